@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softphone.diagnostics.refusal_text import explain_registrar, no_answer
+from softphone.diagnostics.refusal_text import explain_no_answer, explain_registrar
 from softphone.errors import (
     AuthenticationFailed,
     ConnectionLost,
@@ -28,7 +28,7 @@ def registration_failure(
         return connection
     if unanswered and status == 503:
         # Our own (RFC 3261 section 8.1.3.1): the registrar has refused nothing.
-        return ConnectionLost(f"{place}: no answer to our REGISTER: {no_answer(reason)}")
+        return ConnectionLost(f"{place}: no answer to our REGISTER: {explain_no_answer(reason)}")
     if status in (401, 407):
         message = f"{place} did not accept our credentials: {reason or status}"
         return AuthenticationFailed(message, status=status, reason=reason)

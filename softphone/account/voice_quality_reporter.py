@@ -18,7 +18,7 @@ from typing import Any, TypeAlias, TypeVar
 from softphone.account.first_hop import FirstHopLocator
 from softphone.call import IncomingLeg, OutgoingLeg
 from softphone.config import AccountConfig
-from softphone.diagnostics.refusal_text import no_answer
+from softphone.diagnostics.refusal_text import explain_no_answer
 from softphone.events import StreamStatistics, VoiceQuality
 from softphone.media import StreamSpec
 from softphone.sip import (
@@ -158,7 +158,7 @@ class VoiceQualityReporter:
             return
         said = f"said {publication.status} {publication.reason}"
         if not publication.answered:
-            said = f"did not answer: {no_answer(publication.reason)}"
+            said = f"did not answer: {explain_no_answer(publication.reason)}"
         logger.warning("%s: the collector of reports on calls %s", self.config.aor, said)
 
 

@@ -25,7 +25,7 @@ from softphone.call.leg import (
 )
 from softphone.contacts import Contact
 from softphone.diagnostics import explain_response
-from softphone.diagnostics.refusal_text import explain_early_end, no_answer
+from softphone.diagnostics.refusal_text import explain_early_end, explain_no_answer
 from softphone.errors import (
     Busy,
     CallError,
@@ -279,7 +279,7 @@ class OutgoingLeg(CallLeg):
         if event.response is not None:
             explanation = explain_response(event.response)
         elif status == NO_CONNECTION:
-            self.explanation = f"no answer to our INVITE: {no_answer(reason)}"
+            self.explanation = f"no answer to our INVITE: {explain_no_answer(reason)}"
             return NoConnection(self.explanation, reason=reason)
         self.explanation = explanation
         kind = _BY_STATUS.get(status, CallFailed)

@@ -15,7 +15,7 @@ from typing import Any
 
 from softphone.config.account import TlsConfig
 from softphone.config.toml_reader import TomlReader, checked, password_of, read_text, tls_of
-from softphone.contacts import ATTRIBUTES, Bounds, DirectoryConfig, LdapConfig, UdsConfig
+from softphone.contacts import ATTRIBUTES, DirectoryConfig, DirectoryLimits, LdapConfig, UdsConfig
 from softphone.errors import ConfigurationError
 from softphone.security import Relaxation, RevocationMode
 from softphone.trust import Service, TlsCredential, TlsSettings, TrustStore
@@ -174,14 +174,14 @@ class _DirectoryTables:
         }
         return {**ATTRIBUTES, **lists}
 
-    def _bounds(self, table: str, values: Mapping[str, Any]) -> Bounds:
-        plain = Bounds()
+    def _bounds(self, table: str, values: Mapping[str, Any]) -> DirectoryLimits:
+        plain = DirectoryLimits()
         within = values.get("timeout", plain.within)
         if type(within) not in (int, float):
             self.reader.fail(table, "timeout", "expected a number of seconds")
         most = self.reader.number_of(values, "limit", plain.most, table=table)
         page = self.reader.number_of(values, "page", plain.page, table=table)
-        return Bounds(float(within), most, page)
+        return DirectoryLimits(float(within), most, page)
 
     def _flag(self, table: str, values: Mapping[str, Any], key: str) -> bool:
         value = values.get(key, False)

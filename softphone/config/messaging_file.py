@@ -17,7 +17,7 @@ from softphone.config.account import TlsConfig
 from softphone.config.compliance_file import COMPLIANCE_KEYS, address_of, compliance_of
 from softphone.config.toml_reader import TomlReader, checked, password_of, read_text, tls_of
 from softphone.errors import ConfigurationError
-from softphone.messaging.config import Approval, HistoryConfig, MessagingConfig
+from softphone.messaging.config import HistoryConfig, MessagingConfig, SubscriptionApproval
 from softphone.messaging.encryption_policy import EncryptionPolicy
 from softphone.messaging.server_location import TlsMode
 from softphone.security import RevocationMode
@@ -152,7 +152,8 @@ def _config(
         tls=tls,
         encryption=_encryption(reader, table, certificate=tls.credential is not None),
         history=_history(reader, table),
-        approve=reader.choice_of("im", table, "approve", Approval) or Approval.DOMAIN,
+        approve=reader.choice_of("im", table, "approve", SubscriptionApproval)
+        or SubscriptionApproval.DOMAIN,
         resource=reader.text_of("im", table, "resource"),
         timeout=float(timeout),
         compliance=compliance_of(reader, table, tls),

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from softphone.contacts.config import ATTRIBUTES, Bounds, DirectoryConfig, LdapConfig, UdsConfig
-from softphone.contacts.contact import Contact, Number, dialed
-from softphone.contacts.directories import CacheLimits, Contacts, Directory, Found
+from softphone.contacts.config import (
+    ATTRIBUTES,
+    DirectoryConfig,
+    DirectoryLimits,
+    LdapConfig,
+    UdsConfig,
+)
+from softphone.contacts.contact import Contact, ContactNumber, normalize_number
+from softphone.contacts.directories import CacheLimits, Contacts, Directory, DirectorySearchResult
 from softphone.net.stream import Fetcher
 
 __all__ = [
     "ATTRIBUTES",
-    "Bounds",
     "CacheLimits",
     "Contact",
+    "ContactNumber",
     "Contacts",
     "Directory",
     "DirectoryConfig",
-    "Found",
+    "DirectoryLimits",
+    "DirectorySearchResult",
     "LdapConfig",
-    "Number",
     "UdsConfig",
-    "dialed",
+    "normalize_number",
     "open_directories",
 ]
 

@@ -10,7 +10,14 @@ from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings
 
-__all__ = ["ATTRIBUTES", "Bounds", "DirectoryConfig", "LdapConfig", "UdsConfig", "place_of"]
+__all__ = [
+    "ATTRIBUTES",
+    "DirectoryConfig",
+    "DirectoryLimits",
+    "LdapConfig",
+    "UdsConfig",
+    "parse_host_port",
+]
 
 ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "name": ("displayName", "cn"),
@@ -31,7 +38,7 @@ _PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]@]+)(:(?P<port>[0-9]
 _LDAP_IN_CLEAR = frozenset({389, 3268})
 
 
-def place_of(text: str, default: int) -> tuple[str, int]:
+def parse_host_port(text: str, default: int) -> tuple[str, int]:
     """Host and port.  Raises ConfigurationError."""
     match = _PLACE.fullmatch(text)
     port = default if match is None or match["port"] is None else int(match["port"])
@@ -41,7 +48,7 @@ def place_of(text: str, default: int) -> tuple[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class DirectoryLimits:
     """How long a directory is waited for, in seconds, and how many entries are asked of it.
 
     `page` entries come at a time (RFC 2696).
@@ -81,13 +88,13 @@ class LdapConfig:
     tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.LDAP))
     server_name: str | None = None
     external: bool = False
-    bounds: Bounds = field(default_factory=Bounds)
+    bounds: DirectoryLimits = field(default_factory=DirectoryLimits)
 
     def __post_init__(self) -> None:
         _require(self.tls, Service.LDAP)
-        if self.place[1] in _LDAP_IN_CLEAR:
+        if self.address[1] in _LDAP_IN_CLEAR:
             raise ConfigurationError(
-                f"server: port {self.place[1]} is LDAP in clear; LDAPS is at 636, and the global"
+                f"server: port {self.address[1]} is LDAP in clear; LDAPS is at 636, and the global"
                 " catalogue at 3269"
             )
         if (self.user is None) != (self.password is None):
@@ -116,9 +123,9 @@ class LdapConfig:
             raise ConfigurationError("filter: expected a filter in brackets, (attribute=value)")
 
     @property
-    def place(self) -> tuple[str, int]:
+    def address(self) -> tuple[str, int]:
         """Host and port."""
-        return place_of(self.server, 3269 if self.global_catalogue else 636)
+        return parse_host_port(self.server, 3269 if self.global_catalogue else 636)
 
     @property
     def number_attributes(self) -> tuple[str, ...]:
@@ -148,12 +155,12 @@ class UdsConfig:
     authenticated: bool = False
     clusters: tuple[str, ...] = ()
     tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.HTTPS))
-    bounds: Bounds = field(default_factory=Bounds)
+    bounds: DirectoryLimits = field(default_factory=DirectoryLimits)
 
     def __post_init__(self) -> None:
         _require(self.tls, Service.HTTPS)
         for each in (self.server, *self.clusters):
-            place_of(each, 8443)
+            parse_host_port(each, 8443)
         if (self.user is None) != (self.password is None):
             raise ConfigurationError("user: a user's name and a password go together")
         if self.user is not None and ":" in self.user:
@@ -162,9 +169,9 @@ class UdsConfig:
             raise ConfigurationError("authenticated: there is no user to show")
 
     @property
-    def place(self) -> tuple[str, int]:
+    def address(self) -> tuple[str, int]:
         """Host and port."""
-        return place_of(self.server, 8443)
+        return parse_host_port(self.server, 8443)
 
 
 DirectoryConfig = LdapConfig | UdsConfig

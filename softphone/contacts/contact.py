@@ -12,7 +12,14 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-__all__ = ["Contact", "Number", "addressed", "dialed", "merged", "same_number"]
+__all__ = [
+    "Contact",
+    "ContactNumber",
+    "merge_contacts",
+    "normalize_address",
+    "normalize_number",
+    "same_number",
+]
 
 _SAYS_NOTHING = re.compile(r"[\s().\-/\u00a0\u2010-\u2015]")
 _DIALED = re.compile(r"\+?[0-9*#]{2,32}")
@@ -24,13 +31,13 @@ _SUBSCRIBER = 7
 """So many digits at the end of two numbers, and one has the longer prefix: they are one."""
 
 
-def dialed(text: str) -> str | None:
+def normalize_number(text: str) -> str | None:
     """A number as it is dialed, or None for what is none."""
     number = _SAYS_NOTHING.sub("", text)
     return number if _DIALED.fullmatch(number) else None
 
 
-def addressed(text: str) -> str | None:
+def normalize_address(text: str) -> str | None:
     """The address of a person, user@domain in small letters, or None for what is none.
 
     Who stands behind an IP address is in no directory, and nobody behind .invalid (RFC 3323).
@@ -62,7 +69,7 @@ def same_number(one: str, other: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class ContactNumber:
     """A number as the directory writes it, and what for: work, mobile, home, other."""
 
     kind: str
@@ -71,7 +78,7 @@ class Number:
     @property
     def dialed(self) -> str | None:
         """The number as it is dialed."""
-        return dialed(self.text)
+        return normalize_number(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ class Contact:
     """One person as directories have them; `sources` are the directories that do."""
 
     name: str
-    numbers: tuple[Number, ...] = ()
+    numbers: tuple[ContactNumber, ...] = ()
     email: str = ""
     uri: str = ""
     username: str = ""
@@ -94,10 +101,10 @@ class Contact:
 
     def has_address(self, address: str) -> bool:
         """Whether this address, as `addressed` gives it, is the contact's for calls or for mail."""
-        return address in (addressed(self.uri), addressed(self.email))
+        return address in (normalize_address(self.uri), normalize_address(self.email))
 
 
-def merged(groups: Iterable[Sequence[Contact]], limit: int) -> tuple[Contact, ...]:
+def merge_contacts(groups: Iterable[Sequence[Contact]], limit: int) -> tuple[Contact, ...]:
     """The contacts of several directories, each person once, in the order of the directories.
 
     Two entries are one person when they share an address of mail, a URI, or a user's name, and

@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from softphone.contacts.contact import Contact, addressed, dialed, merged
+from softphone.contacts.contact import Contact, merge_contacts, normalize_address, normalize_number
 from softphone.errors import SoftphoneError
 
-__all__ = ["CacheLimits", "Contacts", "Directory", "Found"]
+__all__ = ["CacheLimits", "Contacts", "Directory", "DirectorySearchResult"]
 
 logger = logging.getLogger("softphone.contacts")
 
@@ -58,7 +58,7 @@ class CacheLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DirectorySearchResult:
     """What a search gave, and why a directory gave nothing, by its name."""
 
     contacts: tuple[Contact, ...] = ()
@@ -110,7 +110,7 @@ class Contacts:
             raise found.failures[0][1]
         return found.contacts
 
-    async def find(self, word: str, *, limit: int = 20) -> Found:
+    async def find(self, word: str, *, limit: int = 20) -> DirectorySearchResult:
         """As `search`, with what failed beside what was found."""
         outcomes = await asyncio.gather(
             *(each.search(word, limit) for each in self._directories), return_exceptions=True
@@ -124,9 +124,9 @@ class Contacts:
                 raise outcome
             else:
                 groups.append(outcome)
-        return Found(merged(groups, limit), tuple(failures))
+        return DirectorySearchResult(merge_contacts(groups, limit), tuple(failures))
 
-    def known(self, text: str) -> Contact | None:
+    def cached_contact(self, text: str) -> Contact | None:
         """Whose number or address it is, as far as is remembered now; else a look-up begins.
 
         `text` may be any user part or address of a URI; what is neither belongs to nobody.
@@ -136,31 +136,31 @@ class Contacts:
             return None
         until, contact = self._names.get(wanted, (0.0, None))
         if self._clock() >= until:
-            self._begin(wanted)
+            self._start_lookup(wanted)
             return None
         self._names.move_to_end(wanted)
         return contact
 
-    def tell(self, text: str, told: Callable[[Contact], None]) -> None:
+    def call_when_known(self, text: str, on_known: Callable[[Contact], None]) -> None:
         """Have `told` called with whose it is: now if that is remembered, else once known.
 
         It is called once at most, and never if it is nobody's.
         """
-        contact = self.known(text)
+        contact = self.cached_contact(text)
         if contact is not None:
-            told(contact)
+            on_known(contact)
             return
         task = self._looking.get(_wanted(text) or "")
         if task is not None:
-            task.add_done_callback(lambda done: _pass_on(done, told))
+            task.add_done_callback(lambda done: _pass_on(done, on_known))
 
     async def by_number(self, number: str) -> Contact | None:
         """Whose number it is; waits for the directories."""
-        return await self._owner(dialed(number))
+        return await self._owner(normalize_number(number))
 
     async def by_address(self, address: str) -> Contact | None:
         """Whose address it is, of SIP or of mail; waits for the directories."""
-        return await self._owner(addressed(address))
+        return await self._owner(normalize_address(address))
 
     async def _owner(self, wanted: str | None) -> Contact | None:
         if wanted is None:
@@ -168,10 +168,10 @@ class Contacts:
         until, contact = self._names.get(wanted, (0.0, None))
         if self._clock() < until:
             return contact
-        task = self._begin(wanted)
+        task = self._start_lookup(wanted)
         return contact if task is None else await asyncio.shield(task)
 
-    def _begin(self, wanted: str) -> asyncio.Task[Contact | None] | None:
+    def _start_lookup(self, wanted: str) -> asyncio.Task[Contact | None] | None:
         """Look a number or an address up, together with whoever wants the same."""
         task = self._looking.get(wanted)
         if task is None:
@@ -193,13 +193,13 @@ class Contacts:
                 logger.info("%s does not say who that is: %s", directory.name, exc)
                 continue
             if contact is not None:
-                self._keep(wanted, contact, self._limits.keep)
+                self._cache_contact(wanted, contact, self._limits.keep)
                 return contact
         limits = self._limits
-        self._keep(wanted, None, limits.keep_failure if failed else limits.keep_nobody)
+        self._cache_contact(wanted, None, limits.keep_failure if failed else limits.keep_nobody)
         return None
 
-    def _keep(self, wanted: str, contact: Contact | None, seconds: float) -> None:
+    def _cache_contact(self, wanted: str, contact: Contact | None, seconds: float) -> None:
         self._names[wanted] = (self._clock() + seconds, contact)
         self._names.move_to_end(wanted)
         while len(self._names) > self._limits.entries:
@@ -208,11 +208,11 @@ class Contacts:
 
 def _wanted(text: str) -> str | None:
     """What a directory is asked about: a number as it is dialed, or an address."""
-    return dialed(text) or addressed(text)
+    return normalize_number(text) or normalize_address(text)
 
 
-def _pass_on(done: asyncio.Task[Contact | None], told: Callable[[Contact], None]) -> None:
+def _pass_on(done: asyncio.Task[Contact | None], on_known: Callable[[Contact], None]) -> None:
     if not done.cancelled() and done.exception() is None:
         contact = done.result()
         if contact is not None:
-            told(contact)
+            on_known(contact)

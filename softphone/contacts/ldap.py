@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from softphone.contacts.config import LdapConfig
-from softphone.contacts.contact import Contact, Number
+from softphone.contacts.contact import Contact, ContactNumber
 from softphone.contacts.ldap_filter import address_filter, number_filter, word_filter
 from softphone.errors import ConfigurationError, DirectoryError, TransportTimeout
 from softphone.net.stream import ConnectionOwner, StreamConnection
@@ -34,7 +34,7 @@ _MISSING = (
 )
 
 
-def _session_room() -> ModuleType:
+def _load_session_module() -> ModuleType:
     try:
         from softphone.contacts import ldap_session
     except ModuleNotFoundError as exc:
@@ -45,7 +45,7 @@ def _session_room() -> ModuleType:
 
 
 @dataclass(slots=True)
-class _Held:
+class _OpenSession:
     """A connection that is up, and all that it stands on."""
 
     session: LdapSession
@@ -58,9 +58,9 @@ class LdapDirectory:
 
     def __init__(self, config: LdapConfig, connector: ConnectorConfig) -> None:
         self._config = config
-        self._room = _session_room()
+        self._session_module = _load_session_module()
         self._connector = Connector(config.tls, connector)
-        self._held: _Held | None = None
+        self._held: _OpenSession | None = None
         self._turn = asyncio.Lock()
 
     @property
@@ -108,7 +108,7 @@ class LdapDirectory:
         """Search; a connection that has died meanwhile is made once more."""
         bounds = self._config.bounds
         most = min(limit, bounds.most)
-        query = self._room.Query(
+        query = self._session_module.Query(
             self._config.base, wanted, self._config.wanted, most, min(bounds.page, most)
         )
         async with self._turn:
@@ -132,16 +132,18 @@ class LdapDirectory:
                 return entries
         except TimeoutError as exc:
             await self._drop()
-            raise TransportTimeout(f"{self._place} did not answer within {within:g} s") from exc
+            raise TransportTimeout(
+                f"{self._address_text} did not answer within {within:g} s"
+            ) from exc
         except DirectoryError as exc:
             await self._drop()
-            raise type(exc)(f"{self._place}: {exc}") from exc
+            raise type(exc)(f"{self._address_text}: {exc}") from exc
         except BaseException:
             await self._drop()
             raise
 
-    async def _open(self) -> _Held:
-        host, port = self._config.place
+    async def _open(self) -> _OpenSession:
+        host, port = self._config.address
         target = Target(Transport.TLS, host, port, self._config.server_name)
 
         async def verified(owner: ConnectionOwner) -> StreamConnection:
@@ -151,13 +153,13 @@ class LdapDirectory:
             relay = await stack.enter_async_context(LocalRelay(verified))
             config = self._config
             try:
-                session = await self._room.LdapSession.open(
+                session = await self._session_module.LdapSession.open(
                     relay.path, config.user, config.password, external=config.external
                 )
             except DirectoryError as exc:
                 raise relay.failure or exc from exc
             stack.callback(session.close)
-            return _Held(session, relay, stack.pop_all())
+            return _OpenSession(session, relay, stack.pop_all())
 
     async def _drop(self) -> None:
         held, self._held = self._held, None
@@ -165,8 +167,8 @@ class LdapDirectory:
             await held.stack.aclose()
 
     @property
-    def _place(self) -> str:
-        host, port = self._config.place
+    def _address_text(self) -> str:
+        host, port = self._config.address
         return f"{host} port {port}"
 
     def _contact(self, entry: Entry) -> Contact | None:
@@ -188,7 +190,7 @@ def contact_of(
     name = first("name")
     if not name:
         return None
-    numbers = [Number(kind, _line(each)) for kind in _KINDS for each in values(kind)]
+    numbers = [ContactNumber(kind, _line(each)) for kind in _KINDS for each in values(kind)]
     return Contact(
         name,
         tuple(each for each in numbers if each.dialed is not None),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from softphone.contacts.contact import dialed
+from softphone.contacts.contact import normalize_number
 
 __all__ = ["address_filter", "escaped", "number_filter", "word_filter"]
 
@@ -23,7 +23,7 @@ def escaped(value: str) -> str:
 
 def word_filter(words: str, attributes: Sequence[str], numbers: Sequence[str], also: str) -> str:
     """Entries of which each word begins one of `attributes`; a number is looked for, too."""
-    number = dialed(words)
+    number = normalize_number(words)
     parts = [_any(attributes, f"{escaped(word)}*") for word in words.split()[:_MOST_WORDS]]
     every = parts[0] if len(parts) == 1 else f"(&{''.join(parts)})"
     if number is not None and numbers:

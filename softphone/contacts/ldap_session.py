@@ -53,7 +53,7 @@ class Query:
     page: int
 
 
-class _Connection(BaseLDAPConnection):
+class _BonsaiConnection(BaseLDAPConnection):
     """bonsai's connection in this loop.
 
     Its own adapter asks to be told when it can write, which is always, and so spins while it
@@ -111,7 +111,7 @@ class _Connection(BaseLDAPConnection):
 class LdapSession:
     """A bound connection.  What it raises is DirectoryError and its kin, TransportTimeout."""
 
-    def __init__(self, connection: _Connection) -> None:
+    def __init__(self, connection: _BonsaiConnection) -> None:
         self._connection = connection
 
     @classmethod
@@ -134,7 +134,7 @@ class LdapSession:
             client.set_credentials("SIMPLE", user=user, password=password.reveal().decode())
         elif external:
             client.set_credentials("EXTERNAL")
-        connection = _Connection(client)
+        connection = _BonsaiConnection(client)
         try:
             await connection.open()
         except LDAPError as exc:

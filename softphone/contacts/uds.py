@@ -11,8 +11,8 @@ import logging
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
-from softphone.contacts.config import UdsConfig, place_of
-from softphone.contacts.contact import Contact, addressed, dialed
+from softphone.contacts.config import UdsConfig, parse_host_port
+from softphone.contacts.contact import Contact, normalize_address, normalize_number
 from softphone.contacts.uds_document import HomeCluster, parse_home_cluster, parse_users
 from softphone.errors import DirectoryError, DirectoryRefused
 from softphone.net.http import (
@@ -34,12 +34,12 @@ _MOST_PAGES = 20
 class UdsDirectory:
     """A `Directory`."""
 
-    def __init__(self, config: UdsConfig, around: HttpsEnvironment | None = None) -> None:
+    def __init__(self, config: UdsConfig, environment: HttpsEnvironment | None = None) -> None:
         self._config = config
         limits = HttpsLimits(_LARGEST, config.bounds.within)
-        self._client = HttpsClient(config.tls, limits, around)
+        self._client = HttpsClient(config.tls, limits, environment)
         self._show = config.authenticated
-        self._place: tuple[str, int] | None = None
+        self._home_address: tuple[str, int] | None = None
 
     @property
     def name(self) -> str:
@@ -56,10 +56,10 @@ class UdsDirectory:
             return ()
         most = min(limit, self._config.bounds.most)
         found = await self._users("name", word, most)
-        number = dialed(word)
+        number = normalize_number(word)
         if number is not None and len(found) < most:
             found += await self._users("number", number, most - len(found))
-        if addressed(word) is not None and len(found) < most:
+        if normalize_address(word) is not None and len(found) < most:
             found += await self._users("email", word, most - len(found))
         return tuple(dict.fromkeys(found))
 
@@ -84,7 +84,7 @@ class UdsDirectory:
     async def home_cluster(self, username: str) -> HomeCluster:
         """Which cluster a user is at home at.  Raises as `search` does."""
         return parse_home_cluster(
-            await self._get(self._config.place, "clusterUser", {"username": username}, show=False)
+            await self._get(self._config.address, "clusterUser", {"username": username}, show=False)
         )
 
     async def close(self) -> None:
@@ -105,12 +105,14 @@ class UdsDirectory:
 
     async def _home(self) -> tuple[str, int]:
         """Where our user's searches go: to his home cluster, if it may have his password."""
-        if self._place is not None:
-            return self._place
-        config, place = self._config, self._config.place
+        if self._home_address is not None:
+            return self._home_address
+        config, place = self._config, self._config.address
         if config.user is not None and config.clusters:
             home = await self.home_cluster(config.user)
-            known = {host.lower(): (host, port) for host, port in map(_place, config.clusters)}
+            known = {
+                host.lower(): (host, port) for host, port in map(_parse_address, config.clusters)
+            }
             known[place[0].lower()] = place
             if home.host is not None:
                 chosen = known.get(home.host.lower())
@@ -122,7 +124,7 @@ class UdsDirectory:
                         home.host,
                     )
                 place = chosen or place
-        self._place = place
+        self._home_address = place
         return place
 
     async def _get(
@@ -155,12 +157,12 @@ class UdsDirectory:
     def _require_basic(self, challenge: str) -> None:
         if challenge and not challenge.lower().lstrip().startswith("basic"):
             raise DirectoryRefused(
-                f"{self._config.place[0]} wants another authentication than Basic"
+                f"{self._config.address[0]} wants another authentication than Basic"
             )
 
 
-def _place(text: str) -> tuple[str, int]:
-    return place_of(text, 8443)
+def _parse_address(text: str) -> tuple[str, int]:
+    return parse_host_port(text, 8443)
 
 
 def _headers(credential: tuple[str, str] | None) -> tuple[tuple[str, str], ...]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
-from softphone.contacts.contact import Contact, Number
+from softphone.contacts.contact import Contact, ContactNumber
 from softphone.errors import DirectoryError
 
-__all__ = ["HomeCluster", "Users", "parse_home_cluster", "parse_users"]
+__all__ = ["HomeCluster", "UdsUsers", "parse_home_cluster", "parse_users"]
 
 _DEEPEST = 16
 _MOST_ELEMENTS = 50_000
@@ -34,7 +34,7 @@ class HomeCluster:
 
 
 @dataclass(frozen=True, slots=True)
-class Users:
+class UdsUsers:
     """The users of one answer: how many the server gave, and how many it has (0: unsaid)."""
 
     contacts: tuple[Contact, ...]
@@ -43,7 +43,7 @@ class Users:
 
 
 @dataclass(slots=True)
-class _Document:
+class _UdsDocument:
     """What is kept of a document while it is read: the texts of its leaves, user by user."""
 
     root: str = ""
@@ -84,12 +84,12 @@ class _Document:
         path.pop()
 
 
-def parse_users(data: bytes, source: str) -> Users:
+def parse_users(data: bytes, source: str) -> UdsUsers:
     """The users of an answer to `/users`.  Raises DirectoryError for what is none."""
     document = _read(data, "users")
     contacts = (_contact(user, source) for user in document.users)
     total = document.attributes.get("totalCount", "")
-    return Users(
+    return UdsUsers(
         tuple(each for each in contacts if each is not None),
         len(document.users),
         int(total) if total.isascii() and total.isdigit() and len(total) < 10 else 0,
@@ -103,8 +103,8 @@ def parse_home_cluster(data: bytes) -> HomeCluster:
     return HomeCluster(found, document.loose.get("homeCluster") if found else None)
 
 
-def _read(data: bytes, *roots: str) -> _Document:
-    document = _Document()
+def _read(data: bytes, *roots: str) -> _UdsDocument:
+    document = _UdsDocument()
     parser = expat.ParserCreate()
     parser.StartElementHandler = document.start
     parser.EndElementHandler = document.end
@@ -134,7 +134,7 @@ def _contact(user: dict[str, str], source: str) -> Contact | None:
     name = user.get("displayName") or full or user.get("userName") or ""
     if not name:
         return None
-    numbers = [Number(kind, user[key]) for key, kind in _NUMBERS.items() if key in user]
+    numbers = [ContactNumber(kind, user[key]) for key, kind in _NUMBERS.items() if key in user]
     return Contact(
         name,
         tuple(each for each in numbers if each.dialed is not None),

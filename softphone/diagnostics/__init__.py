@@ -9,13 +9,13 @@ from softphone.diagnostics.refusal_text import (
     explain_response,
     explain_shortfalls,
 )
-from softphone.diagnostics.tap_tee import joined
+from softphone.diagnostics.tap_tee import combine_taps
 
 __all__ = [
     "Ladder",
+    "combine_taps",
     "explain_registrar",
     "explain_response",
     "explain_shortfalls",
-    "joined",
     "mask",
 ]

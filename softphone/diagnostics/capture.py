@@ -21,10 +21,10 @@ from typing import BinaryIO
 from softphone._version import __version__
 from softphone.diagnostics.pcapng import (
     LinkType,
-    enhanced_packet,
+    enhanced_packet_block,
     exported_message,
-    interface,
-    section,
+    interface_block,
+    section_header_block,
     udp_frame,
 )
 from softphone.diagnostics.redact import mask_evenly
@@ -90,9 +90,9 @@ class Capture:
         except OSError as exc:
             raise ConfigurationError(f"{path} cannot be made: {exc.strerror}") from exc
         self._file = open(handle, "wb", buffering=_CHUNK)  # noqa: SIM115
-        self._write(section(f"softphone {__version__}"))
-        self._write(interface(LinkType.EXPORTED_MESSAGE, "signaling"))
-        self._write(interface(LinkType.RAW_IP, "media, in clear"))
+        self._write(section_header_block(f"softphone {__version__}"))
+        self._write(interface_block(LinkType.EXPORTED_MESSAGE, "signaling"))
+        self._write(interface_block(LinkType.RAW_IP, "media, in clear"))
 
     def signaling(self, data: bytes, *, flow: Flow, outgoing: bool, now: float) -> None:
         """Write the messages of one datagram, or those that a piece of a stream completes."""
@@ -122,7 +122,7 @@ class Capture:
         """Write one RTP or RTCP packet."""
         source, destination = (local, remote) if outgoing else (remote, local)
         frame = udp_frame(data, source=source, destination=destination)
-        self._write(enhanced_packet(_MEDIA, frame, at=self._wall()))
+        self._write(enhanced_packet_block(_MEDIA, frame, at=self._wall()))
         self.packets += 1
 
     def _message(self, data: bytes, flow: Flow, outgoing: bool, note: str = "") -> None:
@@ -134,7 +134,7 @@ class Capture:
             "sip", shown, transport=flow.transport, source=source, destination=destination
         )
         comment = "; ".join(part for part in (f"over {flow.transport.value}", note) if part)
-        self._write(enhanced_packet(_SIGNALING, message, at=self._wall(), comment=comment))
+        self._write(enhanced_packet_block(_SIGNALING, message, at=self._wall(), comment=comment))
         self.packets += 1
 
     def _write(self, block: bytes) -> None:

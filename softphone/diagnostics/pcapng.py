@@ -13,7 +13,14 @@ from enum import IntEnum
 
 from softphone.sans_io import Address, Transport
 
-__all__ = ["LinkType", "enhanced_packet", "exported_message", "interface", "section", "udp_frame"]
+__all__ = [
+    "LinkType",
+    "enhanced_packet_block",
+    "exported_message",
+    "interface_block",
+    "section_header_block",
+    "udp_frame",
+]
 
 _SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 0x00000001, 0x00000006
 _BYTE_ORDER = 0x1A2B3C4D
@@ -50,19 +57,19 @@ def _block(kind: int, body: bytes) -> bytes:
     return struct.pack("<I", kind) + length + body + length
 
 
-def section(application: str) -> bytes:
+def section_header_block(application: str) -> bytes:
     """The block that a file begins with; its length is left open."""
     options = _option(_USER_APPLICATION, application.encode()) + _option(_END, b"")
     return _block(_SECTION, struct.pack("<IHHq", _BYTE_ORDER, 1, 0, -1) + options)
 
 
-def interface(link: LinkType, name: str) -> bytes:
+def interface_block(link: LinkType, name: str) -> bytes:
     """The description of one more interface; times are in microseconds, lengths unbounded."""
     options = _option(_NAME, name.encode()) + _option(_END, b"")
     return _block(_INTERFACE, struct.pack("<HHI", link, 0, 0) + options)
 
 
-def enhanced_packet(number: int, data: bytes, *, at: float, comment: str = "") -> bytes:
+def enhanced_packet_block(number: int, data: bytes, *, at: float, comment: str = "") -> bytes:
     """One packet of interface `number`; `at` in seconds since 1970."""
     microseconds = round(at * 1e6)
     head = struct.pack(

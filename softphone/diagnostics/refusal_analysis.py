@@ -34,7 +34,7 @@ from softphone.srtp import (
     suite_parameters,
 )
 
-__all__ = ["Finding", "dissect", "is_readable"]
+__all__ = ["RefusalFinding", "analyze_refusals", "is_readable"]
 
 LARGEST = 4 << 20
 """Characters that are read."""
@@ -48,7 +48,7 @@ _SECURE = {"RTP/SAVP": "RTP/AVP", "RTP/SAVPF": "RTP/AVPF"}
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RefusalFinding:
     """What is wrong: with which message or m-line, with which of its crypto lines, by which rule.
 
     `line` is "" where no crypto line is meant.
@@ -64,7 +64,7 @@ class Finding:
         return self.place.startswith("m-line")
 
 
-def dissect(text: str) -> list[Finding]:
+def analyze_refusals(text: str) -> list[RefusalFinding]:
     """Everything that speaks against a call, in the order of the text; nothing when nothing does.
 
     No key, password or token gets into a finding.
@@ -77,7 +77,7 @@ def dissect(text: str) -> list[Finding]:
     chunks = list(_messages(text))
     found = list(_from_messages(chunks)) if chunks else list(_from_descriptions(text))
     found = found or list(_from_ladder(text))
-    return [Finding(each.place, each.line, mask(each.rule)) for each in found]
+    return [RefusalFinding(each.place, each.line, mask(each.rule)) for each in found]
 
 
 def is_readable(text: str) -> bool:
@@ -90,7 +90,7 @@ def is_readable(text: str) -> bool:
 # A command's JSON lines -------------------------------------------------------------------------
 
 
-def _from_log(text: str) -> Iterator[Finding]:
+def _from_log(text: str) -> Iterator[RefusalFinding]:
     for line in text.splitlines():
         try:
             values = json.loads(line) if line.startswith("{") else None
@@ -101,7 +101,7 @@ def _from_log(text: str) -> Iterator[Finding]:
         reason = values.get("reason") or values.get("explanation")
         if values.get("event") in ("summary", "refused", "security_refused") and reason:
             status = values.get("status") or ""
-            yield Finding(f"{values['event']} {status}".rstrip(), "", mask(str(reason)))
+            yield RefusalFinding(f"{values['event']} {status}".rstrip(), "", mask(str(reason)))
 
 
 # SIP messages -----------------------------------------------------------------------------------
@@ -125,25 +125,27 @@ def _parsed(text: str) -> Request | Response | None:
     return item if isinstance(item, Request | Response) else None
 
 
-def _from_messages(chunks: Sequence[str]) -> Iterator[Finding]:
+def _from_messages(chunks: Sequence[str]) -> Iterator[RefusalFinding]:
     offers: dict[str, SessionDescription] = {}
     seen: set[tuple[str, bytes]] = set()
     for number, chunk in enumerate(chunks, 1):
         message = _parsed(chunk)
         if message is None:
-            yield Finding(f"message {number}", "", "it is malformed (RFC 3261 section 7)")
+            yield RefusalFinding(f"message {number}", "", "it is malformed (RFC 3261 section 7)")
             continue
         call_id = message.call_id
         if isinstance(message, Response) and message.status >= 300:
             offer = offers.pop(call_id, None)
             suites = [] if offer is None else _suites(offer)
-            yield Finding(f"message {number}", "", explain_response(message, offered_suites=suites))
+            yield RefusalFinding(
+                f"message {number}", "", explain_response(message, offered_suites=suites)
+            )
             if offer is not None and message.status in (415, 488, 606):
                 yield from _judge_offer(offer)
             continue
         description = _description(message)
-        if isinstance(description, Finding):
-            yield Finding(f"message {number}, {description.place}", "", description.rule)
+        if isinstance(description, RefusalFinding):
+            yield RefusalFinding(f"message {number}, {description.place}", "", description.rule)
         elif description is not None and (call_id, message.body) not in seen:
             # The same description again is the same one, in a 183 and a 200 or sent anew.
             seen.add((call_id, message.body))
@@ -154,46 +156,46 @@ def _from_messages(chunks: Sequence[str]) -> Iterator[Finding]:
                 yield from _judge_pair(before, description)
 
 
-def _description(message: Request | Response) -> SessionDescription | Finding | None:
+def _description(message: Request | Response) -> SessionDescription | RefusalFinding | None:
     content = message.content
     if content is None or content.media_type != "application/sdp":
         return None
     return _read(content.data)
 
 
-def _read(data: bytes) -> SessionDescription | Finding:
+def _read(data: bytes) -> SessionDescription | RefusalFinding:
     try:
         return SessionDescription.parse(data)
     except MalformedDescription as error:
-        return Finding("session description", "", f"it is malformed: {error}")
+        return RefusalFinding("session description", "", f"it is malformed: {error}")
 
 
-def _from_descriptions(text: str) -> Iterator[Finding]:
+def _from_descriptions(text: str) -> Iterator[RefusalFinding]:
     """Bare descriptions: an offer, or an offer and its answer."""
     parts = [part for part in re.split(r"(?m)^(?=v=0$)", text) if part.startswith("v=0")]
     read = [_read(part.strip().replace("\n", "\r\n").encode() + b"\r\n") for part in parts[:2]]
     good = [one for one in read if isinstance(one, SessionDescription)]
-    yield from (one for one in read if isinstance(one, Finding))
+    yield from (one for one in read if isinstance(one, RefusalFinding))
     if len(good) == 2:
         yield from _judge_pair(*good)
     elif good:
         yield from _judge_offer(good[0])
 
 
-def _from_ladder(text: str) -> Iterator[Finding]:
+def _from_ladder(text: str) -> Iterator[RefusalFinding]:
     """A drawn ladder has no more of a refusal than its status, phrase and request."""
     for row in _DRAWN.findall(text):
         refused = _REFUSED.match(row.strip("| ").strip("<>- "))
         if refused:
             reason, _, request = refused[2].partition(" (")
             place = f"ladder, {request.partition(')')[0]}" if request else "ladder"
-            yield Finding(place, "", explain_response(Response(int(refused[1]), reason)))
+            yield RefusalFinding(place, "", explain_response(Response(int(refused[1]), reason)))
 
 
 # Offer and answer -------------------------------------------------------------------------------
 
 
-def _place(index: int, media: MediaDescription) -> str:
+def _media_line_name(index: int, media: MediaDescription) -> str:
     return f"m-line {index + 1} ({media.media} {media.protocol})"
 
 
@@ -202,48 +204,52 @@ def _suites(offer: SessionDescription) -> list[str]:
     return list(dict.fromkeys(str(line.suite_name) for line in lines if line.suite_name))
 
 
-def _lines(place: str, refusals: Sequence[CryptoRefusal]) -> Iterator[Finding]:
+def _lines(place: str, refusals: Sequence[CryptoRefusal]) -> Iterator[RefusalFinding]:
     for one in refusals:
         tag = "?" if one.tag is None else one.tag
         line = f"a=crypto:{tag} {one.suite}" if one.suite else "none"
-        yield Finding(place, line, f"{one.reason} (RFC 4568: {one.code.value})")
+        yield RefusalFinding(place, line, f"{one.reason} (RFC 4568: {one.code.value})")
 
 
-def _judge_offer(offer: SessionDescription) -> Iterator[Finding]:
+def _judge_offer(offer: SessionDescription) -> Iterator[RefusalFinding]:
     """What an answerer may have found wrong with an offer."""
     for index, media in enumerate(offer.media):
-        place, lines = _place(index, media), read_crypto(media)
+        place, lines = _media_line_name(index, media), read_crypto(media)
         if media.protocol in _SECURE:
             yield from _lines(place, choose_crypto(lines, allowed=tuple(CryptoSuite)).refusals)
         elif lines and media.port:
             rule = "crypto lines belong to RTP/SAVP: in this profile they are ignored (RFC 4568)"
-            yield Finding(place, f"{len(lines)} lines", rule)
+            yield RefusalFinding(place, f"{len(lines)} lines", rule)
 
 
-def _judge_pair(offer: SessionDescription, answer: SessionDescription) -> Iterator[Finding]:
+def _judge_pair(offer: SessionDescription, answer: SessionDescription) -> Iterator[RefusalFinding]:
     if len(offer.media) != len(answer.media):
         rule = f"the offer has {len(offer.media)} m-lines and the answer {len(answer.media)}"
-        yield Finding("answer", "", f"{rule}: they must be as many (RFC 3264 section 6)")
+        yield RefusalFinding("answer", "", f"{rule}: they must be as many (RFC 3264 section 6)")
     for index, (ours, theirs) in enumerate(zip(offer.media, answer.media, strict=False)):
         yield from _judge_media(index, ours, theirs)
 
 
-def _judge_media(index: int, ours: MediaDescription, theirs: MediaDescription) -> Iterator[Finding]:
-    place = _place(index, ours)
+def _judge_media(
+    index: int, ours: MediaDescription, theirs: MediaDescription
+) -> Iterator[RefusalFinding]:
+    place = _media_line_name(index, ours)
     if not theirs.port:
         if ours.port:
-            yield Finding(place, "", "the answer refuses it: port 0 (RFC 3264 section 6)")
+            yield RefusalFinding(place, "", "the answer refuses it: port 0 (RFC 3264 section 6)")
             yield from _lines(
                 place, choose_crypto(read_crypto(ours), allowed=tuple(CryptoSuite)).refusals
             )
         return
     if ours.protocol != theirs.protocol:
-        yield Finding(place, "", _profile_rule(ours.protocol, theirs.protocol))
+        yield RefusalFinding(place, "", _profile_rule(ours.protocol, theirs.protocol))
     elif ours.protocol in _SECURE:
         offered = [line for line in read_crypto(ours) if isinstance(line, Crypto)]
         yield from _lines(place, check_crypto_answer(offered, read_crypto(theirs)).refusals)
     if not set(ours.formats) & set(theirs.formats):
-        yield Finding(place, "", "the answer takes none of the codecs offered (RFC 3264 section 6)")
+        yield RefusalFinding(
+            place, "", "the answer takes none of the codecs offered (RFC 3264 section 6)"
+        )
 
 
 def _profile_rule(offered: str, answered: str) -> str:

@@ -16,11 +16,11 @@ from softphone.sip.message import Response
 __all__ = [
     "explain_change",
     "explain_early_end",
+    "explain_no_answer",
     "explain_registrar",
     "explain_response",
     "explain_shortfalls",
     "explain_transfer",
-    "no_answer",
 ]
 
 _STATUS: Mapping[int, str] = {
@@ -202,7 +202,7 @@ def explain_registrar(text: str, status: int = 0) -> str:
     return next(known, "" if status == 503 else _STATUS.get(status, ""))
 
 
-def no_answer(reason: str) -> str:
+def explain_no_answer(reason: str) -> str:
     """What happened where a request was given up without a response, by its `reason`."""
     if not reason:
         return "the connection was closed, or could not be made"
@@ -213,21 +213,21 @@ def explain_change(status: int, reason: str, *, answered: bool) -> str:
     """Why a change of the session was not made; not `answered`: the status is our own."""
     if answered:
         return f"the far end refused the change: {status} {reason}"
-    return f"the far end did not answer the change: {no_answer(reason)}"
+    return f"the far end did not answer the change: {explain_no_answer(reason)}"
 
 
 def explain_transfer(status: int, reason: str, *, answered: bool) -> str:
     """Why a transfer was not made, or is not known to be; not `answered`: the status is ours."""
     if answered:
         return f"the transfer was refused: {status} {reason}"
-    return f"the far end did not say what became of the transfer: {no_answer(reason)}"
+    return f"the far end did not say what became of the transfer: {explain_no_answer(reason)}"
 
 
 def explain_early_end(ended: CallEnded) -> str:
     """How a call ended before it was up."""
     how = f"{ended.status} {ended.reason}".strip()
     if ended.by is EndedBy.TRANSPORT:
-        how = no_answer(ended.reason)
+        how = explain_no_answer(ended.reason)
     return f"the call ended before it was up: {how}"
 
 

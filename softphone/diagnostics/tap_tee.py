@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from softphone.sans_io import Address, Flow, MediaTap, Tap
 
-__all__ = ["MediaTee", "Tee", "joined"]
+__all__ = ["MediaTapTee", "TapTee", "combine_taps"]
 
 
-def joined(*taps: Tap | None) -> Tap | None:
+def combine_taps(*taps: Tap | None) -> Tap | None:
     """A tap that tells all of these; None where there is none.
 
     It hears media in clear if one of them does, and costs nothing there else.
@@ -16,11 +16,13 @@ def joined(*taps: Tap | None) -> Tap | None:
     if len(present) < 2:
         return present[0] if present else None
     return (
-        MediaTee(*present) if any(isinstance(tap, MediaTap) for tap in present) else Tee(*present)
+        MediaTapTee(*present)
+        if any(isinstance(tap, MediaTap) for tap in present)
+        else TapTee(*present)
     )
 
 
-class Tee:
+class TapTee:
     """Tells every listener, in order."""
 
     def __init__(self, *taps: Tap) -> None:
@@ -39,7 +41,7 @@ class Tee:
             tap.datagram(data, local=local, remote=remote, outgoing=outgoing, now=now)
 
 
-class MediaTee(Tee):
+class MediaTapTee(TapTee):
     """Tells those who hear media in clear of that, too."""
 
     def packet(

@@ -11,61 +11,61 @@ from typing import TYPE_CHECKING, Any
 from softphone.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from softphone.messaging.client import Messages, Surroundings
+    from softphone.messaging.client import MessagingClient, MessagingEnvironment
     from softphone.messaging.compliance import (
         ALLOW,
         Allow,
         ComplianceConfig,
         CompliancePolicy,
+        ContentKind,
         Decision,
         Deny,
-        Kind,
         MessageHook,
-        Question,
+        PendingMessage,
         Redact,
     )
-    from softphone.messaging.config import Approval, HistoryConfig, MessagingConfig
-    from softphone.messaging.delivery.sender import Sent
-    from softphone.messaging.encryption_policy import MATRIX, EncryptionPolicy, Row, Sending
+    from softphone.messaging.config import HistoryConfig, MessagingConfig, SubscriptionApproval
+    from softphone.messaging.delivery.sender import SentMessage
+    from softphone.messaging.encryption_policy import MATRIX, EncryptionPolicy, PolicyRow, SendMode
     from softphone.messaging.message import (
-        Direction,
+        Availability,
+        EncryptionScope,
         Message,
+        MessageDirection,
         MessageSecurity,
         Presence,
-        Reach,
-        Show,
     )
     from softphone.messaging.server_location import TlsMode
-    from softphone.messaging.storage import Archive
+    from softphone.messaging.storage import MessageArchive
 
 __all__ = [
     "ALLOW",
     "MATRIX",
     "Allow",
-    "Approval",
-    "Archive",
+    "Availability",
     "ComplianceConfig",
     "CompliancePolicy",
+    "ContentKind",
     "Decision",
     "Deny",
-    "Direction",
     "EncryptionPolicy",
+    "EncryptionScope",
     "HistoryConfig",
-    "Kind",
     "Message",
+    "MessageArchive",
+    "MessageDirection",
     "MessageHook",
     "MessageSecurity",
-    "Messages",
+    "MessagingClient",
     "MessagingConfig",
+    "MessagingEnvironment",
+    "PendingMessage",
+    "PolicyRow",
     "Presence",
-    "Question",
-    "Reach",
     "Redact",
-    "Row",
-    "Sending",
-    "Sent",
-    "Show",
-    "Surroundings",
+    "SendMode",
+    "SentMessage",
+    "SubscriptionApproval",
     "TlsMode",
 ]
 

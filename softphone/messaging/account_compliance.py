@@ -17,54 +17,54 @@ from typing import Self
 from softphone.errors import AuditError
 from softphone.messaging.compliance import (
     ComplianceConfig,
+    ContentKind,
     Decision,
     Deny,
-    Kind,
     MessageCompliance,
-    Question,
+    PendingMessage,
     Redact,
 )
 from softphone.messaging.files import FileTransfer
-from softphone.messaging.message import Direction, Reach
-from softphone.messaging.storage import Audit, AuditRecord, ThirdPartyArchive, network_of
+from softphone.messaging.message import EncryptionScope, MessageDirection
+from softphone.messaging.storage import Audit, AuditRecord, ThirdPartyArchive, database_connector_of
 from softphone.net.http import HttpsClient, HttpsEnvironment, HttpsLimits
 
-__all__ = ["Oversight"]
+__all__ = ["AccountCompliance"]
 
 logger = logging.getLogger("softphone.messaging")
 
 CLIENT_TO_CLIENT = "encrypted client to client: not seen"
 
 
-class Oversight:
+class AccountCompliance:
     """An async context, and a `MessageHook`.
 
     Raises ConfigurationError; on entering AuditError when a database is out of reach,
     CertificateError and its kin when its server is not believed.
     """
 
-    def __init__(self, own: str, config: ComplianceConfig, around: HttpsEnvironment) -> None:
+    def __init__(self, own: str, config: ComplianceConfig, environment: HttpsEnvironment) -> None:
         self._audit = Audit(
             config.audit,
-            network_of(config.tls, around),
-            wall=around.wall,
+            database_connector_of(config.tls, environment),
+            wall=environment.wall,
             within=config.within,
         )
         self._archive: ThirdPartyArchive | None = None
         if config.archive is not None:
             self._archive = ThirdPartyArchive(
                 config.archive,
-                network_of(config.tls, around),
-                wall=around.wall,
+                database_connector_of(config.tls, environment),
+                wall=environment.wall,
                 within=config.within,
             )
-        policies = config.policies(around)
+        policies = config.policies(environment)
         self._messages = MessageCompliance(policies)
         # A file server is nobody that our certificate is meant for.
         client = HttpsClient(
             replace(config.tls, credential=None),
             HttpsLimits(config.largest, config.file_within),
-            around,
+            environment,
         )
         patience = max(10.0, config.within, config.file_within if config.handover else 0.0)
         self.files = FileTransfer(own, client, self._audit, policies, within=patience)
@@ -83,23 +83,23 @@ class Oversight:
     async def __aexit__(self, *exc_info: object) -> None:
         await self._stack.aclose()
 
-    async def decide(self, question: Question) -> Decision:
+    async def decide(self, question: PendingMessage) -> Decision:
         """What the policies say of a message, once that is written down."""
         decision = await self._messages.decide(question)
         body = decision.body if isinstance(decision, Redact) else question.body
         try:
-            await self._audit.write(_record(question, decision, body))
+            await self._audit.append_record(_record(question, decision, body))
             if self._archive is not None and body is not None and not isinstance(decision, Deny):
-                await self._archive.add(question, body)
+                await self._archive.add_message(question, body)
         except AuditError as exc:
             logger.error("a message was stopped: %s", exc)
             return decision if isinstance(decision, Deny) else Deny("it cannot be written down")
         return decision
 
 
-def _record(question: Question, decision: Decision, body: str | None) -> AuditRecord:
-    out = question.direction is Direction.SENT
-    secret = question.reach is Reach.CLIENT_TO_CLIENT
+def _record(question: PendingMessage, decision: Decision, body: str | None) -> AuditRecord:
+    out = question.direction is MessageDirection.SENT
+    secret = question.scope is EncryptionScope.CLIENT_TO_CLIENT
     reason = CLIENT_TO_CLIENT if secret else ""
     verdict = "redact" if isinstance(decision, Redact) else "allow"
     if isinstance(decision, Deny):
@@ -109,7 +109,7 @@ def _record(question: Question, decision: Decision, body: str | None) -> AuditRe
         to_jid=question.peer if out else question.own,
         method="IM",
         verdict=verdict,
-        kind=Kind.MESSAGE.value,
+        kind=ContentKind.MESSAGE.value,
         direction=question.direction.value,
         chat_type="groupchat" if question.room else "im",
         file_size=question.size,

@@ -20,23 +20,23 @@ from types import TracebackType
 from typing import Self
 
 from softphone.errors import ConfigurationError, SoftphoneError, TransportError
-from softphone.messaging.account_compliance import Oversight
-from softphone.messaging.compliance import HookChain, Kind, MessageHook
+from softphone.messaging.account_compliance import AccountCompliance
+from softphone.messaging.compliance import ContentKind, HookChain, MessageHook
 from softphone.messaging.config import MessagingConfig
-from softphone.messaging.delivery import Clerk
+from softphone.messaging.delivery import MessageProcessor
 from softphone.messaging.delivery.receiver import Receiver
-from softphone.messaging.delivery.sender import Parts, Sender, Sent
+from softphone.messaging.delivery.sender import Sender, SenderDependencies, SentMessage
 from softphone.messaging.e2e import Frame
 from softphone.messaging.e2e.peers import Peers
 from softphone.messaging.e2e.session import ClientSession
-from softphone.messaging.e2e.sessions import Sessions
-from softphone.messaging.files import FileTransfer, Moved
-from softphone.messaging.files.upload import Upload
-from softphone.messaging.message import Message, Presence, Show
-from softphone.messaging.server_location import Asks
-from softphone.messaging.storage import Archive, DatabaseNetwork
-from softphone.messaging.xmpp.connection import Link, Pace
-from softphone.messaging.xmpp.group_chat import Rooms
+from softphone.messaging.e2e.sessions import ClientSessions
+from softphone.messaging.files import FileTransfer, TransferredFile
+from softphone.messaging.files.upload import UploadService
+from softphone.messaging.message import Availability, Message, Presence
+from softphone.messaging.server_location import SrvResolver
+from softphone.messaging.storage import DatabaseConnector, MessageArchive
+from softphone.messaging.xmpp.connection import ConnectionTimers, XmppConnection
+from softphone.messaging.xmpp.group_chat import GroupChats
 from softphone.messaging.xmpp.stream import CLIENT_TLS, XmppStream
 from softphone.net.http import HttpsEnvironment
 from softphone.net.verified import Connector, ConnectorConfig
@@ -44,7 +44,7 @@ from softphone.sans_io import Entropy
 from softphone.security import TlsVersion
 from softphone.trust import ClientCertificates, Service, TlsSettings, client_context
 
-__all__ = ["Messages", "Surroundings"]
+__all__ = ["MessagingClient", "MessagingEnvironment"]
 
 _GREET_WITHIN = 10.0
 
@@ -54,74 +54,88 @@ def _utc() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class MessagingEnvironment:
     """What a phone gives its messages: the network, entropy, the hook of compliance, the clock."""
 
     connector: ConnectorConfig
-    dns: Asks
+    dns: SrvResolver
     entropy: Entropy
     hook: MessageHook | None = None
-    pace: Pace = field(default_factory=Pace)
+    timers: ConnectionTimers = field(default_factory=ConnectionTimers)
     wall: Callable[[], datetime] = _utc
 
 
-class Messages:
+class MessagingClient:
     """An async context: signed in while it lasts, and again by itself after a cut.
 
     Iterate over it for what comes; one task may do so at a time.
     """
 
-    def __init__(self, config: MessagingConfig, surroundings: Surroundings) -> None:
-        entropy = surroundings.entropy
+    def __init__(self, config: MessagingConfig, environment: MessagingEnvironment) -> None:
+        entropy = environment.entropy
         self._config = config
         tls = _server_settings(config)
-        connector = Connector(tls, surroundings.connector)
-        self._link = Link(
-            config, connector, surroundings.dns, entropy=entropy, pace=surroundings.pace
+        connector = Connector(tls, environment.connector)
+        self._connection = XmppConnection(
+            config, connector, environment.dns, entropy=entropy, timers=environment.timers
         )
-        self._peers = Peers(config.jid, config.approve, asks=config.policy.negotiates)
-        self._rooms = Rooms(config.policy)
-        self._around = surroundings
-        self._clerk = Clerk(config.jid, config.history, surroundings.hook)
+        self._peers = Peers(config.jid, config.approve, encrypts=config.policy.negotiates)
+        self._group_chats = GroupChats(config.policy)
+        self._environment = environment
+        self._processor = MessageProcessor(config.jid, config.history, environment.hook)
         self._receiver = Receiver(
-            config.policy, self._rooms, self._clerk, self._hold, surroundings.wall
+            config.policy, self._group_chats, self._processor, self._hold, environment.wall
         )
-        self._sessions: Sessions | None = None
+        self._sessions: ClientSessions | None = None
         if config.policy.negotiates:
-            self._sessions = Sessions(
+            self._sessions = ClientSessions(
                 _client_settings(config),
                 connector.gate,
                 entropy,
                 self._encrypted,
                 patience=config.timeout,
             )
-            self._peers.on_gone = self._sessions.drop
-        parts = Parts(
-            config.policy, self._link, self._peers, self._rooms, self._clerk, self._sessions
+            self._peers.on_gone = self._sessions.drop_client
+        parts = SenderDependencies(
+            config.policy,
+            self._connection,
+            self._peers,
+            self._group_chats,
+            self._processor,
+            self._sessions,
         )
-        self._sender = Sender(config.jid, parts, entropy=entropy, wall=surroundings.wall)
+        self._sender = Sender(config.jid, parts, entropy=entropy, wall=environment.wall)
         resource = config.resource or f"softphone-{entropy(6).hex()}"
-        self._stream = XmppStream(config, resource, client_context(tls), entropy, self._link.ended)
-        self._upload = Upload()
-        self._oversight: Oversight | None = None
-        self._shown = Presence(config.jid, Show.AVAILABLE)
+        self._stream = XmppStream(
+            config, resource, client_context(tls), entropy, self._connection.connection_ended
+        )
+        self._upload = UploadService()
+        self._compliance: AccountCompliance | None = None
+        self._shown = Presence(config.jid, Availability.AVAILABLE)
         self._greeted = asyncio.Event()
         self._greeting: asyncio.Task[None] | None = None
         self._judging: asyncio.Task[None] | None = None
-        self._furnish()
+        self._attach_parts()
 
-    def _furnish(self) -> None:
-        parts = (self._link, self._peers, self._rooms, self._receiver, self._sender, self._upload)
+    def _attach_parts(self) -> None:
+        parts = (
+            self._connection,
+            self._peers,
+            self._group_chats,
+            self._receiver,
+            self._sender,
+            self._upload,
+        )
         for part in parts:
             part.attach(self._stream)
         if self._sessions is not None:
             self._sessions.attach(self._stream)
-        self._link.on_up = self._came_up
-        self._link.on_out = self._signed_out
+        self._connection.on_up = self._came_up
+        self._connection.on_signed_out = self._signed_out
 
     def _encrypted(self, session: ClientSession, frame: Frame) -> None:
-        self._peers.proved(session.peer)
-        self._receiver.encrypted(session, frame)
+        self._peers.mark_encrypting(session.peer)
+        self._receiver.handle_encrypted(session, frame)
 
     # Being signed in
 
@@ -132,13 +146,13 @@ class Messages:
         AuditError when compliance cannot write its decisions down.
         """
         try:
-            await self._begin_oversight()
+            await self._start_compliance()
             if self._config.history.archive is not None:
-                network = DatabaseNetwork(self._config.tls, self._around.connector)
-                archive = Archive(self._config.history, self._config.jid, network)
-                self._clerk.archive = await archive.__aenter__()
+                network = DatabaseConnector(self._config.tls, self._environment.connector)
+                archive = MessageArchive(self._config.history, self._config.jid, network)
+                self._processor.archive = await archive.__aenter__()
             self._judging = asyncio.get_running_loop().create_task(self._receiver.run())
-            await self._link.sign_in()
+            await self._connection.sign_in()
             async with asyncio.timeout(self._config.timeout):
                 await self._greeted.wait()
         except TimeoutError as exc:
@@ -149,14 +163,18 @@ class Messages:
             raise
         return self
 
-    async def _begin_oversight(self) -> None:
-        compliance, around = self._config.compliance, self._around
+    async def _start_compliance(self) -> None:
+        compliance, environment = self._config.compliance, self._environment
         if compliance is None:
             return
-        network = HttpsEnvironment(around.connector.resolve, around.wall, around.connector.fetcher)
-        self._oversight = await Oversight(self.jid, compliance, network).__aenter__()
-        hook = around.hook
-        self._clerk.hook = self._oversight if hook is None else HookChain((hook, self._oversight))
+        network = HttpsEnvironment(
+            environment.connector.resolve, environment.wall, environment.connector.fetcher
+        )
+        self._compliance = await AccountCompliance(self.jid, compliance, network).__aenter__()
+        hook = environment.hook
+        self._processor.hook = (
+            self._compliance if hook is None else HookChain((hook, self._compliance))
+        )
 
     async def __aexit__(
         self,
@@ -169,20 +187,20 @@ class Messages:
     async def close(self) -> None:
         """Sign out: sessions are closed, history in memory is gone."""
         if self._sessions is not None:
-            await self._sessions.close(tell=self._link.up)
+            await self._sessions.close(tell=self._connection.is_up)
         for task in (self._greeting, self._judging):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-        await self._link.close()
+        await self._connection.close()
         self._signed_out(TransportError("signed out"))
-        self._clerk.history.clear()
-        archive, self._clerk.archive = self._clerk.archive, None
+        self._processor.history.clear()
+        archive, self._processor.archive = self._processor.archive, None
         if archive is not None:
             await archive.__aexit__(None, None, None)
-        oversight, self._oversight = self._oversight, None
-        if oversight is not None:
-            await oversight.__aexit__(None, None, None)
+        account_compliance, self._compliance = self._compliance, None
+        if account_compliance is not None:
+            await account_compliance.__aexit__(None, None, None)
 
     @property
     def jid(self) -> str:
@@ -190,9 +208,9 @@ class Messages:
         return self._config.jid
 
     @property
-    def up(self) -> bool:
+    def is_up(self) -> bool:
         """Whether the server is reached now; else what is sent waits."""
-        return self._link.up
+        return self._connection.is_up
 
     @property
     def counters(self) -> Counter[str]:
@@ -203,7 +221,7 @@ class Messages:
 
     # Talking
 
-    async def send(self, to: str, body: str, *, within: float | None = None) -> Sent:
+    async def send(self, to: str, body: str, *, within: float | None = None) -> SentMessage:
         """Send a message to a user (bare JID), or to a room that was joined.
 
         Returns when the server has it, or, client to client, the other client.  Raises
@@ -211,13 +229,13 @@ class Messages:
         TransportError, CertificateError and its kin when it did not go through.
         """
         with self._receiver.inbox.sending():
-            return await self._sender.send(
+            return await self._sender.send_message(
                 to, body, within=self._config.timeout if within is None else within
             )
 
     async def send_file(
-        self, to: str, path: str | os.PathLike[str], *, kind: Kind = Kind.FILE
-    ) -> Sent:
+        self, to: str, path: str | os.PathLike[str], *, kind: ContentKind = ContentKind.FILE
+    ) -> SentMessage:
         """Send a file, or a capture of the screen: upload it, and tell where it is.
 
         It lies at a server, so it has a lock and never a key.  Raises ConfigurationError without
@@ -226,13 +244,13 @@ class Messages:
         """
         files = self._files()
         self._sender.check_file(to)
-        moved = await files.send(Path(path), self._upload.slot, to, kind)
+        moved = await files.upload_file(Path(path), self._upload.request_slot, to, kind)
         with self._receiver.inbox.sending():
-            return await self._sender.send(
+            return await self._sender.send_message(
                 to, moved.url, within=self._config.timeout, file=moved.url
             )
 
-    async def fetch_file(self, message: Message, into: str | os.PathLike[str]) -> Moved:
+    async def fetch_file(self, message: Message, into: str | os.PathLike[str]) -> TransferredFile:
         """Fetch the file that a message is about, to the new file `into` (0600).
 
         Raises ConfigurationError without an audit table, or for a message without a file;
@@ -240,69 +258,69 @@ class Messages:
         """
         if not message.file:
             raise ConfigurationError("the message is not about a file")
-        return await self._files().fetch(message.file, Path(into), message.peer)
+        return await self._files().download_file(message.file, Path(into), message.peer)
 
     def _files(self) -> FileTransfer:
-        if self._oversight is None:
+        if self._compliance is None:
             raise ConfigurationError(
                 "im.compliance.audit: files come and go with an audit table only: name one"
             )
-        return self._oversight.files
+        return self._compliance.files
 
     def __aiter__(self) -> AsyncIterator[Message]:
         return self
 
     async def __anext__(self) -> Message:
-        message = await self._receiver.inbox.take()
+        message = await self._receiver.inbox.next_message()
         if message is None:
             raise StopAsyncIteration
         return message
 
     def history(self, peer: str) -> tuple[Message, ...]:
         """What was said with a peer, or in a room, since sign-in."""
-        return self._clerk.history.of(peer)
+        return self._processor.history.messages_with(peer)
 
     def close_conversation(self, peer: str) -> None:
         """Its window is closed: with `disable_history` it is forgotten now."""
-        self._clerk.conversation_closed(peer)
+        self._processor.conversation_closed(peer)
 
     # Who is there
 
     @property
     def peers(self) -> tuple[Presence, ...]:
         """Everybody on the roster, with their presence."""
-        return self._peers.list()
+        return self._peers.all_presences()
 
     def presence(self, peer: str) -> Presence:
         """How available somebody is."""
         return self._peers.presence(peer)
 
-    async def add(self, peer: str, *, within: float = 5.0) -> Presence:
+    async def subscribe_to(self, peer: str, *, within: float = 5.0) -> Presence:
         """Ask to see somebody's presence, and wait a little for it."""
-        return await self._peers.add(peer, within=within)
+        return await self._peers.subscribe_to(peer, within=within)
 
-    def show(self, show: Show, status: str = "") -> None:
+    def set_presence(self, show: Availability, status: str = "") -> None:
         """Say how available we are."""
         self._shown = Presence(self._config.jid, show, status)
-        if self._link.up:
+        if self._connection.is_up:
             self._send_presence()
 
     # Rooms
 
-    async def join(self, room: str, nick: str | None = None) -> None:
+    async def join_room(self, room: str, nick: str | None = None) -> None:
         """Enter a group chat.  Raises MessageRefused, MessagingError."""
-        await self._rooms.join(room, nick or self._config.jid.partition("@")[0])
+        await self._group_chats.join_room(room, nick or self._config.jid.partition("@")[0])
 
-    def leave(self, room: str) -> None:
+    def leave_room(self, room: str) -> None:
         """Leave it."""
-        self._rooms.leave(room)
+        self._group_chats.leave_room(room)
 
     # A session begins
 
     def _came_up(self, resumed: bool) -> None:
-        self._receiver.inbox.release()
+        self._receiver.inbox.reading_resumed()
         if resumed:
-            self._sender.came_up(resumed=True)
+            self._sender.resend_unacknowledged(resumed=True)
             return
         self._peers.clear()
         if self._greeting is not None:
@@ -321,22 +339,23 @@ class Messages:
         # The answer to a ping comes after the presence of everybody on the same server.
         ping = stream.plugin_of("xep_0199")
         await ping.ping(stream.boundjid.domain, timeout=_GREET_WITHIN)
-        await self._rooms.join_again()
-        self._sender.came_up(resumed=False)
+        await self._group_chats.rejoin_rooms()
+        self._sender.resend_unacknowledged(resumed=False)
         self._greeted.set()
 
     def _send_presence(self) -> None:
         show = self._shown.show
         self._stream.send_presence(
-            pshow=None if show is Show.AVAILABLE else show.value, pstatus=self._shown.status or None
+            pshow=None if show is Availability.AVAILABLE else show.value,
+            pstatus=self._shown.status or None,
         )
 
     def _signed_out(self, error: SoftphoneError) -> None:
-        self._sender.signed_out(error)
+        self._sender.fail_unacknowledged(error)
         self._receiver.inbox.end()
 
     def _hold(self, held: bool) -> None:
-        self._stream.hold(held)
+        self._stream.set_reading_paused(held)
 
 
 def _server_settings(config: MessagingConfig) -> TlsSettings:

@@ -10,17 +10,17 @@ from enum import StrEnum
 from softphone.errors import ConfigurationError
 from softphone.messaging.compliance import ComplianceConfig
 from softphone.messaging.encryption_policy import EncryptionPolicy
-from softphone.messaging.server_location import Place, TlsMode, place_at
+from softphone.messaging.server_location import TlsMode, XmppServer, configured_server
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings
 
-__all__ = ["Approval", "HistoryConfig", "MessagingConfig"]
+__all__ = ["HistoryConfig", "MessagingConfig", "SubscriptionApproval"]
 
 _BARE = re.compile(r"[^\s@/\"&'<>:]+@[^\s@/]+")
 _PART = re.compile(r"[^\s/@]{1,255}")
 
 
-class Approval(StrEnum):
+class SubscriptionApproval(StrEnum):
     """Whose wish to see our presence is granted without asking."""
 
     NOBODY = "nobody"
@@ -67,7 +67,7 @@ class MessagingConfig:
     tls: TlsSettings = field(default_factory=TlsSettings)
     encryption: EncryptionPolicy | None = None
     history: HistoryConfig = field(default_factory=HistoryConfig)
-    approve: Approval = Approval.DOMAIN
+    approve: SubscriptionApproval = SubscriptionApproval.DOMAIN
     resource: str | None = None
     compliance: ComplianceConfig | None = None
     timeout: float = 30.0
@@ -87,7 +87,7 @@ class MessagingConfig:
                 " JID in it: give tls.certificate and tls.key"
             )
         if self.server is not None:
-            place_at(self.server, self.domain, self.mode)
+            configured_server(self.server, self.domain, self.mode)
 
     @property
     def domain(self) -> str:
@@ -100,8 +100,8 @@ class MessagingConfig:
         return self.encryption or EncryptionPolicy(self.tls.credential is not None, True)
 
     @property
-    def place(self) -> Place | None:
+    def named_server(self) -> XmppServer | None:
         """The server that is named; None leaves it to DNS."""
         if self.server is None:
             return None
-        return place_at(self.server, self.domain, self.mode)
+        return configured_server(self.server, self.domain, self.mode)

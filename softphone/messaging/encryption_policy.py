@@ -11,10 +11,10 @@ from enum import Enum
 
 from softphone.errors import ConfigurationError
 
-__all__ = ["MATRIX", "EncryptionPolicy", "Row", "Sending"]
+__all__ = ["MATRIX", "EncryptionPolicy", "PolicyRow", "SendMode"]
 
 
-class Sending(Enum):
+class SendMode(Enum):
     """How a message goes out."""
 
     CLIENT_TO_CLIENT = "client-to-client"
@@ -23,25 +23,25 @@ class Sending(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PolicyRow:
     """What one cell of the specification's table means.
 
     `sends` is how a message goes out; `takes_encrypted` and `takes_clear` are whether one that
     comes in so is shown.  What is "clear" here is still inside TLS to the server.
     """
 
-    sends: Sending
+    sends: SendMode
     takes_encrypted: bool
     takes_clear: bool
 
 
-_CLEAR = Row(Sending.CLIENT_TO_SERVER, takes_encrypted=False, takes_clear=True)
-_EITHER = Row(Sending.CLIENT_TO_CLIENT, takes_encrypted=True, takes_clear=True)
-_ONLY = Row(Sending.CLIENT_TO_CLIENT, takes_encrypted=True, takes_clear=False)
-_FALLS_BACK = Row(Sending.CLIENT_TO_SERVER, takes_encrypted=True, takes_clear=True)
-_NOTHING = Row(Sending.REFUSED, takes_encrypted=True, takes_clear=False)
+_CLEAR = PolicyRow(SendMode.CLIENT_TO_SERVER, takes_encrypted=False, takes_clear=True)
+_EITHER = PolicyRow(SendMode.CLIENT_TO_CLIENT, takes_encrypted=True, takes_clear=True)
+_ONLY = PolicyRow(SendMode.CLIENT_TO_CLIENT, takes_encrypted=True, takes_clear=False)
+_FALLS_BACK = PolicyRow(SendMode.CLIENT_TO_SERVER, takes_encrypted=True, takes_clear=True)
+_NOTHING = PolicyRow(SendMode.REFUSED, takes_encrypted=True, takes_clear=False)
 
-MATRIX: dict[tuple[bool, bool, bool], Row] = {
+MATRIX: dict[tuple[bool, bool, bool], PolicyRow] = {
     # (support AES, support no encoding, the remote client supports AES)
     (False, True, True): _CLEAR,
     (False, True, False): _CLEAR,
@@ -72,14 +72,14 @@ class EncryptionPolicy:
         """Whether keys are negotiated at all, and the capability is shown to others."""
         return self.support_aes
 
-    def row(self, *, remote_aes: bool) -> Row:
+    def row(self, *, remote_aes: bool) -> PolicyRow:
         """What is so with a remote client that supports AES, or does not."""
         return MATRIX[self.support_aes, self.support_no_encoding, remote_aes]
 
-    def to_group(self) -> Sending:
+    def to_group(self) -> SendMode:
         """How a message goes to a group chat, which is never encrypted client to client."""
-        return Sending.CLIENT_TO_SERVER if self.support_no_encoding else Sending.REFUSED
+        return SendMode.CLIENT_TO_SERVER if self.support_no_encoding else SendMode.REFUSED
 
-    def takes(self, *, encrypted: bool) -> bool:
+    def accepts(self, *, encrypted: bool) -> bool:
         """Whether a message that has come in is shown, whoever sent it."""
         return self.support_aes if encrypted else self.support_no_encoding

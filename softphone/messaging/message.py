@@ -9,16 +9,16 @@ from enum import StrEnum
 from softphone.sans_io import PeerIdentity
 
 __all__ = [
-    "Direction",
+    "Availability",
+    "EncryptionScope",
     "Message",
+    "MessageDirection",
     "MessageSecurity",
     "Presence",
-    "Reach",
-    "Show",
 ]
 
 
-class Reach(StrEnum):
+class EncryptionScope(StrEnum):
     """How far the encryption of a message reaches."""
 
     CLIENT_TO_SERVER = "client-to-server"
@@ -33,22 +33,22 @@ class MessageSecurity:
     to client, the peer itself.
     """
 
-    reach: Reach
+    scope: EncryptionScope
     identity: PeerIdentity | None = None
 
     @property
     def sign(self) -> str:
         """The icon's name: "lock" for client to server, "key" for client to client."""
-        return "key" if self.reach is Reach.CLIENT_TO_CLIENT else "lock"
+        return "key" if self.scope is EncryptionScope.CLIENT_TO_CLIENT else "lock"
 
     def __str__(self) -> str:
         suite = (
             "" if self.identity is None else f" ({self.identity.protocol}, {self.identity.cipher})"
         )
-        return f"encrypted {self.reach.value.replace('-', ' ')}{suite}"
+        return f"encrypted {self.scope.value.replace('-', ' ')}{suite}"
 
 
-class Direction(StrEnum):
+class MessageDirection(StrEnum):
     """Which way a message went."""
 
     SENT = "sent"
@@ -69,14 +69,14 @@ class Message:
     sender: str
     body: str = field(repr=False)
     at: datetime
-    direction: Direction
+    direction: MessageDirection
     security: MessageSecurity
     room: bool = False
     resource: str = ""
     file: str = ""
 
 
-class Show(StrEnum):
+class Availability(StrEnum):
     """How available somebody is (RFC 6121 section 4.7.2.1)."""
 
     AVAILABLE = "available"
@@ -92,5 +92,5 @@ class Presence:
     """How available a peer is, by its most available client, and in whose words."""
 
     peer: str
-    show: Show
+    show: Availability
     status: str = ""

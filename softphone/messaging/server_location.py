@@ -15,7 +15,15 @@ from softphone.errors import ConfigurationError, TransportError
 from softphone.sans_io import Entropy, Target, Transport
 from softphone.sip.transport import DnsQuestion, Record, RecordType, SrvRecord, order_servers
 
-__all__ = ["DIRECT_PORT", "STARTTLS_PORT", "Asks", "Place", "TlsMode", "find_places", "place_at"]
+__all__ = [
+    "DIRECT_PORT",
+    "STARTTLS_PORT",
+    "SrvResolver",
+    "TlsMode",
+    "XmppServer",
+    "configured_server",
+    "find_servers",
+]
 
 DIRECT_PORT, STARTTLS_PORT = 5223, 5222
 
@@ -28,21 +36,21 @@ class TlsMode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class XmppServer:
     """One server to try."""
 
     target: Target
     mode: TlsMode
 
 
-class Asks(Protocol):
+class SrvResolver(Protocol):
     """Who asks DNS."""
 
     async def ask(self, question: DnsQuestion) -> Sequence[Record]:
         """The records that answer; raises TransportError."""
 
 
-def place_at(server: str, domain: str, mode: TlsMode) -> Place:
+def configured_server(server: str, domain: str, mode: TlsMode) -> XmppServer:
     """The server that a configuration names, "host" or "host:port".  Raises ConfigurationError."""
     host, colon, port = server.rpartition(":")
     if not colon or server.endswith("]"):
@@ -50,24 +58,26 @@ def place_at(server: str, domain: str, mode: TlsMode) -> Place:
     host = host.strip("[]")
     if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         raise ConfigurationError(f"im.server: {server!r} is not of the form host or host:port")
-    return Place(Target(Transport.TLS, host, int(port), domain), mode)
+    return XmppServer(Target(Transport.TLS, host, int(port), domain), mode)
 
 
-async def find_places(domain: str, dns: Asks, *, entropy: Entropy) -> tuple[Place, ...]:
+async def find_servers(
+    domain: str, dns: SrvResolver, *, entropy: Entropy
+) -> tuple[XmppServer, ...]:
     """The servers of a domain, best first.  Raises TransportError when it has none."""
     direct = await _servers(dns, f"_xmpps-client._tcp.{domain}", entropy)
     after = await _servers(dns, f"_xmpp-client._tcp.{domain}", entropy)
     if direct is None and after is None:
         return (
-            place_at(f"{domain}:{DIRECT_PORT}", domain, TlsMode.DIRECT),
-            place_at(f"{domain}:{STARTTLS_PORT}", domain, TlsMode.STARTTLS),
+            configured_server(f"{domain}:{DIRECT_PORT}", domain, TlsMode.DIRECT),
+            configured_server(f"{domain}:{STARTTLS_PORT}", domain, TlsMode.STARTTLS),
         )
     # XEP-0368: the priorities of both are one order; direct TLS goes first among equals.
     ranked = [(record.priority, 0, TlsMode.DIRECT, record) for record in direct or ()]
     ranked += [(record.priority, 1, TlsMode.STARTTLS, record) for record in after or ()]
     ranked.sort(key=lambda each: each[:2])
     found = tuple(
-        Place(Target(Transport.TLS, record.target, record.port, domain), mode)
+        XmppServer(Target(Transport.TLS, record.target, record.port, domain), mode)
         for _, _, mode, record in ranked
         if record.target not in ("", ".")
     )
@@ -76,7 +86,7 @@ async def find_places(domain: str, dns: Asks, *, entropy: Entropy) -> tuple[Plac
     return found
 
 
-async def _servers(dns: Asks, name: str, entropy: Entropy) -> list[SrvRecord] | None:
+async def _servers(dns: SrvResolver, name: str, entropy: Entropy) -> list[SrvRecord] | None:
     """In the order of RFC 2782; None when there is no record."""
     records = await dns.ask(DnsQuestion(name, RecordType.SRV))
     servers = [record for record in records if isinstance(record, SrvRecord)]

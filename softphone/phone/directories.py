@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from softphone.account.stack_settings import TrustContext
-from softphone.contacts import Contact, Contacts, DirectoryConfig, dialed, open_directories
+from softphone.contacts import (
+    Contact,
+    Contacts,
+    DirectoryConfig,
+    normalize_number,
+    open_directories,
+)
 from softphone.errors import ConfigurationError
 from softphone.sip import NameAddr, SipUri
 
@@ -42,7 +48,7 @@ def look_up_name(contacts: Contacts, peer: NameAddr, on_found: Callable[[Contact
     """Have the name of a call's peer told once it is known."""
     key = directory_key(peer)
     if key is not None:
-        contacts.tell(key, on_found)
+        contacts.call_when_known(key, on_found)
 
 
 def directory_key(peer: NameAddr) -> str | None:
@@ -53,4 +59,4 @@ def directory_key(peer: NameAddr) -> str | None:
     if uri.user is None:
         return None
     # The host beside a number is that of some call server.
-    return dialed(uri.user) or f"{uri.user}@{uri.host}"
+    return normalize_number(uri.user) or f"{uri.user}@{uri.host}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from softphone.account.stack_settings import TrustContext
 from softphone.errors import ConfigurationError
-from softphone.messaging import Messages, MessagingConfig, Show, Surroundings
+from softphone.messaging import Availability, MessagingClient, MessagingConfig, MessagingEnvironment
 from softphone.messaging.compliance import MessageHook
 from softphone.net import DnsResolver
 from softphone.net.verified import ConnectorConfig
@@ -35,7 +35,7 @@ class MessagingSetup:
 
 def make_messaging_client(
     config: MessagingConfig, setup: MessagingSetup, hook: MessageHook | None
-) -> Messages:
+) -> MessagingClient:
     """The messages of an account, not signed in yet: enter them.
 
     Raises ConfigurationError when the extra `im` is not installed.
@@ -55,14 +55,18 @@ def make_messaging_client(
         own = replace(asked, store=trusted, unknown=None, fips=setup.fips)
         mine = replace(mine, compliance=replace(config.compliance, tls=own))
     connector = ConnectorConfig(trust_context.fetcher, resolve=setup.resolver.resolve)
-    return Messages(mine, Surroundings(connector, setup.resolver, setup.entropy, hook))
+    return MessagingClient(
+        mine, MessagingEnvironment(connector, setup.resolver, setup.entropy, hook)
+    )
 
 
-async def show_calls_as_presence(messages: Messages, busy: Callable[[], bool]) -> None:
+async def show_calls_as_presence(messages: MessagingClient, busy: Callable[[], bool]) -> None:
     """Show presence "on the phone" as long as there is a call, until canceled."""
     shown = False
     while True:
         if busy() is not shown:
             shown = not shown
-            messages.show(Show.DND, ON_THE_PHONE) if shown else messages.show(Show.AVAILABLE)
+            messages.set_presence(
+                Availability.DND, ON_THE_PHONE
+            ) if shown else messages.set_presence(Availability.AVAILABLE)
         await asyncio.sleep(LOOK_EVERY)

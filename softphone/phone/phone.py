@@ -31,7 +31,7 @@ from softphone.trust.fips import FipsMode, decide_mode, random_bytes, require_mo
 
 if TYPE_CHECKING:
     from softphone.contacts import Contact, Contacts, DirectoryConfig
-    from softphone.messaging import MessageHook, Messages, MessagingConfig
+    from softphone.messaging import MessageHook, MessagingClient, MessagingConfig
     from softphone.sip import NameAddr
 
 __all__ = ["Phone"]
@@ -75,7 +75,7 @@ class Phone:
         self._stack = AsyncExitStack()
         self._engines: dict[PortRange, AnyEngine] = {}
         self._accounts: list[Account] = []
-        self._messages: Messages | None = None
+        self._messages: MessagingClient | None = None
         self._contacts: Contacts | None = None
         self._presence_task: asyncio.Task[None] | None = None
         self._maintenances: list[DeviceMaintenance] = []
@@ -183,7 +183,7 @@ class Phone:
             look_up_name(self._contacts, peer, on_name)
 
     @property
-    def messages(self) -> Messages:
+    def messages(self) -> MessagingClient:
         """The instant messages.  Raises LocalProtocolError before `sign_in`."""
         if self._messages is None:
             raise LocalProtocolError("nobody is signed in to a chat server: await sign_in first")
@@ -191,7 +191,7 @@ class Phone:
 
     async def sign_in(
         self, config: MessagingConfig, *, hook: MessageHook | None = None
-    ) -> Messages:
+    ) -> MessagingClient:
         """Sign in to a chat server, and stay so as long as the phone is open.
 
         `hook` is asked before a message leaves and before one is shown.  Presence says when an

@@ -61,8 +61,8 @@ def test_directories_come_in_the_file_s_order_with_its_trust(load):
     cucm, company = load(f"{UDS}\n{LDAP}\n{TLS}").directories
     assert isinstance(cucm, UdsConfig)
     assert isinstance(company, LdapConfig)
-    assert (cucm.place, cucm.authenticated) == (("cucm.example.test", 8443), True)
-    assert company.place == ("ldap.example.test", 636)
+    assert (cucm.address, cucm.authenticated) == (("cucm.example.test", 8443), True)
+    assert company.address == ("ldap.example.test", 636)
     assert company.password.reveal() == b"from outside"
     assert company.attributes["work"] == ("telephoneNumber", "ipPhone")
     assert company.attributes["uri"] == ("sipAddress",)

@@ -7,7 +7,7 @@ import pytest
 from softphone.config import load_account
 from softphone.config.messaging_file import load_messaging
 from softphone.errors import ConfigurationError
-from softphone.messaging.config import Approval
+from softphone.messaging.config import SubscriptionApproval
 from softphone.messaging.encryption_policy import EncryptionPolicy
 from softphone.messaging.server_location import TlsMode
 from softphone.security import RevocationMode
@@ -54,7 +54,7 @@ def test_everything_can_be_said(read, tmp_path):
     config = file.config
     assert config.policy == EncryptionPolicy(True, False)
     assert (config.server, config.mode, config.resource) == ("h:1", TlsMode.STARTTLS, "desk")
-    assert config.approve is Approval.NOBODY
+    assert config.approve is SubscriptionApproval.NOBODY
     assert config.history.archive == f"sqlite+aiosqlite:///{tmp_path}/im.db"
     assert config.history.archive_key == tmp_path / "key"
     assert (config.history.disable_history, config.timeout, file.fips) == (True, 5.0, False)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.contacts import ATTRIBUTES, Bounds, LdapConfig
-from softphone.contacts.config import place_of
+from softphone.contacts import ATTRIBUTES, DirectoryLimits, LdapConfig
+from softphone.contacts.config import parse_host_port
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
 from softphone.trust import TlsSettings
@@ -24,7 +24,7 @@ def config(**more):
     ],
 )
 def test_the_port_is_one_of_ldaps(more, place):
-    assert config(**more).place == place
+    assert config(**more).address == place
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_what_cannot_be_is_refused(more, message):
 @pytest.mark.parametrize("more", [{"within": 0.0}, {"within": 61.0}, {"most": 0}, {"page": 9999}])
 def test_bounds_are_bounded(more):
     with pytest.raises(ConfigurationError):
-        Bounds(**more)
+        DirectoryLimits(**more)
 
 
 def test_what_is_asked_for_is_what_a_contact_is_made_of():
@@ -69,4 +69,4 @@ def test_a_password_is_in_no_repr():
 
 
 def test_a_place_without_a_port_has_the_usual_one():
-    assert place_of("host", 8443) == ("host", 8443)
+    assert parse_host_port("host", 8443) == ("host", 8443)

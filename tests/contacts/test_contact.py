@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.contacts import Contact, Number, dialed
-from softphone.contacts.contact import addressed, merged, same_number
+from softphone.contacts import Contact, ContactNumber, normalize_number
+from softphone.contacts.contact import merge_contacts, normalize_address, same_number
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from softphone.contacts.contact import addressed, merged, same_number
     ],
 )
 def test_a_number_is_what_is_dialed(text, number):
-    assert dialed(text) == number
+    assert normalize_number(text) == number
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_numbers_are_one_by_their_ends_when_these_are_long(one, other, same):
 
 
 def person(name, *numbers, **more):
-    return Contact(name, tuple(Number("work", each) for each in numbers), **more)
+    return Contact(name, tuple(ContactNumber("work", each) for each in numbers), **more)
 
 
 def test_one_person_of_two_directories_is_there_once_with_all_that_is_known():
@@ -53,14 +53,14 @@ def test_one_person_of_two_directories_is_there_once_with_all_that_is_known():
     uds = person(
         "Adler, A.", "03012345601", "1001", email="a@x.test", username="anna", sources=("uds",)
     )
-    (anna,) = merged(([ldap], [uds]), 20)
+    (anna,) = merge_contacts(([ldap], [uds]), 20)
     assert (anna.name, anna.username, anna.sources) == ("Anna Adler", "anna", ("ldap", "uds"))
     assert [each.text for each in anna.numbers] == ["+49 30 12345601", "1001"]
 
 
 def test_people_of_one_name_are_two_people():
     groups = ([person("Anna", email="a@x.test")], [person("Anna", email="b@x.test")])
-    assert len(merged(groups, 20)) == 2
+    assert len(merge_contacts(groups, 20)) == 2
 
 
 def test_what_tells_two_people_apart_outweighs_what_they_share():
@@ -68,12 +68,12 @@ def test_what_tells_two_people_apart_outweighs_what_they_share():
         [person("Anna", email="team@x.test", username="anna")],
         [person("Bert", email="team@x.test", username="bert")],
     )
-    assert [each.name for each in merged(groups, 20)] == ["Anna", "Bert"]
+    assert [each.name for each in merge_contacts(groups, 20)] == ["Anna", "Bert"]
 
 
 def test_no_more_than_the_limit_and_a_twin_does_not_count():
     crowd = [person(f"{one}", email=f"{one}@x.test") for one in range(5)]
-    found = merged((crowd, [person("twin", "1001", email="1@x.test")]), 3)
+    found = merge_contacts((crowd, [person("twin", "1001", email="1@x.test")]), 3)
     assert [each.name for each in found] == ["0", "1", "2"]
     assert found[1].numbers
 
@@ -99,7 +99,7 @@ def test_no_more_than_the_limit_and_a_twin_does_not_count():
     ],
 )
 def test_what_is_the_address_of_a_person(text, address):
-    assert addressed(text) == address
+    assert normalize_address(text) == address
 
 
 def test_a_contact_has_the_addresses_of_its_calls_and_of_its_mail():

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from softphone.contacts import CacheLimits, Contact, Contacts, Number
+from softphone.contacts import CacheLimits, Contact, ContactNumber, Contacts
 from softphone.errors import DirectoryError, TransportTimeout
 
-ANNA = Contact("Anna", (Number("work", "1001"),), email="a@x.test", sources=("one",))
-BERT = Contact("Bert", (Number("work", "1002"),), email="b@x.test", sources=("two",))
+ANNA = Contact("Anna", (ContactNumber("work", "1001"),), email="a@x.test", sources=("one",))
+BERT = Contact("Bert", (ContactNumber("work", "1002"),), email="b@x.test", sources=("two",))
 
 
 class Fake:
@@ -79,13 +79,13 @@ async def settle(contacts):
 async def test_a_call_does_not_wait_and_a_directory_is_asked_once():
     slow = Fake("slow", ANNA, hold=True)
     async with Contacts((slow,)) as contacts:
-        assert contacts.known("1001") is None
-        assert contacts.known("1001") is None
+        assert contacts.cached_contact("1001") is None
+        assert contacts.cached_contact("1001") is None
         await asyncio.sleep(0)
         assert slow.asked == ["1001"]
         slow.gate.set()
         await settle(contacts)
-        assert contacts.known("1001") == ANNA
+        assert contacts.cached_contact("1001") == ANNA
         assert await contacts.by_number("10 01") == ANNA
     assert slow.asked == ["1001"]
 
@@ -94,13 +94,13 @@ async def test_a_person_is_known_by_an_address_as_by_a_number():
     own = Fake("one", ANNA, BERT)
     async with Contacts((own,)) as contacts:
         assert await contacts.by_address("sip:A@X.test;transport=tls") == ANNA
-        assert contacts.known("a@x.test") == ANNA
+        assert contacts.cached_contact("a@x.test") == ANNA
         told = []
-        contacts.tell("b@x.test", told.append)
-        contacts.tell("c@x.test", told.append)
+        contacts.call_when_known("b@x.test", told.append)
+        contacts.call_when_known("c@x.test", told.append)
         await settle(contacts)
         assert told == [BERT]
-        assert contacts.known("c@x.test") is None
+        assert contacts.cached_contact("c@x.test") is None
         assert await contacts.by_address("1001") is None
     assert own.asked == ["a@x.test", "b@x.test", "c@x.test"]
 
@@ -108,9 +108,9 @@ async def test_a_person_is_known_by_an_address_as_by_a_number():
 async def test_what_is_neither_number_nor_address_is_not_looked_up():
     own = Fake("one", ANNA)
     async with Contacts((own,)) as contacts:
-        assert contacts.known("alice") is None
+        assert contacts.cached_contact("alice") is None
         assert await contacts.by_number("") is None
-        assert contacts.known("anonymous@anonymous.invalid") is None
+        assert contacts.cached_contact("anonymous@anonymous.invalid") is None
         assert await contacts.by_address("alice@127.0.0.1") is None
     assert own.asked == []
 
@@ -126,11 +126,11 @@ async def test_an_answer_is_remembered_for_its_time(people, failure, lasts):
     async with Contacts((own,), clock=lambda: now) as contacts:
         await contacts.by_number("1001")
         now += lasts - 1.0
-        contacts.known("1001")
+        contacts.cached_contact("1001")
         await settle(contacts)
         assert len(own.asked) == 1
         now += 2.0
-        assert contacts.known("1001") is None
+        assert contacts.cached_contact("1001") is None
         await settle(contacts)
         assert len(own.asked) == 2
 
@@ -147,7 +147,7 @@ async def test_memory_and_look_ups_are_bounded():
     limits = CacheLimits(entries=5, looking=3)
     async with Contacts((slow,), limits=limits) as contacts:
         for number in range(1000, 1050):
-            contacts.known(str(number))
+            contacts.cached_contact(str(number))
         assert len(contacts._looking) == 3
         slow.gate.set()
         await settle(contacts)
@@ -159,6 +159,6 @@ async def test_memory_and_look_ups_are_bounded():
 async def test_closing_ends_what_is_under_way():
     slow = Fake("slow", ANNA, hold=True)
     contacts = Contacts((slow,))
-    contacts.known("1001")
+    contacts.cached_contact("1001")
     await asyncio.wait_for(contacts.close(), 2.0)
     assert slow.closed

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from softphone.contacts import Bounds, UdsConfig
+from softphone.contacts import DirectoryLimits, UdsConfig
 from softphone.contacts.uds import UdsDirectory
 from softphone.errors import (
     CertificateUntrusted,
@@ -192,7 +192,7 @@ async def test_a_server_that_is_silent_is_left_after_a_while(tmp_path):
     async with speaking(tmp_path) as web:
         web.silent = True
         with pytest.raises(TransportTimeout):
-            await directory(web, bounds=Bounds(within=0.3)).search("ann", 5)
+            await directory(web, bounds=DirectoryLimits(within=0.3)).search("ann", 5)
 
 
 @pytest.mark.parametrize(

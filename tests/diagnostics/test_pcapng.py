@@ -8,10 +8,10 @@ import pytest
 
 from softphone.diagnostics.pcapng import (
     LinkType,
-    enhanced_packet,
+    enhanced_packet_block,
     exported_message,
-    interface,
-    section,
+    interface_block,
+    section_header_block,
     udp_frame,
 )
 from softphone.events import VoiceQuality
@@ -35,9 +35,9 @@ RTP = bytes.fromhex("8000000100000000000000aa") + b"\xff" * 160
 
 def test_blocks_are_padded_and_say_their_length_twice():
     for block in (
-        section("x"),
-        interface(LinkType.RAW_IP, "media"),
-        enhanced_packet(0, b"abcde", at=1.5, comment="why"),
+        section_header_block("x"),
+        interface_block(LinkType.RAW_IP, "media"),
+        enhanced_packet_block(0, b"abcde", at=1.5, comment="why"),
     ):
         length = struct.unpack("<I", block[4:8])[0]
         assert length == len(block) == struct.unpack("<I", block[-4:])[0]
@@ -45,7 +45,7 @@ def test_blocks_are_padded_and_say_their_length_twice():
 
 
 def test_a_time_is_in_microseconds():
-    block = enhanced_packet(1, b"", at=1_700_000_000.25)
+    block = enhanced_packet_block(1, b"", at=1_700_000_000.25)
     number, high, low, captured, length = struct.unpack("<IIIII", block[8:28])
     assert (number, captured, length) == (1, 0, 0)
     assert (high << 32 | low) == 1_700_000_000_250_000
@@ -57,7 +57,9 @@ def test_frames_have_the_checksums_that_tshark_computes(source, destination, dat
     file = tmp_path / "x.pcapng"
     frame = udp_frame(data, source=source, destination=destination)
     file.write_bytes(
-        section("t") + interface(LinkType.RAW_IP, "m") + enhanced_packet(0, frame, at=0.0)
+        section_header_block("t")
+        + interface_block(LinkType.RAW_IP, "m")
+        + enhanced_packet_block(0, frame, at=0.0)
     )
     fields = [
         "udp.srcport",
@@ -82,9 +84,9 @@ def test_a_message_goes_to_its_dissector(transport, tmp_path):
     data = b"OPTIONS sip:x@y SIP/2.0\r\nVia: SIP/2.0/TLS h;branch=z9hG4bKx\r\n\r\n"
     message = exported_message("sip", data, transport=transport, source=ONE, destination=OTHER)
     file.write_bytes(
-        section("t")
-        + interface(LinkType.EXPORTED_MESSAGE, "s")
-        + enhanced_packet(0, message, at=0.0, comment="over it")
+        section_header_block("t")
+        + interface_block(LinkType.EXPORTED_MESSAGE, "s")
+        + enhanced_packet_block(0, message, at=0.0, comment="over it")
     )
     options = [
         "-T",
@@ -120,7 +122,9 @@ def test_extended_reports_are_well_formed_to_tshark(sending, tmp_path):
     file = tmp_path / "x.pcapng"
     frame = udp_frame(data, source=(ONE[0], 4001), destination=(OTHER[0], 5001))
     file.write_bytes(
-        section("t") + interface(LinkType.RAW_IP, "m") + enhanced_packet(0, frame, at=0.0)
+        section_header_block("t")
+        + interface_block(LinkType.RAW_IP, "m")
+        + enhanced_packet_block(0, frame, at=0.0)
     )
     shown = tshark.read(file, "-d", "udp.port==5001,rtcp", "-V")
     assert "Extended report (RFC 3611)" in shown

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from softphone.diagnostics import Ladder
-from softphone.diagnostics.refusal_analysis import dissect, is_readable
+from softphone.diagnostics.refusal_analysis import analyze_refusals, is_readable
 from softphone.sans_io import Flow, Transport
 
 KEY = base64.b64encode(bytes(range(30))).decode()
@@ -46,7 +46,7 @@ OFFER = sdp(crypto=[f"1 {CM_80} inline:{KEY}"])
     ],
 )
 def test_an_answer_is_judged_against_its_offer(answer, line, rule):
-    found = dissect(OFFER + answer)
+    found = analyze_refusals(OFFER + answer)
     if rule is None:
         assert found == []
         return
@@ -60,7 +60,7 @@ def test_the_m_line_is_counted():
     offer = sdp("audio", "video", crypto=[f"1 {CM_80} inline:{KEY}"])
     answer = sdp("audio", crypto=[f"1 {CM_80} inline:{OTHER}"])
     answer += "m=video 4002 RTP/AVP 0\n"
-    (found,) = dissect(offer + answer)
+    (found,) = analyze_refusals(offer + answer)
     assert found.place == "m-line 2 (video RTP/SAVP)"
 
 
@@ -88,7 +88,7 @@ def test_a_refusal_is_explained_with_the_crypto_lines_of_the_offer():
     bad = sdp(crypto=[f"1 {CM_80} inline:{KEY}|2^31|1:1", f"2 F8_128_HMAC_SHA1_80 inline:{KEY}"])
     text = message("INVITE sip:bob@lab SIP/2.0", bad)
     text += message("SIP/2.0 488 Not Acceptable Here", "", "a@lab", "1 INVITE")
-    found = dissect(text)
+    found = analyze_refusals(text)
     assert found[0].place == "message 2"
     assert found[0].rule.startswith("488 Not Acceptable Here")
     assert [one.line for one in found[1:]] == [
@@ -103,12 +103,12 @@ def test_a_transcript_with_masked_keys_is_read_and_the_same_answer_twice_is_one(
     text = (
         f"--- 0.000 phone -> lab\n{masked}\n--- 0.100 lab -> phone\n{answer}\n--- 0.2 x\n{answer}"
     )
-    (found,) = dissect(text)
+    (found,) = analyze_refusals(text)
     assert "tag 3 was not offered" in found.rule
 
 
 def test_what_is_malformed_is_said_to_be():
-    (found,) = dissect("INVITE sip:bob@lab SIP/2.0\nnonsense\n\n")
+    (found,) = analyze_refusals("INVITE sip:bob@lab SIP/2.0\nnonsense\n\n")
     assert found.rule.startswith("it is malformed")
 
 
@@ -120,9 +120,12 @@ def test_a_json_log_gives_its_own_reason():
             {"event": "summary", "result": "refused", "status": 488, "reason": "RTP/AVP, in clear"},
         )
     )
-    (found,) = dissect(log)
+    (found,) = analyze_refusals(log)
     assert (found.place, found.rule) == ("summary 488", "RTP/AVP, in clear")
-    assert dissect(json.dumps({"event": "summary", "result": "completed", "reason": "done"})) == []
+    assert (
+        analyze_refusals(json.dumps({"event": "summary", "result": "completed", "reason": "done"}))
+        == []
+    )
 
 
 def test_a_drawn_ladder_tells_of_its_refusals():
@@ -135,7 +138,7 @@ def test_a_drawn_ladder_tells_of_its_refusals():
     ):
         raw = data.replace("\n", "\r\n").encode()
         ladder.signaling(raw, flow=flow, outgoing=outgoing, now=1.0)
-    (found,) = dissect(ladder.text())
+    (found,) = analyze_refusals(ladder.text())
     assert found.place == "ladder, 1 INVITE"
     assert found.rule.startswith("488 Not Acceptable Here: the far end does not accept")
     assert is_readable(ladder.text())
@@ -170,5 +173,5 @@ def test_what_can_be_judged_is_told_from_what_cannot(text, readable):
 )
 def test_nothing_that_is_read_breaks_it(text):
     begun = time.process_time()
-    dissect(text)
+    analyze_refusals(text)
     assert time.process_time() - begun < 5

@@ -6,8 +6,8 @@ from softphone.diagnostics import explain_registrar, explain_response, explain_s
 from softphone.diagnostics.refusal_text import (
     explain_change,
     explain_early_end,
+    explain_no_answer,
     explain_transfer,
-    no_answer,
 )
 from softphone.events import CallEnded, EndedBy
 from softphone.security import Shortfall, ShortfallCode
@@ -123,9 +123,9 @@ def test_what_cucm_says_of_a_registration_comes_with_advice(words, advice):
 
 
 def test_what_was_given_up_without_a_response_says_what_happened():
-    assert no_answer("The connection was closed") == "the connection was closed"
-    assert no_answer("TLS alert: bad certificate") == "TLS alert: bad certificate"
-    assert no_answer("") == "the connection was closed, or could not be made"
+    assert explain_no_answer("The connection was closed") == "the connection was closed"
+    assert explain_no_answer("TLS alert: bad certificate") == "TLS alert: bad certificate"
+    assert explain_no_answer("") == "the connection was closed, or could not be made"
 
 
 def test_a_change_that_nobody_answered_was_not_refused():

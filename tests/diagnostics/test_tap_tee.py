@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softphone.diagnostics import joined
+from softphone.diagnostics import combine_taps
 from softphone.sans_io import Flow, MediaTap, Transport
 
 FLOW = Flow(1, Transport.UDP, ("127.0.0.1", 1), ("127.0.0.1", 2))
@@ -31,14 +31,14 @@ def speak(tap):
 
 def test_none_and_one_are_themselves():
     wire = Wire()
-    assert joined() is None
-    assert joined(None, None) is None
-    assert joined(None, wire) is wire
+    assert combine_taps() is None
+    assert combine_taps(None, None) is None
+    assert combine_taps(None, wire) is wire
 
 
 def test_all_hear_all():
     one, other = Wire(), Wire()
-    tap = joined(one, None, other)
+    tap = combine_taps(one, None, other)
     assert not isinstance(tap, MediaTap)
     speak(tap)
     assert (
@@ -53,7 +53,7 @@ def test_all_hear_all():
 
 def test_media_in_clear_is_for_those_who_hear_it():
     one, other = Wire(), Clear()
-    tap = joined(one, other)
+    tap = combine_taps(one, other)
     assert isinstance(tap, MediaTap)
     speak(tap)
     tap.packet(b"p", local=("a", 1), remote=("b", 2), outgoing=False, now=3.0)

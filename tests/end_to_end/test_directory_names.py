@@ -43,7 +43,7 @@ async def named(call):
 async def test_both_ends_see_the_other_s_name(lab):
     async with Phone() as phone:
         with pytest.raises(LocalProtocolError):
-            phone.contacts.known("1002")
+            phone.contacts.cached_contact("1002")
         phone.open_directories(load_directories(lab.directory_file).directories)
         assert [each.name for each in await phone.contacts.search("ali", limit=5)] == [
             "Alice Example"

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from softphone.errors import AuditError
-from softphone.messaging.account_compliance import Oversight
+from softphone.messaging.account_compliance import AccountCompliance
 from softphone.messaging.compliance import ALLOW, ComplianceConfig, Deny, Redact
-from softphone.messaging.message import Reach
+from softphone.messaging.message import EncryptionScope
 from softphone.net.http import HttpsEnvironment
 from softphone.trust import Service
 from tests.messaging.compliance.test_server import answering
@@ -33,7 +33,9 @@ VERDICTS = "select verdict, reason, length(sha256), file_size from aft_log order
 
 
 async def test_a_decision_is_a_row_before_a_message_goes_on(tmp_path):
-    async with Oversight("a@x", config(tmp_path, domains=("x",)), HttpsEnvironment()) as own:
+    async with AccountCompliance(
+        "a@x", config(tmp_path, domains=("x",)), HttpsEnvironment()
+    ) as own:
         assert await own.decide(question()) == ALLOW
         assert isinstance(await own.decide(question(peer="b@elsewhere")), Deny)
     assert rows(tmp_path, VERDICTS) == [
@@ -44,8 +46,8 @@ async def test_a_decision_is_a_row_before_a_message_goes_on(tmp_path):
 
 
 async def test_of_what_is_secret_only_that_it_was(tmp_path):
-    secret = replace(question(reach=Reach.CLIENT_TO_CLIENT), body=None)
-    async with Oversight("a@x", config(tmp_path), HttpsEnvironment()) as own:
+    secret = replace(question(reach=EncryptionScope.CLIENT_TO_CLIENT), body=None)
+    async with AccountCompliance("a@x", config(tmp_path), HttpsEnvironment()) as own:
         assert await own.decide(secret) == ALLOW
     assert rows(tmp_path, VERDICTS) == [("allow", "encrypted client to client: not seen", 0, 5)]
     assert rows(tmp_path, "select body_text from jm", "archive") == []
@@ -56,14 +58,14 @@ async def test_the_external_server_redacts_and_hears_nothing_of_what_is_secret(t
         tls = settings(tmp_path, alice(), service=Service.HTTPS)
         url = f"https://127.0.0.1:{web.port}/ask"
         asked = config(tmp_path, server=url, tls=tls)
-        async with Oversight("a@x", asked, HttpsEnvironment()) as own:
+        async with AccountCompliance("a@x", asked, HttpsEnvironment()) as own:
             assert await own.decide(question()) == Redact("***")
-            secret = replace(question(reach=Reach.CLIENT_TO_CLIENT), body=None)
+            secret = replace(question(reach=EncryptionScope.CLIENT_TO_CLIENT), body=None)
             assert await own.decide(secret) == ALLOW
         assert len(web.requests) == 1
         web.silent = True
         late = replace(asked, within=0.5)
-        async with Oversight("a@x", late, HttpsEnvironment()) as own:
+        async with AccountCompliance("a@x", late, HttpsEnvironment()) as own:
             assert isinstance(await own.decide(question()), Deny)
     assert [row[0] for row in rows(tmp_path, VERDICTS)] == ["redact", "allow", "deny"]
     assert rows(tmp_path, "select body_text from jm", "archive") == [("***",)]
@@ -71,7 +73,7 @@ async def test_the_external_server_redacts_and_hears_nothing_of_what_is_secret(t
 
 @pytest.mark.parametrize(("name", "table"), [("audit", "aft_log"), ("archive", "jm")])
 async def test_what_cannot_be_written_down_does_not_go_on(tmp_path, name, table, caplog):
-    async with Oversight("a@x", config(tmp_path), HttpsEnvironment()) as own:
+    async with AccountCompliance("a@x", config(tmp_path), HttpsEnvironment()) as own:
         with closing(sqlite3.connect(tmp_path / f"{name}.db")) as database:
             database.execute(f"drop table {table}")
             database.commit()
@@ -82,5 +84,5 @@ async def test_what_cannot_be_written_down_does_not_go_on(tmp_path, name, table,
 async def test_a_database_out_of_reach_is_told_at_once(tmp_path):
     away = config(tmp_path, archive="postgresql+asyncpg://u:p@127.0.0.1:1/x")
     with pytest.raises(AuditError):
-        async with Oversight("a@x", away, HttpsEnvironment()):
+        async with AccountCompliance("a@x", away, HttpsEnvironment()):
             raise AssertionError("open")

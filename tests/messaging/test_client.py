@@ -7,9 +7,14 @@ from dataclasses import replace
 import pytest
 
 from softphone.errors import TransportError
-from softphone.messaging.client import Messages, Surroundings, _client_settings, _server_settings
-from softphone.messaging.message import Show
-from softphone.messaging.xmpp.connection import Pace
+from softphone.messaging.client import (
+    MessagingClient,
+    MessagingEnvironment,
+    _client_settings,
+    _server_settings,
+)
+from softphone.messaging.message import Availability
+from softphone.messaging.xmpp.connection import ConnectionTimers
 from softphone.net.http import RevocationFetcher
 from softphone.net.verified import ConnectorConfig
 from softphone.security import TlsVersion
@@ -43,12 +48,14 @@ async def test_a_sign_in_that_fails_leaves_nothing_behind(tmp_path, entropy):
         async def ask(self, question):
             raise TransportError("DNS is silent")
 
-    surroundings = Surroundings(ConnectorConfig(RevocationFetcher()), NoDns(), entropy, pace=Pace())
-    messages = Messages(config(tmp_path), surroundings)
+    surroundings = MessagingEnvironment(
+        ConnectorConfig(RevocationFetcher()), NoDns(), entropy, timers=ConnectionTimers()
+    )
+    messages = MessagingClient(config(tmp_path), surroundings)
     with pytest.raises(TransportError, match="DNS is silent"):
         async with messages:
             raise AssertionError("signed in nowhere")
-    assert not messages.up
+    assert not messages.is_up
     assert messages.peers == ()
-    messages.show(Show.DND, "On the phone")
+    messages.set_presence(Availability.DND, "On the phone")
     assert [message async for message in messages] == []

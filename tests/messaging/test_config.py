@@ -27,8 +27,8 @@ def test_a_server_may_be_named():
     named = MessagingConfig(
         ALICE, KeyMaterial(b"x"), tls=NO_TLS, server="h:1", mode=TlsMode.STARTTLS
     )
-    assert named.place.target.server_name == "chat.example.test"
-    assert MessagingConfig(ALICE, KeyMaterial(b"x"), tls=NO_TLS).place is None
+    assert named.named_server.target.server_name == "chat.example.test"
+    assert MessagingConfig(ALICE, KeyMaterial(b"x"), tls=NO_TLS).named_server is None
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,13 @@ import itertools
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.messaging.encryption_policy import MATRIX, EncryptionPolicy, Sending
+from softphone.messaging.encryption_policy import MATRIX, EncryptionPolicy, SendMode
 
-TO_CLIENT, TO_SERVER, REFUSED = Sending.CLIENT_TO_CLIENT, Sending.CLIENT_TO_SERVER, Sending.REFUSED
+TO_CLIENT, TO_SERVER, REFUSED = (
+    SendMode.CLIENT_TO_CLIENT,
+    SendMode.CLIENT_TO_SERVER,
+    SendMode.REFUSED,
+)
 TABLE = [
     # support AES, support no encoding, remote AES: sends, takes encrypted, takes clear
     (False, True, True, TO_SERVER, False, True),
@@ -26,8 +30,8 @@ def test_every_cell_is_the_specification_s(aes, clear, remote, sends, encrypted,
     policy = EncryptionPolicy(aes, clear)
     row = policy.row(remote_aes=remote)
     assert (row.sends, row.takes_encrypted, row.takes_clear) == (sends, encrypted, plain)
-    assert policy.takes(encrypted=True) is encrypted
-    assert policy.takes(encrypted=False) is plain
+    assert policy.accepts(encrypted=True) is encrypted
+    assert policy.accepts(encrypted=False) is plain
     assert policy.negotiates is aes
 
 

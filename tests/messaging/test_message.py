@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from softphone.messaging.message import Direction, Message, MessageSecurity, Reach
+from softphone.messaging.message import EncryptionScope, Message, MessageDirection, MessageSecurity
 from tests.support.chat import SERVER
 
 
 @pytest.mark.parametrize(
-    ("reach", "sign"), [(Reach.CLIENT_TO_SERVER, "lock"), (Reach.CLIENT_TO_CLIENT, "key")]
+    ("reach", "sign"),
+    [(EncryptionScope.CLIENT_TO_SERVER, "lock"), (EncryptionScope.CLIENT_TO_CLIENT, "key")],
 )
 def test_the_sign_is_a_lock_to_the_server_and_a_key_to_the_client(reach, sign):
     security = MessageSecurity(reach, SERVER)
@@ -21,11 +22,11 @@ def test_the_sign_is_a_lock_to_the_server_and_a_key_to_the_client(reach, sign):
 
 def test_security_cannot_be_set():
     with pytest.raises(AttributeError):
-        MessageSecurity(Reach.CLIENT_TO_SERVER).reach = Reach.CLIENT_TO_CLIENT
+        MessageSecurity(EncryptionScope.CLIENT_TO_SERVER).scope = EncryptionScope.CLIENT_TO_CLIENT
 
 
 def test_a_message_does_not_show_its_text():
-    security = MessageSecurity(Reach.CLIENT_TO_SERVER)
+    security = MessageSecurity(EncryptionScope.CLIENT_TO_SERVER)
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    message = Message("1", "a@b", "a@b", "the secret", at, Direction.SENT, security)
+    message = Message("1", "a@b", "a@b", "the secret", at, MessageDirection.SENT, security)
     assert "the secret" not in repr(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import ConfigurationError, TransportError
-from softphone.messaging.server_location import TlsMode, find_places, place_at
+from softphone.messaging.server_location import TlsMode, configured_server, find_servers
 from softphone.sip.transport import SrvRecord
 
 DOMAIN = "example.test"
@@ -23,7 +23,7 @@ class Dns:
 
 
 async def found(entropy, **records):
-    places = await find_places(DOMAIN, Dns(**records), entropy=entropy)
+    places = await find_servers(DOMAIN, Dns(**records), entropy=entropy)
     assert {place.target.server_name for place in places} == {DOMAIN}
     return [(place.target.host, place.target.port, place.mode) for place in places]
 
@@ -48,7 +48,7 @@ async def test_without_srv_the_domain_itself_is_asked_direct_tls_first(entropy):
 
 async def test_a_domain_may_say_that_it_has_none(entropy):
     with pytest.raises(TransportError, match="no chat server"):
-        await find_places(DOMAIN, Dns(after=(SrvRecord(0, 0, 0, "."),)), entropy=entropy)
+        await find_servers(DOMAIN, Dns(after=(SrvRecord(0, 0, 0, "."),)), entropy=entropy)
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,11 @@ async def test_a_domain_may_say_that_it_has_none(entropy):
     ],
 )
 def test_a_server_may_be_named(text, host, port):
-    target = place_at(text, DOMAIN, TlsMode.STARTTLS).target
+    target = configured_server(text, DOMAIN, TlsMode.STARTTLS).target
     assert (target.host, target.port, target.server_name) == (host, port, DOMAIN)
 
 
 @pytest.mark.parametrize("text", ["", ":1", "h:0", "h:65536", "h:x", "h:\u0661"])
 def test_what_names_no_server_is_refused(text):
     with pytest.raises(ConfigurationError, match=r"im\.server"):
-        place_at(text, DOMAIN, TlsMode.DIRECT)
+        configured_server(text, DOMAIN, TlsMode.DIRECT)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from softphone.messaging.client import Messages, Surroundings
+from softphone.messaging.client import MessagingClient, MessagingEnvironment
 from softphone.messaging.config import MessagingConfig
 from softphone.messaging.encryption_policy import EncryptionPolicy
 from softphone.messaging.message import Message
 from softphone.messaging.server_location import TlsMode
-from softphone.messaging.xmpp.connection import Pace
+from softphone.messaging.xmpp.connection import ConnectionTimers
 from softphone.net import DnsResolver
 from softphone.net.http import RevocationFetcher
 from softphone.net.verified import ConnectorConfig
@@ -24,7 +24,7 @@ from tests.peers.authority import TestAuthority
 from tests.peers.prosody import DOMAIN, PASSWORD
 from tests.peers.prosody.server import user_name
 
-QUICK = Pace(first=0.2, longest=1.0, ping_every=0.5, ping_within=0.7)
+QUICK = ConnectionTimers(first=0.2, longest=1.0, ping_every=0.5, ping_within=0.7)
 
 
 def jid(user: str) -> str:
@@ -73,23 +73,25 @@ class World:
         )
 
     def messages(
-        self, config: MessagingConfig, *, hook: Any = None, pace: Pace = QUICK
-    ) -> Messages:
+        self, config: MessagingConfig, *, hook: Any = None, pace: ConnectionTimers = QUICK
+    ) -> MessagingClient:
         """The messages of an account: enter them to sign in."""
         resolver = DnsResolver(entropy=os.urandom)
         network = ConnectorConfig(RevocationFetcher())
-        return Messages(config, Surroundings(network, resolver, os.urandom, hook, pace))
+        return MessagingClient(
+            config, MessagingEnvironment(network, resolver, os.urandom, hook, pace)
+        )
 
 
-async def heard(messages: Messages, *, within: float = 10.0) -> Message:
+async def heard(messages: MessagingClient, *, within: float = 10.0) -> Message:
     """The next message."""
     async with asyncio.timeout(within):
         return await anext(messages)
 
 
-async def sees(messages: Messages, peer: str, *, within: float = 10.0) -> None:
+async def sees(messages: MessagingClient, peer: str, *, within: float = 10.0) -> None:
     """Wait until a peer's presence is known."""
-    presence = await messages.add(peer, within=within)
+    presence = await messages.subscribe_to(peer, within=within)
     assert presence.show.value != "offline", f"{peer} is not there"
 
 

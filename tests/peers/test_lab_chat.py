@@ -41,7 +41,7 @@ async def test_the_lab_s_users_write_to_each_other(installed, tmp_path):
     async with LabServer(folder, LabConfig(chat=True)) as lab, Phone() as one, Phone() as two:
         alice = await one.sign_in(load_messaging(lab.chat.accounts["alice"]).config)
         bob = await two.sign_in(load_messaging(lab.chat.accounts["bob"]).config)
-        await alice.add(bob.jid)
+        await alice.subscribe_to(bob.jid)
         await alice.send(bob.jid, "hello")
         message = await heard(bob)
         assert (message.body, message.security.sign) == ("hello", "key")

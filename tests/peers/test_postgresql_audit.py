@@ -9,11 +9,11 @@ import sqlalchemy as sa
 import sqlalchemy.ext.asyncio
 
 from softphone.errors import AuditError
-from softphone.messaging.account_compliance import Oversight
+from softphone.messaging.account_compliance import AccountCompliance
 from softphone.messaging.compliance import ALLOW, ComplianceConfig, Deny
 from softphone.messaging.files import FileTransfer
-from softphone.messaging.files.transfer import Slot
-from softphone.messaging.message import Direction
+from softphone.messaging.files.transfer import UploadSlot
+from softphone.messaging.message import MessageDirection
 from softphone.messaging.storage import Audit, AuditRecord, audit_table, setup_script
 from softphone.net.http import HttpsClient, HttpsEnvironment
 from softphone.trust import Service
@@ -35,7 +35,7 @@ def database(peer_root, tmp_path):
 
 async def test_rows_are_chained_by_several_writers_and_a_forged_one_is_found(database):
     async with Audit(database.address) as one, Audit(database.address) as two:
-        await asyncio.gather(*(each.write(RECORD) for _ in range(5) for each in (one, two)))
+        await asyncio.gather(*(each.append_record(RECORD) for _ in range(5) for each in (one, two)))
         assert (await one.verify()).rows == 10
         assert (await one.verify()).broken is None
         change = one._table.update().where(one._table.c.aft_index == 4)
@@ -61,7 +61,7 @@ async def test_a_role_that_only_writes_changes_nothing_and_cannot_take_the_guard
     writer = sa.engine.make_url(database.address).set(username="chat-writer")
     address = writer.render_as_string(hide_password=False)
     async with Audit(address) as audit:
-        head = [await audit.write(RECORD) for _ in range(3)][-1]
+        head = [await audit.append_record(RECORD) for _ in range(3)][-1]
         for statement in (
             "UPDATE aft_log SET verdict = 'deny'",
             "DELETE FROM aft_log WHERE aft_index = 3",
@@ -97,33 +97,33 @@ async def test_a_database_that_stops_in_a_transfer_leaves_it_undone_and_loses_no
     path.write_text("what is sent")
 
     async def ask(*_):
-        return Slot(f"{base}/put", f"{base}/get")
+        return UploadSlot(f"{base}/put", f"{base}/get")
 
     client = HttpsClient(settings(tmp_path, None, service=Service.HTTPS))
     async with listening, Audit(database.address) as audit:
-        noted = await audit.write(RECORD)
+        noted = await audit.append_record(RECORD)
         transfer = FileTransfer("a@x.test", client, audit, ())
         with pytest.raises(AuditError) as caught:
-            await transfer.send(path, ask, "b@x.test")
+            await transfer.upload_file(path, ask, "b@x.test")
         assert len(web.requests) == 1
         assert "127.0.0.1" not in str(caught.value)
         web.answers["/put"] = b""
         with pytest.raises(AuditError):
-            await transfer.send(path, ask, "b@x.test")
+            await transfer.upload_file(path, ask, "b@x.test")
         assert len(web.requests) == 1
         await asyncio.to_thread(database.start)
         found = await audit.verify(noted)
         assert (found.rows, found.broken) == (2, None)
-        moved = await transfer.send(path, ask, "b@x.test")
+        moved = await transfer.upload_file(path, ask, "b@x.test")
         after = await audit.verify(moved.row)
         assert (after.rows, after.head, after.broken) == (4, moved.row, None)
 
 
 async def test_the_third_party_archive_is_there_and_nothing_goes_on_without_it(database):
     config = ComplianceConfig(database.address, archive=database.address, within=2.0)
-    async with Oversight("a@x", config, HttpsEnvironment()) as own:
+    async with AccountCompliance("a@x", config, HttpsEnvironment()) as own:
         assert await own.decide(question()) == ALLOW
-        assert await own.decide(question(Direction.RECEIVED, id="2")) == ALLOW
+        assert await own.decide(question(MessageDirection.RECEIVED, id="2")) == ALLOW
         database.stop()
         assert await own.decide(question(id="3")) == Deny("it cannot be written down")
         await asyncio.to_thread(database.start)

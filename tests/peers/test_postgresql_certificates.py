@@ -23,8 +23,8 @@ from softphone.errors import (
     IdentityMismatch,
 )
 from softphone.messaging.config import HistoryConfig
-from softphone.messaging.message import Direction, Message, MessageSecurity, Reach
-from softphone.messaging.storage import Archive, Audit, AuditRecord, DatabaseNetwork
+from softphone.messaging.message import EncryptionScope, Message, MessageDirection, MessageSecurity
+from softphone.messaging.storage import Audit, AuditRecord, DatabaseConnector, MessageArchive
 from softphone.net.http import RevocationFetcher
 from softphone.net.verified import ConnectorConfig
 from softphone.security import Relaxation
@@ -81,7 +81,7 @@ async def world(peer_root, tmp_path):
             store=TrustStore((pki.root.certificate,)),
             allow=frozenset({Relaxation.LOCAL_REVOCATION}),
         )
-        return DatabaseNetwork(tls, ConnectorConfig(RevocationFetcher(), resolve))
+        return DatabaseConnector(tls, ConnectorConfig(RevocationFetcher(), resolve))
 
     async with WebServer() as web:
 
@@ -110,7 +110,9 @@ async def test_several_connections_of_a_pool_are_each_judged_and_write(world, ki
     server = world.start(kind)
     async with Audit(server.address_at(NAME), world.network()) as one:
         async with Audit(server.address_at(NAME), world.network()) as two:
-            await asyncio.gather(*(each.write(RECORD) for _ in range(5) for each in (one, two)))
+            await asyncio.gather(
+                *(each.append_record(RECORD) for _ in range(5) for each in (one, two))
+            )
             assert ((await one.verify()).rows, (await two.verify()).broken) == (10, None)
         query = one._sa.text("select ssl, version from pg_stat_ssl where pid = pg_backend_pid()")
         async with one._engine.connect() as first, one._engine.connect() as second:
@@ -118,8 +120,8 @@ async def test_several_connections_of_a_pool_are_each_judged_and_write(world, ki
                 encrypted, version = (await each.execute(query)).one()
                 assert encrypted
                 assert version in ("TLSv1.2", "TLSv1.3")
-        assert len(one._place._database._network._keepers) == 2
-    assert one._place._database._network._keepers == set()
+        assert len(one._storage._database._network._keepers) == 2
+    assert one._storage._database._network._keepers == set()
     assert server.startups >= 3
     assert len(world.web.requests) >= 1
 
@@ -134,24 +136,24 @@ async def test_large_messages_go_through_and_an_archive_comes_back(world):
         sender="b@x",
         body=body,
         at=datetime(2026, 1, 2, tzinfo=UTC),
-        direction=Direction.RECEIVED,
-        security=MessageSecurity(Reach.CLIENT_TO_SERVER),
+        direction=MessageDirection.RECEIVED,
+        security=MessageSecurity(EncryptionScope.CLIENT_TO_SERVER),
     )
-    async with Archive(config, "a@x", world.network()) as archive:
-        await archive.add(message)
-    async with Archive(config, "a@x", world.network()) as archive:
-        assert [each.body async for each in archive.read()] == [body]
+    async with MessageArchive(config, "a@x", world.network()) as archive:
+        await archive.add_message(message)
+    async with MessageArchive(config, "a@x", world.network()) as archive:
+        assert [each.body async for each in archive.read_messages()] == [body]
 
 
 async def test_a_query_that_takes_too_long_ends_and_the_next_one_has_a_new_connection(world):
     server = world.start("valid")
     async with Audit(server.address_at(NAME), world.network(), within=20.0) as audit:
-        await audit.write(RECORD)
+        await audit.append_record(RECORD)
         before = server.startups
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2), audit._engine.begin() as connection:
                 await connection.execute(audit._sa.text("select pg_sleep(30)"))
-        await audit.write(RECORD)
+        await audit.append_record(RECORD)
         assert (await audit.verify()).rows == 2
         assert server.startups > before
 
@@ -159,13 +161,13 @@ async def test_a_query_that_takes_too_long_ends_and_the_next_one_has_a_new_conne
 async def test_a_server_that_comes_back_is_judged_again(world):
     server = world.start("valid")
     async with Audit(server.address_at(NAME), world.network()) as audit:
-        await audit.write(RECORD)
+        await audit.append_record(RECORD)
         server.stop()
         with pytest.raises(AuditError, match="nothing goes on") as caught:
-            await audit.write(RECORD)
+            await audit.append_record(RECORD)
         assert PASSWORD not in str(caught.value)
         await asyncio.to_thread(server.start)
-        await audit.write(RECORD)
+        await audit.append_record(RECORD)
         assert (await audit.verify()).rows == 2
 
 
@@ -183,7 +185,7 @@ async def test_the_command_believes_the_authority_that_it_is_given(world, tmp_pa
     ca = tmp_path / "ca.pem"
     ca.write_bytes(world.pki.root.certificate.public_bytes(Encoding.PEM))
     async with Audit(address, world.network()) as audit:
-        noted = await audit.write(RECORD)
+        noted = await audit.append_record(RECORD)
 
     def verify(*more):
         command = [sys.executable, "-m", "softphone", "compliance", "verify", address, *more]

@@ -99,7 +99,7 @@ async def test_each_kind_of_name_counts(prosody_of_its_own, authority, tmp_path,
     config = world.config("user56", server.direct, aes=False)
     tls = replace(config.tls, store=TrustStore((pki.root.certificate,)))
     async with world.messages(replace(config, tls=tls)) as messages:
-        assert messages.up
+        assert messages.is_up
 
 
 @pytest.mark.parametrize("name", [DOMAIN, "other.test"])

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from softphone.errors import MessageRefused, TransferError, TransferRefused
-from softphone.messaging.compliance import ComplianceConfig, Kind
+from softphone.messaging.compliance import ComplianceConfig, ContentKind
 from softphone.messaging.storage import Audit
 from softphone.trust import Service, TlsSettings, TrustStore
 from tests.peers.chat import World, heard, jid, sees
@@ -60,7 +60,7 @@ async def test_a_file_goes_to_its_slot_and_comes_from_there(prosody, world, comp
         assert (message.security.sign, sent.message.security.sign) == ("lock", "lock")
         moved = await other.fetch_file(message, into)
         assert (into.read_bytes(), moved.type) == (PNG, "image/png")
-        await one.send_file(jid("user46"), picture, kind=Kind.CAPTURE)
+        await one.send_file(jid("user46"), picture, kind=ContentKind.CAPTURE)
     size = len(message.file)
     assert rows(world, "ann.audit", AUDIT) == [
         ("POST", "allow", "file", "sent", len(PNG)),
@@ -90,7 +90,7 @@ async def test_what_is_too_large_or_forbidden_does_not_leave(prosody, world, com
         with pytest.raises(TransferRefused, match="text/x-script"):
             await one.send_file(jid("user48"), script)
         with pytest.raises(TransferRefused, match="switched off"):
-            await one.send_file(jid("user48"), large, kind=Kind.CAPTURE)
+            await one.send_file(jid("user48"), large, kind=ContentKind.CAPTURE)
     assert [row[:3] for row in rows(world, "ann.audit", AUDIT)] == [
         ("POST", "deny", "file"),
         ("POST", "deny", "capture"),

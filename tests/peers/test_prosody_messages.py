@@ -8,7 +8,7 @@ from softphone.config import load_account
 from softphone.errors import MessageUndelivered, SignInRefused, TransportError
 from softphone.lab import LabServer
 from softphone.messaging.compliance import Deny, Redact
-from softphone.messaging.message import Reach, Show
+from softphone.messaging.message import Availability, EncryptionScope
 from softphone.phone import Phone
 from softphone.security import KeyMaterial
 from tests.messaging.delivery.test_message_processor import Hook
@@ -60,7 +60,7 @@ async def test_a_message_has_a_receipt_and_a_lock(prosody, world):
         sent = await one.send(jid("user22"), "caf\xe9 <&> \N{KEY}")
         message = await heard(other)
         assert (message.body, message.peer) == ("caf\xe9 <&> \N{KEY}", jid("user21"))
-        assert message.security.reach is Reach.CLIENT_TO_SERVER
+        assert message.security.scope is EncryptionScope.CLIENT_TO_SERVER
         assert await sent.delivered(within=10)
         assert [each.body for each in one.history(jid("user22"))] == [message.body]
         with pytest.raises(
@@ -81,14 +81,14 @@ async def test_presence_says_that_we_are_on_the_phone(prosody, world):
         await phone.sign_in(world.config("user24", prosody.direct, aes=False))
         await sees(messages, jid("user24"))
         account = await phone.register(load_account(lab.accounts["alice"]).config)
-        assert messages.presence(jid("user24")).show is Show.AVAILABLE
+        assert messages.presence(jid("user24")).show is Availability.AVAILABLE
         async with account.dial("600") as outgoing:
             call = await outgoing.answered(timeout=10)
-            await until(lambda: messages.presence(jid("user24")).show is Show.DND)
+            await until(lambda: messages.presence(jid("user24")).show is Availability.DND)
             assert messages.presence(jid("user24")).status == "On the phone"
             call.hangup()
             await call.ended()
-        await until(lambda: messages.presence(jid("user24")).show is Show.AVAILABLE)
+        await until(lambda: messages.presence(jid("user24")).show is Availability.AVAILABLE)
 
 
 @pytest.mark.feature("XMPP: group chat")

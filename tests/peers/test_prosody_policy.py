@@ -12,7 +12,7 @@ import re
 import pytest
 
 from softphone.errors import MessageRefused, MessageUndelivered
-from softphone.messaging.message import Show
+from softphone.messaging.message import Availability
 from tests.peers.chat import World, heard, jid, sees, until
 from tests.peers.policy_table import CELLS, Cell
 
@@ -113,7 +113,7 @@ async def test_a_peer_that_changes_its_client_is_negotiated_with_again(prosody, 
             await sees(messages, jid("user14"))
             assert (await messages.send(jid("user14"), "to the desk")).message.resource == "desk"
             assert (await heard(desk)).body == "to the desk"
-        await until(lambda: messages.presence(jid("user14")).show is Show.OFFLINE)
+        await until(lambda: messages.presence(jid("user14")).show is Availability.OFFLINE)
         with pytest.raises(MessageRefused):
             await messages.send(jid("user14"), "to nobody")
         async with world.messages(second) as mobile:

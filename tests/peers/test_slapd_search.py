@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from softphone.contacts import Bounds, Contacts, LdapConfig
+from softphone.contacts import Contacts, DirectoryLimits, LdapConfig
 from softphone.errors import DirectoryError, DirectoryRefused, TransportError
 from softphone.net.http import RevocationFetcher
 from softphone.net.verified import ConnectorConfig
@@ -108,7 +108,7 @@ async def test_attributes_are_those_of_the_configuration(slapd, pki):
 
 
 async def test_entries_come_by_pages_and_never_more_than_asked_for(slapd, pki):
-    bounds = Bounds(page=16)
+    bounds = DirectoryLimits(page=16)
     before = len(slapd.operations)
     assert len(await names(slapd, pki, "crowd", 40, bounds=bounds)) == 40
     searches = [line for line in slapd.operations[before:] if " SRCH base=" in line]

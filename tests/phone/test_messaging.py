@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from softphone.account import TrustContext
-from softphone.messaging import Messages, MessagingConfig, Show
+from softphone.messaging import Availability, MessagingClient, MessagingConfig
 from softphone.net import DnsResolver
 from softphone.net.http import RevocationFetcher
 from softphone.phone.messaging import (
@@ -26,7 +26,7 @@ async def test_an_account_without_authorities_believes_the_phone_s(tmp_path, ent
     messages = make_messaging_client(
         MessagingConfig(ALICE, KeyMaterial(b"x"), tls=NO_TLS), setup, None
     )
-    assert isinstance(messages, Messages)
+    assert isinstance(messages, MessagingClient)
     assert messages._config.tls.store is trust
     own = config(tmp_path)
     assert make_messaging_client(own, setup, None)._config.tls.store is own.tls.store
@@ -50,4 +50,4 @@ async def test_presence_says_when_there_is_a_call():
     async with asyncio.timeout(5):
         await messages.news.wait()
     telling.cancel()
-    assert messages.shown == [(Show.DND, ON_THE_PHONE), (Show.AVAILABLE, "")]
+    assert messages.shown == [(Availability.DND, ON_THE_PHONE), (Availability.AVAILABLE, "")]

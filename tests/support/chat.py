@@ -73,11 +73,11 @@ class Connection:
         if not self.finished.done():
             self.aborted = error
             self.finished.set_result(None)
-            self.owner.ended(self.flow, error)
+            self.owner.flow_ended(self.flow, error)
 
     def say(self, text: str) -> None:
         """The server says something."""
-        self.owner.received(self.flow, text.encode())
+        self.owner.bytes_received(self.flow, text.encode())
 
     async def until(self, pattern: str) -> re.Match[str]:
         """Wait until the stream has said what matches, and take everything up to its end."""
@@ -92,7 +92,7 @@ class Connection:
 async def signed_in(stream: XmppStream, mechanism: str = "EXTERNAL") -> Connection:
     """Take a stream through sign-in, binding and stream management."""
     connection = Connection(stream)
-    stream.begin(connection)
+    stream.start_on(connection)
     await connection.until("<stream:stream[^>]*>")
     connection.say(
         f"{HEADER}<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>"

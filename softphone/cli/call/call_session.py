@@ -18,8 +18,8 @@ from softphone.cli.call.summary import Ending, audio_fields, security_fields, se
 from softphone.cli.console.certificate_prompt import asker, store_of
 from softphone.cli.console.output import Face, security_line
 from softphone.cli.diagnose.explain import show_findings
-from softphone.diagnostics import Ladder, joined
-from softphone.diagnostics.refusal_analysis import dissect
+from softphone.diagnostics import Ladder, combine_taps
+from softphone.diagnostics.refusal_analysis import analyze_refusals
 from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import CallEnded, CallEvent, StreamStatistics, TransferRequested
 from softphone.media import MediaError, VideoStream
@@ -68,7 +68,7 @@ class Conversation:
         face = self._face
         trusting = self._prepared.trusting
         ask, trust = asker(face, trusting), store_of(trusting)
-        tap = joined(self._record, self._prepared.capture)
+        tap = combine_taps(self._record, self._prepared.capture)
         async with Phone(tap=tap, trust=trust, unknown_certificate=ask) as phone:
             server = self._prepared.config.server_uri
             with face.waiting("opening the listener" if server is None else f"reaching {server}"):
@@ -285,7 +285,7 @@ class Conversation:
 
     def _explain(self) -> None:
         """Which m-line and which crypto line stood against the call, if any did."""
-        findings = dissect(self._record.transcript())
+        findings = analyze_refusals(self._record.transcript())
         show_findings(self._face, [one for one in findings if one.media])
 
     def _sum_up(self, ending: Ending) -> int:

@@ -11,7 +11,7 @@ from softphone.cli.call.call_options import load_checked
 from softphone.cli.console.certificate_prompt import Trusting, asker, store_of
 from softphone.cli.console.output import Face
 from softphone.cli.console.runner import DONE, seconds
-from softphone.diagnostics.refusal_text import no_answer
+from softphone.diagnostics.refusal_text import explain_no_answer
 from softphone.errors import ConfigurationError, LocalProtocolError, RegistrationRefused
 from softphone.events import (
     AccountEvent,
@@ -165,7 +165,7 @@ def _registration(line: Account, event: RegistrationChanged) -> str:
     sentence = f"{line.aor}: {event.state.value}"
     if event.status:
         answer = f"{event.status} {event.reason}".rstrip()
-        sentence += f" ({no_answer(event.reason) if event.unanswered else answer})"
+        sentence += f" ({explain_no_answer(event.reason) if event.unanswered else answer})"
     if event.expires:
         sentence += f", for {event.expires:.0f} s"
     return sentence

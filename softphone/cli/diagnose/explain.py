@@ -8,7 +8,12 @@ from pathlib import Path
 
 from softphone.cli.console.output import Face
 from softphone.cli.console.runner import DONE, FAILED
-from softphone.diagnostics.refusal_analysis import LARGEST, Finding, dissect, is_readable
+from softphone.diagnostics.refusal_analysis import (
+    LARGEST,
+    RefusalFinding,
+    analyze_refusals,
+    is_readable,
+)
 from softphone.errors import ConfigurationError
 
 __all__ = ["explain_file", "show_findings"]
@@ -17,7 +22,7 @@ __all__ = ["explain_file", "show_findings"]
 async def explain_file(face: Face, path: Path | None) -> int:
     """Explain what a file holds, or standard input.  Raises ConfigurationError."""
     text = _read(path)
-    findings = dissect(text)
+    findings = analyze_refusals(text)
     show_findings(face, findings)
     if findings:
         face.summary("", result="completed", status=0, reason="explained")
@@ -31,7 +36,7 @@ async def explain_file(face: Face, path: Path | None) -> int:
     return face.failed(sentence, FAILED, result="failed")
 
 
-def show_findings(face: Face, findings: Sequence[Finding]) -> None:
+def show_findings(face: Face, findings: Sequence[RefusalFinding]) -> None:
     """A table, and an object each for scripts."""
     for one in findings:
         face.event("finding", place=one.place, line=one.line, rule=one.rule)

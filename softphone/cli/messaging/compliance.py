@@ -11,10 +11,10 @@ from softphone.cli.console.runner import DONE, REFUSED
 from softphone.errors import ConfigurationError
 from softphone.messaging.storage import (
     Audit,
-    DatabaseNetwork,
+    DatabaseConnector,
     audit_table,
+    require_sqlalchemy,
     setup_script,
-    sqlalchemy_there,
 )
 from softphone.trust import TlsSettings, TrustStore
 
@@ -53,15 +53,15 @@ async def verify_audit(face: Face, address: str, head: str | None, ca: Sequence[
 
 async def print_setup(face: Face, writer: str) -> int:
     """Print the SQL by which the owner of a PostgreSQL database sets the audit table up."""
-    sa = sqlalchemy_there("compliance")
+    sa = require_sqlalchemy("compliance")
     script = setup_script(sa, audit_table(sa), writer)
     face.event("script", script.rstrip(), sql=script)
     face.summary("", result="completed", status=0, reason="")
     return DONE
 
 
-def _network(ca: Sequence[str]) -> DatabaseNetwork:
+def _network(ca: Sequence[str]) -> DatabaseConnector:
     keep = TrustStore.open(default_store(), make=False)
-    return DatabaseNetwork(
+    return DatabaseConnector(
         TlsSettings(store=TrustStore.from_sources(*ca, keep=keep) if ca else keep)
     )

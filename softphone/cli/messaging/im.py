@@ -16,10 +16,16 @@ from softphone.cli.console.runner import DONE, FAILED, exit_code, seconds
 from softphone.cli.console.stdin_lines import lines
 from softphone.config.messaging_file import ImFile, load_messaging
 from softphone.errors import ConfigurationError, SoftphoneError
-from softphone.messaging import Archive, Direction, Message, Messages, Show
-from softphone.messaging.account_compliance import Oversight
-from softphone.messaging.compliance import Kind
-from softphone.messaging.storage import DatabaseNetwork
+from softphone.messaging import (
+    Availability,
+    Message,
+    MessageArchive,
+    MessageDirection,
+    MessagingClient,
+)
+from softphone.messaging.account_compliance import AccountCompliance
+from softphone.messaging.compliance import ContentKind
+from softphone.messaging.storage import DatabaseConnector
 from softphone.net import DnsResolver
 from softphone.net.driver import LazyFetcher
 from softphone.net.http import HttpsEnvironment
@@ -47,7 +53,7 @@ class Parcel:
     """A file to send, or a capture of the screen."""
 
     path: Path
-    kind: Kind = Kind.FILE
+    kind: ContentKind = ContentKind.FILE
 
 
 async def send_one(
@@ -92,9 +98,9 @@ async def fetch_one(face: Face, account: Path, url: str, sender: str, into: Path
         )
     resolver = DnsResolver(entropy=random_bytes)
     around = HttpsEnvironment(resolver.resolve, fetcher=LazyFetcher(resolver.resolve))
-    async with Oversight(file.config.jid, compliance, around) as oversight:
+    async with AccountCompliance(file.config.jid, compliance, around) as oversight:
         with face.waiting(f"fetching {url}"):
-            moved = await oversight.files.fetch(url, into, sender)
+            moved = await oversight.files.download_file(url, into, sender)
     sentence = f"{into}: {moved.size} bytes, {moved.type}"
     face.summary(
         sentence,
@@ -139,9 +145,9 @@ async def show_history(face: Face, account: Path, peer: str | None, last: int) -
         )
     count = 0
     rows = []
-    network = DatabaseNetwork(_believing(file.config.tls))
-    async with Archive(file.config.history, file.config.jid, network) as archive:
-        async for message in archive.read(peer, last=last):
+    network = DatabaseConnector(_believing(file.config.tls))
+    async with MessageArchive(file.config.history, file.config.jid, network) as archive:
+        async for message in archive.read_messages(peer, last=last):
             count += 1
             if face.json:
                 _show(face, message)
@@ -170,7 +176,7 @@ def _load(face: Face, account: Path) -> ImFile:
 
 
 @asynccontextmanager
-async def _signed_in(face: Face, account: Path, wish: Wish) -> AsyncIterator[Messages]:
+async def _signed_in(face: Face, account: Path, wish: Wish) -> AsyncIterator[MessagingClient]:
     file = _load(face, account)
     ask, trust = asker(face, wish.trusting), store_of(wish.trusting)
     async with Phone(trust=trust, unknown_certificate=ask) as phone:
@@ -178,25 +184,25 @@ async def _signed_in(face: Face, account: Path, wish: Wish) -> AsyncIterator[Mes
             messages = await phone.sign_in(file.config)
         face.event("signed_in", f"{messages.jid} is signed in", jid=messages.jid)
         if wish.room is not None:
-            await messages.join(wish.to, wish.room)
+            await messages.join_room(wish.to, wish.room)
             face.event("joined", f"in {wish.to} as {wish.room}", room=wish.to, nick=wish.room)
         elif "@" not in wish.to:
             raise ConfigurationError(f"{wish.to}: expected user@domain")
         else:
-            presence = await messages.add(wish.to)
+            presence = await messages.subscribe_to(wish.to)
             words = presence.status or presence.show.value
-            if presence.show is Show.OFFLINE:
+            if presence.show is Availability.OFFLINE:
                 words = "not there"
             face.event("presence", f"{wish.to}: {words}", peer=wish.to, show=presence.show)
         yield messages
 
 
-async def _listen(face: Face, messages: Messages) -> None:
+async def _listen(face: Face, messages: MessagingClient) -> None:
     async for message in messages:
         _show(face, message)
 
 
-async def _type(face: Face, messages: Messages, to: str) -> None:
+async def _type(face: Face, messages: MessagingClient, to: str) -> None:
     async for line in lines(sys.stdin.fileno()):
         if not line.strip():
             continue
@@ -211,7 +217,7 @@ async def _type(face: Face, messages: Messages, to: str) -> None:
 def _show(face: Face, message: Message) -> None:
     who = message.sender.partition("@")[0]
     body = message.body.replace("\n", "\n    ")
-    arrow = "" if message.direction is Direction.RECEIVED else " (sent)"
+    arrow = "" if message.direction is MessageDirection.RECEIVED else " (sent)"
     face.event(
         "message",
         f"{SIGN[message.security.sign]} {message.at.astimezone():%R} {who}{arrow}: {body}",
@@ -224,5 +230,5 @@ def _show(face: Face, message: Message) -> None:
         body=message.body,
         file=message.file or None,
         sign=message.security.sign,
-        security=message.security.reach,
+        security=message.security.scope,
     )

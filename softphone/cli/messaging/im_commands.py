@@ -61,11 +61,11 @@ def send(
 
     async def command(face: Face) -> int:
         from softphone.cli.messaging.im import Parcel, Wish, send_one
-        from softphone.messaging.compliance import Kind
+        from softphone.messaging.compliance import ContentKind
 
         words = [] if text is None else [text]
         parcels = [Parcel(path) for path in file or ()]
-        parcels += [Parcel(path, Kind.CAPTURE) for path in capture or ()]
+        parcels += [Parcel(path, ContentKind.CAPTURE) for path in capture or ()]
         if not words and not parcels:
             raise ConfigurationError("there is nothing to send: give a text or --file FILE")
         trusting = trusting_of(accept, no_prompt, keep, None, None)

@@ -10,15 +10,15 @@ from softphone.messaging.compliance.hook import (
     Deny,
     HookChain,
     MessageHook,
-    Question,
+    PendingMessage,
     Redact,
 )
 from softphone.messaging.compliance.policies import (
     ComplianceEvent,
     CompliancePolicy,
-    Kind,
+    ContentKind,
     MessageCompliance,
-    decide,
+    ask_policies,
 )
 
 __all__ = [
@@ -28,13 +28,13 @@ __all__ = [
     "ComplianceConfig",
     "ComplianceEvent",
     "CompliancePolicy",
+    "ContentKind",
     "Decision",
     "Deny",
     "HookChain",
-    "Kind",
     "MessageCompliance",
     "MessageHook",
-    "Question",
+    "PendingMessage",
     "Redact",
-    "decide",
+    "ask_policies",
 ]

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 from softphone.errors import ConfigurationError
 from softphone.messaging.compliance.policies import (
-    Captures,
     CompliancePolicy,
-    Domains,
-    Files,
-    Sizes,
-    Types,
+    DomainPolicy,
+    FileSizePolicy,
+    FileTypePolicy,
+    NoCapturesPolicy,
+    NoFilesPolicy,
 )
-from softphone.messaging.compliance.server import ComplianceServer, Handover
+from softphone.messaging.compliance.server import ComplianceServer, FileHandoverLimit
 from softphone.net.http import HttpsEnvironment, https_target
 from softphone.trust import Service, TlsSettings
 
@@ -63,22 +63,26 @@ class ComplianceConfig:
                     " and tls.key"
                 )
 
-    def policies(self, around: HttpsEnvironment) -> tuple[CompliancePolicy, ...]:
+    def policies(self, environment: HttpsEnvironment) -> tuple[CompliancePolicy, ...]:
         """Who decides, in this order: what forbids most comes first, the server last."""
-        found: list[CompliancePolicy] = [Sizes(self.largest)]
+        found: list[CompliancePolicy] = [FileSizePolicy(self.largest)]
         if not self.files:
-            found.insert(0, Files())
+            found.insert(0, NoFilesPolicy())
         if not self.captures:
-            found.insert(0, Captures())
+            found.insert(0, NoCapturesPolicy())
         if self.types is not None:
-            found.append(Types(self.types))
+            found.append(FileTypePolicy(self.types))
         if self.domains is not None:
-            found.append(Domains(self.domains))
+            found.append(DomainPolicy(self.domains))
         if self.server is not None:
-            given = Handover(self.handover, self.file_within) if self.handover else None
+            given = FileHandoverLimit(self.handover, self.file_within) if self.handover else None
             found.append(
                 ComplianceServer(
-                    self.server, self.tls, within=self.within, around=around, handover=given
+                    self.server,
+                    self.tls,
+                    within=self.within,
+                    environment=environment,
+                    handover=given,
                 )
             )
         return tuple(found)

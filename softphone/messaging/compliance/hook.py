@@ -10,26 +10,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
-from softphone.messaging.message import Direction, Reach
+from softphone.messaging.message import EncryptionScope, MessageDirection
 
-__all__ = ["ALLOW", "Allow", "Decision", "Deny", "HookChain", "MessageHook", "Question", "Redact"]
+__all__ = [
+    "ALLOW",
+    "Allow",
+    "Decision",
+    "Deny",
+    "HookChain",
+    "MessageHook",
+    "PendingMessage",
+    "Redact",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PendingMessage:
     """A message that is about to leave, or to be shown.
 
     `own` is our bare JID and `peer` the other's, or the room's.  `body` is None client to client;
     `size` is that of the text in UTF-8.
     """
 
-    direction: Direction
+    direction: MessageDirection
     own: str
     peer: str
     sender: str
     id: str
     room: bool
-    reach: Reach
+    scope: EncryptionScope
     size: int
     body: str | None = field(default=None, repr=False)
 
@@ -60,7 +69,7 @@ ALLOW = Allow()
 class MessageHook(Protocol):
     """Who decides.  What it raises, and an answer that does not come in time, is a Deny."""
 
-    async def decide(self, question: Question) -> Decision:
+    async def decide(self, question: PendingMessage) -> Decision:
         """Allow, deny or redact."""
 
 
@@ -70,7 +79,7 @@ class HookChain:
 
     hooks: Sequence[MessageHook]
 
-    async def decide(self, question: Question) -> Decision:
+    async def decide(self, question: PendingMessage) -> Decision:
         """What they say together."""
         outcome: Decision = ALLOW
         for hook in self.hooks:

@@ -14,27 +14,27 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
-from softphone.messaging.compliance.hook import ALLOW, Allow, Decision, Deny, Question, Redact
-from softphone.messaging.message import Direction
+from softphone.messaging.compliance.hook import ALLOW, Allow, Decision, Deny, PendingMessage, Redact
+from softphone.messaging.message import MessageDirection
 
 __all__ = [
-    "Captures",
     "ComplianceEvent",
     "CompliancePolicy",
     "Content",
-    "Domains",
-    "Files",
-    "Kind",
+    "ContentKind",
+    "DomainPolicy",
+    "FileSizePolicy",
+    "FileTypePolicy",
     "MessageCompliance",
-    "Sizes",
-    "Types",
-    "decide",
+    "NoCapturesPolicy",
+    "NoFilesPolicy",
+    "ask_policies",
 ]
 
 logger = logging.getLogger("softphone.messaging")
 
 
-class Kind(StrEnum):
+class ContentKind(StrEnum):
     """What is about to leave, or to be shown."""
 
     MESSAGE = "message"
@@ -56,8 +56,8 @@ class ComplianceEvent:
     `size` and `sha256` are of.
     """
 
-    kind: Kind
-    direction: Direction
+    kind: ContentKind
+    direction: MessageDirection
     own: str
     peer: str
     size: int
@@ -76,7 +76,7 @@ class CompliancePolicy(Protocol):
         """Allow, deny or redact."""
 
 
-async def decide(
+async def ask_policies(
     policies: Sequence[CompliancePolicy], event: ComplianceEvent, *, within: float = 10.0
 ) -> Decision:
     """What all policies together say, in their order; each sees what those before have redacted.
@@ -97,7 +97,7 @@ async def decide(
         if isinstance(decision, Deny):
             return decision
         if isinstance(decision, Redact):
-            if changed.kind is not Kind.MESSAGE or changed.body is None:
+            if changed.kind is not ContentKind.MESSAGE or changed.body is None:
                 return Deny("what cannot be read cannot be redacted")
             changed = replace(changed, body=decision.body, size=len(decision.body.encode()))
         elif not isinstance(decision, Allow):
@@ -108,20 +108,20 @@ async def decide(
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class FileSizePolicy:
     """Files of `most` bytes at most."""
 
     most: int
 
     async def decide(self, event: ComplianceEvent) -> Decision:
         """Deny what is larger."""
-        if event.kind is Kind.MESSAGE or event.size <= self.most:
+        if event.kind is ContentKind.MESSAGE or event.size <= self.most:
             return ALLOW
         return Deny(f"the file has {event.size} bytes; {self.most} are allowed")
 
 
 @dataclass(frozen=True, slots=True)
-class Types:
+class FileTypePolicy:
     """Files of some types only, by their content and by the end of their name.
 
     `allowed` are media types, "image/*" too; `forbidden_endings` are those of names.
@@ -132,7 +132,7 @@ class Types:
 
     async def decide(self, event: ComplianceEvent) -> Decision:
         """Deny what is of another type, whatever its name."""
-        if event.kind is Kind.MESSAGE:
+        if event.kind is ContentKind.MESSAGE:
             return ALLOW
         family = f"{event.type.partition('/')[0]}/*"
         if event.type not in self.allowed and family not in self.allowed:
@@ -143,7 +143,7 @@ class Types:
 
 
 @dataclass(frozen=True, slots=True)
-class Domains:
+class DomainPolicy:
     """An ethical wall: only with people of these domains."""
 
     allowed: Collection[str]
@@ -157,21 +157,21 @@ class Domains:
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class NoFilesPolicy:
     """File transfer as a whole, captures with it, is off."""
 
     async def decide(self, event: ComplianceEvent) -> Decision:
         """Deny every file."""
-        return ALLOW if event.kind is Kind.MESSAGE else Deny("file transfer is switched off")
+        return ALLOW if event.kind is ContentKind.MESSAGE else Deny("file transfer is switched off")
 
 
 @dataclass(frozen=True, slots=True)
-class Captures:
+class NoCapturesPolicy:
     """Captures of the screen are off."""
 
     async def decide(self, event: ComplianceEvent) -> Decision:
         """Deny every capture."""
-        if event.kind is Kind.CAPTURE:
+        if event.kind is ContentKind.CAPTURE:
             return Deny("captures of the screen are switched off")
         return ALLOW
 
@@ -183,10 +183,10 @@ class MessageCompliance:
     policies: Sequence[CompliancePolicy]
     within: float = 10.0
 
-    async def decide(self, question: Question) -> Decision:
+    async def decide(self, question: PendingMessage) -> Decision:
         """What the policies say about a message."""
         event = ComplianceEvent(
-            Kind.MESSAGE,
+            ContentKind.MESSAGE,
             question.direction,
             question.own,
             question.peer,
@@ -194,4 +194,4 @@ class MessageCompliance:
             room=question.room,
             body=question.body,
         )
-        return await decide(self.policies, event, within=self.within)
+        return await ask_policies(self.policies, event, within=self.within)

@@ -16,7 +16,7 @@ from typing import Any
 
 from softphone.errors import ConfigurationError, SoftphoneError
 from softphone.messaging.compliance.hook import ALLOW, Decision, Deny, Redact
-from softphone.messaging.compliance.policies import ComplianceEvent, Kind
+from softphone.messaging.compliance.policies import ComplianceEvent, ContentKind
 from softphone.net.http import (
     HttpsClient,
     HttpsEnvironment,
@@ -27,7 +27,7 @@ from softphone.net.http import (
 from softphone.trust import TlsSettings
 from softphone.trust.fips import random_bytes
 
-__all__ = ["ComplianceServer", "Handover"]
+__all__ = ["ComplianceServer", "FileHandoverLimit"]
 
 logger = logging.getLogger("softphone.messaging")
 
@@ -36,7 +36,7 @@ _UNREACHABLE = Deny("the compliance server did not answer")
 
 
 @dataclass(frozen=True, slots=True)
-class Handover:
+class FileHandoverLimit:
     """Files and captures are given to the server: up to so many bytes, within so many seconds."""
 
     largest: int
@@ -55,24 +55,24 @@ class ComplianceServer:
         tls: TlsSettings,
         *,
         within: float = 5.0,
-        around: HttpsEnvironment | None = None,
-        handover: Handover | None = None,
+        environment: HttpsEnvironment | None = None,
+        handover: FileHandoverLimit | None = None,
     ) -> None:
         https_target(url)
         if tls.credential is None:
             raise ConfigurationError("a compliance server is shown a client certificate: give one")
         self._url = url
-        self._client = HttpsClient(tls, HttpsLimits(_LARGEST, within), around)
+        self._client = HttpsClient(tls, HttpsLimits(_LARGEST, within), environment)
         self._handover = handover
         patience = within if handover is None else handover.within
-        self._files = HttpsClient(tls, HttpsLimits(_LARGEST, patience), around)
+        self._files = HttpsClient(tls, HttpsLimits(_LARGEST, patience), environment)
 
     async def decide(self, event: ComplianceEvent) -> Decision:
         """What the server says; of what is encrypted client to client it hears nothing."""
-        if event.kind is Kind.MESSAGE and event.body is None:
+        if event.kind is ContentKind.MESSAGE and event.body is None:
             return ALLOW
         client, request = self._client, _question(self._url, event)
-        if self._handover is not None and event.kind is not Kind.MESSAGE:
+        if self._handover is not None and event.kind is not ContentKind.MESSAGE:
             if event.content is None or event.size > self._handover.largest:
                 return Deny(
                     f"the compliance server is given files of {self._handover.largest} bytes at"
@@ -91,7 +91,7 @@ class ComplianceServer:
 
 
 def _question(url: str, event: ComplianceEvent) -> HttpsRequest:
-    content = json.dumps(_told(event)).encode()
+    content = json.dumps(_event_fields(event)).encode()
     return HttpsRequest(url, "POST", (("Content-Type", "application/json"),), content)
 
 
@@ -100,7 +100,7 @@ def _form(url: str, event: ComplianceEvent, content: AsyncIterator[bytes]) -> Ht
     boundary = random_bytes(16).hex()
     head = (
         f'--{boundary}\r\nContent-Disposition: form-data; name="event"\r\n'
-        f"Content-Type: application/json\r\n\r\n{json.dumps(_told(event))}\r\n"
+        f"Content-Type: application/json\r\n\r\n{json.dumps(_event_fields(event))}\r\n"
         f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="content"\r\n'
         f"Content-Type: application/octet-stream\r\n\r\n"
     ).encode()
@@ -117,10 +117,10 @@ def _form(url: str, event: ComplianceEvent, content: AsyncIterator[bytes]) -> Ht
     return HttpsRequest(url, "POST", (kind,), pieces(), length)
 
 
-def _told(event: ComplianceEvent) -> dict[str, Any]:
+def _event_fields(event: ComplianceEvent) -> dict[str, Any]:
     names = ("own", "peer", "size", "name", "type", "sha256", "room", "body")
-    told = {name: getattr(event, name) for name in names}
-    return {"kind": event.kind.value, "direction": event.direction.value, **told}
+    fields = {name: getattr(event, name) for name in names}
+    return {"kind": event.kind.value, "direction": event.direction.value, **fields}
 
 
 def _verdict(body: bytes) -> Decision:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from softphone.messaging.delivery.message_processor import Clerk
+from softphone.messaging.delivery.message_processor import MessageProcessor
 
-__all__ = ["Clerk"]
+__all__ = ["MessageProcessor"]

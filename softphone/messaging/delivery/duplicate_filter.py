@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-__all__ = ["Seen"]
+__all__ = ["DuplicateFilter"]
 
 
-class Seen:
+class DuplicateFilter:
     """The last `most` of them, with who sent each."""
 
     def __init__(self, most: int = 10_000) -> None:
         self._most = most
         self._ids: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def first(self, sender: str, key: str) -> bool:
+    def is_first(self, sender: str, key: str) -> bool:
         """Whether this is the first time; a message without an id always is."""
         if not key:
             return True
@@ -26,6 +26,6 @@ class Seen:
             self._ids.popitem(last=False)
         return not known
 
-    def forget(self, sender: str, key: str) -> None:
+    def forget_id(self, sender: str, key: str) -> None:
         """It was not taken after all: it may come again."""
         self._ids.pop((sender, key), None)

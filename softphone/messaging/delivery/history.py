@@ -6,10 +6,10 @@ from collections import deque
 
 from softphone.messaging.message import Message
 
-__all__ = ["History"]
+__all__ = ["MessageHistory"]
 
 
-class History:
+class MessageHistory:
     """The last `limit` messages of all conversations."""
 
     def __init__(self, limit: int) -> None:
@@ -18,15 +18,15 @@ class History:
     def __len__(self) -> int:
         return len(self._messages)
 
-    def add(self, message: Message) -> None:
+    def add_message(self, message: Message) -> None:
         """Remember one; the oldest of all makes room."""
         self._messages.append(message)
 
-    def of(self, peer: str) -> tuple[Message, ...]:
+    def messages_with(self, peer: str) -> tuple[Message, ...]:
         """What was said with one peer, or in one room, oldest first."""
         return tuple(each for each in self._messages if each.peer == peer)
 
-    def drop(self, peer: str) -> None:
+    def forget_peer(self, peer: str) -> None:
         """Forget a conversation."""
         kept = [each for each in self._messages if each.peer != peer]
         self._messages.clear()

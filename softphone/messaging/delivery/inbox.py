@@ -43,20 +43,20 @@ class Inbox(Generic[A]):
     def __len__(self) -> int:
         return len(self._arrived) + len(self._shown)
 
-    def arrive(self, item: A) -> None:
+    def add_arrival(self, item: A) -> None:
         """Something has come."""
         self._arrived.append(item)
         self._news.set()
         self._weigh()
 
-    async def arrival(self) -> A:
+    async def next_arrival(self) -> A:
         """The next thing to judge."""
         while not self._arrived:
             self._news.clear()
             await self._news.wait()
         return self._arrived.popleft()
 
-    def show(self, message: Message) -> None:
+    def add_message(self, message: Message) -> None:
         """A message for the application."""
         self._shown.append(message)
         if not self._read and len(self._shown) > self._high // 2:
@@ -65,7 +65,7 @@ class Inbox(Generic[A]):
         self._messages.set()
         self._weigh()
 
-    async def take(self) -> Message | None:
+    async def next_message(self) -> Message | None:
         """The next message; None after the end."""
         self._read = True
         while not self._shown:
@@ -93,7 +93,7 @@ class Inbox(Generic[A]):
         self._ended = True
         self._messages.set()
 
-    def release(self) -> None:
+    def reading_resumed(self) -> None:
         """The stream has begun anew and reads."""
         self._held = False
         self._weigh()

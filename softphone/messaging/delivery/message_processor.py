@@ -11,20 +11,27 @@ import logging
 from dataclasses import replace
 
 from softphone.errors import MessageRefused, SoftphoneError
-from softphone.messaging.compliance import Allow, Decision, Deny, MessageHook, Question, Redact
+from softphone.messaging.compliance import (
+    Allow,
+    Decision,
+    Deny,
+    MessageHook,
+    PendingMessage,
+    Redact,
+)
 from softphone.messaging.config import HistoryConfig
-from softphone.messaging.delivery.history import History
-from softphone.messaging.message import Message, Reach
-from softphone.messaging.storage import Archive
+from softphone.messaging.delivery.history import MessageHistory
+from softphone.messaging.message import EncryptionScope, Message
+from softphone.messaging.storage import MessageArchive
 
-__all__ = ["Clerk"]
+__all__ = ["MessageProcessor"]
 
 logger = logging.getLogger("softphone.messaging")
 
 HOOK_PATIENCE = 15.0
 
 
-class Clerk:
+class MessageProcessor:
     """Asks `hook`, where there is one, and keeps what may be kept."""
 
     def __init__(
@@ -39,53 +46,56 @@ class Clerk:
         self._config = config
         self.hook = hook
         self._patience = patience
-        self.history = History(config.limit)
-        self.archive: Archive | None = None
+        self.history = MessageHistory(config.limit)
+        self.archive: MessageArchive | None = None
 
-    async def judged(self, message: Message) -> Message:
+    async def apply_hook(self, message: Message) -> Message:
         """The message as it may go on.  Raises MessageRefused when it may not."""
         if self.hook is None:
             return message
-        decision = await self._decision(self.hook, message)
+        decision = await self._ask_hook(self.hook, message)
         if isinstance(decision, Allow):
             return message
-        if isinstance(decision, Redact) and message.security.reach is Reach.CLIENT_TO_SERVER:
+        if (
+            isinstance(decision, Redact)
+            and message.security.scope is EncryptionScope.CLIENT_TO_SERVER
+        ):
             return replace(message, body=decision.body)
         reason = decision.reason if isinstance(decision, Deny) else "it cannot be redacted"
         raise MessageRefused(f"the message was refused by policy: {reason}")
 
-    async def _decision(self, hook: MessageHook, message: Message) -> Decision:
+    async def _ask_hook(self, hook: MessageHook, message: Message) -> Decision:
         try:
             async with asyncio.timeout(self._patience):
-                return await hook.decide(self._question(message))
+                return await hook.decide(self._pending_message(message))
         except TimeoutError:
             return Deny(f"the policy did not answer within {self._patience:g} s")
         except Exception as exc:
             logger.exception("the policy hook has failed")
             return Deny(f"the policy could not be asked ({type(exc).__name__})")
 
-    def _question(self, message: Message) -> Question:
-        seen = message.security.reach is Reach.CLIENT_TO_SERVER
-        return Question(
+    def _pending_message(self, message: Message) -> PendingMessage:
+        seen = message.security.scope is EncryptionScope.CLIENT_TO_SERVER
+        return PendingMessage(
             direction=message.direction,
             own=self._own,
             peer=message.peer,
             sender=message.sender,
             id=message.id,
             room=message.room,
-            reach=message.security.reach,
+            scope=message.security.scope,
             size=len(message.body.encode("utf-8", "replace")),
             body=message.body if seen else None,
         )
 
-    async def keep(self, message: Message) -> None:
+    async def record_message(self, message: Message) -> None:
         """Remember it, and archive it.  A failing archive is told in the log."""
-        self.history.add(message)
-        secret = message.security.reach is Reach.CLIENT_TO_CLIENT
+        self.history.add_message(message)
+        secret = message.security.scope is EncryptionScope.CLIENT_TO_CLIENT
         if self.archive is None or (secret and not self._config.archive_client_to_client):
             return
         try:
-            await self.archive.add(message)
+            await self.archive.add_message(message)
         except SoftphoneError as exc:
             logger.error("a message was not archived: %s", exc)
         except Exception as exc:
@@ -96,4 +106,4 @@ class Clerk:
     def conversation_closed(self, peer: str) -> None:
         """Its window is closed: with Disable_IM_History it is forgotten."""
         if self._config.disable_history:
-            self.history.drop(peer)
+            self.history.forget_peer(peer)

@@ -29,7 +29,7 @@ class Outbox(Generic[S]):
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, key: str, stanza: S) -> asyncio.Future[None]:
+    def add_stanza(self, key: str, stanza: S) -> asyncio.Future[None]:
         """Remember a stanza; the future is done when the server has it.
 
         Raises MessageUndelivered when too many wait already.
@@ -55,11 +55,11 @@ class Outbox(Generic[S]):
             future.set_exception(error)
         return future is not None
 
-    def forget(self, key: str) -> None:
+    def forget_stanza(self, key: str) -> None:
         """Nobody waits for it any more: it is not sent again."""
         self._waiting.pop(key, None)
 
-    def again(self, known: Collection[str] = ()) -> list[S]:
+    def unacknowledged_stanzas(self, known: Collection[str] = ()) -> list[S]:
         """What has to be sent (again), but for what the session itself sends again."""
         return [stanza for key, (stanza, _) in self._waiting.items() if key not in known]
 

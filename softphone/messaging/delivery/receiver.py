@@ -14,28 +14,28 @@ from datetime import UTC, datetime
 from typing import Any
 
 from softphone.errors import MessageRefused
-from softphone.messaging.delivery.duplicate_filter import Seen
+from softphone.messaging.delivery.duplicate_filter import DuplicateFilter
 from softphone.messaging.delivery.inbox import Inbox
-from softphone.messaging.delivery.message_processor import Clerk
+from softphone.messaging.delivery.message_processor import MessageProcessor
 from softphone.messaging.e2e import MOST_BODY, MOST_ID, Frame
 from softphone.messaging.e2e.session import ClientSession
 from softphone.messaging.encryption_policy import EncryptionPolicy
-from softphone.messaging.files.upload import link_of
-from softphone.messaging.message import Direction, Message, MessageSecurity, Reach
-from softphone.messaging.xmpp.group_chat import Rooms
+from softphone.messaging.files.upload import file_link_of
+from softphone.messaging.message import EncryptionScope, Message, MessageDirection, MessageSecurity
+from softphone.messaging.xmpp.group_chat import GroupChats
 from softphone.messaging.xmpp.stream import XmppStream
 
-__all__ = ["Arrival", "Receiver"]
+__all__ = ["IncomingMessage", "Receiver"]
 
 logger = logging.getLogger("softphone.messaging")
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class IncomingMessage:
     """A message that has come; `accepted` tells its sender so."""
 
     message: Message
-    accepted: Callable[[], None]
+    send_receipt: Callable[[], None]
 
 
 class Receiver:
@@ -44,18 +44,18 @@ class Receiver:
     def __init__(
         self,
         policy: EncryptionPolicy,
-        rooms: Rooms,
-        clerk: Clerk,
+        group_chats: GroupChats,
+        processor: MessageProcessor,
         hold: Callable[[bool], None],
         wall: Callable[[], datetime],
     ) -> None:
         self._policy = policy
-        self._rooms = rooms
-        self._clerk = clerk
+        self._group_chats = group_chats
+        self._processor = processor
         self._wall = wall
-        self._seen = Seen()
+        self._duplicates = DuplicateFilter()
         self._stream: XmppStream | None = None
-        self.inbox: Inbox[Arrival] = Inbox(hold)
+        self.inbox: Inbox[IncomingMessage] = Inbox(hold)
         self.counters: Counter[str] = Counter()
 
     def attach(self, stream: XmppStream) -> None:
@@ -67,24 +67,24 @@ class Receiver:
     async def run(self) -> None:
         """Judge what has come, one after the other, and show what may be shown."""
         while True:
-            arrival = await self.inbox.arrival()
+            arrival = await self.inbox.next_arrival()
             try:
-                message = await self._clerk.judged(arrival.message)
+                message = await self._processor.apply_hook(arrival.message)
             except MessageRefused as exc:
                 self.counters["refused_by_hook"] += 1
                 logger.info("a message of %s is not shown: %s", arrival.message.peer, exc)
                 continue
-            await self._clerk.keep(message)
-            arrival.accepted()
-            self.inbox.show(message)
+            await self._processor.record_message(message)
+            arrival.send_receipt()
+            self.inbox.add_message(message)
 
-    def encrypted(self, session: ClientSession, frame: Frame) -> None:
+    def handle_encrypted(self, session: ClientSession, frame: Frame) -> None:
         """A message over a session with another client, whose certificate was judged."""
         peer, _, resource = session.peer.partition("/")
-        if not self._policy.takes(encrypted=True):
+        if not self._policy.accepts(encrypted=True):
             self.counters["encrypted_refused"] += 1
             return
-        if not self._seen.first(peer, frame.id):
+        if not self._duplicates.is_first(peer, frame.id):
             self.counters["repeated"] += 1
             session.acknowledge(frame.id)
             return
@@ -94,19 +94,19 @@ class Receiver:
             sender=peer,
             body=frame.body,
             at=self._wall(),
-            direction=Direction.RECEIVED,
-            security=MessageSecurity(Reach.CLIENT_TO_CLIENT, session.identity),
+            direction=MessageDirection.RECEIVED,
+            security=MessageSecurity(EncryptionScope.CLIENT_TO_CLIENT, session.identity),
             resource=resource,
         )
         # It has come, and is acknowledged as such: what our user's policy makes of it is ours.
         session.acknowledge(frame.id)
-        self.inbox.arrive(Arrival(message, lambda: None))
+        self.inbox.add_arrival(IncomingMessage(message, lambda: None))
 
     def _message(self, stanza: Any) -> None:
         if stanza["type"] not in ("chat", "normal") or not stanza["body"]:
             return
         sender = stanza["from"]
-        if not self._policy.takes(encrypted=False):
+        if not self._policy.accepts(encrypted=False):
             self.counters["clear_refused"] += 1
             self._return(stanza, "this client takes messages encrypted client to client only")
             return
@@ -114,27 +114,31 @@ class Receiver:
             self.counters["too_large"] += 1
             self._return(stanza, f"this client takes {MOST_BODY} octets at most")
             return
-        peer = sender.full if sender.bare in self._rooms else sender.bare
-        if not self._seen.first(peer, stanza["id"]):
+        peer = sender.full if sender.bare in self._group_chats else sender.bare
+        if not self._duplicates.is_first(peer, stanza["id"]):
             self.counters["repeated"] += 1
             return
-        self.inbox.arrive(
-            Arrival(self._clear(stanza, peer, peer), lambda: self._receipt(stanza, sender.bare))
+        self.inbox.add_arrival(
+            IncomingMessage(
+                self._clear(stanza, peer, peer), lambda: self._receipt(stanza, sender.bare)
+            )
         )
 
     def _group_message(self, stanza: Any) -> None:
         room, nick = stanza["from"].bare, stanza["from"].resource
-        if room not in self._rooms or not nick or not stanza["body"]:
+        if room not in self._group_chats or not nick or not stanza["body"]:
             return
-        if not self._policy.takes(encrypted=False) or _too_large(stanza):
+        if not self._policy.accepts(encrypted=False) or _too_large(stanza):
             self.counters["clear_refused"] += 1
             return
-        if not self._seen.first(stanza["from"].full, stanza["id"]):
+        if not self._duplicates.is_first(stanza["from"].full, stanza["id"]):
             self.counters["repeated"] += 1
             return
-        if self._rooms.is_ours(room, nick):
+        if self._group_chats.is_ours(room, nick):
             return
-        self.inbox.arrive(Arrival(self._clear(stanza, room, nick, room=True), lambda: None))
+        self.inbox.add_arrival(
+            IncomingMessage(self._clear(stanza, room, nick, room=True), lambda: None)
+        )
 
     def _clear(self, stanza: Any, peer: str, sender: str, *, room: bool = False) -> Message:
         stream = self._stream
@@ -147,11 +151,11 @@ class Receiver:
             sender=sender,
             body=stanza["body"],
             at=self._sent_at(stanza),
-            direction=Direction.RECEIVED,
-            security=MessageSecurity(Reach.CLIENT_TO_SERVER, identity),
+            direction=MessageDirection.RECEIVED,
+            security=MessageSecurity(EncryptionScope.CLIENT_TO_SERVER, identity),
             room=room,
             resource=stanza["from"].resource,
-            file=link_of(stanza),
+            file=file_link_of(stanza),
         )
 
     def _sent_at(self, stanza: Any) -> datetime:

@@ -20,26 +20,26 @@ from softphone.errors import (
     SoftphoneError,
     TransportError,
 )
-from softphone.messaging.delivery.message_processor import Clerk
+from softphone.messaging.delivery.message_processor import MessageProcessor
 from softphone.messaging.delivery.outbox import Outbox
 from softphone.messaging.e2e import FORBIDDEN, MOST_BODY
 from softphone.messaging.e2e.peers import Peers
-from softphone.messaging.e2e.sessions import Sessions
-from softphone.messaging.encryption_policy import EncryptionPolicy, Sending
-from softphone.messaging.files.upload import linked
-from softphone.messaging.message import Direction, Message, MessageSecurity, Reach
-from softphone.messaging.xmpp.connection import Link
-from softphone.messaging.xmpp.group_chat import Rooms
+from softphone.messaging.e2e.sessions import ClientSessions
+from softphone.messaging.encryption_policy import EncryptionPolicy, SendMode
+from softphone.messaging.files.upload import add_file_link
+from softphone.messaging.message import EncryptionScope, Message, MessageDirection, MessageSecurity
+from softphone.messaging.xmpp.connection import XmppConnection
+from softphone.messaging.xmpp.group_chat import GroupChats
 from softphone.messaging.xmpp.stream import XmppStream
 from softphone.sans_io import Entropy
 
-__all__ = ["Parts", "Sender", "Sent"]
+__all__ = ["Sender", "SenderDependencies", "SentMessage"]
 
 MOST_RECEIPTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentMessage:
     """A message that the server has, or, client to client, the other client itself."""
 
     message: Message
@@ -57,15 +57,15 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class SenderDependencies:
     """Whom a sender works with; without `sessions` nothing goes client to client."""
 
     policy: EncryptionPolicy
-    link: Link
+    connection: XmppConnection
     peers: Peers
-    rooms: Rooms
-    clerk: Clerk
-    sessions: Sessions | None
+    group_chats: GroupChats
+    processor: MessageProcessor
+    sessions: ClientSessions | None
 
 
 _MEANT = {
@@ -80,7 +80,7 @@ class Sender:
     """Sends over one stream, as the user `own`."""
 
     def __init__(
-        self, own: str, parts: Parts, *, entropy: Entropy, wall: Callable[[], datetime]
+        self, own: str, parts: SenderDependencies, *, entropy: Entropy, wall: Callable[[], datetime]
     ) -> None:
         self._own = own
         self._parts = parts
@@ -98,7 +98,9 @@ class Sender:
         for name in ("message_error", "groupchat_message_error"):
             stream.add_event_handler(name, self._returned)
 
-    async def send(self, to: str, body: str, *, within: float, file: str = "") -> Sent:
+    async def send_message(
+        self, to: str, body: str, *, within: float, file: str = ""
+    ) -> SentMessage:
         """Send one message to a bare JID, or to a room that was joined.
 
         `file` is the address of what it is about, which lies at a server: so does this message.
@@ -109,27 +111,27 @@ class Sender:
         check_text(body)
         try:
             async with asyncio.timeout(within):
-                return await self._send(to, body, file)
+                return await self._send_one(to, body, file)
         except TimeoutError as exc:
             raise MessageUndelivered(
                 f"the message to {to} was not acknowledged within {within:g} s"
             ) from exc
 
-    async def _send(self, to: str, body: str, file: str) -> Sent:
-        way, client = await self._way(to, file)
+    async def _send_one(self, to: str, body: str, file: str) -> SentMessage:
+        way, client = await self._choose_route(to, file)
         message = Message(
             id=self._entropy(12).hex(),
             peer=to,
-            sender=self._parts.rooms.nick(to) if to in self._parts.rooms else self._own,
+            sender=self._parts.group_chats.nick(to) if to in self._parts.group_chats else self._own,
             body=body,
             at=self._wall(),
-            direction=Direction.SENT,
-            security=MessageSecurity(Reach(way.value)),
-            room=to in self._parts.rooms,
+            direction=MessageDirection.SENT,
+            security=MessageSecurity(EncryptionScope(way.value)),
+            room=to in self._parts.group_chats,
             resource=(client or "").partition("/")[2],
             file=file,
         )
-        message = await self._parts.clerk.judged(message)
+        message = await self._parts.processor.apply_hook(message)
         check_text(message.body)  # a redacted one, too: what XML cannot carry ends the stream
         receipt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         receipt.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -138,33 +140,33 @@ class Sender:
         else:
             message = await self._to_client(message, client)
             receipt.set_result(None)
-        await self._parts.clerk.keep(message)
-        return Sent(message, receipt)
+        await self._parts.processor.record_message(message)
+        return SentMessage(message, receipt)
 
-    async def _way(self, to: str, file: str) -> tuple[Sending, str | None]:
+    async def _choose_route(self, to: str, file: str) -> tuple[SendMode, str | None]:
         """How it goes, and to which client where that matters."""
         policy = self._parts.policy
         if file:
             self.check_file(to)
-            return Sending.CLIENT_TO_SERVER, None
-        if to in self._parts.rooms:
-            if policy.to_group() is Sending.REFUSED:
+            return SendMode.CLIENT_TO_SERVER, None
+        if to in self._parts.group_chats:
+            if policy.to_group() is SendMode.REFUSED:
                 raise MessageRefused(f"{to} is a group chat, which is never encrypted end to end")
-            return Sending.CLIENT_TO_SERVER, None
+            return SendMode.CLIENT_TO_SERVER, None
         client = None
         if self._parts.sessions is not None:
             client = await self._parts.peers.encrypting_client(to)
         row = policy.row(remote_aes=client is not None)
-        if row.sends is Sending.REFUSED:
+        if row.sends is SendMode.REFUSED:
             raise MessageRefused(
                 f"nothing was sent to {to}: no client of theirs that encrypts is signed in, and"
                 " im.support_no_encoding is false"
             )
-        return row.sends, client if row.sends is Sending.CLIENT_TO_CLIENT else None
+        return row.sends, client if row.sends is SendMode.CLIENT_TO_CLIENT else None
 
     def check_file(self, to: str) -> None:
         """Raise MessageRefused where policy wants nothing that a server could read."""
-        if self._parts.policy.to_group() is Sending.REFUSED:
+        if self._parts.policy.to_group() is SendMode.REFUSED:
             raise MessageRefused(
                 f"no file was sent to {to}: it would lie at a server, and im.support_no_encoding"
                 " is false"
@@ -178,23 +180,23 @@ class Sender:
         if sessions is None:
             raise LocalProtocolError("there are no sessions with other clients")
         while True:
-            await self._parts.link.until_up()
+            await self._parts.connection.until_up()
             try:
-                session = await sessions.send(client, message.id, message.body)
+                session = await sessions.send_message(client, message.id, message.body)
             except TransportError:
                 again = await self._again(message.peer, client)
                 if again is None:
                     raise
                 client = again
                 continue
-            security = MessageSecurity(Reach.CLIENT_TO_CLIENT, session.identity)
+            security = MessageSecurity(EncryptionScope.CLIENT_TO_CLIENT, session.identity)
             resource = session.peer.partition("/")[2]
             return replace(message, security=security, resource=resource)
 
     async def _again(self, peer: str, client: str) -> str | None:
         """Where to try once more: after a cut of ours, or at the client that a peer went to."""
-        if not self._parts.link.up:
-            await self._parts.link.until_up()
+        if not self._parts.connection.is_up:
+            await self._parts.connection.until_up()
             return await self._parts.peers.encrypting_client(peer)
         if self._parts.peers.is_there(client):
             return None
@@ -211,37 +213,39 @@ class Sender:
         )
         stanza["id"] = message.id
         if message.file:
-            linked(stanza, message.file)
+            add_file_link(stanza, message.file)
         if not message.room:
             stanza["request_receipt"] = True
-        done = self._outbox.add(message.id, stanza)
+        done = self._outbox.add_stanza(message.id, stanza)
         self._expect(message.id, receipt)
         try:
-            if self._parts.link.up:
-                self._put(stanza)
+            if self._parts.connection.is_up:
+                self._send_stanza(stanza)
             await done
         finally:
-            self._outbox.forget(message.id)
+            self._outbox.forget_stanza(message.id)
         connection = stream.connection
         flow = None if connection is None else connection.flow
         identity = None if flow is None else flow.identity
-        return replace(message, security=MessageSecurity(Reach.CLIENT_TO_SERVER, identity))
+        return replace(
+            message, security=MessageSecurity(EncryptionScope.CLIENT_TO_SERVER, identity)
+        )
 
-    def came_up(self, *, resumed: bool) -> None:
+    def resend_unacknowledged(self, *, resumed: bool) -> None:
         """Send again what the server may not have: it is known by its id."""
         known: set[str] = set()
         stream = self._stream
         if resumed and stream is not None:
             queue = stream.plugin_of("xep_0198").unacked_queue
             known = {stanza["id"] for _, stanza in queue}
-        for stanza in self._outbox.again(known):
-            self._put(stanza)
+        for stanza in self._outbox.unacknowledged_stanzas(known):
+            self._send_stanza(stanza)
 
-    def signed_out(self, error: SoftphoneError) -> None:
+    def fail_unacknowledged(self, error: SoftphoneError) -> None:
         """Nothing more is sent."""
         self._outbox.fail_all(error)
 
-    def _put(self, stanza: Any) -> None:
+    def _send_stanza(self, stanza: Any) -> None:
         stream = self._stream
         if stream is None:
             return

@@ -57,7 +57,7 @@ class FrameReader:
     def __init__(self) -> None:
         self._data = bytearray()
 
-    def receive(self, data: bytes) -> list[Frame]:
+    def feed_bytes(self, data: bytes) -> list[Frame]:
         """The frames that are complete now.  Raises TransportError for what is none."""
         self._data += data
         found: list[Frame] = []

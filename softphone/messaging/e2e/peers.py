@@ -13,24 +13,31 @@ from typing import Any
 from slixmpp import JID
 from slixmpp.exceptions import XMPPError
 
-from softphone.messaging.config import Approval
-from softphone.messaging.message import Presence, Show
+from softphone.messaging.config import SubscriptionApproval
+from softphone.messaging.message import Availability, Presence
 from softphone.messaging.xmpp.stream import CLIENT_TLS, XmppStream
 
-__all__ = ["Client", "Peers"]
+__all__ = ["PeerClient", "Peers"]
 
 MOST_CLIENTS = 10_000
 _ASK_WITHIN = 10.0
-_RANK = {Show.CHAT: 0, Show.AVAILABLE: 1, Show.AWAY: 2, Show.DND: 3, Show.XA: 4, Show.OFFLINE: 5}
+_RANK = {
+    Availability.CHAT: 0,
+    Availability.AVAILABLE: 1,
+    Availability.AWAY: 2,
+    Availability.DND: 3,
+    Availability.XA: 4,
+    Availability.OFFLINE: 5,
+}
 
 
 @dataclass(slots=True)
-class Client:
+class PeerClient:
     """One client of a peer: its full JID, how available it is; `aes` is None until asked."""
 
     jid: str
     priority: int = 0
-    show: Show = Show.AVAILABLE
+    show: Availability = Availability.AVAILABLE
     status: str = ""
     aes: bool | None = None
     asking: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
@@ -39,12 +46,12 @@ class Client:
 class Peers:
     """Watches one stream.  `on_gone(full_jid)` is called when a client leaves."""
 
-    def __init__(self, own: str, approve: Approval, *, asks: bool) -> None:
+    def __init__(self, own: str, approve: SubscriptionApproval, *, encrypts: bool) -> None:
         self._own = own
         self._approve = approve
-        self._asks = asks
+        self._asks = encrypts
         self._stream: XmppStream | None = None
-        self._clients: dict[str, dict[str, Client]] = {}
+        self._clients: dict[str, dict[str, PeerClient]] = {}
         self._count = 0
         self._changed = asyncio.Event()
         self.on_gone: Callable[[str], None] = lambda jid: None
@@ -68,7 +75,7 @@ class Peers:
         for jid in gone:
             self.on_gone(jid)
 
-    def list(self) -> tuple[Presence, ...]:
+    def all_presences(self) -> tuple[Presence, ...]:
         """Everybody on the roster, and whoever else is there, with their presence."""
         known = set(self._clients)
         if self._stream is not None:
@@ -80,14 +87,14 @@ class Peers:
         clients = self._clients.get(peer, {}).values()
         best = min(clients, key=lambda client: _RANK[client.show], default=None)
         if best is None:
-            return Presence(peer, Show.OFFLINE)
+            return Presence(peer, Availability.OFFLINE)
         return Presence(peer, best.show, best.status)
 
     def is_there(self, jid: str) -> bool:
         """Whether a client, by its full JID, is there."""
         return jid in self._clients.get(jid.partition("/")[0], {})
 
-    def proved(self, jid: str) -> None:
+    def mark_encrypting(self, jid: str) -> None:
         """A client has spoken TLS with us: it is answered so, and need not be asked whether it can.
 
         Its server cannot hide that any more, nor does its silence.
@@ -96,7 +103,7 @@ class Peers:
         if client is not None:
             client.aes = True
 
-    async def add(self, peer: str, *, within: float = 5.0) -> Presence:
+    async def subscribe_to(self, peer: str, *, within: float = 5.0) -> Presence:
         """Ask to see a peer's presence, and wait a little for it."""
         stream = self._stream
         if stream is not None and not self._subscribed(peer):
@@ -107,7 +114,7 @@ class Peers:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            return Presence(peer, Show.OFFLINE)
+            return Presence(peer, Availability.OFFLINE)
         return self.presence(peer)
 
     async def encrypting_client(self, peer: str) -> str | None:
@@ -121,7 +128,7 @@ class Peers:
                 return client.jid
         return None
 
-    async def _speaks_tls(self, client: Client) -> bool:
+    async def _speaks_tls(self, client: PeerClient) -> bool:
         stream = self._stream
         if stream is None:
             return False
@@ -153,9 +160,9 @@ class Peers:
             stream.send_presence_subscription(pto=peer, ptype="subscribe")
 
     def _approves(self, peer: str) -> bool:
-        if self._approve is Approval.DOMAIN:
+        if self._approve is SubscriptionApproval.DOMAIN:
             return peer.partition("@")[2] == self._own.partition("@")[2]
-        return self._approve is Approval.EVERYBODY
+        return self._approve is SubscriptionApproval.EVERYBODY
 
     def _presence(self, stanza: Any) -> None:
         jid = stanza["from"]
@@ -167,7 +174,9 @@ class Peers:
         elif jid.full in clients or self._count < MOST_CLIENTS:
             self._count += jid.full not in clients
             known = clients.get(jid.full)
-            client = Client(jid.full, stanza["priority"], _show(stanza), stanza["status"][:1000])
+            client = PeerClient(
+                jid.full, stanza["priority"], _show(stanza), stanza["status"][:1000]
+            )
             if known is not None and known.aes:
                 client.aes = True
             clients[jid.full] = client
@@ -183,8 +192,8 @@ class Peers:
             self.on_gone(full)
 
 
-def _show(stanza: Any) -> Show:
+def _show(stanza: Any) -> Availability:
     try:
-        return Show(stanza["type"])
+        return Availability(stanza["type"])
     except ValueError:
-        return Show.AVAILABLE
+        return Availability.AVAILABLE

@@ -17,13 +17,13 @@ from softphone.messaging.e2e.framing import Frame, FrameKind, FrameReader
 from softphone.net.stream import CertificateGate, InnerTls
 from softphone.sans_io import PeerIdentity
 
-__all__ = ["Carrier", "ClientSession"]
+__all__ = ["ClientSession", "InBandBytestream"]
 
 MOST_WAITING = 100
 """Messages that may wait for their acknowledgment in one session."""
 
 
-class Carrier(Protocol):
+class InBandBytestream(Protocol):
     """What carries bytes to the other client: an in-band byte stream."""
 
     async def sendall(self, data: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
@@ -42,7 +42,7 @@ class ClientSession:
     def __init__(
         self,
         peer: str,
-        carrier: Carrier,
+        bytestream: InBandBytestream,
         inner: InnerTls,
         gate: CertificateGate,
         on_message: Callable[[ClientSession, Frame], None],
@@ -51,7 +51,7 @@ class ClientSession:
         patience: float = 30.0,
     ) -> None:
         self.peer = peer
-        self._carrier = carrier
+        self._bytestream = bytestream
         self._inner = inner
         self._gate = gate
         self._on_message = on_message
@@ -69,7 +69,7 @@ class ClientSession:
         self.failure: SoftphoneError | None = None
 
     @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         """Whether messages go through it now."""
         return self.failure is None and self._inner.identity is not None
 
@@ -78,7 +78,7 @@ class ClientSession:
         """Who the other client is, by its certificate."""
         return self._inner.identity
 
-    def begin(self) -> None:
+    def start_handshake(self) -> None:
         """Start the handshake."""
         self._writing = asyncio.get_running_loop().create_task(self._write())
         self._step(self._inner.continue_handshake)
@@ -90,11 +90,11 @@ class ClientSession:
         """
         return await asyncio.shield(self._opened)
 
-    def receive(self, data: bytes) -> None:
+    def receive_bytes(self, data: bytes) -> None:
         """Bytes of the other client."""
         self._step(lambda: self._inner.receive_bytes(data))
 
-    async def send(self, key: str, body: str) -> None:
+    async def send_message(self, key: str, body: str) -> None:
         """Say something; returns when the other client has it.
 
         Raises MessageUndelivered when it does not say so in time, or the session's failure.
@@ -105,7 +105,7 @@ class ClientSession:
             raise MessageUndelivered(f"{self.peer} does not keep up: {MOST_WAITING} messages wait")
         future = self._waiting[key] = asyncio.get_running_loop().create_future()
         try:
-            self._say(Frame(FrameKind.MESSAGE, key, body))
+            self._send_frame(Frame(FrameKind.MESSAGE, key, body))
             async with asyncio.timeout(self._patience):
                 await future
         except TimeoutError as exc:
@@ -117,8 +117,8 @@ class ClientSession:
 
     def acknowledge(self, key: str) -> None:
         """Tell the other client that its message has come."""
-        if self.open:
-            self._step(lambda: self._say(Frame(FrameKind.ACK, key)))
+        if self.is_open:
+            self._step(lambda: self._send_frame(Frame(FrameKind.ACK, key)))
 
     def close(self, failure: SoftphoneError | None = None, *, tell: bool = True) -> None:
         """End it; who waits for it gets `failure`.  `tell`: the other client hears of it."""
@@ -147,12 +147,12 @@ class ClientSession:
         try:
             rest = self._inner.outgoing_bytes()
             if rest:
-                await self._carrier.sendall(rest, timeout=2.0)
-            await self._carrier.close(timeout=2.0)
+                await self._bytestream.sendall(rest, timeout=2.0)
+            await self._bytestream.close(timeout=2.0)
         except (XMPPError, OSError):
             return  # the other client, or the way to it, is gone already
 
-    def _say(self, frame: Frame) -> None:
+    def _send_frame(self, frame: Frame) -> None:
         self._inner.write(frame.encode())
         self._wake.set()
 
@@ -162,14 +162,14 @@ class ClientSession:
         try:
             step()
             if self._inner.handshake_done and self._judging is None:
-                self._judging = asyncio.get_running_loop().create_task(self._judge())
+                self._judging = asyncio.get_running_loop().create_task(self._judge_certificate())
             if self._inner.identity is not None:
                 self._read()
         except SoftphoneError as exc:
             self.close(exc)
         self._wake.set()
 
-    async def _judge(self) -> None:
+    async def _judge_certificate(self) -> None:
         try:
             identity = await self._inner.judge_peer(self._gate)
         except SoftphoneError as exc:
@@ -182,7 +182,7 @@ class ClientSession:
         self._step(lambda: None)
 
     def _read(self) -> None:
-        for frame in self._reader.receive(self._inner.read()):
+        for frame in self._reader.feed_bytes(self._inner.read()):
             if frame.kind is FrameKind.ACK:
                 future = self._waiting.get(frame.id)
                 if future is not None and not future.done():
@@ -200,7 +200,7 @@ class ClientSession:
                 await self._wake.wait()
                 continue
             try:
-                await self._carrier.sendall(data, timeout=self._patience)
+                await self._bytestream.sendall(data, timeout=self._patience)
             except (XMPPError, OSError) as exc:
                 self.close(
                     TransportError(f"what was said did not reach {self.peer}: {_reason(exc)}"),

@@ -23,17 +23,17 @@ from softphone.net.stream import CertificateGate, InnerTls
 from softphone.sans_io import Entropy, Side
 from softphone.trust import TlsSettings
 
-__all__ = ["MARK", "Sessions"]
+__all__ = ["BYTESTREAM_ID_PREFIX", "ClientSessions"]
 
 logger = logging.getLogger("softphone.messaging")
 
-MARK = "client-tls:"
+BYTESTREAM_ID_PREFIX = "client-tls:"
 """What the id of a byte stream begins with that carries TLS."""
 MOST_SESSIONS, MOST_UNPROVEN, MOST_WITH_ONE, MOST_OF_PEER = 64, 8, 2, 4
 _OPEN_WITHIN = 15.0
 
 
-class Sessions:
+class ClientSessions:
     """The sessions of one stream; `tls` are the settings of both sides of a session."""
 
     def __init__(
@@ -66,16 +66,16 @@ class Sessions:
         stream.add_event_handler("ibb_stream_data", self._data)
         stream.add_event_handler("ibb_stream_end", self._closed)
 
-    async def send(self, peer: str, key: str, body: str) -> ClientSession:
+    async def send_message(self, peer: str, key: str, body: str) -> ClientSession:
         """Say something to the client `peer` (a full JID), over a session that may be made now.
 
         Raises CertificateError and its kin, CipherRefused, MessageUndelivered, TransportError.
         """
         session = await self._session_with(peer)
-        await session.send(key, body)
+        await session.send_message(key, body)
         return session
 
-    def drop(self, peer: str) -> None:
+    def drop_client(self, peer: str) -> None:
         """A client is gone, and its sessions with it."""
         for session in self._with(peer):
             session.close(TransportError(f"{peer} has gone"), tell=False)
@@ -94,7 +94,7 @@ class Sessions:
         try:
             async with lock:
                 for session in self._with(peer):
-                    if session.open:
+                    if session.is_open:
                         return session
                 session = await self._open(peer)
                 await session.established()
@@ -108,7 +108,7 @@ class Sessions:
         if stream is None or len(self._sessions) >= MOST_SESSIONS:
             raise TransportError(f"{MOST_SESSIONS} sessions with other clients are open already")
         inner = InnerTls(self._tls, Side.CLIENT, _bare(peer))
-        key = f"{MARK}{self._entropy(16).hex()}"
+        key = f"{BYTESTREAM_ID_PREFIX}{self._entropy(16).hex()}"
         self._own.add(key)
         try:
             carrier = await stream.plugin_of("xep_0047").open_stream(
@@ -133,7 +133,7 @@ class Sessions:
             patience=self._patience,
         )
         self._sessions[peer, carrier.sid] = session
-        session.begin()
+        session.start_handshake()
         return session
 
     # Being asked
@@ -141,9 +141,9 @@ class Sessions:
     async def _authorized(self, own: Any, sid: Any, sender: Any, stanza: Any) -> bool:
         """Whether an in-band byte stream may be opened."""
         peer = stanza["from"].full
-        unproven = sum(not session.open for session in self._sessions.values())
+        unproven = sum(not session.is_open for session in self._sessions.values())
         return (
-            stanza["ibb_open"]["sid"].startswith(MARK)
+            stanza["ibb_open"]["sid"].startswith(BYTESTREAM_ID_PREFIX)
             and "/" in peer
             and len(self._sessions) < MOST_SESSIONS
             and unproven < MOST_UNPROVEN
@@ -170,7 +170,7 @@ class Sessions:
         except OSError:
             return  # closed in between
         if session is not None:
-            session.receive(data)
+            session.receive_bytes(data)
 
     def _closed(self, carrier: Any) -> None:
         session = self._sessions.get((carrier.peer_jid.full, carrier.sid))

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from softphone.messaging.files.transfer import FileTransfer, Moved
+from softphone.messaging.files.transfer import FileTransfer, TransferredFile
 
-__all__ = ["FileTransfer", "Moved"]
+__all__ = ["FileTransfer", "TransferredFile"]

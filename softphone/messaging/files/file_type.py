@@ -6,7 +6,7 @@ and decodes nothing.
 
 from __future__ import annotations
 
-__all__ = ["HEAD", "IMAGES", "type_of"]
+__all__ = ["HEAD", "IMAGES", "media_type_of"]
 
 HEAD = 512
 """So many bytes of a file are looked at."""
@@ -37,7 +37,7 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
 IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/bmp", "image/webp"})
 
 
-def type_of(head: bytes) -> str:
+def media_type_of(head: bytes) -> str:
     """The media type of a file that begins so; application/octet-stream when nobody knows."""
     for place, magic, name in _MAGIC:
         if head[place : place + len(magic)] == magic:

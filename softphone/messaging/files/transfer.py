@@ -23,23 +23,23 @@ from softphone.messaging.compliance import (
     Allow,
     ComplianceEvent,
     CompliancePolicy,
+    ContentKind,
     Deny,
-    Kind,
-    decide,
+    ask_policies,
 )
-from softphone.messaging.files.file_type import HEAD, type_of
-from softphone.messaging.message import Direction
+from softphone.messaging.files.file_type import HEAD, media_type_of
+from softphone.messaging.message import MessageDirection
 from softphone.messaging.storage import Audit, AuditRecord
 from softphone.net.http import HttpsClient, HttpsRequest, https_target
 
-__all__ = ["AskSlot", "FileTransfer", "Moved", "Slot"]
+__all__ = ["AskSlot", "FileTransfer", "TransferredFile", "UploadSlot"]
 
 _PIECE = 1 << 16
 _ALLOWED_HEADERS = frozenset({"authorization", "cookie", "expires"})  # XEP-0363 section 5
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class UploadSlot:
     """Where a file goes, and where it may be fetched from (XEP-0363 section 5)."""
 
     put: str
@@ -47,12 +47,12 @@ class Slot:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-AskSlot: TypeAlias = Callable[[str, int, str], Awaitable[Slot]]
+AskSlot: TypeAlias = Callable[[str, int, str], Awaitable[UploadSlot]]
 """Asks for a slot, by a file's name, its size in bytes and its media type."""
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class TransferredFile:
     """A transfer that is done: its address, what moved, and the hash of its row."""
 
     url: str
@@ -87,7 +87,9 @@ class FileTransfer:
         self._audit = audit
         self._policies = tuple(policies)
 
-    async def send(self, path: Path, ask: AskSlot, to: str, kind: Kind = Kind.FILE) -> Moved:
+    async def upload_file(
+        self, path: Path, ask: AskSlot, to: str, kind: ContentKind = ContentKind.FILE
+    ) -> TransferredFile:
         """Upload a file for somebody; the address of `Moved` is what to tell him.
 
         Raises TransferRefused before a byte of it leaves, and before its name does; AuditError
@@ -96,12 +98,12 @@ class FileTransfer:
         """
         with await asyncio.to_thread(_opened, path) as file:
             measured = await asyncio.to_thread(_measured, file)
-            event = self._event(kind, Direction.SENT, to, path.name, measured)
+            event = self._event(kind, MessageDirection.SENT, to, path.name, measured)
             await self._judge(event, "", file)
             slot = await ask(event.name, event.size, event.type)
             _require_https(slot)
             record = _record(event, slot.get)
-            await self._audit.write(record)
+            await self._audit.append_record(record)
             headers = tuple(
                 (name, value)
                 for name, value in slot.headers
@@ -113,10 +115,12 @@ class FileTransfer:
             answer = await self._client.send_request(request)
         if answer.status not in (200, 201):
             raise TransferError(f"the file server answered {answer.status}: {path.name} is not up")
-        row = await self._audit.write(replace(record, verdict="done"))
-        return Moved(slot.get, event.size, event.type, event.sha256, row)
+        row = await self._audit.append_record(replace(record, verdict="done"))
+        return TransferredFile(slot.get, event.size, event.type, event.sha256, row)
 
-    async def fetch(self, url: str, into: Path, sender: str, kind: Kind = Kind.FILE) -> Moved:
+    async def download_file(
+        self, url: str, into: Path, sender: str, kind: ContentKind = ContentKind.FILE
+    ) -> TransferredFile:
         """Download what somebody has sent, to the new file `into` (0600).
 
         Raises TransferRefused when policy forbids it, AuditError when it cannot be written down,
@@ -135,14 +139,14 @@ class FileTransfer:
                     raise TransferError(f"the file server answered {answer.status}")
                 measured = await asyncio.to_thread(_measured, file)
                 await asyncio.to_thread(os.fsync, file.fileno())
-                event = self._event(kind, Direction.RECEIVED, sender, into.name, measured)
+                event = self._event(kind, MessageDirection.RECEIVED, sender, into.name, measured)
                 record = _record(event, url)
                 await self._judge(event, url, file)
-            await self._audit.write(record)
+            await self._audit.append_record(record)
             row = await self._kept(aside, into, record)
         finally:
             await asyncio.to_thread(aside.unlink, missing_ok=True)
-        return Moved(url, event.size, event.type, event.sha256, row)
+        return TransferredFile(url, event.size, event.type, event.sha256, row)
 
     async def _kept(self, aside: Path, into: Path, record: AuditRecord) -> str:
         """Give the file its name, on the disk, and only then say that it is done.
@@ -152,30 +156,37 @@ class FileTransfer:
         """
         await asyncio.to_thread(_keep, aside, into)
         try:
-            return await self._audit.write(replace(record, verdict="done"))
+            return await self._audit.append_record(replace(record, verdict="done"))
         except BaseException:
             _forget(into)
             raise
 
     def _event(
-        self, kind: Kind, direction: Direction, peer: str, name: str, measured: _Measured
+        self,
+        kind: ContentKind,
+        direction: MessageDirection,
+        peer: str,
+        name: str,
+        measured: _Measured,
     ) -> ComplianceEvent:
         size, head, digest = measured
-        return ComplianceEvent(kind, direction, self._own, peer, size, name, type_of(head), digest)
+        return ComplianceEvent(
+            kind, direction, self._own, peer, size, name, media_type_of(head), digest
+        )
 
     async def _judge(self, event: ComplianceEvent, url: str, file: BinaryIO) -> None:
         seen = replace(event, content=lambda: _pieces(file, event.size, event.sha256))
-        decision = await decide(self._policies, seen, within=self._within)
+        decision = await ask_policies(self._policies, seen, within=self._within)
         if isinstance(decision, Allow):
             return
         reason = decision.reason if isinstance(decision, Deny) else "a file cannot be redacted"
-        await self._audit.write(replace(_record(event, url), verdict="deny", reason=reason))
+        await self._audit.append_record(replace(_record(event, url), verdict="deny", reason=reason))
         raise TransferRefused(f"{event.name}: {reason}")
 
 
 def _record(event: ComplianceEvent, url: str) -> AuditRecord:
     parts = urlsplit(url)
-    out = event.direction is Direction.SENT
+    out = event.direction is MessageDirection.SENT
     return AuditRecord(
         jid=event.own if out else event.peer,
         to_jid=event.peer if out else event.own,
@@ -193,7 +204,7 @@ def _record(event: ComplianceEvent, url: str) -> AuditRecord:
     )
 
 
-def _require_https(slot: Slot) -> None:
+def _require_https(slot: UploadSlot) -> None:
     try:
         https_target(slot.put)
         https_target(slot.get)

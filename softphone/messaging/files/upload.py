@@ -13,10 +13,10 @@ from slixmpp import JID
 from slixmpp.exceptions import XMPPError
 
 from softphone.errors import TransferError
-from softphone.messaging.files.transfer import Slot
+from softphone.messaging.files.transfer import UploadSlot
 from softphone.messaging.xmpp.stream import XmppStream
 
-__all__ = ["Upload", "link_of", "linked"]
+__all__ = ["UploadService", "add_file_link", "file_link_of"]
 
 NAMESPACE = "urn:xmpp:http:upload:0"
 _OOB = "jabber:x:oob"
@@ -26,7 +26,7 @@ _MOST_HEADERS = 8
 _WITHIN = 10.0
 
 
-class Upload:
+class UploadService:
     """Asks over one stream."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Upload:
         """Ask over this stream."""
         self._stream = stream
 
-    async def slot(self, name: str, size: int, kind: str) -> Slot:
+    async def request_slot(self, name: str, size: int, kind: str) -> UploadSlot:
         """A slot for a file by its name, size in bytes and media type.  Raises TransferError."""
         stream = self._stream
         if stream is None:
@@ -82,7 +82,7 @@ def _most(info: ET.Element) -> int | None:
     return None
 
 
-def _slot(answer: ET.Element) -> Slot:
+def _slot(answer: ET.Element) -> UploadSlot:
     put = answer.find(f"{{{NAMESPACE}}}slot/{{{NAMESPACE}}}put")
     get = answer.find(f"{{{NAMESPACE}}}slot/{{{NAMESPACE}}}get")
     if put is None or get is None:
@@ -90,17 +90,17 @@ def _slot(answer: ET.Element) -> Slot:
     headers = tuple(
         (each.get("name", ""), each.text or "") for each in put.iter(f"{{{NAMESPACE}}}header")
     )
-    return Slot(put.get("url", ""), get.get("url", ""), headers[:_MOST_HEADERS])
+    return UploadSlot(put.get("url", ""), get.get("url", ""), headers[:_MOST_HEADERS])
 
 
-def linked(stanza: Any, url: str) -> None:
+def add_file_link(stanza: Any, url: str) -> None:
     """Say in a message that it is about a file at `url` (XEP-0066)."""
     outside = ET.Element(f"{{{_OOB}}}x")
     ET.SubElement(outside, f"{{{_OOB}}}url").text = url
     stanza.append(outside)
 
 
-def link_of(stanza: Any) -> str:
+def file_link_of(stanza: Any) -> str:
     """The https: address of the file that a message is about; "" for none."""
     url = (stanza.xml.findtext(f"{{{_OOB}}}x/{{{_OOB}}}url") or "").strip()
     try:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from softphone.messaging.storage.archive import Archive
+from softphone.messaging.storage.archive import MessageArchive
 from softphone.messaging.storage.audit import Audit, AuditRecord, audit_table
 from softphone.messaging.storage.audit_triggers import setup_script
-from softphone.messaging.storage.database import sqlalchemy_there
-from softphone.messaging.storage.postgres_connection import DatabaseNetwork, network_of
+from softphone.messaging.storage.database import require_sqlalchemy
+from softphone.messaging.storage.postgres_connection import DatabaseConnector, database_connector_of
 from softphone.messaging.storage.third_party_archive import ThirdPartyArchive
 
 __all__ = [
-    "Archive",
     "Audit",
     "AuditRecord",
-    "DatabaseNetwork",
+    "DatabaseConnector",
+    "MessageArchive",
     "ThirdPartyArchive",
     "audit_table",
-    "network_of",
+    "database_connector_of",
+    "require_sqlalchemy",
     "setup_script",
-    "sqlalchemy_there",
 ]

@@ -17,24 +17,24 @@ from typing import Any, Self
 
 from softphone.errors import ConfigurationError, TransportError
 from softphone.messaging.config import HistoryConfig
-from softphone.messaging.message import Direction, Message, MessageSecurity, Reach
-from softphone.messaging.storage.database import Database, sqlalchemy_there
-from softphone.messaging.storage.postgres_connection import DatabaseNetwork
+from softphone.messaging.message import EncryptionScope, Message, MessageDirection, MessageSecurity
+from softphone.messaging.storage.database import Database, require_sqlalchemy
+from softphone.messaging.storage.postgres_connection import DatabaseConnector
 from softphone.trust.keystore import FileCipher, open_file_cipher
 
-__all__ = ["Archive"]
+__all__ = ["MessageArchive"]
 
 logger = logging.getLogger("softphone.messaging")
 
 
-class Archive:
+class MessageArchive:
     """One account's archive, as an async context; `network` reaches a server elsewhere."""
 
     def __init__(
-        self, config: HistoryConfig, owner: str, network: DatabaseNetwork | None = None
+        self, config: HistoryConfig, owner: str, network: DatabaseConnector | None = None
     ) -> None:
         """Raises ConfigurationError for an address or a key that is none."""
-        sa = self._sa = sqlalchemy_there("an archive")
+        sa = self._sa = require_sqlalchemy("an archive")
         self._owner = owner
         self._database = Database(sa, config.archive or "", "im.archive", network)
         self._url, self._engine = self._database.url, self._database.engine
@@ -74,7 +74,7 @@ class Archive:
     ) -> None:
         await self._database.close()
 
-    async def add(self, message: Message) -> None:
+    async def add_message(self, message: Message) -> None:
         """Keep a message.  Raises TransportError, CertificateError when it could not be."""
         body = message.body
         if self._sealer is not None:
@@ -88,7 +88,7 @@ class Archive:
             "sender": message.sender,
             "room": message.room,
             "direction": message.direction.value,
-            "reach": message.security.reach.value,
+            "reach": message.security.scope.value,
             "at": message.at.astimezone(UTC).replace(tzinfo=None),
             "body": body,
         }
@@ -98,7 +98,9 @@ class Archive:
         except (self._sa.exc.SQLAlchemyError, OSError) as exc:
             raise _unreachable(exc) from exc
 
-    async def read(self, peer: str | None = None, *, last: int = 100) -> AsyncIterator[Message]:
+    async def read_messages(
+        self, peer: str | None = None, *, last: int = 100
+    ) -> AsyncIterator[Message]:
         """The last messages, with one peer or with everybody, oldest first.
 
         Raises TransportError, CertificateError, and ConfigurationError for what another key has
@@ -127,8 +129,8 @@ class Archive:
             sender=row.sender,
             body=body,
             at=row.at.replace(tzinfo=UTC),
-            direction=Direction(row.direction),
-            security=MessageSecurity(Reach(row.reach)),
+            direction=MessageDirection(row.direction),
+            security=MessageSecurity(EncryptionScope(row.reach)),
             room=row.room,
         )
 

@@ -15,13 +15,19 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from softphone.errors import AuditError, TransportError
-from softphone.messaging.storage.audit_chain import COLUMNS, GENESIS, Broken, row_hash, verify
-from softphone.messaging.storage.audit_triggers import guard
-from softphone.messaging.storage.database import Database, cause_of, sqlalchemy_there
-from softphone.messaging.storage.postgres_connection import DatabaseNetwork
+from softphone.messaging.storage.audit_chain import (
+    COLUMNS,
+    GENESIS,
+    ChainBreak,
+    row_hash,
+    verify_chain,
+)
+from softphone.messaging.storage.audit_triggers import add_append_only_triggers
+from softphone.messaging.storage.database import Database, database_cause, require_sqlalchemy
+from softphone.messaging.storage.postgres_connection import DatabaseConnector
 from softphone.messaging.storage.table import DatabaseTable
 
-__all__ = ["Audit", "AuditRecord", "Verified", "audit_table"]
+__all__ = ["Audit", "AuditRecord", "AuditVerification", "audit_table"]
 
 logger = logging.getLogger("softphone.messaging")
 
@@ -71,12 +77,12 @@ class AuditRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class AuditVerification:
     """How many rows are good, the hash of the last one, and the first that is not, if any."""
 
     rows: int
     head: str
-    broken: Broken | None
+    broken: ChainBreak | None
 
 
 class Audit:
@@ -90,29 +96,29 @@ class Audit:
     def __init__(
         self,
         address: str,
-        network: DatabaseNetwork | None = None,
+        network: DatabaseConnector | None = None,
         *,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         within: float = 10.0,
         make: bool = True,
     ) -> None:
-        sa = self._sa = sqlalchemy_there("compliance")
+        sa = self._sa = require_sqlalchemy("compliance")
         self._wall = wall
         self._make = make
         database = Database(sa, address, "audit", network, pool_pre_ping=True)
         self._engine = database.engine
         self._table = audit_table(sa)
-        self._place = DatabaseTable(database, self._table, within=within, fault=_unreachable)
+        self._storage = DatabaseTable(database, self._table, within=within, fault=_unreachable)
         self._turn = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        await self._place.open(make=self._make)
+        await self._storage.open_table(make=self._make)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self._place.close()
+        await self._storage.close()
 
-    async def write(self, record: AuditRecord) -> str:
+    async def append_record(self, record: AuditRecord) -> str:
         """Append a row and commit it; gives its hash.  Raises AuditError: then it is not there.
 
         Several processes may write: who finds its place taken takes the next one.
@@ -121,7 +127,7 @@ class Audit:
         async with self._turn:
             for _ in range(_ATTEMPTS):
                 try:
-                    async with self._place.change(passes=taken) as connection:
+                    async with self._storage.change(passes=taken) as connection:
                         return await self._append(connection, record)
                 except taken:
                     continue
@@ -146,7 +152,7 @@ class Audit:
         row["utc"] = self._wall().astimezone(UTC).isoformat(timespec="microseconds")
         return row | {"aft_index": index, "file_size": record.file_size}
 
-    async def verify(self, head: str | None = None) -> Verified:
+    async def verify(self, head: str | None = None) -> AuditVerification:
         """Go through all rows; `head` is the newest hash as it was noted.
 
         Raises AuditError, CertificateError and its kin.
@@ -157,7 +163,7 @@ class Audit:
                 rows = (await connection.execute(query)).mappings().all()
         except (self._sa.exc.SQLAlchemyError, OSError, TransportError) as exc:
             raise _unreachable(exc) from exc
-        return Verified(*verify(rows, head))
+        return AuditVerification(*verify_chain(rows, head))
 
 
 def audit_table(sa: Any) -> Any:
@@ -176,11 +182,11 @@ def audit_table(sa: Any) -> Any:
         sa.Column("row_hash", sa.String(64), nullable=False),
     ]
     table = sa.Table("aft_log", sa.MetaData(), *columns, *chain)
-    guard(sa, table)
+    add_append_only_triggers(sa, table)
     return table
 
 
 def _unreachable(exc: BaseException) -> AuditError:
     return AuditError(
-        f"the audit table cannot be written or read ({cause_of(exc)}): nothing goes on without it"
+        f"the audit table cannot be written or read ({database_cause(exc)}): nothing goes on without it"
     )

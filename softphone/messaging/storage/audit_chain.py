@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["COLUMNS", "GENESIS", "Broken", "row_hash", "verify"]
+__all__ = ["COLUMNS", "GENESIS", "ChainBreak", "row_hash", "verify_chain"]
 
 COLUMNS = (
     "aft_index",
@@ -38,24 +38,26 @@ COLUMNS = (
 GENESIS = "0" * 64
 """What the first row follows on."""
 
-Row = Mapping[str, "str | int | None"]
+AuditRow = Mapping[str, "str | int | None"]
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class ChainBreak:
     """The first row that is not as it was written, and what is wrong with it."""
 
     index: int
     reason: str
 
 
-def row_hash(row: Row, previous: str) -> str:
+def row_hash(row: AuditRow, previous: str) -> str:
     """The hash of a row that follows on `previous`."""
     form = json.dumps([previous, *(row[name] for name in COLUMNS)], ensure_ascii=True)
     return hashlib.sha256(form.encode()).hexdigest()
 
 
-def verify(rows: Iterable[Row], head: str | None = None) -> tuple[int, str, Broken | None]:
+def verify_chain(
+    rows: Iterable[AuditRow], head: str | None = None
+) -> tuple[int, str, ChainBreak | None]:
     """How many rows are good, the hash of the last of these, and where the chain breaks.
 
     `head` is the newest hash as somebody has noted it: without it rows that are missing at the
@@ -69,14 +71,14 @@ def verify(rows: Iterable[Row], head: str | None = None) -> tuple[int, str, Brok
             return (
                 count,
                 previous,
-                Broken(index, f"row {count + 1} is missing, or out of its place"),
+                ChainBreak(index, f"row {count + 1} is missing, or out of its place"),
             )
         if row["previous_hash"] != previous:
-            return count, previous, Broken(index, "it does not follow on the row before it")
+            return count, previous, ChainBreak(index, "it does not follow on the row before it")
         if row_hash(row, previous) != row["row_hash"]:
-            return count, previous, Broken(index, "what it says is not what was written")
+            return count, previous, ChainBreak(index, "what it says is not what was written")
         previous, count = str(row["row_hash"]), index
         seen = seen or previous == head
     if not seen:
-        return count, previous, Broken(count + 1, "the row with the noted hash is missing")
+        return count, previous, ChainBreak(count + 1, "the row with the noted hash is missing")
     return count, previous, None

@@ -13,7 +13,7 @@ from typing import Any
 
 from softphone.errors import ConfigurationError
 
-__all__ = ["guard", "setup_script"]
+__all__ = ["add_append_only_triggers", "setup_script"]
 
 _REFUSAL = "the audit table is append-only"
 _ROLE = re.compile(r"[A-Za-z_][A-Za-z0-9_$-]{0,62}")
@@ -43,7 +43,7 @@ _POSTGRESQL = (
 )
 
 
-def guard(sa: Any, table: Any) -> None:
+def add_append_only_triggers(sa: Any, table: Any) -> None:
     """Have the triggers made wherever this (SQLAlchemy) table is made."""
     for dialect, statements in (("sqlite", _SQLITE), ("postgresql", _POSTGRESQL)):
         for statement in statements:

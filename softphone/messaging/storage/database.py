@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from softphone.errors import ConfigurationError, SoftphoneError
-from softphone.messaging.storage.postgres_connection import DatabaseNetwork, is_near
+from softphone.messaging.storage.postgres_connection import DatabaseConnector, is_local_host
 
-__all__ = ["Database", "cause_of", "check_address", "sqlalchemy_there"]
+__all__ = ["Database", "check_address", "database_cause", "require_sqlalchemy"]
 
 _VERIFIED = "verify-full"
 _DRIVER = "asyncpg"
@@ -22,7 +22,7 @@ _ELSEWHERE = ("dsn", "service", "servicefile", "direct_tls", "passfile")
 """Settings of asyncpg by which a connection would lead elsewhere, or have other passwords."""
 
 
-def sqlalchemy_there(what: str) -> Any:
+def require_sqlalchemy(what: str) -> Any:
     """SQLAlchemy, which `what` needs.  Raises ConfigurationError when it is not installed."""
     try:
         import sqlalchemy
@@ -46,17 +46,17 @@ class Database:
         sa: Any,
         address: str,
         where: str,
-        network: DatabaseNetwork | None = None,
+        network: DatabaseConnector | None = None,
         *,
         pool_pre_ping: bool = False,
     ) -> None:
-        self._network: DatabaseNetwork | None = None
+        self._network: DatabaseConnector | None = None
         options: dict[str, Any] = {}
         try:
             self.url = sa.engine.make_url(address)
             check_address(self.url, where)
             if _is_postgresql(self.url):
-                self._network = network or DatabaseNetwork()
+                self._network = network or DatabaseConnector()
                 options["connect_args"] = {"async_creator_fn": self._network.connect}
             self.engine = sa.ext.asyncio.create_async_engine(
                 self.url, pool_pre_ping=pool_pre_ping, **options
@@ -74,12 +74,12 @@ class Database:
             await self._network.close()
 
 
-def cause_of(exc: BaseException) -> str:
+def database_cause(exc: BaseException) -> str:
     """Why a database failed, without what a driver says: that may have the address, and so a
     password, in it."""
-    told: BaseException = getattr(exc, "orig", None) or exc
+    cause: BaseException = getattr(exc, "orig", None) or exc
     # SQLAlchemy wraps what asyncpg raises once more, as a plain Error.
-    origin = told.__cause__ or told if told is not exc else exc
+    origin = cause.__cause__ or cause if cause is not exc else exc
     return str(origin) if isinstance(origin, SoftphoneError) else type(origin).__name__
 
 
@@ -90,7 +90,7 @@ def check_address(url: Any, where: str) -> None:
         return
     hosts = list(_hosts(url))
     usual = os.environ.get("PGHOST", "")
-    if not hosts and not all(map(is_near, _each(usual))):
+    if not hosts and not all(map(is_local_host, _each(usual))):
         raise ConfigurationError(
             f"{where}: PGHOST names another machine: write the database's host in its address"
         )
@@ -101,7 +101,7 @@ def check_address(url: Any, where: str) -> None:
         raise ConfigurationError(
             f"{where}: {odd[0]} is not taken: write host, user and password in the address"
         )
-    if all(map(is_near, hosts)):
+    if all(map(is_local_host, hosts)):
         return
     if url.query.get("ssl") != _VERIFIED:
         raise ConfigurationError(

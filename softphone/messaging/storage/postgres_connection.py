@@ -23,14 +23,14 @@ from softphone.net.verified import Connector, ConnectorConfig, LocalRelay
 from softphone.sans_io import Target, Transport
 from softphone.trust import Service, TlsSettings
 
-__all__ = ["DatabaseNetwork", "is_near", "network_of"]
+__all__ = ["DatabaseConnector", "database_connector_of", "is_local_host"]
 
 _PORT = 5432
 _MAY_BE_CLEAR = (None, "", "disable", "allow", "prefer")
 _LAST_WORDS = 1.0  # seconds
 
 
-class DatabaseNetwork:
+class DatabaseConnector:
     """Reaches databases by `tls`, without its pin, which is another server's.
 
     Nobody is asked about an unknown certificate, for a message waits meanwhile.  Without `tls`
@@ -67,7 +67,7 @@ class DatabaseNetwork:
         failure: Exception | None = None
         for host, port in places:
             try:
-                if host.startswith("/") or (is_near(host) and not tls):
+                if host.startswith("/") or (is_local_host(host) and not tls):
                     here = {"host": host, "port": port, "ssl": False, "direct_tls": False}
                     return await asyncpg.connect(**(options | here))
                 return await self._gated(asyncpg, host, port, options)
@@ -115,19 +115,23 @@ class DatabaseNetwork:
             if lost and relay.failure is not None:
                 raise relay.failure from exc
             raise
-        keeper = asyncio.get_running_loop().create_task(_keep(relay))
+        keeper = asyncio.get_running_loop().create_task(_run_relay(relay))
         self._keepers.add(keeper)
         keeper.add_done_callback(self._keepers.discard)
         return connection
 
 
-def network_of(tls: TlsSettings, around: HttpsEnvironment) -> DatabaseNetwork:
+def database_connector_of(tls: TlsSettings, environment: HttpsEnvironment) -> DatabaseConnector:
     """One that stands on what HTTPS stands on."""
-    fetcher = around.fetcher or RevocationFetcher(resolve=around.resolve, wall=around.wall)
-    return DatabaseNetwork(tls, ConnectorConfig(fetcher, around.resolve, wall=around.wall))
+    fetcher = environment.fetcher or RevocationFetcher(
+        resolve=environment.resolve, wall=environment.wall
+    )
+    return DatabaseConnector(
+        tls, ConnectorConfig(fetcher, environment.resolve, wall=environment.wall)
+    )
 
 
-def is_near(host: str) -> bool:
+def is_local_host(host: str) -> bool:
     """Whether what is said to it stays on this machine: a socket's folder, or loopback."""
     if host.startswith("/") or host.lower() == "localhost":
         return True
@@ -137,7 +141,7 @@ def is_near(host: str) -> bool:
         return False
 
 
-async def _keep(relay: LocalRelay) -> None:
+async def _run_relay(relay: LocalRelay) -> None:
     """Until either side has gone."""
     try:
         await relay.wait_until_ended()

@@ -22,15 +22,15 @@ class SslRequest:
         self._ready = False
 
     @property
-    def ready(self) -> bool:
+    def ready_for_tls(self) -> bool:
         """Whether the server waits for the handshake."""
         return self._ready
 
-    def begin(self) -> bytes:
+    def first_bytes(self) -> bytes:
         """The SSLRequest."""
         return _REQUEST
 
-    def receive(self, data: bytes) -> bytes:
+    def answer_bytes(self, data: bytes) -> bytes:
         """Nothing more is sent.  Raises TransportError when there will be no TLS."""
         if self._ready or len(data) > 1:
             raise TransportError(f"{self._host} goes on in clear after it was asked for TLS")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from softphone.errors import AuditError, ConfigurationError, SoftphoneError, TransportError
-from softphone.messaging.storage.database import Database, sqlalchemy_there
+from softphone.messaging.storage.database import Database, require_sqlalchemy
 
 __all__ = ["DatabaseTable", "prepare_file"]
 
@@ -29,13 +29,13 @@ class DatabaseTable:
         within: float,
         fault: Callable[[BaseException], AuditError],
     ) -> None:
-        self._sa = sqlalchemy_there("compliance")
+        self._sa = require_sqlalchemy("compliance")
         self._database = database
         self._table = table
         self._within = within
         self._fault = fault
 
-    async def open(self, *, make: bool = True) -> None:
+    async def open_table(self, *, make: bool = True) -> None:
         """Have the table made where it is missing; without `make` nothing is made.
 
         Raises ConfigurationError, AuditError, and CertificateError and its kin.

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from softphone.errors import AuditError
-from softphone.messaging.compliance import Question
-from softphone.messaging.message import Direction, Reach
-from softphone.messaging.storage.database import Database, cause_of, sqlalchemy_there
-from softphone.messaging.storage.postgres_connection import DatabaseNetwork
+from softphone.messaging.compliance import PendingMessage
+from softphone.messaging.message import EncryptionScope, MessageDirection
+from softphone.messaging.storage.database import Database, database_cause, require_sqlalchemy
+from softphone.messaging.storage.postgres_connection import DatabaseConnector
 from softphone.messaging.storage.table import DatabaseTable
 
 __all__ = ["ThirdPartyArchive"]
@@ -34,34 +34,34 @@ class ThirdPartyArchive:
     def __init__(
         self,
         address: str,
-        network: DatabaseNetwork | None = None,
+        network: DatabaseConnector | None = None,
         *,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
         within: float = 5.0,
     ) -> None:
-        sa = sqlalchemy_there("compliance")
+        sa = require_sqlalchemy("compliance")
         self._wall = wall
         database = Database(sa, address, "im.compliance.archive", network, pool_pre_ping=True)
         self._engine = database.engine
         self._table = _table(sa)
-        self._place = DatabaseTable(database, self._table, within=within, fault=_unreachable)
+        self._storage = DatabaseTable(database, self._table, within=within, fault=_unreachable)
 
     async def __aenter__(self) -> Self:
-        await self._place.open()
+        await self._storage.open_table()
         logger.warning("a third-party archive holds messages in clear")
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await self._place.close()
+        await self._storage.close()
 
-    async def add(self, question: Question, body: str) -> None:
+    async def add_message(self, question: PendingMessage, body: str) -> None:
         """Write a clear message as it goes on, and commit it.
 
         Raises AuditError when it could not be written, and for what is no clear message.
         """
-        if question.reach is not Reach.CLIENT_TO_SERVER:
+        if question.scope is not EncryptionScope.CLIENT_TO_SERVER:
             raise AuditError("what is encrypted client to client is not archived by third parties")
-        out = question.direction is Direction.SENT
+        out = question.direction is MessageDirection.SENT
         mine, theirs = question.own, question.peer
         row = {
             "from_jid": mine if out else theirs,
@@ -74,7 +74,7 @@ class ThirdPartyArchive:
             "body_len": question.size if body == question.body else len(body.encode()),
             "body_text": body.replace("\0", "?"),
         }
-        async with self._place.change() as connection:
+        async with self._storage.change() as connection:
             await connection.execute(self._table.insert().values(row))
 
 
@@ -97,4 +97,4 @@ def _table(sa: Any) -> Any:
 
 
 def _unreachable(exc: BaseException) -> AuditError:
-    return AuditError(f"the third-party archive takes no messages ({cause_of(exc)})")
+    return AuditError(f"the third-party archive takes no messages ({database_cause(exc)})")

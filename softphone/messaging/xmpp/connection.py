@@ -22,13 +22,13 @@ from softphone.errors import (
     TransportTimeout,
 )
 from softphone.messaging.config import MessagingConfig
-from softphone.messaging.server_location import Asks, Place, TlsMode, find_places
+from softphone.messaging.server_location import SrvResolver, TlsMode, XmppServer, find_servers
 from softphone.messaging.xmpp.starttls import StartTls
 from softphone.messaging.xmpp.stream import XmppStream
 from softphone.net.verified import Connector
 from softphone.sans_io import Entropy
 
-__all__ = ["Backoff", "Link", "Pace"]
+__all__ = ["ConnectionTimers", "ReconnectBackoff", "XmppConnection"]
 
 logger = logging.getLogger("softphone.messaging")
 
@@ -36,7 +36,7 @@ _FINAL = (CertificateError, CipherRefused, ConfigurationError, SignInRefused)
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class ConnectionTimers:
     """Seconds: between attempts at first and at most, between pings, and for their answer."""
 
     first: float = 1.0
@@ -45,11 +45,11 @@ class Pace:
     ping_within: float = 15.0
 
 
-class Backoff:
+class ReconnectBackoff:
     """How long to wait after so many failures: doubled each time, with full jitter in its half."""
 
-    def __init__(self, pace: Pace, entropy: Entropy) -> None:
-        self._pace = pace
+    def __init__(self, timers: ConnectionTimers, entropy: Entropy) -> None:
+        self._timers = timers
         self._entropy = entropy
         self._failures = 0
 
@@ -57,15 +57,15 @@ class Backoff:
         """Begin anew."""
         self._failures = 0
 
-    def failed(self) -> float:
+    def next_delay(self) -> float:
         """Seconds to wait now."""
-        most = min(self._pace.longest, self._pace.first * 2.0 ** min(self._failures, 16))
+        most = min(self._timers.longest, self._timers.first * 2.0 ** min(self._failures, 16))
         self._failures += 1
         drawn = int.from_bytes(self._entropy(4), "big") / 0xFFFFFFFF
         return most * (0.5 + drawn / 2)
 
 
-class Link:
+class XmppConnection:
     """Keeps one stream signed in.
 
     `on_up(resumed)` is called whenever it is, `on_down(error)` when a connection is lost, and
@@ -76,16 +76,16 @@ class Link:
         self,
         config: MessagingConfig,
         connector: Connector,
-        dns: Asks,
+        dns: SrvResolver,
         *,
         entropy: Entropy,
-        pace: Pace,
+        timers: ConnectionTimers,
     ) -> None:
         self._config = config
         self._connector = connector
         self._dns = dns
         self._entropy = entropy
-        self._pace = pace
+        self._timers = timers
         self._stream: XmppStream | None = None
         self._session: asyncio.Future[bool] | None = None
         self._lost = asyncio.Event()
@@ -93,7 +93,7 @@ class Link:
         self._tasks: list[asyncio.Task[None]] = []
         self.on_up: Callable[[bool], None] = lambda resumed: None
         self.on_down: Callable[[SoftphoneError | None], None] = lambda error: None
-        self.on_out: Callable[[SoftphoneError], None] = lambda error: None
+        self.on_signed_out: Callable[[SoftphoneError], None] = lambda error: None
 
     def attach(self, stream: XmppStream) -> None:
         """The stream to keep."""
@@ -103,7 +103,7 @@ class Link:
         stream.add_event_handler("stream_error", self._stream_error)
 
     @property
-    def up(self) -> bool:
+    def is_up(self) -> bool:
         """Whether stanzas go out now."""
         return self._up.is_set()
 
@@ -128,9 +128,9 @@ class Link:
         self._tasks.clear()
         self._up.clear()
         if self._stream is not None:
-            await self._stream.end()
+            await self._stream.end_stream()
 
-    def ended(self, error: SoftphoneError | None) -> None:
+    def connection_ended(self, error: SoftphoneError | None) -> None:
         """A connection is gone."""
         was_up = self._up.is_set()
         self._up.clear()
@@ -157,30 +157,30 @@ class Link:
 
     async def _attempt(self) -> None:
         failure: SoftphoneError | None = None
-        for place in await self._places():
+        for server in await self._candidate_servers():
             try:
-                return await self._enter(place)
+                return await self._enter(server)
             except _FINAL:
                 raise
             except SoftphoneError as exc:
                 failure = failure or exc
         raise failure or TransportError(f"{self._config.domain} has no chat server")
 
-    async def _places(self) -> tuple[Place, ...]:
-        named = self._config.place
+    async def _candidate_servers(self) -> tuple[XmppServer, ...]:
+        named = self._config.named_server
         if named is not None:
             return (named,)
-        return await find_places(self._config.domain, self._dns, entropy=self._entropy)
+        return await find_servers(self._config.domain, self._dns, entropy=self._entropy)
 
-    async def _enter(self, place: Place) -> None:
+    async def _enter(self, server: XmppServer) -> None:
         stream = self._stream
         if stream is None:
             raise ConfigurationError("there is no stream to sign in with")
         domain = self._config.domain
-        preamble = (lambda: StartTls(domain)) if place.mode is TlsMode.STARTTLS else None
-        connection = await self._connector.open_connection(place.target, stream, preamble)
+        preamble = (lambda: StartTls(domain)) if server.mode is TlsMode.STARTTLS else None
+        connection = await self._connector.open_connection(server.target, stream, preamble)
         self._session = asyncio.get_running_loop().create_future()
-        stream.begin(connection)
+        stream.start_on(connection)
         try:
             async with asyncio.timeout(self._config.timeout):
                 await self._session
@@ -195,16 +195,16 @@ class Link:
                 await connection.finished
 
     async def _stay(self) -> None:
-        backoff = Backoff(self._pace, self._entropy)
+        backoff = ReconnectBackoff(self._timers, self._entropy)
         while True:
             await self._lost.wait()
-            await asyncio.sleep(backoff.failed())
+            await asyncio.sleep(backoff.next_delay())
             try:
                 await self._attempt()
             except SignInRefused as exc:
                 # Asking on would lock the account: nobody is let in with these credentials.
                 logger.error("%s is signed out: %s", self._config.jid, exc)
-                self.on_out(exc)
+                self.on_signed_out(exc)
                 return
             except SoftphoneError as exc:
                 logger.warning("%s is not signed in: %s", self._config.jid, exc)
@@ -214,21 +214,21 @@ class Link:
     async def _watch(self) -> None:
         """Find out a path that is open and carries nothing."""
         while True:
-            await asyncio.sleep(self._pace.ping_every)
+            await asyncio.sleep(self._timers.ping_every)
             await self._up.wait()
             stream = self._stream
-            if stream is None or stream.connection is None or stream.held:
+            if stream is None or stream.connection is None or stream.reading_paused:
                 continue
             asked = stream.connection
             try:
                 ping = stream.plugin_of("xep_0199")
-                await ping.send_ping(stream.boundjid.domain, timeout=self._pace.ping_within)
+                await ping.send_ping(stream.boundjid.domain, timeout=self._timers.ping_within)
             except IqError:
                 continue  # it answers, if only that it does not know pings
             except IqTimeout:
-                if stream.connection is asked and not stream.held:
+                if stream.connection is asked and not stream.reading_paused:
                     asked.abort(
                         TransportTimeout(
-                            f"{self._config.domain} said nothing for {self._pace.ping_within:g} s"
+                            f"{self._config.domain} said nothing for {self._timers.ping_within:g} s"
                         )
                     )

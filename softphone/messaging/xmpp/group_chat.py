@@ -11,10 +11,10 @@ from slixmpp import JID
 from slixmpp.exceptions import PresenceError, XMPPError
 
 from softphone.errors import MessageRefused, MessagingError
-from softphone.messaging.encryption_policy import EncryptionPolicy, Sending
+from softphone.messaging.encryption_policy import EncryptionPolicy, SendMode
 from softphone.messaging.xmpp.stream import XmppStream
 
-__all__ = ["Rooms"]
+__all__ = ["GroupChats"]
 
 logger = logging.getLogger("softphone.messaging")
 
@@ -22,7 +22,7 @@ _JOIN_WITHIN = 15.0
 _CREATED = 201
 
 
-class Rooms:
+class GroupChats:
     """The rooms of one stream."""
 
     def __init__(self, policy: EncryptionPolicy) -> None:
@@ -45,13 +45,13 @@ class Rooms:
         """Our nickname in a room that was joined."""
         return self._nicks[room]
 
-    async def join(self, room: str, nick: str) -> None:
+    async def join_room(self, room: str, nick: str) -> None:
         """Enter a room.
 
         Raises MessageRefused when policy forbids what is not encrypted client to client,
         MessagingError when the room does not let us in.
         """
-        if self._policy.to_group() is Sending.REFUSED:
+        if self._policy.to_group() is SendMode.REFUSED:
             raise MessageRefused(
                 f"{room} was not joined: a group chat is never encrypted client to client, and"
                 " im.support_no_encoding is false"
@@ -59,13 +59,13 @@ class Rooms:
         await self._enter(room, nick)
         self._nicks[room] = nick
 
-    def leave(self, room: str) -> None:
+    def leave_room(self, room: str) -> None:
         """Leave it."""
         nick = self._nicks.pop(room, None)
         if nick is not None and self._stream is not None:
             self._stream.plugin_of("xep_0045").leave_muc(JID(room), nick)
 
-    async def join_again(self) -> None:
+    async def rejoin_rooms(self) -> None:
         """A new session is in no room; whoever does not let us in again is told of in the log."""
         for room, nick in tuple(self._nicks.items()):
             try:

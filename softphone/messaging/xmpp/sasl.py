@@ -19,7 +19,7 @@ from slixmpp.util.stringprep_profiles import StringPrepError
 from softphone.errors import ConfigurationError
 from softphone.sans_io import Entropy
 
-__all__ = ["EXTERNAL", "Scram", "choose_mechanism", "prepared"]
+__all__ = ["EXTERNAL", "Scram", "choose_mechanism", "saslprep_bytes"]
 
 LEAST_ITERATIONS, MOST_ITERATIONS = 4096, 1_000_000
 """RFC 7677 section 4 has the least; a million take half a second."""
@@ -43,7 +43,7 @@ def choose_mechanism(
     return next((name for name in wanted if name in there), None)
 
 
-def prepared(text: str) -> bytes:
+def saslprep_bytes(text: str) -> bytes:
     """A user name or password as SCRAM has it (RFC 4013).  Raises ConfigurationError."""
     try:
         return str(saslprep(text)).encode()

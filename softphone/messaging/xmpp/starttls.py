@@ -32,11 +32,11 @@ class StartTls:
         self._ready = False
 
     @property
-    def ready(self) -> bool:
+    def ready_for_tls(self) -> bool:
         """Whether the server waits for the handshake."""
         return self._ready
 
-    def begin(self) -> bytes:
+    def first_bytes(self) -> bytes:
         """The stream header."""
         header = (
             f"<stream:stream to={quoteattr(self._domain)} version='1.0' xmlns='jabber:client'"
@@ -44,7 +44,7 @@ class StartTls:
         )
         return header.encode()
 
-    def receive(self, data: bytes) -> bytes:
+    def answer_bytes(self, data: bytes) -> bytes:
         """What to send in answer.  Raises TransportError when there will be no TLS."""
         self._size += len(data)
         # RFC 6120 section 11.6: UTF-8 only, so that nothing hides from a look at the octets.

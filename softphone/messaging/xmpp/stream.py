@@ -17,7 +17,7 @@ from slixmpp import ClientXMPP
 
 from softphone.errors import SignInRefused, SoftphoneError, TransportError
 from softphone.messaging.config import MessagingConfig
-from softphone.messaging.xmpp.sasl import EXTERNAL, Scram, choose_mechanism, prepared
+from softphone.messaging.xmpp.sasl import EXTERNAL, Scram, choose_mechanism, saslprep_bytes
 from softphone.net.stream import StreamConnection
 from softphone.sans_io import Entropy, Flow
 
@@ -37,7 +37,7 @@ _SETTINGS: dict[str, dict[str, object]] = {
 }
 
 
-class _Pipe:
+class _ConnectionTransport:
     """What slixmpp takes for its transport."""
 
     def __init__(self, connection: StreamConnection) -> None:
@@ -80,10 +80,10 @@ class XmppStream(ClientXMPP):
         self._unfinished = 0
         self._tail = b""
         self.refusal: SoftphoneError | None = None
-        self.held = False
+        self.reading_paused = False
         for name in (*_PLUGINS, *(("xep_0047",) if config.policy.negotiates else ())):
             self.register_plugin(name, dict(_SETTINGS.get(name, {})))
-        self.add_filter("out_sync", self._keep)
+        self.add_filter("out_sync", self._hold_unsent)
         # TLS was made before this stream began, and is never asked for in it.
         plugins: Any = self.plugin
         plugins.disable("feature_starttls")
@@ -91,17 +91,17 @@ class XmppStream(ClientXMPP):
 
     # The connection
 
-    def begin(self, connection: StreamConnection) -> None:
+    def start_on(self, connection: StreamConnection) -> None:
         """Speak on a connection whose far end has been verified."""
         self.refusal = None
-        self.held = False
+        self.reading_paused = False
         self._unfinished = 0
         self._tail = b""
         if self._run_out_filters is None or self._run_out_filters.done():
             self._run_out_filters = asyncio.ensure_future(self.run_filters())
         self.init_plugins()  # type: ignore[no-untyped-call]
         self.event("connected")
-        self.transport = cast("asyncio.Transport", _Pipe(connection))
+        self.transport = cast("asyncio.Transport", _ConnectionTransport(connection))
         self.socket = cast("ssl.SSLSocket | None", connection.ssl_object)
         self.plugin["feature_mechanisms"].attempted_mechs = set()
         self.init_parser()
@@ -110,7 +110,11 @@ class XmppStream(ClientXMPP):
     @property
     def connection(self) -> StreamConnection | None:
         """The connection that is up now."""
-        return None if self.transport is None else cast("_Pipe", self.transport).connection
+        return (
+            None
+            if self.transport is None
+            else cast("_ConnectionTransport", self.transport).connection
+        )
 
     def send_raw(self, data: str | bytes) -> None:
         """Send; nothing is logged, since answers to challenges go this way, too."""
@@ -119,9 +123,9 @@ class XmppStream(ClientXMPP):
             return
         connection.write(data.encode() if isinstance(data, str) else data)
 
-    def hold(self, held: bool) -> None:
+    def set_reading_paused(self, held: bool) -> None:
         """Read nothing more from the server for now, or go on: our user does not keep up."""
-        self.held = held
+        self.reading_paused = held
         connection = self.connection
         if connection is None or connection.finished.done():
             return
@@ -130,7 +134,7 @@ class XmppStream(ClientXMPP):
         else:
             connection.transport.resume_reading()
 
-    def _keep(self, stanza: Any) -> Any:
+    def _hold_unsent(self, stanza: Any) -> Any:
         """What comes to be sent when the connection has just gone waits for the next session.
 
         Messages are not kept here: the outbox sends those again.
@@ -141,7 +145,7 @@ class XmppStream(ClientXMPP):
             self.send(stanza)
         return None
 
-    async def end(self) -> None:
+    async def end_stream(self) -> None:
         """Close the stream for good."""
         if self.connection is not None:
             self.end_session_on_disconnect = True
@@ -152,19 +156,21 @@ class XmppStream(ClientXMPP):
 
     # StreamOwner
 
-    def received(self, flow: Flow, data: bytes) -> None:
+    def bytes_received(self, flow: Flow, data: bytes) -> None:
         """Bytes of the server: they end the connection rather than break anything."""
         self._unfinished += len(data)
         try:
             self._check(data)
             self.data_received(data)
         except SoftphoneError as exc:
-            self._drop(exc)
+            self._abort_connection(exc)
         except Exception as exc:
             logger.exception("a stanza could not be handled")
-            self._drop(TransportError(f"the chat server sent what cannot be read: {exc!r}"))
+            self._abort_connection(
+                TransportError(f"the chat server sent what cannot be read: {exc!r}")
+            )
 
-    def ended(self, flow: Flow, error: SoftphoneError | None) -> None:
+    def flow_ended(self, flow: Flow, error: SoftphoneError | None) -> None:
         """The connection is gone; the session may go on over another one (XEP-0198)."""
         if self.transport is None:
             return
@@ -200,7 +206,7 @@ class XmppStream(ClientXMPP):
             if self.xml_root is not None:
                 self.xml_root.clear()
 
-    def wants_flush(self, connection: StreamConnection) -> None:
+    def request_flush(self, connection: StreamConnection) -> None:
         """Write in this turn of the loop."""
         asyncio.get_running_loop().call_soon(connection.flush)
 
@@ -216,7 +222,7 @@ class XmppStream(ClientXMPP):
         if b"<!" in joined or b"\0" in data:
             raise TransportError("the chat server sent a document type, which XMPP forbids")
 
-    def _drop(self, error: SoftphoneError) -> None:
+    def _abort_connection(self, error: SoftphoneError) -> None:
         connection = self.connection
         if connection is not None:
             connection.abort(error)
@@ -255,8 +261,8 @@ class XmppStream(ClientXMPP):
         password = self._config.password
         secret = b"" if password is None else password.reveal()
         credentials = {
-            "username": prepared(self._config.jid.partition("@")[0]),
-            "password": prepared(secret.decode()),
+            "username": saslprep_bytes(self._config.jid.partition("@")[0]),
+            "password": saslprep_bytes(secret.decode()),
             "authzid": b"",
             "channel_binding": binding or b"",
         }
@@ -282,7 +288,7 @@ class XmppStream(ClientXMPP):
     def refuse(self, error: SoftphoneError) -> None:
         """End the connection; `error` is why, for whoever waits for the session."""
         self.refusal = self.refusal or error
-        self._drop(error)
+        self._abort_connection(error)
 
     def _why(self, offered: set[str], attempted: set[str]) -> SoftphoneError:
         if attempted:

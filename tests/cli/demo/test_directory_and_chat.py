@@ -8,7 +8,7 @@ import pytest
 
 from softphone.cli.console.output import Face
 from softphone.cli.demo.directory_and_chat import chat, find, open_directory
-from softphone.contacts import Contact, Number
+from softphone.contacts import Contact, ContactNumber
 from softphone.phone import Phone
 
 
@@ -29,7 +29,7 @@ async def test_what_is_missing_is_said():
 
 
 async def test_who_has_a_number_is_found(capsys):
-    bob, ann = Contact("Bob"), Contact("Ann", (Number("work", "1001"),), sources=("lab",))
+    bob, ann = Contact("Bob"), Contact("Ann", (ContactNumber("work", "1001"),), sources=("lab",))
     assert await find(Face(json=True), Directory(bob, ann), "x") is ann
     assert await find(Face(json=True), Directory(bob), "x") is None
     assert '"name": "Ann"' in capsys.readouterr().out

@@ -18,7 +18,7 @@ def table(tmp_path):
     async def fill():
         async with Audit(f"sqlite+aiosqlite:///{path}") as audit:
             rows = [AuditRecord("a@x", "b@x", "POST", "allow", "file", "out")] * 3
-            return [await audit.write(row) for row in rows][-1]
+            return [await audit.append_record(row) for row in rows][-1]
 
     return path, asyncio.run(fill())
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from softphone.messaging import Archive, HistoryConfig, Reach
+from softphone.messaging import EncryptionScope, HistoryConfig, MessageArchive
 from tests.messaging.delivery.test_history import said
 from tests.support.chat import ALICE
 
@@ -67,9 +67,11 @@ def test_what_cannot_be_sent_or_fetched_is_wrong_usage(account, tmp_path, words,
 
 async def test_the_archive_is_shown_with_its_signs(account, tmp_path):
     history = HistoryConfig(archive=f"sqlite+aiosqlite:///{tmp_path}/im.db")
-    async with Archive(history, ALICE) as archive:
-        await archive.add(said("bob@x.test", "to the \x1b[31mserver"))
-        await archive.add(said("bob@x.test", "to the client", Reach.CLIENT_TO_CLIENT))
+    async with MessageArchive(history, ALICE) as archive:
+        await archive.add_message(said("bob@x.test", "to the \x1b[31mserver"))
+        await archive.add_message(
+            said("bob@x.test", "to the client", EncryptionScope.CLIENT_TO_CLIENT)
+        )
     ended = softphone(tmp_path, "history", "--account", str(account))
     assert ended.returncode == 0
     assert "\N{LOCK}" in ended.stdout

@@ -6,7 +6,13 @@ import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.messaging.compliance import ComplianceConfig
-from softphone.messaging.compliance.policies import Captures, Domains, Files, Sizes, Types
+from softphone.messaging.compliance.policies import (
+    DomainPolicy,
+    FileSizePolicy,
+    FileTypePolicy,
+    NoCapturesPolicy,
+    NoFilesPolicy,
+)
 from softphone.messaging.compliance.server import ComplianceServer
 from softphone.net.http import HttpsEnvironment
 from softphone.trust import Service, TlsSettings
@@ -21,7 +27,7 @@ def kinds(config):
 
 def test_what_is_configured_is_asked(tmp_path):
     tls = settings(tmp_path, alice(), service=Service.HTTPS)
-    assert kinds(ComplianceConfig(AUDIT)) == [Sizes]
+    assert kinds(ComplianceConfig(AUDIT)) == [FileSizePolicy]
     every = ComplianceConfig(
         AUDIT,
         server="https://x.test/ask",
@@ -31,7 +37,14 @@ def test_what_is_configured_is_asked(tmp_path):
         files=False,
         captures=False,
     )
-    assert kinds(every) == [Captures, Files, Sizes, Types, Domains, ComplianceServer]
+    assert kinds(every) == [
+        NoCapturesPolicy,
+        NoFilesPolicy,
+        FileSizePolicy,
+        FileTypePolicy,
+        DomainPolicy,
+        ComplianceServer,
+    ]
 
 
 @pytest.mark.parametrize(

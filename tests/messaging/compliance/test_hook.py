@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from softphone.messaging.compliance import ALLOW, Deny, HookChain, Question, Redact
-from softphone.messaging.message import Direction, Reach
+from softphone.messaging.compliance import ALLOW, Deny, HookChain, PendingMessage, Redact
+from softphone.messaging.message import EncryptionScope, MessageDirection
 
 
 def test_neither_question_nor_answer_shows_the_text():
-    question = Question(
-        Direction.SENT, "a@b", "c@d", "a@b", "1", False, Reach.CLIENT_TO_SERVER, 10, "the secret"
+    question = PendingMessage(
+        MessageDirection.SENT,
+        "a@b",
+        "c@d",
+        "a@b",
+        "1",
+        False,
+        EncryptionScope.CLIENT_TO_SERVER,
+        10,
+        "the secret",
     )
     assert "the secret" not in repr(question) + repr(Redact("the secret"))
     assert question.body == "the secret"
@@ -24,8 +32,16 @@ class Says:
 
 
 async def test_hooks_in_a_row_see_what_those_before_have_redacted():
-    question = Question(
-        Direction.SENT, "a@b", "c@d", "a@b", "1", False, Reach.CLIENT_TO_SERVER, 6, "secret"
+    question = PendingMessage(
+        MessageDirection.SENT,
+        "a@b",
+        "c@d",
+        "a@b",
+        "1",
+        False,
+        EncryptionScope.CLIENT_TO_SERVER,
+        6,
+        "secret",
     )
     first, second, last = Says(Redact("…")), Says(ALLOW), Says(Deny("no"))
     assert await HookChain((first, second)).decide(question) == Redact("…")

@@ -9,20 +9,26 @@ import pytest
 from softphone.messaging.compliance import (
     ALLOW,
     ComplianceEvent,
+    ContentKind,
     Deny,
-    Kind,
     MessageCompliance,
-    Question,
+    PendingMessage,
     Redact,
-    decide,
+    ask_policies,
 )
-from softphone.messaging.compliance.policies import Captures, Domains, Files, Sizes, Types
-from softphone.messaging.message import Direction, Reach
+from softphone.messaging.compliance.policies import (
+    DomainPolicy,
+    FileSizePolicy,
+    FileTypePolicy,
+    NoCapturesPolicy,
+    NoFilesPolicy,
+)
+from softphone.messaging.message import EncryptionScope, MessageDirection
 
 
-def event(kind=Kind.FILE, **more):
+def event(kind=ContentKind.FILE, **more):
     values = {"own": "a@x.test", "peer": "b@y.test/phone", "size": 100, "type": "image/png"}
-    return ComplianceEvent(kind, Direction.SENT, **{**values, **more})
+    return ComplianceEvent(kind, MessageDirection.SENT, **{**values, **more})
 
 
 class Says:
@@ -41,53 +47,60 @@ class Says:
 @pytest.mark.parametrize(
     ("policy", "asked", "allowed"),
     [
-        (Sizes(100), event(), True),
-        (Sizes(99), event(), False),
-        (Sizes(99), event(Kind.MESSAGE), True),
-        (Types({"image/*"}), event(), True),
-        (Types({"image/jpeg"}), event(), False),
-        (Types({"image/*"}), event(name="x.png.EXE"), False),
-        (Types({"image/*"}), event(name="x.js ."), False),
-        (Types({"image/*"}), event(type="application/x-msdownload", name="x.png"), False),
-        (Domains({"Y.test"}), event(), True),
-        (Domains({"x.test"}), event(), False),
-        (Domains({"x.test"}), event(peer="b@y.test/evil@x.test"), False),
-        (Files(), event(Kind.CAPTURE), False),
-        (Files(), event(Kind.MESSAGE), True),
-        (Captures(), event(), True),
-        (Captures(), event(Kind.CAPTURE), False),
+        (FileSizePolicy(100), event(), True),
+        (FileSizePolicy(99), event(), False),
+        (FileSizePolicy(99), event(ContentKind.MESSAGE), True),
+        (FileTypePolicy({"image/*"}), event(), True),
+        (FileTypePolicy({"image/jpeg"}), event(), False),
+        (FileTypePolicy({"image/*"}), event(name="x.png.EXE"), False),
+        (FileTypePolicy({"image/*"}), event(name="x.js ."), False),
+        (FileTypePolicy({"image/*"}), event(type="application/x-msdownload", name="x.png"), False),
+        (DomainPolicy({"Y.test"}), event(), True),
+        (DomainPolicy({"x.test"}), event(), False),
+        (DomainPolicy({"x.test"}), event(peer="b@y.test/evil@x.test"), False),
+        (NoFilesPolicy(), event(ContentKind.CAPTURE), False),
+        (NoFilesPolicy(), event(ContentKind.MESSAGE), True),
+        (NoCapturesPolicy(), event(), True),
+        (NoCapturesPolicy(), event(ContentKind.CAPTURE), False),
     ],
 )
 async def test_what_is_built_in(policy, asked, allowed):
-    assert isinstance(await decide((policy,), asked), Deny) is not allowed
+    assert isinstance(await ask_policies((policy,), asked), Deny) is not allowed
 
 
 async def test_the_first_denial_is_the_last_word():
     after = Says(ALLOW)
-    assert await decide((Says(ALLOW), Says(Deny("no")), after), event()) == Deny("no")
+    assert await ask_policies((Says(ALLOW), Says(Deny("no")), after), event()) == Deny("no")
     assert after.seen == []
-    assert await decide((), event()) == ALLOW
+    assert await ask_policies((), event()) == ALLOW
 
 
 @pytest.mark.parametrize("answer", [ZeroDivisionError("text"), None, "yes", True, "silence"])
 async def test_who_does_not_decide_denies(answer):
-    assert isinstance(await decide((Says(answer),), event(), within=0.05), Deny)
+    assert isinstance(await ask_policies((Says(answer),), event(), within=0.05), Deny)
 
 
 async def test_the_next_sees_what_was_redacted_and_a_file_cannot_be():
     after = Says(Redact("***"))
-    asked = event(Kind.MESSAGE, body="card 1234")
-    assert await decide((Says(Redact("card")), after), asked) == Redact("***")
+    asked = event(ContentKind.MESSAGE, body="card 1234")
+    assert await ask_policies((Says(Redact("card")), after), asked) == Redact("***")
     assert [each.body for each in after.seen] == ["card"]
-    assert isinstance(await decide((Says(Redact("x")),), event()), Deny)
-    assert isinstance(await decide((Says(Redact("x")),), event(Kind.MESSAGE)), Deny)
+    assert isinstance(await ask_policies((Says(Redact("x")),), event()), Deny)
+    assert isinstance(await ask_policies((Says(Redact("x")),), event(ContentKind.MESSAGE)), Deny)
 
 
 async def test_a_message_s_text_is_in_the_question_only_when_it_may_be():
     policy = Says(ALLOW)
-    question = Question(
-        Direction.SENT, "a@x.test", "b@y.test", "a@x.test", "1", False, Reach.CLIENT_TO_CLIENT, 9
+    question = PendingMessage(
+        MessageDirection.SENT,
+        "a@x.test",
+        "b@y.test",
+        "a@x.test",
+        "1",
+        False,
+        EncryptionScope.CLIENT_TO_CLIENT,
+        9,
     )
     assert await MessageCompliance((policy,)).decide(question) == ALLOW
     assert (policy.seen[0].body, policy.seen[0].size) == (None, 9)
-    assert "secret" not in repr(event(Kind.MESSAGE, body="secret"))
+    assert "secret" not in repr(event(ContentKind.MESSAGE, body="secret"))

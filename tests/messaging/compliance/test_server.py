@@ -13,9 +13,16 @@ from email.policy import HTTP
 import pytest
 
 from softphone.errors import ConfigurationError, TransferError
-from softphone.messaging.compliance import ALLOW, ComplianceEvent, Deny, Kind, Redact, decide
-from softphone.messaging.compliance.server import ComplianceServer, Handover
-from softphone.messaging.message import Direction
+from softphone.messaging.compliance import (
+    ALLOW,
+    ComplianceEvent,
+    ContentKind,
+    Deny,
+    Redact,
+    ask_policies,
+)
+from softphone.messaging.compliance.server import ComplianceServer, FileHandoverLimit
+from softphone.messaging.message import MessageDirection
 from softphone.trust import Service
 from tests.support.certificates import (
     alice,
@@ -28,7 +35,7 @@ from tests.support.certificates import (
 )
 from tests.support.http import WebServer
 
-EVENT = ComplianceEvent(Kind.MESSAGE, Direction.SENT, "a@x", "b@y", 5, body="hello")
+EVENT = ComplianceEvent(ContentKind.MESSAGE, MessageDirection.SENT, "a@x", "b@y", 5, body="hello")
 
 
 @asynccontextmanager
@@ -71,7 +78,15 @@ async def test_only_a_clear_verdict_is_one(tmp_path, body, decision):
 
 PICTURE = bytes(range(256)) * 1000
 FILE = ComplianceEvent(
-    *(Kind.FILE, Direction.SENT, "a@x", "b@y", len(PICTURE), 'a"b\r\n.png', "image/png"),
+    *(
+        ContentKind.FILE,
+        MessageDirection.SENT,
+        "a@x",
+        "b@y",
+        len(PICTURE),
+        'a"b\r\n.png',
+        "image/png",
+    ),
     hashlib.sha256(PICTURE).hexdigest(),
 )
 
@@ -88,9 +103,9 @@ def holding(data, size=None, *, fails=False):
 
 async def test_a_file_is_given_to_the_server_with_the_question(tmp_path):
     async with answering(tmp_path, b'{"verdict": "allow"}') as web:
-        policy = asking(tmp_path, web, handover=Handover(len(PICTURE)))
+        policy = asking(tmp_path, web, handover=FileHandoverLimit(len(PICTURE)))
         assert await policy.decide(holding(PICTURE)) is ALLOW
-        assert await policy.decide(replace(holding(PICTURE), kind=Kind.CAPTURE)) is ALLOW
+        assert await policy.decide(replace(holding(PICTURE), kind=ContentKind.CAPTURE)) is ALLOW
         assert await policy.decide(EVENT) is ALLOW
     head, _, body = web.requests[0].partition(b"\r\n\r\n")
     form = BytesParser(policy=HTTP).parsebytes(head.partition(b"\r\n")[2] + b"\r\n\r\n" + body)
@@ -116,7 +131,7 @@ async def test_without_being_asked_to_no_file_is_given(tmp_path):
 @pytest.mark.parametrize("event", [holding(PICTURE + b"!"), FILE])
 async def test_a_file_that_cannot_be_given_is_denied_and_the_server_not_asked(tmp_path, event):
     async with answering(tmp_path, b'{"verdict": "allow"}') as web:
-        policy = asking(tmp_path, web, handover=Handover(len(PICTURE)))
+        policy = asking(tmp_path, web, handover=FileHandoverLimit(len(PICTURE)))
         decision = await policy.decide(event)
     assert isinstance(decision, Deny) is (event.content is None or event.size > len(PICTURE))
     assert f"files of {len(PICTURE)} bytes at most" in decision.reason
@@ -125,9 +140,9 @@ async def test_a_file_that_cannot_be_given_is_denied_and_the_server_not_asked(tm
 
 async def test_a_file_that_changes_on_the_way_is_denied(tmp_path):
     async with answering(tmp_path, b'{"verdict": "allow"}') as web:
-        policy = asking(tmp_path, web, handover=Handover(1 << 20))
+        policy = asking(tmp_path, web, handover=FileHandoverLimit(1 << 20))
         for event in (holding(PICTURE, fails=True), holding(PICTURE, len(PICTURE) + 1)):
-            decided = await decide((policy,), event)
+            decided = await ask_policies((policy,), event)
             assert isinstance(decided, Deny)
     assert web.requests == []
 
@@ -135,7 +150,7 @@ async def test_a_file_that_changes_on_the_way_is_denied(tmp_path):
 async def test_a_server_that_is_silent_with_the_file_in_its_hands_denies(tmp_path):
     async with answering(tmp_path, b'{"verdict": "allow"}') as web:
         web.silent = True
-        policy = asking(tmp_path, web, within=60, handover=Handover(1 << 20, within=0.5))
+        policy = asking(tmp_path, web, within=60, handover=FileHandoverLimit(1 << 20, within=0.5))
         assert isinstance(await policy.decide(holding(PICTURE)), Deny)
 
 

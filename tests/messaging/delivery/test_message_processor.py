@@ -9,11 +9,11 @@ import pytest
 from softphone.errors import MessageRefused, TransportError
 from softphone.messaging.compliance import ALLOW, Deny, Redact
 from softphone.messaging.config import HistoryConfig
-from softphone.messaging.delivery import Clerk
-from softphone.messaging.message import Reach
+from softphone.messaging.delivery import MessageProcessor
+from softphone.messaging.message import EncryptionScope
 from tests.messaging.delivery.test_history import said
 
-CLEAR, SECRET = said("a@x", "the text"), said("a@x", "the text", Reach.CLIENT_TO_CLIENT)
+CLEAR, SECRET = said("a@x", "the text"), said("a@x", "the text", EncryptionScope.CLIENT_TO_CLIENT)
 
 
 class Hook:
@@ -30,16 +30,16 @@ class Hook:
         return self._decision
 
 
-def clerk(hook=None, **history) -> Clerk:
-    return Clerk("me@x", HistoryConfig(**history), hook, patience=0.01)
+def clerk(hook=None, **history) -> MessageProcessor:
+    return MessageProcessor("me@x", HistoryConfig(**history), hook, patience=0.01)
 
 
 async def test_it_allows_redacts_and_denies():
-    assert await clerk().judged(CLEAR) is CLEAR
-    assert await clerk(Hook()).judged(CLEAR) is CLEAR
-    assert (await clerk(Hook(Redact("…"))).judged(CLEAR)).body == "…"
+    assert await clerk().apply_hook(CLEAR) is CLEAR
+    assert await clerk(Hook()).apply_hook(CLEAR) is CLEAR
+    assert (await clerk(Hook(Redact("…"))).apply_hook(CLEAR)).body == "…"
     with pytest.raises(MessageRefused, match="not here"):
-        await clerk(Hook(Deny("not here"))).judged(CLEAR)
+        await clerk(Hook(Deny("not here"))).apply_hook(CLEAR)
 
 
 @pytest.mark.parametrize(
@@ -47,17 +47,17 @@ async def test_it_allows_redacts_and_denies():
 )
 async def test_a_hook_that_fails_or_is_silent_denies(hook):
     with pytest.raises(MessageRefused):
-        await clerk(hook).judged(CLEAR)
+        await clerk(hook).apply_hook(CLEAR)
 
 
 async def test_the_text_of_what_is_encrypted_end_to_end_is_not_asked_about():
     hook = Hook()
-    await clerk(hook).judged(SECRET)
-    await clerk(hook).judged(CLEAR)
+    await clerk(hook).apply_hook(SECRET)
+    await clerk(hook).apply_hook(CLEAR)
     assert [question.body for question in hook.questions] == [None, "the text"]
     assert [question.size for question in hook.questions] == [8, 8]
     with pytest.raises(MessageRefused, match="redacted"):
-        await clerk(Hook(Redact("…"))).judged(SECRET)
+        await clerk(Hook(Redact("…"))).apply_hook(SECRET)
 
 
 class Archive:
@@ -75,9 +75,9 @@ async def test_what_is_encrypted_end_to_end_is_archived_only_where_policy_allows
     one = clerk(archive="sqlite+aiosqlite://", archive_client_to_client=allowed)
     one.archive = Archive()
     for message in (CLEAR, SECRET):
-        await one.keep(message)
+        await one.record_message(message)
     assert one.archive.kept == kept
-    assert one.history.of("a@x") == (CLEAR, SECRET)
+    assert one.history.messages_with("a@x") == (CLEAR, SECRET)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ async def test_what_is_encrypted_end_to_end_is_archived_only_where_policy_allows
 async def test_an_archive_that_fails_is_told_of(caplog, error, told):
     one = clerk(archive="sqlite+aiosqlite://")
     one.archive = Archive(error)
-    await one.keep(CLEAR)
+    await one.record_message(CLEAR)
     assert told in caplog.text
     assert "the text" not in caplog.text
 
@@ -95,6 +95,6 @@ async def test_an_archive_that_fails_is_told_of(caplog, error, told):
 @pytest.mark.parametrize(("disable", "left"), [(False, 1), (True, 0)])
 async def test_history_goes_with_the_window_where_it_is_disabled(disable, left):
     one = clerk(disable_history=disable)
-    await one.keep(CLEAR)
+    await one.record_message(CLEAR)
     one.conversation_closed("a@x")
     assert len(one.history) == left

@@ -9,11 +9,11 @@ import pytest
 
 from softphone.messaging.compliance import Deny
 from softphone.messaging.config import HistoryConfig
-from softphone.messaging.delivery import Clerk
+from softphone.messaging.delivery import MessageProcessor
 from softphone.messaging.delivery.receiver import Receiver
 from softphone.messaging.encryption_policy import EncryptionPolicy
-from softphone.messaging.message import Reach
-from softphone.messaging.xmpp.group_chat import Rooms
+from softphone.messaging.message import EncryptionScope
+from softphone.messaging.xmpp.group_chat import GroupChats
 from tests.messaging.delivery.test_message_processor import Hook
 from tests.support.certificates import authority
 from tests.support.chat import ALICE, BOB, CLEAR, SERVER, STRICT, config, signed_in, stream, user
@@ -28,8 +28,8 @@ async def receiving(tmp_path, entropy):
 
     async def make(policy=CLEAR, hook=None):
         one = stream(config(tmp_path, user(authority(), ALICE)), entropy)
-        clerk = Clerk(ALICE, HistoryConfig(), hook)
-        receiver = Receiver(policy, Rooms(policy), clerk, one.hold, lambda: NOW)
+        clerk = MessageProcessor(ALICE, HistoryConfig(), hook)
+        receiver = Receiver(policy, GroupChats(policy), clerk, one.set_reading_paused, lambda: NOW)
         receiver.attach(one)
         connection = await signed_in(one)
         running.append((one, connection, asyncio.create_task(receiver.run())))
@@ -53,7 +53,10 @@ async def test_a_message_is_shown_once_with_the_lock(receiving):
     connection.say(message() + message() + message("2", "late", inner=stamp))
     first, second = await receiver.inbox.take(), await receiver.inbox.take()
     assert (first.peer, first.body, first.at, first.resource) == (BOB, "hello", NOW, "desk")
-    assert (first.security.reach, first.security.identity) == (Reach.CLIENT_TO_SERVER, SERVER)
+    assert (first.security.reach, first.security.identity) == (
+        EncryptionScope.CLIENT_TO_SERVER,
+        SERVER,
+    )
     assert (second.body, second.at.year) == ("late", 2025)
     assert receiver.counters == {"repeated": 1}
 

@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import pytest
 
 from softphone.errors import LocalProtocolError, MessageRefused, MessageUndelivered
-from softphone.messaging.config import Approval, HistoryConfig
-from softphone.messaging.delivery import Clerk
-from softphone.messaging.delivery.sender import Parts, Sender, check_text
+from softphone.messaging.config import HistoryConfig, SubscriptionApproval
+from softphone.messaging.delivery import MessageProcessor
+from softphone.messaging.delivery.sender import Sender, SenderDependencies, check_text
 from softphone.messaging.e2e import MOST_BODY
 from softphone.messaging.e2e.peers import Peers
-from softphone.messaging.message import Reach
-from softphone.messaging.xmpp.group_chat import Rooms
+from softphone.messaging.message import EncryptionScope
+from softphone.messaging.xmpp.group_chat import GroupChats
 from tests.support.certificates import authority
 from tests.support.chat import ALICE, BOB, CLEAR, STRICT, config, signed_in, stream, user
 
@@ -40,9 +40,9 @@ async def sending(tmp_path, entropy):
     async def make(policy=CLEAR):
         one = stream(config(tmp_path, user(authority(), ALICE)), entropy)
         link = SimpleNamespace(up=True)
-        clerk = Clerk(ALICE, HistoryConfig())
-        peers = Peers(ALICE, Approval.NOBODY, asks=False)
-        parts = Parts(policy, link, peers, Rooms(policy), clerk, None)
+        clerk = MessageProcessor(ALICE, HistoryConfig())
+        peers = Peers(ALICE, SubscriptionApproval.NOBODY, encrypts=False)
+        parts = SenderDependencies(policy, link, peers, GroupChats(policy), clerk, None)
         sender = Sender(ALICE, parts, entropy=entropy, wall=lambda: datetime.now(UTC))
         sender.attach(one)
         connection = await signed_in(one)
@@ -65,7 +65,7 @@ async def test_it_is_sent_when_the_server_says_so(sending):
     assert not task.done()
     connection.say("<a xmlns='urn:xmpp:sm:3' h='1'/>")
     sent = await task
-    assert sent.message.security.reach is Reach.CLIENT_TO_SERVER
+    assert sent.message.security.reach is EncryptionScope.CLIENT_TO_SERVER
     assert not await sent.delivered(within=0)
     connection.say(
         f"<message from='{BOB}/desk' id='r'>"

@@ -24,7 +24,7 @@ def test_frames_come_whole_however_they_are_cut(frames, size):
     reader = FrameReader()
     found = []
     for at in range(0, len(data), size):
-        found += reader.receive(data[at : at + size])
+        found += reader.feed_bytes(data[at : at + size])
     assert found == frames
 
 
@@ -52,18 +52,18 @@ def framed(fields) -> bytes:
 )
 def test_what_is_no_frame_ends_the_session(data):
     with pytest.raises(TransportError):
-        FrameReader().receive(data)
+        FrameReader().feed_bytes(data)
 
 
 def test_a_kind_that_is_not_known_is_skipped():
     frame = Frame(FrameKind.ACK, "1")
-    assert FrameReader().receive(framed({"kind": "typing"}) + frame.encode()) == [frame]
+    assert FrameReader().feed_bytes(framed({"kind": "typing"}) + frame.encode()) == [frame]
 
 
 @given(st.binary(max_size=100))
 def test_hostile_bytes_raise_nothing_else(data):
     try:
-        FrameReader().receive(data)
+        FrameReader().feed_bytes(data)
     except TransportError:
         return
 

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from softphone.messaging.config import Approval
+from softphone.messaging.config import SubscriptionApproval
 from softphone.messaging.e2e.peers import Peers
-from softphone.messaging.message import Show
+from softphone.messaging.message import Availability
 from softphone.messaging.xmpp.stream import CLIENT_TLS
 from tests.support.certificates import authority
 from tests.support.chat import ALICE, BOB, config, signed_in, stream, user
@@ -18,12 +18,12 @@ from tests.support.chat import ALICE, BOB, config, signed_in, stream, user
 async def there(tmp_path, entropy):
     """Alice's peers, over a stream that is signed in."""
     one = stream(config(tmp_path, user(authority(), ALICE)), entropy)
-    peers = Peers(ALICE, Approval.DOMAIN, asks=True)
+    peers = Peers(ALICE, SubscriptionApproval.DOMAIN, encrypts=True)
     peers.attach(one)
     connection = await signed_in(one)
     yield peers, connection
     connection.abort()
-    await one.end()
+    await one.end_stream()
 
 
 def presence(resource, kind="", inner=""):
@@ -36,16 +36,16 @@ async def test_the_most_available_client_counts(there):
     gone = []
     peers.on_gone = gone.append
     connection.say(presence("a", inner="<show>dnd</show><status>busy</status>"))
-    assert peers.presence(BOB).show is Show.DND
+    assert peers.presence(BOB).show is Availability.DND
     connection.say(presence("b", inner="<show>chat</show>"))
-    assert peers.presence(BOB).show is Show.CHAT
+    assert peers.presence(BOB).show is Availability.CHAT
     connection.say(presence("b", "unavailable"))
-    assert (peers.presence(BOB).show, peers.presence(BOB).status) == (Show.DND, "busy")
+    assert (peers.presence(BOB).show, peers.presence(BOB).status) == (Availability.DND, "busy")
     assert gone == [f"{BOB}/b"]
     assert [each.peer for each in peers.list()] == [BOB]
     peers.clear()
     assert gone[1:] == [f"{BOB}/a"]
-    assert peers.presence(BOB).show is Show.OFFLINE
+    assert peers.presence(BOB).show is Availability.OFFLINE
 
 
 async def answer(connection, *features):
@@ -88,7 +88,7 @@ async def test_who_has_spoken_tls_with_us_is_not_asked(there):
 async def test_who_is_not_there_has_no_client(there):
     peers, _ = there
     assert await peers.encrypting_client("nobody@x") is None
-    assert (await peers.add("nobody@x", within=0.01)).show is Show.OFFLINE
+    assert (await peers.add("nobody@x", within=0.01)).show is Availability.OFFLINE
 
 
 @pytest.mark.parametrize(("asker", "granted"), [(BOB, True), ("eve@elsewhere.test", False)])

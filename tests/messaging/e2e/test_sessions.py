@@ -6,11 +6,11 @@ import pytest
 
 from softphone.errors import TransportError
 from softphone.messaging.e2e.sessions import (
-    MARK,
+    BYTESTREAM_ID_PREFIX,
     MOST_OF_PEER,
     MOST_UNPROVEN,
     MOST_WITH_ONE,
-    Sessions,
+    ClientSessions,
 )
 from softphone.net.http import RevocationFetcher
 from softphone.net.verified import Connector, ConnectorConfig
@@ -28,13 +28,13 @@ async def asked(tmp_path, entropy):
     one = stream(config(tmp_path, issued), entropy)
     tls = settings(tmp_path, issued, service=Service.XMPP_USER, aes_256=True)
     gate = Connector(tls, ConnectorConfig(RevocationFetcher())).gate
-    sessions = Sessions(tls, gate, entropy, lambda session, frame: None, patience=5.0)
+    sessions = ClientSessions(tls, gate, entropy, lambda session, frame: None, patience=5.0)
     sessions.attach(one)
     connection = await signed_in(one)
     yield sessions, connection
     await sessions.close(tell=False)
     connection.abort()
-    await one.end()
+    await one.end_stream()
 
 
 async def opened(connection, sid, sender=f"{BOB}/desk") -> bool:
@@ -54,7 +54,7 @@ async def test_a_stream_that_is_not_for_tls_is_not_taken(asked):
 
 async def test_a_client_has_two_sessions_at_most(asked):
     sessions, connection = asked
-    took = [await opened(connection, f"{MARK}{number}") for number in range(3)]
+    took = [await opened(connection, f"{BYTESTREAM_ID_PREFIX}{number}") for number in range(3)]
     assert took == [True, True, False]
     assert len(sessions) == MOST_WITH_ONE
     sessions.drop(f"{BOB}/desk")
@@ -64,7 +64,7 @@ async def test_a_client_has_two_sessions_at_most(asked):
 async def test_few_may_be_unproven(asked):
     sessions, connection = asked
     took = [
-        await opened(connection, f"{MARK}{number}", f"bob{number}@b.test/desk")
+        await opened(connection, f"{BYTESTREAM_ID_PREFIX}{number}", f"bob{number}@b.test/desk")
         for number in range(10)
     ]
     assert took.count(True) == MOST_UNPROVEN
@@ -73,17 +73,20 @@ async def test_few_may_be_unproven(asked):
 
 async def test_one_peer_does_not_take_every_place(asked):
     _, connection = asked
-    took = [await opened(connection, f"{MARK}{number}", f"{BOB}/{number}") for number in range(6)]
+    took = [
+        await opened(connection, f"{BYTESTREAM_ID_PREFIX}{number}", f"{BOB}/{number}")
+        for number in range(6)
+    ]
     assert took.count(True) == MOST_OF_PEER
-    assert await opened(connection, f"{MARK}9", "carol@b.test/desk")
+    assert await opened(connection, f"{BYTESTREAM_ID_PREFIX}9", "carol@b.test/desk")
 
 
 async def test_bytes_that_are_no_tls_end_the_session(asked):
     sessions, connection = asked
-    assert await opened(connection, f"{MARK}1")
+    assert await opened(connection, f"{BYTESTREAM_ID_PREFIX}1")
     connection.say(
         f"<iq type='set' id='d' from='{BOB}/desk' to='{ALICE}/desk'>"
-        f"<data xmlns='{IBB}' sid='{MARK}1' seq='0'>aGVsbG8gd29ybGQ=</data></iq>"
+        f"<data xmlns='{IBB}' sid='{BYTESTREAM_ID_PREFIX}1' seq='0'>aGVsbG8gd29ybGQ=</data></iq>"
     )
     await connection.until("id=[\"']d[\"']")
     assert len(sessions) == 0
@@ -94,7 +97,7 @@ async def test_a_peer_that_takes_no_session_is_told_of(asked):
 
     sessions, connection = asked
     sending = asyncio.create_task(sessions.send(f"{BOB}/desk", "1", "text"))
-    said = await connection.until(f"<iq[^>]*>.*?sid=[\"']{MARK}.*?</iq>")
+    said = await connection.until(f"<iq[^>]*>.*?sid=[\"']{BYTESTREAM_ID_PREFIX}.*?</iq>")
     key = said[0].split("id=")[1][1:33]
     connection.say(
         f"<iq type='error' id='{key}' from='{BOB}/desk' to='{ALICE}/desk'><error type='cancel'>"

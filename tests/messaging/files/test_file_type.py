@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.messaging.files.file_type import HEAD, type_of
+from softphone.messaging.files.file_type import HEAD, media_type_of
 
 
 @pytest.mark.parametrize(
@@ -23,4 +23,4 @@ from softphone.messaging.files.file_type import HEAD, type_of
     ],
 )
 def test_a_type_is_told_from_bytes(head, kind):
-    assert type_of(head) == kind
+    assert media_type_of(head) == kind

@@ -18,9 +18,9 @@ from softphone.errors import (
     TransferRefused,
 )
 from softphone.messaging.compliance import ALLOW
-from softphone.messaging.compliance.policies import Domains, Sizes, Types
+from softphone.messaging.compliance.policies import DomainPolicy, FileSizePolicy, FileTypePolicy
 from softphone.messaging.files import FileTransfer
-from softphone.messaging.files.transfer import Slot
+from softphone.messaging.files.transfer import UploadSlot
 from softphone.messaging.storage import Audit
 from softphone.net.http import HttpsClient
 from softphone.trust import Service
@@ -58,7 +58,7 @@ def slot(web, asked=None):
     async def ask(*wanted):
         if asked is not None:
             asked.append(wanted)
-        return Slot(f"{web.base}/put/pic.png", f"{web.base}/f/pic.png", headers)
+        return UploadSlot(f"{web.base}/put/pic.png", f"{web.base}/f/pic.png", headers)
 
     return ask
 
@@ -71,9 +71,12 @@ def picture(tmp_path):
 
 
 async def test_a_file_goes_up_whole_and_its_row_is_there(tmp_path, picture):
-    async with world(tmp_path, (Sizes(1 << 20), Types({"image/*"}))) as (web, transfer):
+    async with world(tmp_path, (FileSizePolicy(1 << 20), FileTypePolicy({"image/*"}))) as (
+        web,
+        transfer,
+    ):
         web.status = "201 Created"
-        moved = await transfer.send(picture, slot(web), "b@x.test")
+        moved = await transfer.upload_file(picture, slot(web), "b@x.test")
         assert (await web.audit.verify(moved.row)).broken is None
     head, _, body = web.requests[0].partition(b"\r\n\r\n")
     assert body == PNG
@@ -88,9 +91,9 @@ async def test_a_file_goes_up_whole_and_its_row_is_there(tmp_path, picture):
 async def test_what_is_refused_does_not_leave_and_is_written_down(tmp_path, picture):
     picture.write_bytes(b"MZ" + bytes(100))
     asked = []
-    async with world(tmp_path, (Types({"image/*"}),)) as (web, transfer):
+    async with world(tmp_path, (FileTypePolicy({"image/*"}),)) as (web, transfer):
         with pytest.raises(TransferRefused, match="content is application/x-msdownload"):
-            await transfer.send(picture, slot(web, asked), "b@x.test")
+            await transfer.upload_file(picture, slot(web, asked), "b@x.test")
     assert (web.requests, asked) == ([], [])
     assert [row[:2] for row in rows(tmp_path)] == [("POST", "deny")]
 
@@ -99,7 +102,7 @@ async def test_a_server_that_fails_is_no_transfer(tmp_path, picture):
     async with world(tmp_path) as (web, transfer):
         web.status = "413 Too Large"
         with pytest.raises(TransferError, match="413"):
-            await transfer.send(picture, slot(web), "b@x.test")
+            await transfer.upload_file(picture, slot(web), "b@x.test")
     assert [row[1] for row in rows(tmp_path)] == ["allow"]
 
 
@@ -107,16 +110,16 @@ async def test_a_server_that_is_not_believed_gets_nothing(tmp_path, picture):
     strange = foreign().server("127.0.0.1")
     async with world(tmp_path, issued=strange) as (web, transfer):
         with pytest.raises(CertificateUntrusted):
-            await transfer.send(picture, slot(web), "b@x.test")
+            await transfer.upload_file(picture, slot(web), "b@x.test")
     assert web.requests == []
 
 
 async def test_a_file_comes_whole_and_is_its_owner_s(tmp_path):
     into = tmp_path / "got.png"
-    async with world(tmp_path, (Domains({"x.test"}),)) as (web, transfer):
-        moved = await transfer.fetch(f"{web.base}/f/pic.png", into, "b@x.test/phone")
+    async with world(tmp_path, (DomainPolicy({"x.test"}),)) as (web, transfer):
+        moved = await transfer.download_file(f"{web.base}/f/pic.png", into, "b@x.test/phone")
         with pytest.raises(TransferError, match="cannot be made"):
-            await transfer.fetch(f"{web.base}/f/pic.png", into, "b@x.test")
+            await transfer.download_file(f"{web.base}/f/pic.png", into, "b@x.test")
     assert into.read_bytes() == PNG
     assert into.stat().st_mode & 0o777 == 0o600
     assert (moved.type, moved.size) == ("image/png", len(PNG))
@@ -124,9 +127,9 @@ async def test_a_file_comes_whole_and_is_its_owner_s(tmp_path):
 
 
 async def test_what_may_not_come_is_not_kept(tmp_path):
-    async with world(tmp_path, (Sizes(1000),)) as (web, transfer):
+    async with world(tmp_path, (FileSizePolicy(1000),)) as (web, transfer):
         with pytest.raises(TransferRefused):
-            await transfer.fetch(f"{web.base}/f/pic.png", tmp_path / "got.png", "b@x.test")
+            await transfer.download_file(f"{web.base}/f/pic.png", tmp_path / "got.png", "b@x.test")
     assert not [each for each in tmp_path.iterdir() if "got" in each.name or "incom" in each.name]
     assert [row[:2] for row in rows(tmp_path)] == [("GET", "deny")]
 
@@ -137,10 +140,10 @@ async def test_without_an_audit_table_nothing_moves(tmp_path, picture):
             database.execute("drop table aft_log")
         database.close()
         with pytest.raises(AuditError):
-            await transfer.send(picture, slot(web), "b@x.test")
+            await transfer.upload_file(picture, slot(web), "b@x.test")
         assert web.requests == []
         with pytest.raises(AuditError):
-            await transfer.fetch(f"{web.base}/f/pic.png", tmp_path / "got.png", "b@x.test")
+            await transfer.download_file(f"{web.base}/f/pic.png", tmp_path / "got.png", "b@x.test")
     assert not (tmp_path / "got.png").exists()
 
 
@@ -180,7 +183,7 @@ def test_a_crash_leaves_no_row_of_a_file_that_is_not_there(tmp_path, where, ther
 
 
 async def test_a_file_whose_row_cannot_be_written_is_not_kept(tmp_path, monkeypatch):
-    write = Audit.write
+    write = Audit.append_record
 
     async def full(self, record):
         if record.verdict == "done":
@@ -190,19 +193,19 @@ async def test_a_file_whose_row_cannot_be_written_is_not_kept(tmp_path, monkeypa
     async with world(tmp_path) as (web, transfer):
         monkeypatch.setattr(Audit, "write", full)
         with pytest.raises(AuditError):
-            await transfer.fetch(f"{web.base}/f/pic.png", tmp_path / "got.png", "b@x.test")
+            await transfer.download_file(f"{web.base}/f/pic.png", tmp_path / "got.png", "b@x.test")
     assert not (tmp_path / "got.png").exists()
 
 
 async def test_only_https_is_an_address_of_a_file(tmp_path, picture):
     async def in_clear(*_):
-        return Slot("https://a.test/", "http://a.test/")
+        return UploadSlot("https://a.test/", "http://a.test/")
 
     async with world(tmp_path) as (_, transfer):
         with pytest.raises(TransferError, match="no place for the file"):
-            await transfer.send(picture, in_clear, "b@x.test")
+            await transfer.upload_file(picture, in_clear, "b@x.test")
         with pytest.raises(ConfigurationError):
-            await transfer.fetch("file:///etc/passwd", tmp_path / "got", "b@x.test")
+            await transfer.download_file("file:///etc/passwd", tmp_path / "got", "b@x.test")
 
 
 class Reader:
@@ -222,10 +225,10 @@ async def test_a_policy_may_read_a_file_before_it_leaves_and_before_it_is_kept(t
     reader = Reader()
     async with world(tmp_path, (reader,)) as (web, transfer):
         web.status = "201 Created"
-        await transfer.send(picture, slot(web), "b@x.test")
+        await transfer.upload_file(picture, slot(web), "b@x.test")
         web.status = "200 OK"
         into = tmp_path / "in.png"
-        await transfer.fetch(f"{web.base}/f/pic.png", into, "b@x.test")
+        await transfer.download_file(f"{web.base}/f/pic.png", into, "b@x.test")
     assert reader.seen == [PNG] * 4
     assert into.read_bytes() == PNG
     assert web.requests[0].endswith(PNG)
@@ -239,6 +242,6 @@ async def test_a_file_that_changes_while_a_policy_reads_it_goes_nowhere(tmp_path
 
     async with world(tmp_path, (Changer(),)) as (web, transfer):
         with pytest.raises(TransferRefused, match="did not decide"):
-            await transfer.send(picture, slot(web), "b@x.test")
+            await transfer.upload_file(picture, slot(web), "b@x.test")
     assert web.requests == []
     assert [row[1] for row in rows(tmp_path)] == ["deny"]

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from softphone.errors import TransferError
-from softphone.messaging.files.upload import Upload, link_of, linked
+from softphone.messaging.files.upload import UploadService, add_file_link, file_link_of
 from tests.support.certificates import authority
 from tests.support.chat import ALICE, DOMAIN, config, signed_in, stream, user
 
@@ -23,14 +23,14 @@ LIMIT = (
 @pytest.fixture
 async def asking(tmp_path, entropy):
     one = stream(config(tmp_path, user(authority(), ALICE)), entropy)
-    upload = Upload()
+    upload = UploadService()
     with pytest.raises(TransferError, match="nobody is signed in"):
-        await upload.slot("a", 1, "text/plain")
+        await upload.request_slot("a", 1, "text/plain")
     upload.attach(one)
     connection = await signed_in(one)
     yield upload, connection, one
     connection.abort()
-    await one.end()
+    await one.end_stream()
 
 
 async def answered(connection, inner, kind="result"):
@@ -113,6 +113,6 @@ async def test_an_answer_without_a_slot_is_an_error(asking, inner, kind, words):
 async def test_only_https_links_are_files(asking, url, there):
     _, _, one = asking
     stanza = one.make_message(mto=ALICE, mbody="x")
-    assert link_of(stanza) == ""
-    linked(stanza, url)
-    assert link_of(stanza) == (url if there else "")
+    assert file_link_of(stanza) == ""
+    add_file_link(stanza, url)
+    assert file_link_of(stanza) == (url if there else "")

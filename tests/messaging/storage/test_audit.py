@@ -32,7 +32,7 @@ def address(path):
 async def test_rows_are_chained_and_the_file_is_its_owner_s(tmp_path):
     path = tmp_path / "audit.db"
     async with Audit(address(path)) as audit:
-        hashes = [await audit.write(record(file_size=size)) for size in range(5)]
+        hashes = [await audit.append_record(record(file_size=size)) for size in range(5)]
         found = await audit.verify(hashes[-1])
     assert (found.rows, found.head, found.broken) == (5, hashes[-1], None)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -46,10 +46,12 @@ async def test_rows_are_chained_and_the_file_is_its_owner_s(tmp_path):
 async def test_two_writers_take_turns_and_a_second_session_goes_on(tmp_path):
     path = tmp_path / "audit.db"
     async with Audit(address(path)) as one, Audit(address(path)) as two:
-        writers = (each.write(record(reason=str(n))) for n in range(10) for each in (one, two))
+        writers = (
+            each.append_record(record(reason=str(n))) for n in range(10) for each in (one, two)
+        )
         await asyncio.gather(*writers)
     async with Audit(address(path)) as again:
-        await again.write(record())
+        await again.append_record(record())
         assert (await again.verify()).rows == 21
         assert (await again.verify()).broken is None
 
@@ -66,7 +68,7 @@ async def test_a_forged_row_is_found(tmp_path, statement, index):
     path = tmp_path / "audit.db"
     async with Audit(address(path)) as audit:
         for _ in range(4):
-            await audit.write(record())
+            await audit.append_record(record())
         forge(path, statement)
         assert (await audit.verify()).broken.index == index
 
@@ -74,12 +76,12 @@ async def test_a_forged_row_is_found(tmp_path, statement, index):
 async def test_what_cannot_be_written_is_an_error_and_tells_no_address(tmp_path):
     path = tmp_path / "audit.db"
     async with Audit(address(path)) as audit:
-        await audit.write(record())
+        await audit.append_record(record())
         with sqlite3.connect(path) as database:
             database.execute("drop table aft_log")
         database.close()
         with pytest.raises(AuditError) as caught:
-            await audit.write(record())
+            await audit.append_record(record())
     assert str(tmp_path) not in str(caught.value)
     with pytest.raises(AuditError):
         await Audit(address(tmp_path / "no" / "folder.db")).__aenter__()
@@ -87,7 +89,7 @@ async def test_what_cannot_be_written_is_an_error_and_tells_no_address(tmp_path)
 
 async def test_texts_that_are_too_long_are_cut_and_still_chained(tmp_path):
     async with Audit(address(tmp_path / "audit.db")) as audit:
-        await audit.write(record(reason="x\0" * 2000, real_filename="\u00e4" * 600))
+        await audit.append_record(record(reason="x\0" * 2000, real_filename="\u00e4" * 600))
         assert (await audit.verify()).broken is None
 
 

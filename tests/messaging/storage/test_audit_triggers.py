@@ -20,7 +20,7 @@ async def path(tmp_path):
     path = tmp_path / "audit.db"
     async with Audit(f"sqlite+aiosqlite:///{path}") as audit:
         for _ in range(3):
-            await audit.write(RECORD)
+            await audit.append_record(RECORD)
     return path
 
 

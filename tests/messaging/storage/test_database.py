@@ -7,7 +7,7 @@ from sqlalchemy.engine import make_url
 
 from softphone.errors import ConfigurationError
 from softphone.messaging.config import HistoryConfig
-from softphone.messaging.storage import Archive, Audit, ThirdPartyArchive
+from softphone.messaging.storage import Audit, MessageArchive, ThirdPartyArchive
 from softphone.messaging.storage.database import check_address
 
 PLACE = "postgresql+asyncpg://"
@@ -82,7 +82,7 @@ def test_a_host_in_the_environment_is_looked_at_too(monkeypatch, usual, taken):
 
 def test_archive_and_audit_trail_look_at_their_address():
     with pytest.raises(ConfigurationError, match=r"^im\.archive: .*verify-full"):
-        Archive(HistoryConfig(archive=PLACE + "db.example.test/name"), "alice")
+        MessageArchive(HistoryConfig(archive=PLACE + "db.example.test/name"), "alice")
     with pytest.raises(ConfigurationError, match=r"^audit: .*verify-full"):
         Audit(PLACE + "db.example.test/name")
     with pytest.raises(ConfigurationError, match=r"^im\.compliance\.archive: .*verify-full"):

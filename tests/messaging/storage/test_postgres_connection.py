@@ -20,10 +20,10 @@ from softphone.errors import (
 from softphone.lab import Names
 from softphone.messaging.config import HistoryConfig
 from softphone.messaging.storage import (
-    Archive,
     Audit,
     AuditRecord,
-    DatabaseNetwork,
+    DatabaseConnector,
+    MessageArchive,
     ThirdPartyArchive,
 )
 from softphone.net.http import RevocationFetcher
@@ -84,7 +84,7 @@ def network(tmp_path):
         return ["127.0.0.1"]
 
     config = ConnectorConfig(RevocationFetcher(), resolve=resolve)
-    return DatabaseNetwork(settings(tmp_path, None), config)
+    return DatabaseConnector(settings(tmp_path, None), config)
 
 
 def options(fake, **more):
@@ -127,7 +127,7 @@ async def test_a_server_that_is_not_believed_gets_no_startup_message(tmp_path, s
 async def test_without_settings_nobody_is_believed(tmp_path):
     async with serving(tmp_path) as fake:
         with pytest.raises(CertificateUntrusted):
-            await DatabaseNetwork().connect(**options(fake, host="127.0.0.1"))
+            await DatabaseConnector().connect(**options(fake, host="127.0.0.1"))
     assert fake.within == []
 
 
@@ -186,7 +186,7 @@ async def test_archive_audit_trail_and_third_party_archive_tell_who_was_not_beli
     async with serving(tmp_path, issuer=foreign()) as fake:
         place = f"postgresql+asyncpg://me:{SECRET}@{HOST}:{fake.port}/d?ssl=verify-full"
         for one in (
-            Archive(HistoryConfig(archive=place), "me@x", network(tmp_path)),
+            MessageArchive(HistoryConfig(archive=place), "me@x", network(tmp_path)),
             Audit(place, network(tmp_path)),
             ThirdPartyArchive(place, network(tmp_path)),
         ):
@@ -195,6 +195,6 @@ async def test_archive_audit_trail_and_third_party_archive_tell_who_was_not_beli
         record = AuditRecord("a@x", "b@x", "IM", "allow", "message", "sent")
         with pytest.raises(AuditError, match="nothing goes on") as caught:
             async with Audit(place, network(tmp_path), make=False) as audit:
-                await audit.write(record)
+                await audit.append_record(record)
     assert SECRET not in str(caught.value)
     assert fake.within == []

@@ -10,10 +10,10 @@ from softphone.messaging.storage.ssl_request import SslRequest
 
 def test_the_request_is_the_protocols_and_s_is_a_yes():
     asking = SslRequest("db.example.test")
-    assert asking.begin() == bytes((0, 0, 0, 8, 4, 0xD2, 0x16, 0x2F))
-    assert not asking.ready
-    assert asking.receive(b"S") == b""
-    assert asking.ready
+    assert asking.first_bytes() == bytes((0, 0, 0, 8, 4, 0xD2, 0x16, 0x2F))
+    assert not asking.ready_for_tls
+    assert asking.answer_bytes(b"S") == b""
+    assert asking.ready_for_tls
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,12 @@ def test_the_request_is_the_protocols_and_s_is_a_yes():
 def test_anything_else_ends_it(answer, told):
     asking = SslRequest("db.example.test")
     with pytest.raises(TransportError, match=told):
-        asking.receive(answer)
-    assert not asking.ready
+        asking.answer_bytes(answer)
+    assert not asking.ready_for_tls
 
 
 def test_what_comes_after_the_yes_is_refused():
     asking = SslRequest("db.example.test")
-    asking.receive(b"S")
+    asking.answer_bytes(b"S")
     with pytest.raises(TransportError, match="goes on in clear"):
-        asking.receive(b"R")
+        asking.answer_bytes(b"R")

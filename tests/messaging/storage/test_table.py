@@ -41,7 +41,7 @@ async def test_a_table_is_made_once_and_its_file_is_its_owner_s(tmp_path):
     path = tmp_path / "some.db"
     for rows in (1, 2):
         table, place = opened(path)
-        await place.open()
+        await place.open_table()
         await added(place, table, rows)
         assert await count(place, table) == rows
         await place.close()
@@ -51,7 +51,7 @@ async def test_a_table_is_made_once_and_its_file_is_its_owner_s(tmp_path):
 @pytest.mark.parametrize("failure", [OSError("disk"), SoftphoneError("x"), TimeoutError()])
 async def test_a_change_that_fails_changes_nothing_and_is_told(tmp_path, failure):
     table, place = opened(tmp_path / "some.db")
-    await place.open()
+    await place.open_table()
     with pytest.raises(AuditError, match=f"told: {type(failure).__name__}"):
         await added(place, table, 1, failure=failure)
     assert await count(place, table) == 0
@@ -60,7 +60,7 @@ async def test_a_change_that_fails_changes_nothing_and_is_told(tmp_path, failure
 
 async def test_what_is_to_pass_is_not_translated(tmp_path):
     table, place = opened(tmp_path / "some.db")
-    await place.open()
+    await place.open_table()
     taken = sa.exc.IntegrityError
     for passes, raised in ((taken, taken), ((), AuditError)):
         with pytest.raises(raised):
@@ -70,7 +70,7 @@ async def test_what_is_to_pass_is_not_translated(tmp_path):
 
 async def test_a_change_that_takes_too_long_is_told(tmp_path):
     _, place = opened(tmp_path / "some.db", within=0.05)
-    await place.open()
+    await place.open_table()
     with pytest.raises(AuditError, match="told: TimeoutError"):
         async with place.change():
             await asyncio.Event().wait()
@@ -81,13 +81,13 @@ async def test_a_table_that_cannot_be_made_is_told(tmp_path):
     path = tmp_path / "some.db"
     path.write_bytes(b"no database at all, but long enough to be looked at" * 100)
     with pytest.raises(AuditError, match="told: DatabaseError"):
-        await opened(path)[1].open()
+        await opened(path)[1].open_table()
 
 
 async def test_looking_makes_nothing(tmp_path):
     path = tmp_path / "some.db"
     with pytest.raises(ConfigurationError, match="no audit table"):
-        await opened(path)[1].open(make=False)
+        await opened(path)[1].open_table(make=False)
     with pytest.raises(AuditError, match="cannot be made"):
         prepare_file(tmp_path / "no" / "some.db", make=True)
     assert not path.exists()

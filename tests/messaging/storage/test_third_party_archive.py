@@ -9,23 +9,23 @@ from datetime import UTC, datetime
 import pytest
 
 from softphone.errors import AuditError, ConfigurationError
-from softphone.messaging.compliance import Question
-from softphone.messaging.message import Direction, Reach
+from softphone.messaging.compliance import PendingMessage
+from softphone.messaging.message import EncryptionScope, MessageDirection
 from softphone.messaging.storage import ThirdPartyArchive
 
 WALL = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def question(direction=Direction.SENT, reach=Reach.CLIENT_TO_SERVER, **more):
+def question(direction=MessageDirection.SENT, reach=EncryptionScope.CLIENT_TO_SERVER, **more):
     values = {"own": "a@x", "peer": "b@x", "sender": "a@x", "id": "1", "room": False, "size": 5}
-    return Question(direction=direction, reach=reach, body="hello", **{**values, **more})
+    return PendingMessage(direction=direction, scope=reach, body="hello", **{**values, **more})
 
 
 async def test_a_message_is_a_row(tmp_path):
     path = tmp_path / "archive.db"
     async with ThirdPartyArchive(f"sqlite+aiosqlite:///{path}", wall=lambda: WALL) as archive:
-        await archive.add(question(), "hello")
-        await archive.add(question(Direction.RECEIVED, room=True), "\0redacted")
+        await archive.add_message(question(), "hello")
+        await archive.add_message(question(MessageDirection.RECEIVED, room=True), "\0redacted")
     with closing(sqlite3.connect(path)) as database:
         query = "select from_jid, to_jid, msg_type, direction, body_len, body_text from jm"
         found = database.execute(query).fetchall()
@@ -42,7 +42,7 @@ async def test_a_message_is_a_row(tmp_path):
 async def test_what_is_secret_is_never_taken():
     async with ThirdPartyArchive("sqlite+aiosqlite://") as archive:
         with pytest.raises(AuditError, match="client to client"):
-            await archive.add(question(reach=Reach.CLIENT_TO_CLIENT), "hello")
+            await archive.add_message(question(reach=EncryptionScope.CLIENT_TO_CLIENT), "hello")
 
 
 async def test_an_address_out_of_reach_or_none_is_an_error():

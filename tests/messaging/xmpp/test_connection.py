@@ -5,18 +5,21 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import SignInRefused, TransportError, TransportTimeout
-from softphone.messaging.xmpp.connection import Backoff, Link, Pace
+from softphone.messaging.xmpp.connection import ConnectionTimers, ReconnectBackoff, XmppConnection
 from tests.support.chat import Connection, config, stream
 
-PACE = Pace(first=1.0, longest=8.0)
+PACE = ConnectionTimers(first=1.0, longest=8.0)
 
 
 def test_waiting_doubles_with_jitter_up_to_a_bound():
-    low, high = Backoff(PACE, lambda size: bytes(size)), Backoff(PACE, lambda size: b"\xff" * size)
-    assert [low.failed() for _ in range(5)] == [0.5, 1.0, 2.0, 4.0, 4.0]
-    assert [high.failed() for _ in range(5)] == [1.0, 2.0, 4.0, 8.0, 8.0]
+    low, high = (
+        ReconnectBackoff(PACE, lambda size: bytes(size)),
+        ReconnectBackoff(PACE, lambda size: b"\xff" * size),
+    )
+    assert [low.next_delay() for _ in range(5)] == [0.5, 1.0, 2.0, 4.0, 4.0]
+    assert [high.next_delay() for _ in range(5)] == [1.0, 2.0, 4.0, 8.0, 8.0]
     high.succeeded()
-    assert high.failed() == 1.0
+    assert high.next_delay() == 1.0
 
 
 class Connector:
@@ -43,8 +46,8 @@ class NoDns:
 def link(tmp_path, entropy, outcomes, **more):
     configuration = config(tmp_path, **more)
     connector = Connector(outcomes)
-    one = Link(configuration, connector, NoDns(), entropy=entropy, pace=PACE)
-    one.attach(stream(configuration, entropy, one.ended))
+    one = XmppConnection(configuration, connector, NoDns(), entropy=entropy, timers=PACE)
+    one.attach(stream(configuration, entropy, one.connection_ended))
     return one, connector
 
 
@@ -56,7 +59,7 @@ async def test_every_place_is_tried_and_the_first_failure_told(tmp_path, entropy
         (5223, False),
         (5222, True),
     ]
-    assert not one.up
+    assert not one.is_up
 
 
 async def test_a_refusal_is_not_tried_elsewhere(tmp_path, entropy):

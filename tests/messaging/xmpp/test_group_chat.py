@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from softphone.errors import MessageRefused, MessagingError
-from softphone.messaging.xmpp.group_chat import Rooms
+from softphone.messaging.xmpp.group_chat import GroupChats
 from tests.support.certificates import authority
 from tests.support.chat import ALICE, CLEAR, STRICT, config, signed_in, stream, user
 
@@ -18,12 +18,12 @@ MUC = "http://jabber.org/protocol/muc#user"
 @pytest.fixture
 async def joining(tmp_path, entropy):
     one = stream(config(tmp_path, user(authority(), ALICE)), entropy)
-    rooms = Rooms(CLEAR)
+    rooms = GroupChats(CLEAR)
     rooms.attach(one)
     connection = await signed_in(one)
     yield rooms, connection
     connection.abort()
-    await one.end()
+    await one.end_stream()
 
 
 async def let_in(connection):
@@ -67,6 +67,6 @@ async def test_a_room_that_does_not_let_us_in_says_why(joining):
 
 async def test_policy_may_forbid_group_chats():
     with pytest.raises(MessageRefused, match="never encrypted client to client"):
-        await Rooms(STRICT).join(ROOM, "ann")
+        await GroupChats(STRICT).join_room(ROOM, "ann")
     with pytest.raises(MessagingError, match="nobody is signed in"):
-        await Rooms(CLEAR).join(ROOM, "ann")
+        await GroupChats(CLEAR).join_room(ROOM, "ann")

@@ -10,7 +10,7 @@ import pytest
 from slixmpp.util.sasl import SASLMutualAuthFailed
 
 from softphone.errors import ConfigurationError
-from softphone.messaging.xmpp.sasl import Scram, choose_mechanism, prepared
+from softphone.messaging.xmpp.sasl import Scram, choose_mechanism, saslprep_bytes
 
 ALL = {
     "PLAIN",
@@ -129,6 +129,6 @@ def test_a_server_has_to_add_to_the_nonce(entropy):
 
 
 def test_a_character_that_no_password_may_have_is_named():
-    assert prepared("pass\u00adword") == b"password"
+    assert saslprep_bytes("pass\u00adword") == b"password"
     with pytest.raises(ConfigurationError, match="character"):
-        prepared("a\u0007b")
+        saslprep_bytes("a\u0007b")

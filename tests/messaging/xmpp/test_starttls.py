@@ -20,19 +20,19 @@ PROCEED = f"<proceed xmlns='{TLS}'/>".encode()
 
 def test_it_asks_and_is_ready_once_the_server_agrees():
     machine = StartTls("a'b.test")
-    assert b'to="a\'b.test"' in machine.begin()
-    assert machine.receive(HEADER) == b""
-    assert b"<starttls " in machine.receive(OFFER)
-    assert not machine.ready
-    assert machine.receive(PROCEED) == b""
-    assert machine.ready
+    assert b'to="a\'b.test"' in machine.first_bytes()
+    assert machine.answer_bytes(HEADER) == b""
+    assert b"<starttls " in machine.answer_bytes(OFFER)
+    assert not machine.ready_for_tls
+    assert machine.answer_bytes(PROCEED) == b""
+    assert machine.ready_for_tls
 
 
 def test_it_takes_bytes_one_by_one():
     machine = StartTls("a.test")
-    said = b"".join(machine.receive(bytes([byte])) for byte in HEADER + OFFER + PROCEED)
+    said = b"".join(machine.answer_bytes(bytes([byte])) for byte in HEADER + OFFER + PROCEED)
     assert said.count(b"<starttls") == 1
-    assert machine.ready
+    assert machine.ready_for_tls
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_it_takes_bytes_one_by_one():
 def test_whatever_else_a_server_says_ends_it(said):
     machine = StartTls("a.test")
     with pytest.raises(TransportError):
-        machine.receive(said)
+        machine.answer_bytes(said)
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def test_a_document_type_cannot_hide_between_pieces_or_in_another_encoding(piece
     machine = StartTls("a.test")
     *before, last = pieces
     for piece in before:
-        assert machine.receive(piece) == b""
+        assert machine.answer_bytes(piece) == b""
     with pytest.raises(TransportError, match="no chat server sends"):
-        machine.receive(last)
+        machine.answer_bytes(last)
 
 
 @given(
@@ -84,9 +84,9 @@ def test_nothing_but_the_right_order_makes_it_ready(pieces):
     machine = StartTls("a.test")
     try:
         for piece in pieces:
-            machine.receive(piece)
+            machine.answer_bytes(piece)
     except TransportError:
         return
-    assert machine.ready is (
+    assert machine.ready_for_tls is (
         b"".join(pieces).replace(b" ", b"") == (HEADER + OFFER + PROCEED).replace(b" ", b"")
     )

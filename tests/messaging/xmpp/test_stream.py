@@ -22,10 +22,10 @@ async def begun(tmp_path, entropy):
     one = stream(config(tmp_path), entropy, ends.append)
     one.ends = ends
     connection = Connection(one, version="TLSv1.2")
-    one.begin(connection)
+    one.start_on(connection)
     await connection.until("<stream:stream[^>]*>")
     yield one, connection
-    await one.end()
+    await one.end_stream()
 
 
 def offer(*mechanisms):
@@ -40,19 +40,19 @@ async def test_it_signs_in_with_a_certificate_and_manages_the_stream(tmp_path, e
     assert one.boundjid.full == f"{ALICE}/desk"
     assert one.plugin_of("xep_0198").sm_id == "again"
     connection.abort()
-    await one.end()
+    await one.end_stream()
 
 
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
 async def test_a_password_is_bound_to_the_connection_where_python_can(tmp_path, entropy, version):
     one = stream(config(tmp_path), entropy)
     connection = Connection(one, version)
-    one.begin(connection)
+    one.start_on(connection)
     connection.say(offer("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"))
     said = await connection.until("mechanism=[\"'](.*?)[\"']")
     assert said[1] == ("SCRAM-SHA-256-PLUS" if version == "TLSv1.2" else "SCRAM-SHA-256")
     connection.abort()
-    await one.end()
+    await one.end_stream()
 
 
 async def test_without_a_mechanism_that_policy_allows_nothing_is_sent(begun):

@@ -33,7 +33,7 @@ from softphone.account import Account
 from softphone.config import load_account
 from softphone.errors import SoftphoneError
 from softphone.lab import LabConfig, LabServer, LabUser, Login
-from softphone.load.run import settled_memory
+from softphone.load.run import relaxed_garbage_collection
 from softphone.phone import Phone
 from softphone.sans_io import Transport
 
@@ -64,7 +64,7 @@ async def serve(folder: Path) -> None:
     pin(0)
     loop, clock = asyncio.get_running_loop(), LayerClock()
     async with LabServer(folder, LabConfig(users=USERS)):
-        with settled_memory():
+        with relaxed_garbage_collection():
             print(json.dumps({}), flush=True)
             while word := (await loop.run_in_executor(None, sys.stdin.readline)).strip():
                 layers: dict[str, float] = {}
@@ -167,7 +167,7 @@ async def measure(folder: Path, far_end: FarEnd, options: argparse.Namespace) ->
             for user in USERS
         ]
         await Caller(accounts).as_many_as_go(1.0)
-        with settled_memory():
+        with relaxed_garbage_collection():
             steady = await count(Caller(accounts), far_end, options.rate, options.seconds)
             # The lab admits so many requests in a burst, and fills the burst up again.
             await asyncio.sleep(4.0)

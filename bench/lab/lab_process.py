@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from softphone.lab import LabConfig, LabServer, LabUser, Login, Validity
-from softphone.load.run import settled_memory
+from softphone.load.run import relaxed_garbage_collection
 from softphone.sans_io import Transport
 
 __all__ = ["Lab", "held", "resident"]
@@ -103,7 +103,7 @@ async def serve(folder: Path, count: int) -> None:
             "sip:load00001@127.0.0.1", validity=Validity.expired()
         )
         outdated.write(folder, "expired")
-        with settled_memory():
+        with relaxed_garbage_collection():
             print(json.dumps(list(lab.addresses[Transport.TLS])), flush=True)
             while await loop.run_in_executor(None, sys.stdin.readline):
                 found = held() | {"legs": lab.calls, "processor": time.process_time()}

@@ -79,7 +79,7 @@ def _watched(plan: LoadPlan, pids: Any) -> Any:
     """Run the load, and read the peer's clock while all calls are up."""
     with tempfile.TemporaryDirectory() as name:
         file = Path(name) / "plan.json"
-        file.write_text(json.dumps({"plan": plan.plain(), "churns": False, "priority": False}))
+        file.write_text(json.dumps({"plan": plan.to_plain(), "churns": False, "priority": False}))
         script = Path(__file__).with_name("run_echo_load.py")
         ours = subprocess.Popen(
             [sys.executable, str(script), str(file)],

@@ -46,12 +46,12 @@ from bench.load.baresip_rival import processor_seconds
 from bench.load.processor_share import PERIOD, Share
 from softphone._version import __version__
 from softphone.load import BaseSpec, LoadPlan, UserSpec, parse_expectation
-from softphone.load.capacity import CapacitySearch, Trial
-from softphone.load.distribute import Watcher, conduct
+from softphone.load.capacity import CapacitySearch, CapacityTrial
+from softphone.load.distribute import RunObserver, run_plan
 from softphone.load.distribute.capacity_trials import trial_of
-from softphone.load.measure import Second
+from softphone.load.measure import RunSecond
 from softphone.load.report.html import STYLE
-from softphone.load.report.svg_plot import COLORS, bars
+from softphone.load.report.svg_plot import COLORS, bar_plot
 
 RESULTS = Path(__file__).parents[1] / "results" / "asterisk_capacity.json"
 WAYS = {
@@ -192,7 +192,7 @@ class Meter:
         self._was_up = 0
         self.steady = Steady()
 
-    def second(self, second: Second) -> None:
+    def second(self, second: RunSecond) -> None:
         """Take one second."""
         now = (self._far.used(), self._far.held_back(), second.at)
         used, held_back, elapsed = (a - b for a, b in zip(now, self._before, strict=True))
@@ -258,20 +258,20 @@ def ramped(plan: LoadPlan, calls: int) -> LoadPlan:
     return replace(plan, calls=calls, arrival=f"step:{QUICK:g}:{quick / QUICK:g},{SLOW:g}:1")
 
 
-async def attempt(far: FarEnd, plan: LoadPlan, calls: int) -> tuple[Trial, Steady]:
+async def attempt(far: FarEnd, plan: LoadPlan, calls: int) -> tuple[CapacityTrial, Steady]:
     """One trial, and what was used in it."""
     far.settle()
     meter = Meter(far, calls)
-    result = await conduct(ramped(plan, calls), watcher=Watcher(meter.second))
+    result = await run_plan(ramped(plan, calls), watcher=RunObserver(meter.second))
     return trial_of(result, EXPECTED), meter.steady
 
 
 def measure(far: FarEnd, plan: LoadPlan, name: str, options: Any, until: float) -> dict[str, Any]:
     """One row: a small trial first, then the search, until it or its time is over."""
-    rows: list[tuple[Trial, Steady]] = []
+    rows: list[tuple[CapacityTrial, Steady]] = []
     steady = Steady()
 
-    def one(calls: int) -> Trial:
+    def one(calls: int) -> CapacityTrial:
         trial, used = asyncio.run(attempt(far, plan, calls))
         rows.append((trial, used))
         if trial.held:
@@ -291,18 +291,18 @@ def measure(far: FarEnd, plan: LoadPlan, name: str, options: Any, until: float) 
     first = min(options.most, max(2, round(BELOW * likely)))
     search = CapacitySearch(first, options.most, precision=0.1, confirm=3)
     took = 0.0
-    while (calls := search.next) is not None and time.monotonic() + took < until:
+    while (calls := search.next_calls) is not None and time.monotonic() + took < until:
         begun = time.monotonic()
-        search.tell(one(calls))
+        search.add_trial(one(calls))
         took = time.monotonic() - begun
-    return row_of(search, rows, steady) | {"in_time": search.next is None}
+    return row_of(search, rows, steady) | {"in_time": search.next_calls is None}
 
 
 def row_of(
-    search: CapacitySearch, rows: list[tuple[Trial, Steady]], steady: Steady
+    search: CapacitySearch, rows: list[tuple[CapacityTrial, Steady]], steady: Steady
 ) -> dict[str, Any]:
     """What a search came to."""
-    calls, limit, bound = search.capacity, search.limit, search.bound
+    calls, limit, bound = search.capacity, search.limit, search.unjudged_trial
     state = "held" if calls else "not held"
     if bound is not None or (limit is None and not calls):
         state = "generator-bound"
@@ -369,10 +369,10 @@ def draw(found: dict[str, Any], how: str) -> None:
         parts += [
             f"<h2>{escape(way.capitalize())}: Asterisk's processor time for a call-second, "
             "in microseconds</h2>",
-            bars(cost, label="microseconds a call-second", color=COLORS[0]),
+            bar_plot(cost, label="microseconds a call-second", color=COLORS[0]),
             f'<p class="note">{escape(times)}</p>',
             f"<h2>{escape(way.capitalize())}: calls that it held</h2>",
-            f'{bars(calls, label="calls", color=COLORS[0])}<p class="note">{escape(told)}</p>',
+            f'{bar_plot(calls, label="calls", color=COLORS[0])}<p class="note">{escape(told)}</p>',
         ]
     RESULTS.with_suffix(".html").write_text(
         "<!doctype html><html lang=en><meta charset=utf-8><title>Asterisk's capacity</title>"

@@ -44,7 +44,7 @@ from bench.load.baresip_rival import baresip
 from softphone._version import __version__
 from softphone.load import BaseSpec, LoadPlan, UserSpec
 from softphone.load.report.html import STYLE
-from softphone.load.report.svg_plot import Series, lines
+from softphone.load.report.svg_plot import PlotSeries, line_plot
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "load_echo.json"
@@ -129,7 +129,7 @@ class Echo:
 def run(plan: LoadPlan, folder: Path, *, churns: bool = False, priority: bool = False) -> Any:
     """One row, by a process of its own."""
     file = folder / "plan.json"
-    said = {"plan": plan.plain(), "churns": churns, "priority": priority}
+    said = {"plan": plan.to_plain(), "churns": churns, "priority": priority}
     file.write_text(json.dumps(said))
     done = subprocess.run(
         [sys.executable, str(HERE / "run_echo_load.py"), str(file)],
@@ -261,8 +261,8 @@ def curve(rows: dict[str, Any], name: str) -> list[tuple[float, float]]:
 def draw(rows: dict[str, Any]) -> None:
     """The curves."""
     names = (PLAIN, READ, f"inline, {CHURNED}", f"worker, {CHURNED}")
-    plot = lines(
-        [Series(name, curve(rows, name), marks=True) for name in names if curve(rows, name)],
+    plot = line_plot(
+        [PlotSeries(name, curve(rows, name), marks=True) for name in names if curve(rows, name)],
         label="ms a call-second",
         across="calls",
     )

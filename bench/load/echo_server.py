@@ -30,7 +30,7 @@ from softphone.call.leg import MediaProposal, MediaSetup, Negotiation
 from softphone.events import Direction, StreamStatistics
 from softphone.lab import LabConfig
 from softphone.lab.account_files import LabFiles
-from softphone.load.run import settled_memory
+from softphone.load.run import relaxed_garbage_collection
 from softphone.media import AllocatedStream, StreamHandle, StreamSpec
 from softphone.net import Driver, DriverConfig, TransportLimits
 from softphone.net.datagrams import (
@@ -246,7 +246,7 @@ async def serve(folder: Path) -> None:
             loop.call_later(VISIT, visit)
 
         visit()
-        with settled_memory():
+        with relaxed_garbage_collection():
             print(json.dumps([address[1], str(files.ca)]), flush=True)
             while await loop.run_in_executor(None, sys.stdin.readline):
                 print(json.dumps([time.process_time(), echo.port.echoed]), flush=True)

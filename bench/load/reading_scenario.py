@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softphone.load import Scenario, Turn
+from softphone.load import Scenario, ScenarioRun
 from softphone.media import PcmBlock
 
 __all__ = ["reader"]
@@ -22,7 +22,7 @@ class Reader:
         self.samples += block.pcm.size
 
 
-async def _read(turn: Turn) -> None:
+async def _read(turn: ScenarioRun) -> None:
     async with turn.dial() as call:
         call.audio.record(Reader())
         await turn.talk(call)

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from softphone.load import LoadPlan
-from softphone.load.distribute import Watcher, conduct
-from softphone.load.measure import Second, Tally
+from softphone.load.distribute import RunObserver, run_plan
+from softphone.load.measure import RunSecond, Tally
 
 CHURNED = 0.75
 """The share of the calls that is up in a second that counts while they come and go: the others are
@@ -55,7 +55,7 @@ class Observer:
         self.with_calls = self.before
         self.start_up: float | None = None
 
-    def second(self, second: Second) -> None:
+    def second(self, second: RunSecond) -> None:
         """Take one."""
         if self.start_up is None:
             self.start_up = age() - second.at
@@ -96,7 +96,7 @@ class Observer:
 async def run(plan: LoadPlan, churns: bool) -> dict[str, Any]:
     """Run the plan."""
     observer = Observer(plan.calls, churns)
-    result = await conduct(plan, watcher=Watcher(observer.second))
+    result = await run_plan(plan, watcher=RunObserver(observer.second))
     return observer.report() | {
         "answered": result.total.answered,
         "failed": dict(result.total.failed),
@@ -108,7 +108,7 @@ async def run(plan: LoadPlan, churns: bool) -> dict[str, Any]:
 def main() -> None:
     """Run the plan that is named."""
     said = json.loads(Path(sys.argv[1]).read_text())
-    plan = LoadPlan.of(said["plan"])
+    plan = LoadPlan.from_plain(said["plan"])
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, set(cores) if plan.placement == "worker" else {cores[-1]})

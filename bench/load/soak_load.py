@@ -46,12 +46,12 @@ from bench.lab.lab_process import Lab, held
 from bench.load.srtp_key_search import Witness
 from softphone._version import __version__
 from softphone.load import BaseSpec, LoadPlan, UserSpec, users_of_template
-from softphone.load.measure import Second, Tally
+from softphone.load.measure import RunSecond, Tally
 from softphone.load.plan import FaultSpec
 from softphone.load.report.html import STYLE
-from softphone.load.report.svg_plot import Series, lines
-from softphone.load.run import Runner, afflicted, settled_memory
-from softphone.load.run.bottleneck import Watch
+from softphone.load.report.svg_plot import PlotSeries, line_plot
+from softphone.load.run import Runner, relaxed_garbage_collection, users_with_faults
+from softphone.load.run.bottleneck import BottleneckDetector
 
 RESULTS = Path(__file__).parents[1] / "results" / "soak_load.json"
 USERS = 100
@@ -74,16 +74,16 @@ class Soak:
         self.samples: list[dict[str, Any]] = []
         self.total = Tally()
         self.up: dict[str, int] = {}
-        self.watch = Watch()
+        self.watch = BottleneckDetector()
 
     def listener(self, name: str) -> Any:
         """Takes the seconds of one of the runs."""
 
-        def take(second: Second) -> None:
+        def take(second: RunSecond) -> None:
             self.total.merge(second.tally)
             self.up[name] = second.up
             if name == "main":
-                self.watch.second(second)
+                self.watch.add_second(second)
 
         return take
 
@@ -124,7 +124,7 @@ def plan_of(lab: Lab, options: argparse.Namespace) -> LoadPlan:
         "churn",
         "600",
         BaseSpec(account=lab.account("load00001"), srtp="required"),
-        afflicted(users_of_template(pattern, USERS), faults),
+        users_with_faults(users_of_template(pattern, USERS), faults),
         calls=options.calls,
         # More begin than end: at `calls` the next one waits for one that ends.
         rate=1.2 * options.calls / MEAN,
@@ -158,7 +158,7 @@ async def control(soak: Soak, plan: LoadPlan, witness: Witness) -> dict[str, Any
     few = replace(plan, calls=4, rate=20.0, duration=2.0, hold="run", faults=FaultSpec(), checks=0)
     seen: dict[str, Any] = {}
     async with Runner(few, on_second=soak.listener("control")) as runner:
-        running = asyncio.ensure_future(runner.run())
+        running = asyncio.ensure_future(runner.run_share())
         await asyncio.sleep(1.0)
         seen["in_memory_with_calls_up"] = witness.in_memory()
         seen["in_objects_with_calls_up"] = sum(witness.in_objects().values())
@@ -172,10 +172,10 @@ async def run(soak: Soak, plan: LoadPlan) -> None:
 
     async def one(name: str, each: LoadPlan) -> None:
         async with Runner(each, on_second=soak.listener(name)) as runner:
-            await runner.run()
+            await runner.run_share()
 
     try:
-        with settled_memory():
+        with relaxed_garbage_collection():
             await asyncio.gather(one("main", plan), one("lossy", beside(plan)))
     finally:
         sampling.cancel()
@@ -258,7 +258,7 @@ def conclude(soak: Soak, before: Any, after: Any, keys: Any, options: Any) -> di
         "packets": {"sent": total.sent, "received": total.received, "lost": total.lost},
         "share_over_5_ms": round(total.lateness_ms.share_above(5.0), 4),
         "our_ms_per_call_second": round(total.cpu_ms_per_call_second, 3),
-        "generator": list(soak.watch.reasons()),
+        "generator": list(soak.watch.invalid_reasons()),
         "keys": keys,
         "growth": rates,
         "before": before,
@@ -275,17 +275,19 @@ def conclude(soak: Soak, before: Any, after: Any, keys: Any, options: Any) -> di
 def draw(document: dict[str, Any]) -> None:
     """The plots, as a page and as a picture."""
 
-    def over(name: str, title: str, scale: float = 1.0) -> Series:
-        return Series(title, [(row["at"] / 60, row[name] * scale) for row in document["samples"]])
+    def over(name: str, title: str, scale: float = 1.0) -> PlotSeries:
+        return PlotSeries(
+            title, [(row["at"] / 60, row[name] * scale) for row in document["samples"]]
+        )
 
     parts = [f"<h1>{document['calls']} calls in churn for {document['minutes']:g} minutes</h1>"]
     parts.append(
-        f"<h2>Calls up</h2>{lines([over('up', 'calls')], label='calls', across='minutes')}"
+        f"<h2>Calls up</h2>{line_plot([over('up', 'calls')], label='calls', across='minutes')}"
     )
     for name in KINDS:
         unit, scale = ("MB", 1e-6) if name == "memory" else (name, 1.0)
         drawn = [over(name, "generator", scale), over(f"lab_{name}", "lab", scale)]
-        plot = lines(drawn, label=unit, across="minutes")
+        plot = line_plot(drawn, label=unit, across="minutes")
         parts.append(f"<h2>{name.capitalize()}</h2>{plot}")
     page = RESULTS.with_suffix(".html")
     page.write_text(

@@ -8,14 +8,23 @@ from types import MappingProxyType
 from typing import Any
 
 from softphone.load.measure.histogram import Histogram
-from softphone.load.measure.tally import Second, Tally
-from softphone.load.plan import Expectation, LoadPlan, Verdict
+from softphone.load.measure.tally import RunSecond, Tally
+from softphone.load.plan import Expectation, ExpectationVerdict, LoadPlan
 
-__all__ = ["BLANK", "NO_RESULT", "Result", "causes", "figures", "judge", "ranks", "second_fields"]
+__all__ = [
+    "BLANK_LOAD_SUMMARY",
+    "NO_RESULT",
+    "LoadResult",
+    "failure_causes",
+    "judge_result",
+    "quantiles_text",
+    "result_figures",
+    "second_fields",
+]
 
 
 @dataclass(slots=True)
-class Result:
+class LoadResult:
     """A run, of one worker or of many.
 
     `begun_apart` is how many seconds lay between the starts of the first and the last worker;
@@ -23,7 +32,7 @@ class Result:
     """
 
     plan: LoadPlan
-    seconds: list[Second] = field(default_factory=list)
+    seconds: list[RunSecond] = field(default_factory=list)
     total: Tally = field(default_factory=Tally)
     invalid_because: list[str] = field(default_factory=list)
     workers: int = 1
@@ -31,7 +40,7 @@ class Result:
     begun_apart: float = 0.0
     interrupted: bool = False
 
-    def take(self, second: Second) -> None:
+    def add_second(self, second: RunSecond) -> None:
         """Take one second of the run."""
         self.seconds.append(second)
         self.total.merge(second.tally)
@@ -46,7 +55,7 @@ class Result:
         """The most calls that were up."""
         return max((second.peak for second in self.seconds), default=0)
 
-    def summary(self, verdicts: Sequence[Verdict] = ()) -> dict[str, Any]:
+    def summary(self, verdicts: Sequence[ExpectationVerdict] = ()) -> dict[str, Any]:
         """The fields of the last object; scripts depend on their names."""
         fields = _fields(self.total)
         fields["calls"]["most_up"] = self.most_up
@@ -104,12 +113,14 @@ def _fields(total: Tally) -> dict[str, Any]:
     }
 
 
-def judge(result: Result, expectations: Sequence[Expectation]) -> tuple[Verdict, ...]:
+def judge_result(
+    result: LoadResult, expectations: Sequence[Expectation]
+) -> tuple[ExpectationVerdict, ...]:
     """What became of the expectations."""
-    return tuple(expectation.judge(result.total) for expectation in expectations)
+    return tuple(expectation.judge_tally(result.total) for expectation in expectations)
 
 
-def second_fields(second: Second) -> dict[str, Any]:
+def second_fields(second: RunSecond) -> dict[str, Any]:
     """One second, for scripts."""
     tally = second.tally
     return {
@@ -145,7 +156,7 @@ def _quantiles(
     return found
 
 
-def figures(result: Result) -> list[tuple[str, str]]:
+def result_figures(result: LoadResult) -> list[tuple[str, str]]:
     """What a person wants to know, each with its name."""
     total = result.total
     suites = ", ".join(f"{name} {count:,}" for name, count in total.suites.items())
@@ -157,9 +168,9 @@ def figures(result: Result) -> list[tuple[str, str]]:
         ("most calls up", f"{result.most_up:,}"),
         ("held back by --calls, s", f"{total.held_back:.1f}"),
         ("users registered", _registered(total)),
-        ("set-up p50 / p95 / p99, ms", ranks(total.setup_ms, 0.5, 0.95, 0.99)),
-        ("MOS p5 / p50", ranks(total.mos, 0.05, 0.5)),
-        ("jitter p50 / p95 / p99, ms", ranks(total.jitter_ms, 0.5, 0.95, 0.99)),
+        ("set-up p50 / p95 / p99, ms", quantiles_text(total.setup_ms, 0.5, 0.95, 0.99)),
+        ("MOS p5 / p50", quantiles_text(total.mos, 0.05, 0.5)),
+        ("jitter p50 / p95 / p99, ms", quantiles_text(total.jitter_ms, 0.5, 0.95, 0.99)),
         ("packets sent / received", f"{total.sent:,} / {total.received:,}"),
         ("packets lost", f"{total.lost:,} ({total.loss_percent:.3f} %)"),
         ("packets that we sent more than 5 ms late", f"{total.late:,}"),
@@ -176,19 +187,19 @@ def _registered(total: Tally) -> str:
     return f"{text}, asked again {total.retried:,} times" if total.retried else text
 
 
-def _injected(result: Result) -> str:
+def _injected(result: LoadResult) -> str:
     """What was asked for, and how often it was done."""
     counts = ", ".join(f"{name} {count:,}" for name, count in result.total.injected.items())
     return "; ".join(part for part in (result.plan.faults.words(), counts) if part) or "none"
 
 
-def ranks(histogram: Histogram, *shares: float) -> str:
+def quantiles_text(histogram: Histogram, *shares: float) -> str:
     """Quantiles for a person: "5.4 / 12.1", and "-" for what was not measured."""
     values = (histogram.quantile(share) for share in shares)
     return " / ".join("-" if value is None else f"{value:.4g}" for value in values)
 
 
-def causes(total: Tally) -> dict[str, int]:
+def failure_causes(total: Tally) -> dict[str, int]:
     """Everything that has failed, by cause."""
     found = dict(total.failed)
     found |= {f"dropped: {cause}": count for cause, count in total.dropped.items()}
@@ -197,7 +208,7 @@ def causes(total: Tally) -> dict[str, int]:
 
 
 NO_RESULT = "the run came to no result"
-BLANK: Mapping[str, Any] = MappingProxyType(
+BLANK_LOAD_SUMMARY: Mapping[str, Any] = MappingProxyType(
     {
         "valid": False,
         "invalid_because": [NO_RESULT],

@@ -5,8 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from softphone.load import BLANK, Result, causes, figures, judge, ranks, second_fields
-from softphone.load.measure import Second, Tally
+from softphone.load import (
+    BLANK_LOAD_SUMMARY,
+    LoadResult,
+    failure_causes,
+    judge_result,
+    quantiles_text,
+    result_figures,
+    second_fields,
+)
+from softphone.load.measure import RunSecond, Tally
 from softphone.load.plan import BaseSpec, FaultSpec, LoadPlan, UserSpec, parse_expectation
 
 CONTRACT = {
@@ -22,14 +30,14 @@ CONTRACT = {
 
 def result():
     plan = LoadPlan("echo", "600", BaseSpec(server="sip:h"), (UserSpec("sip:a@h"),))
-    made = Result(plan)
+    made = LoadResult(plan)
     for at in (1.0, 2.0):
         tally = Tally(attempted=10, answered=9, sent=500, received=499, lost=1, late=3)
         tally.failed["486 Busy Here"] = 1
-        tally.setup_ms.add(20.0, 9)
-        tally.mos.add(4.4, 9)
+        tally.setup_ms.record_value(20.0, 9)
+        tally.mos.record_value(4.4, 9)
         tally.cpu_seconds, tally.call_seconds = 0.1, 10.0
-        made.take(Second(at, up=int(8 * at), peak=int(9 * at), tally=tally))
+        made.add_second(RunSecond(at, up=int(8 * at), peak=int(9 * at), tally=tally))
     return made
 
 
@@ -53,14 +61,16 @@ def test_the_summary_has_the_names_and_kinds_of_the_contract():
 
 
 def test_a_run_that_never_was_has_the_same_names():
-    assert list(BLANK) == list(result().summary())
-    assert BLANK["valid"] is False
-    assert BLANK["calls"]["attempted"] == 0
+    assert list(BLANK_LOAD_SUMMARY) == list(result().summary())
+    assert BLANK_LOAD_SUMMARY["valid"] is False
+    assert BLANK_LOAD_SUMMARY["calls"]["attempted"] == 0
 
 
 def test_verdicts_are_in_the_summary():
     made = result()
-    verdicts = judge(made, [parse_expectation("answered>=95%"), parse_expectation("mos_p5>=4")])
+    verdicts = judge_result(
+        made, [parse_expectation("answered>=95%"), parse_expectation("mos_p5>=4")]
+    )
     told = made.summary(verdicts)["verdicts"]
     assert [each["met"] for each in told] == [False, True]
     assert told[0] == {"expected": "answered>=95%", "met": False, "measured": "90%"}
@@ -69,8 +79,8 @@ def test_verdicts_are_in_the_summary():
 def test_users_are_told_apart_from_their_attempts():
     made = result()
     made.total.registrations, made.total.registered, made.total.retried = 58, 24, 18
-    assert dict(figures(made))["users registered"] == "24 of 40, asked again 18 times"
-    told = made.summary(judge(made, [parse_expectation("registered>=60%")]))
+    assert dict(result_figures(made))["users registered"] == "24 of 40, asked again 18 times"
+    told = made.summary(judge_result(made, [parse_expectation("registered>=60%")]))
     assert (told["registrations"]["attempted"], told["registrations"]["retried"]) == (58, 18)
     assert told["verdicts"][0] == {"expected": "registered>=60%", "met": True, "measured": "60%"}
 
@@ -94,12 +104,12 @@ def test_people_get_words():
     made = result()
     made.total.dropped["remote"] = 2
     made.total.registrations_failed["403 Forbidden"] = 1
-    told = dict(figures(made))
+    told = dict(result_figures(made))
     made.total.held_back = 6.25
-    assert dict(figures(made))["held back by --calls, s"] == "6.2"
+    assert dict(result_figures(made))["held back by --calls, s"] == "6.2"
     assert made.summary()["calls"]["held_back_s"] == 6.25
     assert told["packets lost"] == "2 (0.200 %)"
-    assert causes(made.total) == {
+    assert failure_causes(made.total) == {
         "486 Busy Here": 2,
         "dropped: remote": 2,
         "register: 403 Forbidden": 1,
@@ -107,8 +117,8 @@ def test_people_get_words():
     assert told["faults injected"] == "none"
     made.plan = replace(made.plan, faults=FaultSpec(loss=0.05, cut_every=2.0))
     made.total.injected.update({"packet lost": 1200, "connection cut": 3})
-    told = dict(figures(made))
+    told = dict(result_figures(made))
     assert told["faults injected"] == (
         "loss 5 %, a connection cut every 2 s; packet lost 1,200, connection cut 3"
     )
-    assert ranks(made.total.jitter_ms, 0.5, 0.9) == "- / -"
+    assert quantiles_text(made.total.jitter_ms, 0.5, 0.9) == "- / -"

@@ -11,13 +11,13 @@ from softphone.load import (
     BaseSpec,
     Expectation,
     LoadPlan,
-    Result,
+    LoadResult,
     UserSpec,
-    judge,
+    judge_result,
     parse_expectation,
 )
 from softphone.load.capacity import CapacitySearch
-from softphone.load.distribute import conduct, find_capacity
+from softphone.load.distribute import find_capacity, run_plan
 
 pytestmark = pytest.mark.peer("asterisk")
 
@@ -56,16 +56,16 @@ def free_ports(worker_id):
     return first, first + 399
 
 
-def names(result: Result) -> dict[str, object]:
+def names(result: LoadResult) -> dict[str, object]:
     """The summary as a script reads it."""
     found: dict[str, object] = json.loads(json.dumps(result.summary()))
     return found
 
 
 async def test_twenty_calls_hear_their_echo_under_srtp(asterisk, authority, free_ports):
-    result = await conduct(plan(asterisk, authority, free_ports))
+    result = await run_plan(plan(asterisk, authority, free_ports))
     assert names(result)["calls"]["attempted"] == 20
-    assert [verdict for verdict in judge(result, EXPECTED) if not verdict.met] == []
+    assert [verdict for verdict in judge_result(result, EXPECTED) if not verdict.met] == []
     assert result.total.ended == {"local": 20}
     assert result.most_up == 20
     assert result.total.loss_percent < 1.0
@@ -93,7 +93,7 @@ async def test_registered_users_with_certificates_and_passwords_call_each_other(
     base = BaseSpec(server=f"sips:{host}:{port}", ca=(str(authority.certificate),), srtp="required")
     made = plan(asterisk, authority, free_ports, calls=3, duration=2.0, checks=0)
     made = replace(made, scenario="pair", target=None, base=base, users=tuple(users))
-    result = await conduct(made)
+    result = await run_plan(made)
     assert (result.total.registered, result.total.answered) == (2, 3)
     assert result.total.dropped.total() == 0
     assert result.total.mos.total == 6
@@ -105,9 +105,9 @@ async def test_a_policy_that_asterisk_cannot_meet_fails_every_call_with_a_cause(
     """This Asterisk has no GCM: an offer of it alone is refused."""
     made = plan(asterisk, authority, free_ports, calls=5, duration=0.5, checks=0)
     base = replace(made.base, suites=("AEAD_AES_256_GCM",))
-    result = await conduct(replace(made, base=base))
+    result = await run_plan(replace(made, base=base))
     assert result.total.failed == {"488 Not Acceptable Here": 5}
-    verdict = judge(result, EXPECTED)[0]
+    verdict = judge_result(result, EXPECTED)[0]
     assert (verdict.met, verdict.measured) == (False, "0%")
 
 
@@ -117,7 +117,7 @@ async def test_a_search_ends_with_what_was_confirmed(asterisk, authority, free_p
     await find_capacity(made, search, EXPECTED[:1])
     assert search.trials[0].calls == 2
     assert search.limit is None, "what it cannot judge on a busy machine, it does not refuse"
-    if search.bound is None:
+    if search.unjudged_trial is None:
         assert (search.capacity, search.confirmed) == (4, True)
     else:
-        assert search.capacity < search.bound.calls
+        assert search.capacity < search.unjudged_trial.calls

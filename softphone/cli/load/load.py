@@ -13,11 +13,11 @@ from softphone.cli.load.options import CapacityOptions, LoadOptions
 from softphone.cli.load.plan import expectations_of, plan_of
 from softphone.cli.load.screen import Screen
 from softphone.errors import ConfigurationError
-from softphone.load import Result, causes, figures, judge, second_fields
-from softphone.load.capacity import CapacitySearch, Trial
-from softphone.load.distribute import Watcher, conduct, find_capacity
-from softphone.load.measure import Second
-from softphone.load.plan import LoadPlan, Verdict
+from softphone.load import LoadResult, failure_causes, judge_result, result_figures, second_fields
+from softphone.load.capacity import CapacitySearch, CapacityTrial
+from softphone.load.distribute import RunObserver, find_capacity, run_plan
+from softphone.load.measure import RunSecond
+from softphone.load.plan import ExpectationVerdict, LoadPlan
 from softphone.load.report import PrometheusPage, write_report
 
 __all__ = ["blank_capacity", "find", "run_load"]
@@ -29,8 +29,8 @@ async def run_load(face: Face, options: LoadOptions) -> int:
     plan = plan_of(options)
     _check(options)
     async with _watched(face, options, plan) as watcher:
-        result = await conduct(plan, options.workers, watcher, ray=options.ray)
-    verdicts = judge(result, expectations)
+        result = await run_plan(plan, options.workers, watcher, ray=options.ray)
+    verdicts = judge_result(result, expectations)
     written = _report(face, options, result, verdicts, None)
     _tell(face, result, verdicts)
     return _code(result, verdicts) or (DONE if written else FAILED)
@@ -47,7 +47,7 @@ async def find(face: Face, options: CapacityOptions) -> int:
     _check(options)
     search = CapacitySearch(options.calls, options.most, options.precision, options.confirm)
 
-    def trial(told: Trial) -> None:
+    def trial(told: CapacityTrial) -> None:
         word = "held" if told.held else "not held" if told.valid else "invalid"
         face.event(
             "trial",
@@ -68,16 +68,16 @@ async def find(face: Face, options: CapacityOptions) -> int:
             watcher=watcher,
             on_trial=trial,
         )
-    verdicts = judge(result, expectations)
+    verdicts = judge_result(result, expectations)
     written = _report(face, options, result, verdicts, search)
     face.summary(
-        search.sentence(),
+        search.outcome_text(),
         **result.summary(verdicts),
         capacity=_capacity(search),
     )
     if search.interrupted:
         return INTERRUPTED
-    return DONE if written and search.confirmed and search.bound is None else FAILED
+    return DONE if written and search.confirmed and search.unjudged_trial is None else FAILED
 
 
 def _capacity(search: CapacitySearch) -> dict[str, object]:
@@ -86,7 +86,7 @@ def _capacity(search: CapacitySearch) -> dict[str, object]:
         "calls": search.capacity,
         "confirmed": search.confirmed,
         "confidence": round(search.confidence, 3),
-        "lower_bound": search.limit is None or search.bound is not None,
+        "lower_bound": search.limit is None or search.unjudged_trial is not None,
         "not_held": search.limit,
         "trials": [
             {"calls": t.calls, "held": t.held, "valid": t.valid, "why": t.why}
@@ -113,12 +113,12 @@ def _check(options: LoadOptions) -> None:
 
 @dataclass(slots=True)
 class _Listeners:
-    second: list[Callable[[Second], None]]
+    second: list[Callable[[RunSecond], None]]
     progress: list[Callable[[int, int], None]]
 
 
 @asynccontextmanager
-async def _watched(face: Face, options: LoadOptions, plan: LoadPlan) -> AsyncIterator[Watcher]:
+async def _watched(face: Face, options: LoadOptions, plan: LoadPlan) -> AsyncIterator[RunObserver]:
     """Whoever looks on: the screen or the script, and Prometheus."""
     listeners = _Listeners([], [])
     async with AsyncExitStack() as stack:
@@ -126,13 +126,13 @@ async def _watched(face: Face, options: LoadOptions, plan: LoadPlan) -> AsyncIte
             served = await stack.enter_async_context(PrometheusPage(options.prometheus))
             place = f"http://127.0.0.1:{served.port}/metrics"
             face.event("prometheus", f"figures for Prometheus at {place}", url=place)
-            listeners.second.append(served.take)
+            listeners.second.append(served.add_second)
         if face.json:
             listeners.second.append(lambda s: face.event("second", **second_fields(s)))
         screen = Screen(plan, options.workers)
         update = stack.enter_context(face.screen(screen.view()))
 
-        def second(told: Second) -> None:
+        def second(told: RunSecond) -> None:
             screen.take(told)
             update(screen.view())
 
@@ -142,7 +142,7 @@ async def _watched(face: Face, options: LoadOptions, plan: LoadPlan) -> AsyncIte
 
         listeners.second.append(second)
         listeners.progress.append(progress)
-        yield Watcher(
+        yield RunObserver(
             second=lambda told: _each(listeners.second, told),
             progress=lambda *told: _each(listeners.progress, *told),
         )
@@ -156,8 +156,8 @@ def _each(listeners: Sequence[Callable[..., None]], *told: object) -> None:
 def _report(
     face: Face,
     options: LoadOptions,
-    result: Result,
-    verdicts: Sequence[Verdict],
+    result: LoadResult,
+    verdicts: Sequence[ExpectationVerdict],
     search: CapacitySearch | None,
 ) -> bool:
     """Write the report, if one is asked for; False: it could not be, and the figures are told all
@@ -174,9 +174,9 @@ def _report(
     return True
 
 
-def _tell(face: Face, result: Result, verdicts: Sequence[Verdict]) -> None:
-    face.table("", ("figure", "value"), figures(result))
-    failed = sorted(causes(result.total).items(), key=lambda item: -item[1])
+def _tell(face: Face, result: LoadResult, verdicts: Sequence[ExpectationVerdict]) -> None:
+    face.table("", ("figure", "value"), result_figures(result))
+    failed = sorted(failure_causes(result.total).items(), key=lambda item: -item[1])
     if failed:
         face.table("", ("failed", "times"), [(cause, f"{count:,}") for cause, count in failed])
     if verdicts:
@@ -186,7 +186,7 @@ def _tell(face: Face, result: Result, verdicts: Sequence[Verdict]) -> None:
     face.summary(_sentence(result, verdicts), **result.summary(verdicts))
 
 
-def _sentence(result: Result, verdicts: Sequence[Verdict]) -> str:
+def _sentence(result: LoadResult, verdicts: Sequence[ExpectationVerdict]) -> str:
     lines = [f"INVALID: {reason}" for reason in result.invalid_because]
     lines += [f"not met: {v.expected} (measured: {v.measured})" for v in verdicts if not v.met]
     if result.interrupted:
@@ -200,7 +200,7 @@ def _sentence(result: Result, verdicts: Sequence[Verdict]) -> str:
     return "\n".join(lines)
 
 
-def _came_about(result: Result) -> str:
+def _came_about(result: LoadResult) -> str:
     """Whether anything did: a valid run may be one in which no call was answered."""
     total = result.total
     if total.attempted:
@@ -208,7 +208,7 @@ def _came_about(result: Result) -> str:
     return f"{total.registered:,} of {len(result.plan.users):,} users registered"
 
 
-def _code(result: Result, verdicts: Sequence[Verdict]) -> int:
+def _code(result: LoadResult, verdicts: Sequence[ExpectationVerdict]) -> int:
     if result.interrupted:
         return INTERRUPTED
     return DONE if result.valid and all(verdict.met for verdict in verdicts) else FAILED

@@ -34,9 +34,9 @@ def _carry_out(command: Callable[[Face], Awaitable[int]], *, json: bool, **blank
 
     from softphone.cli.console.runner import Options, run
     from softphone.errors import SoftphoneError
-    from softphone.load import BLANK, NO_RESULT
+    from softphone.load import BLANK_LOAD_SUMMARY, NO_RESULT
 
-    summary = {**BLANK, **blank}
+    summary = {**BLANK_LOAD_SUMMARY, **blank}
 
     async def told(face: Face) -> int:
         try:

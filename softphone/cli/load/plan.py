@@ -20,7 +20,13 @@ from softphone.load.plan import (
     read_users,
     users_of_template,
 )
-from softphone.load.run import READY, Scenario, afflicted, load_scenario, parse_fault
+from softphone.load.run import (
+    BUILTIN_SCENARIOS,
+    Scenario,
+    load_scenario,
+    parse_fault,
+    users_with_faults,
+)
 from softphone.sip import SipUri
 
 __all__ = ["expectations_of", "plan_of"]
@@ -33,7 +39,7 @@ def expectations_of(options: LoadOptions) -> tuple[Expectation, ...]:
 
 def plan_of(options: LoadOptions) -> LoadPlan:
     """The plan that the options make.  Raises ConfigurationError."""
-    scenario = load_scenario(options.scenario, READY)
+    scenario = load_scenario(options.scenario, BUILTIN_SCENARIOS)
     if options.sockets not in ("per-call", "shared"):
         raise ConfigurationError(f"--sockets {options.sockets}: expected per-call or shared")
     if options.media not in ("inline", "worker"):
@@ -48,7 +54,7 @@ def plan_of(options: LoadOptions) -> LoadPlan:
         scenario=options.scenario,
         target=None if scenario.callee is not None else options.target,
         base=base,
-        users=afflicted(_users(options, scenario), faults),
+        users=users_with_faults(_users(options, scenario), faults),
         calls=options.calls,
         rate=options.rate,
         arrival=options.arrival,
@@ -66,7 +72,7 @@ def plan_of(options: LoadOptions) -> LoadPlan:
         faults=faults,
     )
     plan.schedule()
-    plan.holds(scenario.hold)
+    plan.holding_time(scenario.hold)
     account = base_account(plan)
     if plan.target:
         account.target_uri(plan.target)

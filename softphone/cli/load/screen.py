@@ -7,9 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from softphone.cli.console.output import printable
-from softphone.load.measure.tally import Second, Tally
+from softphone.load.measure.tally import RunSecond, Tally
 from softphone.load.plan import LoadPlan
-from softphone.load.result import causes, ranks
+from softphone.load.result import failure_causes, quantiles_text
 
 __all__ = ["Screen"]
 
@@ -23,10 +23,10 @@ class Screen:
         self._plan = plan
         self._workers = workers
         self._total = Tally()
-        self._second = Second(0.0)
+        self._second = RunSecond(0.0)
         self._registering = (0, len(plan.users))
 
-    def take(self, second: Second) -> None:
+    def take(self, second: RunSecond) -> None:
         """Take a second of the run."""
         self._second = second
         self._total.merge(second.tally)
@@ -67,21 +67,21 @@ class Screen:
             ("turned away", f"{total.registrations_failed.total():,}"),
             ("failed", f"{total.failed.total():,}"),
             ("dropped", f"{total.dropped.total():,}"),
-            ("set-up p50 / p99, ms", ranks(total.setup_ms, 0.5, 0.99)),
-            ("MOS p5 / p50", ranks(second.mos_now, 0.05, 0.5)),
+            ("set-up p50 / p99, ms", quantiles_text(total.setup_ms, 0.5, 0.99)),
+            ("MOS p5 / p50", quantiles_text(second.mos_now, 0.05, 0.5)),
             ("packets sent", f"{total.sent:,}"),
             ("packets received", f"{total.received:,}"),
             ("lost", f"{total.lost:,} ({total.loss_percent:.3f} %)"),
-            ("jitter p50 / p95, ms", ranks(second.jitter_now_ms, 0.5, 0.95)),
+            ("jitter p50 / p95, ms", quantiles_text(second.jitter_now_ms, 0.5, 0.95)),
             ("own processor", _busy(second.cpu)),
-            ("own lateness p99, ms", ranks(now.lateness_ms, 0.99)),
+            ("own lateness p99, ms", quantiles_text(now.lateness_ms, 0.99)),
         )
         for left, right in zip(rows[::2], rows[1::2], strict=True):
             table.add_row(left[0], Text.from_markup(left[1]), right[0], Text.from_markup(right[1]))
         return table
 
     def _failures(self) -> list[Text]:
-        worst = sorted(causes(self._total).items(), key=lambda item: -item[1])[:CAUSES]
+        worst = sorted(failure_causes(self._total).items(), key=lambda item: -item[1])[:CAUSES]
         return [Text(f"{count:>8,}  {printable(cause)}", style="red") for cause, count in worst]
 
 

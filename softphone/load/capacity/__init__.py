@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from softphone.load.capacity.search import CapacitySearch, Trial
+from softphone.load.capacity.search import CapacitySearch, CapacityTrial
 
-__all__ = ["CapacitySearch", "Trial"]
+__all__ = ["CapacitySearch", "CapacityTrial"]

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["CapacitySearch", "Trial"]
+__all__ = ["CapacitySearch", "CapacityTrial"]
 
 ATTEMPTS = 2
 """Invalid trials of a number after which it cannot be judged."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class CapacityTrial:
     """One run of the search: so many calls were tried; `held` says whether every verdict was met.
 
     `why` is the first verdict that was not, or why the run is invalid.
@@ -46,10 +46,10 @@ class CapacitySearch:
     most: int
     precision: float = 0.05
     confirm: int = 3
-    trials: list[Trial] = field(default_factory=list)
+    trials: list[CapacityTrial] = field(default_factory=list)
 
     @property
-    def next(self) -> int | None:
+    def next_calls(self) -> int | None:
         """How many calls to try now; None when the search is over."""
         last = self.trials[-1] if self.trials else None
         if last is not None and last.interrupted:
@@ -68,7 +68,7 @@ class CapacitySearch:
             return None
         return low
 
-    def tell(self, trial: Trial) -> None:
+    def add_trial(self, trial: CapacityTrial) -> None:
         """How a trial went."""
         self.trials.append(trial)
 
@@ -78,7 +78,7 @@ class CapacitySearch:
 
     def _end(self) -> int | None:
         """The fewest calls that were not held, or could not be judged."""
-        bound = self.bound
+        bound = self.unjudged_trial
         return self._refused() if bound is None else bound.calls
 
     def _unjudged(self, calls: int) -> int:
@@ -112,7 +112,7 @@ class CapacitySearch:
         return self._refused()
 
     @property
-    def bound(self) -> Trial | None:
+    def unjudged_trial(self) -> CapacityTrial | None:
         """The trial that could not be judged and lies below all that were not held, if there is.
 
         The capacity is a lower bound then.
@@ -150,10 +150,10 @@ class CapacitySearch:
         word = "call is" if least.calls == 1 else "calls are"
         return f"not even {least.calls} {word} held: {least.why}"
 
-    def sentence(self) -> str:
+    def outcome_text(self) -> str:
         """The outcome in words."""
         times = self._times(self.capacity)
-        invalid = self.bound
+        invalid = self.unjudged_trial
         if self.interrupted:
             return f"interrupted: {self.capacity} calls were held {times} times until then"
         if invalid is not None and not self.capacity:
@@ -172,7 +172,7 @@ class CapacitySearch:
         return f"{self.capacity} calls, {tail}; {self.limit} are not: {why}"
 
 
-def _unjudged(trial: Trial) -> str:
+def _unjudged(trial: CapacityTrial) -> str:
     """A number of calls that nothing is known about, and why."""
     word = "call" if trial.calls == 1 else "calls"
     return f"{trial.calls} {word} could not be judged, since the run was invalid: {trial.why}"

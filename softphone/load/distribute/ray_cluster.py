@@ -15,21 +15,21 @@ from importlib import import_module
 from typing import Any
 
 from softphone.errors import ConfigurationError
-from softphone.load.distribute.worker import work
-from softphone.load.distribute.worker_channel import LINE, write_line
+from softphone.load.distribute.worker import run_worker
+from softphone.load.distribute.worker_channel import MAXIMUM_LINE, encode_line
 
-__all__ = ["RayLine", "Share", "ray_cluster"]
+__all__ = ["RayWorker", "RayWorkerChannel", "ray_cluster"]
 
 HIRE_PATIENCE = 60.0
 """Seconds that Ray may take to find a place for a worker."""
 COMPARISONS = 5
 
 
-class Share:
+class RayWorker:
     """What runs as an actor: a worker whose lines come and go as Ray's messages."""
 
     def __init__(self) -> None:
-        self._reader = asyncio.StreamReader(limit=LINE)
+        self._reader = asyncio.StreamReader(limit=MAXIMUM_LINE)
         self._said: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def now(self) -> float:
@@ -44,12 +44,12 @@ class Share:
     async def work(self) -> int:
         """Do one share; gives the exit code."""
         try:
-            return await work(self._reader, self._say)
+            return await run_worker(self._reader, self._say)
         finally:
             self._said.put_nowait(b"")
 
     def _say(self, kind: str, value: object = None) -> None:
-        self._said.put_nowait(write_line(kind, value))
+        self._said.put_nowait(encode_line(kind, value))
 
     async def say(self, data: bytes) -> None:
         """Take a line of the crew; b"" is the end."""
@@ -63,7 +63,7 @@ class Share:
         return await self._said.get()
 
 
-class RayLine:
+class RayWorkerChannel:
     """A worker that is a Ray actor; `offset` is how far its node's clock is ahead of ours.
 
     `node` is its node's address.
@@ -78,11 +78,11 @@ class RayLine:
         self._lost = ""
 
     @classmethod
-    async def hire(cls, ray: Any) -> RayLine:
+    async def hire(cls, ray: Any) -> RayWorkerChannel:
         """Have Ray find a place for a worker.  Raises ConfigurationError when it has none."""
         # Each line is heard while others wait: the actor's calls overlap.
         actor = (
-            ray.remote(Share)
+            ray.remote(RayWorker)
             .options(num_cpus=1, scheduling_strategy="SPREAD", max_concurrency=16)
             .remote()
         )
@@ -98,12 +98,12 @@ class RayLine:
             ) from None
         return cls(ray, actor, offset, node)
 
-    def say(self, data: bytes) -> None:
+    def send_line(self, data: bytes) -> None:
         """See `WorkerLine`."""
         # Ray keeps the order of one caller's calls.
         self._actor.say.remote(data)
 
-    async def hear(self) -> bytes:
+    async def receive_line(self) -> bytes:
         """See `WorkerLine`."""
         try:
             data: bytes = await self._actor.hear.remote()
@@ -112,7 +112,7 @@ class RayLine:
             return b""
         return data
 
-    async def ended(self) -> str:
+    async def wait_for_end(self) -> str:
         """See `WorkerLine`."""
         if self._lost:
             return self._lost
@@ -121,7 +121,7 @@ class RayLine:
         except self._ray.exceptions.RayError as error:
             return f"the actor or its node is gone: {type(error).__name__}"
 
-    def dismiss(self) -> None:
+    def close_input(self) -> None:
         """See `WorkerLine`."""
         self._actor.say.remote(b"")
 

@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from softphone.load.distribute.worker_channel import LocalLine, WorkerLine
-from softphone.load.distribute.worker_pool import Crew
-from softphone.load.measure import Second
+from softphone.load.distribute.worker_channel import LocalWorkerChannel, WorkerChannel
+from softphone.load.distribute.worker_pool import WorkerPool
+from softphone.load.measure import RunSecond
 from softphone.load.plan import LoadPlan
-from softphone.load.result import Result
-from softphone.load.run import Runner, settled_memory
+from softphone.load.result import LoadResult
+from softphone.load.run import Runner, relaxed_garbage_collection
 
-__all__ = ["Watcher", "conduct"]
+__all__ = ["RunObserver", "run_plan"]
 
 Made = TypeVar("Made")
 
@@ -24,73 +24,75 @@ of days does not grow."""
 
 
 @dataclass(frozen=True, slots=True)
-class Watcher:
+class RunObserver:
     """Who is told how a run goes: of every second, and of the registrations before it."""
 
-    second: Callable[[Second], None] = lambda second: None
+    second: Callable[[RunSecond], None] = lambda second: None
     progress: Callable[[int, int], None] = lambda done, whole: None
 
 
-async def conduct(
-    plan: LoadPlan, workers: int = 1, watcher: Watcher | None = None, *, ray: str | None = None
-) -> Result:
+async def run_plan(
+    plan: LoadPlan, workers: int = 1, watcher: RunObserver | None = None, *, ray: str | None = None
+) -> LoadResult:
     """Run a plan to its end, or until this task is canceled, which ends it with a result.
 
     With `ray` the workers are actors of the Ray cluster at that address.
 
     Raises ConfigurationError before anything is sent; SoftphoneError when nobody could register.
     """
-    watcher = watcher or Watcher()
-    kept: list[Second] = []
+    watcher = watcher or RunObserver()
+    kept: list[RunSecond] = []
 
-    def second(told: Second) -> None:
-        watcher.second(told)
-        kept.append(told)
+    def second(each: RunSecond) -> None:
+        watcher.second(each)
+        kept.append(each)
         if len(kept) >= MOST_KEPT:
             _thin(kept)
 
-    heard = Watcher(second, watcher.progress)
+    heard = RunObserver(second, watcher.progress)
     if ray is not None:
-        from softphone.load.distribute.ray_cluster import RayLine, ray_cluster
+        from softphone.load.distribute.ray_cluster import RayWorkerChannel, ray_cluster
 
         async with ray_cluster(ray) as cluster:
-            result = await _by_crew(plan, workers, heard, lambda: RayLine.hire(cluster))
+            result = await _run_with_workers(
+                plan, workers, heard, lambda: RayWorkerChannel.hire(cluster)
+            )
     elif workers > 1:
-        result = await _by_crew(plan, workers, heard, LocalLine.hire)
+        result = await _run_with_workers(plan, workers, heard, LocalWorkerChannel.hire)
     else:
         result = await _alone(plan, heard)
     for told in kept:
-        result.take(told)
+        result.add_second(told)
     return result
 
 
-def _thin(kept: list[Second]) -> None:
+def _thin(kept: list[RunSecond]) -> None:
     """Make one piece of time of each two."""
     for first, second in zip(kept[::2], kept[1::2], strict=False):
         first.follow(second)
     del kept[1::2]
 
 
-async def _by_crew(
+async def _run_with_workers(
     plan: LoadPlan,
     workers: int,
-    watcher: Watcher,
-    hire: Callable[[], Awaitable[WorkerLine]],
-) -> Result:
-    crew = Crew(
+    watcher: RunObserver,
+    hire: Callable[[], Awaitable[WorkerChannel]],
+) -> LoadResult:
+    pool = WorkerPool(
         plan.shares(workers), on_second=watcher.second, on_progress=watcher.progress, hire=hire
     )
-    result, early = await _to_the_end(crew.run(plan), crew.stop)
+    result, early = await _to_the_end(pool.run_shares(plan), pool.stop_run)
     result.interrupted = early
     return result
 
 
-async def _alone(plan: LoadPlan, watcher: Watcher) -> Result:
+async def _alone(plan: LoadPlan, watcher: RunObserver) -> LoadResult:
     (share,) = plan.shares(1)
     async with Runner(share, on_second=watcher.second, on_progress=watcher.progress) as runner:
-        with settled_memory():
-            outcome, early = await _to_the_end(runner.run(), runner.stop)
-    return Result(plan, invalid_because=list(outcome.invalid_because), interrupted=early)
+        with relaxed_garbage_collection():
+            outcome, early = await _to_the_end(runner.run_share(), runner.stop_run)
+    return LoadResult(plan, invalid_because=list(outcome.invalid_because), interrupted=early)
 
 
 async def _to_the_end(

@@ -18,19 +18,19 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from softphone.errors import ConfigurationError, SoftphoneError
-from softphone.load.distribute.worker_channel import LINE, read_line, write_line
-from softphone.load.measure import Second
+from softphone.load.distribute.worker_channel import MAXIMUM_LINE, decode_line, encode_line
+from softphone.load.measure import RunSecond
 from softphone.load.plan import LoadPlan
-from softphone.load.run import Runner, settled_memory
+from softphone.load.run import Runner, relaxed_garbage_collection
 
-__all__ = ["main", "work"]
+__all__ = ["main", "run_worker"]
 
-Say: TypeAlias = Callable[..., None]
+SendLine: TypeAlias = Callable[..., None]
 """Tells the crew: a kind, and a value."""
 
 
-def _say(kind: str, value: object = None) -> None:
-    line = write_line(kind, value)
+def _write_line(kind: str, value: object = None) -> None:
+    line = encode_line(kind, value)
     try:
         while line:
             line = line[os.write(1, line) :]
@@ -39,22 +39,22 @@ def _say(kind: str, value: object = None) -> None:
         return
 
 
-async def work(reader: asyncio.StreamReader, say: Say = _say) -> int:
+async def run_worker(reader: asyncio.StreamReader, say: SendLine = _write_line) -> int:
     """Do one share, as told by `reader`, and tell by `say`; gives the exit code."""
-    kind, value = read_line(await reader.readline() or write_line("nothing"))
+    kind, value = decode_line(await reader.readline() or encode_line("nothing"))
     if kind != "plan":
         say("failed", {"message": f"expected a plan, got {kind}", "usage": True})
         return 2
 
-    def second(told: Second) -> None:
-        say("second", told.plain())
+    def second(latest: RunSecond) -> None:
+        say("second", latest.to_plain())
 
     def progress(done: int, whole: int) -> None:
         if done == whole or done % 16 == 0:
             say("progress", [done, whole])
 
     try:
-        runner = Runner(LoadPlan.of(value), on_second=second, on_progress=progress)
+        runner = Runner(LoadPlan.from_plain(value), on_second=second, on_progress=progress)
         async with runner:
             say("ready")
             word, begin = await _command(reader)
@@ -64,8 +64,8 @@ async def work(reader: asyncio.StreamReader, say: Say = _say) -> int:
             say("begun", time.time())
             stopping = asyncio.ensure_future(_stop(reader, runner))
             try:
-                with settled_memory():
-                    outcome = await runner.run()
+                with relaxed_garbage_collection():
+                    outcome = await runner.run_share()
             finally:
                 stopping.cancel()
             say("done", list(outcome.invalid_because))
@@ -78,21 +78,21 @@ async def work(reader: asyncio.StreamReader, say: Say = _say) -> int:
 async def _command(reader: asyncio.StreamReader) -> tuple[str, float | None]:
     """The next command and its value; the end of the input is `stop`."""
     line = await reader.readline()
-    return read_line(line) if line else ("stop", None)
+    return decode_line(line) if line else ("stop", None)
 
 
 async def _stop(reader: asyncio.StreamReader, runner: Runner) -> None:
     await _command(reader)
-    runner.stop()
+    runner.stop_run()
 
 
 async def main() -> int:
     """Read standard input, and work."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=LINE)
+    reader = asyncio.StreamReader(limit=MAXIMUM_LINE)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    return await work(reader)
+    return await run_worker(reader)
 
 
 if __name__ == "__main__":

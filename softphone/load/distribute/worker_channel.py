@@ -13,18 +13,18 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-__all__ = ["LINE", "LocalLine", "WorkerLine", "read_line", "write_line"]
+__all__ = ["MAXIMUM_LINE", "LocalWorkerChannel", "WorkerChannel", "decode_line", "encode_line"]
 
-LINE = 64 * 1024 * 1024
+MAXIMUM_LINE = 64 * 1024 * 1024
 """The longest line: a plan of a hundred thousand users."""
 
 
-def write_line(kind: str, value: Any = None) -> bytes:
+def encode_line(kind: str, value: Any = None) -> bytes:
     """One line."""
     return json.dumps({kind: value}, separators=(",", ":")).encode() + b"\n"
 
 
-def read_line(line: bytes) -> tuple[str, Any]:
+def decode_line(line: bytes) -> tuple[str, Any]:
     """Its kind and its value.  Raises ValueError for anything else."""
     found = json.loads(line)
     if not isinstance(found, dict) or len(found) != 1:
@@ -35,7 +35,7 @@ def read_line(line: bytes) -> tuple[str, Any]:
 COMMAND = (sys.executable, "-m", "softphone.load.distribute.worker")
 
 
-class WorkerLine(Protocol):
+class WorkerChannel(Protocol):
     """What a crew needs of a worker, wherever it is."""
 
     @property
@@ -46,23 +46,23 @@ class WorkerLine(Protocol):
     def node(self) -> str:
         """The address of the machine that it is on; "" for this one."""
 
-    def say(self, data: bytes) -> None:
+    def send_line(self, data: bytes) -> None:
         """Say a line; one that is gone hears nothing."""
 
-    async def hear(self) -> bytes:
+    async def receive_line(self) -> bytes:
         """The next line that it says; b"" when it will say no more."""
 
-    async def ended(self) -> str:
+    async def wait_for_end(self) -> str:
         """Wait for its end; gives how, as in "ended with code 1"."""
 
-    def dismiss(self) -> None:
+    def close_input(self) -> None:
         """Let it hang up and leave."""
 
     def kill(self) -> None:
         """End it now."""
 
 
-class LocalLine:
+class LocalWorkerChannel:
     """A worker that is a process of this machine, by its pipes."""
 
     offset = 0.0
@@ -72,13 +72,13 @@ class LocalLine:
         self._process = process
 
     @classmethod
-    async def hire(cls, command: Sequence[str] = COMMAND) -> LocalLine:
+    async def hire(cls, command: Sequence[str] = COMMAND) -> LocalWorkerChannel:
         """Start a worker."""
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            limit=LINE,
+            limit=MAXIMUM_LINE,
             # Ctrl-C is for the crew, which tells its workers to hang up.
             start_new_session=True,
         )
@@ -89,16 +89,16 @@ class LocalLine:
         """The process's number."""
         return self._process.pid
 
-    def say(self, data: bytes) -> None:
+    def send_line(self, data: bytes) -> None:
         """See `WorkerLine`."""
         if self._process.stdin is not None and not self._process.stdin.is_closing():
             self._process.stdin.write(data)
 
-    async def hear(self) -> bytes:
+    async def receive_line(self) -> bytes:
         """See `WorkerLine`.  Raises ValueError for a line that is too long."""
         return b"" if self._process.stdout is None else await self._process.stdout.readline()
 
-    async def ended(self) -> str:
+    async def wait_for_end(self) -> str:
         """See `WorkerLine`."""
         code = await self._process.wait()
         if code >= 0:
@@ -108,7 +108,7 @@ class LocalLine:
         except ValueError:  # most real-time signals have no name
             return f"killed by signal {-code}"
 
-    def dismiss(self) -> None:
+    def close_input(self) -> None:
         """See `WorkerLine`."""
         if self._process.stdin is not None:
             self._process.stdin.close()

@@ -13,12 +13,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from softphone.errors import ConfigurationError, SoftphoneError
-from softphone.load.distribute.worker_channel import LocalLine, WorkerLine, read_line, write_line
-from softphone.load.measure.tally import Second
+from softphone.load.distribute.worker_channel import (
+    LocalWorkerChannel,
+    WorkerChannel,
+    decode_line,
+    encode_line,
+)
+from softphone.load.measure.tally import RunSecond
 from softphone.load.plan import LoadPlan
-from softphone.load.result import Result
+from softphone.load.result import LoadResult
 
-__all__ = ["Crew", "WorkerFailed"]
+__all__ = ["WorkerFailed", "WorkerPool"]
 
 HEADSTART = 0.2
 """Seconds between `go` and the common start: the word must have reached everybody."""
@@ -30,16 +35,16 @@ class WorkerFailed(SoftphoneError):
     """A worker could not begin."""
 
 
-class _Hand:
+class _WorkerHandle:
     """One worker as the crew sees it."""
 
-    def __init__(self, plan: LoadPlan, line: WorkerLine) -> None:
+    def __init__(self, plan: LoadPlan, channel: WorkerChannel) -> None:
         self.plan = plan
-        self.line = line
+        self.channel = channel
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.progress = (0, len(plan.users))
         self.begun: float | None = None
-        self.seconds: deque[Second] = deque()
+        self.seconds: deque[RunSecond] = deque()
         self.at = 0.0
         self.reasons: list[str] | None = None
         self.lost: str = ""
@@ -49,35 +54,35 @@ class _Hand:
         """Whether nothing more will come from it."""
         return self.reasons is not None or bool(self.lost)
 
-    def say(self, kind: str, value: Any = None) -> None:
+    def send_line(self, kind: str, value: Any = None) -> None:
         """Tell it something; one that is gone hears nothing."""
-        self.line.say(write_line(kind, value))
+        self.channel.send_line(encode_line(kind, value))
 
 
-class Crew:
+class WorkerPool:
     """Runs the shares of a plan, each by a worker of its own; `hire` finds one."""
 
     def __init__(
         self,
         plans: Sequence[LoadPlan],
         *,
-        on_second: Callable[[Second], None],
+        on_second: Callable[[RunSecond], None],
         on_progress: Callable[[int, int], None] = lambda done, whole: None,
-        hire: Callable[[], Awaitable[WorkerLine]] = LocalLine.hire,
+        hire: Callable[[], Awaitable[WorkerChannel]] = LocalWorkerChannel.hire,
     ) -> None:
         self._plans = plans
         self._on_second = on_second
         self._on_progress = on_progress
-        self._find = hire
-        self._hands: list[_Hand] = []
+        self._hire = hire
+        self._workers: list[_WorkerHandle] = []
         self._stopped = False
 
     @property
-    def lines(self) -> tuple[WorkerLine, ...]:
+    def lines(self) -> tuple[WorkerChannel, ...]:
         """The workers."""
-        return tuple(hand.line for hand in self._hands)
+        return tuple(worker.channel for worker in self._workers)
 
-    async def run(self, whole: LoadPlan) -> Result:
+    async def run_shares(self, whole: LoadPlan) -> LoadResult:
         """Run to the end.
 
         Raises ConfigurationError, or WorkerFailed, when a worker cannot begin; nobody then does.
@@ -85,78 +90,78 @@ class Crew:
         listeners: list[asyncio.Task[None]] = []
         try:
             for plan in self._plans:
-                self._hands.append(hand := _Hand(plan, await self._find()))
-                listeners.append(asyncio.ensure_future(self._listen(hand)))
+                self._workers.append(worker := _WorkerHandle(plan, await self._hire()))
+                listeners.append(asyncio.ensure_future(self._read_worker(worker)))
             self._brief(whole)
-            await asyncio.gather(*(hand.ready for hand in self._hands))
+            await asyncio.gather(*(hand.ready for hand in self._workers))
             if self._stopped:
                 raise asyncio.CancelledError
             begin = time.time() + HEADSTART
-            for hand in self._hands:
+            for worker in self._workers:
                 # Each goes by its own clock.
-                hand.say("go", begin + hand.line.offset)
+                worker.send_line("go", begin + worker.channel.offset)
             await asyncio.gather(*listeners)
         finally:
             await self._dismiss(listeners)
         return self._result(whole)
 
-    def stop(self) -> None:
+    def stop_run(self) -> None:
         """End the run now; it ends with what it has, or is canceled if it has not begun."""
         self._stopped = True
-        for hand in self._hands:
-            hand.say("stop")
+        for worker in self._workers:
+            worker.send_line("stop")
 
     def _brief(self, whole: LoadPlan) -> None:
         """Tell everybody its share, now that it is known who shares a machine with whom."""
-        nodes = [hand.line.node for hand in self._hands]
+        nodes = [hand.channel.node for hand in self._workers]
         if any(nodes):
-            for hand, plan in zip(self._hands, whole.shares(len(nodes), nodes), strict=True):
-                hand.plan = plan
-        for hand in self._hands:
-            hand.say("plan", hand.plan.plain())
+            for worker, plan in zip(self._workers, whole.shares(len(nodes), nodes), strict=True):
+                worker.plan = plan
+        for worker in self._workers:
+            worker.send_line("plan", worker.plan.to_plain())
 
-    async def _listen(self, hand: _Hand) -> None:
+    async def _read_worker(self, worker: _WorkerHandle) -> None:
         """Take what a worker says until it says no more."""
         try:
-            while data := await hand.line.hear():
-                self._take(hand, *read_line(data))
+            while data := await worker.channel.receive_line():
+                self._handle_line(worker, *decode_line(data))
         except ValueError as error:
-            hand.lost = f"said something unknown: {error}"
-            hand.line.kill()
-        ended = await hand.line.ended()
-        if hand.reasons is None and not hand.lost:
-            hand.lost = ended
-        if not hand.ready.done():
-            failure = WorkerFailed(f"worker {hand.plan.worker + 1} {hand.lost} before it began")
-            hand.ready.set_exception(failure)
-        self._tell()
+            worker.lost = f"said something unknown: {error}"
+            worker.channel.kill()
+        ended = await worker.channel.wait_for_end()
+        if worker.reasons is None and not worker.lost:
+            worker.lost = ended
+        if not worker.ready.done():
+            failure = WorkerFailed(f"worker {worker.plan.worker + 1} {worker.lost} before it began")
+            worker.ready.set_exception(failure)
+        self._report_merged_seconds()
 
-    def _take(self, hand: _Hand, kind: str, value: Any) -> None:
+    def _handle_line(self, worker: _WorkerHandle, kind: str, value: Any) -> None:
         if kind == "progress":
-            hand.progress = (value[0], value[1])
-            done = [each.progress for each in self._hands]
+            worker.progress = (value[0], value[1])
+            done = [each.progress for each in self._workers]
             self._on_progress(sum(d for d, _ in done), sum(w for _, w in done))
-        elif kind == "ready" and not hand.ready.done():
-            hand.ready.set_result(None)
+        elif kind == "ready" and not worker.ready.done():
+            worker.ready.set_result(None)
         elif kind == "begun":
-            hand.begun = float(value) - hand.line.offset
+            worker.begun = float(value) - worker.channel.offset
         elif kind == "second":
-            hand.seconds.append(Second.of(value))
-            hand.at = hand.seconds[-1].at
-            self._tell()
+            worker.seconds.append(RunSecond.from_plain(value))
+            worker.at = worker.seconds[-1].at
+            self._report_merged_seconds()
         elif kind == "done":
-            hand.reasons = list(value)
+            worker.reasons = list(value)
         elif kind == "failed":
             made = ConfigurationError if value["usage"] else WorkerFailed
-            hand.lost = value["message"]
-            if not hand.ready.done():
-                hand.ready.set_exception(made(value["message"]))
+            worker.lost = value["message"]
+            if not worker.ready.done():
+                worker.ready.set_exception(made(value["message"]))
 
-    def _tell(self) -> None:
+    def _report_merged_seconds(self) -> None:
         """Pass on every second that all workers who still speak have told of."""
         while True:
-            have = [hand for hand in self._hands if hand.seconds]
-            waiting = any(not hand.ended for hand in self._hands if hand not in have)
+            have = [worker for worker in self._workers if worker.seconds]
+            waiting = any(not hand.ended for hand in self._workers if hand not in have)
             if not have or waiting:
                 return
             merged, *others = [hand.seconds.popleft() for hand in have]
@@ -165,34 +170,34 @@ class Crew:
                 merged.at = max(merged.at, second.at)
             self._on_second(merged)
 
-    def _result(self, whole: LoadPlan) -> Result:
-        result = Result(whole, workers=len(self._hands))
-        for hand in self._hands:
-            name = f"worker {hand.plan.worker + 1}"
-            if hand.lost:
+    def _result(self, whole: LoadPlan) -> LoadResult:
+        result = LoadResult(whole, workers=len(self._workers))
+        for worker in self._workers:
+            name = f"worker {worker.plan.worker + 1}"
+            if worker.lost:
                 share = (
-                    f"{name} was lost after {hand.at:.0f} s ({hand.lost}): its share, "
-                    f"{hand.plan.calls} of {whole.calls} calls, is missing from then on"
+                    f"{name} was lost after {worker.at:.0f} s ({worker.lost}): its share, "
+                    f"{worker.plan.calls} of {whole.calls} calls, is missing from then on"
                 )
                 result.lost.append(share)
                 result.invalid_because.append(share)
-            for reason in hand.reasons or ():
+            for reason in worker.reasons or ():
                 result.invalid_because.append(f"{name}: {reason}")
-        starts = [hand.begun for hand in self._hands if hand.begun is not None]
+        starts = [hand.begun for hand in self._workers if hand.begun is not None]
         result.begun_apart = max(starts) - min(starts) if starts else 0.0
         return result
 
     async def _dismiss(self, listeners: Sequence[asyncio.Task[None]]) -> None:
         """Let everybody hang up and leave; whoever does not is killed."""
-        for hand in self._hands:
-            hand.line.dismiss()
+        for worker in self._workers:
+            worker.channel.close_input()
         try:
             async with asyncio.timeout(LAST_WORDS):
                 await asyncio.gather(*listeners, return_exceptions=True)
         except TimeoutError:
-            for hand in self._hands:
-                hand.line.kill()
-            await asyncio.gather(*(hand.line.ended() for hand in self._hands))
-        for hand in self._hands:
-            if hand.ready.done():
-                hand.ready.exception()
+            for worker in self._workers:
+                worker.channel.kill()
+            await asyncio.gather(*(hand.channel.wait_for_end() for hand in self._workers))
+        for worker in self._workers:
+            if worker.ready.done():
+                worker.ready.exception()

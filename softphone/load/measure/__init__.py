@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from softphone.load.measure.failure_cause import cause_of, end_of
+from softphone.load.measure.failure_cause import end_cause, failure_cause
 from softphone.load.measure.histogram import Histogram
-from softphone.load.measure.tally import Second, Tally
+from softphone.load.measure.tally import RunSecond, Tally
 
-__all__ = ["Histogram", "Second", "Tally", "cause_of", "end_of"]
+__all__ = ["Histogram", "RunSecond", "Tally", "end_cause", "failure_cause"]

@@ -18,10 +18,10 @@ from softphone.media.interface import NoPortFree
 from softphone.security import SecurityShortfall
 from softphone.sip.message import REASON_PHRASES
 
-__all__ = ["cause_of", "end_of"]
+__all__ = ["end_cause", "failure_cause"]
 
 
-def cause_of(error: Exception) -> str:
+def failure_cause(error: Exception) -> str:
     """The cause of a failure.  A far end's own words are left out: it could make up thousands."""
     if isinstance(error, SecurityShortfall):
         return f"refused by us: {error.shortfalls[0].code.value}"
@@ -43,7 +43,7 @@ def cause_of(error: Exception) -> str:
     return f"scenario: {type(error).__name__}"
 
 
-def end_of(ended: CallEnded) -> str:
+def end_cause(ended: CallEnded) -> str:
     """Who ended a call, and the status if there is one; a lost connection has none."""
     if ended.by is EndedBy.TRANSPORT:
         return ended.by.value

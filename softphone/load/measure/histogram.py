@@ -41,7 +41,7 @@ class Histogram:
         self.maximum = 0.0
         self._counts: dict[int, int] = {}
 
-    def add(self, value: float, count: int = 1) -> None:
+    def record_value(self, value: float, count: int = 1) -> None:
         """Count a value, `count` times."""
         value = max(0.0, value)
         bucket = _bucket(int(value / self.unit + 1e-9))
@@ -89,7 +89,7 @@ class Histogram:
         above = sum(count for bucket, count in self._counts.items() if _bounds(bucket)[0] > limit)
         return above / self.total
 
-    def plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Any]:
         """As JSON has it; `of` reads it again."""
         if not self.total:
             return {"unit": self.unit}
@@ -101,7 +101,7 @@ class Histogram:
         }
 
     @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> Self:
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
         """What `plain` gave.  Raises KeyError, TypeError or ValueError when it is not that."""
         made = cls(float(plain["unit"]))
         if "counts" in plain:

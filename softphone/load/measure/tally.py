@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from softphone.load.measure.histogram import Histogram
 
-__all__ = ["Second", "Tally"]
+__all__ = ["RunSecond", "Tally"]
 
 TENTH = 0.1
 HUNDREDTH = 0.01
@@ -77,27 +77,27 @@ class Tally:
             else:
                 setattr(self, each.name, mine + theirs)
 
-    def plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Any]:
         """As JSON has it."""
         found: dict[str, Any] = {}
         for each in fields(self):
             value = getattr(self, each.name)
             if isinstance(value, Histogram):
-                value = value.plain()
+                value = value.to_plain()
             elif isinstance(value, Counter):
                 value = dict(value)
             found[each.name] = value
         return found
 
     @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> Self:
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
         """What `plain` gave."""
         made = cls()
         for each in fields(made):
             value = plain[each.name]
             kind = type(getattr(made, each.name))
             if kind is Histogram:
-                value = Histogram.of(value)
+                value = Histogram.from_plain(value)
             elif kind is Counter:
                 value = Counter(value)
             setattr(made, each.name, value)
@@ -116,7 +116,7 @@ class Tally:
 
 
 @dataclass(slots=True)
-class Second:
+class RunSecond:
     """One second of a run: what happened in it, and how things are at its end.
 
     `at` is its end in seconds since the start; `up` calls were up then, and `peak` of them at most
@@ -134,7 +134,7 @@ class Second:
     cpu: float = 0.0
     workers: int = 1
 
-    def merge(self, other: Second) -> None:
+    def merge(self, other: RunSecond) -> None:
         """Add the same second of another worker; `cpu` becomes that of the busiest."""
         self.up += other.up
         self.peak += other.peak
@@ -144,7 +144,7 @@ class Second:
         self.cpu = max(self.cpu, other.cpu)
         self.workers += other.workers
 
-    def follow(self, later: Second) -> None:
+    def follow(self, later: RunSecond) -> None:
         """Become one piece of time with the one after it."""
         self.at, self.up, self.workers = later.at, later.up, later.workers
         self.peak = max(self.peak, later.peak)
@@ -153,29 +153,29 @@ class Second:
         self.jitter_now_ms.merge(later.jitter_now_ms)
         self.cpu = max(self.cpu, later.cpu)
 
-    def plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Any]:
         """As JSON has it."""
         return {
             "at": self.at,
             "up": self.up,
             "peak": self.peak,
-            "tally": self.tally.plain(),
-            "mos_now": self.mos_now.plain(),
-            "jitter_now_ms": self.jitter_now_ms.plain(),
+            "tally": self.tally.to_plain(),
+            "mos_now": self.mos_now.to_plain(),
+            "jitter_now_ms": self.jitter_now_ms.to_plain(),
             "cpu": self.cpu,
             "workers": self.workers,
         }
 
     @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> Self:
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
         """What `plain` gave."""
         return cls(
             at=plain["at"],
             up=plain["up"],
             peak=plain["peak"],
-            tally=Tally.of(plain["tally"]),
-            mos_now=Histogram.of(plain["mos_now"]),
-            jitter_now_ms=Histogram.of(plain["jitter_now_ms"]),
+            tally=Tally.from_plain(plain["tally"]),
+            mos_now=Histogram.from_plain(plain["mos_now"]),
+            jitter_now_ms=Histogram.from_plain(plain["jitter_now_ms"]),
             cpu=plain["cpu"],
             workers=plain["workers"],
         )

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from softphone.load.plan.arrival import Arrival, Hold, parse_arrival, parse_hold
-from softphone.load.plan.expectation import CLEAR, Expectation, Verdict, parse_expectation
+from softphone.load.plan.arrival import (
+    ArrivalProcess,
+    HoldingTime,
+    parse_arrival,
+    parse_holding_time,
+)
+from softphone.load.plan.expectation import (
+    CLEAR,
+    Expectation,
+    ExpectationVerdict,
+    parse_expectation,
+)
 from softphone.load.plan.plan import BaseSpec, FaultSpec, LoadPlan, base_account
 from softphone.load.plan.users import FIELDS, UserSpec, config_of, read_users, users_of_template
 
 __all__ = [
     "CLEAR",
     "FIELDS",
-    "Arrival",
+    "ArrivalProcess",
     "BaseSpec",
     "Expectation",
+    "ExpectationVerdict",
     "FaultSpec",
-    "Hold",
+    "HoldingTime",
     "LoadPlan",
     "UserSpec",
-    "Verdict",
     "base_account",
     "config_of",
     "parse_arrival",
     "parse_expectation",
-    "parse_hold",
+    "parse_holding_time",
     "read_users",
     "users_of_template",
 ]

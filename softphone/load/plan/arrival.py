@@ -16,35 +16,35 @@ from typing import Protocol
 from softphone.errors import ConfigurationError
 
 __all__ = [
-    "Arrival",
-    "Constant",
-    "Hold",
-    "Poisson",
-    "Ramp",
-    "Steps",
-    "Trace",
+    "ArrivalProcess",
+    "ConstantArrivals",
+    "HoldingTime",
+    "PoissonArrivals",
+    "RampArrivals",
+    "StepArrivals",
+    "TraceArrivals",
     "parse_arrival",
-    "parse_hold",
+    "parse_holding_time",
 ]
 
 ARRIVALS = "constant, poisson, ramp:FROM-TO:SECONDS, step:RATE:SECONDS,RATE:SECONDS,… or trace:FILE"
 HOLDS = "run, SECONDS, uniform:FROM-TO, exponential:MEAN or lognormal:MEDIAN:SIGMA"
 
 
-class Arrival(Protocol):
+class ArrivalProcess(Protocol):
     """A stream of arrivals."""
 
-    def times(self) -> Iterator[float]:
+    def arrival_times(self) -> Iterator[float]:
         """Seconds since the start, never falling; a trace ends, the others do not."""
 
 
 @dataclass(frozen=True, slots=True)
-class Constant:
+class ConstantArrivals:
     """`rate` a second, evenly."""
 
     rate: float
 
-    def times(self) -> Iterator[float]:
+    def arrival_times(self) -> Iterator[float]:
         """See `Arrival`."""
         number = 0
         while True:
@@ -53,13 +53,13 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
-class Poisson:
+class PoissonArrivals:
     """`rate` a second in the mean, each independent of the others."""
 
     rate: float
     seed: int
 
-    def times(self) -> Iterator[float]:
+    def arrival_times(self) -> Iterator[float]:
         """See `Arrival`."""
         chance = random.Random(f"arrival {self.seed}")
         at = 0.0
@@ -69,14 +69,14 @@ class Poisson:
 
 
 @dataclass(frozen=True, slots=True)
-class Ramp:
+class RampArrivals:
     """The rate goes from `first` to `last` in a straight line over `seconds`, and stays there."""
 
     first: float
     last: float
     seconds: float
 
-    def times(self) -> Iterator[float]:
+    def arrival_times(self) -> Iterator[float]:
         """See `Arrival`."""
         slope = (self.last - self.first) / self.seconds
         whole = (self.first + self.last) / 2 * self.seconds
@@ -92,34 +92,34 @@ class Ramp:
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
+class StepArrivals:
     """One rate after the other: pairs of a rate and its seconds; the last one stays."""
 
     steps: tuple[tuple[float, float], ...]
 
-    def times(self) -> Iterator[float]:
+    def arrival_times(self) -> Iterator[float]:
         """See `Arrival`."""
         begun = 0.0
         for rate, seconds in self.steps[:-1]:
             for number in range(round(rate * seconds)):
                 yield begun + number / rate
             begun += seconds
-        for at in Constant(self.steps[-1][0]).times():
+        for at in ConstantArrivals(self.steps[-1][0]).arrival_times():
             yield begun + at
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class TraceArrivals:
     """What was recorded once."""
 
     seconds: tuple[float, ...]
 
-    def times(self) -> Iterator[float]:
+    def arrival_times(self) -> Iterator[float]:
         """See `Arrival`."""
         yield from self.seconds
 
 
-def parse_arrival(text: str, *, rate: float, seed: int) -> Arrival:
+def parse_arrival(text: str, *, rate: float, seed: int) -> ArrivalProcess:
     """The arrival that `text` names; `rate` is that of constant and poisson ones.
 
     Raises ConfigurationError.
@@ -129,13 +129,13 @@ def parse_arrival(text: str, *, rate: float, seed: int) -> Arrival:
         if kind in ("constant", "poisson") and not rest:
             if not math.isfinite(rate) or rate <= 0:
                 raise ConfigurationError(f"a rate of {rate:g} calls a second: expected more than 0")
-            return Constant(rate) if kind == "constant" else Poisson(rate, seed)
+            return ConstantArrivals(rate) if kind == "constant" else PoissonArrivals(rate, seed)
         if kind == "ramp":
             span, _, seconds = rest.partition(":")
             first, last = _span(span)
-            return Ramp(first, _above_zero(last), _above_zero(_number(seconds)))
+            return RampArrivals(first, _above_zero(last), _above_zero(_number(seconds)))
         if kind == "step":
-            return Steps(tuple(_step(part) for part in rest.split(",")))
+            return StepArrivals(tuple(_step(part) for part in rest.split(",")))
     except ValueError as error:
         raise ConfigurationError(f"arrival {text!r}: {error}; give {ARRIVALS}") from error
     if kind == "trace" and rest:
@@ -171,7 +171,7 @@ def _step(text: str) -> tuple[float, float]:
     return _above_zero(_number(rate)), _above_zero(_number(seconds or "1"))
 
 
-def _trace(path: Path) -> Trace:
+def _trace(path: Path) -> TraceArrivals:
     """One arrival a line, in seconds; empty lines and what follows a # are not read."""
     try:
         lines = path.read_text().splitlines()
@@ -191,14 +191,14 @@ def _trace(path: Path) -> Trace:
         found.append(at)
     if not found:
         raise ConfigurationError(f"{path}: the trace has no arrival")
-    return Trace(tuple(found))
+    return TraceArrivals(tuple(found))
 
 
 # Holds ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class HoldingTime:
     """How long calls last: `kind` and its two numbers, as `parse_hold` reads them."""
 
     kind: str
@@ -206,7 +206,7 @@ class Hold:
     second: float = 0.0
     seed: int = 0
 
-    def of(self, number: int) -> float | None:
+    def seconds_of_call(self, number: int) -> float | None:
         """The seconds of call `number`; None: until the end of the run."""
         if self.kind == "run":
             return None
@@ -220,24 +220,24 @@ class Hold:
         return self.first * math.exp(chance.gauss(0.0, self.second))
 
 
-def parse_hold(text: str, *, seed: int) -> Hold:
+def parse_holding_time(text: str, *, seed: int) -> HoldingTime:
     """The hold that `text` names.  Raises ConfigurationError."""
     kind, _, rest = text.partition(":")
     try:
         if text == "run":
-            return Hold("run")
+            return HoldingTime("run")
         if kind == "uniform":
             low, high = _span(rest)
             if low > high:
                 raise ValueError(f"{low:g} is more than {high:g}")
-            return Hold("uniform", low, high, seed)
+            return HoldingTime("uniform", low, high, seed)
         if kind == "exponential":
-            return Hold("exponential", _above_zero(_number(rest)), seed=seed)
+            return HoldingTime("exponential", _above_zero(_number(rest)), seed=seed)
         if kind == "lognormal":
             median, _, sigma = rest.partition(":")
-            return Hold(
+            return HoldingTime(
                 "lognormal", _above_zero(_number(median)), _above_zero(_number(sigma)), seed
             )
-        return Hold("fixed", _above_zero(_number(text.removeprefix("fixed:"))))
+        return HoldingTime("fixed", _above_zero(_number(text.removeprefix("fixed:"))))
     except ValueError as error:
         raise ConfigurationError(f"hold {text!r}: {error}; give {HOLDS}") from error

@@ -16,7 +16,7 @@ from softphone.load.measure.histogram import Histogram
 from softphone.load.measure.tally import Tally
 from softphone.security import CryptoSuite
 
-__all__ = ["ACCEPTED", "CLEAR", "Expectation", "Verdict", "parse_expectation"]
+__all__ = ["ACCEPTED", "CLEAR", "Expectation", "ExpectationVerdict", "parse_expectation"]
 
 CLEAR = "clear"
 """The suite of a call without SRTP."""
@@ -65,7 +65,7 @@ ACCEPTED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ExpectationVerdict:
     """How an expectation turned out; `measured` is what was, in words."""
 
     expected: str
@@ -85,18 +85,20 @@ class Expectation:
     unit: str
     suite: str = ""
 
-    def judge(self, tally: Tally) -> Verdict:
+    def judge_tally(self, tally: Tally) -> ExpectationVerdict:
         """Hold it against what was counted."""
         if self.suite:
             others = {name: n for name, n in tally.suites.items() if name != self.suite}
-            told = ", ".join(f"{name} {n}" for name, n in sorted(tally.suites.items()))
+            counts = ", ".join(f"{name} {n}" for name, n in sorted(tally.suites.items()))
             met = bool(tally.suites[self.suite]) and not others
-            return Verdict(self.text, met, told or "no call was answered")
+            return ExpectationVerdict(self.text, met, counts or "no call was answered")
         value = self._measured(tally)
         if value is None:
-            return Verdict(self.text, False, "nothing was measured")
+            return ExpectationVerdict(self.text, False, "nothing was measured")
         met = _OPERATORS[self.comparison](value, self.bound)
-        return Verdict(self.text, met, f"{value:.4g}{' ' if self.unit == 'ms' else ''}{self.unit}")
+        return ExpectationVerdict(
+            self.text, met, f"{value:.4g}{' ' if self.unit == 'ms' else ''}{self.unit}"
+        )
 
     def _measured(self, tally: Tally) -> float | None:
         if self.quantile is None:

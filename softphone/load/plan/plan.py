@@ -14,7 +14,12 @@ from typing import Any, Self
 
 from softphone.config import AccountConfig, TlsConfig, load_account
 from softphone.errors import ConfigurationError
-from softphone.load.plan.arrival import Arrival, Hold, parse_arrival, parse_hold
+from softphone.load.plan.arrival import (
+    ArrivalProcess,
+    HoldingTime,
+    parse_arrival,
+    parse_holding_time,
+)
 from softphone.load.plan.users import UserSpec, config_of
 from softphone.security import CryptoSuite, SrtpPolicy
 
@@ -121,13 +126,13 @@ class LoadPlan:
         if not self.users:
             raise ConfigurationError("there is no user to call with")
 
-    def schedule(self) -> Arrival:
+    def schedule(self) -> ArrivalProcess:
         """When calls arrive, in all workers.  Raises ConfigurationError."""
         return parse_arrival(self.arrival, rate=self.rate, seed=self.seed)
 
-    def holds(self, default: str) -> Hold:
+    def holding_time(self, default: str) -> HoldingTime:
         """How long calls last.  Raises ConfigurationError."""
-        return parse_hold(self.hold or default, seed=self.seed)
+        return parse_holding_time(self.hold or default, seed=self.seed)
 
     def shares(self, workers: int, nodes: Sequence[str] = ()) -> tuple[LoadPlan, ...]:
         """The plan cut for `workers`.  Raises ConfigurationError when there is too little to cut.
@@ -163,24 +168,24 @@ class LoadPlan:
             for number, place in enumerate(places)
         )
 
-    def plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Any]:
         """As JSON has it."""
         found = {each.name: getattr(self, each.name) for each in fields(self)}
         return found | {
             "base": asdict(self.base),
             "faults": asdict(self.faults),
-            "users": [user.plain() for user in self.users],
+            "users": [user.to_plain() for user in self.users],
         }
 
     @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> Self:
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
         """What `plain` gave."""
         base = dict(plain["base"])
         base.update({name: tuple(base[name]) for name in ("ca", "suites", "codecs")})
         values = dict(plain)
         values["base"] = BaseSpec(**base)
         values["faults"] = FaultSpec(**plain["faults"])
-        values["users"] = tuple(UserSpec.of(user) for user in plain["users"])
+        values["users"] = tuple(UserSpec.from_plain(user) for user in plain["users"])
         values["ports"] = tuple(plain["ports"])
         return cls(**values)
 
@@ -227,8 +232,8 @@ def _host_of(host: str | None, number: int, node: str) -> str | None:
 def _part(ports: tuple[int, int], number: int, of: int) -> tuple[int, int]:
     """One of so many parts of a range, each of whole pairs."""
     first, last = ports
-    room = (last - first + 1) // of & ~1
-    return first + number * room, first + (number + 1) * room - 1
+    part_size = (last - first + 1) // of & ~1
+    return first + number * part_size, first + (number + 1) * part_size - 1
 
 
 def _made(spec: BaseSpec, first: UserSpec) -> AccountConfig:

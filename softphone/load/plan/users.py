@@ -39,12 +39,12 @@ class UserSpec:
     key: str | None = None
     wrong_password: bool = False
 
-    def plain(self) -> dict[str, Any]:
+    def to_plain(self) -> dict[str, Any]:
         """As JSON has it."""
         return {name: value for name, value in asdict(self).items() if value}
 
     @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> Self:
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
         """What `plain` gave."""
         return cls(**plain)
 

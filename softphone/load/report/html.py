@@ -14,14 +14,14 @@ from pathlib import Path
 
 from softphone._version import __version__
 from softphone.errors import ConfigurationError
-from softphone.load.capacity import CapacitySearch, Trial
+from softphone.load.capacity import CapacitySearch, CapacityTrial
 from softphone.load.measure.histogram import Histogram
-from softphone.load.measure.tally import Second
-from softphone.load.plan import LoadPlan, Verdict
-from softphone.load.report.svg_plot import Series, bars, lines
-from softphone.load.result import Result, causes, figures
+from softphone.load.measure.tally import RunSecond
+from softphone.load.plan import ExpectationVerdict, LoadPlan
+from softphone.load.report.svg_plot import PlotSeries, bar_plot, line_plot
+from softphone.load.result import LoadResult, failure_causes, result_figures
 
-__all__ = ["page", "write_report"]
+__all__ = ["report_page", "write_report"]
 
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:860px;padding:0 1rem;
@@ -39,14 +39,14 @@ svg text{font:11px system-ui,sans-serif;fill:#59636e}
 
 def write_report(
     path: Path,
-    result: Result,
-    verdicts: Sequence[Verdict],
+    result: LoadResult,
+    verdicts: Sequence[ExpectationVerdict],
     *,
     search: CapacitySearch | None = None,
     wall: datetime,
 ) -> None:
     """Write the page, aside and then in its place.  Raises ConfigurationError."""
-    text = page(result, verdicts, search=search, wall=wall)
+    text = report_page(result, verdicts, search=search, wall=wall)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         aside.write_text(text, encoding="utf-8")
@@ -56,9 +56,9 @@ def write_report(
         raise ConfigurationError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def page(
-    result: Result,
-    verdicts: Sequence[Verdict],
+def report_page(
+    result: LoadResult,
+    verdicts: Sequence[ExpectationVerdict],
     *,
     search: CapacitySearch | None = None,
     wall: datetime,
@@ -98,11 +98,13 @@ def _when(plan: LoadPlan, wall: datetime) -> str:
     )
 
 
-def _state(result: Result, verdicts: Sequence[Verdict], search: CapacitySearch | None) -> str:
-    if search is not None and search.capacity and search.bound is not None:
+def _state(
+    result: LoadResult, verdicts: Sequence[ExpectationVerdict], search: CapacitySearch | None
+) -> str:
+    if search is not None and search.capacity and search.unjudged_trial is not None:
         return (
             '<div class="box bad"><b>A lower bound:</b> more calls could not be judged: '
-            f"{escape(search.bound.why)}</div>"
+            f"{escape(search.unjudged_trial.why)}</div>"
         )
     if not result.valid:
         reasons = "".join(f"<li>{escape(reason)}</li>" for reason in result.invalid_because)
@@ -129,13 +131,13 @@ def _capacity(search: CapacitySearch | None) -> str:
         for trial in search.trials
     )
     return (
-        f"<h2>Capacity</h2><p><b>{escape(search.sentence())}</b></p>"
+        f"<h2>Capacity</h2><p><b>{escape(search.outcome_text())}</b></p>"
         '<p class="note">Verdicts and figures below are those of the last run '
         f"{'at the capacity' if search.capacity else 'of the search'}; the curves have the worst "
         "trial of each number, and none that was invalid.</p>"
-        + lines([answered], label="answered, %", across="calls", ceiling=100.0)
-        + lines([mos], label="MOS, 5th percentile", across="calls", floor=1.0, ceiling=4.5)
-        + lines([setup], label="set-up, 99th percentile, ms", across="calls")
+        + line_plot([answered], label="answered, %", across="calls", ceiling=100.0)
+        + line_plot([mos], label="MOS, 5th percentile", across="calls", floor=1.0, ceiling=4.5)
+        + line_plot([setup], label="set-up, 99th percentile, ms", across="calls")
         + f"<table><tr><th>calls</th><th></th><th>why not</th></tr>{rows}</table>"
     )
 
@@ -143,9 +145,9 @@ def _capacity(search: CapacitySearch | None) -> str:
 def _curve(
     name: str,
     search: CapacitySearch,
-    value: Callable[[Trial], float | None],
+    value: Callable[[CapacityTrial], float | None],
     worst: Callable[[list[float]], float],
-) -> Series:
+) -> PlotSeries:
     """A figure by the number of calls, the worst of its trials; an invalid one tells nothing."""
     found: dict[float, list[float]] = {}
     for trial in search.trials:
@@ -153,7 +155,7 @@ def _curve(
         if measured is not None:
             found.setdefault(trial.calls, []).append(measured)
     points = [(calls, worst(values)) for calls, values in sorted(found.items())]
-    return Series(name, points, marks=True)
+    return PlotSeries(name, points, marks=True)
 
 
 def _held(held: bool, valid: bool) -> str:
@@ -162,7 +164,7 @@ def _held(held: bool, valid: bool) -> str:
     return '<span class="good">held</span>' if held else '<span class="bad">not held</span>'
 
 
-def _verdicts(verdicts: Sequence[Verdict]) -> str:
+def _verdicts(verdicts: Sequence[ExpectationVerdict]) -> str:
     if not verdicts:
         return ""
     rows = "".join(
@@ -174,20 +176,20 @@ def _verdicts(verdicts: Sequence[Verdict]) -> str:
     return f"<h2>Verdicts</h2><table>{head}{rows}</table>"
 
 
-def _figures(result: Result) -> str:
+def _figures(result: LoadResult) -> str:
     cells = "".join(
         f'<tr><td>{escape(name)}</td><td class="n">{escape(value)}</td></tr>'
-        for name, value in figures(result)
+        for name, value in result_figures(result)
     )
     return f"<h2>Figures</h2><table>{cells}</table>"
 
 
-def _plots(result: Result) -> list[str]:
+def _plots(result: LoadResult) -> list[str]:
     seconds = result.seconds
     at = [second.at for second in seconds]
 
-    def over(name: str, values: Sequence[float | None]) -> Series:
-        return Series(name, list(zip(at, values, strict=True)))
+    def over(name: str, values: Sequence[float | None]) -> PlotSeries:
+        return PlotSeries(name, list(zip(at, values, strict=True)))
 
     def ranks(of: Sequence[Histogram], share: float) -> list[float | None]:
         return [histogram.quantile(share) for histogram in of]
@@ -195,9 +197,9 @@ def _plots(result: Result) -> list[str]:
     end = at[-1] if at else None
 
     def drawn(
-        what: Sequence[Series], label: str, floor: float = 0.0, ceiling: float | None = None
+        what: Sequence[PlotSeries], label: str, floor: float = 0.0, ceiling: float | None = None
     ) -> str:
-        return lines(what, label=label, floor=floor, ceiling=ceiling, end=end)
+        return line_plot(what, label=label, floor=floor, ceiling=ceiling, end=end)
 
     setup = [second.tally.setup_ms for second in seconds]
     mos = [second.mos_now for second in seconds]
@@ -218,13 +220,13 @@ def _plots(result: Result) -> list[str]:
         "<h2>Jitter</h2>"
         + drawn([over("p50", ranks(jitter, 0.5)), over("p95", ranks(jitter, 0.95))], "ms"),
         "<h2>Failures by cause</h2>"
-        + bars(causes(result.total), label="calls and registrations that failed"),
+        + bar_plot(failure_causes(result.total), label="calls and registrations that failed"),
         "<h2>The generator itself</h2>"
         + drawn([over("processor", [100.0 * s.cpu for s in seconds])], "% of a core")
         + drawn([over("p99", ranks(late, 0.99))], "packets left so late, ms"),
     ]
 
 
-def _loss(second: Second) -> float | None:
+def _loss(second: RunSecond) -> float | None:
     expected = second.tally.received + second.tally.lost
     return max(0.0, second.tally.loss_percent) if expected > 0 else None

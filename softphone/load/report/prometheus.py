@@ -12,7 +12,7 @@ from typing import Self
 
 from softphone.errors import ConfigurationError
 from softphone.load.measure.histogram import Histogram
-from softphone.load.measure.tally import Second, Tally
+from softphone.load.measure.tally import RunSecond, Tally
 
 __all__ = ["PrometheusPage", "exposition"]
 
@@ -28,7 +28,7 @@ class PrometheusPage:
         self._host = host
         self._port = port
         self._total = Tally()
-        self._second = Second(0.0)
+        self._second = RunSecond(0.0)
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
 
@@ -59,7 +59,7 @@ class PrometheusPage:
             return self._port
         return int(self._server.sockets[0].getsockname()[1])
 
-    def take(self, second: Second) -> None:
+    def add_second(self, second: RunSecond) -> None:
         """Take a second of the run."""
         self._second = second
         self._total.merge(second.tally)
@@ -90,7 +90,7 @@ class PrometheusPage:
         return head.encode() + body
 
 
-def exposition(second: Second, total: Tally) -> str:
+def exposition(second: RunSecond, total: Tally) -> str:
     """The page: counters since the start, gauges of the last second."""
     lines: list[str] = []
     counters = {

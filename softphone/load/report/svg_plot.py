@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["COLORS", "Series", "bars", "lines", "ticks"]
+__all__ = ["COLORS", "PlotSeries", "bar_plot", "line_plot", "ticks"]
 
 WIDTH, HEIGHT = 720, 260
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 30, 40
@@ -16,7 +16,7 @@ BAR = 26
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class PlotSeries:
     """A named line; a point without a value is a gap.  `marks` draws its points."""
 
     name: str
@@ -25,7 +25,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scale:
+class _AxisScale:
     """From values to places on the drawing."""
 
     low: float
@@ -51,8 +51,8 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     return [round(number * step, 10) for number in range(first, last + 1)]
 
 
-def lines(
-    series: Sequence[Series],
+def line_plot(
+    series: Sequence[PlotSeries],
     *,
     label: str,
     across: str = "seconds",
@@ -79,15 +79,15 @@ def lines(
 
 def _scale(
     values: Sequence[float], begin: float, end: float, floor: float, ceiling: float | None
-) -> _Scale:
+) -> _AxisScale:
     low = min(floor, *values)
     high = max(values) if ceiling is None else max(ceiling, *values)
     if high - low < 1e-9:
         high = low + 1.0
-    return _Scale(low, high, begin, end)
+    return _AxisScale(low, high, begin, end)
 
 
-def _grid(x_scale: _Scale, y_scale: _Scale) -> str:
+def _grid(x_scale: _AxisScale, y_scale: _AxisScale) -> str:
     parts = []
     for value in ticks(y_scale.low, y_scale.high):
         y = y_scale.at(value)
@@ -112,7 +112,7 @@ def _labels(label: str, across: str) -> str:
     )
 
 
-def _line(one: Series, x_scale: _Scale, y_scale: _Scale, color: str) -> str:
+def _line(one: PlotSeries, x_scale: _AxisScale, y_scale: _AxisScale, color: str) -> str:
     path, drawn = [], False
     marks = []
     values = [y for _, y in one.points]
@@ -134,7 +134,7 @@ def _line(one: Series, x_scale: _Scale, y_scale: _Scale, color: str) -> str:
     )
 
 
-def _legend(series: Sequence[Series]) -> str:
+def _legend(series: Sequence[PlotSeries]) -> str:
     parts, x = [], float(WIDTH - RIGHT)
     for number, one in reversed(list(enumerate(series))):
         color = COLORS[number % len(COLORS)]
@@ -145,7 +145,7 @@ def _legend(series: Sequence[Series]) -> str:
     return "".join(parts)
 
 
-def bars(counts: Mapping[str, int], *, label: str, color: str = COLORS[1]) -> str:
+def bar_plot(counts: Mapping[str, int], *, label: str, color: str = COLORS[1]) -> str:
     """A bar for each name, the longest first; red, as failures are, unless `color` is given."""
     rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     if not rows:

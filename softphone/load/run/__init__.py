@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from softphone.load.run.builtin_scenarios import READY
-from softphone.load.run.fault import afflicted, parse_fault
-from softphone.load.run.garbage_collection import settled_memory
-from softphone.load.run.runner import Outcome, Runner
-from softphone.load.run.scenario import Scenario, Turn, load_scenario
+from softphone.load.run.builtin_scenarios import BUILTIN_SCENARIOS
+from softphone.load.run.fault import parse_fault, users_with_faults
+from softphone.load.run.garbage_collection import relaxed_garbage_collection
+from softphone.load.run.runner import Runner, WorkerOutcome
+from softphone.load.run.scenario import Scenario, ScenarioRun, load_scenario
 
 __all__ = [
-    "READY",
-    "Outcome",
+    "BUILTIN_SCENARIOS",
     "Runner",
     "Scenario",
-    "Turn",
-    "afflicted",
+    "ScenarioRun",
+    "WorkerOutcome",
     "load_scenario",
     "parse_fault",
-    "settled_memory",
+    "relaxed_garbage_collection",
+    "users_with_faults",
 ]

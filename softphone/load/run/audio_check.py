@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from softphone.media import PcmBlock, Source
 from softphone.media.audio import ToneSource, WavSource, tone_level
 
-__all__ = ["FREQUENCIES", "Listener", "Sounds", "correlation"]
+__all__ = ["FREQUENCIES", "AudioCheckSink", "AudioSources", "correlation"]
 
 RATE = 8000
 FREQUENCIES = (404.0, 504.0, 604.0, 704.0, 804.0, 904.0, 1004.0, 1104.0)
@@ -31,7 +31,7 @@ LONGEST = 30 * RATE
 """Samples of a file that a recording is looked for in."""
 
 
-class Listener:
+class AudioCheckSink:
     """A sink that keeps half a second of sound, after it has let things settle."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Listener:
         return heard[SETTLE : SETTLE + LENGTH]
 
 
-class Sounds:
+class AudioSources:
     """The sources of a run.  Raises ConfigurationError for a file that cannot be played."""
 
     def __init__(self, file: str | None = None) -> None:
@@ -76,11 +76,11 @@ class Sounds:
         self._sources = (WavSource(Path(file), RATE, loop=True),)
         self._wanted = WavSource(Path(file), RATE).read(LONGEST)
 
-    def source(self, number: int) -> Source:
+    def source_for_call(self, number: int) -> Source:
         """What call `number` says."""
         return self._sources[number % len(self._sources)]
 
-    def heard(self, listener: Listener, number: int) -> bool:
+    def heard(self, listener: AudioCheckSink, number: int) -> bool:
         """Whether a listener has heard what call `number` says."""
         pcm = listener.pcm
         if self._wanted is not None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 
-from softphone.load.measure.tally import Second, Tally
+from softphone.load.measure.tally import RunSecond, Tally
 
-__all__ = ["LATE_MS", "Watch"]
+__all__ = ["LATE_MS", "BottleneckDetector"]
 
 LATE_MS = 5.0
 """Milliseconds after its time from which a packet counts as late."""
@@ -30,7 +30,7 @@ BEHIND = 1.0
 """Seconds that an arrival may begin after its time."""
 
 
-class Watch:
+class BottleneckDetector:
     """Looks at every second of one worker, and says at the end what was wrong with it.
 
     `shared` says that calls share sockets already, so that it is not advised.
@@ -47,7 +47,7 @@ class Watch:
         self._broken = ""
         self._breaks = 0
 
-    def second(self, second: Second) -> None:
+    def add_second(self, second: RunSecond) -> None:
         """Take a second of the run."""
         self._used += second.cpu * (second.at - self._at)
         self._at = second.at
@@ -56,20 +56,22 @@ class Watch:
             self._busiest = max(self._busiest, sum(self._cpu) / BUSY_SECONDS)
         self._total.merge(second.tally)
 
-    def behind(self, seconds: float) -> None:
+    def add_late_arrival(self, seconds: float) -> None:
         """An arrival has begun so long after its time."""
         self._behind = max(self._behind, seconds)
 
-    def starved(self, what: str) -> None:
+    def add_exhausted_resource(self, what: str) -> None:
         """A call could not be made for want of something of ours: a port, a descriptor."""
         self._starved.add(what)
 
-    def broken(self, scenario: str, error: Exception) -> None:
+    def add_scenario_error(self, scenario: str, error: Exception) -> None:
         """A turn of the scenario has failed by a mistake in it."""
         self._breaks += 1
         if not self._broken:
-            told = f": {error}" if str(error) else ""
-            self._broken = f"the scenario {scenario} is to be mended: {type(error).__name__}{told}"
+            detail = f": {error}" if str(error) else ""
+            self._broken = (
+                f"the scenario {scenario} is to be mended: {type(error).__name__}{detail}"
+            )
 
     @property
     def _share(self) -> float:
@@ -112,7 +114,7 @@ class Watch:
         slower = "a lower --rate, " if self._behind > BEHIND else ""
         return f"use more --workers on free cores, {sockets}{slower}or fewer calls"
 
-    def reasons(self) -> tuple[str, ...]:
+    def invalid_reasons(self) -> tuple[str, ...]:
         """Why the run is invalid, each with what to change; () when it is valid."""
         total = self._total
         slow = self._slow()

@@ -4,51 +4,51 @@ from __future__ import annotations
 
 from softphone.call import IncomingCall
 from softphone.errors import SoftphoneError
-from softphone.load.run.scenario import Scenario, Turn
+from softphone.load.run.scenario import Scenario, ScenarioRun
 from softphone.load.run.user import TRIES
 
-__all__ = ["READY"]
+__all__ = ["BUILTIN_SCENARIOS"]
 
 REINVITE_EVERY = 2.0
 """Seconds that a call is held, and that it is not."""
 
 
-async def echo(turn: Turn) -> None:
+async def echo(run: ScenarioRun) -> None:
     """Call, talk, and hear oneself."""
-    async with turn.dial() as call:
-        await turn.talk(call)
+    async with run.dial() as call:
+        await run.talk(call)
 
 
-async def answer(turn: Turn, incoming: IncomingCall) -> None:
+async def answer(run: ScenarioRun, incoming: IncomingCall) -> None:
     """Ring, answer, and talk until the caller hangs up."""
     incoming.ring()
-    async with turn.answer(incoming) as call:
-        await turn.talk(call)
+    async with run.answer(incoming) as call:
+        await run.talk(call)
 
 
-async def register_storm(turn: Turn) -> None:
+async def register_storm(run: ScenarioRun) -> None:
     """Register, stay for the time of a call, and leave; who is turned away comes back."""
     try:
-        await turn.register(tries=TRIES)
+        await run.register(tries=TRIES)
     except SoftphoneError:
         return  # it has been counted, with its cause
-    await turn.pause(turn.left if turn.left is not None else float("inf"))
-    await turn.unregister()
+    await run.pause(run.seconds_left if run.seconds_left is not None else float("inf"))
+    await run.unregister()
 
 
-async def reinvite(turn: Turn) -> None:
+async def reinvite(run: ScenarioRun) -> None:
     """Hold the far end and take it back, over and over."""
-    async with turn.dial() as call:
-        while not turn.over:
-            await turn.talk(call, REINVITE_EVERY)
-            if turn.over or call.state.value != "confirmed":
+    async with run.dial() as call:
+        while not run.is_over:
+            await run.talk(call, REINVITE_EVERY)
+            if run.is_over or call.state.value != "confirmed":
                 break
-            await turn.hold(call)
-            await turn.pause(REINVITE_EVERY)
-            await turn.resume(call)
+            await run.hold(call)
+            await run.pause(REINVITE_EVERY)
+            await run.resume(call)
 
 
-READY: dict[str, Scenario] = {
+BUILTIN_SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario
     for scenario in (
         Scenario("echo", echo),

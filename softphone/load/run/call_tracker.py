@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from softphone.call import Call, IncomingCall, OutgoingCall
 from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import CallState, StreamStatistics
-from softphone.load.measure import Histogram, Tally, cause_of, end_of
-from softphone.load.plan import CLEAR, Hold
-from softphone.load.run.audio_check import Listener, Sounds
+from softphone.load.measure import Histogram, Tally, end_cause, failure_cause
+from softphone.load.plan import CLEAR, HoldingTime
+from softphone.load.run.audio_check import AudioCheckSink, AudioSources
 from softphone.media import NoPortFree
 
-__all__ = ["LOOK_EVERY", "Curtain", "Live", "Stage"]
+__all__ = ["LOOK_EVERY", "CallTracker", "RunEnd", "TrackedCall"]
 
 SAMPLED = 4
 """Calls that one look takes in; where more are up, each has its turn."""
@@ -34,7 +34,7 @@ SILENT_PACKETS = 50
 
 
 @dataclass(slots=True)
-class Live:
+class TrackedCall:
     """A call that is up: what was counted of it last, and whether we are ending it."""
 
     call: Call
@@ -46,7 +46,7 @@ class Live:
     ending: bool = False
 
 
-class Curtain(asyncio.Event):
+class RunEnd(asyncio.Event):
     """The end of the run, and of what is awaited until then.
 
     A call waits for its own end and for that of the run in one task: another for each would take
@@ -64,7 +64,7 @@ class Curtain(asyncio.Event):
             if not pause.expired():
                 pause.reschedule(0.0)
 
-    async def cut(self, work: Awaitable[object], seconds: float | None) -> None:
+    async def await_until_end(self, work: Awaitable[object], seconds: float | None) -> None:
         """Await something for so many seconds (None: for ever), at most to the end of the run."""
         with suppress(TimeoutError):
             async with asyncio.timeout(0.0 if self.is_set() else seconds) as pause:
@@ -75,7 +75,7 @@ class Curtain(asyncio.Event):
                     self._pauses.discard(pause)
 
 
-class Stage:
+class CallTracker:
     """`tally` is that of the current second; whoever takes it puts a new one in its place.
 
     `starved` is told of a resource of ours that has run out; `checks` is how many calls are
@@ -87,30 +87,30 @@ class Stage:
         self,
         *,
         target: str,
-        hold: Hold,
-        sounds: Sounds,
+        holding_time: HoldingTime,
+        sounds: AudioSources,
         starved: Callable[[str], None],
         checks: int = 8,
         answer_timeout: float = 32.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.target = target
-        self.hold = hold
+        self.holding_time = holding_time
         self.clock = clock
-        self.over = Curtain()
+        self.run_end = RunEnd()
         self.tally = Tally()
         self._sounds = sounds
         self._starved = starved
         self._checks = checks
         self._answer_timeout = answer_timeout
-        self._live: dict[Call, Live] = {}
-        self._turn: Iterator[Live] = iter(())
+        self._live: dict[Call, TrackedCall] = {}
+        self._poll_order: Iterator[TrackedCall] = iter(())
         self._looked: dict[Call, StreamStatistics] = {}
         self._seconds_from = clock()
         self._up = self._peak = 0
 
     @property
-    def up(self) -> int:
+    def calls_up(self) -> int:
         """Calls that are up, each counted once though both its ends be ours."""
         return self._up
 
@@ -119,7 +119,7 @@ class Stage:
         peak, self._peak = self._peak, self._up
         return peak
 
-    def take(self) -> Tally:
+    def take_tally(self) -> Tally:
         """The tally of what has happened since the last time, and a new one begins."""
         now = self.clock()
         self._count_seconds(now)
@@ -134,7 +134,7 @@ class Stage:
     # Calls --------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def dialed(
+    async def track_outgoing(
         self, outgoing: OutgoingCall, says: int, hears: int | None = None
     ) -> AsyncIterator[Call]:
         """Place a call, measured.  Raises its failure, counted."""
@@ -151,24 +151,24 @@ class Stage:
                 raise
             tally = self.tally
             tally.answered += 1
-            tally.setup_ms.add((self.clock() - begun) * 1e3)
+            tally.setup_ms.record_value((self.clock() - begun) * 1e3)
             media = call.security.media
             suite = media[0].suite if media else None
             tally.suites[CLEAR if suite is None else suite.value] += 1
-            async with self._followed(Live(call, says, hears, self.clock())):
+            async with self._followed(TrackedCall(call, says, hears, self.clock())):
                 yield call
 
     @asynccontextmanager
-    async def attended(
+    async def track_incoming(
         self, incoming: IncomingCall, says: int, hears: int | None = None
     ) -> AsyncIterator[Call]:
         """Answer a call; its packets count, its set-up is the caller's to count."""
         call = await incoming.answer()
-        async with self._followed(Live(call, says, hears, self.clock(), caller=False)):
+        async with self._followed(TrackedCall(call, says, hears, self.clock(), caller=False)):
             yield call
 
     def _fail(self, error: SoftphoneError) -> None:
-        cause = cause_of(error)
+        cause = failure_cause(error)
         self.tally.failed[cause] += 1
         if isinstance(error, NoPortFree):
             self._starved(f"media ports: give a wider --ports ({error})")
@@ -176,29 +176,29 @@ class Stage:
             self._starved("file descriptors: raise the limit (ulimit -n)")
 
     @asynccontextmanager
-    async def _followed(self, live: Live) -> AsyncIterator[None]:
+    async def _followed(self, live: TrackedCall) -> AsyncIterator[None]:
         call = live.call
         self._live[call] = live
         self._up += live.caller
         self._peak = max(self._peak, self._up)
-        call.audio.play(self._sounds.source(live.says))
+        call.audio.play(self._sounds.source_for_call(live.says))
         try:
             yield
         except SoftphoneError as error:
             if not live.ending and call.state is CallState.CONFIRMED:
-                self.tally.dropped[f"in the call: {cause_of(error)}"] += 1
+                self.tally.dropped[f"in the call: {failure_cause(error)}"] += 1
                 live.ending = True
             raise
         finally:
             await self._finish(live)
 
-    async def _finish(self, live: Live) -> None:
+    async def _finish(self, live: TrackedCall) -> None:
         call = live.call
         ours = live.ending or call.state is CallState.CONFIRMED
         call.hangup()
         try:
             async with asyncio.timeout(END_PATIENCE):
-                ended = end_of(await call.ended())
+                ended = end_cause(await call.ended())
         except TimeoutError:
             ended = "never confirmed"
         finally:
@@ -206,7 +206,7 @@ class Stage:
             self._up -= live.caller
         self.tally.call_seconds += max(0.0, self.clock() - max(live.since, self._seconds_from))
         self._count(live)
-        self._judge(live.last)
+        self._count_quality(live.last)
         if live.caller:
             self.tally.ended[ended] += 1
             if not ours:
@@ -219,7 +219,7 @@ class Stage:
 
     # Packets ------------------------------------------------------------------------------------
 
-    def _count(self, live: Live) -> StreamStatistics:
+    def _count(self, live: TrackedCall) -> StreamStatistics:
         """Count what has come since the last look; gives how the call is now."""
         now, before = live.call.audio.statistics, live.last
         tally = self.tally
@@ -229,37 +229,37 @@ class Stage:
         live.last = now
         return now
 
-    def _judge(self, last: StreamStatistics) -> None:
+    def _count_quality(self, last: StreamStatistics) -> None:
         """Take the whole call's quality; silence from the far end is the worst there is."""
         if last.mos is not None:
-            self.tally.mos.add(last.mos)
-            self.tally.jitter_ms.add(last.interarrival_jitter_ms)
-            self.tally.loss.add(100.0 * last.fraction_lost)
+            self.tally.mos.record_value(last.mos)
+            self.tally.jitter_ms.record_value(last.interarrival_jitter_ms)
+            self.tally.loss.record_value(100.0 * last.fraction_lost)
         elif last.packets_sent >= SILENT_PACKETS:
-            self.tally.mos.add(1.0)
-            self.tally.loss.add(100.0)
+            self.tally.mos.record_value(1.0)
+            self.tally.loss.record_value(100.0)
 
-    def look(self, most: int = SAMPLED) -> None:
+    def poll_some_calls(self, most: int = SAMPLED) -> None:
         """Count the packets of some calls: of each that is up, in turn."""
         for _ in range(min(most, len(self._live))):
-            live = next(self._turn, None)
+            live = next(self._poll_order, None)
             if live is None:
-                self._turn = iter(tuple(self._live.values()))
-                live = next(self._turn, None)
+                self._poll_order = iter(tuple(self._live.values()))
+                live = next(self._poll_order, None)
             if live is not None and live.call in self._live:
                 self._looked[live.call] = self._count(live)
 
-    def quality(self, mos: Histogram, jitter: Histogram) -> None:
+    def add_current_quality(self, mos: Histogram, jitter: Histogram) -> None:
         """Add how the calls sounded that were looked at since the last time."""
         for last in self._looked.values():
             if last.mos is not None:
-                mos.add(last.mos)
-                jitter.add(last.interarrival_jitter_ms)
+                mos.record_value(last.mos)
+                jitter.record_value(last.interarrival_jitter_ms)
         self._looked.clear()
 
     # Talking ------------------------------------------------------------------------------------
 
-    async def talk(self, call: Call, seconds: float | None) -> None:
+    async def stay_in_call(self, call: Call, seconds: float | None) -> None:
         """Be in the call for `seconds` (None: until the run is over), or until it ends."""
         live = self._live.get(call)
         hears = None if live is None else live.hears
@@ -271,11 +271,11 @@ class Stage:
                 seconds -= self.clock() - begun
         await self._wait(call, seconds)
 
-    async def _check(self, live: Live, hears: int) -> None:
+    async def _check(self, live: TrackedCall, hears: int) -> None:
         """Listen to a call for a moment, and count whether it heard what it should."""
-        if self.over.is_set() or live.call.state is not CallState.CONFIRMED or self._checks <= 0:
+        if self.run_end.is_set() or live.call.state is not CallState.CONFIRMED or self._checks <= 0:
             return
-        listener = Listener()
+        listener = AudioCheckSink()
         self._checks -= 1
         try:
             live.call.audio.record(listener)
@@ -292,7 +292,7 @@ class Stage:
     async def _wait(self, call: Call, seconds: float | None) -> None:
         if seconds is not None and seconds <= 0:
             return
-        await self.over.cut(call.ended(), seconds)
+        await self.run_end.await_until_end(call.ended(), seconds)
 
 
 def _patient(seconds: float | None) -> bool:

@@ -31,7 +31,7 @@ from softphone.media import (
 )
 from softphone.sans_io import Address
 
-__all__ = ["ImpairedPort", "afflicted", "injected_users", "parse_fault"]
+__all__ = ["ImpairedMediaBackend", "injected_users", "parse_fault", "users_with_faults"]
 
 FAULTS = (
     "loss=1%, delay=50ms, cut=10s (a connection is lost every 10 s), wrong-password=5%, "
@@ -79,7 +79,7 @@ def _seconds(text: str) -> float:
     return value
 
 
-def afflicted(users: tuple[UserSpec, ...], faults: FaultSpec) -> tuple[UserSpec, ...]:
+def users_with_faults(users: tuple[UserSpec, ...], faults: FaultSpec) -> tuple[UserSpec, ...]:
     """The users, shares of them with a wrong password or another certificate, spread evenly."""
     wrong, bad = _every(faults.wrong_password), _every(faults.bad_certificate)
     found = list(users)
@@ -105,7 +105,7 @@ def _every(share: float) -> Callable[[int], bool]:
     return lambda at: int(at * share + 1e-9) > int((at - 1) * share + 1e-9)
 
 
-class _Relay:
+class _ImpairmentRelay:
     """One socket between a stream and its far end, for packets both ways; `injected` counts."""
 
     def __init__(
@@ -142,7 +142,7 @@ class _Relay:
                 self._injected["packet lost"] += 1
                 continue
             if not self._faults.delay:
-                self._send(data, to)
+                self._send_datagram(data, to)
                 continue
             self._injected["packet delayed"] += 1
             timer: list[asyncio.TimerHandle] = []
@@ -151,9 +151,9 @@ class _Relay:
 
     def _late(self, timer: list[asyncio.TimerHandle], data: bytes, to: Address) -> None:
         self._timers.discard(timer[0])
-        self._send(data, to)
+        self._send_datagram(data, to)
 
-    def _send(self, data: bytes, to: Address) -> None:
+    def _send_datagram(self, data: bytes, to: Address) -> None:
         with suppress(OSError):  # as on the wire
             self._socket.sendto(data, to)
 
@@ -166,44 +166,44 @@ class _Relay:
         self._socket.close()
 
 
-class ImpairedPort:
+class ImpairedMediaBackend:
     """A `MediaPort` whose streams go through relays; see the module's docstring.
 
     `injected` counts what was done to packets.
     """
 
-    def __init__(self, port: MediaBackend, faults: FaultSpec, *, seed: int) -> None:
-        self._port = port
+    def __init__(self, backend: MediaBackend, faults: FaultSpec, *, seed: int) -> None:
+        self._backend = backend
         self._faults = faults
         self._seed = seed
         self.injected: Counter[str] = Counter()
         self._locals: dict[StreamHandle, AllocatedStream] = {}
-        self._relays: dict[StreamHandle, _Relay] = {}
+        self._relays: dict[StreamHandle, _ImpairmentRelay] = {}
 
-    def allocate(
+    def allocate_stream(
         self, *, host: str | None = None, on_event: EventCallback | None = None
     ) -> AllocatedStream:
         """See `MediaPort`."""
-        local = self._port.allocate_stream(host=host, on_event=on_event)
+        local = self._backend.allocate_stream(host=host, on_event=on_event)
         self._locals[local.handle] = local
         return local
 
-    def open(self, handle: StreamHandle, spec: StreamSpec) -> None:
+    def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:
         """Open the stream towards a relay; see `MediaPort`.  Raises NoPortFree."""
         host, port = spec.remote
         rtcp = spec.remote_rtcp or ((host, port) if spec.rtcp_mux else (host, min(port + 1, 65535)))
         relay = self._relay(handle, spec.remote)
         # Following the far end to where its media comes from would lead around the relay.
         changed = replace(spec, remote=relay.address, remote_rtcp=rtcp, symmetric=False)
-        self._port.open_stream(handle, changed)
+        self._backend.open_stream(handle, changed)
 
-    def _relay(self, handle: StreamHandle, far: Address) -> _Relay:
+    def _relay(self, handle: StreamHandle, far: Address) -> _ImpairmentRelay:
         relay = self._relays.get(handle)
         if relay is None:
             local = self._locals[handle]
             seed = self._seed * 1_000_003 + local.ssrc
             near = (local.host, local.rtp_port)
-            relay = _Relay(near, far, self._faults, seed, self.injected)
+            relay = _ImpairmentRelay(near, far, self._faults, seed, self.injected)
             self._relays[handle] = relay
         relay.far = far
         return relay
@@ -217,7 +217,7 @@ class ImpairedPort:
         security_generation: int,
     ) -> None:
         """See `MediaPort`."""
-        self._port.rekey(
+        self._backend.rekey(
             handle,
             send_key=send_key,
             receive_key=receive_key,
@@ -229,40 +229,40 @@ class ImpairedPort:
     ) -> None:
         """See `MediaPort`."""
         rtcp = remote_rtcp or (remote[0], min(remote[1] + 1, 65535))
-        self._port.retarget(handle, self._relay(handle, remote).address, rtcp)
+        self._backend.retarget(handle, self._relay(handle, remote).address, rtcp)
 
     def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
         """See `MediaPort`."""
-        self._port.set_direction(handle, direction)
+        self._backend.set_direction(handle, direction)
 
     def play(self, handle: StreamHandle, source: Source | None) -> None:
         """See `MediaPort`."""
-        self._port.play(handle, source)
+        self._backend.play(handle, source)
 
     def record(self, handle: StreamHandle, sink: Sink | None) -> None:
         """See `MediaPort`."""
-        self._port.record(handle, sink)
+        self._backend.record(handle, sink)
 
     def monitor(self, handle: StreamHandle, sink: Sink | None) -> None:
         """See `MediaPort`."""
-        self._port.monitor(handle, sink)
+        self._backend.monitor(handle, sink)
 
     def send_digits(self, handle: StreamHandle, digits: str, *, duration_ms: int = 100) -> None:
         """See `MediaPort`."""
-        self._port.send_digits(handle, digits, duration_ms=duration_ms)
+        self._backend.send_digits(handle, digits, duration_ms=duration_ms)
 
     def mute(self, handle: StreamHandle, muted: bool) -> None:
         """See `MediaPort`."""
-        self._port.mute(handle, muted)
+        self._backend.mute(handle, muted)
 
-    def close(self, handle: StreamHandle) -> None:
+    def close_stream(self, handle: StreamHandle) -> None:
         """See `MediaPort`."""
         self._locals.pop(handle, None)
         relay = self._relays.pop(handle, None)
         if relay is not None:
             relay.close()
-        self._port.close_stream(handle)
+        self._backend.close_stream(handle)
 
     def statistics(self, handle: StreamHandle) -> StreamStatistics:
         """See `MediaPort`."""
-        return self._port.statistics(handle)
+        return self._backend.statistics(handle)

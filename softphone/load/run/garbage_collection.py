@@ -13,7 +13,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["settled_memory"]
+__all__ = ["relaxed_garbage_collection"]
 
 THRESHOLDS = (10_000, 10, 10)
 """Python's own are 700, 10 and 10: allocations, young and middle collections.  Here that is a young
@@ -21,7 +21,7 @@ collection every 30 calls, a middle one every 300, and one of everything every 3
 
 
 @contextmanager
-def settled_memory() -> Iterator[None]:
+def relaxed_garbage_collection() -> Iterator[None]:
     """Collect once, freeze what is left, and collect more seldom until the block is left."""
     before = gc.get_threshold()
     gc.collect()

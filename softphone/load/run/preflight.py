@@ -9,7 +9,7 @@ from pathlib import Path
 from softphone.errors import ConfigurationError
 from softphone.load.plan import LoadPlan
 
-__all__ = ["check"]
+__all__ = ["check_resources"]
 
 SPARE = 64
 """Descriptors for the loop, the files and the screen."""
@@ -20,7 +20,7 @@ ANY = "0.0.0.0"
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
-def check(plan: LoadPlan) -> None:
+def check_resources(plan: LoadPlan) -> None:
     """Raise ConfigurationError when the run would run out of ports or descriptors.
 
     The soft limit of descriptors is raised as far as the hard one allows.

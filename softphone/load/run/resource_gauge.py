@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from softphone.load.measure import Second
+from softphone.load.measure import RunSecond
 from softphone.load.run.bottleneck import LATE_MS
 from softphone.media import AnyEngine
 from softphone.media.tick import BIN_MS
 
-__all__ = ["Gauge"]
+__all__ = ["ResourceGauge"]
 
 
-class Gauge:
+class ResourceGauge:
     """Reads the processes' clocks and the engine's counters, and gives differences.
 
     Media in a process of its own counts too; the busier of the two is told as the share of a core.
@@ -37,7 +37,7 @@ class Gauge:
         self._late = self._engine.lateness.counts.copy()
         self._overflows, self._jumps = self._engine.overflows, self._engine.jumps
 
-    def read(self, second: Second) -> None:
+    def read_into(self, second: RunSecond) -> None:
         """Put what happened since the last time into a second."""
         used, at = self._read_processor(), self._clock()
         tally = second.tally
@@ -55,12 +55,12 @@ class Gauge:
         """Processor seconds of this process, and of the one that carries the media."""
         return self._processor(), getattr(self._engine, "processor_seconds", 0.0)
 
-    def _read_lateness(self, second: Second) -> None:
+    def _read_lateness(self, second: RunSecond) -> None:
         counts = self._engine.lateness.counts
         new = counts - self._late
         self._late = counts.copy()
         for bin_number in new.nonzero()[0].tolist():
             late_ms, packets = bin_number * BIN_MS, int(new[bin_number])
-            second.tally.lateness_ms.add(late_ms, packets)
+            second.tally.lateness_ms.record_value(late_ms, packets)
             if late_ms > LATE_MS:
                 second.tally.late += packets

@@ -20,22 +20,22 @@ from typing import Any, Self
 from softphone.account import AccountDependencies
 from softphone.call import IncomingCall
 from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneError
-from softphone.load.measure import Second, cause_of
+from softphone.load.measure import RunSecond, failure_cause
 from softphone.load.plan import LoadPlan, UserSpec, base_account, config_of
-from softphone.load.run.audio_check import Sounds
-from softphone.load.run.bottleneck import Watch
-from softphone.load.run.builtin_scenarios import READY
-from softphone.load.run.call_tracker import LOOK_EVERY, Stage
-from softphone.load.run.fault import ImpairedPort, injected_users
-from softphone.load.run.preflight import check
-from softphone.load.run.resource_gauge import Gauge
-from softphone.load.run.scenario import Scenario, Turn, load_scenario
+from softphone.load.run.audio_check import AudioSources
+from softphone.load.run.bottleneck import BottleneckDetector
+from softphone.load.run.builtin_scenarios import BUILTIN_SCENARIOS
+from softphone.load.run.call_tracker import LOOK_EVERY, CallTracker
+from softphone.load.run.fault import ImpairedMediaBackend, injected_users
+from softphone.load.run.preflight import check_resources
+from softphone.load.run.resource_gauge import ResourceGauge
+from softphone.load.run.scenario import Scenario, ScenarioRun, load_scenario
 from softphone.load.run.user import TRIES, LoadUser
 from softphone.media import MediaBackend, MediaConfig, PortRange, SocketSharing, make_engine
 from softphone.net import DnsResolver
 from softphone.trust.fips import decide_mode, random_bytes, require_mode
 
-__all__ = ["Outcome", "Runner"]
+__all__ = ["Runner", "WorkerOutcome"]
 
 logger = logging.getLogger("softphone.load")
 
@@ -47,7 +47,7 @@ NOTICEABLE = 0.005
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class WorkerOutcome:
     """How a worker's share went: why it is invalid, and what could not register."""
 
     invalid_because: tuple[str, ...] = ()
@@ -65,20 +65,20 @@ class Runner:
         self,
         plan: LoadPlan,
         *,
-        on_second: Callable[[Second], None],
+        on_second: Callable[[RunSecond], None],
         on_progress: Callable[[int, int], None] = lambda done, whole: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.plan = plan
-        self.scenario: Scenario = load_scenario(plan.scenario, READY)
+        self.scenario: Scenario = load_scenario(plan.scenario, BUILTIN_SCENARIOS)
         self._on_second = on_second
         self._on_progress = on_progress
         self._clock = clock
         self._stack = AsyncExitStack()
-        self._watch = Watch(shared=plan.sockets == "shared")
+        self._bottleneck = BottleneckDetector(shared=plan.sockets == "shared")
         self._users: list[LoadUser] = []
-        self._turns: set[asyncio.Task[None]] = set()
-        self._attending: set[asyncio.Task[None]] = set()
+        self._scenario_tasks: set[asyncio.Task[None]] = set()
+        self._callee_tasks: set[asyncio.Task[None]] = set()
         self._slots = asyncio.Semaphore(plan.calls)
         self._injected: Counter[str] = Counter()
         self._begun = 0.0
@@ -88,11 +88,11 @@ class Runner:
     async def __aenter__(self) -> Self:
         plan = self.plan
         self._schedule = plan.schedule()
-        self._stage = Stage(
+        self._calls = CallTracker(
             target=plan.target or "",
-            hold=plan.holds(self.scenario.hold),
-            sounds=Sounds(plan.play),
-            starved=self._watch.starved,
+            holding_time=plan.holding_time(self.scenario.hold),
+            sounds=AudioSources(plan.play),
+            starved=self._bottleneck.add_exhausted_resource,
             checks=plan.checks,
             answer_timeout=plan.answer_timeout,
             clock=self._clock,
@@ -100,7 +100,7 @@ class Runner:
         self._base = base_account(plan)
         for user in plan.users:
             config_of(self._base, user)  # what is wrong with one is said before anything is sent
-        check(plan)
+        check_resources(plan)
         try:
             await self._open()
             self._users = [self._user(number, spec) for number, spec in enumerate(plan.users)]
@@ -128,7 +128,7 @@ class Runner:
         await self._stack.enter_async_context(engine)
         port: MediaBackend = engine
         if plan.faults.loss or plan.faults.delay:
-            port = impaired = ImpairedPort(port, plan.faults, seed=plan.seed)
+            port = impaired = ImpairedMediaBackend(port, plan.faults, seed=plan.seed)
             self._injected = impaired.injected
         self._setup = AccountDependencies(
             media=port,
@@ -137,21 +137,21 @@ class Runner:
             fips=mode.on,
             source=plan.host,
         )
-        self._gauge = Gauge(engine)
+        self._gauge = ResourceGauge(engine)
 
     def _user(self, number: int, spec: UserSpec) -> LoadUser:
         return LoadUser(
             number,
             lambda: config_of(self._base, spec),
             self._setup,
-            tally=lambda: self._stage.tally,
+            tally=lambda: self._calls.tally,
             clock=self._clock,
         )
 
     async def _close(self) -> None:
-        for task in (*self._turns, *self._attending):
+        for task in (*self._scenario_tasks, *self._callee_tasks):
             task.cancel()
-        await asyncio.gather(*self._turns, *self._attending, return_exceptions=True)
+        await asyncio.gather(*self._scenario_tasks, *self._callee_tasks, return_exceptions=True)
         gate = asyncio.Semaphore(AT_ONCE)
 
         async def leave(user: LoadUser) -> None:
@@ -189,44 +189,46 @@ class Runner:
         async with asyncio.TaskGroup() as group:
             for number, user in enumerate(self._users):
                 group.create_task(one(user, begun + number / rate))
-        if not any(user.ready for user in self._users) and failures:
+        if not any(user.is_registered for user in self._users) and failures:
             raise failures[0]
 
     # Running ------------------------------------------------------------------------------------
 
-    async def run(self) -> Outcome:
+    async def run_share(self) -> WorkerOutcome:
         """Run to the end; gives why the run is invalid, if it is."""
         self._begun = self._clock()
         self._gauge.start()
-        self._stage.tally.injected.update(injected_users(self.plan))
+        self._calls.tally.injected.update(injected_users(self.plan))
         self._attend()
-        helpers = [asyncio.ensure_future(self._tick()), asyncio.ensure_future(self._look())]
+        helpers = [asyncio.ensure_future(self._tick()), asyncio.ensure_future(self._poll_calls())]
         if self.plan.faults.cut_every:
             helpers.append(asyncio.ensure_future(self._cut()))
         try:
             await self._arrive()
-            await self._stage.over.wait()
-            if self._turns:
-                await asyncio.wait(self._turns, timeout=GRACE)
+            await self._calls.run_end.wait()
+            if self._scenario_tasks:
+                await asyncio.wait(self._scenario_tasks, timeout=GRACE)
         finally:
-            self._stage.over.set()
-            for task in (*helpers, *self._turns, *self._attending):
+            self._calls.run_end.set()
+            for task in (*helpers, *self._scenario_tasks, *self._callee_tasks):
                 task.cancel()
-            await asyncio.gather(*helpers, *self._turns, *self._attending, return_exceptions=True)
-        self._tell()
-        return Outcome(self._watch.reasons())
+            await asyncio.gather(
+                *helpers, *self._scenario_tasks, *self._callee_tasks, return_exceptions=True
+            )
+        self._report_second()
+        return WorkerOutcome(self._bottleneck.invalid_reasons())
 
-    def stop(self) -> None:
+    def stop_run(self) -> None:
         """End the run now: calls are hung up, and it ends with what it has."""
-        self._stage.over.set()
+        self._calls.run_end.set()
 
     async def _arrive(self) -> None:
         """Begin turns at their times; the run is over `duration` after the last of `calls`."""
-        plan, over = self.plan, self._stage.over
+        plan, over = self.plan, self._calls.run_end
         begun, started = self._begun, 0
         callers = self._callers()
-        held_to_end = plan.holds(self.scenario.hold).kind == "run" and not self.scenario.once
-        for index, at in enumerate(self._schedule.times()):
+        held_to_end = plan.holding_time(self.scenario.hold).kind == "run" and not self.scenario.once
+        for index, at in enumerate(self._schedule.arrival_times()):
             if index % plan.workers != plan.worker:
                 continue
             if self.scenario.once and started == len(callers):
@@ -239,13 +241,13 @@ class Runner:
                 waited = self._clock()
                 await self._slot_or_end()
                 held_back = self._clock() - waited
-                self._stage.tally.held_back += held_back
+                self._calls.tally.held_back += held_back
                 begun += held_back
             else:
                 await self._slots.acquire()
             if over.is_set():
                 return
-            self._watch.behind(late)
+            self._bottleneck.add_late_arrival(late)
             self._start(callers[started % len(callers)], index)
             started += 1
             if started == plan.calls:
@@ -263,11 +265,11 @@ class Runner:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(delay):
-                await self._stage.over.wait()
+                await self._calls.run_end.wait()
 
     async def _slot_or_end(self) -> None:
         slot = asyncio.ensure_future(self._slots.acquire())
-        over = asyncio.ensure_future(self._stage.over.wait())
+        over = asyncio.ensure_future(self._calls.run_end.wait())
         await asyncio.wait({slot, over}, return_when=asyncio.FIRST_COMPLETED)
         for task in (slot, over):
             task.cancel()
@@ -277,17 +279,17 @@ class Runner:
         if not self.scenario.registers:
             return [(user, "") for user in self._users]
         if self.scenario.callee is None:
-            found = [(user, "") for user in self._users if user.ready]
+            found = [(user, "") for user in self._users if user.is_registered]
         else:
             pairs = zip(self._users[::2], self._users[1::2], strict=False)
-            found = [(a, b.aor) for a, b in pairs if a.ready and b.ready]
+            found = [(a, b.aor) for a, b in pairs if a.is_registered and b.is_registered]
         if not found:
             raise ConfigurationError("there is nobody to call: no pair of users has registered")
         return found
 
     def _start(self, who: tuple[LoadUser, str], number: int) -> None:
         user, partner = who
-        turn = self._turn(user, number, partner)
+        turn = self._make_scenario_run(user, number, partner)
 
         async def play() -> None:
             try:
@@ -295,14 +297,14 @@ class Runner:
             finally:
                 self._slots.release()
 
-        self._spawn(play(), self._turns)
+        self._spawn(play(), self._scenario_tasks)
 
-    def _turn(self, user: LoadUser, number: int, partner: str = "") -> Turn:
+    def _make_scenario_run(self, user: LoadUser, number: int, partner: str = "") -> ScenarioRun:
         """A turn; in a pair each of the two says the tone of its own number."""
         two = self.scenario.callee is not None
         says = user.number if two else number
         hears = (says ^ 1 if two else says) if self.scenario.echoes else None
-        return Turn(user, self._stage, number, partner=partner, says=says, hears=hears)
+        return ScenarioRun(user, self._calls, number, partner=partner, says=says, hears=hears)
 
     def _spawn(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
         task = asyncio.ensure_future(work)
@@ -316,8 +318,8 @@ class Runner:
         except SoftphoneError:
             return
         except Exception as error:
-            self._stage.tally.dropped[cause_of(error)] += 1
-            self._watch.broken(self.scenario.name, error)
+            self._calls.tally.dropped[failure_cause(error)] += 1
+            self._bottleneck.add_scenario_error(self.scenario.name, error)
             if not self._complained:
                 self._complained = True
                 logger.exception("the scenario %s has failed", self.scenario.name)
@@ -327,17 +329,17 @@ class Runner:
     def _attend(self) -> None:
         if self.scenario.callee is not None:
             for user in self._users[1::2]:
-                if user.ready:
-                    self._spawn(self._answer_calls(user), self._attending)
+                if user.is_registered:
+                    self._spawn(self._answer_calls(user), self._callee_tasks)
 
     async def _answer_calls(self, user: LoadUser) -> None:
         async for incoming in user.account.incoming():
-            self._spawn(self._answer(user, incoming), self._turns)
+            self._spawn(self._answer(user, incoming), self._scenario_tasks)
 
     async def _answer(self, user: LoadUser, incoming: IncomingCall) -> None:
         callee = self.scenario.callee
         if callee is not None:
-            await self._contained(callee(self._turn(user, user.number), incoming))
+            await self._contained(callee(self._make_scenario_run(user, user.number), incoming))
 
     # Seconds ------------------------------------------------------------------------------------
 
@@ -346,24 +348,24 @@ class Runner:
         while True:
             number += 1
             await asyncio.sleep(max(0.0, self._begun + number - self._clock()))
-            self._tell()
+            self._report_second()
 
-    async def _look(self) -> None:
+    async def _poll_calls(self) -> None:
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            self._stage.look()
+            self._calls.poll_some_calls()
 
-    def _tell(self) -> None:
+    def _report_second(self) -> None:
         """Count what has happened since the last time, and pass it on."""
-        second = Second(
-            at=self._clock() - self._begun, up=self._stage.up, peak=self._stage.take_peak()
+        second = RunSecond(
+            at=self._clock() - self._begun, up=self._calls.calls_up, peak=self._calls.take_peak()
         )
-        second.tally = self._stage.take()
+        second.tally = self._calls.take_tally()
         second.tally.injected.update(self._injected)
         self._injected.clear()
-        self._gauge.read(second)
-        self._stage.quality(second.mos_now, second.jitter_now_ms)
-        self._watch.second(second)
+        self._gauge.read_into(second)
+        self._calls.add_current_quality(second.mos_now, second.jitter_now_ms)
+        self._bottleneck.add_second(second)
         self._on_second(second)
 
     async def _cut(self) -> None:
@@ -371,11 +373,11 @@ class Runner:
         number = 0
         while True:
             await asyncio.sleep(self.plan.faults.cut_every)
-            ready = [user for user in self._users if user.ready]
+            ready = [user for user in self._users if user.is_registered]
             if ready:
                 with suppress(LocalProtocolError):
                     ready[number % len(ready)].account.drop_connection()
-                    self._stage.tally.injected["connection cut"] += 1
+                    self._calls.tally.injected["connection cut"] += 1
                 number += 1
 
 

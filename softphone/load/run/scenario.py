@@ -25,17 +25,24 @@ from typing import TypeAlias
 
 from softphone.call import Call, IncomingCall
 from softphone.errors import ConfigurationError
-from softphone.load.run.call_tracker import Stage
+from softphone.load.run.call_tracker import CallTracker
 from softphone.load.run.user import LoadUser
 
-__all__ = ["Attend", "Play", "Scenario", "ScenarioMistake", "Turn", "load_scenario"]
+__all__ = [
+    "CalleeFunction",
+    "CallerFunction",
+    "Scenario",
+    "ScenarioError",
+    "ScenarioRun",
+    "load_scenario",
+]
 
 
-class ScenarioMistake(Exception):
+class ScenarioError(Exception):
     """A scenario asks for what cannot be: it is to be mended, and the far end has no part in it."""
 
 
-class Turn:
+class ScenarioRun:
     """One run of a scenario by one user; `number` is that of its arrival.
 
     `partner` is the address of the user that is called, in scenarios with two sides.  `says` and
@@ -45,7 +52,7 @@ class Turn:
     def __init__(
         self,
         user: LoadUser,
-        stage: Stage,
+        calls: CallTracker,
         number: int,
         *,
         partner: str = "",
@@ -57,9 +64,9 @@ class Turn:
         self._hears = hears
         self.number = number
         self.partner = partner
-        self._stage = stage
-        self._seconds = stage.hold.of(number)
-        self._begun = stage.clock()
+        self._calls = calls
+        self._seconds = calls.holding_time.seconds_of_call(number)
+        self._begun = calls.clock()
 
     async def register(self, *, tries: int = 1) -> None:
         """Connect and register.  Raises what `Phone.register` does; it is counted.
@@ -80,41 +87,41 @@ class Turn:
         Raises CallError and its kin, by cause, when it is not; that is counted.
         Raises ScenarioMistake when there is nobody to call, or to call with.
         """
-        where = target or self.partner or self._stage.target
+        where = target or self.partner or self._calls.target
         if not where:
-            raise ScenarioMistake("it calls somebody: give --target")
-        if not self.user.ready:
-            raise ScenarioMistake("it dials before `turn.register()`, or after `turn.unregister()`")
+            raise ScenarioError("it calls somebody: give --target")
+        if not self.user.is_registered:
+            raise ScenarioError("it dials before `turn.register()`, or after `turn.unregister()`")
         hears = self._hears if where == self.partner or not self.partner else None
         outgoing = self.user.account.dial(where)
-        async with self._stage.dialed(outgoing, self._says, hears) as call:
+        async with self._calls.track_outgoing(outgoing, self._says, hears) as call:
             # What a call lasts counts from its answer.
-            self._begun = self._stage.clock()
+            self._begun = self._calls.clock()
             yield call
 
     @asynccontextmanager
     async def answer(self, incoming: IncomingCall) -> AsyncIterator[Call]:
         """Answer a call that came in; the block is entered when it is up."""
-        async with self._stage.attended(incoming, self._says, self._hears) as call:
+        async with self._calls.track_incoming(incoming, self._says, self._hears) as call:
             yield call
 
     async def talk(self, call: Call, seconds: float | None = None) -> None:
         """Talk for `seconds`, or to the end of the call's time; back at once when it has ended."""
         if seconds is None:
-            seconds = self.left
-        await self._stage.talk(call, seconds)
+            seconds = self.seconds_left
+        await self._calls.stay_in_call(call, seconds)
 
     @property
-    def left(self) -> float | None:
+    def seconds_left(self) -> float | None:
         """Seconds that are left of the call's time; None: until the end of the run."""
         if self._seconds is None:
             return None
-        return max(0.0, self._begun + self._seconds - self._stage.clock())
+        return max(0.0, self._begun + self._seconds - self._calls.clock())
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether the run, or the call's time, is over."""
-        return self._stage.over.is_set() or self.left == 0.0
+        return self._calls.run_end.is_set() or self.seconds_left == 0.0
 
     async def digits(self, call: Call, digits: str) -> None:
         """Send digits; returns when they have been said."""
@@ -130,12 +137,12 @@ class Turn:
 
     async def transfer(self, call: Call, target: str) -> None:
         """Transfer the far end, which ends our call.  Raises CallError when it is refused."""
-        self._stage.ending(call)
+        self._calls.ending(call)
         await call.transfer(target)
 
     def hang_up(self, call: Call) -> None:
         """End a call; leaving its block does the same."""
-        self._stage.ending(call)
+        self._calls.ending(call)
         call.hangup()
 
     async def pause(self, seconds: float) -> None:
@@ -146,14 +153,14 @@ class Turn:
         """Whether the run goes on after it."""
         try:
             async with asyncio.timeout(seconds):
-                await self._stage.over.wait()
+                await self._calls.run_end.wait()
         except TimeoutError:
             return True
         return False
 
 
-Play: TypeAlias = Callable[[Turn], Awaitable[None]]
-Attend: TypeAlias = Callable[[Turn, IncomingCall], Awaitable[None]]
+CallerFunction: TypeAlias = Callable[[ScenarioRun], Awaitable[None]]
+CalleeFunction: TypeAlias = Callable[[ScenarioRun, IncomingCall], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +175,8 @@ class Scenario:
     """
 
     name: str
-    caller: Play
-    callee: Attend | None = None
+    caller: CallerFunction
+    callee: CalleeFunction | None = None
     registers: bool = True
     once: bool = False
     echoes: bool = True

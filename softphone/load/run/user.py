@@ -14,7 +14,7 @@ from softphone.errors import (
     RegistrationError,
     SoftphoneError,
 )
-from softphone.load.measure import Tally, cause_of
+from softphone.load.measure import Tally, failure_cause
 
 __all__ = ["LoadUser"]
 
@@ -62,7 +62,7 @@ class LoadUser:
         return self._account
 
     @property
-    def ready(self) -> bool:
+    def is_registered(self) -> bool:
         """Whether it can call."""
         return self._account is not None
 
@@ -122,7 +122,7 @@ class LoadUser:
             account = Account(config, self._setup)
             await account.start()
         except SoftphoneError as error:
-            self.refusal = cause_of(error)
+            self.refusal = failure_cause(error)
             self._tally().registrations += 1
             self._tally().registrations_failed[self.refusal] += 1
             raise
@@ -131,7 +131,7 @@ class LoadUser:
             tally = self._tally()
             tally.registrations += 1
             tally.registered += 1
-            tally.registration_ms.add((self._clock() - begun) * 1e3)
+            tally.registration_ms.record_value((self._clock() - begun) * 1e3)
 
     async def close(self) -> None:
         """Hang up, unregister, close the connection."""

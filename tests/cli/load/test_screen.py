@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from softphone.cli.load.screen import Screen
-from softphone.load.measure import Second, Tally
+from softphone.load.measure import RunSecond, Tally
 from softphone.load.plan import BaseSpec, LoadPlan, UserSpec
 
 
@@ -28,9 +28,9 @@ def busy(at=5.0):
     tally.failed["486 Busy Here"] = 2
     tally.registered = 7
     tally.registrations_failed["401 [red]Unauthorized"] = 1
-    tally.setup_ms.add(12.0, 48)
-    second = Second(at, up=480, tally=tally, cpu=0.97)
-    second.mos_now.add(4.21)
+    tally.setup_ms.record_value(12.0, 48)
+    second = RunSecond(at, up=480, tally=tally, cpu=0.97)
+    second.mos_now.record_value(4.21)
     return second
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from softphone.load import Result
+from softphone.load import LoadResult
 from softphone.load.capacity import CapacitySearch
 from softphone.load.distribute import find_capacity
 from softphone.load.distribute.capacity_trials import trial_of
-from softphone.load.measure import Second, Tally
+from softphone.load.measure import RunSecond, Tally
 from softphone.load.plan import BaseSpec, LoadPlan, UserSpec, parse_expectation
 
 EXPECTED = [parse_expectation("answered>=99%")]
@@ -14,8 +14,8 @@ EXPECTED = [parse_expectation("answered>=99%")]
 
 def result(answered=100, **changes):
     plan = LoadPlan("echo", "600", BaseSpec(server="sip:h"), (UserSpec("sip:a@h"),), calls=100)
-    made = Result(plan, **changes)
-    made.take(Second(1.0, tally=Tally(attempted=100, answered=answered)))
+    made = LoadResult(plan, **changes)
+    made.add_second(RunSecond(1.0, tally=Tally(attempted=100, answered=answered)))
     return made
 
 
@@ -46,9 +46,9 @@ async def test_a_search_runs_once_for_each_number_and_gives_the_run_at_the_capac
 
     async def conduct(plan, workers, watcher, ray):
         tried.append((plan.calls, workers))
-        made = Result(plan)
+        made = LoadResult(plan)
         answered = plan.calls if plan.calls <= 30 else plan.calls // 2
-        made.take(Second(1.0, tally=Tally(attempted=plan.calls, answered=answered)))
+        made.add_second(RunSecond(1.0, tally=Tally(attempted=plan.calls, answered=answered)))
         return made
 
     monkeypatch.setattr("softphone.load.distribute.capacity_trials.conduct", conduct)
@@ -63,7 +63,7 @@ async def test_a_search_runs_once_for_each_number_and_gives_the_run_at_the_capac
 
 async def test_an_interruption_ends_the_search(monkeypatch):
     async def conduct(plan, workers, watcher, ray):
-        return Result(plan, interrupted=True)
+        return LoadResult(plan, interrupted=True)
 
     monkeypatch.setattr("softphone.load.distribute.capacity_trials.conduct", conduct)
     search = CapacitySearch(first=2, most=100)
@@ -74,11 +74,11 @@ async def test_an_interruption_ends_the_search(monkeypatch):
 
 async def test_where_nothing_was_held_the_last_run_is_shown_with_its_reasons(monkeypatch):
     async def conduct(plan, workers, watcher, ray):
-        return Result(plan, invalid_because=["the generator was busy"])
+        return LoadResult(plan, invalid_because=["the generator was busy"])
 
     monkeypatch.setattr("softphone.load.distribute.capacity_trials.conduct", conduct)
     search = CapacitySearch(first=2, most=100)
     found = await find_capacity(result().plan, search, EXPECTED)
     assert [trial.calls for trial in search.trials] == [2, 2, 1, 1]
     assert (found.plan.calls, found.valid, search.capacity) == (1, False, 0)
-    assert search.sentence().startswith("nothing is known: 1 call could not be judged")
+    assert search.outcome_text().startswith("nothing is known: 1 call could not be judged")

@@ -18,8 +18,8 @@ from types import SimpleNamespace
 import pytest
 
 from softphone.load.distribute import ray_cluster
-from softphone.load.distribute.ray_cluster import Share
-from softphone.load.distribute.worker_channel import read_line, write_line
+from softphone.load.distribute.ray_cluster import RayWorker
+from softphone.load.distribute.worker_channel import decode_line, encode_line
 from tests.load.conftest import eventually, media_addresses
 
 RAY = Path(sys.executable).parent / "ray"
@@ -29,11 +29,11 @@ FIRST, SECOND = "127.0.0.2", "127.0.0.3"
 
 async def test_a_share_speaks_as_a_worker_does():
     """Without Ray: what the actor does."""
-    share = Share()
+    share = RayWorker()
     assert await share.now() > 1.6e9
-    await share.say(write_line("what"))
+    await share.say(encode_line("what"))
     assert await share.work() == 2
-    assert read_line(await share.hear())[1]["usage"]
+    assert decode_line(await share.hear())[1]["usage"]
     assert await share.hear() == b""
 
 
@@ -65,10 +65,10 @@ async def test_clocks_are_compared_by_the_quickest_answer(monkeypatch):
     monkeypatch.setattr(ray_cluster, "time", SimpleNamespace(time=lambda: clock.now))
     actor = Actor(clock, ahead=120.0)
     hiring = SimpleNamespace(options=lambda **_: SimpleNamespace(remote=lambda: actor))
-    line = await ray_cluster.RayLine.hire(SimpleNamespace(remote=lambda kind: hiring))
+    line = await ray_cluster.RayWorkerChannel.hire(SimpleNamespace(remote=lambda kind: hiring))
     assert line.offset == pytest.approx(120.0), "there and back it took half a second each"
     assert line.node == "10.0.0.7"
-    assert await line.ended() == "ended with code 0"
+    assert await line.wait_for_end() == "ended with code 0"
 
 
 @contextmanager

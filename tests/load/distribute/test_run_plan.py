@@ -7,16 +7,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from softphone.load.distribute import Watcher, conduct
-from softphone.load.measure import Second, Tally
+from softphone.load.distribute import RunObserver, run_plan
+from softphone.load.measure import RunSecond, Tally
 from tests.load.conftest import eventually
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_run_gives_one_result(lab, plan_for, workers):
     told, progress = [], []
-    watcher = Watcher(told.append, lambda *of: progress.append(of))
-    result = await conduct(plan_for(lab, "echo", calls=4, duration=0.6, checks=0), workers, watcher)
+    watcher = RunObserver(told.append, lambda *of: progress.append(of))
+    result = await run_plan(
+        plan_for(lab, "echo", calls=4, duration=0.6, checks=0), workers, watcher
+    )
     assert (result.total.attempted, result.total.answered) == (4, 4)
     assert result.workers == workers
     assert [second.at for second in result.seconds] == [second.at for second in told]
@@ -28,10 +30,10 @@ async def test_a_run_gives_one_result(lab, plan_for, workers):
 async def test_an_interrupted_run_keeps_what_it_has(lab, plan_for, workers):
     told = []
     running = asyncio.ensure_future(
-        conduct(
+        run_plan(
             plan_for(lab, "echo", calls=4, duration=600.0, checks=0),
             workers,
-            Watcher(told.append),
+            RunObserver(told.append),
         )
     )
     await eventually(lambda: any(second.up == 4 for second in told))
@@ -44,7 +46,7 @@ async def test_an_interrupted_run_keeps_what_it_has(lab, plan_for, workers):
 
 
 async def test_one_that_has_not_begun_is_canceled(lab, plan_for):
-    running = asyncio.ensure_future(conduct(plan_for(lab, "echo", register_rate=1.0)))
+    running = asyncio.ensure_future(run_plan(plan_for(lab, "echo", register_rate=1.0)))
     await asyncio.sleep(0.3)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -69,7 +71,7 @@ async def test_a_run_of_days_remembers_no_more_pieces_of_time_but_counts_all(
 
         async def run(self):
             for at in range(1, 11):
-                self._tell(Second(float(at), up=at, peak=at, tally=Tally(attempted=1)))
+                self._tell(RunSecond(float(at), up=at, peak=at, tally=Tally(attempted=1)))
             return SimpleNamespace(invalid_because=())
 
         def stop(self):
@@ -78,7 +80,7 @@ async def test_a_run_of_days_remembers_no_more_pieces_of_time_but_counts_all(
     monkeypatch.setattr("softphone.load.distribute.run_plan.Runner", Ten)
     monkeypatch.setattr("softphone.load.distribute.run_plan.MOST_KEPT", 4)
     told = []
-    result = await conduct(plan_for(lab, "echo"), watcher=Watcher(lambda s: told.append(s.at)))
+    result = await run_plan(plan_for(lab, "echo"), watcher=RunObserver(lambda s: told.append(s.at)))
     assert len(told) == 10
     assert len(result.seconds) <= 4
     assert (result.total.attempted, result.most_up) == (10, 10)

@@ -6,9 +6,9 @@ import asyncio
 import sys
 from contextlib import asynccontextmanager
 
-from softphone.load.distribute.worker import work
-from softphone.load.distribute.worker_channel import LINE, read_line, write_line
-from softphone.load.measure import Second
+from softphone.load.distribute.worker import run_worker
+from softphone.load.distribute.worker_channel import MAXIMUM_LINE, decode_line, encode_line
+from softphone.load.measure import RunSecond
 
 
 class Worker:
@@ -18,13 +18,13 @@ class Worker:
         self.process = process
 
     def say(self, kind, value=None):
-        self.process.stdin.write(write_line(kind, value))
+        self.process.stdin.write(encode_line(kind, value))
 
     async def until(self, wanted):
         """What it says under a name, skipping the rest."""
         async with asyncio.timeout(30):
             while line := await self.process.stdout.readline():
-                kind, value = read_line(line)
+                kind, value = decode_line(line)
                 if kind == wanted:
                     return value
         raise AssertionError(f"it ended without {wanted}")
@@ -38,7 +38,7 @@ async def worker():
         "softphone.load.distribute.worker",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        limit=LINE,
+        limit=MAXIMUM_LINE,
     )
     try:
         yield Worker(process)
@@ -55,7 +55,7 @@ async def test_it_registers_waits_for_go_and_tells_every_second(lab, plan_for):
         assert len(lab.registered) == 8
         one.say("go")
         assert await one.until("begun") > 0
-        second = Second.of(await one.until("second"))
+        second = RunSecond.from_plain(await one.until("second"))
         assert second.tally.attempted == second.tally.answered > 0
         assert isinstance(await one.until("done"), list)
         assert await one.process.wait() == 0
@@ -76,8 +76,8 @@ async def test_it_stops_when_its_crew_is_gone(lab, plan_for):
 async def told(kind, value=None):
     """The code and the words of a worker in this process that is told one thing."""
     reader, said = asyncio.StreamReader(), []
-    reader.feed_data(write_line(kind, value))
-    code = await work(reader, lambda *words: said.append(words))
+    reader.feed_data(encode_line(kind, value))
+    code = await run_worker(reader, lambda *words: said.append(words))
     return code, said
 
 

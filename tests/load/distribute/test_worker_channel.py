@@ -7,17 +7,17 @@ import sys
 
 import pytest
 
-from softphone.load.distribute.worker_channel import LocalLine
+from softphone.load.distribute.worker_channel import LocalWorkerChannel
 
 ECHO = "import sys; print(sys.stdin.readline().upper(), end='', flush=True); sys.stdin.read()"
 
 
 @pytest.fixture
 async def line():
-    made = await LocalLine.hire((sys.executable, "-c", ECHO))
+    made = await LocalWorkerChannel.hire((sys.executable, "-c", ECHO))
     yield made
     made.kill()
-    await made.ended()
+    await made.wait_for_end()
 
 
 async def test_lines_go_both_ways_until_it_is_dismissed(line):
@@ -40,5 +40,5 @@ async def test_one_that_is_killed_says_so(line):
 async def test_a_signal_without_a_name_ends_a_worker_like_any_other():
     number = signal.SIGRTMIN + 3
     ends = f"import os; os.kill(os.getpid(), {number})"
-    line = await LocalLine.hire((sys.executable, "-c", ends))
-    assert await line.ended() == f"killed by signal {number}"
+    line = await LocalWorkerChannel.hire((sys.executable, "-c", ends))
+    assert await line.wait_for_end() == f"killed by signal {number}"

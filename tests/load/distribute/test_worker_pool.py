@@ -11,9 +11,9 @@ from dataclasses import replace
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.load.distribute.worker_channel import read_line, write_line
-from softphone.load.distribute.worker_pool import Crew, WorkerFailed
-from softphone.load.measure import Second, Tally
+from softphone.load.distribute.worker_channel import decode_line, encode_line
+from softphone.load.distribute.worker_pool import WorkerFailed, WorkerPool
+from softphone.load.measure import RunSecond, Tally
 from softphone.load.plan import BaseSpec, LoadPlan, UserSpec
 from softphone.load.plan.plan import NODE
 from tests.load.conftest import eventually
@@ -41,7 +41,7 @@ class Pretender:
     # What the crew sees of it: a WorkerLine
 
     def say(self, data):
-        self._heard.put_nowait(read_line(data))
+        self._heard.put_nowait(decode_line(data))
 
     async def hear(self):
         return await self._said.get()
@@ -61,7 +61,7 @@ class Pretender:
     # What it does
 
     def tell(self, kind, value=None):
-        self._said.put_nowait(write_line(kind, value))
+        self._said.put_nowait(encode_line(kind, value))
 
     def babble(self):
         self._said.put_nowait(b"hello\n")
@@ -87,8 +87,8 @@ class Pretender:
         self.tell("begun", self.begin + self.number * 0.25)
         for at in (1, 2, 3):
             tally = Tally(attempted=10, answered=10)
-            tally.setup_ms.add(1.0 if self.number else 1000.0, 10)
-            self.tell("second", Second(float(at), up=5, tally=tally).plain())
+            tally.setup_ms.record_value(1.0 if self.number else 1000.0, 10)
+            self.tell("second", RunSecond(float(at), up=5, tally=tally).to_plain())
             await self._between(self, at)
         self.tell("done", ["it was busy"] if self.number else [])
 
@@ -112,7 +112,7 @@ def crew(
     async def hire():
         return Pretender(before, between, *next(places))
 
-    return Crew(
+    return WorkerPool(
         plan().shares(len(nodes)),
         on_second=(told if told is not None else []).append,
         on_progress=lambda *of: (progress if progress is not None else []).append(of),
@@ -122,7 +122,7 @@ def crew(
 
 async def test_seconds_of_all_workers_are_one_second():
     told, progress = [], []
-    result = await crew(told=told, progress=progress).run(plan())
+    result = await crew(told=told, progress=progress).run_shares(plan())
     assert [(second.at, second.up, second.workers) for second in told] == [
         (1.0, 15, 3),
         (2.0, 15, 3),
@@ -140,7 +140,7 @@ async def test_seconds_of_all_workers_are_one_second():
 async def test_each_begins_by_its_own_clock_and_starts_are_compared_by_ours():
     made = crew(offsets=(0.0, 3600.0, -50.0))
     before = time.time()
-    result = await made.run(plan())
+    result = await made.run_shares(plan())
     first, ahead, behind = (line.begin for line in made.lines)
     assert before < first < before + 10
     assert ahead - first == pytest.approx(3600.0)
@@ -155,7 +155,7 @@ async def test_workers_on_machines_of_their_own_take_their_addresses():
         plans.append(worker.plan)
 
     whole = replace(plan(), host=NODE, ports=(40000, 40999))
-    await crew(before=keep, nodes=("192.0.2.1", "192.0.2.2", "192.0.2.1")).run(whole)
+    await crew(before=keep, nodes=("192.0.2.1", "192.0.2.2", "192.0.2.1")).run_shares(whole)
     told = [(each["host"], each["ports"]) for each in plans]
     assert sorted(told) == [
         ("192.0.2.1", [40000, 40499]),
@@ -171,7 +171,7 @@ async def test_a_lost_worker_is_named_with_its_share_and_the_rest_is_reported():
             await asyncio.sleep(0)
 
     told = []
-    result = await crew(between=die, told=told).run(plan())
+    result = await crew(between=die, told=told).run_shares(plan())
     assert [second.workers for second in told] == [3, 3, 2]
     (lost,) = result.lost
     assert "worker 2 was lost after 2 s" in lost
@@ -187,7 +187,7 @@ async def test_a_worker_that_says_nonsense_is_lost_and_killed():
             await asyncio.Event().wait()
 
     made = crew(between=babble)
-    result = await made.run(plan())
+    result = await made.run_shares(plan())
     assert "worker 3" in result.lost[0]
     assert "something unknown" in result.lost[0]
     assert made.lines[2].working.cancelled()
@@ -201,7 +201,7 @@ async def test_a_plan_that_a_worker_refuses_is_the_crews_error():
 
     made = crew(before=refuse)
     with pytest.raises(ConfigurationError, match="no such file"):
-        await made.run(plan())
+        await made.run_shares(plan())
     assert all(line.working.done() for line in made.lines)
 
 
@@ -212,7 +212,7 @@ async def test_a_worker_that_dies_before_it_begins_ends_the_run():
 
     made = crew(before=die)
     with pytest.raises(WorkerFailed, match="worker 1 ended with code 3 before it began"):
-        await made.run(plan())
+        await made.run_shares(plan())
     assert all(line.working.done() for line in made.lines)
 
 
@@ -223,9 +223,9 @@ async def test_a_crew_that_is_stopped_before_it_begins_is_canceled():
         await registered.wait()
 
     made = crew(before=register)
-    running = asyncio.ensure_future(made.run(plan()))
+    running = asyncio.ensure_future(made.run_shares(plan()))
     await eventually(lambda: len(made.lines) == 3)
-    made.stop()
+    made.stop_run()
     registered.set()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -235,8 +235,8 @@ async def test_a_crew_that_is_stopped_before_it_begins_is_canceled():
 async def test_two_real_workers_share_a_run_and_one_may_be_lost(lab, plan_for):
     whole = plan_for(lab, "echo", calls=6, duration=2.0, checks=0)
     told = []
-    made = Crew(whole.shares(2), on_second=told.append)
-    running = asyncio.ensure_future(made.run(whole))
+    made = WorkerPool(whole.shares(2), on_second=told.append)
+    running = asyncio.ensure_future(made.run_shares(whole))
     await eventually(lambda: running.done() or any(second.up == 6 for second in told))
     os.kill(made.lines[0].pid, signal.SIGKILL)
     result = await running

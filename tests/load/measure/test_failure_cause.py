@@ -16,7 +16,7 @@ from softphone.errors import (
     TransportTimeout,
 )
 from softphone.events import CallEnded, EndedBy
-from softphone.load.measure import cause_of, end_of
+from softphone.load.measure import end_cause, failure_cause
 from softphone.media import NoPortFree
 from softphone.security import SecurityShortfall, Shortfall, ShortfallCode
 
@@ -46,16 +46,16 @@ from softphone.security import SecurityShortfall, Shortfall, ShortfallCode
     ],
 )
 def test_an_error_has_a_cause(error, cause):
-    assert cause_of(error) == cause
+    assert failure_cause(error) == cause
 
 
 def test_a_certificate_of_ours_out_of_date_is_told_from_other_mistakes():
     error = ConfigurationError("our certificate a.crt expired")
     error.__cause__ = CertificateExpired("ours")
-    assert cause_of(error) == "own certificate out of date"
+    assert failure_cause(error) == "own certificate out of date"
 
 
 def test_an_end_says_who_and_with_what_status():
-    assert end_of(CallEnded(EndedBy.REMOTE)) == "remote"
-    assert end_of(CallEnded(EndedBy.TRANSPORT, 503, "The connection was closed")) == "transport"
-    assert end_of(CallEnded(EndedBy.TIMEOUT, 408, "whatever")) == "timeout 408 Request Timeout"
+    assert end_cause(CallEnded(EndedBy.REMOTE)) == "remote"
+    assert end_cause(CallEnded(EndedBy.TRANSPORT, 503, "The connection was closed")) == "transport"
+    assert end_cause(CallEnded(EndedBy.TIMEOUT, 408, "whatever")) == "timeout 408 Request Timeout"

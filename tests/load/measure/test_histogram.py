@@ -15,7 +15,7 @@ from softphone.load.measure import Histogram
 def filled(values, unit=0.1):
     histogram = Histogram(unit)
     for value in values:
-        histogram.add(value)
+        histogram.record_value(value)
     return histogram
 
 
@@ -47,8 +47,8 @@ def test_two_histograms_add_up_to_that_of_all_values(left, right):
 @given(st.lists(st.floats(0, 1e9)))
 def test_it_goes_through_json_and_comes_back(values):
     before = filled(values)
-    after = Histogram.of(json.loads(json.dumps(before.plain())))
-    assert after.plain() == before.plain()
+    after = Histogram.from_plain(json.loads(json.dumps(before.to_plain())))
+    assert after.to_plain() == before.to_plain()
     assert after.quantile(0.5) == before.quantile(0.5)
 
 
@@ -76,8 +76,8 @@ def test_shares_above_a_bound():
 
 def test_a_value_below_zero_counts_as_zero_and_counts_may_be_many():
     histogram = Histogram(1.0)
-    histogram.add(-3.0)
-    histogram.add(4.0, 3)
+    histogram.record_value(-3.0)
+    histogram.record_value(4.0, 3)
     assert (histogram.total, histogram.quantile(0.25), histogram.quantile(1.0)) == (4, 0.0, 4.0)
     assert histogram.mean == 3.0
 

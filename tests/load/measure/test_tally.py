@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from softphone.load.measure import Second, Tally
+from softphone.load.measure import RunSecond, Tally
 
 
 def busy():
     tally = Tally(attempted=3, answered=2, sent=100, received=98, lost=2, cpu_seconds=0.5)
     tally.failed["486 Busy Here"] += 1
     tally.suites["AEAD_AES_256_GCM"] += 2
-    tally.setup_ms.add(12.0)
+    tally.setup_ms.record_value(12.0)
     tally.call_seconds = 250.0
     return tally
 
@@ -30,7 +30,9 @@ def test_sums_hold_counts_causes_and_histograms():
 
 def test_a_tally_goes_through_json():
     before = busy()
-    assert Tally.of(json.loads(json.dumps(before.plain()))).plain() == before.plain()
+    assert (
+        Tally.from_plain(json.loads(json.dumps(before.to_plain()))).to_plain() == before.to_plain()
+    )
 
 
 def test_nothing_counted_costs_nothing():
@@ -39,11 +41,11 @@ def test_nothing_counted_costs_nothing():
 
 
 def test_a_second_of_two_workers_has_the_calls_of_both_and_the_busiest_core():
-    one = Second(3.0, up=5, peak=6, tally=busy(), cpu=0.4)
-    other = Second(3.0, up=7, peak=7, cpu=0.9)
-    other.mos_now.add(4.2)
+    one = RunSecond(3.0, up=5, peak=6, tally=busy(), cpu=0.4)
+    other = RunSecond(3.0, up=7, peak=7, cpu=0.9)
+    other.mos_now.record_value(4.2)
     one.merge(other)
     assert (one.up, one.peak, one.cpu, one.workers) == (12, 13, 0.9, 2)
     assert one.tally.attempted == 3
     assert one.mos_now.total == 1
-    assert Second.of(json.loads(json.dumps(one.plain()))).plain() == one.plain()
+    assert RunSecond.from_plain(json.loads(json.dumps(one.to_plain()))).to_plain() == one.to_plain()

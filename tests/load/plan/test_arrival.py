@@ -7,11 +7,11 @@ from itertools import islice, pairwise
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.load.plan import parse_arrival, parse_hold
+from softphone.load.plan import parse_arrival, parse_holding_time
 
 
 def times(text, count, *, rate=10.0, seed=1):
-    return list(islice(parse_arrival(text, rate=rate, seed=seed).times(), count))
+    return list(islice(parse_arrival(text, rate=rate, seed=seed).arrival_times(), count))
 
 
 def within(found, begin, end):
@@ -98,23 +98,33 @@ def test_a_rate_is_above_zero(rate):
 
 
 def test_holds_are_what_they_are_called():
-    assert parse_hold("run", seed=1).of(3) is None
-    assert parse_hold("30", seed=1).of(3) == parse_hold("fixed:30", seed=1).of(9) == 30.0
-    uniform = [parse_hold("uniform:2-4", seed=1).of(n) for n in range(2000)]
+    assert parse_holding_time("run", seed=1).seconds_of_call(3) is None
+    assert (
+        parse_holding_time("30", seed=1).seconds_of_call(3)
+        == parse_holding_time("fixed:30", seed=1).seconds_of_call(9)
+        == 30.0
+    )
+    uniform = [parse_holding_time("uniform:2-4", seed=1).seconds_of_call(n) for n in range(2000)]
     assert 2.0 <= min(uniform) < 2.1
     assert 3.9 < max(uniform) <= 4.0
-    exponential = sorted(parse_hold("exponential:10", seed=1).of(n) for n in range(4000))
+    exponential = sorted(
+        parse_holding_time("exponential:10", seed=1).seconds_of_call(n) for n in range(4000)
+    )
     assert sum(exponential) / 4000 == pytest.approx(10.0, rel=0.06)
     assert exponential[2000] == pytest.approx(6.93, rel=0.08)
-    lognormal = sorted(parse_hold("lognormal:60:1", seed=1).of(n) for n in range(4000))
+    lognormal = sorted(
+        parse_holding_time("lognormal:60:1", seed=1).seconds_of_call(n) for n in range(4000)
+    )
     assert lognormal[2000] == pytest.approx(60.0, rel=0.08)
     assert lognormal[3364] == pytest.approx(60.0 * 2.718, rel=0.12)
 
 
 def test_a_call_has_the_same_hold_whoever_asks():
-    hold = parse_hold("exponential:5", seed=3)
-    assert [hold.of(n) for n in range(20)] == [hold.of(n) for n in range(20)]
-    assert parse_hold("exponential:5", seed=4).of(1) != hold.of(1)
+    hold = parse_holding_time("exponential:5", seed=3)
+    assert [hold.seconds_of_call(n) for n in range(20)] == [
+        hold.seconds_of_call(n) for n in range(20)
+    ]
+    assert parse_holding_time("exponential:5", seed=4).seconds_of_call(1) != hold.seconds_of_call(1)
 
 
 @pytest.mark.parametrize(
@@ -122,5 +132,5 @@ def test_a_call_has_the_same_hold_whoever_asks():
 )
 def test_an_unknown_hold_is_refused(text):
     with pytest.raises(ConfigurationError, match="hold") as caught:
-        parse_hold(text, seed=1)
+        parse_holding_time(text, seed=1)
     assert "could not convert" not in str(caught.value)

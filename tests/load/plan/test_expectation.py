@@ -14,10 +14,10 @@ def tally():
     found.failed["486 Busy Here"] = 1
     found.suites["AEAD_AES_256_GCM"] = 999
     for milliseconds in range(1, 1001):
-        found.setup_ms.add(milliseconds)
+        found.setup_ms.record_value(milliseconds)
     for _ in range(100):
-        found.mos.add(4.4)
-    found.mos.add(1.0, 3)
+        found.mos.record_value(4.4)
+    found.mos.record_value(1.0, 3)
     found.registrations = 4
     found.registered = 3
     return found
@@ -44,7 +44,7 @@ def tally():
     ],
 )
 def test_expectations_are_judged(text, met):
-    verdict = parse_expectation(text).judge(tally())
+    verdict = parse_expectation(text).judge_tally(tally())
     assert verdict.met is met
     assert verdict.expected == text
     assert verdict.measured
@@ -53,7 +53,7 @@ def test_expectations_are_judged(text, met):
 def test_one_call_with_another_suite_breaks_the_expectation():
     found = tally()
     found.suites["clear"] = 1
-    verdict = parse_expectation("suite=AEAD_AES_256_GCM").judge(found)
+    verdict = parse_expectation("suite=AEAD_AES_256_GCM").judge_tally(found)
     assert not verdict.met
     assert "clear 1" in verdict.measured
 
@@ -62,7 +62,7 @@ def test_one_call_with_another_suite_breaks_the_expectation():
     "text", ["answered>=0%", "mos_p5>=0", "setup_p99<=500ms", "loss<=100%", "suite=clear"]
 )
 def test_what_was_never_measured_is_never_met(text):
-    assert not parse_expectation(text).judge(Tally()).met
+    assert not parse_expectation(text).judge_tally(Tally()).met
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def plan(**changes):
 
 def test_a_plan_goes_through_json():
     made = plan(faults=FaultSpec(loss=0.01), base=BaseSpec(server="sip:h", ca=("a",)), play="x.wav")
-    assert LoadPlan.of(json.loads(json.dumps(made.plain()))) == made
+    assert LoadPlan.from_plain(json.loads(json.dumps(made.to_plain()))) == made
 
 
 def test_shares_add_up_and_nobody_is_in_two():
@@ -91,9 +91,9 @@ def test_one_user_may_call_from_every_worker():
 
 
 def test_workers_share_one_schedule():
-    whole = list(islice(plan(arrival="poisson").schedule().times(), 60))
+    whole = list(islice(plan(arrival="poisson").schedule().arrival_times(), 60))
     for share in plan(arrival="poisson").shares(3):
-        assert list(islice(share.schedule().times(), 60)) == whole
+        assert list(islice(share.schedule().arrival_times(), 60)) == whole
 
 
 @pytest.mark.parametrize("workers", [0, 5, 11])

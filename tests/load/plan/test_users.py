@@ -116,5 +116,5 @@ def test_an_empty_password_file_is_refused(tmp_path):
 
 def test_users_go_through_json():
     user = UserSpec("a", "b", "c", "d", "e", wrong_password=True)
-    assert UserSpec.of(user.plain()) == user
-    assert UserSpec.of(UserSpec("a").plain()) == UserSpec("a")
+    assert UserSpec.from_plain(user.to_plain()) == user
+    assert UserSpec.from_plain(UserSpec("a").to_plain()) == UserSpec("a")

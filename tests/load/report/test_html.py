@@ -13,33 +13,36 @@ import numpy as np
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.load import Result
-from softphone.load.capacity import CapacitySearch, Trial
-from softphone.load.measure import Second, Tally
-from softphone.load.plan import BaseSpec, FaultSpec, LoadPlan, UserSpec, Verdict
+from softphone.load import LoadResult
+from softphone.load.capacity import CapacitySearch, CapacityTrial
+from softphone.load.measure import RunSecond, Tally
+from softphone.load.plan import BaseSpec, ExpectationVerdict, FaultSpec, LoadPlan, UserSpec
 from softphone.load.report import write_report
-from softphone.load.report.html import page
+from softphone.load.report.html import report_page
 from tests.support.browser import look
 
 WALL = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 HOSTILE = '<img src=x onerror="document.title=1">'
-VERDICTS = [Verdict("answered>=99%", True, "99.9%"), Verdict("mos_p5>=4.0", False, "3.9")]
+VERDICTS = [
+    ExpectationVerdict("answered>=99%", True, "99.9%"),
+    ExpectationVerdict("mos_p5>=4.0", False, "3.9"),
+]
 
 
 def result(invalid=()):
     plan = LoadPlan("echo", f"sip:{HOSTILE}@h", BaseSpec(server="sip:h"), (UserSpec("sip:a@h"),))
-    made = Result(plan, invalid_because=list(invalid))
+    made = LoadResult(plan, invalid_because=list(invalid))
     for at in range(1, 31):
         tally = Tally(attempted=50, answered=49, sent=2500 * at, received=2490 * at, lost=10)
         tally.failed["486 Busy Here"] += 1
-        tally.setup_ms.add(20.0 + at, 48)
-        tally.setup_ms.add(200.0)
-        tally.mos.add(4.2)
-        tally.lateness_ms.add(2.0 + at)
-        second = Second(float(at), up=50 * at, tally=tally, cpu=0.01 * at)
-        second.mos_now.add(4.4 - at * 0.02)
-        second.jitter_now_ms.add(1.5)
-        made.take(second)
+        tally.setup_ms.record_value(20.0 + at, 48)
+        tally.setup_ms.record_value(200.0)
+        tally.mos.record_value(4.2)
+        tally.lateness_ms.record_value(2.0 + at)
+        second = RunSecond(float(at), up=50 * at, tally=tally, cpu=0.01 * at)
+        second.mos_now.record_value(4.4 - at * 0.02)
+        second.jitter_now_ms.record_value(1.5)
+        made.add_second(second)
     made.total.dropped[HOSTILE] += 3
     return made
 
@@ -48,12 +51,14 @@ def search():
     found = CapacitySearch(first=100, most=1000, confirm=2)
     for calls, held in ((100, True), (200, True), (400, False), (300, True), (300, True)):
         why = "" if held else "mos_p5>=4.0: 3.2"
-        found.tell(Trial(calls, held, why=why, answered=1.0, mos_p5=4.0, setup_p99_ms=30.0))
+        found.add_trial(
+            CapacityTrial(calls, held, why=why, answered=1.0, mos_p5=4.0, setup_p99_ms=30.0)
+        )
     return found
 
 
 def test_everything_is_in_the_one_file():
-    text = page(result(), VERDICTS, search=search(), wall=WALL)
+    text = report_page(result(), VERDICTS, search=search(), wall=WALL)
     assert not re.search(r'(src|href)="|url\(|@import|<script|https?:', text)
     assert text.count("<svg") == 11
     for words in ("2026-01-02 03:04:05", "mos_p5&gt;=4.0", "not met", "486 Busy Here", "1,500"):
@@ -62,23 +67,23 @@ def test_everything_is_in_the_one_file():
 
 def test_faults_on_purpose_are_told_at_its_head():
     made = result()
-    assert "on purpose" not in page(made, [], wall=WALL)
+    assert "on purpose" not in report_page(made, [], wall=WALL)
     made.plan = replace(made.plan, faults=FaultSpec(loss=0.1))
-    text = page(made, [], wall=WALL)
+    text = report_page(made, [], wall=WALL)
     assert text.index("faults on purpose: loss 10 %") < text.index("Figures")
 
 
 def test_what_came_over_the_wire_is_escaped():
-    text = page(result(), [Verdict(HOSTILE, True, HOSTILE)], wall=WALL)
+    text = report_page(result(), [ExpectationVerdict(HOSTILE, True, HOSTILE)], wall=WALL)
     assert "<img" not in text
     assert "&lt;img" in text
 
 
 def test_an_invalid_run_is_said_to_be_in_the_first_place():
-    text = page(result(invalid=["the generator used 97% of a core"]), [], wall=WALL)
+    text = report_page(result(invalid=["the generator used 97% of a core"]), [], wall=WALL)
     assert text.index("Invalid") < text.index("Figures")
     assert "97% of a core" in text
-    text = page(result(invalid=["worker 1 was lost"]), [], wall=WALL)
+    text = report_page(result(invalid=["worker 1 was lost"]), [], wall=WALL)
     assert "bottleneck" not in text, "there are other reasons"
 
 
@@ -86,7 +91,7 @@ def test_all_plots_over_time_have_the_time_of_the_run():
     made = result()
     for second in made.seconds[3:]:
         second.tally.setup_ms = Tally().setup_ms
-    text = page(made, [], wall=WALL)
+    text = report_page(made, [], wall=WALL)
     drawing = next(part for part in text.split("<h2>") if part.startswith("Set-up latency"))
     assert re.search(r'text-anchor="middle">30<', drawing)
 
@@ -94,8 +99,8 @@ def test_all_plots_over_time_have_the_time_of_the_run():
 def test_a_search_that_ended_early_is_not_shown_as_a_success():
     found = search()
     for _ in range(2):
-        found.tell(Trial(350, False, valid=False, why="the generator was busy"))
-    text = page(result(), VERDICTS[:1], search=found, wall=WALL)
+        found.add_trial(CapacityTrial(350, False, valid=False, why="the generator was busy"))
+    text = report_page(result(), VERDICTS[:1], search=found, wall=WALL)
     assert "A lower bound" in text
     assert "<b>Valid</b>" not in text
 
@@ -108,8 +113,8 @@ def test_the_curve_has_the_worst_of_each_number_and_nothing_that_is_invalid():
         (200, 3.1, True),
         (400, 1.0, False),
     ):
-        found.tell(Trial(calls, valid, valid=valid, mos_p5=mos, setup_p99_ms=30.0))
-    text = page(result(), VERDICTS[:1], search=found, wall=WALL)
+        found.add_trial(CapacityTrial(calls, valid, valid=valid, mos_p5=mos, setup_p99_ms=30.0))
+    text = report_page(result(), VERDICTS[:1], search=found, wall=WALL)
     drawing = next(part for part in text.split("<svg")[1:] if "MOS, 5th percentile" in part)
     places = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', drawing)]
     assert len(places) == 2

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.load.measure import Second, Tally
+from softphone.load.measure import RunSecond, Tally
 from softphone.load.report import PrometheusPage
 from softphone.load.report.prometheus import exposition
 
@@ -20,9 +20,9 @@ LINE = re.compile(
 def second():
     tally = Tally(attempted=10, answered=9, sent=500, lost=-1)
     tally.failed['say "486"\\\n'] += 1
-    tally.setup_ms.add(12.0)
-    made = Second(1.0, up=9, tally=tally, cpu=0.25)
-    made.mos_now.add(4.3)
+    tally.setup_ms.record_value(12.0)
+    made = RunSecond(1.0, up=9, tally=tally, cpu=0.25)
+    made.mos_now.record_value(4.3)
     return made
 
 
@@ -48,8 +48,8 @@ def test_every_line_is_in_the_format():
 
 async def test_it_serves_the_sum_of_what_it_was_given():
     async with PrometheusPage(0) as page:
-        page.take(second())
-        page.take(second())
+        page.add_second(second())
+        page.add_second(second())
         answer = (await ask(page.port)).decode()
     head, _, body = answer.partition("\r\n\r\n")
     assert head.startswith("HTTP/1.1 200 OK")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.load.run.audio_check import FREQUENCIES, Listener, Sounds, correlation
+from softphone.load.run.audio_check import FREQUENCIES, AudioCheckSink, AudioSources, correlation
 from softphone.media import PcmBlock
 
 
 def listener(pcm):
-    made = Listener()
+    made = AudioCheckSink()
     for at in range(0, pcm.size, 160):
         made.write(PcmBlock(pcm[at : at + 160], 8000, at, 0))
     return made
@@ -29,7 +29,7 @@ def noise(samples=8000, seed=1, loud=3000.0):
 
 
 def test_a_call_hears_its_own_tone_and_not_anothers():
-    sounds = Sounds()
+    sounds = AudioSources()
     for number in range(len(FREQUENCIES)):
         heard = listener(said(sounds, number))
         assert sounds.heard(heard, number)
@@ -37,7 +37,7 @@ def test_a_call_hears_its_own_tone_and_not_anothers():
 
 
 def test_a_tone_in_noise_is_heard_and_noise_alone_is_not():
-    sounds = Sounds()
+    sounds = AudioSources()
     tone = said(sounds, 3)
     assert sounds.heard(listener((tone + noise(loud=300.0)).astype(np.int16)), 3)
     assert not sounds.heard(listener(noise()), 3)
@@ -45,11 +45,11 @@ def test_a_tone_in_noise_is_heard_and_noise_alone_is_not():
 
 @pytest.mark.parametrize("pcm", [np.zeros(8000, np.int16), np.zeros(0, np.int16)])
 def test_silence_is_not_what_was_said(pcm):
-    assert not Sounds().heard(listener(pcm), 0)
+    assert not AudioSources().heard(listener(pcm), 0)
 
 
 def test_two_calls_at_once_are_crosstalk():
-    sounds = Sounds()
+    sounds = AudioSources()
     both = (said(sounds, 1) + said(sounds, 2)).astype(np.int16)
     assert not sounds.heard(listener(both), 1)
 
@@ -75,7 +75,7 @@ def speech(tmp_path):
 
 def test_a_piece_of_a_file_is_found_again_wherever_it_began(speech):
     path, pcm = speech
-    sounds = Sounds(str(path))
+    sounds = AudioSources(str(path))
     looped = np.concatenate([pcm, pcm])
     for begin in (0, 5000, 14000):
         assert sounds.heard(listener(looped[begin : begin + 8000] // 2), 0)
@@ -92,4 +92,4 @@ def test_correlation_is_one_for_the_same_and_small_for_strangers():
 
 def test_a_file_that_is_not_there_is_said_to_be(tmp_path):
     with pytest.raises(ConfigurationError, match="there is no file"):
-        Sounds(str(tmp_path / "none.wav"))
+        AudioSources(str(tmp_path / "none.wav"))

@@ -4,52 +4,52 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.load.measure import Second, Tally
-from softphone.load.run.bottleneck import Watch
+from softphone.load.measure import RunSecond, Tally
+from softphone.load.run.bottleneck import BottleneckDetector
 
 
 def watched(*, cpu=(0.6,) * 10, shared=False, **counts):
-    watch = Watch(shared=shared)
+    watch = BottleneckDetector(shared=shared)
     tally = Tally(sent=50_000, received=50_000, call_seconds=1000.0)
-    tally.lateness_ms.add(1.0, 50_000)
+    tally.lateness_ms.record_value(1.0, 50_000)
     for name, value in counts.items():
         setattr(tally, name, value)
-    watch.second(Second(1.0, tally=tally))
+    watch.add_second(RunSecond(1.0, tally=tally))
     for number, share in enumerate(cpu, 2):
-        watch.second(Second(float(number), cpu=share))
+        watch.add_second(RunSecond(float(number), cpu=share))
     return watch
 
 
 def test_a_generator_with_room_is_believed():
-    assert watched().reasons() == ()
+    assert watched().invalid_reasons() == ()
 
 
 def test_five_busy_seconds_in_a_row_are_too_many_and_four_are_not():
-    assert watched(cpu=(0.2, 0.99, 0.99, 0.99, 0.99, 0.2, 0.2)).reasons() == ()
-    (reason,) = watched(cpu=(0.2, *(0.97,) * 5, 0.2)).reasons()
+    assert watched(cpu=(0.2, 0.99, 0.99, 0.99, 0.99, 0.2, 0.2)).invalid_reasons() == ()
+    (reason,) = watched(cpu=(0.2, *(0.97,) * 5, 0.2)).invalid_reasons()
     assert "97% of a core" in reason
     assert "--workers" in reason
 
 
 def test_a_run_that_is_shorter_is_judged_as_a_whole():
-    short = Watch()
+    short = BottleneckDetector()
     for at, share in ((1.0, 0.99), (2.0, 0.98), (2.4, 0.4)):
-        short.second(Second(at, cpu=share))
-    assert short.reasons() == ()
-    short.second(Second(4.4, cpu=0.99))
-    (reason,) = short.reasons()
+        short.add_second(RunSecond(at, cpu=share))
+    assert short.invalid_reasons() == ()
+    short.add_second(RunSecond(4.4, cpu=0.99))
+    (reason,) = short.invalid_reasons()
     assert "93% of a core for 4 s" in reason
 
 
 def test_what_to_change_depends_on_who_had_the_processor():
-    (others,) = watched(cpu=(0.1,) * 10, jumps=12).reasons()
+    (others,) = watched(cpu=(0.1,) * 10, jumps=12).invalid_reasons()
     assert "itself used 9% of a core" in others
     assert "another machine" in others
     assert "--workers" not in others
-    (ours,) = watched(jumps=12).reasons()
+    (ours,) = watched(jumps=12).invalid_reasons()
     assert "--workers" in ours
     assert "--sockets shared" in ours
-    (ours,) = watched(jumps=12, shared=True).reasons()
+    (ours,) = watched(jumps=12, shared=True).invalid_reasons()
     assert "--workers" in ours
     assert "--sockets" not in ours
 
@@ -58,15 +58,15 @@ def slow(cpu, **more):
     """A run in which packets left late, media time jumped and calls began late."""
     watch = watched(cpu=cpu, jumps=12, **more)
     late = Tally(sent=50_000)
-    late.lateness_ms.add(25.0, 50_000)
-    watch.second(Second(len(cpu) + 2.0, cpu=cpu[-1], tally=late))
-    watch.behind(2.5)
+    late.lateness_ms.record_value(25.0, 50_000)
+    watch.add_second(RunSecond(len(cpu) + 2.0, cpu=cpu[-1], tally=late))
+    watch.add_late_arrival(2.5)
     return watch
 
 
 @pytest.mark.parametrize("cpu", [(0.05,) * 10, (0.6,) * 10, (0.97,) * 10])
 def test_what_to_change_is_said_once_for_all_that_shows_it(cpu):
-    (reason,) = slow(cpu).reasons()
+    (reason,) = slow(cpu).invalid_reasons()
     for sign in ("50.0% of our packets", "jumped over 12 frames", "2.5 s after their time"):
         assert sign in reason
     assert ("97% of a core for 5 s" in reason) == (cpu[0] == 0.97)
@@ -76,7 +76,7 @@ def test_what_to_change_is_said_once_for_all_that_shows_it(cpu):
 
 def test_who_was_busy_for_a_while_is_not_told_that_others_were():
     watch = slow((*(0.97,) * 5, *(0.01,) * 95))
-    (reason,) = watch.reasons()
+    (reason,) = watch.invalid_reasons()
     assert "97% of a core for 5 s" in reason
     assert "--workers" in reason
     assert "something else" not in reason
@@ -85,17 +85,17 @@ def test_who_was_busy_for_a_while_is_not_told_that_others_were():
 def test_packets_a_frame_late_spoil_the_run():
     watch = watched()
     late = Tally(sent=1000)
-    late.lateness_ms.add(25.0, 1000)
-    watch.second(Second(20.0, tally=late))
-    assert "20 ms late" in watch.reasons()[0]
+    late.lateness_ms.record_value(25.0, 1000)
+    watch.add_second(RunSecond(20.0, tally=late))
+    assert "20 ms late" in watch.invalid_reasons()[0]
 
 
 def test_a_few_late_packets_do_not():
     watch = watched()
     late = Tally(sent=100)
-    late.lateness_ms.add(25.0, 100)
-    watch.second(Second(20.0, tally=late))
-    assert watch.reasons() == ()
+    late.lateness_ms.record_value(25.0, 100)
+    watch.add_second(RunSecond(20.0, tally=late))
+    assert watch.invalid_reasons() == ()
 
 
 @pytest.mark.parametrize(
@@ -107,19 +107,19 @@ def test_a_few_late_packets_do_not():
     ],
 )
 def test_what_the_engine_counted_is_looked_at(counts, advice):
-    (reason,) = watched(**counts).reasons()
+    (reason,) = watched(**counts).invalid_reasons()
     assert advice in reason
 
 
 def test_a_drop_in_a_thousand_is_borne():
-    assert watched(overflows=50).reasons() == ()
+    assert watched(overflows=50).invalid_reasons() == ()
 
 
 def test_a_broken_scenario_is_no_measurement():
     watch = watched()
     for error in (ZeroDivisionError("division by zero"), ValueError()):
-        watch.broken("mine", error)
-    assert watch.reasons() == (
+        watch.add_scenario_error("mine", error)
+    assert watch.invalid_reasons() == (
         "the scenario mine is to be mended: ZeroDivisionError: division by zero "
         "(2 times; the log has where)",
     )
@@ -127,12 +127,12 @@ def test_a_broken_scenario_is_no_measurement():
 
 def test_calls_that_begin_late_and_ports_that_run_out_are_named():
     watch = watched()
-    watch.behind(0.9)
-    assert watch.reasons() == ()
-    watch.behind(2.5)
-    watch.starved("media ports: give a wider --ports")
-    watch.starved("media ports: give a wider --ports")
-    late, ports = watch.reasons()
+    watch.add_late_arrival(0.9)
+    assert watch.invalid_reasons() == ()
+    watch.add_late_arrival(2.5)
+    watch.add_exhausted_resource("media ports: give a wider --ports")
+    watch.add_exhausted_resource("media ports: give a wider --ports")
+    late, ports = watch.invalid_reasons()
     assert "2.5 s after" in late
     assert "--rate" in late
     assert "ran out of media ports" in ports

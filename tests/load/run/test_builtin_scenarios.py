@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from softphone.lab import Validity
-from softphone.load import READY, FaultSpec, Runner, Tally, Turn
-from softphone.load.run import afflicted, parse_fault
+from softphone.load import BUILTIN_SCENARIOS, FaultSpec, Runner, ScenarioRun, Tally
+from softphone.load.run import parse_fault, users_with_faults
 from softphone.sans_io import Transport
 from tests.load.conftest import eventually, many_users
 from tests.support.certificates import authority
@@ -26,12 +26,12 @@ async def run(plan):
         most[0] = max(most[0], told.peak)
 
     async with Runner(plan, on_second=second) as runner:
-        await runner.run()
+        await runner.run_share()
     return total, most[0]
 
 
 def test_the_names_are_those_of_the_manual():
-    assert list(READY) == ["echo", "pair", "register-storm", "reinvite", "churn"]
+    assert list(BUILTIN_SCENARIOS) == ["echo", "pair", "register-storm", "reinvite", "churn"]
 
 
 async def test_echo_hears_itself(lab, plan_for):
@@ -69,7 +69,7 @@ async def test_a_pair_has_both_ends_here(lab, plan_for):
 async def test_a_pair_that_hears_itself_is_not_one(lab, plan_for, monkeypatch):
     """As a server would have it that sends media back to where it comes from."""
     wanted = property(lambda turn: "600", lambda turn, value: None)
-    monkeypatch.setattr(Turn, "partner", wanted, raising=False)
+    monkeypatch.setattr(ScenarioRun, "partner", wanted, raising=False)
     total, _ = await run(plan_for(lab, "pair", calls=2, duration=2.5))
     assert (total.answered, total.checked, total.heard) == (2, 2, 0)
 
@@ -95,13 +95,13 @@ async def test_reinvite_holds_and_takes_back(lab, plan_for, monkeypatch):
     monkeypatch.setattr("softphone.load.run.builtin_scenarios.REINVITE_EVERY", 0.1)
     done = []
     for name in ("hold", "resume"):
-        before = getattr(Turn, name)
+        before = getattr(ScenarioRun, name)
 
         async def noted(turn, call, name=name, before=before):
             await before(turn, call)
             done.append(name)
 
-        monkeypatch.setattr(Turn, name, noted)
+        monkeypatch.setattr(ScenarioRun, name, noted)
     total, _ = await run(plan_for(lab, "reinvite", calls=2, duration=1.0, checks=0))
     assert (total.answered, total.dropped.total()) == (2, 0)
     assert total.ended == {"local": 2}
@@ -120,7 +120,7 @@ async def test_churn_replaces_calls_that_end(lab, plan_for):
 
 async def test_users_with_a_wrong_password_are_counted_and_the_others_call(lab, plan_for):
     plan = plan_for(lab, "echo", calls=4, duration=0.5, checks=0)
-    users = afflicted(plan.users, FaultSpec(wrong_password=0.5))
+    users = users_with_faults(plan.users, FaultSpec(wrong_password=0.5))
     total, _ = await run(replace(plan, users=users))
     assert total.registered == 4
     assert total.injected == {"user with a wrong password": 4}
@@ -135,7 +135,7 @@ async def test_users_with_an_expired_certificate_are_counted_and_the_others_call
     shown = old.write(tmp_path, "old")
     fault = parse_fault(f"certificate=25%:{shown.certificate}:{shown.key}", FaultSpec())
     plan = plan_for(lab, "echo", calls=4, duration=0.5, checks=0, faults=fault)
-    total, _ = await run(replace(plan, users=afflicted(plan.users, fault)))
+    total, _ = await run(replace(plan, users=users_with_faults(plan.users, fault)))
     assert total.registered == 6
     assert total.registrations_failed == {"own certificate out of date": 2}
     assert total.injected == {"user with another certificate": 2}
@@ -152,9 +152,9 @@ async def test_connections_that_are_cut_are_made_again_and_calls_go_on(lab, plan
         return sum(len(each) > 1 for each in ports.values()) >= 2
 
     async with Runner(plan, on_second=lambda second: total.merge(second.tally)) as runner:
-        running = asyncio.ensure_future(runner.run())
+        running = asyncio.ensure_future(runner.run_share())
         await eventually(lambda: again() and total.answered == 8)
-        runner.stop()
+        runner.stop_run()
         await running
     assert total.injected["connection cut"] >= 2
     assert total.ended["local"] == 8
@@ -185,7 +185,7 @@ async def test_a_storm_gets_503_and_calls_that_are_up_do_not_notice(tmp_path, pl
         calm = plan_for(lab, "echo", users=4, calls=4, duration=2.0, checks=0)
         heard = Tally()
         async with Runner(calm, on_second=lambda s: heard.merge(s.tally)) as calling:
-            running = asyncio.ensure_future(calling.run())
+            running = asyncio.ensure_future(calling.run_share())
             await _storm(lab, plan_for)
             await running
     assert heard.answered == 4
@@ -197,7 +197,7 @@ async def _storm(lab, plan_for):
     storm = plan_for(lab, "register-storm", users=24, calls=24, rate=500.0, duration=0.5)
     total = Tally()
     async with Runner(storm, on_second=lambda s: total.merge(s.tally)) as runner:
-        await runner.run()
+        await runner.run_share()
     assert total.registrations == 24
     assert 2 <= total.registered <= 12
     assert total.registrations_failed == {"503 Service Unavailable": 24 - total.registered}

@@ -10,9 +10,9 @@ import pytest
 from softphone.errors import Busy, CallError, NoAnswer
 from softphone.events import CallEnded, CallState, EndedBy, StreamStatistics
 from softphone.load.measure import Histogram
-from softphone.load.plan import parse_hold
-from softphone.load.run.audio_check import Sounds
-from softphone.load.run.call_tracker import Curtain, Stage
+from softphone.load.plan import parse_holding_time
+from softphone.load.run.audio_check import AudioSources
+from softphone.load.run.call_tracker import CallTracker, RunEnd
 from softphone.media import NoPortFree
 from softphone.security import (
     CryptoSuite,
@@ -78,10 +78,10 @@ class Outgoing:
 async def world():
     """A stage, its clock, and what it said had run out."""
     clock, starved = [100.0], []
-    stage = Stage(
+    stage = CallTracker(
         target="600",
-        hold=parse_hold("run", seed=1),
-        sounds=Sounds(),
+        holding_time=parse_holding_time("run", seed=1),
+        sounds=AudioSources(),
         starved=starved.append,
         checks=0,
         clock=lambda: clock[0],
@@ -197,26 +197,26 @@ async def test_many_calls_are_looked_at_in_turn(world):
 
 
 async def test_what_is_awaited_is_cut_at_its_time_or_with_the_run_and_leaves_nothing():
-    curtain, tasks = Curtain(), asyncio.all_tasks()
+    curtain, tasks = RunEnd(), asyncio.all_tasks()
     never = asyncio.get_running_loop().create_future()
     async with asyncio.timeout(1):
-        await curtain.cut(never, 0.01)
+        await curtain.await_until_end(never, 0.01)
         never = asyncio.get_running_loop().create_future()
-        waiting = asyncio.ensure_future(curtain.cut(never, None))
+        waiting = asyncio.ensure_future(curtain.await_until_end(never, None))
         # Its time has come in the very moment in which the run ends.
-        late = asyncio.ensure_future(curtain.cut(asyncio.sleep(60), 0.0))
+        late = asyncio.ensure_future(curtain.await_until_end(asyncio.sleep(60), 0.0))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         curtain.set()
         await asyncio.gather(waiting, late)
-        await curtain.cut(asyncio.sleep(60), None)
+        await curtain.await_until_end(asyncio.sleep(60), None)
     assert asyncio.all_tasks() == tasks
     curtain.set()
 
 
 async def test_who_is_canceled_while_waiting_is_not_merely_cut():
-    curtain = Curtain()
-    waiting = asyncio.ensure_future(curtain.cut(asyncio.sleep(60), None))
+    curtain = RunEnd()
+    waiting = asyncio.ensure_future(curtain.await_until_end(asyncio.sleep(60), None))
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):

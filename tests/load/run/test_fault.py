@@ -12,8 +12,8 @@ import pytest
 from softphone.errors import ConfigurationError
 from softphone.events import Direction
 from softphone.load.plan import BaseSpec, FaultSpec, LoadPlan, UserSpec
-from softphone.load.run import afflicted, parse_fault
-from softphone.load.run.fault import ImpairedPort, injected_users
+from softphone.load.run import parse_fault, users_with_faults
+from softphone.load.run.fault import ImpairedMediaBackend, injected_users
 from softphone.media import AllocatedStream, StreamHandle, StreamSpec
 from tests.load.conftest import eventually
 
@@ -63,14 +63,16 @@ def test_what_cannot_be_read_says_what_is_known(text):
 
 def test_shares_of_the_users_are_exact_and_spread():
     users = tuple(UserSpec(f"u{n}") for n in range(200))
-    found = afflicted(
+    found = users_with_faults(
         users, FaultSpec(wrong_password=0.05, bad_certificate=0.02, certificate="c", key="k")
     )
     wrong = [at for at, user in enumerate(found) if user.wrong_password]
     assert len(wrong) == 10
     assert all(b - a == 20 for a, b in itertools.pairwise(wrong))
-    assert afflicted(users, FaultSpec()) == users
-    assert all(user.wrong_password for user in afflicted(users, FaultSpec(wrong_password=1.0)))
+    assert users_with_faults(users, FaultSpec()) == users
+    assert all(
+        user.wrong_password for user in users_with_faults(users, FaultSpec(wrong_password=1.0))
+    )
     shown = [user for user in found if user.certificate == "c" and user.key == "k"]
     assert 0 < len(shown) <= 4
 
@@ -81,12 +83,12 @@ def test_users_with_a_fault_are_counted(tmp_path):
     files = (str(tmp_path / "old.crt"), str(tmp_path / "old.key"))
     users = tuple(UserSpec(f"sip:u{n}@h", None, None, *files) for n in range(8))
     faults = parse_fault("wrong-password=25%", FaultSpec())
-    plan = LoadPlan("echo", "600", BaseSpec(server="sip:h"), afflicted(users, faults))
+    plan = LoadPlan("echo", "600", BaseSpec(server="sip:h"), users_with_faults(users, faults))
     assert injected_users(plan) == {"user with a wrong password": 2}
     faults = parse_fault(f"certificate=50%:{files[0]}:{files[1]}", FaultSpec())
     users = tuple(UserSpec(f"sip:u{n}@h") for n in range(8))
     assert injected_users(replace(plan, users=users)) == {}
-    afflicted_users = afflicted(users, faults)
+    afflicted_users = users_with_faults(users, faults)
     both = replace(plan, users=afflicted_users, faults=faults)
     assert injected_users(both) == {"user with another certificate": 4}
 
@@ -122,9 +124,9 @@ async def through(ends, fault, count):
     """Send `count` packets each way; gives what came with the times it took, and what was done."""
     near, far = ends
     port = Port(near)
-    impaired = ImpairedPort(port, fault, seed=5)
-    local = impaired.allocate()
-    impaired.open(local.handle, StreamSpec(remote=far.getsockname()))
+    impaired = ImpairedMediaBackend(port, fault, seed=5)
+    local = impaired.allocate_stream()
+    impaired.open_stream(local.handle, StreamSpec(remote=far.getsockname()))
     spec = port.calls[0][1][1]
     assert spec.remote != far.getsockname()
     assert spec.remote_rtcp == (far.getsockname()[0], far.getsockname()[1] + 1)
@@ -146,7 +148,7 @@ async def through(ends, fault, count):
                     except BlockingIOError:
                         break
                     quiet = 0
-    impaired.close(local.handle)
+    impaired.close_stream(local.handle)
     return came, impaired.injected
 
 
@@ -166,20 +168,20 @@ async def test_without_loss_everything_arrives_and_delay_makes_it_wait(ends):
 
 async def test_a_closed_stream_leaves_no_socket_and_no_timer(ends):
     near, far = ends
-    impaired = ImpairedPort(Port(near), FaultSpec(delay=60.0), seed=1)
-    local = impaired.allocate()
-    impaired.open(local.handle, StreamSpec(remote=far.getsockname()))
+    impaired = ImpairedMediaBackend(Port(near), FaultSpec(delay=60.0), seed=1)
+    local = impaired.allocate_stream()
+    impaired.open_stream(local.handle, StreamSpec(remote=far.getsockname()))
     near.sendto(b"late", impaired._relays[local.handle].address)
     await eventually(lambda: impaired.injected["packet delayed"])
-    impaired.close(local.handle)
+    impaired.close_stream(local.handle)
     loop = asyncio.get_running_loop()
     assert all(timer.cancelled() for timer in loop._scheduled if timer.when() > loop.time() + 30)
 
 
 async def test_every_other_command_is_passed_on(ends):
     port = Port(ends[0])
-    impaired = ImpairedPort(port, FaultSpec(loss=0.5), seed=1)
-    handle = impaired.allocate().handle
+    impaired = ImpairedMediaBackend(port, FaultSpec(loss=0.5), seed=1)
+    handle = impaired.allocate_stream().handle
     impaired.rekey(handle, send_key=None, receive_key=None, security_generation=2)
     impaired.set_direction(handle, Direction.SENDONLY)
     impaired.play(handle, None)
@@ -187,12 +189,12 @@ async def test_every_other_command_is_passed_on(ends):
     impaired.send_digits(handle, "1", duration_ms=80)
     impaired.mute(handle, True)
     impaired.statistics(handle)
-    impaired.open(handle, StreamSpec(remote=("127.0.0.1", 4000)))
+    impaired.open_stream(handle, StreamSpec(remote=("127.0.0.1", 4000)))
     impaired.retarget(handle, ("127.0.0.1", 5000))
     relay = impaired._relays[handle]
     assert relay.far == ("127.0.0.1", 5000)
     assert port.calls[-1] == ("retarget", (handle, relay.address, ("127.0.0.1", 5001)), {})
-    impaired.close(handle)
+    impaired.close_stream(handle)
     names = [name for name, _, _ in port.calls]
     assert names == [
         "rekey",

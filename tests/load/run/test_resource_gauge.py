@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.load.measure import Second
-from softphone.load.run.resource_gauge import Gauge
+from softphone.load.measure import RunSecond
+from softphone.load.run.resource_gauge import ResourceGauge
 from softphone.media.tick import LatenessHistogram
 
 
@@ -21,14 +21,14 @@ class Engine:
 def test_it_counts_from_its_start_in_differences():
     engine, used, now = Engine(), [10.0], [100.0]
     engine.lateness.count_packets(1.0, 500)
-    gauge = Gauge(engine, processor=lambda: used[0], clock=lambda: now[0])
+    gauge = ResourceGauge(engine, processor=lambda: used[0], clock=lambda: now[0])
     used[0], now[0] = 10.5, 102.0
     engine.lateness.count_packets(2.0, 90)
     engine.lateness.count_packets(8.0, 10)
     engine.overflows, engine.jumps = 8, 2
-    first, second = Second(1.0), Second(2.0)
-    gauge.read(first)
-    gauge.read(second)
+    first, second = RunSecond(1.0), RunSecond(2.0)
+    gauge.read_into(first)
+    gauge.read_into(second)
     assert first.cpu == pytest.approx(0.25)
     assert first.tally.cpu_seconds == pytest.approx(0.5)
     assert (first.tally.overflows, first.tally.jumps, first.tally.late) == (5, 0, 10)
@@ -40,9 +40,9 @@ def test_it_counts_from_its_start_in_differences():
 def test_media_in_a_process_of_its_own_counts_and_the_busier_one_is_told():
     engine, used, now = Engine(), [10.0], [100.0]
     engine.processor_seconds = 3.0
-    gauge = Gauge(engine, processor=lambda: used[0], clock=lambda: now[0])
+    gauge = ResourceGauge(engine, processor=lambda: used[0], clock=lambda: now[0])
     used[0], engine.processor_seconds, now[0] = 10.2, 3.9, 101.0
-    second = Second(1.0)
-    gauge.read(second)
+    second = RunSecond(1.0)
+    gauge.read_into(second)
     assert second.cpu == pytest.approx(0.9)
     assert second.tally.cpu_seconds == pytest.approx(1.1)

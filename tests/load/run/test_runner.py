@@ -11,14 +11,14 @@ import pytest
 
 from softphone.errors import ConfigurationError, RegistrationError
 from softphone.load import BaseSpec, FaultSpec, LoadPlan, Runner, Scenario, Tally, UserSpec
-from softphone.load.run import afflicted
+from softphone.load.run import users_with_faults
 from tests.load.conftest import eventually, many_users, media_addresses, own_sockets
 
 
 async def run(plan):
     seconds = []
     async with Runner(plan, on_second=seconds.append) as runner:
-        outcome = await runner.run()
+        outcome = await runner.run_share()
     total = Tally()
     for second in seconds:
         total.merge(second.tally)
@@ -56,13 +56,13 @@ async def test_signaling_and_media_go_out_from_one_address(lab, plan_for, host):
     plan = plan_for(lab, "echo", calls=2, duration=60.0, checks=0, host=host)
     seconds = []
     async with Runner(plan, on_second=seconds.append) as runner:
-        running = asyncio.ensure_future(runner.run())
+        running = asyncio.ensure_future(runner.run_share())
         await eventually(lambda: any(second.tally.received for second in seconds))
         assert lab.registered["load00001"].flow.remote[0] == (host or "127.0.0.1")
         ours = own_sockets()
         found = media_addresses(plan.ports)
         assert {place for place in found if found[place] & ours} == {host or "127.0.0.1"}
-        runner.stop()
+        runner.stop_run()
         await running
 
 
@@ -71,13 +71,13 @@ async def test_calls_have_sockets_of_their_own_or_share_them(lab, plan_for, sock
     plan = plan_for(lab, "echo", calls=6, duration=60.0, checks=0, sockets=sockets)
     seconds = []
     async with Runner(plan, on_second=seconds.append) as runner:
-        running = asyncio.ensure_future(runner.run())
+        running = asyncio.ensure_future(runner.run_share())
         await eventually(lambda: sum(s.tally.received for s in seconds) > 6 * 30)
         ours = own_sockets()
         found = media_addresses(plan.ports)
         assert sum(len(each & ours) for each in found.values()) == open_ports
         assert seconds[-1].up == 6
-        runner.stop()
+        runner.stop_run()
         await running
 
 
@@ -92,7 +92,7 @@ async def test_media_may_run_in_a_process_of_its_own(lab, plan_for):
         others.update(there - own_sockets())
 
     async with Runner(plan, on_second=look) as runner:
-        await runner.run()
+        await runner.run_share()
     total = Tally()
     for second in seconds:
         total.merge(second.tally)
@@ -125,7 +125,7 @@ async def test_a_share_of_a_schedule_is_every_other_call(lab, plan_for):
 
         async with Runner(share, on_second=lambda second: None) as runner:
             runner.scenario = Scenario("note", note)
-            await runner.run()
+            await runner.run_share()
         assert numbers == wanted
 
 
@@ -138,9 +138,9 @@ async def test_calls_that_are_not_answered_have_causes(lab, plan_for):
 async def test_it_can_be_stopped_and_hangs_up(lab, plan_for):
     plan, seconds = plan_for(lab, "echo", duration=60.0, checks=0), []
     async with Runner(plan, on_second=seconds.append) as runner:
-        running = asyncio.ensure_future(runner.run())
+        running = asyncio.ensure_future(runner.run_share())
         await eventually(lambda: any(second.up == 4 for second in seconds))
-        runner.stop()
+        runner.stop_run()
         async with asyncio.timeout(10):
             await running
     assert sum(second.tally.ended["local"] for second in seconds) == 4
@@ -166,7 +166,7 @@ async def test_a_run_is_invalid_when_its_ports_run_out(lab, plan_for):
     runner = Runner(plan, on_second=lambda second: None)
     runner.scenario = Scenario("two", two_at_once)
     async with runner:
-        outcome = await runner.run()
+        outcome = await runner.run_share()
     assert any("ran out of media ports" in reason for reason in outcome.invalid_because)
 
 
@@ -184,7 +184,7 @@ async def test_a_run_is_invalid_when_its_calls_begin_late(lab, plan_for):
 
     async with Runner(plan, on_second=lambda second: None, clock=clock) as runner:
         runner.scenario = Scenario("mine", stand_still)
-        outcome = await runner.run()
+        outcome = await runner.run_share()
     (reason,) = (each for each in outcome.invalid_because if "after their time" in each)
     assert "calls began up to 1.9 s" in reason or "calls began up to 2.0 s" in reason
 
@@ -193,7 +193,7 @@ async def test_if_nobody_can_register_there_is_no_run(lab, plan_for):
     plan = plan_for(lab, "echo")
     with pytest.raises(RegistrationError, match="credentials"):
         async with Runner(
-            replace(plan, users=afflicted(plan.users, FaultSpec(wrong_password=1.0))),
+            replace(plan, users=users_with_faults(plan.users, FaultSpec(wrong_password=1.0))),
             on_second=lambda second: None,
         ):
             raise AssertionError("nobody has registered")
@@ -234,7 +234,7 @@ async def test_users_that_only_call_do_not_register(lab, plan_for):
     plan = replace(plan, base=replace(plan.base, registers=False))
     async with Runner(plan, on_second=lambda second: None) as runner:
         assert lab.registered == {}
-        await runner.run()
+        await runner.run_share()
 
 
 async def test_a_storm_of_registrations_comes_in_as_fast_as_the_registrar_lets_it(

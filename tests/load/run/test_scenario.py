@@ -7,7 +7,7 @@ import pytest
 from softphone.call import Call
 from softphone.errors import ConfigurationError
 from softphone.load import Runner, Scenario, Tally
-from softphone.load.run import READY, load_scenario
+from softphone.load.run import BUILTIN_SCENARIOS, load_scenario
 
 OWN = """
 from softphone.load import Scenario, Turn
@@ -45,9 +45,9 @@ def own(tmp_path):
 
 
 def test_a_scenario_is_found_by_name_or_in_a_file(own):
-    assert load_scenario("echo", READY) is READY["echo"]
-    assert load_scenario(f"{own}:whole", READY).hold == "2"
-    assert isinstance(load_scenario(f"{own}:steps", READY), Scenario)
+    assert load_scenario("echo", BUILTIN_SCENARIOS) is BUILTIN_SCENARIOS["echo"]
+    assert load_scenario(f"{own}:whole", BUILTIN_SCENARIOS).hold == "2"
+    assert isinstance(load_scenario(f"{own}:steps", BUILTIN_SCENARIOS), Scenario)
 
 
 @pytest.mark.parametrize(
@@ -62,20 +62,20 @@ def test_a_scenario_is_found_by_name_or_in_a_file(own):
 )
 def test_what_is_not_there_is_said_to_be(own, text, message):
     with pytest.raises(ConfigurationError, match=message):
-        load_scenario(text.format(own=own), READY)
+        load_scenario(text.format(own=own), BUILTIN_SCENARIOS)
 
 
 def test_a_file_that_fails_is_named(tmp_path):
     file = tmp_path / "bad.py"
     file.write_text("import nothing_of_that_name\n")
     with pytest.raises(ConfigurationError, match=r"bad\.py cannot be loaded.*nothing_of_that"):
-        load_scenario(f"{file}:x", READY)
+        load_scenario(f"{file}:x", BUILTIN_SCENARIOS)
 
 
 async def judged(plan):
     total = Tally()
     async with Runner(plan, on_second=lambda second: total.merge(second.tally)) as runner:
-        outcome = await runner.run()
+        outcome = await runner.run_share()
     return total, outcome.invalid_because
 
 

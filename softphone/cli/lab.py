@@ -17,12 +17,12 @@ from softphone.errors import ConfigurationError
 from softphone.lab import (
     DOMAIN,
     EXTENSIONS,
-    CapfWay,
+    CapfAuthMode,
     LabConfig,
     LabServer,
-    crowd,
     find_prosody,
-    read_order,
+    make_load_users,
+    parse_pending_enrollment,
 )
 from softphone.sans_io import Transport
 from softphone.sip.event_packages import VoiceQualityReport
@@ -53,14 +53,14 @@ async def run_lab(
     if not 1 <= register_rate <= 100_000:
         raise ConfigurationError(f"--register-rate {register_rate}: expected 1 to 100,000")
     config = LabConfig(
-        users=LabConfig().users + crowd(users),
+        users=LabConfig().users + make_load_users(users),
         registration_rate=float(register_rate),
         registration_burst=4 * register_rate,
         files=True,
         tvs=True,
         directory=True,
         chat=has_chat(),
-        capf_orders=tuple(read_order(text) for text in capf),
+        capf_orders=tuple(parse_pending_enrollment(text) for text in capf),
     )
     with ExitStack() as stack:
         if folder is None:
@@ -88,7 +88,7 @@ def _ready(face: Face, lab: LabServer) -> None:
         places["uds"] = f"{lab.directory.address[0]}:{lab.directory.address[1]}"
     accounts = {name: str(path) for name, path in lab.accounts.items()}
     strings = {} if lab.capf is None else dict(lab.capf.strings)
-    orders = {} if lab.capf is None else lab.capf.ways
+    orders = {} if lab.capf is None else lab.capf.auth_modes
     mics = {} if lab.capf is None else {name: str(path) for name, path in lab.capf.mics.items()}
     signer = "" if lab.cluster is None else lab.cluster.files.fingerprint
     told: dict[str, Any] = {
@@ -167,7 +167,7 @@ def _devices(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """How each device may enroll, and what it needs for that."""
     for name, ways in told["capf_orders"].items():
         string = told["auth_strings"].get(name)
-        if ways == [CapfWay.STRING]:
+        if ways == [CapfAuthMode.STRING]:
             yield f"device {name}", f"authentication string {string}"
             continue
         shown = "" if string is None else f" (string: {string})"

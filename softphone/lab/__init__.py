@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from softphone.lab.authority import Authority, Issued, Names, Validity
-from softphone.lab.config import EXTENSIONS, LabConfig, LabUser, Login, crowd
-from softphone.lab.pending_enrollment import CapfWay, read_order
+from softphone.lab.authority import Authority, IssuedCertificate, SubjectAltNames, Validity
+from softphone.lab.config import EXTENSIONS, LabConfig, LabUser, Login, make_load_users
+from softphone.lab.pending_enrollment import CapfAuthMode, parse_pending_enrollment
 from softphone.lab.prosody import DOMAIN, find_prosody
 from softphone.lab.server import LabServer
 
@@ -12,15 +12,15 @@ __all__ = [
     "DOMAIN",
     "EXTENSIONS",
     "Authority",
-    "CapfWay",
-    "Issued",
+    "CapfAuthMode",
+    "IssuedCertificate",
     "LabConfig",
     "LabServer",
     "LabUser",
     "Login",
-    "Names",
+    "SubjectAltNames",
     "Validity",
-    "crowd",
     "find_prosody",
-    "read_order",
+    "make_load_users",
+    "parse_pending_enrollment",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
-from softphone.lab.authority import Authority, Names
+from softphone.lab.authority import Authority, SubjectAltNames
 from softphone.lab.config import LabConfig, LabUser
 from softphone.sans_io import Address, Entropy, Transport
 from softphone.security import KeyMaterial
@@ -31,7 +31,9 @@ class LabFiles:
         self._config = config
         self.authority = Authority()
         self.ca = self.authority.write(folder)
-        server = self.authority.server("lab", names=Names(dns=("localhost",), ip=(config.host,)))
+        server = self.authority.server(
+            "lab", names=SubjectAltNames(dns=("localhost",), ip=(config.host,))
+        )
         self.server: TlsCredential = server.write(folder, "server")
         self.passwords: dict[str, KeyMaterial] = {}
         for user in config.users:

@@ -29,14 +29,14 @@ from softphone.errors import ConfigurationError
 from softphone.trust import TlsCredential, write_private
 from softphone.trust.certificate import XMPP_ADDR, string_der
 
-__all__ = ["Authority", "Issued", "Names", "Validity"]
+__all__ = ["Authority", "IssuedCertificate", "SubjectAltNames", "Validity"]
 
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class SubjectAltNames:
     """The subject alternative names of a certificate; `uri` holds SIP URIs (RFC 5922).
 
     `xmpp` are domains and bare JIDs (RFC 6120 section 13.7.1.4).
@@ -76,7 +76,7 @@ class Validity:
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
+class IssuedCertificate:
     """A certificate with its private key and the intermediates above it."""
 
     certificate: x509.Certificate
@@ -176,35 +176,35 @@ class Authority:
     def server(
         self,
         name: str,
-        names: Names | None = None,
+        names: SubjectAltNames | None = None,
         *,
         validity: Validity | None = None,
         key: PrivateKey | None = None,
-    ) -> Issued:
+    ) -> IssuedCertificate:
         """A server certificate; `name` is its common name and, without `names`, its dNSName."""
         return self.issue(
             name,
-            Names(dns=(name,)) if names is None else names,
+            SubjectAltNames(dns=(name,)) if names is None else names,
             validity=validity or Validity(),
             key=key,
         )
 
-    def client(self, aor: str, *, validity: Validity | None = None) -> Issued:
+    def client(self, aor: str, *, validity: Validity | None = None) -> IssuedCertificate:
         """A client certificate for an AOR ("sip:alice@example.test"): URI SAN, and a CN."""
         return self.issue(
             aor.removeprefix("sips:").removeprefix("sip:"),
-            Names(uri=(aor,)),
+            SubjectAltNames(uri=(aor,)),
             validity=validity or Validity(),
         )
 
     def issue(
         self,
         name: str,
-        names: Names,
+        names: SubjectAltNames,
         *,
         validity: Validity,
         key: PrivateKey | None = None,
-    ) -> Issued:
+    ) -> IssuedCertificate:
         """A certificate for both sides of TLS; no SAN extension when `names` is empty."""
         return self.issue_general(name, names.general(), validity=validity, key=key)
 
@@ -215,11 +215,11 @@ class Authority:
         *,
         validity: Validity | None = None,
         key: PrivateKey | None = None,
-    ) -> Issued:
+    ) -> IssuedCertificate:
         """The same with any kind of alternative name; no common name when `name` is empty."""
         key = key or ec.generate_private_key(ec.SECP256R1())
         certificate = self._end_entity(name, general, key.public_key(), validity or Validity())
-        return Issued(certificate, key, self.chain)
+        return IssuedCertificate(certificate, key, self.chain)
 
     def enroll(
         self,
@@ -259,7 +259,7 @@ class Authority:
             builder = builder.add_extension(x509.SubjectAlternativeName(general), critical=False)
         return self._declaring(builder).sign(self._key, hashes.SHA256())
 
-    def revoke(self, issued: Issued) -> None:
+    def revoke(self, issued: IssuedCertificate) -> None:
         """Put a certificate on the revocation list."""
         self.revoke_certificate(issued.certificate)
 
@@ -285,7 +285,9 @@ class Authority:
             builder = builder.add_revoked_certificate(entry.build())
         return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.DER)
 
-    def status_of(self, issued: Issued, *, lasts: timedelta = timedelta(days=1)) -> bytes:
+    def status_of(
+        self, issued: IssuedCertificate, *, lasts: timedelta = timedelta(days=1)
+    ) -> bytes:
         """The OCSP answer (DER, RFC 6960) about a certificate, signed by the authority itself."""
         since = self._revoked.get(issued.certificate.serial_number)
         status = ocsp.OCSPCertStatus.GOOD if since is None else ocsp.OCSPCertStatus.REVOKED

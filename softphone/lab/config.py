@@ -6,11 +6,11 @@ import ipaddress
 from dataclasses import dataclass
 
 from softphone.errors import ConfigurationError
-from softphone.lab.pending_enrollment import CapfOrder
+from softphone.lab.pending_enrollment import PendingEnrollment
 from softphone.sans_io import Transport
 from softphone.security import CryptoSuite
 
-__all__ = ["EXTENSIONS", "LabConfig", "LabUser", "Login", "crowd"]
+__all__ = ["EXTENSIONS", "LabConfig", "LabUser", "Login", "make_load_users"]
 
 MOST_OF_A_CROWD = 10_000
 
@@ -49,7 +49,7 @@ class LabUser:
     name: str
     login: Login
     persona: str = "standard"
-    crowd: bool = False
+    is_load_user: bool = False
 
     @property
     def device(self) -> str:
@@ -57,12 +57,12 @@ class LabUser:
         return f"CSF{self.name.upper()}"
 
 
-def crowd(count: int) -> tuple[LabUser, ...]:
+def make_load_users(count: int) -> tuple[LabUser, ...]:
     """Users load00001 and on, each with a password, over TLS.  Raises ConfigurationError."""
     if not 0 <= count <= MOST_OF_A_CROWD:
         raise ConfigurationError(f"--users {count}: expected 0 to {MOST_OF_A_CROWD:,}")
     login = Login(Transport.TLS)
-    return tuple(LabUser(f"load{n:05}", login, crowd=True) for n in range(1, count + 1))
+    return tuple(LabUser(f"load{n:05}", login, is_load_user=True) for n in range(1, count + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class LabConfig:
     udp_port: int = 0
     capf: bool = False
     capf_port: int = 0
-    capf_orders: tuple[CapfOrder, ...] = ()
+    capf_orders: tuple[PendingEnrollment, ...] = ()
     files: bool = False
     tftp_port: int = 0
     http_port: int = 0
@@ -150,7 +150,7 @@ class LabConfig:
         """A user's number, which the directory has: 1001 and on, in the order of the users."""
         return str(FIRST_NUMBER + self.users.index(user))
 
-    def user_of(self, device: str) -> LabUser | None:
+    def user_of_device(self, device: str) -> LabUser | None:
         """The user of a device; who shows a password over TLS has none, as with CUCM."""
         found = next((user for user in self.users if user.device == device), None)
         if found is None or (found.login.secure and not found.login.certificate):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from softphone.errors import ConfigurationError, LocalProtocolError
 
-__all__ = ["claimed"]
+__all__ = ["locked_folder"]
 
 _NAME = ".lab.lock"
 _DIGITS = 20
@@ -22,7 +22,7 @@ _DIGITS = 20
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
+def locked_folder(folder: Path) -> Iterator[None]:
     """Hold a lab's folder, which is made if it is missing.
 
     Raises LocalProtocolError while another lab holds it, ConfigurationError when it cannot be

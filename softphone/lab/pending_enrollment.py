@@ -14,12 +14,12 @@ from enum import StrEnum
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
 
-__all__ = ["CapfOrder", "CapfWay", "read_order"]
+__all__ = ["CapfAuthMode", "PendingEnrollment", "parse_pending_enrollment"]
 
 _ORDER = re.compile(r"(?P<device>[A-Za-z0-9._-]{1,32})=(?P<way>[a-z-]+)(?::(?P<string>[0-9]+))?")
 
 
-class CapfWay(StrEnum):
+class CapfAuthMode(StrEnum):
     """How a device has to show that it may enroll, as the command line has it."""
 
     STRING = "string"
@@ -29,15 +29,15 @@ class CapfWay(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CapfOrder:
+class PendingEnrollment:
     """An installation that is to be pending for a device; without a `string` one is made up."""
 
     device: str
-    way: CapfWay = CapfWay.STRING
+    mode: CapfAuthMode = CapfAuthMode.STRING
     string: KeyMaterial | None = field(default=None, repr=False)
 
 
-def read_order(text: str) -> CapfOrder:
+def parse_pending_enrollment(text: str) -> PendingEnrollment:
     """Read "DEVICE=string", "DEVICE=string:N", "=null-string", "=lsc" or "=mic".
 
     Raises ConfigurationError.
@@ -45,7 +45,7 @@ def read_order(text: str) -> CapfOrder:
     match = _ORDER.fullmatch(text)
     way = match["way"] if match else ""
     string = match["string"] if match else None
-    if match is None or way not in tuple(CapfWay) or (string and way != CapfWay.STRING):
+    if match is None or way not in tuple(CapfAuthMode) or (string and way != CapfAuthMode.STRING):
         # What stands behind the device may be, or hold, a string: it is not repeated.
         raise ConfigurationError(
             f"--capf {text.partition('=')[0]}: expected DEVICE=string, DEVICE=string:N,"
@@ -55,6 +55,6 @@ def read_order(text: str) -> CapfOrder:
         raise ConfigurationError(
             f"--capf {match['device']}: a string has 4 to 10 digits, as CUCM's"
         )
-    return CapfOrder(
-        match["device"], CapfWay(way), None if string is None else KeyMaterial(string.encode())
+    return PendingEnrollment(
+        match["device"], CapfAuthMode(way), None if string is None else KeyMaterial(string.encode())
     )

@@ -18,11 +18,11 @@ from typing import Self
 
 from softphone.errors import ConfigurationError, TransportError
 from softphone.lab.account_files import LabFiles
-from softphone.lab.authority import Names
+from softphone.lab.authority import SubjectAltNames
 from softphone.sans_io import Address, Entropy
 from softphone.trust import write_private
 
-__all__ = ["DOMAIN", "LabChat", "find_prosody"]
+__all__ = ["DOMAIN", "LabChatServer", "find_prosody"]
 
 DOMAIN = "chat.lab.test"
 _PATIENCE = 15.0
@@ -63,7 +63,7 @@ def find_prosody() -> str | None:
     return shutil.which("prosody", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin")
 
 
-class LabChat:
+class LabChatServer:
     """An async context; `accounts` are files with an `[im]` table, by user, once it is entered."""
 
     def __init__(
@@ -136,7 +136,7 @@ class LabChat:
         accounts.mkdir(mode=0o700, parents=True)
         self._folder.chmod(0o700)
         self.address = (host, _free_port(host))
-        names = Names(dns=(DOMAIN,), xmpp=(DOMAIN,))
+        names = SubjectAltNames(dns=(DOMAIN,), xmpp=(DOMAIN,))
         self._files.authority.server("lab chat", names).write(self._folder, "chat")
         text = _CONFIGURATION.format(
             folder=self._folder, host=host, port=self.address[1], domain=DOMAIN
@@ -153,7 +153,7 @@ class LabChat:
     def _account(self, user: str, password: str) -> Path:
         jid = f"{user}@{DOMAIN}"
         folder = self._files.folder
-        self._files.authority.server(jid, Names(xmpp=(jid,))).write(folder, f"im-{user}")
+        self._files.authority.server(jid, SubjectAltNames(xmpp=(jid,))).write(folder, f"im-{user}")
         write_private(folder / f"im-{user}.secret", f"{password}\n".encode())
         lines = [
             "[im]",

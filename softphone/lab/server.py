@@ -24,18 +24,18 @@ from softphone.lab.account_files import LabFiles
 from softphone.lab.calls import CallControl, LabContext
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.cucm import LabCapf, LabCluster, LabTvs
-from softphone.lab.folder_lock import claimed
-from softphone.lab.prosody import LabChat
+from softphone.lab.folder_lock import locked_folder
+from softphone.lab.prosody import LabChatServer
 from softphone.lab.registrar import (
     REALM,
-    Answer,
-    Collector,
+    DeviceNotifier,
     DeviceRegistrar,
-    DeviceService,
-    Gatekeeper,
+    LabAuthenticator,
+    LabResponse,
+    NoResponse,
+    QualityReportCollector,
     Registrar,
     RegistrarConfig,
-    Silence,
     StoredBinding,
 )
 from softphone.lab.uds_directory import LabDirectory, lab_people
@@ -68,10 +68,10 @@ from softphone.trust import (
 )
 from softphone.trust.fips import random_bytes
 
-__all__ = ["LabServer", "NodeList"]
+__all__ = ["LabNodes", "LabServer"]
 
 
-class NodeList:
+class LabNodes:
     """`addresses` are the nodes', in the order of their priority."""
 
     def __init__(self, driver: Driver[SipEvent], tls: TlsSettings, host: str) -> None:
@@ -80,13 +80,13 @@ class NodeList:
         self._host = host
         self.addresses: list[Address] = []
 
-    async def add(self, port: int) -> Address:
+    async def add_node(self, port: int) -> Address:
         """Start one more.  Raises TransportError when the port is taken."""
         address = await self._driver.listen(Transport.TLS, self._host, port, tls=self._tls)
         self.addresses.append(address)
         return address
 
-    async def stop(self, index: int) -> None:
+    async def stop_node(self, index: int) -> None:
         """End a node: nobody gets in, and who was connected is cut."""
         address = self.addresses[index]
         await self._driver.stop_listening(address)
@@ -94,7 +94,7 @@ class NodeList:
             if flow.local == address:
                 self._driver.close_flow(flow, TransportError("the node has ended"))
 
-    async def start(self, index: int) -> None:
+    async def restart_node(self, index: int) -> None:
         """Start a node that was stopped."""
         host, port = self.addresses[index]
         await self._driver.listen(Transport.TLS, host, port, tls=self._tls)
@@ -131,15 +131,15 @@ class LabServer:
         self.tvs_address: Address | None = None
         self.directory: LabDirectory | None = None
         self.directory_file: Path | None = None
-        self.chat: LabChat | None = None
-        self.collector = Collector(entropy)
+        self.chat: LabChatServer | None = None
+        self.collector = QualityReportCollector(entropy)
         """The voice quality reports that phones have sent."""
 
     async def __aenter__(self) -> Self:
         """Raises ConfigurationError, TransportError, and LocalProtocolError while another lab runs
         in the folder."""
         try:
-            self._stack.enter_context(claimed(self._folder))
+            self._stack.enter_context(locked_folder(self._folder))
             self._prepare()
             await self._start()
         except BaseException:
@@ -161,7 +161,7 @@ class LabServer:
             VerifierConfig(REALM), entropy=self._entropy, lookup=self._password
         )
         self.devices = DeviceRegistrar(self._registrar)
-        self._gatekeeper = Gatekeeper(
+        self._authenticator = LabAuthenticator(
             self.config, self._registrar, self.devices, verifier, self.tokens
         )
 
@@ -193,7 +193,7 @@ class LabServer:
                 endpoint=endpoint,
                 media=media,
                 change=self._driver.change,
-                adopt=self._adopt,
+                adopt=self._register_owner,
                 entropy=self._entropy,
                 binding_of=self._binding_of,
                 admit=self._admit,
@@ -201,7 +201,7 @@ class LabServer:
                 is_device=lambda flow: flow is not None and flow.transport is Transport.TLS,
             )
         )
-        self.service = DeviceService(
+        self.service = DeviceNotifier(
             endpoint=endpoint,
             change=self._driver.change,
             entropy=self._entropy,
@@ -209,14 +209,14 @@ class LabServer:
         )
         self._stack.push_async_callback(self._calls.close)
         await self._listen()
-        await self._furnish()
+        await self._start_optional_services()
 
-    async def _furnish(self) -> None:
+    async def _start_optional_services(self) -> None:
         """What stands beside the registrar, each where the configuration wants it."""
         if self.config.tvs:
             self.tvs = LabTvs(self.files, self.config)
             await self._stack.enter_async_context(self.tvs.driver)
-            self.tvs_address = await self.tvs.listen(self.config.tvs_port)
+            self.tvs_address = await self.tvs.start_listening(self.config.tvs_port)
         if self.config.directory:
             await self._open_directory()
         if self.config.chat:
@@ -225,8 +225,8 @@ class LabServer:
             await self._provide()
 
     async def _open_chat(self) -> None:
-        names = [user.name for user in self.config.users if not user.crowd]
-        chat = LabChat(self.files, self.config.host, names, entropy=self._entropy)
+        names = [user.name for user in self.config.users if not user.is_load_user]
+        chat = LabChatServer(self.files, self.config.host, names, entropy=self._entropy)
         try:
             self.chat = await self._stack.enter_async_context(chat)
         except TransportError as error:
@@ -236,7 +236,9 @@ class LabServer:
     async def _open_directory(self) -> None:
         config = self.config
         self.directory = LabDirectory(
-            lab_people({one.name: config.number(one) for one in config.users if not one.crowd}),
+            lab_people(
+                {one.name: config.number(one) for one in config.users if not one.is_load_user}
+            ),
             self.files.passwords,
             self.files.server,
             config.host,
@@ -251,7 +253,7 @@ class LabServer:
         """What phones need that know nothing but their name."""
         self.capf = LabCapf(self.files, self.config, entropy=self._entropy)
         await self._stack.enter_async_context(self.capf.driver)
-        self.capf_address = await self.capf.listen(self.config.capf_port)
+        self.capf_address = await self.capf.start_listening(self.config.capf_port)
         if not self.config.files:
             return
         self.cluster = LabCluster(
@@ -269,7 +271,7 @@ class LabServer:
                 continue
             write_private(self._folder / kind.filename, data, mode=0o644)
             if self.tvs is not None:
-                self.tvs.know_list(data)
+                self.tvs.add_trust_list(data)
         await self._stack.enter_async_context(self.cluster)
 
     async def _listen(self) -> None:
@@ -278,15 +280,15 @@ class LabServer:
             credential=self.files.server,
             client_certificates=ClientCertificates.OPTIONAL,
         )
-        self.nodes = NodeList(self._driver, tls, self.config.host)
-        self.addresses[Transport.TLS] = await self.nodes.add(self.config.tls_port)
+        self.nodes = LabNodes(self._driver, tls, self.config.host)
+        self.addresses[Transport.TLS] = await self.nodes.add_node(self.config.tls_port)
         for _ in range(1, self.config.nodes):
-            await self.nodes.add(0)
+            await self.nodes.add_node(0)
         ports = {Transport.TCP: self.config.tcp_port, Transport.UDP: self.config.udp_port}
         for transport, port in ports.items():
             self.addresses[transport] = await self._driver.listen(transport, self.config.host, port)
         if self.config.oauth:
-            self._gatekeeper.token_port = await self._driver.listen(
+            self._authenticator.token_port = await self._driver.listen(
                 Transport.TLS,
                 self.config.host,
                 self.config.oauth_port,
@@ -297,8 +299,8 @@ class LabServer:
 
     def _account_file(self, user: LabUser) -> Path:
         nodes = tuple(self.nodes.addresses)
-        if user.login.token and self._gatekeeper.token_port is not None:
-            nodes = (self._gatekeeper.token_port,)
+        if user.login.token and self._authenticator.token_port is not None:
+            nodes = (self._authenticator.token_port,)
             self.tokens[user.name] = self.files.passwords[user.name].reveal().decode()
         return self.files.account_file(user, self.addresses, nodes)
 
@@ -316,7 +318,7 @@ class LabServer:
         """How many legs of calls there are now."""
         return self._calls.legs
 
-    def cut(self, name: str) -> None:
+    def cut_connection(self, name: str) -> None:
         """Close the connection of a user, as a failing network would."""
         binding = self._binding_of(name)
         if binding is not None:
@@ -324,7 +326,7 @@ class LabServer:
 
     # Events
 
-    def _adopt(self, owner: object, handler: Callable[[Any], None]) -> None:
+    def _register_owner(self, owner: object, handler: Callable[[Any], None]) -> None:
         self._owners[owner] = handler
         leg = getattr(handler, "__self__", None)
         if leg is not None:
@@ -339,14 +341,14 @@ class LabServer:
 
     def _dispatch(self, event: SipEvent) -> None:
         if isinstance(event, ReferReceived):
-            self._calls.referred(event)
+            self._calls.handle_refer(event)
             return
         owner = getattr(event, "usage", None)
         handler = None if owner is None else self._owners.get(owner)
         if handler is not None:
             handler(event)
         elif isinstance(event, InviteReceived):
-            self._calls.invited(event)
+            self._calls.handle_invite(event)
         elif isinstance(event, RequestReceived):
             self._requested(event)
         elif isinstance(event, SubscribeReceived):
@@ -356,15 +358,15 @@ class LabServer:
             self._registrar.flow_died(event.flow)
 
     def _requested(self, event: RequestReceived[ServerExchange]) -> None:
-        answer: Answer | Silence = Answer(405)
+        answer: LabResponse | NoResponse = LabResponse(405)
         if event.request.method == "REGISTER":
-            answer = self._register(event)
+            answer = self._handle_register(event)
         elif event.request.method == "OPTIONS":
-            answer = Answer(200)
+            answer = LabResponse(200)
         elif event.request.method == "PUBLISH":
             answer = self._publish(event)
-        if isinstance(answer, Silence):
-            if answer is Silence.RESET:
+        if isinstance(answer, NoResponse):
+            if answer is NoResponse.RESET:
                 self._driver.close_flow(event.flow, TransportError("reset by the lab"))
             return
         with self._driver.change() as now:
@@ -382,25 +384,25 @@ class LabServer:
             self._driver.close_flow(ended, TransportError("taken over by another client"))
         binding = self._binding_at(event.flow) if answer.new else None
         if binding is not None:
-            self.service.welcome(binding, self._stamp_of(event.flow))
+            self.service.send_initial_state(binding, self._stamp_of(event.flow))
 
-    def _register(self, event: RequestReceived[ServerExchange]) -> Answer | Silence:
-        answer = self._gatekeeper.register(
+    def _handle_register(self, event: RequestReceived[ServerExchange]) -> LabResponse | NoResponse:
+        answer = self._authenticator.handle_register(
             event.request, flow=event.flow, now=self._driver.now, wall=datetime.now(UTC)
         )
-        if isinstance(answer, Answer) and answer.status == 200:
+        if isinstance(answer, LabResponse) and answer.status == 200:
             self._endpoint.keep_flow_open(event.flow)
         return answer
 
-    def _publish(self, event: RequestReceived[ServerExchange]) -> Answer:
+    def _publish(self, event: RequestReceived[ServerExchange]) -> LabResponse:
         """A report of a user of ours, who proves it as he does when he calls."""
         uri = event.request.from_.uri
         user = self.config.user(uri.user) if isinstance(uri, SipUri) else None
         if user is None:
-            return Answer(403)
+            return LabResponse(403)
         now = self._driver.now
-        refusal = self._gatekeeper.identify(user, event.request, flow=event.flow, now=now)
-        return self.collector.publish(event.request) if refusal is None else refusal
+        refusal = self._authenticator.check_identity(user, event.request, flow=event.flow, now=now)
+        return self.collector.handle_publish(event.request) if refusal is None else refusal
 
     def _binding_at(self, flow: Flow) -> StoredBinding | None:
         return next((one for one in self.registered.values() if one.flow == flow), None)
@@ -415,10 +417,12 @@ class LabServer:
         """Who calls; None when the INVITE was refused."""
         uri = event.request.from_.uri
         user = self.config.user(uri.user) if isinstance(uri, SipUri) else None
-        refusal: Answer | None = Answer(403)
+        refusal: LabResponse | None = LabResponse(403)
         if user is not None:
             now = self._driver.now
-            refusal = self._gatekeeper.identify(user, event.request, flow=event.flow, now=now)
+            refusal = self._authenticator.check_identity(
+                user, event.request, flow=event.flow, now=now
+            )
         if refusal is None:
             return user
         with self._driver.change() as now:

@@ -24,7 +24,7 @@ from softphone.trust import ClientCertificates, TlsCredential, TlsSettings, serv
 if TYPE_CHECKING:
     from aiohttp import web
 
-__all__ = ["LabDirectory", "Person", "lab_people"]
+__all__ = ["DirectoryUser", "LabDirectory", "lab_people"]
 
 logger = logging.getLogger("softphone.lab")
 
@@ -33,7 +33,7 @@ _HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class DirectoryUser:
     """One user of the directory; `home` is the host of its cluster, None: this one."""
 
     username: str
@@ -45,11 +45,11 @@ class Person:
     home: str | None = None
 
 
-def lab_people(numbers: Mapping[str, str]) -> tuple[Person, ...]:
+def lab_people(numbers: Mapping[str, str]) -> tuple[DirectoryUser, ...]:
     """The lab's users as a directory has them, by name with their numbers, and its echo."""
-    echo = Person("echo", "Echo", "Service", "600")
+    echo = DirectoryUser("echo", "Echo", "Service", "600")
     users = (
-        Person(name, name.capitalize(), "Example", number, f"{name}@example.test")
+        DirectoryUser(name, name.capitalize(), "Example", number, f"{name}@example.test")
         for name, number in numbers.items()
     )
     return (*users, echo)
@@ -63,7 +63,7 @@ class LabDirectory:
     path, query, and the user whose password was good, None without one.
     """
 
-    people: Sequence[Person]
+    people: Sequence[DirectoryUser]
     passwords: Mapping[str, KeyMaterial]
     credential: TlsCredential
     host: str = "127.0.0.1"
@@ -157,7 +157,7 @@ def _number(query: Mapping[str, str], key: str, default: int) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else default
 
 
-def _matches(person: Person, query: Mapping[str, str]) -> bool:
+def _matches(person: DirectoryUser, query: Mapping[str, str]) -> bool:
     names = (person.first, person.last, person.username, f"{person.first} {person.last}")
     begins = {"name": names, "username": (person.username,), "email": (person.email,)}
     asked = [key for key in query if key in begins or key == "number"]
@@ -171,7 +171,7 @@ def _matches(person: Person, query: Mapping[str, str]) -> bool:
     return bool(asked)
 
 
-def _xml(person: Person, base: str) -> str:
+def _xml(person: DirectoryUser, base: str) -> str:
     fields = {
         "id": person.username,
         "userName": person.username,

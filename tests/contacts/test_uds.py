@@ -16,7 +16,7 @@ from softphone.errors import (
     DirectoryRefused,
     TransportTimeout,
 )
-from softphone.lab.uds_directory import LabDirectory, Person
+from softphone.lab.uds_directory import DirectoryUser, LabDirectory
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings
 from tests.support.certificates import authority, foreign, raw_server_context, server, store
@@ -24,9 +24,9 @@ from tests.support.http import WebServer
 
 PASSWORD = KeyMaterial(b"a user's password")
 PEOPLE = (
-    Person("anna", "Anna", "Adler", "+493012345601", "anna@example.test"),
-    Person("annabel", "Annabel", "Baum", "1002", home="elsewhere.example.test"),
-    Person("carl", "Carl", "Adler", "1003", home="localhost"),
+    DirectoryUser("anna", "Anna", "Adler", "+493012345601", "anna@example.test"),
+    DirectoryUser("annabel", "Annabel", "Baum", "1002", home="elsewhere.example.test"),
+    DirectoryUser("carl", "Carl", "Adler", "1003", home="localhost"),
 )
 
 
@@ -101,7 +101,9 @@ async def test_a_server_that_is_not_believed_is_asked_nothing(tmp_path):
 
 
 async def test_a_server_that_caps_its_answers_is_asked_again(tmp_path):
-    crowd = tuple(Person(f"user{one:02}", "Crowd", f"{one:02}", f"2{one:03}") for one in range(30))
+    crowd = tuple(
+        DirectoryUser(f"user{one:02}", "Crowd", f"{one:02}", f"2{one:03}") for one in range(30)
+    )
     async with running(tmp_path, people=crowd, cap=12) as lab:
         found = await directory(lab, authenticated=True).search("crowd", 25)
     assert [each.username for each in found] == [f"user{one:02}" for one in range(25)]
@@ -117,8 +119,8 @@ async def test_whose_number_it_is_goes_by_the_whole_number(tmp_path):
 
 async def test_whose_address_it_is_goes_by_mail_and_by_the_user_s_name(tmp_path):
     people = (
-        Person("anna", "Anna", "Adler", "1001", "anna.adler@x.test", "anna@sip.test"),
-        Person("annabel", "Annabel", "Baum", "1002", "annabel@x.test"),
+        DirectoryUser("anna", "Anna", "Adler", "1001", "anna.adler@x.test", "anna@sip.test"),
+        DirectoryUser("annabel", "Annabel", "Baum", "1002", "annabel@x.test"),
     )
     async with running(tmp_path, people=people) as lab:
         own = directory(lab)
@@ -153,7 +155,7 @@ async def test_a_search_goes_to_the_home_cluster_that_is_configured(tmp_path):
 
 
 async def test_a_home_cluster_that_is_not_configured_gets_nothing(tmp_path, caplog):
-    people = (Person("anna", "Anna", "Adler", "1001", home="evil.example.test"),)
+    people = (DirectoryUser("anna", "Anna", "Adler", "1001", home="evil.example.test"),)
     async with running(tmp_path, people=people) as lab:
         own = directory(lab, clusters=("other.example.test",))
         assert len(await own.search("anna", 20)) == 1

@@ -19,7 +19,7 @@ from softphone.events import (
     ServiceRequested,
 )
 from softphone.lab import LabConfig, LabServer, LabUser, Login
-from softphone.lab.registrar import Silence
+from softphone.lab.registrar import NoResponse
 from softphone.lab.registrar.device_registrar import (
     ACTIVE_ELSEWHERE,
     SECURITY_MISMATCH,
@@ -198,7 +198,7 @@ async def test_whatever_body_the_200_has_the_phone_is_registered(lab, phone, mon
 
 
 async def test_a_reset_moves_it_to_the_next_node(lab, phone):
-    lab.devices.script.append(Silence.RESET)
+    lab.devices.script.append(NoResponse.RESET)
     alice = await register(lab, phone, "alice")
     assert alice.registration is RegistrationState.REGISTERED
     assert lab.registered["alice"].flow.local == lab.nodes.addresses[1]
@@ -284,7 +284,7 @@ async def test_without_any_node_it_says_so(tmp_path, phone):
     async with LabServer(tmp_path / "lab", LabConfig(users=USERS, nodes=2)) as lab:
         config = config_of(lab, "alice")
         for index in range(2):
-            await lab.nodes.stop(index)
+            await lab.nodes.stop_node(index)
         with pytest.raises(Exception, match=r"refused|reached|answer") as caught:
             await phone.register(config)
         assert not isinstance(caught.value, RegistrationTimeout)

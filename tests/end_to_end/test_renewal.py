@@ -16,7 +16,7 @@ from softphone.events import (
     RegistrationState,
 )
 from softphone.lab import LabConfig, LabServer, Validity
-from softphone.lab.registrar import Silence
+from softphone.lab.registrar import NoResponse
 from softphone.lab.registrar.device_registrar import TLS_FAILURE, forbidden
 from softphone.media.audio import ToneSource
 from softphone.phone import Phone
@@ -131,7 +131,7 @@ async def test_a_server_that_is_silent_at_the_wrong_moment_is_asked_again(lab, p
     store = tmp_path / "alice"
     (alice,) = await phone.boot(plan_of(lab, "CSFALICE", store), renewal=OFTEN)
     before = shown_at(lab, "alice")
-    lab.devices.script.append(Silence.RESET)
+    lab.devices.script.append(NoResponse.RESET)
     renew(lab, "CSFALICE")
     await event_of(alice, CertificateRenewed)
     assert shown_at(lab, "alice") != before

@@ -12,7 +12,7 @@ import pytest
 from softphone.call.leg import RtcpXrMode
 from softphone.config import AccountConfig, QualityConfig, load_account
 from softphone.events import CallEnded
-from softphone.lab.registrar import Answer
+from softphone.lab.registrar import LabResponse
 from softphone.media import MediaConfig
 from softphone.media.audio import PcmRing, ToneSource
 from softphone.net import Driver
@@ -96,7 +96,7 @@ async def test_a_call_that_ends_with_its_account_is_reported(lab, phone):
 
 
 async def test_a_collector_that_refuses_or_is_not_there_harms_no_call(lab, phone, caplog):
-    lab.collector.publish = lambda request: Answer(404)
+    lab.collector.publish = lambda request: LabResponse(404)
     caplog.set_level(logging.INFO, logger="softphone.account")
     account = await register(lab, phone, "alice", collector="sip:nobody@127.0.0.1")
     call = await talk(account)

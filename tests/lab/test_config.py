@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.lab import EXTENSIONS, LabConfig, LabUser, Login, crowd
-from softphone.lab.pending_enrollment import CapfOrder
+from softphone.lab import EXTENSIONS, LabConfig, LabUser, Login, make_load_users
+from softphone.lab.pending_enrollment import PendingEnrollment
 from softphone.sans_io import Transport
 
 
@@ -24,8 +24,8 @@ def test_any_other_host_is_refused_by_name(host):
 @pytest.mark.parametrize("device", ["CSFDAVE", "CSFCAROL", "CSFNOBODY"])
 def test_an_order_is_for_a_device_that_enrolls(device):
     with pytest.raises(ConfigurationError, match=f"{device} does not enroll.*CSFALICE, CSFBOB"):
-        LabConfig(capf_orders=(CapfOrder(device),))
-    assert LabConfig(capf_orders=(CapfOrder("CSFBOB"),)).capf_orders
+        LabConfig(capf_orders=(PendingEnrollment(device),))
+    assert LabConfig(capf_orders=(PendingEnrollment("CSFBOB"),)).capf_orders
 
 
 def test_users_are_found_by_name_and_nobody_else_is():
@@ -45,12 +45,12 @@ def test_every_extension_says_what_it_is():
 
 
 def test_a_crowd_comes_after_the_labs_own_users():
-    config = LabConfig(users=LabConfig().users + crowd(3))
+    config = LabConfig(users=LabConfig().users + make_load_users(3))
     assert [user.name for user in config.users[4:]] == ["load00001", "load00002", "load00003"]
-    assert all(user.crowd and user.login.secure for user in config.users[4:])
+    assert all(user.is_load_user and user.login.secure for user in config.users[4:])
     last = config.users[-1]
     assert config.number(last) == "1007"
     assert config.called("1007") is config.called("load00003") is last
     assert config.called("1008") is None
     with pytest.raises(ConfigurationError, match="0 to 10,000"):
-        crowd(10_001)
+        make_load_users(10_001)

@@ -20,10 +20,10 @@ async def test_a_node_that_ends_cuts_its_own_connections_and_comes_back(tmp_path
         async with Driver(Recorder(), on_event=lambda event: None, tls={"": tls}) as near:
             places = [Target(Transport.TLS, *address) for address in lab.nodes.addresses]
             flows = [await near.open_flow(place) for place in places]
-            await lab.nodes.stop(1)
+            await lab.nodes.stop_node(1)
             await eventually(lambda: flows[1] not in near.flows)
             assert {flows[0], flows[2]} <= set(near.flows)
             with pytest.raises(TransportError):
                 await near.open_flow(places[1])
-            await lab.nodes.start(1)
+            await lab.nodes.restart_node(1)
             assert (await near.open_flow(places[1])).remote == lab.nodes.addresses[1]

@@ -10,12 +10,12 @@ from softphone.config.messaging_file import load_messaging
 from softphone.errors import ConfigurationError, TransportError
 from softphone.lab import DOMAIN, LabConfig, LabServer, find_prosody, prosody
 from softphone.lab.account_files import LabFiles
-from softphone.lab.prosody import LabChat
+from softphone.lab.prosody import LabChatServer
 
 
 def lab_chat(folder):
     files = LabFiles(folder, LabConfig(), entropy=secrets.token_bytes)
-    return LabChat(files, "127.0.0.1", ["alice", "bob"], entropy=secrets.token_bytes)
+    return LabChatServer(files, "127.0.0.1", ["alice", "bob"], entropy=secrets.token_bytes)
 
 
 def program(folder, monkeypatch, text):

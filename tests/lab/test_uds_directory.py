@@ -7,15 +7,15 @@ import base64
 import pytest
 
 from softphone.errors import TransportError
-from softphone.lab.uds_directory import LabDirectory, Person
+from softphone.lab.uds_directory import DirectoryUser, LabDirectory
 from softphone.net.http import HttpsClient, HttpsRequest, basic_authorization
 from softphone.security import KeyMaterial
 from softphone.trust import Service
 from tests.support.certificates import server, settings
 
 PEOPLE = (
-    Person("anna", "Anna", "Ad<l&er", "1001", "anna@example.test"),
-    Person("bert", "Bert", "Baum", "1002"),
+    DirectoryUser("anna", "Anna", "Ad<l&er", "1001", "anna@example.test"),
+    DirectoryUser("bert", "Bert", "Baum", "1002"),
 )
 SECRET = KeyMaterial(b"p:w")
 

@@ -6,7 +6,7 @@ import ssl
 from functools import cache
 from pathlib import Path
 
-from softphone.lab import Authority, Issued, Names
+from softphone.lab import Authority, IssuedCertificate, SubjectAltNames
 from softphone.sans_io import Target, Transport
 from softphone.trust import TlsCredential, TlsSettings, TrustStore
 
@@ -24,17 +24,17 @@ def foreign() -> Authority:
 
 
 @cache
-def server() -> Issued:
-    return authority().server(HOST, Names(dns=(HOST,), ip=("127.0.0.1",)))
+def server() -> IssuedCertificate:
+    return authority().server(HOST, SubjectAltNames(dns=(HOST,), ip=("127.0.0.1",)))
 
 
 @cache
-def alice() -> Issued:
+def alice() -> IssuedCertificate:
     return authority().client("sip:alice@example.test")
 
 
 @cache
-def mallory() -> Issued:
+def mallory() -> IssuedCertificate:
     return foreign().client("sip:alice@example.test")
 
 
@@ -42,7 +42,9 @@ def store(*authorities: Authority) -> TrustStore:
     return TrustStore(each.certificate for each in authorities or (authority(),))
 
 
-def settings(folder: Path, issued: Issued | None, name: str = "own", **more) -> TlsSettings:
+def settings(
+    folder: Path, issued: IssuedCertificate | None, name: str = "own", **more
+) -> TlsSettings:
     """TLS settings that believe the test CA, unless told otherwise."""
     credential = issued.write(folder, name) if issued is not None else None
     return TlsSettings(**{"store": store(), "credential": credential, **more})

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-from softphone.lab import Authority, Issued, Names
+from softphone.lab import Authority, IssuedCertificate, SubjectAltNames
 from softphone.messaging.config import MessagingConfig
 from softphone.messaging.encryption_policy import EncryptionPolicy
 from softphone.messaging.xmpp.stream import XmppStream
@@ -27,16 +27,16 @@ BINDING = (
 )
 
 
-def config(folder: Path, issued: Issued | None = None, **more) -> MessagingConfig:
+def config(folder: Path, issued: IssuedCertificate | None = None, **more) -> MessagingConfig:
     """An account of alice's, with a password, and a certificate when one is given."""
     tls = settings(folder, issued, service=Service.XMPP)
     password = KeyMaterial(b"a long enough password")
     return MessagingConfig(ALICE, **{"password": password, "tls": tls, **more})
 
 
-def user(authority: Authority, jid: str) -> Issued:
+def user(authority: Authority, jid: str) -> IssuedCertificate:
     """The certificate of a user, which names its JID."""
-    return authority.server(jid, Names(xmpp=(jid,)))
+    return authority.server(jid, SubjectAltNames(xmpp=(jid,)))
 
 
 class Connection:

@@ -8,7 +8,7 @@ from functools import cache
 
 from cryptography import x509
 
-from softphone.lab import Authority, Issued, Names
+from softphone.lab import Authority, IssuedCertificate, SubjectAltNames
 from softphone.lab.cucm.device_file import DeviceFile, LabNode
 from softphone.lab.cucm.files import new_file_signer
 from softphone.provisioning import (
@@ -54,18 +54,18 @@ def signer(name: str) -> FileSigner:
 
 
 @cache
-def capf() -> Issued:
+def capf() -> IssuedCertificate:
     return authority().issue_general("CAPF", [])
 
 
 @cache
-def web() -> Issued:
-    return authority().server("files", Names(dns=("localhost",), ip=("127.0.0.1",)))
+def web() -> IssuedCertificate:
+    return authority().server("files", SubjectAltNames(dns=("localhost",), ip=("127.0.0.1",)))
 
 
 @cache
 def call_server() -> x509.Certificate:
-    return authority().server("cucm", Names(ip=("192.0.2.10",))).certificate
+    return authority().server("cucm", SubjectAltNames(ip=("192.0.2.10",))).certificate
 
 
 @cache

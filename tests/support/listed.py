@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from softphone.lab import Authority, Issued, Validity
+from softphone.lab import Authority, IssuedCertificate, Validity
 from softphone.net import Driver
 from softphone.sans_io import Address, Transport
 from softphone.trust import (
@@ -32,7 +32,7 @@ NAMES = {Role.CCM_TFTP: "ccm", Role.TFTP: "tftp", Role.CAPF: "capf", Role.TVS: "
 
 
 @cache
-def issued(name: str) -> Issued:
+def issued(name: str) -> IssuedCertificate:
     """A certificate that names no host, as CUCM's do, by an authority that nobody believes.
 
     Whoever shows it brings its issuer along.

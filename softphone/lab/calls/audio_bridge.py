@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from softphone.media import PcmBlock
 from softphone.media.audio import PcmRing
 
-__all__ = ["Ear", "Hub", "Mouth"]
+__all__ = ["AudioBridge", "MemberSink", "MemberSource"]
 
 
-class Ear:
+class MemberSink:
     """A `Sink`: what a member says, given to everybody else."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Ear:
             ring.write(block)
 
 
-class Mouth:
+class MemberSource:
     """A `Source`: what a member hears, the sum of all others, clipped."""
 
     def __init__(self) -> None:
@@ -64,25 +64,25 @@ class Mouth:
         return np.clip(total, -32768, 32767).astype(np.int16)
 
 
-class Hub:
+class AudioBridge:
     """The bridge of one call; members come and go by whatever names them."""
 
     def __init__(self) -> None:
-        self._members: dict[Hashable, tuple[Ear, Mouth]] = {}
+        self._members: dict[Hashable, tuple[MemberSink, MemberSource]] = {}
 
-    def join(self, name: Hashable) -> tuple[Ear, Mouth]:
+    def add_member(self, name: Hashable) -> tuple[MemberSink, MemberSource]:
         """Add a member: record its stream into the Ear, play the Mouth to it."""
-        ear, mouth = Ear(), Mouth()
-        for other, (other_ear, other_mouth) in self._members.items():
-            other_ear.rings[name] = mouth.rings[other] = PcmRing(8000, seconds=0.2)
-            ear.rings[other] = other_mouth.rings[name] = PcmRing(8000, seconds=0.2)
-        self._members[name] = (ear, mouth)
-        return ear, mouth
+        sink, source = MemberSink(), MemberSource()
+        for other, (other_sink, other_source) in self._members.items():
+            other_sink.rings[name] = source.rings[other] = PcmRing(8000, seconds=0.2)
+            sink.rings[other] = other_source.rings[name] = PcmRing(8000, seconds=0.2)
+        self._members[name] = (sink, source)
+        return sink, source
 
-    def leave(self, name: Hashable) -> None:
+    def remove_member(self, name: Hashable) -> None:
         """Take a member out."""
         if self._members.pop(name, None) is None:
             return
-        for ear, mouth in self._members.values():
-            ear.rings.pop(name, None)
-            mouth.rings.pop(name, None)
+        for sink, source in self._members.values():
+            sink.rings.pop(name, None)
+            source.rings.pop(name, None)

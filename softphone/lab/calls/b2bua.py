@@ -19,7 +19,7 @@ from softphone.call.leg import CallLeg, Negotiation
 from softphone.errors import SoftphoneError
 from softphone.events import CallEnded, CallRinging, CallState
 from softphone.lab.calls.avp_fallback import ClearNegotiation
-from softphone.lab.calls.bridged_call import Conversation, level_of
+from softphone.lab.calls.bridged_call import BridgedCall, level_of
 from softphone.lab.calls.extensions import extension
 from softphone.lab.calls.soft_keys import SoftKeys
 from softphone.lab.calls.transfer import Transfers
@@ -67,12 +67,12 @@ class CallControl:
 
     def __init__(self, context: LabContext) -> None:
         self._context = context
-        self._conversations: list[Conversation] = []
+        self._bridged_calls: list[BridgedCall] = []
         self._legs: set[CallLeg] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._transfers = Transfers(
             change=context.change,
-            conversations=lambda: tuple(self._conversations),
+            bridged_calls=lambda: tuple(self._bridged_calls),
             dial=self._dial,
             patience=context.config.alerting_patience,
         )
@@ -83,7 +83,7 @@ class CallControl:
         """How many legs there are now, ringing ones too."""
         return len(self._legs)
 
-    def invited(self, event: InviteReceived[InviteUsage]) -> None:
+    def handle_invite(self, event: InviteReceived[InviteUsage]) -> None:
         """An INVITE has come in: admit its caller, and route it."""
         caller = self._context.admit(event)
         if caller is None:
@@ -91,7 +91,7 @@ class CallControl:
         target = event.request.uri
         name = target.user or "" if isinstance(target, SipUri) else ""
         leg = IncomingLeg(self._setup(caller.login.secure), event)
-        self._keep(leg)
+        self._track_leg(leg)
         if not leg.evaluate_offer():
             return
         if name.startswith("*5"):
@@ -132,7 +132,7 @@ class CallControl:
     ) -> None:
         secure = caller.login.secure and callee.login.secure
         request = leg.request
-        place = self._place(request.from_, callee, binding, request.max_forwards)
+        place = self._invite_builder(request.from_, callee, binding, request.max_forwards)
         out = self._call_out(callee, place, secure=secure)
 
         def give_up(_: asyncio.Future[CallEnded]) -> None:
@@ -170,12 +170,12 @@ class CallControl:
             leg.hang_up(_status_of(out))
             return False
         config = self._context.config
-        conversation = Conversation(clear_music=config.clear_music, music_suite=config.music_suite)
-        self._conversations = [c for c in self._conversations if c.members]
-        self._conversations.append(conversation)
-        conversation.add(callee.name, out)
+        conversation = BridgedCall(clear_music=config.clear_music, music_suite=config.music_suite)
+        self._bridged_calls = [c for c in self._bridged_calls if c.members]
+        self._bridged_calls.append(conversation)
+        conversation.add_member(callee.name, out)
         level = min(leg.security.hop_level, level_of(out))
-        conversation.add(caller.name, leg, told=level)
+        conversation.add_member(caller.name, leg, announced=level)
         conversation.announce()
         return True
 
@@ -186,7 +186,7 @@ class CallControl:
     # A third party
 
     async def _join(self, leg: IncomingLeg, joiner: LabUser, name: str) -> None:
-        conversation = next((c for c in self._conversations if name in c.members), None)
+        conversation = next((c for c in self._bridged_calls if name in c.members), None)
         if conversation is None or joiner.name in conversation.members:
             leg.reject(480)
             return
@@ -197,7 +197,7 @@ class CallControl:
             # The call has ended while its third party came in.
             leg.hang_up(480)
             return
-        conversation.add(joiner.name, leg)
+        conversation.add_member(joiner.name, leg)
         conversation.announce()
 
     # Parts
@@ -229,7 +229,7 @@ class CallControl:
         call has made no higher than the other side's."""
         return (("Call-Info", security_call_info(state.hop_level)),)
 
-    def _place(
+    def _invite_builder(
         self,
         caller: NameAddr,
         callee: LabUser,
@@ -260,14 +260,14 @@ class CallControl:
             return uri
         return replace(uri, user=config.number(user))
 
-    def referred(self, event: ReferReceived[InviteUsage, Any]) -> None:
+    def handle_refer(self, event: ReferReceived[InviteUsage, Any]) -> None:
         """A REFER: within a call a transfer, outside of calls a device's wish or nothing."""
         leg = next((one for one in self._legs if one.usage is event.usage), None)
         if event.usage is not None and leg is not None:
-            self._run(self._transfers.carry_out(event, leg), leg)
+            self._run(self._transfers.handle_refer(event, leg), leg)
             return
         known = event.usage is None and self._context.is_device(event.subscription.flow)
-        if known and self._keys.pressed(event):
+        if known and self._keys.handle_refer(event):
             return
         with self._context.change() as now:
             if known and event.refer_to.uri.scheme == "urn":
@@ -281,7 +281,7 @@ class CallControl:
         binding = None if callee is None else self._context.binding_of(callee.name)
         if callee is None or binding is None:
             return 404 if callee is None else 480
-        place = self._place(leg.peer, callee, binding)
+        place = self._invite_builder(leg.peer, callee, binding)
         return self._call_out(callee, place, secure=callee.login.secure)
 
     def _call_out(
@@ -293,11 +293,11 @@ class CallControl:
             delayed=self._context.config.delayed_offer,
             clear=not secure,
         )
-        self._keep(out)
+        self._track_leg(out)
         out.send_invite()
         return out
 
-    def _keep(self, leg: CallLeg) -> None:
+    def _track_leg(self, leg: CallLeg) -> None:
         self._legs.add(leg)
         leg.ended.add_done_callback(lambda _: self._legs.discard(leg))
 

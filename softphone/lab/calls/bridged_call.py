@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from softphone.call.leg import CallLeg
 from softphone.errors import CallError, LocalProtocolError
 from softphone.events import CallState, DigitReceived, HoldChanged
-from softphone.lab.calls.audio_bridge import Hub, Mouth
+from softphone.lab.calls.audio_bridge import AudioBridge, MemberSource
 from softphone.lab.calls.extensions import MelodySource
 from softphone.sans_io import Transport
 from softphone.security import CryptoSuite, SecurityLevel
 from softphone.sip import security_call_info
 
-__all__ = ["Conversation", "level_of"]
+__all__ = ["BridgedCall", "level_of"]
 
 logger = logging.getLogger("softphone.lab")
 
@@ -32,7 +32,7 @@ PAUSE = 0.25
 
 
 @dataclass(slots=True, eq=False)
-class _Member:
+class _BridgedMember:
     """One leg in the conversation.
 
     `told` is the level that its phone has heard last, `mouth` what it hears while nobody holds,
@@ -42,8 +42,8 @@ class _Member:
 
     name: str
     leg: CallLeg
-    mouth: Mouth
-    told: SecurityLevel | None = None
+    source: MemberSource
+    announced_level: SecurityLevel | None = None
     holding: bool = False
     talks: CryptoSuite | None = None
     takes_music: bool = True
@@ -51,7 +51,7 @@ class _Member:
     following: asyncio.Task[None] | None = None
 
 
-class Conversation:
+class BridgedCall:
     """The members of one call.  One user may be in it twice, having called itself.
 
     With `clear_music` whoever is held hears music from a server without SRTP, with `music_suite`
@@ -61,8 +61,8 @@ class Conversation:
     def __init__(
         self, *, clear_music: bool = False, music_suite: CryptoSuite | None = None
     ) -> None:
-        self._members: list[_Member] = []
-        self._hub = Hub()
+        self._members: list[_BridgedMember] = []
+        self._bridge = AudioBridge()
         self._clear_music = clear_music
         self._music_suite = music_suite
         self._kept_open = 0
@@ -73,7 +73,7 @@ class Conversation:
         return tuple(member.name for member in self._members)
 
     @property
-    def members_of(self) -> tuple[tuple[str, CallLeg], ...]:
+    def named_legs(self) -> tuple[tuple[str, CallLeg], ...]:
         """Who is in it, and by which leg."""
         return tuple((member.name, member.leg) for member in self._members)
 
@@ -93,12 +93,12 @@ class Conversation:
         levels = [level_of(member.leg) for member in self._members]
         return min(levels, default=SecurityLevel.NOT_SECURE)
 
-    def _level_for(self, member: _Member) -> SecurityLevel:
+    def _level_for(self, member: _BridgedMember) -> SecurityLevel:
         """What a member is told: who is held hears the music, and is no more secure than that."""
         held = self.on_hold and not member.holding
         return SecurityLevel.NOT_SECURE if held and self._clear_music else self.level
 
-    def _change_of(self, member: _Member) -> CryptoSuite | None:
+    def _change_of(self, member: _BridgedMember) -> CryptoSuite | None:
         """The suite that a member's leg has to change to: the music's, or back to its talk's."""
         if self._music_suite is None:
             return None
@@ -107,7 +107,7 @@ class Conversation:
         wanted = self._music_suite if held and member.takes_music else member.talks
         return None if active is None or wanted is active else wanted
 
-    def _change_suite(self, member: _Member, suite: CryptoSuite | None) -> None:
+    def _change_suite(self, member: _BridgedMember, suite: CryptoSuite | None) -> None:
         """Have the next offer to a member made with another suite, and so with another key."""
         if suite is None:
             return
@@ -115,18 +115,20 @@ class Conversation:
             member.talks = suite_of(member.leg)
         member.leg.negotiation.use_suites((suite,))
 
-    def add(self, name: str, leg: CallLeg, *, told: SecurityLevel | None = None) -> None:
+    def add_member(
+        self, name: str, leg: CallLeg, *, announced: SecurityLevel | None = None
+    ) -> None:
         """Add a member whose media is open; `told` is the level that it has heard already."""
-        ear, mouth = self._hub.join(leg)
-        member = _Member(name, leg, mouth, told)
+        sink, source = self._bridge.add_member(leg)
+        member = _BridgedMember(name, leg, source, announced)
         self._members.append(member)
         if leg.stream is not None:
-            leg.media_backend.record(leg.stream.handle, ear)
-        leg.ended.add_done_callback(lambda _: self._leave(member))
+            leg.media_backend.record(leg.stream.handle, sink)
+        leg.ended.add_done_callback(lambda _: self._member_left(member))
         member.following = asyncio.get_running_loop().create_task(self._follow(member))
         self._let_hear()
 
-    async def _follow(self, member: _Member) -> None:
+    async def _follow(self, member: _BridgedMember) -> None:
         """Digits are events, not sound (RFC 4733, RFC 6086): pass them on; and see who holds."""
         async for event in member.leg.event_queue.events():
             if isinstance(event, DigitReceived):
@@ -145,7 +147,7 @@ class Conversation:
             if member.leg.stream is None:
                 continue
             held = self.on_hold and not member.holding
-            source = MelodySource() if held else member.mouth
+            source = MelodySource() if held else member.source
             member.leg.media_backend.play(member.leg.stream.handle, source)
 
     @contextmanager
@@ -158,28 +160,28 @@ class Conversation:
             self._kept_open -= 1
             self._end_if_alone()
 
-    def release(self, leg: CallLeg) -> None:
+    def release_leg(self, leg: CallLeg) -> None:
         """Let a leg go without ending it, if it is still there; the others stay."""
         member = next((one for one in self._members if one.leg is leg), None)
         if member is not None:
-            self._take_out(member)
+            self._remove_member(member)
         self._let_hear()
         self.announce()
 
-    def _take_out(self, member: _Member) -> None:
+    def _remove_member(self, member: _BridgedMember) -> None:
         self._members.remove(member)
-        self._hub.leave(member.leg)
+        self._bridge.remove_member(member.leg)
         for task in (member.telling, member.following):
             if task is not None:
                 task.cancel()
         # What a task was canceled with holds its frames, and these the member.
         member.telling = member.following = None
 
-    def _leave(self, member: _Member) -> None:
+    def _member_left(self, member: _BridgedMember) -> None:
         """A member has left; the last one is hung up."""
         if member not in self._members:
             return
-        self._take_out(member)
+        self._remove_member(member)
         self._let_hear()
         self._end_if_alone()
         self.announce()
@@ -192,12 +194,12 @@ class Conversation:
         """Tell every member the level, if it has heard another one."""
         for member in self._members:
             idle = member.telling is None or member.telling.done()
-            news = member.told is not self._level_for(member) or self._change_of(member)
+            news = member.announced_level is not self._level_for(member) or self._change_of(member)
             if idle and news:
-                work = self._tell(member)
+                work = self._announce_to(member)
                 member.telling = asyncio.get_running_loop().create_task(work)
 
-    async def _tell(self, member: _Member) -> None:
+    async def _announce_to(self, member: _BridgedMember) -> None:
         """Re-INVITE a member until it has heard the level that holds by then.
 
         While another change of its session is under way, the word has to wait; a phone that
@@ -206,19 +208,19 @@ class Conversation:
         for _ in range(ATTEMPTS):
             level = self._level_for(member)
             suite = self._change_of(member)
-            told = member.told is level and suite is None
-            if told or member.leg.state is not CallState.CONFIRMED:
+            up_to_date = member.announced_level is level and suite is None
+            if up_to_date or member.leg.state is not CallState.CONFIRMED:
                 return
             try:
                 self._change_suite(member, suite)
-                await _say(member.leg, level)
+                await _send_level(member.leg, level)
             except LocalProtocolError:
                 await asyncio.sleep(PAUSE)
                 continue
             except CallError as error:
                 logger.info("%s does not want to hear that: %s", member.name, error)
                 member.takes_music = False
-            member.told = level
+            member.announced_level = level
 
 
 def level_of(leg: CallLeg) -> SecurityLevel:
@@ -246,6 +248,6 @@ def _send_digit(leg: CallLeg, digit: str) -> None:
         leg.media_backend.send_digits(stream.handle, digit)
 
 
-async def _say(leg: CallLeg, level: SecurityLevel) -> None:
+async def _send_level(leg: CallLeg, level: SecurityLevel) -> None:
     header = ("Call-Info", security_call_info(level))
     await leg.renegotiate(held=leg.negotiation.held, headers=(header,))

@@ -38,7 +38,7 @@ class SoftKeys:
     change: Callable[[], AbstractContextManager[float]]
     transfers: Transfers
 
-    def pressed(self, event: ReferReceived[Any, NotifierUsage]) -> bool:
+    def handle_refer(self, event: ReferReceived[Any, NotifierUsage]) -> bool:
         """Carry out what a REFER says; False where it says nothing of a key."""
         content = event.request.content
         found = () if content is None else read_requests(content)
@@ -64,7 +64,7 @@ class SoftKeys:
 
     def _confer(self, key: RemoteRequest, other: str, flow: Flow | None) -> int:
         leg, consult = self._leg(key, "dialogid", flow), self._leg(key, other, flow)
-        return 481 if leg is None or consult is None else self.transfers.confer(leg, consult)
+        return 481 if leg is None or consult is None else self.transfers.merge_calls(leg, consult)
 
     def _leg(self, key: RemoteRequest, element: str, flow: Flow | None) -> CallLeg | None:
         """A phone's own dialog, and nobody else's: it is on the connection that the key came by."""

@@ -16,7 +16,7 @@ from softphone.call import OutgoingLeg
 from softphone.call.leg import CallLeg
 from softphone.errors import LocalProtocolError
 from softphone.events import CallState
-from softphone.lab.calls.bridged_call import Conversation
+from softphone.lab.calls.bridged_call import BridgedCall
 from softphone.sip import MalformedMessage, NotifierUsage, ReferReceived, SipUri
 from softphone.sip.message import Replaces
 
@@ -31,17 +31,17 @@ class Transfers:
     """`dial(name, leg)` calls a user on behalf of a leg, or gives the status of the refusal."""
 
     change: Callable[[], AbstractContextManager[float]]
-    conversations: Callable[[], Iterable[Conversation]]
+    bridged_calls: Callable[[], Iterable[BridgedCall]]
     dial: Callable[[str, CallLeg], OutgoingLeg | int]
     patience: float
 
-    def conversation_of(self, leg: CallLeg) -> Conversation | None:
+    def bridged_call_of(self, leg: CallLeg) -> BridgedCall | None:
         """The conversation that a leg is in; None for a call to an extension."""
-        return next((one for one in self.conversations() if leg in one.legs), None)
+        return next((one for one in self.bridged_calls() if leg in one.legs), None)
 
-    async def carry_out(self, event: ReferReceived[Any, NotifierUsage], leg: CallLeg) -> None:
+    async def handle_refer(self, event: ReferReceived[Any, NotifierUsage], leg: CallLeg) -> None:
         """Do what a REFER in the dialog of `leg` asks for, and report how it goes."""
-        conversation = self.conversation_of(leg)
+        conversation = self.bridged_call_of(leg)
         if conversation is None:
             with self.change() as now:
                 event.subscription.reject(603, now=now)
@@ -60,7 +60,7 @@ class Transfers:
             await self._part_with(leg)
 
     async def _call(
-        self, conversation: Conversation, leg: CallLeg, name: str, to: NotifierUsage
+        self, conversation: BridgedCall, leg: CallLeg, name: str, to: NotifierUsage
     ) -> int:
         stays = [one for one in conversation.legs if one is not leg]
         out = self.dial(name, stays[0]) if stays else 480
@@ -76,35 +76,35 @@ class Transfers:
         if not out.confirmed.done() or not stays:
             out.hang_up()
             return 408 if stays else 480
-        conversation.add(name, out)
-        conversation.release(leg)
+        conversation.add_member(name, out)
+        conversation.release_leg(leg)
         return 200
 
-    def _join(self, conversation: Conversation, leg: CallLeg, replaces: str) -> int:
+    def _join(self, conversation: BridgedCall, leg: CallLeg, replaces: str) -> int:
         """Bring the parties of the call that `replaces` names into this one."""
         other = self._named(replaces)
-        second = None if other is None else self.conversation_of(other)
+        second = None if other is None else self.bridged_call_of(other)
         if other is None or second is None or second is conversation:
             return 481
-        for name, one in second.members_of:
+        for name, one in second.named_legs:
             if one is not other:
-                second.release(one)
-                conversation.add(name, one)
-        second.release(other)
+                second.release_leg(one)
+                conversation.add_member(name, one)
+        second.release_leg(other)
         other.hang_up()
-        conversation.release(leg)
+        conversation.release_leg(leg)
         return 200
 
-    def confer(self, leg: CallLeg, consult: CallLeg) -> int:
+    def merge_calls(self, leg: CallLeg, consult: CallLeg) -> int:
         """Bring the others of the call that `consult` is in into that of `leg`, who stays."""
-        first, second = self.conversation_of(leg), self.conversation_of(consult)
+        first, second = self.bridged_call_of(leg), self.bridged_call_of(consult)
         if first is None or second is None or first is second:
             return 481
-        for name, one in second.members_of:
+        for name, one in second.named_legs:
             if one is not consult:
-                second.release(one)
-                first.add(name, one)
-        second.release(consult)
+                second.release_leg(one)
+                first.add_member(name, one)
+        second.release_leg(consult)
         consult.hang_up()
         first.announce()
         return 200
@@ -118,7 +118,7 @@ class Transfers:
 
     def leg_of(self, wanted: tuple[str, str, str]) -> CallLeg | None:
         """The leg whose dialog it is: Call-ID, our tag, the far end's."""
-        for conversation in self.conversations():
+        for conversation in self.bridged_calls():
             for leg in conversation.legs:
                 dialog = None if leg.usage is None else leg.usage.dialog
                 if dialog is not None and dialog.id == wanted:

@@ -18,7 +18,7 @@ from pathlib import Path
 from softphone.lab.account_files import LabFiles
 from softphone.lab.authority import Authority, Validity
 from softphone.lab.config import LabConfig
-from softphone.lab.pending_enrollment import CapfOrder, CapfWay
+from softphone.lab.pending_enrollment import CapfAuthMode, PendingEnrollment
 from softphone.net import Driver
 from softphone.sans_io import Address, Entropy, Transport
 from softphone.security import KeyMaterial
@@ -45,10 +45,10 @@ __all__ = ["LabCapf"]
 logger = logging.getLogger("softphone.lab")
 
 _AUTHENTICATION = {
-    CapfWay.STRING: CapfAuthentication.STRING,
-    CapfWay.NULL_STRING: CapfAuthentication.NULL_STRING,
-    CapfWay.LSC: CapfAuthentication.CERTIFICATE,
-    CapfWay.MIC: CapfAuthentication.CERTIFICATE,
+    CapfAuthMode.STRING: CapfAuthentication.STRING,
+    CapfAuthMode.NULL_STRING: CapfAuthentication.NULL_STRING,
+    CapfAuthMode.LSC: CapfAuthentication.CERTIFICATE,
+    CapfAuthMode.MIC: CapfAuthentication.CERTIFICATE,
 }
 
 
@@ -70,8 +70,9 @@ class LabCapf:
         self._orders = {
             device: deque(_orders(device, config.capf_orders, entropy)) for device in self._users
         }
-        self.ways: Mapping[str, Sequence[str]] = {
-            device: [order.way.value for order in orders] for device, orders in self._orders.items()
+        self.auth_modes: Mapping[str, Sequence[str]] = {
+            device: [order.mode.value for order in orders]
+            for device, orders in self._orders.items()
         }
         self.strings: Mapping[str, str] = {
             order.device: order.string.reveal().decode()
@@ -83,7 +84,7 @@ class LabCapf:
         self.mics: Mapping[str, Path] = {
             device: self._make(device, maker)
             for device, orders in self._orders.items()
-            if any(order.way is CapfWay.MIC for order in orders)
+            if any(order.mode is CapfAuthMode.MIC for order in orders)
         }
         # As on CUCM the certificate names no host: phones know it by itself.
         self._credential: TlsCredential = files.authority.issue_general("CAPF-lab", []).write(
@@ -119,11 +120,11 @@ class LabCapf:
         return replace(
             device,
             operation=CapfOperation.INSTALL,
-            authentication=_AUTHENTICATION[order.way],
+            authentication=_AUTHENTICATION[order.mode],
             string=order.string,
         )
 
-    def renew(self, device: str) -> None:
+    def require_renewal(self, device: str) -> None:
         """Have a device renew its certificate by the one that it has."""
         known = self.machine.devices[device]
         self.machine.set_device(
@@ -134,7 +135,7 @@ class LabCapf:
             )
         )
 
-    async def listen(self, port: int = 0) -> Address:
+    async def start_listening(self, port: int = 0) -> Address:
         """Accept devices; the driver must be running.  Raises TransportError."""
         tls = TlsSettings(credential=self._credential, client_certificates=ClientCertificates.NONE)
         self.address = await self.driver.listen(Transport.TLS, self._host, port, tls=tls)
@@ -151,10 +152,12 @@ class LabCapf:
             logger.info("CAPF: %s (%s): %s", event.device, event.operation.value, event.why)
 
 
-def _orders(device: str, given: Sequence[CapfOrder], entropy: Entropy) -> Iterator[CapfOrder]:
+def _orders(
+    device: str, given: Sequence[PendingEnrollment], entropy: Entropy
+) -> Iterator[PendingEnrollment]:
     """The orders for a device, those by string with a string each; without any, one by string."""
-    for order in [one for one in given if one.device == device] or [CapfOrder(device)]:
-        if order.way is CapfWay.STRING and order.string is None:
+    for order in [one for one in given if one.device == device] or [PendingEnrollment(device)]:
+        if order.mode is CapfAuthMode.STRING and order.string is None:
             digits = f"{int.from_bytes(entropy(8), 'big') % 10**8:08}"
             yield replace(order, string=KeyMaterial(digits.encode()))
         else:

@@ -66,7 +66,7 @@ class FileService:
 
     async def _start(self) -> None:
         ports = self._ports
-        tftp: Driver[TftpServed] = Driver(TftpServer(self._file), on_event=_tell)
+        tftp: Driver[TftpServed] = Driver(TftpServer(self._file), on_event=_log_tftp)
         await self._stack.enter_async_context(tftp)
         self.addresses["tftp"] = await tftp.listen(Transport.UDP, ports.host, ports.tftp)
         settings = TlsSettings(
@@ -111,5 +111,5 @@ class FileService:
         return data
 
 
-def _tell(event: TftpServed) -> None:
+def _log_tftp(event: TftpServed) -> None:
     logger.info("TFTP: %s to %s: %s", event.name, event.flow.remote[0], event.why or "taken")

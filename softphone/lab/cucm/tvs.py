@@ -47,11 +47,11 @@ class LabTvs:
         self._known: dict[bytes, TvsAnswer] = {}
         self.asked: list[TvsAsked] = []
         self.driver: Driver[TvsAsked] = Driver(TvsServer(self._known.get), on_event=self._tell)
-        self.know(der_of(issued.certificate), [Role.TVS])
+        self.add_certificate(der_of(issued.certificate), [Role.TVS])
         (server, *_) = load_certificate_file(files.server.certificate)
-        self.know(der_of(server), [Role.CCM])
+        self.add_certificate(der_of(server), [Role.CCM])
 
-    def know(self, certificate: bytes, roles: Iterable[int], *, ttl: int = _TTL) -> None:
+    def add_certificate(self, certificate: bytes, roles: Iterable[int], *, ttl: int = _TTL) -> None:
         """Answer yes about a certificate (DER) from now on, for these roles beside earlier ones.
 
         `ttl` is how many seconds a phone may keep the answer.
@@ -60,16 +60,16 @@ class LabTvs:
         given = (*(() if before is None else before.roles), *roles)
         self._known[certificate] = TvsAnswer(True, tuple(dict.fromkeys(given)), ttl)
 
-    def know_list(self, data: bytes) -> None:
+    def add_trust_list(self, data: bytes) -> None:
         """Answer for all that a trust list names.  Raises FileRefused for what is none."""
         for record in parse_trust_list(data).records:
-            self.know(record.certificate, [record.role])
+            self.add_certificate(record.certificate, [record.role])
 
-    def forget(self, certificate: bytes) -> None:
+    def remove_certificate(self, certificate: bytes) -> None:
         """Answer no about a certificate (DER) from now on."""
         self._known.pop(certificate, None)
 
-    async def listen(self, port: int = 0) -> Address:
+    async def start_listening(self, port: int = 0) -> Address:
         """Accept phones; the driver must be running.  Raises TransportError."""
         tls = TlsSettings(credential=self._credential, client_certificates=ClientCertificates.NONE)
         return await self.driver.listen(Transport.TLS, self._host, port, tls=tls)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from softphone.lab.registrar.authentication import REALM, Gatekeeper
-from softphone.lab.registrar.device_notify import DeviceService
-from softphone.lab.registrar.device_registrar import Answer, DeviceRegistrar, Silence
-from softphone.lab.registrar.quality_collector import Collector
+from softphone.lab.registrar.authentication import REALM, LabAuthenticator
+from softphone.lab.registrar.device_notify import DeviceNotifier
+from softphone.lab.registrar.device_registrar import DeviceRegistrar, LabResponse, NoResponse
+from softphone.lab.registrar.quality_collector import QualityReportCollector
 from softphone.lab.registrar.registrar import Registrar, RegistrarConfig, StoredBinding
 
 __all__ = [
     "REALM",
-    "Answer",
-    "Collector",
+    "DeviceNotifier",
     "DeviceRegistrar",
-    "DeviceService",
-    "Gatekeeper",
+    "LabAuthenticator",
+    "LabResponse",
+    "NoResponse",
+    "QualityReportCollector",
     "Registrar",
     "RegistrarConfig",
-    "Silence",
     "StoredBinding",
 ]

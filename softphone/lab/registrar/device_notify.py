@@ -21,13 +21,13 @@ from softphone.sip.event_packages import (
 )
 from softphone.sip.message import Field, format_multipart
 
-__all__ = ["CONFIG_STAMP", "DeviceService"]
+__all__ = ["CONFIG_STAMP", "DeviceNotifier"]
 
 CONFIG_STAMP = "ConfigVersionStamp"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceService:
+class DeviceNotifier:
     """`change` opens a drain of the endpoint; each command gives the exchange to look at."""
 
     endpoint: Endpoint
@@ -35,7 +35,7 @@ class DeviceService:
     entropy: Entropy
     host: str
 
-    def notify(
+    def send_service_control(
         self,
         binding: StoredBinding,
         action: ServiceAction,
@@ -46,16 +46,18 @@ class DeviceService:
         """Service control; `call_id` takes the place of the registration's own."""
         control = ServiceControl(action, call_id or binding.call_id, stamps)
         fields = [("Event", SERVICE_CONTROL), ("Subscription-State", "active")]
-        return self._send("NOTIFY", binding, fields, service_control_body(control))
+        return self._send_request("NOTIFY", binding, fields, service_control_body(control))
 
-    def messages(self, binding: StoredBinding, *, waiting: bool, new: int = 0) -> Exchange:
+    def send_message_summary(
+        self, binding: StoredBinding, *, waiting: bool, new: int = 0
+    ) -> Exchange:
         """Word of waiting messages (RFC 3842)."""
         text = f"Messages-Waiting: {'yes' if waiting else 'no'}\r\nVoice-Message: {new}/0\r\n"
         fields = [("Event", "message-summary"), ("Subscription-State", "active")]
         body = Body("application/simple-message-summary", text.encode())
-        return self._send("NOTIFY", binding, fields, body)
+        return self._send_request("NOTIFY", binding, fields, body)
 
-    def refer(self, binding: StoredBinding, parts: Sequence[Body]) -> Exchange:
+    def send_remotecc(self, binding: StoredBinding, parts: Sequence[Body]) -> Exchange:
         """Documents of remote call control, in one REFER."""
         identity = f"{self.entropy(4).hex()}@{self.host}"
         fields = [
@@ -65,9 +67,11 @@ class DeviceService:
             ("Contact", f"<sip:{self.host}>"),
         ]
         boundary = f"uniqueBoundary{self.entropy(4).hex()}"
-        return self._send("REFER", binding, fields, format_multipart(parts, boundary=boundary))
+        return self._send_request(
+            "REFER", binding, fields, format_multipart(parts, boundary=boundary)
+        )
 
-    def welcome(self, binding: StoredBinding, stamp: str = "") -> Exchange:
+    def send_initial_state(self, binding: StoredBinding, stamp: str = "") -> Exchange:
         """What a phone is told right after it has registered; `stamp` is its configuration's."""
         stamps = ((CONFIG_STAMP, stamp),) if stamp else ()
         control = ServiceControl(ServiceAction.CHECK_VERSION, binding.call_id, stamps)
@@ -77,9 +81,9 @@ class DeviceService:
             remote_request("dndupdate", (("state", "off"),)),
             Body("text/plain", service_control_body(control).data),
         ]
-        return self.refer(binding, parts)
+        return self.send_remotecc(binding, parts)
 
-    def _send(
+    def _send_request(
         self, method: str, binding: StoredBinding, fields: list[Field], body: Body
     ) -> Exchange:
         uri = binding.contact.uri

@@ -26,9 +26,9 @@ __all__ = [
     "PORT_MISMATCH",
     "SECURITY_MISMATCH",
     "TLS_FAILURE",
-    "Answer",
     "DeviceRegistrar",
-    "Silence",
+    "LabResponse",
+    "NoResponse",
     "device_of",
     "forbidden",
 ]
@@ -50,7 +50,7 @@ _OPTIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class LabResponse:
     """What a REGISTER is answered with."""
 
     status: int
@@ -65,19 +65,19 @@ class Answer:
     body: Body | None = None
 
 
-class Silence(Enum):
+class NoResponse(Enum):
     """What a script may want instead of an answer."""
 
     NOTHING = "no answer at all"
     RESET = "the connection is reset"
 
 
-def forbidden(text: str, *, retry_after: int = 0) -> Answer:
+def forbidden(text: str, *, retry_after: int = 0) -> LabResponse:
     """403 as CUCM writes it: the reason is in a Warning."""
     headers: list[Field] = [("Warning", f'399 lab "{text}"')]
     if retry_after:
         headers.append(("Retry-After", str(retry_after)))
-    return Answer(403, "", tuple(headers))
+    return LabResponse(403, "", tuple(headers))
 
 
 def device_of(request: Request) -> str | None:
@@ -92,22 +92,22 @@ class DeviceRegistrar:
     def __init__(self, registrar: Registrar, *, fallback: bool = True) -> None:
         self._registrar = registrar
         self.fallback = fallback
-        self.script: deque[Answer | Silence] = deque()
+        self.script: deque[LabResponse | NoResponse] = deque()
         """What the next REGISTER requests of devices get, one each, keep-alives not counted."""
         self.keep_alives = 0
 
-    def register(
+    def handle_register(
         self, request: Request, user: LabUser, *, flow: Flow, now: float, wall: datetime
-    ) -> Answer | Silence:
+    ) -> LabResponse | NoResponse:
         """Process one REGISTER of a device, which has been authorized."""
         aor = request.to.uri
         contact = request.contacts[0]
         if not isinstance(aor, SipUri) or device_of(request) != user.device:
-            return Answer(404, "", (("Warning", '399 lab "Unknown device"'),))
+            return LabResponse(404, "", (("Warning", '399 lab "Unknown device"'),))
         date = ("Date", format_datetime(wall, usegmt=True))
         if contact.parameter(KEEP_ALIVE) is not None:
             self.keep_alives += 1
-            return Answer(200, "", (("Contact", str(contact)), date))
+            return LabResponse(200, "", (("Contact", str(contact)), date))
         if self.script:
             return self.script.popleft()
         known = self._registrar.bindings(aor.bare(), now=now)
@@ -117,14 +117,14 @@ class DeviceRegistrar:
         new = request.expires != 0 and not any(one.flow == flow for one in known)
         if new:
             # A device has one binding, wherever it was before.
-            self._registrar.forget(aor)
-        reply = self._registrar.register(request, flow=flow, now=now)
+            self._registrar.remove_bindings(aor)
+        reply = self._registrar.handle_register(request, flow=flow, now=now)
         if reply.status != 200:
-            return Answer(reply.status, reply.reason, reply.headers)
+            return LabResponse(reply.status, reply.reason, reply.headers)
         headers = [self._as_new(field) if new else field for field in reply.headers]
         supported = SUPPORTED if self.fallback else ("Supported", "X-cisco-sis-9.0.0")
         here = _instance(contact)
-        return Answer(
+        return LabResponse(
             200,
             "",
             (*headers, supported, date),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from softphone.lab.registrar.device_registrar import Answer
+from softphone.lab.registrar.device_registrar import LabResponse
 from softphone.sans_io import Entropy
 from softphone.sip import MalformedMessage, Request
 from softphone.sip.event_packages import (
@@ -15,7 +15,7 @@ from softphone.sip.event_packages import (
     parse_voice_report,
 )
 
-__all__ = ["MOST_KEPT", "Collector"]
+__all__ = ["MOST_KEPT", "QualityReportCollector"]
 
 MOST_KEPT = 1000
 """Reports that are kept; older ones go."""
@@ -27,7 +27,7 @@ def _nobody(_: VoiceQualityReport) -> None:
     """Nobody looks at them."""
 
 
-class Collector:
+class QualityReportCollector:
     """Takes reports; `reports` are the latest, `on_report` hears of each."""
 
     def __init__(self, entropy: Entropy) -> None:
@@ -35,23 +35,23 @@ class Collector:
         self.reports: deque[VoiceQualityReport] = deque(maxlen=MOST_KEPT)
         self.on_report: Callable[[VoiceQualityReport], None] = _nobody
 
-    def publish(self, request: Request) -> Answer:
+    def handle_publish(self, request: Request) -> LabResponse:
         """Take one PUBLISH of somebody who is known (RFC 3903 section 6)."""
         package = (request.headers.get("Event") or "").partition(";")[0].strip()
         if package != EVENT_PACKAGE:
-            return Answer(489, "", (("Allow-Events", EVENT_PACKAGE),))
+            return LabResponse(489, "", (("Allow-Events", EVENT_PACKAGE),))
         if request.headers.get("SIP-If-Match") is not None:
-            return Answer(412)
+            return LabResponse(412)
         media_type = str(request.content_type or "").partition(";")[0].strip().lower()
         if media_type != REPORT_TYPE:
-            return Answer(415, "", (("Accept", REPORT_TYPE),))
+            return LabResponse(415, "", (("Accept", REPORT_TYPE),))
         try:
             report = parse_voice_report(request.body)
         except MalformedMessage as error:
-            return Answer(400, error.reason)
+            return LabResponse(400, error.reason)
         self.reports.append(report)
         self.on_report(report)
         tag = ("SIP-ETag", self._entropy(8).hex())
         asked = request.expires
         expires = LIFETIME if asked is None else min(asked, LIFETIME)
-        return Answer(200, "", (tag, ("Expires", str(expires))))
+        return LabResponse(200, "", (tag, ("Expires", str(expires))))

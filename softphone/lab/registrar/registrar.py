@@ -100,7 +100,7 @@ class RegistrarReply:
     headers: tuple[Field, ...] = ()
 
 
-class _Refusal(Exception):
+class _RegistrationRefusal(Exception):
     """Why a REGISTER changes nothing."""
 
     def __init__(self, reply: RegistrarReply) -> None:
@@ -108,8 +108,8 @@ class _Refusal(Exception):
         self.reply = reply
 
 
-def _refuse(status: int, reason: str = "", *headers: Field) -> _Refusal:
-    return _Refusal(RegistrarReply(status, reason, headers))
+def _refuse(status: int, reason: str = "", *headers: Field) -> _RegistrationRefusal:
+    return _RegistrationRefusal(RegistrarReply(status, reason, headers))
 
 
 class Registrar:
@@ -129,7 +129,7 @@ class Registrar:
     def __len__(self) -> int:
         return self._count
 
-    def register(self, request: Request, *, flow: Flow, now: float) -> RegistrarReply:
+    def handle_register(self, request: Request, *, flow: Flow, now: float) -> RegistrarReply:
         """Process one REGISTER that has been authorized (RFC 3261 section 10.3, steps 5 to 8).
 
         All of its contacts are taken, or none.
@@ -145,7 +145,7 @@ class Registrar:
             else:
                 after = before
             return self._accepted(request, aor, after, flow, now)
-        except _Refusal as refusal:
+        except _RegistrationRefusal as refusal:
             return refusal.reply
 
     def bindings(self, aor: SipUri, *, now: float) -> Sequence[StoredBinding]:
@@ -170,7 +170,7 @@ class Registrar:
             chosen.append(one)
         return chosen
 
-    def forget(self, aor: SipUri) -> None:
+    def remove_bindings(self, aor: SipUri) -> None:
         """Forget every binding of an AOR: another is to take their place."""
         self._store(_key(aor.bare()), ())
 
@@ -217,7 +217,7 @@ class Registrar:
         after = list(before)
         for contact in contacts:
             binding = self._read(contact, request, flow, outbound, now)
-            after = _put(after, binding, request, now)
+            after = _with_binding(after, binding, request, now)
         if len(after) > self._config.maximum_contacts:
             raise _refuse(403, "Too many contacts")
         if self._count - len(before) + len(after) > self._config.maximum_bindings:
@@ -326,7 +326,7 @@ def _key(aor: SipUri) -> _Key:
     return unescape(aor.user or ""), aor.host.lower()
 
 
-def _put(
+def _with_binding(
     bindings: list[StoredBinding], new: StoredBinding, request: Request, now: float
 ) -> list[StoredBinding]:
     """The bindings with `new` in its place, or without it when it asks for no time."""

@@ -12,14 +12,14 @@ from collections import OrderedDict
 from softphone.rate_limit import TokenBucket
 from softphone.sans_io import Flow
 
-__all__ = ["StormGate"]
+__all__ = ["RegistrationRateLimit"]
 
 REMEMBERED = 8192
 """Flows that were let in and are remembered; the oldest are forgotten and have to ask again."""
 LONGEST = 60
 
 
-class StormGate:
+class RegistrationRateLimit:
     """Lets `rate` new flows a second register, and `burst` at once."""
 
     def __init__(self, *, rate: float, burst: float) -> None:
@@ -27,7 +27,7 @@ class StormGate:
         self._admitted: OrderedDict[Flow, None] = OrderedDict()
         self._turned_away = 0
 
-    def wait(self, flow: Flow, *, now: float) -> int:
+    def retry_after(self, flow: Flow, *, now: float) -> int:
         """0 when `flow` may register, else the seconds after which to try again.
 
         They grow with the number that was turned away, so that the crowd comes back spread out.

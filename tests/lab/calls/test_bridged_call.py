@@ -11,7 +11,7 @@ from softphone.call import EventQueue
 from softphone.errors import CallError, LocalProtocolError
 from softphone.events import CallState, DigitReceived
 from softphone.lab.calls import bridged_call
-from softphone.lab.calls.bridged_call import Conversation
+from softphone.lab.calls.bridged_call import BridgedCall
 from softphone.media.audio import ToneSource
 from softphone.security import SecurityLevel
 from tests.support.calling import account_of, connect, eventually, level_heard, until
@@ -69,9 +69,9 @@ def impatient(monkeypatch):
 
 
 async def test_everybody_is_told_the_lowest_level_once():
-    talk, secure, clear = Conversation(), FakeLeg(ENCRYPTED), FakeLeg(CLEAR)
-    talk.add("alice", secure)
-    talk.add("carol", clear)
+    talk, secure, clear = BridgedCall(), FakeLeg(ENCRYPTED), FakeLeg(CLEAR)
+    talk.add_member("alice", secure)
+    talk.add_member("carol", clear)
     talk.announce()
     talk.announce()
     await settle()
@@ -80,9 +80,9 @@ async def test_everybody_is_told_the_lowest_level_once():
 
 
 async def test_what_a_member_has_heard_already_is_not_said_again():
-    talk, caller = Conversation(), FakeLeg(ENCRYPTED)
-    talk.add("alice", caller, told=ENCRYPTED)
-    talk.add("bob", FakeLeg(ENCRYPTED))
+    talk, caller = BridgedCall(), FakeLeg(ENCRYPTED)
+    talk.add_member("alice", caller, announced=ENCRYPTED)
+    talk.add_member("bob", FakeLeg(ENCRYPTED))
     talk.announce()
     await settle()
     assert caller.heard == []
@@ -90,19 +90,19 @@ async def test_what_a_member_has_heard_already_is_not_said_again():
 
 async def test_a_member_in_the_middle_of_another_change_is_told_after_it():
     busy = [LocalProtocolError("another change is under way")] * 3
-    talk, leg = Conversation(), FakeLeg(ENCRYPTED, *busy)
-    talk.add("alice", leg, told=ENCRYPTED)
-    talk.add("carol", FakeLeg(CLEAR))
+    talk, leg = BridgedCall(), FakeLeg(ENCRYPTED, *busy)
+    talk.add_member("alice", leg, announced=ENCRYPTED)
+    talk.add_member("carol", FakeLeg(CLEAR))
     talk.announce()
     await settle()
     assert told(leg) == [False]
 
 
 async def test_a_level_that_changes_while_it_is_told_is_told_again():
-    talk, leg, clear = Conversation(), FakeLeg(ENCRYPTED), FakeLeg(CLEAR)
-    talk.add("alice", leg, told=ENCRYPTED)
-    talk.add("bob", FakeLeg(ENCRYPTED), told=ENCRYPTED)
-    talk.add("carol", clear, told=CLEAR)
+    talk, leg, clear = BridgedCall(), FakeLeg(ENCRYPTED), FakeLeg(CLEAR)
+    talk.add_member("alice", leg, announced=ENCRYPTED)
+    talk.add_member("bob", FakeLeg(ENCRYPTED), announced=ENCRYPTED)
+    talk.add_member("carol", clear, announced=CLEAR)
     talk.announce()
     await asyncio.sleep(0)
     clear.over.set_result(None)
@@ -111,9 +111,9 @@ async def test_a_level_that_changes_while_it_is_told_is_told_again():
 
 
 async def test_a_phone_that_refuses_the_word_is_not_pestered():
-    talk, leg = Conversation(), FakeLeg(ENCRYPTED, CallError("no", status=488))
-    talk.add("alice", leg, told=ENCRYPTED)
-    talk.add("carol", FakeLeg(CLEAR))
+    talk, leg = BridgedCall(), FakeLeg(ENCRYPTED, CallError("no", status=488))
+    talk.add_member("alice", leg, announced=ENCRYPTED)
+    talk.add_member("carol", FakeLeg(CLEAR))
     talk.announce()
     await settle()
     talk.announce()
@@ -122,9 +122,9 @@ async def test_a_phone_that_refuses_the_word_is_not_pestered():
 
 
 async def test_the_last_member_is_hung_up():
-    talk, one, other = Conversation(), FakeLeg(ENCRYPTED), FakeLeg(ENCRYPTED)
-    talk.add("alice", one)
-    talk.add("bob", other)
+    talk, one, other = BridgedCall(), FakeLeg(ENCRYPTED), FakeLeg(ENCRYPTED)
+    talk.add_member("alice", one)
+    talk.add_member("bob", other)
     one.over.set_result(None)
     await settle()
     assert other.hung_up
@@ -132,9 +132,9 @@ async def test_the_last_member_is_hung_up():
 
 
 async def test_a_user_that_calls_itself_is_two_members():
-    talk, one, other = Conversation(), FakeLeg(ENCRYPTED), FakeLeg(ENCRYPTED)
-    talk.add("alice", one)
-    talk.add("alice", other)
+    talk, one, other = BridgedCall(), FakeLeg(ENCRYPTED), FakeLeg(ENCRYPTED)
+    talk.add_member("alice", one)
+    talk.add_member("alice", other)
     assert talk.members == ("alice", "alice")
     other.over.set_result(None)
     await settle()

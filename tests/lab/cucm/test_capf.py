@@ -8,7 +8,7 @@ import pytest
 
 from softphone.config import load_account
 from softphone.events import RegistrationState
-from softphone.lab import Authority, LabConfig, LabServer, read_order
+from softphone.lab import Authority, LabConfig, LabServer, parse_pending_enrollment
 from softphone.phone import Phone
 from softphone.provisioning import EnrollmentPlan, capf_settings, enroll
 from softphone.security import KeyMaterial
@@ -85,14 +85,14 @@ async def test_without_being_asked_for_there_is_none(tmp_path):
 
 
 def orders(*texts):
-    return LabConfig(capf=True, capf_orders=tuple(read_order(text) for text in texts))
+    return LabConfig(capf=True, capf_orders=tuple(parse_pending_enrollment(text) for text in texts))
 
 
 async def test_orders_for_one_device_are_carried_out_one_after_the_other(tmp_path, store):
     config = orders("CSFALICE=null-string", "CSFALICE=lsc", "CSFALICE=mic", "CSFALICE=string:4711")
     async with LabServer(tmp_path / "lab", config) as lab:
-        assert lab.capf.ways["CSFALICE"] == ["null-string", "lsc", "mic", "string"]
-        assert lab.capf.ways["CSFBOB"] == ["string"]
+        assert lab.capf.auth_modes["CSFALICE"] == ["null-string", "lsc", "mic", "string"]
+        assert lab.capf.auth_modes["CSFBOB"] == ["string"]
         mic = Identity.load(lab.capf.mics[DEVICE])
         assert (await enrolled(lab, store)).operation is CapfOperation.INSTALL
         first = store.load(DEVICE)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from softphone.lab import LabConfig, LabUser, Login
-from softphone.lab.registrar import DeviceRegistrar, Gatekeeper, Registrar, RegistrarConfig
+from softphone.lab.registrar import DeviceRegistrar, LabAuthenticator, Registrar, RegistrarConfig
 from softphone.lab.registrar.device_registrar import PORT_MISMATCH, SECURITY_MISMATCH, TLS_FAILURE
 from softphone.sans_io import Flow, PeerIdentity, Transport
 from softphone.security import KeyMaterial
@@ -27,7 +27,7 @@ def gatekeeper():
     verifier = DigestVerifier(
         VerifierConfig("lab"), entropy=seeded_entropy(1), lookup=lambda *_: KeyMaterial(b"x")
     )
-    return Gatekeeper(
+    return LabAuthenticator(
         config, registrar, DeviceRegistrar(registrar), verifier, {"erin": "good"}, TOKEN_PORT
     )
 
@@ -50,7 +50,7 @@ def register(user, at, *headers):
         *headers,
     ]
     request = Request.build("REGISTER", SipUri.parse("sip:127.0.0.1"), fields)
-    return gatekeeper().register(request, flow=at, now=0.0, wall=datetime.now(UTC))
+    return gatekeeper().handle_register(request, flow=at, now=0.0, wall=datetime.now(UTC))
 
 
 def words(answer):

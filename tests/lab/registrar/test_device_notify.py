@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
-from softphone.lab.registrar import DeviceService, StoredBinding
+from softphone.lab.registrar import DeviceNotifier, StoredBinding
 from softphone.sip import NameAddr, Request
 from softphone.sip.event_packages import (
     ServiceAction,
@@ -26,7 +26,7 @@ class Served:
             yield self.lone.now
             self.lone.drain()
 
-        self.service = DeviceService(
+        self.service = DeviceNotifier(
             endpoint=self.lone.endpoint,
             change=change,
             entropy=seeded_entropy(3),
@@ -44,7 +44,7 @@ class Served:
 
 def test_service_control_names_the_registration():
     served = Served()
-    served.service.notify(
+    served.service.send_service_control(
         served.binding, ServiceAction.RESTART, stamps=(("configversionstamp", "1"),)
     )
     assert served.sent.method == "NOTIFY"
@@ -57,7 +57,7 @@ def test_service_control_names_the_registration():
 
 def test_the_welcome_is_a_refer_to_documents():
     served = Served()
-    served.service.welcome(served.binding)
+    served.service.send_initial_state(served.binding)
     assert served.sent.method == "REFER"
     assert served.sent.refer_to.uri.scheme == "cid"
     assert served.sent.requires("norefersub")
@@ -69,8 +69,8 @@ def test_the_welcome_is_a_refer_to_documents():
 
 def test_messages_and_single_documents():
     served = Served()
-    served.service.messages(served.binding, waiting=True, new=2)
+    served.service.send_message_summary(served.binding, waiting=True, new=2)
     assert b"Voice-Message: 2/0" in served.sent.body
-    exchange = served.service.refer(served.binding, [remote_request("answercallreq")])
+    exchange = served.service.send_remotecc(served.binding, [remote_request("answercallreq")])
     served.lone.say(served.lone.response(served.sent, 202))
     assert exchange.response.status == 202

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from softphone.lab import LabUser, Login
-from softphone.lab.registrar import DeviceRegistrar, Registrar, RegistrarConfig, Silence
+from softphone.lab.registrar import DeviceRegistrar, NoResponse, Registrar, RegistrarConfig
 from softphone.lab.registrar.device_registrar import ACTIVE_ELSEWHERE, device_of, forbidden
 from softphone.sans_io import Flow, Transport
 from softphone.sip import Body, Request, SipUri
@@ -58,7 +58,7 @@ class Desk:
         ]
         request = Request.build("REGISTER", SipUri.parse("sip:192.0.2.2"), fields, body)
         where = Flow(flow, Transport.TLS, ("192.0.2.2", 5061), ("192.0.2.1", 40000 + flow))
-        return self.devices.register(request, ALICE, flow=where, now=0.0, wall=WALL)
+        return self.devices.handle_register(request, ALICE, flow=where, now=0.0, wall=WALL)
 
     def bound(self):
         return self.registrar.bindings(AOR, now=0.0)
@@ -190,10 +190,10 @@ def test_a_device_that_is_not_the_users_is_unknown():
 
 def test_the_script_goes_step_by_step_and_spares_keep_alives():
     desk = Desk()
-    desk.devices.script.extend([forbidden("no", retry_after=35), Silence.NOTHING])
+    desk.devices.script.extend([forbidden("no", retry_after=35), NoResponse.NOTHING])
     assert desk.ask(expires=0, more=";cisco-keep-alive").status == 200
     assert field(desk.ask(), "Retry-After") == "35"
-    assert desk.ask() is Silence.NOTHING
+    assert desk.ask() is NoResponse.NOTHING
     assert desk.ask().status == 200
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.lab.registrar import Collector
+from softphone.lab.registrar import QualityReportCollector
 from softphone.lab.registrar.quality_collector import MOST_KEPT
 from softphone.sip import Body, Request, SipUri
 from softphone.sip.event_packages import VoiceQualityReport, VoiceReportKind
@@ -26,9 +26,9 @@ def publish(package="vq-rtcpxr", media_type="application/vq-rtcpxr", body=END, *
 
 
 def test_a_report_is_kept_and_told():
-    collector, told = Collector(seeded_entropy(1)), list[VoiceQualityReport]()
+    collector, told = QualityReportCollector(seeded_entropy(1)), list[VoiceQualityReport]()
     collector.on_report = told.append
-    answer = collector.publish(publish())
+    answer = collector.handle_publish(publish())
     assert answer.status == 200
     assert {name for name, _ in answer.headers} == {"SIP-ETag", "Expires"}
     assert [report.kind for report in told] == [VoiceReportKind.SESSION]
@@ -45,19 +45,19 @@ def test_a_report_is_kept_and_told():
     ],
 )
 def test_what_is_none_of_its_business_is_refused(request_, status):
-    collector = Collector(seeded_entropy(1))
-    assert collector.publish(request_).status == status
+    collector = QualityReportCollector(seeded_entropy(1))
+    assert collector.handle_publish(request_).status == status
     assert not collector.reports
 
 
 @pytest.mark.parametrize(("asked", "given"), [("60", "60"), ("0", "0"), ("86400", "3600")])
 def test_it_promises_no_longer_life_than_was_asked_for(asked, given):
-    answer = Collector(seeded_entropy(1)).publish(publish(Expires=asked))
+    answer = QualityReportCollector(seeded_entropy(1)).handle_publish(publish(Expires=asked))
     assert dict(answer.headers)["Expires"] == given
 
 
 def test_old_reports_make_room():
-    collector = Collector(seeded_entropy(1))
+    collector = QualityReportCollector(seeded_entropy(1))
     for _ in range(MOST_KEPT + 2):
-        collector.publish(publish())
+        collector.handle_publish(publish())
     assert len(collector.reports) == MOST_KEPT

@@ -47,7 +47,7 @@ class Desk:
         self.now = 0.0
 
     def send(self, request, on=None):
-        self.reply = self.registrar.register(request, flow=on or flow(), now=self.now)
+        self.reply = self.registrar.handle_register(request, flow=on or flow(), now=self.now)
         return self.reply.status
 
     def header(self, name):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softphone.lab.registrar.registration_rate import REMEMBERED, StormGate
+from softphone.lab.registrar.registration_rate import REMEMBERED, RegistrationRateLimit
 from softphone.sans_io import Flow, Transport
 
 
@@ -11,31 +11,31 @@ def flow(number):
 
 
 def test_a_burst_is_let_in_at_once_and_then_the_rate():
-    gate = StormGate(rate=10.0, burst=5)
-    assert [gate.wait(flow(n), now=0.0) for n in range(5)] == [0] * 5
-    assert gate.wait(flow(5), now=0.0) > 0
-    assert [bool(gate.wait(flow(n), now=0.3)) for n in range(6, 10)] == [False] * 3 + [True]
+    gate = RegistrationRateLimit(rate=10.0, burst=5)
+    assert [gate.retry_after(flow(n), now=0.0) for n in range(5)] == [0] * 5
+    assert gate.retry_after(flow(5), now=0.0) > 0
+    assert [bool(gate.retry_after(flow(n), now=0.3)) for n in range(6, 10)] == [False] * 3 + [True]
 
 
 def test_who_was_let_in_is_not_asked_again():
-    gate = StormGate(rate=1.0, burst=1)
-    assert gate.wait(flow(1), now=0.0) == 0
-    assert all(gate.wait(flow(1), now=0.0) == 0 for _ in range(50))
-    assert gate.wait(flow(2), now=0.0) > 0
+    gate = RegistrationRateLimit(rate=1.0, burst=1)
+    assert gate.retry_after(flow(1), now=0.0) == 0
+    assert all(gate.retry_after(flow(1), now=0.0) == 0 for _ in range(50))
+    assert gate.retry_after(flow(2), now=0.0) > 0
 
 
 def test_the_crowd_comes_back_spread_out():
-    gate = StormGate(rate=10.0, burst=1)
-    waits = [gate.wait(flow(n), now=0.0) for n in range(101)]
+    gate = RegistrationRateLimit(rate=10.0, burst=1)
+    waits = [gate.retry_after(flow(n), now=0.0) for n in range(101)]
     assert waits == sorted(waits)
     assert waits[-1] == 10
     assert waits.count(5) == 10
 
 
 def test_nobody_waits_longer_than_a_minute_and_nothing_grows():
-    gate = StormGate(rate=1.0, burst=1)
-    assert max(gate.wait(flow(n), now=0.0) for n in range(200)) == 60
-    gate = StormGate(rate=1.0, burst=2 * REMEMBERED)
+    gate = RegistrationRateLimit(rate=1.0, burst=1)
+    assert max(gate.retry_after(flow(n), now=0.0) for n in range(200)) == 60
+    gate = RegistrationRateLimit(rate=1.0, burst=2 * REMEMBERED)
     for number in range(REMEMBERED + 10):
-        gate.wait(flow(number), now=0.0)
+        gate.retry_after(flow(number), now=0.0)
     assert len(gate._admitted) == REMEMBERED

@@ -21,8 +21,8 @@ from softphone.cli.console.options import (
     PassphraseFdOption,
     PinOption,
     StoreOption,
-    carry_out,
-    trusting_of,
+    run_command,
+    trust_options_of,
 )
 from softphone.cli.device import config_commands
 from softphone.cli.fips import fips_commands
@@ -31,7 +31,7 @@ from softphone.cli.messaging import compliance_commands, contacts_commands, im_c
 from softphone.cli.trust import csr_commands, trust_commands
 
 if TYPE_CHECKING:
-    from softphone.cli.console.output import Face
+    from softphone.cli.console.output import CommandOutput
 
 __all__ = ["application", "main"]
 
@@ -149,12 +149,14 @@ def _root(
     fips_commands.choose_mode(fips)
 
 
-def _carry_out_call(command: Callable[[Face], Awaitable[int]], *, json: bool, ladder: bool) -> None:
+def _carry_out_call(
+    command: Callable[[CommandOutput], Awaitable[int]], *, json: bool, ladder: bool
+) -> None:
     """Run a command whose summary is a call's, and leave with its exit code."""
     from softphone.cli.call.summary import BLANK
-    from softphone.cli.console.runner import Options, run
+    from softphone.cli.console.runner import RunOptions, run
 
-    sys.exit(run(Options(json, ladder, BLANK), command))
+    sys.exit(run(RunOptions(json, ladder, BLANK), command))
 
 
 @application.command()
@@ -189,14 +191,14 @@ def call(
     end does or on Ctrl-C.
     """
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.call.call import place_call
-        from softphone.cli.call.call_options import Wishes
+        from softphone.cli.call.call_options import CallOptions
 
-        trusting = trusting_of(accept, no_prompt, keep, passphrase_fd, keyring)
+        trusting = trust_options_of(accept, no_prompt, keep, passphrase_fd, keyring)
         kept = capture, capture_keys, record_both, device, video, record_video
-        wishes = Wishes(play, record, digits, duration, srtp, timeout, trusting, *kept)
-        return await place_call(face, account, target, wishes)
+        options = CallOptions(play, record, digits, duration, srtp, timeout, trusting, *kept)
+        return await place_call(output, account, target, options)
 
     _carry_out_call(command, json=json, ladder=ladder)
 
@@ -233,14 +235,14 @@ def answer(
     end does or on Ctrl-C.
     """
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.call.answer import answer_call
-        from softphone.cli.call.call_options import Wishes
+        from softphone.cli.call.call_options import CallOptions
 
-        trusting = trusting_of(accept, no_prompt, keep, passphrase_fd, keyring)
+        trusting = trust_options_of(accept, no_prompt, keep, passphrase_fd, keyring)
         kept = capture, capture_keys, record_both, device, video, record_video
-        wishes = Wishes(play, record, digits, duration, srtp, timeout, trusting, *kept)
-        return await answer_call(face, account, wishes)
+        options = CallOptions(play, record, digits, duration, srtp, timeout, trusting, *kept)
+        return await answer_call(output, account, options)
 
     _carry_out_call(command, json=json, ladder=ladder)
 
@@ -263,13 +265,13 @@ def register(
 ) -> None:
     """Register and stay registered until interrupted."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.call.register import stay_registered
 
-        trusting = trusting_of(accept, no_prompt, keep, passphrase_fd, keyring)
-        return await stay_registered(face, account, 0.0 if once else duration, trusting)
+        trusting = trust_options_of(accept, no_prompt, keep, passphrase_fd, keyring)
+        return await stay_registered(output, account, 0.0 if once else duration, trusting)
 
-    carry_out(command, json=json, ladder=ladder)
+    run_command(command, json=json, ladder=ladder)
 
 
 @application.command()
@@ -303,14 +305,14 @@ def lab(
 ) -> None:
     """Run a CUCM-like server on loopback until interrupted."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.lab import run_lab
 
-        return await run_lab(face, folder, capf or (), users, register_rate)
+        return await run_lab(output, folder, capf or (), users, register_rate)
 
-    from softphone.cli.console.runner import Options, run
+    from softphone.cli.console.runner import RunOptions, run
 
-    sys.exit(run(Options(json), command))
+    sys.exit(run(RunOptions(json), command))
 
 
 @application.command()
@@ -320,12 +322,12 @@ def demo(
 ) -> None:
     """See phones boot from bare names and call; the lock goes and comes with each transfer."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.demo.demo import run_demo
 
-        return await run_demo(face)
+        return await run_demo(output)
 
-    carry_out(command, json=json, ladder=ladder)
+    run_command(command, json=json, ladder=ladder)
 
 
 @application.command()
@@ -339,13 +341,13 @@ def doctor(
 ) -> None:
     """Check an account step by step, and say what to fix."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.diagnose.doctor import examine_account
 
-        trusting = trusting_of(accept, True, keep, passphrase_fd, keyring)
-        return await examine_account(face, account, trusting)
+        trusting = trust_options_of(accept, True, keep, passphrase_fd, keyring)
+        return await examine_account(output, account, trusting)
 
-    carry_out(command, json=json, ladder=False)
+    run_command(command, json=json, ladder=False)
 
 
 @application.command()
@@ -358,12 +360,12 @@ def explain(
 ) -> None:
     """Say why a call was refused: which m-line, which crypto line, which rule."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.diagnose.explain import explain_file
 
-        return await explain_file(face, file)
+        return await explain_file(output, file)
 
-    carry_out(command, json=json, ladder=False)
+    run_command(command, json=json, ladder=False)
 
 
 @application.command()
@@ -399,14 +401,16 @@ def enroll(
 ) -> None:
     """Get or renew a device's certificate from CUCM's CAPF."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.device.enroll import EnrollOptions, enroll_device
 
-        trusting = trusting_of(accept, no_prompt, store, passphrase_fd, keyring, ask=ask_passphrase)
+        trusting = trust_options_of(
+            accept, no_prompt, store, passphrase_fd, keyring, ask=ask_passphrase
+        )
         options = EnrollOptions(capf, store, auth_string, null_string, lsc, mic, ca, trusting)
-        return await enroll_device(face, device, options)
+        return await enroll_device(output, device, options)
 
-    carry_out(command, json=json, ladder=False)
+    run_command(command, json=json, ladder=False)
 
 
 @application.command()
@@ -447,17 +451,17 @@ def boot(
     Trust lists, configuration, certificate (CAPF), registration: each step is verified.
     """
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.console.passphrase import PassphraseSource
-        from softphone.cli.device.boot import BootOptions, boot_device
+        from softphone.cli.device.boot import BootOptions, run_boot
 
         secret = PassphraseSource(passphrase_fd, keyring, ask_passphrase)
         options = BootOptions(
             server, store, pin or (), first_use, auth_string, ca or (), once, take_over, secret
         )
-        return await boot_device(face, device, options)
+        return await run_boot(output, device, options)
 
-    carry_out(command, json=json, ladder=ladder)
+    run_command(command, json=json, ladder=ladder)
 
 
 def main() -> None:

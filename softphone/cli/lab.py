@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE
 from softphone.errors import ConfigurationError
 from softphone.lab import (
@@ -37,7 +37,7 @@ def has_chat() -> bool:
 
 
 async def run_lab(
-    face: Face,
+    output: CommandOutput,
     folder: Path | None,
     capf: Sequence[str] = (),
     users: int = 0,
@@ -67,15 +67,15 @@ async def run_lab(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="softphone-lab-")))
         try:
             async with LabServer(folder, config) as lab:
-                _ready(face, lab)
-                lab.collector.on_report = lambda report: _reported(face, report)
+                _ready(output, lab)
+                lab.collector.on_report = lambda report: _reported(output, report)
                 await asyncio.Event().wait()
         except asyncio.CancelledError:
             return DONE
     return DONE
 
 
-def _ready(face: Face, lab: LabServer) -> None:
+def _ready(output: CommandOutput, lab: LabServer) -> None:
     places = {
         f"sip_{transport.value}": f"{lab.addresses[transport][0]}:{lab.addresses[transport][1]}"
         for transport in (Transport.TLS, Transport.TCP, Transport.UDP)
@@ -91,7 +91,7 @@ def _ready(face: Face, lab: LabServer) -> None:
     orders = {} if lab.capf is None else lab.capf.auth_modes
     mics = {} if lab.capf is None else {name: str(path) for name, path in lab.capf.mics.items()}
     signer = "" if lab.cluster is None else lab.cluster.files.fingerprint
-    told: dict[str, Any] = {
+    facts: dict[str, Any] = {
         **places,
         "extensions": EXTENSIONS,
         "accounts": accounts,
@@ -103,33 +103,33 @@ def _ready(face: Face, lab: LabServer) -> None:
         "chats": {} if lab.chat is None else {n: str(p) for n, p in lab.chat.accounts.items()},
     }
     # For scripts that are started beside it.
-    write_private(lab.files.folder / "lab.json", json.dumps(told, indent=1).encode())
-    face.event("ready", _text(places, told), **told)
+    write_private(lab.files.folder / "lab.json", json.dumps(facts, indent=1).encode())
+    output.event("ready", _text(places, facts), **facts)
 
 
-def _reported(face: Face, report: VoiceQualityReport) -> None:
+def _reported(output: CommandOutput, report: VoiceQualityReport) -> None:
     """A phone has told how a call was."""
-    told = {
+    quality = {
         "mos": report.local.get("QualityEst", "MOSCQ"),
         "mos_far": None if report.remote is None else report.remote.get("QualityEst", "MOSCQ"),
         "loss": report.local.get("PacketLoss", "NLR"),
         "round_trip_ms": report.local.get("Delay", "RTD"),
     }
-    said = ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
+    said = ", ".join(f"{name} {value}" for name, value in quality.items() if value is not None)
     ours, theirs = report.session["LocalID"], report.session["RemoteID"]
     text = f"{report.kind} of {ours} with {theirs}: {said or 'nothing was heard'}"
     identity = {"call_id": report.session["CallID"], "local": ours, "remote": theirs}
-    face.event("voice_report", text, report=report.kind.value, **identity, **told)
+    output.event("voice_report", text, report=report.kind.value, **identity, **quality)
 
 
-def _text(places: dict[str, str], told: dict[str, Any]) -> str:
+def _text(places: dict[str, str], facts: dict[str, Any]) -> str:
     """The same for a person, in lines that are never cut: paths are there to be copied."""
-    accounts, strings, signer = told["accounts"], told["auth_strings"], told["signer_sha256"]
+    accounts, strings, signer = facts["accounts"], facts["auth_strings"], facts["signer_sha256"]
     first = next(iter(accounts.values()))
     rows = [
         *places.items(),
         ("signer_sha256", signer),
-        *_devices(told),
+        *_devices(facts),
         *((f"extension {name}", meaning) for name, meaning in EXTENSIONS.items()),
         *_accounts(accounts),
     ]
@@ -137,14 +137,14 @@ def _text(places: dict[str, str], told: dict[str, Any]) -> str:
     lines = ["The lab is ready, on loopback only.", ""]
     lines += [f"  {name:<{width}}{value}" for name, value in rows]
     lines += ["", f"Try: softphone call 600 --account {first} --duration 5"]
-    device = next(iter(told["capf_orders"]))
+    device = next(iter(facts["capf_orders"]))
     shown = f" --auth-string {strings[device]}" if device in strings else ""
     lines += [
         f" or: softphone boot {device} --server http://{places['http']} --store {device}"
         f" --pin {signer}{shown}",
-        f" or: softphone contacts search alice --config {told['directory']}",
+        f" or: softphone contacts search alice --config {facts['directory']}",
     ]
-    chats = told["chats"]
+    chats = facts["chats"]
     if chats:
         user, account = next(iter(chats.items()))
         other = next(name for name in chats if name != user)
@@ -163,14 +163,14 @@ def _accounts(accounts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         yield "users", f"{many[0]} to {many[-1]}, --password-file '{folder}/{{user}}.secret'"
 
 
-def _devices(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _devices(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """How each device may enroll, and what it needs for that."""
-    for name, ways in told["capf_orders"].items():
-        string = told["auth_strings"].get(name)
+    for name, ways in facts["capf_orders"].items():
+        string = facts["auth_strings"].get(name)
         if ways == [CapfAuthMode.STRING]:
             yield f"device {name}", f"authentication string {string}"
             continue
         shown = "" if string is None else f" (string: {string})"
         yield f"device {name}", f"enrolls by {', then '.join(ways)}{shown}"
-        if name in told["mics"]:
-            yield f"device {name}", f"MIC {told['mics'][name]}"
+        if name in facts["mics"]:
+            yield f"device {name}", f"MIC {facts['mics'][name]}"

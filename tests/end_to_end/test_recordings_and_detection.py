@@ -11,7 +11,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from softphone.cli.call.call_options import Wishes, prepare
+from softphone.cli.call.call_options import CallOptions, prepare_call
 from softphone.errors import ConfigurationError
 from softphone.events import DigitReceived, ToneDetected
 from softphone.media import MediaConfig, Placement
@@ -93,5 +93,7 @@ async def test_a_device_that_cannot_be_used_is_said_and_leaves_no_file(lab, tmp_
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     both = tmp_path / "both.wav"
     with pytest.raises(ConfigurationError, match="sounddevice"):
-        await prepare(Mock(), lab.accounts["alice"], Wishes(record_both=both, device="default"))
+        await prepare_call(
+            Mock(), lab.accounts["alice"], CallOptions(record_both=both, device="default")
+        )
     assert not list(tmp_path.glob("both*"))

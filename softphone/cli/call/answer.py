@@ -8,9 +8,9 @@ from typing import Any
 
 from softphone.account import Account
 from softphone.call import IncomingCall
-from softphone.cli.call.call_options import Wishes, prepare
-from softphone.cli.call.call_session import Conversation
-from softphone.cli.console.output import Face, security_line
+from softphone.cli.call.call_options import CallOptions, prepare_call
+from softphone.cli.call.call_session import CallSession
+from softphone.cli.console.output import CommandOutput, security_line
 from softphone.errors import CallFailed, NoAnswer, RegistrationRefused, SoftphoneError
 from softphone.events import CallEnded, CallRefused, RegistrationChanged, RegistrationState
 from softphone.security import SecurityShortfall
@@ -18,32 +18,34 @@ from softphone.security import SecurityShortfall
 __all__ = ["answer_call"]
 
 
-async def answer_call(face: Face, account: Path, wishes: Wishes) -> int:
+async def answer_call(output: CommandOutput, account: Path, options: CallOptions) -> int:
     """Register (or listen), answer the first call, and sum up."""
-    prepared = await prepare(face, account, wishes)
-    conversation = Conversation(face, prepared)
+    prepared = await prepare_call(output, account, options)
+    conversation = CallSession(output, prepared)
     direct = prepared.config.server_uri is None
 
     async def connect(line: Account) -> CallEnded:
         first: asyncio.Future[IncomingCall] = asyncio.get_running_loop().create_future()
-        attending = asyncio.ensure_future(conversation.attend(line, lambda c: _take(first, c)))
+        attending = asyncio.ensure_future(
+            conversation.handle_incoming_calls(line, lambda c: _take_first_call(first, c))
+        )
         try:
-            with face.waiting("waiting for a call"):
-                incoming = await _first(face, line, first, prepared.timeout)
-            face.event("incoming", f"{incoming.peer.uri} calls", peer=str(incoming.peer.uri))
-            conversation.watch(incoming, line)
+            with output.waiting("waiting for a call"):
+                incoming = await _first(output, line, first, prepared.timeout)
+            output.event("incoming", f"{incoming.peer.uri} calls", peer=str(incoming.peer.uri))
+            conversation.print_events_of(incoming, line)
             incoming.ring()
             call = await incoming.answer()
             line_text = security_line(call.security, direct=direct)
-            face.event("answered", line_text, security=call.security)
-            return await conversation.hold(call)
+            output.event("answered", line_text, security=call.security)
+            return await conversation.run_until_over(call)
         finally:
             attending.cancel()
 
     return await conversation.run(connect)
 
 
-def _take(first: asyncio.Future[IncomingCall], call: IncomingCall) -> bool:
+def _take_first_call(first: asyncio.Future[IncomingCall], call: IncomingCall) -> bool:
     """Whether a call is the first one, which is ours."""
     if first.done():
         return False
@@ -52,13 +54,13 @@ def _take(first: asyncio.Future[IncomingCall], call: IncomingCall) -> bool:
 
 
 async def _first(
-    face: Face,
+    output: CommandOutput,
     line: Account,
     first: asyncio.Future[IncomingCall],
     timeout: float | None,  # noqa: ASYNC109
 ) -> IncomingCall:
     """The first call; raises why there will be none: refused before it came in, or too late."""
-    trouble = asyncio.ensure_future(_trouble(face, line))
+    trouble = asyncio.ensure_future(_trouble(output, line))
     waiting: set[asyncio.Future[Any]] = {first, trouble}
     try:
         done, _ = await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -71,12 +73,12 @@ async def _first(
         trouble.cancel()
 
 
-async def _trouble(face: Face, line: Account) -> SoftphoneError:
+async def _trouble(output: CommandOutput, line: Account) -> SoftphoneError:
     """Wait for what makes waiting vain, and give it as an error."""
     async for event in line.events():
         if isinstance(event, CallRefused):
             sentence = f"refused a call of {event.peer}: {event.explanation}"
-            face.event("refused", sentence, peer=event.peer, status=event.status)
+            output.event("refused", sentence, peer=event.peer, status=event.status)
             if event.shortfalls:
                 return SecurityShortfall(event.shortfalls)
             return CallFailed(event.explanation, status=event.status)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from softphone.account import tls_settings
-from softphone.cli.console.certificate_prompt import Trusting, unlocked
+from softphone.cli.console.certificate_prompt import TrustOptions, with_key_passphrase
 from softphone.cli.console.fips_mode import enter_mode
-from softphone.cli.console.output import Face
-from softphone.cli.console.runner import seconds
+from softphone.cli.console.output import CommandOutput
+from softphone.cli.console.runner import checked_seconds
 from softphone.config import AccountConfig, load_account
 from softphone.config.directory_file import load_directories
 from softphone.contacts import DirectoryConfig
@@ -29,7 +29,7 @@ from softphone.personas import persona_named
 from softphone.security import SrtpPolicy
 from softphone.trust import client_context
 
-__all__ = ["Prepared", "Wishes", "load_checked", "prepare"]
+__all__ = ["CallOptions", "PreparedCall", "load_checked", "prepare_call"]
 
 DIGITS = frozenset("0123456789*#ABCD,")
 MOST_DIGITS = 200
@@ -38,7 +38,7 @@ PATTERN = "pattern"
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class CallOptions:
     """What was asked for, as given."""
 
     play: Path | None = None
@@ -47,7 +47,7 @@ class Wishes:
     duration: float | None = None
     srtp: str | None = None
     timeout: float | None = None
-    trusting: Trusting = field(default_factory=Trusting)
+    trusting: TrustOptions = field(default_factory=TrustOptions)
     capture: Path | None = None
     capture_keys: bool = False
     record_both: Path | None = None
@@ -57,7 +57,7 @@ class Wishes:
 
 
 @dataclass(slots=True)
-class Prepared:
+class PreparedCall:
     """The same, checked and opened."""
 
     config: AccountConfig
@@ -66,14 +66,14 @@ class Prepared:
     digits: str
     duration: float | None
     timeout: float | None
-    trusting: Trusting
+    trusting: TrustOptions
     capture: Capture | None = None
     both: Recording | None = None
     device: SoundDevice | None = None
     directories: tuple[DirectoryConfig, ...] = ()
     video: VideoSource | None = None
     video_sound: FileAudioSource | None = None
-    film: VideoRecording | None = None
+    video_recording: VideoRecording | None = None
 
     @property
     def sound(self) -> WavSource | FileAudioSource | None:
@@ -88,8 +88,8 @@ class Prepared:
             self.sink.discard()
         if self.both is not None:
             self.both.discard()
-        if self.film is not None:
-            self.film.discard()
+        if self.video_recording is not None:
+            self.video_recording.discard()
         self.close_video()
         if self.device is not None:
             self.device.close()
@@ -104,7 +104,9 @@ class Prepared:
             self.video_sound.close()
 
 
-async def load_checked(face: Face, account: Path, trusting: Trusting) -> AccountConfig:
+async def load_checked(
+    output: CommandOutput, account: Path, trusting: TrustOptions
+) -> AccountConfig:
     """Read an account file, warn of what others can read, and try its certificate and key.
 
     A key that is locked is opened with the passphrase that the user gives.
@@ -116,8 +118,8 @@ async def load_checked(face: Face, account: Path, trusting: Trusting) -> Account
     file = load_account(account)
     enter_mode(file.config.fips, str(account))
     for warning in file.warnings:
-        face.warn_once(warning)
-    config = await unlocked(face, file.config, trusting)
+        output.warn_once(warning)
+    config = await with_key_passphrase(output, file.config, trusting)
     persona_named(config.persona).check(config.persona_line)
     settings = tls_settings(config)
     if config.secure_transport or settings.credential is not None:
@@ -125,63 +127,65 @@ async def load_checked(face: Face, account: Path, trusting: Trusting) -> Account
     return config
 
 
-async def prepare(face: Face, account: Path, wishes: Wishes) -> Prepared:
+async def prepare_call(output: CommandOutput, account: Path, options: CallOptions) -> PreparedCall:
     """Check everything before anything is sent; the files to write to are made last.
 
     Raises ConfigurationError.
     """
-    config = await load_checked(face, account, wishes.trusting)
-    if wishes.srtp is not None:
-        config = config.with_media(srtp=_srtp(wishes.srtp))
-    duration = seconds("--duration", wishes.duration)
-    timeout = seconds("--timeout", wishes.timeout, above_zero=True)
-    digits = _digits(wishes.digits or "")
-    source = None if wishes.play is None else WavSource(wishes.play)
+    config = await load_checked(output, account, options.trusting)
+    if options.srtp is not None:
+        config = config.with_media(srtp=_srtp(options.srtp))
+    duration = checked_seconds("--duration", options.duration)
+    timeout = checked_seconds("--timeout", options.timeout, above_zero=True)
+    digits = _digits(options.digits or "")
+    source = None if options.play is None else WavSource(options.play)
     directories = load_directories(account, needed=False).directories
-    capture = _capture(face, wishes)
+    capture = _capture(output, options)
     try:
-        sink = None if wishes.record is None else WavSink(wishes.record)
+        sink = None if options.record is None else WavSink(options.record)
     except ConfigurationError:
         if capture is not None:
             capture.discard()
         raise
-    prepared = Prepared(config, source, sink, digits, duration, timeout, wishes.trusting, capture)
+    prepared = PreparedCall(
+        config, source, sink, digits, duration, timeout, options.trusting, capture
+    )
     prepared.directories = directories
     try:
-        _prepare_more(prepared, wishes)
+        _prepare_more(prepared, options)
     except SoftphoneError:
         prepared.discard()
         raise
     return prepared
 
 
-def _prepare_more(prepared: Prepared, wishes: Wishes) -> None:
+def _prepare_more(prepared: PreparedCall, options: CallOptions) -> None:
     """Both sides' recording, the sound card, and video."""
-    if wishes.record_both is not None:
-        prepared.both = Recording(wishes.record_both)
-    if wishes.device is not None:
-        prepared.device = SoundDevice(wishes.device)
-    if wishes.video is None and wishes.record_video is None:
+    if options.record_both is not None:
+        prepared.both = Recording(options.record_both)
+    if options.device is not None:
+        prepared.device = SoundDevice(options.device)
+    if options.video is None and options.record_video is None:
         return
     if not prepared.config.media.video:
         prepared.config = prepared.config.with_media(video=VIDEO_CODECS)
-    if wishes.video is None or wishes.video == PATTERN:
+    if options.video is None or options.video == PATTERN:
         prepared.video = PatternSource(width=640, height=480, rate=15.0)
     else:
-        file = prepared.video = VideoFileSource(wishes.video)
+        file = prepared.video = VideoFileSource(options.video)
         prepared.video_sound = file.sound()
-    if wishes.record_video is not None:
-        prepared.film = VideoRecording(wishes.record_video)
+    if options.record_video is not None:
+        prepared.video_recording = VideoRecording(options.record_video)
 
 
-def _capture(face: Face, wishes: Wishes) -> Capture | None:
-    if wishes.capture is None:
-        if wishes.capture_keys:
+def _capture(output: CommandOutput, options: CallOptions) -> Capture | None:
+    if options.capture is None:
+        if options.capture_keys:
             raise ConfigurationError("--capture-keys goes with --capture FILE")
         return None
-    capture = Capture(wishes.capture, keys=wishes.capture_keys)
-    kept = ", and every key and password in it" if wishes.capture_keys else ""
-    face.warn(f"{wishes.capture} will hold the whole call in clear{kept}: keep it to yourself")
+    capture = Capture(options.capture, keys=options.capture_keys)
+    kept = ", and every key and password in it" if options.capture_keys else ""
+    output.warn(f"{options.capture} will hold the whole call in clear{kept}: keep it to yourself")
     return capture
 
 

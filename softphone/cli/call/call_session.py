@@ -12,11 +12,17 @@ from typing import Any, TypeAlias
 
 from softphone.account import Account
 from softphone.call import Call, IncomingCall, OutgoingCall
-from softphone.cli.call.call_options import Prepared
-from softphone.cli.call.event_text import tell
-from softphone.cli.call.summary import Ending, audio_fields, security_fields, sentence, video_fields
-from softphone.cli.console.certificate_prompt import asker, store_of
-from softphone.cli.console.output import Face, security_line
+from softphone.cli.call.call_options import PreparedCall
+from softphone.cli.call.event_text import print_call_event
+from softphone.cli.call.summary import (
+    CallOutcome,
+    audio_fields,
+    security_fields,
+    summary_text,
+    video_fields,
+)
+from softphone.cli.console.certificate_prompt import certificate_prompt, open_trust_store
+from softphone.cli.console.output import CommandOutput, security_line
 from softphone.cli.diagnose.explain import show_findings
 from softphone.diagnostics import Ladder, combine_taps
 from softphone.diagnostics.refusal_analysis import analyze_refusals
@@ -28,27 +34,27 @@ from softphone.media.video import VideoFileSource
 from softphone.phone import Phone
 from softphone.security import SecurityState
 
-__all__ = ["Conversation", "Party"]
+__all__ = ["CallParty", "CallSession"]
 
-Party: TypeAlias = OutgoingCall | IncomingCall | Call
+CallParty: TypeAlias = OutgoingCall | IncomingCall | Call
 
 DIGIT_SECONDS, PAUSE_SECONDS, LAST_DIGIT_SECONDS = 0.18, 0.52, 0.2
 """A digit of 100 ms with its gap, rounded up to packets; a pause; what repeats the last end."""
 TRANSFER_PATIENCE = 60.0
 
 
-class Conversation:
+class CallSession:
     """One run of `call` or `answer`."""
 
-    def __init__(self, face: Face, prepared: Prepared) -> None:
-        self._face = face
+    def __init__(self, output: CommandOutput, prepared: PreparedCall) -> None:
+        self._output = output
         self._prepared = prepared
         # Its messages are what a refusal is explained by.
-        self._record = face.ladder or Ladder(limit=200)
-        self._party: Party | None = None
+        self._record = output.ladder or Ladder(limit=200)
+        self._party: CallParty | None = None
         self._tellers: set[asyncio.Task[None]] = set()
         self._successor: asyncio.Task[Call | None] | None = None
-        self._both_attached = self._film_attached = False
+        self._both_attached = self._video_recording_attached = False
         self._video: VideoStream | None = None
         self._direct = prepared.config.server_uri is None
 
@@ -58,29 +64,29 @@ class Conversation:
             try:
                 ending = await self._run(connect)
             except SoftphoneError as error:
-                ending = Ending.of_error(error)
+                ending = CallOutcome.of_error(error)
         except asyncio.CancelledError:
-            self._sum_up(Ending.of_interruption(up=isinstance(self._party, Call)))
+            self._sum_up(CallOutcome.of_interruption(up=isinstance(self._party, Call)))
             raise
         return self._sum_up(ending)
 
-    async def _run(self, connect: Callable[[Account], Awaitable[CallEnded]]) -> Ending:
-        face = self._face
+    async def _run(self, connect: Callable[[Account], Awaitable[CallEnded]]) -> CallOutcome:
+        output = self._output
         trusting = self._prepared.trusting
-        ask, trust = asker(face, trusting), store_of(trusting)
+        ask, trust = certificate_prompt(output, trusting), open_trust_store(trusting)
         tap = combine_taps(self._record, self._prepared.capture)
         async with Phone(tap=tap, trust=trust, unknown_certificate=ask) as phone:
             server = self._prepared.config.server_uri
-            with face.waiting("opening the listener" if server is None else f"reaching {server}"):
+            with output.waiting("opening the listener" if server is None else f"reaching {server}"):
                 line = await phone.register(self._prepared.config)
             if self._prepared.directories:
                 phone.open_directories(self._prepared.directories)
             self._show_ready(line)
             try:
                 ended = await connect(line)
-                await self._all_told()
+                await self._finish_printing()
             except SoftphoneError:
-                await self._all_told()
+                await self._finish_printing()
                 raise
             finally:
                 for task in self._tellers:
@@ -90,9 +96,9 @@ class Conversation:
             call = self._party
             if not isinstance(call, Call):
                 raise LocalProtocolError("there was no call")
-            return Ending.of_call(ended, call.refused, call.explanation)
+            return CallOutcome.of_call(ended, call.refused, call.explanation)
 
-    async def _all_told(self) -> None:
+    async def _finish_printing(self) -> None:
         """The call is over: let what was still to be told of it be told."""
         if self._tellers:
             await asyncio.wait(self._tellers, timeout=1.0)
@@ -101,15 +107,15 @@ class Conversation:
         if line.listening is not None:
             transport, host, port = line.listening
             place = f"{transport.value}:{host}:{port}"
-            self._face.event(
+            self._output.event(
                 "listening", f"{line.aor} listens at {place}", aor=line.aor, address=place
             )
         elif self._prepared.config.registrar is not None:
-            self._face.event("registered", f"{line.aor} is registered", aor=line.aor)
+            self._output.event("registered", f"{line.aor} is registered", aor=line.aor)
 
     # Watching
 
-    def watch(self, party: Party, line: Account) -> None:
+    def print_events_of(self, party: CallParty, line: Account) -> None:
         """Tell of everything that happens to a call, and follow where it is sent."""
         self._party = party
         task = asyncio.ensure_future(self._watch(party.events(), line))
@@ -117,7 +123,7 @@ class Conversation:
 
     async def _watch(self, events: AsyncIterator[CallEvent], line: Account) -> None:
         async for event in events:
-            tell(self._face, event, direct=self._direct)
+            print_call_event(self._output, event, direct=self._direct)
             if isinstance(event, TransferRequested):
                 self._follow_transfer(line)
 
@@ -132,33 +138,37 @@ class Conversation:
         try:
             outgoing = line.accept_transfer(call)
             await outgoing.start()
-            self.watch(outgoing, line)
+            self.print_events_of(outgoing, line)
             return await outgoing.answered(timeout=TRANSFER_PATIENCE)
         except SoftphoneError as error:
             self._party = call
-            self._face.event("transfer_failed", f"the transfer failed: {error}", reason=str(error))
+            self._output.event(
+                "transfer_failed", f"the transfer failed: {error}", reason=str(error)
+            )
             return None
 
-    def replaced(self, incoming: IncomingCall, line: Account) -> None:
+    def answer_replacing_call(self, incoming: IncomingCall, line: Account) -> None:
         """Another call takes the place of ours (RFC 3891)."""
 
         async def answer() -> Call | None:
-            self.watch(incoming, line)
+            self.print_events_of(incoming, line)
             return await incoming.answer()
 
         self._successor = asyncio.ensure_future(answer())
 
-    async def attend(self, line: Account, taken: Callable[[IncomingCall], bool]) -> None:
+    async def handle_incoming_calls(
+        self, line: Account, take: Callable[[IncomingCall], bool]
+    ) -> None:
         """Take in what comes in meanwhile; what nobody takes gets 486."""
         async for incoming in line.incoming():
             try:
-                if taken(incoming):
+                if take(incoming):
                     continue
                 if incoming.replaces is not None:
-                    self.replaced(incoming, line)
+                    self.answer_replacing_call(incoming, line)
                 else:
                     incoming.reject(486)
-                    self._face.event(
+                    self._output.event(
                         "busy",
                         f"{incoming.peer.uri} was told that we are busy",
                         peer=str(incoming.peer.uri),
@@ -169,18 +179,18 @@ class Conversation:
 
     # Talking
 
-    async def hold(self, call: Call) -> CallEnded:
+    async def run_until_over(self, call: Call) -> CallEnded:
         """Play, record and send digits until the call is over or its time is up; hang up."""
         current: Call | None = call
         started = asyncio.get_running_loop().time()
-        with self._face.waiting("in the call") as show:
+        with self._output.waiting("in the call") as show:
             over = asyncio.ensure_future(self._time_is_up(call, started))
             try:
                 while current is not None:
                     call = current
                     self._party = call
                     self._attach(call)
-                    current = await self._talk(call, over, show)
+                    current = await self._wait_for_end(call, over, show)
             finally:
                 over.cancel()
                 await asyncio.gather(over, return_exceptions=True)
@@ -210,14 +220,14 @@ class Conversation:
             return
         self._video = call.video
         if call.video is None:
-            self._face.event("no_video", "the far end takes no video")
+            self._output.event("no_video", "the far end takes no video")
             return
         call.video.play(prepared.video)
-        if prepared.film is not None and not self._film_attached:
-            self._film_attached = True
-            call.record_video(prepared.film)
+        if prepared.video_recording is not None and not self._video_recording_attached:
+            self._video_recording_attached = True
+            call.record_video(prepared.video_recording)
 
-    async def _talk(
+    async def _wait_for_end(
         self, call: Call, over: asyncio.Future[None], show: Callable[[str], None]
     ) -> Call | None:
         """Wait for the end of a call; gives the call that takes its place, if one does."""
@@ -279,16 +289,16 @@ class Conversation:
         takes = pauses * PAUSE_SECONDS + (len(digits) - pauses) * DIGIT_SECONDS + LAST_DIGIT_SECONDS
         spent = asyncio.get_running_loop().time() - began
         await asyncio.sleep(max(0.0, takes - spent))
-        self._face.event("digits_sent", f"sent the digits {digits}", digits=digits)
+        self._output.event("digits_sent", f"sent the digits {digits}", digits=digits)
 
     # The end
 
     def _explain(self) -> None:
         """Which m-line and which crypto line stood against the call, if any did."""
         findings = analyze_refusals(self._record.transcript())
-        show_findings(self._face, [one for one in findings if one.media])
+        show_findings(self._output, [one for one in findings if one.media])
 
-    def _sum_up(self, ending: Ending) -> int:
+    def _sum_up(self, ending: CallOutcome) -> int:
         """Finish the files, say the last word, and give the exit code."""
         state = self._state()
         party = self._party
@@ -298,7 +308,7 @@ class Conversation:
             self._close_files(up=isinstance(party, Call))
         except SoftphoneError as error:
             if ending.completed:
-                ending = Ending.of_error(error)
+                ending = CallOutcome.of_error(error)
         if isinstance(party, Call):
             audio = audio_fields(party.audio.codec, state, party.audio.statistics)
         else:
@@ -308,8 +318,8 @@ class Conversation:
         line = ""
         if state is not None and state.media:
             line = security_line(state, direct=self._direct)
-        self._face.summary(
-            sentence(ending, line, audio, video),
+        self._output.summary(
+            summary_text(ending, line, audio, video),
             result=ending.result,
             status=ending.status,
             reason=ending.reason,
@@ -333,7 +343,7 @@ class Conversation:
             self._prepared.device.close()
         files = [
             each
-            for each in (self._prepared.sink, self._prepared.both, self._prepared.film)
+            for each in (self._prepared.sink, self._prepared.both, self._prepared.video_recording)
             if each is not None
         ]
         for file in files:
@@ -344,7 +354,7 @@ class Conversation:
         both = self._prepared.both
         if both is not None and both.problem:
             raise MediaError(f"the recording in {both.path} is cut short: {both.problem}")
-        film = self._prepared.film
+        film = self._prepared.video_recording
         if up and film is not None and not film.pictures:
             raise MediaError(f"no picture came: {film.path} was not written")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from softphone.cli.console.output import Face, security_line
+from softphone.cli.console.output import CommandOutput, security_line
 from softphone.events import (
     AnswerClassified,
     CallEvent,
@@ -23,60 +23,60 @@ from softphone.events import (
     VoiceStopped,
 )
 
-__all__ = ["tell"]
+__all__ = ["print_call_event"]
 
 
-def tell(face: Face, event: CallEvent, *, direct: bool) -> None:
+def print_call_event(output: CommandOutput, event: CallEvent, *, direct: bool) -> None:
     """Tell of one event; `direct`: there is no server between us and the far end."""
     if isinstance(event, SecurityChanged):
         line = security_line(event.after, direct=direct)
-        face.event("security", line, security=event.after)
+        output.event("security", line, security=event.after)
         return
     if isinstance(event, EarlyMediaStarted):
         line = security_line(event.security, direct=direct)
-        face.event("early_media", f"sound before the answer: {line}", security=event.security)
+        output.event("early_media", f"sound before the answer: {line}", security=event.security)
         return
-    say = _SAY.get(type(event))
-    if say is not None:
-        say(face, event)
+    print_event = _SAY.get(type(event))
+    if print_event is not None:
+        print_event(output, event)
 
 
-def _ringing(face: Face, event: CallRinging) -> None:
-    face.event(
+def _ringing(output: CommandOutput, event: CallRinging) -> None:
+    output.event(
         "ringing", f"{event.status} {event.reason}", status=event.status, reason=event.reason
     )
 
 
-def _named(face: Face, event: PeerNamed) -> None:
+def _named(output: CommandOutput, event: PeerNamed) -> None:
     sources = ", ".join(event.sources)
     sentence = f"that is {event.name} ({sources})"
-    face.event("name", sentence, name=event.name, sources=event.sources)
+    output.event("name", sentence, name=event.name, sources=event.sources)
 
 
-def _hold(face: Face, event: HoldChanged) -> None:
+def _hold(output: CommandOutput, event: HoldChanged) -> None:
     sentence = f"the audio is now {event.direction.value} (by {event.by.value})"
-    face.event("hold", sentence, direction=event.direction, by=event.by)
+    output.event("hold", sentence, direction=event.direction, by=event.by)
 
 
-def _digit(face: Face, event: DigitReceived) -> None:
-    face.event("digit", f"digit {event.digit}", digit=event.digit, via=event.via)
+def _digit(output: CommandOutput, event: DigitReceived) -> None:
+    output.event("digit", f"digit {event.digit}", digit=event.digit, via=event.via)
 
 
-def _voice(face: Face, event: VoiceStarted) -> None:
+def _voice(output: CommandOutput, event: VoiceStarted) -> None:
     words = "speech began, over ours" if event.barge_in else "speech began"
-    face.event("voice", words, at=event.at, barge_in=event.barge_in)
+    output.event("voice", words, at=event.at, barge_in=event.barge_in)
 
 
-def _quiet(face: Face, event: VoiceStopped) -> None:
-    face.event("quiet", f"{event.seconds:.1f} s of speech", at=event.at, seconds=event.seconds)
+def _quiet(output: CommandOutput, event: VoiceStopped) -> None:
+    output.event("quiet", f"{event.seconds:.1f} s of speech", at=event.at, seconds=event.seconds)
 
 
-def _tone(face: Face, event: ToneDetected) -> None:
-    face.event("tone", event.tone, tone=event.tone, at=event.at, seconds=event.seconds)
+def _tone(output: CommandOutput, event: ToneDetected) -> None:
+    output.event("tone", event.tone, tone=event.tone, at=event.at, seconds=event.seconds)
 
 
-def _answered_by(face: Face, event: AnswerClassified) -> None:
-    face.event(
+def _answered_by(output: CommandOutput, event: AnswerClassified) -> None:
+    output.event(
         "answered_by",
         f"{event.kind} ({event.confidence:.0%}: {'; '.join(event.reasons)})",
         kind=event.kind,
@@ -86,20 +86,22 @@ def _answered_by(face: Face, event: AnswerClassified) -> None:
     )
 
 
-def _recording_failed(face: Face, event: RecordingFailed) -> None:
+def _recording_failed(output: CommandOutput, event: RecordingFailed) -> None:
     words = f"nothing more is recorded to {event.path}: {event.reason}"
-    face.event("recording_failed", words, path=event.path, reason=event.reason)
+    output.event("recording_failed", words, path=event.path, reason=event.reason)
 
 
-def _transfer(face: Face, event: TransferRequested) -> None:
-    face.event("transfer", f"the far end asks us to call {event.refer_to}", refer_to=event.refer_to)
+def _transfer(output: CommandOutput, event: TransferRequested) -> None:
+    output.event(
+        "transfer", f"the far end asks us to call {event.refer_to}", refer_to=event.refer_to
+    )
 
 
-def _transfer_progress(face: Face, event: TransferProgressed) -> None:
-    face.event("transfer_progress", f"transfer: {event.status}", status=event.status)
+def _transfer_progress(output: CommandOutput, event: TransferProgressed) -> None:
+    output.event("transfer_progress", f"transfer: {event.status}", status=event.status)
 
 
-_SAY: dict[type, Callable[[Face, Any], None]] = {
+_SAY: dict[type, Callable[[CommandOutput, Any], None]] = {
     CallRinging: _ringing,
     PeerNamed: _named,
     HoldChanged: _hold,

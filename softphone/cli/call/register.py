@@ -8,9 +8,13 @@ from pathlib import Path
 
 from softphone.account import Account
 from softphone.cli.call.call_options import load_checked
-from softphone.cli.console.certificate_prompt import Trusting, asker, store_of
-from softphone.cli.console.output import Face
-from softphone.cli.console.runner import DONE, seconds
+from softphone.cli.console.certificate_prompt import (
+    TrustOptions,
+    certificate_prompt,
+    open_trust_store,
+)
+from softphone.cli.console.output import CommandOutput
+from softphone.cli.console.runner import DONE, checked_seconds
 from softphone.diagnostics.refusal_text import explain_no_answer
 from softphone.errors import ConfigurationError, LocalProtocolError, RegistrationRefused
 from softphone.events import (
@@ -32,39 +36,41 @@ from softphone.events import (
 )
 from softphone.phone import Phone
 
-__all__ = ["stay", "stay_registered"]
+__all__ = ["run_until_stopped", "stay_registered"]
 
 
 async def stay_registered(
-    face: Face, account: Path, duration: float | None, trusting: Trusting
+    output: CommandOutput, account: Path, duration: float | None, trusting: TrustOptions
 ) -> int:
     """Register, tell of every change, and leave after `duration` (None: when interrupted)."""
-    duration = seconds("--duration", duration)
-    config = await load_checked(face, account, trusting)
+    duration = checked_seconds("--duration", duration)
+    config = await load_checked(output, account, trusting)
     if config.registrar is None:
         raise ConfigurationError(f"{account}: there is no registrar to register with")
     try:
-        ask, trust = asker(face, trusting), store_of(trusting)
-        async with Phone(tap=face.ladder, trust=trust, unknown_certificate=ask) as phone:
-            with face.waiting(f"registering with {config.server_uri}"):
+        ask, trust = certificate_prompt(output, trusting), open_trust_store(trusting)
+        async with Phone(tap=output.ladder, trust=trust, unknown_certificate=ask) as phone:
+            with output.waiting(f"registering with {config.server_uri}"):
                 line = await phone.register(config)
-            await stay(face, phone, [line], duration)
+            await run_until_stopped(output, phone, [line], duration)
     except asyncio.CancelledError:
-        face.summary("", result="completed", status=200, reason="interrupted")
+        output.summary("", result="completed", status=200, reason="interrupted")
         raise
-    face.summary("done", result="completed", status=200, reason="done")
+    output.summary("done", result="completed", status=200, reason="done")
     return DONE
 
 
-async def stay(face: Face, phone: Phone, lines: Sequence[Account], duration: float | None) -> None:
+async def run_until_stopped(
+    output: CommandOutput, phone: Phone, lines: Sequence[Account], duration: float | None
+) -> None:
     """Stay registered until it is time to leave, tell of every change, and close the lines.
 
     Raises RegistrationRefused when there is nothing to stay in.
     """
-    talks = [asyncio.ensure_future(_tell(face, line)) for line in lines]
-    declining = [asyncio.ensure_future(_decline(face, line)) for line in lines]
+    talks = [asyncio.ensure_future(_print_events(output, line)) for line in lines]
+    declining = [asyncio.ensure_future(_decline(output, line)) for line in lines]
     try:
-        await _wait(face, talks, duration)
+        await _wait(output, talks, duration)
     finally:
         for line in lines:
             await phone.close(line)
@@ -73,16 +79,18 @@ async def stay(face: Face, phone: Phone, lines: Sequence[Account], duration: flo
         await asyncio.wait(talks)
 
 
-async def _wait(face: Face, talks: Sequence[asyncio.Task[None]], duration: float | None) -> None:
+async def _wait(
+    output: CommandOutput, talks: Sequence[asyncio.Task[None]], duration: float | None
+) -> None:
     if duration == 0:
         return
-    with face.waiting("registered; Ctrl-C ends it"):
+    with output.waiting("registered; Ctrl-C ends it"):
         done, _ = await asyncio.wait(talks, timeout=duration, return_when=asyncio.FIRST_COMPLETED)
     for task in done:
         task.result()
 
 
-async def _decline(face: Face, line: Account) -> None:
+async def _decline(output: CommandOutput, line: Account) -> None:
     """Calls are told that nobody answers here."""
     async for incoming in line.incoming():
         peer = str(incoming.peer.uri)
@@ -91,20 +99,20 @@ async def _decline(face: Face, line: Account) -> None:
         except LocalProtocolError:
             # The caller gave up first.
             continue
-        face.event("declined", f"declined a call of {peer}: this only registers", peer=peer)
+        output.event("declined", f"declined a call of {peer}: this only registers", peer=peer)
 
 
-async def _tell(face: Face, line: Account) -> None:
+async def _print_events(output: CommandOutput, line: Account) -> None:
     async for event in line.events():
-        _tell_one(face, line, event)
+        _print_event(output, line, event)
         if isinstance(event, RegistrationChanged) and event.state is RegistrationState.FAILED:
             message = f"the registration was lost: {event.status} {event.reason}".rstrip()
             raise RegistrationRefused(message, status=event.status, reason=event.reason)
 
 
-def _tell_one(face: Face, line: Account, event: AccountEvent) -> None:
+def _print_event(output: CommandOutput, line: Account, event: AccountEvent) -> None:
     if isinstance(event, RegistrationChanged):
-        face.event(
+        output.event(
             "registration",
             _registration(line, event),
             state=event.state,
@@ -115,44 +123,44 @@ def _tell_one(face: Face, line: Account, event: AccountEvent) -> None:
         )
     elif isinstance(event, FlowLost):
         sentence = f"connection lost ({event.reason}); trying again in {event.retry_in:.1f} s"
-        face.event("flow_lost", sentence, reason=event.reason, retry_in=event.retry_in)
+        output.event("flow_lost", sentence, reason=event.reason, retry_in=event.retry_in)
     elif isinstance(event, FlowRestored):
-        face.event("flow_restored", "connected again")
+        output.event("flow_restored", "connected again")
     elif isinstance(event, MessageWaiting):
-        face.event("messages", f"{event.new} new messages", new=event.new, old=event.old)
+        output.event("messages", f"{event.new} new messages", new=event.new, old=event.old)
     elif isinstance(event, CallRefused):
         sentence = f"refused a call of {event.peer}: {event.explanation}"
-        face.event("refused", sentence, peer=event.peer, status=event.status)
+        output.event("refused", sentence, peer=event.peer, status=event.status)
     elif isinstance(event, NodeChanged):
         sentence = f"moved from {event.before} to {event.node}"
-        face.event("node", sentence, node=event.node, before=event.before)
+        output.event("node", sentence, node=event.node, before=event.before)
     elif isinstance(event, ServiceRequested):
         sentence = f"the server asks for {event.action}, between calls"
-        face.event("service", sentence, action=event.action)
+        output.event("service", sentence, action=event.action)
     elif isinstance(event, RemoteControlRequested):
         sentence = f"the server asks for {event.request}: that is the application's to do"
-        face.event("remote_control", sentence, request=event.request, allowed=event.allowed)
+        output.event("remote_control", sentence, request=event.request, allowed=event.allowed)
     elif isinstance(event, MessageReceived):
-        face.event("message", f"a message of {event.sender}", sender=event.sender)
+        output.event("message", f"a message of {event.sender}", sender=event.sender)
     else:
-        _tell_of_device(face, event)
+        _tell_of_device(output, event)
 
 
-def _tell_of_device(face: Face, event: AccountEvent) -> None:
+def _tell_of_device(output: CommandOutput, event: AccountEvent) -> None:
     if isinstance(event, CertificateExpiryNeared):
         sentence = f"the certificate of {event.device} ends at {event.expires}"
-        face.event("certificate_expiring", device=event.device, expires=event.expires)
-        face.warn(sentence)
+        output.event("certificate_expiring", device=event.device, expires=event.expires)
+        output.warn(sentence)
     elif isinstance(event, CertificateRenewed):
         sentence = f"{event.device} has registered with a new certificate, until {event.expires}"
-        face.event("certificate_renewed", sentence, device=event.device, expires=event.expires)
+        output.event("certificate_renewed", sentence, device=event.device, expires=event.expires)
     elif isinstance(event, CertificateKept):
-        face.event("certificate_kept", device=event.device, reason=event.reason)
-        face.warn(f"{event.device} goes on with the certificate that it has: {event.reason}")
+        output.event("certificate_kept", device=event.device, reason=event.reason)
+        output.warn(f"{event.device} goes on with the certificate that it has: {event.reason}")
     elif isinstance(event, ConfigurationFetched):
         what = event.problem or ("it has changed" if event.changed else "it is as it was")
         sentence = f"the configuration of {event.device} was fetched again: {what}"
-        face.event(
+        output.event(
             "configuration",
             sentence,
             device=event.device,

@@ -24,7 +24,14 @@ from softphone.events import CallEnded, EndedBy, StreamStatistics
 from softphone.media import VideoStream
 from softphone.security import SecurityLevel, SecurityShortfall, SecurityState, Shortfall
 
-__all__ = ["BLANK", "Ending", "audio_fields", "security_fields", "sentence", "video_fields"]
+__all__ = [
+    "BLANK",
+    "CallOutcome",
+    "audio_fields",
+    "security_fields",
+    "summary_text",
+    "video_fields",
+]
 
 BLANK: Mapping[str, Any] = MappingProxyType(
     {
@@ -55,7 +62,7 @@ _STATUS = {EndedBy.TIMEOUT: 408, EndedBy.TRANSPORT: 503}
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class CallOutcome:
     """How a call command ended; `refused` says on which security grounds we did, if we did."""
 
     code: int
@@ -140,8 +147,8 @@ def video_fields(video: VideoStream, state: SecurityState | None) -> dict[str, A
     }
 
 
-def sentence(
-    ending: Ending,
+def summary_text(
+    ending: CallOutcome,
     security: str,
     audio: Mapping[str, Any],
     video: Mapping[str, Any] | None = None,

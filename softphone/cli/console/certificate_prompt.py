@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.passphrase import PassphraseSource
 from softphone.cli.console.terminal import ask_line, is_attended
 from softphone.config import AccountConfig
@@ -19,11 +19,18 @@ from softphone.errors import CertificateUnknown, ConfigurationError
 from softphone.trust import AskUser, TrustStore, UnknownCertificate, is_encrypted
 from softphone.trust.disk import read_whole
 
-__all__ = ["Trusting", "asker", "default_store", "question_rows", "store_of", "unlocked"]
+__all__ = [
+    "TrustOptions",
+    "certificate_prompt",
+    "default_store",
+    "open_trust_store",
+    "question_rows",
+    "with_key_passphrase",
+]
 
 
 @dataclass(frozen=True, slots=True)
-class Trusting:
+class TrustOptions:
     """What the user has said about it; `accept` is a SHA-256, `store` where pins are kept."""
 
     accept: str | None = None
@@ -50,7 +57,7 @@ def default_store() -> Path:
     return Path(state) / "softphone" / "trust"
 
 
-def store_of(trusting: Trusting) -> TrustStore:
+def open_trust_store(trusting: TrustOptions) -> TrustStore:
     """The store of certificates that were accepted; made when there is one to keep.
 
     Raises ConfigurationError when it cannot be read.
@@ -58,7 +65,7 @@ def store_of(trusting: Trusting) -> TrustStore:
     return TrustStore.open(trusting.store or default_store(), make=False)
 
 
-def asker(face: Face, trusting: Trusting) -> AskUser:
+def certificate_prompt(output: CommandOutput, trusting: TrustOptions) -> AskUser:
     """What answers for the user.  Raises ConfigurationError for a fingerprint that is none."""
     accepted = trusting.fingerprint
     turn = asyncio.Lock()
@@ -70,28 +77,28 @@ def asker(face: Face, trusting: Trusting) -> AskUser:
                     f"{question.reason}; --accept-fingerprint names another one than its SHA-256,"
                     f" {question.fingerprint}"
                 )
-            _told(face, question)
+            _print_accepted(output, question)
             return True
-        if not trusting.prompt or face.json or not is_attended():
+        if not trusting.prompt or output.json or not is_attended():
             raise CertificateUnknown(
                 f"{question.reason}; if you know that it is the right one, accept it with"
                 f" --accept-fingerprint {question.fingerprint}"
             )
         async with turn:
-            with face.asking():
-                face.question("An unknown certificate", question_rows(question))
+            with output.asking():
+                output.question("An unknown certificate", question_rows(question))
                 place = f"{question.service.value} at {question.host} port {question.port}"
                 said = await ask_line(f"Trust it for {place}, from now on? [y/N] ")
         if said.strip().lower() not in ("y", "yes"):
             return False
-        _told(face, question)
+        _print_accepted(output, question)
         return True
 
     return answer
 
 
-def _told(face: Face, question: UnknownCertificate) -> None:
-    face.event(
+def _print_accepted(output: CommandOutput, question: UnknownCertificate) -> None:
+    output.event(
         "certificate_accepted",
         f"accepted the certificate of {question.subject}",
         service=question.service,
@@ -118,7 +125,9 @@ def question_rows(question: UnknownCertificate) -> list[tuple[str, str]]:
     return rows
 
 
-async def unlocked(face: Face, config: AccountConfig, trusting: Trusting) -> AccountConfig:
+async def with_key_passphrase(
+    output: CommandOutput, config: AccountConfig, trusting: TrustOptions
+) -> AccountConfig:
     """The account with the passphrase of its key, if it is locked and the file has none.
 
     Raises ConfigurationError when there is none.
@@ -126,7 +135,7 @@ async def unlocked(face: Face, config: AccountConfig, trusting: Trusting) -> Acc
     key = config.tls.key
     if key is None or config.tls.passphrase is not None or not _is_locked(Path(key)):
         return config
-    with face.asking():
+    with output.asking():
         passphrase = await trusting.passphrase.read(str(key))
     return replace(config, tls=replace(config.tls, passphrase=passphrase))
 

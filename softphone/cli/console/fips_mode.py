@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any, NoReturn
 
 from softphone import openssl_provider
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.trust.fips import (
     FipsMode,
     FipsModeOrigin,
@@ -53,10 +53,10 @@ def _named(mode: FipsMode, source: str) -> FipsMode:
 
 def _start_anew(mode: FipsMode) -> NoReturn:
     found = find_setup(default_folder()) if mode.on else None
-    surrounding = process_environment(mode, None if found is None else found.folder)
+    env = process_environment(mode, None if found is None else found.folder)
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], surrounding)
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], env)
 
 
 def mode_fields(mode: FipsMode) -> dict[str, Any]:
@@ -66,15 +66,15 @@ def mode_fields(mode: FipsMode) -> dict[str, Any]:
     return {**_decision(mode), "libraries": found}
 
 
-def show_mode(face: Face, mode: FipsMode) -> None:
+def show_mode(output: CommandOutput, mode: FipsMode) -> None:
     """The first line of a command in FIPS mode; nothing outside of it."""
     if not mode.on:
         return
     first = run_self_check().libraries[0].provider
     setup = find_setup(default_folder())
     if setup is not None and setup.outdated:
-        face.warn("another FIPS provider is installed by now: run `softphone fips setup` again")
-    face.event(
+        output.warn("another FIPS provider is installed by now: run `softphone fips setup` again")
+    output.event(
         "fips",
         f"{mode}: {first.name} {first.version}, self-check passed",
         **_decision(mode),

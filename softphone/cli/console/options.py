@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from softphone.cli.console.certificate_prompt import Trusting
-    from softphone.cli.console.output import Face
+    from softphone.cli.console.certificate_prompt import TrustOptions
+    from softphone.cli.console.output import CommandOutput
 
 __all__ = [
     "AcceptOption",
@@ -24,8 +24,8 @@ __all__ = [
     "PassphraseFdOption",
     "PinOption",
     "StoreOption",
-    "carry_out",
-    "trusting_of",
+    "run_command",
+    "trust_options_of",
 ]
 
 JsonOption = Annotated[
@@ -80,7 +80,7 @@ KeepOption = Annotated[
 ]
 
 
-def trusting_of(
+def trust_options_of(
     accept: str | None,
     no_prompt: bool,
     store: Path | None,
@@ -88,18 +88,18 @@ def trusting_of(
     keyring: str | None,
     *,
     ask: bool = False,
-) -> Trusting:
+) -> TrustOptions:
     """What was said about unknown certificates and locked keys, as the commands take it."""
-    from softphone.cli.console.certificate_prompt import Trusting
+    from softphone.cli.console.certificate_prompt import TrustOptions
     from softphone.cli.console.passphrase import PassphraseSource
 
-    return Trusting(accept, not no_prompt, store, PassphraseSource(passphrase_fd, keyring, ask))
+    return TrustOptions(accept, not no_prompt, store, PassphraseSource(passphrase_fd, keyring, ask))
 
 
-def carry_out(
-    command: Callable[[Face], Awaitable[int]], *, json: bool, ladder: bool = False
+def run_command(
+    command: Callable[[CommandOutput], Awaitable[int]], *, json: bool, ladder: bool = False
 ) -> None:
     """Run a command that ends with a summary, and leave with its exit code."""
-    from softphone.cli.console.runner import Options, run
+    from softphone.cli.console.runner import RunOptions, run
 
-    sys.exit(run(Options(json, ladder, {}), command))
+    sys.exit(run(RunOptions(json, ladder, {}), command))

@@ -25,12 +25,12 @@ from softphone.security import Scope, SecurityLevel, SecurityState
 if TYPE_CHECKING:
     from softphone.diagnostics.ladder import Ladder
 
-__all__ = ["LOCK", "Face", "plain", "printable", "security_line"]
+__all__ = ["LOCK", "CommandOutput", "printable", "security_line", "to_json_value"]
 
 LOCK = {True: "\N{LOCK}", False: "\N{OPEN LOCK}"}
 
 
-def plain(value: Any) -> Any:
+def to_json_value(value: Any) -> Any:
     """A value as JSON has it: enumerations by value, dataclasses as objects."""
     if isinstance(value, Enum):
         return value.value
@@ -43,11 +43,11 @@ def plain(value: Any) -> Any:
             "shortfalls": [shortfall.code.value for shortfall in value.shortfalls],
         }
     if is_dataclass(value) and not isinstance(value, type):
-        return {key: plain(item) for key, item in asdict(value).items()}
+        return {key: to_json_value(item) for key, item in asdict(value).items()}
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_json_value(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
+        return [to_json_value(item) for item in value]
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return value
@@ -80,7 +80,7 @@ def _reach(state: SecurityState, direct: bool) -> str:
     return state.level.value.replace("_", " ")
 
 
-class Face:
+class CommandOutput:
     """Output of one command.
 
     `summary` are the fields that the last object has whatever happens, beside result, status and
@@ -98,37 +98,39 @@ class Face:
         # Lines are left whole for pipes, and broken between words for people.
         # What is said is said as it is: in an address ":a:" is no emoji.
         as_it_is: Any = {"highlight": False, "emoji": False}
-        self.console = Console(**as_it_is, soft_wrap=not sys.stdout.isatty())
-        self.errors = Console(**as_it_is, stderr=True, soft_wrap=not sys.stderr.isatty())
+        self.stdout_console = Console(**as_it_is, soft_wrap=not sys.stdout.isatty())
+        self.stderr_console = Console(**as_it_is, stderr=True, soft_wrap=not sys.stderr.isatty())
         self.ladder = _ladder() if ladder else None
         self._blank = summary
         self._status: Status | Live | None = None
         self._ended = False
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     def event(self, name: str, sentence: str = "", /, **fields: Any) -> None:
         """Tell of something: the sentence to a person, name and fields to a script."""
         if self.json:
-            self._line(json.dumps({"event": name, **{k: plain(v) for k, v in fields.items()}}))
+            self._line(
+                json.dumps({"event": name, **{k: to_json_value(v) for k, v in fields.items()}})
+            )
         elif sentence:
-            self._print(self.console, printable(sentence))
+            self._print(self.stdout_console, printable(sentence))
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Show a table to a person; what is too wide goes on in the next line, uncut."""
         if not self.json:
-            self._print(self.console, _table(title, columns, rows))
+            self._print(self.stdout_console, _table(title, columns, rows))
 
     def question(self, title: str, rows: Sequence[Sequence[str]]) -> None:
         """Show what somebody at the terminal is about to be asked."""
-        self._print(self.errors, _table(title, ("what", "value"), rows))
+        self._print(self.stderr_console, _table(title, ("what", "value"), rows))
 
     @contextmanager
     def waiting(self, sentence: str) -> Iterator[Callable[[str], None]]:
         """Show on a terminal what is waited for; gives what changes the sentence."""
-        if self.json or not self.console.is_terminal:
+        if self.json or not self.stdout_console.is_terminal:
             yield lambda _: None
             return
-        with self.console.status(Text(printable(sentence)), refresh_per_second=5) as status:
+        with self.stdout_console.status(Text(printable(sentence)), refresh_per_second=5) as status:
             self._status = status
             try:
                 yield lambda text: status.update(Text(printable(text)))
@@ -152,10 +154,10 @@ class Face:
     @contextmanager
     def screen(self, first: RenderableType) -> Iterator[Callable[[RenderableType], None]]:
         """Show something that changes, on a terminal; gives what changes it."""
-        if self.json or not self.console.is_terminal:
+        if self.json or not self.stdout_console.is_terminal:
             yield lambda _: None
             return
-        live = Live(first, console=self.console, refresh_per_second=4, transient=True)
+        live = Live(first, console=self.stdout_console, refresh_per_second=4, transient=True)
         with live:
             self._status = live
             try:
@@ -165,17 +167,17 @@ class Face:
 
     def warn(self, sentence: str) -> None:
         """A warning, on standard error."""
-        self._print(self.errors, Text(f"warning: {printable(sentence)}", style="yellow"))
+        self._print(self.stderr_console, Text(f"warning: {printable(sentence)}", style="yellow"))
 
     def warn_once(self, sentence: str) -> None:
         """A warning of what is so and stays so, however often it is noticed."""
-        if sentence not in self._told:
-            self._told.add(sentence)
+        if sentence not in self._warned:
+            self._warned.add(sentence)
             self.warn(sentence)
 
     def error(self, sentence: str, code: int) -> None:
         """The sentence that explains a failure, on standard error; for scripts an object, too."""
-        self._print(self.errors, Text(f"error: {printable(sentence)}", style="red"))
+        self._print(self.stderr_console, Text(f"error: {printable(sentence)}", style="red"))
         if self.json:
             self.event("error", message=sentence, exit_code=code)
 
@@ -196,7 +198,7 @@ class Face:
 
     def interrupted(self) -> int:
         """The command was interrupted, and has tidied up."""
-        self._print(self.errors, Text("interrupted"))
+        self._print(self.stderr_console, Text("interrupted"))
         if self._blank is not None:
             self.summary("", result="failed", status=0, reason="interrupted")
         return 130
@@ -205,7 +207,9 @@ class Face:
         """Print the ladder, if one was asked for."""
         if self.ladder is not None:
             self._print(
-                self.errors if self.json else self.console, Text(self.ladder.text()), whole=True
+                self.stderr_console if self.json else self.stdout_console,
+                Text(self.ladder.text()),
+                whole=True,
             )
 
     def _line(self, text: str) -> None:
@@ -216,7 +220,7 @@ class Face:
             _nobody_reads()
 
     def _print(self, console: Console, what: Any, *, whole: bool = False) -> None:
-        status = self._status if console is self.errors else None
+        status = self._status if console is self.stderr_console else None
         if status is not None:
             # What goes to the other stream would be written into the line that is shown.
             status.stop()

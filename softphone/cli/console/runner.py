@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.errors import (
     CallError,
     CertificateError,
@@ -32,11 +32,11 @@ __all__ = [
     "INTERRUPTED",
     "REFUSED",
     "USAGE",
-    "Options",
+    "RunOptions",
+    "checked_seconds",
     "exit_code",
     "result_of",
     "run",
-    "seconds",
     "status_of",
 ]
 
@@ -55,7 +55,7 @@ _REFUSALS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class RunOptions:
     """What every command has; `summary` are the blank fields of its last object (None: none).
 
     `any_mode`: the command sees itself to whether it runs in FIPS mode.
@@ -88,7 +88,7 @@ def status_of(error: SoftphoneError) -> int:
     return 488 if isinstance(error, SecurityShortfall) else 0
 
 
-def seconds(option: str, value: float | None, *, above_zero: bool = False) -> float | None:
+def checked_seconds(option: str, value: float | None, *, above_zero: bool = False) -> float | None:
     """Check a duration that was given.  Raises ConfigurationError."""
     if value is None:
         return None
@@ -98,37 +98,39 @@ def seconds(option: str, value: float | None, *, above_zero: bool = False) -> fl
     return value
 
 
-def run(options: Options, command: Callable[[Face], Awaitable[int]]) -> int:
+def run(options: RunOptions, command: Callable[[CommandOutput], Awaitable[int]]) -> int:
     """Run a command to its end; gives the exit code."""
-    face = Face(json=options.json, ladder=options.ladder, summary=options.summary)
-    handler = _Warnings(face)
+    output = CommandOutput(json=options.json, ladder=options.ladder, summary=options.summary)
+    handler = _WarningHandler(output)
     # The libraries' as well: what they say may be a far end's own words.
     logger = logging.getLogger()
     logger.addHandler(handler)
     try:
         if not options.any_mode:
-            _enter_mode(face)
-        return asyncio.run(_interruptible(command, face))
+            _enter_mode(output)
+        return asyncio.run(_interruptible(command, output))
     except KeyboardInterrupt:
-        return face.interrupted()
+        return output.interrupted()
     except SoftphoneError as error:
         code = exit_code(error)
-        return face.failed(str(error), code, result=result_of(code), status=status_of(error))
+        return output.failed(str(error), code, result=result_of(code), status=status_of(error))
     finally:
         logger.removeHandler(handler)
-        face.close()
+        output.close()
 
 
-def _enter_mode(face: Face) -> None:
+def _enter_mode(output: CommandOutput) -> None:
     # Here, so that a command that only prints its help loads none of it.
     from softphone.cli.console.fips_mode import enter_mode, show_mode
 
-    show_mode(face, enter_mode())
+    show_mode(output, enter_mode())
 
 
-async def _interruptible(command: Callable[[Face], Awaitable[int]], face: Face) -> int:
+async def _interruptible(
+    command: Callable[[CommandOutput], Awaitable[int]], output: CommandOutput
+) -> int:
     """SIGTERM ends a command as Ctrl-C does: calls are hung up, bindings taken away."""
-    task = asyncio.ensure_future(command(face))
+    task = asyncio.ensure_future(command(output))
     loop = asyncio.get_running_loop()
     signals = (signal.SIGTERM, signal.SIGINT)
     for each in signals:
@@ -136,18 +138,18 @@ async def _interruptible(command: Callable[[Face], Awaitable[int]], face: Face) 
     try:
         return await task
     except asyncio.CancelledError:
-        return face.interrupted()
+        return output.interrupted()
     finally:
         for each in signals:
             loop.remove_signal_handler(each)
 
 
-class _Warnings(logging.Handler):
+class _WarningHandler(logging.Handler):
     """What the engine, or a library, warns of, as the command line says it."""
 
-    def __init__(self, face: Face) -> None:
+    def __init__(self, output: CommandOutput) -> None:
         super().__init__(logging.WARNING)
-        self._face = face
+        self._output = output
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one record."""
@@ -156,8 +158,8 @@ class _Warnings(logging.Handler):
             # What follows is for those who embed the engine.
             message = f"{message.partition(':')[0]}: this machine is too busy for it"
         if getattr(record, "once", False):
-            self._face.warn_once(message)
+            self._output.warn_once(message)
         else:
-            self._face.warn(message)
+            self._output.warn(message)
         if record.exc_info is not None:
-            self._face.warn(logging.Formatter().formatException(record.exc_info))
+            self._output.warn(logging.Formatter().formatException(record.exc_info))

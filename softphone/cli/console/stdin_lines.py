@@ -6,13 +6,13 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 
-__all__ = ["lines"]
+__all__ = ["read_lines"]
 
 _MOST = 1 << 16
 _PIECE = 4096
 
 
-async def lines(handle: int) -> AsyncIterator[str]:
+async def read_lines(handle: int) -> AsyncIterator[str]:
     """Each line, without its end, until the end of input; a longer one is cut at 64 KiB."""
     data = b""
     while True:

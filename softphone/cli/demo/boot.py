@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from softphone.account import Account
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.lab import LabServer
 from softphone.phone import Phone
 from softphone.provisioning import (
@@ -65,14 +65,14 @@ async def boot_from_name(lab: LabServer, phone: Phone, name: str, scheme: str) -
     return BootedPhone(name, user.device, account, tuple(steps))
 
 
-def show_boot(face: Face, phones: Sequence[BootedPhone]) -> None:
+def show_boot(output: CommandOutput, phones: Sequence[BootedPhone]) -> None:
     """A table of what was verified, and by whom; for scripts every step."""
     rows: dict[tuple[str, str], dict[str, None]] = {}
     for one in phones:
         for step in one.steps:
             if step.kind is StepKind.ENROLLMENT_PROGRESS:
                 continue
-            face.event(
+            output.event(
                 "verified",
                 user=one.name,
                 step=step.kind,
@@ -86,7 +86,7 @@ def show_boot(face: Face, phones: Sequence[BootedPhone]) -> None:
                 names = rows.setdefault((_what(step), _whom(step)), {})
                 names[one.name] = None
     shown = [(what, ", ".join(names), whom) for (what, whom), names in rows.items()]
-    face.table("", ("what was verified", "by", "on whose word"), shown)
+    output.table("", ("what was verified", "by", "on whose word"), shown)
 
 
 def _what(step: BootStep) -> str:

@@ -22,10 +22,10 @@ from pathlib import Path
 
 from softphone.account import Account
 from softphone.call import Call
-from softphone.cli.console.output import Face, security_line
+from softphone.cli.console.output import CommandOutput, security_line
 from softphone.cli.console.runner import DONE, FAILED
 from softphone.cli.demo.boot import boot_from_name, show_boot
-from softphone.cli.demo.directory_and_chat import chat, find, open_directory
+from softphone.cli.demo.directory_and_chat import exchange_messages, find_contact, open_directory
 from softphone.cli.lab import has_chat
 from softphone.events import PeerNamed, SecurityChanged
 from softphone.lab import LabConfig, LabServer
@@ -50,12 +50,12 @@ STORY = (
 )
 
 
-class Expectation(Exception):
+class DemoFailed(Exception):
     """Something that the demo promises did not hold."""
 
 
 @dataclass(slots=True)
-class Party:
+class DemoPhone:
     """One phone of the demo, in its call."""
 
     name: str
@@ -63,10 +63,10 @@ class Party:
     call: Call | None = None
 
     @property
-    def talk(self) -> Call:
+    def current_call(self) -> Call:
         """Its call."""
         if self.call is None:
-            raise Expectation(f"{self.name} is in no call")
+            raise DemoFailed(f"{self.name} is in no call")
         return self.call
 
 
@@ -82,7 +82,7 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-async def run_demo(face: Face) -> int:
+async def run_demo(output: CommandOutput) -> int:
     """Run the demo."""
     begun = time.monotonic()
     try:
@@ -90,104 +90,104 @@ async def run_demo(face: Face) -> int:
             config = LabConfig(files=True, tvs=True, directory=True, chat=has_chat())
             async with asyncio.timeout(WHOLE_PATIENCE), AsyncExitStack() as stack:
                 lab = await stack.enter_async_context(LabServer(Path(folder) / "lab", config))
-                face.event("step", STORY, step=0)
-                with face.waiting("the demo is under way"):
-                    await _story(face, lab, stack)
-    except (Expectation, TimeoutError) as error:
+                output.event("step", STORY, step=0)
+                with output.waiting("the demo is under way"):
+                    await _story(output, lab, stack)
+    except (DemoFailed, TimeoutError) as error:
         sentence = str(error) or f"the demo was not through within {WHOLE_PATIENCE:.0f} seconds"
-        return face.failed(sentence, FAILED, result="failed")
+        return output.failed(sentence, FAILED, result="failed")
     sentence = f"All of it held, in {time.monotonic() - begun:.0f} s."
-    face.summary(sentence, result="completed", status=200, reason="all of it held")
+    output.summary(sentence, result="completed", status=200, reason="all of it held")
     return DONE
 
 
-async def _story(face: Face, lab: LabServer, stack: AsyncExitStack) -> None:
-    phone = await stack.enter_async_context(Phone(tap=face.ladder))
-    face.event("step", "\n1. The phones boot from their bare names", step=1)
-    alice, bob, carol = await _boot(face, lab, phone)
+async def _story(output: CommandOutput, lab: LabServer, stack: AsyncExitStack) -> None:
+    phone = await stack.enter_async_context(Phone(tap=output.ladder))
+    output.event("step", "\n1. The phones boot from their bare names", step=1)
+    alice, bob, carol = await _boot(output, lab, phone)
 
     sentence = "\n2. alice finds bob in the directory and calls him: SRTP, keys by SDES"
-    face.event("step", sentence, step=2)
-    await _connect(alice, bob, await _number(face, lab, phone, "bob"))
-    await _names(face, alice, "Bob Example")
-    await _names(face, bob, "Alice Example")
-    await _see(face, True, alice, bob)
-    await _hear(face, alice, bob)
-    await _hear(face, bob, alice)
+    output.event("step", sentence, step=2)
+    await _connect(alice, bob, await _number(output, lab, phone, "bob"))
+    await _names(output, alice, "Bob Example")
+    await _names(output, bob, "Alice Example")
+    await _see(output, True, alice, bob)
+    await _check_audio(output, alice, bob)
+    await _check_audio(output, bob, alice)
 
-    face.event("step", "\n3. bob transfers alice to carol, who is not secure", step=3)
+    output.event("step", "\n3. bob transfers alice to carol, who is not secure", step=3)
     await _transfer(bob, carol)
-    await _see(face, False, alice, carol)
-    await _hear(face, alice, carol)
+    await _see(output, False, alice, carol)
+    await _check_audio(output, alice, carol)
 
-    face.event("step", "\n4. carol transfers her back to bob", step=4)
+    output.event("step", "\n4. carol transfers her back to bob", step=4)
     await _transfer(carol, bob)
-    await _see(face, True, alice, bob)
-    await _hear(face, alice, bob)
-    _show_statistics(face, alice, bob, carol)
-    alice.talk.hangup()
-    await asyncio.wait_for(bob.talk.ended(), PATIENCE)
+    await _see(output, True, alice, bob)
+    await _check_audio(output, alice, bob)
+    _show_statistics(output, alice, bob, carol)
+    alice.current_call.hangup()
+    await asyncio.wait_for(bob.current_call.ended(), PATIENCE)
     if lab.chat is not None:
-        face.event("step", "\n5. alice and bob write to each other, client to client", step=5)
-        wrong = await chat(face, lab)
+        output.event("step", "\n5. alice and bob write to each other, client to client", step=5)
+        wrong = await exchange_messages(output, lab)
         if wrong is not None:
-            raise Expectation(wrong)
+            raise DemoFailed(wrong)
 
 
-async def _number(face: Face, lab: LabServer, phone: Phone, word: str) -> str:
-    contact = await find(face, open_directory(lab, phone), word)
+async def _number(output: CommandOutput, lab: LabServer, phone: Phone, word: str) -> str:
+    contact = await find_contact(output, open_directory(lab, phone), word)
     if contact is None:
-        raise Expectation(f"the directory does not know {word}")
+        raise DemoFailed(f"the directory does not know {word}")
     return contact.numbers[0].text
 
 
-async def _names(face: Face, party: Party, name: str) -> None:
+async def _names(output: CommandOutput, party: DemoPhone, name: str) -> None:
     """Wait until a party sees who is at the other end."""
 
     async def named() -> None:
-        async for event in party.talk.events():
+        async for event in party.current_call.events():
             if isinstance(event, PeerNamed) and event.name == name:
                 return
 
     try:
         await asyncio.wait_for(named(), PATIENCE)
     except TimeoutError:
-        raise Expectation(f"{party.name} does not see that it is {name}") from None
+        raise DemoFailed(f"{party.name} does not see that it is {name}") from None
     sentence = f"   {party.name:>5} sees the name of the other end: {name}"
-    face.event("name", sentence, user=party.name, name=name)
+    output.event("name", sentence, user=party.name, name=name)
 
 
-async def _boot(face: Face, lab: LabServer, phone: Phone) -> list[Party]:
+async def _boot(output: CommandOutput, lab: LabServer, phone: Phone) -> list[DemoPhone]:
     booted = [await boot_from_name(lab, phone, name, SCHEMES[name]) for name in TONES]
-    show_boot(face, booted)
-    return [Party(one.name, one.account) for one in booted]
+    show_boot(output, booted)
+    return [DemoPhone(one.name, one.account) for one in booted]
 
 
-async def _transfer(by: Party, to: Party) -> None:
+async def _transfer(by: DemoPhone, to: DemoPhone) -> None:
     """Transfer the far end of one party's call to another party."""
     answering = asyncio.ensure_future(_answer(to))
     try:
-        await asyncio.wait_for(by.talk.transfer(f"sip:{to.name}@{HOST}"), PATIENCE)
+        await asyncio.wait_for(by.current_call.transfer(f"sip:{to.name}@{HOST}"), PATIENCE)
         to.call = await asyncio.wait_for(answering, PATIENCE)
     finally:
         answering.cancel()
-    to.talk.audio.play(ToneSource(TONES[to.name]))
+    to.current_call.audio.play(ToneSource(TONES[to.name]))
 
 
-async def _answer(callee: Party) -> Call:
+async def _answer(callee: DemoPhone) -> Call:
     async for incoming in callee.account.incoming():
         incoming.ring()
         return await incoming.answer()
-    raise Expectation(f"nobody called {callee.name}")
+    raise DemoFailed(f"nobody called {callee.name}")
 
 
-async def _see(face: Face, lock: bool, *parties: Party) -> None:
+async def _see(output: CommandOutput, lock: bool, *parties: DemoPhone) -> None:
     for party in parties:
         await _until_lock(party, lock)
-        _show(face, party)
+        _show(output, party)
 
 
-async def _connect(caller: Party, callee: Party, number: str) -> None:
+async def _connect(caller: DemoPhone, callee: DemoPhone, number: str) -> None:
     answering = asyncio.ensure_future(_answer(callee))
     try:
         outgoing = caller.account.dial(number)
@@ -196,29 +196,29 @@ async def _connect(caller: Party, callee: Party, number: str) -> None:
     finally:
         answering.cancel()
     for party in (caller, callee):
-        party.talk.audio.play(ToneSource(TONES[party.name]))
+        party.current_call.audio.play(ToneSource(TONES[party.name]))
 
 
-async def _until_lock(party: Party, shown: bool) -> None:
+async def _until_lock(party: DemoPhone, shown: bool) -> None:
     """Wait until a party's lock is shown, or gone."""
 
     async def change() -> None:
-        async for event in party.talk.events():
-            if isinstance(event, SecurityChanged) and party.talk.security.lock is shown:
+        async for event in party.current_call.events():
+            if isinstance(event, SecurityChanged) and party.current_call.security.lock is shown:
                 return
 
-    if party.talk.security.lock is shown:
+    if party.current_call.security.lock is shown:
         return
     try:
         await asyncio.wait_for(change(), PATIENCE)
     except TimeoutError:
         what = "the lock" if shown else "the lock to go"
-        raise Expectation(f"{party.name} waited {PATIENCE:.0f} s for {what} in vain") from None
+        raise DemoFailed(f"{party.name} waited {PATIENCE:.0f} s for {what} in vain") from None
 
 
-def _show(face: Face, party: Party) -> None:
-    state = party.talk.security
-    face.event(
+def _show(output: CommandOutput, party: DemoPhone) -> None:
+    state = party.current_call.security
+    output.event(
         "security",
         f"   {party.name:>5} sees {security_line(state)}",
         user=party.name,
@@ -226,14 +226,14 @@ def _show(face: Face, party: Party) -> None:
     )
 
 
-async def _hear(face: Face, listener: Party, speaker: Party) -> None:
+async def _check_audio(output: CommandOutput, listener: DemoPhone, speaker: DemoPhone) -> None:
     """Record what `listener` hears, and measure the speaker's tone in each half second of it.
 
     The first that has the tone is taken: the start of a stream, or a machine that is busy with
     other things, may leave gaps in one.
     """
     ring = PcmRing(8000, seconds=2.0)
-    listener.talk.audio.record(ring)
+    listener.current_call.audio.record(ring)
     tone = TONES[speaker.name]
     await ring.read_exactly(2400)
     levels: list[float] = []
@@ -241,19 +241,19 @@ async def _hear(face: Face, listener: Party, speaker: Party) -> None:
         async with asyncio.timeout(PATIENCE):
             while not levels or levels[-1] < AUDIBLE:
                 levels.append(tone_level(await ring.read_exactly(4000), tone, 8000))
-    listener.talk.audio.record(None)
+    listener.current_call.audio.record(None)
     level = max(levels, default=-math.inf)
     if level < AUDIBLE:
-        raise Expectation(f"{listener.name} does not hear {speaker.name}: {level:.0f} dBm0")
+        raise DemoFailed(f"{listener.name} does not hear {speaker.name}: {level:.0f} dBm0")
     sentence = f"   {listener.name:>5} hears {speaker.name}'s {tone:.0f} Hz at {level:.1f} dBm0"
-    face.event("heard", sentence, user=listener.name, tone_hz=tone, level_dbm0=round(level, 1))
+    output.event("heard", sentence, user=listener.name, tone_hz=tone, level_dbm0=round(level, 1))
 
 
-def _show_statistics(face: Face, *parties: Party) -> None:
+def _show_statistics(output: CommandOutput, *parties: DemoPhone) -> None:
     rows: list[tuple[str, ...]] = []
     for party in parties:
-        statistics = party.talk.audio.statistics
-        security = party.talk.audio.security
+        statistics = party.current_call.audio.statistics
+        security = party.current_call.audio.security
         suite = None if security is None or security.suite is None else security.suite.value
         rows.append(
             (
@@ -266,7 +266,7 @@ def _show_statistics(face: Face, *parties: Party) -> None:
                 "-" if statistics.mos is None else f"{statistics.mos:.2f}",
             )
         )
-        face.event("statistics", user=party.name, suite=suite, statistics=statistics)
+        output.event("statistics", user=party.name, suite=suite, statistics=statistics)
         if statistics.packets_received == 0:
-            raise Expectation(f"{party.name} received nothing")
-    face.table("", ("user", "SRTP", "sent", "received", "lost", "jitter ms", "MOS"), rows)
+            raise DemoFailed(f"{party.name} received nothing")
+    output.table("", ("user", "SRTP", "sent", "received", "lost", "jitter ms", "MOS"), rows)

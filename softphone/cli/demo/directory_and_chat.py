@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.config.directory_file import load_directories
 from softphone.config.messaging_file import load_messaging
 from softphone.contacts import Contact, Contacts
 from softphone.lab import DOMAIN, LabServer
 from softphone.phone import Phone
 
-__all__ = ["chat", "find", "open_directory"]
+__all__ = ["exchange_messages", "find_contact", "open_directory"]
 
 PATIENCE = 10.0
 
@@ -24,17 +24,17 @@ def open_directory(lab: LabServer, phone: Phone) -> Contacts:
     return phone.open_directories(load_directories(lab.directory_file).directories)
 
 
-async def find(face: Face, contacts: Contacts, word: str) -> Contact | None:
+async def find_contact(output: CommandOutput, contacts: Contacts, word: str) -> Contact | None:
     """Search, and say what was found; the first one who has a number."""
     found = await contacts.search(word, limit=5)
     for one in found:
         numbers = ", ".join(each.text for each in one.numbers)
         sentence = f"   the directory has {one.name}: {numbers}"
-        face.event("contact", sentence, name=one.name, number=numbers, sources=one.sources)
+        output.event("contact", sentence, name=one.name, number=numbers, sources=one.sources)
     return next((one for one in found if one.numbers), None)
 
 
-async def chat(face: Face, lab: LabServer) -> str | None:
+async def exchange_messages(output: CommandOutput, lab: LabServer) -> str | None:
     """alice and bob write to each other; None when all is well, else what was wrong."""
     if lab.chat is None:
         return "the lab has no chat"
@@ -51,7 +51,7 @@ async def chat(face: Face, lab: LabServer) -> str | None:
             heard = await asyncio.wait_for(anext(other), PATIENCE)
             sign = heard.security.sign
             sentence = f"   {heard.sender}: {heard.body} ({sign}: {heard.security})"
-            face.event("message", sentence, sender=heard.sender, sign=sign, body=heard.body)
+            output.event("message", sentence, sender=heard.sender, sign=sign, body=heard.body)
             if (sent.message.security.sign, sign, heard.body) != ("key", "key", text):
                 return f"{other.jid} was not told {text!r} client to client"
     return None

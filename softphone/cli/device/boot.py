@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from softphone.account import Account
-from softphone.cli.call.register import stay
-from softphone.cli.console.output import Face
+from softphone.cli.call.register import run_until_stopped
+from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.passphrase import PassphraseSource
 from softphone.cli.console.runner import DONE
 from softphone.errors import SoftphoneError
@@ -25,7 +25,7 @@ from softphone.provisioning import (
 from softphone.security import KeyMaterial
 from softphone.trust import FileRefused, TrustStore, bootstrap_of
 
-__all__ = ["BootOptions", "boot_device"]
+__all__ = ["BootOptions", "run_boot"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,35 +45,35 @@ class BootOptions:
     passphrase: PassphraseSource = field(default_factory=PassphraseSource)
 
 
-async def boot_device(face: Face, device: str, options: BootOptions) -> int:
+async def run_boot(output: CommandOutput, device: str, options: BootOptions) -> int:
     """Boot, register and stay.  Raises what `Phone.boot` raises."""
     plan = await _plan(device, options)
     try:
-        async with Phone(tap=face.ladder) as phone:
-            with face.waiting(f"booting {device}") as update:
-                lines = await _booted(face, phone, plan, update)
-            await stay(face, phone, lines, 0 if options.once else None)
+        async with Phone(tap=output.ladder) as phone:
+            with output.waiting(f"booting {device}") as update:
+                lines = await _booted(output, phone, plan, update)
+            await run_until_stopped(output, phone, lines, 0 if options.once else None)
     except asyncio.CancelledError:
-        face.summary("", result="completed", status=200, reason="interrupted")
+        output.summary("", result="completed", status=200, reason="interrupted")
         raise
-    face.summary("done", result="completed", status=200, reason="done")
+    output.summary("done", result="completed", status=200, reason="done")
     return DONE
 
 
 async def _booted(
-    face: Face, phone: Phone, plan: BootPlan, update: Callable[[str], None]
+    output: CommandOutput, phone: Phone, plan: BootPlan, update: Callable[[str], None]
 ) -> Sequence[Account]:
-    steps = _Steps(face, update)
+    steps = _BootStepPrinter(output, update)
     try:
-        lines = await phone.boot(plan, tell=steps.tell)
+        lines = await phone.boot(plan, tell=steps.print_step)
     except SoftphoneError as exc:
         signer = exc.fingerprint if isinstance(exc, FileRefused) else ""
-        steps.settle(str(exc), signer)
+        steps.warn_of_refused(str(exc), signer)
         if signer:
             sentence = f"SHA-256 of the signer: {signer}"
-            face.event("unknown_signer", sentence, sha256=signer)
+            output.event("unknown_signer", sentence, sha256=signer)
         raise
-    steps.settle()
+    steps.warn_of_refused()
     return lines
 
 
@@ -97,41 +97,41 @@ async def _plan(device: str, options: BootOptions) -> BootPlan:
     )
 
 
-class _Steps:
+class _BootStepPrinter:
     """One line a step; what a person should look at is a warning.
 
     A list that was refused waits for the next step: it may be what the boot ends with, and that
     is said as the error.
     """
 
-    def __init__(self, face: Face, update: Callable[[str], None]) -> None:
-        self._face = face
+    def __init__(self, output: CommandOutput, update: Callable[[str], None]) -> None:
+        self._output = output
         self._update = update
         self._refused: list[BootStep] = []
 
-    def tell(self, step: BootStep) -> None:
+    def print_step(self, step: BootStep) -> None:
         """A step was taken."""
         self._update(step.sentence)
         if step.kind is StepKind.LIST_REFUSED:
             self._refused.append(step)
         else:
-            self.settle()
-        _show(self._face, step)
+            self.warn_of_refused()
+        _show(self._output, step)
 
-    def settle(self, said: str = "", signer: str = "") -> None:
+    def warn_of_refused(self, said: str = "", signer: str = "") -> None:
         """Warn of the lists that were refused, but of none whose cause is `said`, or who it is
         that signed it."""
         refused, self._refused = self._refused, []
         for step in refused:
             if step.sentence != said and (not signer or step.by != signer):
-                self._face.warn(step.sentence)
+                self._output.warn(step.sentence)
 
 
-def _show(face: Face, step: BootStep) -> None:
+def _show(output: CommandOutput, step: BootStep) -> None:
     if step.kind is StepKind.ENROLLMENT_PROGRESS:
-        face.event("progress", step.sentence, message=step.sentence)
+        output.event("progress", step.sentence, message=step.sentence)
         return
-    face.event(
+    output.event(
         "step",
         "" if step.kind.worrying else step.sentence,
         step=step.kind,
@@ -143,6 +143,6 @@ def _show(face: Face, step: BootStep) -> None:
         notes=step.notes,
     )
     if step.kind.worrying and step.kind is not StepKind.LIST_REFUSED:
-        face.warn(step.sentence)
+        output.warn(step.sentence)
     for note in step.notes:
-        face.warn(f"{step.file or step.place}: {note}")
+        output.warn(f"{step.file or step.place}: {note}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.passphrase import PassphraseSource
 from softphone.cli.console.runner import DONE
 from softphone.cli.device.config_table import config_facts, file_facts, show_config, show_file_facts
@@ -34,7 +34,14 @@ from softphone.trust import (
 )
 from softphone.trust.lists import parse_header
 
-__all__ = ["FileQuestion", "decrypt_one", "masked", "show_file", "stored", "verify_one"]
+__all__ = [
+    "ConfigFileQuery",
+    "decrypt_one",
+    "masked",
+    "resolve_config_file",
+    "show_file",
+    "verify_one",
+]
 
 _LARGEST = 1 << 20
 _SECRET = re.compile(
@@ -46,7 +53,7 @@ _SECRET = re.compile(
 _ENDINGS = (".cnf.xml.enc.sgn", ".cnf.xml.sgn", ".cnf.xml")
 
 
-def stored(file: Path, store: Path) -> Path:
+def resolve_config_file(file: Path, store: Path) -> Path:
     """The file that is meant: for a device's name the configuration that the store has of it.
 
     The encrypted one comes first: it is the whole one.
@@ -58,7 +65,7 @@ def stored(file: Path, store: Path) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class FileQuestion:
+class ConfigFileQuery:
     """A file, the store that is asked about it, and as what.
 
     `name` is the name that it was asked for by, its own when None; `device` whose key opens it.
@@ -112,7 +119,7 @@ def masked(text: bytes) -> bytes:
     return _SECRET.sub(rb"\1***", text)
 
 
-def _verified(question: FileQuestion, data: bytes) -> VerifiedFile:
+def _verified(question: ConfigFileQuery, data: bytes) -> VerifiedFile:
     """Raises FileRefused."""
     lists = question.lists()
     kept = None
@@ -130,69 +137,69 @@ def _words(verified: VerifiedFile) -> str:
     )
 
 
-async def verify_one(face: Face, question: FileQuestion) -> int:
+async def verify_one(output: CommandOutput, question: ConfigFileQuery) -> int:
     """Verify a signed file.  Raises FileRefused, ConfigurationError."""
     data = question.data()
     if not is_signed(data):
         open_plain(data, question.asked)
         question.lists()
         sentence = f"{question.file} is in clear: nobody vouches for it"
-        return _done(face, sentence, verified=False)
+        return _done(output, sentence, verified=False)
     verified = _verified(question, data)
     facts = file_facts(verified.header, verified)
-    face.event("file", **facts)
-    show_file_facts(face, str(question.file), facts)
+    output.event("file", **facts)
+    show_file_facts(output, str(question.file), facts)
     for note in verified.notes:
-        face.warn(note)
-    return _done(face, _words(verified), verified=True)
+        output.warn(note)
+    return _done(output, _words(verified), verified=True)
 
 
-async def show_file(face: Face, question: FileQuestion) -> int:
+async def show_file(output: CommandOutput, question: ConfigFileQuery) -> int:
     """Show a file; one that is refused is shown as far as it can be read.  Raises FileRefused."""
     data = question.data()
     if not is_signed(data):
         question.lists()
-        _tell(face, data)
+        _print_configuration(output, data)
         sentence = f"{question.file} is in clear: nobody vouches for it"
-        return _done(face, sentence, verified=False)
+        return _done(output, sentence, verified=False)
     header = parse_header(data)
     try:
         verified = _verified(question, data)
     except FileRefused:
         facts = file_facts(header, None)
-        face.event("file", **facts)
-        show_file_facts(face, f"{question.file}: not believed, this is what it says", facts)
+        output.event("file", **facts)
+        show_file_facts(output, f"{question.file}: not believed, this is what it says", facts)
         if header.content_key is None:
             # Why the file is refused matters more than what its text lacks.
             with contextlib.suppress(FileRefused):
-                _tell(face, data[header.length :])
+                _print_configuration(output, data[header.length :])
         raise
     facts = file_facts(header, verified)
-    face.event("file", **facts)
-    show_file_facts(face, f"{question.file}: believed", facts)
-    _tell(face, decrypted(verified, await question.identities()))
-    return _done(face, _words(verified), verified=True)
+    output.event("file", **facts)
+    show_file_facts(output, f"{question.file}: believed", facts)
+    _print_configuration(output, decrypted(verified, await question.identities()))
+    return _done(output, _words(verified), verified=True)
 
 
-def _tell(face: Face, text: bytes) -> None:
+def _print_configuration(output: CommandOutput, text: bytes) -> None:
     facts = config_facts(parse_device_config(text))
-    face.event("configuration", **facts)
-    show_config(face, facts)
+    output.event("configuration", **facts)
+    show_config(output, facts)
 
 
-async def decrypt_one(face: Face, question: FileQuestion, out: Path | None) -> int:
+async def decrypt_one(output: CommandOutput, question: ConfigFileQuery, out: Path | None) -> int:
     """Verify, decrypt, and print or write.  Raises FileRefused, ConfigurationError."""
     data = question.data()
     verified = _verified(question, data)
     text = decrypted(verified, await question.identities())
     if out is not None:
         write_private(out, text)
-        return _done(face, f"{_words(verified)}; written to {out}", verified=True, path=str(out))
+        return _done(output, f"{_words(verified)}; written to {out}", verified=True, path=str(out))
     shown = masked(text).decode("utf-8", "replace")
-    face.event("text", shown, text=shown)
-    return _done(face, _words(verified), verified=True)
+    output.event("text", shown, text=shown)
+    return _done(output, _words(verified), verified=True)
 
 
-def _done(face: Face, sentence: str, **fields: Any) -> int:
-    face.summary(sentence, result="completed", status=0, reason=sentence, **fields)
+def _done(output: CommandOutput, sentence: str, **fields: Any) -> int:
+    output.summary(sentence, result="completed", status=0, reason=sentence, **fields)
     return DONE

@@ -13,12 +13,12 @@ from softphone.cli.console.options import (
     KeyringOption,
     PassphraseFdOption,
     StoreOption,
-    carry_out,
+    run_command,
 )
 
 if TYPE_CHECKING:
-    from softphone.cli.console.output import Face
-    from softphone.cli.device.config import FileQuestion
+    from softphone.cli.console.output import CommandOutput
+    from softphone.cli.device.config import ConfigFileQuery
 
 __all__ = ["group"]
 
@@ -50,11 +50,13 @@ def _question(
     name: str | None,
     device: str | None,
     secret: tuple[int | None, str | None, bool],
-) -> FileQuestion:
+) -> ConfigFileQuery:
     from softphone.cli.console.passphrase import PassphraseSource
-    from softphone.cli.device.config import FileQuestion, stored
+    from softphone.cli.device.config import ConfigFileQuery, resolve_config_file
 
-    return FileQuestion(stored(file, store), store, name, device, PassphraseSource(*secret))
+    return ConfigFileQuery(
+        resolve_config_file(file, store), store, name, device, PassphraseSource(*secret)
+    )
 
 
 @group.command()
@@ -71,12 +73,12 @@ def show(
     """Show what a configuration says, secrets masked, and whether it is to be believed."""
     secret = (passphrase_fd, keyring, ask_passphrase)
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.device.config import show_file
 
-        return await show_file(face, _question(file, store, name, device, secret))
+        return await show_file(output, _question(file, store, name, device, secret))
 
-    carry_out(command, json=json)
+    run_command(command, json=json)
 
 
 @group.command()
@@ -88,12 +90,12 @@ def verify(
 ) -> None:
     """Check name, signature, signer and age of a file; nothing is stored."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.device.config import verify_one
 
-        return await verify_one(face, _question(file, store, name, None, (None, None, False)))
+        return await verify_one(output, _question(file, store, name, None, (None, None, False)))
 
-    carry_out(command, json=json)
+    run_command(command, json=json)
 
 
 @group.command()
@@ -114,9 +116,9 @@ def decrypt(
     """Verify a file, decrypt it with the device's key, and print it, secrets masked."""
     secret = (passphrase_fd, keyring, ask_passphrase)
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.device.config import decrypt_one
 
-        return await decrypt_one(face, _question(file, store, name, device, secret), out)
+        return await decrypt_one(output, _question(file, store, name, device, secret), out)
 
-    carry_out(command, json=json)
+    run_command(command, json=json)

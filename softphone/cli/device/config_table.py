@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.provisioning import DeviceConfig, DeviceLine, VerifiedFile
 from softphone.trust import fingerprint_of
 from softphone.trust.lists import FileHeader
@@ -87,15 +87,17 @@ def _line(line: DeviceLine) -> dict[str, Any]:
     }
 
 
-def show_file_facts(face: Face, title: str, facts: dict[str, Any]) -> None:
+def show_file_facts(output: CommandOutput, title: str, facts: dict[str, Any]) -> None:
     """A table of the file."""
-    face.table(title, ("", ""), _rows(facts))
+    output.table(title, ("", ""), _rows(facts))
 
 
-def show_config(face: Face, facts: dict[str, Any]) -> None:
+def show_config(output: CommandOutput, facts: dict[str, Any]) -> None:
     """Tables of the device, of its servers, and of its lines."""
     lists = ("call_managers", "capf", "tvs", "lines")
-    face.table("Configuration", ("", ""), _rows({k: v for k, v in facts.items() if k not in lists}))
+    output.table(
+        "Configuration", ("", ""), _rows({k: v for k, v in facts.items() if k not in lists})
+    )
     servers = [
         *(
             ("call server", each["host"], f"sip {each['sip']}, secured {each['secured_sip']}")
@@ -105,11 +107,11 @@ def show_config(face: Face, facts: dict[str, Any]) -> None:
         *(("TVS", each["host"], str(each["port"])) for each in facts["tvs"]),
     ]
     if servers:
-        face.table("Servers, in order", ("", "host", "port"), servers)
+        output.table("Servers, in order", ("", "host", "port"), servers)
     names = ("index", "name", "display_name", "contact", "auth_name", "auth_password", "max_calls")
     lines = [tuple(str(line[name]) for name in names) for line in facts["lines"]]
     if lines:
-        face.table("Lines", [name.replace("_", " ") for name in names], lines)
+        output.table("Lines", [name.replace("_", " ") for name in names], lines)
 
 
 def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from softphone.cli.console.certificate_prompt import Trusting, asker
-from softphone.cli.console.output import Face
+from softphone.cli.console.certificate_prompt import TrustOptions, certificate_prompt
+from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, FAILED
 from softphone.cli.console.terminal import is_attended
 from softphone.errors import ConfigurationError
@@ -57,47 +57,47 @@ class EnrollOptions:
     lsc: bool = False
     mic: Path | None = None
     ca: Path | None = None
-    trusting: Trusting = field(default_factory=Trusting)
+    trusting: TrustOptions = field(default_factory=TrustOptions)
 
 
-async def enroll_device(face: Face, device: str, options: EnrollOptions) -> int:
+async def enroll_device(output: CommandOutput, device: str, options: EnrollOptions) -> int:
     """Enroll, and tell what is going on.  Raises what `provisioning.enroll` raises."""
     secret = None
     if options.trusting.passphrase.is_given:
         secret = await options.trusting.passphrase.read(f"the key of {device}")
     store = IdentityStore(options.store, passphrase=secret)
     request = _request(device, options, store)
-    server = _place(options.capf)
+    server = _parse_capf_address(options.capf)
     pinned = _pinned(options)
-    plan = EnrollmentPlan((server,), _tls(face, options, server, pinned))
+    plan = EnrollmentPlan((server,), _tls(output, options, server, pinned))
     if options.null_string:
-        face.warn("by null string, anybody can enroll under this device's name")
-    with face.waiting(f"enrolling {device}") as update:
+        output.warn("by null string, anybody can enroll under this device's name")
+    with output.waiting(f"enrolling {device}") as update:
 
         def tell(sentence: str) -> None:
             update(sentence)
-            face.event("progress", sentence, message=sentence)
+            output.event("progress", sentence, message=sentence)
 
         done = await enroll(request, plan, store, on_progress=tell)
     if options.ca is not None and pinned is not None:
         write_private(options.store / _PINNED, pinned)
-    return _report(face, device, store, done)
+    return _report(output, device, store, done)
 
 
-def _report(face: Face, device: str, store: IdentityStore, done: Enrollment) -> int:
+def _report(output: CommandOutput, device: str, store: IdentityStore, done: Enrollment) -> int:
     for warning in done.warnings:
-        face.warn(warning)
+        output.warn(warning)
     if done.operation is CapfOperation.NONE:
         sentence = (
             f"the server has no pending operation for {device}: ask the administrator to set one"
         )
-        return face.failed(sentence, FAILED, result="failed")
+        return output.failed(sentence, FAILED, result="failed")
     word = _WORDS[done.operation]
     identity = store.load(device)
     path = None if identity is None else str(store.path(device))
     until = None if identity is None else f"{identity.certificate.not_valid_after_utc:%F}"
     sentence = word if identity is None else f"{word}: {path}, valid until {until}"
-    face.summary(
+    output.summary(
         sentence,
         result="completed",
         status=0,
@@ -131,7 +131,7 @@ def _request(device: str, options: EnrollOptions, store: IdentityStore) -> CapfR
     )
 
 
-def _place(text: str) -> Address:
+def _parse_capf_address(text: str) -> Address:
     match = _PLACE.fullmatch(text)
     port = int(match["port"] or CAPF_PORT) if match else 0
     if match is None or not 0 < port <= 65535:
@@ -139,7 +139,9 @@ def _place(text: str) -> Address:
     return match["host"].strip("[]"), port
 
 
-def _tls(face: Face, options: EnrollOptions, server: Address, pinned: bytes | None) -> TlsSettings:
+def _tls(
+    output: CommandOutput, options: EnrollOptions, server: Address, pinned: bytes | None
+) -> TlsSettings:
     """Whom to believe: the certificate that was given, or those that the trust lists name, or one
     that was, or is, accepted.
     """
@@ -156,7 +158,9 @@ def _tls(face: Face, options: EnrollOptions, server: Address, pinned: bytes | No
             f"{options.store} does not know the CAPF server's certificate: give it with --ca FILE,"
             " or its SHA-256 with --accept-fingerprint"
         )
-    return TlsSettings(store=trust, service=Service.CAPF, unknown=asker(face, trusting))
+    return TlsSettings(
+        store=trust, service=Service.CAPF, unknown=certificate_prompt(output, trusting)
+    )
 
 
 def _pinned(options: EnrollOptions) -> bytes | None:

@@ -12,9 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from softphone.account import TrustContext, tls_settings
-from softphone.cli.console.certificate_prompt import Trusting, asker, store_of, unlocked
+from softphone.cli.console.certificate_prompt import (
+    TrustOptions,
+    certificate_prompt,
+    open_trust_store,
+    with_key_passphrase,
+)
 from softphone.cli.console.fips_mode import enter_mode
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, FAILED, exit_code, result_of
 from softphone.config import AccountConfig, load_account
 from softphone.errors import (
@@ -66,7 +71,7 @@ STEP_PATIENCE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class StepResult:
     """The outcome of one step."""
 
     step: str
@@ -75,15 +80,17 @@ class Finding:
     advice: str = ""
 
 
-class _Examination:
+class _AccountExamination:
     """The steps of one account; each gives a sentence, or raises."""
 
-    def __init__(self, face: Face, path: Path, trusting: Trusting) -> None:
-        self._face = face
+    def __init__(self, output: CommandOutput, path: Path, trusting: TrustOptions) -> None:
+        self._output = output
         self._path = path
         # Nobody is asked here: a step has its time, and a doctor examines.
         self._trusting = replace(trusting, prompt=False)
-        self._belief = TrustContext(store_of(trusting), asker(face, self._trusting))
+        self._trust_context = TrustContext(
+            open_trust_store(trusting), certificate_prompt(output, self._trusting)
+        )
         self._config: AccountConfig | None = None
         self._targets: tuple[Target, ...] = ()
         self.warnings: tuple[str, ...] = ()
@@ -116,7 +123,7 @@ class _Examination:
         return f"{file.config.aor}, transport {how}, SRTP {file.config.srtp.value}"
 
     async def credential(self) -> str:
-        self._config = await unlocked(self._face, self.config, self._trusting)
+        self._config = await with_key_passphrase(self._output, self.config, self._trusting)
         settings = tls_settings(self.config)
         if self.config.transport in (Transport.UDP, Transport.TCP):
             return "none needed without TLS"
@@ -142,14 +149,14 @@ class _Examination:
         if target.transport is Transport.UDP:
             return "UDP has no connection to try: registration will tell"
         started = asyncio.get_running_loop().time()
-        await _connect(replace(target, transport=Transport.TCP), TlsSettings())
+        await _open_flow(replace(target, transport=Transport.TCP), TlsSettings())
         milliseconds = (asyncio.get_running_loop().time() - started) * 1000
         return f"{target.host}:{target.port} is open ({milliseconds:.0f} ms)"
 
     async def handshake(self) -> str:
         if not self._targets or self._targets[0].transport is not Transport.TLS:
             return "no TLS"
-        flow = await _connect(self._targets[0], tls_settings(self.config, self._belief))
+        flow = await _open_flow(self._targets[0], tls_settings(self.config, self._trust_context))
         identity = flow.identity
         if identity is None:
             raise TransportError("the connection has no verified peer")
@@ -159,15 +166,17 @@ class _Examination:
         )
 
     async def register(self) -> str:
-        belief = self._belief
-        async with Phone(trust=belief.trust, unknown_certificate=belief.unknown) as phone:
+        trust_context = self._trust_context
+        async with Phone(
+            trust=trust_context.trust, unknown_certificate=trust_context.unknown
+        ) as phone:
             line = await phone.register(self.config)
             if line.listening is not None:
                 return "listening, no registration"
             return f"{line.aor} is {line.registration.value}"
 
 
-class _Silent:
+class _NullMachine:
     """A machine that says and wants nothing: the driver alone is at work."""
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None: ...
@@ -188,9 +197,9 @@ class _Silent:
         return None
 
 
-async def _connect(target: Target, settings: TlsSettings) -> Flow:
+async def _open_flow(target: Target, settings: TlsSettings) -> Flow:
     """Open a flow, through handshake and gate, and close it.  Raises what the driver raises."""
-    driver: Driver[None] = Driver(_Silent(), on_event=lambda _: None, tls={"": settings})
+    driver: Driver[None] = Driver(_NullMachine(), on_event=lambda _: None, tls={"": settings})
     async with driver:
         return await driver.open_flow(target)
 
@@ -200,41 +209,41 @@ def advice_for(error: SoftphoneError) -> str:
     return next((text for kind, text in ADVICE if isinstance(error, kind)), "see the message")
 
 
-async def examine_account(face: Face, path: Path, trusting: Trusting) -> int:
+async def examine_account(output: CommandOutput, path: Path, trusting: TrustOptions) -> int:
     """Examine step by step, show each finding as it is made, and say what to do."""
-    examination = _Examination(face, path, trusting)
+    examination = _AccountExamination(output, path, trusting)
     code, advice = DONE, ""
     for step, examine in examination.steps():
-        with face.waiting(f"examining: {step}"):
+        with output.waiting(f"examining: {step}"):
             finding, code = await _examined(step, examine)
-        _show(face, finding)
+        _show(output, finding)
         advice = finding.advice
         if not finding.good:
             break
     for warning in examination.warnings:
-        face.warn(warning)
+        output.warn(warning)
     result = result_of(code)
     if code == DONE:
-        face.summary("Everything is in order.", result=result, status=200, reason="in order")
+        output.summary("Everything is in order.", result=result, status=200, reason="in order")
     else:
-        face.summary(f"What to do: {advice}", result=result, status=0, reason=advice)
+        output.summary(f"What to do: {advice}", result=result, status=0, reason=advice)
     return code
 
 
-async def _examined(step: str, examine: Callable[[], Awaitable[str]]) -> tuple[Finding, int]:
+async def _examined(step: str, examine: Callable[[], Awaitable[str]]) -> tuple[StepResult, int]:
     """One finding, and the exit code that it would make."""
     try:
         async with asyncio.timeout(STEP_PATIENCE):
-            return Finding(step, True, await examine()), DONE
+            return StepResult(step, True, await examine()), DONE
     except TimeoutError:
         detail = f"no answer within {STEP_PATIENCE:.0f} s"
-        return Finding(step, False, detail, "check the network and its firewalls"), FAILED
+        return StepResult(step, False, detail, "check the network and its firewalls"), FAILED
     except SoftphoneError as error:
-        return Finding(step, False, str(error), advice_for(error)), exit_code(error)
+        return StepResult(step, False, str(error), advice_for(error)), exit_code(error)
 
 
-def _show(face: Face, finding: Finding) -> None:
-    face.event(
+def _show(output: CommandOutput, finding: StepResult) -> None:
+    output.event(
         "finding",
         f"{'ok   ' if finding.good else 'FAILS'}  {finding.step:<21}{finding.detail}",
         step=finding.step,

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, FAILED
 from softphone.diagnostics.refusal_analysis import (
     LARGEST,
@@ -19,13 +19,13 @@ from softphone.errors import ConfigurationError
 __all__ = ["explain_file", "show_findings"]
 
 
-async def explain_file(face: Face, path: Path | None) -> int:
+async def explain_file(output: CommandOutput, path: Path | None) -> int:
     """Explain what a file holds, or standard input.  Raises ConfigurationError."""
     text = _read(path)
     findings = analyze_refusals(text)
-    show_findings(face, findings)
+    show_findings(output, findings)
     if findings:
-        face.summary("", result="completed", status=0, reason="explained")
+        output.summary("", result="completed", status=0, reason="explained")
         return DONE
     if not is_readable(text):
         raise ConfigurationError(
@@ -33,16 +33,16 @@ async def explain_file(face: Face, path: Path | None) -> int:
             f" --json in {path or 'standard input'}"
         )
     sentence = "nothing in it speaks against the call"
-    return face.failed(sentence, FAILED, result="failed")
+    return output.failed(sentence, FAILED, result="failed")
 
 
-def show_findings(face: Face, findings: Sequence[RefusalFinding]) -> None:
+def show_findings(output: CommandOutput, findings: Sequence[RefusalFinding]) -> None:
     """A table, and an object each for scripts."""
     for one in findings:
-        face.event("finding", place=one.place, line=one.line, rule=one.rule)
+        output.event("finding", place=one.place, line=one.line, rule=one.rule)
     if findings:
         rows = [(one.place, one.line or "-", one.rule) for one in findings]
-        face.table("", ("where", "crypto line", "what, and by which rule"), rows)
+        output.table("", ("where", "crypto line", "what, and by which rule"), rows)
 
 
 def _read(path: Path | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from softphone import openssl_provider
 from softphone.cli.console.fips_mode import enter_mode, mode_fields
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE
 from softphone.errors import ConfigurationError
 from softphone.trust.fips import (
@@ -31,12 +31,14 @@ CLAIM = (
 )
 
 
-async def set_up(face: Face, folder: Path | None, module: Path | None, *, lenient: bool) -> int:
+async def set_up(
+    output: CommandOutput, folder: Path | None, module: Path | None, *, lenient: bool
+) -> int:
     """Make a set-up and try it.  Raises FipsUnavailable, with what to install."""
     base = default_folder() if folder is None else folder
-    with face.waiting("making a set-up, and a process that checks itself with it"):
+    with output.waiting("making a set-up, and a process that checks itself with it"):
         made = make_setup(base, module=module, pedantic=not lenient)
-    face.summary(
+    output.summary(
         f"set up from {made.module}: {made.folder}\n"
         "`softphone --fips …`, SOFTPHONE_FIPS=true or `fips = true` in an account file turns it on",
         result="completed",
@@ -47,7 +49,7 @@ async def set_up(face: Face, folder: Path | None, module: Path | None, *, lenien
     return DONE
 
 
-async def show_status(face: Face) -> int:
+async def show_status(output: CommandOutput) -> int:
     """Tell the mode, who decided it, and what each library does.
 
     Raises FipsUnavailable where FIPS mode is on and cannot be.
@@ -59,10 +61,10 @@ async def show_status(face: Face) -> int:
     rows.append(("set-up", _setup_line(setup)))
     if openssl_provider.fips_in_force():
         rows += [(each.name, _library_line(each)) for each in run_self_check().libraries]
-    face.table("", ("part", "state"), rows)
+    output.table("", ("part", "state"), rows)
     unavailable = {capability.value: reason for capability, reason in UNAVAILABLE.items()}
     sentences = "; ".join(unavailable.values())
-    face.summary(
+    output.summary(
         f"Not available: {sentences}.\n{CLAIM}" if mode.on else "",
         result="completed",
         status=0,
@@ -107,8 +109,8 @@ def run_program(command: Sequence[str]) -> NoReturn:
     set_bootstrap_setting(True, source)
     setup = find_setup(default_folder())
     mode = FipsMode(True, FipsModeOrigin.BOOTSTRAP, source)
-    surrounding = process_environment(mode, None if setup is None else setup.folder)
+    env = process_environment(mode, None if setup is None else setup.folder)
     try:
-        os.execvpe(command[0], list(command), surrounding)
+        os.execvpe(command[0], list(command), env)
     except OSError as exc:
         raise ConfigurationError(f"{command[0]} cannot be run: {exc.strerror}") from exc

@@ -12,7 +12,7 @@ import typer
 from softphone.cli.console.options import JsonOption
 
 if TYPE_CHECKING:
-    from softphone.cli.console.output import Face
+    from softphone.cli.console.output import CommandOutput
 
 __all__ = ["choose_mode", "group"]
 
@@ -32,11 +32,11 @@ def choose_mode(wanted: bool | None) -> None:
         set_bootstrap_setting(wanted, "--fips" if wanted else "--no-fips")
 
 
-def _carry_out(command: Callable[[Face], Awaitable[int]], *, json: bool) -> None:
+def _carry_out(command: Callable[[CommandOutput], Awaitable[int]], *, json: bool) -> None:
     """Run a command that sees to its mode itself."""
-    from softphone.cli.console.runner import Options, run
+    from softphone.cli.console.runner import RunOptions, run
 
-    sys.exit(run(Options(json, summary={}, any_mode=True), command))
+    sys.exit(run(RunOptions(json, summary={}, any_mode=True), command))
 
 
 @group.command()
@@ -60,10 +60,10 @@ def setup(
 ) -> None:
     """Set FIPS mode up for this user, and try it."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.fips.fips import set_up
 
-        return await set_up(face, folder, module, lenient=lenient)
+        return await set_up(output, folder, module, lenient=lenient)
 
     _carry_out(command, json=json)
 
@@ -72,10 +72,10 @@ def setup(
 def status(json: JsonOption = False) -> None:
     """Tell the mode, who decided it, the provider, and the self-check of each library."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.fips.fips import show_status
 
-        return await show_status(face)
+        return await show_status(output)
 
     _carry_out(command, json=json)
 
@@ -86,7 +86,7 @@ def run(
 ) -> None:
     """Run another program in FIPS mode: `softphone fips run -- python app.py`."""
 
-    async def become(face: Face) -> int:
+    async def become(output: CommandOutput) -> int:
         from softphone.cli.fips.fips import run_program
 
         run_program(command)

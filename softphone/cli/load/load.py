@@ -7,11 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, FAILED, INTERRUPTED
 from softphone.cli.load.options import CapacityOptions, LoadOptions
 from softphone.cli.load.plan import expectations_of, plan_of
-from softphone.cli.load.screen import Screen
+from softphone.cli.load.screen import LoadScreen
 from softphone.errors import ConfigurationError
 from softphone.load import LoadResult, failure_causes, judge_result, result_figures, second_fields
 from softphone.load.capacity import CapacitySearch, CapacityTrial
@@ -20,23 +20,23 @@ from softphone.load.measure import RunSecond
 from softphone.load.plan import ExpectationVerdict, LoadPlan
 from softphone.load.report import PrometheusPage, write_report
 
-__all__ = ["blank_capacity", "find", "run_load"]
+__all__ = ["blank_capacity", "run_capacity_search", "run_load"]
 
 
-async def run_load(face: Face, options: LoadOptions) -> int:
+async def run_load(output: CommandOutput, options: LoadOptions) -> int:
     """One run; 0 when it is valid and every verdict is met, else 1 (2: nothing was sent)."""
     expectations = expectations_of(options)
     plan = plan_of(options)
     _check(options)
-    async with _watched(face, options, plan) as watcher:
+    async with _watched(output, options, plan) as watcher:
         result = await run_plan(plan, options.workers, watcher, ray=options.ray)
     verdicts = judge_result(result, expectations)
-    written = _report(face, options, result, verdicts, None)
-    _tell(face, result, verdicts)
+    written = _report(output, options, result, verdicts, None)
+    _print_result(output, result, verdicts)
     return _code(result, verdicts) or (DONE if written else FAILED)
 
 
-async def find(face: Face, options: CapacityOptions) -> int:
+async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -> int:
     """A search; 0 when the capacity was found and confirmed, else 1."""
     expectations = expectations_of(options)
     if not expectations:
@@ -47,18 +47,18 @@ async def find(face: Face, options: CapacityOptions) -> int:
     _check(options)
     search = CapacitySearch(options.calls, options.most, options.precision, options.confirm)
 
-    def trial(told: CapacityTrial) -> None:
-        word = "held" if told.held else "not held" if told.valid else "invalid"
-        face.event(
+    def trial(finished: CapacityTrial) -> None:
+        word = "held" if finished.held else "not held" if finished.valid else "invalid"
+        output.event(
             "trial",
-            f"{told.calls} calls: {word}{': ' if told.why else ''}{told.why}",
-            calls=told.calls,
-            held=told.held,
-            valid=told.valid,
-            why=told.why,
+            f"{finished.calls} calls: {word}{': ' if finished.why else ''}{finished.why}",
+            calls=finished.calls,
+            held=finished.held,
+            valid=finished.valid,
+            why=finished.why,
         )
 
-    async with _watched(face, options, plan) as watcher:
+    async with _watched(output, options, plan) as watcher:
         result = await find_capacity(
             plan,
             search,
@@ -69,8 +69,8 @@ async def find(face: Face, options: CapacityOptions) -> int:
             on_trial=trial,
         )
     verdicts = judge_result(result, expectations)
-    written = _report(face, options, result, verdicts, search)
-    face.summary(
+    written = _report(output, options, result, verdicts, search)
+    output.summary(
         search.outcome_text(),
         **result.summary(verdicts),
         capacity=_capacity(search),
@@ -112,28 +112,30 @@ def _check(options: LoadOptions) -> None:
 
 
 @dataclass(slots=True)
-class _Listeners:
+class _RunListeners:
     second: list[Callable[[RunSecond], None]]
     progress: list[Callable[[int, int], None]]
 
 
 @asynccontextmanager
-async def _watched(face: Face, options: LoadOptions, plan: LoadPlan) -> AsyncIterator[RunObserver]:
+async def _watched(
+    output: CommandOutput, options: LoadOptions, plan: LoadPlan
+) -> AsyncIterator[RunObserver]:
     """Whoever looks on: the screen or the script, and Prometheus."""
-    listeners = _Listeners([], [])
+    listeners = _RunListeners([], [])
     async with AsyncExitStack() as stack:
         if options.prometheus is not None:
             served = await stack.enter_async_context(PrometheusPage(options.prometheus))
             place = f"http://127.0.0.1:{served.port}/metrics"
-            face.event("prometheus", f"figures for Prometheus at {place}", url=place)
+            output.event("prometheus", f"figures for Prometheus at {place}", url=place)
             listeners.second.append(served.add_second)
-        if face.json:
-            listeners.second.append(lambda s: face.event("second", **second_fields(s)))
-        screen = Screen(plan, options.workers)
-        update = stack.enter_context(face.screen(screen.view()))
+        if output.json:
+            listeners.second.append(lambda s: output.event("second", **second_fields(s)))
+        screen = LoadScreen(plan, options.workers)
+        update = stack.enter_context(output.screen(screen.view()))
 
-        def second(told: RunSecond) -> None:
-            screen.take(told)
+        def second(values: RunSecond) -> None:
+            screen.add_second(values)
             update(screen.view())
 
         def progress(done: int, whole: int) -> None:
@@ -143,18 +145,18 @@ async def _watched(face: Face, options: LoadOptions, plan: LoadPlan) -> AsyncIte
         listeners.second.append(second)
         listeners.progress.append(progress)
         yield RunObserver(
-            second=lambda told: _each(listeners.second, told),
-            progress=lambda *told: _each(listeners.progress, *told),
+            second=lambda told: _call_listeners(listeners.second, told),
+            progress=lambda *told: _call_listeners(listeners.progress, *told),
         )
 
 
-def _each(listeners: Sequence[Callable[..., None]], *told: object) -> None:
+def _call_listeners(listeners: Sequence[Callable[..., None]], *values: object) -> None:
     for listener in listeners:
-        listener(*told)
+        listener(*values)
 
 
 def _report(
-    face: Face,
+    output: CommandOutput,
     options: LoadOptions,
     result: LoadResult,
     verdicts: Sequence[ExpectationVerdict],
@@ -168,22 +170,24 @@ def _report(
     try:
         write_report(options.report, result, verdicts, search=search, wall=wall)
     except ConfigurationError as error:
-        face.error(str(error), FAILED)
+        output.error(str(error), FAILED)
         return False
-    face.event("report", f"the report is {options.report}", path=str(options.report))
+    output.event("report", f"the report is {options.report}", path=str(options.report))
     return True
 
 
-def _tell(face: Face, result: LoadResult, verdicts: Sequence[ExpectationVerdict]) -> None:
-    face.table("", ("figure", "value"), result_figures(result))
+def _print_result(
+    output: CommandOutput, result: LoadResult, verdicts: Sequence[ExpectationVerdict]
+) -> None:
+    output.table("", ("figure", "value"), result_figures(result))
     failed = sorted(failure_causes(result.total).items(), key=lambda item: -item[1])
     if failed:
-        face.table("", ("failed", "times"), [(cause, f"{count:,}") for cause, count in failed])
+        output.table("", ("failed", "times"), [(cause, f"{count:,}") for cause, count in failed])
     if verdicts:
         met = {True: "met", False: "NOT MET"}
         rows = [(each.expected, met[each.met], each.measured) for each in verdicts]
-        face.table("", ("expected", "", "measured"), rows)
-    face.summary(_sentence(result, verdicts), **result.summary(verdicts))
+        output.table("", ("expected", "", "measured"), rows)
+    output.summary(_sentence(result, verdicts), **result.summary(verdicts))
 
 
 def _sentence(result: LoadResult, verdicts: Sequence[ExpectationVerdict]) -> str:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from softphone.cli.load.options import CapacityOptions, LoadOptions, takes
+from softphone.cli.load.options import CapacityOptions, LoadOptions, takes_options
 
 if TYPE_CHECKING:
-    from softphone.cli.console.output import Face
+    from softphone.cli.console.output import CommandOutput
 
 __all__ = ["group"]
 
@@ -28,19 +28,21 @@ EXIT_CODES = (
 )
 
 
-def _carry_out(command: Callable[[Face], Awaitable[int]], *, json: bool, **blank: object) -> None:
+def _carry_out(
+    command: Callable[[CommandOutput], Awaitable[int]], *, json: bool, **blank: object
+) -> None:
     """Run a command; however it ends, the fields of its summary are there, and those of `blank`."""
     import asyncio
 
-    from softphone.cli.console.runner import Options, run
+    from softphone.cli.console.runner import RunOptions, run
     from softphone.errors import SoftphoneError
     from softphone.load import BLANK_LOAD_SUMMARY, NO_RESULT
 
     summary = {**BLANK_LOAD_SUMMARY, **blank}
 
-    async def told(face: Face) -> int:
+    async def told(output: CommandOutput) -> int:
         try:
-            return await command(face)
+            return await command(output)
         except SoftphoneError as error:
             summary["invalid_because"] = [f"{NO_RESULT}: {error}"]
             raise
@@ -48,30 +50,30 @@ def _carry_out(command: Callable[[Face], Awaitable[int]], *, json: bool, **blank
             summary["interrupted"] = True
             raise
 
-    sys.exit(run(Options(json, summary=summary), told))
+    sys.exit(run(RunOptions(json, summary=summary), told))
 
 
 @group.command(epilog=EXIT_CODES)
-@takes(LoadOptions)
+@takes_options(LoadOptions)
 def run(options: LoadOptions) -> None:
     """Run a load: so many calls, so many a second, for so long."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.load.load import run_load
 
-        return await run_load(face, options)
+        return await run_load(output, options)
 
     _carry_out(command, json=options.json)
 
 
 @group.command("find-capacity", epilog=EXIT_CODES)
-@takes(CapacityOptions)
+@takes_options(CapacityOptions)
 def find_capacity(options: CapacityOptions) -> None:
     """Find the most calls that a target holds within the verdicts."""
 
-    from softphone.cli.load.load import blank_capacity, find
+    from softphone.cli.load.load import blank_capacity, run_capacity_search
 
-    async def command(face: Face) -> int:
-        return await find(face, options)
+    async def command(output: CommandOutput) -> int:
+        return await run_capacity_search(output, options)
 
     _carry_out(command, json=options.json, capacity=blank_capacity())

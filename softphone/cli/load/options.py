@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-__all__ = ["CapacityOptions", "LoadOptions", "takes"]
+__all__ = ["CapacityOptions", "LoadOptions", "takes_options"]
 
 Options = TypeVar("Options")
 
@@ -193,7 +193,9 @@ class CapacityOptions(LoadOptions):
     ] = 3
 
 
-def takes(kind: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
+def takes_options(
+    kind: type[Options],
+) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
     """Make a command of typer's of a function that takes one dataclass of options."""
 
     def wrap(function: Callable[[Options], None]) -> Callable[..., None]:

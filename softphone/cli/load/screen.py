@@ -11,12 +11,12 @@ from softphone.load.measure.tally import RunSecond, Tally
 from softphone.load.plan import LoadPlan
 from softphone.load.result import failure_causes, quantiles_text
 
-__all__ = ["Screen"]
+__all__ = ["LoadScreen"]
 
 CAUSES = 6
 
 
-class Screen:
+class LoadScreen:
     """What is to be seen; `take` every second, and draw `view()`."""
 
     def __init__(self, plan: LoadPlan, workers: int) -> None:
@@ -26,7 +26,7 @@ class Screen:
         self._second = RunSecond(0.0)
         self._registering = (0, len(plan.users))
 
-    def take(self, second: RunSecond) -> None:
+    def add_second(self, second: RunSecond) -> None:
         """Take a second of the run."""
         self._second = second
         self._total.merge(second.tally)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from softphone.cli.console.certificate_prompt import default_store
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, REFUSED
 from softphone.errors import ConfigurationError
 from softphone.messaging.storage import (
@@ -21,7 +21,9 @@ from softphone.trust import TlsSettings, TrustStore
 __all__ = ["print_setup", "verify_audit"]
 
 
-async def verify_audit(face: Face, address: str, head: str | None, ca: Sequence[str] = ()) -> int:
+async def verify_audit(
+    output: CommandOutput, address: str, head: str | None, ca: Sequence[str] = ()
+) -> int:
     """Say how many rows are good, and which is the first that is not.
 
     `ca` are the authorities that a database server is believed by, beside the usual store.
@@ -32,31 +34,31 @@ async def verify_audit(face: Face, address: str, head: str | None, ca: Sequence[
         address = f"sqlite+aiosqlite:///{address}"
     network = None if address.startswith("sqlite") else _network(ca)
     async with Audit(address, network, make=False) as audit:
-        with face.waiting("going through the audit table"):
+        with output.waiting("going through the audit table"):
             found = await audit.verify(head)
     fields = {"rows": found.rows, "head": found.head}
     if found.broken is None:
         rows = "1 row" if found.rows == 1 else f"{found.rows} rows, each"
         sentence = f"{rows} as it was written; the newest hash is {found.head}"
-        face.summary(sentence, result="completed", status=0, reason="", **fields)
+        output.summary(sentence, result="completed", status=0, reason="", **fields)
         return DONE
     broken = found.broken
-    face.event("broken", index=broken.index, reason=broken.reason)
+    output.event("broken", index=broken.index, reason=broken.reason)
     sentence = (
         f"the audit table was changed: row {broken.index}: {broken.reason}"
         f" ({found.rows} before it {'is' if found.rows == 1 else 'are'} good)"
     )
-    face.error(sentence, REFUSED)
-    face.summary("", result="refused", status=0, reason=sentence, **fields)
+    output.error(sentence, REFUSED)
+    output.summary("", result="refused", status=0, reason=sentence, **fields)
     return REFUSED
 
 
-async def print_setup(face: Face, writer: str) -> int:
+async def print_setup(output: CommandOutput, writer: str) -> int:
     """Print the SQL by which the owner of a PostgreSQL database sets the audit table up."""
     sa = require_sqlalchemy("compliance")
     script = setup_script(sa, audit_table(sa), writer)
-    face.event("script", script.rstrip(), sql=script)
-    face.summary("", result="completed", status=0, reason="")
+    output.event("script", script.rstrip(), sql=script)
+    output.summary("", result="completed", status=0, reason="")
     return DONE
 
 

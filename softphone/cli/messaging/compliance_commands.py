@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softphone.cli.console.options import JsonOption, carry_out
+from softphone.cli.console.options import JsonOption, run_command
 
 if TYPE_CHECKING:
-    from softphone.cli.console.output import Face
+    from softphone.cli.console.output import CommandOutput
 
 __all__ = ["group"]
 
@@ -44,12 +44,12 @@ def verify(
 ) -> None:
     """Go through the chain of hashes: 0 when every row is as it was written, else 3."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.messaging.compliance import verify_audit
 
-        return await verify_audit(face, address, head, tuple(ca or ()))
+        return await verify_audit(output, address, head, tuple(ca or ()))
 
-    carry_out(command, json=json)
+    run_command(command, json=json)
 
 
 @group.command()
@@ -61,9 +61,9 @@ def setup(
 ) -> None:
     """Print SQL for the owner of a PostgreSQL database: a table that its writer only adds to."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.messaging.compliance import print_setup
 
-        return await print_setup(face, writer)
+        return await print_setup(output, writer)
 
-    carry_out(command, json=json)
+    run_command(command, json=json)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, FAILED, exit_code
 from softphone.contacts import Contact, Contacts, open_directories
 
 __all__ = ["search_contacts"]
 
 
-async def search_contacts(face: Face, word: str, file: Path, limit: int) -> int:
+async def search_contacts(output: CommandOutput, word: str, file: Path, limit: int) -> int:
     """Search all directories of a file; 0 when somebody was found, 1 when nobody was."""
     from softphone.config.directory_file import load_directories
     from softphone.net import DnsResolver
@@ -20,27 +20,27 @@ async def search_contacts(face: Face, word: str, file: Path, limit: int) -> int:
 
     loaded = load_directories(file)
     for warning in loaded.warnings:
-        face.warn(warning)
+        output.warn(warning)
     resolver = DnsResolver(entropy=random_bytes)
     directories = open_directories(loaded.directories, LazyFetcher(resolver.resolve))
     async with Contacts(directories) as contacts:
         names = ", ".join(each.name for each in directories)
-        with face.waiting(f"searching {names}"):
+        with output.waiting(f"searching {names}"):
             found = await contacts.find(word, limit=limit)
     for name, error in found.failures:
-        face.warn(f"{name}: {error}")
-        face.event("failure", directory=name, message=str(error))
+        output.warn(f"{name}: {error}")
+        output.event("failure", directory=name, message=str(error))
     for contact in found.contacts:
-        face.event("contact", **_fields(contact))
+        output.event("contact", **_fields(contact))
     if found.contacts:
-        face.table("", ("name", "number", "mail", "department", "from"), _rows(found.contacts))
+        output.table("", ("name", "number", "mail", "department", "from"), _rows(found.contacts))
     count = len(found.contacts)
     if found.failures and not count:
         error = found.failures[0][1]
-        return face.failed(str(error), exit_code(error), result="failed")
+        return output.failed(str(error), exit_code(error), result="failed")
     sentence = f"{count} found" if count else f"nobody is called {word!r}"
     result = "completed" if count else "failed"
-    face.summary(sentence, result=result, status=0, reason="", found=count)
+    output.summary(sentence, result=result, status=0, reason="", found=count)
     return DONE if count else FAILED
 
 

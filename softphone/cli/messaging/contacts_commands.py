@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from softphone.cli.console.options import JsonOption, carry_out
+from softphone.cli.console.options import JsonOption, run_command
 
 if TYPE_CHECKING:
-    from softphone.cli.console.output import Face
+    from softphone.cli.console.output import CommandOutput
 
 __all__ = ["group"]
 
@@ -45,9 +45,9 @@ def search(
 ) -> None:
     """Search all directories of a file; each person is shown once."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.messaging.contacts import search_contacts
 
-        return await search_contacts(face, word, config, limit)
+        return await search_contacts(output, word, config, limit)
 
-    carry_out(command, json=json)
+    run_command(command, json=json)

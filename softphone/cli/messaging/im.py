@@ -9,11 +9,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from softphone.cli.console.certificate_prompt import Trusting, asker, default_store, store_of
+from softphone.cli.console.certificate_prompt import (
+    TrustOptions,
+    certificate_prompt,
+    default_store,
+    open_trust_store,
+)
 from softphone.cli.console.fips_mode import enter_mode
-from softphone.cli.console.output import Face
-from softphone.cli.console.runner import DONE, FAILED, exit_code, seconds
-from softphone.cli.console.stdin_lines import lines
+from softphone.cli.console.output import CommandOutput
+from softphone.cli.console.runner import DONE, FAILED, checked_seconds, exit_code
+from softphone.cli.console.stdin_lines import read_lines
 from softphone.config.messaging_file import ImFile, load_messaging
 from softphone.errors import ConfigurationError, SoftphoneError
 from softphone.messaging import (
@@ -33,76 +38,88 @@ from softphone.phone import Phone
 from softphone.trust import TlsSettings, TrustStore
 from softphone.trust.fips import random_bytes
 
-__all__ = ["SIGN", "Parcel", "Wish", "converse", "fetch_one", "send_one", "show_history"]
+__all__ = [
+    "SIGN",
+    "FileToSend",
+    "ImOptions",
+    "fetch_one",
+    "run_chat",
+    "send_messages",
+    "show_history",
+]
 
 SIGN = {"lock": "\N{LOCK}", "key": "\N{KEY}"}
 """What stands before a message: encrypted to the server, or to the other client."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ImOptions:
     """Whom to talk with; `room` is our nickname where that is a group chat."""
 
     to: str
-    room: str | None = None
-    trusting: Trusting = field(default_factory=Trusting)
+    nick: str | None = None
+    trusting: TrustOptions = field(default_factory=TrustOptions)
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class FileToSend:
     """A file to send, or a capture of the screen."""
 
     path: Path
     kind: ContentKind = ContentKind.FILE
 
 
-async def send_one(
-    face: Face, account: Path, wish: Wish, words: Sequence[str | Parcel], wait: float | None
+async def send_messages(
+    output: CommandOutput,
+    account: Path,
+    options: ImOptions,
+    words: Sequence[str | FileToSend],
+    wait: float | None,
 ) -> int:
     """Send what is said, and files, and sum up; `wait` is for the receipt of the last.
 
     Raises MessageRefused, MessageUndelivered, TransferRefused and their kin.
     """
-    wait = seconds("--wait", wait)
-    async with _signed_in(face, account, wish) as messages:
+    wait = checked_seconds("--wait", wait)
+    async with _signed_in(output, account, options) as messages:
         for each in words:
-            if isinstance(each, Parcel):
-                with face.waiting(f"sending {each.path}"):
-                    sent = await messages.send_file(wish.to, each.path, kind=each.kind)
+            if isinstance(each, FileToSend):
+                with output.waiting(f"sending {each.path}"):
+                    sent = await messages.send_file(options.to, each.path, kind=each.kind)
             else:
-                sent = await messages.send(wish.to, each)
-            _show(face, sent.message)
+                sent = await messages.send(options.to, each)
+            _show(output, sent.message)
         delivered = None if wait is None else await sent.delivered(within=wait)
-    told = {None: "sent", True: "delivered", False: "sent, and no receipt came"}[delivered]
+    outcome = {None: "sent", True: "delivered", False: "sent, and no receipt came"}[delivered]
     security = sent.message.security
-    face.summary(
-        f"{told}, {security}",
+    output.summary(
+        f"{outcome}, {security}",
         result="failed" if delivered is False else "completed",
         status=0,
-        reason=told,
+        reason=outcome,
         sign=security.sign,
     )
     return FAILED if delivered is False else DONE
 
 
-async def fetch_one(face: Face, account: Path, url: str, sender: str, into: Path) -> int:
+async def fetch_one(output: CommandOutput, account: Path, url: str, sender: str, into: Path) -> int:
     """Fetch a file that somebody has sent, as compliance allows; nobody is signed in for it.
 
     Raises TransferRefused, TransferError, AuditError, CertificateError and their kin.
     """
-    file = _load(face, account)
+    file = _load(output, account)
     compliance = file.config.compliance
     if compliance is None:
         raise ConfigurationError(
             f"{account}: im.compliance.audit: files come with an audit table only: name one"
         )
     resolver = DnsResolver(entropy=random_bytes)
-    around = HttpsEnvironment(resolver.resolve, fetcher=LazyFetcher(resolver.resolve))
-    async with AccountCompliance(file.config.jid, compliance, around) as oversight:
-        with face.waiting(f"fetching {url}"):
-            moved = await oversight.files.download_file(url, into, sender)
+    environment = HttpsEnvironment(resolver.resolve, fetcher=LazyFetcher(resolver.resolve))
+    async with AccountCompliance(file.config.jid, compliance, environment) as compliance_of_account:
+        with output.waiting(f"fetching {url}"):
+            moved = await compliance_of_account.files.download_file(url, into, sender)
     sentence = f"{into}: {moved.size} bytes, {moved.type}"
-    face.summary(
+    output.summary(
         sentence,
         result="completed",
         status=0,
@@ -115,30 +132,30 @@ async def fetch_one(face: Face, account: Path, url: str, sender: str, into: Path
     return DONE
 
 
-async def converse(face: Face, account: Path, wish: Wish) -> int:
+async def run_chat(output: CommandOutput, account: Path, options: ImOptions) -> int:
     """Show what comes, and send each line that is typed, until the end of input."""
-    async with _signed_in(face, account, wish) as messages:
-        if face.console.is_terminal:
-            face.event("", f"Talking with {wish.to}. Ctrl-D ends it.")
-        listening = asyncio.ensure_future(_listen(face, messages))
-        typing = asyncio.ensure_future(_type(face, messages, wish.to))
+    async with _signed_in(output, account, options) as messages:
+        if output.stdout_console.is_terminal:
+            output.event("", f"Talking with {options.to}. Ctrl-D ends it.")
+        listening = asyncio.ensure_future(_print_incoming(output, messages))
+        typing = asyncio.ensure_future(_send_typed_lines(output, messages, options.to))
         try:
             await asyncio.wait({listening, typing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for task in (listening, typing):
                 task.cancel()
             outcomes = await asyncio.gather(listening, typing, return_exceptions=True)
-            messages.close_conversation(wish.to)
+            messages.close_conversation(options.to)
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
-    face.summary("", result="completed", status=0, reason="left")
+    output.summary("", result="completed", status=0, reason="left")
     return DONE
 
 
-async def show_history(face: Face, account: Path, peer: str | None, last: int) -> int:
+async def show_history(output: CommandOutput, account: Path, peer: str | None, last: int) -> int:
     """Show what the archive has.  Raises ConfigurationError when there is none."""
-    file = _load(face, account)
+    file = _load(output, account)
     if file.config.history.archive is None:
         raise ConfigurationError(
             f"{account}: im.archive: there is no archive; history in memory ends with the sign-out"
@@ -149,14 +166,14 @@ async def show_history(face: Face, account: Path, peer: str | None, last: int) -
     async with MessageArchive(file.config.history, file.config.jid, network) as archive:
         async for message in archive.read_messages(peer, last=last):
             count += 1
-            if face.json:
-                _show(face, message)
+            if output.json:
+                _show(output, message)
             at = f"{message.at.astimezone():%F %R}"
             sign = SIGN[message.security.sign]
             rows.append((at, sign, message.peer, message.sender, message.body))
     if rows:
-        face.table("", ("when", "", "with", "who", "what"), rows)
-    face.summary("" if rows else "nothing was said", result="completed", status=0, messages=count)
+        output.table("", ("when", "", "with", "who", "what"), rows)
+    output.summary("" if rows else "nothing was said", result="completed", status=0, messages=count)
     return DONE
 
 
@@ -167,58 +184,62 @@ def _believing(tls: TlsSettings) -> TlsSettings:
     return replace(tls, store=TrustStore.open(default_store(), make=False))
 
 
-def _load(face: Face, account: Path) -> ImFile:
+def _load(output: CommandOutput, account: Path) -> ImFile:
     file = load_messaging(account)
     enter_mode(file.fips, str(account))
     for warning in file.warnings:
-        face.warn_once(warning)
+        output.warn_once(warning)
     return file
 
 
 @asynccontextmanager
-async def _signed_in(face: Face, account: Path, wish: Wish) -> AsyncIterator[MessagingClient]:
-    file = _load(face, account)
-    ask, trust = asker(face, wish.trusting), store_of(wish.trusting)
+async def _signed_in(
+    output: CommandOutput, account: Path, options: ImOptions
+) -> AsyncIterator[MessagingClient]:
+    file = _load(output, account)
+    ask, trust = certificate_prompt(output, options.trusting), open_trust_store(options.trusting)
     async with Phone(trust=trust, unknown_certificate=ask) as phone:
-        with face.waiting(f"signing in as {file.config.jid}"):
+        with output.waiting(f"signing in as {file.config.jid}"):
             messages = await phone.sign_in(file.config)
-        face.event("signed_in", f"{messages.jid} is signed in", jid=messages.jid)
-        if wish.room is not None:
-            await messages.join_room(wish.to, wish.room)
-            face.event("joined", f"in {wish.to} as {wish.room}", room=wish.to, nick=wish.room)
-        elif "@" not in wish.to:
-            raise ConfigurationError(f"{wish.to}: expected user@domain")
+        output.event("signed_in", f"{messages.jid} is signed in", jid=messages.jid)
+        if options.nick is not None:
+            await messages.join_room(options.to, options.nick)
+            output.event(
+                "joined", f"in {options.to} as {options.nick}", room=options.to, nick=options.nick
+            )
+        elif "@" not in options.to:
+            raise ConfigurationError(f"{options.to}: expected user@domain")
         else:
-            presence = await messages.subscribe_to(wish.to)
+            presence = await messages.subscribe_to(options.to)
             words = presence.status or presence.show.value
             if presence.show is Availability.OFFLINE:
                 words = "not there"
-            face.event("presence", f"{wish.to}: {words}", peer=wish.to, show=presence.show)
+            output.event("presence", f"{options.to}: {words}", peer=options.to, show=presence.show)
         yield messages
 
 
-async def _listen(face: Face, messages: MessagingClient) -> None:
+async def _print_incoming(output: CommandOutput, messages: MessagingClient) -> None:
     async for message in messages:
-        _show(face, message)
+        _show(output, message)
 
 
-async def _type(face: Face, messages: MessagingClient, to: str) -> None:
-    async for line in lines(sys.stdin.fileno()):
+async def _send_typed_lines(output: CommandOutput, messages: MessagingClient, to: str) -> None:
+    async for line in read_lines(sys.stdin.fileno()):
         if not line.strip():
             continue
         try:
             sent = await messages.send(to, line)
         except SoftphoneError as error:
-            face.error(str(error), exit_code(error))
+            output.error(str(error), exit_code(error))
         else:
-            _show(face, sent.message)
+            _show(output, sent.message)
 
 
-def _show(face: Face, message: Message) -> None:
+def _show(output: CommandOutput, message: Message) -> None:
     who = message.sender.partition("@")[0]
     body = message.body.replace("\n", "\n    ")
     arrow = "" if message.direction is MessageDirection.RECEIVED else " (sent)"
-    face.event(
+    output.event(
         "message",
         f"{SIGN[message.security.sign]} {message.at.astimezone():%R} {who}{arrow}: {body}",
         id=message.id,

@@ -12,13 +12,13 @@ from softphone.cli.console.options import (
     JsonOption,
     KeepOption,
     NoPromptOption,
-    carry_out,
-    trusting_of,
+    run_command,
+    trust_options_of,
 )
 from softphone.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from softphone.cli.console.output import Face
+    from softphone.cli.console.output import CommandOutput
 
 __all__ = ["group"]
 
@@ -59,19 +59,21 @@ def send(
 ) -> None:
     """Send one message: done when the server has it, or, client to client, the other client."""
 
-    async def command(face: Face) -> int:
-        from softphone.cli.messaging.im import Parcel, Wish, send_one
+    async def command(output: CommandOutput) -> int:
+        from softphone.cli.messaging.im import FileToSend, ImOptions, send_messages
         from softphone.messaging.compliance import ContentKind
 
         words = [] if text is None else [text]
-        parcels = [Parcel(path) for path in file or ()]
-        parcels += [Parcel(path, ContentKind.CAPTURE) for path in capture or ()]
-        if not words and not parcels:
+        files = [FileToSend(path) for path in file or ()]
+        files += [FileToSend(path, ContentKind.CAPTURE) for path in capture or ()]
+        if not words and not files:
             raise ConfigurationError("there is nothing to send: give a text or --file FILE")
-        trusting = trusting_of(accept, no_prompt, keep, None, None)
-        return await send_one(face, account, Wish(to, room, trusting), [*words, *parcels], wait)
+        trusting = trust_options_of(accept, no_prompt, keep, None, None)
+        return await send_messages(
+            output, account, ImOptions(to, room, trusting), [*words, *files], wait
+        )
 
-    carry_out(command, json=json)
+    run_command(command, json=json)
 
 
 @group.command()
@@ -89,13 +91,13 @@ def chat(
     A key before a line: encrypted client to client. A lock: to the server.
     """
 
-    async def command(face: Face) -> int:
-        from softphone.cli.messaging.im import Wish, converse
+    async def command(output: CommandOutput) -> int:
+        from softphone.cli.messaging.im import ImOptions, run_chat
 
-        trusting = trusting_of(accept, no_prompt, keep, None, None)
-        return await converse(face, account, Wish(to, room, trusting))
+        trusting = trust_options_of(accept, no_prompt, keep, None, None)
+        return await run_chat(output, account, ImOptions(to, room, trusting))
 
-    carry_out(command, json=json)
+    run_command(command, json=json)
 
 
 @group.command()
@@ -108,12 +110,12 @@ def fetch(
 ) -> None:
     """Fetch a file that was sent, as compliance allows; done once that is written down."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.messaging.im import fetch_one
 
-        return await fetch_one(face, account, url, sender, into)
+        return await fetch_one(output, account, url, sender, into)
 
-    carry_out(command, json=json)
+    run_command(command, json=json)
 
 
 @group.command()
@@ -127,9 +129,9 @@ def history(
 ) -> None:
     """Show the local archive of messages; nothing is sent."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.messaging.im import show_history
 
-        return await show_history(face, account, peer, last)
+        return await show_history(output, account, peer, last)
 
-    carry_out(command, json=json)
+    run_command(command, json=json)

@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.passphrase import PassphraseSource
 from softphone.cli.console.runner import DONE, FAILED
 from softphone.errors import ConfigurationError
@@ -32,13 +32,13 @@ from softphone.trust.csr.check import (
 )
 from softphone.trust.disk import read_whole
 
-__all__ = ["RequestPlan", "check_requests", "make_requests"]
+__all__ = ["CsrPlan", "check_requests", "make_requests"]
 
 Choice = TypeVar("Choice", bound=Enum)
 
 
 @dataclass(frozen=True, slots=True)
-class RequestPlan:
+class CsrPlan:
     """What was asked for: for each name one request, or one with all of them.
 
     Without a common name in `subject` the first name of a request is that.
@@ -56,7 +56,7 @@ class RequestPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class _NewCsr:
     """A request that nobody would refuse, its key, and where they go."""
 
     request: Path
@@ -68,7 +68,7 @@ class _Made:
         return self.request.with_suffix(".key")
 
 
-async def make_requests(face: Face, plan: RequestPlan) -> int:
+async def make_requests(output: CommandOutput, plan: CsrPlan) -> int:
     """Make keys and requests; nothing is written unless all of them would be taken.
 
     Raises ConfigurationError with every violation.
@@ -82,16 +82,16 @@ async def make_requests(face: Face, plan: RequestPlan) -> int:
     groups = [(name,) for name in plan.names] if separate else [plan.names]
     secret = None
     if plan.passphrase.is_given:
-        with face.asking():
+        with output.asking():
             secret = await plan.passphrase.read("the new key", twice=True)
     made = []
-    with face.waiting("making keys") as update:
+    with output.waiting("making keys") as update:
         for group in groups:
             update(f"making the key of {group[0]}")
             key = await asyncio.to_thread(new_key, kind)
             made.append(_make(plan, service, profile, group, key))
-    _write(face, made, secret)
-    face.summary("", result="completed", status=0, reason="made", requests=len(made))
+    _write(output, made, secret)
+    output.summary("", result="completed", status=0, reason="made", requests=len(made))
     return DONE
 
 
@@ -104,12 +104,12 @@ def _choice(option: str, text: str, kind: type[Choice]) -> Choice:
 
 
 def _make(
-    plan: RequestPlan,
+    plan: CsrPlan,
     service: CsrService,
     profile: CsrProfile,
     group: tuple[str, ...],
     key: PrivateKey,
-) -> _Made:
+) -> _NewCsr:
     given = plan.subject.common_name
     server = service is not CsrService.CLIENT
     common_name = given or (group[0] if server else group[0].partition(":")[2])
@@ -124,10 +124,10 @@ def _make(
     if violations:
         raise ConfigurationError(f"the request would be refused: {'; '.join(violations)}")
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", f"{service.value}-{common_name}")
-    return _Made(plan.folder / f"{stem}.csr", pem, key)
+    return _NewCsr(plan.folder / f"{stem}.csr", pem, key)
 
 
-def _write(face: Face, made: Sequence[_Made], secret: KeyMaterial | None) -> None:
+def _write(output: CommandOutput, made: Sequence[_NewCsr], secret: KeyMaterial | None) -> None:
     for each in made:
         for path in (each.request, each.key_path):
             if path.exists():
@@ -141,7 +141,7 @@ def _write(face: Face, made: Sequence[_Made], secret: KeyMaterial | None) -> Non
         # The key first: a request without its key is of no use to anybody.
         write_key(each.key, each.key_path, password=secret)
         write_private(each.request, each.pem, mode=0o644)
-        face.event(
+        output.event(
             "request",
             f"{each.request}, with its key in {each.key_path.name}",
             request=str(each.request),
@@ -150,7 +150,7 @@ def _write(face: Face, made: Sequence[_Made], secret: KeyMaterial | None) -> Non
         )
 
 
-async def check_requests(face: Face, files: Sequence[Path], profile_name: str) -> int:
+async def check_requests(output: CommandOutput, files: Sequence[Path], profile_name: str) -> int:
     """Judge requests, each for itself and all of them together, and tell what is in them.
 
     Raises ConfigurationError for a file that is no request.
@@ -161,15 +161,15 @@ async def check_requests(face: Face, files: Sequence[Path], profile_name: str) -
     for request in requests:
         violations = request_violations(request, profile)
         found += len(violations)
-        _tell(face, request, violations)
+        _print_request(output, request, violations)
     differing = batch_violations(requests)
     for violation in differing:
-        face.event("violation", f"together: {violation}", source=None, violation=violation)
+        output.event("violation", f"together: {violation}", source=None, violation=violation)
     found += len(differing)
     words = f"a {profile.name} authority would refuse them" if found else "nothing to object to"
     sentence = f"{found} violations: {words}" if found else words
     result = "failed" if found else "completed"
-    face.summary(sentence, result=result, status=0, reason=words, violations=found)
+    output.summary(sentence, result=result, status=0, reason=words, violations=found)
     return FAILED if found else DONE
 
 
@@ -177,7 +177,9 @@ def _read(path: Path) -> CertificateRequest:
     return read_certificate_request(read_whole(path), source=str(path))
 
 
-def _tell(face: Face, request: CertificateRequest, violations: Sequence[str]) -> None:
+def _print_request(
+    output: CommandOutput, request: CertificateRequest, violations: Sequence[str]
+) -> None:
     subject, names = request.subject, request.names
     parts = ("common_name", "organization", "unit", "locality", "state", "country")
     fields = {part: getattr(subject, part) for part in parts}
@@ -192,9 +194,9 @@ def _tell(face: Face, request: CertificateRequest, violations: Sequence[str]) ->
     rows += [(kind, ", ".join(values)) for kind, values in alternative.items() if values]
     rows += [("key", request.key), ("signed with", request.digest)]
     rows += [("violation", violation) for violation in violations]
-    face.table(request.source, ("what", "value"), rows)
-    if face.json:
-        face.event(
+    output.table(request.source, ("what", "value"), rows)
+    if output.json:
+        output.event(
             "request",
             source=request.source,
             subject=fields,

@@ -12,11 +12,11 @@ from softphone.cli.console.options import (
     JsonOption,
     KeyringOption,
     PassphraseFdOption,
-    carry_out,
+    run_command,
 )
 
 if TYPE_CHECKING:
-    from softphone.cli.console.output import Face
+    from softphone.cli.console.output import CommandOutput
 
 __all__ = ["group"]
 
@@ -93,19 +93,17 @@ def new(
 ) -> None:
     """Make keys and certificate requests; what an authority would refuse is not written."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.console.passphrase import PassphraseSource
-        from softphone.cli.trust.csr import RequestPlan, make_requests
+        from softphone.cli.trust.csr import CsrPlan, make_requests
         from softphone.trust import Subject
 
         subject = Subject(common_name, organization, unit, locality, state, country)
         source = PassphraseSource(passphrase_fd, keyring, ask_passphrase)
-        plan = RequestPlan(
-            service, tuple(name), folder, subject, profile, key, domain, each, source
-        )
-        return await make_requests(face, plan)
+        plan = CsrPlan(service, tuple(name), folder, subject, profile, key, domain, each, source)
+        return await make_requests(output, plan)
 
-    carry_out(command, json=json)
+    run_command(command, json=json)
 
 
 @group.command()
@@ -116,9 +114,9 @@ def check(
 ) -> None:
     """Judge requests by what an authority takes, and several by what has to be the same."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.trust.csr import check_requests
 
-        return await check_requests(face, files, profile)
+        return await check_requests(output, files, profile)
 
-    carry_out(command, json=json)
+    run_command(command, json=json)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, REFUSED
 from softphone.cli.trust.tables import certificate_facts, list_facts, show_certificates, show_list
 from softphone.errors import ConfigurationError
@@ -28,7 +28,7 @@ from softphone.trust import (
     verify_trust_list,
 )
 
-__all__ = ["Beginning", "check_list", "import_lists", "reset_lists", "show_store"]
+__all__ = ["BootstrapOptions", "check_list", "import_lists", "reset_lists", "show_store"]
 
 _LARGEST_FILE = 1 << 20
 _BASIS = {
@@ -42,21 +42,21 @@ _BASIS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class BootstrapOptions:
     """How a person wants the first list believed: pins (SHA-256 or file), or the first use."""
 
     pins: Sequence[str] = ()
     first_use: bool = False
 
 
-def show_store(face: Face, folder: Path) -> int:
+def show_store(output: CommandOutput, folder: Path) -> int:
     """Show what a store holds.  Raises ConfigurationError."""
     if not folder.is_dir():
         raise ConfigurationError(f"there is no store at {folder}")
     lists = TrustListStore(folder).accepted()
     store = TrustStore.open(folder)
     for each in lists:
-        _show_held(face, each)
+        _show_held(output, each)
     anchors = [certificate_facts(der_of(each)) for each in store.anchors]
     pins = [
         {"place": f"{pin.service.value} at {pin.host}:{pin.port}"}
@@ -68,22 +68,22 @@ def show_store(face: Face, folder: Path) -> int:
         ("pin", "Pinned certificates", pins),
     ):
         for facts in found:
-            face.event(name, **facts)
+            output.event(name, **facts)
         if found:
-            show_certificates(face, title, found)
+            show_certificates(output, title, found)
     sentence = f"trust lists: {len(lists)}, anchors: {len(anchors)}, pins: {len(pins)}; in {folder}"
-    return _done(face, sentence, lists=[each.trust_list.kind for each in lists])
+    return _done(output, sentence, lists=[each.trust_list.kind for each in lists])
 
 
-def check_list(face: Face, folder: Path, file: Path, beginning: Beginning) -> int:
+def check_list(output: CommandOutput, folder: Path, file: Path, options: BootstrapOptions) -> int:
     """Check one list without storing it.  Raises FileRefused, ConfigurationError."""
-    bootstrap = bootstrap_of(beginning.pins, first_use=beginning.first_use)
+    bootstrap = bootstrap_of(options.pins, first_use=options.first_use)
     found, data = _read(file)
     try:
         accepted = TrustListStore(folder).check(found.kind, data, bootstrap=bootstrap)
     except FileRefused as exc:
         facts = list_facts(found, believed=False, refusal=exc.refusal, signer_sha256=_signer(found))
-        _show(face, f"{file}: not believed, this is what it says", facts)
+        _show(output, f"{file}: not believed, this is what it says", facts)
         raise
     facts = list_facts(
         found,
@@ -92,14 +92,16 @@ def check_list(face: Face, folder: Path, file: Path, beginning: Beginning) -> in
         signer_sha256=accepted.signer,
         notes=accepted.notes,
     )
-    _show(face, f"{file}: believed", facts)
+    _show(output, f"{file}: believed", facts)
     sentence = f"{file} is believed: {_BASIS[accepted.basis]}; nothing was stored"
-    return _done(face, sentence, basis=accepted.basis)
+    return _done(output, sentence, basis=accepted.basis)
 
 
-def import_lists(face: Face, folder: Path, files: Sequence[Path], beginning: Beginning) -> int:
+def import_lists(
+    output: CommandOutput, folder: Path, files: Sequence[Path], options: BootstrapOptions
+) -> int:
     """Store the lists that are believed, the CTL first.  Raises FileRefused."""
-    bootstrap = bootstrap_of(beginning.pins, first_use=beginning.first_use)
+    bootstrap = bootstrap_of(options.pins, first_use=options.first_use)
     offered: dict[ListKind, tuple[Path, bytes]] = {}
     for file in files:
         found, data = _read(file)
@@ -117,22 +119,22 @@ def import_lists(face: Face, folder: Path, files: Sequence[Path], beginning: Beg
             refused.append(exc)
         else:
             stored.append(kind)
-            _tell(face, file, accepted)
+            _print_accepted_list(output, file, accepted)
     for each in refused[:-1]:
-        face.error(str(each), REFUSED)
+        output.error(str(each), REFUSED)
     if refused:
         raise refused[-1]
-    return _done(face, f"stored in {folder}", lists=stored)
+    return _done(output, f"stored in {folder}", lists=stored)
 
 
-def reset_lists(face: Face, folder: Path) -> int:
+def reset_lists(output: CommandOutput, folder: Path) -> int:
     """Forget the lists.  Raises ConfigurationError."""
     if not folder.is_dir():
         raise ConfigurationError(f"there is no store at {folder}")
     forgotten = TrustListStore(folder).reset()
     names = " and ".join(kind.filename for kind in forgotten)
     sentence = f"{names or 'there was no trust list'}{' forgotten' if names else ' to forget'}"
-    return _done(face, sentence, lists=list(forgotten))
+    return _done(output, sentence, lists=list(forgotten))
 
 
 def _read(file: Path) -> tuple[TrustList, bytes]:
@@ -155,12 +157,12 @@ def _signer(found: TrustList) -> str | None:
         return None
 
 
-def _show(face: Face, title: str, facts: dict[str, Any]) -> None:
-    face.event("trust_list", **facts)
-    show_list(face, title, facts)
+def _show(output: CommandOutput, title: str, facts: dict[str, Any]) -> None:
+    output.event("trust_list", **facts)
+    show_list(output, title, facts)
 
 
-def _show_held(face: Face, held: AcceptedList) -> None:
+def _show_held(output: CommandOutput, held: AcceptedList) -> None:
     facts = list_facts(
         held.trust_list,
         basis=held.basis or "unknown",
@@ -168,12 +170,12 @@ def _show_held(face: Face, held: AcceptedList) -> None:
         signer_sha256=held.signer,
         notes=held.notes,
     )
-    _show(face, held.trust_list.kind.filename, facts)
+    _show(output, held.trust_list.kind.filename, facts)
 
 
-def _tell(face: Face, file: Path, accepted: Acceptance) -> None:
+def _print_accepted_list(output: CommandOutput, file: Path, accepted: Acceptance) -> None:
     kind = accepted.trust_list.kind
-    face.event(
+    output.event(
         "accepted",
         f"{file} is stored as {kind.filename}: {_BASIS[accepted.basis]}; signed by"
         f" {accepted.trust_list.header.signer.subject}, SHA-256 {accepted.signer}",
@@ -184,6 +186,6 @@ def _tell(face: Face, file: Path, accepted: Acceptance) -> None:
     )
 
 
-def _done(face: Face, sentence: str, **fields: Any) -> int:
-    face.summary(sentence, result="completed", status=0, reason=sentence, **fields)
+def _done(output: CommandOutput, sentence: str, **fields: Any) -> int:
+    output.summary(sentence, result="completed", status=0, reason=sentence, **fields)
     return DONE

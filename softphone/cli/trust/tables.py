@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.trust import TrustList, TrustListRecord, fingerprint_of, role_names
 from softphone.trust.certificate import issuer_of, subject_of
 from softphone.trust.lists import read_certificate
@@ -70,19 +70,19 @@ def _record(group: list[TrustListRecord]) -> dict[str, Any]:
     return facts | {"subject": "(no certificate: gives no trust)"}
 
 
-def show_list(face: Face, title: str, facts: dict[str, Any]) -> None:
+def show_list(output: CommandOutput, title: str, facts: dict[str, Any]) -> None:
     """Two tables: the list, and its records."""
     records = facts["records"]
     rows = [(name.replace("_", " "), _text(facts[name])) for name in facts if name != "records"]
-    face.table(title, ("field", "value"), [row for row in rows if row[1]])
+    output.table(title, ("field", "value"), [row for row in rows if row[1]])
     cells = [(", ".join(record["roles"]), *_cells(record)) for record in records]
-    face.table("", ("roles", *_COLUMNS), cells)
+    output.table("", ("roles", *_COLUMNS), cells)
 
 
-def show_certificates(face: Face, title: str, found: list[dict[str, Any]]) -> None:
+def show_certificates(output: CommandOutput, title: str, found: list[dict[str, Any]]) -> None:
     """A table of certificates; `place` says where each one is believed."""
     cells = [(facts.get("place", "everywhere"), *_cells(facts)) for facts in found]
-    face.table(title, ("where", *_COLUMNS), cells)
+    output.table(title, ("where", *_COLUMNS), cells)
 
 
 def _text(value: Any) -> str:

@@ -13,11 +13,11 @@ from softphone.cli.console.options import (
     JsonOption,
     PinOption,
     StoreOption,
-    carry_out,
+    run_command,
 )
 
 if TYPE_CHECKING:
-    from softphone.cli.console.output import Face
+    from softphone.cli.console.output import CommandOutput
 
 __all__ = ["group"]
 
@@ -30,12 +30,12 @@ group = typer.Typer(
 def show(store: StoreOption, json: JsonOption = False) -> None:
     """Show the trust lists, anchors and pins of a store; no key is ever shown."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.trust.lists import show_store
 
-        return show_store(face, store)
+        return show_store(output, store)
 
-    carry_out(command, json=json)
+    run_command(command, json=json)
 
 
 @group.command()
@@ -48,12 +48,12 @@ def check(
 ) -> None:
     """Check a trust list against those that are held; nothing is stored."""
 
-    async def command(face: Face) -> int:
-        from softphone.cli.trust.lists import Beginning, check_list
+    async def command(output: CommandOutput) -> int:
+        from softphone.cli.trust.lists import BootstrapOptions, check_list
 
-        return check_list(face, store, file, Beginning(pin or (), first_use))
+        return check_list(output, store, file, BootstrapOptions(pin or (), first_use))
 
-    carry_out(command, json=json)
+    run_command(command, json=json)
 
 
 @group.command(name="import")
@@ -66,12 +66,12 @@ def import_(
 ) -> None:
     """Store trust lists that are believed; one that is refused replaces nothing."""
 
-    async def command(face: Face) -> int:
-        from softphone.cli.trust.lists import Beginning, import_lists
+    async def command(output: CommandOutput) -> int:
+        from softphone.cli.trust.lists import BootstrapOptions, import_lists
 
-        return import_lists(face, store, files, Beginning(pin or (), first_use))
+        return import_lists(output, store, files, BootstrapOptions(pin or (), first_use))
 
-    carry_out(command, json=json)
+    run_command(command, json=json)
 
 
 @group.command()
@@ -91,12 +91,12 @@ def reset(
     if not yes and not typer.confirm(question, err=True):
         raise typer.Exit(1)
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.trust.lists import reset_lists
 
-        return reset_lists(face, store)
+        return reset_lists(output, store)
 
-    carry_out(command, json=json)
+    run_command(command, json=json)
 
 
 @group.command()
@@ -137,24 +137,24 @@ def verify(
 ) -> None:
     """Look at a server's certificates: the chain, each check, and what would make it pass."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.trust.verify import VerifyOptions, verify_server
 
         wanted = VerifyOptions(
             place, service, tuple(ca or ()), store, name, revocation, tuple(allow or ()), tls
         )
-        return await verify_server(face, wanted)
+        return await verify_server(output, wanted)
 
-    carry_out(command, json=json)
+    run_command(command, json=json)
 
 
 @group.command()
 def requirements(json: JsonOption = False) -> None:
     """Show which certificate each server of a deployment presents, and what has to be in it."""
 
-    async def command(face: Face) -> int:
+    async def command(output: CommandOutput) -> int:
         from softphone.cli.trust.verify import show_requirements
 
-        return await show_requirements(face)
+        return await show_requirements(output)
 
-    carry_out(command, json=json)
+    run_command(command, json=json)

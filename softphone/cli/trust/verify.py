@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from softphone.cli.console.certificate_prompt import default_store
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, REFUSED
 from softphone.cli.trust.tables import certificate_facts
 from softphone.errors import ConfigurationError
@@ -30,7 +30,7 @@ from softphone.trust import (
 from softphone.trust.certificate import CERTIFICATE_REQUIREMENTS, issuer_of
 from softphone.trust.verification import CertificateCheck, CheckOutcome, InspectionResult, checks_of
 
-__all__ = ["VerifyOptions", "preamble_of", "show_requirements", "verify_server"]
+__all__ = ["VerifyOptions", "show_requirements", "starttls_of", "verify_server"]
 
 _PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]+):(?P<port>[0-9]{1,5})")
 _SERVICES = (Service.SIP, Service.HTTPS, Service.XMPP, Service.CAPF)
@@ -50,40 +50,40 @@ class VerifyOptions:
     tls: str | None = None
 
 
-async def verify_server(face: Face, options: VerifyOptions) -> int:
+async def verify_server(output: CommandOutput, options: VerifyOptions) -> int:
     """Show the chain and every check; exit code 3 when the server would be refused.
 
     Raises ConfigurationError, and TransportError when there is no TLS server.
     """
-    host, port = _place(options.place)
+    host, port = _parse_host_port(options.place)
     settings = _settings(options)
     target = Target(Transport.TLS, host, port, options.name)
-    with face.waiting(f"looking at {host} port {port}"):
-        seen = await inspect_server(target, settings, starttls=preamble_of(options, port))
+    with output.waiting(f"looking at {host} port {port}"):
+        seen = await inspect_server(target, settings, starttls=starttls_of(options, port))
     place = ServiceEndpoint(settings.service, host, port, options.name or host)
     checks = checks_of(seen, place, wall=datetime.now(UTC), allow=settings.allowed)
-    _show_chain(face, seen)
-    _show_checks(face, checks)
+    _show_chain(output, seen)
+    _show_checks(output, checks)
     if seen.identity is not None:
         identity = seen.identity
         sentence = f"accepted, by {identity.verdict}, over {identity.protocol}"
-        face.summary(
+        output.summary(
             sentence, result="completed", status=0, reason="accepted", verdict=identity.verdict
         )
         return DONE
     reason = str(seen.refusal)
-    face.summary(f"refused: {reason}", result="refused", status=0, reason=reason, verdict=None)
+    output.summary(f"refused: {reason}", result="refused", status=0, reason=reason, verdict=None)
     return REFUSED
 
 
-def _place(text: str) -> Address:
+def _parse_host_port(text: str) -> Address:
     match = _PLACE.fullmatch(text)
     if match is None or not 0 < int(match["port"]) <= 65535:
         raise ConfigurationError(f"{text}: expected HOST:PORT")
     return match["host"].strip("[]"), int(match["port"])
 
 
-def preamble_of(options: VerifyOptions, port: int) -> Callable[[], StartTls] | None:
+def starttls_of(options: VerifyOptions, port: int) -> Callable[[], StartTls] | None:
     """What is said before TLS: for a chat server's port of RFC 6120, or where it is asked for."""
     chat = options.service == Service.XMPP
     if options.tls is not None and not chat:
@@ -94,7 +94,7 @@ def preamble_of(options: VerifyOptions, port: int) -> Callable[[], StartTls] | N
     except ValueError as exc:
         known = " or ".join(TlsMode)
         raise ConfigurationError(f"--tls {options.tls}: expected {known}") from exc
-    domain = options.name or _place(options.place)[0]
+    domain = options.name or _parse_host_port(options.place)[0]
     return (lambda: StartTls(domain)) if mode is TlsMode.STARTTLS else None
 
 
@@ -113,26 +113,26 @@ def _settings(options: VerifyOptions) -> TlsSettings:
     return TlsSettings(store=store, service=service, revocation=revocation, allow=allow)
 
 
-def _show_chain(face: Face, seen: InspectionResult) -> None:
+def _show_chain(output: CommandOutput, seen: InspectionResult) -> None:
     rows = [
         (str(number), subject_of(each), issuer_of(each), f"{each.not_valid_after_utc:%F}")
         for number, each in enumerate(seen.shown)
     ]
-    face.table("What the server shows", ("", "subject", "issuer", "until"), rows)
-    if not face.json:
-        face.event("fingerprint", f"SHA-256 of the first: {fingerprint_of(seen.shown[0])}")
+    output.table("What the server shows", ("", "subject", "issuer", "until"), rows)
+    if not output.json:
+        output.event("fingerprint", f"SHA-256 of the first: {fingerprint_of(seen.shown[0])}")
         return
     for number, each in enumerate(seen.shown):
         facts = certificate_facts(der_of(each))
-        face.event("certificate", number=number, verified=bool(seen.path), **facts)
+        output.event("certificate", number=number, verified=bool(seen.path), **facts)
 
 
-def _show_checks(face: Face, checks: tuple[CertificateCheck, ...]) -> None:
+def _show_checks(output: CommandOutput, checks: tuple[CertificateCheck, ...]) -> None:
     rows = [(each.name, each.outcome.value, each.detail, each.remedy) for each in checks]
-    face.table("", ("check", "verdict", "why", "what would make it pass"), rows)
-    if face.json:
+    output.table("", ("check", "verdict", "why", "what would make it pass"), rows)
+    if output.json:
         for each in checks:
-            face.event(
+            output.event(
                 "check",
                 name=each.name,
                 passes=each.outcome in (CheckOutcome.PASSES, CheckOutcome.RESERVED),
@@ -142,14 +142,14 @@ def _show_checks(face: Face, checks: tuple[CertificateCheck, ...]) -> None:
             )
 
 
-async def show_requirements(face: Face) -> int:
+async def show_requirements(output: CommandOutput) -> int:
     """The certificates of each server of a deployment."""
     rows = [(r.server, r.certificate, r.service, r.names, r.note) for r in CERTIFICATE_REQUIREMENTS]
     columns = ("server", "certificate", "for", "names that are looked at", "note")
-    face.table("Which certificate each server presents", columns, rows)
-    if face.json:
+    output.table("Which certificate each server presents", columns, rows)
+    if output.json:
         for each in CERTIFICATE_REQUIREMENTS:
-            face.event(
+            output.event(
                 "requirement",
                 server=each.server,
                 certificate=each.certificate,
@@ -157,5 +157,5 @@ async def show_requirements(face: Face) -> int:
                 names=each.names,
                 note=each.note,
             )
-    face.summary("", result="completed", status=0, reason="shown")
+    output.summary("", result="completed", status=0, reason="shown")
     return DONE

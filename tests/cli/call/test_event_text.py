@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from softphone.cli.call.event_text import tell
-from softphone.cli.console.output import Face
+from softphone.cli.call.event_text import print_call_event
+from softphone.cli.console.output import CommandOutput
 from softphone.events import (
     AnswerClassified,
     CallEnded,
@@ -48,12 +48,12 @@ STATE = SecurityState(SignalingSecurity(), (), None)
     ],
 )
 def test_an_event_is_a_sentence_for_people_and_an_object_for_scripts(capsys, event, name, words):
-    tell(Face(json=False), event, direct=False)
+    print_call_event(CommandOutput(json=False), event, direct=False)
     assert words in capsys.readouterr().out
-    tell(Face(json=True), event, direct=False)
+    print_call_event(CommandOutput(json=True), event, direct=False)
     assert json.loads(capsys.readouterr().out)["event"] == name
 
 
 def test_the_end_is_left_to_the_summary(capsys):
-    tell(Face(json=True), CallEnded(EndedBy.LOCAL, 0, ""), direct=False)
+    print_call_event(CommandOutput(json=True), CallEnded(EndedBy.LOCAL, 0, ""), direct=False)
     assert capsys.readouterr().out == ""

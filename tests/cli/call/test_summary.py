@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.cli.call.summary import BLANK, Ending, audio_fields, security_fields, sentence
+from softphone.cli.call.summary import (
+    BLANK,
+    CallOutcome,
+    audio_fields,
+    security_fields,
+    summary_text,
+)
 from softphone.cli.console.runner import DONE, FAILED, INTERRUPTED, REFUSED, USAGE
 from softphone.errors import (
     Busy,
@@ -42,22 +48,22 @@ AUDIO = MediaSecurity("audio", "RTP/SAVP", CryptoSuite.AEAD_AES_128_GCM, KeyExch
     ],
 )
 def test_a_call_that_was_up_ends_by_somebody(by, code, result, status):
-    ending = Ending.of_call(CallEnded(by, 0, ""), (), "")
+    ending = CallOutcome.of_call(CallEnded(by, 0, ""), (), "")
     assert (ending.code, ending.result, ending.status) == (code, result, status)
     assert ending.reason
 
 
 def test_a_status_of_our_own_is_not_shown_as_the_far_ends():
-    ending = Ending.of_call(CallEnded(EndedBy.TRANSPORT, 0, ""), (), "")
-    assert sentence(ending, "", BLANK["audio"]) == "failed: the connection was lost"
-    refused = Ending.of_error(CallFailed("the server is full", status=503))
-    assert sentence(refused, "", BLANK["audio"]) == "failed (503): the server is full"
-    lost = Ending.of_error(NoConnection("no answer to our INVITE: the connection was closed"))
+    ending = CallOutcome.of_call(CallEnded(EndedBy.TRANSPORT, 0, ""), (), "")
+    assert summary_text(ending, "", BLANK["audio"]) == "failed: the connection was lost"
+    refused = CallOutcome.of_error(CallFailed("the server is full", status=503))
+    assert summary_text(refused, "", BLANK["audio"]) == "failed (503): the server is full"
+    lost = CallOutcome.of_error(NoConnection("no answer to our INVITE: the connection was closed"))
     assert lost.status == 0
 
 
 def test_a_call_that_fell_below_its_policy_was_refused():
-    ending = Ending.of_call(CallEnded(EndedBy.POLICY, 488, "x"), SHORT, "why")
+    ending = CallOutcome.of_call(CallEnded(EndedBy.POLICY, 488, "x"), SHORT, "why")
     assert (ending.code, ending.result, ending.reason) == (REFUSED, "refused", "why")
 
 
@@ -72,13 +78,13 @@ def test_a_call_that_fell_below_its_policy_was_refused():
     ],
 )
 def test_an_error_is_a_result_by_its_cause(error, code, result, status):
-    ending = Ending.of_error(error)
+    ending = CallOutcome.of_error(error)
     assert (ending.code, ending.result, ending.status) == (code, result, status)
 
 
 @pytest.mark.parametrize(("up", "result"), [(True, "completed"), (False, "failed")])
 def test_an_interruption_completes_a_call_that_was_up(up, result):
-    ending = Ending.of_interruption(up=up)
+    ending = CallOutcome.of_interruption(up=up)
     assert (ending.code, ending.result) == (INTERRUPTED, result)
 
 
@@ -108,5 +114,5 @@ def test_audio_without_a_call_is_as_blank_as_promised():
 
 def test_the_status_is_said_once():
     audio = {**BLANK["audio"]}
-    assert sentence(Ending(1, 486, "486 Busy Here"), "", audio) == "failed: 486 Busy Here"
-    assert sentence(Ending(1, 408, "nobody"), "", audio) == "failed (408): nobody"
+    assert summary_text(CallOutcome(1, 486, "486 Busy Here"), "", audio) == "failed: 486 Busy Here"
+    assert summary_text(CallOutcome(1, 408, "nobody"), "", audio) == "failed (408): nobody"

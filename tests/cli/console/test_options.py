@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from softphone.cli.console.options import carry_out
+from softphone.cli.console.options import run_command
 from softphone.trust import FileRefusalReason, FileRefused
 
 
@@ -16,7 +16,7 @@ def test_a_refusal_is_a_sentence_and_an_exit_code(capsys, as_json, code):
         raise FileRefused(FileRefusalReason.NO_ANCHOR, "nobody is believed yet")
 
     with pytest.raises(SystemExit) as left:
-        carry_out(command, json=as_json)
+        run_command(command, json=as_json)
     assert left.value.code == code
     seen = capsys.readouterr()
     assert "error: nobody is believed yet" in seen.err

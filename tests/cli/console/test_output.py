@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from softphone.cli.console.output import Face, plain, printable, security_line
+from softphone.cli.console.output import CommandOutput, printable, security_line, to_json_value
 from softphone.events import Direction
 from softphone.security import (
     CryptoSuite,
@@ -57,7 +57,7 @@ def test_a_lock_is_shown_with_the_lock_only():
 
 
 def test_what_steers_a_terminal_is_taken_out(capsys):
-    face = Face(json=False)
+    face = CommandOutput(json=False)
     face.event("x", "486 \x1b]0;owned\x07\x1b[2J[red]Busy[/red]\u202e")
     face.warn("\x1b[31mred")
     face.table("", ("a",), [("\x1b[2J[bold]x",)])
@@ -70,7 +70,7 @@ def test_what_steers_a_terminal_is_taken_out(capsys):
 
 
 def test_an_address_is_shown_as_it_is(capsys):
-    face = Face(json=False)
+    face = CommandOutput(json=False)
     face.event("x", "sip:[fe80::a:b:1]:5060")
     face.warn("ab:cd:ef")
     face.table("\x1b[2J[/b].tlv", ("a",), [("fe80::a:b:1",)])
@@ -83,11 +83,11 @@ def test_an_address_is_shown_as_it_is(capsys):
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_a_table_cuts_nothing_off(width):
-    face = Face(json=False)
-    face.console = Console(file=io.StringIO(), width=width)
+    face = CommandOutput(json=False)
+    face.stdout_console = Console(file=io.StringIO(), width=width)
     identity = "sip:somebody.with.a.long.name@telephones.example.test"
     face.table("", ("user", "identity"), [("alice", identity)])
-    text = face.console.file.getvalue()
+    text = face.stdout_console.file.getvalue()
     assert "\N{HORIZONTAL ELLIPSIS}" not in text
     cells = [
         line.split("\N{BOX DRAWINGS LIGHT VERTICAL}")[2].strip()
@@ -98,7 +98,7 @@ def test_a_table_cuts_nothing_off(width):
 
 
 def test_with_json_there_are_lines_of_objects_and_nothing_else(capsys):
-    face = Face(json=True, summary={"video": None})
+    face = CommandOutput(json=True, summary={"video": None})
     face.event("one", "a sentence", direction=Direction.SENDONLY, text="\N{LOCK}")
     face.table("t", ("a",), [("b",)])
     with face.waiting("for a while") as show:
@@ -113,29 +113,29 @@ def test_with_json_there_are_lines_of_objects_and_nothing_else(capsys):
 
 
 def test_waiting_shows_nothing_where_there_is_no_terminal(capsys):
-    with Face(json=False).waiting("for a call") as show:
+    with CommandOutput(json=False).waiting("for a call") as show:
         show("still")
     assert capsys.readouterr() == ("", "")
 
 
 def test_waiting_is_shown_on_a_terminal():
-    face = Face(json=False)
-    face.console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    face = CommandOutput(json=False)
+    face.stdout_console = Console(file=io.StringIO(), force_terminal=True, width=80)
     with face.waiting("waiting for a call"):
         pass
-    assert "waiting for a call" in face.console.file.getvalue()
+    assert "waiting for a call" in face.stdout_console.file.getvalue()
 
 
 def test_no_color_is_respected(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
-    face = Face(json=False)
-    face.errors = Console(file=io.StringIO(), force_terminal=True, width=80)
+    face = CommandOutput(json=False)
+    face.stderr_console = Console(file=io.StringIO(), force_terminal=True, width=80)
     face.error("wrong", 2)
-    assert "\x1b[31m" not in face.errors.file.getvalue()
+    assert "\x1b[31m" not in face.stderr_console.file.getvalue()
 
 
 def test_a_failure_is_told_once_on_each_stream(capsys):
-    face = Face(json=True, summary={})
+    face = CommandOutput(json=True, summary={})
     assert face.failed("it broke", 1, result="failed", status=503) == 1
     seen = capsys.readouterr()
     assert seen.err == "error: it broke\n"
@@ -144,18 +144,18 @@ def test_a_failure_is_told_once_on_each_stream(capsys):
 
 def test_values_are_made_plain():
     state = SecurityState(TLS, (AUDIO,), SecurityLevel.ENCRYPTED)
-    assert plain({"a": (b"x", [CryptoSuite.AEAD_AES_128_GCM])}) == {
+    assert to_json_value({"a": (b"x", [CryptoSuite.AEAD_AES_128_GCM])}) == {
         "a": ["x", ["AEAD_AES_128_GCM"]]
     }
-    assert plain(state)["lock"] is True
-    assert plain(AUDIO)["suite"] == "AEAD_AES_256_GCM"
+    assert to_json_value(state)["lock"] is True
+    assert to_json_value(AUDIO)["suite"] == "AEAD_AES_256_GCM"
 
 
 def test_a_warning_does_not_run_into_what_is_shown_as_waited_for():
     screen = io.StringIO()
-    face = Face(json=False)
-    face.console = Console(file=screen, force_terminal=True, width=80)
-    face.errors = Console(file=screen, width=80)
+    face = CommandOutput(json=False)
+    face.stdout_console = Console(file=screen, force_terminal=True, width=80)
+    face.stderr_console = Console(file=screen, width=80)
     with face.waiting("waiting for a call"):
         face.warn("the disk is full")
     before = screen.getvalue().partition("warning: the disk is full")[0]
@@ -165,9 +165,9 @@ def test_a_warning_does_not_run_into_what_is_shown_as_waited_for():
 
 def test_a_screen_changes_on_a_terminal_and_a_warning_does_not_tear_it():
     seen = io.StringIO()
-    face = Face(json=False)
-    face.console = Console(file=seen, force_terminal=True, width=80)
-    face.errors = Console(file=seen, width=80)
+    face = CommandOutput(json=False)
+    face.stdout_console = Console(file=seen, force_terminal=True, width=80)
+    face.stderr_console = Console(file=seen, width=80)
     with face.screen(Text("0 calls up")) as show:
         show(Text("25 calls up"))
         face.warn("the disk is full")
@@ -179,6 +179,6 @@ def test_a_screen_changes_on_a_terminal_and_a_warning_does_not_tear_it():
 
 
 def test_a_screen_shows_nothing_where_there_is_no_terminal(capsys):
-    with Face(json=False).screen(Text("0 calls up")) as show:
+    with CommandOutput(json=False).screen(Text("0 calls up")) as show:
         show(Text("1 call up"))
     assert capsys.readouterr() == ("", "")

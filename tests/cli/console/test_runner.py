@@ -10,7 +10,14 @@ import signal
 
 import pytest
 
-from softphone.cli.console.runner import Options, exit_code, result_of, run, seconds, status_of
+from softphone.cli.console.runner import (
+    RunOptions,
+    checked_seconds,
+    exit_code,
+    result_of,
+    run,
+    status_of,
+)
 from softphone.errors import (
     Busy,
     CertificateExpired,
@@ -53,14 +60,14 @@ def test_results_have_three_words():
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
 def test_seconds_are_a_finite_number(value):
     with pytest.raises(ConfigurationError, match="--x"):
-        seconds("--x", value)
+        checked_seconds("--x", value)
 
 
 def test_seconds_may_be_none_and_zero_where_that_makes_sense():
-    assert seconds("--x", None) is None
-    assert seconds("--x", 0.0) == 0.0
+    assert checked_seconds("--x", None) is None
+    assert checked_seconds("--x", 0.0) == 0.0
     with pytest.raises(ConfigurationError):
-        seconds("--x", 0.0, above_zero=True)
+        checked_seconds("--x", 0.0, above_zero=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -75,7 +82,7 @@ def test_a_signal_ends_a_command_after_it_has_tidied_up(number, capsys):
             await asyncio.sleep(0)
             done.append(True)
 
-    assert run(Options(json=True, summary={"video": None}), command) == 130
+    assert run(RunOptions(json=True, summary={"video": None}), command) == 130
     assert done
     seen = capsys.readouterr()
     assert seen.err == "interrupted\n"
@@ -93,7 +100,7 @@ def test_an_error_is_a_sentence_and_a_code(capsys):
     async def command(face):
         raise CertificateExpired("it has expired")
 
-    assert run(Options(json=False, summary={}), command) == 3
+    assert run(RunOptions(json=False, summary={}), command) == 3
     assert capsys.readouterr() == ("", "error: it has expired\n")
 
 
@@ -102,7 +109,7 @@ def test_a_bug_is_not_hidden():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run(Options(json=False), command)
+        run(RunOptions(json=False), command)
 
 
 def test_warnings_of_the_engine_are_told_as_such_and_only_while_it_runs(capsys):
@@ -113,7 +120,7 @@ def test_warnings_of_the_engine_are_told_as_such_and_only_while_it_runs(capsys):
         logger.info("nothing of interest")
         return 0
 
-    assert run(Options(json=False), command) == 0
+    assert run(RunOptions(json=False), command) == 0
     assert capsys.readouterr().err == "warning: the disk is full\n"
     assert not any(type(each).__name__ == "_Warnings" for each in logging.getLogger().handlers)
 
@@ -123,7 +130,7 @@ def test_what_a_library_warns_of_does_not_steer_the_terminal(capsys):
         logging.getLogger("some.library").error("from the far end: \x9b2J\x1b]0;owned\x07")
         return 0
 
-    assert run(Options(json=False), command) == 0
+    assert run(RunOptions(json=False), command) == 0
     assert capsys.readouterr().err == "warning: from the far end: ?2J?]0;owned?\n"
 
 
@@ -132,7 +139,7 @@ def test_late_media_is_told_without_advice_for_programmers(capsys):
         logging.getLogger("softphone.media").warning("media was 9 ms late: x; y setswitchinterval")
         return 0
 
-    assert run(Options(json=False), command) == 0
+    assert run(RunOptions(json=False), command) == 0
     assert (
         capsys.readouterr().err == "warning: media was 9 ms late: this machine is too busy for it\n"
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 
-from softphone.cli.console.stdin_lines import lines
+from softphone.cli.console.stdin_lines import read_lines
 
 
 async def read(handle):
-    return [line async for line in lines(handle)]
+    return [line async for line in read_lines(handle)]
 
 
 async def test_lines_come_as_they_are_written():
@@ -44,7 +44,7 @@ async def test_the_loop_goes_on_after_a_line_of_a_terminal():
             await asyncio.sleep(0)
 
     async def slowly():
-        async for line in lines(terminal):
+        async for line in read_lines(terminal):
             for _ in range(5):
                 await asyncio.sleep(0)
             heard.put_nowait(line)

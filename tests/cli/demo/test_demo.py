@@ -6,14 +6,14 @@ import logging
 
 import pytest
 
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.cli.demo import demo
 
 
 @pytest.mark.parametrize("flag", [(), ("--json",)])
 def test_what_does_not_hold_is_exit_1_and_says_what(cli, monkeypatch, flag):
     async def broken(face, lab, stack):
-        raise demo.Expectation("bob does not hear alice: -60 dBm0")
+        raise demo.DemoFailed("bob does not hear alice: -60 dBm0")
 
     monkeypatch.setattr(demo, "_story", broken)
     outcome = cli("demo", *flag)
@@ -37,8 +37,8 @@ def test_a_demo_that_takes_too_long_is_given_up(cli, monkeypatch):
 
 
 def test_a_party_without_a_call_is_named():
-    with pytest.raises(demo.Expectation, match="bob is in no call"):
-        assert demo.Party("bob", None).talk
+    with pytest.raises(demo.DemoFailed, match="bob is in no call"):
+        assert demo.DemoPhone("bob", None).current_call
 
 
 def test_its_help_tells_the_story_that_it_tells(cli):
@@ -55,6 +55,6 @@ async def test_what_the_demo_silences_speaks_again_afterwards(monkeypatch):
         levels.append(logger.level)
 
     monkeypatch.setattr(demo, "_story", story)
-    assert await demo.run_demo(Face(json=True)) == 0
+    assert await demo.run_demo(CommandOutput(json=True)) == 0
     assert levels == [logging.ERROR]
     assert logger.level == before

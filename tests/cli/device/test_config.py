@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from softphone.cli.device.config import masked, stored
+from softphone.cli.device.config import masked, resolve_config_file
 from softphone.provisioning import ConfigStore
 from softphone.trust import Bootstrap, IdentityStore, ListKind, TrustListStore
 from tests.support.cluster import (
@@ -176,4 +176,4 @@ def test_a_device_s_name_stands_for_what_the_store_has_of_it(cli, store, tmp_pat
     # A file of that name is that file, and so is what has a folder.
     (tmp_path / DEVICE).write_bytes(b"")
     for file in (Path(DEVICE), Path("elsewhere", DEVICE), store / NAME):
-        assert stored(file, store) == file
+        assert resolve_config_file(file, store) == file

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.cli.device.config_table import config_facts, file_facts, show_config, show_file_facts
 from softphone.provisioning import parse_device_config
 from softphone.trust.lists import parse_header
@@ -13,7 +13,7 @@ PLAIN = ("SEP001122334455", "CSFALICE", "CSFBOB", "CSFPAD16")
 
 
 def test_every_configuration_can_be_told_and_shown(capsys):
-    face = Face(json=False)
+    face = CommandOutput(json=False)
     for name in PLAIN:
         facts = config_facts(parse_device_config(vector(f"config/plain/{name}.cnf.xml")))
         show_config(face, facts)
@@ -23,7 +23,7 @@ def test_every_configuration_can_be_told_and_shown(capsys):
 
 
 def test_every_signed_file_can_be_told_and_shown(capsys):
-    face = Face(json=False)
+    face = CommandOutput(json=False)
     for name in SIGNED:
         facts = file_facts(parse_header(vector(name)), None)
         assert facts["believed"] is False

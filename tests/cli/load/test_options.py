@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.testing import CliRunner
 
-from softphone.cli.load.options import CapacityOptions, LoadOptions, takes
+from softphone.cli.load.options import CapacityOptions, LoadOptions, takes_options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ def test_a_command_gets_what_was_given_and_the_defaults():
     application = typer.Typer()
 
     @application.command()
-    @takes(Few)
+    @takes_options(Few)
     def command(options: Few) -> None:
         """Do it."""
         given.append(options)

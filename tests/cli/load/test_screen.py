@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from softphone.cli.load.screen import Screen
+from softphone.cli.load.screen import LoadScreen
 from softphone.load.measure import RunSecond, Tally
 from softphone.load.plan import BaseSpec, LoadPlan, UserSpec
 
@@ -14,7 +14,7 @@ from softphone.load.plan import BaseSpec, LoadPlan, UserSpec
 def screen(workers=1):
     users = tuple(UserSpec(f"sip:u{n}@h") for n in range(8))
     plan = LoadPlan("echo", "sip:600@\x1b[2Jh", BaseSpec(server="sip:h"), users, calls=1000)
-    return Screen(plan, workers)
+    return LoadScreen(plan, workers)
 
 
 def shown(made, width=100):
@@ -42,7 +42,7 @@ def test_registrations_are_followed_before_the_first_call():
 
 def test_everything_that_the_manual_names_is_there():
     made = screen()
-    made.take(busy())
+    made.add_second(busy())
     text = shown(made)
     for words in (
         "480 of 1,000",
@@ -63,15 +63,15 @@ def test_everything_that_the_manual_names_is_there():
 
 def test_counts_add_up_from_second_to_second():
     made = screen()
-    made.take(busy())
-    made.take(busy(6.0))
+    made.add_second(busy())
+    made.add_second(busy(6.0))
     assert "5,000" in shown(made)
     assert "       4  486 Busy Here" in shown(made)
 
 
 def test_the_wire_cannot_steer_the_terminal_or_the_markup():
     made = screen(workers=4)
-    made.take(busy())
+    made.add_second(busy())
     text = shown(made)
     assert "\x1b" not in text
     assert "401 [red]Unauthorized" in text

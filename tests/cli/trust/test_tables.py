@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from softphone.cli.console.output import Face
+from softphone.cli.console.output import CommandOutput
 from softphone.cli.trust.tables import certificate_facts, list_facts, show_certificates, show_list
 from softphone.lab import Authority, Validity
 from softphone.trust import (
@@ -55,7 +55,7 @@ def test_a_record_with_a_hash_only_tells_the_hash(capsys):
     )
     facts = list_facts(type(whole)(whole.kind, whole.header, (record,), data), notes=("a", "b"))
     assert facts["records"] == [{"roles": ("TVS",), "subject": "", "sha256": digest.hex()}]
-    show_list(Face(json=False), "ITL", facts)
+    show_list(CommandOutput(json=False), "ITL", facts)
     assert digest.hex() in capsys.readouterr().out.replace("\n", "").replace(" ", "").replace(
         "│", ""
     )
@@ -71,7 +71,7 @@ def test_what_cannot_be_read_is_said_to_be():
 )
 def test_a_certificate_out_of_its_time_is_marked(capsys, validity, word):
     issued = Authority().server("im.test", validity=validity).certificate
-    show_certificates(Face(json=False), "Pins", [certificate_facts(der_of(issued))])
+    show_certificates(CommandOutput(json=False), "Pins", [certificate_facts(der_of(issued))])
     shown = capsys.readouterr().out
     assert f"{issued.not_valid_after_utc:%F}" in shown
     assert {each for each in ("expired", "not yet") if each in shown} == ({word} - {None})

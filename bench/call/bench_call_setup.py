@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.call import sipp_peers
-from bench.call.layer_sampler import LayerClock
+from bench.call.layer_sampler import LayerSampler
 from softphone._version import __version__
 from softphone.account import Account
 from softphone.config import load_account
@@ -62,7 +62,7 @@ def pin(core: int) -> None:
 async def serve(folder: Path) -> None:
     """Be the lab; `start` and `stop` on standard input begin and end a count."""
     pin(0)
-    loop, clock = asyncio.get_running_loop(), LayerClock()
+    loop, clock = asyncio.get_running_loop(), LayerSampler()
     async with LabServer(folder, LabConfig(users=USERS)):
         with relaxed_garbage_collection():
             print(json.dumps({}), flush=True)
@@ -75,7 +75,7 @@ async def serve(folder: Path) -> None:
                 print(json.dumps(layers), flush=True)
 
 
-class FarEnd:
+class MeasuredLabProcess:
     """The lab in a process of its own."""
 
     def __init__(self, folder: Path) -> None:
@@ -87,7 +87,7 @@ class FarEnd:
         )
         self._read()
 
-    def say(self, word: str) -> dict[str, float]:
+    def send_command(self, word: str) -> dict[str, float]:
         """Begin or end a count; gives what was counted."""
         if self._process.stdin is None:
             raise SystemExit("the lab has no input")
@@ -112,7 +112,7 @@ class FarEnd:
 # The caller --------------------------------------------------------------------------------------
 
 
-class Caller:
+class CallGenerator:
     """Places calls from all accounts in turn; `done` and `failed` count."""
 
     def __init__(self, accounts: list[Account]) -> None:
@@ -158,7 +158,9 @@ class Caller:
         await asyncio.gather(*(again() for _ in range(SATURATED)))
 
 
-async def measure(folder: Path, far_end: FarEnd, options: argparse.Namespace) -> dict[str, Any]:
+async def measure(
+    folder: Path, far_end: MeasuredLabProcess, options: argparse.Namespace
+) -> dict[str, Any]:
     """Both parts, after some calls that warm everything up."""
     pin(-1)
     async with Phone() as phone:
@@ -166,18 +168,23 @@ async def measure(folder: Path, far_end: FarEnd, options: argparse.Namespace) ->
             await phone.register(load_account(folder / f"{user.name}.toml").config)
             for user in USERS
         ]
-        await Caller(accounts).as_many_as_go(1.0)
+        await CallGenerator(accounts).as_many_as_go(1.0)
         with relaxed_garbage_collection():
-            steady = await count(Caller(accounts), far_end, options.rate, options.seconds)
+            steady = await count(CallGenerator(accounts), far_end, options.rate, options.seconds)
             # The lab admits so many requests in a burst, and fills the burst up again.
             await asyncio.sleep(4.0)
-            return {"steady": steady, "saturated": await count(Caller(accounts), far_end, 0.0, 4.0)}
+            return {
+                "steady": steady,
+                "saturated": await count(CallGenerator(accounts), far_end, 0.0, 4.0),
+            }
 
 
-async def count(caller: Caller, far_end: FarEnd, rate: float, seconds: float) -> dict[str, Any]:
+async def count(
+    caller: CallGenerator, far_end: MeasuredLabProcess, rate: float, seconds: float
+) -> dict[str, Any]:
     """Processor time by layer of both ends, for one call."""
-    clock = LayerClock()
-    far_end.say("start")
+    clock = LayerSampler()
+    far_end.send_command("start")
     clock.start()
     begun = time.monotonic()
     if rate:
@@ -185,7 +192,7 @@ async def count(caller: Caller, far_end: FarEnd, rate: float, seconds: float) ->
     else:
         await caller.as_many_as_go(seconds)
     elapsed = time.monotonic() - begun
-    ends = {"caller": clock.stop(), "lab": far_end.say("stop")}
+    ends = {"caller": clock.stop(), "lab": far_end.send_command("stop")}
     calls = max(1, caller.done)
     return {
         "calls": caller.done,
@@ -253,7 +260,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        far_end = FarEnd(folder)
+        far_end = MeasuredLabProcess(folder)
         try:
             results = asyncio.run(measure(folder, far_end, options))
         finally:

@@ -105,10 +105,12 @@ def measure() -> dict[str, Any]:
     return {"set_up_ms": set_up, "second_ms": second, "srtp_us": packets}
 
 
-def run(surrounding: dict[str, str]) -> dict[str, Any]:
+def run(child_environment: dict[str, str]) -> dict[str, Any]:
     """Measure in a process of its own."""
     command = [sys.executable, __file__, "--measure"]
-    ended = subprocess.run(command, env=surrounding, capture_output=True, text=True, check=True)
+    ended = subprocess.run(
+        command, env=child_environment, capture_output=True, text=True, check=True
+    )
     measured: dict[str, Any] = json.loads(ended.stdout)
     return measured
 
@@ -146,7 +148,7 @@ def machine() -> dict[str, str]:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
     model = next((line for line in lines if line.startswith("model name")), "")
     command = ["git", "rev-parse", "--short", "HEAD"]
-    told = subprocess.run(
+    revision = subprocess.run(
         command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
     )
     return {
@@ -155,7 +157,7 @@ def machine() -> dict[str, str]:
         "softphone": __version__,
         "cryptography": metadata.version("cryptography"),
         "pylibsrtp": metadata.version("pylibsrtp"),
-        "commit": told.stdout.strip(),
+        "commit": revision.stdout.strip(),
     }
 
 

@@ -53,18 +53,18 @@ def pin(core: int) -> None:
 
 def attack(options: argparse.Namespace) -> None:
     """What the attacker's process does: the messages, or the datagrams, at the rate."""
-    told = json.loads(sys.stdin.readline())
+    target = json.loads(sys.stdin.readline())
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
         if options.part == "messages":
             for number, data in enumerate(malformed(MESSAGES)):
-                out.sendto(data[:60_000], tuple(told))
+                out.sendto(data[:60_000], tuple(target))
                 if number % 100 == 99:
                     time.sleep(0.01)
             print(MESSAGES)
             return
         volley = [
             (data, (host, port ^ side))
-            for host, port, packet in told
+            for host, port, packet in target
             for data in variations(bytes.fromhex(packet))
             for side in (0, 1)
         ]
@@ -78,16 +78,16 @@ def attack(options: argparse.Namespace) -> None:
         print(count)
 
 
-async def storm(part: str, told: Any, seconds: float) -> int:
+async def storm(part: str, target: Any, seconds: float) -> int:
     """Let the attacker loose; gives how much it threw."""
     command = [sys.executable, __file__, "--part", part, "--seconds", str(seconds)]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
-    said, _ = await process.communicate(json.dumps(told).encode() + b"\n")
+    said, _ = await process.communicate(json.dumps(target).encode() + b"\n")
     return int(said)
 
 
-class Watch:
+class ProcessorMeter:
     """Processor time and lateness from its making to `report`."""
 
     def __init__(self, calls: Sequence[Call]) -> None:
@@ -119,14 +119,14 @@ async def run(seconds: float) -> dict[str, Any]:
             calls = [await account.dial("601").answered(timeout=20) for _ in range(CALLS)]
             security = [call.security for call in calls]
             await asyncio.sleep(1.0)
-            quiet = Watch(calls)
+            quiet = ProcessorMeter(calls)
             await asyncio.sleep(seconds / 3)
             results: dict[str, Any] = {"quiet": quiet.report()}
-            watch = Watch(calls)
+            watch = ProcessorMeter(calls)
             messages = await storm("messages", list(lab.addresses[Transport.UDP]), seconds)
             results["malformed messages"] = {"thrown": messages} | watch.report()
             places = [[*where, packet.hex()] for where, packet in heard.packets.items()]
-            watch = Watch(calls)
+            watch = ProcessorMeter(calls)
             datagrams = await storm("datagrams", places, seconds)
             results["datagrams"] = {"thrown": datagrams} | watch.report()
             results["calls"] = CALLS

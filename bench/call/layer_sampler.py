@@ -14,7 +14,7 @@ from collections import Counter
 from types import FrameType
 from typing import Any
 
-__all__ = ["LAYERS", "LayerClock"]
+__all__ = ["LAYERS", "LayerSampler"]
 
 LAYERS = {
     "TLS and sockets": ("asyncio/sslproto", "asyncio/selector_events", "/ssl.py", "softphone/net/"),
@@ -51,7 +51,7 @@ INTERVAL = 0.001
 OTHER = "generator and other"
 
 
-class LayerClock:
+class LayerSampler:
     """Counts from `start` to `stop`; gives microseconds by layer."""
 
     def __init__(self) -> None:

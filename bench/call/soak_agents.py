@@ -87,7 +87,7 @@ M_MMAP_THRESHOLD = -3
 RESULTS = Path(__file__).parents[1] / "results"
 
 
-class Unread:
+class UnhandledErrors:
     """Everything that went wrong and that no task has awaited."""
 
     def __init__(self) -> None:
@@ -120,7 +120,7 @@ class Unread:
         self.found[text] += 1
 
 
-class Office:
+class AgentSoak:
     """Who calls, who answers, and how often each step was done."""
 
     def __init__(self, alice: Account, bob: Account, frank: Account, host: str) -> None:
@@ -268,7 +268,7 @@ def noise(rate: int, seconds: float) -> Pcm:
     return drawn.astype(np.int16)
 
 
-def count(began: float, office: Office) -> dict[str, object]:
+def count(began: float, office: AgentSoak) -> dict[str, object]:
     """What is held now; as fast as can be, for media waits meanwhile."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])  # without the list that is to come
     types = Counter(map(type, gc.get_objects()))
@@ -309,7 +309,7 @@ def users() -> tuple[LabUser, ...]:
     return tuple(LabUser(name, login) for name in ("alice", "bob", "frank"))
 
 
-async def soak(minutes: float, calls: int, unread: Unread) -> dict[str, object]:
+async def soak(minutes: float, calls: int, unread: UnhandledErrors) -> dict[str, object]:
     """Run; the counts, and the two quiet moments after all calls."""
     unread.watch(asyncio.get_running_loop())
     with tempfile.TemporaryDirectory() as folder:
@@ -319,7 +319,7 @@ async def soak(minutes: float, calls: int, unread: Unread) -> dict[str, object]:
                 await phone.register(load_account(lab.accounts[user.name]).config)
                 for user in config.users
             ]
-            office = Office(*accounts, config.host)
+            office = AgentSoak(*accounts, config.host)
             attending = [
                 asyncio.create_task(office.attend(account, name))
                 for account, name in ((office.bob, "bob"), (office.frank, "frank"))
@@ -391,7 +391,7 @@ def main() -> int:
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 else MINUTES
     calls = int(sys.argv[2]) if len(sys.argv) > 2 else CALLS
     settle_lists()
-    unread = Unread()
+    unread = UnhandledErrors()
     found = asyncio.run(soak(minutes, calls, unread))
     rows, done = found["rows"], found["done"]
     grown = {name: round(growth(rows, name), 4) for name in ("rss_mb", "objects", "ours")}

@@ -26,7 +26,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.lab.lab_process import Lab
+from bench.lab.lab_process import LabProcess
 from softphone._version import __version__
 from softphone.config import load_account
 from softphone.events import CallState
@@ -63,7 +63,7 @@ async def crowd(address: tuple[str, int], count: int) -> None:
     os._exit(0)  # farewells would be work for the lab; a crowd that vanishes is the harder case
 
 
-async def run(lab: Lab, connections: int) -> dict[str, Any]:
+async def run(lab: LabProcess, connections: int) -> dict[str, Any]:
     """Calls up, the crowd comes, stays, and is gone."""
     found: dict[str, Any] = {"asked": connections, "room": TransportLimits().connections}
     async with Phone() as phone:
@@ -119,7 +119,7 @@ def main() -> int:
         asyncio.run(crowd((host, port), options.connections))
         return 0
     with tempfile.TemporaryDirectory() as name:
-        lab = Lab(Path(name) / "lab", 1)
+        lab = LabProcess(Path(name) / "lab", 1)
         try:
             found = asyncio.run(run(lab, options.connections))
         finally:

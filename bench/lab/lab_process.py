@@ -23,7 +23,7 @@ from softphone.lab import LabConfig, LabServer, LabUser, Login, Validity
 from softphone.load.run import relaxed_garbage_collection
 from softphone.sans_io import Transport
 
-__all__ = ["Lab", "held", "resident"]
+__all__ = ["LabProcess", "held", "resident"]
 
 PORTS = (50_000, 59_999)
 REGISTRATIONS = 400.0
@@ -46,7 +46,7 @@ def held() -> dict[str, int]:
     }
 
 
-class Lab:
+class LabProcess:
     """The process, from the outside."""
 
     def __init__(self, folder: Path, users: int) -> None:

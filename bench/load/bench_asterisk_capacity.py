@@ -43,7 +43,7 @@ from typing import Any
 
 from bench.call.sipp_peers import spare_root
 from bench.load.baresip_rival import processor_seconds
-from bench.load.processor_share import PERIOD, Share
+from bench.load.processor_share import PERIOD, ProcessorShare
 from softphone._version import __version__
 from softphone.load import BaseSpec, LoadPlan, UserSpec, parse_expectation
 from softphone.load.capacity import CapacitySearch, CapacityTrial
@@ -156,7 +156,7 @@ def bridge_of(asterisk: Any, authority: Any, media: str, folder: Path) -> LoadPl
 
 
 @dataclass(slots=True)
-class Steady:
+class SteadyUsage:
     """What was used in the seconds in which as many calls were up as were asked for."""
 
     call_seconds: float = 0.0
@@ -165,7 +165,7 @@ class Steady:
     ours: float = 0.0
     held_back: float = 0.0
 
-    def add(self, other: Steady) -> None:
+    def add(self, other: SteadyUsage) -> None:
         """Add what another one has."""
         for each in fields(self):
             setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
@@ -182,15 +182,15 @@ class Steady:
         }
 
 
-class Meter:
+class AsteriskMeter:
     """Asterisk's clock and ours, from second to second of one trial."""
 
-    def __init__(self, far: FarEnd, calls: int) -> None:
+    def __init__(self, far: AsteriskFarEnd, calls: int) -> None:
         self._far = far
         self._calls = calls
         self._before = (far.used(), far.held_back(), 0.0)
         self._was_up = 0
-        self.steady = Steady()
+        self.steady = SteadyUsage()
 
     def second(self, second: RunSecond) -> None:
         """Take one second."""
@@ -199,11 +199,11 @@ class Meter:
         self._before = now
         if second.up == self._was_up == self._calls and not second.tally.attempted:
             ours = second.tally.cpu_seconds
-            self.steady.add(Steady(second.up * elapsed, elapsed, used, ours, held_back))
+            self.steady.add(SteadyUsage(second.up * elapsed, elapsed, used, ours, held_back))
         self._was_up = second.up
 
 
-class FarEnd:
+class AsteriskFarEnd:
     """The Asterisk, and the share of a core that it has."""
 
     def __init__(self, root: Any, folder: Path, wanted: float) -> None:
@@ -212,8 +212,10 @@ class FarEnd:
         self._folder = folder
         self.asterisk, self.authority = start(root, folder)
         self._pids = descendants(self.asterisk.process.pid)
-        share = Share.of(self._pids, wanted) if wanted < 1 else "a whole core was asked for"
-        self._group = share if isinstance(share, Share) else None
+        share = (
+            ProcessorShare.of(self._pids, wanted) if wanted < 1 else "a whole core was asked for"
+        )
+        self._group = share if isinstance(share, ProcessorShare) else None
         self.share = 1.0 if self._group is None else wanted
         self.how = (
             f"{wanted:.0%} of a core by cgroup, {wanted * PERIOD * 1e3:g} ms of each "
@@ -258,18 +260,22 @@ def ramped(plan: LoadPlan, calls: int) -> LoadPlan:
     return replace(plan, calls=calls, arrival=f"step:{QUICK:g}:{quick / QUICK:g},{SLOW:g}:1")
 
 
-async def attempt(far: FarEnd, plan: LoadPlan, calls: int) -> tuple[CapacityTrial, Steady]:
+async def attempt(
+    far: AsteriskFarEnd, plan: LoadPlan, calls: int
+) -> tuple[CapacityTrial, SteadyUsage]:
     """One trial, and what was used in it."""
     far.settle()
-    meter = Meter(far, calls)
+    meter = AsteriskMeter(far, calls)
     result = await run_plan(ramped(plan, calls), watcher=RunObserver(meter.second))
     return trial_of(result, EXPECTED), meter.steady
 
 
-def measure(far: FarEnd, plan: LoadPlan, name: str, options: Any, until: float) -> dict[str, Any]:
+def measure(
+    far: AsteriskFarEnd, plan: LoadPlan, name: str, options: Any, until: float
+) -> dict[str, Any]:
     """One row: a small trial first, then the search, until it or its time is over."""
-    rows: list[tuple[CapacityTrial, Steady]] = []
-    steady = Steady()
+    rows: list[tuple[CapacityTrial, SteadyUsage]] = []
+    steady = SteadyUsage()
 
     def one(calls: int) -> CapacityTrial:
         trial, used = asyncio.run(attempt(far, plan, calls))
@@ -299,7 +305,7 @@ def measure(far: FarEnd, plan: LoadPlan, name: str, options: Any, until: float) 
 
 
 def row_of(
-    search: CapacitySearch, rows: list[tuple[CapacityTrial, Steady]], steady: Steady
+    search: CapacitySearch, rows: list[tuple[CapacityTrial, SteadyUsage]], steady: SteadyUsage
 ) -> dict[str, Any]:
     """What a search came to."""
     calls, limit, bound = search.capacity, search.limit, search.unjudged_trial
@@ -309,9 +315,9 @@ def row_of(
     elif limit is None:
         state = "lower bound"
     why = next((t.why for t in search.trials if t.calls == limit and not t.held and t.valid), "")
-    at: dict[int, Steady] = {}
+    at: dict[int, SteadyUsage] = {}
     for trial, used in rows:
-        at.setdefault(trial.calls, Steady()).add(used)
+        at.setdefault(trial.calls, SteadyUsage()).add(used)
     return {
         "state": state,
         "calls": calls,
@@ -364,7 +370,7 @@ def draw(found: dict[str, Any], how: str) -> None:
             for name, spent in cost.items()
             if plain and name != SHORT["clear"]
         )
-        told = "; ".join(f"{name}: {sentence(one)}" for name, one in mine.items())
+        outcomes = "; ".join(f"{name}: {sentence(one)}" for name, one in mine.items())
         calls = {name: one["calls"] for name, one in mine.items() if one["calls"]}
         parts += [
             f"<h2>{escape(way.capitalize())}: Asterisk's processor time for a call-second, "
@@ -372,7 +378,7 @@ def draw(found: dict[str, Any], how: str) -> None:
             bar_plot(cost, label="microseconds a call-second", color=COLORS[0]),
             f'<p class="note">{escape(times)}</p>',
             f"<h2>{escape(way.capitalize())}: calls that it held</h2>",
-            f'{bar_plot(calls, label="calls", color=COLORS[0])}<p class="note">{escape(told)}</p>',
+            f'{bar_plot(calls, label="calls", color=COLORS[0])}<p class="note">{escape(outcomes)}</p>',
         ]
     RESULTS.with_suffix(".html").write_text(
         "<!doctype html><html lang=en><meta charset=utf-8><title>Asterisk's capacity</title>"
@@ -446,7 +452,7 @@ def main() -> None:
     ]
     deadline = time.monotonic() + options.seconds
     with tempfile.TemporaryDirectory() as name:
-        far = FarEnd(root, Path(name), options.share)
+        far = AsteriskFarEnd(root, Path(name), options.share)
         print(f"Asterisk has {far.how}")
         try:
             for number, (way, media) in enumerate(rows):

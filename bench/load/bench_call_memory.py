@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from bench.load.baresip_rival import baresip
-from bench.load.bench_load_echo import HERE, Echo, run
+from bench.load.bench_load_echo import HERE, EchoProcess, run
 from softphone._version import __version__
 from softphone.load import LoadPlan
 
@@ -57,7 +57,7 @@ def slope(megabytes: dict[int, float]) -> float:
     return round(float(np.polyfit(calls, held, 1)[0]) * 1024, 1)
 
 
-def ours(echo: Echo, folder: Path, change: Change, numbers: list[int]) -> dict[int, float]:
+def ours(echo: EchoProcess, folder: Path, change: Change, numbers: list[int]) -> dict[int, float]:
     """Megabytes that our process holds, by the number of its calls."""
     megabytes = {}
     for calls in numbers:
@@ -99,7 +99,7 @@ def main() -> int:
         parser.error("--calls needs two numbers at least: a slope is measured")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        echo = Echo(folder / "echo")
+        echo = EchoProcess(folder / "echo")
         try:
             rows = {
                 way: show(way, ours(echo, folder, change, options.calls))

@@ -71,7 +71,7 @@ Way: TypeAlias = tuple[str, Callable[[int], dict[str, Any]], bool]
 """What its rows are called, what its plans have, and whether calls come and go."""
 
 
-class Echo:
+class EchoProcess:
     """The far end in a process of its own."""
 
     def __init__(self, folder: Path) -> None:
@@ -143,7 +143,7 @@ def run(plan: LoadPlan, folder: Path, *, churns: bool = False, priority: bool = 
 
 
 def measured(
-    echo: Echo, plan: LoadPlan, folder: Path, options: Any, *, churns: bool = False
+    echo: EchoProcess, plan: LoadPlan, folder: Path, options: Any, *, churns: bool = False
 ) -> Any:
     """One row, and what the echo took for it."""
     begun, before = time.monotonic(), echo.used()
@@ -163,7 +163,7 @@ def measured(
     return row
 
 
-def climb(echo: Echo, folder: Path, options: Any) -> dict[str, Any]:
+def climb(echo: EchoProcess, folder: Path, options: Any) -> dict[str, Any]:
     """More and more calls until they do not hold, and the number between the last two."""
     rows: dict[str, Any] = {}
     held = 0
@@ -177,7 +177,9 @@ def climb(echo: Echo, folder: Path, options: Any) -> dict[str, Any]:
     return rows
 
 
-def attempt(echo: Echo, folder: Path, options: Any, calls: int, rows: dict[str, Any]) -> bool:
+def attempt(
+    echo: EchoProcess, folder: Path, options: Any, calls: int, rows: dict[str, Any]
+) -> bool:
     """One number without a reader, again if it did not hold and there is time."""
     title = f"{calls:,} calls, {PLAIN}"
     for _ in range(TRIES):
@@ -188,7 +190,7 @@ def attempt(echo: Echo, folder: Path, options: Any, calls: int, rows: dict[str, 
     return bool(rows[title]["holds"])
 
 
-def descend(echo: Echo, folder: Path, options: Any, way: Way, top: int) -> dict[str, Any]:
+def descend(echo: EchoProcess, folder: Path, options: Any, way: Way, top: int) -> dict[str, Any]:
     """The calls that hold plainly in another way, and fewer until it holds."""
     name, changes, churns = way
     rows: dict[str, Any] = {}
@@ -215,7 +217,7 @@ def churning(placement: str) -> Any:
     return changes
 
 
-def others(echo: Echo, calls: int, folder: Path, options: Any) -> dict[str, Any]:
+def others(echo: EchoProcess, calls: int, folder: Path, options: Any) -> dict[str, Any]:
     """The same number in other ways."""
     plan = echo.plan(calls)
     gcm = replace(plan.base, suites=("AEAD_AES_128_GCM",))
@@ -355,7 +357,7 @@ def main() -> None:
     rivals = known.get("peers", {})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        echo = Echo(folder / "echo")
+        echo = EchoProcess(folder / "echo")
         try:
             if options.part in (None, "steps"):
                 rows = without(rows, PLAIN) | climb(echo, folder, options)

@@ -51,14 +51,14 @@ from softphone.trust.fips import random_bytes
 HOST = "127.0.0.1"
 SOCKETS = 256
 VISIT = 0.004
-ROOM = 8192
+VISIT_PACKETS = 8192
 """Packets of one visit: 4 ms of 5,000 calls are 1,000."""
 USED, TRAILER = 512, 16
 """Octets of a packet that are echoed: 20 ms of G.711 are 172; and those of its tag."""
 
 
 @dataclass(slots=True)
-class Row:
+class EchoStream:
     """One call's media."""
 
     port: DatagramPort
@@ -68,7 +68,7 @@ class Row:
     receiving: ReceiveContext | None = None
 
 
-class EchoPort:
+class EchoBackend:
     """As much of a `MediaPort` as an answered call needs; `expect` says who the next one is for."""
 
     def __init__(self) -> None:
@@ -82,25 +82,25 @@ class EchoPort:
             for port, watched in zip(found, (True, False), strict=True):
                 self._ports.add_port(port, watch=watched)
             self._sockets.append(found[0])
-        self._rows: dict[int, Row] = {}
+        self._rows: dict[int, EchoStream] = {}
         self._taken: dict[Address, set[int]] = defaultdict(set)
-        self._by_source: dict[tuple[int, int], Row] = {}
+        self._by_source: dict[tuple[int, int], EchoStream] = {}
         self._next = 0
         self._source: Address = ("", 0)
-        self._came, self._out = DatagramBatch(ROOM), DatagramBatch(ROOM)
+        self._came, self._out = DatagramBatch(VISIT_PACKETS), DatagramBatch(VISIT_PACKETS)
         self._ciphers = [
-            SrtpBatch(batch.data.ctypes.data, batch.data.shape[1], ROOM)
+            SrtpBatch(batch.data.ctypes.data, batch.data.shape[1], VISIT_PACKETS)
             for batch in (self._came, self._out)
         ]
         self.echoed = 0
 
     # The commands that a negotiation gives ------------------------------------------------------
 
-    def expect(self, source: Address) -> None:
+    def expect_source(self, source: Address) -> None:
         """The next row is for media from there."""
         self._source = source
 
-    def allocate(self, *, host: str | None = None, on_event: Any = None) -> AllocatedStream:
+    def allocate_stream(self, *, host: str | None = None, on_event: Any = None) -> AllocatedStream:
         """A socket that no other call from that source uses."""
         taken = self._taken[self._source]
         for _ in self._sockets:
@@ -111,10 +111,10 @@ class EchoPort:
         handle = StreamHandle(int.from_bytes(random_bytes(5), "big"), self._next)
         port = self._sockets[self._next]
         ssrc = int.from_bytes(random_bytes(4), "big")
-        self._rows[handle.row] = Row(port, self._source, ssrc)
+        self._rows[handle.row] = EchoStream(port, self._source, ssrc)
         return AllocatedStream(handle, HOST, port.address[1], port.address[1] + 1, ssrc)
 
-    def open(self, handle: StreamHandle, spec: StreamSpec) -> None:
+    def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:
         """Echo from now on."""
         row = self._rows[handle.row]
         if spec.send_key is not None and spec.receive_key is not None:
@@ -122,7 +122,7 @@ class EchoPort:
             row.receiving = ReceiveContext(spec.receive_key.suite, spec.receive_key.key)
         self._by_source[row.port.key, _name(row.source)] = row
 
-    def close(self, handle: StreamHandle) -> None:
+    def close_stream(self, handle: StreamHandle) -> None:
         """Echo no more."""
         row = self._rows.pop(handle.row, None)
         if row is None:
@@ -144,7 +144,7 @@ class EchoPort:
 
     # Media --------------------------------------------------------------------------------------
 
-    def visit(self) -> None:
+    def echo_packets(self) -> None:
         """Send back what has come."""
         came, out = self._came, self._out
         count = came.receive_datagrams(self._ports.readable(), now=0.0, wall=0.0)
@@ -165,7 +165,7 @@ class EchoPort:
             self._ciphers[1].protect(range(count), sending, out.length)
         self.echoed += out.send_datagrams(self._ports, 0, count)
 
-    def _decrypted(self, found: list[tuple[int, Row]]) -> list[tuple[int, Row]]:
+    def _decrypted(self, found: list[tuple[int, EchoStream]]) -> list[tuple[int, EchoStream]]:
         """The packets that are genuine; those of calls in clear are so unlooked at."""
         secure = [(at, row.receiving) for at, row in found if row.receiving is not None]
         rows, contexts = [at for at, _ in secure], [context for _, context in secure]
@@ -179,11 +179,11 @@ def _name(address: Address) -> int:
     return int.from_bytes(encode_address(address)[:8], sys.byteorder)
 
 
-class Echo:
+class EchoServer:
     """The signaling: whoever calls is answered at once."""
 
     def __init__(self) -> None:
-        self.port = EchoPort()
+        self.port = EchoBackend()
         config = EndpointConfig(user_agent="echo", max_transactions=200_000)
         self._endpoint = Endpoint(side=Side.SERVER, entropy=random_bytes, config=config)
         self.driver: Driver[SipEvent] = Driver(
@@ -217,7 +217,7 @@ class Echo:
             offer = SessionDescription.parse(body.data)
             line = offer.media[0]
             connection = offer.connection_of(line)
-            self.port.expect((connection.address if connection else "", line.port))
+            self.port.expect_source((connection.address if connection else "", line.port))
             outcome = negotiation.receive_offer(body)
             status = 200 if isinstance(outcome, MediaProposal) else 488
         with self.driver.change() as now:
@@ -237,12 +237,12 @@ async def serve(folder: Path) -> None:
         credential=files.server,
         client_certificates=ClientCertificates.NONE,
     )
-    echo, loop = Echo(), asyncio.get_running_loop()
+    echo, loop = EchoServer(), asyncio.get_running_loop()
     async with echo.driver:
         address = await echo.driver.listen(Transport.TLS, HOST, 0, tls=tls)
 
         def visit() -> None:
-            echo.port.visit()
+            echo.port.echo_packets()
             loop.call_later(VISIT, visit)
 
         visit()

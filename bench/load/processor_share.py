@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["PERIOD", "Share"]
+__all__ = ["PERIOD", "ProcessorShare"]
 
 PERIOD = 0.01
 """Seconds."""
@@ -26,14 +26,14 @@ PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class ProcessorShare:
     """A group of processes with a share of a core; `folder` is the group's."""
 
     folder: Path
     share: float
 
     @classmethod
-    def of(cls, pids: Sequence[int], share: float) -> Share | str:
+    def of(cls, pids: Sequence[int], share: float) -> ProcessorShare | str:
         """Put processes into a group of their own, or say why that cannot be done."""
         found = _hierarchy()
         if found is None:

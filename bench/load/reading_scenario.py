@@ -8,7 +8,7 @@ from softphone.media import PcmBlock
 __all__ = ["reader"]
 
 
-class Reader:
+class CountingSink:
     """A sink that counts the samples: so every packet of its call is played out and decoded."""
 
     clock_rate_hz = 8000
@@ -24,7 +24,7 @@ class Reader:
 
 async def _read(turn: ScenarioRun) -> None:
     async with turn.dial() as call:
-        call.audio.record(Reader())
+        call.audio.record(CountingSink())
         await turn.talk(call)
 
 

@@ -42,7 +42,7 @@ def age() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - int(started) / os.sysconf("SC_CLK_TCK")
 
 
-class Observer:
+class SteadyStateObserver:
     """Tells steady seconds from others: all calls were up, none came or went."""
 
     def __init__(self, calls: int, churns: bool) -> None:
@@ -95,7 +95,7 @@ class Observer:
 
 async def run(plan: LoadPlan, churns: bool) -> dict[str, Any]:
     """Run the plan."""
-    observer = Observer(plan.calls, churns)
+    observer = SteadyStateObserver(plan.calls, churns)
     result = await run_plan(plan, watcher=RunObserver(observer.second))
     return observer.report() | {
         "answered": result.total.answered,

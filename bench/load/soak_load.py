@@ -42,8 +42,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from bench.lab.lab_process import Lab, held
-from bench.load.srtp_key_search import Witness
+from bench.lab.lab_process import LabProcess, held
+from bench.load.srtp_key_search import KeyWitness
 from softphone._version import __version__
 from softphone.load import BaseSpec, LoadPlan, UserSpec, users_of_template
 from softphone.load.measure import RunSecond, Tally
@@ -65,10 +65,10 @@ EVERY = 10.0
 KINDS = ("memory", "descriptors", "tasks", "timers")
 
 
-class Soak:
+class LoadSoak:
     """The samples and what was counted."""
 
-    def __init__(self, lab: Lab, begun: float) -> None:
+    def __init__(self, lab: LabProcess, begun: float) -> None:
         self._lab = lab
         self._begun = begun
         self.samples: list[dict[str, Any]] = []
@@ -110,7 +110,7 @@ def row_of(sample: dict[str, Any]) -> str:
     return f"{sample['at']:7.0f} s  up {sample['up']:4}  {here}  lab {sample['lab_memory']:,}"
 
 
-def plan_of(lab: Lab, options: argparse.Namespace) -> LoadPlan:
+def plan_of(lab: LabProcess, options: argparse.Namespace) -> LoadPlan:
     """The main run."""
     pattern = UserSpec("load{n:05}", password_file=f"{lab.folder}/{{user}}.secret")
     faults = FaultSpec(
@@ -153,7 +153,7 @@ def beside(plan: LoadPlan) -> LoadPlan:
     )
 
 
-async def control(soak: Soak, plan: LoadPlan, witness: Witness) -> dict[str, Any]:
+async def control(soak: LoadSoak, plan: LoadPlan, witness: KeyWitness) -> dict[str, Any]:
     """A few calls first: while they are up their keys must be found, or else the search is void."""
     few = replace(plan, calls=4, rate=20.0, duration=2.0, hold="run", faults=FaultSpec(), checks=0)
     seen: dict[str, Any] = {}
@@ -166,7 +166,7 @@ async def control(soak: Soak, plan: LoadPlan, witness: Witness) -> dict[str, Any
     return seen
 
 
-async def run(soak: Soak, plan: LoadPlan) -> None:
+async def run(soak: LoadSoak, plan: LoadPlan) -> None:
     """Both runs, side by side."""
     sampling = asyncio.ensure_future(soak.sampling())
 
@@ -182,7 +182,7 @@ async def run(soak: Soak, plan: LoadPlan) -> None:
         await asyncio.gather(sampling, return_exceptions=True)
 
 
-async def quiet(soak: Soak) -> dict[str, Any]:
+async def quiet(soak: LoadSoak) -> dict[str, Any]:
     """What is left once everything that ends has ended."""
     soak.up.clear()
     await asyncio.sleep(LINGER)
@@ -232,7 +232,7 @@ def judge(document: dict[str, Any]) -> list[str]:
     return wrong if samples else ["nothing was sampled"]
 
 
-def conclude(soak: Soak, before: Any, after: Any, keys: Any, options: Any) -> dict[str, Any]:
+def conclude(soak: LoadSoak, before: Any, after: Any, keys: Any, options: Any) -> dict[str, Any]:
     """The document."""
     total = soak.total
     rates = {
@@ -304,11 +304,11 @@ def draw(document: dict[str, Any]) -> None:
         look(page.resolve(), Path(folder), "--window-size=940,2080", picture)
 
 
-async def soaked(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
+async def soaked(lab: LabProcess, options: argparse.Namespace) -> dict[str, Any]:
     """All of it."""
-    witness = Witness()
+    witness = KeyWitness()
     try:
-        soak = Soak(lab, time.monotonic())
+        soak = LoadSoak(lab, time.monotonic())
         plan = plan_of(lab, options)
         before = soak.sample()
         keys = await control(soak, plan, witness)
@@ -332,7 +332,7 @@ def main() -> int:
         # The lab, which is started from here, has it from us.
         os.setpriority(os.PRIO_PROCESS, 0, -20)
     with tempfile.TemporaryDirectory() as name:
-        lab = Lab(Path(name) / "lab", USERS)
+        lab = LabProcess(Path(name) / "lab", USERS)
         try:
             if hasattr(os, "sched_setaffinity"):
                 os.sched_setaffinity(0, {max(range(os.cpu_count() or 1))})

@@ -22,7 +22,7 @@ import numpy as np
 from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp import suite_parameters
 
-__all__ = ["Witness"]
+__all__ = ["KeyWitness"]
 
 LENGTHS = frozenset(suite_parameters(suite).material_length for suite in CryptoSuite)
 MOST = 400
@@ -30,7 +30,7 @@ MOST = 400
 PIECE = 1 << 24
 
 
-class Witness:
+class KeyWitness:
     """From its making to `close`, sees all keys of the lengths that SRTP has."""
 
     def __init__(self, seed: int = 1) -> None:

@@ -135,7 +135,7 @@ async def measure_engine(options: argparse.Namespace) -> dict[str, Any]:
             options.streams,
             seconds,
             cpu,
-            rival_designs.Lateness(engine.lateness.counts.tolist()),
+            rival_designs.PacketLateness(engine.lateness.counts.tolist()),
             engine.packets_received - received,
         )
         figures |= {
@@ -165,7 +165,7 @@ def run_part(options: argparse.Namespace) -> dict[str, Any]:
             return rival_designs.shared_floor(Path(folder), suite, options.streams, options.seconds)
         if options.part == "python":
             return rival_designs.python_floor(suite, options.streams, options.seconds)
-    return asyncio.run(rival_designs.obvious(suite, options.streams, options.seconds))
+    return asyncio.run(rival_designs.task_per_stream(suite, options.streams, options.seconds))
 
 
 def child(part: str, options: argparse.Namespace, **extra: Any) -> dict[str, Any]:

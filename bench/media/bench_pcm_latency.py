@@ -51,7 +51,7 @@ def loud(rate: int) -> np.ndarray:
     return (9000 * np.sin(np.arange(rate * 2) * 2 * np.pi * 500 / rate)).astype(np.int16)
 
 
-class Wire:
+class LoudnessTap:
     """When each port last began to be loud, and was loud last."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Wire:
         self._was[port] = is_loud
 
 
-class Side:
+class CallSide:
     """One call as its application has it."""
 
     def __init__(self, engine: MediaEngine, rates: tuple[int, int]) -> None:
@@ -83,7 +83,7 @@ class Side:
         self.said, self.heard = PcmOutput(rates[0]), PcmInput(rates[1])
         self.heard_at = 0.0
 
-    def open(self, other: Side) -> None:
+    def open(self, other: CallSide) -> None:
         """Connect it."""
         self.engine.open_stream(
             self.local.handle, StreamSpec((other.local.host, other.local.rtp_port))
@@ -106,9 +106,9 @@ class Side:
 async def measure(rates: tuple[int, int]) -> dict[str, list[float]]:
     """Milliseconds of each kind."""
     found: dict[str, list[float]] = {name: [] for name in BOUNDS}
-    wire = Wire()
+    wire = LoudnessTap()
     async with MediaEngine(MediaConfig(), tap=wire) as engine:
-        sides = [Side(engine, rates) for _ in range(CALLS)]
+        sides = [CallSide(engine, rates) for _ in range(CALLS)]
         pairs = list(zip(sides[::2], sides[1::2], strict=True))
         for one, other in pairs:
             one.open(other)
@@ -128,7 +128,9 @@ async def measure(rates: tuple[int, int]) -> dict[str, list[float]]:
     return found
 
 
-async def talk(at: int, one: Side, other: Side, wire: Wire, found: dict[str, list[float]]) -> None:
+async def talk(
+    at: int, one: CallSide, other: CallSide, wire: LoudnessTap, found: dict[str, list[float]]
+) -> None:
     """One side speaks, is heard, and is silenced."""
     port = one.local.rtp_port
     await asyncio.sleep(0.011 * at % 0.5)
@@ -153,7 +155,7 @@ async def talk(at: int, one: Side, other: Side, wire: Wire, found: dict[str, lis
 async def silent_share(rates: tuple[int, int], *, read: bool) -> float:
     """What of a core all the calls take while nothing is said."""
     async with MediaEngine(MediaConfig()) as engine:
-        sides = [Side(engine, rates) for _ in range(CALLS)]
+        sides = [CallSide(engine, rates) for _ in range(CALLS)]
         for one, other in zip(sides[::2], sides[1::2], strict=True):
             one.open(other)
             other.open(one)

@@ -49,7 +49,7 @@ HELD_MS = 40.0
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class PacketTrace:
     """What arrives: `number` int64[n] and `arrival` float64[n], sorted by arrival; `sent`
     float64[frames] when each frame was sent, and the share that was lost."""
 
@@ -69,7 +69,7 @@ def trace(
     double: float = 0.0,
     drift: float = 0.0,
     held: int = 1,
-) -> Trace:
+) -> PacketTrace:
     """`burst` is the mean length of a loss in packets, `jitter` the standard deviation in seconds
     (delays are never below the transit), the rest are shares; `drift` is of the sender's clock,
     and so many packets as are `held` leave together."""
@@ -95,7 +95,7 @@ def trace(
     arrival = np.concatenate((sent[number] + delay[number], sent[again] + delay[again] + 0.005))
     number = np.concatenate((number, again))
     order = np.argsort(arrival, kind="stable")
-    return Trace(number[order], arrival[order], sent, float(gone.mean()))
+    return PacketTrace(number[order], arrival[order], sent, float(gone.mean()))
 
 
 CONDITIONS: dict[str, dict[str, float]] = {
@@ -122,12 +122,12 @@ Played = list[int | None]
 """The frame that each tick has played; None: there was none."""
 
 
-def ticks(given: Trace) -> np.ndarray:
+def ticks(given: PacketTrace) -> np.ndarray:
     """The times at which a frame is asked for."""
     return np.arange(0.011, given.sent[-1], FRAME)
 
 
-def ours(given: Trace) -> Played:
+def ours(given: PacketTrace) -> Played:
     """`PlayoutBank`."""
     bank = JitterBufferBank(1, JitterBufferConfig())
     bank.open_row(0, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1, silence=0xFF)
@@ -163,7 +163,7 @@ def _arrivals(number: np.ndarray, arrival: np.ndarray) -> ReceivedPackets:
     )
 
 
-def fixed(given: Trace) -> Played:
+def fixed(given: PacketTrace) -> Played:
     """A buffer that plays each frame 60 ms after the first one's arrival, for ever."""
     first, played, waiting, at = given.arrival[0] + FIXED, [], set(), 0
     for now in ticks(given):
@@ -176,7 +176,7 @@ def fixed(given: Trace) -> Played:
     return played
 
 
-class Counting:
+class FrameNumberCodec:
     """A codec of aiortp's form whose sound is the number of its frame."""
 
     sample_rate, samples_per_frame = 8000, 160
@@ -194,9 +194,9 @@ class Counting:
         return bytes(2 * samples)
 
 
-def aiortp(given: Trace) -> Played:
+def aiortp(given: PacketTrace) -> Played:
     """aiortp's adaptive playout."""
-    clock, codec, played, at = [0.0], Counting(), [], 0
+    clock, codec, played, at = [0.0], FrameNumberCodec(), [], 0
     buffer = AdaptivePlayout(codec, now=lambda: clock[0])
     for now in ticks(given):
         end = int(np.searchsorted(given.arrival, now, side="right"))
@@ -209,7 +209,7 @@ def aiortp(given: Trace) -> Played:
     return played
 
 
-def judged(given: Trace, played: Played) -> dict[str, float]:
+def judged(given: PacketTrace, played: Played) -> dict[str, float]:
     """Delay in ms and shares, over all but the first three seconds."""
     when = ticks(given)[150:]
     heard = [(now, each) for now, each in zip(when, played[150:], strict=True) if each is not None]
@@ -231,7 +231,7 @@ def allowed_ms(settings: dict[str, float]) -> float:
 def main() -> int:
     """Measure, print, judge, write."""
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
-    buffers: dict[str, Callable[[Trace], Played]] = {"ours": ours, "fixed 60 ms": fixed}
+    buffers: dict[str, Callable[[PacketTrace], Played]] = {"ours": ours, "fixed 60 ms": fixed}
     if AdaptivePlayout is not None:
         buffers[f"aiortp {aiortp_version}"] = aiortp
     table, bad = {}, []

@@ -38,13 +38,13 @@ PROFILES = {
 KEY_LENGTH = {CryptoSuite.AES_CM_128_HMAC_SHA1_80: 30, CryptoSuite.AEAD_AES_128_GCM: 28}
 
 
-class Lateness:
+class PacketLateness:
     """Counts of packets in bins of 0.1 ms, as the engine counts its own."""
 
     def __init__(self, counts: list[int] | None = None) -> None:
         self.counts = counts or [0] * 251
 
-    def add(self, seconds: float) -> None:
+    def count_packet(self, seconds: float) -> None:
         self.counts[min(250, max(0, int(seconds * 1e4)))] += 1
 
     def quantile_ms(self, share: float) -> float:
@@ -71,7 +71,7 @@ def sessions(
     return sending, receiving
 
 
-class Shared(ctypes.Structure):
+class SharedFloorState(ctypes.Structure):
     """`struct shared` of media_floor.c."""
 
     _fields_ = (
@@ -146,7 +146,7 @@ def c_floor(folder: Path, suite: CryptoSuite, streams: int, seconds: float) -> d
     cpu = time.process_time() - begun
     for one in sockets:
         one.close()
-    return report(streams, frames * FRAME, cpu, Lateness(list(counts)), received)
+    return report(streams, frames * FRAME, cpu, PacketLateness(list(counts)), received)
 
 
 def shared_floor(
@@ -173,7 +173,7 @@ def shared_floor(
     fds = np.array([one.fileno() for one in sockets], dtype=np.intc)
     pools = sessions(suite, streams)
     frames = int(seconds / FRAME)
-    work = Shared(
+    work = SharedFloorState(
         *(streams, phases, frames, 2 * side),
         *(array.ctypes.data for array in (fds, of, order, owner, by_port)),
         ctypes.cast(ctypes.c_char_p(remote), ctypes.c_void_p),
@@ -186,7 +186,7 @@ def shared_floor(
     cpu = time.process_time() - begun
     for one in sockets:
         one.close()
-    return report(streams, frames * FRAME, cpu, Lateness(list(counts)), received)
+    return report(streams, frames * FRAME, cpu, PacketLateness(list(counts)), received)
 
 
 def python_floor(suite: CryptoSuite, streams: int, seconds: float) -> dict[str, float]:
@@ -206,7 +206,7 @@ def python_floor(suite: CryptoSuite, streams: int, seconds: float) -> dict[str, 
         SrtpBatch(batch.data.ctypes.data, batch.data.shape[1], streams) for batch in (out, into)
     ]
     by_key = {port.key: context for port, context in zip(mine, receiving, strict=True)}
-    lateness, received, phases = Lateness(), 0, 4
+    lateness, received, phases = PacketLateness(), 0, 4
     epoch, begun = time.monotonic() + FRAME, time.process_time()
     for tick in range(int(seconds / FRAME) * phases):
         deadline = epoch + tick * FRAME / phases
@@ -223,7 +223,7 @@ def python_floor(suite: CryptoSuite, streams: int, seconds: float) -> dict[str, 
         out.send_datagrams(ports, rows.start, rows.stop)
         late = time.monotonic() - deadline
         for _ in rows:
-            lateness.add(late)
+            lateness.count_packet(late)
         count = into.receive_datagrams(mine[span], now=0.0, wall=0.0)
         contexts = [by_key[key] for key in into.port[:count].tolist()]
         received += ciphers[1].unprotect(range(count), contexts, into.length).count(0)
@@ -232,7 +232,7 @@ def python_floor(suite: CryptoSuite, streams: int, seconds: float) -> dict[str, 
     return report(streams, seconds, cpu, lateness, received)
 
 
-class Obvious(asyncio.DatagramProtocol):
+class TaskPerStream(asyncio.DatagramProtocol):
     """One stream of the obvious design."""
 
     def __init__(self, sending: pylibsrtp.Session, receiving: pylibsrtp.Session) -> None:
@@ -246,7 +246,7 @@ class Obvious(asyncio.DatagramProtocol):
         self.receiving.unprotect(data)
         self.received += 1
 
-    async def run(self, to: object, ssrc: int, epoch: float, lateness: Lateness) -> None:
+    async def run(self, to: object, ssrc: int, epoch: float, lateness: PacketLateness) -> None:
         loop, frame = asyncio.get_running_loop(), 0
         while True:
             deadline = epoch + frame * FRAME
@@ -254,20 +254,20 @@ class Obvious(asyncio.DatagramProtocol):
             stamp = frame * 160 & 0xFFFFFFFF
             packet = struct.pack("!BBHII", 0x80, 0, frame & 0xFFFF, stamp, ssrc) + PAYLOAD
             self.transport.sendto(self.sending.protect(packet), to)  # type: ignore[attr-defined]
-            lateness.add(loop.time() - deadline)
+            lateness.count_packet(loop.time() - deadline)
             frame += 1
 
 
-async def obvious(suite: CryptoSuite, streams: int, seconds: float) -> dict[str, float]:
+async def task_per_stream(suite: CryptoSuite, streams: int, seconds: float) -> dict[str, float]:
     """Measure the obvious design; its streams start evenly over the 20 ms, which favors it."""
     loop = asyncio.get_running_loop()
-    protocols: list[Obvious] = []
+    protocols: list[TaskPerStream] = []
     for pair in zip(*sessions(suite, streams), strict=True):
         _, protocol = await loop.create_datagram_endpoint(
-            partial(Obvious, *pair), local_addr=("127.0.0.1", 0)
+            partial(TaskPerStream, *pair), local_addr=("127.0.0.1", 0)
         )
         protocols.append(protocol)
-    lateness = Lateness()
+    lateness = PacketLateness()
     epoch = loop.time() + 0.1
     tasks = []
     for at, protocol in enumerate(protocols):
@@ -289,7 +289,7 @@ async def obvious(suite: CryptoSuite, streams: int, seconds: float) -> dict[str,
 
 
 def report(
-    streams: int, seconds: float, cpu: float, lateness: Lateness, received: int
+    streams: int, seconds: float, cpu: float, lateness: PacketLateness, received: int
 ) -> dict[str, float]:
     """The figures that every design gives."""
     return {

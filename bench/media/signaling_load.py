@@ -53,7 +53,7 @@ def _number(message: Request | Response) -> int:
     return int(message.call_id.removeprefix("6f2c8e001ab2c3d4").partition("@")[0])
 
 
-class Peer(asyncio.Protocol):
+class SignalingPeer(asyncio.Protocol):
     """The far end of the signaling."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -75,7 +75,7 @@ class Peer(asyncio.Protocol):
             self.transport.writelines(answers)  # type: ignore[attr-defined]
 
 
-class Caller(asyncio.Protocol):
+class SignalingCaller(asyncio.Protocol):
     """Our end: `rate` calls a second (0: none), each two seconds long; `answered` and `ended`
     count."""
 
@@ -148,16 +148,18 @@ async def serve(pem: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Peer, "127.0.0.1", 0, ssl=context)
+    server = await loop.create_server(SignalingPeer, "127.0.0.1", 0, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     server.close()
 
 
-async def connect(port: int, pem: str, rate: float) -> tuple[asyncio.BaseTransport, Caller]:
+async def connect(
+    port: int, pem: str, rate: float
+) -> tuple[asyncio.BaseTransport, SignalingCaller]:
     """Begin to call."""
     context = ssl.create_default_context(cafile=pem)
     loop = asyncio.get_running_loop()
     return await loop.create_connection(
-        lambda: Caller(rate), "127.0.0.1", port, ssl=context, server_hostname="localhost"
+        lambda: SignalingCaller(rate), "127.0.0.1", port, ssl=context, server_hostname="localhost"
     )

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from softphone.sans_io import Entropy
-
-pytest_plugins = ("tests.support.log_search",)
+# Nothing of the product is imported here: the first plugin has to see all of it.
+pytest_plugins = ("tests.support.branch_coverage", "tests.support.log_search")
 
 
 @pytest.fixture
-def entropy() -> Entropy:
+def entropy() -> Callable[[int], bytes]:
     """A seeded stream of random bytes: the same bytes in every run."""
     return random.Random(20261124).randbytes
 

@@ -1,7 +1,8 @@
 """Runs the whole suite for `make test`: `python -m tests.suite`.
 
-Real peers come up in the background while types, style and unit tests run, some of these once
-more in FIPS mode, under the real provider.  Then the unit and lab tests run once more on a second
+Real peers come up in the background while types, style and unit tests run; these record which
+branches of each package they take, and none may fall under its floor.  Some run once more in FIPS
+mode, under the real provider.  Then the unit and lab tests run once more on a second
 interpreter, then everything that needs a real peer, and what those tests saw is compared with the
 table in the README (with `CI`; else it is shown).  The output of each group is printed when it
 ends; the time of every group and the ten slowest tests of all groups come last.  The exit status
@@ -26,6 +27,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
+
+from tests.coverage_report import RECORDED
 
 PROJECT = Path(__file__).resolve().parent.parent
 WORK = PROJECT / ".cache" / "suite"
@@ -234,7 +237,9 @@ def run_all(peers: Peers) -> list[Group]:
     background.append(threading.Thread(target=run, args=(wheel,)))
     for thread in background:
         thread.start()
-    run(pytest_group("unit and lab", sys.executable, f"--ignore={PEER_TESTS}"))
+    unit = pytest_group("unit and lab", sys.executable, f"--ignore={PEER_TESTS}")
+    unit.env["SOFTPHONE_COVERAGE"] = str(RECORDED)
+    run(unit, Group("branch coverage", [sys.executable, "-m", "tests.coverage_report"]))
     run(*fips_groups())
     for thread in background:
         thread.join()
@@ -284,7 +289,7 @@ def counts(groups: list[Group]) -> dict[str, int]:
 
 def main() -> int:
     shutil.rmtree(WORK, ignore_errors=True)
-    WORK.mkdir(parents=True)
+    RECORDED.mkdir(parents=True)
     started = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if os.environ.get("CI"):

@@ -1,0 +1,109 @@
+"""Floors of branch coverage: what counts to a package, what is recorded, and what fails."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from coverage import CoverageData
+
+from tests.coverage_report import (
+    PROJECT,
+    Branches,
+    faults,
+    floor_of,
+    lowest,
+    package_of,
+    read_floors,
+    table,
+    written_floors,
+)
+
+FOUND = {"softphone.sip.message": Branches(190, 200), "softphone": Branches(3, 4)}
+
+
+@pytest.mark.parametrize(
+    ("path", "package"),
+    [
+        ("softphone/security.py", "softphone"),
+        ("softphone/sip/endpoint.py", "softphone.sip"),
+        ("softphone/sip/message/uri.py", "softphone.sip.message"),
+        ("softphone/sip/message/deeper/uri.py", "softphone.sip.message"),
+        ("codecs/softphone_codecs/opus.py", "softphone_codecs"),
+    ],
+)
+def test_a_file_counts_to_its_folder_two_levels_deep_at_most(path, package):
+    assert package_of(path) == package
+
+
+def test_branches_are_added_up():
+    both = Branches(1, 4) + Branches(2, 2)
+    assert (both, both.percent) == (Branches(3, 6), 50.0)
+    assert Branches().percent == 100.0
+
+
+def test_of_several_runs_the_lowest_counts():
+    runs = [{"a": Branches(3, 4), "b": Branches(1, 2)}, {"a": Branches(2, 4), "b": Branches(2, 2)}]
+    assert lowest(runs) == {"a": Branches(2, 4), "b": Branches(1, 2)}
+
+
+@pytest.mark.parametrize(
+    ("percent", "floor"), [(97.69, 96.6), (100.0, 99.0), (1.0, 0.0), (0.4, 0.0)]
+)
+def test_a_floor_is_a_point_below_what_was_measured(percent, floor):
+    assert floor_of(percent) == pytest.approx(floor)
+
+
+def test_written_floors_are_read_again_and_hold():
+    floors = read_floors(written_floors(FOUND))
+    assert floors == {"softphone": 74.0, "softphone.sip.message": 94.0}
+    assert faults(FOUND, floors) == []
+
+
+def test_a_package_under_its_floor_without_one_or_gone_is_a_fault():
+    wrong = faults(FOUND, {"softphone": 75.1, "softphone.gone": 1.0})
+    again = "(run python -m tests.coverage_report --write-floors)"
+    assert wrong == [
+        f"softphone.gone: is no package {again}",
+        f"softphone.sip.message: has no floor {again}",
+        "softphone: 75.00 % of the branches, under its floor of 75.1 %",
+    ]
+
+
+def test_the_table_has_a_line_for_each_package():
+    assert table(FOUND, {"softphone": 74.0, "softphone.gone": 1.0}).splitlines() == [
+        "package                branches  covered    floor  difference",
+        "softphone                     4   75.0 %   74.0 %        +1.0",
+        "softphone.gone                -        -    1.0 %           -",
+        "softphone.sip.message       200   95.0 %        -           -",
+    ]
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "workers"])
+def test_tests_record_what_they_run_of_the_product_from_its_import_on(workers, tmp_path):
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *workers]
+    # Whoever runs this test may be a worker itself: those that it starts are none.
+    kept = {name: value for name, value in os.environ.items() if "XDIST" not in name}
+    ended = subprocess.run(
+        [*command, "tests/test_version.py"],
+        cwd=PROJECT,
+        env=kept | {"SOFTPHONE_COVERAGE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    arcs: dict[str, set[tuple[int, int]]] = {}
+    for path in tmp_path.iterdir():
+        data = CoverageData(str(path))
+        data.read()
+        for name in data.measured_files():
+            where = Path(name).relative_to(PROJECT).as_posix()
+            arcs.setdefault(where, set()).update(data.arcs(name) or ())
+        data.close(force=True)
+    assert {"softphone/__init__.py", "softphone/errors.py"} <= set(arcs)
+    assert not [name for name in arcs if not name.startswith(("softphone/", "codecs/"))]
+    assert any(start < 0 for start, _ in arcs["softphone/errors.py"])

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from softphone_codecs.codec import (
     Bytes,
+    CodecUnavailable,
     Lengths,
+    PayloadRefused,
     Pcm,
+    RowDecoder,
+    RowEncoder,
+    Samples,
+    StatefulCodec,
     StatelessCodec,
     UnknownCodec,
+    stateful_codec,
+    stateful_codec_names,
     stateless_codec,
     stateless_codec_names,
 )
@@ -17,16 +25,6 @@ from softphone_codecs.comfort_noise import (
     ComfortNoiseGenerator,
     pack_noise,
     unpack_noise,
-)
-from softphone_codecs.stateful import (
-    CodecUnavailable,
-    PayloadRefused,
-    RowDecoder,
-    RowEncoder,
-    Samples,
-    StatefulCodec,
-    stateful_codec,
-    stateful_codec_names,
 )
 
 __all__ = [

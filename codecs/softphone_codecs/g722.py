@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from softphone_codecs.stateful import CodecUnavailable, PayloadRefused, Samples
+from softphone_codecs.codec import CodecUnavailable, PayloadRefused, Samples
 
 if TYPE_CHECKING:  # PyAV is imported where it is used
     from av import AudioCodecContext

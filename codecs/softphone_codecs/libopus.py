@@ -13,7 +13,7 @@ import importlib.util
 from functools import cache
 from pathlib import Path
 
-from softphone_codecs.stateful import CodecUnavailable
+from softphone_codecs.codec import CodecUnavailable
 
 __all__ = ["load_libopus"]
 

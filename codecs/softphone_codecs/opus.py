@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from softphone_codecs.codec import PayloadRefused, RowDecoder, RowEncoder, Samples
 from softphone_codecs.libopus import load_libopus
-from softphone_codecs.stateful import PayloadRefused, RowDecoder, RowEncoder, Samples
 
 __all__ = ["OPUS", "OpusCodec", "OpusSettings"]
 

@@ -15,7 +15,7 @@ from softphone._version import __version__
 
 if os.environ.get("SOFTPHONE_FIPS_FOLDER"):
     # Before anything can load `cryptography`: see the module.
-    import_module("softphone.openssl_provider").enter()
+    import_module("softphone.openssl_provider").load_fips_provider()
 
 if TYPE_CHECKING:
     from softphone.account import Account

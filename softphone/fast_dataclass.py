@@ -1,9 +1,9 @@
 """Frozen dataclasses whose instances are made in half the time.
 
-A frozen dataclass sets each of its fields through `object.__setattr__`, which looks the field up
-by its name.  `quick` gives the class an `__init__` of the same signature that calls the setters of
-its slots, which it has looked up once.  It is for the values that every message makes by the
-dozen; whatever else a frozen dataclass does, it does as before.
+A frozen dataclass sets each of its fields through `object.__setattr__`, which looks the field up by
+its name.  `fast_init` gives the class an `__init__` of the same signature that calls the setters of
+its slots, which it has looked up once.  It is for the values that every message makes by the dozen;
+whatever else a frozen dataclass does, it does as before.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Which OpenSSL provider this process runs with: the usual one, or a FIPS provider.
 
 A process in FIPS mode is started with an environment that `softphone.trust.fips.mode` makes.  The
-package calls `enter` before anything else then, so that both copies of OpenSSL in the process,
-the standard library's and the one inside `cryptography`, load the FIPS provider, each its own
-file of it: one file cannot serve two.  This module decides nothing and checks nothing; whether it
-has worked is told by `softphone.trust.fips.self_check`, without which nothing is started.
+package calls `load_fips_provider` before anything else then, so that both copies of OpenSSL in the
+process, the standard library's and the one inside `cryptography`, load the FIPS provider, each its
+own file of it: one file cannot serve two.  This module decides nothing and checks nothing; whether
+it has worked is told by `softphone.trust.fips.self_check`, without which nothing is started.
 """
 
 from __future__ import annotations

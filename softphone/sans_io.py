@@ -122,11 +122,11 @@ class Flow:
 class Target:
     """A place to find or open a flow to.
 
-    `host` is a name or an address; the driver resolves a name to addresses only (the choice of
-    host and port by NAPTR and SRV is made above, by `sip.location`).  `server_name` is the
-    reference identity of the server's certificate (RFC 5922); `credential` names the client
-    certificate and trust settings to use: a flow is shared only by targets that agree in all
-    five fields.
+    `host` is a name or an address; the driver resolves a name to addresses only (the choice of host
+    and port by NAPTR and SRV is made above, by `softphone.sip.transport.server_location`).
+    `server_name` is the reference identity of the server's certificate (RFC 5922); `credential`
+    names the client certificate and trust settings to use: a flow is shared only by targets that
+    agree in all five fields.
     """
 
     transport: Transport
@@ -200,9 +200,9 @@ class MediaTap(Protocol):
 class Timers(Generic[K]):
     """One heap of deadlines for a whole machine, with lazy deletion.
 
-    A key has at most one deadline.  `set` and `cancel` are O(log n) and O(1); `next` is O(1)
-    amortized: entries that were replaced or canceled are dropped when they surface, and the heap
-    is rebuilt when they outnumber the live ones.  The heap holds numbers only: what a canceled
+    A key has at most one deadline.  `set` and `cancel` are O(log n) and O(1); `next_deadline` is
+    O(1) amortized: entries that were replaced or canceled are dropped when they surface, and the
+    heap is rebuilt when they outnumber the live ones.  The heap holds numbers only: what a canceled
     key belongs to is let go at once.
     """
 

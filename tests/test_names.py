@@ -36,13 +36,11 @@ ALLOWED = (
         "room",
         "XEP-0045 calls a group chat a room: the code that speaks it, and what calls that",
         (
-            "softphone/cli/messaging/im.py",
             "softphone/cli/messaging/im_commands.py",
             "softphone/messaging/client.py",
             "softphone/messaging/compliance/hook.py",
             "softphone/messaging/compliance/policies.py",
             "softphone/messaging/delivery/receiver.py",
-            "softphone/messaging/delivery/sender.py",
             "softphone/messaging/message.py",
             "softphone/messaging/xmpp/group_chat.py",
         ),

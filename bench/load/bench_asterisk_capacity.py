@@ -378,7 +378,8 @@ def draw(found: dict[str, Any], how: str) -> None:
             bar_plot(cost, label="microseconds a call-second", color=COLORS[0]),
             f'<p class="note">{escape(times)}</p>',
             f"<h2>{escape(way.capitalize())}: calls that it held</h2>",
-            f'{bar_plot(calls, label="calls", color=COLORS[0])}<p class="note">{escape(outcomes)}</p>',
+            bar_plot(calls, label="calls", color=COLORS[0])
+            + f'<p class="note">{escape(outcomes)}</p>',
         ]
     RESULTS.with_suffix(".html").write_text(
         "<!doctype html><html lang=en><meta charset=utf-8><title>Asterisk's capacity</title>"

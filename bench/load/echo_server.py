@@ -69,7 +69,8 @@ class EchoStream:
 
 
 class EchoBackend:
-    """As much of a `MediaPort` as an answered call needs; `expect` says who the next one is for."""
+    """As much of a `MediaBackend` as an answered call needs; `expect_source` says who the next one
+    is for."""
 
     def __init__(self) -> None:
         pairs = PortPairs(50_000, 59_999, entropy=random_bytes)
@@ -204,7 +205,7 @@ class EchoServer:
     def _handle(self, event: SipEvent) -> None:
         if isinstance(event, InviteReceived):
             self._answer(event)
-        elif type(event).__name__ == "Ended":
+        elif type(event).__name__ == "InviteEnded":
             negotiation = self._calls.pop(getattr(event, "usage", None), None)
             if negotiation is not None:
                 negotiation.close()

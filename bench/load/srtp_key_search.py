@@ -1,8 +1,8 @@
 """Whether SRTP keys are left behind: for soak_load.
 
-`Witness` is told of every key that `KeyMaterial` is given, keeps some of them disguised, and looks
-for them: in what live objects hold, as bytes and as the base64 of a crypto line (RFC 4568), and in
-all memory that the process may write to, where also what has been freed can be seen.
+`KeyWitness` is told of every key that `KeyMaterial` is given, keeps some of them disguised, and
+looks for them: in what live objects hold, as bytes and as the base64 of a crypto line (RFC 4568),
+and in all memory that the process may write to, where also what has been freed can be seen.
 """
 
 from __future__ import annotations

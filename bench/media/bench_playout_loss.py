@@ -128,7 +128,7 @@ def ticks(given: PacketTrace) -> np.ndarray:
 
 
 def ours(given: PacketTrace) -> Played:
-    """`PlayoutBank`."""
+    """`JitterBufferBank`."""
     bank = JitterBufferBank(1, JitterBufferConfig())
     bank.open_row(0, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1, silence=0xFF)
     row, at, played = np.zeros(1, dtype=np.int32), 0, []

@@ -1,8 +1,8 @@
 """Signaling beside media: 50 calls a second over TLS, through the same event loop.
 
-A peer process answers INVITE with 100, 180 and 200, and BYE with 200.  `Caller` makes calls on one
-TLS connection; everything received goes through the SIP framer and parser, every call is seven
-messages of their usual size: INVITE, 100, 180, 200, ACK, BYE, 200.
+A peer process answers INVITE with 100, 180 and 200, and BYE with 200.  `SignalingCaller` makes
+calls on one TLS connection; everything received goes through the SIP framer and parser, every call
+is seven messages of their usual size: INVITE, 100, 180, 200, ACK, BYE, 200.
 """
 
 from __future__ import annotations

@@ -52,7 +52,8 @@ KINDS = ("calls", "octets", "blocks")
 TOLERANCES = {
     "python_calls": 0.0,
     "c_calls": 0.0,
-    "allocations": 0.0,
+    # Runs of one tree differ by one in half a million.
+    "allocations": 2e-6,
     # A port number has four digits or five.
     "octets_allocated": 5e-6,
     "peak_octets": 0.02,
@@ -75,9 +76,19 @@ def bench_file(tree: Path, stem: str) -> Path:
     return found[0]
 
 
+def import_bench(tree: Path, *stems: str) -> Any:
+    """Imports a bench as its tree does: by its place in `bench`, or, where that is flat, by its
+    name."""
+    files = [path for stem in stems for path in sorted((tree / "bench").rglob(f"{stem}.py"))]
+    if len(files) != 1:
+        raise SystemExit(f"expected one of {', '.join(stems)} in bench/, found {len(files)}")
+    place = files[0].relative_to(tree).with_suffix("")
+    return importlib.import_module(place.name if len(place.parts) == 2 else ".".join(place.parts))
+
+
 def run_main(tree: Path, stem: str, *arguments: str, **settings: Any) -> dict[str, Any]:
     """Runs a bench with some of its constants set; gives what it has written down."""
-    module = importlib.import_module(stem)
+    module = import_bench(tree, stem)
     for name, value in settings.items():
         if not hasattr(module, name):
             raise SystemExit(f"{stem} has no {name}: adapt compare_trees")
@@ -115,7 +126,7 @@ def measure_memory(tree: Path) -> Figures:
 
 def measure_tick(tree: Path) -> Figures:
     """Processor milliseconds a call-second, beside signaling."""
-    signaling = importlib.import_module("media_signaling")
+    signaling = import_bench(tree, "media_signaling", "signaling_load")
     command = [sys.executable, str(bench_file(tree, "bench_media_tick"))]
     with tempfile.TemporaryDirectory() as folder:
         pem = str(signaling.make_certificate(Path(folder)))

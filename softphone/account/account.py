@@ -268,7 +268,7 @@ class Account:
         can = endpoint_config(self.config, self._persona)
         if self._token is not None or endpoint_config(config, self._persona) != can:
             raise ConfigurationError(f"{config.aor}: this change needs another account")
-        setup = replace(self._setup, belief=trust_context)
+        setup = replace(self._setup, trust_context=trust_context)
         tls, components = self._tls_of(config, setup), self._furnish(config)
         registration = await components.registration_factory.make_registration(
             components.locator, ask=False

@@ -46,8 +46,8 @@ class AccountComponents:
 class ComponentFactory:
     """What of an account does not change; `idle` says that no call is up.
 
-    `change` opens a drain of the endpoint, `adopt` takes a call's leg in, `tell` tells the
-    application, `spawn` runs what is done beside; `policy` takes the place of what
+    `change` opens a drain of the endpoint, `set_event_handler` takes a call's leg in, `emit_event`
+    tells the application, `spawn` runs what is done beside; `policy` takes the place of what
     configurations demand.
     """
 

@@ -31,8 +31,8 @@ class FirstHop:
 class FirstHopLocator:
     """The way of one account's requests.
 
-    `open` makes, or finds, the flow to a target; `look` only settles whether it is believed;
-    `registration` gives the account's, if it has one; `clock` the endpoint's time.
+    `open_flow` makes, or finds, the flow to a target; `probe_target` only settles whether it is
+    believed; `registration` gives the account's, if it has one; `clock` the endpoint's time.
     """
 
     config: AccountConfig

@@ -129,7 +129,7 @@ def message_summary(body: bytes) -> MessageWaiting | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutOfDialogHandler:
-    """`change` opens a drain of the endpoint; `tell` takes what the application is told."""
+    """`change` opens a drain of the endpoint; `emit_event` takes what the application is told."""
 
     config: AccountConfig
     persona: StandardPersona

@@ -1,4 +1,4 @@
-"""MediaStream: the handle on one row of the media engine."""
+"""AudioStream: the handle on one row of the media engine."""
 
 from __future__ import annotations
 

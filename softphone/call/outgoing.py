@@ -102,7 +102,7 @@ def _placed(_: Body | None) -> InviteRequest:
 
 
 class OutgoingLeg(CallLeg):
-    """The caller's side of a call; `place` makes the INVITE for a body.
+    """The caller's side of a call; `make_invite` makes the INVITE for a body.
 
     With `delayed` the INVITE has no session description: the far end offers in its 200 and our
     answer goes into the ACK (RFC 3264 section 4, RFC 3261 section 13.2.1).

@@ -1,7 +1,8 @@
 """AccountConfig: everything that one account is made of, as plain frozen values.
 
-A config is made by an embedder in Python, or read from an account file by `account.file`.  It is
-checked when it is made: what is wrong raises ConfigurationError before anything is sent.
+A config is made by an embedder in Python, or read from an account file by
+`softphone.config.account_file`.  It is checked when it is made: what is wrong raises
+ConfigurationError before anything is sent.
 """
 
 from __future__ import annotations

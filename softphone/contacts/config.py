@@ -1,4 +1,4 @@
-"""What a directory is configured with; reading it from a file is `account.directory_file`'s."""
+"""The configuration of a directory; `softphone.config.directory_file` reads it from a file."""
 
 from __future__ import annotations
 

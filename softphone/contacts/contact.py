@@ -100,7 +100,8 @@ class Contact:
         return any(same_number(number, each) for each in own if each is not None)
 
     def has_address(self, address: str) -> bool:
-        """Whether this address, as `addressed` gives it, is the contact's for calls or for mail."""
+        """Whether this address, as `normalize_address` gives it, is the contact's for calls or for
+        mail."""
         return address in (normalize_address(self.uri), normalize_address(self.email))
 
 

@@ -1,7 +1,8 @@
 """All directories together: one search, and the name that belongs to a number or an address.
 
 Directories are asked side by side; one that fails, or is slow, takes nothing from the others.  A
-call never waits: `known` answers at once from what is remembered, and has the rest looked up.
+call never waits: `cached_contact` answers at once from what is remembered, and has the rest looked
+up.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Directory(Protocol):
         """Whose number this (dialed) one is, if the directory knows."""
 
     async def by_address(self, address: str) -> Contact | None:
-        """Whose address this one is, as `addressed` gives it, if the directory knows."""
+        """Whose address this one is, as `normalize_address` gives it, if the directory knows."""
 
     async def close(self) -> None:
         """End its connections."""
@@ -142,7 +143,7 @@ class Contacts:
         return contact
 
     def call_when_known(self, text: str, on_known: Callable[[Contact], None]) -> None:
-        """Have `told` called with whose it is: now if that is remembered, else once known.
+        """Have `on_known` called with whose it is: now if that is remembered, else once known.
 
         It is called once at most, and never if it is nobody's.
         """

@@ -219,7 +219,7 @@ class DeviceMaintenance:
     # The configuration
 
     async def on_service(self, request: ServiceRequested) -> bool:
-        """Do what the server wants, once no call is up: `AccountSetup.on_service`."""
+        """Do what the server wants, once no call is up: `AccountDependencies.on_service`."""
         # An account that is closed by it must not cancel what closes it.
         await asyncio.shield(self._spawn(self._serve(request)))
         return True

@@ -81,7 +81,7 @@ def analyze_refusals(text: str) -> list[RefusalFinding]:
 
 
 def is_readable(text: str) -> bool:
-    """Whether anything is in the text that `dissect` judges."""
+    """Whether anything is in the text that `analyze_refusals` judges."""
     text = text[:LARGEST].replace("\r\n", "\n")
     signs = (_BEGIN, _DRAWN, re.compile(r"^v=0$|^\{.{0,99}\"event\"", re.M))
     return any(sign.search(text) for sign in signs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softphone.lab.authority import Authority, IssuedCertificate, SubjectAltNames, Validity
+from softphone.lab.authority import Authority, CertificateNames, IssuedCertificate, Validity
 from softphone.lab.config import EXTENSIONS, LabConfig, LabUser, Login, make_load_users
 from softphone.lab.pending_enrollment import CapfAuthMode, parse_pending_enrollment
 from softphone.lab.prosody import DOMAIN, find_prosody
@@ -13,12 +13,12 @@ __all__ = [
     "EXTENSIONS",
     "Authority",
     "CapfAuthMode",
+    "CertificateNames",
     "IssuedCertificate",
     "LabConfig",
     "LabServer",
     "LabUser",
     "Login",
-    "SubjectAltNames",
     "Validity",
     "find_prosody",
     "make_load_users",

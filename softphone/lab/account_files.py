@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
-from softphone.lab.authority import Authority, SubjectAltNames
+from softphone.lab.authority import Authority, CertificateNames
 from softphone.lab.config import LabConfig, LabUser
 from softphone.sans_io import Address, Entropy, Transport
 from softphone.security import KeyMaterial
@@ -32,7 +32,7 @@ class LabFiles:
         self.authority = Authority()
         self.ca = self.authority.write(folder)
         server = self.authority.server(
-            "lab", names=SubjectAltNames(dns=("localhost",), ip=(config.host,))
+            "lab", names=CertificateNames(dns=("localhost",), ip=(config.host,))
         )
         self.server: TlsCredential = server.write(folder, "server")
         self.passwords: dict[str, KeyMaterial] = {}

@@ -29,14 +29,14 @@ from softphone.errors import ConfigurationError
 from softphone.trust import TlsCredential, write_private
 from softphone.trust.certificate import XMPP_ADDR, string_der
 
-__all__ = ["Authority", "IssuedCertificate", "SubjectAltNames", "Validity"]
+__all__ = ["Authority", "CertificateNames", "IssuedCertificate", "Validity"]
 
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 
 @dataclass(frozen=True, slots=True)
-class SubjectAltNames:
+class CertificateNames:
     """The subject alternative names of a certificate; `uri` holds SIP URIs (RFC 5922).
 
     `xmpp` are domains and bare JIDs (RFC 6120 section 13.7.1.4).
@@ -176,7 +176,7 @@ class Authority:
     def server(
         self,
         name: str,
-        names: SubjectAltNames | None = None,
+        names: CertificateNames | None = None,
         *,
         validity: Validity | None = None,
         key: PrivateKey | None = None,
@@ -184,7 +184,7 @@ class Authority:
         """A server certificate; `name` is its common name and, without `names`, its dNSName."""
         return self.issue(
             name,
-            SubjectAltNames(dns=(name,)) if names is None else names,
+            CertificateNames(dns=(name,)) if names is None else names,
             validity=validity or Validity(),
             key=key,
         )
@@ -193,14 +193,14 @@ class Authority:
         """A client certificate for an AOR ("sip:alice@example.test"): URI SAN, and a CN."""
         return self.issue(
             aor.removeprefix("sips:").removeprefix("sip:"),
-            SubjectAltNames(uri=(aor,)),
+            CertificateNames(uri=(aor,)),
             validity=validity or Validity(),
         )
 
     def issue(
         self,
         name: str,
-        names: SubjectAltNames,
+        names: CertificateNames,
         *,
         validity: Validity,
         key: PrivateKey | None = None,

@@ -18,7 +18,7 @@ from typing import Self
 
 from softphone.errors import ConfigurationError, TransportError
 from softphone.lab.account_files import LabFiles
-from softphone.lab.authority import SubjectAltNames
+from softphone.lab.authority import CertificateNames
 from softphone.sans_io import Address, Entropy
 from softphone.trust import write_private
 
@@ -136,7 +136,7 @@ class LabChatServer:
         accounts.mkdir(mode=0o700, parents=True)
         self._folder.chmod(0o700)
         self.address = (host, _free_port(host))
-        names = SubjectAltNames(dns=(DOMAIN,), xmpp=(DOMAIN,))
+        names = CertificateNames(dns=(DOMAIN,), xmpp=(DOMAIN,))
         self._files.authority.server("lab chat", names).write(self._folder, "chat")
         text = _CONFIGURATION.format(
             folder=self._folder, host=host, port=self.address[1], domain=DOMAIN
@@ -153,7 +153,7 @@ class LabChatServer:
     def _account(self, user: str, password: str) -> Path:
         jid = f"{user}@{DOMAIN}"
         folder = self._files.folder
-        self._files.authority.server(jid, SubjectAltNames(xmpp=(jid,))).write(folder, f"im-{user}")
+        self._files.authority.server(jid, CertificateNames(xmpp=(jid,))).write(folder, f"im-{user}")
         write_private(folder / f"im-{user}.secret", f"{password}\n".encode())
         lines = [
             "[im]",

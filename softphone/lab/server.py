@@ -330,7 +330,7 @@ class LabServer:
         self._owners[owner] = handler
         leg = getattr(handler, "__self__", None)
         if leg is not None:
-            leg.over.add_done_callback(lambda _: self._owners.pop(owner, None))
+            leg.ended.add_done_callback(lambda _: self._owners.pop(owner, None))
 
     def _handle(self, event: SipEvent) -> None:
         """Take one event; what a phone does at a bad moment troubles nobody else."""

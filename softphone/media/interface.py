@@ -127,7 +127,7 @@ class Placement(StrEnum):
 class MediaConfig:
     """How the media plane runs.
 
-    `host` is the local address that sockets are bound to unless `allocate` names another.
+    `host` is the local address that sockets are bound to unless `allocate_stream` names another.
     `capacity` bounds the streams open at once.  `receive_buffer` is what is asked of SO_RCVBUF,
     in bytes a socket (a shared socket asks for eight times as much).  After `stream_timeout`
     seconds without a valid packet on a stream that should receive, `StreamTimedOut` is told, once
@@ -431,14 +431,14 @@ EventCallback: TypeAlias = Callable[[MediaEvent], None]
 class MediaBackend(Protocol):
     """The commands and snapshots of the media plane.
 
-    Every method but `allocate` raises StaleHandle for a handle whose stream was closed, and
-    LocalProtocolError for a command that needs an open stream before `open`.
+    Every method but `allocate_stream` raises StaleHandle for a handle whose stream was closed, and
+    LocalProtocolError for a command that needs an open stream before `open_stream`.
     """
 
     def allocate_stream(
         self, *, host: str | None = None, on_event: EventCallback | None = None
     ) -> AllocatedStream:
-        """Reserve a row and bind a pair of ports; nothing is sent or accepted before `open`.
+        """Reserve a row and bind a pair of ports; nothing is sent or accepted before `open_stream`.
 
         Raises NoPortFree.
         """

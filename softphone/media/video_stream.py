@@ -438,7 +438,7 @@ class _OpenVideoStream:
 
 
 class VideoBackend:
-    """Opens the video streams of one call, as `MediaPort` does its audio."""
+    """Opens the video streams of one call, as `MediaBackend` does its audio."""
 
     def __init__(self, config: MediaConfig, *, entropy: Entropy, tap: Tap | None = None) -> None:
         self._config = config

@@ -4,7 +4,7 @@
         print(message.security.sign, message.sender, message.body)
         await messages.send(message.peer, "heard")
 
-Whom it speaks with, and how, is in `policy`, `peers`, `sessions`, `sending` and `receiving`.
+Whom it speaks with, and how, is in `encryption_policy`, `e2e` and `delivery`.
 """
 
 from __future__ import annotations

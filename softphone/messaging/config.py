@@ -1,4 +1,4 @@
-"""What a messaging account is configured with; reading it from a file is `account.im_file`'s."""
+"""The configuration of a messaging account; `softphone.config.messaging_file` reads it."""
 
 from __future__ import annotations
 

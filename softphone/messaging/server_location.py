@@ -46,7 +46,7 @@ class XmppServer:
 class SrvResolver(Protocol):
     """Who asks DNS."""
 
-    async def ask(self, question: DnsQuestion) -> Sequence[Record]:
+    async def query(self, question: DnsQuestion) -> Sequence[Record]:
         """The records that answer; raises TransportError."""
 
 
@@ -88,6 +88,6 @@ async def find_servers(
 
 async def _servers(dns: SrvResolver, name: str, entropy: Entropy) -> list[SrvRecord] | None:
     """In the order of RFC 2782; None when there is no record."""
-    records = await dns.ask(DnsQuestion(name, RecordType.SRV))
+    records = await dns.query(DnsQuestion(name, RecordType.SRV))
     servers = [record for record in records if isinstance(record, SrvRecord)]
     return order_servers(servers, entropy) if servers else None

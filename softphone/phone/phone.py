@@ -195,8 +195,8 @@ class Phone:
         """Sign in to a chat server, and stay so as long as the phone is open.
 
         `hook` is asked before a message leaves and before one is shown.  Presence says when an
-        account has a call.  Raises what `Messages.__aenter__` does, LocalProtocolError for a phone
-        that was left, and ConfigurationError where the extra `im` is not installed.
+        account has a call.  Raises what `MessagingClient.__aenter__` does, LocalProtocolError for a
+        phone that was left, and ConfigurationError where the extra `im` is not installed.
         """
         from softphone.phone.messaging import (
             MessagingSetup,

@@ -69,7 +69,8 @@ class ConfigFetch:
     async def fetch_encrypted_config(
         self, lists: TrustLists, identities: Sequence[Identity]
     ) -> ConfigDocument:
-        """The encrypted configuration.  Raises as `first` does; FileRefused (CANNOT_DECRYPT)."""
+        """The encrypted configuration.  Raises as `fetch_config` does; FileRefused
+        (CANNOT_DECRYPT)."""
         try:
             return await self._signed(sealed_name(self.device), lists, identities)
         except FetchError:

@@ -1,6 +1,6 @@
 """Where a device's files come from: TFTP, HTTP or HTTPS, and several servers in order.
 
-A `FileServer` brings one file by its name.  What it brings is not believed for where it came
+A `FileClient` brings one file by its name.  What it brings is not believed for where it came
 from, but for who signed it.  Ports as CUCM has them: TFTP 69, HTTP 6970, HTTPS 6972.
 """
 
@@ -89,7 +89,7 @@ def parse_file_servers(text: str) -> tuple[FileServerAddress, ...]:
 
 
 class FileClient(Protocol):
-    """One server; `place` is for messages."""
+    """One server; `address` is for messages."""
 
     @property
     def address(self) -> str:
@@ -121,7 +121,7 @@ class TftpFiles:
         return str(FileServerAddress("tftp", self.host, self.port))
 
     async def fetch_file(self, name: str) -> bytes:
-        """See `FileServer`.  Every file has a socket, and so a transfer identifier, of its own."""
+        """See `FileClient`.  Every file has a socket, and so a transfer identifier, of its own."""
         target = Target(Transport.UDP, self.host, self.port)
         machine = TftpDownload(name, target, limit=self.limit, times=self.times)
         ended: asyncio.Future[TftpEvent] = asyncio.get_running_loop().create_future()
@@ -160,7 +160,7 @@ class HttpFiles:
         return str(FileServerAddress(scheme, self.host, self.port))
 
     async def fetch_file(self, name: str) -> bytes:
-        """See `FileServer`.  The library is imported here, where it is first needed."""
+        """See `FileClient`.  The library is imported here, where it is first needed."""
         from softphone.net.http import Downloader, DownloadLimits, ResponseTooLarge
 
         transport = Transport.TCP if self.trust is None else Transport.TLS

@@ -61,7 +61,7 @@ class ReceptionSnapshot:
 
 
 class ReceptionStatistics:
-    """The reception state of one source: `update` for each packet, `report` for each report.
+    """The reception state of one source: `record_packet` for each packet, `report` for each report.
 
     The source is valid after `MIN_SEQUENTIAL` packets in sequence; `trusted` (an authenticated
     source) skips the probation.

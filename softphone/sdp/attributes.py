@@ -151,7 +151,7 @@ class KeyParameter:
 class Crypto:
     """A parsed `a=crypto` line (RFC 4568 section 9.1).
 
-    `repr` never shows a key; `wire()` alone prints it.  Equality is by identity of the keys.
+    `repr` never shows a key; `to_wire()` alone prints it.  Equality is by identity of the keys.
     """
 
     tag: int

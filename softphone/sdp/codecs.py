@@ -1,6 +1,6 @@
 """Formats: codecs and the payload types that stand for them (RFC 3264 5.1, 6.1, 8.3.2; RFC 3551).
 
-What we can do is a `MediaCapability`; what a remote m-line says is a row of `Format`s;
+What we can do is a `MediaCapability`; what a remote m-line says is a row of `MediaFormat`s;
 `PayloadTypes` keeps the numbers of ours for the life of a session.  H.264 is told apart by
 profile and packetization mode (RFC 6184 section 8.2.2), every other codec by its name, clock rate
 and channels.
@@ -171,7 +171,8 @@ def read_formats(media: MediaDescription) -> tuple[MediaFormat, ...]:
 def _formats(
     formats: tuple[str, ...], attributes_read: tuple[tuple[str, str | None], ...]
 ) -> tuple[MediaFormat, ...]:
-    """What `said`, names and values of attributes that describe formats, makes of them."""
+    """What `attributes_read`, names and values of attributes that describe formats, makes of
+    them."""
     attributes = tuple(Attribute(name, value) for name, value in attributes_read)
     media = MediaDescription("", 0, "", formats, attributes=attributes)
     maps = dict(_STATIC)

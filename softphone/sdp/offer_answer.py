@@ -1,14 +1,14 @@
-"""Offer and answer (RFC 3264): one `Session` a call leg.
+"""Offer and answer (RFC 3264): one `OfferAnswerSession` a call leg.
 
 It decides about m-lines, formats, directions, ports and payload types.  It carries crypto lines
 and judges none; it opens no port and knows no policy: whoever drives it says, for each m-line
 that it wants, with which port, profile and crypto lines.
 
-    offering:   description = session.offer([LocalMedia(...)])
+    offering:   description = session.offer([LocalMediaLine(...)])
                 media = session.receive_answer(answer)            # or session.rollback()
     answering:  offered = session.receive_offer(offer)
                 chosen = session.choose(offered)
-                description = session.answer({line.index: LocalMedia(...) for line in chosen})
+                description = session.answer({line.index: LocalMediaLine(...) for line in chosen})
                 session.negotiated                                # or session.undo()
 """
 

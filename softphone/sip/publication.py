@@ -103,7 +103,7 @@ class Publisher:
     ) -> Publication | None:
         """Send it; None when too many are under way already.
 
-        `on_done` is called from `handle`, once it is over.
+        `on_done` is called from `handle_event`, once it is over.
         """
         if len(self._open) >= MOST_UNDER_WAY:
             self.dropped += 1

@@ -1,7 +1,7 @@
 """What both SRTP backends have in common: their interface and their verdicts (RFC 3711).
 
 A transform is the raw cryptographic context of one direction and one master key.  It raises
-nothing on hostile bytes: it returns a `Status`.  Policy (counters, limits on sources, candidate
+nothing on hostile bytes: it returns a `SrtpStatus`.  Policy (counters, limits on sources, candidate
 rollover counters) is `softphone.srtp.context`'s.
 """
 

@@ -63,7 +63,7 @@ class FailureCounts:
     other: int = 0
 
     def count_status(self, status: SrtpStatus) -> None:
-        """Count one verdict; Status.OK counts nothing."""
+        """Count one verdict; SrtpStatus.OK counts nothing."""
         if status:
             name = _FIELDS.get(status, "other")
             setattr(self, name, getattr(self, name) + 1)
@@ -160,7 +160,7 @@ class ReceiveContext:
 
     __slots__ = (
         "_candidates",
-        "_heard",
+        "_known_sources",
         "_transform",
         "failures",
         "handle",

@@ -201,7 +201,7 @@ def _make_cipher(suite: SuiteParameters, keys: SessionKeys) -> _Cipher:
 
 
 class CryptographyTransform:
-    """One direction under one master key (see `softphone.srtp.backend.Transform`)."""
+    """One direction under one master key (see `softphone.srtp.backend.SrtpTransform`)."""
 
     def __init__(self, suite: CryptoSuite, key: bytes) -> None:
         self._suite = suite_parameters(suite)

@@ -1,6 +1,6 @@
 """The everyday backend: libsrtp through pylibsrtp, scalar and in batches.
 
-The only importer of pylibsrtp.  `LibsrtpTransform` and `Batch` call its private binding, which
+The only importer of pylibsrtp.  `LibsrtpTransform` and `SrtpBatch` call its private binding, which
 writes in place and saves two copies and two objects a packet; its layout is checked against a
 range of versions, and where it does not fit, `SessionTransform` does the same by the public API,
 packet by packet.  The rollover counter is reached through functions that the wheel's library
@@ -125,7 +125,7 @@ def _policy(suite: CryptoSuite, key: bytes | None, *, sending: bool) -> pylibsrt
 class LibsrtpTransform:
     """One direction under one master key, on the private binding.
 
-    `handle` is the libsrtp session for `Batch`; None once closed.
+    `handle` is the libsrtp session for `SrtpBatch`; None once closed.
     """
 
     def __init__(
@@ -278,7 +278,7 @@ class SrtpBatchContext(Protocol):
 
     @property
     def handle(self) -> Any:
-        """The libsrtp session for the fast path, or None: then `process` does the packet."""
+        """The libsrtp session for the fast path, or None: then `process_packet` does the packet."""
 
     @property
     def last_ssrc_word(self) -> int:

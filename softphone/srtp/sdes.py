@@ -1,7 +1,7 @@
 """Keys in SDP: crypto lines made and judged (RFC 4568, RFC 7714 section 14).
 
-Nothing here is fatal to a call: each line that cannot be used is a `Refusal` with its reason, and
-whoever asks decides what no usable line means.
+Nothing here is fatal to a call: each line that cannot be used is a `CryptoRefusal` with its reason,
+and whoever asks decides what no usable line means.
 """
 
 from __future__ import annotations
@@ -215,7 +215,7 @@ def _parameter_fault(session_params: Sequence[str]) -> tuple[CryptoRefusalCode, 
 def make_crypto_answer(chosen: Crypto, *, entropy: Entropy) -> Crypto:
     """Our line for a chosen one: same tag, same suite, a key of our own.
 
-    Raises ConfigurationError for a line that `choose` would not have chosen.
+    Raises ConfigurationError for a line that `choose_crypto` would not have chosen.
     """
     suite = suite_named(chosen.suite_name)
     if suite is None:

@@ -35,9 +35,9 @@ _Stamp: TypeAlias = "tuple[int, int, int] | None"
 class TrustStore:
     """Trust anchors, the system's store when asked, and pins.
 
-    `TrustStore.of("ca.crt")` is one in memory; `TrustStore.open(folder)` one on disk.  `keep` is
-    a store whose pins count here, too, and where new ones go.  `revision` counts the changes, so
-    that whoever made a context from the store knows when it is old.
+    `TrustStore.from_sources("ca.crt")` is one in memory; `TrustStore.open(folder)` one on disk.
+    `keep` is a store whose pins count here, too, and where new ones go.  `revision` counts the
+    changes, so that whoever made a context from the store knows when it is old.
 
     Several processes may use one folder: each change is made on what is on disk then, under a
     lock, and what others have stored is seen when pins are asked for.

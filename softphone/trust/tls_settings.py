@@ -1,7 +1,8 @@
 """The only maker of an `ssl.SSLContext`, for both sides, and the translator of its errors.
 
 TLS 1.2 or newer, CERT_REQUIRED, partial chains, no session tickets, no post-handshake
-authentication.  Names are not checked here but by `trust.gate`, which every connection passes.
+authentication.  Names are not checked here but by `softphone.trust.verification.gate`, which every
+connection passes.
 
 X509_STRICT is set where every anchor is the system's; with anchors of our own in the store the
 gate applies the strict rules by anchor, since OpenSSL has one flag for a whole context.

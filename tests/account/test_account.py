@@ -16,7 +16,7 @@ from softphone.errors import (
     TransportError,
 )
 from softphone.events import CallRefused, CallState, EndedBy, RegistrationState
-from softphone.lab import LabServer, SubjectAltNames, Validity
+from softphone.lab import CertificateNames, LabServer, Validity
 from softphone.phone import Phone
 from softphone.security import SecurityLevel, SecurityShortfall
 from tests.support.calling import answer_one, connect, eventually, next_call
@@ -49,7 +49,7 @@ def direct(folder, name, aor=None):
     uri = f"sip:{name}@127.0.0.1"
     issued = (
         authority()
-        .issue(name, SubjectAltNames(ip=("127.0.0.1",), uri=(uri,)), validity=Validity())
+        .issue(name, CertificateNames(ip=("127.0.0.1",), uri=(uri,)), validity=Validity())
         .write(folder, name)
     )
     tls = TlsConfig(ca=(authority().write(folder),), certificate=issued.certificate, key=issued.key)

@@ -22,7 +22,9 @@ def workshop():
     entropy = seeded_entropy(1)
     endpoint = Endpoint(side=Side.CLIENT, entropy=entropy)
     persona = persona_named("standard")
-    driver = SimpleNamespace(change=nullcontext, open=None, look=None, now=7.0, tap=None)
+    driver = SimpleNamespace(
+        change=nullcontext, open_flow=None, probe_target=None, now=7.0, tap=None
+    )
     return ComponentFactory(
         machine=SignalingMachine(endpoint, lambda flow, response: None),
         driver=driver,

@@ -40,14 +40,14 @@ class Network:
     def __init__(self, **failures):
         self.failures, self.tried, self.looked = failures, [], []
 
-    async def open(self, target):
+    async def open_flow(self, target):
         self.tried.append(target)
         error = self.failures.get(target.host.replace(".", "_"))
         if error is not None:
             raise error
         return FLOW
 
-    async def look(self, target):
+    async def probe_target(self, target):
         self.looked.append(target)
         error = self.failures.get(target.host.replace(".", "_"))
         if error is not None:
@@ -57,7 +57,7 @@ class Network:
 def route(names, network, registration=None, **config):
     values = {"aor": "sip:alice@example.test", "listen": "tls:127.0.0.1:0", **config}
     account = AccountConfig(**values)
-    ways = (network.open, network.look)
+    ways = (network.open_flow, network.probe_target)
     return FirstHopLocator(account, names, *ways, lambda: registration, lambda: 0.0)
 
 

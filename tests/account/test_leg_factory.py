@@ -33,7 +33,9 @@ def maker(agreed=(), home=None, policy=None, **config):
     ).with_media(srtp=SrtpPolicy.OPTIONAL)
     endpoint = Endpoint(side=Side.CLIENT, entropy=seeded_entropy(1))
     standing = SimpleNamespace(
-        agreed=lambda flow: frozenset(agreed), vouches=lambda flow: False, home=home
+        supported_tags=lambda flow: frozenset(agreed),
+        vouches=lambda flow: False,
+        home_server=home,
     )
     return LegFactory(
         config=made,

@@ -200,12 +200,12 @@ class Waiter:
         sent = request()
         challenge = sent.response(407, headers=[bearer_challenge("r")])
         refused = session.authorize(session.authorize(sent, challenge), challenge)
-        refused.renewal.enter(self)
+        refused.wait_list.add_waiter(self)
 
-    def renewed(self, *, now):
+    def credentials_renewed(self, *, now):
         self.heard.append(("renewed", now))
 
-    def lost(self, *, now):
+    def credentials_lost(self, *, now):
         self.heard.append(("lost", now))
 
 

@@ -47,7 +47,7 @@ class At:
         self.desk = OutOfDialogHandler(
             config=config,
             persona=persona_named(config.persona),
-            agreements=SimpleNamespace(is_elsewhere=lambda flow: elsewhere),
+            agreements=SimpleNamespace(bypasses_registered_flow=lambda flow: elsewhere),
             machine=machine,
             change=change,
             emit_event=self.news.append,

@@ -22,12 +22,12 @@ class Names:
     def __init__(self, away=()):
         self.away = set(away)
 
-    async def meet(self, uri, *, ask):
+    async def locate_and_verify(self, uri, *, ask):
         if uri.host in self.away:
             raise TransportError(f"{uri.host} is unknown")
         return (Target(Transport.TLS, uri.host, uri.port or 5061),)
 
-    async def relocate(self, uri):
+    async def locate_again(self, uri):
         return () if uri.host in self.away else (Target(Transport.TLS, "moved." + uri.host, 5061),)
 
 

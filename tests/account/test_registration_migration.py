@@ -22,7 +22,7 @@ class Registration(NodeRegistration):
     def target(self):
         return Target(Transport.TLS, "192.0.2.1", 5061)
 
-    def move(self, credential, *, now):
+    def move_to_new_flow(self, credential, *, now):
         self.moves.append(credential)
 
 
@@ -34,7 +34,7 @@ class Driver:
     def replace_settings(self, name, tls):
         self.settings[name] = tls
 
-    def failure(self, target):
+    def failure_of(self, target):
         assert target.credential
         return self.cause
 
@@ -49,9 +49,9 @@ class Machine:
 
 
 async def moved(mover, tls, outcome):
-    moving = asyncio.create_task(mover.move(tls))
+    moving = asyncio.create_task(mover.migrate(tls))
     await asyncio.sleep(0)
-    mover.ended(outcome)
+    mover.handle_move_ended(outcome)
     await moving
 
 

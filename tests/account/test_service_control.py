@@ -14,7 +14,7 @@ from softphone.events import ServiceRequested
 class Device:
     def __init__(self, calls=0, sees_to_it=None):
         loop = asyncio.get_running_loop()
-        self.legs = [SimpleNamespace(over=loop.create_future()) for _ in range(calls)]
+        self.legs = [SimpleNamespace(ended=loop.create_future()) for _ in range(calls)]
         self.done = []
 
         async def start_anew():
@@ -52,6 +52,6 @@ async def test_it_waits_for_the_last_call():
             await asyncio.sleep(0)
         assert device.done == []
         assert not working.done()
-        device.legs.pop().over.set_result(None)
+        device.legs.pop().ended.set_result(None)
     await asyncio.wait_for(working, 1)
     assert device.done == ["anew"]

@@ -188,7 +188,7 @@ async def test_an_account_whose_digits_are_tones_listens_for_them():
     stage.alice.digits_by = DigitMethod.INBAND
     call, _ = calls(stage)
     command, _, listener = stage.alice.port.commands[-1]
-    assert (command, type(listener).__name__) == ("record", "Listener")
+    assert (command, type(listener).__name__) == ("record", "LiveDetector")
     call.hangup()
     assert listener._closed
 
@@ -212,7 +212,7 @@ async def test_an_attended_transfer_names_the_dialog_as_its_peer_sees_it():
     assert event.referred_by is not None
     with stage.bob.change() as now:
         event.subscription.accept(now=now)
-        event.subscription.progress(200, "OK", now=now)
+        event.subscription.notify_progress(200, "OK", now=now)
     stage.run(0.1)
     await asked
     assert call.state is CallState.TERMINATED

@@ -48,9 +48,11 @@ async def started(stage, outgoing, **options):
 
 def early(stage, *, reliable, status=183):
     callee = stage.bob.leg
-    callee.settle(callee._proposal, accepted=lambda: None)
+    callee.apply_proposal(callee._proposal, accepted=lambda: None)
     with stage.bob.change() as now:
-        callee.usage.ring(status, now=now, body=callee._proposal.body, reliable=reliable)
+        callee.usage.send_provisional(
+            status, now=now, body=callee._proposal.body, reliable=reliable
+        )
     stage.run(0.1)
 
 

@@ -63,18 +63,18 @@ async def test_a_silent_server_costs_no_time_of_the_loop(room, tmp_path):
         task = asyncio.create_task(room.LdapSession.open(path, "cn=x", password))
         await asyncio.wait_for(heard.wait(), 5.0)
         counted = 0
-        result = room._Connection.get_result
+        result = room._BonsaiConnection.get_result
 
         def counting(self, *arguments):
             nonlocal counted
             counted += 1
             return result(self, *arguments)
 
-        room._Connection.get_result = counting
+        room._BonsaiConnection.get_result = counting
         try:
             await asyncio.sleep(0.3)
         finally:
-            del room._Connection.get_result
+            del room._BonsaiConnection.get_result
             task.cancel()
             await asyncio.wait((task,))
         await asyncio.wait_for(gone.wait(), 5.0)

@@ -38,10 +38,10 @@ class Registered:
         self.config, self.flow, self.told, self.configured = config, None, [], 0
         self.aor, self.failures, self.shown = config.aor, [], 0
 
-    def tell(self, event):
+    def emit_event(self, event):
         self.told.append(event)
 
-    async def calls_over(self):
+    async def wait_until_idle(self):
         """There are none."""
 
     async def reconfigure(self, config, belief):
@@ -212,8 +212,8 @@ async def test_a_configuration_that_cannot_be_had_or_used_changes_nothing(world)
 async def test_an_account_that_is_closed_is_cared_for_no_more(world):
     carer = await world.booted(ALWAYS)
     (alice,) = carer.accounts
-    carer.forget(alice)
-    carer.forget(alice)
+    carer.remove_account(alice)
+    carer.remove_account(alice)
     await eventually(lambda: not carer._tasks)
     await carer.close()
 

@@ -92,7 +92,7 @@ async def test_the_second_morning_needs_neither_pin_nor_string(lab, tmp_path):
 async def test_a_phone_that_has_died_comes_back_as_the_same(lab, phone, tmp_path):
     plan = plan_of(lab, "CSFALICE", tmp_path / "store")
     (first,) = await phone.boot(plan)
-    lab.cut("alice")
+    lab.cut_connection("alice")
     async with Phone() as again:
         (second,) = await again.boot(plan)
         assert second.config.device.mac == first.config.device.mac

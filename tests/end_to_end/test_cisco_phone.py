@@ -133,7 +133,7 @@ async def test_a_node_that_ends_is_left_for_the_next_and_the_call_goes_on(lab, p
     alice, bob = [await register(lab, phone, name) for name in ("alice", "bob")]
     call, other = await connect(alice, bob, "bob")
     await until(call, lambda state: state.lock)
-    await lab.nodes.stop(0)
+    await lab.nodes.stop_node(0)
     moved = await told(alice, NodeChanged)
     assert str(lab.nodes.addresses[1][1]) in moved.node
     assert alice.registration is RegistrationState.REGISTERED
@@ -185,12 +185,12 @@ async def test_a_server_that_says_when_is_told_so(lab, phone):
     ids=["options", "refused", "cut off", "no parts", "anything"],
 )
 async def test_whatever_body_the_200_has_the_phone_is_registered(lab, phone, monkeypatch, body):
-    register_device = lab.devices.register
+    register_device = lab.devices.handle_register
 
     def answer(*request, **options):
         return replace(register_device(*request, **options), body=body)
 
-    monkeypatch.setattr(lab.devices, "register", answer)
+    monkeypatch.setattr(lab.devices, "handle_register", answer)
     alice = await register(lab, phone, "alice")
     assert alice.registration is RegistrationState.REGISTERED
     # What follows the 200 on the same connection is read as ever.
@@ -206,7 +206,9 @@ async def test_a_reset_moves_it_to_the_next_node(lab, phone):
 
 async def a_round_trip(lab, binding):
     """Whatever the phone had to send by now has come: the answer to a later request has."""
-    exchange = lab.service.notify(binding, ServiceAction.CHECK_VERSION, call_id="later@h")
+    exchange = lab.service.send_service_control(
+        binding, ServiceAction.CHECK_VERSION, call_id="later@h"
+    )
     await eventually(lambda: exchange.response is not None)
 
 
@@ -215,7 +217,7 @@ async def test_service_control_makes_it_start_anew_after_the_last_call(lab, phon
     alice, bob = [await register(lab, phone, name) for name in ("alice", "bob")]
     call, _ = await connect(alice, bob, "bob")
     before = lab.registered["alice"]
-    exchange = lab.service.notify(before, action)
+    exchange = lab.service.send_service_control(before, action)
     await eventually(lambda: exchange.response is not None)
     assert exchange.response.status == 200
     await a_round_trip(lab, before)
@@ -231,7 +233,7 @@ async def test_service_control_makes_it_start_anew_after_the_last_call(lab, phon
 async def test_service_control_of_another_registration_changes_nothing(lab, phone, action):
     await register(lab, phone, "alice")
     before = lab.registered["alice"]
-    exchange = lab.service.notify(before, action, call_id="another@h")
+    exchange = lab.service.send_service_control(before, action, call_id="another@h")
     await eventually(lambda: exchange.response is not None)
     assert exchange.response.status == 400
     await a_round_trip(lab, before)
@@ -240,7 +242,7 @@ async def test_service_control_of_another_registration_changes_nothing(lab, phon
 
 async def test_remote_control_is_told_and_not_done(lab, phone):
     alice = await register(lab, phone, "alice")
-    exchange = lab.service.refer(lab.registered["alice"], [remote_request("answercallreq")])
+    exchange = lab.service.send_remotecc(lab.registered["alice"], [remote_request("answercallreq")])
     await eventually(lambda: exchange.response is not None)
     assert exchange.response.status == 202
 
@@ -255,7 +257,7 @@ async def test_remote_control_is_told_and_not_done(lab, phone):
 
 async def test_waiting_messages_are_told(lab, phone):
     alice = await register(lab, phone, "alice")
-    lab.service.messages(lab.registered["alice"], waiting=True, new=3)
+    lab.service.send_message_summary(lab.registered["alice"], waiting=True, new=3)
 
     async def wait():
         async for event in alice.events():

@@ -20,7 +20,7 @@ import asyncio, json, sys
 from dataclasses import replace
 from pathlib import Path
 from softphone.lab import LabConfig, LabServer
-from softphone.trust import Authentication, Operation
+from softphone.trust import CapfAuthentication, CapfOperation
 
 async def main():
     async with LabServer(Path(sys.argv[1]), LabConfig(files=True, tvs=True)) as lab:
@@ -36,7 +36,9 @@ async def main():
         await asyncio.to_thread(sys.stdin.readline)
         known = lab.capf.machine.devices["CSFALICE"]
         lab.capf.machine.set_device(replace(
-            known, operation=Operation.INSTALL, authentication=Authentication.CERTIFICATE
+            known,
+            operation=CapfOperation.INSTALL,
+            authentication=CapfAuthentication.CERTIFICATE,
         ))
         print("renewal pending", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
@@ -52,10 +54,10 @@ from softphone.media.audio.pcm_ring import PcmRing
 from softphone.media.audio.sources import ToneSource
 from softphone.media.audio.tones import tone_level
 from softphone.phone.phone import Phone
-from softphone.provisioning import BootPlan, ServerPlace
+from softphone.provisioning import BootPlan, FileServerAddress
 from softphone.provisioning.enrollment_decision import certificate_hash
-from softphone.provisioning.file_client import file_server
-from softphone.provisioning.listed_tls_settings import WebTrust
+from softphone.provisioning.file_client import file_client_for
+from softphone.provisioning.listed_tls_settings import HttpsTrust
 from softphone.security import KeyMaterial, SecurityPolicy
 from softphone.trust import Bootstrap, IdentityStore
 
@@ -64,7 +66,7 @@ async def main():
     first = not store.exists()
     plan = BootPlan(
         "CSFALICE",
-        [file_server(ServerPlace("http", *lab["http"]), WebTrust())],
+        [file_client_for(FileServerAddress("http", *lab["http"]), HttpsTrust())],
         store,
         bootstrap=Bootstrap(frozenset({lab["pin"]}) if first else frozenset()),
         string=KeyMaterial(lab["string"].encode()) if first else None,
@@ -77,7 +79,7 @@ async def main():
             call.audio.play(ToneSource(440.0))
             call.audio.record(heard)
             for _ in range(20):
-                sound = np.concatenate([await heard.receive(160) for _ in range(10)])
+                sound = np.concatenate([await heard.read_exactly(160) for _ in range(10)])
                 tone = float(tone_level(sound, 440.0, 8000))
                 if tone > -30.0:
                     break

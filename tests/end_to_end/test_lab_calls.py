@@ -269,7 +269,7 @@ async def test_a_refused_incoming_call_is_told_to_the_account(account_of, lab, t
 
 async def test_the_connection_is_replaced_and_a_new_call_works(account_of, lab):
     alice = await account_of("alice")
-    lab.cut("alice")
+    lab.cut_connection("alice")
     states = []
     async for event in alice.events():
         state = getattr(event, "state", None)
@@ -285,7 +285,7 @@ async def test_a_call_survives_the_loss_of_its_connection(account_of, lab):
     alice = await account_of("alice")
     call = await alice.dial("601").answered(timeout=5)
     assert await level_heard(call, 440.0) > AUDIBLE_DBM0
-    lab.cut("alice")
+    lab.cut_connection("alice")
     seen = []
     async for event in alice.events():
         seen.append(getattr(event, "state", None))

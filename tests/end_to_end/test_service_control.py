@@ -39,7 +39,7 @@ def call_id_of(lab):
 
 
 def ask(lab, action, **options):
-    return lab.service.notify(lab.registered["alice"], action, **options)
+    return lab.service.send_service_control(lab.registered["alice"], action, **options)
 
 
 @pytest.mark.parametrize("action", [ServiceAction.RESET, ServiceAction.RESTART])

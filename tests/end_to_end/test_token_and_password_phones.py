@@ -110,7 +110,7 @@ async def test_a_call_that_no_token_helps_fails_once_and_says_so(lab, phone):
     with pytest.raises(CallFailed, match="407") as caught:
         await erin.dial("alice").answered(timeout=10)
     assert caught.value.status == 407
-    assert not erin._token.session.waited_for
+    assert not erin._token.session.has_waiting_requests
 
 
 async def test_a_token_that_nobody_accepts_is_said(lab, phone):

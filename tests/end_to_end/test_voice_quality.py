@@ -96,7 +96,7 @@ async def test_a_call_that_ends_with_its_account_is_reported(lab, phone):
 
 
 async def test_a_collector_that_refuses_or_is_not_there_harms_no_call(lab, phone, caplog):
-    lab.collector.publish = lambda request: LabResponse(404)
+    lab.collector.handle_publish = lambda request: LabResponse(404)
     caplog.set_level(logging.INFO, logger="softphone.account")
     account = await register(lab, phone, "alice", collector="sip:nobody@127.0.0.1")
     call = await talk(account)

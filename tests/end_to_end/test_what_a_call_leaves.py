@@ -162,7 +162,7 @@ async def called_nobody(office):
 
 async def cut_off(office):
     one, other = await office.connect()
-    office.lab.cut("bob")
+    office.lab.cut_connection("bob")
     one.hangup()
     other.hangup()
 

@@ -103,7 +103,7 @@ class EndpointTarget:
         now, choice = self.lone.now, self._count % 3
         if isinstance(event, InviteReceived):
             if choice == 0:
-                event.usage.ring(now=now)
+                event.usage.send_provisional(now=now)
             elif choice == 1:
                 event.usage.accept(OFFER, now=now)
             else:

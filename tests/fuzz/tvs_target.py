@@ -1,4 +1,4 @@
-"""Fuzz targets of TVS: a message or a MalformedMessage, and machines that nothing shakes."""
+"""Fuzz targets of TVS: a message or a MalformedTvsMessage, and machines that nothing shakes."""
 
 from __future__ import annotations
 

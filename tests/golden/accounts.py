@@ -60,7 +60,7 @@ class Office:
         reporter = replace(
             rooms.quality_reporter, wall=lambda: WALL + timedelta(seconds=network.now)
         )
-        self.account._components = replace(rooms, reporter=reporter)
+        self.account._components = replace(rooms, quality_reporter=reporter)
         record(self.account._machine, self.transcript, "alice")
         record(network.server.endpoint, self.transcript, "server")
         MediaProbe(self.transcript, "alice", network.port)

@@ -374,7 +374,7 @@ async def _boot(
     written: Transcript, device: str, shelf: Shelf, folder: Path, string: KeyMaterial | None
 ) -> None:
     async def enrolled(
-        request: CapfRequest, plan: EnrollmentPlan, store: IdentityStore, *, tell: OnBootStep
+        request: CapfRequest, plan: EnrollmentPlan, store: IdentityStore, *, on_progress: OnBootStep
     ) -> Enrollment:
         shown = (request.device, request.string, request.version, plan.servers)
         written.write("capf", f"asked {written.dump.value(shown)}")

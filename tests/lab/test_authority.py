@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 
-from softphone.lab import Authority, SubjectAltNames, Validity
+from softphone.lab import Authority, CertificateNames, Validity
 from softphone.trust import check_credential, load_certificate_file, names_of
 
 WALL = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -22,7 +22,7 @@ def test_a_server_is_named_by_its_host_unless_told_otherwise():
     ca = Authority()
     assert names_of(ca.server("pbx.test").certificate) == ("dns:pbx.test", "cn:pbx.test")
     issued = ca.server(
-        "pbx.test", SubjectAltNames(dns=("a.test",), ip=("::1",), uri=("sip:b.test",))
+        "pbx.test", CertificateNames(dns=("a.test",), ip=("::1",), uri=("sip:b.test",))
     )
     assert names_of(issued.certificate) == (
         "dns:a.test",
@@ -38,7 +38,7 @@ def test_a_client_is_named_by_its_aor():
 
 
 def test_no_names_mean_no_extension():
-    issued = Authority().server("cn.test", SubjectAltNames())
+    issued = Authority().server("cn.test", CertificateNames())
     with pytest.raises(x509.ExtensionNotFound):
         issued.certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
 

@@ -16,8 +16,8 @@ from softphone.lab.folder_lock import locked_folder
 HOLD = """
 import sys
 from pathlib import Path
-from softphone.lab.folder_lock import claimed
-with claimed(Path(sys.argv[1])):
+from softphone.lab.folder_lock import locked_folder
+with locked_folder(Path(sys.argv[1])):
     print("claimed", flush=True)
     sys.stdin.read()
 """

@@ -67,7 +67,7 @@ def test_however_deep_a_backlog_is_it_is_judged_twice(
         bank.insert_packets(arrivals(row, talk(2)))
     bank.next_frames(slice(0, 40), now=0.02)
     judged: list[str] = []
-    for name in ("judge", "judge_runs"):
+    for name in ("judge_packets", "judge_runs"):
         judge = getattr(bank._line, name)
 
         def noted(*given: Any, name: str = name, judge: Any = judge, **more: Any) -> Any:
@@ -86,7 +86,7 @@ def test_however_deep_a_backlog_is_it_is_judged_twice(
         order = np.argsort(np.arange(len(backlog)) + near)
         backlog = [backlog[at] for at in order.tolist()]
     bank.insert_packets(arrivals([row for row, _ in backlog], [packet for _, packet in backlog]))
-    assert judged == ["judge", "judge_runs"]
+    assert judged == ["judge_packets", "judge_runs"]
     assert not bank.late.any()
     assert not bank.resynchronized.any()
 

@@ -129,10 +129,10 @@ class FarSound:
         self.ears: list[Sink] = []
         self.heard = 0
 
-    def listen(self, sink: Sink) -> None:
+    def add_listener(self, sink: Sink) -> None:
         self.ears.append(sink)
 
-    def stop_listening(self, sink: Sink) -> None:
+    def remove_listener(self, sink: Sink) -> None:
         self.ears.remove(sink)
 
     async def speak(self) -> None:
@@ -170,7 +170,7 @@ async def test_pictures_are_held_back_until_the_sound_of_their_time_is_heard() -
         port.open_stream(mine.handle, VideoSpec(("127.0.0.1", theirs.rtp_port), "VP8", 96))
     sound, watch = FarSound(), Watch()
     receiver = port.stream(other.handle)
-    receiver.sound = cast("StreamSound", sound)
+    receiver.sound = cast("AudioRouter", sound)
     receiver.record(watch)
     assert len(sound.ears) == 1
     speaking = asyncio.create_task(sound.speak())
@@ -225,11 +225,11 @@ async def test_a_screen_is_refused_in_fips_mode_and_sent_outside_of_it(
     port = port_of()
     local = port.allocate_stream()
     stream = port.stream(local.handle)
-    monkeypatch.setattr("softphone.trust.fips.mode.openssl_provider.in_force", lambda: True)
+    monkeypatch.setattr("softphone.trust.fips.mode.openssl_provider.fips_in_force", lambda: True)
     with pytest.raises(FipsForbidden, match="screens are not shared"):
         stream.play(Screen())
     stream.play(PatternSource())
-    monkeypatch.setattr("softphone.trust.fips.mode.openssl_provider.in_force", lambda: False)
+    monkeypatch.setattr("softphone.trust.fips.mode.openssl_provider.fips_in_force", lambda: False)
     stream.play(Screen())
     port.close_stream(local.handle)
 

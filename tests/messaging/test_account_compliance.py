@@ -46,7 +46,7 @@ async def test_a_decision_is_a_row_before_a_message_goes_on(tmp_path):
 
 
 async def test_of_what_is_secret_only_that_it_was(tmp_path):
-    secret = replace(question(reach=EncryptionScope.CLIENT_TO_CLIENT), body=None)
+    secret = replace(question(scope=EncryptionScope.CLIENT_TO_CLIENT), body=None)
     async with AccountCompliance("a@x", config(tmp_path), HttpsEnvironment()) as own:
         assert await own.decide(secret) == ALLOW
     assert rows(tmp_path, VERDICTS) == [("allow", "encrypted client to client: not seen", 0, 5)]
@@ -60,7 +60,7 @@ async def test_the_external_server_redacts_and_hears_nothing_of_what_is_secret(t
         asked = config(tmp_path, server=url, tls=tls)
         async with AccountCompliance("a@x", asked, HttpsEnvironment()) as own:
             assert await own.decide(question()) == Redact("***")
-            secret = replace(question(reach=EncryptionScope.CLIENT_TO_CLIENT), body=None)
+            secret = replace(question(scope=EncryptionScope.CLIENT_TO_CLIENT), body=None)
             assert await own.decide(secret) == ALLOW
         assert len(web.requests) == 1
         web.silent = True

@@ -45,7 +45,7 @@ def test_between_clients_nobody_is_asked_and_no_server_s_pin_counts(tmp_path):
 
 async def test_a_sign_in_that_fails_leaves_nothing_behind(tmp_path, entropy):
     class NoDns:
-        async def ask(self, question):
+        async def query(self, question):
             raise TransportError("DNS is silent")
 
     surroundings = MessagingEnvironment(

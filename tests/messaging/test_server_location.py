@@ -18,7 +18,7 @@ class Dns:
             f"_xmpp-client._tcp.{DOMAIN}": after,
         }
 
-    async def ask(self, question):
+    async def query(self, question):
         return self._records[question.name]
 
 

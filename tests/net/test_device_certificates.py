@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from softphone.lab import Authority, SubjectAltNames, Validity
+from softphone.lab import Authority, CertificateNames, Validity
 from softphone.net import Driver
 from softphone.sans_io import Target, Transport
 from softphone.security import Relaxation
@@ -68,7 +68,9 @@ async def test_a_recorded_device_is_known_by_who_issued_it(tmp_path, name, issue
 
 async def test_departures_from_rfc_5280_are_let_pass_and_named(tmp_path):
     lax = Authority("CAPF-lax", key_identifiers=False)
-    device = lax.issue("CSFALICE", SubjectAltNames(), validity=Validity()).write(tmp_path, "device")
+    device = lax.issue("CSFALICE", CertificateNames(), validity=Validity()).write(
+        tmp_path, "device"
+    )
     identity = await shown(tmp_path, device, [lax.certificate])
     assert any("no authority key identifier" in each for each in identity.relaxations)
 
@@ -76,7 +78,7 @@ async def test_departures_from_rfc_5280_are_let_pass_and_named(tmp_path):
 async def test_a_small_key_that_is_allowed_is_named(tmp_path):
     authority = Authority("CAPF-old")
     key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
-    issued = authority.issue("SEP001122334455", SubjectAltNames(), validity=Validity(), key=key)
+    issued = authority.issue("SEP001122334455", CertificateNames(), validity=Validity(), key=key)
     device = issued.write(tmp_path, "device")
     anchors = [authority.certificate]
     allow = frozenset({Relaxation.RSA_1024})
@@ -86,11 +88,11 @@ async def test_a_small_key_that_is_allowed_is_named(tmp_path):
 
 async def test_what_a_device_s_own_certificate_signed_is_nobody(tmp_path):
     authority = Authority("CAPF")
-    first = authority.issue("CSFALICE", SubjectAltNames(), validity=Validity())
+    first = authority.issue("CSFALICE", CertificateNames(), validity=Validity())
     # A device that plays authority: its certificate has no CA bit.
     playing = Authority("CSFALICE")
     playing._key, playing._subject = first.key, first.certificate.subject
-    device = playing.issue("CSFBOB", SubjectAltNames(), validity=Validity()).write(
+    device = playing.issue("CSFBOB", CertificateNames(), validity=Validity()).write(
         tmp_path, "device"
     )
     with device.certificate.open("ab") as file:

@@ -190,7 +190,7 @@ async def test_that_there_is_nothing_is_kept_too(desk):
 async def test_the_memory_is_bounded(desk):
     resolver = desk.make(capacity=3)
     for number in range(6):
-        await resolver.ask(DnsQuestion(f"n{number}.test", A))
+        await resolver.query(DnsQuestion(f"n{number}.test", A))
     assert len(resolver._kept) == 3
 
 

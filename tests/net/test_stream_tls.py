@@ -25,13 +25,13 @@ class Owner:
         self.pieces = []
         self.endings = []
 
-    def received(self, flow, data):
+    def bytes_received(self, flow, data):
         self.pieces.append(data)
 
-    def ended(self, flow, error):
+    def flow_ended(self, flow, error):
         self.endings.append(error)
 
-    def wants_flush(self, connection):
+    def request_flush(self, connection):
         connection.flush()
 
 

@@ -112,9 +112,9 @@ async def test_a_path_that_carries_nothing_is_left(prosody, world, relay):
     ann = world.config("user34", path.address, aes=False)
     async with world.messages(ann) as one:
         path.freeze()
-        await until(lambda: not one.up)
+        await until(lambda: not one.is_up)
         path.thaw()
-        await until(lambda: one.up)
+        await until(lambda: one.is_up)
     assert path.connections >= 2
 
 

@@ -25,7 +25,7 @@ async def test_the_certificate_says_who_we_are(prosody_of_its_own, world, mode):
     address = server.direct if mode == "direct" else server.starttls
     config = replace(world.config("user57", address, mode=mode), password=None)
     async with world.messages(config) as messages:
-        assert messages.up
+        assert messages.is_up
         assert messages._stream.plugin_of("feature_mechanisms").mech.name == "EXTERNAL"
         assert messages._stream.boundjid.bare == jid("user57")
 

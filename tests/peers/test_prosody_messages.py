@@ -96,8 +96,8 @@ async def test_a_group_chat_is_encrypted_to_the_server_only(prosody, world):
     room = f"talk@{ROOMS}"
     ann, bob = world.config("user25", prosody.direct), world.config("user26", prosody.direct)
     async with world.messages(ann) as one, world.messages(bob) as other:
-        await one.join(room)
-        await other.join(room, "bobby")
+        await one.join_room(room)
+        await other.join_room(room, "bobby")
         sent = await one.send(room, "all of you")
         message = await heard(other)
         assert (message.room, message.peer, message.sender) == (True, room, "user25")

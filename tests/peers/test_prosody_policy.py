@@ -126,4 +126,4 @@ async def test_a_peer_that_changes_its_client_is_negotiated_with_again(prosody, 
 async def test_a_group_chat_is_refused_where_nothing_may_be_clear(prosody, world):
     async with world.messages(world.config("user16", prosody.direct, clear=False)) as messages:
         with pytest.raises(MessageRefused, match="never encrypted client to client"):
-            await messages.join("refused@rooms.chat.example.test")
+            await messages.join_room("refused@rooms.chat.example.test")

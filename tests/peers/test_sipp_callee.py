@@ -89,7 +89,7 @@ async def test_without_prack_the_call_is_given_up(sipp):
         with calling(sipp, desk, "uac_prack_never") as run:
             invited = await desk.expect(InviteReceived)
             with desk.change() as now:
-                invited.usage.ring(now=now)
+                invited.usage.send_provisional(now=now)
             ended = await desk.expect(InviteEnded)
             assert (ended.cause, ended.status) == (Cause.TIMEOUT, 504)
             await finished(run)
@@ -103,7 +103,7 @@ async def test_our_offer_in_a_reliable_183_is_answered_in_prack(sipp):
             invited = await desk.expect(InviteReceived)
             assert invited.role is None
             with desk.change() as now:
-                invited.usage.ring(183, now=now, body=description())
+                invited.usage.send_provisional(183, now=now, body=description())
             assert (await desk.expect(PrackReceived)).role == "answer"
             with desk.change() as now:
                 invited.usage.accept(None, now=now)
@@ -117,7 +117,7 @@ async def test_a_second_offer_in_prack_is_answered_in_its_200(sipp):
         with calling(sipp, desk, "uac_prack_offer") as run:
             usage = (await desk.expect(InviteReceived)).usage
             with desk.change() as now:
-                usage.ring(183, now=now, body=description())
+                usage.send_provisional(183, now=now, body=description())
             assert (await desk.expect(PrackReceived)).role == "offer"
             with desk.change() as now:
                 usage.answer_modification(description(2, "recvonly"), now=now)
@@ -142,7 +142,7 @@ async def test_an_update_before_the_answer_is_answered(sipp):
         with calling(sipp, desk, "uac_update_early") as run:
             usage = (await desk.expect(InviteReceived)).usage
             with desk.change() as now:
-                usage.ring(183, now=now, body=description())
+                usage.send_provisional(183, now=now, body=description())
             assert (await desk.expect(ModificationReceived)).role == "offer"
             with desk.change() as now:
                 usage.answer_modification(description(2, "recvonly"), now=now)

@@ -38,7 +38,7 @@ async def test_presence_says_when_there_is_a_call():
             self.shown = []
             self.news = asyncio.Event()
 
-        def show(self, show, status=""):
+        def set_presence(self, show, status=""):
             self.shown.append((show, status))
             self.news.set()
 

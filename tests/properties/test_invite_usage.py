@@ -15,8 +15,10 @@ from tests.support.pair import ANSWER, OFFER, OFFER_2, Pair
 
 TARGET = NameAddr.parse("<sip:carol@192.0.2.3>")
 COMMANDS = {
-    "ring": lambda usage, now: usage.ring(now=now),
-    "ring reliably": lambda usage, now: usage.ring(183, now=now, body=ANSWER, reliable=True),
+    "ring": lambda usage, now: usage.send_provisional(now=now),
+    "ring reliably": lambda usage, now: usage.send_provisional(
+        183, now=now, body=ANSWER, reliable=True
+    ),
     "accept": lambda usage, now: usage.accept(ANSWER, now=now),
     "accept with nothing": lambda usage, now: usage.accept(None, now=now),
     "reject": lambda usage, now: usage.reject(486, now=now),

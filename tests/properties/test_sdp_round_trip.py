@@ -139,13 +139,13 @@ CRYPTO = st.builds(
 @settings(max_examples=150, deadline=None)
 @given(CRYPTO)
 def test_a_printed_crypto_line_reads_as_it_was(crypto):
-    assert Crypto.parse(crypto.wire()).to_wire() == crypto.wire()
+    assert Crypto.parse(crypto.to_wire()).to_wire() == crypto.to_wire()
 
 
 @settings(max_examples=100, deadline=None)
 @given(CRYPTO, st.integers(0, 200), st.characters(blacklist_categories=["Cs"]))
 def test_a_damaged_crypto_line_is_read_or_said_to_be_unreadable(crypto, position, character):
-    text = crypto.wire()
+    text = crypto.to_wire()
     damaged = text[:position] + character + text[position + 1 :]
     media = MediaDescription(
         "audio", 4, "RTP/SAVP", ("0",), attributes=(Attribute("crypto", damaged),)

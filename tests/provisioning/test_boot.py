@@ -72,12 +72,12 @@ class World:
         self.issued = identity()
         self.after = {}
 
-    async def enroll(self, request, plan, store, *, tell):
+    async def enroll(self, request, plan, store, *, on_progress):
         self.requests.append(request)
         self.plans.append(plan)
         if self.failure is not None:
             raise self.failure
-        tell("making a key (rsa)")
+        on_progress("making a key (rsa)")
         if self.operation is CapfOperation.INSTALL:
             store.replace(request.device, self.issued)
             self.shelf.files |= self.after
@@ -303,7 +303,7 @@ async def test_a_list_by_a_new_signer_is_taken_on_the_word_of_tvs(world, monkeyp
         asked.append((asker, list(downloads), within))
         return frozenset({der_of(signer("newcomer").certificate)})
 
-    monkeypatch.setattr(boot_module.TvsAsker, "signers", signers)
+    monkeypatch.setattr(boot_module.TvsAsker, "find_list_signers", signers)
     world.shelf.files[f"CTL{DEVICE}.tlv"] = trust_list(ListKind.CTL, by="newcomer", minutes=5)
     booted = await world.boot(bootstrap=Bootstrap())
     assert booted.lists.ctl.data == world.shelf.files[f"CTL{DEVICE}.tlv"]
@@ -328,14 +328,14 @@ async def test_a_server_that_goes_before_the_encrypted_file_came(world):
     world.encrypted_after_enrolling()
     await world.boot(string=STRING)
     good = world.shelf.files[SEALED]
-    failing = world.shelf.fetch
+    failing = world.shelf.fetch_file
 
-    async def fetch(name):
+    async def fetch_file(name):
         if name == SEALED:
             raise TransportError("gone")
         return await failing(name)
 
-    world.shelf.fetch = fetch
+    world.shelf.fetch_file = fetch_file
     booted = await world.boot()
     assert (booted.configuration.kept, booted.configuration.data) == (True, good)
 

@@ -29,7 +29,7 @@ def enrollments(monkeypatch):
     """Whom CAPF was asked for; it has nothing pending for anybody."""
     asked = []
 
-    async def enroll(request, plan, store, *, tell):
+    async def enroll(request, plan, store, *, on_progress):
         asked.append((request, plan))
         return Enrollment(CapfOperation.NONE, plan.servers[0])
 

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from softphone.errors import CertificateError, ConfigurationError, TransportError
-from softphone.lab import Authority, SubjectAltNames
+from softphone.lab import Authority, CertificateNames
 from softphone.net import Driver, DriverConfig
 from softphone.provisioning import EnrollmentPlan, capf_settings, enroll
 from softphone.sans_io import Transport
@@ -109,7 +109,7 @@ async def test_an_authority_vouches_only_for_a_server_that_names_its_host(
     store, tmp_path, host, good
 ):
     authority = Authority(wall=WALL)
-    server = authority.server("capf", SubjectAltNames(ip=(host,))).write(tmp_path, "capf")
+    server = authority.server("capf", CertificateNames(ip=(host,))).write(tmp_path, "capf")
     async with serving(BY_STRING, credential=server) as (address, _):
         plan = plan_for(address, certificate=authority.certificate)
         if good:

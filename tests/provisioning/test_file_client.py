@@ -130,9 +130,9 @@ class Source:
     """A server that gives, or raises, what it was made with."""
 
     def __init__(self, name, answer):
-        self.place, self._answer, self.asked = name, answer, 0
+        self.address, self._answer, self.asked = name, answer, 0
 
-    async def fetch(self, name):
+    async def fetch_file(self, name):
         self.asked += 1
         if isinstance(self._answer, Exception):
             raise self._answer

@@ -23,7 +23,7 @@ def ringing(pair, **changes):
     mine = pair.alice.invite(pair.invitation(**changes), now=pair.now)
     pair.run(0.25)
     theirs = pair.take("bob", "InviteReceived").usage
-    theirs.ring(now=pair.now)
+    theirs.send_provisional(now=pair.now)
     pair.run(0.1)
     return mine, theirs
 
@@ -95,8 +95,8 @@ def test_3_8_unsuccessful_no_answer(transport):
         "<- 487",
         "-> ACK",
     ]
-    assert kinds(pair.events["bob"]) == ["Canceled"]
-    assert pair.take("alice", "Rejected").canceled
+    assert kinds(pair.events["bob"]) == ["InviteCanceled"]
+    assert pair.take("alice", "InviteRejected").canceled
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -115,7 +115,7 @@ def test_3_10_unsuccessful_no_response_from_user_agent():
     pair.alice.invite(pair.invitation(), now=pair.now)
     pair.run(33)
     assert ladder(pair) == ["-> INVITE"] * 7
-    assert pair.take("alice", "Rejected").status == 408
+    assert pair.take("alice", "InviteRejected").status == 408
 
 
 def test_3_11_unsuccessful_temporarily_unavailable():
@@ -135,7 +135,7 @@ def test_delayed_offer_with_its_answer_in_the_ack():
     pair.run(0.05)
     assert ladder(pair) == ["-> INVITE", "<- 100", "<- 180", "<- 200", "-> ACK"]
     assert [m.content for _, m in pair.wire] == [None, None, None, OFFER, ANSWER]
-    assert pair.take("bob", "Acknowledged").body == ANSWER
+    assert pair.take("bob", "AckReceived").body == ANSWER
 
 
 def test_reliable_early_media_with_prack():
@@ -143,7 +143,7 @@ def test_reliable_early_media_with_prack():
     pair.alice.invite(pair.invitation(), now=pair.now)
     pair.run(0.05)
     theirs = pair.take("bob", "InviteReceived").usage
-    theirs.ring(183, now=pair.now, body=ANSWER)
+    theirs.send_provisional(183, now=pair.now, body=ANSWER)
     theirs.accept(None, now=pair.now)
     pair.run(0.2)
     assert ladder(pair) == [

@@ -51,7 +51,7 @@ def test_challenges_without_end_are_answered_a_few_times():
                 break
             far.say(far.response(last, 401, headers=(CHALLENGE.format(i, stale),)))
         assert 1 < far.heard().count("INVITE") <= MAXIMUM_ROUNDS + 1
-        assert far.take("Rejected").status == 401
+        assert far.take("InviteRejected").status == 401
 
 
 def test_a_crowd_of_contacts_is_followed_nowhere():

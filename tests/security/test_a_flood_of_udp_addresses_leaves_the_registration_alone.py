@@ -15,20 +15,20 @@ class Owner:
         self.count = 0
         self.forgotten = []
 
-    def admit(self):
+    def admit_address(self):
         return True
 
-    def datagram_flow(self, local, remote):
+    def make_datagram_flow(self, local, remote):
         self.count += 1
         return Flow(self.count, Transport.UDP, local, remote)
 
     def datagram_accepted(self, flow, link):
         """Not looked at."""
 
-    def received(self, flow, data):
+    def bytes_received(self, flow, data):
         """Not looked at."""
 
-    def ended(self, flow, error):
+    def flow_ended(self, flow, error):
         self.forgotten.append(flow)
 
 

@@ -9,15 +9,15 @@ START = """
     import os
     from pathlib import Path
     from softphone.media.worker import process_link as module
-    from softphone.media.worker.process_link import Link
+    from softphone.media.worker.process_link import MediaWorkerProcess
     from softphone.media.interface import MediaConfig, MediaError
 
     class Owner:
-        def told(self, link, message): ...
-        def ended(self, link, reason): ...
+        def message_received(self, link, message): ...
+        def worker_ended(self, link, reason): ...
 
     async def main():
-        link = Link(Owner(), MediaConfig(placement="worker", capacity=8), 0)
+        link = MediaWorkerProcess(Owner(), MediaConfig(placement="worker", capacity=8), 0)
         try:
             await link.start()
         except MediaError as error:

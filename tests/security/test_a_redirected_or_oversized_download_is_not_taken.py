@@ -34,8 +34,10 @@ class Split(Shelf):
         super().__init__(lists_on_shelf())
         self.server = server
 
-    async def fetch(self, name):
-        return await (super().fetch(name) if name in self.files else self.server.fetch(name))
+    async def fetch_file(self, name):
+        return await (
+            super().fetch_file(name) if name in self.files else self.server.fetch_file(name)
+        )
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See", "307 Moved", "308 Moved"])

@@ -42,7 +42,7 @@ async def answered(exchange):
 
 async def told_after(account, lab, binding):
     """All that the account has been told, once a harmless request has gone through."""
-    await answered(lab.service.messages(binding, waiting=False))
+    await answered(lab.service.send_message_summary(binding, waiting=False))
     return list(account._events._events)
 
 
@@ -55,7 +55,7 @@ async def test_a_reset_over_another_connection_is_refused(world):
     lab, alice, binding, outside = world
     before = wishes(await told_after(alice, lab, binding))
     for action in ServiceAction:
-        assert await answered(lab.service.notify(outside, action)) == 403
+        assert await answered(lab.service.send_service_control(outside, action)) == 403
     assert wishes(await told_after(alice, lab, binding)) == before
     await asyncio.sleep(0.1)
     assert lab.registered["alice"].call_id == binding.call_id
@@ -65,7 +65,7 @@ async def test_remote_control_over_another_connection_is_refused(world):
     lab, alice, binding, outside = world
     before = wishes(await told_after(alice, lab, binding))
     for name in ("answercallreq", "initiatecallreq", "bulkupdate"):
-        assert await answered(lab.service.refer(outside, [remote_request(name)])) == 403
+        assert await answered(lab.service.send_remotecc(outside, [remote_request(name)])) == 403
     assert wishes(await told_after(alice, lab, binding)) == before
     assert alice.calls == ()
 
@@ -75,7 +75,7 @@ async def test_a_refer_to_somebody_calls_nobody_wherever_it_comes_from(world):
     for place, status in ((binding, 603), (outside, 403)):
         request = lab.service
         fields = [("Refer-To", "<sip:mallory@192.0.2.66>"), ("Contact", "<sip:127.0.0.1>")]
-        exchange = request._send("REFER", place, fields, remote_request("x"))
+        exchange = request._send_request("REFER", place, fields, remote_request("x"))
         assert await answered(exchange) == status
     assert alice.calls == ()
     assert lab.calls == 0
@@ -83,5 +83,8 @@ async def test_a_refer_to_somebody_calls_nobody_wherever_it_comes_from(world):
 
 async def test_the_registered_connection_is_heard(world):
     lab, _, binding, _ = world
-    assert await answered(lab.service.notify(binding, ServiceAction.CHECK_VERSION)) == 200
-    assert await answered(lab.service.refer(binding, [remote_request("dndupdate")])) == 202
+    assert (
+        await answered(lab.service.send_service_control(binding, ServiceAction.CHECK_VERSION))
+        == 200
+    )
+    assert await answered(lab.service.send_remotecc(binding, [remote_request("dndupdate")])) == 202

@@ -50,7 +50,7 @@ def store(tmp_path):
 def refused(store, kind, data, **how):
     before = store.held()
     with pytest.raises(FileRefused, match=SENTENCE) as caught:
-        store.offer(kind, data, wall=WALL, bootstrap=FIRST_USE, **how)
+        store.accept_list(kind, data, wall=WALL, bootstrap=FIRST_USE, **how)
     assert store.held() == before
     return caught.value
 

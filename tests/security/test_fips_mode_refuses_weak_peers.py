@@ -30,11 +30,11 @@ async def reach(port, ca, asked):
         asked.append(question.fingerprint)
         return True
     recorder = Recorder()
-    store = TrustStore.of(ca) if ca else TrustStore()
+    store = TrustStore.from_sources(ca) if ca else TrustStore()
     settings = TlsSettings(store=store, allow=frozenset(Relaxation), unknown=yes)
     async with client_driver(recorder, settings) as driver:
         try:
-            flow = await driver.open(Target(Transport.TLS, "127.0.0.1", port, "127.0.0.1"))
+            flow = await driver.open_flow(Target(Transport.TLS, "127.0.0.1", port, "127.0.0.1"))
         except Exception as error:
             return [type(error).__name__, str(error), len(asked)]
         with driver.change():

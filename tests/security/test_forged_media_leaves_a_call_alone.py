@@ -36,7 +36,7 @@ def wire(monkeypatch):
             seen.append((self.outgoing.packet(at), where))
         return send(self, start, stop)
 
-    monkeypatch.setattr(MediaSockets, "send", tapped)
+    monkeypatch.setattr(MediaSockets, "send_packets", tapped)
     return seen
 
 

@@ -34,10 +34,10 @@ async def test_empty_lists_are_no_lists(tmp_path):
 class Denied(Shelf):
     """Everybody gets the file in clear, nobody the lists."""
 
-    async def fetch(self, name):
+    async def fetch_file(self, name):
         if name.endswith(".tlv"):
             raise DownloadRefused(f"the shelf answered 403 for {name}")
-        return await super().fetch(name)
+        return await super().fetch_file(name)
 
 
 async def test_lists_that_are_denied_are_not_lists_that_do_not_exist(tmp_path):

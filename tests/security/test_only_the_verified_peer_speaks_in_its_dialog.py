@@ -67,7 +67,7 @@ def test_a_request_of_a_stranger_finds_no_dialog(stranger, method):
     assert lone.endpoint.usages() == (usage,)
     # The sequence numbers of the real peer are untouched, too.
     lone.say(lone.request("BYE", cseq=2, to_tag=tag))
-    assert lone.take("Ended").cause is Cause.REMOTE
+    assert lone.take("InviteEnded").cause is Cause.REMOTE
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
@@ -91,9 +91,9 @@ def test_an_ack_of_a_stranger_does_not_bring_the_call_up(stranger):
     tag = lone.last().to.tag
     flow = lone.another(*STRANGERS[stranger])
     lone.say(lone.request("ACK", to_tag=tag), flow=flow)
-    assert not [event for event in lone.events if type(event).__name__ == "Acknowledged"]
+    assert not [event for event in lone.events if type(event).__name__ == "AckReceived"]
     lone.say(lone.request("ACK", to_tag=tag))
-    lone.take("Acknowledged")
+    lone.take("AckReceived")
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
@@ -115,4 +115,4 @@ def test_the_peer_may_come_back_over_another_connection_with_a_renewed_certifica
     flow = lone.another(Transport.TLS, RENEWED)
     lone.say(lone.request("BYE", cseq=2, to_tag=tag), flow=flow)
     assert lone.heard() == [200]
-    assert lone.take("Ended").cause is Cause.REMOTE
+    assert lone.take("InviteEnded").cause is Cause.REMOTE

@@ -33,7 +33,7 @@ def test_requests_within_a_call_are_served_when_the_rate_is_used_up():
     far.say(far.request("INFO", call_id="call", cseq=2, to_tag=tag))
     far.say(far.request("BYE", call_id="call", cseq=3, to_tag=tag))
     assert 503 not in far.heard()
-    assert far.take("Ended")
+    assert far.take("InviteEnded")
 
 
 def test_requests_within_a_call_are_served_when_the_transaction_table_is_full():

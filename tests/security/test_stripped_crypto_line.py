@@ -60,9 +60,9 @@ def legs(entropy) -> tuple[Leg, Leg]:
 def test_an_answer_without_its_crypto_line_has_no_keys(legs):
     alice, bob = legs
     answer = without_crypto(bob.answer(alice.offer()))
-    (agreed,) = alice.session.receive_answer(SessionDescription.parse(answer))
+    (agreed,) = alice.session.apply_answer(SessionDescription.parse(answer))
     assert (agreed.profile, agreed.remote_crypto) == ("RTP/SAVP", ())
-    refusals = alice.keys.receive_answer((), remote=AT, direction=Direction.SENDRECV)
+    refusals = alice.keys.apply_answer((), remote=AT, direction=Direction.SENDRECV)
     assert [refusal.code for refusal in refusals] == ["no_line"]
     assert alice.keys.current is None
 
@@ -70,16 +70,16 @@ def test_an_answer_without_its_crypto_line_has_no_keys(legs):
 def test_an_offer_without_its_crypto_lines_has_no_keys(legs):
     alice, bob = legs
     offer = SessionDescription.parse(without_crypto(alice.offer()))
-    (line,) = bob.session.receive_offer(offer)
+    (line,) = bob.session.apply_offer(offer)
     assert (line.secure, line.crypto) == (True, ())
-    refusals = bob.keys.answer(line.crypto, remote=AT, direction=Direction.SENDRECV)
+    refusals = bob.keys.make_answer(line.crypto, remote=AT, direction=Direction.SENDRECV)
     assert [refusal.code for refusal in refusals] == ["no_line"]
 
 
 def test_a_profile_made_clear_is_reported_as_clear(legs):
     alice, bob = legs
     answer = without_crypto(bob.answer(alice.offer())).replace(b"RTP/SAVP", b"RTP/AVP")
-    (agreed,) = alice.session.receive_answer(SessionDescription.parse(answer))
+    (agreed,) = alice.session.apply_answer(SessionDescription.parse(answer))
     assert agreed.profile == "RTP/AVP"
     assert alice.keys.current is None
 
@@ -87,10 +87,8 @@ def test_a_profile_made_clear_is_reported_as_clear(legs):
 def test_a_weaker_suite_put_into_the_answer_is_refused(legs):
     alice, bob = legs
     answer = bob.answer(alice.offer()).replace(b"AEAD_AES_256_GCM", b"AES_CM_128_HMAC_SHA1_32")
-    (agreed,) = alice.session.receive_answer(SessionDescription.parse(answer))
-    result = alice.keys.receive_answer(
-        agreed.remote_crypto, remote=AT, direction=Direction.SENDRECV
-    )
+    (agreed,) = alice.session.apply_answer(SessionDescription.parse(answer))
+    result = alice.keys.apply_answer(agreed.remote_crypto, remote=AT, direction=Direction.SENDRECV)
     assert [refusal.code for refusal in result] == ["key_length"]
 
 
@@ -102,10 +100,10 @@ def test_encryption_switched_off_by_a_session_parameter_is_refused(legs):
             line + b" " + parameter if line.startswith(b"a=crypto") else line
             for line in answer.split(b"\r\n")
         ]
-        (agreed,) = alice.session.receive_answer(
+        (agreed,) = alice.session.apply_answer(
             SessionDescription.parse(b"\r\n".join(lines)), final=False
         )
-        result = alice.keys.receive_answer(
+        result = alice.keys.apply_answer(
             agreed.remote_crypto, remote=AT, direction=Direction.SENDRECV, final=False
         )
         assert [refusal.code for refusal in result] == ["session_parameter"]

@@ -161,7 +161,7 @@ def test_a_call_survives_a_lossy_reordering_duplicating_link(seed):
         kind = type(event).__name__
         if kind == "InviteReceived":
             usages["bob"] = event.usage
-            event.usage.ring(183, now=pair.now, body=ANSWER)
+            event.usage.send_provisional(183, now=pair.now, body=ANSWER)
             event.usage.accept(None, now=pair.now)
         elif kind == "ModificationReceived":
             event.usage.answer_modification(ANSWER_2, now=pair.now)
@@ -178,7 +178,7 @@ def test_a_call_survives_a_lossy_reordering_duplicating_link(seed):
     assert kinds(pair.events["alice"]).count("ModificationAnswered") == 2
     usages["bob"].bye(now=pair.now)
     pair.run(80)
-    assert kinds(pair.events["alice"])[-1] == kinds(pair.events["bob"])[-1] == "Ended"
+    assert kinds(pair.events["alice"])[-1] == kinds(pair.events["bob"])[-1] == "InviteEnded"
     assert pair.alice.next_timer() is pair.bob.next_timer() is None
 
 

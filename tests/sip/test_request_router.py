@@ -142,7 +142,7 @@ def test_an_accepted_replaces_ends_the_call_that_it_names():
     assert received.replaces is theirs
     received.usage.accept(ANSWER, now=pair.now)
     pair.run(0.2)
-    assert pair.take("bob", "Ended").cause is Cause.REPLACED
+    assert pair.take("bob", "InviteEnded").cause is Cause.REPLACED
     assert mine.state is InviteState.TERMINATED
     assert new.state is InviteState.CONFIRMED
 
@@ -169,7 +169,7 @@ def test_a_replaces_that_does_not_fit_is_refused(value, status):
     mine, _ = pair.answered()
     replacing(pair, value.format(mine.replaces_value()))
     pair.run(0.1)
-    assert pair.take("alice", "Rejected").status == status
+    assert pair.take("alice", "InviteRejected").status == status
     assert kinds(pair.events["bob"]) == []
 
 
@@ -178,12 +178,12 @@ def test_an_incoming_early_dialog_cannot_be_replaced_and_our_own_can():
     mine = pair.alice.invite(pair.invitation(), now=pair.now)
     pair.run(0.05)
     theirs = pair.take("bob", "InviteReceived").usage
-    theirs.ring(now=pair.now)
+    theirs.send_provisional(now=pair.now)
     pair.run(0.05)
     replacing(pair, mine.replaces_value())
     pair.run(0.1)
-    pair.take("alice", "Provisional")
-    assert pair.take("alice", "Rejected").status == 481
+    pair.take("alice", "ProvisionalReceived")
+    assert pair.take("alice", "InviteRejected").status == 481
     pair.bob.invite(
         pair.invitation(to=pair.flows["bob"], replaces=theirs.replaces_value()), now=pair.now
     )
@@ -199,5 +199,5 @@ def test_a_bye_that_crosses_ours_is_answered():
     theirs.bye(now=pair.now)
     pair.run(40)
     assert pair.sent("alice") == pair.sent("bob") == ["BYE", "200"]
-    assert kinds(pair.events["alice"]) == kinds(pair.events["bob"]) == ["Ended"]
+    assert kinds(pair.events["alice"]) == kinds(pair.events["bob"]) == ["InviteEnded"]
     assert len(pair.alice._table) == len(pair.bob._table) == 0

@@ -364,13 +364,13 @@ def test_a_result_that_outgrows_its_row_is_refused(monkeypatch):
 
     class Growing:
         handle = None
-        word = -1
+        last_ssrc_word = -1
         refused: list[SrtpStatus] = []  # noqa: RUF012
 
-        def process(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
+        def process_packet(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
             return SrtpStatus.OK, bytes(STRIDE + 1)
 
-        def count(self, status: SrtpStatus) -> None:
+        def count_failure(self, status: SrtpStatus) -> None:
             self.refused.append(status)
 
     block.put(0, rtp(1))

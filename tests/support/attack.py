@@ -23,7 +23,7 @@ def rewriting(start: str, edit=in_clear, *, by: str):
 def assert_refused(leg) -> None:
     """The leg was ended by us, on security grounds."""
     assert leg.state is CallState.TERMINATED
-    assert leg.over.result().by is EndedBy.POLICY
+    assert leg.ended.result().by is EndedBy.POLICY
     assert isinstance(leg.failure, SecurityShortfall)
     assert ShortfallCode.SRTP_REQUIRED in {s.code for s in leg.refused}
     assert leg.explanation

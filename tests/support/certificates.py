@@ -6,7 +6,7 @@ import ssl
 from functools import cache
 from pathlib import Path
 
-from softphone.lab import Authority, IssuedCertificate, SubjectAltNames
+from softphone.lab import Authority, CertificateNames, IssuedCertificate
 from softphone.sans_io import Target, Transport
 from softphone.trust import TlsCredential, TlsSettings, TrustStore
 
@@ -25,7 +25,7 @@ def foreign() -> Authority:
 
 @cache
 def server() -> IssuedCertificate:
-    return authority().server(HOST, SubjectAltNames(dns=(HOST,), ip=("127.0.0.1",)))
+    return authority().server(HOST, CertificateNames(dns=(HOST,), ip=("127.0.0.1",)))
 
 
 @cache

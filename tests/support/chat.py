@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-from softphone.lab import Authority, IssuedCertificate, SubjectAltNames
+from softphone.lab import Authority, CertificateNames, IssuedCertificate
 from softphone.messaging.config import MessagingConfig
 from softphone.messaging.encryption_policy import EncryptionPolicy
 from softphone.messaging.xmpp.stream import XmppStream
@@ -36,7 +36,7 @@ def config(folder: Path, issued: IssuedCertificate | None = None, **more) -> Mes
 
 def user(authority: Authority, jid: str) -> IssuedCertificate:
     """The certificate of a user, which names its JID."""
-    return authority.server(jid, SubjectAltNames(xmpp=(jid,)))
+    return authority.server(jid, CertificateNames(xmpp=(jid,)))
 
 
 class Connection:

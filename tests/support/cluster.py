@@ -8,7 +8,7 @@ from functools import cache
 
 from cryptography import x509
 
-from softphone.lab import Authority, IssuedCertificate, SubjectAltNames
+from softphone.lab import Authority, CertificateNames, IssuedCertificate
 from softphone.lab.cucm.device_file import DeviceFile, LabNode
 from softphone.lab.cucm.files import new_file_signer
 from softphone.provisioning import (
@@ -60,12 +60,12 @@ def capf() -> IssuedCertificate:
 
 @cache
 def web() -> IssuedCertificate:
-    return authority().server("files", SubjectAltNames(dns=("localhost",), ip=("127.0.0.1",)))
+    return authority().server("files", CertificateNames(dns=("localhost",), ip=("127.0.0.1",)))
 
 
 @cache
 def call_server() -> x509.Certificate:
-    return authority().server("cucm", SubjectAltNames(ip=("192.0.2.10",))).certificate
+    return authority().server("cucm", CertificateNames(ip=("192.0.2.10",))).certificate
 
 
 @cache
@@ -155,11 +155,11 @@ class Shelf:
     """A file server in memory; `failure` is raised in place of any file."""
 
     files: dict[str, bytes] = field(default_factory=dict)
-    place: str = "shelf"
+    address: str = "shelf"
     failure: Exception | None = None
     asked: list[str] = field(default_factory=list)
 
-    async def fetch(self, name: str) -> bytes:
+    async def fetch_file(self, name: str) -> bytes:
         self.asked.append(name)
         if self.failure is not None:
             raise self.failure

@@ -124,7 +124,9 @@ def python(
 def in_fips_mode(program: str, *arguments: str) -> str:
     """Run a program in FIPS mode, the self-check first; gives what it printed, stripped."""
     checked = (
-        "import softphone\nfrom softphone.trust.fips.self_check import check\ncheck().require()\n"
+        "import softphone\n"
+        "from softphone.trust.fips.self_check import run_self_check\n"
+        "run_self_check().require()\n"
     )
     ended = python(
         checked + textwrap.dedent(program), env=fips_environment(setup()), arguments=arguments

@@ -1,4 +1,4 @@
-"""A MediaPort that opens nothing and remembers everything."""
+"""A MediaBackend that opens nothing and remembers everything."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class RecordingPort:
         self.commands = []
         self.callbacks = {}
 
-    def allocate(self, *, host=None, on_event=None):
+    def allocate_stream(self, *, host=None, on_event=None):
         if not self._left:
             raise NoPortFree("every port is in use")
         self._left -= 1
@@ -28,11 +28,11 @@ class RecordingPort:
         self._next += 2
         return AllocatedStream(handle, host or "127.0.0.1", port, port + 1, 0x1234)
 
-    def open(self, handle, spec):
+    def open_stream(self, handle, spec):
         self.opened[handle].append(spec)
         self.commands.append(("open", handle))
 
-    def close(self, handle):
+    def close_stream(self, handle):
         self.closed.add(handle)
         self.commands.append(("close", handle))
 

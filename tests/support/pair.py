@@ -197,7 +197,7 @@ class Pair:
         mine = self.alice.invite(self.invitation(**changes), now=self.now)
         self.run(0.05)
         theirs = self.take("bob", "InviteReceived").usage
-        theirs.ring(now=self.now)
+        theirs.send_provisional(now=self.now)
         self.run(0.05)
         theirs.accept(ANSWER, now=self.now)
         self.run(0.2)

@@ -1,9 +1,9 @@
 """One call's life: its INVITE usage, its negotiation and its policy, joined.
 
-A `Leg` takes the SIP events of one usage and gives commands back within the same drain.  The
-policy is judged here and nowhere else, before any media row opens or changes; what is refused
-ends the call, or leaves the session as it was, and never falls back in silence.
-`outgoing` and `incoming` add how a call comes about; `call.Call` is what the application holds.
+A `CallLegBase` takes the SIP events of one usage and gives commands back within the same drain.
+The policy is judged here and nowhere else, before any media row opens or changes; what is refused
+ends the call, or leaves the session as it was, and never falls back in silence.  `outgoing` and
+`incoming` add how a call comes about; `call.Call` is what the application holds.
 """
 
 from __future__ import annotations
@@ -102,11 +102,11 @@ def _say_nothing(_: SecurityState) -> HeaderFields:
 class LegSetup:
     """What a leg needs of its account.
 
-    `change` opens a drain of the endpoint (`with change() as now`).  `adopt(owner, handler)` has
-    the events of a usage or subscription given to `handler`.  `vouched` says whether the server at
-    the other end of a flow speaks for far ends; `direct` whether the account calls peers
-    themselves, without a server.  `agent` goes into Warning; `announce` gives header
-    fields for our 200 to an INVITE (a server says there what the call's security is).
+    `change` opens a drain of the endpoint (`with change() as now`).  `set_event_handler(owner,
+    handler)` has the events of a usage or subscription given to `handler`.  `vouched` says whether
+    the server at the other end of a flow speaks for far ends; `direct` whether the account calls
+    peers themselves, without a server.  `warning_agent` goes into Warning; `answer_headers` gives
+    header fields for our 200 to an INVITE (a server says there what the call's security is).
     """
 
     endpoint: Endpoint
@@ -479,7 +479,7 @@ class CallLegBase:
             return StreamStatistics()
         return self.setup.media.backend.statistics(audio.handle)
 
-    # What `streams.MediaStream` needs
+    # What `streams.AudioStream` needs
 
     @property
     def media_backend(self) -> MediaBackend:

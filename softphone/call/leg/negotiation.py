@@ -3,10 +3,11 @@
     body = negotiation.offer()                        outcome = negotiation.receive_offer(body)
     outcome = negotiation.receive_answer(body)        (`outcome.body` is the answer)
 
-Either gives a `Proposal`, whose `media` the call's policy is judged on, or `Unacceptable` with
-the reasons.  Nothing changes on the wire before `commit`; `rollback` leaves the session as it was
-(RFC 3264 section 8, RFC 3261 section 14.1).  What the media must be (`srtp`) is enforced here on
-offers and answers in both directions, the level of the whole call is judged by the caller.
+Either gives a `MediaProposal`, whose `media` the call's policy is judged on, or
+`DescriptionRefusal` with the reasons.  Nothing changes on the wire before `commit`; `rollback`
+leaves the session as it was (RFC 3264 section 8, RFC 3261 section 14.1).  What the media must be
+(`srtp`) is enforced here on offers and answers in both directions, the level of the whole call is
+judged by the caller.
 """
 
 from __future__ import annotations

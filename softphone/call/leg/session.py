@@ -143,9 +143,9 @@ class CallLeg(CallLegBase):
         return self._call_handle
 
     @call_handle.setter
-    def call_handle(self, face: object) -> None:
-        self._call_handle_ref = ref(face)
-        self._call_handle = None if self.ended.done() else face
+    def call_handle(self, handle: object) -> None:
+        self._call_handle_ref = ref(handle)
+        self._call_handle = None if self.ended.done() else handle
 
     def make_negotiation(self, media: MediaSetup) -> Negotiation:
         """A fresh negotiation; its video asks for key frames by INFO where RTCP cannot."""

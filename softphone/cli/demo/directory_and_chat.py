@@ -44,7 +44,7 @@ async def exchange_messages(output: CommandOutput, lab: LabServer) -> str | None
             phone = await stack.enter_async_context(Phone())
             sides.append(await phone.sign_in(load_messaging(lab.chat.accounts[name]).config))
         alice, bob = sides
-        await alice.add(f"bob@{DOMAIN}", within=PATIENCE)
+        await alice.subscribe_to(f"bob@{DOMAIN}", within=PATIENCE)
         said = ((alice, bob, "Did you see the lock?"), (bob, alice, "And the key."))
         for one, other, text in said:
             sent = await one.send(other.jid, text, within=PATIENCE)

@@ -1,4 +1,4 @@
-"""`softphone load run` and `find-capacity`: run, show, judge, report."""
+"""`softphone load run` and `run_capacity_search-capacity`: run, show, judge, report."""
 
 from __future__ import annotations
 
@@ -134,8 +134,8 @@ async def _watched(
         screen = LoadScreen(plan, options.workers)
         update = stack.enter_context(output.screen(screen.view()))
 
-        def second(values: RunSecond) -> None:
-            screen.add_second(values)
+        def second(latest: RunSecond) -> None:
+            screen.add_second(latest)
             update(screen.view())
 
         def progress(done: int, whole: int) -> None:
@@ -145,8 +145,8 @@ async def _watched(
         listeners.second.append(second)
         listeners.progress.append(progress)
         yield RunObserver(
-            second=lambda told: _call_listeners(listeners.second, told),
-            progress=lambda *told: _call_listeners(listeners.progress, *told),
+            second=lambda latest: _call_listeners(listeners.second, latest),
+            progress=lambda *counts: _call_listeners(listeners.progress, *counts),
         )
 
 

@@ -40,7 +40,7 @@ def _carry_out(
 
     summary = {**BLANK_LOAD_SUMMARY, **blank}
 
-    async def told(output: CommandOutput) -> int:
+    async def run_and_note_failure(output: CommandOutput) -> int:
         try:
             return await command(output)
         except SoftphoneError as error:
@@ -50,7 +50,7 @@ def _carry_out(
             summary["interrupted"] = True
             raise
 
-    sys.exit(run(RunOptions(json, summary=summary), told))
+    sys.exit(run(RunOptions(json, summary=summary), run_and_note_failure))
 
 
 @group.command(epilog=EXIT_CODES)

@@ -17,7 +17,7 @@ CAUSES = 6
 
 
 class LoadScreen:
-    """What is to be seen; `take` every second, and draw `view()`."""
+    """What is to be seen; `add_second` every second, and draw `view()`."""
 
     def __init__(self, plan: LoadPlan, workers: int) -> None:
         self._plan = plan

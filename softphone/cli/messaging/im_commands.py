@@ -1,4 +1,5 @@
-"""`softphone im`: the commands for instant messages; carried out by `cli.im`."""
+"""`softphone im`: the commands for instant messages; carried out by
+`softphone.cli.messaging.im`."""
 
 from __future__ import annotations
 

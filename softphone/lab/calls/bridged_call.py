@@ -35,7 +35,7 @@ PAUSE = 0.25
 class _BridgedMember:
     """One leg in the conversation.
 
-    `told` is the level that its phone has heard last, `mouth` what it hears while nobody holds,
+    `told` is the level that its phone has heard last, `source` what it hears while nobody holds,
     `holding` whether it holds the others; `talks` is the suite of its talk, once it
     has had music, and `takes_music` whether it has not refused that.
     """

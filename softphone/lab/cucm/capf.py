@@ -55,8 +55,8 @@ _AUTHENTICATION = {
 class LabCapf:
     """A CAPF server; `pin` is its certificate.
 
-    `ways` say by device how it enrolls, in order; `strings` are the authentication strings, and
-    `mics` the files of the certificates that devices were made with, where an order wants one.
+    `auth_modes` say by device how it enrolls, in order; `strings` are the authentication strings,
+    and `mics` the files of the certificates that devices were made with, where an order wants one.
     """
 
     def __init__(self, files: LabFiles, config: LabConfig, *, entropy: Entropy) -> None:

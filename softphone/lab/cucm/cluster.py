@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from softphone.lab.account_files import LabFiles
-from softphone.lab.authority import SubjectAltNames
+from softphone.lab.authority import CertificateNames
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.cucm.capf import LabCapf
 from softphone.lab.cucm.device_file import DeviceFile, LabNode
@@ -64,7 +64,7 @@ class LabCluster:
         self.changes: dict[str, Mapping[str, Any]] = {}
         """What an administrator has changed in the configurations of devices, by name."""
         web = files.authority.server(
-            "lab files", names=SubjectAltNames(dns=("localhost",), ip=(config.host,))
+            "lab files", names=CertificateNames(dns=("localhost",), ip=(config.host,))
         )
         credential = web.write(files.folder, "files")
         (server, *_) = load_certificate_file(files.server.certificate)

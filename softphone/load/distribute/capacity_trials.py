@@ -25,7 +25,7 @@ async def find_capacity(
 ) -> LoadResult:
     """Search; gives the last run that was held at the capacity, or the last of all if none was.
 
-    `plan` is that of every run but for its calls.  Raises what `conduct` does.
+    `plan` is that of every run but for its calls.  Raises what `run_plan` does.
     """
     held: dict[int, LoadResult] = {}
     last = LoadResult(replace(plan, calls=search.first))

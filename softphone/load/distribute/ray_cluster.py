@@ -99,12 +99,12 @@ class RayWorkerChannel:
         return cls(ray, actor, offset, node)
 
     def send_line(self, data: bytes) -> None:
-        """See `WorkerLine`."""
+        """See `WorkerChannel`."""
         # Ray keeps the order of one caller's calls.
         self._actor.say.remote(data)
 
     async def receive_line(self) -> bytes:
-        """See `WorkerLine`."""
+        """See `WorkerChannel`."""
         try:
             data: bytes = await self._actor.hear.remote()
         except self._ray.exceptions.RayError as error:
@@ -113,7 +113,7 @@ class RayWorkerChannel:
         return data
 
     async def wait_for_end(self) -> str:
-        """See `WorkerLine`."""
+        """See `WorkerChannel`."""
         if self._lost:
             return self._lost
         try:
@@ -122,11 +122,11 @@ class RayWorkerChannel:
             return f"the actor or its node is gone: {type(error).__name__}"
 
     def close_input(self) -> None:
-        """See `WorkerLine`."""
+        """See `WorkerChannel`."""
         self._actor.say.remote(b"")
 
     def kill(self) -> None:
-        """See `WorkerLine`."""
+        """See `WorkerChannel`."""
         self._ray.kill(self._actor)
 
 

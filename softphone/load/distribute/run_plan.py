@@ -1,4 +1,4 @@
-"""Conducting a run: in this process, or by a crew of workers; either way it is one `Result`."""
+"""Conducting a run: in this process, or by a crew of workers; either way it is one `LoadResult`."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ async def run_plan(
     watcher = watcher or RunObserver()
     kept: list[RunSecond] = []
 
-    def second(each: RunSecond) -> None:
-        watcher.second(each)
-        kept.append(each)
+    def second(latest: RunSecond) -> None:
+        watcher.second(latest)
+        kept.append(latest)
         if len(kept) >= MOST_KEPT:
             _thin(kept)
 
@@ -61,8 +61,8 @@ async def run_plan(
         result = await _run_with_workers(plan, workers, heard, LocalWorkerChannel.hire)
     else:
         result = await _alone(plan, heard)
-    for told in kept:
-        result.add_second(told)
+    for each in kept:
+        result.add_second(each)
     return result
 
 

@@ -2,9 +2,9 @@
 
     python -m softphone.load.distribute.worker
 
-It registers its users, says `ready`, begins at the time that `go` tells, and ends early at `stop`
-or when its crew is gone.  It is started by `softphone.load.distribute.worker_pool`, or by hand to
-see what it says.
+It registers its users, says `ready`, begins at the time that `go` tells, and ends early at
+`stop_run` or when its crew is gone.  It is started by `softphone.load.distribute.worker_pool`, or
+by hand to see what it says.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ async def run_worker(reader: asyncio.StreamReader, say: SendLine = _write_line) 
 
 
 async def _command(reader: asyncio.StreamReader) -> tuple[str, float | None]:
-    """The next command and its value; the end of the input is `stop`."""
+    """The next command and its value; the end of the input is `stop_run`."""
     line = await reader.readline()
     return decode_line(line) if line else ("stop", None)
 

@@ -90,16 +90,16 @@ class LocalWorkerChannel:
         return self._process.pid
 
     def send_line(self, data: bytes) -> None:
-        """See `WorkerLine`."""
+        """See `WorkerChannel`."""
         if self._process.stdin is not None and not self._process.stdin.is_closing():
             self._process.stdin.write(data)
 
     async def receive_line(self) -> bytes:
-        """See `WorkerLine`.  Raises ValueError for a line that is too long."""
+        """See `WorkerChannel`.  Raises ValueError for a line that is too long."""
         return b"" if self._process.stdout is None else await self._process.stdout.readline()
 
     async def wait_for_end(self) -> str:
-        """See `WorkerLine`."""
+        """See `WorkerChannel`."""
         code = await self._process.wait()
         if code >= 0:
             return f"ended with code {code}"
@@ -109,11 +109,11 @@ class LocalWorkerChannel:
             return f"killed by signal {-code}"
 
     def close_input(self) -> None:
-        """See `WorkerLine`."""
+        """See `WorkerChannel`."""
         if self._process.stdin is not None:
             self._process.stdin.close()
 
     def kill(self) -> None:
-        """See `WorkerLine`."""
+        """See `WorkerChannel`."""
         if self._process.returncode is None:
             self._process.kill()

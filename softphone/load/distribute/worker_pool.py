@@ -93,7 +93,7 @@ class WorkerPool:
                 self._workers.append(worker := _WorkerHandle(plan, await self._hire()))
                 listeners.append(asyncio.ensure_future(self._read_worker(worker)))
             self._brief(whole)
-            await asyncio.gather(*(hand.ready for hand in self._workers))
+            await asyncio.gather(*(worker.ready for worker in self._workers))
             if self._stopped:
                 raise asyncio.CancelledError
             begin = time.time() + HEADSTART
@@ -113,7 +113,7 @@ class WorkerPool:
 
     def _brief(self, whole: LoadPlan) -> None:
         """Tell everybody its share, now that it is known who shares a machine with whom."""
-        nodes = [hand.channel.node for hand in self._workers]
+        nodes = [worker.channel.node for worker in self._workers]
         if any(nodes):
             for worker, plan in zip(self._workers, whole.shares(len(nodes), nodes), strict=True):
                 worker.plan = plan
@@ -161,10 +161,10 @@ class WorkerPool:
         """Pass on every second that all workers who still speak have told of."""
         while True:
             have = [worker for worker in self._workers if worker.seconds]
-            waiting = any(not hand.ended for hand in self._workers if hand not in have)
+            waiting = any(not worker.ended for worker in self._workers if worker not in have)
             if not have or waiting:
                 return
-            merged, *others = [hand.seconds.popleft() for hand in have]
+            merged, *others = [worker.seconds.popleft() for worker in have]
             for second in others:
                 merged.merge(second)
                 merged.at = max(merged.at, second.at)
@@ -183,7 +183,7 @@ class WorkerPool:
                 result.invalid_because.append(share)
             for reason in worker.reasons or ():
                 result.invalid_because.append(f"{name}: {reason}")
-        starts = [hand.begun for hand in self._workers if hand.begun is not None]
+        starts = [worker.begun for worker in self._workers if worker.begun is not None]
         result.begun_apart = max(starts) - min(starts) if starts else 0.0
         return result
 
@@ -197,7 +197,7 @@ class WorkerPool:
         except TimeoutError:
             for worker in self._workers:
                 worker.channel.kill()
-            await asyncio.gather(*(hand.channel.wait_for_end() for hand in self._workers))
+            await asyncio.gather(*(worker.channel.wait_for_end() for worker in self._workers))
         for worker in self._workers:
             if worker.ready.done():
                 worker.ready.exception()

@@ -90,7 +90,7 @@ class Histogram:
         return above / self.total
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON has it; `of` reads it again."""
+        """As JSON has it; `from_plain` reads it again."""
         if not self.total:
             return {"unit": self.unit}
         return {

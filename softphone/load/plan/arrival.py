@@ -45,7 +45,7 @@ class ConstantArrivals:
     rate: float
 
     def arrival_times(self) -> Iterator[float]:
-        """See `Arrival`."""
+        """See `ArrivalProcess`."""
         number = 0
         while True:
             yield number / self.rate
@@ -60,7 +60,7 @@ class PoissonArrivals:
     seed: int
 
     def arrival_times(self) -> Iterator[float]:
-        """See `Arrival`."""
+        """See `ArrivalProcess`."""
         chance = random.Random(f"arrival {self.seed}")
         at = 0.0
         while True:
@@ -77,7 +77,7 @@ class RampArrivals:
     seconds: float
 
     def arrival_times(self) -> Iterator[float]:
-        """See `Arrival`."""
+        """See `ArrivalProcess`."""
         slope = (self.last - self.first) / self.seconds
         whole = (self.first + self.last) / 2 * self.seconds
         number = 0
@@ -98,7 +98,7 @@ class StepArrivals:
     steps: tuple[tuple[float, float], ...]
 
     def arrival_times(self) -> Iterator[float]:
-        """See `Arrival`."""
+        """See `ArrivalProcess`."""
         begun = 0.0
         for rate, seconds in self.steps[:-1]:
             for number in range(round(rate * seconds)):
@@ -115,7 +115,7 @@ class TraceArrivals:
     seconds: tuple[float, ...]
 
     def arrival_times(self) -> Iterator[float]:
-        """See `Arrival`."""
+        """See `ArrivalProcess`."""
         yield from self.seconds
 
 
@@ -199,7 +199,7 @@ def _trace(path: Path) -> TraceArrivals:
 
 @dataclass(frozen=True, slots=True)
 class HoldingTime:
-    """How long calls last: `kind` and its two numbers, as `parse_hold` reads them."""
+    """How long calls last: `kind` and its two numbers, as `parse_holding_time` reads them."""
 
     kind: str
     first: float = 0.0

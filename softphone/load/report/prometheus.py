@@ -22,7 +22,7 @@ QUANTILES = (0.05, 0.5, 0.95, 0.99)
 
 
 class PrometheusPage:
-    """An async context; `take` every second, and what is scraped is up to date."""
+    """An async context; `add_second` every second, and what is scraped is up to date."""
 
     def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self._host = host

@@ -167,7 +167,7 @@ class _ImpairmentRelay:
 
 
 class ImpairedMediaBackend:
-    """A `MediaPort` whose streams go through relays; see the module's docstring.
+    """A `MediaBackend` whose streams go through relays; see the module's docstring.
 
     `injected` counts what was done to packets.
     """
@@ -183,13 +183,13 @@ class ImpairedMediaBackend:
     def allocate_stream(
         self, *, host: str | None = None, on_event: EventCallback | None = None
     ) -> AllocatedStream:
-        """See `MediaPort`."""
+        """See `MediaBackend`."""
         local = self._backend.allocate_stream(host=host, on_event=on_event)
         self._locals[local.handle] = local
         return local
 
     def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:
-        """Open the stream towards a relay; see `MediaPort`.  Raises NoPortFree."""
+        """Open the stream towards a relay; see `MediaBackend`.  Raises NoPortFree."""
         host, port = spec.remote
         rtcp = spec.remote_rtcp or ((host, port) if spec.rtcp_mux else (host, min(port + 1, 65535)))
         relay = self._relay(handle, spec.remote)
@@ -216,7 +216,7 @@ class ImpairedMediaBackend:
         receive_key: SrtpKey | None,
         security_generation: int,
     ) -> None:
-        """See `MediaPort`."""
+        """See `MediaBackend`."""
         self._backend.rekey(
             handle,
             send_key=send_key,
@@ -227,36 +227,36 @@ class ImpairedMediaBackend:
     def retarget(
         self, handle: StreamHandle, remote: Address, remote_rtcp: Address | None = None
     ) -> None:
-        """See `MediaPort`."""
+        """See `MediaBackend`."""
         rtcp = remote_rtcp or (remote[0], min(remote[1] + 1, 65535))
         self._backend.retarget(handle, self._relay(handle, remote).address, rtcp)
 
     def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
-        """See `MediaPort`."""
+        """See `MediaBackend`."""
         self._backend.set_direction(handle, direction)
 
     def play(self, handle: StreamHandle, source: Source | None) -> None:
-        """See `MediaPort`."""
+        """See `MediaBackend`."""
         self._backend.play(handle, source)
 
     def record(self, handle: StreamHandle, sink: Sink | None) -> None:
-        """See `MediaPort`."""
+        """See `MediaBackend`."""
         self._backend.record(handle, sink)
 
     def monitor(self, handle: StreamHandle, sink: Sink | None) -> None:
-        """See `MediaPort`."""
+        """See `MediaBackend`."""
         self._backend.monitor(handle, sink)
 
     def send_digits(self, handle: StreamHandle, digits: str, *, duration_ms: int = 100) -> None:
-        """See `MediaPort`."""
+        """See `MediaBackend`."""
         self._backend.send_digits(handle, digits, duration_ms=duration_ms)
 
     def mute(self, handle: StreamHandle, muted: bool) -> None:
-        """See `MediaPort`."""
+        """See `MediaBackend`."""
         self._backend.mute(handle, muted)
 
     def close_stream(self, handle: StreamHandle) -> None:
-        """See `MediaPort`."""
+        """See `MediaBackend`."""
         self._locals.pop(handle, None)
         relay = self._relays.pop(handle, None)
         if relay is not None:
@@ -264,5 +264,5 @@ class ImpairedMediaBackend:
         self._backend.close_stream(handle)
 
     def statistics(self, handle: StreamHandle) -> StreamStatistics:
-        """See `MediaPort`."""
+        """See `MediaBackend`."""
         return self._backend.statistics(handle)

@@ -1,4 +1,4 @@
-"""Scenarios: what one user does, as an async function that gets a `Turn`.
+"""Scenarios: what one user does, as an async function that gets a `ScenarioRun`.
 
     async def caller(turn: Turn) -> None:
         async with turn.dial() as call:          # measured: set-up, cause of failure
@@ -85,7 +85,7 @@ class ScenarioRun:
         """Call `target`, or the run's; the block is entered when it is answered.
 
         Raises CallError and its kin, by cause, when it is not; that is counted.
-        Raises ScenarioMistake when there is nobody to call, or to call with.
+        Raises ScenarioError when there is nobody to call, or to call with.
         """
         where = target or self.partner or self._calls.target
         if not where:

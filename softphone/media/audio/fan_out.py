@@ -109,8 +109,8 @@ def write_blocks(
 ) -> list[int]:
     """Give each sink its block; which of them failed.
 
-    `takers` are those that convert, None in the place of the others: all are converted for at
-    once, those within fans, too.
+    `converting_sinks` are those that convert, None in the place of the others: all are converted
+    for at once, those within fans, too.
     """
     round_ = FanOutRound()
     for sink, taking, block in zip(sinks, converting_sinks, blocks, strict=True):

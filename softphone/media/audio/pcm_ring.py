@@ -21,10 +21,10 @@ __all__ = ["PcmRing"]
 class PcmRing(ConvertingSink):
     """A bounded ring of mono samples at one rate, `seconds` long.
 
-    It is a `Sink` (the media loop writes blocks, the application awaits `receive`) or a `Source`
-    (the application `send`s, the media loop reads).  When it is full the oldest samples go, and
-    are counted in `dropped_samples`.  For use in one event loop.
-    Raises ConfigurationError for a rate or a length that makes no sense.
+    It is a `Sink` (the media loop writes blocks, the application awaits `read_exactly`) or a
+    `Source` (the application `write_samples`s, the media loop reads).  When it is full the oldest
+    samples go, and are counted in `dropped_samples`.  For use in one event loop.  Raises
+    ConfigurationError for a rate or a length that makes no sense.
     """
 
     def __init__(self, clock_rate_hz: int = 8000, *, seconds: float = 2.0) -> None:

@@ -216,7 +216,8 @@ class ConvertingSink(Protocol):
     names this one, since a sink of the application's may have methods of these names, too."""
 
     def prepare(self, block: PcmBlock) -> Resampler | None:
-        """What the block is to be converted by, before `take`; None: it is not wanted."""
+        """What the block is to be converted by, before `write_converted`; None: it is not
+        wanted."""
 
     def write_converted(self, block: PcmBlock, pcm: NDArray[np.int16]) -> None:
         """Take the block that was prepared last, converted to `pcm`."""
@@ -295,7 +296,8 @@ class ResamplingSource:
         return self._finished and not self._ready.size
 
     def conversion_input(self, samples: int) -> NDArray[np.int16] | None:
-        """What `converter` is to be fed before `samples` are read, for `answer`; None: nothing.
+        """What `converter` is to be fed before `samples` are read, for `append_converted`; None:
+        nothing.
 
         So that many sources are converted at once; a source that has too little is done here.
         """

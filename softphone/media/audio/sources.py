@@ -1,6 +1,6 @@
 """Sources and sinks of sound: silence, tones, rings, echo, WAV files, and adapters of rates.
 
-They satisfy `softphone.media.interface.Source` and `Sink`.  Rings are in `pcm_ring`, files in
+They satisfy `softphone.media.interface_block.Source` and `Sink`.  Rings are in `pcm_ring`, files in
 `wav`; both are found here too.
 """
 

@@ -1,7 +1,8 @@
 """Sources, read once a frame for all their streams, and encoded once a codec.
 
-A `Reader` is one source cut into frames; a `Feed` is a reader in one codec.  Both remember the
-packet number that they stand at, so that streams in different phases get the same octets.
+A `SourceReader` is one source cut into frames; a `SourceFeed` is a reader in one codec.  Both
+remember the packet number that they stand at, so that streams in different phases get the same
+octets.
 """
 
 from __future__ import annotations

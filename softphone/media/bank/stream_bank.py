@@ -65,7 +65,8 @@ class StreamObjects:
     """One row's objects; `spec` is None until the stream is opened.
 
     `codec` is what it sends and `receive_codec` what it plays; where they remember, `encoder` and
-    `voice` are their memories.  `spent` holds what contexts that were replaced had counted.
+    `stateful_decoder` are their memories.  `spent` holds what contexts that were replaced had
+    counted.
     """
 
     handle: StreamHandle

@@ -1,6 +1,6 @@
 """Call progress in sound: ringback, busy, congestion, SIT, fax calling and answering, beeps.
 
-One `ToneTrack` follows one row's tones from their beginnings and ends and names what fits: by
+One `ToneDetector` follows one row's tones from their beginnings and ends and names what fits: by
 frequency (ITU-T E.180, E.182, T.30) and rhythm.  National tones of 400 to 630 Hz are told apart
 by rhythm alone.
 """

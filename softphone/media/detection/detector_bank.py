@@ -1,8 +1,9 @@
 """Detection in the sound of many streams at once: digits, voice, call progress, who answered.
 
 A `DetectorBank` has one row a stream that wants something, and does for each row only what it
-wants.  `feed` takes sound as it comes; `run` works on every row that has a frame of 20 ms, all
-rows in one go, and gives what was found.  Time is media time, in seconds from a row's beginning.
+wants.  `feed` takes sound as it comes; `run_detectors` works on every row that has a frame of 20
+ms, all rows in one go, and gives what was found.  Time is media time, in seconds from a row's
+beginning.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ class DetectorBank:
             self._free.append(row)
 
     def feed(self, row: int, pcm: Pcm, clock_rate_hz: int) -> None:
-        """Take int16[n] of a row; `run` looks at it."""
+        """Take int16[n] of a row; `run_detectors` looks at it."""
         entry = self._rows.get(row)
         if entry is None:
             return

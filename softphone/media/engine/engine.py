@@ -82,11 +82,11 @@ _notices: WeakKeyDictionary[asyncio.AbstractEventLoop, LatenessNotice] = WeakKey
 
 
 class MediaEngine:
-    """A `MediaPort` that runs in the loop in which it is entered.
+    """A `MediaBackend` that runs in the loop in which it is entered.
 
     `lateness` is the histogram of all packets; `jumps` counts frames that media time has jumped
     over; `frames_late` frames that ran after their successor's time.  `bank` is for the media
-    room only; `ticked`, where it is set, is called with a phase and the frame that it has run.
+    room only; `on_tick`, where it is set, is called with a phase and the frame that it has run.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class MediaEngine:
         return AllocatedStream(stream.handle, host, port, rtcp[1], int(self._bank.ssrc[row]))
 
     def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:
-        """Start or renegotiate a stream; see `MediaPort`."""
+        """Start or renegotiate a stream; see `MediaBackend`."""
         first = self._bank.find_stream(handle).spec is None
         far_end = encode_remote(spec.remote, spec.remote_rtcp, mux=spec.rtcp_mux)
         if first:
@@ -201,44 +201,44 @@ class MediaEngine:
         receive_key: SrtpKey | None,
         security_generation: int,
     ) -> None:
-        """Replace the keys and the security generation; see `MediaPort`."""
+        """Replace the keys and the security generation; see `MediaBackend`."""
         stream_commands.set_keys(self._bank, handle, send_key, receive_key, security_generation)
 
     def retarget(
         self, handle: StreamHandle, remote: Address, remote_rtcp: Address | None = None
     ) -> None:
-        """Send to another address; see `MediaPort`."""
+        """Send to another address; see `MediaBackend`."""
         _, spec = self._bank.find_open_stream(handle)
         far_end = encode_remote(remote, remote_rtcp, mux=spec.rtcp_mux)
         self._sockets.set_remote(handle.row, far_end, mux=spec.rtcp_mux)
         stream_commands.set_remote(self._bank, handle, far_end)
 
     def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
-        """Set what flows; see `MediaPort`."""
+        """Set what flows; see `MediaBackend`."""
         stream_commands.set_direction(self._bank, handle, direction, now=self._clock())
 
     def play(self, handle: StreamHandle, source: Source | None) -> None:
-        """Set the source; see `MediaPort`."""
+        """Set the source; see `MediaBackend`."""
         stream_commands.set_source(self._bank, handle, source)
 
     def record(self, handle: StreamHandle, sink: Sink | None) -> None:
-        """Set the sink; see `MediaPort`."""
+        """Set the sink; see `MediaBackend`."""
         stream_commands.set_sink(self._bank, handle, sink)
 
     def monitor(self, handle: StreamHandle, sink: Sink | None) -> None:
-        """Set who hears what is sent; see `MediaPort`."""
+        """Set who hears what is sent; see `MediaBackend`."""
         stream_commands.set_monitor(self._bank, handle, sink)
 
     def send_digits(self, handle: StreamHandle, digits: str, *, duration_ms: int = 100) -> None:
-        """Send telephone-events; see `MediaPort`."""
+        """Send telephone-events; see `MediaBackend`."""
         stream_commands.send_digits(self._bank, handle, digits, duration_ms=duration_ms)
 
     def mute(self, handle: StreamHandle, muted: bool) -> None:
-        """Send silence in place of the source; see `MediaPort`."""
+        """Send silence in place of the source; see `MediaBackend`."""
         stream_commands.set_muted(self._bank, handle, muted)
 
     def close_stream(self, handle: StreamHandle) -> None:
-        """End the stream; see `MediaPort`."""
+        """End the stream; see `MediaBackend`."""
         stream = self._bank.find_stream(handle)
         row = handle.row
         phase = self._bank.phase_of(row)
@@ -250,7 +250,7 @@ class MediaEngine:
         self._bank.release_row(handle)
 
     def statistics(self, handle: StreamHandle) -> StreamStatistics:
-        """A snapshot; see `MediaPort`."""
+        """A snapshot; see `MediaBackend`."""
         return stream_statistics(self._bank, handle)
 
     # The clock ----------------------------------------------------------------------------------

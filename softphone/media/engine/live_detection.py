@@ -1,7 +1,7 @@
 """Detectors on live streams: what all streams of one media plane hear is looked at in one go.
 
-A `Listener` is a sink.  Whatever streams were given sound in one turn of the loop, their detectors
-run together at its end.
+A `LiveDetector` is a sink.  Whatever streams were given sound in one turn of the loop, their
+detectors run together at its end.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """A batch cut up so that each part is one array operation, however many packets of a row it holds.
 
 Nearly always no row comes twice, and the batch is one round.  A far end that has stood still, or
-serves its calls by turns, sends many packets of one row at once: rounds alone would then be as
-many as those, each for a few rows, at the price of a round for all.  So after the first packet of
-each row those that follow are offered together, as `Runs`; only what cannot be taken so goes on
-by rounds, and for `MOST_ROUNDS` at most.
+serves its calls by turns, sends many packets of one row at once: rounds alone would then be as many
+as those, each for a few rows, at the price of a round for all.  So after the first packet of each
+row those that follow are offered together, as `PacketRuns`; only what cannot be taken so goes on by
+rounds, and for `MOST_ROUNDS` at most.
 """
 
 from __future__ import annotations

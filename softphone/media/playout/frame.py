@@ -27,7 +27,7 @@ class FrameStatus(IntEnum):
     SILENT = 0
     """Nothing to play: before the first packet, in a pause, or after a long loss."""
     PLAYED = 1
-    """The payload in `Frames.slot`."""
+    """The payload in `PlayoutFrames.slot`."""
     CONCEALED = 2
     """A frame is missing: repeat and fade."""
 
@@ -90,10 +90,10 @@ class PlayoutFrames:
     """What each of the asked rows plays now, n of them.
 
     `status` uint8[n] of `FrameStatus`; where PLAYED, `slot` int32[n] names the payload for
-    `PlayoutBank.payload`, `length` int32[n] its octets, `payload_type` uint8[n] its type.  Where
-    a frame is lost and the one behind it is here already, they are that one's, which may have the
-    lost sound once more; else `slot` is -1 and `length` 0.  `spliced` bool[n]: frames were skipped
-    before it, so that it does not follow what was played last.
+    `JitterBufferBank.payload`, `length` int32[n] its octets, `payload_type` uint8[n] its type.
+    Where a frame is lost and the one behind it is here already, they are that one's, which may have
+    the lost sound once more; else `slot` is -1 and `length` 0.  `spliced` bool[n]: frames were
+    skipped before it, so that it does not follow what was played last.
     """
 
     status: NDArray[np.uint8]

@@ -466,11 +466,13 @@ class JitterBufferBank:
     def payload(
         self, rows: NDArray[np.intp], slots: NDArray[np.int32], octets: int
     ) -> NDArray[np.uint8]:
-        """Gather uint8[k, octets] of rows that `get` has just said to play, for decoding."""
+        """Gather uint8[k, octets] of rows that `next_frames` has just said to play, for
+        decoding."""
         return self._ring.gather(rows, slots, octets)
 
     def take_joined(self, row: int, slot: int) -> list[bytes]:
-        """All payloads of a frame that `get` has just said to play, where that is more than one
+        """All payloads of a frame that `next_frames` has just said to play, where that is more than
+        one
         packet; for those that cannot be cut."""
         return self._ring.take_joined(row, slot)
 

@@ -25,7 +25,7 @@ FOLLOWING: Final = 0.05
 
 
 class LossBurstBank:
-    """What was lost of `capacity` rows, each row counted from `begin` on.
+    """What was lost of `capacity` rows, each row counted from `start_measuring` on.
 
     Read-only to others: `measured` bool[capacity], the rows that are counted, and `speech`
     float64[capacity], the mean square of what was heard of speech lately; 0 for none.

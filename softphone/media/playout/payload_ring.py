@@ -137,7 +137,7 @@ class PayloadRingBank:
         self._silence[row] = silence
 
     def clear_row(self, row: int) -> None:
-        """Empty one ring: with a number for its index this costs a tenth of `clear`."""
+        """Empty one ring: with a number for its index this costs a tenth of `clear_rows`."""
         self.frame[row] = EMPTY
         if self.joined:
             self._part(row * self.slots + np.arange(self.slots))

@@ -203,9 +203,9 @@ class RtpTimelineBank:
         """The places of the packets, any number of each row, that only go on with their row's
         source; sorted by row, and in each by sequence.
 
-        They are those of which `judge`, asked for one packet after the other in that order, would
-        find none foreign, and none wakes an idle row: that begins anew with its first new sound.
-        A stranger's packet, or one whose clock has jumped, ends it for its row.
+        They are those of which `judge_packets`, asked for one packet after the other in that order,
+        would find none foreign, and none wakes an idle row: that begins anew with its first new
+        sound.  A stranger's packet, or one whose clock has jumped, ends it for its row.
         """
         ahead = self._ahead(rows, claims.sequence)
         own = (claims.ssrc == self.ssrc[rows]) & self._heard[rows]
@@ -250,7 +250,7 @@ class RtpTimelineBank:
     def judge_runs(
         self, rows: NDArray[np.intp], runs: PacketRuns, claims: TimelineInput
     ) -> TimelineResult:
-        """Judge runs that go on with their source, as `going_on` says."""
+        """Judge runs that go on with their source, as `find_continuing` says."""
         ahead, moved, number, ticks, media_time = self._read(rows, claims)
         seen, every = self._seen[rows], rows[runs.ends]
         bits = np.uint64(1) << np.maximum(-ahead, 0).astype(np.uint64)

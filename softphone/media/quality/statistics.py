@@ -1,8 +1,8 @@
 """A stream's statistics, read from the bank (RFC 3550 section 6.4, RFC 3611 4.7, ITU-T G.107).
 
 `fill_numbers` and `fill_reports` write them into rows of an array, which may lie in memory that
-another process reads; `read` makes a `StreamStatistics` of such a row.  `snapshot` does without the
-array, which for one row alone would take the most of the time.
+another process reads; `read_statistics` makes a `StreamStatistics` of such a row.
+`stream_statistics` does without the array, which for one row alone would take the most of the time.
 """
 
 from __future__ import annotations

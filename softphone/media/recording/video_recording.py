@@ -59,7 +59,7 @@ class _AudioSink:
 
 
 class VideoRecording:
-    """A `VideoSink`; `ear` is the `Sink` of the sound.  `wall` gives seconds since 1970.
+    """A `VideoSink`; `audio_sink` is the `Sink` of the sound.  `wall` gives seconds since 1970.
 
     Raises ConfigurationError for a file that exists or cannot be made.
     """

@@ -32,7 +32,7 @@ def set_receive_codec(
     row, before = stream.handle.row, stream.receive_codec
     bank.receive_type[row] = payload_type
     if before is not None and payload_layout(before) == payload_layout(chosen):
-        # Frames of the codec before are still to be played: `follow_playing` changes over.
+        # Frames of the codec before are still to be played: `switch_decoder` changes over.
         return
     rate = chosen.clock_rate
     bank.playout.open_row(

@@ -137,15 +137,15 @@ def _decode_each(
     )
     for place, (row, status, length) in enumerate(fields):
         stream = bank.streams[row]
-        if stream is None or stream.voice is None:
+        if stream is None or stream.stateful_decoder is None:
             continue
-        refused = stream.voice.refused
+        refused = stream.stateful_decoder.refused
         several: list[bytes] = []
         if status == PLAYED:
             several = bank.playout.take_joined(row, int(frames.slot[at[place]]))
         payload = data[place, :length].tobytes()
-        frame = stream.voice.play(status, payload, samples, several=several)
-        bank.malformed[row] += stream.voice.refused - refused
+        frame = stream.stateful_decoder.next_frame(status, payload, samples, several=several)
+        bank.malformed[row] += stream.stateful_decoder.refused - refused
         if frame.pcm is not None:
             pcm[place], filled[place] = frame.pcm, True
             spliced[place] |= frame.spliced

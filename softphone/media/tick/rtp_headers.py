@@ -100,7 +100,7 @@ def _truncated_extension(
 def read_headers(packets: PacketBatch, index: Index) -> tuple[RtpHeaders, npt.NDArray[np.bool_]]:
     """The headers of the packets `index`, and which of them are sound, bool[len(index)].
 
-    The `Headers` hold the sound ones only.
+    The `RtpHeaders` hold the sound ones only.
     """
     at, data = as_slice(index), packets.data
     length, first = packets.length[at], data[at, 0]

@@ -1,4 +1,4 @@
-"""What the commands of `MediaPort` do to the bank; the engine adds sockets and the clock.
+"""What the commands of `MediaBackend` do to the bank; the engine adds sockets and the clock.
 
 SRTP contexts are kept where the key stays and renewed where it does not (RFC 4568 7.1.4, RFC 3711
 3.3.1); a receive context hands its rollover counters to the next.

@@ -100,7 +100,8 @@ class SharedTimeline:
     """Puts two streams, "audio" and "video", on one time line that begins at 0.
 
     By the far end's clock where both streams have told it within `patience` seconds, else by when
-    they came.  `learn` of every piece until `decided`; from then on each has its `place`.
+    they came.  `observe_block` of every piece until `decided`; from then on each has its
+    `position_of`.
     """
 
     def __init__(self, kinds: tuple[str, ...] = ("audio", "video"), patience: float = 6.0) -> None:
@@ -115,7 +116,7 @@ class SharedTimeline:
 
     @property
     def decided(self) -> bool:
-        """Whether `place` can be asked."""
+        """Whether `position_of` can be asked."""
         return self._origin is not None
 
     def observe_block(self, kind: str, moment: BlockTiming) -> None:

@@ -91,9 +91,9 @@ def _same(one: SrtpKey | None, other: SrtpKey | None) -> bool:
 
 
 class VideoPacketPath:
-    """One stream; `open` before anything else, and again for each change of the session.
+    """One stream; `apply_spec` before anything else, and again for each change of the session.
 
-    `remote` and `remote_rtcp` are where `take_packets` and `take_control` go.
+    `remote` and `remote_rtcp` are where `take_packets` and `take_rtcp` go.
     """
 
     def __init__(self, *, ssrc: int, entropy: Entropy, now: float) -> None:
@@ -406,7 +406,7 @@ class VideoPacketPath:
             self._protect(self._rtcp.build_bye(now=now, wall=wall, sent=self._sent(now)))
 
     def next_timer(self) -> float | None:
-        """When `handle_timer` and `take_packets` are due; None before `open`."""
+        """When `handle_timer` and `take_packets` are due; None before `apply_spec`."""
         if self.spec is None:
             return None
         times = [self._rtcp.next_timer()]

@@ -115,7 +115,7 @@ class AudioPump:
     def add_sink(
         self, sink: Sink, *, generation: Callable[[], int], failed: Callable[[], None]
     ) -> tuple[PumpedSink, int]:
-        """The ear of a sink, and the descriptor of its ring, to be sent and closed.
+        """The pumped end of a sink, and the descriptor of its ring, to be sent and closed.
         Raises OSError."""
         ring, descriptor = SharedRing.create(BLOCK_RING_OCTETS)
         pumped = PumpedSink(sink, ring, generation, failed, as_converting_sink(sink))
@@ -145,9 +145,9 @@ class AudioPump:
 
     def _visit(self) -> None:
         self._timer = None
-        for pumped_sink in [ear for ear in self._sinks if ear.converting is None]:
+        for pumped_sink in [pumped for pumped in self._sinks if pumped.converting is None]:
             self._drain(pumped_sink)
-        self._drain_together([ear for ear in self._sinks if ear.converting is not None])
+        self._drain_together([pumped for pumped in self._sinks if pumped.converting is not None])
         for pumped_source in list(self._sources.values()):
             self._fill(pumped_source)
         if self._sinks or self._sources:
@@ -165,14 +165,14 @@ class AudioPump:
     def _drain_together(self, pumped_sinks: list[PumpedSink]) -> None:
         """The first block of each, then the second, and so on: nearly always there is one."""
         waiting = [(pumped, pumped.take_current_blocks()) for pumped in pumped_sinks]
-        while waiting := [(ear, blocks) for ear, blocks in waiting if blocks]:
-            sinks = [ear.sink for ear, _ in waiting]
-            takers = [ear.converting for ear, _ in waiting]
+        while waiting := [(pumped, blocks) for pumped, blocks in waiting if blocks]:
+            sinks = [pumped.sink for pumped, _ in waiting]
+            takers = [pumped.converting for pumped, _ in waiting]
             failed = write_blocks(sinks, takers, [blocks.pop(0) for _, blocks in waiting])
             for at in failed:
-                ear, blocks = waiting[at]
+                pumped, blocks = waiting[at]
                 blocks.clear()
-                self._lose(ear)
+                self._lose(pumped)
 
     def _lose(self, pumped: PumpedSink) -> None:
         if pumped in self._sinks:

@@ -1,4 +1,4 @@
-"""The media engine's front where the media loop runs in workers: a `MediaPort`, like the engine.
+"""The media engine's front where the media loop runs in workers: a `MediaBackend`, like the engine.
 
     async with make_engine(MediaConfig(placement="worker")) as engine:
         local = engine.allocate(on_event=print)
@@ -97,7 +97,7 @@ class WorkerStream:
 
 
 class RemoteEngine:
-    """A `MediaPort` over `config.workers` processes; for the loop in which it is entered."""
+    """A `MediaBackend` over `config.workers` processes; for the loop in which it is entered."""
 
     def __init__(self, config: MediaConfig) -> None:
         self.config = config
@@ -207,7 +207,7 @@ class RemoteEngine:
     def allocate_stream(
         self, *, host: str | None = None, on_event: EventCallback | None = None
     ) -> AllocatedStream:
-        """Take a stream that a worker has reserved; see `MediaPort`.
+        """Take a stream that a worker has reserved; see `MediaBackend`.
 
         Raises NoPortFree, MediaError while no worker is alive, LocalProtocolError.
         """
@@ -234,7 +234,7 @@ class RemoteEngine:
         raise error
 
     def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:
-        """Start or renegotiate a stream; see `MediaPort`."""
+        """Start or renegotiate a stream; see `MediaBackend`."""
         far = self._stream(handle)
         encode_remote(spec.remote, spec.remote_rtcp, mux=spec.rtcp_mux)
         find_codec(spec.codec)
@@ -250,7 +250,7 @@ class RemoteEngine:
         receive_key: SrtpKey | None,
         security_generation: int,
     ) -> None:
-        """Replace the keys and the security generation; see `MediaPort`."""
+        """Replace the keys and the security generation; see `MediaBackend`."""
         far, spec = self._opened(handle)
         changed = replace(
             spec,
@@ -265,19 +265,19 @@ class RemoteEngine:
     def retarget(
         self, handle: StreamHandle, remote: Address, remote_rtcp: Address | None = None
     ) -> None:
-        """Send to another address; see `MediaPort`."""
+        """Send to another address; see `MediaBackend`."""
         far, spec = self._opened(handle)
         encode_remote(remote, remote_rtcp, mux=spec.rtcp_mux)
         self._send_command(far, "retarget", remote=remote, remote_rtcp=remote_rtcp)
 
     def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
-        """Set what flows; see `MediaPort`."""
+        """Set what flows; see `MediaBackend`."""
         far, spec = self._opened(handle)
         far.spec = replace(spec, direction=direction)
         self._send_command(far, "direction", direction=direction)
 
     def play(self, handle: StreamHandle, source: Source | None) -> None:
-        """Set the source; see `MediaPort`.  Raises MediaError where no memory can be shared."""
+        """Set the source; see `MediaBackend`.  Raises MediaError where no memory can be shared."""
         far = self._stream(handle)
         pumped_source, descriptor = None, None
         if source is not None:
@@ -300,13 +300,13 @@ class RemoteEngine:
         )
 
     def record(self, handle: StreamHandle, sink: Sink | None) -> None:
-        """Set the sink; see `MediaPort`.  Raises MediaError where no memory can be shared."""
+        """Set the sink; see `MediaBackend`.  Raises MediaError where no memory can be shared."""
         far = self._stream(handle)
-        self._detach_sinks(far, "ear")
+        self._detach_sinks(far, "pumped_sink")
         self._attach_sink(far, "record", sink)
 
     def monitor(self, handle: StreamHandle, sink: Sink | None) -> None:
-        """Set who hears what is sent; see `MediaPort`.  Raises MediaError, as `record` does."""
+        """Set who hears what is sent; see `MediaBackend`.  Raises MediaError, as `record` does."""
         far = self._stream(handle)
         self._detach_sinks(far, "monitor")
         self._attach_sink(far, "monitor", sink)
@@ -331,20 +331,20 @@ class RemoteEngine:
             descriptor, lambda given: far.link.send_message(MediaWorkerMessage(kind, fields), given)
         )
 
-    def _detach_sinks(self, far: WorkerStream, *which: Literal["ear", "monitor"]) -> None:
+    def _detach_sinks(self, far: WorkerStream, *which: Literal["pumped_sink", "monitor"]) -> None:
         for name in which:
-            pumped_sink = far.pumped_sink if name == "ear" else far.monitor
+            pumped_sink = far.pumped_sink if name == "pumped_sink" else far.monitor
             setattr(far, name, None)
             if pumped_sink is not None:
                 far.slot.pump.remove_sink(pumped_sink)
 
     def _sink_failed(self, far: WorkerStream, kind: Literal["record", "monitor"]) -> None:
-        setattr(far, "ear" if kind == "record" else "monitor", None)
+        setattr(far, "pumped_sink" if kind == "record" else "monitor", None)
         if far.handle in self._streams:
             self._attach_sink(far, kind, None)
 
     def send_digits(self, handle: StreamHandle, digits: str, *, duration_ms: int = 100) -> None:
-        """Send telephone-events; see `MediaPort`."""
+        """Send telephone-events; see `MediaBackend`."""
         far, spec = self._opened(handle)
         if spec.telephone_event is None:
             raise LocalProtocolError("telephone-event was not negotiated for this stream")
@@ -357,22 +357,22 @@ class RemoteEngine:
         self._send_command(far, "digits", digits=digits, duration_ms=duration_ms)
 
     def mute(self, handle: StreamHandle, muted: bool) -> None:
-        """Send silence in place of the source; see `MediaPort`."""
+        """Send silence in place of the source; see `MediaBackend`."""
         self._send_command(self._stream(handle), "mute", muted=muted)
 
     def close_stream(self, handle: StreamHandle) -> None:
-        """End the stream; see `MediaPort`."""
+        """End the stream; see `MediaBackend`."""
         far = self._stream(handle)
         del self._streams[handle]
         del self._names[far.link, far.place.row, far.place.generation]
         far.slot.streams -= 1
-        self._detach_sinks(far, "ear", "monitor")
+        self._detach_sinks(far, "pumped_sink", "monitor")
         last = far.pumped_source is not None and far.slot.pump.remove_source(far.pumped_source)
         gone = [far.pumped_source.number] if far.pumped_source is not None and last else []
         self._send_command(far, "close", gone=gone)
 
     def statistics(self, handle: StreamHandle) -> StreamStatistics:
-        """A snapshot, some frames old; see `MediaPort`."""
+        """A snapshot, some frames old; see `MediaBackend`."""
         far = self._stream(handle)
         if far.link.board is None:
             return StreamStatistics()

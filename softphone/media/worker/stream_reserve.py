@@ -1,7 +1,7 @@
 """Streams that a media worker has reserved ahead of need, so that a call need not wait for one.
 
-`Reserve` keeps some for each local address; where they have run out it waits for the worker, with
-the whole loop, some milliseconds.
+`StreamReserve` keeps some for each local address; where they have run out it waits for the worker,
+with the whole loop, some milliseconds.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ logger = logging.getLogger("softphone.messaging")
 
 @dataclass(frozen=True, slots=True)
 class IncomingMessage:
-    """A message that has come; `accepted` tells its sender so."""
+    """A message that has come; `send_receipt` tells its sender so."""
 
     message: Message
     send_receipt: Callable[[], None]

@@ -1,7 +1,8 @@
 """One TLS session with one client of a peer, inside the XMPP stream.
 
-XEP-0047 carries the bytes, `net.inner_tls` and the gate make them trustworthy, `framing` gives
-them shape.  The server sees that two clients talk, how much, and (in TLS 1.2) both certificates.
+XEP-0047 carries the bytes, `softphone.net.stream.inner_tls` and the gate make them trustworthy,
+`framing` gives them shape.  The server sees that two clients talk, how much, and (in TLS 1.2) both
+certificates.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ class FileTransfer:
     async def upload_file(
         self, path: Path, ask: AskSlot, to: str, kind: ContentKind = ContentKind.FILE
     ) -> TransferredFile:
-        """Upload a file for somebody; the address of `Moved` is what to tell him.
+        """Upload a file for somebody; the address of `TransferredFile` is what to tell him.
 
         Raises TransferRefused before a byte of it leaves, and before its name does; AuditError
         when it cannot be written down; TransferError, TransportError and CertificateError when it

@@ -1,7 +1,7 @@
 """The audit table: append-only, one row a decision or a transfer, chained by hashes.
 
 SQLAlchemy on SQLite or PostgreSQL.  Nothing in it is changed or deleted: the database itself
-refuses that (`audit_guard`).  A row counts once it is committed, and only then may what it
+refuses that (`audit_triggers`).  A row counts once it is committed, and only then may what it
 tells of be reported as done; what cannot be written is an AuditError, and nothing goes on.
 """
 
@@ -188,5 +188,6 @@ def audit_table(sa: Any) -> Any:
 
 def _unreachable(exc: BaseException) -> AuditError:
     return AuditError(
-        f"the audit table cannot be written or read ({database_cause(exc)}): nothing goes on without it"
+        f"the audit table cannot be written or read ({database_cause(exc)}):"
+        " nothing goes on without it"
     )

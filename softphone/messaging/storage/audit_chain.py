@@ -1,8 +1,8 @@
 """The chain of an audit table: each row's hash covers the row and the hash before it.
 
 SHA-256 over one unambiguous form of a row.  Who can change the table but not the newest hash that
-was noted elsewhere cannot change a row unseen; `verify` says where the chain breaks.  It knows no
-database.
+was noted elsewhere cannot change a row unseen; `verify_chain` says where the chain breaks.  It
+knows no database.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A database by its address: over a network, messages go to a server that has proved who it is.
 
-SQLite, or PostgreSQL by asyncpg, whose connections are `database_network`'s.  `ssl=verify-full`
+SQLite, or PostgreSQL by asyncpg, whose connections are `postgres_connection`'s.  `ssl=verify-full`
 in the address of a server elsewhere says what is done anyway: the gate judges path, name and
 revocation; so the same address is as safe in another program.
 """

@@ -15,7 +15,7 @@ _REQUEST = bytes.fromhex("0000000804d2162f")  # length 8, code 80877103
 
 
 class SslRequest:
-    """One conversation; `begin`, then `receive` until it is `ready`."""
+    """One conversation; `first_bytes`, then `answer_bytes` until it is `ready_for_tls`."""
 
     def __init__(self, host: str) -> None:
         self._host = host

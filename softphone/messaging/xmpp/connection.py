@@ -69,7 +69,7 @@ class XmppConnection:
     """Keeps one stream signed in.
 
     `on_up(resumed)` is called whenever it is, `on_down(error)` when a connection is lost, and
-    `on_out(error)` when the server will not have us any more.
+    `on_signed_out(error)` when the server will not have us any more.
     """
 
     def __init__(

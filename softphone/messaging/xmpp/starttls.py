@@ -20,7 +20,7 @@ _MOST = 16 * 1024
 
 
 class StartTls:
-    """One conversation; `begin`, then `receive` until it is `ready`."""
+    """One conversation; `first_bytes`, then `answer_bytes` until it is `ready_for_tls`."""
 
     def __init__(self, domain: str) -> None:
         self._domain = domain

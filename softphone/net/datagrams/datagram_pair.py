@@ -25,7 +25,8 @@ OnDatagram: TypeAlias = Callable[[bytes, Address, bool], None]
 
 
 class DatagramPair:
-    """An RTP and an RTCP socket; `taken` is called after each visit that brought anything."""
+    """An RTP and an RTCP socket; `on_visit_end` is called after each visit that brought
+    anything."""
 
     def __init__(
         self,

@@ -92,12 +92,12 @@ class Drain(Generic[E]):
         return _ChangeScope(self)
 
     def begin_changes(self) -> bool:
-        """Put changes off until `end`; False inside a drain, which does so already."""
+        """Put changes off until `end_changes`; False inside a drain, which does so already."""
         busy, self._busy = self._busy, True
         return not busy
 
     def end_changes(self) -> None:
-        """Drain what came since `begin`."""
+        """Drain what came since `begin_changes`."""
         self._busy = False
         self.apply_change(_nothing)
 

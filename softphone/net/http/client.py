@@ -140,10 +140,10 @@ class HttpsClient:
     async def send_request(
         self, request: HttpsRequest, on_chunk: OnBodyChunk | None = None
     ) -> HttpsResponse:
-        """The answer to one request; `take` gets the pieces of the body of a 200 as they come.
+        """The answer to one request; `on_chunk` gets the pieces of the body of a 200 as they come.
 
-        Raises AnswerTooLarge, TransportTimeout, TransportError; CertificateError and its kin for a
-        server that did not pass the gate; ConfigurationError for what is no https: address.
+        Raises ResponseTooLarge, TransportTimeout, TransportError; CertificateError and its kin for
+        a server that did not pass the gate; ConfigurationError for what is no https: address.
         """
         target = https_target(request.url)
         network = GatedNetwork(self._dialer, target, self._net)

@@ -80,8 +80,8 @@ class Downloader:
     async def download(self, target: Target, path: str) -> DownloadResponse:
         """The answer for `path`, over TCP or TLS as `target` says.
 
-        Raises AnswerTooLarge, TransportTimeout, TransportError; CertificateError and its kin for a
-        server that did not pass the gate; ConfigurationError for TLS without settings.
+        Raises ResponseTooLarge, TransportTimeout, TransportError; CertificateError and its kin for
+        a server that did not pass the gate; ConfigurationError for TLS without settings.
         """
         network = GatedNetwork(self._dialer, target, self._net)
         place = f"{target.host} port {target.port}"

@@ -18,7 +18,7 @@ logger = logging.getLogger("softphone.net")
 
 
 class CertificatePrompts:
-    """Puts questions to `ask`; itself an `Ask`, to be shared by whoever may meet the same."""
+    """Puts questions to `ask`; itself an `AskUser`, to be shared by whoever may meet the same."""
 
     def __init__(self, ask: AskUser) -> None:
         self._ask = ask

@@ -29,8 +29,9 @@ _READ = 1 << 14
 class InnerTls:
     """One session.  `peer` is the name that the far end's certificate has to have.
 
-    Give what comes to `receive`, carry what `transmits` gives; once `shaken`, await `judge`; then
-    `write` and `read` are open.  Raises ConfigurationError when our credential cannot be used.
+    Give what comes to `receive_bytes`, carry what `outgoing_bytes` gives; once `handshake_done`,
+    await `judge_peer`; then `write` and `read` are open.  Raises ConfigurationError when our
+    credential cannot be used.
     """
 
     def __init__(self, settings: TlsSettings, side: Side, peer: str) -> None:
@@ -46,7 +47,7 @@ class InnerTls:
 
     @property
     def handshake_done(self) -> bool:
-        """Whether the handshake is done; the far end is not believed before `judge`."""
+        """Whether the handshake is done; the far end is not believed before `judge_peer`."""
         return self._handshake_done
 
     @property
@@ -120,7 +121,7 @@ class InnerTls:
         return bytes(data)
 
     def write(self, data: bytes) -> None:
-        """Encrypt; `transmits` has it then.  Raises TransportError."""
+        """Encrypt; `outgoing_bytes` has it then.  Raises TransportError."""
         self._require_judged()
         try:
             self._session.write(data)

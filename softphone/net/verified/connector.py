@@ -1,7 +1,7 @@
 """Verified connections for a protocol that is no machine of ours: TLS, or STARTTLS before it.
 
-Whoever owns the connection gets bytes only after the gate has agreed.  What is said in clear
-before TLS (RFC 6120 section 5) is a small sans-IO `Preamble`, run on the bare socket here.
+Whoever owns the connection gets bytes only after the gate has agreed.  What is said in clear before
+TLS (RFC 6120 section 5) is a small sans-IO `StarttlsNegotiation`, run on the bare socket here.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Connector:
     ) -> StreamConnection:
         """A connection to `target` that has passed the gate and is attached to `owner`.
 
-        `preamble` makes what is said in clear, for each attempt anew.  Raises TransportError,
+        `starttls` makes what is said in clear, for each attempt anew.  Raises TransportError,
         CertificateError, CipherRefused, ConfigurationError and their kin.
         """
 

@@ -123,7 +123,7 @@ async def inspect_server(
 ) -> InspectionResult:
     """Look at the server of `target` as `settings` would have it.
 
-    `preamble` makes what is said in clear before TLS, for each connection anew.
+    `starttls` makes what is said in clear before TLS, for each connection anew.
 
     Raises TransportError when there is no TLS server, CertificateUntrusted for a certificate that
     cannot be read, and ConfigurationError.

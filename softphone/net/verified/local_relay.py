@@ -148,7 +148,7 @@ class LocalRelay:
                 remote.transport.resume_reading()
         raise EOFError
 
-    # StreamOwner
+    # ConnectionOwner
 
     def bytes_received(self, flow: Flow, data: bytes) -> None:
         """Carry it on; a far end that is faster than the library waits."""

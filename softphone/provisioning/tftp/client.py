@@ -2,7 +2,7 @@
 
 Octet mode, with the options blksize, tsize and timeout, and without them where the server has
 none.  Whoever knows our port can send us anything: what this brings is believed by its
-signature only.  The server's machine is in `tftp_server`; files are never written to a server.
+signature only.  The server's machine is in `server`; files are never written to a server.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The packets of TFTP (RFC 1350 section 5), with the option extension (RFC 2347).
 
-Every packet is a value; reading one never does more than raise `MalformedPacket`.  What a packet
-means in a transfer is decided in `tftp` and `tftp_server`.
+Every packet is a value; reading one never does more than raise `MalformedTftpPacket`.  What a
+packet means in a transfer is decided in `client` and `server`.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _terminated(texts: list[str]) -> bytes:
 
 
 def parse_tftp_packet(data: bytes) -> TftpPacket:
-    """Read one datagram.  Raises MalformedPacket, and nothing else."""
+    """Read one datagram.  Raises MalformedTftpPacket, and nothing else."""
     if len(data) < 4:
         raise MalformedTftpPacket("too short")
     kind, number = struct.unpack_from("!HH", data)

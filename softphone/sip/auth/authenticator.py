@@ -60,7 +60,7 @@ class CredentialWaitList:
 class AuthenticationRefused:
     """Why a challenge is not answered: one sentence for the user, never with a secret.
 
-    `renewal` is where to wait for new credentials, None where none are on the way.
+    `wait_list` is where to wait for new credentials, None where none are on the way.
     """
 
     reason: str

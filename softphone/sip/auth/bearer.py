@@ -44,11 +44,12 @@ def presented_token(request: Request) -> str | None:
 
 
 class BearerSession:
-    """The token of one user agent; `replace` puts a new one in its place.
+    """The token of one user agent; `replace_token` puts a new one in its place.
 
     A server that challenges a request which carried the present token has refused it:
     `token_refused` then stays true until there is another, and `on_refused` is called.  Whoever
-    listens to that gets another one: requests wait for it meanwhile, until `resume` or `give_up`.
+    listens to that gets another one: requests wait for it meanwhile, until `retry_waiting_requests`
+    or `fail_waiting_requests`.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Digest authentication, the client's side of it (RFC 7616, 8760, 3261 22).
 
-`Challenge` is one challenge as received; `DigestSession` answers the challenges of 401 and 407
-responses for one user agent and remembers its nonces.  The arithmetic is
+`DigestChallenge` is one challenge as received; `DigestSession` answers the challenges of 401 and
+407 responses for one user agent and remembers its nonces.  The arithmetic is
 `softphone.sip.auth.digest_algorithm`, the server's side `softphone.sip.auth.digest_server`.  There
 is no userhash here (RFC 8760 does not bring it to SIP) and no Basic scheme (RFC 3261 section 22
 forbids it).

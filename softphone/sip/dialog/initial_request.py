@@ -102,7 +102,7 @@ def initial_request(
     headers: Iterable[Field] = (),
     body: Body | None = None,
 ) -> Request:
-    """The request that `said` describes, without Via.  Raises LocalProtocolError."""
+    """The request that `description` describes, without Via.  Raises LocalProtocolError."""
     uri, routes = leading_route(description.uri, description.route_set)
     call_id, hops = None, 70
     if isinstance(description, InviteRequest):

@@ -1,14 +1,15 @@
 """Key press markup: which digits a watcher wants to hear of, and its reports (RFC 4730).
 
-`KpmlWatch` takes the digits that are pressed, and the time, and gives response bodies.  Where more
-digits could follow it waits: the inter-digit timer ends a pattern that is not complete (423), the
-critical timer one that is and could be longer, and the extra-digit timer waits for the enter key
-after one that could not; an enter key too early is told (402).  A one-shot pattern is reported
-once, a persistent one each time, and after single-notify digits are kept until the subscription is
-refreshed.  Digits that nobody has heard of wait for a watch that does not flush them; where they
-were too many, the oldest are gone and the next report says so.  A key that no pattern goes on with
-takes all before it along; only complete matches (`nopartial`) are looked for among other digits.
-What `pre` asks for, that digits are held back from the media, is not done, and reports say so.
+`KpmlSubscription` takes the digits that are pressed, and the time, and gives response bodies.
+Where more digits could follow it waits: the inter-digit timer ends a pattern that is not complete
+(423), the critical timer one that is and could be longer, and the extra-digit timer waits for the
+enter key after one that could not; an enter key too early is told (402).  A one-shot pattern is
+reported once, a persistent one each time, and after single-notify digits are kept until the
+subscription is refreshed.  Digits that nobody has heard of wait for a watch that does not flush
+them; where they were too many, the oldest are gone and the next report says so.  A key that no
+pattern goes on with takes all before it along; only complete matches (`nopartial`) are looked for
+among other digits.  What `pre` asks for, that digits are held back from the media, is not done, and
+reports say so.
 """
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ def _local(name: str) -> str:
 class KpmlSubscription:
     """What one subscription wants to hear of; `over` once there is nothing more to report.
 
-    `next_timer` is when `expire` is due, None: never.
+    `next_timer` is when `expire_timer` is due, None: never.
     """
 
     def __init__(self, patterns: Sequence[KpmlPattern], *, rule: KpmlRule) -> None:

@@ -1,7 +1,7 @@
 """The caller's INVITE until it is answered (RFC 3261 sections 13.2, 9.1; RFC 3262 section 4).
 
 Forks, digest and 422 retries, CANCEL and its races are here; what comes after the answer is in
-`modification` and `invite`.
+`local_modification` and `invite`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from softphone.sip.transaction import (
     NULL_USER,
     ClientTransaction,
     CredentialWait,
-    Detour,
     Exchange,
+    RequestFailover,
     SuccessAck,
     authorized,
     for_another_flow,
@@ -69,7 +69,7 @@ class InviteClient:
 
         A place that does not serve it is followed by the next of `failover`.
         """
-        self._failover = Detour(failover)
+        self._failover = RequestFailover(failover)
         credentials = self._context.credentials
         if credentials is not None:
             self.request = credentials.preauthorize(self.request)

@@ -1,6 +1,6 @@
 """Session timers (RFC 4028): who refreshes, how often, and when the peer counts as gone.
 
-It keeps the numbers and the deadlines of one usage; the requests are sent by `modification`.
+It keeps the numbers and the deadlines of one usage; the requests are sent by `local_modification`.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 It carries session descriptions without looking into them, and says for each whether it is an
 offer or an answer.  Media, policy and SDP live elsewhere.  The work is done by its parts:
-`invite_client` or `invite_server` until the call is confirmed, `modification` and
+`client` or `server` until the call is confirmed, `local_modification` and
 `remote_modification` after that, `session_timer` all along.  What comes in is sorted by
-`invite_dispatch`.
+`dispatch`.
 """
 
 from __future__ import annotations
@@ -347,7 +347,8 @@ class InviteUsage:
             raise LocalProtocolError("the call is not confirmed")
         return self.leg
 
-    # For its parts (InviteHost) ------------------------------------------------------------------
+    # For its parts (InviteContext)
+    # ------------------------------------------------------------------
 
     def emit_event(self, event: object) -> None:
         """Queue an event, unless the last one has been told."""

@@ -6,7 +6,7 @@ It counts what has failed in a row, and forgets it once a flow has held.  It sen
 from __future__ import annotations
 
 from softphone.sans_io import Entropy
-from softphone.sip.registration.config import Backoff
+from softphone.sip.registration.config import BackoffConfig
 
 __all__ = ["RegistrationBackoff"]
 
@@ -14,7 +14,7 @@ __all__ = ["RegistrationBackoff"]
 class RegistrationBackoff:
     """The failures of one registration in a row, those of the server and those on the way to it."""
 
-    def __init__(self, backoff: Backoff, *, entropy: Entropy) -> None:
+    def __init__(self, backoff: BackoffConfig, *, entropy: Entropy) -> None:
         self._config = backoff
         self._entropy = entropy
         self._unreached = 0

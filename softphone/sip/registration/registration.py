@@ -30,7 +30,7 @@ from softphone.sip.events import (
     ResponseReceived,
 )
 from softphone.sip.message import NameAddr, Response
-from softphone.sip.registration.backoff import Patience
+from softphone.sip.registration.backoff import RegistrationBackoff
 from softphone.sip.registration.binding import (
     Binding,
     RegisterOutcome,
@@ -97,7 +97,7 @@ class Registration:
         self._keepalive: KeepAlive | None = None
         self._leaving = False
         self._adjustments = 0
-        self._backoff = Patience(config.backoff, entropy=entropy)
+        self._backoff = RegistrationBackoff(config.backoff, entropy=entropy)
         self._builder = RegisterBuilder(config, entropy=entropy)
         self._timers: Timers[_RegistrationTimer] = Timers()
         self._events: deque[RegistrationEvent] = deque()

@@ -1,7 +1,7 @@
 """Our subscriptions (RFC 6665), and the implicit one of our REFER (RFC 3515, RFC 4488).
 
 A subscription refreshes itself, answers its NOTIFYs, and ends by time when the notifier is gone.
-The notifier's side is `server_subscription`.
+The notifier's side is `notifier`.
 """
 
 from __future__ import annotations
@@ -256,7 +256,7 @@ class SubscriberUsage:
             return
         self._terminate(status_hint, reason, answered=False)
 
-    # NOTIFY (DialogOwner, DialogSharer) ----------------------------------------------------------
+    # NOTIFY (DialogOwner, DialogUsage) ----------------------------------------------------------
 
     def matches_request(self, request: Request) -> bool:
         """Whether a NOTIFY is for this subscription (RFC 6665 section 8.2.1)."""

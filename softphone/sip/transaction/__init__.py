@@ -6,8 +6,8 @@ from softphone.sip.transaction.client import NULL_USER, ClientTransaction, for_a
 from softphone.sip.transaction.exchange import (
     NO_FAILOVER,
     CredentialWait,
-    Detour,
     Exchange,
+    RequestFailover,
     ServerExchange,
     authorized,
 )
@@ -20,8 +20,8 @@ __all__ = [
     "NULL_USER",
     "ClientTransaction",
     "CredentialWait",
-    "Detour",
     "Exchange",
+    "RequestFailover",
     "ServerExchange",
     "ServerTransaction",
     "SuccessAck",

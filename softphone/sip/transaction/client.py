@@ -98,8 +98,8 @@ def for_another_flow(request: Request) -> Request:
 class ClientTransaction:
     """One request of ours and its responses.
 
-    It exists before its flow does: `start` is called when the flow is there, since only then can
-    Via be written.
+    It exists before its flow does: `send_on_flow` is called when the flow is there, since only then
+    can Via be written.
     """
 
     __slots__ = (

@@ -46,7 +46,7 @@ class RequestFailover:
     def next_target(
         self, target: Target | None, *, now: float, response: Response | None = None
     ) -> Target | None:
-        """The next place when `place` did not serve the request; None: there is none left.
+        """The next place when `target` did not serve the request; None: there is none left.
 
         `response` is what came from it, None for silence or a broken connection.
         """
@@ -62,7 +62,7 @@ class RequestFailover:
         return None if following in self._tried else following
 
     def mark_served(self, target: Target | None) -> None:
-        """`place` has taken the request: it is the one to stay with."""
+        """`target` has taken the request: it is the one to stay with."""
         if self._failover is not None and target is not None:
             self._failover.mark_succeeded(target)
 
@@ -91,7 +91,7 @@ class CredentialWait:
     It knows its request only while that waits: the two are no ring that stays when both are over.
     """
 
-    __slots__ = ("_layer", "_room", "_used", "_waits")
+    __slots__ = ("_layer", "_used", "_wait_list", "_waits")
 
     def __init__(self, layer: TransactionLayer) -> None:
         self._layer = layer

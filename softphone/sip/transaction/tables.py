@@ -1,8 +1,9 @@
 """The four transaction machines as tables (RFC 3261 section 17, RFC 6026).
 
-Each table maps `(State, Input)` to `(actions, State)` and is total: an input that the figures do
-not show in a state changes nothing.  Nothing is run here; `client_transaction` and
-`server_transaction` do what the tables say.  INVITE's ACK for a 2xx is no part of a transaction.
+Each table maps `(TransactionState, TransactionInput)` to `(actions, TransactionState)` and is
+total: an input that the figures do not show in a state changes nothing.  Nothing is run here;
+`client` and `server` do what the tables say.  INVITE's ACK for a 2xx is no
+part of a transaction.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Where a request goes: transport, address and port from a URI and DNS (RFC 3263, RFC 7984).
 
-`locate` makes a `Lookup`, which says what it wants to ask of DNS, takes the answers and ends with
-an ordered tuple of `Target`s; `Failover` walks them.  Nothing is asked here: `softphone.net.dns`
-does that.  The reference identity of the server's certificate is always the domain of the URI,
-never a name that came out of DNS (RFC 5922 section 7).
+`locate_server` makes a `ServerLookup`, which says what it wants to ask of DNS, takes the answers
+and ends with an ordered tuple of `Target`s; `Failover` walks them.  Nothing is asked here:
+`softphone.net.dns` does that.  The reference identity of the server's certificate is always the
+domain of the URI, never a name that came out of DNS (RFC 5922 section 7).
 """
 
 from __future__ import annotations
@@ -156,9 +156,9 @@ _Search: TypeAlias = Generator[tuple[DnsQuestion, ...], _Answers, _LookupResult]
 
 
 class ServerLookup:
-    """One look-up under way; made by `locate`.
+    """One look-up under way; made by `locate_server`.
 
-    `wanted` are the questions to ask now, all at once if one likes; `answer` takes each answer;
+    `wanted` are the questions to ask now, all at once if one likes; `add_answer` takes each answer;
     when nothing is wanted any more, `targets` is complete, and `failure` says why it is empty.
     """
 

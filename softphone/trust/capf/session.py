@@ -1,4 +1,4 @@
-"""What one CAPF session is given, where it stands, and what it tells: for `trust.capf`."""
+"""The request, state and events of one CAPF session, for `softphone.trust.capf.client`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Certificates: loading, names, and whether they name whom we meant to reach.
 
 RFC 5922 (SIP), RFC 9525 and RFC 6125 (DNS names, wildcards, common names), RFC 6120 section 13.7
-(XMPP), RFC 5280 section 4.2.1.6.  Paths and dates are judged by `trust.gate`, not here.
+(XMPP), RFC 5280 section 4.2.1.6.  Paths and dates are judged by
+`softphone.trust.verification.gate`, not here.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 The bootstrap setting counts where there is one (an option, SOFTPHONE_FIPS, the account file, the
 API, in this order), else the platform's mode.  OpenSSL reads its configuration when a process
 starts, so the mode of a running process never changes: a command starts itself anew in the
-environment that `environment` gives, an application is started so (`softphone fips run`).  What
-is asked for and not in effect is an error, never another mode.
+environment that `process_environment` gives, an application is started so (`softphone fips run`).
+What is asked for and not in effect is an error, never another mode.
 
 What a FIPS mode may claim is less than "validated": see the README.
 """
@@ -74,8 +74,8 @@ class FipsRestriction(StrEnum):
 
 UNAVAILABLE: Mapping[FipsRestriction, str] = MappingProxyType(
     {
-        FipsRestriction.ACCEPT_UNTRUSTED: "an unknown certificate is not accepted by asking: have it"
-        " signed by an authority that is known, or give its authority to the store",
+        FipsRestriction.ACCEPT_UNTRUSTED: "an unknown certificate is not accepted by asking: have"
+        " it signed by an authority that is known, or give its authority to the store",
         FipsRestriction.SCREEN_SHARING: "screens are not shared",
         FipsRestriction.MD5_DIGEST: "digest authentication is not answered with MD5: let the server"
         " offer SHA-256 (RFC 8760)",

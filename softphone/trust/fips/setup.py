@@ -176,7 +176,7 @@ def _build(made: FipsSetup, openssl: str) -> None:
 def _try_out(made: FipsSetup) -> None:
     """Start a process with it and let that check itself; a set-up that fails is not kept."""
     mode = FipsMode(True, FipsModeOrigin.BOOTSTRAP, "softphone fips setup")
-    program = "from softphone.trust.fips.self_check import check; check().require()"
+    program = "from softphone.trust.fips.self_check import run_self_check as s; s().require()"
     command = [sys.executable, "-c", program]
     try:
         _run(command, **process_environment(mode, made.folder))

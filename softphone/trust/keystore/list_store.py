@@ -99,7 +99,7 @@ class TrustListStore:
         bootstrap: Bootstrap | None = None,
         confirmed: frozenset[bytes] = frozenset(),
     ) -> Acceptance:
-        """Decide on one list (see `acceptance.accept`) and store it when it is good.
+        """Decide on one list (see `acceptance.accept_list`) and store it when it is good.
 
         Raises FileRefused, by cause; then what is held stays.  Raises ConfigurationError when it
         cannot be written.
@@ -146,7 +146,8 @@ class TrustListStore:
         bootstrap: Bootstrap | None = None,
         confirmed: frozenset[bytes] = frozenset(),
     ) -> Acceptance:
-        """Decide as `offer` does, and store nothing.  Raises FileRefused, ConfigurationError."""
+        """Decide as `accept_list` does, and store nothing.  Raises FileRefused,
+        ConfigurationError."""
         if not self.folder.is_dir():
             return self._decide(kind, data, bootstrap, confirmed)
         with self._lock():

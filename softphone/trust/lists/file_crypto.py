@@ -1,8 +1,8 @@
 """The cryptography of what CUCM's files carry: signatures, and bodies for one device's key.
 
 RSA PKCS#1 v1.5 (RFC 8017 sections 8.2 and 7.2) and AES-128-CBC are what the format has; nothing
-else can be chosen.  Whom to believe is decided in `trust.acceptance` and by the signed files'
-reader, not here.
+else can be chosen.  Whom to believe is decided in `softphone.trust.lists.acceptance` and by the
+signed files' reader, not here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The TLV files of CUCM: the header that trust lists and signed files share, read and written.
 
 One byte of tag, two of length (big-endian), value; some elements open others.  The format has no
-public specification: what is read leniently and what is refused is said where it is done.
-Nothing is verified here: `trust.envelope` has the cryptography, `trust.trust_list` the trust.
+public specification: what is read leniently and what is refused is said where it is done.  Nothing
+is verified here: `softphone.trust.lists.file_crypto` has the cryptography,
+`softphone.trust.lists.trust_list` the trust.
 """
 
 from __future__ import annotations

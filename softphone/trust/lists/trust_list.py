@@ -1,7 +1,7 @@
 """CTL and ITL, CUCM's lists of certificates and what each may do: read, checked, written.
 
 A list that parses and whose signature is right proves only that somebody made a consistent file;
-who is believed is decided in `trust.acceptance`.
+who is believed is decided in `softphone.trust.lists.acceptance`.
 """
 
 from __future__ import annotations

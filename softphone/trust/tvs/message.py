@@ -107,7 +107,7 @@ class TvsFramer:
         self._pending = bytearray()
 
     def feed(self, data: bytes) -> TvsMessage | None:
-        """Take a piece; gives the message when it is whole.  Raises MalformedMessage."""
+        """Take a piece; gives the message when it is whole.  Raises MalformedTvsMessage."""
         if len(self._pending) + len(data) > _HEADER_LENGTH + _LARGEST:
             raise MalformedTvsMessage("the message is too long")
         self._pending += data
@@ -141,7 +141,7 @@ def _values(message: TvsMessage, command: TvsCommand) -> dict[int, bytes]:
 
 
 def read_question(message: TvsMessage) -> TvsQuestion:
-    """The question in a VERIFY_REQUEST.  Raises MalformedMessage."""
+    """The question in a VERIFY_REQUEST.  Raises MalformedTvsMessage."""
     values = _values(message, TvsCommand.VERIFY_REQUEST)
     name = values.get(_TvsTag.DEVICE_NAME, b"")
     text = name.removeprefix(_NAME_FORM)
@@ -154,7 +154,7 @@ def read_question(message: TvsMessage) -> TvsQuestion:
 
 
 def read_answer(message: TvsMessage) -> TvsAnswer:
-    """The answer in a VERIFY_RESPONSE; any status but 0 is a no.  Raises MalformedMessage."""
+    """The answer in a VERIFY_RESPONSE; any status but 0 is a no.  Raises MalformedTvsMessage."""
     values = _values(message, TvsCommand.VERIFY_RESPONSE)
     status = values.get(_TvsTag.STATUS, b"")
     if len(status) != 1:

@@ -3,7 +3,7 @@
 A certificate that a list gives the right role is accepted for itself, byte for byte: there is no
 path and no name to be checked.  One that the lists give other roles only is refused, whoever
 signed it.  About one that they do not know TVS is asked, which is a fetch like those of
-revocation (`trust.revocation`), with the certificate as its request.
+revocation (`softphone.trust.verification.revocation`), with the certificate as its request.
 """
 
 from __future__ import annotations

@@ -74,8 +74,8 @@ async def test_media_is_closed_before_the_bye_leaves():
     stage = Stage()
     caller, _ = stage.answered()
     order = []
-    close = stage.alice.port.close
-    stage.alice.port.close = lambda handle: (order.append("close"), close(handle))
+    close = stage.alice.port.close_stream
+    stage.alice.port.close_stream = lambda handle: (order.append("close"), close(handle))
 
     def watch(name, data):
         if first_line(data).startswith("BYE"):
@@ -190,7 +190,7 @@ async def test_what_goes_wrong_in_one_call_ends_that_call_only():
     def broken(handle, spec):
         raise SoftphoneError("the row is gone")
 
-    stage.alice.port.open = broken
+    stage.alice.port.open_stream = broken
     stage.bob.leg.accept()
     stage.run(0.3)
     assert other.ended.result().status == 500

@@ -33,7 +33,7 @@ def row_of(port):
     plan = SdesNegotiation(tuple(CryptoSuite), entropy=random.Random(1).randbytes)
     return MediaStreamRow(
         port,
-        port.allocate(),
+        port.allocate_stream(),
         plan,
         cname="us",
         host="192.0.2.1",

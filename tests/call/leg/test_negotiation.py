@@ -38,7 +38,7 @@ def offer_of(profile="RTP/AVP", *lines, session=AVP, formats="0 8 101"):
 
 
 def agree(caller, callee):
-    answer = callee.receive_offer(caller.offer())
+    answer = callee.receive_offer(caller.create_offer())
     assert isinstance(answer, MediaProposal)
     result = caller.receive_answer(answer.body)
     assert isinstance(result, MediaProposal)
@@ -48,7 +48,7 @@ def agree(caller, callee):
 
 
 def specs(negotiation):
-    return negotiation.setup.port.specs
+    return negotiation.setup.backend.specs
 
 
 def codes(refusal):

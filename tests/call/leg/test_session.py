@@ -158,7 +158,7 @@ async def test_a_reinvite_without_sdp_gets_our_offer_and_its_loss_is_survived(an
 
     def acknowledge(leg, event):
         body = leg.negotiation.receive_offer(event.body).body if answered else None
-        leg.command(lambda now: leg.usage.acknowledge(body, now=now))
+        leg.run_command(lambda now: leg.usage.acknowledge(body, now=now))
 
     callee.handlers = {**callee.handlers, ModificationAnswered: acknowledge}
     stage.run(0.5)
@@ -311,7 +311,7 @@ def refer_and_take(stage, caller, callee):
     if referral is not None:
         with stage.bob.change() as now:
             referral.subscription.accept(now=now)
-            referral.subscription.progress(486, "Busy Here", now=now)
+            referral.subscription.notify_progress(486, "Busy Here", now=now)
         stage.run(0.1)
     return referral
 

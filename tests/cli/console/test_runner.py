@@ -122,7 +122,9 @@ def test_warnings_of_the_engine_are_told_as_such_and_only_while_it_runs(capsys):
 
     assert run(RunOptions(json=False), command) == 0
     assert capsys.readouterr().err == "warning: the disk is full\n"
-    assert not any(type(each).__name__ == "_Warnings" for each in logging.getLogger().handlers)
+    assert not any(
+        type(each).__name__ == "_WarningHandler" for each in logging.getLogger().handlers
+    )
 
 
 def test_what_a_library_warns_of_does_not_steer_the_terminal(capsys):

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from softphone.cli.device.enroll import EnrollOptions
-from softphone.lab import Authority, SubjectAltNames
+from softphone.lab import Authority, CertificateNames
 from softphone.net import Driver
 from softphone.sans_io import Transport
 from softphone.security import KeyMaterial
@@ -50,7 +50,7 @@ class Server:
 
     def __init__(self, folder):
         authority = Authority("CAPF-test")
-        self.credential = authority.server("CAPF-1234", SubjectAltNames()).write(folder, "capf")
+        self.credential = authority.server("CAPF-1234", CertificateNames()).write(folder, "capf")
         self.ca = self.credential.certificate
         self.machine = CapfServer(
             [STRING],

@@ -12,7 +12,7 @@ import pytest
 
 from softphone.cli.diagnose.doctor import ADVICE, advice_for
 from softphone.errors import IdentityMismatch, SoftphoneError, TransportTimeout
-from softphone.lab import Authority, SubjectAltNames
+from softphone.lab import Authority, CertificateNames
 
 STEPS = ["account file", "own certificate", "DNS", "port", "TLS and certificate", "registration"]
 
@@ -85,7 +85,7 @@ def test_a_certificate_of_somebody_else_fails_at_the_registration(cli, lab, tmp_
 def demanding(folder):
     """A server that believes no client, and says so by an alert, as asyncio's servers do not."""
     issued = Authority("their CA")
-    own = issued.server("127.0.0.1", SubjectAltNames(ip=("127.0.0.1",))).write(folder, "demanding")
+    own = issued.server("127.0.0.1", CertificateNames(ip=("127.0.0.1",))).write(folder, "demanding")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(own.certificate, own.key)
     context.load_verify_locations(issued.write(folder, "their"))

@@ -50,7 +50,9 @@ def test_a_verdict_that_is_not_met_is_exit_code_1_with_the_reason(run):
 
 
 def test_a_valid_run_says_what_came_about(run, monkeypatch):
-    monkeypatch.setattr("softphone.load.run.runner.Watch.reasons", lambda watch: ())
+    monkeypatch.setattr(
+        "softphone.load.run.runner.BottleneckDetector.invalid_reasons", lambda watch: ()
+    )
     ended = run("--expect", "answered>=99%")
     assert ended.code == 0
     assert "valid, every verdict met: 3 of 3 calls were answered" in ended.out
@@ -98,7 +100,9 @@ def test_a_report_that_cannot_be_written_in_the_end_does_not_take_the_figures_wi
         raise ConfigurationError("r.html cannot be written: No space left on device")
 
     monkeypatch.setattr("softphone.cli.load.load.write_report", full)
-    monkeypatch.setattr("softphone.load.run.runner.Watch.reasons", lambda watch: ())
+    monkeypatch.setattr(
+        "softphone.load.run.runner.BottleneckDetector.invalid_reasons", lambda watch: ()
+    )
     ended = run("--report", "r.html", "--json")
     assert ended.code == 1
     assert "No space left" in ended.err

@@ -81,7 +81,7 @@ async def test_a_callee_whose_connection_dies_before_it_answers_is_no_answer(lab
     ringing = await next_call(bob)
     if rings:
         ringing.ring()
-    lab.cut("bob")
+    lab.cut_connection("bob")
     with pytest.raises(CallError):
         await calling
     await eventually(lambda: not lab.calls)

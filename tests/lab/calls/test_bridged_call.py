@@ -37,9 +37,9 @@ class FakeLeg:
         self.state = CallState.CONFIRMED
         self.stream = None
         self.flow = None
-        self.mailbox = EventQueue()
-        self.media_port = None
-        self.over = asyncio.get_running_loop().create_future()
+        self.event_queue = EventQueue()
+        self.media_backend = None
+        self.ended = asyncio.get_running_loop().create_future()
         self.troubles = list(troubles)
         self.heard = []
         self.hung_up = False
@@ -105,7 +105,7 @@ async def test_a_level_that_changes_while_it_is_told_is_told_again():
     talk.add_member("carol", clear, announced=CLEAR)
     talk.announce()
     await asyncio.sleep(0)
-    clear.over.set_result(None)
+    clear.ended.set_result(None)
     await settle()
     assert told(leg)[-1] is True
 
@@ -125,7 +125,7 @@ async def test_the_last_member_is_hung_up():
     talk, one, other = BridgedCall(), FakeLeg(ENCRYPTED), FakeLeg(ENCRYPTED)
     talk.add_member("alice", one)
     talk.add_member("bob", other)
-    one.over.set_result(None)
+    one.ended.set_result(None)
     await settle()
     assert other.hung_up
     assert talk.members == ("bob",)
@@ -136,7 +136,7 @@ async def test_a_user_that_calls_itself_is_two_members():
     talk.add_member("alice", one)
     talk.add_member("alice", other)
     assert talk.members == ("alice", "alice")
-    other.over.set_result(None)
+    other.ended.set_result(None)
     await settle()
     assert one.hung_up
 

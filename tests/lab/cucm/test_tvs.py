@@ -49,11 +49,11 @@ async def test_it_knows_the_labs_own_servers_and_what_it_is_told(lab):
     assert (await asking.query_certificate(der_of(server), within=5)).gives(Role.CCM)
     stranger = listed.der("new")
     assert not (await asking.query_certificate(stranger, within=5)).answer.valid
-    lab.tvs.know(stranger, [Role.CAPF], ttl=60)
-    lab.tvs.know(stranger, [Role.TFTP, Role.CAPF], ttl=90)
+    lab.tvs.add_certificate(stranger, [Role.CAPF], ttl=60)
+    lab.tvs.add_certificate(stranger, [Role.TFTP, Role.CAPF], ttl=90)
     found = await asker(lab).query_certificate(stranger, within=5)
     assert found.answer == TvsAnswer(True, (Role.CAPF, Role.TFTP), 90)
-    lab.tvs.forget(stranger)
+    lab.tvs.remove_certificate(stranger)
     assert not (await asker(lab).query_certificate(stranger, within=5)).answer.valid
     assert [asked.device_name for asked in lab.tvs.asked] == ["CP-503-CSFALICE"] * 4
 

@@ -12,10 +12,10 @@ from softphone.load.capacity import CapacitySearch, CapacityTrial
 def run(search, holds, *, most=200):
     """Run a search against a target that holds `holds(calls)`; gives what was tried."""
     tried = []
-    while (calls := search.next) is not None:
+    while (calls := search.next_calls) is not None:
         tried.append(calls)
         assert len(tried) < most, tried
-        search.tell(CapacityTrial(calls, held=holds(calls), why="mos_p5>=4.0: 3.1"))
+        search.add_trial(CapacityTrial(calls, held=holds(calls), why="mos_p5>=4.0: 3.1"))
     return tried
 
 

@@ -44,14 +44,14 @@ def test_nor_does_an_interrupted_one():
 async def test_a_search_runs_once_for_each_number_and_gives_the_run_at_the_capacity(monkeypatch):
     tried, told = [], []
 
-    async def conduct(plan, workers, watcher, ray):
+    async def run_plan(plan, workers, watcher, ray):
         tried.append((plan.calls, workers))
         made = LoadResult(plan)
         answered = plan.calls if plan.calls <= 30 else plan.calls // 2
         made.add_second(RunSecond(1.0, tally=Tally(attempted=plan.calls, answered=answered)))
         return made
 
-    monkeypatch.setattr("softphone.load.distribute.capacity_trials.conduct", conduct)
+    monkeypatch.setattr("softphone.load.distribute.capacity_trials.run_plan", run_plan)
     plan = result().plan
     search = CapacitySearch(first=2, most=100, precision=0.01, confirm=2)
     found = await find_capacity(plan, search, EXPECTED, workers=4, on_trial=told.append)
@@ -62,10 +62,10 @@ async def test_a_search_runs_once_for_each_number_and_gives_the_run_at_the_capac
 
 
 async def test_an_interruption_ends_the_search(monkeypatch):
-    async def conduct(plan, workers, watcher, ray):
+    async def run_plan(plan, workers, watcher, ray):
         return LoadResult(plan, interrupted=True)
 
-    monkeypatch.setattr("softphone.load.distribute.capacity_trials.conduct", conduct)
+    monkeypatch.setattr("softphone.load.distribute.capacity_trials.run_plan", run_plan)
     search = CapacitySearch(first=2, most=100)
     assert (await find_capacity(result().plan, search, EXPECTED)).interrupted
     assert len(search.trials) == 1
@@ -73,10 +73,10 @@ async def test_an_interruption_ends_the_search(monkeypatch):
 
 
 async def test_where_nothing_was_held_the_last_run_is_shown_with_its_reasons(monkeypatch):
-    async def conduct(plan, workers, watcher, ray):
+    async def run_plan(plan, workers, watcher, ray):
         return LoadResult(plan, invalid_because=["the generator was busy"])
 
-    monkeypatch.setattr("softphone.load.distribute.capacity_trials.conduct", conduct)
+    monkeypatch.setattr("softphone.load.distribute.capacity_trials.run_plan", run_plan)
     search = CapacitySearch(first=2, most=100)
     found = await find_capacity(result().plan, search, EXPECTED)
     assert [trial.calls for trial in search.trials] == [2, 2, 1, 1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from types import SimpleNamespace
 
 import pytest
@@ -69,16 +70,18 @@ async def test_a_run_of_days_remembers_no_more_pieces_of_time_but_counts_all(
         async def __aexit__(self, *exc_info):
             return None
 
-        async def run(self):
+        async def run_share(self):
             for at in range(1, 11):
                 self._tell(RunSecond(float(at), up=at, peak=at, tally=Tally(attempted=1)))
             return SimpleNamespace(invalid_because=())
 
-        def stop(self):
+        def stop_run(self):
             """It ends by itself."""
 
-    monkeypatch.setattr("softphone.load.distribute.run_plan.Runner", Ten)
-    monkeypatch.setattr("softphone.load.distribute.run_plan.MOST_KEPT", 4)
+    # `run_plan` of the package is the function.
+    module = importlib.import_module("softphone.load.distribute.run_plan")
+    monkeypatch.setattr(module, "Runner", Ten)
+    monkeypatch.setattr(module, "MOST_KEPT", 4)
     told = []
     result = await run_plan(plan_for(lab, "echo"), watcher=RunObserver(lambda s: told.append(s.at)))
     assert len(told) == 10

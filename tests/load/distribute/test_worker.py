@@ -50,7 +50,7 @@ async def worker():
 
 async def test_it_registers_waits_for_go_and_tells_every_second(lab, plan_for):
     async with worker() as one:
-        one.say("plan", plan_for(lab, "echo", duration=1.2, checks=0).plain())
+        one.say("plan", plan_for(lab, "echo", duration=1.2, checks=0).to_plain())
         await one.until("ready")
         assert len(lab.registered) == 8
         one.say("go")
@@ -63,7 +63,7 @@ async def test_it_registers_waits_for_go_and_tells_every_second(lab, plan_for):
 
 async def test_it_stops_when_its_crew_is_gone(lab, plan_for):
     async with worker() as one:
-        one.say("plan", plan_for(lab, "echo", duration=600.0, checks=0).plain())
+        one.say("plan", plan_for(lab, "echo", duration=600.0, checks=0).to_plain())
         await one.until("ready")
         one.say("go")
         await one.until("second")
@@ -82,7 +82,7 @@ async def told(kind, value=None):
 
 
 async def test_a_plan_that_cannot_be_is_refused_with_a_sentence(lab, plan_for):
-    code, said = await told("plan", plan_for(lab, "nothing").plain())
+    code, said = await told("plan", plan_for(lab, "nothing").to_plain())
     ((kind, failed),) = said
     assert (code, kind) == (2, "failed")
     assert failed["usage"]

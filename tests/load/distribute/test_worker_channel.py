@@ -21,19 +21,19 @@ async def line():
 
 
 async def test_lines_go_both_ways_until_it_is_dismissed(line):
-    line.say(b"hello\n")
-    assert await line.hear() == b"HELLO\n"
-    line.dismiss()
-    assert await line.hear() == b""
-    assert await line.ended() == "ended with code 0"
-    line.say(b"nobody hears this\n")
+    line.send_line(b"hello\n")
+    assert await line.receive_line() == b"HELLO\n"
+    line.close_input()
+    assert await line.receive_line() == b""
+    assert await line.wait_for_end() == "ended with code 0"
+    line.send_line(b"nobody hears this\n")
     line.kill()
 
 
 async def test_one_that_is_killed_says_so(line):
     line.kill()
-    assert await line.hear() == b""
-    assert await line.ended() == "killed by SIGKILL"
+    assert await line.receive_line() == b""
+    assert await line.wait_for_end() == "killed by SIGKILL"
     assert line.offset == 0.0
 
 

@@ -38,21 +38,21 @@ class Pretender:
         self._said: asyncio.Queue[bytes] = asyncio.Queue()
         self.working = asyncio.ensure_future(self._work())
 
-    # What the crew sees of it: a WorkerLine
+    # What the crew sees of it: a WorkerChannel
 
-    def say(self, data):
+    def send_line(self, data):
         self._heard.put_nowait(decode_line(data))
 
-    async def hear(self):
+    async def receive_line(self):
         return await self._said.get()
 
-    async def ended(self):
+    async def wait_for_end(self):
         await asyncio.wait([self.working])
         return "ended with code " + (
             "-9" if self.working.cancelled() else str(self.working.result())
         )
 
-    def dismiss(self):
+    def close_input(self):
         self._heard.put_nowait(("", None))
 
     def kill(self):

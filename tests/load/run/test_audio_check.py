@@ -20,7 +20,7 @@ def listener(pcm):
 
 
 def said(sounds, number, samples=8000):
-    return sounds.source(number).read(samples)
+    return sounds.source_for_call(number).read(samples)
 
 
 def noise(samples=8000, seed=1, loud=3000.0):

@@ -91,16 +91,16 @@ async def world():
 
 async def test_a_call_is_counted_from_dial_to_end(world):
     call = Call()
-    async with world.stage.dialed(Outgoing(world.clock, call), 3):
-        assert world.stage.up == 1
+    async with world.stage.track_outgoing(Outgoing(world.clock, call), 3):
+        assert world.stage.calls_up == 1
         assert call.audio.played is not None
         world.clock[0] += 10.0
         call.audio.statistics = StreamStatistics(
             packets_sent=500, packets_received=495, cumulative_lost=5, mos=4.2
         )
-    assert world.stage.up == 0
+    assert world.stage.calls_up == 0
     assert [world.stage.take_peak(), world.stage.take_peak()] == [1, 0]
-    tally = world.stage.take()
+    tally = world.stage.take_tally()
     assert (tally.attempted, tally.answered) == (1, 1)
     assert tally.setup_ms.quantile(0.5) == pytest.approx(40.0, abs=0.1)
     assert tally.suites == {"AEAD_AES_256_GCM": 1}
@@ -112,13 +112,13 @@ async def test_a_call_is_counted_from_dial_to_end(world):
 
 async def test_packets_are_counted_in_the_second_in_which_they_are_seen(world):
     call = Call(suite=None)
-    async with world.stage.dialed(Outgoing(world.clock, call), 0):
+    async with world.stage.track_outgoing(Outgoing(world.clock, call), 0):
         found = []
         for sent in (50, 100, 150):
             world.clock[0] += 1.0
             call.audio.statistics = StreamStatistics(packets_sent=sent, packets_received=sent)
-            world.stage.look()
-            found.append(world.stage.take())
+            world.stage.poll_some_calls()
+            found.append(world.stage.take_tally())
         assert [tally.sent for tally in found] == [50, 50, 50]
         assert [tally.call_seconds for tally in found] == pytest.approx([1.0, 1.0, 1.0])
         assert found[0].suites == {"clear": 1}
@@ -128,69 +128,71 @@ async def test_a_failure_is_counted_by_cause_and_raised(world):
     for error in (Busy("x", status=486), NoAnswer("x", status=408)):
         outgoing = Outgoing(world.clock, error)
         with pytest.raises(CallError):
-            async with world.stage.dialed(outgoing, 0):
+            async with world.stage.track_outgoing(outgoing, 0):
                 raise AssertionError("it was not answered")
         assert outgoing.left
-    tally = world.stage.take()
+    tally = world.stage.take_tally()
     assert (tally.attempted, tally.answered) == (2, 0)
     assert tally.failed == {"486 Busy Here": 1, "no answer in time": 1}
 
 
 async def test_ports_that_run_out_are_our_own_fault(world):
     with pytest.raises(NoPortFree):
-        async with world.stage.dialed(Outgoing(world.clock, NoPortFree("none left")), 0):
+        async with world.stage.track_outgoing(Outgoing(world.clock, NoPortFree("none left")), 0):
             pass
     assert "media ports" in world.starved[0]
 
 
 async def test_a_call_given_up_at_the_end_has_a_cause(world):
     with pytest.raises(asyncio.CancelledError):
-        async with world.stage.dialed(Outgoing(world.clock, asyncio.CancelledError()), 0):
+        async with world.stage.track_outgoing(Outgoing(world.clock, asyncio.CancelledError()), 0):
             pass
-    assert world.stage.take().failed == {"given up at the end of the run": 1}
+    assert world.stage.take_tally().failed == {"given up at the end of the run": 1}
 
 
 async def test_a_call_that_the_far_end_ends_is_dropped(world):
     call = Call()
-    async with world.stage.dialed(Outgoing(world.clock, call), 0):
+    async with world.stage.track_outgoing(Outgoing(world.clock, call), 0):
         call.end(EndedBy.TIMEOUT, 408)
-        await world.stage.talk(call, None)
-    tally = world.stage.take()
+        await world.stage.stay_in_call(call, None)
+    tally = world.stage.take_tally()
     assert tally.dropped == tally.ended == {"timeout 408 Request Timeout": 1}
 
 
 async def test_a_call_that_the_scenario_ends_is_not(world):
     call = Call()
-    async with world.stage.dialed(Outgoing(world.clock, call), 0):
+    async with world.stage.track_outgoing(Outgoing(world.clock, call), 0):
         world.stage.ending(call)
         call.end(EndedBy.REMOTE)
-    assert world.stage.take().dropped == {}
+    assert world.stage.take_tally().dropped == {}
 
 
 async def test_silence_is_the_worst_quality(world):
     for packets in (10, 500):
         call = Call()
-        async with world.stage.dialed(Outgoing(world.clock, call), 0):
+        async with world.stage.track_outgoing(Outgoing(world.clock, call), 0):
             call.audio.statistics = StreamStatistics(packets_sent=packets)
-    tally = world.stage.take()
+    tally = world.stage.take_tally()
     assert (tally.mos.total, tally.mos.quantile(0.5)) == (1, 1.0)
     assert tally.loss.quantile(0.5) == 100.0
 
 
 async def test_many_calls_are_looked_at_in_turn(world):
     calls = [Call() for _ in range(5)]
-    entered = [world.stage.dialed(Outgoing(world.clock, call), n) for n, call in enumerate(calls)]
+    entered = [
+        world.stage.track_outgoing(Outgoing(world.clock, call), n) for n, call in enumerate(calls)
+    ]
     for each in entered:
         await each.__aenter__()
     for call in calls:
         call.audio.statistics = StreamStatistics(packets_sent=50, packets_received=50, mos=4.0)
     sent = []
     for _ in range(4):
-        world.stage.look(2)
-        sent.append(world.stage.take().sent)
+        world.stage.poll_some_calls(2)
+        sent.append(world.stage.take_tally().sent)
     assert sent == [100, 100, 50, 0]
     mos, jitter = Histogram(0.001), Histogram(0.01)
-    world.stage.quality(mos, jitter)
+    world.stage.add_current_quality(mos, jitter)
     assert mos.total == jitter.total == 5
     for each in entered:
         await each.__aexit__(None, None, None)
@@ -226,10 +228,10 @@ async def test_who_is_canceled_while_waiting_is_not_merely_cut():
 
 async def test_talking_ends_with_the_run(world):
     call = Call()
-    async with world.stage.dialed(Outgoing(world.clock, call), 0):
-        talking = asyncio.ensure_future(world.stage.talk(call, None))
+    async with world.stage.track_outgoing(Outgoing(world.clock, call), 0):
+        talking = asyncio.ensure_future(world.stage.stay_in_call(call, None))
         await asyncio.sleep(0.01)
         assert not talking.done()
-        world.stage.over.set()
+        world.stage.run_end.set()
         async with asyncio.timeout(1):
             await talking

@@ -100,7 +100,7 @@ class Port:
         self.near = near
         self.calls = []
 
-    def allocate(self, *, host=None, on_event=None):
+    def allocate_stream(self, *, host=None, on_event=None):
         host, port = self.near.getsockname()
         return AllocatedStream(StreamHandle(1, 1), host, port, port + 1, 77)
 
@@ -204,7 +204,7 @@ async def test_every_other_command_is_passed_on(ends):
         "send_digits",
         "mute",
         "statistics",
-        "open",
+        "open_stream",
         "retarget",
-        "close",
+        "close_stream",
     ]

@@ -10,9 +10,9 @@ from softphone.load import Runner, Scenario, Tally
 from softphone.load.run import BUILTIN_SCENARIOS, load_scenario
 
 OWN = """
-from softphone.load import Scenario, Turn
+from softphone.load import Scenario, ScenarioRun
 
-async def steps(turn: Turn):
+async def steps(turn: ScenarioRun):
     async with turn.dial("600") as call:
         await turn.talk(call, 0.1)
         await turn.digits(call, "1")
@@ -23,11 +23,11 @@ async def steps(turn: Turn):
     async with turn.dial() as call:
         await turn.talk(call, 0.1)
 
-async def broken(turn: Turn):
+async def broken(turn: ScenarioRun):
     async with turn.dial() as call:
         1 / 0
 
-async def early(turn: Turn):
+async def early(turn: ScenarioRun):
     async with turn.dial() as call:
         await turn.talk(call, 0.1)
 

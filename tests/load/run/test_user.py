@@ -63,12 +63,12 @@ def user(monkeypatch):
 async def test_a_registration_is_counted_and_timed(user):
     made, tally = user(0)
     await made.register()
-    assert made.ready
+    assert made.is_registered
     assert (tally.registrations, tally.registered, tally.registration_ms.total) == (1, 1, 1)
     account = made.account
     await made.close()
     assert account.closed
-    assert not made.ready
+    assert not made.is_registered
 
 
 async def test_a_user_that_is_registering_cannot_call_yet(user, monkeypatch):
@@ -76,11 +76,11 @@ async def test_a_user_that_is_registering_cannot_call_yet(user, monkeypatch):
     ready = []
 
     async def start(_):
-        ready.append(made.ready)
+        ready.append(made.is_registered)
 
     monkeypatch.setattr(Account, "start", start)
     await made.register()
-    assert (ready, made.ready) == ([False], True)
+    assert (ready, made.is_registered) == ([False], True)
 
 
 async def test_a_refusal_is_counted_by_cause(user):
@@ -96,7 +96,7 @@ async def test_a_refusal_is_counted_by_cause(user):
 async def test_a_busy_registrar_is_asked_again(user):
     made, tally = user(503, 503, 0)
     await made.register(tries=4)
-    assert made.ready
+    assert made.is_registered
     assert made.refusal == ""
     assert (tally.registrations, tally.registered, tally.retried) == (3, 1, 2)
     assert tally.registrations_failed == {"503 Service Unavailable": 2}
@@ -143,7 +143,7 @@ def waits(monkeypatch):
 async def test_a_registrar_is_not_asked_before_its_retry_after_is_over(user, waits):
     made, tally = user(*[(503, 7.0)] * 5, 503, 0)
     await made.register(tries=7)
-    assert made.ready
+    assert made.is_registered
     assert waits[:5] == pytest.approx([7.0 + 0.001 / 8] * 5)
     assert waits[5] == pytest.approx(0.001 * 2**5 * (0.5 + 1 / 8))
     assert tally.registrations_failed == {"503 Service Unavailable": 6}
@@ -189,7 +189,7 @@ async def test_once_it_is_not_worth_while_any_more_it_is_not_asked(user):
     with pytest.raises(RegistrationRefused):
         await made.register(tries=4, pause=pause)
     assert waited == pytest.approx([2.0 + 0.001 / 8])
-    assert (made.ready, tally.registrations, tally.retried) == (False, 1, 0)
+    assert (made.is_registered, tally.registrations, tally.retried) == (False, 1, 0)
 
 
 async def test_a_certificate_of_ours_that_is_no_good_is_counted_too(user):
@@ -208,4 +208,4 @@ async def test_a_user_that_only_calls_registers_nowhere(user):
 
     made, tally = user(0, config=Direct)
     await made.register()
-    assert (made.ready, tally.registrations, tally.registered) == (True, 0, 0)
+    assert (made.is_registered, tally.registrations, tally.registered) == (True, 0, 0)

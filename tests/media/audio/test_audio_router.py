@@ -16,8 +16,8 @@ from tests.support.media_port import RecordingPort
 
 class Owner:
     def __init__(self):
-        self.media_port = RecordingPort()
-        self.stream = self.media_port.allocate()
+        self.media_backend = RecordingPort()
+        self.stream = self.media_backend.allocate_stream()
 
 
 def test_a_lone_sink_is_given_as_it_is_and_several_as_a_fan():
@@ -29,12 +29,12 @@ def test_a_lone_sink_is_given_as_it_is_and_several_as_a_fan():
     sound.record(None)
     sound.remove_listener(two)
     sound.remove_listener(two)
-    kinds = [command[2] for command in owner.media_port.commands]
+    kinds = [command[2] for command in owner.media_backend.commands]
     assert kinds[0] is one
     assert isinstance(kinds[1], FanOutSink)
     assert kinds[1].sinks == (one, two)
     assert kinds[2:] == [two, None]
-    assert {command[1] for command in owner.media_port.commands} == {handle}
+    assert {command[1] for command in owner.media_backend.commands} == {handle}
 
 
 def test_monitors_come_and_go():
@@ -44,7 +44,7 @@ def test_monitors_come_and_go():
     sound.add_monitor(two)
     sound.remove_monitor(one)
     sound.remove_monitor(two)
-    sinks = [command[2] for command in owner.media_port.commands]
+    sinks = [command[2] for command in owner.media_backend.commands]
     assert sinks[0] is one
     assert sinks[1].sinks == (one, two)
     assert sinks[2:] == [two, None]
@@ -55,11 +55,11 @@ def test_tones_take_the_place_of_what_is_played():
     sound, source = AudioRouter(owner), ToneSource(440.0)
     sound.play(source)
     sound.send_tones("12", duration_ms=100)
-    overlay = owner.media_port.commands[-1][2]
+    overlay = owner.media_backend.commands[-1][2]
     assert isinstance(overlay, OverlaySource)
     assert overlay.source is source
     sound.send_tones("3", duration_ms=100)
-    assert len(owner.media_port.commands) == 2
+    assert len(owner.media_backend.commands) == 2
     assert sound.source is overlay
 
 
@@ -67,10 +67,10 @@ def test_tones_over_nothing_are_played_anew_once_they_have_been_said():
     owner = Owner()
     sound = AudioRouter(owner)
     sound.send_tones("1", duration_ms=100)
-    overlay = owner.media_port.commands[-1][2]
+    overlay = owner.media_backend.commands[-1][2]
     overlay.read(8000)
     sound.send_tones("2", duration_ms=100)
-    assert len(owner.media_port.commands) == 2
+    assert len(owner.media_backend.commands) == 2
 
 
 def test_after_the_call_nothing_is_done_and_its_end_is_told_once():

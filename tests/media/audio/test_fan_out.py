@@ -58,7 +58,7 @@ def test_each_sink_is_given_its_block_and_those_that_fail_are_named(caplog):
 
 def test_those_within_a_fan_are_converted_with_the_others_as_they_are_alone(caplog):
     class Rude(PcmRing):
-        def take(self, block, pcm):
+        def write_converted(self, block, pcm):
             raise OSError("not now")
 
     alone, own = PcmRing(16_000), PcmRing(16_000)

@@ -15,7 +15,7 @@ RATE, FRAME = 8000, 160
 
 class Party:
     def __init__(self, bridge, frequency, level=-16.0):
-        self.member = bridge.join()
+        self.member = bridge.add_member()
         self.voice = ToneSource(frequency, RATE, level_dbm0=level)
         self.heard = np.zeros(0, dtype=np.int16)
 

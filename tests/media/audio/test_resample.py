@@ -217,7 +217,7 @@ def test_a_sink_whose_write_is_the_applications_own_is_written_to() -> None:
             super().write(block)
 
     class Quiet(PcmRing):
-        def take(self, block: PcmBlock, pcm: np.ndarray) -> None:
+        def write_converted(self, block: PcmBlock, pcm: np.ndarray) -> None:
             super().write_converted(block, pcm)
 
     for sink in (PcmInput(), PcmRing(), Quiet()):
@@ -231,8 +231,8 @@ def test_a_sink_of_the_applications_with_methods_of_the_same_names_is_written_to
         def prepare(self) -> None:
             """Tidy up."""
 
-        def take(self) -> int:
-            """The number of this take."""
+        def write_converted(self) -> int:
+            """How many were written converted."""
             return 2
 
     assert as_converting_sink(Studio()) is None

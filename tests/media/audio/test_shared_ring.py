@@ -32,27 +32,27 @@ def test_what_is_put_in_comes_out_in_order_whatever_the_pieces(ends):
     generator, sent, got = random.Random(2), b"", b""
     for _ in range(3000):
         piece = generator.randbytes(generator.randrange(60))
-        if writer.put(octets(piece[:7]), octets(piece[7:])):
+        if writer.write_octets(octets(piece[:7]), octets(piece[7:])):
             sent += piece
-        got += reader.take(generator.randrange(50)).tobytes()
-    got += reader.take(100).tobytes()
+        got += reader.read_octets(generator.randrange(50)).tobytes()
+    got += reader.read_octets(100).tobytes()
     assert got == sent
     assert len(sent) > 10_000
 
 
 def test_what_does_not_fit_is_refused_whole_and_can_be_counted(ends):
     writer, reader = ends
-    assert writer.put(octets(bytes(90)))
-    assert not writer.put(octets(bytes(11)))
-    writer.drop(11)
-    assert (reader.available, reader.room, reader.dropped) == (90, 10, 11)
-    assert reader.take(1000).size == 90
+    assert writer.write_octets(octets(bytes(90)))
+    assert not writer.write_octets(octets(bytes(11)))
+    writer.count_dropped(11)
+    assert (reader.available, reader.free_octets, reader.dropped) == (90, 10, 11)
+    assert reader.read_octets(1000).size == 90
 
 
 def test_the_end_is_told(ends):
     writer, reader = ends
     assert not reader.ended
-    writer.end()
+    writer.mark_ended()
     assert reader.ended
 
 
@@ -62,7 +62,7 @@ def test_another_process_sees_it(ends):
         code = (
             "import sys\nfrom softphone.media.audio.shared_ring import SharedRing\n"
             "ring = SharedRing(int(sys.argv[1]))\nimport numpy as np\n"
-            "ring.put(np.frombuffer(b'from afar', dtype=np.uint8)); ring.end()"
+            "ring.write_octets(np.frombuffer(b'from afar', dtype=np.uint8)); ring.mark_ended()"
         )
         subprocess.run(
             [sys.executable, "-c", code, str(descriptor)], pass_fds=(descriptor,), check=True

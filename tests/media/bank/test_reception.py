@@ -148,7 +148,7 @@ def test_a_backlog_counts_as_its_packets_one_by_one(seed: int) -> None:
         for row, given, came in zip(
             row_of.tolist(), number.tolist(), arrival.tolist(), strict=True
         ):
-            single[row].update(given % (1 << 16), given * 160, now=came)
+            single[row].record_packet(given % (1 << 16), given * 160, now=came)
     for row, reception in enumerate(single):
         block, report = bank.report_block(row), reception.report()
         assert block.highest_sequence == report.highest_sequence

@@ -67,7 +67,7 @@ def connect(engine, one, two, *, suite=CM, **fields):
             receive_key=receive,
             **fields,
         )
-        engine.open(here.handle, spec)
+        engine.open_stream(here.handle, spec)
 
 
 async def until(condition, seconds=3.0):
@@ -411,17 +411,17 @@ async def test_engines_of_one_loop_say_together_that_media_is_late(clocked, capl
 
 async def test_an_engine_without_streams_sets_no_timer(clocked):
     loop, engine, handle = clocked
-    engine.close(handle)
+    engine.close_stream(handle)
     loop.advance(50.1)
     assert [entry for entry in loop.calls if entry] == []
 
 
 async def test_playback_that_ended_is_told_in_the_loop(clocked):
     loop, engine, handle = clocked
-    engine.close(handle)
+    engine.close_stream(handle)
     events = []
-    local = engine.allocate(on_event=events.append)
-    engine.open(local.handle, StreamSpec(("127.0.0.1", 9)))
+    local = engine.allocate_stream(on_event=events.append)
+    engine.open_stream(local.handle, StreamSpec(("127.0.0.1", 9)))
     engine.play(local.handle, Tone(samples=480))
     assert events == []
     loop.advance(51.0)

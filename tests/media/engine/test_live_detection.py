@@ -27,7 +27,7 @@ async def test_streams_that_are_given_sound_in_one_turn_are_looked_at_together(m
     runs = []
     bank = _HUBS[port].bank
     run = bank.run_detectors
-    monkeypatch.setattr(bank, "run", lambda: runs.append(1) or run())
+    monkeypatch.setattr(bank, "run_detectors", lambda: runs.append(1) or run())
     first = blocks(samples(keys("1"), silence(0.1)))
     for here, there in zip(first, blocks(samples(keys("2"), silence(0.1))), strict=True):
         one.write(here)

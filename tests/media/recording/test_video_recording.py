@@ -153,7 +153,7 @@ def test_what_is_forbidden_or_cannot_be_written_is_told_once_and_stays_beside(
     def no_room(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(full, "_place", no_room)
+    monkeypatch.setattr(full, "_place_or_hold", no_room)
     for number in range(3):
         full.write(
             ReceivedVideoFrame(draw_pattern(number, 64, 64), FRAME, "VP8", number / 10, None, 0)

@@ -74,7 +74,7 @@ class Kept(PcmInput):
         super().__init__(rate)
         self.blocks: list[PcmBlock] = []
 
-    def take(self, block, pcm):
+    def write_converted(self, block, pcm):
         self.blocks.append(block)
         super().write_converted(block, pcm)
 
@@ -140,7 +140,7 @@ def test_a_converting_sink_that_fails_is_taken_off_and_the_others_go_on(caplog):
             raise OSError("not now")
 
     class Rude(PcmInput):
-        def take(self, block, pcm):
+        def write_converted(self, block, pcm):
             raise OSError("not this")
 
     wire = Wire()

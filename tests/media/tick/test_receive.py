@@ -22,7 +22,7 @@ def arrive(wire, *packets, port=5000, source=FAR):
     station.incoming.count = 0
     for at, packet in enumerate(packets):
         raw = np.frombuffer(raw_address(*source), dtype=np.uint8)
-        station.incoming.append(-1, port, raw, bytes(packet))
+        station.incoming.append_packet(-1, port, raw, bytes(packet))
         station.incoming.arrival[at] = 0.5
     return split_rtp_and_rtcp(station.bank, station.incoming)
 

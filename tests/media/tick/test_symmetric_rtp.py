@@ -21,7 +21,7 @@ def arrive(wire, *sources, first=100):
     station.incoming.count = 0
     for at, source in enumerate(sources):
         raw = np.frombuffer(raw_address(*source), dtype=np.uint8)
-        station.incoming.append(
+        station.incoming.append_packet(
             station.row, 5000, raw, bytes(RtpPacket(0, first + at, 160 * at, 7, b"x" * 160))
         )
     headers, _ = read_headers(station.incoming, np.arange(len(sources)))

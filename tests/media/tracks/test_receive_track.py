@@ -27,16 +27,16 @@ class Stream:
     sound: Any = None
     began: float | None = None
 
-    def listen(self, sink: Any) -> None:
+    def add_listener(self, sink: Any) -> None:
         self.sinks.append(sink)
 
-    def stop_listening(self, sink: Any) -> None:
+    def remove_listener(self, sink: Any) -> None:
         self.sinks.remove(sink)
 
-    def at_end(self, work: Any) -> None:
+    def call_at_end(self, work: Any) -> None:
         self.ends.append(work)
 
-    def not_at_end(self, work: Any) -> None:
+    def cancel_at_end(self, work: Any) -> None:
         self.ends.remove(work)
 
     def track_time(self, now: float) -> float:

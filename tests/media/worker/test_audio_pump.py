@@ -129,7 +129,7 @@ async def test_what_came_before_a_sink_is_taken_off_is_still_given_to_it(pump):
 
 async def test_what_several_hear_is_converted_together_as_it_is_alone(pump):
     class Rude(PcmRing):
-        def take(self, block, pcm):
+        def write_converted(self, block, pcm):
             raise RuntimeError("the application's own")
 
     failed, now = [], [0]

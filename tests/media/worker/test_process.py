@@ -86,7 +86,7 @@ async def test_a_stream_is_opened_and_the_keys_that_came_are_wiped(served):
     key = srtp_key(CryptoSuite.AEAD_AES_128_GCM, 1)
     spec = StreamSpec(("127.0.0.1", 9), send_key=key, receive_key=key)
     fields = {"handle": stream[:2], "spec": spec_fields(spec)}
-    served.channel.send(MediaWorkerMessage("open", fields, key, key))
+    served.channel.send_message(MediaWorkerMessage("open", fields, key, key))
     engine = served.worker._engine
     await until(lambda: engine.bank.packets_sent[stream[0]])
     with pytest.raises(ValueError, match="wiped"):
@@ -97,16 +97,16 @@ async def test_a_command_that_cannot_be_done_ends_its_stream_and_no_other(served
     await served.start()
     one, two = (await served.reserve(2))["streams"]
     good = {"handle": two[:2], "spec": spec_fields(StreamSpec(("127.0.0.1", 9)))}
-    served.channel.send(MediaWorkerMessage("open", good))
-    served.channel.send(
+    served.channel.send_message(MediaWorkerMessage("open", good))
+    served.channel.send_message(
         MediaWorkerMessage("digits", {"handle": one[:2], "digits": "1", "duration_ms": 100})
     )
     event = await served.told("event")
     assert event["event"] == "MediaFailed"
     assert event["handle"] == one[:2]
     assert "opened" in event["reason"]
-    served.channel.send(MediaWorkerMessage("close", {"handle": one[:2], "gone": []}))
-    served.channel.send(MediaWorkerMessage("mute", {"handle": one[:2], "muted": True}))
+    served.channel.send_message(MediaWorkerMessage("close", {"handle": one[:2], "gone": []}))
+    served.channel.send_message(MediaWorkerMessage("mute", {"handle": one[:2], "muted": True}))
     await served.reserve()
     await until(lambda: served.worker._engine.bank.packets_sent[two[0]])
     assert not [message for message in served.said if message.kind == "event"]

@@ -31,10 +31,10 @@ class Owner:
     def __init__(self):
         self.messages, self.reasons = [], []
 
-    def told(self, link, message):
+    def message_received(self, link, message):
         self.messages.append(message)
 
-    def ended(self, link, reason):
+    def worker_ended(self, link, reason):
         self.reasons.append(reason)
 
 
@@ -149,8 +149,8 @@ from softphone.media.interface import MediaConfig, PortRange, StreamSpec
 async def main():
     config = MediaConfig(ports=PortRange(45000, 45999), capacity=64, placement="worker")
     async with make_engine(config) as engine:
-        local = engine.allocate()
-        engine.open(local.handle, StreamSpec(("127.0.0.1", 9)))
+        local = engine.allocate_stream()
+        engine.open_stream(local.handle, StreamSpec(("127.0.0.1", 9)))
         print(engine.workers[0], local.rtp_port, flush=True)
         await asyncio.sleep(60)
 

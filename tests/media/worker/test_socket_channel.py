@@ -53,7 +53,7 @@ async def test_messages_arrive_in_order_also_when_the_socket_takes_no_more(ends)
     here, there = ends
     text = "x" * 5000
     for number in range(500):
-        here.channel.send(MediaWorkerMessage("n", {"n": number, "text": text}))
+        here.channel.send_message(MediaWorkerMessage("n", {"n": number, "text": text}))
     await until(lambda: len(there.messages) == 500)
     assert [message.fields["n"] for message in there.messages] == list(range(500))
 
@@ -61,7 +61,7 @@ async def test_messages_arrive_in_order_also_when_the_socket_takes_no_more(ends)
 async def test_descriptors_come_along_and_stay_the_senders(ends):
     here, there = ends
     read, write = os.pipe()
-    here.channel.send(MediaWorkerMessage("pipe", {}), [read, write])
+    here.channel.send_message(MediaWorkerMessage("pipe", {}), [read, write])
     await until(lambda: there.messages)
     assert there.descriptors == 2
     os.close(read)
@@ -79,8 +79,8 @@ async def test_frames_are_wiped_once_they_are_sent_and_read(ends, monkeypatch):
         assert key.key.reveal() in frame
         push(self, frame, descriptors)
 
-    monkeypatch.setattr(MediaWorkerSocket, "_push", watch)
-    here.channel.send(MediaWorkerMessage("rekey", {}, key, key))
+    monkeypatch.setattr(MediaWorkerSocket, "_send_frame", watch)
+    here.channel.send_message(MediaWorkerMessage("rekey", {}, key, key))
     await until(lambda: there.messages)
     assert there.messages[0].send_key.key.reveal() == key.key.reveal()
     assert frames
@@ -91,21 +91,21 @@ async def test_frames_are_wiped_once_they_are_sent_and_read(ends, monkeypatch):
 async def test_one_may_wait_for_a_kind_and_loses_nothing_that_comes_before_it(ends):
     here, there = ends
     for kind in ("a", "b", "answer", "c"):
-        there.channel.send(MediaWorkerMessage(kind, {}))
-    found = here.channel.wait("answer", seconds=1.0)
+        there.channel.send_message(MediaWorkerMessage(kind, {}))
+    found = here.channel.wait_for_message("answer", seconds=1.0)
     assert found.kind == "answer"
     assert here.messages == []
     await until(lambda: len(here.messages) == 3)
     assert [message.kind for message in here.messages] == ["a", "b", "c"]
-    assert here.channel.wait("answer", seconds=0.01) is None
+    assert here.channel.wait_for_message("answer", seconds=0.01) is None
 
 
 async def test_the_end_of_the_other_is_told_once_and_sending_goes_nowhere(ends):
     here, there = ends
     there.channel.close()
     await until(lambda: here.closed)
-    here.channel.send(MediaWorkerMessage("late", {}))
-    assert here.channel.wait("answer", seconds=1.0) is None
+    here.channel.send_message(MediaWorkerMessage("late", {}))
+    assert here.channel.wait_for_message("answer", seconds=1.0) is None
     await asyncio.sleep(0.01)
     assert (here.closed, there.closed) == (1, 0)
 

@@ -15,7 +15,7 @@ class Far:
     def __init__(self, streams):
         self.left, self.asked, self.waits, self.silent = streams, [], 0, False
 
-    def send(self, message, descriptors=()):
+    def send_message(self, message, descriptors=()):
         assert message.kind == "reserve"
         self.asked.append(message.fields)
 
@@ -29,7 +29,7 @@ class Far:
             "reserved", {"host": asked["host"], "streams": streams, "error": error}
         )
 
-    def wait(self, kind):
+    def wait_for_message(self, kind):
         self.waits += 1
         return None if self.silent else self.answer()
 

@@ -64,7 +64,7 @@ class Archive:
     def __init__(self, error=None):
         self.kept, self._error = [], error
 
-    async def add(self, message):
+    async def add_message(self, message):
         if self._error is not None:
             raise self._error
         self.kept.append(message)

@@ -39,7 +39,7 @@ async def receiving(tmp_path, entropy):
     for one, connection, task in running:
         task.cancel()
         connection.abort()
-        await one.end()
+        await one.end_stream()
 
 
 def message(key="1", body="hello", kind="chat", inner=""):
@@ -51,9 +51,9 @@ async def test_a_message_is_shown_once_with_the_lock(receiving):
     receiver, connection = await receiving()
     stamp = "<delay xmlns='urn:xmpp:delay' stamp='2025-05-05T05:05:05Z'/>"
     connection.say(message() + message() + message("2", "late", inner=stamp))
-    first, second = await receiver.inbox.take(), await receiver.inbox.take()
+    first, second = await receiver.inbox.next_message(), await receiver.inbox.next_message()
     assert (first.peer, first.body, first.at, first.resource) == (BOB, "hello", NOW, "desk")
-    assert (first.security.reach, first.security.identity) == (
+    assert (first.security.scope, first.security.identity) == (
         EncryptionScope.CLIENT_TO_SERVER,
         SERVER,
     )
@@ -82,7 +82,7 @@ async def test_what_is_not_taken_is_answered_with_an_error(receiving, policy, sa
 async def test_an_id_that_no_archive_can_hold_is_not_taken(receiving):
     receiver, connection = await receiving()
     connection.say(message("x" * 257) + message("1"))
-    assert (await receiver.inbox.take()).id == "1"
+    assert (await receiver.inbox.next_message()).id == "1"
     assert receiver.counters == {"too_large": 1}
 
 

@@ -39,7 +39,7 @@ async def sending(tmp_path, entropy):
 
     async def make(policy=CLEAR):
         one = stream(config(tmp_path, user(authority(), ALICE)), entropy)
-        link = SimpleNamespace(up=True)
+        link = SimpleNamespace(is_up=True)
         clerk = MessageProcessor(ALICE, HistoryConfig())
         peers = Peers(ALICE, SubscriptionApproval.NOBODY, encrypts=False)
         parts = SenderDependencies(policy, link, peers, GroupChats(policy), clerk, None)
@@ -52,12 +52,12 @@ async def sending(tmp_path, entropy):
     yield make
     for one, connection in running:
         connection.abort()
-        await one.end()
+        await one.end_stream()
 
 
 async def test_it_is_sent_when_the_server_says_so(sending):
     sender, _, connection = await sending()
-    task = asyncio.create_task(sender.send(BOB, "hello", within=5))
+    task = asyncio.create_task(sender.send_message(BOB, "hello", within=5))
     said = await connection.until("<message.*?</message>")
     assert "<body>hello</body>" in said[0]
     assert "request" in said[0]
@@ -65,7 +65,7 @@ async def test_it_is_sent_when_the_server_says_so(sending):
     assert not task.done()
     connection.say("<a xmlns='urn:xmpp:sm:3' h='1'/>")
     sent = await task
-    assert sent.message.security.reach is EncryptionScope.CLIENT_TO_SERVER
+    assert sent.message.security.scope is EncryptionScope.CLIENT_TO_SERVER
     assert not await sent.delivered(within=0)
     connection.say(
         f"<message from='{BOB}/desk' id='r'>"
@@ -76,7 +76,7 @@ async def test_it_is_sent_when_the_server_says_so(sending):
 
 async def test_one_that_comes_back_is_an_error(sending):
     sender, _, connection = await sending()
-    task = asyncio.create_task(sender.send(BOB, "hello", within=5))
+    task = asyncio.create_task(sender.send_message(BOB, "hello", within=5))
     key = (await connection.until("id=[\"']([0-9a-f]{24})[\"'].*?</message>"))[1]
     connection.say(
         f"<message type='error' id='{key}' from='{BOB}'><error type='cancel'>"
@@ -88,26 +88,26 @@ async def test_one_that_comes_back_is_an_error(sending):
 
 async def test_silence_is_an_error_and_it_is_not_sent_later(sending):
     sender, link, connection = await sending()
-    link.up = False
+    link.is_up = False
     with pytest.raises(MessageUndelivered, match="not acknowledged"):
-        await sender.send(BOB, "hello", within=0.01)
-    link.up = True
+        await sender.send_message(BOB, "hello", within=0.01)
+    link.is_up = True
     connection.written = ""
-    sender.came_up(resumed=False)
+    sender.resend_unacknowledged(resumed=False)
     await asyncio.sleep(0)
     assert connection.written == ""
 
 
 async def test_what_waits_is_sent_when_the_link_is_up_and_once(sending):
     sender, link, connection = await sending()
-    link.up = False
-    task = asyncio.create_task(sender.send(BOB, "hello", within=5))
+    link.is_up = False
+    task = asyncio.create_task(sender.send_message(BOB, "hello", within=5))
     await asyncio.sleep(0)
     assert "hello" not in connection.written
-    link.up = True
-    sender.came_up(resumed=True)
+    link.is_up = True
+    sender.resend_unacknowledged(resumed=True)
     await connection.until("hello")
-    sender.came_up(resumed=True)
+    sender.resend_unacknowledged(resumed=True)
     await asyncio.sleep(0)
     assert "hello" not in connection.written
     connection.say("<a xmlns='urn:xmpp:sm:3' h='1'/>")
@@ -118,5 +118,5 @@ async def test_nothing_is_sent_where_nothing_may_be_clear(sending):
     sender, _, connection = await sending(STRICT)
     connection.written = ""
     with pytest.raises(MessageRefused, match="nothing was sent"):
-        await sender.send(BOB, "hello", within=5)
+        await sender.send_message(BOB, "hello", within=5)
     assert connection.written == ""

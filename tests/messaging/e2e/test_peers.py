@@ -42,7 +42,7 @@ async def test_the_most_available_client_counts(there):
     connection.say(presence("b", "unavailable"))
     assert (peers.presence(BOB).show, peers.presence(BOB).status) == (Availability.DND, "busy")
     assert gone == [f"{BOB}/b"]
-    assert [each.peer for each in peers.list()] == [BOB]
+    assert [each.peer for each in peers.all_presences()] == [BOB]
     peers.clear()
     assert gone[1:] == [f"{BOB}/a"]
     assert peers.presence(BOB).show is Availability.OFFLINE
@@ -79,8 +79,8 @@ async def test_who_has_spoken_tls_with_us_is_not_asked(there):
     peers, connection = there
     connection.say(presence("tls"))
     connection.written = ""
-    peers.proved(f"{BOB}/gone")
-    peers.proved(f"{BOB}/tls")
+    peers.mark_encrypting(f"{BOB}/gone")
+    peers.mark_encrypting(f"{BOB}/tls")
     assert await peers.encrypting_client(BOB) == f"{BOB}/tls"
     assert connection.written == ""
 
@@ -88,7 +88,7 @@ async def test_who_has_spoken_tls_with_us_is_not_asked(there):
 async def test_who_is_not_there_has_no_client(there):
     peers, _ = there
     assert await peers.encrypting_client("nobody@x") is None
-    assert (await peers.add("nobody@x", within=0.01)).show is Availability.OFFLINE
+    assert (await peers.subscribe_to("nobody@x", within=0.01)).show is Availability.OFFLINE
 
 
 @pytest.mark.parametrize(("asker", "granted"), [(BOB, True), ("eve@elsewhere.test", False)])

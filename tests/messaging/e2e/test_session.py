@@ -30,7 +30,7 @@ class Carrier:
         if self.broken:
             raise OSError("broken")
         self.carried += data
-        self.other.receive(data)
+        self.other.receive_bytes(data)
 
     def close(self, timeout=None):
         self.closed = True
@@ -69,7 +69,7 @@ def pair(folder, *, bob=BOB, patience=5.0):
 
 async def established(ends):
     for end in reversed(ends):
-        end.begin()
+        end.start_handshake()
     for end in ends:
         await end.established()
 
@@ -84,7 +84,7 @@ async def ended(ends):
 async def test_a_message_is_acknowledged_by_the_other_client(tmp_path):
     ends, carriers, heard = pair(tmp_path)
     await established(ends)
-    sending = asyncio.create_task(ends[0].send("1", "the text"))
+    sending = asyncio.create_task(ends[0].send_message("1", "the text"))
     for _ in range(10):
         await asyncio.sleep(0)
     assert not sending.done()
@@ -103,7 +103,7 @@ async def test_a_peer_with_somebody_else_s_certificate_gets_nothing(tmp_path):
     with pytest.raises(IdentityMismatch, match=BOB):
         await established(ends)
     with pytest.raises(IdentityMismatch):
-        await ends[0].send("1", "the text")
+        await ends[0].send_message("1", "the text")
     assert heard == []
     await ended(ends)
 
@@ -112,7 +112,7 @@ async def test_silence_is_not_delivery(tmp_path):
     ends, _, heard = pair(tmp_path, patience=0.3)
     await established(ends)
     with pytest.raises(MessageUndelivered, match="did not acknowledge"):
-        await ends[0].send("1", "the text")
+        await ends[0].send_message("1", "the text")
     assert len(heard) == 1
     await ended(ends)
 
@@ -120,12 +120,12 @@ async def test_silence_is_not_delivery(tmp_path):
 async def test_who_waits_hears_of_the_end(tmp_path):
     ends, _, _ = pair(tmp_path)
     await established(ends)
-    sending = asyncio.create_task(ends[0].send("1", "text"))
+    sending = asyncio.create_task(ends[0].send_message("1", "text"))
     await asyncio.sleep(0)
     ends[1].close()
     with pytest.raises((TransportError, ServerClosed)):
         await sending
-    assert not ends[0].open
+    assert not ends[0].is_open
     await ended(ends)
 
 
@@ -134,15 +134,15 @@ async def test_a_carrier_that_breaks_ends_the_session(tmp_path):
     await established(ends)
     carriers[0].broken = True
     with pytest.raises(TransportError, match="did not reach"):
-        await ends[0].send("1", "text")
+        await ends[0].send_message("1", "text")
     await ended(ends)
 
 
 async def test_a_handshake_has_its_time(tmp_path):
     ends, _, _ = pair(tmp_path, patience=0.05)
-    ends[0]._carrier.other = Carrier()
-    ends[0]._carrier.other.receive = lambda data: None
-    ends[0].begin()
+    ends[0]._bytestream.other = Carrier()
+    ends[0]._bytestream.other.receive = lambda data: None
+    ends[0].start_handshake()
     with pytest.raises(TransportError, match="no session with"):
         await ends[0].established()
     await ended(ends[:1])
@@ -153,6 +153,6 @@ async def test_a_handshake_has_its_time(tmp_path):
 async def test_garbage_after_the_handshake_ends_it(tmp_path):
     ends, _, _ = pair(tmp_path)
     await established(ends)
-    ends[1].receive(b"\x17\x03\x03\x00\x20" + bytes(32))
-    assert not ends[1].open
+    ends[1].receive_bytes(b"\x17\x03\x03\x00\x20" + bytes(32))
+    assert not ends[1].is_open
     await ended(ends)

@@ -57,7 +57,7 @@ async def test_a_client_has_two_sessions_at_most(asked):
     took = [await opened(connection, f"{BYTESTREAM_ID_PREFIX}{number}") for number in range(3)]
     assert took == [True, True, False]
     assert len(sessions) == MOST_WITH_ONE
-    sessions.drop(f"{BOB}/desk")
+    sessions.drop_client(f"{BOB}/desk")
     assert len(sessions) == 0
 
 
@@ -96,7 +96,7 @@ async def test_a_peer_that_takes_no_session_is_told_of(asked):
     import asyncio
 
     sessions, connection = asked
-    sending = asyncio.create_task(sessions.send(f"{BOB}/desk", "1", "text"))
+    sending = asyncio.create_task(sessions.send_message(f"{BOB}/desk", "1", "text"))
     said = await connection.until(f"<iq[^>]*>.*?sid=[\"']{BYTESTREAM_ID_PREFIX}.*?</iq>")
     key = said[0].split("id=")[1][1:33]
     connection.say(

@@ -155,7 +155,7 @@ from softphone.messaging.storage.audit import Audit
 from tests.messaging.files.test_transfer import world
 
 async def main(folder, where):
-    write = Audit.write
+    write = Audit.append_record
 
     async def dies_at_done(self, record):
         if record.verdict == "done":
@@ -165,9 +165,9 @@ async def main(folder, where):
     if where == "before the name":
         transfer._keep = lambda *_: os._exit(9)
     else:
-        Audit.write = dies_at_done
+        Audit.append_record = dies_at_done
     async with world(folder) as (web, own):
-        await own.fetch(f"{web.base}/f/pic.png", folder / "got.png", "b@x.test")
+        await own.download_file(f"{web.base}/f/pic.png", folder / "got.png", "b@x.test")
 
 asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
 """
@@ -191,7 +191,7 @@ async def test_a_file_whose_row_cannot_be_written_is_not_kept(tmp_path, monkeypa
         return await write(self, record)
 
     async with world(tmp_path) as (web, transfer):
-        monkeypatch.setattr(Audit, "write", full)
+        monkeypatch.setattr(Audit, "append_record", full)
         with pytest.raises(AuditError):
             await transfer.download_file(f"{web.base}/f/pic.png", tmp_path / "got.png", "b@x.test")
     assert not (tmp_path / "got.png").exists()

@@ -54,7 +54,7 @@ def slot(put="https://f.test/put", get="https://f.test/get"):
 
 async def test_the_service_is_found_once_and_asked_for_each_slot(asking):
     upload, connection, _ = asking
-    first = asyncio.create_task(upload.slot("a <b>.png", 900, "image/png"))
+    first = asyncio.create_task(upload.request_slot("a <b>.png", 900, "image/png"))
     await find(connection)
     asked = await answered(connection, slot())
     assert 'filename="a &lt;b&gt;.png"' in asked
@@ -62,16 +62,16 @@ async def test_the_service_is_found_once_and_asked_for_each_slot(asking):
     given = await first
     assert (given.put, given.get) == ("https://f.test/put", "https://f.test/get")
     assert given.headers == tuple(("Cookie", str(number)) for number in range(8))
-    second = asyncio.create_task(upload.slot("b", 1, "text/plain"))
+    second = asyncio.create_task(upload.request_slot("b", 1, "text/plain"))
     await answered(connection, slot("https://f.test/2"))
     assert (await second).put == "https://f.test/2"
     with pytest.raises(TransferError, match=f"files.{DOMAIN} takes files of 1000 bytes"):
-        await upload.slot("c", 1001, "text/plain")
+        await upload.request_slot("c", 1001, "text/plain")
 
 
 async def test_a_server_without_one_is_an_error(asking):
     upload, connection, _ = asking
-    asked = asyncio.create_task(upload.slot("a", 1, "text/plain"))
+    asked = asyncio.create_task(upload.request_slot("a", 1, "text/plain"))
     await find(connection, "urn:other")
     with pytest.raises(TransferError, match=f"{DOMAIN} has no place for files"):
         await asked
@@ -92,7 +92,7 @@ async def test_a_server_without_one_is_an_error(asking):
 )
 async def test_an_answer_without_a_slot_is_an_error(asking, inner, kind, words):
     upload, connection, _ = asking
-    asked = asyncio.create_task(upload.slot("a", 1, "text/plain"))
+    asked = asyncio.create_task(upload.request_slot("a", 1, "text/plain"))
     await find(connection)
     await answered(connection, inner, kind)
     with pytest.raises(TransferError, match=words):

@@ -18,7 +18,7 @@ def config(folder, **more) -> HistoryConfig:
 
 
 async def read(archive, peer=None, last=100):
-    return [message async for message in archive.read(peer, last=last)]
+    return [message async for message in archive.read_messages(peer, last=last)]
 
 
 async def test_it_keeps_messages_by_peer_and_owner(tmp_path, caplog):

@@ -17,7 +17,7 @@ from softphone.errors import (
     SoftphoneError,
     TransportError,
 )
-from softphone.lab import SubjectAltNames
+from softphone.lab import CertificateNames
 from softphone.messaging.config import HistoryConfig
 from softphone.messaging.storage import (
     Audit,
@@ -72,7 +72,7 @@ class FakeServer:
 
 @contextlib.asynccontextmanager
 async def serving(tmp_path, answer=b"S", issuer=None, name=HOST):
-    issued = (issuer or authority()).server(name, SubjectAltNames(dns=(name,)))
+    issued = (issuer or authority()).server(name, CertificateNames(dns=(name,)))
     fake = FakeServer(raw_server_context(issued.write(tmp_path, "database")), answer)
     async with await asyncio.start_server(fake.serve, "127.0.0.1", 0) as listening:
         fake.port = listening.sockets[0].getsockname()[1]

@@ -16,9 +16,9 @@ from softphone.messaging.storage import ThirdPartyArchive
 WALL = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-def question(direction=MessageDirection.SENT, reach=EncryptionScope.CLIENT_TO_SERVER, **more):
+def question(direction=MessageDirection.SENT, scope=EncryptionScope.CLIENT_TO_SERVER, **more):
     values = {"own": "a@x", "peer": "b@x", "sender": "a@x", "id": "1", "room": False, "size": 5}
-    return PendingMessage(direction=direction, scope=reach, body="hello", **{**values, **more})
+    return PendingMessage(direction=direction, scope=scope, body="hello", **{**values, **more})
 
 
 async def test_a_message_is_a_row(tmp_path):
@@ -42,7 +42,7 @@ async def test_a_message_is_a_row(tmp_path):
 async def test_what_is_secret_is_never_taken():
     async with ThirdPartyArchive("sqlite+aiosqlite://") as archive:
         with pytest.raises(AuditError, match="client to client"):
-            await archive.add_message(question(reach=EncryptionScope.CLIENT_TO_CLIENT), "hello")
+            await archive.add_message(question(scope=EncryptionScope.CLIENT_TO_CLIENT), "hello")
 
 
 async def test_an_address_out_of_reach_or_none_is_an_error():

@@ -29,7 +29,7 @@ class Connector:
         self.outcomes = list(outcomes)
         self.opened = []
 
-    async def open(self, target, owner, preamble=None):
+    async def open_connection(self, target, owner, preamble=None):
         self.opened.append((target, preamble is not None))
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, Exception):
@@ -39,7 +39,7 @@ class Connector:
 
 
 class NoDns:
-    async def ask(self, question):
+    async def query(self, question):
         return ()
 
 

@@ -37,23 +37,23 @@ async def let_in(connection):
 
 async def test_it_joins_leaves_and_joins_again(joining):
     rooms, connection = joining
-    entering = asyncio.create_task(rooms.join(ROOM, "ann"))
+    entering = asyncio.create_task(rooms.join_room(ROOM, "ann"))
     await let_in(connection)
     await entering
     assert ROOM in rooms
     assert rooms.is_ours(ROOM, "ann")
     assert rooms.nick(ROOM) == "ann"
-    again = asyncio.create_task(rooms.join_again())
+    again = asyncio.create_task(rooms.rejoin_rooms())
     await let_in(connection)
     await again
-    rooms.leave(ROOM)
+    rooms.leave_room(ROOM)
     assert ROOM not in rooms
     assert "unavailable" in connection.written or await connection.until("unavailable")
 
 
 async def test_a_room_that_does_not_let_us_in_says_why(joining):
     rooms, connection = joining
-    entering = asyncio.create_task(rooms.join(ROOM, "ann"))
+    entering = asyncio.create_task(rooms.join_room(ROOM, "ann"))
     await connection.until(f"{ROOM}/ann")
     connection.say(
         f"<presence type='error' from='{ROOM}/ann' to='{ALICE}/desk'>"

@@ -118,12 +118,12 @@ async def test_a_document_type_cannot_hide_between_two_pieces(begun, caplog):
 
 async def test_a_stream_that_is_held_reads_nothing(begun):
     one, connection = begun
-    one.hold(True)
+    one.set_reading_paused(True)
     assert not connection.reading
-    one.hold(False)
+    one.set_reading_paused(False)
     assert connection.reading
     connection.abort(TransportError("cut"))
-    one.hold(True)
+    one.set_reading_paused(True)
 
 
 async def test_no_password_and_no_proof_is_logged(begun, caplog):

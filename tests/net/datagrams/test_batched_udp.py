@@ -42,7 +42,7 @@ def ports(way):
 
 def bind(ports, *, watch=True, **options):
     port = DatagramPort((HOST, 0), receive_buffer=1 << 18, **options)
-    ports.add(port, watch=watch)
+    ports.add_port(port, watch=watch)
     return port
 
 
@@ -124,7 +124,7 @@ def test_ipv6_works_beside_ipv4(ports):
         six = DatagramPort(("::1", 0), receive_buffer=1 << 16)
     except OSError:
         pytest.skip("no IPv6 loopback here")
-    ports.add(six, watch=True)
+    ports.add_port(six, watch=True)
     four = bind(ports)
     out, into = DatagramBatch(4), DatagramBatch(4)
     load(out, [(six, six.address, b"6"), (four, four.address, b"4"), (six, six.address, b"6")])
@@ -193,7 +193,7 @@ def test_a_port_that_is_not_watched_is_not_polled_and_a_removed_one_is_gone(port
         port.socket.sendto(b"x", port.address)
     assert ports.readable() == [watched]
     assert watched.discard_received() == 1
-    ports.remove(watched)
+    ports.remove_port(watched)
     assert ports.readable() == []
     assert len(ports) == 1
     assert ports[ignored.key] is ignored

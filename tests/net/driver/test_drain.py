@@ -41,7 +41,7 @@ async def test_a_change_is_drained_of_transmits_and_events(bench):
             bench.machine.send(event.data, event.flow)
 
     bench.machine.react = answer
-    bench.drain.receive(b"one", flow=FLOW)
+    bench.drain.receive_bytes(b"one", flow=FLOW)
     assert bench.machine.log == [Got(b"one", FLOW)]
     assert bench.sent == [Transmit(b"one", FLOW)]
 
@@ -52,11 +52,11 @@ async def test_a_change_within_a_drain_waits_for_its_end(bench):
     def react(event):
         order.append(event.data)
         if event.data == b"first":
-            bench.drain.receive(b"second", flow=FLOW)
+            bench.drain.receive_bytes(b"second", flow=FLOW)
             bench.machine.events.append(Got(b"of the same drain", FLOW))
 
     bench.machine.react = react
-    bench.drain.receive(b"first", flow=FLOW)
+    bench.drain.receive_bytes(b"first", flow=FLOW)
     assert order == [b"first", b"of the same drain", b"second"]
 
 
@@ -119,8 +119,8 @@ async def test_a_bug_is_told_with_its_flow_and_the_next_change_is_served(bench):
             raise ZeroDivisionError
 
     bench.machine.react = react
-    bench.drain.receive(b"bad", flow=FLOW)
-    bench.drain.receive(b"good", flow=FLOW)
+    bench.drain.receive_bytes(b"bad", flow=FLOW)
+    bench.drain.receive_bytes(b"good", flow=FLOW)
     (exc, flow), *more = bench.bugs
     assert isinstance(exc, ZeroDivisionError)
     assert (flow, more) == (FLOW, [])

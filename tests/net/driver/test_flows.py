@@ -65,20 +65,20 @@ async def test_a_udp_target_uses_the_socket_that_listens_there(pair):
     _ours, theirs, near, far = pair
     local = await near.listen(Transport.UDP)
     target = Target(Transport.UDP, *await far.listen(Transport.UDP))
-    flow = await near.open(target)
+    flow = await near.open_flow(target)
     assert flow.local == local
-    assert await near.open(Target(Transport.UDP, target.host, target.port, None, "x")) == flow
+    assert await near.open_flow(Target(Transport.UDP, target.host, target.port, None, "x")) == flow
     assert theirs.log == []
 
 
 async def test_a_udp_flow_is_closed_without_its_socket(pair):
     ours, _theirs, near, far = pair
     target = Target(Transport.UDP, *await far.listen(Transport.UDP))
-    first = await near.open(target)
+    first = await near.open_flow(target)
     with near.change():
         ours.send(b"", first, close=True)
     assert ours.seen(Down) == [Down(first, None)]
-    second = await near.open(target)
+    second = await near.open_flow(target)
     assert second != first
     assert second.local == first.local
     near.close_flow(second, TransportTimeout("dead"))
@@ -88,24 +88,24 @@ async def test_a_udp_flow_is_closed_without_its_socket(pair):
 async def test_a_flow_is_closed_at_once_with_a_failure(pair):
     ours, theirs, near, far = pair
     target = Target(Transport.TCP, *await far.listen(Transport.TCP))
-    flow = await near.open(target)
+    flow = await near.open_flow(target)
     near.close_flow(flow, TransportTimeout("no answer to our ping"))
     await until(lambda: ours.seen(Down) and theirs.seen(Down))
     assert ours.seen(Down) == [Down(flow, "no answer to our ping")]
-    assert isinstance(near.failure(flow), TransportTimeout)
-    assert isinstance(near.failure(target), TransportTimeout)
-    await near.open(target)
-    assert near.failure(target) is None
+    assert isinstance(near.failure_of(flow), TransportTimeout)
+    assert isinstance(near.failure_of(target), TransportTimeout)
+    await near.open_flow(target)
+    assert near.failure_of(target) is None
 
 
 async def test_a_lost_target_is_opened_anew(pair):
     ours, theirs, near, far = pair
     target = Target(Transport.TCP, *await far.listen(Transport.TCP))
-    first = await near.open(target)
+    first = await near.open_flow(target)
     await until(lambda: theirs.seen(Up))
     far.close_flow(theirs.seen(Up)[0].flow)
     await until(lambda: ours.seen(Down))
-    second = await near.open(target)
+    second = await near.open_flow(target)
     assert second != first
 
 
@@ -114,9 +114,9 @@ async def test_failures_are_remembered_up_to_a_bound(pair, unused_tcp_port):
     targets = [
         Target(Transport.TCP, "127.0.0.1", unused_tcp_port, str(index)) for index in range(300)
     ]
-    await asyncio.gather(*map(near.open, targets), return_exceptions=True)
-    assert near.failure(targets[0]) is None
-    assert isinstance(near.failure(targets[-1]), TransportError)
+    await asyncio.gather(*map(near.open_flow, targets), return_exceptions=True)
+    assert near.failure_of(targets[0]) is None
+    assert isinstance(near.failure_of(targets[-1]), TransportError)
 
 
 async def test_a_machine_that_calls_while_the_driver_closes_is_told_no():
@@ -138,8 +138,8 @@ async def test_a_machine_that_calls_while_the_driver_closes_is_told_no():
 async def test_an_asker_that_gives_up_does_not_disturb_the_others(pair):
     _ours, _theirs, near, far = pair
     target = Target(Transport.TCP, *await far.listen(Transport.TCP))
-    impatient = asyncio.create_task(near.open(target))
-    patient = asyncio.create_task(near.open(target))
+    impatient = asyncio.create_task(near.open_flow(target))
+    patient = asyncio.create_task(near.open_flow(target))
     await asyncio.sleep(0)
     impatient.cancel()
     assert (await patient).transport is Transport.TCP
@@ -162,7 +162,7 @@ async def test_a_peer_that_takes_nothing_does_not_hold_up_the_end():
 
 async def test_an_asker_that_gave_up_is_not_told_of_the_failure(pair, unused_tcp_port):
     ours, _theirs, near, _far = pair
-    asker = asyncio.create_task(near.open(Target(Transport.TCP, "127.0.0.1", unused_tcp_port)))
+    asker = asyncio.create_task(near.open_flow(Target(Transport.TCP, "127.0.0.1", unused_tcp_port)))
     await asyncio.sleep(0)
     asker.cancel()
     await until(lambda: ours.seen(Down))

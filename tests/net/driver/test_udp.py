@@ -17,20 +17,20 @@ class Owner:
         self.count = 0
         self.log = []
 
-    def admit(self):
+    def admit_address(self):
         return self.admitting
 
-    def datagram_flow(self, local, remote):
+    def make_datagram_flow(self, local, remote):
         self.count += 1
         return Flow(self.count, Transport.UDP, local, remote)
 
     def datagram_accepted(self, flow, link):
         self.log.append(("accepted", flow.remote))
 
-    def received(self, flow, data):
+    def bytes_received(self, flow, data):
         self.log.append((data, flow.remote))
 
-    def ended(self, flow, error):
+    def flow_ended(self, flow, error):
         self.log.append(("ended", flow.remote, error and str(error)))
 
 

@@ -23,13 +23,13 @@ class Owner:
         self.endings = []
         self.dirty = []
 
-    def received(self, flow, data):
+    def bytes_received(self, flow, data):
         self.pieces.append(data)
 
-    def ended(self, flow, error):
+    def flow_ended(self, flow, error):
         self.endings.append((flow, error))
 
-    def wants_flush(self, connection):
+    def request_flush(self, connection):
         self.dirty.append(connection)
 
 

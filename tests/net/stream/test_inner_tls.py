@@ -33,13 +33,13 @@ def ends(folder, *, bob=None, peer=BOB, **more):
 
 
 def shake(alice, bob):
-    alice.begin()
-    while (said := alice.transmits()) or (answered := bob.transmits()):
+    alice.continue_handshake()
+    while (said := alice.outgoing_bytes()) or (answered := bob.outgoing_bytes()):
         if said:
-            bob.receive(said)
-            answered = bob.transmits()
+            bob.receive_bytes(said)
+            answered = bob.outgoing_bytes()
         if answered:
-            alice.receive(answered)
+            alice.receive_bytes(answered)
 
 
 def gate(tls):

@@ -110,7 +110,7 @@ def test_only_who_keeps_answers_forgets_them():
         def __init__(self):
             self.dropped = []
 
-        def forget(self, fetches):
+        def drop_answers(self, fetches):
             self.dropped += fetches
 
     keeps = Keeps()

@@ -16,7 +16,7 @@ from softphone.errors import (
     TransportError,
     TransportTimeout,
 )
-from softphone.lab import Authority, SubjectAltNames, Validity
+from softphone.lab import Authority, CertificateNames, Validity
 from softphone.net.stream import connect_socket, dialer, verified_chain
 from softphone.net.stream.tls_handshake import handshake_error
 from softphone.sans_io import Target, Transport
@@ -242,7 +242,7 @@ async def test_an_authority_without_key_identifiers_is_accepted_with_a_reservati
     tmp_path, caplog
 ):
     lax = Authority("lax CA", key_identifiers=False)
-    issued = lax.server(HOST, SubjectAltNames(dns=(HOST,)))
+    issued = lax.server(HOST, CertificateNames(dns=(HOST,)))
     caplog.set_level("INFO", "softphone.trust")
     flow = await accepted(tmp_path, issued, TlsSettings(store=store(lax)))
     assert flow.identity.verdict == "chain"
@@ -345,7 +345,7 @@ class Fetching:
         self.asked += 1
         return dict.fromkeys(wanted, self.answer())
 
-    def forget(self, fetches):
+    def drop_answers(self, fetches):
         self.forgotten += fetches
 
 

@@ -20,14 +20,14 @@ class Owner:
         self.data, self.came = b"", asyncio.Event()
         self.over = asyncio.Event()
 
-    def received(self, flow, data):
+    def bytes_received(self, flow, data):
         self.data += data
         self.came.set()
 
-    def ended(self, flow, error):
+    def flow_ended(self, flow, error):
         self.over.set()
 
-    def wants_flush(self, connection):
+    def request_flush(self, connection):
         asyncio.get_running_loop().call_soon(connection.flush)
 
 
@@ -35,15 +35,15 @@ class Asking:
     """`TLS?`, and the answer has to be `yes`."""
 
     def __init__(self):
-        self.ready = False
+        self.ready_for_tls = False
 
-    def begin(self):
+    def first_bytes(self):
         return b"TLS?"
 
-    def receive(self, data):
+    def answer_bytes(self, data):
         if data != b"yes":
             raise TransportError("no TLS there")
-        self.ready = True
+        self.ready_for_tls = True
         return b""
 
 

@@ -185,14 +185,14 @@ def test_a_success_starts_the_rounds_anew(session):
     for number in range(20):
         again = session.authorize(sent, challenged(sent, digest(f"n{number}", stale="true")))
         assert isinstance(again, Request)
-        session.confirm(again, again.response(200))
+        session.note_accepted(again, again.response(200))
 
 
 def test_a_forgotten_nonce_without_stale_is_replaced_when_it_had_worked_before(session):
     sent = request()
     again = session.authorize(sent, challenged(sent, digest("n1")))
-    session.confirm(again, again.response(200))
-    second = session.prepare(request())
+    session.note_accepted(again, again.response(200))
+    second = session.preauthorize(request())
     assert answer_of(second).parameter("nc") == "00000002"
     third = session.authorize(second, challenged(second, digest("n2")))
     assert answer_of(third).parameter("nonce") == "n2"
@@ -201,8 +201,8 @@ def test_a_forgotten_nonce_without_stale_is_replaced_when_it_had_worked_before(s
 def test_the_same_nonce_again_is_a_rejection_even_after_success(session):
     sent = request()
     again = session.authorize(sent, challenged(sent, digest("n1")))
-    session.confirm(again, again.response(200))
-    second = session.prepare(request())
+    session.note_accepted(again, again.response(200))
+    second = session.preauthorize(request())
     refused = session.authorize(second, challenged(second, digest("n1")))
     assert isinstance(refused, AuthenticationRefused)
 
@@ -280,23 +280,23 @@ def test_what_is_no_digest_challenge_is_not_answered(session, text):
 
 def test_credentials_are_sent_ahead_only_where_they_were_asked_for(session):
     sent = request()
-    assert session.prepare(sent) == sent
+    assert session.preauthorize(sent) == sent
     session.authorize(sent, challenged(sent, digest("u1")))
     session.authorize(sent, challenged(sent, digest("p1", "proxy"), status=407))
-    same = session.prepare(request())
+    same = session.preauthorize(request())
     assert same.authorizations
     assert same.proxy_authorizations
-    other = session.prepare(request("INVITE", to="sip:bob@elsewhere.test"))
+    other = session.preauthorize(request("INVITE", to="sip:bob@elsewhere.test"))
     assert not other.authorizations
     assert other.proxy_authorizations
     for method in ("ACK", "CANCEL"):
-        assert session.prepare(request(method)) == request(method)
+        assert session.preauthorize(request(method)) == request(method)
 
 
 def test_the_nonce_count_rises_with_every_use(session):
     sent = request()
     session.authorize(sent, challenged(sent, digest()))
-    counts = [answer_of(session.prepare(request())).parameter("nc") for _ in range(3)]
+    counts = [answer_of(session.preauthorize(request())).parameter("nc") for _ in range(3)]
     assert counts == ["00000002", "00000003", "00000004"]
 
 
@@ -304,8 +304,8 @@ def test_nextnonce_takes_the_place_of_the_nonce(session):
     sent = request()
     again = session.authorize(sent, challenged(sent, digest()))
     information = [("Authentication-Info", 'nextnonce="n2"')]
-    session.confirm(again, again.response(200, headers=information))
-    value = answer_of(session.prepare(request()))
+    session.note_accepted(again, again.response(200, headers=information))
+    value = answer_of(session.preauthorize(request()))
     assert (value.parameter("nonce"), value.parameter("nc")) == ("n2", "00000001")
 
 
@@ -313,8 +313,8 @@ def test_nextnonce_with_a_wrong_rspauth_is_not_taken(session):
     sent = request()
     again = session.authorize(sent, challenged(sent, digest()))
     information = [("Authentication-Info", 'nextnonce="n2", rspauth="0123", qop=auth')]
-    session.confirm(again, again.response(200, headers=information))
-    assert answer_of(session.prepare(request())).parameter("nonce") == "n1"
+    session.note_accepted(again, again.response(200, headers=information))
+    assert answer_of(session.preauthorize(request())).parameter("nonce") == "n1"
 
 
 def test_nextnonce_with_the_right_rspauth_is_taken(session):
@@ -326,16 +326,18 @@ def test_nextnonce_with_the_right_rspauth_is_taken(session):
         DigestAlgorithm.SHA_256, "", "sip:example.test", "n1", mine.parameter("cnonce"), 1, "auth"
     )
     information = f'nextnonce="n2", rspauth="{digest_response(stored, given)}", qop=auth'
-    session.confirm(again, again.response(200, headers=[("Authentication-Info", information)]))
-    assert answer_of(session.prepare(request())).parameter("nonce") == "n2"
+    session.note_accepted(
+        again, again.response(200, headers=[("Authentication-Info", information)])
+    )
+    assert answer_of(session.preauthorize(request())).parameter("nonce") == "n2"
 
 
 @pytest.mark.parametrize("text", ['nextnonce="', "nonsense", 'nextnonce=""'])
 def test_malformed_authentication_info_changes_nothing(session, text):
     sent = request()
     again = session.authorize(sent, challenged(sent, digest()))
-    session.confirm(again, again.response(200, headers=[("Authentication-Info", text)]))
-    assert answer_of(session.prepare(request())).parameter("nonce") == "n1"
+    session.note_accepted(again, again.response(200, headers=[("Authentication-Info", text)]))
+    assert answer_of(session.preauthorize(request())).parameter("nonce") == "n1"
 
 
 def test_memory_is_bounded_whatever_the_servers_say(session):

@@ -31,7 +31,7 @@ def told(reports):
 
 
 def press(watching, digits, *, at=0.0):
-    return told([report for digit in digits for report in watching.press(digit, now=at)])
+    return told([report for digit in digits for report in watching.press_key(digit, now=at)])
 
 
 def test_a_persistent_pattern_reports_every_digit():
@@ -195,7 +195,7 @@ def test_a_buffer_takes_over_what_waits_in_another():
 
 
 def hold(watching, digit, held):
-    return told(watching.press(digit, held=held, now=0.0))
+    return told(watching.press_key(digit, held=held, now=0.0))
 
 
 def test_a_key_is_held_after_two_and_a_half_seconds_or_as_was_asked():

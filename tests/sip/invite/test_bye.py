@@ -26,7 +26,7 @@ def test_it_carries_what_the_command_says_and_the_event_comes_at_once():
     usage.bye(now=lone.now, headers=(("Reason", "SIP;cause=488"),))
     lone.drain()
     assert lone.last().reasons[0].cause == 488
-    assert kinds(lone.events) == ["Ended"]
+    assert kinds(lone.events) == ["InviteEnded"]
 
 
 def test_a_challenged_bye_is_sent_again_with_credentials():

@@ -29,7 +29,7 @@ def test_an_offer_is_answered_in_the_2xx_and_acknowledged_at_once():
     lone.say(lone.response(invite, 180))
     assert usage.state is InviteState.EARLY
     lone.say(lone.response(invite, 200, body=SDP))
-    answered = lone.take("Answered")
+    answered = lone.take("InviteAnswered")
     assert answered.role is BodyRole.ANSWER
     assert answered.body.data == SDP.encode()
     assert usage.state is InviteState.CONFIRMED
@@ -40,7 +40,7 @@ def test_a_delayed_offer_comes_in_the_2xx_and_its_answer_goes_in_the_ack():
     lone = Lone()
     usage, invite = call(lone, body=None)
     lone.say(lone.response(invite, 200, body=SDP))
-    assert lone.take("Answered").role is BodyRole.OFFER
+    assert lone.take("InviteAnswered").role is BodyRole.OFFER
     assert lone.heard() == ["INVITE"]
     usage.acknowledge(ANSWER, now=lone.now)
     lone.drain()
@@ -54,10 +54,10 @@ def test_each_to_tag_is_an_early_dialog_of_its_own():
     usage, invite = call(lone)
     for tag in ("one", "two"):
         lone.say(lone.response(invite, 183, to_tag=tag, body=SDP))
-        early = lone.take("Provisional")
+        early = lone.take("ProvisionalReceived")
         assert (early.to_tag, early.role, early.reliable) == (tag, BodyRole.ANSWER, False)
     lone.say(lone.response(invite, 200, to_tag="one", body=SDP))
-    assert lone.take("Answered").role is BodyRole.ANSWER
+    assert lone.take("InviteAnswered").role is BodyRole.ANSWER
     assert usage.dialog.remote.tag == "one"
     assert len(lone.endpoint._table) == 1
 
@@ -71,7 +71,7 @@ def test_a_second_2xx_from_another_fork_gets_ack_and_bye():
     assert [m.to.tag for m in lone.out] == ["two", "two"]
     assert lone.heard() == ["ACK", "BYE"]
     assert usage.state is InviteState.CONFIRMED
-    assert [type(event).__name__ for event in lone.events] == ["Answered"]
+    assert [type(event).__name__ for event in lone.events] == ["InviteAnswered"]
 
 
 def test_early_dialogs_are_bounded():
@@ -96,7 +96,7 @@ def test_cancel_waits_for_a_provisional():
     assert cancel.to == invite.to
     lone.say(lone.response(cancel, 200))
     lone.say(lone.response(invite, 487))
-    rejected = lone.take("Rejected")
+    rejected = lone.take("InviteRejected")
     assert (rejected.status, rejected.canceled) == (487, True)
     assert lone.heard() == ["ACK"]
 
@@ -110,8 +110,8 @@ def test_a_200_that_crosses_cancel_is_acknowledged_ended_and_reported_as_cancele
     lone.heard()
     lone.say(lone.response(invite, 200, body=SDP))
     assert lone.heard() == ["ACK", "BYE"]
-    assert lone.take("Rejected").canceled
-    assert not [event for event in lone.events if type(event).__name__ == "Answered"]
+    assert lone.take("InviteRejected").canceled
+    assert not [event for event in lone.events if type(event).__name__ == "InviteAnswered"]
 
 
 def test_a_canceled_invite_that_nobody_ends_is_given_up_after_64_t1():
@@ -120,9 +120,9 @@ def test_a_canceled_invite_that_nobody_ends_is_given_up_after_64_t1():
     lone.say(lone.response(invite, 180))
     usage.cancel(now=lone.now)
     lone.wait(31)
-    assert not [event for event in lone.events if type(event).__name__ == "Rejected"]
+    assert not [event for event in lone.events if type(event).__name__ == "InviteRejected"]
     lone.wait(2)
-    assert lone.take("Rejected").canceled
+    assert lone.take("InviteRejected").canceled
     assert lone.endpoint.next_timer() is None
 
 
@@ -142,7 +142,7 @@ def test_a_redirection_brings_its_contacts():
     lone = Lone()
     _, invite = call(lone)
     lone.say(lone.response(invite, 302, contact="<sip:a@x.test>, <sip:b@y.test>"))
-    rejected = lone.take("Rejected")
+    rejected = lone.take("InviteRejected")
     assert [str(contact.uri) for contact in rejected.contacts] == ["sip:a@x.test", "sip:b@y.test"]
 
 
@@ -170,7 +170,7 @@ def test_without_credentials_the_challenge_is_the_final_word():
     lone = Lone()
     _, invite = call(lone)
     lone.say(lone.response(invite, 407))
-    assert lone.take("Rejected").status == 407
+    assert lone.take("InviteRejected").status == 407
 
 
 def test_422_raises_the_interval_and_tries_again():
@@ -181,7 +181,7 @@ def test_422_raises_the_interval_and_tries_again():
     again = lone.last()
     assert (again.session_expires.delta, again.min_se) == (600, 600)
     lone.say(lone.response(again, 422, headers=("Min-SE: 600",)))
-    assert lone.take("Rejected").status == 422
+    assert lone.take("InviteRejected").status == 422
 
 
 def test_a_reliable_provisional_is_acknowledged_at_once_and_its_copies_are_dropped():
@@ -191,7 +191,7 @@ def test_a_reliable_provisional_is_acknowledged_at_once_and_its_copies_are_dropp
     lone.say(ringing)
     prack = lone.last()
     assert (str(prack.rack), prack.method) == (f"7 {invite.cseq.number} INVITE", "PRACK")
-    early = lone.take("Provisional")
+    early = lone.take("ProvisionalReceived")
     assert (early.role, early.reliable) == (BodyRole.ANSWER, True)
     lone.heard()
     lone.say(ringing)
@@ -202,7 +202,7 @@ def test_a_reliable_provisional_is_acknowledged_at_once_and_its_copies_are_dropp
     assert lone.heard() == ["PRACK"]
     lone.say(lone.response(invite, 200, body=SDP))
     # The answer has come reliably: that of the 2xx does not count (RFC 3261 section 13.2.1).
-    answered = lone.take("Answered")
+    answered = lone.take("InviteAnswered")
     assert (answered.role, answered.body) == (None, None)
     assert lone.heard() == ["ACK"]
 
@@ -211,14 +211,14 @@ def test_an_offer_in_a_reliable_provisional_waits_for_our_answer():
     lone = Lone()
     usage, invite = call(lone, body=None)
     lone.say(lone.response(invite, 183, body=SDP, headers=("Require: 100rel", "RSeq: 1")))
-    assert lone.take("Provisional").role is BodyRole.OFFER
+    assert lone.take("ProvisionalReceived").role is BodyRole.OFFER
     assert lone.heard() == ["INVITE"]
     usage.prack(ANSWER, now=lone.now)
     lone.drain()
     assert lone.last().content == ANSWER
     lone.say(lone.response(lone.last(), 200))
     lone.say(lone.response(invite, 200))
-    assert lone.take("Answered").role is None
+    assert lone.take("InviteAnswered").role is None
     assert lone.heard()[-1] == "ACK"
 
 
@@ -242,7 +242,7 @@ def test_a_flow_that_cannot_be_opened_rejects_the_call_with_503():
     pair.drain()
     pair.alice.disconnected(flow=pair.target, reason="refused", now=pair.now)
     pair.drain()
-    rejected = pair.take("alice", "Rejected")
+    rejected = pair.take("alice", "InviteRejected")
     assert (rejected.status, rejected.reason) == (503, "refused")
 
 
@@ -251,7 +251,7 @@ def test_requests_that_wait_for_flows_are_bounded():
     for _ in range(3):
         pair.alice.invite(pair.invitation(body=OFFER), now=pair.now)
     pair.run(0)
-    assert kinds(pair.events["alice"]) == ["Rejected"]
+    assert kinds(pair.events["alice"]) == ["InviteRejected"]
 
 
 # Timer C (RFC 3261 sections 16.6 to 16.8) ---------------------------------------------------------
@@ -267,10 +267,10 @@ def test_an_invite_that_only_gets_a_provisional_is_canceled_after_three_minutes(
     lone.wait(2.0)
     assert lone.heard()[0] == "CANCEL"
     lone.say(lone.response(invite, 487))
-    rejected = lone.take("Rejected")
+    rejected = lone.take("InviteRejected")
     assert (rejected.status, rejected.response, rejected.canceled) == (408, None, False)
     assert usage.state is InviteState.TERMINATED
-    assert not [e for e in lone.events if type(e).__name__ == "Rejected"]
+    assert not [e for e in lone.events if type(e).__name__ == "InviteRejected"]
 
 
 def test_each_word_of_the_far_end_but_100_gives_it_three_minutes_more():
@@ -293,7 +293,7 @@ def test_a_cancel_by_timer_c_says_why_and_ends_even_in_silence():
     cancel = next(m for m in lone.out if m.method == "CANCEL")
     assert cancel.headers.get("Reason") == 'SIP;cause=408;text="Request Timeout"'
     lone.wait(33.0)
-    assert lone.take("Rejected").status == 408
+    assert lone.take("InviteRejected").status == 408
 
 
 def test_a_200_that_crosses_the_cancel_of_timer_c_is_ended():
@@ -304,7 +304,7 @@ def test_a_200_that_crosses_the_cancel_of_timer_c_is_ended():
     lone.heard()
     lone.say(lone.response(invite, 200, body=SDP))
     assert lone.heard() == ["ACK", "BYE"]
-    assert lone.take("Rejected").status == 408
+    assert lone.take("InviteRejected").status == 408
 
 
 def test_timer_c_is_settable_off_and_gone_with_the_answer():

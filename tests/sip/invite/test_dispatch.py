@@ -74,7 +74,7 @@ def test_bye_in_one_early_dialog_of_ours_leaves_the_call_to_the_others():
     lone.say(lone.request("BYE", call_id=invite.call_id, to_tag=invite.from_.tag, from_tag="one"))
     assert lone.heard()[-1] == 200
     lone.say(lone.response(invite, 200, to_tag="two", body=SDP))
-    assert lone.take("Answered").usage is usage
+    assert lone.take("InviteAnswered").usage is usage
 
 
 def test_a_cseq_that_was_used_by_the_call_is_out_of_order_for_what_shares_its_dialog():
@@ -99,8 +99,8 @@ def test_bye_ends_the_call_and_what_shares_its_dialog_after_it():
     subscription.accept(now=lone.now)
     lone.drain()
     lone.say(lone.request("BYE", cseq=3, to_tag=tag))
-    assert lone.take("Ended").cause is Cause.REMOTE
-    subscription.progress(200, "OK", now=lone.now)
+    assert lone.take("InviteEnded").cause is Cause.REMOTE
+    subscription.notify_progress(200, "OK", now=lone.now)
     lone.drain()
     assert lone.last().method == "NOTIFY"
     lone.say(lone.response(lone.last(), 200))

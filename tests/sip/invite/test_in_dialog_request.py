@@ -43,8 +43,8 @@ def test_a_peer_that_does_not_answer_at_all_is_gone():
     pair.links["alice"].up = False
     mine.info(DIGIT, now=pair.now)
     pair.run(33)
-    assert kinds(pair.events["alice"]) == ["RequestFailed", "Ended"]
-    assert pair.take("alice", "Ended").cause is Cause.TIMEOUT
+    assert kinds(pair.events["alice"]) == ["RequestFailed", "InviteEnded"]
+    assert pair.take("alice", "InviteEnded").cause is Cause.TIMEOUT
 
 
 def test_a_dead_flow_ends_no_call():

@@ -39,7 +39,7 @@ def test_a_reinvite_without_offer_asks_for_one_and_answers_in_the_ack():
     assert pair.take("bob", "ModificationAnswered").role is BodyRole.OFFER
     theirs.acknowledge(ANSWER_2, now=pair.now)
     pair.run(0.05)
-    acknowledged = pair.take("alice", "Acknowledged")
+    acknowledged = pair.take("alice", "AckReceived")
     assert (acknowledged.role, acknowledged.body) == (BodyRole.ANSWER, ANSWER_2)
 
 
@@ -84,7 +84,7 @@ def test_update_works_in_an_early_dialog_once_the_first_answer_is_through():
     mine = pair.alice.invite(pair.invitation(), now=pair.now)
     pair.run(0.05)
     theirs = pair.take("bob", "InviteReceived").usage
-    theirs.ring(183, now=pair.now, body=ANSWER_2)
+    theirs.send_provisional(183, now=pair.now, body=ANSWER_2)
     pair.run(0.1)
     mine.update(OFFER_2, now=pair.now)
     pair.run(0.05)
@@ -158,10 +158,10 @@ def test_a_modification_while_one_is_open_is_our_own_mistake():
 def test_481_to_a_reinvite_ends_the_call():
     pair = Pair()
     mine, theirs = pair.answered()
-    theirs.leave(now=pair.now)
+    theirs.end_without_event(now=pair.now)
     mine.reinvite(OFFER_2, now=pair.now)
     pair.run(0.1)
-    assert kinds(pair.events["alice"]) == ["ModificationFailed", "Ended"]
+    assert kinds(pair.events["alice"]) == ["ModificationFailed", "InviteEnded"]
     assert pair.alice.usages() == ()
 
 
@@ -171,7 +171,7 @@ def test_no_answer_to_a_reinvite_ends_the_call_with_bye():
     pair.links["alice"].up = False
     mine.reinvite(OFFER_2, now=pair.now)
     pair.run(33)
-    assert kinds(pair.events["alice"]) == ["ModificationFailed", "Ended"]
+    assert kinds(pair.events["alice"]) == ["ModificationFailed", "InviteEnded"]
     assert "BYE" in pair.sent("alice")
 
 
@@ -193,7 +193,7 @@ def test_a_dead_flow_fails_the_modification_and_the_call_lives_on_a_new_flow():
     pair.run(0.1)
     theirs.bye(now=pair.now)
     pair.run(0.1)
-    assert kinds(pair.events["alice"])[-1] == "Ended"
+    assert kinds(pair.events["alice"])[-1] == "InviteEnded"
 
 
 def test_the_remote_target_follows_the_contact_of_requests_and_of_2xx():

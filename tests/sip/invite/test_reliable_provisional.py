@@ -34,7 +34,7 @@ def make(status):
 
 
 def run(timers, until):
-    while (at := timers.next()) is not None and at <= until:
+    while (at := timers.next_deadline()) is not None and at <= until:
         owner, name = timers.pop_due(at)
         owner.handle_timer(name, now=at)
 

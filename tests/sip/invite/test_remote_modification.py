@@ -28,7 +28,7 @@ def test_a_reinvite_before_the_first_answer_gets_500_with_retry_after():
     lone = Lone()
     lone.say(lone.request("INVITE", body=SDP))
     usage = lone.take("InviteReceived").usage
-    usage.ring(now=lone.now)
+    usage.send_provisional(now=lone.now)
     lone.drain()
     lone.say(lone.request("INVITE", cseq=2, to_tag=lone.last().to.tag, body=SDP))
     assert lone.last().status == 500
@@ -44,7 +44,7 @@ def test_its_2xx_is_sent_again_until_the_ack_and_ends_the_call_without():
     assert lone.heard() == [200] * 4
     lone.wait(30)
     assert lone.heard()[-1] == "BYE"
-    assert lone.take("Ended").cause is Cause.TIMEOUT
+    assert lone.take("InviteEnded").cause is Cause.TIMEOUT
 
 
 def test_the_ack_of_another_invite_does_not_count():
@@ -95,7 +95,7 @@ def test_an_update_that_is_open_when_the_invite_is_refused_is_answered_487():
     pair.alice.invite(pair.invitation(body=None), now=pair.now)
     pair.run(0.05)
     theirs = pair.take("bob", "InviteReceived").usage
-    theirs.ring(now=pair.now)
+    theirs.send_provisional(now=pair.now)
     pair.run(0.05)
     theirs.update(OFFER, now=pair.now)
     pair.run(0.05)
@@ -122,7 +122,7 @@ def test_an_ack_without_the_answer_that_is_owed_voids_the_offer():
     lone.drain()
     lone.say(lone.request("ACK", cseq=2, to_tag=tag))
     assert usage.leg.offer_answer.stable
-    assert lone.take("Acknowledged").role is None
+    assert lone.take("AckReceived").role is None
     lone.say(lone.request("UPDATE", cseq=3, to_tag=tag, body=SDP))
     assert lone.take("ModificationReceived").role is BodyRole.OFFER
 

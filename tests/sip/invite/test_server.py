@@ -28,7 +28,7 @@ def test_the_offer_is_reported_and_answered_in_the_200():
     received = lone.take("InviteReceived")
     assert received.role is BodyRole.OFFER
     assert received.body.data == SDP.encode()
-    received.usage.ring(now=lone.now)
+    received.usage.send_provisional(now=lone.now)
     received.usage.accept(ANSWER, now=lone.now)
     success = done(lone)
     assert success.content == ANSWER
@@ -36,7 +36,7 @@ def test_the_offer_is_reported_and_answered_in_the_200():
     assert success.contacts
     assert "Allow" in success.headers
     lone.say(lone.request("ACK", to_tag=success.to.tag))
-    acknowledged = lone.take("Acknowledged")
+    acknowledged = lone.take("AckReceived")
     assert (acknowledged.role, acknowledged.body) == (None, None)
 
 
@@ -48,7 +48,7 @@ def test_an_invite_without_offer_gets_ours_and_the_answer_comes_in_the_ack():
     received.usage.accept(OFFER, now=lone.now)
     success = done(lone)
     lone.say(lone.request("ACK", to_tag=success.to.tag, body=SDP))
-    assert lone.take("Acknowledged").role is BodyRole.ANSWER
+    assert lone.take("AckReceived").role is BodyRole.ANSWER
 
 
 def test_the_200_is_sent_again_until_the_ack_and_then_no_more():
@@ -70,7 +70,7 @@ def test_without_ack_the_call_ends_with_bye_after_64_t1():
     usage.accept(ANSWER, now=lone.now)
     lone.wait(32.1)
     assert lone.heard()[-1] == "BYE"
-    assert lone.take("Ended").cause is Cause.TIMEOUT
+    assert lone.take("InviteEnded").cause is Cause.TIMEOUT
     assert lone.endpoint.usages() == ()
 
 
@@ -81,7 +81,7 @@ def test_a_bye_of_ours_waits_for_the_ack():
     tag = done(lone).to.tag
     usage.bye(now=lone.now)
     lone.drain()
-    assert lone.take("Ended").cause is Cause.LOCAL
+    assert lone.take("InviteEnded").cause is Cause.LOCAL
     assert lone.heard() == [200]
     lone.say(lone.request("ACK", to_tag=tag))
     assert lone.heard() == ["BYE"]
@@ -97,7 +97,7 @@ def test_cancel_gets_200_and_the_invite_487():
         )
     )
     assert lone.heard() == [200, 487]
-    canceled = lone.take("Canceled")
+    canceled = lone.take("InviteCanceled")
     assert (canceled.status, canceled.reason) == (200, "elsewhere")
     assert lone.endpoint.usages() == ()
 
@@ -142,13 +142,13 @@ def test_nobody_answers_and_the_call_gets_480():
     ringing(lone)
     lone.wait(31)
     assert 480 in lone.heard()
-    assert lone.take("Ended").cause is Cause.TIMEOUT
+    assert lone.take("InviteEnded").cause is Cause.TIMEOUT
 
 
 def test_a_provisional_is_sent_again_every_minute():
     lone = Lone()
     usage = ringing(lone)
-    usage.ring(now=lone.now)
+    usage.send_provisional(now=lone.now)
     lone.drain()
     lone.heard()
     lone.wait(121)
@@ -161,21 +161,21 @@ SUPPORTED = ("Supported: 100rel",)
 def test_a_reliable_provisional_is_sent_again_until_its_prack():
     lone = Lone()
     usage = ringing(lone, headers=SUPPORTED)
-    usage.ring(183, now=lone.now, body=ANSWER)
+    usage.send_provisional(183, now=lone.now, body=ANSWER)
     reliable = done(lone)
     assert reliable.requires("100rel")
     assert 1 <= reliable.rseq < 2**31
     lone.heard()
     lone.wait(3.6)
     assert lone.heard() == [183, 183, 183]
-    usage.ring(180, now=lone.now, reliable=True)
+    usage.send_provisional(180, now=lone.now, reliable=True)
     lone.drain()
     assert lone.heard() == []
     prack = lone.request(
         "PRACK", cseq=2, to_tag=reliable.to.tag, headers=(f"RAck: {reliable.rseq} 1 INVITE",)
     )
     lone.say(prack)
-    assert lone.take("Pracked").role is None
+    assert lone.take("PrackReceived").role is None
     assert [m.status for m in lone.out] == [200, 180]
     assert lone.out[-1].rseq == reliable.rseq + 1
 
@@ -183,7 +183,7 @@ def test_a_reliable_provisional_is_sent_again_until_its_prack():
 def test_a_prack_that_names_nothing_gets_481():
     lone = Lone()
     usage = ringing(lone, headers=SUPPORTED)
-    usage.ring(183, now=lone.now, body=ANSWER)
+    usage.send_provisional(183, now=lone.now, body=ANSWER)
     reliable = done(lone)
     lone.heard()
     lone.say(
@@ -197,16 +197,16 @@ def test_a_prack_that_names_nothing_gets_481():
 def test_without_prack_the_invite_fails_with_504_after_64_t1():
     lone = Lone()
     usage = ringing(lone, headers=SUPPORTED)
-    usage.ring(183, now=lone.now, body=ANSWER)
+    usage.send_provisional(183, now=lone.now, body=ANSWER)
     lone.wait(32.1)
     assert 504 in lone.heard()
-    assert lone.take("Ended").status == 504
+    assert lone.take("InviteEnded").status == 504
 
 
 def test_the_200_waits_for_the_prack_of_a_provisional_with_a_body():
     lone = Lone()
     usage = ringing(lone, headers=SUPPORTED)
-    usage.ring(183, now=lone.now, body=ANSWER)
+    usage.send_provisional(183, now=lone.now, body=ANSWER)
     reliable = done(lone)
     usage.accept(None, now=lone.now)
     lone.drain()
@@ -223,7 +223,7 @@ def test_the_200_waits_for_the_prack_of_a_provisional_with_a_body():
 def test_our_offer_in_a_reliable_provisional_is_answered_in_the_prack():
     lone = Lone()
     usage = ringing(lone, headers=SUPPORTED, body="")
-    usage.ring(183, now=lone.now, body=OFFER)
+    usage.send_provisional(183, now=lone.now, body=OFFER)
     reliable = done(lone)
     lone.say(
         lone.request(
@@ -234,13 +234,13 @@ def test_our_offer_in_a_reliable_provisional_is_answered_in_the_prack():
             body=SDP,
         )
     )
-    assert lone.take("Pracked").role is BodyRole.ANSWER
+    assert lone.take("PrackReceived").role is BodyRole.ANSWER
 
 
 def test_a_new_offer_in_a_prack_waits_for_our_answer():
     lone = Lone()
     usage = ringing(lone, headers=SUPPORTED)
-    usage.ring(183, now=lone.now, body=ANSWER)
+    usage.send_provisional(183, now=lone.now, body=ANSWER)
     reliable = done(lone)
     lone.heard()
     lone.say(
@@ -252,7 +252,7 @@ def test_a_new_offer_in_a_prack_waits_for_our_answer():
             body=SDP,
         )
     )
-    assert lone.take("Pracked").role is BodyRole.OFFER
+    assert lone.take("PrackReceived").role is BodyRole.OFFER
     assert lone.heard() == []
     usage.answer_modification(ANSWER, now=lone.now)
     assert done(lone).content == ANSWER
@@ -261,7 +261,7 @@ def test_a_new_offer_in_a_prack_waits_for_our_answer():
 def test_the_answer_shown_in_an_unreliable_183_is_repeated_in_the_200():
     lone = Lone()
     usage = ringing(lone)
-    usage.ring(183, now=lone.now, body=ANSWER)
+    usage.send_provisional(183, now=lone.now, body=ANSWER)
     usage.accept(None, now=lone.now)
     assert done(lone).content == ANSWER
 
@@ -277,9 +277,9 @@ def test_a_session_interval_below_our_minimum_gets_422():
 def test_bye_before_the_answer_ends_the_call_and_the_invite_gets_487():
     lone = Lone()
     usage = ringing(lone)
-    usage.ring(now=lone.now)
+    usage.send_provisional(now=lone.now)
     tag = done(lone).to.tag
     lone.heard()
     lone.say(lone.request("BYE", cseq=2, to_tag=tag))
     assert lone.heard() == [200, 487]
-    assert lone.take("Ended").cause is Cause.REMOTE
+    assert lone.take("InviteEnded").cause is Cause.REMOTE

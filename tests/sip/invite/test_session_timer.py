@@ -98,7 +98,7 @@ def test_a_peer_that_stops_refreshing_is_hung_up_with_a_reason():
     bye = lone.last()
     assert bye.method == "BYE"
     assert (bye.reasons[0].protocol, bye.reasons[0].cause) == ("SIP", 408)
-    ended = lone.take("Ended")
+    ended = lone.take("InviteEnded")
     assert (ended.cause, ended.status) == (Cause.TIMEOUT, 408)
 
 
@@ -108,8 +108,8 @@ def test_a_refresh_by_the_peer_keeps_the_session():
     pair.run(150)
     pair.links["alice"].up = False
     pair.run(130)
-    assert kinds(pair.events["bob"])[-1] == "Ended"
-    assert pair.take("bob", "Ended").cause is Cause.TIMEOUT
+    assert kinds(pair.events["bob"])[-1] == "InviteEnded"
+    assert pair.take("bob", "InviteEnded").cause is Cause.TIMEOUT
 
 
 @pytest.mark.parametrize("transport", [Transport.UDP, Transport.TLS])

@@ -40,7 +40,7 @@ def test_both_sides_know_who_and_where_the_other_is():
 @pytest.mark.parametrize(
     "command",
     [
-        lambda usage, now: usage.ring(now=now),
+        lambda usage, now: usage.send_provisional(now=now),
         lambda usage, now: usage.accept(ANSWER, now=now),
         lambda usage, now: usage.reject(486, now=now),
         lambda usage, now: usage.reinvite(OFFER_2, now=now),
@@ -81,7 +81,7 @@ def test_bye_of_the_far_end_tells_why():
     mine, theirs = pair.answered()
     mine.bye(now=pair.now, headers=(("Reason", 'SIP;cause=488;text="No SRTP"'),))
     pair.run(0.1)
-    ended = pair.take("bob", "Ended")
+    ended = pair.take("bob", "InviteEnded")
     assert (ended.cause, ended.status, ended.reason) == (Cause.REMOTE, 488, "No SRTP")
     assert ended.request.method == "BYE"
     assert theirs.state is InviteState.TERMINATED
@@ -105,8 +105,8 @@ def test_after_the_end_nothing_more_is_told():
     theirs.reinvite(OFFER_2, now=pair.now)
     mine.bye(now=pair.now)
     pair.run(40)
-    assert kinds(pair.events["alice"]) == ["Ended"]
-    assert kinds(pair.events["bob"])[-1] == "Ended"
+    assert kinds(pair.events["alice"]) == ["InviteEnded"]
+    assert kinds(pair.events["bob"])[-1] == "InviteEnded"
 
 
 def test_what_shares_a_dialog_is_bounded():
@@ -137,7 +137,7 @@ def ended_by_refusal(pair):
     pair.alice.invite(pair.invitation(), now=pair.now)
     pair.run(0.05)
     usage = pair.take("bob", "InviteReceived").usage
-    usage.ring(now=pair.now, reliable=True)
+    usage.send_provisional(now=pair.now, reliable=True)
     pair.run(0.3)
     usage.reject(486, now=pair.now)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.sip.registration.backoff import Patience
-from softphone.sip.registration.config import Backoff
+from softphone.sip.registration.backoff import RegistrationBackoff
+from softphone.sip.registration.config import BackoffConfig
 
 
 def most(count):
@@ -13,7 +13,7 @@ def most(count):
 
 
 def patience():
-    return Patience(Backoff(), entropy=most)
+    return RegistrationBackoff(BackoffConfig(), entropy=most)
 
 
 def test_the_loss_of_a_flow_that_held_costs_a_second_and_counts_for_nothing():

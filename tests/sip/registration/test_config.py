@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.sip.registration.config import Backoff, random_share, refresh_after
+from softphone.sip.registration.config import BackoffConfig, random_share, refresh_after
 
 
 def least(count):
@@ -19,7 +19,7 @@ def most(count):
     ("failures", "upper"), [(1, 60.0), (2, 120.0), (3, 240.0), (5, 960.0), (6, 1800.0)]
 )
 def test_the_waits_after_answers_are_those_of_rfc_5626_appendix_a(failures, upper):
-    backoff = Backoff()
+    backoff = BackoffConfig()
     assert backoff.retry_delay(failures, entropy=least, answered=True) == upper / 2
     assert backoff.retry_delay(failures, entropy=most, answered=True) == pytest.approx(upper)
 
@@ -28,25 +28,25 @@ def test_the_waits_after_answers_are_those_of_rfc_5626_appendix_a(failures, uppe
     ("failures", "upper"), [(1, 1.5), (2, 2.25), (3, 3.375), (5, 7.59375), (19, 1800.0)]
 )
 def test_a_server_that_cannot_be_reached_is_asked_again_soon(failures, upper):
-    backoff = Backoff()
+    backoff = BackoffConfig()
     assert backoff.retry_delay(failures, entropy=least) == upper / 2
     assert backoff.retry_delay(failures, entropy=most) == pytest.approx(upper)
 
 
 def test_any_number_of_failures_stays_below_the_ceiling():
-    assert Backoff().retry_delay(10**9, entropy=most) == pytest.approx(1800.0)
+    assert BackoffConfig().retry_delay(10**9, entropy=most) == pytest.approx(1800.0)
 
 
 def test_the_first_attempt_after_a_working_flow_comes_within_the_spread():
-    assert Backoff().retry_delay(0, entropy=least) == 0.0
-    assert 0.9 < Backoff(spread=1.0).retry_delay(0, entropy=most) < 1.0
+    assert BackoffConfig().retry_delay(0, entropy=least) == 0.0
+    assert 0.9 < BackoffConfig(spread=1.0).retry_delay(0, entropy=most) < 1.0
 
 
 @pytest.mark.parametrize(
     ("retry_after", "expected"), [(10.0, 30.0), (500.0, 500.0), (1e12, 3600.0)]
 )
 def test_a_retry_after_lengthens_a_wait_up_to_a_bound(retry_after, expected):
-    backoff = Backoff()
+    backoff = BackoffConfig()
     assert backoff.retry_delay(1, entropy=least, answered=True, retry_after=retry_after) == expected
 
 

@@ -23,14 +23,14 @@ def make(entropy, **changes):
 
 
 def test_one_call_id_one_tag_and_a_rising_cseq(writer):
-    first, second = writer.write(CONTACT, None), writer.write(CONTACT, None)
+    first, second = writer.build_register(CONTACT, None), writer.build_register(CONTACT, None)
     assert first.call_id == second.call_id
     assert first.from_ == second.from_
     assert second.cseq.number == first.cseq.number + 1
-    writer.used(second.with_header("CSeq", f"{second.cseq.number + 3} REGISTER"))
-    assert writer.write(CONTACT, None).cseq.number == second.cseq.number + 4
-    writer.used(first)
-    assert writer.write(CONTACT, None).cseq.number == second.cseq.number + 5
+    writer.note_sequence(second.with_header("CSeq", f"{second.cseq.number + 3} REGISTER"))
+    assert writer.build_register(CONTACT, None).cseq.number == second.cseq.number + 4
+    writer.note_sequence(first)
+    assert writer.build_register(CONTACT, None).cseq.number == second.cseq.number + 5
 
 
 def test_the_contact_is_marked_with_instance_and_reg_id(entropy):
@@ -53,26 +53,26 @@ def test_without_outbound_or_instance_there_is_no_reg_id(entropy, changes):
 def test_outbound_is_given_up_once(writer):
     assert writer.give_up_outbound()
     assert not writer.give_up_outbound()
-    assert writer.write(CONTACT, None).supported == ("path", "gruu")
+    assert writer.build_register(CONTACT, None).supported == ("path", "gruu")
 
 
 @pytest.mark.parametrize(("seconds", "taken"), [(7200, True), (3600, False), (0, False)])
 def test_only_a_longer_time_is_asked_for(writer, seconds, taken):
-    assert writer.ask_for(seconds) is taken
+    assert writer.raise_expires(seconds) is taken
     assert writer.expires == (seconds if taken else 3600)
-    assert writer.write(CONTACT, None).expires == writer.expires
-    assert not writer.ask_for(2**31)
+    assert writer.build_register(CONTACT, None).expires == writer.expires
+    assert not writer.raise_expires(2**31)
 
 
 def test_a_superseded_contact_goes_in_the_same_request(writer):
     old = NameAddr.parse("<sip:alice@192.0.2.9>")
-    one, two = writer.write(CONTACT, old).contacts
+    one, two = writer.build_register(CONTACT, old).contacts
     assert (one.uri, one.parameter("expires")) == (CONTACT.uri, None)
     assert (two.uri, two.parameter("expires")) == (old.uri, "0")
 
 
 def test_leaving_asks_for_no_time(writer):
-    assert writer.write(CONTACT, None, leaving=True).expires == 0
+    assert writer.build_register(CONTACT, None, leaving=True).expires == 0
 
 
 def test_routes_and_headers_of_the_configuration_go_into_every_request(entropy):
@@ -125,7 +125,7 @@ def test_option_tags_take_the_place_of_ours(entropy):
 
 
 def test_a_keep_alive_binds_nothing(writer):
-    request = writer.write_keep_alive(CONTACT)
+    request = writer.build_keep_alive(CONTACT)
     assert request.expires == 0
     assert request.contacts[0].parameter("expires") == "0"
     assert request.contacts[0].parameter("cisco-keep-alive") == ""

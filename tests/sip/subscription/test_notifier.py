@@ -93,7 +93,7 @@ def test_an_answer_after_the_flow_has_died_is_no_mistake():
     lone.drain()
     subscription.accept(now=lone.now)
     lone.wait(700)
-    assert subscription.over
+    assert subscription.terminated
     assert lone.endpoint.next_timer() is None
 
 
@@ -112,11 +112,11 @@ def test_a_request_may_be_acknowledged_without_any_subscription():
     lone = Lone()
     subscription = subscribe(lone)
     assert subscription.flow == lone.flow
-    subscription.acknowledge(now=lone.now)
+    subscription.accept_without_subscription(now=lone.now)
     lone.drain()
     assert lone.last().status == 202
     assert lone.last().headers.get("Refer-Sub") == "false"
-    assert subscription.over
+    assert subscription.terminated
     assert subscription.flow is None
     with pytest.raises(LocalProtocolError):
         subscription.notify(STATE, now=lone.now)

@@ -60,7 +60,7 @@ def test_it_refreshes_itself_before_it_expires():
     assert 5 <= pair.sent("alice").count("SUBSCRIBE") <= 6
     assert mine.state is SubscriptionState.ACTIVE
     assert "SubscriptionRefreshed" in kinds(pair.events["bob"])
-    assert not theirs.over
+    assert not theirs.terminated
 
 
 def test_unsubscribe_ends_it_on_both_sides():
@@ -159,13 +159,13 @@ def test_a_blind_transfer_is_reported_until_its_final_status():
     pair.run(0.1)
     assert pair.take("alice", "SubscriptionAccepted").subscription is subscription
     assert pair.take("alice", "NotifyReceived").status == 100
-    referred.subscription.progress(180, "Ringing", now=pair.now)
-    referred.subscription.progress(200, "OK", now=pair.now)
+    referred.subscription.notify_progress(180, "Ringing", now=pair.now)
+    referred.subscription.notify_progress(200, "OK", now=pair.now)
     pair.run(0.1)
     assert [pair.take("alice", "NotifyReceived").status for _ in range(2)] == [180, 200]
     assert pair.take("alice", "SubscriptionTerminated").reason == "noresource"
     assert subscription.terminated
-    assert referred.subscription.over
+    assert referred.subscription.terminated
 
 
 def test_two_refers_in_one_dialog_are_told_apart():
@@ -177,7 +177,7 @@ def test_two_refers_in_one_dialog_are_told_apart():
     pair.take("bob", "ReferReceived").subscription.reject(603, now=pair.now)
     second = pair.take("bob", "ReferReceived").subscription
     second.accept(now=pair.now)
-    second.progress(486, "Busy Here", now=pair.now)
+    second.notify_progress(486, "Busy Here", now=pair.now)
     pair.run(0.1)
     assert one.terminated
     ends = [pair.take("alice", "SubscriptionTerminated") for _ in range(2)]
@@ -191,7 +191,7 @@ def test_a_refer_without_subscription_brings_no_notify():
     pair.run(0.05)
     theirs = pair.take("bob", "ReferReceived").subscription
     theirs.accept(now=pair.now)
-    theirs.progress(200, "OK", now=pair.now)
+    theirs.notify_progress(200, "OK", now=pair.now)
     pair.run(0.1)
     assert "NOTIFY" not in pair.sent("bob")
     assert pair.take("alice", "SubscriptionTerminated").reason == "norefersub"
@@ -208,8 +208,8 @@ def test_the_progress_of_a_transfer_outlives_the_call():
     pair.run(0.1)
     mine.bye(now=pair.now)
     pair.run(0.1)
-    assert pair.take("bob", "Ended").cause is Cause.REMOTE
-    theirs.progress(200, "OK", now=pair.now)
+    assert pair.take("bob", "InviteEnded").cause is Cause.REMOTE
+    theirs.notify_progress(200, "OK", now=pair.now)
     pair.run(0.2)
     assert [event.status for event in pair.events["alice"] if hasattr(event, "body")] == [100, 200]
     pair.run(100)
@@ -232,7 +232,7 @@ def test_a_refer_outside_any_dialog():
     received = pair.take("bob", "ReferReceived")
     assert received.usage is None
     received.subscription.accept(now=pair.now)
-    received.subscription.progress(603, "Decline", now=pair.now)
+    received.subscription.notify_progress(603, "Decline", now=pair.now)
     pair.run(0.1)
     statuses = [event.status for event in pair.events["alice"] if hasattr(event, "body")]
     assert statuses == [100, 603]

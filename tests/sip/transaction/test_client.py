@@ -18,7 +18,7 @@ def call(lone):
 def options(lone):
     address = NameAddr(None, SipUri.parse("sip:far@example.com"))
     request = Request.build("OPTIONS", address.uri, (("From", str(address)), ("To", str(address))))
-    return lone.endpoint.request(request, to=lone.flow, now=lone.now)
+    return lone.endpoint.send_request(request, to=lone.flow, now=lone.now)
 
 
 def sending_times(lone, seconds, step=0.05):
@@ -37,7 +37,7 @@ def test_timer_a_doubles_from_t1_and_timer_b_ends_it_after_64_t1():
     assert sending_times(lone, 31.9) == [0.5, 1.5, 3.5, 7.5, 15.5, 31.5]
     assert not lone.events
     lone.wait(0.2)
-    assert lone.take("Rejected").status == 408
+    assert lone.take("InviteRejected").status == 408
     assert lone.endpoint.next_timer() is None
 
 
@@ -83,7 +83,7 @@ def test_timers_b_and_f_end_a_silent_request_over_a_reliable_transport_too(trans
     lone.wait(31.9)
     assert not lone.events
     lone.wait(0.2)
-    assert lone.take("Rejected").status == 408
+    assert lone.take("InviteRejected").status == 408
     assert lone.take("RequestFailed").status_hint == 408
     assert lone.endpoint.next_timer() is None
 
@@ -127,7 +127,7 @@ def test_a_provisional_stops_timers_a_and_b_of_an_invite():
     lone.heard()
     lone.wait(150)
     assert lone.heard() == []
-    assert not [event for event in lone.events if type(event).__name__ == "Rejected"]
+    assert not [event for event in lone.events if type(event).__name__ == "InviteRejected"]
 
 
 def test_copies_of_a_failure_are_acknowledged_until_timer_d_and_reported_once():
@@ -138,7 +138,7 @@ def test_copies_of_a_failure_are_acknowledged_until_timer_d_and_reported_once():
     for _ in range(3):
         lone.say(failure)
     assert lone.heard() == ["INVITE", "ACK", "ACK", "ACK"]
-    assert [type(event).__name__ for event in lone.events] == ["Rejected"]
+    assert [type(event).__name__ for event in lone.events] == ["InviteRejected"]
     lone.wait(31)
     lone.say(failure)
     assert lone.heard() == ["ACK"]

@@ -7,7 +7,7 @@ import pytest
 from softphone.sans_io import Target, Transport
 from softphone.sip.dialog import ReferRequest, SubscribeRequest
 from softphone.sip.message import NameAddr, Request, SipUri
-from softphone.sip.transaction import NO_FAILOVER, Detour
+from softphone.sip.transaction import NO_FAILOVER, RequestFailover
 from softphone.sip.transport import Failover
 from tests.support.lone import SDP, Lone
 from tests.support.pair import Pair, new_flow
@@ -62,9 +62,9 @@ class Farm:
 
 
 def test_a_detour_takes_each_place_once():
-    detour = Detour(Failover(PLACES))
+    detour = RequestFailover(Failover(PLACES))
     assert [detour.next_target(place, now=0.0) for place in PLACES] == [PLACES[1], PLACES[2], None]
-    assert Detour(None).next_target(PLACES[0], now=0.0) is None
+    assert RequestFailover(None).next_target(PLACES[0], now=0.0) is None
 
 
 def test_an_invite_answered_503_goes_to_the_next_place_as_a_transaction_of_its_own():
@@ -85,9 +85,9 @@ def test_an_invite_answered_503_goes_to_the_next_place_as_a_transaction_of_its_o
     )
     assert len(second.vias) == 1
     assert "192.0.2.1:6001" in second.headers.get("Contact")
-    assert not [event for event in farm.lone.events if type(event).__name__ == "Rejected"]
+    assert not [event for event in farm.lone.events if type(event).__name__ == "InviteRejected"]
     farm.answer(200, 1, body=SDP)
-    assert farm.lone.take("Answered").usage is usage
+    assert farm.lone.take("InviteAnswered").usage is usage
     assert usage.flow == farm.flows[PLACES[1]]
 
 
@@ -99,7 +99,7 @@ def test_an_invite_that_no_place_serves_fails_with_the_last_answer():
     farm.answer(503, 1)
     farm.lone.endpoint.disconnected(flow=PLACES[2], reason="refused", now=farm.lone.now)
     farm.lone.drain()
-    rejected = farm.lone.take("Rejected")
+    rejected = farm.lone.take("InviteRejected")
     assert (rejected.status, rejected.reason) == (503, "refused")
     assert farm.lone.heard().count("INVITE") == 2
 
@@ -122,7 +122,7 @@ def test_other_answers_are_final(status):
     farm = Farm()
     farm.invite()
     farm.answer(status)
-    assert farm.lone.take("Rejected").status == status
+    assert farm.lone.take("InviteRejected").status == status
     assert farm.opening == []
 
 
@@ -131,7 +131,7 @@ def test_a_phone_that_has_rung_does_not_ring_elsewhere_too():
     farm.invite()
     farm.answer(180)
     farm.answer(503)
-    assert farm.lone.take("Rejected").status == 503
+    assert farm.lone.take("InviteRejected").status == 503
     assert farm.opening == []
 
 
@@ -140,7 +140,7 @@ def test_a_call_that_was_given_up_goes_nowhere_else():
     usage = farm.invite()
     usage.cancel(now=farm.lone.now)
     farm.answer(503)
-    assert farm.lone.take("Rejected").canceled
+    assert farm.lone.take("InviteRejected").canceled
     assert farm.opening == []
 
 

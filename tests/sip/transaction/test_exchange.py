@@ -18,7 +18,9 @@ CHALLENGE = 'WWW-Authenticate: Digest realm="r", nonce="%s", algorithm=SHA-256, 
 
 def ask(lone, credentials=None):
     request = Request.build("MESSAGE", FAR.uri, (("From", str(FAR)), ("To", str(FAR))))
-    exchange = lone.endpoint.request(request, to=lone.flow, now=lone.now, credentials=credentials)
+    exchange = lone.endpoint.send_request(
+        request, to=lone.flow, now=lone.now, credentials=credentials
+    )
     lone.drain()
     return exchange
 

@@ -70,7 +70,7 @@ def test_a_large_request_goes_over_udp_after_all_where_tcp_is_refused():
     lone.wait(0.6)
     assert lone.heard() == ["INVITE", "INVITE"]
     lone.say(lone.response(sent, 486))
-    assert lone.take("Rejected").status == 486
+    assert lone.take("InviteRejected").status == 486
 
 
 def test_a_tcp_connection_that_breaks_unanswered_is_no_way_either():
@@ -86,7 +86,7 @@ def test_a_tcp_connection_that_breaks_unanswered_is_no_way_either():
     assert (sent.top_via.transport, len(sent.vias)) == ("UDP", 1)
     lone.endpoint.disconnected(flow=lone.flow, reason="gone", now=lone.now)
     lone.drain()
-    assert lone.take("Rejected").status == 503
+    assert lone.take("InviteRejected").status == 503
 
 
 def test_a_tcp_connection_that_breaks_after_an_answer_is_a_failure():
@@ -99,7 +99,7 @@ def test_a_tcp_connection_that_breaks_after_an_answer_is_a_failure():
     lone.heard()
     lone.endpoint.disconnected(flow=flow, reason="reset", now=lone.now)
     lone.drain()
-    assert lone.take("Rejected").status == 503
+    assert lone.take("InviteRejected").status == 503
     assert lone.heard() == []
 
 

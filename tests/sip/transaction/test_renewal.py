@@ -70,7 +70,7 @@ class World:
         usage = self.invite()
         self.refuse()
         self.lone.say(self.lone.response(self.last(), 200, body=SDP))
-        assert self.lone.take("Answered")
+        assert self.lone.take("InviteAnswered")
         return usage
 
 
@@ -92,7 +92,7 @@ def test_a_refused_request_waits_and_is_sent_again_with_the_new_token(ask):
     assert after.top_via.branch != before.top_via.branch
     body = SDP if after.method == "INVITE" else ""
     world.lone.say(world.lone.response(after, 200, body=body))
-    kind = "Answered" if after.method == "INVITE" else "ResponseReceived"
+    kind = "InviteAnswered" if after.method == "INVITE" else "ResponseReceived"
     assert world.lone.take(kind).response.status == 200
 
 
@@ -104,7 +104,7 @@ def test_a_second_refusal_is_final(ask):
     world.refuse()
     world.renew()
     world.refuse()
-    event = world.lone.take("ResponseReceived" if ask is World.message else "Rejected")
+    event = world.lone.take("ResponseReceived" if ask is World.message else "InviteRejected")
     assert event.response.status == 407
     world.renew(b"newer")
     assert world.tokens == [None, "old", "new"]
@@ -119,7 +119,7 @@ def test_without_another_token_the_refusal_stands(ask):
         world.refuse()
         world.refuse()
         end(world)
-        event = world.lone.take("ResponseReceived" if ask is World.message else "Rejected")
+        event = world.lone.take("ResponseReceived" if ask is World.message else "InviteRejected")
         assert event.response.status == 407
         world.renew()
         assert world.tokens == [None, "old"]
@@ -140,7 +140,7 @@ def test_a_call_that_is_given_up_meanwhile_is_over_at_once_and_not_sent_again():
     world.refuse()
     usage.cancel(now=world.lone.now)
     world.lone.drain()
-    rejected = world.lone.take("Rejected")
+    rejected = world.lone.take("InviteRejected")
     assert (rejected.status, rejected.canceled) == (487, True)
     world.renew()
     assert world.tokens == [None, "old"]

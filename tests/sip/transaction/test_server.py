@@ -191,6 +191,6 @@ def test_the_flow_dies_before_the_answer_and_the_call_is_over():
     ringing(lone)
     lone.endpoint.disconnected(flow=lone.flow, reason="reset", now=lone.now)
     lone.drain()
-    assert lone.take("Ended").status == 503
+    assert lone.take("InviteEnded").status == 503
     assert lone.endpoint.usages() == ()
     assert lone.endpoint.next_timer() is None

@@ -17,10 +17,10 @@ def flow():
 class Waiter:
     """Anything that waits."""
 
-    def start(self, flow, *, now):
+    def send_on_flow(self, flow, *, now):
         """Nothing is started here."""
 
-    def fail(self, reason, *, now):
+    def flow_failed(self, reason, *, now):
         """Nothing fails here."""
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from softphone.lab import Authority, SubjectAltNames, Validity
+from softphone.lab import Authority, CertificateNames, Validity
 from softphone.trust.capf import CapfCertificateRejected
 from softphone.trust.capf.issued_certificate import (
     check_issued,
@@ -24,7 +24,7 @@ KEY = some_key()
 
 def issued(name=DEVICE, *, validity=None, key=KEY, authority=None) -> bytes:
     maker = authority or lab_authority()
-    names = SubjectAltNames(uri=(name,))
+    names = CertificateNames(uri=(name,))
     return der_of(maker.issue(name, names, validity=validity or Validity(), key=key).certificate)
 
 

@@ -49,9 +49,9 @@ def test_what_the_provider_does_not_make_is_an_error_with_its_reason(algorithm, 
         """
         import sys
         from softphone.errors import FipsUnavailable
-        from softphone.trust.fips.key_generation import generate
+        from softphone.trust.fips.key_generation import generate_key
         try:
-            generate(sys.argv[1], [each for each in sys.argv[2:] if each])
+            generate_key(sys.argv[1], [each for each in sys.argv[2:] if each])
         except FipsUnavailable as error:
             print(error)
         """,

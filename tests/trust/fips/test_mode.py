@@ -58,7 +58,7 @@ def test_the_system_s_openssl_in_fips_mode_is_a_platform_in_fips_mode():
         "OPENSSL_MODULES": str(setup.folder / "first"),
     }
     said = fips.python(
-        "from softphone.trust.fips.mode import decide; print(decide())",
+        "from softphone.trust.fips.mode import decide_mode; print(decide_mode())",
         env=env,
     )
     assert said.stdout.strip() == "FIPS, by the platform"
@@ -113,10 +113,10 @@ def test_a_mode_cannot_be_left_while_the_process_runs():
     said = fips.in_fips_mode(
         """
         from softphone.errors import FipsUnavailable
-        from softphone.trust.fips.mode import decide, require
-        require(decide(True))
+        from softphone.trust.fips.mode import decide_mode, require_mode
+        require_mode(decide_mode(True))
         try:
-            require(decide(False))
+            require_mode(decide_mode(False))
         except FipsUnavailable as error:
             print(error)
         """

@@ -21,8 +21,8 @@ from tests.support import fips
 REPORT = """
 import json, softphone
 from dataclasses import asdict
-from softphone.trust.fips.self_check import check
-print(json.dumps({each.name: asdict(each) for each in check().libraries}))
+from softphone.trust.fips.self_check import run_self_check
+print(json.dumps({each.name: asdict(each) for each in run_self_check().libraries}))
 """
 
 

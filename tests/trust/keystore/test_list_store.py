@@ -69,10 +69,10 @@ def test_an_empty_store_holds_nothing_and_makes_nothing(store):
 
 
 def test_what_was_accepted_is_there_in_another_life(store):
-    found = store.offer(CTL, CTL_1, wall=WALL, bootstrap=PIN)
+    found = store.accept_list(CTL, CTL_1, wall=WALL, bootstrap=PIN)
     assert found.basis is TrustBasis.PIN
     later = WALL + timedelta(hours=1)
-    assert store.offer(ITL, ITL_1, wall=later).basis is TrustBasis.CTL
+    assert store.accept_list(ITL, ITL_1, wall=later).basis is TrustBasis.CTL
     again = TrustListStore(store.folder)
     assert again.held() == TrustLists(parse_trust_list(CTL_1), parse_trust_list(ITL_1))
     ctl, itl = again.accepted()
@@ -81,7 +81,7 @@ def test_what_was_accepted_is_there_in_another_life(store):
 
 
 def test_files_are_for_their_owner_only(store):
-    store.offer(CTL, CTL_1, wall=WALL, bootstrap=PIN)
+    store.accept_list(CTL, CTL_1, wall=WALL, bootstrap=PIN)
     assert stat.S_IMODE(store.folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in store.folder.iterdir()} == {0o600}
 
@@ -102,14 +102,14 @@ def test_a_refused_list_replaces_nothing(store):
         (CTL_2, FileRefusalReason.NAME_MISMATCH),
     ):
         with pytest.raises(FileRefused) as caught:
-            store.offer(ITL, data, wall=WALL)
+            store.accept_list(ITL, data, wall=WALL)
         assert caught.value.refusal is refusal
         assert files(store) == before
 
 
 def test_a_stranger_is_refused_with_the_fingerprint_and_nothing_is_stored(store):
     with pytest.raises(FileRefused) as caught:
-        store.offer(ITL, ITL_1, wall=WALL)
+        store.accept_list(ITL, ITL_1, wall=WALL)
     assert caught.value.refusal is FileRefusalReason.NO_ANCHOR
     assert caught.value.fingerprint == SAST
     assert store.held() == TrustLists()
@@ -117,14 +117,14 @@ def test_a_stranger_is_refused_with_the_fingerprint_and_nothing_is_stored(store)
 
 def test_an_empty_file_is_no_list_and_in_a_renewal_it_is_missing(store):
     with pytest.raises(FileRefused):
-        store.offer(ITL, b"", wall=WALL)
+        store.accept_list(ITL, b"", wall=WALL)
     assert store.renew({ITL: b""}, wall=WALL).outcomes == ()
 
 
 def test_a_check_decides_the_same_and_stores_nothing(store):
     assert store.check(CTL, CTL_1, bootstrap=PIN).basis is TrustBasis.PIN
     assert not store.folder.exists()
-    store.offer(CTL, CTL_1, wall=WALL, bootstrap=PIN)
+    store.accept_list(CTL, CTL_1, wall=WALL, bootstrap=PIN)
     before = files(store)
     assert store.check(ITL, ITL_1).basis is TrustBasis.CTL
     with pytest.raises(FileRefused):
@@ -147,9 +147,11 @@ def test_a_bootstrap_is_a_fingerprint_a_certificate_or_the_first_use(tmp_path):
 
 
 def test_one_whom_tvs_confirms_is_believed_and_it_is_said(store):
-    store.offer(ITL, ITL_1, wall=WALL, bootstrap=PIN)
+    store.accept_list(ITL, ITL_1, wall=WALL, bootstrap=PIN)
     by_another = made(by="itlrecovery")
-    found = store.offer(ITL, by_another, wall=WALL, confirmed=frozenset({der("keys/itlrecovery")}))
+    found = store.accept_list(
+        ITL, by_another, wall=WALL, confirmed=frozenset({der("keys/itlrecovery")})
+    )
     assert found.basis is TrustBasis.TVS
     assert [each.basis for each in store.accepted()] == [TrustBasis.TVS]
 
@@ -173,21 +175,21 @@ def test_in_fips_mode_a_list_over_sha_1_is_believed_and_noted(store, monkeypatch
 
 
 def test_the_same_list_again_changes_nothing(store):
-    store.offer(ITL, ITL_1, wall=WALL, bootstrap=PIN)
+    store.accept_list(ITL, ITL_1, wall=WALL, bootstrap=PIN)
     before = files(store)
-    found = store.offer(ITL, ITL_1, wall=WALL + timedelta(days=1))
+    found = store.accept_list(ITL, ITL_1, wall=WALL + timedelta(days=1))
     assert found.basis is TrustBasis.UNCHANGED
     assert files(store) == before
 
 
 def test_a_list_that_switches_protection_off_is_held_and_the_next_needs_a_bootstrap_again(store):
-    store.offer(ITL, ITL_1, wall=WALL, bootstrap=PIN)
-    off = store.offer(ITL, made(records=()), wall=WALL)
+    store.accept_list(ITL, ITL_1, wall=WALL, bootstrap=PIN)
+    off = store.accept_list(ITL, made(records=()), wall=WALL)
     assert "protection is switched off" in off.notes[0]
     stranger = made(by="rogue")
     with pytest.raises(FileRefused):
-        store.offer(ITL, stranger, wall=WALL)
-    found = store.offer(ITL, stranger, wall=WALL, bootstrap=Bootstrap(first_use=True))
+        store.accept_list(ITL, stranger, wall=WALL)
+    found = store.accept_list(ITL, stranger, wall=WALL, bootstrap=Bootstrap(first_use=True))
     assert found.basis is TrustBasis.FIRST_USE
 
 
@@ -201,17 +203,17 @@ def test_reset_forgets_all_and_says_what(store):
 
 @pytest.mark.parametrize("damage", [b"", b"\x01", ITL_1[:-1], ITL_1[:600] + b"\xff" + ITL_1[601:]])
 def test_a_damaged_list_is_an_error_and_no_second_first_use(store, damage):
-    store.offer(ITL, ITL_1, wall=WALL, bootstrap=PIN)
+    store.accept_list(ITL, ITL_1, wall=WALL, bootstrap=PIN)
     (store.folder / "ITLFile.tlv").write_bytes(damage)
     with pytest.raises(ConfigurationError, match="is not what was stored"):
         store.held()
     with pytest.raises(ConfigurationError, match="reset the trust lists"):
-        store.offer(ITL, ITL_2, wall=WALL, bootstrap=Bootstrap(first_use=True))
+        store.accept_list(ITL, ITL_2, wall=WALL, bootstrap=Bootstrap(first_use=True))
     assert store.reset() == (ITL,)
 
 
 def test_a_list_in_the_place_of_the_other_is_damage(store):
-    store.offer(ITL, ITL_1, wall=WALL, bootstrap=PIN)
+    store.accept_list(ITL, ITL_1, wall=WALL, bootstrap=PIN)
     (store.folder / "CTLFile.tlv").write_bytes(ITL_1)
     with pytest.raises(ConfigurationError, match="it is a ITL"):
         store.held()
@@ -219,12 +221,12 @@ def test_a_list_in_the_place_of_the_other_is_damage(store):
 
 @pytest.mark.parametrize("history", [None, b"{", b"[]", b'{"x": 1}'])
 def test_what_is_told_of_a_list_decides_nothing(store, history, caplog):
-    store.offer(ITL, ITL_1, wall=WALL, bootstrap=PIN)
+    store.accept_list(ITL, ITL_1, wall=WALL, bootstrap=PIN)
     path = store.folder / "trust-lists.json"
     path.unlink() if history is None else path.write_bytes(history)
     (found,) = store.accepted()
     assert (found.basis, found.accepted, found.signer) == (None, None, SAST)
-    assert store.offer(ITL, ITL_2, wall=WALL).basis is TrustBasis.ITL
+    assert store.accept_list(ITL, ITL_2, wall=WALL).basis is TrustBasis.ITL
 
 
 def test_a_folder_that_cannot_be_written_is_said_to_be(tmp_path):
@@ -317,13 +319,13 @@ def replace(*arguments, **named):
     real(*arguments, **named)
 
 os.replace = replace
-TrustListStore(folder).offer(ListKind.ITL, new, wall=datetime.now(UTC))
+TrustListStore(folder).accept_list(ListKind.ITL, new, wall=datetime.now(UTC))
 """
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_process_that_is_killed_leaves_a_store_that_opens(store, tmp_path, number):
-    store.offer(ITL, ITL_1, wall=WALL, bootstrap=PIN)
+    store.accept_list(ITL, ITL_1, wall=WALL, bootstrap=PIN)
     new = tmp_path / "new.tlv"
     new.write_bytes(ITL_2)
     command = [sys.executable, "-c", RENEW, str(store.folder), str(new), str(number)]
@@ -334,12 +336,12 @@ def test_a_process_that_is_killed_leaves_a_store_that_opens(store, tmp_path, num
     held = store.held().itl
     assert held is not None
     assert held.data == (ITL_1 if number < 3 else ITL_2)
-    store.offer(ITL, ITL_2, wall=WALL)
+    store.accept_list(ITL, ITL_2, wall=WALL)
     assert sorted(files(store)) == [".trust-lists.lock", "ITLFile.tlv", "trust-lists.json"]
 
 
 def test_two_processes_renew_at_a_time(store, tmp_path):
-    store.offer(ITL, ITL_1, wall=WALL, bootstrap=PIN)
+    store.accept_list(ITL, ITL_1, wall=WALL, bootstrap=PIN)
     new = tmp_path / "new.tlv"
     new.write_bytes(ITL_2)
     command = [sys.executable, "-c", RENEW, str(store.folder), str(new), "0"]

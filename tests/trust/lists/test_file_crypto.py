@@ -168,7 +168,7 @@ def test_whether_it_can_be_encrypted_is_known_before(monkeypatch):
     def forbidden(*_, **__):
         raise FipsForbidden("not in this mode")
 
-    monkeypatch.setattr(file_crypto, "wrap", forbidden)
+    monkeypatch.setattr(file_crypto, "encrypt_body", forbidden)
     assert not can_encrypt_to(certificate(DEVICE), entropy=secrets.token_bytes)
-    monkeypatch.setattr(file_crypto, "wrap", lambda *_, **__: None)
+    monkeypatch.setattr(file_crypto, "encrypt_body", lambda *_, **__: None)
     assert can_encrypt_to(certificate(DEVICE), entropy=secrets.token_bytes)

@@ -1,4 +1,12 @@
-"""softphone.sip.auth."""
+"""Authentication of SIP requests: digest on both sides, bearer tokens, and when to answer.
+
+It does not parse header fields (`softphone.sip.message` does), fetches no token and judges none
+(`softphone.account` asks for tokens), and knows nothing of TLS certificates (`softphone.trust`).
+`digest_server` is imported from its own module: only the servers of `softphone.lab` need it.
+
+RFC 3261 section 22, RFC 7616 and RFC 8760 (digest with MD5, SHA-256 and SHA-512-256; no userhash,
+no Basic), RFC 8898 and Cisco's SIP OAuth mode (Bearer).
+"""
 
 from __future__ import annotations
 

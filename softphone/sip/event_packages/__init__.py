@@ -1,4 +1,13 @@
-"""softphone.sip.event_packages."""
+"""Bodies of event packages and of Cisco's remote call control, read and written.
+
+It parses and prints documents and, for key presses, matches digits against patterns.  The
+subscriptions, NOTIFY and REFER requests that carry the bodies are in `softphone.sip.subscription`,
+PUBLISH is in `softphone.sip`; what is done about them is decided in `softphone.personas`,
+`softphone.account` and `softphone.call`.  Message waiting is read by `softphone.account`.
+
+RFC 4730 (KPML) and RFC 6035 section 4.6 (vq-rtcpxr).  `cisco_remotecc` and `cisco_service_control`
+follow no RFC: they read and write what CUCM and its phones send.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,13 @@
-"""softphone.sip.transport."""
+"""Flows as SIP sees them: where a request goes, which flow carries it, whether it is alive.
+
+It decides and counts; it opens no socket, asks no DNS and verifies no certificate: `softphone.net`
+and `softphone.trust` do.  Framing of streams is in `softphone.sip.message`, retransmission in
+`softphone.sip.transaction`.
+
+RFC 3263 and RFC 7984 (server location in dual-stack networks) with RFC 2782 (SRV) and RFC 3403
+(NAPTR), RFC 5626 and RFC 6223 (keep-alive and outbound), RFC 3581 and RFC 5630 (the Contact of a
+flow), RFC 5923 and RFC 3261 section 26.3.2 (who may speak within a dialog).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,13 @@
-"""RTP and RTCP, sans IO (RFC 3550, 3611, 4585, 4733, 5104, 8285)."""
+"""RTP and RTCP without I/O, one packet at a time: headers, reports, feedback, payload formats.
+
+Packets are read and written, reception is counted, the RTCP interval is kept.  Batches in arrays,
+the jitter buffer and the state of many streams are in `softphone.media`, encryption is in
+`softphone.srtp`, the codecs are in `softphone_codecs`; no video is decoded here.
+
+RFC 3550 (RTP and RTCP), RFC 3611 (extended reports), RFC 4585 and RFC 5104 (feedback), RFC 4733
+section 2 (telephone-event), RFC 5506 (reduced-size RTCP), RFC 5761 section 4 (RTP or RTCP),
+RFC 6184 (H.264), RFC 7741 (VP8), RFC 8285 (header extensions).
+"""
 
 from __future__ import annotations
 

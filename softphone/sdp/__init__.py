@@ -1,4 +1,13 @@
-"""SDP: descriptions (RFC 8866), attributes, offer and answer (RFC 3264)."""
+"""SDP: session descriptions, their attributes, and the offer/answer exchange of one call.
+
+It decides about m-lines, formats, directions and payload types.  It carries crypto lines and judges
+none (`softphone.srtp` does), opens no port (`softphone.media`), knows no policy (`softphone.call`),
+and does not say when an offer may be sent (`softphone.sip.invite`).
+
+RFC 8866 (SDP), RFC 3264 (offer and answer), RFC 3551 (static payload types), RFC 3605 (rtcp),
+RFC 3611 section 5.1 (rtcp-xr), RFC 3890 (bandwidth), RFC 4568 section 9 (crypto), RFC 4585
+(rtcp-fb), RFC 5576 (ssrc), RFC 5761 (RTCP on RTP's port), RFC 6184 section 8.2 (H.264 formats).
+"""
 
 from softphone.sdp.attributes import (
     Crypto,

@@ -1,4 +1,13 @@
-"""Secure RTP: suites, keys in SDP (RFC 4568), contexts (RFC 3711, RFC 7714)."""
+"""Secure RTP: crypto suites, keys exchanged in SDP, contexts, and when keys are renewed.
+
+Two backends do the cryptography: libsrtp through pylibsrtp and, in FIPS mode, `cryptography`.  It
+parses no SDP (`softphone.sdp` has the crypto attribute), judges no call's security
+(`softphone.call` does, by `softphone.security`), sends no packet (`softphone.media`), and has no
+DTLS-SRTP.
+
+RFC 3711 (SRTP and SRTCP), RFC 4568 (security descriptions; section 7.1.4 for the rollover counter
+of a new key), RFC 7714 (AES-GCM).
+"""
 
 from softphone.srtp.backend import REPLAY_WINDOW, SrtpBackend, SrtpStatus
 from softphone.srtp.context import FIRST_SEQUENCE_LIMIT, FailureCounts, ReceiveContext, SendContext

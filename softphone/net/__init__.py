@@ -1,4 +1,14 @@
-"""The only rooms with sockets: the driver, UDP, TCP and TLS, DNS and HTTP."""
+"""Sockets for signaling and files: the driver of sans-IO machines, streams, UDP, DNS and HTTP.
+
+Protocols are elsewhere: `softphone.sip`, `softphone.trust` and `softphone.provisioning` have the
+machines that run here.  What a certificate is worth is decided in `softphone.trust.verification`;
+the loop of media is in `softphone.media.engine`, which takes its sockets from
+`softphone.net.datagrams`.  `stream`, `datagrams`, `http` and `verified` are imported from their own
+packages: `datagrams` needs numpy and `http` needs httpcore.
+
+RFC 3261 section 18 (transports), RFC 8446 (TLS), RFC 3263 (what DNS is asked), RFC 6761 section 6.3
+(localhost), RFC 9110 and RFC 9112 (HTTP).
+"""
 
 from __future__ import annotations
 

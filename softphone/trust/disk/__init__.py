@@ -1,4 +1,12 @@
-"""softphone.trust.disk."""
+"""Private files and folders: atomic replacement, permissions, locks and bounded reading.
+
+Files are replaced by a rename, readable by their owner only unless said otherwise; a folder is
+locked against other processes.  It does not know what is written: certificates and keys are in
+`softphone.trust.keystore`, configurations in `softphone.provisioning`.  Nothing is encrypted here
+(`softphone.trust.keystore` does that).
+
+No standard: POSIX permissions and renames, and flock.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""softphone.trust.tvs."""
+"""CUCM's Trust Verification Service: messages, client, server and cache, without I/O.
+
+The client asks what a certificate that no trust list names is valid for, one question a connection.
+The TLS connection is made in `softphone.net.verified`; that only a server named as TVS in a list is
+asked, and what the answer means, is known to `softphone.trust.lists` and
+`softphone.trust.verification`.  The server is run by `softphone.lab`.
+
+No standard: the format is Cisco's and has no public specification.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,14 @@
-"""Accounts: registration, connection and calls of one address of record."""
+"""Accounts: registration, connection, calls and messages of one address of record.
+
+An account runs a SIP endpoint by a driver, registers, routes its requests, answers those outside
+calls and renews its tokens.  What is configured is in `softphone.config`, the calls themselves in
+`softphone.call`, how a class of devices speaks in `softphone.personas`; devices that boot are in
+`softphone.device`, instant messages of chat servers in `softphone.messaging`.
+
+RFC 3261 sections 8.1.2 and 10, RFC 3263, RFC 3608 (Service-Route), RFC 5626 (outbound), RFC 3428
+(MESSAGE), RFC 3842 (message waiting), RFC 3515 (REFER), RFC 3903 and RFC 6035 (quality reports),
+RFC 6749 and RFC 6750 (bearer tokens).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,13 @@
-"""softphone.config."""
+"""Configuration of an account: frozen values, and the TOML files that they are read from.
+
+Every value is checked when it is made; what is wrong in a file is reported with file, line and key.
+It opens no connection and applies nothing: `softphone.account`, `softphone.messaging` and
+`softphone.contacts` act on it.  The configuration of a Cisco device (`.cnf.xml`) is read by
+`softphone.provisioning`.  `messaging_file` and `directory_file` are imported from their own
+modules: only the command line reads such files.
+
+No standard: the files are TOML, and the fields name the RFCs that they concern.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,14 @@
-"""softphone.call.leg."""
+"""One leg of a call: INVITE usage, negotiation, media and security policy, joined.
+
+The policy is judged here, before a stream opens or changes, and nothing falls back silently.  How a
+call begins, and the handle of the application, are in `softphone.call`; SDP is in `softphone.sdp`,
+keys in `softphone.srtp`, the streams in `softphone.media`, the advice on a refusal in
+`softphone.diagnostics`.
+
+RFC 3264 (offer and answer), RFC 3261 sections 14 and 20.43 (re-INVITE, Warning), RFC 3311 (UPDATE),
+RFC 3515 (REFER), RFC 4568 (SDES), RFC 4730 (KPML), RFC 4733 (telephone-event), RFC 6086 and
+RFC 5168 (INFO), RFC 3611 section 5 (rtcp-xr).
+"""
 
 from __future__ import annotations
 

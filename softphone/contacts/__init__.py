@@ -1,4 +1,13 @@
-"""Directories: LDAPS and CUCM's UDS, searched as one; the name that belongs to a number."""
+"""Directories, LDAP over TLS and CUCM's UDS, searched as one; the name that belongs to a number.
+
+It only reads.  Connections are made and verified in `softphone.net`, directory tables of
+configuration files are read by `softphone.config`; which call is shown with a name is up to
+`softphone.phone` and `softphone.call`.  `ldap` and `uds` are imported from their own modules, when
+such a directory is opened: LDAP needs bonsai (the extra `directory`), UDS needs httpcore.
+
+RFC 4511 and RFC 4513 (LDAP), RFC 4515 (filters), RFC 2696 (pages), RFC 7617 (Basic); Cisco's User
+Data Services.
+"""
 
 from __future__ import annotations
 

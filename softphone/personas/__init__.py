@@ -1,7 +1,13 @@
-"""How a class of devices speaks SIP.
+"""Personas: how a class of devices speaks SIP.
 
-A new persona is one file here: a class made from `StandardPersona`, called `PERSONA` in its
-module, found by the module's name.
+A persona says how a device registers, which SRTP fallbacks it knows, whose word about the far end
+counts, and what it answers outside calls.  It returns intents and sends nothing:
+`softphone.account` acts.  A device's boot is in `softphone.provisioning`.  A new persona is one
+file here: a class made from `StandardPersona`, called `PERSONA` in its module, found by the
+module's name; the other modules are imported when they are asked for.
+
+RFC 3261 and RFC 5626 (standard), Cisco's SIP Line Messaging Guide (Cisco phones), CUCM's SIP OAuth
+mode and AS-SIP devices.
 """
 
 from __future__ import annotations

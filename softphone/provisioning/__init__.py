@@ -1,4 +1,13 @@
-"""How a device comes to its configuration: signed files, what they say."""
+"""Provisioning of a Cisco device: trust lists, signed configuration files, enrollment, the boot.
+
+It leads from a device name to a verified configuration, each step stored at once.  Registering is
+done by `softphone.phone` and `softphone.device`; trust lists, CAPF and TVS are machines of
+`softphone.trust`, HTTP is in `softphone.net`, CUCM's side in `softphone.lab`.  Account files in
+TOML are read by `softphone.config`.
+
+No standard: `.cnf.xml` files and their signed and encrypted forms (`.sgn`, `.enc.sgn`) are Cisco's.
+Files come by TFTP (RFC 1350, in `softphone.provisioning.tftp`), HTTP or HTTPS.
+"""
 
 from __future__ import annotations
 

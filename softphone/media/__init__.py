@@ -1,4 +1,14 @@
-"""The media plane: batches of streams, their sockets and their clock."""
+"""The media plane: audio and video streams, their sockets, their clock, their sound and pictures.
+
+`interface` is what the layers above see of it, `placement` chooses an engine in this process or in
+workers, and `video_stream` runs the video of calls.  It negotiates nothing and judges no security:
+offer and answer are in `softphone.sdp`, keys and SRTP in `softphone.srtp`, packet formats in
+`softphone.rtp`, audio codecs in `softphone_codecs`, calls in `softphone.call`.
+
+RFC 3550 (RTP and RTCP), RFC 3711 (SRTP), RFC 3389 (comfort noise), RFC 4733 (digits), RFC 4961
+(symmetric RTP), RFC 5761 (RTP and RTCP on one port), RFC 3611 (XR), RFC 4585 and RFC 5104 (video
+feedback); the subpackages say which sections are theirs.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,13 @@
-"""softphone.media.bank."""
+"""The state of all audio streams, as arrays with one row for each stream.
+
+It holds rows, handles, the sources that streams share, decoders, reception statistics, and the
+look-up from a socket and a source address to a row.  What is done with the rows at each tick is in
+`softphone.media.tick`, jitter buffers are in `softphone.media.playout`, sockets and the clock in
+`softphone.media.engine`, SRTP in `softphone.srtp`.
+
+RFC 3550 sections 6.4.1, A.1, A.3 and A.8 (sequence numbers, loss, jitter), RFC 7160 section 4.2 (a
+change of the clock rate), RFC 3711 section 3.3.1 (the first sequence number).
+"""
 
 from __future__ import annotations
 

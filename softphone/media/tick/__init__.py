@@ -1,4 +1,14 @@
-"""softphone.media.tick."""
+"""One tick of a phase of streams: the pure stages between packets received and packets sent.
+
+Arrays and the time come in, arrays go out; there is no socket, no clock and no thread here.
+Sockets and timers are in `softphone.media.engine`, the state is in `softphone.media.bank`, waiting
+and concealment in `softphone.media.playout`, SRTP in `softphone.srtp`, the format of single
+packets in `softphone.rtp`.
+
+RFC 3550 sections 5.1, 6, 8.2 and A.1, RFC 3711 with RFC 4568 section 7.1.4 (new keys), RFC 3389
+(comfort noise), RFC 4733 sections 2.3.5 and 2.5 (digits), RFC 4961 (symmetric RTP), RFC 5761
+section 4, RFC 3611 (XR), RFC 3264 section 6.1 and RFC 7160 (a change of codec).
+"""
 
 from __future__ import annotations
 

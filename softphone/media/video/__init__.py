@@ -1,4 +1,13 @@
-"""softphone.media.video."""
+"""The video of one stream: pictures, codecs, the packet path, feedback, pacing and lip sync.
+
+Sockets, the clock and the thread are in the module `softphone.media.video_stream`, payload formats
+(RFC 6184, RFC 7741) and RTCP packets in `softphone.rtp`, negotiation in `softphone.sdp`,
+recordings in `softphone.media.recording`.
+
+RFC 3550 (lip sync by section 6.4.1), RFC 3711, RFC 4585 (NACK, PLI), RFC 5104 (FIR, TMMBR),
+RFC 4961, RFC 8866 section 5.8 and RFC 3890 (bit rate), RFC 8085 section 3 (no bursts).  H.264 and
+VP8 are encoded and decoded by PyAV, which is loaded by the first use.
+"""
 
 from __future__ import annotations
 

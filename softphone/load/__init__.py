@@ -1,4 +1,13 @@
-"""Load: many phones at once, measured, judged and reported."""
+"""Load runs: many users at once, their calls measured, judged and reported.
+
+A plan (`plan`) is run (`run`) by one process or by many (`distribute`), counted (`measure`) and
+judged (`result`); `capacity` searches for the most calls that a target holds, `report` writes it
+down.  Calls are those of `softphone.account` and `softphone.call`, the sound that of
+`softphone.media`; a server to call is in `softphone.lab`, the command in `softphone.cli.load`.
+
+No standard: what is on the wire is the work of the packages below.  `capacity`, `distribute` and
+`report` are not exported: they are imported from their packages.
+"""
 
 from __future__ import annotations
 

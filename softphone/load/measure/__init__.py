@@ -1,4 +1,13 @@
-"""softphone.load.measure."""
+"""What a load run counts: totals, histograms that can be merged, and causes of failure.
+
+Counts and times only: no clock is read and nothing is sent here.  Calls are measured in
+`softphone.load.run`, the seconds of all workers are added up in `softphone.load.distribute`, and
+the summary is in `softphone.load.result`.  The statistics of one stream are in
+`softphone.media.quality`.
+
+No standard: the histograms are log-linear, as HDR histograms are, and causes are the reason
+phrases of SIP (`softphone.sip.message`) or short words.
+"""
 
 from __future__ import annotations
 

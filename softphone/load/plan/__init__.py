@@ -1,4 +1,13 @@
-"""softphone.load.plan."""
+"""The plan of a load run: users, arrivals, hold times, faults and expectations.
+
+Plain values that can be written as JSON and shared out among workers; no password is in them.
+Arrivals and hold times are drawn from a seed, so that workers agree on every call.  Nothing is
+dialed here: that is `softphone.load.run`.  Options of the command line become a plan in
+`softphone.cli.load`, account files are read by `softphone.config`.
+
+No standard: the notation of arrivals, hold times and expectations is described in `arrival` and
+`expectation`.
+"""
 
 from __future__ import annotations
 

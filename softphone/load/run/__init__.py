@@ -1,4 +1,12 @@
-"""softphone.load.run."""
+"""One worker's share of a load run: users registered, calls made by scenarios, and measured.
+
+It checks ports and descriptors first, makes faults on purpose, verifies the sound of sampled calls
+and watches whether the generator was the bottleneck.  The schedule is in `softphone.load.plan`,
+what is counted in `softphone.load.measure`, many workers in `softphone.load.distribute`.
+
+No standard of its own: signaling and media are those of `softphone.account`, `softphone.call` and
+`softphone.media`.  The relay that drops and delays RTP relies on symmetric RTP (RFC 4961).
+"""
 
 from __future__ import annotations
 

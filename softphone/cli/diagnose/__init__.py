@@ -1,4 +1,13 @@
-"""softphone.cli.diagnose."""
+"""The commands `softphone doctor` and `softphone explain`: what is wrong, and what to fix.
+
+The doctor examines an account step by step, from its file to its registration, and ends at the
+first failure; `explain` says what in an offer or answer stood against a call.  The analysis of
+refusals, ladders and captures are in `softphone.diagnostics`, the judgment of certificates in
+`softphone.trust`.
+
+No standard: protocols are those of the packages named.  Nothing is exported: its modules are
+imported when a command is run.
+"""
 
 from __future__ import annotations
 

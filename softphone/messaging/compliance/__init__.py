@@ -1,4 +1,13 @@
-"""softphone.messaging.compliance."""
+"""Compliance policies: who is asked before a message or file leaves, or is shown.
+
+Policies allow, deny or redact, and fail closed; an external server can be one of them.  They
+record nothing: decisions go into the audit table of `softphone.messaging.storage`, messages are
+held back in `softphone.messaging.delivery`, files in `softphone.messaging.files`.  The text of
+what is encrypted between clients never gets here.
+
+No standard: the external server is asked with JSON over HTTPS (`softphone.net.http`), and files
+are handed over as a form of RFC 7578.
+"""
 
 from __future__ import annotations
 

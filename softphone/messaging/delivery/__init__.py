@@ -1,4 +1,13 @@
-"""softphone.messaging.delivery."""
+"""Sending and receiving messages: each arrives once, is checked, and is remembered.
+
+It chooses the way that the encryption policy demands, keeps what is not acknowledged yet, filters
+duplicates, and holds the inbox and the history of the session.  The stream is in
+`softphone.messaging.xmpp`, sessions between clients in `softphone.messaging.e2e`, the archive in
+`softphone.messaging.storage`.
+
+RFC 6121 section 5, XEP-0045, XEP-0184 (receipts), XEP-0198 (acknowledgments), XEP-0203 (delay).
+`sender` and `receiver` are imported by their modules: they need slixmpp.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,13 @@
-"""softphone.messaging.storage."""
+"""Databases of messaging: the local archive, the audit table and the third-party archive.
+
+Audit rows are chained by hashes and append-only.  What is written there is decided in
+`softphone.messaging.compliance` and `softphone.messaging.delivery`; keys for sealed texts are in
+`softphone.trust`, verified connections to PostgreSQL come from `softphone.net.verified`.  The
+history of the running session is in `softphone.messaging.delivery`.
+
+No standard: SQLite or PostgreSQL through SQLAlchemy, which is loaded when it is needed, and the
+SSL request of PostgreSQL's frontend/backend protocol 3.0.
+"""
 
 from __future__ import annotations
 

@@ -124,6 +124,14 @@ def pytest_group(name: str, python: str, *arguments: str, workers: int = 2) -> G
     return group
 
 
+def coverage_group(unit: Group) -> Group:
+    """The floors of branch coverage; where tests were skipped, the table is shown only."""
+    group = Group("branch coverage", [sys.executable, "-m", "tests.coverage_report"])
+    if counts([unit])["skipped"] and not os.environ.get("CI"):
+        group.argv.append("--show")
+    return group
+
+
 def fips_groups() -> list[Group]:
     """Tests in processes in FIPS mode; the provider was installed before, or they say what is
     missing (an error with `CI`)."""
@@ -239,7 +247,8 @@ def run_all(peers: Peers) -> list[Group]:
         thread.start()
     unit = pytest_group("unit and lab", sys.executable, f"--ignore={PEER_TESTS}")
     unit.env["SOFTPHONE_COVERAGE"] = str(RECORDED)
-    run(unit, Group("branch coverage", [sys.executable, "-m", "tests.coverage_report"]))
+    run(unit)
+    run(coverage_group(unit))
     run(*fips_groups())
     for thread in background:
         thread.join()

@@ -51,15 +51,24 @@ def test_of_several_runs_the_lowest_counts():
 
 
 @pytest.mark.parametrize(
-    ("percent", "floor"), [(97.69, 96.6), (100.0, 99.0), (1.0, 0.0), (0.4, 0.0)]
+    ("branches", "floor"),
+    [
+        (Branches(9769, 10000), 96.6),
+        (Branches(400, 400), 99.0),
+        (Branches(4, 400), 0.0),
+        (Branches(45, 50), 86.0),  # a point is less than two branches
+        (Branches(2, 2), 0.0),
+        (Branches(), 99.0),
+    ],
 )
-def test_a_floor_is_a_point_below_what_was_measured(percent, floor):
-    assert floor_of(percent) == pytest.approx(floor)
+def test_a_floor_is_a_point_or_two_branches_below_what_was_measured(branches, floor):
+    assert floor_of(branches) == pytest.approx(floor)
 
 
 def test_written_floors_are_read_again_and_hold():
-    floors = read_floors(written_floors(FOUND))
-    assert floors == {"softphone": 74.0, "softphone.sip.message": 94.0}
+    python, floors = read_floors(written_floors(FOUND))
+    assert python == f"{sys.version_info[0]}.{sys.version_info[1]}"
+    assert floors == {"softphone": 25.0, "softphone.sip.message": 94.0}
     assert faults(FOUND, floors) == []
 
 

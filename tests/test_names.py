@@ -142,6 +142,14 @@ DEFINITIONS = {
     "import of a name under a name": "from a import b as desk",
     "alias of a type": "Desk: TypeAlias = int",
 }
+if sys.version_info >= (3, 12):
+    DEFINITIONS |= {
+        "type": "type Desk = int",
+        "type parameter of a function": "def a[Desk](): ...",
+        "type parameter of a class": "class A[Desk]: ...",
+        "types of the rest of the arguments": "class A[*Desk]: ...",
+        "types of all parameters": "class A[**Desk]: ...",
+    }
 NO_DEFINITIONS = {
     "module": "import desk",
     "submodule": "import a.desk",
@@ -164,15 +172,6 @@ def named_desk(source: str) -> list[Definition]:
 
 @pytest.mark.parametrize("source", DEFINITIONS.values(), ids=DEFINITIONS)
 def test_a_definition_is_found(source):
-    assert len(named_desk(source)) == 1
-
-
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="the parser knows them from 3.12 on")
-@pytest.mark.parametrize(
-    "source",
-    ["type Desk = int", "def a[Desk](): ...", "class A[*Desk]: ...", "class A[**Desk]: ..."],
-)
-def test_a_definition_of_newer_python_is_found(source):
     assert len(named_desk(source)) == 1
 
 

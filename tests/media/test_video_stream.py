@@ -24,6 +24,7 @@ from softphone.media import (
     StreamSpec,
     VideoBackend,
 )
+from softphone.media.audio import AudioRouter
 from softphone.media.video import PatternSource, Picture, ReceivedVideoFrame, VideoSpec
 from softphone.rtp import EncodedFrame
 from softphone.security import CryptoSuite, KeyMaterial

@@ -46,7 +46,7 @@ from softphone._version import __version__
 from softphone.account import Account
 from softphone.call import Call, IncomingCall, OutgoingCall
 from softphone.call.leg import Negotiation
-from softphone.call.leg.leg import CallLegBase
+from softphone.call.leg.leg_base import CallLegBase
 from softphone.config import load_account
 from softphone.errors import LocalProtocolError
 from softphone.events import CallState, DigitReceived

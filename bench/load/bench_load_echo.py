@@ -1,6 +1,6 @@
 """How many whole secure calls one core holds: `python bench/load/bench_load_echo.py`.
 
-`softphone load` calls a light echo (`peers/echo.py`) on another core, over TLS and with SRTP
+`softphone load` calls a light echo (`echo_server.py`) on another core, over TLS and with SRTP
 AES_CM_128_HMAC_SHA1_80: jitter buffers, RTCP, statistics and signaling as in any call.  The number
 of calls grows by steps until 1 % of the packets leave more than 5 ms late, or packets are lost,
 twice in a row; then the number between the last two is tried.  From the number that held, others go

@@ -129,7 +129,7 @@ class Account:
         )
         self.listening: tuple[Transport, str, int] | None = None
         self._component_factory = self._make_component_factory()
-        self._components = self._furnish(config)
+        self._components = self._build_components(config)
 
     @staticmethod
     def _tls_of(config: AccountConfig, setup: AccountDependencies) -> TlsSettings:
@@ -154,7 +154,7 @@ class Account:
             spawn=self._background.spawn,
         )
 
-    def _furnish(self, config: AccountConfig) -> AccountComponents:
+    def _build_components(self, config: AccountConfig) -> AccountComponents:
         """The rooms that know how to register, to call and to answer."""
         digest = digest_session(config, entropy=self._setup.entropy, fips=self._setup.fips)
         credentials = digest if self._token is None else self._token.session
@@ -269,7 +269,7 @@ class Account:
         if self._token is not None or endpoint_config(config, self._persona) != can:
             raise ConfigurationError(f"{config.aor}: this change needs another account")
         setup = replace(self._setup, trust_context=trust_context)
-        tls, components = self._tls_of(config, setup), self._furnish(config)
+        tls, components = self._tls_of(config, setup), self._build_components(config)
         registration = await components.registration_factory.make_registration(
             components.locator, ask=False
         )

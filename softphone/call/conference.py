@@ -123,7 +123,7 @@ class Conference:
 
     def mute(self, call: Call, muted: bool = True) -> None:
         """Let nobody hear a member, who goes on hearing.  Raises LocalProtocolError."""
-        self._seat(call).member.muted = muted
+        self._participant_of(call).member.muted = muted
 
     def announce(self, source: Source | str | os.PathLike[str] | None) -> None:
         """Play something to all, beside what they say; None stops it.
@@ -141,7 +141,7 @@ class Conference:
 
         Raises LocalProtocolError, and ConfigurationError for a file that cannot be played.
         """
-        seat = self._seat(call)
+        seat = self._participant_of(call)
         sound = open_source(source, self._bridge.clock_rate_hz)
         seat.member.whisper = self._adapted(sound)
         detach_replaced(seat.whispered, sound)
@@ -150,7 +150,7 @@ class Conference:
     def _adapted(self, source: Source | None) -> Source | None:
         return None if source is None else at_rate(source, self._bridge.clock_rate_hz)
 
-    def _seat(self, call: Call) -> _Participant:
+    def _participant_of(self, call: Call) -> _Participant:
         seat = self._seats.get(call)
         if seat is None:
             raise LocalProtocolError("the call is not in the conference")

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 from softphone.contacts.contact import normalize_number
 
-__all__ = ["address_filter", "escaped", "number_filter", "word_filter"]
+__all__ = ["address_filter", "escape_filter_value", "number_filter", "word_filter"]
 
 _SPECIAL = frozenset("\\*()\0")
 _MOST_WORDS = 4
 _TRAILING = 4
 
 
-def escaped(value: str) -> str:
+def escape_filter_value(value: str) -> str:
     """A value as a filter has it (RFC 4515 section 3)."""
     return "".join(f"\\{ord(each):02x}" if each in _SPECIAL else each for each in value)
 
@@ -24,7 +24,8 @@ def escaped(value: str) -> str:
 def word_filter(words: str, attributes: Sequence[str], numbers: Sequence[str], also: str) -> str:
     """Entries of which each word begins one of `attributes`; a number is looked for, too."""
     number = normalize_number(words)
-    parts = [_any(attributes, f"{escaped(word)}*") for word in words.split()[:_MOST_WORDS]]
+    chosen = words.split()[:_MOST_WORDS]
+    parts = [_any(attributes, f"{escape_filter_value(word)}*") for word in chosen]
     every = parts[0] if len(parts) == 1 else f"(&{''.join(parts)})"
     if number is not None and numbers:
         every = f"(|{every}{_any(numbers, _ending(number))})"
@@ -44,7 +45,7 @@ def address_filter(address: str, uris: Sequence[str], mails: Sequence[str], also
 
     Active Directory's proxyAddresses have many schemes, and may be among `uris`.
     """
-    text = escaped(address)
+    text = escape_filter_value(address)
     tests = [_any(uris, f"{scheme}{text}") for scheme in ("sip:", "") if uris]
     tests += [_any(mails, text)] if mails else []
     return f"(&{also}(|{''.join(tests)}))"
@@ -54,7 +55,7 @@ def _ending(number: str) -> str:
     """Matches a number as people write it: blanks and dashes stand between any two digits."""
     digits = number.lstrip("+")
     last = digits[-_TRAILING:]
-    return "*" + "*".join(escaped(each) for each in last)
+    return "*" + "*".join(escape_filter_value(each) for each in last)
 
 
 def _any(attributes: Sequence[str], value: str) -> str:

@@ -462,7 +462,7 @@ class MediaBackend(Protocol):
     ) -> None:
         """Replace the keys (None: in clear from now on) and the security generation."""
 
-    def retarget(
+    def set_remote(
         self, handle: StreamHandle, remote: Address, remote_rtcp: Address | None = None
     ) -> None:
         """Send to another address, which also un-latches the stream."""

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from softphone.contacts.ldap_filter import address_filter, escaped, number_filter, word_filter
+from softphone.contacts.ldap_filter import (
+    address_filter,
+    escape_filter_value,
+    number_filter,
+    word_filter,
+)
 from tests.support.bonsai import need_bonsai
 
 
@@ -27,12 +32,12 @@ from tests.support.bonsai import need_bonsai
     ],
 )
 def test_the_rfc_s_examples(value, text):
-    assert escaped(value) == text
+    assert escape_filter_value(value) == text
 
 
 @given(st.text(max_size=60))
 def test_no_text_leaves_its_place(value):
-    text = escaped(value)
+    text = escape_filter_value(value)
     assert not set(text) & set("*()\0")
     back = re.sub(r"\\([0-9a-f]{2})", lambda match: chr(int(match[1], 16)), text)
     assert back == value
@@ -43,7 +48,7 @@ def test_it_is_what_the_library_escapes(value):
     need_bonsai()
     from bonsai import escape_filter_exp
 
-    assert escaped(value).lower() == escape_filter_exp(value).lower()
+    assert escape_filter_value(value).lower() == escape_filter_exp(value).lower()
 
 
 def test_every_word_begins_some_attribute():

@@ -16,7 +16,7 @@ import pytest
 
 from softphone.call import AudioStream, Call, IncomingCall, OutgoingCall
 from softphone.call.leg import Negotiation
-from softphone.call.leg.leg import CallLegBase
+from softphone.call.leg.leg_base import CallLegBase
 from softphone.errors import CallError
 from softphone.lab import LabConfig, LabServer, LabUser, Login
 from softphone.media.audio import PcmRing

@@ -224,12 +224,12 @@ class ImpairedMediaBackend:
             security_generation=security_generation,
         )
 
-    def retarget(
+    def set_remote(
         self, handle: StreamHandle, remote: Address, remote_rtcp: Address | None = None
     ) -> None:
         """See `MediaBackend`."""
         rtcp = remote_rtcp or (remote[0], min(remote[1] + 1, 65535))
-        self._backend.retarget(handle, self._relay(handle, remote).address, rtcp)
+        self._backend.set_remote(handle, self._relay(handle, remote).address, rtcp)
 
     def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
         """See `MediaBackend`."""

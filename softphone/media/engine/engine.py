@@ -204,7 +204,7 @@ class MediaEngine:
         """Replace the keys and the security generation; see `MediaBackend`."""
         stream_commands.set_keys(self._bank, handle, send_key, receive_key, security_generation)
 
-    def retarget(
+    def set_remote(
         self, handle: StreamHandle, remote: Address, remote_rtcp: Address | None = None
     ) -> None:
         """Send to another address; see `MediaBackend`."""

@@ -62,9 +62,9 @@ def fill_pauses(
 
     `played` bool[k]: there is sound, so that the pause is over.
     """
-    hushed = bank.pause_state[rows]
-    filled = (hushed > 0) & ~played
-    edge = filled & (hushed == BEGUN) | (hushed == GOES_ON) & played
+    pauses = bank.pause_state[rows]
+    filled = (pauses > 0) & ~played
+    edge = filled & (pauses == BEGUN) | (pauses == GOES_ON) & played
     bank.pause_state[rows[played]] = 0
     bank.pause_state[rows[filled]] = GOES_ON
     if np.count_nonzero(filled):

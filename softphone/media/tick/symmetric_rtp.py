@@ -3,7 +3,7 @@
 Under SRTP authentication decides: a packet from anywhere may prove itself, and only one that did,
 and that is newer than the last that moved the stream, moves it.  In clear the signaled host
 decides: another host is never listened to, and another port of it is followed once, until the
-next `retarget`.  A stream on a shared socket is told by its far end's address and never follows.
+next `set_remote`.  A stream on a shared socket is told by its far end's address and never follows.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ class VideoPacketPath:
             self._packetizer = _packetizer(spec)
             self.key_frame_asked = True
         if before is None or before.remote != spec.remote:
-            self.retarget(spec.remote, spec.remote_rtcp)
+            self.set_remote(spec.remote, spec.remote_rtcp)
         if before is None or spec.codec != self._receiving:
             self._listen_for(spec.codec, now)
         self.bitrate.set_limits(session=spec.bandwidth)
@@ -171,7 +171,7 @@ class VideoPacketPath:
         self._source = None
         self._now = now
 
-    def retarget(self, remote: Address, remote_rtcp: Address | None = None) -> None:
+    def set_remote(self, remote: Address, remote_rtcp: Address | None = None) -> None:
         """Send to another address."""
         self.remote = remote
         self.remote_rtcp = remote_rtcp or (remote[0], min(remote[1] + 1, 65535))

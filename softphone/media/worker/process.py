@@ -75,7 +75,7 @@ class MediaWorkerServer:
             "reserve": self._reserve,
             "open": self._open,
             "rekey": self._rekey,
-            "retarget": self._retarget,
+            "set_remote": self._set_remote,
             "direction": self._direction,
             "play": self._play,
             "record": self._record,
@@ -169,9 +169,9 @@ class MediaWorkerServer:
             security_generation=message.fields["security_generation"],
         )
 
-    def _retarget(self, message: MediaWorkerMessage, _: list[int]) -> None:
+    def _set_remote(self, message: MediaWorkerMessage, _: list[int]) -> None:
         remote, remote_rtcp = message.fields["remote"], message.fields["remote_rtcp"]
-        self._engine.retarget(
+        self._engine.set_remote(
             self._handle(message),
             (remote[0], remote[1]),
             None if remote_rtcp is None else (remote_rtcp[0], remote_rtcp[1]),

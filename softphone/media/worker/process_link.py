@@ -65,7 +65,7 @@ class MediaWorkerProcess:
         self.index = index
         self.capacity = 0
         self.alive = False
-        self.board: SharedStatistics | None = None
+        self.statistics: SharedStatistics | None = None
         self.process: Process | None = None
         self._owner = owner
         self.config = config
@@ -86,7 +86,7 @@ class MediaWorkerProcess:
             self.send_message(MediaWorkerMessage("start", config_fields(self.config)), [descriptor])
             async with asyncio.timeout(START_TIMEOUT):
                 self.capacity = await self._ready
-            self.board = SharedStatistics(map_memory(descriptor), self.capacity)
+            self.statistics = SharedStatistics(map_memory(descriptor), self.capacity)
             self.alive = True
         except (OSError, TimeoutError) as error:
             await self._give_up(ours)

@@ -146,7 +146,7 @@ class RemoteEngine:
     # Counters -----------------------------------------------------------------------------------
 
     def _count(self, counter: EngineCounter) -> int:
-        boards = [site.link.board for site in self._slots]
+        boards = [site.link.statistics for site in self._slots]
         return sum(int(board.counters[counter]) for board in boards if board is not None)
 
     @property
@@ -154,9 +154,9 @@ class RemoteEngine:
         """The histogram of all packets, as it is now: a copy."""
         copy = LatenessHistogram(np.zeros(BINS + 1, dtype=np.int64))
         for site in self._slots:
-            if site.link.board is not None:
-                copy.counts += site.link.board.lateness
-                latest = int(site.link.board.counters[EngineCounter.LATEST_MICROSECONDS])
+            if site.link.statistics is not None:
+                copy.counts += site.link.statistics.lateness
+                latest = int(site.link.statistics.counters[EngineCounter.LATEST_MICROSECONDS])
                 copy.maximum_ms = max(copy.maximum_ms, latest / 1e3)
         return copy
 
@@ -185,9 +185,9 @@ class RemoteEngine:
         """Valid RTP packets of the streams that are open now, some frames ago."""
         received = 0
         for site in self._slots:
-            if site.link.board is not None:
+            if site.link.statistics is not None:
                 places = [far.place for far in self._streams.values() if far.link is site.link]
-                column = site.link.board.rows[:, Column.PACKETS_RECEIVED]
+                column = site.link.statistics.rows[:, Column.PACKETS_RECEIVED]
                 received += int(column[[place.row for place in places]].sum()) if places else 0
         return received
 
@@ -262,13 +262,13 @@ class RemoteEngine:
         far.spec, far.generation = changed, security_generation
         self._send_command(far, "rekey", changed, security_generation=security_generation)
 
-    def retarget(
+    def set_remote(
         self, handle: StreamHandle, remote: Address, remote_rtcp: Address | None = None
     ) -> None:
         """Send to another address; see `MediaBackend`."""
         far, spec = self._opened(handle)
         encode_remote(remote, remote_rtcp, mux=spec.rtcp_mux)
-        self._send_command(far, "retarget", remote=remote, remote_rtcp=remote_rtcp)
+        self._send_command(far, "set_remote", remote=remote, remote_rtcp=remote_rtcp)
 
     def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
         """Set what flows; see `MediaBackend`."""
@@ -374,9 +374,9 @@ class RemoteEngine:
     def statistics(self, handle: StreamHandle) -> StreamStatistics:
         """A snapshot, some frames old; see `MediaBackend`."""
         far = self._stream(handle)
-        if far.link.board is None:
+        if far.link.statistics is None:
             return StreamStatistics()
-        seen = read_statistics(far.link.board.rows[far.place.row])
+        seen = read_statistics(far.link.statistics.rows[far.place.row])
         if far.pumped_sink is None:
             return seen
         dropped = (

@@ -56,7 +56,7 @@ class SharedStatistics:
         return 8 * (len(EngineCounter) + BINS + 1 + capacity * COLUMNS)
 
 
-def write_statistics(board: SharedStatistics, bank: StreamBank, phase: int, frame: int) -> None:
+def write_statistics(shared: SharedStatistics, bank: StreamBank, phase: int, frame: int) -> None:
     """Write what `phase` has come to in `frame`."""
     few = bank.used(phase) <= FEW_STREAMS
     if not few and frame % INTERVAL:
@@ -66,11 +66,11 @@ def write_statistics(board: SharedStatistics, bank: StreamBank, phase: int, fram
     if not active:
         return
     rows = slice(active[0], active[-1] + 1)
-    fill_numbers(bank, rows, board.rows[rows])
+    fill_numbers(bank, rows, shared.rows[rows])
     count = len(active) if few else min(len(active), REPORTS)
     first = frame // INTERVAL * count
     for at in range(first, first + count):
         row = active[at % len(active)]
         stream = bank.streams[row]
         if stream is not None:
-            fill_reports(bank, stream, board.rows[row])
+            fill_reports(bank, stream, shared.rows[row])

@@ -121,7 +121,7 @@ class DatagramSocket(asyncio.DatagramProtocol):
             flow = self._flows.pop(oldest)
             self._owner.flow_ended(flow, TransportError("forgotten: too many UDP addresses"))
 
-    def _welcomed(self, remote: Address) -> Flow | None:
+    def _admit_source(self, remote: Address) -> Flow | None:
         if not self._owner.admit_address():
             return None
         try:
@@ -146,7 +146,7 @@ class DatagramSocket(asyncio.DatagramProtocol):
         if flow is not None:
             self._flows.move_to_end(remote)
         else:
-            flow = self._welcomed(remote)
+            flow = self._admit_source(remote)
             if flow is None:
                 self.dropped += 1
                 return

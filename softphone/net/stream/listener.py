@@ -136,9 +136,9 @@ class StreamListener:
                 self._connection_slots.release()
                 raise
             self._bucket.take_token(now=self._clock())
-            self._welcome(sock, address_of(address))
+            self._accept_connection(sock, address_of(address))
 
-    def _welcome(self, sock: socket.socket, remote: Address) -> None:
+    def _accept_connection(self, sock: socket.socket, remote: Address) -> None:
         source = source_of(remote[0])
         most = self._limits.connections_per_source
         if self._sources[source] >= most:

@@ -51,7 +51,7 @@ class InviteClient:
         self._to = to
         self._body = request.content
         self._transaction: ClientTransaction | None = None
-        self._legs: dict[str, InviteDialog] = {}
+        self._dialogs: dict[str, InviteDialog] = {}
         self._acknowledgments: dict[str, SuccessAck | None] = {}
         self._canceling: HeaderFields | None = None
         self._cancel_sent = False
@@ -103,7 +103,7 @@ class InviteClient:
 
     def prack(self, body: Body | None, *, now: float, to_tag: str | None) -> None:
         """PRACK the reliable provisional response that brought an offer."""
-        leg = self._legs.get(to_tag or "") if to_tag is not None else self._context.leg
+        leg = self._dialogs.get(to_tag or "") if to_tag is not None else self._context.leg
         if leg is None or leg.offer_answer.state is not OfferState.REMOTE_OFFER:
             raise LocalProtocolError("there is no reliable provisional response to answer")
         note_sent_body(leg, body)
@@ -191,12 +191,12 @@ class InviteClient:
 
     def _early_dialog_of(self, tag: str, response: Response) -> InviteDialog | None:
         """The early dialog of a To tag; None when there are too many."""
-        leg = self._legs.get(tag)
+        leg = self._dialogs.get(tag)
         if leg is None:
-            if len(self._legs) >= self._layer.config.max_early_dialogs:
+            if len(self._dialogs) >= self._layer.config.max_early_dialogs:
                 return None
             dialog = Dialog.from_response(self.request, response, to=self.flow or self._to)
-            leg = self._legs[tag] = InviteDialog(dialog, self._new_offer_answer())
+            leg = self._dialogs[tag] = InviteDialog(dialog, self._new_offer_answer())
             leg.local_body = self._body
         else:
             leg.dialog.refresh_target(response)
@@ -255,7 +255,7 @@ class InviteClient:
             if acknowledgment is not None:
                 acknowledgment.send_ack(now=now)
             return
-        leg = self._legs.get(tag)
+        leg = self._dialogs.get(tag)
         if leg is None:
             to = transaction.flow or self._to
             leg = InviteDialog(
@@ -281,7 +281,7 @@ class InviteClient:
         settled = leg.offer_answer.stable and leg.local_body is not None
         role = None if settled else note_received_body(leg.offer_answer, body)
         self._acknowledgments[tag] = None
-        self._legs = {tag: leg}
+        self._dialogs = {tag: leg}
         self._failover = NO_FAILOVER
         self._context.session_timer.apply_response(response, now=now)
         self._context.confirm_dialog(leg, now=now)
@@ -372,7 +372,7 @@ class InviteClient:
 
     def _start_new_invite(self, request: Request, *, now: float) -> None:
         self.request = request
-        self._legs.clear()
+        self._dialogs.clear()
         self._context.leg = None
         self._start_transaction(now=now)
 

@@ -26,7 +26,7 @@ class InviteDispatch:
     def request_received(self, transaction: ServerTransaction, *, now: float) -> None:
         """A request within the dialog, other than ACK and CANCEL."""
         request = transaction.request
-        leg = self.usage.find_leg(request)
+        leg = self.usage.find_dialog(request)
         if leg is None or (self.usage.held_bye is not None and request.method != "BYE"):
             transaction.respond(481, now=now)
         elif not leg.dialog.accept_sequence(request):

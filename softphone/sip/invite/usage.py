@@ -77,7 +77,7 @@ class InviteUsage:
         """Who takes the requests within our dialogs: an `InviteDispatch`."""
         self.dialog_usages: list[DialogUsage] = []
         self.held_bye: HeaderFields | None = None
-        self._legs: list[InviteDialog] = []
+        self._dialogs: list[InviteDialog] = []
         self._silent = False
         self._invite: Request | None = None
         self._invite_flow: Flow | None = None
@@ -217,7 +217,7 @@ class InviteUsage:
         if self.remote_modification.pending or self._owes_acknowledgment():
             raise LocalProtocolError("an INVITE within the dialog is under way")
         self.local_modification.send_modification(
-            "INVITE", body, leg=self._require_confirmed_leg(), now=now, headers=headers
+            "INVITE", body, leg=self._require_confirmed_dialog(), now=now, headers=headers
         )
 
     def update(self, body: Body | None, *, now: float, headers: HeaderFields = ()) -> None:
@@ -268,7 +268,7 @@ class InviteUsage:
         headers: HeaderFields = (),
     ) -> SubscriberUsage:
         """REFER within the dialog; `subscribe` False asks for none (Refer-Sub, RFC 4488)."""
-        leg = self._require_confirmed_leg()
+        leg = self._require_confirmed_dialog()
         subscription = SubscriberUsage(
             layer=self.layer, table=self.table, credentials=self.credentials, event="refer"
         )
@@ -342,7 +342,7 @@ class InviteUsage:
         owed = self.client is not None and self.client.owes_acknowledgment
         return owed or self.local_modification.owes_acknowledgment
 
-    def _require_confirmed_leg(self) -> InviteDialog:
+    def _require_confirmed_dialog(self) -> InviteDialog:
         if self.leg is None or self.state is not InviteState.CONFIRMED:
             raise LocalProtocolError("the call is not confirmed")
         return self.leg
@@ -379,33 +379,33 @@ class InviteUsage:
     def enter_early_dialog(self, leg: InviteDialog) -> None:
         """A dialog has come about before the answer."""
         self.state = InviteState.EARLY
-        self._adopt_leg(leg)
+        self._adopt_dialog(leg)
 
     def confirm_dialog(self, leg: InviteDialog, *, now: float) -> None:
         """The INVITE was answered 2xx on this leg; the others are gone."""
         self.state = InviteState.CONFIRMED
-        self._drop_legs(but=leg)
-        self._adopt_leg(leg)
+        self._drop_dialogs(but=leg)
+        self._adopt_dialog(leg)
         if self.replaced is not None:
             self.replaced.be_replaced(now=now)
 
-    def _adopt_leg(self, leg: InviteDialog) -> None:
+    def _adopt_dialog(self, leg: InviteDialog) -> None:
         self.leg = leg
-        if leg not in self._legs:
-            self._legs.append(leg)
+        if leg not in self._dialogs:
+            self._dialogs.append(leg)
             if self.dialog_owner is not None:
                 self.table.add_dialog(leg.dialog, self.dialog_owner)
 
-    def _drop_legs(self, *, but: InviteDialog | None = None) -> None:
-        for leg in self._legs:
+    def _drop_dialogs(self, *, but: InviteDialog | None = None) -> None:
+        for leg in self._dialogs:
             if leg is not but and self.dialog_owner is not None:
                 self.table.remove_dialog(leg.dialog, self.dialog_owner)
-        self._legs = [leg for leg in self._legs if leg is but]
+        self._dialogs = [leg for leg in self._dialogs if leg is but]
 
-    def find_leg(self, request: Request) -> InviteDialog | None:
+    def find_dialog(self, request: Request) -> InviteDialog | None:
         """The leg that a request within one of our dialogs belongs to."""
         tag = request.from_.tag or ""
-        return next((leg for leg in self._legs if (leg.dialog.remote.tag or "") == tag), None)
+        return next((leg for leg in self._dialogs if (leg.dialog.remote.tag or "") == tag), None)
 
     def send_bye(self, leg: InviteDialog, *, now: float, headers: HeaderFields = ()) -> None:
         """Send BYE on a leg and see it through in the background."""
@@ -450,7 +450,7 @@ class InviteUsage:
         self.remote_modification.stop(now=now)
         if self.server is not None:
             self.server.stop(now=now)
-        self._drop_legs()
+        self._drop_dialogs()
         part = self.client or self.server
         if part is not None:
             self._invite, self._invite_flow = part.request, part.flow

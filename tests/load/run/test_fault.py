@@ -190,10 +190,10 @@ async def test_every_other_command_is_passed_on(ends):
     impaired.mute(handle, True)
     impaired.statistics(handle)
     impaired.open_stream(handle, StreamSpec(remote=("127.0.0.1", 4000)))
-    impaired.retarget(handle, ("127.0.0.1", 5000))
+    impaired.set_remote(handle, ("127.0.0.1", 5000))
     relay = impaired._relays[handle]
     assert relay.far == ("127.0.0.1", 5000)
-    assert port.calls[-1] == ("retarget", (handle, relay.address, ("127.0.0.1", 5001)), {})
+    assert port.calls[-1] == ("set_remote", (handle, relay.address, ("127.0.0.1", 5001)), {})
     impaired.close_stream(handle)
     names = [name for name, _, _ in port.calls]
     assert names == [
@@ -205,6 +205,6 @@ async def test_every_other_command_is_passed_on(ends):
         "mute",
         "statistics",
         "open_stream",
-        "retarget",
+        "set_remote",
         "close_stream",
     ]

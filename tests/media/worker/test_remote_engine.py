@@ -121,7 +121,7 @@ async def test_mistakes_are_told_at_once_and_nothing_is_sent():
                 one.handle, send_key=spec.send_key, receive_key=None, security_generation=1
             )
         with pytest.raises(ConfigurationError, match="numeric"):
-            engine.retarget(one.handle, ("example.test", 4000))
+            engine.set_remote(one.handle, ("example.test", 4000))
         with pytest.raises(ConfigurationError, match="sample rate"):
             engine.play(one.handle, type("Odd", (Tone,), {"clock_rate_hz": 1})())
         await until(lambda: engine.statistics(one.handle).packets_sent > 3)

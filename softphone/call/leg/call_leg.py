@@ -13,7 +13,7 @@ from weakref import ReferenceType, ref
 
 from softphone.call.leg.dtmf import parse_dtmf_info
 from softphone.call.leg.kpml_subscriptions import KpmlSubscriptions
-from softphone.call.leg.leg import CallLegBase, HeaderFields, LegSetup
+from softphone.call.leg.leg_base import CallLegBase, HeaderFields, LegSetup
 from softphone.call.leg.negotiation import MediaProposal, MediaSetup, Negotiation
 from softphone.call.leg.refusal import DescriptionRefusal, policy_refusal, warning_header
 from softphone.call.leg.video_setup import MEDIA_CONTROL, is_key_frame_request, key_frame_request

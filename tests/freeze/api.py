@@ -111,6 +111,12 @@ class Describer:
         path = f"{base.replace('/', '.')}.{inner}".rstrip(".")
         return self._today.located(path) if self._frozen else path
 
+    def exported(self, name: str, found: Any) -> str:
+        """The name that something is exported by, as it is called today."""
+        if found.is_module or name != found.name:
+            return name
+        return self._within(found).rpartition(".")[2]
+
     def text(self, expression: Any, *, returned: bool = False) -> str:
         """An annotation, default, base or decorator, with every name in full."""
         if expression is None:
@@ -264,7 +270,7 @@ def describe(
         if found is None:
             describer.found[str(name)] = {"kind": "nothing: the name is only in __all__"}
         else:
-            describer.add(str(name), found)
+            describer.add(describer.exported(str(name), found), found)
     seen: set[str] = set()
     while reachable and describer.returned:
         found = describer.returned.pop()

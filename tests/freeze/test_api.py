@@ -186,3 +186,10 @@ def test_a_class_in_another_file_than_the_map_has_is_found_by_its_name(tmp_path)
     }
     frozen, today = tree(tmp_path / "old", OLD), tree(tmp_path / "new", moved)
     assert compare(frozen, today, RENAMES) == []
+
+
+def test_a_name_that_is_exported_may_be_renamed_too(tmp_path):
+    renames = RenameMap(moves={}, classes={"softphone/face.py": {"Level": "Grade"}})
+    graded = {path: text.replace("Level", "Grade") for path, text in OLD.items()}
+    found = compare(tree(tmp_path / "old", OLD), tree(tmp_path / "new", graded), renames)
+    assert found == []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from softphone.load.capacity import CapacitySearch, CapacityTrial
-from softphone.load.distribute.run_plan import RunObserver, run_plan
+from softphone.load.distribute.plan_runner import RunObserver, run_plan
 from softphone.load.plan import Expectation, LoadPlan
 from softphone.load.result import LoadResult, judge_result
 

@@ -1,4 +1,4 @@
-"""Conducting a run: in this process, or by a crew of workers; either way it is one `LoadResult`."""
+"""Running a plan: in this process, or by a pool of workers; either way it is one `LoadResult`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Workers on a Ray cluster: each is an actor with a core of its own, spread over the nodes.
 
-They speak with the crew as local workers do, line by line, and their wall clocks are compared
+They speak with the pool as local workers do, line by line, and their wall clocks are compared
 with ours before they begin together.  Files that a plan names must be there on every node.
 Ray is an extra (`pip install softphone[cluster]`), imported when it is used.
 """
@@ -52,7 +52,7 @@ class RayWorker:
         self._said.put_nowait(encode_line(kind, value))
 
     async def say(self, data: bytes) -> None:
-        """Take a line of the crew; b"" is the end."""
+        """Take a line of the pool; b"" is the end."""
         if data:
             self._reader.feed_data(data)
         else:

@@ -3,7 +3,7 @@
     python -m softphone.load.distribute.worker
 
 It registers its users, says `ready`, begins at the time that `go` tells, and ends early at
-`stop_run` or when its crew is gone.  It is started by `softphone.load.distribute.worker_pool`, or
+`stop` or when its pool is gone.  It is started by `softphone.load.distribute.worker_pool`, or
 by hand to see what it says.
 """
 
@@ -26,7 +26,7 @@ from softphone.load.run import Runner, relaxed_garbage_collection
 __all__ = ["main", "run_worker"]
 
 SendLine: TypeAlias = Callable[..., None]
-"""Tells the crew: a kind, and a value."""
+"""Sends a line to the pool: a kind, and a value."""
 
 
 def _write_line(kind: str, value: object = None) -> None:
@@ -35,7 +35,7 @@ def _write_line(kind: str, value: object = None) -> None:
         while line:
             line = line[os.write(1, line) :]
     except BrokenPipeError:
-        # The crew is gone: what is left is to hang up, which the end of the input has begun.
+        # The pool is gone: what is left is to hang up, which the end of the input has begun.
         return
 
 
@@ -76,7 +76,7 @@ async def run_worker(reader: asyncio.StreamReader, say: SendLine = _write_line) 
 
 
 async def _command(reader: asyncio.StreamReader) -> tuple[str, float | None]:
-    """The next command and its value; the end of the input is `stop_run`."""
+    """The next command and its value; the end of the input is `stop`."""
     line = await reader.readline()
     return decode_line(line) if line else ("stop", None)
 

@@ -1,7 +1,7 @@
 """The channel between a pool and one of its workers, and the one to a local process.
 
 One JSON object a line, by pipes.  To a worker: the plan, then `go` or `stop`.  From it: `progress`,
-`ready`, `begun`, `second`, `done`, or `failed`.  No secret is on this wire.
+`ready`, `begun`, `second`, `done`, or `failed`.  No secret goes over it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ COMMAND = (sys.executable, "-m", "softphone.load.distribute.worker")
 
 
 class WorkerChannel(Protocol):
-    """What a crew needs of a worker, wherever it is."""
+    """What a pool needs of a worker, wherever it is."""
 
     @property
     def offset(self) -> float:
@@ -79,7 +79,7 @@ class LocalWorkerChannel:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=MAXIMUM_LINE,
-            # Ctrl-C is for the crew, which tells its workers to hang up.
+            # Ctrl-C is for the pool, which tells its workers to hang up.
             start_new_session=True,
         )
         return cls(process)

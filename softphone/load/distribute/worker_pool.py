@@ -1,4 +1,4 @@
-"""A crew: workers with a common start, on this machine or elsewhere, whose seconds are added up.
+"""A pool of workers with a common start, on this machine or elsewhere, whose seconds are added up.
 
 Histograms are merged, percentiles never averaged.  A worker that is lost is reported with its
 share, and the run ends with what the others have; such a run is invalid.
@@ -36,7 +36,7 @@ class WorkerFailed(SoftphoneError):
 
 
 class _WorkerHandle:
-    """One worker as the crew sees it."""
+    """One worker as the pool sees it."""
 
     def __init__(self, plan: LoadPlan, channel: WorkerChannel) -> None:
         self.plan = plan

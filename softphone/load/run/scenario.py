@@ -1,12 +1,12 @@
 """Scenarios: what one user does, as an async function that gets a `ScenarioRun`.
 
-    async def caller(turn: Turn) -> None:
-        async with turn.dial() as call:          # measured: set-up, cause of failure
-            await turn.talk(call, 2.0)
-            await turn.digits(call, "12#")
-            await turn.hold(call)
-            await turn.resume(call)
-            await turn.talk(call)                # to the end of the call's time
+    async def caller(run: ScenarioRun) -> None:
+        async with run.dial() as call:          # measured: set-up, cause of failure
+            await run.talk(call, 2.0)
+            await run.digits(call, "12#")
+            await run.hold(call)
+            await run.resume(call)
+            await run.talk(call)                # to the end of the call's time
 
     scenario = Scenario("mine", caller)
 
@@ -84,14 +84,14 @@ class ScenarioRun:
     async def dial(self, target: str | None = None) -> AsyncIterator[Call]:
         """Call `target`, or the run's; the block is entered when it is answered.
 
-        Raises CallError and its kin, by cause, when it is not; that is counted.
+        Raises CallError or a subclass, by cause, when it is not; that is counted.
         Raises ScenarioError when there is nobody to call, or to call with.
         """
         where = target or self.partner or self._calls.target
         if not where:
             raise ScenarioError("it calls somebody: give --target")
         if not self.user.is_registered:
-            raise ScenarioError("it dials before `turn.register()`, or after `turn.unregister()`")
+            raise ScenarioError("it dials before `run.register()`, or after `run.unregister()`")
         hears = self._hears if where == self.partner or not self.partner else None
         outgoing = self.user.account.dial(where)
         async with self._calls.track_outgoing(outgoing, self._says, hears) as call:
@@ -168,10 +168,10 @@ class Scenario:
     """What callers do and, where there is a `callee`, what those do whom they call.
 
     With a callee every second user is one, and each caller calls the user after it.  With
-    `registers` off, users are not registered before calls begin.  With `once` every user has one
-    turn.  `echoes` says that it is known what comes back: to a caller what it says, and where there
-    is a callee, to each side what the other says.  `hold` is how long calls last where nobody says
-    otherwise.
+    `registers` off, users are not registered before calls begin.  With `once` every user runs
+    it once.  `echoes` says that it is known what comes back: to a caller what it says, and where
+    there is a callee, to each side what the other says.  `hold` is how long calls last where
+    nobody says otherwise.
     """
 
     name: str

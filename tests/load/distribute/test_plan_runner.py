@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 from types import SimpleNamespace
 
 import pytest
@@ -78,10 +77,8 @@ async def test_a_run_of_days_remembers_no_more_pieces_of_time_but_counts_all(
         def stop_run(self):
             """It ends by itself."""
 
-    # `run_plan` of the package is the function.
-    module = importlib.import_module("softphone.load.distribute.run_plan")
-    monkeypatch.setattr(module, "Runner", Ten)
-    monkeypatch.setattr(module, "MOST_KEPT", 4)
+    monkeypatch.setattr("softphone.load.distribute.plan_runner.Runner", Ten)
+    monkeypatch.setattr("softphone.load.distribute.plan_runner.MOST_KEPT", 4)
     told = []
     result = await run_plan(plan_for(lab, "echo"), watcher=RunObserver(lambda s: told.append(s.at)))
     assert len(told) == 10

@@ -104,7 +104,7 @@ async def test_a_scenario_with_a_bug_ends_its_calls_and_is_counted(own, lab, pla
 
 @pytest.mark.parametrize(
     ("changes", "mistake"),
-    [({}, "before `turn.register()`"), ({"target": None}, "give --target")],
+    [({}, "before `run.register()`"), ({"target": None}, "give --target")],
 )
 async def test_a_scenario_that_cannot_call_is_not_passed_over(own, lab, plan_for, changes, mistake):
     """It would be a run without a call, and nothing said."""

@@ -4,7 +4,7 @@
 
 Names are loaded when they are first used, so that `import softphone` costs next to nothing.
 
-It has no user interface but the command line (`softphone.cli`), and no server but that of
+It has no user interface but the command line (`softphone.cli`), and no call server but that of
 `softphone.lab`, for tests and demonstrations.  SIP is RFC 3261 (`softphone.sip`), SDP RFC 8866 and
 RFC 3264 (`softphone.sdp`), RTP RFC 3550 (`softphone.rtp`), SRTP RFC 3711 with keys by RFC 4568
 (`softphone.srtp`), instant messaging RFC 6120 (`softphone.messaging`); each package names the rest

@@ -150,7 +150,7 @@ class Transmit:
 
 
 class Machine(Protocol[E_co]):
-    """What `softphone.net.driver.driver.drive` runs; see the module's docstring for the
+    """What `softphone.net.driver.driver.Driver` runs; see the module's docstring for the
     contract."""
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:

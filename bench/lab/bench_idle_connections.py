@@ -61,11 +61,11 @@ async def crowd(address: tuple[str, int], count: int) -> None:
     await asyncio.gather(*(one() for _ in range(count)))
     print(json.dumps([len(inside), round(time.monotonic() - begun, 1)]), flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-    os._exit(0)  # farewells would be work for the lab; a crowd that vanishes is the harder case
+    os._exit(0)  # closing them would be work for the lab; peers that vanish are the harder case
 
 
 async def run(lab: LabProcess, connections: int) -> dict[str, Any]:
-    """Calls up, the crowd comes, stays, and is gone."""
+    """With calls up, open the idle connections, keep them, and drop them."""
     found: dict[str, Any] = {"asked": connections, "room": TransportLimits().connections}
     async with Phone() as phone:
         account = await phone.register(load_account(lab.account("load00001")).config)

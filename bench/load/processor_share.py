@@ -1,8 +1,8 @@
 """A share of a core for a peer, by the bandwidth control of the kernel's scheduler (cgroup).
 
-    share = Share.of([pid], 0.5)     # half a core; a text says why it cannot be given
+    share = ProcessorShare.of([pid], 0.5)  # half a core; a text says why it cannot be given
     ...
-    share.close()                    # once the processes are gone
+    share.close()                          # once the processes are gone
 
 The peer runs as on a core that is so much slower: it gets its part of each PERIOD, and then waits
 for the next.  The period is short, so that what it sends is late by less than a phone's jitter

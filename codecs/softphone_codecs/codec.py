@@ -161,7 +161,7 @@ class RowDecoder(Protocol):
 
 
 class StatefulCodec(Protocol):
-    """One payload format with memory; the properties are those of `Codec`."""
+    """One payload format with memory; the properties are those of `StatelessCodec`."""
 
     @property
     def name(self) -> str:

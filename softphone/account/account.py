@@ -155,7 +155,7 @@ class Account:
         )
 
     def _build_components(self, config: AccountConfig) -> AccountComponents:
-        """The rooms that know how to register, to call and to answer."""
+        """The components that register, call and answer, for this configuration."""
         digest = digest_session(config, entropy=self._setup.entropy, fips=self._setup.fips)
         credentials = digest if self._token is None else self._token.session
         return self._component_factory.build_components(config, credentials)

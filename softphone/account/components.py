@@ -32,7 +32,7 @@ __all__ = ["AccountComponents", "ComponentFactory"]
 
 @dataclass(frozen=True, slots=True)
 class AccountComponents:
-    """The rooms that know how to register, to find the way, to call and to answer."""
+    """The components that register, locate the first hop, call and answer."""
 
     config: AccountConfig
     registration_factory: RegistrationFactory
@@ -74,7 +74,7 @@ class ComponentFactory:
     def build_components(
         self, config: AccountConfig, credentials: Authenticator | None
     ) -> AccountComponents:
-        """The rooms of a configuration; `credentials` answer challenges."""
+        """The components of a configuration; `credentials` answer challenges."""
         route = self._route(config)
         return AccountComponents(
             config,

@@ -209,7 +209,7 @@ def token_refresher(
     spawn: Callable[[Coroutine[Any, Any, None]], None],
     change: Callable[[], AbstractContextManager[float]],
 ) -> TokenRefresher | None:
-    """The keeper of an account's token; None where it has none."""
+    """What renews an account's token; None where it has none."""
     if config.oauth is None:
         return None
     return TokenRefresher(config.oauth, spawn=spawn, change=change)

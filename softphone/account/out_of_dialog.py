@@ -1,9 +1,9 @@
 """Answers requests outside dialogs, by the persona's rules.
 
-Messages (RFC 3428) and message-summary notifications (RFC 3842) become events; what is not known is
-answered, never ignored.  NOTIFY and REFER from elsewhere than the registered connection change
-nothing where the persona has one connection for everything; a REFER outside of calls is never a
-transfer.
+Messages (RFC 3428) and message-summary notifications (MWI, RFC 3842) become events; what is not
+known is answered, never ignored.  NOTIFY and REFER from elsewhere than the registered connection
+change nothing where the persona has one connection for everything; a REFER outside of calls is
+never a transfer.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class OutOfDialogHandler:
         self._tell_all(reply)
 
     def handle_refer(self, event: ReferReceived[Any, NotifierUsage]) -> None:
-        """A REFER outside of calls: it would have us call whom a stranger names."""
+        """A REFER outside of calls: it would have us call whom an unknown sender names."""
         subscription = event.subscription
         if self.agreements.bypasses_registered_flow(subscription.flow):
             refuse_subscription(self.change, subscription, 403)

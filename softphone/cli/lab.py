@@ -153,7 +153,7 @@ def _text(places: dict[str, str], facts: dict[str, Any]) -> str:
 
 
 def _accounts(accounts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """A line for each of the lab's own users, and one for a crowd."""
+    """A line for each of the lab's own users, and one for all load users."""
     many = [name for name in accounts if name.startswith("load")]
     yield from (
         (f"account {name}", path) for name, path in accounts.items() if not name.startswith("load")

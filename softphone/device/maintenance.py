@@ -1,4 +1,4 @@
-"""The caretaker of a booted device: its certificate stays good, its configuration up to date.
+"""Maintains a booted device: its certificate stays good, its configuration up to date.
 
 It warns ahead of the end of the device's certificate (LSC), renews it over CAPF where the
 configuration has that pending, and registers with the new one over a new connection: calls stay

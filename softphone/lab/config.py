@@ -43,7 +43,7 @@ class Login:
 class LabUser:
     """One user of the lab; `persona` is what its account file says it speaks like.
 
-    One of a `crowd` has an account and nothing else: no chat, no place in the directory.
+    With `is_load_user` it has an account and nothing else: no chat, no place in the directory.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""What the floors above see of the media plane: commands down, events and snapshots up.
+"""What the layers above see of the media plane: commands down, events and snapshots up.
 
 Commands are one-way and take effect in the order in which they are given; nothing above this
-floor holds an array of the bank or waits for a reply.  A stream is named by a `StreamHandle`,
+layer holds an array of the bank or waits for a reply.  A stream is named by a `StreamHandle`,
 `(row, generation)`: a handle whose stream was closed raises `StaleHandle` instead of touching
 the stream that has its row now.
 

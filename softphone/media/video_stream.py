@@ -454,7 +454,7 @@ class VideoBackend:
         host: str | None = None,
         on_event: EventCallback | None = None,
     ) -> AllocatedStream:
-        """Bind a pair of ports; nothing is sent or taken before `open`.  Raises NoPortFree."""
+        """Bind a pair of ports; nothing goes in or out before `open_stream`.  Raises NoPortFree."""
         bound = host or self._config.host
         try:
             ports = self._pairs.bind_pair(bound, receive_buffer=self._config.receive_buffer * 4)

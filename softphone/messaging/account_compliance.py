@@ -40,7 +40,7 @@ class AccountCompliance:
     """An async context, and a `MessageHook`.
 
     Raises ConfigurationError; on entering AuditError when a database is out of reach,
-    CertificateError and its kin when its server is not believed.
+    CertificateError or a subclass when its server is not believed.
     """
 
     def __init__(self, own: str, config: ComplianceConfig, environment: HttpsEnvironment) -> None:

@@ -226,7 +226,7 @@ class MessagingClient:
 
         Returns when the server has it, or, client to client, the other client.  Raises
         MessageRefused when policy forbids it, and then nothing was sent; MessageUndelivered,
-        TransportError, CertificateError and its kin when it did not go through.
+        TransportError, CertificateError or a subclass when it did not go through.
         """
         with self._receiver.inbox.sending():
             return await self._sender.send_message(

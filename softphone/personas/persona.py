@@ -28,7 +28,7 @@ class DeviceIdentity:
     a CSF soft phone), `mac` the twelve hex digits that tell this installation from others: by
     default those of a SEP name, else new ones at every start.  `contact` is the user part of the
     Contact (None: a new one), `load` the software that the device says it runs.  With
-    `remote_control` the application may act on the server's wishes that open the microphone.
+    `remote_control` the application may act on the server's requests that open the microphone.
     `take_over` ends another client's registration of the device in favor of ours: only after its
     user has been asked.
     """

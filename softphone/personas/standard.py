@@ -1,4 +1,4 @@
-"""The standard persona: RFC 3261 and its family, and the word of a call server that vouches.
+"""The standard persona: RFC 3261, its extensions, and the word of a call server that vouches.
 
 A persona says how a class of devices speaks: how it registers, which SRTP fallbacks it knows,
 whom it believes about the far end, what it answers to requests outside of calls.  It returns

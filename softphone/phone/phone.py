@@ -1,4 +1,4 @@
-"""Phone: the front door; it owns the media engine, the resolver and the accounts.
+"""The entry point of the library: it owns the media engine, the resolver and the accounts.
 
 async with Phone() as phone:
     account = await phone.register(AccountConfig(aor="sips:1001@example.test", registrar=...))
@@ -96,8 +96,8 @@ class Phone:
 
         Raises LocalProtocolError for a phone that was left, ConfigurationError before anything is
         sent, and FipsUnavailable for an account that wants another mode than the process is in;
-        TransportError, CertificateError and
-        their kin, RegistrationRefused, AuthenticationFailed or RegistrationTimeout by cause.
+        TransportError, CertificateError or a subclass of them, RegistrationRefused,
+        AuthenticationFailed or RegistrationTimeout by cause.
         """
         return await self._register(config, self._trust_context)
 

@@ -1,4 +1,4 @@
-"""Enrolling a device with CAPF over TLS: the machine of `softphone.trust`, run and given hands.
+"""Enrolling a device with CAPF over TLS: runs the state machine of `softphone.trust`.
 
 The CAPF server has no host name in its certificate: it is known by that certificate itself (a
 pin), or by an authority that names its host.  The new key is made here, in a thread, goes to disk
@@ -91,7 +91,7 @@ async def enroll(
 ) -> Enrollment:
     """Do what the CAPF server has pending for the device; `tell` hears what is going on.
 
-    Raises CapfError and its kin, TransportError, CertificateError, ConfigurationError.  After an
+    Raises CapfError or a subclass, TransportError, CertificateError, ConfigurationError.  After an
     exception the identity of before is in use.
     """
     if not plan.servers:

@@ -1,7 +1,7 @@
 """Whether a device has to enroll with CAPF, by what its configuration and its certificate say.
 
-A pure function: the table that phones go by.  How it enrolls is in `client`, in which order all
-of it happens in `boot`.
+A pure function: the table that phones go by.  How it enrolls is in `capf_enrollment`, in which
+order all of it happens in `boot`.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ class FileClient(Protocol):
         """The file of that name.
 
         Raises FileMissing, FileTooLarge, DownloadRefused; TransportError when it cannot be
-        reached; CertificateError and its kin.
+        reached; CertificateError or a subclass.
         """
 
 
@@ -223,7 +223,7 @@ class FailoverFileClient:
     async def fetch_file(self, name: str) -> FetchedFile:
         """The file from the first server that answers.
 
-        Raises FileMissing and its kin by the first that answers, TransportError when none does,
+        Raises FetchError or a subclass by the first that answers, TransportError when none does,
         CertificateError at once: another server would be another way to the same doubt.
         """
         failure: TransportError | None = None

@@ -1,6 +1,6 @@
 """Whom the trust lists name for a service, as TLS settings for boot's own connections.
 
-The verdict is the gate's (`softphone.replace_lists.verification.gate`): a certificate is believed
+The verdict is the gate's (`softphone.trust.verification.gate`): a certificate is believed
 for its role in a list, or on the word of a TVS that a list names.
 """
 

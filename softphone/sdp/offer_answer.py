@@ -4,12 +4,13 @@ It decides about m-lines, formats, directions, ports and payload types.  It carr
 and judges none; it opens no port and knows no policy: whoever drives it says, for each m-line
 that it wants, with which port, profile and crypto lines.
 
-    offering:   description = session.offer([LocalMediaLine(...)])
-                media = session.receive_answer(answer)            # or session.rollback()
-    answering:  offered = session.receive_offer(offer)
-                chosen = session.choose(offered)
-                description = session.answer({line.index: LocalMediaLine(...) for line in chosen})
-                session.negotiated                                # or session.undo()
+    offering:   description = session.make_offer([LocalMediaLine(...)])
+                media = session.apply_answer(answer)              # or session.rollback()
+    answering:  offered = session.apply_offer(offer)
+                chosen = session.choose_lines(offered)
+                ours = {line.index: LocalMediaLine(...) for line in chosen}
+                description = session.make_answer(ours)
+                session.negotiated                                # or session.undo_exchange()
 """
 
 from __future__ import annotations
@@ -330,7 +331,7 @@ class OfferAnswerSession:
     ) -> tuple[OfferedMedia, ...]:
         """One line for each kind of media: the worthiest, then the current, then the first.
 
-        `worth` None leaves a line out: the floor above refuses what its policy forbids.
+        `worth` None leaves a line out: the caller refuses what its policy forbids.
         """
         best: dict[str, tuple[tuple[int, bool, int], OfferedMedia]] = {}
         for line in offered:

@@ -7,7 +7,7 @@ and `softphone.call`, the registrar of tests in `softphone.lab`.
 
 RFC 3261 with RFC 3262 (PRACK), 3263 (server location), 3311 (UPDATE), 3515 (REFER), 3581 (rport),
 3891 (Replaces), 3903 (PUBLISH), 4028 (session timers), 5626 (outbound), 6026 (INVITE transactions),
-6665 (events), 7616 and 8760 (digest).
+6665 (events), 7616 and 8760 (digest); the subpackages name the rest.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ class Endpoint:
         """Take out the next event, or None."""
         if not self._layer.events:
             return None
-        # The rooms below emit events of their own classes; together these are the union.
+        # The layers below emit events of their own classes; together these are the union.
         return cast("SipEvent", self._layer.events.popleft())
 
     # Flows ---------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """What an `Endpoint` reports: frozen dataclasses, in the past tense.
 
 Each event holds the usage, subscription or exchange that it belongs to, so that its owner can be
-found from the event alone.  The events are generic in those classes only because this room lies
+found from the event alone.  The events are generic in those classes only because this module lies
 below theirs; `softphone.sip.endpoint.SipEvent` is the union with every class filled in.
 """
 

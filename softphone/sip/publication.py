@@ -2,7 +2,7 @@
 
     publisher = Publisher(endpoint)
     publication = publisher.publish(PublishRequest(...), now=now)
-    publisher.handle(event, now=now)        # for each event of the endpoint: whether it was its own
+    publisher.handle_event(event, now=now)  # for each event of the endpoint: whether it was its own
 
 Each publication is an event of its own, as reports are: it is made, and neither refreshed, modified
 nor removed (section 4.4 to 4.6).  A collector that wants it to live longer gets that once (423).

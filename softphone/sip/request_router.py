@@ -95,7 +95,7 @@ class RequestRouter:
             return True
         if belongs:
             return False
-        # A crowd of strangers leaves the server's or a registered phone's requests alone.
+        # Unknown senders, however many, use up no share of the server's or a registered phone's.
         bucket = self._known_bucket if layer.flows.is_known(flow) else self._unknown_bucket
         return not bucket.admit(now=now)
 

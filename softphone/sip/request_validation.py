@@ -1,6 +1,8 @@
 """What a user agent server checks before it looks at a request's meaning (RFC 3261 section 8.2).
 
-Pure: a request and a configuration give None or the refusal to send.
+Pure: a request and a configuration give None or the refusal to send.  Merged requests (section
+8.2.2.2, answered 482) need state: `softphone.sip.transaction.layer` finds them, and
+`softphone.sip.request_router` answers them.
 """
 
 from __future__ import annotations

@@ -82,8 +82,8 @@ class _AgreedState:
 class SdesNegotiation:
     """The SDES keys of one media stream over the life of a call: what stays, what is renewed.
 
-    offering:   lines = plan.offer();              result = plan.receive_answer(lines, ...)
-    answering:  result = plan.answer(lines, ...)   print its `local`, then plan.commit()
+    offering:   lines = plan.make_offer();              result = plan.apply_answer(lines, ...)
+    answering:  result = plan.make_answer(lines, ...)   print its `local`, then plan.commit()
 
     and `plan.rollback()` when the exchange failed.  `current` is the agreement in force.  The
     renewals in an agreement are against what was in force before it.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 import subprocess
 import sys
 
 import pytest
 
 from tests.renames.references import (
+    DOTTED,
     PROJECT,
     can_be_started,
     committed_texts,
@@ -29,6 +31,7 @@ from tests.renames.references import (
 )
 
 MOVES = "docs/renames/moves.txt"
+PRODUCT = re.compile(r"(softphone|codecs|bench)/.*\.py")
 HERE = "tests/renames/"
 OLD_NAMES_ALLOWED_IN = ("docs/renames/", HERE, "tests/freeze/")
 """Where old names stand on purpose."""
@@ -114,6 +117,18 @@ def test_every_string_that_is_a_name_of_a_module_of_ours_names_one():
     names = {(path, name) for path, tree in trees().items() for name in module_strings(tree)}
     assert names > NO_MODULES
     check_that_none_leads_nowhere(names - NO_MODULES)
+
+
+def test_every_dotted_name_in_a_text_leads_somewhere():
+    """Docstrings, comments and documents name modules, classes and methods that are there."""
+    told = {
+        (path, name)
+        for path, text in texts_elsewhere()
+        if path.endswith(".md") or PRODUCT.match(path)
+        for name in DOTTED.findall(text)
+    }
+    assert len(told) > 500
+    check_that_none_leads_nowhere(told)
 
 
 def test_every_target_of_m_can_be_started():

@@ -125,7 +125,7 @@ class LegSetup:
 
 
 class CallLegBase:
-    """What both sides share.  Few calls set all: 30 attributes take a fifth of the room of 40."""
+    """What both sides share.  Few calls set all: 30 attributes take a fifth of the memory of 40."""
 
     handlers: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {}
     usage: InviteUsage | None = None

@@ -1,6 +1,6 @@
 """One call's media as it is negotiated: SDP, SDES keys and media rows, joined.
 
-    body = negotiation.offer()                        outcome = negotiation.receive_offer(body)
+    body = negotiation.create_offer()                 outcome = negotiation.receive_offer(body)
     outcome = negotiation.receive_answer(body)        (`outcome.body` is the answer)
 
 Either gives a `MediaProposal`, whose `media` the call's policy is judged on, or
@@ -468,7 +468,7 @@ class Negotiation:
             row.plan.rollback()
 
     def close(self) -> None:
-        """Close every row; whoever was told of them is let go, since he keeps us."""
+        """Close every row and drop the callbacks, whose owners hold references to us."""
         for row in self._rows.values():
             row.close()
         self._on_event, self.ask_for_picture = None, _nothing

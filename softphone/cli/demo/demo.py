@@ -1,4 +1,4 @@
-"""`softphone demo`: the whole story on one screen, checked as it goes.
+"""`softphone demo`: the whole scenario on one screen, checked as it goes.
 
 Three phones that know their names boot from the lab: trust lists, enrollment, encrypted
 configuration, registration by the certificate that was issued.  Two of them call each other with

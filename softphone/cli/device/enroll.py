@@ -61,7 +61,7 @@ class EnrollOptions:
 
 
 async def enroll_device(output: CommandOutput, device: str, options: EnrollOptions) -> int:
-    """Enroll, and tell what is going on.  Raises what `provisioning.enroll` raises."""
+    """Enroll, and tell what is going on.  Raises what `capf_enrollment.enroll` raises."""
     secret = None
     if options.trusting.passphrase.is_given:
         secret = await options.trusting.passphrase.read(f"the key of {device}")

@@ -86,7 +86,7 @@ class _AccountExamination:
     def __init__(self, output: CommandOutput, path: Path, trusting: TrustOptions) -> None:
         self._output = output
         self._path = path
-        # Nobody is asked here: a step has its time, and a doctor examines.
+        # Nobody is asked here: a step has a time limit, and the command only examines.
         self._trusting = replace(trusting, prompt=False)
         self._trust_context = TrustContext(
             open_trust_store(trusting), certificate_prompt(output, self._trusting)

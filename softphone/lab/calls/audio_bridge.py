@@ -71,7 +71,7 @@ class AudioBridge:
         self._members: dict[Hashable, tuple[MemberSink, MemberSource]] = {}
 
     def add_member(self, name: Hashable) -> tuple[MemberSink, MemberSource]:
-        """Add a member: record its stream into the Ear, play the Mouth to it."""
+        """Add a member: record its stream into the `MemberSink`, play it the `MemberSource`."""
         sink, source = MemberSink(), MemberSource()
         for other, (other_sink, other_source) in self._members.items():
             other_sink.rings[name] = source.rings[other] = PcmRing(8000, seconds=0.2)

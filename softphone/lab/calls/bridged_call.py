@@ -1,4 +1,4 @@
-"""One call through the lab: its members, its bridge, and the security that everybody is told.
+"""One call through the lab: its members, its bridge, and the security level announced to them.
 
 The level of a conversation is the lowest of its members' legs, and it is announced to each of
 them by Call-Info: to the caller in the 200, to the callee in a re-INVITE after the ACK, to all in
@@ -35,9 +35,9 @@ PAUSE = 0.25
 class _BridgedMember:
     """One leg in the conversation.
 
-    `told` is the level that its phone has heard last, `source` what it hears while nobody holds,
-    `holding` whether it holds the others; `talks` is the suite of its talk, once it
-    has had music, and `takes_music` whether it has not refused that.
+    `announced_level` is the level that its phone was last sent, `source` what it hears while nobody
+    holds, `holding` whether it holds the others; `talks` is the suite of its talk, once it has had
+    music, and `takes_music` whether it has not refused that.
     """
 
     name: str
@@ -94,7 +94,10 @@ class BridgedCall:
         return min(levels, default=SecurityLevel.NOT_SECURE)
 
     def _level_for(self, member: _BridgedMember) -> SecurityLevel:
-        """What a member is told: who is held hears the music, and is no more secure than that."""
+        """The level announced to a member.
+
+        Who is held hears the music, and is no more secure than that.
+        """
         held = self.on_hold and not member.holding
         return SecurityLevel.NOT_SECURE if held and self._clear_music else self.level
 
@@ -118,7 +121,7 @@ class BridgedCall:
     def add_member(
         self, name: str, leg: CallLeg, *, announced: SecurityLevel | None = None
     ) -> None:
-        """Add a member whose media is open; `told` is the level that it has heard already."""
+        """Add a member whose media is open; `announced` is the level that it was already sent."""
         sink, source = self._bridge.add_member(leg)
         member = _BridgedMember(name, leg, source, announced)
         self._members.append(member)
@@ -136,7 +139,7 @@ class BridgedCall:
                     if other is not member:
                         _send_digit(other.leg, event.digit)
             elif isinstance(event, HoldChanged):
-                # The mailbox begins with the call: what holds now is what counts.
+                # The event queue begins with the call: what holds now is what counts.
                 member.holding = not member.leg.negotiation.direction.sends
                 self._let_hear()
                 self.announce()

@@ -203,7 +203,7 @@ class Registrar:
     def _update(
         self, before: tuple[StoredBinding, ...], request: Request, flow: Flow, now: float
     ) -> tuple[StoredBinding, ...]:
-        """The bindings after a REGISTER with contacts.  Raises _Refusal."""
+        """The bindings after a REGISTER with contacts.  Raises _RegistrationRefusal."""
         if "*" in request.headers.get_all("Contact"):
             if len(request.headers.get_all("Contact")) > 1 or request.expires != 0:
                 raise _refuse(400, "A wildcard stands alone and with Expires 0")
@@ -225,7 +225,10 @@ class Registrar:
         return tuple(after)
 
     def _outbound_applies(self, request: Request) -> bool:
-        """Whether outbound is used for this REGISTER (RFC 5626 section 6).  Raises _Refusal."""
+        """Whether outbound is used for this REGISTER (RFC 5626 section 6).
+
+        Raises _RegistrationRefusal.
+        """
         asking = [
             contact
             for contact in request.contacts

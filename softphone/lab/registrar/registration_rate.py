@@ -30,7 +30,7 @@ class RegistrationRateLimit:
     def retry_after(self, flow: Flow, *, now: float) -> int:
         """0 when `flow` may register, else the seconds after which to try again.
 
-        They grow with the number that was turned away, so that the crowd comes back spread out.
+        They grow with the number that was turned away, so that the devices come back spread out.
         """
         if flow in self._admitted:
             self._admitted.move_to_end(flow)

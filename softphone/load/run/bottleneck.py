@@ -65,7 +65,7 @@ class BottleneckDetector:
         self._starved.add(what)
 
     def add_scenario_error(self, scenario: str, error: Exception) -> None:
-        """A turn of the scenario has failed by a mistake in it."""
+        """A run of the scenario has failed by a mistake in it."""
         self._breaks += 1
         if not self._broken:
             detail = f": {error}" if str(error) else ""

@@ -1,4 +1,4 @@
-"""The stage of a run: what turns share, and where every call is measured from dial to end.
+"""Tracks the calls of a load run: every call is measured from dial to end.
 
 A call that was answered is followed until it has ended; every packet that it counts, and its end,
 go into the tally of the second in which they are seen.
@@ -50,7 +50,7 @@ class RunEnd(asyncio.Event):
     """The end of the run, and of what is awaited until then.
 
     A call waits for its own end and for that of the run in one task: another for each would take
-    as much memory as the call's turn itself.
+    as much memory as the scenario run itself.
     """
 
     def __init__(self) -> None:
@@ -76,9 +76,11 @@ class RunEnd(asyncio.Event):
 
 
 class CallTracker:
-    """`tally` is that of the current second; whoever takes it puts a new one in its place.
+    """What the scenario runs of a load run share.
 
-    `starved` is told of a resource of ours that has run out; `checks` is how many calls are
+    `tally` is that of the current second; whoever takes it puts a new one in its place.
+
+    `starved` is called with a resource of ours that has run out; `checks` is how many calls are
     listened to at once.  What a call says, and should hear, are numbers of `sounds`; None is what
     nobody knows.
     """

@@ -1,7 +1,7 @@
 """The runner: one worker's share of a run, in one event loop on one media engine.
 
     async with Runner(plan, on_second=show) as runner:   # ports checked, users registered
-        outcome = await runner.run()
+        outcome = await runner.run_share()
 
 Calls begin at their times, at most `plan.calls` are up at once, and each one's end has a cause.
 """
@@ -42,7 +42,7 @@ logger = logging.getLogger("softphone.load")
 AT_ONCE = 64
 """Registrations and farewells that are on their way at the same time."""
 GRACE = 10.0
-"""Seconds that turns have to end once the run is over."""
+"""Seconds that scenario runs have to end once the load run is over."""
 NOTICEABLE = 0.005
 
 
@@ -223,7 +223,7 @@ class Runner:
         self._calls.run_end.set()
 
     async def _arrive(self) -> None:
-        """Begin turns at their times; the run is over `duration` after the last of `calls`."""
+        """Begin scenarios at their times; the run is over `duration` after the last of `calls`."""
         plan, over = self.plan, self._calls.run_end
         begun, started = self._begun, 0
         callers = self._callers()
@@ -300,7 +300,7 @@ class Runner:
         self._spawn(play(), self._scenario_tasks)
 
     def _make_scenario_run(self, user: LoadUser, number: int, partner: str = "") -> ScenarioRun:
-        """A turn; in a pair each of the two says the tone of its own number."""
+        """A scenario run; in a pair each of the two says the tone of its own number."""
         two = self.scenario.callee is not None
         says = user.number if two else number
         hears = (says ^ 1 if two else says) if self.scenario.echoes else None
@@ -312,7 +312,7 @@ class Runner:
         task.add_done_callback(tasks.discard)
 
     async def _contained(self, work: Any) -> None:
-        """Run a turn; what a call fails of was counted, what a scenario does wrong is told once."""
+        """Run a scenario once: failures of calls were counted, its mistakes are reported once."""
         try:
             await work
         except SoftphoneError:

@@ -52,7 +52,8 @@ def detach_replaced(before: Source | Sink | None, now: Source | Sink | None = No
 class AudioRouter:
     """The sound of one stream, both ways, of a call that it knows and does not keep.
 
-    Every method but `stop_...` and `close` raises LocalProtocolError once the call is over.
+    Once the call is over, `handle`, `play`, `record`, `add_listener`, `add_monitor` and
+    `send_tones` raise LocalProtocolError.
     """
 
     def __init__(self, owner: AudioRouterOwner) -> None:

@@ -62,7 +62,7 @@ class PcmOutput(FlushableSource):
     """16-bit mono samples at `clock_rate_hz`, at most `seconds` of them waiting.
 
     `flushed_samples` counts what was written and never sent, `flushes` how often it was flushed;
-    `ring` is the media room's.  For one event loop.
+    `ring` is for the media loop only.  For one event loop.
     Raises ConfigurationError for a rate other than 8,000, 16,000, 24,000 or 48,000 Hz.
     """
 

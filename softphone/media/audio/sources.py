@@ -1,7 +1,7 @@
-"""Sources and sinks of sound: silence, tones, rings, echo, WAV files, and adapters of rates.
+"""Sources and sinks of audio: silence, tones, echo, and a sink that feeds several.
 
-They satisfy `softphone.media.interface_block.Source` and `Sink`.  Rings are in `pcm_ring`, files in
-`wav`; both are found here too.
+They satisfy `softphone.media.interface.Source` and `Sink`.  Ring buffers (`pcm_ring`), WAV files
+(`wav`) and the conversion of sample rates (`resample`) are re-exported here.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Whose packet is this: from (socket, source address) to a row.
 
 A socket that serves one stream names its row by itself; on a shared socket the source address
-does.  Knows no RTP, and trusts nothing: what is found here is a candidate only.
+does.  It parses no RTP and authenticates nothing: what is found here is a candidate only,
+whose SSRC is checked in `softphone.media.tick.receive`.
 """
 
 from __future__ import annotations

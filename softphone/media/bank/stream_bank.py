@@ -342,7 +342,10 @@ class StreamBank:
         return stream
 
     def find_open_stream(self, handle: StreamHandle) -> tuple[StreamObjects, StreamSpec]:
-        """The objects of an open row.  Raises StaleHandle, or LocalProtocolError before `open`."""
+        """The objects of an open row.
+
+        Raises StaleHandle, or LocalProtocolError before `open_stream`.
+        """
         stream = self.find_stream(handle)
         if stream.spec is None:
             raise LocalProtocolError("the stream has not been opened")

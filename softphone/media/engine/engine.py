@@ -1,8 +1,8 @@
 """The media engine: clock, sockets and pipeline joined, in the event loop.
 
     async with MediaEngine(MediaConfig(host="192.0.2.1")) as engine:
-        local = engine.allocate(on_event=print)
-        engine.open(local.handle, StreamSpec(remote=("192.0.2.2", 4000)))
+        local = engine.allocate_stream(on_event=print)
+        engine.open_stream(local.handle, StreamSpec(remote=("192.0.2.2", 4000)))
 
 Each phase with streams in it is one timer with an absolute deadline.  A phase that is late runs
 late, frame after frame; one that is more than `CATCH_UP` behind lets media time jump, and the
@@ -86,7 +86,7 @@ class MediaEngine:
 
     `lateness` is the histogram of all packets; `jumps` counts frames that media time has jumped
     over; `frames_late` frames that ran after their successor's time.  `bank` is for the media
-    room only; `on_tick`, where it is set, is called with a phase and the frame that it has run.
+    loop only; `on_tick`, where it is set, is called with a phase and the frame that it has run.
     """
 
     def __init__(

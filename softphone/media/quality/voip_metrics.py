@@ -41,7 +41,7 @@ FULL_SCALE_ENERGY = 32768.0**2 / 2.0
 
 @dataclass(frozen=True, slots=True)
 class LossBurstCounts:
-    """The numbers of one row in the order in which `LossBurstBank.numbers` gives them."""
+    """The numbers of one row in the order in which `LossBurstBank.row_numbers` gives them."""
 
     frames: int = 0
     missed: int = 0

@@ -23,7 +23,7 @@ REPEAT: Final = 10
 
 CLOCK_RATE = 8000
 BEGUN, GOES_ON = 1, 2
-"""What `bank.hushed` says of a pause: to be filled, and filled already."""
+"""What `bank.pause_state` says of a pause: to be filled, and filled already."""
 
 
 def is_comfort_noise(bank: StreamBank, row: int, payload_type: int) -> bool:

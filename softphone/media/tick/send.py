@@ -1,7 +1,7 @@
 """The sending half of a tick: sources, encoding, digits, headers, SRTP.
 
-What does not change from tick to tick is kept in a `SendPlan` a phase; a command that changes it
-throws the plan away.  RFC 3550 section 5.1, RFC 3711, RFC 4733 section 2.5.
+What does not change from tick to tick is kept for each phase in the groups of its `PhasePlan`; a
+command that changes it throws the plan away.  RFC 3550 section 5.1, RFC 3711, RFC 4733 section 2.5.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def media_position(milliseconds: int, clock_rate: npt.NDArray[np.int64]) -> npt.
 
 
 def make_send_groups(bank: StreamBank, phase: int) -> tuple[SendGroup, ...]:
-    """Sort the sending rows of `phase` into cohorts, neighbors by socket."""
+    """Sort the sending rows of `phase` into groups, neighbors by socket."""
     groups: dict[tuple[str, int, int, bool], list[int]] = defaultdict(list)
     for row in bank.flagged_rows(phase, bank.sends).tolist():
         _, spec, codec, _ = _parts(bank, row)
@@ -155,7 +155,7 @@ def _make_send_group(bank: StreamBank, members: list[int]) -> SendGroup:
 
 
 def send_rtp(bank: StreamBank, groups: Sequence[SendGroup], frame: int, out: PacketBatch) -> None:
-    """Put into `out` the RTP that the cohorts send in `frame`, protected."""
+    """Put into `out` the RTP that the groups send in `frame`, protected."""
     for group in groups:
         for number in packets_due(frame, group.ptime_ms):
             _send_packets(bank, group, number, out)
@@ -291,7 +291,7 @@ def _write_rtp_headers(
 
 
 class PacketSlot(NamedTuple):
-    """Where a packet is, in `out` and in its cohort, and its media time."""
+    """Where a packet is, in `out` and in its `SendGroup`, and its media time."""
 
     slot: int
     at: int

@@ -87,8 +87,11 @@ class AudioPump:
         self._next = 0
 
     def add_source(self, source: Source) -> tuple[PumpedSource, int | None]:
-        """The mouth of a source for one more stream; with a descriptor, to be sent and closed,
-        where the worker does not have its ring yet.  Raises OSError."""
+        """The `PumpedSource` of a source, for one more stream.
+
+        With a descriptor, to be sent and closed, where the worker does not have its ring yet.
+        Raises OSError.
+        """
         known = self._sources.get(id(source))
         if known is not None:
             known.users += 1

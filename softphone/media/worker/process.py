@@ -1,8 +1,8 @@
 """The media engine in a process of its own: `python -m softphone.media.worker.process DESCRIPTOR`.
 
 Started by `softphone.media.worker.process_link`, and of no use otherwise.  Commands come over the
-socket of that descriptor and events go back; sound goes through shared rings, statistics onto a
-shared board.  The process ends, with an RTCP BYE on each stream, as soon as the other end is gone.
+socket of that descriptor and events go back; sound goes through shared rings, statistics into
+shared memory.  The process ends, with an RTCP BYE on each stream, as soon as the other end is gone.
 """
 
 from __future__ import annotations

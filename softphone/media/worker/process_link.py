@@ -1,4 +1,4 @@
-"""One media worker as the application's process sees it: its process, its channel, its board.
+"""One media worker as the application's process sees it: its process, socket and statistics.
 
 The worker gets a socket and nothing else: no secret of ours is in its environment, on its command
 line or in a file.  It ends when its socket does, so that it cannot outlive us.  Linux only.
@@ -58,8 +58,11 @@ class MediaWorkerOwner(Protocol):
 
 
 class MediaWorkerProcess:
-    """A worker; `index` is its number among those of an engine, `capacity` how many streams it
-    has (0 before it is ready), and `board` what it shows, which stays readable after its end."""
+    """A worker; `index` is its number among those of an engine.
+
+    `capacity` is how many streams it has (0 before it is ready), and `statistics` the memory that
+    it shares with us, which stays readable after its end.
+    """
 
     def __init__(self, owner: MediaWorkerOwner, config: MediaConfig, index: int) -> None:
         self.index = index

@@ -1,7 +1,7 @@
-"""The media engine's front where the media loop runs in workers: a `MediaBackend`, like the engine.
+"""The application's side of a media loop that runs in workers: a `MediaBackend`, like the engine.
 
     async with make_engine(MediaConfig(placement="worker")) as engine:
-        local = engine.allocate(on_event=print)
+        local = engine.allocate_stream(on_event=print)
 
 Commands go down without waiting, events come up, statistics are read from shared memory and sound
 goes through shared rings.  What is wrong with a command is found here, before it is sent; what

@@ -38,8 +38,11 @@ class EngineCounter(IntEnum):
 
 
 class SharedStatistics:
-    """`counters` int64[len(Counter)], `lateness` int64[BINS + 1] and `rows` float64[capacity,
-    COLUMNS] over one block of shared memory.  Raises ValueError for a block that is too small."""
+    """The statistics of a worker's streams over one block of shared memory.
+
+    `counters` is int64[len(EngineCounter)], `lateness` int64[BINS + 1] and `rows`
+    float64[capacity, COLUMNS].  Raises ValueError for a block that is too small.
+    """
 
     def __init__(self, memory: mmap.mmap, capacity: int) -> None:
         words = np.frombuffer(memory, dtype=np.int64, count=self.octets(capacity) // 8)

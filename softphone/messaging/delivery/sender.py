@@ -106,7 +106,7 @@ class Sender:
         `file` is the address of what it is about, which lies at a server: so does this message.
 
         Raises MessageRefused when policy forbids it (nothing was sent), MessageUndelivered,
-        TransportError, CertificateError and its kin when it did not go through.
+        TransportError, CertificateError or a subclass when it did not go through.
         """
         check_text(body)
         try:

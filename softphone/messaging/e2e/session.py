@@ -87,7 +87,7 @@ class ClientSession:
     async def established(self) -> PeerIdentity:
         """Wait for the end of the handshake and the gate's word.
 
-        Raises CertificateError and its kin, CipherRefused, TransportError.
+        Raises CertificateError or a subclass, CipherRefused, TransportError.
         """
         return await asyncio.shield(self._opened)
 

@@ -69,7 +69,7 @@ class ClientSessions:
     async def send_message(self, peer: str, key: str, body: str) -> ClientSession:
         """Say something to the client `peer` (a full JID), over a session that may be made now.
 
-        Raises CertificateError and its kin, CipherRefused, MessageUndelivered, TransportError.
+        Raises CertificateError or a subclass, CipherRefused, MessageUndelivered, TransportError.
         """
         session = await self._session_with(peer)
         await session.send_message(key, body)

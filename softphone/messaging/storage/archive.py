@@ -46,8 +46,8 @@ class MessageArchive:
     async def __aenter__(self) -> Self:
         """Open it, and make its table.
 
-        Raises TransportError when it is out of reach, CertificateError and its kin when its
-        server is not believed.
+        Raises TransportError when it is out of reach, CertificateError or a subclass when
+        its server is not believed.
         """
         if self._url.get_backend_name() == "sqlite" and self._url.database not in (
             None,

@@ -89,7 +89,7 @@ class Audit:
     """An async context over one table; `address` is SQLAlchemy's, with an async driver.
 
     Raises ConfigurationError for an address that is none; on entering AuditError when the
-    database is out of reach, CertificateError and its kin when its server is not believed.
+    database is out of reach, CertificateError or a subclass when its server is not believed.
     `network` reaches a server elsewhere; `make` has the table made where it is missing.
     """
 
@@ -155,7 +155,7 @@ class Audit:
     async def verify(self, head: str | None = None) -> AuditVerification:
         """Go through all rows; `head` is the newest hash as it was noted.
 
-        Raises AuditError, CertificateError and its kin.
+        Raises AuditError, CertificateError or a subclass.
         """
         query = self._table.select().order_by(self._table.c.aft_index)
         try:

@@ -38,7 +38,7 @@ class DatabaseTable:
     async def open_table(self, *, make: bool = True) -> None:
         """Have the table made where it is missing; without `make` nothing is made.
 
-        Raises ConfigurationError, AuditError, and CertificateError and its kin.
+        Raises ConfigurationError, AuditError, and CertificateError or a subclass.
         """
         url = self._database.url
         if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):

@@ -28,7 +28,7 @@ class ThirdPartyArchive:
     """An async context; `network` reaches a server elsewhere.
 
     Raises ConfigurationError for an address that is none; on entering AuditError when the
-    database is out of reach, CertificateError and its kin when its server is not believed.
+    database is out of reach, CertificateError or a subclass when its server is not believed.
     """
 
     def __init__(

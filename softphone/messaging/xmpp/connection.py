@@ -114,7 +114,7 @@ class XmppConnection:
     async def sign_in(self) -> None:
         """Connect and begin the session, and stay.
 
-        Raises TransportError, CertificateError, CipherRefused, SignInRefused and their kin.
+        Raises TransportError, CertificateError, CipherRefused, SignInRefused or a subclass.
         """
         await self._attempt()
         loop = asyncio.get_running_loop()

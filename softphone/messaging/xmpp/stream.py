@@ -154,7 +154,7 @@ class XmppStream(ClientXMPP):
             self._run_out_filters.cancel()
             await asyncio.gather(self._run_out_filters, return_exceptions=True)
 
-    # StreamOwner
+    # ConnectionOwner
 
     def bytes_received(self, flow: Flow, data: bytes) -> None:
         """Bytes of the server: they end the connection rather than break anything."""

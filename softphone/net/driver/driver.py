@@ -3,7 +3,7 @@
     async with Driver(endpoint, on_event=handle, tls={"": TlsSettings(...)}) as driver:
         await driver.listen(Transport.UDP, "127.0.0.1", 5060)
         with driver.change() as now:
-            endpoint.open(target, now=now)
+            endpoint.open_flow(target, now=now)
 
 It is the only loop: SIP over UDP, TCP and TLS, and every other machine, run under it.  All bytes
 for a stream flow in one turn of the event loop are one write.
@@ -124,7 +124,7 @@ class Driver(Generic[E]):
         fetcher = config.fetcher or LazyFetcher(config.resolve, config.wall)
 
         def gate() -> CertificateGate:
-            # One for each side, so that a crowd at our door does not keep us from going out.
+            # One for each side, so that many incoming connections do not hold up outgoing ones.
             slots = HandshakeSlots(limits.handshakes, limits.handshakes_waiting)
             return CertificateGate(limits=limits, slots=slots, wall=config.wall, fetcher=fetcher)
 
@@ -264,7 +264,7 @@ class Driver(Generic[E]):
         self._drain.apply_change(lambda now: None)
 
     def keep_flow(self, flow: Flow) -> None:
-        """Never forget a UDP flow to make room for new addresses, as a registration's must not."""
+        """Never drop a UDP flow, such as a registration's, in favor of new addresses."""
         self._flows.keep_flow(flow)
 
     def close_flow(self, flow: Flow, failure: SoftphoneError | None = None) -> None:

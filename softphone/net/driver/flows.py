@@ -251,7 +251,7 @@ class DriverFlows(Generic[E]):
         return Flow(next(_ids), Transport.UDP, local, remote)
 
     def datagram_accepted(self, flow: Flow, link: DatagramSocket) -> None:
-        """A stranger's datagram has made a flow."""
+        """A datagram from an unknown address has made a flow."""
         self._accept(flow, link)
 
     def stream_accepted(

@@ -28,7 +28,7 @@ class DatagramOwner(Protocol):
         """A new flow."""
 
     def datagram_accepted(self, flow: Flow, link: DatagramSocket) -> None:
-        """A stranger's datagram has made a flow."""
+        """A datagram from an unknown address has made a flow."""
 
     def bytes_received(self, flow: Flow, data: bytes) -> None:
         """A datagram has come."""
@@ -82,7 +82,7 @@ class DatagramSocket(asyncio.DatagramProtocol):
         transport.sendto(data, remote)
 
     def pin_flow(self, flow: Flow) -> None:
-        """Never forget this flow to make room: strangers' datagrams are cheap."""
+        """Never drop this flow for a new address: datagrams of unknown senders are cheap."""
         if self._flows.get(flow.remote) == flow:
             self._kept.add(flow.remote)
 

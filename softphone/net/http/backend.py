@@ -45,7 +45,7 @@ class GatedStream(httpcore.AsyncNetworkStream):
         self._failure: SoftphoneError | None = None
         self._news = asyncio.Event()
 
-    # StreamOwner
+    # ConnectionOwner
 
     def bytes_received(self, flow: Flow, data: bytes) -> None:
         """Keep what has come; a server that sends faster than we read waits."""

@@ -1,8 +1,8 @@
 """Downloading one file over HTTP, in clear or behind the gate: bounded in size and in time.
 
-GET on httpcore (RFC 9110, RFC 9112).  Every connection, TLS or not, is made by the rooms that
-make all others, so that a server's certificate is judged before a byte is asked for.  No redirect
-is followed, no proxy, cookie or credential is used.
+GET on httpcore (RFC 9110, RFC 9112).  Every connection, TLS or not, is made by
+`softphone.net.stream`, so that a server's certificate is judged before a byte is asked for.  No
+redirect is followed, no proxy, cookie or credential is used.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class _PlainHttpStream(httpcore.AsyncNetworkStream):
 
 
 class _RevocationNetwork(httpcore.AsyncNetworkBackend):
-    """Connects to addresses that are allowed, by the same rooms as everything else."""
+    """Connects in clear, to addresses that are allowed only."""
 
     def __init__(self, resolve: HostResolver, *, local: bool, within: float) -> None:
         self._resolve = resolve

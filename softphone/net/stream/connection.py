@@ -204,7 +204,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         return _read_buffer.view
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Pass on what was read; the room keeps none of it, there may be keys in it."""
+        """Pass on what was read; the buffer is cleared, since there may be keys in it."""
         view = _read_buffer.view
         data = bytes(view[:nbytes])
         view[:nbytes] = bytes(nbytes)

@@ -142,7 +142,7 @@ class StreamListener:
         source = source_of(remote[0])
         most = self._limits.connections_per_source
         if self._sources[source] >= most:
-            # One host is not to take the room of all others.
+            # One host is not to take the connections of all others.
             sock.close()
             self._connection_slots.release()
             crowd = TransportError(f"{source} has {most} connections already")

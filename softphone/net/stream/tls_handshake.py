@@ -346,7 +346,7 @@ class TlsClient:
     async def open_verified(
         self, target: Target, opener: ConnectionOpener
     ) -> tuple[StreamConnection, PeerIdentity | None]:
-        """Dial, shake hands and pass the gate.  Raises TransportError, CertificateError.
+        """Dial, do the handshake and pass the gate.  Raises TransportError, CertificateError.
 
         A certificate that nobody vouches for is asked about, where there is somebody to ask: TVS
         where there are trust lists, else a person.  No connection is held meanwhile; the one that
@@ -463,7 +463,7 @@ class TlsClient:
 
 
 class TlsServer:
-    """Shakes hands with those who connect to one listener."""
+    """Does the TLS handshake with those who connect to one listener."""
 
     def __init__(self, gate: CertificateGate, settings: TlsSettings) -> None:
         self._gate = gate
@@ -474,7 +474,7 @@ class TlsServer:
     async def accept_verified(
         self, sock: socket.socket, connection: StreamConnection, peer: str
     ) -> PeerIdentity | None:
-        """Shake hands and pass the gate.  Raises TransportError, CertificateError."""
+        """Do the handshake and pass the gate.  Raises TransportError, CertificateError."""
         await self._gate.server_handshake(sock, connection, self._context, peer)
         if self._settings.client_certificates is ClientCertificates.NONE:
             return None

@@ -52,7 +52,7 @@ class _NullConnectionOwner:
 
 
 class _Inspection:
-    """One server, and the rooms that connections to it go through."""
+    """One server, and the gate and dialer that connections to it go through."""
 
     def __init__(
         self,

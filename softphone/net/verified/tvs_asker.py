@@ -1,5 +1,4 @@
-"""Asking a cluster's TVS over TLS: the machine of `softphone.replace_lists.tvs.tvs`, behind the
-gate.
+"""Asking a cluster's TVS over TLS: the machine of `softphone.trust.tvs.tvs`, behind the gate.
 
 A TVS is spoken to only when its certificate is in the trust lists as TVS: its yes is worth no
 more than the connection it came over.  The servers are tried in order, one question each, and
@@ -90,8 +89,8 @@ class TvsAsker:
     ) -> frozenset[bytes]:
         """The signers (DER) of trust lists for which a TVS says that they may sign them.
 
-        For `TrustListStore.replace_lists`, after its SIGNER_UNKNOWN.  Files that are no sound lists
-        have no signer.
+        For `confirmed` of `TrustListStore.renew`, after its SIGNER_UNKNOWN.  Files that are no
+        sound lists have no signer.
         """
         found: set[bytes] = set()
         for data in downloads:

@@ -46,7 +46,7 @@ class CredentialWaitList:
             waiter.credentials_renewed(now=now)
 
     def fail_all(self, *, now: float) -> None:
-        """There will be none: everybody lives with the refusal."""
+        """There will be none: each request that waits ends with the refusal that it got."""
         for waiter in self._pop_all():
             waiter.credentials_lost(now=now)
 

@@ -80,7 +80,7 @@ class InviteContext(Protocol):
         reason: str = "",
         request: Request | None = None,
     ) -> None:
-        """The usage is over; Ended is reported."""
+        """The usage is over; InviteEnded is reported."""
 
     def end_without_event(self, *, now: float) -> None:
         """The usage is over before it began; the event is the caller's."""

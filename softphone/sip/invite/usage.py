@@ -151,7 +151,7 @@ class InviteUsage:
     def cancel(self, *, now: float, headers: HeaderFields = ()) -> None:
         """Give up the call that is not answered: CANCEL, held until a provisional is there.
 
-        Rejected(canceled=True) follows in every case; a 2xx that crosses is ended by BYE.
+        InviteRejected(canceled=True) follows in every case; a 2xx that crosses is ended by BYE.
         """
         if self.client is None:
             raise LocalProtocolError("only the caller cancels")
@@ -242,7 +242,7 @@ class InviteUsage:
     ) -> None:
         """Answer 200 to the re-INVITE, UPDATE or PRACK whose offer was reported.
 
-        For a re-INVITE without offer `body` is our offer; its answer comes with Acknowledged.
+        For a re-INVITE without offer `body` is our offer; its answer comes with AckReceived.
         """
         if self.server is not None and self.server.pracking:
             self.server.answer_prack(200, body, now=now, headers=headers)
@@ -315,7 +315,7 @@ class InviteUsage:
     def bye(self, *, now: float, headers: HeaderFields = ()) -> None:
         """End the call: BYE once confirmed (after an ACK that is still owed), CANCEL before.
 
-        Once confirmed, Ended(cause=LOCAL) follows at once; the BYE is seen through in the
+        Once confirmed, InviteEnded(cause=LOCAL) follows at once; the BYE is seen through in the
         background, and held until the ACK of our own 2xx has come (RFC 3261 section 15).  An
         unanswered INVITE that came in is refused with 480.
         """
@@ -422,7 +422,7 @@ class InviteUsage:
         reason: str = "",
         request: Request | None = None,
     ) -> None:
-        """The usage is over; Ended is reported."""
+        """The usage is over; InviteEnded is reported."""
         self._emit_last_event(InviteEnded(self, cause, status, reason, request))
         self._stop_timers(now=now)
         self.end_without_event(now=now)

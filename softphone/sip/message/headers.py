@@ -192,7 +192,7 @@ class Headers:
 
     @classmethod
     def from_wire(cls, items: tuple[Field, ...], index: dict[str, list[str]]) -> Headers:
-        """The parser's own door: names are canonical, values are clean, `index` is by key."""
+        """For the parser alone: names are canonical, values are clean, `index` is by key."""
         headers = cls.__new__(cls)
         headers._items = items
         headers._index = index

@@ -1,9 +1,10 @@
 """Bytes to messages: datagrams and streams, with limits (RFC 3261 sections 7, 18.3 and 25).
 
-Whatever the bytes are, the result is a value: a Request, a Response, a CrlfKeepAlive or a Rejected,
-never an exception, in time linear in their number.  What RFC 3261 demands of a UAS before it looks
-at the method is demanded here (section 8.2 begins above); a request that fails is answered as
-`ParseFailure.response` says, a response that fails is dropped, an ACK is never answered.
+Whatever the bytes are, the result is a value: a Request, a Response, a CrlfKeepAlive or a
+ParseFailure, never an exception, in time linear in their number.  What RFC 3261 demands of a UAS
+before it looks at the method is demanded here (section 8.2 begins above); a request that fails is
+answered as `ParseFailure.response` says, a response that fails is dropped, an ACK is never
+answered.
 
 The answer to a request that could not be parsed (sections 8.2.6 and 21.4.1) is made from whatever
 its header section holds, byte for byte, so that even a message without To, From or Call-ID gets an

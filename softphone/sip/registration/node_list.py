@@ -4,7 +4,8 @@ One node holds the binding; what is before it in the list and the one after it a
 keep-alive REGISTERs.  A node that does not answer, or whose connection ends, is left for the next
 at once.  A better one that has answered for `stable` seconds is asked for leave and then gone
 back to, never during a call (`idle` says there is none), and the old binding is kept until the
-new one is there.  The face is that of `softphone.sip.registration.registration.Registration`.
+new one is there.  The interface is that of
+`softphone.sip.registration.registration.Registration`.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """One binding of one AOR, kept alive (RFC 3261 section 10.2, RFC 5626, RFC 6223, RFC 5627).
 
 `Registration` opens a flow through its `Endpoint`, registers over it, refreshes ahead of expiry,
-probes the flow and replaces it when it dies, with the jittered back-off of RFC 5626 section 4.5.
+probes the flow and replaces it when it fails, with the jittered back-off of RFC 5626 section 4.5.
 Its owner hands it every event of the endpoint and drives its timer:
 
     while (event := endpoint.next_event()) is not None:
-        if not registration.handle(event, now=now): ...
+        if not registration.handle_event(event, now=now): ...
     while (event := registration.next_event()) is not None: ...
 
 It resolves no names: the targets come from `softphone.sip.transport.server_location`.

@@ -1,4 +1,7 @@
-"""Client transactions (RFC 3261 section 17.1, RFC 6026), run by the tables of `transaction`."""
+"""Client transactions (RFC 3261 section 17.1, RFC 6026).
+
+They are run by the tables of `softphone.sip.transaction.tables`.
+"""
 
 from __future__ import annotations
 

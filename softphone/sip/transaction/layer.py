@@ -56,7 +56,7 @@ class SuccessAck:
 
 
 class TransactionLayer:
-    """Implements `Carrier` for the transactions, and is what the usages above are built on."""
+    """Implements `TransactionContext` for the transactions; the usages above are built on it."""
 
     def __init__(self, *, config: EndpointConfig, entropy: Entropy) -> None:
         self.config = config
@@ -229,7 +229,7 @@ class TransactionLayer:
         self.flows.add_user(flow, transaction)
         return transaction
 
-    # Carrier -------------------------------------------------------------------------------------
+    # TransactionContext --------------------------------------------------------------------------
 
     def transaction_terminated(self, transaction: object) -> None:
         """Drop a terminated transaction."""

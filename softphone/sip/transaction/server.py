@@ -1,4 +1,10 @@
-"""Server transactions (RFC 3261 section 17.2, RFC 6026), run by the tables of `transaction`."""
+"""Server transactions (RFC 3261 section 17.2, RFC 6026).
+
+They are run by the tables of `softphone.sip.transaction.tables`.  Here, too, is where responses go
+(section 18.2.2), and the received and rport that a request's Via is given (`with_received`: section
+18.2.1, RFC 3581 section 4).  Those that come back in responses to us are read in
+`softphone.sip.transport.flow_table`.
+"""
 
 from __future__ import annotations
 

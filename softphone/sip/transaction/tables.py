@@ -2,8 +2,7 @@
 
 Each table maps `(TransactionState, TransactionInput)` to `(actions, TransactionState)` and is
 total: an input that the figures do not show in a state changes nothing.  Nothing is run here;
-`client` and `server` do what the tables say.  INVITE's ACK for a 2xx is no
-part of a transaction.
+`client` and `server` do what the tables say.  INVITE's ACK for a 2xx is no part of a transaction.
 """
 
 from __future__ import annotations
@@ -125,7 +124,7 @@ def _total(
     }
 
 
-# RFC 3261 figure 5 with RFC 6026 figure 1.  A flow that dies in Proceeding ends the transaction
+# RFC 3261 figure 5 with RFC 6026 figure 1.  A flow that fails in Proceeding ends the transaction
 # here, since no response can come back on it any more (RFC 5626 section 4.3).
 INVITE_CLIENT = _total(
     (
@@ -412,7 +411,7 @@ TimerKey: TypeAlias = tuple[TimerOwner, object]
 
 
 class TransactionContext(Protocol):
-    """What a transaction needs of the layer below and of its surroundings."""
+    """What a transaction needs of the layer that runs it."""
 
     timers: Timers[TimerKey]
     timing: Timing

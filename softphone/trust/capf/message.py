@@ -94,7 +94,7 @@ class CertificateKind(IntEnum):
 
 
 class MalformedCapf(ValueError):
-    """Bytes that are no CAPF message; it never leaves this room's machines."""
+    """Bytes that are no CAPF message; the machines of this package never let it out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,14 +26,14 @@ _KEY, _NONCE, _MARK = 32, 12, "v1:"
 
 
 class FileCipher:
-    """Seals texts under one key of 32 bytes; `bound` is what a sealed text belongs to."""
+    """Encrypts texts under one key of 32 bytes; `bound` is what an encrypted text belongs to."""
 
     def __init__(self, key: KeyMaterial, *, entropy: Entropy = random_bytes) -> None:
         self._cipher = AESGCM(key.reveal())
         self._entropy = entropy
 
     def encrypt_text(self, text: str, *, bound: str) -> str:
-        """The text, sealed, in ASCII."""
+        """The text, encrypted, in ASCII."""
         nonce = self._entropy(_NONCE)
         data = nonce + self._cipher.encrypt(nonce, text.encode(), bound.encode())
         return _MARK + base64.b64encode(data).decode()
@@ -54,7 +54,7 @@ class FileCipher:
 def open_file_cipher(
     path: str | os.PathLike[str], *, entropy: Entropy = random_bytes
 ) -> FileCipher:
-    """The sealer of a key file, which is made (0600) when there is none.
+    """The cipher with the key of a file, which is made (0600) when there is none.
 
     Raises ConfigurationError for a file that is no key.
     """

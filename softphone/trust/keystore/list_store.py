@@ -121,7 +121,7 @@ class TrustListStore:
     ) -> TrustListUpdate:
         """Decide on what was downloaded, the CTL before the ITL, and store what is good.
 
-        See `acceptance.renew`.  Raises ConfigurationError when it cannot be written.
+        See `acceptance.update_lists`.  Raises ConfigurationError when it cannot be written.
         """
         make_folder(self.folder)
         with self._lock():

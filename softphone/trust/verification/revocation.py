@@ -91,7 +91,7 @@ def revocation_fetches(
 ) -> tuple[Fetch, ...]:
     """What the certificates of a verified path, its anchor apart, declare: `http:` URLs only.
 
-    From the anchor down, and few of each: what a certificate declares takes no room from what is
+    From the anchor down, and few of each: what a certificate declares displaces nothing that is
     asked about its issuers.
     """
     found = (

@@ -52,7 +52,7 @@ def open_directories(configs: Iterable[DirectoryConfig], fetcher: Fetcher) -> tu
 def _opened(config: DirectoryConfig, fetcher: Fetcher) -> Directory:
     if isinstance(config, LdapConfig):
         from softphone.contacts.ldap import LdapDirectory
-        from softphone.net.verified import ConnectorConfig
+        from softphone.net.verified.connector import ConnectorConfig
 
         return LdapDirectory(config, ConnectorConfig(fetcher))
     from softphone.contacts.uds import UdsDirectory

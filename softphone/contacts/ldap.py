@@ -19,7 +19,8 @@ from softphone.contacts.contact import Contact, ContactNumber
 from softphone.contacts.ldap_filter import address_filter, number_filter, word_filter
 from softphone.errors import ConfigurationError, DirectoryError, TransportTimeout
 from softphone.net.stream import ConnectionOwner, StreamConnection
-from softphone.net.verified import Connector, ConnectorConfig, LocalRelay
+from softphone.net.verified.connector import Connector, ConnectorConfig
+from softphone.net.verified.local_relay import LocalRelay
 from softphone.sans_io import Target, Transport
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ from softphone.messaging.xmpp.connection import ConnectionTimers, XmppConnection
 from softphone.messaging.xmpp.group_chat import GroupChats
 from softphone.messaging.xmpp.stream import CLIENT_TLS, XmppStream
 from softphone.net.http import HttpsEnvironment
-from softphone.net.verified import Connector, ConnectorConfig
+from softphone.net.verified.connector import Connector, ConnectorConfig
 from softphone.sans_io import Entropy
 from softphone.security import TlsVersion
 from softphone.trust import ClientCertificates, Service, TlsSettings, client_context

@@ -14,7 +14,7 @@ from softphone.errors import ConfigurationError
 from softphone.messaging import Availability, MessagingClient, MessagingConfig, MessagingEnvironment
 from softphone.messaging.compliance import MessageHook
 from softphone.net import DnsResolver
-from softphone.net.verified import ConnectorConfig
+from softphone.net.verified.connector import ConnectorConfig
 from softphone.sans_io import Entropy
 
 __all__ = ["ON_THE_PHONE", "MessagingSetup", "make_messaging_client", "show_calls_as_presence"]

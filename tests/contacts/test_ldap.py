@@ -10,7 +10,7 @@ from softphone.contacts import ATTRIBUTES, LdapConfig, open_directories
 from softphone.contacts.ldap import LdapDirectory, contact_of
 from softphone.errors import ConfigurationError, TransportError
 from softphone.net.http import RevocationFetcher
-from softphone.net.verified import ConnectorConfig
+from softphone.net.verified.connector import ConnectorConfig
 from tests.support.bonsai import need_bonsai
 
 

@@ -16,7 +16,7 @@ from softphone.messaging.client import (
 from softphone.messaging.message import Availability
 from softphone.messaging.xmpp.connection import ConnectionTimers
 from softphone.net.http import RevocationFetcher
-from softphone.net.verified import ConnectorConfig
+from softphone.net.verified.connector import ConnectorConfig
 from softphone.security import TlsVersion
 from softphone.trust import ClientCertificates, Service
 from tests.support.certificates import authority

@@ -17,7 +17,7 @@ from softphone.messaging.server_location import TlsMode
 from softphone.messaging.xmpp.connection import ConnectionTimers
 from softphone.net import DnsResolver
 from softphone.net.http import RevocationFetcher
-from softphone.net.verified import ConnectorConfig
+from softphone.net.verified.connector import ConnectorConfig
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsCredential, TlsSettings, TrustStore
 from tests.peers.authority import TestAuthority

@@ -26,7 +26,7 @@ from softphone.messaging.config import HistoryConfig
 from softphone.messaging.message import EncryptionScope, Message, MessageDirection, MessageSecurity
 from softphone.messaging.storage import Audit, AuditRecord, DatabaseConnector, MessageArchive
 from softphone.net.http import RevocationFetcher
-from softphone.net.verified import ConnectorConfig
+from softphone.net.verified.connector import ConnectorConfig
 from softphone.security import Relaxation
 from softphone.trust import TlsSettings, TrustStore
 from tests.peers.postgresql import PASSWORD, Postgresql

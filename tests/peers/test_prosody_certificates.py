@@ -14,7 +14,7 @@ from softphone.errors import (
     IdentityMismatch,
 )
 from softphone.messaging.xmpp import StartTls
-from softphone.net.verified import inspect_server
+from softphone.net.verified.inspection import inspect_server
 from softphone.sans_io import Target, Transport
 from softphone.security import Relaxation
 from softphone.trust import Service, TlsSettings, TrustStore

@@ -19,7 +19,7 @@ from softphone.errors import (
     IdentityMismatch,
 )
 from softphone.net.http import RevocationFetcher
-from softphone.net.verified import ConnectorConfig
+from softphone.net.verified.connector import ConnectorConfig
 from softphone.security import KeyMaterial, Relaxation
 from softphone.trust import Service, TlsSettings, TrustStore
 from tests.peers.slapd.server import BASE, PASSWORD, READER, Slapd

@@ -12,7 +12,7 @@ import pytest
 from softphone.contacts import Contacts, DirectoryLimits, LdapConfig
 from softphone.errors import DirectoryError, DirectoryRefused, TransportError
 from softphone.net.http import RevocationFetcher
-from softphone.net.verified import ConnectorConfig
+from softphone.net.verified.connector import ConnectorConfig
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings, TrustStore
 from tests.peers.slapd.server import BASE, PASSWORD, READER, Shape, Slapd
@@ -134,7 +134,7 @@ async def test_one_connection_serves_many_searches_and_the_socket_is_gone(slapd,
 
 
 async def test_the_socket_is_private_while_it_is_there(slapd, pki, monkeypatch):
-    from softphone.net.verified import LocalRelay
+    from softphone.net.verified.local_relay import LocalRelay
 
     seen = []
     listen = LocalRelay._listen

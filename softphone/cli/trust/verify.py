@@ -15,7 +15,7 @@ from softphone.cli.trust.tables import certificate_facts
 from softphone.errors import ConfigurationError
 from softphone.messaging.server_location import STARTTLS_PORT, TlsMode
 from softphone.messaging.xmpp import StartTls
-from softphone.net.verified import inspect_server
+from softphone.net.verified.inspection import inspect_server
 from softphone.sans_io import Address, Target, Transport
 from softphone.security import Relaxation, RevocationMode
 from softphone.trust import (

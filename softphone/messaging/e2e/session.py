@@ -15,7 +15,8 @@ from slixmpp.exceptions import XMPPError
 
 from softphone.errors import MessageUndelivered, SoftphoneError, TransportError, TransportTimeout
 from softphone.messaging.e2e.framing import Frame, FrameKind, FrameReader
-from softphone.net.stream import CertificateGate, InnerTls
+from softphone.net.stream import CertificateGate
+from softphone.net.stream.inner_tls import InnerTls
 from softphone.sans_io import PeerIdentity
 
 __all__ = ["ClientSession", "InBandBytestream"]

@@ -19,7 +19,8 @@ from softphone.errors import SoftphoneError, TransportError
 from softphone.messaging.e2e.framing import Frame
 from softphone.messaging.e2e.session import ClientSession
 from softphone.messaging.xmpp.stream import XmppStream
-from softphone.net.stream import CertificateGate, InnerTls
+from softphone.net.stream import CertificateGate
+from softphone.net.stream.inner_tls import InnerTls
 from softphone.sans_io import Entropy, Side
 from softphone.trust import TlsSettings
 

@@ -19,7 +19,8 @@ from softphone.errors import ConfigurationError, TransportError
 from softphone.messaging.storage.ssl_request import SslRequest
 from softphone.net.http import HttpsEnvironment, RevocationFetcher
 from softphone.net.stream import ConnectionOwner, StreamConnection
-from softphone.net.verified import Connector, ConnectorConfig, LocalRelay
+from softphone.net.verified.connector import Connector, ConnectorConfig
+from softphone.net.verified.local_relay import LocalRelay
 from softphone.sans_io import Target, Transport
 from softphone.trust import Service, TlsSettings
 

@@ -25,7 +25,7 @@ from softphone.messaging.config import MessagingConfig
 from softphone.messaging.server_location import SrvResolver, TlsMode, XmppServer, find_servers
 from softphone.messaging.xmpp.starttls import StartTls
 from softphone.messaging.xmpp.stream import XmppStream
-from softphone.net.verified import Connector
+from softphone.net.verified.connector import Connector
 from softphone.sans_io import Entropy
 
 __all__ = ["ConnectionTimers", "ReconnectBackoff", "XmppConnection"]

@@ -26,7 +26,6 @@ from softphone.net.stream.dialer import (
     system_addresses,
 )
 from softphone.net.stream.handshake_slots import HandshakeSlots
-from softphone.net.stream.inner_tls import InnerTls
 from softphone.net.stream.listener import StreamListener, bind_stream
 from softphone.net.stream.revocation_answers import Fetcher
 from softphone.net.stream.tls_handshake import CertificateGate, TlsClient, TlsServer, verified_chain
@@ -39,7 +38,6 @@ __all__ = [
     "Fetcher",
     "HandshakeSlots",
     "HostResolver",
-    "InnerTls",
     "PrepareSocket",
     "StreamConnection",
     "StreamListener",

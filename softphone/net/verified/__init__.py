@@ -6,15 +6,15 @@ shows a server's certificates; one client asks a cluster's TVS.  The protocols a
 `softphone.messaging` and `softphone.contacts`, messages of TVS in `softphone.trust.tvs`, the
 verdict in `softphone.trust.verification`.
 
+`connector`, `inspection` and `local_relay` are imported from their own modules: a phone without
+messages or directories loads none of them.
+
 No standard of its own: what is said in clear before TLS comes from the caller, as RFC 6120
 section 5 has it for XMPP.
 """
 
 from __future__ import annotations
 
-from softphone.net.verified.connector import Connector, ConnectorConfig
-from softphone.net.verified.inspection import inspect_server
-from softphone.net.verified.local_relay import LocalRelay
 from softphone.net.verified.tvs_asker import TvsAsker
 
-__all__ = ["Connector", "ConnectorConfig", "LocalRelay", "TvsAsker", "inspect_server"]
+__all__ = ["TvsAsker"]

@@ -9,8 +9,8 @@ import pytest
 from softphone.errors import IdentityMismatch, MessageUndelivered, ServerClosed, TransportError
 from softphone.messaging.e2e.session import ClientSession
 from softphone.net.http import RevocationFetcher
-from softphone.net.stream import InnerTls
-from softphone.net.verified import Connector, ConnectorConfig
+from softphone.net.stream.inner_tls import InnerTls
+from softphone.net.verified.connector import Connector, ConnectorConfig
 from softphone.sans_io import Side
 from softphone.trust import Service
 from tests.support.certificates import authority, settings

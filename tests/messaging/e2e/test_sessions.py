@@ -13,7 +13,7 @@ from softphone.messaging.e2e.sessions import (
     ClientSessions,
 )
 from softphone.net.http import RevocationFetcher
-from softphone.net.verified import Connector, ConnectorConfig
+from softphone.net.verified.connector import Connector, ConnectorConfig
 from softphone.trust import Service
 from tests.support.certificates import authority, settings
 from tests.support.chat import ALICE, BOB, config, signed_in, stream, user

@@ -27,7 +27,7 @@ from softphone.messaging.storage import (
     ThirdPartyArchive,
 )
 from softphone.net.http import RevocationFetcher
-from softphone.net.verified import ConnectorConfig
+from softphone.net.verified.connector import ConnectorConfig
 from tests.support.certificates import (
     HOST,
     authority,

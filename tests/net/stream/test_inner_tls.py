@@ -15,8 +15,8 @@ from softphone.errors import (
     TransportError,
 )
 from softphone.net.http import RevocationFetcher
-from softphone.net.stream import InnerTls
-from softphone.net.verified import Connector, ConnectorConfig
+from softphone.net.stream.inner_tls import InnerTls
+from softphone.net.verified.connector import Connector, ConnectorConfig
 from softphone.sans_io import Side
 from softphone.security import TlsVersion
 from softphone.trust import Service

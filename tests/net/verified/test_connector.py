@@ -10,7 +10,7 @@ import pytest
 from softphone.errors import IdentityMismatch, TransportError, TransportTimeout
 from softphone.net.http import RevocationFetcher
 from softphone.net.limits import TransportLimits
-from softphone.net.verified import Connector, ConnectorConfig
+from softphone.net.verified.connector import Connector, ConnectorConfig
 from softphone.sans_io import Target, Transport
 from tests.support.certificates import HOST, raw_server_context, server, settings, tls_target
 

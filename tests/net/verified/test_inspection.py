@@ -8,8 +8,7 @@ import pytest
 from cryptography import x509
 
 from softphone.errors import CertificateUnknown, IdentityMismatch, TransportError
-from softphone.net.verified import inspect_server
-from softphone.net.verified.inspection import shown_chain
+from softphone.net.verified.inspection import inspect_server, shown_chain
 from softphone.sans_io import Target, Transport
 from softphone.trust import Service, TlsSettings, TrustStore
 from tests.support.pki import Pki, Shape

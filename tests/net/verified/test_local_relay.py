@@ -12,7 +12,8 @@ import pytest
 
 from softphone.errors import IdentityMismatch
 from softphone.net.http import RevocationFetcher
-from softphone.net.verified import Connector, ConnectorConfig, LocalRelay
+from softphone.net.verified.connector import Connector, ConnectorConfig
+from softphone.net.verified.local_relay import LocalRelay
 from tests.support.certificates import raw_server_context, server, settings, tls_target
 
 

@@ -27,13 +27,12 @@ from softphone.security import SrtpPolicy
 from softphone.sip import Request
 from softphone.sip.event_packages import (
     KPML,
-    SERVICE_CONTROL,
     RemoteRequest,
-    ServiceControl,
     first_requests,
     read_requests,
     text_parts,
 )
+from softphone.sip.event_packages.cisco_service_control import SERVICE_CONTROL, ServiceControl
 from softphone.sip.message import format_multipart
 from softphone.sip.registration import INITIALIZED
 

@@ -12,10 +12,10 @@ from softphone.account.signaling import SignalingMachine
 from softphone.config import AccountConfig
 from softphone.events import MessageWaiting, RemoteControlRequested, ServiceRequested
 from softphone.personas import DeviceIdentity, persona_named
-from softphone.sip.event_packages import (
+from softphone.sip.event_packages import remote_request
+from softphone.sip.event_packages.cisco_service_control import (
     ServiceAction,
     ServiceControl,
-    remote_request,
     service_control_body,
 )
 from softphone.sip.message import format_multipart

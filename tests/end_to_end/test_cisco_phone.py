@@ -30,8 +30,9 @@ from softphone.phone import Phone
 from softphone.sans_io import Transport
 from softphone.security import SecurityLevel, SecurityShortfall, SrtpPolicy
 from softphone.sip import Body
-from softphone.sip.event_packages import ServiceAction, remote_request, remote_response
+from softphone.sip.event_packages import remote_request, remote_response
 from softphone.sip.event_packages.cisco_remotecc import REMOTECC_RESPONSE
+from softphone.sip.event_packages.cisco_service_control import ServiceAction
 from tests.support.calling import connect, eventually, until
 
 CERTIFICATE = Login(Transport.TLS, certificate=True)

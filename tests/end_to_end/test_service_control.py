@@ -10,7 +10,7 @@ from softphone.events import ConfigurationFetched, RegistrationState
 from softphone.lab import LabConfig, LabServer
 from softphone.lab.registrar.device_notify import CONFIG_STAMP
 from softphone.phone import Phone
-from softphone.sip.event_packages import ServiceAction
+from softphone.sip.event_packages.cisco_service_control import ServiceAction
 from tests.support.booting import event_of, plan_of
 from tests.support.calling import answer_one, connect, eventually
 

@@ -12,11 +12,10 @@ from softphone.personas import DeviceIdentity, PersonaLine, persona_named
 from softphone.personas.cisco_phone import CiscoPhonePersona
 from softphone.security import SrtpPolicy
 from softphone.sip import Body, Request, SipUri
-from softphone.sip.event_packages import (
+from softphone.sip.event_packages import read_requests, remote_request
+from softphone.sip.event_packages.cisco_service_control import (
     ServiceAction,
     ServiceControl,
-    read_requests,
-    remote_request,
     service_control_body,
 )
 from softphone.sip.message import format_multipart

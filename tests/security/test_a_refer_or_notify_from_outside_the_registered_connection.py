@@ -16,7 +16,8 @@ from softphone.events import RemoteControlRequested, ServiceRequested
 from softphone.lab import LabConfig, LabServer, LabUser, Login
 from softphone.phone import Phone
 from softphone.sans_io import Transport
-from softphone.sip.event_packages import ServiceAction, remote_request
+from softphone.sip.event_packages import remote_request
+from softphone.sip.event_packages.cisco_service_control import ServiceAction
 from tests.support.calling import eventually
 
 USERS = (LabUser("alice", Login(Transport.TLS, certificate=True), "cisco_phone"),)

@@ -16,20 +16,14 @@ from softphone.cli.console.runner import DONE, FAILED
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
 from softphone.trust import KeyKind, Subject, new_key, new_request, write_key, write_private
-from softphone.trust.csr import (
-    CsrProfile,
-    CsrService,
-    PrivateKey,
-    TlsPurpose,
-    names_for,
-    profile_named,
-)
+from softphone.trust.csr import PrivateKey, TlsPurpose
 from softphone.trust.csr.check import (
     CertificateRequest,
     batch_violations,
     read_certificate_request,
     request_violations,
 )
+from softphone.trust.csr.profile import CsrProfile, CsrService, names_for, profile_named
 from softphone.trust.disk import read_whole
 
 __all__ = ["CsrPlan", "check_requests", "make_requests"]

@@ -27,8 +27,14 @@ from softphone.trust import (
     fingerprint_of,
     subject_of,
 )
-from softphone.trust.certificate import CERTIFICATE_REQUIREMENTS, issuer_of
-from softphone.trust.verification import CertificateCheck, CheckOutcome, InspectionResult, checks_of
+from softphone.trust.certificate import issuer_of
+from softphone.trust.certificate.requirements import CERTIFICATE_REQUIREMENTS
+from softphone.trust.verification.checklist import (
+    CertificateCheck,
+    CheckOutcome,
+    InspectionResult,
+    checks_of,
+)
 
 __all__ = ["VerifyOptions", "show_requirements", "starttls_of", "verify_server"]
 

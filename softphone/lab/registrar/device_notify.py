@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from softphone.lab.registrar.registrar import StoredBinding
 from softphone.sans_io import Entropy
 from softphone.sip import Body, Endpoint, Exchange, Request, SipUri
-from softphone.sip.event_packages import (
+from softphone.sip.event_packages import remote_request
+from softphone.sip.event_packages.cisco_service_control import (
     SERVICE_CONTROL,
     ServiceAction,
     ServiceControl,
-    remote_request,
     service_control_body,
 )
 from softphone.sip.message import Field, format_multipart

@@ -20,7 +20,7 @@ from softphone.messaging.config import HistoryConfig
 from softphone.messaging.message import EncryptionScope, Message, MessageDirection, MessageSecurity
 from softphone.messaging.storage.database import Database, require_sqlalchemy
 from softphone.messaging.storage.postgres_connection import DatabaseConnector
-from softphone.trust.keystore import FileCipher, open_file_cipher
+from softphone.trust.keystore.encryption_at_rest import FileCipher, open_file_cipher
 
 __all__ = ["MessageArchive"]
 

@@ -25,7 +25,7 @@ from softphone.net.stream import (
 from softphone.net.verified.connector import StarttlsNegotiation, starttls_prepare
 from softphone.sans_io import Flow, PeerIdentity, Target
 from softphone.trust import TlsSettings, client_context, probe_context
-from softphone.trust.verification import InspectionResult, inspection_result
+from softphone.trust.verification.checklist import InspectionResult, inspection_result
 
 __all__ = ["inspect_server", "shown_chain"]
 

@@ -23,12 +23,6 @@ from softphone.sip.event_packages.cisco_remotecc import (
     soft_key,
     text_parts,
 )
-from softphone.sip.event_packages.cisco_service_control import (
-    SERVICE_CONTROL,
-    ServiceAction,
-    ServiceControl,
-    service_control_body,
-)
 from softphone.sip.event_packages.kpml import KPML, DigitBuffer, KeyPress, KpmlSubscription
 from softphone.sip.event_packages.voice_quality_report import (
     EVENT_PACKAGE,
@@ -46,14 +40,11 @@ __all__ = [
     "KPML",
     "LONGEST_VALUE",
     "REPORT_TYPE",
-    "SERVICE_CONTROL",
     "DialogName",
     "DigitBuffer",
     "KeyPress",
     "KpmlSubscription",
     "RemoteRequest",
-    "ServiceAction",
-    "ServiceControl",
     "VoiceQualityReport",
     "VoiceReportKind",
     "VoiceReportMetrics",
@@ -65,7 +56,6 @@ __all__ = [
     "remote_request",
     "remote_response",
     "response_code",
-    "service_control_body",
     "soft_key",
     "text_parts",
 ]

@@ -31,10 +31,8 @@ from softphone.trust.certificate.certificate import (
 )
 from softphone.trust.certificate.path_checks import check_dates, check_strength, strict_violations
 from softphone.trust.certificate.pin import Pin
-from softphone.trust.certificate.requirements import CERTIFICATE_REQUIREMENTS
 
 __all__ = [
-    "CERTIFICATE_REQUIREMENTS",
     "SRV_NAME",
     "XMPP_ADDR",
     "Pin",

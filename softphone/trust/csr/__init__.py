@@ -11,7 +11,6 @@ RFC 5922 (SIP URIs), RFC 6120 (xmppAddr).
 
 from __future__ import annotations
 
-from softphone.trust.csr.profile import CsrProfile, CsrService, names_for, profile_named
 from softphone.trust.csr.request import (
     KeyKind,
     PrivateKey,
@@ -24,16 +23,12 @@ from softphone.trust.csr.request import (
 )
 
 __all__ = [
-    "CsrProfile",
-    "CsrService",
     "KeyKind",
     "PrivateKey",
     "Subject",
     "SubjectAltNames",
     "TlsPurpose",
-    "names_for",
     "new_key",
     "new_request",
-    "profile_named",
     "write_key",
 ]

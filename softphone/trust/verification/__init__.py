@@ -11,13 +11,6 @@ RFC 5280 (section 4.2.1.13 for CRLs), RFC 5922 and RFC 9525 (identity), RFC 6960
 
 from __future__ import annotations
 
-from softphone.trust.verification.checklist import (
-    CertificateCheck,
-    CheckOutcome,
-    InspectionResult,
-    checks_of,
-    inspection_result,
-)
 from softphone.trust.verification.gate import CertificateVerdict, Examination, GateRules, examine
 from softphone.trust.verification.revocation import Fetch, FetchFailed, FetchKind, next_update
 from softphone.trust.verification.role_check import AskTvs, role_of
@@ -32,21 +25,16 @@ from softphone.trust.verification.verdict_cache import VerdictCache
 __all__ = [
     "AskTvs",
     "AskUser",
-    "CertificateCheck",
     "CertificateVerdict",
-    "CheckOutcome",
     "Examination",
     "Fetch",
     "FetchFailed",
     "FetchKind",
     "GateRules",
-    "InspectionResult",
     "ServiceEndpoint",
     "UnknownCertificate",
     "VerdictCache",
-    "checks_of",
     "examine",
-    "inspection_result",
     "next_update",
     "question_about",
     "role_of",

@@ -6,13 +6,8 @@ from contextlib import contextmanager
 
 from softphone.lab.registrar import DeviceNotifier, StoredBinding
 from softphone.sip import NameAddr, Request
-from softphone.sip.event_packages import (
-    ServiceAction,
-    ServiceControl,
-    read_requests,
-    remote_request,
-    text_parts,
-)
+from softphone.sip.event_packages import read_requests, remote_request, text_parts
+from softphone.sip.event_packages.cisco_service_control import ServiceAction, ServiceControl
 from tests.support.clock import seeded_entropy
 from tests.support.lone import Lone
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.sip.event_packages import ServiceAction, ServiceControl, service_control_body
+from softphone.sip.event_packages.cisco_service_control import (
+    ServiceAction,
+    ServiceControl,
+    service_control_body,
+)
 
 
 @pytest.mark.parametrize("action", list(ServiceAction))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from softphone.trust.certificate import CERTIFICATE_REQUIREMENTS
+from softphone.trust.certificate.requirements import CERTIFICATE_REQUIREMENTS
 
 
 def test_each_server_of_a_deployment_has_its_certificates():

@@ -3,15 +3,8 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.trust.csr import (
-    CsrService,
-    KeyKind,
-    SubjectAltNames,
-    TlsPurpose,
-    names_for,
-    profile_named,
-)
-from softphone.trust.csr.profile import PROFILES
+from softphone.trust.csr import KeyKind, SubjectAltNames, TlsPurpose
+from softphone.trust.csr.profile import PROFILES, CsrService, names_for, profile_named
 
 PUBLIC, MULTI, PRIVATE = PROFILES
 TOMCAT, XMPP, CALL_MANAGER, CLIENT = CsrService

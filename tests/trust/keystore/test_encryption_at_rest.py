@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.trust.keystore import open_file_cipher
+from softphone.trust.keystore.encryption_at_rest import open_file_cipher
 
 
 def test_a_text_opens_with_its_key_at_its_place(tmp_path, entropy):

@@ -15,7 +15,7 @@ from softphone.errors import (
 from softphone.sans_io import PeerIdentity
 from softphone.security import Relaxation
 from softphone.trust import Service, ServiceEndpoint, der_of, fingerprint_of
-from softphone.trust.verification import CheckOutcome, checks_of, inspection_result
+from softphone.trust.verification.checklist import CheckOutcome, checks_of, inspection_result
 from tests.support.pki import DAY, NOW, Pki, Shape
 
 HOST = "im1.example.test"

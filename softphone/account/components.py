@@ -1,4 +1,4 @@
-"""What of an account follows from its configuration, and is made anew when that changes.
+"""The parts of an account that its configuration determines, rebuilt when that changes.
 
 The connection, the SIP endpoint and the calls are not here: they stay (`softphone.account`).
 """

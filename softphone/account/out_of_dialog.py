@@ -99,7 +99,7 @@ def _run_command(
         with change() as now:
             command(now)
     except LocalProtocolError:
-        # It was canceled, or its connection ended, in the same drain: nobody waits any more.
+        # Canceled, or its connection ended, in the same drain: no answer is expected.
         return
 
 
@@ -129,7 +129,7 @@ def message_summary(body: bytes) -> MessageWaiting | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutOfDialogHandler:
-    """`change` opens a drain of the endpoint; `emit_event` takes what the application is told."""
+    """`change` opens a drain of the endpoint; `emit_event` delivers an event to the application."""
 
     config: AccountConfig
     persona: StandardPersona
@@ -156,7 +156,7 @@ class OutOfDialogHandler:
         self._tell_all(reply)
 
     def handle_refer(self, event: ReferReceived[Any, NotifierUsage]) -> None:
-        """A REFER outside of calls: it would have us call whom an unknown sender names."""
+        """Answers a REFER outside of calls; its sender is unknown, so no call is made for it."""
         subscription = event.subscription
         if self.agreements.bypasses_registered_flow(subscription.flow):
             refuse_subscription(self.change, subscription, 403)
@@ -178,5 +178,5 @@ class OutOfDialogHandler:
             with self.change() as now:
                 command(now)
         except LocalProtocolError:
-            # Its connection ended in the same drain: nobody waits any more.
+            # Its connection ended in the same drain: no answer is expected.
             return

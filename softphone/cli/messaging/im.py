@@ -103,7 +103,7 @@ async def send_messages(
 
 
 async def fetch_one(output: CommandOutput, account: Path, url: str, sender: str, into: Path) -> int:
-    """Fetch a file that somebody has sent, as compliance allows; nobody is signed in for it.
+    """Fetch a file that somebody has sent, as compliance allows; no sign-in is needed.
 
     Raises TransferRefused, TransferError, AuditError, CertificateError and their kin.
     """

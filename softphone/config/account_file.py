@@ -25,7 +25,6 @@ from softphone.config.account import (
     PolicyConfig,
     QualityConfig,
 )
-from softphone.config.messaging_file import IM_KEYS
 from softphone.config.toml_reader import TomlReader, checked, password_of, read_text, tls_of
 from softphone.errors import ConfigurationError
 from softphone.personas import DeviceIdentity
@@ -39,7 +38,28 @@ from softphone.security import (
     SrtpPolicy,
 )
 
-__all__ = ["AccountFile", "load_account"]
+__all__ = ["IM_KEYS", "AccountFile", "load_account"]
+
+IM_KEYS = (
+    "jid",
+    "password",
+    "password_file",
+    "password_env",
+    "server",
+    "mode",
+    "resource",
+    "support_aes",
+    "support_no_encoding",
+    "approve",
+    "disable_history",
+    "archive",
+    "archive_key",
+    "archive_client_to_client",
+    "timeout",
+    "tls",
+    "compliance",
+)
+"""Keys of the table `[im]`, which `softphone.config.messaging_file` reads."""
 
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "": (

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from softphone.config.account import TlsConfig
+from softphone.config.account_file import IM_KEYS
 from softphone.config.compliance_file import COMPLIANCE_KEYS, address_of, compliance_of
 from softphone.config.toml_reader import TomlReader, checked, password_of, read_text, tls_of
 from softphone.errors import ConfigurationError
@@ -23,27 +24,8 @@ from softphone.messaging.server_location import TlsMode
 from softphone.security import RevocationMode
 from softphone.trust import Service, TlsCredential, TlsSettings, TrustStore
 
-__all__ = ["IM_KEYS", "ImFile", "load_messaging"]
+__all__ = ["ImFile", "load_messaging"]
 
-IM_KEYS = (
-    "jid",
-    "password",
-    "password_file",
-    "password_env",
-    "server",
-    "mode",
-    "resource",
-    "support_aes",
-    "support_no_encoding",
-    "approve",
-    "disable_history",
-    "archive",
-    "archive_key",
-    "archive_client_to_client",
-    "timeout",
-    "tls",
-    "compliance",
-)
 _TLS_KEYS = ("ca", "certificate", "key", "passphrase_file", "pin", "minimum", "store")
 _KEYS: Mapping[str, tuple[str, ...]] = {
     "": ("fips", "tls", "im"),

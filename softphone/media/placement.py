@@ -6,17 +6,19 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from softphone.errors import ConfigurationError
 from softphone.media.engine import MediaEngine
 from softphone.media.interface import MediaConfig, Placement
-from softphone.media.worker import RemoteEngine
 from softphone.sans_io import Entropy, Tap
+
+if TYPE_CHECKING:
+    from softphone.media.worker import RemoteEngine
 
 __all__ = ["AnyEngine", "make_engine"]
 
-AnyEngine: TypeAlias = MediaEngine | RemoteEngine
+AnyEngine: TypeAlias = "MediaEngine | RemoteEngine"
 
 
 def make_engine(
@@ -41,4 +43,7 @@ def make_engine(
         raise ConfigurationError(
             'a tap sees no media that a worker carries; use media placement "inline" with it'
         )
+    # Most programs run no worker, and do not pay for loading what talks to one.
+    from softphone.media.worker import RemoteEngine
+
     return RemoteEngine(config)

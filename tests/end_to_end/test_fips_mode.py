@@ -20,7 +20,8 @@ import asyncio, json, sys
 from dataclasses import replace
 from pathlib import Path
 from softphone.lab import LabConfig, LabServer
-from softphone.trust import CapfAuthentication, CapfOperation
+from softphone.trust import CapfOperation
+from softphone.trust.capf.server import CapfAuthentication
 
 async def main():
     async with LabServer(Path(sys.argv[1]), LabConfig(files=True, tvs=True)) as lab:

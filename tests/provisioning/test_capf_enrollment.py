@@ -14,9 +14,7 @@ from softphone.provisioning import EnrollmentPlan, capf_settings, enroll
 from softphone.sans_io import Transport
 from softphone.security import KeyMaterial
 from softphone.trust import (
-    CapfAuthentication,
     CapfBusy,
-    CapfDevice,
     CapfNotStored,
     CapfOperation,
     CapfRefused,
@@ -27,6 +25,7 @@ from softphone.trust import (
     TlsSettings,
     TrustStore,
 )
+from softphone.trust.capf.server import CapfAuthentication, CapfDevice
 from tests.support.capf import (
     DATA,
     DEVICE,

@@ -15,7 +15,6 @@ from softphone.lab import Authority
 from softphone.sans_io import Flow, Transport
 from softphone.security import KeyMaterial
 from softphone.trust.capf import (
-    CapfAuthentication,
     CapfCertificateRejected,
     CapfError,
     CapfFailed,
@@ -26,6 +25,7 @@ from softphone.trust.capf import (
     CertificateIssued,
 )
 from softphone.trust.capf.message import CapfCommand, CapfTag, certificate_element
+from softphone.trust.capf.server import CapfAuthentication
 from softphone.trust.keystore import Identity, IdentityStore, public_key_of
 from tests.support.capf import (
     DEVICE,

@@ -15,16 +15,14 @@ from softphone.sans_io import Flow, Transport
 from softphone.security import KeyMaterial
 from softphone.trust.capf import (
     CapfClient,
-    CapfDevice,
     CapfOperation,
     CapfRequest,
-    CapfServer,
-    CapfServerConfig,
     CertificateIssued,
     DeletionWanted,
     KeyWanted,
 )
 from softphone.trust.capf.message import CapfMessage, CapfReader
+from softphone.trust.capf.server import CapfDevice, CapfServer, CapfServerConfig
 from softphone.trust.certificate import load_certificate_file
 from softphone.trust.csr import KeyKind, new_key
 from softphone.trust.keystore import Identity, public_key_of

@@ -12,19 +12,13 @@ import pytest
 
 from softphone.security import KeyMaterial
 from softphone.trust.capf import (
-    CapfAuthentication,
     CapfClient,
-    CapfDevice,
     CapfFailed,
     CapfFinished,
     CapfOperation,
     CapfRefused,
     CapfRequest,
-    CapfServer,
-    CapfServerConfig,
-    CapfSessionEnded,
     CapfUnknownDevice,
-    CertificateCommitted,
     CertificateIssued,
     CertificateShown,
     DeletionWanted,
@@ -33,6 +27,14 @@ from softphone.trust.capf import (
 from softphone.trust.capf.issued_certificate import parse_certificate
 from softphone.trust.capf.key_proof import check_proof
 from softphone.trust.capf.message import CapfCommand, CapfTag, certificate_of
+from softphone.trust.capf.server import (
+    CapfAuthentication,
+    CapfDevice,
+    CapfServer,
+    CapfServerConfig,
+    CapfSessionEnded,
+    CertificateCommitted,
+)
 from softphone.trust.csr import KeyKind
 from tests.support.capf import (
     DATA,

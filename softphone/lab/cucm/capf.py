@@ -23,14 +23,7 @@ from softphone.net import Driver
 from softphone.sans_io import Address, Entropy, Transport
 from softphone.security import KeyMaterial
 from softphone.trust import (
-    CapfAuthentication,
-    CapfDevice,
     CapfOperation,
-    CapfServer,
-    CapfServerConfig,
-    CapfServerEvent,
-    CapfSessionEnded,
-    CertificateCommitted,
     ClientCertificates,
     Identity,
     KeyKind,
@@ -38,6 +31,15 @@ from softphone.trust import (
     TlsSettings,
     new_key,
     write_private,
+)
+from softphone.trust.capf.server import (
+    CapfAuthentication,
+    CapfDevice,
+    CapfServer,
+    CapfServerConfig,
+    CapfServerEvent,
+    CapfSessionEnded,
+    CertificateCommitted,
 )
 
 __all__ = ["LabCapf"]

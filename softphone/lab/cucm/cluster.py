@@ -22,13 +22,12 @@ from softphone.lab.cucm.files import ClusterFiles
 from softphone.provisioning import certificate_hash
 from softphone.sans_io import Address, Entropy, Transport
 from softphone.trust import (
-    CapfAuthentication,
-    CapfDevice,
     CapfOperation,
     RecordFields,
     Role,
     load_certificate_file,
 )
+from softphone.trust.capf.server import CapfAuthentication, CapfDevice
 from softphone.trust.lists import can_encrypt_to, read_certificate
 
 __all__ = ["LabCluster"]

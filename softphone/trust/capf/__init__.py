@@ -24,15 +24,6 @@ from softphone.trust.capf.errors import (
     CapfUnfinished,
     CapfUnknownDevice,
 )
-from softphone.trust.capf.server import (
-    CapfAuthentication,
-    CapfDevice,
-    CapfServer,
-    CapfServerConfig,
-    CapfServerEvent,
-    CapfSessionEnded,
-    CertificateCommitted,
-)
 from softphone.trust.capf.session import (
     CapfEvent,
     CapfFailed,
@@ -48,11 +39,9 @@ from softphone.trust.capf.session import (
 )
 
 __all__ = [
-    "CapfAuthentication",
     "CapfBusy",
     "CapfCertificateRejected",
     "CapfClient",
-    "CapfDevice",
     "CapfError",
     "CapfEvent",
     "CapfFailed",
@@ -64,15 +53,10 @@ __all__ = [
     "CapfOperation",
     "CapfRefused",
     "CapfRequest",
-    "CapfServer",
-    "CapfServerConfig",
-    "CapfServerEvent",
-    "CapfSessionEnded",
     "CapfState",
     "CapfTimes",
     "CapfUnfinished",
     "CapfUnknownDevice",
-    "CertificateCommitted",
     "CertificateIssued",
     "CertificateShown",
     "DeletionWanted",

@@ -17,11 +17,7 @@ from softphone.sans_io import Transport
 from softphone.security import KeyMaterial
 from softphone.trust import (
     Bootstrap,
-    CapfAuthentication,
-    CapfDevice,
     CapfOperation,
-    CapfServer,
-    CapfServerConfig,
     ClientCertificates,
     IdentityStore,
     KeyKind,
@@ -32,6 +28,12 @@ from softphone.trust import (
     TrustListStore,
     fingerprint_of,
     load_certificate_file,
+)
+from softphone.trust.capf.server import (
+    CapfAuthentication,
+    CapfDevice,
+    CapfServer,
+    CapfServerConfig,
 )
 from tests.support.cluster import WALL, signer, trust_list
 from tests.support.cluster import capf as other_capf

@@ -7,23 +7,25 @@ import pytest
 from softphone.sans_io import Flow, Transport
 from softphone.security import KeyMaterial
 from softphone.trust.capf import (
-    CapfAuthentication,
     CapfBusy,
-    CapfDevice,
     CapfFailed,
     CapfFinished,
     CapfInterrupted,
     CapfOperation,
     CapfRefused,
     CapfRequest,
+    CapfUnfinished,
+    CapfUnknownDevice,
+)
+from softphone.trust.capf.message import CapfCommand, CapfTag
+from softphone.trust.capf.server import (
+    CapfAuthentication,
+    CapfDevice,
     CapfServer,
     CapfServerConfig,
     CapfSessionEnded,
-    CapfUnfinished,
-    CapfUnknownDevice,
     CertificateCommitted,
 )
-from softphone.trust.capf.message import CapfCommand, CapfTag
 from softphone.trust.csr import KeyKind
 from tests.support.capf import (
     DEVICE,

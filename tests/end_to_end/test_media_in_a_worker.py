@@ -15,7 +15,7 @@ from softphone.events import DigitReceived, Direction
 from softphone.media import MediaConfig, Placement
 from softphone.media.audio import PcmRing, ToneSource, tone_level
 from softphone.media.audio.sources import WavSink, WavSource
-from softphone.media.placement import RemoteEngine
+from softphone.media.worker import RemoteEngine
 from softphone.phone import Phone
 from softphone.security import SecurityLevel
 

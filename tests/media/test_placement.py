@@ -9,7 +9,7 @@ import pytest
 from softphone.errors import ConfigurationError
 from softphone.media import MediaConfig, Placement, make_engine
 from softphone.media.engine import MediaEngine
-from softphone.media.placement import RemoteEngine
+from softphone.media.worker import RemoteEngine
 
 
 def test_the_loop_is_inline_unless_a_worker_is_asked_for(monkeypatch):

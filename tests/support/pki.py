@@ -67,6 +67,8 @@ class Shape:
     ocsp: str | None = None
     authority: bool = False
     key: object = None
+    constraints: x509.NameConstraints | None = None
+    critical_constraints: bool = True
 
 
 class Pki:
@@ -127,6 +129,8 @@ def extensions(shape: Shape, key, signing):
         yield x509.SubjectAlternativeName(shape.names), not shape.cn
     if shape.purposes and not shape.authority:
         yield x509.ExtendedKeyUsage(shape.purposes), False
+    if shape.constraints is not None:
+        yield shape.constraints, shape.critical_constraints
     if shape.crl is not None:
         url = [x509.UniformResourceIdentifier(shape.crl)]
         yield x509.CRLDistributionPoints([x509.DistributionPoint(url, None, None, None)]), False

@@ -29,6 +29,7 @@ from softphone.trust.certificate.certificate import (
     string_der,
     subject_of,
 )
+from softphone.trust.certificate.name_constraints import check_name_constraints
 from softphone.trust.certificate.path_checks import check_dates, check_strength, strict_violations
 from softphone.trust.certificate.pin import Pin
 
@@ -39,6 +40,7 @@ __all__ = [
     "Service",
     "check_dates",
     "check_identity",
+    "check_name_constraints",
     "check_strength",
     "der_of",
     "fingerprint_in",

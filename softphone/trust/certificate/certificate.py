@@ -27,6 +27,7 @@ __all__ = [
     "SRV_NAME",
     "XMPP_ADDR",
     "Service",
+    "address_of",
     "check_identity",
     "der_of",
     "fingerprint_in",
@@ -38,6 +39,7 @@ __all__ = [
     "names_in",
     "names_of",
     "peer_identity",
+    "presented_domain",
     "string_der",
     "subject_of",
 ]
@@ -202,7 +204,7 @@ def _normalized(domain: str) -> str:
         return ""
 
 
-def _presented(domain: str) -> str:
+def presented_domain(domain: str) -> str:
     """A domain as a certificate has it, normalized; empty where it only looks like another one.
 
     IDNA maps full-width letters and their like to ASCII: nobody registers such a name, and a
@@ -225,7 +227,7 @@ def _bare_jid(text: str) -> str:
     The local part goes by case-folding alone: whoever compares has prepared both alike.
     """
     local, _, domain = text.strip().partition("@")
-    domain = _presented(domain)
+    domain = presented_domain(domain)
     return f"{local.lower()}@{domain}" if local and domain and "/" not in text else ""
 
 
@@ -236,7 +238,7 @@ def _common_names(certificate: x509.Certificate) -> tuple[str, ...]:
         return ()
     # RFC 6125 section 6.4.4: only the most specific common name counts.
     return tuple(
-        name for attribute in attributes[-1:] if (name := _presented(str(attribute.value)))
+        name for attribute in attributes[-1:] if (name := presented_domain(str(attribute.value)))
     )
 
 
@@ -260,8 +262,8 @@ def _read_names(certificate: x509.Certificate) -> _Names:
             if isinstance(address, ipaddress.IPv4Address | ipaddress.IPv6Address)
         ),
         uri=tuple(general.get_values_for_type(x509.UniformResourceIdentifier)),
-        xmpp=tuple(map(_presented, xmpp)),
-        srv=tuple(map(_presented, srv)),
+        xmpp=tuple(map(presented_domain, xmpp)),
+        srv=tuple(map(presented_domain, srv)),
         common=common,
         alternative=True,
         users=tuple(bare for name in xmpp if (bare := _bare_jid(name))),
@@ -289,7 +291,8 @@ def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
     )
 
 
-def _address_of(reference: str) -> bytes | None:
+def address_of(reference: str) -> bytes | None:
+    """The octets of an IP address; None for what is none, such as a domain."""
     try:
         return ipaddress.ip_address(reference.strip("[]")).packed
     except ValueError:
@@ -318,7 +321,7 @@ def identifies(certificate: x509.Certificate, service: Service, reference: str) 
     if service is Service.XMPP_USER:
         user = _bare_jid(reference)
         return bool(user) and user in names.users
-    address = _address_of(reference)
+    address = address_of(reference)
     if address is not None:
         return address in names.ip
     domain = _normalized(reference)
@@ -338,7 +341,7 @@ def check_identity(certificate: x509.Certificate, service: Service, reference: s
     )
     if service is Service.XMPP_USER:
         raise IdentityMismatch(sentence)
-    if _address_of(reference) is not None or "." not in reference.rstrip("."):
+    if address_of(reference) is not None or "." not in reference.rstrip("."):
         sentence += "; use the server's full name, as one of these"
     raise IdentityMismatch(sentence)
 

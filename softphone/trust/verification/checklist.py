@@ -24,6 +24,7 @@ from softphone.security import Relaxation
 from softphone.trust.certificate import (
     check_dates,
     check_identity,
+    check_name_constraints,
     check_strength,
     fingerprint_of,
     issuer_of,
@@ -107,7 +108,7 @@ def checks_of(
         _dates(chain, wall),
         _strength(chain, allow),
         _form(chain),
-        _name(chain[0], place),
+        _name(chain, place),
         _revocation(seen),
     )
 
@@ -156,7 +157,8 @@ def _form(chain: Sequence[x509.Certificate]) -> CertificateCheck:
     return CertificateCheck("RFC 5280", CheckOutcome.RESERVED, "; ".join(departures), remedy)
 
 
-def _name(leaf: x509.Certificate, place: ServiceEndpoint) -> CertificateCheck:
+def _name(chain: Sequence[x509.Certificate], place: ServiceEndpoint) -> CertificateCheck:
+    leaf = chain[0]
     try:
         check_identity(leaf, place.service, place.reference)
     except CertificateError as exc:
@@ -165,6 +167,11 @@ def _name(leaf: x509.Certificate, place: ServiceEndpoint) -> CertificateCheck:
             f'have it issued for "{place.reference}", or reach the server by a name that it has:'
             f" {named}"
         )
+        return CertificateCheck("name", CheckOutcome.FAILS, str(exc), remedy)
+    try:
+        check_name_constraints(chain, place.reference)
+    except CertificateError as exc:
+        remedy = "have it issued by an authority that may vouch for every name in it"
         return CertificateCheck("name", CheckOutcome.FAILS, str(exc), remedy)
     return CertificateCheck("name", CheckOutcome.PASSES, f"it is one of {place.reference}")
 

@@ -4,9 +4,9 @@
     answers = ...                            # the driver fetches `examination.wanted`
     verdict = examination.conclude(answers, wall=wall)
 
-`examine` takes the path that OpenSSL has verified and checks dates, strength, strictness and
-identity (RFC 5922, RFC 9525, RFC 5280); it lists what revocation needs.  Nothing is ever wanted
-from a chain that did not verify.
+`examine` takes the path that OpenSSL has verified and checks dates, strength, strictness,
+identity and what its authorities may vouch for (RFC 5922, RFC 9525, RFC 5280); it lists what
+revocation needs.  Nothing is ever wanted from a chain that did not verify.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from softphone.trust.certificate import (
     Service,
     check_dates,
     check_identity,
+    check_name_constraints,
     check_strength,
     fingerprint_of,
     peer_identity,
@@ -202,8 +203,10 @@ def examine(
     relaxations = check_strength(path, rules.allow) + _strictness(path, chain[-1], rules)
     if pinned:
         relaxations += _unnamed(path[0], service, reference)
-    elif reference is not None:
-        check_identity(path[0], service, reference)
+    else:
+        if reference is not None:
+            check_identity(path[0], service, reference)
+        check_name_constraints(path, reference)
     for relaxation in relaxations:
         logger.info("accepted with a reservation: %s", relaxation)
     off = rules.revocation is RevocationMode.OFF

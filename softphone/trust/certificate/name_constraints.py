@@ -1,0 +1,212 @@
+"""Name constraints of authorities, for the names that OpenSSL holds against none.
+
+OpenSSL compares dNSName, iPAddress, rfc822Name, directoryName and URI names with the subtrees of
+their own form (RFC 5280 section 4.2.1.10).  A SIP URI, an xmppAddr and an SRVName are identities
+in other forms: an authority for one domain could name any other by them.  Our rule is stricter
+than the RFC: dNSName subtrees bind the domains of these, too, and of the name that was meant to be
+reached, which a wildcard may stand for.  SRVName subtrees are compared by RFC 4985 section 4.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+
+from softphone.errors import CertificateUntrusted
+from softphone.trust.certificate.certificate import (
+    SRV_NAME,
+    address_of,
+    names_in,
+    presented_domain,
+    subject_of,
+)
+
+__all__ = ["check_name_constraints"]
+
+_EXTENSION = b"\x06\x03\x55\x1d\x1e"
+"""The object identifier 2.5.29.30 in DER, where the extension itself cannot be read."""
+_SIP_HOST = re.compile(r"sips?:(?:[^@]*@)?(?P<host>[^@:;?]+)(?:[:;?].*)?", re.I | re.S)
+_COMPARED = (
+    x509.DNSName,
+    x509.IPAddress,
+    x509.RFC822Name,
+    x509.DirectoryName,
+    x509.UniformResourceIdentifier,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _LeafNames:
+    """What the constraints bind: domains by the name that holds them, SRVNames, and URIs."""
+
+    domains: tuple[tuple[str, str], ...]
+    srv: tuple[str, ...] = ()
+    uris: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Subtrees:
+    """The subtrees of one authority, permitted or excluded, that are compared here."""
+
+    domains: tuple[str, ...]
+    srv: tuple[str, ...]
+    has_uris: bool
+
+
+def check_name_constraints(path: Sequence[x509.Certificate], reference: str | None = None) -> None:
+    """Raise CertificateUntrusted unless every authority of the path may vouch for its leaf.
+
+    `reference` is the name that the leaf was accepted for, a domain or a bare JID.  An authority
+    whose constraints cannot be read, or are critical and of a form that nobody compares, vouches
+    for nobody.
+    """
+    found = [
+        (authority, extension)
+        for authority in path[1:]
+        if (extension := _constraints_of(authority)) is not None
+    ]
+    if not found:
+        return
+    names = _names_of(path[0], reference)
+    for authority, extension in found:
+        _check_forms(authority, extension)
+        permitted = _subtrees(extension.value.permitted_subtrees or ())
+        excluded = _subtrees(extension.value.excluded_subtrees or ())
+        escaped = _escaped(names, permitted, excluded)
+        if escaped is not None:
+            raise CertificateUntrusted(
+                f"the certificate of {subject_of(path[0])} names {escaped}, for which"
+                f" {subject_of(authority)} may not vouch: its name constraints are for other names"
+            )
+
+
+def _constraints_of(authority: x509.Certificate) -> x509.Extension[x509.NameConstraints] | None:
+    try:
+        extension = authority.extensions.get_extension_for_class(x509.NameConstraints)
+    except x509.ExtensionNotFound:
+        return None
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as exc:
+        if _EXTENSION not in authority.tbs_certificate_bytes:
+            return None
+        raise _unreadable(authority, "they cannot be read") from exc
+    # The library reads no `minimum` and `maximum`, which RFC 5280 forbids: what it has read is all
+    # that there is when it is written in the same octets.
+    if extension.value.public_bytes() not in authority.tbs_certificate_bytes:
+        raise _unreadable(authority, "they hold more than RFC 5280 allows")
+    return extension
+
+
+def _check_forms(
+    authority: x509.Certificate, extension: x509.Extension[x509.NameConstraints]
+) -> None:
+    bases = (
+        *(extension.value.permitted_subtrees or ()),
+        *(extension.value.excluded_subtrees or ()),
+    )
+    for base in bases:
+        srv = isinstance(base, x509.OtherName) and base.type_id == SRV_NAME
+        known = bool(_srv_name(base)) if srv else isinstance(base, _COMPARED)
+        if extension.critical and not known:
+            raise _unreadable(authority, "they are critical, and of a form that is not known")
+
+
+def _unreadable(authority: x509.Certificate, why: str) -> CertificateUntrusted:
+    return CertificateUntrusted(
+        f"the name constraints of {subject_of(authority)} do not tell for whom it may vouch: {why}"
+    )
+
+
+def _names_of(leaf: x509.Certificate, reference: str | None) -> _LeafNames:
+    wanted: tuple[tuple[str, str], ...] = ()
+    if reference is not None and address_of(reference) is None:
+        wanted = ((reference, presented_domain(_jid_domain(reference))),)
+    try:
+        general = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (
+        ValueError,
+        x509.ExtensionNotFound,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ):
+        return _LeafNames(wanted)  # its alternative names count for nothing
+    uris = tuple(general.get_values_for_type(x509.UniformResourceIdentifier))
+    xmpp, srv = names_in(general)
+    domains = (
+        *wanted,
+        *_sip_domains(uris),
+        *((name, presented_domain(_jid_domain(name))) for name in xmpp),
+        *((name, presented_domain(_srv_parts(name)[1])) for name in srv),
+    )
+    return _LeafNames(domains, srv, uris)
+
+
+def _sip_domains(uris: Sequence[str]) -> Iterator[tuple[str, str]]:
+    for uri in uris:
+        if uri.lower().startswith(("sip:", "sips:")):
+            match = _SIP_HOST.fullmatch(uri)
+            yield uri, presented_domain(match["host"]) if match else ""
+
+
+def _jid_domain(jid: str) -> str:
+    return jid.partition("/")[0].rpartition("@")[2]
+
+
+def _srv_name(base: x509.GeneralName) -> str:
+    """The SRVName, or the part of one, that a subtree is about; empty for other subtrees."""
+    found = names_in(x509.SubjectAlternativeName([base]))[1]
+    return found[0] if found else ""
+
+
+def _srv_parts(name: str) -> tuple[str, str]:
+    """The service, with its underscore, and the domain of an SRVName; either may be empty."""
+    if not name.startswith("_"):
+        return "", name
+    service, _, domain = name.partition(".")
+    return service.lower(), domain
+
+
+def _subtrees(bases: Sequence[x509.GeneralName]) -> _Subtrees:
+    return _Subtrees(
+        tuple(base.value for base in bases if isinstance(base, x509.DNSName)),
+        tuple(name for base in bases if (name := _srv_name(base))),
+        any(isinstance(base, x509.UniformResourceIdentifier) for base in bases),
+    )
+
+
+def _escaped(names: _LeafNames, permitted: _Subtrees, excluded: _Subtrees) -> str | None:
+    """The first name that the subtrees do not allow, for people; None when there is none."""
+    if permitted.has_uris or excluded.has_uris:
+        # RFC 5280: they are about hosts, and a URI without authority has none to compare.
+        for uri in names.uris:
+            if "://" not in uri:
+                return uri
+    for name, domain in names.domains:
+        outside = permitted.domains and not any(_within(domain, each) for each in permitted.domains)
+        unread = not domain and (permitted.domains or excluded.domains)
+        if outside or unread or any(_within(domain, each) for each in excluded.domains):
+            return name
+    for name in names.srv:
+        outside = permitted.srv and not any(_srv_within(name, each) for each in permitted.srv)
+        if outside or any(_srv_within(name, each) for each in excluded.srv):
+            return name
+    return None
+
+
+def _within(domain: str, subtree: str) -> bool:
+    """Whether a domain is the subtree's or below it; a leading dot leaves only those below."""
+    base = subtree.rstrip(".").lower()
+    if not base.startswith("."):
+        if not base or domain == base:
+            return True
+        base = f".{base}"
+    return domain.endswith(base)
+
+
+def _srv_within(name: str, restriction: str) -> bool:
+    """RFC 4985 section 4: a restriction is `_Service.Name`, `_Service` or `Name`."""
+    service, domain = _srv_parts(name)
+    wanted, subtree = _srv_parts(restriction)
+    return wanted in ("", service) and (not subtree or _within(presented_domain(domain), subtree))

@@ -6,6 +6,7 @@ the binding of the session.  Pure functions.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +18,8 @@ from softphone.trust.capf.key_proof import check_proof, check_sudi, read_sudi
 from softphone.trust.capf.message import CapfMessage, CapfTag, certificate_of
 
 __all__ = ["DeviceCertificateRules", "device_certificate_flaw"]
+
+_MIC_NAME = re.compile(r"CP-[A-Za-z0-9+-]+-(?P<device>SEP[0-9A-F]{12})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,13 @@ def _certificate_flaw(
 
 
 def _names(certificate: x509.Certificate, device: str) -> bool:
-    """An LSC has the device's name; a MIC has the model before it, as in CP-8845-SEP..."""
+    """An LSC has the device's name; a MIC has the model before it, as in CP-8845-SEP...
+
+    Names of soft devices may hold hyphens: CSF-ALICE is not ALICE.
+    """
     name = common_name_of(certificate) or ""
-    return name == device or name.endswith(f"-{device}")
+    manufactured = _MIC_NAME.fullmatch(name)
+    return device == (manufactured["device"] if manufactured else name)
 
 
 def _sudi_flaw(

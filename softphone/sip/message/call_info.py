@@ -3,8 +3,8 @@
     Call-Info: <urn:x-cisco-remotecc:callinfo>; security= Encrypted; orientation= to
 
 Names and values are case-insensitive, spaces may surround "=", several values may share one
-header field, and entries of other kinds are skipped (RFC 3261 section 20.9 gives the header
-field, Cisco's SIP Line Messaging Guide its use).  Whether the server may be believed is decided
+header field, and entries of other kinds are skipped (RFC 3261 sections 20.9 and 25.1 give the
+header field and its grammar, Cisco's SIP Line Messaging Guide its use).  Whether the server may be believed is decided
 above.
 """
 
@@ -14,12 +14,18 @@ import re
 from collections.abc import Iterable
 
 from softphone.security import SecurityLevel
+from softphone.sip.message.grammar import (
+    PARAMETERS,
+    MalformedMessage,
+    repeatable_parameters,
+    split_commas,
+    unquote,
+)
 
 __all__ = ["call_security", "security_call_info"]
 
 _URN = "urn:x-cisco-remotecc:callinfo"
-_ENTRY = re.compile(r"<([^<>]{0,256})>([^<>]*)")
-_SECURITY = re.compile(r";\s*security\s*=\s*\"?\s*([A-Za-z]{1,32})", re.IGNORECASE)
+_INFO = re.compile(rf"<([^<>]*+)>({PARAMETERS})")
 _LEVELS = {
     "notauthenticated": SecurityLevel.NOT_SECURE,
     "authenticated": SecurityLevel.AUTHENTICATED,
@@ -36,23 +42,39 @@ _WORDS = {
 def call_security(values: Iterable[str]) -> tuple[bool, SecurityLevel | None]:
     """What Call-Info values say of the call: whether they speak of it at all, and the level.
 
-    `(True, None)` is "Unknown", or a word that we do not know; `(False, None)` is silence.  When
-    several entries speak, the lowest of them counts, and an unknown one makes it unknown.
+    `(True, None)` is "Unknown", or a word that we do not know; `(False, None)` is silence.  The
+    lowest level of all header fields, values and parameters counts, and one that is not known is
+    lower than ENCRYPTED.  A value that the grammar does not allow and that names Cisco's URN says
+    "Unknown": what it hides may be anything.
     """
     levels: list[SecurityLevel | None] = []
     for value in values:
-        for urn, parameters in _ENTRY.findall(value):
-            if urn.strip().lower() != _URN:
-                continue
-            security = _SECURITY.search(parameters)
-            if security is not None:
-                levels.append(_LEVELS.get(security[1].lower()))
+        levels += _levels_of(value)
     known = [level for level in levels if level is not None]
-    if not levels:
-        return False, None
-    if len(known) < len(levels):
-        return True, SecurityLevel.NOT_SECURE if SecurityLevel.NOT_SECURE in known else None
-    return True, min(known)
+    lowest = min(known, default=None)
+    if len(known) < len(levels) and lowest is SecurityLevel.ENCRYPTED:
+        lowest = None
+    return bool(levels), lowest
+
+
+def _levels_of(value: str) -> list[SecurityLevel | None]:
+    """Each level that one header field value, which may hold several entries, speaks of."""
+    levels: list[SecurityLevel | None] = []
+    try:
+        entries = split_commas(value)
+    except MalformedMessage:
+        entries = [value]
+    for entry in entries:
+        info = _INFO.fullmatch(entry)
+        if info is None:
+            levels += [None] if f"<{_URN}>" in entry.lower() else []
+        elif info[1].strip().lower() == _URN:
+            levels += [
+                _LEVELS.get(unquote(level).strip().lower())
+                for name, level in repeatable_parameters(info[2])
+                if name.lower() == "security" and level is not None
+            ]
+    return levels
 
 
 def security_call_info(level: SecurityLevel | None, *, orientation: str = "to") -> str:

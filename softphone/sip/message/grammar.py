@@ -26,6 +26,7 @@ __all__ = [
     "is_token",
     "parse_parameters",
     "quote",
+    "repeatable_parameters",
     "set_parameter",
     "split_commas",
     "unique_parameters",
@@ -145,11 +146,16 @@ def parse_parameters(text: str) -> Parameters:
 
     Raises MalformedMessage for a name that stands twice with two values.
     """
+    found = repeatable_parameters(text)
+    return unique_parameters(found) if len(found) > 1 else found
+
+
+def repeatable_parameters(text: str) -> Parameters:
+    """The parameters of a text that matched `PARAMETERS`, names that stand twice included."""
     if not text:
         return ()
     # No value is empty, so what findall gives for an absent one is not ambiguous.
-    found = tuple([(name, value or None) for name, value in _PARAMETER.findall(text)])
-    return unique_parameters(found) if len(found) > 1 else found
+    return tuple([(name, value or None) for name, value in _PARAMETER.findall(text)])
 
 
 def unique_parameters(parameters: Parameters) -> Parameters:

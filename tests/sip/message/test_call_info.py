@@ -64,3 +64,50 @@ def test_what_is_written_is_read_back(level):
 def test_a_long_hostile_value_costs_linear_time():
     assert call_security(["<" * 60_000]) == (False, None)
     assert call_security([f"{URN}" + ";security " * 6_000]) == (False, None)
+
+
+def test_words_within_a_quoted_string_are_none_of_the_calls():
+    value = f'{URN}; note="; security=Encrypted"; security=NotAuthenticated'
+    assert call_security([value]) == (True, SecurityLevel.NOT_SECURE)
+    assert call_security([f'{URN}; note="x, {URN}; security=Encrypted"']) == (False, None)
+    assert call_security([f'{URN}; note="\\"; security=Encrypted"']) == (False, None)
+    hidden = f'<http://icon.example/1.png>;purpose="{URN};security=Encrypted"'
+    assert call_security([hidden]) == (False, None)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [f"{URN};security=Encrypted;security=NotAuthenticated"],
+        [f"{URN};security=NotAuthenticated;security=Encrypted"],
+        [f"{URN};security=Encrypted", f"{URN};security=NotAuthenticated"],
+        [f"{URN};security=Unknown, {URN};security=NotAuthenticated"],
+        [f"{URN};security=NotAuthenticated", f'{URN};security="Encrypted'],
+    ],
+)
+def test_the_lowest_of_all_that_is_said_counts(values):
+    assert call_security(values) == (True, SecurityLevel.NOT_SECURE)
+
+
+def test_a_level_that_is_not_known_is_lower_than_encrypted_only():
+    unknown = f"{URN};security=Unknown"
+    assert call_security([unknown, f"{URN};security=Authenticated"]) == (
+        True,
+        SecurityLevel.AUTHENTICATED,
+    )
+    assert call_security([unknown, f"{URN};security=Encrypted"]) == (True, None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f'{URN};security=Encrypted;note="open',
+        f"{URN};security=Encrypted;;isVoip",
+        f"{URN} security=Encrypted",
+        f"{URN};security=En crypted",
+        f"x{URN};security=Encrypted",
+    ],
+)
+def test_what_the_grammar_does_not_allow_raises_nothing(value):
+    assert call_security([value]) == (True, None)
+    assert call_security([value, f"{URN};security=Encrypted"]) == (True, None)

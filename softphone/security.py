@@ -57,8 +57,13 @@ class _OrderedEnum(Enum):
 
 
 class SecurityLevel(_OrderedEnum):
-    """How secure a part, or a whole call, is."""
+    """How secure a part, or a whole call, is.
 
+    `UNKNOWN` is a call of which nothing is agreed yet, or ever was: it rings, or failed before
+    its media was open.  It is less than any other level, and nothing that is demanded.
+    """
+
+    UNKNOWN = "unknown"
     NOT_SECURE = "not_secure"
     AUTHENTICATED = "authenticated"
     ENCRYPTED = "encrypted"
@@ -262,20 +267,19 @@ class MediaSecurity:
         return SecurityLevel.NOT_SECURE if self.suite is None else SecurityLevel.ENCRYPTED
 
 
-def _far_end_shortfall(far_end: SecurityLevel | None) -> Shortfall | None:
-    if far_end is None:
+def _far_end_shortfall(far_end: SecurityLevel | None, *, by_word: bool) -> Shortfall | None:
+    said = "the server says that " if by_word else ""
+    if far_end is None or far_end is SecurityLevel.UNKNOWN:
         return Shortfall(
             ShortfallCode.FAR_END_UNKNOWN,
-            "the call is encrypted to the server; nobody has said what lies beyond it",
+            "nobody has said how secure the call is beyond our own connection",
         )
     if far_end is SecurityLevel.NOT_SECURE:
-        return Shortfall(
-            ShortfallCode.FAR_END_NOT_SECURE, "the server says that the other side is not secure"
-        )
+        return Shortfall(ShortfallCode.FAR_END_NOT_SECURE, f"{said}the other side is not secure")
     if far_end is SecurityLevel.AUTHENTICATED:
         return Shortfall(
             ShortfallCode.FAR_END_AUTHENTICATED,
-            "the server says that the other side is authenticated but not encrypted",
+            f"{said}the other side is authenticated but not encrypted",
         )
     return None
 
@@ -299,9 +303,9 @@ class SecurityState:
 
     @property
     def hop_level(self) -> SecurityLevel:
-        """The lowest level of our own leg's parts; NOT_SECURE while there is no media."""
+        """The lowest level of our own leg's parts; UNKNOWN while no media is agreed."""
         if not self.media:
-            return SecurityLevel.NOT_SECURE
+            return SecurityLevel.UNKNOWN
         lowest = self.signaling.level
         for stream in self.media:
             lowest = min(lowest, stream.level)
@@ -315,7 +319,8 @@ class SecurityState:
     @property
     def scope(self) -> Scope:
         """END_TO_END when the far end's level is known."""
-        return Scope.HOP if self.far_end is None else Scope.END_TO_END
+        unknown = self.far_end is None or self.far_end is SecurityLevel.UNKNOWN
+        return Scope.HOP if unknown else Scope.END_TO_END
 
     @property
     def lock(self) -> bool:
@@ -345,13 +350,13 @@ class SecurityState:
                 )
             )
         if not self.media:
-            found.append(Shortfall(ShortfallCode.NO_MEDIA, "no media stream is open"))
+            found.append(Shortfall(ShortfallCode.NO_MEDIA, "no media stream is agreed yet"))
         found += [
             Shortfall(ShortfallCode.MEDIA_CLEAR, f"the {stream.media} stream is in clear")
             for stream in self.media
             if stream.level is SecurityLevel.NOT_SECURE
         ]
-        clear = self.media and self.hop_level is SecurityLevel.NOT_SECURE
+        clear = self.hop_level is SecurityLevel.NOT_SECURE
         if self.by_word and clear and self.far_end is SecurityLevel.ENCRYPTED:
             found.append(
                 Shortfall(
@@ -359,7 +364,7 @@ class SecurityState:
                     "the server says that the call is encrypted, and our own leg is in clear",
                 )
             )
-        far_end = _far_end_shortfall(self.far_end)
+        far_end = _far_end_shortfall(self.far_end, by_word=self.by_word)
         if far_end is not None:
             found.append(far_end)
         return tuple(found)
@@ -389,12 +394,14 @@ def _below(state: SecurityState, level: SecurityLevel, scope: Scope) -> tuple[Sh
     """
     end_to_end = scope is Scope.END_TO_END
     reached = state.level if end_to_end else state.hop_level
-    if reached >= level and not (end_to_end and state.scope is Scope.HOP):
+    # NOT_SECURE demands nothing, and what is not known yet is no less than that.
+    enough = reached >= level or level is SecurityLevel.NOT_SECURE
+    if enough and not (end_to_end and state.scope is Scope.HOP):
         return ()
     found = [
         shortfall
         for shortfall in state.shortfalls
-        if reached < level and (end_to_end or shortfall.code not in _FAR_END)
+        if not enough and (end_to_end or shortfall.code not in _FAR_END)
     ]
     if end_to_end and state.scope is Scope.HOP:
         found += [s for s in state.shortfalls if s.code is ShortfallCode.FAR_END_UNKNOWN]

@@ -34,6 +34,7 @@ def codes(shortfalls):
 
 
 def test_levels_are_ordered_as_written():
+    assert SecurityLevel.UNKNOWN < SecurityLevel.NOT_SECURE
     assert SecurityLevel.NOT_SECURE < SecurityLevel.AUTHENTICATED < SecurityLevel.ENCRYPTED
     assert Scope.HOP < Scope.END_TO_END
 
@@ -64,6 +65,30 @@ def test_an_unknown_far_end_is_encrypted_to_the_server_only():
     assert state.level is SecurityLevel.ENCRYPTED
     assert state.scope is Scope.HOP
     assert codes(state.shortfalls) == {ShortfallCode.FAR_END_UNKNOWN}
+
+
+@pytest.mark.parametrize("signaling", [TLS, CLEAR])
+@pytest.mark.parametrize("far_end", [None, *SecurityLevel])
+def test_a_call_without_media_is_not_known_yet_and_meets_no_demand(signaling, far_end):
+    state = SecurityState(signaling, (), far_end)
+    assert state.level is state.hop_level is SecurityLevel.UNKNOWN
+    assert not state.lock
+    assert ShortfallCode.NO_MEDIA in codes(state.shortfalls)
+    for level in (SecurityLevel.AUTHENTICATED, SecurityLevel.ENCRYPTED):
+        with pytest.raises(SecurityShortfall):
+            state.require(level)
+    state.require(SecurityLevel.NOT_SECURE)
+
+
+@pytest.mark.parametrize("media", [(), (SRTP,), (RTP,), (SRTP, RTP)])
+@pytest.mark.parametrize("far_end", [None, *SecurityLevel])
+@pytest.mark.parametrize("by_word", [True, False])
+def test_no_sentence_says_more_than_there_is(media, far_end, by_word):
+    for signaling in (TLS, CLEAR):
+        state = SecurityState(signaling, media, far_end, by_word=by_word)
+        sentences = [shortfall.explanation for shortfall in state.shortfalls]
+        assert not any("the call is encrypted to" in sentence for sentence in sentences)
+        assert by_word or not any("the server says" in sentence for sentence in sentences)
 
 
 def test_one_clear_stream_makes_the_call_not_secure():

@@ -243,7 +243,9 @@ def _oauth(reader: TomlReader, values: Mapping[str, Any] | None) -> OAuthConfig 
 
 def _policy(reader: TomlReader, values: Mapping[str, Any]) -> PolicyConfig:
     return PolicyConfig(
-        minimum=reader.choice_of("policy", values, "minimum", SecurityLevel),
+        minimum=reader.choice_of(
+            "policy", values, "minimum", SecurityLevel, without=SecurityLevel.UNKNOWN
+        ),
         scope=reader.choice_of("policy", values, "scope", Scope) or Scope.HOP,
         on_drop=reader.choice_of("policy", values, "on_drop", OnDrop) or OnDrop.HANGUP,
         revocation=reader.choice_of("policy", values, "revocation", RevocationMode)

@@ -99,19 +99,32 @@ class TomlReader:
         return value
 
     def choice_of(
-        self, table: str, values: Mapping[str, Any], key: str, kind: type[Choice]
+        self,
+        table: str,
+        values: Mapping[str, Any],
+        key: str,
+        kind: type[Choice],
+        *,
+        without: Choice | None = None,
     ) -> Choice | None:
-        """A member of an enumeration by its value, or None."""
+        """A member of an enumeration by its value, or None; `without` may not be chosen."""
         text = self.text_of(table, values, key)
-        return None if text is None else self.choose(table, key, text, kind)
+        return None if text is None else self.choose(table, key, text, kind, without=without)
 
-    def choose(self, table: str, key: str, text: str, kind: type[Choice]) -> Choice:
+    def choose(
+        self,
+        table: str,
+        key: str,
+        text: str,
+        kind: type[Choice],
+        *,
+        without: Choice | None = None,
+    ) -> Choice:
         """The member that a text names."""
-        try:
-            return kind(text)
-        except ValueError:
-            known = ", ".join(str(member.value) for member in kind)
-            self.fail(table, key, f"{text!r} is unknown; known are {known}")
+        members = {str(member.value): member for member in kind if member is not without}
+        if text not in members:
+            self.fail(table, key, f"{text!r} is unknown; known are {', '.join(members)}")
+        return members[text]
 
     def path_of(self, table: str, values: Mapping[str, Any], key: str) -> Path | None:
         """A path that is there, or None."""

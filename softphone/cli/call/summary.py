@@ -35,7 +35,7 @@ __all__ = [
 
 BLANK: Mapping[str, Any] = MappingProxyType(
     {
-        "security": {"level": "not_secure", "scope": "hop", "shortfalls": []},
+        "security": {"level": "unknown", "scope": "hop", "shortfalls": []},
         "audio": {
             "codec": None,
             "suite": None,
@@ -104,7 +104,9 @@ class CallOutcome:
 def security_fields(state: SecurityState | None, refused: tuple[Shortfall, ...]) -> dict[str, Any]:
     """What a call had, and why that was not more; what we refused was not secure."""
     shortfalls = (*refused, *(() if state is None else state.shortfalls))
-    level = SecurityLevel.NOT_SECURE if state is None or refused else state.level
+    level = SecurityLevel.UNKNOWN if state is None else state.level
+    if refused:
+        level = SecurityLevel.NOT_SECURE
     return {
         "level": level.value,
         "scope": "hop" if state is None else state.scope.value,

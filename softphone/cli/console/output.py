@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["LOCK", "CommandOutput", "printable", "security_line", "to_json_value"]
 
 LOCK = {True: "\N{LOCK}", False: "\N{OPEN LOCK}"}
+NO_LOCK = "\N{HORIZONTAL ELLIPSIS}"
+"""In the place of the lock, as long as nothing is known."""
 
 
 def to_json_value(value: Any) -> Any:
@@ -66,7 +68,8 @@ def security_line(state: SecurityState, *, direct: bool = False) -> str:
     media = ", ".join(str(stream.suite or "in clear") for stream in state.media) or "none"
     signaling = state.signaling.protocol or "in clear"
     reasons = "; ".join(shortfall.explanation for shortfall in state.shortfalls)
-    line = f"{LOCK[state.lock]} {_reach(state, direct)} (signaling {signaling}, media {media})"
+    lock = NO_LOCK if state.level is SecurityLevel.UNKNOWN else LOCK[state.lock]
+    line = f"{lock} {_reach(state, direct)} (signaling {signaling}, media {media})"
     return f"{line}: {reasons}" if reasons else line
 
 
@@ -76,8 +79,10 @@ def _reach(state: SecurityState, direct: bool) -> str:
     if state.lock:
         return "encrypted to the server, and by its word to the far end"
     if state.level is SecurityLevel.ENCRYPTED and state.scope is Scope.HOP:
-        return "encrypted to the server"
-    return state.level.value.replace("_", " ")
+        return "encrypted to the next hop" if direct else "encrypted to the server"
+    if state.level is SecurityLevel.UNKNOWN:
+        return "not known yet"
+    return str(state.level.value).replace("_", " ")
 
 
 class CommandOutput:

@@ -4,8 +4,8 @@
 
 Names and values are case-insensitive, spaces may surround "=", several values may share one
 header field, and entries of other kinds are skipped (RFC 3261 sections 20.9 and 25.1 give the
-header field and its grammar, Cisco's SIP Line Messaging Guide its use).  Whether the server may be believed is decided
-above.
+header field and its grammar, Cisco's SIP Line Messaging Guide its use).  Whether the server may be
+believed is decided above.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _WORDS = {
     SecurityLevel.NOT_SECURE: "NotAuthenticated",
     SecurityLevel.AUTHENTICATED: "Authenticated",
     SecurityLevel.ENCRYPTED: "Encrypted",
-    None: "Unknown",
+    SecurityLevel.UNKNOWN: "Unknown",
 }
 
 
@@ -79,4 +79,5 @@ def _levels_of(value: str) -> list[SecurityLevel | None]:
 
 def security_call_info(level: SecurityLevel | None, *, orientation: str = "to") -> str:
     """The Call-Info value that says `level` of a call (None: not known yet)."""
-    return f"<{_URN}>; security= {_WORDS[level]}; orientation= {orientation}; isVoip"
+    word = _WORDS[SecurityLevel.UNKNOWN if level is None else level]
+    return f"<{_URN}>; security= {word}; orientation= {orientation}; isVoip"

@@ -43,7 +43,7 @@ STATE = SecurityState(SignalingSecurity(), (), None)
         (RecordingFailed("a.wav", "disk full"), "recording_failed", "a.wav: disk full"),
         (TransferRequested("sip:c@x", None, None), "transfer", "asks us to call sip:c@x"),
         (TransferProgressed(180, "Ringing", False), "transfer_progress", "transfer: 180"),
-        (SecurityChanged(STATE, STATE), "security", "not secure"),
+        (SecurityChanged(STATE, STATE), "security", "not known yet"),
         (EarlyMediaStarted(STATE), "early_media", "before the answer"),
     ],
 )

@@ -43,7 +43,9 @@ CLEAR = MediaSecurity("audio", "RTP/AVP")
         (SecurityState(TLS, (AUDIO,), None), False, "\N{OPEN LOCK} encrypted to the server (sig"),
         (SecurityState(TLS, (AUDIO,), SecurityLevel.NOT_SECURE), False, "\N{OPEN LOCK} not secure"),
         (SecurityState(SignalingSecurity(), (CLEAR,), None), False, "media in clear): the sig"),
-        (SecurityState(TLS, (), None), False, "media none)"),
+        (SecurityState(TLS, (AUDIO,), None), True, "\N{OPEN LOCK} encrypted to the next hop (sig"),
+        (SecurityState(TLS, (), None), False, "\N{HORIZONTAL ELLIPSIS} not known yet (sig"),
+        (SecurityState(SignalingSecurity(), (), None), True, "not known yet (signaling in clear"),
     ],
 )
 def test_the_line_says_how_secure_a_call_is_and_on_whose_word(state, direct, words):
@@ -54,6 +56,22 @@ def test_a_lock_is_shown_with_the_lock_only():
     for far_end in (None, *SecurityLevel):
         state = SecurityState(TLS, (AUDIO,), far_end)
         assert ("\N{LOCK}" in security_line(state)) is state.lock
+
+
+def test_only_an_encrypted_call_is_called_encrypted():
+    for signaling in (TLS, SignalingSecurity()):
+        for media in ((), (AUDIO,), (CLEAR,), (AUDIO, CLEAR)):
+            for far_end in (None, *SecurityLevel):
+                for direct in (False, True):
+                    state = SecurityState(signaling, media, far_end)
+                    line = security_line(state, direct=direct)
+                    said = "encrypted to" in line or "encrypted end" in line
+                    assert said is (state.level is SecurityLevel.ENCRYPTED), line
+
+
+def test_a_script_sees_that_nothing_is_known_yet():
+    assert to_json_value(SecurityState(TLS))["level"] == "unknown"
+    assert to_json_value(SecurityState(TLS))["lock"] is False
 
 
 def test_what_steers_a_terminal_is_taken_out(capsys):

@@ -152,6 +152,7 @@ class ReceiveContext:
     7.1.4 starts a new one, and peers do either: the first packets of such a source are tried with
     the kept counter, with 0, and with the kept one plus 1 (it may just have wrapped); the first
     that authenticates is kept for good.
+    `newest` has the highest sequence number authenticated of each SSRC, as `note_rtp` was told.
     `backend` None chooses by the process's mode (`default_backend`).
 
     Raises ConfigurationError when `key` has not the length that `suite` demands, and FipsForbidden
@@ -161,10 +162,12 @@ class ReceiveContext:
     __slots__ = (
         "_candidates",
         "_known_sources",
+        "_newest_rtcp",
         "_transform",
         "failures",
         "handle",
         "last_ssrc_word",
+        "newest",
         "suite",
     )
 
@@ -185,6 +188,8 @@ class ReceiveContext:
         self.handle: Any = getattr(self._transform, "handle", None)
         self.last_ssrc_word = -1
         self._known_sources: tuple[int, ...] = ()
+        self.newest: dict[int, int] = {}
+        self._newest_rtcp: dict[int, int] = {}
         self._candidates = {
             ssrc: tuple(dict.fromkeys((roc, 0, (roc + 1) & 0xFFFF_FFFF)))
             for ssrc, roc in list((rollover or {}).items())[-MAXIMUM_SOURCES:]
@@ -254,6 +259,32 @@ class ReceiveContext:
         if status is SrtpStatus.OK:
             self._note_source(ssrc)
         return status, result
+
+    def note_rtp(self, ssrc: int, sequence: int) -> bool:
+        """Note an RTP packet that was authenticated; whether it is newer than all before of its
+        SSRC under this key.
+
+        The first of an SSRC is not: nothing tells how long it was on its way.  16 bits are enough
+        to compare, since a packet authenticates only if its index is the one nearest to the highest
+        (RFC 3711 section 3.3.1).
+        """
+        newest = self.newest.get(ssrc)
+        if newest is not None and not 0 < (sequence - newest) & 0xFFFF < 0x8000:
+            return False
+        self.newest[ssrc] = sequence
+        return newest is not None
+
+    def note_rtcp(self, packet: bytes) -> bool:
+        """The same of an SRTCP packet, as it came, by its own index (RFC 3711 section 3.4)."""
+        suite = suite_parameters(self.suite)
+        end = len(packet) - (0 if suite.aead else suite.rtcp_tag_length)
+        index = int.from_bytes(packet[end - _SRTCP_INDEX : end], "big") & 0x7FFF_FFFF
+        ssrc = _source(packet, 4)
+        newest = self._newest_rtcp.get(ssrc)
+        if newest is not None and index <= newest:
+            return False
+        self._newest_rtcp[ssrc] = index
+        return newest is not None
 
     def rollover_counters(self) -> Mapping[int, int]:
         """The rollover counter by SSRC, the last heard one last, for the next key's context."""

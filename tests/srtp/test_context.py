@@ -223,3 +223,21 @@ def test_the_rule_for_first_sequence_numbers_keeps_early_loss_harmless(backend):
     send.protect(rtp(first))
     packet = rtp(first + FIRST_SEQUENCE_LIMIT)
     assert receive.unprotect(send.protect(packet)) == packet
+
+
+def test_the_newest_packet_of_each_source_is_told_and_its_first_is_not():
+    _, receive = pair(SrtpBackend.LIBSRTP)
+    told = [receive.note_rtp(7, number) for number in (65534, 65535, 2, 1, 65533, 2, 3)]
+    assert told == [False, True, True, False, False, False, True]
+    assert receive.note_rtp(8, 3) is False
+    assert receive.newest == {7: 3, 8: 3}
+
+
+@pytest.mark.parametrize("suite", list(CryptoSuite))
+def test_the_newest_srtcp_packet_is_told_by_its_own_index(suite, backend):
+    send, receive = pair(backend, suite)
+    sealed = [send.protect_rtcp(rtcp()) for _ in range(5)]
+    other = send.protect_rtcp(rtcp(ssrc=99))
+    order = (1, 0, 3, 2, 4)
+    assert [receive.note_rtcp(sealed[at]) for at in order] == [False, False, True, False, True]
+    assert receive.note_rtcp(other) is False

@@ -22,6 +22,7 @@ from softphone.errors import LocalProtocolError
 from softphone.media.bank.batch import SOCKADDR_OCTETS
 from softphone.media.bank.codec_lookup import AnyCodec
 from softphone.media.bank.demultiplexer import Demultiplexer
+from softphone.media.bank.newest_packets import NewestPackets
 from softphone.media.bank.reception import ReceptionBank
 from softphone.media.bank.source_feed import FeedTable, SourceFeed, same_rate
 from softphone.media.bank.stateful_decoder import StatefulDecoder
@@ -170,6 +171,7 @@ class StreamBank:
         capacity = self.capacity = self.phases * self.phase_rows
         self.streams: list[StreamObjects | None] = [None] * capacity
         self.receive_contexts: dict[int, ReceiveContext] = {}
+        self.newest = NewestPackets(capacity, self.receive_contexts)
         self.demultiplexer = Demultiplexer()
         self.feeds = FeedTable(adapt)
         self.playout = JitterBufferBank(capacity, JitterBufferConfig(slot_octets=MOST_PAYLOAD))
@@ -235,7 +237,6 @@ class StreamBank:
         self.pause_state = np.zeros(capacity, dtype=np.uint8)
         self.remote_ssrc, self.probation_ssrc = words(), words()
         self.probation_sequence = np.full(capacity, -1, dtype=np.int32)
-        self.latch_sequence = np.zeros(capacity, dtype=np.uint16)
         self.last_received = np.zeros(capacity, dtype=np.float64)
         self.packets_received, self.octets_received = self._counters[3:5]
         self.malformed, self.wrong_source = self._counters[5:7]
@@ -315,6 +316,7 @@ class StreamBank:
         """Take a row back; its handle is stale from now on."""
         stream = self.find_stream(handle)
         row = handle.row
+        self.newest.save_row(row)
         for context in (stream.send_context, stream.receive_context):
             if context is not None:
                 context.close()

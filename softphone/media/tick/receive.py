@@ -62,6 +62,9 @@ def receive_rtp(bank: StreamBank, packets: PacketBatch, index: Index, *, now: fl
         _count(bank.malformed, packets.row[index[~valid]])
     headers, elsewhere = accept_source(bank, packets, headers)
     headers = _authenticate(bank, packets, headers)
+    newer = bank.newest.note_packets(
+        headers.row, headers.ssrc, headers.sequence, bank.secure[headers.row]
+    )
     if bank.on_clear_packet is not None:
         for at in headers.index.tolist():
             bank.on_clear_packet(
@@ -71,13 +74,13 @@ def receive_rtp(bank: StreamBank, packets: PacketBatch, index: Index, *, now: fl
     sound = length >= 0
     if np.count_nonzero(sound) != sound.size:
         _count(bank.malformed, headers.row[~sound])
-        headers, length = headers.select(sound), length[sound]
+        headers, length, newer = headers.select(sound), length[sound], newer[sound]
     keep = _check_ssrc(bank, packets, headers)
     if np.count_nonzero(keep) != keep.size:
-        headers, length = headers.select(keep), length[keep]
+        headers, length, newer = headers.select(keep), length[keep], newer[keep]
     if len(headers):
         if elsewhere:
-            follow_source(bank, packets, headers)
+            follow_source(bank, packets, headers, newer)
         _account_packets(bank, packets, headers, length, now=now)
 
 

@@ -143,10 +143,13 @@ def receive_rtcp(
         stream = bank.streams[row]
         if stream is None or stream.rtcp is None:
             continue
-        data: bytes | None = packets.packet(at)
-        if stream.receive_context is not None and data is not None:
-            data = stream.receive_context.unprotect_rtcp(data)
-        if data is None or not accept_rtcp_source(bank, packets, at, row):
+        sealed = packets.packet(at)
+        data: bytes | None = sealed
+        newer, context = False, stream.receive_context
+        if context is not None:
+            data = context.unprotect_rtcp(sealed)
+            newer = data is not None and context.note_rtcp(sealed)
+        if data is None or not accept_rtcp_source(bank, packets, at, row, newer=newer):
             continue
         if bank.on_clear_packet is not None:
             bank.on_clear_packet(data, int(packets.port[at]), packets.address[at], False)

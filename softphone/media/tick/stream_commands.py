@@ -181,6 +181,7 @@ def _set_keys(
     bank: StreamBank, stream: StreamObjects, send_key: SrtpKey | None, receive_key: SrtpKey | None
 ) -> None:
     """Bring both contexts in line with the keys; all or nothing."""
+    bank.newest.save_row(stream.handle.row)
     names = key_fingerprint(send_key), key_fingerprint(receive_key)
     sending, receiving = stream.send_context, stream.receive_context
     if not hmac.compare_digest(names[0], stream.send_fingerprint):

@@ -1,14 +1,16 @@
 """Where valid media may come from, and whether ours follows it (symmetric RTP, RFC 4961).
 
 Under SRTP authentication decides: a packet from anywhere may prove itself, and only one that did,
-and that is newer than the last that moved the stream, moves it.  In clear the signaled host
-decides: another host is never listened to, and another port of it is followed once, until the
+and that is newer than all that were authenticated of its SSRC, moves the stream: not the first of
+an SSRC, and none that somebody has held back.  RTCP moves by its own index.  In clear the signaled
+host decides: another host is never listened to, and another port of it is followed once, until the
 next `set_remote`.  A stream on a shared socket is told by its far end's address and never follows.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from softphone.media.bank import PacketBatch, StreamBank, print_address, same_host, same_source
 from softphone.media.interface import RemoteLatched
@@ -36,41 +38,46 @@ def accept_source(
     return headers.select(keep), True
 
 
-def follow_source(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders) -> None:
-    """Let symmetric streams follow these valid (under SRTP: authenticated) packets' sources."""
+def follow_source(
+    bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, newer: npt.NDArray[np.bool_]
+) -> None:
+    """Let symmetric streams follow these valid packets' sources: under SRTP those of `newer`
+    bool[n], as `NewestPackets` has it."""
     row = headers.row
     moved = ~same_source(packets.address[headers.at], bank.remote.take(row, axis=0))
     moved &= bank.symmetric[row]
+    moved &= np.where(bank.secure[row], newer, ~bank.latched[row])
     if not np.count_nonzero(moved):
         return
-    for at in np.flatnonzero(moved).tolist():
-        _follow(bank, packets, headers, at)
+    # Whole rows: one packet may move the stream, and the next move it back.
+    for at in np.flatnonzero(np.isin(row, row[moved])).tolist():
+        if newer[at] or not bank.secure[row[at]]:
+            _follow(bank, packets, headers, at)
 
 
 def _follow(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, at: int) -> None:
-    row, sequence = int(headers.row[at]), int(headers.sequence[at])
+    row = int(headers.row[at])
     stream = bank.streams[row]
     address = packets.address[headers.index[at]]
-    if stream is None or (address == bank.remote[row]).all():
+    if stream is None or (bank.latched[row] and not bank.secure[row]):
         return
-    if bank.latched[row]:
-        # A straggler of the old path, or a packet held back by an attacker, moves nothing.
-        ahead = (sequence - int(bank.latch_sequence[row])) & 0xFFFF
-        if not bank.secure[row] or not 0 < ahead < 0x8000:
-            return
+    if (address == bank.remote[row]).all():
+        return
     bank.remote[row] = address
     bank.latched[row] = True
-    bank.latch_sequence[row] = sequence
     bank.invalidate_plan(row)
     if bank.mux[row]:
         bank.remote_rtcp[row] = address
     bank.emit(RemoteLatched(stream.handle, print_address(address.tobytes())))
 
 
-def accept_rtcp_source(bank: StreamBank, packets: PacketBatch, index: int, row: int) -> bool:
+def accept_rtcp_source(
+    bank: StreamBank, packets: PacketBatch, index: int, row: int, *, newer: bool
+) -> bool:
     """Whether a datagram of RTCP is from the far end; under SRTP it must have been authenticated.
 
-    A symmetric stream's RTCP follows it, by the rules above.
+    A symmetric stream's RTCP follows it, by the rules above; `newer` is what the receive context's
+    `note_rtcp` says of it.
     """
     address = packets.address[index][None]
     if same_source(address, bank.remote_rtcp[row][None])[0]:
@@ -78,6 +85,6 @@ def accept_rtcp_source(bank: StreamBank, packets: PacketBatch, index: int, row: 
     if not bank.secure[row] and not same_host(address, bank.signaled[row][None])[0]:
         bank.wrong_source[row] += 1
         return False
-    if bank.symmetric[row]:
+    if bank.symmetric[row] and (newer or not bank.secure[row]):
         bank.remote_rtcp[row] = address[0]
     return True

@@ -236,6 +236,9 @@ class VideoPacketPath:
         plain = data if self._receiver is None else self._receiver.unprotect(data)
         if plain is None:
             return
+        newer = self._receiver is not None and self._receiver.note_rtp(
+            int.from_bytes(data[8:12], "big"), int.from_bytes(data[2:4], "big")
+        )
         try:
             packet = RtpPacket.parse(plain)
         except MalformedPacket:
@@ -245,7 +248,7 @@ class VideoPacketPath:
         if codec is None or not spec.direction.receives:
             return
         self._report_clear_packet(plain, source, control=False, outgoing=False)
-        self._follow(source, packet)
+        self._follow(source, newer=newer)
         if codec != self._receiving:
             self._listen_for(codec, now)
         self._source = packet.ssrc
@@ -273,22 +276,26 @@ class VideoPacketPath:
             return spec is not None
         return source == self.remote or (source[0] == spec.remote[0] and not self._latched)
 
-    def _follow(self, source: Address, packet: RtpPacket) -> None:
-        """Symmetric RTP (RFC 4961): only a newer packet moves where we send to."""
+    def _follow(self, source: Address, *, newer: bool) -> None:
+        """Symmetric RTP (RFC 4961), by the rules of `softphone.media.tick.symmetric_rtp`."""
         spec = self.spec
         if spec is None or not spec.symmetric or source == self.remote:
             return
-        ahead = (packet.sequence_number - self._reception.highest_sequence) & 0xFFFF
-        if not self._latched or (self._receiver is not None and 0 < ahead < 0x8000):
+        if newer or (self._receiver is None and not self._latched):
             self.remote, self._latched = source, True
+            if spec.rtcp_mux:
+                self.remote_rtcp = source
 
     def receive_rtcp(self, data: bytes, source: Address, *, now: float, wall: float) -> None:
         """Take a datagram of RTCP."""
         spec = self.spec
         if spec is None:
             return
+        plain: bytes | None
         if self._receiver is not None:
             plain = self._receiver.unprotect_rtcp(data)
+            if plain is not None and self._receiver.note_rtcp(data) and spec.symmetric:
+                self.remote_rtcp = source
         else:
             plain = data if source[0] == spec.remote[0] else None
         if plain is None:

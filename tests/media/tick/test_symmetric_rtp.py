@@ -41,30 +41,37 @@ def test_in_clear_another_host_is_dropped_and_under_srtp_authentication_will_dec
 def test_in_clear_a_stream_that_has_latched_hears_no_other_port():
     wire = Wire()
     headers = arrive(wire, NEAR)
-    follow_source(wire.b.bank, wire.b.incoming, headers)
+    follow_source(wire.b.bank, wire.b.incoming, headers, np.zeros(1, dtype=np.bool_))
     assert wire.b.bank.take_events() == [RemoteLatched(wire.b.handle, NEAR)]
     headers = arrive(wire, NEAR, SIGNALED, ("10.0.0.1", 6001))
     assert accept_source(wire.b.bank, wire.b.incoming, headers)[0].index.tolist() == [0]
-    follow_source(wire.b.bank, wire.b.incoming, headers)
+    follow_source(wire.b.bank, wire.b.incoming, headers, np.zeros(3, dtype=np.bool_))
     assert wire.b.bank.take_events() == []
 
 
 def test_under_srtp_only_a_newer_packet_moves_the_stream_again():
     wire = Wire(suite=CryptoSuite.AEAD_AES_128_GCM)
     bank = wire.b.bank
-    follow_source(bank, wire.b.incoming, arrive(wire, ELSEWHERE, first=100))
-    follow_source(bank, wire.b.incoming, arrive(wire, NEAR, first=99))
-    follow_source(bank, wire.b.incoming, arrive(wire, NEAR, first=100 + 0x8000))
-    follow_source(bank, wire.b.incoming, arrive(wire, NEAR, first=100))
+
+    def follow(source, first):
+        headers = arrive(wire, source, first=first)
+        secure = bank.secure[headers.row]
+        newer = bank.newest.note_packets(headers.row, headers.ssrc, headers.sequence, secure)
+        follow_source(bank, wire.b.incoming, headers, newer)
+
+    follow(ELSEWHERE, 99)
+    follow(ELSEWHERE, 100)
+    follow(NEAR, 99)
+    follow(NEAR, 100 + 0x8000)
     assert bank.remote[wire.b.row].tobytes() == raw_address(*ELSEWHERE)
-    follow_source(bank, wire.b.incoming, arrive(wire, NEAR, first=101))
+    follow(NEAR, 101)
     assert bank.remote[wire.b.row].tobytes() == raw_address(*NEAR)
     assert len(bank.take_events()) == 2
 
 
 def test_under_rtcp_mux_rtcp_follows_rtp():
     wire = Wire(rtcp_mux=True)
-    follow_source(wire.b.bank, wire.b.incoming, arrive(wire, NEAR))
+    follow_source(wire.b.bank, wire.b.incoming, arrive(wire, NEAR), np.zeros(1, dtype=np.bool_))
     assert wire.b.bank.remote_rtcp[wire.b.row].tobytes() == raw_address(*NEAR)
 
 
@@ -73,7 +80,7 @@ def test_rtcp_in_clear_is_heard_from_the_signaled_host_alone(symmetric):
     wire = Wire(symmetric=symmetric)
     bank, row = wire.b.bank, wire.b.row
     arrive(wire, ("10.0.0.1", 5001), ELSEWHERE, NEAR)
-    heard = [accept_rtcp_source(bank, wire.b.incoming, at, row) for at in range(3)]
+    heard = [accept_rtcp_source(bank, wire.b.incoming, at, row, newer=False) for at in range(3)]
     assert heard == [True, False, True]
     assert bank.wrong_source[row] == 1
     expected = NEAR if symmetric else ("10.0.0.1", 5001)

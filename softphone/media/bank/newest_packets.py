@@ -1,0 +1,71 @@
+"""Which packets are newer than all that SRTP has let through of their source, for a whole bank.
+
+RFC 3711 sections 3.3.1 and 3.3.2.  What is known belongs to a receive context, and so to a key;
+of the source that each row heard last it is kept in arrays here, so that a batch whose packets
+follow each other is three operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from softphone.srtp import ReceiveContext
+
+__all__ = ["NewestPackets"]
+
+NONE = -1
+
+
+class NewestPackets:
+    """The newest packets of `capacity` rows; `contexts` are the receive contexts by row."""
+
+    def __init__(self, capacity: int, contexts: Mapping[int, ReceiveContext]) -> None:
+        self._contexts = contexts
+        self._ssrc = np.full(capacity, NONE, dtype=np.int64)
+        self._sequence = np.zeros(capacity, dtype=np.uint16)
+        self._marked = np.zeros(capacity, dtype=np.bool_)
+
+    def note_packets(
+        self,
+        rows: NDArray[np.intp],
+        ssrc: NDArray[np.uint32],
+        sequence: NDArray[np.uint16],
+        secure: NDArray[np.bool_],
+    ) -> NDArray[np.bool_]:
+        """Note n packets in order; which are newer than all before of their SSRC, bool[n].
+
+        `secure` bool[n] says which have been authenticated.  False for the first of an SSRC under
+        a key (see `ReceiveContext.note_rtp`), and in clear, where nothing tells a packet's age.
+        """
+        newer: NDArray[np.bool_] = ssrc == self._ssrc[rows]
+        newer &= sequence == self._sequence[rows] + np.uint16(1)
+        if np.count_nonzero(newer) == newer.size:
+            self._sequence[rows] = sequence
+            return newer
+        odd = rows[secure & ~newer]
+        # Whole rows, since each packet is judged by those before it.
+        self._marked[odd] = True
+        one_by_one = self._marked[rows]
+        self._marked[odd] = False
+        steady = newer & ~one_by_one
+        self._sequence[rows[steady]] = sequence[steady]
+        for at in np.flatnonzero(one_by_one).tolist():
+            newer[at] = self._note(int(rows[at]), int(ssrc[at]), int(sequence[at]))
+        return newer
+
+    def _note(self, row: int, ssrc: int, sequence: int) -> bool:
+        context = self._contexts[row]
+        self.save_row(row)
+        newer = context.note_rtp(ssrc, sequence)
+        self._ssrc[row], self._sequence[row] = ssrc, context.newest[ssrc]
+        return newer
+
+    def save_row(self, row: int) -> None:
+        """Put what is known of `row` into its receive context: before that is replaced or closed."""
+        ssrc = int(self._ssrc[row])
+        if ssrc != NONE:
+            self._contexts[row].newest[ssrc] = int(self._sequence[row])
+            self._ssrc[row] = NONE

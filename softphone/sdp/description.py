@@ -397,6 +397,8 @@ class _DescriptionReader:
     def read(self, line: str) -> None:
         """Take one line.  Raises MalformedDescription."""
         letter, value = line[:1], line[2:]
+        if not line and not self._session:
+            return  # some peers put a blank line between header fields and body too much
         if line[1:2] != "=" or letter not in "vosiuepcbtrzkam":
             raise MalformedDescription("it is not a letter of SDP followed by =")
         if not self._session and not (letter == "v" and value.strip() == "0"):
@@ -458,6 +460,8 @@ class _DescriptionReader:
 
         A missing s= or t= line is forgiven: neither means anything to a call (RFC 3264 section 5).
         """
+        if not self._session:
+            raise MalformedDescription("a description begins with v=0")
         if "o" not in self._session:
             raise MalformedDescription("there is no o= line")
         connection = self._first("c")

@@ -326,6 +326,13 @@ class OfferAnswerSession:
             ),
         )
 
+    def unknown_profile(self, description: SessionDescription, media: str) -> str:
+        """The transport protocol of the first m-line of that kind; "" if we know that of any."""
+        offered = [m.protocol for m in description.media if m.media == media and m.port]
+        capability = self._capabilities.get(media)
+        known = () if capability is None else capability.profiles
+        return "" if any(one.upper() in known for one in offered) else next(iter(offered), "")
+
     def choose_lines(
         self, offered: Sequence[OfferedMedia], *, worth: Worth = prefer_secure
     ) -> tuple[OfferedMedia, ...]:

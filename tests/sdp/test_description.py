@@ -171,7 +171,10 @@ def test_a_line_that_cannot_be_acted_on_refuses_the_description(lines, reason):
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "letter of SDP"),
+        (b"", "begins with v=0"),
+        (b"\r\n\r\n", "begins with v=0"),
+        (b" \r\nv=0\r\n", "letter of SDP"),
+        (b"v=0\r\n\r\no=- 1 1 IN IP4 10.0.0.1\r\n", "letter of SDP"),
         (b"s=-\r\n", "begins with v=0"),
         (b"v=1\r\n", "begins with v=0"),
         (b"v=0\r\ns=-\r\n", "no o="),
@@ -185,6 +188,16 @@ def test_a_line_that_cannot_be_acted_on_refuses_the_description(lines, reason):
 def test_a_description_without_its_frame_is_refused(data, reason):
     with pytest.raises(MalformedDescription, match=reason):
         SessionDescription.parse(data)
+
+
+@pytest.mark.parametrize("blank", [b"\r\n", b"\n", b"\r\n\r\n"])
+def test_blank_lines_before_the_first_line_are_passed_over(blank):
+    assert SessionDescription.parse(blank + HEAD) == SessionDescription.parse(HEAD)
+
+
+def test_a_line_behind_blank_ones_keeps_its_number():
+    with pytest.raises(MalformedDescription, match="line 4: "):
+        SessionDescription.parse(b"\r\nv=0\r\no=- 1 1 IN IP4 10.0.0.1\r\nnonsense\r\n")
 
 
 @pytest.mark.parametrize(

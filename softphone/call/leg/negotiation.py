@@ -26,6 +26,7 @@ from softphone.call.leg.refusal import (
     fallback_not_agreed,
     no_usable_key,
     read_description,
+    transport_refused,
 )
 from softphone.call.leg.rtcp_xr_demand import DEFAULT_XR_DEMAND, RtcpXrDemand
 from softphone.call.leg.video_setup import VideoSetup
@@ -47,6 +48,7 @@ from softphone.sdp import (
     NegotiatedMedia,
     OfferAnswerSession,
     OfferedMedia,
+    SessionDescription,
 )
 from softphone.sdp import LocalMediaLine as LocalLine
 from softphone.security import (
@@ -323,7 +325,7 @@ class Negotiation:
             filter(None, (check_media_address(c.remote_address[0], host) for c in chosen)), None
         )
         if refusal is None and not any(line.media == "audio" for line in chosen):
-            refusal = self._explain(offered)
+            refusal = self._explain(offered, description)
         if refusal is not None:
             self._session.rollback()
             return refusal
@@ -383,10 +385,15 @@ class Negotiation:
             return 3 if line.secure else 2
         return None if line.secure or demand is SrtpPolicy.REQUIRED else 1
 
-    def _explain(self, offered: Sequence[OfferedMedia]) -> DescriptionRefusal:
+    def _explain(
+        self, offered: Sequence[OfferedMedia], description: SessionDescription
+    ) -> DescriptionRefusal:
         """Why no audio line of an offer could be used."""
         audio = [line for line in offered if line.media == "audio"]
         if not audio:
+            unknown = self._session.unknown_profile(description, "audio")
+            if unknown:
+                return transport_refused(unknown)
             return DescriptionRefusal(305, "the offer has no audio stream that we can decode")
         demand = self.setup.policy.srtp
         secure = [line for line in audio if line.secure or line.crypto]

@@ -26,6 +26,7 @@ __all__ = [
     "policy_refusal",
     "read_description",
     "reason_header",
+    "transport_refused",
     "warning_header",
 ]
 
@@ -79,6 +80,17 @@ def clear_refused(what: str, profile: str, media: str) -> DescriptionRefusal:
     explanation = f"SRTP is required and the {what}'s {media} stream is {profile}, in clear"
     return DescriptionRefusal(
         302, explanation, (Shortfall(ShortfallCode.SRTP_REQUIRED, explanation),)
+    )
+
+
+def transport_refused(profile: str) -> DescriptionRefusal:
+    """An offer of audio over a transport protocol that we do not speak, as DTLS-SRTP."""
+    shown = profile[:64]
+    keys = "keys by DTLS (DTLS-SRTP)" if "TLS" in shown.upper() else "another transport protocol"
+    return DescriptionRefusal(
+        302,
+        f"the offer's audio is {shown}, which is {keys}; offer RTP/SAVP with a=crypto lines"
+        " (SDES, RFC 4568), or RTP/AVP",
     )
 
 

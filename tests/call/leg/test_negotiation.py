@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
@@ -152,6 +153,22 @@ def test_off_refuses_savp_since_it_cannot_be_answered_in_clear():
     refusal = party(OFF).receive_offer(offer_of("RTP/SAVP", line))
     assert isinstance(refusal, DescriptionRefusal)
     assert "SRTP is off" in refusal.explanation
+
+
+@pytest.mark.parametrize("policy", [REQUIRED, OPTIONAL, OFF])
+def test_an_offer_of_dtls_only_is_refused_for_its_transport(policy):
+    negotiation = party(policy)
+    refusal = negotiation.receive_offer(offer_of("UDP/TLS/RTP/SAVPF", "a=setup:actpass"))
+    assert refusal.warning_code == 302
+    assert "UDP/TLS/RTP/SAVPF, which is keys by DTLS" in refusal.explanation
+    assert "SDES" in refusal.explanation
+    assert not negotiation.offer_pending
+
+
+def test_a_known_transport_without_a_codec_is_refused_for_its_formats():
+    offer = offer_of("RTP/AVP")
+    text = re.sub(rb"RTP/AVP [0-9 ]+", b"RTP/AVP 99", offer.data)
+    assert party(OFF).receive_offer(Body(offer.content_type, text)).warning_code == 305
 
 
 def test_off_answers_avp_in_clear_whatever_keys_it_brings():

@@ -429,7 +429,11 @@ class Account:
             if event.request.to.tag is not None and usage.call_id == call_id:
                 leg.handle_event(event)
                 return
-        refuse_subscription(self._driver.change, event.subscription, 489)
+        event_package = "" if event.request.event is None else event.request.event.package
+        # RFC 3515 section 2.4.4: such a subscription begins by REFER only.  What else we notify
+        # of is in calls (RFC 4730).
+        status = 403 if event_package == "refer" else 481
+        refuse_subscription(self._driver.change, event.subscription, status)
 
     def _owner_of(self, event: SignalingEvent) -> Callable[[Any], None] | None:
         for owner in (getattr(event, "usage", None), getattr(event, "subscription", None)):

@@ -55,10 +55,7 @@ def answer_request(
     status, news = _read(request)
     if news is not None:
         emit_event(news)
-    headers = (("Allow-Events", "message-summary, refer, dialog"),) if status == 489 else ()
-    _run_command(
-        change, lambda now: endpoint.respond(event.exchange, status, now=now, headers=headers)
-    )
+    _run_command(change, lambda now: endpoint.respond(event.exchange, status, now=now))
 
 
 def refuse_subscription(

@@ -144,12 +144,20 @@ def endpoint_config(config: AccountConfig, persona: StandardPersona) -> Endpoint
         base,
         user_agent=persona.user_agent(config.persona_line),
         supported=(*base.supported, *persona.option_tags(config.persona_line)),
-        events=(*base.events, *persona.packages),
+        events=("refer", *persona.packages),
+        users=_users(config, persona) if config.own_user_only else (),
         timer_c=float(config.timer_c),
         admission_rate=200.0,
         admission_burst=400.0,
         idle_timeout=300.0,
     )
+
+
+def _users(config: AccountConfig, persona: StandardPersona) -> tuple[str, ...]:
+    """The user parts of the AOR and of the Contact that is registered for it."""
+    registered = persona.registration_style(config.persona_line).user
+    users = (config.aor_uri.user, registered)
+    return tuple(user for user in users if user)
 
 
 def instance_id(entropy: Entropy) -> str:

@@ -243,8 +243,10 @@ class AccountConfig:
     `fips` is a bootstrap setting (`softphone.trust.fips.mode`); None leaves it to the others.
     `accept_from` are addresses or networks beside the registrar's own that may bring new requests
     over UDP, as an SBC farm does.  `timer_c` ends a call of ours that rings for so many seconds
-    without a word (RFC 3261 section 16.6; 0: none does).  `quality` says who is
-    told how calls were.
+    without a word (RFC 3261 section 16.6; 0: none does).  With `own_user_only` a request whose
+    Request-URI has another user part than the AOR's and the registered Contact's is refused with
+    404 (section 8.2.2.1); by default any is served, as a trunk of many numbers needs it.
+    `quality` says who is told how calls were.
     """
 
     aor: str
@@ -260,6 +262,7 @@ class AccountConfig:
     fips: bool | None = None
     accept_from: tuple[str, ...] = ()
     timer_c: int = 180
+    own_user_only: bool = False
     credentials: CredentialConfig | None = None
     device: DeviceIdentity | None = None
     oauth: OAuthConfig | None = None

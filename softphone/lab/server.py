@@ -353,7 +353,8 @@ class LabServer:
             self._requested(event)
         elif isinstance(event, SubscribeReceived):
             with self._driver.change() as now:
-                event.subscription.reject(489, now=now)
+                # RFC 3515 section 2.4.4: a subscription to what is listed begins by REFER only.
+                event.subscription.reject(403, now=now)
         elif isinstance(event, FlowClosed) and isinstance(event.flow, Flow):
             self._registrar.flow_died(event.flow)
 
@@ -442,9 +443,11 @@ class LabServer:
 
 def _endpoint_config() -> EndpointConfig:
     # At this rate the requests of 32 s and the burst just fill the transaction table.
+    base = EndpointConfig()
     return EndpointConfig(
         user_agent=f"softphone-lab/{__version__}",
-        allow=(*EndpointConfig().allow, "REGISTER", "PUBLISH"),
+        allow=tuple(one for one in base.allow if one not in ("MESSAGE", "NOTIFY")),
+        events=("refer",),
         admission_rate=500.0,
         admission_burst=4000.0,
         idle_timeout=300.0,

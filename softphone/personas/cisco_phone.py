@@ -68,7 +68,7 @@ class CiscoPhonePersona(StandardPersona):
 
     name: ClassVar[str] = "cisco_phone"
     registered_connection_only: ClassVar[bool] = True
-    packages: ClassVar[tuple[str, ...]] = (KPML, SERVICE_CONTROL)
+    packages: ClassVar[tuple[str, ...]] = (KPML,)
 
     def check(self, line: PersonaLine) -> None:
         """Raise ConfigurationError without a device, or with SRTP and no TLS."""

@@ -38,7 +38,7 @@ class StandardPersona:
     registered_connection_only: ClassVar[bool] = False
     """Whether new requests are served on the registration's own connection and on no other."""
     packages: ClassVar[tuple[str, ...]] = ()
-    """Event packages beside those that every account knows."""
+    """Event packages that a call notifies of, beside refer (RFC 6665)."""
 
     def check(self, line: PersonaLine) -> None:
         """Raise ConfigurationError when an account cannot be spoken for like this."""

@@ -9,6 +9,7 @@ Registration, location and media live elsewhere.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeAlias, cast
 
 from softphone.errors import LocalProtocolError
@@ -85,9 +86,12 @@ class Endpoint:
     ) -> None:
         self.side = side
         self.config = config or EndpointConfig()
+        if side is Side.SERVER:
+            methods = dict.fromkeys((*self.config.allow, "REGISTER", "PUBLISH"))
+            self.config = replace(self.config, allow=tuple(methods))
         self._layer = TransactionLayer(config=self.config, entropy=entropy)
         self._table = DialogTable()
-        self._router = RequestRouter(layer=self._layer, table=self._table, side=side)
+        self._router = RequestRouter(layer=self._layer, table=self._table)
         self._readers: dict[Flow, FlowReader] = {}
 
     # The machine ---------------------------------------------------------------------------------

@@ -28,8 +28,10 @@ class EndpointConfig:
     """Capabilities, timers and bounds of one endpoint.
 
     `allow`, `supported`, `accept` and `events` go out in Allow, Supported, Accept and
-    Allow-Events, and what is not in them is refused (405, 420, 415, 489).  `schemes` are those
-    of a Request-URI that is served (416).  Times are in seconds, sizes in bytes.
+    Allow-Events, and what is not in them is refused (405, 420, 415, 489).  `events` are the
+    packages that we notify of (RFC 6665 section 8.2.1); "refer" comes with REFER.  `schemes` are
+    those of a Request-URI that is served (416), `users` its user parts (404), () all.  Times are
+    in seconds, sizes in bytes.
     """
 
     user_agent: str = ""
@@ -61,6 +63,7 @@ class EndpointConfig:
     """Media types of session descriptions: bodies of these take part in offer and answer."""
     events: tuple[str, ...] = ("refer", "message-summary", "dialog")
     schemes: tuple[str, ...] = ("sip", "sips")
+    users: tuple[str, ...] = ()
     answer_options: bool = True
     """OPTIONS outside a dialog is answered 200 with our capabilities, and not reported."""
     timing: Timing = field(default_factory=Timing)

@@ -31,10 +31,9 @@ RESERVE = 1.25
 class RequestRouter:
     """The way in for requests; `usages` are the INVITE usages that have not ended."""
 
-    def __init__(self, *, layer: TransactionLayer, table: DialogTable, side: Side) -> None:
+    def __init__(self, *, layer: TransactionLayer, table: DialogTable) -> None:
         self._layer = layer
         self._table = table
-        self._side = side
         self._config = layer.config
         rate, burst = self._config.admission_rate, self._config.admission_burst
         self._unknown_bucket = TokenBucket(rate=rate, burst=burst)
@@ -145,7 +144,7 @@ class RequestRouter:
     def _route_in_dialog(self, transaction: ServerTransaction, *, now: float) -> None:
         request = transaction.request
         owner = self._table.find_owner(request, flow=transaction.flow)
-        refused = check_request(request, self._config, self._side)
+        refused = check_request(request, self._config)
         if owner is None:
             transaction.respond(481, now=now)
         elif refused is not None and request.method != "BYE":
@@ -157,7 +156,7 @@ class RequestRouter:
 
     def _route_new_request(self, transaction: ServerTransaction, *, now: float) -> None:
         request = transaction.request
-        refused = check_request(request, self._config, self._side)
+        refused = check_request(request, self._config)
         if refused is not None:
             transaction.respond(
                 refused.status, now=now, reason=refused.reason, headers=refused.headers
@@ -248,8 +247,7 @@ class RequestRouter:
     def _subscribe(self, transaction: ServerTransaction, *, now: float) -> None:
         event = transaction.request.event
         if event is None or event.package not in self._config.events:
-            events = ", ".join(self._config.events)
-            transaction.respond(489, now=now, headers=(("Allow-Events", events),))
+            transaction.respond(489, now=now)
             return
         subscription = self._make_notifier(transaction, now=now)
         self._layer.emit_event(

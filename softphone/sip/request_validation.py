@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from softphone.sans_io import Side
 from softphone.sip.endpoint_config import EndpointConfig
 from softphone.sip.message import (
     Body,
@@ -18,10 +17,13 @@ from softphone.sip.message import (
     NameAddr,
     Request,
     SipUri,
+    Uri,
     find_part,
     parse_multipart,
     unescape,
 )
+from softphone.sip.transaction.client import TARGET_REFRESH
+from softphone.sip.transaction.server import MAGIC_COOKIE
 
 __all__ = ["ReferValues", "RequestRefusal", "check_request", "refer_values"]
 
@@ -58,11 +60,11 @@ class RequestRefusal:
     headers: tuple[Field, ...] = ()
 
 
-def check_request(request: Request, config: EndpointConfig, side: Side) -> RequestRefusal | None:
+def check_request(request: Request, config: EndpointConfig) -> RequestRefusal | None:
     """The first thing that is wrong, in the order of RFC 3261 section 8.2, or None."""
     return (
-        _check_method(request, config, side)
-        or _check_uri(request, config, side)
+        _check_method(request, config)
+        or _check_uri(request, config)
         or _check_extensions(request, config)
         or _check_content(request, config)
         or _check_accept(request, config)
@@ -70,21 +72,30 @@ def check_request(request: Request, config: EndpointConfig, side: Side) -> Reque
     )
 
 
-def _check_method(request: Request, config: EndpointConfig, side: Side) -> RequestRefusal | None:
-    allowed = config.allow if side is Side.CLIENT else (*config.allow, "REGISTER", "PUBLISH")
-    if request.method in allowed:
+def _check_method(request: Request, config: EndpointConfig) -> RequestRefusal | None:
+    if request.method in config.allow:
         return None
-    allow = (("Allow", ", ".join(allowed)),)
-    return RequestRefusal(405 if request.method in KNOWN_METHODS else 501, headers=allow)
+    if request.method in KNOWN_METHODS:
+        return RequestRefusal(405)
+    return RequestRefusal(501, headers=(("Allow", ", ".join(config.allow)),))
 
 
-def _check_uri(request: Request, config: EndpointConfig, side: Side) -> RequestRefusal | None:
+def _check_uri(request: Request, config: EndpointConfig) -> RequestRefusal | None:
     if request.uri.scheme.lower() not in config.schemes:
         return RequestRefusal(416)
     if request.method == "REGISTER" and not isinstance(request.to.uri, SipUri):
         # RFC 4475 section 3.3.4: an address of record is a sip or sips URI.
         return RequestRefusal(400, "The address of record is no SIP URI")
+    if config.users and request.to.tag is None and not _is_for_us(request.uri, config.users):
+        return RequestRefusal(404)
     return None
+
+
+def _is_for_us(uri: Uri, users: tuple[str, ...]) -> bool:
+    """Whether the user part of a Request-URI is one of ours (RFC 3261 section 19.1.4)."""
+    if not isinstance(uri, SipUri) or uri.user is None:
+        return False
+    return unescape(uri.user) in {unescape(user) for user in users}
 
 
 def _check_extensions(request: Request, config: EndpointConfig) -> RequestRefusal | None:
@@ -147,12 +158,27 @@ def _check_accept(request: Request, config: EndpointConfig) -> RequestRefusal | 
 
 
 def _check_contact(request: Request) -> RequestRefusal | None:
-    if request.method == "SUBSCRIBE" and not request.contacts:
-        return RequestRefusal(400, "Missing Contact header field")
-    if request.method == "INVITE" and len(request.contacts) > 1:
-        # RFC 3261 section 8.1.1.8: exactly one.
+    """Exactly one SIP URI, where requests of ours within the dialog go (RFC 3261 8.1.1.8).
+
+    A REFER without one is taken: its notifications go to its sender's own address.
+    """
+    if request.method not in TARGET_REFRESH:
+        return None
+    if "Contact" not in request.headers:
+        missing = request.method == "SUBSCRIBE" or _begins_call(request)
+        return RequestRefusal(400, "Missing Contact header field") if missing else None
+    contacts = request.contacts
+    if len(contacts) > 1:
         return RequestRefusal(400, "More than one Contact")
+    if not contacts or not isinstance(contacts[0].uri, SipUri):
+        return RequestRefusal(400, "Contact is no SIP URI")
     return None
+
+
+def _begins_call(request: Request) -> bool:
+    """An INVITE outside dialogs of an RFC 3261 peer; RFC 2543 lets one be without Contact."""
+    branch = request.top_via.branch or ""
+    return request.method == "INVITE" and request.to.tag is None and branch.startswith(MAGIC_COOKIE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,15 @@ def test_how_long_a_call_may_ring_unheard_is_the_account_s():
     assert endpoint_config(config(timer_c=60), STANDARD).timer_c == 60.0
 
 
+def test_an_account_may_be_told_to_serve_its_own_user_only():
+    assert endpoint_config(config(), STANDARD).users == ()
+    assert endpoint_config(config(own_user_only=True), STANDARD).users == ("alice",)
+    device = DeviceIdentity("CSFALICE", contact="11111111-2222-4333-8444-555555555555")
+    phone = config(persona="cisco_phone", device=device, own_user_only=True)
+    served = endpoint_config(phone, persona_named("cisco_phone")).users
+    assert served == ("alice", "11111111-2222-4333-8444-555555555555")
+
+
 async def nobody(question):
     return False
 

@@ -130,6 +130,7 @@ def test_who_we_are_and_whom_we_listen_to_is_read(folder):
         ('reg_id = "1"', r":3: reg_id: expected a whole number"),
         ("timer_c = -1", r":3: timer_c: -1 is not between"),
         ("timer_c = 1.5", r":3: timer_c: expected a whole number"),
+        ("own_user_only = 1", r":3: own_user_only: 1 is not true or false"),
         ('accept_from = "192.0.2.7"', r":3: accept_from: expected a list"),
         ('accept_from = ["sbc.test"]', r":3: accept_from: 'sbc\.test' is neither"),
         ('accept_from = ["192.0.2.7/24"]', r":3: accept_from: .*host bits"),

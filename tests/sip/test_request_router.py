@@ -66,6 +66,35 @@ def test_the_lists_of_405_420_and_489_are_sent():
     assert "message-summary" in lone.last().headers.get("Allow-Events")
 
 
+@pytest.mark.parametrize(
+    ("status", "field"), [(405, "Allow"), (489, "Allow-Events"), (403, None), (501, None)]
+)
+def test_a_405_or_489_of_the_application_says_what_is_taken_instead(status, field):
+    lone = Lone()
+    lone.say(lone.request("MESSAGE"))
+    lone.endpoint.respond(lone.take("RequestReceived").exchange, status, now=lone.now)
+    lone.drain()
+    said = {name for name, _ in lone.last().headers} & {"Allow", "Allow-Events"}
+    assert said == ({field} if field else set())
+
+
+def test_what_the_application_says_itself_is_not_said_twice():
+    lone = Lone()
+    lone.say(lone.request("SUBSCRIBE", headers=("Event: dialog",)))
+    subscription = lone.take("SubscribeReceived").subscription
+    subscription.reject(489, now=lone.now, headers=(("allow-events", "weather"),))
+    lone.drain()
+    assert lone.last().headers.get_all("Allow-Events") == ("weather",)
+
+
+def test_a_server_lists_what_it_takes_once():
+    lone = Lone(side=Side.SERVER, config=EndpointConfig(allow=("OPTIONS", "REGISTER")))
+    lone.say(lone.request("OPTIONS"))
+    assert lone.last().allow == ("OPTIONS", "REGISTER", "PUBLISH")
+    lone.say(lone.request("MESSAGE"))
+    assert lone.last().allow == ("OPTIONS", "REGISTER", "PUBLISH")
+
+
 def test_a_body_of_an_unknown_type_is_refused_unless_it_is_optional():
     lone = Lone()
     unknown = ("Content-Type: application/unknown",)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.sans_io import Side
 from softphone.sip import EndpointConfig
 from softphone.sip.message import parse_datagram
 from softphone.sip.request_validation import check_request, refer_values
@@ -17,8 +16,8 @@ def received(method, **options):
     return parse_datagram(Lone().request(method, **options).encode())
 
 
-def status(method, side=Side.CLIENT, **options):
-    refused = check_request(received(method, **options), CONFIG, side)
+def status(method, config=CONFIG, **options):
+    refused = check_request(received(method, **options), config)
     return refused.status if refused is not None else None
 
 
@@ -46,9 +45,51 @@ def test_the_first_thing_that_is_wrong_decides(method, options, expected):
     assert status(method, **options) == expected
 
 
-def test_a_server_side_also_takes_register_and_publish():
-    assert status("REGISTER", Side.SERVER) is None
-    assert status("PUBLISH", Side.SERVER) is None
+NOT_ONE_SIP_URI = ("*", "mailto:far@b.test", "<tel:+15551234>", "<sip:a@b.test>, <sip:c@d.test>")
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE", "SUBSCRIBE", "NOTIFY", "REFER"])
+@pytest.mark.parametrize("contact", NOT_ONE_SIP_URI)
+@pytest.mark.parametrize("to_tag", ["", "ours"])
+def test_a_contact_that_is_not_one_sip_uri_is_refused(method, contact, to_tag):
+    assert status(method, contact=contact, to_tag=to_tag) == 400
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "MESSAGE", "INFO", "BYE"])
+def test_a_contact_that_nothing_is_sent_to_does_not_matter(method):
+    assert status(method, contact="mailto:far@b.test") is None
+
+
+def test_an_invite_that_begins_a_call_has_a_contact():
+    assert status("INVITE", contact=None) == 400
+    assert status("INVITE", contact=None, to_tag="ours") is None
+    assert status("INVITE", contact="<sips:far@b.test>") is None
+
+
+def test_a_peer_of_rfc_2543_may_leave_contact_out():
+    assert status("INVITE", contact=None, branch="1") is None
+    assert status("INVITE", contact="*", branch="1") == 400
+
+
+OWN = EndpointConfig(users=("us", "6%301"))
+
+
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "MESSAGE"])
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("sip:us@192.0.2.1", None),
+        ("sips:%75s@192.0.2.1;transport=tls", None),
+        ("sip:601@192.0.2.1", None),
+        ("sip:US@192.0.2.1", 404),
+        ("sip:other@192.0.2.1", 404),
+        ("sip:192.0.2.1", 404),
+    ],
+)
+def test_with_users_of_its_own_an_endpoint_serves_them_alone(method, uri, expected):
+    assert status(method, OWN, uri=uri) == expected
+    assert status(method, OWN, uri=uri, to_tag="ours") is None
+    assert status(method, uri=uri) is None
 
 
 def test_refer_to_is_read_with_its_escaped_replaces():

@@ -83,12 +83,11 @@ class Dialog:
 
         The remote target is that of the Contact, else (a peer of RFC 2543) the Request-URI.
         """
-        contacts = response.contacts
         dialog = cls(
             call_id=request.call_id,
             local=request.from_,
             remote=response.to,
-            remote_target=contacts[0].uri if contacts else request.uri,
+            remote_target=_contact_uri(response) or request.uri,
             route_set=tuple(reversed(response.record_routes)),
             to=to,
         )
@@ -100,12 +99,11 @@ class Dialog:
     @classmethod
     def from_request(cls, request: Request, *, to_tag: str, to: Flow | Target) -> Dialog:
         """The UAS's dialog from the request that creates it (RFC 3261 section 12.1.1)."""
-        contacts = request.contacts
         dialog = cls(
             call_id=request.call_id,
             local=request.to.with_tag(to_tag),
             remote=request.from_,
-            remote_target=contacts[0].uri if contacts else request.from_.uri,
+            remote_target=_contact_uri(request) or request.from_.uri,
             route_set=request.record_routes,
             to=to,
         )
@@ -137,9 +135,7 @@ class Dialog:
 
     def refresh_target(self, message: Request | Response) -> None:
         """Take the remote target from a target refresh request or its 2xx (RFC 3261 12.2)."""
-        contacts = message.contacts
-        if contacts:
-            self.remote_target = contacts[0].uri
+        self.remote_target = _contact_uri(message) or self.remote_target
         self.note_capabilities(message)
 
     def note_capabilities(self, message: Request | Response) -> None:
@@ -180,6 +176,12 @@ class Dialog:
         fields += [("Route", str(route)) for route in routes]
         fields += headers
         return Request.build(method, uri, fields, body)
+
+
+def _contact_uri(message: Request | Response) -> SipUri | None:
+    """The SIP URI of a Contact; another one is no target of requests (RFC 3261 8.1.1.8)."""
+    uri = message.contacts[0].uri if message.contacts else None
+    return uri if isinstance(uri, SipUri) else None
 
 
 def _secure(uri: Uri) -> bool:

@@ -122,7 +122,7 @@ class InviteDispatch:
             # No REFER of ours knows of this one (RFC 6665 section 4.1.3).
             transaction.respond(481, now=now)
         elif event.package not in usage.layer.config.events:
-            self._bad_event(transaction, now=now)
+            transaction.respond(489, now=now)
         else:
             self._other(transaction, leg, now=now)
 
@@ -134,7 +134,7 @@ class InviteDispatch:
                 sharer.request_received(transaction, now=now)
                 return
         if event is None or event.package not in usage.layer.config.events:
-            self._bad_event(transaction, now=now)
+            transaction.respond(489, now=now)
             return
         subscription = NotifierUsage(
             transaction, dialog=leg.dialog, layer=usage.layer, table=usage.table, now=now
@@ -143,10 +143,6 @@ class InviteDispatch:
             subscription.reject(503, now=now)
             return
         usage.emit_event(SubscribeReceived(subscription, transaction.request, transaction.flow))
-
-    def _bad_event(self, transaction: ServerTransaction, *, now: float) -> None:
-        events = ", ".join(self.usage.layer.config.events)
-        transaction.respond(489, now=now, headers=(("Allow-Events", events),))
 
     def _other(self, transaction: ServerTransaction, leg: InviteDialog, *, now: float) -> None:
         usage = self.usage

@@ -10,7 +10,7 @@ from collections import deque
 
 from softphone.sans_io import Entropy, Flow, Target, Timers, Transmit, Transport
 from softphone.sip.endpoint_config import EndpointConfig
-from softphone.sip.message import NameAddr, Request, Response, SipUri, Via
+from softphone.sip.message import Field, NameAddr, Request, Response, SipUri, Via
 from softphone.sip.transaction.client import ClientKey, ClientTransaction, ClientUser
 from softphone.sip.transaction.server import MAGIC_COOKIE, ServerKey, ServerTransaction, server_key
 from softphone.sip.transaction.tables import TimerKey, TransactionInput, TransactionState
@@ -245,6 +245,14 @@ class TransactionLayer:
             if self._merged.get(merged) == transaction.key:
                 del self._merged[merged]
             self.flows.remove_user(transaction.flow, transaction)
+
+    def refusal_fields(self, status: int) -> tuple[Field, ...]:
+        """Allow in a 405 (RFC 3261 section 21.4.6), Allow-Events in a 489 (RFC 6665 8.2.2)."""
+        if status == 405:
+            return (("Allow", ", ".join(self.config.allow)),)
+        if status == 489:
+            return (("Allow-Events", ", ".join(self.config.events)),)
+        return ()
 
     def contact_value(self, flow: Flow, request: Request) -> str:
         """The Contact value of a request that leaves on `flow` and brings none."""

@@ -163,12 +163,18 @@ class ServerTransaction:
         headers: Iterable[tuple[str, str]] = (),
         body: Body | None = None,
     ) -> Response:
-        """Make and send a response (RFC 3261 section 8.2.6)."""
+        """Make and send a response (RFC 3261 section 8.2.6).
+
+        A 405 or 489 says what we take instead, unless `headers` do.
+        """
+        given = tuple(headers)
+        names = {name.lower() for name, _ in given}
+        said = self.context.refusal_fields(status)
         response = self.request.response(
             status,
             reason or None,
             to_tag=None if status == 100 else self.to_tag,
-            headers=headers,
+            headers=(*given, *(field for field in said if field[0].lower() not in names)),
             body=body,
         )
         self.send_response(response, now=now)

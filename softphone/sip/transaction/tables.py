@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 from softphone.sans_io import Flow, Target, Timers
 from softphone.sip.endpoint_config import Timing
-from softphone.sip.message import Request
+from softphone.sip.message import Field, Request
 
 __all__ = [
     "INVITE_CLIENT",
@@ -418,6 +418,9 @@ class TransactionContext(Protocol):
 
     def send_bytes(self, data: bytes, to: Flow | Target) -> None:
         """Queue bytes for sending."""
+
+    def refusal_fields(self, status: int) -> tuple[Field, ...]:
+        """What a response of that status has to say of what we take."""
 
     def contact_value(self, flow: Flow, request: Request) -> str:
         """The Contact value of a request that leaves on `flow` and brings none."""

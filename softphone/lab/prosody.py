@@ -26,6 +26,9 @@ __all__ = ["DOMAIN", "LabChatServer", "find_prosody"]
 
 DOMAIN = "chat.lab.test"
 _PATIENCE = 15.0
+_LINES = 10
+_WIDTH = 300
+"""How much of a server's log is told when it does not start."""
 _CONFIGURATION = """\
 daemonize = false
 run_as_root = true
@@ -95,6 +98,7 @@ class LabChatServer:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env=self._environment(),
                 start_new_session=True,
             )
         try:
@@ -127,7 +131,23 @@ class LabChatServer:
                 continue
             writer.transport.abort()
             return
-        raise TransportError(f"Prosody did not start: see {self._folder / 'prosody.log'}")
+        ended = process.returncode
+        how = f"it listens nowhere after {_PATIENCE:.0f} s" if ended is None else f"status {ended}"
+        log = self._folder / "prosody.log"
+        said = await asyncio.to_thread(_tail, log)
+        raise TransportError(f"Prosody did not start ({how}): see {log}, which ends with\n{said}")
+
+    def _environment(self) -> dict[str, str]:
+        """What Prosody is started with: nothing that is set for us, or for other Lua programs.
+
+        In FIPS mode our OPENSSL_CONF has a provider for this process only; and what is in an
+        environment of a user must not decide whether the lab's server starts.
+        """
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self._folder),
+            "LC_ALL": "C.UTF-8",
+        }
 
     def _write(self) -> None:
         host = self.address[0]
@@ -169,6 +189,12 @@ class LabChatServer:
         path = folder / f"im-{user}.toml"
         write_private(path, "\n".join([*lines, ""]).encode())
         return path
+
+
+def _tail(log: Path) -> str:
+    """The last lines of a log, without anything that a terminal would obey."""
+    lines = log.read_text(errors="replace").splitlines()[-_LINES:]
+    return "\n".join(f"  {''.join(filter(str.isprintable, line))[:_WIDTH]}" for line in lines)
 
 
 def _free_port(host: str) -> int:

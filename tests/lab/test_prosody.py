@@ -35,12 +35,25 @@ async def test_without_prosody_it_says_what_to_install(tmp_path, monkeypatch):
 
 
 async def test_one_that_does_not_start_is_told_of(tmp_path, monkeypatch):
-    path = program(tmp_path, monkeypatch, "echo no lua; exit 1")
+    path = program(tmp_path, monkeypatch, "seq 100; printf 'no \\033[31mlua\\n'; exit 7")
     assert find_prosody() == path
-    with pytest.raises(TransportError, match=r"see .*prosody\.log"):
+    with pytest.raises(TransportError, match=r"\(status 7\): see .*prosody\.log") as caught:
         async with lab_chat(tmp_path):
             raise AssertionError("started")
-    assert "no lua" in (tmp_path / "chat" / "prosody.log").read_text()
+    # The end of its log says why, and gives a terminal no orders.
+    assert str(caught.value).splitlines()[-2:] == ["  100", "  no [31mlua"]
+    assert len(str(caught.value).splitlines()) == 11
+
+
+async def test_it_is_started_with_nothing_that_is_set_for_us(tmp_path, monkeypatch):
+    given = tmp_path / "given"
+    program(tmp_path, monkeypatch, f"env > {given}; exit 1")
+    for name in ("OPENSSL_CONF", "OPENSSL_MODULES", "SOFTPHONE_FIPS_FOLDER", "LUA_INIT"):
+        monkeypatch.setenv(name, str(tmp_path / "of-ours"))
+    with pytest.raises(TransportError):
+        await lab_chat(tmp_path).__aenter__()
+    assert "PATH=" in given.read_text()
+    assert "of-ours" not in given.read_text()
 
 
 async def test_the_lab_goes_on_without_one_that_does_not_start(tmp_path, monkeypatch, caplog):

@@ -13,6 +13,7 @@ from softphone.config.messaging_file import load_messaging
 from softphone.lab import LabConfig, LabServer
 from softphone.phone import Phone
 from tests.peers.chat import heard
+from tests.support.fips import fips_environment, setup
 
 pytestmark = pytest.mark.peer("prosody")
 ENTER = (
@@ -50,9 +51,14 @@ async def test_the_lab_s_users_write_to_each_other(installed, tmp_path):
         os.kill(pid, 0)
 
 
-def test_the_demo_has_a_fifth_step_then(installed):
+@pytest.mark.parametrize("fips", [False, True])
+def test_the_demo_has_a_fifth_step_then(installed, fips):
+    environment = dict(os.environ)
+    if fips:  # the phone's mode is not the server's
+        environment = fips_environment(setup()) | {"PATH": os.environ["PATH"]}
     ended = subprocess.run(
         [sys.executable, "-m", "softphone", "demo", "--json"],
+        env=environment,
         capture_output=True,
         text=True,
         timeout=55,

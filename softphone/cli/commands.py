@@ -13,12 +13,16 @@ from softphone._version import __version__
 from softphone.cli.console.options import (
     AcceptOption,
     AskPassphraseOption,
+    FilesCaOption,
+    FileServerOption,
     FirstUseOption,
     JsonOption,
     KeepOption,
     KeyringOption,
+    ModelOption,
     NoPromptOption,
     PassphraseFdOption,
+    PatienceOption,
     PinOption,
     StoreOption,
     run_command,
@@ -416,14 +420,7 @@ def enroll(
 @application.command()
 def boot(
     device: Annotated[str, typer.Argument(help="The device's name, such as CSFALICE.")],
-    server: Annotated[
-        list[str],
-        typer.Option(
-            "--server",
-            metavar="HOST|URL",
-            help="HOST, tftp://H:P, http://H:P or https://H:P; may be repeated, in order.",
-        ),
-    ],
+    server: FileServerOption,
     store: StoreOption,
     pin: PinOption = None,
     first_use: FirstUseOption = False,
@@ -431,15 +428,14 @@ def boot(
         str | None,
         typer.Option("--auth-string", metavar="N", help="Enroll with this string, if asked to."),
     ] = None,
-    ca: Annotated[
-        list[Path] | None,
-        typer.Option("--ca", metavar="FILE", help="Believe this authority for https servers."),
-    ] = None,
+    ca: FilesCaOption = None,
     once: Annotated[bool, typer.Option("--once", help="Register, report, and leave.")] = False,
     take_over: Annotated[
         bool,
         typer.Option("--take-over", help="End the registration of this device by another client."),
     ] = False,
+    model: ModelOption = None,
+    patience: PatienceOption = 60.0,
     passphrase_fd: PassphraseFdOption = None,
     keyring: KeyringOption = None,
     ask_passphrase: AskPassphraseOption = False,
@@ -457,7 +453,17 @@ def boot(
 
         secret = PassphraseSource(passphrase_fd, keyring, ask_passphrase)
         options = BootOptions(
-            server, store, pin or (), first_use, auth_string, ca or (), once, take_over, secret
+            server,
+            store,
+            pin or (),
+            first_use,
+            auth_string,
+            ca or (),
+            once,
+            take_over,
+            secret,
+            model,
+            patience,
         )
         return await run_boot(output, device, options)
 

@@ -119,7 +119,7 @@ class DeviceMaintenance:
     def _lines(self, booted: Booted) -> list[AccountConfig]:
         """Raises what `device_accounts` raises."""
         plan = self._plan
-        return device_accounts(booted, model=plan.model, take_over=plan.take_over)
+        return device_accounts(booted, model=plan.product, take_over=plan.take_over)
 
     def _trust_context(self, booted: Booted) -> TrustContext:
         """The call servers are believed by the trust lists and nothing else."""

@@ -8,8 +8,9 @@ anywhere is simply run again.  Registration is above (`Phone.boot`).
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ from softphone.provisioning.enrollment_decision import (
     certificate_hash,
     decide_enrollment,
 )
+from softphone.provisioning.fetch_error import FileMissing
 from softphone.provisioning.file_client import FailoverFileClient, FileClient
 from softphone.provisioning.file_name import check_device
 from softphone.provisioning.listed_tls_settings import HttpsTrust, listed_settings
@@ -49,12 +51,19 @@ from softphone.trust import (
     TrustListStore,
 )
 from softphone.trust.fips import random_bytes
+from softphone.trust.lists import device_key
+from softphone.trust.tvs import tvs_device_name
 from softphone.trust.verification import AskTvs
 
 __all__ = ["BootPlan", "Booted", "boot_device"]
 
 _BY_CERTIFICATE = (3, 4)
 _TVS_PATIENCE = 10.0
+_CSF = 503
+_PRODUCTS = {"CSF": _CSF, "TCT": 562, "BOT": 575, "TAB": 652, "SEP": 0}
+"""Product numbers by how a device's name begins; phones of many products are called SEP."""
+_PAUSES = (1.0, 2.0, 4.0, 5.0)
+"""Seconds before each question for a configuration that is not there yet; the last repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +72,10 @@ class BootPlan:
 
     `store` is the folder of trust lists, identities and configurations; `string` the
     authentication string of an enrollment, `passphrase` what opens the device's key; `model` the
-    product number that TVS hears (503 is a CSF soft phone).  `take_over` is for the registration
-    that follows: it ends another client's of the same device, whose user has been asked.
+    product number that the servers hear (503 is a CSF soft phone), None for what the name says.
+    `take_over` is for the registration that follows: it ends another client's of the same device,
+    whose user has been asked.  For `patience` seconds after an enrollment the configuration is
+    asked for again: the server makes it anew for the new certificate, which takes a while.
     """
 
     device: str
@@ -75,10 +86,17 @@ class BootPlan:
     passphrase: KeyMaterial | None = None
     web: HttpsTrust = field(default_factory=HttpsTrust)
     """Given to HTTPS servers among `servers`: it follows the lists as they are renewed."""
-    model: int = 503
+    model: int | None = None
     take_over: bool = False
+    patience: float = 60.0
+    wait: Callable[[float], Awaitable[None]] = asyncio.sleep
     driver: DriverConfig = field(default_factory=DriverConfig)
     entropy: Entropy = random_bytes
+
+    @property
+    def product(self) -> int:
+        """The product number that is registered."""
+        return self.model or _PRODUCTS.get(self.device[:3].upper()) or _CSF
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +144,7 @@ class _Boot:
         self._configs = ConfigStore(plan.store)
         self._fetch = ConfigFetch(plan.device, self._servers, self._configs, tell)
         self._enrolled = False
+        self._patience = 0.0  # seconds; there is something to wait for after an enrollment
         self._tvs: tuple[TvsEndpoint, ...] = ()
 
     async def run(self) -> Booted:
@@ -186,24 +205,30 @@ class _Boot:
         return () if config is None else config.tvs
 
     def _asker(self, lists: TrustLists) -> TvsAsker:
+        plan = self._plan
+        known = _PRODUCTS.get(plan.device[:3].upper(), 0) if plan.model is None else plan.model
+        # A boot that asks nobody leaves no installation in the store.
+        digits = self._configs.installation(plan.device, plan.entropy) if self._tvs else ""
         return TvsAsker(
             [(each.host, each.port) for each in self._tvs],
             lists,
-            device_name=f"CP-{self._plan.model}-{self._plan.device}",
-            entropy=self._plan.entropy,
-            config=self._plan.driver,
+            device_name=tvs_device_name(plan.device, known, digits),
+            entropy=plan.entropy,
+            config=plan.driver,
         )
 
     async def _configuration(self, lists: TrustLists) -> ConfigDocument | None:
         """The whole configuration; None after an enrollment, which begins everything anew."""
-        found = await self._fetch.fetch_config(lists, self._known())
+        found = await self._patiently(lambda: self._fetch.fetch_config(lists, self._known()))
         self._tvs = found.config.tvs or self._tvs
         if found.kept:
             return found  # nobody can be asked for more
         decision = decide_enrollment(found.config, self._situation())
         if decision.action is EnrollmentAction.FETCH_SEALED:
             try:
-                sealed = await self._fetch.fetch_encrypted_config(lists, self._known())
+                sealed = await self._patiently(
+                    lambda: self._fetch.fetch_encrypted_config(lists, self._known())
+                )
             except FileRefused as exc:
                 if exc.refusal is not FileRefusalReason.CANNOT_DECRYPT or self._enrolled:
                     raise
@@ -222,6 +247,35 @@ class _Boot:
             )
         self._warn_of_string(decision, found.config)
         return found
+
+    async def _patiently(self, fetch: Callable[[], Awaitable[ConfigDocument]]) -> ConfigDocument:
+        """What `fetch` brings; after an enrollment it is asked again while that is not made yet.
+
+        The server has not caught up with the new certificate while the file is missing, or is
+        still encrypted to another one.  Raises what `fetch` raises once the patience is at its end.
+        """
+        pauses = iter(_PAUSES)
+        while True:
+            try:
+                return await fetch()
+            except (FileMissing, FileRefused) as exc:
+                if self._patience <= 0.0 or not (
+                    isinstance(exc, FileMissing) or self._is_for_another_key(exc)
+                ):
+                    raise
+                pause = min(next(pauses, _PAUSES[-1]), self._patience)
+                sentence = (
+                    f"the server has no configuration for the new certificate yet: it is asked"
+                    f" again in {pause:g} s, for {self._patience:g} s at most ({exc})"
+                )
+                self._tell(BootStep(StepKind.CONFIGURATION_AWAITED, sentence))
+                self._patience -= pause
+                await self._plan.wait(pause)
+
+    def _is_for_another_key(self, error: FileRefused) -> bool:
+        """Whether a file did not open although the device has an RSA key, as files need."""
+        keys = (device_key(each.key) for each in self._known())
+        return error.refusal is FileRefusalReason.CANNOT_DECRYPT and any(keys)
 
     def _warn_of_string(self, decision: EnrollmentDecision, config: DeviceConfig) -> None:
         if config.capf_auth_mode == 1 and not self._enrolled:
@@ -262,6 +316,8 @@ class _Boot:
 
         done = await enroll(request, plan, self._identities, on_progress=tell)
         self._enrolled = True
+        if done.operation is CapfOperation.INSTALL:
+            self._patience = self._plan.patience
         self._tell(self._outcome(done.operation, done.server, done.warnings))
 
     def _request(self, config: DeviceConfig) -> CapfRequest:

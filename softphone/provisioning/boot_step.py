@@ -24,6 +24,7 @@ class StepKind(StrEnum):
     CONFIGURATION_VERIFIED = "configuration_verified"
     CONFIGURATION_REPLAYED = "configuration_replayed"
     CONFIGURATION_KEPT = "configuration_kept"
+    CONFIGURATION_AWAITED = "configuration_awaited"
     STRING_WANTED = "string_wanted"
     ENROLLING = "enrolling"
     ENROLLMENT_PROGRESS = "enrollment_progress"

@@ -106,6 +106,10 @@ class World:
         ]
 
 
+async def in_no_time(seconds):
+    """A pause that is only counted by who calls it."""
+
+
 @pytest.fixture
 def world(tmp_path, monkeypatch):
     made = World(tmp_path / "store")
@@ -207,7 +211,7 @@ async def test_a_file_that_lies_about_its_certificate_has_the_device_enroll_once
     assert (await world.boot()).identity == world.issued
     world.shelf.files[SEALED] = sealed(content().text(), to=identity("CSFBOB"), minutes=1)
     with pytest.raises(FileRefused) as caught:
-        await world.boot()
+        await world.boot(wait=in_no_time)
     assert caught.value.refusal is FileRefusalReason.CANNOT_DECRYPT
 
 
@@ -256,6 +260,7 @@ async def test_an_rsa_key_is_wanted_where_files_are_encrypted(world):
     world.issued = identity(DEVICE, KeyKind.EC_P256)
     with pytest.raises(FileRefused, match="RSA key"):
         await world.boot(string=STRING)
+    assert StepKind.CONFIGURATION_AWAITED not in world.kinds
 
 
 # Whom to believe
@@ -382,3 +387,62 @@ async def test_the_steps_that_a_cut_may_come_after_are_these(world):
 async def test_what_is_no_device_name_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="no device name"):
         await boot_device(BootPlan("../x", [Shelf()], tmp_path))
+
+
+class Publishing:
+    """A server that makes the configuration a while after the enrollment; time is counted."""
+
+    def __init__(self, world, name, after):
+        self.world, self.name, self.after = world, name, after
+        self.late = world.after.pop(name)
+        self.waited = []
+
+    async def wait(self, seconds):
+        self.waited.append(seconds)
+        if sum(self.waited) >= self.after:
+            self.world.shelf.files[self.name] = self.late
+
+
+async def test_a_configuration_that_appears_after_the_enrollment_is_waited_for(world):
+    world.encrypted_after_enrolling()
+    late = Publishing(world, SEALED, after=9.0)
+    booted = await world.boot(string=STRING, wait=late.wait)
+    assert booted.configuration.encrypted
+    assert late.waited == [1.0, 2.0, 4.0, 5.0]
+    awaited = [step for step in world.steps if step.kind is StepKind.CONFIGURATION_AWAITED]
+    assert "asked again in 1 s, for 60 s at most (the shelf has no" in awaited[0].sentence
+    assert len(awaited) == 4
+    assert world.shelf.asked.count(SEALED) == 5
+    assert len(world.requests) == 1
+
+
+async def test_so_is_one_that_is_still_encrypted_to_the_certificate_before(world):
+    world.encrypted_after_enrolling()
+    stub = announced(identity("CSFNEXT"), capf=CAPF).stub()
+    world.after[NAME] = signed(stub, minutes=1)
+    late = Publishing(world, SEALED, after=1.0)
+    world.shelf.files[SEALED] = sealed(content().text(), to=identity("CSFOLD"))
+    assert (await world.boot(string=STRING, wait=late.wait)).configuration.encrypted
+    assert late.waited == [1.0]
+
+
+async def test_the_patience_has_an_end_and_says_what_is_missing(world):
+    world.encrypted_after_enrolling()
+    late = Publishing(world, SEALED, after=1000.0)
+    with pytest.raises(TransportError, match=rf"the shelf has no {SEALED}"):
+        await world.boot(string=STRING, wait=late.wait, patience=10.0)
+    assert late.waited == [1.0, 2.0, 4.0, 3.0]
+
+
+async def test_without_an_enrollment_nothing_is_waited_for(world):
+    world.encrypted_after_enrolling()
+    await world.boot(string=STRING)
+    del world.shelf.files[SEALED]
+    late = []
+    with pytest.raises(TransportError, match=rf"the shelf has no {SEALED}"):
+        await world.boot(bootstrap=Bootstrap(), wait=late.append)
+    world.operation = CapfOperation.NONE
+    world.shelf.files[NAME] = signed(announced(world.issued, capf=CAPF, capf_mode=2).stub())
+    with pytest.raises(TransportError, match=rf"the shelf has no {SEALED}"):
+        await world.boot(bootstrap=Bootstrap(), wait=late.append)
+    assert late == []

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 __all__ = [
     "AcceptOption",
     "AskPassphraseOption",
+    "FileServerOption",
+    "FilesCaOption",
     "FirstUseOption",
     "JsonOption",
     "KeepOption",
     "KeyringOption",
+    "ModelOption",
     "NoPromptOption",
     "PassphraseFdOption",
+    "PatienceOption",
     "PinOption",
     "StoreOption",
     "run_command",
@@ -40,6 +44,33 @@ PinOption = Annotated[
         "--pin",
         metavar="SHA256|FILE",
         help="Believe this signer: the certificate's SHA-256, or the certificate; may be repeated.",
+    ),
+]
+FileServerOption = Annotated[
+    list[str],
+    typer.Option(
+        "--server",
+        metavar="HOST|URL",
+        help="HOST, tftp://H:P, http://H:P or https://H:P; may be repeated, in order.",
+    ),
+]
+FilesCaOption = Annotated[
+    list[Path] | None,
+    typer.Option("--ca", metavar="FILE", help="Believe this authority for https servers."),
+]
+ModelOption = Annotated[
+    int | None,
+    typer.Option(
+        "--model", min=1, metavar="N", help="The device's product number, such as 503 for a CSF."
+    ),
+]
+PatienceOption = Annotated[
+    float,
+    typer.Option(
+        "--patience",
+        min=0,
+        metavar="SECONDS",
+        help="How long the server may take to encrypt for a new certificate.",
     ),
 ]
 FirstUseOption = Annotated[

@@ -31,7 +31,8 @@ __all__ = ["BootOptions", "run_boot"]
 @dataclass(frozen=True, slots=True)
 class BootOptions:
     """What was given; `once` is to register, report, and leave, `take_over` to end another
-    client's registration of the device.
+    client's registration of the device, `patience` how many seconds the server has to make the
+    configuration for a certificate that it has just issued.
     """
 
     servers: Sequence[str]
@@ -43,6 +44,8 @@ class BootOptions:
     once: bool = False
     take_over: bool = False
     passphrase: PassphraseSource = field(default_factory=PassphraseSource)
+    model: int | None = None
+    patience: float = 60.0
 
 
 async def run_boot(output: CommandOutput, device: str, options: BootOptions) -> int:
@@ -94,6 +97,8 @@ async def _plan(device: str, options: BootOptions) -> BootPlan:
         passphrase=secret,
         web=web,
         take_over=options.take_over,
+        model=options.model,
+        patience=options.patience,
     )
 
 

@@ -39,8 +39,8 @@ _LEAST_PATIENCE = 1.0
 class TvsAsker:
     """Asks the servers of one cluster, in order of priority; itself an `AskTvs`.
 
-    `lists` name the certificates that are TVS.  `device_name` is told to the servers:
-    "CP-8845-SEP001122334455", the model's number and the device's name.
+    `lists` name the certificates that are TVS.  `device_name` is told to the servers, as
+    `tvs_device_name` makes it.
     """
 
     def __init__(

@@ -10,7 +10,13 @@ No standard: the format is Cisco's and has no public specification.
 
 from __future__ import annotations
 
-from softphone.trust.tvs.message import MalformedTvsMessage, TvsAnswer, TvsFramer, read_answer
+from softphone.trust.tvs.message import (
+    MalformedTvsMessage,
+    TvsAnswer,
+    TvsFramer,
+    read_answer,
+    tvs_device_name,
+)
 from softphone.trust.tvs.tvs import (
     TvsAnswered,
     TvsAsked,
@@ -33,4 +39,5 @@ __all__ = [
     "TvsServer",
     "TvsUnanswered",
     "read_answer",
+    "tvs_device_name",
 ]

@@ -6,6 +6,7 @@ byte of tag, two of length, value.  The format has no public specification.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -21,6 +22,7 @@ __all__ = [
     "TvsQuestion",
     "read_answer",
     "read_question",
+    "tvs_device_name",
 ]
 
 LONGEST_TTL = 2_592_000
@@ -29,7 +31,8 @@ LONGEST_TTL = 2_592_000
 _HEADER_LENGTH = 10
 _PROTOCOL, _VERSION = 0x57, 1
 _NAME_FORM = b"\x01"
-_LONGEST_NAME = 128
+_DEVICE_NAME = re.compile(rb"CP-[0-9]{4}-SEP[0-9A-F]{12}")
+_HARDWARE = re.compile(r"SEP[0-9A-F]{12}")
 _LARGEST = 16_384
 
 
@@ -100,6 +103,19 @@ class TvsAnswer:
         return TvsMessage(TvsCommand.VERIFY_RESPONSE, session, body)
 
 
+def tvs_device_name(device: str, model: int, installation: str) -> str:
+    """A device as TVS servers expect it: "CP-8845-SEP001122334455".
+
+    A server closes without an answer on any other form, so a soft phone gives the twelve
+    hexadecimal digits of its `installation`, which are those of its +sip.instance, too.  `model`
+    is a product number; one of more than four digits does not fit, and is given as 0000.
+    """
+    number = model if 0 <= model <= 9999 else 0
+    hardware = device.upper()
+    name = hardware if _HARDWARE.fullmatch(hardware) else f"SEP{installation.upper()}"
+    return f"CP-{number:04}-{name}"
+
+
 class TvsFramer:
     """Takes one message from the pieces of a stream; whatever follows it is refused."""
 
@@ -145,9 +161,8 @@ def read_question(message: TvsMessage) -> TvsQuestion:
     values = _values(message, TvsCommand.VERIFY_REQUEST)
     name = values.get(_TvsTag.DEVICE_NAME, b"")
     text = name.removeprefix(_NAME_FORM)
-    readable = text.isascii() and text.decode("ascii", "replace").isprintable()
-    if not name.startswith(_NAME_FORM) or not 0 < len(text) <= _LONGEST_NAME or not readable:
-        raise MalformedTvsMessage("it has no device name")
+    if not name.startswith(_NAME_FORM) or not _DEVICE_NAME.fullmatch(text):
+        raise MalformedTvsMessage("it has no device name such as CP-8845-SEP001122334455")
     if not values.get(_TvsTag.CERTIFICATE):
         raise MalformedTvsMessage("it has no certificate")
     return TvsQuestion(text.decode("ascii"), values[_TvsTag.CERTIFICATE])

@@ -38,7 +38,7 @@ def asker(lab, lists=None) -> TvsAsker:
     return TvsAsker(
         [lab.tvs_address],
         lists or itl(lab),
-        device_name="CP-503-CSFALICE",
+        device_name="CP-0503-SEP0011223344FF",
         entropy=seeded_entropy(1),
     )
 
@@ -55,7 +55,7 @@ async def test_it_knows_the_labs_own_servers_and_what_it_is_told(lab):
     assert found.answer == TvsAnswer(True, (Role.CAPF, Role.TFTP), 90)
     lab.tvs.remove_certificate(stranger)
     assert not (await asker(lab).query_certificate(stranger, within=5)).answer.valid
-    assert [asked.device_name for asked in lab.tvs.asked] == ["CP-503-CSFALICE"] * 4
+    assert [asked.device_name for asked in lab.tvs.asked] == ["CP-0503-SEP0011223344FF"] * 4
 
 
 async def test_a_phone_reaches_the_lab_on_the_word_of_its_tvs_alone(lab):

@@ -97,7 +97,10 @@ async def test_nobody_is_asked_when_no_list_names_a_tvs(tmp_path):
     async with listed.TvsService().running(tmp_path) as service:
         for lists in (TrustLists(), listed.lists(names={Role.CCM: "ccm"})):
             asking = TvsAsker(
-                [service.address], lists, device_name="CP-1-SEP1", entropy=seeded_entropy(1)
+                [service.address],
+                lists,
+                device_name="CP-8845-SEP001122334455",
+                entropy=seeded_entropy(1),
             )
             found = await asking(listed.der("ccm"), 5.0)
             assert found == FetchFailed("no trust list names a TVS")

@@ -6,7 +6,13 @@ import json
 
 import pytest
 
-from softphone.trust.tvs import MalformedTvsMessage, TvsAnswer, TvsFramer, read_answer
+from softphone.trust.tvs import (
+    MalformedTvsMessage,
+    TvsAnswer,
+    TvsFramer,
+    read_answer,
+    tvs_device_name,
+)
 from softphone.trust.tvs.message import LONGEST_TTL, TvsMessage, TvsQuestion, read_question
 from tests.support.cisco import DATA, der, vector
 
@@ -120,9 +126,32 @@ def test_a_question_without_a_device_name_is_refused(name):
 
 
 def test_a_question_needs_a_certificate_and_its_own_command():
-    good = TvsQuestion("CSF", b"der").message(1)
-    assert read_question(good) == TvsQuestion("CSF", b"der")
+    name = "CP-8845-SEP001122334455"
+    good = TvsQuestion(name, b"der").message(1)
+    assert read_question(good) == TvsQuestion(name, b"der")
     with pytest.raises(MalformedTvsMessage):
         read_question(TvsMessage(2, 1, good.body))
     with pytest.raises(MalformedTvsMessage):
-        read_question(TvsQuestion("CSF", b"").message(1))
+        read_question(TvsQuestion(name, b"").message(1))
+
+
+@pytest.mark.parametrize(
+    ("device", "model", "told"),
+    [
+        ("SEP001122334455", 8845, "CP-8845-SEP001122334455"),
+        ("sep0011223344aa", 7, "CP-0007-SEP0011223344AA"),
+        ("SEP001122334455", 36217, "CP-0000-SEP001122334455"),
+        ("CSFALICE", 503, "CP-0503-SEPA1B2C3D4E5F6"),
+        ("SEPTEMBER", 0, "CP-0000-SEPA1B2C3D4E5F6"),
+    ],
+)
+def test_a_device_has_the_name_that_servers_expect(device, model, told):
+    name = tvs_device_name(device, model, "a1b2c3d4e5f6")
+    assert name == told
+    assert read_question(TvsQuestion(name, b"DER").message(1)).device_name == told
+
+
+@pytest.mark.parametrize("name", ["CSFALICE", "CP-503-SEP001122334455", "CP-8845-CSFALICE", ""])
+def test_another_form_is_no_question(name):
+    with pytest.raises(MalformedTvsMessage, match="CP-8845-SEP001122334455"):
+        read_question(TvsQuestion(name, b"DER").message(1))

@@ -129,12 +129,17 @@ class OutgoingLeg(CallLeg):
         try:
             body = None if self._delayed else self.negotiation.create_offer()
             with self.setup.change() as now:
-                self.usage = self.setup.endpoint.invite(self._make_invite(body), now=now)
+                invite = replace(self._make_invite(body), renew_body=self._renew_offer)
+                self.usage = self.setup.endpoint.invite(invite, now=now)
                 self.setup.set_event_handler(self.usage, self.handle_event)
             self.peer_name.look_up(self.peer)
         except BaseException:
             self.negotiation.close()
             raise
+
+    def _renew_offer(self) -> Body | None:
+        """Our offer for another place, which gets keys of its own; None: it is to offer."""
+        return None if self._delayed else self.negotiation.renew_offer()
 
     def cancel(self, status: int = 0, text: str = "") -> None:
         """Give the call up."""

@@ -202,6 +202,14 @@ class Negotiation:
             Direction.SENDONLY if self.held else Direction.SENDRECV, full=full
         )
 
+    def renew_offer(self) -> Body:
+        """The offer that is pending made anew: it goes to another place, with fresh keys.
+
+        Who has seen an offer knows its keys, and might hear a call that another place takes.
+        """
+        self.rollback()
+        return self.create_offer()
+
     def use_suites(self, suites: Sequence[CryptoSuite]) -> None:
         """Key the audio by these from the next offer on.  Raises NoPortFree."""
         self._row("audio").plan.set_suites(suites)

@@ -5,7 +5,7 @@ The application describes it (INVITE, SUBSCRIBE or REFER); the request is made f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from softphone.fast_dataclass import fast_init
@@ -35,7 +35,8 @@ class InviteRequest:
     asks for RFC 4028 by its interval in seconds, None for none.  `replaces` is a Replaces value
     (RFC 3891).  `max_forwards` is lower for a call that is passed on (RFC 7332).  `body` None is
     a delayed offer.  `failover` has the places to go to where `to` does not serve the request
-    (503, no answer, no connection: RFC 3263 section 4.3).
+    (503, no answer, no connection: RFC 3263 section 4.3); `renew_body` then gives the body for
+    each of them, since an offer with keys is for the one place that it was sent to.
     """
 
     uri: Uri
@@ -54,6 +55,7 @@ class InviteRequest:
     replaces: str | None = None
     call_id: str | None = None
     max_forwards: int = 70
+    renew_body: Callable[[], Body | None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,8 @@ Forks, digest and 422 retries, CANCEL and its races are here; what comes after t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Flow, Target
 from softphone.sip.auth import AuthenticationRefused
@@ -45,8 +47,17 @@ __all__ = ["InviteClient"]
 class InviteClient:
     """One INVITE of ours outside a dialog, with all its forks."""
 
-    def __init__(self, request: Request, *, to: Flow | Target, context: InviteContext) -> None:
+    def __init__(
+        self,
+        request: Request,
+        *,
+        to: Flow | Target,
+        context: InviteContext,
+        renew_body: Callable[[], Body | None] | None = None,
+    ) -> None:
+        """`renew_body` gives the body for another place than the first."""
         self._context = context
+        self._renew_body = renew_body
         self._layer = context.layer
         self._to = to
         self._body = request.content
@@ -282,7 +293,7 @@ class InviteClient:
         role = None if settled else note_received_body(leg.offer_answer, body)
         self._acknowledgments[tag] = None
         self._dialogs = {tag: leg}
-        self._failover = NO_FAILOVER
+        self._failover, self._renew_body = NO_FAILOVER, None
         self._context.session_timer.apply_response(response, now=now)
         self._context.confirm_dialog(leg, now=now)
         if role is not BodyRole.OFFER:
@@ -356,7 +367,10 @@ class InviteClient:
         return True
 
     def _try_next_target(self, response: Response | None, *, now: float) -> bool:
-        """Send the same INVITE to another place (RFC 3263 4.3), unless a phone has rung for it."""
+        """Send the INVITE to another place (RFC 3263 4.3), unless a phone has rung for it.
+
+        Its offer has keys that the place before has not seen.
+        """
         if self._alerted or self._canceling is not None:
             return False
         place = self._layer.flows.target_of(self.flow or self._to)
@@ -367,6 +381,9 @@ class InviteClient:
         again = for_another_flow(self.request)
         if "Contact" not in again.headers:
             self._context.contact = None
+        if self._renew_body is not None:
+            again = again.with_body(self._renew_body())
+            self._body = again.content
         self._start_new_invite(again, now=now)
         return True
 
@@ -381,6 +398,7 @@ class InviteClient:
 
     def _reject(self, status: int, reason: str, response: Response | None, *, now: float) -> None:
         self._over = True
+        self._renew_body = None
         self._credential_wait.stop_waiting()
         for timer in ("cancel", "timer C"):
             self._layer.timers.cancel((self, timer))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from softphone.errors import SoftphoneError, TransportError
 from softphone.provisioning.boot_step import BootStep, OnBootStep, StepKind
@@ -52,10 +53,11 @@ class TrustListFetch:
     async def fetch_lists(self, *, wall: datetime) -> TrustLists:
         """The lists that are believed now.
 
-        Raises FileRefused when a list came and nothing is believed, or none came where a person
-        has named its signer; TransportError when no server answers, or the lists are denied, and
-        none is held; CertificateError.
+        Raises FileRefused when a list came and nothing is believed, none came where a person has
+        named its signer, or a list is held that is on the word of another one; TransportError
+        when no server answers, or the lists are denied, and none is held; CertificateError.
         """
+        self.store.check_pins(self.bootstrap)
         refused: SoftphoneError | None = None
         for kind, names in list_names(self.device).items():
             try:
@@ -110,18 +112,23 @@ class TrustListFetch:
         return None
 
     async def _offer(self, kind: ListKind, fetched: FetchedFile, wall: datetime) -> Acceptance:
-        data, bootstrap = fetched.data, self.bootstrap
+        accept_list = partial(
+            self.store.accept_list,
+            kind,
+            fetched.data,
+            wall=wall,
+            bootstrap=self.bootstrap,
+            requested=fetched.name,
+        )
         try:
-            return self.store.accept_list(kind, data, wall=wall, bootstrap=bootstrap)
+            return accept_list()
         except FileRefused as exc:
             if exc.refusal is not FileRefusalReason.SIGNER_UNKNOWN or self.confirm is None:
                 raise
-            confirmed = await self.confirm(data)
+            confirmed = await self.confirm(fetched.data)
             if not confirmed:
                 raise
-        return self.store.accept_list(
-            kind, data, wall=wall, bootstrap=bootstrap, confirmed=confirmed
-        )
+        return accept_list(confirmed=confirmed)
 
     def _missing(self, kind: ListKind, name: str) -> None:
         held = self.store.held().held(kind)

@@ -17,7 +17,8 @@ from softphone.trust import (
     TrustBasis,
     TrustListStore,
 )
-from tests.support.cluster import DEVICE, WALL, Shelf, lists_on_shelf, pin, trust_list
+from tests.support.cisco import named
+from tests.support.cluster import DEVICE, WALL, Shelf, lists_on_shelf, pin, signer, trust_list
 
 CTL, ITL = f"CTL{DEVICE}.tlv", f"ITL{DEVICE}.tlv"
 PINNED = Bootstrap(frozenset({pin()}))
@@ -155,3 +156,34 @@ async def test_a_server_whose_certificate_is_refused_ends_it(phone):
     await phone.renew(Shelf(lists_on_shelf()), PINNED)
     with pytest.raises(CertificateUntrusted):
         await phone.renew(Shelf(failure=CertificateUntrusted("who")))
+
+
+async def test_a_list_may_have_the_name_inside_that_it_was_asked_for_by(phone):
+    files = lists_on_shelf()
+    for name in (CTL, ITL):
+        files[name] = named(files[name], name, signer("token"))
+    lists = await phone.renew(Shelf(files), PINNED)
+    assert phone.kinds == [StepKind.LIST_ACCEPTED] * 2
+    assert (lists.ctl.header.filename, lists.itl.header.filename) == (CTL, ITL)
+    # It is held, and read again by another life of the phone.
+    assert TrustListStore(phone.store.folder).held() == lists
+    await phone.renew(Shelf(files), PINNED)
+    assert phone.kinds == [StepKind.LIST_UNCHANGED] * 2
+    # The next may have the usual name again.
+    await phone.renew(Shelf({CTL: trust_list(ListKind.CTL, minutes=9)}))
+    assert phone.kinds[0] is StepKind.LIST_ACCEPTED
+
+
+@pytest.mark.parametrize("inside", ["ITLCSFBOB.tlv", "itlCSFALICE.tlv", "ITLCSFALICE.tlv.old", CTL])
+async def test_a_list_with_the_name_of_another_inside_is_refused(phone, inside):
+    data = named(trust_list(ListKind.ITL), inside, signer("token"))
+    with pytest.raises(FileRefused) as caught:
+        await phone.renew(Shelf({ITL: data}), PINNED)
+    assert caught.value.refusal is FileRefusalReason.NAME_MISMATCH
+
+
+async def test_a_list_asked_for_by_its_usual_name_is_for_no_other_device(phone):
+    data = named(trust_list(ListKind.ITL), "ITLCSFALICE.tlv", signer("token"))
+    with pytest.raises(FileRefused) as caught:
+        await phone.renew(Shelf({"ITLFile.tlv": data}), PINNED)
+    assert caught.value.refusal is FileRefusalReason.NAME_MISMATCH

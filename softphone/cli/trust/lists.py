@@ -79,8 +79,10 @@ def check_list(output: CommandOutput, folder: Path, file: Path, options: Bootstr
     """Check one list without storing it.  Raises FileRefused, ConfigurationError."""
     bootstrap = bootstrap_of(options.pins, first_use=options.first_use)
     found, data = _read(file)
+    store = TrustListStore(folder)
     try:
-        accepted = TrustListStore(folder).check(found.kind, data, bootstrap=bootstrap)
+        store.check_pins(bootstrap)
+        accepted = store.check(found.kind, data, bootstrap=bootstrap, requested=file.name)
     except FileRefused as exc:
         facts = list_facts(found, believed=False, refusal=exc.refusal, signer_sha256=_signer(found))
         _show(output, f"{file}: not believed, this is what it says", facts)
@@ -109,12 +111,15 @@ def import_lists(
             raise ConfigurationError(f"{offered[found.kind][0]} and {file} are of one kind")
         offered[found.kind] = file, data
     store = TrustListStore(folder)
+    store.check_pins(bootstrap)
     stored: list[ListKind] = []
     refused: list[FileRefused] = []
     for kind in sorted(offered):
         file, data = offered[kind]
         try:
-            accepted = store.accept_list(kind, data, wall=datetime.now(UTC), bootstrap=bootstrap)
+            accepted = store.accept_list(
+                kind, data, wall=datetime.now(UTC), bootstrap=bootstrap, requested=file.name
+            )
         except FileRefused as exc:
             refused.append(exc)
         else:
@@ -144,7 +149,7 @@ def _read(file: Path) -> tuple[TrustList, bytes]:
     except OSError as exc:
         raise ConfigurationError(f"{file} cannot be read: {exc.strerror}") from exc
     try:
-        return parse_trust_list(data), data
+        return parse_trust_list(data, requested=file.name), data
     except FileRefused as exc:
         raise FileRefused(exc.refusal, f"{file} is no trust list: {exc}") from exc
 

@@ -25,9 +25,9 @@ from softphone.trust import (
     TvsClient,
     TvsUnanswered,
     fingerprint_of,
-    parse_trust_list,
     verify_trust_list,
 )
+from softphone.trust.lists import parse_stored_list
 from softphone.trust.tvs import TvsCache, TvsEvent
 
 __all__ = ["TvsAsker"]
@@ -95,7 +95,7 @@ class TvsAsker:
         found: set[bytes] = set()
         for data in downloads:
             try:
-                signer = verify_trust_list(parse_trust_list(data))
+                signer = verify_trust_list(parse_stored_list(data))
             except FileRefused:
                 continue
             event = await self.query_certificate(signer, within=within)

@@ -1,9 +1,10 @@
 """The trust lists of one cluster on disk: the last good ones, who vouched for them, and when.
 
 `CTLFile.tlv` and `ITLFile.tlv` are the files as they came, `trust-lists.json` says on whose word
-each was accepted.  Every write is atomic and every change made under a lock, so that a process
-may die anywhere and two may work at a time.  A list that cannot be read any more is an error, and
-never counts as none: nobody shall win a first use by damaging a file.
+each was accepted; a pin that is given later is held against that.  Every write is atomic and every
+change made under a lock, so that a process may die anywhere and two may work at a time.  A list
+that cannot be read any more is an error, and never counts as none: nobody shall win a first use by
+damaging a file.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import logging
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,9 @@ from softphone.trust.lists import (
     TrustLists,
     TrustListUpdate,
     accept_list_file,
+    check_pins,
     notes_on,
-    parse_trust_list,
+    parse_stored_list,
     update_lists,
     verify_trust_list,
 )
@@ -98,16 +100,18 @@ class TrustListStore:
         wall: datetime,
         bootstrap: Bootstrap | None = None,
         confirmed: frozenset[bytes] = frozenset(),
+        requested: str | None = None,
     ) -> Acceptance:
         """Decide on one list (see `acceptance.accept_list`) and store it when it is good.
 
+        `requested` is the name that it was asked for by, which may stand inside.
         Raises FileRefused, by cause; then what is held stays.  Raises ConfigurationError when it
         cannot be written.
         """
         make_folder(self.folder)
         with self._lock():
             self._sweep()
-            accepted = self._decide(kind, data, bootstrap, confirmed)
+            accepted = self._decide(kind, data, bootstrap, confirmed, requested)
             self._store_list(accepted, wall)
         return accepted
 
@@ -118,6 +122,7 @@ class TrustListStore:
         wall: datetime,
         bootstrap: Bootstrap | None = None,
         confirmed: frozenset[bytes] = frozenset(),
+        requested: Mapping[ListKind, str] | None = None,
     ) -> TrustListUpdate:
         """Decide on what was downloaded, the CTL before the ITL, and store what is good.
 
@@ -132,6 +137,7 @@ class TrustListStore:
                 bootstrap=bootstrap,
                 policy=self._policy,
                 confirmed=confirmed,
+                requested=requested,
             )
             for _, outcome in renewal.outcomes:
                 if isinstance(outcome, Acceptance):
@@ -145,13 +151,21 @@ class TrustListStore:
         *,
         bootstrap: Bootstrap | None = None,
         confirmed: frozenset[bytes] = frozenset(),
+        requested: str | None = None,
     ) -> Acceptance:
         """Decide as `accept_list` does, and store nothing.  Raises FileRefused,
         ConfigurationError."""
         if not self.folder.is_dir():
-            return self._decide(kind, data, bootstrap, confirmed)
+            return self._decide(kind, data, bootstrap, confirmed, requested)
         with self._lock():
-            return self._decide(kind, data, bootstrap, confirmed)
+            return self._decide(kind, data, bootstrap, confirmed, requested)
+
+    def check_pins(self, bootstrap: Bootstrap) -> None:
+        """Hold the pins against all lists that are held.
+
+        Raises FileRefused (PIN_MISMATCH), ConfigurationError.
+        """
+        check_pins(self.held(), bootstrap)
 
     def reset(self) -> tuple[ListKind, ...]:
         """Forget all lists; gives those that were held, readable or not.
@@ -186,10 +200,11 @@ class TrustListStore:
 
     def _held(self) -> TrustLists:
         lists = TrustLists()
-        for kind in ListKind:
-            path = self._path(kind)
-            if path.exists():
-                lists = lists.holding(_read(path, kind))
+        found = [(kind, path) for kind in ListKind if (path := self._path(kind)).exists()]
+        history = self._history() if found else {}
+        for kind, path in found:
+            read = _read(path, kind)
+            lists = lists.holding(replace(read, vouchers=_vouchers(history.get(read.fingerprint))))
         return lists
 
     def _decide(
@@ -198,10 +213,16 @@ class TrustListStore:
         data: bytes,
         bootstrap: Bootstrap | None,
         confirmed: frozenset[bytes],
+        requested: str | None,
     ) -> Acceptance:
-        held = self._held()
         return accept_list_file(
-            kind, data, held, bootstrap=bootstrap, policy=self._policy, confirmed=confirmed
+            kind,
+            data,
+            self._held(),
+            bootstrap=bootstrap,
+            policy=self._policy,
+            confirmed=confirmed,
+            requested=requested,
         )
 
     def _store_list(self, accepted: Acceptance, wall: datetime) -> None:
@@ -222,7 +243,7 @@ class TrustListStore:
         write_private(self.folder / _HISTORY, json.dumps(history, indent=1).encode())
 
     def _history(self) -> dict[str, Any]:
-        """What is told of the lists, by their SHA-256; it decides nothing."""
+        """What is told of the lists, by their SHA-256: without it they are on their own word."""
         path = self.folder / _HISTORY
         try:
             read = json.loads(path.read_bytes())
@@ -255,7 +276,7 @@ def bootstrap_of(pins: Iterable[str], *, first_use: bool = False) -> Bootstrap:
 def _read(path: Path, kind: ListKind) -> TrustList:
     """A list that was stored, its signature verified again."""
     try:
-        read = parse_trust_list(path.read_bytes())
+        read = parse_stored_list(path.read_bytes())
         verify_trust_list(read)
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from exc
@@ -277,9 +298,15 @@ def _entry(accepted: Acceptance, wall: datetime) -> dict[str, Any]:
         "kind": accepted.trust_list.kind.value,
         "basis": accepted.basis.value,
         "signer": accepted.signer,
+        "vouchers": sorted(accepted.trust_list.vouchers),
         "accepted": wall.astimezone(UTC).isoformat(timespec="seconds"),
         "notes": list(accepted.notes),
     }
+
+
+def _vouchers(entry: Any) -> frozenset[str]:
+    found = entry.get("vouchers") if isinstance(entry, dict) else None
+    return frozenset(filter(fingerprint_in, map(str, found if isinstance(found, list) else ())))
 
 
 def _accepted(held: TrustList, history: Mapping[str, Any]) -> AcceptedList:

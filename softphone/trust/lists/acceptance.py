@@ -2,7 +2,8 @@
 
 The first list is believed because its signer was named by a person (a pin), or, when that is
 asked for, because it was the first; every later one because a certificate of an earlier list, or
-TVS, vouches for its signer.  A refused list never takes the place of the one that is held.
+TVS, vouches for its signer.  A refused list never takes the place of the one that is held.  A pin
+that is given while lists are held is held against them, too.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ __all__ = [
     "TrustLists",
     "accept_list",
     "accept_list_file",
+    "check_pins",
     "notes_on",
     "update_lists",
 ]
@@ -209,6 +211,60 @@ def _first(
     return None
 
 
+def _signers(trust_list: TrustList) -> frozenset[str]:
+    """Who has signed a list, and those before it by which it came to be believed (SHA-256)."""
+    return trust_list.vouchers | {fingerprint_of(verify_trust_list(trust_list))}
+
+
+def _vouchers(basis: TrustBasis, held: TrustLists) -> frozenset[str]:
+    """On whose word a new list is believed, when it is on that of lists that are held."""
+    by = {
+        TrustBasis.CTL: (held.ctl,),
+        TrustBasis.ITL: (held.itl,),
+        TrustBasis.TVS: (held.ctl, held.itl),  # either may have named the TVS
+    }.get(basis, ())
+    signers = [_signers(each) for each in by if each is not None]
+    return frozenset.intersection(*signers) if signers else frozenset()
+
+
+def _unpinned(held: TrustLists, pins: frozenset[str]) -> tuple[TrustList, ...]:
+    """The lists that are on the word of no pinned signer, nor of a list that is on one's."""
+    lists = [each for each in (held.ctl, held.itl) if each is not None and each.protects]
+    pinned = TrustLists()
+    for each in lists:
+        if pins & _signers(each):
+            pinned = pinned.holding(each)
+    return tuple(
+        each
+        for each in lists
+        if pinned.held(each.kind) is None
+        and _vouching(verify_trust_list(each), each.kind, pinned) is None
+    )
+
+
+def check_pins(held: TrustLists, bootstrap: Bootstrap, *, only: ListKind | None = None) -> None:
+    """Hold the pins, when there are any, against the lists that are held, or against one of them.
+
+    A list does when its signer is pinned, or that of one on whose word it is, however long ago;
+    one that protects nothing any more is not asked.  Raises FileRefused (PIN_MISMATCH).
+    """
+    if not bootstrap.pins:
+        return
+    for each in _unpinned(held, bootstrap.pins):
+        if only not in (None, each.kind):
+            continue
+        signer = fingerprint_of(verify_trust_list(each))
+        kind = each.kind.value.upper()
+        raise FileRefused(
+            FileRefusalReason.PIN_MISMATCH,
+            f"the {kind} is signed by {each.header.signer.subject} (SHA-256 {signer}), and the pin"
+            " is another one: compare this fingerprint with what the administrator of the cluster"
+            " says; if it is right, pin it as well (--pin), else reset the trust lists (softphone"
+            " trust reset) and begin again with the pin",
+            fingerprint=signer,
+        )
+
+
 def _unknown(new: TrustList, signer: str, held: TrustLists, bootstrap: Bootstrap) -> FileRefused:
     if held == TrustLists():
         why, instead = "the pin is another one", ""
@@ -242,7 +298,8 @@ def accept_list(
     """Decide on a list that has arrived; `held` is not changed.
 
     `confirmed` are certificates (DER) for which a verified TVS has answered that they have role
-    SAST: after SIGNER_UNKNOWN the signer may be asked about, and the list offered again.  Raises
+    SAST: after SIGNER_UNKNOWN the signer may be asked about, and the list offered again.  Pins are
+    held against the list of its kind that is held, and against the new one (`check_pins`).  Raises
     FileRefused, by cause.
     """
     bootstrap, policy = bootstrap or Bootstrap(), policy or ListPolicy()
@@ -251,7 +308,8 @@ def accept_list(
     signer = fingerprint_of(der)
     notes = notes_on(new)
     if old is not None and old.data == new.data:
-        return Acceptance(new, TrustBasis.UNCHANGED, signer, notes)
+        check_pins(held, bootstrap, only=new.kind)
+        return Acceptance(old, TrustBasis.UNCHANGED, signer, notes)
     _check_digest(new, old, policy)
     basis = _vouching(der, new.kind, held)
     first = _first(new, signer, held, bootstrap) if basis is None else None
@@ -270,6 +328,9 @@ def accept_list(
     if basis is None:
         raise _unknown(new, signer, held, bootstrap)
     _check_age(new, old)
+    check_pins(held, bootstrap, only=new.kind)
+    new = replace(new, vouchers=_vouchers(basis, held))
+    check_pins(held.holding(new), bootstrap, only=new.kind)
     for note in notes:
         logger.warning("%s %s", new.header.filename, note)
     return Acceptance(new, basis, signer, notes)
@@ -283,9 +344,13 @@ def accept_list_file(
     bootstrap: Bootstrap | None = None,
     policy: ListPolicy | None = None,
     confirmed: frozenset[bytes] = frozenset(),
+    requested: str | None = None,
 ) -> Acceptance:
-    """The same of a file that should be a list of a kind.  Raises FileRefused, by cause."""
-    new = parse_trust_list(data)
+    """The same of a file that should be a list of a kind, and was asked for by name `requested`.
+
+    Raises FileRefused, by cause.
+    """
+    new = parse_trust_list(data, requested=requested)
     if new.kind is not kind:
         raise FileRefused(
             FileRefusalReason.NAME_MISMATCH,
@@ -309,10 +374,12 @@ def update_lists(
     bootstrap: Bootstrap | None = None,
     policy: ListPolicy | None = None,
     confirmed: frozenset[bytes] = frozenset(),
+    requested: Mapping[ListKind, str] | None = None,
 ) -> TrustListUpdate:
     """Decide on what was downloaded, the CTL before the ITL, which it may vouch for.
 
-    An empty file counts as missing.  A refused one leaves the list that is held.
+    `requested` are the names that were asked for.  An empty file counts as missing.  A refused
+    one leaves the list that is held.
     """
     outcomes: list[tuple[ListKind, Acceptance | FileRefused]] = []
     for kind in (ListKind.CTL, ListKind.ITL):
@@ -321,7 +388,13 @@ def update_lists(
             continue
         try:
             accepted = accept_list_file(
-                kind, data, held, bootstrap=bootstrap, policy=policy, confirmed=confirmed
+                kind,
+                data,
+                held,
+                bootstrap=bootstrap,
+                policy=policy,
+                confirmed=confirmed,
+                requested=(requested or {}).get(kind),
             )
         except FileRefused as exc:
             logger.warning("%s is refused: %s", kind.filename, exc)

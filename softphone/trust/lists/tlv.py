@@ -56,6 +56,7 @@ class FileRefusalReason(StrEnum):
     NAME_MISMATCH = "name_mismatch"
     OLDER = "older"
     NO_ANCHOR = "no_anchor"
+    PIN_MISMATCH = "pin_mismatch"
     NOT_FOR_US = "not_for_us"
     CANNOT_DECRYPT = "cannot_decrypt"
 

@@ -45,6 +45,7 @@ __all__ = [
     "TrustList",
     "TrustListRecord",
     "new_trust_list",
+    "parse_stored_list",
     "parse_trust_list",
     "role_names",
     "verify_trust_list",
@@ -144,12 +145,17 @@ class TrustListRecord:
 
 @dataclass(frozen=True, slots=True)
 class TrustList:
-    """A CTL or ITL as it was read; `data` is the whole file, by which lists are compared."""
+    """A CTL or ITL as it was read; `data` is the whole file, by which lists are compared.
+
+    `vouchers` are the signers (SHA-256, hex) of the lists on whose word it was accepted, and of
+    those before them: known of a list that was accepted, empty for one that was only read.
+    """
 
     kind: ListKind
     header: FileHeader = field(compare=False)
     records: tuple[TrustListRecord, ...] = field(compare=False)
     data: bytes = field(repr=False)
+    vouchers: frozenset[str] = field(default=frozenset(), compare=False)
 
     def certificates(self, role: Role) -> tuple[bytes, ...]:
         """The certificates (DER) with a role, in the list's order, each once."""
@@ -294,6 +300,14 @@ def parse_trust_list(data: bytes, *, requested: str | None = None) -> TrustList:
             )
         records.append(record)
     return TrustList(kind, header, tuple(records), data)
+
+
+def parse_stored_list(data: bytes) -> TrustList:
+    """Read a list whose name was compared with the requested one before, or is to be later.
+
+    Raises FileRefused and nothing else.
+    """
+    return parse_trust_list(data, requested=parse_header(data).filename)
 
 
 def verify_trust_list(trust_list: TrustList) -> bytes:

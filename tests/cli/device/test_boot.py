@@ -6,11 +6,12 @@ import json
 import shutil
 import signal
 import threading
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from softphone.trust import ListKind, TrustListStore
+from softphone.trust import Bootstrap, ListKind, TrustListStore
 from tests.support.cluster import DEVICE, pin, trust_list
 
 
@@ -72,6 +73,21 @@ def test_an_empty_store_with_nobody_named_is_refused_with_the_fingerprint(boot, 
     (event,) = [event for event in outcome.events if event["event"] == "unknown_signer"]
     assert event["sha256"] == cluster["signer_sha256"]
     assert outcome.summary["result"] == "refused"
+
+
+def test_a_pin_is_held_against_a_list_that_was_taken_on_first_use(boot, tmp_path):
+    store = TrustListStore(tmp_path / "store")
+    store.accept_list(
+        ListKind.CTL,
+        trust_list(ListKind.CTL),
+        wall=datetime.now(UTC),
+        bootstrap=Bootstrap(first_use=True),
+    )
+    outcome = boot("CSFBOB", "--pin", "00" * 32)
+    assert outcome.code == 3
+    assert "pin it as well (--pin), else reset the trust lists" in outcome.err
+    assert outcome.err.count("error: ") == 1
+    assert f"SHA-256 of the signer: {pin()}" in outcome.out
 
 
 def test_another_pin_is_refused_and_that_is_said_once(boot, cluster, tmp_path):

@@ -16,7 +16,7 @@ from softphone.trust import (
     fingerprint_of,
 )
 from tests.support.capf import lsc_of
-from tests.support.cisco import DATA, SIGNED, certificate, der, vector
+from tests.support.cisco import DATA, SIGNED, certificate, der, named, signer, vector
 
 CTL = DATA / "trust" / "CTLFile-sha512.tlv"
 ITL = DATA / "trust" / "ITLFile-sha512.tlv"
@@ -134,6 +134,44 @@ def test_check_judges_and_stores_nothing(trust, store, filled):
     (told,) = [event for event in bad.events if event["event"] == "trust_list"]
     assert (told["believed"], told["refusal"]) == (False, "signer_unknown")
     assert {path: path.read_bytes() for path in store.iterdir()} == before
+
+
+RECOVERY = DATA / "keys" / "itlrecovery.pem"
+
+
+@pytest.mark.parametrize("command", ["check", "import"])
+def test_a_pin_is_held_against_the_lists_that_are_held(trust, store, command):
+    assert trust("import", ITL, "--trust-on-first-use").code == 0
+    seen = trust(command, ITL, "--pin", SAST, "--json")
+    assert (seen.code, seen.summary["result"]) == (3, "refused")
+    for words in (fingerprint_of(der("keys/itlrecovery")), "pin it as well (--pin)", "trust reset"):
+        assert words in seen.summary["reason"]
+    assert trust(command, CTL, "--pin", SAST).code == 3
+    assert held(store) == [ITL.read_bytes()]
+    assert trust(command, ITL, "--pin", RECOVERY).code == 0
+
+
+def test_a_pin_that_fits_stands_in_nobody_s_way(trust, store, filled):
+    assert trust("import", CTL, ITL, "--pin", SAST).code == 0
+    assert trust("check", ITL, "--pin", SAST).code == 0
+    # The CTL is on the pinned signer's word, and so is no list of the ITL's signer alone.
+    seen = trust("check", ITL, "--pin", RECOVERY)
+    assert seen.code == 3
+    assert "the CTL is signed by" in seen.err
+
+
+def test_a_list_may_have_the_name_of_its_file_inside(trust, tmp_path, store):
+    path = tmp_path / "ITLCSFALICE.tlv"
+    path.write_bytes(named(ITL.read_bytes(), path.name, signer("itlrecovery")))
+    assert trust("check", path, "--pin", RECOVERY).code == 0
+    assert trust("import", path, "--pin", RECOVERY).code == 0
+    assert held(store) == [path.read_bytes()]
+    assert trust("show").code == 0
+    other = tmp_path / "ITLCSFBOB.tlv"
+    other.write_bytes(path.read_bytes())
+    seen = trust("check", other)
+    assert seen.code == 3
+    assert "ITLCSFALICE.tlv" in seen.err
 
 
 def test_check_shows_a_forged_list_without_naming_a_signer(trust, tmp_path, store):

@@ -23,7 +23,7 @@ from softphone.trust.lists import (
     parse_trust_list,
     update_lists,
 )
-from tests.support.cisco import TIMESTAMP, certificate, der, signer, vector
+from tests.support.cisco import TIMESTAMP, certificate, der, named, signer, vector
 
 PIN = Bootstrap(pins=frozenset({fingerprint_of(der("keys/sast"))}))
 ITL_PIN = Bootstrap(pins=frozenset({fingerprint_of(der("keys/itlrecovery"))}))
@@ -232,3 +232,15 @@ def test_what_no_list_names_is_not_believed():
     assert [role for role in Role if lists.basis(der("keys/rogue"), role)] == []
     assert lists.basis(der("keys/tvs"), Role.TVS) is TrustBasis.ITL
     assert lists.basis(der("keys/tvs"), Role.CAPF) is None
+
+
+def test_downloads_may_have_the_names_inside_that_were_asked_for():
+    name = "ITLCSFALICE.tlv"
+    data = named(vector("trust/ITLFile-sha512.tlv"), name, signer("itlrecovery"))
+    downloads = {ListKind.ITL: data}
+    found = update_lists(TrustLists(), downloads, bootstrap=ITL_PIN, requested={ListKind.ITL: name})
+    assert found.lists.itl.data == data
+    for requested in (None, {}, {ListKind.CTL: name}, {ListKind.ITL: "ITLCSFBOB.tlv"}):
+        found = update_lists(TrustLists(), downloads, bootstrap=ITL_PIN, requested=requested)
+        ((_, outcome),) = found.outcomes
+        assert outcome.refusal is FileRefusalReason.NAME_MISMATCH

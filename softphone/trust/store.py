@@ -20,7 +20,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from softphone.errors import ConfigurationError
 from softphone.trust.certificate import Pin, Service, der_of, load_certificate_file
-from softphone.trust.disk import locked, make_folder, remove_leftovers, synchronize, write_private
+from softphone.trust.disk import (
+    check_folder,
+    locked,
+    make_folder,
+    remove_leftovers,
+    synchronize,
+    write_private,
+)
 
 __all__ = ["TrustStore"]
 
@@ -78,7 +85,8 @@ class TrustStore:
         """The store kept in the folder `path`, made (0700) when it is missing.
 
         Without `make` that is done by the first change.
-        Raises ConfigurationError when it cannot be made, or what it holds cannot be read.
+        Raises ConfigurationError when it cannot be made, what it holds cannot be read, or others
+        can write in it.
         """
         store = cls()
         store._folder = Path(path)
@@ -166,6 +174,7 @@ class TrustStore:
         """What is on disk, as each file is whole in itself."""
         if self._folder is None:
             return
+        check_folder(self._folder)
         stamps = self._stamps(self._folder)
         anchors_file, pins_file = self._folder / _ANCHORS, self._folder / _PINS
         anchors = load_certificate_file(anchors_file) if anchors_file.exists() else ()

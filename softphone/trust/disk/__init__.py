@@ -11,9 +11,16 @@ No standard: POSIX permissions and renames, and flock.
 from __future__ import annotations
 
 from softphone.trust.disk.private_file import read_whole, readable_by_others, write_private
-from softphone.trust.disk.private_folder import locked, make_folder, remove_leftovers, synchronize
+from softphone.trust.disk.private_folder import (
+    check_folder,
+    locked,
+    make_folder,
+    remove_leftovers,
+    synchronize,
+)
 
 __all__ = [
+    "check_folder",
     "locked",
     "make_folder",
     "read_whole",

@@ -1,5 +1,7 @@
 """A folder for secrets: made for its owner only, locked against other processes, synchronized.
 
+One in which anybody else can write, a group as well, is refused, for reading, too.
+
 The lock is a file that stays there: it belongs to whoever has locked it, and the kernel gives it
 back when a process dies.
 """
@@ -16,7 +18,7 @@ from pathlib import Path
 
 from softphone.errors import ConfigurationError
 
-__all__ = ["locked", "make_folder", "remove_leftovers", "synchronize"]
+__all__ = ["check_folder", "locked", "make_folder", "remove_leftovers", "synchronize"]
 
 _PATIENCE = 10.0
 _PAUSE = 0.02
@@ -29,19 +31,30 @@ def make_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _check_ours(folder)
     except OSError as exc:
         raise ConfigurationError(f"{folder} cannot be used: {exc.strerror}") from exc
+    check_folder(folder)
 
 
-def _check_ours(folder: Path) -> None:
-    """Whoever can write in it decides whom we believe, and can take a key's place."""
-    status = folder.stat()
-    if status.st_mode & stat.S_IWOTH:
-        raise ConfigurationError(
-            f"everybody on this machine can write in {folder}: it is no place for keys and trust;"
-            f" chmod 700 {folder}, or take another folder"
-        )
+def check_folder(folder: Path) -> None:
+    """Raise ConfigurationError for a folder in which others can put what they like.
+
+    Whoever can write in it decides whom we believe, and can take a key's place.  Nothing is said
+    of one that is missing.
+    """
+    try:
+        status = folder.stat()
+    except FileNotFoundError:
+        return
+    except OSError as exc:
+        raise ConfigurationError(f"{folder} cannot be used: {exc.strerror}") from exc
+    others = {stat.S_IWOTH: "everybody on this machine", stat.S_IWGRP: "its group"}
+    for bit, who in others.items():
+        if status.st_mode & bit:
+            raise ConfigurationError(
+                f"{who} can write in {folder}: it is no place for keys and trust;"
+                f" chmod 700 {folder}, or take another folder"
+            )
     if os.geteuid() not in (0, status.st_uid):
         raise ConfigurationError(
             f"{folder} belongs to another user, who could change whom we believe: take a folder of"
@@ -72,8 +85,8 @@ def locked(path: Path, *, patience: float = _PATIENCE) -> Iterator[None]:
     milliseconds.  Raises ConfigurationError when another process does not let go.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    check_folder(path.parent)
     try:
-        _check_ours(path.parent)
         handle = os.open(path, flags, 0o600)
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be opened: {exc.strerror}") from exc

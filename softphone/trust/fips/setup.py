@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from softphone.errors import ConfigurationError, FipsUnavailable
-from softphone.trust.disk import write_private
+from softphone.trust.disk import check_folder, make_folder, write_private
 from softphone.trust.fips.mode import FipsMode, FipsModeOrigin, process_environment
 
 __all__ = ["FipsSetup", "default_folder", "find_module", "find_setup", "make_setup"]
@@ -108,7 +108,11 @@ def find_module(openssl: str = "openssl") -> Path:
 
 
 def find_setup(base: Path) -> FipsSetup | None:
-    """The set-up that is used; None when there is none, or it is not whole."""
+    """The set-up that is used; None when there is none, or it is not whole.
+
+    Raises ConfigurationError when others can write where it is: its provider is run.
+    """
+    check_folder(base)
     current = base / CURRENT
     try:
         folder = current.resolve(strict=True)
@@ -130,12 +134,13 @@ def make_setup(
 
     Raises FipsUnavailable, with the reason and nothing changed, and ConfigurationError.
     """
+    check_folder(base)
     origin = find_module(openssl) if module is None else module
     try:
         digest = _digest(origin)
-        base.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
         raise ConfigurationError(f"{exc.filename}: {exc.strerror}") from exc
+    make_folder(base)
     folder = base.resolve() / f"{digest[:12]}{'' if pedantic else '-lenient'}"
     made = FipsSetup(folder, str(origin.resolve()), digest, pedantic)
     if not folder.is_dir():

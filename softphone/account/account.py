@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Self
@@ -59,7 +59,7 @@ from softphone.events import (
 )
 from softphone.net import Driver
 from softphone.personas import persona_named
-from softphone.sans_io import Flow, Side, Transport
+from softphone.sans_io import Flow, Side, Target, Transport
 from softphone.security import SecurityShortfall, SrtpPolicy
 from softphone.sip import (
     Body,
@@ -74,6 +74,7 @@ from softphone.sip import (
     SubscribeReceived,
     SubscriptionTerminated,
 )
+from softphone.sip.auth import ChallengePolicy
 from softphone.sip.registration import MoveEnded
 from softphone.trust import TlsSettings
 
@@ -99,7 +100,10 @@ class Account:
         self._persona = persona_named(config.persona)
         self._tls = self._tls_of(config, setup)
         self._background = BackgroundTasks(config.aor)
-        self._token = token_refresher(config, self._background.spawn, lambda: self._driver.change())
+        self._challenges = ChallengePolicy(self._own_server)
+        self._token = token_refresher(
+            config, self._background.spawn, lambda: self._driver.change(), self._challenges
+        )
         self._persona.check(config.persona_line)
         can = endpoint_config(config, self._persona)
         self._endpoint = Endpoint(side=Side.CLIENT, entropy=setup.entropy, config=can)
@@ -156,11 +160,26 @@ class Account:
 
     def _build_components(self, config: AccountConfig) -> AccountComponents:
         """The components that register, call and answer, for this configuration."""
-        digest = digest_session(config, entropy=self._setup.entropy, fips=self._setup.fips)
+        digest = digest_session(
+            config,
+            entropy=self._setup.entropy,
+            policy=self._challenges,
+            fips=self._setup.fips,
+        )
         credentials = digest if self._token is None else self._token.session
         return self._component_factory.build_components(config, credentials)
 
+    def _own_server(self, place: Flow | Target) -> str | None:
+        """The server of ours that a flow or target leads to; None: it leads elsewhere."""
+        target = self._endpoint.target_of(place)
+        return None if target is None else self._components.locator.own_server(target)
+
     # What is known
+
+    @property
+    def digest_algorithms(self) -> Mapping[str, str]:
+        """The strongest digest algorithm that our servers have accepted, by realm."""
+        return {realm: algorithm.value for realm, algorithm in self._challenges.algorithms.items()}
 
     @property
     def aor(self) -> str:

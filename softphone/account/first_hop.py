@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from softphone.account.signaling import AnyRegistration
 from softphone.config import AccountConfig
@@ -16,6 +17,9 @@ from softphone.sip import Failover, LookupPolicy, NameAddr, SipUri
 __all__ = ["FirstHop", "FirstHopLocator"]
 
 logger = logging.getLogger("softphone.account")
+
+MAXIMUM_TARGETS = 256
+"""Places of the account's own servers that are remembered, the latest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,7 @@ class FirstHopLocator:
     registered_hosts: set[str] = field(default_factory=set, init=False)
     """The hosts that we have been registered at."""
     _known: Failover | None = field(default=None, init=False)
+    _own_targets: OrderedDict[Target, str] = field(default_factory=OrderedDict, init=False)
 
     def is_unknown_source(self, flow: Flow) -> bool:
         """Whether a new request on `flow` comes from elsewhere than our servers, who bring calls.
@@ -61,7 +66,21 @@ class FirstHopLocator:
     async def locate(self, uri: SipUri) -> tuple[Target, ...]:
         """The places of `uri`, best first.  Raises TransportError when there is none."""
         policy = LookupPolicy(server_name=self.config.tls.server_name)
-        return await self.resolver.locate(uri, policy=policy)
+        targets = await self.resolver.locate(uri, policy=policy)
+        if uri in self.config.server_uris:
+            for target in targets:
+                self._own_targets[target] = uri.host.lower()
+                self._own_targets.move_to_end(target)
+            while len(self._own_targets) > MAXIMUM_TARGETS:
+                self._own_targets.popitem(last=False)
+        return targets
+
+    def own_server(self, target: Target) -> str | None:
+        """The host of the registrar, node or outbound proxy that `target` is a place of.
+
+        None for a place that is none of the account's own servers.
+        """
+        return self._own_targets.get(replace(target, credential=""))
 
     async def locate_and_verify(self, uri: SipUri, *, ask: bool) -> tuple[Target, ...]:
         """The same; where somebody is asked about unknown certificates, the question is settled.

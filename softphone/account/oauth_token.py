@@ -24,7 +24,7 @@ from typing import Any
 from softphone.config import AccountConfig, OAuthConfig
 from softphone.errors import AuthenticationFailed, SoftphoneError
 from softphone.security import KeyMaterial
-from softphone.sip.auth import LONGEST_TOKEN, BearerSession, is_bearer_token
+from softphone.sip.auth import LONGEST_TOKEN, BearerSession, ChallengePolicy, is_bearer_token
 
 __all__ = ["BearerToken", "TokenRefresher", "read_token", "token_refresher"]
 
@@ -105,7 +105,8 @@ def _lasts(token: str, wall: float) -> float | None:
 class TokenRefresher:
     """Keeps the token of one account; `session` answers challenges with it.
 
-    `spawn` runs a coroutine as long as the account lives, `change` opens a drain of its endpoint.
+    `spawn` runs a coroutine as long as the account lives, `change` opens a drain of its endpoint;
+    `policy` says whom the token is shown to.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class TokenRefresher:
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         change: Callable[[], AbstractContextManager[float]],
+        policy: ChallengePolicy,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
@@ -124,7 +126,7 @@ class TokenRefresher:
         self._turn = asyncio.Lock()
         self._replaced_at = -math.inf
         self._lasts: float | None = None
-        self.session = BearerSession(on_refused=self._wanted.set)
+        self.session = BearerSession(policy=policy, on_refused=self._wanted.set)
 
     async def start(self) -> None:
         """Get the first token, and keep it from now on.  Raises AuthenticationFailed."""
@@ -208,11 +210,12 @@ def token_refresher(
     config: AccountConfig,
     spawn: Callable[[Coroutine[Any, Any, None]], None],
     change: Callable[[], AbstractContextManager[float]],
+    policy: ChallengePolicy,
 ) -> TokenRefresher | None:
-    """What renews an account's token; None where it has none."""
+    """What renews an account's token, shown as `policy` has it; None where it has none."""
     if config.oauth is None:
         return None
-    return TokenRefresher(config.oauth, spawn=spawn, change=change)
+    return TokenRefresher(config.oauth, spawn=spawn, change=change, policy=policy)
 
 
 def _read(path: Path) -> bytes:

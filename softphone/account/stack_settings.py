@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from softphone.config import AccountConfig
+from softphone.config import AccountConfig, CredentialConfig
 from softphone.net import DriverConfig
 from softphone.net.stream import Fetcher
 from softphone.net.stream import HostResolver as NameResolver
@@ -22,6 +22,7 @@ from softphone.sip import (
     RegistrationConfig,
     SipUri,
 )
+from softphone.sip.auth import ChallengePolicy
 from softphone.sip.transport import KeepAliveConfig
 from softphone.trust import (
     AskUser,
@@ -121,19 +122,27 @@ def _store(config: AccountConfig, trust: TrustStore | None) -> TrustStore:
 
 
 def digest_session(
-    config: AccountConfig, *, entropy: Entropy, fips: bool = False
+    config: AccountConfig, *, entropy: Entropy, policy: ChallengePolicy, fips: bool = False
 ) -> DigestSession | None:
-    """What answers 401 and 407, if the account has credentials."""
-    given = config.credentials
-    if given is None:
+    """What answers the challenges that `policy` lets be answered, if the account has credentials.
+
+    MD5 over an unverified connection is answered only where the configuration lists it.
+    """
+    if config.credentials is None:
         return None
-    allowed = tuple(
-        algorithm
-        for algorithm in DigestAlgorithm
-        if algorithm.value.removesuffix("-sess") in given.algorithms
-    )
-    credentials = DigestCredentials(given.username, given.password, algorithms=allowed)
-    return DigestSession((credentials,), entropy=entropy, fips=fips)
+    given = (config.credentials, *config.further_credentials)
+    return DigestSession(map(_digest_credentials, given), entropy=entropy, policy=policy, fips=fips)
+
+
+def _digest_credentials(given: CredentialConfig) -> DigestCredentials:
+    allowed = None
+    if given.algorithms is not None:
+        allowed = tuple(
+            algorithm
+            for algorithm in DigestAlgorithm
+            if algorithm.value.removesuffix("-sess") in given.algorithms
+        )
+    return DigestCredentials(given.username, given.password, given.realms, allowed, given.place)
 
 
 def endpoint_config(config: AccountConfig, persona: StandardPersona) -> EndpointConfig:

@@ -283,6 +283,8 @@ class OutgoingLeg(CallLeg):
         explanation = f"{status} {reason}".strip()
         if event.response is not None:
             explanation = explain_response(event.response)
+            if event.unauthorized:
+                explanation += f"; {event.unauthorized}"
         elif status == NO_CONNECTION:
             self.explanation = f"no answer to our INVITE: {explain_no_answer(reason)}"
             return NoConnection(self.explanation, reason=reason)

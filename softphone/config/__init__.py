@@ -12,6 +12,7 @@ No standard: the files are TOML, and the fields name the RFCs that they concern.
 from __future__ import annotations
 
 from softphone.config.account import (
+    DIGEST_ALGORITHMS,
     AccountConfig,
     CredentialConfig,
     MediaPreferences,
@@ -24,6 +25,7 @@ from softphone.config.account import (
 from softphone.config.account_file import AccountFile, load_account
 
 __all__ = [
+    "DIGEST_ALGORITHMS",
     "AccountConfig",
     "AccountFile",
     "CredentialConfig",

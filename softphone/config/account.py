@@ -45,6 +45,7 @@ __all__ = [
 ]
 
 DIGEST_ALGORITHMS = ("SHA-512-256", "SHA-256", "MD5")
+MAXIMUM_REALMS = 16
 MAXIMUM_NODES = 5
 LEAST_INTERVAL = 10
 VIDEO_CODECS = ("H264", "VP8")
@@ -66,19 +67,33 @@ def parse_sip_uri(text: str, *, what: str) -> SipUri:
 
 @dataclass(frozen=True, slots=True)
 class CredentialConfig:
-    """Digest credentials (RFC 7616); `algorithms` are those that may be answered."""
+    """Digest credentials (RFC 7616).
+
+    `algorithms` are those that may be answered; None: SHA-256 and SHA-512-256, and MD5 over
+    verified TLS only.  `realms` are the ones that this user answers; with none, those that the
+    server uses on REGISTER: an account that never registers lists them.  `place` is where this
+    is written, for error messages.
+    """
 
     username: str
     password: KeyMaterial
-    algorithms: tuple[str, ...] = DIGEST_ALGORITHMS
+    algorithms: tuple[str, ...] | None = None
+    realms: tuple[str, ...] = ()
+    place: str = field(default="[credentials]", compare=False)
 
     def __post_init__(self) -> None:
-        for algorithm in self.algorithms:
+        if self.algorithms is not None and not self.algorithms:
+            raise ConfigurationError("credentials.algorithms: at least one is needed")
+        for algorithm in self.algorithms or ():
             if algorithm not in DIGEST_ALGORITHMS:
                 raise ConfigurationError(
                     f"credentials.algorithms: {algorithm!r} is unknown; "
                     f"known are {', '.join(DIGEST_ALGORITHMS)}"
                 )
+        if len(self.realms) > MAXIMUM_REALMS or not all(self.realms):
+            raise ConfigurationError(
+                f"credentials.realms: give at most {MAXIMUM_REALMS} realms, none of them empty"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +261,8 @@ class AccountConfig:
     without a word (RFC 3261 section 16.6; 0: none does).  With `own_user_only` a request whose
     Request-URI has another user part than the AOR's and the registered Contact's is refused with
     404 (section 8.2.2.1); by default any is served, as a trunk of many numbers needs it.
-    `quality` says who is told how calls were.
+    `quality` says who is told how calls were.  `further_credentials` are other users for other
+    realms, which they list.
     """
 
     aor: str
@@ -264,6 +280,7 @@ class AccountConfig:
     timer_c: int = 180
     own_user_only: bool = False
     credentials: CredentialConfig | None = None
+    further_credentials: tuple[CredentialConfig, ...] = ()
     device: DeviceIdentity | None = None
     oauth: OAuthConfig | None = None
     tls: TlsConfig = field(default_factory=TlsConfig)
@@ -280,6 +297,7 @@ class AccountConfig:
             if text is not None:
                 _transport_of(parse_sip_uri(text, what=key), key)
         self._check_token()
+        self._check_realms()
         if self.listen is not None:
             self.listen_at()
         if self.instance is not None and _URN.fullmatch(self.instance) is None:
@@ -322,6 +340,19 @@ class AccountConfig:
         if self.oauth is not None and self.credentials is not None:
             raise ConfigurationError("credentials: digest and a token do not go together")
 
+    def _check_realms(self) -> None:
+        """Which user answers in a realm is never a guess."""
+        if self.further_credentials and self.credentials is None:
+            raise ConfigurationError("credentials: further ones follow first ones")
+        users = (self.credentials, *self.further_credentials)
+        given = [user for user in users if user is not None]
+        if sum(not user.realms for user in given) > 1:
+            raise ConfigurationError("credentials.realms: of several users, all but one list them")
+        listed = [realm for user in given for realm in user.realms]
+        for realm in listed:
+            if listed.count(realm) > 1:
+                raise ConfigurationError(f"credentials.realms: {realm!r} is listed twice")
+
     def _take_nodes(self) -> None:
         """The first node is the registrar; all are reached alike, none less safely."""
         if self.registrar not in (None, self.nodes[0]):
@@ -359,6 +390,12 @@ class AccountConfig:
         if self.registrar is not None:
             return parse_sip_uri(self.registrar, what="registrar")
         return None
+
+    @property
+    def server_uris(self) -> tuple[SipUri, ...]:
+        """Every server that is the account's own: nodes, registrar and outbound proxy."""
+        given = (*self.nodes, self.registrar, self.outbound_proxy)
+        return tuple(parse_sip_uri(text, what="registrar") for text in given if text is not None)
 
     @property
     def transport(self) -> Transport | None:

@@ -87,7 +87,14 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
         "directory",
         "im",
     ),
-    "credentials": ("username", "password", "password_file", "password_env", "algorithms"),
+    "credentials": (
+        "username",
+        "password",
+        "password_file",
+        "password_env",
+        "algorithms",
+        "realms",
+    ),
     "device": ("name", "model", "mac", "contact", "load", "remote_control", "take_over"),
     "oauth": ("token_file", "command", "expires_in"),
     "tls": (
@@ -135,6 +142,8 @@ def load_account(
     reader.check_keys("", values)
     for table in sorted(_KEYS.keys() - {""}):
         content = values.get(table)
+        if table == "credentials" and isinstance(content, list):
+            continue  # [[credentials]]: one table for each user, checked one by one
         if content is not None and not isinstance(content, dict):
             reader.fail("", table, f"expected a table: write [{table}] and its keys below")
         reader.check_keys(table, content or {})
@@ -153,6 +162,7 @@ def _account(
     credentials = _credentials(
         reader, values.get("credentials"), os.environ if environment is None else environment
     )
+    first, further = (credentials[0], credentials[1:]) if credentials else (None, ())
     tls = checked(reader, "tls", lambda: tls_of(reader, "tls", values.get("tls") or {}))
     policy = _policy(reader, values.get("policy") or {})
     media = checked(reader, "media", lambda: _media(reader, values.get("media") or {}))
@@ -174,7 +184,8 @@ def _account(
             accept_from=reader.list_of("", values, "accept_from") or (),
             timer_c=reader.number_of(values, "timer_c", 180),
             own_user_only=_switch(reader, "", "own_user_only", values, default=False),
-            credentials=credentials,
+            credentials=first,
+            further_credentials=further,
             device=checked(reader, "device", lambda: _device(reader, values.get("device"))),
             oauth=checked(reader, "oauth", lambda: _oauth(reader, values.get("oauth"))),
             tls=tls,
@@ -193,18 +204,39 @@ def _fips(reader: TomlReader, values: Mapping[str, Any]) -> bool | None:
 
 
 def _credentials(
-    reader: TomlReader, values: Mapping[str, Any] | None, environment: Mapping[str, str]
-) -> CredentialConfig | None:
+    reader: TomlReader, values: Any, environment: Mapping[str, str]
+) -> tuple[CredentialConfig, ...]:
+    """The users of [credentials], or of each [[credentials]]."""
     if values is None:
-        return None
-    username = reader.text_of("credentials", values, "username")
+        return ()
+    if isinstance(values, dict):
+        return (_user(reader, "credentials", values, environment),)
+    users = []
+    for index, one in enumerate(values):
+        table = f"credentials[{index}]"
+        if not isinstance(one, dict):
+            reader.fail("", "credentials", "expected a table: write [[credentials]] and its keys")
+        reader.check_keys(table, one)
+        users.append(_user(reader, table, one, environment))
+    return tuple(users)
+
+
+def _user(
+    reader: TomlReader, table: str, values: Mapping[str, Any], environment: Mapping[str, str]
+) -> CredentialConfig:
+    username = reader.text_of(table, values, "username")
     if username is None:
-        reader.fail("", "credentials", "a username is missing")
-    password = password_of(reader, "credentials", values, environment)
-    algorithms = reader.list_of("credentials", values, "algorithms")
-    if algorithms is None:
-        return CredentialConfig(username, password)
-    return checked(reader, "credentials", lambda: CredentialConfig(username, password, algorithms))
+        reader.fail("", table, "a username is missing")
+    password = password_of(reader, table, values, environment)
+    algorithms = reader.list_of(table, values, "algorithms")
+    realms = reader.list_of(table, values, "realms") or ()
+    line = reader.line_of(table, "realms")
+    place = f"[credentials] ({reader.path}:{line})"
+    return checked(
+        reader,
+        table,
+        lambda: CredentialConfig(username, password, algorithms, realms, place),
+    )
 
 
 def _device(reader: TomlReader, values: Mapping[str, Any] | None) -> DeviceIdentity | None:

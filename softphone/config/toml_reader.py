@@ -38,14 +38,21 @@ class TomlReader:
     warnings: list[str] = field(default_factory=list)
 
     def line_of(self, table: str, key: str) -> int:
-        """The line that sets `key` of `table`; else where the table begins, else 1."""
+        """The line that sets `key` of `table`; else where the table begins, else 1.
+
+        `name[2]` is the third `[[name]]`.
+        """
         current, begin = "", 1
         dotted = rf"\s*{re.escape(table)}\s*\.\s*{re.escape(key)}\s*="
         plain = rf"\s*[\"']?{re.escape(key)}[\"']?\s*="
+        counts: dict[str, int] = {}
         for number, line in enumerate(self.text.splitlines(), 1):
-            header = re.match(r"\s*\[\s*([A-Za-z0-9_.-]+)\s*\]", line)
+            header = re.match(r"\s*(\[?)\[\s*([A-Za-z0-9_.-]+)\s*\]", line)
             if header:
-                current = header[1]
+                current = header[2]
+                if header[1]:
+                    counts[current] = counts.get(current, -1) + 1
+                    current = f"{current}[{counts[current]}]"
                 begin = number if current == table else begin
                 if current == (f"{table}.{key}" if table else key):
                     return number
@@ -60,7 +67,7 @@ class TomlReader:
 
     def check_keys(self, table: str, values: Mapping[str, Any]) -> None:
         """Refuse keys that the table does not have."""
-        known = self.keys[table]
+        known = self.keys[table.partition("[")[0]]
         for key in values:
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1)

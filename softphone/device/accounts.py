@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from softphone.config import AccountConfig, CredentialConfig, MediaPreferences, TlsConfig
+from softphone.config import (
+    DIGEST_ALGORITHMS,
+    AccountConfig,
+    CredentialConfig,
+    MediaPreferences,
+    TlsConfig,
+)
 from softphone.errors import ConfigurationError
 from softphone.personas import DeviceIdentity
 from softphone.provisioning import Booted, CallManager, DeviceConfig, DeviceLine, EnrollmentNeeded
@@ -70,7 +76,10 @@ def _account(
     credentials = None
     if line.auth_password:
         password = KeyMaterial(line.auth_password.encode())
-        credentials = CredentialConfig(line.auth_name or line.name, password)
+        # CUCM asks for MD5 and nothing else, over whatever transport the device has.
+        credentials = CredentialConfig(
+            line.auth_name or line.name, password, algorithms=DIGEST_ALGORITHMS
+        )
     return AccountConfig(
         aor=f"sip:{line.name}@{_bracketed(host)}",
         nodes=nodes,

@@ -213,6 +213,10 @@ class Endpoint:
         """The open flow that was opened for `target`."""
         return self._layer.flows.resolve(target)
 
+    def target_of(self, place: Flow | Target) -> Target | None:
+        """The target itself, or the one that a flow of ours was opened for, open or ended."""
+        return self._layer.flows.target_of(place)
+
     def public_address(self, flow: Flow) -> Address | None:
         """Our address as the far end of `flow` saw it last (received, rport: RFC 3581)."""
         return self._layer.flows.public_address(flow)

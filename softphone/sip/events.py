@@ -163,7 +163,8 @@ class InviteAnswered(Generic[U]):
 class InviteRejected(Generic[U]):
     """Our INVITE has failed.  `response` is None when nobody answered (408) or the flow died (503).
 
-    `contacts` are those of a 3xx; `canceled` says that we gave the call up ourselves.
+    `contacts` are those of a 3xx; `canceled` says that we gave the call up ourselves;
+    `unauthorized` is why a challenge was not answered, in a sentence for the user.
     """
 
     usage: U
@@ -172,6 +173,7 @@ class InviteRejected(Generic[U]):
     response: Response | None
     contacts: tuple[NameAddr, ...] = ()
     canceled: bool = False
+    unauthorized: str = ""
 
 
 @fast_init

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -212,3 +213,27 @@ async def test_a_place_that_is_away_is_passed_over_and_a_refusal_is_final():
     network = Network(**{FIRST.host.replace(".", "_"): CertificateUnknown("not accepted")})
     with pytest.raises(CertificateUnknown):
         await route(Names(), network).locate_and_verify(uri, ask=True)
+
+
+async def test_only_what_the_servers_of_the_configuration_lead_to_is_an_own_server():
+    """Credentials go there and nowhere else, whichever certificate of ours is shown."""
+    way = route(Names(), Network(), registrar="sips:PBX.test", listen=None)
+    await way.locate(SipUri.parse("sips:elsewhere.test"))
+    assert way.own_server(FIRST) is None
+    await way.locate(SipUri.parse("sips:PBX.test"))
+    assert way.own_server(FIRST) == "pbx.test"
+    assert way.own_server(replace(FIRST, credential="renewed")) == "pbx.test"
+    assert way.own_server(replace(FIRST, transport=Transport.UDP)) is None
+    direct = route(Names(), Network())
+    await direct.first_hop(URI)
+    assert direct.own_server(FIRST) is None
+
+
+async def test_own_servers_are_remembered_up_to_a_bound():
+    names = Names()
+    way = route(names, Network(), registrar="sips:pbx.test", listen=None)
+    for number in range(600):
+        names.targets = (Target(Transport.TLS, f"192.0.{number // 250}.{number % 250}", 5061),)
+        await way.locate(SipUri.parse("sips:pbx.test"))
+    assert way.own_server(names.targets[0]) == "pbx.test"
+    assert len(way._own_targets) == 256

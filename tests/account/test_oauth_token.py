@@ -17,6 +17,7 @@ from softphone.errors import AuthenticationFailed, ConfigurationError
 from softphone.sip import Request, SipUri
 from softphone.sip.auth import bearer_challenge, presented_token
 from tests.support.calling import eventually
+from tests.support.challenges import OWN, own_server_everywhere
 
 SECRET = "s3cr3t-token"
 
@@ -37,15 +38,15 @@ def request():
 def shown(session):
     """The token that a challenge is answered with, None when it is refused."""
     sent = request()
-    again = session.authorize(sent, sent.response(407, headers=[bearer_challenge("r")]))
+    again = session.authorize(sent, sent.response(407, headers=[bearer_challenge("r")]), flow=OWN)
     return presented_token(again) if isinstance(again, Request) else None
 
 
 def refuse(session):
     sent = request()
     challenge = sent.response(407, headers=[bearer_challenge("r")])
-    again = session.authorize(sent, challenge)
-    session.authorize(again, challenge)
+    again = session.authorize(sent, challenge, flow=OWN)
+    session.authorize(again, challenge, flow=OWN)
     assert session.token_refused
 
 
@@ -58,6 +59,7 @@ class Account:
             config,
             spawn=lambda work: self.tasks.append(asyncio.ensure_future(work)),
             change=lambda: nullcontext(5.0),
+            policy=own_server_everywhere("r"),
             wall=lambda: 1_000_000.0,
         )
 
@@ -112,7 +114,9 @@ def test_what_is_none_is_refused_and_not_shown(data):
 def test_an_account_without_tokens_has_no_keeper():
     for oauth in (None, OAuthConfig(command=("a",))):
         config = AccountConfig(aor="sip:a@b", registrar="sips:b", oauth=oauth)
-        keeper = token_refresher(config, lambda work: None, lambda: nullcontext(0.0))
+        keeper = token_refresher(
+            config, lambda work: None, lambda: nullcontext(0.0), own_server_everywhere()
+        )
         assert (keeper is None) is (oauth is None)
 
 
@@ -199,7 +203,9 @@ class Waiter:
         self.heard = []
         sent = request()
         challenge = sent.response(407, headers=[bearer_challenge("r")])
-        refused = session.authorize(session.authorize(sent, challenge), challenge)
+        refused = session.authorize(
+            session.authorize(sent, challenge, flow=OWN), challenge, flow=OWN
+        )
         refused.wait_list.add_waiter(self)
 
     def credentials_renewed(self, *, now):

@@ -29,6 +29,7 @@ from softphone.security import (
 from softphone.sip import SipUri
 from softphone.trust import ClientCertificates, Pin, Service, TrustStore
 from tests.support.certificates import alice, authority, foreign
+from tests.support.challenges import own_server_everywhere
 
 STANDARD = StandardPersona()
 ENTROPY = random.Random(1).randbytes
@@ -89,9 +90,11 @@ def test_the_instance_is_a_urn_of_a_random_uuid():
 
 def test_only_the_algorithms_that_were_allowed_are_answered():
     password = KeyMaterial(b"secret")
-    assert digest_session(config(), entropy=ENTROPY) is None
+    assert digest_session(config(), entropy=ENTROPY, policy=own_server_everywhere()) is None
     given = CredentialConfig("alice", password, algorithms=("SHA-256",))
-    session = digest_session(config(credentials=given), entropy=ENTROPY)
+    session = digest_session(
+        config(credentials=given), entropy=ENTROPY, policy=own_server_everywhere()
+    )
     assert session is not None
     assert "secret" not in repr(session)
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import wave
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +22,10 @@ import pytest
 
 from softphone.cli import commands
 from softphone.lab import Authority
+from softphone.security import KeyMaterial
+from softphone.sip.auth import DigestAlgorithm
+from softphone.sip.auth.digest_server import DigestVerified, DigestVerifier, VerifierConfig
+from softphone.sip.message import parse_datagram
 
 SOFTPHONE = [sys.executable, "-m", "softphone"]
 
@@ -191,3 +197,39 @@ def silent(tmp_path):
     yield place
     place.tcp.close()
     place.udp.close()
+
+
+@pytest.fixture
+def md5_registrar(silent):
+    """The account file of a registrar over UDP that asks for MD5, for user and password alice."""
+    verifier = DigestVerifier(
+        VerifierConfig("old.test", (DigestAlgorithm.MD5,)),
+        entropy=secrets.token_bytes,
+        lookup=lambda *_: KeyMaterial(b"alice"),
+    )
+    place = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    place.bind(("127.0.0.1", 0))
+
+    def serve():
+        while (received := place.recvfrom(65536))[0] != b"end":
+            request = parse_datagram(received[0])
+            verdict = verifier.verify(request, now=0.0)
+            if isinstance(verdict, DigestVerified):
+                contact = request.headers.get("Contact")
+                response = request.response(200, headers=[("Contact", contact)], to_tag="r")
+            else:
+                response = request.response(401, headers=verdict.headers, to_tag="r")
+            place.sendto(response.encode(), received[1])
+
+    serving = threading.Thread(target=serve)
+    serving.start()
+    silent.port = place.getsockname()[1]
+
+    def account(*lines):
+        credentials = ["[credentials]", 'username = "alice"', 'password = "alice"']
+        return silent.account(*credentials, *lines, tls=False)
+
+    yield account
+    place.sendto(b"end", place.getsockname())
+    serving.join(5)
+    place.close()

@@ -132,6 +132,17 @@ def test_a_password_never_shows():
     assert "hunter2" not in repr(config)
 
 
+def test_every_server_of_the_account_is_its_own():
+    config = account(registrar="sips:pbx.test", outbound_proxy="sips:edge.test")
+    assert [uri.host for uri in config.server_uris] == ["pbx.test", "edge.test"]
+
+
+def test_further_credentials_follow_first_ones():
+    user = CredentialConfig("edge", KeyMaterial(b"x"), realms=("edge.test",))
+    with pytest.raises(ConfigurationError, match="follow first"):
+        account(further_credentials=(user,))
+
+
 def test_an_unknown_digest_algorithm_is_refused():
     with pytest.raises(ConfigurationError, match="SHA-1"):
         CredentialConfig("alice", KeyMaterial(b"x"), ("SHA-1",))

@@ -169,6 +169,56 @@ def test_what_is_wrong_is_named_with_its_line(folder, old, new, where):
         load(folder, WHOLE.replace(old, new))
 
 
+USERS = """\
+aor = "sip:alice@127.0.0.1"
+registrar = "sips:127.0.0.1:5062"
+[[credentials]]
+username = "alice"
+password_file = "alice.secret"
+[[credentials]]
+username = "edge"
+password = "edge"
+realms = ["edge.test", "edge2.test"]
+"""
+
+
+def test_several_users_answer_each_in_its_realms(folder):
+    config = load(folder, USERS).config
+    assert config.credentials.username == "alice"
+    assert config.credentials.realms == ()
+    assert config.credentials.algorithms is None
+    assert config.credentials.place == f"[credentials] ({folder}/alice.toml:3)"
+    (further,) = config.further_credentials
+    assert (further.username, further.realms) == ("edge", ("edge.test", "edge2.test"))
+    assert further.password.reveal() == b"edge"
+    assert further.place == f"[credentials] ({folder}/alice.toml:9)"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ('"edge"\npassword =', '"edge"\npasword =', r":8: credentials\[1\]\.pasword: .*'password'"),
+        ('username = "edge"', "", r":6: credentials\[1\]: a username is missing"),
+        ('password_file = "alice.secret"', "", r":3: credentials\[0\]: give one of"),
+        ('realms = ["edge.test", "edge2.test"]', "", "all but one list them"),
+        ('"edge2.test"]', '""]', r":9: credentials\.realms: give at most"),
+        ('"edge2.test"]', '"edge.test"]', r":9: credentials\[1\]\.realms: .*listed twice"),
+        ('[[credentials]]\nusername = "alice"', 'credentials = 3\n[tls]\nca = "ca.crt"', "TOML"),
+        ('"alice.secret"', '"alice.secret"\nrealms = ["edge.test"]', "'edge.test' is listed twice"),
+        ('"alice.secret"', '"alice.secret"\nalgorithms = []', r":6: credentials\.algorithms: at"),
+    ],
+)
+def test_what_is_wrong_with_one_of_several_users_is_named_with_its_line(folder, old, new, where):
+    assert old in USERS
+    with pytest.raises(ConfigurationError, match=where):
+        load(folder, USERS.replace(old, new, 1))
+
+
+def test_users_that_are_no_tables_are_refused(folder):
+    with pytest.raises(ConfigurationError, match=r"write \[\[credentials\]\]"):
+        load(folder, SHORT + "credentials = [1, 2]\n")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -13,6 +13,7 @@ from softphone.cli.console.certificate_prompt import (
     certificate_prompt,
     open_trust_store,
 )
+from softphone.cli.console.digest_warning import digest_text, digest_warnings
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, checked_seconds
 from softphone.diagnostics.refusal_text import explain_no_answer
@@ -52,6 +53,8 @@ async def stay_registered(
         async with Phone(tap=output.ladder, trust=trust, unknown_certificate=ask) as phone:
             with output.waiting(f"registering with {config.server_uri}"):
                 line = await phone.register(config)
+            for warning in digest_warnings(line):
+                output.warn(warning)
             await run_until_stopped(output, phone, [line], duration)
     except asyncio.CancelledError:
         output.summary("", result="completed", status=200, reason="interrupted")
@@ -120,6 +123,7 @@ def _print_event(output: CommandOutput, line: Account, event: AccountEvent) -> N
             reason=event.reason,
             expires=event.expires,
             unanswered=event.unanswered,
+            digest=dict(line.digest_algorithms),
         )
     elif isinstance(event, FlowLost):
         sentence = f"connection lost ({event.reason}); trying again in {event.retry_in:.1f} s"
@@ -176,4 +180,6 @@ def _registration(line: Account, event: RegistrationChanged) -> str:
         sentence += f" ({explain_no_answer(event.reason) if event.unanswered else answer})"
     if event.expires:
         sentence += f", for {event.expires:.0f} s"
+    if event.state is RegistrationState.REGISTERED and (shown := digest_text(line)):
+        sentence += f", {shown}"
     return sentence

@@ -18,6 +18,7 @@ from softphone.cli.console.certificate_prompt import (
     open_trust_store,
     with_key_passphrase,
 )
+from softphone.cli.console.digest_warning import digest_text, digest_warnings
 from softphone.cli.console.fips_mode import enter_mode
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, FAILED, exit_code, result_of
@@ -173,7 +174,9 @@ class _AccountExamination:
             line = await phone.register(self.config)
             if line.listening is not None:
                 return "listening, no registration"
-            return f"{line.aor} is {line.registration.value}"
+            self.warnings = (*self.warnings, *digest_warnings(line))
+            shown = digest_text(line)
+            return f"{line.aor} is {line.registration.value}{', ' + shown if shown else ''}"
 
 
 class _NullMachine:

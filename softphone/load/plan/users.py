@@ -165,7 +165,12 @@ def _credentials(base: AccountConfig, user: UserSpec, aor: str) -> CredentialCon
     given = base.credentials
     if user.wrong_password:
         name = user.username or (given.username if given else _name(aor))
-        return CredentialConfig(name, KeyMaterial(b"wrong on purpose"))
+        wrong = KeyMaterial(b"wrong on purpose")
+        return (
+            CredentialConfig(name, wrong)
+            if given is None
+            else replace(given, username=name, password=wrong)
+        )
     if user.password_file is None:
         if given is None or user.username is None:
             return given

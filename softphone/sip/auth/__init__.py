@@ -1,4 +1,4 @@
-"""Authentication of SIP requests: digest on both sides, bearer tokens, and when to answer.
+"""Authentication of SIP requests: digest on both sides, bearer tokens, and whom to answer.
 
 It does not parse header fields (`softphone.sip.message` does), fetches no token and judges none
 (`softphone.account` asks for tokens), and knows nothing of TLS certificates (`softphone.trust`).
@@ -22,6 +22,7 @@ from softphone.sip.auth.bearer import (
     is_bearer_token,
     presented_token,
 )
+from softphone.sip.auth.challenge_policy import ChallengePolicy, ServerLookup
 from softphone.sip.auth.digest_algorithm import DigestAlgorithm
 from softphone.sip.auth.digest_client import DigestCredentials, DigestSession
 
@@ -30,10 +31,12 @@ __all__ = [
     "AuthenticationRefused",
     "Authenticator",
     "BearerSession",
+    "ChallengePolicy",
     "CredentialWaitList",
     "DigestAlgorithm",
     "DigestCredentials",
     "DigestSession",
+    "ServerLookup",
     "bearer_challenge",
     "is_bearer_token",
     "presented_token",

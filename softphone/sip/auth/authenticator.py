@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from softphone.sans_io import Flow, Target
 from softphone.sip.message import Request, Response
 
 __all__ = ["AuthenticationRefused", "Authenticator", "CredentialWaitList"]
@@ -74,11 +75,17 @@ class Authenticator(Protocol):
     def refusal(self) -> AuthenticationRefused | None:
         """Why the latest challenge was not answered; None when it was."""
 
-    def authorize(self, request: Request, response: Response) -> Request | AuthenticationRefused:
-        """The request again with credentials, or why not."""
+    def authorize(
+        self, request: Request, response: Response, *, flow: Flow | None, alerted: bool = False
+    ) -> Request | AuthenticationRefused:
+        """The request again with credentials, or why not.
 
-    def preauthorize(self, request: Request) -> Request:
-        """A new request with the credentials that are known to be wanted."""
+        `flow` is the one that both went over; `alerted` says that the request had a provisional
+        response other than 100 before.
+        """
 
-    def note_accepted(self, request: Request, response: Response) -> None:
-        """`request` got another answer than a challenge."""
+    def preauthorize(self, request: Request, *, to: Flow | Target) -> Request:
+        """A new request to `to` with the credentials that are known to be wanted there."""
+
+    def note_accepted(self, request: Request, response: Response, *, flow: Flow | None) -> None:
+        """`request` got another answer than a challenge, over `flow`."""

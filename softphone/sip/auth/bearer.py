@@ -12,8 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from softphone.sans_io import Flow, Target
 from softphone.security import KeyMaterial
 from softphone.sip.auth.authenticator import AuthenticationRefused, CredentialWaitList
+from softphone.sip.auth.challenge_policy import ChallengePolicy
 from softphone.sip.auth.digest_client import DigestRole
 from softphone.sip.message import AuthValue, MalformedMessage, Request, Response
 
@@ -56,13 +58,15 @@ class BearerSession:
         self,
         token: KeyMaterial | None = None,
         *,
+        policy: ChallengePolicy,
         quoted: bool = True,
         on_refused: Callable[[], None] | None = None,
     ) -> None:
         self._token = token
+        self._policy = policy
         self._quoted = quoted
         self._on_refused = on_refused
-        self._asked: set[DigestRole] = set()
+        self._asked: dict[DigestRole, list[str]] = {}
         self._wait_list = CredentialWaitList()
         self.refusal: AuthenticationRefused | None = None
         """Why the latest challenge was not answered; None when it was."""
@@ -93,22 +97,38 @@ class BearerSession:
         self.refusal = AuthenticationRefused(reason)
         self._wait_list.fail_all(now=now)
 
-    def authorize(self, request: Request, response: Response) -> Request | AuthenticationRefused:
-        """The request again with the token, for a Bearer challenge in a 401 or 407."""
-        found = self._authorize(request, response)
+    def authorize(
+        self, request: Request, response: Response, *, flow: Flow | None, alerted: bool = False
+    ) -> Request | AuthenticationRefused:
+        """The request again with the token, for a Bearer challenge in a 401 or 407.
+
+        Refused where `ChallengePolicy` does not let the challenge be answered.
+        """
+        found = self._authorize(request, response, flow, alerted)
         self.refusal = found if isinstance(found, AuthenticationRefused) else None
         return found
 
-    def _authorize(self, request: Request, response: Response) -> Request | AuthenticationRefused:
-        roles = [role for role in DigestRole if _challenges(response, role)]
+    def _authorize(
+        self, request: Request, response: Response, flow: Flow | None, alerted: bool
+    ) -> Request | AuthenticationRefused:
+        offered = {role: _realms(response, role) for role in DigestRole}
+        roles = [role for role in DigestRole if offered[role]]
         if not roles:
             return AuthenticationRefused(f"the {response.status} holds no Bearer challenge")
+        for role in roles:
+            for realm in offered[role]:
+                reason = self._policy.why_refused(
+                    realm, method=request.method, flow=flow, alerted=alerted, listed=False
+                )
+                if reason is not None:
+                    return AuthenticationRefused(reason)
         if self._token is None:
             return AuthenticationRefused("the server asks for a token, and there is none")
         if self.token_refused or any(self._carried(request, role) for role in roles):
             self.token_refused = True
             return self._refused()
-        self._asked.update(roles)
+        for role in roles:
+            self._asked[role] = offered[role]
         return self._with_token(request, roles)
 
     def _refused(self) -> AuthenticationRefused:
@@ -118,14 +138,21 @@ class BearerSession:
         self._on_refused()
         return AuthenticationRefused(reason, self._wait_list)
 
-    def preauthorize(self, request: Request) -> Request:
-        """A new request with the token where one has been asked for before."""
+    def preauthorize(self, request: Request, *, to: Flow | Target) -> Request:
+        """A new request with the token where the account's own server has asked for it before."""
         if request.method in ("ACK", "CANCEL") or self._token is None or self.token_refused:
+            return request
+        if self._policy.server_of(to) is None:
             return request
         return self._with_token(request, [role for role in DigestRole if role in self._asked])
 
-    def note_accepted(self, request: Request, response: Response) -> None:
-        """Nothing follows from another answer."""
+    def note_accepted(self, request: Request, response: Response, *, flow: Flow | None) -> None:
+        """Take note of the realms in which a token was taken."""
+        if not response.success:
+            return
+        for role, realms in self._asked.items():
+            for realm in realms if self._carried(request, role) else ():
+                self._policy.note_success(realm, method=request.method, flow=flow, algorithm=None)
 
     def _with_token(self, request: Request, roles: list[DigestRole]) -> Request:
         for role in roles:
@@ -141,7 +168,8 @@ class BearerSession:
         return self._credentials() in request.headers.get_all(role.credentials_header)
 
 
-def _challenges(response: Response, role: DigestRole) -> list[AuthValue]:
+def _realms(response: Response, role: DigestRole) -> list[str]:
+    """The realms of the Bearer challenges; "" for one that names none."""
     found = []
     for text in response.headers.get_all(role.challenge_header)[:MAXIMUM_CHALLENGES]:
         try:
@@ -149,5 +177,5 @@ def _challenges(response: Response, role: DigestRole) -> list[AuthValue]:
         except MalformedMessage:
             continue
         if value.scheme.lower() == "bearer":
-            found.append(value)
+            found.append(value.parameter("realm") or "")
     return found

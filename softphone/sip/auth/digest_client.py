@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias
 
-from softphone.sans_io import Entropy
+from softphone.sans_io import Entropy, Flow, Target
 from softphone.security import KeyMaterial
 from softphone.sip.auth.authenticator import AuthenticationRefused
+from softphone.sip.auth.challenge_policy import ChallengePolicy, is_verified, shown_realm
 from softphone.sip.auth.digest_algorithm import DigestAlgorithm, DigestInput, digest_response, ha1
 from softphone.sip.message import AuthValue, MalformedMessage, Request, Response
 
@@ -37,6 +38,8 @@ MAXIMUM_REALMS = 32
 """Realms whose nonces one session remembers."""
 MAXIMUM_ROUNDS = 4
 """Challenges in a row that one request (by Call-ID and method) answers without a success."""
+REJECTED = "did not accept the user name and password"
+MD5_STRENGTH = DigestAlgorithm.MD5.strength
 MAXIMUM_TRACKED = 256
 """Requests whose rounds are counted at once."""
 
@@ -77,15 +80,18 @@ class DigestRole(Enum):
 class DigestCredentials:
     """What one user answers challenges with.
 
-    `realm` None answers any realm; `algorithms` is what may be answered at all (local policy of
-    RFC 8760 section 2.4), each with its "-sess" variant; the strongest that is offered is taken.
-    The password is UTF-8.
+    `realms` are those that the account lists, and the only ones that are answered; with none,
+    those that the account's server uses on REGISTER are.  `algorithms` is what may be answered at
+    all (local policy of RFC 8760 section 2.4), each with its "-sess" variant; the strongest that
+    is offered is taken.  None: SHA-256 and SHA-512-256, and MD5 over verified TLS only.
+    The password is UTF-8.  `place` says where the user has written this down.
     """
 
     username: str
     password: KeyMaterial
-    realm: str | None = None
-    algorithms: tuple[DigestAlgorithm, ...] = tuple(DigestAlgorithm)
+    realms: tuple[str, ...] = ()
+    algorithms: tuple[DigestAlgorithm, ...] | None = None
+    place: str = "[credentials]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +154,8 @@ class _Nonce:
 
     The cnonce stays the same for the life of the nonce, which is what "-sess" wants (RFC 7616
     section 3.4.2) and what the count makes harmless.  `places` are the To URIs challenged.
+    `server` has asked, over verified TLS or not.  `confirmed` says that a 2xx has followed it,
+    `announced` that it came as a nextnonce.
     """
 
     challenge: DigestChallenge
@@ -155,7 +163,11 @@ class _Nonce:
     credentials: DigestCredentials
     cnonce: str
     places: set[str]
+    server: str
+    verified: bool
     count: int = 0
+    confirmed: bool = False
+    announced: bool = False
 
     def answer(self, request: Request) -> str:
         """The next credentials header field value for `request`."""
@@ -206,37 +218,52 @@ class _Nonce:
 class DigestSession:
     """The digest state of one user agent: nonces by realm, answers, and the bound on loops.
 
-    One session serves every request of an endpoint.  `fips` refuses MD5 whatever the credentials
-    allow.  A request that is sent again needs a new CSeq number and a new branch: those are the
-    caller's (RFC 3261 section 22.2).  An ACK to a 2xx copies the credentials of its INVITE
-    (section 22.1), also by the caller.
+    One session serves every request of an endpoint; `policy` says whose challenges are answered.
+    `fips` refuses MD5 whatever the credentials allow.  A request that is sent again needs a new
+    CSeq number and a new branch: those are the caller's (RFC 3261 section 22.2).  An ACK to a 2xx
+    copies the credentials of its INVITE (section 22.1), also by the caller.
+
+    A request answers one challenge in a realm, whichever role has asked: the next one may be a
+    callee's who repeats the realm of the proxy.  Only a REGISTER whose nonce has served before
+    answers `stale` with the new nonce.  Any other request that carried credentials in advance is
+    sent again without them; the server asks anew, if it was the server.
     """
 
     def __init__(
-        self, credentials: Iterable[DigestCredentials] = (), *, entropy: Entropy, fips: bool = False
+        self,
+        credentials: Iterable[DigestCredentials] = (),
+        *,
+        entropy: Entropy,
+        policy: ChallengePolicy,
+        fips: bool = False,
     ) -> None:
         self._credentials = tuple(credentials)
         self._entropy = entropy
+        self._policy = policy
         self._fips = fips
         self._nonces: OrderedDict[Protection, _Nonce] = OrderedDict()
         self._rounds: OrderedDict[tuple[str, str], int] = OrderedDict()
         self.refusal: AuthenticationRefused | None = None
         """Why the latest challenge was not answered; None when it was."""
 
-    def authorize(self, request: Request, response: Response) -> Request | AuthenticationRefused:
+    def authorize(
+        self, request: Request, response: Response, *, flow: Flow | None, alerted: bool = False
+    ) -> Request | AuthenticationRefused:
         """The request again, with credentials for every challenge of a 401 or 407 `response`.
 
         `request` is the one that was answered, with the credentials that it carried.  Refused
-        when no challenge can be answered under the policy, when credentials for the same realm
+        when no challenge may be answered under the policy, when credentials for the same realm
         were just rejected, or after four rounds.
         """
-        found = self._authorize(request, response)
+        found = self._authorize(request, response, flow, alerted)
         self.refusal = found if isinstance(found, AuthenticationRefused) else None
         if self.refusal is not None:
             self._rounds.pop((request.call_id, request.method), None)
         return found
 
-    def _authorize(self, request: Request, response: Response) -> Request | AuthenticationRefused:
+    def _authorize(
+        self, request: Request, response: Response, flow: Flow | None, alerted: bool
+    ) -> Request | AuthenticationRefused:
         offered = _challenges(response)
         if not offered:
             return AuthenticationRefused(f"the {response.status} holds no Digest challenge")
@@ -245,28 +272,114 @@ class DigestSession:
         carried = _carried(request)
         refusals: list[AuthenticationRefused] = []
         answered: list[Protection] = []
+        withdrawn: list[Protection] = []
         for protection, challenges in offered.items():
-            if _rejected(carried.get(protection), challenges):
-                return AuthenticationRefused(
-                    f"{_shown(protection)} did not accept the user name and password"
-                )
-            refusal = self._adopt_challenge(protection, challenges, str(request.to.uri))
-            if refusal is None:
+            # A response may hold both kinds (RFC 3261 section 22.3): one of a realm is answered.
+            if any(one[1] == protection[1] for one in (*answered, *withdrawn)):
+                continue
+            before = [one for one in carried if one[1] == protection[1]]
+            refusal = self._refusal_of(protection, request, flow, alerted)
+            if refusal is None and before and not self._is_stale(protection, request, challenges):
+                refusal = self._rejection_of(before, carried, challenges)
+                withdrawn += before
+            elif refusal is None:
+                refusal = self._adopt_challenge(protection, challenges, request, flow)
                 answered.append(protection)
-            else:
-                refusals.append(refusal)
-        if not answered:
+            if refusal is None:
+                continue
+            if before:
+                return refusal
+            refusals.append(refusal)
+            answered = [one for one in answered if one != protection]
+        if not answered and not withdrawn:
             return refusals[0]
+        return self._with_new_answers(request, carried, answered, withdrawn)
+
+    def _with_new_answers(
+        self,
+        request: Request,
+        carried: dict[Protection, AuthValue],
+        answered: list[Protection],
+        withdrawn: list[Protection],
+    ) -> Request:
+        for protection in withdrawn:
+            self._nonces.pop(protection, None)
+        if withdrawn:
+            request = _without_digest(request)
         known = [one for one in carried if one in self._nonces and one not in answered]
         return self._with_answers(request, [*known, *answered])
 
-    def preauthorize(self, request: Request) -> Request:
+    def _refusal_of(
+        self, protection: Protection, request: Request, flow: Flow | None, alerted: bool
+    ) -> AuthenticationRefused | None:
+        """Why the policy forbids an answer, and what can be done about it."""
+        realm = protection[1]
+        mine = self._credentials_for(realm)
+        listed = mine is not None and realm in mine.realms
+        reason = self._policy.why_refused(
+            realm, method=request.method, flow=flow, alerted=alerted, listed=listed
+        )
+        if reason is None:
+            return None
+        if not alerted and self._policy.server_of(flow) is not None:
+            reason += f"; if your provider uses it, {self._how_to_list(realm)}"
+        return AuthenticationRefused(reason)
+
+    def _how_to_list(self, realm: str) -> str:
+        place = self._credentials[0].place if self._credentials else "[credentials]"
+        return f"add {realm[:64]!r} to the realms of {place}"
+
+    def _credentials_for(self, realm: str) -> DigestCredentials | None:
+        listing = [one for one in self._credentials if realm in one.realms]
+        return next(iter([*listing, *(one for one in self._credentials if not one.realms)]), None)
+
+    def _is_stale(
+        self, protection: Protection, request: Request, challenges: list[DigestChallenge]
+    ) -> bool:
+        """Whether a registrar only says that a nonce which has served before is used up."""
+        nonce, value = self._nonces.get(protection), _carried(request).get(protection)
+        return (
+            request.method == "REGISTER"
+            and nonce is not None
+            and value is not None
+            and nonce.confirmed
+            and nonce.challenge.nonce == value.parameter("nonce")
+            and any(challenge.stale for challenge in challenges)
+        )
+
+    def _rejection_of(
+        self,
+        protections: list[Protection],
+        carried: dict[Protection, AuthValue],
+        challenges: list[DigestChallenge],
+    ) -> AuthenticationRefused | None:
+        """That what was carried for a realm is wrong; None: it may be out of date only.
+
+        So it may be with what was added in advance, unless the challenge names the very same
+        nonce: then the password is what was not accepted.
+        """
+        for protection in protections:
+            value, nonce = carried[protection], self._nonces.get(protection)
+            number = value.parameter("nonce")
+            early = value.parameter("nc") not in (None, "00000001")
+            if nonce is not None and nonce.challenge.nonce == number:
+                early = early or nonce.announced
+            same = any(one.nonce == number and not one.stale for one in challenges)
+            if not early or same:
+                asks_again = not same and any(one.stale for one in challenges)
+                what = "asks again after an answer" if asks_again else REJECTED
+                return AuthenticationRefused(f"{shown_realm(protection[1])} {what}")
+        return None
+
+    def preauthorize(self, request: Request, *, to: Flow | Target) -> Request:
         """A new request with credentials for the realms that are known, to save a round trip.
 
-        Proxy realms go on every request but ACK and CANCEL; those of user agents only where the
+        Only what goes to the server that has asked gets them, as safely as it has asked.  Those
+        of proxies go on every request but ACK and CANCEL; those of user agents only where the
         To URI is one that was challenged before (RFC 3261 section 22.2).
         """
-        if request.method in ("ACK", "CANCEL"):
+        server = self._policy.server_of(to)
+        if request.method in ("ACK", "CANCEL") or server is None:
             return request
         place = str(request.to.uri)
         return self._with_answers(
@@ -275,11 +388,13 @@ class DigestSession:
                 (role, realm)
                 for (role, realm), nonce in self._nonces.items()
                 if nonce.challenge.chosen_qop is not None
+                and nonce.server == server
+                and (is_verified(to) or not nonce.verified)
                 and (role is DigestRole.PROXY or place in nonce.places)
             ],
         )
 
-    def note_accepted(self, request: Request, response: Response) -> None:
+    def note_accepted(self, request: Request, response: Response, *, flow: Flow | None) -> None:
         """Take note that `request` got another answer than 401 or 407, and of its nextnonce.
 
         A nextnonce counts only in a 2xx whose rspauth, if any, is right (RFC 7616 section 3.5).
@@ -289,12 +404,19 @@ class DigestSession:
         self._rounds.pop((request.call_id, request.method), None)
         if not response.success:
             return
+        mine = [one for one in _carried(request) if one in self._nonces]
+        for protection in mine:
+            nonce = self._nonces[protection]
+            nonce.confirmed = True
+            self._policy.note_success(
+                protection[1], method=request.method, flow=flow, algorithm=nonce.algorithm
+            )
         for role in DigestRole:
             text = response.headers.get(role.information_header)
-            mine = [one for one in _carried(request) if one[0] is role and one in self._nonces]
+            asked = [one for one in mine if one[0] is role]
             # Authentication-Info names no realm, so that it can be for one only.
-            if text is not None and len(mine) == 1:
-                self._apply_authentication_info(self._nonces[mine[0]], text, request, response)
+            if text is not None and len(asked) == 1:
+                self._apply_authentication_info(self._nonces[asked[0]], text, request, response)
 
     def _apply_authentication_info(
         self, nonce: _Nonce, text: str, request: Request, response: Response
@@ -316,6 +438,7 @@ class DigestSession:
             nonce.challenge = replace(nonce.challenge, nonce=following)
             nonce.cnonce = self._entropy(16).hex()
             nonce.count = 0
+            nonce.announced = True
 
     def _next_round(self, request: Request) -> int:
         key = (request.call_id, request.method)
@@ -326,43 +449,60 @@ class DigestSession:
         return rounds
 
     def _adopt_challenge(
-        self, protection: Protection, challenges: list[DigestChallenge], place: str
+        self,
+        protection: Protection,
+        challenges: list[DigestChallenge],
+        request: Request,
+        flow: Flow | None,
     ) -> AuthenticationRefused | None:
         """Keep the strongest challenge that may be answered, or say why there is none."""
-        mine = [one for one in self._credentials if one.realm in (protection[1], None)]
-        if not mine:
-            return AuthenticationRefused(f"there are no credentials for {_shown(protection)}")
-        credentials = next((one for one in mine if one.realm is not None), mine[0])
-        allowed = [one for one in challenges if self._may_answer(one, credentials)]
-        if not allowed:
-            names = ", ".join(one.algorithm.value for one in challenges if one.algorithm)
+        realm = protection[1]
+        credentials = self._credentials_for(realm)
+        if credentials is None:
+            advice = f": {self._how_to_list(realm)}" if self._credentials else ""
             return AuthenticationRefused(
-                f"{_shown(protection)} offers {names or 'no algorithm that is known'}; "
-                "policy, or this process, allows none of it"
+                f"there are no credentials for {shown_realm(realm)}{advice}"
             )
+        allowed = [one for one in challenges if self._may_answer(one, credentials, flow)]
+        if not allowed:
+            return AuthenticationRefused(_no_algorithm(realm, challenges, credentials, self._fips))
         chosen = max(allowed, key=lambda one: one.algorithm.strength if one.algorithm else 0)
+        algorithm = chosen.algorithm or DigestAlgorithm.MD5
+        strongest = self._policy.strongest(realm, flow)
+        if strongest is not None and algorithm.strength < strongest.strength:
+            return AuthenticationRefused(
+                f"{shown_realm(realm)} has taken {strongest} before and offers {algorithm} at best"
+                " now, as somebody in between would have it; if the server was changed, close the"
+                " account and register it anew, which forgets what it took"
+            )
         previous = self._nonces.pop(protection, None)
         places = set() if previous is None or len(previous.places) > 64 else previous.places
         self._nonces[protection] = _Nonce(
             chosen,
-            chosen.algorithm or DigestAlgorithm.MD5,
+            algorithm,
             credentials,
             self._entropy(16).hex(),
-            places | {place},
+            places | {str(request.to.uri)},
+            self._policy.server_of(flow) or "",
+            is_verified(flow),
         )
         while len(self._nonces) > MAXIMUM_REALMS:
             self._nonces.popitem(last=False)
         return None
 
-    def _may_answer(self, challenge: DigestChallenge, credentials: DigestCredentials) -> bool:
+    def _may_answer(
+        self, challenge: DigestChallenge, credentials: DigestCredentials, flow: Flow | None
+    ) -> bool:
         algorithm = challenge.algorithm
         if algorithm is None or not challenge.answerable:
             return False
+        if algorithm.strength == MD5_STRENGTH and self._fips:
+            return False
+        if credentials.algorithms is None:
+            return algorithm.available and (algorithm.strength > MD5_STRENGTH or is_verified(flow))
         # A "-sess" variant is as strong as its base, so that it is allowed along with it.
         allowed = {one.strength for one in credentials.algorithms}
-        if algorithm.strength not in allowed or (self._fips and algorithm.strength == 1):
-            return False
-        return algorithm.available
+        return algorithm.strength in allowed and algorithm.available
 
     def _with_answers(self, request: Request, protections: list[Protection]) -> Request:
         for role in DigestRole:
@@ -394,19 +534,33 @@ def _carried(request: Request) -> dict[Protection, AuthValue]:
     return found
 
 
-def _rejected(carried: AuthValue | None, challenges: list[DigestChallenge]) -> bool:
-    """Whether these challenges say that the credentials themselves were wrong.
+def _without_digest(request: Request) -> Request:
+    """The request without Digest credentials; those of other schemes stay."""
+    for role in DigestRole:
+        values = role.credentials_of(request)
+        kept = [str(value) for value in values if value.scheme.lower() != "digest"]
+        if len(kept) == len(values):
+            continue
+        request = request.without_header(role.credentials_header)
+        if kept:
+            request = request.with_header(role.credentials_header, *kept)
+    return request
 
-    A server that forgot a nonce should say stale, but some do not: only a nonce's first use, or a
-    challenge that names the very same nonce, shows that the password is what was not accepted.
-    """
-    if carried is None or any(challenge.stale for challenge in challenges):
-        return False
-    first_use = carried.parameter("nc") in (None, "00000001")
-    nonce = carried.parameter("nonce")
-    return first_use or any(challenge.nonce == nonce for challenge in challenges)
 
-
-def _shown(protection: Protection) -> str:
-    """The realm for a sentence: it is the server's text, so it is quoted and cut."""
-    return f"realm {protection[1][:64]!r}"
+def _no_algorithm(
+    realm: str, challenges: list[DigestChallenge], credentials: DigestCredentials, fips: bool
+) -> str:
+    """Why none of the algorithms on offer may be answered, and what to do about it."""
+    names = ", ".join(dict.fromkeys(one.algorithm for one in challenges if one.algorithm))
+    said = f"{shown_realm(realm)} offers {names or 'no algorithm that is known'}"
+    weak = any(
+        one.answerable and one.algorithm.strength == MD5_STRENGTH
+        for one in challenges
+        if one.algorithm
+    )
+    if weak and not fips and credentials.algorithms is None:
+        return (
+            f"{said}; without verified TLS that is answered only where it is listed: write "
+            f'algorithms = ["SHA-256", "MD5"] into {credentials.place}'
+        )
+    return f"{said}; policy, or this process, allows none of it"

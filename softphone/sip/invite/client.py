@@ -70,6 +70,7 @@ class InviteClient:
         self._alerted = False
         self._over = False
         self._unanswered = False
+        self._unauthorized = ""
         self._failover = NO_FAILOVER
         self._credential_wait = CredentialWait(context.layer)
         self.request = request
@@ -83,7 +84,7 @@ class InviteClient:
         self._failover = RequestFailover(failover)
         credentials = self._context.credentials
         if credentials is not None:
-            self.request = credentials.preauthorize(self.request)
+            self.request = credentials.preauthorize(self.request, to=self._to)
         self._start_transaction(now=now)
 
     def _start_transaction(self, *, now: float) -> None:
@@ -280,7 +281,9 @@ class InviteClient:
         self._over = True
         self._layer.timers.cancel((self, "timer C"))
         if self._context.credentials is not None:
-            self._context.credentials.note_accepted(transaction.request, response)
+            self._context.credentials.note_accepted(
+                transaction.request, response, flow=transaction.flow
+            )
         self._confirm(leg, tag, response, now=now)
         for request in (self.request, transaction.request):
             request.headers.drop_index()
@@ -349,9 +352,12 @@ class InviteClient:
         again = authorized(
             transaction.request,
             response,
+            flow=transaction.flow,
             credentials=self._context.credentials,
             take_sequence=self._next_sequence,
+            alerted=self._alerted,
         )
+        self._unauthorized = again.reason if isinstance(again, AuthenticationRefused) else ""
         if isinstance(again, AuthenticationRefused):
             return self._credential_wait.begin_wait(
                 again, response, again=self._send_again, final=self._give_up, now=now
@@ -408,7 +414,9 @@ class InviteClient:
         contacts = response.contacts if response is not None and status // 100 == 3 else ()
         self._context.end_without_event(now=now)
         self._context.emit_event(
-            InviteRejected(self._context, status, reason, response, contacts, canceled)
+            InviteRejected(
+                self._context, status, reason, response, contacts, canceled, self._unauthorized
+            )
         )
 
     # CANCEL --------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ modifies is in `remote_modification`.
 from __future__ import annotations
 
 from softphone.errors import LocalProtocolError
-from softphone.sans_io import Side
+from softphone.sans_io import Flow, Side
 from softphone.sip.auth import AuthenticationRefused
 from softphone.sip.events import Cause, ModificationAnswered, ModificationFailed, SessionRefreshed
 from softphone.sip.invite.context import (
@@ -42,6 +42,7 @@ class LocalModification(InvitePart):
         self._headers: HeaderFields = ()
         self._refresh = False
         self._attempts = 0
+        self._alerted = False
         self._request: Request | None = None
         self._transaction: ClientTransaction | None = None
         self._waits_for_ack: int | None = None
@@ -94,6 +95,7 @@ class LocalModification(InvitePart):
             raise LocalProtocolError("an offer is open: a new one has to wait for its answer")
         self._leg, self._method, self._body = leg, method, body
         self._headers, self._refresh, self._attempts = headers, refresh, 0
+        self._alerted = False
         self._credential_wait = CredentialWait(self._layer)
         self._send_attempt(now=now)
 
@@ -109,7 +111,7 @@ class LocalModification(InvitePart):
         ]
         request = leg.dialog.build_request(self._method, headers=fields, body=self._body)
         if self._context.credentials is not None:
-            request = self._context.credentials.preauthorize(request)
+            request = self._context.credentials.preauthorize(request, to=leg.dialog.to)
         note_sent_body(leg, self._body)
         self._send_request(request, now=now)
 
@@ -159,20 +161,23 @@ class LocalModification(InvitePart):
                 acknowledgment.send_ack(now=now)
             return
         if response.provisional:
+            self._alerted = self._alerted or response.status != 100
             return
         leg, self._transaction = self._leg, None
         if response.success:
-            self._succeeded(leg, response, now=now)
+            self._succeeded(leg, response, flow=transaction.flow, now=now)
         else:
             leg.offer_answer.apply_input(OfferAnswerInput.FAILED)
-            self._failed(leg, transaction.request, response, now=now)
+            self._failed(leg, transaction, response, now=now)
 
-    def _succeeded(self, leg: InviteDialog, response: Response, *, now: float) -> None:
+    def _succeeded(
+        self, leg: InviteDialog, response: Response, *, flow: Flow | None, now: float
+    ) -> None:
         self._leg = None
         leg.dialog.refresh_target(response)
         self._context.session_timer.apply_response(response, now=now)
         if self._context.credentials is not None and self._request is not None:
-            self._context.credentials.note_accepted(self._request, response)
+            self._context.credentials.note_accepted(self._request, response, flow=flow)
         body = session_body(response, self._layer)
         role = note_received_body(leg.offer_answer, body)
         if self._method == "INVITE":
@@ -191,9 +196,11 @@ class LocalModification(InvitePart):
         )
 
     def _failed(
-        self, leg: InviteDialog, request: Request, response: Response, *, now: float
+        self, leg: InviteDialog, transaction: ClientTransaction, response: Response, *, now: float
     ) -> None:
-        if self._attempts < MAXIMUM_ATTEMPTS and self._try_again(leg, request, response, now=now):
+        if self._attempts < MAXIMUM_ATTEMPTS and self._try_again(
+            leg, transaction, response, now=now
+        ):
             return
         self._refused(response, now)
 
@@ -216,13 +223,15 @@ class LocalModification(InvitePart):
             self._context.end_usage(Cause.FAILED, now=now, status=408, reason=response.reason)
 
     def _try_again(
-        self, leg: InviteDialog, request: Request, response: Response, *, now: float
+        self, leg: InviteDialog, transaction: ClientTransaction, response: Response, *, now: float
     ) -> bool:
         again = authorized(
-            request,
+            transaction.request,
             response,
+            flow=transaction.flow,
             credentials=self._context.credentials,
             take_sequence=leg.dialog.take_sequence,
+            alerted=self._alerted,
         )
         if isinstance(again, AuthenticationRefused):
             return self._credential_wait.begin_wait(

@@ -172,16 +172,22 @@ def authorized(
     request: Request,
     response: Response,
     *,
+    flow: Flow | None,
     credentials: Authenticator | None,
     take_sequence: Callable[[], int],
+    alerted: bool = False,
 ) -> Request | AuthenticationRefused | None:
-    """The request again with credentials and a new CSeq (22.2), or why not; None: no challenge."""
+    """The request again with credentials and a new CSeq (22.2), or why not; None: no challenge.
+
+    `flow` is the one that it went over; `alerted` says that a provisional response other than 100
+    came before.
+    """
     if credentials is None:
         return None
     if response.status not in (401, 407):
-        credentials.note_accepted(request, response)
+        credentials.note_accepted(request, response, flow=flow)
         return None
-    answer = credentials.authorize(request, response)
+    answer = credentials.authorize(request, response, flow=flow, alerted=alerted)
     if not isinstance(answer, Request):
         return answer
     cseq = CSeq(take_sequence(), request.method)
@@ -243,7 +249,7 @@ class Exchange:
         """
         self._failover = RequestFailover(failover)
         if self._credentials is not None:
-            self.request = self._credentials.preauthorize(self.request)
+            self.request = self._credentials.preauthorize(self.request, to=self.to)
         self._transaction = self._layer.send_request(self.request, to=self.to, user=self, now=now)
 
     def abandon(self) -> None:
@@ -272,6 +278,7 @@ class Exchange:
         again = authorized(
             self.request if self._transaction is None else self._transaction.request,
             response,
+            flow=self.flow,
             credentials=self._credentials,
             take_sequence=self._take_sequence or self._next_sequence,
         )

@@ -183,6 +183,9 @@ class TransactionLayer:
             return False
         if not _comes_back(transaction, transaction.flow, flow):
             return False
+        if response.status in (401, 407) and flow.remote[0] != transaction.flow.remote[0]:
+            # A callee has seen our Via, too: over UDP it can write to us past the server.
+            return False
         self.flows.learn_public_address(flow, response)
         transaction.receive_response(response, now=now)
         return True

@@ -13,6 +13,7 @@ def test_once_registers_reports_and_leaves(cli, lab):
     assert outcome.code == 0
     states = [e["state"] for e in outcome.events if e["event"] == "registration"]
     assert states == ["registering", "registered", "unregistered"]
+    assert all(e["digest"] == {} for e in outcome.events if e["event"] == "registration")
     assert outcome.summary == {
         "event": "summary",
         "result": "completed",
@@ -24,7 +25,24 @@ def test_once_registers_reports_and_leaves(cli, lab):
 def test_digest_over_udp_registers_too(cli, lab):
     outcome = cli("register", "--account", lab["carol"], "--duration", 0.1)
     assert outcome.code == 0
-    assert "sip:carol@127.0.0.1: registered (200 OK), for 120 s" in outcome.out
+    assert "sip:carol@127.0.0.1: registered (200 OK), for 120 s, by digest SHA-256" in outcome.out
+    assert "MD5" not in outcome.err
+
+
+def test_md5_is_named_and_warned_of(cli, md5_registrar):
+    outcome = cli("register", "--account", md5_registrar('algorithms = ["MD5"]'), "--once")
+    assert outcome.code == 0
+    assert "by digest MD5 in realm 'old.test'" in outcome.out
+    assert "takes MD5 and nothing better" in outcome.err
+
+
+def test_md5_over_udp_that_is_not_listed_is_refused_with_the_line_to_write(cli, md5_registrar):
+    path = md5_registrar()
+    outcome = cli("register", "--account", path, "--once", "--json")
+    assert outcome.code == 1
+    assert outcome.summary["status"] == 401
+    assert 'write algorithms = ["SHA-256", "MD5"]' in outcome.summary["reason"]
+    assert f"{path}:3" in outcome.summary["reason"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -144,6 +144,14 @@ def test_a_readable_secret_is_a_warning(cli, lab, tmp_path):
     assert "warning: " in outcome.err
 
 
+def test_md5_is_named_and_warned_of(cli, md5_registrar):
+    path = md5_registrar('algorithms = ["MD5"]')
+    outcome = cli("doctor", "--account", path)
+    assert outcome.code == 0
+    assert "by digest MD5 in realm 'old.test'" in outcome.out
+    assert "takes MD5 and nothing better" in outcome.err
+
+
 def test_advice_goes_from_the_special_to_the_general():
     assert "firewall" in advice_for(TransportTimeout("x"))
     assert "server_name" in advice_for(IdentityMismatch("x"))

@@ -13,6 +13,7 @@ from softphone.sip.auth import (
     presented_token,
 )
 from softphone.sip.message import Request, SipUri
+from tests.support.challenges import OWN, own_server_everywhere
 
 TOKEN = "eyJhbGciOi.J9-secret_token~+/=="
 
@@ -34,8 +35,10 @@ def challenged(sent):
 
 @pytest.mark.parametrize("quoted", [True, False])
 def test_a_challenge_is_answered_and_the_server_reads_the_token(quoted):
-    session = BearerSession(KeyMaterial(TOKEN.encode()), quoted=quoted)
-    again = session.authorize(request(), challenged(request()))
+    session = BearerSession(
+        KeyMaterial(TOKEN.encode()), quoted=quoted, policy=own_server_everywhere()
+    )
+    again = session.authorize(request(), challenged(request()), flow=OWN)
     assert isinstance(again, Request)
     assert presented_token(again) == TOKEN
     assert ('token="' in again.headers.get("Proxy-Authorization")) is quoted
@@ -43,44 +46,44 @@ def test_a_challenge_is_answered_and_the_server_reads_the_token(quoted):
 
 
 def test_nothing_is_sent_before_it_is_asked_for_and_then_always():
-    session = BearerSession(KeyMaterial(TOKEN.encode()))
-    assert presented_token(session.preauthorize(request())) is None
-    session.authorize(request(), challenged(request()))
-    assert presented_token(session.preauthorize(request())) == TOKEN
-    assert presented_token(session.preauthorize(request("ACK"))) is None
+    session = BearerSession(KeyMaterial(TOKEN.encode()), policy=own_server_everywhere())
+    assert presented_token(session.preauthorize(request(), to=OWN)) is None
+    session.authorize(request(), challenged(request()), flow=OWN)
+    assert presented_token(session.preauthorize(request(), to=OWN)) == TOKEN
+    assert presented_token(session.preauthorize(request("ACK"), to=OWN)) is None
 
 
 def test_a_token_that_was_refused_is_not_sent_again_until_there_is_another():
-    session = BearerSession(KeyMaterial(TOKEN.encode()))
-    again = session.authorize(request(), challenged(request()))
-    refused = session.authorize(again, challenged(again))
+    session = BearerSession(KeyMaterial(TOKEN.encode()), policy=own_server_everywhere())
+    again = session.authorize(request(), challenged(request()), flow=OWN)
+    refused = session.authorize(again, challenged(again), flow=OWN)
     assert isinstance(refused, AuthenticationRefused)
     assert session.token_refused
-    assert presented_token(session.preauthorize(request())) is None
+    assert presented_token(session.preauthorize(request(), to=OWN)) is None
     session.replace_token(KeyMaterial(b"another"))
     # A late challenge to the old token says nothing of the new one.
-    assert presented_token(session.authorize(again, challenged(again))) == "another"
+    assert presented_token(session.authorize(again, challenged(again), flow=OWN)) == "another"
     assert not session.token_refused
 
 
 def test_without_a_token_the_refusal_says_so():
-    session = BearerSession()
-    assert "there is none" in session.authorize(request(), challenged(request())).reason
+    session = BearerSession(policy=own_server_everywhere())
+    assert "there is none" in session.authorize(request(), challenged(request()), flow=OWN).reason
 
 
 def test_the_old_token_is_wiped():
     old = KeyMaterial(TOKEN.encode())
-    session = BearerSession(old)
+    session = BearerSession(old, policy=own_server_everywhere())
     session.replace_token(KeyMaterial(b"new"))
     assert len(old) == 0
 
 
 def test_nobody_sees_it():
-    session = BearerSession(KeyMaterial(TOKEN.encode()))
-    again = session.authorize(request(), challenged(request()))
+    session = BearerSession(KeyMaterial(TOKEN.encode()), policy=own_server_everywhere())
+    again = session.authorize(request(), challenged(request()), flow=OWN)
     assert TOKEN not in repr(session)
     assert TOKEN not in repr(again)
-    session.authorize(again, challenged(again))
+    session.authorize(again, challenged(again), flow=OWN)
     assert TOKEN not in session.refusal.reason
 
 

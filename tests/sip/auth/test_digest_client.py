@@ -9,6 +9,7 @@ from softphone.sip.auth import DigestAlgorithm, DigestCredentials, DigestSession
 from softphone.sip.auth.digest_algorithm import DigestInput, digest_response, ha1
 from softphone.sip.auth.digest_client import AuthenticationRefused, DigestChallenge
 from softphone.sip.message import AuthValue, Request, SipUri
+from tests.support.challenges import OWN, own_server_everywhere
 
 REALM = "example.test"
 
@@ -41,9 +42,11 @@ def session(entropy):
     return make_session(entropy)
 
 
-def make_session(entropy, algorithms=tuple(DigestAlgorithm), realm=None, **options):
-    credentials = DigestCredentials("alice", KeyMaterial(b"secret"), realm, algorithms)
-    return DigestSession([credentials], entropy=entropy, **options)
+def make_session(entropy, algorithms=tuple(DigestAlgorithm), realms=(), used=(), **options):
+    """A session whose server has used the realms `used`; the account lists `realms`."""
+    credentials = DigestCredentials("alice", KeyMaterial(b"secret"), realms, algorithms)
+    policy = own_server_everywhere(REALM, *used)
+    return DigestSession([credentials], entropy=entropy, policy=policy, **options)
 
 
 def answer_of(again, *, proxy=False):
@@ -73,7 +76,9 @@ def is_right(value, sent, *, password=b"secret", body=b""):
 @pytest.mark.parametrize("algorithm", list(DigestAlgorithm))
 def test_every_algorithm_is_answered_rightly(session, algorithm):
     sent = request()
-    value = answer_of(session.authorize(sent, challenged(sent, digest(algorithm=algorithm.value))))
+    value = answer_of(
+        session.authorize(sent, challenged(sent, digest(algorithm=algorithm.value)), flow=OWN)
+    )
     assert value.parameter("algorithm") == algorithm.value
     assert is_right(value, sent)
 
@@ -81,14 +86,14 @@ def test_every_algorithm_is_answered_rightly(session, algorithm):
 def test_the_strongest_allowed_challenge_is_answered_whatever_its_place(session):
     sent = request()
     offered = [digest(algorithm=name) for name in ("MD5", "SHA-256", "SHA-512-256", "SHA3-256")]
-    value = answer_of(session.authorize(sent, challenged(sent, *offered)))
+    value = answer_of(session.authorize(sent, challenged(sent, *offered), flow=OWN))
     assert value.parameter("algorithm") == "SHA-512-256"
 
 
 def test_of_equally_strong_challenges_the_first_is_answered(session):
     sent = request()
     offered = [digest(algorithm="SHA-256-sess"), digest(algorithm="SHA-256")]
-    value = answer_of(session.authorize(sent, challenged(sent, *offered)))
+    value = answer_of(session.authorize(sent, challenged(sent, *offered), flow=OWN))
     assert value.parameter("algorithm") == "SHA-256-sess"
 
 
@@ -96,7 +101,7 @@ def test_of_equally_strong_challenges_the_first_is_answered(session):
 def test_md5_is_refused_by_policy_and_in_fips_mode(entropy, options):
     session = make_session(entropy, **options)
     sent = request()
-    refused = session.authorize(sent, challenged(sent, digest(algorithm="MD5")))
+    refused = session.authorize(sent, challenged(sent, digest(algorithm="MD5")), flow=OWN)
     assert isinstance(refused, AuthenticationRefused)
     assert "MD5" in refused.reason
     assert session.refusal == refused
@@ -109,13 +114,15 @@ def test_md5_that_openssl_refuses_is_not_tried(session, monkeypatch):
     )
     sent = request()
     response = challenged(sent, digest(algorithm="MD5"))
-    assert isinstance(session.authorize(sent, response), AuthenticationRefused)
+    assert isinstance(session.authorize(sent, response, flow=OWN), AuthenticationRefused)
 
 
 def test_a_challenge_without_algorithm_and_qop_is_answered_as_in_rfc_2069(session):
     sent = request()
     value = answer_of(
-        session.authorize(sent, challenged(sent, digest(algorithm=None, qop=None, opaque="o")))
+        session.authorize(
+            sent, challenged(sent, digest(algorithm=None, qop=None, opaque="o")), flow=OWN
+        )
     )
     assert value.parameter("qop") is value.parameter("nc") is value.parameter("cnonce") is None
     assert value.parameter("opaque") == "o"
@@ -124,21 +131,21 @@ def test_a_challenge_without_algorithm_and_qop_is_answered_as_in_rfc_2069(sessio
 
 def test_auth_int_alone_is_answered_over_the_body(session):
     sent = request(body=b"v=0\r\n")
-    value = answer_of(session.authorize(sent, challenged(sent, digest(qop="auth-int"))))
+    value = answer_of(session.authorize(sent, challenged(sent, digest(qop="auth-int")), flow=OWN))
     assert value.parameter("qop") == "auth-int"
     assert is_right(value, sent, body=b"v=0\r\n")
 
 
 def test_an_unknown_qop_is_not_answered(session):
     sent = request()
-    refused = session.authorize(sent, challenged(sent, digest(qop="auth-conf")))
+    refused = session.authorize(sent, challenged(sent, digest(qop="auth-conf")), flow=OWN)
     assert isinstance(refused, AuthenticationRefused)
 
 
 def test_quotes_and_backslashes_go_out_as_they_came_in(session):
     sent = request()
     text = r'Digest realm="a\"b\\c, d", nonce="n\"1", algorithm=SHA-256, qop="auth,auth-int"'
-    again = session.authorize(sent, challenged(sent, text))
+    again = session.authorize(sent, challenged(sent, text), flow=OWN)
     assert r'realm="a\"b\\c, d"' in again.headers.get("Authorization")
     assert answer_of(again).parameter("realm") == 'a"b\\c, d'
     assert is_right(answer_of(again), sent)
@@ -146,7 +153,9 @@ def test_quotes_and_backslashes_go_out_as_they_came_in(session):
 
 def test_the_header_has_quotes_where_rfc_7616_wants_them_and_nowhere_else(session):
     sent = request()
-    text = session.authorize(sent, challenged(sent, digest())).headers.get("Authorization")
+    text = session.authorize(sent, challenged(sent, digest()), flow=OWN).headers.get(
+        "Authorization"
+    )
     assert 'uri="sip:example.test"' in text
     assert 'nonce="n1"' in text
     for bare in ("algorithm=SHA-256", "qop=auth", "nc=00000001"):
@@ -155,27 +164,46 @@ def test_the_header_has_quotes_where_rfc_7616_wants_them_and_nowhere_else(sessio
 
 def test_wrong_credentials_end_it(session):
     sent = request()
-    again = session.authorize(sent, challenged(sent, digest("n1")))
-    refused = session.authorize(again, challenged(again, digest("n2")))
+    again = session.authorize(sent, challenged(sent, digest("n1")), flow=OWN)
+    refused = session.authorize(again, challenged(again, digest("n2")), flow=OWN)
     assert isinstance(refused, AuthenticationRefused)
     assert "did not accept" in refused.reason
     assert "secret" not in refused.reason
 
 
-def test_a_stale_nonce_is_replaced(session):
-    sent = request()
-    again = session.authorize(sent, challenged(sent, digest("n1")))
-    third = session.authorize(again, challenged(again, digest("n2", stale="TRUE")))
+def registered(session, nonce="n1", method="REGISTER", **options):
+    """A request whose answer to a challenge was accepted, and one more like it."""
+    sent = request(method, **options)
+    again = session.authorize(sent, challenged(sent, digest(nonce)), flow=OWN)
+    session.note_accepted(again, again.response(200), flow=OWN)
+    following = session.preauthorize(request(method, **options), to=OWN)
+    assert answer_of(following).parameter("nc") == "00000002"
+    return following
+
+
+def test_a_stale_nonce_that_has_served_is_replaced_once(session):
+    second = registered(session)
+    third = session.authorize(second, challenged(second, digest("n2", stale="TRUE")), flow=OWN)
     assert answer_of(third).parameter("nonce") == "n2"
     assert answer_of(third).parameter("nc") == "00000001"
+    fourth = session.authorize(third, challenged(third, digest("n3", stale="TRUE")), flow=OWN)
+    assert isinstance(fourth, AuthenticationRefused)
+    assert "asks again" in fourth.reason
 
 
-def test_a_server_that_is_never_content_is_left_after_four_rounds(session):
+def test_a_nonce_that_never_served_is_not_stale(session):
+    sent = request()
+    again = session.authorize(sent, challenged(sent, digest("n1")), flow=OWN)
+    refused = session.authorize(again, challenged(again, digest("n2", stale="true")), flow=OWN)
+    assert isinstance(refused, AuthenticationRefused)
+
+
+def test_a_registrar_that_is_never_content_is_left_after_four_rounds(session):
     sent = request()
     rounds = 0
     while isinstance(sent, Request):
         rounds += 1
-        sent = session.authorize(sent, challenged(sent, digest(f"n{rounds}", stale="true")))
+        sent = session.authorize(sent, challenged(sent, digest(realm=f"r{rounds}")), flow=OWN)
     assert rounds == 5
     assert "keeps asking" in sent.reason
 
@@ -183,35 +211,57 @@ def test_a_server_that_is_never_content_is_left_after_four_rounds(session):
 def test_a_success_starts_the_rounds_anew(session):
     sent = request()
     for number in range(20):
-        again = session.authorize(sent, challenged(sent, digest(f"n{number}", stale="true")))
+        again = session.authorize(sent, challenged(sent, digest(f"n{number}")), flow=OWN)
         assert isinstance(again, Request)
-        session.note_accepted(again, again.response(200))
+        session.note_accepted(again, again.response(200), flow=OWN)
 
 
-def test_a_forgotten_nonce_without_stale_is_replaced_when_it_had_worked_before(session):
-    sent = request()
-    again = session.authorize(sent, challenged(sent, digest("n1")))
-    session.note_accepted(again, again.response(200))
-    second = session.preauthorize(request())
-    assert answer_of(second).parameter("nc") == "00000002"
-    third = session.authorize(second, challenged(second, digest("n2")))
-    assert answer_of(third).parameter("nonce") == "n2"
+@pytest.mark.parametrize(
+    ("method", "stale"), [("REGISTER", None), ("INVITE", None), ("INVITE", "true")]
+)
+def test_what_was_added_in_advance_in_vain_is_withdrawn_and_the_server_asks_anew(
+    session, method, stale
+):
+    second = registered(session, method=method)
+    third = session.authorize(second, challenged(second, digest("n2", stale=stale)), flow=OWN)
+    assert isinstance(third, Request)
+    assert third.authorizations == ()
+    assert session.preauthorize(request(method), to=OWN).authorizations == ()
+    fourth = session.authorize(third, challenged(third, digest("n3")), flow=OWN)
+    assert answer_of(fourth).parameter("nonce") == "n3"
+    fifth = session.authorize(fourth, challenged(fourth, digest("n4", stale=stale)), flow=OWN)
+    assert isinstance(fifth, AuthenticationRefused)
+
+
+def test_credentials_of_another_realm_stay_when_some_are_withdrawn(entropy):
+    session = make_session(entropy, used=("proxy",))
+    sent = request("INVITE")
+    first = session.authorize(sent, challenged(sent, digest("p1", "proxy"), status=407), flow=OWN)
+    second = session.authorize(first, challenged(first, digest("u1")), flow=OWN)
+    session.note_accepted(second, second.response(200), flow=OWN)
+    third = session.preauthorize(request("INVITE"), to=OWN)
+    assert third.authorizations
+    assert third.proxy_authorizations
+    fourth = session.authorize(third, challenged(third, digest("u2", stale="true")), flow=OWN)
+    assert fourth.authorizations == ()
+    assert answer_of(fourth, proxy=True).parameter("realm") == "proxy"
 
 
 def test_the_same_nonce_again_is_a_rejection_even_after_success(session):
     sent = request()
-    again = session.authorize(sent, challenged(sent, digest("n1")))
-    session.note_accepted(again, again.response(200))
-    second = session.preauthorize(request())
-    refused = session.authorize(second, challenged(second, digest("n1")))
+    again = session.authorize(sent, challenged(sent, digest("n1")), flow=OWN)
+    session.note_accepted(again, again.response(200), flow=OWN)
+    second = session.preauthorize(request(), to=OWN)
+    refused = session.authorize(second, challenged(second, digest("n1")), flow=OWN)
     assert isinstance(refused, AuthenticationRefused)
 
 
-def test_proxy_and_user_agent_are_answered_each_by_its_own_header(session):
+def test_proxy_and_user_agent_are_answered_each_by_its_own_header(entropy):
+    session = make_session(entropy, used=("proxy", "uas"))
     sent = request("INVITE")
-    first = session.authorize(sent, challenged(sent, digest("p1", "proxy"), status=407))
+    first = session.authorize(sent, challenged(sent, digest("p1", "proxy"), status=407), flow=OWN)
     assert first.authorizations == ()
-    second = session.authorize(first, challenged(first, digest("u1", "uas")))
+    second = session.authorize(first, challenged(first, digest("u1", "uas")), flow=OWN)
     assert answer_of(second).parameter("realm") == "uas"
     proxy = answer_of(second, proxy=True)
     assert proxy.parameter("realm") == "proxy"
@@ -219,43 +269,47 @@ def test_proxy_and_user_agent_are_answered_each_by_its_own_header(session):
     assert len(second.proxy_authorizations) == len(second.authorizations) == 1
 
 
-def test_two_realms_in_one_response_get_two_answers(session):
+def test_two_realms_in_one_response_get_two_answers(entropy):
+    session = make_session(entropy, used=("one", "two"))
     sent = request("INVITE")
     response = challenged(sent, digest("a", "one"), digest("b", "two"), status=407)
-    again = session.authorize(sent, response)
+    again = session.authorize(sent, response, flow=OWN)
     realms = [value.parameter("realm") for value in again.proxy_authorizations]
     assert realms == ["one", "two"]
     assert len(again.headers.get_all("Proxy-Authorization")) == 2
 
 
-def test_a_401_may_hold_the_challenge_of_a_proxy_too(session):
+def test_a_401_may_hold_the_challenge_of_a_proxy_too(entropy):
+    session = make_session(entropy, used=("proxy",))
     sent = request("INVITE")
     response = challenged(sent, digest("u"))
     response = response.with_header("Proxy-Authenticate", digest("p", "proxy"))
-    again = session.authorize(sent, response)
+    again = session.authorize(sent, response, flow=OWN)
     assert len(again.authorizations) == len(again.proxy_authorizations) == 1
 
 
 def test_credentials_for_another_realm_are_not_given_away(entropy):
-    session = make_session(entropy, realm="home")
+    session = make_session(entropy, realms=("home",))
     sent = request()
-    refused = session.authorize(sent, challenged(sent, digest(realm="elsewhere")))
+    refused = session.authorize(sent, challenged(sent, digest(realm="elsewhere")), flow=OWN)
     assert isinstance(refused, AuthenticationRefused)
     assert "no credentials" in refused.reason
 
 
 def test_credentials_for_the_realm_go_before_those_for_any(entropy):
     anybody = DigestCredentials("anybody", KeyMaterial(b"a"))
-    alice = DigestCredentials("alice", KeyMaterial(b"secret"), REALM)
-    session = DigestSession([anybody, alice], entropy=entropy)
+    alice = DigestCredentials("alice", KeyMaterial(b"secret"), (REALM,))
+    session = DigestSession([anybody, alice], entropy=entropy, policy=own_server_everywhere())
     sent = request()
-    again = session.authorize(sent, challenged(sent, digest()))
+    again = session.authorize(sent, challenged(sent, digest()), flow=OWN)
     assert answer_of(again).parameter("username") == "alice"
 
 
 def test_without_credentials_a_challenge_is_refused(entropy):
     sent = request()
-    refused = DigestSession(entropy=entropy).authorize(sent, challenged(sent, digest()))
+    refused = DigestSession(entropy=entropy, policy=own_server_everywhere()).authorize(
+        sent, challenged(sent, digest()), flow=OWN
+    )
     assert isinstance(refused, AuthenticationRefused)
 
 
@@ -275,51 +329,53 @@ def test_without_credentials_a_challenge_is_refused(entropy):
 def test_what_is_no_digest_challenge_is_not_answered(session, text):
     sent = request()
     assert DigestChallenge.parse(text) is None
-    assert isinstance(session.authorize(sent, challenged(sent, text)), AuthenticationRefused)
+    assert isinstance(
+        session.authorize(sent, challenged(sent, text), flow=OWN), AuthenticationRefused
+    )
 
 
 def test_credentials_are_sent_ahead_only_where_they_were_asked_for(session):
     sent = request()
-    assert session.preauthorize(sent) == sent
-    session.authorize(sent, challenged(sent, digest("u1")))
-    session.authorize(sent, challenged(sent, digest("p1", "proxy"), status=407))
-    same = session.preauthorize(request())
+    assert session.preauthorize(sent, to=OWN) == sent
+    session.authorize(sent, challenged(sent, digest("u1")), flow=OWN)
+    session.authorize(sent, challenged(sent, digest("p1", "proxy"), status=407), flow=OWN)
+    same = session.preauthorize(request(), to=OWN)
     assert same.authorizations
     assert same.proxy_authorizations
-    other = session.preauthorize(request("INVITE", to="sip:bob@elsewhere.test"))
+    other = session.preauthorize(request("INVITE", to="sip:bob@elsewhere.test"), to=OWN)
     assert not other.authorizations
     assert other.proxy_authorizations
     for method in ("ACK", "CANCEL"):
-        assert session.preauthorize(request(method)) == request(method)
+        assert session.preauthorize(request(method), to=OWN) == request(method)
 
 
 def test_the_nonce_count_rises_with_every_use(session):
     sent = request()
-    session.authorize(sent, challenged(sent, digest()))
-    counts = [answer_of(session.preauthorize(request())).parameter("nc") for _ in range(3)]
+    session.authorize(sent, challenged(sent, digest()), flow=OWN)
+    counts = [answer_of(session.preauthorize(request(), to=OWN)).parameter("nc") for _ in range(3)]
     assert counts == ["00000002", "00000003", "00000004"]
 
 
 def test_nextnonce_takes_the_place_of_the_nonce(session):
     sent = request()
-    again = session.authorize(sent, challenged(sent, digest()))
+    again = session.authorize(sent, challenged(sent, digest()), flow=OWN)
     information = [("Authentication-Info", 'nextnonce="n2"')]
-    session.note_accepted(again, again.response(200, headers=information))
-    value = answer_of(session.preauthorize(request()))
+    session.note_accepted(again, again.response(200, headers=information), flow=OWN)
+    value = answer_of(session.preauthorize(request(), to=OWN))
     assert (value.parameter("nonce"), value.parameter("nc")) == ("n2", "00000001")
 
 
 def test_nextnonce_with_a_wrong_rspauth_is_not_taken(session):
     sent = request()
-    again = session.authorize(sent, challenged(sent, digest()))
+    again = session.authorize(sent, challenged(sent, digest()), flow=OWN)
     information = [("Authentication-Info", 'nextnonce="n2", rspauth="0123", qop=auth')]
-    session.note_accepted(again, again.response(200, headers=information))
-    assert answer_of(session.preauthorize(request())).parameter("nonce") == "n1"
+    session.note_accepted(again, again.response(200, headers=information), flow=OWN)
+    assert answer_of(session.preauthorize(request(), to=OWN)).parameter("nonce") == "n1"
 
 
 def test_nextnonce_with_the_right_rspauth_is_taken(session):
     sent = request()
-    again = session.authorize(sent, challenged(sent, digest()))
+    again = session.authorize(sent, challenged(sent, digest()), flow=OWN)
     mine = answer_of(again)
     stored = ha1(DigestAlgorithm.SHA_256, "alice", REALM, KeyMaterial(b"secret"))
     given = DigestInput(
@@ -327,24 +383,28 @@ def test_nextnonce_with_the_right_rspauth_is_taken(session):
     )
     information = f'nextnonce="n2", rspauth="{digest_response(stored, given)}", qop=auth'
     session.note_accepted(
-        again, again.response(200, headers=[("Authentication-Info", information)])
+        again,
+        again.response(200, headers=[("Authentication-Info", information)]),
+        flow=OWN,
     )
-    assert answer_of(session.preauthorize(request())).parameter("nonce") == "n2"
+    assert answer_of(session.preauthorize(request(), to=OWN)).parameter("nonce") == "n2"
 
 
 @pytest.mark.parametrize("text", ['nextnonce="', "nonsense", 'nextnonce=""'])
 def test_malformed_authentication_info_changes_nothing(session, text):
     sent = request()
-    again = session.authorize(sent, challenged(sent, digest()))
-    session.note_accepted(again, again.response(200, headers=[("Authentication-Info", text)]))
-    assert answer_of(session.preauthorize(request())).parameter("nonce") == "n1"
+    again = session.authorize(sent, challenged(sent, digest()), flow=OWN)
+    session.note_accepted(
+        again, again.response(200, headers=[("Authentication-Info", text)]), flow=OWN
+    )
+    assert answer_of(session.preauthorize(request(), to=OWN)).parameter("nonce") == "n1"
 
 
 def test_memory_is_bounded_whatever_the_servers_say(session):
     for number in range(1000):
         sent = request(call_id=f"c{number}", to=f"sip:u{number}@example.test")
-        session.authorize(sent, challenged(sent, digest(realm=f"r{number}")))
-        session.authorize(sent, challenged(sent, digest(realm="fixed", stale="true")))
+        session.authorize(sent, challenged(sent, digest(realm=f"r{number}")), flow=OWN)
+        session.authorize(sent, challenged(sent, digest(realm="fixed", stale="true")), flow=OWN)
     assert len(session._nonces) <= 32
     assert len(session._rounds) <= 256
     assert all(len(nonce.places) <= 66 for nonce in session._nonces.values())
@@ -352,8 +412,8 @@ def test_memory_is_bounded_whatever_the_servers_say(session):
 
 def test_no_repr_shows_the_password(entropy):
     credentials = DigestCredentials("alice", KeyMaterial(b"secret"))
-    session = DigestSession([credentials], entropy=entropy)
+    session = DigestSession([credentials], entropy=entropy, policy=own_server_everywhere())
     sent = request()
-    again = session.authorize(sent, challenged(sent, digest()))
+    again = session.authorize(sent, challenged(sent, digest()), flow=OWN)
     for thing in (credentials, session, again, answer_of(again), session._nonces):
         assert "secret" not in repr(thing)

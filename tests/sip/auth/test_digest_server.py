@@ -17,6 +17,7 @@ from softphone.sip.auth.digest_server import (
     VerifierConfig,
 )
 from softphone.sip.message import AuthValue, Request, SipUri
+from tests.support.challenges import OWN, own_server_everywhere
 
 REALM = "lab.test"
 
@@ -48,13 +49,13 @@ def verifier(entropy):
 
 def make_session(entropy, username="alice", password=b"secret", **options):
     credentials = DigestCredentials(username, KeyMaterial(password), **options)
-    return DigestSession([credentials], entropy=entropy)
+    return DigestSession([credentials], entropy=entropy, policy=own_server_everywhere(REALM))
 
 
 def answered(session, verifier, sent, *, now, stale=False):
     headers = verifier.challenge(now=now, stale=stale)
     status = 407 if headers[0][0].startswith("Proxy") else 401
-    again = session.authorize(sent, sent.response(status, headers=headers))
+    again = session.authorize(sent, sent.response(status, headers=headers), flow=OWN)
     assert isinstance(again, Request), again
     return again
 
@@ -98,8 +99,10 @@ def test_the_server_proves_that_it_knows_the_password(entropy, verifier):
     again = answered(session, verifier, request(), now=0.0)
     ((name, text),) = verifier.verify(again, now=0.0).information
     assert name == "Authentication-Info"
-    session.note_accepted(again, again.response(200, headers=[(name, text + ', nextnonce="n2"')]))
-    value = session.preauthorize(request()).authorizations[0]
+    session.note_accepted(
+        again, again.response(200, headers=[(name, text + ', nextnonce="n2"')]), flow=OWN
+    )
+    value = session.preauthorize(request(), to=OWN).authorizations[0]
     assert value.parameter("nonce") == "n2"
 
 
@@ -127,11 +130,12 @@ def test_a_nonce_grows_stale_and_the_client_gets_over_it(entropy, verifier):
     session = make_session(entropy)
     again = answered(session, verifier, request(), now=0.0)
     assert isinstance(verifier.verify(again, now=299.0), DigestVerified)
-    late = verifier.verify(session.preauthorize(request()), now=301.0)
+    session.note_accepted(again, again.response(200), flow=OWN)
+    late = verifier.verify(session.preauthorize(request(), to=OWN), now=301.0)
     assert isinstance(late, DigestRefused)
     assert late.stale
-    sent = session.preauthorize(request())
-    third = session.authorize(sent, sent.response(401, headers=late.headers))
+    sent = session.preauthorize(request(), to=OWN)
+    third = session.authorize(sent, sent.response(401, headers=late.headers), flow=OWN)
     assert isinstance(verifier.verify(third, now=301.0), DigestVerified)
 
 
@@ -152,7 +156,7 @@ def test_a_replayed_answer_is_refused(entropy, verifier):
 def test_counts_may_come_out_of_order_but_once_each_and_not_long_after(entropy, verifier):
     session = make_session(entropy)
     sent = [answered(session, verifier, request(), now=0.0)]
-    sent += [session.preauthorize(request()) for _ in range(80)]
+    sent += [session.preauthorize(request(), to=OWN) for _ in range(80)]
     order = [0, 3, 1, 2, 80, 40]
     assert all(isinstance(verifier.verify(sent[i], now=0.0), DigestVerified) for i in order)
     assert all(isinstance(verifier.verify(sent[i], now=0.0), DigestRefused) for i in order)
@@ -253,7 +257,7 @@ def test_an_answer_without_qop_is_taken_once_where_legacy_is_allowed(entropy):
     headers = [
         (name, text.replace(', qop="auth"', "")) for name, text in verifier.challenge(now=0.0)
     ]
-    again = make_session(entropy).authorize(sent, sent.response(401, headers=headers))
+    again = make_session(entropy).authorize(sent, sent.response(401, headers=headers), flow=OWN)
     assert again.authorizations[0].parameter("qop") is None
     assert isinstance(verifier.verify(again, now=0.0), DigestVerified)
     assert verifier.verify(again, now=0.0).stale

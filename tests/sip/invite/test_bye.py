@@ -5,6 +5,7 @@ from __future__ import annotations
 from softphone.sans_io import Transport
 from softphone.security import KeyMaterial
 from softphone.sip.auth import DigestCredentials, DigestSession
+from tests.support.challenges import own_server_everywhere
 from tests.support.clock import seeded_entropy
 from tests.support.lone import SDP, Lone
 from tests.support.pair import Pair, kinds, new_flow
@@ -32,12 +33,14 @@ def test_it_carries_what_the_command_says_and_the_event_comes_at_once():
 def test_a_challenged_bye_is_sent_again_with_credentials():
     lone = Lone()
     session = DigestSession(
-        [DigestCredentials("alice", KeyMaterial(b"secret"))], entropy=seeded_entropy(3)
+        [DigestCredentials("alice", KeyMaterial(b"secret"))],
+        entropy=seeded_entropy(3),
+        policy=own_server_everywhere("r"),
     )
     usage, _ = confirmed(lone, credentials=session)
     usage.bye(now=lone.now)
     lone.drain()
-    challenge = 'Proxy-Authenticate: Digest realm="r", nonce="n", algorithm=MD5, qop="auth"'
+    challenge = 'Proxy-Authenticate: Digest realm="r", nonce="n", algorithm=SHA-256, qop="auth"'
     lone.say(lone.response(lone.last(), 407, headers=(challenge,)))
     assert "Proxy-Authorization" in lone.last().headers
     assert lone.heard() == ["BYE", "BYE"]

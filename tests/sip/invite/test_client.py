@@ -11,6 +11,7 @@ from softphone.sip import EndpointConfig
 from softphone.sip.auth import DigestCredentials, DigestSession
 from softphone.sip.invite.usage import InviteState
 from softphone.sip.message import BodyRole
+from tests.support.challenges import own_server_everywhere
 from tests.support.clock import seeded_entropy
 from tests.support.lone import SDP, Lone
 from tests.support.pair import ANSWER, OFFER, Pair, kinds
@@ -149,7 +150,9 @@ def test_a_redirection_brings_its_contacts():
 def test_a_challenge_is_answered_inside_with_the_next_cseq():
     lone = Lone()
     session = DigestSession(
-        [DigestCredentials("alice", KeyMaterial(b"secret"))], entropy=seeded_entropy(3)
+        [DigestCredentials("alice", KeyMaterial(b"secret"))],
+        entropy=seeded_entropy(3),
+        policy=own_server_everywhere("r"),
     )
     _, invite = call(lone, credentials=session)
     challenge = 'WWW-Authenticate: Digest realm="r", nonce="n", algorithm=SHA-256, qop="auth"'

@@ -15,6 +15,7 @@ from softphone.sip.registration.binding import (
     why_refused,
 )
 from softphone.sip.transport import KeepAliveTerms
+from tests.support.challenges import own_server_everywhere
 
 CONTACT = NameAddr.parse('<sip:a@192.0.2.1:5061>;+sip.instance="<urn:x:1>";reg-id=1')
 
@@ -118,7 +119,7 @@ def test_terms_hold_only_what_was_agreed(fields, via, terms):
 
 
 def test_the_reason_of_a_refusal_is_ours_where_we_stopped(entropy):
-    session = DigestSession(entropy=entropy)
+    session = DigestSession(entropy=entropy, policy=own_server_everywhere())
     challenge = response(status=401)
     assert why_refused(response(status=403), session) == "R"
     assert "there are none" in why_refused(challenge, None)

@@ -11,6 +11,7 @@ from softphone.security import KeyMaterial
 from softphone.sip.auth import DigestCredentials, DigestSession
 from softphone.sip.auth.digest_server import DigestVerified, DigestVerifier, VerifierConfig
 from softphone.sip.message import Request, SipUri
+from tests.support.challenges import own_server_everywhere
 from tests.support.clock import seeded_entropy
 from tests.support.registrar_world import World
 
@@ -362,7 +363,11 @@ def test_digest_challenges_are_answered_on_the_way():
     verifier = DigestVerifier(
         VerifierConfig("example.test"), entropy=entropy, lookup=lambda *_: KeyMaterial(b"pw")
     )
-    credentials = DigestSession([DigestCredentials("alice", KeyMaterial(b"pw"))], entropy=entropy)
+    credentials = DigestSession(
+        [DigestCredentials("alice", KeyMaterial(b"pw"))],
+        entropy=entropy,
+        policy=own_server_everywhere(),
+    )
     world = World(credentials=credentials)
     grant = world.granting
 
@@ -388,7 +393,7 @@ def test_without_the_right_password_it_fails_and_says_why(given):
         VerifierConfig("example.test"), entropy=entropy, lookup=lambda *_: KeyMaterial(b"pw")
     )
     mine = [] if given is None else [DigestCredentials("alice", KeyMaterial(given))]
-    world = World(credentials=DigestSession(mine, entropy=entropy))
+    world = World(credentials=DigestSession(mine, entropy=entropy, policy=own_server_everywhere()))
     world.answer = lambda request: (401, verifier.verify(request, now=world.now).headers)
     world.registration.register(now=world.now)
     world.run(100.0)

@@ -9,6 +9,7 @@ from softphone.sans_io import Side
 from softphone.security import KeyMaterial
 from softphone.sip.auth import DigestCredentials, DigestSession
 from softphone.sip.message import NameAddr, Request, SipUri
+from tests.support.challenges import own_server_everywhere
 from tests.support.clock import seeded_entropy
 from tests.support.lone import Lone
 
@@ -27,7 +28,9 @@ def ask(lone, credentials=None):
 
 def session():
     return DigestSession(
-        [DigestCredentials("us", KeyMaterial(b"secret"))], entropy=seeded_entropy(2)
+        [DigestCredentials("us", KeyMaterial(b"secret"))],
+        entropy=seeded_entropy(2),
+        policy=own_server_everywhere("r"),
     )
 
 

@@ -8,6 +8,7 @@ from softphone.security import KeyMaterial
 from softphone.sip.auth import BearerSession, presented_token
 from softphone.sip.invite.usage import InviteState
 from softphone.sip.message import NameAddr, Request, SipUri
+from tests.support.challenges import own_server_everywhere
 from tests.support.lone import SDP, Lone
 from tests.support.pair import ANSWER_2, OFFER_2, Pair
 
@@ -22,7 +23,9 @@ class World:
         self.lone = Lone()
         self.asked = []
         self.session = BearerSession(
-            KeyMaterial(b"old"), on_refused=(lambda: self.asked.append(1)) if renewable else None
+            KeyMaterial(b"old"),
+            policy=own_server_everywhere("ccmsipline"),
+            on_refused=(lambda: self.asked.append(1)) if renewable else None,
         )
 
     def refuse(self, request=None):

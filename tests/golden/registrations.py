@@ -14,6 +14,7 @@ from softphone.sip.message.message import Request
 from softphone.sip.registration.node_list import NodeRegistration
 from softphone.sip.transport.keepalive import KeepAliveConfig
 from tests.golden.transcript import Transcript, Watch, record
+from tests.support.challenges import own_server_everywhere
 from tests.support.clock import seeded_entropy
 from tests.support.node_world import NodeWorld
 from tests.support.registrar_world import World
@@ -69,7 +70,11 @@ def digest(algorithm_seed: int) -> str:
     verifier = DigestVerifier(
         VerifierConfig("example.test"), entropy=entropy, lookup=lambda *_: KeyMaterial(b"pw")
     )
-    session = DigestSession([DigestCredentials("alice", KeyMaterial(b"pw"))], entropy=entropy)
+    session = DigestSession(
+        [DigestCredentials("alice", KeyMaterial(b"pw"))],
+        entropy=entropy,
+        policy=own_server_everywhere(),
+    )
     world, transcript = recorded(World(credentials=session))
 
     def answer(request: Request) -> Answer:
@@ -90,7 +95,9 @@ def digest(algorithm_seed: int) -> str:
 
 def token() -> str:
     """A bearer token, sent once it is asked for."""
-    session = BearerSession(KeyMaterial(b"eyJhbGciOi.J9-secret_token~+/=="))
+    session = BearerSession(
+        KeyMaterial(b"eyJhbGciOi.J9-secret_token~+/=="), policy=own_server_everywhere()
+    )
     world, transcript = recorded(World(credentials=session))
     world.script = [(401, [bearer_challenge("ccmsipline")])]
     lived(world, transcript, 700.0)

@@ -1,8 +1,10 @@
 """The grammar of RFC 3261 section 25, as regular expressions and the few scanners they need.
 
-Every pattern is written with possessive quantifiers and used with `match` or `fullmatch` at a
-known position, never searched for: no input makes it take more than linear time.  What is more
-lenient here than in the RFC is said where it stands, with the reason.  This file knows no header.
+No input makes a pattern take more than linear time: each is written with possessive quantifiers
+and used with `match` or `fullmatch` at a known position.  One that is searched for begins with a
+literal, since a search begins anew at every character, and blanks in front would be read anew from
+each of them.  What is more lenient here than in the RFC is said where it stands, with the reason.
+This file knows no header.
 """
 
 from __future__ import annotations
@@ -71,9 +73,8 @@ _VALUE = r"[!#-+\--:=?-~]++"
 PARAMETERS = (
     rf"(?:[ \t]*+;[ \t]*+{TOKEN}(?:[ \t]*+=[ \t]*+(?:{QUOTED_STRING}|{_VALUE}))?+)*+[ \t]*+"
 )
-_PARAMETER = re.compile(
-    rf"[ \t]*+;[ \t]*+({TOKEN})(?:[ \t]*+=[ \t]*+({QUOTED_STRING}|{_VALUE}))?+[ \t]*+"
-)
+# Searched for: the blanks around are left to the search, which passes over each once.
+_PARAMETER = re.compile(rf";[ \t]*+({TOKEN})(?:[ \t]*+=[ \t]*+({QUOTED_STRING}|{_VALUE}))?+")
 _TOKEN = re.compile(TOKEN)
 _UNQUOTED_VALUE = re.compile(r"[A-Za-z0-9\-.!%*_+`'~:\[\]]++")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)

@@ -190,6 +190,7 @@ class EchoServer:
         self.driver: Driver[SipEvent] = Driver(
             self._endpoint,
             on_event=self._handle,
+            holds_flow=self._endpoint.holds_flow,
             config=DriverConfig(
                 limits=TransportLimits(connections_per_source=TransportLimits().connections)
             ),

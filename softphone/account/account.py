@@ -112,6 +112,7 @@ class Account:
         self._driver: Driver[SignalingEvent] = Driver(
             self._machine,
             on_event=self._handle,
+            holds_flow=self._endpoint.holds_flow,
             tls={"": self._tls},
             tap=setup.tap,
             config=driver_config(
@@ -516,7 +517,7 @@ class Account:
     def _rebind_dialogs(self, before: Flow | None, flow: Flow) -> None:
         """The binding has another connection: dialogs go there."""
         self._components.locator.registered_hosts.add(flow.remote[0])
-        self._driver.keep_flow(flow)
+        self._endpoint.keep_flow_open(flow)
         if before is not None:
             with self._driver.change() as now:
                 self._endpoint.rebind_flow(before, flow, now=now)

@@ -174,6 +174,7 @@ class LabServer:
         self._driver: Driver[SipEvent] = Driver(
             endpoint,
             on_event=self._handle,
+            holds_flow=endpoint.holds_flow,
             tap=self._tap,
             # A whole load test comes from one address.
             config=DriverConfig(

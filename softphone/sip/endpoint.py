@@ -193,6 +193,14 @@ class Endpoint:
         """Have a flow stay open without messages, since its far end has shown who it is."""
         self._layer.flows.keep_open(flow)
 
+    def holds_flow(self, flow: Flow) -> bool:
+        """Whether a registration, a dialog or a request of ours depends on a flow.
+
+        A stranger's request does not: as many of them may come as there are addresses.
+        """
+        flows = self._layer.flows
+        return flows.is_kept(flow) or self._table.uses_flow(flow) or flows.has_requests(flow)
+
     def ping_flow(self, flow: Flow, *, now: float) -> None:
         """Send the double CRLF of RFC 5626 section 4.4.1 on a stream flow."""
         if flow in self._layer.flows:

@@ -105,8 +105,9 @@ class Driver(Generic[E]):
     """Runs one machine, as an async context.
 
     `on_event(event)` is called for every event, in the drain that brought it; commands that it
-    gives to the machine belong to the same drain.  `tls` maps `Target.credential` to settings;
-    `tap` hears all that is sent and received.
+    gives to the machine belong to the same drain.  `holds_flow(flow)` tells whether the machine
+    depends on a UDP flow, which is then never dropped in favor of new addresses.  `tls` maps
+    `Target.credential` to settings; `tap` hears all that is sent and received.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class Driver(Generic[E]):
         machine: Machine[E],
         *,
         on_event: Callable[[E], None],
+        holds_flow: Callable[[Flow], bool] = lambda _: False,
         tls: Mapping[str, TlsSettings] | None = None,
         tap: Tap | None = None,
         config: DriverConfig | None = None,
@@ -140,7 +142,9 @@ class Driver(Generic[E]):
         )
         dialer = Dialer(limits=limits, tls=self._tls, resolve=config.resolve, source=config.source)
         self.tap = tap
-        self._flows = DriverFlows(self._drain, dialer, limits=limits, tap=tap)
+        self._flows = DriverFlows(
+            self._drain, dialer, limits=limits, tap=tap, holds_flow=holds_flow
+        )
         self._listeners: list[StreamListener] = []
         self._closed: asyncio.Future[None] | None = None
 
@@ -262,10 +266,6 @@ class Driver(Generic[E]):
     def drain(self) -> None:
         """Drain the machine after commands that were given without `change`."""
         self._drain.apply_change(lambda now: None)
-
-    def keep_flow(self, flow: Flow) -> None:
-        """Never drop a UDP flow, such as a registration's, in favor of new addresses."""
-        self._flows.keep_flow(flow)
 
     def close_flow(self, flow: Flow, failure: SoftphoneError | None = None) -> None:
         """Close a flow after what was written, or, with a failure, at once.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Generic, TypeAlias, TypeVar
@@ -48,11 +49,13 @@ class DriverFlows(Generic[E]):
         *,
         limits: TransportLimits,
         tap: Tap | None,
+        holds_flow: Callable[[Flow], bool],
     ) -> None:
         self._drain = drain
         self._dialer = dialer
         self._limits = limits
         self._tap = tap
+        self.holds_flow = holds_flow
         self._links: dict[Flow, FlowSocket] = {}
         self._open: dict[Target, Flow] = {}
         self._attempts: dict[Target, _ConnectionAttempt] = {}
@@ -316,12 +319,6 @@ class DriverFlows(Generic[E]):
             connection.flush()
 
     # Ending -----------------------------------------------------------------------------------
-
-    def keep_flow(self, flow: Flow) -> None:
-        """Have a UDP flow outlive any number of strangers' datagrams; others do anyway."""
-        link = self._links.get(flow)
-        if isinstance(link, DatagramSocket):
-            link.pin_flow(flow)
 
     def close_flow(self, flow: Flow, failure: SoftphoneError | None) -> None:
         """End a flow: with a failure at once, else after what waits has been written."""

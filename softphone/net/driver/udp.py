@@ -1,5 +1,8 @@
 """UDP: one socket, a flow for every remote address, the least recently used ones forgotten.
 
+Addresses cost nothing to whoever writes them, so a flow that the machine holds, such as that of a
+dialog or of a registration, is never forgotten for a new one.
+
 RFC 3261 section 18.  A datagram is passed on whole; what a socket does not take at once is
 dropped, as UDP allows.
 """
@@ -18,11 +21,18 @@ from softphone.sans_io import Address, Flow
 __all__ = ["DatagramOwner", "DatagramSocket", "bind_datagrams", "local_address_for"]
 
 
+_LOOKED_AT = 64
+"""Flows that are looked at for one that may be forgotten: a datagram costs no more than that."""
+
+
 class DatagramOwner(Protocol):
     """What a socket asks and tells, and whom."""
 
     def admit_address(self) -> bool:
         """Whether a new remote address may have a flow now."""
+
+    def holds_flow(self, flow: Flow) -> bool:
+        """Whether the machine depends on a flow: it is then not forgotten for a new address."""
 
     def make_datagram_flow(self, local: Address, remote: Address) -> Flow:
         """A new flow."""
@@ -38,14 +48,13 @@ class DatagramOwner(Protocol):
 
 
 class DatagramSocket(asyncio.DatagramProtocol):
-    """One bound socket and its flows, at most `limit` of them."""
+    """One bound socket and its flows, at most `limit` of them but for what the machine holds."""
 
     def __init__(self, owner: DatagramOwner, *, limit: int, write_buffer: int) -> None:
         self._owner = owner
         self._limit = limit
         self._write_buffer = write_buffer
         self._flows: OrderedDict[Address, Flow] = OrderedDict()
-        self._kept: set[Address] = set()
         self._transport: asyncio.DatagramTransport | None = None
         self._closing = False
         self.dropped = 0
@@ -66,7 +75,10 @@ class DatagramSocket(asyncio.DatagramProtocol):
     def flow_to(self, remote: Address) -> Flow:
         """The flow to an address, new if need be."""
         flow = self._flows.get(remote)
-        return self._remember(remote) if flow is None else flow
+        if flow is None:
+            self._make_room()
+            flow = self._remember(remote)
+        return flow
 
     def send_datagram(self, data: bytes, remote: Address) -> None:
         """Send one datagram, or drop it when the socket is full."""
@@ -81,16 +93,10 @@ class DatagramSocket(asyncio.DatagramProtocol):
             self._flows.move_to_end(remote)
         transport.sendto(data, remote)
 
-    def pin_flow(self, flow: Flow) -> None:
-        """Never drop this flow for a new address: datagrams of unknown senders are cheap."""
-        if self._flows.get(flow.remote) == flow:
-            self._kept.add(flow.remote)
-
     def forget_flow(self, flow: Flow) -> None:
         """Forget a flow; the next datagram from its address makes a new one."""
         if self._flows.get(flow.remote) == flow:
             del self._flows[flow.remote]
-            self._kept.discard(flow.remote)
 
     def close(self) -> None:
         """Close the socket once what waits has been sent."""
@@ -110,19 +116,24 @@ class DatagramSocket(asyncio.DatagramProtocol):
             local = (local_address_for(remote), local[1])
         flow = self._owner.make_datagram_flow(local, remote)
         self._flows[remote] = flow
-        if len(self._flows) > self._limit:
-            self._evict_oldest_flow()
         return flow
 
-    def _evict_oldest_flow(self) -> None:
-        # Kept ones are few: one for each registration.
-        oldest = next((address for address in self._flows if address not in self._kept), None)
-        if oldest is not None:
-            flow = self._flows.pop(oldest)
+    def _make_room(self) -> bool:
+        """Forget the oldest flow that nobody holds, if there is no room for one more."""
+        if len(self._flows) < self._limit:
+            return True
+        for _ in range(min(_LOOKED_AT, len(self._flows))):
+            oldest, flow = next(iter(self._flows.items()))
+            if self._owner.holds_flow(flow):
+                self._flows.move_to_end(oldest)
+                continue
+            del self._flows[oldest]
             self._owner.flow_ended(flow, TransportError("forgotten: too many UDP addresses"))
+            return True
+        return False
 
     def _admit_source(self, remote: Address) -> Flow | None:
-        if not self._owner.admit_address():
+        if not self._owner.admit_address() or not self._make_room():
             return None
         try:
             flow = self._remember(remote)
@@ -160,7 +171,6 @@ class DatagramSocket(asyncio.DatagramProtocol):
         """The socket is gone, and its flows with it."""
         flows = list(self._flows.values())
         self._flows.clear()
-        self._kept.clear()
         if not self.finished.done():
             self.finished.set_result(None)
         error = None if exc is None else TransportError(f"the UDP socket was lost: {exc}")

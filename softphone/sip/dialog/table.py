@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -29,6 +30,7 @@ class DialogTable:
 
     def __init__(self) -> None:
         self._owners: dict[DialogId, tuple[DialogOwner, Dialog]] = {}
+        self._uses: Counter[Flow | Target] = Counter()
         # SUBSCRIBEs whose far end has no tag yet: a NOTIFY may come before the 2xx.
         self._halves: dict[tuple[str, str], DialogOwner] = {}
 
@@ -40,13 +42,23 @@ class DialogTable:
 
     def add_dialog(self, dialog: Dialog, owner: DialogOwner) -> None:
         """Requests in `dialog` go to `owner` from now on."""
+        before = self._owners.get(dialog.id)
+        if before is not None:
+            self._release(before[1].to)
         self._owners[dialog.id] = (owner, dialog)
+        self._uses[dialog.to] += 1
 
     def remove_dialog(self, dialog: Dialog, owner: DialogOwner) -> None:
         """Forget a dialog, if it is still this owner's."""
         found = self._owners.get(dialog.id)
         if found is not None and found[0] is owner:
             del self._owners[dialog.id]
+            self._release(found[1].to)
+
+    def _release(self, to: Flow | Target) -> None:
+        self._uses[to] -= 1
+        if not self._uses[to]:
+            del self._uses[to]
 
     def add_half_dialog(self, call_id: str, local_tag: str, owner: DialogOwner) -> None:
         """Requests of that Call-ID and To tag that fit no dialog go to `owner`."""
@@ -77,7 +89,7 @@ class DialogTable:
 
     def uses_flow(self, flow: Flow) -> bool:
         """Whether some dialog's requests go over `flow`."""
-        return any(dialog.to == flow for _, dialog in self._owners.values())
+        return flow in self._uses
 
     def rebind_dialogs(
         self, matches: Callable[[Flow | Target], bool], new: Flow | Target
@@ -86,6 +98,8 @@ class DialogTable:
         moved = []
         for owner, dialog in self._owners.values():
             if matches(dialog.to):
+                self._release(dialog.to)
                 dialog.to = new
+                self._uses[new] += 1
                 moved.append(owner)
         return moved

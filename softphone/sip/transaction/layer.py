@@ -144,7 +144,7 @@ class TransactionLayer:
         return len(request.encode()) + 120 > limit
 
     def _start_on_flow(self, transaction: ClientTransaction, flow: Flow, *, now: float) -> None:
-        self.flows.add_user(flow, transaction)
+        self.flows.add_user(flow, transaction, ours=True)
         transaction.send_on_flow(flow, now=now)
 
     # Flows ---------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ class TransactionLayer:
             if isinstance(waiter, ClientTransaction):
                 if waiter.state is TransactionState.TERMINATED:
                     continue
-                self.flows.add_user(flow, waiter)
+                self.flows.add_user(flow, waiter, ours=True)
             waiter.send_on_flow(flow, now=now)
 
     def flow_closed(self, flow: Flow | Target, reason: str, *, now: float) -> None:
@@ -170,7 +170,7 @@ class TransactionLayer:
             return False
         if not waiter.fall_back_to_udp(now=now):
             return False
-        self.flows.add_user(waiter.flow, waiter)
+        self.flows.add_user(waiter.flow, waiter, ours=True)
         return True
 
     # Responses -----------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ class TransactionLayer:
         self.server_bytes += transaction.size
         if request.to.tag is None and request.method != "CANCEL":
             self._merged.setdefault(_merge_key(request), key)
-        self.flows.add_user(flow, transaction)
+        self.flows.add_user(flow, transaction, ours=False)
         return transaction
 
     # TransactionContext --------------------------------------------------------------------------

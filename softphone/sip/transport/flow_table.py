@@ -35,7 +35,8 @@ class _OpenFlow:
     target: Target | None
     kept: bool = False
     public: Address | None = None
-    users: dict[FlowUser, None] = field(default_factory=dict)
+    users: dict[FlowUser, bool] = field(default_factory=dict)
+    """What ends with the flow, and whether it is a request of ours."""
 
 
 class FlowTable:
@@ -139,16 +140,26 @@ class FlowTable:
         known = self._open.get(flow)
         return known is not None and (known.kept or known.target is not None)
 
+    def is_kept(self, flow: Flow) -> bool:
+        """Whether a flow is kept open (`keep_open`)."""
+        known = self._open.get(flow)
+        return known is not None and known.kept
+
+    def has_requests(self, flow: Flow) -> bool:
+        """Whether a request of ours depends on a flow."""
+        known = self._open.get(flow)
+        return known is not None and any(known.users.values())
+
     def in_use(self, flow: Flow) -> bool:
         """Whether a transaction depends on a flow."""
         known = self._open.get(flow)
         return known is not None and bool(known.users)
 
-    def add_user(self, flow: Flow | None, user: FlowUser) -> None:
-        """`user` fails when the flow ends."""
+    def add_user(self, flow: Flow | None, user: FlowUser, *, ours: bool) -> None:
+        """`user` fails when the flow ends; `ours`: it is a request that we sent."""
         known = self._open.get(flow) if flow is not None else None
         if known is not None:
-            known.users[user] = None
+            known.users[user] = ours
 
     def remove_user(self, flow: Flow | None, user: FlowUser) -> None:
         """`user` no longer depends on the flow."""

@@ -20,6 +20,9 @@ class Owner:
     def admit_address(self):
         return self.admitting
 
+    def holds_flow(self, flow):
+        return False
+
     def make_datagram_flow(self, local, remote):
         self.count += 1
         return Flow(self.count, Transport.UDP, local, remote)

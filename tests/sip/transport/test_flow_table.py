@@ -72,8 +72,8 @@ def test_users_fail_with_their_flow_unless_they_were_released():
     table, mine = FlowTable(max_waiting=2), flow()
     table.flow_opened(mine, None)
     stays, leaves = Waiter(), Waiter()
-    table.add_user(mine, stays)
-    table.add_user(mine, leaves)
+    table.add_user(mine, stays, ours=True)
+    table.add_user(mine, leaves, ours=False)
     table.remove_user(mine, leaves)
     assert table.flow_closed(mine) == [stays]
     assert table.flow_closed(mine) == []

@@ -40,7 +40,12 @@ from softphone.sip.message import (
 )
 from softphone.sip.request_router import RequestRouter
 from softphone.sip.subscription import NotifierUsage, SubscriberUsage, refer_fields
-from softphone.sip.transaction import Exchange, ServerExchange, TransactionLayer
+from softphone.sip.transaction import (
+    Exchange,
+    ServerExchange,
+    TransactionLayer,
+    mark_rejection,
+)
 from softphone.sip.transport import Failover, contact_for
 
 __all__ = ["Endpoint", "SipEvent"]
@@ -130,10 +135,12 @@ class Endpoint:
             self._layer.emit_event(events.PongReceived(flow))
 
     def _handle_parse_failure(self, item: ParseFailure, *, flow: Flow) -> None:
-        if item.response is not None or item.fatal:
-            self._layer.flows.outgoing.append(
-                Transmit(item.response or b"", flow, close=item.fatal)
-            )
+        data: bytes = b""
+        to: Flow | Target = flow
+        if item.response is not None:
+            data, to = mark_rejection(item.response, flow)
+        if data or item.fatal:
+            self._layer.flows.outgoing.append(Transmit(data, to, close=item.fatal))
         self._layer.emit_event(events.MessageRejected(flow, item.status_hint, item.reason))
 
     def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None:

@@ -63,7 +63,8 @@ class RequestRouter:
             if flow_is_allowed(known.flow, flow):
                 known.receive_request(request, now=now)
             return
-        if self._overloaded(request, flow=flow, now=now):
+        belongs = self._belongs(request, flow=flow)
+        if self._overloaded(belongs=belongs, flow=flow, now=now):
             # 503 without a transaction: nothing is kept of what is not served (8.2.7).
             retry = (("Retry-After", str(self._config.retry_after)),)
             self._refuse_statelessly(request, 503, flow=flow, headers=retry)
@@ -73,7 +74,9 @@ class RequestRouter:
             self._refuse_statelessly(request, 481, flow=flow)
             return
         merged = self._layer.is_merged(request)
-        transaction = self._layer.start_server_transaction(request, flow=flow)
+        transaction = self._layer.start_server_transaction(
+            request, flow=flow, proven=belongs or self._layer.flows.is_proven(flow)
+        )
         if request.method == "CANCEL":
             self._route_cancel(transaction, now=now)
         elif request.to.tag is not None:
@@ -83,10 +86,9 @@ class RequestRouter:
         else:
             self._route_new_request(transaction, now=now)
 
-    def _overloaded(self, request: Request, *, flow: Flow, now: float) -> bool:
+    def _overloaded(self, *, belongs: bool, flow: Flow, now: float) -> bool:
         config, layer = self._config, self._layer
         # What is new may not fill the table: a quarter more is for the calls that are up.
-        belongs = self._belongs(request, flow=flow)
         share = RESERVE if belongs else 1.0
         if layer.server_count >= share * config.max_transactions:
             return True
@@ -95,7 +97,7 @@ class RequestRouter:
         if belongs:
             return False
         # Unknown senders, however many, use up no share of the server's or a registered phone's.
-        bucket = self._known_bucket if layer.flows.is_known(flow) else self._unknown_bucket
+        bucket = self._known_bucket if layer.flows.is_proven(flow) else self._unknown_bucket
         return not bucket.admit(now=now)
 
     def _belongs(self, request: Request, *, flow: Flow) -> bool:
@@ -111,7 +113,12 @@ class RequestRouter:
         self, request: Request, status: int, *, flow: Flow, headers: tuple[Field, ...] = ()
     ) -> None:
         transaction = ServerTransaction(
-            request, key=(), flow=flow, to_tag=self._layer.new_tag(), context=self._layer
+            request,
+            key=(),
+            flow=flow,
+            to_tag=self._layer.new_tag(),
+            context=self._layer,
+            proven=False,
         )
         response = transaction.request.response(status, to_tag=transaction.to_tag, headers=headers)
         self._layer.send_bytes(response.encode(), transaction.to)

@@ -69,6 +69,7 @@ def test_a_crowd_of_strangers_does_not_keep_our_server_from_calling_us():
     ours = new_flow(Transport.UDP, ("192.0.2.1", 5060), ("192.0.2.8", 5060))
     target = Target(Transport.UDP, "192.0.2.8", 5060)
     far.endpoint.connected(flow=ours, now=far.now, target=target)
+    far.endpoint.keep_flow_open(ours)
     assert 503 in flood(far, 9)
     far.say(far.request("INVITE", call_id="call", body=SDP), flow=ours)
     assert far.take("InviteReceived")

@@ -22,7 +22,7 @@ from softphone.sip.transaction.exchange import (
     authorized,
 )
 from softphone.sip.transaction.layer import SuccessAck, TransactionLayer
-from softphone.sip.transaction.server import ServerTransaction
+from softphone.sip.transaction.server import ServerTransaction, mark_rejection
 from softphone.sip.transaction.tables import TimerKey
 
 __all__ = [
@@ -39,4 +39,5 @@ __all__ = [
     "TransactionLayer",
     "authorized",
     "for_another_flow",
+    "mark_rejection",
 ]

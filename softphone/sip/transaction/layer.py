@@ -219,11 +219,13 @@ class TransactionLayer:
         """Whether a request without To tag came here before, by another path (8.2.2.2)."""
         return request.to.tag is None and _merge_key(request) in self._merged
 
-    def start_server_transaction(self, request: Request, *, flow: Flow) -> ServerTransaction:
-        """Start a server transaction."""
+    def start_server_transaction(
+        self, request: Request, *, flow: Flow, proven: bool
+    ) -> ServerTransaction:
+        """Start a server transaction; `proven`: its sender has received something of ours."""
         key = server_key(request)
         transaction = ServerTransaction(
-            request, key=key, flow=flow, to_tag=self.new_tag(), context=self
+            request, key=key, flow=flow, to_tag=self.new_tag(), context=self, proven=proven
         )
         self._servers[key] = transaction
         self.server_bytes += transaction.size

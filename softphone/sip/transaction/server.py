@@ -4,6 +4,11 @@ They are run by the tables of `softphone.sip.transaction.tables`.  Here, too, is
 (section 18.2.2), and the received and rport that a request's Via is given (`with_received`: section
 18.2.1, RFC 3581 section 4).  Those that come back in responses to us are read in
 `softphone.sip.transport.flow_table`.
+
+Whoever writes a UDP datagram writes its source address, too, so that responses may go to somebody
+who never asked.  To a source that has proven nothing, what the timers send again amounts to no more
+than three times the octets that came from there, as in RFC 9000 section 8.1; each copy of the
+request gets its response all the same.
 """
 
 from __future__ import annotations
@@ -13,7 +18,14 @@ from itertools import chain
 from typing import Protocol, TypeAlias
 
 from softphone.sans_io import Flow, Target, Transport
-from softphone.sip.message import Body, Request, Response, Via, find_parameter
+from softphone.sip.message import (
+    Body,
+    MalformedMessage,
+    Request,
+    Response,
+    Via,
+    find_parameter,
+)
 from softphone.sip.transaction.tables import (
     INVITE_SERVER,
     NON_INVITE_SERVER,
@@ -28,6 +40,7 @@ __all__ = [
     "ServerKey",
     "ServerTransaction",
     "ServerUser",
+    "mark_rejection",
     "server_key",
     "with_received",
 ]
@@ -35,6 +48,9 @@ __all__ = [
 ServerKey: TypeAlias = tuple[str, ...]
 
 MAGIC_COOKIE = "z9hG4bK"
+
+AMPLIFICATION = 3
+"""Octets that may go to an unproven source for each octet that came from it."""
 
 _SETTLED = (TransactionState.ACCEPTED, TransactionState.TERMINATED)
 """Nothing that a user could do anything about can happen any more: it is let go."""
@@ -81,13 +97,31 @@ def server_key(request: Request, *, method: str | None = None) -> ServerKey:
 def with_received(request: Request, flow: Flow) -> Request:
     """The request with received and rport in its topmost Via (RFC 3261 18.2.1, RFC 3581 4)."""
     via = request.top_via
-    host, port = flow.remote
-    changed = via
-    if find_parameter(via.parameters, "rport") is not None:
-        changed = via.with_parameter("rport", str(port)).with_parameter("received", host)
-    elif via.host != host:
-        changed = via.with_parameter("received", host)
+    changed = _received_via(via, flow)
     return request if changed is via else request.with_top_via(changed)
+
+
+def _received_via(via: Via, flow: Flow) -> Via:
+    host, port = flow.remote
+    if find_parameter(via.parameters, "rport") is not None:
+        return via.with_parameter("rport", str(port)).with_parameter("received", host)
+    return via if via.host == host else via.with_parameter("received", host)
+
+
+def mark_rejection(data: bytes, flow: Flow) -> tuple[bytes, Flow | Target]:
+    """The answer to a malformed request, with received and rport, and where it goes.
+
+    `data` is what the parser has made (`softphone.sip.message.ParseFailure`): its second line is
+    the topmost Via.  One that is malformed stays as it is, and the answer goes back on the flow.
+    """
+    start, field, rest = data.decode("latin-1").split("\r\n", 2)
+    name, _, value = field.partition(": ")
+    try:
+        via, end = Via.parse_at(value, 0)
+    except MalformedMessage:
+        return data, flow
+    marked = f"{start}\r\n{name}: {_received_via(via, flow)}{value[end:]}\r\n{rest}"
+    return marked.encode("latin-1"), return_path(via, flow)
 
 
 def return_path(via: Via, flow: Flow) -> Flow | Target:
@@ -104,10 +138,12 @@ class ServerTransaction:
     """One request that came in and our responses to it.
 
     `request` has received and rport filled in; `to_tag` goes into every response above 100 that
-    has a To without tag.
+    has a To without tag.  `proven`: whoever sent it has shown that it is where it says, by having
+    received something of ours; otherwise what is sent again over UDP is bounded.
     """
 
     __slots__ = (
+        "allowance",
         "context",
         "data",
         "flow",
@@ -132,10 +168,13 @@ class ServerTransaction:
         flow: Flow,
         to_tag: str,
         context: TransactionContext,
+        proven: bool,
     ) -> None:
         self.request = with_received(request, flow)
         # Roughly what is kept of the request, in octets.
         self.size = len(request.body) + sum(map(len, chain.from_iterable(request.headers)))
+        # Octets that may yet go out to this source without being asked for again.
+        self.allowance = float("inf") if proven else AMPLIFICATION * self.size
         self.key = key
         self.flow = flow
         self.to = return_path(request.top_via, flow)
@@ -190,6 +229,7 @@ class ServerTransaction:
 
     def receive_request(self, request: Request, *, now: float) -> None:
         """The request again, or its ACK."""
+        self.allowance += AMPLIFICATION * self.size
         self._apply_input(
             TransactionInput.ACK if request.method == "ACK" else TransactionInput.REQUEST, now=now
         )
@@ -228,6 +268,7 @@ class ServerTransaction:
         if action is TransactionAction.SEND:
             # Before the first response there is nothing to send again.
             if self.data:
+                self.allowance -= len(self.data)
                 self.context.send_bytes(self.data, self.to)
         elif action is TransactionAction.STOP:
             for name in _TIMERS:
@@ -239,7 +280,7 @@ class ServerTransaction:
         timing = self.context.timing
         reliable = self.flow.transport.reliable
         if action is TransactionAction.START_G:
-            if reliable:
+            if reliable or self.allowance < len(self.data):
                 return
             delay = self.interval
             self.interval = min(2 * self.interval, timing.t2)

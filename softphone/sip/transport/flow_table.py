@@ -34,6 +34,7 @@ class FlowWaiter(FlowUser, Protocol):
 class _OpenFlow:
     target: Target | None
     kept: bool = False
+    answered: bool = False
     public: Address | None = None
     users: dict[FlowUser, bool] = field(default_factory=dict)
     """What ends with the flow, and whether it is a request of ours."""
@@ -140,6 +141,19 @@ class FlowTable:
         known = self._open.get(flow)
         return known is not None and (known.kept or known.target is not None)
 
+    def is_proven(self, flow: Flow) -> bool:
+        """Whether the far end has shown that it receives what goes to its address.
+
+        Over UDP it has answered a request of ours, or is kept; that we have sent something there
+        proves nothing, since a Via may have told us to.
+        """
+        known = self._open.get(flow)
+        if known is None:
+            return False
+        return (
+            known.kept or known.answered or (known.target is not None and flow.transport.reliable)
+        )
+
     def is_kept(self, flow: Flow) -> bool:
         """Whether a flow is kept open (`keep_open`)."""
         known = self._open.get(flow)
@@ -172,6 +186,7 @@ class FlowTable:
         known = self._open.get(flow)
         if known is None:
             return
+        known.answered = True
         via = response.top_via
         host, port = via.received or via.host, via.rport or via.port
         if port:

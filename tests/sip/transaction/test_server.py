@@ -38,6 +38,7 @@ def test_an_invite_gets_100_after_200_ms_and_copies_get_it_again():
 
 def test_timer_g_repeats_a_failure_up_to_t2_and_timer_h_ends_it():
     lone = Lone()
+    lone.endpoint.keep_flow_open(lone.flow)
     _, usage = ringing(lone)
     usage.reject(486, now=lone.now)
     lone.drain()

@@ -148,7 +148,8 @@ class StreamStatistics:
 
     Jitter and times are in milliseconds; `lateness` is a histogram of our own sending, counts of
     packets by how many milliseconds after their deadline they left, its upper bounds in
-    `lateness_bounds_ms`.  `mos` is by ITU-T G.107, 1.0 to 4.5, None before anything was received.
+    `lateness_bounds_ms`.  `ssrc` is what we send with now: it is another one with each new key of
+    ours.  `mos` is by ITU-T G.107, 1.0 to 4.5, None before anything was received.
     `remote_mos` is that of what the far end hears: its own word, of extended reports, which
     `remote_quality` holds, or else what its plain ones let expect.  `quality` is what we hear.
     """
@@ -175,6 +176,7 @@ class StreamStatistics:
     remote_jitter_ms: float | None = None
     mos: float | None = None
     remote_mos: float | None = None
+    ssrc: int | None = None
     remote_ssrc: int | None = None
     quality: VoiceQuality | None = None
     remote_quality: VoiceQuality | None = None

@@ -179,7 +179,7 @@ def voice_report(
         "LocalID": ours,
         "RemoteID": theirs,
         "OrigID": ours if isinstance(leg, OutgoingLeg) else theirs,
-        "LocalAddr": _address(local.host, local.rtp_port, local.ssrc),
+        "LocalAddr": _address(local.host, local.rtp_port, seen.ssrc or local.ssrc),
         "RemoteAddr": _address(*spec.remote, seen.remote_ssrc or 0),
         "LocalGroup": _group(usage.local),
         "RemoteGroup": _group(usage.remote),

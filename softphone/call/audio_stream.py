@@ -258,8 +258,8 @@ class AudioStream:
 
     @property
     def ssrc(self) -> int:
-        """The SSRC that we send with."""
-        return self._local_media.ssrc
+        """The SSRC that we send with now; each new key of ours has its own."""
+        return self.statistics.ssrc or self._local_media.ssrc
 
     @property
     def security(self) -> MediaSecurity | None:

@@ -264,7 +264,10 @@ class StreamHandle:
 @fast_init
 @dataclass(frozen=True, slots=True)
 class AllocatedStream:
-    """A reserved stream and the local ports that go into the session description."""
+    """A reserved stream and the local ports that go into the session description.
+
+    `ssrc` is what it begins with: another send key brings another one.
+    """
 
     handle: StreamHandle
     host: str
@@ -446,10 +449,11 @@ class MediaBackend(Protocol):
     def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:
         """Start the stream, or renegotiate an open one: all of `spec` replaces what was.
 
-        Sequence numbers, timestamps and SSRC go on; SRTP contexts are kept where the key is the
-        same bytes, and are new where it is not (RFC 4568 section 7.1.4).
-        Raises ConfigurationError for an unknown codec, packets longer than Ethernet's, or a key of
-        the wrong length.
+        Timestamps go on; so do SSRC and sequence numbers while the send key is the same bytes.
+        With another one both are new, as its nonces may have been used before (RFC 3711 9.1).  A
+        receive key that comes back has its replay windows still.
+        Raises ConfigurationError for an unknown codec, packets longer than Ethernet's, a key of
+        the wrong length, or more than 32 receive keys in a stream's life.
         """
 
     def rekey(
@@ -460,7 +464,10 @@ class MediaBackend(Protocol):
         receive_key: SrtpKey | None,
         security_generation: int,
     ) -> None:
-        """Replace the keys (None: in clear from now on) and the security generation."""
+        """Replace the keys (None: in clear from now on) and the security generation.
+
+        With a new send key SSRC and sequence numbers are new; see `open_stream`.
+        """
 
     def set_remote(
         self, handle: StreamHandle, remote: Address, remote_rtcp: Address | None = None

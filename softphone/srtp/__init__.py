@@ -10,9 +10,17 @@ of a new key), RFC 7714 (AES-GCM).
 """
 
 from softphone.srtp.backend import REPLAY_WINDOW, SrtpBackend, SrtpStatus
-from softphone.srtp.context import FIRST_SEQUENCE_LIMIT, FailureCounts, ReceiveContext, SendContext
+from softphone.srtp.context import (
+    FIRST_SEQUENCE_LIMIT,
+    FailureCounts,
+    ReceiveContext,
+    SendContext,
+    first_sequence,
+    next_ssrc,
+)
 from softphone.srtp.crypto_suite import SuiteParameters, suite_named, suite_parameters
 from softphone.srtp.libsrtp_backend import SrtpBatch
+from softphone.srtp.receive_keys import MAXIMUM_KEYS, ReceiveKeys, key_fingerprint
 from softphone.srtp.rekeying import SdesAgreement, SdesNegotiation
 from softphone.srtp.sdes import (
     CryptoChoice,
@@ -28,6 +36,7 @@ from softphone.srtp.sdes import (
 
 __all__ = [
     "FIRST_SEQUENCE_LIMIT",
+    "MAXIMUM_KEYS",
     "REPLAY_WINDOW",
     "CryptoChoice",
     "CryptoPreference",
@@ -35,6 +44,7 @@ __all__ = [
     "CryptoRefusalCode",
     "FailureCounts",
     "ReceiveContext",
+    "ReceiveKeys",
     "SdesAgreement",
     "SdesNegotiation",
     "SendContext",
@@ -44,8 +54,11 @@ __all__ = [
     "SuiteParameters",
     "check_crypto_answer",
     "choose_crypto",
+    "first_sequence",
+    "key_fingerprint",
     "make_crypto_answer",
     "make_crypto_offer",
+    "next_ssrc",
     "same_key",
     "suite_named",
     "suite_parameters",

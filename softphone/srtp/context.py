@@ -14,6 +14,7 @@ from typing import Any
 
 from softphone import openssl_provider
 from softphone.errors import ConfigurationError, FipsForbidden
+from softphone.sans_io import Entropy
 from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp import libsrtp_backend
 from softphone.srtp.backend import SrtpBackend, SrtpStatus, SrtpTransform
@@ -27,6 +28,8 @@ __all__ = [
     "ReceiveContext",
     "SendContext",
     "default_backend",
+    "first_sequence",
+    "next_ssrc",
 ]
 
 FIRST_SEQUENCE_LIMIT = 1 << 15
@@ -35,6 +38,8 @@ are lost around a wrap, the receiver would guess a wrong rollover counter for ev
 
 MAXIMUM_SOURCES = 64
 """SSRCs that one key may be heard from; a replay window is kept for each."""
+
+_SSRC_STEP = 1 << 16
 
 _RTP_HEADER = 12
 _RTCP_HEADER = 8
@@ -67,6 +72,23 @@ class FailureCounts:
         if status:
             name = _FIELDS.get(status, "other")
             setattr(self, name, getattr(self, name) + 1)
+
+
+def first_sequence(entropy: Entropy) -> int:
+    """A random sequence number to begin with, below `FIRST_SEQUENCE_LIMIT`."""
+    return int.from_bytes(entropy(2), "big") % FIRST_SEQUENCE_LIMIT
+
+
+def next_ssrc(ssrc: int, entropy: Entropy) -> int:
+    """The SSRC to send with in place of `ssrc`, which every replaced send context needs.
+
+    Key, SSRC and index make the nonce (RFC 3711 section 4.1.1, RFC 7714 section 8.1): a context
+    that is new to a key that was used before counts from 0 again.  The first SSRC of a stream is
+    random; each one after it lies a random 1 to 2^16 further, so that none comes back in 65,536
+    changes, which a random number could not promise without a memory of all that were.
+    """
+    step = 1 + int.from_bytes(entropy(2), "big") % _SSRC_STEP
+    return (ssrc + step) % (1 << 32) or 1
 
 
 def default_backend() -> SrtpBackend:
@@ -190,10 +212,13 @@ class ReceiveContext:
         self._known_sources: tuple[int, ...] = ()
         self.newest: dict[int, int] = {}
         self._newest_rtcp: dict[int, int] = {}
-        self._candidates = {
-            ssrc: tuple(dict.fromkeys((roc, 0, (roc + 1) & 0xFFFF_FFFF)))
-            for ssrc, roc in list((rollover or {}).items())[-MAXIMUM_SOURCES:]
-        }
+        self._candidates: dict[int, tuple[int, ...]] = {}
+        for ssrc, roc in list((rollover or {}).items())[-MAXIMUM_SOURCES:]:
+            self._expect_counter(ssrc, roc, 0, roc + 1)
+
+    def _expect_counter(self, ssrc: int, *counters: int) -> None:
+        """Try these for the next packets of a source, in this order, each once."""
+        self._candidates[ssrc] = tuple(dict.fromkeys(roc & 0xFFFF_FFFF for roc in counters))
 
     def count_failure(self, status: SrtpStatus) -> None:
         """Count a packet that was dropped."""
@@ -285,6 +310,20 @@ class ReceiveContext:
             return False
         self._newest_rtcp[ssrc] = index
         return newest is not None
+
+    def resume(self, rollover: Mapping[int, int]) -> None:
+        """The key is in force again, after another one that left the counters `rollover`.
+
+        The replay windows are those of before.  A source that was heard under both keys may go on
+        with its counter under either: its next packets are tried as those of a new context are.
+        """
+        for ssrc, roc in list(rollover.items())[-MAXIMUM_SOURCES:]:
+            own = self._transform.roc(ssrc)
+            if own is None:
+                self._expect_counter(ssrc, roc, 0, roc + 1)
+            elif own != roc:
+                self._expect_counter(ssrc, own, own + 1, roc, roc + 1)
+        self.last_ssrc_word = -1
 
     def rollover_counters(self) -> Mapping[int, int]:
         """The rollover counter by SSRC, the last heard one last, for the next key's context."""

@@ -46,7 +46,14 @@ from softphone.rtp import (
     VoipMetrics,
 )
 from softphone.sans_io import Entropy, Timers
-from softphone.srtp import FailureCounts, ReceiveContext, SendContext
+from softphone.srtp import (
+    FIRST_SEQUENCE_LIMIT,
+    ReceiveContext,
+    ReceiveKeys,
+    SendContext,
+    first_sequence,
+    next_ssrc,
+)
 from softphone_codecs import ComfortNoiseGenerator, RowEncoder
 
 __all__ = [
@@ -66,8 +73,8 @@ class StreamObjects:
     """One row's objects; `spec` is None until the stream is opened.
 
     `codec` is what it sends and `receive_codec` what it plays; where they remember, `encoder` and
-    `stateful_decoder` are their memories.  `spent` holds what contexts that were replaced had
-    counted.
+    `stateful_decoder` are their memories.  `packets_before` and `octets_before` were sent with
+    SSRCs of before.
     """
 
     handle: StreamHandle
@@ -78,7 +85,7 @@ class StreamObjects:
     encoder: RowEncoder | None = None
     stateful_decoder: StatefulDecoder | None = None
     send_context: SendContext | None = None
-    receive_context: ReceiveContext | None = None
+    receive_keys: ReceiveKeys = field(default_factory=ReceiveKeys)
     source: Source | None = None
     feed: SourceFeed | None = None
     sink: Sink | None = None
@@ -90,30 +97,13 @@ class StreamObjects:
     remote_metrics: VoipMetrics | None = None
     round_trip_time: float | None = None
     reported_packets: int = 0
-    restart_reports: bool = False
+    packets_before: int = 0
+    octets_before: int = 0
     sender_clock: SenderClock | None = None
     changed_at: int | None = None
     reported_type: int | None = None
-    spent: FailureCounts = field(default_factory=FailureCounts)
     conflicts: tuple[bytes, ...] = ()
     send_fingerprint: bytes = b""
-    receive_fingerprint: bytes = b""
-
-    def failures(self) -> FailureCounts:
-        """Packets that were dropped, under all keys that the stream has had."""
-        if self.receive_context is None:
-            return self.spent
-        return _sum(self.spent, self.receive_context.failures)
-
-    def keep_failures(self) -> None:
-        """Keep what the receive context has counted, before it is replaced."""
-        self.spent = self.failures()
-
-
-def _sum(one: FailureCounts, other: FailureCounts) -> FailureCounts:
-    return FailureCounts(
-        *[getattr(one, name) + getattr(other, name) for name in FailureCounts.__slots__]
-    )
 
 
 FRAME_MS: Final = 20
@@ -299,27 +289,34 @@ class StreamBank:
         self.remote_ssrc[row] = 0
         # RFC 3711 3.3.1 and 3550 5.1: random, the sequence number in the lower half.
         drawn = self.entropy(10)
-        self.sequence[row] = int.from_bytes(drawn[:2], "big") & 0x7FFF
+        self.sequence[row] = int.from_bytes(drawn[:2], "big") % FIRST_SEQUENCE_LIMIT
         self.timestamp_base[row] = int.from_bytes(drawn[2:6], "big")
         self.ssrc[row] = int.from_bytes(drawn[6:], "big") or 1
 
     def change_ssrc(self, row: int) -> None:
-        """Send as another source from now on (RFC 3550 section 8.2)."""
-        self.ssrc[row] = int.from_bytes(self.entropy(4), "big") or 1
-        self.packets_sent[row] = self.octets_sent[row] = 0
+        """Send RTP and RTCP as another source from now on, as a sender that begins does.
+
+        After a collision (RFC 3550 section 8.2), and with every send context that is replaced.
+        """
+        self.ssrc[row] = next_ssrc(int(self.ssrc[row]), self.entropy)
+        self.sequence[row] = first_sequence(self.entropy)
         self.talking[row] = False
         stream = self.streams[row]
-        if stream is not None:
-            stream.restart_reports = True
+        if stream is None:
+            return
+        stream.packets_before = stream.reported_packets = int(self.packets_sent[row])
+        stream.octets_before = int(self.octets_sent[row])
+        if stream.rtcp is not None:
+            stream.rtcp.ssrc = int(self.ssrc[row])
 
     def release_row(self, handle: StreamHandle) -> None:
         """Take a row back; its handle is stale from now on."""
         stream = self.find_stream(handle)
         row = handle.row
         self.newest.save_row(row)
-        for context in (stream.send_context, stream.receive_context):
-            if context is not None:
-                context.close()
+        if stream.send_context is not None:
+            stream.send_context.close()
+        stream.receive_keys.close()
         if stream.feed is not None:
             self.feeds.release_feed(stream.feed)
         self.active[row] = self.sends[row] = self.receives[row] = False

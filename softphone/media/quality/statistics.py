@@ -69,6 +69,7 @@ class Column(IntEnum):
     LATE = auto()
     DUPLICATES = auto()
     REMOTE_SSRC = auto()
+    SSRC = auto()
     # What is counted of bursts and gaps; NaN in the first for a row that is not measured.
     FRAMES = auto()
     MISSED = auto()
@@ -112,6 +113,7 @@ def fill_numbers(bank: StreamBank, rows: slice, table: Table) -> None:
         (Column.LATE, bank.playout.late[rows]),
         (Column.DUPLICATES, bank.playout.duplicates[rows]),
         (Column.REMOTE_SSRC, bank.remote_ssrc[rows]),
+        (Column.SSRC, bank.ssrc[rows]),
     )
     table[:, : Column.LOST] = bank.reported_counters[:, rows].T
     for column, values in fields:
@@ -148,6 +150,7 @@ def _row_numbers(bank: StreamBank, row: int) -> list[float]:
         playout.late.item(row),
         playout.duplicates.item(row),
         bank.remote_ssrc.item(row),
+        bank.ssrc.item(row),
     )
     if bursts is not None and bursts.measured[row]:
         numbers[Column.FRAMES : Column.NOT_AUTHENTIC] = (
@@ -162,7 +165,7 @@ def _row_numbers(bank: StreamBank, row: int) -> list[float]:
 
 def fill_reports(bank: StreamBank, stream: StreamObjects, values: Table | list[float]) -> None:
     """Write what a stream's objects count, and the far end reports, into COLUMNS numbers."""
-    failures, remote = stream.failures(), stream.remote_report
+    failures, remote = stream.receive_keys.failures, stream.remote_report
     rate = int(bank.clock_rate[stream.handle.row])
     reported: tuple[float | None, ...] = (
         failures.authentication,
@@ -241,6 +244,7 @@ def _statistics(numbers: list[float]) -> StreamStatistics:
         remote_jitter_ms=remote_jitter,
         mos=_opinion(int(received), int(lost + late), round_trip, delay),
         remote_mos=_remote_opinion(numbers, remote_quality),
+        ssrc=int(numbers[Column.SSRC]),
         remote_ssrc=int(numbers[Column.REMOTE_SSRC]) if received else None,
         quality=_quality(numbers, remote_quality),
         remote_quality=remote_quality,

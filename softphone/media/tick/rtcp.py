@@ -37,8 +37,7 @@ def start_rtcp(bank: StreamBank, row: int, *, now: float) -> None:
         now=now,
         minimum_interval=bank.rtcp_interval,
     )
-    stream.restart_reports = False
-    stream.reported_packets = 0
+    stream.reported_packets = stream.packets_before
     bank.reports.set(row, stream.rtcp.next_timer())
 
 
@@ -52,9 +51,6 @@ def send_rtcp(
             return
         stream = bank.streams[row]
         if stream is None or stream.rtcp is None:
-            continue
-        if stream.restart_reports:
-            start_rtcp(bank, row, now=now)
             continue
         if stream.rtcp.report_due(now=now):
             data = _report(bank, stream, stream.rtcp, frame_ms, now=now, wall=wall)
@@ -99,14 +95,15 @@ def _metrics(bank: StreamBank, stream: StreamObjects) -> VoipMetrics | None:
 
 
 def _sent(bank: StreamBank, stream: StreamObjects, frame_ms: int) -> SenderInformation | None:
-    """What an SR says; None when nothing was sent since the last report (RFC 3550 6.4)."""
+    """What an SR says of our SSRC; None when nothing was sent since the last (RFC 3550 6.4)."""
     row = stream.handle.row
     packets = int(bank.packets_sent[row])
     if packets == stream.reported_packets:
         return None
     position = frame_ms * int(bank.clock_rate[row]) // 1000
     timestamp = (int(bank.timestamp_base[row]) + position) & 0xFFFFFFFF
-    return SenderInformation(timestamp, packets, int(bank.octets_sent[row]))
+    octets = int(bank.octets_sent[row]) - stream.octets_before
+    return SenderInformation(timestamp, packets - stream.packets_before, octets)
 
 
 def _protect(bank: StreamBank, stream: StreamObjects, data: bytes) -> bytes | None:
@@ -122,8 +119,9 @@ def _protect(bank: StreamBank, stream: StreamObjects, data: bytes) -> bytes | No
 def make_bye(
     bank: StreamBank, stream: StreamObjects, frame_ms: int, *, now: float, wall: float
 ) -> bytes | None:
-    """The BYE of a stream that has sent anything (RFC 3550 section 6.3.7), protected."""
-    if stream.rtcp is None or not bank.packets_sent[stream.handle.row]:
+    """The BYE of our SSRC if it has sent anything (RFC 3550 section 6.3.7), protected."""
+    sent_packets = int(bank.packets_sent[stream.handle.row])
+    if stream.rtcp is None or sent_packets == stream.packets_before:
         return None
     sent = _sent(bank, stream, frame_ms)
     return _protect(bank, stream, stream.rtcp.build_bye(now=now, wall=wall, sent=sent))
@@ -145,7 +143,7 @@ def receive_rtcp(
             continue
         sealed = packets.packet(at)
         data: bytes | None = sealed
-        newer, context = False, stream.receive_context
+        newer, context = False, stream.receive_keys.context
         if context is not None:
             data = context.unprotect_rtcp(sealed)
             newer = data is not None and context.note_rtcp(sealed)

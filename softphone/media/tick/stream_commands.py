@@ -1,12 +1,11 @@
 """What the commands of `MediaBackend` do to the bank; the engine adds sockets and the clock.
 
-SRTP contexts are kept where the key stays and renewed where it does not (RFC 4568 7.1.4, RFC 3711
-3.3.1); a receive context hands its rollover counters to the next.
+SRTP contexts are kept where the key stays (RFC 4568 7.1.4).  A send context that is replaced draws
+a new SSRC, since its key may have been used before; receive contexts are kept by key.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from dataclasses import dataclass, replace
 from typing import Final
@@ -28,7 +27,7 @@ from softphone.media.interface import Sink, Source, SrtpKey, StreamHandle, Strea
 from softphone.media.tick.codec_change import set_receive_codec
 from softphone.media.tick.rtcp import start_rtcp
 from softphone.rtp import TelephoneEventSender
-from softphone.srtp import ReceiveContext, SendContext
+from softphone.srtp import SendContext, key_fingerprint
 from softphone_codecs import CodecUnavailable, RowEncoder
 
 __all__ = [
@@ -55,13 +54,6 @@ class RemoteAddresses:
 
     rtp: bytes
     rtcp: bytes
-
-
-def key_fingerprint(key: SrtpKey | None) -> bytes:
-    """What tells one key from another without keeping it; empty for none."""
-    if key is None:
-        return b""
-    return hashlib.sha256(key.suite.encode() + b"\0" + key.key.reveal()).digest()
 
 
 def open_stream(
@@ -182,27 +174,32 @@ def _set_keys(
 ) -> None:
     """Bring both contexts in line with the keys; all or nothing."""
     bank.newest.save_row(stream.handle.row)
-    names = key_fingerprint(send_key), key_fingerprint(receive_key)
-    sending, receiving = stream.send_context, stream.receive_context
-    if not hmac.compare_digest(names[0], stream.send_fingerprint):
-        sending = None if send_key is None else SendContext(send_key.suite, send_key.key)
-    if not hmac.compare_digest(names[1], stream.receive_fingerprint):
-        kept = None if receiving is None else receiving.rollover_counters()
-        receiving = (
-            None
-            if receive_key is None
-            else ReceiveContext(receive_key.suite, receive_key.key, rollover=kept)
-        )
-    if stream.send_context is not sending and stream.send_context is not None:
+    row, sending, name = stream.handle.row, stream.send_context, b""
+    if send_key is None:
+        sending = None
+    else:
+        name = key_fingerprint(send_key.suite, send_key.key)
+        if sending is None or not hmac.compare_digest(name, stream.send_fingerprint):
+            sending = SendContext(send_key.suite, send_key.key)
+    if receive_key is None:
+        stream.receive_keys.deselect()
+        bank.receive_contexts.pop(row, None)
+    else:
+        try:
+            receiving = stream.receive_keys.select(receive_key.suite, receive_key.key)
+        except ConfigurationError:
+            if sending is not None and sending is not stream.send_context:
+                sending.close()
+            raise
+        bank.receive_contexts[row] = receiving
+    if sending is stream.send_context:
+        return
+    if stream.send_context is not None:
         stream.send_context.close()
-    if stream.receive_context is not receiving and stream.receive_context is not None:
-        stream.keep_failures()
-        stream.receive_context.close()
-    stream.send_context, stream.receive_context = sending, receiving
-    stream.send_fingerprint, stream.receive_fingerprint = names
-    bank.receive_contexts.pop(stream.handle.row, None)
-    if receiving is not None:
-        bank.receive_contexts[stream.handle.row] = receiving
+    # A stream that is opened for the first time has the SSRC and sequence that it was given.
+    if sending is not None and stream.spec is not None:
+        bank.change_ssrc(row)
+    stream.send_context, stream.send_fingerprint = sending, name
 
 
 def set_keys(

@@ -7,10 +7,12 @@ are `softphone.media.video.codec`'s, sockets and the clock `softphone.media.vide
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from softphone.errors import ConfigurationError
 from softphone.events import StreamStatistics
 from softphone.media.interface import SrtpKey, StreamSpec
 from softphone.media.video.bitrate import BitrateControl
@@ -43,7 +45,14 @@ from softphone.rtp import (
     print_compound,
 )
 from softphone.sans_io import Address, Entropy
-from softphone.srtp import ReceiveContext, SendContext
+from softphone.srtp import (
+    ReceiveContext,
+    ReceiveKeys,
+    SendContext,
+    first_sequence,
+    key_fingerprint,
+    next_ssrc,
+)
 
 __all__ = ["CLOCK_RATE_HZ", "VideoClearPacketCallback", "VideoPacketPath", "VideoSpec", "h264_mode"]
 
@@ -54,8 +63,6 @@ CLOCK_RATE_HZ = 90_000
 LOOK_AGAIN = 0.02
 """Seconds between looks at what is missing."""
 WANTED_BITRATE = 1_000_000
-FIRST_SEQUENCES = 1 << 15
-"""RFC 3711 section 3.3.1: a sender begins in the lower half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +91,8 @@ def _depacketizer(codec: str) -> Depacketizer:
     return Vp8Depacketizer() if codec == "VP8" else H264Depacketizer()
 
 
-def _same(one: SrtpKey | None, other: SrtpKey | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return one.suite is other.suite and one.key.reveal() == other.key.reveal()
+def _fingerprint(key: SrtpKey | None) -> bytes:
+    return b"" if key is None else key_fingerprint(key.suite, key.key)
 
 
 class VideoPacketPath:
@@ -112,9 +117,10 @@ class VideoPacketPath:
         self._entropy = entropy
         self._epoch = now
         self._offset = int.from_bytes(entropy(4), "big")
-        self._sequence = int.from_bytes(entropy(2), "big") % FIRST_SEQUENCES
+        self._sequence = first_sequence(entropy)
         self._sender: SendContext | None = None
-        self._receiver: ReceiveContext | None = None
+        self._send_fingerprint = b""
+        self._receive_keys = ReceiveKeys()
         self._pacer = Pacer(WANTED_BITRATE)
         self._cache = RetransmissionCache(WANTED_BITRATE)
         self._control: list[bytes] = []
@@ -125,13 +131,21 @@ class VideoPacketPath:
         self._fir = 0
         self._counts = StreamStatistics()
         self._reported = 0
+        self._packets_before = self._octets_before = 0
         self._now = now
 
     # The session
 
     def apply_spec(self, spec: VideoSpec, *, now: float) -> None:
-        """Start, or change: contexts are kept where the key is the same (RFC 4568 7.1.4)."""
-        before, self.spec = self.spec, spec
+        """Start, or change: contexts are kept where the key is the same (RFC 4568 7.1.4).
+
+        A send context that is replaced draws a new SSRC, since its key may have been used before;
+        receive contexts are kept by key.  Raises ConfigurationError, and then nothing has changed,
+        for a key of the wrong length and for one beyond `MAXIMUM_KEYS`.
+        """
+        before = self.spec
+        self._update_contexts(spec)
+        self.spec = spec
         if before is None:
             self._rtcp = RtcpSession(
                 ssrc=self.ssrc,
@@ -141,7 +155,6 @@ class VideoPacketPath:
                 bandwidth=2500.0,
                 minimum_interval=2.5,
             )
-        self._update_contexts(before, spec)
         if before is None or before.codec != spec.codec or before.fmtp != spec.fmtp:
             self._packetizer = _packetizer(spec)
             self.key_frame_asked = True
@@ -151,16 +164,42 @@ class VideoPacketPath:
             self._listen_for(spec.codec, now)
         self.bitrate.set_limits(session=spec.bandwidth)
 
-    def _update_contexts(self, before: VideoSpec | None, spec: VideoSpec) -> None:
-        if before is None or not _same(before.send_key, spec.send_key):
-            key = spec.send_key
-            self._sender = None if key is None else SendContext(key.suite, key.key)
-        if before is None or not _same(before.receive_key, spec.receive_key):
-            key, old = spec.receive_key, self._receiver
-            rollover = None if old is None else old.rollover_counters()
-            self._receiver = (
-                None if key is None else ReceiveContext(key.suite, key.key, rollover=rollover)
-            )
+    @property
+    def _receiver(self) -> ReceiveContext | None:
+        return self._receive_keys.context
+
+    def _update_contexts(self, spec: VideoSpec) -> None:
+        name, key = _fingerprint(spec.send_key), spec.send_key
+        replaced = not hmac.compare_digest(name, self._send_fingerprint)
+        sender = SendContext(key.suite, key.key) if replaced and key is not None else None
+        if spec.receive_key is None:
+            self._receive_keys.deselect()
+        else:
+            try:
+                self._receive_keys.select(spec.receive_key.suite, spec.receive_key.key)
+            except ConfigurationError:
+                if sender is not None:
+                    sender.close()
+                raise
+        if not replaced:
+            return
+        if self._sender is not None:
+            self._sender.close()
+        self._sender, self._send_fingerprint = sender, name
+        if self.spec is not None:
+            self._start_source()
+
+    def _start_source(self) -> None:
+        """Send as another source from now on: nothing of what waits is under its key."""
+        self.ssrc = next_ssrc(self.ssrc, self._entropy)
+        self._sequence = first_sequence(self._entropy)
+        self._rtcp.ssrc = self.ssrc
+        self._packets_before = self._reported = self._counts.packets_sent
+        self._octets_before = self._counts.octets_sent
+        self._pacer.clear()
+        self._cache.clear()
+        self._control.clear()
+        self.key_frame_asked = True
 
     def _listen_for(self, codec: str, now: float) -> None:
         spec = self.spec
@@ -405,11 +444,12 @@ class VideoPacketPath:
         before, self._reported = self._reported, sent
         if sent == before:
             return None
-        return SenderInformation(self.timestamp(now), sent, self._counts.octets_sent)
+        octets = self._counts.octets_sent - self._octets_before
+        return SenderInformation(self.timestamp(now), sent - self._packets_before, octets)
 
     def farewell(self, *, now: float, wall: float) -> None:
-        """Queue a BYE, if anything was sent."""
-        if self.spec is not None and self._counts.packets_sent:
+        """Queue a BYE, if our SSRC has sent anything."""
+        if self.spec is not None and self._counts.packets_sent > self._packets_before:
             self._protect(self._rtcp.build_bye(now=now, wall=wall, sent=self._sent(now)))
 
     def next_timer(self) -> float | None:
@@ -429,19 +469,20 @@ class VideoPacketPath:
         """A snapshot."""
         if self.spec is None:
             return self._counts
-        failures = None if self._receiver is None else self._receiver.failures
+        failures = self._receive_keys.failures
         return replace(
             self._counts,
+            ssrc=self.ssrc,
             cumulative_lost=max(0, self._reception.cumulative_lost),
             interarrival_jitter_ms=self._reception.jitter / 90.0,
             discarded_late=self._reassembly.packets_late,
             malformed=self._counts.malformed + self._reassembly.malformed,
-            authentication_failures=0 if failures is None else failures.authentication,
-            replayed=0 if failures is None else failures.replayed,
+            authentication_failures=failures.authentication,
+            replayed=failures.replayed,
         )
 
     def close(self) -> None:
         """Drop the keys."""
-        for context in (self._sender, self._receiver):
-            if context is not None:
-                context.close()
+        if self._sender is not None:
+            self._sender.close()
+        self._receive_keys.close()

@@ -44,6 +44,10 @@ class RetransmissionCache:
         if len(self._kept) > MOST_PACKETS:
             self._kept.popitem(last=False)
 
+    def clear(self) -> None:
+        """Forget every packet: they are of an SSRC that is not ours any more."""
+        self._kept.clear()
+
     def packets_for_nack(self, lost: tuple[int, ...], *, now: float) -> list[bytes]:
         """The packets to send again for a NACK: those still kept, within the budget."""
         rate = SHARE * self.bitrate / 8.0

@@ -6,9 +6,9 @@ import pytest
 
 from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import Direction
-from softphone.media import SrtpKey, StaleHandle, StreamSpec
+from softphone.media import SrtpKey, SsrcChanged, StaleHandle, StreamSpec
+from softphone.media.quality import stream_statistics
 from softphone.media.tick.stream_commands import (
-    key_fingerprint,
     send_digits,
     set_direction,
     set_keys,
@@ -17,45 +17,76 @@ from softphone.media.tick.stream_commands import (
     set_source,
 )
 from softphone.security import CryptoSuite, KeyMaterial
+from softphone.srtp import MAXIMUM_KEYS
 from tests.support.wire import Station, Tape, Tone, Wire, srtp_key
 
 GCM = CryptoSuite.AEAD_AES_128_GCM
 FAR = ("10.0.0.1", 5000)
 
 
-def test_a_key_is_told_from_another_by_suite_and_bytes():
-    one = srtp_key(GCM, 1)
-    same = SrtpKey(GCM, KeyMaterial(one.key.reveal()))
-    assert key_fingerprint(one) == key_fingerprint(same)
-    assert key_fingerprint(one) != key_fingerprint(srtp_key(GCM, 2))
-    eighty, thirty_two = CryptoSuite.AES_CM_128_HMAC_SHA1_80, CryptoSuite.AES_CM_128_HMAC_SHA1_32
-    material = KeyMaterial(bytes(30))
-    assert key_fingerprint(SrtpKey(eighty, material)) != key_fingerprint(
-        SrtpKey(thirty_two, material)
-    )
-    assert key_fingerprint(None) == b""
-
-
 def test_one_direction_may_get_a_new_key_while_the_other_stays():
     wire = Wire(suite=GCM)
     stream = wire.a.bank.find_stream(wire.a.handle)
-    sending, receiving = stream.send_context, stream.receive_context
+    sending, receiving = stream.send_context, stream.receive_keys.context
     set_keys(wire.a.bank, wire.a.handle, srtp_key(GCM, 9), wire.keys[1], 0)
     assert stream.send_context is not sending
-    assert stream.receive_context is receiving
+    assert stream.receive_keys.context is receiving
+
+
+def test_a_new_send_key_has_another_ssrc_and_what_was_counted_goes_on():
+    wire = Wire(suite=GCM)
+    wire.run(5)
+    bank, handle, row = wire.a.bank, wire.a.handle, wire.a.row
+    before = stream_statistics(bank, handle)
+    assert before.ssrc == int(bank.ssrc[row])
+    set_keys(bank, handle, srtp_key(GCM, 9), wire.keys[1], 0)
+    set_keys(wire.b.bank, wire.b.handle, wire.keys[1], srtp_key(GCM, 9), 0)
+    wire.run(5)
+    after = stream_statistics(bank, handle)
+    assert after.ssrc not in (None, before.ssrc)
+    assert after.packets_sent == before.packets_sent + 5
+    assert SsrcChanged(wire.b.handle, before.ssrc, after.ssrc) in wire.b.events
+    assert stream_statistics(wire.b.bank, wire.b.handle).packets_received == 10
+
+
+def test_a_session_refresh_keeps_ssrc_and_sequence_numbers():
+    wire = Wire(suite=GCM)
+    wire.run(5)
+    bank, row = wire.a.bank, wire.a.row
+    before = int(bank.ssrc[row]), int(bank.sequence[row])
+    one, two = wire.keys
+    wire.a.open(StreamSpec(("10.0.0.2", 5000), send_key=one, receive_key=two))
+    set_keys(bank, wire.a.handle, one, srtp_key(GCM, 9), 0)
+    assert (int(bank.ssrc[row]), int(bank.sequence[row])) == before
+
+
+def test_a_33rd_receive_key_is_refused_and_the_stream_goes_on():
+    wire = Wire(suite=GCM)
+    bank, handle = wire.b.bank, wire.b.handle
+    for number in range(MAXIMUM_KEYS - 1):
+        set_keys(bank, handle, wire.keys[1], srtp_key(GCM, 100 + number), 0)
+    set_keys(bank, handle, wire.keys[1], wire.keys[0], 0)
+    stream = bank.find_stream(handle)
+    before = stream.spec, stream.send_context, stream.receive_keys.context, int(bank.ssrc[0])
+    with pytest.raises(ConfigurationError, match="32 keys"):
+        set_keys(bank, handle, srtp_key(GCM, 9), srtp_key(GCM, 99), 7)
+    after = stream.spec, stream.send_context, stream.receive_keys.context, int(bank.ssrc[0])
+    assert after == before
+    wire.run(3)
+    assert bank.packets_received[wire.b.row] == 3
 
 
 def test_a_key_of_the_wrong_length_is_refused_and_the_stream_goes_on():
     wire = Wire(suite=GCM)
     wire.run(3)
     stream = wire.b.bank.find_stream(wire.b.handle)
-    before = stream.spec, stream.send_context, stream.receive_context
+    before = stream.spec, stream.send_context, stream.receive_keys.context
     short = SrtpKey(GCM, KeyMaterial(b"short"))
     with pytest.raises(ConfigurationError):
         set_keys(wire.b.bank, wire.b.handle, wire.keys[1], short, 7)
     with pytest.raises(ConfigurationError):
         wire.b.open(StreamSpec(FAR, send_key=short, receive_key=short))
-    assert (stream.spec, stream.send_context, stream.receive_context) == before
+    assert (stream.spec, stream.send_context, stream.receive_keys.context) == before
     assert len(wire.b.bank.feeds) == 1
     wire.run(3)
     assert wire.b.bank.packets_received[wire.b.row] == 6

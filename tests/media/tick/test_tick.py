@@ -431,9 +431,9 @@ def test_renegotiation_with_the_same_keys_keeps_the_contexts():
     wire = Wire(suite=CM)
     wire.run(5)
     stream = wire.b.bank.find_stream(wire.b.handle)
-    contexts = stream.send_context, stream.receive_context
+    contexts = stream.send_context, stream.receive_keys.context
     one, two = wire.keys
     wire.b.open(StreamSpec(("10.0.0.1", 5000), send_key=two, receive_key=one, payload_type=0))
-    assert (stream.send_context, stream.receive_context) == contexts
+    assert (stream.send_context, stream.receive_keys.context) == contexts
     wire.run(5)
     assert stream_statistics(wire.b.bank, wire.b.handle).authentication_failures == 0

@@ -64,7 +64,7 @@ class NewestPackets:
         return newer
 
     def save_row(self, row: int) -> None:
-        """Put what is known of `row` into its receive context: before that is replaced or closed."""
+        """Put what is known of `row` into its receive context, before that changes or closes."""
         ssrc = int(self._ssrc[row])
         if ssrc != NONE:
             self._contexts[row].newest[ssrc] = int(self._sequence[row])

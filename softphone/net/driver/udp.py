@@ -76,7 +76,7 @@ class DatagramSocket(asyncio.DatagramProtocol):
         """The flow to an address, new if need be."""
         flow = self._flows.get(remote)
         if flow is None:
-            self._make_room()
+            self._make_place()
             flow = self._remember(remote)
         return flow
 
@@ -118,7 +118,7 @@ class DatagramSocket(asyncio.DatagramProtocol):
         self._flows[remote] = flow
         return flow
 
-    def _make_room(self) -> bool:
+    def _make_place(self) -> bool:
         """Forget the oldest flow that nobody holds, if there is no room for one more."""
         if len(self._flows) < self._limit:
             return True
@@ -133,7 +133,7 @@ class DatagramSocket(asyncio.DatagramProtocol):
         return False
 
     def _admit_source(self, remote: Address) -> Flow | None:
-        if not self._owner.admit_address() or not self._make_room():
+        if not self._owner.admit_address() or not self._make_place():
             return None
         try:
             flow = self._remember(remote)

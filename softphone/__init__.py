@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from softphone._version import __version__
 
@@ -24,7 +23,12 @@ if os.environ.get("SOFTPHONE_FIPS_FOLDER"):
     # Before anything can load `cryptography`: see the module.
     import_module("softphone.openssl_provider").load_fips_provider()
 
+# Without `typing`, which would be most of what `import softphone` loads: until the command line
+# can take care of it, Ctrl-C ends in a traceback.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from softphone.account import Account
     from softphone.call import Call, Conference, ConferenceChanged, IncomingCall, OutgoingCall
     from softphone.call.audio_stream import AudioStream

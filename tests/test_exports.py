@@ -49,7 +49,8 @@ def bound_names(package: str) -> set[str]:
             names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             names.add(node.target.id)
-    return {name for name in names if not name.startswith("_")}
+    # `TYPE_CHECKING = False` spares a package the import of typing.
+    return {name for name in names if not name.startswith("_")} - {"TYPE_CHECKING"}
 
 
 def test_there_are_packages():

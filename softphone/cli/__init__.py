@@ -13,6 +13,39 @@ No standard: the options and the JSON objects for scripts are its own.
 
 from __future__ import annotations
 
-from softphone.cli.commands import main
+import sys
 
-__all__ = ["main"]
+__all__ = ["Interrupted", "main"]
+
+
+class Interrupted(SystemExit):
+    """Ctrl-C while a command still loads: nothing has begun that would have to be tidied up."""
+
+
+def main() -> None:
+    """The entry point of the `softphone` command."""
+    try:
+        # What takes time to load is loaded here, where Ctrl-C is told in a word.
+        import signal
+
+        if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            return _run_command_line()
+        signal.signal(signal.SIGINT, _interrupt)
+        try:
+            _run_command_line()
+        finally:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+    except (KeyboardInterrupt, Interrupted):
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _run_command_line() -> None:
+    from softphone.cli.commands import main as run_command_line
+
+    run_command_line()
+
+
+def _interrupt(number: int, frame: object) -> None:
+    # The parser of the command line makes a failure of KeyboardInterrupt.
+    raise Interrupted(130)

@@ -5,6 +5,7 @@ Nothing that came over the wire reaches a terminal unprintable; rich is loaded w
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -109,6 +110,7 @@ class CommandOutput:
         self._blank = summary
         self._status: Status | Live | None = None
         self._ended = False
+        self._terminals = [each for each in (sys.stdout, sys.stderr) if each.isatty()]
         self._warned: set[str] = set()
 
     def event(self, name: str, sentence: str = "", /, **fields: Any) -> None:
@@ -140,6 +142,7 @@ class CommandOutput:
             try:
                 yield lambda text: status.update(Text(printable(text)))
             finally:
+                self._drop_lost_terminal()
                 self._status = None
 
     @contextmanager
@@ -168,6 +171,7 @@ class CommandOutput:
             try:
                 yield live.update
             finally:
+                self._drop_lost_terminal()
                 self._status = None
 
     def warn(self, sentence: str) -> None:
@@ -217,22 +221,29 @@ class CommandOutput:
                 whole=True,
             )
 
+    def _drop_lost_terminal(self) -> None:
+        """Write nothing more to a terminal that was closed: each write would fail."""
+        for stream in self._terminals:
+            if not stream.isatty():
+                _write_to_nobody(stream)
+
     def _line(self, text: str) -> None:
         try:
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
-        except BrokenPipeError:
-            _nobody_reads()
+        except OSError as error:
+            _drop_lost_reader(error, sys.stdout)
 
     def _print(self, console: Console, what: Any, *, whole: bool = False) -> None:
+        self._drop_lost_terminal()
         status = self._status if console is self.stderr_console else None
         if status is not None:
             # What goes to the other stream would be written into the line that is shown.
             status.stop()
         try:
             console.print(what, markup=False, soft_wrap=True if whole else None)
-        except BrokenPipeError:
-            _nobody_reads()
+        except OSError as error:
+            _drop_lost_reader(error, console.file)
         finally:
             if status is not None:
                 status.start()
@@ -253,8 +264,18 @@ def _ladder() -> Ladder:
     return Ladder()
 
 
-def _nobody_reads() -> None:
-    """The reader of our output has gone: the call goes on and is ended as it should be."""
+def _drop_lost_reader(error: OSError, stream: IO[str]) -> None:
+    """A reader of our output has gone: the call goes on and is ended as it should be.
+
+    Raises any other error.
+    """
+    # EIO: the terminal was closed.
+    if error.errno not in (errno.EPIPE, errno.EIO):
+        raise error
+    _write_to_nobody(stream)
+
+
+def _write_to_nobody(stream: IO[str]) -> None:
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
+    os.dup2(null, stream.fileno())
     os.close(null)

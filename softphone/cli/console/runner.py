@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from softphone.cli import Interrupted
 from softphone.cli.console.output import CommandOutput
 from softphone.errors import (
     CallError,
@@ -109,7 +110,7 @@ def run(options: RunOptions, command: Callable[[CommandOutput], Awaitable[int]])
         if not options.any_mode:
             _enter_mode(output)
         return asyncio.run(_interruptible(command, output))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupted):
         return output.interrupted()
     except SoftphoneError as error:
         code = exit_code(error)
@@ -129,19 +130,37 @@ def _enter_mode(output: CommandOutput) -> None:
 async def _interruptible(
     command: Callable[[CommandOutput], Awaitable[int]], output: CommandOutput
 ) -> int:
-    """SIGTERM ends a command as Ctrl-C does: calls are hung up, bindings taken away."""
+    """SIGTERM ends a command as Ctrl-C does: calls are hung up, bindings taken away.
+
+    So does SIGHUP, a terminal that is closed, but where it was ignored by whoever started us, as
+    nohup does.
+    """
     task = asyncio.ensure_future(command(output))
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGTERM, signal.SIGINT)
-    for each in signals:
-        loop.add_signal_handler(each, task.cancel)
+
+    def hang_up() -> None:
+        # The kernel and the shell both tell of it: what tidies up is not disturbed.
+        if not task.cancelling():
+            task.cancel()
+
+    handlers: dict[signal.Signals, Callable[[], object]] = {
+        signal.SIGTERM: task.cancel,
+        signal.SIGINT: task.cancel,
+        signal.SIGHUP: hang_up,
+    }
+    before = {number: signal.getsignal(number) for number in handlers}
+    if before[signal.SIGHUP] is signal.SIG_IGN:
+        del handlers[signal.SIGHUP]
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
     try:
         return await task
     except asyncio.CancelledError:
         return output.interrupted()
     finally:
-        for each in signals:
-            loop.remove_signal_handler(each)
+        for number in handlers:
+            loop.remove_signal_handler(number)
+            signal.signal(number, before[number])
 
 
 class _WarningHandler(logging.Handler):

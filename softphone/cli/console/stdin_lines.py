@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator
 
@@ -41,7 +42,10 @@ async def _read(handle: int) -> bytes:
         try:
             read.set_result(os.read(handle, _PIECE))
         except OSError as error:
-            read.set_exception(error)
+            if error.errno == errno.EIO:  # the terminal was closed
+                read.set_result(b"")
+            else:
+                read.set_exception(error)
 
     try:
         loop.add_reader(handle, readable)

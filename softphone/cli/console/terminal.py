@@ -10,7 +10,7 @@ import os
 import sys
 import termios
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from softphone.errors import ConfigurationError
 
@@ -43,7 +43,10 @@ async def ask_line(prompt: str, *, secret: bool = False, otherwise: str = "") ->
             while not line.endswith(b"\n") and len(line) < _MOST:
                 await ready.wait()
                 ready.clear()
-                data = os.read(handle, _MOST)
+                try:
+                    data = os.read(handle, _MOST)
+                except OSError:
+                    break  # the terminal was closed: its input has ended
                 if not data:
                     break
                 line += data
@@ -69,4 +72,5 @@ def _unseen(handle: int) -> Iterator[None]:
     try:
         yield
     finally:
-        termios.tcsetattr(handle, termios.TCSAFLUSH, before)
+        with suppress(termios.error):  # the terminal was closed
+            termios.tcsetattr(handle, termios.TCSAFLUSH, before)

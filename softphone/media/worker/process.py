@@ -273,8 +273,10 @@ async def serve(descriptor: int) -> None:
 
 def main() -> None:
     """What the process does."""
-    # Control-C goes to the whole group of a terminal: the application decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Control-C, and the end of a terminal, go to the terminal's whole group: the application
+    # decides what they mean.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     asyncio.run(serve(int(sys.argv[1])))
 
 

@@ -1,0 +1,166 @@
+"""Ctrl-C before a command runs, and a terminal that is closed while one does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.support.terminal import Terminal
+
+INTERRUPTED_AT = """
+import os, signal, sys
+
+MODULE = sys.argv.pop(1)
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == MODULE:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+from softphone.cli import main
+sys.argv[0] = "softphone"
+main()
+"""
+LOADED_BY_REGISTER = (
+    "softphone.cli.commands",
+    "typer",
+    "rich",
+    "softphone.cli.console.runner",
+    "softphone.cli.console.fips_mode",
+    "softphone.cli.call.register",
+    "softphone.phone.phone",
+)
+
+
+@pytest.mark.parametrize("module", LOADED_BY_REGISTER)
+def test_ctrl_c_while_a_module_is_loaded_ends_a_command_in_a_word(lab, module):
+    command = [sys.executable, "-c", INTERRUPTED_AT, module, "register", "--once", "--account"]
+    ended = subprocess.run(
+        [*command, lab["alice"]], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "interrupted\n")
+
+
+class Session:
+    """A command whose controlling terminal is a pseudo-terminal, which can be closed."""
+
+    def __init__(self, *arguments, ignore=False, output=None):
+        self.terminal = Terminal().__enter__()
+        take = (
+            "import fcntl, os, signal, sys, termios\n"
+            "os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+            f"{'signal.signal(signal.SIGHUP, signal.SIG_IGN)' if ignore else ''}\n"
+            "os.execv(sys.executable, [sys.executable, '-m', 'softphone', *sys.argv[1:]])\n"
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", take, *map(str, arguments)],
+            stdin=self.terminal.slave,
+            stdout=self.terminal.slave if output is None else output,
+            stderr=self.terminal.slave,
+        )
+        self.terminal.started.append(self.process)
+
+    def until(self, word, seconds=20.0):
+        """Wait until the terminal shows a word."""
+        end = time.monotonic() + seconds
+        while word not in self.terminal.look():
+            assert self.process.poll() is None, self.terminal.shown
+            assert time.monotonic() < end, self.terminal.shown
+            time.sleep(0.01)
+
+    def hang_up(self):
+        """Close the window."""
+        for handle in (self.terminal.slave, self.terminal.master):
+            os.close(handle)
+        # Other descriptors for the terminal's own end.
+        self.terminal.master, self.terminal.slave = os.openpty()
+
+
+@pytest.fixture
+def session():
+    begun = []
+
+    def begin(*arguments, **options):
+        begun.append(Session(*arguments, **options))
+        return begun[-1]
+
+    yield begin
+    for each in begun:
+        each.terminal.__exit__()
+
+
+def test_a_closed_terminal_hangs_up_and_unregisters(session, start, lab):
+    callee = start("answer", "--account", lab["bob"], "--json")
+    callee.until('"registered"')
+    call = session("call", "bob", "--account", lab["alice"])
+    call.until("in the call")
+    call.hang_up()
+    assert call.process.wait(20) == 130
+    summary = callee.outcome().summary
+    assert (summary["result"], summary["reason"]) == ("completed", "hung up by the far end")
+
+
+@pytest.mark.parametrize("command", ["live", "waiting"])
+def test_what_is_drawn_on_a_closed_terminal_hinders_no_end(session, lab, command):
+    account = ("--account", lab["alice"])
+    if command == "live":
+        run = session("load", "run", *account, "--target", "601", "--calls", "1", "--duration", 60)
+        run.until("calls up")
+    else:
+        run = session("answer", *account)
+        run.until("waiting for a call")
+    run.hang_up()
+    assert run.process.wait(30) == 130
+
+
+def test_a_script_whose_terminal_is_closed_gets_its_summary(session, lab, tmp_path):
+    with open(tmp_path / "out", "w") as out:
+        run = session("register", "--account", lab["alice"], "--json", output=out)
+        end = time.monotonic() + 20
+        while '"registered"' not in (tmp_path / "out").read_text():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        run.hang_up()
+        assert run.process.wait(20) == 130
+    last = (tmp_path / "out").read_text().splitlines()[-1]
+    assert '"reason": "interrupted"' in last
+
+
+def test_a_command_that_is_told_to_ignore_it_goes_on(session, lab):
+    """As under nohup, which also redirects what is written; here nobody reads it."""
+    run = session("register", "--account", lab["alice"], ignore=True)
+    run.until("registered")
+    run.hang_up()
+    run.process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        run.process.wait(1)
+    run.process.send_signal(signal.SIGTERM)
+    assert run.process.wait(20) == 130
+
+
+def test_a_hang_up_signal_without_a_closed_terminal_is_an_interruption(start, lab):
+    phone = start("register", "--account", lab["bob"], "--json")
+    phone.until('"registered"')
+    outcome = phone.end(signal.SIGHUP)
+    assert outcome.code == 130
+    assert outcome.events[-2]["state"] == "unregistered"
+    assert outcome.summary["reason"] == "interrupted"
+
+
+def test_a_media_worker_outlives_the_terminal_until_its_application_has_hung_up(
+    session, start, lab
+):
+    call = session(
+        *("load", "run", "--account", lab["alice"], "--target", "601", "--media", "worker"),
+        *("--calls", "1", "--duration", 60, "--ports", "41000-41999"),
+    )
+    call.until("1 of 1")
+    call.hang_up()
+    assert call.process.wait(30) == 130

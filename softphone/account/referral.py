@@ -69,7 +69,7 @@ async def _report(account: ReferralHost, outgoing: OutgoingCall, to: NotifierUsa
                 _progress(account, to, 200, "OK")
                 return
             elif isinstance(event, CallEnded):
-                _progress(account, to, max(event.status, 400), event.reason or "Declined")
+                _progress(account, to, max(event.status, 400), event.reason)
                 return
     except SoftphoneError as error:
         _progress(account, to, 503, str(error)[:80])

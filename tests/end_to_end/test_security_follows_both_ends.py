@@ -22,6 +22,7 @@ from softphone.security import (
     SecurityPolicy,
     SecurityShortfall,
     ShortfallCode,
+    SrtpPolicy,
 )
 from tests.support.calling import account_of, answer_one, connect, eventually, level_heard, until
 
@@ -40,8 +41,8 @@ async def phone():
         yield made
 
 
-async def secure_call(lab, phone, first="alice", second="bob"):
-    accounts = [await account_of(lab, phone, name) for name in (first, second)]
+async def secure_call(lab, phone, first="alice", second="bob", **media):
+    accounts = [await account_of(lab, phone, name, **media) for name in (first, second)]
     call, other = await connect(*accounts, second)
     for each in (call, other):
         await until(each, lambda state: state.lock)
@@ -62,17 +63,82 @@ class Marked:
         self.seen.append((block.security_generation, self.call.security.lock))
 
 
+async def music_heard(call):
+    """How loud the loudest of the music's notes is."""
+    return max([await level_heard(call, hz) for hz in (261.63, 329.63, 392.0)])
+
+
 async def test_music_in_clear_takes_the_lock_away_and_resuming_brings_it_back(lab, phone):
-    _, call, other = await secure_call(lab, phone)
+    _, call, other = await secure_call(lab, phone, srtp=SrtpPolicy.OPTIONAL)
+    key = sent_with(other)
+    for _ in range(2):
+        await call.hold()
+        await until(other, lambda state: state.media[0].suite is None)
+        assert other.security.level is SecurityLevel.NOT_SECURE
+        # No key is left at either end of the leg: it is in clear on the wire, too.
+        assert other.audio.security.profile == "RTP/AVP"
+        spec = other._leg.stream_spec
+        assert (spec.send_key, spec.receive_key) == (None, None)
+        assert await music_heard(other) > AUDIBLE
+        # Who holds has talked to nobody in clear.
+        assert call.security.lock
+        await call.resume()
+        for each in (call, other):
+            await until(each, lambda state: state.lock)
+        assert sent_with(other) != key
+        key = sent_with(other)
+        call.audio.play(ToneSource(660.0))
+        assert await level_heard(other, 660.0) > AUDIBLE
+        other.audio.play(ToneSource(880.0))
+        assert await level_heard(call, 880.0) > AUDIBLE
+
+
+async def test_nobody_is_heard_over_a_leg_that_music_has_made_clear(lab, phone):
+    _, call, other = await secure_call(lab, phone, srtp=SrtpPolicy.OPTIONAL)
+    other.audio.play(ToneSource(880.0))
     await call.hold()
-    await until(other, lambda state: state.level is SecurityLevel.NOT_SECURE)
-    assert not other.security.lock
-    assert max([await level_heard(other, hz) for hz in (261.63, 329.63, 392.0)]) > AUDIBLE
+    await until(other, lambda state: state.media[0].suite is None)
+    (conversation,) = lab._calls._bridged_calls
+    (held,) = [one for one in conversation._members if one.has_music]
+    await eventually(lambda: held.telling.done())
+    held.leg.renegotiate = never  # the way back to SRTP
+    call.audio.play(ToneSource(660.0))
     await call.resume()
-    for each in (call, other):
-        await until(each, lambda state: state.lock)
+    assert await level_heard(other, 660.0) < -50
+    assert await level_heard(call, 880.0) < -50
+    assert call.security.lock
+
+
+async def never(**_):
+    """A re-INVITE that is not answered."""
+    await asyncio.Event().wait()
+
+
+async def test_a_phone_that_demands_srtp_hears_no_music_in_clear_and_keeps_its_lock(lab, phone):
+    _, call, other = await secure_call(lab, phone)
+    changes = lab._calls._bridged_calls[0]
+    await call.hold()
+    await eventually(lambda: not all(one.takes_music for one in changes._members))
+    assert other.security.lock
+    assert other.audio.security.suite is CryptoSuite.AEAD_AES_256_GCM
+    assert await music_heard(other) < -50
+    await call.resume()
     call.audio.play(ToneSource(660.0))
     assert await level_heard(other, 660.0) > AUDIBLE
+    assert call.security.lock
+
+
+async def test_music_in_clear_ends_with_a_transfer_out_of_it(lab, phone):
+    (alice, _), call, other = await secure_call(lab, phone, srtp=SrtpPolicy.OPTIONAL)
+    dave = await account_of(lab, phone, "dave", srtp=SrtpPolicy.OPTIONAL)
+    await call.hold()
+    await until(other, lambda state: state.media[0].suite is None)
+    second, third = await connect(alice, dave, "dave")
+    await asyncio.wait_for(second.transfer(call), 10)
+    for each in (other, third):
+        await until(each, lambda state: state.lock)
+    third.audio.play(ToneSource(880.0))
+    assert await level_heard(other, 880.0) > AUDIBLE
 
 
 @pytest.mark.parametrize(
@@ -89,7 +155,7 @@ async def test_music_of_another_suite_is_heard_under_the_lock_and_talk_comes_bac
         for _ in range(2):
             await call.hold()
             await until(other, lambda state: state.media[0].suite is suite)
-            assert max([await level_heard(other, hz) for hz in (261.63, 329.63, 392.0)]) > AUDIBLE
+            assert await music_heard(other) > AUDIBLE
             assert other.security.lock
             assert call.security.media[0].suite is gcm
             keys.append(sent_with(other))

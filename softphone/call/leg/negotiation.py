@@ -149,6 +149,7 @@ class Negotiation:
         )
         self._rows: dict[str, MediaStreamRow] = {}
         self._pending = _PendingExchange()
+        self._in_clear: bool | None = None
         self.ask_for_picture: Callable[[], None] = _nothing
         self.held = False
         """Whether we hold: our offers and answers then say sendonly (RFC 3264 section 8.4)."""
@@ -214,6 +215,14 @@ class Negotiation:
         """Key the audio by these from the next offer on.  Raises NoPortFree."""
         self._row("audio").plan.set_suites(suites)
 
+    def offer_in_clear(self, clear: bool) -> None:
+        """Offer RTP/AVP from the next offer on, or, with False, SRTP again.
+
+        A server does so that has another without SRTP take over, such as one that plays music.
+        Where SRTP is required nothing changes.
+        """
+        self._in_clear = clear
+
     def repeat(self) -> None:
         """Our last description goes out once more, as an offer: a session refresh (RFC 4028 7.4).
 
@@ -234,6 +243,8 @@ class Negotiation:
         if demand is SrtpPolicy.OPTIONAL and clear and not full:
             # What was agreed in clear is not re-opened as SRTP by a mere hold.
             secure = False
+        if demand is SrtpPolicy.OPTIONAL and self._in_clear is not None:
+            secure = not self._in_clear
         # SRTP under RTP/AVP is understood and never offered; RTP/SAVPF is kept.
         profile = next((m.profile for m in current if "SAVP" in m.profile), "RTP/SAVP")
         media = ["audio"]

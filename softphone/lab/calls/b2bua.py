@@ -19,7 +19,7 @@ from softphone.call.leg import CallLeg, Negotiation
 from softphone.errors import SoftphoneError
 from softphone.events import CallEnded, CallRinging, CallState
 from softphone.lab.calls.avp_fallback import ClearNegotiation
-from softphone.lab.calls.bridged_call import BridgedCall, level_of
+from softphone.lab.calls.bridged_call import BridgedCall, level_of, level_seen
 from softphone.lab.calls.extensions import extension
 from softphone.lab.calls.soft_keys import SoftKeys
 from softphone.lab.calls.transfer import Transfers
@@ -70,10 +70,13 @@ class CallControl:
         self._bridged_calls: list[BridgedCall] = []
         self._legs: set[CallLeg] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._connecting: dict[CallLeg, asyncio.Task[None]] = {}
+        """What brings a leg into its call, until that is done."""
         self._transfers = Transfers(
             change=context.change,
             bridged_calls=lambda: tuple(self._bridged_calls),
             dial=self._dial,
+            connecting=self._connecting.get,
             patience=context.config.alerting_patience,
         )
         self._keys = SoftKeys(change=context.change, transfers=self._transfers)
@@ -95,9 +98,9 @@ class CallControl:
         if not leg.evaluate_offer():
             return
         if name.startswith("*5"):
-            self._run(self._join(leg, caller, name[2:]), leg)
+            self._bring_in(self._join(leg, caller, name[2:]), leg)
         elif extension(name) is not None:
-            self._run(self._serve(leg, name), leg)
+            self._bring_in(self._serve(leg, name), leg)
         else:
             self._call_user(leg, caller, name)
 
@@ -125,7 +128,7 @@ class CallControl:
             # RFC 7332 section 3: a call that goes in circles ends somewhere, through us too.
             leg.reject(483)
             return
-        self._run(self._connect(leg, caller, callee, binding), leg)
+        self._bring_in(self._connect(leg, caller, callee, binding), leg)
 
     async def _connect(
         self, leg: IncomingLeg, caller: LabUser, callee: LabUser, binding: StoredBinding
@@ -134,6 +137,7 @@ class CallControl:
         request = leg.request
         place = self._invite_builder(request.from_, callee, binding, request.max_forwards)
         out = self._call_out(callee, place, secure=secure)
+        self._connecting[out] = self._connecting[leg]
 
         def give_up(_: asyncio.Future[CallEnded]) -> None:
             out.hang_up()
@@ -174,7 +178,7 @@ class CallControl:
         self._bridged_calls = [c for c in self._bridged_calls if c.members]
         self._bridged_calls.append(conversation)
         conversation.add_member(callee.name, out)
-        level = min(leg.security.hop_level, level_of(out))
+        level = min(level_of(leg), level_of(out))
         conversation.add_member(caller.name, leg, announced=level)
         conversation.announce()
         return True
@@ -221,13 +225,8 @@ class CallControl:
             persona=StandardPersona(),
             vouched=lambda _: False,
             warning_agent=context.config.host,
-            answer_headers=self._announce,
+            answer_headers=lambda state: _announce(state, over_tls=secure),
         )
-
-    def _announce(self, state: SecurityState) -> tuple[tuple[str, str], ...]:
-        """What our 200 says of the call: the level of the leg that it answers, which a bridged
-        call has made no higher than the other side's."""
-        return (("Call-Info", security_call_info(state.hop_level)),)
 
     def _invite_builder(
         self,
@@ -301,7 +300,18 @@ class CallControl:
         self._legs.add(leg)
         leg.ended.add_done_callback(lambda _: self._legs.discard(leg))
 
-    def _run(self, work: Coroutine[Any, Any, None], leg: CallLeg) -> None:
+    def _bring_in(self, work: Coroutine[Any, Any, None], leg: CallLeg) -> None:
+        """Carry on with a call until its legs are in it; whoever asks for more waits so long."""
+        task = self._connecting[leg] = self._run(work, leg)
+
+        def brought(task: asyncio.Task[None]) -> None:
+            legs = [one for one, other in self._connecting.items() if other is task]
+            for one in legs:
+                del self._connecting[one]
+
+        task.add_done_callback(brought)
+
+    def _run(self, work: Coroutine[Any, Any, None], leg: CallLeg) -> asyncio.Task[None]:
         """Carry on with a call; what goes wrong there ends that call and no other."""
 
         def finished(task: asyncio.Task[None]) -> None:
@@ -318,6 +328,7 @@ class CallControl:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(finished)
+        return task
 
     async def close(self) -> None:
         """Hang everybody up."""
@@ -326,6 +337,12 @@ class CallControl:
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _announce(state: SecurityState, *, over_tls: bool) -> tuple[tuple[str, str], ...]:
+    """What our 200 says of the call: the level of the leg that it answers, which a bridged call
+    has made no higher than the other side's."""
+    return (("Call-Info", security_call_info(level_seen(state, over_tls=over_tls))),)
 
 
 class _CalleeLeg(OutgoingLeg):

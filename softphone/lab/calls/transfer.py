@@ -17,6 +17,7 @@ from softphone.call.leg import CallLeg
 from softphone.errors import LocalProtocolError
 from softphone.events import CallState
 from softphone.lab.calls.bridged_call import BridgedCall
+from softphone.lab.calls.extensions import extension
 from softphone.sip import MalformedMessage, NotifierUsage, ReferReceived, SipUri
 from softphone.sip.message import Replaces
 
@@ -28,11 +29,14 @@ GOODBYE = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfers:
-    """`dial(name, leg)` calls a user on behalf of a leg, or gives the status of the refusal."""
+    """`dial(name, leg)` calls a user on behalf of a leg, or gives the status of the refusal;
+    `connecting(leg)` is done once that leg, which was answered, is in its call.
+    """
 
     change: Callable[[], AbstractContextManager[float]]
     bridged_calls: Callable[[], Iterable[BridgedCall]]
     dial: Callable[[str, CallLeg], OutgoingLeg | int]
+    connecting: Callable[[CallLeg], asyncio.Task[None] | None]
     patience: float
 
     def bridged_call_of(self, leg: CallLeg) -> BridgedCall | None:
@@ -41,10 +45,16 @@ class Transfers:
 
     async def handle_refer(self, event: ReferReceived[Any, NotifierUsage], leg: CallLeg) -> None:
         """Do what a REFER in the dialog of `leg` asks for, and report how it goes."""
+        connected = self.connecting(leg)
+        if connected is not None:
+            # The far end has heard the answer, and we are not through with the other side yet.
+            waiting: set[asyncio.Future[Any]] = {connected, leg.ended}
+            await asyncio.wait(waiting, timeout=self.patience, return_when=asyncio.FIRST_COMPLETED)
         conversation = self.bridged_call_of(leg)
         if conversation is None:
+            status = 603 if leg.state is not CallState.TERMINATED else 481
             with self.change() as now:
-                event.subscription.reject(603, now=now)
+                event.subscription.reject(status, now=now)
             return
         with self.change() as now:
             event.subscription.accept(now=now)
@@ -54,10 +64,25 @@ class Transfers:
             target = event.refer_to.uri
             name = target.user or "" if isinstance(target, SipUri) else ""
             with conversation.kept_open():
-                status = await self._call(conversation, leg, name, event.subscription)
+                status = await self._refer(conversation, leg, name, event.subscription)
         self._progress(event.subscription, status)
         if status == 200:
             await self._part_with(leg)
+
+    async def _refer(
+        self, conversation: BridgedCall, leg: CallLeg, name: str, to: NotifierUsage
+    ) -> int:
+        """Have the others go on with whom the REFER names: a user, or an extension of ours."""
+        service = extension(name)
+        if service is None:
+            return await self._call(conversation, leg, name, to)
+        stays = [one for one in conversation.legs if one is not leg]
+        if len(stays) != 1:
+            # An extension hears and answers one.
+            return 603 if stays else 480
+        conversation.release_leg(leg)
+        conversation.connect_service(*service)
+        return 200
 
     async def _call(
         self, conversation: BridgedCall, leg: CallLeg, name: str, to: NotifierUsage
@@ -86,10 +111,9 @@ class Transfers:
         second = None if other is None else self.bridged_call_of(other)
         if other is None or second is None or second is conversation:
             return 481
-        for name, one in second.named_legs:
+        for one in second.legs:
             if one is not other:
-                second.release_leg(one)
-                conversation.add_member(name, one)
+                second.move_leg(one, conversation)
         second.release_leg(other)
         other.hang_up()
         conversation.release_leg(leg)
@@ -100,10 +124,9 @@ class Transfers:
         first, second = self.bridged_call_of(leg), self.bridged_call_of(consult)
         if first is None or second is None or first is second:
             return 481
-        for name, one in second.named_legs:
+        for one in second.legs:
             if one is not consult:
-                second.release_leg(one)
-                first.add_member(name, one)
+                second.move_leg(one, first)
         second.release_leg(consult)
         consult.hang_up()
         first.announce()
@@ -126,10 +149,9 @@ class Transfers:
         return None
 
     def _progress(self, to: NotifierUsage, status: int) -> None:
-        phrase = {180: "Ringing", 200: "OK"}.get(status, "Declined")
         try:
             with self.change() as now:
-                to.notify_progress(status, phrase, now=now)
+                to.notify_progress(status, now=now)
         except LocalProtocolError:
             # Whoever asked has left, which is its right.
             return

@@ -67,7 +67,7 @@ class LabAuthenticator:
             return self.devices.handle_register(request, user, flow=flow, now=now, wall=wall)
         reply = self.registrar.handle_register(request, flow=flow, now=now)
         headers = tuple(reply.headers)
-        if self.config.vouches and reply.status == 200 and flow.identity is not None:
+        if self.config.vouches and reply.status == 200 and flow.transport is Transport.TLS:
             headers += (_VOUCHES,)
         return LabResponse(reply.status, reply.reason, headers)
 

@@ -8,6 +8,7 @@ from softphone.sip.dialog import Dialog, DialogTable
 from softphone.sip.events import SubscriptionRefreshed, SubscriptionTerminated
 from softphone.sip.message import Body, Field, Request, Response
 from softphone.sip.message import SubscriptionStateValue as StateValue
+from softphone.sip.message.status import reason_phrase
 from softphone.sip.subscription.subscriber import SubscriptionState
 from softphone.sip.transaction import Exchange, ServerTransaction, TransactionLayer
 
@@ -121,16 +122,18 @@ class NotifierUsage:
             raise LocalProtocolError("the subscription is not pending")
         self.state = SubscriptionState.ACTIVE
 
-    def notify_progress(self, status: int, reason: str, *, now: float) -> None:
+    def notify_progress(self, status: int, reason: str = "", *, now: float) -> None:
         """REFER: NOTIFY a sipfrag status line; a final status ends the subscription (3515 2.4.5).
 
+        Without a `reason` it has the phrase of RFC 3261 for its status.
         Nothing is sent where the referrer wanted no subscription, or it has ended.
         """
         if not self.refers:
             raise LocalProtocolError("only a REFER has progress")
         if self.state is SubscriptionState.TERMINATED:
             return
-        body = Body(SIPFRAG, f"SIP/2.0 {status} {reason}\r\n".encode())
+        phrase = reason or reason_phrase(status)
+        body = Body(SIPFRAG, f"SIP/2.0 {status} {phrase}\r\n".encode())
         if status < 200:
             self.notify(body, now=now)
         else:

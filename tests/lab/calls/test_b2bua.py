@@ -208,3 +208,22 @@ async def test_closing_with_calls_up_hangs_everybody_up(tmp_path):
         with pytest.raises(CallError):
             await ringing.answered(timeout=5)
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_who_has_a_password_and_tls_is_told_of_the_lock_at_once(lab, phone):
+    alice, dave = [await account_of(lab, phone, name) for name in ("alice", "dave")]
+    extension = await dave.dial("600").answered(timeout=5)
+    assert extension.security.lock
+    extension.hangup()
+    for caller, callee, name in ((dave, alice, "alice"), (alice, dave, "dave")):
+        call, other = await connect(caller, callee, name)
+        assert call.security.lock
+        await until(other, lambda state: state.lock)
+        call.hangup()
+        await asyncio.wait_for(other.ended(), 5)
+
+
+async def test_a_password_over_udp_is_told_of_no_lock(lab, phone):
+    carol = await account_of(lab, phone, "carol")
+    call = await carol.dial("600").answered(timeout=5)
+    assert call.security.level is SecurityLevel.NOT_SECURE

@@ -107,13 +107,16 @@ async def test_an_attended_transfer_joins_the_two_others(lab, phone):
     await eventually(lambda: not lab.calls)
 
 
-@pytest.mark.parametrize(("target", "status"), [("nobody", 404), ("frank", 480)])
-async def test_whoever_is_not_there_cannot_be_transferred_to(lab, phone, target, status):
+@pytest.mark.parametrize(
+    ("target", "status", "reason"),
+    [("nobody", 404, "Not Found"), ("frank", 480, "Temporarily Unavailable")],
+)
+async def test_whoever_is_not_there_cannot_be_transferred_to(lab, phone, target, status, reason):
     alice, bob = await parties(lab, phone, "alice", "bob")
     call, other = await connect(alice, bob, "bob")
     with pytest.raises(CallError) as caught:
         await call.transfer(f"sip:{target}@127.0.0.1")
-    assert caught.value.status == status
+    assert (caught.value.status, caught.value.reason) == (status, reason)
     assert call.state is other.state is CallState.CONFIRMED
 
 
@@ -124,7 +127,7 @@ async def test_a_target_that_refuses_leaves_the_call_as_it_was(lab, phone):
     (await next_call(frank)).reject(486)
     with pytest.raises(CallError) as caught:
         await transferring
-    assert caught.value.status == 486
+    assert (caught.value.status, caught.value.reason) == (486, "Busy Here")
     assert other.state is CallState.CONFIRMED
     await locked(call, other)
 
@@ -173,3 +176,62 @@ async def test_a_made_up_replaces_joins_nobody(lab, phone):
         await call.transfer(made_up)
     assert caught.value.status == 481
     assert other.state is CallState.CONFIRMED
+
+
+@pytest.mark.parametrize(
+    ("target", "notes"),
+    [("600", [660.0]), ("601", [440.0]), ("602", [261.63, 329.63, 392.0]), ("603", [])],
+)
+async def test_a_transfer_to_an_extension_leaves_the_other_with_it(lab, phone, target, notes):
+    alice, bob = await parties(lab, phone, "alice", "bob")
+    call, other = await connect(alice, bob, "bob")
+    await asyncio.wait_for(call.transfer(f"sip:{target}@127.0.0.1"), 10)
+    assert call.state is CallState.TERMINATED
+    await locked(other)
+    other.audio.play(ToneSource(660.0))
+    levels = [await level_heard(other, frequency) for frequency in notes or (660.0, 440.0)]
+    assert (max(levels) > AUDIBLE) is bool(notes)
+    assert other.state is CallState.CONFIRMED
+    other.hangup()
+    await eventually(lambda: not lab.calls)
+
+
+async def test_an_extension_brings_the_lock_that_a_party_in_clear_took(lab, phone):
+    carol, bob = await parties(lab, phone, "carol", "bob")
+    bob = await account_of(lab, phone, "bob")
+    call, other = await connect(bob, await account_of(lab, phone, "frank"), "frank")
+    await locked(call, other)
+    third = await carol.dial("*5bob").answered(timeout=5)
+    await unlocked(call, other)
+    call.hangup()
+    await asyncio.wait_for(third.transfer("sip:601@127.0.0.1"), 10)
+    await locked(other)
+    assert await level_heard(other, 440.0) > AUDIBLE
+
+
+async def test_a_conference_is_not_transferred_to_an_extension(lab, phone):
+    alice, bob, frank = await parties(lab, phone, "alice", "bob", "frank")
+    call, other = await connect(alice, bob, "bob")
+    third = await frank.dial("*5alice").answered(timeout=5)
+    with pytest.raises(CallError) as caught:
+        await call.transfer("sip:601@127.0.0.1")
+    assert (caught.value.status, caught.value.reason) == (603, "Decline")
+    assert {each.state for each in (call, other, third)} == {CallState.CONFIRMED}
+
+
+@pytest.mark.parametrize("by_callee", [False, True])
+async def test_a_transfer_right_behind_the_answer_is_done(lab, phone, by_callee):
+    alice, bob, frank = await parties(lab, phone, "alice", "bob", "frank")
+    calling = asyncio.create_task(alice.dial("bob").answered(timeout=5))
+    incoming = await next_call(bob)
+    answering = asyncio.create_task(answer_one(frank))
+    # Whoever asks has only just sent, or seen, the answer: the REFER is right behind the ACK.
+    if by_callee:
+        asker = await incoming.answer()
+        await asyncio.wait_for(asker.transfer("sip:frank@127.0.0.1"), 10)
+        stays = await calling
+    else:
+        picking_up = asyncio.create_task(incoming.answer())
+        await asyncio.wait_for((await calling).transfer("sip:frank@127.0.0.1"), 10)
+        stays = await picking_up
+    await locked(stays, await answering)

@@ -3,8 +3,8 @@
 SIP is written as messages (whatever carried it), RTP and RTCP as UDP datagrams.  Two things differ
 from what was sent.  SDP calls the media RTP/AVP, which is what they are here, for else Wireshark
 would take them for ciphertext.  SDES keys (as zeros), credentials and the like are masked in their
-length, unless the keys are asked for; what is said in the calls and the digits that are sent are
-in the file in either case.
+length, unless the keys are asked for, and so are digits in messages; what is said in the calls, and
+digits among the media (RFC 4733), are in the file in either case.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from softphone.diagnostics.pcapng import (
     section_header_block,
     udp_frame,
 )
-from softphone.diagnostics.redact import mask_evenly
+from softphone.diagnostics.redact import mask
 from softphone.errors import ConfigurationError
 from softphone.sans_io import Address, Flow, Transport
 from softphone.sip.message import CrlfKeepAlive, ParseFailure, StreamFramer
@@ -41,14 +41,14 @@ _FLOWS = 64
 _CHUNK = 1 << 16
 _PROFILE = re.compile(r"^(m=[^ \r\n]+ [^ \r\n]+ RTP/)S(AVPF?)(?= )", re.MULTILINE)
 _LENGTH = re.compile(r"^((?:Content-Length|l)[ \t]*:[ \t]*)[0-9]+", re.MULTILINE | re.IGNORECASE)
-_KEY = re.compile(r"(\binline:)(\*+)")
+_KEY = re.compile(r"(\binline[ \t]{0,99}:[ \t]{0,99})(\*+)")
 
 
 def _clear(text: str, *, keys: bool) -> str:
     """A message as it is shown: secrets masked, media called what the capture has them as."""
     if not keys:
         # A key must stay Base64 for those who read it.
-        text = _KEY.sub(lambda key: key[1] + "A" * len(key[2]), mask_evenly(text))
+        text = _KEY.sub(lambda key: key[1] + "A" * len(key[2]), mask(text, evenly=True))
     head, blank, body = text.partition("\r\n\r\n")
     shown = _PROFILE.sub(r"\1\2", body)
     if shown != body:

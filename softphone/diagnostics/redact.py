@@ -1,59 +1,136 @@
-"""Secrets taken out of text that a person or a log will see.
+"""Secrets taken out of text that a person or a log will see: `mask` is the one place for it.
 
-Masked are SRTP keys (RFC 4568 inline parameters, k= lines), the values of digest challenges and
-credentials that are secret or help to guess one, bearer and basic credentials, passwords in URIs
-and in `name=value` text, and digits in INFO bodies.  What identifies a call stays readable.
+Masked are SRTP keys (RFC 4568 inline parameters, RFC 4567 key management, k= lines), passwords of
+ICE, the values of digest challenges and credentials that are secret or help to guess one, tokens
+and cookies, passwords in URIs, in `name=value` text and in XML, and digits that somebody types: in
+INFO and NOTIFY bodies and in KPML reports (RFC 4730).  What identifies a call stays readable.
 """
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Callable
+from typing import TypeAlias
 
-__all__ = ["MASK", "mask", "mask_evenly"]
+__all__ = ["MASK", "MaskingFormatter", "mask"]
 
 MASK = "***"
+
+_Blot: TypeAlias = Callable[[str], str]
+"""What stands for a secret."""
 
 # Each pattern keeps its first group; all are anchored on a literal, and linear.
 _SECRETS = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
     for pattern in (
-        # a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20
-        r"(\binline:)[^\s|;\"]++",
+        # inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20
+        r"(\binline[ \t]{0,99}:[ \t]{0,99})[^\s|;\"]++",
         # k=base64:...
         r"(^k=)[^\r\n]++",
+        # a=key-mgmt:mikey AQAFgM0XflABAAAAAAAAAAAAAAsAyO... (RFC 4567)
+        r"(\bkey-mgmt[ \t]{0,99}:[ \t]{0,99})[^\r\n\\\"]++",
+        # a=ice-pwd:asd88fgpdd777uzjYhagZg (RFC 8839); the ufrag is public
+        r"(\bice-pwd[ \t]{0,99}:[ \t]{0,99})[^\s\\\"]++",
         # Digest ... response="...", nonce="...", cnonce=...
         r"(\b(?:response|nonce|cnonce|nextnonce|rspauth|opaque)\s{0,9}=\s{0,9})"
         r"(?:\"[^\"\r\n]*+\"?|[^\s,;\"]++)",
         # Authorization: Bearer eyJ..., and any scheme but Digest, whose parameters are above
         r"(^(?:proxy-)?authorization[ \t]{0,9}:[ \t]{0,9}(?!digest\b)[^\s]{1,40}+[ \t]{1,9})"
         r"[^\r\n]++",
+        r"(^(?:set-)?cookie[ \t]{0,9}:[ \t]{0,9})[^\r\n]++",
         # ... and a bearer token anywhere else; short words are prose ("bearer capability")
         r"(\bbearer[ \t]{1,9})[A-Za-z0-9\-._~+/]{20,}+=*+",
+        # A JSON web token, whatever it is called: a header in Base64 begins like this.
+        r"(\beyJ)[A-Za-z0-9_\-]{8,}+(?:\.[A-Za-z0-9_\-]*+)++",
         # password = "...", access_token=..., "secret": "..."
-        r"(\b(?:password|passwd|passphrase|secret|token|access_token|refresh_token|api_key)\"?"
+        r"((?:password|passwd|passphrase|secret|token|client_assertion|api_?key|jsessionid(?:sso)?)\"?"
         r"\s{0,9}[=:]\s{0,9})(?:\"[^\"\r\n]*+\"?|[^\s,;&\"]++)",
+        # <authPassword>, <ldapSecret encoded="no">, <phonePin>, <vpnKey>
+        r"(<(?:[A-Za-z0-9]{1,64}+:)?+"
+        r"(?=[A-Za-z0-9]{0,64}(?:password|secret|pin|key|token))[A-Za-z0-9]{1,128}+\b[^<>]*+>)"
+        r"[^<]++(?=</)",
         # sip:user:password@host
         r"(\bsips?:[^\s:@<>\"]{1,200}+:)[^\s@<>\"]{1,200}+(?=@)",
-        # application/dtmf-relay: somebody may be typing a PIN
+        # application/dtmf-relay, wherever its type is not said
         r"(^signal[ \t]{0,9}=[ \t]{0,9})[^\r\n]++",
+        # <kpml-response ... digits="4711"/> (RFC 4730)
+        r"(\bdigits\s{0,9}=\s{0,9})(?:\"[^\"<>]*+\"?|'[^'<>]*+'?)",
     )
 )
+_CRYPTO = re.compile(r"^([ \t]*+a[ \t]*+=[ \t]*+crypto[ \t]*+:)([^\r\n]*+)", re.I | re.M)
+_INLINE = re.compile(r"(?:inline)?:|inline\Z", re.I)
+_SESSION_PARAMETER = re.compile(r"-?(?:KDR=|WSH=|FEC_|UN(?:ENCRYPTED|AUTHENTICATED)_)", re.I)
+_DIGITS_TYPE = re.compile(
+    r"(?:(?:content-type|c)[ \t]*+:|[ \t])[^\r\n]*?"
+    r"(?:application/(?:dtmf|vnd\.nortelnetworks\.digits)|audio/telephone-event)",
+    re.I,
+)
+_DIGITS_NAME = re.compile(r"/(?:dtmf|vnd\.nortelnetworks\.digits|telephone-event)", re.I)
+_BEGIN = re.compile(r"--|[A-Z]{3,16} [^ \r\n]{1,2000} SIP/2\.0|SIP/2\.0 \d{3}")
+"""A line that ends a body: a boundary, or the first of the next message."""
 
 
-def mask(text: str) -> str:
-    """`text` with every secret in it replaced by three asterisks."""
+def mask(text: str, *, evenly: bool = False) -> str:
+    """`text` with every secret in it replaced by three asterisks.
+
+    `evenly`: by as many as the secret is long, so that lengths said elsewhere stay true.
+    """
+    blot: _Blot = (lambda secret: MASK[0] * len(secret)) if evenly else (lambda _: MASK)
+    text = _CRYPTO.sub(lambda found: found[1] + _without_keys(found[2], blot), text)
     for pattern in _SECRETS:
-        text = pattern.sub(rf"\g<1>{MASK}", text)
-    return text
+        text = pattern.sub(lambda found: found[1] + blot(found[0][len(found[1]) :]), text)
+    return _without_digits(text, blot) if _DIGITS_NAME.search(text) else text
 
 
-def mask_evenly(text: str) -> str:
-    """The same with as many asterisks as the secret is long: lengths said elsewhere stay true."""
-    for pattern in _SECRETS:
-        text = pattern.sub(_evenly, text)
-    return text
+def _without_keys(value: str, blot: _Blot) -> str:
+    """A crypto line's tag, suite, key parameters and session parameters, with no key in it.
+
+    A key may be broken by blanks, or lack its `inline:`; whatever is no session parameter is key.
+    """
+    words = re.split(r"([ \t]++)", value)
+    shown: list[str] = []
+    names = 0
+    for word in words:
+        if not word or word.isspace() or names < 2 or _SESSION_PARAMETER.match(word):
+            names += bool(word) and not word.isspace()
+            shown.append(word)
+        else:
+            shown.append(";".join(_without_key(part, blot) for part in word.split(";")))
+    return "".join(shown)
 
 
-def _evenly(found: re.Match[str]) -> str:
-    kept = found.group(1)
-    return kept + MASK[0] * (len(found.group()) - len(kept))
+def _without_key(parameter: str, blot: _Blot) -> str:
+    """One key parameter: lifetime and MKI stay."""
+    method = _INLINE.match(parameter)
+    name = "" if method is None else method[0]
+    key, bar, rest = parameter[len(name) :].partition("|")
+    return name + (blot(key) if key else "") + bar + rest
+
+
+def _without_digits(text: str, blot: _Blot) -> str:
+    """The bodies of types that carry digits blotted out, line by line."""
+    lines = text.splitlines(keepends=True)
+    announced = hidden = False
+    for number, line in enumerate(lines):
+        content = line.rstrip("\r\n")
+        if _BEGIN.match(line):
+            announced = hidden = False
+        elif hidden:
+            lines[number] = (blot(content) if content else "") + line[len(content) :]
+        elif not content:
+            hidden, announced = announced, False
+        elif _DIGITS_TYPE.match(line):
+            announced = True
+    return "".join(lines)
+
+
+class MaskingFormatter(logging.Formatter):
+    """Formats records as `logging.Formatter` does, and masks what comes of it.
+
+    Errors may quote what a peer has said; exceptions and their texts are masked, too.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text without secrets."""
+        return mask(super().format(record))

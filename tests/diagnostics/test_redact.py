@@ -57,6 +57,22 @@ def test_what_is_no_secret_stays(text):
     assert mask(text) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<authPassword>secret</authPassword>", "<authPassword>***</authPassword>"),
+        ('<phonePassword a="1">x</phonePassword >', '<phonePassword a="1">***</phonePassword >'),
+        ("<adminPin>12</adminPin>", "<adminPin>***</adminPin>"),
+        ("<authPassword></authPassword>", "<authPassword></authPassword>"),
+        ("<authName>alice</authName>", "<authName>alice</authName>"),
+        ("<sharedSecret>\nx\n</sharedSecret>", "<sharedSecret>***</sharedSecret>"),
+        ("<p:sharedSecret>x</p:sharedSecret>", "<p:sharedSecret>***</p:sharedSecret>"),
+    ],
+)
+def test_secrets_in_xml_are_masked(text, expected):
+    assert mask(text) == expected
+
+
 def test_what_surrounds_a_secret_stays():
     assert mask(f"a=crypto:1 S inline:{KEY}|2^20") == f"a=crypto:1 S inline:{MASK}|2^20"
     assert mask('x, nonce="a b", qop=auth') == f"x, nonce={MASK}, qop=auth"
@@ -69,7 +85,34 @@ def test_masking_twice_changes_nothing_more():
 
 @pytest.mark.parametrize(
     "filler",
-    ["sip:a", "sip:", "nonce=", 'nonce="', "inline:", "token = ", "bearer ", "a:", '"', " "],
+    [
+        "sip:a",
+        "sip:",
+        "nonce=",
+        'nonce="',
+        "inline:",
+        "inline ",
+        "token = ",
+        "bearer ",
+        "a:",
+        '"',
+        " ",
+        "\n",
+        "a=crypto:1 S inline: ",
+        "\na=crypto:1 S inline:;",
+        "\na=crypto \t",
+        "key-mgmt : ",
+        "eyJ",
+        "eyJhbGciOiJ.",
+        "<password",
+        "<password>",
+        "<a:",
+        'digits="',
+        "Content-Type: application/dtmf\n",
+        "\nContent-Type: application/dtmf\n\n1\n",
+        "c: application/",
+        "cookie:\n",
+    ],
 )
 def test_masking_costs_linear_time(filler):
     text = filler * (200_000 // len(filler))

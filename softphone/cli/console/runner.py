@@ -12,6 +12,7 @@ from typing import Any
 
 from softphone.cli import Interrupted
 from softphone.cli.console.output import CommandOutput
+from softphone.diagnostics import mask
 from softphone.errors import (
     CallError,
     CertificateError,
@@ -172,7 +173,7 @@ class _WarningHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one record."""
-        message = record.getMessage()
+        message = mask(record.getMessage())
         if message.startswith("media was"):
             # What follows is for those who embed the engine.
             message = f"{message.partition(':')[0]}: this machine is too busy for it"
@@ -181,4 +182,4 @@ class _WarningHandler(logging.Handler):
         else:
             self._output.warn(message)
         if record.exc_info is not None:
-            self._output.warn(logging.Formatter().formatException(record.exc_info))
+            self._output.warn(mask(logging.Formatter().formatException(record.exc_info)))

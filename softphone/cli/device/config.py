@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.passphrase import PassphraseSource
 from softphone.cli.console.runner import DONE
 from softphone.cli.device.config_table import config_facts, file_facts, show_config, show_file_facts
+from softphone.diagnostics import mask
 from softphone.errors import ConfigurationError
 from softphone.provisioning import (
     ConfigStore,
@@ -37,19 +37,12 @@ from softphone.trust.lists import parse_header
 __all__ = [
     "ConfigFileQuery",
     "decrypt_one",
-    "masked",
     "resolve_config_file",
     "show_file",
     "verify_one",
 ]
 
 _LARGEST = 1 << 20
-_SECRET = re.compile(
-    rb"(<(?P<name>[A-Za-z0-9]*(?:[Pp]assword|[Ss]ecret|[Pp]in|[Kk]ey)[A-Za-z0-9]*)\b[^<>]*>)"
-    rb"[^<]+(?=</(?P=name)\s*>)"
-)
-
-
 _ENDINGS = (".cnf.xml.enc.sgn", ".cnf.xml.sgn", ".cnf.xml")
 
 
@@ -112,11 +105,6 @@ class ConfigFileQuery:
         store = IdentityStore(self.store, passphrase=secret)
         found = (store.load(self.owner), store.previous(self.owner))
         return tuple(each for each in found if each is not None)
-
-
-def masked(text: bytes) -> bytes:
-    """The XML with what is in elements named for passwords, secrets, PINs and keys blotted out."""
-    return _SECRET.sub(rb"\1***", text)
 
 
 def _verified(question: ConfigFileQuery, data: bytes) -> VerifiedFile:
@@ -195,7 +183,7 @@ async def decrypt_one(output: CommandOutput, question: ConfigFileQuery, out: Pat
     if out is not None:
         write_private(out, text)
         return _done(output, f"{_words(verified)}; written to {out}", verified=True, path=str(out))
-    shown = masked(text).decode("utf-8", "replace")
+    shown = mask(text.decode("utf-8", "replace"))
     output.event("text", shown, text=shown)
     return _done(output, _words(verified), verified=True)
 

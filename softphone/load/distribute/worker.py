@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from typing import TypeAlias
 
+from softphone.diagnostics import MaskingFormatter
 from softphone.errors import ConfigurationError, SoftphoneError
 from softphone.load.distribute.worker_channel import MAXIMUM_LINE, decode_line, encode_line
 from softphone.load.measure import RunSecond
@@ -88,7 +89,9 @@ async def _stop(reader: asyncio.StreamReader, runner: Runner) -> None:
 
 async def main() -> int:
     """Read standard input, and work."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    shown = logging.StreamHandler(sys.stderr)
+    shown.setFormatter(MaskingFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[shown])
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=MAXIMUM_LINE)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from softphone.cli.device.config import masked, resolve_config_file
+from softphone.cli.device.config import resolve_config_file
 from softphone.provisioning import ConfigStore
 from softphone.trust import Bootstrap, IdentityStore, ListKind, TrustListStore
 from tests.support.cluster import (
@@ -147,21 +147,6 @@ def test_what_cannot_be_read(config, cli, store, tmp_path):
     assert cli("config", "verify", tmp_path / "none", "--store", store).code == 2
     assert config("show", b"x" * ((1 << 20) + 1)).code == 2
     assert config("show", b"<device", name="x.cnf.xml").code == 3
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (b"<authPassword>secret</authPassword>", b"<authPassword>***</authPassword>"),
-        (b'<phonePassword a="1">x</phonePassword >', b'<phonePassword a="1">***</phonePassword >'),
-        (b"<adminPin>12</adminPin>", b"<adminPin>***</adminPin>"),
-        (b"<authPassword></authPassword>", b"<authPassword></authPassword>"),
-        (b"<authName>alice</authName>", b"<authName>alice</authName>"),
-        (b"<sharedSecret>\nx\n</sharedSecret>", b"<sharedSecret>***</sharedSecret>"),
-    ],
-)
-def test_secrets_are_blotted_out(text, expected):
-    assert masked(text) == expected
 
 
 def test_a_device_s_name_stands_for_what_the_store_has_of_it(cli, store, tmp_path, monkeypatch):

@@ -204,22 +204,22 @@ class RevocationFetcher:
         network = _RevocationNetwork(self._resolve, local=fetch.local, within=within)
         async with httpcore.AsyncConnectionPool(network_backend=network) as pool:
             answer = await self._bounded(pool, fetch, within)
-        self._cache_answer(fetch, answer)
+        # In a thread: it may be megabytes, and the first is read by what has to be imported.
+        said = (
+            await asyncio.to_thread(next_update, fetch, answer)
+            if isinstance(answer, bytes)
+            else self._wall() + timedelta(seconds=self._limits.keep_failure)
+        )
+        if said is not None:
+            self._cache_answer(fetch, answer, said)
         return answer
 
     def _known(self, fetch: Fetch) -> bytes | FetchFailed | None:
         until, answer = self._kept.get(fetch, (None, None))
         return answer if until is not None and self._wall() < until else None
 
-    def _cache_answer(self, fetch: Fetch, answer: bytes | FetchFailed) -> None:
-        now = self._wall()
-        if isinstance(answer, FetchFailed):
-            until = now + timedelta(seconds=self._limits.keep_failure)
-        else:
-            said = next_update(fetch, answer)
-            if said is None:
-                return
-            until = min(said, now + timedelta(seconds=self._limits.keep))
+    def _cache_answer(self, fetch: Fetch, answer: bytes | FetchFailed, said: datetime) -> None:
+        until = min(said, self._wall() + timedelta(seconds=self._limits.keep))
         self._kept[fetch] = (until, answer)
         self._kept.move_to_end(fetch)
         while len(self._kept) > self._limits.entries or self._size() > self._limits.kept:

@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from softphone.net.limits import TransportLimits
 from softphone.trust import AskTvs, CertificateVerdict, Fetch, FetchFailed, FetchKind
 from softphone.trust.verification import Examination
+from softphone.trust.verification.revocation import load_validator, validator_is_loaded
 
 __all__ = ["Fetcher", "conclude_examination", "drop_answers", "fetch_answers"]
 
@@ -23,8 +24,8 @@ Fetcher: TypeAlias = Callable[
 """`await fetcher(wanted, within)`: every wanted thing, or why it did not come."""
 
 _BIG = 1 << 16
-"""Bytes of answers that are judged in a thread: a CRL's entries are read one by one, some 10 µs
-each, and 64 KiB are about 2,000 of them."""
+"""Bytes of answers that are judged in a thread: they are hashed, and a CRL's entries are gone
+through, about 2,000 of them in 64 KiB."""
 
 
 @runtime_checkable
@@ -54,9 +55,13 @@ async def conclude_examination(
 ) -> CertificateVerdict:
     """The verdict; big answers are judged in a thread, and the loop goes on.
 
-    Raises CertificateRevoked, CertificateUntrusted.
+    What judges them is imported in a thread, too, with the first.  Raises CertificateRevoked,
+    CertificateUntrusted.
     """
     size = sum(len(answer) for answer in answers.values() if isinstance(answer, bytes))
+    heard = any(fetch.kind is not FetchKind.TVS for fetch in answers)
+    if heard and not validator_is_loaded():
+        await asyncio.to_thread(load_validator)
     if size < _BIG:
         return examination.conclude(answers, wall=wall)
     return await asyncio.to_thread(examination.conclude, answers, wall=wall)

@@ -14,6 +14,8 @@ from collections.abc import Collection, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
+from importlib import import_module
 from itertools import chain, islice, pairwise
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -28,6 +30,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from softphone.errors import CertificateRevoked, CertificateUntrusted
 from softphone.security import Relaxation, RevocationMode
 from softphone.trust.certificate import der_of, subject_of
+from softphone.trust.verification.crl import crl_about, crl_next_update
 
 __all__ = [
     "Fetch",
@@ -35,8 +38,10 @@ __all__ = [
     "FetchKind",
     "RevocationJudgment",
     "judge_revocation",
+    "load_validator",
     "next_update",
     "revocation_fetches",
+    "validator_is_loaded",
 ]
 
 T = TypeVar("T")
@@ -151,10 +156,24 @@ def next_update(fetch: Fetch, data: bytes) -> datetime | None:
     """Until when an answer may be kept (UTC); None when it says nothing or cannot be read."""
     try:
         if fetch.kind is FetchKind.CRL:
-            return x509.load_der_x509_crl(data).next_update_utc
+            return crl_next_update(data)
         return ocsp.load_der_ocsp_response(data).next_update_utc
     except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
         return None
+
+
+@cache
+def load_validator() -> None:
+    """Import what judges answers: it is heavy, and most connections never need it.
+
+    A loop has it done in a thread, before the first answer, while `validator_is_loaded` is False.
+    """
+    import_module("pyhanko_certvalidator")
+
+
+def validator_is_loaded() -> bool:
+    """Whether `load_validator` has been called, and has returned."""
+    return load_validator.cache_info().currsize > 0
 
 
 def judge_revocation(
@@ -242,25 +261,30 @@ def _validate(
     *,
     wall: datetime,
 ) -> None:
-    # Imported here: it is heavy, and most connections never need it.
+    # Imported here, see load_validator.
     from asn1crypto import x509 as asn1  # type: ignore[import-untyped]
     from pyhanko_certvalidator import CertificateValidator, ValidationContext
     from pyhanko_certvalidator.errors import RevokedError, StaleRevinfoError
 
     subject = subject_of(certificate)
     try:
+        leaf = asn1.Certificate.load(der_of(certificate))
+        serial = leaf["tbs_certificate"]["serial_number"].dump()
         # Its issuer, verified already, is the anchor; so each certificate stands for itself.
         context = ValidationContext(
             trust_roots=[asn1.Certificate.load(der_of(issuer))],
             other_certs=[asn1.Certificate.load(der_of(each)) for each in path],
-            crls=[data for fetch, data in brought.items() if fetch.kind is FetchKind.CRL],
+            crls=[
+                crl_about(data, serial)
+                for fetch, data in brought.items()
+                if fetch.kind is FetchKind.CRL
+            ],
             ocsps=[data for fetch, data in brought.items() if fetch.kind is FetchKind.OCSP],
             moment=wall,
             time_tolerance=_SKEW,
             allow_fetching=False,
             revocation_mode="hard-fail",
         )
-        leaf = asn1.Certificate.load(der_of(certificate))
         validator = CertificateValidator(leaf, validation_context=context)
         usage = validator.async_validate_usage(set(), set(), extended_optional=True)  # type: ignore[no-untyped-call]
         _at_once(usage)

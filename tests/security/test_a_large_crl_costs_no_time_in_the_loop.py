@@ -1,0 +1,200 @@
+"""A CRL of megabytes, anybody's on the way, costs little, and nothing where calls are served.
+
+Work is counted in calls of functions, which do not depend on the machine.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from softphone.errors import CertificateRevoked, CertificateUntrusted
+from softphone.net.http import RevocationFetcher, revocation_fetcher
+from softphone.net.stream import revocation_answers
+from softphone.net.stream.revocation_answers import conclude_examination
+from softphone.security import RevocationMode
+from softphone.trust import Fetch, FetchFailed, FetchKind
+from softphone.trust.verification import next_update
+from softphone.trust.verification.crl import crl_about, crl_next_update
+from softphone.trust.verification.revocation import judge_revocation, revocation_fetches
+from tests.support.http import WebServer
+from tests.support.pki import DAY, NOW, Pki, Shape
+
+PKI = Pki()
+LEAF = PKI.leaf(Shape("x", (x509.DNSName("x.test"),), crl="http://crl.test/"))
+PATH = (LEAF.certificate, PKI.root.certificate)
+SERIAL = LEAF.certificate.serial_number
+(WANTED,) = revocation_fetches(PATH)
+
+
+def entry(serial, *extensions):
+    builder = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW - DAY)
+    for extension in extensions:
+        critical = isinstance(extension, x509.CertificateIssuer)
+        builder = builder.add_extension(extension, critical=critical)
+    return builder.build()
+
+
+def crl(*entries, signer=PKI):
+    names = (PKI.root.certificate.subject, NOW - DAY, NOW + DAY)
+    made = x509.CertificateRevocationListBuilder(*names, [], list(entries))
+    return made.sign(signer.root.key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def others(count):
+    return [entry(10**30 + number) for number in range(count)]
+
+
+def judge(data):
+    answers = {WANTED: data}
+    return judge_revocation(PATH, answers, mode=RevocationMode.SOFT, wall=NOW).status
+
+
+def calls_of(work, *arguments):
+    """How many Python functions are called by `work`, itself included."""
+    count = 0
+
+    def profile(frame, event, argument):
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(profile)
+    try:
+        work(*arguments)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("work", [judge, lambda data: next_update(WANTED, data)])
+def test_a_long_list_costs_no_more_calls_than_a_short_one(work):
+    short, long = crl(*others(10)), crl(*others(20_000))
+    work(short)  # caches are filled
+    assert abs(calls_of(work, long) - calls_of(work, short)) < 50
+
+
+def test_a_list_that_has_the_number_costs_a_call_or_two_for_each_entry():
+    few, many = (crl(*others(count), entry(SERIAL)) for count in (1000, 3000))
+    number = number_of(LEAF)
+    assert calls_of(crl_about, many, number) - calls_of(crl_about, few, number) <= 2 * 2000 + 50
+
+
+def number_of(held):
+    octets = held.certificate.serial_number.to_bytes(21, "big").lstrip(b"\0")
+    octets = octets if octets[0] < 0x80 else b"\0" + octets
+    return bytes((2, len(octets))) + octets
+
+
+@pytest.mark.parametrize("place", [0, 1, 500, 999, 1000])
+def test_a_certificate_is_found_wherever_it_stands(place):
+    entries = others(1000)
+    entries.insert(place, entry(SERIAL, x509.CRLReason(x509.ReasonFlags.key_compromise)))
+    with pytest.raises(CertificateRevoked, match=r"compromised key"):
+        judge(crl(*entries))
+
+
+def test_its_number_inside_of_another_entry_is_not_its_entry():
+    strange = x509.UnrecognizedExtension(
+        x509.ObjectIdentifier("1.2.3"), b"\x30\x20" + number_of(LEAF)
+    )
+    assert judge(crl(*others(3), entry(7, strange), *others(3))) == "good"
+    with pytest.raises(CertificateRevoked):
+        judge(crl(entry(7, strange), entry(SERIAL), entry(7, strange)))
+
+
+def test_entries_of_another_issuer_are_not_ours():
+    issuer = x509.DirectoryName(Pki("other").root.certificate.subject)
+    assert judge(crl(entry(7, x509.CertificateIssuer([issuer])), entry(SERIAL))) == "good"
+    # Those before it are.
+    with pytest.raises(CertificateRevoked):
+        judge(crl(entry(SERIAL), entry(7, x509.CertificateIssuer([issuer]))))
+
+
+def test_a_forged_or_cut_list_decides_nothing():
+    good = crl(*others(3000))
+    assert judge(good) == "good"
+    for data in (
+        crl(*others(3000), signer=Pki()),
+        bytes(good[:2000]) + bytes([good[2000] ^ 1]) + bytes(good[2001:]),
+        good[:-1],
+        good[: len(good) // 2],
+        b"",
+        b"\x30\x82",
+        bytes(1 << 20),
+    ):
+        with pytest.raises(CertificateUntrusted):
+            judge(data)
+
+
+def test_entries_that_are_none_are_an_error_and_no_loop():
+    whole = crl(*others(2), entry(SERIAL), *others(2))
+    at = whole.index(number_of(LEAF)) - 2  # where its entry begins
+    assert whole[at] == 0x30
+    for octet, other in ((0, 0x31), (1, 0x80), (1, 0x84), (1, 0xFF), (1, 0x7F)):
+        broken = bytearray(whole)
+        broken[at + octet] = other
+        with pytest.raises(CertificateUntrusted):
+            judge(bytes(broken))
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\x30\x03\x02\x01\x05", b"\x30\x84\xff\xff\xff\xff", b"x" * 99]
+)
+def test_what_is_no_list_says_nothing_of_its_end(data):
+    assert crl_next_update(data) is None
+
+
+def test_a_list_says_until_when_it_may_be_kept():
+    assert crl_next_update(crl()) == NOW + DAY
+    assert crl_next_update(crl()[:300] + bytes(9)) in (None, NOW + DAY)
+
+
+class Concludes:
+    """An examination that tells where it was concluded."""
+
+    def conclude(self, answers, *, wall):
+        return threading.current_thread()
+
+
+async def test_what_judges_answers_is_imported_in_a_thread(monkeypatch):
+    loaded = []
+
+    def load():
+        loaded.append(threading.current_thread())
+
+    monkeypatch.setattr(revocation_answers, "load_validator", load)
+    monkeypatch.setattr(revocation_answers, "validator_is_loaded", lambda: bool(loaded))
+    wall = datetime.now(UTC)
+    question = Fetch(FetchKind.TVS, "", b"x")
+    assert await conclude_examination(Concludes(), {question: b"yes"}, wall=wall)
+    assert await conclude_examination(Concludes(), {}, wall=wall)
+    assert loaded == []  # it is not needed for these
+    own = await conclude_examination(Concludes(), {WANTED: b"small"}, wall=wall)
+    assert own is threading.current_thread()
+    assert len(loaded) == 1
+    assert loaded[0] is not own
+    await conclude_examination(Concludes(), {WANTED: FetchFailed("gone")}, wall=wall)
+    assert len(loaded) == 1
+
+
+async def test_how_long_a_fetched_list_may_be_kept_is_read_in_a_thread(monkeypatch):
+    readers = []
+
+    def read(fetch, data):
+        readers.append(threading.current_thread())
+        return NOW + DAY
+
+    monkeypatch.setattr(revocation_fetcher, "next_update", read)
+    fetcher = RevocationFetcher()
+    async with WebServer(crl=crl(*others(100))) as web:
+        wanted = Fetch(FetchKind.CRL, web.url("crl"), local=True)
+        await fetcher((wanted,), 5.0)
+        await fetcher((wanted,), 5.0)
+    assert len(web.requests) == len(readers) == 1
+    assert readers[0] is not threading.current_thread()

@@ -15,6 +15,7 @@ from softphone.contacts.config import UdsConfig, parse_host_port
 from softphone.contacts.contact import Contact, normalize_address, normalize_number
 from softphone.contacts.uds_document import HomeCluster, parse_home_cluster, parse_users
 from softphone.errors import DirectoryError, DirectoryRefused
+from softphone.net import run_by_size
 from softphone.net.http import (
     HttpsClient,
     HttpsEnvironment,
@@ -83,9 +84,9 @@ class UdsDirectory:
 
     async def home_cluster(self, username: str) -> HomeCluster:
         """Which cluster a user is at home at.  Raises as `search` does."""
-        return parse_home_cluster(
-            await self._get(self._config.address, "clusterUser", {"username": username}, show=False)
-        )
+        query = {"username": username}
+        body = await self._get(self._config.address, "clusterUser", query, show=False)
+        return await run_by_size(len(body), parse_home_cluster, body)
 
     async def close(self) -> None:
         """No connection is kept."""
@@ -96,7 +97,8 @@ class UdsDirectory:
         start = 0
         for _ in range(_MOST_PAGES):
             query = {field: value, "start": str(start), "max": str(most - len(found))}
-            answer = parse_users(await self._get(place, "users", query), self.name)
+            body = await self._get(place, "users", query)
+            answer = await run_by_size(len(body), parse_users, body, self.name)
             found += answer.contacts
             start += answer.given
             if not answer.given or len(found) >= most or start >= answer.total:

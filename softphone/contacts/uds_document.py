@@ -17,6 +17,9 @@ __all__ = ["HomeCluster", "UdsUsers", "parse_home_cluster", "parse_users"]
 
 _DEEPEST = 16
 _MOST_ELEMENTS = 50_000
+_MOST_ATTRIBUTES = 50_000
+"""And at most as many signs of equality: all of one element are made before we hear of it."""
+_TOLD = ("found", "totalCount")
 _NUMBERS = {
     "phoneNumber": "work",
     "mobileNumber": "mobile",
@@ -62,12 +65,19 @@ class _UdsDocument:
         if len(self.path) > _DEEPEST or self.elements > _MOST_ELEMENTS:
             raise DirectoryError("the UDS server's answer is nested too deeply, or too large")
         if len(self.path) == 1:
-            self.root, self.attributes = local, attributes
+            self.root = local
+            self._keep_told(attributes)
         elif len(self.path) == 2 and local == "user":
             self.users.append({})
         elif len(self.path) == 2 and local == "result":
-            self.attributes = {**self.attributes, **attributes}
+            self._keep_told(attributes)
         self.text.clear()
+
+    def _keep_told(self, attributes: dict[str, str]) -> None:
+        """Of the attributes only those that are read: there may be others without number."""
+        for name in _TOLD:
+            if name in attributes:
+                self.attributes[name] = attributes[name]
 
     def characters(self, data: str) -> None:
         """Text comes."""
@@ -104,8 +114,11 @@ def parse_home_cluster(data: bytes) -> HomeCluster:
 
 
 def _read(data: bytes, *roots: str) -> _UdsDocument:
+    if data.count(b"=") > _MOST_ATTRIBUTES:
+        raise DirectoryError("the UDS server's answer has too many attributes")
     document = _UdsDocument()
     parser = expat.ParserCreate()
+    parser.buffer_text = True
     parser.StartElementHandler = document.start
     parser.EndElementHandler = document.end
     parser.CharacterDataHandler = document.characters

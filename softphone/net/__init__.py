@@ -15,6 +15,7 @@ from __future__ import annotations
 from softphone.net.dns import DnsResolver, ResolverConfig
 from softphone.net.driver import Driver, DriverConfig
 from softphone.net.limits import TokenBucket, TransportLimits
+from softphone.net.off_loop import run_by_size
 
 __all__ = [
     "DnsResolver",
@@ -23,4 +24,5 @@ __all__ = [
     "ResolverConfig",
     "TokenBucket",
     "TransportLimits",
+    "run_by_size",
 ]

@@ -171,8 +171,9 @@ class _Boot:
         )
 
     async def _renewed(self) -> TrustLists:
-        held = self._lists.held()
-        self._tvs = self._tvs or self._remembered(held)
+        # In threads: a store waits for its lock, and what it holds may be long.
+        held = await asyncio.to_thread(self._lists.held)
+        self._tvs = self._tvs or await asyncio.to_thread(self._remembered, held)
         tvs = self._asker(held)
         self._plan.web.replace_lists(held, tvs)
 

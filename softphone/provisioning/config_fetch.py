@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from softphone.errors import TransportError
+from softphone.net import run_by_size
 from softphone.provisioning.boot_step import BootStep, OnBootStep, StepKind
 from softphone.provisioning.config_document import (
     ConfigDocument,
@@ -96,7 +97,8 @@ class ConfigFetch:
 
     async def _plain(self) -> ConfigDocument:
         fetched = await self._fetch(plain_name(self.device), plain_name(DEFAULT_DEVICE))
-        opened = open_plain(fetched.data, fetched.name)
+        size = len(fetched.data)
+        opened = await run_by_size(size, open_plain, fetched.data, fetched.name)
         self._verified(fetched, opened)
         return opened
 
@@ -106,9 +108,12 @@ class ConfigFetch:
         default = signed_name(DEFAULT_DEVICE) if name == signed_name(self.device) else None
         fetched = await self._fetch(name, default)
         kept = self.store.load_accepted(fetched.name)
-        last = last_accepted(kept, fetched.name, lists)
+        size = len(fetched.data) + len(kept or b"")
+        last = await run_by_size(size, last_accepted, kept, fetched.name, lists)
         try:
-            opened = open_signed(fetched.data, fetched.name, lists, identities, last=last)
+            opened = await run_by_size(
+                size, open_signed, fetched.data, fetched.name, lists, identities, last=last
+            )
         except FileRefused as exc:
             old = (FileRefusalReason.OLDER, FileRefusalReason.DIGEST_DOWNGRADE)
             if exc.refusal not in old or kept is None:
@@ -117,7 +122,7 @@ class ConfigFetch:
             self.on_step(
                 BootStep(StepKind.CONFIGURATION_REPLAYED, sentence, fetched.name, fetched.place)
             )
-            return open_signed(kept, fetched.name, lists, identities)
+            return await run_by_size(size, open_signed, kept, fetched.name, lists, identities)
         self.store.store_accepted(fetched.name, fetched.data)
         self._verified(fetched, opened)
         return opened

@@ -28,6 +28,8 @@ __all__ = [
 _LARGEST = 1 << 20
 _DEEPEST = 32
 _MOST_ELEMENTS = 50_000
+_MOST_ATTRIBUTES = 50_000
+"""And at most as many signs of equality: all of one element are made before we hear of it."""
 _MOST_LINES = 128
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _HASH = re.compile(r"[0-9a-f]{32}")
@@ -96,6 +98,8 @@ class _XmlTreeBuilder:
 
     def read(self, data: bytes) -> _XmlElement:
         """The root element.  Raises FileRefused."""
+        if data.count(b"=") > _MOST_ATTRIBUTES:
+            raise _refused("too many attributes")
         parser = expat.ParserCreate("utf-8")
         parser.buffer_text = True
         parser.StartElementHandler = self._start

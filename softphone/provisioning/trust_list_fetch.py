@@ -6,6 +6,7 @@ named, and the first list is refused with its signer's fingerprint.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,7 @@ from softphone.trust import (
     FileRefused,
     ListKind,
     TrustBasis,
+    TrustList,
     TrustLists,
     TrustListStore,
 )
@@ -57,7 +59,7 @@ class TrustListFetch:
         named its signer, or a list is held that is on the word of another one; TransportError
         when no server answers, or the lists are denied, and none is held; CertificateError.
         """
-        self.store.check_pins(self.bootstrap)
+        await asyncio.to_thread(self.store.check_pins, self.bootstrap)
         refused: SoftphoneError | None = None
         for kind, names in list_names(self.device).items():
             try:
@@ -67,14 +69,14 @@ class TrustListFetch:
                 refused = refused or exc
                 continue
             except TransportError as exc:
-                if self.store.held() == TrustLists():
+                if await self._held() == TrustLists():
                     raise
                 self.on_step(
                     BootStep(StepKind.SERVER_AWAY, f"the trust lists that are held: {exc}")
                 )
                 break
             if fetched is None:
-                self._missing(kind, names[-1])
+                self._missing(kind, names[-1], (await self._held()).held(kind))
                 continue
             try:
                 self._accepted(fetched, await self._offer(kind, fetched, wall))
@@ -84,7 +86,7 @@ class TrustListFetch:
                 refused = refused or exc
                 name, place, by = fetched.name, fetched.place, exc.fingerprint
                 self.on_step(BootStep(StepKind.LIST_REFUSED, str(exc), name, place, by))
-        held = self.store.held()
+        held = await self._held()
         if held == TrustLists():
             self._check_none(refused)
         return held
@@ -121,17 +123,20 @@ class TrustListFetch:
             requested=fetched.name,
         )
         try:
-            return accept_list()
+            return await asyncio.to_thread(accept_list)
         except FileRefused as exc:
             if exc.refusal is not FileRefusalReason.SIGNER_UNKNOWN or self.confirm is None:
                 raise
             confirmed = await self.confirm(fetched.data)
             if not confirmed:
                 raise
-        return accept_list(confirmed=confirmed)
+        return await asyncio.to_thread(accept_list, confirmed=confirmed)
 
-    def _missing(self, kind: ListKind, name: str) -> None:
-        held = self.store.held().held(kind)
+    async def _held(self) -> TrustLists:
+        """In a thread, as all that the store does: it waits for its lock, and lists are long."""
+        return await asyncio.to_thread(self.store.held)
+
+    def _missing(self, kind: ListKind, name: str, held: TrustList | None) -> None:
         kept = "the one that is held stays" if held is not None else "there is none"
         sentence = f"{kind.value.upper()}: the server has no {name}; {kept}"
         self.on_step(BootStep(StepKind.LIST_MISSING, sentence, name))

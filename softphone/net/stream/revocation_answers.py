@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from softphone.net.limits import TransportLimits
+from softphone.net.off_loop import run_by_size
 from softphone.trust import AskTvs, CertificateVerdict, Fetch, FetchFailed, FetchKind
 from softphone.trust.verification import Examination
 from softphone.trust.verification.revocation import load_validator, validator_is_loaded
@@ -22,10 +23,6 @@ Fetcher: TypeAlias = Callable[
     [Sequence[Fetch], float], Awaitable[Mapping[Fetch, bytes | FetchFailed]]
 ]
 """`await fetcher(wanted, within)`: every wanted thing, or why it did not come."""
-
-_BIG = 1 << 16
-"""Bytes of answers that are judged in a thread: they are hashed, and a CRL's entries are gone
-through, about 2,000 of them in 64 KiB."""
 
 
 @runtime_checkable
@@ -62,9 +59,7 @@ async def conclude_examination(
     heard = any(fetch.kind is not FetchKind.TVS for fetch in answers)
     if heard and not validator_is_loaded():
         await asyncio.to_thread(load_validator)
-    if size < _BIG:
-        return examination.conclude(answers, wall=wall)
-    return await asyncio.to_thread(examination.conclude, answers, wall=wall)
+    return await run_by_size(size, examination.conclude, answers, wall=wall)
 
 
 def drop_answers(fetcher: Fetcher, fetches: Iterable[Fetch]) -> None:

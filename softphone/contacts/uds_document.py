@@ -19,7 +19,7 @@ _DEEPEST = 16
 _MOST_ELEMENTS = 50_000
 _MOST_ATTRIBUTES = 50_000
 """And at most as many signs of equality: all of one element are made before we hear of it."""
-_TOLD = ("found", "totalCount")
+_KNOWN = ("found", "totalCount")
 _NUMBERS = {
     "phoneNumber": "work",
     "mobileNumber": "mobile",
@@ -66,16 +66,16 @@ class _UdsDocument:
             raise DirectoryError("the UDS server's answer is nested too deeply, or too large")
         if len(self.path) == 1:
             self.root = local
-            self._keep_told(attributes)
+            self._keep_known(attributes)
         elif len(self.path) == 2 and local == "user":
             self.users.append({})
         elif len(self.path) == 2 and local == "result":
-            self._keep_told(attributes)
+            self._keep_known(attributes)
         self.text.clear()
 
-    def _keep_told(self, attributes: dict[str, str]) -> None:
+    def _keep_known(self, attributes: dict[str, str]) -> None:
         """Of the attributes only those that are read: there may be others without number."""
-        for name in _TOLD:
+        for name in _KNOWN:
             if name in attributes:
                 self.attributes[name] = attributes[name]
 

@@ -24,6 +24,7 @@ __all__ = [
     "CertificateExpiryNeared",
     "CertificateKept",
     "CertificateRenewed",
+    "ClearMediaMoved",
     "ConfigurationFetched",
     "DigitReceived",
     "Direction",
@@ -386,6 +387,20 @@ class HoldChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ClearMediaMoved:
+    """In clear, `media` ("audio", "video") is heard from and sent to `host` and `port` now.
+
+    That host was not `signaled`, and adopted as `clear_latching` allows; or it was, and has spoken
+    after another one was adopted.
+    """
+
+    media: str
+    host: str
+    port: int
+    signaled: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DigitReceived:
     """One DTMF digit, however it came: "rfc4733", "info" or "inband"."""
 
@@ -489,6 +504,7 @@ CallEvent: TypeAlias = (
     | SecurityChanged
     | SecurityRefused
     | HoldChanged
+    | ClearMediaMoved
     | DigitReceived
     | VoiceStarted
     | VoiceStopped

@@ -66,6 +66,7 @@ class LegFactory:
                 cname=f"{self.entropy(6).hex()}@softphone",
                 fallback=fallback,
                 video=self._video(offer=video),
+                clear_latching=self.config.media.adoptable_networks,
                 reports=RtcpXrDemand(
                     self.config.media.reports, measured=self.config.quality is not None
                 ),

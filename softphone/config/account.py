@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Self, TypeAlias
@@ -63,6 +63,19 @@ def parse_sip_uri(text: str, *, what: str) -> SipUri:
     if isinstance(uri, AbsoluteUri):
         raise ConfigurationError(f"{what}: {text!r} is not a sip: or sips: URI")
     return uri
+
+
+def _networks(texts: Iterable[str], key: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    networks = []
+    for text in texts:
+        try:
+            networks.append(ip_network(text))
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{key}: {text!r} is neither an IP address nor a network such as "
+                f"192.0.2.0/24: {error}"
+            ) from error
+    return tuple(networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +166,8 @@ class MediaPreferences:
     how digits are sent; with `INBAND` tones are listened for, too.
     `video` are the video codecs ("H264", "VP8") with which an offered picture is answered, and
     ours offered where a call asks for it; with none, video is refused.  `reports` is when VoIP
-    metrics (RFC 3611) go to far ends.
+    metrics (RFC 3611) go to far ends.  `clear_latching` is whether media in clear may come from
+    one other host than was signaled: "off", "once", or the networks of which ("192.0.2.0/24").
     """
 
     srtp: SrtpPolicy | None = None
@@ -164,8 +178,27 @@ class MediaPreferences:
     dtmf: DigitMethod = DigitMethod.AUTO
     video: tuple[str, ...] = ()
     reports: RtcpXrMode = RtcpXrMode.NEGOTIATED
+    clear_latching: str | tuple[str, ...] = "off"
+
+    @property
+    def adoptable_networks(self) -> tuple[str, ...]:
+        """The networks of which a host may be adopted in clear."""
+        if isinstance(self.clear_latching, tuple):
+            return self.clear_latching
+        return ("0.0.0.0/0", "::/0") if self.clear_latching == "once" else ()
+
+    def _check_clear_latching(self) -> None:
+        if self.clear_latching in ("off", "once"):
+            return
+        if not isinstance(self.clear_latching, tuple) or not self.clear_latching:
+            raise ConfigurationError(
+                f'media.clear_latching: {self.clear_latching!r} is not "off", "once" or a list of '
+                'networks such as ["192.0.2.0/24"]'
+            )
+        _networks(self.clear_latching, "media.clear_latching")
 
     def __post_init__(self) -> None:
+        self._check_clear_latching()
         if not self.suites:
             raise ConfigurationError("media.suites: at least one crypto suite is needed")
         if not self.codecs:
@@ -315,16 +348,7 @@ class AccountConfig:
             )
 
     def _networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        networks = []
-        for text in self.accept_from:
-            try:
-                networks.append(ip_network(text))
-            except ValueError as error:
-                raise ConfigurationError(
-                    f"accept_from: {text!r} is neither an IP address nor a network such as "
-                    f"192.0.2.0/24: {error}"
-                ) from error
-        return tuple(networks)
+        return _networks(self.accept_from, "accept_from")
 
     def accepts_from(self, host: str) -> bool:
         """Whether `accept_from` names the numeric `host`."""

@@ -109,7 +109,17 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     ),
     "policy": ("minimum", "scope", "on_drop", "revocation", "allow", "record_secure"),
     "im": IM_KEYS,
-    "media": ("srtp", "suites", "codecs", "ports", "comfort_noise", "dtmf", "video", "reports"),
+    "media": (
+        "srtp",
+        "suites",
+        "codecs",
+        "ports",
+        "comfort_noise",
+        "dtmf",
+        "video",
+        "reports",
+        "clear_latching",
+    ),
     "quality": ("collector", "interval"),
 }
 
@@ -311,7 +321,16 @@ def _media(reader: TomlReader, values: Mapping[str, Any]) -> MediaPreferences:
         video=tuple(codec.upper() for codec in video),
         dtmf=reader.choice_of("media", values, "dtmf", DigitMethod) or defaults.dtmf,
         reports=reader.choice_of("media", values, "reports", RtcpXrMode) or defaults.reports,
+        clear_latching=_clear_latching(reader, values, defaults.clear_latching),
     )
+
+
+def _clear_latching(
+    reader: TomlReader, values: Mapping[str, Any], default: str | tuple[str, ...]
+) -> str | tuple[str, ...]:
+    if isinstance(values.get("clear_latching"), list):
+        return reader.list_of("media", values, "clear_latching") or ()
+    return reader.text_of("media", values, "clear_latching") or default
 
 
 def _quality(reader: TomlReader, values: Mapping[str, Any] | None) -> QualityConfig | None:

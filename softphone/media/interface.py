@@ -32,6 +32,7 @@ __all__ = [
     "DigitDetected",
     "EventCallback",
     "FirstPacketReceived",
+    "LatchCause",
     "MediaBackend",
     "MediaConfig",
     "MediaError",
@@ -190,7 +191,10 @@ class StreamSpec:
 
     With `symmetric`, media is sent back to where valid media comes from (RFC 4961): under SRTP
     the source of the first authenticated packet, in clear only another port of the signaled
-    address; SRTP moves again after each authenticated packet from a new source.
+    address; SRTP moves again after each packet from a new source that is authenticated and newer
+    than all before of its SSRC.  In clear a host of the networks `clear_latching` is followed, too,
+    once for each `description` (a number that changes with the far end's session description), as
+    `softphone.media.clear_latching` has it; not on a shared socket.
 
     With `silence_suppression`, nothing is sent while the source has nothing; else silence is.
     `measured` keeps account of bursts and gaps; `extended_reports` are those that go with RTCP, by
@@ -222,6 +226,8 @@ class StreamSpec:
     silence_suppression: bool = False
     measured: bool = False
     extended_reports: tuple[str, ...] = ()
+    clear_latching: tuple[str, ...] = ()
+    description: int = 0
 
     def __post_init__(self) -> None:
         if (self.send_key is None) is not (self.receive_key is None):
@@ -247,6 +253,14 @@ class StreamSpec:
     def secure(self) -> bool:
         """Whether the stream is SRTP."""
         return self.send_key is not None
+
+    @property
+    def received_codecs(self) -> dict[int, str]:
+        """The codecs that may arrive, by payload type."""
+        received = self.receive_payload_type
+        first = self.payload_type if received is None else received
+        others = zip(self.other_payload_types, self.other_codecs, strict=False)
+        return dict(others) | {first: self.codec}
 
 
 # Names of streams -------------------------------------------------------------------------------
@@ -347,12 +361,27 @@ class FirstPacketReceived:
     authenticated: bool
 
 
+class LatchCause(StrEnum):
+    """Why media goes elsewhere.
+
+    `AUTHENTICATED`: SRTP from there.  In clear, `PORT`: another port of the signaled host;
+    `ADOPTED`: another host, as `clear_latching` allows; `RETURNED`: the signaled host has spoken
+    after one was adopted.
+    """
+
+    AUTHENTICATED = "authenticated"
+    PORT = "port"
+    ADOPTED = "adopted"
+    RETURNED = "returned"
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteLatched:
     """Media goes to `remote` from now on, since valid media comes from there (RFC 4961)."""
 
     handle: StreamHandle
     remote: Address
+    cause: LatchCause
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from softphone.media.interface import (
     EventCallback,
     MediaConfig,
     NoPortFree,
+    RemoteLatched,
     StaleHandle,
     StreamHandle,
     StreamSpec,
@@ -472,6 +473,8 @@ class VideoBackend:
             path.on_clear_packet = _make_tap_callback(self._tap, pair.addresses)
         stream.attach(pair)
         handle = StreamHandle(len(self._entries), ssrc)
+        if on_event is not None:
+            path.on_latched = lambda remote, cause: on_event(RemoteLatched(handle, remote, cause))
         self._entries[handle] = _OpenVideoStream(stream, pool)
         (where, rtp_port), (_, rtcp_port) = pair.addresses
         return AllocatedStream(handle, where, rtp_port, rtcp_port, ssrc)

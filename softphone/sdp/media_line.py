@@ -106,6 +106,7 @@ class NegotiatedMedia:
     does not want to receive.  `comfort_noise` is its payload type where both have it.
     `bandwidth` is what the remote's `b=` line lets us send, in bits a second; `extended_reports`
     names those that it would like to get (RFC 3611 section 5.1), in lower case.
+    `remote_session` are the session id and version of the remote's `o=` line.
     """
 
     index: int
@@ -126,6 +127,7 @@ class NegotiatedMedia:
     remote_hold: bool = False
     bandwidth: int | None = None
     extended_reports: tuple[str, ...] = ()
+    remote_session: tuple[str, int] = ("", 0)
 
 
 # The remote's word ------------------------------------------------------------------------------

@@ -493,6 +493,7 @@ class OfferAnswerSession:
             remote_hold=not remote_direction(description, theirs).receives,
             bandwidth=remote_bandwidth(theirs),
             extended_reports=remote_extended_reports(description, theirs),
+            remote_session=(description.origin.session_id, description.origin.session_version),
         )
 
     def _commit(self, local: SessionDescription, agreed: Sequence[NegotiatedMedia]) -> None:

@@ -105,6 +105,34 @@ def test_a_short_file_has_defaults(folder):
     assert config.media.suites == tuple(CryptoSuite)
 
 
+@pytest.mark.parametrize(
+    ("value", "networks"),
+    [
+        ('"off"', ()),
+        ('"once"', ("0.0.0.0/0", "::/0")),
+        ('["192.0.2.0/24", "2001:db8::7"]', ("192.0.2.0/24", "2001:db8::7")),
+    ],
+)
+def test_whether_media_in_clear_may_come_from_elsewhere_is_read(folder, value, networks):
+    config = load(folder, f"{SHORT}[media]\nclear_latching = {value}\n").config
+    assert config.media.adoptable_networks == networks
+    assert load(folder, SHORT).config.media.adoptable_networks == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        ('"twice"', r":4: media\.clear_latching: 'twice' is not \"off\", \"once\" or a list"),
+        ("[]", r":4: media\.clear_latching: \(\) is not"),
+        ('["nat.test"]', r":4: media\.clear_latching: 'nat\.test' is neither an IP address nor"),
+        ("true", r":4: media\.clear_latching: expected"),
+    ],
+)
+def test_what_is_wrong_with_that_is_named_with_its_line(folder, value, where):
+    with pytest.raises(ConfigurationError, match=where):
+        load(folder, f"{SHORT}[media]\nclear_latching = {value}\n")
+
+
 SHORT = 'aor = "sip:a@h"\nregistrar = "sips:h"\n'
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from softphone.media import FirstPacketReceived, RemoteLatched, RtcpByeReceived
+from softphone.media import FirstPacketReceived, LatchCause, RemoteLatched, RtcpByeReceived
 from softphone.media.quality import stream_statistics
 from softphone.media.tick.stream_commands import set_sink, set_source
 from softphone.security import CryptoSuite
@@ -136,7 +136,7 @@ def test_in_clear_only_another_port_of_the_signaled_host_is_followed_and_only_on
     wire.run(3, to_b=lambda f, d: [replace(d, source=("10.6.6.6", 5000))])
     assert wire.b.events == []
     wire.run(3, to_b=from_port(6002))
-    assert RemoteLatched(wire.b.handle, ("10.0.0.1", 6002)) in wire.b.events
+    assert RemoteLatched(wire.b.handle, ("10.0.0.1", 6002), LatchCause.PORT) in wire.b.events
     wire.run(3, to_b=from_port(6666))
     assert sum(isinstance(event, RemoteLatched) for event in wire.b.events) == 1
     assert stream_statistics(wire.b.bank, wire.b.handle).wrong_source >= 5

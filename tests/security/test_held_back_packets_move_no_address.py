@@ -221,7 +221,8 @@ def test_in_one_batch_each_packet_is_judged_by_those_before_it():
         stream.wire.b.take(Datagram(packet, source, 5000), at=0.02)
     stream.wire.b.tick(1)
     assert stream.is_at(MOVED)
-    assert stream.wire.b.events.count(RemoteLatched(stream.wire.b.handle, MOVED)) == 1
+    moves = [event for event in stream.wire.b.events if isinstance(event, RemoteLatched)]
+    assert [event.remote for event in moves] == [MOVED]
     stream.wire.b.take(Datagram(far.rtp(106), EVIL, 5000), at=0.04)
     stream.wire.b.take(Datagram(far.rtp(107), MOVED, 5000), at=0.04)
     stream.wire.b.tick(2)

@@ -28,6 +28,7 @@ from softphone.events import (
     CallEnded,
     CallEvent,
     CallState,
+    ClearMediaMoved,
     DigitReceived,
     Direction,
     EndedBy,
@@ -40,11 +41,13 @@ from softphone.fast_dataclass import fast_init
 from softphone.media import (
     AllocatedStream,
     DigitDetected,
+    LatchCause,
     MediaBackend,
     MediaEvent,
     MediaFailed,
     PayloadTypeChanged,
     PlaybackEnded,
+    RemoteLatched,
     StreamSpec,
 )
 from softphone.media.audio import AudioRouter
@@ -259,6 +262,8 @@ class CallLegBase:
         elif isinstance(event, PayloadTypeChanged):
             handle, number = event.handle, event.payload_type
             self.run_guarded(lambda: self.negotiation.follow_payload_type(handle, number))
+        elif isinstance(event, RemoteLatched):
+            self._note_latch(event)
         elif isinstance(event, PlaybackEnded):
             self.playing = False
         elif isinstance(event, MediaFailed):
@@ -266,6 +271,13 @@ class CallLegBase:
             self.run_guarded(lambda: self.hang_up(500, reason))
         for listener in tuple(self.media_listeners):
             listener(event)
+
+    def _note_latch(self, event: RemoteLatched) -> None:
+        """Tell of media in clear that comes from a host that was not signaled."""
+        if event.cause in (LatchCause.ADOPTED, LatchCause.RETURNED):
+            kind = self.negotiation.kind_of(event.handle)
+            signaled = event.cause is LatchCause.RETURNED
+            self.event_queue.put_event(ClearMediaMoved(kind, *event.remote, signaled))
 
     def _note_far_end(self, message: Request | Response, *, only_lower: bool = False) -> None:
         """Take the word about the far end that a message may bring."""

@@ -43,7 +43,8 @@ def security_of(media: NegotiatedMedia, agreement: SdesAgreement | None) -> Medi
 class MediaStreamRow:
     """A row and its keys.  `spec` is how it was opened last, None before.
 
-    `host` is our own address, of whose family the far end's must be.
+    `host` is our own address, of whose family the far end's must be; `clear_latching` are the
+    networks of which a host may be adopted in clear.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class MediaStreamRow:
         cname: str,
         reports: RtcpXrDemand = DEFAULT_XR_DEMAND,
         host: str,
+        clear_latching: tuple[str, ...] = (),
     ) -> None:
         self.local = local
         self.plan = plan
@@ -64,6 +66,9 @@ class MediaStreamRow:
         self._cname = cname
         self._reports = reports
         self._host = host
+        self._clear_latching = clear_latching
+        self._description: tuple[object, ...] = ()
+        self._descriptions = 0
         self._codecs: tuple[NegotiatedCodec, ...] = ()
         self.closed = False
         self._silent = False
@@ -75,10 +80,17 @@ class MediaStreamRow:
         *,
         generation: int,
         silent: bool = False,
+        final: bool = True,
     ) -> None:
-        """Open the row, or change it; with `silent` nothing flows whatever was negotiated."""
+        """Open the row, or change it; with `silent` nothing flows whatever was negotiated.
+
+        `final` False: by an answer that the final one follows, which counts as another.
+        """
         if self.closed:
             return
+        description = (*media.remote_session, media.remote_address, final)
+        self._descriptions += description != self._description
+        self._description = description
         spec = self._spec(media, agreement, generation)
         if media.media == "video":
             spec = video_spec(spec, media)
@@ -166,6 +178,8 @@ class MediaStreamRow:
             cname=self._cname,
             measured=self._reports.measured,
             extended_reports=self._reports.sent(media.extended_reports),
+            clear_latching=() if agreement is not None else self._clear_latching,
+            description=self._descriptions,
         )
 
     def _remote(self, media: NegotiatedMedia) -> tuple[Address, Address]:

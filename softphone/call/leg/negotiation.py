@@ -73,7 +73,9 @@ class MediaSetup:
     """What a negotiation works with.
 
     `fallback` is whether RTP/AVP may answer our RTP/SAVP, where the policy leaves it open.
-    `video` None: video is neither offered nor answered.
+    `video` None: video is neither offered nor answered.  `clear_latching` are the networks of
+    which a host that was not signaled may be adopted (`softphone.media.clear_latching`), never
+    where the policy requires SRTP.
     """
 
     backend: MediaBackend
@@ -87,6 +89,7 @@ class MediaSetup:
     comfort_noise: bool = False
     video: VideoSetup | None = None
     reports: RtcpXrDemand = DEFAULT_XR_DEMAND
+    clear_latching: tuple[str, ...] = ()
 
 
 @fast_init
@@ -460,7 +463,11 @@ class Negotiation:
         pending, self._pending = self._pending, _PendingExchange()
         for candidate in pending.candidates:
             candidate.row.open_stream(
-                candidate.media, candidate.agreement, generation=generation, silent=silent
+                candidate.media,
+                candidate.agreement,
+                generation=generation,
+                silent=silent,
+                final=pending.final,
             )
         agreed = [candidate.row for candidate in pending.candidates]
         for row in self._rows.values():
@@ -476,6 +483,10 @@ class Negotiation:
         """Stop every stream at once, whatever was negotiated; the next commit starts them again."""
         for row in self._rows.values():
             row.silence()
+
+    def kind_of(self, handle: StreamHandle) -> str:
+        """Of what kind the stream of that name is: "audio" or "video"."""
+        return next(kind for kind, row in self._rows.items() if row.local.handle == handle)
 
     def follow_payload_type(self, handle: StreamHandle, payload_type: int) -> None:
         """The far end of a stream has changed to another of the codecs agreed."""
@@ -517,8 +528,13 @@ class Negotiation:
                 cname=setup.cname,
                 reports=setup.reports,
                 host=setup.host,
+                clear_latching=setup.clear_latching if self._may_be_clear else (),
             )
         return self._rows[media]
+
+    @property
+    def _may_be_clear(self) -> bool:
+        return self.setup.policy.srtp is not SrtpPolicy.REQUIRED
 
     def _propose(self, *, notes: list[str], body: Body | None = None) -> MediaProposal:
         candidates = self._pending.candidates

@@ -10,6 +10,7 @@ from softphone.events import (
     AnswerClassified,
     CallEvent,
     CallRinging,
+    ClearMediaMoved,
     DigitReceived,
     EarlyMediaStarted,
     HoldChanged,
@@ -56,6 +57,18 @@ def _named(output: CommandOutput, event: PeerNamed) -> None:
 def _hold(output: CommandOutput, event: HoldChanged) -> None:
     sentence = f"the audio is now {event.direction.value} (by {event.by.value})"
     output.event("hold", sentence, direction=event.direction, by=event.by)
+
+
+def _clear_media_moved(output: CommandOutput, event: ClearMediaMoved) -> None:
+    why = "the host that was signaled" if event.signaled else "a host that was not signaled"
+    output.event(
+        "clear_media_moved",
+        f"the {event.media} in clear is now that of {event.host}:{event.port}, {why}",
+        media=event.media,
+        host=event.host,
+        port=event.port,
+        signaled=event.signaled,
+    )
 
 
 def _digit(output: CommandOutput, event: DigitReceived) -> None:
@@ -105,6 +118,7 @@ _SAY: dict[type, Callable[[CommandOutput, Any], None]] = {
     CallRinging: _ringing,
     PeerNamed: _named,
     HoldChanged: _hold,
+    ClearMediaMoved: _clear_media_moved,
     DigitReceived: _digit,
     VoiceStarted: _voice,
     VoiceStopped: _quiet,

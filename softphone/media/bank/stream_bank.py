@@ -26,6 +26,7 @@ from softphone.media.bank.newest_packets import NewestPackets
 from softphone.media.bank.reception import ReceptionBank
 from softphone.media.bank.source_feed import FeedTable, SourceFeed, same_rate
 from softphone.media.bank.stateful_decoder import StatefulDecoder
+from softphone.media.clear_latching import ClearLatching
 from softphone.media.interface import (
     MediaEvent,
     NoPortFree,
@@ -103,6 +104,7 @@ class StreamObjects:
     changed_at: int | None = None
     reported_type: int | None = None
     conflicts: tuple[bytes, ...] = ()
+    clear_latching: ClearLatching | None = None
     send_fingerprint: bytes = b""
 
 
@@ -206,10 +208,11 @@ class StreamBank:
         self.generation = counter()
         # What a new stream begins with at zero stands in two blocks, so that a row of all of it
         # is cleared at once.
-        self._flags = np.zeros((11, capacity), dtype=np.bool_)
+        self._flags = np.zeros((14, capacity), dtype=np.bool_)
         self.active, self.secure, self.sends, self.receives, self.muted = self._flags[:5]
         self.talking, self.heard, self.timed_out = self._flags[5:8]
-        self.latched, self.symmetric, self.mux = self._flags[8:]
+        self.latched, self.symmetric, self.mux = self._flags[8:11]
+        self.adopting, self.adopted, self.rtcp_latched = self._flags[11:]
         self._counters = np.zeros((11, capacity), dtype=np.int64)
         # What statistics tell of these, in the order of their columns.
         self.reported_counters = self._counters[:7]

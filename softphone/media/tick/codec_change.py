@@ -75,7 +75,7 @@ def accept_codec_change(bank: StreamBank, row: int, payload_type: int, sequence:
     stream = bank.streams[row]
     if stream is None or stream.spec is None:
         return False
-    named = _agreed(stream).get(payload_type)
+    named = stream.spec.received_codecs.get(payload_type)
     if named is None:
         return False
     if stream.changed_at is not None and (sequence - stream.changed_at) & 0x8000:
@@ -88,16 +88,6 @@ def accept_codec_change(bank: StreamBank, row: int, payload_type: int, sequence:
     return True
 
 
-def _agreed(stream: StreamObjects) -> dict[int, str]:
-    """The payload types that may come, by their codecs' names."""
-    spec = stream.spec
-    if spec is None:
-        return {}
-    received = spec.receive_payload_type
-    own = {spec.payload_type if received is None else received: spec.codec}
-    return dict(zip(spec.other_payload_types, spec.other_codecs, strict=False)) | own
-
-
 def _alike(stream: StreamObjects, name: str) -> bool:
     current = stream.receive_codec
     return current is not None and payload_layout(current) == payload_layout(find_codec(name))
@@ -106,7 +96,8 @@ def _alike(stream: StreamObjects, name: str) -> bool:
 def switch_decoder(bank: StreamBank, row: int, payload_type: int) -> None:
     """The frame that is to be played now is of another codec than the one before it."""
     stream = bank.streams[row]
-    named = None if stream is None else _agreed(stream).get(payload_type)
+    spec = None if stream is None else stream.spec
+    named = None if spec is None else spec.received_codecs.get(payload_type)
     if stream is None or named is None:
         bank.playing_type[row] = payload_type
         return

@@ -60,7 +60,7 @@ def receive_rtp(bank: StreamBank, packets: PacketBatch, index: Index, *, now: fl
     headers, valid = read_headers(packets, index)
     if len(headers) != len(index):
         _count(bank.malformed, packets.row[index[~valid]])
-    headers, elsewhere = accept_source(bank, packets, headers)
+    headers, elsewhere = accept_source(bank, packets, headers, now=now)
     headers = _authenticate(bank, packets, headers)
     newer = bank.newest.note_packets(
         headers.row, headers.ssrc, headers.sequence, bank.secure[headers.row]

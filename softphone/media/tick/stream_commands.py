@@ -23,6 +23,7 @@ from softphone.media.bank import (
     find_codec,
     is_stateful,
 )
+from softphone.media.clear_latching import start_clear_latching
 from softphone.media.interface import Sink, Source, SrtpKey, StreamHandle, StreamSpec
 from softphone.media.tick.codec_change import set_receive_codec
 from softphone.media.tick.rtcp import start_rtcp
@@ -74,6 +75,7 @@ def open_stream(
     chosen = find_codec(spec.codec)
     _check_size(chosen, spec)
     before = "" if stream.spec is None else stream.spec.fmtp
+    description = None if stream.spec is None else stream.spec.description
     encoder = stream.encoder
     if stream.codec is not chosen or before != spec.fmtp:
         encoder = _encoder(chosen, spec)
@@ -94,7 +96,11 @@ def open_stream(
         bank.opened_frame[row] = frame
         bank.last_received[row] = now
     _set_numbers(bank, row, spec)
-    set_remote(bank, handle, far_end)
+    anew = bool(spec.clear_latching or bank.adopted[row]) and description != spec.description
+    if set_remote(bank, handle, far_end, anew=anew):
+        count = int(bank.packets_received[row])
+        stream.clear_latching = start_clear_latching(spec, now=now, packets_received=count)
+        bank.adopting[row] = stream.clear_latching is not None
     _set_flow(bank, row, spec.direction, now=now)
     bank.active[row] = True
     if stream.rtcp is None:
@@ -226,17 +232,23 @@ def set_keys(
 # Addresses and direction ------------------------------------------------------------------------
 
 
-def set_remote(bank: StreamBank, handle: StreamHandle, far_end: RemoteAddresses) -> None:
-    """Send elsewhere, unless that is where the stream was already said to go."""
+def set_remote(
+    bank: StreamBank, handle: StreamHandle, far_end: RemoteAddresses, *, anew: bool = False
+) -> bool:
+    """Send elsewhere, unless that is where the stream was already said to go and not `anew`;
+    whether it was done, and every address forgotten that media was followed to."""
     bank.find_open_stream(handle)
     row = handle.row
     # Host and port are the first 24 octets; for one row, octets are compared at a fraction of the
     # price of arrays.
-    if bank.signaled[row, :24].tobytes() != far_end.rtp[:24]:
+    anew = anew or bank.signaled[row, :24].tobytes() != far_end.rtp[:24]
+    if anew:
         bank.signaled[row] = bank.remote[row] = np.frombuffer(far_end.rtp, dtype=np.uint8)
         bank.remote_rtcp[row] = np.frombuffer(far_end.rtcp, dtype=np.uint8)
-        bank.latched[row] = False
+        bank.latched[row] = bank.rtcp_latched[row] = False
+        bank.adopted[row] = bank.adopting[row] = False
     bank.invalidate_plan(row)
+    return anew
 
 
 def set_direction(

@@ -3,8 +3,9 @@
 Under SRTP authentication decides: a packet from anywhere may prove itself, and only one that did,
 and that is newer than all that were authenticated of its SSRC, moves the stream: not the first of
 an SSRC, and none that somebody has held back.  RTCP moves by its own index.  In clear the signaled
-host decides: another host is never listened to, and another port of it is followed once, until the
-next `set_remote`.  A stream on a shared socket is told by its far end's address and never follows.
+host decides: another port of it is followed once, until the next `set_remote`, and another host is
+not listened to but where `clear_latching` allows that one is adopted.  A stream on a shared socket
+is told by its far end's address and never follows.
 """
 
 from __future__ import annotations
@@ -12,15 +13,22 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from softphone.media.bank import PacketBatch, StreamBank, print_address, same_host, same_source
-from softphone.media.interface import RemoteLatched
+from softphone.media.bank import (
+    PacketBatch,
+    StreamBank,
+    StreamObjects,
+    print_address,
+    same_host,
+    same_source,
+)
+from softphone.media.interface import LatchCause, RemoteLatched
 from softphone.media.tick.rtp_headers import RtpHeaders
 
 __all__ = ["accept_rtcp_source", "accept_source", "follow_source"]
 
 
 def accept_source(
-    bank: StreamBank, packets: PacketBatch, headers: RtpHeaders
+    bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, *, now: float
 ) -> tuple[RtpHeaders, bool]:
     """Drop, and count, what comes in clear from elsewhere than its stream's far end; whether there
     is anything from elsewhere, which `follow_source` is to be asked about."""
@@ -30,12 +38,52 @@ def accept_source(
     if np.count_nonzero(same) == same.size:
         return headers, False
     # Before it has latched, a clear stream may hear any port of the signaled host; afterwards
-    # only the port that it has latched to.
-    near = same_host(address, bank.signaled.take(row, axis=0)) & ~bank.latched[row]
+    # only the port that it has latched to, unless that is of another host.
+    near = same_host(address, bank.signaled.take(row, axis=0))
+    near &= ~bank.latched[row] | bank.adopted[row]
     keep = same | near | bank.secure[row]
+    for at in np.flatnonzero(~keep & bank.adopting[row]).tolist():
+        keep[at] = _adopt(bank, packets, headers, at, now=now)
     if np.count_nonzero(keep) != keep.size:
         np.add.at(bank.wrong_source, row[~keep], 1)
     return headers.select(keep), True
+
+
+def _adopt(
+    bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, at: int, *, now: float
+) -> bool:
+    """Whether a packet in clear from another host than the signaled one is heard, now that its
+    source is adopted."""
+    row, stream = int(headers.row[at]), bank.streams[int(headers.row[at])]
+    address = packets.address[headers.index[at]]
+    if stream is None or stream.spec is None or stream.clear_latching is None:
+        return False
+    if bank.adopted[row]:
+        return bool(same_source(address[None], bank.remote[row][None])[0])
+    count = int(bank.packets_received[row])
+    if stream.clear_latching.is_over(now=now, packets_received=count):
+        stream.clear_latching, bank.adopting[row] = None, False
+        return False
+    if not bank.receives[row] or int(headers.payload_type[at]) not in stream.spec.received_codecs:
+        return False
+    source, ssrc = print_address(address.tobytes()), int(headers.ssrc[at])
+    if not stream.clear_latching.note_packet(source, ssrc, int(headers.sequence[at])):
+        return False
+    bank.adopting[row], bank.adopted[row] = False, True
+    _move(bank, stream, address, LatchCause.ADOPTED)
+    return True
+
+
+def _move(
+    bank: StreamBank, stream: StreamObjects, address: npt.NDArray[np.uint8], cause: LatchCause
+) -> None:
+    row = stream.handle.row
+    bank.remote[row] = address
+    bank.latched[row], bank.rtcp_latched[row] = True, False
+    bank.invalidate_plan(row)
+    if bank.mux[row]:
+        bank.remote_rtcp[row] = address
+    bank.emit(RemoteLatched(stream.handle, print_address(address.tobytes()), cause))
 
 
 def follow_source(
@@ -46,7 +94,7 @@ def follow_source(
     row = headers.row
     moved = ~same_source(packets.address[headers.at], bank.remote.take(row, axis=0))
     moved &= bank.symmetric[row]
-    moved &= np.where(bank.secure[row], newer, ~bank.latched[row])
+    moved &= np.where(bank.secure[row], newer, ~bank.latched[row] | bank.adopted[row])
     if not np.count_nonzero(moved):
         return
     # Whole rows: one packet may move the stream, and the next move it back.
@@ -59,16 +107,16 @@ def _follow(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, at: int
     row = int(headers.row[at])
     stream = bank.streams[row]
     address = packets.address[headers.index[at]]
-    if stream is None or (bank.latched[row] and not bank.secure[row]):
+    if stream is None or (address == bank.remote[row]).all():
         return
-    if (address == bank.remote[row]).all():
-        return
-    bank.remote[row] = address
-    bank.latched[row] = True
-    bank.invalidate_plan(row)
-    if bank.mux[row]:
-        bank.remote_rtcp[row] = address
-    bank.emit(RemoteLatched(stream.handle, print_address(address.tobytes())))
+    cause = LatchCause.AUTHENTICATED
+    if not bank.secure[row]:
+        if bank.latched[row] and not bank.adopted[row]:
+            return
+        # Who was signaled comes before who was adopted, and for good.
+        cause = LatchCause.RETURNED if bank.adopted[row] else LatchCause.PORT
+        bank.adopted[row] = False
+    _move(bank, stream, address, cause)
 
 
 def accept_rtcp_source(
@@ -76,15 +124,19 @@ def accept_rtcp_source(
 ) -> bool:
     """Whether a datagram of RTCP is from the far end; under SRTP it must have been authenticated.
 
-    A symmetric stream's RTCP follows it, by the rules above; `newer` is what the receive context's
-    `note_rtcp` says of it.
+    A symmetric stream's RTCP follows it, by the rules above: in clear once, and to the host that
+    RTP goes to.  `newer` is what the receive context's `note_rtcp` says of it.
     """
     address = packets.address[index][None]
     if same_source(address, bank.remote_rtcp[row][None])[0]:
         return True
-    if not bank.secure[row] and not same_host(address, bank.signaled[row][None])[0]:
+    if bank.secure[row]:
+        follows = newer
+    elif same_host(address, bank.remote[row][None])[0]:
+        follows = not bank.rtcp_latched[row]
+    else:
         bank.wrong_source[row] += 1
         return False
-    if bank.symmetric[row] and (newer or not bank.secure[row]):
-        bank.remote_rtcp[row] = address[0]
+    if bank.symmetric[row] and follows:
+        bank.remote_rtcp[row], bank.rtcp_latched[row] = address[0], True
     return True

@@ -8,13 +8,14 @@ are `softphone.media.video.codec`'s, sockets and the clock `softphone.media.vide
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from softphone.errors import ConfigurationError
 from softphone.events import StreamStatistics
-from softphone.media.interface import SrtpKey, StreamSpec
+from softphone.media.clear_latching import ClearLatching, start_clear_latching
+from softphone.media.interface import LatchCause, SrtpKey, StreamSpec
 from softphone.media.video.bitrate import BitrateControl
 from softphone.media.video.pacer import Pacer
 from softphone.media.video.reassembly import AssembledFrame, FrameReassembly
@@ -112,6 +113,8 @@ class VideoPacketPath:
         self.picture_request = False
         """Whether we want one and RTCP has no way to say so: then INFO is to (RFC 5168)."""
         self.on_clear_packet: VideoClearPacketCallback | None = None
+        self.on_latched: Callable[[Address, LatchCause], None] | None = None
+        """Told where video goes to from now on."""
         self.clock: RemoteReport | None = None
         """The last report of the far end that had its clock in it."""
         self._entropy = entropy
@@ -127,7 +130,8 @@ class VideoPacketPath:
         self._frames: list[tuple[str, AssembledFrame]] = []
         self._receiving = ""
         self._source: int | None = None
-        self._latched = False
+        self._latched = self._rtcp_latched = self._adopted = False
+        self._clear_latching: ClearLatching | None = None
         self._fir = 0
         self._counts = StreamStatistics()
         self._reported = 0
@@ -158,8 +162,13 @@ class VideoPacketPath:
         if before is None or before.codec != spec.codec or before.fmtp != spec.fmtp:
             self._packetizer = _packetizer(spec)
             self.key_frame_asked = True
-        if before is None or before.remote != spec.remote:
+        anew = before is None or before.remote != spec.remote
+        if before is not None and (spec.clear_latching or self._adopted):
+            anew = anew or before.description != spec.description
+        if anew:
             self.set_remote(spec.remote, spec.remote_rtcp)
+            count = self._counts.packets_received
+            self._clear_latching = start_clear_latching(spec, now=now, packets_received=count)
         if before is None or spec.codec != self._receiving:
             self._listen_for(spec.codec, now)
         self.bitrate.set_limits(session=spec.bandwidth)
@@ -214,7 +223,8 @@ class VideoPacketPath:
         """Send to another address."""
         self.remote = remote
         self.remote_rtcp = remote_rtcp or (remote[0], min(remote[1] + 1, 65535))
-        self._latched = False
+        self._latched = self._rtcp_latched = self._adopted = False
+        self._clear_latching = None
 
     # Sending
 
@@ -269,7 +279,7 @@ class VideoPacketPath:
             self.receive_rtcp(data, source, now=now, wall=wall)
             return
         spec = self.spec
-        if spec is None or not self._acceptable(source):
+        if spec is None or not self._acceptable(data, source, now):
             self._count(wrong_source=self._counts.wrong_source + 1)
             return
         plain = data if self._receiver is None else self._receiver.unprotect(data)
@@ -283,7 +293,7 @@ class VideoPacketPath:
         except MalformedPacket:
             self._count(malformed=self._counts.malformed + 1)
             return
-        codec = self._codecs(spec).get(packet.payload_type)
+        codec = spec.received_codecs.get(packet.payload_type)
         if codec is None or not spec.direction.receives:
             return
         self._report_clear_packet(plain, source, control=False, outgoing=False)
@@ -299,46 +309,75 @@ class VideoPacketPath:
         self._reassembly.insert_packet(packet, now=now)
         self._frames += [(codec, frame) for frame in self._reassembly.take_frames()]
 
-    @staticmethod
-    def _codecs(spec: VideoSpec) -> Mapping[int, str]:
-        """The codecs that may arrive, by payload type."""
-        first = (
-            spec.payload_type if spec.receive_payload_type is None else spec.receive_payload_type
-        )
-        others = zip(spec.other_payload_types, spec.other_codecs, strict=False)
-        return dict(others) | {first: spec.codec}
+    # Symmetric RTP (RFC 4961), by the rules of `softphone.media.tick.symmetric_rtp`
 
-    def _acceptable(self, source: Address) -> bool:
-        """In clear only the signaled host is listened to; under SRTP keys decide."""
+    def _acceptable(self, data: bytes, source: Address, now: float) -> bool:
+        """In clear only the signaled host is listened to, or one that is adopted; under SRTP keys
+        decide."""
         spec = self.spec
         if self._receiver is not None or spec is None:
             return spec is not None
-        return source == self.remote or (source[0] == spec.remote[0] and not self._latched)
+        if source == self.remote:
+            return True
+        if source[0] == spec.remote[0]:
+            return not self._latched or self._adopted
+        return self._adopt(data, source, spec, now)
+
+    def _adopt(self, data: bytes, source: Address, spec: VideoSpec, now: float) -> bool:
+        latching, count = self._clear_latching, self._counts.packets_received
+        if latching is None or latching.is_over(now=now, packets_received=count):
+            self._clear_latching = None
+            return False
+        try:
+            packet = RtpPacket.parse(data)
+        except MalformedPacket:
+            return False
+        agreed = spec.direction.receives and packet.payload_type in spec.received_codecs
+        if not agreed or not latching.note_packet(source, packet.ssrc, packet.sequence_number):
+            return False
+        self._clear_latching, self._adopted = None, True
+        self._move(source, spec, LatchCause.ADOPTED)
+        return True
+
+    def _move(self, source: Address, spec: VideoSpec, cause: LatchCause) -> None:
+        self.remote, self._latched, self._rtcp_latched = source, True, False
+        if spec.rtcp_mux:
+            self.remote_rtcp = source
+        if self.on_latched is not None:
+            self.on_latched(source, cause)
 
     def _follow(self, source: Address, *, newer: bool) -> None:
-        """Symmetric RTP (RFC 4961), by the rules of `softphone.media.tick.symmetric_rtp`."""
         spec = self.spec
         if spec is None or not spec.symmetric or source == self.remote:
             return
-        if newer or (self._receiver is None and not self._latched):
-            self.remote, self._latched = source, True
-            if spec.rtcp_mux:
-                self.remote_rtcp = source
+        if newer:
+            self._move(source, spec, LatchCause.AUTHENTICATED)
+        elif self._receiver is None and (self._adopted or not self._latched):
+            cause = LatchCause.RETURNED if self._adopted else LatchCause.PORT
+            self._adopted = False
+            self._move(source, spec, cause)
+
+    def _follow_rtcp(self, source: Address, *, follows: bool) -> None:
+        if self.spec is not None and self.spec.symmetric and follows:
+            self.remote_rtcp, self._rtcp_latched = source, True
 
     def receive_rtcp(self, data: bytes, source: Address, *, now: float, wall: float) -> None:
         """Take a datagram of RTCP."""
         spec = self.spec
         if spec is None:
             return
-        plain: bytes | None
+        plain: bytes | None = data
         if self._receiver is not None:
             plain = self._receiver.unprotect_rtcp(data)
-            if plain is not None and self._receiver.note_rtcp(data) and spec.symmetric:
-                self.remote_rtcp = source
+            follows = plain is not None and self._receiver.note_rtcp(data)
+        elif source == self.remote_rtcp or (self.remote and source[0] == self.remote[0]):
+            follows = not self._rtcp_latched and source != self.remote_rtcp
         else:
-            plain = data if source[0] == spec.remote[0] else None
+            self._count(wrong_source=self._counts.wrong_source + 1)
+            return
         if plain is None:
             return
+        self._follow_rtcp(source, follows=follows)
         self._report_clear_packet(plain, source, control=True, outgoing=False)
         report = self._rtcp.receive_compound(plain, now=now, wall=wall)
         if report is not None:

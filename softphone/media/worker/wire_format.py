@@ -16,6 +16,7 @@ from softphone.events import Direction
 from softphone.media.interface import (
     DigitDetected,
     FirstPacketReceived,
+    LatchCause,
     MediaConfig,
     MediaEvent,
     MediaFailed,
@@ -141,7 +142,7 @@ def read_spec(message: MediaWorkerMessage) -> StreamSpec:
     given: Fields = dict(message.fields["spec"])
     for name in ("remote", "remote_rtcp"):
         given[name] = None if given[name] is None else (given[name][0], given[name][1])
-    for name in ("other_payload_types", "other_codecs", "extended_reports"):
+    for name in ("other_payload_types", "other_codecs", "extended_reports", "clear_latching"):
         given[name] = tuple(given[name])
     given["direction"] = Direction(given["direction"])
     return StreamSpec(**given, send_key=message.send_key, receive_key=message.receive_key)
@@ -173,4 +174,6 @@ def read_event(given: Mapping[str, Any], handle: StreamHandle) -> MediaEvent:
     for name in ("source", "remote"):
         if name in content:
             content[name] = tuple(content[name])
+    if "cause" in content:
+        content["cause"] = LatchCause(content["cause"])
     return EVENTS[given["event"]](handle=handle, **content)

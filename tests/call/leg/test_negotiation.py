@@ -334,3 +334,52 @@ def test_extended_reports_may_be_off_or_sent_unasked(mode):
     wanted = ("voip-metrics",) if mode is RtcpXrMode.ALWAYS else ()
     assert end.spec.extended_reports == wanted
     assert end.spec.measured
+
+
+ONCE = ("0.0.0.0/0",)
+
+
+def test_a_host_that_was_not_signaled_may_be_adopted_in_clear_where_the_account_says_so():
+    callee = party(OPTIONAL, clear_latching=ONCE)
+    assert isinstance(callee.receive_offer(offer_of()), MediaProposal)
+    callee.commit(0)
+    assert specs(callee)[-1].clear_latching == ONCE
+    plain = party(OPTIONAL)
+    assert isinstance(plain.receive_offer(offer_of()), MediaProposal)
+    plain.commit(0)
+    assert specs(plain)[-1].clear_latching == ()
+
+
+def test_nobody_may_be_adopted_under_srtp_nor_where_it_is_required():
+    caller, callee = party(OPTIONAL, clear_latching=ONCE), party(OPTIONAL, seed=2)
+    agree(caller, callee)
+    assert specs(caller)[-1].secure
+    assert specs(caller)[-1].clear_latching == ()
+    strict = party(REQUIRED, clear_latching=ONCE)
+    strict._row("audio")
+    assert strict._rows["audio"]._clear_latching == ()
+
+
+def test_each_description_of_the_far_end_has_a_number_of_its_own():
+    callee = party(OFF)
+
+    def description(session):
+        assert isinstance(callee.receive_offer(offer_of(session=session)), MediaProposal)
+        callee.commit(0)
+        return specs(callee)[-1].description
+
+    first = description(AVP)
+    assert description(AVP) == first
+    changed = description(AVP.replace("o=- 1 1", "o=- 1 2"))
+    assert changed != first
+    assert description(AVP.replace("o=- 1 1", "o=- 9 2")) != changed
+
+
+def test_the_answer_after_an_early_one_counts_as_another_description():
+    caller, callee = party(OFF), party(OFF, seed=2)
+    answer = callee.receive_offer(caller.create_offer()).body
+    for final in (False, True):
+        assert isinstance(caller.receive_answer(answer, final=final), MediaProposal)
+        caller.commit(0)
+    early, final = [spec.description for spec in specs(caller)]
+    assert early != final

@@ -12,6 +12,7 @@ from softphone.events import (
     AnswerClassified,
     CallEnded,
     CallRinging,
+    ClearMediaMoved,
     DigitReceived,
     Direction,
     EarlyMediaStarted,
@@ -34,6 +35,16 @@ STATE = SecurityState(SignalingSecurity(), (), None)
     ("event", "name", "words"),
     [
         (CallRinging(180, "Ringing"), "ringing", "180 Ringing"),
+        (
+            ClearMediaMoved("audio", "192.0.2.9", 4000, False),
+            "clear_media_moved",
+            "the audio in clear is now that of 192.0.2.9:4000, a host that was not signaled",
+        ),
+        (
+            ClearMediaMoved("video", "192.0.2.1", 4002, True),
+            "clear_media_moved",
+            "the video in clear is now that of 192.0.2.1:4002, the host that was signaled",
+        ),
         (HoldChanged(Direction.RECVONLY, EndedBy.REMOTE), "hold", "recvonly (by remote)"),
         (DigitReceived("5", 100.0), "digit", "digit 5"),
         (VoiceStarted(1.0, True), "voice", "over ours"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from softphone.media import RemoteLatched
+from softphone.media import LatchCause, RemoteLatched
 from softphone.media.tick.rtp_headers import read_headers
 from softphone.media.tick.symmetric_rtp import accept_rtcp_source, accept_source, follow_source
 from softphone.rtp import RtpPacket
@@ -32,7 +32,7 @@ def arrive(wire, *sources, first=100):
 def test_in_clear_another_host_is_dropped_and_under_srtp_authentication_will_decide(suite):
     wire = Wire(suite=suite)
     headers = arrive(wire, SIGNALED, ELSEWHERE, NEAR)
-    kept, elsewhere = accept_source(wire.b.bank, wire.b.incoming, headers)
+    kept, elsewhere = accept_source(wire.b.bank, wire.b.incoming, headers, now=0.0)
     assert elsewhere
     assert kept.index.tolist() == ([0, 2] if suite is None else [0, 1, 2])
     assert wire.b.bank.wrong_source[wire.b.row] == (suite is None)
@@ -42,9 +42,9 @@ def test_in_clear_a_stream_that_has_latched_hears_no_other_port():
     wire = Wire()
     headers = arrive(wire, NEAR)
     follow_source(wire.b.bank, wire.b.incoming, headers, np.zeros(1, dtype=np.bool_))
-    assert wire.b.bank.take_events() == [RemoteLatched(wire.b.handle, NEAR)]
+    assert wire.b.bank.take_events() == [RemoteLatched(wire.b.handle, NEAR, LatchCause.PORT)]
     headers = arrive(wire, NEAR, SIGNALED, ("10.0.0.1", 6001))
-    assert accept_source(wire.b.bank, wire.b.incoming, headers)[0].index.tolist() == [0]
+    assert accept_source(wire.b.bank, wire.b.incoming, headers, now=0.0)[0].index.tolist() == [0]
     follow_source(wire.b.bank, wire.b.incoming, headers, np.zeros(3, dtype=np.bool_))
     assert wire.b.bank.take_events() == []
 

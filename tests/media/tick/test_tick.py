@@ -12,6 +12,7 @@ import pytest
 from softphone.events import Direction
 from softphone.media import (
     DigitDetected,
+    LatchCause,
     PlaybackEnded,
     RemoteLatched,
     SsrcChanged,
@@ -424,7 +425,7 @@ def test_a_retargeted_stream_goes_elsewhere_and_may_latch_again():
     set_remote(wire.b.bank, wire.b.handle, there)
     assert wire.b.bank.remote[wire.b.row].tobytes() == there.rtp
     wire.run(3, to_b=lambda f, d: [replace(d, source=("10.0.0.3", 7000))])
-    assert RemoteLatched(wire.b.handle, ("10.0.0.3", 7000)) in wire.b.events
+    assert RemoteLatched(wire.b.handle, ("10.0.0.3", 7000), LatchCause.PORT) in wire.b.events
 
 
 def test_renegotiation_with_the_same_keys_keeps_the_contexts():

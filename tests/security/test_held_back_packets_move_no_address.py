@@ -164,6 +164,27 @@ def test_a_source_is_first_seen_once_more_under_a_new_key(kind):
     assert stream.is_at(MOVED)
 
 
+def test_a_key_that_comes_back_remembers_its_newest_packets(kind):
+    stream, far = kind(CM), FarEnd(CM)
+    packets = [far.rtp(sequence) for sequence in range(100, 110)]
+    reports = [far.rtcp() for _ in range(5)]
+    for packet in packets[:5] + packets[7:9]:
+        stream.hear(packet, TRUE)
+    for report in (reports[0], reports[3]):
+        stream.hear(report, (TRUE[0], TRUE[1] + 1), control=True)
+    stream.rekey(5)
+    stream.hear(FarEnd(CM, 5).rtp(200), TRUE)
+    stream.rekey(3)
+    for packet in packets[5:7]:
+        stream.hear(packet, EVIL)
+    for report in reports[1:3]:
+        stream.hear(report, EVIL, control=True)
+    assert stream.is_at(TRUE)
+    assert stream.reports_to((TRUE[0], TRUE[1] + 1))
+    stream.hear(packets[9], MOVED)
+    assert stream.is_at(MOVED)
+
+
 def test_rtcp_moves_by_its_own_index(kind):
     stream, far = kind(CM), FarEnd(CM)
     reports = [far.rtcp() for _ in range(6)]

@@ -81,7 +81,7 @@ class Scope(_OrderedEnum):
 
 
 class SrtpPolicy(StrEnum):
-    """What a call's media must be."""
+    """What a call's media must be, the strictest first."""
 
     REQUIRED = "required"
     OPTIONAL = "optional"
@@ -89,14 +89,14 @@ class SrtpPolicy(StrEnum):
 
 
 class OnDrop(StrEnum):
-    """What happens to a call that falls below its policy."""
+    """What happens to a call that falls below its policy, the strictest first."""
 
     HANGUP = "hangup"
     HOLD = "hold"
 
 
 class RevocationMode(StrEnum):
-    """How strictly revocation is checked."""
+    """How strictly revocation is checked, the strictest last."""
 
     OFF = "off"
     SOFT = "soft"
@@ -198,6 +198,7 @@ class ShortfallCode(StrEnum):
     NOT_FIPS = "not_fips"
     SRTP_REQUIRED = "srtp_required"
     RECORDING_NOT_ALLOWED = "recording_not_allowed"
+    NOT_AUTHORIZED = "not_authorized"
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +409,7 @@ def _below(state: SecurityState, level: SecurityLevel, scope: Scope) -> tuple[Sh
     return tuple(dict.fromkeys(found))
 
 
+_SIGNALING = frozenset({ShortfallCode.SIGNALING_CLEAR, ShortfallCode.SIGNALING_NOT_ENCRYPTED})
 _TLS_PROTOCOLS = {"TLSv1.2": TlsVersion.TLS_1_2, "TLSv1.3": TlsVersion.TLS_1_3}
 
 
@@ -418,7 +420,8 @@ class SecurityPolicy:
     `srtp` says what the media must be; `minimum` and `scope` what the whole call must be, judged
     after it; `suites` are allowed and offered in this order; `on_drop` is what happens to a call
     that falls below.  `revocation` and `allow` are for the certificates of servers;
-    `record_secure` is whether calls with encrypted media may be recorded.
+    `record_secure` is whether calls with encrypted media may be recorded.  `signaling` is what the
+    connection of the signaling must be: a call that comes from another one is no less than that.
     """
 
     minimum: SecurityLevel = SecurityLevel.ENCRYPTED
@@ -431,6 +434,7 @@ class SecurityPolicy:
     fips: bool = False
     on_drop: OnDrop = OnDrop.HANGUP
     record_secure: bool = True
+    signaling: SecurityLevel = SecurityLevel.NOT_SECURE
 
     @classmethod
     def strict(cls) -> Self:
@@ -457,6 +461,30 @@ class SecurityPolicy:
         minimum = self.minimum if srtp is SrtpPolicy.REQUIRED else SecurityLevel.NOT_SECURE
         return replace(self, srtp=srtp, minimum=minimum)
 
+    def stricter(self, other: SecurityPolicy) -> SecurityPolicy:
+        """The policy that demands whatever either does: that of a call which comes from another.
+
+        Raises SecurityShortfall when no crypto suite is allowed by both.
+        """
+        srtp = min(self.srtp, other.srtp, key=list(SrtpPolicy).index)
+        suites = tuple(suite for suite in self.suites if suite in other.suites)
+        if not suites and srtp is not SrtpPolicy.OFF:
+            why = "no crypto suite is allowed by both of the policies that hold for this call"
+            raise SecurityShortfall((Shortfall(ShortfallCode.SUITE_NOT_ALLOWED, why),))
+        return SecurityPolicy(
+            minimum=max(self.minimum, other.minimum),
+            scope=max(self.scope, other.scope),
+            srtp=srtp,
+            suites=suites or self.suites,
+            tls_minimum=max(self.tls_minimum, other.tls_minimum),
+            revocation=max(self.revocation, other.revocation, key=list(RevocationMode).index),
+            allow=self.allow & other.allow,
+            fips=self.fips or other.fips,
+            on_drop=min(self.on_drop, other.on_drop, key=list(OnDrop).index),
+            record_secure=self.record_secure and other.record_secure,
+            signaling=max(self.signaling, other.signaling),
+        )
+
     def judge_recording(self, state: SecurityState) -> tuple[Shortfall, ...]:
         """Why a call may not be recorded; () means it may.  Pure."""
         if self.record_secure or all(stream.suite is None for stream in state.media):
@@ -467,6 +495,8 @@ class SecurityPolicy:
     def judge(self, state: SecurityState) -> tuple[Shortfall, ...]:
         """Every way in which `state` is less than what is demanded; () means go on.  Pure."""
         found = list(self._judge_media(state))
+        if state.signaling.level < self.signaling:
+            found += [s for s in state.shortfalls if s.code in _SIGNALING]
         found += _below(state, self.minimum, self.scope)
         protocol = state.signaling.protocol
         if protocol is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,9 @@ from softphone.security import (
     KeyExchange,
     KeyMaterial,
     MediaSecurity,
+    OnDrop,
+    Relaxation,
+    RevocationMode,
     Scope,
     SecurityLevel,
     SecurityPolicy,
@@ -221,3 +225,78 @@ def test_a_policy_may_forbid_to_record_what_is_encrypted():
     forbidding = SecurityPolicy(record_secure=False)
     assert codes(forbidding.judge_recording(encrypted)) == {ShortfallCode.RECORDING_NOT_ALLOWED}
     assert forbidding.judge_recording(clear) == ()
+
+
+POLICIES = [
+    SecurityPolicy.strict(),
+    SecurityPolicy.compatible(),
+    SecurityPolicy.clear(),
+    SecurityPolicy.fips140(),
+    SecurityPolicy(scope=Scope.END_TO_END),
+    SecurityPolicy(minimum=SecurityLevel.AUTHENTICATED, tls_minimum=TlsVersion.TLS_1_3),
+    SecurityPolicy(srtp=SrtpPolicy.OPTIONAL, suites=(CryptoSuite.AES_CM_128_HMAC_SHA1_80,)),
+    replace(SecurityPolicy.clear(), signaling=SecurityLevel.ENCRYPTED),
+    replace(SecurityPolicy.compatible(), on_drop=OnDrop.HOLD, record_secure=False),
+    replace(SecurityPolicy.compatible(), revocation=RevocationMode.HARD),
+]
+OLD = SignalingSecurity("TLSv1.2", "GCM", "CN=pbx", "chain")
+NULL = SignalingSecurity("TLSv1.2", "NULL-SHA", "CN=pbx", "chain", encrypted=False)
+STATES = [
+    SecurityState(signaling, media, far_end, fips)
+    for signaling in (TLS, OLD, NULL, CLEAR)
+    for media in ((), (SRTP,), (RTP,), (SRTP, RTP))
+    for far_end in (None, *SecurityLevel)
+    for fips in (False, True)
+]
+
+
+@pytest.mark.parametrize("one", POLICIES)
+@pytest.mark.parametrize("other", POLICIES)
+def test_what_passes_the_stricter_of_two_policies_passes_both(one, other):
+    both = one.stricter(other)
+    for state in STATES:
+        passes = not both.judge(state)
+        if passes:
+            assert not one.judge(state)
+            assert not other.judge(state)
+    assert one.stricter(one) == one
+    again = other.stricter(one)
+    assert replace(both, suites=()) == replace(again, suites=())
+    assert set(both.suites) == set(again.suites)
+
+
+def test_the_stricter_of_each_demand_holds():
+    lax = SecurityPolicy(
+        minimum=SecurityLevel.NOT_SECURE,
+        srtp=SrtpPolicy.OFF,
+        revocation=RevocationMode.OFF,
+        allow=frozenset({Relaxation.SHA1}),
+        on_drop=OnDrop.HOLD,
+    )
+    tight = SecurityPolicy(
+        scope=Scope.END_TO_END,
+        tls_minimum=TlsVersion.TLS_1_3,
+        revocation=RevocationMode.HARD,
+        fips=True,
+        record_secure=False,
+        signaling=SecurityLevel.ENCRYPTED,
+    )
+    assert lax.stricter(tight) == tight.stricter(lax) == tight
+
+
+def test_policies_without_a_common_suite_are_met_by_nothing():
+    one = SecurityPolicy(suites=(CryptoSuite.AEAD_AES_256_GCM,))
+    other = SecurityPolicy(suites=(CryptoSuite.AES_CM_128_HMAC_SHA1_80,))
+    with pytest.raises(SecurityShortfall) as caught:
+        one.stricter(other)
+    assert codes(caught.value.shortfalls) == {ShortfallCode.SUITE_NOT_ALLOWED}
+    assert replace(one, srtp=SrtpPolicy.OFF).stricter(replace(other, srtp=SrtpPolicy.OFF))
+
+
+def test_a_demand_on_the_signaling_is_judged_beside_the_media():
+    policy = replace(SecurityPolicy.compatible(), signaling=SecurityLevel.ENCRYPTED)
+    assert policy.judge(SecurityState(TLS, (RTP,))) == ()
+    assert codes(policy.judge(SecurityState(CLEAR, (SRTP,)))) == {ShortfallCode.SIGNALING_CLEAR}
+    assert codes(policy.judge(SecurityState(NULL, (SRTP,)))) == {
+        ShortfallCode.SIGNALING_NOT_ENCRYPTED
+    }

@@ -166,6 +166,8 @@ _SHORTFALL: Mapping[ShortfallCode, str] = {
     ShortfallCode.NOT_FIPS: "FIPS mode was demanded and is not in effect here",
     ShortfallCode.RECORDING_NOT_ALLOWED: "set record_secure = true under [policy] of the "
     "account file if encrypted calls may be recorded",
+    ShortfallCode.NOT_AUTHORIZED: "have it come by the account's server, or list the sender in "
+    "accept_from",
     ShortfallCode.SRTP_REQUIRED: "turn SRTP on at the far end with a suite that the account "
     "allows, or set srtp to optional",
 }

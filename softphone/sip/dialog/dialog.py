@@ -11,6 +11,7 @@ from dataclasses import replace
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Flow, Target
 from softphone.sip.message import Body, Field, NameAddr, Request, Response, SipUri, Uri
+from softphone.sip.transport import leads_to_same_peer
 
 __all__ = ["Dialog", "DialogId", "leading_route"]
 
@@ -149,6 +150,20 @@ class Dialog:
         """Make an early dialog of the UAC a confirmed one: the 2xx rules (RFC 3261 13.2.2.4)."""
         self.route_set = tuple(reversed(response.record_routes))
         self.refresh_target(response)
+
+    def is_peer(self, flow: Flow) -> bool:
+        """Whether `flow` leads to the far end of this dialog, or to its proxy that is next to us.
+
+        In clear nobody proves anything: the far end is at the address of the dialog's flow or,
+        where no proxy is on the way, at that of its Contact.
+        """
+        if leads_to_same_peer(self.to, flow):
+            return True
+        target = self.remote_target
+        verified = isinstance(self.to, Flow) and self.to.identity is not None
+        if verified or self.route_set or not isinstance(target, SipUri):
+            return False
+        return target.host.strip("[]") == flow.remote[0]
 
     def build_request(
         self,

@@ -11,7 +11,7 @@ flow), RFC 5923 and RFC 3261 section 26.3.2 (who may speak within a dialog).
 
 from __future__ import annotations
 
-from softphone.sip.transport.flow_rules import contact_for, flow_is_allowed
+from softphone.sip.transport.flow_rules import contact_for, flow_is_allowed, leads_to_same_peer
 from softphone.sip.transport.flow_table import FlowTable, FlowUser
 from softphone.sip.transport.keepalive import (
     FlowDead,
@@ -53,6 +53,7 @@ __all__ = [
     "contact_for",
     "flow_is_allowed",
     "is_numeric",
+    "leads_to_same_peer",
     "locate_server",
     "order_servers",
 ]

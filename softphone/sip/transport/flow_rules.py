@@ -15,7 +15,7 @@ from __future__ import annotations
 from softphone.sans_io import Address, Flow, PeerIdentity, Target, Transport
 from softphone.sip.message import NameAddr, SipUri
 
-__all__ = ["contact_for", "flow_is_allowed"]
+__all__ = ["contact_for", "flow_is_allowed", "leads_to_same_peer"]
 
 
 def contact_for(
@@ -44,11 +44,30 @@ def flow_is_allowed(bound: Flow | Target, flow: Flow) -> bool:
     return known is None or (flow.identity is not None and _same_peer(known, flow.identity))
 
 
+def leads_to_same_peer(bound: Flow | Target, flow: Flow) -> bool:
+    """Whether whoever is at the other end of `bound` is at that of `flow`, too.
+
+    That is for a certificate to say where one was verified; elsewhere only the address tells.
+    """
+    if bound == flow:
+        return True
+    known = bound.identity if isinstance(bound, Flow) else None
+    if known is not None:
+        return flow.identity is not None and _same_peer(known, flow.identity)
+    return flow.remote[0] == (bound.remote[0] if isinstance(bound, Flow) else bound.host)
+
+
 def _same_peer(one: PeerIdentity, other: PeerIdentity) -> bool:
     return one.fingerprint == other.fingerprint or bool(_names(one) & _names(other))
 
 
 def _names(identity: PeerIdentity) -> frozenset[str]:
-    """What the certificate is for; a common name counts only where it stands alone (RFC 5922)."""
+    """What the certificate is for; a common name counts only where it stands alone (RFC 5922).
+
+    One with user URIs speaks for those users, and not for others on the same host.
+    """
     names = frozenset(name.lower() for name in identity.names)
+    users = frozenset(name for name in identity.names if name.startswith("uri:") and "@" in name)
+    if users:
+        return users
     return frozenset(name for name in names if not name.startswith("cn:")) or names

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.sans_io import PeerIdentity, Target, Transport
-from softphone.sip.transport import flow_is_allowed
+from softphone.sip.transport import flow_is_allowed, leads_to_same_peer
 from tests.support.pair import new_flow
 
 
@@ -42,3 +42,37 @@ def test_a_common_name_counts_only_where_it_stands_alone():
     assert not flow_is_allowed(named, flow(Transport.TLS, "cn:phone", fingerprint="bb"))
     bare = flow(Transport.TLS, "cn:phone")
     assert flow_is_allowed(bare, flow(Transport.TLS, "cn:phone", fingerprint="bb"))
+
+
+def test_a_certificate_with_a_user_speaks_for_that_user_and_not_for_the_host():
+    alice = flow(Transport.TLS, "uri:sip:alice@192.0.2.9", "ip:192.0.2.9")
+    again = flow(
+        Transport.TLS, "uri:sip:alice@192.0.2.9", "ip:192.0.2.9", "cn:new", fingerprint="bb"
+    )
+    mallory = flow(Transport.TLS, "uri:sip:mallory@192.0.2.9", "ip:192.0.2.9", fingerprint="cc")
+    other_case = flow(Transport.TLS, "uri:sip:Alice@192.0.2.9", "ip:192.0.2.9", fingerprint="dd")
+    host = flow(Transport.TLS, "ip:192.0.2.9", fingerprint="ee")
+    for rule in (flow_is_allowed, leads_to_same_peer):
+        assert rule(alice, again)
+        for stranger in (mallory, other_case, host):
+            assert not rule(alice, stranger)
+            assert not rule(stranger, alice)
+
+
+@pytest.mark.parametrize("transport", list(Transport))
+def test_who_has_proved_nothing_is_known_by_the_address(transport):
+    bound = flow(transport, verified=False)
+    elsewhere = new_flow(transport, ("192.0.2.1", 5061), ("192.0.2.10", 5061))
+    target = Target(transport, "192.0.2.9", 5060)
+    for known in (bound, target):
+        assert leads_to_same_peer(known, flow(transport, verified=False))
+        assert not leads_to_same_peer(known, elsewhere)
+
+
+def test_an_address_proves_nothing_where_a_certificate_was_verified():
+    bound = flow(Transport.TLS, "dns:pbx.example.com")
+    assert leads_to_same_peer(bound, bound)
+    assert leads_to_same_peer(bound, flow(Transport.TLS, "dns:pbx.example.com", fingerprint="bb"))
+    for transport in Transport:
+        assert not leads_to_same_peer(bound, flow(transport, verified=False))
+    assert not leads_to_same_peer(bound, flow(Transport.TLS, "dns:x.test", fingerprint="bb"))

@@ -91,6 +91,12 @@ class CallControl:
         caller = self._context.admit(event)
         if caller is None:
             return
+        replaced = None if event.replaces is None else event.replaces.dialog
+        if replaced is not None and not replaced.is_peer(event.flow):
+            # RFC 3891 section 3: a phone replaces calls of its own only.
+            with self._context.change() as now:
+                event.usage.reject(403, now=now)
+            return
         target = event.request.uri
         name = target.user or "" if isinstance(target, SipUri) else ""
         leg = IncomingLeg(self._setup(caller.login.secure), event)

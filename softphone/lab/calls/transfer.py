@@ -20,6 +20,7 @@ from softphone.lab.calls.bridged_call import BridgedCall
 from softphone.lab.calls.extensions import extension
 from softphone.sip import MalformedMessage, NotifierUsage, ReferReceived, SipUri
 from softphone.sip.message import Replaces
+from softphone.sip.transport import leads_to_same_peer
 
 __all__ = ["Transfers"]
 
@@ -111,6 +112,8 @@ class Transfers:
         second = None if other is None else self.bridged_call_of(other)
         if other is None or second is None or second is conversation:
             return 481
+        if not _is_same_phone(other, leg):
+            return 403
         for one in second.legs:
             if one is not other:
                 second.move_leg(one, conversation)
@@ -161,3 +164,10 @@ class Transfers:
         await asyncio.wait({leg.ended}, timeout=GOODBYE)
         if leg.state is not CallState.TERMINATED:
             leg.hang_up()
+
+
+def _is_same_phone(one: CallLeg, other: CallLeg) -> bool:
+    """Whether both legs are with the same phone: a phone moves calls of its own only."""
+    return (
+        one.flow is not None and other.flow is not None and leads_to_same_peer(one.flow, other.flow)
+    )

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, Self
 from weakref import ReferenceType, ref
 
+from softphone.account.authority import check_replacement, may_direct
 from softphone.account.components import AccountComponents, ComponentFactory
 from softphone.account.dependencies import AccountDependencies
 from softphone.account.oauth_token import token_refresher
@@ -41,6 +42,7 @@ from softphone.call import (
     EventQueue,
     IncomingCall,
     IncomingLeg,
+    LegSetup,
     OutgoingCall,
     OutgoingLeg,
 )
@@ -60,7 +62,13 @@ from softphone.events import (
 from softphone.net import Driver
 from softphone.personas import persona_named
 from softphone.sans_io import Flow, Side, Target, Transport
-from softphone.security import SecurityShortfall, SrtpPolicy
+from softphone.security import (
+    SecurityLevel,
+    SecurityShortfall,
+    Shortfall,
+    ShortfallCode,
+    SrtpPolicy,
+)
 from softphone.sip import (
     Body,
     Endpoint,
@@ -71,6 +79,7 @@ from softphone.sip import (
     NotifierUsage,
     ReferReceived,
     RequestReceived,
+    SipUri,
     SubscribeReceived,
     SubscriptionTerminated,
 )
@@ -361,6 +370,8 @@ class Account:
         headers: tuple[tuple[str, str], ...] = (),
         delayed_offer: bool = False,
         video: bool = False,
+        follows: Call | IncomingCall | OutgoingCall | None = None,
+        allow_clear: bool = False,
     ) -> OutgoingCall:
         """Call `target`: a SIP URI, or a user of our own domain ("600").
 
@@ -368,18 +379,25 @@ class Account:
         the far end makes the offer (RFC 3261 section 13.2.1).  The INVITE goes out when the
         `async with` block is entered, or `answered` awaited.
         `video` offers video with the account's codecs for it.
-        Raises ConfigurationError for a bad URI, and for video without codecs.
+        `follows` is the call that this one takes the place of, such as one that was redirected:
+        what was demanded of it is demanded here, and signaling that was secure stays so, unless
+        `allow_clear` lets it be less.
+        Raises ConfigurationError for a bad URI, and for video without codecs, LocalProtocolError
+        when `follows` has not been started.
         """
         uri = self.config.target_uri(target)
+        inherited = None if follows is None else follows.inherited_policy
+        if inherited is not None and allow_clear:
+            inherited = replace(inherited, signaling=SecurityLevel.NOT_SECURE)
         if video and not self.config.media.video:
             raise ConfigurationError("media.video: the account names no codec to offer video with")
 
         async def launch() -> OutgoingLeg:
             hop = await self._components.locator.first_hop(uri)
-            setup = self._components.leg_factory.make_setup(hop.flow, srtp, video=video)
-            shortfalls = flow_shortfalls(setup.media.policy, hop.flow, fips=setup.fips)
-            if shortfalls:
-                raise SecurityShortfall(shortfalls)
+            setup = self._components.leg_factory.make_setup(
+                hop.flow, srtp, video=video, inherited=inherited
+            )
+            _check_first_hop(uri, hop.flow, setup)
 
             def place(body: Body | None) -> InviteRequest:
                 invitation = self._components.leg_factory.make_invite_request(uri, hop)
@@ -393,12 +411,14 @@ class Account:
 
         return OutgoingCall(NameAddr(None, uri, ()), launch)
 
-    def accept_transfer(self, call: Call) -> OutgoingCall:
+    def accept_transfer(self, call: Call, *, allow_clear: bool = False) -> OutgoingCall:
         """Follow the transfer that `TransferRequested` told of: call its target, and report.
 
-        Raises LocalProtocolError when nobody asked for one.
+        The stricter of the account's policy and that of `call` holds for the new call.  It is
+        refused where its signaling would be less secure than that of `call`, unless `allow_clear`
+        says that it may be.  Raises LocalProtocolError when nobody asked for one.
         """
-        return follow_referral(self, call)
+        return follow_referral(self, call, allow_clear=allow_clear)
 
     # Events
 
@@ -442,6 +462,17 @@ class Account:
             flow
         ) or self._standing.bypasses_registered_flow(flow)
 
+    def _may_refer(self, event: ReferReceived[InviteUsage, NotifierUsage]) -> bool:
+        """Whether a REFER counts: in a call that of its far end, or of our server."""
+        flow = event.subscription.flow
+        return event.usage is None or (
+            flow is not None
+            and may_direct(event.usage, flow, own_server=self._components.locator.is_own_server)
+        )
+
+    def _refuse_refer(self, event: ReferReceived[InviteUsage, NotifierUsage]) -> None:
+        refuse_subscription(self._driver.change, event.subscription, 403)
+
     def _subscribed(self, event: SubscribeReceived[NotifierUsage]) -> None:
         """Somebody subscribes within a call, or to nothing that we have."""
         call_id = event.request.call_id
@@ -456,6 +487,8 @@ class Account:
         refuse_subscription(self._driver.change, event.subscription, status)
 
     def _owner_of(self, event: SignalingEvent) -> Callable[[Any], None] | None:
+        if isinstance(event, ReferReceived) and not self._may_refer(event):
+            return self._refuse_refer
         for owner in (getattr(event, "usage", None), getattr(event, "subscription", None)):
             if owner is not None and owner in self._owners:
                 return self._owners[owner]
@@ -467,14 +500,35 @@ class Account:
             refuse_invite(self._driver.change, event.usage, 480 if self._closed else 486)
             self._events.put_event(CallRefused(peer, 486, "too many calls wait to be answered"))
             return
-        leg = self._components.quality_reporter.report_leg(
-            IncomingLeg(self._components.leg_factory.make_setup(event.flow), event)
-        )
+        try:
+            setup = self._incoming_setup(event)
+        except SecurityShortfall as error:
+            refuse_invite(self._driver.change, event.usage, 403)
+            self._events.put_event(CallRefused(peer, 403, str(error), error.shortfalls))
+            return
+        leg = self._components.quality_reporter.report_leg(IncomingLeg(setup, event))
         if leg.evaluate_offer():
             self._alert(leg, event.replaces)
             return
         status = leg.ended.result().status
         self._events.put_event(CallRefused(peer, status, leg.explanation, leg.refused))
+
+    def _incoming_setup(self, event: InviteReceived[InviteUsage]) -> LegSetup:
+        """What the leg of a call that comes in needs; it meets the policy of one that it replaces.
+
+        Raises SecurityShortfall for one that may not replace that call.
+        """
+        make_setup = self._components.leg_factory.make_setup
+        replaced = None if event.replaces is None else self._legs.get(event.replaces)
+        if replaced is None:
+            return make_setup(event.flow)
+        check_replacement(event, own_server=self._components.locator.is_own_server)
+        setup = make_setup(event.flow, inherited=replaced.inherited_policy)
+        shortfalls = flow_shortfalls(setup.media.policy, event.flow, fips=setup.fips)
+        if shortfalls:
+            # Known before its offer is looked at, and there may be none (RFC 3891 section 8).
+            raise SecurityShortfall(shortfalls)
+        return setup
 
     def _alert(self, leg: IncomingLeg, replaces: InviteUsage | None) -> None:
         replaced = None if replaces is None else self._legs.get(replaces)
@@ -536,3 +590,14 @@ class Account:
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine as long as the account lives."""
         self._background.spawn(work)
+
+
+def _check_first_hop(uri: SipUri, flow: Flow, setup: LegSetup) -> None:
+    """Raise SecurityShortfall where no call to `uri` over `flow` could be what is demanded."""
+    shortfalls = flow_shortfalls(setup.media.policy, flow, fips=setup.fips)
+    if uri.secure and flow.transport is not Transport.TLS:
+        # RFC 3261 section 26.2.2.
+        why = f"a sips URI is called over TLS, and the way to {uri.host} is not"
+        shortfalls = (*shortfalls, Shortfall(ShortfallCode.SIGNALING_CLEAR, why))
+    if shortfalls:
+        raise SecurityShortfall(shortfalls)

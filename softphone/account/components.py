@@ -105,6 +105,7 @@ class ComponentFactory:
             self.driver.probe_target,
             lambda: self.machine.registration,
             lambda: self.driver.now,
+            self.machine.endpoint.target_of,
         )
 
     def _legs(self, config: AccountConfig, credentials: Authenticator | None) -> LegFactory:

@@ -13,6 +13,7 @@ from softphone.errors import CertificateError, TransportError
 from softphone.net import DnsResolver
 from softphone.sans_io import Flow, Target, Transport
 from softphone.sip import Failover, LookupPolicy, NameAddr, SipUri
+from softphone.sip.transport import leads_to_same_peer
 
 __all__ = ["FirstHop", "FirstHopLocator"]
 
@@ -36,7 +37,8 @@ class FirstHopLocator:
     """The way of one account's requests.
 
     `open_flow` makes, or finds, the flow to a target; `probe_target` only settles whether it is
-    believed; `registration` gives the account's, if it has one; `clock` the endpoint's time.
+    believed; `registration` gives the account's, if it has one; `clock` the endpoint's time;
+    `target_of` what a flow was opened for.
     """
 
     config: AccountConfig
@@ -45,6 +47,7 @@ class FirstHopLocator:
     probe_target: Callable[[Target], Awaitable[None]]
     registration: Callable[[], AnyRegistration | None]
     clock: Callable[[], float]
+    target_of: Callable[[Flow], Target | None]
     registered_hosts: set[str] = field(default_factory=set, init=False)
     """The hosts that we have been registered at."""
     _known: Failover | None = field(default=None, init=False)
@@ -62,6 +65,26 @@ class FirstHopLocator:
         if registration is None or host in self.registered_hosts or self.config.accepts_from(host):
             return False
         return all(target.host != host for target in registration.targets)
+
+    def is_own_server(self, flow: Flow) -> bool:
+        """Whether a server of the account's, or whom `accept_from` names, is at the other end.
+
+        A server that we reach over TLS is known by its certificate, on a connection of ours or by
+        the names of the one that holds the registration; one in clear by its address.
+        """
+        registration, host = self.registration(), flow.remote[0]
+        bound = None if registration is None else registration.flow
+        if self.config.accepts_from(host) or (
+            bound is not None and leads_to_same_peer(bound, flow)
+        ):
+            return True
+        target = self.target_of(flow)
+        if target is not None and self.own_server(target) is not None:
+            return True
+        over_tls = (flow.transport, *(own.transport for own in self._own_targets))
+        if Transport.TLS in over_tls:
+            return False
+        return host in self.registered_hosts or any(own.host == host for own in self._own_targets)
 
     async def locate(self, uri: SipUri) -> tuple[Target, ...]:
         """The places of `uri`, best first.  Raises TransportError when there is none."""

@@ -43,10 +43,21 @@ class LegFactory:
     tap: Tap | None = None
 
     def make_setup(
-        self, flow: Flow, srtp: SrtpPolicy | None = None, *, video: bool = False
+        self,
+        flow: Flow,
+        srtp: SrtpPolicy | None = None,
+        *,
+        video: bool = False,
+        inherited: SecurityPolicy | None = None,
     ) -> LegSetup:
-        """What a leg over `flow` needs; `srtp` overrides for one call, `video` offers it."""
+        """What a leg over `flow` needs; `srtp` overrides for one call, `video` offers it.
+
+        `inherited` is demanded as well: that of the call which this one comes from.  Raises
+        SecurityShortfall when both together can be met by nothing.
+        """
         policy = self._policy(srtp)
+        if inherited is not None:
+            policy = policy.stricter(inherited)
         host = flow.local[0]
         fallback = self.persona.takes_clear_answers(
             policy.srtp, self.agreements.supported_tags(flow)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from softphone.call import Call, OutgoingCall
 from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import CallAnswered, CallEnded, CallRinging
+from softphone.security import SecurityShortfall
 from softphone.sip import NotifierUsage
 
 __all__ = ["ReferralHost", "follow_referral"]
@@ -22,16 +23,27 @@ class ReferralHost(Protocol):
         """Opens a drain of the endpoint."""
 
     def dial(
-        self, target: str, *, replaces: str | None = None, video: bool = False
+        self,
+        target: str,
+        *,
+        replaces: str | None = None,
+        video: bool = False,
+        follows: Call | None = None,
+        allow_clear: bool = False,
     ) -> OutgoingCall:
-        """Call somebody."""
+        """Call somebody in the place of whom `follows` is with."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine as long as the account lives."""
 
 
-def follow_referral(account: ReferralHost, call: Call) -> OutgoingCall:
+def follow_referral(
+    account: ReferralHost, call: Call, *, allow_clear: bool = False
+) -> OutgoingCall:
     """Accept the REFER of `call`, call its target, and NOTIFY how that goes.
+
+    What was demanded of `call` is demanded of the new one; only with `allow_clear` its signaling
+    may be less secure.
 
     Raises LocalProtocolError when nobody asked for a transfer, ConfigurationError when its target
     is nothing that can be called (which is reported to the far end, too).
@@ -42,7 +54,13 @@ def follow_referral(account: ReferralHost, call: Call) -> OutgoingCall:
     try:
         # Who was seen is to be seen by whomever the call goes on with.
         video = call.video is not None
-        outgoing = account.dial(referral.refer_to, replaces=referral.replaces, video=video)
+        outgoing = account.dial(
+            referral.refer_to,
+            replaces=referral.replaces,
+            video=video,
+            follows=call,
+            allow_clear=allow_clear,
+        )
     except SoftphoneError:
         _progress(account, referral.subscription, 400, "Bad Request")
         raise
@@ -71,5 +89,7 @@ async def _report(account: ReferralHost, outgoing: OutgoingCall, to: NotifierUsa
             elif isinstance(event, CallEnded):
                 _progress(account, to, max(event.status, 400), event.reason)
                 return
+    except SecurityShortfall:
+        _progress(account, to, 488, "Not Acceptable Here")
     except SoftphoneError as error:
         _progress(account, to, 503, str(error)[:80])

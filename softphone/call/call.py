@@ -153,9 +153,14 @@ class Call(CallHandle[CallLeg]):
         """Transfer the far end: blind to a URI, or attended to the peer of another call.
 
         Returns when the far end reports success; the call is then hung up.  Raises CallError with
-        the status of the refusal, and the call goes on; LocalProtocolError once it is over.
+        the status of the refusal, and the call goes on; SecurityShortfall when one of the two
+        calls does not meet what was demanded of the other; LocalProtocolError once it is over.
         """
-        refer_to = self._attended(target) if isinstance(target, Call) else _parse_refer_to(target)
+        if isinstance(target, Call):
+            self._leg.policy_with(target._leg)
+            refer_to = self._attended(target)
+        else:
+            refer_to = _parse_refer_to(target)
         await self._leg.transfer(refer_to, referred_by=self._leg.active_usage.local)
         self._leg.hang_up()
 
@@ -180,8 +185,10 @@ class Call(CallHandle[CallLeg]):
     async def confer(self, other: Call) -> None:
         """Have the call server join `other` to this call: a conference (Cisco's soft key).
 
-        Returns when the server has; it then hangs `other` up.  Raises CallError with the status
-        of the refusal, and both calls go on; LocalProtocolError once one of them is over.
+        Returns when the server has; it then hangs `other` up.  What was demanded of either call
+        is demanded of this one from then on.  Raises CallError with the status of the refusal, and
+        both calls go on; SecurityShortfall when one of them does not meet what is demanded of the
+        other; LocalProtocolError once one of them is over.
         """
         await confer(self._leg, other._leg)
 

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from softphone.call.leg import CallLeg
 from softphone.contacts import Contact
 from softphone.events import CallEvent, CallState
-from softphone.security import SecurityState, Shortfall
+from softphone.security import SecurityPolicy, SecurityState, Shortfall
 from softphone.sip import NameAddr
 
 __all__ = ["CallHandle"]
@@ -46,6 +46,11 @@ class CallHandle(Generic[L]):
     def security(self) -> SecurityState:
         """What the call has now; after its end, what it had last."""
         return self._leg.security
+
+    @property
+    def inherited_policy(self) -> SecurityPolicy:
+        """What a call that comes from this one has to meet, beside its own account's policy."""
+        return self._leg.inherited_policy
 
     @property
     def refused(self) -> tuple[Shortfall, ...]:

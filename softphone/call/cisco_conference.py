@@ -53,10 +53,13 @@ class _SoftKeyReply:
 async def confer(leg: CallLeg, other: CallLeg) -> None:
     """Have the server join the call of `other` to that of `leg`, and wait until it has.
 
-    Raises CallError with the status of the refusal, LocalProtocolError unless both are up.
+    What was demanded of either is demanded of the call that stays.  Raises CallError with the
+    status of the refusal, SecurityShortfall when one of them does not meet what is demanded of the
+    other, LocalProtocolError unless both are up.
     """
     body = soft_key(CONFERENCE, _name(leg.active_usage), _name(other.active_usage))
     usage, answer = leg.active_usage, _SoftKeyReply()
+    policy = leg.policy_with(other)
     flow = usage.flow
     if flow is None:
         raise LocalProtocolError("there is no connection to the server at the moment")
@@ -67,6 +70,7 @@ async def confer(leg: CallLeg, other: CallLeg) -> None:
     if not 200 <= code <= 299:
         message = f"the server did not join the calls: {code} {reason}".rstrip()
         raise CallError(message, status=code, reason=reason)
+    leg.tighten_policy(policy)
 
 
 async def _patiently(answer: _SoftKeyReply, subscription: SubscriberUsage) -> tuple[int, str]:

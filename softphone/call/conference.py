@@ -51,10 +51,12 @@ class Conference:
     """Calls on one bridge; leaving the `async with` block parts all of them, and hangs up none.
 
     With `minimum`, a call below that level is not let in, and one that falls below is parted.
+    Without one, what was demanded of each member is demanded of all: a call that does not meet it,
+    or demands what a member does not meet, is not let in, and a member that falls below is parted.
     """
 
     def __init__(
-        self, *, clock_rate_hz: int = 16_000, minimum: SecurityLevel = SecurityLevel.NOT_SECURE
+        self, *, clock_rate_hz: int = 16_000, minimum: SecurityLevel | None = None
     ) -> None:
         self.minimum = minimum
         self._bridge = ConferenceMixer(clock_rate_hz)
@@ -83,11 +85,15 @@ class Conference:
         """Let a call in: it hears the others in the place of what was played to it.
 
         Raises LocalProtocolError for one that is over or in here already, SecurityShortfall for
-        one below `minimum`.
+        one below `minimum`, or one that the policies of the members and its own keep apart.
         """
         if call in self._seats:
             raise LocalProtocolError("the call is in the conference already")
-        self._check(call)
+        missing = self._missing(call, *self._seats)
+        for present in self._seats if self.minimum is None else ():
+            missing += self._missing(present, call)
+        if missing:
+            raise SecurityShortfall(tuple(dict.fromkeys(missing)))
         sound = call.audio.sound
         member = self._bridge.add_member()
         try:
@@ -156,19 +162,26 @@ class Conference:
             raise LocalProtocolError("the call is not in the conference")
         return seat
 
-    def _check(self, call: Call) -> None:
-        if call.security.level < self.minimum:
-            why = (
-                f"the conference demands {self.minimum.name.lower()} and the call is "
-                f"{call.security.level.name.lower()}"
+    def _missing(self, call: Call, *members: Call) -> tuple[Shortfall, ...]:
+        """What keeps a call from a conference with `members`, by `minimum` or else by theirs."""
+        state = call.security
+        if self.minimum is None:
+            return tuple(
+                shortfall for each in members for shortfall in each.inherited_policy.judge(state)
             )
-            raise SecurityShortfall((Shortfall(ShortfallCode.FAR_END_NOT_SECURE, why),))
+        if state.level >= self.minimum:
+            return ()
+        why = (
+            f"the conference demands {self.minimum.name.lower()} and the call is "
+            f"{state.level.name.lower()}"
+        )
+        return (Shortfall(ShortfallCode.FAR_END_NOT_SECURE, why),)
 
     async def _watch(self, call: Call) -> None:
         """Follow a member's security, and its end."""
         async for event in call.events():
             if isinstance(event, SecurityChanged) and call in self._seats:
-                if call.security.level < self.minimum:
+                if self._missing(call, *(other for other in self._seats if other is not call)):
                     break
                 self._emit_change()
         if call in self._seats:

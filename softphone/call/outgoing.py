@@ -54,6 +54,7 @@ from softphone.events import (
 from softphone.media import MediaError
 from softphone.security import (
     MediaSecurity,
+    SecurityPolicy,
     SecurityState,
     Shortfall,
     ShortfallCode,
@@ -383,6 +384,14 @@ class OutgoingCall:
     def security(self) -> SecurityState:
         """What the call has now.  Raises LocalProtocolError before the start."""
         return self._leg.security
+
+    @property
+    def inherited_policy(self) -> SecurityPolicy:
+        """What a call that comes from this one has to meet, beside its own account's policy.
+
+        Raises LocalProtocolError before the start.
+        """
+        return self._leg.inherited_policy
 
     @property
     def statistics(self) -> StreamStatistics:

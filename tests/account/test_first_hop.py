@@ -15,7 +15,7 @@ from softphone.errors import (
     TransportError,
     TransportTimeout,
 )
-from softphone.sans_io import Flow, Target, Transport
+from softphone.sans_io import Flow, PeerIdentity, Target, Transport
 from softphone.sip import NameAddr, SipUri
 
 FIRST = Target(Transport.TLS, "192.0.2.1", 5061)
@@ -40,6 +40,10 @@ class Network:
 
     def __init__(self, **failures):
         self.failures, self.tried, self.looked = failures, [], []
+        self.opened = {}
+
+    def target_of(self, flow):
+        return self.opened.get(flow)
 
     async def open_flow(self, target):
         self.tried.append(target)
@@ -59,7 +63,9 @@ def route(names, network, registration=None, **config):
     values = {"aor": "sip:alice@example.test", "listen": "tls:127.0.0.1:0", **config}
     account = AccountConfig(**values)
     ways = (network.open_flow, network.probe_target)
-    return FirstHopLocator(account, names, *ways, lambda: registration, lambda: 0.0)
+    return FirstHopLocator(
+        account, names, *ways, lambda: registration, lambda: 0.0, network.target_of
+    )
 
 
 async def test_without_a_server_the_uri_itself_is_looked_up():
@@ -237,3 +243,67 @@ async def test_own_servers_are_remembered_up_to_a_bound():
         await way.locate(SipUri.parse("sips:pbx.test"))
     assert way.own_server(names.targets[0]) == "pbx.test"
     assert len(way._own_targets) == 256
+
+
+def identified(*names, fingerprint="aa"):
+    return PeerIdentity("", names, fingerprint, "TLSv1.3", "GCM")
+
+
+def at(host, transport=Transport.TLS, identity=None, number=7):
+    return Flow(number, transport, ("192.0.2.9", 5), (host, 5061), identity)
+
+
+async def test_a_server_over_tls_is_known_by_its_certificate():
+    pbx = identified("dns:pbx.example.test")
+    bound = at("192.0.2.1", identity=pbx)
+    registration = registered(targets=(FIRST, SECOND), flow=bound)
+    network = Network()
+    sub = identified("dns:sub.example.test", fingerprint="bb")
+    standby = at("192.0.2.2", identity=sub, number=6)
+    network.opened[standby] = SECOND
+    way = route(Names(), network, registration, registrar="sips:example.test", listen=None)
+    await way.locate(SipUri.parse("sips:example.test"))
+    way.registered_hosts.add("192.0.2.1")
+    assert way.is_own_server(bound)
+    assert way.is_own_server(standby)
+    other = identified("dns:pbx.example.test", fingerprint="cc")
+    assert way.is_own_server(at("192.0.2.70", identity=other, number=8))
+    stranger = identified("dns:x", fingerprint="dd")
+    assert not way.is_own_server(at("192.0.2.1", identity=stranger, number=10))
+    for transport in Transport:
+        assert not way.is_own_server(at("192.0.2.1", transport, number=9))
+
+
+async def test_a_server_in_clear_is_known_by_its_address():
+    first = replace(FIRST, transport=Transport.UDP)
+    registration = registered(targets=(first,), flow=at("192.0.2.1", Transport.UDP, number=3))
+    way = route(
+        Names((first,)),
+        Network(),
+        registration,
+        registrar="sip:192.0.2.1",
+        listen=None,
+        accept_from=("192.0.2.64/28",),
+    )
+    await way.locate(SipUri.parse("sip:192.0.2.1"))
+    way.registered_hosts.add("192.0.2.5")
+    for host in ("192.0.2.1", "192.0.2.5", "192.0.2.70"):
+        assert way.is_own_server(at(host, Transport.UDP))
+    assert not way.is_own_server(at("192.0.2.80", Transport.UDP))
+
+
+async def test_without_a_server_nobody_is_one():
+    network = Network()
+    network.opened[FLOW] = FIRST
+    way = route(Names(), network)
+    await way.first_hop(URI)
+    assert not way.is_own_server(FLOW)
+
+
+async def test_an_outbound_proxy_is_a_server_without_a_registration():
+    network = Network()
+    way = route(Names(), network, outbound_proxy="sips:example.test", listen=None)
+    await way.first_hop(URI)
+    assert not way.is_own_server(FLOW)
+    network.opened[FLOW] = FIRST
+    assert way.is_own_server(FLOW)

@@ -44,8 +44,9 @@ class Referrer:
     def change(self):
         return self.stage.bob.change
 
-    def dial(self, target, *, replaces=None, video=False):
+    def dial(self, target, *, replaces=None, video=False, follows=None, allow_clear=False):
         assert not video  # the call that is transferred has none
+        self.followed = (follows, allow_clear)
         if isinstance(self.story, Exception):
             raise self.story
         self.dialed.append((target, replaces))
@@ -97,6 +98,7 @@ async def test_the_outcome_is_reported(story, told):
     assert replaces == "abc;to-tag=1;from-tag=2"
     assert not call.transfer_requested
     assert account.call.transfers == 1
+    assert account.followed == (call, False)
 
 
 async def test_a_target_that_cannot_be_called_is_reported_and_raised():

@@ -24,6 +24,7 @@ from softphone.events import (
 from softphone.media import PcmBlock
 from softphone.media.audio import ToneSource
 from softphone.media.audio.dtmf_overlay import OverlaySource
+from softphone.security import SecurityPolicy, SecurityShortfall
 from softphone.sip import MalformedMessage, ReferReceived
 from tests.support.sounds import keys, samples, silence, speech, tone
 from tests.support.stage import Stage, edit_body
@@ -237,3 +238,15 @@ async def test_what_comes_after_the_end_is_our_mistake():
             await work()
     with pytest.raises(LocalProtocolError):
         call.reject_transfer()
+
+
+async def test_an_attended_transfer_joins_no_call_in_clear_to_one_that_may_not_be():
+    stage = Stage()
+    call, _ = calls(stage)
+    stage.alice.policy = stage.bob.policy = SecurityPolicy.clear()
+    plain, _ = calls(stage)
+    for one, other in ((call, plain), (plain, call)):
+        with pytest.raises(SecurityShortfall, match="srtp_required"):
+            await one.transfer(other)
+    assert "REFER" not in stage.sent("alice")
+    assert call.state is plain.state is CallState.CONFIRMED

@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from softphone.call.audio_stream import ReadWriteBuffers
@@ -55,6 +55,7 @@ from softphone.personas import StandardPersona
 from softphone.sans_io import Flow
 from softphone.security import (
     MediaSecurity,
+    SecurityPolicy,
     SecurityShortfall,
     SecurityState,
     Shortfall,
@@ -289,6 +290,37 @@ class CallLegBase:
     def select_fork(self, tag: str) -> None:
         """The session is this fork's from now on."""
         self.far_ends.remote_tag = tag or self.far_ends.remote_tag
+
+    # The policy, and what follows from it for other calls
+
+    @property
+    def inherited_policy(self) -> SecurityPolicy:
+        """What a call that comes from this one has to meet, beside its own account's policy.
+
+        It is what was demanded of this call, and a connection that is as secure as its own.
+        """
+        policy = self.setup.media.policy
+        level = self.security.signaling.level
+        return replace(policy, signaling=max(policy.signaling, level))
+
+    def policy_with(self, other: CallLegBase) -> SecurityPolicy:
+        """What holds for two calls that are about to become one.
+
+        Raises SecurityShortfall when one of them does not meet what is demanded of the other.
+        """
+        policy = self.inherited_policy.stricter(other.inherited_policy)
+        shortfalls = (*policy.judge(self.security), *policy.judge(other.security))
+        if shortfalls:
+            raise SecurityShortfall(tuple(dict.fromkeys(shortfalls)))
+        return policy
+
+    def tighten_policy(self, policy: SecurityPolicy) -> None:
+        """Demand `policy` from now on: another call has become part of this one."""
+        media = replace(self.setup.media, policy=policy)
+        self.setup = replace(self.setup, media=media)
+        self.policy = policy
+        self.negotiation.setup = media
+        self.reevaluate_security()
 
     # Judging: the one place
 

@@ -155,7 +155,11 @@ class LdapDirectory:
             config = self._config
             try:
                 session = await self._session_module.LdapSession.open(
-                    relay.path, config.user, config.password, external=config.external
+                    relay.path,
+                    config.user,
+                    config.password,
+                    attributes=config.wanted,
+                    external=config.external,
                 )
             except DirectoryError as exc:
                 raise relay.failure or exc from exc

@@ -121,13 +121,17 @@ class LdapSession:
         user: str | None,
         password: KeyMaterial | None,
         *,
+        attributes: Sequence[str] = (),
         external: bool = False,
     ) -> LdapSession:
         """Connect to the socket and bind; without a user, anonymously.
 
-        With `external` the server knows us by the certificate that it was shown in TLS.
+        `attributes` are those that are read, as octets: of "007" and "TRUE" the library would make
+        a number and a truth.  With `external` the server knows us by the certificate that it was
+        shown in TLS.
         """
         client = LDAPClient(f"ldapi://{quote(str(path), safe='')}")
+        client.set_raw_attributes(list({name.lower(): name for name in attributes}.values()))
         client.set_server_chase_referrals(False)
         client.set_ignore_referrals(True)
         if user is not None and password is not None:
@@ -174,12 +178,21 @@ class LdapSession:
 
 
 def _entry(found: Any) -> Entry:
-    """Values that are no text are left out."""
+    """Values that are no text in UTF-8 (RFC 4517 section 3.3.6) are left out."""
     return {
-        str(name).lower(): tuple(value for value in values if isinstance(value, str))
+        str(name).lower(): tuple(text for value in values if (text := _text(value)) is not None)
         for name, values in found.items()
         if str(name) != "dn"
     }
+
+
+def _text(value: object) -> str | None:
+    if not isinstance(value, bytes):
+        return value if isinstance(value, str) else None
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 _SENTENCES: Sequence[tuple[type[Exception], type[DirectoryError], str]] = (

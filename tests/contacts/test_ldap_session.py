@@ -79,3 +79,17 @@ async def test_a_silent_server_costs_no_time_of_the_loop(room, tmp_path):
             await asyncio.wait((task,))
         await asyncio.wait_for(gone.wait(), 5.0)
     assert counted <= 30
+
+
+def test_values_are_text_and_what_is_none_is_left_out(room):
+    found = {
+        "dn": "uid=anna",
+        "telephoneNumber": [b"0044", "J\u00f6rg".encode(), b"TRUE"],
+        "jpegPhoto": [b"\xff\xd8", b"\x00\xff"],
+        "other": ["text", 7, True, None],
+    }
+    assert room._entry(found) == {
+        "telephonenumber": ("0044", "J\u00f6rg", "TRUE"),
+        "jpegphoto": (),
+        "other": ("text",),
+    }

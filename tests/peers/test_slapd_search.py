@@ -91,6 +91,30 @@ async def test_a_contact_has_what_the_directory_says(slapd, pki):
     assert again == anna
 
 
+@pytest.mark.parametrize("spelled", ["telephoneNumber", "telephonenumber", "TELEPHONENUMBER"])
+async def test_values_of_digits_only_are_text(slapd, pki, spelled):
+    # bonsai makes numbers of such, without their zeros and signs.
+    attributes = {
+        "name": ("cn",),
+        "title": ("givenName",),
+        "department": ("sn",),
+        "username": ("uid",),
+        "work": (spelled,),
+    }
+    own = directory(slapd, pki, attributes=attributes)
+    async with Contacts((own,)) as contacts:
+        (agent,) = await contacts.search("0007")
+        found = [await contacts.by_number(each) for each in ("0044", "1002", "+493012345604")]
+        assert await contacts.by_number("44") is None
+    assert (agent.name, agent.title, agent.department) == ("0007 TRUE", "0007", "TRUE")
+    assert agent.username == "0815"
+    assert [[each.text for each in one.numbers] for one in found] == [
+        ["0044"],
+        ["1002"],
+        ["+493012345604"],
+    ]
+
+
 async def test_a_person_is_found_by_the_address_that_calls(slapd, pki):
     attributes = {"name": ("cn",), "uri": ("mail",)}
     for more in ({}, {"attributes": attributes}):

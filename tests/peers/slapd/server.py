@@ -22,6 +22,8 @@ PEOPLE = (
     ("annabel", "Annabel", "Baum", "1002", "annabel@example.test"),
     ("carl", "Carl", "Adler", "+49 30 12345603", "carl@example.test"),
     ("star", "St*r", "(Odd)", "1099", "star@example.test"),
+    ("0815", "0007", "TRUE", "0044", "+49@example.test"),
+    ("dora", "Dora", "Drei", "+493012345604", "dora@example.test"),
 )
 
 

@@ -33,6 +33,7 @@ from softphone.trust.capf.errors import (
     CapfKeyRefused,
     CapfMalformed,
     CapfNotStored,
+    nothing_to_show,
     refusal,
 )
 from softphone.trust.capf.issued_certificate import check_issued, parse_certificate
@@ -86,6 +87,7 @@ class CapfClient:
         self._session: int | None = None
         self._public_key = b""
         self._operation = CapfOperation.NONE
+        self._shown = False
         self._error: CapfError | None = None
         self.state = CapfState.WAIT_FLOW
 
@@ -294,9 +296,12 @@ class CapfClient:
     def _fetch(self, message: CapfMessage, now: float) -> None:
         kind = message.number(CapfTag.CERTIFICATE_TYPE)
         current = None if kind == CertificateKind.MIC else self._request.current
-        if current is None or parse_certificate(current) is None:
+        if current is not None and parse_certificate(current) is None:
+            current = None
+        if current is None:
             self._reply(CapfCommand.FETCH_CERTIFICATE_RESPONSE, CapfReason.REFUSED)
         else:
+            self._shown = True
             elements: dict[int, bytes] = {
                 CapfTag.REASON: number_element(CapfReason.DONE),
                 CapfTag.CERTIFICATE: certificate_element(current),
@@ -338,6 +343,9 @@ class CapfClient:
         self._timers.set("patience", now + self._request.times.patience)
 
     def _finish(self) -> None:
+        if self._operation is CapfOperation.FETCH and not self._shown:
+            self._fail(nothing_to_show(self._request.device))
+            return
         self._end(CapfState.DONE)
         self._events.append(CapfFinished(self._operation))
 

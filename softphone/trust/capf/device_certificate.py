@@ -19,7 +19,7 @@ from softphone.trust.capf.message import CapfMessage, CapfTag, certificate_of
 
 __all__ = ["DeviceCertificateRules", "device_certificate_flaw"]
 
-_MIC_NAME = re.compile(r"CP-[A-Za-z0-9+-]+-(?P<device>SEP[0-9A-F]{12})")
+_MIC_NAME = re.compile(r"CP-[A-Za-z0-9+]+-(?P<device>(?:SEP|CSF|BOT|TCT|TAB)[A-Za-z0-9_-]+)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ SoftphoneError
     |-- CapfBusy                  asked to come again later; `delay` in seconds
     |-- CapfMalformed             what the server says is no CAPF
     |-- CapfInterrupted           closed, or silent for too long
+    |-- CapfNotShown              the server asked for the certificate, and there is none
     |-- CapfNotStored             the certificate came, and could not be written
     `-- CapfCertificateRejected   the certificate came, and is not ours (a CertificateError too)
 """
@@ -25,10 +26,12 @@ __all__ = [
     "CapfInterrupted",
     "CapfKeyRefused",
     "CapfMalformed",
+    "CapfNotShown",
     "CapfNotStored",
     "CapfRefused",
     "CapfUnfinished",
     "CapfUnknownDevice",
+    "nothing_to_show",
     "refusal",
 ]
 
@@ -79,8 +82,20 @@ class CapfNotStored(CapfError):
     """The certificate could not be stored."""
 
 
+class CapfNotShown(CapfError):
+    """The server asked for the certificate, and there is none."""
+
+
 class CapfCertificateRejected(CapfError, CertificateError):
     """The issued certificate was not accepted and not stored."""
+
+
+def nothing_to_show(device: str) -> CapfNotShown:
+    """The exception for a fetch to which no certificate was an answer."""
+    return CapfNotShown(
+        f"the CAPF server asked for the certificate of {device}, and none is stored here: ask the"
+        " administrator to set Install/Upgrade instead of Troubleshoot"
+    )
 
 
 def refusal(device: str, reason: int | None, *, begun: bool) -> CapfError:

@@ -200,6 +200,19 @@ def test_nothing_pending_is_exit_1_and_says_whom_to_ask(enroll, capf):
     assert "anybody can enroll" in outcome.err
 
 
+def test_a_fetch_without_a_certificate_is_exit_1_and_with_one_it_is_done(enroll, capf):
+    fetch = CapfDevice(DEVICE, CapfOperation.FETCH, CapfAuthentication.NULL_STRING)
+    capf.machine.set_device(fetch)
+    outcome = enroll("--null-string", "--ca", capf.ca, "--json")
+    assert (outcome.code, outcome.summary["result"]) == (1, "failed")
+    assert f"asked for the certificate of {DEVICE}, and none is stored" in outcome.summary["reason"]
+    capf.machine.set_device(STRING)
+    assert enroll("--auth-string", "4711", "--ca", capf.ca).code == 0
+    capf.machine.set_device(fetch)
+    outcome = enroll("--null-string", "--ca", capf.ca, "--json")
+    assert (outcome.code, outcome.summary["operation"]) == (0, "fetch")
+
+
 def test_a_server_that_is_not_the_pinned_one_is_exit_3(enroll, capf, tmp_path):
     other = tmp_path / "other"
     other.mkdir()

@@ -16,6 +16,7 @@ from softphone.trust.capf import (
     CapfInterrupted,
     CapfKeyRefused,
     CapfMalformed,
+    CapfNotShown,
     CapfNotStored,
     CapfOperation,
     CapfRefused,
@@ -230,6 +231,24 @@ def test_what_is_shown_is_told():
     client = new_client()
     give(client, HELLO, encoded(COMMAND.FETCH_CERTIFICATE_REQUEST))
     assert events_of(client) == [CertificateShown(False)]
+
+
+@pytest.mark.parametrize("current", [None, b"no certificate"])
+@pytest.mark.parametrize("end", ["word", "close"])
+def test_having_had_nothing_to_show_is_a_failure(current, end):
+    client = new_client(CapfRequest(DEVICE, current=current))
+    fetch = COMMAND.FETCH_CERTIFICATE_REQUEST
+    give(client, HELLO, encoded(fetch, t3=b"\1"))
+    answer = message_of(give(client, encoded(fetch, t3=b"\2")))
+    assert answer.elements == {CapfTag.REASON: b"\7"}
+    if end == "word":
+        give(client, END[0])
+    else:
+        client.disconnected(flow=FLOW, reason=None, now=0.0)
+    *shown, failed = events_of(client)
+    assert shown == [CertificateShown(False)] * 2
+    assert type(failed.error) is CapfNotShown
+    assert "Install/Upgrade" in str(failed.error)
 
 
 def test_the_last_word_may_be_missing_once_all_is_done():

@@ -20,6 +20,7 @@ from softphone.lab import (
     CapfAuthMode,
     LabConfig,
     LabServer,
+    SharedLine,
     find_prosody,
     make_load_users,
     parse_pending_enrollment,
@@ -61,6 +62,7 @@ async def run_lab(
         directory=True,
         chat=has_chat(),
         capf_orders=tuple(parse_pending_enrollment(text) for text in capf),
+        shared_lines=(SharedLine("620", ("bob", "carol")),),
     )
     with ExitStack() as stack:
         if folder is None:
@@ -94,6 +96,7 @@ def _ready(output: CommandOutput, lab: LabServer) -> None:
     facts: dict[str, Any] = {
         **places,
         "extensions": EXTENSIONS,
+        "shared_lines": {line.name: list(line.users) for line in lab.config.shared_lines},
         "accounts": accounts,
         "auth_strings": strings,
         "capf_orders": orders,
@@ -131,6 +134,7 @@ def _text(places: dict[str, str], facts: dict[str, Any]) -> str:
         ("signer_sha256", signer),
         *_devices(facts),
         *((f"extension {name}", meaning) for name, meaning in EXTENSIONS.items()),
+        *((f"shared line {name}", ", ".join(who)) for name, who in facts["shared_lines"].items()),
         *_accounts(accounts),
     ]
     width = max(len(name) for name, _ in rows) + 2

@@ -12,7 +12,14 @@ with RFC 7617 (`uds_directory`); the subpackages name the rest.
 from __future__ import annotations
 
 from softphone.lab.authority import Authority, CertificateNames, IssuedCertificate, Validity
-from softphone.lab.config import EXTENSIONS, LabConfig, LabUser, Login, make_load_users
+from softphone.lab.config import (
+    EXTENSIONS,
+    LabConfig,
+    LabUser,
+    Login,
+    SharedLine,
+    make_load_users,
+)
 from softphone.lab.pending_enrollment import CapfAuthMode, parse_pending_enrollment
 from softphone.lab.prosody import DOMAIN, find_prosody
 from softphone.lab.server import LabServer
@@ -28,6 +35,7 @@ __all__ = [
     "LabServer",
     "LabUser",
     "Login",
+    "SharedLine",
     "Validity",
     "find_prosody",
     "make_load_users",

@@ -10,7 +10,7 @@ from softphone.lab.pending_enrollment import PendingEnrollment
 from softphone.sans_io import Transport
 from softphone.security import CryptoSuite
 
-__all__ = ["EXTENSIONS", "LabConfig", "LabUser", "Login", "make_load_users"]
+__all__ = ["EXTENSIONS", "LabConfig", "LabUser", "Login", "SharedLine", "make_load_users"]
 
 MOST_OF_A_CROWD = 10_000
 
@@ -20,6 +20,7 @@ EXTENSIONS = {
     "602": "hold music",
     "603": "silence",
     "*5USER": "join USER's call as a third party",
+    "*72USER": "forward all of your calls to USER; *72 alone: to yourself again",
 }
 """What the lab answers itself."""
 FIRST_NUMBER = 1001
@@ -57,6 +58,14 @@ class LabUser:
         return f"CSF{self.name.upper()}"
 
 
+@dataclass(frozen=True, slots=True)
+class SharedLine:
+    """A line that rings at several users' phones at once; `name` is what is called."""
+
+    name: str
+    users: tuple[str, ...]
+
+
 def make_load_users(count: int) -> tuple[LabUser, ...]:
     """Users load00001 and on, each with a password, over TLS.  Raises ConfigurationError."""
     if not 0 <= count <= MOST_OF_A_CROWD:
@@ -79,7 +88,8 @@ class LabConfig:
     seconds. `nodes` servers stand beside one another, by TLS; with `oauth` there is one more
     port, for tokens. With `clear_music` what a held phone hears comes from a server without
     SRTP, and its call is no more secure than that; with `music_suite` from one that knows that
-    crypto suite only. `registration_rate` new connections a second may register,
+    crypto suite only. A call to the name of one of `shared_lines` rings at all of its users.
+    `registration_rate` new connections a second may register,
     `registration_burst` at once; who comes too early gets 503 and a Retry-After. The
     certificates of devices last for `certificate_lifetime` seconds.
     """
@@ -112,6 +122,7 @@ class LabConfig:
     alerting_patience: float = 60.0
     clear_music: bool = False
     music_suite: CryptoSuite | None = None
+    shared_lines: tuple[SharedLine, ...] = ()
     certificate_lifetime: float = 30 * 86400.0
     users: tuple[LabUser, ...] = (
         LabUser("alice", Login(Transport.TLS, certificate=True)),
@@ -135,6 +146,13 @@ class LabConfig:
             if order.device not in enrolling:
                 raise ConfigurationError(
                     f"{order.device} does not enroll at the lab: {', '.join(enrolling)} do"
+                )
+        for line in self.shared_lines:
+            strangers = [name for name in line.users if self.user(name) is None]
+            if strangers or not line.users or self.called(line.name) is not None:
+                raise ConfigurationError(
+                    f"shared line {line.name!r}: expected a name of its own and users of the lab,"
+                    f" not {', '.join(strangers or line.users) or 'nobody'}"
                 )
 
     def user(self, name: str | None) -> LabUser | None:

@@ -37,6 +37,7 @@ from softphone.lab.registrar import (
     Registrar,
     RegistrarConfig,
     StoredBinding,
+    is_device,
 )
 from softphone.lab.uds_directory import LabDirectory, lab_people
 from softphone.media import MediaConfig, PortRange
@@ -198,6 +199,7 @@ class LabServer:
                 entropy=self._entropy,
                 binding_of=self._binding_of,
                 admit=self._admit,
+                on_forward=self._tell_of_forward,
                 # A device asks for leave to come back before it has registered again.
                 is_device=lambda flow: flow is not None and flow.transport is Transport.TLS,
             )
@@ -386,7 +388,9 @@ class LabServer:
             self._driver.close_flow(ended, TransportError("taken over by another client"))
         binding = self._binding_at(event.flow) if answer.new else None
         if binding is not None:
-            self.service.send_initial_state(binding, self._stamp_of(event.flow))
+            self.service.send_initial_state(
+                binding, self._stamp_of(event.flow), self._forward_at(event.flow)
+            )
 
     def _handle_register(self, event: RequestReceived[ServerExchange]) -> LabResponse | NoResponse:
         answer = self._authenticator.handle_register(
@@ -408,6 +412,28 @@ class LabServer:
 
     def _binding_at(self, flow: Flow) -> StoredBinding | None:
         return next((one for one in self.registered.values() if one.flow == flow), None)
+
+    def forward_all(self, name: str, target: str = "") -> None:
+        """Have all calls of a user go to another user or an extension; without one, end that.
+
+        Raises LookupError for a user that the lab has not.
+        """
+        user = self.config.user(name)
+        if user is None:
+            raise LookupError(f"the lab has no user {name!r}")
+        self._calls.forward_all(user, target)
+
+    def _tell_of_forward(self, user: LabUser, target: str) -> None:
+        """Tell a user's device of its forward, as CUCM does; other phones would not know it."""
+        binding = self._binding_of(user.name)
+        if binding is not None and is_device(binding.contact):
+            self.service.send_forward_state(binding, target)
+
+    def _forward_at(self, flow: Flow) -> str:
+        """Whom the calls of who has registered over a flow are forwarded to."""
+        at = (name for name, one in self.registered.items() if one.flow == flow)
+        user = self.config.user(next(at, None))
+        return "" if user is None else self._calls.forwarded_to(user)
 
     def _stamp_of(self, flow: Flow) -> str:
         """The stamp of the configuration of the device that has registered over a flow."""

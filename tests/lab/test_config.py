@@ -41,7 +41,7 @@ def test_only_a_login_over_tls_may_carry_srtp(transport, secure):
 
 
 def test_every_extension_says_what_it_is():
-    assert list(EXTENSIONS) == ["600", "601", "602", "603", "*5USER"]
+    assert list(EXTENSIONS) == ["600", "601", "602", "603", "*5USER", "*72USER"]
 
 
 def test_a_crowd_comes_after_the_labs_own_users():

@@ -17,15 +17,17 @@ from typing import Any
 from softphone.call import IncomingLeg, LegSetup, MediaSetup, OutgoingLeg
 from softphone.call.leg import CallLeg, Negotiation
 from softphone.errors import SoftphoneError
-from softphone.events import CallEnded, CallRinging, CallState
+from softphone.events import CallRinging, CallState
 from softphone.lab.calls.avp_fallback import ClearNegotiation
 from softphone.lab.calls.bridged_call import BridgedCall, level_of, level_seen
+from softphone.lab.calls.call_routing import CallRouting, ReachedUser, RingRequest
 from softphone.lab.calls.extensions import extension
 from softphone.lab.calls.soft_keys import SoftKeys
 from softphone.lab.calls.transfer import Transfers
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.registrar import StoredBinding
 from softphone.media import MediaBackend, NoPortFree
+from softphone.media.audio import ToneSource
 from softphone.personas import StandardPersona
 from softphone.sans_io import Entropy, Flow
 from softphone.security import SecurityLevel, SecurityPolicy, SecurityState, SrtpPolicy
@@ -59,6 +61,7 @@ class LabContext:
     entropy: Entropy
     binding_of: Callable[[str], StoredBinding | None]
     admit: Callable[[InviteReceived[InviteUsage]], LabUser | None]
+    on_forward: Callable[[LabUser, str], None]
     is_device: Callable[[Flow | None], bool]
 
 
@@ -72,10 +75,13 @@ class CallControl:
         self._tasks: set[asyncio.Task[None]] = set()
         self._connecting: dict[CallLeg, asyncio.Task[None]] = {}
         """What brings a leg into its call, until that is done."""
+        self._routing = CallRouting(
+            context.config, context.binding_of, context.config.alerting_patience
+        )
         self._transfers = Transfers(
             change=context.change,
             bridged_calls=lambda: tuple(self._bridged_calls),
-            dial=self._dial,
+            reach=self._reach_for,
             connecting=self._connecting.get,
             patience=context.config.alerting_patience,
         )
@@ -105,10 +111,10 @@ class CallControl:
             return
         if name.startswith("*5"):
             self._bring_in(self._join(leg, caller, name[2:]), leg)
-        elif extension(name) is not None:
-            self._bring_in(self._serve(leg, name), leg)
+        elif name.startswith("*72"):
+            self._bring_in(self._set_forward(leg, caller, name[3:]), leg)
         else:
-            self._call_user(leg, caller, name)
+            self._bring_in(self._connect(leg, caller, name), leg)
 
     # Extensions
 
@@ -124,61 +130,66 @@ class CallControl:
 
     # Users
 
-    def _call_user(self, leg: IncomingLeg, caller: LabUser, name: str) -> None:
-        callee = self._context.config.called(name)
-        binding = None if callee is None else self._context.binding_of(callee.name)
-        if callee is None or binding is None:
-            leg.reject(404 if callee is None else 480)
-            return
-        if leg.request.max_forwards == 0:
-            # RFC 7332 section 3: a call that goes in circles ends somewhere, through us too.
-            leg.reject(483)
-            return
-        self._bring_in(self._connect(leg, caller, callee, binding), leg)
+    async def _connect(self, leg: IncomingLeg, caller: LabUser, name: str) -> None:
+        def dial(callee: LabUser, binding: StoredBinding, hops: int) -> OutgoingLeg:
+            secure = caller.login.secure and callee.login.secure
+            place = self._invite_builder(leg.request.from_, callee, binding, hops)
+            out = self._call_out(callee, place, secure=secure)
+            self._connecting[out] = self._connecting[leg]
+            self._run(_relay_ringing(out, leg), leg)
+            return out
 
-    async def _connect(
-        self, leg: IncomingLeg, caller: LabUser, callee: LabUser, binding: StoredBinding
-    ) -> None:
-        secure = caller.login.secure and callee.login.secure
-        request = leg.request
-        place = self._invite_builder(request.from_, callee, binding, request.max_forwards)
-        out = self._call_out(callee, place, secure=secure)
-        self._connecting[out] = self._connecting[leg]
-
-        def give_up(_: asyncio.Future[CallEnded]) -> None:
-            out.hang_up()
-
-        leg.ended.add_done_callback(give_up)
-        self._run(_relay_ringing(out, leg), leg)
-        waiting: set[asyncio.Future[Any]] = {out.confirmed, out.ended}
-        await asyncio.wait(
-            waiting,
-            timeout=self._context.config.alerting_patience,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        if out.ended.done() or not out.confirmed.done():
-            _refuse(leg, out)
+        hops = leg.request.max_forwards
+        request = RingRequest(dial, 70 if hops is None else hops, leg.ended)
+        reached = await self._routing.reach(name, request)
+        if isinstance(reached, ReachedUser):
+            await self._bridge(leg, caller, reached.leg, reached.user)
+        elif leg.state is CallState.TERMINATED:
             return
-        if await self._bridge(leg, caller, out, callee):
-            # From now on the conversation says who is hung up when its caller leaves.
-            leg.ended.remove_done_callback(give_up)
+        elif isinstance(reached, str):
+            await self._serve(leg, reached)
+        else:
+            leg.reject(reached)
+
+    async def _set_forward(self, leg: IncomingLeg, caller: LabUser, target: str) -> None:
+        if target and not self._routing.knows(target):
+            leg.reject(404)
+            return
+        self.forward_all(caller, target)
+        leg.accept()
+        if await _up(leg) and leg.stream is not None:
+            # Heard by who has dialed, who hangs up.
+            leg.media_backend.play(leg.stream.handle, ToneSource(440.0, 8000))
+
+    def forward_all(self, user: LabUser, target: str) -> None:
+        """Have all calls of a user go to another user or an extension; "" ends that."""
+        if self._context.config.called(target) == user:
+            target = ""
+        self._routing.forwards.pop(user.name, None)
+        if target:
+            self._routing.forwards[user.name] = target
+        self._context.on_forward(user, target)
+
+    def forwarded_to(self, user: LabUser) -> str:
+        """Whom all calls of a user go to; "" for nobody else."""
+        return self._routing.forwards.get(user.name, "")
 
     async def _bridge(
         self, leg: IncomingLeg, caller: LabUser, out: OutgoingLeg, callee: LabUser
-    ) -> bool:
-        """Put both into a conversation; False: one of them has left before."""
+    ) -> None:
+        """Put both into a conversation, unless one of them has left before."""
         if leg.state is CallState.TERMINATED:
             out.hang_up()
-            return False
+            return
         if level_of(out) is not SecurityLevel.ENCRYPTED:
             self._fall_back(leg)
         leg.accept()
         if not await _up(leg):
             out.hang_up(_status_of(leg))
-            return False
+            return
         if out.state is CallState.TERMINATED:
             leg.hang_up(_status_of(out))
-            return False
+            return
         config = self._context.config
         conversation = BridgedCall(clear_music=config.clear_music, music_suite=config.music_suite)
         self._bridged_calls = [c for c in self._bridged_calls if c.members]
@@ -187,7 +198,6 @@ class CallControl:
         level = min(level_of(leg), level_of(out))
         conversation.add_member(caller.name, leg, announced=level)
         conversation.announce()
-        return True
 
     def _fall_back(self, leg: IncomingLeg) -> None:
         """Answer the caller in clear: the callee is not secure."""
@@ -239,7 +249,7 @@ class CallControl:
         caller: NameAddr,
         callee: LabUser,
         binding: StoredBinding,
-        hops: int | None = None,
+        hops: int,
     ) -> Callable[[Body | None], InviteRequest]:
         host = self._context.config.host
         headers = (("Call-Info", security_call_info(None)),)
@@ -252,7 +262,7 @@ class CallControl:
                 to=binding.flow,
                 body=body,
                 headers=headers,
-                max_forwards=70 if hops is None else hops - 1,
+                max_forwards=hops - 1,
             )
 
         return place
@@ -280,14 +290,14 @@ class CallControl:
             else:
                 event.subscription.reject(603, now=now)
 
-    def _dial(self, name: str, leg: CallLeg) -> OutgoingLeg | int:
-        """Call a user on behalf of the far end of `leg`."""
-        callee = self._context.config.called(name)
-        binding = None if callee is None else self._context.binding_of(callee.name)
-        if callee is None or binding is None:
-            return 404 if callee is None else 480
-        place = self._invite_builder(leg.peer, callee, binding)
-        return self._call_out(callee, place, secure=callee.login.secure)
+    async def _reach_for(self, name: str, leg: CallLeg) -> ReachedUser | str | int:
+        """Ring whom a name stands for on behalf of the far end of `leg`."""
+
+        def dial(callee: LabUser, binding: StoredBinding, hops: int) -> OutgoingLeg:
+            place = self._invite_builder(leg.peer, callee, binding, hops)
+            return self._call_out(callee, place, secure=callee.login.secure)
+
+        return await self._routing.reach(name, RingRequest(dial, 71))
 
     def _call_out(
         self, callee: LabUser, place: Callable[[Body | None], InviteRequest], *, secure: bool
@@ -391,11 +401,3 @@ def _status_of(leg: CallLeg) -> int:
     """What the end of one leg means to the other: its refusal, or that it has gone."""
     status = leg.ended.result().status
     return status if 400 <= status <= 699 else 480
-
-
-def _refuse(leg: IncomingLeg, out: OutgoingLeg) -> None:
-    """Give the callee's refusal to the caller; 408 when the callee did nothing in time."""
-    status = _status_of(out) if out.ended.done() else 408
-    out.hang_up()
-    if leg.state is not CallState.TERMINATED:
-        leg.reject(status)

@@ -7,16 +7,16 @@ address, and the parties who stay keep their legs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from softphone.call import OutgoingLeg
 from softphone.call.leg import CallLeg
 from softphone.errors import LocalProtocolError
 from softphone.events import CallState
 from softphone.lab.calls.bridged_call import BridgedCall
+from softphone.lab.calls.call_routing import ReachedUser
 from softphone.lab.calls.extensions import extension
 from softphone.sip import MalformedMessage, NotifierUsage, ReferReceived, SipUri
 from softphone.sip.message import Replaces
@@ -30,13 +30,13 @@ GOODBYE = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfers:
-    """`dial(name, leg)` calls a user on behalf of a leg, or gives the status of the refusal;
+    """`reach(name, leg)` rings somebody on behalf of a leg's far end: `CallRouting.reach`;
     `connecting(leg)` is done once that leg, which was answered, is in its call.
     """
 
     change: Callable[[], AbstractContextManager[float]]
     bridged_calls: Callable[[], Iterable[BridgedCall]]
-    dial: Callable[[str, CallLeg], OutgoingLeg | int]
+    reach: Callable[[str, CallLeg], Awaitable[ReachedUser | str | int]]
     connecting: Callable[[CallLeg], asyncio.Task[None] | None]
     patience: float
 
@@ -74,36 +74,27 @@ class Transfers:
         self, conversation: BridgedCall, leg: CallLeg, name: str, to: NotifierUsage
     ) -> int:
         """Have the others go on with whom the REFER names: a user, or an extension of ours."""
-        service = extension(name)
-        if service is None:
-            return await self._call(conversation, leg, name, to)
         stays = [one for one in conversation.legs if one is not leg]
+        if not stays:
+            return 480
+        self._progress(to, 180)
+        reached = await self.reach(name, stays[0])
+        stays = [one for one in conversation.legs if one is not leg]
+        if isinstance(reached, ReachedUser):
+            if not stays:
+                reached.leg.hang_up()
+                return 480
+            conversation.add_member(reached.user.name, reached.leg)
+            conversation.release_leg(leg)
+            return 200
+        service = None if isinstance(reached, int) else extension(reached)
+        if service is None:
+            return reached if isinstance(reached, int) else 404
         if len(stays) != 1:
             # An extension hears and answers one.
             return 603 if stays else 480
         conversation.release_leg(leg)
         conversation.connect_service(*service)
-        return 200
-
-    async def _call(
-        self, conversation: BridgedCall, leg: CallLeg, name: str, to: NotifierUsage
-    ) -> int:
-        stays = [one for one in conversation.legs if one is not leg]
-        out = self.dial(name, stays[0]) if stays else 480
-        if isinstance(out, int):
-            return out
-        self._progress(to, 180)
-        waiting: set[asyncio.Future[Any]] = {out.confirmed, out.ended}
-        await asyncio.wait(waiting, timeout=self.patience, return_when=asyncio.FIRST_COMPLETED)
-        if out.ended.done():
-            status = out.ended.result().status
-            return status if 400 <= status <= 699 else 480
-        stays = [one for one in conversation.legs if one is not leg]
-        if not out.confirmed.done() or not stays:
-            out.hang_up()
-            return 408 if stays else 480
-        conversation.add_member(name, out)
-        conversation.release_leg(leg)
         return 200
 
     def _join(self, conversation: BridgedCall, leg: CallLeg, replaces: str) -> int:

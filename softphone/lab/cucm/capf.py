@@ -107,7 +107,7 @@ class LabCapf:
 
         Its key is RSA: only such a one binds the session.
         """
-        name = f"CP-LAB-{device}"
+        name = device  # as softphones have it: the model is in the names of hardware phones
         issued = maker.issue_general(name, [], key=new_key(KeyKind.RSA_2048))
         path = self._files.folder / f"{device}-mic.pem"
         write_private(path, Identity(issued.certificate, issued.key).pem())

@@ -13,7 +13,12 @@ from __future__ import annotations
 
 from softphone.lab.registrar.authentication import REALM, LabAuthenticator
 from softphone.lab.registrar.device_notify import DeviceNotifier
-from softphone.lab.registrar.device_registrar import DeviceRegistrar, LabResponse, NoResponse
+from softphone.lab.registrar.device_registrar import (
+    DeviceRegistrar,
+    LabResponse,
+    NoResponse,
+    is_device,
+)
 from softphone.lab.registrar.quality_collector import QualityReportCollector
 from softphone.lab.registrar.registrar import Registrar, RegistrarConfig, StoredBinding
 
@@ -28,4 +33,5 @@ __all__ = [
     "Registrar",
     "RegistrarConfig",
     "StoredBinding",
+    "is_device",
 ]

@@ -71,12 +71,21 @@ class DeviceNotifier:
             "REFER", binding, fields, format_multipart(parts, boundary=boundary)
         )
 
-    def send_initial_state(self, binding: StoredBinding, stamp: str = "") -> Exchange:
-        """What a phone is told right after it has registered; `stamp` is its configuration's."""
+    def send_forward_state(self, binding: StoredBinding, target: str) -> Exchange:
+        """Tell a phone whom all of its calls go to; "" for nobody else."""
+        return self.send_remotecc(binding, [_forward_state(target)])
+
+    def send_initial_state(
+        self, binding: StoredBinding, stamp: str = "", forward: str = ""
+    ) -> Exchange:
+        """What a phone is told right after it has registered.
+
+        `stamp` is its configuration's, `forward` whom all of its calls go to.
+        """
         stamps = ((CONFIG_STAMP, stamp),) if stamp else ()
         control = ServiceControl(ServiceAction.CHECK_VERSION, binding.call_id, stamps)
         parts = [
-            remote_request("cfwdallupdate"),
+            _forward_state(forward),
             remote_request("bulkupdate", (("mwi", "no"),)),
             remote_request("dndupdate", (("state", "off"),)),
             Body("text/plain", service_control_body(control).data),
@@ -95,3 +104,7 @@ class DeviceNotifier:
         request = Request.build(method, uri, [*addresses, *fields], body)
         with self.change() as now:
             return self.endpoint.send_request(request, to=binding.flow, now=now)
+
+
+def _forward_state(target: str) -> Body:
+    return remote_request("cfwdallupdate", (("fwdaddress", target), ("tovoicemail", "off")))

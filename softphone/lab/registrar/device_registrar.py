@@ -31,6 +31,7 @@ __all__ = [
     "NoResponse",
     "device_of",
     "forbidden",
+    "is_device",
 ]
 
 DEVICE = "+u.sip!devicename.ccm.cisco.com"
@@ -84,6 +85,11 @@ def device_of(request: Request) -> str | None:
     """The device that a REGISTER names; None where it names none."""
     found = (contact.parameter(DEVICE) for contact in request.contacts)
     return next((name for name in found if name), None)
+
+
+def is_device(contact: NameAddr) -> bool:
+    """Whether it is a device of CUCM's that is at a Contact."""
+    return contact.parameter(DEVICE) is not None
 
 
 class DeviceRegistrar:

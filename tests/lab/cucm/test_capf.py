@@ -111,9 +111,7 @@ async def test_orders_for_one_device_are_carried_out_one_after_the_other(tmp_pat
 
 
 async def test_a_certificate_from_another_maker_does_not_do(tmp_path, store):
-    maker = Authority("another maker").issue_general(
-        f"CP-LAB-{DEVICE}", [], key=new_key(KeyKind.RSA_2048)
-    )
+    maker = Authority("another maker").issue_general(DEVICE, [], key=new_key(KeyKind.RSA_2048))
     async with LabServer(tmp_path / "lab", orders("CSFALICE=mic")) as lab:
         with pytest.raises(CapfRefused):
             await enrolled(lab, store, identity=Identity(maker.certificate, maker.key))

@@ -32,7 +32,7 @@ from softphone.lab import LabConfig
 from softphone.lab.account_files import LabFiles
 from softphone.load.run import relaxed_garbage_collection
 from softphone.media import AllocatedStream, StreamHandle, StreamSpec
-from softphone.net import Driver, DriverConfig, TransportLimits
+from softphone.net import LOOPBACK, Driver, DriverConfig, TransportLimits
 from softphone.net.datagrams import (
     DatagramBatch,
     DatagramPort,
@@ -191,9 +191,7 @@ class EchoServer:
             self._endpoint,
             on_event=self._handle,
             holds_flow=self._endpoint.holds_flow,
-            config=DriverConfig(
-                limits=TransportLimits(connections_per_source=TransportLimits().connections)
-            ),
+            config=DriverConfig(limits=TransportLimits(trusted_sources=LOOPBACK)),
         )
         self._calls: dict[object, Negotiation] = {}
         self._setup = MediaSetup(

@@ -125,7 +125,11 @@ class Account:
             tls={"": self._tls},
             tap=setup.tap,
             config=driver_config(
-                setup.trust_context, setup.clock, setup.resolver.resolve, setup.source
+                setup.trust_context,
+                setup.clock,
+                setup.resolver.resolve,
+                setup.source,
+                config.limits,
             ),
         )
         self._migration = RegistrationMigration(self._machine, self._driver)

@@ -6,8 +6,8 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from softphone.config import AccountConfig, CredentialConfig
-from softphone.net import DriverConfig
+from softphone.config import AccountConfig, CredentialConfig, LimitsConfig
+from softphone.net import DriverConfig, TransportLimits
 from softphone.net.stream import Fetcher
 from softphone.net.stream import HostResolver as NameResolver
 from softphone.personas import RegistrationStyle, StandardPersona
@@ -65,6 +65,7 @@ class TrustContext:
 
 
 NO_TRUST_CONTEXT = TrustContext()
+DEFAULT_LIMITS = LimitsConfig()
 PLAIN_STYLE = RegistrationStyle()
 
 
@@ -105,9 +106,21 @@ def driver_config(
     clock: Callable[[], float] | None,
     resolve: NameResolver,
     source: str | None = None,
+    limits: LimitsConfig = DEFAULT_LIMITS,
 ) -> DriverConfig:
     """What the account's driver goes by."""
-    return DriverConfig(clock=clock, resolve=resolve, fetcher=trust_context.fetcher, source=source)
+    return DriverConfig(
+        limits=TransportLimits(
+            connections=limits.connections,
+            connections_per_source=limits.connections_per_source,
+            handshakes_per_source=limits.handshakes_per_source,
+            trusted_sources=limits.trusted_networks(),
+        ),
+        clock=clock,
+        resolve=resolve,
+        fetcher=trust_context.fetcher,
+        source=source,
+    )
 
 
 def _store(config: AccountConfig, trust: TrustStore | None) -> TrustStore:

@@ -36,6 +36,7 @@ from softphone.sip import AbsoluteUri, MalformedMessage, SipUri, is_numeric, par
 __all__ = [
     "AccountConfig",
     "CredentialConfig",
+    "LimitsConfig",
     "MediaPreferences",
     "OAuthConfig",
     "PolicyConfig",
@@ -48,6 +49,7 @@ DIGEST_ALGORITHMS = ("SHA-512-256", "SHA-256", "MD5")
 MAXIMUM_REALMS = 16
 MAXIMUM_NODES = 5
 LEAST_INTERVAL = 10
+MOST_CONNECTIONS = 1_000_000
 VIDEO_CODECS = ("H264", "VP8")
 CODECS = ("PCMU", "PCMA", "G722", "OPUS", "L16")
 _URN = re.compile(r"urn:[A-Za-z0-9][A-Za-z0-9-]{1,31}:[A-Za-z0-9()+,.:=@;$_!*'%/?-]{1,255}")
@@ -228,6 +230,38 @@ class MediaPreferences:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitsConfig:
+    """What an account that listens lets in, of TCP and TLS connections.
+
+    `connections` bounds them, `connections_per_source` those of one address (of one /64 in IPv6),
+    `handshakes_per_source` its TLS handshakes at work at once: further ones wait for their turn.
+    `trusted_sources` are addresses or networks for which only the first of these holds, such as a
+    NAT or an SBC behind which many clients are.
+    """
+
+    connections: int = 4096
+    connections_per_source: int = 256
+    handshakes_per_source: int = 16
+    trusted_sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for key, number in (
+            ("connections", self.connections),
+            ("connections_per_source", self.connections_per_source),
+            ("handshakes_per_source", self.handshakes_per_source),
+        ):
+            if not 1 <= number <= MOST_CONNECTIONS:
+                raise ConfigurationError(
+                    f"limits.{key}: {number} is not between 1 and {MOST_CONNECTIONS}"
+                )
+        self.trusted_networks()
+
+    def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of `trusted_sources`."""
+        return _networks(self.trusted_sources, "limits.trusted_sources")
+
+
+@dataclass(frozen=True, slots=True)
 class QualityConfig:
     """Where a report of each call's quality goes at its end (RFC 6035), and each `interval`
     seconds of it; 0: at its end only."""
@@ -294,8 +328,8 @@ class AccountConfig:
     without a word (RFC 3261 section 16.6; 0: none does).  With `own_user_only` a request whose
     Request-URI has another user part than the AOR's and the registered Contact's is refused with
     404 (section 8.2.2.1); by default any is served, as a trunk of many numbers needs it.
-    `quality` says who is told how calls were.  `further_credentials` are other users for other
-    realms, which they list.
+    `quality` says who is told how calls were, `limits` how many may connect where it listens.
+    `further_credentials` are other users for other realms, which they list.
     """
 
     aor: str
@@ -320,6 +354,7 @@ class AccountConfig:
     policy: PolicyConfig = field(default_factory=PolicyConfig)
     media: MediaPreferences = field(default_factory=MediaPreferences)
     quality: QualityConfig | None = None
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
 
     def __post_init__(self) -> None:
         if self.nodes:
@@ -341,19 +376,17 @@ class AccountConfig:
             raise ConfigurationError(
                 f"timer_c: {self.timer_c} is not between 0 (never) and 86400 seconds"
             )
-        self._networks()
+        _networks(self.accept_from, "accept_from")
         if self.registrar is None and self.outbound_proxy is None and self.listen is None:
             raise ConfigurationError(
                 "registrar: give the server to register with, or 'listen' for direct calls"
             )
 
-    def _networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        return _networks(self.accept_from, "accept_from")
-
     def accepts_from(self, host: str) -> bool:
         """Whether `accept_from` names the numeric `host`."""
         address = ip_address(host.partition("%")[0])
-        return any(address in network for network in self._networks())
+        networks = _networks(self.accept_from, "accept_from")
+        return any(address in network for network in networks)
 
     def _check_token(self) -> None:
         """A token in clear is everybody's, whatever the persona."""

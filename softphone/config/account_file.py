@@ -20,6 +20,7 @@ from softphone.call.leg.rtcp_xr_demand import RtcpXrMode
 from softphone.config.account import (
     AccountConfig,
     CredentialConfig,
+    LimitsConfig,
     MediaPreferences,
     OAuthConfig,
     PolicyConfig,
@@ -84,6 +85,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
         "policy",
         "media",
         "quality",
+        "limits",
         "directory",
         "im",
     ),
@@ -121,6 +123,12 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
         "clear_latching",
     ),
     "quality": ("collector", "interval"),
+    "limits": (
+        "connections",
+        "connections_per_source",
+        "handshakes_per_source",
+        "trusted_sources",
+    ),
 }
 
 
@@ -202,6 +210,7 @@ def _account(
             policy=policy,
             media=media,
             quality=checked(reader, "quality", lambda: _quality(reader, values.get("quality"))),
+            limits=checked(reader, "limits", lambda: _limits(reader, values.get("limits") or {})),
         ),
     )
 
@@ -331,6 +340,20 @@ def _clear_latching(
     if isinstance(values.get("clear_latching"), list):
         return reader.list_of("media", values, "clear_latching") or ()
     return reader.text_of("media", values, "clear_latching") or default
+
+
+def _limits(reader: TomlReader, values: Mapping[str, Any]) -> LimitsConfig:
+    default = LimitsConfig()
+
+    def number(key: str, otherwise: int) -> int:
+        return reader.number_of(values, key, otherwise, table="limits")
+
+    return LimitsConfig(
+        connections=number("connections", default.connections),
+        connections_per_source=number("connections_per_source", default.connections_per_source),
+        handshakes_per_source=number("handshakes_per_source", default.handshakes_per_source),
+        trusted_sources=reader.list_of("limits", values, "trusted_sources") or (),
+    )
 
 
 def _quality(reader: TomlReader, values: Mapping[str, Any] | None) -> QualityConfig | None:

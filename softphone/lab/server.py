@@ -42,7 +42,7 @@ from softphone.lab.registrar import (
 from softphone.lab.uds_directory import LabDirectory, lab_people
 from softphone.media import MediaConfig, PortRange
 from softphone.media.engine import MediaEngine
-from softphone.net import Driver, DriverConfig, TransportLimits
+from softphone.net import LOOPBACK, Driver, DriverConfig, TransportLimits
 from softphone.sans_io import Address, Entropy, Flow, Side, Tap, Transport
 from softphone.security import KeyMaterial
 from softphone.sip import (
@@ -178,9 +178,7 @@ class LabServer:
             holds_flow=endpoint.holds_flow,
             tap=self._tap,
             # A whole load test comes from one address.
-            config=DriverConfig(
-                limits=TransportLimits(connections_per_source=TransportLimits().connections)
-            ),
+            config=DriverConfig(limits=TransportLimits(trusted_sources=LOOPBACK)),
         )
         media = MediaEngine(
             MediaConfig(host=self.config.host, ports=PortRange(*self.config.media_ports)),

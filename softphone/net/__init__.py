@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from softphone.net.dns import DnsResolver, ResolverConfig
 from softphone.net.driver import Driver, DriverConfig
-from softphone.net.limits import TokenBucket, TransportLimits
+from softphone.net.limits import LOOPBACK, TokenBucket, TransportLimits
 from softphone.net.off_loop import run_by_size
 
 __all__ = [
+    "LOOPBACK",
     "DnsResolver",
     "Driver",
     "DriverConfig",

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import TypeAlias
 
-__all__ = ["TokenBucket", "TransportLimits"]
+__all__ = ["LOOPBACK", "Network", "TokenBucket", "TransportLimits"]
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+"""The addresses of this machine only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,9 +19,10 @@ class TransportLimits:
     """Times in seconds, sizes in bytes, rates a second.
 
     `connections` bounds the accepted ones, `connections_per_source` those of one address (of one
-    /64 in IPv6), `datagram_flows` the UDP addresses remembered;
-    `handshakes` are at work at once, `handshakes_waiting` may be unfinished.  `accept_rate` and
-    `accept_burst` admit new connections and new UDP addresses.
+    /64 in IPv6), `datagram_flows` the UDP addresses remembered; `handshakes` are at work at once,
+    `handshakes_per_source` of one address (/64), and further ones wait unread.  The limits of one
+    source are lifted for `trusted_sources`, such as a NAT or an SBC with thousands of clients.
+    `accept_rate` and `accept_burst` admit new connections and new UDP addresses.
     """
 
     connect_timeout: float = 10.0
@@ -27,13 +35,25 @@ class TransportLimits:
     shutdown_timeout: float = 0.5
     """For the peer's close_notify, which RFC 8446 section 6.1 does not have us wait for."""
     write_buffer: int = 1 << 20
-    handshakes: int = 8
-    handshakes_waiting: int = 256
+    handshakes: int = 64
+    handshakes_per_source: int = 16
+    handshake_patience: float = 0.5
+    """How long a handshake keeps its slot: 16 of 256 connections, one after the other, take 8 s."""
     connections: int = 4096
     connections_per_source: int = 256
+    trusted_sources: tuple[Network, ...] = ()
     datagram_flows: int = 4096
     accept_rate: float = 200.0
     accept_burst: int = 400
+
+    def trusts(self, host: str) -> bool:
+        """Whether the numeric `host` is one of the trusted sources."""
+        if not self.trusted_sources:
+            return False
+        address = ip_address(host.partition("%")[0])
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return any(address in network for network in self.trusted_sources)
 
 
 class TokenBucket:

@@ -15,8 +15,9 @@ from softphone.account.stack_settings import (
     instance_id,
     registration_config,
 )
-from softphone.config import AccountConfig, CredentialConfig, PolicyConfig, TlsConfig
+from softphone.config import AccountConfig, CredentialConfig, LimitsConfig, PolicyConfig, TlsConfig
 from softphone.errors import ConfigurationError
+from softphone.net import TransportLimits
 from softphone.net.stream import system_addresses
 from softphone.personas import DeviceIdentity, RegistrationStyle, StandardPersona, persona_named
 from softphone.security import (
@@ -202,3 +203,13 @@ async def test_all_accounts_share_what_was_fetched():
     assert made.fetcher is fetcher
     assert made.source is None
     assert driver_config(TrustContext(), None, system_addresses, "192.0.2.7").source == "192.0.2.7"
+
+
+def test_the_drivers_limits_are_the_accounts():
+    assert driver_config(TrustContext(), None, system_addresses).limits == TransportLimits()
+    own = LimitsConfig(9, 8, 7, ("192.0.2.0/24",))
+    limits = driver_config(TrustContext(), None, system_addresses, None, own).limits
+    assert (limits.connections, limits.connections_per_source) == (9, 8)
+    assert limits.handshakes_per_source == 7
+    assert limits.trusts("192.0.2.7")
+    assert not limits.trusts("198.51.100.1")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 
 import pytest
 
 from softphone.call.leg import DigitMethod, RtcpXrMode
-from softphone.config import QualityConfig, load_account
+from softphone.config import LimitsConfig, QualityConfig, load_account
 from softphone.errors import ConfigurationError
 from softphone.personas import DeviceIdentity
 from softphone.sans_io import Transport
@@ -148,6 +149,32 @@ def test_who_we_are_and_whom_we_listen_to_is_read(folder):
     assert not config.accepts_from("192.0.2.8")
     plain = load(folder, SHORT).config
     assert (plain.instance, plain.reg_id, plain.accept_from, plain.timer_c) == (None, 1, (), 180)
+
+
+def test_what_a_listener_lets_in_is_read(folder):
+    text = (
+        "[limits]\nconnections = 12000\nconnections_per_source = 9\nhandshakes_per_source = 2\n"
+        'trusted_sources = ["192.0.2.7", "2001:db8::/32"]\n'
+    )
+    limits = load(folder, SHORT + text).config.limits
+    assert limits == LimitsConfig(12000, 9, 2, ("192.0.2.7", "2001:db8::/32"))
+    assert limits.trusted_networks() == (ip_network("192.0.2.7"), ip_network("2001:db8::/32"))
+    assert load(folder, SHORT).config.limits == LimitsConfig()
+
+
+@pytest.mark.parametrize(
+    ("line", "where"),
+    [
+        ("connections = 0", r":4: limits\.connections: 0 is not between 1 and"),
+        ("handshakes_per_source = 1.5", r":4: limits\.handshakes_per_source: expected a whole"),
+        ("handshakes = 2", r":4: limits\.handshakes: .*did you mean"),
+        ('trusted_sources = "192.0.2.7"', r":4: limits\.trusted_sources: expected a list"),
+        ('trusted_sources = ["nat.test"]', r":4: limits\.trusted_sources: 'nat\.test' is neither"),
+    ],
+)
+def test_what_is_wrong_with_the_limits_is_named_with_its_line(folder, line, where):
+    with pytest.raises(ConfigurationError, match=where):
+        load(folder, SHORT + "[limits]\n" + line)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 
 import pytest
 
@@ -67,7 +68,8 @@ async def test_a_client_that_stops_within_its_handshake_is_cut_off(tmp_path):
         address = await far.listen(Transport.TLS, tls=settings(tmp_path, server()))
         reader, writer = await asyncio.open_connection(*address)
         writer.write(b"\x16\x03\x01\x02\x00\x01")  # the head of a ClientHello
-        assert await reader.read() == b""
+        with suppress(ConnectionResetError):  # what it sent was never read
+            assert await reader.read() == b""
         writer.close()
         await until(lambda: far.refusals)
         assert isinstance(far.refusals[0][1], TransportTimeout)

@@ -127,7 +127,7 @@ class Driver(Generic[E]):
 
         def gate() -> CertificateGate:
             # One for each side, so that many incoming connections do not hold up outgoing ones.
-            slots = HandshakeSlots(limits.handshakes, limits.handshakes_waiting)
+            slots = HandshakeSlots.within(limits)
             return CertificateGate(limits=limits, slots=slots, wall=config.wall, fetcher=fetcher)
 
         self._gate, way_out = gate(), gate()

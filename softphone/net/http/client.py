@@ -130,7 +130,7 @@ class HttpsClient:
         fetcher = environment.fetcher or RevocationFetcher(
             resolve=environment.resolve, wall=environment.wall
         )
-        slots = HandshakeSlots(self._net.handshakes, self._net.handshakes_waiting)
+        slots = HandshakeSlots.within(self._net)
         gate = CertificateGate(
             limits=self._net, slots=slots, wall=environment.wall, fetcher=fetcher
         )

@@ -67,7 +67,7 @@ class Downloader:
     ) -> None:
         self._limits = limits or DownloadLimits()
         self._net = TransportLimits()
-        slots = HandshakeSlots(self._net.handshakes, self._net.handshakes_waiting)
+        slots = HandshakeSlots.within(self._net)
         gate = CertificateGate(
             limits=self._net,
             slots=slots,

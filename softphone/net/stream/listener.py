@@ -1,7 +1,8 @@
 """Accepting TCP and TLS connections at a rate that we choose, each through the handshake.
 
 The kernel's backlog holds those whom the token bucket does not admit yet.  A TLS client gets a
-handshake slot only once it has sent something; all of it is bounded by one deadline.
+handshake slot only once its whole ClientHello has come, in turn with other sources; until then it
+waits unread.  All of it is bounded by one deadline.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Protocol
 
-from softphone.errors import CertificateError, SoftphoneError, TransportError, TransportTimeout
+from softphone.errors import CertificateError, SoftphoneError, TransportError
 from softphone.net.limits import TokenBucket, TransportLimits
+from softphone.net.stream.client_hello import whole_client_hello
 from softphone.net.stream.connection import StreamConnection, address_of
-from softphone.net.stream.tls_handshake import TlsServer
+from softphone.net.stream.tls_handshake import AcceptedClient, TlsServer
 from softphone.sans_io import Address, PeerIdentity, Transport
 
 __all__ = ["StreamListener", "StreamListenerOwner", "bind_stream", "source_of"]
@@ -68,20 +70,6 @@ def bind_stream(address: Address) -> socket.socket:
             f"TCP {address[0]} port {address[1]} cannot be bound: {exc.strerror or exc}"
         ) from exc
     return sock
-
-
-async def _readable(sock: socket.socket, within: float) -> None:
-    """Wait for the first byte.  Raises TransportTimeout."""
-    loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    loop.add_reader(sock, lambda: None if ready.done() else ready.set_result(None))
-    try:
-        async with asyncio.timeout(within):
-            await ready
-    except TimeoutError as exc:
-        raise TransportTimeout("connected and sent nothing") from exc
-    finally:
-        loop.remove_reader(sock)
 
 
 class StreamListener:
@@ -141,7 +129,7 @@ class StreamListener:
     def _accept_connection(self, sock: socket.socket, remote: Address) -> None:
         source = source_of(remote[0])
         most = self._limits.connections_per_source
-        if self._sources[source] >= most:
+        if self._sources[source] >= most and not self._limits.trusts(remote[0]):
             # One host is not to take the connections of all others.
             sock.close()
             self._connection_slots.release()
@@ -165,7 +153,7 @@ class StreamListener:
         source = source_of(remote[0])
         connection.on_end = lambda: self._left(source)
         try:
-            identity = await self._secured(sock, connection, f"{remote[0]} port {remote[1]}")
+            identity = await self._secured(sock, connection, remote, source)
             transport = Transport.TCP if self._tls is None else Transport.TLS
             self._owner.stream_accepted(connection, transport, identity)
         except SoftphoneError as exc:
@@ -177,9 +165,10 @@ class StreamListener:
                 self._left(source)
 
     async def _secured(
-        self, sock: socket.socket, connection: StreamConnection, peer: str
+        self, sock: socket.socket, connection: StreamConnection, remote: Address, source: str
     ) -> PeerIdentity | None:
         loop = asyncio.get_running_loop()
+        peer = f"{remote[0]} port {remote[1]}"
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is None:
@@ -188,9 +177,11 @@ class StreamListener:
         except OSError as exc:
             sock.close()
             raise TransportError(f"{peer} was gone at once: {exc}") from exc
+        deadline = loop.time() + self._limits.handshake_timeout
         try:
-            await _readable(sock, self._limits.handshake_timeout)
+            await whole_client_hello(sock, deadline)
         except BaseException:
             sock.close()
             raise
-        return await self._tls.accept_verified(sock, connection, peer)
+        client = AcceptedClient(peer, source, self._limits.trusts(remote[0]), deadline)
+        return await self._tls.accept_verified(sock, connection, client)

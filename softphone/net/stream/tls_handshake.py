@@ -61,6 +61,7 @@ from softphone.trust import (
 )
 
 __all__ = [
+    "AcceptedClient",
     "CertificateGate",
     "ConnectionOpener",
     "TlsClient",
@@ -136,6 +137,17 @@ def check_suite(session: ssl.SSLObject, settings: TlsSettings) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class AcceptedClient:
+    """Who has connected: `peer` in words, the `source` that it counts as, whether that is trusted
+    with any number of handshakes, and until when its own has to be done (the loop's clock)."""
+
+    peer: str
+    source: str
+    trusted: bool
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateGate:
     """What every TLS connection passes; `wall` gives the time of day.
 
@@ -155,7 +167,7 @@ class CertificateGate:
     ) -> None:
         """The client's handshake; `name` goes into SNI when it is no address."""
         loop = asyncio.get_running_loop()
-        async with self._handshaking(sock, name):
+        async with self._handshaking(sock, name, name):
             await loop.create_connection(
                 lambda: connection,
                 sock=sock,
@@ -166,27 +178,46 @@ class CertificateGate:
             )
 
     async def server_handshake(
-        self, sock: socket.socket, connection: StreamConnection, context: ssl.SSLContext, peer: str
+        self,
+        sock: socket.socket,
+        connection: StreamConnection,
+        context: ssl.SSLContext,
+        client: AcceptedClient,
     ) -> None:
-        """The server's handshake."""
+        """The server's handshake, once it is its turn: until then nothing is read."""
         loop = asyncio.get_running_loop()
-        async with self._handshaking(sock, peer):
+        async with self._handshaking(
+            sock, client.peer, client.source, trusted=client.trusted, deadline=client.deadline
+        ):
             await loop.connect_accepted_socket(
                 lambda: connection,
                 sock,
                 ssl=context,
-                ssl_handshake_timeout=self.limits.handshake_timeout,
+                ssl_handshake_timeout=max(0.001, client.deadline - loop.time()),
                 ssl_shutdown_timeout=self.limits.shutdown_timeout,
             )
 
     @asynccontextmanager
-    async def _handshaking(self, sock: socket.socket, peer: str) -> AsyncIterator[None]:
+    async def _handshaking(
+        self,
+        sock: socket.socket,
+        peer: str,
+        source: str,
+        *,
+        trusted: bool = False,
+        deadline: float | None = None,
+    ) -> AsyncIterator[None]:
         begun = False
         try:
-            async with self.slots.hold_slot():
+            async with self.slots.hold_slot(source, trusted=trusted, deadline=deadline):
                 begun = True
                 yield
         except OSError as exc:  # ssl.SSLError and TimeoutError are of its kind
+            if not begun:
+                raise TransportTimeout(
+                    f"{peer} waited {self.limits.handshake_timeout:g} s for its handshake:"
+                    f" {self.slots.at_work} are at work"
+                ) from exc
             raise handshake_error(exc, peer, timeout=self.limits.handshake_timeout) from exc
         finally:
             if not begun:  # from there on the socket is the loop's to close
@@ -472,10 +503,10 @@ class TlsServer:
         self._rules = gate_rules(settings, (), None)
 
     async def accept_verified(
-        self, sock: socket.socket, connection: StreamConnection, peer: str
+        self, sock: socket.socket, connection: StreamConnection, client: AcceptedClient
     ) -> PeerIdentity | None:
         """Do the handshake and pass the gate.  Raises TransportError, CertificateError."""
-        await self._gate.server_handshake(sock, connection, self._context, peer)
+        await self._gate.server_handshake(sock, connection, self._context, client)
         if self._settings.client_certificates is ClientCertificates.NONE:
             return None
         return await self._gate.judge_connection(connection, self._settings, None, self._rules)

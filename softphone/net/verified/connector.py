@@ -71,7 +71,7 @@ class Connector:
         self._limits = limits
         self.gate = CertificateGate(
             limits=limits,
-            slots=HandshakeSlots(limits.handshakes, limits.handshakes_waiting),
+            slots=HandshakeSlots.within(limits),
             wall=config.wall,
             fetcher=config.fetcher,
         )

@@ -66,7 +66,7 @@ class _Inspection:
         self._settings = settings
         self._limits = limits
         self._prepare = prepare
-        slots = HandshakeSlots(limits.handshakes, limits.handshakes_waiting)
+        slots = HandshakeSlots.within(limits)
         fetcher = config.fetcher or LazyFetcher(config.resolve, config.wall)
         self._gate = CertificateGate(limits=limits, slots=slots, wall=config.wall, fetcher=fetcher)
         client = TlsClient(self._gate, {target.credential: settings})

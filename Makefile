@@ -1,16 +1,19 @@
 # make demo   a fresh clone to an encrypted call, in a virtual environment of its own
 # make test   the whole suite: tests, types, style, import contracts, real peers where they can run
-# make fuzz   the full mutation products      make bench   every measured claim      make clean
+# make fuzz   every mutation of every message, an hour of fuzzing led by coverage (MINUTES), and
+#             faults planted in the modules that security rests on; make nightly is all that is long
+# make bench  every measured claim      make clean
 #
 # PYTHON     the interpreter (python3)
 # PEERS      "install" lets `make test` install system packages for the real peers; so does CI
 # SOFTPHONE_PEERS_CACHE   where the peers' root folder is kept (~/.cache/softphone-peers)
 
 PYTHON ?= python3
+MINUTES ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test fuzz bench clean
+.PHONY: demo test fuzz nightly bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/softphone demo
@@ -20,6 +23,10 @@ test: $(VENV)/installed-test
 
 fuzz: $(VENV)/installed-test
 	$(BIN)/python -m tests.fuzz.full
+	$(BIN)/python -m tests.fuzz.coverage_guided --minutes $(MINUTES)
+	$(BIN)/python -m tests.mutation
+
+nightly: fuzz
 
 bench: $(VENV)/installed-test
 	@set -e; for claim in $(wildcard bench/*/bench_*.py bench/*/soak_*.py); do echo "== $$claim"; $(BIN)/python "$$claim"; done

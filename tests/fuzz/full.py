@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from softphone.security import CryptoSuite
+from tests.fuzz import capf_target as capf
+from tests.fuzz import xml_target as xml
 from tests.fuzz.endpoint_target import EndpointTarget
 from tests.fuzz.mutation import mutated, prefixes, replaced, shifted
 from tests.fuzz.rtp_target import check_compound, check_events, check_packet, check_video
@@ -89,6 +91,13 @@ def targets() -> list[Target]:
         Target("TFTP downloads", TFTP, check_download),
         Target("TFTP servers", TFTP, check_server),
         Target("signed files", [HEADER[:960]], check_header),
+        Target("CAPF messages", capf.CORPUS, capf.check_message),
+        Target("CAPF clients", capf.CORPUS, capf.check_client),
+        Target("CAPF servers", capf.CORPUS, capf.check_server),
+        Target("XML of configurations", xml.CONFIGURATIONS, xml.check_configuration),
+        Target("XML of KPML", xml.REQUESTS, xml.check_kpml),
+        Target("XML of remote control", xml.REMOTE, xml.check_remote_control),
+        Target("XML of directories", xml.USERS, xml.check_directory),
     ]
     for suite in CryptoSuite:
         srtp = SrtpTarget(suite)

@@ -1,0 +1,172 @@
+"""Fuzzing led by coverage: `python -m tests.fuzz.coverage_guided [--minutes N] [TARGET ...]`.
+
+The targets are those of `tests.fuzz.full`.  atheris (libFuzzer) watches which branches of
+`softphone` an input takes, and keeps those that reach something new; what it has kept stays in
+`.cache/fuzz/TARGET/`, so that the next run goes on from there.  Each target runs in a process of
+its own, for its share of the minutes.
+
+An exception that the target does not expect, more than ten seconds or more than 2 GB for one input
+ends the run with 1.  The input is written to `tests/data/fuzz/TARGET/`, where a test repeats it for
+ever after (`tests/fuzz/test_findings.py`).  TARGET is the beginning of a name; `--list` shows them.
+A run of all targets writes `bench/results/fuzz.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from tests.fuzz.full import Target
+
+PROJECT = Path(__file__).resolve().parents[2]
+KEPT = PROJECT / ".cache" / "fuzz"
+FINDINGS = PROJECT / "tests" / "data" / "fuzz"
+RESULTS = PROJECT / "bench" / "results" / "fuzz.json"
+LONGEST_INPUT = 4096
+SLOWEST_S = 10
+MEMORY_MB = 2048
+PROGRESS = re.compile(r"#(?P<runs>\d+)\s.*?cov: (?P<cov>\d+) ft: (?P<ft>\d+) corp: (?P<corp>\d+)")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one target came to: inputs run, counters reached, inputs kept, whether it held."""
+
+    name: str
+    runs: int
+    coverage: int
+    kept: int
+    held: bool
+
+
+def folder_name(target: str) -> str:
+    """The name of a target as that of a folder."""
+    return re.sub(r"[^a-z0-9]+", "_", target.lower()).strip("_")
+
+
+def names() -> list[str]:
+    """Every target's name, without instrumenting anything."""
+    return [target.name for target in importlib.import_module("tests.fuzz.full").targets()]
+
+
+# One target: what the child process does ---------------------------------------------------------
+
+
+def fuzz(name: str, seconds: int, seed: int) -> None:
+    """Runs one target under libFuzzer, which ends the process."""
+    import atheris  # of the extra `test`, where it has a wheel
+
+    with atheris.instrument_imports(include=["softphone", "softphone_codecs"]):
+        full = importlib.import_module("tests.fuzz.full")
+    target: Target = next(each for each in full.targets() if each.name == name)
+    kept, findings = KEPT / folder_name(name), FINDINGS / folder_name(name)
+    for folder in (kept, findings):
+        folder.mkdir(parents=True, exist_ok=True)
+    for number, data in enumerate(target.corpus):
+        (kept / f"seed-{number:03}").write_bytes(data[:LONGEST_INPUT])
+    arguments = [
+        sys.argv[0],
+        f"-max_total_time={seconds}",
+        f"-seed={seed}",
+        f"-max_len={LONGEST_INPUT}",
+        f"-timeout={SLOWEST_S}",
+        f"-rss_limit_mb={MEMORY_MB}",
+        f"-artifact_prefix={findings}{os.sep}",
+        "-print_final_stats=0",
+        str(kept),
+    ]
+    atheris.Setup(arguments, target.check)
+    atheris.Fuzz()
+
+
+# All targets -------------------------------------------------------------------------------------
+
+
+def run_target(name: str, seconds: int, seed: int) -> Outcome:
+    """Runs one target in a child process and reads what libFuzzer told."""
+    command = [sys.executable, "-m", "tests.fuzz.coverage_guided", "--child", name]
+    ended = subprocess.run(
+        [*command, "--seconds", str(seconds), "--seed", str(seed)],
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    told = list(PROGRESS.finditer(ended.stdout))
+    if ended.returncode or not told:
+        print(ended.stdout[-4000:], file=sys.stderr)
+    findings = FINDINGS / folder_name(name)
+    if findings.is_dir() and not any(findings.iterdir()):
+        findings.rmdir()
+    last = told[-1] if told else None
+    return Outcome(
+        name,
+        int(last["runs"]) if last else 0,
+        int(last["cov"]) if last else 0,
+        int(last["corp"]) if last else 0,
+        ended.returncode == 0 and bool(told),
+    )
+
+
+def run_all(chosen: Sequence[str], minutes: float, seed: int) -> list[Outcome]:
+    """Runs the targets one after the other; prints a line as each ends, and a table."""
+    console = Console()
+    outcomes = []
+    seconds = max(1, round(60 * minutes / len(chosen)))
+    for number, name in enumerate(chosen, 1):
+        console.print(f"{number} of {len(chosen)}: {name}, {seconds} s", highlight=False)
+        outcomes.append(run_target(name, seconds, seed))
+    table = Table("target", "inputs", "counters reached", "inputs kept", "outcome")
+    for one in outcomes:
+        verdict = "held" if one.held else "failed"
+        table.add_row(one.name, f"{one.runs:,}", f"{one.coverage:,}", f"{one.kept:,}", verdict)
+    console.print(table)
+    return outcomes
+
+
+def main() -> None:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("targets", nargs="*", metavar="TARGET")
+    parser.add_argument("--minutes", type=float, default=60.0, help="for all targets together")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--seconds", type=int, default=1, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        fuzz(options.child, options.seconds, options.seed)
+    every = names()
+    if options.list:
+        print("\n".join(every))
+        return
+    starts = tuple(options.targets)
+    chosen = [name for name in every if not starts or name.startswith(starts)]
+    if not chosen:
+        parser.error(f"no target begins with {' or '.join(starts)}; see --list")
+    outcomes = run_all(chosen, options.minutes, options.seed)
+    if chosen == every:
+        document: dict[str, Any] = {"minutes": options.minutes, "seed": options.seed, "python": sys.version}
+        document["targets"] = [asdict(one) for one in outcomes]
+        RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    raise SystemExit(0 if all(one.held for one in outcomes) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Fuzz targets of the documents in XML: configuration, KPML, remote control, UDS."""
+
+from __future__ import annotations
+
+from softphone.contacts.uds_document import parse_home_cluster, parse_users
+from softphone.errors import DirectoryError
+from softphone.provisioning.device_config import parse_device_config
+from softphone.sip import Body
+from softphone.sip.event_packages.cisco_remotecc import (
+    REMOTECC_REQUEST,
+    first_requests,
+    read_requests,
+    response_code,
+    text_parts,
+)
+from softphone.sip.event_packages.kpml import KpmlSubscription, kpml_request
+from softphone.trust.lists import FileRefused
+from tests.support.capf import DATA
+
+CONFIGURATIONS = [path.read_bytes() for path in sorted((DATA / "config/plain").glob("*.xml"))]
+REQUESTS = [kpml_request(regex, tag="t").data for regex in ("x", "[2-9]xx|L#", "0*{3}")]
+REMOTE = [body.data for body in first_requests()]
+USERS = [
+    b'<users totalCount="1" start="0" requestedCount="64"><user><userName>a</userName>'
+    b"<firstName>A</firstName><lastName>B</lastName><phoneNumber>1001</phoneNumber>"
+    b"<email>a@example.test</email></user></users>",
+    b'<result><clusterUser found="true"><homeCluster>h.example.test</homeCluster></clusterUser>'
+    b"</result>",
+]
+
+
+def check_configuration(data: bytes) -> None:
+    """A configuration, or FileRefused."""
+    try:
+        assert parse_device_config(data).contradictions is not None
+    except FileRefused:
+        return
+
+
+def check_kpml(data: bytes) -> None:
+    """A subscription that takes keys, or None."""
+    found = KpmlSubscription.parse(data)
+    if found is not None:
+        for digit in "12#*A":
+            found.press_key(digit, now=0.0)
+        found.expire_timer(now=100.0)
+
+
+def check_remote_control(data: bytes) -> None:
+    """Requests, or none; alone and as a part of several."""
+    read_requests(Body(REMOTECC_REQUEST, data))
+    mixed = Body('multipart/mixed;boundary="b"', data)
+    read_requests(mixed)
+    text_parts(mixed)
+    response_code(Body("application/x-cisco-remotecc-response+xml", data))
+
+
+def check_directory(data: bytes) -> None:
+    """Users or a home cluster, or DirectoryError."""
+    for read in (lambda each: parse_users(each, "uds"), parse_home_cluster):
+        try:
+            read(data)
+        except DirectoryError:
+            continue

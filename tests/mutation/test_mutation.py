@@ -1,0 +1,71 @@
+"""Faults are planted, missed ones are told from mere texts, and the list of survivors is whole."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from tests.mutation.__main__ import GROUPS, PROJECT, is_text, known, only_difference
+
+
+def statements(before: str, after: str) -> tuple[ast.AST, ast.AST]:
+    one, other = (ast.parse(f"def f(a, b):\n{text}").body[0] for text in (before, after))
+    return only_difference(one, other)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        (" raise Refused('a b', 4)", " raise Refused(None, 4)", True),
+        (" raise Refused('a b')", " raise Ignored('a b')", False),
+        (" log('no such name')", " log('XXno such nameXX')", True),
+        (" log('no such name')", " log(None)", True),
+        (" value = find('realm')", " value = find('REALM')", True),
+        (" value = find('realm')", " value = find('XXrealmXX')", False),
+        (" return a < b", " return a <= b", False),
+        (" return a and b", " return a or b", False),
+        (" return f(a, b)", " return f(a)", False),
+        (" return a.strip()", " return a.lstrip()", False),
+        (" return 15", " return 16", False),
+    ],
+)
+def test_what_only_a_reader_would_see_is_told_from_a_fault(before, after, text):
+    assert is_text(*statements(before, after)) is text
+
+
+def test_the_difference_is_the_innermost_statement():
+    before = " if a:\n  for x in b:\n   do(x)\n   stop()\n return b"
+    after = " if a:\n  for x in b:\n   do(None)\n   stop()\n return b"
+    one, other = statements(before, after)
+    assert (ast.unparse(one), ast.unparse(other)) == ("do(x)", "do(None)")
+
+
+def test_every_listed_survivor_has_a_reason_and_a_module_that_is_mutated():
+    listed, _ = known()
+    modules = {
+        path.removesuffix(".py").replace("/", ".") for paths, _ in GROUPS.values() for path in paths
+    }
+    assert {one.module for one in listed} <= modules
+    assert [str(one) for one, why in listed.items() if len(why) < 10] == []
+
+
+def test_every_module_and_test_of_the_groups_is_there():
+    for paths, patterns in GROUPS.values():
+        assert all((PROJECT / path).is_file() for path in paths)
+        assert all(list(PROJECT.glob(pattern)) for pattern in patterns)
+
+
+@pytest.mark.timeout(300)
+def test_faults_in_the_hashes_of_digests_are_noticed():
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.mutation", "hashes"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-2000:]
+    assert "killed" in ended.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
@@ -16,6 +17,8 @@ __all__ = ["LabFiles"]
 
 _DEVICES = frozenset({"cisco_phone", "oauth"})
 """Personas that register a device."""
+
+KEY_SIZE = 32
 
 
 class LabFiles:
@@ -35,6 +38,8 @@ class LabFiles:
             "lab", names=CertificateNames(dns=("localhost",), ip=(config.host,))
         )
         self.server: TlsCredential = server.write(folder, "server")
+        self.decoy_key = _kept_key(folder / "strangers.key", entropy)
+        """What the lab tells of names that are no user's depends on it, and stays as it is."""
         self.passwords: dict[str, KeyMaterial] = {}
         for user in config.users:
             self._write_user(user, entropy)
@@ -119,6 +124,17 @@ class LabFiles:
             if user.login.certificate:
                 lines += [f'certificate = "{user.name}.crt"', f'key = "{user.name}.key"']
         return "\n".join(lines) + "\n"
+
+
+def _kept_key(path: Path, entropy: Entropy) -> bytes:
+    """The key of a file, made when there is none: it outlives the lab, or answers would change."""
+    with suppress(FileNotFoundError):
+        key = path.read_bytes()
+        if len(key) == KEY_SIZE:
+            return key
+    key = entropy(KEY_SIZE)
+    write_private(path, key)
+    return key
 
 
 def _credentials(user: LabUser) -> list[str]:

@@ -163,7 +163,12 @@ class LabServer:
         )
         self.devices = DeviceRegistrar(self._registrar)
         self._authenticator = LabAuthenticator(
-            self.config, self._registrar, self.devices, verifier, self.tokens
+            self.config,
+            self._registrar,
+            self.devices,
+            verifier,
+            self.tokens,
+            self.files.decoy_key,
         )
 
     async def _start(self) -> None:
@@ -400,13 +405,18 @@ class LabServer:
 
     def _publish(self, event: RequestReceived[ServerExchange]) -> LabResponse:
         """A report of a user of ours, who proves it as he does when he calls."""
-        uri = event.request.from_.uri
-        user = self.config.user(uri.user) if isinstance(uri, SipUri) else None
-        if user is None:
-            return LabResponse(403)
-        now = self._driver.now
-        refusal = self._authenticator.check_identity(user, event.request, flow=event.flow, now=now)
-        return self.collector.handle_publish(event.request) if refusal is None else refusal
+        user = self._authenticate(event)
+        if isinstance(user, LabResponse):
+            return user
+        return self.collector.handle_publish(event.request)
+
+    def _authenticate(
+        self, event: RequestReceived[ServerExchange] | InviteReceived[InviteUsage]
+    ) -> LabUser | LabResponse:
+        """The user that From names, or what to answer."""
+        return self._authenticator.authenticate(
+            event.request.from_.uri, event.request, flow=event.flow, now=self._driver.now
+        )
 
     def _binding_at(self, flow: Flow) -> StoredBinding | None:
         return next((one for one in self.registered.values() if one.flow == flow), None)
@@ -441,20 +451,11 @@ class LabServer:
 
     def _admit(self, event: InviteReceived[InviteUsage]) -> LabUser | None:
         """Who calls; None when the INVITE was refused."""
-        uri = event.request.from_.uri
-        user = self.config.user(uri.user) if isinstance(uri, SipUri) else None
-        refusal: LabResponse | None = LabResponse(403)
-        if user is not None:
-            now = self._driver.now
-            refusal = self._authenticator.check_identity(
-                user, event.request, flow=event.flow, now=now
-            )
-        if refusal is None:
+        user = self._authenticate(event)
+        if isinstance(user, LabUser):
             return user
         with self._driver.change() as now:
-            event.usage.reject(
-                refusal.status, now=now, reason=refusal.reason, headers=refusal.headers
-            )
+            event.usage.reject(user.status, now=now, reason=user.reason, headers=user.headers)
         return None
 
     def _binding_of(self, name: str) -> StoredBinding | None:

@@ -1,15 +1,18 @@
 """Who may register with the lab and call through it: by certificate, digest or bearer token.
 
-Refusals are CUCM's: 403 with the reason in a Warning, 407 Bearer on the port of tokens.
+Refusals are CUCM's: 403 with the reason in a Warning, 407 Bearer on the port of tokens.  A name
+that is no user's is answered as some user's would be, by status, header fields and work: which way
+of showing oneself it has is drawn by a keyed hash, so that it is the same each time.
 """
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from softphone.lab.config import LabConfig, LabUser
+from softphone.lab.config import LabConfig, LabUser, Login
 from softphone.lab.registrar.device_registrar import (
     PORT_MISMATCH,
     SECURITY_MISMATCH,
@@ -23,29 +26,37 @@ from softphone.lab.registrar.device_registrar import (
 from softphone.lab.registrar.registrar import Registrar, certificate_speaks_for
 from softphone.lab.registrar.registration_rate import RegistrationRateLimit
 from softphone.sans_io import Address, Flow, PeerIdentity, Transport
-from softphone.sip import Request, SipUri
+from softphone.sip import Request, SipUri, Uri
 from softphone.sip.auth import bearer_challenge, presented_token
 from softphone.sip.auth.digest_server import DigestRefused, DigestVerifier
 
 __all__ = ["REALM", "LabAuthenticator"]
 
 REALM = "ccmsipline"
+OTHER_USER = "the credentials are those of another user"
+BAD_REQUEST = 400
 _VOUCHES = ("Supported", "X-cisco-sis-9.0.0")
 
 
 @dataclass(slots=True)
 class LabAuthenticator:
-    """`tokens` are the bearer tokens that are good now, by user; `token_port` is theirs."""
+    """`tokens` are the bearer tokens that are good now, by user; `token_port` is theirs.
+
+    `decoy_key` draws the login of names that are no user's.
+    """
 
     config: LabConfig
     registrar: Registrar
     devices: DeviceRegistrar
     verifier: DigestVerifier
     tokens: Mapping[str, str]
+    decoy_key: bytes = field(repr=False)
     token_port: Address | None = field(default=None)
     rate_limit: RegistrationRateLimit = field(init=False)
+    _users: dict[str, LabUser] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self._users = {user.name: user for user in self.config.users}
         rate, burst = self.config.registration_rate, self.config.registration_burst
         self.rate_limit = RegistrationRateLimit(rate=rate, burst=burst)
 
@@ -56,13 +67,9 @@ class LabAuthenticator:
         wait = self.rate_limit.retry_after(flow, now=now)
         if wait:
             return LabResponse(503, "", (("Retry-After", str(wait)),))
-        uri = request.to.uri
-        user = self.config.user(uri.user) if isinstance(uri, SipUri) else None
-        if user is None or not isinstance(uri, SipUri):
-            return LabResponse(404)
-        refusal = self.check_identity(user, request, flow=flow, now=now)
-        if refusal is not None:
-            return refusal
+        user = self.authenticate(request.to.uri, request, flow=flow, now=now)
+        if isinstance(user, LabResponse):
+            return user
         if device_of(request) is not None:
             return self.devices.handle_register(request, user, flow=flow, now=now, wall=wall)
         reply = self.registrar.handle_register(request, flow=flow, now=now)
@@ -71,7 +78,30 @@ class LabAuthenticator:
             headers += (_VOUCHES,)
         return LabResponse(reply.status, reply.reason, headers)
 
-    def check_identity(
+    def authenticate(
+        self, uri: Uri, request: Request, *, flow: Flow, now: float
+    ) -> LabUser | LabResponse:
+        """The user that `uri` names, when the request is really from that user.
+
+        Else what to answer, which does not say whether there is such a user.
+        """
+        name = (uri.user if isinstance(uri, SipUri) else None) or ""
+        # Both are made for everybody, so that it takes the same time.
+        decoy, user = self._decoy(name), self._users.get(name)
+        refusal = self._check_identity(user or decoy, request, flow=flow, now=now)
+        if refusal is not None:
+            return refusal
+        return user or forbidden(TLS_FAILURE)
+
+    def _decoy(self, name: str) -> LabUser:
+        """What a user of that name would be like."""
+        drawn = hmac.digest(self.decoy_key, name.encode("utf-8", "surrogateescape"), "sha256")
+        users = self.config.users
+        if not users:
+            return LabUser(name, Login(Transport.UDP))
+        return replace(users[int.from_bytes(drawn, "big") % len(users)], name=name)
+
+    def _check_identity(
         self, user: LabUser, request: Request, *, flow: Flow, now: float
     ) -> LabResponse | None:
         """None when the request is really from `user`; else what to answer."""
@@ -81,8 +111,9 @@ class LabAuthenticator:
         if login.token is not (flow.local == self.token_port):
             return forbidden(PORT_MISMATCH)
         if login.token:
-            good = self.tokens.get(user.name)
-            if good is None or presented_token(request) != good:
+            shown = (presented_token(request) or "").encode("utf-8", "surrogateescape")
+            good = self.tokens.get(user.name, "").encode()
+            if not hmac.compare_digest(shown, good) or not good:
                 return LabResponse(407, "", (bearer_challenge(REALM),))
             return None
         if login.certificate:
@@ -90,10 +121,19 @@ class LabAuthenticator:
             return None if named else forbidden(TLS_FAILURE)
         verdict = self.verifier.verify(request, now=now)
         if isinstance(verdict, DigestRefused):
-            return LabResponse(verdict.status, "", tuple(verdict.headers))
-        return None if verdict.username == user.name else LabResponse(403)
+            return _refusal(verdict, request)
+        return None if verdict.username == user.name else forbidden(OTHER_USER)
 
     def _speaks_for(self, identity: PeerIdentity, user: LabUser) -> bool:
         """Whether a certificate names the user, or by its common name the user's device."""
         aor = SipUri("sip", user.name, None, self.config.host)
         return certificate_speaks_for(identity, aor) or f"cn:{user.device}" in identity.names
+
+
+def _refusal(verdict: DigestRefused, request: Request) -> LabResponse:
+    """The challenge, with why the credentials were not taken where there were some."""
+    headers = tuple(verdict.headers)
+    if request.authorizations or request.proxy_authorizations:
+        headers += (("Warning", f'399 lab "{verdict.reason}"'),)
+    reason = verdict.reason if verdict.status == BAD_REQUEST else ""
+    return LabResponse(verdict.status, reason, headers)

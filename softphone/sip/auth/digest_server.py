@@ -145,7 +145,11 @@ class DigestVerifier:
         return tuple(fields)
 
     def verify(self, request: Request, *, now: float) -> DigestVerified | DigestRefused:
-        """Judge the credentials of a request for this realm."""
+        """Judge the credentials of a request for this realm.
+
+        Of several, one for each algorithm that was offered, the strongest count and the others
+        are not looked at: some clients answer every challenge (RFC 8760 section 2.4 wants one).
+        """
         mine = [
             value
             for value in self._config.role.credentials_of(request)
@@ -153,13 +157,21 @@ class DigestVerifier:
         ]
         if not mine:
             return self._challenged("credentials are missing", now=now)
-        if len(mine) > 1:
-            return DigestRefused(400, "Credentials given twice for one realm")
-        given = self._read(mine[0], request)
+        best = max(map(self._strength_of, mine))
+        strongest = [value for value in mine if self._strength_of(value) == best]
+        if len(strongest) > 1:
+            return DigestRefused(400, "Credentials given twice for one realm and algorithm")
+        (value,) = strongest
+        given = self._read(value, request)
         if isinstance(given, DigestRefused):
             return given
-        username = mine[0].parameter("username") or ""
-        return self._judge(username, given, mine[0].parameter("response") or "", now=now)
+        username = value.parameter("username") or ""
+        return self._judge(username, given, value.parameter("response") or "", now=now)
+
+    def _strength_of(self, value: AuthValue) -> int:
+        """The strength of the algorithm of some credentials; 0 for one that is not offered."""
+        algorithm = _algorithm_of(value)
+        return algorithm.strength if algorithm in self._algorithms else 0
 
     def _judge(
         self, username: str, given: DigestInput, response: str, *, now: float
@@ -170,7 +182,7 @@ class DigestVerifier:
         if issued is None:
             return self._challenged("the nonce is not one of ours", now=now)
         stored = self._stored(username, given.algorithm)
-        expected = digest_response(stored or self._stored_nobody(given.algorithm), given)
+        expected = digest_response(stored or self._stored_nobody(username, given.algorithm), given)
         right = hmac.compare_digest(expected.encode(), response.lower().encode())
         if stored is None or not right:
             return self._challenged("the user name or the password is wrong", now=now)
@@ -185,8 +197,7 @@ class DigestVerifier:
 
     def _read(self, value: AuthValue, request: Request) -> DigestInput | DigestRefused:
         """What the response value was calculated from, or 400 (RFC 7616 section 3.4.6)."""
-        name = (value.parameter("algorithm") or "MD5").lower()
-        algorithm = next((known for known in DigestAlgorithm if known.lower() == name), None)
+        algorithm = _algorithm_of(value)
         uri, qop = value.parameter("uri"), value.parameter("qop")
         cnonce = value.parameter("cnonce")
         count = value.parameter("nc") or ""
@@ -239,8 +250,8 @@ class DigestVerifier:
             return None
         return ha1(algorithm, username, self._config.realm, secret)
 
-    def _stored_nobody(self, algorithm: DigestAlgorithm) -> str:
-        return ha1(algorithm, "", self._config.realm, self._nobody)
+    def _stored_nobody(self, username: str, algorithm: DigestAlgorithm) -> str:
+        return ha1(algorithm, username, self._config.realm, self._nobody)
 
     def _information(self, stored: str, given: DigestInput) -> tuple[Field, ...]:
         """Authentication-Info with rspauth; none without qop.
@@ -259,6 +270,11 @@ class DigestVerifier:
             ("qop", "auth"),
         )
         return ((self._config.role.information_header, str(AuthValue("", parameters))),)
+
+
+def _algorithm_of(value: AuthValue) -> DigestAlgorithm | None:
+    name = (value.parameter("algorithm") or "MD5").lower()
+    return next((known for known in DigestAlgorithm if known.lower() == name), None)
 
 
 def _same_place(uri: str, request: Request) -> bool:

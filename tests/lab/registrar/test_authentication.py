@@ -28,7 +28,13 @@ def gatekeeper():
         VerifierConfig("lab"), entropy=seeded_entropy(1), lookup=lambda *_: KeyMaterial(b"x")
     )
     return LabAuthenticator(
-        config, registrar, DeviceRegistrar(registrar), verifier, {"erin": "good"}, TOKEN_PORT
+        config,
+        registrar,
+        DeviceRegistrar(registrar),
+        verifier,
+        {"erin": "good"},
+        b"k" * 32,
+        TOKEN_PORT,
     )
 
 
@@ -91,6 +97,12 @@ def test_tokens_have_a_port_of_their_own(user, local):
     assert PORT_MISMATCH in words(answer)
 
 
-def test_others_show_a_password_and_strangers_are_unknown():
-    assert register("carol", flow(transport=Transport.UDP)).status == 401
-    assert register("mallory", flow()).status == 404
+def test_others_show_a_password_and_hear_why_it_was_not_taken():
+    at = flow(transport=Transport.UDP)
+    assert register("carol", at).status == 401
+    assert words(register("carol", at)) == ""
+    twice = [("Authorization", f'Digest username="carol", realm="lab", uri="{n}"') for n in "ab"]
+    answer = register("carol", at, *twice)
+    assert answer.status == 400
+    assert answer.reason == "Credentials given twice for one realm and algorithm"
+    assert answer.reason in words(answer)

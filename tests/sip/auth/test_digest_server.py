@@ -139,6 +139,41 @@ def test_a_nonce_grows_stale_and_the_client_gets_over_it(entropy, verifier):
     assert isinstance(verifier.verify(third, now=301.0), DigestVerified)
 
 
+def answering_all(verifier, *, entropy, passwords):
+    """A request that answers each challenge by itself, as libre does, with its own password."""
+    sent = request()
+    headers = verifier.challenge(now=0.0)
+    values = []
+    for algorithm, password in passwords.items():
+        mine = [field for field in headers if f"algorithm={algorithm.value}" in field[1]]
+        session = make_session(entropy, password=password)
+        again = session.authorize(sent, sent.response(401, headers=mine), flow=OWN)
+        values.append(str(again.authorizations[0]))
+    return sent.with_header("Authorization", *values)
+
+
+@pytest.mark.parametrize(
+    ("strong", "weak", "right"), [(b"secret", b"wrong", True), (b"wrong", b"secret", False)]
+)
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_an_answer_to_each_challenge_the_strongest_counts(entropy, strong, weak, right, order):
+    verifier = make_verifier(entropy)
+    given = {DigestAlgorithm.MD5: weak, DigestAlgorithm.SHA_256: strong}
+    passwords = dict(list(given.items())[::order])
+    found = verifier.verify(answering_all(verifier, entropy=entropy, passwords=passwords), now=0.0)
+    assert isinstance(found, DigestVerified) is right
+    if right:
+        assert found.algorithm is DigestAlgorithm.SHA_256
+
+
+def test_an_algorithm_that_was_not_offered_does_not_count_however_strong_it_is(entropy):
+    verifier = make_verifier(entropy, algorithms=(DigestAlgorithm.SHA_256,))
+    again = answered(make_session(entropy), verifier, request(), now=0.0)
+    other = altered(again, algorithm="SHA-512-256").headers.get("Authorization")
+    both = again.with_header("Authorization", other, again.headers.get("Authorization"))
+    assert isinstance(verifier.verify(both, now=0.0), DigestVerified)
+
+
 def test_staleness_is_not_told_to_somebody_without_the_password(entropy, verifier):
     session = make_session(entropy, password=b"wrong")
     again = answered(session, verifier, request(), now=0.0)

@@ -23,7 +23,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -162,8 +162,12 @@ def main() -> None:
         parser.error(f"no target begins with {' or '.join(starts)}; see --list")
     outcomes = run_all(chosen, options.minutes, options.seed)
     if chosen == every:
-        document: dict[str, Any] = {"minutes": options.minutes, "seed": options.seed, "python": sys.version}
-        document["targets"] = [asdict(one) for one in outcomes]
+        document = {
+            "minutes": options.minutes,
+            "seed": options.seed,
+            "python": sys.version,
+            "targets": [asdict(one) for one in outcomes],
+        }
         RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     raise SystemExit(0 if all(one.held for one in outcomes) else 1)
 

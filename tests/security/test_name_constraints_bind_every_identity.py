@@ -102,6 +102,14 @@ def test_a_client_is_told_by_no_name_that_escapes(name):
         judge(BRANCH, [DNS(OURS), name], SIP, None)
 
 
+def test_nor_by_a_common_name_that_is_a_user_s_address():
+    for names in ([], [x509.RFC822Name("a@b.test")], [xmpp(f"alice@{OURS}")]):
+        with pytest.raises(CertificateUntrusted, match=f"alice@{OTHER}"):
+            judge(BRANCH, names, SIP, None, cn=f"alice@{OTHER}")
+        assert judge(BRANCH, names, SIP, None, cn=f"alice@{OURS}").kind == "chain"
+        assert judge(BRANCH, names, SIP, None, cn="alice").kind == "chain"
+
+
 def test_every_authority_of_the_path_counts():
     inner = PKI.make(Shape("inner", authority=True), BRANCH)
     names, service, reference = ESCAPES["xmppAddr of a server"]

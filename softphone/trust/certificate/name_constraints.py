@@ -20,6 +20,7 @@ from softphone.trust.certificate.certificate import (
     SRV_NAME,
     address_of,
     names_in,
+    names_of,
     presented_domain,
     subject_of,
 )
@@ -123,6 +124,9 @@ def _names_of(leaf: x509.Certificate, reference: str | None) -> _LeafNames:
     wanted: tuple[tuple[str, str], ...] = ()
     if reference is not None and address_of(reference) is None:
         wanted = ((reference, presented_domain(_jid_domain(reference))),)
+    # A common name of the form user@host names a user where there is no SIP URI.
+    common = (name.removeprefix("cn:") for name in names_of(leaf) if name.startswith("cn:"))
+    wanted += tuple((name, _jid_domain(name)) for name in common if "@" in name)
     try:
         general = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (

@@ -29,7 +29,7 @@ from softphone.events import (
     StreamStatistics,
 )
 from softphone.media import EventCallback, MediaError
-from softphone.security import SecurityShortfall, ShortfallCode
+from softphone.security import MediaSecurity, SecurityShortfall, ShortfallCode
 from softphone.sip import (
     Body,
     BodyRole,
@@ -85,6 +85,11 @@ class IncomingLeg(CallLeg):
                 return
             outcome = policy_refusal(shortfalls)
         self._refuse_description(488, outcome)
+
+    @property
+    def proposed_media(self) -> tuple[MediaSecurity, ...]:
+        """What our answer to the offer would agree to; () before it was judged, or without one."""
+        return () if self._proposal is None else self._proposal.media
 
     def reevaluate_offer(self, make: Callable[[MediaSetup, EventCallback], Negotiation]) -> None:
         """Judge the offer again with another negotiation, before the answer.

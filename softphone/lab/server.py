@@ -40,7 +40,7 @@ from softphone.lab.registrar import (
     is_device,
 )
 from softphone.lab.uds_directory import LabDirectory, lab_people
-from softphone.media import MediaConfig, PortRange
+from softphone.media import MediaConfig, PortRange, VideoBackend
 from softphone.media.engine import MediaEngine
 from softphone.net import LOOPBACK, Driver, DriverConfig, TransportLimits
 from softphone.sans_io import Address, Entropy, Flow, Side, Tap, Transport
@@ -185,10 +185,8 @@ class LabServer:
             # A whole load test comes from one address.
             config=DriverConfig(limits=TransportLimits(trusted_sources=LOOPBACK)),
         )
-        media = MediaEngine(
-            MediaConfig(host=self.config.host, ports=PortRange(*self.config.media_ports)),
-            entropy=self._entropy,
-        )
+        ports = MediaConfig(host=self.config.host, ports=PortRange(*self.config.media_ports))
+        media = MediaEngine(ports, entropy=self._entropy)
         await self._stack.enter_async_context(self._driver)
         await self._stack.enter_async_context(media)
         self._endpoint = endpoint
@@ -197,6 +195,7 @@ class LabServer:
                 config=self.config,
                 endpoint=endpoint,
                 media=media,
+                video=lambda: VideoBackend(ports, entropy=self._entropy),
                 change=self._driver.change,
                 adopt=self._register_owner,
                 entropy=self._entropy,

@@ -35,6 +35,7 @@ from softphone.media.tracks import MediaTrack, open_video_source
 from softphone.media.video import (
     CLOCK_RATE_HZ,
     AssembledFrame,
+    KeyFrameOnRequest,
     LipSync,
     LipSyncSink,
     ReceivedVideoFrame,
@@ -238,6 +239,7 @@ class VideoStream:
 
     async def _send_frames(self, source: VideoSource) -> None:
         encoder: tuple[str, str, VideoEncoder] | None = None
+        asked = source if isinstance(source, KeyFrameOnRequest) else None
         due = self._loop.time()
         while not source.ended:
             spec, bitrate = self._path.spec, self._path.bitrate.bitrate
@@ -250,6 +252,8 @@ class VideoStream:
                 encoder = (spec.codec, spec.fmtp, made)
             # When it was due, not when the loop got to it: steps are as regular as the source's.
             key, captured = self._path.key_frame_asked, due
+            if key and asked is not None:
+                asked.request_key_frame()
             frame = await self._loop.run_in_executor(
                 self._pool, _produce, source, encoder[2], key, bitrate
             )

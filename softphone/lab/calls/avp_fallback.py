@@ -19,13 +19,13 @@ __all__ = ["ClearNegotiation"]
 
 
 class ClearNegotiation(Negotiation):
-    """Answers every audio offer in clear, RTP/SAVP with RTP/AVP."""
+    """Answers every offer of audio and video in clear, RTP/SAVP with RTP/AVP."""
 
     def __init__(self, setup: MediaSetup, on_event: EventCallback | None = None) -> None:
         super().__init__(replace(setup, policy=SecurityPolicy.clear()), on_event)
 
     def _worth(self, line: OfferedMedia) -> int | None:
-        return 1 if line.media == "audio" else None
+        return 1 if line.media in ("audio", "video") else None
 
     def receive_offer(self, body: Body | None) -> MediaProposal | DescriptionRefusal:
         """Judge an offer; the answer's profile is RTP/AVP whatever the offer's was."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from softphone.call import IncomingLeg, LegSetup, MediaSetup, OutgoingLeg
-from softphone.call.leg import CallLeg, Negotiation
+from softphone.call.leg import CallLeg, Negotiation, VideoSetup
 from softphone.errors import SoftphoneError
 from softphone.events import CallRinging, CallState
 from softphone.lab.calls.avp_fallback import ClearNegotiation
@@ -26,7 +26,7 @@ from softphone.lab.calls.soft_keys import SoftKeys
 from softphone.lab.calls.transfer import Transfers
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.registrar import StoredBinding
-from softphone.media import MediaBackend, NoPortFree
+from softphone.media import EventCallback, MediaBackend, NoPortFree, VideoBackend
 from softphone.media.audio import ToneSource
 from softphone.personas import StandardPersona
 from softphone.sans_io import Entropy, Flow
@@ -48,6 +48,8 @@ __all__ = ["CallControl", "LabContext"]
 
 logger = logging.getLogger("softphone.lab")
 
+VIDEO_CODECS = ("H264", "VP8")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabContext:
@@ -56,6 +58,7 @@ class LabContext:
     config: LabConfig
     endpoint: Endpoint
     media: MediaBackend
+    video: Callable[[], VideoBackend]
     change: Callable[[], AbstractContextManager[float]]
     adopt: Callable[[object, Callable[[Any], None]], None]
     entropy: Entropy
@@ -105,7 +108,8 @@ class CallControl:
             return
         target = event.request.uri
         name = target.user or "" if isinstance(target, SipUri) else ""
-        leg = IncomingLeg(self._setup(caller.login.secure), event)
+        shown = event.body is not None and b"m=video" in event.body.data
+        leg = IncomingLeg(self._setup(caller.login.secure, video=False if shown else None), event)
         self._track_leg(leg)
         if not leg.evaluate_offer():
             return
@@ -120,6 +124,8 @@ class CallControl:
 
     async def _serve(self, leg: IncomingLeg, name: str) -> None:
         found = extension(name)
+        if _has_video(leg):
+            _reevaluate(leg, clear=False, video=False)
         leg.accept()
         await _up(leg)
         if found is None or leg.stream is None:
@@ -134,7 +140,7 @@ class CallControl:
         def dial(callee: LabUser, binding: StoredBinding, hops: int) -> OutgoingLeg:
             secure = caller.login.secure and callee.login.secure
             place = self._invite_builder(leg.request.from_, callee, binding, hops)
-            out = self._call_out(callee, place, secure=secure)
+            out = self._call_out(callee, place, secure=secure, video=_has_video(leg))
             self._connecting[out] = self._connecting[leg]
             self._run(_relay_ringing(out, leg), leg)
             return out
@@ -181,8 +187,10 @@ class CallControl:
         if leg.state is CallState.TERMINATED:
             out.hang_up()
             return
-        if level_of(out) is not SecurityLevel.ENCRYPTED:
-            self._fall_back(leg)
+        clear = level_of(out) is not SecurityLevel.ENCRYPTED
+        seen = out.negotiation.video is not None
+        if clear or seen is not _has_video(leg):
+            _reevaluate(leg, clear=clear, video=seen)
         leg.accept()
         if not await _up(leg):
             out.hang_up(_status_of(leg))
@@ -199,10 +207,6 @@ class CallControl:
         conversation.add_member(caller.name, leg, announced=level)
         conversation.announce()
 
-    def _fall_back(self, leg: IncomingLeg) -> None:
-        """Answer the caller in clear: the callee is not secure."""
-        leg.reevaluate_offer(ClearNegotiation)
-
     # A third party
 
     async def _join(self, leg: IncomingLeg, joiner: LabUser, name: str) -> None:
@@ -210,6 +214,8 @@ class CallControl:
         if conversation is None or joiner.name in conversation.members:
             leg.reject(480)
             return
+        if _has_video(leg):
+            _reevaluate(leg, clear=False, video=False)
         leg.accept()
         if not await _up(leg):
             return
@@ -222,8 +228,10 @@ class CallControl:
 
     # Parts
 
-    def _setup(self, secure: bool) -> LegSetup:
+    def _setup(self, secure: bool, *, video: bool | None) -> LegSetup:
+        """What a leg needs; `video` is offered (True), or answered (False), or refused (None)."""
         context = self._context
+        shown = None if video is None else VideoSetup(context.video(), VIDEO_CODECS, offer=video)
         srtp = SrtpPolicy.OPTIONAL if secure else SrtpPolicy.OFF
         policy = SecurityPolicy(minimum=SecurityLevel.NOT_SECURE, srtp=srtp)
         return LegSetup(
@@ -237,6 +245,7 @@ class CallControl:
                 entropy=context.entropy,
                 host=context.config.host,
                 cname="lab@softphone",
+                video=shown,
             ),
             persona=StandardPersona(),
             vouched=lambda _: False,
@@ -295,17 +304,24 @@ class CallControl:
 
         def dial(callee: LabUser, binding: StoredBinding, hops: int) -> OutgoingLeg:
             place = self._invite_builder(leg.peer, callee, binding, hops)
-            return self._call_out(callee, place, secure=callee.login.secure)
+            seen = leg.negotiation.video is not None
+            return self._call_out(callee, place, secure=callee.login.secure, video=seen)
 
         return await self._routing.reach(name, RingRequest(dial, 71))
 
     def _call_out(
-        self, callee: LabUser, place: Callable[[Body | None], InviteRequest], *, secure: bool
+        self,
+        callee: LabUser,
+        place: Callable[[Body | None], InviteRequest],
+        *,
+        secure: bool,
+        video: bool,
     ) -> OutgoingLeg:
         out = _CalleeLeg(
-            self._setup(callee.login.secure and secure),
+            self._setup(callee.login.secure and secure, video=True if video else None),
             place,
-            delayed=self._context.config.delayed_offer,
+            # A phone that has to make the offer offers what its user has asked for: sound.
+            delayed=self._context.config.delayed_offer and not video,
             clear=not secure,
         )
         self._track_leg(out)
@@ -359,6 +375,21 @@ def _announce(state: SecurityState, *, over_tls: bool) -> tuple[tuple[str, str],
     """What our 200 says of the call: the level of the leg that it answers, which a bridged call
     has made no higher than the other side's."""
     return (("Call-Info", security_call_info(level_seen(state, over_tls=over_tls))),)
+
+
+def _has_video(leg: IncomingLeg) -> bool:
+    """Whether a caller has offered a picture that can be answered."""
+    return any(each.media == "video" for each in leg.proposed_media)
+
+
+def _reevaluate(leg: IncomingLeg, *, clear: bool, video: bool) -> None:
+    """Answer a caller by what the other side has: in clear, or without a picture."""
+    kind = ClearNegotiation if clear else Negotiation
+
+    def negotiation(setup: MediaSetup, on_event: EventCallback) -> Negotiation:
+        return kind(setup if video else replace(setup, video=None), on_event)
+
+    leg.reevaluate_offer(negotiation)
 
 
 class _CalleeLeg(OutgoingLeg):

@@ -18,7 +18,8 @@ from softphone.errors import CallError, LocalProtocolError
 from softphone.events import CallState, DigitReceived, HoldChanged
 from softphone.lab.calls.audio_bridge import AudioBridge, MemberSink, MemberSource
 from softphone.lab.calls.extensions import MelodySource
-from softphone.media import Sink, Source
+from softphone.lab.calls.video_relay import VideoRelay
+from softphone.media import Sink, Source, VideoStream
 from softphone.media.audio import SilenceSource
 from softphone.sans_io import Transport
 from softphone.security import CryptoSuite, SecurityLevel, SecurityState
@@ -72,6 +73,8 @@ class BridgedCall:
         self._clear_music = clear_music
         self._music_suite = None if clear_music else music_suite
         self._own_music = clear_music or music_suite is not None
+        self._relays: tuple[VideoRelay, ...] = ()
+        self._seen: tuple[VideoStream, ...] = ()
         self._service: tuple[Source, Sink | None] | None = None
         self._kept_open = 0
 
@@ -180,6 +183,24 @@ class BridgedCall:
             source, sink = self._sound_of(member)
             member.leg.media_backend.play(member.leg.stream.handle, source)
             member.leg.media_backend.record(member.leg.stream.handle, sink)
+        self._let_see()
+
+    def _let_see(self) -> None:
+        """Two who both have video see each other, unless one holds or has not come back from
+        music; in a conference nobody sees anybody."""
+        streams = [one.leg.negotiation.video for one in self._members]
+        pair = tuple(each for each in streams if each is not None)
+        away = self.on_hold or any(one.has_music for one in self._members)
+        if away or len(streams) != 2 or len(pair) != 2:
+            pair = ()
+        if pair == self._seen:
+            return
+        for relay in self._relays:
+            relay.close()
+        self._seen = pair
+        self._relays = tuple(
+            VideoRelay(seen, shows) for seen, shows in zip(pair, pair[::-1], strict=True)
+        )
 
     def _sound_of(self, member: _BridgedMember) -> tuple[Source, Sink | None]:
         """What a member hears, and what hears it.

@@ -21,6 +21,7 @@ from softphone.media.video.packet_path import (
     VideoSpec,
 )
 from softphone.media.video.picture import (
+    KeyFrameOnRequest,
     PatternSource,
     Picture,
     ReceivedVideoFrame,
@@ -35,6 +36,7 @@ __all__ = [
     "AssembledFrame",
     "BlockTiming",
     "FileAudioSource",
+    "KeyFrameOnRequest",
     "LipSync",
     "LipSyncSink",
     "PatternSource",

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from softphone.rtp import EncodedFrame
 
 __all__ = [
+    "KeyFrameOnRequest",
     "PatternSource",
     "Picture",
     "ReceivedVideoFrame",
@@ -64,6 +65,14 @@ class VideoSource(Protocol):
 
     def read(self) -> Picture | EncodedFrame | None:
         """The next picture; or a coded frame, which is passed through; None: nothing now."""
+
+
+@runtime_checkable
+class KeyFrameOnRequest(Protocol):
+    """A source of coded frames that can be asked for one that needs no other."""
+
+    def request_key_frame(self) -> None:
+        """The far end needs a key frame; called in the loop, again until one has been sent."""
 
 
 @runtime_checkable

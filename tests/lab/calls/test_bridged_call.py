@@ -21,6 +21,7 @@ ENCRYPTED, CLEAR = SecurityLevel.ENCRYPTED, SecurityLevel.NOT_SECURE
 
 class Negotiated:
     held = False
+    video = None
 
 
 class Secured:

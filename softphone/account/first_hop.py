@@ -51,6 +51,8 @@ class FirstHopLocator:
     registered_hosts: set[str] = field(default_factory=set, init=False)
     """The hosts that we have been registered at."""
     _known: Failover | None = field(default=None, init=False)
+    _server_over_tls: bool = field(default=False, init=False)
+    """Whether the server has been reached over TLS: then it is not looked for in clear."""
     _own_targets: OrderedDict[Target, str] = field(default_factory=OrderedDict, init=False)
 
     def is_unknown_source(self, flow: Flow) -> bool:
@@ -137,8 +139,14 @@ class FirstHopLocator:
                 raise TransportError("there is no connection to the server at the moment")
             return await self._registered(registration, registration.flow)
         server = self.config.server_uri
-        places = self._places(await self.locate(uri if server is None else server))
+        targets = await self.locate(uri if server is None else server)
+        if server is not None and self._server_over_tls:
+            targets = tuple(t for t in targets if t.transport is Transport.TLS)
+            if not targets:
+                raise TransportError(f"{server} was reached over TLS and is named in clear now")
+        places = self._places(targets)
         flow = await self._reach(places, uri)
+        self._server_over_tls |= server is not None and flow.transport is Transport.TLS
         return FirstHop(flow, self.proxy, self._alike(places.targets, flow))
 
     async def _registered(self, registration: AnyRegistration, flow: Flow) -> FirstHop:

@@ -307,3 +307,28 @@ async def test_an_outbound_proxy_is_a_server_without_a_registration():
     assert not way.is_own_server(FLOW)
     network.opened[FLOW] = FIRST
     assert way.is_own_server(FLOW)
+
+
+async def test_a_server_that_was_reached_over_tls_is_not_called_in_clear():
+    clear = replace(FIRST, transport=Transport.UDP)
+    names, network = Names((SECOND, clear)), Network()
+    way = route(names, network, outbound_proxy="sip:example.test", listen=None)
+    await way.first_hop(URI)
+    network.failures["192_0_2_2"] = TransportTimeout("cut off")
+    with pytest.raises(TransportTimeout):
+        await way.first_hop(URI)
+    assert network.tried == [SECOND, SECOND]
+    names.targets = (clear,)
+    with pytest.raises(TransportError, match="over TLS"):
+        await way.first_hop(URI)
+    assert network.tried == [SECOND, SECOND]
+
+
+async def test_a_direct_call_is_over_what_its_own_uri_names():
+    clear = replace(FIRST, transport=Transport.UDP)
+    names, network = Names((SECOND,)), Network()
+    way = route(names, network)
+    await way.first_hop(URI)
+    names.targets = (clear,)
+    await way.first_hop(URI)
+    assert network.tried == [SECOND, clear]

@@ -183,9 +183,9 @@ class Registration:
 
         Raises ValueError when there is no target.
         """
-        self._failover = Failover(targets, before=self._failover)
+        self._failover.update_targets(targets)
         if self._flow is None and self._opening is None:
-            self._target = self._failover.choose_target(now=now) or targets[0]
+            self._target = self._failover.choose_target(now=now) or self._failover.targets[0]
 
     # The machine
 

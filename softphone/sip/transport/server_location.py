@@ -375,7 +375,8 @@ class Failover:
     """Walks targets on failure (RFC 3263 section 4.3).
 
     A target that failed is out of use until all have failed; one that answered 503 with
-    Retry-After until that has passed (RFC 3261 section 21.5.4).
+    Retry-After until that has passed (RFC 3261 section 21.5.4).  Once a server has been reached
+    over TLS, its places in clear are none any more: whoever cuts TLS off would get them.
     """
 
     def __init__(self, targets: Sequence[Target], *, before: Failover | None = None) -> None:
@@ -392,6 +393,20 @@ class Failover:
             closed = before._closed.items()
             self._closed.update((target, until) for target, until in closed if target in targets)
         self._last_good: Target | None = None
+        self._secure = False
+
+    def update_targets(self, targets: Sequence[Target]) -> None:
+        """Take the result of a new look-up of the same server.
+
+        Raises ValueError when there is no target.
+        """
+        if not targets:
+            raise ValueError("a failover needs at least one target")
+        # DNS that names places in clear only is no reason to go there.
+        self._targets = (_over_tls(targets) or self._targets) if self._secure else tuple(targets)
+        self._failed.clear()
+        self._closed = {one: until for one, until in self._closed.items() if one in targets}
+        self._last_good = None
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -430,3 +445,10 @@ class Failover:
         self._failed.clear()
         self._closed.pop(target, None)
         self._last_good = target
+        if target.transport is Transport.TLS:
+            self._secure = True
+            self._targets = _over_tls(self._targets) or (target,)
+
+
+def _over_tls(targets: Sequence[Target]) -> tuple[Target, ...]:
+    return tuple(target for target in targets if target.transport is Transport.TLS)

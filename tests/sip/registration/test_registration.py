@@ -7,13 +7,14 @@ from itertools import pairwise
 import pytest
 
 from softphone.events import FlowLost, FlowRestored, RegistrationChanged, RegistrationState
+from softphone.sans_io import Target, Transport
 from softphone.security import KeyMaterial
 from softphone.sip.auth import DigestCredentials, DigestSession
 from softphone.sip.auth.digest_server import DigestVerified, DigestVerifier, VerifierConfig
 from softphone.sip.message import Request, SipUri
 from tests.support.challenges import own_server_everywhere
 from tests.support.clock import seeded_entropy
-from tests.support.registrar_world import World
+from tests.support.registrar_world import Server, World
 
 State = RegistrationState
 OUTBOUND = (("Require", "outbound"), ("Flow-Timer", "120"))
@@ -486,3 +487,23 @@ def test_a_refusal_that_says_when_to_come_back_is_waited_out():
     world.run(3700.0)
     assert world.registration.state is RegistrationState.REGISTERED
     assert world.register_times()[1] >= 35.0
+
+
+def test_a_registration_over_tls_never_goes_on_in_clear():
+    """Whoever can cut TLS off, or answer for DNS, would get the digest, and the calls."""
+    world = World(count=2)
+    clear = Target(Transport.UDP, "192.0.2.150", 5060)
+    world.servers[clear.host] = Server()
+    world.registration.set_targets([*world.targets, clear], now=world.now)
+    world.registered()
+    for target in world.targets:
+        world.servers[target.host].up = False
+    world.cut()
+    world.run(600.0)
+    assert world.registration.state is State.RECOVERING
+    world.registration.set_targets([clear], now=world.now)
+    world.run(600.0)
+    assert clear.host not in {host for _, host in world.opens}
+    world.servers["192.0.2.101"].up = True
+    world.run(600.0)
+    assert world.registration.state is State.REGISTERED

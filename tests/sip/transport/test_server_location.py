@@ -332,3 +332,37 @@ def test_a_retry_after_keeps_a_target_out_of_use_until_it_has_passed():
 def test_a_failover_without_targets_is_a_mistake():
     with pytest.raises(ValueError, match="at least one"):
         Failover([])
+
+
+def test_a_server_that_was_reached_over_tls_has_no_place_in_clear():
+    one, two, _ = targets()
+    clear = Target(Transport.UDP, "192.0.2.1", 5060)
+    walk = Failover([one, clear, two])
+    walk.mark_failed(one, now=0.0)
+    assert walk.choose_target(now=0.0) == clear
+    walk.mark_failed(clear, now=0.0)
+    walk.mark_succeeded(two)
+    assert walk.targets == (one, two)
+    for target in (two, one):
+        walk.mark_failed(target, now=1.0)
+    assert walk.choose_target(now=1.0) is None
+    assert walk.choose_target(now=1.0) == one
+    walk.update_targets([clear])
+    assert walk.targets == (one, two)
+    walk.update_targets([clear, two])
+    assert walk.targets == (two,)
+
+
+def test_a_server_in_clear_may_be_found_elsewhere():
+    one, two, _ = targets()
+    clear = Target(Transport.UDP, "192.0.2.1", 5060)
+    walk = Failover([clear, one])
+    walk.mark_succeeded(clear)
+    assert walk.targets == (clear, one)
+    walk.update_targets([two, clear])
+    assert walk.targets == (two, clear)
+    walk.update_targets([clear])
+    walk.mark_succeeded(two)
+    assert walk.targets == (two,)
+    with pytest.raises(ValueError, match="at least one"):
+        walk.update_targets([])

@@ -192,6 +192,8 @@ class CallControl:
         if clear or seen is not _has_video(leg):
             _reevaluate(leg, clear=clear, video=seen)
         leg.accept()
+        # A caller that made no offer has been told of an unknown level: its answer is to come.
+        announced = leg.security.hop_level is not SecurityLevel.UNKNOWN
         if not await _up(leg):
             out.hang_up(_status_of(leg))
             return
@@ -204,7 +206,7 @@ class CallControl:
         self._bridged_calls.append(conversation)
         conversation.add_member(callee.name, out)
         level = min(level_of(leg), level_of(out))
-        conversation.add_member(caller.name, leg, announced=level)
+        conversation.add_member(caller.name, leg, announced=level if announced else None)
         conversation.announce()
 
     # A third party

@@ -227,3 +227,10 @@ async def test_a_password_over_udp_is_told_of_no_lock(lab, phone):
     carol = await account_of(lab, phone, "carol")
     call = await carol.dial("600").answered(timeout=5)
     assert call.security.level is SecurityLevel.NOT_SECURE
+
+
+async def test_a_caller_without_an_offer_is_told_of_the_lock_too(lab, phone):
+    alice, bob = await account_of(lab, phone, "alice"), await account_of(lab, phone, "bob")
+    call, other = await connect(alice, bob, "bob", delayed_offer=True)
+    for each in (call, other):
+        await until(each, lambda state: state.lock)

@@ -104,7 +104,11 @@ async def test_a_hello_is_waited_for_and_left_unread(pair):
     assert await asyncio.get_running_loop().sock_recv(far, 1) == b"x"
 
 
-@pytest.mark.parametrize(("sent", "words"), [(b"", "nothing"), (HELLO[:50], "half a ClientHello")])
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [(b"", "nothing"), (HELLO[:50], "half a ClientHello")],
+    ids=["nothing", "half"],
+)
 async def test_who_does_not_send_it_in_time_is_told_apart(pair, sent, words):
     near, far = pair
     near.send(sent)
@@ -113,7 +117,7 @@ async def test_who_does_not_send_it_in_time_is_told_apart(pair, sent, words):
     assert far.looks <= 3
 
 
-@pytest.mark.parametrize("sent", [b"", HELLO[:50]])
+@pytest.mark.parametrize("sent", [b"", HELLO[:50]], ids=["nothing", "half"])
 async def test_who_closes_before_its_end_is_not_waited_for(pair, sent):
     near, far = pair
     near.send(sent)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import Direction
@@ -390,7 +390,7 @@ class _DescriptionReader:
     def __init__(self, limits: DescriptionLimits) -> None:
         self._limits = limits
         self._session: dict[str, list[str]] = {}
-        self._times: list[TimeDescription] = []
+        self._times: list[tuple[TimeDescription, list[str]]] = []
         self._attributes: list[Attribute] = []
         self._media: list[_MediaDescriptionBuilder] = []
 
@@ -430,7 +430,7 @@ class _DescriptionReader:
 
     def _read_session(self, letter: str, value: str) -> None:
         if letter == "t":
-            self._times.append(_time(value))
+            self._times.append((_time(value), []))
         elif letter == "r":
             self._repeat(value)
         elif letter != "k":
@@ -442,8 +442,7 @@ class _DescriptionReader:
     def _repeat(self, value: str) -> None:
         if not self._times:
             raise MalformedDescription("an r= line belongs behind a t= line")
-        last = self._times[-1]
-        self._times[-1] = TimeDescription(last.start, last.stop, (*last.repeats, value))
+        self._times[-1][1].append(value)
 
     def _read_attribute(self, value: str) -> None:
         attributes = self._media[-1].attributes if self._media else self._attributes
@@ -475,7 +474,8 @@ class _DescriptionReader:
             phones=tuple(self._session.get("p", ())),
             connection=None if connection is None else _connection(connection),
             bandwidth=tuple(_bandwidth(value) for value in self._session.get("b", ())),
-            times=tuple(self._times) or (TimeDescription(),),
+            times=tuple([replace(time, repeats=tuple(repeats)) for time, repeats in self._times])
+            or (TimeDescription(),),
             zone=self._first("z"),
             attributes=tuple(self._attributes),
         )

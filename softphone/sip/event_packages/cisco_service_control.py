@@ -23,7 +23,9 @@ SERVICE_CONTROL = "service-control"
 
 LONGEST = 8192
 _LINE = re.compile(
-    r"^[ \t]*([A-Za-z][A-Za-z-]{0,63})[ \t]*=[ \t]*\{?([^\r\n{}]{0,255})\}?[ \t]*\r?$", re.M
+    r"^[ \t]*+([A-Za-z][A-Za-z-]{0,63}+)[ \t]*+="
+    r"[ \t]*+\{?+([^\r\n{}]{0,255}+)\}?+[ \t]*+\r?$",
+    re.M,
 )
 _CALL_ID = "registercallid"
 _STAMP = "versionstamp"

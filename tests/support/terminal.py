@@ -4,10 +4,37 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
 from contextlib import contextmanager
+
+_CONTROL = re.compile(r"\x1b\[(\??[0-9;]*)([A-Za-z])|\r|\n|[^\x1b\r\n]+")
+
+
+def lines_shown(written: str) -> list[str]:
+    """What a terminal of any height shows after all of this was written to it."""
+    lines, row, column = [""], 0, 0
+    for control in _CONTROL.finditer(written):
+        text, number, letter = control[0], control[1], control[2]
+        if text == "\r":
+            column = 0
+        elif text == "\n":
+            row, column = row + 1, 0
+            lines += [""] * (row + 1 - len(lines))
+        elif letter == "A":
+            row = max(0, row - int(number or 1))
+        elif letter == "K":
+            assert number == "2", text
+            lines[row] = ""
+        elif letter is None:
+            before = lines[row].ljust(column)[:column]
+            lines[row] = before + text + lines[row][column + len(text) :]
+            column += len(text)
+        else:
+            assert letter in "mhl", text  # colors, and whether the cursor is seen
+    return [line.rstrip() for line in lines]
 
 
 class Terminal:

@@ -134,7 +134,7 @@ class CommandOutput:
     @contextmanager
     def waiting(self, sentence: str) -> Iterator[Callable[[str], None]]:
         """Show on a terminal what is waited for; gives what changes the sentence."""
-        if self.json or not self.stdout_console.is_terminal:
+        if not self.draws:
             yield lambda _: None
             return
         with self.stdout_console.status(Text(printable(sentence)), refresh_per_second=5) as status:
@@ -159,10 +159,20 @@ class CommandOutput:
             if status is not None:
                 status.start()
 
+    @property
+    def draws(self) -> bool:
+        """Whether what changes can be shown: on a terminal, and not to a script."""
+        return not self.json and self.stdout_console.is_terminal
+
+    def progress(self, sentence: str | None) -> None:
+        """Tell on standard error, to a person who sees nothing drawn, how far we are."""
+        if sentence and not self.json:
+            self._print(self.stderr_console, Text(printable(sentence)))
+
     @contextmanager
     def screen(self, first: RenderableType) -> Iterator[Callable[[RenderableType], None]]:
         """Show something that changes, on a terminal; gives what changes it."""
-        if self.json or not self.stdout_console.is_terminal:
+        if not self.draws:
             yield lambda _: None
             return
         live = Live(first, console=self.stdout_console, refresh_per_second=4, transient=True)
@@ -236,17 +246,13 @@ class CommandOutput:
 
     def _print(self, console: Console, what: Any, *, whole: bool = False) -> None:
         self._drop_lost_terminal()
-        status = self._status if console is self.stderr_console else None
-        if status is not None:
-            # What goes to the other stream would be written into the line that is shown.
-            status.stop()
+        if self._status is not None and console.is_terminal:
+            # Whoever draws on the terminal writes this above what is drawn.
+            console = self.stdout_console
         try:
             console.print(what, markup=False, soft_wrap=True if whole else None)
         except OSError as error:
             _drop_lost_reader(error, console.file)
-        finally:
-            if status is not None:
-                status.start()
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

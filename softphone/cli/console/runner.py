@@ -173,10 +173,12 @@ class _WarningHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one record."""
-        message = mask(record.getMessage())
-        if message.startswith("media was"):
+        before, late, words = mask(record.getMessage()).partition("media was ")
+        message = before
+        if late:
             # What follows is for those who embed the engine.
-            message = f"{message.partition(':')[0]}: this machine is too busy for it"
+            words = words.partition(":")[0]
+            message = f"{before}{late}{words}: this machine is too busy for it"
         if getattr(record, "once", False):
             self._output.warn_once(message)
         else:

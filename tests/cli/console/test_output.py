@@ -19,6 +19,7 @@ from softphone.security import (
     SecurityState,
     SignalingSecurity,
 )
+from tests.support.terminal import lines_shown
 
 TLS = SignalingSecurity("TLSv1.3", "TLS_AES_256_GCM_SHA384", "CN=lab", "chain", "good")
 AUDIO = MediaSecurity("audio", "RTP/SAVP", CryptoSuite.AEAD_AES_256_GCM, KeyExchange.SDES)
@@ -169,31 +170,65 @@ def test_values_are_made_plain():
     assert to_json_value(AUDIO)["suite"] == "AEAD_AES_256_GCM"
 
 
-def test_a_warning_does_not_run_into_what_is_shown_as_waited_for():
-    screen = io.StringIO()
-    face = CommandOutput(json=False)
-    face.stdout_console = Console(file=screen, force_terminal=True, width=80)
-    face.stderr_console = Console(file=screen, width=80)
-    with face.waiting("waiting for a call"):
-        face.warn("the disk is full")
-    before = screen.getvalue().partition("warning: the disk is full")[0]
-    assert before.rpartition("waiting for a call")[2].strip(" ") != ""
-    assert "waiting for a call" not in before.rpartition("\x1b[2K")[2]
-
-
-def test_a_screen_changes_on_a_terminal_and_a_warning_does_not_tear_it():
+@pytest.fixture
+def drawn():
+    """Output to one terminal by both streams, and what that terminal shows."""
     seen = io.StringIO()
     face = CommandOutput(json=False)
-    face.stdout_console = Console(file=seen, force_terminal=True, width=80)
-    face.stderr_console = Console(file=seen, width=80)
-    with face.screen(Text("0 calls up")) as show:
-        show(Text("25 calls up"))
+    face.stdout_console = Console(file=seen, force_terminal=True, width=60)
+    face.stderr_console = Console(file=seen, force_terminal=True, width=60)
+    return face, lambda: [line for line in lines_shown(seen.getvalue()) if line]
+
+
+def test_a_warning_does_not_run_into_what_is_shown_as_waited_for(drawn):
+    face, shown = drawn
+    with face.waiting("waiting for a call"):
         face.warn("the disk is full")
-        show(Text("26 calls up"))
-    before, _, after = seen.getvalue().partition("warning: the disk is full")
-    assert "25 calls up" in before
-    assert "calls up" not in before.rpartition("\x1b[2K")[2]
-    assert "26 calls up" in after
+        warning, waiting = shown()
+    assert warning == "warning: the disk is full"
+    assert waiting.endswith(" waiting for a call")
+    assert shown() == ["warning: the disk is full"]
+
+
+def test_warnings_stand_above_a_screen_and_take_nothing_from_it(drawn):
+    face, shown = drawn
+    table = [f"{number} of four lines" for number in range(4)]
+    with face.screen(Text("\n".join(table))) as show:
+        for number in range(3):
+            face.warn(f"number {number} " + "goes on and on " * 8)
+            face.event("trial", f"trial {number}")
+            show(Text("\n".join([*table, f"{number} warnings"])))
+        face._status.refresh()  # instead of waiting for its time
+        lines = shown()
+        assert lines[-5:] == [*table, "2 warnings"]
+        assert lines.count(table[0]) == 1
+    for number in range(3):
+        assert f"trial {number}" in lines
+        assert sum(f"warning: number {number} " in line for line in shown()) == 1
+        assert sum("goes on and on" in line for line in shown()) == 3 * 3
+    assert not set(table) & set(shown())
+
+
+def test_a_warning_to_a_file_leaves_the_screen_alone():
+    seen, log = io.StringIO(), io.StringIO()
+    face = CommandOutput(json=False)
+    face.stdout_console = Console(file=seen, force_terminal=True, width=80)
+    face.stderr_console = Console(file=log, width=80)
+    with face.screen(Text("25 calls up")):
+        before = seen.getvalue()
+        face.warn("the disk is full")
+        assert seen.getvalue() == before
+    assert log.getvalue() == "warning: the disk is full\n"
+
+
+def test_of_a_screen_that_changes_a_terminal_shows_the_last(drawn):
+    face, shown = drawn
+    with face.screen(Text("0 calls up")) as show:
+        for number in range(25):
+            show(Text(f"{number} calls up\nand more"))
+        face._status.refresh()
+        face.warn("the disk is full")
+        assert shown() == ["warning: the disk is full", "24 calls up", "and more"]
 
 
 def test_a_screen_shows_nothing_where_there_is_no_terminal(capsys):

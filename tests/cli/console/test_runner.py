@@ -136,12 +136,15 @@ def test_what_a_library_warns_of_does_not_steer_the_terminal(capsys):
     assert capsys.readouterr().err == "warning: from the far end: ?2J?]0;owned?\n"
 
 
-def test_late_media_is_told_without_advice_for_programmers(capsys):
+@pytest.mark.parametrize("who", ["", "media worker 0: ", "load worker 77: media worker 0: "])
+def test_late_media_is_told_without_advice_for_programmers(capsys, who):
     async def command(face):
-        logging.getLogger("softphone.media").warning("media was 9 ms late: x; y setswitchinterval")
+        logging.getLogger("softphone.media").warning(
+            "%smedia was 9 ms late: x; y setswitchinterval", who
+        )
         return 0
 
     assert run(RunOptions(json=False), command) == 0
-    assert (
-        capsys.readouterr().err == "warning: media was 9 ms late: this machine is too busy for it\n"
+    assert capsys.readouterr().err == (
+        f"warning: {who}media was 9 ms late: this machine is too busy for it\n"
     )

@@ -46,7 +46,7 @@ from bench.lab.lab_process import LabProcess, held
 from bench.load.srtp_key_search import KeyWitness
 from softphone._version import __version__
 from softphone.load import BaseSpec, LoadPlan, UserSpec, users_of_template
-from softphone.load.measure import RunSecond, Tally
+from softphone.load.measure import NO_MEDIA, RunSecond, Tally
 from softphone.load.plan import FaultSpec
 from softphone.load.report.html import STYLE
 from softphone.load.report.svg_plot import PlotSeries, line_plot
@@ -221,7 +221,8 @@ def judge(document: dict[str, Any]) -> list[str]:
         if after[name] > before[name] + 2
     ]
     calls, keys = document["calls_counted"], document["keys"]
-    if calls["attempted"] != calls["answered"] + sum(calls["failed"].values()):
+    unanswered = sum(count for cause, count in calls["failed"].items() if NO_MEDIA not in cause)
+    if calls["attempted"] != calls["answered"] + unanswered:
         wrong.append("a call that was attempted has neither an answer nor a cause of failure")
     if calls["answered"] != sum(calls["ended"].values()) or "" in calls["ended"]:
         wrong.append("a call that was answered has no cause of its end")

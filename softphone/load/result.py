@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from softphone.load.measure.histogram import Histogram
-from softphone.load.measure.tally import RunSecond, Tally
+from softphone.load.measure.tally import NO_MEDIA, TOLERATE_LATE, RunSecond, Tally
 from softphone.load.plan import Expectation, ExpectationVerdict, LoadPlan
 
 __all__ = [
@@ -63,6 +63,7 @@ class LoadResult:
             "valid": self.valid,
             "invalid_because": list(self.invalid_because),
             "interrupted": self.interrupted,
+            "tolerate_late": self.plan.tolerate_late,
             **fields,
             "workers": {
                 "started": self.workers,
@@ -199,9 +200,12 @@ def quantiles_text(histogram: Histogram, *shares: float) -> str:
     return " / ".join("-" if value is None else f"{value:.4g}" for value in values)
 
 
+_WORDS = {NO_MEDIA: "no_media: answered, and not one packet came"}
+
+
 def failure_causes(total: Tally) -> dict[str, int]:
     """Everything that has failed, by cause."""
-    found = dict(total.failed)
+    found = {_WORDS.get(cause, cause): count for cause, count in total.failed.items()}
     found |= {f"dropped: {cause}": count for cause, count in total.dropped.items()}
     found |= {f"register: {cause}": count for cause, count in total.registrations_failed.items()}
     return found
@@ -213,6 +217,7 @@ BLANK_LOAD_SUMMARY: Mapping[str, Any] = MappingProxyType(
         "valid": False,
         "invalid_because": [NO_RESULT],
         "interrupted": False,
+        "tolerate_late": TOLERATE_LATE,
         **_fields(Tally()),
         "workers": {"started": 0, "lost": [], "begun_apart_ms": 0.0},
         "verdicts": [],

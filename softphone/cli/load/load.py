@@ -11,20 +11,23 @@ from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, FAILED, INTERRUPTED
 from softphone.cli.load.options import CapacityOptions, LoadOptions
 from softphone.cli.load.plan import expectations_of, plan_of
-from softphone.cli.load.screen import LoadScreen
+from softphone.cli.load.screen import LoadScreen, ProgressLines
 from softphone.errors import ConfigurationError
 from softphone.load import LoadResult, failure_causes, judge_result, result_figures, second_fields
 from softphone.load.capacity import CapacitySearch, CapacityTrial
 from softphone.load.distribute import RunObserver, find_capacity, run_plan
-from softphone.load.measure import RunSecond
+from softphone.load.measure import NO_MEDIA, TOLERATE_LATE, RunSecond
 from softphone.load.plan import ExpectationVerdict, LoadPlan
 from softphone.load.report import PrometheusPage, write_report
+
+INVALID = 4
+"""The exit code of a run whose figures are the generator's own and say nothing of the target."""
 
 __all__ = ["blank_capacity", "run_capacity_search", "run_load"]
 
 
 async def run_load(output: CommandOutput, options: LoadOptions) -> int:
-    """One run; 0 when it is valid and every verdict is met, else 1 (2: nothing was sent)."""
+    """One run; 0 when it is valid and every verdict is met, 4 when it is invalid, else 1."""
     expectations = expectations_of(options)
     plan = plan_of(options)
     _check(options)
@@ -37,7 +40,8 @@ async def run_load(output: CommandOutput, options: LoadOptions) -> int:
 
 
 async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -> int:
-    """A search; 0 when the capacity was found and confirmed, else 1."""
+    """A search; 0 when the capacity was found and confirmed, 4 when a number of calls could not be
+    judged, else 1."""
     expectations = expectations_of(options)
     if not expectations:
         raise ConfigurationError("--expect: say what a target must reach to hold its calls")
@@ -77,7 +81,9 @@ async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -
     )
     if search.interrupted:
         return INTERRUPTED
-    return DONE if written and search.confirmed and search.unjudged_trial is None else FAILED
+    if search.unjudged_trial is not None:
+        return INVALID
+    return DONE if written and search.confirmed else FAILED
 
 
 def _capacity(search: CapacitySearch) -> dict[str, object]:
@@ -132,18 +138,22 @@ async def _watched(
         if output.json:
             listeners.second.append(lambda s: output.event("second", **second_fields(s)))
         screen = LoadScreen(plan, options.workers)
-        update = stack.enter_context(output.screen(screen.view()))
+        update = stack.enter_context(output.screen(screen.view(output.stdout_console.width)))
 
         def second(latest: RunSecond) -> None:
             screen.add_second(latest)
-            update(screen.view())
+            update(screen.view(output.stdout_console.width))
 
         def progress(done: int, whole: int) -> None:
             screen.progress(done, whole)
-            update(screen.view())
+            update(screen.view(output.stdout_console.width))
 
         listeners.second.append(second)
         listeners.progress.append(progress)
+        if not output.draws:
+            lines = ProgressLines(plan)
+            listeners.second.append(lambda latest: output.progress(lines.running(latest)))
+            listeners.progress.append(lambda *n: output.progress(lines.registered(*n)))
         yield RunObserver(
             second=lambda latest: _call_listeners(listeners.second, latest),
             progress=lambda *counts: _call_listeners(listeners.progress, *counts),
@@ -195,7 +205,10 @@ def _sentence(result: LoadResult, verdicts: Sequence[ExpectationVerdict]) -> str
     lines += [f"not met: {v.expected} (measured: {v.measured})" for v in verdicts if not v.met]
     if result.interrupted:
         lines.append("interrupted: the figures are of what there was")
-    if not lines:
+    tolerated = result.plan.tolerate_late
+    if not lines and tolerated != TOLERATE_LATE:
+        lines.append(f"--tolerate-late: up to {tolerated:g} % of our packets were borne late")
+    if all(line.startswith("--tolerate") for line in lines):
         lines.append(
             f"valid, every verdict met: {_came_about(result)}"
             if verdicts
@@ -208,11 +221,16 @@ def _came_about(result: LoadResult) -> str:
     """Whether anything did: a valid run may be one in which no call was answered."""
     total = result.total
     if total.attempted:
-        return f"{total.answered:,} of {total.attempted:,} calls were answered"
+        silent = total.failed[NO_MEDIA]
+        return f"{total.answered:,} of {total.attempted:,} calls were answered" + (
+            f", {silent:,} of them without a packet of media" if silent else ""
+        )
     return f"{total.registered:,} of {len(result.plan.users):,} users registered"
 
 
 def _code(result: LoadResult, verdicts: Sequence[ExpectationVerdict]) -> int:
     if result.interrupted:
         return INTERRUPTED
-    return DONE if result.valid and all(verdict.met for verdict in verdicts) else FAILED
+    if not result.valid:
+        return INVALID
+    return DONE if all(verdict.met for verdict in verdicts) else FAILED

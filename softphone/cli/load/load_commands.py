@@ -23,8 +23,9 @@ group = typer.Typer(
 )
 
 EXIT_CODES = (
-    "Exit codes: 0 valid and as expected, 1 a verdict was not met or the run was invalid, "
-    "2 wrong usage and nothing sent, 3 the server is not who it should be, 130 interrupted."
+    "Exit codes: 0 valid and as expected, 1 a verdict was not met, 2 wrong usage and nothing sent, "
+    "3 the server is not who it should be, 4 the run was invalid and says nothing of the server, "
+    "130 interrupted."
 )
 
 

@@ -145,6 +145,14 @@ class LoadOptions:
     answer_timeout: Annotated[
         float, _option("--answer-timeout", metavar="SECONDS", help="Wait this long for an answer.")
     ] = 32.0
+    tolerate_late: Annotated[
+        float,
+        _option(
+            "--tolerate-late",
+            metavar="PERCENT",
+            help="Packets of ours that may leave more than 20 ms late before the run is invalid.",
+        ),
+    ] = 1.0
     fault: Annotated[
         list[str] | None,
         _option(

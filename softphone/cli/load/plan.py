@@ -46,6 +46,10 @@ def plan_of(options: LoadOptions) -> LoadPlan:
         raise ConfigurationError(f"--media {options.media}: expected inline or worker")
     if scenario.callee is None and not scenario.once and not options.target:
         raise ConfigurationError(f"--target: scenario {scenario.name} needs somebody to call")
+    if not 0.0 <= options.tolerate_late < 100.0:
+        raise ConfigurationError(
+            f"--tolerate-late {options.tolerate_late:g}: expected a share from 0 to below 100 %"
+        )
     faults = FaultSpec()
     for text in options.fault or ():
         faults = parse_fault(text, faults)
@@ -69,6 +73,7 @@ def plan_of(options: LoadOptions) -> LoadPlan:
         play=None if options.play is None else str(options.play),
         checks=options.checks,
         answer_timeout=options.answer_timeout,
+        tolerate_late=options.tolerate_late,
         faults=faults,
     )
     plan.schedule()

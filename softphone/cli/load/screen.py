@@ -11,9 +11,13 @@ from softphone.load.measure.tally import RunSecond, Tally
 from softphone.load.plan import LoadPlan
 from softphone.load.result import failure_causes, quantiles_text
 
-__all__ = ["LoadScreen"]
+__all__ = ["LoadScreen", "ProgressLines"]
 
 CAUSES = 6
+WIDE = 80
+"""Columns of a terminal from which on two figures stand side by side."""
+LINE_EVERY = 10.0
+"""Seconds of a run between two lines of progress."""
 
 
 class LoadScreen:
@@ -35,9 +39,9 @@ class LoadScreen:
         """So many users have registered, or have been refused."""
         self._registering = (done, whole)
 
-    def view(self) -> Group:
-        """The whole screen."""
-        return Group(self._head(), self._figures(), *self._failures())
+    def view(self, width: int = WIDE) -> Group:
+        """The whole screen; on a narrow terminal one figure a line, since labels are not cut."""
+        return Group(self._head(), self._figures(2 if width >= WIDE else 1), *self._failures())
 
     def _head(self) -> Text:
         plan, second = self._plan, self._second
@@ -52,18 +56,18 @@ class LoadScreen:
             text.append(f"   {second.workers} of {self._workers} workers", style="cyan")
         return text
 
-    def _figures(self) -> Table:
+    def _figures(self, abreast: int) -> Table:
         total, second = self._total, self._second
         now = second.tally
         table = Table(show_header=False, expand=False, pad_edge=False)
-        for _ in range(4):
+        for _ in range(2 * abreast):
             table.add_column(justify="right")
         rows = (
             ("calls up", f"{second.up:,} of {self._plan.calls:,}"),
             ("set-ups a second", f"{now.answered:,}"),
             ("attempted", f"{total.attempted:,}"),
             ("answered", f"{total.answered:,}"),
-            ("users registered", f"{total.registered:,} of {len(self._plan.users):,}"),
+            ("users registered", f"{total.registered:,} of {self._registering[1]:,}"),
             ("turned away", f"{total.registrations_failed.total():,}"),
             ("failed", f"{total.failed.total():,}"),
             ("dropped", f"{total.dropped.total():,}"),
@@ -76,13 +80,53 @@ class LoadScreen:
             ("own processor", _busy(second.cpu)),
             ("own lateness p99, ms", quantiles_text(now.lateness_ms, 0.99)),
         )
-        for left, right in zip(rows[::2], rows[1::2], strict=True):
-            table.add_row(left[0], Text.from_markup(left[1]), right[0], Text.from_markup(right[1]))
+        for start in range(0, len(rows), abreast):
+            cells = [
+                (name, Text.from_markup(value)) for name, value in rows[start : start + abreast]
+            ]
+            table.add_row(*(part for cell in cells for part in cell))
         return table
 
     def _failures(self) -> list[Text]:
         worst = sorted(failure_causes(self._total).items(), key=lambda item: -item[1])[:CAUSES]
         return [Text(f"{count:>8,}  {printable(cause)}", style="red") for cause, count in worst]
+
+
+class ProgressLines:
+    """What stands in place of the screen where there is no terminal: a line now and then.
+
+    `registered` gives one at each quarter of the users, `running` one each ten seconds; else None.
+    """
+
+    def __init__(self, plan: LoadPlan) -> None:
+        self._plan = plan
+        self._total = Tally()
+        self._quarters = 0
+        self._next = LINE_EVERY
+
+    def registered(self, done: int, whole: int) -> str | None:
+        """So many users have registered, or have been refused."""
+        quarters = 4 * done // max(1, whole)
+        if whole < 2 or quarters <= self._quarters:
+            return None
+        self._quarters = quarters
+        return f"registering: {done:,} of {whole:,} users"
+
+    def running(self, second: RunSecond) -> str | None:
+        """Take a second of the run."""
+        self._total.merge(second.tally)
+        if second.at < self._next:
+            return None
+        self._next = second.at + LINE_EVERY - second.at % LINE_EVERY
+        total = self._total
+        parts = [
+            f"{second.at:.0f} s: {second.up:,} of {self._plan.calls:,} calls up",
+            f"{total.answered:,} of {total.attempted:,} answered",
+            f"{total.failed.total():,} failed",
+            f"{total.dropped.total():,} dropped",
+            f"MOS p5 {quantiles_text(second.mos_now, 0.05)}",
+        ]
+        return ", ".join(parts)
 
 
 def _busy(cpu: float) -> str:

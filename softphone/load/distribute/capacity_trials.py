@@ -57,7 +57,7 @@ def trial_of(result: LoadResult, expectations: Sequence[Expectation]) -> Capacit
         held=result.valid and not unmet and not result.interrupted,
         valid=result.valid and not result.interrupted,
         why=why,
-        answered=total.answered / total.attempted if total.attempted else 0.0,
+        answered=total.served / total.attempted if total.attempted else 0.0,
         mos_p5=total.mos.quantile(0.05),
         setup_p99_ms=total.setup_ms.quantile(0.99),
         loss_percent=total.loss_percent,

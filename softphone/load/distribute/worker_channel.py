@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 import sys
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 __all__ = ["MAXIMUM_LINE", "LocalWorkerChannel", "WorkerChannel", "decode_line", "encode_line"]
+
+logger = logging.getLogger("softphone.load")
 
 MAXIMUM_LINE = 64 * 1024 * 1024
 """The longest line: a plan of a hundred thousand users."""
@@ -70,6 +73,7 @@ class LocalWorkerChannel:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._warnings = asyncio.ensure_future(self._pass_warnings_on())
 
     @classmethod
     async def hire(cls, command: Sequence[str] = COMMAND) -> LocalWorkerChannel:
@@ -78,6 +82,7 @@ class LocalWorkerChannel:
             *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
             limit=MAXIMUM_LINE,
             # Ctrl-C is for the pool, which tells its workers to hang up.
             start_new_session=True,
@@ -88,6 +93,17 @@ class LocalWorkerChannel:
     def pid(self) -> int:
         """The process's number."""
         return self._process.pid
+
+    async def _pass_warnings_on(self) -> None:
+        """Log here what a worker writes to its standard error: a terminal has one writer."""
+        errors = self._process.stderr
+        while errors is not None and not errors.at_eof():
+            try:
+                line = await errors.readline()
+            except ValueError:
+                continue  # longer than any line may be; what follows is read
+            if text := line.decode(errors="replace").rstrip():
+                logger.warning("load worker %d: %s", self.pid, text)
 
     def send_line(self, data: bytes) -> None:
         """See `WorkerChannel`."""
@@ -101,6 +117,7 @@ class LocalWorkerChannel:
     async def wait_for_end(self) -> str:
         """See `WorkerChannel`."""
         code = await self._process.wait()
+        await self._warnings
         if code >= 0:
             return f"ended with code {code}"
         try:

@@ -13,7 +13,13 @@ from typing import Any, Self
 
 from softphone.load.measure.histogram import Histogram
 
-__all__ = ["RunSecond", "Tally"]
+__all__ = ["NO_MEDIA", "TOLERATE_LATE", "RunSecond", "Tally"]
+
+TOLERATE_LATE = 1.0
+"""The share of our packets, in percent, that may leave more than a frame late."""
+
+NO_MEDIA = "no_media"
+"""The cause of a call that was answered and whose far end sent not one packet."""
 
 TENTH = 0.1
 HUNDREDTH = 0.01
@@ -28,7 +34,8 @@ def _milliseconds() -> Histogram:
 class Tally:
     """Counts of calls, registrations and packets.
 
-    `failed` are calls that were not answered, by cause; `dropped` those that were answered and
+    `failed` are calls that were not answered, by cause, and those that were and brought nothing
+    (NO_MEDIA); `dropped` those that were answered and
     ended before we ended them; `ended` all that were answered, by who ended them.  `late` are
     packets that we sent more than 5 ms after their time.  `registrations` are attempts; `retried`
     of them were turned away and made again, so that the others are of one user each.  `mos`,
@@ -102,6 +109,11 @@ class Tally:
                 value = Counter(value)
             setattr(made, each.name, value)
         return made
+
+    @property
+    def served(self) -> int:
+        """Calls that were answered, without those whose far end sent nothing."""
+        return self.answered - self.failed[NO_MEDIA]
 
     @property
     def loss_percent(self) -> float:

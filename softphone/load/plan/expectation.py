@@ -36,7 +36,7 @@ def _share(part: float, whole: float) -> float | None:
 
 
 _SHARES: Mapping[str, Callable[[Tally], float | None]] = {
-    "answered": lambda t: _share(t.answered, t.attempted),
+    "answered": lambda t: _share(t.served, t.attempted),
     "failed": lambda t: _share(t.failed.total(), t.attempted),
     "dropped": lambda t: _share(t.dropped.total(), t.answered),
     "registered": lambda t: _share(t.registered, t.registrations - t.retried),
@@ -44,7 +44,8 @@ _SHARES: Mapping[str, Callable[[Tally], float | None]] = {
     "late": lambda t: _share(t.late, t.sent),
     "audio": lambda t: _share(t.heard, t.checked),
 }
-"""In percent.  A registration that was turned away and made again is judged by how it ended."""
+"""In percent.  A call that was answered in silence is not counted as answered.  A
+registration that was turned away and made again is judged by how it ended."""
 
 _QUANTILES: Mapping[str, tuple[str, Callable[[Tally], Histogram]]] = {
     "mos": ("", lambda t: t.mos),

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from softphone.config import AccountConfig, TlsConfig, load_account
 from softphone.errors import ConfigurationError
+from softphone.load.measure.tally import TOLERATE_LATE
 from softphone.load.plan.arrival import (
     ArrivalProcess,
     HoldingTime,
@@ -85,8 +86,9 @@ class LoadPlan:
     `host` is the local address of signaling and media: None is the one that leads to the server,
     NODE that of the worker's Ray node, and {n} in it is the worker's number from 1 on.
     `scenario` is a name, or FILE.py:NAME.  `placement` says where the media loop runs: `inline`,
-    beside the signaling, or in a `worker` process of its own.  This is the share of `worker`
-    among `workers`.
+    beside the signaling, or in a `worker` process of its own.  `tolerate_late` is the share of our
+    packets, in percent, that may leave more than a frame late before a run is invalid.
+    This is the share of `worker` among `workers`.
     """
 
     scenario: str
@@ -107,6 +109,7 @@ class LoadPlan:
     play: str | None = None
     checks: int = 8
     answer_timeout: float = 32.0
+    tolerate_late: float = TOLERATE_LATE
     faults: FaultSpec = field(default_factory=FaultSpec)
     worker: int = 0
     workers: int = 1

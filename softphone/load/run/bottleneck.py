@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from softphone.load.measure.tally import RunSecond, Tally
+from softphone.load.measure.tally import TOLERATE_LATE, RunSecond, Tally
 
 __all__ = ["LATE_MS", "BottleneckDetector"]
 
@@ -17,7 +17,7 @@ LATE_MS = 5.0
 """Milliseconds after its time from which a packet counts as late."""
 TOO_LATE_MS = 20.0
 """One frame: what is later than that, a far end sees as jitter of ours."""
-MOST_TOO_LATE = 0.01
+FRAME_MS = 20.0
 BUSY = 0.9
 """The share of a core above which lateness rises steeply."""
 BUSY_SECONDS = 5
@@ -33,11 +33,18 @@ BEHIND = 1.0
 class BottleneckDetector:
     """Looks at every second of one worker, and says at the end what was wrong with it.
 
-    `shared` says that calls share sockets already, so that it is not advised.
+    `shared` says that calls share sockets already, `full` that every core of the machine has a
+    worker: then it is not advised.  `tolerate_late`, in percent, is how many packets may leave
+    too late; more than the default also lets media time jump over as many of the frames.
     """
 
-    def __init__(self, *, shared: bool = False) -> None:
+    def __init__(
+        self, *, shared: bool = False, full: bool = False, tolerate_late: float = TOLERATE_LATE
+    ) -> None:
         self._shared = shared
+        self._full = full
+        self._most_too_late = tolerate_late / 100.0
+        self._most_jumps = self._most_too_late if tolerate_late > TOLERATE_LATE else 0.0
         self._cpu: deque[float] = deque(maxlen=BUSY_SECONDS)
         self._busiest = 0.0
         self._used = self._at = 0.0
@@ -88,11 +95,11 @@ class BottleneckDetector:
         signs = (
             (busy, f"the generator used {busiest:.0%} of a core for {seconds:.0f} s"),
             (
-                too_late > MOST_TOO_LATE,
+                too_late > self._most_too_late,
                 f"{too_late:.1%} of our packets left more than {TOO_LATE_MS:g} ms late",
             ),
             (
-                total.jumps > 0,
+                total.jumps * FRAME_MS / 1e3 > self._most_jumps * self._at,
                 f"media time jumped over {total.jumps} frames, since nothing ran for more than "
                 "200 ms",
             ),
@@ -108,11 +115,15 @@ class BottleneckDetector:
         if not busy and self._share < OURS:
             return (
                 f"the generator itself used {self._share:.0%} of a core, so something else had the "
-                "processor (or a scenario of your own blocks): end it, or use another machine"
+                "processor (or a scenario of your own blocks): end it, use another machine, or say"
+                " with --tolerate-late how many late packets you bear"
             )
         sockets = "" if self._shared else "--sockets shared, "
         slower = "a lower --rate, " if self._behind > BEHIND else ""
-        return f"use more --workers on free cores, {sockets}{slower}or fewer calls"
+        return f"use {self._more_cores()}, {sockets}{slower}or fewer calls"
+
+    def _more_cores(self) -> str:
+        return "a machine with more cores" if self._full else "more --workers on free cores"
 
     def invalid_reasons(self) -> tuple[str, ...]:
         """Why the run is invalid, each with what to change; () when it is valid."""
@@ -126,7 +137,7 @@ class BottleneckDetector:
         if total.overflows > MOST_OVERFLOWS * max(1, total.received):
             found.append(
                 f"{total.overflows} packets were dropped in our own receive buffers: "
-                "raise net.core.rmem_max, or use more --workers"
+                f"raise net.core.rmem_max, or use {self._more_cores()}"
             )
         if self._broken:
             found.append(f"{self._broken} ({self._breaks} times; the log has where)")

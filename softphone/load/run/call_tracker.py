@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from softphone.call import Call, IncomingCall, OutgoingCall
 from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import CallState, StreamStatistics
-from softphone.load.measure import Histogram, Tally, end_cause, failure_cause
+from softphone.load.measure import NO_MEDIA, Histogram, Tally, end_cause, failure_cause
 from softphone.load.plan import CLEAR, HoldingTime
 from softphone.load.run.audio_check import AudioCheckSink, AudioSources
 from softphone.media import NoPortFree
@@ -30,7 +30,7 @@ CHECK_AFTER = 0.5
 """Seconds of a call before it is listened to."""
 END_PATIENCE = 5.0
 SILENT_PACKETS = 50
-"""Packets that we have sent from which on a call that brought none back counts as silence."""
+"""Packets that we have sent from which on a call that brought none back has failed."""
 
 
 @dataclass(slots=True)
@@ -208,7 +208,7 @@ class CallTracker:
             self._up -= live.caller
         self.tally.call_seconds += max(0.0, self.clock() - max(live.since, self._seconds_from))
         self._count(live)
-        self._count_quality(live.last)
+        self._count_quality(live.last, caller=live.caller)
         if live.caller:
             self.tally.ended[ended] += 1
             if not ours:
@@ -231,15 +231,14 @@ class CallTracker:
         live.last = now
         return now
 
-    def _count_quality(self, last: StreamStatistics) -> None:
-        """Take the whole call's quality; silence from the far end is the worst there is."""
+    def _count_quality(self, last: StreamStatistics, *, caller: bool) -> None:
+        """Take the whole call's quality; a far end that sent nothing has none, and has failed."""
         if last.mos is not None:
             self.tally.mos.record_value(last.mos)
             self.tally.jitter_ms.record_value(last.interarrival_jitter_ms)
             self.tally.loss.record_value(100.0 * last.fraction_lost)
-        elif last.packets_sent >= SILENT_PACKETS:
-            self.tally.mos.record_value(1.0)
-            self.tally.loss.record_value(100.0)
+        elif last.packets_sent >= SILENT_PACKETS and not last.packets_received:
+            self.tally.failed[NO_MEDIA if caller else f"{NO_MEDIA} at the callee"] += 1
 
     def poll_some_calls(self, most: int = SAMPLED) -> None:
         """Count the packets of some calls: of each that is up, in turn."""

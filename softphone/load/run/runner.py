@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -75,7 +76,11 @@ class Runner:
         self._on_progress = on_progress
         self._clock = clock
         self._stack = AsyncExitStack()
-        self._bottleneck = BottleneckDetector(shared=plan.sockets == "shared")
+        self._bottleneck = BottleneckDetector(
+            shared=plan.sockets == "shared",
+            full=_cores_taken(plan) >= (os.cpu_count() or 1),
+            tolerate_late=plan.tolerate_late,
+        )
         self._users: list[LoadUser] = []
         self._scenario_tasks: set[asyncio.Task[None]] = set()
         self._callee_tasks: set[asyncio.Task[None]] = set()
@@ -379,6 +384,11 @@ class Runner:
                     ready[number % len(ready)].account.drop_connection()
                     self._calls.tally.injected["connection cut"] += 1
                 number += 1
+
+
+def _cores_taken(plan: LoadPlan) -> int:
+    """How many processes a run keeps busy, as far as they are known to be on this machine."""
+    return plan.workers * (2 if plan.placement == "worker" else 1)
 
 
 def _check_sides(plan: LoadPlan, scenario: Scenario) -> None:

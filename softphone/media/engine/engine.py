@@ -87,6 +87,7 @@ class MediaEngine:
     `lateness` is the histogram of all packets; `jumps` counts frames that media time has jumped
     over; `frames_late` frames that ran after their successor's time.  `bank` is for the media
     loop only; `on_tick`, where it is set, is called with a phase and the frame that it has run.
+    `late_advice` is what the log says to do about media that is late.
     """
 
     def __init__(
@@ -106,6 +107,10 @@ class MediaEngine:
         self._wall = wall
         self._tap = tap
         self.on_tick: Callable[[int, int], None] | None = None
+        self.late_advice = (
+            "the event loop, or this process's other threads, kept the media loop from running; "
+            "move that work into a process of its own, or shorten sys.setswitchinterval()"
+        )
         self.bank = self._bank = StreamBank(
             self.config.capacity,
             entropy=entropy,
@@ -389,9 +394,4 @@ class MediaEngine:
             return
         words = _notices.setdefault(self._loop, LatenessNotice()).late(behind, now=now)
         if words:
-            logger.warning(
-                "media was %s: the event loop, or this process's other threads, kept the "
-                "media loop from running; move that work into a process of its own, or shorten "
-                "sys.setswitchinterval()",
-                words,
-            )
+            logger.warning("media was %s: %s", words, self.late_advice)

@@ -100,6 +100,10 @@ class MediaWorkerServer:
             await self._over
             return
         self._engine = MediaEngine(read_config(fields))
+        # It has this process for itself: nobody is told to give it one.
+        self._engine.late_advice = (
+            "other processes had its core; give it one, or let it carry fewer streams"
+        )
         capacity = self._engine.bank.capacity
         os.ftruncate(descriptor, SharedStatistics.octets(capacity))
         self._board = SharedStatistics(map_memory(descriptor), capacity)

@@ -6,7 +6,7 @@ import io
 
 from rich.console import Console
 
-from softphone.cli.load.screen import LoadScreen
+from softphone.cli.load.screen import LoadScreen, ProgressLines
 from softphone.load.measure import RunSecond, Tally
 from softphone.load.plan import BaseSpec, LoadPlan, UserSpec
 
@@ -19,7 +19,7 @@ def screen(workers=1):
 
 def shown(made, width=100):
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    console.print(made.view())
+    console.print(made.view(width))
     return console.file.getvalue()
 
 
@@ -76,3 +76,28 @@ def test_the_wire_cannot_steer_the_terminal_or_the_markup():
     assert "\x1b" not in text
     assert "401 [red]Unauthorized" in text
     assert "1 of 4 workers" in text
+
+
+def test_a_narrow_terminal_shows_whole_labels_and_figures():
+    made = screen()
+    made.add_second(busy())
+    text = shown(made, width=40)
+    assert "…" not in text
+    assert max(map(len, text.splitlines())) <= 40
+    for line in ("set-up p50 / p99, ms", "own lateness p99, ms", "4.21 / 4.21", "97% of a core"):
+        assert line in text
+
+
+def test_without_a_terminal_there_is_a_line_each_ten_seconds_and_each_quarter_of_the_users():
+    lines = ProgressLines(screen()._plan)
+    told = [lines.registered(done, 8) for done in range(1, 9)]
+    assert [line for line in told if line] == [
+        f"registering: {done} of 8 users" for done in (2, 4, 6, 8)
+    ]
+    assert lines.registered(1, 1) is None
+    times = [at for at in range(1, 36) if lines.running(busy(at + 0.01)) is not None]
+    assert times == [10, 20, 30]
+    (line,) = filter(None, map(lines.running, [busy(39.9), busy(47.0)]))
+    assert line == (
+        "47 s: 480 of 1,000 calls up, 1,776 of 1,850 answered, 74 failed, 0 dropped, MOS p5 4.21"
+    )

@@ -150,7 +150,7 @@ async def test_a_run_is_spread_over_two_nodes_and_survives_the_loss_of_one(
             process.kill()
             process.wait()
     summary = json.loads(out.read_text().splitlines()[-1])
-    assert (summary["event"], process.returncode) == ("summary", 1)
+    assert (summary["event"], process.returncode) == ("summary", 4)
     assert summary["calls"]["answered"] == 4
     assert summary["workers"]["started"] == 4
     lost = summary["workers"]["lost"]

@@ -42,3 +42,12 @@ async def test_a_signal_without_a_name_ends_a_worker_like_any_other():
     ends = f"import os; os.kill(os.getpid(), {number})"
     line = await LocalWorkerChannel.hire((sys.executable, "-c", ends))
     assert await line.wait_for_end() == f"killed by signal {number}"
+
+
+async def test_what_a_worker_writes_to_standard_error_is_logged_here(caplog, capfd):
+    words = "import sys; sys.stderr.write('it is\\nlate\\n' + 'x' * 9 + '\\n\\n'); sys.exit(3)"
+    line = await LocalWorkerChannel.hire((sys.executable, "-c", words))
+    assert await line.wait_for_end() == "ended with code 3"
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [f"load worker {line.pid}: {text}" for text in ("it is", "late", "x" * 9)]
+    assert capfd.readouterr().err == ""

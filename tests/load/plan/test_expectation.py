@@ -86,3 +86,11 @@ def test_what_was_never_measured_is_never_met(text):
 def test_what_cannot_be_read_says_what_is_accepted(text):
     with pytest.raises(ConfigurationError, match="accepted are answered"):
         parse_expectation(text)
+
+
+def test_a_call_that_was_answered_in_silence_does_not_count_as_answered():
+    tally = Tally(attempted=10, answered=10)
+    tally.failed["no_media"] = 1
+    assert parse_expectation("answered>=99%").judge_tally(tally).measured == "90%"
+    assert parse_expectation("failed<=10%").judge_tally(tally).met
+    assert not parse_expectation("mos_p5>=1").judge_tally(tally).met

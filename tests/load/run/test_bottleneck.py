@@ -8,8 +8,8 @@ from softphone.load.measure import RunSecond, Tally
 from softphone.load.run.bottleneck import BottleneckDetector
 
 
-def watched(*, cpu=(0.6,) * 10, shared=False, **counts):
-    watch = BottleneckDetector(shared=shared)
+def watched(*, cpu=(0.6,) * 10, shared=False, full=False, tolerate_late=1.0, **counts):
+    watch = BottleneckDetector(shared=shared, full=full, tolerate_late=tolerate_late)
     tally = Tally(sent=50_000, received=50_000, call_seconds=1000.0)
     tally.lateness_ms.record_value(1.0, 50_000)
     for name, value in counts.items():
@@ -96,6 +96,37 @@ def test_a_few_late_packets_do_not():
     late.lateness_ms.record_value(25.0, 100)
     watch.add_second(RunSecond(20.0, tally=late))
     assert watch.invalid_reasons() == ()
+
+
+def test_where_every_core_has_a_worker_no_more_are_advised():
+    for reason in (
+        *watched(full=True, jumps=12).invalid_reasons(),
+        *watched(full=True, overflows=51).invalid_reasons(),
+    ):
+        assert "--workers" not in reason
+        assert "a machine with more cores" in reason
+
+
+@pytest.mark.parametrize(
+    ("tolerated", "late", "jumps", "valid"),
+    [
+        (1.0, 0.9, 0, True),
+        (1.0, 1.1, 0, False),
+        (1.0, 0.0, 1, False),
+        (5.0, 4.9, 25, True),
+        (5.0, 5.1, 0, False),
+        (5.0, 0.0, 28, False),
+        (0.0, 0.1, 0, False),
+    ],
+)
+def test_late_packets_are_borne_as_far_as_was_said(tolerated, late, jumps, valid):
+    """Media time of 11 s has 550 frames."""
+    watch = watched(tolerate_late=tolerated, jumps=jumps)
+    tally = Tally(sent=50_000)
+    tally.lateness_ms.record_value(25.0, int(1000 * late))
+    tally.lateness_ms.record_value(1.0, 50_000 - int(1000 * late))
+    watch.add_second(RunSecond(11.0, cpu=0.6, tally=tally))
+    assert (watch.invalid_reasons() == ()) is valid
 
 
 @pytest.mark.parametrize(

@@ -167,14 +167,35 @@ async def test_a_call_that_the_scenario_ends_is_not(world):
     assert world.stage.take_tally().dropped == {}
 
 
-async def test_silence_is_the_worst_quality(world):
-    for packets in (10, 500):
+async def test_an_answered_call_that_brings_nothing_has_failed_and_has_no_quality(world):
+    for statistics in (
+        StreamStatistics(packets_sent=10),
+        StreamStatistics(packets_sent=500),
+        StreamStatistics(packets_sent=500, packets_received=1),
+        StreamStatistics(packets_sent=500, packets_received=499, mos=4.4),
+    ):
         call = Call()
         async with world.stage.track_outgoing(Outgoing(world.clock, call), 0):
-            call.audio.statistics = StreamStatistics(packets_sent=packets)
+            call.audio.statistics = statistics
     tally = world.stage.take_tally()
-    assert (tally.mos.total, tally.mos.quantile(0.5)) == (1, 1.0)
-    assert tally.loss.quantile(0.5) == 100.0
+    assert tally.failed == {"no_media": 1}
+    assert (tally.mos.total, tally.mos.quantile(0.5)) == (1, 4.4)
+    assert tally.loss.total == 1
+    assert (tally.attempted, tally.answered, tally.served) == (4, 4, 3)
+
+
+async def test_a_callee_that_hears_nothing_is_told_apart(world):
+    call = Call()
+
+    class Incoming:
+        async def answer(self):
+            return call
+
+    async with world.stage.track_incoming(Incoming(), 0):
+        call.audio.statistics = StreamStatistics(packets_sent=500)
+    tally = world.stage.take_tally()
+    assert tally.failed == {"no_media at the callee": 1}
+    assert tally.served == 0
 
 
 async def test_many_calls_are_looked_at_in_turn(world):

@@ -34,6 +34,7 @@ from softphone.sip.event_packages import remote_request, remote_response
 from softphone.sip.event_packages.cisco_remotecc import REMOTECC_RESPONSE
 from softphone.sip.event_packages.cisco_service_control import ServiceAction
 from tests.support.calling import connect, eventually, until
+from tests.support.waiting import PATIENCE
 
 CERTIFICATE = Login(Transport.TLS, certificate=True)
 USERS = (
@@ -73,7 +74,7 @@ async def told(account, kind):
                 return event
         raise AssertionError("the account was closed")
 
-    return await asyncio.wait_for(wait(), 5)
+    return await asyncio.wait_for(wait(), PATIENCE)
 
 
 async def test_it_registers_as_its_device_and_is_welcomed(lab, phone):
@@ -144,7 +145,7 @@ async def test_a_node_that_ends_is_left_for_the_next_and_the_call_goes_on(lab, p
     await call.hold()
     await call.resume()
     call.hangup()
-    await asyncio.wait_for(other.ended(), 5)
+    await asyncio.wait_for(other.ended(), PATIENCE)
     again, _ = await connect(alice, bob, "bob")
     await until(again, lambda state: state.lock)
 
@@ -252,7 +253,7 @@ async def test_remote_control_is_told_and_not_done(lab, phone):
             if isinstance(event, RemoteControlRequested) and event.request == "answercallreq":
                 return event
 
-    assert not (await asyncio.wait_for(wait(), 5)).allowed
+    assert not (await asyncio.wait_for(wait(), PATIENCE)).allowed
     assert alice.calls == ()
 
 
@@ -265,7 +266,7 @@ async def test_waiting_messages_are_told(lab, phone):
             if isinstance(event, MessageWaiting) and event.waiting:
                 return event
 
-    assert (await asyncio.wait_for(wait(), 5)).new == 3
+    assert (await asyncio.wait_for(wait(), PATIENCE)).new == 3
 
 
 @pytest.mark.parametrize("fallback", [True, False])

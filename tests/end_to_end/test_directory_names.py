@@ -14,6 +14,7 @@ from softphone.errors import LocalProtocolError
 from softphone.events import PeerNamed
 from softphone.lab import LabConfig, LabServer
 from softphone.phone import Phone
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ async def called(lab, phone):
 
 
 async def named(call):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         async for event in call.events():
             if isinstance(event, PeerNamed):
                 return event.name, event.sources
@@ -52,7 +53,9 @@ async def test_both_ends_see_the_other_s_name(lab):
         assert await named(incoming) == ("Alice Example", ("lab",))
         assert await named(outgoing) == ("Bob Example", ("lab",))
         assert (incoming.contact.name, outgoing.contact.name) == ("Alice Example", "Bob Example")
-        answered, call = await asyncio.gather(incoming.answer(), outgoing.answered(timeout=10))
+        answered, call = await asyncio.gather(
+            incoming.answer(), outgoing.answered(timeout=PATIENCE)
+        )
         assert (answered.contact.username, call.contact.username) == ("alice", "bob")
 
 
@@ -81,7 +84,7 @@ async def test_a_directory_that_never_answers_delays_no_call(lab):
         phone._contacts = Contacts((silent,))
         outgoing, incoming = await called(lab, phone)
         await incoming.answer()
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         assert (call.contact, incoming.contact) == (None, None)
         assert sorted(silent.asked) == ["1001", "1002"]
         call.hangup()
@@ -95,4 +98,4 @@ async def test_a_directory_out_of_reach_is_no_trouble_of_a_call(lab):
         phone.open_directories([replace(config, server="127.0.0.1:1")])
         outgoing, incoming = await called(lab, phone)
         await incoming.answer()
-        assert (await outgoing.answered(timeout=10)).contact is None
+        assert (await outgoing.answered(timeout=PATIENCE)).contact is None

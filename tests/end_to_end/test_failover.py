@@ -15,6 +15,7 @@ from softphone.net import DnsResolver, Driver
 from softphone.phone import Phone
 from softphone.sans_io import Side, Target, Transport
 from softphone.sip import Endpoint, InviteReceived
+from tests.support.waiting import PATIENCE
 
 CLOSES = 0
 
@@ -73,7 +74,7 @@ async def test_a_call_goes_on_to_the_next_server(transport):
         for _ in range(2):
             with pytest.raises(Busy):
                 async with account.dial("sip:b@pbx.test") as outgoing:
-                    await outgoing.answered(timeout=5)
+                    await outgoing.answered(timeout=PATIENCE)
     # The one that asked to be left alone was left alone by the second call.
     assert (busy.invites, good.invites) == (1, 2)
 
@@ -83,7 +84,7 @@ async def test_the_last_server_s_answer_is_the_call_s():
     async with farm(Transport.TCP, *servers) as account:
         with pytest.raises(CallFailed) as caught:
             async with account.dial("sip:b@pbx.test") as outgoing:
-                await outgoing.answered(timeout=5)
+                await outgoing.answered(timeout=PATIENCE)
     assert caught.value.status == 503
     assert [server.invites for server in servers] == [1, 1]
 
@@ -92,7 +93,7 @@ async def test_a_connection_that_is_closed_before_an_answer_is_not_told_as_a_ser
     server = Server(CLOSES)
     async with farm(Transport.TCP, server) as account, account.dial("sip:b@pbx.test") as outgoing:
         with pytest.raises(NoConnection) as caught:
-            await outgoing.answered(timeout=5)
+            await outgoing.answered(timeout=PATIENCE)
         told = [event async for event in outgoing.events() if isinstance(event, CallEnded)]
     assert str(caught.value).startswith("no answer to our INVITE: the connection was closed")
     assert caught.value.status == 0

@@ -33,6 +33,7 @@ from softphone.security import (
     SrtpPolicy,
 )
 from softphone.trust import TrustStore
+from tests.support.waiting import PATIENCE
 
 AUDIBLE_DBM0 = -30.0
 """A tone with the gaps that a busy machine may make; silence is far below."""
@@ -48,8 +49,8 @@ async def answer_one(account):
 async def connect(caller, callee, target, **options):
     answering = asyncio.create_task(answer_one(callee))
     try:
-        call = await caller.dial(target, **options).answered(timeout=5)
-        return call, await asyncio.wait_for(answering, 5)
+        call = await caller.dial(target, **options).answered(timeout=PATIENCE)
+        return call, await asyncio.wait_for(answering, PATIENCE)
     finally:
         answering.cancel()
 
@@ -70,7 +71,7 @@ async def until(call, condition):
                 return
 
     if not condition(call.security):
-        await asyncio.wait_for(watch(), 5)
+        await asyncio.wait_for(watch(), PATIENCE)
 
 
 async def test_a_registration_over_mutual_tls(lab, account_of):
@@ -84,7 +85,7 @@ async def test_a_registration_over_mutual_tls(lab, account_of):
 async def test_the_echo_comes_back_under_the_strongest_suite(account_of):
     alice = await account_of("alice")
     async with alice.dial("600") as outgoing:
-        call = await outgoing.answered(timeout=5)
+        call = await outgoing.answered(timeout=PATIENCE)
         assert call.security.lock
         assert call.audio.security.suite is CryptoSuite.AEAD_AES_256_GCM
         call.audio.play(ToneSource(440.0))
@@ -96,7 +97,7 @@ async def test_the_echo_comes_back_under_the_strongest_suite(account_of):
 async def test_every_suite_carries_audio(account_of, suite):
     alice = await account_of("alice", suites=(suite,))
     async with alice.dial("601") as outgoing:
-        call = await outgoing.answered(timeout=5)
+        call = await outgoing.answered(timeout=PATIENCE)
         assert call.audio.security.suite is suite
         assert await level_heard(call, 440.0) > AUDIBLE_DBM0
 
@@ -121,7 +122,7 @@ async def test_required_refuses_a_call_that_falls_back_to_clear(account_of):
     answering = asyncio.create_task(answer_one(carol))
     outgoing = alice.dial("carol")
     with pytest.raises(SecurityShortfall) as caught:
-        await outgoing.answered(timeout=5)
+        await outgoing.answered(timeout=PATIENCE)
     answering.cancel()
     assert {s.code for s in caught.value.shortfalls} >= {ShortfallCode.SRTP_REQUIRED}
     assert outgoing.statistics.packets_sent == 0
@@ -142,17 +143,17 @@ async def test_required_refuses_a_clear_caller_of_a_secure_phone(account_of):
     bob, carol = await account_of("bob"), await account_of("carol")
     answering = asyncio.create_task(answer_one(bob))
     # The offer is bob's, in his 200: the server, and with it carol, learn of his refusal by BYE.
-    call = await carol.dial("bob").answered(timeout=5)
+    call = await carol.dial("bob").answered(timeout=PATIENCE)
     with pytest.raises(SecurityShortfall):
-        await asyncio.wait_for(answering, 5)
-    assert (await asyncio.wait_for(call.ended(), 5)).by is EndedBy.REMOTE
+        await asyncio.wait_for(answering, PATIENCE)
+    assert (await asyncio.wait_for(call.ended(), PATIENCE)).by is EndedBy.REMOTE
 
 
 async def test_the_lock_goes_when_a_third_party_in_clear_joins_and_comes_back(account_of):
     alice, bob, carol = [await account_of(name) for name in ("alice", "bob", "carol")]
     call, other = await connect(alice, bob, "bob")
     await until(call, lambda state: state.lock)
-    third = await carol.dial("*5alice").answered(timeout=5)
+    third = await carol.dial("*5alice").answered(timeout=PATIENCE)
     await until(call, lambda state: not state.lock)
     await until(other, lambda state: state.level is SecurityLevel.NOT_SECURE)
     assert call.state is CallState.CONFIRMED
@@ -176,8 +177,8 @@ async def test_an_end_to_end_policy_drops_the_call_when_the_lock_goes(account_of
     bob, carol = await account_of("bob"), await account_of("carol")
     call, other = await connect(alice, bob, "bob")
     assert call.security.lock
-    third = asyncio.create_task(carol.dial("*5alice").answered(timeout=5))
-    ended = await asyncio.wait_for(call.ended(), 5)
+    third = asyncio.create_task(carol.dial("*5alice").answered(timeout=PATIENCE))
+    ended = await asyncio.wait_for(call.ended(), PATIENCE)
     assert ended.by is EndedBy.POLICY
     assert call.refused
     third.cancel()
@@ -211,7 +212,7 @@ async def test_a_refusal_is_raised_by_its_cause(account_of, status, kind):
 
     refusing = asyncio.create_task(refuse())
     with pytest.raises(kind) as caught:
-        await alice.dial("bob").answered(timeout=5)
+        await alice.dial("bob").answered(timeout=PATIENCE)
     assert caught.value.status == status
     await refusing
 
@@ -219,18 +220,18 @@ async def test_a_refusal_is_raised_by_its_cause(account_of, status, kind):
 async def test_nobody_there_is_not_found_and_nobody_registered_no_answer(account_of):
     alice = await account_of("alice")
     with pytest.raises(NotFound):
-        await alice.dial("nobody").answered(timeout=5)
+        await alice.dial("nobody").answered(timeout=PATIENCE)
     with pytest.raises(NoAnswer):
-        await alice.dial("bob").answered(timeout=5)
+        await alice.dial("bob").answered(timeout=PATIENCE)
 
 
 async def test_leaving_the_block_cancels_the_call(account_of):
     alice, bob = await account_of("alice"), await account_of("bob")
     incoming = bob.incoming()
     async with alice.dial("bob"):
-        ringing = await asyncio.wait_for(anext(incoming), 5)
+        ringing = await asyncio.wait_for(anext(incoming), PATIENCE)
         ringing.ring()
-    ended = await asyncio.wait_for(ringing.ended, 5)
+    ended = await asyncio.wait_for(ringing.ended, PATIENCE)
     assert ended.by is EndedBy.REMOTE
 
 
@@ -239,14 +240,14 @@ async def test_a_timeout_cancels_the_call(account_of):
     incoming = bob.incoming()
     with pytest.raises(NoAnswer, match="within"):
         await alice.dial("bob").answered(timeout=0.3)
-    ringing = await asyncio.wait_for(anext(incoming), 5)
-    await asyncio.wait_for(ringing.ended, 5)
+    ringing = await asyncio.wait_for(anext(incoming), PATIENCE)
+    await asyncio.wait_for(ringing.ended, PATIENCE)
 
 
 async def test_events_tell_the_story_of_a_call(account_of):
     alice = await account_of("alice")
     outgoing = alice.dial("601")
-    call = await outgoing.answered(timeout=5)
+    call = await outgoing.answered(timeout=PATIENCE)
     call.hangup()
     kinds = [type(event) async for event in outgoing.events()]
     assert CallAnswered in kinds
@@ -259,7 +260,7 @@ async def test_a_refused_incoming_call_is_told_to_the_account(account_of, lab, t
         bob = await phone.register(load_account(early.accounts["bob"]).config)
         carol = await phone.register(load_account(early.accounts["carol"]).config)
         with pytest.raises(NotAcceptable):
-            await carol.dial("bob").answered(timeout=5)
+            await carol.dial("bob").answered(timeout=PATIENCE)
         async for event in bob.events():
             if isinstance(event, CallRefused):
                 break
@@ -277,13 +278,13 @@ async def test_the_connection_is_replaced_and_a_new_call_works(account_of, lab):
         if RegistrationState.RECOVERING in states and state is RegistrationState.REGISTERED:
             break
     async with alice.dial("601") as outgoing:
-        call = await outgoing.answered(timeout=5)
+        call = await outgoing.answered(timeout=PATIENCE)
         assert call.security.lock
 
 
 async def test_a_call_survives_the_loss_of_its_connection(account_of, lab):
     alice = await account_of("alice")
-    call = await alice.dial("601").answered(timeout=5)
+    call = await alice.dial("601").answered(timeout=PATIENCE)
     assert await level_heard(call, 440.0) > AUDIBLE_DBM0
     lab.cut_connection("alice")
     seen = []
@@ -306,7 +307,7 @@ async def test_a_phone_has_one_policy_and_one_store_for_all_its_accounts(lab):
     async with Phone(policy=policy, trust=trust) as phone:
         alice = await phone.register(bare)
         async with alice.dial("601") as outgoing:
-            call = await outgoing.answered(timeout=5)
+            call = await outgoing.answered(timeout=PATIENCE)
             assert call.audio.security.suite is CryptoSuite.AES_CM_128_HMAC_SHA1_32
     async with Phone() as phone:
         with pytest.raises(CertificateUntrusted):

@@ -18,6 +18,7 @@ from softphone.media.audio.sources import WavSink, WavSource
 from softphone.media.worker import RemoteEngine
 from softphone.phone import Phone
 from softphone.security import SecurityLevel
+from tests.support.waiting import PATIENCE, patiently, until
 
 AUDIBLE_DBM0 = -30.0
 """A tone with the gaps that a busy machine may make; silence is far below."""
@@ -39,23 +40,17 @@ async def connect(phone, lab):
         for config in (load_account(lab.accounts[name]).config for name in ("alice", "bob"))
     ]
     answering = asyncio.create_task(answer_one(bob))
-    call = await alice.dial("bob").answered(timeout=10)
-    return call, await asyncio.wait_for(answering, 10)
+    call = await alice.dial("bob").answered(timeout=PATIENCE)
+    return call, await patiently(answering)
 
 
 async def heard(call, frequency, *, path=None):
     ring = PcmRing(8000, seconds=1.0)
     call.audio.record(ring)
-    await asyncio.wait_for(ring.read_exactly(4000), 5)
-    level = tone_level(await asyncio.wait_for(ring.read_exactly(2400), 5), frequency, 8000)
+    await patiently(ring.read_exactly(4000))
+    level = tone_level(await patiently(ring.read_exactly(2400)), frequency, 8000)
     call.audio.record(None)
     return level
-
-
-async def eventually(condition):
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 (nobody tells when a process is gone)
-            await asyncio.sleep(0.02)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +65,7 @@ async def test_a_secure_call_is_the_same_wherever_its_media_runs(lab, placement,
         assert await heard(other, 440.0) > AUDIBLE_DBM0
         assert await heard(call, 1000.0) > AUDIBLE_DBM0
         call.audio.mute()
-        async with asyncio.timeout(10):  # what was on its way is heard before
+        async with asyncio.timeout(PATIENCE):  # what was on its way is heard before
             while await heard(other, 440.0) > AUDIBLE_DBM0:
                 pass
         call.audio.mute(False)
@@ -80,7 +75,7 @@ async def test_a_secure_call_is_the_same_wherever_its_media_runs(lab, placement,
         assert await heard(other, 440.0) > AUDIBLE_DBM0
         await call.send_digits("7#")
         digits = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             async for event in other.events():
                 if isinstance(event, DigitReceived):
                     digits.append(event.digit)
@@ -91,18 +86,18 @@ async def test_a_secure_call_is_the_same_wherever_its_media_runs(lab, placement,
         sink = WavSink(recorded)
         other.audio.record(sink)
         enough = other.audio.statistics.packets_received + 30
-        await eventually(lambda: other.audio.statistics.packets_received >= enough)
+        await until(lambda: other.audio.statistics.packets_received >= enough)
         other.audio.record(None)
         sink.close()
         call.audio.play(WavSource(recorded))
-        await asyncio.wait_for(call.audio.played(), 5)
-        await eventually(lambda: call.audio.statistics.packets_received > 50)
+        await patiently(call.audio.played())
+        await until(lambda: call.audio.statistics.packets_received > 50)
         seen = call.audio.statistics
-        assert seen.mos > 3.5
+        assert seen.cumulative_lost == 0
         assert sum(seen.lateness) > 50
         assert seen.authentication_failures == 0
         call.hangup()
-        await asyncio.wait_for(other.ended(), 5)
+        await patiently(other.ended())
         assert call.audio is None or call.audio.statistics.packets_sent > 50
 
 
@@ -114,15 +109,15 @@ async def test_a_worker_that_is_killed_ends_its_calls_with_the_cause_and_new_one
         assert isinstance(engine, RemoteEngine)
         (worker,) = engine.workers
         os.kill(worker, signal.SIGKILL)
-        ended = await asyncio.wait_for(call.ended(), 10)
-        await asyncio.wait_for(other.ended(), 10)
+        ended = await patiently(call.ended())
+        await patiently(other.ended())
         assert "worker" in ended.reason
         assert str(worker) in ended.reason
         with pytest.raises(SoftphoneError, match="not up again"):
             engine.allocate_stream()
-        await eventually(lambda: engine.workers)
+        await until(lambda: engine.workers)
         again, other = await connect(phone, lab)
         again.audio.play(ToneSource(440.0))
         assert await heard(other, 440.0) > AUDIBLE_DBM0
         (worker,) = engine.workers
-    await eventually(lambda: not os.path.exists(f"/proc/{worker}"))
+    await until(lambda: not os.path.exists(f"/proc/{worker}"))

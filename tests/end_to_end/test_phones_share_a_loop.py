@@ -9,6 +9,7 @@ import pytest
 from softphone.config import load_account
 from softphone.lab import LabServer
 from softphone.phone import Phone
+from tests.support.waiting import PATIENCE
 
 
 async def two_phones(folder):
@@ -23,15 +24,15 @@ async def two_phones(folder):
 
         answering = asyncio.ensure_future(answer())
         async with alice.dial("bob") as outgoing:
-            call = await outgoing.answered(timeout=5)
-            other = await asyncio.wait_for(answering, 5)
+            call = await outgoing.answered(timeout=PATIENCE)
+            other = await asyncio.wait_for(answering, PATIENCE)
             for each in (call, other):
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(PATIENCE):
                     async for _ in each.events():
                         if each.security.lock:
                             break
             seen = call.security.lock, other.security.lock
-        assert (await asyncio.wait_for(other.ended(), 5)).by == "remote"
+        assert (await asyncio.wait_for(other.ended(), PATIENCE)).by == "remote"
         assert len(one.accounts) == len(two.accounts) == 1
         await one.close(alice)
         assert one.accounts == ()

@@ -20,6 +20,7 @@ from softphone.media.audio.tones import BUSY
 from softphone.phone import Phone
 from softphone.security import SecurityPolicy, SecurityShortfall
 from tests.support.calling import account_of, connect
+from tests.support.waiting import PATIENCE
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
 PLACEMENTS = [Placement.INLINE, pytest.param(Placement.WORKER, marks=needs_linux)]
@@ -28,7 +29,7 @@ PLACEMENTS = [Placement.INLINE, pytest.param(Placement.WORKER, marks=needs_linux
 async def told(call, kind, count=1):
     """The next events of a kind."""
     found = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         async for event in call.events():
             found += [event] if isinstance(event, kind) else []
             if len(found) == count:
@@ -45,7 +46,7 @@ async def test_both_sides_are_recorded_at_their_time(lab, placement, tmp_path):
         recording = call.audio.record_both(path)
         call.audio.play(ToneSource(440.0))
         other.audio.play(ToneSource(1000.0))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while recording.seconds < 1.5:  # noqa: ASYNC110 (the file grows on its own)
                 await asyncio.sleep(0.02)
         call.hangup()

@@ -23,6 +23,7 @@ from softphone.phone import Phone
 from softphone.trust import IdentityStore
 from tests.support.booting import event_of, plan_of
 from tests.support.calling import answer_one, connect, eventually, level_heard, until
+from tests.support.waiting import PATIENCE
 
 OFTEN = RenewalTimes(again=timedelta(seconds=0.2))
 
@@ -43,7 +44,7 @@ async def phone():
 
 async def hear(call, frequency):
     """Wait until a tone is heard: what changes in a call may cut a packet or two."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while await level_heard(call, frequency) < -30:
             pass
 
@@ -84,11 +85,11 @@ async def test_a_call_goes_on_while_the_certificate_is_renewed(lab, phone, tmp_p
     await ours.resume()
     await hear(ours, 440.0)
     theirs.hangup()
-    await asyncio.wait_for(ours.ended(), 5)
+    await asyncio.wait_for(ours.ended(), PATIENCE)
 
     # And so has the account: it is called over the new connection.
     calling = asyncio.create_task(answer_one(alice))
-    again = await bob.dial("alice").answered(timeout=5)
+    again = await bob.dial("alice").answered(timeout=PATIENCE)
     await calling
     again.hangup()
 
@@ -120,7 +121,7 @@ async def test_a_new_certificate_that_is_refused_gives_way_to_the_old_one(
                 return event
         raise AssertionError("the account was closed")
 
-    kept = await asyncio.wait_for(refused(), 10)
+    kept = await asyncio.wait_for(refused(), PATIENCE)
     assert TLS_FAILURE in kept.reason
     assert identities.load("CSFALICE").der == before
     assert alice.flow == flow

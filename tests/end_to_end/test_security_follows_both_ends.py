@@ -25,6 +25,7 @@ from softphone.security import (
     SrtpPolicy,
 )
 from tests.support.calling import account_of, answer_one, connect, eventually, level_heard, until
+from tests.support.waiting import PATIENCE
 
 AUDIBLE = -33.0
 
@@ -134,7 +135,7 @@ async def test_music_in_clear_ends_with_a_transfer_out_of_it(lab, phone):
     await call.hold()
     await until(other, lambda state: state.media[0].suite is None)
     second, third = await connect(alice, dave, "dave")
-    await asyncio.wait_for(second.transfer(call), 10)
+    await asyncio.wait_for(second.transfer(call), PATIENCE)
     for each in (other, third):
         await until(each, lambda state: state.lock)
     third.audio.play(ToneSource(880.0))
@@ -182,7 +183,7 @@ async def test_the_lock_is_gone_before_the_first_sound_of_the_new_generation(lab
     other.audio.record(sink)
     await eventually(lambda: len(sink.seen) > 3)
     carol = await account_of(lab, phone, "carol")
-    third = await carol.dial("*5bob").answered(timeout=5)
+    third = await carol.dial("*5bob").answered(timeout=PATIENCE)
     await until(other, lambda state: not state.lock)
     await eventually(lambda: sink.seen[-1][0] > sink.seen[0][0])
     first = sink.seen[0][0]
@@ -201,10 +202,10 @@ async def test_the_lock_is_gone_before_the_first_sound_of_the_new_generation(lab
 async def test_a_conference_is_as_secure_as_its_least_secure_member(lab, phone):
     _, call, other = await secure_call(lab, phone)
     dave, carol = [await account_of(lab, phone, name) for name in ("dave", "carol")]
-    secure = await dave.dial("*5alice").answered(timeout=5)
+    secure = await dave.dial("*5alice").answered(timeout=PATIENCE)
     for each in (call, other):
         await until(each, lambda state: state.lock)
-    clear = await carol.dial("*5alice").answered(timeout=5)
+    clear = await carol.dial("*5alice").answered(timeout=PATIENCE)
     for each in (call, other):
         await until(each, lambda state: state.level is SecurityLevel.NOT_SECURE)
     # In a conference a member on hold hears no music, and changes nothing.
@@ -224,7 +225,7 @@ async def demanding(lab, phone, on_drop):
     alice = await strict.register(load_account(lab.accounts["alice"]).config)
     bob = await account_of(lab, phone, "bob")
     answering = asyncio.create_task(answer_one(bob))
-    call = await alice.dial("bob").answered(timeout=5)
+    call = await alice.dial("bob").answered(timeout=PATIENCE)
     return strict, call, await answering
 
 
@@ -233,8 +234,8 @@ async def test_a_call_that_falls_below_is_hung_up_and_says_why(lab, phone):
     async with strict:
         assert call.security.lock
         carol = await account_of(lab, phone, "carol")
-        await carol.dial("*5bob").answered(timeout=5)
-        assert (await asyncio.wait_for(call.ended(), 5)).by is EndedBy.POLICY
+        await carol.dial("*5bob").answered(timeout=PATIENCE)
+        assert (await asyncio.wait_for(call.ended(), PATIENCE)).by is EndedBy.POLICY
         assert ShortfallCode.FAR_END_NOT_SECURE in {one.code for one in call.refused}
         assert "not secure" in call.explanation
         assert other.state is CallState.CONFIRMED
@@ -245,7 +246,7 @@ async def test_or_held_with_no_media_until_it_is_secure_again(lab, phone):
     async with strict:
         call.audio.play(ToneSource(660.0))
         carol = await account_of(lab, phone, "carol")
-        third = await carol.dial("*5bob").answered(timeout=5)
+        third = await carol.dial("*5bob").answered(timeout=PATIENCE)
         async for event in call.events():
             if isinstance(event, SecurityRefused):
                 break
@@ -265,7 +266,7 @@ async def test_a_bot_does_not_read_the_card_number_to_who_may_listen(lab, phone)
     _, call, _ = await secure_call(lab, phone)
     call.security.require(SecurityLevel.ENCRYPTED, scope=Scope.END_TO_END)
     carol = await account_of(lab, phone, "carol")
-    await carol.dial("*5alice").answered(timeout=5)
+    await carol.dial("*5alice").answered(timeout=PATIENCE)
     await until(call, lambda state: not state.lock)
     with pytest.raises(SecurityShortfall) as caught:
         call.security.require(SecurityLevel.ENCRYPTED, scope=Scope.END_TO_END)

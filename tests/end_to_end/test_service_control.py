@@ -13,6 +13,7 @@ from softphone.phone import Phone
 from softphone.sip.event_packages.cisco_service_control import ServiceAction
 from tests.support.booting import event_of, plan_of
 from tests.support.calling import answer_one, connect, eventually
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ async def test_nothing_happens_while_a_call_is_up(lab, phone, tmp_path):
     await eventually(lambda: alice.registration is RegistrationState.REGISTERED)
     # The application's account is the same one, and takes calls.
     answering = asyncio.create_task(answer_one(alice))
-    call = await bob.dial("alice").answered(timeout=5)
+    call = await bob.dial("alice").answered(timeout=PATIENCE)
     await answering
     call.hangup()
 

@@ -15,6 +15,7 @@ from softphone.media.audio.sources import PcmRing
 from softphone.phone import Phone
 from softphone.security import SecurityLevel
 from tests.support.calling import account_of, connect
+from tests.support.waiting import PATIENCE
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
 
@@ -23,8 +24,8 @@ async def heard(call, *frequencies):
     """How loud tones are in what a call hears."""
     ring = PcmRing(8000, seconds=2.0)
     call.audio.record(ring)
-    await asyncio.wait_for(ring.read_exactly(4000), 10)
-    pcm = await asyncio.wait_for(ring.read_exactly(3200), 10)
+    await asyncio.wait_for(ring.read_exactly(4000), PATIENCE)
+    pcm = await asyncio.wait_for(ring.read_exactly(3200), PATIENCE)
     call.audio.record(None)
     return [tone_level(np.asarray(pcm), each, 8000) > -32.0 for each in frequencies]
 

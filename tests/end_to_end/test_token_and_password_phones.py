@@ -22,6 +22,7 @@ from softphone.phone import Phone
 from softphone.sans_io import Transport
 from softphone.security import KeyMaterial, SrtpPolicy
 from tests.support.calling import account_of, connect, eventually, until
+from tests.support.waiting import PATIENCE
 
 USERS = (
     LabUser("alice", Login(Transport.TLS, certificate=True), "cisco_phone"),
@@ -108,7 +109,7 @@ async def test_a_call_that_no_token_helps_fails_once_and_says_so(lab, phone):
     erin, _ = [await account_of(lab, phone, name) for name in ("erin", "alice")]
     lab.tokens["erin"] = "something-else"
     with pytest.raises(CallFailed, match="407") as caught:
-        await erin.dial("alice").answered(timeout=10)
+        await erin.dial("alice").answered(timeout=PATIENCE)
     assert caught.value.status == 407
     assert not erin._token.session.has_waiting_requests
 

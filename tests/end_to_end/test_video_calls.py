@@ -16,6 +16,7 @@ from softphone.media.video.picture import draw_pattern, pattern_number, psnr
 from softphone.phone import Phone
 from softphone.security import SecurityLevel, SrtpPolicy
 from tests.peers.phones import Wire
+from tests.support.waiting import PATIENCE
 
 
 class Screen:
@@ -50,7 +51,7 @@ async def test_a_pattern_is_seen_at_the_other_end(codec: str, srtp: SrtpPolicy) 
         bob = await phone.register(account("bob", 0, srtp, codec))
         assert bob.listening is not None
         async with alice.dial(f"sip:bob@127.0.0.1:{bob.listening[2]}", video=True) as outgoing:
-            answered = asyncio.ensure_future(outgoing.answered(timeout=10))
+            answered = asyncio.ensure_future(outgoing.answered(timeout=PATIENCE))
             incoming = await anext(bob.incoming())
             far = await incoming.answer()
             call = await answered
@@ -76,7 +77,7 @@ async def test_who_names_no_video_codec_refuses_video_and_takes_the_call() -> No
         bob = await phone.register(account("bob", 0, SrtpPolicy.OFF))
         assert bob.listening is not None
         async with alice.dial(f"sip:bob@127.0.0.1:{bob.listening[2]}", video=True) as outgoing:
-            answered = asyncio.ensure_future(outgoing.answered(timeout=10))
+            answered = asyncio.ensure_future(outgoing.answered(timeout=PATIENCE))
             far = await (await anext(bob.incoming())).answer()
             call = await answered
             assert call.video is None
@@ -117,7 +118,7 @@ async def test_who_has_no_rtcp_feedback_is_asked_for_a_key_frame_by_info_and_ask
         bob = await phone.register(account("bob", 0, SrtpPolicy.REQUIRED, "VP8"))
         assert bob.listening is not None
         async with alice.dial(f"sip:bob@127.0.0.1:{bob.listening[2]}", video=True) as outgoing:
-            answered = asyncio.ensure_future(outgoing.answered(timeout=10))
+            answered = asyncio.ensure_future(outgoing.answered(timeout=PATIENCE))
             far = await (await anext(bob.incoming())).answer()
             call = await answered
             for ours, theirs in ((call, far), (far, call)):
@@ -130,7 +131,7 @@ async def test_who_has_no_rtcp_feedback_is_asked_for_a_key_frame_by_info_and_ask
                 await keys.another()
                 before = len(wire.sent("INFO"))
                 theirs.video.request_key_frame()
-                async with asyncio.timeout(8):
+                async with asyncio.timeout(PATIENCE):
                     await keys.another()
                 asked = wire.sent("INFO")[before:]
                 assert asked
@@ -145,7 +146,7 @@ async def test_video_goes_beside_audio_that_is_in_a_worker() -> None:
         bob = await phone.register(account("bob", 0, SrtpPolicy.REQUIRED, "VP8"))
         assert bob.listening is not None
         async with alice.dial(f"sip:bob@127.0.0.1:{bob.listening[2]}", video=True) as outgoing:
-            answered = asyncio.ensure_future(outgoing.answered(timeout=10))
+            answered = asyncio.ensure_future(outgoing.answered(timeout=PATIENCE))
             far = await (await anext(bob.incoming())).answer()
             call = await answered
             assert call.video is not None
@@ -234,7 +235,7 @@ async def test_a_call_with_video_is_transferred_with_its_video() -> None:
         assert bob.listening is not None
         assert carol.listening is not None
         async with alice.dial(f"sip:bob@127.0.0.1:{bob.listening[2]}", video=True) as outgoing:
-            answered = asyncio.ensure_future(outgoing.answered(timeout=10))
+            answered = asyncio.ensure_future(outgoing.answered(timeout=PATIENCE))
             theirs = await (await anext(bob.incoming())).answer()
             call = await answered
             events = theirs.events()
@@ -245,7 +246,7 @@ async def test_a_call_with_video_is_transferred_with_its_video() -> None:
                 if isinstance(event, TransferRequested):
                     break
             async with bob.accept_transfer(theirs) as followed:
-                answered = asyncio.ensure_future(followed.answered(timeout=10))
+                answered = asyncio.ensure_future(followed.answered(timeout=PATIENCE))
                 third = await (await anext(carol.incoming())).answer()
                 moved = await answered
                 await moving

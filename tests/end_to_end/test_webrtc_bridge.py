@@ -25,6 +25,7 @@ from softphone.media.video.picture import draw_pattern, pattern_number, psnr
 from softphone.phone import Phone
 from softphone.security import SrtpPolicy
 from tests.end_to_end.test_video_calls import Screen, account
+from tests.support.waiting import PATIENCE
 
 WIDTH, HEIGHT = 320, 240
 
@@ -133,7 +134,7 @@ async def test_a_call_under_srtp_and_a_webrtc_peer_hear_and_see_each_other(loopb
         bob = await phone.register(account("bob", 0, SrtpPolicy.REQUIRED, "VP8"))
         assert bob.listening is not None
         async with alice.dial(f"sip:bob@127.0.0.1:{bob.listening[2]}", video=True) as outgoing:
-            answered = asyncio.ensure_future(outgoing.answered(timeout=10))
+            answered = asyncio.ensure_future(outgoing.answered(timeout=PATIENCE))
             far = await (await anext(bob.incoming())).answer()
             call = await answered
             assert call.video is not None
@@ -194,7 +195,7 @@ async def test_a_media_player_is_sent_and_a_media_recorder_records(tmp_path) -> 
         bob = await phone.register(account("bob", 0, SrtpPolicy.REQUIRED, "H264"))
         assert bob.listening is not None
         async with alice.dial(f"sip:bob@127.0.0.1:{bob.listening[2]}", video=True) as outgoing:
-            answered = asyncio.ensure_future(outgoing.answered(timeout=10))
+            answered = asyncio.ensure_future(outgoing.answered(timeout=PATIENCE))
             far = await (await anext(bob.incoming())).answer()
             call = await answered
             assert call.video is not None

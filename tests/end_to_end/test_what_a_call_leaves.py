@@ -27,6 +27,7 @@ from softphone.security import KeyMaterial
 from softphone.srtp import SdesNegotiation
 from tests.support.calling import account_of, answer_one, connect, eventually, next_call
 from tests.support.leavings import alive, no_collector, rings
+from tests.support.waiting import PATIENCE
 
 LOGIN = Login(Transport.TLS, certificate=True)
 OF_A_CALL = (
@@ -77,7 +78,7 @@ async def hung_up_by_the_callee(office):
 
 async def answered_by_the_lab(office):
     async with office.alice.dial("600") as outgoing:
-        call = await outgoing.answered(timeout=5)
+        call = await outgoing.answered(timeout=PATIENCE)
         office.calls.append(ref(call))
         await call.audio.write(np.zeros(1600, np.int16))
         await call.audio.read(160)
@@ -135,7 +136,7 @@ async def refused(office):
         (await next_call(office.bob)).reject(486)
         for _ in range(2):
             with suppress(CallError):
-                await outgoing.answered(timeout=5)
+                await outgoing.answered(timeout=PATIENCE)
 
 
 async def canceled(office):
@@ -157,7 +158,7 @@ async def not_answered_in_time(office):
 
 async def called_nobody(office):
     with suppress(CallError):
-        await office.alice.dial("nobody").answered(timeout=5)
+        await office.alice.dial("nobody").answered(timeout=PATIENCE)
 
 
 async def cut_off(office):

@@ -12,6 +12,7 @@ from softphone.lab import LabServer
 from softphone.phone import Phone
 from softphone.sans_io import Transport
 from softphone.sip.message import Request, Response, parse_datagram
+from tests.support.waiting import PATIENCE
 
 ADDRESS = "127.0.0.1"
 WITHIN_DIALOGS = {"ACK", "CANCEL"}
@@ -50,7 +51,7 @@ class Stranger(asyncio.DatagramProtocol):
         )
         self.transport.sendto(("\r\n".join(lines) + "\r\n\r\n").encode(), to)
         while True:
-            answer = await asyncio.wait_for(self.answers.get(), 5)
+            answer = await asyncio.wait_for(self.answers.get(), PATIENCE)
             if answer.status >= 200 and answer.cseq.method == method:
                 return answer
 

@@ -29,6 +29,7 @@ from softphone.media.video import PatternSource, Picture, ReceivedVideoFrame, Vi
 from softphone.rtp import EncodedFrame
 from softphone.security import CryptoSuite, KeyMaterial
 from tests.support.ports import free_ports
+from tests.support.waiting import PATIENCE, until
 
 
 def port_of(ports: PortRange | None = None) -> VideoBackend:
@@ -76,14 +77,15 @@ async def test_coded_frames_are_passed_through_and_a_stopped_direction_stops_the
     port.stream(other.handle).record(sink)
     sender = port.stream(one.handle)
     sender.play(PatternSource(width=64, height=64, rate=50))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await sink.came.wait()
     assert sink.blocks[0].picture is None
     assert sink.blocks[0].frame.key
     port.set_direction(one.handle, Direction.INACTIVE)
     assert sender.direction is Direction.INACTIVE
-    sent = sender.frames_sent
-    await asyncio.sleep(0.1)
+    sent, seen = sender.frames_sent, port.stream(other.handle)
+    seen.play(PatternSource(width=64, height=64, rate=50))
+    await until(lambda: seen.frames_sent > 5)
     assert sender.frames_sent <= sent + 1
     for local in (one, other):
         port.close_stream(local.handle)
@@ -112,7 +114,7 @@ async def test_timestamps_are_as_regular_as_the_source_however_late_the_loop_is(
     port.stream(other.handle).record(sink)
     sender = port.stream(one.handle)
     sender.play(Hiccup())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await sender.played()
         while len(sink.blocks) < 20:
             sink.came.clear()
@@ -176,7 +178,7 @@ async def test_pictures_are_held_back_until_the_sound_of_their_time_is_heard() -
     assert len(sound.ears) == 1
     speaking = asyncio.create_task(sound.speak())
     port.stream(one.handle).play(PatternSource(width=64, height=64, rate=30))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await watch.enough.wait()
     speaking.cancel()
     # The first report told the clock; from then on nothing is shown before its sound.
@@ -213,7 +215,7 @@ async def test_a_source_that_fails_is_told_and_the_stream_stays(
     port.open_stream(local.handle, VideoSpec(remote, "VP8", 96))
     stream = port.stream(local.handle)
     stream.play(Faulty())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await stream.played()
     assert "a video source failed" in caplog.text
     stream.play(PatternSource(width=64, height=64, rate=15))
@@ -259,7 +261,7 @@ async def test_a_tap_hears_both_ways_in_clear_what_is_encrypted_on_the_wire() ->
     sink = Coded()
     port.stream(other.handle).record(sink)
     port.stream(one.handle).play(PatternSource(width=64, height=64, rate=30))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await sink.came.wait()
     sent = [data for outgoing, data in heard if outgoing]
     received = [data for outgoing, data in heard if not outgoing]

@@ -26,6 +26,7 @@ from softphone.sip import (
     NameAddr,
     SipUri,
 )
+from tests.support.waiting import PATIENCE, until
 
 E = TypeVar("E")
 AUDIBLE_DBM0 = -25.0
@@ -79,13 +80,6 @@ async def dialing(
         await finished(run)
 
 
-async def until(condition, *, within: float = 10.0) -> None:
-    """Wait for what only a scenario's log or a counter tells."""
-    async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110 (a log tells nobody)
-            await asyncio.sleep(0.02)
-
-
 async def sending(call) -> None:
     """Wait until a call's media is open and sends."""
     await until(lambda: call.audio.statistics.packets_sent >= 5)
@@ -95,7 +89,7 @@ async def tone_level_of(stream, hz: float) -> float:
     """How loud a tone is in a quarter of a second of what a stream hears, in dBm0."""
     ring = PcmRing(8000, seconds=2.0)
     stream.record(ring)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await ring.read_exactly(2400)
         heard = await ring.read_exactly(2000)
     stream.record(None)
@@ -104,20 +98,20 @@ async def tone_level_of(stream, hz: float) -> float:
 
 async def next_call(line):
     """The next call that comes in."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         return await anext(line.incoming())
 
 
 async def answered_call(line):
     """Answer the next call that comes in."""
     incoming = await next_call(line)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         return await incoming.answer()
 
 
 async def left_by_far_end(call) -> None:
     """Wait until the far end has hung up."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         ended = await call.ended()
     assert ended.by is EndedBy.REMOTE
 
@@ -165,7 +159,7 @@ class Desk:
         with self.change() as now:
             return self._endpoint.invite(invitation, now=now)
 
-    async def expect(self, kind: type[E], *, within: float = 10.0) -> E:
+    async def expect(self, kind: type[E], *, within: float = PATIENCE) -> E:
         """The next event of a kind; others are passed over."""
         async with asyncio.timeout(within):
             while True:

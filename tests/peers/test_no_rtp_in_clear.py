@@ -20,6 +20,7 @@ from softphone.rtp import is_rtcp
 from softphone.security import CryptoSuite, SecurityLevel, SrtpPolicy
 from softphone_codecs.g711 import mu_law_values
 from tests.peers.phones import AUDIBLE_DBM0, direct_over_tls, level_heard
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.peer("capture")
 FRAME = 160
@@ -94,7 +95,7 @@ class Seen:
 async def whole_call(robot, line, level):
     """Call, talk both ways, send a digit, hold, resume, talk, and hang up."""
     async with line.dial(robot.uri()) as outgoing:
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         assert call.security.level is level
         call.audio.play(PatternSource())
         assert await level_heard(call, TONE_HZ) > AUDIBLE_DBM0

@@ -30,6 +30,7 @@ from tests.peers.direct import (
     until,
 )
 from tests.peers.phones import next_event
+from tests.support.waiting import PATIENCE
 
 pytestmark = [pytest.mark.peer("sipp"), pytest.mark.peer("capture")]
 REQUIRED = SrtpPolicy.REQUIRED
@@ -88,7 +89,7 @@ async def test_an_offer_in_clear_gets_488_and_says_why(sipp, capture, line, port
 async def test_an_answer_in_clear_in_183_is_canceled(sipp, capture, line, ports):
     async with dialing(sipp, line, "uas_183_refused") as (run, outgoing):
         with pytest.raises(SecurityShortfall):
-            await outgoing.answered(timeout=10)
+            await outgoing.answered(timeout=PATIENCE)
     (cancel,) = run.received("CANCEL")
     assert "Reason: SIP;cause=488" in cancel
     assert outgoing.statistics.packets_sent == 0
@@ -101,7 +102,7 @@ async def test_an_answer_in_clear_in_a_reliable_183_gets_prack_and_then_cancel(
 ):
     async with dialing(sipp, line, "uas_prack_refused") as (run, outgoing):
         with pytest.raises(SecurityShortfall):
-            await outgoing.answered(timeout=10)
+            await outgoing.answered(timeout=PATIENCE)
         assert shortfall_codes(outgoing.refused) == {ShortfallCode.SRTP_REQUIRED}
     assert len(run.received("PRACK")) == 1
     nothing_left(capture, run, ports)
@@ -111,7 +112,7 @@ async def test_an_answer_in_clear_in_a_reliable_183_gets_prack_and_then_cancel(
 async def test_an_answer_in_clear_in_200_gets_ack_and_then_bye(sipp, capture, line, ports):
     async with dialing(sipp, line, "uas_answer_refused") as (run, outgoing):
         with pytest.raises(SecurityShortfall) as caught:
-            await outgoing.answered(timeout=10)
+            await outgoing.answered(timeout=PATIENCE)
         assert shortfall_codes(caught.value.shortfalls) == {ShortfallCode.SRTP_REQUIRED}
     log = run.messages
     assert log.index("\nACK sip:") < log.index("\nBYE sip:")
@@ -135,7 +136,7 @@ async def test_an_answer_in_clear_in_the_ack_ends_the_call(sipp, capture, line, 
     with calling(sipp, line, "uac_delayed_offer_refused") as run:
         incoming = await next_call(line)
         with pytest.raises(SecurityShortfall):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 await incoming.answer()
         await finished(run)
     (bye,) = run.received("BYE")
@@ -165,7 +166,7 @@ async def test_a_reinvite_in_clear_gets_488_and_the_call_goes_on(sipp, capture, 
 async def test_an_offer_in_clear_in_200_gets_ack_and_then_bye(sipp, capture, line, ports):
     async with dialing(sipp, line, "uas_delayed_offer_once", delayed_offer=True) as (run, outgoing):
         with pytest.raises(SecurityShortfall):
-            await outgoing.answered(timeout=10)
+            await outgoing.answered(timeout=PATIENCE)
     (bye,) = run.received("BYE")
     assert "Reason: SIP;cause=488" in bye
     nothing_left(capture, run, ports)
@@ -175,7 +176,7 @@ async def test_an_offer_in_clear_in_200_gets_ack_and_then_bye(sipp, capture, lin
 async def test_an_offer_in_clear_in_a_reliable_183_is_canceled(sipp, capture, line, ports):
     async with dialing(sipp, line, "uas_offer_183_refused", delayed_offer=True) as (run, outgoing):
         with pytest.raises(SecurityShortfall):
-            await outgoing.answered(timeout=10)
+            await outgoing.answered(timeout=PATIENCE)
     (cancel,) = run.received("CANCEL")
     assert "Reason: SIP;cause=488" in cancel
     nothing_left(capture, run, ports)
@@ -237,7 +238,7 @@ def in_clear(call):
 async def test_where_srtp_is_optional_an_answer_in_clear_is_taken_and_shown(sipp, lenient):
     with sipp.run("uas_answer") as run:
         async with lenient.dial(run.uri()) as outgoing:
-            call = await outgoing.answered(timeout=10)
+            call = await outgoing.answered(timeout=PATIENCE)
             await sending(call)
             in_clear(call)
         await finished(run)
@@ -249,7 +250,7 @@ async def test_where_srtp_is_optional_an_answer_in_clear_is_taken_and_shown(sipp
 async def test_where_srtp_is_optional_a_488_is_followed_by_one_call_in_clear(sipp, lenient):
     with sipp.run("uas_488_secure", calls=2) as run:
         async with lenient.dial(run.uri()) as outgoing:
-            call = await outgoing.answered(timeout=10)
+            call = await outgoing.answered(timeout=PATIENCE)
             await sending(call)
             in_clear(call)
         await finished(run)
@@ -263,6 +264,6 @@ async def test_where_srtp_is_optional_a_488_is_followed_by_one_call_in_clear(sip
 async def test_where_srtp_is_required_a_488_is_the_end(sipp, capture, line, ports):
     async with dialing(sipp, line, "uas_488_secure") as (run, outgoing):
         with pytest.raises(NotAcceptable):
-            await outgoing.answered(timeout=10)
+            await outgoing.answered(timeout=PATIENCE)
     assert len(run.received("INVITE")) == 1
     nothing_left(capture, run, ports)

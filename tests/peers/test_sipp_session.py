@@ -28,6 +28,7 @@ from tests.peers.direct import (
     sending,
     until,
 )
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.peer("sipp")
 
@@ -72,7 +73,7 @@ async def test_the_update_of_a_called_side(sipp):
 async def test_a_hold_that_meets_491_is_tried_again_after_two_to_four_seconds(sipp, line):
     clock = asyncio.get_running_loop().time
     async with dialing(sipp, line, "uas_491") as (run, outgoing):
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         before = clock()
         await call.hold()
         assert 2.1 <= clock() - before < 5.0
@@ -83,7 +84,7 @@ async def test_a_hold_that_meets_491_is_tried_again_after_two_to_four_seconds(si
 @pytest.mark.feature("glare 491")
 async def test_both_sides_change_at_once(sipp, line):
     async with dialing(sipp, line, "uas_glare") as (run, outgoing):
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         await call.hold()
         assert call.state is CallState.CONFIRMED
     assert len(run.received("SIP/2.0 491")) == 1
@@ -105,7 +106,7 @@ async def test_a_called_phone_tries_again_within_two_seconds(sipp, line):
 @pytest.mark.feature("422")
 async def test_a_422_is_answered_with_a_longer_interval(sipp, line):
     async with dialing(sipp, line, "uas_422") as (_, outgoing):
-        await outgoing.answered(timeout=10)
+        await outgoing.answered(timeout=PATIENCE)
 
 
 @pytest.mark.feature("422")
@@ -122,7 +123,7 @@ async def test_too_short_an_interval_gets_422(sipp, line):
 async def test_we_refresh_the_session_where_we_are_asked_to(sipp, line, method):
     with sipp.run(f"uas_refreshed_by_{method}") as run:
         async with line.dial(run.uri()) as outgoing:
-            call = await outgoing.answered(timeout=10)
+            call = await outgoing.answered(timeout=PATIENCE)
             await left_by_far_end(call)
         await finished(run)
 
@@ -130,7 +131,7 @@ async def test_we_refresh_the_session_where_we_are_asked_to(sipp, line, method):
 @pytest.mark.feature("session timers")
 async def test_the_far_end_refreshes_the_session(sipp, line):
     async with dialing(sipp, line, "uas_refresh") as (run, outgoing):
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         await sending(call)
         await until(lambda: run.received("ACK"))
         run.go_on()
@@ -152,8 +153,8 @@ async def test_a_called_side_refreshes_the_session(sipp):
 @pytest.mark.feature("session timers")
 async def test_a_peer_that_is_gone_gets_bye(sipp, line):
     async with dialing(sipp, line, "uas_gone") as (_, outgoing):
-        call = await outgoing.answered(timeout=10)
-        async with asyncio.timeout(5):
+        call = await outgoing.answered(timeout=PATIENCE)
+        async with asyncio.timeout(PATIENCE):
             ended = await call.ended()
     assert (ended.by, ended.status) == (EndedBy.TIMEOUT, 408)
 

@@ -16,6 +16,7 @@ from softphone.media.video.picture import draw_pattern, pattern_number, psnr
 from softphone.phone import Phone
 from softphone.security import CryptoSuite, SecurityLevel
 from tests.peers.phones import AUDIBLE_DBM0, account, direct_over_tls, level_heard
+from tests.support.waiting import PATIENCE
 
 SIZE = (320, 240)
 WORST_DB = 25.0
@@ -70,7 +71,7 @@ async def test_the_pattern_comes_back_from_asterisks_echo(asterisk, authority, p
     )
     screen = Screen()
     async with line.dial("600", video=True) as outgoing:
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=PATIENCE)
         encrypted(call)
         assert call.video.codec == codec
         call.video.record(screen)
@@ -107,11 +108,11 @@ async def test_baresip_sees_us_and_we_see_it(
     )
     line = await phone.register(config)
     if caller == "we":
-        call = await line.dial(robot.uri(), video=True).answered(timeout=10)
+        call = await line.dial(robot.uri(), video=True).answered(timeout=PATIENCE)
     else:
         _, host, port = line.listening
         robot.dial(f"sip:desk@{host}:{port};transport=tls")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             call = await (await anext(line.incoming())).answer()
     screen = Screen()
     async with call:

@@ -6,8 +6,10 @@ import asyncio
 
 from softphone.config import load_account
 from softphone.media.audio import PcmRing, tone_level
+from tests.support.waiting import PATIENCE
+from tests.support.waiting import until as eventually
 
-PATIENCE = 5.0
+__all__ = ["account_of", "answer_one", "connect", "eventually", "level_heard", "next_call", "until"]
 
 
 async def account_of(lab, phone, name, **media):
@@ -64,10 +66,3 @@ async def until(call, condition):
 
     if not condition(call.security):
         await asyncio.wait_for(watch(), PATIENCE)
-
-
-async def eventually(condition):
-    """Wait until something holds that nobody tells of."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)

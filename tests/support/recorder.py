@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from softphone.net import Driver, DriverConfig
 from softphone.sans_io import Flow, Target, Transmit
 from softphone.trust import TlsSettings
+from tests.support.waiting import until
+
+__all__ = ["Down", "Got", "Rang", "Recorder", "Up", "client_driver", "until"]
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,3 @@ class Recorder:
 def client_driver(recorder: Recorder, tls: TlsSettings, **more) -> Driver:
     """A driver whose targets without a named credential use these settings."""
     return Driver(recorder, on_event=recorder.on_event, tls={"": tls}, config=DriverConfig(**more))
-
-
-async def until(condition: Callable[[], object], *, within: float = 5.0) -> None:
-    """Let the loop turn until `condition()` holds."""
-    async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110 - a machine sets no event that one could await
-            await asyncio.sleep(0.001)

@@ -8,6 +8,7 @@ import sys
 
 from softphone import AccountConfig, Phone
 from tests.support.calling import next_call
+from tests.support.waiting import PATIENCE
 
 
 def direct(user):
@@ -45,7 +46,7 @@ async def outcome(process):
 
 async def heard(call, packets):
     """Wait until so many packets have come from the far end."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while call.audio.statistics.packets_received < packets:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -54,10 +55,10 @@ async def test_a_transfer_is_followed_and_the_last_call_is_summed_up(tmp_path):
     process, robot = await begin(tmp_path)
     async with Phone() as phone:
         alice, bob = await phone.register(direct("alice")), await phone.register(direct("bob"))
-        call = await alice.dial(robot).answered(timeout=10)
+        call = await alice.dial(robot).answered(timeout=PATIENCE)
         transferring = asyncio.create_task(call.transfer(place(bob, "bob")))
         followed = await (await next_call(bob)).answer()
-        await asyncio.wait_for(transferring, 10)
+        await asyncio.wait_for(transferring, PATIENCE)
         await heard(followed, 10)
         followed.hangup()
         code, events = await outcome(process)
@@ -72,7 +73,7 @@ async def test_a_transfer_that_leads_nowhere_leaves_the_call(tmp_path):
     process, robot = await begin(tmp_path)
     async with Phone() as phone:
         alice, bob = await phone.register(direct("alice")), await phone.register(direct("bob"))
-        call = await alice.dial(robot).answered(timeout=10)
+        call = await alice.dial(robot).answered(timeout=PATIENCE)
         transferring = asyncio.create_task(call.transfer(place(bob, "bob")))
         (await next_call(bob)).reject(486)
         await asyncio.wait([transferring], timeout=10)
@@ -88,7 +89,7 @@ async def test_a_duration_ends_it_by_us(tmp_path):
     process, robot = await begin(tmp_path, "--duration", "0.3")
     async with Phone() as phone:
         alice = await phone.register(direct("alice"))
-        call = await alice.dial(robot).answered(timeout=10)
-        await asyncio.wait_for(call.ended(), 10)
+        call = await alice.dial(robot).answered(timeout=PATIENCE)
+        await asyncio.wait_for(call.ended(), PATIENCE)
         code, events = await outcome(process)
     assert (code, events[-1]["reason"]) == (0, "hung up by us")

@@ -39,7 +39,7 @@ async def test_echo_hears_itself(lab, plan_for):
     assert (total.attempted, total.answered, most) == (4, 4, 4)
     assert total.suites == {"AEAD_AES_256_GCM": 4}
     assert total.checked == total.heard > 0
-    assert total.received > 200
+    assert total.received > 80
 
 
 @pytest.mark.parametrize("file", [False, True])

@@ -12,6 +12,7 @@ import pytest
 from softphone.media import PcmBlock
 from softphone.media.audio import PcmRing, RingSink, RingSource, SharedRing, ToneSource
 from softphone.media.worker.audio_pump import AudioPump, send_descriptor
+from tests.support.waiting import until
 from tests.support.wire import Tone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memfd_create is Linux's")
@@ -29,12 +30,6 @@ def source_of(pump, source):
     far = RingSource(SharedRing(descriptor), source.clock_rate_hz)
     os.close(descriptor)
     return mouth, far
-
-
-async def until(condition):
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 (a ring tells nobody)
-            await asyncio.sleep(0.005)
 
 
 async def test_a_source_is_read_ahead_at_once_and_never_far(pump):

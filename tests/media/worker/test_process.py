@@ -17,6 +17,7 @@ from softphone.media.worker.shared_statistics import SharedStatistics
 from softphone.media.worker.socket_channel import MediaWorkerSocket
 from softphone.media.worker.wire_format import MediaWorkerMessage, config_fields, spec_fields
 from softphone.security import CryptoSuite
+from tests.support.waiting import PATIENCE, patiently, until
 from tests.support.wire import srtp_key
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
@@ -37,7 +38,7 @@ class Served:
         self.task = asyncio.ensure_future(self.worker.run())
 
     async def told(self, kind):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 for message in self.said:
                     if message.kind == kind:
@@ -56,18 +57,12 @@ class Served:
         return await self.told("reserved")
 
 
-async def until(condition):
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 (counters tell nobody)
-            await asyncio.sleep(0.005)
-
-
 @pytest.fixture
 async def served():
     made = Served()
     yield made
     made.channel.close()
-    await asyncio.wait_for(made.task, 5)
+    await patiently(made.task)
 
 
 async def test_it_is_ready_reserves_and_says_why_it_cannot(served):
@@ -122,4 +117,4 @@ async def test_what_it_logs_is_logged_at_the_other_end(served):
 async def test_it_ends_with_the_other_end_even_before_it_was_started():
     served = Served()
     served.channel.close()
-    await asyncio.wait_for(served.task, 5)
+    await patiently(served.task)

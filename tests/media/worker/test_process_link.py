@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import gc
 import os
@@ -19,6 +18,7 @@ from softphone.media import MediaConfig, MediaError, PortRange
 from softphone.media.worker import process_link as module
 from softphone.media.worker.process_link import MediaWorkerProcess
 from softphone.media.worker.wire_format import MediaWorkerMessage
+from tests.support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers need Linux")
 
@@ -55,12 +55,6 @@ def gone(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
     except OSError:
         return True
-
-
-async def until(condition):
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 (processes are looked at)
-            await asyncio.sleep(0.01)
 
 
 def inherited(pid):
@@ -164,7 +158,7 @@ def test_a_worker_does_not_outlive_an_application_that_is_killed():
         pid, port = (int(word) for word in parent.stdout.readline().split())
         assert not gone(pid)
         parent.kill()
-    limit = time.monotonic() + 10
+    limit = time.monotonic() + PATIENCE
     while not gone(pid) and time.monotonic() < limit:
         time.sleep(0.02)
     assert gone(pid)

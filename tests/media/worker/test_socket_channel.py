@@ -12,6 +12,7 @@ import pytest
 from softphone.media.worker.socket_channel import MediaWorkerSocket
 from softphone.media.worker.wire_format import MediaWorkerMessage
 from softphone.security import CryptoSuite
+from tests.support.waiting import until
 from tests.support.wire import srtp_key
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="SOCK_SEQPACKET is Linux's")
@@ -41,12 +42,6 @@ async def ends():
     yield made
     for end in made:
         end.channel.close()
-
-
-async def until(condition):
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 (what arrives is looked at)
-            await asyncio.sleep(0.005)
 
 
 async def test_messages_arrive_in_order_also_when_the_socket_takes_no_more(ends):

@@ -161,6 +161,11 @@ class Authority:
         """What goes behind an issued certificate: this authority and those above, no root."""
         return () if self._parent is None else (self.certificate, *self._parent.chain)
 
+    @property
+    def own(self) -> IssuedCertificate:
+        """Its own certificate with its key: for a server that is an authority, as CAPF is."""
+        return IssuedCertificate(self.certificate, self._key)
+
     def write(self, folder: Path, name: str = "ca") -> Path:
         """Write NAME.crt into `folder`, and give its path."""
         path = folder / f"{name}.crt"

@@ -158,6 +158,8 @@ class LabServer:
             ),
             serves=lambda aor: self.config.user(aor.user) is not None,
         )
+        if self.config.capf or self.config.files:
+            self.capf = LabCapf(self.files, self.config, entropy=self._entropy)
         verifier = DigestVerifier(
             VerifierConfig(REALM), entropy=self._entropy, lookup=self._password
         )
@@ -226,8 +228,8 @@ class LabServer:
             await self._open_directory()
         if self.config.chat:
             await self._open_chat()
-        if self.config.capf or self.config.files:
-            await self._provide()
+        if self.capf is not None:
+            await self._provide(self.capf)
 
     async def _open_chat(self) -> None:
         names = [user.name for user in self.config.users if not user.is_load_user]
@@ -254,17 +256,16 @@ class LabServer:
         if user is not None:
             self.directory_file = self.files.directory_file(self.directory.address, user)
 
-    async def _provide(self) -> None:
+    async def _provide(self, capf: LabCapf) -> None:
         """What phones need that know nothing but their name."""
-        self.capf = LabCapf(self.files, self.config, entropy=self._entropy)
-        await self._stack.enter_async_context(self.capf.driver)
-        self.capf_address = await self.capf.start_listening(self.config.capf_port)
+        await self._stack.enter_async_context(capf.driver)
+        self.capf_address = await capf.start_listening(self.config.capf_port)
         if not self.config.files:
             return
         self.cluster = LabCluster(
             self.files,
             self.config,
-            self.capf,
+            capf,
             [{**self.addresses, Transport.TLS: node} for node in self.nodes.addresses],
             entropy=self._entropy,
             records=() if self.tvs is None else (self.tvs.record,),
@@ -280,8 +281,10 @@ class LabServer:
         await self._stack.enter_async_context(self.cluster)
 
     async def _listen(self) -> None:
+        # Users' certificates are the lab's authority's, those of devices CAPF's.
+        authorities = [self.files.ca, *([self.capf.pin] if self.capf is not None else [])]
         tls = TlsSettings(
-            store=TrustStore.from_sources(str(self.files.ca)),
+            store=TrustStore.from_sources(*map(str, authorities)),
             credential=self.files.server,
             client_certificates=ClientCertificates.OPTIONAL,
         )

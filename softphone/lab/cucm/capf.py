@@ -1,7 +1,7 @@
 """The lab's CAPF: on the first day of a lab every phone may enroll once, by its own string.
 
 Each user that shows a certificate has a device, CSF and the user's name in capitals.  Its LSC is
-issued by the lab's authority and names the user, too, so that the lab's registrar takes it.  A
+issued by CAPF itself and names the user, too, so that the lab's registrar takes it.  A
 configuration may have other orders for a device, one after the other; where one is for the MIC,
 the device has got one from an authority of its own, as from a manufacturer.
 """
@@ -88,17 +88,17 @@ class LabCapf:
             for device, orders in self._orders.items()
             if any(order.mode is CapfAuthMode.MIC for order in orders)
         }
-        # As on CUCM the certificate names no host: phones know it by itself.
-        self._credential: TlsCredential = files.authority.issue_general("CAPF-lab", []).write(
-            files.folder, "capf"
-        )
+        # As on CUCM it has signed itself, issues the devices' certificates, and names no host:
+        # phones know it by itself.
+        self.authority = Authority("CAPF-lab")
+        self._credential: TlsCredential = self.authority.own.write(files.folder, "capf")
         self.pin = self._credential.certificate
         self.machine = CapfServer(
             [self._pending(CapfDevice(device, key=self._key)) for device in self._users],
             issue=self._issue,
             entropy=entropy,
             wall=lambda: datetime.now(UTC),
-            config=CapfServerConfig(issuers=(files.authority.certificate, maker.certificate)),
+            config=CapfServerConfig(issuers=(self.authority.certificate, maker.certificate)),
         )
         self.driver: Driver[CapfServerEvent] = Driver(self.machine, on_event=self._tell)
 
@@ -145,7 +145,7 @@ class LabCapf:
 
     def _issue(self, device: str, public_key: bytes) -> bytes:
         aor = f"sip:{self._users[device]}@{self._host}"
-        return self._files.authority.enroll(device, public_key, uris=(aor,), validity=self.validity)
+        return self.authority.enroll(device, public_key, uris=(aor,), validity=self.validity)
 
     def _tell(self, event: CapfServerEvent) -> None:
         if isinstance(event, CertificateCommitted):

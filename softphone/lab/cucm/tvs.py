@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterable
 
 from softphone.lab.account_files import LabFiles
+from softphone.lab.authority import Authority
 from softphone.lab.config import LabConfig
 from softphone.net import Driver
 from softphone.sans_io import Address, Transport
@@ -40,8 +41,8 @@ class LabTvs:
 
     def __init__(self, files: LabFiles, config: LabConfig) -> None:
         self._host = config.host
-        # As on CUCM the certificate names no host: phones know it by itself.
-        issued = files.authority.issue_general("TVS-lab", [])
+        # As on CUCM it has signed itself and names no host: phones know it by itself.
+        issued = Authority("TVS-lab").own
         self._credential: TlsCredential = issued.write(files.folder, "tvs")
         self.record = RecordFields(Role.TVS, issued.certificate, config.host)
         self._known: dict[bytes, TvsAnswer] = {}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 import stat
 
 import pytest
+from cryptography import x509
 
 from softphone.config import load_account
 from softphone.events import RegistrationState
@@ -20,6 +23,7 @@ from softphone.trust import (
     IdentityStore,
     KeyKind,
     TrustStore,
+    load_certificate_file,
     new_key,
 )
 
@@ -124,3 +128,27 @@ async def test_a_mic_is_made_only_where_an_order_wants_one_and_is_private(lab, t
         assert set(other.capf.mics) == {"CSFBOB"}
         assert "CSFBOB" not in other.capf.strings
         assert stat.S_IMODE(other.capf.mics["CSFBOB"].stat().st_mode) == 0o600
+
+
+async def test_the_device_certificates_are_issued_by_capf_itself_as_cucm_has_it(lab, store):
+    await enrolled(lab, store, string=string_of(lab))
+    issued = store.load(DEVICE).certificate
+    (capf, *more) = load_certificate_file(lab.capf.pin)
+    assert more == []
+    capf.verify_directly_issued_by(capf)
+    issued.verify_directly_issued_by(capf)
+    assert capf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+
+
+@pytest.mark.parametrize("service", ["capf", "tvs"])
+async def test_the_certificates_of_the_servers_are_anchors_for_any_client(tmp_path, service):
+    """As an independent client would have it: OpenSSL with that one certificate, strictly."""
+    async with LabServer(tmp_path / "lab", LabConfig(capf=True, tvs=True)) as lab:
+        address = lab.capf_address if service == "capf" else lab.tvs_address
+        context = ssl.create_default_context(cafile=str(tmp_path / "lab" / f"{service}.crt"))
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        context.check_hostname = False
+        _, writer = await asyncio.open_connection(*address, ssl=context)
+        found = writer.get_extra_info("ssl_object").getpeercert(True)
+        writer.transport.abort()
+    assert found == ssl.PEM_cert_to_DER_cert((tmp_path / "lab" / f"{service}.crt").read_text())

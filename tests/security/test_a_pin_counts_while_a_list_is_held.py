@@ -27,7 +27,7 @@ from softphone.trust import (
     new_trust_list,
     parse_trust_list,
 )
-from softphone.trust.lists import check_pins
+from softphone.trust.lists import check_pins, update_lists
 from tests.support.cisco import TIMESTAMP, certificate, der, signer
 from tests.support.cluster import DEVICE, Shelf
 
@@ -164,6 +164,30 @@ def test_a_tvs_speaks_for_a_pinned_signer_only_where_no_other_list_could_have_na
     alone = TrustLists(ctl=held.ctl)
     found = accept_list(new, alone, confirmed=confirmed, bootstrap=pin("sast"))
     assert found.trust_list.vouchers == pin("sast").pins
+
+
+def test_a_list_of_the_pinned_signer_vouches_for_the_one_beside_it():
+    itl = parse_trust_list(made(ITL, "itlrecovery"))
+    for also, fits in ((("itlrecovery",), True), ((), False)):
+        held = TrustLists(parse_trust_list(made(CTL, "sast", *also)), itl)
+        if fits:
+            check_pins(held, pin("sast"))
+        else:
+            assert refused(check_pins, held, pin("sast")).refusal is MISMATCH
+        # An ITL of the pinned signer does so for the CTL that it names the signer of.
+        held = TrustLists(held.ctl, parse_trust_list(made(ITL, "itlrecovery", "sast")))
+        check_pins(held, pin("itlrecovery"))
+    alone = TrustLists(ctl=held.ctl)
+    assert refused(check_pins, alone, pin("itlrecovery")).refusal is MISMATCH
+
+
+def test_the_same_list_again_leaves_on_whose_word_it_is():
+    data = made(ITL, "itlrecovery")
+    held = TrustLists(parse_trust_list(made(CTL, "sast", "itlrecovery")))
+    held = update_lists(held, {ITL: data}).lists
+    assert held.itl.vouchers == pin("sast").pins
+    again = update_lists(held, {ITL: data}, bootstrap=pin("sast")).lists
+    assert again.itl.vouchers == pin("sast").pins
 
 
 def test_nothing_is_compared_where_there_is_no_pin_or_no_list():

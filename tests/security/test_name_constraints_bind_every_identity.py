@@ -89,6 +89,7 @@ def test_it_names_its_own_domain_in_every_form(row):
     [
         URI(f"sip:alice@{OTHER}"),
         URI(f"sips:alice@{OTHER}"),
+        URI(f"SIP:alice@{OTHER}"),
         URI("sip:"),
         xmpp(f"alice@{OTHER}/phone"),
         xmpp(f"alice@{OTHER}/x@{OURS}"),
@@ -100,6 +101,14 @@ def test_a_client_is_told_by_no_name_that_escapes(name):
     # A server tells the names of its clients: each of them counts, beside a good one, too.
     with pytest.raises(CertificateUntrusted, match="may not vouch"):
         judge(BRANCH, [DNS(OURS), name], SIP, None)
+
+
+@pytest.mark.parametrize("name", [URI("sip:"), URI("sip:@"), xmpp("\uff45xample.test")])
+def test_a_name_without_a_domain_is_inside_of_no_constraint_and_of_no_other_matter(name):
+    with pytest.raises(CertificateUntrusted, match="may not vouch"):
+        judge(BARRED, [DNS(OURS), name], SIP, None)
+    network = constrained([x509.IPAddress(ipaddress.ip_network("192.0.2.0/24"))])
+    assert judge(network, [DNS(OURS), name], SIP, None).kind == "chain"
 
 
 def test_nor_by_a_common_name_that_is_a_user_s_address():
@@ -140,6 +149,7 @@ def test_the_constraints_of_the_anchor_count():
         (OURS, OURS, True),
         (OURS.upper(), f"a.b.{OURS}", True),
         (OURS, f"not{OURS}", False),
+        (f"{OURS}.", OURS, True),
         (f".{OURS}", f"a.{OURS}", True),
         (f".{OURS}", OURS, False),
         ("", OTHER, True),
@@ -190,7 +200,8 @@ def test_uri_subtrees_refuse_a_sip_uri_which_has_no_authority(form):
     subtrees = {form: [URI(OURS)]}
     with pytest.raises(CertificateUntrusted, match=f"sip:{OURS}"):
         judge(constrained(**subtrees), [URI(f"sip:{OURS}")], SIP, OURS)
-    assert judge(constrained(**subtrees), [DNS(OURS)], SIP, OURS).kind == "chain"
+    for names in ([DNS(OURS)], [DNS(OURS), URI(f"https://{OURS}/")]):
+        assert judge(constrained(**subtrees), names, SIP, OURS).kind == "chain"
 
 
 UNKNOWN = {
@@ -224,6 +235,14 @@ def test_constraints_that_cannot_be_read_refuse(octets):
     raw = x509.UnrecognizedExtension(ExtensionOID.NAME_CONSTRAINTS, bytes.fromhex(octets))
     with pytest.raises(CertificateUntrusted, match="do not tell for whom it may vouch"):
         judge(middle(raw), [DNS(OURS)], SIP, OURS)
+
+
+def test_another_extension_that_cannot_be_read_is_no_constraint():
+    # A departure from RFC 5280, which our own authorities may have, and which is named.
+    raw = x509.UnrecognizedExtension(ExtensionOID.CERTIFICATE_POLICIES, b"\xff")
+    found = judge(middle(raw, critical=False), [DNS(OURS)], SIP, OURS)
+    assert found.kind == "chain"
+    assert any("its extensions cannot be read" in each for each in found.relaxations)
 
 
 def test_forms_that_openssl_compares_stand_beside_ours():

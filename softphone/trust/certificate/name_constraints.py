@@ -200,7 +200,10 @@ def _escaped(names: _LeafNames, permitted: _Subtrees, excluded: _Subtrees) -> st
 
 
 def _within(domain: str, subtree: str) -> bool:
-    """Whether a domain is the subtree's or below it; a leading dot leaves only those below."""
+    """Whether a domain is the subtree's or below it; a leading dot leaves only those below.
+
+    The empty subtree has them all.
+    """
     base = subtree.rstrip(".").lower()
     if not base.startswith("."):
         if not base or domain == base:
@@ -213,4 +216,4 @@ def _srv_within(name: str, restriction: str) -> bool:
     """RFC 4985 section 4: a restriction is `_Service.Name`, `_Service` or `Name`."""
     service, domain = _srv_parts(name)
     wanted, subtree = _srv_parts(restriction)
-    return wanted in ("", service) and (not subtree or _within(presented_domain(domain), subtree))
+    return wanted in ("", service) and _within(presented_domain(domain), subtree)

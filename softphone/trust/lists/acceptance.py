@@ -234,11 +234,9 @@ def _unpinned(held: TrustLists, pins: frozenset[str]) -> tuple[TrustList, ...]:
     for each in lists:
         if pins & _signers(each):
             pinned = pinned.holding(each)
+    # A list has its own signer among those who may sign the next, so a pinned one is none of them.
     return tuple(
-        each
-        for each in lists
-        if pinned.held(each.kind) is None
-        and _vouching(verify_trust_list(each), each.kind, pinned) is None
+        each for each in lists if _vouching(verify_trust_list(each), each.kind, pinned) is None
     )
 
 

@@ -23,7 +23,7 @@ def account(
     ca: Path | None = None,
     client: tuple[Path, Path] | None = None,
     password: str | None = None,
-    algorithms: tuple[str, ...] = ("SHA-512-256", "SHA-256", "MD5"),
+    algorithms: tuple[str, ...] | None = ("SHA-512-256", "SHA-256", "MD5"),
     **media: object,
 ) -> AccountConfig:
     """An account of `user` at a peer's address."""

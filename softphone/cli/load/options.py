@@ -81,7 +81,7 @@ class LoadOptions:
         _option(
             "--users",
             metavar="FILE",
-            help="CSV or TOML: aor, username, password_file, certificate, key.",
+            help="CSV or TOML: aor, username, password_file, certificate, key, algorithms, realms.",
         ),
     ] = None
     user_template: Annotated[
@@ -101,6 +101,14 @@ class LoadOptions:
         str | None, _option("--certificate", metavar="FILE", help="May have {n} and {user}.")
     ] = None
     key: Annotated[str | None, _option("--key", metavar="FILE", help="Its key, likewise.")] = None
+    algorithms: Annotated[
+        str | None,
+        _option("--algorithms", metavar="LIST", help="Digest algorithms to answer: 'SHA-256;MD5'."),
+    ] = None
+    realms: Annotated[
+        str | None,
+        _option("--realms", metavar="LIST", help="Realms to answer in, set apart by ';'."),
+    ] = None
     register_rate: Annotated[
         float, _option("--register-rate", help="Registrations in a second, before calls begin.")
     ] = 50.0

@@ -156,6 +156,8 @@ def _pattern(options: LoadOptions, aor: str) -> UserSpec:
         password_file=options.password_file,
         certificate=options.certificate,
         key=options.key,
+        algorithms=options.algorithms,
+        realms=options.realms,
     )
 
 

@@ -1,8 +1,9 @@
 """Who calls: users from a file, from a template, or one account, each with an identity of its own.
 
 A file is CSV with a header line, or TOML with a `[[user]]` table for each; its fields are `aor`,
-`username`, `password_file`, `certificate` and `key`, and paths are relative to it.  Secrets are
-read where the user registers, and nowhere before.
+`username`, `password_file`, `certificate`, `key`, `algorithms` and `realms`; paths are relative to
+it, and what is several is set apart by ";".  Secrets are read where the user registers, and
+nowhere before.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from softphone.security import KeyMaterial
 
 __all__ = ["FIELDS", "UserSpec", "config_of", "read_users", "users_of_template"]
 
-FIELDS = ("aor", "username", "password_file", "certificate", "key")
+FIELDS = ("aor", "username", "password_file", "certificate", "key", "algorithms", "realms")
+PLACE = "the users (--algorithms and --realms, or the fields of a users file)"
 MOST_USERS = 1_000_000
 
 
@@ -37,6 +39,8 @@ class UserSpec:
     password_file: str | None = None
     certificate: str | None = None
     key: str | None = None
+    algorithms: str | None = None
+    realms: str | None = None
     wrong_password: bool = False
 
     def to_plain(self) -> dict[str, Any]:
@@ -162,15 +166,26 @@ def config_of(base: AccountConfig, user: UserSpec) -> AccountConfig:
 
 
 def _credentials(base: AccountConfig, user: UserSpec, aor: str) -> CredentialConfig | None:
+    given = _of_user(base, user, aor)
+    if given is None or (user.algorithms is None and user.realms is None):
+        return given
+    algorithms, realms = _several(user.algorithms), _several(user.realms)
+    return replace(given, algorithms=algorithms or given.algorithms, realms=realms or given.realms)
+
+
+def _several(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(";") if part.strip())
+
+
+def _of_user(base: AccountConfig, user: UserSpec, aor: str) -> CredentialConfig | None:
+    """The name and the password of a user, with what the base account says of digest."""
     given = base.credentials
     if user.wrong_password:
         name = user.username or (given.username if given else _name(aor))
         wrong = KeyMaterial(b"wrong on purpose")
-        return (
-            CredentialConfig(name, wrong)
-            if given is None
-            else replace(given, username=name, password=wrong)
-        )
+        if given is None:
+            return CredentialConfig(name, wrong, place=PLACE)
+        return replace(given, username=name, password=wrong)
     if user.password_file is None:
         if given is None or user.username is None:
             return given
@@ -183,7 +198,7 @@ def _credentials(base: AccountConfig, user: UserSpec, aor: str) -> CredentialCon
         raise ConfigurationError(f"{user.password_file} is empty")
     name = user.username or _name(aor)
     if given is None:
-        return CredentialConfig(name, KeyMaterial(password))
+        return CredentialConfig(name, KeyMaterial(password), place=PLACE)
     return replace(given, username=name, password=KeyMaterial(password))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from softphone.config import AccountConfig, CredentialConfig
@@ -108,6 +110,24 @@ def test_the_base_accounts_password_is_kept_for_another_name():
     )
 
 
+def test_algorithms_and_realms_are_a_users_own_or_the_base_accounts(tmp_path):
+    (tmp_path / "users.csv").write_text(
+        "aor,username,password_file,algorithms,realms\n"
+        "sip:a@h,a,secret,SHA-256;MD5,Asterisk PBX; edge\n"
+        "sip:b@h,b,secret,,\n"
+    )
+    (tmp_path / "secret").write_text("x\n")
+    first, second = read_users(tmp_path / "users.csv")
+    found = config_of(base(), first).credentials
+    assert (found.algorithms, found.realms) == (("SHA-256", "MD5"), ("Asterisk PBX", "edge"))
+    assert "--realms" in found.place
+    kept = CredentialConfig("base", KeyMaterial(b"shared"), ("MD5",), ("trunk",))
+    found = config_of(base(credentials=kept), second).credentials
+    assert (found.algorithms, found.realms) == (("MD5",), ("trunk",))
+    with pytest.raises(ConfigurationError, match="'SHA-1' is unknown"):
+        config_of(base(), replace(first, algorithms="SHA-1"))
+
+
 def test_an_empty_password_file_is_refused(tmp_path):
     (tmp_path / "empty").write_text("\n")
     with pytest.raises(ConfigurationError, match="empty"):
@@ -115,6 +135,6 @@ def test_an_empty_password_file_is_refused(tmp_path):
 
 
 def test_users_go_through_json():
-    user = UserSpec("a", "b", "c", "d", "e", wrong_password=True)
+    user = UserSpec("a", "b", "c", "d", "e", "f", "g", wrong_password=True)
     assert UserSpec.from_plain(user.to_plain()) == user
     assert UserSpec.from_plain(UserSpec("a").to_plain()) == UserSpec("a")

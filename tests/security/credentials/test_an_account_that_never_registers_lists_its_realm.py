@@ -56,24 +56,29 @@ class Provider(asyncio.DatagramProtocol):
         return request.response(486, to_tag="p")
 
 
-async def outcome(tmp_path, provider, credentials):
-    """What becomes of a call by an account file that names no registrar, and its lines."""
+async def outcome(tmp_path, provider, credentials, *, direct=False):
+    """What becomes of a call by an account file that names no registrar; of a direct one, if any.
+
+    With it go the algorithms that the provider has taken, by realm.
+    """
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(
         lambda: provider, local_addr=("127.0.0.1", 0)
     )
     port = transport.get_extra_info("sockname")[1]
+    server = f"sip:127.0.0.1:{port};transport=udp"
     file = tmp_path / "trunk.toml"
     file.write_text(
         'aor = "sip:alice@trunk.test"\n'
-        f'outbound_proxy = "sip:127.0.0.1:{port};transport=udp"\n' + credentials
+        + ('listen = "udp:127.0.0.1:0"\n' if direct else f'outbound_proxy = "{server}"\n')
+        + credentials
     )
     file.chmod(0o600)
     try:
         async with Phone() as phone, asyncio.timeout(20):
             line = await phone.register(load_account(file).config)
             with pytest.raises(CallError) as caught:
-                await line.dial("sip:bob@trunk.test").answered()
+                await line.dial(f"sip:bob@127.0.0.1:{port}").answered()
             return caught.value, dict(line.digest_algorithms)
     finally:
         transport.close()
@@ -121,3 +126,13 @@ async def test_md5_over_udp_is_answered_only_where_it_is_listed(tmp_path):
     assert len(provider.invites) == 1
     error, _ = await outcome(tmp_path, provider, listed + 'algorithms = ["MD5"]\n')
     assert error.status == 486
+
+
+@pytest.mark.parametrize("realms", ["", 'realms = ["trunk.test"]\n'], ids=["none", "listed"])
+async def test_whom_we_call_directly_is_no_server_of_ours(tmp_path, realms):
+    provider = Provider(["trunk.test"])
+    error, taken = await outcome(tmp_path, provider, ALICE + realms, direct=True)
+    assert error.status == 407
+    assert "own server" in str(error)
+    assert taken == {}
+    assert [invite.proxy_authorizations for invite in provider.invites] == [()]

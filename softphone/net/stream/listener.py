@@ -3,6 +3,9 @@
 The kernel's backlog holds those whom the token bucket does not admit yet.  A TLS client gets a
 handshake slot only once its whole ClientHello has come, in turn with other sources; until then it
 waits unread.  All of it is bounded by one deadline.
+
+Trusted sources have no limit of their own; instead nothing more is accepted while many of their
+handshakes are unfinished, so that thousands of clients wait in the kernel, where no deadline runs.
 """
 
 from __future__ import annotations
@@ -92,6 +95,8 @@ class StreamListener:
         self._bucket = TokenBucket(limits.accept_rate, limits.accept_burst, now=clock())
         self._connection_slots = asyncio.Semaphore(limits.connections)
         self._guests: set[asyncio.Task[None]] = set()
+        self._trusted_unfinished = 0
+        self._trusted_finished = asyncio.Event()
         self._sources: Counter[str] = Counter()
         self._task = asyncio.get_running_loop().create_task(self._serve())
 
@@ -112,6 +117,9 @@ class StreamListener:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._bucket.seconds_to_token(now=self._clock()))
+            while self._trusted_unfinished >= 2 * self._limits.handshakes:
+                self._trusted_finished.clear()
+                await self._trusted_finished.wait()
             await self._connection_slots.acquire()
             try:
                 sock, address = await loop.sock_accept(self._socket)
@@ -128,8 +136,9 @@ class StreamListener:
 
     def _accept_connection(self, sock: socket.socket, remote: Address) -> None:
         source = source_of(remote[0])
+        trusted = self._limits.trusts(remote[0])
         most = self._limits.connections_per_source
-        if self._sources[source] >= most and not self._limits.trusts(remote[0]):
+        if self._sources[source] >= most and not trusted:
             # One host is not to take the connections of all others.
             sock.close()
             self._connection_slots.release()
@@ -137,9 +146,17 @@ class StreamListener:
             self._owner.stream_refused(remote, crowd)
             return
         self._sources[source] += 1
-        task = asyncio.get_running_loop().create_task(self._admit(sock, remote))
+        self._trusted_unfinished += trusted
+        task = asyncio.get_running_loop().create_task(self._admit(sock, remote, trusted))
         self._guests.add(task)
-        task.add_done_callback(self._guests.discard)
+        task.add_done_callback(lambda task: self._finish(task, trusted))
+
+    def _finish(self, task: asyncio.Task[None], trusted: bool) -> None:
+        """A connection is through its handshake, or has failed."""
+        self._guests.discard(task)
+        if trusted:
+            self._trusted_unfinished -= 1
+            self._trusted_finished.set()
 
     def _left(self, source: str) -> None:
         """A connection from `source` is gone."""
@@ -148,12 +165,12 @@ class StreamListener:
         if not self._sources[source]:
             del self._sources[source]
 
-    async def _admit(self, sock: socket.socket, remote: Address) -> None:
+    async def _admit(self, sock: socket.socket, remote: Address, trusted: bool) -> None:
         connection = self._owner.make_connection()
         source = source_of(remote[0])
         connection.on_end = lambda: self._left(source)
         try:
-            identity = await self._secured(sock, connection, remote, source)
+            identity = await self._secured(sock, connection, remote, source, trusted)
             transport = Transport.TCP if self._tls is None else Transport.TLS
             self._owner.stream_accepted(connection, transport, identity)
         except SoftphoneError as exc:
@@ -165,7 +182,12 @@ class StreamListener:
                 self._left(source)
 
     async def _secured(
-        self, sock: socket.socket, connection: StreamConnection, remote: Address, source: str
+        self,
+        sock: socket.socket,
+        connection: StreamConnection,
+        remote: Address,
+        source: str,
+        trusted: bool,
     ) -> PeerIdentity | None:
         loop = asyncio.get_running_loop()
         peer = f"{remote[0]} port {remote[1]}"
@@ -183,5 +205,5 @@ class StreamListener:
         except BaseException:
             sock.close()
             raise
-        client = AcceptedClient(peer, source, self._limits.trusts(remote[0]), deadline)
+        client = AcceptedClient(peer, source, trusted, deadline)
         return await self._tls.accept_verified(sock, connection, client)

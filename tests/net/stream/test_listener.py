@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from softphone.errors import TransportError
-from softphone.net import Driver, DriverConfig, TransportLimits
+from softphone.net import LOOPBACK, Driver, DriverConfig, TransportLimits
 from softphone.net.stream import bind_stream
 from softphone.net.stream.listener import source_of
 from softphone.sans_io import Transport
@@ -119,6 +119,22 @@ async def test_connections_that_fail_their_handshake_count_no_longer(tmp_path):
             writer.close()
             await until(lambda wanted=number + 1: len(far.refusals) == wanted)
         assert not any("already" in str(error) for _, error in far.refusals)
+
+
+async def test_a_trusted_crowd_waits_in_the_kernel_and_not_for_its_deadline(tmp_path):
+    theirs = Recorder()
+    limits = TransportLimits(handshakes=2, trusted_sources=LOOPBACK)
+    async with Driver(theirs, on_event=theirs.on_event, config=DriverConfig(limits)) as far:
+        address = await far.listen(Transport.TLS, tls=settings(tmp_path, server()))
+        (listener,) = far._listeners
+        silent = [await asyncio.open_connection(*address) for _ in range(10)]
+        for gone, (_, writer) in enumerate(silent):
+            accepted = min(4, len(silent) - gone)
+            await until(lambda count=accepted: len(listener._guests) == count)
+            writer.close()
+            await until(lambda count=gone + 1: len(far.refusals) == count)
+        assert not listener._guests
+        assert "nothing" not in str(far.refusals)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ __all__ = [
     "CertificateRenewed",
     "ClearMediaMoved",
     "ConfigurationFetched",
+    "CryptoUnusable",
     "DigitReceived",
     "Direction",
     "EarlyMediaStarted",
@@ -372,6 +373,17 @@ class SecurityChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class CryptoUnusable:
+    """A stream is in clear though the far end sent crypto lines (RFC 4568): SRTP is optional.
+
+    `reasons` say why none of them can be used.
+    """
+
+    media: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SecurityRefused:
     """We refused something, or ended the call, on security grounds."""
 
@@ -502,6 +514,7 @@ CallEvent: TypeAlias = (
     | EarlyMediaStarted
     | CallAnswered
     | SecurityChanged
+    | CryptoUnusable
     | SecurityRefused
     | HoldChanged
     | ClearMediaMoved

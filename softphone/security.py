@@ -188,6 +188,7 @@ class ShortfallCode(StrEnum):
     SIGNALING_CLEAR = "signaling_clear"
     SIGNALING_NOT_ENCRYPTED = "signaling_not_encrypted"
     MEDIA_CLEAR = "media_clear"
+    CRYPTO_UNUSABLE = "crypto_unusable"
     NO_MEDIA = "no_media"
     FAR_END_UNKNOWN = "far_end_unknown"
     FAR_END_NOT_SECURE = "far_end_not_secure"
@@ -254,13 +255,15 @@ class MediaSecurity:
     """One media stream: its profile and, under SRTP, its suite and key exchange.
 
     `media` is "audio" or "video".  A stream is encrypted when keys are there in both directions,
-    whatever its profile is called.
+    whatever its profile is called.  `unusable_crypto` is not empty when it is in clear though the
+    far end sent crypto lines: it says why none of them can be used.
     """
 
     media: str
     profile: str
     suite: CryptoSuite | None = None
     key_exchange: KeyExchange | None = None
+    unusable_crypto: tuple[str, ...] = ()
 
     @property
     def level(self) -> SecurityLevel:
@@ -357,6 +360,7 @@ class SecurityState:
             for stream in self.media
             if stream.level is SecurityLevel.NOT_SECURE
         ]
+        found += [_unusable_crypto(stream) for stream in self.media if stream.unusable_crypto]
         clear = self.hop_level is SecurityLevel.NOT_SECURE
         if self.by_word and clear and self.far_end is SecurityLevel.ENCRYPTED:
             found.append(
@@ -375,6 +379,15 @@ class SecurityState:
         missing = _below(self, level, scope)
         if missing:
             raise SecurityShortfall(missing)
+
+
+def _unusable_crypto(stream: MediaSecurity) -> Shortfall:
+    reasons = "; ".join(stream.unusable_crypto)
+    return Shortfall(
+        ShortfallCode.CRYPTO_UNUSABLE,
+        f"the far end sent crypto lines for the {stream.media} stream and none can be used: "
+        f"{reasons}",
+    )
 
 
 _FAR_END = frozenset(
@@ -422,6 +435,8 @@ class SecurityPolicy:
     that falls below.  `revocation` and `allow` are for the certificates of servers;
     `record_secure` is whether calls with encrypted media may be recorded.  `signaling` is what the
     connection of the signaling must be: a call that comes from another one is no less than that.
+    `refuse_unusable_crypto` refuses, where SRTP is optional, a stream in clear whose far end has
+    sent crypto lines that cannot be used.
     """
 
     minimum: SecurityLevel = SecurityLevel.ENCRYPTED
@@ -435,6 +450,7 @@ class SecurityPolicy:
     on_drop: OnDrop = OnDrop.HANGUP
     record_secure: bool = True
     signaling: SecurityLevel = SecurityLevel.NOT_SECURE
+    refuse_unusable_crypto: bool = False
 
     @classmethod
     def strict(cls) -> Self:
@@ -483,6 +499,7 @@ class SecurityPolicy:
             on_drop=min(self.on_drop, other.on_drop, key=list(OnDrop).index),
             record_secure=self.record_secure and other.record_secure,
             signaling=max(self.signaling, other.signaling),
+            refuse_unusable_crypto=self.refuse_unusable_crypto or other.refuse_unusable_crypto,
         )
 
     def judge_recording(self, state: SecurityState) -> tuple[Shortfall, ...]:
@@ -524,6 +541,8 @@ class SecurityPolicy:
                             f"SRTP is required and the {stream.media} stream is {stream.profile}",
                         )
                     )
+                elif self.refuse_unusable_crypto and stream.unusable_crypto:
+                    found.append(_unusable_crypto(stream))
             elif stream.suite not in self.suites:
                 found.append(
                     Shortfall(

@@ -218,6 +218,22 @@ def test_a_word_that_exceeds_our_own_leg_is_said_and_our_own_verification_is_non
     assert codes(caught.value.shortfalls) == {ShortfallCode.MEDIA_CLEAR}
 
 
+def test_crypto_lines_of_no_use_are_a_shortfall_and_a_refusal_where_the_policy_says_so():
+    stream = MediaSecurity("audio", "RTP/AVP", unusable_crypto=("line 1: too short",))
+    state = SecurityState(TLS, (stream,))
+    both = {ShortfallCode.MEDIA_CLEAR, ShortfallCode.CRYPTO_UNUSABLE}
+    assert both <= codes(state.shortfalls)
+    assert "too short" in str(state.shortfalls)
+    optional = SecurityPolicy.compatible()
+    assert optional.judge(state) == ()
+    refusing = replace(optional, refuse_unusable_crypto=True)
+    assert codes(refusing.judge(state)) == {ShortfallCode.CRYPTO_UNUSABLE}
+    assert refusing.judge(SecurityState(TLS, (RTP,))) == ()
+    assert optional.stricter(refusing).refuse_unusable_crypto
+    assert refusing.stricter(optional).refuse_unusable_crypto
+    assert ShortfallCode.SRTP_REQUIRED in codes(SecurityPolicy().judge(state))
+
+
 def test_a_policy_may_forbid_to_record_what_is_encrypted():
     encrypted = SecurityState(TLS, (SRTP,))
     clear = SecurityState(TLS, (RTP,))

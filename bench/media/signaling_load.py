@@ -22,7 +22,10 @@ from softphone.sip.message import Request, Response, StreamFramer
 
 SDP = (
     "v=0\r\no=- 8613 1 IN IP4 192.0.2.20\r\ns=-\r\nc=IN IP4 192.0.2.30\r\nt=0 0\r\n"
-    "m=audio 24580 RTP/SAVP 0 8 101\r\na=crypto:1 AEAD_AES_128_GCM inline:" + "A" * 38 + "\r\n"
+    "m=audio 24580 RTP/SAVP 0 8 101\r\na=crypto:1 AEAD_AES_128_GCM inline:"
+    + "Kx3v" * 9
+    + "Kw"
+    + "\r\n"
     "a=crypto:2 AES_CM_128_HMAC_SHA1_80 inline:" + "B" * 40 + "\r\n"
     "a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
 )

@@ -146,7 +146,9 @@ class TlsConfig:
 class PolicyConfig:
     """What a whole call must be; None leaves the default of the account's transport.
 
-    `revocation` and `allow` are for the certificates of servers; `record_secure` is whether
+    `revocation` and `allow` are for the certificates of servers; with `refuse_unusable_crypto` a
+    call under `srtp = optional` is refused in clear when the far end sent crypto lines that cannot
+    be used; `record_secure` is whether
     encrypted calls may be recorded.
     """
 
@@ -156,6 +158,7 @@ class PolicyConfig:
     revocation: RevocationMode = RevocationMode.SOFT
     allow: frozenset[Relaxation] = frozenset()
     record_secure: bool = True
+    refuse_unusable_crypto: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -502,6 +505,7 @@ class AccountConfig:
             fips=fips,
             on_drop=self.policy.on_drop,
             record_secure=self.policy.record_secure,
+            refuse_unusable_crypto=self.policy.refuse_unusable_crypto,
         )
 
     def listen_at(self) -> tuple[Transport, str, int]:

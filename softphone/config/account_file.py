@@ -109,7 +109,15 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
         "minimum",
         "store",
     ),
-    "policy": ("minimum", "scope", "on_drop", "revocation", "allow", "record_secure"),
+    "policy": (
+        "minimum",
+        "scope",
+        "on_drop",
+        "revocation",
+        "allow",
+        "record_secure",
+        "refuse_unusable_crypto",
+    ),
     "im": IM_KEYS,
     "media": (
         "srtp",
@@ -308,6 +316,9 @@ def _policy(reader: TomlReader, values: Mapping[str, Any]) -> PolicyConfig:
             for word in reader.list_of("policy", values, "allow") or ()
         ),
         record_secure=_switch(reader, "policy", "record_secure", values, default=True),
+        refuse_unusable_crypto=_switch(
+            reader, "policy", "refuse_unusable_crypto", values, default=False
+        ),
     )
 
 

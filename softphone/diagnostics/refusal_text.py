@@ -154,6 +154,8 @@ _SHORTFALL: Mapping[ShortfallCode, str] = {
     ShortfallCode.SIGNALING_CLEAR: "use a sips: registrar or transport=tls",
     ShortfallCode.SIGNALING_NOT_ENCRYPTED: "choose a TLS cipher that encrypts",
     ShortfallCode.MEDIA_CLEAR: "turn SRTP on at both ends, or set srtp and minimum lower",
+    ShortfallCode.CRYPTO_UNUSABLE: "have the far end send crypto lines of RFC 4568 that the "
+    "account allows, or set refuse_unusable_crypto = false under [policy] to talk in clear",
     ShortfallCode.NO_MEDIA: "check that both ends have a codec in common",
     ShortfallCode.FAR_END_UNKNOWN: "only the way to the server is known to be secure: set "
     'scope = "hop", or use a server that announces the security of the far end',

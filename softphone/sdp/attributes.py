@@ -151,6 +151,8 @@ class KeyParameter:
 class Crypto:
     """A parsed `a=crypto` line (RFC 4568 section 9.1).
 
+    `tag` is compared as a number, and printed as the `tag_digits` that it was read from ("01" and
+    "1" are one tag, and an answer repeats what was offered).
     `repr` never shows a key; `to_wire()` alone prints it.  Equality is by identity of the keys.
     """
 
@@ -158,6 +160,7 @@ class Crypto:
     suite_name: str
     key_params: tuple[KeyParameter, ...]
     session_params: tuple[str, ...] = ()
+    tag_digits: str = ""
 
     @classmethod
     def parse(cls, value: str) -> Crypto:
@@ -170,12 +173,15 @@ class Crypto:
             suite_name=match[2],
             key_params=tuple([_key_parameter(text) for text in match[3].split(";")]),
             session_params=tuple(match[4].split()),
+            tag_digits=match[1],
         )
 
     def to_wire(self) -> str:
         """The attribute's value as it is sent, the key in clear."""
         keys = ";".join([_print_key(parameter) for parameter in self.key_params])
-        return " ".join((str(self.tag), self.suite_name, keys, *self.session_params))
+        return " ".join(
+            (self.tag_digits or str(self.tag), self.suite_name, keys, *self.session_params)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from softphone.srtp.context import (
     next_ssrc,
 )
 from softphone.srtp.crypto_suite import SuiteParameters, suite_named, suite_parameters
+from softphone.srtp.key_history import KeyHistory
 from softphone.srtp.libsrtp_backend import SrtpBatch
 from softphone.srtp.receive_keys import MAXIMUM_KEYS, ReceiveKeys, key_fingerprint
 from softphone.srtp.rekeying import SdesAgreement, SdesNegotiation
@@ -43,6 +44,7 @@ __all__ = [
     "CryptoRefusal",
     "CryptoRefusalCode",
     "FailureCounts",
+    "KeyHistory",
     "ReceiveContext",
     "ReceiveKeys",
     "SdesAgreement",

@@ -13,13 +13,15 @@ real far ends live with:
 * an offer of theirs keeps our key, unless the address of their media has changed to another one
   (hold's 0.0.0.0 is none) or the stream comes back from inactive, or the suite is another;
 * the answer to an offer of ours never changes a key that we printed in it;
-* a new key of theirs, and only that, makes a new receive context.
+* a new key of theirs, and only that, makes a new receive context; a key of theirs may come back
+  to its own stream, never to another one, and one of ours is never theirs (`KeyHistory`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from softphone.errors import LocalProtocolError
 from softphone.events import Direction
@@ -28,6 +30,7 @@ from softphone.sans_io import Address, Entropy
 from softphone.sdp import Crypto, CryptoLine
 from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp.crypto_suite import suite_named
+from softphone.srtp.key_history import KeyHistory
 from softphone.srtp.sdes import (
     CryptoChoice,
     CryptoPreference,
@@ -95,7 +98,12 @@ class SdesNegotiation:
         *,
         entropy: Entropy,
         preference: CryptoPreference = CryptoPreference.OURS,
+        media: str = "audio",
+        history: KeyHistory | None = None,
     ) -> None:
+        """`history` is that of the call, which all of its streams share; None: of this one."""
+        self._media = media
+        self._history = history or KeyHistory()
         self._suites = tuple(suites)
         self._entropy = entropy
         self._preference = preference
@@ -126,11 +134,12 @@ class SdesNegotiation:
         self._before = self._state
         if self._state is None or self._state.agreement.suite not in self._suites:
             self._offered = make_crypto_offer(self._suites, entropy=self._entropy)
-            return self._offered
-        active = self._state.agreement.local
-        if _wakes(self._state.direction, direction):
-            active = make_crypto_answer(active, entropy=self._entropy)
-        self._offered = (active, *(self._others(active) if full else ()))
+        else:
+            active = self._state.agreement.local
+            if _wakes(self._state.direction, direction):
+                active = make_crypto_answer(active, entropy=self._entropy)
+            self._offered = (active, *(self._others(active) if full else ()))
+        self._history.note_ours(self._offered)
         return self._offered
 
     def _others(self, active: Crypto) -> tuple[Crypto, ...]:
@@ -149,46 +158,64 @@ class SdesNegotiation:
         remote: Address,
         direction: Direction,
         final: bool = True,
+        others: Sequence[CryptoLine] = (),
     ) -> SdesAgreement | tuple[CryptoRefusal, ...]:
         """Judge the answer to our lines; `remote` and `direction` as negotiated.
 
         With `final` False (an answer in an unreliable provisional response) the offer stays open.
+        `others` are the crypto lines of the answer's other kinds of media.
         Raises LocalProtocolError when nothing was offered.
         """
         if not self._offered:
             raise LocalProtocolError("no crypto line was offered")
-        choice = check_crypto_answer(self._offered, lines)
+        check_key = partial(self._history.find_fault, self._media, others=others)
+        choice = check_crypto_answer(self._offered, lines, check_key=check_key)
         if choice.crypto is None or choice.suite is None:
             return choice.refusals
         local = next(line for line in self._offered if line.tag == choice.crypto.tag)
         agreement = self._agreement(choice.suite, local, choice.crypto)
         self._state = self._next_state(agreement, remote, direction)
+        self._history.note_theirs(self._media, agreement.remote)
         if final:
             self._offered = ()
         return agreement
 
     def make_answer(
-        self, lines: Sequence[CryptoLine], *, remote: Address, direction: Direction
+        self,
+        lines: Sequence[CryptoLine],
+        *,
+        remote: Address,
+        direction: Direction,
+        others: Sequence[CryptoLine] = (),
     ) -> SdesAgreement | tuple[CryptoRefusal, ...]:
         """Judge an offer and make our line, with the key kept or renewed by the rules above.
 
-        `direction` is the one that we answer.  In force only after `commit`.
+        `direction` is the one that we answer, `others` are the crypto lines of the offer's other
+        kinds of media.  In force only after `commit`.
         """
-        choice = self._choose_line(lines)
+        choice = self._choose_line(lines, others)
         if choice.crypto is None or choice.suite is None:
             return choice.refusals
         local = self._line_for(choice.crypto, choice.suite, remote, direction)
+        self._history.note_ours((local,))
         agreement = self._agreement(choice.suite, local, choice.crypto)
         self._answered = self._next_state(agreement, remote, direction)
         return agreement
 
-    def _choose_line(self, lines: Sequence[CryptoLine]) -> CryptoChoice:
+    def _choose_line(
+        self, lines: Sequence[CryptoLine], others: Sequence[CryptoLine]
+    ) -> CryptoChoice:
         """The active suite if it is offered still, else by preference."""
+        check_key = partial(self._history.find_fault, self._media, others=others)
         if self._state is not None:
-            active = choose_crypto(lines, allowed=(self._state.agreement.suite,))
+            active = choose_crypto(
+                lines, allowed=(self._state.agreement.suite,), check_key=check_key
+            )
             if active.crypto is not None:
                 return active
-        return choose_crypto(lines, allowed=self._suites, preference=self._preference)
+        return choose_crypto(
+            lines, allowed=self._suites, preference=self._preference, check_key=check_key
+        )
 
     def _line_for(
         self, chosen: Crypto, suite: CryptoSuite, remote: Address, direction: Direction
@@ -199,10 +226,9 @@ class SdesNegotiation:
             or suite is not state.agreement.suite
             or _wakes(state.direction, direction)
             or _moved(state.remote, remote)
-            or same_key(chosen, state.agreement.local)
         ):
             return make_crypto_answer(chosen, entropy=self._entropy)
-        return replace(state.agreement.local, tag=chosen.tag)
+        return replace(state.agreement.local, tag=chosen.tag, tag_digits=chosen.tag_digits)
 
     def _agreement(self, suite: CryptoSuite, local: Crypto, remote: Crypto) -> SdesAgreement:
         before = self.current
@@ -226,6 +252,7 @@ class SdesNegotiation:
         """The answer that we made has been sent.  Raises LocalProtocolError if there is none."""
         if self._answered is None:
             raise LocalProtocolError("there is no answer to commit")
+        self._history.note_theirs(self._media, self._answered.agreement.remote)
         self._state, self._answered, self._offered = self._answered, None, ()
 
     def rollback(self) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hmac
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
+from typing import TypeAlias
 
 from softphone.errors import ConfigurationError
 from softphone.fast_dataclass import fast_init
@@ -25,6 +26,7 @@ __all__ = [
     "CryptoPreference",
     "CryptoRefusal",
     "CryptoRefusalCode",
+    "KeyCheck",
     "check_crypto_answer",
     "choose_crypto",
     "make_crypto_answer",
@@ -50,7 +52,28 @@ class CryptoRefusalCode(StrEnum):
     NOT_OFFERED = "not_offered"
     SEVERAL_LINES = "several_lines"
     NO_LINE = "no_line"
+    KEY_ZERO = "key_zero"
     KEY_REFLECTED = "key_reflected"
+    KEY_SHARED = "key_shared"
+    TOO_MANY_KEYS = "too_many_keys"
+
+    @property
+    def hostile(self) -> bool:
+        """Whether no far end has a reason to send such a line: clear is never taken instead.
+
+        Lines that are refused for another reason are of what we do not know, or badly printed.
+        """
+        return self in _HOSTILE
+
+
+_HOSTILE = frozenset(
+    {
+        CryptoRefusalCode.KEY_ZERO,
+        CryptoRefusalCode.KEY_REFLECTED,
+        CryptoRefusalCode.KEY_SHARED,
+        CryptoRefusalCode.TOO_MANY_KEYS,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +101,14 @@ class CryptoChoice:
     crypto: Crypto | None
     suite: CryptoSuite | None
     refusals: tuple[CryptoRefusal, ...] = ()
+
+
+KeyCheck: TypeAlias = Callable[[Crypto], tuple[CryptoRefusalCode, str] | None]
+"""Says why a line's key may not be used in this call, after the line was judged by itself."""
+
+
+def _any_key(_: Crypto) -> None:
+    """Nothing is known of the call."""
 
 
 _NO_LINE = CryptoRefusal(None, None, CryptoRefusalCode.NO_LINE, "there is no crypto line")
@@ -116,17 +147,19 @@ def choose_crypto(
     *,
     allowed: Sequence[CryptoSuite],
     preference: CryptoPreference = CryptoPreference.OURS,
+    check_key: KeyCheck = _any_key,
 ) -> CryptoChoice:
     """Judge offered lines one by one and pick the first acceptable one (RFC 4568 section 5.1.2).
 
     By default the order of `allowed` decides, so that the strongest common suite is used; with
-    Preference.THEIRS the offerer's order does.
+    Preference.THEIRS the offerer's order does.  `check_key` is asked about the key of each line
+    that is acceptable otherwise.
     """
     refusals: list[CryptoRefusal] = []
     usable: list[tuple[Crypto, CryptoSuite]] = []
     twice = _repeated(offered)
     for line in offered[:_MOST_LINES]:
-        verdict = _judge(line, allowed, twice)
+        verdict = _judge(line, allowed, twice, check_key)
         if isinstance(verdict, CryptoRefusal):
             refusals.append(verdict)
         else:
@@ -146,7 +179,10 @@ def _repeated(lines: Sequence[CryptoLine]) -> set[int]:
 
 
 def _judge(
-    line: CryptoLine, allowed: Sequence[CryptoSuite], repeated: set[int]
+    line: CryptoLine,
+    allowed: Sequence[CryptoSuite],
+    repeated: set[int],
+    check_key: KeyCheck,
 ) -> tuple[Crypto, CryptoSuite] | CryptoRefusal:
     """A line that can be used and its suite, or why it cannot."""
 
@@ -160,11 +196,15 @@ def _judge(
         return refuse(CryptoRefusalCode.UNKNOWN_SUITE, f"{line.suite_name} is not a suite of ours")
     if suite not in allowed:
         return refuse(CryptoRefusalCode.SUITE_NOT_ALLOWED, f"{suite} is not allowed here")
-    if not 1 <= line.tag <= 999_999_999:
-        return refuse(CryptoRefusalCode.BAD_TAG, "a tag is a number from 1 to 999999999")
+    if not 0 <= line.tag <= 999_999_999:
+        return refuse(CryptoRefusalCode.BAD_TAG, "a tag is a number from 0 to 999999999")
     if line.tag in repeated:
         return refuse(CryptoRefusalCode.DUPLICATE_TAG, f"several lines have the tag {line.tag}")
-    fault = _key_fault(line.key_params, suite) or _parameter_fault(line.session_params)
+    fault = (
+        _key_fault(line.key_params, suite)
+        or _parameter_fault(line.session_params)
+        or check_key(line)
+    )
     return (line, suite) if fault is None else refuse(*fault)
 
 
@@ -182,6 +222,8 @@ def _key_fault(
             CryptoRefusalCode.KEY_LENGTH,
             f"{suite} takes {expected} bytes of key and salt, the line has {len(key.key)}",
         )
+    if not any(key.key.reveal()[: suite_parameters(suite).key_length]):
+        return CryptoRefusalCode.KEY_ZERO, "the master key is all zeros, which everybody knows"
     if key.mki is not None:
         return (
             CryptoRefusalCode.MKI,
@@ -213,20 +255,26 @@ def _parameter_fault(session_params: Sequence[str]) -> tuple[CryptoRefusalCode, 
 
 
 def make_crypto_answer(chosen: Crypto, *, entropy: Entropy) -> Crypto:
-    """Our line for a chosen one: same tag, same suite, a key of our own.
+    """Our line for a chosen one: same tag and digits of it, same suite, a key of our own.
 
     Raises ConfigurationError for a line that `choose_crypto` would not have chosen.
     """
     suite = suite_named(chosen.suite_name)
     if suite is None:
         raise ConfigurationError(f"{chosen.suite_name} is not a suite of ours")
-    return _fresh(suite, chosen.tag, entropy)
+    return replace(_fresh(suite, chosen.tag, entropy), tag_digits=chosen.tag_digits)
 
 
-def check_crypto_answer(offered: Sequence[Crypto], answered: Sequence[CryptoLine]) -> CryptoChoice:
+def check_crypto_answer(
+    offered: Sequence[Crypto],
+    answered: Sequence[CryptoLine],
+    *,
+    check_key: KeyCheck = _any_key,
+) -> CryptoChoice:
     """Judge an answer: exactly one line, with tag and suite of one of ours, and a valid key.
 
-    Our own key sent back is refused: both directions would draw on one keystream.
+    Our own key sent back is refused: both directions would draw on one keystream.  `check_key` is
+    asked about the key of a line that is acceptable otherwise.
     """
     if not answered:
         return CryptoChoice(None, None, (_NO_LINE,))
@@ -239,7 +287,7 @@ def check_crypto_answer(offered: Sequence[Crypto], answered: Sequence[CryptoLine
         return refuse(
             CryptoRefusalCode.SEVERAL_LINES, f"the answer has {len(answered)} crypto lines"
         )
-    verdict = _judge(answered[0], tuple(CryptoSuite), set())
+    verdict = _judge(answered[0], tuple(CryptoSuite), set(), check_key)
     if isinstance(verdict, CryptoRefusal):
         return CryptoChoice(None, None, (verdict,))
     line, suite = verdict

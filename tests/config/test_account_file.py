@@ -455,6 +455,15 @@ def test_what_is_wrong_with_a_device_is_said_by_line(folder, text, said):
     assert said in str(caught.value)
 
 
+def test_crypto_lines_of_no_use_may_be_refused(folder):
+    account = 'aor = "sip:a@b"\nregistrar = "sips:b"\n[media]\nsrtp = "optional"\n[policy]\n'
+    assert not load(folder, account).config.security_policy().refuse_unusable_crypto
+    config = load(folder, account + "refuse_unusable_crypto = true\n").config
+    assert config.security_policy().refuse_unusable_crypto
+    with pytest.raises(ConfigurationError, match=r":6: policy\.refuse_unusable_crypto"):
+        load(folder, account + 'refuse_unusable_crypto = "yes"\n')
+
+
 def test_digits_and_recordings_are_as_the_file_says(folder):
     account = 'aor = "sip:a@b"\nregistrar = "sips:b"\n'
     config = load(folder, account).config

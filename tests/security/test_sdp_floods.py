@@ -10,7 +10,7 @@ from tests.fuzz.sdp_target import check_description
 
 HEAD = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
 AUDIO = b"m=audio 4000 RTP/SAVP 0 96 101\r\n"
-KEY = b"inline:" + b"A" * 40
+KEY = b"inline:" + b"Kx3v" * 10
 
 
 @pytest.mark.parametrize(

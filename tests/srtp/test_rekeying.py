@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from softphone.errors import LocalProtocolError
@@ -189,10 +191,24 @@ def test_the_answer_to_our_delayed_offer_changes_no_key_that_we_printed(entropy)
     assert same_key(result.local, offered[0])
 
 
-def test_an_offer_that_sends_our_own_key_back_gets_a_fresh_one(entropy):
+def test_an_offer_that_sends_our_own_key_back_is_refused(entropy):
     _, bob = connected(entropy)
-    result = bob.make_answer([bob.current.local], remote=HERE, direction=SENDRECV)
-    assert not same_key(result.local, result.remote)
+    before = bob.current
+    refusals = bob.make_answer([bob.current.local], remote=HERE, direction=SENDRECV)
+    assert [refusal.code for refusal in refusals] == ["key_reflected"]
+    assert bob.current == before
+
+
+def test_an_answer_repeats_the_digits_of_each_offer(entropy):
+    alice, bob = connected(entropy)
+    for digits in ("0", "007", "7"):
+        offered = replace(alice.current.local, tag=int(digits), tag_digits=digits)
+        result = bob.make_answer([offered], remote=HERE, direction=SENDRECV)
+        bob.commit()
+        assert result.local.to_wire().split()[0] == digits
+        assert not result.send_renewed
+    (repeated,) = bob.make_offer()
+    assert repeated.to_wire().split()[0] == "7"
 
 
 def test_a_refused_exchange_changes_nothing(entropy):

@@ -7,7 +7,7 @@ import base64
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.sdp import Crypto, UnreadableCrypto
+from softphone.sdp import Crypto, MalformedDescription, UnreadableCrypto
 from softphone.security import CryptoSuite
 from softphone.srtp import (
     CryptoPreference,
@@ -30,7 +30,14 @@ def inline(length: int = 30, fill: int = 7) -> str:
     return "inline:" + base64.b64encode(bytes([fill]) * length).decode()
 
 
-def line(tag: int = 1, suite: str = CM_80, keys: str | None = None, params: str = "") -> Crypto:
+def zero_key(length: int, salt: int) -> str:
+    """A master key of zeros with a salt that is none."""
+    return "inline:" + base64.b64encode(bytes(length) + bytes([7]) * salt).decode()
+
+
+def line(
+    tag: int | str = 1, suite: str = CM_80, keys: str | None = None, params: str = ""
+) -> Crypto:
     return Crypto.parse(f"{tag} {suite} {keys or inline()} {params}")
 
 
@@ -97,7 +104,8 @@ def test_a_suite_that_policy_forbids_is_passed_over():
 @pytest.mark.parametrize(
     ("bad", "code"),
     [
-        (line(0), CryptoRefusalCode.BAD_TAG),
+        (line(keys=inline(fill=0)), CryptoRefusalCode.KEY_ZERO),
+        (line(suite=GCM_256, keys=zero_key(32, 12)), CryptoRefusalCode.KEY_ZERO),
         (line(keys=inline(29)), CryptoRefusalCode.KEY_LENGTH),
         (line(keys=inline(46)), CryptoRefusalCode.KEY_LENGTH),
         (line(suite=GCM_256, keys=inline(30)), CryptoRefusalCode.KEY_LENGTH),
@@ -133,6 +141,29 @@ def test_a_line_that_cannot_be_used_is_refused_alone_with_its_reason(bad, code):
 @pytest.mark.parametrize("params", ["", "WSH=64", "wsh=1024"])
 def test_long_lifetimes_and_window_hints_are_accepted(keys, params):
     assert choose_crypto([line(keys=inline() + keys, params=params)], allowed=ALL).suite is CM_80
+
+
+@pytest.mark.parametrize("tag", ["0", "00", "01", "007", "999999999", "000000001"])
+def test_a_tag_is_one_to_nine_digits_and_the_answer_repeats_them(tag, entropy):
+    offered = Crypto.parse(f"{tag} {CM_80} {inline()}")
+    choice = choose_crypto([offered], allowed=ALL)
+    assert choice.crypto is offered
+    answer = make_crypto_answer(choice.crypto, entropy=entropy)
+    assert answer.to_wire().startswith(f"{tag} {CM_80} inline:")
+    assert check_crypto_answer([line(int(tag), keys=inline(fill=3))], [answer]).crypto is answer
+
+
+@pytest.mark.parametrize("tag", ["", "1000000000", "0000000001", "-1", "+1", "1a", "\u0661"])
+def test_what_is_no_tag_is_malformed(tag):
+    with pytest.raises(MalformedDescription):
+        Crypto.parse(f"{tag} {CM_80} {inline()}")
+
+
+@pytest.mark.parametrize(("one", "other"), [("0", "00"), ("1", "01"), ("7", "000000007")])
+def test_leading_zeros_make_no_other_tag(one, other):
+    choice = choose_crypto([line(one), line(other, CM_32)], allowed=ALL)
+    assert choice.crypto is None
+    assert codes(choice) == [CryptoRefusalCode.DUPLICATE_TAG] * 2
 
 
 def test_lines_that_share_a_tag_are_all_refused():

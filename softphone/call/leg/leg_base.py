@@ -29,6 +29,7 @@ from softphone.events import (
     CallEvent,
     CallState,
     ClearMediaMoved,
+    CryptoUnusable,
     DigitReceived,
     Direction,
     EndedBy,
@@ -361,6 +362,10 @@ class CallLegBase:
         after = self._state_with(proposal.media)
         if self._shown is not None and after.level < self._shown.level:
             self._generation += 1
+        known = () if self._shown is None else self._shown.media
+        for stream in proposal.media:
+            if stream.unusable_crypto and stream not in known:
+                self.emit_event(CryptoUnusable(stream.media, stream.unusable_crypto))
         self.negotiation.commit(self._generation, silent=self.held_by_policy)
         self.emit_security_change(self.security)
         if not first:

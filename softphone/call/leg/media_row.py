@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from softphone.call.leg.refusal import check_media_address
+from softphone.call.leg.refusal import check_media_address, describe_crypto_refusals
 from softphone.call.leg.rtcp_xr_demand import DEFAULT_XR_DEMAND, RtcpXrDemand
 from softphone.call.leg.video_setup import video_spec
 from softphone.events import Direction
@@ -15,9 +15,13 @@ from softphone.media import AllocatedStream, SrtpKey, StreamHandle, StreamSpec
 from softphone.sans_io import Address
 from softphone.sdp import NegotiatedCodec, NegotiatedMedia
 from softphone.security import KeyExchange, MediaSecurity
-from softphone.srtp import SdesAgreement, SdesNegotiation
+from softphone.srtp import CryptoRefusal, SdesAgreement, SdesNegotiation
 
 __all__ = ["MediaStreamRow", "StreamBackend", "security_of"]
+
+
+MOST_REASONS = 4
+"""Crypto lines whose faults are told one by one."""
 
 
 class StreamBackend(Protocol):
@@ -33,10 +37,15 @@ class StreamBackend(Protocol):
         """End the stream."""
 
 
-def security_of(media: NegotiatedMedia, agreement: SdesAgreement | None) -> MediaSecurity:
-    """The security that a stream has, or would have."""
+def security_of(
+    media: NegotiatedMedia,
+    agreement: SdesAgreement | None,
+    refused: Sequence[CryptoRefusal] = (),
+) -> MediaSecurity:
+    """The security that a stream has, or would have; `refused` are crypto lines of no use."""
     if agreement is None:
-        return MediaSecurity(media.media, media.profile)
+        reasons = tuple(describe_crypto_refusals(refused[:MOST_REASONS]))
+        return MediaSecurity(media.media, media.profile, unusable_crypto=reasons)
     return MediaSecurity(media.media, media.profile, agreement.suite, KeyExchange.SDES)
 
 
@@ -79,12 +88,14 @@ class MediaStreamRow:
         agreement: SdesAgreement | None,
         *,
         generation: int,
+        refused: Sequence[CryptoRefusal] = (),
         silent: bool = False,
         final: bool = True,
     ) -> None:
         """Open the row, or change it; with `silent` nothing flows whatever was negotiated.
 
         `final` False: by an answer that the final one follows, which counts as another.
+        `refused` says why crypto lines of the far end are of no use, where it is in clear for that.
         """
         if self.closed:
             return
@@ -96,7 +107,7 @@ class MediaStreamRow:
             spec = video_spec(spec, media)
         self._codecs = media.codecs
         self._silent = silent
-        self.security = security_of(media, agreement)
+        self.security = security_of(media, agreement, refused)
         self._reopen_stream(spec)
 
     def _reopen_stream(self, spec: StreamSpec) -> None:

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from softphone.call.leg.capabilities import capabilities
 from softphone.call.leg.media_row import MediaStreamRow, security_of
+from softphone.call.leg.offered_keys import OfferedKeys
 from softphone.call.leg.refusal import (
     SDP_TYPE,
     DescriptionRefusal,
@@ -58,7 +60,12 @@ from softphone.security import (
     SrtpPolicy,
 )
 from softphone.sip import Body
-from softphone.srtp import SdesAgreement, SdesNegotiation, choose_crypto
+from softphone.srtp import (
+    CryptoRefusal,
+    KeyHistory,
+    SdesAgreement,
+    SdesNegotiation,
+)
 
 __all__ = ["DescriptionRefusal", "MediaProposal", "MediaSetup", "Negotiation"]
 
@@ -115,10 +122,12 @@ class _StreamCandidate:
     agreement: SdesAgreement | None
     answered: bool = False
     """Whether the answer is ours: its keys are then in force only once it is committed."""
+    refused: tuple[CryptoRefusal, ...] = ()
+    """Why the far end's crypto lines cannot be used, where it has some and they cannot."""
 
     @property
     def security(self) -> MediaSecurity:
-        return security_of(self.media, self.agreement)
+        return security_of(self.media, self.agreement, self.refused)
 
 
 @dataclass(slots=True)
@@ -151,6 +160,7 @@ class Negotiation:
             session_id=int.from_bytes(setup.entropy(7), "big") >> 3,
         )
         self._rows: dict[str, MediaStreamRow] = {}
+        self._history = KeyHistory()
         self._pending = _PendingExchange()
         self._in_clear: bool | None = None
         self.ask_for_picture: Callable[[], None] = _nothing
@@ -289,7 +299,13 @@ class Negotiation:
         notes: list[str] = []
         for media in negotiated:
             away = check_media_address(media.remote_address[0], self.setup.host)
-            candidate = away or self._judge_answer(media, notes, final=final)
+            others = [
+                line
+                for other in negotiated
+                if other.media != media.media
+                for line in other.remote_crypto
+            ]
+            candidate = away or self._judge_answer(media, others, notes, final=final)
             if isinstance(candidate, DescriptionRefusal):
                 return candidate
             pending.candidates.append(candidate)
@@ -308,7 +324,12 @@ class Negotiation:
         return None
 
     def _judge_answer(
-        self, media: NegotiatedMedia, notes: list[str], *, final: bool
+        self,
+        media: NegotiatedMedia,
+        others: Sequence[CryptoLine],
+        notes: list[str],
+        *,
+        final: bool,
     ) -> _StreamCandidate | DescriptionRefusal:
         row = self._row(media.media)
         secure = "SAVP" in media.profile
@@ -323,13 +344,15 @@ class Negotiation:
             remote=media.remote_address,
             direction=media.direction,
             final=final,
+            others=others,
         )
         if isinstance(outcome, SdesAgreement):
             return _StreamCandidate(row, media, outcome)
         notes.extend(describe_crypto_refusals(outcome))
-        if secure:
+        if secure or any(refusal.code.hostile for refusal in outcome):
             return no_usable_key("answer", media.profile, outcome)
-        return self._clear(row, media, "answer")
+        refused = outcome if media.remote_crypto else ()
+        return self._clear(row, media, "answer", refused=refused)
 
     # Answering
 
@@ -341,13 +364,11 @@ class Negotiation:
         if self._session.offer_pending:
             return DescriptionRefusal(399, "an offer waits for its answer already")
         offered = self._session.apply_offer(description)
-        chosen = self._session.choose_lines(offered, worth=self._worth)
-        host = self.setup.host
-        refusal = next(
-            filter(None, (check_media_address(c.remote_address[0], host) for c in chosen)), None
-        )
+        keys = OfferedKeys(offered, self.setup.policy, self._history)
+        chosen = self._session.choose_lines(offered, worth=partial(self._worth, keys))
+        refusal = self._refuse_lines(chosen, keys)
         if refusal is None and not any(line.media == "audio" for line in chosen):
-            refusal = self._explain(offered, description)
+            refusal = self._explain(offered, description, keys)
         if refusal is not None:
             self._session.rollback()
             return refusal
@@ -356,7 +377,10 @@ class Negotiation:
         agreements: dict[int, SdesAgreement] = {}
         for line in chosen:
             row = self._row(line.media)
-            agreement = self._agree(row, line, notes)
+            agreement = self._agree(row, line, keys, notes)
+            if isinstance(agreement, DescriptionRefusal):
+                self._session.rollback()
+                return agreement
             if agreement is not None:
                 agreements[line.index] = agreement
             lines[line.index] = LocalLine(
@@ -372,9 +396,25 @@ class Negotiation:
         self._pending = _PendingExchange(final=True, before=waiting)
         for media in self._session.negotiated:
             row = self._row(media.media)
-            candidate = _StreamCandidate(row, media, agreements.get(media.index), answered=True)
-            self._pending.candidates.append(candidate)
+            agreed = agreements.get(media.index)
+            refused = keys.refusals(media.media) if agreed is None else ()
+            self._pending.candidates.append(
+                _StreamCandidate(row, media, agreed, answered=True, refused=refused)
+            )
         return self._propose(body=Body(SDP_TYPE, answer.encode()), notes=notes)
+
+    def _refuse_lines(
+        self, chosen: Sequence[OfferedMedia], keys: OfferedKeys
+    ) -> DescriptionRefusal | None:
+        """Why an offer may not be answered at all, for its addresses or its keys."""
+        for line in chosen:
+            away = check_media_address(line.remote_address[0], self.setup.host)
+            if away is not None:
+                return away
+        hostile = keys.hostile_line
+        if hostile is None:
+            return None
+        return no_usable_key("offer", hostile.profile, keys.refusals(hostile.media))
 
     def _answer_direction(self, most: Direction) -> Direction:
         if not self.held:
@@ -382,33 +422,43 @@ class Negotiation:
         return Direction.SENDONLY if most.sends else Direction.INACTIVE
 
     def _agree(
-        self, row: MediaStreamRow, line: OfferedMedia, notes: list[str]
-    ) -> SdesAgreement | None:
+        self,
+        row: MediaStreamRow,
+        line: OfferedMedia,
+        keys: OfferedKeys,
+        notes: list[str],
+    ) -> SdesAgreement | DescriptionRefusal | None:
         """The keys of a chosen line; None: it is answered in clear, as `_worth` allowed."""
         if self.setup.policy.srtp is SrtpPolicy.OFF or not line.crypto:
             return None
         outcome = row.plan.make_answer(
-            line.crypto, remote=line.remote_address, direction=line.direction
+            line.crypto,
+            remote=line.remote_address,
+            direction=line.direction,
+            others=keys.others(line),
         )
         if isinstance(outcome, SdesAgreement):
             return outcome
         notes.extend(describe_crypto_refusals(outcome))
-        return None
+        expected = line.secure or keys.usable(line)
+        return no_usable_key("offer", line.profile, outcome) if expected else None
 
-    def _usable(self, lines: Sequence[CryptoLine]) -> bool:
-        return choose_crypto(lines, allowed=self.setup.policy.suites).crypto is not None
-
-    def _worth(self, line: OfferedMedia) -> int | None:
+    def _worth(self, keys: OfferedKeys, line: OfferedMedia) -> int | None:
         """SRTP first, SRTP under RTP/AVP second, clear last and only where it is allowed."""
         demand = self.setup.policy.srtp
         if demand is SrtpPolicy.OFF:
             return None if line.secure else 1
-        if self._usable(line.crypto):
+        if keys.usable(line):
             return 3 if line.secure else 2
-        return None if line.secure or demand is SrtpPolicy.REQUIRED else 1
+        if line.secure or demand is SrtpPolicy.REQUIRED:
+            return None
+        return 1
 
     def _explain(
-        self, offered: Sequence[OfferedMedia], description: SessionDescription
+        self,
+        offered: Sequence[OfferedMedia],
+        description: SessionDescription,
+        keys: OfferedKeys,
     ) -> DescriptionRefusal:
         """Why no audio line of an offer could be used."""
         audio = [line for line in offered if line.media == "audio"]
@@ -423,17 +473,21 @@ class Negotiation:
             return DescriptionRefusal(302, f"the offer is {audio[0].profile} and SRTP is off here")
         if not secure:
             return clear_refused("offer", audio[0].profile, "audio")
-        verdict = choose_crypto(secure[0].crypto, allowed=self.setup.policy.suites)
-        return no_usable_key("offer", secure[0].profile, verdict.refusals)
+        return no_usable_key("offer", secure[0].profile, keys.refusals("audio"))
 
     def _clear(
-        self, row: MediaStreamRow, media: NegotiatedMedia, what: str
+        self,
+        row: MediaStreamRow,
+        media: NegotiatedMedia,
+        what: str,
+        *,
+        refused: tuple[CryptoRefusal, ...] = (),
     ) -> _StreamCandidate | DescriptionRefusal:
         if self.setup.policy.srtp is SrtpPolicy.REQUIRED:
             return clear_refused(what, media.profile, media.media)
         if media.local_crypto and not self.setup.fallback:
             return fallback_not_agreed(what, media.profile, media.media)
-        return _StreamCandidate(row, media, None)
+        return _StreamCandidate(row, media, None, refused=refused)
 
     # Taking effect
 
@@ -465,6 +519,7 @@ class Negotiation:
             candidate.row.open_stream(
                 candidate.media,
                 candidate.agreement,
+                refused=candidate.refused,
                 generation=generation,
                 silent=silent,
                 final=pending.final,
@@ -524,7 +579,12 @@ class Negotiation:
             self._rows[media] = MediaStreamRow(
                 port,
                 local,
-                SdesNegotiation(setup.policy.suites, entropy=setup.entropy),
+                SdesNegotiation(
+                    setup.policy.suites,
+                    entropy=setup.entropy,
+                    media=media,
+                    history=self._history,
+                ),
                 cname=setup.cname,
                 reports=setup.reports,
                 host=setup.host,

@@ -11,6 +11,7 @@ from softphone.events import (
     CallEvent,
     CallRinging,
     ClearMediaMoved,
+    CryptoUnusable,
     DigitReceived,
     EarlyMediaStarted,
     HoldChanged,
@@ -114,9 +115,16 @@ def _transfer_progress(output: CommandOutput, event: TransferProgressed) -> None
     output.event("transfer_progress", f"transfer: {event.status}", status=event.status)
 
 
+def _in_clear(output: CommandOutput, event: CryptoUnusable) -> None:
+    reasons = "; ".join(event.reasons)
+    words = f"the {event.media} stream is in clear, no crypto line can be used: {reasons}"
+    output.event("crypto_unusable", words, media=event.media, reasons=event.reasons)
+
+
 _SAY: dict[type, Callable[[CommandOutput, Any], None]] = {
     CallRinging: _ringing,
     PeerNamed: _named,
+    CryptoUnusable: _in_clear,
     HoldChanged: _hold,
     ClearMediaMoved: _clear_media_moved,
     DigitReceived: _digit,

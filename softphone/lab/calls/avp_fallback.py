@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from softphone.call.leg import MediaProposal, MediaSetup, Negotiation
 from softphone.call.leg.negotiation import DescriptionRefusal
+from softphone.call.leg.offered_keys import OfferedKeys
 from softphone.media import EventCallback
 from softphone.sdp import OfferedMedia, SessionDescription
 from softphone.security import SecurityPolicy
@@ -24,7 +25,7 @@ class ClearNegotiation(Negotiation):
     def __init__(self, setup: MediaSetup, on_event: EventCallback | None = None) -> None:
         super().__init__(replace(setup, policy=SecurityPolicy.clear()), on_event)
 
-    def _worth(self, line: OfferedMedia) -> int | None:
+    def _worth(self, keys: OfferedKeys, line: OfferedMedia) -> int | None:
         return 1 if line.media in ("audio", "video") else None
 
     def receive_offer(self, body: Body | None) -> MediaProposal | DescriptionRefusal:

@@ -17,7 +17,7 @@ from tests.support.media_port import RecordingPort
 REQUIRED = SecurityPolicy.strict()
 OPTIONAL = SecurityPolicy.compatible()
 OFF = SecurityPolicy.clear()
-KEY = "inline:" + "A" * 40
+KEY = "inline:" + "Kx3v" * 10
 AVP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
 
 

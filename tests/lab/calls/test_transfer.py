@@ -9,6 +9,7 @@ import pytest
 from softphone.errors import CallError
 from softphone.events import CallState, EndedBy
 from softphone.lab import LabConfig, LabServer, LabUser, Login
+from softphone.lab.calls import b2bua
 from softphone.media.audio import ToneSource
 from softphone.phone import Phone
 from softphone.sans_io import Transport
@@ -220,18 +221,28 @@ async def test_a_conference_is_not_transferred_to_an_extension(lab, phone):
 
 
 @pytest.mark.parametrize("by_callee", [False, True])
-async def test_a_transfer_right_behind_the_answer_is_done(lab, phone, by_callee):
+async def test_a_transfer_right_behind_the_answer_is_done(lab, phone, monkeypatch, by_callee):
     alice, bob, frank = await parties(lab, phone, "alice", "bob", "frank")
-    calling = asyncio.create_task(alice.dial("bob").answered(timeout=5))
-    incoming = await next_call(bob)
+    asked, connected, up = asyncio.Event(), asyncio.Event(), b2bua._up
+    handle_refer = lab._calls.handle_refer
+
+    async def late(leg):
+        """The lab gets to putting both legs together only after the REFER."""
+        answered = await up(leg)
+        await connected.wait()
+        return answered
+
+    def refer(event):
+        handle_refer(event)
+        asked.set()
+
+    monkeypatch.setattr(b2bua, "_up", late)
+    monkeypatch.setattr(lab._calls, "handle_refer", refer)
+    first, second = await connect(alice, bob, "bob")
+    asker, stays = (second, first) if by_callee else (first, second)
     answering = asyncio.create_task(answer_one(frank))
-    # Whoever asks has only just sent, or seen, the answer: the REFER is right behind the ACK.
-    if by_callee:
-        asker = await incoming.answer()
-        await asyncio.wait_for(asker.transfer("sip:frank@127.0.0.1"), 10)
-        stays = await calling
-    else:
-        picking_up = asyncio.create_task(incoming.answer())
-        await asyncio.wait_for((await calling).transfer("sip:frank@127.0.0.1"), 10)
-        stays = await picking_up
+    transferring = asyncio.create_task(asker.transfer("sip:frank@127.0.0.1"))
+    await asyncio.wait_for(asked.wait(), 5)
+    connected.set()
+    await asyncio.wait_for(transferring, 10)
     await locked(stays, await answering)

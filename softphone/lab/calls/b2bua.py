@@ -88,7 +88,12 @@ class CallControl:
             connecting=self._connecting.get,
             patience=context.config.alerting_patience,
         )
-        self._keys = SoftKeys(change=context.change, transfers=self._transfers)
+        self._keys = SoftKeys(
+            change=context.change,
+            transfers=self._transfers,
+            run=self._run,
+            settling=self._settling,
+        )
 
     @property
     def legs(self) -> int:
@@ -345,7 +350,17 @@ class CallControl:
 
         task.add_done_callback(brought)
 
-    def _run(self, work: Coroutine[Any, Any, None], leg: CallLeg) -> asyncio.Task[None]:
+    def _settling(self, flow: Flow | None) -> set[asyncio.Task[None]]:
+        """What connects the calls that a phone has answered, or been answered, over a flow."""
+        return {
+            task
+            for leg, task in self._connecting.items()
+            if leg.flow == flow and leg.state is CallState.CONFIRMED
+        }
+
+    def _run(
+        self, work: Coroutine[Any, Any, None], leg: CallLeg | None = None
+    ) -> asyncio.Task[None]:
         """Carry on with a call; what goes wrong there ends that call and no other."""
 
         def finished(task: asyncio.Task[None]) -> None:
@@ -357,7 +372,8 @@ class CallControl:
                 logger.info("a call of the lab has failed: %s", error)
             else:
                 logger.error("a call of the lab has failed", exc_info=error)
-            leg.hang_up(500 if not isinstance(error, NoPortFree) else 503)
+            if leg is not None:
+                leg.hang_up(500 if not isinstance(error, NoPortFree) else 503)
 
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)

@@ -7,13 +7,14 @@ Warning says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from softphone.call.leg import CallLeg
-from softphone.lab.calls.transfer import Transfers
+from softphone.lab.calls.transfer import GOODBYE, Transfers
 from softphone.sans_io import Flow
 from softphone.sip import NotifierUsage, ReferReceived
 from softphone.sip.event_packages import RemoteRequest, dialog_named, read_requests, remote_response
@@ -33,10 +34,15 @@ _KNOWN = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftKeys:
-    """`transfers` knows the conversations; `change` opens a drain of the endpoint."""
+    """`transfers` knows the conversations; `change` opens a drain of the endpoint, `run` carries
+    on with work, and `settling(flow)` are those answered calls of a phone that are not connected
+    yet.
+    """
 
     change: Callable[[], AbstractContextManager[float]]
     transfers: Transfers
+    run: Callable[[Coroutine[Any, Any, None]], object]
+    settling: Callable[[Flow | None], set[asyncio.Task[None]]]
 
     def handle_refer(self, event: ReferReceived[Any, NotifierUsage]) -> bool:
         """Carry out what a REFER says; False where it says nothing of a key."""
@@ -56,11 +62,20 @@ class SoftKeys:
             return True
         with self.change() as now:
             subscription.accept(now=now)
+        self.run(self._carry_out(key, other, subscription, flow))
+        return True
+
+    async def _carry_out(
+        self, key: RemoteRequest, other: str, subscription: NotifierUsage, flow: Flow | None
+    ) -> None:
+        settling = self.settling(flow)
+        if settling:
+            # The phone has answered, or heard the answer, a moment before it pressed the key.
+            await asyncio.wait(settling, timeout=GOODBYE)
         code = self._confer(key, other, flow)
         with self.change() as now:
             if not subscription.terminated:
                 subscription.terminate(now=now, body=remote_response(code))
-        return True
 
     def _confer(self, key: RemoteRequest, other: str, flow: Flow | None) -> int:
         leg, consult = self._leg(key, "dialogid", flow), self._leg(key, other, flow)

@@ -22,7 +22,7 @@ from softphone.sip import MalformedMessage, NotifierUsage, ReferReceived, SipUri
 from softphone.sip.message import Replaces
 from softphone.sip.transport import leads_to_same_peer
 
-__all__ = ["Transfers"]
+__all__ = ["GOODBYE", "Transfers"]
 
 GOODBYE = 5.0
 """Seconds that whoever has been transferred away from has to hang up itself."""

@@ -11,6 +11,7 @@ from softphone.config import load_account
 from softphone.errors import CallError
 from softphone.events import CallState
 from softphone.lab import LabConfig, LabServer, LabUser, Login
+from softphone.lab.calls import b2bua
 from softphone.media.audio import ToneSource
 from softphone.phone import Phone
 from softphone.sans_io import Transport
@@ -119,3 +120,30 @@ async def test_a_key_that_the_lab_has_not_is_refused_and_that_is_said(
         await first.confer(second)
     assert (caught.value.status, caught.value.reason) == (501, why)
     assert all(one.state is CallState.CONFIRMED for one in (first, bobs, second, erins))
+
+
+async def test_a_conference_right_behind_the_answer_is_made(lab, phone, monkeypatch):
+    alice, bob, erin = [await account_of(lab, phone, name) for name in ("alice", "bob", "erin")]
+    first, _ = await connect(alice, bob, "bob")
+    asked, connected, up = asyncio.Event(), asyncio.Event(), b2bua._up
+    handle_refer = lab._calls.handle_refer
+
+    async def late(leg):
+        """The lab gets to putting both legs together only after the key."""
+        answered = await up(leg)
+        await connected.wait()
+        return answered
+
+    def refer(event):
+        handle_refer(event)
+        asked.set()
+
+    monkeypatch.setattr(b2bua, "_up", late)
+    monkeypatch.setattr(lab._calls, "handle_refer", refer)
+    second, _ = await connect(alice, erin, "erin")
+    joining = asyncio.create_task(first.confer(second))
+    await asyncio.wait_for(asked.wait(), 5)
+    connected.set()
+    await asyncio.wait_for(joining, 10)
+    (conversation,) = [one for one in lab._calls._bridged_calls if one.members]
+    assert sorted(conversation.members) == ["alice", "bob", "erin"]

@@ -421,7 +421,12 @@ class AccountConfig:
             raise ConfigurationError("nodes: a list of servers and an outbound_proxy exclude")
         if len(set(self.nodes)) != len(self.nodes) or len(self.nodes) > MAXIMUM_NODES:
             raise ConfigurationError(f"nodes: give at most {MAXIMUM_NODES} servers, each once")
-        reached = {_transport_of(parse_sip_uri(node, what="nodes"), "nodes") for node in self.nodes}
+        reached = {_settled_transport(parse_sip_uri(n, what="nodes"), "nodes") for n in self.nodes}
+        if None in reached:
+            raise ConfigurationError(
+                "nodes: name how each server is reached (sips: or ;transport=tls, tcp or udp): a "
+                "list is not left to DNS, which could lead from a secure server to one in clear"
+            )
         if len(reached) != 1:
             raise ConfigurationError("nodes: all servers have to be reached by the same transport")
         object.__setattr__(self, "registrar", self.nodes[0])
@@ -463,10 +468,7 @@ class AccountConfig:
         server = self.server_uri
         if server is None:
             return self.listen_at()[0]
-        named = _transport_of(server, "registrar")
-        if named is None and (server.port is not None or is_numeric(server.host)):
-            return Transport.UDP  # RFC 3263 section 4.1: nothing is left for DNS to say
-        return named
+        return _settled_transport(server, "registrar")
 
     @property
     def secure_transport(self) -> bool:
@@ -540,6 +542,14 @@ class AccountConfig:
     def with_media(self, **changes: object) -> Self:
         """The same account with other media preferences."""
         return replace(self, media=replace(self.media, **changes))  # type: ignore[arg-type]
+
+
+def _settled_transport(uri: SipUri, key: str) -> Transport | None:
+    """The transport that a server is reached by for certain; None leaves it to DNS."""
+    named = _transport_of(uri, key)
+    if named is None and (uri.port is not None or is_numeric(uri.host)):
+        return Transport.UDP  # RFC 3263 section 4.1: nothing is left for DNS to say
+    return named
 
 
 def _transport_of(uri: SipUri, key: str) -> Transport | None:

@@ -484,6 +484,7 @@ def test_digits_and_recordings_are_as_the_file_says(folder):
     [
         ('nodes = ["sips:c", "sip:d;transport=tcp"]\n', "same transport"),
         ('nodes = ["sips:c", "sips:c"]\n', "twice"),
+        ('nodes = ["sip:c", "sip:d"]\n', "name how each server is reached"),
         ('nodes = ["sips:c"]\noutbound_proxy = "sips:e"\n', "exclude"),
         ("nodes = [" + ", ".join(f'"sips:c{i}"' for i in range(6)) + "]\n", "at most 5"),
     ],

@@ -50,7 +50,8 @@ def test_a_server_vouches_by_its_interface_version(supported, vouches):
 
 @pytest.mark.parametrize("level", [*SecurityLevel, None])
 def test_a_server_that_vouches_is_believed_whatever_it_says(level):
-    assert PERSONA.report_far_end(saying(level), vouched=True) == FarEndReport(True, level)
+    heard = None if level is SecurityLevel.UNKNOWN else level
+    assert PERSONA.report_far_end(saying(level), vouched=True) == FarEndReport(True, heard)
 
 
 @pytest.mark.parametrize("level", [SecurityLevel.AUTHENTICATED, SecurityLevel.ENCRYPTED, None])

@@ -86,6 +86,7 @@ def test_the_far_ends_refusal_is_exit_1_and_leaves_no_recording(cli, lab, tmp_pa
     last = outcome.summary
     assert list(last) == KEYS
     assert (last["result"], last["status"]) == ("failed", status)
+    assert last["security"]["level"] == "unknown"
     assert last["audio"]["codec"] is None
     assert last["audio"]["packets_sent"] == 0
     assert not list(tmp_path.iterdir())

@@ -147,10 +147,10 @@ class SharedRing:
         """What the writer counted as lost."""
         return self._words[DROPPED]
 
-    def mark_ended(self) -> None:
-        """Say that nothing more will be put in."""
+    def mark_ended(self, ended: bool = True) -> None:
+        """Say that nothing more will be put in, or that something will be after all."""
         self._fence()
-        self._words[ENDED] = 1
+        self._words[ENDED] = int(ended)
 
     def count_dropped(self, count: int) -> None:
         """Count something as lost."""

@@ -95,6 +95,10 @@ class AudioPump:
         known = self._sources.get(id(source))
         if known is not None:
             known.users += 1
+            if known.ring.ended and not source.ended:
+                # It had ended, and has something to say again.
+                known.ring.mark_ended(False)
+                self._fill(known)
             return known, None
         if isinstance(source, PcmOutput):
             descriptor = source.share()

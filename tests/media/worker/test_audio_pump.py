@@ -66,6 +66,20 @@ async def test_the_end_of_a_source_is_told_behind_its_last_sample(pump):
     assert heard == 2000
 
 
+async def test_a_source_that_had_ended_and_is_played_again_is_heard_again(pump):
+    tone = Tone(samples=800)
+    mouth, far = source_of(pump, tone)
+    assert far.read(800).size == 800
+    await until(lambda: far.ended)
+    tone.left = 400
+    again, none = pump.add_source(tone)
+    pump.remove_source(mouth)
+    assert (again, none) == (mouth, None)
+    assert not far.ended
+    assert far.read(800).size == 400
+    await until(lambda: far.ended)
+
+
 async def test_what_an_application_says_live_goes_on_soon(pump):
     said = PcmRing()
     _, far = source_of(pump, said)

@@ -98,7 +98,7 @@ class Process:
 
     def outcome(self):
         """Wait for the end."""
-        out, err = self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=60)
         return Outcome(self.process.returncode, "".join(self.read) + out, err)
 
 

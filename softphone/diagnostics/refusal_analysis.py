@@ -34,7 +34,7 @@ from softphone.srtp import (
     suite_parameters,
 )
 
-__all__ = ["RefusalFinding", "analyze_refusals", "is_readable"]
+__all__ = ["RefusalFinding", "analyze_refusals", "count_answered_challenges", "is_readable"]
 
 LARGEST = 4 << 20
 """Characters that are read."""
@@ -42,6 +42,9 @@ _BEGIN = re.compile(r"^(?:[A-Z]{3,16} [^ \n]{1,2000} SIP/2\.0|SIP/2\.0 \d{3}(?: 
 _DRAWN = re.compile(r"^ {0,9}\d{1,7}\.\d{3}  (\|[^\n]{1,1000}\|)[ |]{0,400}$", re.M)
 """A row of a ladder: the time, and arrows between bars."""
 _REFUSED = re.compile(r"([3-6]\d\d) (.+)")
+_CHALLENGES = (401, 407)
+_CHALLENGED = re.compile(r"40[17] [^(]{0,200}\((\d{1,10}) ([A-Z]{1,16})\)")
+_REQUESTED = re.compile(r"([A-Z]{1,16}) \((\d{1,10})\)")
 _BREAK = re.compile(r"^--- [^\n]*$", re.M)
 _MASKED = re.compile(r"^(a=crypto:\d{1,9} ([A-Z0-9_]{1,64}) inline:)\*{3,}", re.M)
 _SECURE = {"RTP/SAVP": "RTP/AVP", "RTP/SAVPF": "RTP/AVPF"}
@@ -128,8 +131,11 @@ def _parsed(text: str) -> Request | Response | None:
 def _from_messages(chunks: Sequence[str]) -> Iterator[RefusalFinding]:
     offers: dict[str, SessionDescription] = {}
     seen: set[tuple[str, bytes]] = set()
-    for number, chunk in enumerate(chunks, 1):
-        message = _parsed(chunk)
+    messages = [_parsed(chunk) for chunk in chunks]
+    answered = _answered_challenges(messages)
+    for number, message in enumerate(messages, 1):
+        if number in answered:
+            continue
         if message is None:
             yield RefusalFinding(f"message {number}", "", "it is malformed (RFC 3261 section 7)")
             continue
@@ -154,6 +160,36 @@ def _from_messages(chunks: Sequence[str]) -> Iterator[RefusalFinding]:
                 offers[call_id] = description
             else:
                 yield from _judge_pair(before, description)
+
+
+def _answered_challenges(messages: Sequence[Request | Response | None]) -> set[int]:
+    """The numbers, from 1, of 401 and 407 that the same request with credentials came after.
+
+    They are no refusal (RFC 3261 section 22.2): the response to that request decides.
+    """
+    answered: set[int] = set()
+    with_credentials: dict[tuple[str, str], int] = {}
+    for number, message in reversed(tuple(enumerate(messages, 1))):
+        if message is None:
+            continue
+        request, sequence = (message.call_id, message.cseq.method), message.cseq.number
+        if isinstance(message, Request):
+            if {"Authorization", "Proxy-Authorization"} & {name for name, _ in message.headers}:
+                with_credentials[request] = max(with_credentials.get(request, 0), sequence)
+        elif message.status in _CHALLENGES and with_credentials.get(request, 0) > sequence:
+            answered.add(number)
+    return answered
+
+
+def count_answered_challenges(text: str) -> int:
+    """How many 401 and 407 in a text of messages, or in a ladder, were answered."""
+    text = text[:LARGEST].replace("\r\n", "\n")
+    chunks = list(_messages(text))
+    if chunks:
+        return len(_answered_challenges([_parsed(chunk) for chunk in chunks]))
+    rows = _ladder_rows(text)
+    answered = _answered_rows(rows)
+    return sum(row in answered for row in rows)
 
 
 def _description(message: Request | Response) -> SessionDescription | RefusalFinding | None:
@@ -184,12 +220,25 @@ def _from_descriptions(text: str) -> Iterator[RefusalFinding]:
 
 def _from_ladder(text: str) -> Iterator[RefusalFinding]:
     """A drawn ladder has no more of a refusal than its status, phrase and request."""
-    for row in _DRAWN.findall(text):
-        refused = _REFUSED.match(row.strip("| ").strip("<>- "))
-        if refused:
+    rows = _ladder_rows(text)
+    answered = _answered_rows(rows)
+    for row in rows:
+        refused = _REFUSED.match(row)
+        if refused and row not in answered:
             reason, _, request = refused[2].partition(" (")
             place = f"ladder, {request.partition(')')[0]}" if request else "ladder"
             yield RefusalFinding(place, "", explain_response(Response(int(refused[1]), reason)))
+
+
+def _ladder_rows(text: str) -> list[str]:
+    return [row.strip("| ").strip("<>- ") for row in _DRAWN.findall(text)]
+
+
+def _answered_rows(rows: Sequence[str]) -> set[str]:
+    """The challenges that the next request of their kind answered."""
+    requests = {(one[1], int(one[2])) for one in map(_REQUESTED.match, rows) if one}
+    challenges = [one for one in map(_CHALLENGED.match, rows) if one]
+    return {one.string for one in challenges if (one[2], int(one[1]) + 1) in requests}
 
 
 # Offer and answer -------------------------------------------------------------------------------

@@ -9,7 +9,11 @@ import time
 import pytest
 
 from softphone.diagnostics import Ladder
-from softphone.diagnostics.refusal_analysis import analyze_refusals, is_readable
+from softphone.diagnostics.refusal_analysis import (
+    analyze_refusals,
+    count_answered_challenges,
+    is_readable,
+)
 from softphone.sans_io import Flow, Transport
 
 KEY = base64.b64encode(bytes(range(30))).decode()
@@ -175,3 +179,50 @@ def test_nothing_that_is_read_breaks_it(text):
     begun = time.process_time()
     analyze_refusals(text)
     assert time.process_time() - begun < 5
+
+
+def _registering(*exchanges):
+    """REGISTER requests and their statuses: (CSeq, with credentials, status)."""
+    text = ""
+    for number, credentials, status in exchanges:
+        fields = (
+            "Via: SIP/2.0/UDP h;branch=z9hG4bK1\nFrom: <sip:a@h>;tag=1\nTo: <sip:a@h>\n"
+            f"Call-ID: c\nCSeq: {number} REGISTER\n"
+        )
+        more = 'Authorization: Digest username="a", response="***"\n' if credentials else ""
+        text += f"REGISTER sip:h SIP/2.0\n{fields}{more}Content-Length: 0\n\n"
+        text += f"SIP/2.0 {status} Whatever\n{fields}Content-Length: 0\n\n"
+    return text
+
+
+def _drawn(*exchanges):
+    rows = []
+    for number, _, status in exchanges:
+        rows += [
+            f"   0.000  |- REGISTER ({number}) sip:h >|",
+            f"   0.001  |<-- {status} Whatever ({number} REGISTER) --|",
+        ]
+    return "\n".join(rows) + "\n"
+
+
+@pytest.mark.parametrize("write", [_registering, _drawn])
+@pytest.mark.parametrize("challenge", [401, 407])
+def test_a_challenge_that_was_answered_is_no_refusal(write, challenge):
+    answered = write((1, False, challenge), (2, True, 200))
+    assert analyze_refusals(answered) == []
+    assert count_answered_challenges(answered) == 1
+
+
+@pytest.mark.parametrize("write", [_registering, _drawn])
+def test_a_challenge_after_the_answer_is_one_and_so_is_one_without(write):
+    (finding,) = analyze_refusals(write((1, False, 401), (2, True, 401)))
+    assert "did not accept our credentials" in finding.rule
+    assert finding.place in ("message 4", "ladder, 2 REGISTER")
+    assert len(analyze_refusals(write((1, False, 401)))) == 1
+    assert count_answered_challenges(write((1, False, 401))) == 0
+    (finding,) = analyze_refusals(write((1, False, 401), (2, True, 403)))
+    assert finding.rule.startswith("403")
+
+
+def test_a_request_without_credentials_answers_no_challenge():
+    assert len(analyze_refusals(_registering((1, False, 401), (2, False, 200)))) == 1

@@ -12,6 +12,7 @@ from softphone.diagnostics.refusal_analysis import (
     LARGEST,
     RefusalFinding,
     analyze_refusals,
+    count_answered_challenges,
     is_readable,
 )
 from softphone.errors import ConfigurationError
@@ -33,6 +34,10 @@ async def explain_file(output: CommandOutput, path: Path | None) -> int:
             f" --json in {path or 'standard input'}"
         )
     sentence = "nothing in it speaks against the call"
+    challenges = count_answered_challenges(text)
+    if challenges:
+        were = "1 challenge (401, 407) was" if challenges == 1 else f"{challenges} challenges were"
+        sentence += f": {were} answered with credentials, which is no refusal"
     return output.failed(sentence, FAILED, result="failed")
 
 

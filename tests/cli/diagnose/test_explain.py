@@ -36,3 +36,17 @@ def test_nothing_found_is_1_and_no_file_is_2(cli, tmp_path):
     outcome = cli("explain", str(tmp_path / "none"))
     assert outcome.code == 2
     assert "cannot be read" in outcome.err
+
+
+def test_a_challenge_that_was_answered_is_said_to_be_no_refusal(cli, lab, tmp_path):
+    registered = cli("register", "--account", lab["carol"], "--once", "--ladder", "--json")
+    assert "401 Unauthorized" in registered.err
+    ladder = tmp_path / "ladder"
+    ladder.write_text(registered.err)
+    outcome = cli("explain", ladder, "--json")
+    assert outcome.code == 1
+    assert outcome.names() == ["error", "summary"]
+    assert outcome.summary["reason"] == (
+        "nothing in it speaks against the call: 1 challenge (401, 407) was answered with"
+        " credentials, which is no refusal"
+    )

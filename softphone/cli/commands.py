@@ -177,7 +177,10 @@ def call(
     duration: DurationOption = None,
     srtp: SrtpOption = None,
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", help="Wait this long for an answer.")
+        float,
+        typer.Option(
+            "--timeout", metavar="SECONDS", help="Wait this long for the server, and for an answer."
+        ),
     ] = 60.0,
     accept: AcceptOption = None,
     no_prompt: NoPromptOption = False,
@@ -221,7 +224,9 @@ def answer(
     srtp: SrtpOption = None,
     timeout: Annotated[
         float | None,
-        typer.Option("--timeout", metavar="SECONDS", help="Wait this long for a call."),
+        typer.Option(
+            "--timeout", metavar="SECONDS", help="Wait this long for the server, and for a call."
+        ),
     ] = None,
     accept: AcceptOption = None,
     no_prompt: NoPromptOption = False,

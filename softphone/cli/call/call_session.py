@@ -26,12 +26,13 @@ from softphone.cli.console.output import CommandOutput, security_line
 from softphone.cli.diagnose.explain import show_findings
 from softphone.diagnostics import Ladder, combine_taps
 from softphone.diagnostics.refusal_analysis import analyze_refusals
-from softphone.errors import LocalProtocolError, SoftphoneError
+from softphone.errors import LocalProtocolError, RegistrationTimeout, SoftphoneError
 from softphone.events import CallEnded, CallEvent, StreamStatistics, TransferRequested
 from softphone.media import MediaError, VideoStream
 from softphone.media.audio import SilenceSource
 from softphone.media.video import VideoFileSource
 from softphone.phone import Phone
+from softphone.sans_io import Transport
 from softphone.security import SecurityState
 
 __all__ = ["CallParty", "CallSession"]
@@ -78,7 +79,7 @@ class CallSession:
         async with Phone(tap=tap, trust=trust, unknown_certificate=ask) as phone:
             server = self._prepared.config.server_uri
             with output.waiting("opening the listener" if server is None else f"reaching {server}"):
-                line = await phone.register(self._prepared.config)
+                line = await self._register(phone)
             if self._prepared.directories:
                 phone.open_directories(self._prepared.directories)
             self._show_ready(line)
@@ -97,6 +98,28 @@ class CallSession:
             if not isinstance(call, Call):
                 raise LocalProtocolError("there was no call")
             return CallOutcome.of_call(ended, call.refused, call.explanation)
+
+    async def _register(self, phone: Phone) -> Account:
+        """Register within `--timeout`; SIP itself would wait longer over UDP (timer F)."""
+        config, seconds = self._prepared.config, self._prepared.timeout
+        registering = asyncio.ensure_future(phone.register(config))
+        try:
+            if (await asyncio.wait({registering}, timeout=seconds))[0]:
+                return registering.result()
+            # To leave takes a while, too: what was asked may still be granted.
+            self._output.warn(f"{config.server_uri} has not answered within {seconds:g} s: leaving")
+        finally:
+            registering.cancel()
+            await asyncio.gather(registering, return_exceptions=True)
+        hint = {
+            Transport.TLS: ", and its port for TLS?",
+            Transport.UDP: " and port, and do firewalls let UDP through?",
+        }.get(config.transport or Transport.TCP, " and port?")
+        raise RegistrationTimeout(
+            f"{config.server_uri} was not reached within {seconds:g} s (--timeout):"
+            f" is that the server's address{hint}",
+            status=408,
+        )
 
     async def _finish_printing(self) -> None:
         """The call is over: let what was still to be told of it be told."""

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import socket
 import ssl
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -73,6 +74,10 @@ __all__ = [
 ]
 
 # What OpenSSL says of an answer that is no TLS record.
+logger = logging.getLogger("softphone.net")
+
+SLOW_HANDSHAKE = 2.0
+"""Seconds after which a handshake of ours that makes no progress is told."""
 _NOT_TLS = frozenset(
     {
         "BAD_RECORD_TYPE",
@@ -136,6 +141,27 @@ def check_suite(session: ssl.SSLObject, settings: TlsSettings) -> str:
     return suite
 
 
+@contextmanager
+def _warning_when_slow(sock: socket.socket, name: str) -> Iterator[None]:
+    """Say early that a handshake makes no progress: most often its port is one for plain TCP."""
+    port = sock.getpeername()[1]
+
+    def warn() -> None:
+        logger.warning(
+            "%s port %d has answered no TLS handshake for %g s: is that a port for TLS?",
+            name,
+            port,
+            SLOW_HANDSHAKE,
+            extra={"once": True},
+        )
+
+    timer = asyncio.get_running_loop().call_later(SLOW_HANDSHAKE, warn)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 @dataclass(frozen=True, slots=True)
 class AcceptedClient:
     """Who has connected: `peer` in words, the `source` that it counts as, whether that is trusted
@@ -168,14 +194,15 @@ class CertificateGate:
         """The client's handshake; `name` goes into SNI when it is no address."""
         loop = asyncio.get_running_loop()
         async with self._handshaking(sock, name, name):
-            await loop.create_connection(
-                lambda: connection,
-                sock=sock,
-                ssl=context,
-                server_hostname="" if _is_address(name) else name,
-                ssl_handshake_timeout=self.limits.handshake_timeout,
-                ssl_shutdown_timeout=self.limits.shutdown_timeout,
-            )
+            with _warning_when_slow(sock, name):
+                await loop.create_connection(
+                    lambda: connection,
+                    sock=sock,
+                    ssl=context,
+                    server_hostname="" if _is_address(name) else name,
+                    ssl_handshake_timeout=self.limits.handshake_timeout,
+                    ssl_shutdown_timeout=self.limits.shutdown_timeout,
+                )
 
     async def server_handshake(
         self,

@@ -379,3 +379,27 @@ def test_a_port_where_nobody_listens_is_told_with_what_to_look_at(cli, silent, c
     place = f"127.0.0.1 port {silent.port} cannot be reached: Connection refused"
     advice = "is the server running, and is that its port for TLS?"
     assert f"{place}; {advice}" in " ".join((outcome.out + outcome.err).split())
+
+
+@pytest.mark.parametrize(
+    ("tls", "advice"), [(False, "do firewalls let UDP through?"), (True, "its port for TLS?")]
+)
+@pytest.mark.parametrize("command", [("call", "600"), ("answer",)])
+def test_a_server_that_says_nothing_is_told_within_the_timeout(
+    cli, silent, monkeypatch, command, tls, advice
+):
+    """The port takes connections and datagrams, and answers none; SIP would wait for 32 s."""
+    monkeypatch.setattr("softphone.account.account.UNREGISTER_PATIENCE", 0.01)
+    monkeypatch.setattr("softphone.net.stream.tls_handshake.SLOW_HANDSHAKE", 0.05)
+    account = silent.account(tls=False)
+    scheme = f"sips:127.0.0.1:{silent.port}" if tls else f"sip:127.0.0.1:{silent.port}"
+    text = account.read_text().partition("[tls]")[0].replace(f"sip:127.0.0.1:{silent.port}", scheme)
+    account.write_text(text)
+    outcome = cli(*command, "--account", account, "--timeout", 0.3, "--json")
+    assert outcome.code == 1
+    assert outcome.summary["status"] == 408
+    assert "was not reached within 0.3 s (--timeout)" in outcome.summary["reason"]
+    assert outcome.summary["reason"].endswith(advice)
+    assert "has not answered within 0.3 s: leaving" in outcome.err
+    slow = "has answered no TLS handshake for 0.05 s: is that a port for TLS?"
+    assert outcome.err.count(slow) == tls

@@ -1,0 +1,221 @@
+"""Thousands of TLS clients of one address at once: `python bench/net/bench_one_source.py`.
+
+A process of its own opens `--clients` (10,000) TLS connections from 127.0.0.1, all at once, as
+those behind a NAT do after its restart, each of which says a word and stays.  The server has the
+limits of `softphone.net.TransportLimits`, trusts that address and has a place for each of them.
+Meanwhile somebody at 127.0.0.2, who is not trusted, connects once a second.
+
+Told are how many are in, in how many seconds, how many were refused, and how long the other one
+waited.  Fails where one of them did not get in, or was refused for want of a slot.  Results go to
+results/one_source.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import platform
+import random
+import re
+import resource
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+from softphone._version import __version__
+from softphone.lab import Authority, CertificateNames
+from softphone.net import Driver, DriverConfig, TransportLimits
+from softphone.sans_io import Address, Flow, Target, Transmit, Transport
+from softphone.trust import ClientCertificates, TlsSettings, TrustStore
+
+RESULTS = Path(__file__).parents[1] / "results" / "one_source.json"
+HOST = "pbx.example.test"
+PATIENCE = 300.0
+"""Seconds for which a client tries to get in."""
+ATTEMPT = 30.0
+"""Seconds after which it tries again, as whom the kernel turns away does: its backlog is 512."""
+
+
+class CountingMachine:
+    """A machine that counts who is in."""
+
+    def __init__(self) -> None:
+        self.inside: set[Flow] = set()
+
+    def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
+        """Their word."""
+
+    def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None:
+        """One is in."""
+        self.inside.add(flow)
+
+    def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None:
+        """One has left."""
+        if isinstance(flow, Flow):
+            self.inside.discard(flow)
+
+    def handle_timer(self, *, now: float) -> None:
+        """There are none."""
+
+    def next_timer(self) -> float | None:
+        """None."""
+        return None
+
+    def transmits(self) -> list[Transmit]:
+        """Nothing is said."""
+        return []
+
+    def next_event(self) -> None:
+        """Nothing is told."""
+        return None
+
+
+def anonymous() -> ssl.SSLContext:
+    """TLS that shows no certificate and looks at none."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def crowd(address: Address, count: int) -> None:
+    """Connect so many times at once, print how many are in, stay until standard input closes."""
+    context = anonymous()
+    writers: list[asyncio.StreamWriter] = []
+
+    again = 0
+
+    async def one() -> None:
+        nonlocal again
+        while time.monotonic() < deadline:
+            try:
+                async with asyncio.timeout(ATTEMPT):
+                    _, writer = await asyncio.open_connection(*address, ssl=context)
+            except (OSError, TimeoutError):
+                again += 1
+                await asyncio.sleep(random.uniform(0.5, 3.0))
+                continue
+            writer.write(b"x")
+            writers.append(writer)
+            return
+
+    deadline = time.monotonic() + PATIENCE
+    await asyncio.gather(*(one() for _ in range(count)))
+    print(json.dumps([len(writers), again]), flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    os._exit(0)
+
+
+def count_refusals() -> Counter[str]:
+    """Why connections are not let in, as the log has it, counted from now on."""
+    counted: Counter[str] = Counter()
+
+    def count(record: logging.LogRecord) -> bool:
+        if "was not let in" in str(record.msg):
+            counted[re.sub(r"127[0-9.]+ port [0-9]+", "it", str((record.args or "?")[-1]))] += 1
+        return False
+
+    logger = logging.getLogger("softphone.net")
+    logger.setLevel(logging.INFO)
+    logger.addFilter(count)
+    return counted
+
+
+async def neighbor(address: Address, waits: list[float]) -> None:
+    """Connect from another address once a second, and note how long that takes."""
+    context = anonymous()
+    while True:
+        begun = time.monotonic()
+        _, writer = await asyncio.open_connection(
+            *address, ssl=context, local_addr=("127.0.0.2", 0)
+        )
+        waits.append(time.monotonic() - begun)
+        writer.transport.abort()
+        await asyncio.sleep(1.0)
+
+
+async def run(clients: int, folder: Path) -> dict[str, Any]:
+    """Let them in."""
+    issued = Authority("bench CA").server(HOST, CertificateNames(dns=(HOST,)))
+    tls = TlsSettings(
+        store=TrustStore(),
+        credential=issued.write(folder, "server"),
+        client_certificates=ClientCertificates.NONE,
+    )
+    limits = TransportLimits(connections=clients + 100, trusted_sources=(ip_network("127.0.0.1"),))
+    machine = CountingMachine()
+    reasons = count_refusals()
+    waits: list[float] = []
+    async with Driver(machine, on_event=lambda _: None, config=DriverConfig(limits)) as driver:
+        address = await driver.listen(Transport.TLS, tls=tls)
+        begun = time.monotonic()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, __file__, "--crowd", json.dumps(address)),
+            *("--clients", str(clients)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        if process.stdin is None or process.stdout is None:
+            raise SystemExit("the crowd has no pipes")
+        other = asyncio.ensure_future(neighbor(address, waits))
+        inside, again = json.loads(await process.stdout.readline())
+        seconds = time.monotonic() - begun
+        other.cancel()
+        found = {
+            "clients": clients,
+            "in_by_their_count": inside,
+            "tried_again": again,
+            "in_at_once": sum(flow.remote[0] == "127.0.0.1" for flow in machine.inside),
+            "seconds": round(seconds, 1),
+            "refused": dict(reasons),
+            "neighbor_connected": len(waits),
+            "neighbor_waited_at_most": round(max(waits, default=0.0), 2),
+        }
+        process.stdin.close()
+        await process.wait()
+    return found
+
+
+def main() -> int:
+    """Measure, print, write down, judge."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--clients", type=int, default=10_000)
+    parser.add_argument("--crowd", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if options.crowd:
+        host, port = json.loads(options.crowd)
+        asyncio.run(crowd((host, port), options.clients))
+        return 0
+    with tempfile.TemporaryDirectory() as name:
+        found = asyncio.run(run(options.clients, Path(name)))
+    for title, value in found.items():
+        print(f"{title:28}{value}")
+    document = {
+        "bench": "one_source",
+        "results": found,
+        "softphone": __version__,
+        "python": sys.version.split()[0],
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
+        f"{platform.release()}",
+        "commit": subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+        ).stdout.strip(),
+    }
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+    late = [why for why in found["refused"] if "waited" in why]
+    return 0 if found["in_by_their_count"] == options.clients and not late else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

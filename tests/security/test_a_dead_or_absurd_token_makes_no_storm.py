@@ -14,6 +14,7 @@ import pytest
 from softphone.account.oauth_token import TokenRefresher, read_token
 from softphone.config import OAuthConfig
 from softphone.errors import AuthenticationFailed
+from tests.support.challenges import own_server_everywhere
 
 
 def jwt(claims: bytes) -> bytes:
@@ -39,6 +40,7 @@ async def test_it_is_asked_for_once_in_a_while(token):
         OAuthConfig(fetch=fetch),
         spawn=lambda work: tasks.append(asyncio.ensure_future(work)),
         change=lambda: nullcontext(0.0),
+        policy=own_server_everywhere("example.test"),
     )
     await keeper.start()
     await asyncio.sleep(0.7)

@@ -142,13 +142,13 @@ async def test_an_invite_without_an_offer_stays_without_one():
 class Answers:
     """Credentials that answer any challenge."""
 
-    def preauthorize(self, request):
+    def preauthorize(self, request, *, to):
         return request
 
-    def authorize(self, request, response):
+    def authorize(self, request, response, *, flow, alerted=False):
         return request.with_header("Authorization", f'Digest username="a{response.status}"')
 
-    def note_accepted(self, request, response):
+    def note_accepted(self, request, response, *, flow):
         pass
 
 

@@ -6,7 +6,7 @@ from tests.support import fips
 
 BOTH_SIDES = """
 import random
-from tests.sip.auth.test_digest_client import challenged, digest, make_session, request
+from tests.sip.auth.test_digest_client import OWN, challenged, digest, make_session, request
 from softphone.security import KeyMaterial
 from softphone.sip import DigestAlgorithm
 from softphone.sip.auth.digest_algorithm import DigestUnavailable, ha1
@@ -20,9 +20,10 @@ except DigestUnavailable as error:
 entropy, sent = random.Random(1).randbytes, request()
 session = make_session(entropy)
 for algorithm in ("MD5", "MD5-sess"):
-    print(type(session.authorize(sent, challenged(sent, digest(algorithm=algorithm)))).__name__)
+    offered = challenged(sent, digest(algorithm=algorithm))
+    print(type(session.authorize(sent, offered, flow=OWN)).__name__)
 both = challenged(sent, digest(algorithm="MD5"), digest(algorithm="SHA-256"))
-print(session.authorize(sent, both).authorizations[-1].parameter("algorithm"))
+print(session.authorize(sent, both, flow=OWN).authorizations[-1].parameter("algorithm"))
 verifier = DigestVerifier(VerifierConfig("test"), entropy=entropy, lookup=lambda *_: None)
 offered = " ".join(value for _, value in verifier.verify(sent, now=0.0).headers)
 print("MD5" in offered, "SHA-256" in offered)

@@ -306,13 +306,17 @@ class CallControl:
             else:
                 event.subscription.reject(603, now=now)
 
-    async def _reach_for(self, name: str, leg: CallLeg) -> ReachedUser | str | int:
+    async def _reach_for(
+        self, name: str, leg: CallLeg, on_dialed: Callable[[], None]
+    ) -> ReachedUser | str | int:
         """Ring whom a name stands for on behalf of the far end of `leg`."""
 
         def dial(callee: LabUser, binding: StoredBinding, hops: int) -> OutgoingLeg:
             place = self._invite_builder(leg.peer, callee, binding, hops)
             seen = leg.negotiation.video is not None
-            return self._call_out(callee, place, secure=callee.login.secure, video=seen)
+            out = self._call_out(callee, place, secure=callee.login.secure, video=seen)
+            on_dialed()
+            return out
 
         return await self._routing.reach(name, RingRequest(dial, 71))
 

@@ -30,13 +30,14 @@ GOODBYE = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfers:
-    """`reach(name, leg)` rings somebody on behalf of a leg's far end: `CallRouting.reach`;
+    """`reach(name, leg, on_dialed)` rings somebody on behalf of a leg's far end, as
+    `CallRouting.reach` does, and `on_dialed` hears of each that is rung;
     `connecting(leg)` is done once that leg, which was answered, is in its call.
     """
 
     change: Callable[[], AbstractContextManager[float]]
     bridged_calls: Callable[[], Iterable[BridgedCall]]
-    reach: Callable[[str, CallLeg], Awaitable[ReachedUser | str | int]]
+    reach: Callable[[str, CallLeg, Callable[[], None]], Awaitable[ReachedUser | str | int]]
     connecting: Callable[[CallLeg], asyncio.Task[None] | None]
     patience: float
 
@@ -77,8 +78,7 @@ class Transfers:
         stays = [one for one in conversation.legs if one is not leg]
         if not stays:
             return 480
-        self._progress(to, 180)
-        reached = await self.reach(name, stays[0])
+        reached = await self.reach(name, stays[0], lambda: self._progress(to, 180))
         stays = [one for one in conversation.legs if one is not leg]
         if isinstance(reached, ReachedUser):
             if not stays:

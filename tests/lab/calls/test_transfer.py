@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from softphone.errors import CallError
-from softphone.events import CallState, EndedBy
+from softphone.events import CallState, EndedBy, TransferProgressed
 from softphone.lab import LabConfig, LabServer, LabUser, Login
 from softphone.lab.calls import b2bua
 from softphone.media.audio import ToneSource
@@ -118,6 +118,10 @@ async def test_whoever_is_not_there_cannot_be_transferred_to(lab, phone, target,
     with pytest.raises(CallError) as caught:
         await call.transfer(f"sip:{target}@127.0.0.1")
     assert (caught.value.status, caught.value.reason) == (status, reason)
+    told = [
+        event for event in call._leg.event_queue._events if isinstance(event, TransferProgressed)
+    ]
+    assert [event.status for event in told] == [100, status]
     assert call.state is other.state is CallState.CONFIRMED
 
 

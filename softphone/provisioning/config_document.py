@@ -11,7 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from softphone.provisioning.device_config import DeviceConfig, parse_device_config
-from softphone.provisioning.file_name import plain_name, sealed_name, signed_name
+from softphone.provisioning.file_name import (
+    DEFAULT_DEVICE,
+    HARDWARE,
+    plain_name,
+    sealed_name,
+    signed_name,
+)
 from softphone.provisioning.signed_file import (
     LastAccepted,
     SignedFilePolicy,
@@ -167,9 +173,13 @@ def open_last_good(
                 f"what is kept of {device} is not signed, and has to be by now",
             )
         return open_plain(data, plain_name(device))
-    try:
-        return open_signed(data, signed_name(device), lists)
-    except FileRefused as exc:
-        if exc.refusal is not FileRefusalReason.NAME_MISMATCH:
-            raise
-    return open_signed(data, sealed_name(device), lists, identities)
+    names = [signed_name(device), sealed_name(device)]
+    if device.startswith(HARDWARE):
+        names.insert(0, signed_name(DEFAULT_DEVICE))
+    for name in names[:-1]:
+        try:
+            return open_signed(data, name, lists)
+        except FileRefused as exc:
+            if exc.refusal is not FileRefusalReason.NAME_MISMATCH:
+                raise
+    return open_signed(data, names[-1], lists, identities)

@@ -27,6 +27,7 @@ from softphone.provisioning.fetch_error import FetchError, FileMissing
 from softphone.provisioning.file_client import FailoverFileClient, FetchedFile
 from softphone.provisioning.file_name import (
     DEFAULT_DEVICE,
+    HARDWARE,
     plain_name,
     sealed_name,
     signed_name,
@@ -106,6 +107,8 @@ class ConfigFetch:
         self, name: str, lists: TrustLists, identities: Sequence[Identity]
     ) -> ConfigDocument:
         default = signed_name(DEFAULT_DEVICE) if name == signed_name(self.device) else None
+        if default is not None and await self._has_own(name, lists):
+            default = None
         fetched = await self._fetch(name, default)
         kept = self.store.load_accepted(fetched.name)
         size = len(fetched.data) + len(kept or b"")
@@ -127,17 +130,24 @@ class ConfigFetch:
         self._verified(fetched, opened)
         return opened
 
+    async def _has_own(self, name: str, lists: TrustLists) -> bool:
+        """Whether a file of this name was accepted before, of a cluster that is still believed."""
+        kept = self.store.load_accepted(name) or b""
+        return await run_by_size(len(kept), last_accepted, kept, name, lists) is not None
+
     async def _fetch(self, name: str, default: str | None) -> FetchedFile:
-        """The file; for a hardware phone that the server does not know, the default one."""
+        """The file; for a hardware phone that the server has never known, the default one."""
         try:
             return await self.servers.fetch_file(name)
         except FileMissing as missing:
-            if default is not None and self.device.startswith("SEP"):
+            if default is not None and self.device.startswith(HARDWARE):
                 # When there is none either, the sentence about the device's own file says more.
                 with contextlib.suppress(FileMissing):
                     return await self.servers.fetch_file(default)
+            known = self.store.load_accepted(name) is not None
+            told = f"; it had one before, which is kept in {self.store.folder}" if known else ""
             raise FileMissing(
-                f"{missing}: ask the administrator whether the device {self.device} exists"
+                f"{missing}{told}: ask the administrator whether the device {self.device} exists"
             ) from missing
 
     def _verified(self, fetched: FetchedFile, opened: ConfigDocument) -> None:

@@ -14,6 +14,7 @@ from softphone.trust import ListKind
 
 __all__ = [
     "DEFAULT_DEVICE",
+    "HARDWARE",
     "check_device",
     "list_names",
     "plain_name",
@@ -23,6 +24,8 @@ __all__ = [
 
 DEFAULT_DEVICE = "XMLDefault"
 """Whose configuration a hardware phone gets that the server does not know."""
+HARDWARE = "SEP"
+"""How the names of hardware phones begin."""
 
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 

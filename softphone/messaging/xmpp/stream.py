@@ -123,6 +123,21 @@ class XmppStream(ClientXMPP):
             return
         connection.write(data.encode() if isinstance(data, str) else data)
 
+    def connect(self, host: str | None = None, port: int | None = None) -> asyncio.Future[None]:
+        """Dial nobody, whoever a server names: what this speaks on has passed the gate."""
+        self.reconnect()
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        ended.set_result(None)
+        return ended
+
+    def reconnect(self, wait: float = 2.0, reason: str = "") -> None:
+        """End this connection; the next one is made as this one was, to our own server."""
+        self._abort_connection(TransportError(reason or "the chat server wants another connection"))
+
+    async def start_tls(self) -> bool:
+        """Refuse: TLS was made before this stream began."""
+        return False
+
     def set_reading_paused(self, held: bool) -> None:
         """Read nothing more from the server for now, or go on: our user does not keep up."""
         self.reading_paused = held

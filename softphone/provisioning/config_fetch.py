@@ -145,9 +145,9 @@ class ConfigFetch:
                 with contextlib.suppress(FileMissing):
                     return await self.servers.fetch_file(default)
             known = self.store.load_accepted(name) is not None
-            told = f"; it had one before, which is kept in {self.store.folder}" if known else ""
+            note = f"; it had one before, which is kept in {self.store.folder}" if known else ""
             raise FileMissing(
-                f"{missing}{told}: ask the administrator whether the device {self.device} exists"
+                f"{missing}{note}: ask the administrator whether the device {self.device} exists"
             ) from missing
 
     def _verified(self, fetched: FetchedFile, opened: ConfigDocument) -> None:

@@ -131,6 +131,15 @@ def test_by_default_another_host_is_never_heard(kind):
     assert (stream.heard, stream.remote, stream.moves) == (0, SIGNALED, [])
 
 
+def test_another_port_of_the_signaled_host_is_followed_once(kind):
+    stream = kind(clear_latching=())
+    send(stream, (SIGNALED[0], 5002), 3)
+    send(stream, (SIGNALED[0], 5001), 3, first=103)
+    send(stream, SIGNALED, 3, first=106)
+    assert (stream.heard, stream.remote) == (3, (SIGNALED[0], 5002))
+    assert stream.moves == [((SIGNALED[0], 5002), LatchCause.PORT)]
+
+
 def test_one_source_is_adopted_after_five_packets_and_told(kind):
     stream = kind()
     send(stream, PEER, 4)

@@ -352,7 +352,7 @@ class VideoPacketPath:
             return
         if newer:
             self._move(source, spec, LatchCause.AUTHENTICATED)
-        elif self._receiver is None and (self._adopted or not self._latched):
+        elif self._receiver is None:  # and so what `_acceptable` lets through
             cause = LatchCause.RETURNED if self._adopted else LatchCause.PORT
             self._adopted = False
             self._move(source, spec, cause)

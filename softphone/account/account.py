@@ -115,7 +115,12 @@ class Account:
         )
         self._persona.check(config.persona_line)
         can = endpoint_config(config, self._persona)
-        self._endpoint = Endpoint(side=Side.CLIENT, entropy=setup.entropy, config=can)
+        self._endpoint = Endpoint(
+            side=Side.CLIENT,
+            entropy=setup.entropy,
+            config=can,
+            own_server=self._is_own_server,
+        )
         self._standing = ServerAgreements(self._persona, lambda: self._machine.registration)
         self._machine = SignalingMachine(self._endpoint, self._standing.record_grant)
         self._driver: Driver[SignalingEvent] = Driver(
@@ -187,6 +192,9 @@ class Account:
         """The server of ours that a flow or target leads to; None: it leads elsewhere."""
         target = self._endpoint.target_of(place)
         return None if target is None else self._components.locator.own_server(target)
+
+    def _is_own_server(self, flow: Flow) -> bool:
+        return self._components.locator.is_own_server(flow)
 
     # What is known
 
@@ -470,8 +478,7 @@ class Account:
         """Whether a REFER counts: in a call that of its far end, or of our server."""
         flow = event.subscription.flow
         return event.usage is None or (
-            flow is not None
-            and may_direct(event.usage, flow, own_server=self._components.locator.is_own_server)
+            flow is not None and may_direct(event.usage, flow, own_server=self._is_own_server)
         )
 
     def _refuse_refer(self, event: ReferReceived[InviteUsage, NotifierUsage]) -> None:
@@ -526,7 +533,7 @@ class Account:
         replaced = None if event.replaces is None else self._legs.get(event.replaces)
         if replaced is None:
             return make_setup(event.flow)
-        check_replacement(event, own_server=self._components.locator.is_own_server)
+        check_replacement(event, own_server=self._is_own_server)
         setup = make_setup(event.flow, inherited=replaced.inherited_policy)
         shortfalls = flow_shortfalls(setup.media.policy, event.flow, fips=setup.fips)
         if shortfalls:

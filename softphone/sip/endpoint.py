@@ -8,7 +8,7 @@ Registration, location and media live elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias, cast
 
@@ -87,15 +87,22 @@ class Endpoint:
     """
 
     def __init__(
-        self, *, side: Side, entropy: Entropy, config: EndpointConfig | None = None
+        self,
+        *,
+        side: Side,
+        entropy: Entropy,
+        config: EndpointConfig | None = None,
+        own_server: Callable[[Flow], bool] = lambda _: False,
     ) -> None:
+        """`own_server` says of a flow in clear whether it is from a server of ours, which may
+        speak within every dialog."""
         self.side = side
         self.config = config or EndpointConfig()
         if side is Side.SERVER:
             methods = dict.fromkeys((*self.config.allow, "REGISTER", "PUBLISH"))
             self.config = replace(self.config, allow=tuple(methods))
         self._layer = TransactionLayer(config=self.config, entropy=entropy)
-        self._table = DialogTable()
+        self._table = DialogTable(own_server)
         self._router = RequestRouter(layer=self._layer, table=self._table)
         self._readers: dict[Flow, FlowReader] = {}
 

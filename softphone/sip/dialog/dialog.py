@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from ipaddress import ip_address
 
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Flow, Target
 from softphone.sip.message import Body, Field, NameAddr, Request, Response, SipUri, Uri
-from softphone.sip.transport import leads_to_same_peer
+from softphone.sip.transport import flow_is_allowed, leads_to_same_peer
 
 __all__ = ["Dialog", "DialogId", "leading_route"]
 
@@ -159,11 +160,24 @@ class Dialog:
         """
         if leads_to_same_peer(self.to, flow):
             return True
-        target = self.remote_target
-        verified = isinstance(self.to, Flow) and self.to.identity is not None
-        if verified or self.route_set or not isinstance(target, SipUri):
+        return not (self._verified or self.route_set) and _at(self.remote_target, flow)
+
+    def may_speak(self, flow: Flow) -> bool:
+        """Whether what comes on `flow` may change what there is in this dialog.
+
+        Under TLS a certificate says so.  In clear it is whoever is at an address that the dialog
+        names, in its Contact or its routes; one that is named by a host name may be anywhere.
+        """
+        if not flow_is_allowed(self.to, flow):
             return False
-        return target.host.strip("[]") == flow.remote[0]
+        if self._verified or leads_to_same_peer(self.to, flow):
+            return True
+        places = [self.remote_target, *(route.uri for route in self.route_set)]
+        return any(_at(place, flow) or not _is_address(place) for place in places)
+
+    @property
+    def _verified(self) -> bool:
+        return isinstance(self.to, Flow) and self.to.identity is not None
 
     def build_request(
         self,
@@ -197,6 +211,19 @@ def _contact_uri(message: Request | Response) -> SipUri | None:
     """The SIP URI of a Contact; another one is no target of requests (RFC 3261 8.1.1.8)."""
     uri = message.contacts[0].uri if message.contacts else None
     return uri if isinstance(uri, SipUri) else None
+
+
+def _at(uri: Uri, flow: Flow) -> bool:
+    """Whether the host of `uri` is the address that `flow` comes from."""
+    return isinstance(uri, SipUri) and uri.host.strip("[]") == flow.remote[0]
+
+
+def _is_address(uri: Uri) -> bool:
+    try:
+        ip_address(uri.host.strip("[]") if isinstance(uri, SipUri) else "")
+    except ValueError:
+        return False
+    return True
 
 
 def _secure(uri: Uri) -> bool:

@@ -25,10 +25,20 @@ class DialogOwner(Protocol):
         """An ACK, which has no transaction of its own."""
 
 
-class DialogTable:
-    """Every dialog of an endpoint, early and confirmed."""
+def _nobody(_: Flow) -> bool:
+    """There is no server of ours."""
+    return False
 
-    def __init__(self) -> None:
+
+class DialogTable:
+    """Every dialog of an endpoint, early and confirmed.
+
+    `own_server` says of a flow in clear whether a server of ours is there, which may speak for
+    every far end.
+    """
+
+    def __init__(self, own_server: Callable[[Flow], bool] = _nobody) -> None:
+        self._own_server = own_server
         self._owners: dict[DialogId, tuple[DialogOwner, Dialog]] = {}
         self._uses: Counter[Flow | Target] = Counter()
         # SUBSCRIBEs whose far end has no tag yet: a NOTIFY may come before the 2xx.
@@ -76,7 +86,10 @@ class DialogTable:
         """
         found = self.find_by_id(request.call_id, request.to.tag or "", request.from_.tag or "")
         if found is not None:
-            return found[0] if flow_is_allowed(found[1].to, flow) else None
+            owner, dialog = found
+            in_clear = flow_is_allowed(dialog.to, flow) and flow.identity is None
+            allowed = dialog.may_speak(flow) or (in_clear and self._own_server(flow))
+            return owner if allowed else None
         if request.method != "NOTIFY":
             return None
         return self._halves.get((request.call_id, request.to.tag or ""))

@@ -43,6 +43,9 @@ from softphone.sip.transport import Failover
 
 __all__ = ["InviteClient"]
 
+MAXIMUM_LONGER = 4
+"""How often an INVITE is sent with a greater Min-SE after 422."""
+
 
 class InviteClient:
     """One INVITE of ours outside a dialog, with all its forks."""
@@ -71,6 +74,7 @@ class InviteClient:
         self._over = False
         self._unanswered = False
         self._unauthorized = ""
+        self._longer = 0
         self._failover = NO_FAILOVER
         self._credential_wait = CredentialWait(context.layer)
         self.request = request
@@ -363,7 +367,9 @@ class InviteClient:
                 again, response, again=self._send_again, final=self._give_up, now=now
             )
         timer = self._context.session_timer
-        if again is None and response.status == 422 and timer.note_too_small(response):
+        brief = again is None and response.status == 422 and self._longer < MAXIMUM_LONGER
+        if brief and timer.note_too_small(response):
+            self._longer += 1
             again = self.request.with_header("CSeq", str(CSeq(self._next_sequence(), "INVITE")))
             for name, value in timer.request_fields():
                 again = again.with_header(name, value)

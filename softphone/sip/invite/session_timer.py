@@ -14,6 +14,10 @@ from softphone.sip.transaction import TimerKey
 
 __all__ = ["SessionTimer", "SessionTimerUser"]
 
+SHORTEST = 30.0
+"""Seconds of the shortest interval that counts: RFC 4028 section 4 has none below 90, which not
+everybody keeps to, and one of a second would have us send without end."""
+
 
 class SessionTimerUser(Protocol):
     """What a session timer asks of its usage."""
@@ -116,7 +120,7 @@ class SessionTimer:
         self._set_interval(float(agreed.delta), ours=agreed.refresher != "uas", now=now)
 
     def _set_interval(self, interval: float, *, ours: bool, now: float) -> None:
-        self.interval = interval
+        self.interval = interval = max(interval, min(self.min_se, SHORTEST))
         self.ours = ours
         self._timers.cancel((self, "refresh"))
         if ours:

@@ -3,7 +3,8 @@
 A Contact leads back to its flow (RFC 3261 section 8.1.1.8, RFC 3581, RFC 5630).  Tags, branches and
 Call-IDs are no secrets to whoever carried them, so what was set up over a verified TLS connection
 is changed only over that connection or over another one that was verified to be the same peer's
-(RFC 3261 section 26.3.2, RFC 5626, RFC 5923); in clear there is nothing to hold a sender to.
+(RFC 3261 section 26.3.2, RFC 5626, RFC 5923); in clear the address has to do, which
+`softphone.sip.dialog.Dialog.may_speak` looks at.
 
 Of RFC 3581, only the Contact is here: received and rport are put into a request's Via by
 `softphone.sip.transaction.server.with_received`, and read from a response's by

@@ -97,7 +97,7 @@ async def test_a_refer_from_another_address_is_no_transfer(phone, stranger):
     ours, theirs = await connect(bob, alice, address_of(alice))
     address = bob.listening[1:]
     mallory = stranger(MALLORY)
-    assert await mallory.ask(mallory.request("REFER", theirs._leg, REFER_TO), address) == 403
+    assert await mallory.ask(mallory.request("REFER", theirs._leg, REFER_TO), address) == 481
     assert not ours.transfer_requested
     near = stranger("127.0.0.1")
     near.count = 200

@@ -75,16 +75,18 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "digest": (
         (
+            "softphone/sip/auth/challenge_policy.py",
             "softphone/sip/auth/digest_client.py",
             "softphone/sip/auth/digest_server.py",
         ),
-        ("tests/sip/auth",),
+        ("tests/sip/auth", "tests/security/credentials"),
     ),
     "identity": (
         (
             "softphone/trust/certificate/certificate.py",
             "softphone/trust/certificate/name_constraints.py",
             "softphone/trust/certificate/path_checks.py",
+            "softphone/trust/certificate/pin.py",
         ),
         (
             "tests/trust/certificate",
@@ -96,11 +98,17 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "revocation": (
         (
             "softphone/trust/verification/checklist.py",
+            "softphone/trust/verification/crl.py",
             "softphone/trust/verification/gate.py",
             "softphone/trust/verification/revocation.py",
             "softphone/trust/verification/role_check.py",
         ),
-        ("tests/trust/verification", "tests/security/test_revocation_tables.py"),
+        (
+            "tests/trust/verification",
+            "tests/security/test_revocation_tables.py",
+            "tests/security/test_a_large_crl_*.py",
+            "tests/security/test_unknown_certificates_*.py",
+        ),
     ),
     "lists": (
         (
@@ -113,11 +121,14 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/provisioning/test_signed_file.py",
             "tests/security/test_forged_*.py",
             "tests/security/test_a_trust_list_*.py",
+            "tests/security/test_a_file_without_a_date_*.py",
+            "tests/security/test_an_unsigned_trust_list_*.py",
         ),
     ),
     "CAPF": (
         (
             "softphone/trust/capf/client.py",
+            "softphone/trust/capf/device_certificate.py",
             "softphone/trust/capf/issued_certificate.py",
             "softphone/trust/capf/key_proof.py",
             "softphone/trust/capf/session.py",
@@ -126,6 +137,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/trust/capf",
             "tests/trust/test_capf_transcripts.py",
             "tests/security/test_capf_*.py",
+            "tests/security/test_a_users_name_*.py",
         ),
     ),
 }

@@ -8,8 +8,8 @@ from softphone.security import KeyMaterial
 from softphone.sip.auth import DigestAlgorithm, DigestCredentials, DigestSession
 from softphone.sip.auth.digest_algorithm import DigestInput, digest_response, ha1
 from softphone.sip.auth.digest_client import AuthenticationRefused, DigestChallenge
-from softphone.sip.message import AuthValue, Request, SipUri
-from tests.support.challenges import OWN, own_server_everywhere
+from softphone.sip.message import AuthValue, Body, Request, SipUri
+from tests.support.challenges import OWN, OWN_UDP, own_server_everywhere
 
 REALM = "example.test"
 
@@ -388,6 +388,129 @@ def test_nextnonce_with_the_right_rspauth_is_taken(session):
         flow=OWN,
     )
     assert answer_of(session.preauthorize(request(), to=OWN)).parameter("nonce") == "n2"
+
+
+def rspauth(mine, *, body=b"", password=b"secret"):
+    """What a server that knows the password says in Authentication-Info."""
+    algorithm = DigestAlgorithm(mine.parameter("algorithm"))
+    stored = ha1(algorithm, "alice", mine.parameter("realm"), KeyMaterial(password))
+    return digest_response(
+        stored,
+        DigestInput(
+            algorithm,
+            "",
+            mine.parameter("uri"),
+            mine.parameter("nonce"),
+            mine.parameter("cnonce"),
+            int(mine.parameter("nc"), 16),
+            mine.parameter("qop"),
+            body,
+        ),
+    )
+
+
+def accept(session, sent, *, body=None, **parameters):
+    """A 200 to a request, with these parameters in Authentication-Info."""
+    text = ", ".join(f'{name}="{value}"' for name, value in parameters.items())
+    headers = [("Authentication-Info", text)] if parameters else []
+    session.note_accepted(sent, sent.response(200, headers=headers, body=body), flow=OWN)
+
+
+def next_nonce(session):
+    return answer_of(session.preauthorize(request(), to=OWN)).parameter("nonce")
+
+
+@pytest.mark.parametrize(("proved", "taken"), [(b"v=0\r\n", "n2"), (b"v=1\r\n", "n1")])
+def test_with_auth_int_the_proof_of_a_nextnonce_covers_the_body(session, proved, taken):
+    sent = request()
+    again = session.authorize(sent, challenged(sent, digest(qop="auth-int")), flow=OWN)
+    proof = rspauth(answer_of(again), body=proved)
+    accept(session, again, body=Body("application/sdp", b"v=0\r\n"), nextnonce="n2", rspauth=proof)
+    assert next_nonce(session) == taken
+
+
+def test_a_nextnonce_for_an_answer_that_is_not_the_latest_is_not_taken(session):
+    """Its proof was made with another count, so that it cannot be checked any more."""
+    sent = request()
+    first = session.authorize(sent, challenged(sent, digest("n1")), flow=OWN)
+    session.preauthorize(request(call_id="c2"), to=OWN)
+    accept(session, first, nextnonce="n2")
+    assert next_nonce(session) == "n1"
+
+
+def test_a_nextnonce_for_an_answer_to_an_older_nonce_is_not_taken(session):
+    sent, other = request(), request(call_id="c2")
+    first = session.authorize(sent, challenged(sent, digest("n1")), flow=OWN)
+    session.authorize(other, challenged(other, digest("n2")), flow=OWN)
+    accept(session, first, nextnonce="n3")
+    assert next_nonce(session) == "n2"
+
+
+def test_a_nextnonce_that_the_server_has_forgotten_is_no_wrong_password(session):
+    sent = request()
+    again = session.authorize(sent, challenged(sent, digest("n1")), flow=OWN)
+    accept(session, again, nextnonce="n2")
+    second = session.preauthorize(request(), to=OWN)
+    assert answer_of(second).parameter("nc") == "00000001"
+    third = session.authorize(second, challenged(second, digest("n3")), flow=OWN)
+    assert third.authorizations == ()
+    fourth = session.authorize(third, challenged(third, digest("n4")), flow=OWN)
+    assert answer_of(fourth).parameter("nonce") == "n4"
+
+
+def test_of_two_requests_with_an_outdated_nonce_each_is_sent_again(session):
+    """The first of the two challenges has made the session forget the nonce of both."""
+    registered(session)
+    both = [session.preauthorize(request(call_id=name), to=OWN) for name in ("c2", "c3")]
+    for number, sent in enumerate(both):
+        again = session.authorize(sent, challenged(sent, digest(f"m{number}")), flow=OWN)
+        assert again.authorizations == ()
+
+
+@pytest.mark.parametrize("status", [100, 180, 401, 407])
+def test_what_accepts_nothing_neither_ends_the_rounds_nor_confirms_a_nonce(session, status):
+    sent = request()
+    for number in range(4):
+        sent = session.authorize(sent, challenged(sent, digest(realm=f"r{number}")), flow=OWN)
+        headers = [("Authentication-Info", 'nextnonce="forged"')]
+        session.note_accepted(sent, sent.response(status, headers=headers), flow=OWN)
+        assert not any(nonce.confirmed for nonce in session._nonces.values())
+        assert all(nonce.challenge.nonce == "n1" for nonce in session._nonces.values())
+    refused = session.authorize(sent, challenged(sent, digest(realm="r4")), flow=OWN)
+    assert "keeps asking" in refused.reason
+
+
+def test_a_request_that_was_never_challenged_may_be_accepted(session):
+    sent = request()
+    session.note_accepted(sent, sent.response(200), flow=OWN)
+    assert session.preauthorize(request(), to=OWN) == request()
+
+
+def test_a_token_stays_where_outdated_digest_credentials_are_withdrawn(session):
+    second = registered(session)
+    token = 'Bearer abc="d"'
+    both = second.with_header("Authorization", token, second.headers.get("Authorization"))
+    third = session.authorize(both, challenged(both, digest("n2")), flow=OWN)
+    assert third.headers.get_all("Authorization") == (token,)
+
+
+@pytest.mark.parametrize(
+    ("options", "challenge"),
+    [
+        ({"algorithms": None, "fips": True}, {}),
+        ({"algorithms": None}, {"qop": "auth-conf"}),
+        ({"algorithms": None}, {"algorithm": "SHA3-256"}),
+        ({"algorithms": (DigestAlgorithm.SHA_256,)}, {}),
+    ],
+    ids=["FIPS", "unknown qop", "unknown algorithm", "forbidden"],
+)
+def test_to_list_md5_is_advised_only_where_that_would_help(entropy, options, challenge):
+    session = make_session(entropy, **options)
+    sent = request()
+    text = digest(**({"algorithm": "MD5"} | challenge))
+    refused = session.authorize(sent, challenged(sent, text), flow=OWN_UDP)
+    assert "write" not in refused.reason
+    assert refused.reason.endswith("policy, or this process, allows none of it")
 
 
 @pytest.mark.parametrize("text", ['nextnonce="', "nonsense", 'nextnonce=""'])

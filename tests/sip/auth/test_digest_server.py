@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from softphone.errors import ConfigurationError
@@ -306,3 +308,174 @@ def test_a_realm_whose_algorithms_the_process_lacks_cannot_be_served(entropy, mo
     assert len(verifier.challenge(now=0.0)) == 1
     with pytest.raises(ConfigurationError):
         make_verifier(entropy, algorithms=(DigestAlgorithm.MD5,))
+
+
+def test_each_count_is_taken_once_and_within_64_of_the_highest(entropy, verifier):
+    """Against the plain rule, in an order that leaps ahead, falls back and repeats."""
+    session = make_session(entropy)
+    sent = [answered(session, verifier, request(), now=0.0)]
+    sent += [session.preauthorize(request(), to=OWN) for _ in range(299)]
+    order = random.Random(7)
+    used, highest = set(), 0
+    for _ in range(600):
+        count = min(300, max(1, highest + order.randint(-70, 8)))
+        wanted = count not in used and highest - count < 64
+        found = verifier.verify(sent[count - 1], now=0.0)
+        assert isinstance(found, DigestVerified) is wanted, (count, highest)
+        if wanted:
+            used.add(count)
+            highest = max(highest, count)
+    assert highest > 200
+    assert len(used) < highest
+
+
+def test_a_leap_of_the_count_forgets_no_count_within_reach(entropy, verifier):
+    session = make_session(entropy)
+    sent = [answered(session, verifier, request(), now=0.0)]
+    sent += [session.preauthorize(request(), to=OWN) for _ in range(130)]
+    for leap in (0, 63, 127):
+        assert isinstance(verifier.verify(sent[leap], now=0.0), DigestVerified)
+        assert not isinstance(verifier.verify(sent[leap], now=0.0), DigestVerified)
+    for count, taken in ((63, False), (64, True), (65, True), (64, False)):
+        assert isinstance(verifier.verify(sent[count], now=0.0), DigestVerified) is taken
+
+
+@pytest.mark.parametrize(("age", "fresh"), [(300.0, True), (300.002, False)])
+def test_a_nonce_lives_for_exactly_its_lifetime(entropy, verifier, age, fresh):
+    again = answered(make_session(entropy), verifier, request(), now=1000.0)
+    assert isinstance(verifier.verify(again, now=1000.0 + age), DigestVerified) is fresh
+
+
+def test_nonces_of_one_moment_are_forgotten_as_one(entropy):
+    verifier = make_verifier(entropy, capacity=1)
+    first, second = (answered(make_session(entropy), verifier, request(), now=5.0) for _ in "12")
+    assert isinstance(verifier.verify(first, now=5.0), DigestVerified)
+    assert isinstance(verifier.verify(second, now=5.0), DigestVerified)
+    assert verifier.verify(first, now=5.0).stale
+
+
+def test_a_nonce_that_was_forgotten_before_an_older_one_stays_so(entropy):
+    verifier = make_verifier(entropy, capacity=1)
+    old, middle, new = (
+        answered(make_session(entropy), verifier, request(), now=now) for now in (1.0, 2.0, 3.0)
+    )
+    assert isinstance(verifier.verify(middle, now=3.0), DigestVerified)
+    # `old` was not used before `middle`, and is refused once that is forgotten.
+    for sent, taken in ((new, True), (old, False), (middle, False)):
+        assert isinstance(verifier.verify(sent, now=3.0), DigestVerified) is taken
+
+
+def test_what_was_used_longest_ago_is_forgotten_first(entropy):
+    verifier = make_verifier(entropy, capacity=2)
+    sessions = [make_session(entropy) for _ in range(3)]
+    for number, session in enumerate(sessions):
+        again = answered(session, verifier, request(), now=float(number))
+        assert isinstance(verifier.verify(again, now=float(number)), DigestVerified)
+    for session, taken in zip(sessions, (False, True, True), strict=True):
+        again = session.preauthorize(request(), to=OWN)
+        assert isinstance(verifier.verify(again, now=3.0), DigestVerified) is taken
+
+
+def test_the_first_nonce_of_all_serves_at_time_zero(entropy):
+    verifier = make_verifier(entropy, capacity=1)
+    again = answered(make_session(entropy), verifier, request(), now=0.0)
+    assert isinstance(verifier.verify(again, now=0.0), DigestVerified)
+
+
+def test_credentials_for_other_realms_and_schemes_are_left_alone(entropy, verifier):
+    session = make_session(entropy)
+    first = answered(session, verifier, request(), now=0.0)
+    others = [altered(first, realm="other").headers.get("Authorization"), 'Bearer realm="lab.test"']
+    for place in (0, 2):
+        sent = session.preauthorize(request(), to=OWN)
+        values = others.copy()
+        values.insert(place, sent.headers.get("Authorization"))
+        found = verifier.verify(sent.with_header("Authorization", *values), now=0.0)
+        assert isinstance(found, DigestVerified)
+    for value in others:
+        found = verifier.verify(first.with_header("Authorization", value), now=0.0)
+        assert (found.status, found.reason) == (401, "credentials are missing")
+
+
+def test_letters_of_either_case_are_one_in_scheme_response_and_count(entropy, verifier):
+    session = make_session(entropy)
+    answered(session, verifier, request(), now=0.0)
+    for _ in range(10):
+        again = session.preauthorize(request(), to=OWN)
+    value = again.authorizations[0]
+    assert value.parameter("nc") == "0000000b"
+    text = again.headers.get("Authorization").replace("Digest", "DIGEST")
+    response = value.parameter("response")
+    shouted = again.with_header("Authorization", text.replace(response, response.upper()))
+    assert isinstance(verifier.verify(shouted, now=0.0), DigestVerified)
+
+
+def test_an_unknown_user_is_refused_even_with_the_password_that_stands_in_for_one():
+    verifier = make_verifier(lambda n: b"\7" * n)
+    session = make_session(lambda n: b"\7" * n, "mallory", b"\7" * 16)
+    found = verifier.verify(answered(session, verifier, request(), now=0.0), now=0.0)
+    assert isinstance(found, DigestRefused)
+
+
+@pytest.mark.parametrize("role", list(DigestRole))
+@pytest.mark.parametrize("algorithm", list(DigestAlgorithm))
+def test_the_servers_proof_fits_every_algorithm_and_its_header_the_role(entropy, role, algorithm):
+    verifier = make_verifier(entropy, algorithms=(algorithm,), role=role)
+    session = make_session(entropy)
+    sent = answered(session, verifier, request(), now=0.0)
+    verifier.verify(sent, now=0.0)
+    sent = session.preauthorize(request(), to=OWN)
+    ((name, text),) = verifier.verify(sent, now=0.0).information
+    assert name == role.information_header
+    mine, told = role.credentials_of(sent)[0], AuthValue.parse_info(text)
+    assert told.parameter("rspauth")
+    for parameter in ("cnonce", "nc", "qop"):
+        assert told.parameter(parameter) == mine.parameter(parameter)
+    headers = [(name, text + ', nextnonce="n2"')]
+    session.note_accepted(sent, sent.response(200, headers=headers), flow=OWN)
+    following = role.credentials_of(session.preauthorize(request(), to=OWN))[0]
+    assert following.parameter("nonce") == "n2"
+
+
+def test_without_qop_the_server_proves_nothing(entropy):
+    verifier = make_verifier(entropy, legacy=True)
+    sent = request()
+    headers = [
+        (name, text.replace(', qop="auth"', "")) for name, text in verifier.challenge(now=0.0)
+    ]
+    again = make_session(entropy).authorize(sent, sent.response(401, headers=headers), flow=OWN)
+    assert verifier.verify(again, now=0.0).information == ()
+
+
+def test_no_two_nonces_are_alike_nor_hold_less_than_96_random_bits(entropy):
+    asked = []
+
+    def counting(size):
+        asked.append(size)
+        return entropy(size)
+
+    verifier = make_verifier(counting)
+    assert asked[0] >= 32  # the key that seals nonces
+    assert asked[1] >= 16  # the password that stands in for an unknown user's
+    asked.clear()
+    nonces = {
+        AuthValue.parse(verifier.challenge(now=7.0)[0][1]).parameter("nonce") for _ in range(50)
+    }
+    assert len(nonces) == 50
+    assert min(asked) >= 12
+    assert {len(nonce) for nonce in nonces} == {72}
+
+
+@pytest.mark.parametrize("at", range(72))
+def test_no_character_of_a_nonce_can_be_changed(entropy, verifier, at):
+    again = answered(make_session(entropy), verifier, request(), now=0.0)
+    nonce = again.authorizations[0].parameter("nonce")
+    other = nonce[:at] + ("0" if nonce[at] != "0" else "1") + nonce[at + 1 :]
+    found = verifier.verify(altered(again, nonce=other), now=0.0)
+    assert found.reason == "the nonce is not one of ours"
+
+
+def test_a_challenge_says_stale_only_when_it_is(verifier):
+    for stale in (False, True):
+        for _, text in verifier.challenge(now=0.0, stale=stale):
+            assert AuthValue.parse(text).parameter("stale") == ("true" if stale else None)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 
 import pytest
 
 from softphone.errors import LocalProtocolError
+from softphone.lab import Authority
+from softphone.sans_io import Flow, Transport
 from softphone.trust.capf import (
     CapfBusy,
     CapfCertificateRejected,
@@ -22,12 +25,14 @@ from softphone.trust.capf import (
     CapfRefused,
     CapfRequest,
     CapfState,
+    CapfTimes,
     CapfUnfinished,
     CertificateIssued,
     CertificateShown,
     DeletionWanted,
     KeyWanted,
 )
+from softphone.trust.capf.key_proof import check_sudi
 from softphone.trust.capf.message import CapfCommand, CapfTag, certificate_element
 from softphone.trust.csr import KeyKind
 from softphone.trust.keystore import public_key_of
@@ -335,3 +340,210 @@ def test_an_unreachable_server_fails_the_session():
     client.disconnected(flow=FLOW, reason="refused", now=0.0)
     (event,) = events_of(client)
     assert "refused" in str(event.error)
+
+
+OTHER_FLOW = Flow(2, Transport.TLS, ("127.0.0.1", 40001), ("127.0.0.1", 3804))
+
+
+def test_bytes_of_another_connection_are_not_heard():
+    client = new_client()
+    client.receive(HELLO, flow=OTHER_FLOW, now=0.0)
+    client.receive(b"rubbish", flow=OTHER_FLOW, now=0.0)
+    assert client.transmits() == []
+    assert client.state is CapfState.WAIT_AUTH
+
+
+def test_after_the_end_nothing_is_said_and_nothing_told():
+    client = new_client()
+    client.disconnected(flow=FLOW, reason="cut", now=0.0)
+    assert "cut" in str(failure_of(client))
+    client.disconnected(flow=FLOW, reason="cut", now=0.0)
+    client.receive(HELLO, flow=FLOW, now=0.0)
+    client.handle_timer(now=1000.0)
+    for command in (client.stored, client.key_failed):
+        command(now=0.0)
+    client.not_stored("full", now=0.0)
+    client.deleted(True, now=0.0)
+    assert client.transmits() == events_of(client) == []
+
+
+@pytest.mark.parametrize("reason", [None, "reset"])
+def test_a_connection_that_ends_says_when_and_why(reason):
+    client = new_client()
+    with_key(client)
+    client.disconnected(flow=FLOW, reason=reason, now=0.0)
+    said = str(failure_of(client))
+    assert f"({reason or 'without a word'})" in said
+    assert "our certificate was being issued" in said
+
+
+@pytest.mark.parametrize("reason", [0, 1])
+def test_there_may_be_nothing_to_do(reason):
+    client = new_client()
+    give(client, HELLO)
+    client.receive(END[reason], flow=FLOW, now=0.0)
+    assert client.transmits()[-1].close
+    assert events_of(client) == [CapfFinished(CapfOperation.NONE)]
+    assert client.state is CapfState.DONE
+    assert client.next_timer() is None
+
+
+@pytest.mark.parametrize("elements", [{"t1": b"\2"}, {}])
+def test_any_other_word_before_an_operation_is_a_refusal(elements):
+    client = new_client()
+    give(client, HELLO)
+    client.receive(encoded(COMMAND.END_SESSION, **elements), flow=FLOW, now=0.0)
+    assert type(failure_of(client)) is CapfRefused
+
+
+def test_before_it_knows_who_we_are_a_server_has_nothing_to_do_for_us():
+    client = new_client()
+    client.receive(END[1], flow=FLOW, now=0.0)
+    assert type(failure_of(client)) is CapfRefused
+
+
+@pytest.mark.parametrize("state", [CapfState.MAKING_KEY, CapfState.WAIT_STORE, CapfState.STORING])
+def test_an_end_while_a_key_waits_for_its_certificate_is_told_as_that(state):
+    client = new_client()
+    give(client, HELLO, KEY_P256)
+    if state is not CapfState.MAKING_KEY:
+        client.key_made(public_key_of(some_key()), now=0.0)
+    if state is CapfState.STORING:
+        give(client, store_message(public_key_of(some_key())))
+    events_of(client)
+    sent(client)
+    assert client.state is state
+    client.receive(END[1], flow=FLOW, now=0.0)
+    assert type(failure_of(client)) is CapfUnfinished
+
+
+def test_an_end_while_our_certificate_is_being_deleted_is_a_refusal():
+    client = new_client()
+    give(client, HELLO, encoded(COMMAND.DELETE_CERTIFICATE_REQUEST))
+    events_of(client)
+    client.receive(END[7], flow=FLOW, now=0.0)
+    assert type(failure_of(client)) is CapfRefused
+
+
+@pytest.mark.parametrize(("found", "reason"), [(True, b"\1"), (False, b"\7")])
+def test_a_deletion_may_take_its_time_and_says_whether_there_was_one(found, reason):
+    client = new_client()
+    give(client, HELLO, encoded(COMMAND.DELETE_CERTIFICATE_REQUEST))
+    assert client.next_timer() == 300.0
+    client.deleted(found, now=40.0)
+    assert sent(client) == encoded(COMMAND.DELETE_CERTIFICATE_RESPONSE, t1=reason)
+    assert client.next_timer() == 70.0
+    client.receive(END[1], flow=FLOW, now=41.0)
+    assert events_of(client) == [DeletionWanted(), CapfFinished(CapfOperation.DELETE)]
+
+
+def test_storing_may_take_its_time_and_every_answer_is_waited_for_anew():
+    client = new_client()
+    client.receive(HELLO, flow=FLOW, now=20.0)
+    assert client.next_timer() == 50.0
+    client.receive(KEY_P256, flow=FLOW, now=40.0)
+    public_key = public_key_of(some_key())
+    client.key_made(public_key, now=90.0)
+    assert client.next_timer() == 120.0
+    client.receive(store_message(public_key), flow=FLOW, now=110.0)
+    assert client.next_timer() == 300.0
+    client.stored(now=200.0)
+    assert client.next_timer() == 230.0
+
+
+def test_a_session_as_a_whole_has_its_time_however_talkative_the_server_is():
+    client = new_client(CapfRequest(DEVICE, times=CapfTimes(patience=30.0, session=50.0)))
+    client.receive(HELLO, flow=FLOW, now=29.0)
+    assert client.next_timer() == 50.0
+    client.handle_timer(now=50.0)
+    assert "it should have said what to do" in str(failure_of(client))
+
+
+def test_a_refused_key_stays_the_reason_when_the_server_falls_silent():
+    client = new_client()
+    give(client, HELLO, KEY_P256)
+    events_of(client)
+    client.key_failed(now=0.0)
+    sent(client)
+    assert client.next_timer() == 30.0
+    client.handle_timer(now=30.0)
+    error = failure_of(client)
+    assert isinstance(error, CapfKeyRefused)
+    assert error.reason == 7
+
+
+@pytest.mark.parametrize(
+    ("request_", "password"),
+    [
+        (request_with(), b"4711\0"),
+        (request_with(version=2), b"4711\0"),
+        (CapfRequest(DEVICE), b"\0"),
+        (CapfRequest(DEVICE, version=2), None),
+    ],
+    ids=["3", "2", "3 without", "2 without"],
+)
+def test_the_authentication_string_ends_in_a_zero_and_version_3_says_that_there_is_none(
+    request_, password
+):
+    elements = message_of(give(new_client(request_), HELLO)).elements
+    assert elements.get(CapfTag.PASSWORD) == password
+    assert elements[CapfTag.DEVICE_NAME] == DEVICE.encode() + b"\0"
+
+
+def test_what_binds_the_session_is_the_mic_where_there_is_one_and_an_rsa_key_in_any_case():
+    lsc, mic, elliptic = lsc_of(), lsc_of(KeyKind.RSA_3072), lsc_of(KeyKind.EC_P256)
+    for identity, sudi, binder in (
+        (lsc, None, lsc),
+        (lsc, mic, mic),
+        (elliptic, mic, mic),
+        (elliptic, None, None),
+    ):
+        client = new_client(CapfRequest(DEVICE, identity=identity, sudi=sudi))
+        hello = encoded(COMMAND.AUTH_REQUEST, session=7, t7=b"\3", t8=b"\0")
+        elements = message_of(give(client, hello)).elements
+        assert elements[CapfTag.CERTIFICATE] == certificate_element(identity.der)
+        value = elements.get(CapfTag.SUDI_DATA)
+        assert (value is None) is (binder is None)
+        if value is not None:
+            assert check_sudi(binder.certificate, value, 7)
+
+
+def test_a_mic_is_never_shown_for_an_lsc_nor_the_other_way_round():
+    fetch = COMMAND.FETCH_CERTIFICATE_REQUEST
+    for kind, found in ({"t3": b"\2"}, False), ({"t3": b"\1"}, True), ({}, True):
+        client = new_client(CapfRequest(DEVICE, current=lsc_of().der))
+        give(client, HELLO, encoded(fetch, **kind))
+        assert events_of(client) == [CertificateShown(found)]
+
+
+def test_the_certificate_that_came_is_told_whole_with_what_is_odd_about_it():
+    stranger = Authority("another CA", wall=WALL)
+    client = new_client(CapfRequest(DEVICE, issuers=(stranger.certificate,)))
+    public_key = with_key(client)
+    message = store_message(public_key)
+    give(client, message)
+    (issued,) = events_of(client)
+    assert certificate_element(issued.certificate) == message_of(message).elements[4]
+    assert len(issued.warnings) == 1
+    assert "did not expect" in issued.warnings[0]
+
+
+def test_a_certificate_that_is_missing_is_no_certificate():
+    client = new_client()
+    with_key(client)
+    client.receive(encoded(COMMAND.STORE_CERTIFICATE_REQUEST, t3=b"\1"), flow=FLOW, now=0.0)
+    assert isinstance(failure_of(client), CapfMalformed)
+
+
+def test_the_clock_at_which_a_certificate_is_judged_is_the_one_given():
+    client = new_client(wall=WALL + timedelta(days=4000))
+    answer = give(client, store_message(with_key(client)))
+    assert answer == encoded(COMMAND.STORE_CERTIFICATE_RESPONSE, t1=b"\7")
+
+
+def test_sentences_of_failures_say_what_happened():
+    busy, silent = new_client(), new_client()
+    busy.receive(encoded(COMMAND.RETRY_LATER, t12=b"\5"), flow=FLOW, now=0.0)
+    assert "come again in 5 s" in str(failure_of(busy))
+    silent.handle_timer(now=30.0)
+    assert "silent while it should have asked who we are" in str(failure_of(silent))

@@ -93,3 +93,27 @@ def test_certificates_that_cannot_be_read_are_no_certificates():
     assert "cannot be read" in flaw(CapfMessage(2, 1, elements | {CapfTag.SUDI_DATA: rubbish}))
     with pytest.raises(MalformedCapf):
         flaw(CapfMessage(2, 1, elements | {CapfTag.SUDI_DATA: b"\0\0\5"}))
+
+
+@pytest.mark.parametrize(
+    "tag", [CapfTag.CERTIFICATE, CapfTag.SIGNED_DATA, CapfTag.SHA2_SIGNED_DATA]
+)
+def test_each_signature_and_the_certificate_must_be_there(tag):
+    lsc = lsc_of()
+    elements = dict(shown(lsc, sudi=lsc).elements)
+    del elements[tag]
+    said = flaw(CapfMessage(CapfCommand.AUTH_RESPONSE, 1, elements))
+    assert said == "certificate and signatures are not all there"
+
+
+@pytest.mark.parametrize(("beside", "good"), [(0, True), (1, False)])
+def test_the_first_and_the_last_second_of_a_certificate_count(beside, good):
+    lsc = lsc_of()
+    moment = timedelta(seconds=beside)
+    for wall in (
+        lsc.certificate.not_valid_before_utc - moment,
+        lsc.certificate.not_valid_after_utc + moment,
+    ):
+        rules = DeviceCertificateRules(RULES.issuers, wall)
+        said = flaw(shown(lsc, sudi=lsc), rules=rules)
+        assert said == (None if good else "it is out of date")

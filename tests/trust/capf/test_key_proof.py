@@ -80,6 +80,16 @@ def test_sudi_binds_one_session():
     assert not check_sudi(identity.certificate, value, 0x04030201)
 
 
+@pytest.mark.parametrize("part", [1, 2])
+def test_both_signatures_of_sudi_must_be_right(part):
+    identity = lsc_of()
+    value = sudi_element(identity, 7)
+    signature = read_sudi(value)[part]
+    broken = value.replace(signature, signature[:-1] + bytes((signature[-1] ^ 1,)))
+    assert broken != value
+    assert not check_sudi(identity.certificate, broken, 7)
+
+
 def test_sudi_is_made_and_checked_with_rsa_only():
     identity = lsc_of(KeyKind.EC_P256)
     with pytest.raises(ValueError, match="RSA"):

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import service_identity
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID, NameOID
@@ -26,6 +27,12 @@ from softphone.trust import (
     subject_of,
 )
 from softphone.trust.certificate import SRV_NAME, XMPP_ADDR, string_der
+from softphone.trust.certificate.certificate import (
+    fingerprint_in,
+    issuer_of,
+    names_in,
+    presented_domain,
+)
 from tests.support.certificates import authority, server
 
 HOST = "im1.example.test"
@@ -301,3 +308,171 @@ def test_a_kelvin_sign_is_no_k() -> None:
 def test_an_international_name_is_one_however_it_is_written() -> None:
     assert identifies(certificate("b\u00fccher.example"), HTTPS, "xn--bcher-kva.example")
     assert identifies(certificate("x", xmpp("b\u00fccher.example")), XMPP, "b\u00fccher.example")
+
+
+def raw(type_id, value):
+    return x509.OtherName(type_id, value)
+
+
+LONGEST = "a" * 122 + ".test"
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (b"\x0c\x06x.test", True),
+        (b"\x0c\x05x.test", False),
+        (b"\x0c\x07x.test", False),
+        (b"\x16\x06x.test", False),
+        (b"\x0c", False),
+        (b"\x0c\x00", False),
+        (b"\x0c\x7f" + LONGEST.encode(), True),
+        (b"\x0c\x80" + b"a" * 128, False),
+        (b"\x0c\x81" + b"a" * 129, False),
+        (b"", False),
+    ],
+)
+def test_a_name_is_one_whole_string_of_up_to_127_octets(value, read):
+    found = (value[2:].decode(),) if read else ()
+    assert names_in(x509.SubjectAlternativeName([raw(XMPP_ADDR, value)])) == (found, ())
+
+
+def test_a_name_of_127_octets_can_be_written():
+    assert string_der(LONGEST, utf8=True) == b"\x0c\x7f" + LONGEST.encode()
+    assert string_der(LONGEST, utf8=False) == b"\x16\x7f" + LONGEST.encode()
+    with pytest.raises(UnicodeEncodeError):
+        string_der("\u00fc", utf8=False)
+
+
+def test_each_kind_of_string_is_for_its_kind_of_name():
+    text = b"_xmpp-client.example.test"
+    assert not identifies(
+        certificate("x", raw(SRV_NAME, bytes((0x0C, len(text))) + text)), XMPP, "example.test"
+    )
+    international = "b\u00fccher.example".encode()
+    for tag in (0x0C, 0x16):
+        shown = certificate("x", raw(XMPP_ADDR, bytes((tag, len(international))) + international))
+        assert identifies(shown, XMPP, "b\u00fccher.example") is (tag == 0x0C)
+
+
+def test_only_the_last_common_name_counts():
+    key = ed25519.Ed25519PrivateKey.generate()
+    parts = [x509.NameAttribute(NameOID.COMMON_NAME, name) for name in (OTHER, HOST)]
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(x509.Name(parts)).issuer_name(x509.Name([]))
+    builder = builder.public_key(key.public_key()).serial_number(1)
+    presented = (
+        builder.not_valid_before(now).not_valid_after(now + timedelta(days=1)).sign(key, None)
+    )
+    assert identifies(presented, HTTPS, HOST)
+    assert not identifies(presented, HTTPS, OTHER)
+    assert names_of(presented) == (f"cn:{HOST}",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ab" * 32,
+        "AB" * 32,
+        " sha256:" + "ab" * 32 + "\n",
+        "SHA256:" + ":".join(["Ab"] * 32),
+    ],
+)
+def test_a_fingerprint_is_read_as_people_write_it(text):
+    assert fingerprint_in(text) == "ab" * 32
+
+
+@pytest.mark.parametrize(
+    "text", ["", "ab" * 31, "ab" * 33, "xy" * 32, "sha1:" + "ab" * 32, "ab" * 16 + " " + "ab" * 16]
+)
+def test_what_is_no_fingerprint_is_none(text):
+    assert fingerprint_in(text) is None
+
+
+def test_a_user_is_not_told_to_use_a_servers_name():
+    for reference in ("alice@example.test", "alice", "192.0.2.1"):
+        with pytest.raises(IdentityMismatch) as caught:
+            check_identity(certificate("x", dns(HOST)), Service.XMPP_USER, reference)
+        assert "full name" not in str(caught.value)
+        assert f'not one of "{reference}"' in str(caught.value)
+
+
+def test_a_mismatch_without_any_name_says_nobody():
+    with pytest.raises(IdentityMismatch, match="it names nobody"):
+        check_identity(certificate("", mail()), SIP, OTHER)
+
+
+def test_a_trailing_dot_makes_no_short_name_a_full_one():
+    with pytest.raises(IdentityMismatch, match="full name"):
+        check_identity(certificate("x", dns(HOST)), SIP, "im1.")
+
+
+def test_names_of_several_kinds_are_told_in_one_line():
+    shown = certificate("x", dns(HOST), dns(OTHER))
+    with pytest.raises(IdentityMismatch, match=rf"names dns:{HOST}, dns:{OTHER}, cn:x"):
+        check_identity(shown, SIP, "pbx.example.test")
+
+
+def test_addresses_are_told_as_people_write_them():
+    addresses = [
+        x509.IPAddress(ipaddress.ip_address(each)) for each in ("192.0.2.1", "2001:db8::1")
+    ]
+    assert names_of(certificate("x", *addresses))[:2] == ("ip:192.0.2.1", "ip:2001:db8::1")
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("example.test", "example.test"),
+        (" Example.Test. ", "example.test"),
+        ("b\u00fccher.example", "xn--bcher-kva.example"),
+        ("B\u00dcCHER.example.", "xn--bcher-kva.example"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("\uff45xample.test", ""),
+        ("a\u3002test", ""),
+        ("\u00fc" * 80, ""),
+        ("", ""),
+    ],
+)
+def test_a_presented_domain_is_normalized_or_nothing(written, shown):
+    assert presented_domain(written) == shown
+
+
+def test_a_network_is_no_address():
+    """An iPAddress of eight octets is a network, which names no host."""
+    network = x509.IPAddress(ipaddress.ip_network("192.0.2.0/24"))
+    assert not identifies(certificate("x", network), SIP, "192.0.2.0")
+    assert names_of(certificate("x", network)) == ("cn:x",)
+
+
+def test_what_steers_a_terminal_is_written_as_octets():
+    presented = certificate("a\x1b[2Jb\n\u202ec")
+    assert r"CN=a\1B[2Jb\0A\E2\80\AEc" in subject_of(presented).split(",")
+
+
+def test_an_issuer_is_told_as_a_subject_is():
+    assert issuer_of(server().certificate) == subject_of(authority().certificate)
+
+
+def test_a_certificate_is_fingerprinted_by_its_der():
+    presented = server().certificate
+    expected = presented.fingerprint(hashes.SHA256()).hex()
+    assert fingerprint_of(presented) == fingerprint_of(der_of(presented)) == expected
+
+
+def test_a_peer_tells_its_verdict_and_what_was_let_pass():
+    identity = peer_identity(
+        server().certificate,
+        protocol="TLSv1.2",
+        cipher="C",
+        verdict="pin",
+        revocation="off",
+        relaxations=("a", "b"),
+    )
+    assert (identity.verdict, identity.relaxations) == ("pin", ("a", "b"))
+    assert (
+        peer_identity(
+            server().certificate, protocol="", cipher="", verdict="", revocation=""
+        ).relaxations
+        == ()
+    )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID, NameOID
 
@@ -257,3 +257,71 @@ def test_no_setting_lets_pass_what_is_weaker_still():
         check_strength((small,), set(Relaxation))
     with pytest.raises(CertificateUntrusted, match="MD5 signature"):
         check_strength((x509.load_pem_x509_certificate(MD5_CERTIFICATE), small), set(Relaxation))
+
+
+@pytest.mark.parametrize(("beside", "good"), [(0, True), (1, False)])
+def test_the_first_and_the_last_second_of_a_path_count(beside, good):
+    path = (self_signed(ed25519.Ed25519PrivateKey.generate()),)
+    for wall in (WALL - DAY - timedelta(seconds=beside), WALL + DAY + timedelta(seconds=beside)):
+        if good:
+            check_dates(path, wall=wall)
+        else:
+            with pytest.raises(CertificateExpired, match="CN=self"):
+                check_dates(path, wall=wall)
+
+
+@pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1()])
+def test_curves_of_256_bits_are_strong_enough(curve):
+    key = ec.generate_private_key(curve)
+    assert check_strength((self_signed(key, algorithm=hashes.SHA256()),)) == ()
+
+
+def test_ed448_is_strong_enough():
+    assert check_strength((self_signed(ed448.Ed448PrivateKey.generate()),)) == ()
+
+
+def test_no_setting_lets_a_short_curve_pass():
+    key = ec.generate_private_key(ec.SECP224R1())
+    weak = self_signed(key, algorithm=hashes.SHA256())
+    with pytest.raises(CertificateUntrusted, match="secp224r1"):
+        check_strength((weak,), set(Relaxation))
+
+
+def test_no_path_has_no_weakness():
+    assert check_strength(()) == ()
+
+
+def test_every_weakness_that_passes_is_named_in_the_order_of_the_path():
+    leaf = x509.load_pem_x509_certificate(SHA_1_CERTIFICATE)
+    small = self_signed(rsa_key(1024), algorithm=hashes.SHA256())
+    named = check_strength((leaf, small, leaf), {Relaxation.SHA1, Relaxation.RSA_1024})
+    assert [each.partition(",")[0] for each in named] == [
+        "CN=sha1.example.test: a SHA1 signature",
+        "CN=self: an RSA key of 1024 bits",
+        "CN=sha1.example.test: a SHA1 signature on what is believed for itself",
+    ]
+
+
+def test_an_authority_key_identifier_without_a_key_is_none():
+    key = ed25519.Ed25519PrivateKey.generate()
+    issuer = [x509.DirectoryName(x509.Name([]))]
+    odd = self_signed(key, x509.AuthorityKeyIdentifier(None, issuer, 1))
+    found = strict_violations((odd, authority().certificate))
+    assert found == ("CN=self: it has no authority key identifier",)
+
+
+def test_only_the_last_of_a_path_is_an_anchor():
+    key = ed25519.Ed25519PrivateKey.generate()
+    odd = self_signed(key)
+    found = strict_violations((odd, odd, odd))
+    assert found == ("CN=self: it has no authority key identifier",) * 2
+
+
+@pytest.mark.parametrize(
+    "extensions", [[NOT_CA], [usage(signs=False)], [NOT_CA, usage(signs=False)]]
+)
+def test_what_signs_nothing_need_be_no_authority(extensions):
+    key = ed25519.Ed25519PrivateKey.generate()
+    identifier = x509.AuthorityKeyIdentifier(b"1", None, None)
+    plain = self_signed(key, identifier, *extensions)
+    assert strict_violations((plain, authority().certificate)) == ()

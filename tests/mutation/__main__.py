@@ -122,6 +122,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/security/test_forged_*.py",
             "tests/security/test_a_trust_list_*.py",
             "tests/security/test_a_file_without_a_date_*.py",
+            "tests/security/test_a_pin_counts_*.py",
             "tests/security/test_an_unsigned_trust_list_*.py",
         ),
     ),

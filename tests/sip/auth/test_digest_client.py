@@ -513,6 +513,13 @@ def test_to_list_md5_is_advised_only_where_that_would_help(entropy, options, cha
     assert refused.reason.endswith("policy, or this process, allows none of it")
 
 
+def test_an_account_without_credentials_is_told_where_to_write_the_realm(entropy):
+    session = DigestSession(entropy=entropy, policy=own_server_everywhere())
+    sent = request("INVITE")
+    refused = session.authorize(sent, challenged(sent, digest(realm="x" * 65)), flow=OWN)
+    assert refused.reason.endswith(f"add {'x' * 64!r} to the realms of [credentials]")
+
+
 @pytest.mark.parametrize("text", ['nextnonce="', "nonsense", 'nextnonce=""'])
 def test_malformed_authentication_info_changes_nothing(session, text):
     sent = request()

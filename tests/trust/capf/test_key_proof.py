@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.x509.oid import NameOID
 
 from softphone.trust.capf.key_proof import (
     check_proof,
@@ -14,8 +18,9 @@ from softphone.trust.capf.key_proof import (
     sudi_element,
 )
 from softphone.trust.capf.message import CapfTag, MalformedCapf
+from softphone.trust.certificate import der_of
 from softphone.trust.csr import KeyKind
-from tests.support.capf import DEVICE, device_identity, lsc_of
+from tests.support.capf import DEVICE, WALL, device_identity, lsc_of
 
 NAME = DEVICE.encode()
 KINDS = (KeyKind.RSA_2048, KeyKind.RSA_3072, KeyKind.EC_P256, KeyKind.EC_P521)
@@ -97,7 +102,32 @@ def test_sudi_is_made_and_checked_with_rsa_only():
     assert not check_sudi(identity.certificate, sudi_element(lsc_of(), 1), 1)
 
 
-@pytest.mark.parametrize("value", [b"", b"\3", b"\3\0\5abc", b"\1\0\1a", b"\3\0\0" * 5])
+def test_a_key_of_another_kind_proves_nothing():
+    key = ed25519.Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, DEVICE)])
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).serial_number(1)
+    builder = builder.public_key(key.public_key()).not_valid_before(WALL)
+    certificate = builder.not_valid_after(WALL + timedelta(days=1)).sign(key, None)
+    der = der_of(certificate)
+    signature = key.sign(NAME + b"\0" + der)
+    coded = b"\3" + len(signature).to_bytes(2, "big") + signature
+    assert not check_proof(certificate, der, NAME, signature, coded)
+
+
+@pytest.mark.parametrize("kind", [KeyKind.RSA_2048, KeyKind.EC_P256])
+def test_an_empty_signature_proves_nothing(kind):
+    identity = lsc_of(kind)
+    good = proof_elements(identity, NAME, version=3)
+    sha1 = good[CapfTag.SIGNED_DATA]
+    assert not check_proof(identity.certificate, identity.der, NAME, sha1, b"\3\0\0")
+    assert not check_proof(
+        identity.certificate, identity.der, NAME, b"", good[CapfTag.SHA2_SIGNED_DATA]
+    )
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"\3", b"\3\0\1a\3", b"\3\0\1a\3\0", b"\3\0\5abc", b"\1\0\1a", b"\3\0\0" * 5]
+)
 def test_elements_that_are_no_signatures_are_malformed(value):
     identity = lsc_of()
     with pytest.raises(MalformedCapf):

@@ -18,7 +18,8 @@ from softphone.security import CryptoSuite
 from tests.support.wire import Datagram, Wire, raw_address, srtp_key
 
 ONCE = ("0.0.0.0/0", "::/0")
-SIGNALED, PEER, EVIL = ("10.0.0.1", 5000), ("10.9.0.1", 7000), ("10.6.6.6", 6666)
+SIGNALED, NEAR = ("10.0.0.1", 5000), ("10.0.0.1", 6000)
+PEER, EVIL = ("10.9.0.1", 7000), ("10.6.6.6", 6666)
 FRAME = 0.02
 
 
@@ -99,7 +100,7 @@ class Video:
 
 PLACES = [
     (host, port + offset)
-    for host, port in (SIGNALED, PEER, EVIL, ("10.0.0.5", 5000))
+    for host, port in (SIGNALED, NEAR, PEER, EVIL, ("10.0.0.5", 5000))
     for offset in (0, 1, 2)
 ]
 
@@ -138,6 +139,14 @@ def test_another_port_of_the_signaled_host_is_followed_once(kind):
     send(stream, SIGNALED, 3, first=106)
     assert (stream.heard, stream.remote) == (3, (SIGNALED[0], 5002))
     assert stream.moves == [((SIGNALED[0], 5002), LatchCause.PORT)]
+
+
+def test_a_stream_that_is_not_symmetric_hears_the_host_and_stays(kind):
+    stream = kind(clear_latching=(), symmetric=False)
+    send(stream, NEAR, 5)
+    stream.hear((rtcp(), NEAR), control=True)
+    assert (stream.heard, stream.remote, stream.moves) == (5, SIGNALED, [])
+    assert stream.remote_rtcp == (SIGNALED[0], SIGNALED[1] + 1)
 
 
 def test_one_source_is_adopted_after_five_packets_and_told(kind):

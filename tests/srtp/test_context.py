@@ -14,7 +14,10 @@ from softphone.srtp import (
     SendContext,
     SrtpBackend,
     SrtpStatus,
+    first_sequence,
     libsrtp_backend,
+    next_ssrc,
+    suite_parameters,
 )
 from softphone.srtp.context import MAXIMUM_SOURCES
 from tests.support.srtp import SSRC, key, rtcp, rtp
@@ -144,6 +147,36 @@ def test_no_key_is_heard_from_more_sources_than_we_can_remember(backend):
     assert receive.unprotect_rtcp(send.protect_rtcp(rtcp(ssrc=5))) is not None
 
 
+def test_sources_of_rtcp_alone_are_bounded_too_and_forged_ones_are_none(backend):
+    send, receive = pair(backend)
+    for ssrc in range(1000, 1000 + 2 * MAXIMUM_SOURCES):
+        assert receive.unprotect_rtcp(rtcp(ssrc=ssrc, body=b"z" * 60)) is None
+    for ssrc in range(MAXIMUM_SOURCES):
+        assert receive.unprotect_rtcp(send.protect_rtcp(rtcp(ssrc=ssrc))) is not None
+    assert receive.unprotect_rtcp(send.protect_rtcp(rtcp(ssrc=999))) is None
+    assert receive.failures == FailureCounts(authentication=2 * MAXIMUM_SOURCES, sources=1)
+
+
+@pytest.mark.parametrize("suite", list(CryptoSuite))
+def test_the_shortest_packets_are_headers_alone(suite, backend):
+    send, receive = pair(backend, suite)
+    header, report = rtp(1, payload=b""), rtcp(body=b"")
+    assert receive.unprotect(send.protect(header)) == header
+    assert receive.unprotect_rtcp(send.protect_rtcp(report)) == report
+    tags = suite_parameters(suite)
+    assert receive.unprotect(send.protect(rtp(2))[: 11 + tags.rtp_tag_length]) is None
+    assert receive.unprotect_rtcp(send.protect_rtcp(report)[: 11 + tags.rtcp_tag_length]) is None
+    assert receive.failures == FailureCounts(malformed=2)
+
+
+def test_a_refused_packet_gives_no_octets(backend):
+    _, receive = pair(backend)
+    expecting = ReceiveContext(SUITE, key(SUITE), backend=backend, rollover={SSRC: 3})
+    for context in (receive, expecting):
+        status, result = context.process_packet(rtp(1))
+        assert (status, result) == (SrtpStatus.AUTHENTICATION_FAILED, b"")
+
+
 def test_a_forged_source_is_never_remembered(backend):
     _, receive = pair(backend)
     for ssrc in range(1000):
@@ -204,6 +237,25 @@ def test_where_the_counter_cannot_be_set_the_second_backend_takes_the_stream(mon
     assert receive.unprotect(sender_at(2 << 16).protect(rtp(0))) == rtp(0)
 
 
+@pytest.mark.parametrize("backend", list(SrtpBackend))
+@pytest.mark.parametrize(
+    ("own", "other", "counters"),
+    [(None, 5, (5, 0, 6)), (2, 5, (2, 3, 5, 6)), (5, 5, (5,)), (9, 5, (9, 10))],
+)
+def test_a_key_that_is_back_follows_either_counter_onwards(backend, own, other, counters):
+    """A source that was heard under another key meanwhile, up to the counter `other`."""
+    for roc in range(12):
+        receive = ReceiveContext(
+            SUITE, key(SUITE, 99), backend=backend, rollover={} if own is None else {SSRC: own}
+        )
+        if own is not None:
+            assert receive.unprotect(sender_at(own << 16 | 30_000).protect(rtp(30_000)))
+        receive.resume({SSRC: other})
+        assert receive.last_ssrc_word == -1
+        packet = sender_at(roc << 16 | 30_001).protect(rtp(30_001))
+        assert (receive.unprotect(packet) is not None) is (roc in counters), roc
+
+
 def test_the_counters_of_one_context_go_into_the_next(backend):
     send, receive = pair(backend)
     for sequence in range(65530, 65545):
@@ -231,6 +283,8 @@ def test_the_newest_packet_of_each_source_is_told_and_its_first_is_not():
     assert told == [False, True, True, False, False, False, True]
     assert receive.note_rtp(8, 3) is False
     assert receive.newest == {7: 3, 8: 3}
+    assert receive.note_rtp(8, 3 + 0x8000) is False
+    assert receive.note_rtp(8, 3 + 0x7FFF) is True
 
 
 @pytest.mark.parametrize("suite", list(CryptoSuite))
@@ -240,4 +294,34 @@ def test_the_newest_srtcp_packet_is_told_by_its_own_index(suite, backend):
     other = send.protect_rtcp(rtcp(ssrc=99))
     order = (1, 0, 3, 2, 4)
     assert [receive.note_rtcp(sealed[at]) for at in order] == [False, False, True, False, True]
+    assert receive.note_rtcp(sealed[4]) is False
     assert receive.note_rtcp(other) is False
+    assert receive.note_rtcp(send.protect_rtcp(rtcp(ssrc=99))) is True
+
+
+def drawn(octets: bytes):
+    """Entropy that begins with these octets."""
+    return lambda size: (octets + bytes(size))[:size]
+
+
+@pytest.mark.parametrize(
+    ("octets", "sequence"), [("8123", 0x123), ("7fff45", 0x7FFF), ("ffff", 0x7FFF), ("0000", 0)]
+)
+def test_a_first_sequence_number_is_any_below_the_limit(octets, sequence):
+    assert first_sequence(drawn(bytes.fromhex(octets))) == sequence
+
+
+@pytest.mark.parametrize(
+    ("ssrc", "octets", "expected"),
+    [
+        (5, "0000", 6),
+        (5, "812345", 5 + 1 + 0x8123),
+        (5, "ffff", 5 + 65536),
+        (0xFFFF_FFFE, "0000", 0xFFFF_FFFF),
+        (0xFFFF_FFFF, "0000", 1),
+        (0xFFFF_FFFF, "0001", 1),
+        (0xFFFF_FFFF, "0010", 16),
+    ],
+)
+def test_the_next_ssrc_lies_ahead_and_is_never_zero(ssrc, octets, expected):
+    assert next_ssrc(ssrc, drawn(bytes.fromhex(octets))) == expected

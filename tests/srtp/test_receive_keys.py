@@ -29,6 +29,7 @@ def test_a_key_is_told_from_another_by_suite_and_bytes():
 
 def test_the_same_key_again_changes_nothing():
     keys = ReceiveKeys()
+    assert keys.context is None
     context = keys.select(SUITE, key(SUITE, 1))
     assert keys.select(SUITE, KeyMaterial(key(SUITE, 1).reveal())) is context
     assert keys.context is context
@@ -81,6 +82,21 @@ def test_a_source_may_have_wrapped_under_the_other_key_or_not(kept):
     assert all(back.unprotect(packet) for packet in coming)
     assert back.unprotect(recorded) is None
     assert back.unprotect(coming[0]) is None
+
+
+@pytest.mark.parametrize("between", ["nothing", "in clear"])
+def test_a_new_key_is_given_the_counters_of_the_one_before(between):
+    keys = ReceiveKeys()
+    one = SendContext(SUITE, key(SUITE, 1))
+    first = keys.select(SUITE, key(SUITE, 1))
+    for number in (65_000, 65_535, 65_536 + 10):
+        assert first.unprotect(one.protect(rtp(number)))
+    if between == "in clear":
+        keys.deselect()
+    second = keys.select(SUITE, key(SUITE, 2))
+    two = SendContext(SUITE, key(SUITE, 2), backend=SrtpBackend.CRYPTOGRAPHY)
+    two._transform.set_roc(SSRC, 1)
+    assert second.unprotect(two.protect(rtp(65_536 + 11))) is not None
 
 
 def test_a_source_that_was_heard_under_the_other_key_only_is_followed():

@@ -11,6 +11,7 @@ from softphone.events import Direction
 from softphone.sdp import Crypto
 from softphone.security import CryptoSuite
 from softphone.srtp import (
+    CryptoPreference,
     SdesAgreement,
     SdesNegotiation,
     make_crypto_answer,
@@ -107,6 +108,10 @@ def test_a_full_offer_never_uses_the_active_tag_twice(entropy):
     plan.make_answer([third], remote=HERE, direction=SENDRECV)
     plan.commit()
     assert sorted(line.tag for line in plan.make_offer(full=True)) == [1, 2, 3, 4]
+    far = SdesNegotiation(SUITES, entropy=entropy)
+    far.make_answer([replace(third, tag=900)], remote=HERE, direction=SENDRECV)
+    far.commit()
+    assert sorted(line.tag for line in far.make_offer(full=True)) == [1, 2, 3, 900]
     lonely = SdesNegotiation(SUITES[:1], entropy=entropy)
     exchange(lonely, SdesNegotiation(SUITES, entropy=entropy))
     assert len(lonely.make_offer(full=True)) == 1
@@ -145,6 +150,19 @@ def test_another_media_address_renews_the_answerers_key(entropy):
     assert not ours.send_renewed
 
 
+def test_every_move_renews_the_answerers_key_and_hold_is_none(entropy):
+    alice, bob = connected(entropy)
+    for at in (THERE, HERE, THERE):
+        assert exchange(alice, bob, at=at)[1].send_renewed
+        assert not exchange(alice, bob, at=HOLD)[1].send_renewed
+        assert not exchange(alice, bob, at=at)[1].send_renewed
+
+
+def test_a_call_may_begin_on_hold(entropy):
+    alice, bob = (SdesNegotiation(SUITES, entropy=entropy) for _ in range(2))
+    assert exchange(alice, bob, at=HOLD)[1].send_renewed
+
+
 def test_another_media_port_is_another_address(entropy):
     alice, bob = connected(entropy)
     _, theirs = exchange(alice, bob, at=(HERE[0], 4002))
@@ -153,6 +171,9 @@ def test_another_media_port_is_another_address(entropy):
 
 def test_a_stream_that_leaves_inactive_gets_fresh_keys(entropy):
     alice, bob = connected(entropy)
+    ours, theirs = exchange(alice, bob, direction=INACTIVE)
+    assert not ours.send_renewed
+    assert not theirs.send_renewed
     ours, theirs = exchange(alice, bob, direction=INACTIVE)
     assert not ours.send_renewed
     assert not theirs.send_renewed
@@ -178,6 +199,13 @@ def test_the_active_suite_is_kept_while_it_is_offered(entropy):
     assert theirs.suite is CryptoSuite.AES_CM_128_HMAC_SHA1_80
     assert not theirs.send_renewed
     assert theirs.local.tag == 3
+
+
+@pytest.mark.parametrize(("preference", "first"), [("OURS", SUITES[0]), ("THEIRS", SUITES[-1])])
+def test_the_order_that_is_asked_for_decides_the_first_time(entropy, preference, first):
+    plan = SdesNegotiation(SUITES, entropy=entropy, preference=CryptoPreference[preference])
+    offered = make_crypto_offer(SUITES[::-1], entropy=entropy)
+    assert plan.make_answer(offered, remote=HERE, direction=SENDRECV).suite is first
 
 
 def test_the_answer_to_our_delayed_offer_changes_no_key_that_we_printed(entropy):
@@ -250,6 +278,8 @@ def test_an_early_answer_may_be_followed_by_that_of_another_fork(entropy):
     assert not same.receive_renewed
     assert not final.send_renewed
     assert final.receive_renewed
+    with pytest.raises(LocalProtocolError):
+        alice.apply_answer([forks[1]], remote=HERE, direction=SENDRECV)
 
 
 def test_a_time_in_clear_forgets_the_keys(entropy):

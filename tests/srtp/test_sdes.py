@@ -124,6 +124,8 @@ def test_a_suite_that_policy_forbids_is_passed_over():
         (line(params="FEC_KEY=inline:x"), CryptoRefusalCode.SESSION_PARAMETER),
         (line(params="WSH=63"), CryptoRefusalCode.SESSION_PARAMETER),
         (line(params="WSH=x"), CryptoRefusalCode.SESSION_PARAMETER),
+        (line(params="WSH"), CryptoRefusalCode.SESSION_PARAMETER),
+        (line(params="WSH=1000000"), CryptoRefusalCode.SESSION_PARAMETER),
         (line(params="WSH=64 UNENCRYPTED_SRTP"), CryptoRefusalCode.SESSION_PARAMETER),
         (line(params="-X"), CryptoRefusalCode.SESSION_PARAMETER),
         (UnreadableCrypto(1, "X", "no"), CryptoRefusalCode.MALFORMED),
@@ -133,12 +135,14 @@ def test_a_line_that_cannot_be_used_is_refused_alone_with_its_reason(bad, code):
     choice = choose_crypto([bad, line(9)], allowed=ALL)
     assert choice.crypto.tag == 9
     assert codes(choice) == [code]
-    assert choice.refusals[0].reason
+    (refusal,) = choice.refusals
+    assert (refusal.tag, refusal.suite) == (bad.tag, bad.suite_name)
+    assert refusal.reason
     assert choose_crypto([bad], allowed=ALL).crypto is None
 
 
 @pytest.mark.parametrize("keys", ["", "|2^31", "|2^48", "|2147483648", f"|{SHORTEST_LIFETIME}"])
-@pytest.mark.parametrize("params", ["", "WSH=64", "wsh=1024"])
+@pytest.mark.parametrize("params", ["", "WSH=64", "wsh=1024", "WSH=999999"])
 def test_long_lifetimes_and_window_hints_are_accepted(keys, params):
     assert choose_crypto([line(keys=inline() + keys, params=params)], allowed=ALL).suite is CM_80
 
@@ -202,6 +206,15 @@ def test_an_answer_that_is_not_one_line_of_ours_is_refused(answer, code):
     choice = check_crypto_answer(offered, answer)
     assert choice.crypto is None
     assert codes(choice) == [code]
+    (refusal,) = choice.refusals
+    assert (refusal.tag, refusal.suite) == (answer[0].tag, answer[0].suite_name)
+    assert refusal.reason
+
+
+@pytest.mark.parametrize("params", ["UNENCRYPTED_SRTP", "KDR=1"])
+def test_the_reason_names_the_parameter_that_is_refused(params):
+    (refusal,) = choose_crypto([line(params=params)], allowed=ALL).refusals
+    assert f"parameter {params.partition('=')[0]} " in refusal.reason
 
 
 def test_no_refusal_shows_a_key():

@@ -83,5 +83,7 @@ def test_rtcp_in_clear_is_heard_from_the_signaled_host_alone(symmetric):
     heard = [accept_rtcp_source(bank, wire.b.incoming, at, row, newer=False) for at in range(3)]
     assert heard == [True, False, True]
     assert bank.wrong_source[row] == 1
+    assert not accept_rtcp_source(bank, wire.b.incoming, 1, row, newer=True)
+    assert bank.wrong_source[row] == 2
     expected = NEAR if symmetric else ("10.0.0.1", 5001)
     assert bank.remote_rtcp[row].tobytes() == raw_address(*expected)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 import pickle
 from dataclasses import replace
 
@@ -41,6 +42,22 @@ def test_levels_are_ordered_as_written():
     assert SecurityLevel.UNKNOWN < SecurityLevel.NOT_SECURE
     assert SecurityLevel.NOT_SECURE < SecurityLevel.AUTHENTICATED < SecurityLevel.ENCRYPTED
     assert Scope.HOP < Scope.END_TO_END
+
+
+@pytest.mark.parametrize("kind", [SecurityLevel, Scope, TlsVersion])
+def test_every_comparison_follows_the_order_and_none_crosses_kinds(kind):
+    members = list(kind)
+    for i, one in enumerate(members):
+        for j, other in enumerate(members):
+            assert (one < other, one <= other, one > other, one >= other) == (
+                i < j,
+                i <= j,
+                i > j,
+                i >= j,
+            )
+    for compare in (operator.lt, operator.le, operator.gt, operator.ge):
+        with pytest.raises(TypeError):
+            compare(members[0], "encrypted")
 
 
 def test_the_lock_needs_every_part_and_a_known_far_end():
@@ -173,7 +190,14 @@ def test_require_raises_with_every_reason():
         ShortfallCode.SIGNALING_CLEAR,
         ShortfallCode.MEDIA_CLEAR,
     }
+    assert str(caught.value) == "; ".join(str(each) for each in caught.value.shortfalls)
+    assert "media_clear: the audio stream is in clear" in str(caught.value)
     SecurityState(TLS, (SRTP,)).require(SecurityLevel.ENCRYPTED)
+    with pytest.raises(SecurityShortfall) as caught:
+        SecurityState(TLS, (SRTP,)).require(SecurityLevel.ENCRYPTED, scope=Scope.END_TO_END)
+    assert codes(caught.value.shortfalls) == {ShortfallCode.FAR_END_UNKNOWN}
+    known = SecurityState(TLS, (SRTP,), SecurityLevel.ENCRYPTED)
+    known.require(SecurityLevel.ENCRYPTED, scope=Scope.END_TO_END)
 
 
 def test_key_material_shows_only_its_length():
@@ -193,7 +217,13 @@ def test_key_material_is_neither_pickled_nor_copied():
 def test_key_material_is_wiped_on_close():
     key = KeyMaterial(b"secret")
     assert key.reveal() == b"secret"
+    held = memoryview(key._data)
+    with pytest.raises(BufferError):
+        key.close()
+    assert bytes(held) == bytes(6)
+    held.release()
     key.close()
+    assert len(key) == 0
     with pytest.raises(ValueError, match="wiped"):
         key.reveal()
 
@@ -234,13 +264,95 @@ def test_crypto_lines_of_no_use_are_a_shortfall_and_a_refusal_where_the_policy_s
     assert ShortfallCode.SRTP_REQUIRED in codes(SecurityPolicy().judge(state))
 
 
+@pytest.mark.parametrize("far_end", [None, *SecurityLevel])
+@pytest.mark.parametrize("by_word", [True, False])
+def test_what_is_said_of_the_far_end_is_its_level_and_whose_word_it_is(far_end, by_word):
+    state = SecurityState(TLS, (SRTP,), far_end, by_word=by_word)
+    expected = {
+        None: ShortfallCode.FAR_END_UNKNOWN,
+        SecurityLevel.UNKNOWN: ShortfallCode.FAR_END_UNKNOWN,
+        SecurityLevel.NOT_SECURE: ShortfallCode.FAR_END_NOT_SECURE,
+        SecurityLevel.AUTHENTICATED: ShortfallCode.FAR_END_AUTHENTICATED,
+    }
+    found = list(state.shortfalls)
+    assert [each.code for each in found] == [expected[e] for e in (far_end,) if e in expected]
+    if found and found[0].code is not ShortfallCode.FAR_END_UNKNOWN:
+        assert found[0].explanation.startswith("the server says") is by_word
+
+
+@pytest.mark.parametrize("far_end", [None, *SecurityLevel])
+@pytest.mark.parametrize("signaling", [TLS, CLEAR])
+@pytest.mark.parametrize("media", [(), (SRTP,), (RTP,)])
+@pytest.mark.parametrize("level", list(SecurityLevel))
+@pytest.mark.parametrize("scope", list(Scope))
+def test_what_is_demanded_is_refused_exactly_where_it_is_missing(
+    far_end, signaling, media, level, scope
+):
+    state = SecurityState(signaling, media, far_end)
+    known = far_end not in (None, SecurityLevel.UNKNOWN)
+    has = state.hop_level if scope is Scope.HOP else state.level
+    met = has >= level or level is SecurityLevel.NOT_SECURE
+    met = met and (known or scope is Scope.HOP)
+    found = SecurityPolicy(minimum=level, scope=scope, srtp=SrtpPolicy.OPTIONAL).judge(state)
+    assert (found == ()) is met
+    assert len(set(found)) == len(found)
+    far = {each.code for each in found if each.code.startswith("far_end")}
+    if scope is Scope.HOP:
+        assert not far
+    elif not known:
+        assert far == {ShortfallCode.FAR_END_UNKNOWN}
+
+
+def test_the_defaults_demand_srtp_and_encryption_to_the_server():
+    strict = SecurityPolicy.strict()
+    assert strict == SecurityPolicy(
+        SecurityLevel.ENCRYPTED,
+        Scope.HOP,
+        SrtpPolicy.REQUIRED,
+        tuple(CryptoSuite),
+        TlsVersion.TLS_1_2,
+        RevocationMode.SOFT,
+        frozenset(),
+        fips=False,
+        on_drop=OnDrop.HANGUP,
+        record_secure=True,
+        signaling=SecurityLevel.NOT_SECURE,
+        refuse_unusable_crypto=False,
+    )
+    assert SecurityPolicy.fips140() == replace(strict, fips=True)
+    optional = strict.with_srtp(SrtpPolicy.OPTIONAL)
+    assert optional == SecurityPolicy.compatible()
+    assert strict.with_srtp(SrtpPolicy.REQUIRED) == strict
+    assert strict.with_srtp(SrtpPolicy.OFF) == SecurityPolicy.clear()
+
+
+def test_a_refusal_names_the_stream_and_what_it_is():
+    video = MediaSecurity("video", "RTP/AVP")
+    odd = replace(video, suite=CryptoSuite.AES_CM_128_HMAC_SHA1_32)
+    policy = SecurityPolicy(suites=(CryptoSuite.AEAD_AES_256_GCM,), scope=Scope.HOP)
+    found = policy.judge(SecurityState(TLS, (SRTP, video, odd), SecurityLevel.ENCRYPTED))
+    assert [str(each) for each in found] == [
+        "srtp_required: SRTP is required and the video stream is RTP/AVP",
+        "suite_not_allowed: the video stream uses AES_CM_128_HMAC_SHA1_32, which is not allowed",
+        "media_clear: the video stream is in clear",
+    ]
+    old = SecurityPolicy(tls_minimum=TlsVersion.TLS_1_3)
+    (told,) = old.judge(SecurityState(replace(TLS, protocol="TLSv1.2"), (SRTP,)))
+    assert "runs over TLSv1.2; at least TLS 1.3 is demanded" in told.explanation
+
+
 def test_a_policy_may_forbid_to_record_what_is_encrypted():
     encrypted = SecurityState(TLS, (SRTP,))
     clear = SecurityState(TLS, (RTP,))
     assert SecurityPolicy().judge_recording(encrypted) == ()
     forbidding = SecurityPolicy(record_secure=False)
-    assert codes(forbidding.judge_recording(encrypted)) == {ShortfallCode.RECORDING_NOT_ALLOWED}
+    (refused,) = forbidding.judge_recording(encrypted)
+    assert refused.code is ShortfallCode.RECORDING_NOT_ALLOWED
+    assert "recorded" in refused.explanation
     assert forbidding.judge_recording(clear) == ()
+    both = SecurityState(TLS, (RTP, SRTP))
+    assert codes(forbidding.judge_recording(both)) == {ShortfallCode.RECORDING_NOT_ALLOWED}
+    assert forbidding.judge_recording(SecurityState(TLS)) == ()
 
 
 POLICIES = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import pytest
 
@@ -99,6 +100,7 @@ def test_a_suite_that_policy_forbids_is_passed_over():
     choice = choose_crypto([line(1, CM_32), line(2, CM_80)], allowed=(CM_80,))
     assert choice.crypto.tag == 2
     assert codes(choice) == [CryptoRefusalCode.SUITE_NOT_ALLOWED]
+    assert choice.refusals[0].reason
 
 
 @pytest.mark.parametrize(
@@ -129,6 +131,9 @@ def test_a_suite_that_policy_forbids_is_passed_over():
         (line(params="WSH=64 UNENCRYPTED_SRTP"), CryptoRefusalCode.SESSION_PARAMETER),
         (line(params="-X"), CryptoRefusalCode.SESSION_PARAMETER),
         (UnreadableCrypto(1, "X", "no"), CryptoRefusalCode.MALFORMED),
+        (line(suite="F8_128_HMAC_SHA1_80"), CryptoRefusalCode.UNKNOWN_SUITE),
+        (replace(line(), tag=-1), CryptoRefusalCode.BAD_TAG),
+        (replace(line(), tag=1_000_000_000), CryptoRefusalCode.BAD_TAG),
     ],
 )
 def test_a_line_that_cannot_be_used_is_refused_alone_with_its_reason(bad, code):
@@ -174,6 +179,7 @@ def test_lines_that_share_a_tag_are_all_refused():
     choice = choose_crypto([line(1, CM_32), line(1, CM_80), line(2, CM_80)], allowed=ALL)
     assert choice.crypto.tag == 2
     assert codes(choice) == [CryptoRefusalCode.DUPLICATE_TAG] * 2
+    assert "tag 1" in choice.refusals[0].reason
 
 
 def test_no_lines_are_no_choice():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from softphone.errors import ConfigurationError
+from softphone import openssl_provider
+from softphone.errors import ConfigurationError, FipsForbidden
 from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp import (
     FIRST_SEQUENCE_LIMIT,
@@ -19,7 +22,7 @@ from softphone.srtp import (
     next_ssrc,
     suite_parameters,
 )
-from softphone.srtp.context import MAXIMUM_SOURCES
+from softphone.srtp.context import MAXIMUM_SOURCES, default_backend
 from tests.support.srtp import SSRC, key, rtcp, rtp
 
 SUITE = CryptoSuite.AES_CM_128_HMAC_SHA1_80
@@ -140,7 +143,8 @@ def test_no_key_is_heard_from_more_sources_than_we_can_remember(backend):
     send, receive = pair(backend)
     for ssrc in range(MAXIMUM_SOURCES):
         assert receive.unprotect(send.protect(rtp(1, ssrc=ssrc))) is not None
-    assert receive.unprotect(send.protect(rtp(1, ssrc=999))) is None
+    one_more = send.protect(rtp(1, ssrc=999))
+    assert receive.process_packet(one_more) == (SrtpStatus.TOO_MANY_SOURCES, b"")
     assert receive.unprotect_rtcp(send.protect_rtcp(rtcp(ssrc=998))) is None
     assert receive.failures == FailureCounts(sources=2)
     assert receive.unprotect(send.protect(rtp(2, ssrc=5))) is not None
@@ -325,3 +329,27 @@ def test_a_first_sequence_number_is_any_below_the_limit(octets, sequence):
 )
 def test_the_next_ssrc_lies_ahead_and_is_never_zero(ssrc, octets, expected):
     assert next_ssrc(ssrc, drawn(bytes.fromhex(octets))) == expected
+
+
+@pytest.mark.parametrize("backend", list(SrtpBackend))
+def test_a_batch_is_told_the_session_and_the_source_that_was_heard_last(backend):
+    """See `SrtpBatchContext`: what is told wrongly goes the slow way, or past the checks."""
+    send, receive = pair(backend)
+    assert send.suite is receive.suite is SUITE
+    for context in (send, receive):
+        assert (context.handle is not None) is (backend is SrtpBackend.LIBSRTP)
+        assert context.last_ssrc_word == -1
+    assert receive.unprotect(send.protect(rtp(1, ssrc=0x01020384))) is not None
+    assert receive.last_ssrc_word == int.from_bytes(bytes.fromhex("01020384"), sys.byteorder)
+    assert receive.unprotect(rtp(2, ssrc=0x05060708)) is None
+    assert receive.last_ssrc_word == int.from_bytes(bytes.fromhex("01020384"), sys.byteorder)
+
+
+def test_in_fips_mode_libsrtp_is_neither_chosen_nor_taken(monkeypatch):
+    assert default_backend() is SrtpBackend.LIBSRTP
+    monkeypatch.setattr(openssl_provider, "fips_in_force", lambda: True)
+    assert default_backend() is SrtpBackend.CRYPTOGRAPHY
+    assert SendContext(SUITE, key(SUITE)).handle is None
+    for kind in (SendContext, ReceiveContext):
+        with pytest.raises(FipsForbidden):
+            kind(SUITE, key(SUITE), backend=SrtpBackend.LIBSRTP)

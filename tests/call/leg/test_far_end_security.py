@@ -136,6 +136,10 @@ def test_whom_we_have_verified_may_speak_of_itself_and_what_it_said_is_kept():
     assert far.by_word
     far.note_message(response("nothing"), called, verified())
     assert far.level is A
+    repeated = direct()
+    repeated.note_message(response("nothing"), called, verified())
+    repeated.note_message(response(E), called, verified(), only_lower=True)
+    assert (repeated.level, repeated.by_word) == (E, False)
     in_clear = direct()
     in_clear.note_message(response(E), called, None)
     assert in_clear.level is None
@@ -149,6 +153,7 @@ def test_a_request_of_a_caller_without_a_dialog_yet_speaks_by_its_own_tag():
     assert far.level is E
     far.remote_tag = "other"
     assert far.level is None
+    assert far.remote_tag_of(invite()) == "bob"
 
 
 def test_the_server_is_asked_about_by_the_flow_that_a_message_came_over():

@@ -59,6 +59,8 @@ ALICE = SipUri.parse("sip:alice@example.com")
         (("uri:sip:bob@example.com", "uri:sip:alice@example.com"), True),
         (("uri:sip:alice@other.example.com",), False),
         (("uri:sip:x@alice@example.com",), False),
+        (("uri:sip:x:alice@example.com",), False),
+        (("uri:sip:alice@example.com:5061",), False),
         (("uri:sips:Example.COM",), True),
         (("dns:x", "dns:EXAMPLE.com"), True),
         (("cn:alice@example.com", "dns:example.com"), True),

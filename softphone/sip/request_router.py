@@ -19,7 +19,7 @@ from softphone.sip.message import Field, Request
 from softphone.sip.request_validation import check_request, refer_values
 from softphone.sip.subscription import NotifierUsage
 from softphone.sip.transaction import ServerExchange, ServerTransaction, TransactionLayer
-from softphone.sip.transport import flow_is_allowed
+from softphone.sip.transport import flow_is_allowed, leads_to_same_peer
 
 __all__ = ["RequestRouter"]
 
@@ -125,7 +125,10 @@ class RequestRouter:
 
     def _may_cancel(self, request: Request, *, flow: Flow) -> bool:
         invite = self._layer.find_server_transaction(request, method="INVITE")
-        return invite is None or flow_is_allowed(invite.flow, flow)
+        # Whoever has sent an INVITE cancels it, from where it came (RFC 3261 section 9.1).
+        return invite is None or (
+            flow_is_allowed(invite.flow, flow) and leads_to_same_peer(invite.flow, flow)
+        )
 
     def _route_ack(self, request: Request, *, flow: Flow, now: float) -> None:
         transaction = self._layer.find_server_transaction(request)

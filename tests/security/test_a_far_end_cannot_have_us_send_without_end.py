@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from softphone.account.service_control import ServiceControlHandler
+from softphone.events import ServiceRequested
 from softphone.sans_io import Side
 from softphone.sip import InviteRequest, NameAddr, SipUri
 from softphone.sip.invite.usage import InviteState
@@ -74,3 +78,37 @@ def test_a_minimum_that_grows_with_each_invite_ends_the_call():
         lone.say(lone.response(invites[-1], 422, headers=(f"Min-SE: {least}",)))
     assert lone.take("InviteRejected").status == 422
     assert count == 5
+
+
+class Leg:
+    """A call, as service control sees it."""
+
+    def __init__(self):
+        self.ended = asyncio.get_running_loop().create_future()
+
+
+async def test_a_thousand_wishes_of_a_server_during_a_call_are_one_afterwards():
+    leg, started, asked = Leg(), [], []
+    legs = [leg]
+
+    async def start_anew():
+        started.append(True)
+
+    async def on_service(request):
+        asked.append(request.stamps)
+        return False
+
+    handler = ServiceControlHandler(lambda: tuple(legs), start_anew, on_service)
+    wishes = [ServiceRequested("restart", (("config", str(n)),)) for n in range(1000)]
+    tasks = [asyncio.ensure_future(handler.carry_out(one)) for one in wishes]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert sum(not task.done() for task in tasks) == 1
+    legs.clear()
+    leg.ended.set_result(None)
+    await asyncio.gather(*tasks)
+    assert started == [True]
+    assert asked == [(("config", "999"),)]
+    # The next one counts again.
+    await handler.carry_out(wishes[0])
+    assert started == [True, True]

@@ -115,7 +115,10 @@ _MEMORABLE = 128
 
 
 def check_media_address(host: str, ours: str) -> DescriptionRefusal | None:
-    """Media goes to numeric addresses of our own family only: nobody is looked up for it."""
+    """Media goes to numeric addresses of our own family only: nobody is looked up for it.
+
+    It goes to one host: an address of many (RFC 1112, RFC 919) would have us flood a network.
+    """
     version = _version_of(host)
     if version is None:
         return DescriptionRefusal(301, f"the media address {host[:64]} is a name, not an address")
@@ -123,7 +126,18 @@ def check_media_address(host: str, ours: str) -> DescriptionRefusal | None:
         return DescriptionRefusal(301, "the media address has a zone, which means nothing here")
     if version != _version_of(ours):
         return DescriptionRefusal(301, f"the media address {host} is not of our own address family")
+    if _is_of_many(host):
+        return DescriptionRefusal(301, f"the media address {host} is not that of one host")
     return None
+
+
+@lru_cache(1024)
+def _is_of_many(host: str) -> bool:
+    """Whether it is a multicast address, or of 240.0.0.0/4, which has the broadcast address."""
+    address = ipaddress.ip_address(host)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return address.is_multicast or (address.version == 4 and address.is_reserved)
 
 
 def _version_of(host: str) -> int | None:

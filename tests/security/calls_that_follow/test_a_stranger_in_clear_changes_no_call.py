@@ -85,3 +85,17 @@ def test_who_may_be_the_far_end_is_heard(host, more):
     lone.say(lone.request("BYE", cseq=2, to_tag=tag), flow=from_place(lone, host))
     assert lone.heard() == [200]
     assert usage.state is InviteState.TERMINATED
+
+
+@pytest.mark.parametrize("transport", [Transport.UDP, Transport.TCP])
+def test_a_cancel_from_another_address_cancels_nothing(transport):
+    lone = Lone(transport=transport, side=Side.SERVER)
+    lone.say(lone.request("INVITE", body=SDP, branch="z9hG4bKthe-invite"))
+    usage = lone.take("InviteReceived").usage
+    lone.heard()
+    cancel = lone.request("CANCEL", branch="z9hG4bKthe-invite")
+    lone.say(cancel, flow=from_place(lone, MALLORY, transport))
+    assert lone.heard() == [481]
+    assert usage.state is not InviteState.TERMINATED
+    lone.say(cancel, flow=from_place(lone, "192.0.2.9", transport))
+    assert lone.heard() == [200, 487]

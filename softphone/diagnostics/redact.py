@@ -2,8 +2,9 @@
 
 Masked are SRTP keys (RFC 4568 inline parameters, RFC 4567 key management, k= lines), passwords of
 ICE, the values of digest challenges and credentials that are secret or help to guess one, tokens
-and cookies, passwords in URIs, in `name=value` text and in XML, and digits that somebody types: in
-INFO and NOTIFY bodies and in KPML reports (RFC 4730).  What identifies a call stays readable.
+and cookies, passwords in URIs, in `name=value` text, in options and in XML, SASL exchanges, private
+keys in PEM, and digits that somebody types: in INFO and NOTIFY bodies and in KPML reports (RFC
+4730).  What identifies a call stays readable.
 """
 
 from __future__ import annotations
@@ -20,45 +21,66 @@ MASK = "***"
 _Blot: TypeAlias = Callable[[str], str]
 """What stands for a secret."""
 
+# Text may be shown as Python or JSON has it: a line begins after a written line end, too, and a
+# header field may be a pair or an entry of a dictionary.  Lines may be folded (RFC 3261 7.3.1).
+_LINE = r"(?:^|\\n)"
+_FOLD = r"(?:[ \t]|\r?\n[ \t])"
+_DOUBLE = r"\"(?:[^\"\\\r\n]|\\.)*+\"?"
+_SINGLE = r"'(?:[^'\\\r\n]|\\.)*+'?"
+_ENTRY = r"[\"']\s{0,9}[:,]\s{0,9}b?[\"']"
+
 # Each pattern keeps its first group; all are anchored on a literal, and linear.
 _SECRETS = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
     for pattern in (
         # inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20
-        r"(\binline[ \t]{0,99}:[ \t]{0,99})[^\s|;\"]++",
+        r"(\binline[ \t]{0,99}(?::|%3a)[ \t]{0,99})[^\s|;\"]++",
         # k=base64:...
-        r"(^k=)[^\r\n]++",
+        rf"({_LINE}k=)[^\r\n\\]++",
         # a=key-mgmt:mikey AQAFgM0XflABAAAAAAAAAAAAAAsAyO... (RFC 4567)
         r"(\bkey-mgmt[ \t]{0,99}:[ \t]{0,99})[^\r\n\\\"]++",
         # a=ice-pwd:asd88fgpdd777uzjYhagZg (RFC 8839); the ufrag is public
         r"(\bice-pwd[ \t]{0,99}:[ \t]{0,99})[^\s\\\"]++",
         # Digest ... response="...", nonce="...", cnonce=...
-        r"(\b(?:response|nonce|cnonce|nextnonce|rspauth|opaque)\s{0,9}=\s{0,9})"
-        r"(?:\"[^\"\r\n]*+\"?|[^\s,;\"]++)",
+        r"(\b(?:response|nonce|cnonce|nextnonce|rspauth|opaque|ha1)\s{0,9}=\s{0,9})"
+        rf"(?:{_DOUBLE}|[^\s,;\"]++)",
         # Authorization: Bearer eyJ..., and any scheme but Digest, whose parameters are above
-        r"(^(?:proxy-)?authorization[ \t]{0,9}:[ \t]{0,9}(?!digest\b)[^\s]{1,40}+[ \t]{1,9})"
-        r"[^\r\n]++",
-        r"(^(?:set-)?cookie[ \t]{0,9}:[ \t]{0,9})[^\r\n]++",
+        rf"(^(?:proxy-)?authorization[ \t]{{0,9}}:{_FOLD}{{0,9}}(?!digest\b)[^\s]{{1,40}}+"
+        rf"{_FOLD}{{1,9}})[^\r\n]++(?:\r?\n[ \t][^\r\n]*+)*+",
+        r"(\\n(?:proxy-)?authorization\s{0,9}:\s{0,9}(?!digest\b)[^\s\\]{1,40}+\s{1,9})[^\\]++",
+        rf"([\"'](?:proxy-)?authorization{_ENTRY}(?!digest\b)[^\s\"']{{1,40}}+\s{{1,9}})[^\"']++",
+        r"(\bauthorization=[a-z]{1,40}+(?:%20|\+))[^&>\s\"]++",
+        rf"(^(?:set-)?cookie[ \t]{{0,9}}:{_FOLD}{{0,9}})[^\r\n]++",
+        r"(\\n(?:set-)?cookie\s{0,9}:\s{0,9})[^\\]++",
+        rf"([\"'](?:set-)?cookie{_ENTRY})[^\"']++",
         # ... and a bearer token anywhere else; short words are prose ("bearer capability")
         r"(\bbearer[ \t]{1,9})[A-Za-z0-9\-._~+/]{20,}+=*+",
         # A JSON web token, whatever it is called: a header in Base64 begins like this.
         r"(\beyJ)[A-Za-z0-9_\-]{8,}+(?:\.[A-Za-z0-9_\-]*+)++",
         # password = "...", access_token=..., "secret": "..."
-        r"((?:password|passwd|passphrase|secret|token|client_assertion|api_?key|jsessionid(?:sso)?)\"?"
-        r"\s{0,9}[=:]\s{0,9})(?:\"[^\"\r\n]*+\"?|[^\s,;&\"]++)",
-        # <authPassword>, <ldapSecret encoded="no">, <phonePin>, <vpnKey>
+        r"((?:password|passwd|passphrase|secret|token|client_assertion|api_?key|auth_?string"
+        rf"|jsessionid(?:sso)?)[\"']?\s{{0,9}}[=:]{{1,2}}\s{{0,9}}b?)(?:{_DOUBLE}|{_SINGLE}|[^\s,;&\"]++)",
+        # --auth-string 4711
+        r"(--(?:auth-string|password|passphrase)[= ]\s{0,9})[^\s]++",
+        # <authPassword>, <ldapSecret encoded="no">, <phonePin>, <vpnKey>, CDATA and all
         r"(<(?:[A-Za-z0-9]{1,64}+:)?+"
-        r"(?=[A-Za-z0-9]{0,64}(?:password|secret|pin|key|token))[A-Za-z0-9]{1,128}+\b[^<>]*+>)"
-        r"[^<]++(?=</)",
-        # sip:user:password@host
+        r"(?=[A-Za-z0-9]{0,64}(?:password|secret|pin|key|token|authenticationstring))"
+        r"[A-Za-z0-9]{1,128}+\b[^<>]*+>)(?:[^<]|<!)++(?=</)",
+        # <auth mechanism="PLAIN">..., <response>... of SASL (RFC 6120)
+        r"(<(?:auth|response|challenge|success)\b(?=[^<>]{0,300}(?:xmpp-sasl|mechanism))[^<>]*+>)"
+        r"[^<]++",
+        # sip:user:password@host, https://user:password@host
         r"(\bsips?:[^\s:@<>\"]{1,200}+:)[^\s@<>\"]{1,200}+(?=@)",
+        r"(://[^\s:@/<>\"']{0,200}+:)[^\s@/<>\"']{1,200}+(?=@)",
         # application/dtmf-relay, wherever its type is not said
-        r"(^signal[ \t]{0,9}=[ \t]{0,9})[^\r\n]++",
+        rf"({_LINE}signal[ \t]{{0,9}}=[ \t]{{0,9}})[^\r\n\\]++",
         # <kpml-response ... digits="4711"/> (RFC 4730)
         r"(\bdigits\s{0,9}=\s{0,9})(?:\"[^\"<>]*+\"?|'[^'<>]*+'?)",
+        # RFC 7468
+        r"(-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----)[^-]++",
     )
 )
-_CRYPTO = re.compile(r"^([ \t]*+a[ \t]*+=[ \t]*+crypto[ \t]*+:)([^\r\n]*+)", re.I | re.M)
+_CRYPTO = re.compile(r"((?:^|\\n)[ \t]*+a[ \t]*+=[ \t]*+crypto[ \t]*+:)([^\r\n\\]*+)", re.I | re.M)
 _INLINE = re.compile(r"(?:inline)?:|inline\Z", re.I)
 _SESSION_PARAMETER = re.compile(r"-?(?:KDR=|WSH=|FEC_|UN(?:ENCRYPTED|AUTHENTICATED)_)", re.I)
 _DIGITS_TYPE = re.compile(

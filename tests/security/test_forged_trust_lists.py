@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from asn1crypto import core, keys
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
 
 from softphone.trust import (
     Bootstrap,
@@ -19,6 +22,7 @@ from softphone.trust import (
     parse_trust_list,
     update_lists,
 )
+from softphone.trust.lists import parse_header, verify_file_signature
 from tests.support.cisco import TIMESTAMP, certificate, der, signer, vector
 
 SMALL = new_trust_list(
@@ -96,3 +100,17 @@ def test_a_stranger_who_claims_the_believed_signer_s_serial_number_is_found_out(
     lying = named.replace(rogue, sast)
     assert lying != named
     assert outcome(lying).refusal is FileRefusalReason.SIGNATURE_INVALID
+
+
+def test_keys_that_take_milliseconds_each_are_not_tried():
+    """An RSA exponent as long as the modulus: hundreds of them fit into a list of a stranger's."""
+    own = x509.load_der_x509_certificate(der("keys/sast"))
+    made = asn1_x509.Certificate.load(der("keys/sast")).copy()
+    modulus = own.public_key().public_numbers().n
+    public = keys.RSAPublicKey({"modulus": modulus, "public_exponent": (1 << 2046) + 1})
+    info = {"algorithm": {"algorithm": "rsa", "parameters": core.Null()}, "public_key": public}
+    made["tbs_certificate"]["subject_public_key_info"] = keys.PublicKeyInfo(info)
+    slow = x509.load_der_x509_certificate(made.dump(force=True))
+    with pytest.raises(FileRefused, match="exponent") as caught:
+        verify_file_signature(SMALL, parse_header(SMALL), slow)
+    assert caught.value.refusal is FileRefusalReason.SIGNATURE_INVALID

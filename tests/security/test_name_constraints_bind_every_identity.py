@@ -14,9 +14,15 @@ from cryptography.x509.oid import ExtensionOID
 from softphone.errors import CertificateUntrusted, IdentityMismatch
 from softphone.security import RevocationMode
 from softphone.trust import GateRules, Service, TlsSettings, TrustStore, der_of, examine
-from softphone.trust.certificate import SRV_NAME, XMPP_ADDR, string_der
+from softphone.trust.certificate import (
+    SRV_NAME,
+    XMPP_ADDR,
+    check_name_constraints,
+    string_der,
+)
 from softphone.trust.verification.checklist import CheckOutcome, checks_of, inspection_result
 from softphone.trust.verification.unknown_certificate import ServiceEndpoint
+from tests.support.linear_time import is_linear
 from tests.support.peer import meet
 from tests.support.pki import NOW, Pki, Shape
 
@@ -287,3 +293,40 @@ def test_an_inspection_tells_it_of_the_name():
     assert name.outcome is CheckOutcome.FAILS
     assert "may not vouch" in name.detail
     assert name.remedy
+
+
+@pytest.mark.parametrize("tail", ["", ":5061"])
+@pytest.mark.parametrize("mark", [";", "?"])
+def test_a_user_part_with_marks_in_it_is_no_domain(tail, mark):
+    """RFC 3261 section 25.1: ";" and "?" may stand in it, and RFC 5922 7.1 wants none."""
+    name = URI(f"sip:{OTHER}{tail}{mark}x=@{OURS}")
+    free = PKI.make(Shape("free", authority=True), PKI.root)
+    for authority in (free, BRANCH):
+        with pytest.raises(IdentityMismatch):
+            judge(authority, [name], SIP, OTHER)
+
+
+def test_subtrees_by_the_thousand_cost_what_they_are_long():
+    def make(count):
+        trees = [DNS(f"{n:x}.{OURS}") for n in range(count // 30)] + [DNS(f"y.{OURS}")]
+        above = constrained(trees, [DNS(f"{n:x}.{OTHER}") for n in range(count // 30)])
+        names = [URI(f"sip:u@{n:x}.y.{OURS}") for n in range(count // 30)]
+        held = PKI.make(Shape("x", tuple(names)), above)
+        return (held.certificate, *held.above)
+
+    made = {count: make(count) for count in (8192, 32768)}
+    assert is_linear(check_name_constraints, made.__getitem__)
+
+
+def test_the_sentence_about_ten_thousand_names_is_short():
+    names = [DNS(f"{n:x}.{OURS}") for n in range(5000)]
+    with pytest.raises(IdentityMismatch, match="and 4901 more") as caught:
+        judge(PKI.root, names, SIP, OTHER)
+    assert len(str(caught.value)) < 4000
+
+
+def test_a_domain_that_is_too_long_to_be_one_is_inside_of_no_constraint():
+    name = URI("sip:u@" + "a." * 200 + OTHER)
+    for authority in (BRANCH, BARRED):
+        with pytest.raises(CertificateUntrusted, match="may not vouch"):
+            judge(authority, [DNS(OURS), name], SIP, None)

@@ -47,9 +47,12 @@ __all__ = [
 XMPP_ADDR = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.5")  # RFC 6120 section 13.7.1.4
 SRV_NAME = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.7")  # RFC 4985
 _UTF8_STRING, _IA5_STRING = 0x0C, 0x16
+_MOST_SHOWN = 100
+"""Names, and characters of each, in a sentence: who makes a certificate chooses how many."""
 # RFC 3261 section 25.1, only as far as a domain identity needs it: a user part disqualifies
-# (RFC 5922 section 7.1), parameters and port say nothing about the domain.
-_SIP_DOMAIN_URI = re.compile(r"sip:(?P<domain>[A-Za-z0-9.-]+)(?::[0-9]{1,5})?(?:[;?].*)?", re.I)
+# (RFC 5922 section 7.1), parameters and port say nothing about the domain.  A user part may hold
+# ";" and "?", so that whatever has an "@" has one.
+_SIP_DOMAIN_URI = re.compile(r"sip:(?P<domain>[A-Za-z0-9.-]+)(?::[0-9]{1,5})?(?:[;?][^@]*)?", re.I)
 
 
 class Service(StrEnum):
@@ -335,7 +338,10 @@ def check_identity(certificate: x509.Certificate, service: Service, reference: s
     """Raise IdentityMismatch, with the names that the certificate has, unless it `identifies`."""
     if identifies(certificate, service, reference):
         return
-    found = [_one_line(name) for name in names_of(certificate)]
+    names = names_of(certificate)
+    found = [_one_line(name)[:_MOST_SHOWN] for name in names[:_MOST_SHOWN]]
+    if len(names) > _MOST_SHOWN:
+        found.append(f"and {len(names) - _MOST_SHOWN} more")
     sentence = (
         f'the certificate is not one of "{reference}": it names {", ".join(found) or "nobody"}'
     )

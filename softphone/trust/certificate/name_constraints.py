@@ -10,7 +10,7 @@ reached, which a wildcard may stand for.  SRVName subtrees are compared by RFC 4
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -30,6 +30,8 @@ __all__ = ["check_name_constraints"]
 _EXTENSION = b"\x06\x03\x55\x1d\x1e"
 """The object identifier 2.5.29.30 in DER, where the extension itself cannot be read."""
 _SIP_HOST = re.compile(r"sips?:(?:[^@]*@)?(?P<host>[^@:;?]+)(?:[:;?].*)?", re.I | re.S)
+_MOST_DOMAIN = 253
+"""Characters of a domain name; a longer one is none."""
 _COMPARED = (
     x509.DNSName,
     x509.IPAddress,
@@ -49,11 +51,43 @@ class _LeafNames:
 
 
 @dataclass(frozen=True, slots=True)
+class _DomainTrees:
+    """dNSName subtrees, looked up by the labels of a domain: linear, however many there are.
+
+    `bases` are those with all below them, `below` those of which only what is below counts (they
+    are written with a leading dot).  The empty base has every domain.
+    """
+
+    bases: frozenset[str]
+    below: frozenset[str]
+
+    @classmethod
+    def of(cls, subtrees: Iterable[str]) -> _DomainTrees:
+        """Those that are written so."""
+        written = {each.rstrip(".").lower() for each in subtrees}
+        dotted = {each for each in written if each.startswith(".")}
+        return cls(frozenset(written - dotted), frozenset(each[1:] for each in dotted))
+
+    def __bool__(self) -> bool:
+        return bool(self.bases or self.below)
+
+    def __contains__(self, domain: str) -> bool:
+        if "" in self.bases or domain in self.bases:
+            return True
+        labels = domain.split(".")
+        parents = (".".join(labels[n:]) for n in range(1, len(labels)))
+        return any(each in self.bases or each in self.below for each in parents)
+
+
+_NO_TREES = _DomainTrees(frozenset(), frozenset())
+
+
+@dataclass(frozen=True, slots=True)
 class _Subtrees:
     """The subtrees of one authority, permitted or excluded, that are compared here."""
 
-    domains: tuple[str, ...]
-    srv: tuple[str, ...]
+    domains: _DomainTrees
+    srv: Mapping[str, _DomainTrees]
     has_uris: bool
 
 
@@ -173,9 +207,14 @@ def _srv_parts(name: str) -> tuple[str, str]:
 
 
 def _subtrees(bases: Sequence[x509.GeneralName]) -> _Subtrees:
+    services: dict[str, list[str]] = {}
+    for base in bases:
+        if name := _srv_name(base):
+            service, domain = _srv_parts(name)
+            services.setdefault(service, []).append(domain)
     return _Subtrees(
-        tuple(base.value for base in bases if isinstance(base, x509.DNSName)),
-        tuple(name for base in bases if (name := _srv_name(base))),
+        _DomainTrees.of(base.value for base in bases if isinstance(base, x509.DNSName)),
+        {service: _DomainTrees.of(domains) for service, domains in services.items()},
         any(isinstance(base, x509.UniformResourceIdentifier) for base in bases),
     )
 
@@ -188,32 +227,22 @@ def _escaped(names: _LeafNames, permitted: _Subtrees, excluded: _Subtrees) -> st
             if "://" not in uri:
                 return uri
     for name, domain in names.domains:
-        outside = permitted.domains and not any(_within(domain, each) for each in permitted.domains)
-        unread = not domain and (permitted.domains or excluded.domains)
-        if outside or unread or any(_within(domain, each) for each in excluded.domains):
+        if not (permitted.domains or excluded.domains):
+            break
+        if not 0 < len(domain) <= _MOST_DOMAIN:
+            return name
+        outside = permitted.domains and domain not in permitted.domains
+        if outside or domain in excluded.domains:
             return name
     for name in names.srv:
-        outside = permitted.srv and not any(_srv_within(name, each) for each in permitted.srv)
-        if outside or any(_srv_within(name, each) for each in excluded.srv):
+        missing = permitted.srv and not _srv_within(name, permitted.srv)
+        if missing or _srv_within(name, excluded.srv):
             return name
     return None
 
 
-def _within(domain: str, subtree: str) -> bool:
-    """Whether a domain is the subtree's or below it; a leading dot leaves only those below.
-
-    The empty subtree has them all.
-    """
-    base = subtree.rstrip(".").lower()
-    if not base.startswith("."):
-        if not base or domain == base:
-            return True
-        base = f".{base}"
-    return domain.endswith(base)
-
-
-def _srv_within(name: str, restriction: str) -> bool:
+def _srv_within(name: str, restrictions: Mapping[str, _DomainTrees]) -> bool:
     """RFC 4985 section 4: a restriction is `_Service.Name`, `_Service` or `Name`."""
     service, domain = _srv_parts(name)
-    wanted, subtree = _srv_parts(restriction)
-    return wanted in ("", service) and _within(presented_domain(domain), subtree)
+    presented = presented_domain(domain)
+    return any(presented in restrictions.get(each, _NO_TREES) for each in {"", service})

@@ -61,6 +61,8 @@ def device_key(key: object) -> DeviceKey | None:
 
 
 _LEAST_RSA_BITS = 2048
+_MOST_EXPONENT_BITS = 64
+"""Of an RSA public exponent: with a larger one each of a list's keys takes milliseconds to try."""
 _HASHES: dict[FileHashAlgorithm, hashes.HashAlgorithm] = {
     FileHashAlgorithm.SHA_1: hashes.SHA1(),
     FileHashAlgorithm.SHA_256: hashes.SHA256(),
@@ -116,6 +118,11 @@ def verify_file_signature(data: bytes, header: FileHeader, signer: x509.Certific
         raise FileRefused(
             FileRefusalReason.SIGNATURE_INVALID,
             f"the signer's RSA key has {key.key_size} bits; at least {_LEAST_RSA_BITS} are needed",
+        )
+    if key.public_numbers().e.bit_length() > _MOST_EXPONENT_BITS:
+        raise FileRefused(
+            FileRefusalReason.SIGNATURE_INVALID,
+            "the signer's RSA key has an exponent that nobody uses",
         )
     try:
         key.verify(

@@ -18,6 +18,7 @@ from softphone.config.account import TlsConfig
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial, TlsVersion
 from softphone.trust import readable_by_others
+from softphone.trust.disk import check_file
 
 __all__ = ["TomlReader", "checked", "password_of", "read_text", "secret_in", "tls_of"]
 
@@ -153,8 +154,10 @@ class TomlReader:
 def read_text(path: Path, what: str = "file", making: str = "") -> str:
     """The text of a file of reasonable size; `what` it is, and how one comes by it.
 
-    Raises ConfigurationError.
+    Raises ConfigurationError, also for one that everybody can write: it names servers, whom to
+    believe, and commands that are run.
     """
+    check_file(path, group=True)
     try:
         with path.open("rb") as file:
             data = file.read(_MAXIMUM_SIZE + 1)

@@ -15,7 +15,7 @@ from softphone.errors import ConfigurationError
 from softphone.provisioning.file_name import check_device
 from softphone.sans_io import Entropy
 from softphone.trust import write_private
-from softphone.trust.disk import check_folder, make_folder, synchronize
+from softphone.trust.disk import check_file, check_folder, make_folder, synchronize
 
 __all__ = ["ConfigStore"]
 
@@ -78,6 +78,7 @@ def _one_name(name: str) -> str:
 
 def _read(path: Path) -> bytes | None:
     check_folder(path.parent)
+    check_file(path)
     try:
         with path.open("rb") as opened:
             data = opened.read(_LARGEST + 1)

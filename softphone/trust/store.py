@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from softphone.errors import ConfigurationError
 from softphone.trust.certificate import Pin, Service, der_of, load_certificate_file
 from softphone.trust.disk import (
+    check_file,
     check_folder,
     locked,
     make_folder,
@@ -177,6 +178,8 @@ class TrustStore:
         check_folder(self._folder)
         stamps = self._stamps(self._folder)
         anchors_file, pins_file = self._folder / _ANCHORS, self._folder / _PINS
+        check_file(anchors_file)
+        check_file(pins_file)
         anchors = load_certificate_file(anchors_file) if anchors_file.exists() else ()
         pins = _read_pins(pins_file) if pins_file.exists() else []
         self._anchors = {der_of(each): each for each in anchors}
@@ -206,11 +209,14 @@ def _by_place(pins: Iterable[Pin]) -> dict[tuple[Service, str, int], list[Pin]]:
 
 
 def _read_anchors(source: Path) -> list[x509.Certificate]:
+    check_file(source, group=True)
     if not source.is_dir():
         return list(load_certificate_file(source))
     files = sorted(each for each in source.iterdir() if each.suffix in (".pem", ".crt", ".cer"))
     if not files:
         raise ConfigurationError(f"{source} holds no .pem, .crt or .cer file")
+    for file in files:
+        check_file(file, group=True)
     return [certificate for file in files for certificate in load_certificate_file(file)]
 
 

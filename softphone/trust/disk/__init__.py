@@ -10,7 +10,12 @@ No standard: POSIX permissions and renames, and flock.
 
 from __future__ import annotations
 
-from softphone.trust.disk.private_file import read_whole, readable_by_others, write_private
+from softphone.trust.disk.private_file import (
+    check_file,
+    read_whole,
+    readable_by_others,
+    write_private,
+)
 from softphone.trust.disk.private_folder import (
     check_folder,
     locked,
@@ -20,6 +25,7 @@ from softphone.trust.disk.private_folder import (
 )
 
 __all__ = [
+    "check_file",
     "check_folder",
     "locked",
     "make_folder",

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from softphone.errors import ConfigurationError
 
-__all__ = ["read_whole", "readable_by_others", "write_private"]
+__all__ = ["check_file", "read_whole", "readable_by_others", "write_private", "writers_of"]
 
+_EVERYBODY = "everybody on this machine"
 _LARGEST = 16 << 20
 """Bytes; every certificate authority there is takes far less."""
 
@@ -38,6 +39,29 @@ def write_private(path: Path, data: bytes, *, mode: int = 0o600) -> None:
             raise
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be written: {exc.strerror}") from exc
+
+
+def writers_of(status: os.stat_result) -> str | None:
+    """Who beside its owner can write what has this status, for a sentence; None: nobody."""
+    others = {stat.S_IWOTH: _EVERYBODY, stat.S_IWGRP: "its group"}
+    return next((who for bit, who in others.items() if status.st_mode & bit), None)
+
+
+def check_file(path: Path, *, group: bool = False) -> None:
+    """Raise ConfigurationError for a file, or folder of them, that others can write.
+
+    With `group` its group may.  Nothing is said of devices and pipes, nor of one that is missing.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return  # why it cannot be read, whoever reads it says
+    who = writers_of(status)
+    kept = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
+    if kept and who is not None and (who == _EVERYBODY or not group):
+        raise ConfigurationError(
+            f"{who} can write {path}, and so decide whom we believe: chmod go-w {path}"
+        )
 
 
 def readable_by_others(path: Path) -> str | None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
+from softphone.trust.disk.private_file import writers_of
 
 __all__ = ["check_folder", "locked", "make_folder", "remove_leftovers", "synchronize"]
 
@@ -48,13 +48,12 @@ def check_folder(folder: Path) -> None:
         return
     except OSError as exc:
         raise ConfigurationError(f"{folder} cannot be used: {exc.strerror}") from exc
-    others = {stat.S_IWOTH: "everybody on this machine", stat.S_IWGRP: "its group"}
-    for bit, who in others.items():
-        if status.st_mode & bit:
-            raise ConfigurationError(
-                f"{who} can write in {folder}: it is no place for keys and trust;"
-                f" chmod 700 {folder}, or take another folder"
-            )
+    who = writers_of(status)
+    if who is not None:
+        raise ConfigurationError(
+            f"{who} can write in {folder}: it is no place for keys and trust;"
+            f" chmod 700 {folder}, or take another folder"
+        )
     if os.geteuid() not in (0, status.st_uid):
         raise ConfigurationError(
             f"{folder} belongs to another user, who could change whom we believe: take a folder of"

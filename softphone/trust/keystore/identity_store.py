@@ -16,7 +16,14 @@ from pathlib import Path
 
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
-from softphone.trust.disk import locked, make_folder, remove_leftovers, synchronize, write_private
+from softphone.trust.disk import (
+    check_file,
+    locked,
+    make_folder,
+    remove_leftovers,
+    synchronize,
+    write_private,
+)
 from softphone.trust.keystore.identity import Identity, is_encrypted
 from softphone.trust.tls_settings import TlsCredential
 
@@ -128,6 +135,7 @@ class IdentityStore:
 
 def _bytes_of(path: Path) -> bytes:
     """Raises FileNotFoundError, and ConfigurationError for what cannot be read."""
+    check_file(path)
     try:
         return path.read_bytes()
     except FileNotFoundError:

@@ -21,7 +21,14 @@ from typing import Any
 
 from softphone.errors import ConfigurationError
 from softphone.trust.certificate import fingerprint_in, fingerprint_of, load_certificate_file
-from softphone.trust.disk import locked, make_folder, remove_leftovers, synchronize, write_private
+from softphone.trust.disk import (
+    check_file,
+    locked,
+    make_folder,
+    remove_leftovers,
+    synchronize,
+    write_private,
+)
 from softphone.trust.lists import (
     Acceptance,
     Bootstrap,
@@ -245,6 +252,7 @@ class TrustListStore:
     def _history(self) -> dict[str, Any]:
         """What is told of the lists, by their SHA-256: without it they are on their own word."""
         path = self.folder / _HISTORY
+        check_file(path)
         try:
             read = json.loads(path.read_bytes())
         except FileNotFoundError:
@@ -275,6 +283,7 @@ def bootstrap_of(pins: Iterable[str], *, first_use: bool = False) -> Bootstrap:
 
 def _read(path: Path, kind: ListKind) -> TrustList:
     """A list that was stored, its signature verified again."""
+    check_file(path)
     try:
         read = parse_stored_list(path.read_bytes())
         verify_trust_list(read)

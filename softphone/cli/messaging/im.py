@@ -211,7 +211,7 @@ async def _signed_in(
             raise ConfigurationError(f"{options.to}: expected user@domain")
         else:
             presence = await messages.subscribe_to(options.to)
-            words = presence.status or presence.show.value
+            words = " ".join(presence.status.split()) or presence.show.value
             if presence.show is Availability.OFFLINE:
                 words = "not there"
             output.event("presence", f"{options.to}: {words}", peer=options.to, show=presence.show)
@@ -236,7 +236,8 @@ async def _send_typed_lines(output: CommandOutput, messages: MessagingClient, to
 
 
 def _show(output: CommandOutput, message: Message) -> None:
-    who = message.sender.partition("@")[0]
+    # The whole address: a name says nothing without its domain, and a nick is anybody's choice.
+    who = f"{message.sender} in {message.peer}" if message.room else message.sender
     body = message.body.replace("\n", "\n    ")
     arrow = "" if message.direction is MessageDirection.RECEIVED else " (sent)"
     output.event(

@@ -266,7 +266,7 @@ class Sender:
         text = stanza["error"]["text"] or _MEANT.get(condition, "")
         error = MessageUndelivered(
             f"{stanza['from'].bare} did not get the message: {condition}"
-            + (f" ({text[:200]})" if text else "")
+            + (f" ({' '.join(text.split())[:200]})" if text else "")
         )
         self._outbox.failed(stanza["id"], error)
         receipt = self._receipts.pop(stanza["id"], None)

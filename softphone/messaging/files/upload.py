@@ -51,7 +51,7 @@ class UploadService:
             request.append(ET.Element(f"{{{NAMESPACE}}}request", given))
             answer = await request.send(timeout=_WITHIN)
         except XMPPError as exc:
-            text = f" ({exc.text[:200]})" if exc.text else ""
+            text = f" ({' '.join(exc.text.split())[:200]})" if exc.text else ""
             raise TransferError(
                 f"the chat server gives no place for {name}: {exc.condition or 'silence'}{text}"
             ) from exc

@@ -30,6 +30,7 @@ from softphone.security import (
 
 TLS = SignalingSecurity("TLSv1.3", "TLS_AES_256_GCM_SHA384", "CN=pbx", "chain")
 CLEAR = SignalingSecurity()
+NULL = SignalingSecurity("TLSv1.2", "NULL-SHA", "CN=pbx", "chain", encrypted=False)
 SRTP = MediaSecurity("audio", "RTP/SAVP", CryptoSuite.AEAD_AES_256_GCM, KeyExchange.SDES)
 RTP = MediaSecurity("audio", "RTP/AVP")
 
@@ -144,6 +145,8 @@ def test_a_far_end_below_matters_only_to_an_end_to_end_policy():
 def test_an_end_to_end_policy_refuses_an_unknown_far_end():
     found = SecurityPolicy(scope=Scope.END_TO_END).judge(SecurityState(TLS, (SRTP,)))
     assert codes(found) == {ShortfallCode.FAR_END_UNKNOWN}
+    found = SecurityPolicy(scope=Scope.END_TO_END).judge(SecurityState(CLEAR, (SRTP,)))
+    assert codes(found) == {ShortfallCode.SIGNALING_CLEAR, ShortfallCode.FAR_END_UNKNOWN}
 
 
 def test_an_end_to_end_policy_accepts_the_lock():
@@ -282,7 +285,7 @@ def test_what_is_said_of_the_far_end_is_its_level_and_whose_word_it_is(far_end, 
 
 
 @pytest.mark.parametrize("far_end", [None, *SecurityLevel])
-@pytest.mark.parametrize("signaling", [TLS, CLEAR])
+@pytest.mark.parametrize("signaling", [TLS, NULL, CLEAR])
 @pytest.mark.parametrize("media", [(), (SRTP,), (RTP,)])
 @pytest.mark.parametrize("level", list(SecurityLevel))
 @pytest.mark.parametrize("scope", list(Scope))
@@ -369,7 +372,6 @@ POLICIES = [
     replace(SecurityPolicy.compatible(), revocation=RevocationMode.HARD),
 ]
 OLD = SignalingSecurity("TLSv1.2", "GCM", "CN=pbx", "chain")
-NULL = SignalingSecurity("TLSv1.2", "NULL-SHA", "CN=pbx", "chain", encrypted=False)
 STATES = [
     SecurityState(signaling, media, far_end, fips)
     for signaling in (TLS, OLD, NULL, CLEAR)
@@ -430,4 +432,9 @@ def test_a_demand_on_the_signaling_is_judged_beside_the_media():
     assert codes(policy.judge(SecurityState(CLEAR, (SRTP,)))) == {ShortfallCode.SIGNALING_CLEAR}
     assert codes(policy.judge(SecurityState(NULL, (SRTP,)))) == {
         ShortfallCode.SIGNALING_NOT_ENCRYPTED
+    }
+    required = SecurityPolicy(signaling=SecurityLevel.ENCRYPTED, minimum=SecurityLevel.NOT_SECURE)
+    assert codes(required.judge(SecurityState(CLEAR, (RTP,)))) == {
+        ShortfallCode.SRTP_REQUIRED,
+        ShortfallCode.SIGNALING_CLEAR,
     }

@@ -80,6 +80,7 @@ from softphone.sip import (
     ReferReceived,
     RequestReceived,
     SipUri,
+    StrangerIgnored,
     SubscribeReceived,
     SubscriptionTerminated,
 )
@@ -462,12 +463,25 @@ class Account:
             self._subscribed(event)
         elif isinstance(event, ReferReceived):
             self._components.out_of_dialog.handle_refer(event)
-        elif isinstance(event, RegistrationChanged | NodeChanged | FlowLost | FlowRestored):
+        else:
+            self._handle_standing(event)
+        if isinstance(event, SubscriptionTerminated):
+            self._owners.pop(event.subscription, None)
+
+    def _handle_standing(self, event: SignalingEvent) -> None:
+        """What is about the registration, the connections, or nobody's call."""
+        if isinstance(event, RegistrationChanged | NodeChanged | FlowLost | FlowRestored):
             self._registration_event(event)
         elif isinstance(event, MoveEnded):
             self._migration.handle_move_ended(event)
-        if isinstance(event, SubscriptionTerminated):
-            self._owners.pop(event.subscription, None)
+        elif isinstance(event, StrangerIgnored):
+            logger.warning(
+                "%s: ignored %s, which knows the dialog with %s: it is neither that peer, nor on"
+                " the way to it, nor a server of ours",
+                self.aor,
+                event.flow.remote[0],
+                event.peer.uri,
+            )
 
     def _strange(self, flow: Flow) -> bool:
         return self._components.locator.is_unknown_source(

@@ -17,6 +17,7 @@ from softphone.sans_io import Address, Entropy, Flow, Side, Target, Transmit, Tr
 from softphone.sip import events
 from softphone.sip.auth import Authenticator
 from softphone.sip.dialog import (
+    Dialog,
     DialogTable,
     InviteRequest,
     ReferRequest,
@@ -55,6 +56,7 @@ SipEvent: TypeAlias = (
     | events.FlowClosed
     | events.PongReceived
     | events.MessageRejected
+    | events.StrangerIgnored
     | events.ResponseReceived[Exchange]
     | events.RequestFailed[Exchange]
     | events.RequestReceived[ServerExchange]
@@ -94,15 +96,17 @@ class Endpoint:
         config: EndpointConfig | None = None,
         own_server: Callable[[Flow], bool] = lambda _: False,
     ) -> None:
-        """`own_server` says of a flow in clear whether it is from a server of ours, which may
-        speak within every dialog."""
+        """`own_server` says of a flow whether a server of ours is at its other end.
+
+        In clear, it may speak in any dialog, beside the dialog's own peer.
+        """
         self.side = side
         self.config = config or EndpointConfig()
         if side is Side.SERVER:
             methods = dict.fromkeys((*self.config.allow, "REGISTER", "PUBLISH"))
             self.config = replace(self.config, allow=tuple(methods))
-        self._layer = TransactionLayer(config=self.config, entropy=entropy)
-        self._table = DialogTable(own_server)
+        self._layer = TransactionLayer(config=self.config, entropy=entropy, own_server=own_server)
+        self._table = DialogTable(own_server=own_server, report_stranger=self._report_stranger)
         self._router = RequestRouter(layer=self._layer, table=self._table)
         self._readers: dict[Flow, FlowReader] = {}
 
@@ -127,7 +131,12 @@ class Endpoint:
 
     def _handle_parsed(self, item: ParsedInput, *, flow: Flow, now: float) -> None:
         if isinstance(item, Response):
-            if not self._layer.receive_response(item, flow=flow, now=now):
+            if not self._layer.receive_response(
+                item,
+                flow=flow,
+                now=now,
+                allowed=lambda request: self._table.takes_response(request, flow=flow),
+            ):
                 self._layer.emit_event(
                     events.MessageRejected(flow, 481, "A response that matches no request")
                 )
@@ -140,6 +149,9 @@ class Endpoint:
             self._layer.send_bytes(b"\r\n", flow)
         elif item is CrlfKeepAlive.PONG:
             self._layer.emit_event(events.PongReceived(flow))
+
+    def _report_stranger(self, dialog: Dialog, flow: Flow) -> None:
+        self._layer.emit_event(events.StrangerIgnored(flow, dialog.call_id, dialog.remote))
 
     def _handle_parse_failure(self, item: ParseFailure, *, flow: Flow) -> None:
         data: bytes = b""

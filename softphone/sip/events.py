@@ -39,6 +39,7 @@ __all__ = [
     "RequestReceived",
     "ResponseReceived",
     "SessionRefreshed",
+    "StrangerIgnored",
     "SubscribeReceived",
     "SubscriptionAccepted",
     "SubscriptionRefreshed",
@@ -97,6 +98,19 @@ class MessageRejected:
     flow: Flow
     status_hint: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StrangerIgnored:
+    """A message bears the tags of a dialog and is not its peer's: it changed nothing.
+
+    It is reported once for each dialog; a request was answered 481.  `peer` is the dialog's far
+    end, `flow` what the message came on.
+    """
+
+    flow: Flow
+    call_id: str
+    peer: NameAddr
 
 
 # Exchanges: requests outside an INVITE usage or a subscription ----------------------------------

@@ -19,7 +19,6 @@ from softphone.sip.message import Field, Request
 from softphone.sip.request_validation import check_request, refer_values
 from softphone.sip.subscription import NotifierUsage
 from softphone.sip.transaction import ServerExchange, ServerTransaction, TransactionLayer
-from softphone.sip.transport import flow_is_allowed, leads_to_same_peer
 
 __all__ = ["RequestRouter"]
 
@@ -60,7 +59,7 @@ class RequestRouter:
             return
         known = self._layer.find_server_transaction(request)
         if known is not None:
-            if flow_is_allowed(known.flow, flow):
+            if self._layer.may_change(known, flow):
                 known.receive_request(request, now=now)
             return
         belongs = self._belongs(request, flow=flow)
@@ -125,15 +124,12 @@ class RequestRouter:
 
     def _may_cancel(self, request: Request, *, flow: Flow) -> bool:
         invite = self._layer.find_server_transaction(request, method="INVITE")
-        # Whoever has sent an INVITE cancels it, from where it came (RFC 3261 section 9.1).
-        return invite is None or (
-            flow_is_allowed(invite.flow, flow) and leads_to_same_peer(invite.flow, flow)
-        )
+        return invite is None or self._layer.may_change(invite, flow)
 
     def _route_ack(self, request: Request, *, flow: Flow, now: float) -> None:
         transaction = self._layer.find_server_transaction(request)
         if transaction is not None and transaction.last_status >= 300:
-            if flow_is_allowed(transaction.flow, flow):
+            if self._layer.may_change(transaction, flow):
                 transaction.receive_request(request, now=now)
             return
         owner = self._table.find_owner(request, flow=flow)

@@ -6,7 +6,9 @@ import pytest
 
 from softphone.sans_io import PeerIdentity, Side, Transport
 from softphone.sip import Cause
+from softphone.sip.dialog import SubscribeRequest
 from softphone.sip.invite.usage import InviteState
+from softphone.sip.message import NameAddr, SipUri
 from tests.support.lone import SDP, Lone
 from tests.support.pair import ANSWER, new_flow
 
@@ -116,3 +118,34 @@ def test_the_peer_may_come_back_over_another_connection_with_a_renewed_certifica
     lone.say(lone.request("BYE", cseq=2, to_tag=tag), flow=flow)
     assert lone.heard() == [200]
     assert lone.take("InviteEnded").cause is Cause.REMOTE
+
+
+@pytest.mark.parametrize("answered", [False, True])
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_a_notify_of_a_stranger_speaks_for_no_subscription(stranger, answered):
+    lone = Secured()
+    subscription = lone.endpoint.subscribe(
+        SubscribeRequest(
+            uri=SipUri.parse("sip:far@example.com"),
+            local=NameAddr.parse("<sip:us@example.com>"),
+            remote=NameAddr.parse("<sip:far@example.com>"),
+            to=lone.flow,
+            event="message-summary",
+        ),
+        now=lone.now,
+    )
+    lone.drain()
+    subscribe = lone.last()
+    if answered:
+        lone.say(lone.response(subscribe, 200, headers=("Expires: 600",)))
+    lone.heard()
+    notify = lone.request(
+        "NOTIFY",
+        to_tag=subscribe.from_.tag,
+        from_tag="another",
+        call_id=subscribe.call_id,
+        headers=("Event: message-summary", "Subscription-State: terminated"),
+    )
+    lone.say(notify, flow=lone.another(*STRANGERS[stranger]))
+    assert lone.heard() == [481]
+    assert not subscription.terminated

@@ -8,6 +8,7 @@ assert lone.heard() == [200]
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 from softphone.sans_io import Flow, Side, Transport
 from softphone.sip import Endpoint, EndpointConfig
@@ -28,10 +29,14 @@ class Lone:
         side: Side = Side.CLIENT,
         config: EndpointConfig | None = None,
         seed: int = 5,
+        own_server: Callable[[Flow], bool] = lambda _: False,
     ) -> None:
         self.clock = Clock()
         self.endpoint = Endpoint(
-            side=side, entropy=seeded_entropy(seed), config=config or EndpointConfig()
+            side=side,
+            entropy=seeded_entropy(seed),
+            config=config or EndpointConfig(),
+            own_server=own_server,
         )
         self.flow: Flow = new_flow(transport, ("192.0.2.1", 5060), ("192.0.2.9", 5060))
         self.endpoint.connected(flow=self.flow, now=self.now)

@@ -7,17 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from ipaddress import ip_address
 
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Flow, Target
 from softphone.sip.message import Body, Field, NameAddr, Request, Response, SipUri, Uri
-from softphone.sip.transport import flow_is_allowed, leads_to_same_peer
+from softphone.sip.transport import (
+    comes_from_host,
+    flow_is_allowed,
+    hosts_of_path,
+    hosts_of_uris,
+    leads_to_same_peer,
+    same_host,
+)
 
 __all__ = ["Dialog", "DialogId", "leading_route"]
 
 DialogId = tuple[str, str, str]
 """Call-ID, local tag, remote tag (RFC 3261 section 12)."""
+
+MAXIMUM_HOSTS = 32
+"""Hosts of one dialog's messages that are remembered, the first."""
 
 
 def leading_route(target: Uri, route_set: Iterable[NameAddr]) -> tuple[Uri, tuple[NameAddr, ...]]:
@@ -40,11 +49,13 @@ class Dialog:
     """One dialog, early or confirmed.
 
     `to` is where its requests go: the flow that it is bound to, or the target of that flow.
-    `local` and `remote` are the From and To values of our requests, tags included.
+    `local` and `remote` are the From and To values of our requests, tags included.  `hosts` are
+    those that its messages came from so far, on the way that it was set up by.
     """
 
     __slots__ = (
         "call_id",
+        "hosts",
         "local",
         "local_sequence",
         "remote",
@@ -54,6 +65,7 @@ class Dialog:
         "remote_target",
         "route_set",
         "secure",
+        "stranger_reported",
         "to",
     )
 
@@ -66,6 +78,7 @@ class Dialog:
         remote_target: Uri,
         route_set: tuple[NameAddr, ...],
         to: Flow | Target,
+        hosts: Iterable[str] = (),
     ) -> None:
         self.call_id = call_id
         self.local = local
@@ -73,6 +86,9 @@ class Dialog:
         self.remote_target = remote_target
         self.route_set = route_set
         self.to = to
+        self.hosts = tuple(dict.fromkeys(hosts))[:MAXIMUM_HOSTS]
+        self.stranger_reported = False
+        """Whether somebody else's message has been reported: once is enough."""
         self.local_sequence: int | None = None
         self.remote_sequence: int | None = None
         self.secure = False
@@ -80,9 +96,17 @@ class Dialog:
         self.remote_supported: tuple[str, ...] = ()
 
     @classmethod
-    def from_response(cls, request: Request, response: Response, *, to: Flow | Target) -> Dialog:
+    def from_response(
+        cls,
+        request: Request,
+        response: Response,
+        *,
+        to: Flow | Target,
+        hosts: Iterable[str] = (),
+    ) -> Dialog:
         """The UAC's dialog from a 1xx or 2xx (RFC 3261 section 12.1.2); response fields rule.
 
+        `hosts` are those that the response came from, and that the request might have gone to.
         The remote target is that of the Contact, else (a peer of RFC 2543) the Request-URI.
         """
         dialog = cls(
@@ -92,6 +116,7 @@ class Dialog:
             remote_target=_contact_uri(response) or request.uri,
             route_set=tuple(reversed(response.record_routes)),
             to=to,
+            hosts=hosts,
         )
         dialog.local_sequence = request.cseq.number
         dialog.secure = _secure(request.uri)
@@ -108,6 +133,7 @@ class Dialog:
             remote_target=_contact_uri(request) or request.from_.uri,
             route_set=request.record_routes,
             to=to,
+            hosts=hosts_of_path(request),
         )
         dialog.remote_sequence = request.cseq.number
         dialog.secure = _secure(request.uri)
@@ -152,6 +178,32 @@ class Dialog:
         self.route_set = tuple(reversed(response.record_routes))
         self.refresh_target(response)
 
+    @property
+    def verified(self) -> bool:
+        """Whether a certificate says who is at the other end of the dialog's flow."""
+        return isinstance(self.to, Flow) and self.to.identity is not None
+
+    def may_speak(self, flow: Flow) -> bool:
+        """Whether a message on `flow` may be one of this dialog's.
+
+        Where a certificate was verified, one says so.  Elsewhere the host does: that of the
+        dialog's flow, those that its messages came from, and the addresses that remote target and
+        route set name.  A name counts for nothing: nobody has looked it up, and it may be anywhere.
+        """
+        if not flow_is_allowed(self.to, flow, hosts=self._known_hosts()):
+            return False
+        return self.verified or comes_from_host(self.to, flow, hosts=self._known_hosts())
+
+    def _known_hosts(self) -> Iterable[str]:
+        yield from self.hosts
+        yield from hosts_of_uris((self.remote_target, *(route.uri for route in self.route_set)))
+
+    def note_source(self, flow: Flow) -> None:
+        """A message of the dialog has come on `flow`: its host stays known."""
+        host = flow.remote[0]
+        if host not in self.hosts and len(self.hosts) < MAXIMUM_HOSTS:
+            self.hosts = (*self.hosts, host)
+
     def is_peer(self, flow: Flow) -> bool:
         """Whether `flow` leads to the far end of this dialog, or to its proxy that is next to us.
 
@@ -160,24 +212,10 @@ class Dialog:
         """
         if leads_to_same_peer(self.to, flow):
             return True
-        return not (self._verified or self.route_set) and _at(self.remote_target, flow)
-
-    def may_speak(self, flow: Flow) -> bool:
-        """Whether what comes on `flow` may change what there is in this dialog.
-
-        Under TLS a certificate says so.  In clear it is whoever is at an address that the dialog
-        names, in its Contact or its routes; one that is named by a host name may be anywhere.
-        """
-        if not flow_is_allowed(self.to, flow):
+        target = self.remote_target
+        if self.verified or self.route_set or not isinstance(target, SipUri):
             return False
-        if self._verified or leads_to_same_peer(self.to, flow):
-            return True
-        places = [self.remote_target, *(route.uri for route in self.route_set)]
-        return any(_at(place, flow) or not _is_address(place) for place in places)
-
-    @property
-    def _verified(self) -> bool:
-        return isinstance(self.to, Flow) and self.to.identity is not None
+        return same_host(target.host, flow.remote[0])
 
     def build_request(
         self,
@@ -211,19 +249,6 @@ def _contact_uri(message: Request | Response) -> SipUri | None:
     """The SIP URI of a Contact; another one is no target of requests (RFC 3261 8.1.1.8)."""
     uri = message.contacts[0].uri if message.contacts else None
     return uri if isinstance(uri, SipUri) else None
-
-
-def _at(uri: Uri, flow: Flow) -> bool:
-    """Whether the host of `uri` is the address that `flow` comes from."""
-    return isinstance(uri, SipUri) and uri.host.strip("[]") == flow.remote[0]
-
-
-def _is_address(uri: Uri) -> bool:
-    try:
-        ip_address(uri.host.strip("[]") if isinstance(uri, SipUri) else "")
-    except ValueError:
-        return False
-    return True
 
 
 def _secure(uri: Uri) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from softphone.sans_io import Flow, Target
+from softphone.sans_io import Flow, Target, Transport
 from softphone.sip.dialog.dialog import Dialog, DialogId
 from softphone.sip.message import Request
 from softphone.sip.transaction import ServerTransaction
@@ -25,24 +25,37 @@ class DialogOwner(Protocol):
         """An ACK, which has no transaction of its own."""
 
 
-def _nobody(_: Flow) -> bool:
-    """There is no server of ours."""
-    return False
+class HalfDialogOwner(DialogOwner, Protocol):
+    """The usage of a SUBSCRIBE or REFER whose dialog its NOTIFY may bring about."""
+
+    @property
+    def dialog(self) -> Dialog | None:
+        """The first dialog that came about."""
+
+    @property
+    def to(self) -> Flow | Target:
+        """Where the request went."""
 
 
 class DialogTable:
     """Every dialog of an endpoint, early and confirmed.
 
-    `own_server` says of a flow in clear whether a server of ours is there, which may speak for
-    every far end.
+    `own_server` says of a flow whether a server that is trusted with calls in clear is at its other
+    end; `report_stranger` hears, once for each dialog, of a message that is not its peer's.
     """
 
-    def __init__(self, own_server: Callable[[Flow], bool] = _nobody) -> None:
+    def __init__(
+        self,
+        *,
+        own_server: Callable[[Flow], bool] = lambda _: False,
+        report_stranger: Callable[[Dialog, Flow], None] = lambda *_: None,
+    ) -> None:
         self._own_server = own_server
+        self._report_stranger = report_stranger
         self._owners: dict[DialogId, tuple[DialogOwner, Dialog]] = {}
         self._uses: Counter[Flow | Target] = Counter()
         # SUBSCRIBEs whose far end has no tag yet: a NOTIFY may come before the 2xx.
-        self._halves: dict[tuple[str, str], DialogOwner] = {}
+        self._halves: dict[tuple[str, str], HalfDialogOwner] = {}
 
     def __len__(self) -> int:
         return len(self._owners)
@@ -70,11 +83,11 @@ class DialogTable:
         if not self._uses[to]:
             del self._uses[to]
 
-    def add_half_dialog(self, call_id: str, local_tag: str, owner: DialogOwner) -> None:
+    def add_half_dialog(self, call_id: str, local_tag: str, owner: HalfDialogOwner) -> None:
         """Requests of that Call-ID and To tag that fit no dialog go to `owner`."""
         self._halves[call_id, local_tag] = owner
 
-    def remove_half_dialog(self, call_id: str, local_tag: str, owner: DialogOwner) -> None:
+    def remove_half_dialog(self, call_id: str, local_tag: str, owner: HalfDialogOwner) -> None:
         """Forget a half dialog, if it is still this owner's."""
         if self._halves.get((call_id, local_tag)) is owner:
             del self._halves[call_id, local_tag]
@@ -86,13 +99,49 @@ class DialogTable:
         """
         found = self.find_by_id(request.call_id, request.to.tag or "", request.from_.tag or "")
         if found is not None:
-            owner, dialog = found
-            in_clear = flow_is_allowed(dialog.to, flow) and flow.identity is None
-            allowed = dialog.may_speak(flow) or (in_clear and self._own_server(flow))
-            return owner if allowed else None
+            return found[0] if self._speaks(found[1], flow) else None
         if request.method != "NOTIFY":
             return None
-        return self._halves.get((request.call_id, request.to.tag or ""))
+        half = self._halves.get((request.call_id, request.to.tag or ""))
+        return half if half is not None and self._notifies(half, flow) else None
+
+    def takes_response(self, request: Request, *, flow: Flow) -> bool:
+        """Whether the response to a request of ours may come on `flow`.
+
+        It may where the request is in no dialog that is known here: its branch must do for proof.
+        """
+        if request.to.tag is None:
+            return True
+        found = self.find_by_id(request.call_id, request.from_.tag or "", request.to.tag)
+        return found is None or self._speaks(found[1], flow)
+
+    def _notifies(self, half: HalfDialogOwner, flow: Flow) -> bool:
+        """Whether a NOTIFY of another dialog than is known may come on `flow`.
+
+        In clear, before any dialog is known, it may come from anywhere: the notifier may be past
+        proxies that stay out of the dialog, and only its answer, which the NOTIFY may overtake,
+        says where it is.
+        """
+        if half.dialog is not None:
+            return self._speaks(half.dialog, flow)
+        return half.to.transport is not Transport.TLS or flow_is_allowed(half.to, flow)
+
+    def _speaks(self, dialog: Dialog, flow: Flow) -> bool:
+        """Whether a message on `flow` is one of the dialog's: the one place where it is judged."""
+        if dialog.may_speak(flow) or self._speaks_for_all(dialog, flow):
+            dialog.note_source(flow)
+            return True
+        if not dialog.stranger_reported:
+            dialog.stranger_reported = True
+            self._report_stranger(dialog, flow)
+        return False
+
+    def _speaks_for_all(self, dialog: Dialog, flow: Flow) -> bool:
+        """Whether a server of ours is there, and no certificate was verified that rules it out."""
+        over_tls = dialog.to.transport is Transport.TLS
+        if dialog.verified or (over_tls and flow.transport is not Transport.TLS):
+            return False
+        return self._own_server(flow)
 
     def find_by_id(
         self, call_id: str, local_tag: str, remote_tag: str

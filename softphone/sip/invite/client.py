@@ -6,7 +6,7 @@ Forks, digest and 422 retries, CANCEL and its races are here; what comes after t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Flow, Target
@@ -211,12 +211,23 @@ class InviteClient:
         if leg is None:
             if len(self._dialogs) >= self._layer.config.max_early_dialogs:
                 return None
-            dialog = Dialog.from_response(self.request, response, to=self.flow or self._to)
+            dialog = Dialog.from_response(
+                self.request,
+                response,
+                to=self.flow or self._to,
+                hosts=self._hosts(self._transaction),
+            )
             leg = self._dialogs[tag] = InviteDialog(dialog, self._new_offer_answer())
             leg.local_body = self._body
         else:
             leg.dialog.refresh_target(response)
         return leg
+
+    def _hosts(self, transaction: ClientTransaction | None) -> Iterable[str]:
+        """Where the response came from, and the other places of the server that was asked."""
+        if transaction is not None and transaction.source is not None:
+            yield transaction.source
+        yield from self._failover.hosts
 
     def _new_offer_answer(self) -> OfferAnswerExchange:
         has_offer = session_body(self.request, self._layer) is not None
@@ -274,9 +285,10 @@ class InviteClient:
         leg = self._dialogs.get(tag)
         if leg is None:
             to = transaction.flow or self._to
-            leg = InviteDialog(
-                Dialog.from_response(self.request, response, to=to), self._new_offer_answer()
+            dialog = Dialog.from_response(
+                self.request, response, to=to, hosts=self._hosts(transaction)
             )
+            leg = InviteDialog(dialog, self._new_offer_answer())
             leg.local_body = self._body
         leg.dialog.confirm_by_response(response)
         if self._over or self._canceling is not None:

@@ -196,7 +196,7 @@ class SubscriberUsage:
             self._refer_accepted(request, response, now=now)
             return
         if self.dialog is None and response.to.tag:
-            self._adopt_dialog(Dialog.from_response(request, response, to=self._to))
+            self._adopt_dialog(self._dialog_of(request, response))
         expires = float(response.expires if response.expires is not None else self._expires)
         asked = request.expires
         if asked == 0:
@@ -216,12 +216,17 @@ class SubscriberUsage:
             self._terminate(response.status, "norefersub")
             return
         if self.dialog is None and response.to.tag:
-            self._adopt_dialog(Dialog.from_response(request, response, to=self._to))
+            self._adopt_dialog(self._dialog_of(request, response))
         if self.state is SubscriptionState.NOTIFY_WAIT:
             self._layer.timers.set((self, "notify"), now + self._layer.timing.timeout)
 
+    def _dialog_of(self, request: Request, response: Response) -> Dialog:
+        hosts = () if self._exchange is None else self._exchange.hosts
+        return Dialog.from_response(request, response, to=self.to, hosts=hosts)
+
     @property
-    def _to(self) -> Flow | Target:
+    def to(self) -> Flow | Target:
+        """Where its latest request went.  Raises LocalProtocolError before the first."""
         if self._exchange is None:
             raise LocalProtocolError("nothing has been sent yet")
         return self._exchange.flow or self._exchange.to
@@ -292,7 +297,7 @@ class SubscriberUsage:
 
     def _adopt_dialog_of_notify(self, transaction: ServerTransaction) -> None:
         tag = transaction.request.to.tag or ""
-        dialog = Dialog.from_request(transaction.request, to_tag=tag, to=self._to)
+        dialog = Dialog.from_request(transaction.request, to_tag=tag, to=self.to)
         if self._request is not None:
             dialog.local = self._request.from_
             dialog.local_sequence = (

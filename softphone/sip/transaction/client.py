@@ -116,6 +116,7 @@ class ClientTransaction:
         "key",
         "original_request",
         "request",
+        "source",
         "state",
         "table",
         "to",
@@ -143,6 +144,8 @@ class ClientTransaction:
         self.user = user
         self.context = context
         self.flow: Flow | None = None
+        self.source: str | None = None
+        """The host that the latest response came from; over UDP it may be another than asked."""
         self.data = b""
         self.invite = request.method == "INVITE"
         self.table = INVITE_CLIENT if self.invite else NON_INVITE_CLIENT

@@ -61,6 +61,12 @@ class RequestFailover:
         following = self._failover.choose_target(now=now)
         return None if following in self._tried else following
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts of all places."""
+        targets = () if self._failover is None else self._failover.targets
+        return tuple(dict.fromkeys(target.host for target in targets))
+
     def mark_served(self, target: Target | None) -> None:
         """`target` has taken the request: it is the one to stay with."""
         if self._failover is not None and target is not None:
@@ -237,6 +243,12 @@ class Exchange:
     def flow(self) -> Flow | None:
         """The flow that the request went out on, once known."""
         return self._transaction.flow if self._transaction is not None else None
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Where its latest response came from, and the other places that it might have gone to."""
+        source = None if self._transaction is None else self._transaction.source
+        return (*(() if source is None else (source,)), *self._failover.hosts)
 
     @property
     def _current_target(self) -> Target | None:

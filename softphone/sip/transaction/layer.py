@@ -7,6 +7,7 @@ and Call-IDs, and holds the one heap of timers and the queue of events.  It know
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from softphone.sans_io import Entropy, Flow, Target, Timers, Transmit, Transport
 from softphone.sip.endpoint_config import EndpointConfig
@@ -14,7 +15,14 @@ from softphone.sip.message import Field, NameAddr, Request, Response, SipUri, Vi
 from softphone.sip.transaction.client import ClientKey, ClientTransaction, ClientUser
 from softphone.sip.transaction.server import MAGIC_COOKIE, ServerKey, ServerTransaction, server_key
 from softphone.sip.transaction.tables import TimerKey, TransactionInput, TransactionState
-from softphone.sip.transport import FlowTable, FlowUser, contact_for, flow_is_allowed
+from softphone.sip.transport import (
+    FlowTable,
+    FlowUser,
+    comes_from_host,
+    contact_for,
+    flow_is_allowed,
+    hosts_of_path,
+)
 
 __all__ = ["SuccessAck", "TransactionLayer"]
 
@@ -58,8 +66,15 @@ class SuccessAck:
 class TransactionLayer:
     """Implements `TransactionContext` for the transactions; the usages above are built on it."""
 
-    def __init__(self, *, config: EndpointConfig, entropy: Entropy) -> None:
+    def __init__(
+        self,
+        *,
+        config: EndpointConfig,
+        entropy: Entropy,
+        own_server: Callable[[Flow], bool] = lambda _: False,
+    ) -> None:
         self.config = config
+        self.own_server = own_server
         self.timing = config.timing
         self.entropy = entropy
         self.timers: Timers[TimerKey] = Timers()
@@ -175,8 +190,18 @@ class TransactionLayer:
 
     # Responses -----------------------------------------------------------------------------------
 
-    def receive_response(self, response: Response, *, flow: Flow, now: float) -> bool:
-        """Hand a response to its transaction; False when there is none, and it is dropped."""
+    def receive_response(
+        self,
+        response: Response,
+        *,
+        flow: Flow,
+        now: float,
+        allowed: Callable[[Request], bool] = lambda _: True,
+    ) -> bool:
+        """Hand a response to its transaction; False when there is none, and it is dropped.
+
+        `allowed` says whether the response to this request may come on `flow`.
+        """
         via = response.top_via
         transaction = self._clients.get((via.branch or "", response.cseq.method))
         if transaction is None or transaction.flow is None or len(response.vias) > 1:
@@ -186,6 +211,9 @@ class TransactionLayer:
         if response.status in (401, 407) and flow.remote[0] != transaction.flow.remote[0]:
             # A callee has seen our Via, too: over UDP it can write to us past the server.
             return False
+        if not allowed(transaction.request):
+            return False
+        transaction.source = flow.remote[0]
         self.flows.learn_public_address(flow, response)
         transaction.receive_response(response, now=now)
         return True
@@ -214,6 +242,17 @@ class TransactionLayer:
     ) -> ServerTransaction | None:
         """The server transaction that a request belongs to, CANCEL's INVITE with `method`."""
         return self._servers.get(server_key(request, method=method))
+
+    def may_change(self, transaction: ServerTransaction, flow: Flow) -> bool:
+        """Whether what comes on `flow` belongs to a request that came in: copies, ACK, CANCEL.
+
+        They come from where the request came from, or from where it had passed.
+        """
+        bound = transaction.flow
+        hosts = tuple(hosts_of_path(transaction.request))
+        if flow_is_allowed(bound, flow, hosts=hosts):
+            return bound.identity is not None or comes_from_host(bound, flow, hosts=hosts)
+        return bound.transport is not Transport.TLS and self.own_server(flow)
 
     def is_merged(self, request: Request) -> bool:
         """Whether a request without To tag came here before, by another path (8.2.2.2)."""

@@ -11,7 +11,15 @@ flow), RFC 5923 and RFC 3261 section 26.3.2 (who may speak within a dialog).
 
 from __future__ import annotations
 
-from softphone.sip.transport.flow_rules import contact_for, flow_is_allowed, leads_to_same_peer
+from softphone.sip.transport.flow_rules import (
+    comes_from_host,
+    contact_for,
+    flow_is_allowed,
+    hosts_of_path,
+    hosts_of_uris,
+    leads_to_same_peer,
+    same_host,
+)
 from softphone.sip.transport.flow_table import FlowTable, FlowUser
 from softphone.sip.transport.keepalive import (
     FlowDead,
@@ -50,10 +58,14 @@ __all__ = [
     "Record",
     "RecordType",
     "SrvRecord",
+    "comes_from_host",
     "contact_for",
     "flow_is_allowed",
+    "hosts_of_path",
+    "hosts_of_uris",
     "is_numeric",
     "leads_to_same_peer",
     "locate_server",
     "order_servers",
+    "same_host",
 ]

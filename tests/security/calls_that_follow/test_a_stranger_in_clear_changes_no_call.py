@@ -75,10 +75,9 @@ def test_a_request_from_another_address_finds_no_dialog(method, transport):
         ("192.0.2.9", {}),  # another port, after a NAT has forgotten the first
         ("192.0.2.7", {"contact": "<sip:far@192.0.2.7>"}),  # past the proxy that brought the call
         ("192.0.2.8", {"headers": ("Record-Route: <sip:192.0.2.8;lr>",)}),
-        ("192.0.2.7", {"contact": "<sip:far@pbx.example.com>"}),  # a name may be anywhere
         ("192.0.2.5", {"own": ("192.0.2.5",)}),  # another server of ours
     ],
-    ids=["port", "contact", "route", "name", "own server"],
+    ids=["port", "contact", "route", "own server"],
 )
 def test_who_may_be_the_far_end_is_heard(host, more):
     lone, usage, tag = talking(**more)

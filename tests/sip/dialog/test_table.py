@@ -11,7 +11,10 @@ FLOW = Lone().flow
 
 
 class Owner:
-    """Any usage."""
+    """Any usage, a subscription without a dialog as well."""
+
+    dialog = None
+    to = FLOW
 
 
 def received(method, **options):

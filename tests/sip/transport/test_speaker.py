@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.sans_io import PeerIdentity, Target, Transport
-from softphone.sip.transport import flow_is_allowed, leads_to_same_peer
+from softphone.sip.transport import flow_is_allowed, leads_to_same_peer, same_host
 from tests.support.pair import new_flow
 
 
@@ -16,8 +16,31 @@ def flow(transport, *names, fingerprint="aa", verified=True):
 
 @pytest.mark.parametrize("bound", [Transport.UDP, Transport.TCP])
 @pytest.mark.parametrize("other", list(Transport))
-def test_in_clear_anybody_may_speak(bound, other):
-    assert flow_is_allowed(flow(bound, verified=False), flow(other, verified=False))
+def test_in_clear_the_host_may_speak_and_those_that_are_named(bound, other):
+    known = flow(bound, verified=False)
+    assert flow_is_allowed(known, flow(other, verified=False))
+    elsewhere = new_flow(other, ("192.0.2.1", 5061), ("192.0.2.10", 5061))
+    assert not flow_is_allowed(known, elsewhere)
+    assert not flow_is_allowed(known, elsewhere, hosts=("pbx.example.com", "192.0.2.11"))
+    assert flow_is_allowed(known, elsewhere, hosts=("pbx.example.com", "192.0.2.10"))
+
+
+@pytest.mark.parametrize(
+    ("written", "source"),
+    [
+        ("192.0.2.10", "::ffff:192.0.2.10"),
+        ("[2001:DB8:0::10]", "2001:db8::10"),
+        ("fe80::1%eth0", "fe80::1"),
+    ],
+)
+def test_an_address_is_the_same_however_it_is_written(written, source):
+    assert same_host(written, source)
+    assert not same_host(written, "192.0.2.11")
+
+
+def test_a_name_is_no_address():
+    assert not same_host("pbx.example.com", "192.0.2.10")
+    assert not same_host("192.0.2.10", "pbx.example.com")
 
 
 @pytest.mark.parametrize("other", [Transport.UDP, Transport.TCP])

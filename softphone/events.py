@@ -26,7 +26,7 @@ __all__ = [
     "CertificateRenewed",
     "ClearMediaMoved",
     "ConfigurationFetched",
-    "CryptoUnusable",
+    "CryptoIgnored",
     "DigitReceived",
     "Direction",
     "EarlyMediaStarted",
@@ -373,7 +373,7 @@ class SecurityChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class CryptoUnusable:
+class CryptoIgnored:
     """A stream is in clear though the far end sent crypto lines (RFC 4568): SRTP is optional.
 
     `reasons` say why none of them can be used.
@@ -514,7 +514,7 @@ CallEvent: TypeAlias = (
     | EarlyMediaStarted
     | CallAnswered
     | SecurityChanged
-    | CryptoUnusable
+    | CryptoIgnored
     | SecurityRefused
     | HoldChanged
     | ClearMediaMoved

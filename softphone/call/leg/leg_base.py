@@ -29,7 +29,7 @@ from softphone.events import (
     CallEvent,
     CallState,
     ClearMediaMoved,
-    CryptoUnusable,
+    CryptoIgnored,
     DigitReceived,
     Direction,
     EndedBy,
@@ -365,7 +365,7 @@ class CallLegBase:
         known = () if self._shown is None else self._shown.media
         for stream in proposal.media:
             if stream.unusable_crypto and stream not in known:
-                self.emit_event(CryptoUnusable(stream.media, stream.unusable_crypto))
+                self.emit_event(CryptoIgnored(stream.media, stream.unusable_crypto))
         self.negotiation.commit(self._generation, silent=self.held_by_policy)
         self.emit_security_change(self.security)
         if not first:

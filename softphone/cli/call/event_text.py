@@ -11,7 +11,7 @@ from softphone.events import (
     CallEvent,
     CallRinging,
     ClearMediaMoved,
-    CryptoUnusable,
+    CryptoIgnored,
     DigitReceived,
     EarlyMediaStarted,
     HoldChanged,
@@ -115,16 +115,16 @@ def _transfer_progress(output: CommandOutput, event: TransferProgressed) -> None
     output.event("transfer_progress", f"transfer: {event.status}", status=event.status)
 
 
-def _in_clear(output: CommandOutput, event: CryptoUnusable) -> None:
+def _in_clear(output: CommandOutput, event: CryptoIgnored) -> None:
     reasons = "; ".join(event.reasons)
     words = f"the {event.media} stream is in clear, no crypto line can be used: {reasons}"
-    output.event("crypto_unusable", words, media=event.media, reasons=event.reasons)
+    output.event("crypto_ignored", words, media=event.media, reasons=event.reasons)
 
 
 _SAY: dict[type, Callable[[CommandOutput, Any], None]] = {
     CallRinging: _ringing,
     PeerNamed: _named,
-    CryptoUnusable: _in_clear,
+    CryptoIgnored: _in_clear,
     HoldChanged: _hold,
     ClearMediaMoved: _clear_media_moved,
     DigitReceived: _digit,

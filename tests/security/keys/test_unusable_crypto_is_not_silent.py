@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from softphone.events import CallState, CryptoUnusable, EndedBy, SecurityRefused
+from softphone.events import CallState, CryptoIgnored, EndedBy, SecurityRefused
 from softphone.security import SecurityPolicy, ShortfallCode
 from tests.support.stage import Stage, edit_body, first_line, in_clear
 
@@ -43,8 +43,8 @@ def spoiling(start: str, line: bytes, *, profile: bytes = b"RTP/AVP"):
     return tamper
 
 
-def told(stage: Stage) -> list[CryptoUnusable]:
-    return [event for event in stage.alice.events if isinstance(event, CryptoUnusable)]
+def told(stage: Stage) -> list[CryptoIgnored]:
+    return [event for event in stage.alice.events if isinstance(event, CryptoIgnored)]
 
 
 def codes(leg) -> set[ShortfallCode]:

@@ -117,7 +117,11 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "softphone/sip/auth/digest_client.py",
             "softphone/sip/auth/digest_server.py",
         ),
-        ("tests/sip/auth", "tests/security/credentials"),
+        (
+            "tests/sip/auth",
+            "tests/security/credentials/test_an_account_*.py",
+            "tests/security/credentials/test_digest_*.py",
+        ),
     ),
     "identity": (
         (

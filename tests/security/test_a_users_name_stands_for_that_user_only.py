@@ -36,6 +36,12 @@ def test_a_user_is_named_by_an_xmpp_address(name):
     check("x", x509.DNSName("other.test"), xmpp("bob@example.test"), xmpp(name))
 
 
+def test_a_letter_whose_capitals_are_another_s_is_another_letter():
+    held = authority().issue_general("x", [xmpp("straße@example.test")]).certificate
+    with pytest.raises(IdentityMismatch):
+        check_identity(held, Service.XMPP_USER, "strasse@example.test")
+
+
 STRANGERS = {
     "the server's xmppAddr": ("x", xmpp(DOMAIN)),
     "the server's SRVName": ("x", srv(f"_xmpp-client.{DOMAIN}")),

@@ -156,6 +156,8 @@ def test_the_constraints_of_the_anchor_count():
         (OURS.upper(), f"a.b.{OURS}", True),
         (OURS, f"not{OURS}", False),
         (f"{OURS}.", OURS, True),
+        ("EXAMPLE.FOX", "example.fox", True),
+        ("EXAMPLE.FOX", "example.fo", False),
         (f".{OURS}", f"a.{OURS}", True),
         (f".{OURS}", OURS, False),
         ("", OTHER, True),

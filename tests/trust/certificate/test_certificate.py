@@ -321,6 +321,7 @@ LONGEST = "a" * 122 + ".test"
     ("value", "read"),
     [
         (b"\x0c\x06x.test", True),
+        (b"\x0c\x01x", True),
         (b"\x0c\x05x.test", False),
         (b"\x0c\x07x.test", False),
         (b"\x16\x06x.test", False),
@@ -353,6 +354,16 @@ def test_each_kind_of_string_is_for_its_kind_of_name():
     for tag in (0x0C, 0x16):
         shown = certificate("x", raw(XMPP_ADDR, bytes((tag, len(international))) + international))
         assert identifies(shown, XMPP, "b\u00fccher.example") is (tag == 0x0C)
+
+
+@pytest.mark.parametrize("content", [b"junk", b""])
+def test_a_file_that_holds_no_certificate_is_named(tmp_path, content):
+    path = tmp_path / "own.crt"
+    path.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"own\.crt holds no certificate"):
+        load_certificate_file(path)
+    with pytest.raises(ConfigurationError, match=r"^certificate holds no certificate"):
+        load_certificates(content)
 
 
 def test_only_the_last_common_name_counts():

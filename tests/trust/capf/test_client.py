@@ -152,6 +152,7 @@ def test_a_weak_key_is_refused_and_the_reason_told_at_the_end():
     client.receive(END[7], flow=FLOW, now=0.0)
     error = failure_of(client)
     assert isinstance(error, CapfKeyRefused)
+    assert error.reason == 7
     assert "1024" in str(error)
 
 
@@ -201,6 +202,7 @@ def test_a_refusal_keeps_its_number(reason):
     error = failure_of(client)
     assert isinstance(error, CapfRefused)
     assert error.reason == reason
+    assert DEVICE in str(error)
     assert "4711" not in str(error)
 
 
@@ -253,6 +255,7 @@ def test_having_had_nothing_to_show_is_a_failure(current, end):
     *shown, failed = events_of(client)
     assert shown == [CertificateShown(False)] * 2
     assert type(failed.error) is CapfNotShown
+    assert DEVICE in str(failed.error)
     assert "Install/Upgrade" in str(failed.error)
 
 

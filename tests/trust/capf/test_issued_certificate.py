@@ -103,3 +103,19 @@ def test_the_name_of_an_issuer_is_not_its_signature():
     assert not issued_by(certificate, (lab_authority().certificate,))
     assert issued_by(certificate, (anchor("rogue"), impostor.certificate))
     assert common_name_of(certificate) == DEVICE
+
+
+@pytest.mark.parametrize(("beside", "accepted"), [(0, True), (1, False)])
+def test_the_first_and_the_last_second_count_and_five_minutes_before_the_first(beside, accepted):
+    der = issued()
+    certificate = parse_certificate(der)
+    earliest = certificate.not_valid_before_utc - timedelta(minutes=5)
+    for wall in (
+        certificate.not_valid_after_utc + timedelta(seconds=beside),
+        earliest - timedelta(seconds=beside),
+    ):
+        if accepted:
+            assert check(der, wall=wall) == ()
+        else:
+            with pytest.raises(CapfCertificateRejected):
+                check(der, wall=wall)

@@ -37,3 +37,20 @@ def test_only_versions_2_and_3_are_spoken(version):
 def test_states_and_operations_have_names_for_scripts():
     assert [each.value for each in CapfOperation] == ["none", "install", "fetch", "delete"]
     assert len({each.value for each in CapfState}) == 10
+
+
+@pytest.mark.parametrize("string", [b"!", b"~", b"x" * 15])
+def test_a_string_of_1_to_15_visible_characters_is_one(string):
+    held = CapfRequest("CSFALICE", string=KeyMaterial(string)).string
+    assert held is not None
+    assert held.reveal() == string
+
+
+def test_delete_is_no_visible_character():
+    with pytest.raises(ConfigurationError, match="authentication string"):
+        CapfRequest("CSFALICE", string=KeyMaterial(b"12\x7f"))
+
+
+@pytest.mark.parametrize("name", ["x", "x" * 64])
+def test_a_device_name_has_up_to_64_characters(name):
+    assert CapfRequest(name).device == name

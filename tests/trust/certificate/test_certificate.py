@@ -338,6 +338,11 @@ def test_a_name_is_one_whole_string_of_up_to_127_octets(value, read):
     assert names_in(x509.SubjectAlternativeName([raw(XMPP_ADDR, value)])) == (found, ())
 
 
+def test_a_service_name_is_ascii():
+    name = raw(SRV_NAME, b"\x16\x03_\xc3\xbc")
+    assert names_in(x509.SubjectAlternativeName([name])) == ((), ())
+
+
 def test_a_name_of_127_octets_can_be_written():
     assert string_der(LONGEST, utf8=True) == b"\x0c\x7f" + LONGEST.encode()
     assert string_der(LONGEST, utf8=False) == b"\x16\x7f" + LONGEST.encode()

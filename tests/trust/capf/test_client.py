@@ -61,7 +61,9 @@ END = {reason: encoded(COMMAND.END_SESSION, t1=bytes([reason])) for reason in (0
 def give(client, *messages: bytes, now: float = 0.0) -> bytes:
     for message in messages:
         client.receive(message, flow=FLOW, now=now)
-    return sent(client)
+    transmits = client.transmits()
+    assert all(transmit.to == FLOW for transmit in transmits)
+    return b"".join(transmit.data for transmit in transmits)
 
 
 def store_message(public_key: bytes, *, kind: bytes = b"\1") -> bytes:
@@ -83,7 +85,8 @@ def failure_of(client):
     (event,) = events_of(client)
     assert isinstance(event, CapfFailed)
     assert client.state is CapfState.FAILED
-    assert client.transmits()[-1].close
+    last = client.transmits()[-1]
+    assert (last.to, last.close) == (FLOW, True)
     assert client.next_timer() is None
     return event.error
 

@@ -168,8 +168,9 @@ def test_of_an_answer_to_each_challenge_the_strongest_counts(entropy, strong, we
         assert found.algorithm is DigestAlgorithm.SHA_256
 
 
-def test_an_algorithm_that_was_not_offered_does_not_count_however_strong_it_is(entropy):
-    verifier = make_verifier(entropy, algorithms=(DigestAlgorithm.SHA_256,))
+@pytest.mark.parametrize("offered", [DigestAlgorithm.SHA_256, DigestAlgorithm.MD5])
+def test_an_algorithm_that_was_not_offered_does_not_count_however_strong_it_is(entropy, offered):
+    verifier = make_verifier(entropy, algorithms=(offered,))
     again = answered(make_session(entropy), verifier, request(), now=0.0)
     other = altered(again, algorithm="SHA-512-256").headers.get("Authorization")
     both = again.with_header("Authorization", other, again.headers.get("Authorization"))
@@ -475,7 +476,17 @@ def test_no_character_of_a_nonce_can_be_changed(entropy, verifier, at):
     assert found.reason == "the nonce is not one of ours"
 
 
+def test_credentials_that_name_no_algorithm_are_md5(entropy):
+    verifier = make_verifier(entropy, algorithms=(DigestAlgorithm.MD5,))
+    again = answered(make_session(entropy), verifier, request(), now=0.0)
+    found = verifier.verify(altered(again, algorithm=None), now=0.0)
+    assert isinstance(found, DigestVerified)
+    assert found.algorithm is DigestAlgorithm.MD5
+
+
 def test_a_challenge_says_stale_only_when_it_is(verifier):
+    for _, text in verifier.challenge(now=0.0):
+        assert AuthValue.parse(text).parameter("stale") is None
     for stale in (False, True):
         for _, text in verifier.challenge(now=0.0, stale=stale):
             assert AuthValue.parse(text).parameter("stale") == ("true" if stale else None)

@@ -19,8 +19,12 @@ from softphone.trust import (
     FileHashAlgorithm,
     FileRefusalReason,
     FileRefused,
+    ListKind,
+    RecordFields,
+    Role,
     TrustBasis,
     TrustLists,
+    new_trust_list,
     parse_trust_list,
 )
 from softphone.trust.lists import FileHeaderFields, sign_file_body
@@ -163,3 +167,17 @@ def test_what_is_kept_of_a_file_is_its_age_and_its_hash():
     found = verify_file(signed(), NAME, ITL)
     assert found.accepted == LastAccepted(TIMESTAMP, FileHashAlgorithm.SHA_512)
     assert "device" not in repr(replace(found, header=None))
+
+
+def test_a_listed_signer_is_found_behind_others_and_a_changed_text_is_called_so():
+    names = ("sast", "rogue", "tftp")
+    roles = (Role.SAST, Role.TFTP, Role.TFTP)
+    records = [
+        RecordFields(role, certificate(f"keys/{name}"))
+        for role, name in zip(roles, names, strict=True)
+    ]
+    made = new_trust_list(ListKind.ITL, records, signer("sast"), timestamp=TIMESTAMP)
+    lists = TrustLists(itl=parse_trust_list(made))
+    assert verify_file(signed(), NAME, lists).signer == der("keys/tftp")
+    changed = signed(b"<device/>").replace(b"<device/>", b"<devise/>")
+    assert refused(changed, lists=lists) is FileRefusalReason.SIGNATURE_INVALID

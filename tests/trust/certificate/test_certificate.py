@@ -444,6 +444,8 @@ def test_addresses_are_told_as_people_write_them():
         ("b\u00fccher.example", "xn--bcher-kva.example"),
         ("B\u00dcCHER.example.", "xn--bcher-kva.example"),
         ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("EXAMPLE.FOX", "example.fox"),
+        ("B\u00dcCHER.FOX", "xn--bcher-kva.fox"),
         ("\uff45xample.test", ""),
         ("a\u3002test", ""),
         ("\u00fc" * 80, ""),

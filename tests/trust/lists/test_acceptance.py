@@ -19,6 +19,8 @@ from softphone.trust.lists import (
     TrustBasis,
     TrustLists,
     accept_list,
+    accept_list_file,
+    check_pins,
     new_trust_list,
     parse_trust_list,
     update_lists,
@@ -244,3 +246,43 @@ def test_downloads_may_have_the_names_inside_that_were_asked_for():
         found = update_lists(TrustLists(), downloads, bootstrap=ITL_PIN, requested=requested)
         ((_, outcome),) = found.outcomes
         assert outcome.refusal is FileRefusalReason.NAME_MISMATCH
+
+
+def test_no_pin_replaces_a_ctl_that_is_held_either():
+    held = TrustLists(ctl=made("sast", kind=CTL, others=CCM, age=10))
+    pins = frozenset(fingerprint_of(der(f"keys/{name}")) for name in ("sast", "rogue"))
+    error = refused(made("rogue", kind=CTL, others=CCM), held, bootstrap=Bootstrap(pins=pins))
+    assert error.refusal is FileRefusalReason.SIGNER_UNKNOWN
+
+
+@pytest.mark.parametrize("kind", list(ListKind))
+def test_of_two_lists_of_strangers_a_pin_finds_the_one_that_is_asked_about(kind):
+    held = TrustLists(made("sast", kind=CTL, others=CCM), made("itlrecovery"))
+    pin = Bootstrap(pins=frozenset({fingerprint_of(der("keys/rogue"))}))
+    with pytest.raises(FileRefused, match=f"the {kind.value.upper()} is signed by") as caught:
+        check_pins(held, pin, only=kind)
+    assert caught.value.refusal is FileRefusalReason.PIN_MISMATCH
+
+
+def test_what_is_forbidden_or_confirmed_is_so_for_downloads_too():
+    data = vector("trust/ITLFile-sha1.tlv")
+    strict = ListPolicy(sha_1=False)
+    with pytest.raises(FileRefused) as caught:
+        accept_list_file(ListKind.ITL, data, TrustLists(), bootstrap=ITL_PIN, policy=strict)
+    assert caught.value.refusal is FileRefusalReason.DIGEST_FORBIDDEN
+    downloads = {ListKind.ITL: data}
+    found = update_lists(TrustLists(), downloads, bootstrap=ITL_PIN, policy=strict)
+    ((_, outcome),) = found.outcomes
+    assert outcome.refusal is FileRefusalReason.DIGEST_FORBIDDEN
+    held = TrustLists(itl=made("itlrecovery", age=10))
+    confirmed = frozenset({der("keys/rogue")})
+    found = update_lists(held, {ListKind.ITL: made("rogue").data}, confirmed=confirmed)
+    ((_, outcome),) = found.outcomes
+    assert outcome.basis is TrustBasis.TVS
+
+
+def test_every_role_of_either_list_is_told_once():
+    lists = TrustLists(read("CTLFile-sha512.tlv"), read("ITLFile-sha512.tlv"))
+    assert lists.roles(der("keys/rogue")) == TrustLists().roles(der("keys/tvs")) == ()
+    assert lists.roles(der("keys/tvs")) == (Role.TVS,)
+    assert lists.roles(der("keys/callmanager")) == (Role.CCM_TFTP,)

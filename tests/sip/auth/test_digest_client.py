@@ -547,3 +547,87 @@ def test_no_repr_shows_the_password(entropy):
     again = session.authorize(sent, challenged(sent, digest()), flow=OWN)
     for thing in (credentials, session, again, answer_of(again), session._nonces):
         assert "secret" not in repr(thing)
+
+
+def test_of_both_roles_in_one_realm_one_is_answered_and_other_realms_too(entropy):
+    session = make_session(entropy, used=("other",))
+    sent = request("INVITE")
+    response = challenged(sent, digest("u1")).with_header(
+        "Proxy-Authenticate", digest("p1"), digest("p2", "other")
+    )
+    again = session.authorize(sent, response, flow=OWN)
+    assert [one.parameter("nonce") for one in again.authorizations] == ["u1"]
+    assert [one.parameter("nonce") for one in again.proxy_authorizations] == ["p2"]
+
+
+def test_a_realm_that_is_refused_does_not_keep_another_from_its_answer(session):
+    sent = request("INVITE")
+    response = challenged(sent, digest("a", "stranger"), digest("b"), status=407)
+    again = session.authorize(sent, response, flow=OWN)
+    assert [one.parameter("nonce") for one in again.proxy_authorizations] == ["b"]
+
+
+def test_all_that_is_out_of_date_is_withdrawn_at_once(entropy):
+    session = make_session(entropy, used=("one", "two"))
+    sent = request("INVITE")
+    challenges = [digest("a", "one"), digest("b", "two")]
+    first = session.authorize(sent, challenged(sent, *challenges, status=407), flow=OWN)
+    session.note_accepted(first, first.response(200), flow=OWN)
+    second = session.preauthorize(request("INVITE"), to=OWN)
+    assert len(second.proxy_authorizations) == 2
+    challenges = [digest("c", "one"), digest("d", "two")]
+    third = session.authorize(second, challenged(second, *challenges, status=407), flow=OWN)
+    assert third.proxy_authorizations == ()
+
+
+def test_what_follows_ringing_is_refused_without_advice_to_list_it(session):
+    sent = request("INVITE")
+    refused = session.authorize(sent, challenged(sent, digest()), flow=OWN, alerted=True)
+    assert "add" not in refused.reason.split()
+
+
+def test_after_a_refusal_the_rounds_begin_anew(session):
+    for _ in range(2):
+        sent, rounds = request(), 0
+        while isinstance(sent, Request):
+            rounds += 1
+            sent = session.authorize(sent, challenged(sent, digest(realm=f"r{rounds}")), flow=OWN)
+        assert rounds == 5
+
+
+def test_however_many_requests_there_are_each_ends_after_four_rounds(session):
+    for number in range(300):
+        other = request(call_id=f"o{number}")
+        session.authorize(other, challenged(other, digest()), flow=OWN)
+    sent, rounds = request(), 0
+    while isinstance(sent, Request) and rounds < 10:
+        rounds += 1
+        sent = session.authorize(sent, challenged(sent, digest(realm=f"r{rounds}")), flow=OWN)
+    assert rounds == 5
+
+
+@pytest.mark.parametrize(("realms", "advised"), [(("home",), True), (None, False)])
+def test_a_realm_without_credentials_is_told_where_to_list_it(entropy, realms, advised):
+    if realms is None:
+        session = DigestSession(entropy=entropy, policy=own_server_everywhere())
+    else:
+        session = make_session(entropy, realms=realms)
+    sent = request()
+    reason = session.authorize(sent, challenged(sent, digest()), flow=OWN).reason
+    advice = f": add {REALM!r} to the realms of [credentials]" if advised else ""
+    assert reason == f"there are no credentials for realm {REALM!r}{advice}"
+
+
+def test_every_place_that_was_challenged_gets_credentials_in_advance(session):
+    places = [f"sip:u{number}@example.test" for number in range(3)]
+    for place in places:
+        sent = request("INVITE", to=place, call_id=place)
+        session.authorize(sent, challenged(sent, digest()), flow=OWN)
+    for place in places:
+        assert session.preauthorize(request("INVITE", to=place), to=OWN).authorizations
+
+
+def test_a_token_for_a_realm_is_no_answer_to_its_digest_challenge(session):
+    sent = request().with_header("Authorization", f'Bearer realm="{REALM}"')
+    again = session.authorize(sent, challenged(sent, digest("n1")), flow=OWN)
+    assert answer_of(again).parameter("nonce") == "n1"

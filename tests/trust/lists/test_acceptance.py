@@ -286,3 +286,13 @@ def test_every_role_of_either_list_is_told_once():
     assert lists.roles(der("keys/rogue")) == TrustLists().roles(der("keys/tvs")) == ()
     assert lists.roles(der("keys/tvs")) == (Role.TVS,)
     assert lists.roles(der("keys/callmanager")) == (Role.CCM_TFTP,)
+
+
+def test_a_list_that_is_held_already_is_asked_for_its_own_pin_alone():
+    held = TrustLists(made("sast", kind=CTL, others=CCM), read("ITLFile-sha1.tlv"))
+    found = accept_list(held.itl, held, bootstrap=ITL_PIN)
+    assert (found.basis, found.signer) == (
+        TrustBasis.UNCHANGED,
+        fingerprint_of(der("keys/itlrecovery")),
+    )
+    assert "SHA-1" in found.notes[0]

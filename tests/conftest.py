@@ -9,12 +9,23 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
 
 # Nothing of the product is imported here: the first plugin has to see all of it.
 pytest_plugins = ("tests.support.branch_coverage", "tests.support.log_search")
+
+
+# Who starts the suite in the background, or by nohup, has told it to ignore these two; the commands
+# under test would inherit that, and are to end by them.
+for number, usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 
 @pytest.fixture

@@ -265,6 +265,9 @@ def _toml_list(items: Sequence[str]) -> str:
 def run_mutmut(tree: Path, mutants: Sequence[str] = ()) -> dict[str, str]:
     """Runs every mutant, or those of some patterns; gives their names, and what became of each."""
     environment = os.environ | {"PYTHONPATH": "codecs", "PYTHONDONTWRITEBYTECODE": "1"}
+    # No worker of another pytest, and no branch of a mutant counts as covered.
+    environment.pop("PYTEST_XDIST_WORKER", None)
+    environment.pop("SOFTPHONE_COVERAGE", None)
     mutmut = [sys.executable, "-m", "mutmut"]
     ended = subprocess.run([*mutmut, "run", *mutants], cwd=tree, env=environment, check=False)
     if ended.returncode:

@@ -91,8 +91,8 @@ def seconds(document, unit, count):
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("document", WRAPPED)
 def test_eight_times_the_length_is_no_sixty_four_times_the_work(document, unit):
-    # A square would be far above this; the floor keeps the clock's noise out.
-    assert seconds(document, unit, 12_000) < max(24 * seconds(document, unit, 1_500), 0.2)
+    # A square would be 64 times; the floor keeps the clock's noise out.
+    assert seconds(document, unit, 12_000) < max(40 * seconds(document, unit, 1_500), 0.5)
 
 
 def test_an_element_with_attributes_without_number_is_refused_before_they_are_made():
@@ -156,7 +156,9 @@ async def test_a_configuration_is_verified_and_read_there(size, in_loop, tmp_pat
     for _ in range(2):
         booted = await boot_from(shelf, tmp_path)
         assert booted.config.timers.register_expires == 300
-    assert opened.in_loop == last.in_loop == [in_loop] * 2
+    assert opened.in_loop == [in_loop] * 2
+    # Before each fetch what is kept is looked at, which is nothing at first.
+    assert last.in_loop == [True, in_loop, in_loop, in_loop]
 
 
 async def test_a_boot_waits_for_a_store_beside_the_loop(tmp_path, monkeypatch):

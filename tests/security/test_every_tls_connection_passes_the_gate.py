@@ -17,6 +17,7 @@ SPEAKS = {
     "softphone/net/stream/inner_tls.py": "wrap_bio; the gate judges before a byte is read",
     "softphone/net/http/revocation_fetcher.py": "start_tls, which refuses",
     "softphone/net/http/backend.py": "start_tls, which refuses",
+    "softphone/messaging/xmpp/stream.py": "start_tls, which refuses",
 }
 GIVES_CONTEXT = {"softphone/net/stream/tls_handshake.py": "the gate"}
 """Who passes `ssl=` to asyncio."""

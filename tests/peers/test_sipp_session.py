@@ -118,6 +118,13 @@ async def test_too_short_an_interval_gets_422(sipp, line):
     assert "Min-SE: 90" in refusal
 
 
+@pytest.fixture
+def short_sessions(monkeypatch):
+    """Has intervals of seconds count, so that a test sees them pass."""
+    monkeypatch.setattr("softphone.sip.invite.session_timer.SHORTEST", 1.0)
+
+
+@pytest.mark.usefixtures("short_sessions")
 @pytest.mark.feature("session timers")
 @pytest.mark.parametrize("method", ["update", "invite"])
 async def test_we_refresh_the_session_where_we_are_asked_to(sipp, line, method):
@@ -150,6 +157,7 @@ async def test_a_called_side_refreshes_the_session(sipp):
             await finished(run)
 
 
+@pytest.mark.usefixtures("short_sessions")
 @pytest.mark.feature("session timers")
 async def test_a_peer_that_is_gone_gets_bye(sipp, line):
     async with dialing(sipp, line, "uas_gone") as (_, outgoing):

@@ -469,7 +469,7 @@ class Account:
             self._owners.pop(event.subscription, None)
 
     def _handle_standing(self, event: SignalingEvent) -> None:
-        """What is about the registration, the connections, or nobody's call."""
+        """Handle events of the registration and of connections, and those of no call."""
         if isinstance(event, RegistrationChanged | NodeChanged | FlowLost | FlowRestored):
             self._registration_event(event)
         elif isinstance(event, MoveEnded):

@@ -69,7 +69,7 @@ class FirstHopLocator:
         return all(target.host != host for target in registration.targets)
 
     def is_own_server(self, flow: Flow) -> bool:
-        """Whether a server of the account's, or whom `accept_from` names, is at the other end.
+        """Tell whether the far end of `flow` is the account's server or listed in `accept_from`.
 
         A server that we reach over TLS is known by its certificate, on a connection of ours or by
         the names of the one that holds the registration; one in clear by its address.

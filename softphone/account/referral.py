@@ -31,7 +31,7 @@ class ReferralHost(Protocol):
         follows: Call | None = None,
         allow_clear: bool = False,
     ) -> OutgoingCall:
-        """Call somebody in the place of whom `follows` is with."""
+        """Call `target` in place of the far end of `follows`, under the stricter policy of both."""
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine as long as the account lives."""

@@ -21,7 +21,7 @@ __all__ = ["MediaStreamRow", "StreamBackend", "security_of"]
 
 
 MOST_REASONS = 4
-"""Crypto lines whose faults are told one by one."""
+"""The most faulty crypto lines of one m-line that are each given a reason."""
 
 
 class StreamBackend(Protocol):

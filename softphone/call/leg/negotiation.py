@@ -217,7 +217,7 @@ class Negotiation:
         )
 
     def renew_offer(self) -> Body:
-        """The offer that is pending made anew: it goes to another place, with fresh keys.
+        """Make the pending offer again with fresh keys for another target (RFC 4568 7.1.4).
 
         Who has seen an offer knows its keys, and might hear a call that another place takes.
         """

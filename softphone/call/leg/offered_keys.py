@@ -13,7 +13,7 @@ __all__ = ["OfferedKeys"]
 
 
 class OfferedKeys:
-    """What may be taken of an offer; with SRTP off nobody looks at its crypto lines."""
+    """The SDES keys of an offer that the policy accepts; with SRTP off none is looked at."""
 
     def __init__(
         self, offered: Sequence[OfferedMedia], policy: SecurityPolicy, history: KeyHistory

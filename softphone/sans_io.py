@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
@@ -40,6 +41,7 @@ __all__ = [
     "Flow",
     "Machine",
     "MediaTap",
+    "OpenDrain",
     "PeerIdentity",
     "Side",
     "Tap",
@@ -54,6 +56,12 @@ Address: TypeAlias = tuple[str, int]
 
 Entropy: TypeAlias = Callable[[int], bytes]
 """`entropy(n)` gives n random bytes: `secrets.token_bytes` in life, a seeded stream in tests."""
+
+OpenDrain: TypeAlias = Callable[[], AbstractContextManager[float]]
+"""`with change() as now:` gives commands to a machine, and drains it when the block is left.
+
+Blocks may be nested; the outermost one drains.  `softphone.net.Driver.change` is one.
+"""
 
 E_co = TypeVar("E_co", covariant=True)
 K = TypeVar("K")

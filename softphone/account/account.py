@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Self
 from weakref import ReferenceType, ref
@@ -61,7 +60,7 @@ from softphone.events import (
 )
 from softphone.net import Driver
 from softphone.personas import persona_named
-from softphone.sans_io import Flow, Side, Target, Transport
+from softphone.sans_io import Flow, OpenDrain, Side, Target, Transport
 from softphone.security import (
     SecurityLevel,
     SecurityShortfall,
@@ -242,7 +241,7 @@ class Account:
             del call  # The next one may be long in coming.
 
     @property
-    def change(self) -> Callable[[], AbstractContextManager[float]]:
+    def change(self) -> OpenDrain:
         """Opens a drain of the endpoint: `with account.change() as now`."""
         return self._driver.change
 

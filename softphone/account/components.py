@@ -6,7 +6,6 @@ The connection, the SIP endpoint and the calls are not here: they stay (`softpho
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +22,7 @@ from softphone.events import AccountEvent
 from softphone.media import MediaBackend
 from softphone.net import DnsResolver, Driver
 from softphone.personas import StandardPersona
-from softphone.sans_io import Entropy
+from softphone.sans_io import Entropy, OpenDrain
 from softphone.security import SecurityPolicy
 from softphone.sip.auth import Authenticator
 
@@ -67,7 +66,7 @@ class ComponentFactory:
     spawn: Callable[[Coroutine[Any, Any, None]], None]
 
     @property
-    def change(self) -> Callable[[], AbstractContextManager[float]]:
+    def change(self) -> OpenDrain:
         """Opens a drain of the endpoint."""
         return self.driver.change
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +15,7 @@ from softphone.call.leg import NameLookup, RtcpXrDemand, VideoSetup, no_name_loo
 from softphone.config import AccountConfig
 from softphone.media import MediaBackend, MediaConfig, VideoBackend
 from softphone.personas import StandardPersona
-from softphone.sans_io import Entropy, Flow, Tap
+from softphone.sans_io import Entropy, Flow, OpenDrain, Tap
 from softphone.security import SecurityPolicy, SrtpPolicy
 from softphone.sip import InviteRequest, NameAddr, SipUri
 from softphone.sip.auth import Authenticator
@@ -34,7 +33,7 @@ class LegFactory:
     agreements: ServerAgreements
     media: MediaBackend
     entropy: Entropy
-    change: Callable[[], AbstractContextManager[float]]
+    change: OpenDrain
     set_event_handler: Callable[[object, Callable[[Any], None]], None]
     credentials: Authenticator | None
     policy: SecurityPolicy | None

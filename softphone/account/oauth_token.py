@@ -16,13 +16,13 @@ import logging
 import math
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from softphone.config import AccountConfig, OAuthConfig
 from softphone.errors import AuthenticationFailed, SoftphoneError
+from softphone.sans_io import OpenDrain
 from softphone.security import KeyMaterial
 from softphone.sip.auth import LONGEST_TOKEN, BearerSession, ChallengePolicy, is_bearer_token
 
@@ -114,7 +114,7 @@ class TokenRefresher:
         config: OAuthConfig,
         *,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
-        change: Callable[[], AbstractContextManager[float]],
+        change: OpenDrain,
         policy: ChallengePolicy,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -209,7 +209,7 @@ class TokenRefresher:
 def token_refresher(
     config: AccountConfig,
     spawn: Callable[[Coroutine[Any, Any, None]], None],
-    change: Callable[[], AbstractContextManager[float]],
+    change: OpenDrain,
     policy: ChallengePolicy,
 ) -> TokenRefresher | None:
     """What renews an account's token, shown as `policy` has it; None where it has none."""

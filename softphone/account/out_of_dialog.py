@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from softphone.config.account import AccountConfig
 from softphone.errors import LocalProtocolError
 from softphone.events import AccountEvent, MessageReceived, MessageWaiting
 from softphone.personas import OutOfDialogReply, StandardPersona
+from softphone.sans_io import OpenDrain
 from softphone.sip import (
     Endpoint,
     InviteReceived,
@@ -46,7 +46,7 @@ _VOICE = re.compile(rb"(?im)^voice-message[ \t]*:[ \t]*([0-9]{1,6})[ \t]*/[ \t]*
 
 def answer_request(
     endpoint: Endpoint,
-    change: Callable[[], AbstractContextManager[float]],
+    change: OpenDrain,
     event: RequestReceived[ServerExchange],
     emit_event: Callable[[AccountEvent], None],
 ) -> None:
@@ -59,7 +59,7 @@ def answer_request(
 
 
 def refuse_subscription(
-    change: Callable[[], AbstractContextManager[float]],
+    change: OpenDrain,
     subscription: NotifierUsage,
     status: int,
 ) -> None:
@@ -67,16 +67,14 @@ def refuse_subscription(
     _run_command(change, lambda now: subscription.reject(status, now=now))
 
 
-def refuse_invite(
-    change: Callable[[], AbstractContextManager[float]], usage: InviteUsage, status: int
-) -> None:
+def refuse_invite(change: OpenDrain, usage: InviteUsage, status: int) -> None:
     """Refuse a call before anything is made of it."""
     _run_command(change, lambda now: usage.reject(status, now=now))
 
 
 def refuse_stranger(
     endpoint: Endpoint,
-    change: Callable[[], AbstractContextManager[float]],
+    change: OpenDrain,
     event: InviteReceived[InviteUsage] | RequestReceived[ServerExchange],
 ) -> None:
     """Refuse a request that comes past our server: it proves nothing about its sender."""
@@ -89,9 +87,7 @@ def refuse_stranger(
         _run_command(change, lambda now: endpoint.respond(exchange, 403, now=now, reason=reason))
 
 
-def _run_command(
-    change: Callable[[], AbstractContextManager[float]], command: Callable[[float], object]
-) -> None:
+def _run_command(change: OpenDrain, command: Callable[[float], object]) -> None:
     try:
         with change() as now:
             command(now)
@@ -132,7 +128,7 @@ class OutOfDialogHandler:
     persona: StandardPersona
     agreements: ServerAgreements
     machine: SignalingMachine
-    change: Callable[[], AbstractContextManager[float]]
+    change: OpenDrain
     emit_event: Callable[[AccountEvent], None]
 
     def handle_request(self, event: RequestReceived[ServerExchange]) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from softphone.call import Call, OutgoingCall
 from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import CallAnswered, CallEnded, CallRinging
+from softphone.sans_io import OpenDrain
 from softphone.security import SecurityShortfall
 from softphone.sip import NotifierUsage
 
@@ -19,7 +19,7 @@ class ReferralHost(Protocol):
     """What following a transfer needs of an account."""
 
     @property
-    def change(self) -> Callable[[], AbstractContextManager[float]]:
+    def change(self) -> OpenDrain:
         """Opens a drain of the endpoint."""
 
     def dial(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias, TypeVar
@@ -21,6 +20,7 @@ from softphone.config import AccountConfig
 from softphone.diagnostics.refusal_text import explain_no_answer
 from softphone.events import StreamStatistics, VoiceQuality
 from softphone.media import StreamSpec
+from softphone.sans_io import OpenDrain
 from softphone.sip import (
     Body,
     MalformedMessage,
@@ -72,7 +72,7 @@ class VoiceQualityReporter:
     config: AccountConfig
     publisher: Publisher
     locator: FirstHopLocator
-    change: Callable[[], AbstractContextManager[float]]
+    change: OpenDrain
     spawn: Callable[[Coroutine[Any, Any, None]], None]
     credentials: Authenticator | None = None
     wall: Callable[[], datetime] = _now

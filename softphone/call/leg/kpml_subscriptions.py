@@ -9,10 +9,11 @@ far end of the dialog, to whom they were sent: what came before is kept from oth
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Protocol
 
 from softphone.errors import ConfigurationError, LocalProtocolError
+from softphone.sans_io import OpenDrain
 from softphone.sip import Body, NotifierUsage, Request
 from softphone.sip.event_packages import KPML, DigitBuffer, KeyPress, KpmlSubscription
 
@@ -44,7 +45,7 @@ class KpmlSubscriptions:
 
     def __init__(
         self,
-        change: Callable[[], AbstractContextManager[float]],
+        change: OpenDrain,
         call_later: Callable[[float, Callable[[], None]], _TimerHandle],
     ) -> None:
         self._change = change

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, TypeAlias
 
@@ -53,7 +52,7 @@ from softphone.media import (
 )
 from softphone.media.audio import AudioRouter
 from softphone.personas import StandardPersona
-from softphone.sans_io import Flow
+from softphone.sans_io import Flow, OpenDrain
 from softphone.security import (
     MediaSecurity,
     SecurityPolicy,
@@ -115,7 +114,7 @@ class LegSetup:
     """
 
     endpoint: Endpoint
-    change: Callable[[], AbstractContextManager[float]]
+    change: OpenDrain
     call_later: Callable[[float, Callable[[], None]], TimerHandle]
     set_event_handler: Callable[[object, Callable[[Any], None]], None]
     media: MediaSetup

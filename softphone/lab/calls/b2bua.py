@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,7 +28,7 @@ from softphone.lab.registrar import StoredBinding
 from softphone.media import EventCallback, MediaBackend, NoPortFree, VideoBackend
 from softphone.media.audio import ToneSource
 from softphone.personas import StandardPersona
-from softphone.sans_io import Entropy, Flow
+from softphone.sans_io import Entropy, Flow, OpenDrain
 from softphone.security import SecurityLevel, SecurityPolicy, SecurityState, SrtpPolicy
 from softphone.sip import (
     Body,
@@ -59,7 +58,7 @@ class LabContext:
     endpoint: Endpoint
     media: MediaBackend
     video: Callable[[], VideoBackend]
-    change: Callable[[], AbstractContextManager[float]]
+    change: OpenDrain
     adopt: Callable[[object, Callable[[Any], None]], None]
     entropy: Entropy
     binding_of: Callable[[str], StoredBinding | None]

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from softphone.call.leg import CallLeg
 from softphone.lab.calls.transfer import GOODBYE, Transfers
-from softphone.sans_io import Flow
+from softphone.sans_io import Flow, OpenDrain
 from softphone.sip import NotifierUsage, ReferReceived
 from softphone.sip.event_packages import RemoteRequest, dialog_named, read_requests, remote_response
 
@@ -39,7 +38,7 @@ class SoftKeys:
     yet.
     """
 
-    change: Callable[[], AbstractContextManager[float]]
+    change: OpenDrain
     transfers: Transfers
     run: Callable[[Coroutine[Any, Any, None]], object]
     settling: Callable[[Flow | None], set[asyncio.Task[None]]]

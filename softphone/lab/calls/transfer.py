@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ from softphone.events import CallState
 from softphone.lab.calls.bridged_call import BridgedCall
 from softphone.lab.calls.call_routing import ReachedUser
 from softphone.lab.calls.extensions import extension
+from softphone.sans_io import OpenDrain
 from softphone.sip import MalformedMessage, NotifierUsage, ReferReceived, SipUri
 from softphone.sip.message import Replaces
 from softphone.sip.transport import leads_to_same_peer
@@ -35,7 +35,7 @@ class Transfers:
     `connecting(leg)` is done once that leg, which was answered, is in its call.
     """
 
-    change: Callable[[], AbstractContextManager[float]]
+    change: OpenDrain
     bridged_calls: Callable[[], Iterable[BridgedCall]]
     reach: Callable[[str, CallLeg, Callable[[], None]], Awaitable[ReachedUser | str | int]]
     connecting: Callable[[CallLeg], asyncio.Task[None] | None]

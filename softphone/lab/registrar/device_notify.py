@@ -5,12 +5,11 @@ Every request goes over the connection that the phone registered on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from softphone.lab.registrar.registrar import StoredBinding
-from softphone.sans_io import Entropy
+from softphone.sans_io import Entropy, OpenDrain
 from softphone.sip import Body, Endpoint, Exchange, Request, SipUri
 from softphone.sip.event_packages import remote_request
 from softphone.sip.event_packages.cisco_service_control import (
@@ -31,7 +30,7 @@ class DeviceNotifier:
     """`change` opens a drain of the endpoint; each command gives the exchange to look at."""
 
     endpoint: Endpoint
-    change: Callable[[], AbstractContextManager[float]]
+    change: OpenDrain
     entropy: Entropy
     host: str
 

@@ -58,7 +58,7 @@ from softphone.events import (
     RegistrationState,
     ServiceRequested,
 )
-from softphone.net import Driver
+from softphone.net import Driver, source_of
 from softphone.personas import persona_named
 from softphone.sans_io import Flow, OpenDrain, Side, Target, Transport
 from softphone.security import (
@@ -96,6 +96,8 @@ UNREGISTER_PATIENCE = 2.0
 
 MAXIMUM_WAITING = 64
 """Incoming calls that may wait for the application; further ones are busy."""
+MAXIMUM_WAITING_PER_SOURCE = 16
+"""Those of one address (one /64 in IPv6) that is neither our server's nor a trusted source."""
 
 _BOUND = (RegistrationState.REGISTERED, RegistrationState.REGISTERING)
 
@@ -123,19 +125,17 @@ class Account:
         )
         self._standing = ServerAgreements(self._persona, lambda: self._machine.registration)
         self._machine = SignalingMachine(self._endpoint, self._standing.record_grant)
+        sockets = driver_config(
+            setup.trust_context, setup.clock, setup.resolver.resolve, setup.source, config.limits
+        )
+        self._limits = sockets.limits
         self._driver: Driver[SignalingEvent] = Driver(
             self._machine,
             on_event=self._handle,
             holds_flow=self._endpoint.holds_flow,
             tls={"": self._tls},
             tap=setup.tap,
-            config=driver_config(
-                setup.trust_context,
-                setup.clock,
-                setup.resolver.resolve,
-                setup.source,
-                config.limits,
-            ),
+            config=sockets,
         )
         self._migration = RegistrationMigration(self._machine, self._driver)
         self._owners: dict[object, Callable[[Any], None]] = {}
@@ -233,7 +233,8 @@ class Account:
     async def incoming(self) -> AsyncIterator[IncomingCall]:
         """Every call that comes in, as it comes in, and first those that wait already.
 
-        At most `MAXIMUM_WAITING` wait for an answer or a refusal; whoever calls then gets 486.
+        At most `MAXIMUM_WAITING` wait for an answer or a refusal, and `MAXIMUM_WAITING_PER_SOURCE`
+        of one stranger's address; whoever calls then gets 486.
         """
         async for reference in self._incoming.events():
             if (call := reference()) is not None and call.unanswered:
@@ -520,7 +521,7 @@ class Account:
 
     def _invited(self, event: InviteReceived[InviteUsage]) -> None:
         peer = str(event.request.from_.uri)
-        if self._closed or len(self._waiting) >= MAXIMUM_WAITING:
+        if self._closed or not self._admits_call_of(event.flow):
             refuse_invite(self._driver.change, event.usage, 480 if self._closed else 486)
             self._events.put_event(CallRefused(peer, 486, "too many calls wait to be answered"))
             return
@@ -536,6 +537,19 @@ class Account:
             return
         status = leg.ended.result().status
         self._events.put_event(CallRefused(peer, status, leg.explanation, leg.refused))
+
+    def _admits_call_of(self, flow: Flow) -> bool:
+        """Whether one more call of this flow's source may wait for the application."""
+        count, host = len(self._waiting), flow.remote[0]
+        if not MAXIMUM_WAITING_PER_SOURCE <= count < MAXIMUM_WAITING:
+            return count < MAXIMUM_WAITING
+        flows = [leg.flow for leg in self._waiting]
+        sources = [source_of(each.remote[0]) for each in flows if each is not None]
+        return (
+            sources.count(source_of(host)) < MAXIMUM_WAITING_PER_SOURCE
+            or self._limits.trusts(host)
+            or self._is_own_server(flow)
+        )
 
     def _incoming_setup(self, event: InviteReceived[InviteUsage]) -> LegSetup:
         """What the leg of a call that comes in needs; it meets the policy of one that it replaces.

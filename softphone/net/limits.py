@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 
-__all__ = ["LOOPBACK", "Network", "TokenBucket", "TransportLimits"]
+__all__ = ["LOOPBACK", "Network", "TokenBucket", "TransportLimits", "source_of"]
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
 LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 """The addresses of this machine only."""
+
+
+def source_of(host: str) -> str:
+    """What counts as one source: an IPv4 address, or the /64 that an IPv6 site gets at least."""
+    address = ip_address(host.partition("%")[0])
+    if isinstance(address, IPv4Address):
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((address, 64), strict=False))
 
 
 @dataclass(frozen=True, slots=True)

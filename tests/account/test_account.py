@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from softphone.account.account import MAXIMUM_WAITING
-from softphone.config import AccountConfig, TlsConfig, load_account
+from softphone.config import AccountConfig, LimitsConfig, TlsConfig, load_account
 from softphone.errors import (
     Busy,
     Canceled,
@@ -35,8 +35,8 @@ async def lab(tmp_path):
         yield server
 
 
-def clear(user):
-    return AccountConfig(aor=f"sip:{user}@127.0.0.1", listen="udp:127.0.0.1:0")
+def clear(user, **more):
+    return AccountConfig(aor=f"sip:{user}@127.0.0.1", listen="udp:127.0.0.1:0", **more)
 
 
 def address_of(account):
@@ -93,7 +93,9 @@ async def test_a_caller_that_its_certificate_does_not_name_gets_no_lock(phone, t
 
 
 async def test_callers_beyond_what_can_wait_are_busy_and_the_others_wait(phone):
-    alice, bob = await phone.register(clear("alice")), await phone.register(clear("bob"))
+    many = LimitsConfig(trusted_sources=("127.0.0.0/8",))
+    alice = await phone.register(clear("alice"))
+    bob = await phone.register(clear("bob", limits=many))
     waiting = [alice.dial(address_of(bob)) for _ in range(MAXIMUM_WAITING)]
     for call in waiting:
         await call.start()

@@ -15,17 +15,16 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Network, ip_address
 from typing import Protocol
 
 from softphone.errors import CertificateError, SoftphoneError, TransportError
-from softphone.net.limits import TokenBucket, TransportLimits
+from softphone.net.limits import TokenBucket, TransportLimits, source_of
 from softphone.net.stream.client_hello import whole_client_hello
 from softphone.net.stream.connection import StreamConnection, address_of
 from softphone.net.stream.tls_handshake import AcceptedClient, TlsServer
 from softphone.sans_io import Address, PeerIdentity, Transport
 
-__all__ = ["StreamListener", "StreamListenerOwner", "bind_stream", "source_of"]
+__all__ = ["StreamListener", "StreamListenerOwner", "bind_stream"]
 
 logger = logging.getLogger("softphone.net")
 
@@ -46,16 +45,6 @@ class StreamListenerOwner(Protocol):
 
     def stream_refused(self, remote: Address, error: SoftphoneError) -> None:
         """A connection was not let in."""
-
-
-def source_of(host: str) -> str:
-    """What counts as one source: an IPv4 address, or the /64 that an IPv6 site gets at least."""
-    address = ip_address(host.partition("%")[0])
-    if isinstance(address, IPv4Address):
-        return host
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(IPv6Network((address, 64), strict=False))
 
 
 def bind_stream(address: Address) -> socket.socket:

@@ -8,9 +8,8 @@ from contextlib import suppress
 import pytest
 
 from softphone.errors import TransportError
-from softphone.net import LOOPBACK, Driver, DriverConfig, TransportLimits
+from softphone.net import LOOPBACK, Driver, DriverConfig, TransportLimits, source_of
 from softphone.net.stream import bind_stream
-from softphone.net.stream.listener import source_of
 from softphone.sans_io import Transport
 from tests.support.certificates import server, settings
 from tests.support.recorder import Down, Recorder, Up, until

@@ -20,7 +20,7 @@ from softphone.sip.transport import (
     same_host,
 )
 
-__all__ = ["Dialog", "DialogId", "leading_route"]
+__all__ = ["Dialog", "DialogId", "leading_route", "without_instructions"]
 
 DialogId = tuple[str, str, str]
 """Call-ID, local tag, remote tag (RFC 3261 section 12)."""
@@ -32,17 +32,24 @@ MAXIMUM_HOSTS = 32
 def leading_route(target: Uri, route_set: Iterable[NameAddr]) -> tuple[Uri, tuple[NameAddr, ...]]:
     """Request-URI and Route values for a target (RFC 3261 section 12.2.1.1).
 
-    A first hop without `lr` is a strict router: its URI goes into the Request-URI, without the
-    parameters that may not stand there, and the target to the end of Route.
+    A first hop without `lr` is a strict router: its URI goes into the Request-URI, and the target
+    to the end of Route, both without what may not stand there.
     """
-    routes = tuple(route_set)
+    target, routes = without_instructions(target), tuple(route_set)
     if not routes:
         return target, ()
     first = routes[0].uri
     if not isinstance(first, SipUri) or first.parameter("lr") is not None:
         return target, routes
-    stripped = replace(first.without_parameter("method"), headers=())
-    return stripped, (*routes[1:], NameAddr(None, target))
+    return without_instructions(first), (*routes[1:], NameAddr(None, target))
+
+
+def without_instructions(uri: Uri) -> Uri:
+    """`uri` without its headers and method parameter: they say how to make a request, and may stand
+    in no Request-URI, To or Route (RFC 3261 section 19.1.1, table 1)."""
+    if not isinstance(uri, SipUri) or not (uri.headers or uri.parameters):
+        return uri
+    return replace(uri.without_parameter("method"), headers=())
 
 
 class Dialog:

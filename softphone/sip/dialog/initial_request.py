@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from softphone.fast_dataclass import fast_init
 from softphone.sans_io import Flow, Target
 from softphone.sip.auth import Authenticator
-from softphone.sip.dialog.dialog import leading_route
+from softphone.sip.dialog.dialog import leading_route, without_instructions
 from softphone.sip.message import Body, Field, NameAddr, Request, Uri
 from softphone.sip.transaction import TransactionLayer
 from softphone.sip.transport import Failover
@@ -106,13 +106,15 @@ def initial_request(
 ) -> Request:
     """The request that `description` describes, without Via.  Raises LocalProtocolError."""
     uri, routes = leading_route(description.uri, description.route_set)
+    remote = description.remote
+    to = NameAddr(remote.display_name, without_instructions(remote.uri), remote.parameters)
     call_id, hops = None, 70
     if isinstance(description, InviteRequest):
         call_id, hops = description.call_id, description.max_forwards
     fields: list[Field] = [
         ("Max-Forwards", str(hops)),
         ("From", str(description.local.with_tag(layer.new_tag()))),
-        ("To", str(description.remote.without_parameter("tag"))),
+        ("To", str(to.without_parameter("tag"))),
         ("Call-ID", call_id or layer.new_call_id()),
         ("CSeq", f"{layer.new_sequence()} {method}"),
     ]

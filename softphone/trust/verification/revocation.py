@@ -3,9 +3,9 @@
 CRLs by the distribution points of RFC 5280 section 4.2.1.13, OCSP (RFC 6960) by the authority
 information access of 4.2.2.1; judged by pyhanko-certvalidator, which fetches nothing here.
 
-Revoked: refused.  Nothing declared, or (in the soft mode) nobody reachable: accepted.  Reachable
-and wrong, that is stale, forged or unknown: refused, unless `Relaxation.INVALID_REVOCATION` has
-it count as no answer.
+Revoked by any answer: refused, whatever the others say.  Nothing declared, or (in the soft mode)
+nobody reachable: accepted.  Reachable and wrong, that is stale, forged or unknown, without a sound
+answer beside it: refused, unless `Relaxation.INVALID_REVOCATION` has it count as no answer.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ _MOST_OF_ONE = 4
 # Between our clock and that of who signs an answer; pyhanko's own second is not enough.
 _SKEW = timedelta(minutes=5)
 _MOST_URL = 1024
+_AUTHORITY_KEY = "authority_key_identifier"
 
 
 class FetchKind(StrEnum):
@@ -201,7 +202,7 @@ def judge_revocation(
             continue
         given = {fetch: answers[fetch] for fetch in declared if fetch in answers}
         try:
-            words.append(_judge_one(certificate, issuer, path, given, wall=wall))
+            words.append(_judge_one(certificate, issuer, given, wall=wall))
         except CertificateUntrusted as exc:
             if Relaxation.INVALID_REVOCATION not in allow:
                 raise
@@ -225,12 +226,14 @@ def _summary(words: Sequence[str]) -> str:
 def _judge_one(
     certificate: x509.Certificate,
     issuer: x509.Certificate,
-    path: Sequence[x509.Certificate],
     answers: Mapping[Fetch, bytes | FetchFailed],
     *,
     wall: datetime,
 ) -> str:
-    """One certificate of the path: where anything was brought, it must settle the question."""
+    """One certificate of the path: where anything was brought, it must settle the question.
+
+    Each answer is judged by itself, so that none that is good or wrong hides one that revokes.
+    """
     brought = {
         fetch: data
         for fetch, data in answers.items()
@@ -238,7 +241,18 @@ def _judge_one(
     }
     if not brought:
         return "unreachable"
-    _validate(certificate, issuer, path, brought, wall=wall)
+    wrong: list[CertificateUntrusted] = []
+    for fetch, data in brought.items():
+        try:
+            _validate(certificate, issuer, {fetch: data}, wall=wall)
+        except CertificateUntrusted as exc:
+            wrong.append(exc)
+    if len(wrong) < len(brought):
+        return "good"
+    if len(wrong) == 1:
+        raise wrong[0]
+    # CRLs of some reasons each (RFC 5280 section 5.2.5) say enough only together.
+    _validate(certificate, issuer, brought, wall=wall)
     return "good"
 
 
@@ -256,7 +270,6 @@ def _answered(fetch: Fetch, data: bytes) -> bool:
 def _validate(
     certificate: x509.Certificate,
     issuer: x509.Certificate,
-    path: Sequence[x509.Certificate],
     brought: Mapping[Fetch, bytes],
     *,
     wall: datetime,
@@ -272,8 +285,7 @@ def _validate(
         serial = leaf["tbs_certificate"]["serial_number"].dump()
         # Its issuer, verified already, is the anchor; so each certificate stands for itself.
         context = ValidationContext(
-            trust_roots=[asn1.Certificate.load(der_of(issuer))],
-            other_certs=[asn1.Certificate.load(der_of(each)) for each in path],
+            trust_roots=[_anchor_of(issuer)],
             crls=[
                 crl_about(data, serial)
                 for fetch, data in brought.items()
@@ -302,6 +314,22 @@ def _validate(
         raise CertificateUntrusted(
             f"the revocation of {subject} cannot be determined: {_cause(exc)}"
         ) from exc
+
+
+def _anchor_of(issuer: x509.Certificate) -> Any:
+    """A trust anchor as asn1crypto has it: the name and the key (RFC 5280 section 6.1.1).
+
+    The validator takes an anchor for the signer of its CRLs only where it has issued itself, which
+    an intermediate has not.
+    """
+    from asn1crypto import x509 as asn1
+
+    anchor = asn1.Certificate.load(der_of(issuer))
+    named = anchor["tbs_certificate"]
+    named["issuer"] = named["subject"]
+    kept = [each for each in named["extensions"] if each["extn_id"].native != _AUTHORITY_KEY]
+    named["extensions"] = kept
+    return anchor
 
 
 def _cause(exc: Exception) -> str:

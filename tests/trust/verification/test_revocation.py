@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
-from cryptography.x509.oid import ExtensionOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID, NameOID
 
 from softphone.errors import CertificateRevoked, CertificateUntrusted
 from softphone.lab import Authority, Validity
@@ -274,9 +274,11 @@ def test_what_a_certificate_declares_takes_no_room_from_the_question_of_its_issu
         ),
         middle,
     )
-    wanted = revocation_fetches((leaf, middle.certificate, root.certificate))
-    assert wanted[0].url == CRL_URL
-    assert len(wanted) == 5
+    path = (leaf, middle.certificate, root.certificate)
+    assert [each.url for each in revocation_fetches(path)] == [
+        CRL_URL,
+        *(f"http://x.test/{n}" for n in range(4)),
+    ]
 
 
 def with_extension(certificate, extension, issuer):
@@ -292,3 +294,252 @@ def with_extension(certificate, extension, issuer):
         .add_extension(extension, critical=False)
     )
     return builder.sign(issuer._key, hashes.SHA256())
+
+
+def url(text):
+    return x509.UniformResourceIdentifier(text)
+
+
+def wanted_from(*points):
+    made = Authority()
+    leaf = with_extension(
+        made.server("a.test").certificate, x509.CRLDistributionPoints(list(points)), made
+    )
+    return [each.url for each in revocation_fetches((leaf, made.certificate))]
+
+
+def point(*names):
+    return x509.DistributionPoint([*names], None, None, None)
+
+
+LONGEST = "http://x.test/".ljust(1024, "a")
+
+
+@pytest.mark.parametrize(
+    "good",
+    ["http://x.test/~a!", "http://x.test:1/a", "http://x.test:65535", "HTTP://x.test/a", LONGEST],
+)
+def test_what_may_be_fetched(good):
+    assert wanted_from(point(url(good))) == [good]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "http://x.test/a b",
+        "http://x.test/a\r\nX-Other: b",
+        "http://x.test/\t",
+        "http://x.test/\x00",
+        "http://x.test/\x7f",
+        " http://x.test/a",
+        "\nhttp://x.test/a",
+        LONGEST + "a",
+        "http://x.test:0/a",
+        "http://x.test:65536/a",
+        "http://x.test:port/a",
+        "http://:80/a",
+        "httpx://x.test/a",
+        "",
+    ],
+)
+def test_what_is_never_fetched(bad):
+    # The next of the certificate's places counts all the same.
+    assert wanted_from(point(url(bad)), point(url(CRL_URL))) == [CRL_URL]
+    assert wanted_from(point(url(bad), url(CRL_URL))) == [CRL_URL]
+
+
+def test_places_that_are_no_urls_are_passed_over():
+    relative = x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, "crl")])
+    directory = x509.DirectoryName(x509.Name([*relative]))
+    nowhere = x509.DistributionPoint(None, relative, None, None)
+    assert wanted_from(nowhere, point(directory, url(CRL_URL)), point(url(OCSP_URL))) == [
+        CRL_URL,
+        OCSP_URL,
+    ]
+
+
+def test_of_the_places_of_an_authority_only_its_responders_are_asked():
+    made = Authority()
+    kinds = AuthorityInformationAccessOID
+    access = [
+        x509.AccessDescription(kinds.CA_ISSUERS, url("http://x.test/ca.crt")),
+        x509.AccessDescription(kinds.OCSP, url("ldap://x.test/")),
+        x509.AccessDescription(kinds.OCSP, url(OCSP_URL)),
+        x509.AccessDescription(kinds.OCSP, url("http://second.test/")),
+    ]
+    leaf = with_extension(
+        made.server("a.test").certificate, x509.AuthorityInformationAccess(access), made
+    )
+    wanted = revocation_fetches((leaf, made.certificate))
+    assert [(each.kind, each.url) for each in wanted] == [
+        (FetchKind.OCSP, OCSP_URL),
+        (FetchKind.OCSP, "http://second.test/"),
+    ]
+    request = ocsp.load_der_ocsp_request(wanted[0].request)
+    assert request.serial_number == leaf.serial_number
+
+
+def test_what_two_certificates_declare_alike_is_fetched_once():
+    root = Authority("root", crl_url=CRL_URL)
+    middle = root.intermediate("middle")
+    path = (middle.server("a.test").certificate, middle.certificate, root.certificate)
+    assert revocation_fetches(path, local=True) == (Fetch(FetchKind.CRL, CRL_URL, local=True),)
+
+
+def test_an_answer_without_end_or_that_is_an_excuse_is_not_kept():
+    excuse = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.TRY_LATER)
+    fetch = Fetch(FetchKind.OCSP, OCSP_URL)
+    assert next_update(fetch, excuse.public_bytes(Encoding.DER)) is None
+
+
+class Path3:
+    """A certificate, its issuer and the root, which declare or do not."""
+
+    def __init__(self, *, leaf, middle):
+        self.root = Authority("root", wall=NOW, crl_url=CRL_URL if middle else None)
+        self.middle = Authority(
+            "middle", wall=NOW, parent=self.root, crl_url=f"{CRL_URL}/2" if leaf else None
+        )
+        self.issued = self.middle.server("pbx.test")
+        self.path = (self.issued.certificate, self.middle.certificate, self.root.certificate)
+        by = {CRL_URL: self.root, f"{CRL_URL}/2": self.middle}
+        self.wanted = revocation_fetches(self.path)
+        self.answers = {fetch: by[fetch.url].revocation_list() for fetch in self.wanted}
+
+    def judge(self, answers=None, mode=SOFT, **more):
+        given = self.answers if answers is None else answers
+        return judge_revocation(self.path, given, mode=mode, wall=NOW, **more)
+
+
+@pytest.mark.parametrize("mode", [SOFT, HARD])
+def test_a_certificate_that_declares_nothing_hides_no_revoked_issuer(mode):
+    case = Path3(leaf=False, middle=True)
+    assert case.judge(mode=mode).status == "undeclared"
+    case.root.revoke_certificate(case.middle.certificate)
+    (wanted,) = case.wanted
+    with pytest.raises(CertificateRevoked):
+        case.judge({wanted: case.root.revocation_list()}, mode)
+
+
+def test_a_path_s_word_is_its_worst_and_else_the_certificate_s_own():
+    assert Path3(leaf=True, middle=False).judge().status == "good"
+    case = Path3(leaf=True, middle=True)
+    assert case.judge().status == "good"
+    first, second = case.wanted  # the issuer's stands first
+    assert case.judge({first: FAILED, second: case.answers[second]}).status == "unreachable"
+    assert case.judge({first: case.answers[first]}).status == "unreachable"
+    rubbish = case.judge({first: b"x", second: FAILED}, allow=INVALID)
+    assert rubbish.status == "invalid"
+    both = case.judge({first: b"x", second: b"x"}, allow=INVALID)
+    assert len(both.relaxations) == 2
+    assert judge_revocation(case.path[:1], {}, mode=HARD, wall=NOW).status == "undeclared"
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_in_the_hard_mode_each_certificate_of_a_path_needs_its_answer(place):
+    case = Path3(leaf=True, middle=True)
+    missing = case.wanted[place]
+    with pytest.raises(CertificateUntrusted, match="nobody answers"):
+        case.judge({**case.answers, missing: FAILED}, HARD)
+
+
+def test_answers_to_what_a_certificate_did_not_declare_decide_nothing():
+    case = Path3(leaf=True, middle=True)
+    case.middle.revoke(case.issued)
+    elsewhere = Fetch(FetchKind.CRL, "http://elsewhere.test/")
+    assert case.judge({elsewhere: case.middle.revocation_list()}).status == "unreachable"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_clocks_may_differ_by_minutes_and_not_by_more(kind):
+    case = Case(**kind)
+    answers = case.answers()  # from a minute before NOW to a day after it
+    soon, late = timedelta(minutes=4), timedelta(minutes=7)
+    day = timedelta(days=1)
+    assert case.judge(answers, wall=NOW - soon) == "good"
+    assert case.judge(answers, wall=NOW + day + soon) == "good"
+    for wall in (NOW - late, NOW + day + late):
+        with pytest.raises(CertificateUntrusted):
+            case.judge(answers, wall=wall)
+
+
+@pytest.mark.parametrize("beside", ["forged", "junk"])
+def test_a_sound_answer_is_enough_beside_a_wrong_one(beside):
+    case = Case()
+    forged = dict(zip(case.wanted, Case().answers().values(), strict=True))
+    for fetch in case.wanted:
+        wrong = forged[fetch] if beside == "forged" else b"x"
+        assert case.judge({**case.answers(), fetch: wrong}) == "good"
+        with pytest.raises(CertificateUntrusted):
+            case.judge({**forged, fetch: wrong})
+
+
+def reasons_only(made, *reasons):
+    """A CRL about some reasons only."""
+    extension = x509.IssuingDistributionPoint(
+        None, None, False, False, frozenset(reasons), False, False
+    )
+    return (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(made.certificate.subject)
+        .last_update(NOW - timedelta(minutes=1))
+        .next_update(NOW + timedelta(days=1))
+        .add_extension(extension, critical=True)
+        .sign(made._key, hashes.SHA256())
+        .public_bytes(Encoding.DER)
+    )
+
+
+def test_lists_of_some_reasons_each_are_enough_together_only():
+    made = Authority("reasons CA", wall=NOW)
+    first, second = frozenset([x509.ReasonFlags.key_compromise]), frozenset(x509.ReasonFlags)
+    second -= first | {x509.ReasonFlags.unspecified, x509.ReasonFlags.remove_from_crl}
+    points = [
+        x509.DistributionPoint([url(f"http://x.test/{n}")], None, reasons, None)
+        for n, reasons in enumerate((first, second))
+    ]
+    leaf = with_extension(
+        made.server("a.test").certificate, x509.CRLDistributionPoints(points), made
+    )
+    path = (leaf, made.certificate)
+    wanted = revocation_fetches(path)
+    data = [reasons_only(made, *reasons) for reasons in (first, second)]
+    answers = dict(zip(wanted, data, strict=True))
+    assert judge_revocation(path, answers, mode=HARD, wall=NOW).status == "good"
+    for fetch in wanted:
+        with pytest.raises(CertificateUntrusted):
+            judge_revocation(path, {**answers, fetch: FAILED}, mode=SOFT, wall=NOW)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=IDS)
+def test_an_intermediate_or_any_anchor_signs_answers_about_what_it_issued(kind):
+    case, other = Case(**kind), Case(**kind)
+    root = Authority("root", wall=NOW)
+    for each in (case, other):
+        urls = {"crl_url": each.authority._crl_url, "ocsp_url": each.authority._ocsp_url}
+        each.authority = Authority("issuing CA", wall=NOW, parent=root, **urls)
+        each.issued = each.authority.server("pbx.test")
+        each.path = (each.issued.certificate, each.authority.certificate)
+        each.wanted = revocation_fetches(each.path)
+    for path in (case.path, (*case.path, root.certificate)):
+        case.path = path
+        assert case.judge(case.answers(), HARD) == "good"
+        # Another authority of its name, by the same root, says nothing of it.
+        forged = dict(zip(case.wanted, other.answers().values(), strict=True))
+        with pytest.raises(CertificateUntrusted):
+            case.judge(forged)
+    case.authority.revoke(case.issued)
+    with pytest.raises(CertificateRevoked):
+        case.judge(case.answers())
+
+
+def test_an_excuse_beside_an_answer_leaves_the_answer_its_word():
+    case = Case()
+    excuse = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseStatus.TRY_LATER)
+    responder, crl = case.wanted
+    answers = case.answers() | {responder: excuse.public_bytes(Encoding.DER)}
+    assert (responder.kind, crl.kind) == (FetchKind.OCSP, FetchKind.CRL)
+    assert case.judge(answers, HARD) == "good"
+    case.authority.revoke(case.issued)
+    with pytest.raises(CertificateRevoked):
+        case.judge(answers | {crl: case.authority.revocation_list()})

@@ -147,6 +147,9 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
         (
             "tests/trust/verification",
+            "tests/security/test_a_forged_answer_about_revocation_*.py",
+            "tests/security/test_name_constraints_*.py",
+            "tests/security/test_old_and_borrowed_*.py",
             "tests/security/test_revocation_tables.py",
             "tests/security/test_a_large_crl_*.py",
             "tests/security/test_unknown_certificates_*.py",

@@ -181,3 +181,24 @@ def test_a_listed_signer_is_found_behind_others_and_a_changed_text_is_called_so(
     assert verify_file(signed(), NAME, lists).signer == der("keys/tftp")
     changed = signed(b"<device/>").replace(b"<device/>", b"<devise/>")
     assert refused(changed, lists=lists) is FileRefusalReason.SIGNATURE_INVALID
+
+
+def test_files_are_over_sha_512_and_dated_unless_they_are_told_otherwise(entropy):
+    recipient = FileRecipient(certificate("device/lsc-csf"), entropy)
+    sealed = encrypt_file(b"<device/>", NAME, signer("tftp"), recipient, timestamp=TIMESTAMP)
+    for data in (signed(), sealed):
+        found = verify_file(data, NAME, ITL)
+        assert found.accepted == LastAccepted(TIMESTAMP, FileHashAlgorithm.SHA_512)
+    content = verify_file(sealed, NAME, ITL).header.content_key
+    assert content.digest is FileHashAlgorithm.SHA_512
+    assert decrypt_file(verify_file(sealed, NAME, ITL), private_key("device/lsc-csf")) == (
+        b"<device/>"
+    )
+
+
+def test_the_digest_of_an_encrypted_text_is_that_of_its_signature(entropy):
+    recipient = FileRecipient(certificate("device/lsc-csf"), entropy)
+    how = {"timestamp": TIMESTAMP, "digest": FileHashAlgorithm.SHA_1}
+    data = encrypt_file(b"<device/>", NAME, signer("tftp"), recipient, **how)
+    header = verify_file(data, NAME, ITL).header
+    assert header.digest is header.content_key.digest is FileHashAlgorithm.SHA_1

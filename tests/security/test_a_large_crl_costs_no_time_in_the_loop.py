@@ -5,6 +5,7 @@ Work is counted in calls of functions, which do not depend on the machine.
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 from datetime import UTC, datetime
@@ -106,6 +107,29 @@ def test_its_number_inside_of_another_entry_is_not_its_entry():
     assert judge(crl(*others(3), entry(7, strange), *others(3))) == "good"
     with pytest.raises(CertificateRevoked):
         judge(crl(entry(7, strange), entry(SERIAL), entry(7, strange)))
+
+
+@pytest.mark.parametrize("octets", [60, 90, 100, 110, 200, 300, 70_000])
+def test_entries_of_any_length_are_passed_over_and_found(octets):
+    strange = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), bytes(octets))
+    long = entry(7, strange)
+    assert judge(crl(long, *others(3), long)) == "good"
+    ours = entry(SERIAL, strange)
+    for entries in ((long, entry(SERIAL)), (ours, long), (long, ours), (ours,)):
+        with pytest.raises(CertificateRevoked):
+            judge(crl(*entries))
+
+
+def test_what_is_kept_of_a_list_is_the_entry_and_nothing_of_its_neighbours():
+    strange = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3"), bytes(300))
+    for before, after in itertools.product(([], others(2), [entry(7, strange)]), repeat=2):
+        for ours in (entry(SERIAL), entry(SERIAL, strange)):
+            found = crl_about(crl(*before, ours, *after), number_of(LEAF))
+            kept = found["tbs_cert_list"]["revoked_certificates"]
+            assert [each["user_certificate"].native for each in kept] == [SERIAL]
+            assert len(kept[0].dump()) > (300 if len(ours.extensions) else 0)
+    found = crl_about(crl(*others(3)), number_of(LEAF))
+    assert found["tbs_cert_list"]["revoked_certificates"].contents == b""
 
 
 def test_entries_of_another_issuer_are_not_ours():

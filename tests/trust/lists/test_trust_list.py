@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 
 from softphone.errors import ConfigurationError
 from softphone.trust.lists import (
@@ -17,12 +20,22 @@ from softphone.trust.lists import (
     Role,
     encode_element,
     new_trust_list,
+    parse_stored_list,
     parse_trust_list,
     role_names,
     sign_file_body,
     verify_trust_list,
 )
-from tests.support.cisco import LISTS, TIMESTAMP, certificate, der, expected, signer, vector
+from tests.support.cisco import (
+    LISTS,
+    TIMESTAMP,
+    certificate,
+    der,
+    expected,
+    private_key,
+    signer,
+    vector,
+)
 
 CONTENTS = {
     "ITLFile-sha1.tlv": [
@@ -234,3 +247,163 @@ def test_what_does_not_fit_is_refused_when_it_is_written():
     fields = [RecordFields(Role.CCM, None, dns_name="a" * 70_000)]
     with pytest.raises(ConfigurationError):
         new_trust_list(ListKind.CTL, fields, signer("sast"), timestamp=TIMESTAMP)
+
+
+def with_number_of(name: str, *, key: str) -> x509.Certificate:
+    """Another certificate that has the serial number of the one named."""
+    seen = certificate(f"keys/{name}")
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(seen.subject)
+        .issuer_name(seen.subject)
+        .public_key(private_key(f"keys/{key}").public_key())
+        .serial_number(seen.serial_number)
+        .not_valid_before(seen.not_valid_before_utc)
+        .not_valid_after(seen.not_valid_before_utc + timedelta(days=1))
+    )
+    return builder.sign(private_key(f"keys/{key}"), hashes.SHA256())
+
+
+def signed_by_sast(*records: x509.Certificate):
+    fields = [RecordFields(Role.SAST, each) for each in records]
+    return parse_trust_list(
+        new_trust_list(ListKind.CTL, fields, signer("sast"), timestamp=TIMESTAMP)
+    )
+
+
+def test_the_signer_is_found_behind_others_and_behind_one_of_its_number():
+    sast, twin = certificate("keys/sast"), with_number_of("sast", key="rogue")
+    for records in (
+        (certificate("keys/rogue"), sast),
+        (certificate("keys/rogue"), certificate("keys/tvs"), sast),
+        (twin, sast),
+        (sast, twin),
+    ):
+        assert verify_trust_list(signed_by_sast(*records)) == der("keys/sast")
+
+
+def test_a_list_whose_signer_is_only_a_namesake_has_a_wrong_signature():
+    for records, reason in (
+        ((with_number_of("sast", key="rogue"),), FileRefusalReason.SIGNATURE_INVALID),
+        ((certificate("keys/rogue"),), FileRefusalReason.SIGNER_UNKNOWN),
+        (
+            (with_number_of("sast", key="rogue"), certificate("keys/rogue")),
+            FileRefusalReason.SIGNATURE_INVALID,
+        ),
+    ):
+        with pytest.raises(FileRefused) as caught:
+            verify_trust_list(signed_by_sast(*records))
+        assert caught.value.refusal is reason
+
+
+CAPF = [encode_element(4, b"\0\4"), encode_element(9, der("keys/capf"))]
+
+
+@pytest.mark.parametrize("first", [6, 7, 8])
+def test_every_copy_is_compared_whatever_stands_before_it(first):
+    # An empty copy says nothing, as in blank records.
+    blank = encode_element(first, b"")
+    assert parse_trust_list(signed(record(*CAPF, blank))).records[0].readable
+    for other in {6, 7, 8} - {first}:
+        body = record(*CAPF, blank, encode_element(other, b"lie"))
+        assert refusal(signed(body)) is FileRefusalReason.MALFORMED
+
+
+def test_leading_zeros_of_a_serial_number_are_no_other_number():
+    serial = certificate("keys/capf").serial_number
+    for number, good in ((serial, True), (serial << 8, False)):
+        body = record(*CAPF, encode_element(6, number.to_bytes(24, "big")))
+        if good:
+            assert parse_trust_list(signed(body)).records[0].readable
+        else:
+            assert refusal(signed(body)) is FileRefusalReason.MALFORMED
+
+
+def test_a_hash_beside_its_certificate_is_compared_by_its_own_algorithm():
+    for code, value in ((1, "sha1"), (2, "sha256"), (3, "sha512")):
+        right = hashlib.new(value, der("keys/capf")).digest()
+        hashed = [encode_element(11, right), encode_element(12, bytes((code,)))]
+        found = parse_trust_list(signed(record(*CAPF, *hashed))).records[0]
+        assert (found.certificate_hash, found.hash_algorithm) == (right, FileHashAlgorithm(code))
+        assert found.confirms(der("keys/capf"))
+        other = [encode_element(11, right), encode_element(12, bytes((code % 3 + 1,)))]
+        assert refusal(signed(record(*CAPF, *other))) is FileRefusalReason.MALFORMED
+
+
+@pytest.mark.parametrize("code", [0, 4, 255])
+def test_a_hash_of_an_unknown_kind_confirms_nothing(code):
+    found = parse_trust_list(signed(hash_record(code, b"x" * 32)))
+    assert found.records[0].hash_algorithm is None
+    assert not found.names(der("keys/capf"), Role.CAPF)
+
+
+def test_a_record_may_end_with_the_file_and_no_octet_later():
+    last = record(encode_element(4, b"\0\4"))
+    assert len(parse_trust_list(signed(last)).records) == 1
+    assert refusal(signed(last[:-1])) is FileRefusalReason.MALFORMED
+    assert refusal(signed(last + b"\x01\x00\x02\x00")) is FileRefusalReason.MALFORMED
+    # A record of nothing but its own length has no role; a shorter one would be no step ahead.
+    for length in (0, 4, 5):
+        body = b"\x01\x00\x02" + length.to_bytes(2, "big")
+        assert refusal(signed(body + last)) is FileRefusalReason.MALFORMED
+
+
+def test_each_record_knows_where_it_stands_and_what_it_says():
+    one = certificate("keys/capf")
+    fields = [
+        RecordFields(Role.SAST, certificate("keys/sast"), dns_name="a.example.test"),
+        RecordFields(Role.CAPF, one, dns_name="b.example.test"),
+    ]
+    data = new_trust_list(ListKind.CTL, fields, signer("sast"), timestamp=TIMESTAMP)
+    found = parse_trust_list(data)
+    first, second = found.records
+    assert (first.offset, second.offset) == (found.header.length, first.offset + first.length)
+    assert second.offset + second.length == len(data)
+    assert [each.dns_name for each in found.records] == ["a.example.test", "b.example.test"]
+    assert int.from_bytes(second.serial, "big") == one.serial_number
+    assert second.certificate == der("keys/capf")
+
+
+def test_a_stored_list_is_read_by_the_name_that_stands_in_it():
+    data = signed(b"", filename="CTLCSFALICE.tlv")
+    assert parse_stored_list(data).kind is ListKind.CTL
+    with pytest.raises(FileRefused):
+        parse_stored_list(vector("config/sgn/CSFBOB.cnf.xml.sgn"))
+
+
+def test_a_list_of_the_other_kind_s_prefix_is_of_that_kind_only():
+    data = signed(b"", filename="CTLCSFALICE.tlv")
+    assert parse_trust_list(data, requested="CTLCSFALICE.tlv").kind is ListKind.CTL
+    for requested in (None, "ITLCSFALICE.tlv", "CTLCSFBOB.tlv", ""):
+        with pytest.raises(FileRefused) as caught:
+            parse_trust_list(data, requested=requested)
+        assert caught.value.refusal is FileRefusalReason.NAME_MISMATCH
+
+
+def test_a_list_is_over_sha_512_and_of_its_known_version_unless_it_is_told_otherwise():
+    fields = [RecordFields(Role.SAST, certificate("keys/sast"))]
+    header = parse_trust_list(
+        new_trust_list(ListKind.ITL, fields, signer("sast"), timestamp=TIMESTAMP)
+    ).header
+    assert (header.digest, header.version) == (FileHashAlgorithm.SHA_512, (1, 2))
+    assert (header.signer_version, header.timestamp) == ((1, 1), TIMESTAMP)
+
+
+def test_a_later_minor_version_is_read():
+    assert parse_trust_list(signed(b"", version=(1, 9))).records == ()
+
+
+def test_blank_records_are_written_as_clusters_write_them():
+    body = b"".join(
+        [
+            encode_element(3, b"\0"),
+            encode_element(5, b"\0"),
+            encode_element(6, b""),
+            encode_element(4, b"\0\3"),
+            encode_element(7, b""),
+            encode_element(9, b""),
+        ]
+    )
+    assert RecordFields(Role.TFTP).encode() == record(body)
+    named = RecordFields(Role.TFTP, dns_name="cucm.example.test").encode()
+    assert named == record(encode_element(2, b"cucm.example.test\0"), body)

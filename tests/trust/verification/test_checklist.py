@@ -12,11 +12,12 @@ from softphone.errors import (
     CertificateUntrusted,
     IdentityMismatch,
 )
+from softphone.lab import Authority
 from softphone.sans_io import PeerIdentity
 from softphone.security import Relaxation
 from softphone.trust import Service, ServiceEndpoint, der_of, fingerprint_of
 from softphone.trust.verification.checklist import CheckOutcome, checks_of, inspection_result
-from tests.support.pki import DAY, NOW, Pki, Shape
+from tests.support.pki import DAY, NOW, Held, Pki, Shape, needs_openssl, signed_with_sha1
 
 HOST = "im1.example.test"
 PKI = Pki()
@@ -113,3 +114,68 @@ def test_a_refusal_for_its_revocation_is_that_check_s(refusal):
 def test_a_certificate_that_cannot_be_read_is_an_error():
     with pytest.raises(CertificateUntrusted, match="cannot be read"):
         inspection_result([b"rubbish"], [], unverified=None, identity=None, refusal=None)
+
+
+def test_a_path_is_judged_as_far_as_it_goes_and_else_what_was_shown():
+    middle = PKI.make(Shape("middle", authority=True, ends=NOW + DAY), PKI.root)
+    held = PKI.make(shape(), middle)
+    checks = look(held)
+    assert "CN=tables root" in checks["path"].detail
+    assert f"{NOW + DAY:%F %R}" in checks["dates"].detail
+    # Unverified, only the certificate itself is known: nobody's dates but its own.
+    alone = look(held, verified=False, refusal=CertificateUnknown("who is it"))
+    assert f"{NOW + 90 * DAY:%F %R}" in alone["dates"].detail
+    assert alone["path"].detail == "nobody vouches for it"
+
+
+def test_what_departs_from_the_rfc_is_named():
+    odd = PKI.leaf(shape(purposes=()))
+    assert look(odd)["RFC 5280"].outcome is PASSES
+    lax = Authority("lax", wall=WALL, key_identifiers=False)
+    issued = lax.server(HOST)
+    check = look(Held(issued.certificate, None, (lax.certificate,)))["RFC 5280"]
+    assert check.outcome is RESERVED
+    assert "authority key identifier" in check.detail
+    assert check.remedy
+
+
+def test_a_name_that_its_authority_may_not_vouch_for_fails_the_check_of_names():
+    bound = x509.NameConstraints([x509.DNSName("other.test")], None)
+    middle = PKI.make(Shape("bound", authority=True, constraints=bound), PKI.root)
+    check = look(PKI.make(shape(), middle))["name"]
+    assert check.outcome is FAILS
+    assert "authority" in check.remedy
+
+
+def test_a_certificate_without_names_says_so_in_what_helps():
+    check = look(PKI.leaf(Shape("", ())))["name"]
+    assert check.outcome is FAILS
+    assert f'issued for "{HOST}"' in check.remedy
+    assert check.remedy.endswith("nobody")
+
+
+@needs_openssl
+def test_each_weakness_that_a_setting_lets_pass_is_named(tmp_path):
+    held = signed_with_sha1(PKI, HOST, tmp_path)
+    name = "keys and signatures"
+    assert look(held)[name].outcome is FAILS
+    check = look(held, allow=frozenset({Relaxation.SHA1}))[name]
+    assert (check.outcome, check.remedy) == (RESERVED, "")
+    assert "SHA1 signature" in check.detail
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_what_a_refused_certificate_declares_of_its_revocation_is_told(verified):
+    held = PKI.leaf(shape(crl="http://crl.test/a", ocsp="http://ocsp.test/"))
+    check = look(held, verified=verified, refusal=IdentityMismatch("another"))["revocation"]
+    assert check.outcome is UNKNOWN
+    declared = "http://ocsp.test/, http://crl.test/a" if verified else "nothing"
+    assert check.detail.endswith(f"it declares {declared}")
+
+
+def test_the_words_on_revocation_are_as_good_as_what_was_seen():
+    for word, remedy in (("good", False), ("unreachable", True), ("unchecked", False)):
+        assert bool(look(PKI.leaf(shape()), revocation=word)["revocation"].remedy) is remedy
+    # A refusal on other grounds says nothing of it.
+    check = look(PKI.leaf(shape()), refusal=CertificateUntrusted("another name"))["revocation"]
+    assert check.outcome is UNKNOWN

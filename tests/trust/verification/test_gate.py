@@ -9,8 +9,11 @@ from softphone.errors import CertificateExpired, CertificateUntrusted, IdentityM
 from softphone.lab import Authority, Validity
 from softphone.security import Relaxation, RevocationMode
 from softphone.trust import (
+    FetchFailed,
     FetchKind,
     GateRules,
+    ListKind,
+    RecordFields,
     Role,
     Service,
     TrustLists,
@@ -18,12 +21,13 @@ from softphone.trust import (
     der_of,
     examine,
     fingerprint_of,
+    new_trust_list,
     parse_trust_list,
 )
 from softphone.trust.certificate import strict_violations
 from softphone.trust.lists import read_certificate
 from tests.support.certificates import HOST, alice, authority, foreign, server
-from tests.support.cisco import certificate, der, vector
+from tests.support.cisco import TIMESTAMP, certificate, der, signer, vector
 
 NOW = datetime.now(UTC)
 SMALL_KEY = rsa.generate_private_key(public_exponent=65537, key_size=1024)
@@ -152,12 +156,14 @@ def test_a_verdict_stands_as_long_as_the_answer_it_rests_on_and_not_on_silence()
     assert examination.conclude({}, wall=NOW).until is None
 
 
+LISTS = TrustLists(
+    parse_trust_list(vector("trust/CTLFile-sha512.tlv")),
+    parse_trust_list(vector("trust/ITLFile-sha512.tlv")),
+)
+
+
 def cluster_rules(*anchors, **more):
-    lists = TrustLists(
-        parse_trust_list(vector("trust/CTLFile-sha512.tlv")),
-        parse_trust_list(vector("trust/ITLFile-sha512.tlv")),
-    )
-    return rules(*anchors, lists=lists, **more)
+    return rules(*anchors, lists=LISTS, **more)
 
 
 SEEN = certificate("keys/callmanager").not_valid_before_utc + timedelta(days=1)
@@ -279,3 +285,128 @@ def test_a_devices_certificate_passes_under_its_issuer_and_departures_are_named(
     late = certificate(f"device/{name}").not_valid_after_utc + timedelta(days=1)
     with pytest.raises(CertificateExpired):
         judged(chain, None, gate=rules(anchor), wall=late)
+
+
+WEAK = authority().server(HOST, key=SMALL_KEY).certificate
+RSA_1024 = frozenset({Relaxation.RSA_1024})
+
+
+def naming(leaf):
+    """Lists that give a certificate the role of a call server."""
+    records = [RecordFields(Role.SAST, certificate("keys/sast")), RecordFields(Role.CCM, leaf)]
+    made = new_trust_list(ListKind.CTL, records, signer("sast"), timestamp=TIMESTAMP)
+    return TrustLists(ctl=parse_trust_list(made))
+
+
+@pytest.mark.parametrize("word", ["list", "TVS"])
+def test_a_weak_key_is_refused_whoever_vouches_for_its_certificate(word):
+    leaf = der_of(WEAK)
+    how = {"lists": naming(WEAK)} if word == "list" else {"lists": LISTS, "tvs": True}
+    with pytest.raises(CertificateUntrusted, match="RSA key of 1024 bits"):
+        examine([leaf], Service.SIP, HOST, wall=NOW, rules=rules(**how))
+    allowed = rules(allow=RSA_1024, **how)
+    examination = examine([leaf], Service.SIP, HOST, wall=NOW, rules=allowed)
+    yes = TvsAnswer(True, (Role.CCM,), 60).message(1).encode()
+    verdict = examination.conclude(dict.fromkeys(examination.wanted, yes), wall=NOW)
+    assert verdict.kind == {"list": "trust-list", "TVS": "tvs"}[word]
+    assert "RSA key of 1024 bits" in verdict.relaxations[0]
+    assert "allowed by rsa-1024" in verdict.relaxations[0]
+    assert verdict.certificate == WEAK
+    assert verdict.identity(protocol="", cipher="").verdict == verdict.kind
+
+
+def test_an_expired_certificate_of_a_list_keeps_every_reservation():
+    late, gate = NOW + timedelta(days=400), rules(allow=RSA_1024, lists=naming(WEAK))
+    relaxations = examine([der_of(WEAK)], Service.SIP, HOST, wall=late, rules=gate).relaxations
+    assert ["allowed by rsa-1024" in each for each in relaxations] == [True, False]
+    assert "accepted by the trust list although" in relaxations[1]
+
+
+def test_a_verdict_tells_a_pin_and_a_chain_whose_certificate_it_is_about():
+    for gate, kind in ((RULES, "chain"), (rules(pins=frozenset(CHAIN[:1])), "pin")):
+        verdict = judged(CHAIN, gate=gate)
+        assert (verdict.kind, verdict.certificate) == (kind, server().certificate)
+        assert verdict.revocation == "unchecked"
+
+
+def test_the_reservations_of_a_path_come_before_those_of_its_revocation():
+    weak = Authority("weak CA", wall=NOW, crl_url="http://pki.example.test/crl")
+    chain = chain_of(weak.server(HOST, key=SMALL_KEY), weak.certificate)
+    allow = RSA_1024 | {Relaxation.INVALID_REVOCATION}
+    gate = GateRules(anchors=frozenset(chain[1:]), allow=allow)
+    examination = examine(chain, Service.SIP, HOST, wall=NOW, rules=gate)
+    verdict = examination.conclude({examination.wanted[0]: b"rubbish"}, wall=NOW)
+    assert verdict.revocation == "invalid"
+    assert [each.rpartition(" ")[2] for each in verdict.relaxations] == [
+        "rsa-1024",
+        "invalid-revocation",
+    ]
+    # It rests on nothing that was said, so that it is asked for again.
+    assert verdict.until is None
+
+
+def test_a_revocation_server_of_our_own_machine_is_asked_only_where_a_setting_says_so():
+    declared = Authority("local CA", wall=NOW, crl_url="http://127.0.0.1/crl")
+    chain = chain_of(declared.server(HOST), declared.certificate)
+    for allow in (frozenset(), frozenset({Relaxation.LOCAL_REVOCATION})):
+        gate = GateRules(anchors=frozenset(chain[1:]), allow=allow)
+        examination = examine(chain, Service.SIP, HOST, wall=NOW, rules=gate)
+        assert [each.local for each in examination.wanted] == [bool(allow)]
+        answers = dict.fromkeys(examination.wanted, declared.revocation_list())
+        assert examination.conclude(answers, wall=NOW).revocation == "good"
+
+
+def test_a_hard_mode_is_hard_for_what_the_gate_concludes():
+    declared = Authority("declaring CA", wall=NOW, crl_url="http://pki.example.test/crl")
+    chain = chain_of(declared.server(HOST), declared.certificate)
+    gate = GateRules(anchors=frozenset(chain[1:]), revocation=RevocationMode.HARD)
+    examination = examine(chain, Service.SIP, HOST, wall=NOW, rules=gate)
+    failed = dict.fromkeys(examination.wanted, FetchFailed("gone"))
+    with pytest.raises(CertificateUntrusted, match="nobody answers"):
+        examination.conclude(failed, wall=NOW)
+
+
+def test_an_answer_that_runs_out_after_the_certificate_does_not_outlast_it():
+    declared = Authority("declaring CA", wall=NOW, crl_url="http://pki.example.test/crl")
+    brief = declared.server(HOST, validity=Validity(ends=timedelta(hours=2)))
+    chain = chain_of(brief, declared.certificate)
+    gate = GateRules(anchors=frozenset(chain[1:]))
+    examination = examine(chain, Service.SIP, HOST, wall=NOW, rules=gate)
+    answers = {examination.wanted[0]: declared.revocation_list()}
+    verdict = examination.conclude(answers, wall=NOW)
+    assert (verdict.revocation, verdict.until) == ("good", brief.certificate.not_valid_after_utc)
+
+
+def test_a_word_of_tvs_does_not_outlast_the_certificate_either():
+    verdict = asked(TvsAnswer(True, (Role.CCM,), 30 * 86_400), wall=NOW + timedelta(days=1))
+    ends = server().certificate.not_valid_after_utc
+    assert verdict.until == min(ends, NOW + timedelta(days=31))
+    brief = foreign().server(HOST, validity=Validity(ends=timedelta(seconds=90))).certificate
+    gate = cluster_rules(tvs=True)
+    examination = examine([der_of(brief)], Service.SIP, HOST, wall=NOW, rules=gate)
+    yes = TvsAnswer(True, (Role.CCM,), 3600).message(1).encode()
+    concluded = examination.conclude(dict.fromkeys(examination.wanted, yes), wall=NOW)
+    assert concluded.until == brief.not_valid_after_utc
+
+
+def test_the_only_pin_goes_before_the_lists_as_well():
+    capf = fingerprint_of(certificate("keys/capf"))
+    assert listed("capf", only=capf).kind == "pin"
+
+
+def test_a_path_under_our_anchor_is_a_chain_though_a_list_names_its_authority_for_something():
+    capf = certificate("keys/capf")
+    chain = [der("device/lsc-csf"), der("keys/capf")]
+    wall = max(
+        certificate("device/lsc-csf").not_valid_before_utc, capf.not_valid_before_utc
+    ) + timedelta(days=1)
+    gate = cluster_rules(capf, tvs=True)
+    assert examine(chain, Service.SIP, None, wall=wall, rules=gate).kind == "chain"
+    # Without it the list's word is about CAPF itself: TVS has to be asked.
+    assert examine(chain, Service.SIP, None, wall=wall, rules=cluster_rules(tvs=True)).kind == "tvs"
+
+
+def test_a_path_of_two_under_a_system_anchor_is_a_chain_beside_the_lists():
+    assert judged(CHAIN, gate=cluster_rules(tvs=True)).kind == "chain"
+    with pytest.raises(CertificateUntrusted, match="in no trust list"):
+        judged(CHAIN[:1], gate=cluster_rules())

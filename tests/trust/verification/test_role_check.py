@@ -135,3 +135,27 @@ def test_everything_else_is_a_no(answer, words):
 def test_a_yes_to_a_service_without_role_is_none():
     with pytest.raises(CertificateUntrusted, match="TVS knows"):
         said(TvsAnswer(True, (Role.CCM,), 60), Service.XMPP)
+
+
+@pytest.mark.parametrize("ttl", [0, 1, LONGEST_TTL])
+def test_the_time_of_a_yes_is_told(ttl):
+    assert said(TvsAnswer(True, (Role.CCM,), ttl)).ttl == ttl
+
+
+@pytest.mark.parametrize("service", [Service.SIP, Service.CAPF, Service.HTTPS, Service.TVS])
+def test_a_yes_of_every_other_role_is_a_no(service):
+    role = role_of(service)
+    others = tuple(each for each in Role if not role.given_by(each))
+    with pytest.raises(CertificateUntrusted, match="TVS knows"):
+        said(TvsAnswer(True, others, 60), service)
+    assert said(TvsAnswer(True, (*others, role), 60), service).roles[-1] == role
+
+
+def test_a_certificate_with_several_roles_is_refused_by_all_their_names():
+    fields = [RecordFields(Role.SAST, certificate("keys/sast"))]
+    fields += [RecordFields(role, certificate("keys/tftp")) for role in (Role.TFTP, Role.CAPF)]
+    data = new_trust_list(ListKind.ITL, fields, signer("sast"), timestamp=TIMESTAMP)
+    lists = TrustLists(itl=parse_trust_list(data))
+    assert standing("tftp", Service.CAPF, lists) is TrustListMatch.LISTED
+    with pytest.raises(CertificateUntrusted, match="as TFTP, CAPF, and not as a call server"):
+        standing("tftp", Service.SIP, lists)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from softphone.config import AccountConfig, CredentialConfig, LimitsConfig
+from softphone.config.tls import credential_of, trust_store_of
 from softphone.net import DriverConfig, TransportLimits
 from softphone.net.stream import Fetcher
 from softphone.net.stream import HostResolver as NameResolver
@@ -27,7 +28,6 @@ from softphone.sip.transport import KeepAliveConfig
 from softphone.trust import (
     AskUser,
     ClientCertificates,
-    TlsCredential,
     TlsSettings,
     TrustLists,
     TrustStore,
@@ -81,16 +81,12 @@ def tls_settings(
     `policy`, where there is one, takes the place of the configuration's demands on certificates.
     Raises ConfigurationError when a file is missing or holds no certificate.
     """
-    tls = config.tls
-    credential = None
-    if tls.certificate is not None and tls.key is not None:
-        credential = TlsCredential(tls.certificate, tls.key, tls.passphrase)
     demanded = config.policy if policy is None else policy
     return TlsSettings(
-        store=_store(config, trust_context.trust),
-        credential=credential,
-        pin=tls.pin,
-        minimum=tls.minimum,
+        store=trust_store_of(config.tls, trust_context.trust),
+        credential=credential_of(config.tls),
+        pin=config.tls.pin,
+        minimum=config.tls.minimum,
         revocation=demanded.revocation,
         client_certificates=ClientCertificates.REQUIRED,
         fips=fips or (policy is not None and policy.fips),
@@ -121,17 +117,6 @@ def driver_config(
         fetcher=trust_context.fetcher,
         source=source,
     )
-
-
-def _store(config: AccountConfig, trust: TrustStore | None) -> TrustStore:
-    """Whom the account believes, and where it keeps what it accepts."""
-    tls = config.tls
-    own = None if tls.store is None else TrustStore.open(tls.store, make=False)
-    keep = own or trust
-    sources = [str(path) for path in tls.ca] + (["system"] if tls.system else [])
-    if sources:
-        return TrustStore.from_sources(*sources, keep=keep)
-    return keep or TrustStore()
 
 
 def digest_session(

@@ -7,27 +7,25 @@ and `[policy]`, or in `[directory.NAME.tls]`.  It opens no connection.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from softphone.config.account import TlsConfig
-from softphone.config.toml_reader import TomlReader, checked, password_of, read_text, tls_of
+from softphone.config.tls import credential_of, trust_store_of
+from softphone.config.toml_reader import PASSWORD_KEYS, TLS_KEYS, TomlTable, read_toml
 from softphone.contacts import ATTRIBUTES, DirectoryConfig, DirectoryLimits, LdapConfig, UdsConfig
 from softphone.errors import ConfigurationError
-from softphone.security import Relaxation, RevocationMode
-from softphone.trust import Service, TlsCredential, TlsSettings, TrustStore
+from softphone.security import KeyMaterial, Relaxation, RevocationMode
+from softphone.trust import Service, TlsSettings, TrustStore
 
 __all__ = ["DirectoryFile", "load_directories"]
 
-_COMMON = ("kind", "server", "timeout", "limit", "tls")
-_PASSWORD = ("user", "password", "password_file", "password_env")
+_MAKING = "its tables [directory.NAME] are in the README, under Directories"
+_COMMON = ("kind", "server", "timeout", "limit", "tls", "user", *PASSWORD_KEYS)
 _KINDS: Mapping[str, tuple[str, ...]] = {
     "ldap": (
         *_COMMON,
-        *_PASSWORD,
         "base",
         "search",
         "filter",
@@ -36,18 +34,8 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
         "external",
         "attributes",
     ),
-    "uds": (*_COMMON, *_PASSWORD, "authenticated", "clusters"),
+    "uds": (*_COMMON, "authenticated", "clusters"),
 }
-_TLS = (
-    "ca",
-    "certificate",
-    "key",
-    "passphrase_file",
-    "pin",
-    "server_name",
-    "minimum",
-    "store",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,165 +59,102 @@ def load_directories(
     That there is none is an error where one is `needed`.
     Raises ConfigurationError with file, line and key.
     """
-    where = Path(path)
-    making = "its tables [directory.NAME] are in the README, under Directories"
-    reader = TomlReader(where, read_text(where, "file of directories", making), {})
-    try:
-        values = tomllib.loads(reader.text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{where}: this is no TOML: {error}") from error
-    # Beside an account the file's other keys are those of account.file, which checks them.
-    if "aor" not in values:
-        reader.keys = {"": ("directory", "tls", "policy")}
-        reader.check_keys("", values)
-    tables = _table(reader, values, "", "directory")
-    if not tables and not needed:
-        return DirectoryFile(where, ())
-    if not tables:
-        raise ConfigurationError(f"{where}: there is no [directory.NAME] table in it")
-    source = _DirectoryTables(
-        reader, values, os.environ if environment is None else environment, trust
-    )
-    found = tuple(source.directory(name) for name in tables)
-    return DirectoryFile(where, found, tuple(dict.fromkeys(reader.warnings)))
+    file = read_toml(Path(path), "file of directories", _MAKING)
+    # Beside an account the file's other keys are those of account_file, which checks them.
+    if "aor" not in file.values:
+        file.check_keys("directory", "tls", "policy")
+    group = file.table("directory")
+    if group is None or not group.values:
+        if not needed:
+            return DirectoryFile(file.path, ())
+        raise ConfigurationError(f"{file.path}: there is no [directory.NAME] table in it")
+    source = _DirectoryTables(file, os.environ if environment is None else environment, trust)
+    tables = (group.table(name) for name in group.values)
+    found = tuple(source.directory(table) for table in tables if table is not None)
+    return DirectoryFile(file.path, found, file.warnings)
 
 
 @dataclass(frozen=True, slots=True)
 class _DirectoryTables:
     """A file while its directories are read."""
 
-    reader: TomlReader
-    values: Mapping[str, Any]
+    file: TomlTable
     environment: Mapping[str, str]
     trust: TrustStore | None
 
-    def directory(self, name: str) -> DirectoryConfig:
-        reader, table = self.reader, f"directory.{name}"
-        values = _table(reader, self.values["directory"], "directory", name)
-        kind = reader.text_of(table, values, "kind")
+    def directory(self, table: TomlTable) -> DirectoryConfig:
+        kind = table.text("kind")
         if kind is None or kind not in _KINDS:
-            reader.fail(table, "kind", f"{kind!r} is unknown; known are {', '.join(_KINDS)}")
-        reader.keys = {table: _KINDS[kind]}
-        reader.check_keys(table, values)
-        server = reader.text_of(table, values, "server")
-        if server is None:
-            reader.fail("directory", name, "server is missing")
-        make = self._ldap if kind == "ldap" else self._uds
-        return checked(reader, table, lambda: make(name, table, values, server))
+            table.fail("kind", f"{kind!r} is unknown; known are {', '.join(_KINDS)}")
+        table.check_keys(*_KINDS[kind])
+        table.needed_text("server", "server is missing")
+        return table.checked(lambda: (self._ldap if kind == "ldap" else self._uds)(table))
 
-    def _ldap(
-        self, name: str, table: str, values: Mapping[str, Any], server: str
-    ) -> DirectoryConfig:
-        reader = self.reader
-        base = reader.text_of(table, values, "base")
-        if base is None:
-            reader.fail("directory", name, "base is missing: the DN below which people are")
-        plain = LdapConfig(name, server, base)
-        tls, server_name = self._tls(table, values, Service.LDAP)
-        user, password = self._user(table, values)
+    def _ldap(self, table: TomlTable) -> LdapConfig:
+        table.needed_text("base", "base is missing: the DN below which people are")
+        tls = self._tls_config(table)
         return LdapConfig(
-            name,
-            server,
-            base,
-            user,
-            password,
-            search=reader.list_of(table, values, "search") or plain.search,
-            filter=reader.text_of(table, values, "filter") or plain.filter,
-            attributes=self._attributes(table, values),
-            global_catalogue=self._flag(table, values, "global_catalogue"),
-            tls=tls,
-            server_name=server_name,
-            external=self._flag(table, values, "external"),
-            bounds=self._bounds(table, values),
+            name=table.name.partition(".")[2],
+            password=self._password(table),
+            attributes=_attributes(table),
+            tls=self._settings(tls, Service.LDAP),
+            server_name=tls.server_name,
+            bounds=_bounds(table),
+            **table.fields(
+                LdapConfig, "name", "password", "attributes", "tls", "server_name", "bounds"
+            ),
         )
 
-    def _uds(
-        self, name: str, table: str, values: Mapping[str, Any], server: str
-    ) -> DirectoryConfig:
-        user, password = self._user(table, values)
+    def _uds(self, table: TomlTable) -> UdsConfig:
         return UdsConfig(
-            name,
-            server,
-            user,
-            password,
-            authenticated=self._flag(table, values, "authenticated"),
-            clusters=self.reader.list_of(table, values, "clusters") or (),
-            tls=self._tls(table, values, Service.HTTPS)[0],
-            bounds=self._bounds(table, values),
+            name=table.name.partition(".")[2],
+            password=self._password(table),
+            tls=self._settings(self._tls_config(table), Service.HTTPS),
+            bounds=_bounds(table),
+            **table.fields(UdsConfig, "name", "password", "tls", "bounds"),
         )
 
-    def _user(self, table: str, values: Mapping[str, Any]) -> tuple[str | None, Any]:
-        user = self.reader.text_of(table, values, "user")
-        given = user is not None or any(key in values for key in _PASSWORD)
-        return user, password_of(self.reader, table, values, self.environment) if given else None
+    def _password(self, table: TomlTable) -> KeyMaterial | None:
+        given = any(key in table.values for key in ("user", *PASSWORD_KEYS))
+        return table.password(self.environment) if given else None
 
-    def _attributes(self, table: str, values: Mapping[str, Any]) -> Mapping[str, tuple[str, ...]]:
-        reader, inner = self.reader, f"{table}.attributes"
-        given = _table(reader, values, table, "attributes")
-        reader.keys = {inner: tuple(ATTRIBUTES)}
-        reader.check_keys(inner, given)
-        lists = {
-            key: (value,) if isinstance(value, str) else reader.list_of(inner, given, key) or ()
-            for key, value in given.items()
-        }
-        return {**ATTRIBUTES, **lists}
+    def _tls_config(self, table: TomlTable) -> TlsConfig:
+        given = table.table("tls") or self.file.table("tls")
+        if given is None:
+            return TlsConfig()
+        given.check_keys(*TLS_KEYS)
+        return given.tls()
 
-    def _bounds(self, table: str, values: Mapping[str, Any]) -> DirectoryLimits:
-        plain = DirectoryLimits()
-        within = values.get("timeout", plain.within)
-        if type(within) not in (int, float):
-            self.reader.fail(table, "timeout", "expected a number of seconds")
-        most = self.reader.number_of(values, "limit", plain.most, table=table)
-        page = self.reader.number_of(values, "page", plain.page, table=table)
-        return DirectoryLimits(float(within), most, page)
-
-    def _flag(self, table: str, values: Mapping[str, Any], key: str) -> bool:
-        value = values.get(key, False)
-        if not isinstance(value, bool):
-            self.reader.fail(table, key, "expected true or false")
-        return value
-
-    def _tls(
-        self, table: str, values: Mapping[str, Any], service: Service
-    ) -> tuple[TlsSettings, str | None]:
-        reader = self.reader
-        place = f"{table}.tls" if "tls" in values else "tls"
-        given = _table(reader, values if "tls" in values else self.values, place[:-4], "tls")
-        reader.keys = {place: _TLS}
-        reader.check_keys(place, given)
-        tls = tls_of(reader, place, given)
-        policy = _table(reader, self.values, "", "policy")
-        revocation = reader.choice_of("policy", policy, "revocation", RevocationMode)
-        allow = reader.list_of("policy", policy, "allow") or ()
-        settings = TlsSettings(
-            store=_store(tls, self.trust),
-            credential=_credential(tls),
+    def _settings(self, tls: TlsConfig, service: Service) -> TlsSettings:
+        policy = self.file.table("policy") or TomlTable("policy", {}, self.file.file)
+        return TlsSettings(
+            store=trust_store_of(tls, self.trust),
+            credential=credential_of(tls),
             pin=tls.pin,
             minimum=tls.minimum,
             service=service,
-            revocation=revocation or RevocationMode.SOFT,
-            allow=frozenset(reader.choose("policy", "allow", each, Relaxation) for each in allow),
+            revocation=policy.choice("revocation", RevocationMode) or RevocationMode.SOFT,
+            allow=frozenset(policy.choices("allow", Relaxation)),
         )
-        return settings, tls.server_name
 
 
-def _table(
-    reader: TomlReader, values: Mapping[str, Any], table: str, key: str
-) -> Mapping[str, Any]:
-    value = values.get(key, {})
-    if not isinstance(value, dict):
-        name = f"{table}.{key}" if table else key
-        reader.fail(table, key, f"expected a table: write [{name}] and its keys below")
-    return value
+def _attributes(table: TomlTable) -> Mapping[str, tuple[str, ...]]:
+    given = table.table("attributes")
+    if given is None:
+        return ATTRIBUTES
+    given.check_keys(*ATTRIBUTES)
+    lists = {
+        key: (value,) if isinstance(value, str) else given.texts(key) or ()
+        for key, value in given.values.items()
+    }
+    return {**ATTRIBUTES, **lists}
 
 
-def _credential(tls: TlsConfig) -> TlsCredential | None:
-    if tls.certificate is None or tls.key is None:
-        return None
-    return TlsCredential(tls.certificate, tls.key, tls.passphrase)
-
-
-def _store(tls: TlsConfig, trust: TrustStore | None) -> TrustStore:
-    keep = trust if tls.store is None else TrustStore.open(tls.store, make=False)
-    sources = [str(path) for path in tls.ca] + (["system"] if tls.system else [])
-    return TrustStore.from_sources(*sources, keep=keep) if sources else keep or TrustStore()
+def _bounds(table: TomlTable) -> DirectoryLimits:
+    plain = DirectoryLimits()
+    within, most, page = table.seconds("timeout"), table.number("limit"), table.number("page")
+    return DirectoryLimits(
+        plain.within if within is None else within,
+        plain.most if most is None else most,
+        plain.page if page is None else page,
+    )

@@ -1,41 +1,57 @@
 """Reading a configuration file of TOML key by key, and saying which line is wrong.
 
 Every complaint is a ConfigurationError that names the file, the line and the key.  Paths are
-relative to the file.  It knows no table of its own.
+relative to the file.  A table that a dataclass describes is read by the types of its fields, so
+that a key is declared once: as a field.
 """
 
 from __future__ import annotations
 
 import difflib
+import os
 import re
+import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 from softphone.config.account import TlsConfig
 from softphone.errors import ConfigurationError
-from softphone.security import KeyMaterial, TlsVersion
+from softphone.security import KeyMaterial
 from softphone.trust import readable_by_others
 from softphone.trust.disk import check_file
 
-__all__ = ["TomlReader", "checked", "password_of", "read_text", "secret_in", "tls_of"]
+__all__ = [
+    "PASSWORD_KEYS",
+    "TLS_KEYS",
+    "TomlFile",
+    "TomlTable",
+    "field_names",
+    "read_text",
+    "read_toml",
+]
 
 Choice = TypeVar("Choice", bound=Enum)
 Made = TypeVar("Made")
 
+PASSWORD_KEYS = ("password", "password_file", "password_env")
+TLS_KEYS = ("ca", "certificate", "key", "passphrase_file", "pin", "server_name", "minimum", "store")
 _MAXIMUM_SIZE = 64 * 1024
-_PASSWORDS = ("password", "password_file", "password_env")
+
+
+def field_names(kind: type, *without: str) -> tuple[str, ...]:
+    """The names of a dataclass's fields, as the keys of a table."""
+    return tuple(each.name for each in fields(kind) if each.name not in without)
 
 
 @dataclass(slots=True)
-class TomlReader:
+class TomlFile:
     """One file while it is read: its text for line numbers, its warnings."""
 
     path: Path
     text: str
-    keys: Mapping[str, tuple[str, ...]]
     warnings: list[str] = field(default_factory=list)
 
     def line_of(self, table: str, key: str) -> int:
@@ -61,94 +77,250 @@ class TomlReader:
                 return number
         return begin
 
-    def fail(self, table: str, key: str, message: str) -> NoReturn:
-        """Raise ConfigurationError for a key, with its line."""
-        name = f"{table}.{key}" if table else key
-        raise ConfigurationError(f"{self.path}:{self.line_of(table, key)}: {name}: {message}")
 
-    def check_keys(self, table: str, values: Mapping[str, Any]) -> None:
+@dataclass(frozen=True, slots=True)
+class TomlTable:
+    """One table of a file; `name` is "" for the file itself, and dotted for a table in a table."""
+
+    name: str
+    values: Mapping[str, Any]
+    file: TomlFile
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self.file.path
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the reader of the file should know, once each."""
+        return tuple(dict.fromkeys(self.file.warnings))
+
+    def line_of(self, key: str) -> int:
+        """The line that sets `key`; else where the table begins, else 1."""
+        return self.file.line_of(self.name, key)
+
+    def fail(self, key: str, message: str) -> NoReturn:
+        """Raise ConfigurationError for a key, with its line."""
+        name = f"{self.name}.{key}" if self.name else key
+        raise ConfigurationError(f"{self.path}:{self.line_of(key)}: {name}: {message}")
+
+    def fail_whole(self, message: str) -> NoReturn:
+        """Raise ConfigurationError for the table, with the line where it begins."""
+        above, _, last = self.name.rpartition(".")
+        raise ConfigurationError(
+            f"{self.path}:{self.file.line_of(above, last)}: {self.name}: {message}"
+        )
+
+    def checked(self, make: Callable[[], Made]) -> Made:
+        """What `make` gives; its ConfigurationError gains file and line."""
+        try:
+            return make()
+        except ConfigurationError as error:
+            message = str(error)
+            if message.startswith(f"{self.path}:"):
+                raise
+            key = message.partition(":")[0].rpartition(".")[2]
+            raise ConfigurationError(f"{self.path}:{self.line_of(key)}: {message}") from error
+
+    def check_keys(self, *known: str) -> None:
         """Refuse keys that the table does not have."""
-        known = self.keys[table.partition("[")[0]]
-        for key in values:
+        for key in self.values:
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-                self.fail(table, key, f"there is no such key; {hint}")
+                self.fail(key, f"there is no such key; {hint}")
 
-    def text_of(self, table: str, values: Mapping[str, Any], key: str) -> str | None:
+    def table(self, key: str) -> TomlTable | None:
+        """The table `key` in this one, or None."""
+        value = self.values.get(key)
+        if value is None:
+            return None
+        name = f"{self.name}.{key}" if self.name else key
+        if not isinstance(value, dict):
+            self.fail(key, f"expected a table: write [{name}] and its keys below")
+        return TomlTable(name, value, self.file)
+
+    def tables(self, key: str) -> tuple[TomlTable, ...]:
+        """The table `[key]`, or each `[[key]]`."""
+        value = self.values.get(key)
+        if not isinstance(value, list):
+            one = self.table(key)
+            return () if one is None else (one,)
+        if not all(isinstance(each, dict) for each in value):
+            self.fail(key, f"expected a table: write [[{key}]] and its keys")
+        return tuple(
+            TomlTable(f"{key}[{index}]", each, self.file) for index, each in enumerate(value)
+        )
+
+    def fields(self, kind: type, *without: str) -> dict[str, Any]:
+        """The keys that are there of those that `kind`, a dataclass, has fields for.
+
+        Each is read by the type of its field: a flag, a whole number, seconds, a text, a path that
+        is there, a member of an enumeration by its value, or a list of such.
+        """
+        hints = get_type_hints(kind)
+        names = [name for name in field_names(kind, *without) if name in self.values]
+        return {name: self._read(name, hints[name]) for name in names}
+
+    def _read(self, key: str, hint: Any) -> Any:
+        """The value of a key as the type of its field has it."""
+        options = (hint,) if get_origin(hint) in (tuple, frozenset) else get_args(hint) or (hint,)
+        for option in options:
+            origin = get_origin(option)
+            if origin in (tuple, frozenset) and (
+                str not in options or isinstance(self.values[key], list)
+            ):
+                return self._read_list(key, origin, get_args(option)[0])
+            if origin is os.PathLike:
+                return self.existing_path(key)
+            if isinstance(option, type) and issubclass(option, Enum):
+                return self.choice(key, option)
+        if bool in options:
+            return self.flag(key)
+        if int in options:
+            return self.number(key)
+        return self.seconds(key) if float in options else self.text(key)
+
+    def _read_list(self, key: str, kind: Any, member: Any) -> Any:
+        return kind(self.texts(key) or () if member is str else self.choices(key, member))
+
+    def text(self, key: str) -> str | None:
         """A text that is not empty, or None."""
-        value = values.get(key)
+        value = self.values.get(key)
         if value is None:
             return None
         if not isinstance(value, str) or not value:
-            self.fail(table, key, "expected a text in quotes")
+            self.fail(key, "expected a text in quotes")
         return value
 
-    def list_of(
-        self, table: str, values: Mapping[str, Any], key: str, *, unique: bool = True
-    ) -> tuple[str, ...] | None:
+    def needed_text(self, key: str, missing: str) -> str:
+        """A text that has to be there; `missing` says what is wrong without it."""
+        return self.text(key) or self.fail_whole(missing)
+
+    def texts(self, key: str, *, unique: bool = True) -> tuple[str, ...] | None:
         """A list of texts, or None."""
-        value = values.get(key)
+        value = self.values.get(key)
         if value is None:
             return None
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            self.fail(table, key, 'expected a list of texts, as in ["…", "…"]')
+            self.fail(key, 'expected a list of texts, as in ["…", "…"]')
         if unique and len(set(value)) != len(value):
-            self.fail(table, key, "something is listed twice")
+            self.fail(key, "something is listed twice")
         return tuple(value)
 
-    def number_of(
-        self, values: Mapping[str, Any], key: str, default: int, *, table: str = ""
-    ) -> int:
-        """A whole number."""
-        value = values.get(key, default)
-        if type(value) is not int:
-            self.fail(table, key, "expected a whole number")
+    def flag(self, key: str) -> bool | None:
+        """True or false, or None."""
+        value = self.values.get(key)
+        if value is not None and not isinstance(value, bool):
+            self.fail(key, "expected true or false")
         return value
 
-    def choice_of(
-        self,
-        table: str,
-        values: Mapping[str, Any],
-        key: str,
-        kind: type[Choice],
-        *,
-        without: Choice | None = None,
+    def number(self, key: str) -> int | None:
+        """A whole number, or None."""
+        value = self.values.get(key)
+        if value is not None and type(value) is not int:
+            self.fail(key, "expected a whole number")
+        return value
+
+    def seconds(self, key: str, most: float | None = None) -> float | None:
+        """A number of seconds, or None; between 0 and `most`, where that is given."""
+        value = self.values.get(key)
+        if value is None:
+            return None
+        if type(value) not in (int, float) or (most is not None and not 0 < value <= most):
+            bound = "" if most is None else f", up to {most:g}"
+            self.fail(key, f"expected a number of seconds{bound}")
+        return float(value)
+
+    def choice(
+        self, key: str, kind: type[Choice], *, without: Choice | None = None
     ) -> Choice | None:
         """A member of an enumeration by its value, or None; `without` may not be chosen."""
-        text = self.text_of(table, values, key)
-        return None if text is None else self.choose(table, key, text, kind, without=without)
+        text = self.text(key)
+        return None if text is None else self._choose(key, text, kind, without)
 
-    def choose(
-        self,
-        table: str,
-        key: str,
-        text: str,
-        kind: type[Choice],
-        *,
-        without: Choice | None = None,
+    def choices(self, key: str, kind: type[Choice]) -> tuple[Choice, ...]:
+        """Members of an enumeration by their values."""
+        return tuple(self._choose(key, text, kind) for text in self.texts(key) or ())
+
+    def _choose(
+        self, key: str, text: str, kind: type[Choice], without: Choice | None = None
     ) -> Choice:
-        """The member that a text names."""
         members = {str(member.value): member for member in kind if member is not without}
         if text not in members:
-            self.fail(table, key, f"{text!r} is unknown; known are {', '.join(members)}")
+            self.fail(key, f"{text!r} is unknown; known are {', '.join(members)}")
         return members[text]
 
-    def path_of(self, table: str, values: Mapping[str, Any], key: str) -> Path | None:
+    def place(self, key: str) -> Path | None:
+        """A path, relative to the file, that may be there or not; or None."""
+        text = self.text(key)
+        return None if text is None else self.path.parent / Path(text).expanduser()
+
+    def existing_path(self, key: str) -> Path | None:
         """A path that is there, or None."""
-        text = self.text_of(table, values, key)
-        if text is None:
-            return None
-        path = self.path.parent / Path(text).expanduser()
-        if not path.exists():
-            self.fail(table, key, f"there is no {path}")
+        path = self.place(key)
+        if path is not None and not path.exists():
+            self.fail(key, f"there is no {path}")
         return path
 
-    def warn_if_readable(self, path: Path) -> None:
-        """Note a secret that others can read."""
+    def secret_path(self, key: str) -> Path | None:
+        """A path that is there, and should be its owner's only; or None."""
+        path = self.existing_path(key)
+        if path is not None:
+            self._warn_if_readable(path)
+        return path
+
+    def secret_in(self, key: str) -> KeyMaterial | None:
+        """The one line of the file that `key` names; only its owner should be able to read it."""
+        path = self.secret_path(key)
+        if path is None:
+            return None
+        text = read_text(path).rstrip("\r\n")
+        if not text:
+            self.fail(key, f"{path} is empty")
+        return KeyMaterial(text.encode())
+
+    def password(self, environment: Mapping[str, str]) -> KeyMaterial:
+        """What `password` says, or what `password_file` or `password_env` names."""
+        given = [key for key in PASSWORD_KEYS if key in self.values]
+        if len(given) != 1:
+            self.fail_whole("give one of password, password_file and password_env, and one only")
+        key = given[0]
+        if key == "password_file":
+            return self.secret_in(key) or self.fail(key, "expected a path in quotes")
+        text = self.text(key) or ""
+        if key == "password":
+            self._warn_if_readable(self.path)
+        elif not environment.get(text):
+            self.fail(key, f"the environment has no {text}, or it is empty")
+        else:
+            text = environment[text]
+        return KeyMaterial(text.encode())
+
+    def tls(self) -> TlsConfig:
+        """Whom to believe and what to show, as this table says.  Raises ConfigurationError."""
+        given = self.values.get("ca")
+        names = (given,) if isinstance(given, str) else self.texts("ca") or ()
+        places = (
+            TomlTable(self.name, {"ca": name}, self.file) for name in names if name != "system"
+        )
+        paths = (each.existing_path("ca") for each in places)
+        pin = self.text("pin")
+        return TlsConfig(
+            ca=tuple(path for path in paths if path is not None),
+            system="system" in names,
+            key=self.secret_path("key"),
+            pin=None if pin is None else pin.lower().replace(" ", ""),
+            passphrase=self.secret_in("passphrase_file"),
+            store=self.place("store"),
+            **self.fields(TlsConfig, "ca", "system", "key", "pin", "passphrase", "store"),
+        )
+
+    def _warn_if_readable(self, path: Path) -> None:
         warning = readable_by_others(path)
         if warning is not None:
-            self.warnings.append(warning)
+            self.file.warnings.append(warning)
 
 
 def read_text(path: Path, what: str = "file", making: str = "") -> str:
@@ -177,81 +349,13 @@ def read_text(path: Path, what: str = "file", making: str = "") -> str:
         raise ConfigurationError(f"{path}: this is no UTF-8 text") from error
 
 
-def checked(reader: TomlReader, table: str, make: Callable[[], Made]) -> Made:
-    """What `make` gives; its ConfigurationError gains file and line."""
+def read_toml(path: Path, what: str, making: str) -> TomlTable:
+    """A whole file, which is `what`; `making` is how one comes by it.
+
+    Raises ConfigurationError, as `read_text` does, and for what is no TOML.
+    """
+    text = read_text(path, what, making)
     try:
-        return make()
-    except ConfigurationError as error:
-        message = str(error)
-        if message.startswith(f"{reader.path}:"):
-            raise
-        key = message.partition(":")[0].rpartition(".")[2]
-        raise ConfigurationError(
-            f"{reader.path}:{reader.line_of(table, key)}: {message}"
-        ) from error
-
-
-def password_of(
-    reader: TomlReader, table: str, values: Mapping[str, Any], environment: Mapping[str, str]
-) -> KeyMaterial:
-    """The password of a table: its `password`, or what `password_file` or `password_env` names."""
-    given = [key for key in _PASSWORDS if key in values]
-    if len(given) != 1:
-        before, _, last = table.rpartition(".")
-        reader.fail(
-            before, last, "give one of password, password_file and password_env, and one only"
-        )
-    key = given[0]
-    text = reader.text_of(table, values, key) or ""
-    if key == "password":
-        reader.warn_if_readable(reader.path)
-    elif key == "password_env":
-        name = text
-        text = environment.get(name, "")
-        if not text:
-            reader.fail(table, key, f"the environment has no {name}, or it is empty")
-    else:
-        path = reader.path_of(table, values, key)
-        if path is None:
-            reader.fail(table, key, "expected a path in quotes")
-        return secret_in(reader, table, key, path)
-    return KeyMaterial(text.encode())
-
-
-def secret_in(reader: TomlReader, table: str, key: str, path: Path) -> KeyMaterial:
-    """The one line of a file that only its owner should be able to read."""
-    reader.warn_if_readable(path)
-    text = read_text(path).rstrip("\r\n")
-    if not text:
-        reader.fail(table, key, f"{path} is empty")
-    return KeyMaterial(text.encode())
-
-
-def tls_of(reader: TomlReader, table: str, values: Mapping[str, Any]) -> TlsConfig:
-    """Whom to believe and what to show, as the table `table` says.  Raises ConfigurationError."""
-    given = values.get("ca")
-    names = (given,) if isinstance(given, str) else reader.list_of(table, values, "ca") or ()
-    paths: list[Path] = []
-    for name in names:
-        if name == "system":
-            continue
-        path = reader.path_of(table, {"ca": name}, "ca")
-        if path is not None:
-            paths.append(path)
-    key = reader.path_of(table, values, "key")
-    if key is not None:
-        reader.warn_if_readable(key)
-    pin = reader.text_of(table, values, "pin")
-    store = reader.text_of(table, values, "store")
-    opens = reader.path_of(table, values, "passphrase_file")
-    return TlsConfig(
-        ca=tuple(paths),
-        system="system" in names,
-        certificate=reader.path_of(table, values, "certificate"),
-        key=key,
-        pin=None if pin is None else pin.lower().replace(" ", ""),
-        server_name=reader.text_of(table, values, "server_name"),
-        minimum=reader.choice_of(table, values, "minimum", TlsVersion) or TlsVersion.TLS_1_2,
-        passphrase=None if opens is None else secret_in(reader, table, "passphrase_file", opens),
-        store=None if store is None else reader.path.parent / Path(store).expanduser(),
-    )
+        return TomlTable("", tomllib.loads(text), TomlFile(path, text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: this is no TOML: {error}") from error

@@ -185,7 +185,7 @@ def test_what_is_wrong_with_the_limits_is_named_with_its_line(folder, line, wher
         ('reg_id = "1"', r":3: reg_id: expected a whole number"),
         ("timer_c = -1", r":3: timer_c: -1 is not between"),
         ("timer_c = 1.5", r":3: timer_c: expected a whole number"),
-        ("own_user_only = 1", r":3: own_user_only: 1 is not true or false"),
+        ("own_user_only = 1", r":3: own_user_only: expected true or false"),
         ('accept_from = "192.0.2.7"', r":3: accept_from: expected a list"),
         ('accept_from = ["sbc.test"]', r":3: accept_from: 'sbc\.test' is neither"),
         ('accept_from = ["192.0.2.7/24"]', r":3: accept_from: .*host bits"),

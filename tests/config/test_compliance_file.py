@@ -36,9 +36,9 @@ def test_everything_can_be_said(read, tmp_path):
     [
         ("", "audit is missing"),
         ('audit = "a.db"\naudits = "b"', "audits"),
-        ('audit = "a.db"\nlargest = "much"', "number of bytes"),
+        ('audit = "a.db"\nlargest = "much"', "whole number"),
         ('audit = "a.db"\ntimeout = true', "number of seconds"),
-        ('audit = "a.db"\nhandover = true', "number of bytes"),
+        ('audit = "a.db"\nhandover = true', "whole number"),
         ('audit = "a.db"\nhandover = 500', "no server to give files to"),
         ('audit = "a.db"\ndomains = "x.test"', "list of texts"),
         ('audit = "a.db"\nfiles = "no"', "true or false"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any, Self
 from weakref import ReferenceType, ref
@@ -45,7 +45,7 @@ from softphone.call import (
     OutgoingCall,
     OutgoingLeg,
 )
-from softphone.call.leg import flow_shortfalls
+from softphone.call.leg import CallLeg, flow_shortfalls
 from softphone.config import AccountConfig
 from softphone.errors import ConfigurationError, TransportError
 from softphone.events import (
@@ -71,6 +71,7 @@ from softphone.security import (
 from softphone.sip import (
     Body,
     Endpoint,
+    EventHandlers,
     InviteReceived,
     InviteRequest,
     InviteUsage,
@@ -78,10 +79,10 @@ from softphone.sip import (
     NotifierUsage,
     ReferReceived,
     RequestReceived,
+    SipEvent,
     SipUri,
     StrangerIgnored,
     SubscribeReceived,
-    SubscriptionTerminated,
 )
 from softphone.sip.auth import ChallengePolicy
 from softphone.sip.registration import MoveEnded
@@ -138,8 +139,9 @@ class Account:
             config=sockets,
         )
         self._migration = RegistrationMigration(self._machine, self._driver)
-        self._owners: dict[object, Callable[[Any], None]] = {}
-        self._legs: dict[InviteUsage, IncomingLeg | OutgoingLeg] = {}
+        self._handlers = EventHandlers()
+        self._legs: dict[CallLeg, None] = {}
+        """The calls that have not ended, in the order of their beginning."""
         self._events: EventQueue[AccountEvent] = EventQueue()
         self._incoming: EventQueue[ReferenceType[IncomingCall]] = EventQueue(MAXIMUM_WAITING)
         self._waiting: dict[IncomingLeg, IncomingCall] = {}
@@ -148,7 +150,7 @@ class Account:
         self._closed = False
         self._last_change: RegistrationChanged | None = None
         self._service = ServiceControlHandler(
-            lambda: tuple(self._legs.values()), self._start_anew, setup.on_service
+            lambda: tuple(self._legs), self._start_anew, setup.on_service
         )
         self.listening: tuple[Transport, str, int] | None = None
         self._component_factory = self._make_component_factory()
@@ -171,7 +173,7 @@ class Account:
             policy=setup.policy,
             fips=setup.fips,
             idle=lambda: not self._legs,
-            set_event_handler=self._set_event_handler,
+            handlers=self._handlers,
             emit_event=self.emit_event,
             names=setup.names,
             spawn=self._background.spawn,
@@ -223,7 +225,7 @@ class Account:
     @property
     def calls(self) -> tuple[Call, ...]:
         """The calls that are up."""
-        up = (leg for leg in self._legs.values() if leg.confirmed.done() and not leg.ended.done())
+        up = (leg for leg in self._legs if leg.confirmed.done() and not leg.ended.done())
         return tuple(Call.for_leg(leg) for leg in up)
 
     def events(self) -> AsyncIterator[AccountEvent]:
@@ -354,7 +356,7 @@ class Account:
                 await self._driver.__aexit__(None, None, None)
 
     async def _depart(self) -> None:
-        for leg in tuple(self._legs.values()):
+        for leg in tuple(self._legs):
             leg.hang_up()
         try:
             async with asyncio.timeout(UNREGISTER_PATIENCE):
@@ -420,6 +422,7 @@ class Account:
                 OutgoingLeg(setup, place, delayed=delayed_offer)
             )
             leg.send_invite()
+            self._track_leg(leg)
             return leg
 
         return OutgoingCall(NameAddr(None, uri, ()), launch)
@@ -435,53 +438,49 @@ class Account:
 
     # Events
 
-    def _set_event_handler(self, owner: object, handler: Callable[[Any], None]) -> None:
-        self._owners[owner] = handler
-        leg = getattr(handler, "__self__", None)
-        if isinstance(owner, InviteUsage) and isinstance(leg, IncomingLeg | OutgoingLeg):
-            self._legs[owner] = leg
-
-        def forget(_: object) -> None:
-            self._owners.pop(owner, None)
-            if isinstance(owner, InviteUsage):
-                self._legs.pop(owner, None)
-
-        if isinstance(leg, IncomingLeg | OutgoingLeg):
-            leg.ended.add_done_callback(forget)
+    def _track_leg(self, leg: CallLeg) -> None:
+        self._legs[leg] = None
+        leg.ended.add_done_callback(lambda _: self._legs.pop(leg, None))
 
     def _handle(self, event: SignalingEvent) -> None:
-        handler = self._owner_of(event)
-        if handler is not None:
-            handler(event)
-        elif isinstance(event, InviteReceived | RequestReceived) and self._strange(event.flow):
-            refuse_stranger(self._endpoint, self._driver.change, event)
-        elif isinstance(event, InviteReceived):
-            self._invited(event)
-        elif isinstance(event, RequestReceived):
-            self._components.out_of_dialog.handle_request(event)
-        elif isinstance(event, SubscribeReceived):
-            self._subscribed(event)
-        elif isinstance(event, ReferReceived):
-            self._components.out_of_dialog.handle_refer(event)
-        else:
-            self._handle_standing(event)
-        if isinstance(event, SubscriptionTerminated):
-            self._owners.pop(event.subscription, None)
+        match event:
+            case RegistrationChanged() | NodeChanged() | FlowLost() | FlowRestored():
+                self._registration_event(event)
+            case MoveEnded():
+                self._migration.handle_move_ended(event)
+            case ReferReceived() if not self._may_refer(event):
+                refuse_subscription(self._driver.change, event.subscription, 403)
+            case _:
+                if not self._handlers.handle_event(event):
+                    self._handle_unclaimed(event)
 
-    def _handle_standing(self, event: SignalingEvent) -> None:
-        """Handle events of the registration and of connections, and those of no call."""
-        if isinstance(event, RegistrationChanged | NodeChanged | FlowLost | FlowRestored):
-            self._registration_event(event)
-        elif isinstance(event, MoveEnded):
-            self._migration.handle_move_ended(event)
-        elif isinstance(event, StrangerIgnored):
-            logger.warning(
-                "%s: ignored %s, which knows the dialog with %s: it is neither that peer, nor on"
-                " the way to it, nor a server of ours",
-                self.aor,
-                event.flow.remote[0],
-                event.peer.uri,
-            )
+    def _handle_unclaimed(self, event: SipEvent) -> None:
+        """Handle what belongs to no call: new requests, and what strangers have tried."""
+        match event:
+            case InviteReceived() | RequestReceived() if self._strange(event.flow):
+                refuse_stranger(self._endpoint, self._driver.change, event)
+            case InviteReceived():
+                self._invited(event)
+            case RequestReceived():
+                self._components.out_of_dialog.handle_request(event)
+            case SubscribeReceived():
+                self._refuse_subscribe(event)
+            case ReferReceived():
+                self._components.out_of_dialog.handle_refer(event)
+            case StrangerIgnored():
+                logger.warning(
+                    "%s: ignored %s, which knows the dialog with %s: it is neither that peer, nor"
+                    " on the way to it, nor a server of ours",
+                    self.aor,
+                    event.flow.remote[0],
+                    event.peer.uri,
+                )
+
+    def _refuse_subscribe(self, event: SubscribeReceived[InviteUsage, NotifierUsage]) -> None:
+        """What we notify of is in calls (RFC 4730), or begins by REFER (RFC 3515 2.4.4)."""
+        named = event.request.event
+        status = 403 if named is not None and named.package == "refer" else 481
+        refuse_subscription(self._driver.change, event.subscription, status)
 
     def _strange(self, flow: Flow) -> bool:
         return self._components.locator.is_unknown_source(
@@ -494,30 +493,6 @@ class Account:
         return event.usage is None or (
             flow is not None and may_direct(event.usage, flow, own_server=self._is_own_server)
         )
-
-    def _refuse_refer(self, event: ReferReceived[InviteUsage, NotifierUsage]) -> None:
-        refuse_subscription(self._driver.change, event.subscription, 403)
-
-    def _subscribed(self, event: SubscribeReceived[NotifierUsage]) -> None:
-        """Somebody subscribes within a call, or to nothing that we have."""
-        call_id = event.request.call_id
-        for usage, leg in self._legs.items():
-            if event.request.to.tag is not None and usage.call_id == call_id:
-                leg.handle_event(event)
-                return
-        event_package = "" if event.request.event is None else event.request.event.package
-        # RFC 3515 section 2.4.4: such a subscription begins by REFER only.  What else we notify
-        # of is in calls (RFC 4730).
-        status = 403 if event_package == "refer" else 481
-        refuse_subscription(self._driver.change, event.subscription, status)
-
-    def _owner_of(self, event: SignalingEvent) -> Callable[[Any], None] | None:
-        if isinstance(event, ReferReceived) and not self._may_refer(event):
-            return self._refuse_refer
-        for owner in (getattr(event, "usage", None), getattr(event, "subscription", None)):
-            if owner is not None and owner in self._owners:
-                return self._owners[owner]
-        return None
 
     def _invited(self, event: InviteReceived[InviteUsage]) -> None:
         peer = str(event.request.from_.uri)
@@ -532,6 +507,7 @@ class Account:
             self._events.put_event(CallRefused(peer, 403, str(error), error.shortfalls))
             return
         leg = self._components.quality_reporter.report_leg(IncomingLeg(setup, event))
+        self._track_leg(leg)
         if leg.evaluate_offer():
             self._alert(leg, event.replaces)
             return
@@ -557,8 +533,8 @@ class Account:
         Raises SecurityShortfall for one that may not replace that call.
         """
         make_setup = self._components.leg_factory.make_setup
-        replaced = None if event.replaces is None else self._legs.get(event.replaces)
-        if replaced is None:
+        replaced = self._handlers.handler_of(event.replaces)
+        if not isinstance(replaced, CallLeg):
             return make_setup(event.flow)
         check_replacement(event, own_server=self._is_own_server)
         setup = make_setup(event.flow, inherited=replaced.inherited_policy)
@@ -569,8 +545,8 @@ class Account:
         return setup
 
     def _alert(self, leg: IncomingLeg, replaces: InviteUsage | None) -> None:
-        replaced = None if replaces is None else self._legs.get(replaces)
-        replaced_call = None if replaced is None else Call.for_leg(replaced)
+        replaced = self._handlers.handler_of(replaces)
+        replaced_call = Call.for_leg(replaced) if isinstance(replaced, CallLeg) else None
         call = self._waiting[leg] = IncomingCall(leg, replaces=replaced_call)
         for done in (leg.ended, leg.confirmed):
             done.add_done_callback(lambda _: self._waiting.pop(leg, None))
@@ -613,7 +589,7 @@ class Account:
         if before is not None:
             with self._driver.change() as now:
                 self._endpoint.rebind_flow(before, flow, now=now)
-            for leg in tuple(self._legs.values()):
+            for leg in tuple(self._legs):
                 leg.run_guarded(leg.reevaluate_security)
 
     async def _relocate(self) -> None:

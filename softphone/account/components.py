@@ -24,6 +24,7 @@ from softphone.net import DnsResolver, Driver
 from softphone.personas import StandardPersona
 from softphone.sans_io import Entropy, OpenDrain
 from softphone.security import SecurityPolicy
+from softphone.sip import EventHandlers
 from softphone.sip.auth import Authenticator
 
 __all__ = ["AccountComponents", "ComponentFactory"]
@@ -45,7 +46,7 @@ class AccountComponents:
 class ComponentFactory:
     """What of an account does not change; `idle` says that no call is up.
 
-    `change` opens a drain of the endpoint, `set_event_handler` takes a call's leg in, `emit_event`
+    `change` opens a drain of the endpoint, `handlers` take the events of usages, `emit_event`
     tells the application, `spawn` runs what is done beside; `policy` takes the place of what
     configurations demand.
     """
@@ -60,7 +61,7 @@ class ComponentFactory:
     policy: SecurityPolicy | None
     fips: bool
     idle: Callable[[], bool]
-    set_event_handler: Callable[[object, Callable[[Any], None]], None]
+    handlers: EventHandlers
     emit_event: Callable[[AccountEvent], None]
     names: NameLookup
     spawn: Callable[[Coroutine[Any, Any, None]], None]
@@ -116,7 +117,7 @@ class ComponentFactory:
             media=self.media,
             entropy=self.entropy,
             change=self.change,
-            set_event_handler=self.set_event_handler,
+            handlers=self.handlers,
             credentials=credentials,
             policy=self.policy,
             fips=self.fips,

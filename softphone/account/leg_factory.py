@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from softphone.account.first_hop import FirstHop
 from softphone.account.server_agreements import ServerAgreements
@@ -17,7 +15,7 @@ from softphone.media import MediaBackend, MediaConfig, VideoBackend
 from softphone.personas import StandardPersona
 from softphone.sans_io import Entropy, Flow, OpenDrain, Tap
 from softphone.security import SecurityPolicy, SrtpPolicy
-from softphone.sip import InviteRequest, NameAddr, SipUri
+from softphone.sip import EventHandlers, InviteRequest, NameAddr, SipUri
 from softphone.sip.auth import Authenticator
 
 __all__ = ["LegFactory"]
@@ -34,7 +32,7 @@ class LegFactory:
     media: MediaBackend
     entropy: Entropy
     change: OpenDrain
-    set_event_handler: Callable[[object, Callable[[Any], None]], None]
+    handlers: EventHandlers
     credentials: Authenticator | None
     policy: SecurityPolicy | None
     fips: bool
@@ -65,7 +63,7 @@ class LegFactory:
             endpoint=self.machine.endpoint,
             change=self.change,
             call_later=asyncio.get_running_loop().call_later,
-            set_event_handler=self.set_event_handler,
+            handlers=self.handlers,
             media=MediaSetup(
                 backend=self.media,
                 policy=policy,

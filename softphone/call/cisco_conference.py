@@ -32,7 +32,7 @@ PATIENCE = 10.0
 CONFERENCE = "Conference"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class _SoftKeyReply:
     """What the server says."""
 
@@ -65,7 +65,7 @@ async def confer(leg: CallLeg, other: CallLeg) -> None:
         raise LocalProtocolError("there is no connection to the server at the moment")
     with leg.setup.change() as now:
         subscription = leg.setup.endpoint.refer(_refer(usage, body, flow), now=now)
-        leg.setup.set_event_handler(subscription, answer.handle_event)
+        leg.setup.handlers.set_handler(subscription, answer)
     code, reason = await _patiently(answer, subscription)
     if not 200 <= code <= 299:
         message = f"the server did not join the calls: {code} {reason}".rstrip()

@@ -56,7 +56,7 @@ class IncomingLeg(CallLeg):
         self._body = invite.body
         self._acknowledged_once = False
         self._media_is_open = False
-        setup.set_event_handler(invite.usage, self.handle_event)
+        setup.handlers.set_handler(invite.usage, self)
 
     def evaluate_offer(self) -> bool:
         """Judge the offer, if there is one; False: it was refused (488, 503), and is over."""

@@ -132,7 +132,7 @@ class OutgoingLeg(CallLeg):
             with self.setup.change() as now:
                 invite = replace(self._make_invite(body), renew_body=self._renew_offer)
                 self.usage = self.setup.endpoint.invite(invite, now=now)
-                self.setup.set_event_handler(self.usage, self.handle_event)
+                self.setup.handlers.set_handler(self.usage, self)
             self.peer_name.look_up(self.peer)
         except BaseException:
             self.negotiation.close()

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from softphone._version import __version__
 from softphone.errors import SoftphoneError, TransportError
@@ -49,6 +49,7 @@ from softphone.sip import (
     DigestAlgorithm,
     Endpoint,
     EndpointConfig,
+    EventHandlers,
     FlowClosed,
     InviteReceived,
     InviteUsage,
@@ -120,7 +121,7 @@ class LabServer:
         self._tap = tap
         self._folder = Path(folder)
         self._stack = AsyncExitStack()
-        self._owners: dict[object, Callable[[Any], None]] = {}
+        self._handlers = EventHandlers()
         self.addresses: dict[Transport, Address] = {}
         self.accounts: dict[str, Path] = {}
         self.tokens: dict[str, str] = {}
@@ -199,7 +200,7 @@ class LabServer:
                 media=media,
                 video=lambda: VideoBackend(ports, entropy=self._entropy),
                 change=self._driver.change,
-                adopt=self._register_owner,
+                handlers=self._handlers,
                 entropy=self._entropy,
                 binding_of=self._binding_of,
                 admit=self._admit,
@@ -334,12 +335,6 @@ class LabServer:
 
     # Events
 
-    def _register_owner(self, owner: object, handler: Callable[[Any], None]) -> None:
-        self._owners[owner] = handler
-        leg = getattr(handler, "__self__", None)
-        if leg is not None:
-            leg.ended.add_done_callback(lambda _: self._owners.pop(owner, None))
-
     def _handle(self, event: SipEvent) -> None:
         """Take one event; what a phone does at a bad moment troubles nobody else."""
         try:
@@ -348,23 +343,21 @@ class LabServer:
             logger.info("%s came to nothing: %s", type(event).__name__, error)
 
     def _dispatch(self, event: SipEvent) -> None:
-        if isinstance(event, ReferReceived):
-            self._calls.handle_refer(event)
-            return
-        owner = getattr(event, "usage", None)
-        handler = None if owner is None else self._owners.get(owner)
-        if handler is not None:
-            handler(event)
-        elif isinstance(event, InviteReceived):
-            self._calls.handle_invite(event)
-        elif isinstance(event, RequestReceived):
-            self._requested(event)
-        elif isinstance(event, SubscribeReceived):
-            with self._driver.change() as now:
-                # RFC 3515 section 2.4.4: a subscription to what is listed begins by REFER only.
-                event.subscription.reject(403, now=now)
-        elif isinstance(event, FlowClosed) and isinstance(event.flow, Flow):
-            self._registrar.flow_died(event.flow)
+        match event:
+            case ReferReceived():
+                self._calls.handle_refer(event)
+            case SubscribeReceived():
+                with self._driver.change() as now:
+                    # RFC 3515 section 2.4.4: a subscription to what is listed begins by REFER only.
+                    event.subscription.reject(403, now=now)
+            case FlowClosed(flow=Flow() as flow):
+                self._registrar.flow_died(flow)
+            case _ if self._handlers.handle_event(event):
+                pass
+            case InviteReceived():
+                self._calls.handle_invite(event)
+            case RequestReceived():
+                self._requested(event)
 
     def _requested(self, event: RequestReceived[ServerExchange]) -> None:
         answer: LabResponse | NoResponse = LabResponse(405)

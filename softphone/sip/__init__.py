@@ -17,6 +17,7 @@ from softphone.sip.auth.digest_client import AuthenticationRefused
 from softphone.sip.dialog import InviteRequest, ReferRequest, SubscribeRequest
 from softphone.sip.endpoint import Endpoint, SipEvent
 from softphone.sip.endpoint_config import EndpointConfig, Timing
+from softphone.sip.event_handlers import AnyUsage, EventHandler, EventHandlers
 from softphone.sip.events import (
     AckReceived,
     Cause,
@@ -75,6 +76,7 @@ from softphone.sip.transport import Failover, LookupPolicy, is_numeric
 __all__ = [
     "AbsoluteUri",
     "AckReceived",
+    "AnyUsage",
     "AuthenticationRefused",
     "Body",
     "BodyRole",
@@ -84,6 +86,8 @@ __all__ = [
     "DigestSession",
     "Endpoint",
     "EndpointConfig",
+    "EventHandler",
+    "EventHandlers",
     "Exchange",
     "Failover",
     "FlowClosed",

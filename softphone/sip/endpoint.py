@@ -73,7 +73,7 @@ SipEvent: TypeAlias = (
     | events.ModificationFailed[InviteUsage]
     | events.InDialogRequestReceived[InviteUsage, ServerExchange]
     | events.SessionRefreshed[InviteUsage]
-    | events.SubscribeReceived[NotifierUsage]
+    | events.SubscribeReceived[InviteUsage, NotifierUsage]
     | events.SubscriptionRefreshed[NotifierUsage]
     | events.SubscriptionAccepted[SubscriberUsage]
     | events.NotifyReceived[SubscriberUsage]

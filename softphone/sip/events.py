@@ -317,12 +317,16 @@ class SessionRefreshed(Generic[U]):
 
 
 @dataclass(frozen=True, slots=True)
-class SubscribeReceived(Generic[S]):
-    """Somebody subscribes: `subscription.accept(...)` or `.reject(...)`."""
+class SubscribeReceived(Generic[U, S]):
+    """Somebody subscribes: `subscription.accept(...)` or `.reject(...)`.
+
+    `usage` is the call it came in, or None.
+    """
 
     subscription: S
     request: Request
     flow: Flow
+    usage: U | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from softphone.config import AccountConfig
 from softphone.net import DnsResolver
 from softphone.personas import persona_named
 from softphone.sans_io import Side
-from softphone.sip import Endpoint
+from softphone.sip import Endpoint, EventHandlers
 from tests.support.clock import seeded_entropy
 from tests.support.media_port import RecordingPort
 
@@ -36,7 +36,7 @@ def workshop():
         policy=None,
         fips=False,
         idle=lambda: True,
-        set_event_handler=lambda owner, handler: None,
+        handlers=EventHandlers(),
         emit_event=lambda event: None,
         names=no_name_lookup,
         spawn=lambda work: work.close(),

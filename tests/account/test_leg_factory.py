@@ -15,7 +15,7 @@ from softphone.config import AccountConfig
 from softphone.personas import DeviceIdentity, persona_named
 from softphone.sans_io import Flow, Side, Transport
 from softphone.security import SecurityPolicy, SrtpPolicy
-from softphone.sip import Endpoint, SipUri
+from softphone.sip import Endpoint, EventHandlers, SipUri
 from tests.support.clock import seeded_entropy
 from tests.support.media_port import RecordingPort
 
@@ -45,7 +45,7 @@ def maker(agreed=(), home=None, policy=None, **config):
         media=RecordingPort(),
         entropy=seeded_entropy(2),
         change=lambda: nullcontext(0.0),
-        set_event_handler=lambda owner, handler: None,
+        handlers=EventHandlers(),
         credentials=None,
         policy=policy,
         fips=False,

@@ -77,7 +77,7 @@ class Office:
         return uri
 
     def _look(self) -> None:
-        for leg in self.account._legs.values():
+        for leg in self.account._legs:
             if leg not in self._legs:
                 self._legs.append(leg)
                 Watch(self.transcript, f"call {len(self._legs)}", _told(leg))

@@ -17,7 +17,7 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from softphone.call import IncomingLeg, LegSetup, MediaSetup, OutgoingLeg
 from softphone.call.leg import DigitMethod
@@ -25,15 +25,17 @@ from softphone.personas import StandardPersona
 from softphone.sans_io import Flow, PeerIdentity, Side, Target, Transport
 from softphone.security import SecurityPolicy
 from softphone.sip import (
+    AnyUsage,
     Endpoint,
     EndpointConfig,
+    EventHandlers,
     InviteReceived,
     InviteRequest,
     InviteUsage,
     NameAddr,
     RequestReceived,
+    SipEvent,
     SipUri,
-    SubscribeReceived,
 )
 from tests.support.clock import Clock, seeded_entropy
 from tests.support.link import Link, LinkQuality
@@ -92,6 +94,13 @@ def first_line(data: bytes) -> str:
     return data.partition(b"\r\n")[0].decode()
 
 
+@dataclass(frozen=True, eq=False)
+class _Handler:
+    """Handles events by a function."""
+
+    handle_event: Callable[[SipEvent], None]
+
+
 class Party:
     """One side: an endpoint, a media port that records, and legs."""
 
@@ -111,7 +120,8 @@ class Party:
         self.digits_by = DigitMethod.AUTO
         self.legs: list[IncomingLeg | OutgoingLeg] = []
         self.unclaimed: list[object] = []
-        self._owners: dict[object, Callable[[object], None]] = {}
+        self._handlers = EventHandlers()
+        self._adopted: list[_Handler] = []
 
     @property
     def leg(self) -> IncomingLeg | OutgoingLeg:
@@ -138,9 +148,10 @@ class Party:
             if not nested:
                 self.stage.drain()
 
-    def adopt(self, owner: object, handler: Callable[[object], None]) -> None:
-        """Give the events of a usage or subscription to a leg."""
-        self._owners[owner] = handler
+    def adopt(self, usage: AnyUsage, handler: Callable[[SipEvent], None]) -> None:
+        """Give the events of a usage or subscription to a function."""
+        self._adopted.append(_Handler(handler))
+        self._handlers.set_handler(usage, self._adopted[-1])
 
     def setup(self) -> LegSetup:
         """What a leg needs."""
@@ -148,7 +159,7 @@ class Party:
             endpoint=self.endpoint,
             change=self.change,
             call_later=self.stage.call_later,
-            set_event_handler=self.adopt,
+            handlers=self._handlers,
             media=MediaSetup(
                 backend=self.port,
                 policy=self.policy,
@@ -166,15 +177,10 @@ class Party:
 
     def handle(self, event: object) -> None:
         """Give an event to its owner, as an account does."""
-        for owner in (getattr(event, "usage", None), getattr(event, "subscription", None)):
-            if owner is not None and owner in self._owners:
-                self._owners[owner](event)
-                return
+        if self._handlers.handle_event(event):
+            return
         if isinstance(event, InviteReceived):
             self._invited(event)
-        elif isinstance(event, SubscribeReceived):
-            call_id = event.request.call_id
-            next(leg for leg in self.legs if leg.usage.call_id == call_id).handle_event(event)
         elif isinstance(event, RequestReceived):
             with self.change() as now:
                 self.endpoint.respond(event.exchange, 200, now=now)

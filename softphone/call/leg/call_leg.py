@@ -404,10 +404,10 @@ class CallLeg(CallLegBase):
         if usage is not None and self.confirmed.done() and not self.ended.done():
             self.run_command(lambda now: usage.info(key_frame_request(), now=now))
 
-    def _subscribed(self, event: SubscribeReceived[NotifierUsage]) -> None:
+    def _subscribed(self, event: SubscribeReceived[InviteUsage, NotifierUsage]) -> None:
         """Only digits are subscribed to within a call."""
         if self.kpml_subscriptions.subscribe(event.subscription, event.request):
-            self.setup.set_event_handler(event.subscription, self.handle_event)
+            self.setup.handlers.set_handler(event.subscription, self)
 
     def _subscription_refreshed(self, event: SubscriptionRefreshed[NotifierUsage]) -> None:
         self.kpml_subscriptions.refresh(event.subscription, event.request)
@@ -427,7 +427,7 @@ class CallLeg(CallLegBase):
             with self.setup.change() as now:
                 subscription = usage.refer(refer_to, now=now, referred_by=referred_by)
                 self._transfer_subscription = subscription
-                self.setup.set_event_handler(subscription, self.handle_event)
+                self.setup.handlers.set_handler(subscription, self)
             await result
         finally:
             # The next one may have begun before it was our turn.

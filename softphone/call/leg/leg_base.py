@@ -62,7 +62,7 @@ from softphone.security import (
     ShortfallCode,
     SignalingSecurity,
 )
-from softphone.sip import Endpoint, InviteUsage, NameAddr, Request, Response
+from softphone.sip import Endpoint, EventHandlers, InviteUsage, NameAddr, Request, Response
 
 __all__ = ["CallLegBase", "HeaderFields", "LegSetup", "TimerHandle"]
 
@@ -106,17 +106,17 @@ def _say_nothing(_: SecurityState) -> HeaderFields:
 class LegSetup:
     """What a leg needs of its account.
 
-    `change` opens a drain of the endpoint (`with change() as now`).  `set_event_handler(owner,
-    handler)` has the events of a usage or subscription given to `handler`.  `vouched` says whether
-    the server at the other end of a flow speaks for far ends; `direct` whether the account calls
-    peers themselves, without a server.  `warning_agent` goes into Warning; `answer_headers` gives
-    header fields for our 200 to an INVITE (a server says there what the call's security is).
+    `change` opens a drain of the endpoint (`with change() as now`); the leg puts itself among the
+    `handlers` of its usages.  `vouched` says whether the server at the other end of a flow speaks
+    for far ends; `direct` whether the account calls peers themselves, without a server.
+    `warning_agent` goes into Warning; `answer_headers` gives header fields for our 200 to an
+    INVITE (a server says there what the call's security is).
     """
 
     endpoint: Endpoint
     change: OpenDrain
     call_later: Callable[[float, Callable[[], None]], TimerHandle]
-    set_event_handler: Callable[[object, Callable[[Any], None]], None]
+    handlers: EventHandlers
     media: MediaSetup
     persona: StandardPersona
     vouched: Callable[[Flow | None], bool]

@@ -33,6 +33,7 @@ from softphone.security import SecurityLevel, SecurityPolicy, SecurityState, Srt
 from softphone.sip import (
     Body,
     Endpoint,
+    EventHandlers,
     InviteReceived,
     InviteRequest,
     InviteUsage,
@@ -59,7 +60,7 @@ class LabContext:
     media: MediaBackend
     video: Callable[[], VideoBackend]
     change: OpenDrain
-    adopt: Callable[[object, Callable[[Any], None]], None]
+    handlers: EventHandlers
     entropy: Entropy
     binding_of: Callable[[str], StoredBinding | None]
     admit: Callable[[InviteReceived[InviteUsage]], LabUser | None]
@@ -244,7 +245,7 @@ class CallControl:
             endpoint=context.endpoint,
             change=context.change,
             call_later=asyncio.get_running_loop().call_later,
-            set_event_handler=context.adopt,
+            handlers=context.handlers,
             media=MediaSetup(
                 backend=context.media,
                 policy=policy,

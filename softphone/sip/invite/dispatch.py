@@ -142,7 +142,9 @@ class InviteDispatch:
         if not usage.add_dialog_usage(subscription):
             subscription.reject(503, now=now)
             return
-        usage.emit_event(SubscribeReceived(subscription, transaction.request, transaction.flow))
+        usage.emit_event(
+            SubscribeReceived(subscription, transaction.request, transaction.flow, usage)
+        )
 
     def _other(self, transaction: ServerTransaction, leg: InviteDialog, *, now: float) -> None:
         usage = self.usage

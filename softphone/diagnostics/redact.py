@@ -29,6 +29,8 @@ _DOUBLE = r"\"(?:[^\"\\\r\n]|\\.)*+\"?"
 _SINGLE = r"'(?:[^'\\\r\n]|\\.)*+'?"
 _ENTRY = r"[\"']\s{0,9}[:,]\s{0,9}b?[\"']"
 
+_DIGITS = r"(?:application/(?:dtmf|vnd\.nortelnetworks\.digits)|audio/telephone-event)"
+
 # Each pattern keeps its first group; all are anchored on a literal, and linear.
 _SECRETS = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
@@ -60,6 +62,9 @@ _SECRETS = tuple(
         # password = "...", access_token=..., "secret": "..."
         r"((?:password|passwd|passphrase|secret|token|client_assertion|api_?key|auth_?string"
         rf"|jsessionid(?:sso)?)[\"']?\s{{0,9}}[=:]{{1,2}}\s{{0,9}}b?)(?:{_DOUBLE}|{_SINGLE}|[^\s,;&\"]++)",
+        # https://app/callback?code=... and the body of a token request (RFC 6749 sections 4.1, 4.5)
+        r"((?:^|[?&\"'])(?:code|code_verifier|device_code|user_code|assertion|samlresponse)"
+        r"(?:=|%3d))[^&\s\"'<>#]++",
         # --auth-string 4711
         r"(--(?:auth-string|password|passphrase)[= ]\s{0,9})[^\s]++",
         # <authPassword>, <ldapSecret encoded="no">, <phonePin>, <vpnKey>, CDATA and all
@@ -74,6 +79,9 @@ _SECRETS = tuple(
         r"(://[^\s:@/<>\"']{0,200}+:)[^\s@/<>\"']{1,200}+(?=@)",
         # application/dtmf-relay, wherever its type is not said
         rf"({_LINE}signal[ \t]{{0,9}}=[ \t]{{0,9}})[^\r\n\\]++",
+        # ... in a message that is shown as Python or JSON has it, and as an entry after its type
+        rf"({_DIGITS}[^\r\n\"']{{0,500}}?(?:\\r)?\\n(?:\\r)?\\n)[^\"'\\]++",
+        rf"({_DIGITS}[^{{}}\r\n]{{0,200}}?[\"'](?:body|content|data){_ENTRY})[^\"']++",
         # <kpml-response ... digits="4711"/> (RFC 4730)
         r"(\bdigits\s{0,9}=\s{0,9})(?:\"[^\"<>]*+\"?|'[^'<>]*+'?)",
         # RFC 7468
@@ -84,8 +92,7 @@ _CRYPTO = re.compile(r"((?:^|\\n)[ \t]*+a[ \t]*+=[ \t]*+crypto[ \t]*+:)([^\r\n\\
 _INLINE = re.compile(r"(?:inline)?:|inline\Z", re.I)
 _SESSION_PARAMETER = re.compile(r"-?(?:KDR=|WSH=|FEC_|UN(?:ENCRYPTED|AUTHENTICATED)_)", re.I)
 _DIGITS_TYPE = re.compile(
-    r"(?:(?:content-type|c)[ \t]*+:|[ \t])[^\r\n]*?"
-    r"(?:application/(?:dtmf|vnd\.nortelnetworks\.digits)|audio/telephone-event)",
+    rf"(?:(?:content-type|c)[ \t]*+:|[ \t])[^\r\n]*?{_DIGITS}",
     re.I,
 )
 _DIGITS_NAME = re.compile(r"/(?:dtmf|vnd\.nortelnetworks\.digits|telephone-event)", re.I)

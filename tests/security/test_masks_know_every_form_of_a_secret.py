@@ -48,7 +48,14 @@ FORMS = {
     "an authentication string in XML": f"<authenticationString>{SECRET}</authenticationString>",
     "PEM": f"-----BEGIN EC PRIVATE KEY-----\n{SECRET}\n-----END EC PRIVATE KEY-----",
     "digits in a repr": rf"'Content-Type: application/dtmf-relay\r\n\r\nSignal={SECRET}\r\n'",
+    "digits of a body in a repr": rf"'Content-Type: application/dtmf\r\nX: y\r\n\r\n{SECRET}'",
+    "digits in JSON": f'{{"content_type": "application/dtmf", "body": "{SECRET}"}}',
+    "digits in a dictionary": f"{{'type': 'audio/telephone-event', 'data': b'{SECRET}'}}",
     "a stored hash": f'ha1="{SECRET}"',
+    "an authorization code": f"https://localhost:9/callback?state=1&code={SECRET}",
+    "a token request": f"code={SECRET}&grant_type=authorization_code",
+    "a proof of a code": f"grant_type=authorization_code&code_verifier={SECRET}",
+    "an assertion": f"'assertion={SECRET}&x=y'",
 }
 
 
@@ -68,6 +75,9 @@ def test_it_is_masked_and_nothing_of_its_length_is_lost(form):
         "Contact: <sip:alice@192.0.2.1:5061;transport=tls>",
         "an authorization: none was wanted",
         "--pin sha256:00 is compared with the list",
+        "the response has status code=404, exit code = 3",
+        '{"content_type": "application/dtmf", "status": "200"}',
+        "Accept: application/dtmf, application/sdp",
     ],
 )
 def test_what_is_no_secret_stays(text):
@@ -90,6 +100,10 @@ def test_what_is_no_secret_stays(text):
         "'password':'\\",
         '"\\',
         "<password><!",
+        "application/dtmf",
+        "application/dtmf'body':'",
+        "?code=",
+        '\n"code',
         "\\na=crypto:1 S ",
     ],
 )

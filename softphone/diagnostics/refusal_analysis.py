@@ -263,7 +263,7 @@ def _lines(place: str, refusals: Sequence[CryptoRefusal]) -> Iterator[RefusalFin
 def _judge_offer(offer: SessionDescription) -> Iterator[RefusalFinding]:
     """What an answerer may have found wrong with an offer."""
     for index, media in enumerate(offer.media):
-        place, lines = _media_line_name(index, media), read_crypto(media)
+        place, lines = _media_line_name(index, media), read_crypto(media, offer.attributes)
         if media.protocol in _SECURE:
             yield from _lines(place, choose_crypto(lines, allowed=tuple(CryptoSuite)).refusals)
         elif lines and media.port:

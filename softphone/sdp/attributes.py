@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from softphone.fast_dataclass import fast_init
-from softphone.sdp.description import MalformedDescription, MediaDescription, bounded_number
+from softphone.sdp.description import (
+    Attribute,
+    MalformedDescription,
+    MediaDescription,
+    bounded_number,
+)
 from softphone.security import KeyMaterial
 
 __all__ = [
@@ -195,10 +201,21 @@ class UnreadableCrypto:
 
 CryptoLine: TypeAlias = Crypto | UnreadableCrypto
 
+_MISPLACED = UnreadableCrypto(
+    None, None, "the crypto attribute stands before the first m-line and holds for none"
+)
 
-def read_crypto(media: MediaDescription) -> tuple[CryptoLine, ...]:
-    """Every crypto line of `media`, in order, readable or not."""
-    return tuple([_read_one(value) for value in media.attribute_values("crypto")])
+
+def read_crypto(
+    media: MediaDescription, session: Iterable[Attribute] = ()
+) -> tuple[CryptoLine, ...]:
+    """Every crypto line of `media`, in order, readable or not.
+
+    Where it has none, those among the attributes of the `session` stand for it, which no line may
+    use (RFC 4568 section 5.1.1 has the attribute at the media level only).
+    """
+    lines = tuple([_read_one(value) for value in media.attribute_values("crypto")])
+    return lines or tuple([_MISPLACED for each in session if each.name == "crypto"])
 
 
 def _read_one(value: str) -> CryptoLine:

@@ -279,8 +279,9 @@ class OfferAnswerSession:
         direction = intersect_directions(
             local.direction, remote_direction(description, theirs).reversed
         )
+        crypto = read_crypto(theirs, description.attributes)
         offered = OfferedMedia(
-            index, theirs.media, theirs.protocol, remote, direction, codecs, read_crypto(theirs)
+            index, theirs.media, theirs.protocol, remote, direction, codecs, crypto
         )
         return self._negotiate_line(offered, theirs, local, description)
 
@@ -320,7 +321,7 @@ class OfferAnswerSession:
             remote_address=remote,
             direction=remote_direction(description, media).reversed,
             codecs=codecs,
-            crypto=read_crypto(media),
+            crypto=read_crypto(media, description.attributes),
             current=any(
                 line.index == index and line.media == media.media for line in self._negotiated
             ),

@@ -25,6 +25,7 @@ SPOILT = {
     "no tag": b"a=crypto:AES_CM_128_HMAC_SHA1_80 inline:" + b"Kx3v" * 10 + b"\r\n",
     "long tag": b"a=crypto:1000000000 AES_CM_128_HMAC_SHA1_80 inline:" + b"Kx3v" * 10 + b"\r\n",
     "two tags": 2 * (b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + b"Kx3v" * 10 + b"\r\n"),
+    "session": b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + b"Kx3v" * 10 + b"\r\n",
     "suite": b"a=crypto:1 F8_128_HMAC_SHA1_80 inline:" + b"Kx3v" * 10 + b"\r\n",
 }
 
@@ -33,7 +34,10 @@ def spoiling(start: str, line: bytes, *, profile: bytes = b"RTP/AVP"):
     """Bob's descriptions in such messages have this crypto line and no other."""
 
     def edit(body: bytes) -> bytes:
-        return LINE.sub(b"", body).replace(b"RTP/SAVP", profile) + line
+        body = LINE.sub(b"", body).replace(b"RTP/SAVP", profile)
+        # RFC 4568 section 5.1.1: at the session's level the attribute holds for no m-line.
+        at = body.index(b"m=") if line == SPOILT["session"] else len(body)
+        return body[:at] + line + body[at:]
 
     def tamper(name: str, data: bytes) -> bytes:
         if name == "bob" and first_line(data).startswith(start):

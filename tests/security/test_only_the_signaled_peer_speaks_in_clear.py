@@ -69,6 +69,31 @@ class InClear(Lone):
         self.heard()
         return usage, invite
 
+    def subscribed(self, **changes):
+        """A subscription of ours that nobody has answered, and its SUBSCRIBE."""
+        subscribe = SubscribeRequest(
+            uri=SipUri.parse("sip:far@example.com"),
+            local=NameAddr.parse("<sip:us@example.com>"),
+            remote=NameAddr.parse("<sip:far@example.com>"),
+            to=self.flow,
+            event="message-summary",
+            **changes,
+        )
+        subscription = self.endpoint.subscribe(subscribe, now=self.now)
+        self.drain()
+        return subscription, self.last()
+
+    def notify(self, subscribe, *, from_tag="far"):
+        """A NOTIFY of that subscription that ends it."""
+        return self.request(
+            "NOTIFY",
+            cseq=2,
+            to_tag=subscribe.from_.tag,
+            from_tag=from_tag,
+            call_id=subscribe.call_id,
+            headers=("Event: message-summary", "Subscription-State: terminated"),
+        )
+
     def ends(self, invite, flow):
         """The far end of a call of ours hangs up on `flow`: what it hears."""
         bye = self.request(
@@ -234,32 +259,29 @@ def test_a_server_of_ours_is_heard_wherever_it_is():
 @pytest.mark.parametrize("tag", ["far", "another"], ids=["its dialog", "a fork of it"])
 def test_a_notify_of_a_subscription_comes_from_the_host_that_granted_it(tag):
     lone = InClear()
-    subscription = lone.endpoint.subscribe(
-        SubscribeRequest(
-            uri=SipUri.parse("sip:far@example.com"),
-            local=NameAddr.parse("<sip:us@example.com>"),
-            remote=NameAddr.parse("<sip:far@example.com>"),
-            to=lone.flow,
-            event="message-summary",
-        ),
-        now=lone.now,
-    )
-    lone.drain()
-    subscribe = lone.last()
+    subscription, subscribe = lone.subscribed()
     lone.say(lone.response(subscribe, 200, headers=("Expires: 600",)), flow=lone.another())
     lone.heard()
     for host, status in (("192.0.2.67", 481), (ELSEWHERE, 200)):
-        notify = lone.request(
-            "NOTIFY",
-            cseq=2,
-            to_tag=subscribe.from_.tag,
-            from_tag=tag,
-            call_id=subscribe.call_id,
-            headers=("Event: message-summary", "Subscription-State: terminated"),
-        )
-        lone.say(notify, flow=lone.another(host))
+        lone.say(lone.notify(subscribe, from_tag=tag), flow=lone.another(host))
         assert lone.heard() == [status]
     assert subscription.terminated
+
+
+def test_a_notify_before_any_dialog_comes_from_whom_the_subscribe_went_to():
+    places = [Target(Transport.UDP, host, 5060) for host in (NEIGHBOR, "192.0.2.10")]
+    for honest in (NEIGHBOR, "192.0.2.10", "192.0.2.20"):
+        lone = InClear(own_server=lambda flow: flow.remote[0] == "192.0.2.20")
+        subscription, subscribe = lone.subscribed(failover=Failover(places))
+        lone.heard()
+        for kind in STRANGERS:
+            lone.say(lone.notify(subscribe), flow=lone.another(transport=kind))
+            assert lone.heard() == [481]
+        assert subscription.dialog is None
+        assert not [event for event in lone.events if type(event).__name__ == "NotifyReceived"]
+        lone.say(lone.notify(subscribe), flow=lone.another(honest))
+        assert lone.heard() == [200]
+        assert subscription.terminated
 
 
 @pytest.mark.parametrize(("host", "status"), [(NEIGHBOR, 200), (ELSEWHERE, 481)])

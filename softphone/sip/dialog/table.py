@@ -36,6 +36,10 @@ class HalfDialogOwner(DialogOwner, Protocol):
     def to(self) -> Flow | Target:
         """Where the request went."""
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Other hosts of whom it went to."""
+
 
 class DialogTable:
     """Every dialog of an endpoint, early and confirmed.
@@ -118,13 +122,15 @@ class DialogTable:
     def _notifies(self, half: HalfDialogOwner, flow: Flow) -> bool:
         """Whether a NOTIFY of another dialog than is known may come on `flow`.
 
-        In clear, before any dialog is known, it may come from anywhere: the notifier may be past
-        proxies that stay out of the dialog, and only its answer, which the NOTIFY may overtake,
-        says where it is.
+        Before any dialog is known, that is who the request went to.  A notifier past proxies that
+        stay out of the dialog is known by its answer only, and its NOTIFY must not overtake that.
         """
         if half.dialog is not None:
             return self._speaks(half.dialog, flow)
-        return half.to.transport is not Transport.TLS or flow_is_allowed(half.to, flow)
+        in_clear = half.to.transport is not Transport.TLS
+        return flow_is_allowed(half.to, flow, hosts=half.hosts) or (
+            in_clear and self._own_server(flow)
+        )
 
     def _speaks(self, dialog: Dialog, flow: Flow) -> bool:
         """Whether a message on `flow` is one of the dialog's: the one place where it is judged."""

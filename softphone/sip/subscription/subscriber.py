@@ -221,8 +221,12 @@ class SubscriberUsage:
             self._layer.timers.set((self, "notify"), now + self._layer.timing.timeout)
 
     def _dialog_of(self, request: Request, response: Response) -> Dialog:
-        hosts = () if self._exchange is None else self._exchange.hosts
-        return Dialog.from_response(request, response, to=self.to, hosts=hosts)
+        return Dialog.from_response(request, response, to=self.to, hosts=self.hosts)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts of the places that its latest request may have gone to."""
+        return () if self._exchange is None else tuple(self._exchange.hosts)
 
     @property
     def to(self) -> Flow | Target:

@@ -18,12 +18,16 @@ class TokenBucket:
 
     def admit(self, *, now: float) -> bool:
         """Take one token if there is one."""
-        if self.rate <= 0:
-            return True
-        if self.updated is not None and now > self.updated:
-            self.tokens = min(self.burst, self.tokens + (now - self.updated) * self.rate)
-        self.updated = now
-        if self.tokens < 1:
+        if self.seconds_to_token(now=now) > 0:
             return False
         self.tokens -= 1
         return True
+
+    def seconds_to_token(self, *, now: float) -> float:
+        """Seconds until there is a token."""
+        if self.rate <= 0:
+            return 0.0
+        if self.updated is not None and now > self.updated:
+            self.tokens = min(self.burst, self.tokens + (now - self.updated) * self.rate)
+        self.updated = now
+        return 0.0 if self.tokens >= 1 else (1.0 - self.tokens) / self.rate

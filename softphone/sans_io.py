@@ -49,6 +49,7 @@ __all__ = [
     "Timers",
     "Transmit",
     "Transport",
+    "random_share",
 ]
 
 Address: TypeAlias = tuple[str, int]
@@ -62,6 +63,12 @@ OpenDrain: TypeAlias = Callable[[], AbstractContextManager[float]]
 
 Blocks may be nested; the outermost one drains.  `softphone.net.Driver.change` is one.
 """
+
+
+def random_share(entropy: Entropy) -> float:
+    """A random number from 0 up to 1, without 1."""
+    return int.from_bytes(entropy(4), "big") / 2**32
+
 
 E_co = TypeVar("E_co", covariant=True)
 K = TypeVar("K")

@@ -20,6 +20,16 @@ def test_a_clock_that_goes_back_gives_nothing():
     bucket = TokenBucket(rate=10, burst=1)
     assert admitted(bucket, 2, 50.0) == 1
     assert admitted(bucket, 2, 10.0) == 0
+    assert admitted(bucket, 2, 10.125) == 1
+
+
+def test_the_time_to_the_next_token_is_told_and_held():
+    bucket = TokenBucket(rate=8, burst=1)
+    assert admitted(bucket, 1, 4.0) == 1
+    assert bucket.seconds_to_token(now=4.0) == 0.125
+    assert admitted(bucket, 1, 4.0625) == 0
+    assert admitted(bucket, 1, 4.125) == 1
+    assert TokenBucket(rate=0, burst=0).seconds_to_token(now=4.0) == 0.0
 
 
 def test_a_rate_of_zero_admits_everything():

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from softphone.net.dns import DnsResolver, ResolverConfig
 from softphone.net.driver import Driver, DriverConfig
-from softphone.net.limits import LOOPBACK, TokenBucket, TransportLimits, source_of
+from softphone.net.limits import LOOPBACK, TransportLimits, source_of
 from softphone.net.off_loop import run_by_size
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "Driver",
     "DriverConfig",
     "ResolverConfig",
-    "TokenBucket",
     "TransportLimits",
     "run_by_size",
     "source_of",

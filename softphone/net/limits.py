@@ -1,4 +1,4 @@
-"""What a driver allows: times, sizes and rates; and the token bucket that keeps the rates."""
+"""What a driver allows: times, sizes and rates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeAlias
 
-__all__ = ["LOOPBACK", "Network", "TokenBucket", "TransportLimits", "source_of"]
+__all__ = ["LOOPBACK", "Network", "TransportLimits", "source_of"]
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
@@ -64,28 +64,3 @@ class TransportLimits:
         if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
         return any(address in network for network in self.trusted_sources)
-
-
-class TokenBucket:
-    """Admits `burst` at once and `rate` a second."""
-
-    __slots__ = ("_at", "_burst", "_rate", "_tokens")
-
-    def __init__(self, rate: float, burst: int, *, now: float = 0.0) -> None:
-        self._rate = rate
-        self._burst = float(burst)
-        self._tokens = float(burst)
-        self._at = now
-
-    def take_token(self, *, now: float) -> bool:
-        """Take a token, if there is one."""
-        if self.seconds_to_token(now=now) > 0.0:
-            return False
-        self._tokens -= 1.0
-        return True
-
-    def seconds_to_token(self, *, now: float) -> float:
-        """Seconds until there is a token."""
-        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._at) * self._rate)
-        self._at = now
-        return 0.0 if self._tokens >= 1.0 else (1.0 - self._tokens) / self._rate

@@ -39,7 +39,7 @@ from softphone.rtp.rtcp_xr import (
     ReceiverReferenceTime,
     VoipMetrics,
 )
-from softphone.sans_io import Entropy
+from softphone.sans_io import Entropy, random_share
 
 __all__ = ["RemoteReport", "RtcpSession", "SenderClock", "SenderInformation"]
 
@@ -271,7 +271,7 @@ class RtcpSession:
                 sharing, bandwidth = sharing - senders, bandwidth * (1.0 - SENDER_SHARE)
         minimum = self._minimum / 2.0 if self._initial else self._minimum
         interval = max(self._average_size * sharing / bandwidth, minimum)
-        share = int.from_bytes(self._entropy(4), "big") / (1 << 32)
+        share = random_share(self._entropy)
         return interval * (share + 0.5) / COMPENSATION
 
     def _update_average_size(self, octets: int) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
+from math import inf
 
 from softphone.account import Account, AccountDependencies
+from softphone.backoff import ExponentialBackoff
 from softphone.config import AccountConfig
 from softphone.errors import (
     ConnectionLost,
@@ -112,7 +114,7 @@ class LoadUser:
         share = self.number % 8 / 8
         if asked:
             return asked + FIRST_WAIT * share
-        return FIRST_WAIT * 2.0 ** (attempt - 1) * (0.5 + share)
+        return ExponentialBackoff(FIRST_WAIT, inf).delay(attempt - 1) * (0.5 + share)
 
     async def _register(self) -> None:
         begun = self._clock()

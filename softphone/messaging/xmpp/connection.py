@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from slixmpp.exceptions import IqError, IqTimeout
 
+from softphone.backoff import ExponentialBackoff
 from softphone.errors import (
     CertificateError,
     CipherRefused,
@@ -28,7 +29,7 @@ from softphone.messaging.xmpp.stream import XmppStream
 from softphone.net.verified.connector import Connector
 from softphone.sans_io import Entropy
 
-__all__ = ["ConnectionTimers", "ReconnectBackoff", "XmppConnection"]
+__all__ = ["ConnectionTimers", "XmppConnection"]
 
 logger = logging.getLogger("softphone.messaging")
 
@@ -43,26 +44,6 @@ class ConnectionTimers:
     longest: float = 60.0
     ping_every: float = 30.0
     ping_within: float = 15.0
-
-
-class ReconnectBackoff:
-    """How long to wait after so many failures: doubled each time, with full jitter in its half."""
-
-    def __init__(self, timers: ConnectionTimers, entropy: Entropy) -> None:
-        self._timers = timers
-        self._entropy = entropy
-        self._failures = 0
-
-    def succeeded(self) -> None:
-        """Begin anew."""
-        self._failures = 0
-
-    def next_delay(self) -> float:
-        """Seconds to wait now."""
-        most = min(self._timers.longest, self._timers.first * 2.0 ** min(self._failures, 16))
-        self._failures += 1
-        drawn = int.from_bytes(self._entropy(4), "big") / 0xFFFFFFFF
-        return most * (0.5 + drawn / 2)
 
 
 class XmppConnection:
@@ -195,10 +176,12 @@ class XmppConnection:
                 await connection.finished
 
     async def _stay(self) -> None:
-        backoff = ReconnectBackoff(self._timers, self._entropy)
+        backoff = ExponentialBackoff(self._timers.first, self._timers.longest)
+        failures = 0
         while True:
             await self._lost.wait()
-            await asyncio.sleep(backoff.next_delay())
+            await asyncio.sleep(backoff.jittered_delay(failures, entropy=self._entropy))
+            failures += 1
             try:
                 await self._attempt()
             except SignInRefused as exc:
@@ -209,7 +192,7 @@ class XmppConnection:
             except SoftphoneError as exc:
                 logger.warning("%s is not signed in: %s", self._config.jid, exc)
             else:
-                backoff.succeeded()
+                failures = 0
 
     async def _watch(self) -> None:
         """Find out a path that is open and carries nothing."""

@@ -13,8 +13,9 @@ from typing import Generic, TypeAlias, TypeVar
 from softphone.errors import SoftphoneError, TransportError
 from softphone.net.driver.drain import Drain
 from softphone.net.driver.udp import DatagramSocket, bind_datagrams, local_address_for
-from softphone.net.limits import TokenBucket, TransportLimits
+from softphone.net.limits import TransportLimits
 from softphone.net.stream import Dialer, StreamConnection
+from softphone.rate_limit import TokenBucket
 from softphone.sans_io import Address, Flow, PeerIdentity, Tap, Target, Transmit, Transport
 
 __all__ = ["DriverFlows"]
@@ -62,7 +63,7 @@ class DriverFlows(Generic[E]):
         self._sockets: list[DatagramSocket] = []
         self._connections: set[StreamConnection] = set()
         self._dirty: list[StreamConnection] = []
-        self._bucket = TokenBucket(limits.accept_rate, limits.accept_burst)
+        self._bucket = TokenBucket(rate=limits.accept_rate, burst=limits.accept_burst)
         self._failures: OrderedDict[Flow | Target, SoftphoneError] = OrderedDict()
         self._closing = False
         self.counters: Counter[str] = Counter()
@@ -244,7 +245,7 @@ class DriverFlows(Generic[E]):
 
     def admit_address(self) -> bool:
         """Whether a new UDP address may have a flow now."""
-        admitted = self._bucket.take_token(now=self._drain.clock())
+        admitted = self._bucket.admit(now=self._drain.clock())
         if not admitted:
             self.counters["flood_dropped"] += 1
         return admitted

@@ -18,10 +18,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from softphone.errors import CertificateError, SoftphoneError, TransportError
-from softphone.net.limits import TokenBucket, TransportLimits, source_of
+from softphone.net.limits import TransportLimits, source_of
 from softphone.net.stream.client_hello import whole_client_hello
 from softphone.net.stream.connection import StreamConnection, address_of
 from softphone.net.stream.tls_handshake import AcceptedClient, TlsServer
+from softphone.rate_limit import TokenBucket
 from softphone.sans_io import Address, PeerIdentity, Transport
 
 __all__ = ["StreamListener", "StreamListenerOwner", "bind_stream"]
@@ -81,7 +82,7 @@ class StreamListener:
         self._tls = tls
         self._limits = limits
         self._clock = clock
-        self._bucket = TokenBucket(limits.accept_rate, limits.accept_burst, now=clock())
+        self._bucket = TokenBucket(rate=limits.accept_rate, burst=limits.accept_burst)
         self._connection_slots = asyncio.Semaphore(limits.connections)
         self._guests: set[asyncio.Task[None]] = set()
         self._trusted_unfinished = 0
@@ -120,7 +121,7 @@ class StreamListener:
             except BaseException:
                 self._connection_slots.release()
                 raise
-            self._bucket.take_token(now=self._clock())
+            self._bucket.admit(now=self._clock())
             self._accept_connection(sock, address_of(address))
 
     def _accept_connection(self, sock: socket.socket, remote: Address) -> None:

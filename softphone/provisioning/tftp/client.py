@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
+from softphone.backoff import ExponentialBackoff
 from softphone.errors import TransportError, TransportTimeout
 from softphone.provisioning.fetch_error import (
     DownloadRefused,
@@ -60,7 +61,7 @@ class TftpTimes:
 
     def after(self, sent: int) -> float:
         """The patience after that many sendings of the same packet."""
-        return min(self.first * 2.0 ** (sent - 1), self.longest)
+        return ExponentialBackoff(self.first, self.longest).delay(sent - 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from softphone.sans_io import Entropy
+from softphone.backoff import ExponentialBackoff
+from softphone.sans_io import Entropy, random_share
 from softphone.sip.message import Body, NameAddr, SipUri
 from softphone.sip.transport import KeepAliveConfig
 
-__all__ = ["BackoffConfig", "RegistrationConfig", "random_share", "refresh_after"]
-
-
-def random_share(entropy: Entropy) -> float:
-    """A random number from 0 up to 1."""
-    return int.from_bytes(entropy(4), "big") / 2**32
+__all__ = ["BackoffConfig", "RegistrationConfig", "refresh_after"]
 
 
 SHORTEST_EARLY = 60.0
@@ -62,12 +58,12 @@ class BackoffConfig:
         retry_after: float = 0.0,
     ) -> float:
         """Seconds until the next attempt after `failures` in a row, `answered` by the server."""
-        share = random_share(entropy)
         base, growth = (self.answered_base, 2.0) if answered else (self.base, self.growth)
         if failures <= 0:
-            wait = self.spread * share
+            wait = self.spread * random_share(entropy)
         else:
-            wait = min(self.ceiling, base * growth ** min(failures, 32)) * (0.5 + 0.5 * share)
+            backoff = ExponentialBackoff(base, self.ceiling, growth)
+            wait = backoff.jittered_delay(failures, entropy=entropy)
         return max(wait, min(retry_after, self.longest))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from softphone.sans_io import Entropy, Flow, Target, Timers, Transmit, Transport
+from softphone.sans_io import Entropy, Flow, Target, Timers, Transmit, Transport, random_share
 from softphone.sip.endpoint_config import EndpointConfig
 from softphone.sip.message import Field, NameAddr, Request, Response, SipUri, Via
 from softphone.sip.transaction.client import ClientKey, ClientTransaction, ClientUser
@@ -109,7 +109,7 @@ class TransactionLayer:
 
     def random(self) -> float:
         """A number in [0, 1) from the entropy."""
-        return int.from_bytes(self.entropy(4), "big") / 2**32
+        return random_share(self.entropy)
 
     # Out -----------------------------------------------------------------------------------------
 

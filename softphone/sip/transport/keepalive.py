@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from softphone.sans_io import Entropy, Transport
+from softphone.sans_io import Entropy, Transport, random_share
 
 __all__ = [
     "FlowDead",
@@ -168,7 +168,7 @@ class KeepAlive:
         if self._probe is Probe.NONE:
             self._due = None
             return
-        share = int.from_bytes(self._entropy(4), "big") / 2**32
+        share = random_share(self._entropy)
         self._due = now + self._interval * (0.8 + 0.2 * share)
 
     def _reason(self) -> str:

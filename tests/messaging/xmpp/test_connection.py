@@ -5,21 +5,10 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import SignInRefused, TransportError, TransportTimeout
-from softphone.messaging.xmpp.connection import ConnectionTimers, ReconnectBackoff, XmppConnection
+from softphone.messaging.xmpp.connection import ConnectionTimers, XmppConnection
 from tests.support.chat import Connection, config, stream
 
 PACE = ConnectionTimers(first=1.0, longest=8.0)
-
-
-def test_waiting_doubles_with_jitter_up_to_a_bound():
-    low, high = (
-        ReconnectBackoff(PACE, lambda size: bytes(size)),
-        ReconnectBackoff(PACE, lambda size: b"\xff" * size),
-    )
-    assert [low.next_delay() for _ in range(5)] == [0.5, 1.0, 2.0, 4.0, 4.0]
-    assert [high.next_delay() for _ in range(5)] == [1.0, 2.0, 4.0, 8.0, 8.0]
-    high.succeeded()
-    assert high.next_delay() == 1.0
 
 
 class Connector:

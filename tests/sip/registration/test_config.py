@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.sip.registration.config import BackoffConfig, random_share, refresh_after
+from softphone.sip.registration.config import BackoffConfig, refresh_after
 
 
 def least(count):
@@ -57,11 +57,6 @@ def test_a_retry_after_lengthens_a_wait_up_to_a_bound(retry_after, expected):
 def test_a_refresh_leaves_time_for_retransmissions_where_there_is_time(expires, earliest, latest):
     assert refresh_after(expires, entropy=least) == pytest.approx(earliest)
     assert refresh_after(expires, entropy=most) == pytest.approx(latest)
-
-
-def test_a_share_is_below_one():
-    assert random_share(least) == 0.0
-    assert random_share(most) < 1.0
 
 
 def test_a_server_that_wants_to_be_asked_early_is(entropy):

@@ -161,11 +161,11 @@ class HttpFiles:
 
     async def fetch_file(self, name: str) -> bytes:
         """See `FileClient`.  The library is imported here, where it is first needed."""
-        from softphone.net.http import Downloader, DownloadLimits, ResponseTooLarge
+        from softphone.net.http import Downloader, HttpsLimits, ResponseTooLarge
 
         transport = Transport.TCP if self.trust is None else Transport.TLS
         tls = None if self.trust is None else self.trust.settings
-        downloader = Downloader(tls=tls, limits=DownloadLimits(self.limit, self.within))
+        downloader = Downloader(tls=tls, limits=HttpsLimits(self.limit, self.within))
         try:
             got = await downloader.download(Target(transport, self.host, self.port), name)
         except ResponseTooLarge as exc:

@@ -15,7 +15,6 @@ MAKES_CONTEXTS = {"softphone/trust/tls_settings.py"}
 SPEAKERS = {"wrap_socket", "wrap_bio", "start_tls"}
 SPEAKS = {
     "softphone/net/stream/inner_tls.py": "wrap_bio; the gate judges before a byte is read",
-    "softphone/net/http/revocation_fetcher.py": "start_tls, which refuses",
     "softphone/net/http/backend.py": "start_tls, which refuses",
     "softphone/messaging/xmpp/stream.py": "start_tls, which refuses",
 }
@@ -42,7 +41,6 @@ BRINGS_TLS = {
     },
     "bonsai": {"softphone/contacts/ldap_session.py": "in clear over a private pair of sockets"},
     "httpcore": {
-        "softphone/net/http/download.py": "its network is ours",
         "softphone/net/http/revocation_fetcher.py": "http: only; its network is ours",
         "softphone/net/http/backend.py": "our network",
         "softphone/net/http/client.py": "its network is ours",

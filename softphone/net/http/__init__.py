@@ -12,18 +12,18 @@ appendix A.1 (OCSP over HTTP).
 from __future__ import annotations
 
 from softphone.net.http.client import (
+    Downloader,
     HttpsClient,
     HttpsEnvironment,
     HttpsLimits,
     HttpsRequest,
+    ResponseTooLarge,
     basic_authorization,
     https_target,
 )
-from softphone.net.http.download import Downloader, DownloadLimits, ResponseTooLarge
 from softphone.net.http.revocation_fetcher import RevocationFetcher
 
 __all__ = [
-    "DownloadLimits",
     "Downloader",
     "HttpsClient",
     "HttpsEnvironment",

@@ -9,17 +9,23 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeAlias
 
 import httpcore
 
 from softphone.errors import SoftphoneError
 from softphone.net.limits import TransportLimits
-from softphone.net.stream import Dialer, StreamConnection
-from softphone.sans_io import Flow, PeerIdentity, Target
+from softphone.net.stream import StreamConnection
+from softphone.sans_io import Flow, PeerIdentity, Target, Transport
 
-__all__ = ["HTTP_FAILURES", "GatedNetwork"]
+__all__ = ["HTTP_FAILURES", "GatedNetwork", "OpenConnection"]
+
+OpenConnection: TypeAlias = Callable[
+    [Target, Callable[[bool], StreamConnection]],
+    Awaitable[tuple[StreamConnection, PeerIdentity | None]],
+]
+"""`await open(target, make)`: a connection that may be used, as of `Dialer.open_connection`."""
 
 HTTP_FAILURES = (
     httpcore.NetworkError,
@@ -119,12 +125,17 @@ class GatedStream(httpcore.AsyncNetworkStream):
 
 
 class GatedNetwork(httpcore.AsyncNetworkBackend):
-    """Connects to one target, whatever host httpcore names; `failure` is why it could not."""
+    """Connects to one target, whatever host httpcore names; `failure` is why it could not.
 
-    def __init__(self, dialer: Dialer, target: Target, limits: TransportLimits) -> None:
-        self._dialer = dialer
-        self._target = target
+    Without a target it connects, in clear, to the host that httpcore names.
+    """
+
+    def __init__(
+        self, open_connection: OpenConnection, limits: TransportLimits, target: Target | None = None
+    ) -> None:
+        self._open_connection = open_connection
         self._limits = limits
+        self._target = target
         self.identity: PeerIdentity | None = None
         self.failure: SoftphoneError | None = None
 
@@ -137,17 +148,18 @@ class GatedNetwork(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """A connection to the target, once it has passed the gate."""
+        target = self._target or Target(Transport.TCP, host, port)
         wire = GatedStream()
 
         def make(credential: bool) -> StreamConnection:
             return StreamConnection(wire, self._limits, client=True, credential=credential)
 
         try:
-            connection, self.identity = await self._dialer.open_connection(self._target, make)
+            connection, self.identity = await self._open_connection(target, make)
         except SoftphoneError as exc:
             self.failure = exc
             raise httpcore.ConnectError(str(exc)) from exc
         wire.connection = connection
-        flow = Flow(0, self._target.transport, connection.local, connection.remote, self.identity)
+        flow = Flow(0, target.transport, connection.local, connection.remote, self.identity)
         connection.attach(flow)
         return wire

@@ -1,8 +1,8 @@
-"""Requests over HTTPS: the server has passed the gate before a byte of a request leaves.
+"""Requests over HTTPS, and downloads: a server has passed the gate before a byte of them leaves.
 
-RFC 9110 and RFC 9112 on httpcore.  One connection a request, bounded in size and in time; https
-only, no redirect is followed, no proxy and no cookie is used.  What a request carries, a password
-too, goes to the host of its address and to no other.
+RFC 9110 and RFC 9112 on httpcore.  One connection a request, bounded in size and in time; no
+redirect is followed, no proxy and no cookie is used.  What a request carries, a password too, goes
+over https only, to the host of its address and to no other; a download carries nothing.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpcore
 
 from softphone.errors import ConfigurationError, TransportError, TransportTimeout
 from softphone.net.http.backend import HTTP_FAILURES, GatedNetwork
-from softphone.net.http.download import ResponseTooLarge
 from softphone.net.http.revocation_fetcher import RevocationFetcher
 from softphone.net.limits import TransportLimits
 from softphone.net.stream import (
@@ -36,17 +35,23 @@ from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings
 
 __all__ = [
+    "Downloader",
     "HttpsClient",
     "HttpsEnvironment",
     "HttpsLimits",
     "HttpsRequest",
     "HttpsResponse",
+    "ResponseTooLarge",
     "basic_authorization",
     "https_target",
 ]
 
 OnBodyChunk: TypeAlias = Callable[[bytes], None]
 """Takes a piece of an answer's body; what it raises ends the request."""
+
+
+class ResponseTooLarge(TransportError):
+    """The server sends more than is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,98 @@ class HttpsEnvironment:
     fetcher: Fetcher | None = None
 
 
-class HttpsClient:
+@dataclass(frozen=True, slots=True)
+class FailureWords:
+    """How the sentences of an exchange that failed begin: too late, cut, too large."""
+
+    late: str
+    cut: str
+    large: str
+
+
+class HttpClient:
+    """Makes one request a connection; a server that shows a certificate has passed the gate."""
+
+    def __init__(
+        self,
+        tls: TlsSettings | None,
+        limits: HttpsLimits | None = None,
+        environment: HttpsEnvironment | None = None,
+    ) -> None:
+        environment = environment or HttpsEnvironment()
+        self._limits = limits or HttpsLimits()
+        self._net = TransportLimits()
+        gate = CertificateGate(
+            limits=self._net,
+            slots=HandshakeSlots.within(self._net),
+            wall=environment.wall,
+            fetcher=environment.fetcher
+            or RevocationFetcher(resolve=environment.resolve, wall=environment.wall),
+        )
+        client = TlsClient(gate, {} if tls is None else {"": tls})
+        self._dialer = Dialer(limits=self._net, tls=client, resolve=environment.resolve)
+
+    async def _exchange(
+        self,
+        target: Target,
+        request: HttpsRequest,
+        words: FailureWords,
+        *,
+        read: Callable[[int], bool] = lambda status: True,
+        on_chunk: OnBodyChunk | None = None,
+    ) -> HttpsResponse:
+        """The answer to one request for the path `request.url` of `target`; `read(status)` says
+        whether its body is wanted, of which `on_chunk` gets the pieces of a 200.
+
+        Raises what `HttpsClient.send_request` and `Downloader.download` say.
+        """
+        network = GatedNetwork(self._dialer.open_connection, self._net, target)
+        # To httpcore every connection is in clear: what is under it is not its affair.
+        url = f"http://{_authority(target)}{request.url}"
+        try:
+            async with (
+                asyncio.timeout(self._limits.within),
+                httpcore.AsyncConnectionPool(network_backend=network, http2=False) as pool,
+                pool.stream(
+                    request.method, url, headers=_headers(request), content=request.content
+                ) as response,
+            ):
+                takes = on_chunk if response.status == 200 else None
+                body = await self._body(response, takes, words) if read(response.status) else b""
+                return HttpsResponse(
+                    response.status,
+                    {
+                        key.decode().lower(): text.decode("latin-1")
+                        for key, text in response.headers
+                    },
+                    body,
+                    network.identity,
+                )
+        except TimeoutError as exc:
+            raise TransportTimeout(f"{words.late} within {self._limits.within:g} s") from exc
+        except HTTP_FAILURES as exc:
+            if network.failure is not None:
+                raise network.failure from exc
+            raise TransportError(f"{words.cut}: {exc or 'cut'}") from exc
+
+    async def _body(
+        self, response: httpcore.Response, on_chunk: OnBodyChunk | None, words: FailureWords
+    ) -> bytes:
+        size, data = 0, bytearray()
+        async for chunk in response.aiter_stream():
+            size += len(chunk)
+            if size > self._limits.size:
+                raise ResponseTooLarge(
+                    f"{words.large} than {self._limits.size} bytes: it is not taken"
+                )
+            if on_chunk is None:
+                data += chunk
+            else:
+                on_chunk(chunk)
+        return bytes(data)
+
+
+class HttpsClient(HttpClient):
     """Sends requests, by these settings and no others.
 
     Raises ConfigurationError for settings of another service.
@@ -124,18 +220,7 @@ class HttpsClient:
     ) -> None:
         if tls.service is not Service.HTTPS:
             raise ConfigurationError("the TLS settings are those of another service than HTTPS")
-        environment = environment or HttpsEnvironment()
-        self._limits = limits or HttpsLimits()
-        self._net = TransportLimits()
-        fetcher = environment.fetcher or RevocationFetcher(
-            resolve=environment.resolve, wall=environment.wall
-        )
-        slots = HandshakeSlots.within(self._net)
-        gate = CertificateGate(
-            limits=self._net, slots=slots, wall=environment.wall, fetcher=fetcher
-        )
-        client = TlsClient(gate, {"": tls})
-        self._dialer = Dialer(limits=self._net, tls=client, resolve=environment.resolve)
+        super().__init__(tls, limits, environment)
 
     async def send_request(
         self, request: HttpsRequest, on_chunk: OnBodyChunk | None = None
@@ -146,69 +231,52 @@ class HttpsClient:
         a server that did not pass the gate; ConfigurationError for what is no https: address.
         """
         target = https_target(request.url)
-        network = GatedNetwork(self._dialer, target, self._net)
         place = f"{target.host} port {target.port}"
-        try:
-            async with asyncio.timeout(self._limits.within):
-                return await self._sent(network, target, request, on_chunk)
-        except TimeoutError as exc:
-            raise TransportTimeout(
-                f"{place} did not answer {request.method} within {self._limits.within:g} s"
-            ) from exc
-        except HTTP_FAILURES as exc:
-            if network.failure is not None:
-                raise network.failure from exc
-            raise TransportError(
-                f"{request.method} at {place} came to nothing: {exc or 'cut'}"
-            ) from exc
+        words = FailureWords(
+            late=f"{place} did not answer {request.method}",
+            cut=f"{request.method} at {place} came to nothing",
+            large=f"{target.host} sends more",
+        )
+        within = replace(request, url=_path(request.url))
+        return await self._exchange(target, within, words, on_chunk=on_chunk)
 
-    async def _sent(
+
+class Downloader(HttpClient):
+    """Downloads files; with `tls` it can do so over HTTPS, by these settings and no others."""
+
+    def __init__(
         self,
-        network: GatedNetwork,
-        target: Target,
-        request: HttpsRequest,
-        on_chunk: OnBodyChunk | None,
-    ) -> HttpsResponse:
-        async with (
-            httpcore.AsyncConnectionPool(network_backend=network, http2=False) as pool,
-            pool.stream(
-                request.method,
-                _inner(target, request.url),
-                headers=_headers(request),
-                content=request.content,
-            ) as response,
-        ):
-            body = await self._body(response, on_chunk if response.status == 200 else None, target)
-            return HttpsResponse(
-                response.status,
-                {key.decode().lower(): value.decode("latin-1") for key, value in response.headers},
-                body,
-                network.identity,
-            )
+        *,
+        tls: TlsSettings | None = None,
+        resolve: HostResolver = system_addresses,
+        limits: HttpsLimits | None = None,
+    ) -> None:
+        super().__init__(tls, limits, HttpsEnvironment(resolve))
 
-    async def _body(
-        self, response: httpcore.Response, on_chunk: OnBodyChunk | None, target: Target
-    ) -> bytes:
-        size, data = 0, bytearray()
-        async for chunk in response.aiter_stream():
-            size += len(chunk)
-            if size > self._limits.size:
-                raise ResponseTooLarge(
-                    f"{target.host} sends more than {self._limits.size} bytes: it is not taken"
-                )
-            if on_chunk is None:
-                data += chunk
-            else:
-                on_chunk(chunk)
-        return bytes(data)
+    async def download(self, target: Target, path: str) -> HttpsResponse:
+        """The answer for `path`, over TCP or TLS as `target` says; its body when it is a 200.
+
+        Raises ResponseTooLarge, TransportTimeout, TransportError; CertificateError and its kin for
+        a server that did not pass the gate; ConfigurationError for TLS without settings.
+        """
+        place = f"{target.host} port {target.port}"
+        words = FailureWords(
+            late=f"{place} did not send {path}",
+            cut=f"{path} did not come from {place}",
+            large=f"{path} is larger",
+        )
+        request = HttpsRequest(f"/{quote(path)}", headers=(("Accept", "*/*"),))
+        return await self._exchange(target, request, words, read=lambda status: status == 200)
 
 
-def _inner(target: Target, url: str) -> str:
-    """The address as httpcore has it: to it every connection is in clear."""
-    parts = urlsplit(url)
+def _authority(target: Target) -> str:
     host = f"[{target.host}]" if ":" in target.host else target.host
-    query = f"?{parts.query}" if parts.query else ""
-    return f"http://{host}:{target.port}{parts.path or '/'}{query}"
+    return f"{host}:{target.port}"
+
+
+def _path(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
 
 
 def _headers(request: HttpsRequest) -> list[tuple[str, str]]:

@@ -10,17 +10,24 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import ssl
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpcore
 
 from softphone.errors import TransportError
-from softphone.net.stream import HostResolver, addresses_of, connect_socket, system_addresses
+from softphone.net.http.backend import HTTP_FAILURES, GatedNetwork
+from softphone.net.limits import TransportLimits
+from softphone.net.stream import (
+    HostResolver,
+    StreamConnection,
+    addresses_of,
+    connect_socket,
+    system_addresses,
+)
+from softphone.sans_io import Target
 from softphone.trust import Fetch, FetchFailed, FetchKind, next_update
 
 __all__ = ["HttpLimits", "RevocationFetcher"]
@@ -28,11 +35,7 @@ __all__ = ["HttpLimits", "RevocationFetcher"]
 logger = logging.getLogger("softphone.net")
 
 _FAILURES = (
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.TimeoutException,
-    httpcore.UnsupportedProtocol,
-    OSError,
+    *HTTP_FAILURES,
     TransportError,
     TypeError,  # of a URL that is no ASCII
     ValueError,
@@ -77,70 +80,6 @@ def _allowed(address: str, *, local: bool) -> bool:
             return _allowed(str(inner), local=local)
     odd = parsed.is_loopback or parsed.is_link_local or parsed.is_multicast
     return local or not (odd or parsed.is_unspecified or parsed in _THIS_NETWORK)
-
-
-class _PlainHttpStream(httpcore.AsyncNetworkStream):
-    """An asyncio connection, as httpcore wants it."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        try:
-            return await self._reader.read(max_bytes)
-        except OSError as exc:
-            raise httpcore.ReadError(str(exc)) from exc
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        try:
-            self._writer.write(buffer)
-            await self._writer.drain()
-        except OSError as exc:
-            raise httpcore.WriteError(str(exc)) from exc
-
-    async def aclose(self) -> None:
-        self._writer.transport.abort()
-
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109
-    ) -> httpcore.AsyncNetworkStream:
-        # What tells of revocation is fetched in clear: it is signed, and a TLS connection for it
-        # would need its own answer first.
-        raise httpcore.UnsupportedProtocol("revocation is not fetched over TLS")
-
-    def get_extra_info(self, info: str) -> Any:
-        return None
-
-
-class _RevocationNetwork(httpcore.AsyncNetworkBackend):
-    """Connects in clear, to addresses that are allowed only."""
-
-    def __init__(self, resolve: HostResolver, *, local: bool, within: float) -> None:
-        self._resolve = resolve
-        self._local = local
-        self._within = within
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            found = await addresses_of(host, self._resolve)
-            allowed = [each for each in found if _allowed(each, local=self._local)]
-            if not allowed:
-                raise TransportError(f"{host} is at no address that may be asked")
-            sock = await connect_socket((allowed[0], port), self._within)
-        except TransportError as exc:
-            raise httpcore.ConnectError(str(exc)) from exc
-        return _PlainHttpStream(*await asyncio.open_connection(sock=sock))
 
 
 @dataclass(slots=True)
@@ -201,7 +140,20 @@ class RevocationFetcher:
                 fetching.task.cancel()
 
     async def _fetched(self, fetch: Fetch, within: float) -> bytes | FetchFailed:
-        network = _RevocationNetwork(self._resolve, local=fetch.local, within=within)
+        async def connect(
+            target: Target, make: Callable[[bool], StreamConnection]
+        ) -> tuple[StreamConnection, None]:
+            """In clear, to an address that is allowed: what is fetched is signed."""
+            found = await addresses_of(target.host, self._resolve)
+            allowed = [each for each in found if _allowed(each, local=fetch.local)]
+            if not allowed:
+                raise TransportError(f"{target.host} is at no address that may be asked")
+            sock = await connect_socket((allowed[0], target.port), within)
+            connection = make(False)
+            await asyncio.get_running_loop().create_connection(lambda: connection, sock=sock)
+            return connection, None
+
+        network = GatedNetwork(connect, TransportLimits())
         async with httpcore.AsyncConnectionPool(network_backend=network) as pool:
             answer = await self._bounded(pool, fetch, within)
         # In a thread: it may be megabytes, and the first is read by what has to be imported.

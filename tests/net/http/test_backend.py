@@ -32,7 +32,8 @@ def network(tmp_path, target):
         fetcher=RevocationFetcher(),
     )
     tls = TlsClient(gate, {"": settings(tmp_path, None)})
-    return GatedNetwork(Dialer(limits=limits, tls=tls, resolve=system_addresses), target, limits)
+    dialer = Dialer(limits=limits, tls=tls, resolve=system_addresses)
+    return GatedNetwork(dialer.open_connection, limits, target)
 
 
 async def test_a_slow_reader_holds_the_writer_up_and_loses_nothing(tmp_path):

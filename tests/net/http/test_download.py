@@ -14,7 +14,7 @@ from softphone.errors import (
     TransportError,
     TransportTimeout,
 )
-from softphone.net.http import Downloader, DownloadLimits, ResponseTooLarge
+from softphone.net.http import Downloader, HttpsLimits, ResponseTooLarge
 from softphone.sans_io import Target, Transport
 from softphone.trust import Service
 from tests.support.certificates import foreign, raw_server_context, server, settings, store
@@ -81,7 +81,7 @@ async def test_a_redirect_is_not_followed():
     ],
 )
 async def test_a_file_that_is_too_large_is_left_where_it_is(head):
-    limits = DownloadLimits(size=50_000)
+    limits = HttpsLimits(size=50_000)
     async with speaking(head + b"x" * 100_000, hold=True) as (port, _):
         with pytest.raises(ResponseTooLarge, match="larger than 50000 bytes"):
             await Downloader(limits=limits).download(clear(port), "a")
@@ -90,7 +90,7 @@ async def test_a_file_that_is_too_large_is_left_where_it_is(head):
 async def test_a_server_that_sends_without_end_costs_no_memory():
     async with speaking(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (8 << 20)) as (port, _):
         with pytest.raises(ResponseTooLarge):
-            await Downloader(limits=DownloadLimits(size=1000)).download(clear(port), "a")
+            await Downloader(limits=HttpsLimits(size=1000)).download(clear(port), "a")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ async def test_a_slow_server_has_a_limited_time():
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nslow"
     async with speaking(answer, hold=True) as (port, _):
         with pytest.raises(TransportTimeout, match=r"within 0\.2 s"):
-            await Downloader(limits=DownloadLimits(within=0.2)).download(clear(port), "a")
+            await Downloader(limits=HttpsLimits(within=0.2)).download(clear(port), "a")
 
 
 async def test_nobody_there():

@@ -14,13 +14,15 @@ from softphone.sip.message import (
     find_part,
     parse_datagram,
 )
-from softphone.sip.message.header_access import CachedAttribute, FieldAccess
+from softphone.sip.message.header_registry import FieldAccess, TypedHeaderField
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "rfc4475"
 NAMED = {path.stem: path.read_bytes() for path in sorted(DATA.glob("*.dat"))}
 CORPUS = list(NAMED.values())
 ACCESSORS = [
-    name for name, kind in vars(FieldAccess).items() if isinstance(kind, property | CachedAttribute)
+    name
+    for name, kind in vars(FieldAccess).items()
+    if isinstance(kind, property | TypedHeaderField)
 ]
 
 

@@ -14,7 +14,7 @@ from softphone.errors import LocalProtocolError
 from softphone.fast_dataclass import fast_init
 from softphone.sip.message.body import Body
 from softphone.sip.message.grammar import is_token
-from softphone.sip.message.header_access import FieldAccess
+from softphone.sip.message.header_registry import FieldAccess
 from softphone.sip.message.headers import Field, Headers
 from softphone.sip.message.status import reason_phrase
 from softphone.sip.message.typed_headers import Via
@@ -32,6 +32,7 @@ class _MessageParts(FieldAccess):
 
     __slots__ = ()
 
+    headers: Headers
     body: bytes
 
     @property
@@ -114,10 +115,6 @@ class Request(_MessageParts):
         changed = self.with_header("Via", *(str(value) for value in vias))
         changed.__dict__.update(self.__dict__, vias=vias)
         return changed
-
-    def with_uri(self, uri: SipUri | AbsoluteUri) -> Self:
-        """This request with another Request-URI."""
-        return replace(self, uri=uri)
 
     def with_body(self, body: Body | None) -> Self:
         """This request with another body, its type and its disposition."""

@@ -20,8 +20,14 @@ from enum import Enum
 from typing import TypeAlias
 
 from softphone.sip.message.grammar import TOKEN, MalformedMessage, digits, is_token
-from softphone.sip.message.header_access import MANDATORY_FIELDS, STRICT_FIELDS
-from softphone.sip.message.headers import Field, Headers, canonical_name, field_key, is_single
+from softphone.sip.message.header_registry import (
+    REQUIRED_FIELDS,
+    SPELLINGS,
+    STRICT_FIELDS,
+    describe_field,
+    field_key,
+)
+from softphone.sip.message.headers import Field, Headers
 from softphone.sip.message.message import Request, Response
 from softphone.sip.message.status import reason_phrase
 from softphone.sip.message.uri import NameAddr, SipUri, parse_uri
@@ -140,19 +146,6 @@ _NO_CONTROLS = bytes(range(32, 127)) + bytes(range(128, 256)) + b"\t\r\n"
 _QUOTED_OR_REST = re.compile(r'"(?:[^"\\]|\\.)*+"?|[^"]++', re.DOTALL)
 _PAIR = re.compile(r"\\.", re.DOTALL)
 _LINE_ENDS = re.compile(rb"(?:\r\n)*+")
-# The spellings that were met most often cost one look-up: name -> key, canonical name, single.
-_KNOWN = {
-    name: (field_key(name), canonical_name(name), is_single(name))
-    for name in (
-        *("Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Contact", "Route"),
-        *("Record-Route", "Content-Type", "Content-Length", "Allow", "Supported", "Require"),
-        *("User-Agent", "Server", "Expires", "Session-Expires", "Min-SE", "Event", "Date"),
-        *("Authorization", "Proxy-Authorization", "WWW-Authenticate", "Accept", "Call-Info"),
-        *("P-Asserted-Identity", "Remote-Party-ID", "Allow-Events", "RSeq", "RAck"),
-        *("Subscription-State", "Refer-To", "Reason", "Warning", "Cisco-Guid", "Subject"),
-        *("v", "f", "t", "i", "m", "l", "c", "k", "s"),
-    )
-}
 
 
 @dataclass(slots=True)
@@ -398,13 +391,13 @@ def _read_fields(lines: list[str]) -> Headers:
     index: dict[str, list[str]] = {}
     for line in lines:
         written, colon, value = line.partition(":")
-        known = _KNOWN.get(written)
+        known = SPELLINGS.get(written)
         if known is None:
             # HCOLON = *( SP / HTAB ) ":" SWS
             name = written.rstrip(" \t")
             if not is_token(name):
                 raise MalformedMessage("Malformed header field name")
-            known = (field_key(name), canonical_name(name), is_single(name))
+            known = describe_field(name)
         if not colon:
             raise MalformedMessage("Header field without colon")
         key, name, single = known
@@ -453,7 +446,7 @@ def _build_response(start: str, headers: Headers, body: bytes) -> Response:
 
 def _check_fields(message: Request | Response) -> None:
     """Read every field whose malformation refuses the message; what was read stays cached."""
-    for name in MANDATORY_FIELDS:
+    for name in REQUIRED_FIELDS:
         getattr(message, name)
     present = message.headers.keys()
     for key, name in STRICT_FIELDS:

@@ -47,9 +47,14 @@ __all__ = [
     "SubscriptionStateValue",
     "Via",
     "WarningValue",
-    "format_date",
+    "parse_call_id",
     "parse_date",
     "parse_delta_seconds",
+    "parse_max_forwards",
+    "parse_media_range",
+    "parse_rseq",
+    "parse_seconds",
+    "parse_token",
 ]
 
 SEQUENCE_LIMIT = 2**31 - 1
@@ -76,7 +81,6 @@ _DATE = re.compile(
     r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) ([0-9]{4}) "
     r"([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
 )
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -130,14 +134,9 @@ class Via(Parameterized):
 
     @property
     def rport(self) -> int | None:
-        """The port of a filled-in rport (RFC 3581), else None; see `wants_rport`."""
+        """The port of a filled-in rport (RFC 3581), else None."""
         value = self.parameter("rport")
         return digits(value, 65535) if value else None
-
-    @property
-    def wants_rport(self) -> bool:
-        """Whether rport stands without a value: the client asks for it (RFC 3581 section 3)."""
-        return self.parameter("rport") == ""
 
 
 @fast_init
@@ -411,6 +410,49 @@ def parse_delta_seconds(text: str) -> int:
     return DELTA_LIMIT if value is None else value
 
 
+def parse_seconds(text: str) -> int:
+    """delta-seconds; parameters after them are dropped.  Raises MalformedMessage."""
+    return parse_delta_seconds(text.partition(";")[0].rstrip(" \t"))
+
+
+def parse_call_id(text: str) -> str:
+    """A Call-ID (RFC 3261 section 20.8).  Raises MalformedMessage.
+
+    Lenient: any visible ASCII, since identifiers in base64 are seen and it is only compared.
+    """
+    if not text or " " in text or "\t" in text or not text.isascii():
+        raise MalformedMessage("Malformed Call-ID header field")
+    return text
+
+
+def parse_max_forwards(text: str) -> int:
+    """A Max-Forwards value (RFC 3261 section 20.22).  Raises MalformedMessage."""
+    number = digits(text, 255)
+    if number is None:
+        raise MalformedMessage("Malformed Max-Forwards header field")
+    return number
+
+
+def parse_rseq(text: str) -> int:
+    """A response-num (RFC 3262 section 7.1).  Raises MalformedMessage."""
+    number = digits(text, DELTA_LIMIT)
+    if not number:
+        raise MalformedMessage("Malformed RSeq header field")
+    return number
+
+
+def parse_token(text: str) -> str:
+    """A token (RFC 3261 section 25.1).  Raises MalformedMessage."""
+    if not is_token(text):
+        raise MalformedMessage("Malformed token")
+    return text
+
+
+def parse_media_range(text: str) -> str:
+    """The media-range of an Accept value, in lower case.  Raises MalformedMessage."""
+    return ContentType.parse(text).essence
+
+
 def parse_date(text: str) -> datetime:
     """A SIP-date, always GMT (RFC 3261 section 20.17).  Raises MalformedMessage."""
     match = _DATE.fullmatch(text)
@@ -429,15 +471,6 @@ def parse_date(text: str) -> datetime:
         )
     except ValueError as error:
         raise MalformedMessage("Malformed Date") from error
-
-
-def format_date(when: datetime) -> str:
-    """`when`, which is aware, as a SIP-date, whatever the locale."""
-    utc = when.astimezone(UTC)
-    return (
-        f"{_DAYS[utc.weekday()]}, {utc.day:02d} {_MONTHS[utc.month - 1]} {utc.year:04d} "
-        f"{utc.hour:02d}:{utc.minute:02d}:{utc.second:02d} GMT"
-    )
 
 
 _AUTH_PARAMETER = re.compile(rf"({TOKEN})[ \t]*+=[ \t]*+({QUOTED_STRING}|[^\s\",]++)")

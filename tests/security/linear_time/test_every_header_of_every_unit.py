@@ -18,7 +18,7 @@ from softphone.sip.message import (
 )
 from softphone.sip.message.call_info import call_security
 from softphone.sip.message.grammar import split_commas
-from softphone.sip.message.headers import _SPELLED
+from softphone.sip.message.header_registry import HEADER_FIELDS
 from softphone.sip.message.parser import parse_sipfrag_status, rejection_response
 from softphone.sip.message.typed_headers import AuthValue
 from tests.fuzz.sip_target import ACCESSORS
@@ -29,7 +29,7 @@ from tests.support.linear_time import is_linear
 pytestmark = pytest.mark.timeout(300)
 
 UNBOUNDED = MessageLimits(message=1 << 26, headers=1 << 26, line=1 << 26)
-HEADERS = sorted({*_SPELLED, "X-Unknown"})
+HEADERS = sorted({*(field.name for field in HEADER_FIELDS), "X-Unknown"})
 
 FILLERS = [unit + separator for unit, separator in product(UNITS, SEPARATORS)]
 

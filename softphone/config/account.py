@@ -82,19 +82,20 @@ def _networks(texts: Iterable[str], key: str) -> tuple[IPv4Network | IPv6Network
 
 @dataclass(frozen=True, slots=True)
 class CredentialConfig:
-    """Digest credentials (RFC 7616).
-
-    `algorithms` are those that may be answered; None: SHA-256 and SHA-512-256, and MD5 over
-    verified TLS only.  `realms` are the ones that this user answers; with none, those that the
-    server uses on REGISTER: an account that never registers lists them.  `place` is where this
-    is written, for error messages.
-    """
+    """Digest credentials of one user (RFC 7616)."""
 
     username: str
+    """The user's name in the digest."""
     password: KeyMaterial
+    """The password; a file says `password`, `password_file` or `password_env`."""
     algorithms: tuple[str, ...] | None = None
+    """The algorithms that may be answered: "SHA-512-256", "SHA-256", "MD5".  By default the first
+    two, and MD5 over verified TLS only."""
     realms: tuple[str, ...] = ()
+    """The realms that this user answers, and no others.  By default those that the server uses on
+    REGISTER; an account that never registers has to list them."""
     place: str = field(default="[credentials]", compare=False)
+    """Where the credentials are written, for error messages."""
 
     def __post_init__(self) -> None:
         if self.algorithms is not None and not self.algorithms:
@@ -113,23 +114,27 @@ class CredentialConfig:
 
 @dataclass(frozen=True, slots=True)
 class TlsConfig:
-    """Whom to believe and what to show in TLS.
-
-    `ca` are files or folders of PEM certificates; `system` adds the system's store; `pin` is the
-    SHA-256 of the one server certificate to accept ("sha256:" and 64 hex digits); `server_name`
-    takes the place of the URI's domain as reference identity (RFC 5922).  `passphrase` opens the
-    key; `store` is the folder where certificates are kept that were accepted when asked.
-    """
+    """Whom to believe and what to show in TLS."""
 
     ca: tuple[str | os.PathLike[str], ...] = ()
+    """Files or folders of PEM certificates of the authorities that are believed; in a file one or a
+    list, and "system" adds the system's store."""
     system: bool = False
+    """Whether the system's store is believed, too."""
     certificate: str | os.PathLike[str] | None = None
+    """A PEM file with the certificate to show, and those that lead to its authority."""
     key: str | os.PathLike[str] | None = None
+    """A PEM file with the certificate's private key."""
     pin: str | None = None
+    """The one server certificate to accept: "sha256:" and the 64 hex digits of its SHA-256."""
     server_name: str | None = None
+    """The name that the server has to prove, in the place of the URI's domain (RFC 5922)."""
     minimum: TlsVersion = TlsVersion.TLS_1_2
+    """The oldest version of TLS that is spoken."""
     passphrase: KeyMaterial | None = None
+    """What opens an encrypted key: in a file the one line of the `passphrase_file` it names."""
     store: str | os.PathLike[str] | None = None
+    """A folder where certificates are kept that were accepted when asked."""
 
     def __post_init__(self) -> None:
         if self.pin is not None and _PIN.fullmatch(self.pin) is None:
@@ -144,46 +149,52 @@ class TlsConfig:
 
 @dataclass(frozen=True, slots=True)
 class PolicyConfig:
-    """What a whole call must be; None leaves the default of the account's transport.
-
-    `revocation` and `allow` are for the certificates of servers; with `refuse_unusable_crypto` a
-    call under `srtp = optional` is refused in clear when the far end sent crypto lines that cannot
-    be used; `record_secure` is whether
-    encrypted calls may be recorded.
-    """
+    """What a whole call must be, judged whenever anything in it changes."""
 
     minimum: SecurityLevel | None = None
+    """The lowest level that a call may have.  By default "encrypted" where SRTP is required over
+    TLS, else "not_secure"."""
     scope: Scope = Scope.HOP
+    """How far it must reach: to the next server, or to the far end."""
     on_drop: OnDrop = OnDrop.HANGUP
+    """What becomes of a call that falls below: it is hung up, or held with its media closed."""
     revocation: RevocationMode = RevocationMode.SOFT
+    """Whether servers' certificates are looked up in CRLs and by OCSP: "off" asks nobody, "soft"
+    goes on where nobody answers, "hard" refuses then."""
     allow: frozenset[Relaxation] = frozenset()
+    """What is let pass in certificates although it is refused by default; never in FIPS mode."""
     record_secure: bool = True
+    """Whether calls with encrypted media may be recorded."""
     refuse_unusable_crypto: bool = False
+    """With `srtp = "optional"`: refuse a far end whose crypto lines cannot be used, rather than
+    take the call in clear."""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaPreferences:
-    """What the media may be.
-
-    `srtp` None means required over TLS, off over UDP and TCP; `ports` None leaves the range to
-    the phone's MediaConfig.  `codecs` are in order of preference.  With `comfort_noise` pauses of
-    what we play are sent as such (RFC 3389) to whoever agrees to it, else as silence.  `dtmf` is
-    how digits are sent; with `INBAND` tones are listened for, too.
-    `video` are the video codecs ("H264", "VP8") with which an offered picture is answered, and
-    ours offered where a call asks for it; with none, video is refused.  `reports` is when VoIP
-    metrics (RFC 3611) go to far ends.  `clear_latching` is whether media in clear may come from
-    one other host than was signaled: "off", "once", or the networks of which ("192.0.2.0/24").
-    """
+    """What the media of a call may be."""
 
     srtp: SrtpPolicy | None = None
+    """Whether media must be SRTP.  By default required over TLS, off over UDP and TCP."""
     suites: tuple[CryptoSuite, ...] = tuple(CryptoSuite)
+    """The crypto suites that are offered and taken, in order of preference (RFC 4568, RFC 7714)."""
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
+    """The audio codecs, in order of preference; the first that both ends have is used."""
     ports: tuple[int, int] | None = None
+    """The UDP ports for media, first and last; "40000-49999" in a file.  By default those of the
+    phone's `MediaConfig`."""
     comfort_noise: bool = False
+    """Whether pauses of what we play are sent as comfort noise (RFC 3389) to who agrees to it."""
     dtmf: DigitMethod = DigitMethod.AUTO
+    """How digits are sent; with "inband", tones are listened for, too."""
     video: tuple[str, ...] = ()
+    """The video codecs, "H264" and "VP8", with which an offered picture is answered; with none,
+    video is refused."""
     reports: RtcpXrMode = RtcpXrMode.NEGOTIATED
+    """When VoIP metrics (RTCP XR, RFC 3611) go to far ends."""
     clear_latching: str | tuple[str, ...] = "off"
+    """Whether media in clear may come from one other host than was signaled (NAT): "off", "once",
+    or a list of the networks of which, such as "192.0.2.0/24".  Never under SRTP."""
 
     @property
     def adoptable_networks(self) -> tuple[str, ...]:
@@ -234,18 +245,16 @@ class MediaPreferences:
 
 @dataclass(frozen=True, slots=True)
 class LimitsConfig:
-    """What an account that listens lets in, of TCP and TLS connections.
-
-    `connections` bounds them, `connections_per_source` those of one address (of one /64 in IPv6),
-    `handshakes_per_source` its TLS handshakes at work at once: further ones wait for their turn.
-    `trusted_sources` are addresses or networks for which only the first of these holds, such as a
-    NAT or an SBC behind which many clients are.
-    """
+    """What an account that listens lets in, of TCP and TLS connections."""
 
     connections: int = 4096
+    """How many there may be at once."""
     connections_per_source: int = 256
+    """How many of one address, or of one /64 in IPv6."""
     handshakes_per_source: int = 16
+    """How many TLS handshakes of one source are at work at once; more wait for their turn."""
     trusted_sources: tuple[str, ...] = ()
+    """Addresses or networks for which only `connections` holds: a NAT or SBC with many clients."""
 
     def __post_init__(self) -> None:
         for key, number in (
@@ -266,11 +275,12 @@ class LimitsConfig:
 
 @dataclass(frozen=True, slots=True)
 class QualityConfig:
-    """Where a report of each call's quality goes at its end (RFC 6035), and each `interval`
-    seconds of it; 0: at its end only."""
+    """Who gets a report of each call's quality, by PUBLISH (RFC 6035)."""
 
     collector: str
+    """The SIP URI of the collector."""
     interval: int = 0
+    """Seconds between reports during a call, from 10 on; 0: at its end only."""
 
     def __post_init__(self) -> None:
         uri = parse_sip_uri(self.collector, what="quality.collector")
@@ -291,14 +301,17 @@ class OAuthConfig:
     """Where the bearer token comes from: one of a file, a command and an async callback.
 
     Each gives the token itself or a JSON object with `access_token` and `expires_in`; it is asked
-    again before the token ends, and when the server does not accept it.  `expires_in`, in
-    seconds, holds where nothing else says how long a token lasts.
+    again before the token ends, and when the server does not accept it.
     """
 
     token_file: str | os.PathLike[str] | None = None
+    """A file that holds the token."""
     command: tuple[str, ...] | None = field(default=None, repr=False)
+    """A command that prints the token, as a list of its words."""
     fetch: FetchToken | None = field(default=None, repr=False)
+    """An async callback that gives the token; in Python only."""
     expires_in: int | None = None
+    """Seconds that a token lasts where neither it nor its JSON says so."""
 
     def __post_init__(self) -> None:
         given = [one for one in (self.token_file, self.command, self.fetch) if one is not None]
@@ -314,50 +327,60 @@ class OAuthConfig:
 
 @dataclass(frozen=True, slots=True)
 class AccountConfig:
-    """One address of record and how to reach its server.
-
-    `registrar` chooses transport and server ("sips:host", "sip:host;transport=tls|tcp|udp"); a
-    sips: registrar only selects TLS (RFC 5630: requests say sip:…;transport=tls unless `aor` is
-    sips:).  Without a registrar the account calls, and is called, directly: it then listens at
-    `listen` ("tls:127.0.0.1:5061").  `outbound_proxy` takes every request instead.
-    `nodes` are servers in the order of their preference, as `registrar` is one: a lost one is
-    left for the next, and a better one gone back to.  `device` is what a persona of CUCM's
-    registers, `oauth` where its token comes from.
-    `instance` is the URN of this user agent (RFC 5626 section 4.1; None: a new one each time);
-    accounts of one `aor` and `instance` with different `reg_id` are flows to the same phone.
-    `fips` is a bootstrap setting (`softphone.trust.fips.mode`); None leaves it to the others.
-    `accept_from` are addresses or networks beside the registrar's own that may bring new requests
-    over UDP, as an SBC farm does.  `timer_c` ends a call of ours that rings for so many seconds
-    without a word (RFC 3261 section 16.6; 0: none does).  With `own_user_only` a request whose
-    Request-URI has another user part than the AOR's and the registered Contact's is refused with
-    404 (section 8.2.2.1); by default any is served, as a trunk of many numbers needs it.
-    `quality` says who is told how calls were, `limits` how many may connect where it listens.
-    `further_credentials` are other users for other realms, which they list.
-    """
+    """One address of record, how its server is reached, and what its calls may be."""
 
     aor: str
+    """The address of record, "sip:user@domain"."""
     registrar: str | None = None
+    """The server to register with: "sips:host" selects TLS, "sip:host;transport=tls|tcp|udp" names
+    the transport; a name is looked up by RFC 3263.  A sips: registrar only selects TLS (RFC 5630:
+    requests say sip:…;transport=tls unless `aor` is sips:)."""
     nodes: tuple[str, ...] = ()
+    """Servers in the order of preference, in the place of `registrar`, at most 5: a lost one is
+    left for the next, and a better one gone back to."""
     outbound_proxy: str | None = None
+    """A server that every request goes to first."""
     display_name: str | None = None
+    """The name that the far end is shown."""
     persona: str = "standard"
+    """How the device speaks: "standard", "cisco_phone", "as_sip" or "oauth"."""
     listen: str | None = None
+    """Where calls are taken directly, without a registrar: "tls:127.0.0.1:5061"."""
     expires: int = 3600
+    """Seconds that the registrar is asked to keep the registration, 1 to 86400."""
     instance: str | None = None
+    """The URN of this user agent (RFC 5626 section 4.1); by default a new one each time."""
     reg_id: int = 1
+    """Which of this user agent's connections to the server it is (RFC 5626): accounts of one `aor`
+    and `instance` with different `reg_id` are flows to the same phone."""
     fips: bool | None = None
+    """FIPS mode on or off, whatever the platform says; see `softphone.trust.fips.mode`."""
     accept_from: tuple[str, ...] = ()
+    """Addresses or networks beside the server's own that may bring new requests over UDP, as a farm
+    of SBCs does."""
     timer_c: int = 180
+    """Seconds that a call of ours may ring without a word (RFC 3261 section 16.6); 0: for ever."""
     own_user_only: bool = False
+    """Whether requests for another user part than the AOR's and the Contact's get 404 (RFC 3261
+    section 8.2.2.1); a trunk of many numbers takes all."""
     credentials: CredentialConfig | None = None
+    """The digest user; in a file `[[credentials]]` for each of several."""
     further_credentials: tuple[CredentialConfig, ...] = ()
+    """Other users for other realms, which they list."""
     device: DeviceIdentity | None = None
+    """What a persona of CUCM's registers."""
     oauth: OAuthConfig | None = None
+    """Where the token of the "oauth" persona comes from."""
     tls: TlsConfig = field(default_factory=TlsConfig)
+    """Whom to believe and what to show in TLS."""
     policy: PolicyConfig = field(default_factory=PolicyConfig)
+    """What a whole call must be."""
     media: MediaPreferences = field(default_factory=MediaPreferences)
+    """What the media of a call may be."""
     quality: QualityConfig | None = None
+    """Who gets a report of each call's quality; by default nobody."""
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    """How many may connect where it listens."""
 
     def __post_init__(self) -> None:
         if self.nodes:

@@ -49,14 +49,14 @@ def parse_host_port(text: str, default: int) -> tuple[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryLimits:
-    """How long a directory is waited for, in seconds, and how many entries are asked of it.
-
-    `page` entries come at a time (RFC 2696).
-    """
+    """How long a directory is waited for, and how many entries are asked of it."""
 
     within: float = 5.0
+    """Seconds for a search, 0.1 to 60; `timeout` in a file."""
     most: int = 200
+    """Entries of one search, 1 to 5000; `limit` in a file."""
     page: int = 50
+    """Entries that come at a time (RFC 2696), 1 to 1000."""
 
     def __post_init__(self) -> None:
         if not 0.1 <= self.within <= 60.0:
@@ -67,28 +67,34 @@ class DirectoryLimits:
 
 @dataclass(frozen=True, slots=True)
 class LdapConfig:
-    """A directory over LDAPS; `user` (a DN) and `password` bind, without them it is anonymous.
-
-    With `external` the client certificate of `tls` binds (SASL EXTERNAL, RFC 4422 appendix A).
-
-    `search` are the attributes that a word is looked for in, `filter` what else an entry has to
-    meet (RFC 4515).  Only TLS from the first byte is spoken: 636, the global catalogue's 3269, or
-    another port of the same kind.
-    """
+    """A directory over LDAPS: TLS from the first byte, and nothing else."""
 
     name: str
+    """What the directory is called where its answers are told; NAME of `[directory.NAME]`."""
     server: str
+    """`host` or `host:port`; the port is 636, or 3269 with `global_catalogue`."""
     base: str
+    """The DN below which people are."""
     user: str | None = None
+    """The DN that binds; without one the bind is anonymous."""
     password: KeyMaterial | None = None
+    """The password of `user`; a file says `password`, `password_file` or `password_env`."""
     search: tuple[str, ...] = ("displayName", "cn", "sn", "givenName", "mail", "uid")
+    """The attributes that a word is looked for in."""
     filter: str = "(objectClass=person)"
+    """What else an entry has to meet (RFC 4515)."""
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(ATTRIBUTES))
+    """The LDAP attributes of a contact's name, numbers and so on, where they differ."""
     global_catalogue: bool = False
+    """Whether it is the global catalogue of Active Directory."""
     tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.LDAP))
+    """Whom to believe and what to show; `[directory.NAME.tls]`, else `[tls]` of the file."""
     server_name: str | None = None
+    """The name that the server has to prove; `server_name` of the TLS table in a file."""
     external: bool = False
+    """Whether the client certificate binds, without a user (SASL EXTERNAL, RFC 4422 appendix A)."""
     bounds: DirectoryLimits = field(default_factory=DirectoryLimits)
+    """How long it is waited for, and how many entries are asked of it."""
 
     def __post_init__(self) -> None:
         _require(self.tls, Service.LDAP)
@@ -142,20 +148,24 @@ class LdapConfig:
 
 @dataclass(frozen=True, slots=True)
 class UdsConfig:
-    """CUCM's User Data Services over HTTPS.
-
-    With `authenticated` the search shows `user` and `password` at once, else after a 401.  They
-    go to `server`, and to the user's home cluster only if that is among `clusters`.
-    """
+    """CUCM's User Data Services over HTTPS."""
 
     name: str
+    """What the directory is called where its answers are told; NAME of `[directory.NAME]`."""
     server: str
+    """`host` or `host:port`; the port is 8443."""
     user: str | None = None
+    """The user's name, for servers that ask for one."""
     password: KeyMaterial | None = None
+    """The password of `user`; a file says `password`, `password_file` or `password_env`."""
     authenticated: bool = False
+    """Whether user and password are shown at once, rather than after a 401."""
     clusters: tuple[str, ...] = ()
+    """Home clusters beside `server` that may be shown user and password."""
     tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.HTTPS))
+    """Whom to believe and what to show; `[directory.NAME.tls]`, else `[tls]` of the file."""
     bounds: DirectoryLimits = field(default_factory=DirectoryLimits)
+    """How long it is waited for, and how many entries are asked of it."""
 
     def __post_init__(self) -> None:
         _require(self.tls, Service.HTTPS)

@@ -30,18 +30,19 @@ class SubscriptionApproval(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HistoryConfig:
-    """What is kept of messages.
-
-    History in memory lasts until sign-out; with `disable_history` only until the conversation
-    is closed.  `archive` is an SQLAlchemy address, "sqlite+aiosqlite:///…" or any other; it holds
-    messages in clear, unless `archive_key` names a file of 32 bytes.  `limit` bounds the memory.
-    """
+    """What is kept of messages; history in memory lasts until sign-out."""
 
     disable_history: bool = False
+    """Whether a conversation is forgotten when it is closed (Disable_IM_History)."""
     archive: str | None = None
+    """The local archive: a file, or an SQLAlchemy address with an async driver.  It holds messages
+    in clear, unless there is an `archive_key`."""
     archive_key: str | os.PathLike[str] | None = None
+    """A file of 32 bytes, made where it is missing, by which texts are sealed (AES-256-GCM)."""
     archive_client_to_client: bool = False
+    """Whether messages that were encrypted client to client are archived at all."""
     limit: int = 10_000
+    """How many messages the history in memory holds."""
 
     def __post_init__(self) -> None:
         if self.archive_key is not None and self.archive is None:
@@ -52,25 +53,31 @@ class HistoryConfig:
 
 @dataclass(frozen=True, slots=True)
 class MessagingConfig:
-    """One user of one chat server.
-
-    `tls` says whom to believe and who we are; its credential signs us in (EXTERNAL) where the
-    server takes it, and is what client-to-client encryption needs.  `server` is tried in place
-    of what DNS says, in the given `mode`.  `resource` names this client, else it is drawn.
-    `compliance` switches policies, audit and third-party archive on.
-    """
+    """One user of one chat server."""
 
     jid: str
+    """The user's own address, user@domain."""
     password: KeyMaterial | None = None
+    """The password; without one the client certificate signs us in (SASL EXTERNAL)."""
     server: str | None = None
+    """The server, "host" or "host:port", in the place of what DNS says (RFC 6120, XEP-0368)."""
     mode: TlsMode = TlsMode.DIRECT
+    """TLS from the first byte, or STARTTLS, at a `server` that is named."""
     tls: TlsSettings = field(default_factory=TlsSettings)
+    """Whom to believe and who we are; client-to-client encryption needs its credential."""
     encryption: EncryptionPolicy | None = None
+    """What may be said to whom, and how; by default encryption wherever both ends have it, if we
+    have a certificate."""
     history: HistoryConfig = field(default_factory=HistoryConfig)
+    """What is kept of messages."""
     approve: SubscriptionApproval = SubscriptionApproval.DOMAIN
+    """Whose wish to see our presence is granted without asking."""
     resource: str | None = None
+    """The name of this client; by default a new one each time."""
     compliance: ComplianceConfig | None = None
+    """Policies, audit and third-party archive; by default there are none."""
     timeout: float = 30.0
+    """Seconds to sign in, and for a message to arrive; at most 600 in a file."""
 
     def __post_init__(self) -> None:
         if _BARE.fullmatch(self.jid) is None:

@@ -22,24 +22,24 @@ _USER = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 
 @dataclass(frozen=True, slots=True)
 class DeviceIdentity:
-    """A device as a call server has it configured.
-
-    `name` is its exact name ("CSFALICE", "SEP001122334455"), `model` its product number (503 is
-    a CSF soft phone), `mac` the twelve hex digits that tell this installation from others: by
-    default those of a SEP name, else new ones at every start.  `contact` is the user part of the
-    Contact (None: a new one), `load` the software that the device says it runs.  With
-    `remote_control` the application may act on the server's requests that open the microphone.
-    `take_over` ends another client's registration of the device in favor of ours: only after its
-    user has been asked.
-    """
+    """A device as a call server has it configured."""
 
     name: str
+    """The device's exact name: "CSFALICE", "SEP001122334455"."""
     model: int = 503
+    """Its product number; 503 is a CSF soft phone."""
     mac: str | None = None
+    """Twelve hex digits that tell this installation from others.  By default those of a SEP name,
+    else new ones at every start."""
     contact: str | None = None
+    """The user part of the Contact; by default a new one."""
     load: str = ""
+    """The software that the device says it runs."""
     remote_control: bool = False
+    """Whether the application may act on the server's requests that open the microphone."""
     take_over: bool = False
+    """Whether another client's registration of the device is ended in favor of ours: only after its
+    user has been asked."""
 
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.name) is None:

@@ -24,29 +24,34 @@ LARGEST = 100 << 20
 
 @dataclass(frozen=True, slots=True)
 class ComplianceConfig:
-    """Compliance of one messaging account; `audit` and `archive` are SQLAlchemy addresses.
-
-    Every decision goes into the table at `audit`, every clear message into the database at
-    `archive` (the third-party archive), before it leaves or is shown.  `domains` and media
-    `types`, None for any, are the only ones allowed; files have `largest` bytes at most.
-    `server` is asked besides, at an https: address, and shown the certificate of `tls`, which has
-    `within` seconds to answer; files of up to `handover` bytes are given to it, and larger ones
-    denied, unless that is 0: then it is told of files only.  `file_within` bounds the seconds of
-    one file, on its way to the file server and to that one.
-    """
+    """Compliance of one messaging account: who decides, and where decisions are kept."""
 
     audit: str
+    """The database of the audit table: a file, or an SQLAlchemy address.  Every decision is a row
+    before a message or file leaves or is shown."""
     archive: str | None = None
+    """The database of the third-party archive, which gets every clear message."""
     server: str | None = None
+    """An https: address that is asked each time, and shown the certificate of `tls`."""
     tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.HTTPS))
+    """Whom to believe and what to show, at the compliance server and the file server."""
     domains: tuple[str, ...] | None = None
+    """The only domains that may be spoken with; by default all."""
     types: tuple[str, ...] | None = None
+    """The only media types of files, judged by content; by default all."""
     largest: int = LARGEST
+    """Bytes that a file may have."""
     handover: int = 0
+    """Files of up to so many bytes are given to the `server`, and larger ones denied; 0: it is told
+    of files only."""
     files: bool = True
+    """Whether files come and go at all."""
     captures: bool = True
+    """Whether captures of a screen may be sent."""
     within: float = 5.0
+    """Seconds for a database, and for the `server`; `timeout` in a file."""
     file_within: float = 300.0
+    """Seconds for one file, to the file server and to the compliance server; in Python only."""
 
     def __post_init__(self) -> None:
         if self.tls.service is not Service.HTTPS:

@@ -60,6 +60,7 @@ from softphone.events import (
 )
 from softphone.net import Driver, source_of
 from softphone.personas import persona_named
+from softphone.rate_limit import TokenBucket
 from softphone.sans_io import Flow, OpenDrain, Side, Target, Transport
 from softphone.security import (
     SecurityLevel,
@@ -75,6 +76,7 @@ from softphone.sip import (
     InviteReceived,
     InviteRequest,
     InviteUsage,
+    MessageRejected,
     NameAddr,
     NotifierUsage,
     ReferReceived,
@@ -145,6 +147,7 @@ class Account:
         self._events: EventQueue[AccountEvent] = EventQueue()
         self._incoming: EventQueue[ReferenceType[IncomingCall]] = EventQueue(MAXIMUM_WAITING)
         self._waiting: dict[IncomingLeg, IncomingCall] = {}
+        self._rejections = TokenBucket(rate=1 / 60, burst=5)
         self._settled: asyncio.Event = asyncio.Event()
         self._closing = asyncio.Lock()
         self._closed = False
@@ -467,6 +470,8 @@ class Account:
                 self._refuse_subscribe(event)
             case ReferReceived():
                 self._components.out_of_dialog.handle_refer(event)
+            case MessageRejected() if event.status_hint != 481:
+                self._log_rejected(event)
             case StrangerIgnored():
                 logger.warning(
                     "%s: ignored %s, which knows the dialog with %s: it is neither that peer, nor"
@@ -475,6 +480,19 @@ class Account:
                     event.flow.remote[0],
                     event.peer.uri,
                 )
+
+    def _log_rejected(self, event: MessageRejected) -> None:
+        """Log what a peer of ours sent in vain: a call waits for it.  Strangers send anything."""
+        flow = event.flow
+        if not (self._endpoint.holds_flow(flow) or self._is_own_server(flow)):
+            return
+        if self._rejections.admit(now=asyncio.get_running_loop().time()):
+            logger.warning(
+                "%s: dropped a message from %s that cannot be read: %s",
+                self.aor,
+                flow.remote[0],
+                event.reason,
+            )
 
     def _refuse_subscribe(self, event: SubscribeReceived[InviteUsage, NotifierUsage]) -> None:
         """What we notify of is in calls (RFC 4730), or begins by REFER (RFC 3515 2.4.4)."""

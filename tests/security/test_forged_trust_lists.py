@@ -114,3 +114,20 @@ def test_keys_that_take_milliseconds_each_are_not_tried():
     with pytest.raises(FileRefused, match="exponent") as caught:
         verify_file_signature(SMALL, parse_header(SMALL), slow)
     assert caught.value.refusal is FileRefusalReason.SIGNATURE_INVALID
+
+
+def test_of_two_lists_that_one_signer_made_in_a_second_the_one_that_is_held_stays():
+    """Dates have seconds: whoever serves both in turn would have the older one believed again."""
+
+    def named(role: Role, by: str = "sast", *, age: int = 0) -> bytes:
+        fields = [RecordFields(Role.SAST, certificate(f"keys/{name}")) for name in ("sast", "tftp")]
+        fields.append(RecordFields(role, certificate("keys/tftp")))
+        stamp = TIMESTAMP - age
+        return new_trust_list(ListKind.ITL, fields, signer(by), timestamp=stamp)
+
+    held = TrustLists(itl=parse_trust_list(named(Role.TFTP)))
+    assert outcome(named(Role.TVS), held).refusal is FileRefusalReason.OLDER
+    assert outcome(named(Role.TVS, age=-1), held).basis is TrustBasis.ITL
+    assert outcome(named(Role.TFTP), held).basis is TrustBasis.UNCHANGED
+    # Each file server of a cluster signs its own, and two may do so at once.
+    assert outcome(named(Role.TVS, "tftp"), held).basis is TrustBasis.ITL

@@ -174,11 +174,21 @@ def _check_age(new: TrustList, old: TrustList | None) -> None:
     if old is None or old.header.timestamp is None:
         return
     if new.header.timestamp is None or new.header.timestamp < old.header.timestamp:
-        raise FileRefused(
-            FileRefusalReason.OLDER,
-            f"{new.header.filename} is older than the one that is held: somebody serves an old"
-            " list again; if it is meant so, reset the trust lists first",
-        )
+        age = "older than the one that is held"
+    elif new.header.timestamp == old.header.timestamp and _replaces(new, old):
+        age = "of the same second as the one that is held, and dates have seconds only"
+    else:
+        return
+    raise FileRefused(
+        FileRefusalReason.OLDER,
+        f"{new.header.filename} is {age}: somebody serves an old list again; if it is meant so,"
+        " reset the trust lists first",
+    )
+
+
+def _replaces(new: TrustList, old: TrustList) -> bool:
+    """Whether one signer says different things in the two: one was meant to replace the other."""
+    return new.records != old.records and verify_trust_list(new) == verify_trust_list(old)
 
 
 def _vouching(signer: bytes, kind: ListKind, held: TrustLists) -> TrustBasis | None:

@@ -19,7 +19,8 @@ from softphone.srtp.sdes import CryptoRefusalCode
 __all__ = ["KeyHistory"]
 
 _REMEMBERED = 1024
-"""Keys of ours that are remembered, the last ones made: no far end makes this grow without end."""
+"""Keys of ours that are remembered, the last ones made: no far end makes this grow without end.
+Once there were more, a key of theirs is to be one that they have had before."""
 
 
 class KeyHistory:
@@ -27,6 +28,7 @@ class KeyHistory:
 
     def __init__(self) -> None:
         self._ours: dict[bytes, None] = {}
+        self._complete = True
         self._theirs: dict[bytes, str] = {}
         self._received: dict[str, set[bytes]] = {}
         """For each kind of media what `ReceiveKeys` has a context for."""
@@ -39,6 +41,7 @@ class KeyHistory:
             self._ours[name] = None
         while len(self._ours) > _REMEMBERED:
             del self._ours[next(iter(self._ours))]
+            self._complete = False
 
     def note_theirs(self, media: str, line: Crypto) -> None:
         """The far end sends with this line's key from now on."""
@@ -62,13 +65,15 @@ class KeyHistory:
         ):
             return CryptoRefusalCode.KEY_SHARED, "another m-line has the same key and salt"
         received = self._received.get(media, set())
-        if len(received) >= MAXIMUM_KEYS and _fingerprint(line) not in received:
-            return (
-                CryptoRefusalCode.TOO_MANY_KEYS,
-                f"the {media} stream has had {MAXIMUM_KEYS} keys of the far end, and none may be "
-                "forgotten for another: a new call can have a new one",
-            )
-        return None
+        if _fingerprint(line) in received or (self._complete and len(received) < MAXIMUM_KEYS):
+            return None
+        had = (
+            f"the {media} stream has had {MAXIMUM_KEYS} keys of the far end, and none may be"
+            " forgotten for another"
+            if self._complete
+            else f"the call has had {_REMEMBERED} keys of ours and more, and this may be one"
+        )
+        return CryptoRefusalCode.TOO_MANY_KEYS, f"{had}: a new call can have a new one"
 
 
 def _materials(line: Crypto) -> list[bytes]:

@@ -21,9 +21,10 @@ from softphone.call.leg import (
     VideoSetup,
 )
 from softphone.events import CallState, SecurityRefused
+from softphone.sdp import Crypto
 from softphone.security import CryptoSuite, SecurityPolicy, SrtpPolicy
 from softphone.sip import Body
-from softphone.srtp import MAXIMUM_KEYS
+from softphone.srtp import MAXIMUM_KEYS, CryptoRefusalCode, KeyHistory, make_crypto_answer
 from tests.support.media_port import RecordingPort
 from tests.support.stage import Stage, first_line
 
@@ -132,6 +133,19 @@ def test_two_keys_on_two_m_lines_and_one_key_for_two_suites_of_a_line_are_fine()
     outcome = negotiation.receive_offer(offer)
     assert isinstance(outcome, MediaProposal)
     assert [stream.suite for stream in outcome.media] == [CM, CM]
+
+
+def test_no_key_of_ours_is_ever_so_old_that_it_may_come_back():
+    """Whoever has us make a key a re-INVITE may wait for the first ones to be forgotten."""
+    history, entropy = KeyHistory(), random.Random(1).randbytes
+    theirs = Crypto.parse(inline(key(7))[9:])
+    history.note_theirs("audio", theirs)
+    made = [make_crypto_answer(theirs, entropy=entropy) for _ in range(1100)]
+    for line in made:
+        history.note_ours((line,))
+        assert history.find_fault("audio", theirs, ()) is None
+    codes = {history.find_fault("audio", line, ())[0] for line in made}
+    assert codes == {CryptoRefusalCode.KEY_REFLECTED, CryptoRefusalCode.TOO_MANY_KEYS}
 
 
 # In a call ---------------------------------------------------------------------------------------

@@ -45,8 +45,7 @@ import numpy as np
 from softphone._version import __version__
 from softphone.account import Account
 from softphone.call import Call, IncomingCall, OutgoingCall
-from softphone.call.leg import Negotiation
-from softphone.call.leg.leg_base import CallLegBase
+from softphone.call.leg import CallLeg, Negotiation
 from softphone.config import load_account
 from softphone.errors import LocalProtocolError
 from softphone.events import CallState, DigitReceived
@@ -76,7 +75,7 @@ OF_A_CALL = (
     Call,
     IncomingCall,
     OutgoingCall,
-    CallLegBase,
+    CallLeg,
     Negotiation,
     SdesNegotiation,
     OfferAnswerSession,

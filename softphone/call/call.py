@@ -1,14 +1,14 @@
-"""Call: an established call, as the application holds it."""
+"""Call: an established call, as the application holds it, and what every handle shows of one."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from typing import Self
+from collections.abc import AsyncIterator
+from typing import Generic, Self, TypeVar
 from urllib.parse import quote
 
 from softphone.call.audio_stream import AudioStream, attach_video_recording
-from softphone.call.call_handle import CallHandle
 from softphone.call.cisco_conference import confer
 from softphone.call.leg import (
     CallLeg,
@@ -19,13 +19,90 @@ from softphone.call.leg import (
     dtmf_info_body,
     pause_of,
 )
+from softphone.contacts import Contact
 from softphone.errors import LocalProtocolError, NotAcceptable
-from softphone.events import CallEnded
+from softphone.events import CallEnded, CallEvent, CallState, StreamStatistics
 from softphone.media import VideoStream
 from softphone.media.recording import VideoRecording
+from softphone.security import SecurityPolicy, SecurityState, Shortfall
 from softphone.sip import NameAddr, SipUri, parse_uri
 
-__all__ = ["Call"]
+__all__ = ["Call", "CallHandle"]
+
+
+L = TypeVar("L", bound=CallLeg)
+
+
+class CallHandle(Generic[L]):
+    """A handle on one leg; its subclasses add what their stage of the call allows.
+
+    A call of ours has no leg before its start.
+    """
+
+    def __init__(self, leg: L | None) -> None:
+        self._started = leg
+
+    @property
+    def _leg(self) -> L:
+        if self._started is None:
+            raise LocalProtocolError("the call has not been started: enter it with `async with`")
+        return self._started
+
+    @property
+    def id(self) -> str:
+        """The Call-ID; "" before the start."""
+        usage = None if self._started is None else self._started.usage
+        return "" if usage is None else usage.call_id
+
+    @property
+    def peer(self) -> NameAddr:
+        """Who is at the other end, as signaled."""
+        return self._leg.peer
+
+    @property
+    def contact(self) -> Contact | None:
+        """Who that is, as far as directories have said until now; `PeerNamed` tells."""
+        return None if self._started is None else self._started.contact
+
+    @property
+    def state(self) -> CallState:
+        """The state (RFC 4235)."""
+        return CallState.TRYING if self._started is None else self._started.state
+
+    @property
+    def security(self) -> SecurityState:
+        """What the call has now; after its end, what it had last.
+
+        Raises LocalProtocolError before the start.
+        """
+        return self._leg.security
+
+    @property
+    def inherited_policy(self) -> SecurityPolicy:
+        """What a call that comes from this one has to meet, beside its own account's policy.
+
+        Raises LocalProtocolError before the start.
+        """
+        return self._leg.inherited_policy
+
+    @property
+    def statistics(self) -> StreamStatistics:
+        """Of its audio, early or not; after the end, the last."""
+        return StreamStatistics() if self._started is None else self._started.statistics
+
+    @property
+    def refused(self) -> tuple[Shortfall, ...]:
+        """Why we refused or ended the call on security grounds; () if we did not."""
+        return () if self._started is None else self._started.refused
+
+    @property
+    def explanation(self) -> str:
+        """Why the call was refused or failed, as a sentence; "" if it was not."""
+        return "" if self._started is None else self._started.explanation
+
+    def events(self) -> AsyncIterator[CallEvent]:
+        """Everything that happens to the call, from its start."""
+        return self._leg.event_queue.events()
 
 
 class Call(CallHandle[CallLeg]):

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
 
-from softphone.call.call import Call
-from softphone.call.call_handle import CallHandle
+from softphone.call.call import Call, CallHandle
 from softphone.call.leg import (
     CallLeg,
     DescriptionRefusal,
@@ -15,30 +12,23 @@ from softphone.call.leg import (
     MediaProposal,
     MediaSetup,
     Negotiation,
+    contain,
     policy_refusal,
     warning_header,
 )
-from softphone.diagnostics.refusal_text import explain_early_end
-from softphone.errors import CallFailed, Canceled, LocalProtocolError, SoftphoneError, copy_error
-from softphone.events import (
-    CallAnswered,
-    CallEnded,
-    CallState,
-    EndedBy,
-    SecurityRefused,
-    StreamStatistics,
-)
-from softphone.media import EventCallback, MediaError
+from softphone.errors import CallFailed, Canceled, LocalProtocolError, SoftphoneError
+from softphone.events import CallEnded, CallState, EndedBy, SecurityRefused
+from softphone.media import MediaError
 from softphone.security import MediaSecurity, SecurityShortfall, ShortfallCode
 from softphone.sip import (
-    Body,
     BodyRole,
+    InviteCanceled,
     InviteReceived,
     InviteUsage,
     NameAddr,
+    SipEvent,
     parse_uri,
 )
-from softphone.sip import InviteCanceled as CancelReceived
 
 __all__ = ["IncomingCall", "IncomingLeg"]
 
@@ -54,17 +44,17 @@ class IncomingLeg(CallLeg):
         self._proposal: MediaProposal | None = None
         self._offered = invite.role is BodyRole.OFFER
         self._body = invite.body
-        self._acknowledged_once = False
-        self._media_is_open = False
         setup.handlers.set_handler(invite.usage, self)
 
     def evaluate_offer(self) -> bool:
         """Judge the offer, if there is one; False: it was refused (488, 503), and is over."""
-        self.run_guarded(self._evaluate_offer)
-        if self.state is not CallState.TERMINATED:
-            self.peer_name.look_up(self.peer)
-        return self.state is not CallState.TERMINATED
+        self._evaluate_offer()
+        if self.state is CallState.TERMINATED:
+            return False
+        self.look_up_peer()
+        return True
 
+    @contain
     def _evaluate_offer(self) -> None:
         self._note_far_end(self.request)
         if not self._offered:
@@ -91,13 +81,13 @@ class IncomingLeg(CallLeg):
         """What our answer to the offer would agree to; () before it was judged, or without one."""
         return () if self._proposal is None else self._proposal.media
 
-    def reevaluate_offer(self, make: Callable[[MediaSetup, EventCallback], Negotiation]) -> None:
+    def reevaluate_offer(self, kind: type[Negotiation], media: MediaSetup) -> None:
         """Judge the offer again with another negotiation, before the answer.
 
         A server does so when the other side of the call turns out to be less secure.
         """
         self.negotiation.close()
-        self.negotiation = make(self.setup.media, self._media_event)
+        self.negotiation = self.make_negotiation(kind, media)
         self.policy = self.negotiation.setup.policy
         if self._offered:
             outcome = self.negotiation.receive_offer(self._body)
@@ -120,79 +110,57 @@ class IncomingLeg(CallLeg):
             self.event_queue.put_event(SecurityRefused(refusal.shortfalls))
         self.finish(CallEnded(by, status, refusal.explanation), error)
         headers = (warning_header(refusal, self.setup.warning_agent),)
-        self.run_command(lambda now: usage.reject(status, now=now, headers=headers))
+        with self.setup.command() as now:
+            usage.reject(status, now=now, headers=headers)
 
     def ring(self, status: int = 180) -> None:
         """Tell the caller that somebody is being alerted."""
         usage = self.active_usage
-        rung = self.run_command(lambda now: usage.send_provisional(status, now=now))
-        if rung and self.state is CallState.TRYING:
-            self.state = CallState.EARLY
+        with self.setup.command() as now:
+            usage.send_provisional(status, now=now)
+            if self.state is CallState.TRYING:
+                self.state = CallState.EARLY
 
     def accept(self) -> None:
         """Answer: with the answer to the offer, or with our offer where there was none."""
         usage = self.active_usage
         if self._offered:
-            self._accept_offer(usage)
-            return
-        try:
-            offer = self.negotiation.create_offer()
-        except MediaError as error:
-            self._no_media(error)
-            return
-        self._send_answer(usage, offer)
-
-    def _accept_offer(self, usage: InviteUsage) -> None:
-        proposal = self._proposal
-        if proposal is None:
-            raise LocalProtocolError("the offer was refused")
-        shortfalls = self.apply_proposal(proposal, accepted=self._media_opened)
-        if shortfalls:
-            self._refuse_description(488, policy_refusal(shortfalls))
-            return
-        self._send_answer(usage, proposal.body)
-
-    def _send_answer(self, usage: InviteUsage, body: Body | None) -> None:
+            proposal = self._proposal
+            if proposal is None:
+                raise LocalProtocolError("the offer was refused")
+            shortfalls = self.apply_proposal(proposal)
+            if shortfalls:
+                self._refuse_description(488, policy_refusal(shortfalls))
+                return
+            body = proposal.body
+        else:
+            try:
+                body = self.negotiation.create_offer()
+            except MediaError as error:
+                self._no_media(error)
+                return
         with self.setup.change() as now:
             usage.accept(body, now=now, headers=self.setup.answer_headers(self.security))
-
-    def _media_opened(self) -> None:
-        self._media_is_open = True
-        if self._acknowledged_once:
-            self._up()
 
     @property
     def answering(self) -> bool:
         """Whether we have answered."""
         return self.usage is not None and self.usage.answered
 
-    def established(self) -> None:
-        """The ACK is there, and with it, for an offer of ours, the answer."""
-        self._acknowledged_once = True
-        if self._offered and not self._media_is_open:
-            # Media waits for the server's word about the far end; the dialog is confirmed.
-            return
-        self._up()
-
-    def _up(self) -> None:
-        if self.confirmed.done() or self.state is CallState.TERMINATED:
-            return
-        self.state = CallState.CONFIRMED
-        self.event_queue.put_event(CallAnswered(self.security))
-        self.confirmed.set_result(None)
-
     def reject(self, status: int, reason: str = "") -> None:
         """Refuse the call."""
         usage = self.active_usage
         self.finish(CallEnded(EndedBy.LOCAL, status, reason))
-        self.run_command(lambda now: usage.reject(status, now=now, reason=reason))
+        with self.setup.command() as now:
+            usage.reject(status, now=now, reason=reason)
 
     def redirect(self, contacts: tuple[str, ...], status: int) -> None:
         """Send the caller elsewhere."""
         usage = self.active_usage
         places = [NameAddr(None, parse_uri(contact), ()) for contact in contacts]
         self.finish(CallEnded(EndedBy.LOCAL, status, "redirected"))
-        self.run_command(lambda now: usage.redirect(places, now=now, status=status))
+        with self.setup.command() as now:
+            usage.redirect(places, now=now, status=status)
 
     def _end_usage(self, usage: InviteUsage, status: int, text: str) -> None:
         if usage.answered:
@@ -204,16 +172,15 @@ class IncomingLeg(CallLeg):
             else ()
         )
         refusal = status if 400 <= status <= 699 else 480
-        self.run_command(lambda now: usage.reject(refusal, now=now, headers=headers))
+        with self.setup.command() as now:
+            usage.reject(refusal, now=now, headers=headers)
 
-    def _canceled(self, event: CancelReceived[InviteUsage]) -> None:
+    def _handle(self, event: SipEvent) -> None:
+        if not isinstance(event, InviteCanceled):
+            super()._handle(event)
+            return
         error = Canceled("the caller gave up", status=487, reason="Request Terminated")
         self.finish(CallEnded(EndedBy.REMOTE, event.status or 487, event.reason), error)
-
-    handlers: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
-        **CallLeg.handlers,
-        CancelReceived: _canceled,
-    }
 
 
 class IncomingCall(CallHandle[IncomingLeg]):
@@ -226,11 +193,6 @@ class IncomingCall(CallHandle[IncomingLeg]):
     def __init__(self, leg: IncomingLeg, *, replaces: Call | None = None) -> None:
         super().__init__(leg)
         self.replaces = replaces
-
-    @property
-    def statistics(self) -> StreamStatistics:
-        """Of its audio; after the end, the last."""
-        return self._leg.statistics
 
     @property
     def ended(self) -> asyncio.Future[CallEnded]:
@@ -257,16 +219,12 @@ class IncomingCall(CallHandle[IncomingLeg]):
         if not leg.ended.done():
             leg.accept()
         try:
-            waiting: set[asyncio.Future[Any]] = {leg.confirmed, leg.ended}
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            up = await leg.wait_until_up()
         except asyncio.CancelledError:
             leg.hang_up()
             raise
-        if leg.ended.done():
-            if leg.failure is not None:
-                raise copy_error(leg.failure)
-            ended = leg.ended.result()
-            raise CallFailed(explain_early_end(ended), status=ended.status, reason=ended.reason)
+        if not up:
+            raise leg.early_end()
         return Call.for_leg(leg)
 
     def reject(self, status: int = 486, reason: str = "") -> None:

@@ -11,21 +11,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import Self
 
 from softphone.call.audio_stream import AudioStream
-from softphone.call.call import Call
+from softphone.call.call import Call, CallHandle
 from softphone.call.leg import (
     FAR_END_PATIENCE,
     CallLeg,
     DescriptionRefusal,
     LegSetup,
+    MediaProposal,
     TimerHandle,
     check_digits,
+    contain,
 )
-from softphone.contacts import Contact
 from softphone.diagnostics import explain_response
-from softphone.diagnostics.refusal_text import explain_early_end, explain_no_answer
+from softphone.diagnostics.refusal_text import explain_no_answer
 from softphone.errors import (
     Busy,
     CallError,
@@ -39,24 +40,18 @@ from softphone.errors import (
     NotFound,
     Redirected,
     SoftphoneError,
-    copy_error,
 )
 from softphone.events import (
-    CallAnswered,
     CallEnded,
     CallEvent,
     CallRinging,
     CallState,
     EarlyMediaStarted,
     EndedBy,
-    StreamStatistics,
 )
 from softphone.media import MediaError
 from softphone.security import (
     MediaSecurity,
-    SecurityPolicy,
-    SecurityState,
-    Shortfall,
     ShortfallCode,
     SrtpPolicy,
 )
@@ -69,6 +64,7 @@ from softphone.sip import (
     InviteUsage,
     NameAddr,
     ProvisionalReceived,
+    SipEvent,
 )
 
 __all__ = ["OutgoingCall", "OutgoingLeg"]
@@ -133,7 +129,7 @@ class OutgoingLeg(CallLeg):
                 invite = replace(self._make_invite(body), renew_body=self._renew_offer)
                 self.usage = self.setup.endpoint.invite(invite, now=now)
                 self.setup.handlers.set_handler(self.usage, self)
-            self.peer_name.look_up(self.peer)
+            self.look_up_peer()
         except BaseException:
             self.negotiation.close()
             raise
@@ -147,6 +143,17 @@ class OutgoingLeg(CallLeg):
         self._canceled = True
         self.hang_up(status, text)
 
+    def _handle(self, event: SipEvent) -> None:
+        match event:
+            case ProvisionalReceived():
+                self._provisional(event)
+            case InviteAnswered():
+                self._answered(event)
+            case InviteRejected():
+                self._rejected(event)
+            case _:
+                super()._handle(event)
+
     # Before the answer
 
     def _provisional(self, event: ProvisionalReceived[InviteUsage]) -> None:
@@ -154,40 +161,30 @@ class OutgoingLeg(CallLeg):
             self.state = CallState.EARLY if event.to_tag else CallState.PROCEEDING
         self.event_queue.put_event(CallRinging(event.response.status, event.response.reason))
         if event.role is BodyRole.OFFER:
-            self._early_offer(event)
+            # Our INVITE had no offer: PRACK answers (RFC 3262 section 5).
+            self.select_fork(event.to_tag)
+            accepted = self._accept_their_offer(event.body)
+            if accepted is not None:
+                with self.setup.command() as now:
+                    event.usage.prack(accepted.body, now=now, to_tag=event.to_tag)
         elif event.role is BodyRole.ANSWER and event.body is not None:
             self.select_fork(event.to_tag)
             self._early_answers[event.to_tag] = event.body
             if event.reliable:
                 self._early_answer = event.body
-            outcome = self.negotiation.receive_answer(event.body, final=False)
-            # The far end's level may come as late as the answer: an early answer just waits.
-            if isinstance(outcome, DescriptionRefusal):
-                self.end_for_refusal(outcome)
-                return
-            shortfalls = self.apply_proposal(outcome, accepted=self._media_opened, patience=None)
-            if shortfalls:
-                self.end_for_shortfalls(shortfalls)
-            self._bound_early()
-
-    def _early_offer(self, event: ProvisionalReceived[InviteUsage]) -> None:
-        """Our INVITE had no offer, and a reliable response has one: PRACK answers (RFC 3262 5)."""
-        self.select_fork(event.to_tag)
-        answer = self._accept_their_offer(event.body, accepted=self._media_opened, patience=None)
-        if answer is not None:
-            tag = event.to_tag
-            self.run_command(lambda now: event.usage.prack(answer, now=now, to_tag=tag))
-        self._bound_early()
-
-    def _bound_early(self) -> None:
-        """Early media waits for the far end's level no longer than `EARLY_PATIENCE` in all."""
+            self.apply_outcome(self.negotiation.receive_answer(event.body, final=False))
         if self.awaiting_far_end and self._early_bound is None:
-            self._early_bound = self.setup.call_later(
-                EARLY_PATIENCE, lambda: self.run_guarded(self._early_is_over)
-            )
+            self._early_bound = self.setup.call_later(EARLY_PATIENCE, self._early_is_over)
 
+    @property
+    def far_end_patience(self) -> float | None:
+        """The far end's level may come as late as the answer: before it, media just waits."""
+        return super().far_end_patience if self.acknowledged else None
+
+    @contain
     def _early_is_over(self) -> None:
-        if self.state is not CallState.CONFIRMED:
+        """Early media has waited for the far end's level for `EARLY_PATIENCE` in all."""
+        if not self.acknowledged:
             self.give_up_waiting()
 
     def finish(self, ended: CallEnded, error: SoftphoneError | None = None) -> None:
@@ -196,24 +193,25 @@ class OutgoingLeg(CallLeg):
             self._early_bound.cancel()
         super().finish(ended, error)
 
-    def _media_opened(self) -> None:
-        if self.state is not CallState.CONFIRMED:
+    def media_opened(self) -> None:
+        """Media is open: early, or the call is up."""
+        if not self.acknowledged:
             self.event_queue.put_event(EarlyMediaStarted(self.security))
+        super().media_opened()
 
     # The answer
 
     def _answered(self, event: InviteAnswered[InviteUsage]) -> None:
-        self.state = CallState.CONFIRMED
+        self.state, self.acknowledged = CallState.CONFIRMED, True
         self._make_invite = _placed
         tag = event.response.to.tag or ""
         self.select_fork(tag)
         if event.role is BodyRole.OFFER:
             # Our INVITE had no offer: this 2xx has one, and the ACK must answer it.
-            answer = self._accept_their_offer(
-                event.body, accepted=self.established, patience=FAR_END_PATIENCE
-            )
-            if answer is not None:
-                self.run_command(lambda now: event.usage.acknowledge(answer, now=now))
+            accepted = self._accept_their_offer(event.body)
+            if accepted is not None and accepted.body is not None:
+                with self.setup.command() as now:
+                    event.usage.acknowledge(accepted.body, now=now)
             return
         body = event.body
         if event.role is None:
@@ -221,26 +219,17 @@ class OutgoingLeg(CallLeg):
             body = self._early_answers.get(tag)
         self._early_answer = None
         if body is not None and self.negotiation.offer_pending:
-            self._take_answer(body, accepted=self.established)
+            self.apply_outcome(self.negotiation.receive_answer(body))
         else:
             self._answer_complete(event)
 
-    def _accept_their_offer(
-        self, body: Body | None, *, accepted: Callable[[], None], patience: float | None
-    ) -> Body | None:
+    def _accept_their_offer(self, body: Body | None) -> MediaProposal | None:
         """Our answer to an offer in a response to our INVITE; None: the call is over."""
         try:
             outcome = self.negotiation.receive_offer(body)
         except MediaError as error:
             outcome = DescriptionRefusal(370, f"no media stream can be opened: {error}")
-        if isinstance(outcome, DescriptionRefusal):
-            self.end_for_refusal(outcome)
-            return None
-        shortfalls = self.apply_proposal(outcome, accepted=accepted, patience=patience)
-        if shortfalls:
-            self.end_for_shortfalls(shortfalls)
-            return None
-        return outcome.body
+        return self.apply_outcome(outcome)
 
     def _answer_complete(self, event: InviteAnswered[InviteUsage]) -> None:
         """A 2xx that brings no answer: fine if the exchange is complete, else it lacks one."""
@@ -249,18 +238,11 @@ class OutgoingLeg(CallLeg):
                 DescriptionRefusal(399, "the answer has no session description that fits")
             )
         elif self.awaiting_far_end:
-            self.await_far_end(self.established)
+            self._start_far_end_timer(FAR_END_PATIENCE)
         elif self.negotiation.media:
-            self.established()
+            self.media_opened()
         else:
             self.end_for_refusal(DescriptionRefusal(399, "the answer has no session description"))
-
-    def established(self) -> None:
-        """Media is open: the call is up."""
-        if self.state is not CallState.CONFIRMED or self.confirmed.done():
-            return
-        self.event_queue.put_event(CallAnswered(self.security))
-        self.confirmed.set_result(None)
 
     # The refusal
 
@@ -305,7 +287,8 @@ class OutgoingLeg(CallLeg):
         self._retried_in_clear = True
         self.negotiation.close()
         self.policy = replace(self.policy, srtp=SrtpPolicy.OFF)
-        self.negotiation = self.make_negotiation(replace(self.setup.media, policy=self.policy))
+        media = replace(self.setup.media, policy=self.policy)
+        self.negotiation = self.make_negotiation(self.setup.negotiation, media)
         self._early_answers.clear()
         self._early_answer = None
         self._stop_waiting()
@@ -319,33 +302,20 @@ class OutgoingLeg(CallLeg):
         shortfalls = policy.judge(self._state_with((MediaSecurity("audio", "RTP/AVP"),)))
         return all(s.code is ShortfallCode.FAR_END_UNKNOWN for s in shortfalls)
 
-    handlers: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
-        **CallLeg.handlers,
-        ProvisionalReceived: _provisional,
-        InviteAnswered: _answered,
-        InviteRejected: _rejected,
-    }
 
-
-class OutgoingCall:
+class OutgoingCall(CallHandle[OutgoingLeg]):
     """A call on its way; leaving the `async with` block ends it.
 
     `launch` finds the first hop, opens the flow and sends the INVITE.
     """
 
     def __init__(self, peer: NameAddr, launch: Callable[[], Awaitable[OutgoingLeg]]) -> None:
+        super().__init__(None)
         self._called = peer
         self._launch = launch
-        self._started: OutgoingLeg | None = None
         self._starting = asyncio.Lock()
         self.transfers = 0
         """How many transfers, one after another, have led to this call."""
-
-    @property
-    def _leg(self) -> OutgoingLeg:
-        if self._started is None:
-            raise LocalProtocolError("the call has not been started: enter it with `async with`")
-        return self._started
 
     async def start(self) -> None:
         """Send the INVITE, once.
@@ -360,58 +330,14 @@ class OutgoingCall:
                 self._started.transfers = self.transfers
 
     @property
-    def id(self) -> str:
-        """The Call-ID; "" before the start."""
-        usage = None if self._started is None else self._started.usage
-        return "" if usage is None else usage.call_id
-
-    @property
     def peer(self) -> NameAddr:
         """Whom we call."""
         return self._called
 
     @property
-    def contact(self) -> Contact | None:
-        """Whom we call, as far as directories have said until now."""
-        return None if self._started is None else self._started.peer_name.contact
-
-    @property
-    def state(self) -> CallState:
-        """The state (RFC 4235)."""
-        return CallState.TRYING if self._started is None else self._started.state
-
-    @property
-    def security(self) -> SecurityState:
-        """What the call has now.  Raises LocalProtocolError before the start."""
-        return self._leg.security
-
-    @property
-    def inherited_policy(self) -> SecurityPolicy:
-        """What a call that comes from this one has to meet, beside its own account's policy.
-
-        Raises LocalProtocolError before the start.
-        """
-        return self._leg.inherited_policy
-
-    @property
-    def statistics(self) -> StreamStatistics:
-        """Of its audio, early or not; after the end, the last."""
-        return StreamStatistics() if self._started is None else self._started.statistics
-
-    @property
     def early_audio(self) -> AudioStream | None:
         """The audio before the answer, once `EarlyMediaStarted` was told."""
         return AudioStream.for_owner(self._leg)
-
-    @property
-    def refused(self) -> tuple[Shortfall, ...]:
-        """Why we refused the call on security grounds; () if we did not."""
-        return () if self._started is None else self._started.refused
-
-    @property
-    def explanation(self) -> str:
-        """Why the call was refused or failed, as a sentence; "" if it was not."""
-        return "" if self._started is None else self._started.explanation
 
     async def events(self) -> AsyncIterator[CallEvent]:
         """Everything that happens to the call, from its start (which this brings about)."""
@@ -433,8 +359,7 @@ class OutgoingCall:
                 await self.start()
                 leg = self._leg
                 try:
-                    waiting: set[asyncio.Future[Any]] = {leg.confirmed, leg.ended}
-                    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                    up = await leg.wait_until_up()
                 except asyncio.CancelledError:
                     # Both a time-out and our own cancellation give the call up.
                     leg.cancel(480, "not answered in time" if limit.expired() else "")
@@ -448,17 +373,11 @@ class OutgoingCall:
             del limit
         if late:
             raise NoAnswer(f"nobody answered within {timeout:g} seconds", status=408)
-        leg = self._leg
-        if leg.ended.done():
-            raise self._failure(leg.ended.result())
-        return Call.for_leg(leg)
-
-    def _failure(self, ended: CallEnded) -> SoftphoneError:
-        if self._leg.failure is not None:
-            return copy_error(self._leg.failure)
-        if ended.by is EndedBy.LOCAL:
-            return Canceled("the call was given up", status=487)
-        return CallFailed(explain_early_end(ended), status=ended.status, reason=ended.reason)
+        if up:
+            return Call.for_leg(leg)
+        if leg.failure is None and leg.ended.result().by is EndedBy.LOCAL:
+            raise Canceled("the call was given up", status=487)
+        raise leg.early_end()
 
     def send_digits(self, digits: str) -> None:
         """Dial on: tell the server of digits that it still collects (RFC 4730).

@@ -25,7 +25,7 @@ from softphone.media import PcmBlock
 from softphone.media.audio import ToneSource
 from softphone.media.audio.dtmf_overlay import OverlaySource
 from softphone.security import SecurityPolicy, SecurityShortfall
-from softphone.sip import MalformedMessage, ReferReceived
+from softphone.sip import MalformedMessage
 from tests.support.sounds import keys, samples, silence, speech, tone
 from tests.support.stage import Stage, edit_body
 
@@ -201,10 +201,7 @@ async def test_an_attended_transfer_names_the_dialog_as_its_peer_sees_it():
     asked = asyncio.ensure_future(call.transfer(consultation))
     await asyncio.sleep(0)
     refers = []
-    stage.bob.legs[0].handlers = {
-        **stage.bob.legs[0].handlers,
-        ReferReceived: lambda leg, event: refers.append(event),
-    }
+    stage.bob.legs[0]._refer_received = refers.append
     stage.run(0.1)
     (event,) = refers
     call_id, to_tag, from_tag = event.replaces.split(";")

@@ -48,7 +48,7 @@ async def started(stage, outgoing, **options):
 
 def early(stage, *, reliable, status=183):
     callee = stage.bob.leg
-    callee.apply_proposal(callee._proposal, accepted=lambda: None)
+    callee.apply_proposal(callee._proposal)
     with stage.bob.change() as now:
         callee.usage.send_provisional(
             status, now=now, body=callee._proposal.body, reliable=reliable

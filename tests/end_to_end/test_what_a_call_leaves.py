@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 
 from softphone.call import AudioStream, Call, IncomingCall, OutgoingCall
-from softphone.call.leg import Negotiation
-from softphone.call.leg.leg_base import CallLegBase
+from softphone.call.leg import CallLeg, Negotiation
 from softphone.errors import CallError
 from softphone.lab import LabConfig, LabServer, LabUser, Login
 from softphone.media.audio import PcmRing
@@ -35,7 +34,7 @@ OF_A_CALL = (
     IncomingCall,
     KeyMaterial,
     SdesNegotiation,
-    CallLegBase,
+    CallLeg,
     AudioStream,
     Negotiation,
     OutgoingCall,

@@ -160,7 +160,7 @@ async def early_media() -> str:
         callee = stage.bob.leg
         assert isinstance(callee, IncomingLeg)
         assert callee._proposal is not None
-        callee.apply_proposal(callee._proposal, accepted=lambda: None)
+        callee.apply_proposal(callee._proposal)
         with stage.bob.change() as now:
             callee.usage.send_provisional(
                 183, now=now, body=callee._proposal.body, reliable=reliable

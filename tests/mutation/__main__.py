@@ -46,7 +46,6 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             "softphone/security.py",
             "softphone/call/leg/security.py",
-            "softphone/call/leg/far_end_security.py",
             "softphone/call/leg/offered_keys.py",
         ),
         (

@@ -78,9 +78,12 @@ async def test_it_is_held_and_nothing_flows_until_it_is_taken_back():
 
 async def test_a_far_end_that_refuses_the_hold_is_hung_up():
     stage, server, caller, callee = await confirmed(OnDrop.HOLD)
-    callee._answer_offer = lambda body: callee.run_command(
-        lambda now: callee.usage.reject_modification(488, now=now)
-    )
+
+    def refuse(body):
+        with callee.setup.command() as now:
+            callee.usage.reject_modification(488, now=now)
+
+    callee._answer_offer = refuse
     announce(stage, server, SecurityLevel.NOT_SECURE)
     await asyncio.sleep(0)
     stage.run(0.3)

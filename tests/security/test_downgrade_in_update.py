@@ -29,7 +29,7 @@ async def test_an_update_in_an_early_dialog_is_judged_like_any_offer():
     caller = stage.dial()
     stage.run(0.1)
     callee = stage.bob.leg
-    shortfalls = callee.apply_proposal(callee._proposal, accepted=lambda: None)
+    shortfalls = callee.apply_proposal(callee._proposal)
     assert shortfalls == ()
     with stage.bob.change() as now:
         callee.usage.send_provisional(183, now=now, body=callee._proposal.body, reliable=True)

@@ -1,76 +1,159 @@
-"""What happens within a call: changes of the session, transfers, digits by INFO, the end.
+"""One call's life: its INVITE usage, its negotiation and its policy, joined.
 
-RFC 3261 section 14 (re-INVITE), RFC 3311 (UPDATE), RFC 3515 (REFER), RFC 6086 (INFO).
+A `CallLeg` takes the SIP events of one usage and gives commands back within the same drain.  The
+policy is judged here and nowhere else, before any media row opens or changes; what is refused ends
+the call, or leaves the session as it was, and never falls back in silence.  `outgoing` and
+`incoming` add how a call comes about; `call.Call` is what the application holds.
+
+RFC 3261 section 14 (re-INVITE), RFC 3311 (UPDATE), RFC 6086 (INFO).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import wraps
+from types import TracebackType
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeAlias, TypeVar
 from weakref import ReferenceType, ref
 
-from softphone.call.leg.dtmf import parse_dtmf_info
-from softphone.call.leg.kpml_subscriptions import KpmlSubscriptions
-from softphone.call.leg.leg_base import CallLegBase, HeaderFields, LegSetup
+from softphone.call.leg.dtmf import DigitDeduplicator, DigitMethod, parse_dtmf_info
+from softphone.call.leg.event_queue import EventQueue
+from softphone.call.leg.kpml_subscriptions import KpmlSubscriptions, TimerHandle
+from softphone.call.leg.modification import (
+    SessionModification,
+    overtaken,
+    refusal_of,
+    resolve_result,
+)
 from softphone.call.leg.negotiation import MediaProposal, MediaSetup, Negotiation
-from softphone.call.leg.refusal import DescriptionRefusal, policy_refusal, warning_header
+from softphone.call.leg.refusal import (
+    DescriptionRefusal,
+    policy_refusal,
+    reason_header,
+    warning_header,
+)
+from softphone.call.leg.security import FarEndSecurity, signaling_security
+from softphone.call.leg.transfer import PendingReferral, Transfer
 from softphone.call.leg.video_setup import MEDIA_CONTROL, is_key_frame_request, key_frame_request
-from softphone.diagnostics.refusal_text import explain_change, explain_transfer
+from softphone.contacts import Contact
+from softphone.diagnostics.refusal_text import explain_early_end
 from softphone.errors import (
     CallError,
     CallFailed,
     LocalProtocolError,
     NotAcceptable,
     SoftphoneError,
+    copy_error,
 )
 from softphone.events import (
+    CallAnswered,
     CallEnded,
+    CallEvent,
     CallState,
+    ClearMediaMoved,
+    CryptoIgnored,
+    DigitReceived,
+    Direction,
     EndedBy,
+    HoldChanged,
     InfoReceived,
+    PeerNamed,
+    SecurityChanged,
     SecurityRefused,
-    TransferProgressed,
+    StreamStatistics,
     TransferRequested,
 )
-from softphone.media import MediaError
-from softphone.security import OnDrop, SecurityShortfall, Shortfall, ShortfallCode
+from softphone.fast_dataclass import fast_init
+from softphone.media import (
+    AllocatedStream,
+    DigitDetected,
+    LatchCause,
+    MediaBackend,
+    MediaError,
+    MediaEvent,
+    MediaFailed,
+    PayloadTypeChanged,
+    PlaybackEnded,
+    RemoteLatched,
+    StreamSpec,
+)
+from softphone.media.audio import AudioRouter
+from softphone.personas import StandardPersona
+from softphone.sans_io import Flow, OpenDrain
+from softphone.security import (
+    MediaSecurity,
+    OnDrop,
+    SecurityPolicy,
+    SecurityShortfall,
+    SecurityState,
+    Shortfall,
+    ShortfallCode,
+    SignalingSecurity,
+)
 from softphone.sip import (
     AckReceived,
     Body,
     BodyRole,
     Cause,
+    Endpoint,
+    EventHandlers,
     InDialogRequestReceived,
+    InviteAnswered,
     InviteEnded,
+    InviteRejected,
     InviteUsage,
     ModificationAnswered,
     ModificationFailed,
     ModificationReceived,
+    NameAddr,
     NotifierUsage,
     NotifyReceived,
     PrackReceived,
+    ProvisionalReceived,
     ReferReceived,
     Request,
+    Response,
     ServerExchange,
     SessionRefreshed,
+    SipEvent,
     SubscribeReceived,
-    SubscriberUsage,
+    SubscriptionAccepted,
     SubscriptionRefreshed,
     SubscriptionTerminated,
 )
 
-__all__ = ["CallLeg", "PendingReferral"]
+if TYPE_CHECKING:
+    from softphone.call.audio_stream import ReadWriteBuffers
 
+__all__ = ["CallLeg", "HeaderFields", "LegSetup", "NameLookup", "no_name_lookup"]
 
-def _type_of(request: Request) -> str:
-    return str(request.content_type or "")
+logger = logging.getLogger("softphone.call")
 
+L = TypeVar("L", bound="CallLeg")
+P = ParamSpec("P")
+
+HeaderFields: TypeAlias = tuple[tuple[str, str], ...]
+
+NameLookup: TypeAlias = Callable[[NameAddr, Callable[[Contact], None]], None]
+"""Has a contact told once it is known, at once if it is known now; returns at once in any case."""
+
+FAR_END_PATIENCE = 5.0
+"""Seconds that a server may take after the answer to say what the far end is."""
 
 MAXIMUM_TRANSFERS = 16
 """Transfers that far ends may ask for in a row, from call to call: nobody sends us in circles."""
 
-_PENDING = "another change of the session is under way at the far end; try again"
+_FAR_END = frozenset(
+    {
+        ShortfallCode.FAR_END_UNKNOWN,
+        ShortfallCode.FAR_END_NOT_SECURE,
+        ShortfallCode.FAR_END_AUTHENTICATED,
+    }
+)
 
 _BY = {
     Cause.LOCAL: EndedBy.LOCAL,
@@ -82,58 +165,182 @@ _BY = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PendingReferral:
-    """A transfer that the far end asks of us, not answered yet; `transfers` led here, this too."""
-
-    subscription: NotifierUsage
-    refer_to: str
-    replaces: str | None
-    transfers: int = 1
+def no_name_lookup(peer: NameAddr, on_found: Callable[[Contact], None]) -> None:
+    """There is no directory."""
 
 
-@dataclass(frozen=True, slots=True)
-class _PendingModification:
-    """A change of the session that we have asked for; `held_before` holds again if it fails."""
-
-    done: asyncio.Future[None]
-    held_before: bool
-    full: bool
+def _say_nothing(_: SecurityState) -> HeaderFields:
+    return ()
 
 
-def _result() -> asyncio.Future[None]:
-    """A future whose failure may go unheard: its waiter may have been canceled."""
-    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    future.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return future
+def _only_unknown(shortfalls: Sequence[Shortfall]) -> bool:
+    return all(s.code is ShortfallCode.FAR_END_UNKNOWN for s in shortfalls)
 
 
-def _resolve_future(future: asyncio.Future[None] | None, error: CallError | None) -> None:
-    if future is None or future.done():
-        return
-    if error is None:
-        future.set_result(None)
-    else:
-        future.set_exception(error)
+def _message_of(event: SipEvent) -> Request | Response | None:
+    """The message that brought an event about, where one did."""
+    match event:
+        case (
+            ProvisionalReceived()
+            | InviteAnswered()
+            | InviteRejected()
+            | ModificationAnswered()
+            | ModificationFailed()
+            | SubscriptionAccepted()
+        ):
+            return event.response
+        case SessionRefreshed():
+            return event.response or event.request
+        case (
+            InviteEnded()
+            | ModificationReceived()
+            | InDialogRequestReceived()
+            | SubscribeReceived()
+            | SubscriptionRefreshed()
+            | NotifyReceived()
+            | ReferReceived()
+        ):
+            return event.request
+    return None
 
 
-class CallLeg(CallLegBase):
-    """A leg whose session can change."""
+def contain(method: Callable[Concatenate[L, P], None]) -> Callable[Concatenate[L, P], None]:
+    """Run what a message or a timer brought about.
 
+    What goes wrong ends this call and no other: all of an account's share one drain.
+    """
+
+    @wraps(method)
+    def run(leg: L, /, *args: P.args, **options: P.kwargs) -> None:
+        try:
+            method(leg, *args, **options)
+        except SoftphoneError as error:
+            logger.warning("a call had to be ended: %s", error)
+            leg.end_for_refusal(DescriptionRefusal(399, str(error)), status=500)
+
+    return run
+
+
+class _Command(AbstractContextManager[float]):
+    """A drain whose command is dropped where the far end was faster.
+
+    Then the event that says what it did is on its way.
+    """
+
+    __slots__ = ("_drain",)
+
+    def __init__(self, drain: AbstractContextManager[float]) -> None:
+        self._drain = drain
+
+    def __enter__(self) -> float:
+        return self._drain.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        self._drain.__exit__(kind, error, trace)
+        if not isinstance(error, LocalProtocolError):
+            return False
+        logger.info("overtaken by the far end: %s", error)
+        return True
+
+
+@fast_init
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegSetup:
+    """What a leg needs of its account.
+
+    `change` opens a drain of the endpoint (`with change() as now`); the leg puts itself among the
+    `handlers` of its usages.  `vouched` says whether the server at the other end of a flow speaks
+    for far ends; `direct` whether the account calls peers themselves, without a server.
+    `warning_agent` goes into Warning; `answer_headers` gives header fields for our 200 to an
+    INVITE (a server says there what the call's security is).
+    `negotiation` is the class that negotiates its media.
+    """
+
+    endpoint: Endpoint
+    change: OpenDrain
+    call_later: Callable[[float, Callable[[], None]], TimerHandle]
+    handlers: EventHandlers
+    media: MediaSetup
+    persona: StandardPersona
+    vouched: Callable[[Flow | None], bool]
+    direct: bool = False
+    warning_agent: str = "softphone"
+    fips: bool = False
+    answer_headers: Callable[[SecurityState], HeaderFields] = _say_nothing
+    digits_by: DigitMethod = DigitMethod.AUTO
+    names: NameLookup = no_name_lookup
+    negotiation: type[Negotiation] = Negotiation
+
+    def command(self) -> AbstractContextManager[float]:
+        """Give a command to the endpoint, which is dropped when the far end was faster."""
+        return _Command(self.change())
+
+
+class CallLeg:
+    """The leg of either side.
+
+    Few calls set all attributes: 30 of them take a fifth of the memory of 40.
+    """
+
+    usage: InviteUsage | None = None
+    failure: SoftphoneError | None = None
+    refused: tuple[Shortfall, ...] = ()
+    explanation = ""
+    contact: Contact | None = None
+    """Who the other end is, as far as directories have said until now."""
+    final_statistics: StreamStatistics | None = None
+    final_security: SecurityState | None = None
+    held_by_policy = False
+    """Whether the call has fallen below its policy and its media is stopped for that."""
+    acknowledged = False
+    """Whether the dialog is confirmed: the 2xx to our INVITE, or the ACK to ours, is there."""
+    playing = False
+    """Whether a source is being played whose end has not been told."""
+    audio_buffers: ReadWriteBuffers | None = None
+    """What the application reads and writes itself, once it does."""
+    modification: SessionModification | None = None
     referral: PendingReferral | None = None
     transfers = 0
     """How many the far ends have asked for, of this call and of those that it came from."""
+    _transfer: Transfer | None = None
+    _early_answer: Body | None = None
+    _kpml: KpmlSubscriptions | None = None
+    _digits_seen: DigitDeduplicator | None = None
+    _seen: Flow | None = None
+    _generation = 0
+    _shown: SecurityState | None = None
+    _far_end_timer: TimerHandle | None = None
+    _waiting_proposal: MediaProposal | None = None
+    _hold_task: asyncio.Task[None] | None = None
     _call_handle: object = None
     _call_handle_ref: ReferenceType[object] | None = None
-    _modification: _PendingModification | None = None
-    _hold_task: asyncio.Task[None] | None = None
-    _transfer: asyncio.Future[None] | None = None
-    _transfer_subscription: SubscriberUsage | None = None
-    _early_answer: Body | None = None
 
     def __init__(self, setup: LegSetup) -> None:
-        super().__init__(setup)
-        self.kpml_subscriptions = KpmlSubscriptions(setup.change, setup.call_later)
+        self.setup = setup
+        self.policy = setup.media.policy
+        self.negotiation = self.make_negotiation(setup.negotiation, setup.media)
+        self.state = CallState.TRYING
+        self.event_queue: EventQueue[CallEvent] = EventQueue()
+        loop = asyncio.get_running_loop()
+        self.confirmed: asyncio.Future[None] = loop.create_future()
+        self.ended: asyncio.Future[CallEnded] = loop.create_future()
+        self.sound = AudioRouter(self)
+        self.media_listeners: list[Callable[[MediaEvent], None]] = []
+        self._signaling = SignalingSecurity()
+        self.far_ends = FarEndSecurity(setup.persona, setup.vouched, direct=setup.direct)
+
+    def make_negotiation(self, kind: type[Negotiation], media: MediaSetup) -> Negotiation:
+        """A fresh negotiation; its video asks for key frames by INFO where RTCP cannot."""
+        negotiation = kind(media, self._media_event)
+        negotiation.ask_for_picture = self._ask_for_picture
+        return negotiation
+
+    # What is known
 
     @property
     def call_handle(self) -> object:
@@ -147,20 +354,18 @@ class CallLeg(CallLegBase):
         self._call_handle_ref = ref(handle)
         self._call_handle = None if self.ended.done() else handle
 
-    def make_negotiation(self, media: MediaSetup) -> Negotiation:
-        """A fresh negotiation; its video asks for key frames by INFO where RTCP cannot."""
-        negotiation = super().make_negotiation(media)
-        negotiation.ask_for_picture = self._ask_for_picture
-        return negotiation
-
-    def _changed(self) -> None:
-        """A change of the session is in force."""
-        self._change_done(None)
+    @property
+    def flow(self) -> Flow | None:
+        """The flow that carries the dialog."""
+        usage = self.usage
+        return None if usage is None else usage.flow
 
     @property
-    def changed_by(self) -> EndedBy:
-        """Who is changing the session at the moment."""
-        return EndedBy.REMOTE if self._modification is None else EndedBy.LOCAL
+    def peer(self) -> NameAddr:
+        """Who is at the other end, as signaled."""
+        if self.usage is None:
+            raise LocalProtocolError("the call has not been started")
+        return self.usage.remote
 
     @property
     def active_usage(self) -> InviteUsage:
@@ -169,7 +374,350 @@ class CallLeg(CallLegBase):
             raise LocalProtocolError("the call is over")
         return self.usage
 
-    # Changes that we ask for
+    def look_up_peer(self) -> None:
+        """Have the directories asked who the other end is; nobody waits for it."""
+        if self.contact is None:
+            self.setup.names(self.peer, self._name_peer)
+
+    def _name_peer(self, contact: Contact) -> None:
+        self.contact = contact
+        self.event_queue.put_event(PeerNamed(contact.name, contact.sources))
+
+    @property
+    def kpml_subscriptions(self) -> KpmlSubscriptions:
+        """Who has asked to hear of our digits; made at first use."""
+        if self._kpml is None:
+            self._kpml = KpmlSubscriptions(self.setup.command, self.setup.call_later)
+        return self._kpml
+
+    async def wait_until_up(self) -> bool:
+        """Wait until the call is up; False when it has ended instead."""
+        either: set[asyncio.Future[None] | asyncio.Future[CallEnded]] = {self.confirmed, self.ended}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        return not self.ended.done()
+
+    def early_end(self) -> SoftphoneError:
+        """What ended the call before it was up, to be raised."""
+        if self.failure is not None:
+            return copy_error(self.failure)
+        ended = self.ended.result()
+        return CallFailed(explain_early_end(ended), status=ended.status, reason=ended.reason)
+
+    # Security: the state, and what policy makes of it for other calls
+
+    @property
+    def security(self) -> SecurityState:
+        """What the call has now."""
+        if self.final_security is not None:
+            return self.final_security
+        return self._state_with(self.negotiation.media)
+
+    def _state_with(self, media: Sequence[MediaSecurity]) -> SecurityState:
+        flow = self.flow
+        if flow is not None and flow is not self._seen:
+            # While a lost connection is being replaced, the call has what it had.
+            self._seen, self._signaling = flow, signaling_security(flow)
+        far = self.far_ends
+        fips = self.setup.fips
+        return SecurityState(self._signaling, tuple(media), far.level, fips, far.by_word)
+
+    @property
+    def inherited_policy(self) -> SecurityPolicy:
+        """What a call that comes from this one has to meet, beside its own account's policy.
+
+        It is what was demanded of this call, and a connection that is as secure as its own.
+        """
+        policy = self.setup.media.policy
+        level = self.security.signaling.level
+        return replace(policy, signaling=max(policy.signaling, level))
+
+    def policy_with(self, other: CallLeg) -> SecurityPolicy:
+        """What holds for two calls that are about to become one.
+
+        Raises SecurityShortfall when one of them does not meet what is demanded of the other.
+        """
+        policy = self.inherited_policy.stricter(other.inherited_policy)
+        shortfalls = (*policy.judge(self.security), *policy.judge(other.security))
+        if shortfalls:
+            raise SecurityShortfall(tuple(dict.fromkeys(shortfalls)))
+        return policy
+
+    def tighten_policy(self, policy: SecurityPolicy) -> None:
+        """Demand `policy` from now on: another call has become part of this one."""
+        media = replace(self.setup.media, policy=policy)
+        self.setup = replace(self.setup, media=media)
+        self.policy = policy
+        self.negotiation.setup = media
+        self.reevaluate_security()
+
+    # Events
+
+    @contain
+    def handle_event(self, event: SipEvent) -> None:
+        """Take one SIP event of this leg's usage, or of a subscription in its dialog."""
+        if self.state is CallState.TERMINATED:
+            return
+        message = _message_of(event)
+        if message is None:
+            self._handle(event)
+            return
+        # A better word counts after the media that comes with it: no lock is shown in between.
+        later = self._shown is not None and message.content is not None
+        self._note_far_end(message, only_lower=later)
+        if not self.ended.done():
+            self._handle(event)
+        if later and not self.ended.done():
+            self._note_far_end(message)
+
+    def _handle(self, event: SipEvent) -> None:
+        match event:
+            case AckReceived():
+                self._acknowledged(event)
+            case PrackReceived() if event.role is BodyRole.OFFER:
+                self._answer_offer(event.body)
+            case PrackReceived() if event.role is BodyRole.ANSWER:
+                self.apply_outcome(self.negotiation.receive_answer(event.body))
+            case ModificationReceived():
+                self._modification_received(event)
+            case ModificationAnswered():
+                self._modification_answered(event)
+            case ModificationFailed():
+                self._fail_modification(refusal_of(event))
+            case InviteEnded():
+                self._usage_ended(event)
+            case _:
+                self._handle_request(event)
+
+    def _handle_request(self, event: SipEvent) -> None:
+        match event:
+            case InDialogRequestReceived():
+                self._request_received(event)
+            case ReferReceived():
+                self._refer_received(event)
+            case SubscribeReceived():
+                # Only digits are subscribed to within a call.
+                if self.kpml_subscriptions.subscribe(event.subscription, event.request):
+                    self.setup.handlers.set_handler(event.subscription, self)
+            case SubscriptionRefreshed():
+                self.kpml_subscriptions.refresh(event.subscription, event.request)
+            case NotifyReceived() if self._transfer is not None:
+                self._transfer.note_progress(event)
+            case SubscriptionTerminated() if self._transfer is not None:
+                self._transfer.note_end(event)
+
+    def emit_event(self, event: CallEvent) -> None:
+        """Tell the application of what was heard."""
+        self.event_queue.put_event(event)
+
+    def emit_digit(self, digit: str, duration_ms: float, via: str) -> None:
+        """Tell of a digit, unless it has come by another way already."""
+        if self._digits_seen is None:
+            self._digits_seen = DigitDeduplicator()
+        if self._digits_seen.note_digit(digit, via, asyncio.get_running_loop().time()):
+            self.event_queue.put_event(DigitReceived(digit, duration_ms, via))
+
+    @contain
+    def _media_event(self, event: MediaEvent) -> None:
+        try:
+            match event:
+                case DigitDetected():
+                    self.emit_digit(event.digit, event.duration_ms, "rfc4733")
+                case PayloadTypeChanged():
+                    self.negotiation.follow_payload_type(event.handle, event.payload_type)
+                case RemoteLatched(cause=LatchCause.ADOPTED | LatchCause.RETURNED):
+                    # Media in clear comes from a host that was not signaled, or does no longer.
+                    kind = self.negotiation.kind_of(event.handle)
+                    signaled = event.cause is LatchCause.RETURNED
+                    self.event_queue.put_event(ClearMediaMoved(kind, *event.remote, signaled))
+                case PlaybackEnded():
+                    self.playing = False
+                case MediaFailed():
+                    self.hang_up(500, event.reason)
+        finally:
+            for listener in tuple(self.media_listeners):
+                listener(event)
+
+    def _note_far_end(self, message: Request | Response, *, only_lower: bool = False) -> None:
+        """Take the word about the far end that a message may bring."""
+        if not self.negotiation.media and not self.awaiting_far_end:
+            self.far_ends.remote_tag = self.far_ends.remote_tag_of(message)
+        self.far_ends.note_message(message, self.usage, self.flow, only_lower=only_lower)
+        self.reevaluate_security()
+
+    def select_fork(self, tag: str) -> None:
+        """The session is this fork's from now on."""
+        self.far_ends.remote_tag = tag or self.far_ends.remote_tag
+
+    # Judging: the one place
+
+    def judge_proposal(self, proposal: MediaProposal) -> tuple[Shortfall, ...]:
+        """What keeps a proposal from being accepted."""
+        return self.policy.judge(self._state_with(proposal.media))
+
+    def apply_proposal(self, proposal: MediaProposal) -> tuple[Shortfall, ...]:
+        """Put a proposal in force if policy allows; gives the shortfalls if it does not.
+
+        When only the far end's level is missing, media stays closed until the server has said it,
+        for `far_end_patience`.
+        """
+        shortfalls = self.judge_proposal(proposal)
+        if self.held_by_policy and all(s.code in _FAR_END for s in shortfalls):
+            # What may not be heard is held: the session may change as long as nothing flows.
+            shortfalls = ()
+        if shortfalls and not _only_unknown(shortfalls):
+            return shortfalls
+        self._stop_waiting()
+        self.negotiation.confirm_exchange()
+        if not shortfalls:
+            self._commit(proposal)
+            return ()
+        # What another fork had opened is not the call any more.
+        self.negotiation.silence()
+        self._waiting_proposal = proposal
+        if self.far_end_patience is not None:
+            self._start_far_end_timer(self.far_end_patience)
+        return ()
+
+    def apply_outcome(self, outcome: MediaProposal | DescriptionRefusal) -> MediaProposal | None:
+        """Put in force what was agreed; whatever may not be ends the call, which gives None."""
+        if isinstance(outcome, DescriptionRefusal):
+            self.end_for_refusal(outcome)
+            return None
+        shortfalls = self.apply_proposal(outcome)
+        if shortfalls:
+            self.end_for_shortfalls(shortfalls)
+            return None
+        if not self.awaiting_far_end:
+            self.media_opened()
+        return outcome
+
+    def _commit(self, proposal: MediaProposal) -> None:
+        before = self.negotiation.direction
+        first = self._shown is None
+        after = self._state_with(proposal.media)
+        if self._shown is not None and after.level < self._shown.level:
+            self._generation += 1
+        known = () if self._shown is None else self._shown.media
+        for stream in proposal.media:
+            if stream.unusable_crypto and stream not in known:
+                self.event_queue.put_event(CryptoIgnored(stream.media, stream.unusable_crypto))
+        self.negotiation.commit(self._generation, silent=self.held_by_policy)
+        self._emit_security_change(self.security)
+        if not first:
+            self._emit_hold_change(before)
+
+    def media_opened(self) -> None:
+        """Media is open as agreed: a change of ours is made, or the call is up."""
+        if self.modification is not None and self.modification.answered:
+            self._finish_modification()
+        elif self.acknowledged:
+            self._establish()
+
+    def _establish(self) -> None:
+        """Media is open and the dialog confirmed."""
+        if self.confirmed.done() or self.state is CallState.TERMINATED:
+            return
+        self.state = CallState.CONFIRMED
+        self.event_queue.put_event(CallAnswered(self.security))
+        self.confirmed.set_result(None)
+
+    def _emit_hold_change(self, before: Direction) -> None:
+        """Tell of another direction of the audio."""
+        if before is not self.negotiation.direction:
+            by = EndedBy.REMOTE if self.modification is None else EndedBy.LOCAL
+            self.event_queue.put_event(HoldChanged(self.negotiation.direction, by))
+
+    def _emit_security_change(self, state: SecurityState) -> None:
+        if self._shown is not None and state != self._shown:
+            self.event_queue.put_event(SecurityChanged(self._shown, state))
+        self._shown = state
+
+    # Waiting for the word about the far end
+
+    @property
+    def far_end_patience(self) -> float | None:
+        """Seconds that media waits for the word about the far end; None bounds them elsewhere."""
+        return FAR_END_PATIENCE
+
+    @property
+    def awaiting_far_end(self) -> bool:
+        """Whether media waits for the server's word about the far end."""
+        return self._waiting_proposal is not None
+
+    def give_up_waiting(self) -> None:
+        """Nobody has said what the far end is: what waits for that is refused."""
+        if self._waiting_proposal is not None:
+            self.end_for_shortfalls(self.judge_proposal(self._waiting_proposal))
+
+    @contain
+    def _far_end_overdue(self) -> None:
+        self.give_up_waiting()
+
+    def _start_far_end_timer(self, seconds: float) -> None:
+        if self._far_end_timer is not None:
+            self._far_end_timer.cancel()
+        self._far_end_timer = self.setup.call_later(seconds, self._far_end_overdue)
+
+    def _stop_waiting(self) -> None:
+        self._waiting_proposal = None
+        if self._far_end_timer is not None:
+            self._far_end_timer.cancel()
+            self._far_end_timer = None
+
+    def _look_again(self, proposal: MediaProposal) -> None:
+        shortfalls = self.judge_proposal(proposal)
+        if not shortfalls:
+            self._stop_waiting()
+            self._commit(proposal)
+            self.media_opened()
+        elif not _only_unknown(shortfalls):
+            self.end_for_shortfalls(shortfalls)
+
+    def reevaluate_security(self) -> None:
+        """What is known of the connection or the far end has changed: judge again, and show it."""
+        if self._waiting_proposal is not None:
+            self._look_again(self._waiting_proposal)
+        if self._shown is None or self.state is CallState.TERMINATED:
+            return
+        state = self.security
+        if state.level < self._shown.level:
+            self._generation += 1
+            self.negotiation.set_security_generation(self._generation)
+        self._emit_security_change(state)
+        shortfalls = self.policy.judge(state)
+        if shortfalls and self.negotiation.media and not self.awaiting_far_end:
+            self._handle_shortfalls(shortfalls)
+
+    @contain
+    def connection_replaced(self) -> None:
+        """The dialog has another connection, which may be worth less."""
+        self.reevaluate_security()
+
+    def _handle_shortfalls(self, shortfalls: tuple[Shortfall, ...]) -> None:
+        """The call in force is below its policy: hang up, or hold and stop the media."""
+        if self.policy.on_drop is OnDrop.HANGUP or not self.confirmed.done():
+            self.end_for_shortfalls(shortfalls)
+            return
+        if self.held_by_policy:
+            return
+        self.event_queue.put_event(SecurityRefused(shortfalls))
+        before = self.negotiation.direction
+        self.held_by_policy = True
+        self.negotiation.silence()
+        self._emit_hold_change(before)
+        self._hold_task = asyncio.ensure_future(self._hold_after_drop())
+
+    async def _hold_after_drop(self) -> None:
+        try:
+            if self.modification is not None:
+                await asyncio.shield(self.modification.done)
+            if not self.negotiation.held:
+                await self.renegotiate(held=True)
+        except SoftphoneError as error:
+            # Media is stopped already; a far end that refuses to be held is hung up.
+            self.hang_up(488, f"the call fell below its security policy and was not held: {error}")
+
+    # Changes of the session that we ask for
 
     async def renegotiate(self, *, held: bool, headers: HeaderFields = ()) -> None:
         """Offer the session anew, with us holding or not.  A canceled wait cancels no change.
@@ -179,70 +727,59 @@ class CallLeg(CallLegBase):
         change of ours is under way already.
         """
         usage = self.active_usage
-        if self._modification is not None:
+        if self.modification is not None:
             raise LocalProtocolError("another change of the session is under way")
         if self.held_by_policy and not held:
-            self._take_back()
-        change = _PendingModification(
-            _result(), self.negotiation.held, self.negotiation.held and not held
-        )
-        self.negotiation.held = held
+            # What was held for falling below the policy may go on if it is above it again.
+            shortfalls = self.policy.judge(self.security)
+            if shortfalls:
+                raise SecurityShortfall(shortfalls)
+            self.held_by_policy = False
+        change = SessionModification(self.negotiation, held=held)
+        body = change.make_offer()
+        self.modification = change
         try:
-            body = self.negotiation.create_offer(full=change.full)
-        except LocalProtocolError as error:
-            self.negotiation.held = change.held_before
-            raise CallError(_PENDING, status=491, reason="Request Pending") from error
-        self._modification = change
-        if not self.run_command(lambda now: usage.reinvite(body, now=now, headers=headers)):
-            self._change_failed(CallError(_PENDING, status=491, reason="Request Pending"))
+            with self.setup.change() as now:
+                usage.reinvite(body, now=now, headers=headers)
+        except LocalProtocolError:
+            self._fail_modification(overtaken())
         try:
             await asyncio.shield(change.done)
         finally:
             # An error of it would hold this frame, and this frame it, and the call with it.
             del change
 
-    def _take_back(self) -> None:
-        """What was held for falling below the policy may go on if it is above it again."""
-        shortfalls = self.policy.judge(self.security)
-        if shortfalls:
-            raise SecurityShortfall(shortfalls)
-        self.held_by_policy = False
-
     def _renew_change(self) -> None:
         """Our change waits for its turn, and the session has changed: offer it anew."""
-        usage, change = self.usage, self._modification
+        usage, change = self.usage, self.modification
         if change is None or usage is None or self.negotiation.offer_pending:
             return
         if usage.modification_waits:
-            usage.replace_waiting_offer(self.negotiation.create_offer(full=change.full))
+            usage.replace_waiting_offer(change.make_offer())
 
     def _modification_answered(self, event: ModificationAnswered[InviteUsage]) -> None:
         if event.role is not BodyRole.ANSWER:
             message = "the far end accepted the change without a session description"
-            self._change_failed(NotAcceptable(message, status=500))
+            self._fail_modification(NotAcceptable(message, status=500))
             return
         if not self.negotiation.offer_pending:
             # A refresh repeats our last description, which the far end answers as any offer.
             self.negotiation.repeat()
-        self._take_answer(event.body, accepted=self._changed)
+        if self.modification is not None:
+            self.modification.answered = True
+        self.apply_outcome(self.negotiation.receive_answer(event.body))
 
-    def _modification_failed(self, event: ModificationFailed[InviteUsage]) -> None:
-        kind = NotAcceptable if event.status in (488, 606, 415) else CallError
-        message = explain_change(event.status, event.reason, answered=event.response is not None)
-        self._change_failed(kind(message, status=event.status, reason=event.reason))
+    def _finish_modification(self, error: CallError | None = None) -> None:
+        """A change of ours is in force, or ends with the call."""
+        change, self.modification = self.modification, None
+        if change is not None:
+            resolve_result(change.done, error)
 
-    def _change_failed(self, error: CallError) -> None:
-        """The session stays as it was."""
-        if self._modification is None:
-            return
-        if self.negotiation.offer_pending:
-            self.negotiation.rollback()
-        self.negotiation.held = self._modification.held_before
-        self._change_done(error)
-
-    def _change_done(self, error: CallError | None) -> None:
-        change, self._modification = self._modification, None
-        _resolve_future(None if change is None else change.done, error)
+    def _fail_modification(self, error: CallError) -> None:
+        """A change of ours, if there is one, leaves the session as it was."""
+        change, self.modification = self.modification, None
+        if change is not None:
+            change.fail(error)
 
     # Changes that the far end asks for
 
@@ -252,53 +789,16 @@ class CallLeg(CallLegBase):
             return
         self._end_open_exchange()
         body = self.negotiation.create_offer(full=True)
-        self.run_command(lambda now: event.usage.answer_modification(body, now=now))
-
-    def _pracked(self, event: PrackReceived[InviteUsage]) -> None:
-        if event.role is BodyRole.OFFER:
-            self._answer_offer(event.body)
-        elif event.role is BodyRole.ANSWER:
-            self._take_answer(event.body, accepted=self._media_opened)
-
-    def _media_opened(self) -> None:
-        """Media is open; the call need not be up yet."""
+        with self.setup.command() as now:
+            event.usage.answer_modification(body, now=now)
 
     def _end_open_exchange(self) -> None:
         """An offer is about to be made or taken: what was open before it is settled or void."""
-        self.finalize_early_answer()
+        self._finalize_early_answer()
         if self.negotiation.offer_pending:
             self.negotiation.rollback()
 
-    def _answer_offer(self, body: Body | None) -> None:
-        usage = self.active_usage
-        self._end_open_exchange()
-        try:
-            outcome = self.negotiation.receive_offer(body)
-        except MediaError as error:
-            outcome = DescriptionRefusal(399, str(error))
-        if isinstance(outcome, MediaProposal):
-            answer, shortfalls = outcome.body, self._settle_change(outcome)
-            if not shortfalls:
-                self.run_command(lambda now: usage.answer_modification(answer, now=now))
-                self._renew_change()
-                return
-            outcome = policy_refusal(shortfalls)
-        self.negotiation.rollback()
-        if outcome.shortfalls:
-            self.event_queue.put_event(SecurityRefused(outcome.shortfalls))
-        headers = (warning_header(outcome, self.setup.warning_agent),)
-        self.run_command(lambda now: usage.reject_modification(488, now=now, headers=headers))
-        self._renew_change()
-
-    def _settle_change(self, proposal: MediaProposal) -> tuple[Shortfall, ...]:
-        """Settle, or give the shortfalls; a call that waits for the far end's level waits on."""
-        shortfalls = self.judge_proposal(proposal)
-        unknown = all(s.code is ShortfallCode.FAR_END_UNKNOWN for s in shortfalls)
-        if shortfalls and not self.held_by_policy and not (unknown and self.awaiting_far_end):
-            return shortfalls
-        return self.apply_proposal(proposal, accepted=self.on_media_open)
-
-    def finalize_early_answer(self) -> None:
+    def _finalize_early_answer(self) -> None:
         """A reliable early answer ends its exchange once another one begins (RFC 3262 5).
 
         It was judged when it came, and is in force, or waits, since then.
@@ -309,12 +809,49 @@ class CallLeg(CallLegBase):
             if refusal is not None:
                 self.end_for_refusal(refusal)
 
+    def _answer_offer(self, body: Body | None) -> None:
+        usage = self.active_usage
+        self._end_open_exchange()
+        try:
+            outcome = self.negotiation.receive_offer(body)
+        except MediaError as error:
+            outcome = DescriptionRefusal(399, str(error))
+        if isinstance(outcome, MediaProposal):
+            shortfalls = self._settle_change(outcome)
+            if not shortfalls:
+                with self.setup.command() as now:
+                    usage.answer_modification(outcome.body, now=now)
+                self._renew_change()
+                return
+            outcome = policy_refusal(shortfalls)
+        self.negotiation.rollback()
+        if outcome.shortfalls:
+            self.event_queue.put_event(SecurityRefused(outcome.shortfalls))
+        headers = (warning_header(outcome, self.setup.warning_agent),)
+        with self.setup.command() as now:
+            usage.reject_modification(488, now=now, headers=headers)
+        self._renew_change()
+
+    def _settle_change(self, proposal: MediaProposal) -> tuple[Shortfall, ...]:
+        """Settle, or give the shortfalls; a call that waits for the far end's level waits on."""
+        shortfalls = self.judge_proposal(proposal)
+        waited = self.awaiting_far_end
+        if shortfalls and not self.held_by_policy and not (waited and _only_unknown(shortfalls)):
+            return shortfalls
+        shortfalls = self.apply_proposal(proposal)
+        if waited and not shortfalls and not self.awaiting_far_end:
+            self.media_opened()
+        return shortfalls
+
     def _acknowledged(self, event: AckReceived[InviteUsage]) -> None:
         if event.role is BodyRole.ANSWER:
-            self._take_answer(event.body, accepted=self.established)
+            self.acknowledged = True
+            self.apply_outcome(self.negotiation.receive_answer(event.body))
             self._renew_change()
         elif not self.negotiation.offer_pending:
-            self.established()
+            self.acknowledged = True
+            if self._shown is not None and not self.awaiting_far_end:
+                self._establish()
         elif self.confirmed.done():
             self.negotiation.rollback()
         else:
@@ -322,69 +859,21 @@ class CallLeg(CallLegBase):
                 DescriptionRefusal(399, "our offer was never answered: the ACK has no SDP")
             )
 
-    def _take_answer(self, body: Body | None, *, accepted: Callable[[], None]) -> None:
-        """The final answer to an offer of ours, wherever it came (RFC 3261 13.2.1, 14)."""
-        outcome = self.negotiation.receive_answer(body)
-        self._take_outcome(outcome, accepted=accepted)
-
-    def _take_outcome(
-        self, outcome: MediaProposal | DescriptionRefusal, *, accepted: Callable[[], None]
-    ) -> bool:
-        """Settle; whatever may not be ends the call.  Whether it goes on."""
-        if isinstance(outcome, DescriptionRefusal):
-            self.end_for_refusal(outcome)
-            return False
-        shortfalls = self.apply_proposal(outcome, accepted=accepted)
-        if shortfalls:
-            self.end_for_shortfalls(shortfalls)
-        return not shortfalls
-
-    def established(self) -> None:
-        """Media is open and the dialog confirmed; what that means is the role's."""
-
-    # Falling below the policy
-
-    def handle_shortfalls(self, shortfalls: tuple[Shortfall, ...]) -> None:
-        """Hang up, or hold and stop the media, as the policy says."""
-        if self.policy.on_drop is OnDrop.HANGUP or not self.confirmed.done():
-            super().handle_shortfalls(shortfalls)
-            return
-        if self.held_by_policy:
-            return
-        self.event_queue.put_event(SecurityRefused(shortfalls))
-        before = self.negotiation.direction
-        self.held_by_policy = True
-        self.negotiation.silence()
-        self.emit_hold_change(before)
-        self._hold_task = asyncio.ensure_future(self._hold_after_drop())
-
-    async def _hold_after_drop(self) -> None:
-        try:
-            if self._modification is not None:
-                await asyncio.shield(self._modification.done)
-            if not self.negotiation.held:
-                await self.renegotiate(held=True)
-        except SoftphoneError as error:
-            # Media is stopped already; a far end that refuses to be held is hung up.
-            self.hang_up(488, f"the call fell below its security policy and was not held: {error}")
-
     # Requests within the dialog
 
     def _request_received(
         self, event: InDialogRequestReceived[InviteUsage, ServerExchange]
     ) -> None:
-        request = event.request
-        status = 200
+        request, status = event.request, 200
+        content_type = str(request.content_type or "")
         if request.method == "INFO":
-            self._info(_type_of(request), request.body)
+            self._info(content_type, request.body)
         elif request.method == "MESSAGE":
-            self.event_queue.put_event(InfoReceived(_type_of(request), request.body))
-        elif request.method == "NOTIFY":
-            status = 481
+            self.event_queue.put_event(InfoReceived(content_type, request.body))
         else:
-            status = 501
-        endpoint = self.setup.endpoint
-        self.run_command(lambda now: endpoint.respond(event.exchange, status, now=now))
+            status = 481 if request.method == "NOTIFY" else 501
+        with self.setup.command() as now:
+            self.setup.endpoint.respond(event.exchange, status, now=now)
 
     def _info(self, content_type: str, body: bytes) -> None:
         media_type = content_type.partition(";")[0].strip().lower()
@@ -402,64 +891,34 @@ class CallLeg(CallLegBase):
         """Ask for a key frame by INFO, which CUCM's far ends understand (RFC 5168)."""
         usage = self.usage
         if usage is not None and self.confirmed.done() and not self.ended.done():
-            self.run_command(lambda now: usage.info(key_frame_request(), now=now))
-
-    def _subscribed(self, event: SubscribeReceived[InviteUsage, NotifierUsage]) -> None:
-        """Only digits are subscribed to within a call."""
-        if self.kpml_subscriptions.subscribe(event.subscription, event.request):
-            self.setup.handlers.set_handler(event.subscription, self)
-
-    def _subscription_refreshed(self, event: SubscriptionRefreshed[NotifierUsage]) -> None:
-        self.kpml_subscriptions.refresh(event.subscription, event.request)
+            with self.setup.command() as now:
+                usage.info(key_frame_request(), now=now)
 
     # Transfers
 
-    async def transfer(self, refer_to: Any, *, referred_by: Any = None) -> None:
+    async def transfer(self, refer_to: NameAddr, *, referred_by: NameAddr | None = None) -> None:
         """Ask the far end to call `refer_to`, and wait until it says how that ended.
 
         Raises CallError with the status of the refusal.
         """
         usage = self.active_usage
-        if self._transfer is not None and not self._transfer.done():
+        if self._transfer is not None and self._transfer.under_way:
             raise LocalProtocolError("another transfer is under way")
-        result = self._transfer = _result()
-        try:
-            with self.setup.change() as now:
-                subscription = usage.refer(refer_to, now=now, referred_by=referred_by)
-                self._transfer_subscription = subscription
-                self.setup.handlers.set_handler(subscription, self)
-            await result
-        finally:
-            # The next one may have begun before it was our turn.
-            if self._transfer is result:
-                self._transfer = None
-            del result
-
-    def _notified(self, event: NotifyReceived[SubscriberUsage]) -> None:
-        if event.subscription is not self._transfer_subscription or not event.status:
-            return
-        final = event.status >= 200
-        self.event_queue.put_event(TransferProgressed(event.status, event.reason, final))
-        if final:
-            self._transfer_done(event.status, event.reason)
-
-    def _subscription_ended(self, event: SubscriptionTerminated[SubscriberUsage]) -> None:
-        if event.subscription is self._transfer_subscription:
-            self._transfer_done(event.status or 500, event.reason, answered=event.answered)
-
-    def _transfer_done(self, status: int, reason: str, *, answered: bool = True) -> None:
-        error = None
-        if status >= 300:
-            message = explain_transfer(status, reason, answered=answered)
-            error = CallError(message, status=status, reason=reason)
-        _resolve_future(self._transfer, error)
+        with self.setup.change() as now:
+            subscription = usage.refer(refer_to, now=now, referred_by=referred_by)
+            self._transfer = Transfer(subscription, self.event_queue)
+            self.setup.handlers.set_handler(subscription, self)
+        await self._transfer.wait()
 
     def _refer_received(self, event: ReferReceived[InviteUsage, NotifierUsage]) -> None:
+        status = 0
         if self.referral is not None and not self.referral.subscription.terminated:
-            self.run_command(lambda now: event.subscription.reject(491, now=now))
-            return
-        if self.transfers >= MAXIMUM_TRANSFERS:
-            self.run_command(lambda now: event.subscription.reject(603, now=now))
+            status = 491
+        elif self.transfers >= MAXIMUM_TRANSFERS:
+            status = 603
+        if status:
+            with self.setup.command() as now:
+                event.subscription.reject(status, now=now)
             return
         self.transfers += 1
         target = str(event.refer_to.uri)
@@ -467,37 +926,102 @@ class CallLeg(CallLegBase):
         by = None if event.referred_by is None else str(event.referred_by.uri)
         self.event_queue.put_event(TransferRequested(target, by, event.replaces))
 
-    # The end
+    # Refusing and ending
 
-    def _handle_ended(self, event: InviteEnded[InviteUsage]) -> None:
-        if event.cause in (Cause.REMOTE, Cause.REPLACED):
+    def end_for_shortfalls(self, shortfalls: tuple[Shortfall, ...], explanation: str = "") -> None:
+        """End the call on security grounds: nothing of it goes on."""
+        if self.state is CallState.TERMINATED:
+            return
+        error = SecurityShortfall(shortfalls)
+        self.refused = shortfalls
+        self.explanation = explanation or str(error)
+        self.event_queue.put_event(SecurityRefused(shortfalls))
+        self._close(CallEnded(EndedBy.POLICY, 488, self.explanation), error)
+
+    def end_for_refusal(self, refusal: DescriptionRefusal, *, status: int = 488) -> None:
+        """End the call because something in it could not be accepted."""
+        if self.state is CallState.TERMINATED:
+            return
+        if refusal.shortfalls:
+            self.end_for_shortfalls(refusal.shortfalls, refusal.explanation)
+            return
+        self.explanation = refusal.explanation
+        error = NotAcceptable(refusal.explanation, status=status, reason="Not Acceptable Here")
+        self._close(CallEnded(EndedBy.LOCAL, status, refusal.explanation), error)
+
+    def hang_up(self, status: int = 0, text: str = "") -> None:
+        """End the call, whatever its state: CANCEL, a refusal, or BYE."""
+        if self.state is not CallState.TERMINATED:
+            self._close(CallEnded(EndedBy.LOCAL, status, text), None)
+
+    def _close(self, ended: CallEnded, error: SoftphoneError | None) -> None:
+        """Media first, then the signaling, so that nothing is heard or sent in between."""
+        self.finish(ended, error)
+        if self.usage is not None:
+            self._end_usage(self.usage, ended.status, ended.reason)
+
+    def _end_usage(self, usage: InviteUsage, status: int, text: str) -> None:
+        headers = (reason_header(status, text),) if status else ()
+        with self.setup.command() as now:
+            usage.bye(now=now, headers=headers)
+
+    def _usage_ended(self, event: InviteEnded[InviteUsage]) -> None:
+        if event.cause in (Cause.REMOTE, Cause.REPLACED) and self._transfer is not None:
             # A transferee may hang up on us before its last NOTIFY (RFC 5589 section 6.1).
-            self._transfer_done(200, "the far end has left the call")
+            self._transfer.resolve(None)
         self.finish(CallEnded(_BY[event.cause], event.status, event.reason))
 
     def finish(self, ended: CallEnded, error: SoftphoneError | None = None) -> None:
-        """The call is over, and with it whatever was asked for within it."""
-        self.kpml_subscriptions.close()
-        super().finish(ended, error)
+        """The call is over, and with it whatever was asked for within it: tell everybody, once."""
+        if self.state is CallState.TERMINATED:
+            return
+        if self._kpml is not None:
+            self._kpml.close()
+        self._stop_waiting()
+        self.failure = error
+        self.final_security = self.security
+        self.final_statistics = self.statistics
+        self.state = CallState.TERMINATED
+        self.negotiation.close()
+        self.sound.close()
+        if not self.confirmed.done():
+            self.confirmed.cancel()
+        self.ended.set_result(ended)
+        self.event_queue.put_event(ended)
+        self.event_queue.close()
         self._call_handle = None
-        self._change_done(CallFailed("the call ended before the change was made"))
-        _resolve_future(self._transfer, CallFailed("the call ended before the transfer was made"))
+        self._finish_modification(CallFailed("the call ended before the change was made"))
+        if self._transfer is not None:
+            self._transfer.resolve(CallFailed("the call ended before the transfer was made"))
 
-    def _refreshed(self, event: SessionRefreshed[InviteUsage]) -> None:
-        """What the message said of the far end has been heard; nothing else has changed."""
+    # The audio stream
 
-    handlers: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
-        ModificationAnswered: _modification_answered,
-        ModificationFailed: _modification_failed,
-        ModificationReceived: _modification_received,
-        PrackReceived: _pracked,
-        AckReceived: _acknowledged,
-        InDialogRequestReceived: _request_received,
-        NotifyReceived: _notified,
-        SubscriptionTerminated: _subscription_ended,
-        ReferReceived: _refer_received,
-        SessionRefreshed: _refreshed,
-        SubscribeReceived: _subscribed,
-        SubscriptionRefreshed: _subscription_refreshed,
-        InviteEnded: _handle_ended,
-    }
+    @property
+    def statistics(self) -> StreamStatistics:
+        """Of the audio stream, now or at the end."""
+        if self.final_statistics is not None:
+            return self.final_statistics
+        audio = self.negotiation.audio
+        if audio is None or self.negotiation.spec is None or self.state is CallState.TERMINATED:
+            return StreamStatistics()
+        return self.setup.media.backend.statistics(audio.handle)
+
+    @property
+    def media_backend(self) -> MediaBackend:
+        """The engine's port."""
+        return self.setup.media.backend
+
+    @property
+    def stream(self) -> AllocatedStream | None:
+        """The audio row, None once the call is over."""
+        return None if self.state is CallState.TERMINATED else self.negotiation.audio
+
+    @property
+    def stream_spec(self) -> StreamSpec | None:
+        """The audio stream as it was opened last."""
+        return self.negotiation.spec
+
+    @property
+    def stream_security(self) -> MediaSecurity | None:
+        """The audio stream's security, after the end too."""
+        return next((m for m in self.security.media if m.media == "audio"), None)

@@ -8,16 +8,15 @@ far end of the dialog, to whom they were sent: what came before is kept from oth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Protocol
 
-from softphone.errors import ConfigurationError, LocalProtocolError
+from softphone.errors import ConfigurationError
 from softphone.sans_io import OpenDrain
 from softphone.sip import Body, NotifierUsage, Request
 from softphone.sip.event_packages import KPML, DigitBuffer, KeyPress, KpmlSubscription
 
-__all__ = ["KpmlSubscriptions", "check_digits"]
+__all__ = ["KpmlSubscriptions", "TimerHandle", "check_digits"]
 
 MAXIMUM = 4
 """Subscriptions of one call at once."""
@@ -30,27 +29,28 @@ def check_digits(digits: str, *, pauses: str = "") -> None:
         raise ConfigurationError(f"{''.join(wrong)!r} cannot be sent as digits; use 0-9 * # A-D")
 
 
-class _TimerHandle(Protocol):
-    """What `call_later` gives."""
+class TimerHandle(Protocol):
+    """What `call_later` gives: a timer of the event loop, or of virtual time."""
 
     def cancel(self) -> None:
-        """Do not run it."""
+        """Call nothing any more."""
 
 
 class KpmlSubscriptions:
     """The KPML subscriptions of one call.
 
-    `change` opens a drain of the endpoint, `call_later` runs something after so many seconds.
+    `command` opens a drain of the endpoint in which a command to a subscriber who has left is
+    dropped, `call_later` runs something after so many seconds.
     """
 
     def __init__(
         self,
-        change: OpenDrain,
-        call_later: Callable[[float, Callable[[], None]], _TimerHandle],
+        command: OpenDrain,
+        call_later: Callable[[float, Callable[[], None]], TimerHandle],
     ) -> None:
-        self._change = change
+        self._command = command
         self._call_later = call_later
-        self._timer: _TimerHandle | None = None
+        self._timer: TimerHandle | None = None
         self._watches: dict[NotifierUsage, KpmlSubscription] = {}
         self._unreported = DigitBuffer()
 
@@ -150,12 +150,3 @@ class KpmlSubscriptions:
             if subscription.terminated:
                 self._unreported.append_all_of(watch.left)
         self._watches = {s: w for s, w in self._watches.items() if not s.terminated}
-
-    @contextmanager
-    def _command(self) -> Iterator[float]:
-        """A drain; a subscriber that has left in the same one wants nothing any more."""
-        try:
-            with self._change() as now:
-                yield now
-        except LocalProtocolError:
-            return

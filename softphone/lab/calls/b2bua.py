@@ -25,7 +25,7 @@ from softphone.lab.calls.soft_keys import SoftKeys
 from softphone.lab.calls.transfer import Transfers
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.registrar import StoredBinding
-from softphone.media import EventCallback, MediaBackend, NoPortFree, VideoBackend
+from softphone.media import MediaBackend, NoPortFree, VideoBackend
 from softphone.media.audio import ToneSource
 from softphone.personas import StandardPersona
 from softphone.sans_io import Entropy, Flow, OpenDrain
@@ -132,7 +132,7 @@ class CallControl:
         if _has_video(leg):
             _reevaluate(leg, clear=False, video=False)
         leg.accept()
-        await _up(leg)
+        await leg.wait_until_up()
         if found is None or leg.stream is None:
             return
         source, sink = found
@@ -168,7 +168,7 @@ class CallControl:
             return
         self.forward_all(caller, target)
         leg.accept()
-        if await _up(leg) and leg.stream is not None:
+        if await leg.wait_until_up() and leg.stream is not None:
             # Heard by who has dialed, who hangs up.
             leg.media_backend.play(leg.stream.handle, ToneSource(440.0, 8000))
 
@@ -199,7 +199,7 @@ class CallControl:
         leg.accept()
         # A caller that made no offer has been told of an unknown level: its answer is to come.
         announced = leg.security.hop_level is not SecurityLevel.UNKNOWN
-        if not await _up(leg):
+        if not await leg.wait_until_up():
             out.hang_up(_status_of(leg))
             return
         if out.state is CallState.TERMINATED:
@@ -224,7 +224,7 @@ class CallControl:
         if _has_video(leg):
             _reevaluate(leg, clear=False, video=False)
         leg.accept()
-        if not await _up(leg):
+        if not await leg.wait_until_up():
             return
         if len(conversation.members) < 2:
             # The call has ended while its third party came in.
@@ -328,13 +328,12 @@ class CallControl:
         secure: bool,
         video: bool,
     ) -> OutgoingLeg:
-        out = _CalleeLeg(
-            self._setup(callee.login.secure and secure, video=True if video else None),
-            place,
-            # A phone that has to make the offer offers what its user has asked for: sound.
-            delayed=self._context.config.delayed_offer and not video,
-            clear=not secure,
-        )
+        setup = self._setup(callee.login.secure and secure, video=True if video else None)
+        if not secure:
+            setup = replace(setup, negotiation=ClearNegotiation)
+        # A phone that has to make the offer offers what its user has asked for: sound.
+        delayed = self._context.config.delayed_offer and not video
+        out = OutgoingLeg(setup, place, delayed=delayed)
         self._track_leg(out)
         out.send_invite()
         return out
@@ -406,40 +405,11 @@ def _has_video(leg: IncomingLeg) -> bool:
 
 def _reevaluate(leg: IncomingLeg, *, clear: bool, video: bool) -> None:
     """Answer a caller by what the other side has: in clear, or without a picture."""
-    kind = ClearNegotiation if clear else Negotiation
-
-    def negotiation(setup: MediaSetup, on_event: EventCallback) -> Negotiation:
-        return kind(setup if video else replace(setup, video=None), on_event)
-
-    leg.reevaluate_offer(negotiation)
-
-
-class _CalleeLeg(OutgoingLeg):
-    """The leg to a callee; `clear` answers its offer in clear, whatever it offers."""
-
-    def __init__(
-        self,
-        setup: LegSetup,
-        place: Callable[[Body | None], InviteRequest],
-        *,
-        delayed: bool,
-        clear: bool,
-    ) -> None:
-        self._clear = clear
-        super().__init__(setup, place, delayed=delayed)
-
-    def make_negotiation(self, media: MediaSetup) -> Negotiation:
-        """A negotiation that falls back where the call is not secure."""
-        if self._clear:
-            return ClearNegotiation(media, self._media_event)
-        return super().make_negotiation(media)
-
-
-async def _up(leg: CallLeg) -> bool:
-    """Wait until a leg is up; False when it ended instead."""
-    waiting: set[asyncio.Future[Any]] = {leg.confirmed, leg.ended}
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    return not leg.ended.done()
+    media = leg.setup.media
+    leg.reevaluate_offer(
+        ClearNegotiation if clear else Negotiation,
+        media if video else replace(media, video=None),
+    )
 
 
 async def _relay_ringing(out: OutgoingLeg, leg: IncomingLeg) -> None:

@@ -15,10 +15,20 @@ from softphone.events import (
     InfoReceived,
     TransferRequested,
 )
-from softphone.sip import Body, EndpointConfig, ModificationAnswered, NameAddr
+from softphone.sip import Body, EndpointConfig, NameAddr
 from tests.support.stage import Stage, edit_body, first_line
 
 TO_CAROL = NameAddr.parse("<sip:carol@192.0.2.3>")
+
+
+def answer_with(leg, command):
+    """Have a leg answer the next offers by `command(now)`."""
+
+    def answer(body):
+        with leg.setup.command() as now:
+            command(now)
+
+    leg._answer_offer = answer
 
 
 async def change(stage, leg, *, held, seconds=0.5):
@@ -128,9 +138,7 @@ async def test_only_one_change_at_a_time():
 async def test_a_refused_hold_leaves_the_session_as_it_was():
     stage = Stage()
     caller, callee = stage.answered()
-    callee._answer_offer = lambda body: callee.run_command(
-        lambda now: callee.usage.reject_modification(488, now=now)
-    )
+    answer_with(callee, lambda now: callee.usage.reject_modification(488, now=now))
     with pytest.raises(NotAcceptable):
         await (await change(stage, caller, held=True))
     assert not caller.negotiation.held
@@ -140,9 +148,7 @@ async def test_a_refused_hold_leaves_the_session_as_it_was():
 async def test_a_change_accepted_without_a_description_changes_nothing():
     stage = Stage()
     caller, callee = stage.answered()
-    callee._answer_offer = lambda body: callee.run_command(
-        lambda now: callee.usage.answer_modification(None, now=now)
-    )
+    answer_with(callee, lambda now: callee.usage.answer_modification(None, now=now))
     with pytest.raises(CallError, match="without a session description"):
         await (await change(stage, caller, held=True))
     assert len(stage.alice.port.specs) == 1
@@ -156,16 +162,17 @@ async def test_a_reinvite_without_sdp_gets_our_offer_and_its_loss_is_survived(an
     with stage.bob.change() as now:
         callee.usage.reinvite(None, now=now)
 
-    def acknowledge(leg, event):
-        body = leg.negotiation.receive_offer(event.body).body if answered else None
-        leg.run_command(lambda now: leg.usage.acknowledge(body, now=now))
+    def acknowledge(event):
+        body = callee.negotiation.receive_offer(event.body).body if answered else None
+        with callee.setup.command() as now:
+            callee.usage.acknowledge(body, now=now)
 
-    callee.handlers = {**callee.handlers, ModificationAnswered: acknowledge}
+    callee._modification_answered = acknowledge
     stage.run(0.5)
     assert caller.state is CallState.CONFIRMED
     assert not caller.negotiation.offer_pending
     assert len(stage.alice.port.specs) == (2 if answered else 1)
-    del callee.handlers
+    del callee._modification_answered
     await (await change(stage, caller, held=True))
     assert caller.negotiation.held
 

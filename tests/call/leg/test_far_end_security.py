@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from softphone.call.leg.far_end_security import MAXIMUM_SPEAKERS, FarEndSecurity
+from softphone.call.leg.security import MAXIMUM_SPEAKERS, FarEndSecurity
 from softphone.personas import StandardPersona
 from softphone.sans_io import Flow, PeerIdentity, Side, Transport
 from softphone.security import SecurityLevel

@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from softphone.call.leg import EventQueue, no_name_lookup
-from softphone.call.leg.peer_name import PeerName
+from dataclasses import replace
+
+from softphone.call import OutgoingLeg
 from softphone.contacts import Contact
 from softphone.events import PeerNamed
-from softphone.sip import NameAddr, SipUri
+from tests.support.stage import Stage
 
-PEER = NameAddr(None, SipUri("sip", "1001", None, "x.test"))
 ANNA = Contact("Anna", sources=("one",))
 
 
-async def told(mailbox):
-    mailbox.close()
-    return [event async for event in mailbox.events()]
-
-
 async def test_it_is_there_once_the_directory_has_said_it():
-    mailbox, later = EventQueue(), []
-    tag = PeerName(lambda peer, told: later.append((peer, told)), mailbox)
-    tag.look_up(PEER)
-    assert tag.contact is None
-    ((peer, say),) = later
+    stage, asked = Stage(), []
+    placed = stage.dial()
+    setup = replace(stage.alice.setup(), names=lambda peer, told: asked.append((peer, told)))
+    leg = OutgoingLeg(setup, placed._make_invite)
+    leg.send_invite()
+    assert leg.contact is None
+    ((peer, say),) = asked
     say(ANNA)
-    tag.look_up(PEER)
-    assert (peer, tag.contact, len(later)) == (PEER, ANNA, 1)
-    assert await told(mailbox) == [PeerNamed("Anna", ("one",))]
+    leg.look_up_peer()
+    assert (peer, leg.contact, len(asked)) == (leg.peer, ANNA, 1)
+    assert PeerNamed("Anna", ("one",)) in leg.event_queue._events
 
 
 async def test_nobody_is_asked_where_there_is_no_directory():
-    mailbox = EventQueue()
-    tag = PeerName(no_name_lookup, mailbox)
-    tag.look_up(PEER)
-    assert tag.contact is None
-    assert await told(mailbox) == []
+    stage = Stage()
+    leg = stage.dial()
+    assert leg.contact is None
+    assert "PeerNamed" not in stage.alice.kinds()

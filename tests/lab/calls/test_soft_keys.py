@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from softphone.call.leg import CallLeg
 from softphone.config import load_account
 from softphone.errors import CallError
 from softphone.events import CallState
 from softphone.lab import LabConfig, LabServer, LabUser, Login
-from softphone.lab.calls import b2bua
 from softphone.media.audio import ToneSource
 from softphone.phone import Phone
 from softphone.sans_io import Transport
@@ -125,20 +125,21 @@ async def test_a_key_that_the_lab_has_not_is_refused_and_that_is_said(
 async def test_a_conference_right_behind_the_answer_is_made(lab, phone, monkeypatch):
     alice, bob, erin = [await account_of(lab, phone, name) for name in ("alice", "bob", "erin")]
     first, _ = await connect(alice, bob, "bob")
-    asked, connected, up = asyncio.Event(), asyncio.Event(), b2bua._up
+    asked, connected, up = asyncio.Event(), asyncio.Event(), CallLeg.wait_until_up
     handle_refer = lab._calls.handle_refer
 
     async def late(leg):
         """The lab gets to putting both legs together only after the key."""
         answered = await up(leg)
-        await connected.wait()
+        if leg in lab._calls._legs:
+            await connected.wait()
         return answered
 
     def refer(event):
         handle_refer(event)
         asked.set()
 
-    monkeypatch.setattr(b2bua, "_up", late)
+    monkeypatch.setattr(CallLeg, "wait_until_up", late)
     monkeypatch.setattr(lab._calls, "handle_refer", refer)
     second, _ = await connect(alice, erin, "erin")
     joining = asyncio.create_task(first.confer(second))

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
+from softphone.call.leg import CallLeg
 from softphone.errors import CallError
 from softphone.events import CallState, EndedBy, TransferProgressed
 from softphone.lab import LabConfig, LabServer, LabUser, Login
-from softphone.lab.calls import b2bua
 from softphone.media.audio import ToneSource
 from softphone.phone import Phone
 from softphone.sans_io import Transport
@@ -229,20 +229,21 @@ async def test_a_conference_is_not_transferred_to_an_extension(lab, phone):
 @pytest.mark.parametrize("by_callee", [False, True])
 async def test_a_transfer_right_behind_the_answer_is_done(lab, phone, monkeypatch, by_callee):
     alice, bob, frank = await parties(lab, phone, "alice", "bob", "frank")
-    asked, connected, up = asyncio.Event(), asyncio.Event(), b2bua._up
+    asked, connected, up = asyncio.Event(), asyncio.Event(), CallLeg.wait_until_up
     handle_refer = lab._calls.handle_refer
 
     async def late(leg):
         """The lab gets to putting both legs together only after the REFER."""
         answered = await up(leg)
-        await connected.wait()
+        if leg in lab._calls._legs:
+            await connected.wait()
         return answered
 
     def refer(event):
         handle_refer(event)
         asked.set()
 
-    monkeypatch.setattr(b2bua, "_up", late)
+    monkeypatch.setattr(CallLeg, "wait_until_up", late)
     monkeypatch.setattr(lab._calls, "handle_refer", refer)
     first, second = await connect(alice, bob, "bob")
     asker, stays = (second, first) if by_callee else (first, second)

@@ -1,0 +1,75 @@
+"""A change of the session that we ask for: holding, taking back, offering anew.
+
+RFC 3261 section 14 (re-INVITE), RFC 3264 section 8.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from softphone.call.leg.negotiation import Negotiation
+from softphone.diagnostics.refusal_text import explain_change
+from softphone.errors import CallError, LocalProtocolError, NotAcceptable
+from softphone.sip import Body, InviteUsage, ModificationFailed
+
+__all__ = ["SessionModification", "make_result", "overtaken", "refusal_of", "resolve_result"]
+
+
+def make_result() -> asyncio.Future[None]:
+    """A future whose failure may go unheard: its waiter may have been canceled."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return future
+
+
+def resolve_result(future: asyncio.Future[None], error: CallError | None) -> None:
+    """Say how it went, unless that was said, or nobody waits for it, already."""
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+
+
+class SessionModification:
+    """One change of a leg's session, until `done`.
+
+    `answered` says that the far end has accepted it; its media may still wait.
+    """
+
+    def __init__(self, negotiation: Negotiation, *, held: bool) -> None:
+        self.done = make_result()
+        self.answered = False
+        self._negotiation = negotiation
+        self._held_before = negotiation.held
+        self._full = self._held_before and not held
+        negotiation.held = held
+
+    def make_offer(self) -> Body:
+        """Our offer.  Raises CallError while another exchange is open; all is as before then."""
+        try:
+            return self._negotiation.create_offer(full=self._full)
+        except LocalProtocolError as error:
+            self._negotiation.held = self._held_before
+            raise overtaken() from error
+
+    def fail(self, error: CallError) -> None:
+        """The session stays as it was."""
+        if self._negotiation.offer_pending:
+            self._negotiation.rollback()
+        self._negotiation.held = self._held_before
+        resolve_result(self.done, error)
+
+
+def overtaken() -> CallError:
+    """The error where the far end's change was faster than ours."""
+    message = "another change of the session is under way at the far end; try again"
+    return CallError(message, status=491, reason="Request Pending")
+
+
+def refusal_of(event: ModificationFailed[InviteUsage]) -> CallError:
+    """The error where the far end has refused."""
+    kind = NotAcceptable if event.status in (488, 606, 415) else CallError
+    message = explain_change(event.status, event.reason, answered=event.response is not None)
+    return kind(message, status=event.status, reason=event.reason)

@@ -48,8 +48,7 @@ from softphone.sip.events import (
     SubscriptionRefreshed,
     SubscriptionTerminated,
 )
-from softphone.sip.invite import InviteUsage
-from softphone.sip.invite.usage import InviteState
+from softphone.sip.invite import InviteState, InviteUsage
 from softphone.sip.message import (
     AbsoluteUri,
     Body,

@@ -327,7 +327,7 @@ class Endpoint:
             "INVITE", invite_request, layer=self._layer, headers=headers, body=invite_request.body
         )
         usage.client = InviteClient(
-            request, to=invite_request.to, context=usage, renew_body=invite_request.renew_body
+            request, to=invite_request.to, usage=usage, renew_body=invite_request.renew_body
         )
         self._router.add_usage(usage)
         usage.client.send_invite(now=now, failover=invite_request.failover)

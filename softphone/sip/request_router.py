@@ -13,11 +13,10 @@ from softphone.rate_limit import TokenBucket
 from softphone.sans_io import Flow, Side
 from softphone.sip.dialog import DialogTable
 from softphone.sip.events import InviteReceived, ReferReceived, RequestReceived, SubscribeReceived
-from softphone.sip.invite import InviteDispatch, InviteServer, InviteUsage
-from softphone.sip.invite.usage import InviteState
+from softphone.sip.invite import InviteServer, InviteState, InviteUsage
 from softphone.sip.message import Field, Request
-from softphone.sip.request_validation import check_request, refer_values
-from softphone.sip.subscription import NotifierUsage
+from softphone.sip.request_validation import check_request
+from softphone.sip.subscription import NotifierUsage, refer_values
 from softphone.sip.transaction import ServerExchange, ServerTransaction, TransactionLayer
 
 __all__ = ["RequestRouter"]
@@ -48,8 +47,7 @@ class RequestRouter:
         return tuple(usage for usage in known if usage.state is not InviteState.TERMINATED)
 
     def add_usage(self, usage: InviteUsage) -> None:
-        """Take a new usage in, and what comes in within its dialogs."""
-        InviteDispatch(usage)
+        """Take a new usage in."""
         self._usages[next(self._numbers)] = usage
 
     def route_request(self, request: Request, *, flow: Flow, now: float) -> None:
@@ -116,7 +114,7 @@ class RequestRouter:
             key=(),
             flow=flow,
             to_tag=self._layer.new_tag(),
-            context=self._layer,
+            layer=self._layer,
             proven=False,
         )
         response = transaction.request.response(status, to_tag=transaction.to_tag, headers=headers)
@@ -206,15 +204,13 @@ class RequestRouter:
             table=self._table,
             session_timer=self._config.session_expires or None,
         )
-        if usage.session_timer.too_small(request):
-            minimum = str(round(usage.session_timer.min_se))
-            transaction.respond(422, now=now, headers=(("Min-SE", minimum),))
+        if usage.session_timer.refuse_too_small(transaction, now=now):
             return
         status, replaced = self._replaces(request)
         if status:
             transaction.respond(status, now=now)
             return
-        usage.server = InviteServer(transaction, context=usage, now=now)
+        usage.server = InviteServer(transaction, usage=usage, now=now)
         usage.replaced = replaced
         self.add_usage(usage)
         self._layer.emit_event(
@@ -237,16 +233,13 @@ class RequestRouter:
         if found is None:
             return 481, None
         owner, _ = found
-        if not isinstance(owner, InviteDispatch):
+        if not isinstance(owner, InviteUsage) or owner.state is InviteState.TERMINATED:
             # A dialog that we are hanging up, or one that is no call.
             return 603, None
-        usage = owner.usage
-        if usage.state is InviteState.TERMINATED:
-            return 603, None
-        if usage.state is InviteState.CONFIRMED:
-            return (486, None) if named.early_only else (0, usage)
+        if owner.state is InviteState.CONFIRMED:
+            return (486, None) if named.early_only else (0, owner)
         # Only an early dialog that we began can be replaced.
-        return (0, usage) if usage.side is Side.CLIENT else (481, None)
+        return (0, owner) if owner.side is Side.CLIENT else (481, None)
 
     # SUBSCRIBE and REFER -------------------------------------------------------------------------
 

@@ -14,7 +14,6 @@ from softphone.sip.message import (
     Body,
     Field,
     MalformedMessage,
-    NameAddr,
     Request,
     SipUri,
     Uri,
@@ -25,7 +24,7 @@ from softphone.sip.message import (
 from softphone.sip.transaction.client import TARGET_REFRESH
 from softphone.sip.transaction.server import MAGIC_COOKIE
 
-__all__ = ["ReferValues", "RequestRefusal", "check_request", "refer_values"]
+__all__ = ["RequestRefusal", "check_request"]
 
 KNOWN_METHODS = frozenset(
     {
@@ -179,26 +178,3 @@ def _begins_call(request: Request) -> bool:
     """An INVITE outside dialogs of an RFC 3261 peer; RFC 2543 lets one be without Contact."""
     branch = request.top_via.branch or ""
     return request.method == "INVITE" and request.to.tag is None and branch.startswith(MAGIC_COOKIE)
-
-
-@dataclass(frozen=True, slots=True)
-class ReferValues:
-    """Refer-To, and the Replaces that its URI carries, unescaped (RFC 3891 section 7)."""
-
-    refer_to: NameAddr
-    replaces: str | None
-
-
-def refer_values(request: Request) -> ReferValues | None:
-    """What a REFER asks for; None unless there is one usable Refer-To (RFC 3515 2.4.2)."""
-    refer_to = request.refer_to
-    if refer_to is None:
-        return None
-    replaces = None
-    if isinstance(refer_to.uri, SipUri):
-        found = [value for name, value in refer_to.uri.headers if name.lower() == "replaces"]
-        if len(found) > 1:
-            return None
-        if found:
-            replaces = unescape(found[0]).decode("utf-8", "replace")
-    return ReferValues(refer_to, replaces)

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Transport
-from softphone.sip.invite import InviteUsage
-from softphone.sip.invite.usage import InviteState
+from softphone.sip.invite import InviteState, InviteUsage
 from softphone.sip.message import NameAddr
 from tests.support.link import LinkQuality
 from tests.support.pair import ANSWER, OFFER, OFFER_2, Pair

@@ -10,7 +10,7 @@ from softphone.account.service_control import ServiceControlHandler
 from softphone.events import ServiceRequested
 from softphone.sans_io import Side
 from softphone.sip import InviteRequest, NameAddr, SipUri
-from softphone.sip.invite.usage import InviteState
+from softphone.sip.invite import InviteState
 from softphone.sip.message import Request
 from tests.support.lone import SDP, Lone
 from tests.support.pair import ANSWER, OFFER

@@ -7,7 +7,7 @@ import pytest
 from softphone.sans_io import Target, Transport
 from softphone.sip import Cause
 from softphone.sip.dialog import InviteRequest, SubscribeRequest
-from softphone.sip.invite.usage import InviteState
+from softphone.sip.invite import InviteState
 from softphone.sip.message import Body, NameAddr, SipUri
 from softphone.sip.transport import Failover
 from tests.support.lone import SDP, Lone

@@ -7,7 +7,7 @@ import pytest
 from softphone.sans_io import PeerIdentity, Side, Transport
 from softphone.sip import Cause
 from softphone.sip.dialog import SubscribeRequest
-from softphone.sip.invite.usage import InviteState
+from softphone.sip.invite import InviteState
 from softphone.sip.message import NameAddr, SipUri
 from tests.support.lone import SDP, Lone
 from tests.support.pair import ANSWER, new_flow

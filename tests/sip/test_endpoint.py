@@ -9,7 +9,7 @@ import pytest
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Target, Transport
 from softphone.sip import EndpointConfig
-from softphone.sip.invite.usage import InviteState
+from softphone.sip.invite import InviteState
 from softphone.sip.message import NameAddr, Request, SipUri
 from tests.support.link import LinkQuality
 from tests.support.lone import Lone

@@ -6,7 +6,7 @@ import pytest
 
 from softphone.sans_io import Side
 from softphone.sip import Cause, EndpointConfig
-from softphone.sip.invite.usage import InviteState
+from softphone.sip.invite import InviteState
 from tests.support.lone import SDP, Lone
 from tests.support.pair import ANSWER, OFFER, Pair, kinds
 

@@ -1,6 +1,6 @@
 """Dialogs: identity, sequence numbers, remote target and route set (RFC 3261 section 12).
 
-A Dialog builds requests and judges the order of those that come in; it sends nothing.
+A Dialog builds and sends requests, and judges the order of those that come in.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from dataclasses import replace
 
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Flow, Target
+from softphone.sip.auth import Authenticator
 from softphone.sip.message import Body, Field, NameAddr, Request, Response, SipUri, Uri
+from softphone.sip.transaction import Exchange, ExchangeUser, TransactionLayer
 from softphone.sip.transport import (
     comes_from_host,
     flow_is_allowed,
@@ -250,6 +252,29 @@ class Dialog:
         fields += [("Route", str(route)) for route in routes]
         fields += headers
         return Request.build(method, uri, fields, body)
+
+    def send_request(
+        self,
+        method: str,
+        *,
+        layer: TransactionLayer,
+        user: ExchangeUser,
+        credentials: Authenticator | None = None,
+        headers: Iterable[Field] = (),
+        body: Body | None = None,
+        now: float,
+    ) -> Exchange:
+        """Send a request within the dialog that is not an INVITE; `user` hears of its end."""
+        exchange = Exchange(
+            self.build_request(method, headers=headers, body=body),
+            to=self.to,
+            layer=layer,
+            user=user,
+            credentials=credentials,
+            take_sequence=self.take_sequence,
+        )
+        exchange.send_request(now=now)
+        return exchange
 
 
 def _contact_uri(message: Request | Response) -> SipUri | None:

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from softphone.sip.invite.bye import ByeSender
 from softphone.sip.invite.client import InviteClient
-from softphone.sip.invite.dispatch import InviteDispatch
+from softphone.sip.invite.invite_dialog import InviteState
 from softphone.sip.invite.server import InviteServer
 from softphone.sip.invite.usage import InviteUsage
 
-__all__ = ["ByeSender", "InviteClient", "InviteDispatch", "InviteServer", "InviteUsage"]
+__all__ = ["ByeSender", "InviteClient", "InviteServer", "InviteState", "InviteUsage"]

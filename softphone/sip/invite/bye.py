@@ -1,4 +1,4 @@
-"""A BYE, seen through in the background (RFC 3261 section 15.1.1).
+"""BYE: ours, seen through in the background, and the far end's (RFC 3261 section 15).
 
 One that its connection takes with it is sent again on the connection that follows (RFC 5626), or
 the far end would hold the call until its session timer ends it, if it has one.
@@ -6,54 +6,104 @@ the far end would hold the call until its session timer ends it, if it has one.
 
 from __future__ import annotations
 
-from softphone.sans_io import Flow
-from softphone.sip.auth import Authenticator
-from softphone.sip.dialog import Dialog, DialogTable
-from softphone.sip.invite.context import HeaderFields
-from softphone.sip.message import Request, Response
-from softphone.sip.transaction import Exchange, ServerTransaction, TransactionLayer
+from typing import TYPE_CHECKING
 
-__all__ = ["ByeSender"]
+from softphone.errors import LocalProtocolError
+from softphone.sans_io import Flow
+from softphone.sip.dialog import Dialog
+from softphone.sip.events import Cause
+from softphone.sip.invite.invite_dialog import HeaderFields, InviteDialog, InviteState
+from softphone.sip.message import Request, Response
+from softphone.sip.transaction import Exchange, ServerTransaction
+
+if TYPE_CHECKING:
+    from softphone.sip.invite.usage import InviteUsage
+
+__all__ = ["ByeSender", "bye_received", "hang_up", "send_bye", "send_held_bye"]
 
 RECONNECT_TIMEOUT = 32.0
 """Seconds that the next connection may take: as long as a BYE waits for its answer (64*T1)."""
 CONNECTION_LOST = 503
 
 
+def hang_up(usage: InviteUsage, *, now: float, headers: HeaderFields = ()) -> None:
+    """End a call: see `InviteUsage.bye`."""
+    if usage.state is InviteState.TERMINATED:
+        raise LocalProtocolError("the call is over")
+    leg = usage.leg
+    if leg is None or usage.state is not InviteState.CONFIRMED:
+        if usage.client is not None:
+            usage.cancel(now=now, headers=headers)
+        else:
+            usage.reject(480, now=now, headers=headers)
+        return
+    if usage.owes_acknowledgment:
+        usage.acknowledge(None, now=now)
+    if usage.server is not None and usage.server.request.cseq.number in usage.successes:
+        usage.hold_bye(headers, now=now)
+        return
+    send_bye(usage, leg, now=now, headers=headers)
+    usage.end_usage(Cause.LOCAL, now=now)
+
+
+def send_held_bye(usage: InviteUsage, *, now: float) -> None:
+    """Send the BYE that has waited for the ACK of our 2xx, if there is one."""
+    if usage.held_bye is not None and usage.leg is not None:
+        send_bye(usage, usage.leg, now=now, headers=usage.held_bye)
+        usage.end_without_event(now=now)
+
+
+def send_bye(
+    usage: InviteUsage, leg: InviteDialog, *, now: float, headers: HeaderFields = ()
+) -> None:
+    """Send BYE on a leg and see it through in the background."""
+    ByeSender(leg.dialog, usage=usage, headers=headers).transmit_bye(now=now)
+
+
+def bye_received(
+    usage: InviteUsage, transaction: ServerTransaction, leg: InviteDialog, *, now: float
+) -> None:
+    """Take a BYE of the far end: the call is over, and an INVITE without answer gets 487."""
+    transaction.respond(200, now=now)
+    if usage.state is not InviteState.CONFIRMED and usage.client is not None:
+        # BYE in an early dialog ends that fork only (section 15); a final response to the INVITE
+        # will tell of the call.
+        return
+    if usage.server is not None and not usage.server.answered:
+        usage.server.terminate(now=now)
+    reason = next(iter(transaction.request.reasons), None)
+    usage.end_usage(
+        Cause.REMOTE,
+        now=now,
+        status=(reason.cause or 0) if reason is not None else 0,
+        reason=reason.text if reason is not None else "",
+        request=transaction.request,
+    )
+
+
 class ByeSender:
     """One dialog on its way out: it answers a crossing BYE, and is gone with its own."""
 
-    def __init__(
-        self,
-        dialog: Dialog,
-        *,
-        layer: TransactionLayer,
-        table: DialogTable,
-        credentials: Authenticator | None,
-    ) -> None:
+    def __init__(self, dialog: Dialog, *, usage: InviteUsage, headers: HeaderFields) -> None:
         self._dialog = dialog
-        self._layer = layer
-        self._table = table
-        self._credentials = credentials
-        self._headers: HeaderFields = ()
+        self._layer = usage.layer
+        self._table = usage.table
+        self._credentials = usage.credentials
+        self._headers = headers
         self._waits = False
         self._once_more = True
+        self._table.add_dialog(dialog, self)
 
-    def send_bye(self, headers: HeaderFields, *, now: float) -> None:
-        """Send the BYE."""
-        self._table.add_dialog(self._dialog, self)
-        self._headers = headers
-        self._transmit_bye(now)
-
-    def _transmit_bye(self, now: float) -> None:
-        Exchange(
-            self._dialog.build_request("BYE", headers=self._headers),
-            to=self._dialog.to,
+    def transmit_bye(self, *, now: float) -> None:
+        """Send the BYE, for the first time or on another connection."""
+        self._dialog.send_request(
+            "BYE",
             layer=self._layer,
             user=self,
             credentials=self._credentials,
-            take_sequence=self._dialog.take_sequence,
-        ).send_request(now=now)
+            headers=self._headers,
+            now=now,
+        )
 
     def exchange_answered(self, exchange: Exchange, response: Response, *, now: float) -> None:
         """Whatever the answer is, the dialog is over."""
@@ -76,7 +126,7 @@ class ByeSender:
         if self._waits:
             self._waits = False
             self._layer.timers.cancel((self, "patience"))
-            self._transmit_bye(now)
+            self.transmit_bye(now=now)
 
     def handle_timer(self, name: object, *, now: float) -> None:
         """No connection has come."""

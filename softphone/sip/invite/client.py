@@ -1,45 +1,45 @@
-"""The caller's INVITE until it is answered (RFC 3261 sections 13.2, 9.1; RFC 3262 section 4).
+"""The caller's INVITE until it is answered (RFC 3261 section 13.2), with all its forks.
 
-Forks, digest and 422 retries, CANCEL and its races are here; what comes after the answer is in
-`local_modification` and `invite`.
+Digest and 422 retries and the next server are here, CANCEL is in `cancel`, PRACK in `prack`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Flow, Target
 from softphone.sip.auth import AuthenticationRefused
 from softphone.sip.dialog import Dialog
 from softphone.sip.events import InviteAnswered, InviteRejected, ProvisionalReceived
-from softphone.sip.invite.context import (
+from softphone.sip.invite.ack import SuccessAck
+from softphone.sip.invite.bye import send_bye
+from softphone.sip.invite.cancel import cancel_invite, send_cancel
+from softphone.sip.invite.invite_dialog import (
     HeaderFields,
-    InviteContext,
+    InviteDialog,
     InviteState,
-    note_received_body,
-    note_sent_body,
-    session_body,
-)
-from softphone.sip.invite.invite_dialog import InviteDialog
-from softphone.sip.invite.offer_answer_exchange import (
     OfferAnswerExchange,
     OfferAnswerInput,
     OfferState,
+    session_body,
 )
-from softphone.sip.message import Body, BodyRole, CSeq, Field, RAck, Reason, Request, Response
+from softphone.sip.invite.prack import accept_rseq, send_prack
+from softphone.sip.message import Body, BodyRole, CSeq, Reason, Request, Response
 from softphone.sip.transaction import (
     NO_FAILOVER,
-    NULL_USER,
     ClientTransaction,
     CredentialWait,
     Exchange,
     RequestFailover,
-    SuccessAck,
     authorized,
     for_another_flow,
 )
 from softphone.sip.transport import Failover
+
+if TYPE_CHECKING:
+    from softphone.sip.invite.usage import InviteUsage
 
 __all__ = ["InviteClient"]
 
@@ -55,28 +55,28 @@ class InviteClient:
         request: Request,
         *,
         to: Flow | Target,
-        context: InviteContext,
+        usage: InviteUsage,
         renew_body: Callable[[], Body | None] | None = None,
     ) -> None:
         """`renew_body` gives the body for another place than the first."""
-        self._context = context
+        self.usage = usage
         self._renew_body = renew_body
-        self._layer = context.layer
-        self._to = to
+        self._layer = usage.layer
+        self.to = to
         self._body = request.content
-        self._transaction: ClientTransaction | None = None
-        self._dialogs: dict[str, InviteDialog] = {}
+        self.transaction: ClientTransaction | None = None
+        self.dialogs: dict[str, InviteDialog] = {}
         self._acknowledgments: dict[str, SuccessAck | None] = {}
-        self._canceling: HeaderFields | None = None
-        self._cancel_sent = False
-        self._provisional = False
+        self.canceling: HeaderFields | None = None
+        self.cancel_sent = False
+        self.provisional = False
         self._alerted = False
-        self._over = False
+        self.over = False
         self._unanswered = False
         self._unauthorized = ""
         self._longer = 0
         self._failover = NO_FAILOVER
-        self._credential_wait = CredentialWait(context.layer)
+        self.credential_wait = CredentialWait(usage.layer)
         self.request = request
         """As it was last sent, without Via."""
 
@@ -86,49 +86,30 @@ class InviteClient:
         A place that does not serve it is followed by the next of `failover`.
         """
         self._failover = RequestFailover(failover)
-        credentials = self._context.credentials
+        credentials = self.usage.credentials
         if credentials is not None:
-            self.request = credentials.preauthorize(self.request, to=self._to)
+            self.request = credentials.preauthorize(self.request, to=self.to)
         self._start_transaction(now=now)
 
     def _start_transaction(self, *, now: float) -> None:
-        self._provisional = False
+        self.provisional = False
         self._layer.timers.cancel((self, "timer C"))
-        self._transaction = self._layer.send_request(self.request, to=self._to, user=self, now=now)
+        self.transaction = self._layer.send_request(self.request, to=self.to, user=self, now=now)
 
     # Commands ------------------------------------------------------------------------------------
-
-    def cancel(self, *, now: float, headers: HeaderFields = ()) -> None:
-        """Send CANCEL, once a provisional response is there (RFC 3261 section 9.1)."""
-        if self._over or self._canceling is not None:
-            raise LocalProtocolError("the INVITE has been answered, or given up, already")
-        self._canceling = headers
-        if self._credential_wait.waiting:
-            # It has been answered: there is nothing to cancel, only nothing to send again.
-            self._reject(487, "Request Terminated", None, now=now)
-        elif self._provisional:
-            self._send_cancel(now=now)
 
     def acknowledge(self, leg: InviteDialog, body: Body | None, *, now: float) -> None:
         """ACK the 2xx that brought an offer, with our answer."""
         tag = leg.dialog.remote.tag or ""
         if self._acknowledgments.get(tag, self) is not None:
             raise LocalProtocolError("there is no 2xx that waits for an ACK with an answer")
-        note_sent_body(leg, body)
+        leg.note_sent(body)
         self._acknowledge(leg, tag, body, now=now)
-
-    def prack(self, body: Body | None, *, now: float, to_tag: str | None) -> None:
-        """PRACK the reliable provisional response that brought an offer."""
-        leg = self._dialogs.get(to_tag or "") if to_tag is not None else self._context.leg
-        if leg is None or leg.offer_answer.state is not OfferState.REMOTE_OFFER:
-            raise LocalProtocolError("there is no reliable provisional response to answer")
-        note_sent_body(leg, body)
-        self._send_prack(leg, body, now=now)
 
     @property
     def flow(self) -> Flow | None:
         """The flow that the INVITE went out on, once known."""
-        return self._transaction.flow if self._transaction is not None else None
+        return self.transaction.flow if self.transaction is not None else None
 
     @property
     def owes_acknowledgment(self) -> bool:
@@ -143,7 +124,7 @@ class InviteClient:
         """A response to the INVITE: the one under way, or 2xx copies after it."""
         if response.success:
             self._succeeded(transaction, response, now=now)
-        elif transaction is not self._transaction or self._over:
+        elif transaction is not self.transaction or self.over:
             return
         elif response.provisional:
             self._proceed(response, now=now)
@@ -154,70 +135,69 @@ class InviteClient:
         self, transaction: ClientTransaction, status_hint: int, reason: str, *, now: float
     ) -> None:
         """Nobody answered, or the flow died."""
-        if transaction is not self._transaction or self._over:
+        if transaction is not self.transaction or self.over:
             return
         if not self._try_next_target(None, now=now):
-            self._reject(status_hint, reason, None, now=now)
+            self.end_rejected(status_hint, reason, None, now=now)
 
     def handle_timer(self, name: object, *, now: float) -> None:
         """Timer C: nobody has decided for too long; or 64*T1 after CANCEL: it counts as canceled.
 
         RFC 3261 sections 16.8 and 9.1.
         """
-        if self._over or self._transaction is None:
+        if self.over or self.transaction is None:
             return
         if name == "timer C":
-            if self._canceling is None:
+            if self.canceling is None:
                 self._unanswered = True
                 reason = Reason("SIP", 408, "Request Timeout")
-                self.cancel(now=now, headers=(("Reason", str(reason)),))
+                cancel_invite(self, now=now, headers=(("Reason", str(reason)),))
         else:
-            self._transaction.abandon()
-            self._reject(487, "Request Terminated", None, now=now)
+            self.transaction.abandon()
+            self.end_rejected(487, "Request Terminated", None, now=now)
 
     def _arm_timer_c(self, response: Response, *, now: float) -> None:
         """Start timer C with the first provisional response; each but 100 starts it anew (16.7)."""
         patience = self._layer.config.timer_c
-        if patience > 0 and (response.status != 100 or not self._provisional):
+        if patience > 0 and (response.status != 100 or not self.provisional):
             self._layer.timers.set((self, "timer C"), now + patience)
 
     def _proceed(self, response: Response, *, now: float) -> None:
         self._arm_timer_c(response, now=now)
-        self._provisional = True
+        self.provisional = True
         self._alerted = self._alerted or response.status != 100
-        if self._canceling is not None:
-            if not self._cancel_sent:
-                self._send_cancel(now=now)
+        if self.canceling is not None:
+            send_cancel(self, now=now)
             return
         if response.status == 100:
-            if self._context.state is InviteState.CALLING:
-                self._context.state = InviteState.PROCEEDING
+            if self.usage.state is InviteState.CALLING:
+                self.usage.state = InviteState.PROCEEDING
             return
         tag = response.to.tag
         leg = self._early_dialog_of(tag, response) if tag else None
         if leg is None or tag is None:
-            if self._context.state is InviteState.CALLING:
-                self._context.state = InviteState.PROCEEDING
+            if self.usage.state is InviteState.CALLING:
+                self.usage.state = InviteState.PROCEEDING
             if not tag:
-                self._context.emit_event(
-                    ProvisionalReceived(self._context, response, "", None, None, False)
+                self.usage.emit_event(
+                    ProvisionalReceived(self.usage, response, "", None, None, False)
                 )
             return
         self._enter_early_dialog(leg, tag, response, now=now)
 
     def _early_dialog_of(self, tag: str, response: Response) -> InviteDialog | None:
         """The early dialog of a To tag; None when there are too many."""
-        leg = self._dialogs.get(tag)
+        leg = self.dialogs.get(tag)
         if leg is None:
-            if len(self._dialogs) >= self._layer.config.max_early_dialogs:
+            if len(self.dialogs) >= self._layer.config.max_early_dialogs:
                 return None
             dialog = Dialog.from_response(
                 self.request,
                 response,
-                to=self.flow or self._to,
-                hosts=self._hosts(self._transaction),
+                to=self.flow or self.to,
+                hosts=self._hosts(self.transaction),
             )
-            leg = self._dialogs[tag] = InviteDialog(dialog, self._new_offer_answer())
+            leg = self.dialogs[tag] = InviteDialog(dialog, self._new_offer_answer())
             leg.local_body = self._body
         else:
             leg.dialog.refresh_target(response)
@@ -237,36 +217,24 @@ class InviteClient:
         self, leg: InviteDialog, tag: str, response: Response, *, now: float
     ) -> None:
         rseq = response.rseq if response.requires("100rel") else None
-        if rseq is not None and not leg.reliable.accept_rseq(rseq):
+        if rseq is not None and not accept_rseq(leg, rseq):
             return
-        self._context.enter_early_dialog(leg)
+        self.usage.enter_early_dialog(leg)
         body = session_body(response, self._layer)
         role: BodyRole | None = None
         if rseq is not None:
-            role = note_received_body(leg.offer_answer, body)
+            role = leg.note_received(body)
             if role is not BodyRole.OFFER:
-                self._send_prack(leg, None, now=now)
+                send_prack(self, leg, None, now=now)
         elif body is not None and leg.offer_answer.state is OfferState.LOCAL_OFFER:
             # An unreliable answer: good for early media, but only the 2xx is the answer (13.2.1).
             role = BodyRole.ANSWER
-        self._context.emit_event(
-            ProvisionalReceived(self._context, response, tag, body, role, rseq is not None)
+        self.usage.emit_event(
+            ProvisionalReceived(self.usage, response, tag, body, role, rseq is not None)
         )
 
-    def _send_prack(self, leg: InviteDialog, body: Body | None, *, now: float) -> None:
-        rack = RAck(leg.reliable.last or 0, self.request.cseq.number, "INVITE")
-        request = leg.dialog.build_request("PRACK", headers=(("RAck", str(rack)),), body=body)
-        Exchange(
-            request,
-            to=leg.dialog.to,
-            layer=self._layer,
-            user=self,
-            credentials=self._context.credentials,
-            take_sequence=leg.dialog.take_sequence,
-        ).send_request(now=now)
-
     def exchange_answered(self, exchange: Exchange, response: Response, *, now: float) -> None:
-        """The PRACK or CANCEL was answered: nothing depends on it (RFC 3262 4, RFC 3261 9.1)."""
+        """The PRACK was answered: nothing depends on it (RFC 3262 section 4)."""
 
     def exchange_failed(
         self, exchange: Exchange, status_hint: int, reason: str, *, now: float
@@ -282,22 +250,22 @@ class InviteClient:
             if acknowledgment is not None:
                 acknowledgment.send_ack(now=now)
             return
-        leg = self._dialogs.get(tag)
+        leg = self.dialogs.get(tag)
         if leg is None:
-            to = transaction.flow or self._to
+            to = transaction.flow or self.to
             dialog = Dialog.from_response(
                 self.request, response, to=to, hosts=self._hosts(transaction)
             )
             leg = InviteDialog(dialog, self._new_offer_answer())
             leg.local_body = self._body
         leg.dialog.confirm_by_response(response)
-        if self._over or self._canceling is not None:
+        if self.over or self.canceling is not None:
             self._refuse_success(leg, tag, now=now)
             return
-        self._over = True
+        self.over = True
         self._layer.timers.cancel((self, "timer C"))
-        if self._context.credentials is not None:
-            self._context.credentials.note_accepted(
+        if self.usage.credentials is not None:
+            self.usage.credentials.note_accepted(
                 transaction.request, response, flow=transaction.flow
             )
         self._confirm(leg, tag, response, now=now)
@@ -309,18 +277,18 @@ class InviteClient:
         # Once offer and answer went through reliably, a description in the 2xx means nothing
         # (RFC 3261 section 13.2.1).
         settled = leg.offer_answer.stable and leg.local_body is not None
-        role = None if settled else note_received_body(leg.offer_answer, body)
+        role = None if settled else leg.note_received(body)
         self._acknowledgments[tag] = None
-        self._dialogs = {tag: leg}
+        self.dialogs = {tag: leg}
         self._failover, self._renew_body = NO_FAILOVER, None
-        self._context.session_timer.apply_response(response, now=now)
-        self._context.confirm_dialog(leg, now=now)
+        self.usage.session_timer.apply_response(response, now=now)
+        self.usage.confirm_dialog(leg, now=now)
         if role is not BodyRole.OFFER:
             self._acknowledge(leg, tag, None, now=now)
             # An offer that no answer came to is void: the application sees no body.
             leg.offer_answer.apply_input(OfferAnswerInput.FAILED)
-        self._context.emit_event(
-            InviteAnswered(self._context, response, body if role is not None else None, role)
+        self.usage.emit_event(
+            InviteAnswered(self.usage, response, body if role is not None else None, role)
         )
 
     def _refuse_success(self, leg: InviteDialog, tag: str, *, now: float) -> None:
@@ -328,38 +296,29 @@ class InviteClient:
         if len(self._acknowledgments) > 2 * self._layer.config.max_early_dialogs:
             return
         self._acknowledge(leg, tag, None, now=now)
-        self._context.send_bye(leg, now=now)
-        if not self._over:
-            self._reject(487, "Request Terminated", None, now=now)
+        send_bye(self.usage, leg, now=now)
+        if not self.over:
+            self.end_rejected(487, "Request Terminated", None, now=now)
 
     def _acknowledge(self, leg: InviteDialog, tag: str, body: Body | None, *, now: float) -> None:
-        request = self._transaction.request if self._transaction is not None else self.request
-        # RFC 3261 section 22.1: the ACK carries the credentials of its INVITE.
-        fields: list[Field] = [
-            (name, value)
-            for name in ("Authorization", "Proxy-Authorization")
-            for value in request.headers.get_all(name)
-        ]
-        ack = leg.dialog.build_request(
-            "ACK", headers=fields, body=body, sequence=self.request.cseq.number
-        )
-        acknowledgment = SuccessAck(ack, to=leg.dialog.to, layer=self._layer)
+        request = self.transaction.request if self.transaction is not None else self.request
+        acknowledgment = SuccessAck(request, body, dialog=leg.dialog, layer=self._layer)
         self._acknowledgments[tag] = acknowledgment
         acknowledgment.send_ack(now=now)
 
     def _failed(self, transaction: ClientTransaction, response: Response, *, now: float) -> None:
-        if self._canceling is None and self._try_again(transaction, response, now=now):
+        if self.canceling is None and self._try_again(transaction, response, now=now):
             return
         if self._try_next_target(response, now=now):
             return
         self._give_up(response, now)
 
     def _give_up(self, response: Response, now: float) -> None:
-        self._reject(response.status, response.reason, response, now=now)
+        self.end_rejected(response.status, response.reason, response, now=now)
 
     def _send_again(self, response: Response, now: float) -> None:
         """There are new credentials."""
-        transaction = self._transaction
+        transaction = self.transaction
         if transaction is None or not self._try_again(transaction, response, now=now):
             self._give_up(response, now)
 
@@ -369,16 +328,16 @@ class InviteClient:
             transaction.request,
             response,
             flow=transaction.flow,
-            credentials=self._context.credentials,
+            credentials=self.usage.credentials,
             take_sequence=self._next_sequence,
             alerted=self._alerted,
         )
         self._unauthorized = again.reason if isinstance(again, AuthenticationRefused) else ""
         if isinstance(again, AuthenticationRefused):
-            return self._credential_wait.begin_wait(
+            return self.credential_wait.begin_wait(
                 again, response, again=self._send_again, final=self._give_up, now=now
             )
-        timer = self._context.session_timer
+        timer = self.usage.session_timer
         brief = again is None and response.status == 422 and self._longer < MAXIMUM_LONGER
         if brief and timer.note_too_small(response):
             self._longer += 1
@@ -395,16 +354,16 @@ class InviteClient:
 
         Its offer has keys that the place before has not seen.
         """
-        if self._alerted or self._canceling is not None:
+        if self._alerted or self.canceling is not None:
             return False
-        place = self._layer.flows.target_of(self.flow or self._to)
+        place = self._layer.flows.target_of(self.flow or self.to)
         following = self._failover.next_target(place, now=now, response=response)
         if following is None:
             return False
-        self._to = following
+        self.to = following
         again = for_another_flow(self.request)
         if "Contact" not in again.headers:
-            self._context.contact = None
+            self.usage.contact = None
         if self._renew_body is not None:
             again = again.with_body(self._renew_body())
             self._body = again.content
@@ -413,55 +372,29 @@ class InviteClient:
 
     def _start_new_invite(self, request: Request, *, now: float) -> None:
         self.request = request
-        self._dialogs.clear()
-        self._context.leg = None
+        self.dialogs.clear()
+        self.usage.leg = None
         self._start_transaction(now=now)
 
     def _next_sequence(self) -> int:
         return self.request.cseq.number + 1
 
-    def _reject(self, status: int, reason: str, response: Response | None, *, now: float) -> None:
-        self._over = True
+    def end_rejected(
+        self, status: int, reason: str, response: Response | None, *, now: float
+    ) -> None:
+        """The INVITE has failed, or was given up: the usage is over."""
+        self.over = True
         self._renew_body = None
-        self._credential_wait.stop_waiting()
+        self.credential_wait.stop_waiting()
         for timer in ("cancel", "timer C"):
             self._layer.timers.cancel((self, timer))
-        canceled = self._canceling is not None
+        canceled = self.canceling is not None
         if self._unanswered:
             status, reason, response, canceled = 408, "Request Timeout", None, False
         contacts = response.contacts if response is not None and status // 100 == 3 else ()
-        self._context.end_without_event(now=now)
-        self._context.emit_event(
+        self.usage.end_without_event(now=now)
+        self.usage.emit_event(
             InviteRejected(
-                self._context, status, reason, response, contacts, canceled, self._unauthorized
+                self.usage, status, reason, response, contacts, canceled, self._unauthorized
             )
         )
-
-    # CANCEL --------------------------------------------------------------------------------------
-
-    def _send_cancel(self, *, now: float) -> None:
-        self._cancel_sent = True
-        transaction = self._transaction
-        if transaction is None:
-            return
-        request = transaction.request
-        headers = request.headers
-        fields: list[Field] = [
-            ("Max-Forwards", "70"),
-            ("From", headers.get("From") or ""),
-            ("To", headers.get("To") or ""),
-            ("Call-ID", request.call_id),
-            ("CSeq", f"{request.cseq.number} CANCEL"),
-        ]
-        fields += [("Route", value) for value in headers.get_all("Route")]
-        fields += self._canceling or ()
-        cancel = Request.build("CANCEL", request.uri, fields)
-        self._layer.send_request(
-            cancel,
-            to=transaction.flow or self._to,
-            # Its INVITE's final response tells all (RFC 3261 section 9.1).
-            user=NULL_USER,
-            now=now,
-            branch=transaction.branch,
-        )
-        self._layer.timers.set((self, "cancel"), now + self._layer.timing.timeout)

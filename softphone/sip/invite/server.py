@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Flow
 from softphone.sip.dialog import Dialog
-from softphone.sip.events import AckReceived, Cause, InviteCanceled, InviteEnded, PrackReceived
-from softphone.sip.invite.context import (
+from softphone.sip.events import Cause, InviteEnded
+from softphone.sip.invite.ack import SuccessRetransmission
+from softphone.sip.invite.cancel import invite_canceled
+from softphone.sip.invite.invite_dialog import (
     HeaderFields,
-    InviteContext,
-    note_received_body,
-    note_sent_body,
+    InviteDialog,
+    OfferAnswerExchange,
+    OfferState,
     session_body,
 )
-from softphone.sip.invite.invite_dialog import InviteDialog
-from softphone.sip.invite.offer_answer_exchange import OfferAnswerExchange, OfferState
-from softphone.sip.invite.reliable_provisional import ReliableSender
-from softphone.sip.invite.success_retransmission import SuccessRetransmission
+from softphone.sip.invite.prack import ReliableSender
 from softphone.sip.message import Body, BodyRole, Field, Request, Response
 from softphone.sip.transaction import ServerTransaction
+
+if TYPE_CHECKING:
+    from softphone.sip.invite.usage import InviteUsage
 
 __all__ = ["InviteServer"]
 
@@ -29,30 +33,24 @@ PROVISIONAL_INTERVAL = 60.0
 class InviteServer:
     """One INVITE that came in outside a dialog."""
 
-    def __init__(
-        self, transaction: ServerTransaction, *, context: InviteContext, now: float
-    ) -> None:
+    def __init__(self, transaction: ServerTransaction, *, usage: InviteUsage, now: float) -> None:
         self._transaction = transaction
-        self._context = context
-        self._layer = context.layer
+        self.usage = usage
+        self._layer = usage.layer
         self.request = transaction.request
         dialog = Dialog.from_request(
             transaction.request, to_tag=transaction.to_tag, to=transaction.to
         )
         self.leg = InviteDialog(dialog, OfferAnswerExchange())
         self.body = session_body(self.request, self._layer)
-        self.role = note_received_body(self.leg.offer_answer, self.body)
+        self.role = self.leg.note_received(self.body)
         self._preview: Body | None = None
         self._accepting: tuple[Body | None, HeaderFields] | None = None
-        self._success: SuccessRetransmission | None = None
-        self._pracking: ServerTransaction | None = None
-        self._reliable = ReliableSender(
-            user=self,
-            timers=self._layer.timers,
-            t1=self._layer.timing.t1,
-            first=int.from_bytes(self._layer.entropy(3), "big") + 1,
-            sequence=self.request.cseq.number,
-        )
+        self.reliable: ReliableSender | None = None
+        """Our reliable provisional responses, from the first to the final response."""
+        self._first_rseq = int.from_bytes(self._layer.entropy(3), "big") + 1
+        self.pracking: ServerTransaction | None = None
+        """The PRACK that waits for the answer to its offer."""
         transaction.user = self
         config = self._layer.config
         self._layer.timers.set((self, "trying"), now + config.trying_delay)
@@ -67,11 +65,6 @@ class InviteServer:
     def answered(self) -> bool:
         """Whether a final response has gone out, or can no longer go out."""
         return self._transaction.answered
-
-    @property
-    def acknowledged(self) -> bool:
-        """Whether our 2xx no longer waits for its ACK."""
-        return self._success is None
 
     # Commands ------------------------------------------------------------------------------------
 
@@ -98,8 +91,8 @@ class InviteServer:
             reliable = required or (able and body is not None)
         if reliable and not able:
             raise LocalProtocolError("the caller does not support 100rel")
-        self._context.enter_early_dialog(self.leg)
-        fields = [*self._context.refresh_fields(self._transaction.flow), *headers]
+        self.usage.enter_early_dialog(self.leg)
+        fields = [*self.usage.refresh_fields(self._transaction.flow), *headers]
         if reliable or required:
             self._send_reliable_provisional(status, reason, body, fields, now=now)
             return
@@ -112,7 +105,7 @@ class InviteServer:
     def _send_reliable_provisional(
         self, status: int, reason: str, body: Body | None, fields: list[Field], *, now: float
     ) -> None:
-        if body is not None and note_sent_body(self.leg, body) is None:
+        if body is not None and self.leg.note_sent(body) is None:
             raise LocalProtocolError("there is nothing to answer, and an offer is open already")
 
         def make(rseq: int) -> Response:
@@ -125,13 +118,21 @@ class InviteServer:
                 body=body,
             )
 
-        if not self._reliable.queue_response(make, now=now):
+        if self.reliable is None:
+            self.reliable = ReliableSender(
+                server=self,
+                timers=self._layer.timers,
+                t1=self._layer.timing.t1,
+                first=self._first_rseq,
+                sequence=self.request.cseq.number,
+            )
+        if not self.reliable.queue_response(make, now=now):
             raise LocalProtocolError("too many reliable provisional responses wait for PRACK")
 
     def accept(self, body: Body | None, *, now: float, headers: HeaderFields) -> None:
         """Answer 200, after the PRACK of a reliable response that carried a body (RFC 3262 3)."""
         self._require_unanswered()
-        waiting = self._reliable.waiting
+        waiting = None if self.reliable is None else self.reliable.waiting
         if waiting is not None and waiting.body:
             self._accepting = (body, headers)
             return
@@ -145,22 +146,22 @@ class InviteServer:
         if offer_answer.stable and self.role is BodyRole.OFFER:
             # Offer and answer are through (in a reliable 1xx): the 2xx carries none (RFC 3262 5).
             body = None
-        note_sent_body(self.leg, body)
+        self.leg.note_sent(body)
         fields = [
-            *self._context.refresh_fields(self._transaction.flow),
-            *self._context.session_timer.answer_fields(self.request, now=now),
+            *self.usage.refresh_fields(self._transaction.flow),
+            *self.usage.session_timer.answer_fields(self.request, now=now),
             *headers,
         ]
         response = self._transaction.respond(200, now=now, headers=fields, body=body)
-        self._success = SuccessRetransmission(
+        SuccessRetransmission(
             response,
-            dialog=self.leg.dialog,
+            usage=self.usage,
+            leg=self.leg,
             to=self._transaction.to,
-            layer=self._layer,
-            user=self,
+            offered=True,
             now=now,
         )
-        self._context.confirm_dialog(self.leg, now=now)
+        self.usage.confirm_dialog(self.leg, now=now)
 
     def reject(self, status: int, *, now: float, reason: str, headers: HeaderFields) -> None:
         """Answer with a failure or a redirection."""
@@ -169,10 +170,10 @@ class InviteServer:
             raise LocalProtocolError(f"{status} is no failure status")
         self._stop_provisionals()
         self._transaction.respond(status, now=now, reason=reason, headers=headers)
-        self._context.end_without_event(now=now)
+        self.usage.end_without_event(now=now)
 
     def terminate(self, *, now: float) -> None:
-        """The caller sent BYE before our answer: the INVITE gets 487 (RFC 3261 15.1.2)."""
+        """The caller sent CANCEL or BYE before our answer: 487 (RFC 3261 9.2 and 15.1.2)."""
         self._stop_provisionals()
         self._transaction.respond(487, now=now)
 
@@ -181,100 +182,34 @@ class InviteServer:
             raise LocalProtocolError("the INVITE has been answered already")
 
     def _stop_provisionals(self) -> None:
-        self._reliable.stop()
+        if self.reliable is not None:
+            self.reliable.stop()
+            self.reliable = None
         for name in ("trying", "unanswered", "provisional"):
             self._layer.timers.cancel((self, name))
 
     # What comes in -------------------------------------------------------------------------------
 
     def cancel_received(self, request: Request, *, now: float) -> None:
-        """CANCEL: 487 unless it crosses our final response (RFC 3261 section 9.2)."""
-        if self.answered:
-            return
-        self._stop_provisionals()
-        self._transaction.respond(487, now=now)
-        self._context.end_without_event(now=now)
-        reason = next(iter(request.reasons), None)
-        status = reason.cause or 0 if reason is not None else 0
-        text = reason.text if reason is not None else ""
-        self._context.emit_event(InviteCanceled(self._context, status, text))
+        """CANCEL of this INVITE."""
+        invite_canceled(self, request, now=now)
 
-    def prack_received(self, transaction: ServerTransaction, *, now: float) -> None:
-        """PRACK: 481 unless it names the response that waits (RFC 3262 section 3)."""
-        request = transaction.request
-        rack = request.rack
-        if rack is None:
-            transaction.respond(400, now=now, reason="Missing RAck header field")
-            return
-        if not self._reliable.match_prack(rack, now=now):
-            transaction.respond(481, now=now)
-            return
-        body = session_body(request, self._layer)
-        role = note_received_body(self.leg.offer_answer, body)
-        self._context.emit_event(
-            PrackReceived(self._context, body if role is not None else None, role)
-        )
-        if role is BodyRole.OFFER:
-            self._pracking = transaction
-            return
-        transaction.respond(200, now=now)
-        self._pracked(now=now)
-
-    @property
-    def pracking(self) -> bool:
-        """Whether a PRACK waits for the answer to its offer."""
-        return self._pracking is not None
-
-    def answer_prack(
-        self, status: int, body: Body | None, *, now: float, headers: HeaderFields
-    ) -> None:
-        """Answer the offer of a PRACK."""
-        transaction, self._pracking = self._pracking, None
-        if transaction is None:
-            raise LocalProtocolError("no PRACK waits for an answer")
-        if status < 300:
-            note_sent_body(self.leg, body)
-        else:
-            self.leg.offer_answer = OfferAnswerExchange()
-        transaction.respond(status, now=now, headers=headers, body=body)
-        self._pracked(now=now)
-
-    def _pracked(self, *, now: float) -> None:
+    def pracked(self, *, now: float) -> None:
+        """A PRACK was answered: the 2xx that has waited for it goes out, or the next in turn."""
         if self._accepting is not None:
             body, headers = self._accepting
             self._accepting = None
             self._accept(body, headers, now=now)
             return
-        self._reliable.send_next(now=now)
-
-    def ack_received(self, request: Request, *, now: float) -> bool:
-        """The ACK of our 2xx; False when it is not that one, or a copy."""
-        if self._success is None or request.cseq.number != self._success.sequence:
-            return False
-        self._success.stop()
-        self._success = None
-        self.request.headers.drop_index()
-        body = session_body(request, self._layer)
-        role = None
-        if self.leg.offer_answer.state is OfferState.LOCAL_OFFER:
-            role = note_received_body(self.leg.offer_answer, body)
-            if role is None:
-                # The offer of our 2xx went unanswered: it is void (RFC 3261 section 13.2.2.4).
-                self.leg.offer_answer = OfferAnswerExchange()
-        self._context.emit_event(
-            AckReceived(self._context, body if role is not None else None, role)
-        )
-        return True
+        if self.reliable is not None:
+            self.reliable.send_next(now=now)
 
     def stop(self, *, now: float) -> None:
         """The usage is over: nothing is sent again, and a PRACK that waits is answered 487."""
         self._stop_provisionals()
-        if self._pracking is not None:
-            self._pracking.respond(487, now=now)
-            self._pracking = None
-        if self._success is not None:
-            self._success.stop()
-            self._success = None
+        if self.pracking is not None:
+            self.pracking.respond(487, now=now)
+            self.pracking = None
 
     # Time and failure ----------------------------------------------------------------------------
 
@@ -286,20 +221,14 @@ class InviteServer:
         """No PRACK: 504 (RFC 3262 section 3 asks for a 5xx)."""
         self._abort(504, Cause.TIMEOUT, "No PRACK came", now=now)
 
-    def no_acknowledgment(self, *, now: float) -> None:
-        """No ACK within 64*T1: BYE (RFC 3261 section 13.3.1.4)."""
-        self._success = None
-        self._context.send_bye(self.leg, now=now)
-        self._context.end_usage(Cause.TIMEOUT, now=now, status=408, reason="No ACK came")
-
     def transaction_failed(
         self, transaction: ServerTransaction, reason: str, *, now: float
     ) -> None:
         """The flow died before our answer; no ACK to a failure is no matter."""
         if transaction.last_status < 200:
             self._stop_provisionals()
-            self._context.end_without_event(now=now)
-            self._context.emit_event(InviteEnded(self._context, Cause.TRANSPORT, 503, reason))
+            self.usage.end_without_event(now=now)
+            self.usage.emit_event(InviteEnded(self.usage, Cause.TRANSPORT, 503, reason))
 
     def handle_timer(self, name: object, *, now: float) -> None:
         """100 Trying is due, a provisional is to be repeated, or nobody answers."""
@@ -316,5 +245,5 @@ class InviteServer:
     def _abort(self, status: int, cause: Cause, reason: str, *, now: float) -> None:
         self._stop_provisionals()
         self._transaction.respond(status, now=now)
-        self._context.end_without_event(now=now)
-        self._context.emit_event(InviteEnded(self._context, cause, status, reason))
+        self.usage.end_without_event(now=now)
+        self.usage.emit_event(InviteEnded(self.usage, cause, status, reason))

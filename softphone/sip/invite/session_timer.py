@@ -1,60 +1,47 @@
-"""Session timers (RFC 4028): who refreshes, how often, and when the peer counts as gone.
-
-It keeps the numbers and the deadlines of one usage; the requests are sent by `local_modification`.
-"""
+"""Session timers (RFC 4028): who refreshes, how often, and when the peer counts as gone."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING
 from weakref import ref
 
-from softphone.sans_io import Timers
-from softphone.sip.message import Field, Request, Response, SessionExpires
-from softphone.sip.transaction import TimerKey
+from softphone.sip.events import Cause
+from softphone.sip.invite.bye import send_bye
+from softphone.sip.invite.invite_dialog import InviteDialog, InviteState
+from softphone.sip.invite.reinvite import LocalReinvite
+from softphone.sip.invite.update import LocalUpdate
+from softphone.sip.message import Field, Reason, Request, Response, SessionExpires
+from softphone.sip.transaction import ServerTransaction
 
-__all__ = ["SessionTimer", "SessionTimerUser"]
+if TYPE_CHECKING:
+    from softphone.sip.invite.usage import InviteUsage
+
+__all__ = ["SessionTimer"]
 
 SHORTEST = 30.0
 """Seconds of the shortest interval that counts: RFC 4028 section 4 has none below 90, which not
 everybody keeps to, and one of a second would have us send without end."""
 
 
-class SessionTimerUser(Protocol):
-    """What a session timer asks of its usage."""
-
-    def refresh_due(self, *, now: float) -> None:
-        """Half of the interval has passed and the refresh is ours."""
-
-    def session_expired(self, *, now: float) -> None:
-        """Nobody refreshed in time: send BYE (RFC 4028 section 10)."""
-
-
 class SessionTimer:
-    """The session timer of one INVITE usage, `user`, which it knows and does not keep.
+    """The session timer of one INVITE usage, which it knows and does not keep.
 
     `wanted` is the interval that we ask for in seconds, None for no timer of our own wish;
     `interval` the one agreed, None when there is none; `ours` says who refreshes.  Not `enabled`,
     it behaves as if RFC 4028 were not written.
     """
 
-    __slots__ = ("_timers", "_user", "enabled", "interval", "min_se", "ours", "wanted")
+    __slots__ = ("_timers", "_usage", "enabled", "interval", "min_se", "ours", "wanted")
 
-    def __init__(
-        self,
-        *,
-        user: SessionTimerUser,
-        timers: Timers[TimerKey],
-        wanted: float | None,
-        min_se: float,
-        enabled: bool = True,
-    ) -> None:
-        self._user = ref(user)
-        self._timers = timers
+    def __init__(self, usage: InviteUsage, *, wanted: float | None) -> None:
+        config = usage.layer.config
+        self._usage = ref(usage)
+        self._timers = usage.layer.timers
         self.wanted = wanted
-        self.min_se = min_se
+        self.min_se = config.min_se
         self.interval: float | None = None
         self.ours = False
-        self.enabled = enabled
+        self.enabled = "timer" in config.supported
 
     def request_fields(self) -> list[Field]:
         """Session-Expires and Min-SE of a session refresh request of ours (section 7.1, 7.4)."""
@@ -68,15 +55,22 @@ class SessionTimer:
             value = str(SessionExpires(delta, "uac" if self.ours else "uas"))
         return [("Session-Expires", value), ("Min-SE", str(round(self.min_se)))]
 
-    def too_small(self, request: Request) -> bool:
-        """Whether a request asks for less than we accept, and can take a 422 (section 9)."""
+    def refuse_too_small(self, transaction: ServerTransaction, *, now: float) -> bool:
+        """Answer 422 where a request asks for less than we accept, and can take that (section 9).
+
+        Says whether it did.
+        """
+        request = transaction.request
         asked = request.session_expires
-        return (
+        if not (
             self.enabled
             and asked is not None
             and asked.delta < self.min_se
             and request.supports("timer")
-        )
+        ):
+            return False
+        transaction.respond(422, now=now, headers=(("Min-SE", str(round(self.min_se))),))
+        return True
 
     def note_too_small(self, response: Response) -> bool:
         """Raise our minimum after a 422; False when the far end named no greater one (7.3)."""
@@ -135,10 +129,22 @@ class SessionTimer:
 
     def handle_timer(self, name: object, *, now: float) -> None:
         """Refresh, or give the session up."""
-        user = self._user()
-        if user is None:
+        usage = self._usage()
+        if usage is None or usage.leg is None or usage.state is not InviteState.CONFIRMED:
             return
         if name == "refresh":
-            user.refresh_due(now=now)
+            self._refresh(usage, usage.leg, now=now)
+            return
+        # The peer is gone: BYE (section 10).
+        reason = Reason("SIP", 408, "Session timer expired")
+        send_bye(usage, usage.leg, now=now, headers=(("Reason", str(reason)),))
+        usage.end_usage(Cause.TIMEOUT, now=now, status=408, reason="Session timer expired")
+
+    def _refresh(self, usage: InviteUsage, leg: InviteDialog, *, now: float) -> None:
+        """Refresh by UPDATE where the far end allows it, else by the last offer again."""
+        if not usage.settled:
+            self._timers.set((self, "refresh"), now + 1.0)
+        elif "UPDATE" in leg.dialog.remote_allow:
+            LocalUpdate(usage, leg, None, refresh=True).send_modification(now=now)
         else:
-            user.session_expired(now=now)
+            LocalReinvite(usage, leg, leg.local_body, refresh=True).send_modification(now=now)

@@ -1,10 +1,9 @@
 """The INVITE usage of a dialog: one call, as far as signaling goes (RFC 3261 sections 13 to 15).
 
 It carries session descriptions without looking into them, and says for each whether it is an
-offer or an answer.  Media, policy and SDP live elsewhere.  The work is done by its parts:
-`client` or `server` until the call is confirmed, `local_modification` and
-`remote_modification` after that, `session_timer` all along.  What comes in is sorted by
-`dispatch`.
+offer or an answer.  Media, policy and SDP live elsewhere.  `client` or `server` work until the
+call is confirmed, `session_timer` all along; what one method needs, sent or received, is in the
+module of its name.
 """
 
 from __future__ import annotations
@@ -14,25 +13,41 @@ from collections.abc import Sequence
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Flow, Side, Target
 from softphone.sip.auth import Authenticator
-from softphone.sip.dialog import Dialog, DialogOwner, DialogTable
-from softphone.sip.events import Cause, InviteEnded
-from softphone.sip.invite.bye import ByeSender
+from softphone.sip.dialog import Dialog, DialogTable
+from softphone.sip.events import (
+    Cause,
+    InDialogRequestReceived,
+    InviteEnded,
+    RequestFailed,
+    ResponseReceived,
+)
+from softphone.sip.invite.ack import SuccessRetransmission, ack_received
+from softphone.sip.invite.bye import bye_received, hang_up, send_bye
+from softphone.sip.invite.cancel import cancel_invite
 from softphone.sip.invite.client import InviteClient
-from softphone.sip.invite.context import HeaderFields, InviteState
-from softphone.sip.invite.in_dialog_request import InDialogRequests
-from softphone.sip.invite.invite_dialog import InviteDialog
-from softphone.sip.invite.local_modification import LocalModification
-from softphone.sip.invite.remote_modification import RemoteModification
+from softphone.sip.invite.invite_dialog import HeaderFields, InviteDialog, InviteState
+from softphone.sip.invite.modification import LocalModification, RemoteModification
+from softphone.sip.invite.prack import answer_offer, answer_prack, prack_received
+from softphone.sip.invite.reinvite import LocalReinvite, reinvite_received
 from softphone.sip.invite.server import InviteServer
 from softphone.sip.invite.session_timer import SessionTimer
-from softphone.sip.message import Body, Field, NameAddr, Reason, Replaces, Request, Uri
+from softphone.sip.invite.subscriptions import (
+    notify_received,
+    refer_received,
+    send_refer,
+    subscribe_received,
+)
+from softphone.sip.invite.update import LocalUpdate, update_received
+from softphone.sip.message import Body, Field, NameAddr, Replaces, Request, Response, Uri
 from softphone.sip.subscription import DialogUsage, SubscriberUsage
-from softphone.sip.transaction import Exchange, TransactionLayer
+from softphone.sip.transaction import (
+    Exchange,
+    ServerExchange,
+    ServerTransaction,
+    TransactionLayer,
+)
 
 __all__ = ["InviteState", "InviteUsage"]
-
-MAXIMUM_DIALOG_USAGES = 32
-"""Subscriptions that may live in one call's dialog at once."""
 
 
 class InviteUsage:
@@ -62,21 +77,18 @@ class InviteUsage:
         self.leg: InviteDialog | None = None
         self.client: InviteClient | None = None
         self.server: InviteServer | None = None
-        self.local_modification = LocalModification(context=self, side=side)
-        self.remote_modification = RemoteModification(context=self)
-        self.session_timer = SessionTimer(
-            user=self,
-            timers=layer.timers,
-            wanted=session_timer,
-            min_se=layer.config.min_se,
-            enabled="timer" in layer.config.supported,
-        )
+        self.local_modification: LocalModification | None = None
+        """Our re-INVITE or UPDATE that has no final word, or whose 2xx waits for its ACK."""
+        self.remote_modification: RemoteModification | None = None
+        """The far end's re-INVITE or UPDATE that the application owes an answer to."""
+        self.successes: dict[int, SuccessRetransmission] = {}
+        """Our 2xx to an INVITE that wait for their ACK, by CSeq number."""
+        self.session_timer = SessionTimer(self, wanted=session_timer)
         self.replaced: InviteUsage | None = None
         """The usage that accepting this one ends (RFC 3891)."""
-        self.dialog_owner: DialogOwner | None = None
-        """Who takes the requests within our dialogs: an `InviteDispatch`."""
         self.dialog_usages: list[DialogUsage] = []
         self.held_bye: HeaderFields | None = None
+        """The header fields of a BYE that waits for the ACK of our 2xx."""
         self._dialogs: list[InviteDialog] = []
         self._silent = False
         self._invite: Request | None = None
@@ -153,22 +165,26 @@ class InviteUsage:
 
         InviteRejected(canceled=True) follows in every case; a 2xx that crosses is ended by BYE.
         """
-        if self.client is None:
-            raise LocalProtocolError("only the caller cancels")
-        self.client.cancel(now=now, headers=headers)
+        cancel_invite(self._require_client(), now=now, headers=headers)
 
     def acknowledge(self, body: Body | None, *, now: float) -> None:
         """ACK with the answer to the offer that came in a 2xx (to the INVITE or a re-INVITE)."""
+        ours = self.local_modification
         if self.leg is not None and self.client is not None and self.client.owes_acknowledgment:
             self.client.acknowledge(self.leg, body, now=now)
+        elif isinstance(ours, LocalReinvite) and ours.owes_acknowledgment:
+            ours.acknowledge(body, now=now)
         else:
-            self.local_modification.acknowledge(body, now=now)
+            raise LocalProtocolError("no 2xx waits for an ACK with an answer")
 
     def prack(self, body: Body | None, *, now: float, to_tag: str | None = None) -> None:
         """PRACK with the answer to the offer that came in a reliable provisional (3262 5)."""
+        answer_offer(self._require_client(), body, now=now, to_tag=to_tag)
+
+    def _require_client(self) -> InviteClient:
         if self.client is None:
-            raise LocalProtocolError("only the caller sends PRACK")
-        self.client.prack(body, now=now, to_tag=to_tag)
+            raise LocalProtocolError("only the caller cancels an INVITE and sends PRACK")
+        return self.client
 
     # The callee's side ---------------------------------------------------------------------------
 
@@ -214,27 +230,26 @@ class InviteUsage:
 
     def reinvite(self, body: Body | None, *, now: float, headers: HeaderFields = ()) -> None:
         """Offer a new session, or (None) ask for an offer; glare is retried (RFC 3261 14.1)."""
-        if self.remote_modification.pending or self._owes_acknowledgment():
+        if self.remote_modification is not None or self.owes_acknowledgment:
             raise LocalProtocolError("an INVITE within the dialog is under way")
-        self.local_modification.send_modification(
-            "INVITE", body, leg=self._require_confirmed_dialog(), now=now, headers=headers
-        )
+        leg = self.require_confirmed_dialog()
+        LocalReinvite(self, leg, body, headers=headers).send_modification(now=now)
 
     def update(self, body: Body | None, *, now: float, headers: HeaderFields = ()) -> None:
         """UPDATE (RFC 3311), in early and confirmed dialogs."""
         if self.leg is None or self.state is InviteState.TERMINATED:
             raise LocalProtocolError("there is no dialog to update")
-        self.local_modification.send_modification(
-            "UPDATE", body, leg=self.leg, now=now, headers=headers
-        )
+        LocalUpdate(self, self.leg, body, headers=headers).send_modification(now=now)
 
     @property
     def modification_waits(self) -> bool:
         """Whether a re-INVITE or UPDATE of ours waits to be sent again (RFC 3261 14.1)."""
-        return self.local_modification.waiting
+        return self.local_modification is not None and self.local_modification.waiting
 
     def replace_waiting_offer(self, body: Body | None) -> None:
         """Give the modification that waits another offer, made after the far end's change."""
+        if self.local_modification is None or not self.local_modification.waiting:
+            raise LocalProtocolError("no modification waits to be sent again")
         self.local_modification.replace_offer(body)
 
     def answer_modification(
@@ -244,19 +259,26 @@ class InviteUsage:
 
         For a re-INVITE without offer `body` is our offer; its answer comes with AckReceived.
         """
-        if self.server is not None and self.server.pracking:
-            self.server.answer_prack(200, body, now=now, headers=headers)
+        if self.server is not None and self.server.pracking is not None:
+            answer_prack(self.server, 200, body, now=now, headers=headers)
         else:
-            self.remote_modification.answer(body, now=now, headers=headers)
+            self._require_remote_modification().answer(body, now=now, headers=headers)
 
     def reject_modification(
         self, status: int = 488, *, now: float, reason: str = "", headers: HeaderFields = ()
     ) -> None:
         """Refuse the modification; the session stays as it was."""
-        if self.server is not None and self.server.pracking:
-            self.server.answer_prack(status, None, now=now, headers=headers)
+        if self.server is not None and self.server.pracking is not None:
+            answer_prack(self.server, status, None, now=now, headers=headers)
         else:
-            self.remote_modification.reject(status, now=now, reason=reason, headers=headers)
+            self._require_remote_modification().reject(
+                status, now=now, reason=reason, headers=headers
+            )
+
+    def _require_remote_modification(self) -> RemoteModification:
+        if self.remote_modification is None:
+            raise LocalProtocolError("no modification waits for an answer")
+        return self.remote_modification
 
     def refer(
         self,
@@ -268,28 +290,9 @@ class InviteUsage:
         headers: HeaderFields = (),
     ) -> SubscriberUsage:
         """REFER within the dialog; `subscribe` False asks for none (Refer-Sub, RFC 4488)."""
-        leg = self._require_confirmed_dialog()
-        subscription = SubscriberUsage(
-            layer=self.layer, table=self.table, credentials=self.credentials, event="refer"
+        return send_refer(
+            self, refer_to, referred_by=referred_by, subscribe=subscribe, headers=headers, now=now
         )
-        self.add_dialog_usage(subscription)
-        subscription.refer(
-            leg.dialog,
-            refer_to,
-            referred_by=referred_by,
-            subscribe=subscribe,
-            headers=(*self.contact_fields(leg.dialog.to), *headers),
-            now=now,
-        )
-        return subscription
-
-    def add_dialog_usage(self, usage: DialogUsage) -> bool:
-        """Let another usage live in our dialog; False when there are too many."""
-        self.dialog_usages = [known for known in self.dialog_usages if not known.terminated]
-        if len(self.dialog_usages) >= MAXIMUM_DIALOG_USAGES:
-            return False
-        self.dialog_usages.append(usage)
-        return True
 
     def info(self, body: Body | None, *, now: float, headers: HeaderFields = ()) -> Exchange:
         """INFO (RFC 6086)."""
@@ -309,8 +312,15 @@ class InviteUsage:
         """Any other request within the dialog; ResponseReceived or RequestFailed follows."""
         if self.leg is None or self.state is InviteState.TERMINATED:
             raise LocalProtocolError("there is no dialog")
-        conversation = InDialogRequests(context=self)
-        return conversation.send_request(method, body, leg=self.leg, now=now, headers=headers)
+        return self.leg.dialog.send_request(
+            method,
+            layer=self.layer,
+            user=self,
+            credentials=self.credentials,
+            headers=headers,
+            body=body,
+            now=now,
+        )
 
     def bye(self, *, now: float, headers: HeaderFields = ()) -> None:
         """End the call: BYE once confirmed (after an ACK that is still owed), CANCEL before.
@@ -319,36 +329,85 @@ class InviteUsage:
         background, and held until the ACK of our own 2xx has come (RFC 3261 section 15).  An
         unanswered INVITE that came in is refused with 480.
         """
-        if self.state is InviteState.TERMINATED:
-            raise LocalProtocolError("the call is over")
-        leg = self.leg
-        if leg is None or self.state is not InviteState.CONFIRMED:
-            if self.client is not None:
-                self.cancel(now=now, headers=headers)
-            else:
-                self.reject(480, now=now, headers=headers)
-            return
-        if self._owes_acknowledgment():
-            self.acknowledge(None, now=now)
-        if self.server is not None and not self.server.acknowledged:
-            self.held_bye = headers
-            self._emit_last_event(InviteEnded(self, Cause.LOCAL))
-            self._stop_timers(now=now)
-            return
-        self.send_bye(leg, now=now, headers=headers)
-        self.end_usage(Cause.LOCAL, now=now)
+        hang_up(self, now=now, headers=headers)
 
-    def _owes_acknowledgment(self) -> bool:
+    @property
+    def owes_acknowledgment(self) -> bool:
+        """Whether a 2xx to our INVITE or re-INVITE waits for `acknowledge`."""
+        ours = self.local_modification
         owed = self.client is not None and self.client.owes_acknowledgment
-        return owed or self.local_modification.owes_acknowledgment
+        return owed or (ours is not None and ours.owes_acknowledgment)
 
-    def _require_confirmed_dialog(self) -> InviteDialog:
+    @property
+    def settled(self) -> bool:
+        """Whether no modification is under way, and no ACK of either side still on its way."""
+        return not (
+            self.local_modification is not None
+            or self.remote_modification is not None
+            or self.successes
+            or self.owes_acknowledgment
+        )
+
+    def require_confirmed_dialog(self) -> InviteDialog:
+        """The dialog.  Raises LocalProtocolError unless it is confirmed."""
         if self.leg is None or self.state is not InviteState.CONFIRMED:
             raise LocalProtocolError("the call is not confirmed")
         return self.leg
 
-    # For its parts (InviteContext)
-    # ------------------------------------------------------------------
+    # What comes in within its dialogs (DialogOwner) ----------------------------------------------
+
+    def request_received(self, transaction: ServerTransaction, *, now: float) -> None:
+        """Take a request within the dialog, other than ACK and CANCEL (RFC 3261 section 12.2.2)."""
+        request = transaction.request
+        leg = self._find_dialog(request)
+        if leg is None or (self.held_bye is not None and request.method != "BYE"):
+            transaction.respond(481, now=now)
+        elif not leg.dialog.accept_sequence(request):
+            transaction.respond(500, now=now, reason="CSeq out of order")
+        else:
+            handle = _HANDLERS.get(request.method, InviteUsage.report_request)
+            handle(self, transaction, leg, now=now)
+
+    def ack_received(self, request: Request, *, now: float) -> None:
+        """Take an ACK."""
+        ack_received(self, request, now=now)
+
+    def _options_received(
+        self, transaction: ServerTransaction, leg: InviteDialog, *, now: float
+    ) -> None:
+        transaction.respond(200, now=now, headers=self.refresh_fields(transaction.flow))
+
+    def report_request(
+        self, transaction: ServerTransaction, leg: InviteDialog, *, now: float
+    ) -> None:
+        """Leave the answer to the application."""
+        exchange = ServerExchange(transaction, layer=self.layer, now=now)
+        self.emit_event(InDialogRequestReceived(self, exchange, transaction.request))
+
+    # Answers to INFO, MESSAGE and other requests that change nothing (ExchangeUser) ---------------
+
+    def exchange_answered(self, exchange: Exchange, response: Response, *, now: float) -> None:
+        """Report the response; 481 and 408 end the dialog (RFC 3261 section 12.2.1.2)."""
+        self.emit_event(ResponseReceived(exchange, response, response.final))
+        if response.status == 408:
+            self._lost(Cause.FAILED, response.reason, now=now)
+        elif response.status == 481 and self.state is InviteState.CONFIRMED:
+            self.end_usage(Cause.FAILED, now=now, status=481, reason=response.reason)
+
+    def exchange_failed(
+        self, exchange: Exchange, status_hint: int, reason: str, *, now: float
+    ) -> None:
+        """Report it; a peer that does not answer at all is gone, a dead flow can come back."""
+        self.emit_event(RequestFailed(exchange, status_hint, reason))
+        if status_hint == 408:
+            self._lost(Cause.TIMEOUT, reason, now=now)
+
+    def _lost(self, cause: Cause, reason: str, *, now: float) -> None:
+        if self.state is InviteState.CONFIRMED and self.leg is not None:
+            send_bye(self, self.leg, now=now)
+            self.end_usage(cause, now=now, status=408, reason=reason)
+
+    # For its parts -------------------------------------------------------------------------------
 
     def emit_event(self, event: object) -> None:
         """Queue an event, unless the last one has been told."""
@@ -393,25 +452,25 @@ class InviteUsage:
         self.leg = leg
         if leg not in self._dialogs:
             self._dialogs.append(leg)
-            if self.dialog_owner is not None:
-                self.table.add_dialog(leg.dialog, self.dialog_owner)
+            self.table.add_dialog(leg.dialog, self)
 
     def _drop_dialogs(self, *, but: InviteDialog | None = None) -> None:
         for leg in self._dialogs:
-            if leg is not but and self.dialog_owner is not None:
-                self.table.remove_dialog(leg.dialog, self.dialog_owner)
+            if leg is not but:
+                self.table.remove_dialog(leg.dialog, self)
         self._dialogs = [leg for leg in self._dialogs if leg is but]
 
-    def find_dialog(self, request: Request) -> InviteDialog | None:
+    def _find_dialog(self, request: Request) -> InviteDialog | None:
         """The leg that a request within one of our dialogs belongs to."""
         tag = request.from_.tag or ""
         return next((leg for leg in self._dialogs if (leg.dialog.remote.tag or "") == tag), None)
 
-    def send_bye(self, leg: InviteDialog, *, now: float, headers: HeaderFields = ()) -> None:
-        """Send BYE on a leg and see it through in the background."""
-        ByeSender(
-            leg.dialog, layer=self.layer, table=self.table, credentials=self.credentials
-        ).send_bye(headers, now=now)
+    def hold_bye(self, headers: HeaderFields, *, now: float) -> None:
+        """The call is over for us; its BYE waits for the ACK of our 2xx (RFC 3261 section 15)."""
+        self.held_bye = headers
+        self._emit_last_event(InviteEnded(self, Cause.LOCAL))
+        self._stop_modifications(now=now)
+        self._end_dialog_usages(now=now)
 
     def end_usage(
         self,
@@ -424,7 +483,7 @@ class InviteUsage:
     ) -> None:
         """The usage is over; InviteEnded is reported."""
         self._emit_last_event(InviteEnded(self, cause, status, reason, request))
-        self._stop_timers(now=now)
+        self._end_dialog_usages(now=now)
         self.end_without_event(now=now)
 
     def _emit_last_event(self, last: object) -> None:
@@ -432,12 +491,24 @@ class InviteUsage:
         self._silent = True
         self.state = InviteState.TERMINATED
 
-    def _stop_timers(self, *, now: float) -> None:
-        self.session_timer.stop()
-        self.local_modification.stop()
-        self.remote_modification.stop(now=now)
+    def _end_dialog_usages(self, *, now: float) -> None:
         for usage in tuple(self.dialog_usages):
             usage.dialog_ended(now=now)
+
+    def _stop_modifications(self, *, now: float) -> None:
+        """Nothing of ours is sent again, and what the far end waits for is answered 487 (15.1.2).
+
+        Only the 2xx to its first INVITE goes on, until a BYE that is held may follow it.
+        """
+        self.session_timer.stop()
+        if self.local_modification is not None:
+            self.local_modification.stop()
+        if self.remote_modification is not None:
+            self.remote_modification.reject(487, now=now)
+        first = self.server.request.cseq.number if self.server is not None else None
+        for success in tuple(self.successes.values()):
+            if success.sequence != first:
+                success.stop()
 
     def end_without_event(self, *, now: float) -> None:
         """The usage is over and its dialogs are gone; the event is the caller's.
@@ -445,62 +516,32 @@ class InviteUsage:
         What it is made of is let go of: the transactions of the INVITE keep who hears of them.
         """
         self.state = InviteState.TERMINATED
-        self.session_timer.stop()
-        self.local_modification.stop()
-        self.remote_modification.stop(now=now)
         if self.server is not None:
             self.server.stop(now=now)
+        part, self.client, self.server = self.client or self.server, None, None
+        self._stop_modifications(now=now)
         self._drop_dialogs()
-        part = self.client or self.server
         if part is not None:
             self._invite, self._invite_flow = part.request, part.flow
-        self.client = self.server = self.dialog_owner = None
 
     def be_replaced(self, *, now: float) -> None:
         """Another call takes our place (RFC 3891 section 3): BYE, or CANCEL before the answer."""
         if self.state is InviteState.TERMINATED:
             return
         if self.state is InviteState.CONFIRMED and self.leg is not None:
-            self.send_bye(self.leg, now=now)
+            send_bye(self, self.leg, now=now)
             self.end_usage(Cause.REPLACED, now=now)
         elif self.client is not None:
-            self.client.cancel(now=now)
+            cancel_invite(self.client, now=now, headers=())
 
-    # Session timer (SessionTimerUser) ------------------------------------------------------------
 
-    def refresh_due(self, *, now: float) -> None:
-        """Refresh by UPDATE where the far end allows it, else by the last offer again."""
-        leg = self.leg
-        if leg is None or self.state is not InviteState.CONFIRMED:
-            return
-        if (
-            self.local_modification.pending
-            or self.remote_modification.pending
-            or self.owes_anything
-        ):
-            self.layer.timers.set((self.session_timer, "refresh"), now + 1.0)
-        elif "UPDATE" in leg.dialog.remote_allow:
-            self.local_modification.send_modification(
-                "UPDATE", None, leg=leg, now=now, refresh=True
-            )
-        else:
-            self.local_modification.send_modification(
-                "INVITE", leg.local_body, leg=leg, now=now, refresh=True
-            )
-
-    @property
-    def owes_anything(self) -> bool:
-        """Whether an ACK of either side is still on its way."""
-        unacknowledged = self.server is not None and not self.server.acknowledged
-        return (
-            self._owes_acknowledgment()
-            or unacknowledged
-            or not self.remote_modification.acknowledged
-        )
-
-    def session_expired(self, *, now: float) -> None:
-        """The peer is gone: BYE (RFC 4028 section 10)."""
-        if self.leg is not None and self.state is InviteState.CONFIRMED:
-            reason = Reason("SIP", 408, "Session timer expired")
-            self.send_bye(self.leg, now=now, headers=(("Reason", str(reason)),))
-            self.end_usage(Cause.TIMEOUT, now=now, status=408, reason="Session timer expired")
+_HANDLERS = {
+    "BYE": bye_received,
+    "INVITE": reinvite_received,
+    "UPDATE": update_received,
+    "PRACK": prack_received,
+    "REFER": refer_received,
+    "NOTIFY": notify_received,
+    "SUBSCRIBE": subscribe_received,
+    "OPTIONS": InviteUsage._options_received,
+}

@@ -11,7 +11,12 @@ RFC 4488 (REFER without a subscription), RFC 5057 (several usages of one dialog)
 
 from __future__ import annotations
 
-from softphone.sip.subscription.notifier import NotifierUsage
-from softphone.sip.subscription.subscriber import DialogUsage, SubscriberUsage, refer_fields
+from typing import TypeAlias
 
-__all__ = ["DialogUsage", "NotifierUsage", "SubscriberUsage", "refer_fields"]
+from softphone.sip.subscription.notifier import NotifierUsage, refer_values
+from softphone.sip.subscription.subscriber import SubscriberUsage, refer_fields
+
+__all__ = ["DialogUsage", "NotifierUsage", "SubscriberUsage", "refer_fields", "refer_values"]
+
+DialogUsage: TypeAlias = SubscriberUsage | NotifierUsage
+"""A usage that may live in the dialog of another one (RFC 5057)."""

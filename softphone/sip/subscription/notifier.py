@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Flow
 from softphone.sip.dialog import Dialog, DialogTable
 from softphone.sip.events import SubscriptionRefreshed, SubscriptionTerminated
-from softphone.sip.message import Body, Field, Request, Response
+from softphone.sip.message import Body, Field, NameAddr, Request, Response, SipUri, unescape
 from softphone.sip.message import SubscriptionStateValue as StateValue
 from softphone.sip.message.status import reason_phrase
 from softphone.sip.subscription.subscriber import SubscriptionState
 from softphone.sip.transaction import Exchange, ServerTransaction, TransactionLayer
 
-__all__ = ["NotifierUsage"]
+__all__ = ["NotifierUsage", "ReferValues", "refer_values"]
 
 REFER_EXPIRES = 180.0
 """How long a REFER is reported on when the application never says the end, in seconds."""
@@ -167,13 +169,9 @@ class NotifierUsage:
             return
         fields = [("Event", self.event), ("Subscription-State", str(state)), *headers]
         self._under_way += 1
-        Exchange(
-            dialog.build_request("NOTIFY", headers=fields, body=body),
-            to=dialog.to,
-            layer=self._layer,
-            user=self,
-            take_sequence=dialog.take_sequence,
-        ).send_request(now=now)
+        dialog.send_request(
+            "NOTIFY", layer=self._layer, user=self, headers=fields, body=body, now=now
+        )
 
     # What comes in -------------------------------------------------------------------------------
 
@@ -262,3 +260,26 @@ class NotifierUsage:
         self._layer.timers.cancel((self, "unanswered"))
         if self.dialog is not None:
             self._table.remove_dialog(self.dialog, self)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferValues:
+    """Refer-To, and the Replaces that its URI carries, unescaped (RFC 3891 section 7)."""
+
+    refer_to: NameAddr
+    replaces: str | None
+
+
+def refer_values(request: Request) -> ReferValues | None:
+    """What a REFER asks for; None unless there is one usable Refer-To (RFC 3515 2.4.2)."""
+    refer_to = request.refer_to
+    if refer_to is None:
+        return None
+    replaces = None
+    if isinstance(refer_to.uri, SipUri):
+        found = [value for name, value in refer_to.uri.headers if name.lower() == "replaces"]
+        if len(found) > 1:
+            return None
+        if found:
+            replaces = unescape(found[0]).decode("utf-8", "replace")
+    return ReferValues(refer_to, replaces)

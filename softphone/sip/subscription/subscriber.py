@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import Protocol
 
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Flow, Target
@@ -27,7 +26,7 @@ from softphone.sip.message import (
 from softphone.sip.transaction import Exchange, ServerTransaction, TransactionLayer
 from softphone.sip.transport import Failover
 
-__all__ = ["DialogUsage", "SubscriberUsage", "SubscriptionState"]
+__all__ = ["SubscriberUsage", "SubscriptionState"]
 
 MAXIMUM_ATTEMPTS = 4
 """How often one SUBSCRIBE is sent with a greater Expires after 423."""
@@ -40,23 +39,6 @@ class SubscriptionState(Enum):
     PENDING = "pending"
     ACTIVE = "active"
     TERMINATED = "terminated"
-
-
-class DialogUsage(Protocol):
-    """A usage that lives in the dialog of another one (RFC 5057)."""
-
-    @property
-    def terminated(self) -> bool:
-        """Whether it has ended."""
-
-    def matches_request(self, request: Request) -> bool:
-        """Whether a SUBSCRIBE or NOTIFY is for this usage."""
-
-    def request_received(self, transaction: ServerTransaction, *, now: float) -> None:
-        """A request that it takes, in order."""
-
-    def dialog_ended(self, *, now: float) -> None:
-        """The usage that the dialog was made for is over."""
 
 
 class SubscriberUsage:

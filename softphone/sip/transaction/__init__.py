@@ -17,11 +17,12 @@ from softphone.sip.transaction.exchange import (
     NO_FAILOVER,
     CredentialWait,
     Exchange,
+    ExchangeUser,
     RequestFailover,
     ServerExchange,
     authorized,
 )
-from softphone.sip.transaction.layer import SuccessAck, TransactionLayer
+from softphone.sip.transaction.layer import TransactionLayer
 from softphone.sip.transaction.server import ServerTransaction, mark_rejection
 from softphone.sip.transaction.tables import TimerKey
 
@@ -31,10 +32,10 @@ __all__ = [
     "ClientTransaction",
     "CredentialWait",
     "Exchange",
+    "ExchangeUser",
     "RequestFailover",
     "ServerExchange",
     "ServerTransaction",
-    "SuccessAck",
     "TimerKey",
     "TransactionLayer",
     "authorized",

@@ -5,7 +5,7 @@ They are run by the tables of `softphone.sip.transaction.tables`.
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from softphone.sans_io import Flow, Target, Transport
 from softphone.sip.message import Parameters, Request, Response, SipUri, Via
@@ -13,10 +13,12 @@ from softphone.sip.transaction.tables import (
     INVITE_CLIENT,
     NON_INVITE_CLIENT,
     TransactionAction,
-    TransactionContext,
     TransactionInput,
     TransactionState,
 )
+
+if TYPE_CHECKING:
+    from softphone.sip.transaction.layer import TransactionLayer
 
 __all__ = [
     "NULL_USER",
@@ -107,13 +109,13 @@ class ClientTransaction:
 
     __slots__ = (
         "branch",
-        "context",
         "data",
         "fallback",
         "flow",
         "interval",
         "invite",
         "key",
+        "layer",
         "original_request",
         "request",
         "source",
@@ -130,7 +132,7 @@ class ClientTransaction:
         branch: str,
         to: Flow | Target,
         user: ClientUser,
-        context: TransactionContext,
+        layer: TransactionLayer,
     ) -> None:
         self.request = request
         self.original_request = request
@@ -142,7 +144,7 @@ class ClientTransaction:
         self.key: ClientKey = (branch, request.method)
         self.to = to
         self.user = user
-        self.context = context
+        self.layer = layer
         self.flow: Flow | None = None
         self.source: str | None = None
         """The host that the latest response came from; over UDP it may be another than asked."""
@@ -150,12 +152,12 @@ class ClientTransaction:
         self.invite = request.method == "INVITE"
         self.table = INVITE_CLIENT if self.invite else NON_INVITE_CLIENT
         self.state = TransactionState.CALLING if self.invite else TransactionState.TRYING
-        self.interval = context.timing.t1
+        self.interval = layer.timing.t1
 
     def arm_timeout(self, *, now: float) -> None:
         """Arm the time-out: from here on the transaction ends by itself."""
         timeout = TransactionInput.TIMER_B if self.invite else TransactionInput.TIMER_F
-        self.context.timers.set((self, timeout), now + self.context.timing.timeout)
+        self.layer.timers.set((self, timeout), now + self.layer.timing.timeout)
 
     def send_on_flow(self, flow: Flow, *, now: float) -> None:
         """Put Via on the request for this flow and send it (RFC 3261 section 18.1.1, RFC 3581)."""
@@ -168,13 +170,13 @@ class ClientTransaction:
         via = Via(flow.transport.value.upper(), host, port, parameters)
         headers = self.original_request.headers.with_prepended("Via", str(via))
         if self.request.method in TARGET_REFRESH and "Contact" not in headers:
-            headers = headers.with_added("Contact", self.context.contact_value(flow, self.request))
+            headers = headers.with_added("Contact", self.layer.contact_value(flow, self.request))
         self.request = self.original_request.with_headers(headers)
         self.data = self.request.encode()
-        self.context.send_bytes(self.data, flow)
+        self.layer.send_bytes(self.data, flow)
         if flow.transport is Transport.UDP:
             retransmit = TransactionInput.TIMER_A if self.invite else TransactionInput.TIMER_E
-            self.context.timers.set((self, retransmit), now + self.interval)
+            self.layer.timers.set((self, retransmit), now + self.interval)
 
     def receive_response(self, response: Response, *, now: float) -> None:
         """A response that matches."""
@@ -202,7 +204,7 @@ class ClientTransaction:
         """Give up listening (RFC 3261 section 9.1: a canceled INVITE that nobody answers)."""
         self._stop_timers()
         self.state = TransactionState.TERMINATED
-        self.context.transaction_terminated(self)
+        self.layer.transaction_terminated(self)
         self.user = NULL_USER
 
     def _apply_input(
@@ -229,16 +231,16 @@ class ClientTransaction:
         self, action: TransactionAction, *, now: float, response: Response | None
     ) -> None:
         if action is TransactionAction.SEND and self.flow is not None:
-            self.context.send_bytes(self.data, self.flow)
+            self.layer.send_bytes(self.data, self.flow)
         elif action is TransactionAction.STOP:
             self._stop_timers()
         elif action is TransactionAction.ACK and response is not None and self.flow is not None:
-            self.context.send_bytes(ack_for_failure(self.request, response).encode(), self.flow)
+            self.layer.send_bytes(ack_for_failure(self.request, response).encode(), self.flow)
         elif action in _TIMER_OF:
             self._start_timer(action, now=now)
 
     def _start_timer(self, action: TransactionAction, *, now: float) -> None:
-        timing = self.context.timing
+        timing = self.layer.timing
         name = _TIMER_OF[action]
         reliable = self.flow is not None and self.flow.transport.reliable
         if action is TransactionAction.START_A:
@@ -257,19 +259,19 @@ class ClientTransaction:
         else:
             # Timer D is at least 32 seconds whatever T1 is (17.1.1.2).
             delay = max(32.0, timing.timeout) if action is TransactionAction.START_D else timing.t4
-        self.context.timers.set((self, name), now + delay)
+        self.layer.timers.set((self, name), now + delay)
 
     def _stop_timers(self) -> None:
         for name in _INVITE_TIMERS if self.invite else _NON_INVITE_TIMERS:
-            self.context.timers.cancel((self, name))
+            self.layer.timers.cancel((self, name))
 
     def _state_entered(self) -> None:
         if self.state is TransactionState.TERMINATED:
-            self.context.transaction_terminated(self)
+            self.layer.transaction_terminated(self)
         elif self.state is TransactionState.ACCEPTED:
             # RFC 6026: only the key, the user and a deadline are needed from here on.
             self.data = b""
-            self.context.transaction_accepted(self)
+            self.layer.transaction_accepted(self)
 
     def _notify_user(
         self,

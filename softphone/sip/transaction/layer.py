@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from softphone.sans_io import Entropy, Flow, Target, Timers, Transmit, Transport, random_share
 from softphone.sip.endpoint_config import EndpointConfig
-from softphone.sip.message import Field, NameAddr, Request, Response, SipUri, Via
+from softphone.sip.message import Field, NameAddr, Request, Response, SipUri
 from softphone.sip.transaction.client import ClientKey, ClientTransaction, ClientUser
 from softphone.sip.transaction.server import MAGIC_COOKIE, ServerKey, ServerTransaction, server_key
 from softphone.sip.transaction.tables import TimerKey, TransactionInput, TransactionState
@@ -24,47 +24,11 @@ from softphone.sip.transport import (
     hosts_of_path,
 )
 
-__all__ = ["SuccessAck", "TransactionLayer"]
-
-
-class SuccessAck:
-    """The ACK for a 2xx: no transaction, sent again for each copy of the 2xx (13.2.2.4)."""
-
-    __slots__ = ("branch", "data", "layer", "request", "to")
-
-    def __init__(self, request: Request, *, to: Flow | Target, layer: TransactionLayer) -> None:
-        self.request = request
-        self.to = to
-        self.layer = layer
-        self.branch = layer.new_branch()
-        self.data = b""
-
-    def send_ack(self, *, now: float) -> None:
-        """Send it, or send it again, wherever the dialog's flow is now."""
-        to = self.layer.flows.forward(self.to)
-        flow = self.layer.flows.resolve(to)
-        if flow is not None:
-            self.send_on_flow(flow, now=now)
-        elif isinstance(to, Target):
-            self.layer.flows.wait_for_flow(to, self)
-
-    def send_on_flow(self, flow: Flow, *, now: float) -> None:
-        """Go out on this flow."""
-        if not self.data:
-            host, port = flow.local
-            via = Via(
-                flow.transport.value.upper(), host, port, (("branch", self.branch), ("rport", None))
-            )
-            headers = self.request.headers.with_prepended("Via", str(via))
-            self.data = self.request.with_headers(headers).encode()
-        self.layer.send_bytes(self.data, flow)
-
-    def flow_failed(self, reason: str, *, now: float) -> None:
-        """No flow: the peer's copies of the 2xx will ask again."""
+__all__ = ["TransactionLayer"]
 
 
 class TransactionLayer:
-    """Implements `TransactionContext` for the transactions; the usages above are built on it."""
+    """What the transactions of an endpoint share; the usages above are built on it."""
 
     def __init__(
         self,
@@ -135,7 +99,7 @@ class TransactionLayer:
         The request has no Via yet.  CANCEL brings the branch of its INVITE.
         """
         branch = branch or self.new_branch()
-        transaction = ClientTransaction(request, branch=branch, to=to, user=user, context=self)
+        transaction = ClientTransaction(request, branch=branch, to=to, user=user, layer=self)
         self._clients[transaction.key] = transaction
         transaction.arm_timeout(now=now)
         to = self.flows.forward(to)
@@ -264,7 +228,7 @@ class TransactionLayer:
         """Start a server transaction; `proven`: its sender has received something of ours."""
         key = server_key(request)
         transaction = ServerTransaction(
-            request, key=key, flow=flow, to_tag=self.new_tag(), context=self, proven=proven
+            request, key=key, flow=flow, to_tag=self.new_tag(), layer=self, proven=proven
         )
         self._servers[key] = transaction
         self.server_bytes += transaction.size
@@ -273,7 +237,7 @@ class TransactionLayer:
         self.flows.add_user(flow, transaction, ours=False)
         return transaction
 
-    # TransactionContext --------------------------------------------------------------------------
+    # For its transactions ------------------------------------------------------------------------
 
     def transaction_terminated(self, transaction: object) -> None:
         """Drop a terminated transaction."""

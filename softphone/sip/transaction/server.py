@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from softphone.sans_io import Flow, Target, Transport
 from softphone.sip.message import (
@@ -30,10 +30,12 @@ from softphone.sip.transaction.tables import (
     INVITE_SERVER,
     NON_INVITE_SERVER,
     TransactionAction,
-    TransactionContext,
     TransactionInput,
     TransactionState,
 )
+
+if TYPE_CHECKING:
+    from softphone.sip.transaction.layer import TransactionLayer
 
 __all__ = [
     "MAGIC_COOKIE",
@@ -144,13 +146,13 @@ class ServerTransaction:
 
     __slots__ = (
         "allowance",
-        "context",
         "data",
         "flow",
         "interval",
         "invite",
         "key",
         "last_status",
+        "layer",
         "request",
         "size",
         "state",
@@ -167,7 +169,7 @@ class ServerTransaction:
         key: ServerKey,
         flow: Flow,
         to_tag: str,
-        context: TransactionContext,
+        layer: TransactionLayer,
         proven: bool,
     ) -> None:
         self.request = with_received(request, flow)
@@ -180,13 +182,13 @@ class ServerTransaction:
         self.to = return_path(request.top_via, flow)
         self.to_tag = to_tag
         self.user: ServerUser | None = None
-        self.context = context
+        self.layer = layer
         self.data = b""
         self.last_status = 0
         self.invite = request.method == "INVITE"
         self.table = INVITE_SERVER if self.invite else NON_INVITE_SERVER
         self.state = TransactionState.PROCEEDING if self.invite else TransactionState.TRYING
-        self.interval = context.timing.t1
+        self.interval = layer.timing.t1
 
     @property
     def answered(self) -> bool:
@@ -208,7 +210,7 @@ class ServerTransaction:
         """
         given = tuple(headers)
         names = {name.lower() for name, _ in given}
-        said = self.context.refusal_fields(status)
+        said = self.layer.refusal_fields(status)
         response = self.request.response(
             status,
             reason or None,
@@ -254,9 +256,9 @@ class ServerTransaction:
             self._run_action(action, now=now)
         if self.state is not before:
             if self.state is TransactionState.TERMINATED:
-                self.context.transaction_terminated(self)
+                self.layer.transaction_terminated(self)
             elif self.state is TransactionState.ACCEPTED:
-                self.context.transaction_accepted(self)
+                self.layer.transaction_accepted(self)
         if (
             TransactionAction.FAIL in actions or TransactionAction.TIMEOUT in actions
         ) and self.user is not None:
@@ -269,15 +271,15 @@ class ServerTransaction:
             # Before the first response there is nothing to send again.
             if self.data:
                 self.allowance -= len(self.data)
-                self.context.send_bytes(self.data, self.to)
+                self.layer.send_bytes(self.data, self.to)
         elif action is TransactionAction.STOP:
             for name in _TIMERS:
-                self.context.timers.cancel((self, name))
+                self.layer.timers.cancel((self, name))
         elif action in _TIMER_OF:
             self._start_timer(action, now=now)
 
     def _start_timer(self, action: TransactionAction, *, now: float) -> None:
-        timing = self.context.timing
+        timing = self.layer.timing
         reliable = self.flow.transport.reliable
         if action is TransactionAction.START_G:
             if reliable or self.allowance < len(self.data):
@@ -292,7 +294,7 @@ class ServerTransaction:
             return
         else:
             delay = timing.t4 if action is TransactionAction.START_I else timing.timeout
-        self.context.timers.set((self, _TIMER_OF[action]), now + delay)
+        self.layer.timers.set((self, _TIMER_OF[action]), now + delay)
 
 
 _TIMER_OF = {

@@ -11,17 +11,14 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Protocol, TypeAlias
 
-from softphone.sans_io import Flow, Target, Timers
-from softphone.sip.endpoint_config import Timing
-from softphone.sip.message import Field, Request
-
 __all__ = [
     "INVITE_CLIENT",
     "INVITE_SERVER",
     "NON_INVITE_CLIENT",
     "NON_INVITE_SERVER",
+    "TimerKey",
+    "TimerOwner",
     "TransactionAction",
-    "TransactionContext",
     "TransactionInput",
     "TransactionState",
     "TransitionTable",
@@ -408,25 +405,3 @@ class TimerOwner(Protocol):
 
 
 TimerKey: TypeAlias = tuple[TimerOwner, object]
-
-
-class TransactionContext(Protocol):
-    """What a transaction needs of the layer that runs it."""
-
-    timers: Timers[TimerKey]
-    timing: Timing
-
-    def send_bytes(self, data: bytes, to: Flow | Target) -> None:
-        """Queue bytes for sending."""
-
-    def refusal_fields(self, status: int) -> tuple[Field, ...]:
-        """What a response of that status has to say of what we take."""
-
-    def contact_value(self, flow: Flow, request: Request) -> str:
-        """The Contact value of a request that leaves on `flow` and brings none."""
-
-    def transaction_terminated(self, transaction: object) -> None:
-        """A transaction is Terminated: drop every trace of it."""
-
-    def transaction_accepted(self, transaction: object) -> None:
-        """A transaction is Accepted: it no longer depends on its flow."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.sans_io import Side
-from softphone.sip.invite.usage import InviteState
+from softphone.sip.invite import InviteState
 from tests.support.lone import SDP, Lone
 from tests.support.pair import ANSWER
 

@@ -10,7 +10,7 @@ import pytest
 
 from softphone.sans_io import Side, Transport
 from softphone.sip import Endpoint
-from softphone.sip.invite.usage import InviteState
+from softphone.sip.invite import InviteState
 from tests.support.clock import seeded_entropy
 from tests.support.lone import SDP, Lone
 from tests.support.pair import ANSWER, new_flow

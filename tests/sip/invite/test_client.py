@@ -9,7 +9,7 @@ from softphone.sans_io import Transport
 from softphone.security import KeyMaterial
 from softphone.sip import EndpointConfig
 from softphone.sip.auth import DigestCredentials, DigestSession
-from softphone.sip.invite.usage import InviteState
+from softphone.sip.invite import InviteState
 from softphone.sip.message import BodyRole
 from tests.support.challenges import own_server_everywhere
 from tests.support.clock import seeded_entropy

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from softphone.sip import EndpointConfig
 from softphone.sip.dialog import Dialog
-from softphone.sip.invite.context import note_received_body, note_sent_body, session_body
-from softphone.sip.invite.invite_dialog import InviteDialog
-from softphone.sip.invite.offer_answer_exchange import OfferAnswerExchange
+from softphone.sip.invite.invite_dialog import InviteDialog, OfferAnswerExchange, session_body
 from softphone.sip.message import Body, BodyRole, format_multipart, parse_datagram
 from softphone.sip.transaction import TransactionLayer
 from tests.support.clock import seeded_entropy
@@ -33,8 +31,8 @@ def test_what_goes_out_is_kept_for_refreshes_and_what_comes_in_is_not():
     leg = InviteDialog(
         Dialog.from_request(received(), to_tag="t", to=Lone().flow), OfferAnswerExchange()
     )
-    assert note_sent_body(leg, None) is None
-    assert note_sent_body(leg, OFFER) is BodyRole.OFFER
-    assert note_received_body(leg.offer_answer, Body("application/sdp", b"v=0")) is BodyRole.ANSWER
-    assert note_received_body(leg.offer_answer, None) is None
+    assert leg.note_sent(None) is None
+    assert leg.note_sent(OFFER) is BodyRole.OFFER
+    assert leg.note_received(Body("application/sdp", b"v=0")) is BodyRole.ANSWER
+    assert leg.note_received(None) is None
     assert leg.local_body == OFFER

@@ -7,7 +7,7 @@ import pytest
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Transport
 from softphone.sip import Cause
-from softphone.sip.invite.usage import InviteState
+from softphone.sip.invite import InviteState
 from softphone.sip.message import Body
 from tests.support.pair import Pair, kinds
 

@@ -17,7 +17,7 @@ def test_forks_share_the_offer_and_nothing_else():
         lone.say(lone.response(invite, 183, to_tag=tag, body=SDP, headers=reliable))
         legs.append(usage.leg)
     one, two = legs
-    assert (one.reliable.last, two.reliable.last) == (5, 900)
+    assert (one.last_rseq, two.last_rseq) == (5, 900)
     assert one.offer_answer is not two.offer_answer
     assert one.dialog.id != two.dialog.id
     assert one.local_body == two.local_body == OFFER

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from softphone.sip.invite.offer_answer_exchange import (
+from softphone.sip.invite.invite_dialog import (
     OfferAnswerExchange,
     OfferAnswerInput,
     OfferState,

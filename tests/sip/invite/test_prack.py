@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from softphone.sans_io import Timers
-from softphone.sip.invite.reliable_provisional import (
-    MAXIMUM_QUEUED,
-    ReliableReceiver,
-    ReliableSender,
-)
-from softphone.sip.message import RAck, Response
+from softphone.sip.dialog import Dialog
+from softphone.sip.invite.invite_dialog import InviteDialog, OfferAnswerExchange
+from softphone.sip.invite.prack import MAXIMUM_QUEUED, ReliableSender, accept_rseq
+from softphone.sip.message import RAck, Response, parse_datagram
+from tests.support.lone import Lone
 
 
 class Usage:
@@ -26,7 +25,7 @@ class Usage:
 
 def sender():
     usage, timers = Usage(), Timers()
-    return ReliableSender(user=usage, timers=timers, t1=0.5, first=10, sequence=3), usage, timers
+    return ReliableSender(server=usage, timers=timers, t1=0.5, first=10, sequence=3), usage, timers
 
 
 def make(status):
@@ -70,9 +69,11 @@ def test_what_waits_is_bounded():
 
 
 def test_the_receiver_takes_any_first_number_and_then_only_the_next():
-    receiver = ReliableReceiver()
+    lone = Lone()
+    invite = parse_datagram(lone.request("INVITE").encode())
+    leg = InviteDialog(Dialog.from_request(invite, to_tag="t", to=lone.flow), OfferAnswerExchange())
     numbers = (700, 700, 702, 701, 699, 702)
-    assert [receiver.accept_rseq(number) for number in numbers] == [
+    assert [accept_rseq(leg, number) for number in numbers] == [
         True,
         False,
         False,

@@ -6,7 +6,7 @@ import pytest
 
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Transport
-from softphone.sip.invite.usage import InviteState
+from softphone.sip.invite import InviteState
 from softphone.sip.message import BodyRole
 from tests.support.pair import ANSWER_2, OFFER, OFFER_2, Pair, kinds
 

@@ -1,0 +1,151 @@
+"""ACK for a 2xx, ours and the far end's (RFC 3261 sections 13.2.2.4 and 13.3.1.4).
+
+It is a request without transaction: whoever accepts an INVITE sends the 2xx again until the ACK is
+there, and whoever is accepted sends the ACK again for each copy of the 2xx, on every transport,
+since proxies may lose either.  The ACK for a failure belongs to the transaction
+(`softphone.sip.transaction.client`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from softphone.sans_io import Flow, Target
+from softphone.sip.dialog import Dialog
+from softphone.sip.events import AckReceived, Cause
+from softphone.sip.invite.bye import send_bye, send_held_bye
+from softphone.sip.invite.invite_dialog import (
+    InviteDialog,
+    OfferAnswerInput,
+    OfferState,
+    session_body,
+)
+from softphone.sip.message import Body, Field, Request, Response, Via
+from softphone.sip.transaction import TransactionLayer
+
+if TYPE_CHECKING:
+    from softphone.sip.invite.usage import InviteUsage
+
+__all__ = ["SuccessAck", "SuccessRetransmission", "ack_received"]
+
+
+class SuccessAck:
+    """Our ACK for the 2xx to `invite`, with the credentials of that request (section 22.1)."""
+
+    __slots__ = ("branch", "data", "layer", "request", "to")
+
+    def __init__(
+        self, invite: Request, body: Body | None, *, dialog: Dialog, layer: TransactionLayer
+    ) -> None:
+        fields: list[Field] = [
+            (name, value)
+            for name in ("Authorization", "Proxy-Authorization")
+            for value in invite.headers.get_all(name)
+        ]
+        self.request = dialog.build_request(
+            "ACK", headers=fields, body=body, sequence=invite.cseq.number
+        )
+        self.to = dialog.to
+        self.layer = layer
+        self.branch = layer.new_branch()
+        self.data = b""
+
+    def send_ack(self, *, now: float) -> None:
+        """Send it, or send it again, wherever the dialog's flow is now."""
+        to = self.layer.flows.forward(self.to)
+        flow = self.layer.flows.resolve(to)
+        if flow is not None:
+            self.send_on_flow(flow, now=now)
+        elif isinstance(to, Target):
+            self.layer.flows.wait_for_flow(to, self)
+
+    def send_on_flow(self, flow: Flow, *, now: float) -> None:
+        """Go out on this flow."""
+        if not self.data:
+            host, port = flow.local
+            via = Via(
+                flow.transport.value.upper(), host, port, (("branch", self.branch), ("rport", None))
+            )
+            headers = self.request.headers.with_prepended("Via", str(via))
+            self.data = self.request.with_headers(headers).encode()
+        self.layer.send_bytes(self.data, flow)
+
+    def flow_failed(self, reason: str, *, now: float) -> None:
+        """No flow: the peer's copies of the 2xx will ask again."""
+
+
+class SuccessRetransmission:
+    """Our 2xx to an INVITE or a re-INVITE, sent again until its ACK comes.
+
+    `offered` says that the 2xx brought an offer of ours, which the ACK answers.
+    """
+
+    __slots__ = ("_data", "_interval", "_to", "_usage", "leg", "offered", "sequence")
+
+    def __init__(
+        self,
+        response: Response,
+        *,
+        usage: InviteUsage,
+        leg: InviteDialog,
+        to: Flow | Target,
+        offered: bool,
+        now: float,
+    ) -> None:
+        self.sequence = response.cseq.number
+        """The CSeq number that the ACK must have."""
+        self.leg = leg
+        self.offered = offered
+        self._data = response.encode()
+        self._to = to
+        self._usage = usage
+        self._interval = usage.layer.timing.t1
+        usage.successes[self.sequence] = self
+        usage.layer.timers.set((self, "resend"), now + self._interval)
+        usage.layer.timers.set((self, "give up"), now + usage.layer.timing.timeout)
+
+    def stop(self) -> None:
+        """The ACK is there, or the session is over."""
+        del self._usage.successes[self.sequence]
+        self._usage.layer.timers.cancel((self, "resend"))
+        self._usage.layer.timers.cancel((self, "give up"))
+
+    def handle_timer(self, name: object, *, now: float) -> None:
+        """Send again; without ACK for 64*T1, BYE (sections 13.3.1.4 and 14.2)."""
+        layer = self._usage.layer
+        if name == "give up":
+            self.stop()
+            send_bye(self._usage, self.leg, now=now)
+            self._usage.end_usage(Cause.TIMEOUT, now=now, status=408, reason="No ACK came")
+            return
+        self._interval = min(2 * self._interval, layer.timing.t2)
+        layer.timers.set((self, "resend"), now + self._interval)
+        # Where the flow of the INVITE has died, its dialog may have got another one (RFC 5626).
+        dead = isinstance(self._to, Flow) and self._to not in layer.flows
+        to = layer.flows.resolve(self.leg.dialog.to) if dead else self._to
+        if to is not None:
+            layer.send_bytes(self._data, to)
+
+
+def ack_received(usage: InviteUsage, request: Request, *, now: float) -> None:
+    """Take the ACK of our 2xx to the INVITE or a re-INVITE; a copy changes nothing."""
+    success = usage.successes.get(request.cseq.number)
+    if success is None:
+        return
+    success.stop()
+    server, leg = usage.server, success.leg
+    initial = server is not None and server.request.cseq.number == success.sequence
+    body = session_body(request, usage.layer)
+    role = None
+    # An open offer that was not in the 2xx is that of a modification of ours, sent since.
+    offered = success.offered and leg.offer_answer.state is OfferState.LOCAL_OFFER
+    if offered:
+        role = leg.note_received(body)
+        # The offer of our 2xx may go unanswered: then it is void (section 13.2.2.4).
+        leg.offer_answer.apply_input(OfferAnswerInput.FAILED)
+    if initial and server is not None:
+        server.request.headers.drop_index()
+    if initial or offered:
+        usage.emit_event(AckReceived(usage, body if role is not None else None, role))
+    if initial:
+        send_held_bye(usage, now=now)

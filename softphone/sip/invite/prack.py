@@ -1,0 +1,200 @@
+"""PRACK and the reliable provisional responses that it acknowledges, both sides (RFC 3262).
+
+The caller acknowledges in order; the callee numbers its responses, sends them one after another,
+and each again until it is acknowledged.  Either may bring an offer, and PRACK the answer (section
+5).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from softphone.errors import LocalProtocolError
+from softphone.sans_io import Timers
+from softphone.sip.events import PrackReceived
+from softphone.sip.invite.invite_dialog import (
+    HeaderFields,
+    InviteDialog,
+    OfferAnswerInput,
+    OfferState,
+    session_body,
+)
+from softphone.sip.message import Body, BodyRole, RAck, Response
+from softphone.sip.transaction import ServerTransaction, TimerKey
+
+if TYPE_CHECKING:
+    from softphone.sip.invite.client import InviteClient
+    from softphone.sip.invite.server import InviteServer
+    from softphone.sip.invite.usage import InviteUsage
+
+__all__ = [
+    "ReliableSender",
+    "accept_rseq",
+    "answer_offer",
+    "answer_prack",
+    "prack_received",
+    "send_prack",
+]
+
+MAXIMUM_QUEUED = 16
+"""Reliable responses that may wait for the one before them."""
+
+
+# The caller --------------------------------------------------------------------------------------
+
+
+def accept_rseq(leg: InviteDialog, rseq: int) -> bool:
+    """Whether a reliable response is the next one; copies and those out of order are dropped."""
+    if leg.last_rseq is not None and rseq != leg.last_rseq + 1:
+        return False
+    leg.last_rseq = rseq
+    return True
+
+
+def answer_offer(
+    client: InviteClient, body: Body | None, *, to_tag: str | None, now: float
+) -> None:
+    """PRACK the reliable provisional response that brought an offer, with our answer."""
+    leg = client.usage.leg if to_tag is None else client.dialogs.get(to_tag)
+    if leg is None or leg.offer_answer.state is not OfferState.REMOTE_OFFER:
+        raise LocalProtocolError("there is no reliable provisional response to answer")
+    leg.note_sent(body)
+    send_prack(client, leg, body, now=now)
+
+
+def send_prack(client: InviteClient, leg: InviteDialog, body: Body | None, *, now: float) -> None:
+    """Acknowledge the latest reliable response of a leg."""
+    rack = RAck(leg.last_rseq or 0, client.request.cseq.number, "INVITE")
+    leg.dialog.send_request(
+        "PRACK",
+        layer=client.usage.layer,
+        user=client,
+        credentials=client.usage.credentials,
+        headers=(("RAck", str(rack)),),
+        body=body,
+        now=now,
+    )
+
+
+# The callee --------------------------------------------------------------------------------------
+
+
+class ReliableSender:
+    """Our reliable provisional responses to one INVITE, that of `server` (section 3)."""
+
+    __slots__ = ("_queue", "_rseq", "_sequence", "_server", "_t1", "_timers", "interval", "waiting")
+
+    def __init__(
+        self,
+        *,
+        server: InviteServer,
+        timers: Timers[TimerKey],
+        t1: float,
+        first: int,
+        sequence: int,
+    ) -> None:
+        self._server = server
+        self._timers = timers
+        self._t1 = t1
+        self._rseq = first
+        self._sequence = sequence
+        self._queue: deque[Callable[[int], Response]] = deque()
+        self.interval = t1
+        self.waiting: Response | None = None
+        """The response that waits for its PRACK."""
+
+    def queue_response(self, make: Callable[[int], Response], *, now: float) -> bool:
+        """Send the response that `make(rseq)` gives, now or in turn; False when too many wait."""
+        if self.waiting is not None:
+            if len(self._queue) >= MAXIMUM_QUEUED:
+                return False
+            self._queue.append(make)
+            return True
+        self._send_numbered(make, now=now)
+        return True
+
+    def _send_numbered(self, make: Callable[[int], Response], *, now: float) -> None:
+        self.waiting = make(self._rseq)
+        self.interval = self._t1
+        self._timers.set((self, "resend"), now + self.interval)
+        self._timers.set((self, "give up"), now + 64 * self._t1)
+        self._server.send_reliable(self.waiting, now=now)
+
+    def match_prack(self, rack: RAck, *, now: float) -> bool:
+        """Whether a PRACK names the response that waits; if so it is done (else: 481)."""
+        if self.waiting is None or (rack.rseq, rack.cseq, rack.method) != (
+            self._rseq,
+            self._sequence,
+            "INVITE",
+        ):
+            return False
+        self.waiting = None
+        self._rseq += 1
+        self._timers.cancel((self, "resend"))
+        self._timers.cancel((self, "give up"))
+        return True
+
+    def send_next(self, *, now: float) -> None:
+        """Send the next one that waits in turn, after a PRACK was answered."""
+        if self.waiting is None and self._queue:
+            self._send_numbered(self._queue.popleft(), now=now)
+
+    def stop(self) -> None:
+        """The INVITE has its final response: nothing is sent again."""
+        self.waiting = None
+        self._queue.clear()
+        self._timers.cancel((self, "resend"))
+        self._timers.cancel((self, "give up"))
+
+    def handle_timer(self, name: object, *, now: float) -> None:
+        """Send again, doubling without bound, or give up."""
+        if self.waiting is None:
+            return
+        if name == "give up":
+            self.stop()
+            self._server.reliable_failed(now=now)
+            return
+        self.interval *= 2
+        self._timers.set((self, "resend"), now + self.interval)
+        self._server.send_reliable(self.waiting, now=now)
+
+
+def prack_received(
+    usage: InviteUsage, transaction: ServerTransaction, leg: InviteDialog, *, now: float
+) -> None:
+    """Take a PRACK: 481 unless it names the response that waits (section 3)."""
+    server, rack = usage.server, transaction.request.rack
+    if server is None:
+        transaction.respond(481, now=now)
+        return
+    if rack is None:
+        transaction.respond(400, now=now, reason="Missing RAck header field")
+        return
+    if server.reliable is None or not server.reliable.match_prack(rack, now=now):
+        transaction.respond(481, now=now)
+        return
+    body = session_body(transaction.request, usage.layer)
+    role = server.leg.note_received(body)
+    usage.emit_event(PrackReceived(usage, body if role is not None else None, role))
+    if role is BodyRole.OFFER:
+        server.pracking = transaction
+        return
+    transaction.respond(200, now=now)
+    server.pracked(now=now)
+
+
+def answer_prack(
+    server: InviteServer, status: int, body: Body | None, *, now: float, headers: HeaderFields
+) -> None:
+    """Answer the offer of a PRACK, by a failure where the status is one."""
+    transaction, server.pracking = server.pracking, None
+    if transaction is None:
+        raise LocalProtocolError("no PRACK waits for an answer")
+    if status < 300:
+        server.leg.note_sent(body)
+    else:
+        server.leg.offer_answer.apply_input(OfferAnswerInput.FAILED)
+    transaction.respond(status, now=now, headers=headers, body=body)
+    server.pracked(now=now)

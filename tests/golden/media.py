@@ -258,7 +258,7 @@ def keys() -> str:
     life.run(5)
     set_keys(b.bank, b.handle, two, one, 1)
     life.run(20, to_b=lambda frame, datagram: [datagram, caught[0]])
-    b.bank.ssrc[b.row] += 1
+    b.bank.sender.ssrc[b.row] += 1
     life.run(20)
     return life.end()
 
@@ -281,11 +281,11 @@ def places() -> str:
             b.bank, b.handle, RemoteAddresses(raw_address(host, 5000), raw_address(host, 5001))
         )
         life.run(3)
-    a.bank.ssrc[a.row] = 0x12345678
+    a.bank.sender.ssrc[a.row] = 0x12345678
     life.run(20)
 
     def echo(frame: int, datagram: Datagram) -> list[Datagram]:
-        ssrc = int(b.bank.ssrc[b.row]).to_bytes(4, "big")
+        ssrc = int(b.bank.sender.ssrc[b.row]).to_bytes(4, "big")
         return [
             Datagram(datagram.data[:8] + ssrc + datagram.data[12:], datagram.source, datagram.port)
         ]

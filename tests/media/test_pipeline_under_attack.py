@@ -104,7 +104,7 @@ def test_an_unauthenticated_packet_never_latches():
 
     wire.run(30, to_b=attack)
     assert not any(isinstance(event, RemoteLatched) for event in wire.b.events)
-    assert wire.b.bank.remote[wire.b.row].tobytes() == raw_address("10.0.0.1", 5000)
+    assert wire.b.bank.addresses.remote[wire.b.row].tobytes() == raw_address("10.0.0.1", 5000)
 
 
 def test_an_authenticated_packet_from_elsewhere_latches_and_the_old_path_does_not_come_back():
@@ -124,7 +124,7 @@ def test_an_authenticated_packet_from_elsewhere_latches_and_the_old_path_does_no
     assert [event.remote for event in latched] == [moved]
     wire.b.take(held[0], at=0.3)
     wire.b.tick(wire.frame)
-    assert wire.b.bank.remote[wire.b.row].tobytes() == raw_address(*moved)
+    assert wire.b.bank.addresses.remote[wire.b.row].tobytes() == raw_address(*moved)
 
 
 def test_in_clear_only_another_port_of_the_signaled_host_is_followed_and_only_once():
@@ -146,7 +146,7 @@ def test_a_stream_that_is_not_symmetric_sends_where_it_was_told():
     wire = Wire(suite=CM, symmetric=False)
     wire.run(5, to_b=lambda f, d: [replace(d, source=("10.0.0.1", 6002))])
     assert stream_statistics(wire.b.bank, wire.b.handle).packets_received == 5
-    assert wire.b.bank.remote[wire.b.row].tobytes() == raw_address("10.0.0.1", 5000)
+    assert wire.b.bank.addresses.remote[wire.b.row].tobytes() == raw_address("10.0.0.1", 5000)
 
 
 def test_a_forged_bye_is_not_told_and_an_authentic_one_is():

@@ -41,10 +41,10 @@ class Audio:
         set_keys(self.bank, self.wire.b.handle, own, srtp_key(own.suite, seed), 0)
 
     def is_at(self, address: tuple[str, int]) -> bool:
-        return self.bank.remote[self.row].tobytes() == raw_address(*address)
+        return self.bank.addresses.remote[self.row].tobytes() == raw_address(*address)
 
     def reports_to(self, address: tuple[str, int]) -> bool:
-        return self.bank.remote_rtcp[self.row].tobytes() == raw_address(*address)
+        return self.bank.addresses.remote_rtcp[self.row].tobytes() == raw_address(*address)
 
 
 class Video:
@@ -258,6 +258,6 @@ def test_what_was_held_back_is_heard_all_the_same(kind):
         stream.hear(packet, TRUE)
     stream.hear(packets[2], EVIL)
     if isinstance(stream, Audio):
-        assert stream.bank.packets_received[stream.row] == 4
+        assert stream.bank.receiver.packets_received[stream.row] == 4
     else:
         assert stream.path.statistics.packets_received == 4

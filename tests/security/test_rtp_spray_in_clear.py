@@ -46,17 +46,17 @@ class Audio:
 
     @property
     def remote(self):
-        raw = self.bank.remote[self.row].tobytes()
+        raw = self.bank.addresses.remote[self.row].tobytes()
         return next(each for each in PLACES if raw_address(*each) == raw)
 
     @property
     def remote_rtcp(self):
-        raw = self.bank.remote_rtcp[self.row].tobytes()
+        raw = self.bank.addresses.remote_rtcp[self.row].tobytes()
         return next(each for each in PLACES if raw_address(*each) == raw)
 
     @property
     def heard(self) -> int:
-        return int(self.bank.packets_received[self.row])
+        return int(self.bank.receiver.packets_received[self.row])
 
     @property
     def moves(self):
@@ -315,4 +315,4 @@ def test_the_first_packet_that_is_heard_is_the_fifth():
     first = [e for e in stream.wire.b.events if isinstance(e, FirstPacketReceived)]
     assert [(event.source, event.authenticated) for event in first] == [(PEER, False)]
     assert stream.heard == 3
-    assert stream.bank.wrong_source[stream.row] == 4
+    assert stream.bank.receiver.wrong_source[stream.row] == 4

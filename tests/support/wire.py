@@ -112,7 +112,7 @@ class Station:
         """Reserve a row with sockets `port` (RTP) and `port + 1` (RTCP)."""
         stream = self.bank.reserve_row()
         row = stream.handle.row
-        self.bank.rtp_port[row], self.bank.rtcp_port[row] = port, port + 1
+        self.bank.addresses.rtp_port[row], self.bank.addresses.rtcp_port[row] = port, port + 1
         self.bank.demultiplexer.bind(port, row, control=False)
         self.bank.demultiplexer.bind(port + 1, row, control=True)
         return stream.handle

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
+from softphone.media.arrays import zeros
 from softphone.media.audio.resample import ConvertingSink, Resampler
 from softphone.media.interface import PcmBlock
-from softphone.media.playout import zeros
 
 __all__ = ["PcmRing"]
 

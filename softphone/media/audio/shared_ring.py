@@ -16,7 +16,7 @@ from typing import Final, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from softphone.media.playout import zeros
+from softphone.media.arrays import zeros
 
 __all__ = ["HEADER", "SharedRing", "map_memory", "shared_memory"]
 

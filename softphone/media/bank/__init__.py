@@ -20,14 +20,13 @@ from softphone.media.bank.codec_lookup import (
     is_stateless,
     payload_layout,
 )
+from softphone.media.bank.sender import LATENESS_BOUNDS_MS, NO_TYPE
 from softphone.media.bank.source_feed import SourceFeed, collect_payloads, read_frames
 from softphone.media.bank.stateful_decoder import StatefulDecoder
 from softphone.media.bank.stream_bank import (
     FEW_STREAMS,
     FRAME,
     FRAME_MS,
-    LATENESS_BOUNDS_MS,
-    NO_TYPE,
     StreamBank,
     StreamObjects,
 )

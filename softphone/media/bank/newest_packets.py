@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from softphone.media.arrays import ArrayGroup, column
 from softphone.srtp import ReceiveContext
 
 __all__ = ["NewestPackets"]
@@ -19,14 +20,16 @@ __all__ = ["NewestPackets"]
 NONE = -1
 
 
-class NewestPackets:
+class NewestPackets(ArrayGroup):
     """The newest packets of `capacity` rows; `contexts` are the receive contexts by row."""
 
+    _ssrc = column(np.int64, default=NONE)
+    _sequence = column(np.uint16)
+    _marked = column(np.bool_)
+
     def __init__(self, capacity: int, contexts: Mapping[int, ReceiveContext]) -> None:
+        super().__init__(capacity)
         self._contexts = contexts
-        self._ssrc = np.full(capacity, NONE, dtype=np.int64)
-        self._sequence = np.zeros(capacity, dtype=np.uint16)
-        self._marked = np.zeros(capacity, dtype=np.bool_)
 
     def note_packets(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from softphone.media.arrays import ArrayGroup, column
 from softphone.media.playout import BatchRounds, PacketRuns
 from softphone.rtp import ReportBlock
 
@@ -18,27 +19,29 @@ MAX_DROPOUT = 3000
 LEAST_LOST, MOST_LOST = -(1 << 23), (1 << 23) - 1
 
 
-class ReceptionBank:
+class ReceptionBank(ArrayGroup):
     """Reception state of `capacity` rows.
 
     Read-only to others: `received` int64[capacity], `ssrc` uint32[capacity], `jitter`
     float64[capacity] in timestamp units.
     """
 
+    received = column(np.int64)
+    ssrc = column(np.uint32)
+    jitter = column(np.float64)
+    _rate = column(np.float64, default=1.0)
+    _base = column(np.int64)
+    _highest = column(np.int64)
+    _counted = column(np.int64)
+    _transit = column(np.float64)
+    _timestamp = column(np.uint32)
+    _wild = column(np.int64, default=-1)
+    _expected_prior = column(np.int64)
+    _received_prior = column(np.int64)
+
     def __init__(self, capacity: int) -> None:
-        self.received = np.zeros(capacity, dtype=np.int64)
-        self.ssrc = np.zeros(capacity, dtype=np.uint32)
-        self.jitter = np.zeros(capacity)
+        super().__init__(capacity)
         self._rounds = BatchRounds(capacity)
-        self._rate = np.ones(capacity)
-        self._base = np.zeros(capacity, dtype=np.int64)
-        self._highest = np.zeros(capacity, dtype=np.int64)
-        self._counted = np.zeros(capacity, dtype=np.int64)
-        self._transit = np.zeros(capacity)
-        self._timestamp = np.zeros(capacity, dtype=np.uint32)
-        self._wild = np.full(capacity, -1, dtype=np.int64)
-        self._expected_prior = np.zeros(capacity, dtype=np.int64)
-        self._received_prior = np.zeros(capacity, dtype=np.int64)
 
     def open_row(self, row: int, *, clock_rate_hz: int, afresh: bool = True) -> None:
         """Start a row `afresh`, or go on with another clock (RFC 7160 section 4.2)."""
@@ -46,12 +49,8 @@ class ReceptionBank:
             ratio = clock_rate_hz / self._rate[row]
             self.jitter[row] *= ratio
             self._transit[row] *= ratio
-            self._rate[row] = clock_rate_hz
-            return
-        self.received[row] = 0
-        self._counted[row] = 0
-        self.ssrc[row] = 0
-        self.jitter[row] = 0.0
+        else:
+            self.reset_row(row)
         self._rate[row] = clock_rate_hz
 
     def update(

@@ -19,11 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from softphone.errors import LocalProtocolError
-from softphone.media.bank.batch import SOCKADDR_OCTETS
+from softphone.media.bank.address import AddressBank
 from softphone.media.bank.codec_lookup import AnyCodec
+from softphone.media.bank.delivery import DeliveryBank
 from softphone.media.bank.demultiplexer import Demultiplexer
 from softphone.media.bank.newest_packets import NewestPackets
+from softphone.media.bank.receiver import ReceiverBank
 from softphone.media.bank.reception import ReceptionBank
+from softphone.media.bank.sender import SenderBank
 from softphone.media.bank.source_feed import FeedTable, SourceFeed, same_rate
 from softphone.media.bank.stateful_decoder import StatefulDecoder
 from softphone.media.clear_latching import ClearLatching
@@ -48,12 +51,9 @@ from softphone.rtp import (
 )
 from softphone.sans_io import Entropy, Timers
 from softphone.srtp import (
-    FIRST_SEQUENCE_LIMIT,
     ReceiveContext,
     ReceiveKeys,
     SendContext,
-    first_sequence,
-    next_ssrc,
 )
 from softphone_codecs import ComfortNoiseGenerator, RowEncoder
 
@@ -61,8 +61,6 @@ __all__ = [
     "FEW_STREAMS",
     "FRAME",
     "FRAME_MS",
-    "LATENESS_BOUNDS_MS",
-    "NO_TYPE",
     "ClearPacketCallback",
     "StreamBank",
     "StreamObjects",
@@ -127,12 +125,6 @@ phase has its price, too: from eight on they become fuller first."""
 MOST_PAYLOAD: Final = 1488
 """Octets of the largest payload: what a packet of a batch holds behind its header."""
 
-NO_TYPE: Final = 255
-"""No payload type: none is that large."""
-
-LATENESS_BOUNDS_MS: Final = (1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 20.0, 50.0, 100.0, 200.0)
-"""Upper bounds of the lateness histogram's bins; one more bin is open."""
-
 MAXIMUM_EVENTS: Final = 8192
 
 
@@ -143,7 +135,9 @@ ClearPacketCallback: TypeAlias = Callable[[bytes, int, npt.NDArray[np.uint8], bo
 class StreamBank:
     """`capacity` rows in `phases` phases of `phase_rows` rows each.
 
-    Counters are int64[capacity]; addresses are padded socket addresses, uint8[capacity, 32].
+    Each group of arrays has an owner, which alone writes it: `sender`, `receiver`, `addresses`,
+    `delivery`, `newest` (SRTP's order), `reception` (loss and jitter, for RTCP) and `playout`.
+    `offsets` are the seconds from the beginning of a frame to that of each phase.
     """
 
     def __init__(
@@ -162,6 +156,11 @@ class StreamBank:
         self.phase_rows = -(-capacity // self.phases)
         capacity = self.capacity = self.phases * self.phase_rows
         self.streams: list[StreamObjects | None] = [None] * capacity
+        self._generations = [0] * capacity
+        self.sender = SenderBank(capacity)
+        self.receiver = ReceiverBank(capacity)
+        self.addresses = AddressBank(capacity)
+        self.delivery = DeliveryBank(capacity)
         self.receive_contexts: dict[int, ReceiveContext] = {}
         self.newest = NewestPackets(capacity, self.receive_contexts)
         self.demultiplexer = Demultiplexer()
@@ -184,60 +183,9 @@ class StreamBank:
         ]
         self._used = [0] * self.phases
         bits = self.phases.bit_length() - 1
-        self._offsets = [
+        self.offsets = [
             FRAME * int(f"{phase:0{bits}b}"[::-1], 2) / self.phases for phase in range(self.phases)
         ]
-        self._make_arrays(capacity)
-
-    def _make_arrays(self, capacity: int) -> None:
-        def counter() -> npt.NDArray[np.int64]:
-            return np.zeros(capacity, dtype=np.int64)
-
-        def types() -> npt.NDArray[np.uint8]:
-            return np.full(capacity, NO_TYPE, dtype=np.uint8)
-
-        def address() -> npt.NDArray[np.uint8]:
-            return np.zeros((capacity, SOCKADDR_OCTETS), dtype=np.uint8)
-
-        def key() -> npt.NDArray[np.int32]:
-            return np.full(capacity, -1, dtype=np.int32)
-
-        def words() -> npt.NDArray[np.uint32]:
-            return np.zeros(capacity, dtype=np.uint32)
-
-        self.generation = counter()
-        # What a new stream begins with at zero stands in two blocks, so that a row of all of it
-        # is cleared at once.
-        self._flags = np.zeros((14, capacity), dtype=np.bool_)
-        self.active, self.secure, self.sends, self.receives, self.muted = self._flags[:5]
-        self.talking, self.heard, self.timed_out = self._flags[5:8]
-        self.latched, self.symmetric, self.mux = self._flags[8:11]
-        self.adopting, self.adopted, self.rtcp_latched = self._flags[11:]
-        self._counters = np.zeros((11, capacity), dtype=np.int64)
-        # What statistics tell of these, in the order of their columns.
-        self.reported_counters = self._counters[:7]
-        # What we send.
-        self.sequence = np.zeros(capacity, dtype=np.uint16)
-        self.timestamp_base, self.ssrc = words(), words()
-        self.clock_rate = np.full(capacity, 8000, dtype=np.int64)
-        self.payload_type, self.telephone_event = types(), types()
-        self.packets_sent, self.octets_sent, self.starved = self._counters[:3]
-        self.lateness = np.zeros((capacity, len(LATENESS_BOUNDS_MS) + 1), dtype=np.int64)
-        # What we receive.
-        # `playing_type` is what is decoded now, `receive_type` what comes in.
-        self.receive_type, self.receive_event = types(), types()
-        self.playing_type, self.noise_type = types(), types()
-        self.pause_state = np.zeros(capacity, dtype=np.uint8)
-        self.remote_ssrc, self.probation_ssrc = words(), words()
-        self.probation_sequence = np.full(capacity, -1, dtype=np.int32)
-        self.last_received = np.zeros(capacity, dtype=np.float64)
-        self.packets_received, self.octets_received = self._counters[3:5]
-        self.malformed, self.wrong_source = self._counters[5:7]
-        self.unknown_type, self.looped = self._counters[7:9]
-        # Where it goes and comes from.
-        self.remote, self.remote_rtcp, self.signaled = address(), address(), address()
-        self.rtp_port, self.rtcp_port = key(), key()
-        self.opened_frame, self.security_generation = self._counters[9:]
 
     # Rows ---------------------------------------------------------------------------------------
 
@@ -256,10 +204,6 @@ class StreamBank:
         """How many rows of `phase` are given out."""
         return self._used[phase]
 
-    def offset(self, phase: int) -> float:
-        """Seconds from the beginning of a frame to that of `phase`."""
-        return self._offsets[phase]
-
     def _choose_phase(self) -> int:
         """The emptiest of as many phases as the number of streams calls for."""
         wanted = len(self) + 1
@@ -277,40 +221,26 @@ class StreamBank:
             raise NoPortFree(f"all {self.capacity} streams of the media engine are in use")
         row = self._free[phase].pop()
         self._used[phase] += 1
-        self._clear(row)
-        stream = StreamObjects(StreamHandle(row, int(self.generation[row])))
+        self.sender.begin_row(row, self.entropy)
+        for group in (self.receiver, self.addresses, self.delivery):
+            group.reset_row(row)
+        stream = StreamObjects(StreamHandle(row, self._generations[row]))
         self.streams[row] = stream
         return stream
-
-    def _clear(self, row: int) -> None:
-        self._flags[:, row] = False
-        self._counters[:, row] = 0
-        self.lateness[row] = 0
-        self.pause_state[row] = 0
-        self.probation_sequence[row] = -1
-        self.remote[row] = self.remote_rtcp[row] = self.signaled[row] = 0
-        self.remote_ssrc[row] = 0
-        # RFC 3711 3.3.1 and 3550 5.1: random, the sequence number in the lower half.
-        drawn = self.entropy(10)
-        self.sequence[row] = int.from_bytes(drawn[:2], "big") % FIRST_SEQUENCE_LIMIT
-        self.timestamp_base[row] = int.from_bytes(drawn[2:6], "big")
-        self.ssrc[row] = int.from_bytes(drawn[6:], "big") or 1
 
     def change_ssrc(self, row: int) -> None:
         """Send RTP and RTCP as another source from now on, as a sender that begins does.
 
         After a collision (RFC 3550 section 8.2), and with every send context that is replaced.
         """
-        self.ssrc[row] = next_ssrc(int(self.ssrc[row]), self.entropy)
-        self.sequence[row] = first_sequence(self.entropy)
-        self.talking[row] = False
+        self.sender.change_ssrc(row, self.entropy)
         stream = self.streams[row]
         if stream is None:
             return
-        stream.packets_before = stream.reported_packets = int(self.packets_sent[row])
-        stream.octets_before = int(self.octets_sent[row])
+        stream.packets_before = stream.reported_packets = int(self.sender.packets_sent[row])
+        stream.octets_before = int(self.sender.octets_sent[row])
         if stream.rtcp is not None:
-            stream.rtcp.ssrc = int(self.ssrc[row])
+            stream.rtcp.ssrc = int(self.sender.ssrc[row])
 
     def release_row(self, handle: StreamHandle) -> None:
         """Take a row back; its handle is stale from now on."""
@@ -322,7 +252,8 @@ class StreamBank:
         stream.receive_keys.close()
         if stream.feed is not None:
             self.feeds.release_feed(stream.feed)
-        self.active[row] = self.sends[row] = self.receives[row] = False
+        self.sender.set_flow(row, False)
+        self.receiver.close_row(row)
         self.playout.close_row(row)
         self.reports.cancel(row)
         self.digit_timers.cancel(row)
@@ -330,7 +261,7 @@ class StreamBank:
         self.receive_contexts.pop(row, None)
         self.demultiplexer.remove_row(row)
         self.streams[row] = None
-        self.generation[row] += 1
+        self._generations[row] += 1
         phase = self.phase_of(row)
         self._free[phase].append(row)
         self._used[phase] -= 1

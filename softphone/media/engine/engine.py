@@ -18,7 +18,6 @@ import asyncio
 import logging
 import math
 import time
-from bisect import bisect_left
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
@@ -34,7 +33,6 @@ from softphone.media.bank import (
     FEW_STREAMS,
     FRAME,
     FRAME_MS,
-    LATENESS_BOUNDS_MS,
     PacketBatch,
     StreamBank,
 )
@@ -164,7 +162,8 @@ class MediaEngine:
     @property
     def packets_received(self) -> int:
         """Valid RTP packets of the streams that are open now."""
-        return int(self._bank.packets_received[self._bank.active].sum())
+        receiver = self._bank.receiver
+        return int(receiver.packets_received[receiver.active].sum())
 
     # Commands -----------------------------------------------------------------------------------
 
@@ -183,7 +182,7 @@ class MediaEngine:
             self._bank.release_row(stream.handle)
             raise
         host, port = rtp
-        return AllocatedStream(stream.handle, host, port, rtcp[1], int(self._bank.ssrc[row]))
+        return AllocatedStream(stream.handle, host, port, rtcp[1], int(self._bank.sender.ssrc[row]))
 
     def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:
         """Start or renegotiate a stream; see `MediaBackend`."""
@@ -261,7 +260,7 @@ class MediaEngine:
     # The clock ----------------------------------------------------------------------------------
 
     def _deadline(self, phase: int, frame: int) -> float:
-        return self._epoch + frame * FRAME + self._bank.offset(phase)
+        return self._epoch + frame * FRAME + self._bank.offsets[phase]
 
     def _next_frame(self, phase: int, now: float) -> int:
         return max(0, math.ceil((now - self._deadline(phase, 0)) / FRAME))
@@ -347,8 +346,7 @@ class MediaEngine:
             self._sockets.send_packets(start, stop)
             late_ms = (self._clock() - moment.now) * 1e3
             self.lateness.count_packets(late_ms, stop - start)
-            column = self._bank.lateness[:, bisect_left(LATENESS_BOUNDS_MS, late_ms)]
-            column[out.row[start:stop]] += 1
+            self._bank.sender.count_lateness(out.row[start:stop], late_ms)
         if out.count > out.media:
             self._sockets.send_packets(out.media, out.count)
 

@@ -88,8 +88,7 @@ class MediaSockets:
         pair.users += 1
         self._rows[row] = pair
         self._visits.clear()
-        self._bank.rtp_port[row] = pair.rtp.key
-        self._bank.rtcp_port[row] = pair.rtcp.key
+        self._bank.addresses.set_ports(row, pair.rtp.key, pair.rtcp.key)
         owner = None if shared else row
         self._bank.demultiplexer.bind(pair.rtp.key, owner, control=False)
         self._bank.demultiplexer.bind(pair.rtcp.key, owner, control=True)
@@ -150,7 +149,7 @@ class MediaSockets:
         """
         pair = self._rows[row]
         control = pair.rtp if mux else pair.rtcp
-        self._bank.rtcp_port[row] = control.key
+        self._bank.addresses.set_ports(row, pair.rtp.key, control.key)
         if not pair.shared:
             return
         demultiplexer = self._bank.demultiplexer
@@ -212,10 +211,9 @@ class MediaSockets:
 
     def send_rtcp(self, row: int, data: bytes) -> None:
         """Send one RTCP datagram at once; what the system refuses is lost, as on the wire."""
-        port = self._ports[int(self._bank.rtcp_port[row])]
-        far_end = decode_address(self._bank.remote_rtcp[row].tobytes())
+        key, far_end = self._bank.addresses.rtcp_place(row)
         with suppress(OSError):
-            port.socket.sendto(data, far_end)
+            self._ports[key].socket.sendto(data, decode_address(far_end.tobytes()))
 
     def local(self, key: int) -> Address:
         """The local address of socket `key`."""

@@ -23,7 +23,6 @@ from softphone.media.playout.frame import (
 )
 from softphone.media.playout.jitter_buffer import JitterBufferBank
 from softphone.media.playout.loss_bursts import GMIN
-from softphone.media.playout.page_memory import zeros
 
 __all__ = [
     "CONCEALED",
@@ -36,5 +35,4 @@ __all__ = [
     "JitterBufferConfig",
     "PacketRuns",
     "PlayoutFrames",
-    "zeros",
 ]

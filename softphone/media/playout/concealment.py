@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from softphone.media.arrays import ArrayGroup, column
 from softphone.media.playout.frame import PLAYED
 from softphone.media.playout.payload_ring import octet_columns
 
@@ -28,17 +29,19 @@ NOISE_RISE = 1.02
 """How fast the noise floor follows upwards, a frame."""
 
 
-class Concealment:
+class Concealment(ArrayGroup):
     """The memory of `capacity` rows: the last frame, the noise floor, how far it has faded.
 
     `samples` is the longest frame.
     """
 
+    _last = column(np.int16, "samples")
+    _gap = column(np.int64)
+    _floor = column(np.float32)
+
     def __init__(self, capacity: int, samples: int, *, fade_frames: int = 3) -> None:
+        super().__init__(capacity, samples=samples)
         self._fade_frames = fade_frames
-        self._last = np.zeros((capacity, samples), dtype=np.int16)
-        self._gap = np.zeros(capacity, dtype=np.int64)
-        self._floor = np.zeros(capacity, dtype=np.float32)
         # Rows whose next frame does not follow the one before it, whatever is said of it.
         self._joints: set[int] = set()
         # One stretch of noise for all, entered anywhere: nobody hears that it is shared.
@@ -47,9 +50,7 @@ class Concealment:
 
     def reset(self, row: int) -> None:
         """Forget what a row has played."""
-        self._last[row] = 0
-        self._gap[row] = 0
-        self._floor[row] = 0.0
+        self.reset_row(row)
         self._joints.discard(row)
 
     def noise_energy(self, row: int) -> float:

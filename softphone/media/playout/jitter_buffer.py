@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
+from softphone.media.arrays import ArrayGroup, column
 from softphone.media.playout.batch_rounds import BatchRounds, PacketRuns
 from softphone.media.playout.frame import (
     CONCEALED,
@@ -52,7 +53,7 @@ QUIET_ENERGY = 2500.0
 """A frame is quiet below this share of the row's mean energy, or below about -50 dBm0."""
 
 
-class JitterBufferBank:
+class JitterBufferBank(ArrayGroup):
     """The jitter buffers of `capacity` rows.
 
     Counters are int64[capacity], read-only to others: `played`, `concealed`, `late` (came after
@@ -61,7 +62,34 @@ class JitterBufferBank:
     None until a row is to be measured.
     """
 
+    played = column(np.int64)
+    concealed = column(np.int64)
+    late = column(np.int64)
+    inserted = column(np.int64)
+    dropped = column(np.int64)
+    # Frames are counted from a row's origin: `head` is the next to be played, `floor` the
+    # first that was never played, `newest` the last that is in the ring.  One that was never
+    # opened asks for frame 1, which its ring does not hold.
+    _head = column(np.int64, default=1)
+    _floor = column(np.int64)
+    _newest = column(np.int64, default=EMPTY)
+    # `pending`: where to play is decided anew at the next frame.
+    _pending = column(np.bool_)
+    _missing = column(np.int64)
+    # Frames concealed of which it will be known later whether they were sent at all.
+    _unsure = column(np.int64)
+    # Sequence numbers here count sound only: `void`, the packets that held none, is taken off.
+    _last_sequence = column(np.int64)
+    _void = column(np.int64)
+    _wait = column(np.float64)
+    _rested = column(np.int64)
+    _wanting = column(np.int64)
+    _loud = column(np.bool_)
+    _spliced = column(np.bool_)
+    _energy = column(np.float32)
+
     def __init__(self, capacity: int, config: JitterBufferConfig | None = None) -> None:
+        super().__init__(capacity)
         self.config = config or JitterBufferConfig()
         self._delay = TargetDelayBank(
             capacity, maximum=self.config.maximum_delay, percentile=self.config.percentile
@@ -73,28 +101,6 @@ class JitterBufferBank:
         self.ssrc = self._line.ssrc
         self.duplicates = self._line.duplicates
         self.resynchronized = self._line.resynchronized
-        self._counters = np.zeros((5, capacity), dtype=np.int64)
-        self.played, self.concealed, self.late, self.inserted, self.dropped = self._counters
-        # Frames are counted from a row's origin: `head` is the next to be played, `floor` the
-        # first that was never played, `newest` the last that is in the ring.  One that was never
-        # opened asks for frame 1, which its ring does not hold.
-        self._head = np.ones(capacity, dtype=np.int64)
-        self._floor = np.zeros(capacity, dtype=np.int64)
-        self._newest = np.full(capacity, EMPTY, dtype=np.int64)
-        # `pending`: where to play is decided anew at the next frame.
-        self._pending = np.zeros(capacity, dtype=np.bool_)
-        self._missing = np.zeros(capacity, dtype=np.int64)
-        # Frames concealed of which it will be known later whether they were sent at all.
-        self._unsure = np.zeros(capacity, dtype=np.int64)
-        # Sequence numbers here count sound only: `void`, the packets that held none, is taken off.
-        self._last_sequence = np.zeros(capacity, dtype=np.int64)
-        self._void = np.zeros(capacity, dtype=np.int64)
-        self._wait = np.zeros(capacity)
-        self._rested = np.zeros(capacity, dtype=np.int64)
-        self._wanting = np.zeros(capacity, dtype=np.int64)
-        self._loud = np.zeros(capacity, dtype=np.bool_)
-        self._spliced = np.zeros(capacity, dtype=np.bool_)
-        self._energy = np.zeros(capacity, dtype=np.float32)
 
     def open_row(
         self,
@@ -135,7 +141,7 @@ class JitterBufferBank:
             afresh=afresh,
         )
         if afresh:
-            self._counters[:, row] = 0
+            self.reset_row(row)
             self.measure_bursts(row, False)
         self._begin(row)
         self._pending[row] = False

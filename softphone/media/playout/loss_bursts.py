@@ -13,6 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from softphone.media.arrays import ArrayGroup, column
+
 __all__ = ["GMIN", "LossBurstBank"]
 
 GMIN: Final = 16
@@ -24,32 +26,37 @@ FOLLOWING: Final = 0.05
 """Share by which a frame of speech moves the level."""
 
 
-class LossBurstBank:
+class LossBurstBank(ArrayGroup):
     """What was lost of `capacity` rows, each row counted from `start_measuring` on.
 
     Read-only to others: `measured` bool[capacity], the rows that are counted, and `speech`
     float64[capacity], the mean square of what was heard of speech lately; 0 for none.
     """
 
+    # Since when a row is counted, and when its last loss was, both in frames played.
+    _since = column(np.int64)
+    _mark = column(np.int64)
+    # The burst that is not over: its losses, and its frames from the first to the last loss.
+    _run = column(np.int64)
+    _span = column(np.int64)
+    _lost = column(np.int64)
+    _stretches = column(np.int64)
+    _bursts = column(np.int64)
+    _burst_lost = column(np.int64)
+    _burst_frames = column(np.int64)
+    measured = column(np.bool_)
+    speech = column(np.float64)
+
     def __init__(self, capacity: int) -> None:
-        self.measured = np.zeros(capacity, dtype=np.bool_)
-        self.speech = np.zeros(capacity)
-        counters = np.zeros((9, capacity), dtype=np.int64)
-        self._counters = counters
-        # Since when a row is counted, and when its last loss was, both in frames played.
-        self._since, self._mark = counters[:2]
-        # The burst that is not over: its losses, and its frames from the first to the last loss.
-        self._run, self._span = counters[2:4]
-        self._lost, self._stretches = counters[4:6]
-        self._bursts, self._burst_lost, self._burst_frames = counters[6:]
+        super().__init__(capacity)
+        self._counters = self.block("_since")
 
     def start_measuring(self, row: int, played: int) -> None:
         """Count a row from now on, when it has played so many frames; one that is counted goes
         on."""
         if not self.measured[row]:
-            self._counters[:, row] = 0
+            self.reset_row(row)
             self._since[row] = self._mark[row] = played
-            self.speech[row] = 0.0
             self.measured[row] = True
 
     def stop_measuring(self, row: int) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.media.playout.page_memory import zeros
+from softphone.media.arrays import ArrayGroup, column
 
 __all__ = ["NEAR", "PayloadRingBank", "RingWrites", "index_array", "octet_columns"]
 
@@ -62,7 +62,7 @@ class RingWrites:
         )
 
 
-class PayloadRingBank:
+class PayloadRingBank(ArrayGroup):
     """The rings of `capacity` rows.
 
     Read-only to others, all [capacity, slots]: `frame` int64, which frame a slot holds (frame 0 in
@@ -71,24 +71,28 @@ class PayloadRingBank:
     by row * slots + slot.
     """
 
+    # Zero until a row is opened, so that no page is touched for rows that never are.
+    frame = column(np.int64, "slots")
+    sequence = column(np.int64, "slots")
+    length = column(np.int32, "slots")
+    payload_type = column(np.uint8, "slots")
+    _near = column(np.uint8, "slots", "near")
+    _far = column(np.uint8, "slots", "far")
+    _silence = column(np.uint8)
+
     def __init__(self, capacity: int, slots: int, octets: int) -> None:
+        near = min(octets, NEAR)
+        super().__init__(capacity, slots=slots, near=near, far=octets - near)
         self.slots = slots
         self.octets = octets
-        cells = capacity * slots
-        # Zero until a row is opened, so that no page is touched for rows that never are.
-        self.frame = zeros(8 * cells).view(np.int64).reshape(capacity, slots)
-        self.sequence = zeros(8 * cells).view(np.int64).reshape(capacity, slots)
-        self.length = zeros(4 * cells).view(np.int32).reshape(capacity, slots)
-        self.payload_type = zeros(cells).reshape(capacity, slots)
         # The same by row * slots + slot.
         self.frames, self.sequences = self.frame.reshape(-1), self.sequence.reshape(-1)
         self.lengths, self.types = self.length.reshape(-1), self.payload_type.reshape(-1)
+        cells = capacity * slots
+        self._near_octets = self._near.reshape(cells, near)
+        self._far_octets = self._far.reshape(cells, octets - near)
         # Payloads of several packets in one slot, by row * slots + slot: (sequence, octets).
         self.joined: dict[int, list[tuple[int, bytes]]] = {}
-        near = min(octets, NEAR)
-        self._near = zeros(cells * near).reshape(cells, near)
-        self._far = zeros(cells * (octets - near)).reshape(cells, octets - near)
-        self._silence = np.zeros(capacity, dtype=np.uint8)
 
     def join(self, pieces: RingWrites) -> None:
         """Put payloads that cannot be cut beside those that their frames hold already: packets
@@ -201,7 +205,7 @@ class PayloadRingBank:
         # As wide as the longest: what lies beyond a shorter one's length is never read.
         width = min(int(pieces.length.max()), self.octets, pieces.data.shape[1] - offset)
         near = min(width, NEAR)
-        octet_columns(self._near, 0, near)[flat] = octet_columns(pieces.data, offset, near)[
+        octet_columns(self._near_octets, 0, near)[flat] = octet_columns(pieces.data, offset, near)[
             pieces.source
         ]
         if width > near:
@@ -209,7 +213,7 @@ class PayloadRingBank:
             far = octet_columns(pieces.data, offset + near, width - near)[
                 index_array(pieces.source)[long]
             ]
-            octet_columns(self._far, 0, width - near)[flat[long]] = far
+            octet_columns(self._far_octets, 0, width - near)[flat[long]] = far
 
     def store_cut(self, pieces: RingWrites, frame_octets: NDArray[np.int64]) -> None:
         """Store payloads that begin within a frame or are not one frame long.
@@ -225,9 +229,9 @@ class PayloadRingBank:
         flat = pieces.rows[packet] * self.slots + (frame & (self.slots - 1))
         fresh = self.frames[flat] != frame
         silence = self._silence[pieces.rows[packet]]
-        self._near[flat[fresh]] = silence[fresh, None]
+        self._near_octets[flat[fresh]] = silence[fresh, None]
         fresh &= frame_octets[packet] > NEAR
-        self._far[flat[fresh]] = silence[fresh, None]
+        self._far_octets[flat[fresh]] = silence[fresh, None]
         self.frames[flat] = frame
         self.sequences[flat] = pieces.sequence[packet]
         self.lengths[flat] = frame_octets[packet]
@@ -241,9 +245,9 @@ class PayloadRingBank:
         slot = (pieces.frame[packet] + at) & (self.slots - 1)
         octets = pieces.data[index_array(pieces.source)[packet], pieces.offset[packet] + nth]
         flat, near = pieces.rows[packet] * self.slots + slot, within < NEAR
-        self._near[flat[near], within[near]] = octets[near]
+        self._near_octets[flat[near], within[near]] = octets[near]
         far = ~near
-        self._far[flat[far], within[far] - NEAR] = octets[far]
+        self._far_octets[flat[far], within[far] - NEAR] = octets[far]
 
     def gather(
         self, rows: NDArray[np.integer], slots: NDArray[np.integer], octets: int
@@ -251,11 +255,11 @@ class PayloadRingBank:
         """uint8[k, octets] of the payloads in `slots` of `rows`."""
         flat = rows.astype(np.intp) * self.slots + slots
         near = min(octets, NEAR)
-        found: NDArray[np.uint8] = octet_columns(self._near, 0, near)[flat].view(np.uint8)
+        found: NDArray[np.uint8] = octet_columns(self._near_octets, 0, near)[flat].view(np.uint8)
         found = found.reshape(rows.size, near)
         if octets == near:
             return found
-        rest = octet_columns(self._far, 0, octets - near)[flat].view(np.uint8)
+        rest = octet_columns(self._far_octets, 0, octets - near)[flat].view(np.uint8)
         return np.hstack((found, rest.reshape(rows.size, octets - near)))
 
     def next_frame(

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from softphone.media.arrays import ArrayGroup, column
 from softphone.media.playout.batch_rounds import PacketRuns
 from softphone.media.playout.frame import ReceivedPackets
 
@@ -95,7 +96,7 @@ class TimelineResult:
         )
 
 
-class RtpTimelineBank:
+class RtpTimelineBank(ArrayGroup):
     """The clocks of `capacity` rows.
 
     Read-only to others, [capacity]: `opened` bool; `ssrc` uint32; `frame_ticks`,
@@ -103,25 +104,24 @@ class RtpTimelineBank:
     `resynchronized` int64 counters.
     """
 
-    def __init__(self, capacity: int) -> None:
-        self.opened = np.zeros(capacity, dtype=np.bool_)
-        self.ssrc = np.zeros(capacity, dtype=np.uint32)
-        self.frame_ticks = np.ones(capacity, dtype=np.int64)
-        self.octets_per_tick = np.zeros(capacity, dtype=np.int64)
-        self.frame_octets = np.ones(capacity, dtype=np.int64)
-        self.frame_time = np.ones(capacity)
-        self.duplicates = np.zeros(capacity, dtype=np.int64)
-        self.resynchronized = np.zeros(capacity, dtype=np.int64)
-        self._rate = np.ones(capacity)
-        self._heard = np.zeros(capacity, dtype=np.bool_)
-        self._top_sequence = np.zeros(capacity, dtype=np.int64)
-        self._top_timestamp = np.zeros(capacity, dtype=np.int64)
-        self._clock_origin = np.zeros(capacity, dtype=np.int64)
-        self._frame_origin = np.zeros(capacity, dtype=np.int64)
-        self._seen = np.zeros(capacity, dtype=np.uint64)
-        self._doubted = np.zeros(capacity, dtype=np.bool_)
-        self._candidate_ssrc = np.zeros(capacity, dtype=np.uint32)
-        self._candidate_sequence = np.zeros(capacity, dtype=np.uint16)
+    opened = column(np.bool_)
+    ssrc = column(np.uint32)
+    frame_ticks = column(np.int64, default=1)
+    octets_per_tick = column(np.int64)
+    frame_octets = column(np.int64, default=1)
+    frame_time = column(np.float64, default=1.0)
+    duplicates = column(np.int64)
+    resynchronized = column(np.int64)
+    _rate = column(np.float64, default=1.0)
+    _heard = column(np.bool_)
+    _top_sequence = column(np.int64)
+    _top_timestamp = column(np.int64)
+    _clock_origin = column(np.int64)
+    _frame_origin = column(np.int64)
+    _seen = column(np.uint64)
+    _doubted = column(np.bool_)
+    _candidate_ssrc = column(np.uint32)
+    _candidate_sequence = column(np.uint16)
 
     def open_row(
         self,

@@ -18,6 +18,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from softphone.media.arrays import ArrayGroup, column
 from softphone.media.playout.batch_rounds import PacketRuns
 
 __all__ = ["TargetDelayBank"]
@@ -33,37 +34,37 @@ NONE_YET = 1e300
 """Seconds: the least transit of the window before the row was opened."""
 
 
-class TargetDelayBank:
+class TargetDelayBank(ArrayGroup):
     """The transit statistics of `capacity` rows.
 
     Read-only to others, float64[capacity] in seconds: `baseline`, the least transit lately, and
     `target`, within `minimum` of the row and `maximum`.
     """
 
+    baseline = column(np.float64)
+    target = column(np.float64)
+    _minimum = column(np.float64)
+    _current = column(np.float64, default=np.inf)
+    _previous = column(np.float64, default=np.inf)
+    # The transit of the first packet of a window that has none before it.
+    _first = column(np.float64)
+    _window_end = column(np.float64)
+    _count = column(np.int64)
+    _weight = column(np.float64, default=1.0)
+    _histogram = column(np.float64, "bins")
+
     def __init__(self, capacity: int, *, maximum: float, percentile: float) -> None:
+        super().__init__(capacity, bins=math.ceil(maximum / BIN) + 1)
         self.maximum = maximum
         self.percentile = percentile
-        self.baseline = np.zeros(capacity)
-        self.target = np.zeros(capacity)
-        self._minimum = np.zeros(capacity)
-        self._current = np.full(capacity, np.inf)
-        self._previous = np.full(capacity, np.inf)
-        # The transit of the first packet of a window that has none before it.
-        self._first = np.zeros(capacity)
-        self._window_end = np.zeros(capacity)
-        self._count = np.zeros(capacity, dtype=np.int64)
-        self._weight = np.ones(capacity)
-        self._histogram = np.zeros((capacity, math.ceil(maximum / BIN) + 1))
         self._flat = self._histogram.reshape(-1)
 
     def open_row(self, row: int, *, minimum: float) -> None:
-        """Start a row afresh."""
+        """Start a row afresh, but for the baseline, which the next packet sets."""
+        baseline = self.baseline.item(row)
+        self.reset_row(row)
+        self.baseline[row] = baseline
         self._minimum[row] = self.target[row] = min(minimum, self.maximum)
-        self._count[row] = 0
-        self._weight[row] = 1.0
-        self._histogram[row] = 0.0
-        self._current[row] = self._previous[row] = np.inf
-        self._window_end[row] = 0.0
 
     def rebase(self, rows: NDArray[np.intp]) -> None:
         """Forget the baseline: the RTP clock of these rows has jumped."""

@@ -53,7 +53,7 @@ class Column(IntEnum):
     def _generate_next_value_(name: str, start: int, count: int, last_values: list[int]) -> int:
         return count
 
-    # The bank's counters, in its order.
+    # The counters of `SenderBank` and `ReceiverBank`, in their order.
     PACKETS_SENT = auto()
     OCTETS_SENT = auto()
     STARVED = auto()
@@ -98,6 +98,7 @@ class Column(IntEnum):
 REMOTE_METRICS = VoipMetrics.__slots__[2:]
 """What extended reports of the far end say, in columns after the named ones; all NaN: nothing."""
 
+RECEIVED = Column.LOST - Column.PACKETS_RECEIVED
 LATENESS = len(Column) + len(REMOTE_METRICS)
 COLUMNS = LATENESS + len(LATENESS_BOUNDS_MS) + 1
 """How many numbers there are of a stream."""
@@ -107,18 +108,20 @@ def fill_numbers(bank: StreamBank, rows: slice, table: Table) -> None:
     """Write what the bank counts of `rows`, k of them, into `table` float64[k, COLUMNS]."""
     fields = (
         (Column.LOST, np.maximum(bank.reception.cumulative_lost(rows), 0)),
-        (Column.JITTER_MS, bank.reception.jitter[rows] / bank.clock_rate[rows] * 1e3),
+        (Column.JITTER_MS, bank.reception.jitter[rows] / bank.sender.clock_rate[rows] * 1e3),
         (Column.PLAYOUT_DELAY, bank.playout.playout_delay(rows)),
         (Column.CONCEALED, bank.playout.concealed[rows]),
         (Column.LATE, bank.playout.late[rows]),
         (Column.DUPLICATES, bank.playout.duplicates[rows]),
-        (Column.REMOTE_SSRC, bank.remote_ssrc[rows]),
-        (Column.SSRC, bank.ssrc[rows]),
+        (Column.REMOTE_SSRC, bank.receiver.remote_ssrc[rows]),
+        (Column.SSRC, bank.sender.ssrc[rows]),
     )
-    table[:, : Column.LOST] = bank.reported_counters[:, rows].T
+    first = Column.PACKETS_RECEIVED
+    table[:, :first] = bank.sender.block("packets_sent")[:, rows].T
+    table[:, first : Column.LOST] = bank.receiver.block("packets_received")[:RECEIVED, rows].T
     for column, values in fields:
         table[:, column] = values
-    table[:, LATENESS:] = bank.lateness[rows]
+    table[:, LATENESS:] = bank.sender.lateness[rows]
     _fill_bursts(bank, rows, table)
 
 
@@ -142,15 +145,16 @@ def _row_numbers(bank: StreamBank, row: int) -> list[float]:
     delay, target = playout.row_delays(row)
     numbers = [math.nan] * COLUMNS
     numbers[: Column.FRAMES] = (
-        *bank.reported_counters[:, row].tolist(),
+        *bank.sender.block("packets_sent")[:, row].tolist(),
+        *bank.receiver.block("packets_received")[:RECEIVED, row].tolist(),
         max(lost, 0),
-        bank.reception.jitter.item(row) / bank.clock_rate.item(row) * 1e3,
+        bank.reception.jitter.item(row) / bank.sender.clock_rate.item(row) * 1e3,
         delay,
         playout.concealed.item(row),
         playout.late.item(row),
         playout.duplicates.item(row),
-        bank.remote_ssrc.item(row),
-        bank.ssrc.item(row),
+        bank.receiver.remote_ssrc.item(row),
+        bank.sender.ssrc.item(row),
     )
     if bursts is not None and bursts.measured[row]:
         numbers[Column.FRAMES : Column.NOT_AUTHENTIC] = (
@@ -159,14 +163,14 @@ def _row_numbers(bank: StreamBank, row: int) -> list[float]:
             target,
             bursts.speech.item(row),
         )
-    numbers[LATENESS:] = bank.lateness[row].tolist()
+    numbers[LATENESS:] = bank.sender.lateness[row].tolist()
     return numbers
 
 
 def fill_reports(bank: StreamBank, stream: StreamObjects, values: Table | list[float]) -> None:
     """Write what a stream's objects count, and the far end reports, into COLUMNS numbers."""
     failures, remote = stream.receive_keys.failures, stream.remote_report
-    rate = int(bank.clock_rate[stream.handle.row])
+    rate = int(bank.sender.clock_rate[stream.handle.row])
     reported: tuple[float | None, ...] = (
         failures.authentication,
         failures.replayed,

@@ -30,7 +30,7 @@ def set_receive_codec(
 ) -> None:
     """Take what comes with `payload_type` for `chosen` from now on."""
     row, before = stream.handle.row, stream.receive_codec
-    bank.receive_type[row] = payload_type
+    bank.receiver.set_type(row, payload_type)
     if before is not None and payload_layout(before) == payload_layout(chosen):
         # Frames of the codec before are still to be played: `switch_decoder` changes over.
         return
@@ -52,7 +52,7 @@ def _decode_with(
     bank: StreamBank, stream: StreamObjects, chosen: AnyCodec, payload_type: int
 ) -> None:
     row, before = stream.handle.row, stream.receive_codec
-    bank.playing_type[row] = payload_type
+    bank.delivery.set_playing_type(row, payload_type)
     stream.receive_codec = chosen
     stream.stateful_decoder = (
         StatefulDecoder(chosen.decoder(), chosen.conceals) if is_stateful(chosen) else None
@@ -99,6 +99,6 @@ def switch_decoder(bank: StreamBank, row: int, payload_type: int) -> None:
     spec = None if stream is None else stream.spec
     named = None if spec is None else spec.received_codecs.get(payload_type)
     if stream is None or named is None:
-        bank.playing_type[row] = payload_type
+        bank.delivery.set_playing_type(row, payload_type)
         return
     _decode_with(bank, stream, find_codec(named), payload_type)

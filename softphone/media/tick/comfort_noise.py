@@ -22,13 +22,11 @@ REPEAT: Final = 10
 """Packets between two times that it is said: one that is lost is made up for in 200 ms."""
 
 CLOCK_RATE = 8000
-BEGUN, GOES_ON = 1, 2
-"""What `bank.pause_state` says of a pause: to be filled, and filled already."""
 
 
 def is_comfort_noise(bank: StreamBank, row: int, payload_type: int) -> bool:
     """Whether that is comfort noise: by its static number where nobody has said another."""
-    if payload_type == bank.noise_type[row] != NO_TYPE:
+    if payload_type == bank.sender.noise_type[row] != NO_TYPE:
         return True
     stream = bank.streams[row]
     codec = None if stream is None else stream.receive_codec
@@ -40,14 +38,14 @@ def receive_noise(bank: StreamBank, row: int, data: bytes) -> bool:
     noise = unpack_noise(data)
     stream = bank.streams[row]
     if noise is None or stream is None or stream.receive_codec is None:
-        bank.malformed[row] += 1
+        bank.receiver.count_malformed(row)
         return False
     rate = stream.receive_codec.sample_rate
     if rate != CLOCK_RATE:
         # Its color is told for 8,000 Hz: at another rate only the level is meant.
         noise = ComfortNoise(noise.level)
     bank.noise(rate // 50).set_noise(row, noise)
-    bank.pause_state[row] = max(bank.pause_state[row], BEGUN)
+    bank.delivery.begin_pause(row)
     return True
 
 
@@ -62,11 +60,7 @@ def fill_pauses(
 
     `played` bool[k]: there is sound, so that the pause is over.
     """
-    pauses = bank.pause_state[rows]
-    filled = (pauses > 0) & ~played
-    edge = filled & (pauses == BEGUN) | (pauses == GOES_ON) & played
-    bank.pause_state[rows[played]] = 0
-    bank.pause_state[rows[filled]] = GOES_ON
+    filled, edge = bank.delivery.fill_pauses(rows, played)
     if np.count_nonzero(filled):
         pcm[filled] = bank.noise(pcm.shape[1]).generate(rows[filled])
     return filled, edge

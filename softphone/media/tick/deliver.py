@@ -88,7 +88,7 @@ def deliver_frames(
     if not len(receiving):
         return
     frames = bank.playout.next_frames(receiving, now=now)
-    odd = (frames.payload_type != bank.playing_type[receiving]) & (frames.status == PLAYED)
+    odd = (frames.payload_type != bank.delivery.playing_type[receiving]) & (frames.status == PLAYED)
     if np.count_nonzero(odd):
         for at in np.flatnonzero(odd).tolist():
             switch_decoder(bank, int(receiving[at]), int(frames.payload_type[at]))
@@ -108,7 +108,7 @@ def _decode(bank: StreamBank, group: ReceiveGroup, frames: PlayoutFrames) -> Fra
     else:
         pcm = _decode_batch(bank, group, frames, played, samples)
         filled = played
-    if np.count_nonzero(bank.pause_state[group.rows]):
+    if np.count_nonzero(bank.delivery.pause_state[group.rows]):
         noisy, edge = fill_pauses(bank, group.rows, pcm, played)
         spliced |= edge
         filled = filled | noisy
@@ -145,7 +145,8 @@ def _decode_each(
             several = bank.playout.take_joined(row, int(frames.slot[at[place]]))
         payload = data[place, :length].tobytes()
         frame = stream.stateful_decoder.next_frame(status, payload, samples, several=several)
-        bank.malformed[row] += stream.stateful_decoder.refused - refused
+        if stream.stateful_decoder.refused != refused:
+            bank.receiver.count_malformed(row, stream.stateful_decoder.refused - refused)
         if frame.pcm is not None:
             pcm[place], filled[place] = frame.pcm, True
             spliced[place] |= frame.spliced
@@ -187,12 +188,12 @@ def _write_blocks(
 ) -> None:
     rate = group.codec.sample_rate
     samples = batch.pcm.shape[1]
-    position = (frame - bank.opened_frame[batch.row]) * samples
+    position = (frame - bank.delivery.opened_frame[batch.row]) * samples
     concealed = batch.status == CONCEALED
     fields = zip(
         batch.pcm,
         position.tolist(),
-        bank.security_generation[batch.row].tolist(),
+        bank.delivery.security_generation[batch.row].tolist(),
         concealed.tolist(),
         _captures(bank, batch.row, since_1970),
         strict=True,
@@ -212,7 +213,7 @@ def _captures(
     playout = bank.playout
     fields = zip(
         rows.tolist(),
-        bank.heard[rows].tolist(),
+        bank.receiver.heard[rows].tolist(),
         (playout.earliest_arrival(rows) + since_1970).tolist(),
         playout.ssrc[rows].tolist(),
         playout.timestamps(rows).tolist(),

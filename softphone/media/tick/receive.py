@@ -40,11 +40,11 @@ def split_rtp_and_rtcp(bank: StreamBank, packets: PacketBatch) -> tuple[Index, I
     """
     bank.demultiplexer.assign(packets)
     row = packets.row[: packets.count]
-    known = np.flatnonzero((row >= 0) & bank.active[row])
+    known = np.flatnonzero((row >= 0) & bank.receiver.active[row])
     bank.unclaimed += packets.count - len(known)
     at = as_slice(known)
     control = bank.demultiplexer.control.take(packets.port[at])
-    mux = bank.mux[row[at]]
+    mux = bank.addresses.mux[row[at]]
     if np.count_nonzero(mux):
         second = packets.data[at, 1]
         control |= mux & (second >= 192) & (second <= 223)
@@ -59,11 +59,11 @@ def receive_rtp(bank: StreamBank, packets: PacketBatch, index: Index, *, now: fl
         return
     headers, valid = read_headers(packets, index)
     if len(headers) != len(index):
-        _count(bank.malformed, packets.row[index[~valid]])
+        bank.receiver.count_malformed(packets.row[index[~valid]])
     headers, elsewhere = accept_source(bank, packets, headers, now=now)
     headers = _authenticate(bank, packets, headers)
     newer = bank.newest.note_packets(
-        headers.row, headers.ssrc, headers.sequence, bank.secure[headers.row]
+        headers.row, headers.ssrc, headers.sequence, bank.receiver.secure[headers.row]
     )
     if bank.on_clear_packet is not None:
         for at in headers.index.tolist():
@@ -73,7 +73,7 @@ def receive_rtp(bank: StreamBank, packets: PacketBatch, index: Index, *, now: fl
     length = read_payload_lengths(packets, headers)
     sound = length >= 0
     if np.count_nonzero(sound) != sound.size:
-        _count(bank.malformed, headers.row[~sound])
+        bank.receiver.count_malformed(headers.row[~sound])
         headers, length, newer = headers.select(sound), length[sound], newer[sound]
     keep = _check_ssrc(bank, packets, headers)
     if np.count_nonzero(keep) != keep.size:
@@ -84,14 +84,9 @@ def receive_rtp(bank: StreamBank, packets: PacketBatch, index: Index, *, now: fl
         _account_packets(bank, packets, headers, length, now=now)
 
 
-def _count(counter: npt.NDArray[np.int64], rows: npt.NDArray[np.intp]) -> None:
-    if len(rows):
-        np.add.at(counter, rows, 1)
-
-
 def _authenticate(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders) -> RtpHeaders:
     """Take SRTP off; only what was authenticated, or is on a stream in clear, goes on."""
-    secure = bank.secure[headers.row]
+    secure = bank.receiver.secure[headers.row]
     if not np.count_nonzero(secure):
         return headers
     everything = np.count_nonzero(secure) == secure.size
@@ -116,9 +111,10 @@ def _check_ssrc(
     bank: StreamBank, packets: PacketBatch, headers: RtpHeaders
 ) -> npt.NDArray[np.bool_]:
     """Which packets are of a source that we listen to; a change of source is told here."""
-    row, ssrc = headers.row, headers.ssrc
+    row, ssrc, receiver = headers.row, headers.ssrc, bank.receiver
     keep = np.ones(len(headers), dtype=np.bool_)
-    odd = (ssrc != bank.remote_ssrc[row]) | ~bank.heard[row] | (ssrc == bank.ssrc[row])
+    odd = (ssrc != receiver.remote_ssrc[row]) | ~receiver.heard[row]
+    odd |= ssrc == bank.sender.ssrc[row]
     if not np.count_nonzero(odd):
         return keep
     for at in np.flatnonzero(odd).tolist():
@@ -128,40 +124,27 @@ def _check_ssrc(
 
 def _admit_source(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, at: int) -> bool:
     row, ssrc = int(headers.row[at]), int(headers.ssrc[at])
-    stream = bank.streams[row]
+    stream, receiver = bank.streams[row], bank.receiver
     if stream is None:
         return False
-    if ssrc == int(bank.ssrc[row]) and not _reflected(bank, packets, headers, at):
+    if ssrc == int(bank.sender.ssrc[row]) and not _reflected(bank, packets, headers, at):
         return False
-    if bank.heard[row] and ssrc == int(bank.remote_ssrc[row]):
+    before, heard = int(receiver.remote_ssrc[row]), bool(receiver.heard[row])
+    if heard and ssrc == before:
         return True
-    if not bank.secure[row] and not _on_probation(bank, headers, at):
+    # In clear a new source needs two packets in sequence, lest one stray packet take the stream
+    # over; not so the first ever.
+    new = heard and not receiver.secure[row]
+    if new and not receiver.prove_source(row, ssrc, int(headers.sequence[at])):
         return False
-    before, heard = int(bank.remote_ssrc[row]), bool(bank.heard[row])
-    bank.remote_ssrc[row] = ssrc
-    bank.heard[row] = True
+    receiver.hear_source(row, ssrc)
     if heard:
         bank.emit(SsrcChanged(stream.handle, before, ssrc))
     else:
         address = packets.address[headers.index[at]]
         source = print_address(address.tobytes())
-        bank.emit(FirstPacketReceived(stream.handle, source, bool(bank.secure[row])))
+        bank.emit(FirstPacketReceived(stream.handle, source, bool(receiver.secure[row])))
     return True
-
-
-def _on_probation(bank: StreamBank, headers: RtpHeaders, at: int) -> bool:
-    """In clear a new source needs two packets in sequence (RFC 3550 A.1), lest one stray packet
-    take the stream over; True once it has them, or is the first ever."""
-    row, ssrc, sequence = int(headers.row[at]), int(headers.ssrc[at]), int(headers.sequence[at])
-    if not bank.heard[row]:
-        return True
-    proven = (
-        ssrc == int(bank.probation_ssrc[row])
-        and sequence == (int(bank.probation_sequence[row]) + 1) & 0xFFFF
-    )
-    bank.probation_ssrc[row] = ssrc
-    bank.probation_sequence[row] = sequence
-    return proven
 
 
 def _reflected(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, at: int) -> bool:
@@ -176,10 +159,10 @@ def _reflected(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, at: 
     stream = bank.streams[row]
     if stream is None:
         return False
-    bank.looped[row] += 1
+    bank.receiver.count_looped(row)
     address = packets.address[headers.index[at]].tobytes()
     if address in stream.conflicts:
-        return not bank.secure[row]
+        return not bank.receiver.secure[row]
     if len(stream.conflicts) < 16:
         stream.conflicts = (*stream.conflicts, address)
         bank.change_ssrc(row)
@@ -198,19 +181,16 @@ def _account_packets(
     now: float,
 ) -> None:
     """Count, keep reception statistics, and hand sound and digits on."""
-    row = headers.row
+    row, receiver = headers.row, bank.receiver
     arrival = packets.arrival[headers.at]
-    np.add.at(bank.packets_received, row, 1)
-    np.add.at(bank.octets_received, row, length)
-    bank.last_received[row] = now
-    bank.timed_out[row] = False
+    receiver.account(row, length, now=now)
     timestamp = headers.timestamp
-    event = headers.payload_type == bank.receive_event[row]
+    event = headers.payload_type == receiver.receive_event[row]
     if np.count_nonzero(event):
         timestamp = _event_time(packets, headers, length, event)
     bank.reception.update(row, headers.sequence, timestamp, headers.ssrc, arrival)
-    wanted = bank.receives[row]
-    sound = wanted & (headers.payload_type == bank.receive_type[row])
+    wanted = receiver.receives[row]
+    sound = wanted & (headers.payload_type == receiver.receive_type[row])
     noise = None
     if np.count_nonzero(sound | event) != np.count_nonzero(wanted):
         noise = _receive_other_types(bank, packets, headers, length, (wanted, sound, event))
@@ -251,7 +231,7 @@ def _receive_other_types(
             data = packets.data[headers.index[at], begin : begin + int(length[at])].tobytes()
             noise[at] = receive_noise(bank, row, data)
         else:
-            bank.unknown_type[row] += 1
+            bank.receiver.count_unknown_type(row)
     return noise
 
 
@@ -323,7 +303,7 @@ def _receive_telephone_events(
 def _event_rate(bank: StreamBank, row: int) -> int:
     stream = bank.streams[row]
     negotiated = None if stream is None or stream.spec is None else stream.spec.telephone_event_rate
-    return negotiated or int(bank.clock_rate[row])
+    return negotiated or int(bank.sender.clock_rate[row])
 
 
 def _arm(bank: StreamBank, row: int, receiver: TelephoneEventReceiver) -> None:

@@ -31,7 +31,7 @@ def start_rtcp(bank: StreamBank, row: int, *, now: float) -> None:
     if stream is None or stream.spec is None:
         return
     stream.rtcp = RtcpSession(
-        ssrc=int(bank.ssrc[row]),
+        ssrc=int(bank.sender.ssrc[row]),
         cname=stream.spec.cname,
         entropy=bank.entropy,
         now=now,
@@ -55,7 +55,8 @@ def send_rtcp(
         if stream.rtcp.report_due(now=now):
             data = _report(bank, stream, stream.rtcp, frame_ms, now=now, wall=wall)
             if data is not None:
-                out.append_packet(row, int(bank.rtcp_port[row]), bank.remote_rtcp[row], data)
+                port, address = bank.addresses.rtcp_place(row)
+                out.append_packet(row, port, address, data)
         bank.reports.set(row, stream.rtcp.next_timer())
 
 
@@ -70,7 +71,7 @@ def _report(
 ) -> bytes | None:
     row = stream.handle.row
     sent = _sent(bank, stream, frame_ms)
-    stream.reported_packets = int(bank.packets_sent[row])
+    stream.reported_packets = int(bank.sender.packets_sent[row])
     block = bank.reception.report_block(row)
     wanted = () if stream.spec is None else stream.spec.extended_reports
     report = session.build_report(
@@ -91,26 +92,26 @@ def _metrics(bank: StreamBank, stream: StreamObjects) -> VoipMetrics | None:
     if quality is None:
         return None
     heard = int(bank.reception.ssrc[row])
-    return voip_metrics(quality, sender_ssrc=int(bank.ssrc[row]), ssrc=heard)
+    return voip_metrics(quality, sender_ssrc=int(bank.sender.ssrc[row]), ssrc=heard)
 
 
 def _sent(bank: StreamBank, stream: StreamObjects, frame_ms: int) -> SenderInformation | None:
     """What an SR says of our SSRC; None when nothing was sent since the last (RFC 3550 6.4)."""
     row = stream.handle.row
-    packets = int(bank.packets_sent[row])
+    packets = int(bank.sender.packets_sent[row])
     if packets == stream.reported_packets:
         return None
-    position = frame_ms * int(bank.clock_rate[row]) // 1000
-    timestamp = (int(bank.timestamp_base[row]) + position) & 0xFFFFFFFF
-    octets = int(bank.octets_sent[row]) - stream.octets_before
+    position = frame_ms * int(bank.sender.clock_rate[row]) // 1000
+    timestamp = (int(bank.sender.timestamp_base[row]) + position) & 0xFFFFFFFF
+    octets = int(bank.sender.octets_sent[row]) - stream.octets_before
     return SenderInformation(timestamp, packets - stream.packets_before, octets)
 
 
 def _protect(bank: StreamBank, stream: StreamObjects, data: bytes) -> bytes | None:
     """SRTCP where the stream is SRTP; None where it was refused."""
     if bank.on_clear_packet is not None:
-        row = stream.handle.row
-        bank.on_clear_packet(data, int(bank.rtcp_port[row]), bank.remote_rtcp[row], True)
+        port, address = bank.addresses.rtcp_place(stream.handle.row)
+        bank.on_clear_packet(data, port, address, True)
     if stream.spec is None or not stream.spec.secure:
         return data
     return None if stream.send_context is None else stream.send_context.protect_rtcp(data)
@@ -120,7 +121,7 @@ def make_bye(
     bank: StreamBank, stream: StreamObjects, frame_ms: int, *, now: float, wall: float
 ) -> bytes | None:
     """The BYE of our SSRC if it has sent anything (RFC 3550 section 6.3.7), protected."""
-    sent_packets = int(bank.packets_sent[stream.handle.row])
+    sent_packets = int(bank.sender.packets_sent[stream.handle.row])
     if stream.rtcp is None or sent_packets == stream.packets_before:
         return None
     sent = _sent(bank, stream, frame_ms)
@@ -154,7 +155,7 @@ def receive_rtcp(
         age = now - float(packets.arrival[at])
         report = stream.rtcp.receive_compound(data, now=now, wall=wall - age)
         if report is None:
-            bank.malformed[row] += 1
+            bank.receiver.count_malformed(row)
             continue
         _store_report(stream, report)
         if report.bye is not None:

@@ -154,7 +154,6 @@ def read_payload_lengths(packets: PacketBatch, headers: RtpHeaders) -> npt.NDArr
 def write_headers(
     packets: PacketBatch,
     span: slice,
-    *,
     payload_type: npt.NDArray[np.uint8],
     sequence: npt.NDArray[np.uint16],
     timestamp: npt.NDArray[np.uint32],

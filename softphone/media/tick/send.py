@@ -32,7 +32,7 @@ from softphone.media.tick.send_monitor import SendMonitor, write_monitors
 from softphone.srtp import SendContext
 from softphone_codecs import RowEncoder
 
-__all__ = ["SendGroup", "make_send_groups", "media_position", "packets_due", "send_rtp"]
+__all__ = ["SendGroup", "make_send_groups", "packets_due", "send_rtp"]
 
 Rows: TypeAlias = npt.NDArray[np.intp]
 Octets: TypeAlias = npt.NDArray[np.uint8]
@@ -91,18 +91,10 @@ def packets_due(frame: int, ptime_ms: int) -> range:
     return range(-(-frame * FRAME_MS // ptime_ms), -(-(frame + 1) * FRAME_MS // ptime_ms))
 
 
-def media_position(milliseconds: int, clock_rate: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
-    """RTP clock ticks of a media time, modulo 2^32."""
-    ticks: npt.NDArray[np.uint32] = (milliseconds * clock_rate // 1000 & 0xFFFFFFFF).astype(
-        np.uint32
-    )
-    return ticks
-
-
 def make_send_groups(bank: StreamBank, phase: int) -> tuple[SendGroup, ...]:
     """Sort the sending rows of `phase` into groups, neighbors by socket."""
     groups: dict[tuple[str, int, int, bool], list[int]] = defaultdict(list)
-    for row in bank.flagged_rows(phase, bank.sends).tolist():
+    for row in bank.flagged_rows(phase, bank.sender.sends).tolist():
         _, spec, codec, _ = _parts(bank, row)
         groups[codec.name, codec.clock_rate, spec.ptime_ms, spec.secure].append(row)
     return tuple(_make_send_group(bank, rows) for rows in groups.values())
@@ -116,7 +108,7 @@ def _parts(bank: StreamBank, row: int) -> tuple[StreamObjects, StreamSpec, AnyCo
 
 
 def _make_send_group(bank: StreamBank, members: list[int]) -> SendGroup:
-    members.sort(key=lambda row: int(bank.rtp_port[row]))
+    members.sort(key=lambda row: int(bank.addresses.rtp_port[row]))
     _, spec, codec, _ = _parts(bank, members[0])
     feeds: dict[int, SourceFeed] = {}
     which, contexts, suppressing, encoders = [], [], [], []
@@ -124,7 +116,7 @@ def _make_send_group(bank: StreamBank, members: list[int]) -> SendGroup:
     for row in members:
         stream, own, _, feed = _parts(bank, row)
         feeds[id(feed)] = feed
-        silent = bank.feeds.silence(codec, spec.ptime_ms) if bank.muted[row] else feed
+        silent = bank.feeds.silence(codec, spec.ptime_ms) if bank.sender.muted[row] else feed
         feeds[id(silent)] = silent
         which.append(id(silent))
         suppressing.append(own.silence_suppression or own.comfort_noise is not None)
@@ -145,10 +137,10 @@ def _make_send_group(bank: StreamBank, members: list[int]) -> SendGroup:
         feeds=tuple(feeds.values()),
         which=np.array([place[identity] for identity in which], dtype=np.intp),
         contexts=tuple(contexts),
-        port=bank.rtp_port[rows],
-        address=bank.remote[rows],
+        port=bank.addresses.rtp_port[rows],
+        address=bank.addresses.remote[rows],
         suppressing=np.array(suppressing, dtype=np.bool_),
-        noise=bank.noise_type[rows],
+        noise=bank.sender.noise_type[rows],
         encoders=tuple(encoders),
         monitored=tuple(monitored),
     )
@@ -174,8 +166,7 @@ def _send_packets(bank: StreamBank, group: SendGroup, number: int, out: PacketBa
     speaking = group if keep is None else group.select(keep)
     if keep is not None:
         _send_noise(bank, group.select(~keep & (group.noise != NO_TYPE)), number, out)
-        silent = group.rows[~keep]
-        bank.talking[silent] = False
+        bank.sender.end_talkspurt(group.rows[~keep])
     if group.encoders:
         _send_encoded(bank, speaking, number, out)
         return
@@ -196,7 +187,7 @@ def _send_encoded(bank: StreamBank, group: SendGroup, number: int, out: PacketBa
     if np.count_nonzero(speaks) != speaks.size:
         if bank.sending_digits:
             speaks |= np.isin(group.rows, list(bank.sending_digits))
-        bank.talking[group.rows[~speaks]] = False
+        bank.sender.end_talkspurt(group.rows[~speaks])
         encoded = [each for each, kept in zip(encoded, speaks.tolist(), strict=True) if kept]
         group, length = group.select(speaks), length[speaks]
     if not encoded:
@@ -209,7 +200,7 @@ def _send_encoded(bank: StreamBank, group: SendGroup, number: int, out: PacketBa
 
 def _send_noise(bank: StreamBank, group: SendGroup, number: int, out: PacketBatch) -> None:
     """Say what a pause sounds like: at its beginning, and now and then (RFC 3389 section 4)."""
-    due = bank.talking[group.rows] | (number % REPEAT == 0)
+    due = bank.sender.talking[group.rows] | (number % REPEAT == 0)
     group = group.select(due)
     payload = np.frombuffer(PAUSE_NOISE_PAYLOAD, dtype=np.uint8)[None, :]
     _append_packets(bank, group, number, payload, out, kind=group.noise)
@@ -241,7 +232,13 @@ def _append_packets(
         rows, group.port[:count], group.address[:count],
     )  # fmt: skip
     out.count = stop
-    _write_rtp_headers(bank, rows, group.ptime_ms * number, span, out, kind)
+    milliseconds = group.ptime_ms * number
+    types, sequence, timestamp = bank.sender.advance(rows, milliseconds, kind)
+    if bank.sending_digits and kind is None:
+        for at in np.flatnonzero(np.isin(rows, list(bank.sending_digits))).tolist():
+            place = PacketSlot(start + at, at, milliseconds, out)
+            _write_telephone_event(bank, int(rows[at]), place, types, timestamp)
+    write_headers(out, span, types, sequence, timestamp, bank.sender.ssrc[rows])
     sent = out.length[span] - HEADER_OCTETS
     if bank.on_clear_packet is not None:
         for at in range(start, stop):
@@ -252,42 +249,7 @@ def _append_packets(
         if any(statuses):
             # A refused packet has length 0 now; pipeline.tick closes up over it.
             sent = np.where(np.array(statuses) == 0, sent, 0)
-    bank.packets_sent[rows] += 1 if np.count_nonzero(sent) == count else sent > 0
-    bank.octets_sent[rows] += sent
-
-
-def _write_rtp_headers(
-    bank: StreamBank,
-    rows: Rows,
-    milliseconds: int,
-    span: slice,
-    out: PacketBatch,
-    other: Octets | None,
-) -> None:
-    """Write the headers, and digits in the place of sound; `other` is what is no sound."""
-    timestamp = media_position(milliseconds, bank.clock_rate[rows])
-    timestamp += bank.timestamp_base[rows]
-    if other is None:
-        kind, talking = bank.payload_type[rows], bank.talking[rows]
-        if np.count_nonzero(talking) != talking.size:
-            kind[~talking] |= 0x80
-            bank.talking[rows] = True
-    else:
-        kind = other[: len(rows)]
-    sequence = bank.sequence[rows]
-    bank.sequence[rows] = sequence + np.uint16(1)
-    if bank.sending_digits and other is None:
-        for at in np.flatnonzero(np.isin(rows, list(bank.sending_digits))).tolist():
-            place = PacketSlot(span.start + at, at, milliseconds, out)
-            _write_telephone_event(bank, int(rows[at]), place, kind, timestamp)
-    write_headers(
-        out,
-        span,
-        payload_type=kind,
-        sequence=sequence,
-        timestamp=timestamp,
-        ssrc=bank.ssrc[rows],
-    )
+    bank.sender.count_packets(rows, sent)
 
 
 class PacketSlot(NamedTuple):
@@ -310,7 +272,7 @@ def _write_telephone_event(
     if stream is None or stream.event_sender is None or stream.spec is None:
         return
     # Events run on a clock of their own from the same beginning, where theirs is not the codec's.
-    clock = int(bank.clock_rate[row])
+    clock = int(bank.sender.clock_rate[row])
     rate = stream.spec.telephone_event_rate or clock
     packet = stream.event_sender.poll(place.milliseconds * rate // 1000)
     if stream.event_sender.idle:
@@ -318,14 +280,14 @@ def _write_telephone_event(
     if packet is None:
         return
     out, slot = place.out, place.slot
-    kind[place.at] = bank.telephone_event[row] | packet.marker << 7
-    begin = int(bank.timestamp_base[row]) + packet.timestamp * clock // rate
+    kind[place.at] = bank.sender.telephone_event[row] | packet.marker << 7
+    begin = int(bank.sender.timestamp_base[row]) + packet.timestamp * clock // rate
     timestamp[place.at] = begin & 0xFFFFFFFF
     payload = np.frombuffer(packet.payload, dtype=np.uint8)
     out.data[slot, HEADER_OCTETS : HEADER_OCTETS + len(payload)] = payload
     out.length[slot] = HEADER_OCTETS + len(payload)
     # RFC 4733 2.5.1.2: sound that follows begins a talkspurt of its own.
-    bank.talking[row] = False
+    bank.sender.end_talkspurt(row)
 
 
 def _note_starved(bank: StreamBank, group: SendGroup) -> npt.NDArray[np.bool_] | None:
@@ -342,7 +304,7 @@ def _note_starved(bank: StreamBank, group: SendGroup) -> npt.NDArray[np.bool_] |
         if reader.ended:
             _end_playback(bank, feed, group.rows)
     if any(starved):
-        bank.starved[group.rows[np.array(starved)[group.which]]] += 1
+        bank.sender.count_starved(group.rows[np.array(starved)[group.which]])
     if not any(empty):
         return None
     silent = np.array(empty)[group.which] & group.suppressing

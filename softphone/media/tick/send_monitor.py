@@ -40,8 +40,8 @@ def write_monitors(
             pcm = np.zeros(rate * ptime_ms // 1000, dtype=np.int16)
         else:
             pcm = reader.pcm.copy()
-        milliseconds = number * ptime_ms - int(bank.opened_frame[each.row]) * FRAME_MS
-        generation = int(bank.security_generation[each.row])
+        milliseconds = number * ptime_ms - int(bank.delivery.opened_frame[each.row]) * FRAME_MS
+        generation = int(bank.delivery.security_generation[each.row])
         try:
             each.sink.write(PcmBlock(pcm, rate, milliseconds * rate // 1000, generation))
         except Exception:

@@ -10,14 +10,12 @@ import hmac
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
-
 from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import Direction
 from softphone.media.bank import (
     FRAME_MS,
-    NO_TYPE,
     AnyCodec,
+    SourceFeed,
     StreamBank,
     StreamObjects,
     find_codec,
@@ -74,8 +72,9 @@ def open_stream(
     row, first = handle.row, stream.spec is None
     chosen = find_codec(spec.codec)
     _check_size(chosen, spec)
-    before = "" if stream.spec is None else stream.spec.fmtp
-    description = None if stream.spec is None else stream.spec.description
+    before, description = "", None
+    if stream.spec is not None:
+        before, description = stream.spec.fmtp, stream.spec.description
     encoder = stream.encoder
     if stream.codec is not chosen or before != spec.fmtp:
         encoder = _encoder(chosen, spec)
@@ -85,26 +84,33 @@ def open_stream(
     except ConfigurationError:
         bank.feeds.release_feed(feed)
         raise
-    if stream.feed is not None:
-        bank.feeds.release_feed(stream.feed)
-    stream.feed = feed
+    _replace_feed(bank, stream, feed)
     if stream.codec is not chosen:
-        _set_clock(bank, row, chosen, frame, first)
+        bank.sender.set_clock_rate(row, chosen.clock_rate, 0 if first else frame * FRAME_MS)
+        stream.event_sender = stream.event_receiver = None
+        bank.sending_digits.discard(row)
     stream.codec, stream.encoder, stream.spec = chosen, encoder, spec
     _set_received(bank, stream, chosen, spec)
     if first:
-        bank.opened_frame[row] = frame
-        bank.last_received[row] = now
+        bank.delivery.open_row(row, frame)
+        bank.receiver.note_alive(row, now)
     _set_numbers(bank, row, spec)
-    anew = bool(spec.clear_latching or bank.adopted[row]) and description != spec.description
+    followed = spec.clear_latching or bank.addresses.adopted[row]
+    anew = bool(followed) and description != spec.description
     if set_remote(bank, handle, far_end, anew=anew):
-        count = int(bank.packets_received[row])
+        count = int(bank.receiver.packets_received[row])
         stream.clear_latching = start_clear_latching(spec, now=now, packets_received=count)
-        bank.adopting[row] = stream.clear_latching is not None
+        bank.addresses.allow_adoption(row, stream.clear_latching is not None)
     _set_flow(bank, row, spec.direction, now=now)
-    bank.active[row] = True
+    bank.receiver.activate_row(row)
     if stream.rtcp is None:
         start_rtcp(bank, row, now=now)
+
+
+def _replace_feed(bank: StreamBank, stream: StreamObjects, feed: SourceFeed) -> None:
+    if stream.feed is not None:
+        bank.feeds.release_feed(stream.feed)
+    stream.feed = feed
 
 
 def _check_size(chosen: AnyCodec, spec: StreamSpec) -> None:
@@ -130,20 +136,6 @@ def _encoder(chosen: AnyCodec, spec: StreamSpec) -> RowEncoder | None:
         raise ConfigurationError(str(error)) from error
 
 
-def _set_clock(bank: StreamBank, row: int, chosen: AnyCodec, frame: int, first: bool) -> None:
-    rate = chosen.clock_rate
-    if not first:
-        # Timestamps go on from where the old rate has brought them (RFC 7160 section 4).
-        elapsed = frame * FRAME_MS
-        shift = elapsed * (int(bank.clock_rate[row]) - rate) // 1000
-        bank.timestamp_base[row] = (int(bank.timestamp_base[row]) + shift) & 0xFFFFFFFF
-    bank.clock_rate[row] = rate
-    stream = bank.streams[row]
-    if stream is not None:
-        stream.event_sender = stream.event_receiver = None
-        bank.sending_digits.discard(row)
-
-
 def _set_received(
     bank: StreamBank, stream: StreamObjects, chosen: AnyCodec, spec: StreamSpec
 ) -> None:
@@ -151,24 +143,15 @@ def _set_received(
     row, received = stream.handle.row, spec.receive_payload_type
     number = spec.payload_type if received is None else received
     stream.reported_type = None
-    if stream.receive_codec is not chosen or bank.receive_type[row] != number:
+    if stream.receive_codec is not chosen or bank.receiver.receive_type[row] != number:
         set_receive_codec(bank, stream, chosen, number)
 
 
-def _type(value: int | None) -> int:
-    return NO_TYPE if value is None else value
-
-
 def _set_numbers(bank: StreamBank, row: int, spec: StreamSpec) -> None:
-    bank.secure[row] = spec.secure
-    bank.payload_type[row] = spec.payload_type
-    bank.noise_type[row] = _type(spec.comfort_noise)
-    bank.telephone_event[row] = _type(spec.telephone_event)
-    event = spec.receive_telephone_event
-    bank.receive_event[row] = _type(spec.telephone_event if event is None else event)
-    bank.symmetric[row] = spec.symmetric
-    bank.mux[row] = spec.rtcp_mux
-    bank.security_generation[row] = spec.security_generation
+    bank.sender.set_types(row, spec)
+    bank.receiver.set_types(row, spec)
+    bank.addresses.set_rules(row, symmetric=spec.symmetric, mux=spec.rtcp_mux)
+    bank.delivery.set_generation(row, spec.security_generation)
     bank.playout.measure_bursts(row, spec.measured or "voip-metrics" in spec.extended_reports)
 
 
@@ -241,12 +224,9 @@ def set_remote(
     row = handle.row
     # Host and port are the first 24 octets; for one row, octets are compared at a fraction of the
     # price of arrays.
-    anew = anew or bank.signaled[row, :24].tobytes() != far_end.rtp[:24]
+    anew = anew or bank.addresses.signaled[row, :24].tobytes() != far_end.rtp[:24]
     if anew:
-        bank.signaled[row] = bank.remote[row] = np.frombuffer(far_end.rtp, dtype=np.uint8)
-        bank.remote_rtcp[row] = np.frombuffer(far_end.rtcp, dtype=np.uint8)
-        bank.latched[row] = bank.rtcp_latched[row] = False
-        bank.adopted[row] = bank.adopting[row] = False
+        bank.addresses.signal_remote(row, far_end.rtp, far_end.rtcp)
     bank.invalidate_plan(row)
     return anew
 
@@ -261,13 +241,8 @@ def set_direction(
 
 
 def _set_flow(bank: StreamBank, row: int, direction: Direction, *, now: float) -> None:
-    if direction.receives and not bank.receives[row]:
-        bank.last_received[row] = now
-        bank.timed_out[row] = False
-    if not direction.sends:
-        bank.talking[row] = False
-    bank.sends[row] = direction.sends
-    bank.receives[row] = direction.receives
+    bank.receiver.set_flow(row, direction.receives, now=now)
+    bank.sender.set_flow(row, direction.sends)
     bank.invalidate_plan(row)
 
 
@@ -279,9 +254,7 @@ def set_source(bank: StreamBank, handle: StreamHandle, source: Source | None) ->
     stream = bank.find_stream(handle)
     if stream.codec is not None and stream.spec is not None:
         feed = bank.feeds.acquire_feed(source, stream.codec, stream.spec.ptime_ms)
-        if stream.feed is not None:
-            bank.feeds.release_feed(stream.feed)
-        stream.feed = feed
+        _replace_feed(bank, stream, feed)
     stream.source = source
     bank.invalidate_plan(handle.row)
 
@@ -301,7 +274,7 @@ def set_monitor(bank: StreamBank, handle: StreamHandle, sink: Sink | None) -> No
 def set_muted(bank: StreamBank, handle: StreamHandle, muted: bool) -> None:
     """Send silence in place of the source, or the source again."""
     bank.find_stream(handle)
-    bank.muted[handle.row] = muted
+    bank.sender.set_muted(handle.row, muted)
     bank.invalidate_plan(handle.row)
 
 
@@ -311,7 +284,7 @@ def send_digits(bank: StreamBank, handle: StreamHandle, digits: str, *, duration
     if spec.telephone_event is None:
         raise LocalProtocolError("telephone-event was not negotiated for this stream")
     if stream.event_sender is None:
-        rate = spec.telephone_event_rate or int(bank.clock_rate[handle.row])
+        rate = spec.telephone_event_rate or int(bank.sender.clock_rate[handle.row])
         stream.event_sender = TelephoneEventSender(clock_rate_hz=rate, ptime_ms=spec.ptime_ms)
     try:
         stream.event_sender.queue_digits(digits, duration_ms=duration_ms)

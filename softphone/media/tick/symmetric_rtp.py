@@ -32,20 +32,20 @@ def accept_source(
 ) -> tuple[RtpHeaders, bool]:
     """Drop, and count, what comes in clear from elsewhere than its stream's far end; whether there
     is anything from elsewhere, which `follow_source` is to be asked about."""
-    row = headers.row
+    row, addresses = headers.row, bank.addresses
     address = packets.address[headers.at]
-    same = same_source(address, bank.remote.take(row, axis=0))
+    same = same_source(address, addresses.remote.take(row, axis=0))
     if np.count_nonzero(same) == same.size:
         return headers, False
     # Before it has latched, a clear stream may hear any port of the signaled host; afterwards
     # only the port that it has latched to, unless that is of another host.
-    near = same_host(address, bank.signaled.take(row, axis=0))
-    near &= ~bank.latched[row] | bank.adopted[row]
-    keep = same | near | bank.secure[row]
-    for at in np.flatnonzero(~keep & bank.adopting[row]).tolist():
+    near = same_host(address, addresses.signaled.take(row, axis=0))
+    near &= ~addresses.latched[row] | addresses.adopted[row]
+    keep = same | near | bank.receiver.secure[row]
+    for at in np.flatnonzero(~keep & addresses.adopting[row]).tolist():
         keep[at] = _adopt(bank, packets, headers, at, now=now)
     if np.count_nonzero(keep) != keep.size:
-        np.add.at(bank.wrong_source, row[~keep], 1)
+        bank.receiver.count_wrong_source(row[~keep])
     return headers.select(keep), True
 
 
@@ -58,18 +58,20 @@ def _adopt(
     address = packets.address[headers.index[at]]
     if stream is None or stream.spec is None or stream.clear_latching is None:
         return False
-    if bank.adopted[row]:
-        return bool(same_source(address[None], bank.remote[row][None])[0])
-    count = int(bank.packets_received[row])
+    if bank.addresses.adopted[row]:
+        return bool(same_source(address[None], bank.addresses.remote[row][None])[0])
+    count = int(bank.receiver.packets_received[row])
     if stream.clear_latching.is_over(now=now, packets_received=count):
-        stream.clear_latching, bank.adopting[row] = None, False
+        stream.clear_latching = None
+        bank.addresses.allow_adoption(row, False)
         return False
-    if not bank.receives[row] or int(headers.payload_type[at]) not in stream.spec.received_codecs:
+    payload_type = int(headers.payload_type[at])
+    if not bank.receiver.receives[row] or payload_type not in stream.spec.received_codecs:
         return False
     source, ssrc = print_address(address.tobytes()), int(headers.ssrc[at])
     if not stream.clear_latching.note_packet(source, ssrc, int(headers.sequence[at])):
         return False
-    bank.adopting[row], bank.adopted[row] = False, True
+    bank.addresses.allow_adoption(row, False)
     _move(bank, stream, address, LatchCause.ADOPTED)
     return True
 
@@ -77,12 +79,11 @@ def _adopt(
 def _move(
     bank: StreamBank, stream: StreamObjects, address: npt.NDArray[np.uint8], cause: LatchCause
 ) -> None:
-    row = stream.handle.row
-    bank.remote[row] = address
-    bank.latched[row], bank.rtcp_latched[row] = True, False
+    row, addresses = stream.handle.row, bank.addresses
+    # Who was signaled comes before who was adopted, and for good.
+    keeps = cause is LatchCause.AUTHENTICATED and bool(addresses.adopted[row])
+    addresses.move_remote(row, address, adopted=keeps or cause is LatchCause.ADOPTED)
     bank.invalidate_plan(row)
-    if bank.mux[row]:
-        bank.remote_rtcp[row] = address
     bank.emit(RemoteLatched(stream.handle, print_address(address.tobytes()), cause))
 
 
@@ -91,31 +92,30 @@ def follow_source(
 ) -> None:
     """Let symmetric streams follow these valid packets' sources: under SRTP those of `newer`
     bool[n], as `NewestPackets` has it."""
-    row = headers.row
-    moved = ~same_source(packets.address[headers.at], bank.remote.take(row, axis=0))
-    moved &= bank.symmetric[row]
-    moved &= np.where(bank.secure[row], newer, ~bank.latched[row] | bank.adopted[row])
+    row, addresses = headers.row, bank.addresses
+    moved = ~same_source(packets.address[headers.at], addresses.remote.take(row, axis=0))
+    moved &= addresses.symmetric[row]
+    free = ~addresses.latched[row] | addresses.adopted[row]
+    moved &= np.where(bank.receiver.secure[row], newer, free)
     if not np.count_nonzero(moved):
         return
     # Whole rows: one packet may move the stream, and the next move it back.
     for at in np.flatnonzero(np.isin(row, row[moved])).tolist():
-        if newer[at] or not bank.secure[row[at]]:
+        if newer[at] or not bank.receiver.secure[row[at]]:
             _follow(bank, packets, headers, at)
 
 
 def _follow(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, at: int) -> None:
-    row = int(headers.row[at])
+    row, addresses = int(headers.row[at]), bank.addresses
     stream = bank.streams[row]
     address = packets.address[headers.index[at]]
-    if stream is None or (address == bank.remote[row]).all():
+    if stream is None or (address == addresses.remote[row]).all():
         return
     cause = LatchCause.AUTHENTICATED
-    if not bank.secure[row]:
-        if bank.latched[row] and not bank.adopted[row]:
+    if not bank.receiver.secure[row]:
+        if addresses.latched[row] and not addresses.adopted[row]:
             return
-        # Who was signaled comes before who was adopted, and for good.
-        cause = LatchCause.RETURNED if bank.adopted[row] else LatchCause.PORT
-        bank.adopted[row] = False
+        cause = LatchCause.RETURNED if addresses.adopted[row] else LatchCause.PORT
     _move(bank, stream, address, cause)
 
 
@@ -127,16 +127,16 @@ def accept_rtcp_source(
     A symmetric stream's RTCP follows it, by the rules above: in clear once, and to the host that
     RTP goes to.  `newer` is what the receive context's `note_rtcp` says of it.
     """
-    address = packets.address[index][None]
-    if same_source(address, bank.remote_rtcp[row][None])[0]:
+    address, addresses = packets.address[index][None], bank.addresses
+    if same_source(address, addresses.remote_rtcp[row][None])[0]:
         return True
-    if bank.secure[row]:
+    if bank.receiver.secure[row]:
         follows = newer
-    elif same_host(address, bank.remote[row][None])[0]:
-        follows = not bank.rtcp_latched[row]
+    elif same_host(address, addresses.remote[row][None])[0]:
+        follows = not addresses.rtcp_latched[row]
     else:
-        bank.wrong_source[row] += 1
+        bank.receiver.count_wrong_source(row)
         return False
-    if bank.symmetric[row] and follows:
-        bank.remote_rtcp[row], bank.rtcp_latched[row] = address[0], True
+    if addresses.symmetric[row] and follows:
+        addresses.move_rtcp(row, address[0])
     return True

@@ -53,7 +53,7 @@ def _plan(bank: StreamBank, phase: int) -> PhasePlan:
     plan = bank.plans[phase]
     if isinstance(plan, PhasePlan):
         return plan
-    receiving = bank.flagged_rows(phase, bank.receives)
+    receiving = bank.flagged_rows(phase, bank.receiver.receives)
     made = PhasePlan(make_send_groups(bank, phase), receiving, make_receive_groups(bank, receiving))
     bank.plans[phase] = made
     return made
@@ -101,15 +101,15 @@ def skip_frames(bank: StreamBank, phase: int, frames: int, *, now: float) -> Non
     if len(receiving):
         for ahead in range(min(frames, 64), 0, -1):
             bank.playout.next_frames(receiving, now=now - ahead * FRAME)
-    bank.talking[bank.span(phase)] = False
+    bank.sender.end_talkspurt(bank.span(phase))
 
 
 def _detect_timeouts(bank: StreamBank, phase: int, *, now: float) -> None:
-    span = bank.span(phase)
-    overdue = bank.receives[span] & ~bank.timed_out[span]
-    overdue &= now - bank.last_received[span] > bank.stream_timeout
+    span, receiver = bank.span(phase), bank.receiver
+    overdue = receiver.receives[span] & ~receiver.timed_out[span]
+    overdue &= now - receiver.last_received[span] > bank.stream_timeout
     for row in (np.flatnonzero(overdue) + span.start).tolist():
         stream = bank.streams[row]
         if stream is not None:
-            bank.timed_out[row] = True
-            bank.emit(StreamTimedOut(stream.handle, now - float(bank.last_received[row])))
+            receiver.note_timeout(row)
+            bank.emit(StreamTimedOut(stream.handle, now - float(receiver.last_received[row])))

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from softphone.media.bank import print_address, same_host, same_source
-from softphone.media.bank.address import with_port
 from softphone.net.datagrams import encode_address
 
 ADDRESSES = [
@@ -30,11 +29,3 @@ def test_hosts_and_sources_are_compared_pair_by_pair():
         other = np.repeat(rows[at : at + 1], len(rows), axis=0)
         assert same_host(rows, other).tolist() == [one == host for one, _ in ADDRESSES]
         assert same_source(rows, other).tolist() == [one == (host, port) for one in ADDRESSES]
-
-
-@pytest.mark.parametrize("address", ADDRESSES)
-@pytest.mark.parametrize("port", [0, 1, 255, 256, 0x1234, 0xFFFF])
-def test_another_port_leaves_the_host_and_the_original(address, port):
-    before = np.frombuffer(encode_address(address), dtype=np.uint8)
-    assert with_port(before, port).tobytes() == encode_address((address[0], port))
-    assert before.tobytes() == encode_address(address)

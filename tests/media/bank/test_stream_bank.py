@@ -59,7 +59,7 @@ def test_few_streams_share_one_phase_and_many_are_spread():
 @pytest.mark.parametrize("count", [1, 2, 4, 8, 16])
 def test_however_many_phases_are_in_use_they_are_evenly_apart(count):
     rows = bank()
-    begins = sorted(rows.offset(phase) for phase in range(count))
+    begins = sorted(rows.offsets[phase] for phase in range(count))
     assert begins == pytest.approx([at * FRAME / count for at in range(count)])
 
 
@@ -76,12 +76,13 @@ def test_a_row_begins_clean_with_a_random_low_sequence_number():
     sequences = set()
     for _ in range(20):
         handle = rows.reserve_row().handle
-        assert rows.packets_sent[0] == rows.malformed[0] == rows.lateness[0].sum() == 0
-        assert not rows.latched[0]
-        sequences.add(int(rows.sequence[0]))
-        rows.packets_sent[0] = rows.malformed[0] = 9
-        rows.lateness[0] = 3
-        rows.latched[0] = True
+        assert rows.sender.packets_sent[0] == rows.receiver.malformed[0] == 0
+        assert rows.sender.lateness[0].sum() == 0
+        assert not rows.addresses.latched[0]
+        sequences.add(int(rows.sender.sequence[0]))
+        rows.sender.packets_sent[0] = rows.receiver.malformed[0] = 9
+        rows.sender.lateness[0] = 3
+        rows.addresses.latched[0] = True
         rows.release_row(handle)
     assert len(sequences) > 15
     assert max(sequences) < 1 << 15

@@ -46,7 +46,7 @@ def test_a_stream_has_its_own_pair_which_is_read_with_its_phase():
         send(b"media", rtp)
         send(b"control", rtcp)
         assert sockets.receive_packets(bank.phase_of(row), now=1.0, wall=1e9) == 2
-        bank.active[row] = True
+        bank.receiver.active[row] = True
         bank.demultiplexer.assign(sockets.incoming)
         assert sockets.incoming.row[:2].tolist() == [row, row]
         control = bank.demultiplexer.control[sockets.incoming.port[:2]]
@@ -135,6 +135,6 @@ def test_rtcp_leaves_by_its_own_socket_or_by_that_of_rtp(mux):
         rtp, rtcp = sockets.bind(row, HOST)
         sockets.set_remote(row, far(4000), mux=mux)
         raw = encode_address(peer.getsockname())
-        bank.remote_rtcp[row] = list(raw)
+        bank.addresses.remote_rtcp[row] = list(raw)
         sockets.send_rtcp(row, b"bye")
         assert peer.recvfrom(100) == (b"bye", rtp if mux else rtcp)

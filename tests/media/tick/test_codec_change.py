@@ -77,7 +77,7 @@ def test_the_far_end_may_change_to_any_codec_agreed_and_nobody_hears_a_click(fir
     # The tone's own steepest step is 6000 * 2 pi 400 / 16000 = 942 a sample.
     assert np.abs(np.diff(pcm)).max() < 1500
     assert np.abs(pcm[-8000:]).max() > 5000
-    assert wire.b.bank.unknown_type[wire.b.row] == 0
+    assert wire.b.bank.receiver.unknown_type[wire.b.row] == 0
     assert wire.b.bank.playout.played[wire.b.row] > 80
 
 

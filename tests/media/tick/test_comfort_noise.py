@@ -113,7 +113,7 @@ def test_a_payload_that_makes_no_sense_is_malformed():
     bank, row = wire.b.bank, wire.b.row
     assert not receive_noise(bank, row, b"")
     assert not receive_noise(bank, row, b"\xff")
-    assert bank.malformed[row] == 2
+    assert bank.receiver.malformed[row] == 2
     assert receive_noise(bank, row, pack_noise(ComfortNoise(60)))
 
 

@@ -58,7 +58,7 @@ def test_a_sink_that_fails_is_taken_off_and_the_others_go_on(caplog):
 
 def test_only_rows_with_a_sink_are_an_audience():
     wire = Wire()
-    receiving = wire.b.bank.flagged_rows(0, wire.b.bank.receives)
+    receiving = wire.b.bank.flagged_rows(0, wire.b.bank.receiver.receives)
     assert make_receive_groups(wire.b.bank, receiving) == ()
     tape = Tape()
     set_sink(wire.b.bank, wire.b.handle, tape)

@@ -59,9 +59,9 @@ def test_rtcp_is_told_from_rtp_by_its_socket_or_under_mux_by_its_type(mux):
 
 def test_what_is_received_is_counted_without_header_and_padding():
     bank, row = hear(Wire(), voice(1), voice(2, padding=4), voice(3, csrc=(1, 2)))
-    assert bank.packets_received[row] == 3
-    assert bank.octets_received[row] == 480
-    assert bank.last_received[row] == 0.5
+    assert bank.receiver.packets_received[row] == 3
+    assert bank.receiver.octets_received[row] == 480
+    assert bank.receiver.last_received[row] == 0.5
     assert bank.reception.received[row] == 3
 
 
@@ -75,9 +75,9 @@ def test_the_first_packet_is_told_once_with_its_source():
 def test_an_unknown_payload_type_counts_as_received_and_is_not_played():
     wire = Wire()
     bank, row = hear(wire, voice(1), voice(2, payload_type=50))
-    assert bank.packets_received[row] == 2
-    assert bank.unknown_type[row] == 1
-    assert bank.malformed[row] == 0
+    assert bank.receiver.packets_received[row] == 2
+    assert bank.receiver.unknown_type[row] == 1
+    assert bank.receiver.malformed[row] == 0
 
 
 def test_padding_that_does_not_fit_is_malformed_and_never_a_first_packet():
@@ -86,8 +86,8 @@ def test_padding_that_does_not_fit_is_malformed_and_never_a_first_packet():
     data[0] |= 0x20
     data[-1] = 200
     bank, row = hear(wire, data)
-    assert bank.malformed[row] == 1
-    assert bank.packets_received[row] == 0
+    assert bank.receiver.malformed[row] == 1
+    assert bank.receiver.packets_received[row] == 0
     assert bank.take_events() == []
 
 
@@ -121,12 +121,12 @@ def test_another_codec_that_was_agreed_is_told_once_and_an_unknown_one_never():
     bank, row = hear(wire, voice(4, payload_type=8), voice(5, payload_type=8))
     told = [event for event in bank.take_events() if isinstance(event, PayloadTypeChanged)]
     assert told == [PayloadTypeChanged(wire.b.handle, 8)]
-    assert bank.unknown_type[row] == 1
+    assert bank.receiver.unknown_type[row] == 1
     spec = bank.streams[row].spec
     changed = replace(spec, codec="PCMA", payload_type=8, receive_payload_type=8)
     wire.b.open(replace(changed, other_payload_types=(0,), other_codecs=("PCMU",)))
     bank, row = hear(wire, voice(6, payload_type=8))
-    assert bank.unknown_type[row] == 1
+    assert bank.receiver.unknown_type[row] == 1
     hear(wire, voice(7, payload_type=0))
     assert PayloadTypeChanged(wire.b.handle, 0) in bank.take_events()
 
@@ -164,7 +164,7 @@ def test_a_backlog_of_many_packets_of_a_stream_costs_little_more_than_one(order)
         media, _ = arrive(wire, *backlog)
         bank = wire.b.bank
         counted = calls_of(lambda: receive_rtp(bank, wire.b.incoming, media, now=0.5))
-        assert bank.packets_received[wire.b.row] == 2 + depth
+        assert bank.receiver.packets_received[wire.b.row] == 2 + depth
         assert bank.reception.cumulative_lost(slice(0, 1))[0] == 0
         return counted
 

@@ -46,9 +46,9 @@ def test_a_sender_reports_what_it_sent_and_what_it_heard():
     assert report.packet_count == frame + 1
     assert report.octet_count == 160 * (frame + 1)
     assert wall_from_ntp(report.ntp) == pytest.approx(WALL + 0.02 * frame, abs=1e-3)
-    base = int(wire.a.bank.timestamp_base[wire.a.row])
+    base = int(wire.a.bank.sender.timestamp_base[wire.a.row])
     assert report.rtp_timestamp == (base + 160 * frame) & 0xFFFFFFFF
-    assert report.reports[0].ssrc == int(wire.b.bank.ssrc[wire.b.row])
+    assert report.reports[0].ssrc == int(wire.b.bank.sender.ssrc[wire.b.row])
     assert description == SourceDescription(report.ssrc, "alice@example")
 
 
@@ -105,7 +105,7 @@ def test_after_a_change_of_ssrc_reports_speak_for_the_new_one():
     wire.a.bank.change_ssrc(wire.a.row)
     found = reports_of(wire, 800)
     report = parse_compound(found[-1][1].data)[0]
-    assert report.ssrc == int(wire.a.bank.ssrc[wire.a.row])
+    assert report.ssrc == int(wire.a.bank.sender.ssrc[wire.a.row])
 
 
 def test_a_released_row_reports_no_more():
@@ -143,7 +143,7 @@ def test_who_is_asked_to_tells_its_voip_metrics(suite):
     assert told.remote_mos == told.remote_quality.mos_conversational
     assert told.quality is not None
     assert told.quality.loss_rate == 0.0
-    assert told.remote_ssrc == int(wire.b.bank.ssrc[wire.b.row])
+    assert told.remote_ssrc == int(wire.b.bank.sender.ssrc[wire.b.row])
 
 
 def test_metrics_come_with_the_report_on_their_source():

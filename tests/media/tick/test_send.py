@@ -7,7 +7,8 @@ import pytest
 
 from softphone.media import StreamSpec
 from softphone.media.bank import PacketBatch
-from softphone.media.tick.send import make_send_groups, media_position, packets_due, send_rtp
+from softphone.media.bank.sender import SenderBank
+from softphone.media.tick.send import make_send_groups, packets_due, send_rtp
 from softphone.media.tick.stream_commands import set_muted, set_source
 from softphone.rtp import RtpPacket
 from softphone.security import CryptoSuite
@@ -26,10 +27,12 @@ def test_over_any_stretch_every_packet_is_due_once(ptime_ms):
 
 
 def test_media_time_wraps_as_timestamps_do():
-    rate = np.array([8000, 16000], dtype=np.int64)
+    sender = SenderBank(2)
+    sender.set_clock_rate(1, 16000, 0)
     wrap = (1 << 32) // 8
-    assert media_position(20, rate).tolist() == [160, 320]
-    assert media_position(wrap + 20, rate).tolist() == [160, 320]
+    for milliseconds in (20, wrap + 20):
+        _, _, timestamps = sender.advance(np.arange(2), milliseconds, None)
+        assert timestamps.tolist() == [160, 320]
 
 
 def station(count, spec=None):
@@ -57,7 +60,7 @@ def test_rows_of_one_codec_are_one_cohort_and_secure_ones_another():
 
 def test_rows_are_neighbors_by_socket():
     made, handles = station(4)
-    made.bank.rtp_port[[handle.row for handle in handles]] = [7, 3, 7, 3]
+    made.bank.addresses.rtp_port[[handle.row for handle in handles]] = [7, 3, 7, 3]
     (cohort,) = make_send_groups(made.bank, 0)
     assert cohort.port.tolist() == [3, 3, 7, 7]
 
@@ -86,7 +89,7 @@ def test_a_full_batch_sends_what_fits():
     out = PacketBatch.allocate(3)
     send_rtp(made.bank, make_send_groups(made.bank, 0), 0, out)
     assert out.count == out.media == 3
-    assert made.bank.packets_sent.sum() == 3
+    assert made.bank.sender.packets_sent.sum() == 3
 
 
 def test_payload_octets_are_counted_without_the_header():
@@ -96,5 +99,5 @@ def test_payload_octets_are_counted_without_the_header():
         out.count = 0
         send_rtp(made.bank, make_send_groups(made.bank, 0), frame, out)
     row = handles[0].row
-    assert made.bank.packets_sent[row] == 3
-    assert made.bank.octets_sent[row] == 480
+    assert made.bank.sender.packets_sent[row] == 3
+    assert made.bank.sender.octets_sent[row] == 480

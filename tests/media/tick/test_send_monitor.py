@@ -75,7 +75,7 @@ def test_one_that_fails_is_taken_off_and_the_stream_goes_on(caplog):
     wire.run(3)
     assert "monitor" in caplog.text
     assert wire.a.bank.find_stream(wire.a.handle).monitor is None
-    assert wire.a.bank.packets_sent[wire.a.row] == 3
+    assert wire.a.bank.sender.packets_sent[wire.a.row] == 3
 
 
 def test_nobody_listening_costs_nothing():

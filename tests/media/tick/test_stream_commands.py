@@ -38,7 +38,7 @@ def test_a_new_send_key_has_another_ssrc_and_what_was_counted_goes_on():
     wire.run(5)
     bank, handle, row = wire.a.bank, wire.a.handle, wire.a.row
     before = stream_statistics(bank, handle)
-    assert before.ssrc == int(bank.ssrc[row])
+    assert before.ssrc == int(bank.sender.ssrc[row])
     set_keys(bank, handle, srtp_key(GCM, 9), wire.keys[1], 0)
     set_keys(wire.b.bank, wire.b.handle, wire.keys[1], srtp_key(GCM, 9), 0)
     wire.run(5)
@@ -53,11 +53,11 @@ def test_a_session_refresh_keeps_ssrc_and_sequence_numbers():
     wire = Wire(suite=GCM)
     wire.run(5)
     bank, row = wire.a.bank, wire.a.row
-    before = int(bank.ssrc[row]), int(bank.sequence[row])
+    before = int(bank.sender.ssrc[row]), int(bank.sender.sequence[row])
     one, two = wire.keys
     wire.a.open(StreamSpec(("10.0.0.2", 5000), send_key=one, receive_key=two))
     set_keys(bank, wire.a.handle, one, srtp_key(GCM, 9), 0)
-    assert (int(bank.ssrc[row]), int(bank.sequence[row])) == before
+    assert (int(bank.sender.ssrc[row]), int(bank.sender.sequence[row])) == before
 
 
 def test_a_33rd_receive_key_is_refused_and_the_stream_goes_on():
@@ -67,13 +67,13 @@ def test_a_33rd_receive_key_is_refused_and_the_stream_goes_on():
         set_keys(bank, handle, wire.keys[1], srtp_key(GCM, 100 + number), 0)
     set_keys(bank, handle, wire.keys[1], wire.keys[0], 0)
     stream = bank.find_stream(handle)
-    before = stream.spec, stream.send_context, stream.receive_keys.context, int(bank.ssrc[0])
+    before = stream.spec, stream.send_context, stream.receive_keys.context, int(bank.sender.ssrc[0])
     with pytest.raises(ConfigurationError, match="32 keys"):
         set_keys(bank, handle, srtp_key(GCM, 9), srtp_key(GCM, 99), 7)
-    after = stream.spec, stream.send_context, stream.receive_keys.context, int(bank.ssrc[0])
+    after = stream.spec, stream.send_context, stream.receive_keys.context, int(bank.sender.ssrc[0])
     assert after == before
     wire.run(3)
-    assert bank.packets_received[wire.b.row] == 3
+    assert bank.receiver.packets_received[wire.b.row] == 3
 
 
 def test_a_key_of_the_wrong_length_is_refused_and_the_stream_goes_on():
@@ -89,8 +89,8 @@ def test_a_key_of_the_wrong_length_is_refused_and_the_stream_goes_on():
     assert (stream.spec, stream.send_context, stream.receive_keys.context) == before
     assert len(wire.b.bank.feeds) == 1
     wire.run(3)
-    assert wire.b.bank.packets_received[wire.b.row] == 6
-    assert wire.b.bank.security_generation[wire.b.row] == 0
+    assert wire.b.bank.receiver.packets_received[wire.b.row] == 6
+    assert wire.b.bank.delivery.security_generation[wire.b.row] == 0
 
 
 def test_a_caller_may_wipe_its_keys_once_the_stream_is_open():
@@ -98,7 +98,7 @@ def test_a_caller_may_wipe_its_keys_once_the_stream_is_open():
     for key in wire.keys:
         key.key.close()
     wire.run(5)
-    assert wire.b.bank.packets_received[wire.b.row] == 5
+    assert wire.b.bank.receiver.packets_received[wire.b.row] == 5
     set_direction(wire.b.bank, wire.b.handle, Direction.SENDONLY, now=0.1)
 
 
@@ -106,7 +106,7 @@ def test_an_unknown_codec_is_refused_and_nothing_was_opened():
     station = Station("10.0.0.2", seed=1)
     with pytest.raises(ConfigurationError, match="G729"):
         station.open(StreamSpec(FAR, codec="G729"))
-    assert not station.bank.active[station.row]
+    assert not station.bank.receiver.active[station.row]
     assert len(station.bank.feeds) == 0
 
 
@@ -118,7 +118,7 @@ def test_packets_that_would_be_too_long_are_refused_and_the_stream_goes_on():
         wire.a.open(StreamSpec(FAR, codec="L16/16000", payload_type=97, ptime_ms=60))
     assert wire.a.bank.find_stream(wire.a.handle).spec is before
     wire.run(4)
-    assert wire.b.bank.packets_received[wire.b.row] == 4
+    assert wire.b.bank.receiver.packets_received[wire.b.row] == 4
 
 
 def test_source_and_sink_may_be_set_before_the_stream_is_opened():
@@ -137,7 +137,7 @@ def test_a_new_codec_goes_on_where_the_timestamps_were():
     wire = Wire()
     wire.run(10)
     bank, row = wire.a.bank, wire.a.row
-    ssrc, sequence = int(bank.ssrc[row]), int(bank.sequence[row])
+    ssrc, sequence = int(bank.sender.ssrc[row]), int(bank.sender.sequence[row])
     sent = []
     far_end = ("10.0.0.2", 5000)
     wire.a.open(StreamSpec(far_end, codec="PCMA", payload_type=8))
@@ -146,7 +146,7 @@ def test_a_new_codec_goes_on_where_the_timestamps_were():
     assert sent[0][1] & 0x7F == 8
     assert int.from_bytes(sent[0][2:4], "big") == sequence
     assert int.from_bytes(sent[0][8:12], "big") == ssrc
-    stamp = (int(bank.timestamp_base[row]) + 1600) & 0xFFFFFFFF
+    stamp = (int(bank.sender.timestamp_base[row]) + 1600) & 0xFFFFFFFF
     assert int.from_bytes(sent[0][4:8], "big") == stamp
 
 

@@ -35,7 +35,7 @@ def test_in_clear_another_host_is_dropped_and_under_srtp_authentication_will_dec
     kept, elsewhere = accept_source(wire.b.bank, wire.b.incoming, headers, now=0.0)
     assert elsewhere
     assert kept.index.tolist() == ([0, 2] if suite is None else [0, 1, 2])
-    assert wire.b.bank.wrong_source[wire.b.row] == (suite is None)
+    assert wire.b.bank.receiver.wrong_source[wire.b.row] == (suite is None)
 
 
 def test_in_clear_a_stream_that_has_latched_hears_no_other_port():
@@ -55,7 +55,7 @@ def test_under_srtp_only_a_newer_packet_moves_the_stream_again():
 
     def follow(source, first):
         headers = arrive(wire, source, first=first)
-        secure = bank.secure[headers.row]
+        secure = bank.receiver.secure[headers.row]
         newer = bank.newest.note_packets(headers.row, headers.ssrc, headers.sequence, secure)
         follow_source(bank, wire.b.incoming, headers, newer)
 
@@ -63,16 +63,16 @@ def test_under_srtp_only_a_newer_packet_moves_the_stream_again():
     follow(ELSEWHERE, 100)
     follow(NEAR, 99)
     follow(NEAR, 100 + 0x8000)
-    assert bank.remote[wire.b.row].tobytes() == raw_address(*ELSEWHERE)
+    assert bank.addresses.remote[wire.b.row].tobytes() == raw_address(*ELSEWHERE)
     follow(NEAR, 101)
-    assert bank.remote[wire.b.row].tobytes() == raw_address(*NEAR)
+    assert bank.addresses.remote[wire.b.row].tobytes() == raw_address(*NEAR)
     assert len(bank.take_events()) == 2
 
 
 def test_under_rtcp_mux_rtcp_follows_rtp():
     wire = Wire(rtcp_mux=True)
     follow_source(wire.b.bank, wire.b.incoming, arrive(wire, NEAR), np.zeros(1, dtype=np.bool_))
-    assert wire.b.bank.remote_rtcp[wire.b.row].tobytes() == raw_address(*NEAR)
+    assert wire.b.bank.addresses.remote_rtcp[wire.b.row].tobytes() == raw_address(*NEAR)
 
 
 @pytest.mark.parametrize("symmetric", [True, False])
@@ -82,8 +82,8 @@ def test_rtcp_in_clear_is_heard_from_the_signaled_host_alone(symmetric):
     arrive(wire, ("10.0.0.1", 5001), ELSEWHERE, NEAR)
     heard = [accept_rtcp_source(bank, wire.b.incoming, at, row, newer=False) for at in range(3)]
     assert heard == [True, False, True]
-    assert bank.wrong_source[row] == 1
+    assert bank.receiver.wrong_source[row] == 1
     assert not accept_rtcp_source(bank, wire.b.incoming, 1, row, newer=True)
-    assert bank.wrong_source[row] == 2
+    assert bank.receiver.wrong_source[row] == 2
     expected = NEAR if symmetric else ("10.0.0.1", 5001)
-    assert bank.remote_rtcp[row].tobytes() == raw_address(*expected)
+    assert bank.addresses.remote_rtcp[row].tobytes() == raw_address(*expected)

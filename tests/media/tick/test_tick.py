@@ -132,15 +132,15 @@ def test_the_first_sequence_number_is_in_the_lower_half_and_only_a_talkspurt_is_
 
 def test_the_rollover_counter_goes_on_over_the_wrap():
     wire = Wire(suite=CM)
-    wire.a.bank.sequence[wire.a.row] = 0x7FFF
+    wire.a.bank.sender.sequence[wire.a.row] = 0x7FFF
     tape = Tape()
     set_source(wire.a.bank, wire.a.handle, Tone())
     wire.run(2)
     # Half way round, lest the receiver take the jump for a step back (RFC 3711 3.3.1).
-    wire.a.bank.sequence[wire.a.row] = 0xFFF0
+    wire.a.bank.sender.sequence[wire.a.row] = 0xFFF0
     set_sink(wire.b.bank, wire.b.handle, tape)
     wire.run(60)
-    assert int(wire.a.bank.sequence[wire.a.row]) == 0xFFF0 + 60 & 0xFFFF
+    assert int(wire.a.bank.sender.sequence[wire.a.row]) == 0xFFF0 + 60 & 0xFFFF
     seen = stream_statistics(wire.b.bank, wire.b.handle)
     assert seen.authentication_failures == 0
     assert seen.packets_received == 62
@@ -154,10 +154,10 @@ def test_another_ssrc_of_the_far_end_is_followed(suite):
     set_source(wire.a.bank, wire.a.handle, Tone())
     set_sink(wire.b.bank, wire.b.handle, tape)
     wire.run(20)
-    before = int(wire.a.bank.ssrc[wire.a.row])
+    before = int(wire.a.bank.sender.ssrc[wire.a.row])
     wire.a.bank.change_ssrc(wire.a.row)
     wire.run(60)
-    after = int(wire.a.bank.ssrc[wire.a.row])
+    after = int(wire.a.bank.sender.ssrc[wire.a.row])
     assert SsrcChanged(wire.b.handle, before, after) in wire.b.events
     assert abs(loudest_hertz(tape.pcm[-4000:]) - 1000.0) <= 2.0
 
@@ -178,20 +178,20 @@ def test_in_clear_a_single_packet_of_another_source_does_not_take_the_stream_ove
 @pytest.mark.parametrize("suite", [None, CM])
 def test_our_own_ssrc_coming_back_is_a_collision_once_and_then_an_echo_in_clear_only(suite):
     wire = Wire(suite=suite) if suite else Wire()
-    before = int(wire.b.bank.ssrc[wire.b.row])
+    before = int(wire.b.bank.sender.ssrc[wire.b.row])
 
     def collide(frame, datagram):
-        ssrc = struct.pack("!I", int(wire.b.bank.ssrc[wire.b.row]))
+        ssrc = struct.pack("!I", int(wire.b.bank.sender.ssrc[wire.b.row]))
         return [replace(datagram, data=datagram.data[:8] + ssrc + datagram.data[12:])]
 
     wire.run(1, to_b=collide)
     wire.b.tick(1)
-    after = int(wire.b.bank.ssrc[wire.b.row])
+    after = int(wire.b.bank.sender.ssrc[wire.b.row])
     # Under SRTP a changed header is forged: it is not even a collision.
     assert (after != before) is (suite is None)
     wire.frame = 2
     wire.run(20, to_b=collide)
-    assert int(wire.b.bank.ssrc[wire.b.row]) == after
+    assert int(wire.b.bank.sender.ssrc[wire.b.row]) == after
     received = stream_statistics(wire.b.bank, wire.b.handle).packets_received
     assert received == (20 if suite is None else 0)
 
@@ -423,7 +423,7 @@ def test_a_retargeted_stream_goes_elsewhere_and_may_latch_again():
     wire.run(3, to_b=lambda f, d: [replace(d, source=("10.0.0.1", 6000))])
     there = RemoteAddresses(raw_address("10.0.0.3", 5000), raw_address("10.0.0.3", 5001))
     set_remote(wire.b.bank, wire.b.handle, there)
-    assert wire.b.bank.remote[wire.b.row].tobytes() == there.rtp
+    assert wire.b.bank.addresses.remote[wire.b.row].tobytes() == there.rtp
     wire.run(3, to_b=lambda f, d: [replace(d, source=("10.0.0.3", 7000))])
     assert RemoteLatched(wire.b.handle, ("10.0.0.3", 7000), LatchCause.PORT) in wire.b.events
 

@@ -83,7 +83,7 @@ async def test_a_stream_is_opened_and_the_keys_that_came_are_wiped(served):
     fields = {"handle": stream[:2], "spec": spec_fields(spec)}
     served.channel.send_message(MediaWorkerMessage("open", fields, key, key))
     engine = served.worker._engine
-    await until(lambda: engine.bank.packets_sent[stream[0]])
+    await until(lambda: engine.bank.sender.packets_sent[stream[0]])
     with pytest.raises(ValueError, match="wiped"):
         engine.bank.streams[stream[0]].spec.send_key.key.reveal()
 
@@ -103,7 +103,7 @@ async def test_a_command_that_cannot_be_done_ends_its_stream_and_no_other(served
     served.channel.send_message(MediaWorkerMessage("close", {"handle": one[:2], "gone": []}))
     served.channel.send_message(MediaWorkerMessage("mute", {"handle": one[:2], "muted": True}))
     await served.reserve()
-    await until(lambda: served.worker._engine.bank.packets_sent[two[0]])
+    await until(lambda: served.worker._engine.bank.sender.packets_sent[two[0]])
     assert not [message for message in served.said if message.kind == "event"]
 
 

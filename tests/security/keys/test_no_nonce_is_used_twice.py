@@ -92,7 +92,7 @@ class AudioLife:
             case "send":
                 self.run(value)
             case "advance":
-                bank.sequence[row] = (int(bank.sequence[row]) + value) & 0xFFFF
+                bank.sender.sequence[row] = (int(bank.sender.sequence[row]) + value) & 0xFFFF
                 self.run(1)
             case "collide":
                 bank.change_ssrc(row)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from softphone.media.playout import zeros
-from softphone.media.playout.page_memory import LARGE
+from softphone.media.arrays import LARGE, zeros
 
 STATM = Path("/proc/self/statm")
 

@@ -1,0 +1,118 @@
+"""What each row receives: whose packets, of which payload types, how many, and when the last.
+
+RFC 3550 sections 5.1, 8.2 and A.1.  Loss and jitter are in `softphone.media.bank.reception`.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.media.arrays import ArrayGroup, column
+from softphone.media.bank.sender import NO_TYPE, type_number
+from softphone.media.interface import StreamSpec
+
+__all__ = ["ReceiverBank"]
+
+Rows: TypeAlias = npt.NDArray[np.intp]
+
+
+class ReceiverBank(ArrayGroup):
+    """The receiving side of `capacity` rows.
+
+    The first four counters are in the order of their columns in statistics.  `active` rows are
+    open, `secure` ones SRTP.  `receive_type` is the payload type that comes in; what is decoded
+    may still be another (`DeliveryBank.playing_type`).  `heard`: `remote_ssrc` is a source's.
+    """
+
+    packets_received = column(np.int64)
+    octets_received = column(np.int64)
+    malformed = column(np.int64)
+    wrong_source = column(np.int64)
+    unknown_type = column(np.int64)
+    looped = column(np.int64)
+    active = column(np.bool_)
+    secure = column(np.bool_)
+    receives = column(np.bool_)
+    heard = column(np.bool_)
+    timed_out = column(np.bool_)
+    receive_type = column(np.uint8, default=NO_TYPE)
+    receive_event = column(np.uint8, default=NO_TYPE)
+    remote_ssrc = column(np.uint32)
+    probation_ssrc = column(np.uint32)
+    probation_sequence = column(np.int32, default=-1)
+    last_received = column(np.float64)
+
+    def activate_row(self, row: int) -> None:
+        """Open a row."""
+        self.active[row] = True
+
+    def close_row(self, row: int) -> None:
+        """Take nothing for a row any more."""
+        self.active[row] = self.receives[row] = False
+
+    def set_types(self, row: int, spec: StreamSpec) -> None:
+        """Set what the packets of a row are."""
+        self.secure[row] = spec.secure
+        event = spec.receive_telephone_event
+        self.receive_event[row] = type_number(spec.telephone_event if event is None else event)
+
+    def set_type(self, row: int, payload_type: int) -> None:
+        """Set the payload type of sound."""
+        self.receive_type[row] = payload_type
+
+    def set_flow(self, row: int, receives: bool, *, now: float) -> None:
+        """Say whether a row receives; where that begins, it has not been silent yet."""
+        if receives and not self.receives[row]:
+            self.note_alive(row, now)
+        self.receives[row] = receives
+
+    def note_alive(self, row: int, now: float) -> None:
+        """Note that nothing was missing until `now`."""
+        self.last_received[row] = now
+        self.timed_out[row] = False
+
+    def note_timeout(self, row: int) -> None:
+        """Note that a row's silence was told."""
+        self.timed_out[row] = True
+
+    def account(self, rows: Rows, length: npt.NDArray[np.int32], *, now: float) -> None:
+        """Count valid packets of so many octets each, in order of arrival."""
+        np.add.at(self.packets_received, rows, 1)
+        np.add.at(self.octets_received, rows, length)
+        self.last_received[rows] = now
+        self.timed_out[rows] = False
+
+    def count_malformed(self, rows: int | Rows, count: int = 1) -> None:
+        """Count packets that do not hold together; a row may come twice."""
+        np.add.at(self.malformed, rows, count)
+
+    def count_wrong_source(self, rows: int | Rows) -> None:
+        """Count packets in clear from elsewhere than the far end."""
+        np.add.at(self.wrong_source, rows, 1)
+
+    def count_unknown_type(self, row: int) -> None:
+        """Count a packet of a payload type that was not agreed."""
+        self.unknown_type[row] += 1
+
+    def count_looped(self, row: int) -> None:
+        """Count a packet with our own SSRC."""
+        self.looped[row] += 1
+
+    def prove_source(self, row: int, ssrc: int, sequence: int) -> bool:
+        """Whether this packet of a new source follows the one before it, which was noted here (RFC
+        3550 A.1)."""
+        proven = (
+            ssrc == int(self.probation_ssrc[row])
+            and sequence == (int(self.probation_sequence[row]) + 1) & 0xFFFF
+        )
+        self.probation_ssrc[row] = ssrc
+        self.probation_sequence[row] = sequence
+        return proven
+
+    def hear_source(self, row: int, ssrc: int) -> None:
+        """Listen to a source from now on."""
+        self.remote_ssrc[row] = ssrc
+        self.heard[row] = True

@@ -1,0 +1,136 @@
+"""What each row sends: RTP's running numbers, payload types and counters.
+
+RFC 3550 section 5.1, RFC 3711 section 3.3.1 (the first sequence number), RFC 7160 section 4 (a
+change of the clock rate).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.media.arrays import ArrayGroup, column
+from softphone.media.interface import StreamSpec
+from softphone.sans_io import Entropy
+from softphone.srtp import FIRST_SEQUENCE_LIMIT, first_sequence, next_ssrc
+
+__all__ = ["LATENESS_BOUNDS_MS", "NO_TYPE", "SenderBank", "type_number"]
+
+Rows: TypeAlias = npt.NDArray[np.intp]
+
+NO_TYPE: Final = 255
+"""No payload type: none is that large."""
+
+MARKER: Final = np.uint8(0x80)
+
+LATENESS_BOUNDS_MS: Final = (1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 20.0, 50.0, 100.0, 200.0)
+"""Upper bounds of the lateness histogram's bins; one more bin is open."""
+
+
+def type_number(value: int | None) -> int:
+    """A payload type as it stands in an array."""
+    return NO_TYPE if value is None else value
+
+
+class SenderBank(ArrayGroup):
+    """The sending side of `capacity` rows.
+
+    The counters are in the order of their columns in statistics.  `talking` is true within a
+    talkspurt, `noise_type` the payload type of the comfort noise that we send.
+    """
+
+    packets_sent = column(np.int64)
+    octets_sent = column(np.int64)
+    starved = column(np.int64)
+    sequence = column(np.uint16)
+    timestamp_base = column(np.uint32)
+    ssrc = column(np.uint32)
+    clock_rate = column(np.int64, default=8000)
+    payload_type = column(np.uint8, default=NO_TYPE)
+    telephone_event = column(np.uint8, default=NO_TYPE)
+    noise_type = column(np.uint8, default=NO_TYPE)
+    sends = column(np.bool_)
+    muted = column(np.bool_)
+    talking = column(np.bool_)
+    lateness = column(np.int64, len(LATENESS_BOUNDS_MS) + 1)
+
+    def begin_row(self, row: int, entropy: Entropy) -> None:
+        """Draw a row's SSRC, sequence number and timestamp; all else is as at first."""
+        self.reset_row(row)
+        # RFC 3711 3.3.1 and 3550 5.1: random, the sequence number in the lower half.
+        drawn = entropy(10)
+        self.sequence[row] = int.from_bytes(drawn[:2], "big") % FIRST_SEQUENCE_LIMIT
+        self.timestamp_base[row] = int.from_bytes(drawn[2:6], "big")
+        self.ssrc[row] = int.from_bytes(drawn[6:], "big") or 1
+
+    def change_ssrc(self, row: int, entropy: Entropy) -> None:
+        """Draw another SSRC and sequence number, as a sender that begins does."""
+        self.ssrc[row] = next_ssrc(int(self.ssrc[row]), entropy)
+        self.sequence[row] = first_sequence(entropy)
+        self.talking[row] = False
+
+    def set_types(self, row: int, spec: StreamSpec) -> None:
+        """Set what the packets of a row are called."""
+        self.payload_type[row] = spec.payload_type
+        self.noise_type[row] = type_number(spec.comfort_noise)
+        self.telephone_event[row] = type_number(spec.telephone_event)
+
+    def set_clock_rate(self, row: int, rate: int, elapsed_ms: int) -> None:
+        """Set the RTP clock; after `elapsed_ms` of media time, timestamps go on from where the old
+        one has brought them (RFC 7160 section 4)."""
+        shift = elapsed_ms * (int(self.clock_rate[row]) - rate) // 1000
+        self.timestamp_base[row] = (int(self.timestamp_base[row]) + shift) & 0xFFFFFFFF
+        self.clock_rate[row] = rate
+
+    def set_flow(self, row: int, sends: bool) -> None:
+        """Say whether a row sends."""
+        if not sends:
+            self.talking[row] = False
+        self.sends[row] = sends
+
+    def set_muted(self, row: int, muted: bool) -> None:
+        """Say whether silence is sent in place of the source."""
+        self.muted[row] = muted
+
+    def end_talkspurt(self, rows: int | slice | Rows) -> None:
+        """Have the next sound of `rows` begin a talkspurt (RFC 3550 section 5.1, the marker)."""
+        self.talking[rows] = False
+
+    def advance(
+        self, rows: Rows, milliseconds: int, noise: npt.NDArray[np.uint8] | None
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16], npt.NDArray[np.uint32]]:
+        """Take the numbers of one more packet of each of `rows`, k of them, at a media time.
+
+        Gives payload types uint8[k], with the marker as their highest bit, sequence numbers
+        uint16[k] and timestamps uint32[k].  `noise` uint8[k or more] is the type of packets that
+        hold no sound; they begin no talkspurt.
+        """
+        ticks = milliseconds * self.clock_rate[rows] // 1000 & 0xFFFFFFFF
+        timestamp: npt.NDArray[np.uint32] = ticks.astype(np.uint32)
+        timestamp += self.timestamp_base[rows]
+        if noise is None:
+            kind, talking = self.payload_type[rows], self.talking[rows]
+            if np.count_nonzero(talking) != talking.size:
+                kind[~talking] |= MARKER
+                self.talking[rows] = True
+        else:
+            kind = noise[: rows.size]
+        sequence = self.sequence[rows]
+        self.sequence[rows] = sequence + np.uint16(1)
+        return kind, sequence, timestamp
+
+    def count_packets(self, rows: Rows, octets: npt.NDArray[np.int32]) -> None:
+        """Count what was sent, octets of payload int32[k]; 0 is a packet that was not."""
+        self.packets_sent[rows] += 1 if np.count_nonzero(octets) == octets.size else octets > 0
+        self.octets_sent[rows] += octets
+
+    def count_starved(self, rows: Rows) -> None:
+        """Count a packet of each row whose source had too little for it."""
+        self.starved[rows] += 1
+
+    def count_lateness(self, rows: Rows, late_ms: float) -> None:
+        """Count a packet of each row that left so late."""
+        self.lateness[:, bisect_left(LATENESS_BOUNDS_MS, late_ms)][rows] += 1

@@ -22,7 +22,7 @@ from softphone._version import __version__
 from softphone.media.bank.reception import ReceptionBank
 from softphone.media.playout import Concealment, JitterBufferBank
 from softphone.media.playout.jitter_buffer import ReceivedPackets
-from softphone_codecs import stateless_codec
+from softphone_codecs import find_codec
 
 RESULTS = Path(__file__).parents[1] / "results" / "playout.json"
 ROWS, PHASES, FRAMES, WARM, REPEATS = 4000, 8, 60, 25, 5
@@ -56,7 +56,7 @@ def phases(loss: float, seed: int) -> Iterator[tuple[int, float, ReceivedPackets
 def bank_run(loss: float) -> dict[str, float]:
     """Microseconds a row of each part, over the ticks after the first ones."""
     bank, reception = JitterBufferBank(ROWS), ReceptionBank(ROWS)
-    concealment, law = Concealment(ROWS, 160), stateless_codec("PCMU")
+    concealment, law = Concealment(ROWS, 160), find_codec("PCMU")
     for row in range(ROWS):
         bank.open_row(row, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1, silence=0xFF)
         reception.open_row(row, clock_rate_hz=8000)

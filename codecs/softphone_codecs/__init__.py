@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from softphone_codecs.codec import (
     Bytes,
+    Codec,
     CodecUnavailable,
     Lengths,
     PayloadRefused,
@@ -23,11 +24,6 @@ from softphone_codecs.codec import (
     Samples,
     StatefulCodec,
     StatelessCodec,
-    UnknownCodec,
-    stateful_codec,
-    stateful_codec_names,
-    stateless_codec,
-    stateless_codec_names,
 )
 from softphone_codecs.comfort_noise import (
     PAYLOAD_TYPE,
@@ -36,10 +32,13 @@ from softphone_codecs.comfort_noise import (
     pack_noise,
     unpack_noise,
 )
+from softphone_codecs.registry import AnyCodec, UnknownCodec, codec_names, find_codec
 
 __all__ = [
     "PAYLOAD_TYPE",
+    "AnyCodec",
     "Bytes",
+    "Codec",
     "CodecUnavailable",
     "ComfortNoise",
     "ComfortNoiseGenerator",
@@ -52,10 +51,8 @@ __all__ = [
     "StatefulCodec",
     "StatelessCodec",
     "UnknownCodec",
+    "codec_names",
+    "find_codec",
     "pack_noise",
-    "stateful_codec",
-    "stateful_codec_names",
-    "stateless_codec",
-    "stateless_codec_names",
     "unpack_noise",
 ]

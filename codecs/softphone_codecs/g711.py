@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from softphone_codecs.codec import Bytes, Lengths, Pcm
+from softphone_codecs.codec import Bytes, Lengths, Pcm, StatelessCodec
 
 __all__ = ["G711", "PCMA", "PCMU"]
 
@@ -52,22 +52,16 @@ def a_law_codes() -> Bytes:
     return octets
 
 
-@dataclass(frozen=True, slots=True)
-class G711:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class G711(StatelessCodec):
     """One of the two laws: a table each way, one octet a sample at 8,000 Hz.
 
     `silence` is the octet of sample 0.
     """
 
-    name: str
-    payload_type: int
     values: Pcm = field(repr=False)
     codes: Bytes = field(repr=False)
     silence: int
-    clock_rate: int = 8000
-    sample_rate: int = 8000
-    ptime: int = 20
-    octets_per_tick: int = 1
 
     def encode(self, pcm: Pcm) -> tuple[Bytes, Lengths]:
         """Encode int16[rows, samples] to uint8[rows, samples]."""
@@ -82,5 +76,5 @@ class G711:
         return pcm
 
 
-PCMU = G711("PCMU", 0, mu_law_values(), mu_law_codes(), silence=0xFF)
-PCMA = G711("PCMA", 8, a_law_values(), a_law_codes(), silence=0xD5)
+PCMU = G711(name="PCMU", payload_type=0, values=mu_law_values(), codes=mu_law_codes(), silence=0xFF)
+PCMA = G711(name="PCMA", payload_type=8, values=a_law_values(), codes=a_law_codes(), silence=0xD5)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from softphone_codecs.codec import CodecUnavailable, PayloadRefused, Samples
+from softphone_codecs.codec import CodecUnavailable, PayloadRefused, Samples, StatefulCodec
 
 if TYPE_CHECKING:  # PyAV is imported where it is used
     from av import AudioCodecContext
@@ -23,18 +23,13 @@ FRAME = 320  # samples that the encoder takes at a time: 20 ms
 MAX_PAYLOAD = 1500
 
 
-@dataclass(frozen=True, slots=True)
-class G722Codec:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class G722Codec(StatefulCodec):
     """Wide-band speech; an octet holds two samples.  Packet times are multiples of 20 ms."""
 
     name: str = "G722"
     payload_type: int = 9
-    clock_rate: int = 8000
     sample_rate: int = SAMPLE_RATE
-    channels: int = 1
-    ptime: int = 20
-    octets_per_tick: int = 1
-    conceals: bool = False
 
     def encoder(self, fmtp: str = "") -> G722Encoder:
         """A new sending half; there is nothing that `fmtp` could ask for.

@@ -6,25 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from softphone_codecs.codec import Bytes, Lengths, Pcm
+from softphone_codecs.codec import Bytes, Lengths, Pcm, StatelessCodec
 
 __all__ = ["L16", "L16_8000", "L16_16000"]
 
 
-@dataclass(frozen=True, slots=True)
-class L16:
-    """Linear samples at `clock_rate` Hz under a dynamic payload type; two octets a sample."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class L16(StatelessCodec):
+    """Linear samples under a dynamic payload type; two octets a sample."""
 
-    clock_rate: int
-    payload_type: int
     name: str = "L16"
-    ptime: int = 20
     octets_per_tick: int = 2
-
-    @property
-    def sample_rate(self) -> int:
-        """The rate of the samples, Hz: that of the RTP clock."""
-        return self.clock_rate
 
     def encode(self, pcm: Pcm) -> tuple[Bytes, Lengths]:
         """Encode int16[rows, samples] to uint8[rows, 2 * samples]."""
@@ -41,5 +33,5 @@ class L16:
         return pcm
 
 
-L16_8000 = L16(8000, 96)
-L16_16000 = L16(16000, 97)
+L16_8000 = L16(payload_type=96)
+L16_16000 = L16(payload_type=97, clock_rate=16000, sample_rate=16000)

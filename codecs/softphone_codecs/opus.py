@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ctypes
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
-from softphone_codecs.codec import PayloadRefused, RowDecoder, RowEncoder, Samples
+from softphone_codecs.codec import PayloadRefused, RowDecoder, RowEncoder, Samples, StatefulCodec
 from softphone_codecs.libopus import load_libopus
 
 __all__ = ["OPUS", "OpusCodec", "OpusSettings"]
@@ -88,18 +89,18 @@ class OpusSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class OpusCodec:
+class OpusCodec(StatefulCodec):
     """`a=rtpmap:PT opus/48000/2`, whatever is in it (RFC 7587 section 7)."""
 
     settings: OpusSettings = field(default_factory=OpusSettings)
+    _: KW_ONLY
     name: str = "opus"
     payload_type: int = 111
     clock_rate: int = SAMPLE_RATE
     sample_rate: int = SAMPLE_RATE
     channels: int = 2
-    ptime: int = 20
     octets_per_tick: int = 0
-    conceals: bool = True
+    conceals: ClassVar[bool] = True
 
     def encoder(self, fmtp: str = "useinbandfec=1;usedtx=1") -> RowEncoder:
         """A new sending half, for a far end that has said `fmtp`.  Raises CodecUnavailable."""

@@ -17,6 +17,7 @@ from typing import Self, TypeAlias
 from softphone.call.leg.dtmf import DigitMethod
 from softphone.call.leg.rtcp_xr_demand import RtcpXrMode
 from softphone.errors import ConfigurationError
+from softphone.media.video import VIDEO_CODECS
 from softphone.personas import DeviceIdentity, PersonaLine
 from softphone.sans_io import Transport
 from softphone.security import (
@@ -32,6 +33,7 @@ from softphone.security import (
     TlsVersion,
 )
 from softphone.sip import AbsoluteUri, MalformedMessage, SipUri, is_numeric, parse_uri
+from softphone_codecs import codec_names
 
 __all__ = [
     "AccountConfig",
@@ -50,8 +52,6 @@ MAXIMUM_REALMS = 16
 MAXIMUM_NODES = 5
 LEAST_INTERVAL = 10
 MOST_CONNECTIONS = 1_000_000
-VIDEO_CODECS = ("H264", "VP8")
-CODECS = ("PCMU", "PCMA", "G722", "OPUS", "L16")
 _URN = re.compile(r"urn:[A-Za-z0-9][A-Za-z0-9-]{1,31}:[A-Za-z0-9()+,.:=@;$_!*'%/?-]{1,255}")
 _PIN = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -220,9 +220,9 @@ class MediaPreferences:
         if not self.codecs:
             raise ConfigurationError("media.codecs: at least one codec is needed")
         for codec in self.codecs:
-            if codec.upper() not in CODECS:
+            if codec.upper() not in codec_names():
                 raise ConfigurationError(
-                    f"media.codecs: {codec!r} is unknown; known are {', '.join(CODECS)}"
+                    f"media.codecs: {codec!r} is unknown; known are {', '.join(codec_names())}"
                 )
         for codec in self.video:
             if codec not in VIDEO_CODECS:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from softphone.call.leg.video_setup import VideoSetup, video_capability
-from softphone.media.bank import find_codec, is_stateful
+from softphone.media.bank import find_codec
 from softphone.sdp import CodecCapability, MediaCapability
 
 __all__ = ["capabilities"]
@@ -41,10 +41,10 @@ def _capability(
 def _described(name: str) -> CodecCapability:
     """A codec as it is offered; numbers of one's own are only customary (RFC 3551 section 3)."""
     found = find_codec(name)
-    if is_stateful(found):
-        fmtp = getattr(found, "fmtp", None)
-        return CodecCapability(
-            found.name, found.clock_rate, found.channels, payload_type=found.payload_type, fmtp=fmtp
-        )
-    static = found.payload_type if found.payload_type < 96 else None
-    return CodecCapability(found.name, found.clock_rate, payload_type=static)
+    return CodecCapability(
+        found.name,
+        found.clock_rate,
+        found.channels,
+        payload_type=found.payload_type,
+        fmtp=found.fmtp or None,
+    )

@@ -27,6 +27,7 @@ from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.registrar import StoredBinding
 from softphone.media import MediaBackend, NoPortFree, VideoBackend
 from softphone.media.audio import ToneSource
+from softphone.media.video import VIDEO_CODECS
 from softphone.personas import StandardPersona
 from softphone.sans_io import Entropy, Flow, OpenDrain
 from softphone.security import SecurityLevel, SecurityPolicy, SecurityState, SrtpPolicy
@@ -47,8 +48,6 @@ from softphone.sip import (
 __all__ = ["CallControl", "LabContext"]
 
 logger = logging.getLogger("softphone.lab")
-
-VIDEO_CODECS = ("H264", "VP8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,19 +1,12 @@
-"""Codecs by their names, with and without a memory, and how their payloads lie in the buffers."""
+"""Codecs as streams use them: with and without a memory, and how payloads lie in the buffers."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias, TypeGuard
+from typing import NamedTuple, TypeGuard
 
+import softphone_codecs
 from softphone.errors import ConfigurationError
-from softphone_codecs import (
-    StatefulCodec,
-    StatelessCodec,
-    UnknownCodec,
-    stateful_codec,
-    stateful_codec_names,
-    stateless_codec,
-    stateless_codec_names,
-)
+from softphone_codecs import AnyCodec, StatefulCodec, StatelessCodec, UnknownCodec
 
 __all__ = [
     "AnyCodec",
@@ -23,8 +16,6 @@ __all__ = [
     "is_stateless",
     "payload_layout",
 ]
-
-AnyCodec: TypeAlias = StatelessCodec | StatefulCodec
 
 
 class PayloadLayout(NamedTuple):
@@ -41,24 +32,17 @@ def payload_layout(chosen: AnyCodec) -> PayloadLayout:
 
 def is_stateful(chosen: AnyCodec) -> TypeGuard[StatefulCodec]:
     """Whether each stream needs an encoder and a decoder of its own."""
-    return hasattr(chosen, "encoder")
+    return isinstance(chosen, StatefulCodec)
 
 
 def is_stateless(chosen: AnyCodec) -> TypeGuard[StatelessCodec]:
     """Whether one object serves every stream, in batches."""
-    return not is_stateful(chosen)
+    return isinstance(chosen, StatelessCodec)
 
 
 def find_codec(name: str) -> AnyCodec:
     """The codec of an encoding name.  Raises ConfigurationError."""
     try:
-        return stateless_codec(name)
-    except UnknownCodec:
-        pass  # it may be one with a memory
-    try:
-        return stateful_codec(name)
+        return softphone_codecs.find_codec(name)
     except UnknownCodec as error:
-        known = ", ".join((*stateless_codec_names(), *stateful_codec_names()))
-        raise ConfigurationError(
-            f"there is no codec {name[:64]!r} here; there are {known}"
-        ) from error
+        raise ConfigurationError(str(error)) from error

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["VIDEO_CODECS", "VideoDecoder", "VideoEncoder"]
 
-VIDEO_CODECS = ("H264", "VP8")
 NAMES = {"H264": ("libx264", "h264"), "VP8": ("libvpx", "vp8")}
+"""PyAV's encoder and decoder of each codec."""
+VIDEO_CODECS = tuple(NAMES)
 KEY_SECONDS = 10
 MOST_PIXELS = 1920 * 1088
 CHANGE = 0.1
@@ -37,7 +38,7 @@ class VideoEncoder:
 
     def __init__(self, codec: str, *, fmtp: str = "", rate: float, bitrate: int) -> None:
         if codec not in NAMES:
-            raise ConfigurationError(f"the video codec {codec} is not H264 or VP8")
+            raise ConfigurationError(f"the video codec {codec} is not {' or '.join(NAMES)}")
         self.codec = codec
         self._fmtp = fmtp
         self._rate = rate

@@ -9,10 +9,9 @@ from softphone.errors import LocalProtocolError
 from softphone.media.audio import SilenceSource, ToneSource, at_rate
 from softphone.media.bank import collect_payloads, find_codec, read_frames
 from softphone.media.bank.source_feed import FeedTable, same_rate
-from softphone_codecs import stateless_codec
 from tests.support.wire import Tone
 
-PCMU, PCMA = stateless_codec("PCMU"), stateless_codec("PCMA")
+PCMU, PCMA = find_codec("PCMU"), find_codec("PCMA")
 
 
 def test_streams_of_one_source_and_codec_share_a_feed():

@@ -10,7 +10,7 @@ from softphone.media.audio.tones import power_level
 from softphone.media.playout import Concealment, FrameStatus, JitterBufferBank
 from softphone.media.playout.concealment import LOUDEST_NOISE
 from softphone.media.playout.frame import ReceivedPackets
-from softphone_codecs import stateless_codec
+from softphone_codecs import find_codec
 
 SAMPLES = 160
 ROW = np.array([0], dtype=np.int32)
@@ -130,7 +130,7 @@ def test_a_source_that_changes_in_mid_tone_does_not_click() -> None:
     bank = JitterBufferBank(1)
     bank.open_row(0, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1, silence=0xFF)
     concealment = Concealment(1, SAMPLES)
-    law = stateless_codec("PCMU")
+    law = find_codec("PCMU")
     encoded, _ = law.encode(TONE.reshape(-1, SAMPLES))
     out = []
     for tick in range(40):

@@ -1,0 +1,49 @@
+"""The codecs by name: a row makes one known to account files, negotiation, media and the docs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TypeAlias, cast
+
+from softphone_codecs.codec import StatefulCodec, StatelessCodec
+
+__all__ = ["AnyCodec", "UnknownCodec", "codec_names", "find_codec"]
+
+AnyCodec: TypeAlias = StatelessCodec | StatefulCodec
+
+CODECS = {
+    "PCMU": ("g711", "PCMU"),
+    "PCMA": ("g711", "PCMA"),
+    "G722": ("g722", "G722"),
+    "OPUS": ("opus", "OPUS"),
+    "L16": ("l16", "L16_8000"),
+    "L16/16000": ("l16", "L16_16000"),
+}
+"""Module and object of each encoding name in capitals, with "/clock rate" where it is not the usual
+one; a module is imported when its codec is first asked for."""
+
+
+class UnknownCodec(LookupError):
+    """There is no codec of that name here."""
+
+
+def codec_names() -> tuple[str, ...]:
+    """The encoding names that an account may list, each at its usual clock rate."""
+    return tuple(name for name in CODECS if "/" not in name)
+
+
+def find_codec(name: str) -> AnyCodec:
+    """The codec of a name, case-insensitive; what `a=rtpmap` says may stand behind it ("PCMU/8000",
+    "opus/48000/2").
+
+    Raises UnknownCodec.
+    """
+    key = name.upper()
+    row = CODECS.get(key) or CODECS.get(key.partition("/")[0])
+    if row is not None:
+        module, attribute = row
+        found = getattr(import_module(f"softphone_codecs.{module}"), attribute)
+        channels = f"/{found.channels}" if found.channels > 1 else ""
+        if key in CODECS or key == f"{found.name.upper()}/{found.clock_rate}{channels}":
+            return cast("AnyCodec", found)
+    raise UnknownCodec(f"there is no codec {name[:64]!r} here; there are {', '.join(CODECS)}")

@@ -2,6 +2,7 @@
 # make test   the whole suite: tests, types, style, import contracts, real peers where they can run
 # make fuzz   every mutation of every message, an hour of fuzzing led by coverage (MINUTES), and
 #             faults planted in the modules that security rests on; make nightly is all that is long
+# make docs   the documentation as a site, in .cache/docs/index.html
 # make bench  every measured claim      make clean
 #
 # PYTHON     the interpreter (python3)
@@ -13,13 +14,17 @@ MINUTES ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test fuzz nightly bench clean
+.PHONY: demo test docs fuzz nightly bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/softphone demo
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m tests.suite
+
+docs: $(VENV)/installed-test
+	$(BIN)/python -m sphinx -q -W -n --keep-going docs .cache/docs
+	@echo "open .cache/docs/index.html"
 
 fuzz: $(VENV)/installed-test
 	$(BIN)/python -m tests.fuzz.full

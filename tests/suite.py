@@ -4,7 +4,7 @@ Real peers come up in the background while types, style and unit tests run; thes
 branches of each package they take, and none may fall under its floor.  Some run once more in FIPS
 mode, under the real provider.  Then the unit and lab tests run once more on a second
 interpreter, then everything that needs a real peer, and what those tests saw is compared with the
-table in the README (with `CI`; else it is shown).  The output of each group is printed when it
+table in the docs (with `CI`; else it is shown).  The output of each group is printed when it
 ends; the time of every group and the ten slowest tests of all groups come last.  The exit status
 is 0 only if every group passed.
 

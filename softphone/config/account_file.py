@@ -65,7 +65,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
 
 _MAKING = (
     'two lines make one, aor = "sip:USER@DOMAIN" and registrar = "sips:SERVER" (the rest is in the'
-    " README), or softphone lab --dir lab, which writes lab/alice.toml for itself"
+    " docs), or softphone lab --dir lab, which writes lab/alice.toml for itself"
 )
 
 

@@ -24,7 +24,7 @@ from softphone.trust import Service, TlsSettings
 
 __all__ = ["ImFile", "load_messaging"]
 
-_MAKING = "its table [im] is in the README, under Instant messages"
+_MAKING = "its table [im] is in the docs, under Instant messages"
 _TLS_KEYS = tuple(key for key in TLS_KEYS if key != "server_name")
 
 

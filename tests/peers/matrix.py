@@ -1,11 +1,11 @@
-"""The interoperability table of the README, made of what the peer tests saw.
+"""The interoperability table of the docs, made of what the peer tests saw.
 
 Tests marked `@pytest.mark.feature("NAME")` fill the cell of NAME and of each peer whose fixture
 they use.  `pytest` writes the outcome to `.cache/interop.json`; then
 
     python -m tests.peers.matrix             prints the table
-    python -m tests.peers.matrix --write     puts it into README.md
-    python -m tests.peers.matrix --check     fails when README.md says something else
+    python -m tests.peers.matrix --write     puts it into docs/interoperability.md
+    python -m tests.peers.matrix --check     fails when that page says something else
 
 The last two want the outcome of all tests so marked, so that part of a run is no table.
 """
@@ -29,6 +29,7 @@ OUTCOME = PROJECT / ".cache" / "interop.json"
 PEERS = {
     "asterisk": "Asterisk 22",
     "asterisk_of_its_own": "Asterisk 22",
+    "asterisk_of_the_page": "Asterisk 22",
     "baresip": "baresip",
     "kamailio": "Kamailio",
     "kamailio_of_its_own": "Kamailio",
@@ -121,7 +122,7 @@ def _cell(outcomes: list[str]) -> str:
 
 
 def main() -> int:
-    """Print the table; write it into the README, or check that it is there."""
+    """Print the table; write it into its page, or check that it is there."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.peers.matrix",
         description=__doc__,
@@ -139,13 +140,15 @@ def main() -> int:
         print(f"without an outcome: {', '.join(missing)}")
     if not (arguments.write or arguments.check):
         return 0
-    readme = PROJECT / "README.md"
-    before, _, rest = readme.read_text().partition(START)
+    page = PROJECT / "docs" / "interoperability.md"
+    before, _, rest = page.read_text().partition(START)
     told, _, after = rest.partition(END)
     if arguments.write and not missing:
-        readme.write_text(f"{before}{START}\n{made}\n{END}{after}")
+        page.write_text(f"{before}{START}\n{made}\n{END}{after}")
     elif not missing and told.strip() != made:
-        print("README.md has another table: run python -m tests.peers.matrix --write")
+        print(
+            "docs/interoperability.md has another table: run python -m tests.peers.matrix --write"
+        )
         return 1
     return 1 if missing else 0
 

@@ -1,4 +1,4 @@
-"""The policy matrix as a table of the README: `python -m tests.peers.policy_table [--write]`.
+"""The policy matrix as a table of the docs: `python -m tests.peers.policy_table [--write]`.
 
 Its cells are those that `test_prosody_policy.py` has against Prosody; a cell that was not so
 fails there, and a table that says something else fails in `test_policy_table.py`.
@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "messages.md"
 START, END = "<!-- im policy -->", "<!-- /im policy -->"
 WORDS = {"lock": "\N{LOCK}", "key": "\N{KEY}"}
 
@@ -31,7 +31,7 @@ class Cell:
         return "-".join(words)
 
     def words(self) -> str:
-        """As the README has it."""
+        """As the page has it."""
         sends, receives = (WORDS.get(each, each) for each in (self.sends, self.receives))
         return (
             f"sends {sends}, receives {receives}"
@@ -65,16 +65,16 @@ def table() -> str:
 
 
 def told(readme: str) -> str:
-    """What a README has between the marks."""
+    """What a page has between the marks."""
     return readme.partition(START)[2].partition(END)[0].strip()
 
 
 def main() -> int:
-    """Print the table; with `--write` put it into the README."""
+    """Print the table; with `--write` put it into its page."""
     print(table())
     if "--write" in sys.argv[1:]:
-        before, _, rest = README.read_text().partition(START)
-        README.write_text(f"{before}{START}\n{table()}\n{END}{rest.partition(END)[2]}")
+        before, _, rest = PAGE.read_text().partition(START)
+        PAGE.write_text(f"{before}{START}\n{table()}\n{END}{rest.partition(END)[2]}")
     return 0
 
 

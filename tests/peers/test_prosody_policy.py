@@ -1,4 +1,4 @@
-"""The policy matrix against Prosody, cell by cell; what these tests see is a table of the README.
+"""The policy matrix against Prosody, cell by cell; what these tests see is a table of the docs.
 
 `outcome` is what our user, with the two settings of the row, sees with a remote client that
 supports AES and with one that does not.

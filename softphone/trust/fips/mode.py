@@ -6,7 +6,7 @@ starts, so the mode of a running process never changes: a command starts itself 
 environment that `process_environment` gives, an application is started so (`softphone fips run`).
 What is asked for and not in effect is an error, never another mode.
 
-What a FIPS mode may claim is less than "validated": see the README.
+What a FIPS mode may claim is less than "validated": see docs/guides/fips.md.
 """
 
 from __future__ import annotations

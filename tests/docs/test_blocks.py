@@ -1,14 +1,17 @@
-"""Every code block of the README is run or read, by the word after its three backticks.
+"""Every code block of the README and the docs is run or read, by the word after its backticks.
 
 `python`  is run (`await` at the top level is allowed);
 `sh`      is run by bash with `-euo pipefail`;
 `toml`    is loaded as an account file that lies in the lab's folder;
 `json`    is parsed, one object a line or in all;
 `shell`   is only shown; each `make TARGET` in it must be a target of the Makefile;
-`text`    is output or a drawing, and is not looked at.
+`ini`     is a peer's configuration: a test in `tests/peers` runs it;
+`text`    is output or a drawing, and is not looked at;
+`diff`    is a change of this project's own code: `test_changes.py` makes it.
 
 A block runs in a folder where `softphone lab --dir lab --json` has been started before, so that
-`lab/alice.toml` and the other account files are there.
+`lab/alice.toml` and the other account files are there.  A block that cannot run here stands below a
+line `<!-- not run: REASON -->`; how many of them there may be is a number in this file.
 """
 
 from __future__ import annotations
@@ -28,19 +31,32 @@ import pytest
 
 from softphone.config import load_account
 
-PROJECT = Path(__file__).resolve().parent.parent
-KINDS = {"python", "sh", "toml", "json", "shell", "text"}
-BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.M | re.S)
+PROJECT = Path(__file__).resolve().parents[2]
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+KINDS = {"python", "sh", "toml", "json", "shell", "text", "ini", "diff"}
+NOT_RUN_AT_MOST = 4
+BLOCK = re.compile(
+    r"(?:^<!-- not run: (?P<reason>[^\n]+) -->\n)?^```(?P<kind>[^\n]*)\n(?P<source>.*?)^```$",
+    re.M | re.S,
+)
 TIMEOUT = 50.0
 
 
-def blocks(kind: str | None = None) -> list[object]:
-    """The blocks of a kind, each named by its line in the README."""
-    readme = (PROJECT / "README.md").read_text()
+def blocks_of(page: Path) -> list[re.Match[str]]:
+    """The blocks of a page, but for those that are Sphinx's own, as `{toctree}` is."""
+    return [each for each in BLOCK.finditer(page.read_text()) if not each["kind"].startswith("{")]
+
+
+def blocks(kind: str) -> list[object]:
+    """The blocks of a kind that are run, each named by its page and line."""
     return [
-        pytest.param(found[2], id=f"line_{readme.count(chr(10), 0, found.start()) + 1}")
-        for found in BLOCK.finditer(readme)
-        if kind is None or found[1].strip() == kind
+        pytest.param(
+            found["source"],
+            id=f"{page.relative_to(PROJECT)}:{found.string.count(chr(10), 0, found.start()) + 1}",
+        )
+        for page in PAGES
+        for found in blocks_of(page)
+        if found["kind"].strip() == kind and not found["reason"]
     ]
 
 
@@ -66,25 +82,32 @@ def beside_a_lab(tmp_path, monkeypatch):
         lab.communicate(timeout=10)
 
 
-def test_every_block_says_what_it_is():
-    readme = (PROJECT / "README.md").read_text()
-    told = [found[1].strip() for found in BLOCK.finditer(readme)]
-    assert told, "README.md has no code block"
-    assert set(told) <= KINDS
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_every_block_says_what_it_is(page):
+    assert {found["kind"].strip() for found in blocks_of(page)} <= KINDS
+
+
+def test_few_blocks_are_not_run():
+    reasons = [found["reason"] for page in PAGES for found in blocks_of(page) if found["reason"]]
+    assert len(reasons) <= NOT_RUN_AT_MOST, reasons
 
 
 @pytest.mark.parametrize("source", blocks("python"))
 async def test_a_python_block_runs(source, beside_a_lab):
-    code = compile(source, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    if "asyncio.run(" in source:  # a whole program
+        (beside_a_lab / "program.py").write_text(source)
+        await asyncio.to_thread(run_program, [sys.executable, "program.py"])
+        return
+    code = compile(source, "a page", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     outcome = eval(code, {"__name__": "__main__"})
     if inspect.iscoroutine(outcome):
         await asyncio.wait_for(outcome, TIMEOUT)
 
 
-@pytest.mark.parametrize("source", blocks("sh"))
-def test_a_sh_block_runs(source, beside_a_lab):
+def run_program(command: list[str]) -> None:
+    """Run to the end; anything but success fails the test with what was printed."""
     ended = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", source],
+        command,
         env=environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -95,13 +118,18 @@ def test_a_sh_block_runs(source, beside_a_lab):
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
+@pytest.mark.parametrize("source", blocks("sh"))
+def test_a_sh_block_runs(source, beside_a_lab):
+    run_program(["bash", "-euo", "pipefail", "-c", source])
+
+
 @pytest.mark.parametrize("source", blocks("toml"))
 def test_a_toml_block_is_an_account_file(source, beside_a_lab):
     secret = beside_a_lab / "lab" / "alice.secret"
     if not secret.exists():
         secret.touch(mode=0o600)
         secret.write_text("a password\n")
-    path = beside_a_lab / "lab" / "of_the_readme.toml"
+    path = beside_a_lab / "lab" / "of_a_page.toml"
     path.write_text(source)
     assert load_account(path).config.aor_uri.user
 
@@ -122,13 +150,15 @@ def test_a_shown_block_names_targets_that_exist(source):
 
 
 def test_results_that_are_named_are_there():
-    named = re.findall(r"`bench/results/([\w.]+)`", (PROJECT / "README.md").read_text())
+    named = {
+        name for page in PAGES for name in re.findall(r"`bench/results/([\w.]+)`", page.read_text())
+    }
     assert "conversion.json" in named
-    assert [name for name in named if not (PROJECT / "bench" / "results" / name).is_file()] == []
+    results = PROJECT / "bench" / "results"
+    assert sorted(name for name in named if not (results / name).is_file()) == []
 
 
 def test_how_clean_a_conversion_is_is_what_was_measured():
     record = json.loads((PROJECT / "bench" / "results" / "conversion.json").read_text())
-    assert (
-        f"at least {record['worst']} dB above what is wrong" in (PROJECT / "README.md").read_text()
-    )
+    page = PROJECT / "docs" / "guides" / "call-agents.md"
+    assert f"at least {record['worst']} dB above what is wrong" in page.read_text()

@@ -1,4 +1,4 @@
-"""The bot of the README: it answers messages, encrypted client to client, and calls."""
+"""The bot of the docs: it answers messages, encrypted client to client, and calls."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from softphone.config import load_account
 from softphone.lab import LabServer
 from softphone.media.audio import PcmRing, tone_level
 from softphone.phone import Phone
+from tests.docs.test_blocks import PROJECT, blocks_of
 from tests.peers.chat import World, heard, jid, sees
 from tests.peers.prosody import PASSWORD
-from tests.test_readme import BLOCK, PROJECT
 
 pytestmark = pytest.mark.peer("prosody")
 
@@ -21,12 +21,12 @@ pytestmark = pytest.mark.peer("prosody")
 def bot():
     """The function `bot` of the block that has it."""
     (source,) = (
-        found[2]
-        for found in BLOCK.finditer((PROJECT / "README.md").read_text())
-        if found[1].strip() == "python" and re.search("^async def bot", found[2], re.M)
+        found["source"]
+        for found in blocks_of(PROJECT / "docs" / "guides" / "messages.md")
+        if found["kind"] == "python" and re.search("^async def bot", found["source"], re.M)
     )
     names = {}
-    exec(compile(source, "README.md", "exec"), names)
+    exec(compile(source, "messages.md", "exec"), names)
     return names["bot"]
 
 
@@ -43,7 +43,7 @@ def account_file(lab, world, address):
     return path
 
 
-@pytest.mark.feature("the README's bot answers messages and calls")
+@pytest.mark.feature("a bot answers messages and calls")
 async def test_the_bot_answers_messages_and_calls(prosody, authority, tmp_path):
     world = World(authority, tmp_path)
     asking = world.config("user38", prosody.direct)

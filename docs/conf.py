@@ -1,0 +1,33 @@
+"""The documentation site: `make docs`, or `python -m sphinx -W -n docs .cache/docs`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE / "_extensions"), str(HERE.parent)]
+
+from softphone import __version__  # noqa: E402 - found by the line above
+
+project = "softphone"
+author = "the softphone authors"
+project_copyright = "the softphone authors, MIT licence"
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "generated"]
+exclude_patterns = ["renames"]
+nitpicky = True
+
+html_theme = "furo"
+html_title = "softphone"
+html_copy_source = False
+html_show_sphinx = False
+
+# Docstrings are plain prose: what stands in single backticks is code.
+default_role = "code"
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+add_module_names = False
+myst_enable_extensions = ["deflist"]
+myst_heading_anchors = 3

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from softphone.call.leg import CallLeg, ReadWriteBuffers
 from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import (
     AnswerClassified,
     CallEnded,
-    CallEvent,
     Direction,
     RecordingFailed,
     StreamStatistics,
@@ -27,13 +26,11 @@ from softphone.events import (
 from softphone.media import (
     NO_AIORTC,
     AllocatedStream,
-    MediaBackend,
     MediaError,
     MediaEvent,
     PlaybackEnded,
     Sink,
     Source,
-    StreamSpec,
     VideoStream,
 )
 from softphone.media.audio import (
@@ -49,80 +46,17 @@ from softphone.media.detection import AnswerClassification, DetectedSound, Detec
 from softphone.media.engine import start_detection
 from softphone.media.recording import Recording, VideoRecording
 from softphone.media.tracks import MediaTrack, is_path, open_sink, open_source
-from softphone.security import MediaSecurity, SecurityPolicy, SecurityShortfall, SecurityState
+from softphone.security import MediaSecurity, SecurityShortfall
 
 if TYPE_CHECKING:
     from aiortc.mediastreams import MediaStreamTrack
 
-__all__ = ["AudioStream", "AudioStreamOwner", "Detection", "ReadWriteBuffers"]
+__all__ = ["AudioStream", "Detection"]
 
 PcmLike: TypeAlias = npt.NDArray[np.int16] | bytes | bytearray | memoryview
 
 
-@dataclass(slots=True)
-class ReadWriteBuffers:
-    """Both halves of an application's own conversation, and at which rates; None: not yet used."""
-
-    read_hz: int = 16000
-    write_hz: int = 16000
-    pcm_input: PcmInput | None = None
-    pcm_output: PcmOutput | None = None
-    output_playing: bool = False
-    """Whether `said` is what is being sent."""
-
-    def close(self) -> None:
-        """The call is over."""
-        if self.pcm_input is not None:
-            self.pcm_input.close()
-        if self.pcm_output is not None:
-            self.pcm_output.close(ended=True)
-
-
-class AudioStreamOwner(Protocol):
-    """What a stream's handle needs of the call that owns it."""
-
-    media_listeners: list[Callable[[MediaEvent], None]]
-    sound: AudioRouter
-    ended: asyncio.Future[CallEnded]
-    playing: bool
-    """Whether a source is being played whose end has not been told."""
-    audio_buffers: ReadWriteBuffers | None
-    """What the application reads and writes itself, once it does."""
-
-    policy: SecurityPolicy
-
-    @property
-    def security(self) -> SecurityState:
-        """What the call has now."""
-
-    def emit_event(self, event: CallEvent) -> None:
-        """Tell the application of what was heard."""
-
-    def emit_digit(self, digit: str, duration_ms: float, via: str) -> None:
-        """Tell of a digit, unless it has come by another way already."""
-
-    @property
-    def media_backend(self) -> MediaBackend:
-        """The engine's port."""
-
-    @property
-    def stream(self) -> AllocatedStream | None:
-        """The audio row, while there is one."""
-
-    @property
-    def stream_spec(self) -> StreamSpec | None:
-        """The audio stream as it was opened last."""
-
-    @property
-    def stream_security(self) -> MediaSecurity | None:
-        """Its security."""
-
-    @property
-    def statistics(self) -> StreamStatistics:
-        """Its statistics, now or at the end."""
-
-
-def _is_playing(owner: AudioStreamOwner) -> bool:
+def _is_playing(owner: CallLeg) -> bool:
     """Whether something of ours is being said."""
     said = None if owner.audio_buffers is None else owner.audio_buffers.pcm_output
     return owner.playing or (said is not None and said.waiting_samples > 0)
@@ -131,7 +65,7 @@ def _is_playing(owner: AudioStreamOwner) -> bool:
 class Detection:
     """Detectors at one stream, until `stop` or the end of the call."""
 
-    def __init__(self, owner: AudioStreamOwner, wanted: DetectorKind) -> None:
+    def __init__(self, owner: CallLeg, wanted: DetectorKind) -> None:
         self._owner = owner
         self._listener = start_detection(owner.media_backend, wanted, self._emit_detection)
         try:
@@ -161,7 +95,7 @@ class Detection:
             owner.emit_event(ToneDetected(found.what, found.at, found.seconds))
 
 
-def attach_recording(owner: AudioStreamOwner, recording: Recording) -> Recording:
+def attach_recording(owner: CallLeg, recording: Recording) -> Recording:
     """Give a recording both sides of a call, until it is closed or the call ends."""
 
     def forbidden() -> str:
@@ -188,7 +122,7 @@ def attach_recording(owner: AudioStreamOwner, recording: Recording) -> Recording
 
 
 def attach_video_recording(
-    owner: AudioStreamOwner, video: VideoStream, film: VideoRecording
+    owner: CallLeg, video: VideoStream, film: VideoRecording
 ) -> VideoRecording:
     """Give a recording the far end's picture and sound, until it is closed or the call ends."""
 
@@ -223,12 +157,12 @@ class AudioStream:
     Methods that change it raise LocalProtocolError once the call is over.
     """
 
-    def __init__(self, owner: AudioStreamOwner) -> None:
+    def __init__(self, owner: CallLeg) -> None:
         self._owner = owner
         self._track: MediaStreamTrack | None = None
 
     @classmethod
-    def for_owner(cls, owner: AudioStreamOwner) -> AudioStream | None:
+    def for_owner(cls, owner: CallLeg) -> AudioStream | None:
         """The owner's stream, or None while it has none."""
         return None if owner.stream_spec is None else cls(owner)
 
@@ -405,7 +339,7 @@ class AudioStream:
                 done.set_result(None)
 
         self._owner.media_listeners.append(listen)
-        ends: set[asyncio.Future[Any]] = {done, self._owner.ended}
+        ends: set[asyncio.Future[None] | asyncio.Future[CallEnded]] = {done, self._owner.ended}
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:

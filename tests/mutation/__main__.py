@@ -46,12 +46,10 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         (
             "softphone/security.py",
             "softphone/call/leg/security.py",
-            "softphone/call/leg/offered_keys.py",
         ),
         (
             "tests/test_security.py",
             "tests/call/leg/test_far_end_security.py",
-            "tests/call/leg/test_offered_keys.py",
             "tests/call/leg/test_security.py",
             "tests/security/keys/test_keys_that_are_refused.py",
             "tests/security/keys/test_unusable_crypto_is_not_silent.py",

@@ -17,6 +17,7 @@ from softphone.call.leg.call_leg import (
     CallLeg,
     LegSetup,
     NameLookup,
+    ReadWriteBuffers,
     contain,
     no_name_lookup,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "NameLookup",
     "Negotiation",
     "PendingReferral",
+    "ReadWriteBuffers",
     "RtcpXrDemand",
     "RtcpXrMode",
     "TimerHandle",

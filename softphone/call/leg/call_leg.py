@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import wraps
 from types import TracebackType
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeAlias, TypeVar
+from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
 from weakref import ReferenceType, ref
 
 from softphone.call.leg.dtmf import DigitDeduplicator, DigitMethod, parse_dtmf_info
@@ -81,7 +81,7 @@ from softphone.media import (
     RemoteLatched,
     StreamSpec,
 )
-from softphone.media.audio import AudioRouter
+from softphone.media.audio import AudioRouter, PcmInput, PcmOutput
 from softphone.personas import StandardPersona
 from softphone.sans_io import Flow, OpenDrain
 from softphone.security import (
@@ -126,10 +126,15 @@ from softphone.sip import (
     SubscriptionTerminated,
 )
 
-if TYPE_CHECKING:
-    from softphone.call.audio_stream import ReadWriteBuffers
-
-__all__ = ["CallLeg", "HeaderFields", "LegSetup", "NameLookup", "no_name_lookup"]
+__all__ = [
+    "CallLeg",
+    "HeaderFields",
+    "LegSetup",
+    "NameLookup",
+    "ReadWriteBuffers",
+    "contain",
+    "no_name_lookup",
+]
 
 logger = logging.getLogger("softphone.call")
 
@@ -281,6 +286,25 @@ class LegSetup:
         return _Command(self.change())
 
 
+@dataclass(slots=True)
+class ReadWriteBuffers:
+    """Both halves of an application's own conversation, and at which rates; None: not yet used."""
+
+    read_hz: int = 16000
+    write_hz: int = 16000
+    pcm_input: PcmInput | None = None
+    pcm_output: PcmOutput | None = None
+    output_playing: bool = False
+    """Whether `said` is what is being sent."""
+
+    def close(self) -> None:
+        """The call is over."""
+        if self.pcm_input is not None:
+            self.pcm_input.close()
+        if self.pcm_output is not None:
+            self.pcm_output.close(ended=True)
+
+
 class CallLeg:
     """The leg of either side.
 
@@ -310,6 +334,7 @@ class CallLeg:
     _transfer: Transfer | None = None
     _early_answer: Body | None = None
     _kpml: KpmlSubscriptions | None = None
+    _sound: AudioRouter | None = None
     _digits_seen: DigitDeduplicator | None = None
     _seen: Flow | None = None
     _generation = 0
@@ -329,7 +354,6 @@ class CallLeg:
         loop = asyncio.get_running_loop()
         self.confirmed: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[CallEnded] = loop.create_future()
-        self.sound = AudioRouter(self)
         self.media_listeners: list[Callable[[MediaEvent], None]] = []
         self._signaling = SignalingSecurity()
         self.far_ends = FarEndSecurity(setup.persona, setup.vouched, direct=setup.direct)
@@ -983,7 +1007,8 @@ class CallLeg:
         self.final_statistics = self.statistics
         self.state = CallState.TERMINATED
         self.negotiation.close()
-        self.sound.close()
+        if self._sound is not None:
+            self._sound.close()
         if not self.confirmed.done():
             self.confirmed.cancel()
         self.ended.set_result(ended)
@@ -995,6 +1020,13 @@ class CallLeg:
             self._transfer.resolve(CallFailed("the call ended before the transfer was made"))
 
     # The audio stream
+
+    @property
+    def sound(self) -> AudioRouter:
+        """Who hears the stream and what it says; made at first use."""
+        if self._sound is None:
+            self._sound = AudioRouter(self)
+        return self._sound
 
     @property
     def statistics(self) -> StreamStatistics:

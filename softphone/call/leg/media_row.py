@@ -1,40 +1,37 @@
-"""One kind of media of a call: its row in the media engine, and what the row was opened with."""
+"""One kind of media of a call: what we offer of it, and its row in the media engine.
+
+What of the offer is agreed is `softphone.sdp`'s to find out.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
+from functools import lru_cache
 
 from softphone.call.leg.refusal import check_media_address, describe_crypto_refusals
 from softphone.call.leg.rtcp_xr_demand import DEFAULT_XR_DEMAND, RtcpXrDemand
-from softphone.call.leg.video_setup import video_spec
+from softphone.call.leg.video_setup import VideoSetup, video_capability, video_spec
 from softphone.events import Direction
-from softphone.media import AllocatedStream, SrtpKey, StreamHandle, StreamSpec
+from softphone.media import (
+    AllocatedStream,
+    MediaBackend,
+    SrtpKey,
+    StreamSpec,
+    VideoBackend,
+)
+from softphone.media.bank import find_codec
 from softphone.sans_io import Address
-from softphone.sdp import NegotiatedCodec, NegotiatedMedia
+from softphone.sdp import CodecCapability, MediaCapability, NegotiatedCodec, NegotiatedMedia
 from softphone.security import KeyExchange, MediaSecurity
 from softphone.srtp import CryptoRefusal, SdesAgreement, SdesNegotiation
 
-__all__ = ["MediaStreamRow", "StreamBackend", "security_of"]
+__all__ = ["MediaStreamRow", "capabilities", "security_of"]
 
 
 MOST_REASONS = 4
 """The most faulty crypto lines of one m-line that are each given a reason."""
-
-
-class StreamBackend(Protocol):
-    """What a row needs of the port that it is on, of audio or of video."""
-
-    def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:
-        """Start the stream, or change it."""
-
-    def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
-        """Set what flows."""
-
-    def close_stream(self, handle: StreamHandle) -> None:
-        """End the stream."""
 
 
 def security_of(
@@ -58,7 +55,7 @@ class MediaStreamRow:
 
     def __init__(
         self,
-        port: StreamBackend,
+        port: MediaBackend | VideoBackend,
         local: AllocatedStream,
         plan: SdesNegotiation,
         *,
@@ -218,3 +215,42 @@ def _others(codecs: Sequence[NegotiatedCodec], chosen: NegotiatedCodec) -> tuple
 def _names(codecs: Sequence[NegotiatedCodec], chosen: NegotiatedCodec) -> tuple[str, ...]:
     """Their names."""
     return tuple(c.name.upper() for c in codecs if c is not chosen)
+
+
+def capabilities(
+    codecs: tuple[str, ...],
+    comfort_noise: bool,
+    video: VideoSetup | None,
+    reports: RtcpXrDemand = DEFAULT_XR_DEMAND,
+) -> list[MediaCapability]:
+    """What our session descriptions can say (RFC 3264 section 5.1, RFC 3551).
+
+    Audio, with the extended reports that we would like, and video where a call may have it.
+    """
+    audio = _audio_capability(codecs, comfort_noise, reports)
+    return [audio] if video is None else [audio, video_capability(video.codecs)]
+
+
+@lru_cache(64)
+def _audio_capability(
+    codecs: tuple[str, ...], comfort_noise: bool, reports: RtcpXrDemand
+) -> MediaCapability:
+    return MediaCapability(
+        "audio",
+        tuple(_described(name) for name in codecs),
+        telephone_event=True,
+        comfort_noise=comfort_noise,
+        extended_reports=reports.attribute,
+    )
+
+
+def _described(name: str) -> CodecCapability:
+    """A codec as it is offered; numbers of one's own are only customary (RFC 3551 section 3)."""
+    found = find_codec(name)
+    return CodecCapability(
+        found.name,
+        found.clock_rate,
+        found.channels,
+        payload_type=found.payload_type,
+        fmtp=found.fmtp or None,
+    )

@@ -16,9 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from softphone.call.leg.capabilities import capabilities
-from softphone.call.leg.media_row import MediaStreamRow, security_of
-from softphone.call.leg.offered_keys import OfferedKeys
+from softphone.call.leg.media_row import MediaStreamRow, capabilities, security_of
 from softphone.call.leg.refusal import (
     SDP_TYPE,
     DescriptionRefusal,
@@ -65,9 +63,10 @@ from softphone.srtp import (
     KeyHistory,
     SdesAgreement,
     SdesNegotiation,
+    choose_crypto,
 )
 
-__all__ = ["DescriptionRefusal", "MediaProposal", "MediaSetup", "Negotiation"]
+__all__ = ["DescriptionRefusal", "MediaProposal", "MediaSetup", "Negotiation", "OfferedKeys"]
 
 
 def _nothing() -> None:
@@ -145,6 +144,61 @@ class _PendingExchange:
     before: _PendingExchange | None = None
 
 
+class OfferedKeys:
+    """The SDES keys of an offer that the policy accepts, judged m-line by m-line (RFC 4568).
+
+    With SRTP off none is looked at.  The keys of the call's `history` are not to come again.
+    """
+
+    def __init__(
+        self, offered: Sequence[OfferedMedia], policy: SecurityPolicy, history: KeyHistory
+    ) -> None:
+        self._offered = tuple(offered)
+        looked_at = () if policy.srtp is SrtpPolicy.OFF else self._offered
+        self._choices = {
+            line.index: choose_crypto(
+                line.crypto,
+                allowed=policy.suites,
+                check_key=partial(history.find_fault, line.media, others=self.others(line)),
+            )
+            for line in looked_at
+            if line.crypto
+        }
+
+    def usable(self, line: OfferedMedia) -> bool:
+        """Whether an m-line brings a key that we can use."""
+        choice = self._choices.get(line.index)
+        return choice is not None and choice.crypto is not None
+
+    @property
+    def hostile_line(self) -> OfferedMedia | None:
+        """An m-line with keys that nobody has a reason to send, and of a kind with no others."""
+        for line in self._offered:
+            kin = [other for other in self._offered if other.media == line.media]
+            refused = any(refusal.code.hostile for refusal in self.refusals(line.media))
+            if refused and not any(self.usable(other) for other in kin):
+                return line
+        return None
+
+    def refusals(self, media: str) -> tuple[CryptoRefusal, ...]:
+        """Why crypto lines of the m-lines of one kind cannot be used."""
+        return tuple(
+            refusal
+            for line in self._offered
+            if line.media == media and line.index in self._choices
+            for refusal in self._choices[line.index].refusals
+        )
+
+    def others(self, line: OfferedMedia) -> list[CryptoLine]:
+        """The crypto lines of the m-lines of another kind: no key may stand on both."""
+        return [
+            crypto
+            for other in self._offered
+            if other.media != line.media
+            for crypto in other.crypto
+        ]
+
+
 class Negotiation:
     """The media of one call leg; see the module's docstring."""
 
@@ -153,9 +207,7 @@ class Negotiation:
         self.setup = setup
         self._on_event = on_event or setup.on_event
         self._session = OfferAnswerSession(
-            capabilities(
-                tuple(setup.codecs), setup.comfort_noise, setup.video, setup.reports.attribute
-            ),
+            capabilities(tuple(setup.codecs), setup.comfort_noise, setup.video, setup.reports),
             address=setup.host,
             session_id=int.from_bytes(setup.entropy(7), "big") >> 3,
         )

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from softphone.call.leg import MediaProposal, MediaSetup, Negotiation
-from softphone.call.leg.negotiation import DescriptionRefusal
-from softphone.call.leg.offered_keys import OfferedKeys
+from softphone.call.leg.negotiation import DescriptionRefusal, OfferedKeys
 from softphone.media import EventCallback
 from softphone.sdp import OfferedMedia, SessionDescription
 from softphone.security import SecurityPolicy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from softphone.call.leg import VideoSetup
-from softphone.call.leg.capabilities import capabilities
+from softphone.call.leg.media_row import capabilities
 from softphone.media import MediaConfig, VideoBackend
 
 

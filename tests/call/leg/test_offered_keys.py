@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from softphone.call.leg.offered_keys import OfferedKeys
+from softphone.call.leg.negotiation import OfferedKeys
 from softphone.events import Direction
 from softphone.sdp import Crypto, OfferedMedia
 from softphone.security import CryptoSuite, SecurityPolicy, SrtpPolicy

@@ -608,7 +608,7 @@ class Account:
             with self._driver.change() as now:
                 self._endpoint.rebind_flow(before, flow, now=now)
             for leg in tuple(self._legs):
-                leg.connection_replaced()
+                leg.reevaluate_security()
 
     async def _relocate(self) -> None:
         registration = self._machine.registration

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias, cast
 
@@ -98,21 +98,15 @@ class Detection:
 def attach_recording(owner: CallLeg, recording: Recording) -> Recording:
     """Give a recording both sides of a call, until it is closed or the call ends."""
 
-    def forbidden() -> str:
-        return "; ".join(str(each) for each in owner.policy.judge_recording(owner.security))
-
-    def finish() -> None:
-        with suppress(MediaError):  # RecordingFailed has told of it
-            recording.close()
-
     def detach() -> None:
         owner.sound.cancel_at_end(finish)
         owner.sound.remove_listener(recording.far)
         owner.sound.remove_monitor(recording.near)
 
+    finish = _closing(recording)
     recording.watch(
         failed=lambda reason: owner.emit_event(RecordingFailed(str(recording.path), reason)),
-        forbidden=forbidden,
+        forbidden=_forbidding(owner),
         detach=detach,
     )
     owner.sound.add_listener(recording.far)
@@ -126,29 +120,38 @@ def attach_video_recording(
 ) -> VideoRecording:
     """Give a recording the far end's picture and sound, until it is closed or the call ends."""
 
-    def forbidden() -> str:
-        return "; ".join(str(each) for each in owner.policy.judge_recording(owner.security))
-
-    def finish() -> None:
-        with suppress(MediaError):  # RecordingFailed has told of it
-            film.close()
-
     def detach() -> None:
         owner.sound.cancel_at_end(finish)
         owner.sound.remove_listener(film.audio_sink)
         video.remove_listener(film)
 
-    loop = asyncio.get_running_loop()
+    loop, finish = asyncio.get_running_loop(), _closing(film)
 
     def tell(reason: str) -> None:
         # The recording's thread tells of it.
-        loop.call_soon_threadsafe(owner.emit_event, RecordingFailed(str(film.path), reason))
+        event = RecordingFailed(str(film.path), reason)
+        loop.call_soon_threadsafe(owner.emit_event, event)
 
-    film.failed, film.forbidden, film.detach = tell, forbidden, detach
+    film.failed, film.forbidden, film.detach = tell, _forbidding(owner), detach
     owner.sound.add_listener(film.audio_sink)
     video.add_listener(film)
     owner.sound.call_at_end(finish)
     return film
+
+
+def _forbidding(owner: CallLeg) -> Callable[[], str]:
+    """Says why a call may not be recorded now; "" if it may."""
+    return lambda: "; ".join(str(each) for each in owner.policy.judge_recording(owner.security))
+
+
+def _closing(recording: Recording | VideoRecording) -> Callable[[], None]:
+    """Closes a recording whose call has ended."""
+
+    def finish() -> None:
+        with suppress(MediaError):  # RecordingFailed has told of it
+            recording.close()
+
+    return finish
 
 
 class AudioStream:

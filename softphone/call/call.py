@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Generic, Self, TypeVar
 from urllib.parse import quote
 
@@ -248,15 +249,7 @@ class Call(CallHandle[CallLeg]):
         if not isinstance(uri, SipUri):
             raise NotAcceptable("the other call's peer cannot be referred to", status=606)
         replaces = quote(usage.replaces_value(), safe="")
-        target = SipUri(
-            uri.scheme,
-            uri.user,
-            None,
-            uri.host,
-            uri.port,
-            uri.parameters,
-            (("Replaces", replaces),),
-        )
+        target = replace(uri, password=None, headers=(("Replaces", replaces),))
         return NameAddr(None, target, ())
 
     async def confer(self, other: Call) -> None:

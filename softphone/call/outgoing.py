@@ -23,7 +23,6 @@ from softphone.call.leg import (
     MediaProposal,
     TimerHandle,
     check_digits,
-    contain,
 )
 from softphone.diagnostics import explain_response
 from softphone.diagnostics.refusal_text import explain_no_answer
@@ -181,7 +180,6 @@ class OutgoingLeg(CallLeg):
         """The far end's level may come as late as the answer: before it, media just waits."""
         return super().far_end_patience if self.acknowledged else None
 
-    @contain
     def _early_is_over(self) -> None:
         """Early media has waited for the far end's level for `EARLY_PATIENCE` in all."""
         if not self.acknowledged:

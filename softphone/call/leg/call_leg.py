@@ -530,7 +530,7 @@ class CallLeg:
                 self._transfer.note_end(event)
 
     def emit_event(self, event: CallEvent) -> None:
-        """Tell the application of what was heard."""
+        """Tell the application."""
         self.event_queue.put_event(event)
 
     def emit_digit(self, digit: str, duration_ms: float, via: str) -> None:
@@ -668,19 +668,16 @@ class CallLeg:
         """Whether media waits for the server's word about the far end."""
         return self._waiting_proposal is not None
 
+    @contain
     def give_up_waiting(self) -> None:
         """Nobody has said what the far end is: what waits for that is refused."""
         if self._waiting_proposal is not None:
             self.end_for_shortfalls(self.judge_proposal(self._waiting_proposal))
 
-    @contain
-    def _far_end_overdue(self) -> None:
-        self.give_up_waiting()
-
     def _start_far_end_timer(self, seconds: float) -> None:
         if self._far_end_timer is not None:
             self._far_end_timer.cancel()
-        self._far_end_timer = self.setup.call_later(seconds, self._far_end_overdue)
+        self._far_end_timer = self.setup.call_later(seconds, self.give_up_waiting)
 
     def _stop_waiting(self) -> None:
         self._waiting_proposal = None
@@ -697,6 +694,7 @@ class CallLeg:
         elif not _only_unknown(shortfalls):
             self.end_for_shortfalls(shortfalls)
 
+    @contain
     def reevaluate_security(self) -> None:
         """What is known of the connection or the far end has changed: judge again, and show it."""
         if self._waiting_proposal is not None:
@@ -711,11 +709,6 @@ class CallLeg:
         shortfalls = self.policy.judge(state)
         if shortfalls and self.negotiation.media and not self.awaiting_far_end:
             self._handle_shortfalls(shortfalls)
-
-    @contain
-    def connection_replaced(self) -> None:
-        """The dialog has another connection, which may be worth less."""
-        self.reevaluate_security()
 
     def _handle_shortfalls(self, shortfalls: tuple[Shortfall, ...]) -> None:
         """The call in force is below its policy: hang up, or hold and stop the media."""

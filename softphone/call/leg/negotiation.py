@@ -90,7 +90,6 @@ class MediaSetup:
     host: str
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
     cname: str = "softphone"
-    on_event: EventCallback | None = None
     fallback: bool = True
     comfort_noise: bool = False
     video: VideoSetup | None = None
@@ -203,9 +202,9 @@ class Negotiation:
     """The media of one call leg; see the module's docstring."""
 
     def __init__(self, setup: MediaSetup, on_event: EventCallback | None = None) -> None:
-        """`on_event` gets the media events of this leg, in place of `setup.on_event`."""
+        """`on_event` gets the media events of this leg."""
         self.setup = setup
-        self._on_event = on_event or setup.on_event
+        self._on_event = on_event
         self._session = OfferAnswerSession(
             capabilities(tuple(setup.codecs), setup.comfort_noise, setup.video, setup.reports),
             address=setup.host,

@@ -66,21 +66,22 @@ def describe_crypto_refusals(refusals: Sequence[CryptoRefusal]) -> list[str]:
     ]
 
 
+def _srtp_required(warning_code: int, explanation: str) -> DescriptionRefusal:
+    shortfall = Shortfall(ShortfallCode.SRTP_REQUIRED, explanation)
+    return DescriptionRefusal(warning_code, explanation, (shortfall,))
+
+
 def no_usable_key(what: str, profile: str, refusals: Sequence[CryptoRefusal]) -> DescriptionRefusal:
     """An SRTP description without a key that we can use; `what` is "offer" or "answer"."""
     reasons = "; ".join(describe_crypto_refusals(refusals)) or "it has no crypto line"
     explanation = f"the {what} is {profile} and no crypto line of it can be used: {reasons}"
-    return DescriptionRefusal(
-        399, explanation, (Shortfall(ShortfallCode.SRTP_REQUIRED, explanation),)
-    )
+    return _srtp_required(399, explanation)
 
 
 def clear_refused(what: str, profile: str, media: str) -> DescriptionRefusal:
     """A description in clear where SRTP is required."""
     explanation = f"SRTP is required and the {what}'s {media} stream is {profile}, in clear"
-    return DescriptionRefusal(
-        302, explanation, (Shortfall(ShortfallCode.SRTP_REQUIRED, explanation),)
-    )
+    return _srtp_required(302, explanation)
 
 
 def transport_refused(profile: str) -> DescriptionRefusal:
@@ -100,9 +101,7 @@ def fallback_not_agreed(what: str, profile: str, media: str) -> DescriptionRefus
         f"we offered SRTP, the {what}'s {media} stream is {profile}, in clear, and the server "
         "has not agreed to such answers"
     )
-    return DescriptionRefusal(
-        302, explanation, (Shortfall(ShortfallCode.SRTP_REQUIRED, explanation),)
-    )
+    return _srtp_required(302, explanation)
 
 
 def policy_refusal(shortfalls: tuple[Shortfall, ...]) -> DescriptionRefusal:

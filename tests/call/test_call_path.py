@@ -15,7 +15,7 @@ from softphone.events import CallState
 from softphone.security import SrtpPolicy
 from tests.support.certificates import authority, raw_server_context, server
 
-MOST_FILES = 77
+MOST_FILES = 73
 """Files of softphone whose functions a call may run through before the application has it."""
 
 INVITE = """\

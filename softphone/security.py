@@ -135,12 +135,44 @@ class TlsVersion(_OrderedEnum):
 
 
 class CryptoSuite(StrEnum):
-    """SRTP crypto suites by their RFC names, strongest first."""
+    """SRTP crypto suites by their RFC names, strongest first (RFC 4568 6.2, RFC 7714 14.2).
 
-    AEAD_AES_256_GCM = "AEAD_AES_256_GCM"
-    AEAD_AES_128_GCM = "AEAD_AES_128_GCM"
-    AES_CM_128_HMAC_SHA1_80 = "AES_CM_128_HMAC_SHA1_80"
-    AES_CM_128_HMAC_SHA1_32 = "AES_CM_128_HMAC_SHA1_32"
+    Lengths are in bytes: of the master key, the master salt, and the tags of RTP and RTCP.
+    """
+
+    key_length: int
+    salt_length: int
+    rtp_tag_length: int
+    rtcp_tag_length: int
+    aead: bool
+    """Whether encryption and tag are one (RFC 7714)."""
+
+    AEAD_AES_256_GCM = "AEAD_AES_256_GCM", 32, 12, 16, 16
+    AEAD_AES_128_GCM = "AEAD_AES_128_GCM", 16, 12, 16, 16
+    AES_CM_128_HMAC_SHA1_80 = "AES_CM_128_HMAC_SHA1_80", 16, 14, 10, 10
+    # RFC 4568 section 6.2.2: the short tag is RTP's alone, SRTCP keeps 80 bits.
+    AES_CM_128_HMAC_SHA1_32 = "AES_CM_128_HMAC_SHA1_32", 16, 14, 4, 10
+
+    def __new__(cls, name: str, *lengths: int) -> Self:
+        suite = str.__new__(cls, name)
+        suite._value_ = name
+        suite.aead = name.startswith("AEAD_")
+        suite.key_length, suite.salt_length, suite.rtp_tag_length, suite.rtcp_tag_length = lengths
+        return suite
+
+    @property
+    def material_length(self) -> int:
+        """The master key and the master salt together: what `inline:` carries."""
+        return self.key_length + self.salt_length
+
+    @classmethod
+    def named(cls, name: str) -> Self | None:
+        """The suite of an SDP name, compared without case; None for one that we do not have.
+
+        No other spelling is an alias: AES_CM_256_HMAC_SHA1_80 and AES_256_CM_HMAC_SHA1_80 name the
+        suites of RFC 6188, which are not ours, and a guess would be a wrong key length.
+        """
+        return cls.__members__.get(name.upper())
 
 
 class KeyMaterial:

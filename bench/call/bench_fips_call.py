@@ -28,7 +28,7 @@ from softphone import AccountConfig, Phone, ToneSource, load_account, openssl_pr
 from softphone._version import __version__
 from softphone.lab import LabServer
 from softphone.security import CryptoSuite, KeyMaterial
-from softphone.srtp import ReceiveContext, SendContext, SrtpBatch, suite_parameters
+from softphone.srtp import ReceiveContext, SendContext, SrtpBatch
 from softphone.trust.fips import FipsMode, FipsModeOrigin, process_environment
 from softphone.trust.fips.setup import make_setup
 
@@ -42,7 +42,7 @@ def srtp(suite: CryptoSuite) -> tuple[float, float]:
     """Microseconds a packet, protected and unprotected, by what this process's mode has."""
     data, lengths = np.zeros((STREAMS, STRIDE), np.uint8), np.zeros(STREAMS, np.int32)
     block, rows = SrtpBatch(data.ctypes.data, STRIDE, STREAMS), list(range(STREAMS))
-    key = bytes(range(suite_parameters(suite).material_length))
+    key = bytes(range(suite.material_length))
     senders = [SendContext(suite, KeyMaterial(key)) for _ in rows]
     receivers = [ReceiveContext(suite, KeyMaterial(key)) for _ in rows]
     best = [float("inf"), float("inf")]

@@ -20,11 +20,10 @@ from typing import Any
 import numpy as np
 
 from softphone.security import CryptoSuite, KeyMaterial
-from softphone.srtp import suite_parameters
 
 __all__ = ["KeyWitness"]
 
-LENGTHS = frozenset(suite_parameters(suite).material_length for suite in CryptoSuite)
+LENGTHS = frozenset(suite.material_length for suite in CryptoSuite)
 MOST = 400
 """Keys that are looked for: evenly from all that were seen (reservoir sampling)."""
 PIECE = 1 << 24

@@ -30,8 +30,6 @@ from softphone.srtp import (
     CryptoRefusal,
     check_crypto_answer,
     choose_crypto,
-    suite_named,
-    suite_parameters,
 )
 
 __all__ = ["RefusalFinding", "analyze_refusals", "count_answered_challenges", "is_readable"]
@@ -318,10 +316,10 @@ def _unmasked(text: str) -> str:
     numbers = count(1)
 
     def some_key(found: re.Match[str]) -> str:
-        suite = suite_named(found[2])
+        suite = CryptoSuite.named(found[2])
         if suite is None:
             return found[0]
-        size = suite_parameters(suite).material_length
+        size = suite.material_length
         key = next(numbers).to_bytes(4, "big").ljust(size, b"\0")
         return found[1] + base64.b64encode(key).decode()
 

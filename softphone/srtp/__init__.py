@@ -18,7 +18,6 @@ from softphone.srtp.context import (
     first_sequence,
     next_ssrc,
 )
-from softphone.srtp.crypto_suite import SuiteParameters, suite_named, suite_parameters
 from softphone.srtp.key_history import KeyHistory
 from softphone.srtp.libsrtp_backend import SrtpBatch
 from softphone.srtp.receive_keys import MAXIMUM_KEYS, ReceiveKeys, key_fingerprint
@@ -53,7 +52,6 @@ __all__ = [
     "SrtpBackend",
     "SrtpBatch",
     "SrtpStatus",
-    "SuiteParameters",
     "check_crypto_answer",
     "choose_crypto",
     "first_sequence",
@@ -62,6 +60,4 @@ __all__ = [
     "make_crypto_offer",
     "next_ssrc",
     "same_key",
-    "suite_named",
-    "suite_parameters",
 ]

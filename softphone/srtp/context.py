@@ -18,7 +18,6 @@ from softphone.sans_io import Entropy
 from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp import libsrtp_backend
 from softphone.srtp.backend import SrtpBackend, SrtpStatus, SrtpTransform
-from softphone.srtp.crypto_suite import suite_parameters
 from softphone.srtp.cryptography_backend import CryptographyTransform
 
 __all__ = [
@@ -99,7 +98,7 @@ def default_backend() -> SrtpBackend:
 def _transform(
     suite: CryptoSuite, key: KeyMaterial, backend: SrtpBackend, *, sending: bool
 ) -> SrtpTransform:
-    expected = suite_parameters(suite).material_length
+    expected = suite.material_length
     if len(key) != expected:
         raise ConfigurationError(f"{suite} takes {expected} bytes of key and salt, not {len(key)}")
     if backend is SrtpBackend.CRYPTOGRAPHY:
@@ -231,7 +230,7 @@ class ReceiveContext:
         return status, result
 
     def _unprotect(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
-        if len(packet) < _RTP_HEADER + suite_parameters(self.suite).rtp_tag_length:
+        if len(packet) < _RTP_HEADER + self.suite.rtp_tag_length:
             return SrtpStatus.MALFORMED, b""
         ssrc = _source(packet, 8)
         if ssrc in self._candidates:
@@ -275,7 +274,7 @@ class ReceiveContext:
         return None if status else result
 
     def _unprotect_rtcp(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
-        if len(packet) < _RTCP_HEADER + _SRTCP_INDEX + suite_parameters(self.suite).rtcp_tag_length:
+        if len(packet) < _RTCP_HEADER + _SRTCP_INDEX + self.suite.rtcp_tag_length:
             return SrtpStatus.MALFORMED, b""
         ssrc = _source(packet, 4)
         if self._full(ssrc):
@@ -301,8 +300,7 @@ class ReceiveContext:
 
     def note_rtcp(self, packet: bytes) -> bool:
         """The same of an SRTCP packet, as it came, by its own index (RFC 3711 section 3.4)."""
-        suite = suite_parameters(self.suite)
-        end = len(packet) - (0 if suite.aead else suite.rtcp_tag_length)
+        end = len(packet) - (0 if self.suite.aead else self.suite.rtcp_tag_length)
         index = int.from_bytes(packet[end - _SRTCP_INDEX : end], "big") & 0x7FFF_FFFF
         ssrc = _source(packet, 4)
         newest = self._newest_rtcp.get(ssrc)

@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from softphone.security import CryptoSuite
 from softphone.srtp.backend import REPLAY_WINDOW, SRTCP_REPLAY_WINDOW, SrtpStatus
-from softphone.srtp.crypto_suite import SuiteParameters, suite_parameters
 
 __all__ = ["CryptographyTransform", "SessionKeys", "derive_session_key", "keystream"]
 
@@ -56,9 +55,7 @@ class SessionKeys:
     salt: bytes
 
     @classmethod
-    def derive(
-        cls, suite: SuiteParameters, master: bytes, labels: tuple[int, int, int]
-    ) -> SessionKeys:
+    def derive(cls, suite: CryptoSuite, master: bytes, labels: tuple[int, int, int]) -> SessionKeys:
         """Derive them from a master key followed by its salt."""
         key, salt = master[: suite.key_length], master[suite.key_length :]
         return cls(
@@ -196,7 +193,7 @@ class _CounterModeCipher:
 _Cipher: TypeAlias = _GcmCipher | _CounterModeCipher
 
 
-def _make_cipher(suite: SuiteParameters, keys: SessionKeys) -> _Cipher:
+def _make_cipher(suite: CryptoSuite, keys: SessionKeys) -> _Cipher:
     return _GcmCipher(keys) if suite.aead else _CounterModeCipher(keys)
 
 
@@ -204,7 +201,7 @@ class CryptographyTransform:
     """One direction under one master key (see `softphone.srtp.backend.SrtpTransform`)."""
 
     def __init__(self, suite: CryptoSuite, key: bytes) -> None:
-        self._suite = suite_parameters(suite)
+        self._suite = suite
         rtp = SessionKeys.derive(self._suite, key, _RTP_LABELS)
         rtcp = SessionKeys.derive(self._suite, key, _RTCP_LABELS)
         self._ciphers: tuple[_Cipher, _Cipher] | None = self._prepare(rtp, rtcp)
@@ -215,7 +212,7 @@ class CryptographyTransform:
         cls, suite: CryptoSuite, rtp: SessionKeys, rtcp: SessionKeys
     ) -> CryptographyTransform:
         """With the session keys given, as the vectors of RFC 7714 give them."""
-        made = cls(suite, bytes(suite_parameters(suite).material_length))
+        made = cls(suite, bytes(suite.material_length))
         made._ciphers = made._prepare(rtp, rtcp)
         return made
 

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from softphone.sdp import Crypto, CryptoLine
-from softphone.srtp.crypto_suite import suite_named, suite_parameters
+from softphone.security import CryptoSuite
 from softphone.srtp.receive_keys import MAXIMUM_KEYS
 from softphone.srtp.sdes import CryptoRefusalCode
 
@@ -86,8 +86,8 @@ def _material(line: Crypto) -> bytes:
 
 def _master_key(line: Crypto) -> bytes:
     """The master key without its salt: with another salt it is ours still."""
-    suite = suite_named(line.suite_name)
-    return _material(line)[: None if suite is None else suite_parameters(suite).key_length]
+    suite = CryptoSuite.named(line.suite_name)
+    return _material(line)[: None if suite is None else suite.key_length]
 
 
 def _fingerprint(line: Crypto) -> bytes:

@@ -21,7 +21,6 @@ import pylibsrtp
 
 from softphone.security import CryptoSuite
 from softphone.srtp.backend import REPLAY_WINDOW, SrtpStatus, SrtpTransform
-from softphone.srtp.crypto_suite import suite_parameters
 
 __all__ = [
     "LibsrtpTransform",
@@ -131,7 +130,7 @@ class LibsrtpTransform:
     def __init__(
         self, suite: CryptoSuite, key: bytes, *, sending: bool, binding: LibsrtpBinding
     ) -> None:
-        if len(key) < suite_parameters(suite).material_length:
+        if len(key) < suite.material_length:
             # libsrtp is told no length: it would read on behind the key.
             raise ValueError("the key is shorter than its suite demands")
         self._binding = binding

@@ -29,7 +29,6 @@ from softphone.fast_dataclass import fast_init
 from softphone.sans_io import Address, Entropy
 from softphone.sdp import Crypto, CryptoLine
 from softphone.security import CryptoSuite, KeyMaterial
-from softphone.srtp.crypto_suite import suite_named
 from softphone.srtp.key_history import KeyHistory
 from softphone.srtp.sdes import (
     CryptoChoice,
@@ -144,7 +143,8 @@ class SdesNegotiation:
 
     def _others(self, active: Crypto) -> tuple[Crypto, ...]:
         """Fresh lines for the other suites, with tags that the active line leaves free."""
-        suites = [suite for suite in self._suites if suite is not suite_named(active.suite_name)]
+        in_force = CryptoSuite.named(active.suite_name)
+        suites = [suite for suite in self._suites if suite is not in_force]
         if not suites:
             return ()
         fresh = make_crypto_offer(suites, entropy=self._entropy)

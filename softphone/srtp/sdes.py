@@ -18,7 +18,6 @@ from softphone.fast_dataclass import fast_init
 from softphone.sans_io import Entropy
 from softphone.sdp import Crypto, CryptoLine, KeyParameter, UnreadableCrypto
 from softphone.security import CryptoSuite, KeyMaterial
-from softphone.srtp.crypto_suite import suite_named, suite_parameters
 
 __all__ = [
     "SHORTEST_LIFETIME",
@@ -128,7 +127,7 @@ honored; `2^31` and `2^48`, which peers write, are the suites' own limits (RFC 3
 
 
 def _fresh(suite: CryptoSuite, tag: int, entropy: Entropy) -> Crypto:
-    key = KeyMaterial(entropy(suite_parameters(suite).material_length))
+    key = KeyMaterial(entropy(suite.material_length))
     return Crypto(tag, suite.value, (KeyParameter(key),))
 
 
@@ -191,7 +190,7 @@ def _judge(
 
     if isinstance(line, UnreadableCrypto):
         return refuse(CryptoRefusalCode.MALFORMED, line.reason)
-    suite = suite_named(line.suite_name)
+    suite = CryptoSuite.named(line.suite_name)
     if suite is None:
         return refuse(CryptoRefusalCode.UNKNOWN_SUITE, f"{line.suite_name} is not a suite of ours")
     if suite not in allowed:
@@ -216,13 +215,13 @@ def _key_fault(
     key = keys[0]
     if key.method != "inline":
         return CryptoRefusalCode.KEY_METHOD, f"the key method {key.method} is unknown"
-    expected = suite_parameters(suite).material_length
+    expected = suite.material_length
     if len(key.key) != expected:
         return (
             CryptoRefusalCode.KEY_LENGTH,
             f"{suite} takes {expected} bytes of key and salt, the line has {len(key.key)}",
         )
-    if not any(key.key.reveal()[: suite_parameters(suite).key_length]):
+    if not any(key.key.reveal()[: suite.key_length]):
         return CryptoRefusalCode.KEY_ZERO, "the master key is all zeros, which everybody knows"
     if key.mki is not None:
         return (
@@ -259,7 +258,7 @@ def make_crypto_answer(chosen: Crypto, *, entropy: Entropy) -> Crypto:
 
     Raises ConfigurationError for a line that `choose_crypto` would not have chosen.
     """
-    suite = suite_named(chosen.suite_name)
+    suite = CryptoSuite.named(chosen.suite_name)
     if suite is None:
         raise ConfigurationError(f"{chosen.suite_name} is not a suite of ours")
     return replace(_fresh(suite, chosen.tag, entropy), tag_digits=chosen.tag_digits)
@@ -292,7 +291,7 @@ def check_crypto_answer(
         return CryptoChoice(None, None, (verdict,))
     line, suite = verdict
     ours = next((ours for ours in offered if ours.tag == line.tag), None)
-    if ours is None or suite_named(ours.suite_name) is not suite:
+    if ours is None or CryptoSuite.named(ours.suite_name) is not suite:
         return refuse(CryptoRefusalCode.NOT_OFFERED, f"{suite} with tag {line.tag} was not offered")
     if same_key(ours, line):
         return refuse(CryptoRefusalCode.KEY_REFLECTED, "the answer carries the key that we sent")
@@ -301,7 +300,7 @@ def check_crypto_answer(
 
 def same_key(one: Crypto, other: Crypto) -> bool:
     """Whether two lines carry the same suite and key, the keys compared in constant time."""
-    if suite_named(one.suite_name) is not suite_named(other.suite_name):
+    if CryptoSuite.named(one.suite_name) is not CryptoSuite.named(other.suite_name):
         return False
     if len(one.key_params) != 1 or len(other.key_params) != 1:
         return False

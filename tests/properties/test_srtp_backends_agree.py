@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from softphone.security import CryptoSuite, KeyMaterial
-from softphone.srtp import ReceiveContext, SendContext, SrtpBackend, suite_parameters
+from softphone.srtp import ReceiveContext, SendContext, SrtpBackend
 from tests.support.srtp import rtp
 
 SUITES = st.sampled_from(list(CryptoSuite))
@@ -33,7 +33,7 @@ def packets(draw) -> bytes:
 
 
 def material(suite: CryptoSuite, seed: bytes) -> KeyMaterial:
-    return KeyMaterial(seed[: suite_parameters(suite).material_length])
+    return KeyMaterial(seed[: suite.material_length])
 
 
 @settings(max_examples=60, deadline=None)

@@ -20,7 +20,6 @@ from softphone.srtp import (
     first_sequence,
     libsrtp_backend,
     next_ssrc,
-    suite_parameters,
 )
 from softphone.srtp.context import MAXIMUM_SOURCES, default_backend
 from tests.support.srtp import SSRC, key, rtcp, rtp
@@ -167,7 +166,7 @@ def test_the_shortest_packets_are_headers_alone(suite, backend):
     header, report = rtp(1, payload=b""), rtcp(body=b"")
     assert receive.unprotect(send.protect(header)) == header
     assert receive.unprotect_rtcp(send.protect_rtcp(report)) == report
-    tags = suite_parameters(suite)
+    tags = suite
     assert receive.unprotect(send.protect(rtp(2))[: 11 + tags.rtp_tag_length]) is None
     assert receive.unprotect_rtcp(send.protect_rtcp(report)[: 11 + tags.rtcp_tag_length]) is None
     assert receive.failures == FailureCounts(malformed=2)

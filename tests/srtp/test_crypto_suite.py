@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from softphone.security import CryptoSuite
-from softphone.srtp import suite_named, suite_parameters
 
 
 @pytest.mark.parametrize(
@@ -18,15 +17,15 @@ from softphone.srtp import suite_named, suite_parameters
     ],
 )
 def test_lengths(suite, material, rtp_tag, rtcp_tag, aead):
-    row = suite_parameters(suite)
+    row = suite
     assert row.material_length == material
     assert (row.rtp_tag_length, row.rtcp_tag_length, row.aead) == (rtp_tag, rtcp_tag, aead)
 
 
 @pytest.mark.parametrize("suite", list(CryptoSuite))
 def test_names_are_compared_without_case(suite):
-    assert suite_named(suite.value) is suite
-    assert suite_named(suite.value.lower()) is suite
+    assert CryptoSuite.named(suite.value) is suite
+    assert CryptoSuite.named(suite.value.lower()) is suite
 
 
 @pytest.mark.parametrize(
@@ -43,4 +42,4 @@ def test_names_are_compared_without_case(suite):
     ],
 )
 def test_a_name_that_is_not_ours_is_nobodys_alias(name):
-    assert suite_named(name) is None
+    assert CryptoSuite.named(name) is None

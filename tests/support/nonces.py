@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softphone.media import SrtpKey
-from softphone.srtp import SrtpStatus, suite_parameters
+from softphone.srtp import SrtpStatus
 from softphone.srtp.cryptography_backend import CryptographyTransform
 
 MOST_ROLLOVERS = 4
@@ -59,7 +59,7 @@ def _rtcp_nonce(key: SrtpKey, packet: bytes) -> tuple[int, int] | None:
     transform = CryptographyTransform(key.suite, key.key.reveal())
     if transform.unprotect_rtcp(packet)[0] is not SrtpStatus.OK:
         return None
-    parameters = suite_parameters(key.suite)
+    parameters = key.suite
     end = len(packet) - (0 if parameters.aead else parameters.rtcp_tag_length)
     index = int.from_bytes(packet[end - 4 : end], "big") & 0x7FFF_FFFF
     return int.from_bytes(packet[4:8], "big"), index

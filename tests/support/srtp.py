@@ -7,7 +7,6 @@ import struct
 from pathlib import Path
 
 from softphone.security import CryptoSuite, KeyMaterial
-from softphone.srtp import suite_parameters
 
 SSRC = 0xCAFEBABE
 VECTORS = json.loads(
@@ -23,7 +22,7 @@ def vector(name: str) -> dict[str, bytes]:
 
 def key(suite: CryptoSuite, first: int = 0) -> KeyMaterial:
     """Key and salt of the right length: consecutive bytes from `first`."""
-    length = suite_parameters(suite).material_length
+    length = suite.material_length
     return KeyMaterial(bytes((first + index) % 256 for index in range(length)))
 
 

@@ -20,7 +20,6 @@ from softphone.media.tick import RemoteAddresses, TickTime
 from softphone.media.tick.stream_commands import open_stream
 from softphone.media.tick.tick import tick
 from softphone.security import CryptoSuite, KeyMaterial
-from softphone.srtp import suite_parameters
 
 WALL = 1_790_000_000.0
 
@@ -34,7 +33,7 @@ def raw_address(host: str, port: int) -> bytes:
 
 def srtp_key(suite: CryptoSuite, seed: int) -> SrtpKey:
     """A key that depends on the seed alone."""
-    size = suite_parameters(suite).material_length
+    size = suite.material_length
     return SrtpKey(suite, KeyMaterial(random.Random(seed).randbytes(size)))
 
 

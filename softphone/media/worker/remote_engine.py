@@ -51,7 +51,6 @@ from softphone.media.worker.stream_reserve import ReservedStream, StreamReserve
 from softphone.media.worker.wire_format import MediaWorkerMessage, read_event, spec_fields
 from softphone.rtp import TelephoneEventSender
 from softphone.sans_io import Address
-from softphone.srtp import suite_parameters
 
 __all__ = ["RemoteEngine"]
 
@@ -474,9 +473,9 @@ def _deliver_event(far: WorkerStream, event: MediaEvent) -> None:
 
 def _check_keys(spec: StreamSpec) -> None:
     for key in (spec.send_key, spec.receive_key):
-        if key is not None and len(key.key) != suite_parameters(key.suite).material_length:
+        if key is not None and len(key.key) != key.suite.material_length:
             raise ConfigurationError(
-                f"{key.suite} takes {suite_parameters(key.suite).material_length} bytes of key and "
+                f"{key.suite} takes {key.suite.material_length} bytes of key and "
                 f"salt, not {len(key.key)}"
             )
 

@@ -261,3 +261,21 @@ def test_what_was_held_back_is_heard_all_the_same(kind):
         assert stream.bank.receiver.packets_received[stream.row] == 4
     else:
         assert stream.path.statistics.packets_received == 4
+
+
+def test_what_the_newest_packet_of_an_older_source_moves_the_next_true_packet_moves_back(kind):
+    """Nothing tells a far end that goes back to its first source from somebody who held back the
+    last packet of it.  Who would wait for more of it would leave media away for as long, after
+    packets of a source that was held back as a whole."""
+    stream, far = kind(CM), FarEnd(CM)
+    old = [far.rtp(sequence) for sequence in range(100, 104)]
+    for packet in old[:3]:
+        stream.hear(packet, TRUE)
+    for sequence in range(500, 503):
+        stream.hear(far.rtp(sequence, ssrc=8), TRUE)
+    stream.hear(old[3], EVIL)
+    assert stream.is_at(EVIL)
+    stream.hear(far.rtp(503, ssrc=8), TRUE)
+    assert stream.is_at(TRUE)
+    stream.hear(old[3], EVIL)
+    assert stream.is_at(TRUE)

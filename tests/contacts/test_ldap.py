@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from softphone import contacts
 from softphone.contacts import ATTRIBUTES, LdapConfig, open_directories
 from softphone.contacts.ldap import LdapDirectory, contact_of
 from softphone.errors import ConfigurationError, TransportError
@@ -45,7 +46,9 @@ def test_an_entry_without_a_name_is_nobody(entry):
 
 def test_without_bonsai_the_configuration_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "bonsai", None)
+    # Where it is installed another test may have loaded it: into the package's namespace as well.
     monkeypatch.delitem(sys.modules, "softphone.contacts.ldap_session", raising=False)
+    monkeypatch.delattr(contacts, "ldap_session", raising=False)
     config = LdapConfig("own", "ldap.example.test", "dc=test")
     with pytest.raises(ConfigurationError, match=r"apt-get install libldap-dev .*\[directory\]"):
         open_directories((config,), RevocationFetcher())

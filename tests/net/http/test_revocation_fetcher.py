@@ -57,7 +57,16 @@ async def test_a_name_is_resolved_once_and_that_address_is_asked():
     assert asked == ["pki.example.test"]
 
 
-HIDDEN_ADDRESSES = ["localhost", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::1]"]
+HIDDEN_ADDRESSES = [
+    "localhost",
+    "[::ffff:127.0.0.1]",
+    "[64:ff9b::7f00:1]",
+    "[64:ff9b:1::7f00:1]",
+    "[2002:7f00:1::1]",
+    "[::127.0.0.1]",
+    "[::ffff:0:127.0.0.1]",
+    "[2001:0:c000:201::80ff:fffe]",  # Teredo has the client's address with every bit changed
+]
 LOCAL_ADDRESSES = ["0.1.2.3", "127.0.0.1", "[::1]", "169.254.1.1", "224.0.0.1", "0.0.0.0"]
 
 

@@ -65,3 +65,24 @@ def test_a_crowd_of_contacts_is_followed_nowhere():
     far.wait(60)
     assert set(far.heard()) == {"INVITE", "ACK"}
     assert {t.to for t in far.transmits} == {far.flow}
+
+
+def test_numbers_of_reliable_provisionals_that_go_to_and_fro_get_one_prack_each_at_most():
+    far = Lone()
+    _, invite = call(far)
+    for number in (5, 4, 6, 5, 2**31 - 1, 1, 2**32, 7):
+        reliable = ("Require: 100rel", f"RSeq: {number}")
+        far.say(far.response(invite, 183, to_tag="far", headers=reliable, body=SDP))
+    # RFC 3262 section 4: one that does not follow the last is not acknowledged.
+    assert far.heard().count("PRACK") <= 2
+
+
+def test_answers_of_crowds_of_forks_are_acknowledged_within_bounds():
+    far = Lone()
+    _, invite = call(far)
+    for number in range(500):
+        far.say(far.response(invite, 200, to_tag=f"fork{number}", body=SDP))
+    heard = far.heard()
+    bound = 2 * far.endpoint.config.max_early_dialogs + 2
+    assert heard.count("ACK") <= bound
+    assert heard.count("BYE") <= bound

@@ -7,6 +7,7 @@ from asn1crypto import core, keys
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 
+from softphone.provisioning import sign_file
 from softphone.trust import (
     Bootstrap,
     FileRefusalReason,
@@ -131,3 +132,20 @@ def test_of_two_lists_that_one_signer_made_in_a_second_the_one_that_is_held_stay
     assert outcome(named(Role.TFTP), held).basis is TrustBasis.UNCHANGED
     # Each file server of a cluster signs its own, and two may do so at once.
     assert outcome(named(Role.TVS, "tftp"), held).basis is TrustBasis.ITL
+
+
+@pytest.mark.parametrize("kind", list(ListKind))
+def test_what_a_believed_signer_signed_for_something_else_is_no_list(kind):
+    """Its configuration, and its list of the other kind, under the name of this one."""
+    fields = [RecordFields(Role.SAST, certificate("keys/sast"))]
+    mine = {
+        each: new_trust_list(each, fields, signer("sast"), timestamp=TIMESTAMP) for each in ListKind
+    }
+    held = TrustLists().holding(parse_trust_list(mine[kind]))
+    (another,) = set(ListKind) - {kind}
+    later = new_trust_list(another, fields, signer("sast"), timestamp=TIMESTAMP + 9)
+    configuration = sign_file(b"<device/>", kind.filename, signer("sast"), timestamp=TIMESTAMP + 9)
+    for data in (later, configuration):
+        renewal = update_lists(held, {kind: data}, bootstrap=PIN)
+        assert isinstance(renewal.outcomes[0][1], FileRefused)
+        assert renewal.lists == held

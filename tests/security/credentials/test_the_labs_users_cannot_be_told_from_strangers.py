@@ -16,6 +16,7 @@ from softphone.security import KeyMaterial
 from softphone.sip import Request, SipUri
 from softphone.sip.auth import DigestAlgorithm, DigestCredentials, DigestSession
 from softphone.sip.auth.digest_server import DigestVerifier, VerifierConfig
+from softphone.sip.message import AuthValue, parse_datagram
 from tests.support.challenges import OWN, own_server_everywhere
 
 PORT, TOKEN_PORT = ("127.0.0.1", 5061), ("127.0.0.1", 5090)
@@ -166,3 +167,53 @@ async def test_a_running_lab_keeps_its_key_and_does_not_say_404(tmp_path):
     assert len(keys) == 1
     key = tmp_path / "strangers.key"
     assert key.stat().st_mode & 0o077 == 0
+
+
+OCTETS = {
+    "username": b"\xff\x00x",
+    "response": b"\xff\xfe",
+    "cnonce": b"\xc3\x28",
+    "nc": b"\xb2" * 8,
+    "uri": b"sip:\xff",
+    "nonce": b"\xff" * 72,
+    "realm": b"\xff",
+    "algorithm": b"SHA-256-sess",
+    "qop": b"auth-int",
+}
+MANY = b",".join(b'username="a"' for _ in range(300))
+OTHERS = {
+    "300 parameters": b"Digest " + MANY,
+    "a token of such octets": b'Bearer token="\xff\xfe"',
+    "a scheme many times": b"Digest " * 900,
+}
+
+
+def credentials(nonce: bytes, /, **changed: bytes) -> bytes:
+    values = {
+        "username": b"carol",
+        "realm": b"lab",
+        "nonce": nonce,
+        "uri": b"sip:127.0.0.1",
+        "response": b"0" * 64,
+        "algorithm": b"SHA-256",
+        "cnonce": b"x",
+        "qop": b"auth",
+        "nc": b"00000001",
+    }
+    parts = [name.encode() + b'="' + value + b'"' for name, value in (values | changed).items()]
+    return b"Digest " + b", ".join(parts)
+
+
+@pytest.mark.parametrize("what", [*OCTETS, *OTHERS])
+def test_octets_of_no_text_in_credentials_are_refused_and_the_next_user_is_served(what):
+    lab = make_lab()
+    asked = register("carol").response(401, headers=lab.verifier.challenge(now=0.0))
+    nonce = AuthValue.parse(asked.headers.get("WWW-Authenticate")).parameter("nonce").encode()
+    value = OTHERS[what] if what in OTHERS else credentials(nonce, **{what: OCTETS[what]})
+    head, _, rest = register("carol").encode().partition(b"\r\n")
+    read = parse_datagram(head + b"\r\nAuthorization: " + value + b"\r\n" + rest)
+    if isinstance(read, Request):
+        assert answer(lab, read, PLACES["UDP"]).status in (400, 401, 403)
+    else:
+        assert read.status_hint == 400
+    assert answer(lab, register("carol"), PLACES["UDP"]).status == 401

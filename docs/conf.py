@@ -18,10 +18,13 @@ version = release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "generated"]
 exclude_patterns = ["renames"]
 nitpicky = True
+smartquotes = False  # it makes a dash of --option
 
 html_theme = "furo"
 html_title = "softphone"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["softphone.css"]
 html_show_sphinx = False
 
 # Docstrings are plain prose: what stands in single backticks is code.

@@ -203,6 +203,20 @@ def events() -> Iterator[str]:
         yield table(("event", "when", "what it tells"), rows)
 
 
+def errors() -> Iterator[str]:
+    """Every exception, below the one that it is a kind of."""
+    from softphone.errors import SoftphoneError
+
+    def below(kind: type[Exception], depth: int) -> Iterator[str]:
+        said = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
+        yield f"{'  ' * depth}* `{kind.__name__}`: {said}"
+        for each in sorted(kind.__subclasses__(), key=lambda each: each.__name__):
+            if each.__module__ == "softphone.errors":
+                yield from below(each, depth + 1)
+
+    yield from below(SoftphoneError, 0)
+
+
 def layers() -> Iterator[str]:
     """The layers, highest first."""
     settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())
@@ -217,6 +231,7 @@ GENERATED: Mapping[str, Callable[[], Iterator[str]]] = {
     "keys": keys,
     "commands": commands,
     "events": events,
+    "errors": errors,
     "layers": layers,
 }
 

@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from softphone.security import ShortfallCode
+
 PROJECT = Path(__file__).resolve().parents[2]
 README_AT_MOST = 8_000
 
@@ -100,3 +102,8 @@ def test_files_that_pages_of_the_repository_link_to_are_there():
 
 def test_the_readme_is_one_page():
     assert len((PROJECT / "README.md").read_bytes()) <= README_AT_MOST
+
+
+def test_troubleshooting_names_every_shortfall():
+    page = (PROJECT / "docs" / "guides" / "troubleshooting.md").read_text()
+    assert [code for code in ShortfallCode if f"`{code}`" not in page] == []

@@ -12,15 +12,7 @@ RFC 5168 (INFO), RFC 3611 section 5 (rtcp-xr).
 
 from __future__ import annotations
 
-from softphone.call.leg.call_leg import (
-    FAR_END_PATIENCE,
-    CallLeg,
-    LegSetup,
-    NameLookup,
-    ReadWriteBuffers,
-    contain,
-    no_name_lookup,
-)
+from softphone.call.leg.call_leg import FAR_END_PATIENCE, CallLeg, ReadWriteBuffers, contain
 from softphone.call.leg.dtmf import DigitMethod, choose_digit_method, dtmf_info_body, pause_of
 from softphone.call.leg.event_queue import EventQueue
 from softphone.call.leg.kpml_subscriptions import TimerHandle, check_digits
@@ -28,6 +20,7 @@ from softphone.call.leg.negotiation import MediaProposal, MediaSetup, Negotiatio
 from softphone.call.leg.refusal import DescriptionRefusal, policy_refusal, warning_header
 from softphone.call.leg.rtcp_xr_demand import RtcpXrDemand, RtcpXrMode
 from softphone.call.leg.security import flow_shortfalls
+from softphone.call.leg.setup import LegSetup, NameLookup, no_name_lookup
 from softphone.call.leg.transfer import PendingReferral
 from softphone.call.leg.video_setup import VideoSetup
 

@@ -13,14 +13,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import wraps
-from types import TracebackType
-from typing import Concatenate, ParamSpec, TypeAlias, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 from weakref import ReferenceType, ref
 
-from softphone.call.leg.dtmf import DigitDeduplicator, DigitMethod, parse_dtmf_info
+from softphone.call.leg.dtmf import DigitDeduplicator, parse_dtmf_info
 from softphone.call.leg.event_queue import EventQueue
 from softphone.call.leg.kpml_subscriptions import KpmlSubscriptions, TimerHandle
 from softphone.call.leg.modification import (
@@ -37,6 +35,7 @@ from softphone.call.leg.refusal import (
     warning_header,
 )
 from softphone.call.leg.security import FarEndSecurity, signaling_security
+from softphone.call.leg.setup import HeaderFields, LegSetup
 from softphone.call.leg.transfer import PendingReferral, Transfer
 from softphone.call.leg.video_setup import MEDIA_CONTROL, is_key_frame_request, key_frame_request
 from softphone.contacts import Contact
@@ -67,7 +66,6 @@ from softphone.events import (
     StreamStatistics,
     TransferRequested,
 )
-from softphone.fast_dataclass import fast_init
 from softphone.media import (
     AllocatedStream,
     DigitDetected,
@@ -82,8 +80,7 @@ from softphone.media import (
     StreamSpec,
 )
 from softphone.media.audio import AudioRouter, PcmInput, PcmOutput
-from softphone.personas import StandardPersona
-from softphone.sans_io import Flow, OpenDrain
+from softphone.sans_io import Flow
 from softphone.security import (
     MediaSecurity,
     OnDrop,
@@ -99,8 +96,6 @@ from softphone.sip import (
     Body,
     BodyRole,
     Cause,
-    Endpoint,
-    EventHandlers,
     InDialogRequestReceived,
     InviteAnswered,
     InviteEnded,
@@ -126,25 +121,12 @@ from softphone.sip import (
     SubscriptionTerminated,
 )
 
-__all__ = [
-    "CallLeg",
-    "HeaderFields",
-    "LegSetup",
-    "NameLookup",
-    "ReadWriteBuffers",
-    "contain",
-    "no_name_lookup",
-]
+__all__ = ["FAR_END_PATIENCE", "CallLeg", "ReadWriteBuffers", "contain"]
 
 logger = logging.getLogger("softphone.call")
 
 L = TypeVar("L", bound="CallLeg")
 P = ParamSpec("P")
-
-HeaderFields: TypeAlias = tuple[tuple[str, str], ...]
-
-NameLookup: TypeAlias = Callable[[NameAddr, Callable[[Contact], None]], None]
-"""Has a contact told once it is known, at once if it is known now; returns at once in any case."""
 
 FAR_END_PATIENCE = 5.0
 """Seconds that a server may take after the answer to say what the far end is."""
@@ -168,14 +150,6 @@ _BY = {
     Cause.TRANSPORT: EndedBy.TRANSPORT,
     Cause.FAILED: EndedBy.TRANSPORT,
 }
-
-
-def no_name_lookup(peer: NameAddr, on_found: Callable[[Contact], None]) -> None:
-    """There is no directory."""
-
-
-def _say_nothing(_: SecurityState) -> HeaderFields:
-    return ()
 
 
 def _only_unknown(shortfalls: Sequence[Shortfall]) -> bool:
@@ -224,66 +198,6 @@ def contain(method: Callable[Concatenate[L, P], None]) -> Callable[Concatenate[L
             leg.end_for_refusal(DescriptionRefusal(399, str(error)), status=500)
 
     return run
-
-
-class _Command(AbstractContextManager[float]):
-    """A drain whose command is dropped where the far end was faster.
-
-    Then the event that says what it did is on its way.
-    """
-
-    __slots__ = ("_drain",)
-
-    def __init__(self, drain: AbstractContextManager[float]) -> None:
-        self._drain = drain
-
-    def __enter__(self) -> float:
-        return self._drain.__enter__()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
-        self._drain.__exit__(kind, error, trace)
-        if not isinstance(error, LocalProtocolError):
-            return False
-        logger.info("overtaken by the far end: %s", error)
-        return True
-
-
-@fast_init
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LegSetup:
-    """What a leg needs of its account.
-
-    `change` opens a drain of the endpoint (`with change() as now`); the leg puts itself among the
-    `handlers` of its usages.  `vouched` says whether the server at the other end of a flow speaks
-    for far ends; `direct` whether the account calls peers themselves, without a server.
-    `warning_agent` goes into Warning; `answer_headers` gives header fields for our 200 to an
-    INVITE (a server says there what the call's security is).
-    `negotiation` is the class that negotiates its media.
-    """
-
-    endpoint: Endpoint
-    change: OpenDrain
-    call_later: Callable[[float, Callable[[], None]], TimerHandle]
-    handlers: EventHandlers
-    media: MediaSetup
-    persona: StandardPersona
-    vouched: Callable[[Flow | None], bool]
-    direct: bool = False
-    warning_agent: str = "softphone"
-    fips: bool = False
-    answer_headers: Callable[[SecurityState], HeaderFields] = _say_nothing
-    digits_by: DigitMethod = DigitMethod.AUTO
-    names: NameLookup = no_name_lookup
-    negotiation: type[Negotiation] = Negotiation
-
-    def command(self) -> AbstractContextManager[float]:
-        """Give a command to the endpoint, which is dropped when the far end was faster."""
-        return _Command(self.change())
 
 
 @dataclass(slots=True)

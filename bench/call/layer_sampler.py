@@ -18,7 +18,7 @@ __all__ = ["LAYERS", "LayerSampler"]
 
 LAYERS = {
     "TLS and sockets": ("asyncio/sslproto", "asyncio/selector_events", "/ssl.py", "softphone/net/"),
-    "framing and parse": ("sip/message/", "sip/flow_reader"),
+    "framing and parse": ("sip/message/",),
     "transaction": (
         "sip/transaction/",
         "rate_limit.py",

@@ -26,7 +26,6 @@ from softphone.sip.dialog import (
     initial_request,
 )
 from softphone.sip.endpoint_config import EndpointConfig
-from softphone.sip.flow_reader import FlowReader
 from softphone.sip.invite import ByeSender, InviteClient, InviteUsage
 from softphone.sip.message import (
     Body,
@@ -37,6 +36,7 @@ from softphone.sip.message import (
     ParseFailure,
     Request,
     Response,
+    StreamFramer,
     parse_datagram,
 )
 from softphone.sip.request_router import RequestRouter
@@ -108,7 +108,7 @@ class Endpoint:
         self._layer = TransactionLayer(config=self.config, entropy=entropy, own_server=own_server)
         self._table = DialogTable(own_server=own_server, report_stranger=self._report_stranger)
         self._router = RequestRouter(layer=self._layer, table=self._table)
-        self._readers: dict[Flow, FlowReader] = {}
+        self._readers: dict[Flow, _StreamReader] = {}
 
     # The machine ---------------------------------------------------------------------------------
 
@@ -122,10 +122,10 @@ class Endpoint:
         for item in self._reader(flow, now=now).feed(data, now=now):
             self._handle_parsed(item, flow=flow, now=now)
 
-    def _reader(self, flow: Flow, *, now: float) -> FlowReader:
+    def _reader(self, flow: Flow, *, now: float) -> _StreamReader:
         reader = self._readers.get(flow)
         if reader is None:
-            reader = FlowReader(flow, self._layer, self._table, now=now)
+            reader = _StreamReader(flow, self._layer, self._table, now=now)
             self._readers[flow] = reader
         return reader
 
@@ -378,6 +378,67 @@ class Endpoint:
         return SubscriberUsage(
             layer=self._layer, table=self._table, credentials=credentials, event=event
         )
+
+
+class _StreamReader:
+    """Cuts a stream into messages, and closes a flow on which one does not come to its end.
+
+    RFC 4475 section 3.1.2.2: a Content-Length that is too large would otherwise wait for ever.
+    An accepted flow of somebody unknown is also closed when nothing depends on it and no message
+    has come for `EndpointConfig.idle_timeout`.
+    """
+
+    def __init__(
+        self, flow: Flow, layer: TransactionLayer, table: DialogTable, *, now: float
+    ) -> None:
+        self._flow = flow
+        self._layer = layer
+        self._table = table
+        self._framer = StreamFramer(layer.config.limits)
+        self._last_message_at = now
+        self._arm_idle_timer(now)
+
+    def _arm_idle_timer(self, since: float) -> None:
+        limit = self._layer.config.idle_timeout
+        if limit > 0 and not self._layer.flows.is_known(self._flow):
+            self._layer.timers.set((self, "idle"), since + limit)
+
+    def feed(self, data: bytes, *, now: float) -> list[ParsedInput]:
+        """Take a piece of the stream; give what is complete."""
+        items = self._framer.feed(data)
+        for item in items:
+            if not isinstance(item, CrlfKeepAlive):
+                self._last_message_at = now
+        key = (self, "pending")
+        if not self._framer.pending:
+            self._layer.timers.cancel(key)
+        elif items or key not in self._layer.timers:
+            self._layer.timers.set(key, now + self._layer.timing.timeout)
+        return items
+
+    def expect_pong(self) -> None:
+        """A ping went out on this flow."""
+        self._framer.expect_pong()
+
+    def stop(self) -> None:
+        """The flow has ended."""
+        self._layer.timers.cancel((self, "pending"))
+        self._layer.timers.cancel((self, "idle"))
+
+    def handle_timer(self, name: object, *, now: float) -> None:
+        """The rest of a message has not come, or no message at all."""
+        if name == "pending":
+            self._close_flow("A message that has no end")
+        elif self._layer.flows.in_use(self._flow) or self._table.uses_flow(self._flow):
+            self._arm_idle_timer(now)
+        elif now < self._last_message_at + self._layer.config.idle_timeout:
+            self._arm_idle_timer(self._last_message_at)
+        elif not self._layer.flows.is_known(self._flow):
+            self._close_flow("A connection that nobody uses")
+
+    def _close_flow(self, reason: str) -> None:
+        self._layer.flows.outgoing.append(Transmit(b"", self._flow, close=True))
+        self._layer.emit_event(events.MessageRejected(self._flow, 408, reason))
 
 
 class _ExchangeReporter:

@@ -13,9 +13,10 @@ from softphone.sip.event_packages.cisco_remotecc import (
     response_code,
     text_parts,
 )
-from softphone.sip.event_packages.kpml import KpmlSubscription, kpml_request
+from softphone.sip.event_packages.kpml import KpmlSubscription
 from softphone.trust.lists import FileRefused
 from tests.support.capf import DATA
+from tests.support.kpml import kpml_request
 
 CONFIGURATIONS = [path.read_bytes() for path in sorted((DATA / "config/plain").glob("*.xml"))]
 REQUESTS = [kpml_request(regex, tag="t").data for regex in ("x", "[2-9]xx|L#", "0*{3}")]

@@ -18,9 +18,9 @@ from softphone.sip import (
     security_call_info,
 )
 from softphone.sip.event_packages.cisco_remotecc import remote_response
-from softphone.sip.event_packages.kpml import kpml_request
 from tests.golden.legs import awaited, done, finish, recorded_stage, turn
 from tests.golden.transcript import Transcript
+from tests.support.kpml import kpml_request
 from tests.support.stage import (
     Stage,
     Tamper,

@@ -25,18 +25,13 @@ __all__ = [
 ]
 
 
-@fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InviteRequest:
-    """What an INVITE is made of.
+class _InitialRequest:
+    """What all of them are made of.
 
     `uri` is the Request-URI, `to` the place of the first hop.  `contact` None: made from the
-    flow.  `reliable` puts 100rel into Supported (True) or Require ("required"); `session_timer`
-    asks for RFC 4028 by its interval in seconds, None for none.  `replaces` is a Replaces value
-    (RFC 3891).  `max_forwards` is lower for a call that is passed on (RFC 7332).  `body` None is
-    a delayed offer.  `failover` has the places to go to where `to` does not serve the request
-    (503, no answer, no connection: RFC 3263 section 4.3); `renew_body` then gives the body for
-    each of them, since an offer with keys is for the one place that it was sent to.
+    flow.  `failover` has the places to go to where `to` does not serve the request (503, no
+    answer, no connection: RFC 3263 section 4.3).
     """
 
     uri: Uri
@@ -49,6 +44,20 @@ class InviteRequest:
     headers: tuple[tuple[str, str], ...] = ()
     credentials: Authenticator | None = None
     failover: Failover | None = None
+
+
+@fast_init
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InviteRequest(_InitialRequest):
+    """What an INVITE is made of.
+
+    `body` None is a delayed offer; `renew_body` gives the body for each place of `failover`, since
+    an offer with keys is for the one place that it was sent to.  `reliable` puts 100rel into
+    Supported, `require_reliable` into Require; `session_timer` asks for RFC 4028 by its interval
+    in seconds, None for none.  `replaces` is a Replaces value (RFC 3891).  `max_forwards` is lower
+    for a call that is passed on (RFC 7332).
+    """
+
     reliable: bool = True
     require_reliable: bool = False
     session_timer: float | None = 1800.0
@@ -59,41 +68,21 @@ class InviteRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SubscribeRequest:
+class SubscribeRequest(_InitialRequest):
     """What a SUBSCRIBE is made of; `expires` in seconds."""
 
-    uri: Uri
-    local: NameAddr
-    remote: NameAddr
-    to: Flow | Target
     event: str
     expires: float = 3600.0
     accept: tuple[str, ...] = ()
-    contact: NameAddr | None = None
-    route_set: tuple[NameAddr, ...] = ()
-    headers: tuple[tuple[str, str], ...] = ()
-    body: Body | None = None
-    credentials: Authenticator | None = None
-    failover: Failover | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReferRequest:
+class ReferRequest(_InitialRequest):
     """What a REFER outside any dialog is made of."""
 
-    uri: Uri
-    local: NameAddr
-    remote: NameAddr
-    to: Flow | Target
     refer_to: NameAddr
     referred_by: NameAddr | None = None
     subscribe: bool = True
-    contact: NameAddr | None = None
-    route_set: tuple[NameAddr, ...] = ()
-    headers: tuple[tuple[str, str], ...] = ()
-    body: Body | None = None
-    credentials: Authenticator | None = None
-    failover: Failover | None = None
 
 
 def initial_request(

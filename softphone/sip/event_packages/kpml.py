@@ -38,7 +38,6 @@ __all__ = [
     "KeyPress",
     "KpmlRule",
     "KpmlSubscription",
-    "kpml_request",
 ]
 
 KPML = "kpml"
@@ -352,19 +351,3 @@ def _report(code: int, text: str, *, digits: str = "", tag: str = "", gap: bool 
         attributes += f" tag={quoteattr(tag)}"
     document = f'<?xml version="1.0" encoding="UTF-8"?><kpml-response {attributes}/>'
     return Body(KPML_RESPONSE, document.encode())
-
-
-def kpml_request(
-    regex: str, *, tag: str = "", persist: str = "persist", flush: bool = False, **timers: str
-) -> Body:
-    """A request as a server writes it; `timers` are further attributes of the pattern."""
-    more = "".join(f" {name}={quoteattr(text)}" for name, text in timers.items())
-    flushed = "<flush>yes</flush>" if flush else ""
-    document = (
-        '<?xml version="1.0" encoding="UTF-8"?>'
-        '<kpml-request xmlns="urn:ietf:params:xml:ns:kpml-request" version="1.0">'
-        f'<pattern persist="{persist}"{more}>{flushed}'
-        f"<regex tag={quoteattr(tag)}>{regex}</regex></pattern>"
-        "</kpml-request>"
-    )
-    return Body(KPML_REQUEST, document.encode())

@@ -12,9 +12,11 @@ from softphone.sip.message import Parameters, Request, Response, SipUri, Via
 from softphone.sip.transaction.tables import (
     INVITE_CLIENT,
     NON_INVITE_CLIENT,
+    TIMERS,
     TransactionAction,
     TransactionInput,
     TransactionState,
+    timers_of,
 )
 
 if TYPE_CHECKING:
@@ -236,12 +238,12 @@ class ClientTransaction:
             self._stop_timers()
         elif action is TransactionAction.ACK and response is not None and self.flow is not None:
             self.layer.send_bytes(ack_for_failure(self.request, response).encode(), self.flow)
-        elif action in _TIMER_OF:
+        elif action in TIMERS:
             self._start_timer(action, now=now)
 
     def _start_timer(self, action: TransactionAction, *, now: float) -> None:
         timing = self.layer.timing
-        name = _TIMER_OF[action]
+        name = TIMERS[action]
         reliable = self.flow is not None and self.flow.transport.reliable
         if action is TransactionAction.START_A:
             self.interval *= 2
@@ -290,17 +292,5 @@ class ClientTransaction:
             self.user.request_failed(self, 503, reason, now=now)
 
 
-_TIMER_OF = {
-    TransactionAction.START_A: TransactionInput.TIMER_A,
-    TransactionAction.START_D: TransactionInput.TIMER_D,
-    TransactionAction.START_E: TransactionInput.TIMER_E,
-    TransactionAction.START_K: TransactionInput.TIMER_K,
-    TransactionAction.START_M: TransactionInput.TIMER_M,
-}
-_INVITE_TIMERS = (
-    TransactionInput.TIMER_A,
-    TransactionInput.TIMER_B,
-    TransactionInput.TIMER_D,
-    TransactionInput.TIMER_M,
-)
-_NON_INVITE_TIMERS = (TransactionInput.TIMER_E, TransactionInput.TIMER_F, TransactionInput.TIMER_K)
+_INVITE_TIMERS = timers_of(INVITE_CLIENT)
+_NON_INVITE_TIMERS = timers_of(NON_INVITE_CLIENT)

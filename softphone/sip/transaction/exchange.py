@@ -67,11 +67,6 @@ class RequestFailover:
         targets = () if self._failover is None else self._failover.targets
         return tuple(dict.fromkeys(target.host for target in targets))
 
-    def mark_served(self, target: Target | None) -> None:
-        """`target` has taken the request: it is the one to stay with."""
-        if self._failover is not None and target is not None:
-            self._failover.mark_succeeded(target)
-
 
 NO_FAILOVER = RequestFailover(None)
 """That of a request which has nowhere else to go, or has arrived: it remembers nothing."""

@@ -29,9 +29,11 @@ from softphone.sip.message import (
 from softphone.sip.transaction.tables import (
     INVITE_SERVER,
     NON_INVITE_SERVER,
+    TIMERS,
     TransactionAction,
     TransactionInput,
     TransactionState,
+    timers_of,
 )
 
 if TYPE_CHECKING:
@@ -275,7 +277,7 @@ class ServerTransaction:
         elif action is TransactionAction.STOP:
             for name in _TIMERS:
                 self.layer.timers.cancel((self, name))
-        elif action in _TIMER_OF:
+        elif action in TIMERS:
             self._start_timer(action, now=now)
 
     def _start_timer(self, action: TransactionAction, *, now: float) -> None:
@@ -294,20 +296,7 @@ class ServerTransaction:
             return
         else:
             delay = timing.t4 if action is TransactionAction.START_I else timing.timeout
-        self.layer.timers.set((self, _TIMER_OF[action]), now + delay)
+        self.layer.timers.set((self, TIMERS[action]), now + delay)
 
 
-_TIMER_OF = {
-    TransactionAction.START_G: TransactionInput.TIMER_G,
-    TransactionAction.START_H: TransactionInput.TIMER_H,
-    TransactionAction.START_I: TransactionInput.TIMER_I,
-    TransactionAction.START_J: TransactionInput.TIMER_J,
-    TransactionAction.START_L: TransactionInput.TIMER_L,
-}
-_TIMERS = (
-    TransactionInput.TIMER_G,
-    TransactionInput.TIMER_H,
-    TransactionInput.TIMER_I,
-    TransactionInput.TIMER_J,
-    TransactionInput.TIMER_L,
-)
+_TIMERS = timers_of({**INVITE_SERVER, **NON_INVITE_SERVER})

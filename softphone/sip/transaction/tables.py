@@ -16,12 +16,14 @@ __all__ = [
     "INVITE_SERVER",
     "NON_INVITE_CLIENT",
     "NON_INVITE_SERVER",
+    "TIMERS",
     "TimerKey",
     "TimerOwner",
     "TransactionAction",
     "TransactionInput",
     "TransactionState",
     "TransitionTable",
+    "timers_of",
 ]
 
 
@@ -91,21 +93,23 @@ class TransactionAction(Enum):
     STOP = "cancel every timer"
 
 
+State, Input, Action = TransactionState, TransactionInput, TransactionAction
+
 Transition: TypeAlias = tuple[tuple[TransactionAction, ...], TransactionState]
 TransitionTable: TypeAlias = Mapping[tuple[TransactionState, TransactionInput], Transition]
 
 _CLIENT_INPUTS = (
-    TransactionInput.RESPONSE_1XX,
-    TransactionInput.RESPONSE_2XX,
-    TransactionInput.RESPONSE_FAILURE,
-    TransactionInput.TRANSPORT_ERROR,
+    Input.RESPONSE_1XX,
+    Input.RESPONSE_2XX,
+    Input.RESPONSE_FAILURE,
+    Input.TRANSPORT_ERROR,
 )
 _SERVER_INPUTS = (
-    TransactionInput.REQUEST,
-    TransactionInput.SEND_1XX,
-    TransactionInput.SEND_2XX,
-    TransactionInput.SEND_FAILURE,
-    TransactionInput.TRANSPORT_ERROR,
+    Input.REQUEST,
+    Input.SEND_1XX,
+    Input.SEND_2XX,
+    Input.SEND_FAILURE,
+    Input.TRANSPORT_ERROR,
 )
 
 
@@ -124,277 +128,126 @@ def _total(
 # RFC 3261 figure 5 with RFC 6026 figure 1.  A flow that fails in Proceeding ends the transaction
 # here, since no response can come back on it any more (RFC 5626 section 4.3).
 INVITE_CLIENT = _total(
-    (
-        TransactionState.CALLING,
-        TransactionState.PROCEEDING,
-        TransactionState.COMPLETED,
-        TransactionState.ACCEPTED,
-        TransactionState.TERMINATED,
-    ),
-    (
-        *_CLIENT_INPUTS,
-        TransactionInput.TIMER_A,
-        TransactionInput.TIMER_B,
-        TransactionInput.TIMER_D,
-        TransactionInput.TIMER_M,
-    ),
+    (State.CALLING, State.PROCEEDING, State.COMPLETED, State.ACCEPTED, State.TERMINATED),
+    (*_CLIENT_INPUTS, Input.TIMER_A, Input.TIMER_B, Input.TIMER_D, Input.TIMER_M),
     {
-        (TransactionState.CALLING, TransactionInput.TIMER_A): (
-            (TransactionAction.SEND, TransactionAction.START_A),
-            TransactionState.CALLING,
+        (State.CALLING, Input.TIMER_A): ((Action.SEND, Action.START_A), State.CALLING),
+        (State.CALLING, Input.TIMER_B): ((Action.STOP, Action.TIMEOUT), State.TERMINATED),
+        (State.CALLING, Input.TRANSPORT_ERROR): ((Action.STOP, Action.FAIL), State.TERMINATED),
+        (State.CALLING, Input.RESPONSE_1XX): ((Action.STOP, Action.DELIVER), State.PROCEEDING),
+        (State.CALLING, Input.RESPONSE_2XX): (
+            (Action.STOP, Action.START_M, Action.DELIVER),
+            State.ACCEPTED,
         ),
-        (TransactionState.CALLING, TransactionInput.TIMER_B): (
-            (TransactionAction.STOP, TransactionAction.TIMEOUT),
-            TransactionState.TERMINATED,
+        (State.CALLING, Input.RESPONSE_FAILURE): (
+            (Action.STOP, Action.ACK, Action.START_D, Action.DELIVER),
+            State.COMPLETED,
         ),
-        (TransactionState.CALLING, TransactionInput.TRANSPORT_ERROR): (
-            (TransactionAction.STOP, TransactionAction.FAIL),
-            TransactionState.TERMINATED,
+        (State.PROCEEDING, Input.TRANSPORT_ERROR): ((Action.FAIL,), State.TERMINATED),
+        (State.PROCEEDING, Input.RESPONSE_1XX): ((Action.DELIVER,), State.PROCEEDING),
+        (State.PROCEEDING, Input.RESPONSE_2XX): ((Action.START_M, Action.DELIVER), State.ACCEPTED),
+        (State.PROCEEDING, Input.RESPONSE_FAILURE): (
+            (Action.ACK, Action.START_D, Action.DELIVER),
+            State.COMPLETED,
         ),
-        (TransactionState.CALLING, TransactionInput.RESPONSE_1XX): (
-            (TransactionAction.STOP, TransactionAction.DELIVER),
-            TransactionState.PROCEEDING,
-        ),
-        (TransactionState.CALLING, TransactionInput.RESPONSE_2XX): (
-            (TransactionAction.STOP, TransactionAction.START_M, TransactionAction.DELIVER),
-            TransactionState.ACCEPTED,
-        ),
-        (TransactionState.CALLING, TransactionInput.RESPONSE_FAILURE): (
-            (
-                TransactionAction.STOP,
-                TransactionAction.ACK,
-                TransactionAction.START_D,
-                TransactionAction.DELIVER,
-            ),
-            TransactionState.COMPLETED,
-        ),
-        (TransactionState.PROCEEDING, TransactionInput.TRANSPORT_ERROR): (
-            (TransactionAction.FAIL,),
-            TransactionState.TERMINATED,
-        ),
-        (TransactionState.PROCEEDING, TransactionInput.RESPONSE_1XX): (
-            (TransactionAction.DELIVER,),
-            TransactionState.PROCEEDING,
-        ),
-        (TransactionState.PROCEEDING, TransactionInput.RESPONSE_2XX): (
-            (TransactionAction.START_M, TransactionAction.DELIVER),
-            TransactionState.ACCEPTED,
-        ),
-        (TransactionState.PROCEEDING, TransactionInput.RESPONSE_FAILURE): (
-            (TransactionAction.ACK, TransactionAction.START_D, TransactionAction.DELIVER),
-            TransactionState.COMPLETED,
-        ),
-        (TransactionState.COMPLETED, TransactionInput.RESPONSE_FAILURE): (
-            (TransactionAction.ACK,),
-            TransactionState.COMPLETED,
-        ),
-        (TransactionState.COMPLETED, TransactionInput.TIMER_D): ((), TransactionState.TERMINATED),
-        (TransactionState.COMPLETED, TransactionInput.TRANSPORT_ERROR): (
-            (TransactionAction.STOP,),
-            TransactionState.TERMINATED,
-        ),
-        (TransactionState.ACCEPTED, TransactionInput.RESPONSE_2XX): (
-            (TransactionAction.DELIVER,),
-            TransactionState.ACCEPTED,
-        ),
-        (TransactionState.ACCEPTED, TransactionInput.TIMER_M): ((), TransactionState.TERMINATED),
+        (State.COMPLETED, Input.RESPONSE_FAILURE): ((Action.ACK,), State.COMPLETED),
+        (State.COMPLETED, Input.TIMER_D): ((), State.TERMINATED),
+        (State.COMPLETED, Input.TRANSPORT_ERROR): ((Action.STOP,), State.TERMINATED),
+        (State.ACCEPTED, Input.RESPONSE_2XX): ((Action.DELIVER,), State.ACCEPTED),
+        (State.ACCEPTED, Input.TIMER_M): ((), State.TERMINATED),
     },
 )
 
 # RFC 3261 figure 6.  Timer E restarts by its own rule: doubled up to T2, at T2 in Proceeding.
 NON_INVITE_CLIENT = _total(
-    (
-        TransactionState.TRYING,
-        TransactionState.PROCEEDING,
-        TransactionState.COMPLETED,
-        TransactionState.TERMINATED,
-    ),
-    (*_CLIENT_INPUTS, TransactionInput.TIMER_E, TransactionInput.TIMER_F, TransactionInput.TIMER_K),
+    (State.TRYING, State.PROCEEDING, State.COMPLETED, State.TERMINATED),
+    (*_CLIENT_INPUTS, Input.TIMER_E, Input.TIMER_F, Input.TIMER_K),
     {
-        (TransactionState.TRYING, TransactionInput.TIMER_E): (
-            (TransactionAction.SEND, TransactionAction.START_E),
-            TransactionState.TRYING,
+        (State.TRYING, Input.TIMER_E): ((Action.SEND, Action.START_E), State.TRYING),
+        (State.TRYING, Input.TIMER_F): ((Action.STOP, Action.TIMEOUT), State.TERMINATED),
+        (State.TRYING, Input.TRANSPORT_ERROR): ((Action.STOP, Action.FAIL), State.TERMINATED),
+        (State.TRYING, Input.RESPONSE_1XX): ((Action.DELIVER,), State.PROCEEDING),
+        (State.TRYING, Input.RESPONSE_2XX): (
+            (Action.STOP, Action.START_K, Action.DELIVER),
+            State.COMPLETED,
         ),
-        (TransactionState.TRYING, TransactionInput.TIMER_F): (
-            (TransactionAction.STOP, TransactionAction.TIMEOUT),
-            TransactionState.TERMINATED,
+        (State.TRYING, Input.RESPONSE_FAILURE): (
+            (Action.STOP, Action.START_K, Action.DELIVER),
+            State.COMPLETED,
         ),
-        (TransactionState.TRYING, TransactionInput.TRANSPORT_ERROR): (
-            (TransactionAction.STOP, TransactionAction.FAIL),
-            TransactionState.TERMINATED,
+        (State.PROCEEDING, Input.TIMER_E): ((Action.SEND, Action.START_E), State.PROCEEDING),
+        (State.PROCEEDING, Input.TIMER_F): ((Action.STOP, Action.TIMEOUT), State.TERMINATED),
+        (State.PROCEEDING, Input.TRANSPORT_ERROR): ((Action.STOP, Action.FAIL), State.TERMINATED),
+        (State.PROCEEDING, Input.RESPONSE_1XX): ((Action.DELIVER,), State.PROCEEDING),
+        (State.PROCEEDING, Input.RESPONSE_2XX): (
+            (Action.STOP, Action.START_K, Action.DELIVER),
+            State.COMPLETED,
         ),
-        (TransactionState.TRYING, TransactionInput.RESPONSE_1XX): (
-            (TransactionAction.DELIVER,),
-            TransactionState.PROCEEDING,
+        (State.PROCEEDING, Input.RESPONSE_FAILURE): (
+            (Action.STOP, Action.START_K, Action.DELIVER),
+            State.COMPLETED,
         ),
-        (TransactionState.TRYING, TransactionInput.RESPONSE_2XX): (
-            (TransactionAction.STOP, TransactionAction.START_K, TransactionAction.DELIVER),
-            TransactionState.COMPLETED,
-        ),
-        (TransactionState.TRYING, TransactionInput.RESPONSE_FAILURE): (
-            (TransactionAction.STOP, TransactionAction.START_K, TransactionAction.DELIVER),
-            TransactionState.COMPLETED,
-        ),
-        (TransactionState.PROCEEDING, TransactionInput.TIMER_E): (
-            (TransactionAction.SEND, TransactionAction.START_E),
-            TransactionState.PROCEEDING,
-        ),
-        (TransactionState.PROCEEDING, TransactionInput.TIMER_F): (
-            (TransactionAction.STOP, TransactionAction.TIMEOUT),
-            TransactionState.TERMINATED,
-        ),
-        (TransactionState.PROCEEDING, TransactionInput.TRANSPORT_ERROR): (
-            (TransactionAction.STOP, TransactionAction.FAIL),
-            TransactionState.TERMINATED,
-        ),
-        (TransactionState.PROCEEDING, TransactionInput.RESPONSE_1XX): (
-            (TransactionAction.DELIVER,),
-            TransactionState.PROCEEDING,
-        ),
-        (TransactionState.PROCEEDING, TransactionInput.RESPONSE_2XX): (
-            (TransactionAction.STOP, TransactionAction.START_K, TransactionAction.DELIVER),
-            TransactionState.COMPLETED,
-        ),
-        (TransactionState.PROCEEDING, TransactionInput.RESPONSE_FAILURE): (
-            (TransactionAction.STOP, TransactionAction.START_K, TransactionAction.DELIVER),
-            TransactionState.COMPLETED,
-        ),
-        (TransactionState.COMPLETED, TransactionInput.TIMER_K): ((), TransactionState.TERMINATED),
-        (TransactionState.COMPLETED, TransactionInput.TRANSPORT_ERROR): (
-            (TransactionAction.STOP,),
-            TransactionState.TERMINATED,
-        ),
+        (State.COMPLETED, Input.TIMER_K): ((), State.TERMINATED),
+        (State.COMPLETED, Input.TRANSPORT_ERROR): ((Action.STOP,), State.TERMINATED),
     },
 )
 
 # RFC 3261 figure 7 with RFC 6026 figure 2.
 INVITE_SERVER = _total(
-    (
-        TransactionState.PROCEEDING,
-        TransactionState.COMPLETED,
-        TransactionState.CONFIRMED,
-        TransactionState.ACCEPTED,
-        TransactionState.TERMINATED,
-    ),
-    (
-        *_SERVER_INPUTS,
-        TransactionInput.ACK,
-        TransactionInput.TIMER_G,
-        TransactionInput.TIMER_H,
-        TransactionInput.TIMER_I,
-        TransactionInput.TIMER_L,
-    ),
+    (State.PROCEEDING, State.COMPLETED, State.CONFIRMED, State.ACCEPTED, State.TERMINATED),
+    (*_SERVER_INPUTS, Input.ACK, Input.TIMER_G, Input.TIMER_H, Input.TIMER_I, Input.TIMER_L),
     {
-        (TransactionState.PROCEEDING, TransactionInput.REQUEST): (
-            (TransactionAction.SEND,),
-            TransactionState.PROCEEDING,
+        (State.PROCEEDING, Input.REQUEST): ((Action.SEND,), State.PROCEEDING),
+        (State.PROCEEDING, Input.SEND_1XX): ((Action.SEND,), State.PROCEEDING),
+        (State.PROCEEDING, Input.SEND_2XX): ((Action.SEND, Action.START_L), State.ACCEPTED),
+        (State.PROCEEDING, Input.SEND_FAILURE): (
+            (Action.SEND, Action.START_G, Action.START_H),
+            State.COMPLETED,
         ),
-        (TransactionState.PROCEEDING, TransactionInput.SEND_1XX): (
-            (TransactionAction.SEND,),
-            TransactionState.PROCEEDING,
-        ),
-        (TransactionState.PROCEEDING, TransactionInput.SEND_2XX): (
-            (TransactionAction.SEND, TransactionAction.START_L),
-            TransactionState.ACCEPTED,
-        ),
-        (TransactionState.PROCEEDING, TransactionInput.SEND_FAILURE): (
-            (TransactionAction.SEND, TransactionAction.START_G, TransactionAction.START_H),
-            TransactionState.COMPLETED,
-        ),
-        (TransactionState.PROCEEDING, TransactionInput.TRANSPORT_ERROR): (
-            (TransactionAction.FAIL,),
-            TransactionState.TERMINATED,
-        ),
-        (TransactionState.COMPLETED, TransactionInput.REQUEST): (
-            (TransactionAction.SEND,),
-            TransactionState.COMPLETED,
-        ),
-        (TransactionState.COMPLETED, TransactionInput.TIMER_G): (
-            (TransactionAction.SEND, TransactionAction.START_G),
-            TransactionState.COMPLETED,
-        ),
-        (TransactionState.COMPLETED, TransactionInput.TIMER_H): (
-            (TransactionAction.STOP, TransactionAction.TIMEOUT),
-            TransactionState.TERMINATED,
-        ),
-        (TransactionState.COMPLETED, TransactionInput.ACK): (
-            (TransactionAction.STOP, TransactionAction.START_I),
-            TransactionState.CONFIRMED,
-        ),
-        (TransactionState.COMPLETED, TransactionInput.TRANSPORT_ERROR): (
-            (TransactionAction.STOP,),
-            TransactionState.TERMINATED,
-        ),
-        (TransactionState.CONFIRMED, TransactionInput.TIMER_I): ((), TransactionState.TERMINATED),
-        (TransactionState.CONFIRMED, TransactionInput.TRANSPORT_ERROR): (
-            (TransactionAction.STOP,),
-            TransactionState.TERMINATED,
-        ),
-        (TransactionState.ACCEPTED, TransactionInput.SEND_2XX): (
-            (TransactionAction.SEND,),
-            TransactionState.ACCEPTED,
-        ),
-        (TransactionState.ACCEPTED, TransactionInput.TIMER_L): ((), TransactionState.TERMINATED),
+        (State.PROCEEDING, Input.TRANSPORT_ERROR): ((Action.FAIL,), State.TERMINATED),
+        (State.COMPLETED, Input.REQUEST): ((Action.SEND,), State.COMPLETED),
+        (State.COMPLETED, Input.TIMER_G): ((Action.SEND, Action.START_G), State.COMPLETED),
+        (State.COMPLETED, Input.TIMER_H): ((Action.STOP, Action.TIMEOUT), State.TERMINATED),
+        (State.COMPLETED, Input.ACK): ((Action.STOP, Action.START_I), State.CONFIRMED),
+        (State.COMPLETED, Input.TRANSPORT_ERROR): ((Action.STOP,), State.TERMINATED),
+        (State.CONFIRMED, Input.TIMER_I): ((), State.TERMINATED),
+        (State.CONFIRMED, Input.TRANSPORT_ERROR): ((Action.STOP,), State.TERMINATED),
+        (State.ACCEPTED, Input.SEND_2XX): ((Action.SEND,), State.ACCEPTED),
+        (State.ACCEPTED, Input.TIMER_L): ((), State.TERMINATED),
     },
 )
 
 # RFC 3261 figure 8.
 NON_INVITE_SERVER = _total(
-    (
-        TransactionState.TRYING,
-        TransactionState.PROCEEDING,
-        TransactionState.COMPLETED,
-        TransactionState.TERMINATED,
-    ),
-    (*_SERVER_INPUTS, TransactionInput.TIMER_J),
+    (State.TRYING, State.PROCEEDING, State.COMPLETED, State.TERMINATED),
+    (*_SERVER_INPUTS, Input.TIMER_J),
     {
-        (TransactionState.TRYING, TransactionInput.SEND_1XX): (
-            (TransactionAction.SEND,),
-            TransactionState.PROCEEDING,
-        ),
-        (TransactionState.TRYING, TransactionInput.SEND_2XX): (
-            (TransactionAction.SEND, TransactionAction.START_J),
-            TransactionState.COMPLETED,
-        ),
-        (TransactionState.TRYING, TransactionInput.SEND_FAILURE): (
-            (TransactionAction.SEND, TransactionAction.START_J),
-            TransactionState.COMPLETED,
-        ),
-        (TransactionState.TRYING, TransactionInput.TRANSPORT_ERROR): (
-            (TransactionAction.FAIL,),
-            TransactionState.TERMINATED,
-        ),
-        (TransactionState.PROCEEDING, TransactionInput.REQUEST): (
-            (TransactionAction.SEND,),
-            TransactionState.PROCEEDING,
-        ),
-        (TransactionState.PROCEEDING, TransactionInput.SEND_1XX): (
-            (TransactionAction.SEND,),
-            TransactionState.PROCEEDING,
-        ),
-        (TransactionState.PROCEEDING, TransactionInput.SEND_2XX): (
-            (TransactionAction.SEND, TransactionAction.START_J),
-            TransactionState.COMPLETED,
-        ),
-        (TransactionState.PROCEEDING, TransactionInput.SEND_FAILURE): (
-            (TransactionAction.SEND, TransactionAction.START_J),
-            TransactionState.COMPLETED,
-        ),
-        (TransactionState.PROCEEDING, TransactionInput.TRANSPORT_ERROR): (
-            (TransactionAction.FAIL,),
-            TransactionState.TERMINATED,
-        ),
-        (TransactionState.COMPLETED, TransactionInput.REQUEST): (
-            (TransactionAction.SEND,),
-            TransactionState.COMPLETED,
-        ),
-        (TransactionState.COMPLETED, TransactionInput.TIMER_J): ((), TransactionState.TERMINATED),
-        (TransactionState.COMPLETED, TransactionInput.TRANSPORT_ERROR): (
-            (TransactionAction.STOP,),
-            TransactionState.TERMINATED,
-        ),
+        (State.TRYING, Input.SEND_1XX): ((Action.SEND,), State.PROCEEDING),
+        (State.TRYING, Input.SEND_2XX): ((Action.SEND, Action.START_J), State.COMPLETED),
+        (State.TRYING, Input.SEND_FAILURE): ((Action.SEND, Action.START_J), State.COMPLETED),
+        (State.TRYING, Input.TRANSPORT_ERROR): ((Action.FAIL,), State.TERMINATED),
+        (State.PROCEEDING, Input.REQUEST): ((Action.SEND,), State.PROCEEDING),
+        (State.PROCEEDING, Input.SEND_1XX): ((Action.SEND,), State.PROCEEDING),
+        (State.PROCEEDING, Input.SEND_2XX): ((Action.SEND, Action.START_J), State.COMPLETED),
+        (State.PROCEEDING, Input.SEND_FAILURE): ((Action.SEND, Action.START_J), State.COMPLETED),
+        (State.PROCEEDING, Input.TRANSPORT_ERROR): ((Action.FAIL,), State.TERMINATED),
+        (State.COMPLETED, Input.REQUEST): ((Action.SEND,), State.COMPLETED),
+        (State.COMPLETED, Input.TIMER_J): ((), State.TERMINATED),
+        (State.COMPLETED, Input.TRANSPORT_ERROR): ((Action.STOP,), State.TERMINATED),
     },
 )
+
+TIMERS: Mapping[TransactionAction, TransactionInput] = {
+    action: Input[f"TIMER_{action.name[-1]}"]
+    for action in TransactionAction
+    if action.name.startswith("START_")
+}
+"""The timer that each action of the kind START_x starts."""
+
+
+def timers_of(table: TransitionTable) -> tuple[TransactionInput, ...]:
+    """The timers that a machine has."""
+    return tuple(dict.fromkeys(given for _, given in table if given.name.startswith("TIMER_")))
 
 
 class TimerOwner(Protocol):

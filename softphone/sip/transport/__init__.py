@@ -2,7 +2,7 @@
 
 It decides and counts; it opens no socket, asks no DNS and verifies no certificate: `softphone.net`
 and `softphone.trust` do.  Framing of streams is in `softphone.sip.message`, the time limit on it
-in `softphone.sip.flow_reader`, retransmission in `softphone.sip.transaction`.
+in `softphone.sip.endpoint`, retransmission in `softphone.sip.transaction`.
 
 RFC 3263 and RFC 7984 (server location in dual-stack networks) with RFC 2782 (SRV) and RFC 3403
 (NAPTR), RFC 5626 and RFC 6223 (keep-alive and outbound), RFC 3581 and RFC 5630 (the Contact of a

@@ -13,7 +13,7 @@ from softphone.call.leg.kpml_subscriptions import MAXIMUM
 from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import CallState
 from softphone.sip import Body, EndpointConfig, InDialogRequestReceived
-from softphone.sip.event_packages.kpml import kpml_request
+from tests.support.kpml import kpml_request
 from tests.support.stage import Stage
 
 CONFIG = EndpointConfig(events=(*EndpointConfig().events, "kpml"))

@@ -15,6 +15,7 @@ class Owner:
 
     dialog = None
     to = FLOW
+    hosts = ()
 
 
 def received(method, **options):

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import pytest
 
 from softphone.sip.event_packages import DigitBuffer, KeyPress, KpmlSubscription
-from softphone.sip.event_packages.kpml import kpml_request
 from softphone.sip.event_packages.kpml_pattern import MOST_DIGITS
+from tests.support.kpml import kpml_request
 
 
 def watch(regex, **options):

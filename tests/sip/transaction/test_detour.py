@@ -199,5 +199,4 @@ def test_a_gruu_stays_and_a_flows_own_contact_does_not():
 
 def test_a_request_that_has_nowhere_else_to_go_remembers_no_place():
     assert NO_FAILOVER.next_target(PLACES[0], now=0.0) is None
-    NO_FAILOVER.mark_served(PLACES[0])
     assert NO_FAILOVER._tried == ()

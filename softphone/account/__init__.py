@@ -12,7 +12,8 @@ RFC 6749 and RFC 6750 (bearer tokens).
 
 from __future__ import annotations
 
-from softphone.account.account import Account, AccountDependencies
+from softphone.account.account import Account
+from softphone.account.context import AccountDependencies
 from softphone.account.service_control import CHECK_VERSION, OnService
 from softphone.account.stack_settings import TrustContext, tls_settings
 

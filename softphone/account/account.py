@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
-from typing import Any, Self
+from typing import Self
 from weakref import ReferenceType, ref
 
-from softphone.account.authority import check_replacement, may_direct
-from softphone.account.components import AccountComponents, ComponentFactory
-from softphone.account.dependencies import AccountDependencies
-from softphone.account.oauth_token import token_refresher
+from softphone.account.context import AccountContext, AccountDependencies
+from softphone.account.first_hop import FirstHopLocator
+from softphone.account.leg_setup import make_invite_request, make_leg_setup
+from softphone.account.oauth_token import TokenRefresher
 from softphone.account.out_of_dialog import (
+    handle_refer,
+    handle_request,
     refuse_invite,
     refuse_stranger,
     refuse_subscription,
 )
-from softphone.account.referral import follow_referral
-from softphone.account.registration_failure import registration_failure
-from softphone.account.registration_migration import RegistrationMigration
-from softphone.account.server_agreements import ServerAgreements
+from softphone.account.registration import AccountRegistration, make_registration
 from softphone.account.service_control import ServiceControlHandler
-from softphone.account.signaling import SignalingEvent, SignalingMachine
+from softphone.account.signaling import ServerAgreements, SignalingEvent, SignalingMachine
 from softphone.account.stack_settings import (
     TrustContext,
     digest_session,
@@ -36,6 +35,8 @@ from softphone.account.stack_settings import (
     tls_settings,
 )
 from softphone.account.tasks import BackgroundTasks
+from softphone.account.transfer import check_replacement, follow_referral, may_direct
+from softphone.account.voice_quality_reporter import VoiceQualityReporter
 from softphone.call import (
     Call,
     EventQueue,
@@ -45,7 +46,7 @@ from softphone.call import (
     OutgoingCall,
     OutgoingLeg,
 )
-from softphone.call.leg import CallLeg, flow_shortfalls
+from softphone.call.leg import CallLeg, PendingReferral, flow_shortfalls
 from softphone.config import AccountConfig
 from softphone.errors import ConfigurationError, TransportError
 from softphone.events import (
@@ -72,7 +73,6 @@ from softphone.security import (
 from softphone.sip import (
     Body,
     Endpoint,
-    EventHandlers,
     InviteReceived,
     InviteRequest,
     InviteUsage,
@@ -86,11 +86,11 @@ from softphone.sip import (
     StrangerIgnored,
     SubscribeReceived,
 )
-from softphone.sip.auth import ChallengePolicy
+from softphone.sip.auth import Authenticator, ChallengePolicy
 from softphone.sip.registration import MoveEnded
 from softphone.trust import TlsSettings
 
-__all__ = ["Account", "AccountDependencies"]
+__all__ = ["Account"]
 
 logger = logging.getLogger("softphone.account")
 
@@ -102,106 +102,98 @@ MAXIMUM_WAITING = 64
 MAXIMUM_WAITING_PER_SOURCE = 16
 """Those of one address (one /64 in IPv6) that is neither our server's nor a trusted source."""
 
-_BOUND = (RegistrationState.REGISTERED, RegistrationState.REGISTERING)
-
 
 class Account:
     """One account; see the module's docstring."""
 
     def __init__(self, config: AccountConfig, setup: AccountDependencies) -> None:
-        self.config = config
-        self._setup = setup
-        self._persona = persona_named(config.persona)
-        self._tls = self._tls_of(config, setup)
-        self._background = BackgroundTasks(config.aor)
         self._challenges = ChallengePolicy(self._own_server)
-        self._token = token_refresher(
-            config, self._background.spawn, lambda: self._driver.change(), self._challenges
+        self._tasks = BackgroundTasks(config.aor)
+        self._token: TokenRefresher | None = None
+        self._context = self._make_context(config, setup)
+        self._endpoint, self._driver = self._context.machine.endpoint, self._context.driver
+        self._handlers, self._legs = self._context.handlers, self._context.legs
+        self._locator = FirstHopLocator(self._context)
+        self._quality_reporter = VoiceQualityReporter(self._context, self._locator)
+        self._registration = AccountRegistration(self._context, self._locator)
+        self._service = ServiceControlHandler(
+            self._legs, self._registration.register_anew, setup.on_service
         )
-        self._persona.check(config.persona_line)
-        can = endpoint_config(config, self._persona)
-        self._endpoint = Endpoint(
-            side=Side.CLIENT,
-            entropy=setup.entropy,
-            config=can,
-            own_server=self._is_own_server,
-        )
-        self._standing = ServerAgreements(self._persona, lambda: self._machine.registration)
-        self._machine = SignalingMachine(self._endpoint, self._standing.record_grant)
-        sockets = driver_config(
-            setup.trust_context, setup.clock, setup.resolver.resolve, setup.source, config.limits
-        )
-        self._limits = sockets.limits
-        self._driver: Driver[SignalingEvent] = Driver(
-            self._machine,
-            on_event=self._handle,
-            holds_flow=self._endpoint.holds_flow,
-            tls={"": self._tls},
-            tap=setup.tap,
-            config=sockets,
-        )
-        self._migration = RegistrationMigration(self._machine, self._driver)
-        self._handlers = EventHandlers()
-        self._legs: dict[CallLeg, None] = {}
-        """The calls that have not ended, in the order of their beginning."""
         self._events: EventQueue[AccountEvent] = EventQueue()
         self._incoming: EventQueue[ReferenceType[IncomingCall]] = EventQueue(MAXIMUM_WAITING)
         self._waiting: dict[IncomingLeg, IncomingCall] = {}
         self._rejections = TokenBucket(rate=1 / 60, burst=5)
-        self._settled: asyncio.Event = asyncio.Event()
         self._closing = asyncio.Lock()
         self._closed = False
-        self._last_change: RegistrationChanged | None = None
-        self._service = ServiceControlHandler(
-            lambda: tuple(self._legs), self._start_anew, setup.on_service
-        )
         self.listening: tuple[Transport, str, int] | None = None
-        self._component_factory = self._make_component_factory()
-        self._components = self._build_components(config)
 
-    @staticmethod
-    def _tls_of(config: AccountConfig, setup: AccountDependencies) -> TlsSettings:
-        return tls_settings(config, setup.trust_context, fips=setup.fips, policy=setup.policy)
-
-    def _make_component_factory(self) -> ComponentFactory:
-        setup = self._setup
-        return ComponentFactory(
-            machine=self._machine,
-            driver=self._driver,
-            persona=self._persona,
-            agreements=self._standing,
-            media=setup.media,
-            resolver=setup.resolver,
+    def _make_context(self, config: AccountConfig, setup: AccountDependencies) -> AccountContext:
+        """What the parts share, with the machine and what drives it."""
+        persona = persona_named(config.persona)
+        tls = _tls_settings(config, setup)
+        persona.check(config.persona_line)
+        endpoint = Endpoint(
+            side=Side.CLIENT,
             entropy=setup.entropy,
-            policy=setup.policy,
-            fips=setup.fips,
-            idle=lambda: not self._legs,
-            handlers=self._handlers,
+            config=endpoint_config(config, persona),
+            own_server=self._is_own_server,
+        )
+        machine = SignalingMachine(endpoint, ServerAgreements(persona))
+        sockets = driver_config(
+            setup.trust_context, setup.clock, setup.resolver.resolve, setup.source, config.limits
+        )
+        self._limits = sockets.limits
+        driver: Driver[SignalingEvent] = Driver(
+            machine,
+            on_event=self._handle,
+            holds_flow=endpoint.holds_flow,
+            tls={"": tls},
+            tap=setup.tap,
+            config=sockets,
+        )
+        if config.oauth is not None:
+            self._token = TokenRefresher(
+                config.oauth,
+                spawn=self._tasks.spawn,
+                change=driver.change,
+                policy=self._challenges,
+            )
+        return AccountContext(
+            config=config,
+            dependencies=setup,
+            persona=persona,
+            tls=tls,
+            machine=machine,
+            driver=driver,
+            credentials=self._credentials(config, setup),
+            tasks=self._tasks,
             emit_event=self.emit_event,
-            names=setup.names,
-            spawn=self._background.spawn,
         )
 
-    def _build_components(self, config: AccountConfig) -> AccountComponents:
-        """The components that register, call and answer, for this configuration."""
-        digest = digest_session(
-            config,
-            entropy=self._setup.entropy,
-            policy=self._challenges,
-            fips=self._setup.fips,
+    def _credentials(
+        self, config: AccountConfig, setup: AccountDependencies
+    ) -> Authenticator | None:
+        """What answers the challenges of our servers."""
+        if self._token is not None:
+            return self._token.session
+        return digest_session(
+            config, entropy=setup.entropy, policy=self._challenges, fips=setup.fips
         )
-        credentials = digest if self._token is None else self._token.session
-        return self._component_factory.build_components(config, credentials)
 
     def _own_server(self, place: Flow | Target) -> str | None:
         """The server of ours that a flow or target leads to; None: it leads elsewhere."""
         target = self._endpoint.target_of(place)
-        return None if target is None else self._components.locator.own_server(target)
+        return None if target is None else self._locator.own_server(target)
 
     def _is_own_server(self, flow: Flow) -> bool:
-        return self._components.locator.is_own_server(flow)
+        return self._locator.is_own_server(flow)
 
     # What is known
+
+    @property
+    def config(self) -> AccountConfig:
+        """The configuration."""
+        return self._context.config
 
     @property
     def digest_algorithms(self) -> Mapping[str, str]:
@@ -216,13 +208,12 @@ class Account:
     @property
     def registration(self) -> RegistrationState:
         """The state of the registration."""
-        registration = self._machine.registration
-        return RegistrationState.UNREGISTERED if registration is None else registration.state
+        return self._registration.state
 
     @property
     def flow(self) -> Flow | None:
         """The connection that the registration holds; None without one."""
-        registration = self._machine.registration
+        registration = self._context.registration
         return None if registration is None else registration.flow
 
     @property
@@ -267,39 +258,23 @@ class Account:
             raise
 
     async def _start(self) -> None:
+        context = self._context
         if self.config.listen is not None:
             transport, host, port = self.config.listen_at()
-            tls = self._tls if transport is Transport.TLS else None
+            tls = context.tls if transport is Transport.TLS else None
             bound = await self._driver.listen(transport, host, port, tls=tls)
             self.listening = (transport, bound[0], bound[1])
-        ask = self._tls.unknown is not None
-        registration = await self._components.registration_factory.make_registration(
-            self._components.locator, ask=ask
-        )
-        self._machine.registration = registration
-        if registration is None:
+        ask = context.tls.unknown is not None
+        context.machine.registration = await make_registration(context, self._locator, ask=ask)
+        if context.registration is None:
             return
         if self._token is not None:
             await self._token.start()
-        self._register()
-        await self._settled.wait()
-        if self.registration is not RegistrationState.REGISTERED:
-            target = registration.target
-            raise registration_failure(self._last_change, self._driver.failure_of(target), target)
-
-    def _register(self) -> None:
-        registration = self._machine.registration
-        if registration is not None and not self._closed:
-            with self._driver.change() as now:
-                registration.register(now=now)
+        await self._registration.start()
 
     async def unregister(self) -> None:
         """Take the binding away; calls go on."""
-        registration = self._machine.registration
-        if registration is None or registration.state is RegistrationState.UNREGISTERED:
-            return
-        with self._driver.change() as now:
-            registration.unregister(now=now)
+        self._registration.unregister()
 
     async def wait_until_idle(self) -> None:
         """Wait until no call is up, on its way or ringing."""
@@ -312,20 +287,26 @@ class Account:
         reached is tried again, as ever.  Raises ConfigurationError for a change that needs
         another account, and TransportError when no server of it is known; then all is as before.
         """
-        can = endpoint_config(self.config, self._persona)
-        if self._token is not None or endpoint_config(config, self._persona) != can:
+        persona = self._context.persona
+        can = endpoint_config(self.config, persona)
+        if self._token is not None or endpoint_config(config, persona) != can:
             raise ConfigurationError(f"{config.aor}: this change needs another account")
-        setup = replace(self._setup, trust_context=trust_context)
-        tls, components = self._tls_of(config, setup), self._build_components(config)
-        registration = await components.registration_factory.make_registration(
-            components.locator, ask=False
+        setup = replace(self._context.dependencies, trust_context=trust_context)
+        context = replace(
+            self._context,
+            config=config,
+            dependencies=setup,
+            tls=_tls_settings(config, setup),
+            credentials=self._credentials(config, setup),
         )
-        await self._unregister_and_wait()
+        locator = FirstHopLocator(context)
+        registration = await make_registration(context, locator, ask=False)
+        await self._registration.unregister_and_wait()
         self.drop_connection()
-        self._driver.replace_settings("", tls)
-        self.config, self._setup, self._tls, self._components = config, setup, tls, components
-        self._machine.registration = registration
-        self._register()
+        self._driver.replace_settings("", context.tls)
+        self._context, self._locator = context, locator
+        self._quality_reporter = VoiceQualityReporter(context, locator)
+        self._registration.replace_registration(context, locator, registration)
 
     async def renew_credential(self) -> None:
         """Register over a new connection with the certificate that the files hold by now.
@@ -333,13 +314,14 @@ class Account:
         Calls stay up.  Raises RegistrationError, TransportError or CertificateError by cause, and
         LocalProtocolError unless it is registered along a list of nodes; then all is as before.
         """
-        await self._migration.migrate(self._tls)
-        self._driver.replace_settings("", self._tls)
+        await self._registration.migrate(self._context.tls)
+        self._driver.replace_settings("", self._context.tls)
 
     def drop_connection(self) -> None:
         """Close the connection at once, as a failing network would; it is made anew."""
-        if self._standing.flow is not None:
-            self._driver.close_flow(self._standing.flow, TransportError("cut on purpose"))
+        flow = self._registration.dialog_flow
+        if flow is not None:
+            self._driver.close_flow(flow, TransportError("cut on purpose"))
 
     async def close(self) -> None:
         """Hang up, unregister (waiting a little for the answers), and close the connection.
@@ -349,13 +331,13 @@ class Account:
         async with self._closing:
             if self._closed:
                 return
-            self._closed = True
+            self._closed = self._registration.closed = True
             try:
                 await self._depart()
             finally:
                 self._events.close()
                 self._incoming.close()
-                await self._background.close()
+                await self._tasks.close()
                 await self._driver.__aexit__(None, None, None)
 
     async def _depart(self) -> None:
@@ -363,9 +345,9 @@ class Account:
             leg.hang_up()
         try:
             async with asyncio.timeout(UNREGISTER_PATIENCE):
-                await self._components.quality_reporter.wait_until_sent()
+                await self._quality_reporter.wait_until_sent()
                 # What was asked while registering may still be granted: it is taken away, too.
-                await self._unregister_and_wait()
+                await self._registration.unregister_and_wait()
                 while self._endpoint.waits_for_responses:  # noqa: ASYNC110 - it has no event
                     await asyncio.sleep(0.01)
         except TimeoutError:
@@ -411,19 +393,16 @@ class Account:
             raise ConfigurationError("media.video: the account names no codec to offer video with")
 
         async def launch() -> OutgoingLeg:
-            hop = await self._components.locator.first_hop(uri)
-            setup = self._components.leg_factory.make_setup(
-                hop.flow, srtp, video=video, inherited=inherited
-            )
+            hop = await self._locator.first_hop(uri)
+            setup = make_leg_setup(self._context, hop.flow, srtp, video=video, inherited=inherited)
             _check_first_hop(uri, hop.flow, setup)
 
             def place(body: Body | None) -> InviteRequest:
-                invitation = self._components.leg_factory.make_invite_request(uri, hop)
+                invitation = make_invite_request(self._context, uri, hop)
                 return replace(invitation, body=body, headers=headers, replaces=replaces)
 
-            leg = self._components.quality_reporter.report_leg(
-                OutgoingLeg(setup, place, delayed=delayed_offer)
-            )
+            leg = OutgoingLeg(setup, place, delayed=delayed_offer)
+            self._report_leg(leg)
             leg.send_invite()
             self._track_leg(leg)
             return leg
@@ -437,7 +416,18 @@ class Account:
         refused where its signaling would be less secure than that of `call`, unless `allow_clear`
         says that it may be.  Raises LocalProtocolError when nobody asked for one.
         """
-        return follow_referral(self, call, allow_clear=allow_clear)
+
+        def dial(referral: PendingReferral) -> OutgoingCall:
+            return self.dial(
+                referral.refer_to,
+                replaces=referral.replaces,
+                # Who was seen is to be seen by whomever the call goes on with.
+                video=call.video is not None,
+                follows=call,
+                allow_clear=allow_clear,
+            )
+
+        return follow_referral(self._context, call, dial)
 
     # Events
 
@@ -445,14 +435,18 @@ class Account:
         self._legs[leg] = None
         leg.ended.add_done_callback(lambda _: self._legs.pop(leg, None))
 
+    def _report_leg(self, leg: CallLeg) -> None:
+        if self.config.quality is not None:
+            self._quality_reporter.report_leg(leg)
+
     def _handle(self, event: SignalingEvent) -> None:
         match event:
             case RegistrationChanged() | NodeChanged() | FlowLost() | FlowRestored():
                 self._registration_event(event)
             case MoveEnded():
-                self._migration.handle_move_ended(event)
+                self._registration.handle_move_ended(event)
             case ReferReceived() if not self._may_refer(event):
-                refuse_subscription(self._driver.change, event.subscription, 403)
+                refuse_subscription(self._context, event.subscription, 403)
             case _:
                 if not self._handlers.handle_event(event):
                     self._handle_unclaimed(event)
@@ -461,15 +455,15 @@ class Account:
         """Handle what belongs to no call: new requests, and what strangers have tried."""
         match event:
             case InviteReceived() | RequestReceived() if self._strange(event.flow):
-                refuse_stranger(self._endpoint, self._driver.change, event)
+                refuse_stranger(self._context, event)
             case InviteReceived():
                 self._invited(event)
             case RequestReceived():
-                self._components.out_of_dialog.handle_request(event)
+                handle_request(self._context, event)
             case SubscribeReceived():
                 self._refuse_subscribe(event)
             case ReferReceived():
-                self._components.out_of_dialog.handle_refer(event)
+                handle_refer(self._context, event)
             case MessageRejected() if event.status_hint != 481:
                 self._log_rejected(event)
             case StrangerIgnored():
@@ -498,12 +492,12 @@ class Account:
         """What we notify of is in calls (RFC 4730), or begins by REFER (RFC 3515 2.4.4)."""
         named = event.request.event
         status = 403 if named is not None and named.package == "refer" else 481
-        refuse_subscription(self._driver.change, event.subscription, status)
+        refuse_subscription(self._context, event.subscription, status)
 
     def _strange(self, flow: Flow) -> bool:
-        return self._components.locator.is_unknown_source(
-            flow
-        ) or self._standing.bypasses_registered_flow(flow)
+        # Only over UDP anybody reaches our socket.
+        unknown = flow.transport is Transport.UDP and self._locator.is_unknown_source(flow)
+        return unknown or self._context.machine.bypasses_registered_flow(flow)
 
     def _may_refer(self, event: ReferReceived[InviteUsage, NotifierUsage]) -> bool:
         """Whether a REFER counts: in a call that of its far end, or of our server."""
@@ -515,16 +509,17 @@ class Account:
     def _invited(self, event: InviteReceived[InviteUsage]) -> None:
         peer = str(event.request.from_.uri)
         if self._closed or not self._admits_call_of(event.flow):
-            refuse_invite(self._driver.change, event.usage, 480 if self._closed else 486)
+            refuse_invite(self._context, event.usage, 480 if self._closed else 486)
             self._events.put_event(CallRefused(peer, 486, "too many calls wait to be answered"))
             return
         try:
             setup = self._incoming_setup(event)
         except SecurityShortfall as error:
-            refuse_invite(self._driver.change, event.usage, 403)
+            refuse_invite(self._context, event.usage, 403)
             self._events.put_event(CallRefused(peer, 403, str(error), error.shortfalls))
             return
-        leg = self._components.quality_reporter.report_leg(IncomingLeg(setup, event))
+        leg = IncomingLeg(setup, event)
+        self._report_leg(leg)
         self._track_leg(leg)
         if leg.evaluate_offer():
             self._alert(leg, event.replaces)
@@ -550,12 +545,11 @@ class Account:
 
         Raises SecurityShortfall for one that may not replace that call.
         """
-        make_setup = self._components.leg_factory.make_setup
         replaced = self._handlers.handler_of(event.replaces)
         if not isinstance(replaced, CallLeg):
-            return make_setup(event.flow)
+            return make_leg_setup(self._context, event.flow)
         check_replacement(event, own_server=self._is_own_server)
-        setup = make_setup(event.flow, inherited=replaced.inherited_policy)
+        setup = make_leg_setup(self._context, event.flow, inherited=replaced.inherited_policy)
         shortfalls = flow_shortfalls(setup.media.policy, event.flow, fips=setup.fips)
         if shortfalls:
             # Known before its offer is looked at, and there may be none (RFC 3891 section 8).
@@ -574,35 +568,21 @@ class Account:
         """Tell the application of what the server wants, and do what is the account's to do."""
         self._events.put_event(event)
         if isinstance(event, ServiceRequested):
-            self.spawn(self._service.carry_out(event))
+            self._tasks.spawn(self._service.carry_out(event))
 
-    async def _start_anew(self) -> None:
-        """Take the binding away and register again."""
-        await self._unregister_and_wait()
-        self._register()
-
-    async def _unregister_and_wait(self) -> None:
-        if self.registration in _BOUND:
-            self._settled.clear()
-            await self.unregister()
-            await self._settled.wait()
-
-    def _registration_event(self, event: RegistrationChanged | AccountEvent) -> None:
-        if isinstance(event, RegistrationChanged):
-            self._last_change = event
+    def _registration_event(
+        self, event: RegistrationChanged | NodeChanged | FlowLost | FlowRestored
+    ) -> None:
         self._events.put_event(event)
         if isinstance(event, RegistrationChanged):
-            if event.state is not RegistrationState.REGISTERING:
-                self._settled.set()
-            if event.state is RegistrationState.RECOVERING:
-                self.spawn(self._relocate())
-        moved = self._standing.take_flow_change()
+            self._registration.handle_change(event)
+        moved = self._registration.take_flow_change()
         if moved is not None:
             self._rebind_dialogs(*moved)
 
     def _rebind_dialogs(self, before: Flow | None, flow: Flow) -> None:
         """The binding has another connection: dialogs go there."""
-        self._components.locator.registered_hosts.add(flow.remote[0])
+        self._locator.registered_hosts.add(flow.remote[0])
         self._endpoint.keep_flow_open(flow)
         if before is not None:
             with self._driver.change() as now:
@@ -610,18 +590,9 @@ class Account:
             for leg in tuple(self._legs):
                 leg.reevaluate_security()
 
-    async def _relocate(self) -> None:
-        registration = self._machine.registration
-        if registration is not None:
-            command = await self._components.registration_factory.locate_again(
-                registration, self._components.locator
-            )
-            with self._driver.change() as now:
-                command(now)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine as long as the account lives."""
-        self._background.spawn(work)
+def _tls_settings(config: AccountConfig, setup: AccountDependencies) -> TlsSettings:
+    return tls_settings(config, setup.trust_context, fips=setup.fips, policy=setup.policy)
 
 
 def _check_first_hop(uri: SipUri, flow: Flow, setup: LegSetup) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from softphone.account.context import AccountContext
 from softphone.account.signaling import AnyRegistration
-from softphone.config import AccountConfig
+from softphone.account.stack_settings import proxy_route
 from softphone.errors import CertificateError, TransportError
-from softphone.net import DnsResolver
 from softphone.sans_io import Flow, Target, Transport
 from softphone.sip import Failover, LookupPolicy, NameAddr, SipUri
 from softphone.sip.transport import leads_to_same_peer
@@ -32,39 +32,29 @@ class FirstHop:
     failover: Failover | None
 
 
-@dataclass(slots=True)
 class FirstHopLocator:
-    """The way of one account's requests.
+    """The way of one account's requests."""
 
-    `open_flow` makes, or finds, the flow to a target; `probe_target` only settles whether it is
-    believed; `registration` gives the account's, if it has one; `clock` the endpoint's time;
-    `target_of` what a flow was opened for.
-    """
-
-    config: AccountConfig
-    resolver: DnsResolver
-    open_flow: Callable[[Target], Awaitable[Flow]]
-    probe_target: Callable[[Target], Awaitable[None]]
-    registration: Callable[[], AnyRegistration | None]
-    clock: Callable[[], float]
-    target_of: Callable[[Flow], Target | None]
-    registered_hosts: set[str] = field(default_factory=set, init=False)
-    """The hosts that we have been registered at."""
-    _known: Failover | None = field(default=None, init=False)
-    _server_over_tls: bool = field(default=False, init=False)
-    """Whether the server has been reached over TLS: then it is not looked for in clear."""
-    _own_targets: OrderedDict[Target, str] = field(default_factory=OrderedDict, init=False)
+    def __init__(self, context: AccountContext) -> None:
+        self._context = context
+        self._config = context.config
+        self.registered_hosts: set[str] = set()
+        """The hosts that we have been registered at."""
+        self._known: Failover | None = None
+        self._server_over_tls = False
+        """Whether the server has been reached over TLS: then it is not looked for in clear."""
+        self._own_targets: OrderedDict[Target, str] = OrderedDict()
 
     def is_unknown_source(self, flow: Flow) -> bool:
         """Whether a new request on `flow` comes from elsewhere than our servers, who bring calls.
 
         Over UDP anybody reaches our socket.  Requests within dialogs may come from far ends.
         """
-        registration = self.registration()
+        registration, config = self._context.registration, self._config
         host = flow.remote[0]
-        if flow.transport is not Transport.UDP or self.config.listen is not None:
+        if flow.transport is not Transport.UDP or config.listen is not None:
             return False
-        if registration is None or host in self.registered_hosts or self.config.accepts_from(host):
+        if registration is None or host in self.registered_hosts or config.accepts_from(host):
             return False
         return all(target.host != host for target in registration.targets)
 
@@ -74,13 +64,13 @@ class FirstHopLocator:
         A server that we reach over TLS is known by its certificate, on a connection of ours or by
         the names of the one that holds the registration; one in clear by its address.
         """
-        registration, host = self.registration(), flow.remote[0]
+        registration, host = self._context.registration, flow.remote[0]
         bound = None if registration is None else registration.flow
-        if self.config.accepts_from(host) or (
+        if self._config.accepts_from(host) or (
             bound is not None and leads_to_same_peer(bound, flow)
         ):
             return True
-        target = self.target_of(flow)
+        target = self._context.machine.endpoint.target_of(flow)
         if target is not None and self.own_server(target) is not None:
             return True
         over_tls = (flow.transport, *(own.transport for own in self._own_targets))
@@ -90,9 +80,9 @@ class FirstHopLocator:
 
     async def locate(self, uri: SipUri) -> tuple[Target, ...]:
         """The places of `uri`, best first.  Raises TransportError when there is none."""
-        policy = LookupPolicy(server_name=self.config.tls.server_name)
-        targets = await self.resolver.locate(uri, policy=policy)
-        if uri in self.config.server_uris:
+        policy = LookupPolicy(server_name=self._config.tls.server_name)
+        targets = await self._context.dependencies.resolver.locate(uri, policy=policy)
+        if uri in self._config.server_uris:
             for target in targets:
                 self._own_targets[target] = uri.host.lower()
                 self._own_targets.move_to_end(target)
@@ -118,10 +108,10 @@ class FirstHopLocator:
             if target.transport is not Transport.TLS:
                 break
             try:
-                await self.probe_target(target)
+                await self._context.driver.probe_target(target)
                 break
             except TransportError as error:
-                logger.info("%s: %s", self.config.aor, error)
+                logger.info("%s: %s", self._config.aor, error)
         return targets
 
     async def first_hop(self, uri: SipUri) -> FirstHop:
@@ -133,12 +123,12 @@ class FirstHopLocator:
         was refused ends the trying, since another place would be another way to the same doubt.
         Raises TransportError and CertificateError by the first cause.
         """
-        registration = self.registration()
+        registration = self._context.registration
         if registration is not None:
             if registration.flow is None:
                 raise TransportError("there is no connection to the server at the moment")
             return await self._registered(registration, registration.flow)
-        server = self.config.server_uri
+        server = self._config.server_uri
         targets = await self.locate(uri if server is None else server)
         if server is not None and self._server_over_tls:
             targets = tuple(t for t in targets if t.transport is Transport.TLS)
@@ -147,21 +137,25 @@ class FirstHopLocator:
         places = self._places(targets)
         flow = await self._reach(places, uri)
         self._server_over_tls |= server is not None and flow.transport is Transport.TLS
-        return FirstHop(flow, self.proxy, self._alike(places.targets, flow))
+        return FirstHop(flow, proxy_route(self._config), self._alike(places.targets, flow))
 
     async def _registered(self, registration: AnyRegistration, flow: Flow) -> FirstHop:
         binding = registration.binding
         route = binding.service_route if binding is not None else ()
         places = self._alike(registration.targets, flow)
-        now = self.clock()
+        now = self._context.driver.now
         if places is not None and places.is_closed(registration.target, now=now):
             other = places.choose_target(now=now)
             try:
                 if other is not None:
-                    return FirstHop(await self.open_flow(other), self.proxy, places)
+                    return FirstHop(
+                        await self._context.driver.open_flow(other),
+                        proxy_route(self._config),
+                        places,
+                    )
             except TransportError as error:
-                logger.info("%s: %s cannot be reached: %s", self.config.aor, other, error)
-        return FirstHop(flow, route or self.proxy, places)
+                logger.info("%s: %s cannot be reached: %s", self._config.aor, other, error)
+        return FirstHop(flow, route or proxy_route(self._config), places)
 
     def _places(self, targets: Sequence[Target]) -> Failover:
         """The places, and what is known of them from earlier requests."""
@@ -174,12 +168,12 @@ class FirstHopLocator:
         return self._places(alike) if alike else None
 
     async def _reach(self, places: Failover, uri: SipUri) -> Flow:
-        now = self.clock()
+        now = self._context.driver.now
         failure: TransportError | None = None
         # Who has asked to be left alone comes last.
         for target in sorted(places.targets, key=lambda place: places.is_closed(place, now=now)):
             try:
-                return await self.open_flow(target)
+                return await self._context.driver.open_flow(target)
             except CertificateError:
                 raise
             except TransportError as error:
@@ -196,13 +190,5 @@ class FirstHopLocator:
         try:
             return await self.locate(server)
         except TransportError as error:
-            logger.info("%s: where its server is now is not known: %s", self.config.aor, error)
+            logger.info("%s: where its server is now is not known: %s", self._config.aor, error)
             return ()
-
-    @property
-    def proxy(self) -> tuple[NameAddr, ...]:
-        """The outbound proxy as a Route."""
-        if self.config.outbound_proxy is None:
-            return ()
-        proxy = SipUri.parse(self.config.outbound_proxy).with_parameter("lr", None)
-        return (NameAddr(None, proxy, ()),)

@@ -18,15 +18,14 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from softphone.config import AccountConfig, OAuthConfig
+from softphone.config import OAuthConfig
 from softphone.errors import AuthenticationFailed, SoftphoneError
 from softphone.sans_io import OpenDrain
 from softphone.security import KeyMaterial
 from softphone.sip.auth import LONGEST_TOKEN, BearerSession, ChallengePolicy, is_bearer_token
 
-__all__ = ["BearerToken", "TokenRefresher", "read_token", "token_refresher"]
+__all__ = ["BearerToken", "TokenRefresher", "read_token"]
 
 logger = logging.getLogger("softphone.account")
 
@@ -113,7 +112,7 @@ class TokenRefresher:
         self,
         config: OAuthConfig,
         *,
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        spawn: Callable[[Coroutine[object, object, None]], object],
         change: OpenDrain,
         policy: ChallengePolicy,
         wall: Callable[[], float] = time.time,
@@ -204,18 +203,6 @@ class TokenRefresher:
             message = f"no token was given within {PATIENCE:.0f} s"
             raise AuthenticationFailed(message, status=407) from None
         return _read(Path(config.token_file or ""))
-
-
-def token_refresher(
-    config: AccountConfig,
-    spawn: Callable[[Coroutine[Any, Any, None]], None],
-    change: OpenDrain,
-    policy: ChallengePolicy,
-) -> TokenRefresher | None:
-    """What renews an account's token, shown as `policy` has it; None where it has none."""
-    if config.oauth is None:
-        return None
-    return TokenRefresher(config.oauth, spawn=spawn, change=change, policy=policy)
 
 
 def _read(path: Path) -> bytes:

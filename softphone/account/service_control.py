@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from softphone.call.leg import CallLeg
@@ -19,12 +19,12 @@ CHECK_VERSION = "check-version"
 
 @dataclass(frozen=True, slots=True)
 class ServiceControlHandler:
-    """`legs` gives the calls there are; `start_anew` takes the binding away and registers again.
+    """`legs` are the calls there are; `start_anew` takes the binding away and registers again.
 
     One request is carried out after the other, and of those of one action that wait the newest.
     """
 
-    legs: Callable[[], Iterable[CallLeg]]
+    legs: Mapping[CallLeg, None]
     start_anew: Callable[[], Awaitable[None]]
     on_service: OnService | None
     _pending: dict[str, ServiceRequested] = field(default_factory=dict, init=False)
@@ -32,7 +32,7 @@ class ServiceControlHandler:
 
     async def wait_until_idle(self) -> None:
         """Wait until there is no call."""
-        while over := {leg.ended for leg in self.legs()}:
+        while over := {leg.ended for leg in self.legs}:
             await asyncio.wait(over)
 
     async def carry_out(self, request: ServiceRequested) -> None:

@@ -1,15 +1,17 @@
 """An account's signaling as one machine: its SIP endpoint, its registration and what it publishes.
 
 Sans IO: `softphone.net.driver.driver` runs it.  The registration sees every event of the endpoint
-first; what is not its own goes to the account.  RFC 3261, RFC 5626.
+first; what is not its own goes to the account.  What servers agree to when they register us is
+kept.  RFC 3261, RFC 5626.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections import OrderedDict, deque
+from dataclasses import dataclass
 from typing import TypeAlias
 
+from softphone.personas import StandardPersona
 from softphone.sans_io import Flow, Target, Transmit
 from softphone.sip import (
     Endpoint,
@@ -22,26 +24,71 @@ from softphone.sip import (
 )
 from softphone.sip.registration import NodeRegistration, NodeRegistrationEvent
 
-__all__ = ["AnyRegistration", "SignalingEvent", "SignalingMachine"]
+__all__ = ["AnyRegistration", "ServerAgreements", "SignalingEvent", "SignalingMachine"]
 
 SignalingEvent: TypeAlias = SipEvent | NodeRegistrationEvent
 AnyRegistration: TypeAlias = Registration | NodeRegistration
 
 
+MAXIMUM_SERVERS = 16
+"""Servers whose word is remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreement:
+    """What a server has said in the 2xx to a REGISTER."""
+
+    vouches: bool
+    supported: frozenset[str]
+
+
+def _name_of(flow: Flow) -> str:
+    """Who is at the other end: the certificate where there is one, else the address."""
+    return flow.remote[0] if flow.identity is None else flow.identity.fingerprint
+
+
+class ServerAgreements:
+    """What each server of an account has agreed to, and whose word counts; `persona` judges."""
+
+    def __init__(self, persona: StandardPersona) -> None:
+        self.persona = persona
+        self._words: OrderedDict[str, _Agreement] = OrderedDict()
+
+    def record_grant(self, flow: Flow | None, response: Response) -> None:
+        """A binding was granted over `flow`."""
+        if flow is None:
+            return
+        vouches = flow.identity is not None and self.persona.vouches(response)
+        supported = frozenset(tag.lower() for tag in response.supported)
+        self._words[_name_of(flow)] = _Agreement(vouches, supported)
+        self._words.move_to_end(_name_of(flow))
+        while len(self._words) > MAXIMUM_SERVERS:
+            self._words.popitem(last=False)
+
+    def vouches(self, flow: Flow | None) -> bool:
+        """Whether a verified registrar that speaks for far ends is at the other end of a flow."""
+        if flow is None or flow.identity is None:
+            return False
+        word = self._words.get(_name_of(flow))
+        return word is not None and word.vouches
+
+    def supported_tags(self, flow: Flow) -> frozenset[str]:
+        """The option tags, in lower case, of the server at the other end, if it registered us."""
+        word = self._words.get(_name_of(flow))
+        return frozenset() if word is None else word.supported
+
+
 class SignalingMachine:
     """Implements `softphone.sans_io.Machine[SignalingEvent]`.
 
-    `on_registered(flow, response)` is called with every 2xx to a REGISTER that asked for a
-    binding.
+    `agreements` hears of every 2xx to a REGISTER that asked for a binding.
     """
 
-    def __init__(
-        self, endpoint: Endpoint, on_registered: Callable[[Flow | None, Response], None]
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, agreements: ServerAgreements) -> None:
         self.endpoint = endpoint
+        self.agreements = agreements
         self.registration: AnyRegistration | None = None
         self.publisher = Publisher(endpoint)
-        self._on_registered = on_registered
         self._events: deque[SignalingEvent] = deque()
         self._now = 0.0
 
@@ -84,6 +131,12 @@ class SignalingMachine:
         self._pump(self._now)
         return self._events.popleft() if self._events else None
 
+    def bypasses_registered_flow(self, flow: Flow | None) -> bool:
+        """Whether a new request comes past the registered connection, where only that counts."""
+        if not self.agreements.persona.registered_connection_only or self.registration is None:
+            return False
+        return flow is None or flow != self.registration.flow
+
     def _pump(self, now: float) -> None:
         self._now = max(self._now, now)
         while (event := self.endpoint.next_event()) is not None:
@@ -102,4 +155,4 @@ class SignalingMachine:
             exchange = event.exchange
             registers = exchange.request.method == "REGISTER" and exchange.request.expires != 0
             if registers and event.response.success:
-                self._on_registered(exchange.flow, event.response)
+                self.agreements.record_grant(exchange.flow, event.response)

@@ -41,6 +41,7 @@ __all__ = [
     "driver_config",
     "endpoint_config",
     "instance_id",
+    "proxy_route",
     "registration_config",
     "tls_settings",
 ]
@@ -167,6 +168,14 @@ def _users(config: AccountConfig, persona: StandardPersona) -> tuple[str, ...]:
     return tuple(user for user in users if user)
 
 
+def proxy_route(config: AccountConfig) -> tuple[NameAddr, ...]:
+    """The outbound proxy as a Route; () without one."""
+    if config.outbound_proxy is None:
+        return ()
+    proxy = SipUri.parse(config.outbound_proxy).with_parameter("lr", None)
+    return (NameAddr(None, proxy, ()),)
+
+
 def instance_id(entropy: Entropy) -> str:
     """A URN for this user agent instance (RFC 5626 section 4.1)."""
     return f"urn:uuid:{uuid.UUID(bytes=entropy(16), version=4)}"
@@ -189,10 +198,6 @@ def registration_config(
     place = registrar or SipUri.parse(config.registrar or "")
     secure = config.aor_uri.scheme == "sips"
     aor = config.aor_uri if registrar is None else replace(config.aor_uri, host=place.host)
-    route: tuple[NameAddr, ...] = ()
-    if config.outbound_proxy is not None:
-        proxy = SipUri.parse(config.outbound_proxy).with_parameter("lr", None)
-        route = (NameAddr(None, proxy, ()),)
     keepalive = KeepAliveConfig()
     if not style.probes:
         keepalive = replace(keepalive, options_interval=0.0, datagram_interval=0.0)
@@ -206,7 +211,7 @@ def registration_config(
         outbound=style.outbound,
         gruu=style.gruu,
         secure_contact=secure,
-        route_set=route,
+        route_set=proxy_route(config),
         first_headers=alarm,
         first_body=style.body,
         contact_parameters=style.contact_parameters,

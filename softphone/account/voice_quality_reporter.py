@@ -9,28 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, TypeAlias, TypeVar
 
+from softphone.account.context import AccountContext
 from softphone.account.first_hop import FirstHopLocator
-from softphone.call import IncomingLeg, OutgoingLeg
-from softphone.config import AccountConfig
+from softphone.call import OutgoingLeg
+from softphone.call.leg import CallLeg
 from softphone.diagnostics.refusal_text import explain_no_answer
 from softphone.events import StreamStatistics, VoiceQuality
 from softphone.media import StreamSpec
-from softphone.sans_io import OpenDrain
 from softphone.sip import (
     Body,
     MalformedMessage,
     NameAddr,
     Publication,
-    Publisher,
     PublishRequest,
     SipUri,
 )
-from softphone.sip.auth import Authenticator
 from softphone.sip.event_packages import (
     EVENT_PACKAGE,
     LONGEST_VALUE,
@@ -54,64 +51,57 @@ LAST_PATIENCE = 1.0
 LONGEST_DURATION_MS = 3_600_000
 """The longest burst or gap that a report has room for (RFC 6035 section 4.6.1)."""
 
-AnyLeg: TypeAlias = IncomingLeg | OutgoingLeg
-Followed = TypeVar("Followed", IncomingLeg, OutgoingLeg)
-
 
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceQualityReporter:
-    """Follows the legs of one account, where its configuration names a collector.
+    """Follows the legs of one account, where its configuration names a collector."""
 
-    `change` opens a drain of the endpoint, `spawn` runs what is to be done beside the calls.
-    """
+    def __init__(
+        self,
+        context: AccountContext,
+        locator: FirstHopLocator,
+        wall: Callable[[], datetime] = _now,
+    ) -> None:
+        self._context = context
+        self._locator = locator
+        self._wall = wall
+        self._unsent: set[asyncio.Future[None]] = set()
 
-    config: AccountConfig
-    publisher: Publisher
-    locator: FirstHopLocator
-    change: OpenDrain
-    spawn: Callable[[Coroutine[Any, Any, None]], None]
-    credentials: Authenticator | None = None
-    wall: Callable[[], datetime] = _now
-    _unsent: set[asyncio.Future[None]] = field(default_factory=set)
+    def report_leg(self, leg: CallLeg) -> None:
+        """Tell the collector of this call, once it is up, and at its end."""
+        leg.confirmed.add_done_callback(lambda done: self._confirmed(leg, done))
 
-    def report_leg(self, leg: Followed) -> Followed:
-        """Tell the collector of this call, once it is up, and at its end; gives it back."""
-        if self.config.quality is not None:
-            leg.confirmed.add_done_callback(lambda done: self._confirmed(leg, done))
-        return leg
-
-    def _confirmed(self, leg: AnyLeg, done: asyncio.Future[None]) -> None:
-        quality = self.config.quality
+    def _confirmed(self, leg: CallLeg, done: asyncio.Future[None]) -> None:
+        quality = self._context.config.quality
         if done.cancelled() or quality is None:
             return
-        began = self.wall()
+        began = self._wall()
         leg.ended.add_done_callback(lambda _: self._report(leg, began, final=True))
         if quality.interval:
-            self.spawn(self._watch(leg, began, quality.interval))
+            self._context.tasks.spawn(self._watch(leg, began, quality.interval))
 
-    async def _watch(self, leg: AnyLeg, began: datetime, interval: int) -> None:
+    async def _watch(self, leg: CallLeg, began: datetime, interval: int) -> None:
         while not leg.ended.done():
             await asyncio.wait({leg.ended}, timeout=interval)
             if not leg.ended.done():
                 self._report(leg, began, final=False)
 
-    def _report(self, leg: AnyLeg, began: datetime, *, final: bool) -> None:
-        report = voice_report(leg, began, self.wall(), final=final)
+    def _report(self, leg: CallLeg, began: datetime, *, final: bool) -> None:
+        report = voice_report(leg, began, self._wall(), final=final)
         if report is None:
             return
         try:
             data = print_voice_report(report)
         except MalformedMessage as error:
-            logger.warning("%s: a call cannot be reported: %s", self.config.aor, error)
+            logger.warning("%s: a call cannot be reported: %s", self._context.config.aor, error)
             return
         sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._unsent.add(sent)
         sent.add_done_callback(self._unsent.discard)
-        self.spawn(self._publish_and_mark(data, sent))
+        self._context.tasks.spawn(self._publish_and_mark(data, sent))
 
     async def wait_until_sent(self) -> None:
         """Wait, for a moment, until the reports on calls that have ended are on their way."""
@@ -121,7 +111,7 @@ class VoiceQualityReporter:
             if late:
                 logger.warning(
                     "%s: the collector was not reached in time: %d reports on calls are lost",
-                    self.config.aor,
+                    self._context.config.aor,
                     len(late),
                 )
 
@@ -132,26 +122,26 @@ class VoiceQualityReporter:
             sent.set_result(None)
 
     async def _publish(self, data: bytes) -> None:
-        quality = self.config.quality
+        quality = self._context.config.quality
         if quality is None:
             return
         uri = SipUri.parse(quality.collector)
-        hop = await self.locator.first_hop(uri)
+        hop = await self._locator.first_hop(uri)
         said = PublishRequest(
             uri=uri,
-            local=NameAddr(None, self.config.aor_uri, ()),
+            local=NameAddr(None, self._context.config.aor_uri, ()),
             to=hop.flow,
             event=EVENT_PACKAGE,
             body=Body(REPORT_TYPE, data),
             route_set=hop.route_set,
             failover=hop.failover,
-            credentials=self.credentials,
+            credentials=self._context.credentials,
         )
-        with self.change() as now:
-            sent = self.publisher.publish(said, now=now, on_done=self._published)
+        with self._context.change() as now:
+            sent = self._context.machine.publisher.publish(said, now=now, on_done=self._published)
         if sent is None:
             logger.warning("%s: a report on a call was dropped: the collector does not keep up",
-                           self.config.aor)  # fmt: skip
+                           self._context.config.aor)  # fmt: skip
 
     def _published(self, publication: Publication) -> None:
         if publication.accepted:
@@ -159,14 +149,14 @@ class VoiceQualityReporter:
         said = f"said {publication.status} {publication.reason}"
         if not publication.answered:
             said = f"did not answer: {explain_no_answer(publication.reason)}"
-        logger.warning("%s: the collector of reports on calls %s", self.config.aor, said)
+        logger.warning("%s: the collector of reports on calls %s", self._context.config.aor, said)
 
 
 # The report -------------------------------------------------------------------------------------
 
 
 def voice_report(
-    leg: AnyLeg, began: datetime, now: datetime, *, final: bool
+    leg: CallLeg, began: datetime, now: datetime, *, final: bool
 ) -> VoiceQualityReport | None:
     """What there is to tell of a call from `began` to `now`; None when it had no audio."""
     usage, spec, local = leg.usage, leg.stream_spec, leg.negotiation.audio

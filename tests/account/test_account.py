@@ -158,7 +158,7 @@ async def test_closing_takes_the_binding_away(phone, lab):
 
 async def test_without_a_connection_a_call_is_an_error_at_once(phone, lab):
     alice = await phone.register(load_account(lab.accounts["alice"]).config)
-    alice._machine.registration._flow = None
+    alice._context.machine.registration._flow = None
     with pytest.raises(TransportError):
         await alice.dial("600").answered(timeout=5)
 

@@ -17,6 +17,7 @@ from softphone.errors import (
 )
 from softphone.sans_io import Flow, PeerIdentity, Target, Transport
 from softphone.sip import NameAddr, SipUri
+from tests.support.account_context import account_context, idle_driver
 
 FIRST = Target(Transport.TLS, "192.0.2.1", 5061)
 SECOND = Target(Transport.TLS, "192.0.2.2", 5061)
@@ -61,11 +62,12 @@ class Network:
 
 def route(names, network, registration=None, **config):
     values = {"aor": "sip:alice@example.test", "listen": "tls:127.0.0.1:0", **config}
-    account = AccountConfig(**values)
-    ways = (network.open_flow, network.probe_target)
-    return FirstHopLocator(
-        account, names, *ways, lambda: registration, lambda: 0.0, network.target_of
+    driver = idle_driver(open_flow=network.open_flow, probe_target=network.probe_target)
+    context = account_context(
+        AccountConfig(**values), driver=driver, registration=registration, resolver=names
     )
+    context.machine.endpoint.target_of = network.target_of
+    return FirstHopLocator(context)
 
 
 async def test_without_a_server_the_uri_itself_is_looked_up():
@@ -132,7 +134,7 @@ async def test_a_server_that_asked_to_be_left_alone_is_left_alone_where_there_is
     assert network.tried == [SECOND]
     network.failures["192_0_2_2"] = TransportError("down")
     assert (await way.first_hop(URI)).flow is registration.flow
-    way.clock = lambda: 61.0
+    way._context.driver.now = 61.0
     network.tried.clear()
     await way.first_hop(URI)
     assert network.tried == []
@@ -163,9 +165,9 @@ async def test_a_registration_without_a_flow_sends_nothing_elsewhere():
 
 async def test_a_server_that_moved_is_found_again_and_a_silent_dns_changes_nothing():
     way = route(Names(), Network(), registrar="sips:pbx.test")
-    assert await way.locate_again(way.config.server_uri) == (FIRST, SECOND)
+    assert await way.locate_again(way._config.server_uri) == (FIRST, SECOND)
     silent = route(Names(error=TransportTimeout("DNS")), Network(), registrar="sips:pbx.test")
-    assert await silent.locate_again(way.config.server_uri) == ()
+    assert await silent.locate_again(way._config.server_uri) == ()
     assert await route(Names(), Network()).locate_again(None) == ()
 
 

@@ -8,12 +8,13 @@ import pytest
 
 from softphone.account.out_of_dialog import (
     answer_request,
-    message_summary,
     refuse_invite,
     refuse_subscription,
 )
 from softphone.events import MessageReceived, MessageWaiting
 from softphone.sip import EndpointConfig, InviteReceived, ReferReceived, SubscribeReceived
+from softphone.sip.event_packages import message_summary
+from tests.support.account_context import account_context, idle_driver
 from tests.support.lone import Lone
 
 SUMMARY_TYPE = "Content-Type: application/simple-message-summary"
@@ -24,13 +25,15 @@ def asked(lone, method, *headers, body=""):
     lone.say(lone.request(method, headers=headers, body=body))
 
 
-def change_of(lone):
+def context_of(lone, told=()):
     @contextmanager
     def change():
         yield lone.now
         lone.drain()
 
-    return change
+    return account_context(
+        endpoint=lone.endpoint, driver=idle_driver(change), emit_event=getattr(told, "append", None)
+    )
 
 
 def answered(lone):
@@ -38,7 +41,7 @@ def answered(lone):
     told = []
     event = lone.take("RequestReceived")
     for _ in range(2):
-        answer_request(lone.endpoint, change_of(lone), event, told.append)
+        answer_request(context_of(lone, told), event)
     return told[: len(told) // 2]
 
 
@@ -92,8 +95,8 @@ def test_what_belongs_to_no_call_is_refused_once(status):
     lone = Lone()
     asked(lone, "SUBSCRIBE", "Event: dialog")
     (event,) = [event for event in lone.events if isinstance(event, SubscribeReceived)]
-    refuse_subscription(change_of(lone), event.subscription, status)
-    refuse_subscription(change_of(lone), event.subscription, status)
+    refuse_subscription(context_of(lone), event.subscription, status)
+    refuse_subscription(context_of(lone), event.subscription, status)
     assert lone.heard() == [status]
 
 
@@ -101,7 +104,7 @@ def test_a_refer_out_of_the_blue_is_declined():
     lone = Lone()
     asked(lone, "REFER", "Refer-To: <sip:premium@h>")
     (event,) = [event for event in lone.events if isinstance(event, ReferReceived)]
-    refuse_subscription(change_of(lone), event.subscription, 603)
+    refuse_subscription(context_of(lone), event.subscription, 603)
     assert lone.heard() == [603]
 
 
@@ -109,6 +112,6 @@ def test_an_invite_too_many_is_refused_once():
     lone = Lone()
     asked(lone, "INVITE")
     (event,) = [event for event in lone.events if isinstance(event, InviteReceived)]
-    refuse_invite(change_of(lone), event.usage, 486)
-    refuse_invite(change_of(lone), event.usage, 486)
+    refuse_invite(context_of(lone), event.usage, 486)
+    refuse_invite(context_of(lone), event.usage, 486)
     assert lone.heard() == [486]

@@ -11,11 +11,13 @@ from contextlib import nullcontext
 
 import pytest
 
-from softphone.account.oauth_token import TokenRefresher, read_token, token_refresher
+from softphone import account
+from softphone.account.oauth_token import TokenRefresher, read_token
 from softphone.config import AccountConfig, OAuthConfig
 from softphone.errors import AuthenticationFailed, ConfigurationError
 from softphone.sip import Request, SipUri
 from softphone.sip.auth import bearer_challenge, presented_token
+from tests.support.account_context import account_context
 from tests.support.calling import eventually
 from tests.support.challenges import OWN, own_server_everywhere
 
@@ -111,13 +113,12 @@ def test_what_is_none_is_refused_and_not_shown(data):
     assert caught.value.__cause__ is None
 
 
-def test_an_account_without_tokens_has_no_keeper():
+async def test_an_account_without_tokens_has_no_keeper():
     for oauth in (None, OAuthConfig(command=("a",))):
         config = AccountConfig(aor="sip:a@b", registrar="sips:b", oauth=oauth)
-        keeper = token_refresher(
-            config, lambda work: None, lambda: nullcontext(0.0), own_server_everywhere()
-        )
-        assert (keeper is None) is (oauth is None)
+        made = account.Account(config, account_context().dependencies)
+        assert (made._token is None) is (oauth is None)
+        assert (made._context.credentials is None) is (oauth is None)
 
 
 def test_one_source_is_given_and_one_only(tmp_path):

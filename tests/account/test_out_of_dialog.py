@@ -7,11 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from softphone.account.out_of_dialog import OutOfDialogHandler
-from softphone.account.signaling import SignalingMachine
+from softphone.account.out_of_dialog import handle_refer, handle_request
 from softphone.config import AccountConfig
 from softphone.events import MessageWaiting, RemoteControlRequested, ServiceRequested
-from softphone.personas import DeviceIdentity, persona_named
+from softphone.personas import DeviceIdentity
 from softphone.sip.event_packages import remote_request
 from softphone.sip.event_packages.cisco_service_control import (
     ServiceAction,
@@ -19,6 +18,7 @@ from softphone.sip.event_packages.cisco_service_control import (
     service_control_body,
 )
 from softphone.sip.message import format_multipart
+from tests.support.account_context import account_context, idle_driver
 from tests.support.lone import Lone
 
 PHONE = AccountConfig(
@@ -36,20 +36,19 @@ class At:
     def __init__(self, config=PHONE, *, elsewhere=False, registered=True):
         self.lone = Lone()
         self.news = []
-        machine = SignalingMachine(self.lone.endpoint, lambda flow, response: None)
-        machine.registration = SimpleNamespace(call_id="ours") if registered else None
+        flow = None if elsewhere else self.lone.flow
+        registration = SimpleNamespace(call_id="ours", flow=flow) if registered else None
 
         @contextmanager
         def change():
             yield self.lone.now
             self.lone.drain()
 
-        self.desk = OutOfDialogHandler(
-            config=config,
-            persona=persona_named(config.persona),
-            agreements=SimpleNamespace(bypasses_registered_flow=lambda flow: elsewhere),
-            machine=machine,
-            change=change,
+        self.context = account_context(
+            config,
+            endpoint=self.lone.endpoint,
+            driver=idle_driver(change),
+            registration=registration,
             emit_event=self.news.append,
         )
 
@@ -59,7 +58,7 @@ class At:
             "NOTIFY", headers=(*headers, *content), body="" if body is None else body.data.decode()
         )
         self.lone.say(request)
-        self.desk.handle_request(self.lone.take("RequestReceived"))
+        handle_request(self.context, self.lone.take("RequestReceived"))
         return self.lone.last().status
 
     def refer(self, body, refer_to="<cid:1@h>"):
@@ -69,7 +68,7 @@ class At:
             f"Content-Type: {body.content_type}",
         )
         self.lone.say(self.lone.request("REFER", headers=headers, body=body.data.decode()))
-        self.desk.handle_refer(self.lone.take("ReferReceived"))
+        handle_refer(self.context, self.lone.take("ReferReceived"))
         return self.lone.last()
 
 
@@ -111,7 +110,7 @@ def test_waiting_messages_are_told_by_every_persona():
                 body="Messages-Waiting: yes\r\n",
             )
         )
-        at.desk.handle_request(at.lone.take("RequestReceived"))
+        handle_request(at.context, at.lone.take("RequestReceived"))
         assert at.lone.last().status == 200
         assert at.news == [MessageWaiting(True)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.account.registration_failure import registration_failure
+from softphone.account.registration import registration_failure
 from softphone.errors import (
     AuthenticationFailed,
     CertificateUntrusted,

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from softphone.account.registration_migration import RegistrationMigration
+from softphone.account.registration import AccountRegistration
 from softphone.errors import LocalProtocolError, RegistrationRefused, ServerClosed
 from softphone.sans_io import Target, Transport
 from softphone.sip.registration import MoveEnded, NodeRegistration
 from softphone.trust import TlsSettings
+from tests.support.account_context import account_context
 
 
 class Registration(NodeRegistration):
@@ -43,9 +44,8 @@ class Driver:
         yield 0.0
 
 
-class Machine:
-    def __init__(self, registration):
-        self.registration = registration
+def mover_of(registration, driver):
+    return AccountRegistration(account_context(driver=driver, registration=registration), None)
 
 
 async def moved(mover, tls, outcome):
@@ -57,7 +57,7 @@ async def moved(mover, tls, outcome):
 
 async def test_each_move_that_worked_has_the_other_name():
     registration, driver, tls = Registration(), Driver(), TlsSettings()
-    mover = RegistrationMigration(Machine(registration), driver)
+    mover = mover_of(registration, driver)
     for _ in range(2):
         await moved(mover, tls, MoveEnded(True, 200, "OK"))
     assert registration.moves == ["renewed-0", "renewed-1"]
@@ -66,7 +66,7 @@ async def test_each_move_that_worked_has_the_other_name():
 
 async def test_a_refusal_and_a_connection_that_failed_are_told_apart():
     registration, driver = Registration(), Driver()
-    mover = RegistrationMigration(Machine(registration), driver)
+    mover = mover_of(registration, driver)
     with pytest.raises(RegistrationRefused, match="403"):
         await moved(mover, TlsSettings(), MoveEnded(False, 403, "Forbidden"))
     driver.cause = ServerClosed("closed after the handshake")
@@ -77,8 +77,8 @@ async def test_a_refusal_and_a_connection_that_failed_are_told_apart():
 
 async def test_there_is_one_at_a_time_and_none_without_nodes():
     with pytest.raises(LocalProtocolError):
-        await RegistrationMigration(Machine(None), Driver()).migrate(TlsSettings())
-    mover = RegistrationMigration(Machine(Registration()), Driver())
+        await mover_of(None, Driver()).migrate(TlsSettings())
+    mover = mover_of(Registration(), Driver())
     first = asyncio.create_task(mover.migrate(TlsSettings()))
     await asyncio.sleep(0)
     with pytest.raises(LocalProtocolError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 import pytest
 
@@ -11,10 +11,15 @@ from softphone.account.service_control import ServiceControlHandler
 from softphone.events import ServiceRequested
 
 
+@dataclass(frozen=True)
+class Leg:
+    ended: asyncio.Future
+
+
 class Device:
     def __init__(self, calls=0, sees_to_it=None):
         loop = asyncio.get_running_loop()
-        self.legs = [SimpleNamespace(ended=loop.create_future()) for _ in range(calls)]
+        self.legs = {Leg(loop.create_future()): None for _ in range(calls)}
         self.done = []
 
         async def start_anew():
@@ -25,7 +30,7 @@ class Device:
             return sees_to_it
 
         hook = None if sees_to_it is None else on_service
-        self.carrier = ServiceControlHandler(lambda: tuple(self.legs), start_anew, hook)
+        self.carrier = ServiceControlHandler(self.legs, start_anew, hook)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +57,6 @@ async def test_it_waits_for_the_last_call():
             await asyncio.sleep(0)
         assert device.done == []
         assert not working.done()
-        device.legs.pop().ended.set_result(None)
+        device.legs.popitem()[0].ended.set_result(None)
     await asyncio.wait_for(working, 1)
     assert device.done == ["anew"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from softphone.account.signaling import SignalingMachine
+from softphone.account.signaling import ServerAgreements, SignalingMachine
 from softphone.events import CallState, RegistrationChanged, RegistrationState
+from softphone.personas import StandardPersona
 from softphone.sans_io import Target, Transport
 from softphone.sip import EndpointConfig, NameAddr, Registration, RegistrationConfig, SipUri
 from tests.support.stage import Stage, first_line, with_header
@@ -15,7 +16,9 @@ AOR = SipUri.parse("sip:alice@192.0.2.1")
 def registered(stage, seen):
     """Alice's endpoint with a registration beside it, at Bob's, who accepts everything."""
     party = stage.alice
-    machine = SignalingMachine(party.endpoint, lambda flow, response: seen.append(response))
+    agreements = ServerAgreements(StandardPersona())
+    agreements.record_grant = lambda flow, response: seen.append(response)
+    machine = SignalingMachine(party.endpoint, agreements)
     config = RegistrationConfig(
         aor=NameAddr(None, AOR, ()),
         registrar=SipUri.parse("sip:192.0.2.2;transport=tls"),

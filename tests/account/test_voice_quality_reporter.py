@@ -16,6 +16,7 @@ from softphone.events import StreamStatistics, VoiceQuality
 from softphone.media import AllocatedStream, StreamHandle, StreamSpec
 from softphone.sip import NameAddr, Publication
 from softphone.sip.event_packages import VoiceReportKind, parse_voice_report, print_voice_report
+from tests.support.account_context import account_context
 
 BEGAN, NOW = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
 QUALITY = VoiceQuality(
@@ -128,14 +129,13 @@ async def test_a_call_is_followed_where_there_is_a_collector(quality):
     config = AccountConfig("sip:alice@example.test", "sip:example.test", quality=quality)
     spawned = []
     reporter = VoiceQualityReporter(
-        config=config, publisher=None, locator=None, change=None, spawn=spawned.append,
-        wall=lambda: BEGAN,
-    )  # fmt: skip
+        account_context(config, spawn=spawned.append), None, wall=lambda: BEGAN
+    )
     loop = asyncio.get_running_loop()
     up, never = leg_of(OutgoingLeg), leg_of(OutgoingLeg)
     for leg in (up, never):
         leg.confirmed, leg.ended = loop.create_future(), loop.create_future()
-        assert reporter.report_leg(leg) is leg
+        reporter.report_leg(leg)
     up.confirmed.set_result(None)
     never.confirmed.cancel()
     await asyncio.sleep(0)
@@ -157,12 +157,11 @@ async def test_what_is_not_on_its_way_in_time_is_waited_for_no_longer(monkeypatc
             await waits.wait()
             raise TransportError("no way there")
 
-    reporter = VoiceQualityReporter(
-        config=AccountConfig("sip:a@example.test", "sip:example.test",
-                             quality=QualityConfig("sip:vq@example.test")),
-        publisher=None, locator=Way(), change=None,
-        spawn=lambda work: tasks.append(asyncio.ensure_future(work)),
-    )  # fmt: skip
+    config = AccountConfig(
+        "sip:a@example.test", "sip:example.test", quality=QualityConfig("sip:vq@example.test")
+    )
+    context = account_context(config, spawn=lambda work: tasks.append(asyncio.ensure_future(work)))
+    reporter = VoiceQualityReporter(context, Way())
     await reporter.wait_until_sent()
     reporter._report(leg_of(OutgoingLeg, quality=QUALITY), BEGAN, final=True)
     await reporter.wait_until_sent()
@@ -182,10 +181,7 @@ async def test_what_is_not_on_its_way_in_time_is_waited_for_no_longer(monkeypatc
     [(True, "said 503 Busy"), (False, "did not answer: the connection was closed")],
 )
 def test_a_503_of_our_own_is_not_told_as_the_collectors(answered, said, caplog):
-    reporter = VoiceQualityReporter(
-        config=AccountConfig("sip:alice@example.test", "sip:example.test"),
-        publisher=None, locator=None, change=None, spawn=None,
-    )  # fmt: skip
+    reporter = VoiceQualityReporter(account_context(), None)
     reason = "Busy" if answered else "The connection was closed"
     reporter._published(Publication(None, reporter._published, 503, reason, answered=answered))
     assert f"the collector of reports on calls {said}" in caplog.text
@@ -223,10 +219,7 @@ def test_what_cannot_be_written_is_logged_and_told_nobody(caplog):
     leg = leg_of(OutgoingLeg, quality=QUALITY)
     leg.usage.call_id = ""
     spawned = []
-    reporter = VoiceQualityReporter(
-        config=AccountConfig("sip:alice@example.test", "sip:example.test"),
-        publisher=None, locator=None, change=None, spawn=spawned.append,
-    )  # fmt: skip
+    reporter = VoiceQualityReporter(account_context(spawn=spawned.append), None)
     reporter._report(leg, BEGAN, final=True)
     assert not spawned
     assert "cannot be reported" in caplog.text

@@ -93,7 +93,7 @@ async def test_its_options_go_with_the_first_register_only_and_are_granted(lab):
     async with Phone(tap=ladder) as phone:
         alice = await register(lab, phone, "alice")
         with alice.change() as now:
-            alice._machine.registration.refresh(now=now)
+            alice._context.machine.registration.refresh(now=now)
         await eventually(lambda: ladder.transcript().count("200 OK") >= 2)
     shown = ladder.transcript()
     assert shown.count("<bulkregisterreq>") == 1

@@ -80,7 +80,7 @@ async def test_a_token_that_has_ended_is_replaced_on_the_407(lab, phone):
     (lab.files.folder / "erin.secret").write_text("another-token")
     registers = lab.devices.keep_alives
     with erin.change() as now:
-        erin._machine.registration.refresh(now=now)
+        erin._context.machine.registration.refresh(now=now)
     await eventually(lambda: erin._token.session._token.reveal() == b"another-token")
     await eventually(lambda: erin.registration is RegistrationState.REGISTERED)
     states = [e.state for e in erin._events._events if isinstance(e, RegistrationChanged)]

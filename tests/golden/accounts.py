@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 
 from softphone.account.account import Account
-from softphone.account.dependencies import AccountDependencies
+from softphone.account.context import AccountDependencies
 from softphone.call import Call, IncomingLeg, OutgoingCall, OutgoingLeg
 from softphone.config import AccountConfig
 from softphone.config.account import CredentialConfig, QualityConfig
@@ -56,12 +55,9 @@ class Office:
             fips=False,
         )
         self.account = Account(config, setup)
-        rooms = self.account._components
-        reporter = replace(
-            rooms.quality_reporter, wall=lambda: WALL + timedelta(seconds=network.now)
-        )
-        self.account._components = replace(rooms, quality_reporter=reporter)
-        record(self.account._machine, self.transcript, "alice")
+        reporter = self.account._quality_reporter
+        reporter._wall = lambda: WALL + timedelta(seconds=network.now)
+        record(self.account._context.machine, self.transcript, "alice")
         record(network.server.endpoint, self.transcript, "server")
         MediaProbe(self.transcript, "alice", network.port)
         Watch(self.transcript, "account", lambda: list(self.account._events._events))

@@ -105,7 +105,7 @@ async def test_accounts_with_the_same_ports_share_an_engine():
         alice = await phone.register(listening("alice"))
         await phone.register(listening("bob"))
         assert list(phone._engines) == [PortRange(41000, 41999)]
-        assert phone._engines[PortRange(41000, 41999)] is alice._setup.media
+        assert phone._engines[PortRange(41000, 41999)] is alice._context.dependencies.media
         await phone.register(listening("carol").with_media(ports=(42000, 42009)))
         assert len(phone._engines) == 2
 

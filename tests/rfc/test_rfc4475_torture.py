@@ -22,6 +22,7 @@ from softphone.sip.message import (
     StreamFramer,
     parse_datagram,
 )
+from tests.support.account_context import account_context, idle_driver
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "rfc4475"
 MANIFEST = json.loads((DATA / "manifest.json").read_text())
@@ -109,6 +110,9 @@ class Wire:
         self.flow = Flow(1, transport, ("192.0.2.10", 5060), ("192.0.2.1", 5060))
         self.sent: list[Response] = []
         self.news: list[object] = []
+        self.context = account_context(
+            endpoint=self.endpoint, driver=idle_driver(self.change), emit_event=self.news.append
+        )
         self.closed = False
         self.endpoint.connected(flow=self.flow, now=0.0)
 
@@ -144,7 +148,7 @@ class Wire:
             status, fields = (401, challenge) if credentials else (200, ())
             self.endpoint.respond(event.exchange, status, now=now, headers=fields)
         elif isinstance(event, RequestReceived):
-            answer_request(self.endpoint, self.change, event, self.news.append)
+            answer_request(self.context, event)
 
     def settle(self) -> None:
         """Let every timer run out."""

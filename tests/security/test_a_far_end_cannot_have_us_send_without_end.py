@@ -89,7 +89,7 @@ class Leg:
 
 async def test_a_thousand_wishes_of_a_server_during_a_call_are_one_afterwards():
     leg, started, asked = Leg(), [], []
-    legs = [leg]
+    legs = {leg: None}
 
     async def start_anew():
         started.append(True)
@@ -98,7 +98,7 @@ async def test_a_thousand_wishes_of_a_server_during_a_call_are_one_afterwards():
         asked.append(request.stamps)
         return False
 
-    handler = ServiceControlHandler(lambda: tuple(legs), start_anew, on_service)
+    handler = ServiceControlHandler(legs, start_anew, on_service)
     wishes = [ServiceRequested("restart", (("config", str(n)),)) for n in range(1000)]
     tasks = [asyncio.ensure_future(handler.carry_out(one)) for one in wishes]
     await asyncio.sleep(0)

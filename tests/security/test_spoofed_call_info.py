@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.account.server_agreements import ServerAgreements
+from softphone.account.signaling import ServerAgreements
 from softphone.call.leg.security import direct_far_end
 from softphone.personas import StandardPersona
 from softphone.sans_io import Flow, PeerIdentity, Transport
@@ -88,7 +88,7 @@ def test_an_account_believes_only_the_connection_that_its_registrar_vouched_on()
         data = "\r\n".join(["SIP/2.0 200 OK", *lines]).encode()
         standing.record_grant(at, parse_datagram(data))
 
-    standing = ServerAgreements(StandardPersona(), lambda: None)
+    standing = ServerAgreements(StandardPersona())
     granted(flow("aa"), "Supported: X-cisco-sis-9.0.0")
     assert standing.vouches(flow("aa"))
     assert not standing.vouches(flow("bb"))

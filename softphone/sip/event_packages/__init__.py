@@ -3,10 +3,11 @@
 It parses and prints documents and, for key presses, matches digits against patterns.  The
 subscriptions, NOTIFY and REFER requests that carry the bodies are in `softphone.sip.subscription`,
 PUBLISH is in `softphone.sip`; what is done about them is decided in `softphone.personas`,
-`softphone.account` and `softphone.call`.  Message waiting is read by `softphone.account`.
+`softphone.account` and `softphone.call`.
 
-RFC 4730 (KPML) and RFC 6035 section 4.6 (vq-rtcpxr).  `cisco_remotecc` and `cisco_service_control`
-follow no RFC: they read and write what CUCM and its phones send.
+RFC 3842 (message waiting), RFC 4730 (KPML) and RFC 6035 section 4.6 (vq-rtcpxr).
+`cisco_remotecc` and `cisco_service_control` follow no RFC: they read and write what CUCM and its
+phones send.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from softphone.sip.event_packages.cisco_remotecc import (
     text_parts,
 )
 from softphone.sip.event_packages.kpml import KPML, DigitBuffer, KeyPress, KpmlSubscription
+from softphone.sip.event_packages.message_waiting import message_summary
 from softphone.sip.event_packages.voice_quality_report import (
     EVENT_PACKAGE,
     LONGEST_VALUE,
@@ -50,6 +52,7 @@ __all__ = [
     "VoiceReportMetrics",
     "dialog_named",
     "first_requests",
+    "message_summary",
     "parse_voice_report",
     "print_voice_report",
     "read_requests",

@@ -12,7 +12,6 @@ from itertools import product
 
 import pytest
 
-from softphone.account.out_of_dialog import message_summary
 from softphone.call.leg.dtmf import parse_dtmf_info
 from softphone.contacts.uds_document import parse_home_cluster, parse_users
 from softphone.diagnostics import mask
@@ -32,6 +31,7 @@ from softphone.sdp import MalformedDescription, SessionDescription
 from softphone.sdp.attributes import Crypto, Fmtp, RtcpPort, Rtpmap, SsrcAttribute, read_crypto
 from softphone.sdp.codecs import read_formats
 from softphone.sdp.description import DescriptionLimits
+from softphone.sip.event_packages import message_summary
 from softphone.sip.event_packages.cisco_remotecc import read_requests, response_code
 from softphone.sip.event_packages.cisco_service_control import ServiceControl
 from softphone.sip.event_packages.kpml import KpmlSubscription

@@ -7,12 +7,13 @@ import re
 
 import pytest
 
-from softphone.account.referral import follow_referral
+from softphone.account.transfer import follow_referral
 from softphone.call import Call
 from softphone.errors import ConfigurationError, LocalProtocolError, TransportError
 from softphone.events import CallAnswered, CallEnded, CallRinging, EndedBy
 from softphone.security import SecurityState, SignalingSecurity
 from softphone.sip import NameAddr
+from tests.support.account_context import account_context, idle_driver
 from tests.support.stage import Stage
 
 TO_CAROL = NameAddr.parse("<sip:carol@192.0.2.3?Replaces=abc%3Bto-tag%3D1%3Bfrom-tag%3D2>")
@@ -39,17 +40,15 @@ class Referrer:
     def __init__(self, stage, story):
         self.stage, self.story = stage, story
         self.dialed, self.tasks = [], []
+        self.context = account_context(driver=idle_driver(stage.bob.change), spawn=self.spawn)
 
-    @property
-    def change(self):
-        return self.stage.bob.change
+    def follow(self, call):
+        return follow_referral(self.context, call, self.dial)
 
-    def dial(self, target, *, replaces=None, video=False, follows=None, allow_clear=False):
-        assert not video  # the call that is transferred has none
-        self.followed = (follows, allow_clear)
+    def dial(self, referral):
         if isinstance(self.story, Exception):
             raise self.story
-        self.dialed.append((target, replaces))
+        self.dialed.append((referral.refer_to, referral.replaces))
         self.call = Dialed(self.story)
         return self.call
 
@@ -89,7 +88,7 @@ async def test_the_outcome_is_reported(story, told):
     stage = Stage()
     call = referred(stage)
     account = Referrer(stage, story)
-    follow_referral(account, call)
+    account.follow(call)
     await asyncio.gather(*account.tasks)
     stage.run(0.1)
     assert reports(stage) == told
@@ -98,14 +97,13 @@ async def test_the_outcome_is_reported(story, told):
     assert replaces == "abc;to-tag=1;from-tag=2"
     assert not call.transfer_requested
     assert account.call.transfers == 1
-    assert account.followed == (call, False)
 
 
 async def test_a_target_that_cannot_be_called_is_reported_and_raised():
     stage = Stage()
     call = referred(stage)
     with pytest.raises(ConfigurationError):
-        follow_referral(Referrer(stage, ConfigurationError("no SIP URI")), call)
+        Referrer(stage, ConfigurationError("no SIP URI")).follow(call)
     stage.run(0.1)
     assert reports(stage) == [100, 400]
 
@@ -114,7 +112,7 @@ async def test_nobody_asked():
     stage = Stage()
     _, callee = stage.answered()
     with pytest.raises(LocalProtocolError):
-        follow_referral(Referrer(stage, ()), Call.for_leg(callee))
+        Referrer(stage, ()).follow(Call.for_leg(callee))
 
 
 async def test_a_transfer_that_was_asked_for_too_long_ago_is_none():
@@ -124,7 +122,7 @@ async def test_a_transfer_that_was_asked_for_too_long_ago_is_none():
     stage.run(40)
     assert not call.transfer_requested
     with pytest.raises(LocalProtocolError):
-        follow_referral(Referrer(stage, ()), call)
+        Referrer(stage, ()).follow(call)
 
 
 async def test_a_rejected_transfer_is_answered():

@@ -1,0 +1,93 @@
+"""What the parts of an account share, and what its phone gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from softphone.account.service_control import OnService
+from softphone.account.signaling import AnyRegistration, SignalingEvent, SignalingMachine
+from softphone.account.stack_settings import NO_TRUST_CONTEXT, TrustContext
+from softphone.account.tasks import BackgroundTasks
+from softphone.call.leg import CallLeg, NameLookup, no_name_lookup
+from softphone.config import AccountConfig
+from softphone.errors import LocalProtocolError
+from softphone.events import AccountEvent
+from softphone.media import MediaBackend
+from softphone.net import DnsResolver, Driver
+from softphone.openssl_provider import fips_in_force
+from softphone.personas import StandardPersona
+from softphone.sans_io import Entropy, OpenDrain, Tap
+from softphone.security import SecurityPolicy
+from softphone.sip import EventHandlers
+from softphone.sip.auth import Authenticator
+from softphone.trust import TlsSettings
+
+__all__ = ["AccountContext", "AccountDependencies"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountDependencies:
+    """What an account needs of its phone.
+
+    `on_service` is asked when the server wants the device to start anew or to compare versions,
+    once no call is up; True says that it has seen to everything.  `names` tells
+    who a call's other end is, once that is known.  `source` is the local address that the account's
+    connections, and with them its media, are bound to; None leaves it to the system.
+    """
+
+    media: MediaBackend
+    resolver: DnsResolver
+    entropy: Entropy
+    tap: Tap | None = None
+    fips: bool = field(default_factory=fips_in_force)
+    clock: Callable[[], float] | None = None
+    policy: SecurityPolicy | None = None
+    trust_context: TrustContext = NO_TRUST_CONTEXT
+    on_service: OnService | None = None
+    names: NameLookup = no_name_lookup
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountContext:
+    """What the parts of an account share under one configuration.
+
+    Another configuration gets a context of its own with the same machine, driver, tasks, handlers
+    and legs.  `credentials` answer challenges, `tasks` end with the account, `emit_event` tells the
+    application; `legs` are the calls that have not ended, in the order of their beginning.
+    """
+
+    config: AccountConfig
+    dependencies: AccountDependencies
+    persona: StandardPersona
+    tls: TlsSettings
+    machine: SignalingMachine
+    driver: Driver[SignalingEvent]
+    credentials: Authenticator | None
+    tasks: BackgroundTasks
+    emit_event: Callable[[AccountEvent], None]
+    handlers: EventHandlers = field(default_factory=EventHandlers)
+    legs: dict[CallLeg, None] = field(default_factory=dict)
+
+    @property
+    def change(self) -> OpenDrain:
+        """Opens a drain of the endpoint."""
+        return self.driver.change
+
+    @property
+    def registration(self) -> AnyRegistration | None:
+        """The account's registration; None without a registrar."""
+        return self.machine.registration
+
+    def run_command(self, command: Callable[[float], object]) -> None:
+        """Give a command to the endpoint, unless the far end was faster.
+
+        A request may have been canceled, a subscription left, or a connection closed in the same
+        drain: then no answer is expected.
+        """
+        try:
+            with self.driver.change() as now:
+                command(now)
+        except LocalProtocolError:
+            return

@@ -1,0 +1,120 @@
+"""What an account's calls are made with: policy, persona, Contact, INVITE."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from softphone.account.context import AccountContext
+from softphone.account.first_hop import FirstHop
+from softphone.call import LegSetup, MediaSetup
+from softphone.call.leg import RtcpXrDemand, VideoSetup
+from softphone.media import MediaConfig, VideoBackend
+from softphone.sans_io import Flow
+from softphone.security import SecurityPolicy, SrtpPolicy
+from softphone.sip import InviteRequest, NameAddr, SipUri
+from softphone.sip.registration import NodeRegistration
+
+__all__ = ["make_invite_request", "make_leg_setup"]
+
+
+def make_leg_setup(
+    context: AccountContext,
+    flow: Flow,
+    srtp: SrtpPolicy | None = None,
+    *,
+    video: bool = False,
+    inherited: SecurityPolicy | None = None,
+) -> LegSetup:
+    """What a leg over `flow` needs; `srtp` overrides for one call, `video` offers it.
+
+    `inherited` is demanded as well: that of the call which this one comes from.  Raises
+    SecurityShortfall when both together can be met by nothing.
+    """
+    config, given, agreements = context.config, context.dependencies, context.machine.agreements
+    # The phone's policy where it has one, else the configuration's.
+    if given.policy is None:
+        policy = config.security_policy(srtp=srtp, fips=given.fips)
+    else:
+        policy = given.policy if srtp is None else given.policy.with_srtp(srtp)
+    if inherited is not None:
+        policy = policy.stricter(inherited)
+    host = flow.local[0]
+    return LegSetup(
+        endpoint=context.machine.endpoint,
+        change=context.driver.change,
+        call_later=asyncio.get_running_loop().call_later,
+        handlers=context.handlers,
+        media=MediaSetup(
+            backend=given.media,
+            policy=policy,
+            entropy=given.entropy,
+            host=host,
+            codecs=config.media.codecs,
+            comfort_noise=config.media.comfort_noise,
+            cname=f"{given.entropy(6).hex()}@softphone",
+            fallback=context.persona.takes_clear_answers(
+                policy.srtp, agreements.supported_tags(flow)
+            ),
+            video=_video_setup(context, offer=video) if config.media.video else None,
+            clear_latching=config.media.adoptable_networks,
+            reports=RtcpXrDemand(config.media.reports, measured=config.quality is not None),
+        ),
+        persona=context.persona,
+        vouched=agreements.vouches,
+        direct=config.server_uri is None,
+        warning_agent=f"{host}" if ":" not in host else f"[{host}]",
+        fips=given.fips,
+        digits_by=config.media.dtmf,
+        names=given.names,
+    )
+
+
+def _video_setup(context: AccountContext, *, offer: bool) -> VideoSetup:
+    """The account's codecs for video; its ports are of the audio's range."""
+    given = context.dependencies
+    config = getattr(given.media, "config", None)
+    if not isinstance(config, MediaConfig):
+        config = MediaConfig()
+    backend = VideoBackend(config, entropy=given.entropy, tap=given.tap)
+    return VideoSetup(backend, context.config.media.video, offer)
+
+
+def make_invite_request(context: AccountContext, uri: SipUri, hop: FirstHop) -> InviteRequest:
+    """An INVITE to `uri` by `hop`, without what one call adds to it."""
+    config = context.config
+    uri = _at_home(context, uri)
+    return InviteRequest(
+        uri=uri,
+        local=NameAddr(config.display_name, _at_home(context, config.aor_uri), ()),
+        remote=NameAddr(None, uri, ()),
+        to=hop.flow,
+        contact=_contact(context, hop.flow),
+        route_set=hop.route_set,
+        failover=hop.failover,
+        credentials=context.credentials,
+    )
+
+
+def _at_home(context: AccountContext, uri: SipUri) -> SipUri:
+    """A user of our own domain is one of the server's that holds our binding, in a list."""
+    registration = context.registration
+    home = registration.home if isinstance(registration, NodeRegistration) else None
+    if home is None or uri.host.lower() != context.config.aor_uri.host.lower():
+        return uri
+    return replace(uri, host=home.host)
+
+
+def _contact(context: AccountContext, flow: Flow) -> NameAddr | None:
+    """The registered Contact; a listener's own address in direct calls; else the flow's."""
+    registration = context.registration
+    if registration is not None and registration.binding is not None:
+        binding = registration.binding
+        bound = binding.contact.uri
+        if binding.outbound and isinstance(bound, SipUri):
+            # RFC 5626 section 4.3: the proxies keep the dialog on this flow.  A GRUU would need
+            # each of them to look it up within dialogs, and not all that give one out do.
+            return NameAddr(None, bound.with_parameter("ob"), ())
+        return NameAddr(None, binding.public_gruu or bound, ())
+    aor = context.config.aor_uri
+    return context.machine.endpoint.contact_for_flow(flow, aor.user, secure=aor.scheme == "sips")

@@ -1,0 +1,282 @@
+"""An account's registration: made, kept, moved and taken away (RFC 3261 section 10, RFC 5626).
+
+It goes to one registrar, or along a list of nodes.  It is moved to a new connection to show another
+certificate: a session keeps the one that it began with (RFC 8446), and the connection in use is
+left only after the server has taken the new one, so that calls stay up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+
+from softphone.account.context import AccountContext
+from softphone.account.first_hop import FirstHopLocator
+from softphone.account.signaling import AnyRegistration
+from softphone.account.stack_settings import instance_id, registration_config
+from softphone.config import parse_sip_uri
+from softphone.diagnostics.refusal_text import explain_no_answer, explain_registrar
+from softphone.errors import (
+    AuthenticationFailed,
+    ConnectionLost,
+    LocalProtocolError,
+    RegistrationRefused,
+    RegistrationTimeout,
+    SoftphoneError,
+    TransportError,
+)
+from softphone.events import RegistrationChanged, RegistrationState
+from softphone.sans_io import Flow, Target
+from softphone.sip import Registration
+from softphone.sip.registration import (
+    INITIALIZED,
+    MoveEnded,
+    Node,
+    NodeRegistration,
+    NodeSetup,
+)
+from softphone.trust import TlsSettings
+
+__all__ = ["AccountRegistration", "make_registration", "registration_failure"]
+
+logger = logging.getLogger("softphone.account")
+
+_BOUND = (RegistrationState.REGISTERED, RegistrationState.REGISTERING)
+
+
+async def make_registration(
+    context: AccountContext, locator: FirstHopLocator, *, ask: bool
+) -> AnyRegistration | None:
+    """None for an account without a server.  Raises TransportError when none can be found."""
+    config = context.config
+    if config.nodes:
+        return await _along_nodes(context, locator, ask=ask)
+    server = config.server_uri
+    if config.registrar is None or server is None:
+        return None
+    style = context.persona.registration_style(config.persona_line)
+    registration = registration_config(
+        config, instance=_instance(context), style=style, alarm=style.alarm(INITIALIZED)
+    )
+    return Registration(
+        context.machine.endpoint,
+        registration,
+        targets=await locator.locate_and_verify(server, ask=ask),
+        entropy=context.dependencies.entropy,
+        credentials=context.credentials,
+    )
+
+
+async def _along_nodes(
+    context: AccountContext, locator: FirstHopLocator, *, ask: bool
+) -> NodeRegistration:
+    """Nodes that DNS does not know now are left out; without any the first cause is raised."""
+    style = context.persona.registration_style(context.config.persona_line)
+    instance = _instance(context)
+    nodes: list[Node] = []
+    failure: TransportError | None = None
+    for text in context.config.nodes:
+        uri = parse_sip_uri(text, what="nodes")
+        try:
+            targets = await locator.locate_and_verify(uri, ask=ask)
+        except TransportError as error:
+            logger.info("%s: node %s is left out: %s", context.config.aor, text, error)
+            failure = failure or error
+            continue
+        config = registration_config(context.config, instance=instance, style=style, registrar=uri)
+        nodes.append(Node(config, targets, uri))
+    if not nodes:
+        raise failure or TransportError("there is no node to register with")
+    return NodeRegistration(
+        context.machine.endpoint,
+        nodes,
+        entropy=context.dependencies.entropy,
+        credentials=context.credentials,
+        setup=NodeSetup(idle=lambda: not context.legs, alarm=style.alarm),
+    )
+
+
+def _instance(context: AccountContext) -> str:
+    entropy = context.dependencies.entropy
+    own = context.persona.instance(context.config.persona_line, entropy)
+    return context.config.instance or own or instance_id(entropy)
+
+
+class AccountRegistration:
+    """The registration of one account, whichever way it goes."""
+
+    def __init__(self, context: AccountContext, locator: FirstHopLocator) -> None:
+        self._context = context
+        self._locator = locator
+        self.closed = False
+        """Whether the account is leaving, and registers no more."""
+        self.dialog_flow: Flow | None = None
+        """The connection that dialogs live on: that of the last binding."""
+        self._settled: asyncio.Event = asyncio.Event()
+        self._last_change: RegistrationChanged | None = None
+        self._moves = 0
+        self._moved: asyncio.Future[MoveEnded] | None = None
+
+    @property
+    def state(self) -> RegistrationState:
+        """The state, UNREGISTERED without a registrar."""
+        registration = self._context.registration
+        return RegistrationState.UNREGISTERED if registration is None else registration.state
+
+    # Commands
+
+    async def start(self) -> None:
+        """Register, and wait until that is settled.  Raises its failure."""
+        self.register()
+        await self._settled.wait()
+        registration = self._context.registration
+        if registration is not None and self.state is not RegistrationState.REGISTERED:
+            raise self._failure(self._last_change, registration.target)
+
+    def register(self) -> None:
+        """Register, unless the account is leaving."""
+        registration = self._context.registration
+        if registration is not None and not self.closed:
+            with self._context.change() as now:
+                registration.register(now=now)
+
+    def unregister(self) -> None:
+        """Take the binding away."""
+        registration = self._context.registration
+        if registration is not None and self.state is not RegistrationState.UNREGISTERED:
+            with self._context.change() as now:
+                registration.unregister(now=now)
+
+    async def unregister_and_wait(self) -> None:
+        """Take the binding away, or what was asked for one, and wait until it is."""
+        if self.state in _BOUND:
+            self._settled.clear()
+            self.unregister()
+            await self._settled.wait()
+
+    async def register_anew(self) -> None:
+        """Take the binding away and register again."""
+        await self.unregister_and_wait()
+        self.register()
+
+    def replace_registration(
+        self,
+        context: AccountContext,
+        locator: FirstHopLocator,
+        registration: AnyRegistration | None,
+    ) -> None:
+        """Register as another configuration has it from now on."""
+        self._context, self._locator = context, locator
+        context.machine.registration = registration
+        self.register()
+
+    async def migrate(self, tls: TlsSettings) -> None:
+        """Register over a new connection with these settings; one move at a time.
+
+        Raises RegistrationError, TransportError or CertificateError by cause, LocalProtocolError
+        when there is nothing to move.
+        """
+        context, registration = self._context, self._context.registration
+        if not isinstance(registration, NodeRegistration) or self._moved is not None:
+            raise LocalProtocolError("there is no registration along nodes to be moved")
+        # The connection in use has the other name of the two.
+        credential = f"renewed-{self._moves % 2}"
+        context.driver.replace_settings(credential, tls)
+        self._moved = asyncio.get_running_loop().create_future()
+        try:
+            with context.change() as now:
+                registration.move_to_new_flow(credential, now=now)
+            outcome = await self._moved
+        finally:
+            self._moved = None
+        if outcome.moved:
+            self._moves += 1
+            return
+        change = RegistrationChanged(
+            RegistrationState.FAILED,
+            outcome.status,
+            outcome.reason,
+            unanswered=outcome.unanswered,
+        )
+        raise self._failure(change, replace(registration.target, credential=credential))
+
+    def _failure(self, change: RegistrationChanged | None, target: Target) -> SoftphoneError:
+        return registration_failure(change, self._context.driver.failure_of(target), target)
+
+    async def relocate(self) -> None:
+        """Look the servers up again: one that was lost may have moved."""
+        registration = self._context.registration
+        if isinstance(registration, NodeRegistration):
+            places = registration.lookup_uris
+            found = [await self._locator.locate_again(place) for place in places]
+            with self._context.change():
+                for index, targets in enumerate(found):
+                    registration.set_node_targets(index, targets)
+        elif registration is not None:
+            targets = await self._locator.locate_again(self._context.config.server_uri)
+            with self._context.change() as now:
+                if targets:
+                    registration.set_targets(targets, now=now)
+
+    # Events
+
+    def handle_change(self, event: RegistrationChanged) -> None:
+        """The state has changed: who waits for it goes on, and a lost server is looked for."""
+        self._last_change = event
+        if event.state is not RegistrationState.REGISTERING:
+            self._settled.set()
+        if event.state is RegistrationState.RECOVERING:
+            self._context.tasks.spawn(self.relocate())
+
+    def handle_move_ended(self, event: MoveEnded) -> None:
+        """The registration has told how a move went."""
+        if self._moved is not None and not self._moved.done():
+            self._moved.set_result(event)
+
+    def take_flow_change(self) -> tuple[Flow | None, Flow] | None:
+        """The connection that dialogs have lived on, and the one of the binding, if it is new."""
+        registration = self._context.registration
+        if registration is None or registration.state is not RegistrationState.REGISTERED:
+            return None
+        flow = registration.flow
+        if flow is None or flow == self.dialog_flow:
+            return None
+        before, self.dialog_flow = self.dialog_flow, flow
+        return before, flow
+
+
+def registration_failure(
+    change: RegistrationChanged | None, connection: SoftphoneError | None, target: Target
+) -> SoftphoneError:
+    """The error for the last state `change`, or for the connection that could not be made."""
+    status = 0 if change is None else change.status
+    reason = "" if change is None else change.reason
+    place = f"{target.transport}:{target.host}:{target.port}"
+    unanswered = change is None or status == 0 or change.unanswered
+    if unanswered and connection is not None and status in (0, 503):
+        return connection
+    if unanswered and status == 503:
+        # Our own (RFC 3261 section 8.1.3.1): the registrar has refused nothing.
+        return ConnectionLost(f"{place}: no answer to our REGISTER: {explain_no_answer(reason)}")
+    if status in (401, 407):
+        message = f"{place} did not accept our credentials: {reason or status}"
+        return AuthenticationFailed(message, status=status, reason=reason)
+    if status in (0, 408):
+        why = _silence(target) if unanswered else reason
+        message = f"{place} did not answer our REGISTER{': ' + why if why else ''}"
+        return RegistrationTimeout(message, status=status, reason=reason)
+    message = f"{place} refused our registration: {status} {reason}".rstrip()
+    advice = explain_registrar(reason, status)
+    if advice:
+        message += f": {advice}"
+    wait = 0.0 if change is None else change.retry_after
+    return RegistrationRefused(message, status=status, reason=reason, retry_after=wait)
+
+
+def _silence(target: Target) -> str:
+    """What to look at when nobody has said a word; over UDP nobody refuses a connection either."""
+    return (
+        "is that the server's address and port, and do firewalls let "
+        f"{target.transport.upper()} through?"
+    )

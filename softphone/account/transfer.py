@@ -1,0 +1,92 @@
+"""Transfers, and calls that take the place of others: who may ask for them, and following them.
+
+Whoever knows the tags of a dialog can write a REFER or an INVITE with Replaces (RFC 3515,
+RFC 3891).  It counts only when it comes from the account's own server or from the far end of that
+dialog, and only as an event that the application answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from softphone.account.context import AccountContext
+from softphone.call import Call, OutgoingCall
+from softphone.call.leg import PendingReferral
+from softphone.errors import SoftphoneError
+from softphone.events import CallAnswered, CallEnded, CallRinging
+from softphone.sans_io import Flow
+from softphone.security import SecurityShortfall, Shortfall, ShortfallCode
+from softphone.sip import InviteReceived, InviteUsage, NotifierUsage, SipUri
+
+__all__ = ["check_replacement", "follow_referral", "may_direct"]
+
+
+def may_direct(usage: InviteUsage, flow: Flow, *, own_server: Callable[[Flow], bool]) -> bool:
+    """Whether what comes on `flow` may decide where the call of `usage` goes."""
+    dialog = usage.dialog
+    return own_server(flow) or (dialog is not None and dialog.is_peer(flow))
+
+
+def check_replacement(
+    invite: InviteReceived[InviteUsage], *, own_server: Callable[[Flow], bool]
+) -> None:
+    """Raise SecurityShortfall unless an INVITE may replace the call that its Replaces names.
+
+    A call of sips URIs is replaced by such a call only (RFC 3891 section 8); how secure the
+    connections are is for the policy that the new call inherits to say.
+    """
+    replaced = invite.replaces
+    if replaced is None:
+        return
+    if not may_direct(replaced, invite.flow, own_server=own_server):
+        why = "a call of ours is replaced by its far end and by our server only"
+        raise SecurityShortfall((Shortfall(ShortfallCode.NOT_AUTHORIZED, why),))
+    target = invite.request.uri
+    secure = isinstance(target, SipUri) and target.secure
+    if replaced.dialog is not None and replaced.dialog.secure and not secure:
+        why = "a call to a sips URI is replaced by one to a sips URI only"
+        raise SecurityShortfall((Shortfall(ShortfallCode.SIGNALING_CLEAR, why),))
+
+
+def follow_referral(
+    context: AccountContext,
+    call: Call,
+    dial: Callable[[PendingReferral], OutgoingCall],
+) -> OutgoingCall:
+    """Accept the REFER of `call`, call its target by `dial`, and NOTIFY how that goes.
+
+    Raises LocalProtocolError when nobody asked for a transfer, ConfigurationError when its target
+    is nothing that can be called (which is reported to the far end, too).
+    """
+    referral = call.take_referral()
+    with context.change() as now:
+        referral.subscription.accept(now=now)
+    try:
+        outgoing = dial(referral)
+    except SoftphoneError:
+        _notify_progress(context, referral.subscription, 400, "Bad Request")
+        raise
+    outgoing.transfers = referral.transfers
+    context.tasks.spawn(_report(context, outgoing, referral.subscription))
+    return outgoing
+
+
+def _notify_progress(context: AccountContext, to: NotifierUsage, status: int, reason: str) -> None:
+    context.run_command(lambda now: to.notify_progress(status, reason, now=now))
+
+
+async def _report(context: AccountContext, outgoing: OutgoingCall, to: NotifierUsage) -> None:
+    try:
+        async for event in outgoing.events():
+            if isinstance(event, CallRinging):
+                _notify_progress(context, to, event.status, event.reason)
+            elif isinstance(event, CallAnswered):
+                _notify_progress(context, to, 200, "OK")
+                return
+            elif isinstance(event, CallEnded):
+                _notify_progress(context, to, max(event.status, 400), event.reason)
+                return
+    except SecurityShortfall:
+        _notify_progress(context, to, 488, "Not Acceptable Here")
+    except SoftphoneError as error:
+        _notify_progress(context, to, 503, str(error)[:80])

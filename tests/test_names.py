@@ -36,7 +36,7 @@ ALLOWED = (
         "room",
         "XEP-0045 calls a group chat a room: the code that speaks it, and what calls that",
         (
-            "softphone/cli/messaging/im_commands.py",
+            "softphone/cli/messaging/options.py",
             "softphone/messaging/client.py",
             "softphone/messaging/compliance/hook.py",
             "softphone/messaging/compliance/policies.py",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from softphone.cli.commands import LabOptions
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE
 from softphone.errors import ConfigurationError
@@ -37,31 +38,25 @@ def has_chat() -> bool:
     return find_prosody() is not None and find_spec("slixmpp") is not None
 
 
-async def run_lab(
-    output: CommandOutput,
-    folder: Path | None,
-    capf: Sequence[str] = (),
-    users: int = 0,
-    register_rate: int = 100,
-) -> int:
+async def run_lab(output: CommandOutput, options: LabOptions) -> int:
     """Run the lab until it is interrupted, which is its good end.
 
-    Without a folder it works in a temporary one.  `capf` are orders such as "CSFALICE=lsc";
-    `users` is how many there are besides its own, of whom `register_rate` register in a second,
-    and four times as many at once.
+    Without a folder it works in a temporary one.  Of the users `register_rate` register in a
+    second, and four times as many at once.
     Raises ConfigurationError.
     """
+    folder, register_rate = options.folder, options.register_rate
     if not 1 <= register_rate <= 100_000:
         raise ConfigurationError(f"--register-rate {register_rate}: expected 1 to 100,000")
     config = LabConfig(
-        users=LabConfig().users + make_load_users(users),
+        users=LabConfig().users + make_load_users(options.users),
         registration_rate=float(register_rate),
         registration_burst=4 * register_rate,
         files=True,
         tvs=True,
         directory=True,
         chat=has_chat(),
-        capf_orders=tuple(parse_pending_enrollment(text) for text in capf),
+        capf_orders=tuple(parse_pending_enrollment(text) for text in options.capf or ()),
         shared_lines=(SharedLine("620", ("bob", "carol")),),
     )
     with ExitStack() as stack:

@@ -12,7 +12,8 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from softphone.cli.call.call_options import CallOptions, prepare_call
+from softphone.cli.call.call_options import prepare_call
+from softphone.cli.call.options import AnswerOptions
 from softphone.errors import ConfigurationError
 from softphone.events import DigitReceived, ToneDetected
 from softphone.media import MediaConfig, Placement
@@ -105,6 +106,7 @@ async def test_a_device_that_cannot_be_used_is_said_and_leaves_no_file(lab, tmp_
     both = tmp_path / "both.wav"
     with pytest.raises(ConfigurationError, match="sounddevice"):
         await prepare_call(
-            Mock(), lab.accounts["alice"], CallOptions(record_both=both, device="default")
+            Mock(),
+            AnswerOptions(account=lab.accounts["alice"], record_both=both, device="default"),
         )
     assert not list(tmp_path.glob("both*"))

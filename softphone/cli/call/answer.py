@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 from softphone.account import Account
 from softphone.call import IncomingCall
-from softphone.cli.call.call_options import CallOptions, prepare_call
+from softphone.cli.call.call_options import prepare_call
 from softphone.cli.call.call_session import CallSession
+from softphone.cli.call.options import AnswerOptions
 from softphone.cli.console.output import CommandOutput, security_line
 from softphone.errors import CallFailed, NoAnswer, RegistrationRefused, SoftphoneError
 from softphone.events import CallEnded, CallRefused, RegistrationChanged, RegistrationState
@@ -18,9 +18,9 @@ from softphone.security import SecurityShortfall
 __all__ = ["answer_call"]
 
 
-async def answer_call(output: CommandOutput, account: Path, options: CallOptions) -> int:
+async def answer_call(output: CommandOutput, options: AnswerOptions) -> int:
     """Register (or listen), answer the first call, and sum up."""
-    prepared = await prepare_call(output, account, options)
+    prepared = await prepare_call(output, options)
     conversation = CallSession(output, prepared)
     direct = prepared.config.server_uri is None
 

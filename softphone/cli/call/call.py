@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from softphone.account import Account
-from softphone.cli.call.call_options import CallOptions, prepare_call
+from softphone.cli.call.call_options import prepare_call
 from softphone.cli.call.call_session import CallSession
+from softphone.cli.call.options import CallOptions
 from softphone.cli.console.output import CommandOutput, security_line
 from softphone.errors import ConfigurationError
 from softphone.events import CallEnded
@@ -15,13 +15,11 @@ from softphone.events import CallEnded
 __all__ = ["place_call"]
 
 
-async def place_call(
-    output: CommandOutput, account: Path, target: str, options: CallOptions
-) -> int:
+async def place_call(output: CommandOutput, options: CallOptions) -> int:
     """Register, call, talk, hang up, and sum up."""
-    prepared = await prepare_call(output, account, options)
+    prepared = await prepare_call(output, options)
     try:
-        prepared.config.target_uri(target)
+        prepared.config.target_uri(options.target)
     except ConfigurationError:
         prepared.discard()
         raise
@@ -29,7 +27,7 @@ async def place_call(
     direct = prepared.config.server_uri is None
 
     async def connect(line: Account) -> CallEnded:
-        outgoing = line.dial(target, video=prepared.video is not None)
+        outgoing = line.dial(options.target, video=prepared.video is not None)
         output.event("calling", f"calling {outgoing.peer.uri}", target=str(outgoing.peer.uri))
         busy = asyncio.ensure_future(conversation.handle_incoming_calls(line, lambda _: False))
         try:

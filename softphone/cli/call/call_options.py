@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from softphone.account import tls_settings
-from softphone.cli.console.certificate_prompt import TrustOptions, with_key_passphrase
+from softphone.cli.call.options import AnswerOptions
+from softphone.cli.console.certificate_prompt import with_key_passphrase
 from softphone.cli.console.fips_mode import enter_mode
+from softphone.cli.console.options import TrustOptions
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import checked_seconds
 from softphone.config import AccountConfig, load_account
@@ -29,7 +31,7 @@ from softphone.personas import persona_named
 from softphone.security import SrtpPolicy
 from softphone.trust import client_context
 
-__all__ = ["CallOptions", "PreparedCall", "load_checked", "prepare_call"]
+__all__ = ["PreparedCall", "load_checked", "prepare_call"]
 
 DIGITS = frozenset("0123456789*#ABCD,")
 MOST_DIGITS = 200
@@ -37,28 +39,9 @@ PATTERN = "pattern"
 """What `--video` says for a test pattern; a file of that name is ./pattern."""
 
 
-@dataclass(frozen=True, slots=True)
-class CallOptions:
-    """What was asked for, as given."""
-
-    play: Path | None = None
-    record: Path | None = None
-    digits: str | None = None
-    duration: float | None = None
-    srtp: str | None = None
-    timeout: float | None = None
-    trusting: TrustOptions = field(default_factory=TrustOptions)
-    capture: Path | None = None
-    capture_keys: bool = False
-    record_both: Path | None = None
-    device: str | None = None
-    video: str | None = None
-    record_video: Path | None = None
-
-
 @dataclass(slots=True)
 class PreparedCall:
-    """The same, checked and opened."""
+    """What was asked for, checked and opened."""
 
     config: AccountConfig
     source: WavSource | None
@@ -66,7 +49,7 @@ class PreparedCall:
     digits: str
     duration: float | None
     timeout: float | None
-    trusting: TrustOptions
+    trust: TrustOptions
     capture: Capture | None = None
     both: Recording | None = None
     device: SoundDevice | None = None
@@ -104,9 +87,7 @@ class PreparedCall:
             self.video_sound.close()
 
 
-async def load_checked(
-    output: CommandOutput, account: Path, trusting: TrustOptions
-) -> AccountConfig:
+async def load_checked(output: CommandOutput, account: Path, trust: TrustOptions) -> AccountConfig:
     """Read an account file, warn of what others can read, and try its certificate and key.
 
     A key that is locked is opened with the passphrase that the user gives.
@@ -119,7 +100,7 @@ async def load_checked(
     enter_mode(file.config.fips, str(account))
     for warning in file.warnings:
         output.warn_once(warning)
-    config = await with_key_passphrase(output, file.config, trusting)
+    config = await with_key_passphrase(output, file.config, trust.passphrase)
     persona_named(config.persona).check(config.persona_line)
     settings = tls_settings(config)
     if config.secure_transport or settings.credential is not None:
@@ -127,19 +108,19 @@ async def load_checked(
     return config
 
 
-async def prepare_call(output: CommandOutput, account: Path, options: CallOptions) -> PreparedCall:
+async def prepare_call(output: CommandOutput, options: AnswerOptions) -> PreparedCall:
     """Check everything before anything is sent; the files to write to are made last.
 
     Raises ConfigurationError.
     """
-    config = await load_checked(output, account, options.trusting)
+    config = await load_checked(output, options.account, options.trust)
     if options.srtp is not None:
         config = config.with_media(srtp=_srtp(options.srtp))
     duration = checked_seconds("--duration", options.duration)
     timeout = checked_seconds("--timeout", options.timeout, above_zero=True)
     digits = _digits(options.digits or "")
     source = None if options.play is None else WavSource(options.play)
-    directories = load_directories(account, needed=False).directories
+    directories = load_directories(options.account, needed=False).directories
     capture = _capture(output, options)
     try:
         sink = None if options.record is None else WavSink(options.record)
@@ -148,9 +129,16 @@ async def prepare_call(output: CommandOutput, account: Path, options: CallOption
             capture.discard()
         raise
     prepared = PreparedCall(
-        config, source, sink, digits, duration, timeout, options.trusting, capture
+        config=config,
+        source=source,
+        sink=sink,
+        digits=digits,
+        duration=duration,
+        timeout=timeout,
+        trust=options.trust,
+        capture=capture,
+        directories=directories,
     )
-    prepared.directories = directories
     try:
         _prepare_more(prepared, options)
     except SoftphoneError:
@@ -159,7 +147,7 @@ async def prepare_call(output: CommandOutput, account: Path, options: CallOption
     return prepared
 
 
-def _prepare_more(prepared: PreparedCall, options: CallOptions) -> None:
+def _prepare_more(prepared: PreparedCall, options: AnswerOptions) -> None:
     """Both sides' recording, the sound card, and video."""
     if options.record_both is not None:
         prepared.both = Recording(options.record_both)
@@ -178,7 +166,7 @@ def _prepare_more(prepared: PreparedCall, options: CallOptions) -> None:
         prepared.video_recording = VideoRecording(options.record_video)
 
 
-def _capture(output: CommandOutput, options: CallOptions) -> Capture | None:
+def _capture(output: CommandOutput, options: AnswerOptions) -> Capture | None:
     if options.capture is None:
         if options.capture_keys:
             raise ConfigurationError("--capture-keys goes with --capture FILE")

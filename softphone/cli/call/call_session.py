@@ -73,8 +73,8 @@ class CallSession:
 
     async def _run(self, connect: Callable[[Account], Awaitable[CallEnded]]) -> CallOutcome:
         output = self._output
-        trusting = self._prepared.trusting
-        ask, trust = certificate_prompt(output, trusting), open_trust_store(trusting)
+        asked = self._prepared.trust
+        ask, trust = certificate_prompt(output, asked), open_trust_store(asked.store)
         tap = combine_taps(self._record, self._prepared.capture)
         async with Phone(tap=tap, trust=trust, unknown_certificate=ask) as phone:
             server = self._prepared.config.server_uri

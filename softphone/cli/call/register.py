@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 
 from softphone.account import Account
 from softphone.cli.call.call_options import load_checked
-from softphone.cli.console.certificate_prompt import (
-    TrustOptions,
-    certificate_prompt,
-    open_trust_store,
-)
+from softphone.cli.call.options import RegisterOptions
+from softphone.cli.console.certificate_prompt import certificate_prompt, open_trust_store
 from softphone.cli.console.digest_warning import digest_text, digest_warnings
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, checked_seconds
@@ -40,16 +36,18 @@ from softphone.phone import Phone
 __all__ = ["run_until_stopped", "stay_registered"]
 
 
-async def stay_registered(
-    output: CommandOutput, account: Path, duration: float | None, trusting: TrustOptions
-) -> int:
-    """Register, tell of every change, and leave after `duration` (None: when interrupted)."""
-    duration = checked_seconds("--duration", duration)
-    config = await load_checked(output, account, trusting)
+async def stay_registered(output: CommandOutput, options: RegisterOptions) -> int:
+    """Register, tell of every change, and leave after `--duration`, else when interrupted."""
+    account = options.account
+    duration = checked_seconds("--duration", 0.0 if options.once else options.duration)
+    config = await load_checked(output, account, options.trust)
     if config.registrar is None:
         raise ConfigurationError(f"{account}: there is no registrar to register with")
     try:
-        ask, trust = certificate_prompt(output, trusting), open_trust_store(trusting)
+        ask, trust = (
+            certificate_prompt(output, options.trust),
+            open_trust_store(options.trust.store),
+        )
         async with Phone(tap=output.ladder, trust=trust, unknown_certificate=ask) as phone:
             with output.waiting(f"registering with {config.server_uri}"):
                 line = await phone.register(config)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
+from softphone.cli.console.options import CertificateOptions, PassphraseOptions
 from softphone.cli.console.output import CommandOutput
-from softphone.cli.console.passphrase import PassphraseSource
+from softphone.cli.console.passphrase import read_passphrase
 from softphone.cli.console.terminal import ask_line, is_attended
 from softphone.config import AccountConfig
 from softphone.errors import CertificateUnknown, ConfigurationError
@@ -20,7 +21,7 @@ from softphone.trust import AskUser, TrustStore, UnknownCertificate, is_encrypte
 from softphone.trust.disk import read_whole
 
 __all__ = [
-    "TrustOptions",
+    "accepted_fingerprint",
     "certificate_prompt",
     "default_store",
     "open_trust_store",
@@ -29,26 +30,16 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class TrustOptions:
-    """What the user has said about it; `accept` is a SHA-256, `store` where pins are kept."""
-
-    accept: str | None = None
-    prompt: bool = True
-    store: Path | None = None
-    passphrase: PassphraseSource = field(default_factory=PassphraseSource)
-
-    @property
-    def fingerprint(self) -> str | None:
-        """The accepted fingerprint in lower-case hex.  Raises ConfigurationError for none."""
-        if self.accept is None:
-            return None
-        digest = self.accept.lower().removeprefix("sha256:").replace(":", "")
-        if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
-            raise ConfigurationError(
-                f"--accept-fingerprint {self.accept}: expected a SHA-256, 64 hex digits"
-            )
-        return digest
+def accepted_fingerprint(options: CertificateOptions) -> str | None:
+    """The accepted fingerprint in lower-case hex.  Raises ConfigurationError for what is none."""
+    if options.accept is None:
+        return None
+    digest = options.accept.lower().removeprefix("sha256:").replace(":", "")
+    if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+        raise ConfigurationError(
+            f"--accept-fingerprint {options.accept}: expected a SHA-256, 64 hex digits"
+        )
+    return digest
 
 
 def default_store() -> Path:
@@ -57,17 +48,17 @@ def default_store() -> Path:
     return Path(state) / "softphone" / "trust"
 
 
-def open_trust_store(trusting: TrustOptions) -> TrustStore:
+def open_trust_store(store: Path | None = None) -> TrustStore:
     """The store of certificates that were accepted; made when there is one to keep.
 
     Raises ConfigurationError when it cannot be read.
     """
-    return TrustStore.open(trusting.store or default_store(), make=False)
+    return TrustStore.open(store or default_store(), make=False)
 
 
-def certificate_prompt(output: CommandOutput, trusting: TrustOptions) -> AskUser:
+def certificate_prompt(output: CommandOutput, options: CertificateOptions) -> AskUser:
     """What answers for the user.  Raises ConfigurationError for a fingerprint that is none."""
-    accepted = trusting.fingerprint
+    accepted = accepted_fingerprint(options)
     turn = asyncio.Lock()
 
     async def answer(question: UnknownCertificate) -> bool:
@@ -79,7 +70,7 @@ def certificate_prompt(output: CommandOutput, trusting: TrustOptions) -> AskUser
                 )
             _print_accepted(output, question)
             return True
-        if not trusting.prompt or output.json or not is_attended():
+        if options.no_prompt or output.json or not is_attended():
             raise CertificateUnknown(
                 f"{question.reason}; if you know that it is the right one, accept it with"
                 f" --accept-fingerprint {question.fingerprint}"
@@ -126,7 +117,7 @@ def question_rows(question: UnknownCertificate) -> list[tuple[str, str]]:
 
 
 async def with_key_passphrase(
-    output: CommandOutput, config: AccountConfig, trusting: TrustOptions
+    output: CommandOutput, config: AccountConfig, source: PassphraseOptions
 ) -> AccountConfig:
     """The account with the passphrase of its key, if it is locked and the file has none.
 
@@ -136,7 +127,7 @@ async def with_key_passphrase(
     if key is None or config.tls.passphrase is not None or not _is_locked(Path(key)):
         return config
     with output.asking():
-        passphrase = await trusting.passphrase.read(str(key))
+        passphrase = await read_passphrase(source, str(key))
     return replace(config, tls=replace(config.tls, passphrase=passphrase))
 
 

@@ -1,136 +1,225 @@
-"""Options that several commands have, and how a command is carried out."""
+"""Commands as dataclasses of their options, and the options that several of them have.
+
+A command is a class: its fields are the options, its docstring is the help.  What carries it out is
+named, and imported when it is run, so that `--help` loads nothing else.
+"""
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    TypeVar,
+    dataclass_transform,
+    get_type_hints,
+)
 
 import typer
 
 if TYPE_CHECKING:
-    from softphone.cli.console.certificate_prompt import TrustOptions
     from softphone.cli.console.output import CommandOutput
 
 __all__ = [
-    "AcceptOption",
-    "AskPassphraseOption",
-    "FileServerOption",
-    "FilesCaOption",
+    "AccountOption",
+    "AskedPassphraseOptions",
+    "CertificateOptions",
+    "CommandOptions",
+    "DeviceArgument",
     "FirstUseOption",
     "JsonOption",
-    "KeepOption",
-    "KeyringOption",
-    "ModelOption",
-    "NoPromptOption",
-    "PassphraseFdOption",
-    "PatienceOption",
+    "LadderOption",
+    "OptionGroup",
+    "PassphraseOptions",
     "PinOption",
     "StoreOption",
-    "run_command",
-    "trust_options_of",
+    "TrustOptions",
+    "add_command",
+    "option",
+    "option_dataclass",
 ]
 
+T = TypeVar("T")
+
+
+def option(flag: str, text: str, metavar: str | None = None, *also: str, **bounds: Any) -> Any:
+    """An option of a command, for its field's type: its flag and help, `also` another flag of it.
+
+    `bounds` are the `min` and `max` of a number.
+    """
+    return typer.Option(flag, *also, help=text or None, metavar=metavar, **bounds)
+
+
+AccountOption = Annotated[Path, option("--account", "The account file (TOML).", "FILE")]
+DeviceArgument = Annotated[str, typer.Argument(help="The device's name, such as CSFALICE.")]
 JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object a line; the last is the summary.")
+    bool, option("--json", "Print one JSON object a line; the last is the summary.")
 ]
-StoreOption = Annotated[
-    Path, typer.Option("--store", metavar="DIR", help="The folder of trust lists and identities.")
+LadderOption = Annotated[
+    bool, option("--ladder", "Print the SIP messages as a ladder, secrets masked.")
 ]
+StoreOption = Annotated[Path, option("--store", "The folder of trust lists and identities.", "DIR")]
 PinOption = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--pin",
-        metavar="SHA256|FILE",
-        help="Believe this signer: the certificate's SHA-256, or the certificate; may be repeated.",
-    ),
-]
-FileServerOption = Annotated[
-    list[str],
-    typer.Option(
-        "--server",
-        metavar="HOST|URL",
-        help="HOST, tftp://H:P, http://H:P or https://H:P; may be repeated, in order.",
-    ),
-]
-FilesCaOption = Annotated[
-    list[Path] | None,
-    typer.Option("--ca", metavar="FILE", help="Believe this authority for https servers."),
-]
-ModelOption = Annotated[
-    int | None,
-    typer.Option(
-        "--model", min=1, metavar="N", help="The device's product number, such as 503 for a CSF."
-    ),
-]
-PatienceOption = Annotated[
-    float,
-    typer.Option(
-        "--patience",
-        min=0,
-        metavar="SECONDS",
-        help="How long the server may take to encrypt for a new certificate.",
+        "Believe this signer: the certificate's SHA-256, or the certificate; may be repeated.",
+        "SHA256|FILE",
     ),
 ]
 FirstUseOption = Annotated[
-    bool,
-    typer.Option(
-        "--trust-on-first-use", help="Believe the first list, whoever signed it, and say so."
-    ),
-]
-PassphraseFdOption = Annotated[
-    int | None,
-    typer.Option(
-        "--passphrase-fd", metavar="N", help="Read the key's passphrase from this descriptor."
-    ),
-]
-KeyringOption = Annotated[
-    str | None,
-    typer.Option(
-        "--keyring", metavar="NAME", help="Take the key's passphrase from the user's keyring."
-    ),
-]
-AskPassphraseOption = Annotated[
-    bool, typer.Option("--ask-passphrase", help="Ask for the key's passphrase.")
-]
-AcceptOption = Annotated[
-    str | None,
-    typer.Option(
-        "--accept-fingerprint",
-        metavar="SHA256",
-        help="Accept the server's unknown certificate if this is its fingerprint, and keep it.",
-    ),
-]
-NoPromptOption = Annotated[
-    bool, typer.Option("--no-prompt", help="Never ask: an unknown certificate is refused.")
-]
-KeepOption = Annotated[
-    Path | None,
-    typer.Option("--store", metavar="DIR", help="Where accepted certificates are kept."),
+    bool, option("--trust-on-first-use", "Believe the first list, whoever signed it, and say so.")
 ]
 
 
-def trust_options_of(
-    accept: str | None,
-    no_prompt: bool,
-    store: Path | None,
-    passphrase_fd: int | None,
-    keyring: str | None,
-    *,
-    ask: bool = False,
-) -> TrustOptions:
-    """What was said about unknown certificates and locked keys, as the commands take it."""
-    from softphone.cli.console.certificate_prompt import TrustOptions
-    from softphone.cli.console.passphrase import PassphraseSource
+@dataclass_transform(kw_only_default=True)
+def option_dataclass(kind: type[T]) -> type[T]:
+    """A dataclass by keyword; without a repr, since passwords may be among its values.
 
-    return TrustOptions(accept, not no_prompt, store, PassphraseSource(passphrase_fd, keyring, ask))
+    Every start of the program makes the classes of all commands: what they do not need, such as
+    comparison, takes a third of that time.
+    """
+    return dataclass(kw_only=True, repr=False, eq=False)(kind)
 
 
-def run_command(
-    command: Callable[[CommandOutput], Awaitable[int]], *, json: bool, ladder: bool = False
-) -> None:
-    """Run a command that ends with a summary, and leave with its exit code."""
-    from softphone.cli.console.runner import RunOptions, run
+class OptionGroup:
+    """Options that commands take together: a field of this type stands for them, in its place."""
 
-    sys.exit(run(RunOptions(json, ladder, {}), command))
+
+class CommandOptions:
+    """One command: a field whose type has typer's Option or Argument is one; others are none."""
+
+    carried_out_by: ClassVar[str] = ""
+    """`module:function`, which takes the output and these options; imported when it is run."""
+    any_mode: ClassVar[bool] = False
+    """Whether the command sees itself to whether it runs in FIPS mode."""
+    json: bool = False
+    ladder: bool = False
+
+    async def run(self, output: CommandOutput) -> int:
+        """Carry the command out; gives the exit code."""
+        module, _, name = self.carried_out_by.partition(":")
+        function: Callable[[CommandOutput, CommandOptions], Awaitable[int]]
+        function = getattr(import_module(module), name)
+        return await function(output, self)
+
+    def blank_summary(self) -> Mapping[str, Any] | None:
+        """The fields that its summary has however it ends; None: it ends without a summary."""
+        return {}
+
+    def carry_out(self) -> None:
+        """Run, and leave with the exit code."""
+        from softphone.cli.console.runner import RunOptions, run
+
+        options = RunOptions(self.json, self.ladder, self.blank_summary(), self.any_mode)
+        sys.exit(run(options, self.run))
+
+
+@option_dataclass
+class PassphraseOptions(OptionGroup):
+    """Where the passphrase of a private key comes from; see `softphone.cli.console.passphrase`."""
+
+    passphrase_fd: Annotated[
+        int | None,
+        option("--passphrase-fd", "Read the key's passphrase from this descriptor.", "N"),
+    ] = None
+    keyring: Annotated[
+        str | None,
+        option("--keyring", "Take the key's passphrase from the user's keyring.", "NAME"),
+    ] = None
+    ask_passphrase: bool = False
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the user has named a source."""
+        return self.passphrase_fd is not None or self.keyring is not None or self.ask_passphrase
+
+
+@option_dataclass
+class AskedPassphraseOptions(PassphraseOptions):
+    """The same, of a command that asks only if it is told to."""
+
+    ask_passphrase: Annotated[bool, option("--ask-passphrase", "Ask for the key's passphrase.")] = (
+        False
+    )
+
+
+@option_dataclass
+class CertificateOptions(OptionGroup):
+    """What is done about certificates that nobody vouches for; `store` keeps the accepted ones."""
+
+    accept: Annotated[
+        str | None,
+        option(
+            "--accept-fingerprint",
+            "Accept the server's unknown certificate if this is its fingerprint, and keep it.",
+            "SHA256",
+        ),
+    ] = None
+    no_prompt: Annotated[
+        bool, option("--no-prompt", "Never ask: an unknown certificate is refused.")
+    ] = False
+    store: Annotated[
+        Path | None, option("--store", "Where accepted certificates are kept.", "DIR")
+    ] = None
+
+
+@option_dataclass
+class TrustOptions(CertificateOptions):
+    """The same, and about keys that are locked."""
+
+    passphrase: PassphraseOptions = field(default_factory=PassphraseOptions)
+
+
+def add_command(group: typer.Typer, name: str, kind: type[CommandOptions], **words: Any) -> None:
+    """Make a command of a dataclass of options; `words` are typer's own."""
+    parameters = list(_parameters(kind))
+
+    def command(**values: Any) -> None:
+        _filled(kind, values).carry_out()
+
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    command.__doc__ = kind.__doc__
+    group.command(name, **words)(command)
+
+
+def _fields(kind: type) -> Iterator[tuple[str, Any, Any]]:
+    """Name, type and default of each field that is an option or a group of them."""
+    hints = get_type_hints(kind, include_extras=True)
+    for each in fields(kind):
+        hint = hints[each.name]
+        if hasattr(hint, "__metadata__") or _is_group(hint):
+            default = inspect.Parameter.empty if each.default is MISSING else each.default
+            yield each.name, hint, default
+
+
+def _is_group(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, OptionGroup)
+
+
+def _parameters(kind: type) -> Iterator[inspect.Parameter]:
+    for name, hint, default in _fields(kind):
+        if _is_group(hint):
+            yield from _parameters(hint)
+        else:
+            yield inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint
+            )
+
+
+def _filled(kind: type[T], values: Mapping[str, Any]) -> T:
+    """An instance, each group in it made of the values that are its own."""
+    return kind(
+        **{
+            name: _filled(hint, values) if _is_group(hint) else values[name]
+            for name, hint, _ in _fields(kind)
+        }
+    )

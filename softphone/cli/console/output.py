@@ -208,6 +208,10 @@ class CommandOutput:
         blank = {key: value for key, value in (self._blank or {}).items() if key not in fields}
         self.event("summary", sentence, **fields, **blank)
 
+    def fill_blank(self, **fields: Any) -> None:
+        """Fields that the last object has where the command itself does not give them."""
+        self._blank = {**(self._blank or {}), **fields}
+
     def failed(self, sentence: str, code: int, *, result: str, status: int = 0) -> int:
         """Explain a failure and end; gives `code`."""
         self.error(sentence, code)

@@ -6,52 +6,47 @@ Never from the command line or the environment, where others could read it.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from importlib import import_module
 
+from softphone.cli.console.options import PassphraseOptions
 from softphone.cli.console.terminal import ask_line
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
 
-__all__ = ["PassphraseSource"]
+__all__ = ["passphrase_if_given", "read_passphrase"]
 
 _MOST = 1024
 _KEYRING_SERVICE = "softphone"
 _OTHERWISE = "give it with --passphrase-fd or --keyring"
 
 
-@dataclass(frozen=True, slots=True)
-class PassphraseSource:
-    """Where a passphrase comes from; `ask` without the others means the terminal."""
+async def read_passphrase(
+    source: PassphraseOptions, what: str, *, twice: bool = False
+) -> KeyMaterial:
+    """The passphrase of `what`, from the terminal where no other source was named.
 
-    descriptor: int | None = None
-    keyring: str | None = None
-    ask: bool = False
+    One that is new is asked for `twice` there.  Raises ConfigurationError when there is none.
+    """
+    descriptor, keyring = source.passphrase_fd, source.keyring
+    if (descriptor is not None) + (keyring is not None) + source.ask_passphrase > 1:
+        raise ConfigurationError(
+            "name one source of the passphrase: --passphrase-fd, --keyring or --ask-passphrase"
+        )
+    if descriptor is not None:
+        return _of_descriptor(descriptor)
+    if keyring is not None:
+        return _of_keyring(keyring)
+    text = await ask_line(f"Passphrase of {what}: ", secret=True, otherwise=_OTHERWISE)
+    if not text:
+        raise ConfigurationError("no passphrase was given")
+    if twice and await ask_line("Once more: ", secret=True, otherwise=_OTHERWISE) != text:
+        raise ConfigurationError("the two passphrases differ: nothing was written")
+    return KeyMaterial(text.encode())
 
-    @property
-    def is_given(self) -> bool:
-        """Whether the user has named a source."""
-        return self.descriptor is not None or self.keyring is not None or self.ask
 
-    async def read(self, what: str, *, twice: bool = False) -> KeyMaterial:
-        """The passphrase of `what`; one that is new is asked for `twice` at the terminal.
-
-        Raises ConfigurationError when there is none.
-        """
-        if (self.descriptor is not None) + (self.keyring is not None) + self.ask > 1:
-            raise ConfigurationError(
-                "name one source of the passphrase: --passphrase-fd, --keyring or --ask-passphrase"
-            )
-        if self.descriptor is not None:
-            return _of_descriptor(self.descriptor)
-        if self.keyring is not None:
-            return _of_keyring(self.keyring)
-        text = await ask_line(f"Passphrase of {what}: ", secret=True, otherwise=_OTHERWISE)
-        if not text:
-            raise ConfigurationError("no passphrase was given")
-        if twice and await ask_line("Once more: ", secret=True, otherwise=_OTHERWISE) != text:
-            raise ConfigurationError("the two passphrases differ: nothing was written")
-        return KeyMaterial(text.encode())
+async def passphrase_if_given(source: PassphraseOptions | None, what: str) -> KeyMaterial | None:
+    """The passphrase of `what` where the user has named a source.  Raises ConfigurationError."""
+    return await read_passphrase(source, what) if source and source.is_given else None
 
 
 def _of_descriptor(descriptor: int) -> KeyMaterial:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from softphone.account import Account
 from softphone.call import Call
+from softphone.cli.commands import DemoOptions
 from softphone.cli.console.output import CommandOutput, security_line
 from softphone.cli.console.runner import DONE, FAILED
 from softphone.cli.demo.boot import boot_from_name, show_boot
@@ -82,7 +83,7 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-async def run_demo(output: CommandOutput) -> int:
+async def run_demo(output: CommandOutput, options: DemoOptions) -> int:
     """Run the demo."""
     begun = time.monotonic()
     try:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from softphone.account import Account
 from softphone.cli.call.register import run_until_stopped
 from softphone.cli.console.output import CommandOutput
-from softphone.cli.console.passphrase import PassphraseSource
+from softphone.cli.console.passphrase import passphrase_if_given
 from softphone.cli.console.runner import DONE
+from softphone.cli.device.options import BootOptions
 from softphone.errors import SoftphoneError
 from softphone.phone import Phone
 from softphone.provisioning import (
@@ -25,35 +24,15 @@ from softphone.provisioning import (
 from softphone.security import KeyMaterial
 from softphone.trust import FileRefused, TrustStore, bootstrap_of
 
-__all__ = ["BootOptions", "run_boot"]
+__all__ = ["run_boot"]
 
 
-@dataclass(frozen=True, slots=True)
-class BootOptions:
-    """What was given; `once` is to register, report, and leave, `take_over` to end another
-    client's registration of the device, `patience` how many seconds the server has to make the
-    configuration for a certificate that it has just issued.
-    """
-
-    servers: Sequence[str]
-    store: Path
-    pins: Sequence[str] = ()
-    first_use: bool = False
-    string: str | None = None
-    ca: Sequence[Path] = ()
-    once: bool = False
-    take_over: bool = False
-    passphrase: PassphraseSource = field(default_factory=PassphraseSource)
-    model: int | None = None
-    patience: float = 60.0
-
-
-async def run_boot(output: CommandOutput, device: str, options: BootOptions) -> int:
+async def run_boot(output: CommandOutput, options: BootOptions) -> int:
     """Boot, register and stay.  Raises what `Phone.boot` raises."""
-    plan = await _plan(device, options)
+    plan = await _plan(options)
     try:
         async with Phone(tap=output.ladder) as phone:
-            with output.waiting(f"booting {device}") as update:
+            with output.waiting(f"booting {options.device}") as update:
                 lines = await _booted(output, phone, plan, update)
             await run_until_stopped(output, phone, lines, 0 if options.once else None)
     except asyncio.CancelledError:
@@ -80,21 +59,19 @@ async def _booted(
     return lines
 
 
-async def _plan(device: str, options: BootOptions) -> BootPlan:
+async def _plan(options: BootOptions) -> BootPlan:
     """What is to be done.  Raises ConfigurationError before anything is sent."""
-    places = [place for text in options.servers for place in parse_file_servers(text)]
-    web = HttpsTrust(TrustStore.from_sources(*map(str, options.ca)))
-    bootstrap = bootstrap_of(options.pins, first_use=options.first_use)
-    secret = None
-    if options.passphrase.is_given:
-        secret = await options.passphrase.read(f"the key of {device}")
+    places = [place for text in options.server for place in parse_file_servers(text)]
+    web = HttpsTrust(TrustStore.from_sources(*map(str, options.ca or ())))
+    bootstrap = bootstrap_of(options.pin or (), first_use=options.first_use)
+    string = options.auth_string
     return BootPlan(
-        device,
+        options.device,
         [file_client_for(place, web) for place in places],
         options.store,
         bootstrap,
-        string=None if options.string is None else KeyMaterial(options.string.encode()),
-        passphrase=secret,
+        string=None if string is None else KeyMaterial(string.encode()),
+        passphrase=await passphrase_if_given(options.passphrase, f"the key of {options.device}"),
         web=web,
         take_over=options.take_over,
         model=options.model,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from softphone.cli.console.output import CommandOutput
-from softphone.cli.console.passphrase import PassphraseSource
+from softphone.cli.console.passphrase import passphrase_if_given
 from softphone.cli.console.runner import DONE
 from softphone.cli.device.config_table import config_facts, file_facts, show_config, show_file_facts
+from softphone.cli.device.options import ConfigFileOptions, DecryptConfigOptions
 from softphone.diagnostics import mask
 from softphone.errors import ConfigurationError
 from softphone.provisioning import (
@@ -57,28 +57,23 @@ def resolve_config_file(file: Path, store: Path) -> Path:
     return next((one for one in found if one.is_file()), file)
 
 
-@dataclass(frozen=True, slots=True)
 class ConfigFileQuery:
-    """A file, the store that is asked about it, and as what.
+    """A file, the store that is asked about it, and as what."""
 
-    `name` is the name that it was asked for by, its own when None; `device` whose key opens it.
-    """
-
-    file: Path
-    store: Path
-    name: str | None = None
-    device: str | None = None
-    passphrase: PassphraseSource = field(default_factory=PassphraseSource)
+    def __init__(self, options: ConfigFileOptions) -> None:
+        self._options = options
+        self.store = options.store
+        self.file = resolve_config_file(options.file, options.store)
 
     @property
     def asked(self) -> str:
         """The name that has to be inside."""
-        return self.name or self.file.name
+        return self._options.name or self.file.name
 
     @property
     def owner(self) -> str:
         """Whose key opens it.  Raises ConfigurationError."""
-        return check_device(self.device or self.asked.partition(".")[0])
+        return check_device(self._options.device or self.asked.partition(".")[0])
 
     def data(self) -> bytes:
         """The file.  Raises ConfigurationError."""
@@ -99,9 +94,7 @@ class ConfigFileQuery:
 
     async def identities(self) -> tuple[Identity, ...]:
         """The device's identities, the one in use first."""
-        secret = None
-        if self.passphrase.is_given:
-            secret = await self.passphrase.read(f"the key of {self.owner}")
+        secret = await passphrase_if_given(self._options.passphrase, f"the key of {self.owner}")
         store = IdentityStore(self.store, passphrase=secret)
         found = (store.load(self.owner), store.previous(self.owner))
         return tuple(each for each in found if each is not None)
@@ -125,8 +118,9 @@ def _words(verified: VerifiedFile) -> str:
     )
 
 
-async def verify_one(output: CommandOutput, question: ConfigFileQuery) -> int:
+async def verify_one(output: CommandOutput, options: ConfigFileOptions) -> int:
     """Verify a signed file.  Raises FileRefused, ConfigurationError."""
+    question = ConfigFileQuery(options)
     data = question.data()
     if not is_signed(data):
         open_plain(data, question.asked)
@@ -142,8 +136,9 @@ async def verify_one(output: CommandOutput, question: ConfigFileQuery) -> int:
     return _done(output, _words(verified), verified=True)
 
 
-async def show_file(output: CommandOutput, question: ConfigFileQuery) -> int:
+async def show_file(output: CommandOutput, options: ConfigFileOptions) -> int:
     """Show a file; one that is refused is shown as far as it can be read.  Raises FileRefused."""
+    question = ConfigFileQuery(options)
     data = question.data()
     if not is_signed(data):
         question.lists()
@@ -175,8 +170,9 @@ def _print_configuration(output: CommandOutput, text: bytes) -> None:
     show_config(output, facts)
 
 
-async def decrypt_one(output: CommandOutput, question: ConfigFileQuery, out: Path | None) -> int:
+async def decrypt_one(output: CommandOutput, options: DecryptConfigOptions) -> int:
     """Verify, decrypt, and print or write.  Raises FileRefused, ConfigurationError."""
+    question, out = ConfigFileQuery(options), options.out
     data = question.data()
     verified = _verified(question, data)
     text = decrypted(verified, await question.identities())

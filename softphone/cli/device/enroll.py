@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from pathlib import Path
 
-from softphone.cli.console.certificate_prompt import TrustOptions, certificate_prompt
+from softphone.cli.console.certificate_prompt import certificate_prompt
 from softphone.cli.console.output import CommandOutput
+from softphone.cli.console.passphrase import passphrase_if_given
 from softphone.cli.console.runner import DONE, FAILED
 from softphone.cli.console.terminal import is_attended
+from softphone.cli.device.options import EnrollOptions
 from softphone.errors import ConfigurationError
 from softphone.provisioning import (
     CAPF_PORT,
@@ -35,7 +35,7 @@ from softphone.trust import (
 )
 from softphone.trust.disk import read_whole
 
-__all__ = ["EnrollOptions", "enroll_device"]
+__all__ = ["enroll_device"]
 
 _PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 _PINNED = "capf.crt"
@@ -46,27 +46,12 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class EnrollOptions:
-    """What was given; exactly one of the four ways to authenticate."""
-
-    capf: str
-    store: Path
-    string: str | None = None
-    null_string: bool = False
-    lsc: bool = False
-    mic: Path | None = None
-    ca: Path | None = None
-    trusting: TrustOptions = field(default_factory=TrustOptions)
-
-
-async def enroll_device(output: CommandOutput, device: str, options: EnrollOptions) -> int:
+async def enroll_device(output: CommandOutput, options: EnrollOptions) -> int:
     """Enroll, and tell what is going on.  Raises what `capf_enrollment.enroll` raises."""
-    secret = None
-    if options.trusting.passphrase.is_given:
-        secret = await options.trusting.passphrase.read(f"the key of {device}")
+    device = options.device
+    secret = await passphrase_if_given(options.trust.passphrase, f"the key of {device}")
     store = IdentityStore(options.store, passphrase=secret)
-    request = _request(device, options, store)
+    request = _request(options, store)
     server = _parse_capf_address(options.capf)
     pinned = _pinned(options)
     plan = EnrollmentPlan((server,), _tls(output, options, server, pinned))
@@ -109,8 +94,9 @@ def _report(output: CommandOutput, device: str, store: IdentityStore, done: Enro
     return DONE
 
 
-def _request(device: str, options: EnrollOptions, store: IdentityStore) -> CapfRequest:
-    ways = (options.string is not None, options.null_string, options.lsc, options.mic is not None)
+def _request(options: EnrollOptions, store: IdentityStore) -> CapfRequest:
+    device, auth_string = options.device, options.auth_string
+    ways = (auth_string is not None, options.null_string, options.lsc, options.mic is not None)
     if sum(ways) != 1:
         raise ConfigurationError(
             "say in one way who we are: --auth-string N, --null-string, --lsc or --mic FILE"
@@ -122,7 +108,7 @@ def _request(device: str, options: EnrollOptions, store: IdentityStore) -> CapfR
         if current is None:
             raise ConfigurationError(f"{options.store} holds no certificate of {device} to show")
         identity = current
-    string = None if options.string is None else KeyMaterial(options.string.encode())
+    string = None if auth_string is None else KeyMaterial(auth_string.encode())
     return CapfRequest(
         device,
         string=string,
@@ -151,16 +137,14 @@ def _tls(
     if pinned is not None:
         return capf_settings(TrustStore(), pinned, (server,))
     trust = TrustStore.open(options.store)
-    trusting = options.trusting
+    asked = options.trust
     known = trust.pins(Service.CAPF, *server)
-    if not known and trusting.accept is None and not (trusting.prompt and is_attended()):
+    if not known and asked.accept is None and (asked.no_prompt or not is_attended()):
         raise ConfigurationError(
             f"{options.store} does not know the CAPF server's certificate: give it with --ca FILE,"
             " or its SHA-256 with --accept-fingerprint"
         )
-    return TlsSettings(
-        store=trust, service=Service.CAPF, unknown=certificate_prompt(output, trusting)
-    )
+    return TlsSettings(store=trust, service=Service.CAPF, unknown=certificate_prompt(output, asked))
 
 
 def _pinned(options: EnrollOptions) -> bytes | None:

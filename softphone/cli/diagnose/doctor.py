@@ -13,15 +13,16 @@ from pathlib import Path
 
 from softphone.account import TrustContext, tls_settings
 from softphone.cli.console.certificate_prompt import (
-    TrustOptions,
     certificate_prompt,
     open_trust_store,
     with_key_passphrase,
 )
 from softphone.cli.console.digest_warning import digest_text, digest_warnings
 from softphone.cli.console.fips_mode import enter_mode
+from softphone.cli.console.options import TrustOptions
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, FAILED, exit_code, result_of
+from softphone.cli.diagnose.options import DoctorOptions
 from softphone.config import AccountConfig, load_account
 from softphone.errors import (
     AuthenticationFailed,
@@ -84,13 +85,12 @@ class StepResult:
 class _AccountExamination:
     """The steps of one account; each gives a sentence, or raises."""
 
-    def __init__(self, output: CommandOutput, path: Path, trusting: TrustOptions) -> None:
+    def __init__(self, output: CommandOutput, path: Path, trust: TrustOptions) -> None:
         self._output = output
         self._path = path
-        # Nobody is asked here: a step has a time limit, and the command only examines.
-        self._trusting = replace(trusting, prompt=False)
+        self._passphrase = trust.passphrase
         self._trust_context = TrustContext(
-            open_trust_store(trusting), certificate_prompt(output, self._trusting)
+            open_trust_store(trust.store), certificate_prompt(output, trust)
         )
         self._config: AccountConfig | None = None
         self._targets: tuple[Target, ...] = ()
@@ -124,7 +124,7 @@ class _AccountExamination:
         return f"{file.config.aor}, transport {how}, SRTP {file.config.srtp.value}"
 
     async def credential(self) -> str:
-        self._config = await with_key_passphrase(self._output, self.config, self._trusting)
+        self._config = await with_key_passphrase(self._output, self.config, self._passphrase)
         settings = tls_settings(self.config)
         if self.config.transport in (Transport.UDP, Transport.TCP):
             return "none needed without TLS"
@@ -212,9 +212,9 @@ def advice_for(error: SoftphoneError) -> str:
     return next((text for kind, text in ADVICE if isinstance(error, kind)), "see the message")
 
 
-async def examine_account(output: CommandOutput, path: Path, trusting: TrustOptions) -> int:
+async def examine_account(output: CommandOutput, options: DoctorOptions) -> int:
     """Examine step by step, show each finding as it is made, and say what to do."""
-    examination = _AccountExamination(output, path, trusting)
+    examination = _AccountExamination(output, options.account, options.trust)
     code, advice = DONE, ""
     for step, examine in examination.steps():
         with output.waiting(f"examining: {step}"):

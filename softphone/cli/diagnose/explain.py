@@ -8,6 +8,7 @@ from pathlib import Path
 
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, FAILED
+from softphone.cli.diagnose.options import ExplainOptions
 from softphone.diagnostics.refusal_analysis import (
     LARGEST,
     RefusalFinding,
@@ -20,8 +21,9 @@ from softphone.errors import ConfigurationError
 __all__ = ["explain_file", "show_findings"]
 
 
-async def explain_file(output: CommandOutput, path: Path | None) -> int:
+async def explain_file(output: CommandOutput, options: ExplainOptions) -> int:
     """Explain what a file holds, or standard input.  Raises ConfigurationError."""
+    path = options.file
     text = _read(path)
     findings = analyze_refusals(text)
     show_findings(output, findings)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from softphone import openssl_provider
 from softphone.cli.console.fips_mode import enter_mode, mode_fields
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE
+from softphone.cli.fips.options import FipsRunOptions, FipsSetupOptions, FipsStatusOptions
 from softphone.errors import ConfigurationError
 from softphone.trust.fips import (
     UNAVAILABLE,
@@ -31,13 +30,11 @@ CLAIM = (
 )
 
 
-async def set_up(
-    output: CommandOutput, folder: Path | None, module: Path | None, *, lenient: bool
-) -> int:
+async def set_up(output: CommandOutput, options: FipsSetupOptions) -> int:
     """Make a set-up and try it.  Raises FipsUnavailable, with what to install."""
-    base = default_folder() if folder is None else folder
+    base = default_folder() if options.folder is None else options.folder
     with output.waiting("making a set-up, and a process that checks itself with it"):
-        made = make_setup(base, module=module, pedantic=not lenient)
+        made = make_setup(base, module=options.module, pedantic=not options.lenient)
     output.summary(
         f"set up from {made.module}: {made.folder}\n"
         "`softphone --fips …`, SOFTPHONE_FIPS=true or `fips = true` in an account file turns it on",
@@ -49,7 +46,7 @@ async def set_up(
     return DONE
 
 
-async def show_status(output: CommandOutput) -> int:
+async def show_status(output: CommandOutput, options: FipsStatusOptions) -> int:
     """Tell the mode, who decided it, and what each library does.
 
     Raises FipsUnavailable where FIPS mode is on and cannot be.
@@ -103,7 +100,7 @@ def _library_line(found: LibraryCheck) -> str:
     return f"{found.version}; {provided}, {found.path}; self-check {verdict}"
 
 
-def run_program(command: Sequence[str]) -> NoReturn:
+async def run_program(output: CommandOutput, options: FipsRunOptions) -> NoReturn:
     """Become another program, in FIPS mode.  Raises FipsUnavailable, ConfigurationError."""
     source = "softphone fips run"
     set_bootstrap_setting(True, source)
@@ -111,6 +108,6 @@ def run_program(command: Sequence[str]) -> NoReturn:
     mode = FipsMode(True, FipsModeOrigin.BOOTSTRAP, source)
     env = process_environment(mode, None if setup is None else setup.folder)
     try:
-        os.execvpe(command[0], list(command), env)
+        os.execvpe(options.command[0], options.command, env)
     except OSError as exc:
-        raise ConfigurationError(f"{command[0]} cannot be run: {exc.strerror}") from exc
+        raise ConfigurationError(f"{options.command[0]} cannot be run: {exc.strerror}") from exc

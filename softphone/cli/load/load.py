@@ -1,19 +1,29 @@
-"""`softphone load run` and `run_capacity_search-capacity`: run, show, judge, report."""
+"""`softphone load run` and `find-capacity`: run, show, judge, report."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import wraps
+from typing import Any, TypeAlias
 
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, FAILED, INTERRUPTED
 from softphone.cli.load.options import CapacityOptions, LoadOptions
 from softphone.cli.load.plan import expectations_of, plan_of
 from softphone.cli.load.screen import LoadScreen, ProgressLines
-from softphone.errors import ConfigurationError
-from softphone.load import LoadResult, failure_causes, judge_result, result_figures, second_fields
+from softphone.errors import ConfigurationError, SoftphoneError
+from softphone.load import (
+    NO_RESULT,
+    LoadResult,
+    failure_causes,
+    judge_result,
+    result_figures,
+    second_fields,
+)
 from softphone.load.capacity import CapacitySearch, CapacityTrial
 from softphone.load.distribute import RunObserver, find_capacity, run_plan
 from softphone.load.measure import NO_MEDIA, TOLERATE_LATE, RunSecond
@@ -23,9 +33,30 @@ from softphone.load.report import PrometheusPage, write_report
 INVALID = 4
 """The exit code of a run whose figures are the generator's own and say nothing of the target."""
 
-__all__ = ["blank_capacity", "run_capacity_search", "run_load"]
+__all__ = ["run_capacity_search", "run_load"]
 
 
+Command: TypeAlias = Callable[[CommandOutput, Any], Awaitable[int]]
+
+
+def tells_failure(command: Command) -> Command:
+    """Has a command say in the fields of its summary why there is no result."""
+
+    @wraps(command)
+    async def reporting(output: CommandOutput, options: LoadOptions) -> int:
+        try:
+            return await command(output, options)
+        except SoftphoneError as error:
+            output.fill_blank(invalid_because=[f"{NO_RESULT}: {error}"])
+            raise
+        except asyncio.CancelledError:
+            output.fill_blank(interrupted=True)
+            raise
+
+    return reporting
+
+
+@tells_failure
 async def run_load(output: CommandOutput, options: LoadOptions) -> int:
     """One run; 0 when it is valid and every verdict is met, 4 when it is invalid, else 1."""
     expectations = expectations_of(options)
@@ -39,6 +70,7 @@ async def run_load(output: CommandOutput, options: LoadOptions) -> int:
     return _code(result, verdicts) or (DONE if written else FAILED)
 
 
+@tells_failure
 async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -> int:
     """A search; 0 when the capacity was found and confirmed, 4 when a number of calls could not be
     judged, else 1."""
@@ -77,33 +109,13 @@ async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -
     output.summary(
         search.outcome_text(),
         **result.summary(verdicts),
-        capacity=_capacity(search),
+        capacity=search.summary(),
     )
     if search.interrupted:
         return INTERRUPTED
     if search.unjudged_trial is not None:
         return INVALID
     return DONE if written and search.confirmed else FAILED
-
-
-def _capacity(search: CapacitySearch) -> dict[str, object]:
-    """What a search came to, for scripts."""
-    return {
-        "calls": search.capacity,
-        "confirmed": search.confirmed,
-        "confidence": round(search.confidence, 3),
-        "lower_bound": search.limit is None or search.unjudged_trial is not None,
-        "not_held": search.limit,
-        "trials": [
-            {"calls": t.calls, "held": t.held, "valid": t.valid, "why": t.why}
-            for t in search.trials
-        ],
-    }
-
-
-def blank_capacity() -> dict[str, object]:
-    """The same of a search that never was."""
-    return _capacity(CapacitySearch(1, 1))
 
 
 def _check(options: LoadOptions) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from softphone.cli.console.certificate_prompt import default_store
+from softphone.cli.console.certificate_prompt import open_trust_store
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, REFUSED
+from softphone.cli.messaging.options import SetupAuditOptions, VerifyAuditOptions
 from softphone.errors import ConfigurationError
 from softphone.messaging.storage import (
     Audit,
@@ -21,18 +22,14 @@ from softphone.trust import TlsSettings, TrustStore
 __all__ = ["print_setup", "verify_audit"]
 
 
-async def verify_audit(
-    output: CommandOutput, address: str, head: str | None, ca: Sequence[str] = ()
-) -> int:
-    """Say how many rows are good, and which is the first that is not.
-
-    `ca` are the authorities that a database server is believed by, beside the usual store.
-    """
+async def verify_audit(output: CommandOutput, options: VerifyAuditOptions) -> int:
+    """Say how many rows are good, and which is the first that is not."""
+    address, head = options.address, options.head
     if head is not None and re.fullmatch(r"[0-9a-f]{64}", head) is None:
         raise ConfigurationError("--head: expected the 64 lower-case hex digits of a hash")
     if "://" not in address:
         address = f"sqlite+aiosqlite:///{address}"
-    network = None if address.startswith("sqlite") else _network(ca)
+    network = None if address.startswith("sqlite") else _network(options.ca or ())
     async with Audit(address, network, make=False) as audit:
         with output.waiting("going through the audit table"):
             found = await audit.verify(head)
@@ -53,17 +50,17 @@ async def verify_audit(
     return REFUSED
 
 
-async def print_setup(output: CommandOutput, writer: str) -> int:
+async def print_setup(output: CommandOutput, options: SetupAuditOptions) -> int:
     """Print the SQL by which the owner of a PostgreSQL database sets the audit table up."""
     sa = require_sqlalchemy("compliance")
-    script = setup_script(sa, audit_table(sa), writer)
+    script = setup_script(sa, audit_table(sa), options.writer)
     output.event("script", script.rstrip(), sql=script)
     output.summary("", result="completed", status=0, reason="")
     return DONE
 
 
 def _network(ca: Sequence[str]) -> DatabaseConnector:
-    keep = TrustStore.open(default_store(), make=False)
+    keep = open_trust_store()
     return DatabaseConnector(
         TlsSettings(store=TrustStore.from_sources(*ca, keep=keep) if ca else keep)
     )

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, FAILED, exit_code
+from softphone.cli.messaging.options import SearchOptions
 from softphone.contacts import Contact, Contacts, open_directories
 
 __all__ = ["search_contacts"]
 
 
-async def search_contacts(output: CommandOutput, word: str, file: Path, limit: int) -> int:
+async def search_contacts(output: CommandOutput, options: SearchOptions) -> int:
     """Search all directories of a file; 0 when somebody was found, 1 when nobody was."""
     from softphone.config.directory_file import load_directories
     from softphone.net import DnsResolver
     from softphone.net.driver import LazyFetcher
     from softphone.trust.fips import random_bytes
 
-    loaded = load_directories(file)
+    loaded = load_directories(options.config)
     for warning in loaded.warnings:
         output.warn(warning)
     resolver = DnsResolver(entropy=random_bytes)
@@ -26,7 +25,7 @@ async def search_contacts(output: CommandOutput, word: str, file: Path, limit: i
     async with Contacts(directories) as contacts:
         names = ", ".join(each.name for each in directories)
         with output.waiting(f"searching {names}"):
-            found = await contacts.find(word, limit=limit)
+            found = await contacts.find(options.word, limit=options.limit)
     for name, error in found.failures:
         output.warn(f"{name}: {error}")
         output.event("failure", directory=name, message=str(error))
@@ -38,7 +37,7 @@ async def search_contacts(output: CommandOutput, word: str, file: Path, limit: i
     if found.failures and not count:
         error = found.failures[0][1]
         return output.failed(str(error), exit_code(error), result="failed")
-    sentence = f"{count} found" if count else f"nobody is called {word!r}"
+    sentence = f"{count} found" if count else f"nobody is called {options.word!r}"
     result = "completed" if count else "failed"
     output.summary(sentence, result=result, status=0, reason="", found=count)
     return DONE if count else FAILED

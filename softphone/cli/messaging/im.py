@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from softphone.cli.console.certificate_prompt import (
-    TrustOptions,
     certificate_prompt,
-    default_store,
     open_trust_store,
 )
 from softphone.cli.console.fips_mode import enter_mode
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, FAILED, checked_seconds, exit_code
 from softphone.cli.console.stdin_lines import read_lines
+from softphone.cli.messaging.options import (
+    ChatOptions,
+    FetchOptions,
+    HistoryOptions,
+    SendOptions,
+)
 from softphone.config.messaging_file import ImFile, load_messaging
 from softphone.errors import ConfigurationError, SoftphoneError
 from softphone.messaging import (
@@ -35,13 +39,11 @@ from softphone.net import DnsResolver
 from softphone.net.driver import LazyFetcher
 from softphone.net.http import HttpsEnvironment
 from softphone.phone import Phone
-from softphone.trust import TlsSettings, TrustStore
+from softphone.trust import TlsSettings
 from softphone.trust.fips import random_bytes
 
 __all__ = [
     "SIGN",
-    "FileToSend",
-    "ImOptions",
     "fetch_one",
     "run_chat",
     "send_messages",
@@ -52,42 +54,23 @@ SIGN = {"lock": "\N{LOCK}", "key": "\N{KEY}"}
 """What stands before a message: encrypted to the server, or to the other client."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImOptions:
-    """Whom to talk with; `room` is our nickname where that is a group chat."""
-
-    to: str
-    nick: str | None = None
-    trusting: TrustOptions = field(default_factory=TrustOptions)
-
-
-@dataclass(frozen=True, slots=True)
-class FileToSend:
-    """A file to send, or a capture of the screen."""
-
-    path: Path
-    kind: ContentKind = ContentKind.FILE
-
-
-async def send_messages(
-    output: CommandOutput,
-    account: Path,
-    options: ImOptions,
-    words: Sequence[str | FileToSend],
-    wait: float | None,
-) -> int:
-    """Send what is said, and files, and sum up; `wait` is for the receipt of the last.
+async def send_messages(output: CommandOutput, options: SendOptions) -> int:
+    """Send what is said, and files, and sum up; `--wait` is for the receipt of the last.
 
     Raises MessageRefused, MessageUndelivered, TransferRefused and their kin.
     """
-    wait = checked_seconds("--wait", wait)
-    async with _signed_in(output, account, options) as messages:
-        for each in words:
-            if isinstance(each, FileToSend):
-                with output.waiting(f"sending {each.path}"):
-                    sent = await messages.send_file(options.to, each.path, kind=each.kind)
-            else:
-                sent = await messages.send(options.to, each)
+    files = [(path, ContentKind.FILE) for path in options.file or ()]
+    files += [(path, ContentKind.CAPTURE) for path in options.capture or ()]
+    if options.text is None and not files:
+        raise ConfigurationError("there is nothing to send: give a text or --file FILE")
+    wait = checked_seconds("--wait", options.wait)
+    async with _signed_in(output, options) as messages:
+        if options.text is not None:
+            sent = await messages.send(options.to, options.text)
+            _show(output, sent.message)
+        for path, kind in files:
+            with output.waiting(f"sending {path}"):
+                sent = await messages.send_file(options.to, path, kind=kind)
             _show(output, sent.message)
         delivered = None if wait is None else await sent.delivered(within=wait)
     outcome = {None: "sent", True: "delivered", False: "sent, and no receipt came"}[delivered]
@@ -102,22 +85,22 @@ async def send_messages(
     return FAILED if delivered is False else DONE
 
 
-async def fetch_one(output: CommandOutput, account: Path, url: str, sender: str, into: Path) -> int:
+async def fetch_one(output: CommandOutput, options: FetchOptions) -> int:
     """Fetch a file that somebody has sent, as compliance allows; no sign-in is needed.
 
     Raises TransferRefused, TransferError, AuditError, CertificateError and their kin.
     """
-    file = _load(output, account)
+    file, into = _load(output, options.account), options.into
     compliance = file.config.compliance
     if compliance is None:
         raise ConfigurationError(
-            f"{account}: im.compliance.audit: files come with an audit table only: name one"
+            f"{options.account}: im.compliance.audit: files come with an audit table only: name one"
         )
     resolver = DnsResolver(entropy=random_bytes)
     environment = HttpsEnvironment(resolver.resolve, fetcher=LazyFetcher(resolver.resolve))
-    async with AccountCompliance(file.config.jid, compliance, environment) as compliance_of_account:
-        with output.waiting(f"fetching {url}"):
-            moved = await compliance_of_account.files.download_file(url, into, sender)
+    async with AccountCompliance(file.config.jid, compliance, environment) as own:
+        with output.waiting(f"fetching {options.url}"):
+            moved = await own.files.download_file(options.url, into, options.sender)
     sentence = f"{into}: {moved.size} bytes, {moved.type}"
     output.summary(
         sentence,
@@ -132,9 +115,9 @@ async def fetch_one(output: CommandOutput, account: Path, url: str, sender: str,
     return DONE
 
 
-async def run_chat(output: CommandOutput, account: Path, options: ImOptions) -> int:
+async def run_chat(output: CommandOutput, options: ChatOptions) -> int:
     """Show what comes, and send each line that is typed, until the end of input."""
-    async with _signed_in(output, account, options) as messages:
+    async with _signed_in(output, options) as messages:
         if output.stdout_console.is_terminal:
             output.event("", f"Talking with {options.to}. Ctrl-D ends it.")
         listening = asyncio.ensure_future(_print_incoming(output, messages))
@@ -153,18 +136,19 @@ async def run_chat(output: CommandOutput, account: Path, options: ImOptions) -> 
     return DONE
 
 
-async def show_history(output: CommandOutput, account: Path, peer: str | None, last: int) -> int:
+async def show_history(output: CommandOutput, options: HistoryOptions) -> int:
     """Show what the archive has.  Raises ConfigurationError when there is none."""
-    file = _load(output, account)
+    file = _load(output, options.account)
     if file.config.history.archive is None:
         raise ConfigurationError(
-            f"{account}: im.archive: there is no archive; history in memory ends with the sign-out"
+            f"{options.account}: im.archive: there is no archive;"
+            " history in memory ends with the sign-out"
         )
     count = 0
     rows = []
     network = DatabaseConnector(_believing(file.config.tls))
     async with MessageArchive(file.config.history, file.config.jid, network) as archive:
-        async for message in archive.read_messages(peer, last=last):
+        async for message in archive.read_messages(options.peer, last=options.last):
             count += 1
             if output.json:
                 _show(output, message)
@@ -181,7 +165,7 @@ def _believing(tls: TlsSettings) -> TlsSettings:
     """An account that names nobody believes whom a phone's own store has."""
     if tls.store.anchors or tls.store.system or tls.store.all_pins:
         return tls
-    return replace(tls, store=TrustStore.open(default_store(), make=False))
+    return replace(tls, store=open_trust_store())
 
 
 def _load(output: CommandOutput, account: Path) -> ImFile:
@@ -194,18 +178,18 @@ def _load(output: CommandOutput, account: Path) -> ImFile:
 
 @asynccontextmanager
 async def _signed_in(
-    output: CommandOutput, account: Path, options: ImOptions
+    output: CommandOutput, options: SendOptions | ChatOptions
 ) -> AsyncIterator[MessagingClient]:
-    file = _load(output, account)
-    ask, trust = certificate_prompt(output, options.trusting), open_trust_store(options.trusting)
+    file = _load(output, options.account)
+    ask, trust = certificate_prompt(output, options.trust), open_trust_store(options.trust.store)
     async with Phone(trust=trust, unknown_certificate=ask) as phone:
         with output.waiting(f"signing in as {file.config.jid}"):
             messages = await phone.sign_in(file.config)
         output.event("signed_in", f"{messages.jid} is signed in", jid=messages.jid)
-        if options.nick is not None:
-            await messages.join_room(options.to, options.nick)
+        if options.room is not None:
+            await messages.join_room(options.to, options.room)
             output.event(
-                "joined", f"in {options.to} as {options.nick}", room=options.to, nick=options.nick
+                "joined", f"in {options.to} as {options.room}", room=options.to, nick=options.room
             )
         elif "@" not in options.to:
             raise ConfigurationError(f"{options.to}: expected user@domain")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TypeVar
 
 from softphone.cli.console.output import CommandOutput
-from softphone.cli.console.passphrase import PassphraseSource
+from softphone.cli.console.passphrase import read_passphrase
 from softphone.cli.console.runner import DONE, FAILED
+from softphone.cli.trust.options import CheckCsrOptions, NewCsrOptions
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
 from softphone.trust import KeyKind, Subject, new_key, new_request, write_key, write_private
@@ -26,27 +27,9 @@ from softphone.trust.csr.check import (
 from softphone.trust.csr.profile import CsrProfile, CsrService, names_for, profile_named
 from softphone.trust.disk import read_whole
 
-__all__ = ["CsrPlan", "check_requests", "make_requests"]
+__all__ = ["check_requests", "make_requests"]
 
 Choice = TypeVar("Choice", bound=Enum)
-
-
-@dataclass(frozen=True, slots=True)
-class CsrPlan:
-    """What was asked for: for each name one request, or one with all of them.
-
-    Without a common name in `subject` the first name of a request is that.
-    """
-
-    service: str
-    names: tuple[str, ...]
-    folder: Path
-    subject: Subject
-    profile: str = "private"
-    key: str = KeyKind.RSA_2048.value
-    domain: str | None = None
-    each: bool = False
-    passphrase: PassphraseSource = field(default_factory=PassphraseSource)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,28 +45,29 @@ class _NewCsr:
         return self.request.with_suffix(".key")
 
 
-async def make_requests(output: CommandOutput, plan: CsrPlan) -> int:
+async def make_requests(output: CommandOutput, options: NewCsrOptions) -> int:
     """Make keys and requests; nothing is written unless all of them would be taken.
 
     Raises ConfigurationError with every violation.
     """
-    service = _choice("--service", plan.service, CsrService)
-    kind = _choice("--key", plan.key, KeyKind)
-    profile = profile_named(plan.profile)
-    if not plan.names:
+    service = _choice("--service", options.service, CsrService)
+    kind = _choice("--key", options.key, KeyKind)
+    profile = profile_named(options.profile)
+    names = tuple(options.name)
+    if not names:
         raise ConfigurationError("--name: give the full name of a server, or a client's SIP URI")
-    separate = plan.each or not profile.several or service is CsrService.CLIENT
-    groups = [(name,) for name in plan.names] if separate else [plan.names]
+    separate = options.each or not profile.several or service is CsrService.CLIENT
+    groups = [(name,) for name in names] if separate else [names]
     secret = None
-    if plan.passphrase.is_given:
+    if options.passphrase.is_given:
         with output.asking():
-            secret = await plan.passphrase.read("the new key", twice=True)
+            secret = await read_passphrase(options.passphrase, "the new key", twice=True)
     made = []
     with output.waiting("making keys") as update:
         for group in groups:
             update(f"making the key of {group[0]}")
             key = await asyncio.to_thread(new_key, kind)
-            made.append(_make(plan, service, profile, group, key))
+            made.append(_make(options, service, profile, group, key))
     _write(output, made, secret)
     output.summary("", result="completed", status=0, reason="made", requests=len(made))
     return DONE
@@ -98,27 +82,34 @@ def _choice(option: str, text: str, kind: type[Choice]) -> Choice:
 
 
 def _make(
-    plan: CsrPlan,
+    options: NewCsrOptions,
     service: CsrService,
     profile: CsrProfile,
     group: tuple[str, ...],
     key: PrivateKey,
 ) -> _NewCsr:
-    given = plan.subject.common_name
+    given = options.common_name
     server = service is not CsrService.CLIENT
     common_name = given or (group[0] if server else group[0].partition(":")[2])
     asked = tuple(dict.fromkeys((common_name, *group))) if server else group
-    names = names_for(service, asked, profile, domain=plan.domain)
+    names = names_for(service, asked, profile, domain=options.domain)
     purposes = service.purposes if profile.client else service.purposes & TlsPurpose.SERVER
     if not purposes:
         raise ConfigurationError(f"--profile {profile.name}: it issues no certificates of clients")
-    subject = replace(plan.subject, common_name=common_name)
+    subject = Subject(
+        common_name,
+        organization=options.organization,
+        unit=options.unit,
+        locality=options.locality,
+        state=options.state,
+        country=options.country,
+    )
     pem = new_request(key, subject, names, purposes=purposes, forbidden=profile.forbidden)
     violations = request_violations(read_certificate_request(pem), profile)
     if violations:
         raise ConfigurationError(f"the request would be refused: {'; '.join(violations)}")
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", f"{service.value}-{common_name}")
-    return _NewCsr(plan.folder / f"{stem}.csr", pem, key)
+    return _NewCsr(options.folder / f"{stem}.csr", pem, key)
 
 
 def _write(output: CommandOutput, made: Sequence[_NewCsr], secret: KeyMaterial | None) -> None:
@@ -144,13 +135,13 @@ def _write(output: CommandOutput, made: Sequence[_NewCsr], secret: KeyMaterial |
         )
 
 
-async def check_requests(output: CommandOutput, files: Sequence[Path], profile_name: str) -> int:
+async def check_requests(output: CommandOutput, options: CheckCsrOptions) -> int:
     """Judge requests, each for itself and all of them together, and tell what is in them.
 
     Raises ConfigurationError for a file that is no request.
     """
-    profile = profile_named(profile_name)
-    requests = [_read(path) for path in files]
+    profile = profile_named(options.profile)
+    requests = [_read(path) for path in options.files]
     found = 0
     for request in requests:
         violations = request_violations(request, profile)

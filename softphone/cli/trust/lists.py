@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, REFUSED
+from softphone.cli.trust.options import (
+    CheckListOptions,
+    ImportListsOptions,
+    ResetListsOptions,
+    ShowStoreOptions,
+)
 from softphone.cli.trust.tables import certificate_facts, list_facts, show_certificates, show_list
 from softphone.errors import ConfigurationError
 from softphone.trust import (
@@ -28,7 +32,7 @@ from softphone.trust import (
     verify_trust_list,
 )
 
-__all__ = ["BootstrapOptions", "check_list", "import_lists", "reset_lists", "show_store"]
+__all__ = ["check_list", "import_lists", "reset_lists", "show_store"]
 
 _LARGEST_FILE = 1 << 20
 _BASIS = {
@@ -41,16 +45,9 @@ _BASIS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class BootstrapOptions:
-    """How a person wants the first list believed: pins (SHA-256 or file), or the first use."""
-
-    pins: Sequence[str] = ()
-    first_use: bool = False
-
-
-def show_store(output: CommandOutput, folder: Path) -> int:
+async def show_store(output: CommandOutput, options: ShowStoreOptions) -> int:
     """Show what a store holds.  Raises ConfigurationError."""
+    folder = options.store
     if not folder.is_dir():
         raise ConfigurationError(f"there is no store at {folder}")
     lists = TrustListStore(folder).accepted()
@@ -75,11 +72,12 @@ def show_store(output: CommandOutput, folder: Path) -> int:
     return _done(output, sentence, lists=[each.trust_list.kind for each in lists])
 
 
-def check_list(output: CommandOutput, folder: Path, file: Path, options: BootstrapOptions) -> int:
+async def check_list(output: CommandOutput, options: CheckListOptions) -> int:
     """Check one list without storing it.  Raises FileRefused, ConfigurationError."""
-    bootstrap = bootstrap_of(options.pins, first_use=options.first_use)
+    bootstrap = bootstrap_of(options.pin or (), first_use=options.first_use)
+    file = options.file
     found, data = _read(file)
-    store = TrustListStore(folder)
+    store = TrustListStore(options.store)
     try:
         store.check_pins(bootstrap)
         accepted = store.check(found.kind, data, bootstrap=bootstrap, requested=file.name)
@@ -99,18 +97,16 @@ def check_list(output: CommandOutput, folder: Path, file: Path, options: Bootstr
     return _done(output, sentence, basis=accepted.basis)
 
 
-def import_lists(
-    output: CommandOutput, folder: Path, files: Sequence[Path], options: BootstrapOptions
-) -> int:
+async def import_lists(output: CommandOutput, options: ImportListsOptions) -> int:
     """Store the lists that are believed, the CTL first.  Raises FileRefused."""
-    bootstrap = bootstrap_of(options.pins, first_use=options.first_use)
+    bootstrap = bootstrap_of(options.pin or (), first_use=options.first_use)
     offered: dict[ListKind, tuple[Path, bytes]] = {}
-    for file in files:
+    for file in options.files:
         found, data = _read(file)
         if found.kind in offered:
             raise ConfigurationError(f"{offered[found.kind][0]} and {file} are of one kind")
         offered[found.kind] = file, data
-    store = TrustListStore(folder)
+    store = TrustListStore(options.store)
     store.check_pins(bootstrap)
     stored: list[ListKind] = []
     refused: list[FileRefused] = []
@@ -129,11 +125,12 @@ def import_lists(
         output.error(str(each), REFUSED)
     if refused:
         raise refused[-1]
-    return _done(output, f"stored in {folder}", lists=stored)
+    return _done(output, f"stored in {options.store}", lists=stored)
 
 
-def reset_lists(output: CommandOutput, folder: Path) -> int:
+async def reset_lists(output: CommandOutput, options: ResetListsOptions) -> int:
     """Forget the lists.  Raises ConfigurationError."""
+    folder = options.store
     if not folder.is_dir():
         raise ConfigurationError(f"there is no store at {folder}")
     forgotten = TrustListStore(folder).reset()

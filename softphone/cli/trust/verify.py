@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
-from softphone.cli.console.certificate_prompt import default_store
+from softphone.cli.console.certificate_prompt import open_trust_store
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, REFUSED
+from softphone.cli.trust.options import RequirementsOptions, VerifyServerOptions
 from softphone.cli.trust.tables import certificate_facts
 from softphone.errors import ConfigurationError
 from softphone.messaging.server_location import STARTTLS_PORT, TlsMode
@@ -36,27 +35,13 @@ from softphone.trust.verification.checklist import (
     checks_of,
 )
 
-__all__ = ["VerifyOptions", "show_requirements", "starttls_of", "verify_server"]
+__all__ = ["show_requirements", "starttls_of", "verify_server"]
 
 _PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]+):(?P<port>[0-9]{1,5})")
 _SERVICES = (Service.SIP, Service.HTTPS, Service.XMPP, Service.CAPF)
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyOptions:
-    """What was given: whom to look at, and whom to believe."""
-
-    place: str
-    service: str
-    ca: tuple[str, ...] = ()
-    store: Path | None = None
-    name: str | None = None
-    revocation: str = RevocationMode.SOFT.value
-    allow: tuple[str, ...] = ()
-    tls: str | None = None
-
-
-async def verify_server(output: CommandOutput, options: VerifyOptions) -> int:
+async def verify_server(output: CommandOutput, options: VerifyServerOptions) -> int:
     """Show the chain and every check; exit code 3 when the server would be refused.
 
     Raises ConfigurationError, and TransportError when there is no TLS server.
@@ -89,7 +74,7 @@ def _parse_host_port(text: str) -> Address:
     return match["host"].strip("[]"), int(match["port"])
 
 
-def starttls_of(options: VerifyOptions, port: int) -> Callable[[], StartTls] | None:
+def starttls_of(options: VerifyServerOptions, port: int) -> Callable[[], StartTls] | None:
     """What is said before TLS: for a chat server's port of RFC 6120, or where it is asked for."""
     chat = options.service == Service.XMPP
     if options.tls is not None and not chat:
@@ -104,16 +89,16 @@ def starttls_of(options: VerifyOptions, port: int) -> Callable[[], StartTls] | N
     return (lambda: StartTls(domain)) if mode is TlsMode.STARTTLS else None
 
 
-def _settings(options: VerifyOptions) -> TlsSettings:
+def _settings(options: VerifyServerOptions) -> TlsSettings:
     if options.service not in _SERVICES:
         known = ", ".join(_SERVICES)
         raise ConfigurationError(f"--service {options.service}: expected one of {known}")
     try:
         revocation = RevocationMode(options.revocation)
-        allow = frozenset(Relaxation(word) for word in options.allow)
+        allow = frozenset(Relaxation(word) for word in options.allow or ())
     except ValueError as exc:
         raise ConfigurationError(str(exc)) from exc
-    keep = TrustStore.open(options.store or default_store(), make=False)
+    keep = open_trust_store(options.store)
     store = TrustStore.from_sources(*options.ca, keep=keep) if options.ca else keep
     service = Service(options.service)
     return TlsSettings(store=store, service=service, revocation=revocation, allow=allow)
@@ -148,7 +133,7 @@ def _show_checks(output: CommandOutput, checks: tuple[CertificateCheck, ...]) ->
             )
 
 
-async def show_requirements(output: CommandOutput) -> int:
+async def show_requirements(output: CommandOutput, options: RequirementsOptions) -> int:
     """The certificates of each server of a deployment."""
     rows = [(r.server, r.certificate, r.service, r.names, r.note) for r in CERTIFICATE_REQUIREMENTS]
     columns = ("server", "certificate", "for", "names that are looked at", "note")

@@ -141,6 +141,20 @@ class CapacitySearch:
         times = self._times(self.capacity)
         return 1.0 - 0.5**times if times else 0.0
 
+    def summary(self) -> dict[str, object]:
+        """What the search came to, for scripts."""
+        return {
+            "calls": self.capacity,
+            "confirmed": self.confirmed,
+            "confidence": round(self.confidence, 3),
+            "lower_bound": self.limit is None or self.unjudged_trial is not None,
+            "not_held": self.limit,
+            "trials": [
+                {"calls": t.calls, "held": t.held, "valid": t.valid, "why": t.why}
+                for t in self.trials
+            ],
+        }
+
     def _nothing(self) -> str:
         """What is said where not one trial was held."""
         judged = (trial for trial in self.trials if trial.valid)

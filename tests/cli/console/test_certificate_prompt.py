@@ -8,12 +8,13 @@ import time
 import pytest
 
 from softphone.cli.console.certificate_prompt import (
-    TrustOptions,
+    accepted_fingerprint,
     certificate_prompt,
     default_store,
     open_trust_store,
     question_rows,
 )
+from softphone.cli.console.options import TrustOptions
 from softphone.cli.console.output import CommandOutput
 from softphone.errors import CertificateUnknown, ConfigurationError
 from softphone.trust import load_certificate_file
@@ -134,13 +135,13 @@ async def test_the_question_names_a_mismatch():
     assert rows["server"] == "pbx.test port 5061 (sip)"
     assert len(rows["SHA-256"].split(":")) == 32
     assert "and" not in rows
-    assert TrustOptions(QUESTION.fingerprint).fingerprint == QUESTION.fingerprint
+    assert accepted_fingerprint(TrustOptions(accept=QUESTION.fingerprint)) == QUESTION.fingerprint
 
 
 @pytest.mark.parametrize("text", ["", "sha256:xyz", "00" * 31])
 def test_a_fingerprint_that_is_none_is_an_error(text):
     with pytest.raises(ConfigurationError, match="expected a SHA-256"):
-        certificate_prompt(CommandOutput(json=True), TrustOptions(text))
+        certificate_prompt(CommandOutput(json=True), TrustOptions(accept=text))
 
 
 async def test_a_script_is_never_asked():
@@ -154,7 +155,7 @@ def test_the_store_is_the_user_s_unless_it_is_named(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert default_store() == tmp_path / ".local/state/softphone/trust"
-    assert open_trust_store(TrustOptions(store=tmp_path / "mine")).all_pins == ()
+    assert open_trust_store(tmp_path / "mine").all_pins == ()
     assert not (tmp_path / "mine").exists()
 
 

@@ -1,22 +1,125 @@
-"""Options that several commands have, and how a command is carried out."""
+"""Commands as dataclasses of their options, and the options that several of them have."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, field
+from importlib import import_module
+from inspect import iscoroutinefunction, signature, unwrap
+from typing import Annotated, get_type_hints
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from softphone.cli.console.options import run_command
+from softphone.cli.commands import application
+from softphone.cli.console.options import (
+    CommandOptions,
+    OptionGroup,
+    PassphraseOptions,
+    TrustOptions,
+    add_command,
+    option,
+    option_dataclass,
+)
+from softphone.cli.console.output import CommandOutput
 from softphone.trust import FileRefusalReason, FileRefused
+
+
+@option_dataclass
+class Where(OptionGroup):
+    """A group of options."""
+
+    place: Annotated[str, option("--place", "Where.", "TEXT")] = "here"
+
+
+@option_dataclass
+class Few(CommandOptions):
+    """Do it."""
+
+    who: Annotated[str, typer.Argument(help="Who.")]
+    calls: Annotated[int, option("--calls", "How many.")] = 3
+    where: Where = field(default_factory=Where)
+    names: Annotated[list[str] | None, option("--name", "Who.")] = None
+    kept: str = "no option"
+
+    def carry_out(self):
+        GIVEN.append(asdict(self))
+
+
+GIVEN: list[dict] = []
+
+
+def test_a_command_gets_what_was_given_and_the_defaults():
+    GIVEN.clear()
+    few = typer.Typer()
+    add_command(few, "do", Few)
+    runner = CliRunner()
+    assert runner.invoke(few, ["bob"]).exit_code == 0
+    given = ["--calls", "5", "--name", "a", "--name", "b", "--place", "there", "bob"]
+    assert runner.invoke(few, given).exit_code == 0
+    usual = asdict(Few(who="bob"))
+    there = {"calls": 5, "names": ["a", "b"], "where": {"place": "there"}}
+    assert [usual, usual | there] == GIVEN
+    assert runner.invoke(few, ["--calls", "many", "bob"]).exit_code == 2
+    assert runner.invoke(few, []).exit_code == 2
+    assert runner.invoke(few, ["--kept", "x", "bob"]).exit_code == 2
+
+
+def test_help_names_the_options_of_a_group_in_its_place():
+    few = typer.Typer(rich_markup_mode=None)
+    add_command(few, "do", Few)
+    shown = CliRunner().invoke(few, ["--help"]).output
+    assert "Do it." in shown
+    assert shown.index("--calls") < shown.index("--place TEXT") < shown.index("--name")
+
+
+def test_no_value_of_an_option_is_in_its_repr():
+    secret = TrustOptions(accept="secret", passphrase=PassphraseOptions(keyring="secret"))
+    assert "secret" not in repr(secret)
+
+
+def test_every_command_has_a_help():
+    for group in (application, *(each.typer_instance for each in application.registered_groups)):
+        for command in group.registered_commands:
+            assert command.callback.__doc__, command.name
+
+
+def kinds_of_commands(kind=CommandOptions):
+    for each in kind.__subclasses__():
+        if each.__module__.startswith("softphone."):
+            yield each
+        yield from kinds_of_commands(each)
+
+
+@pytest.mark.parametrize("kind", list(kinds_of_commands()), ids=lambda kind: kind.__name__)
+def test_what_carries_a_command_out_takes_its_options(kind):
+    if not kind.carried_out_by:
+        assert kind.__subclasses__()
+        return
+    module, _, name = kind.carried_out_by.partition(":")
+    function = unwrap(getattr(import_module(module), name))
+    output, options = list(signature(function).parameters)
+    hints = get_type_hints(function)
+    assert hints[output] is CommandOutput
+    assert issubclass(kind, hints[options])
+    assert iscoroutinefunction(function)
+
+
+@option_dataclass
+class Refused(CommandOptions):
+    """Refuse."""
+
+    async def run(self, output):
+        raise FileRefused(FileRefusalReason.NO_ANCHOR, "nobody is believed yet")
 
 
 @pytest.mark.parametrize(("as_json", "code"), [(True, 3), (False, 3)])
 def test_a_refusal_is_a_sentence_and_an_exit_code(capsys, as_json, code):
-    async def command(face):
-        raise FileRefused(FileRefusalReason.NO_ANCHOR, "nobody is believed yet")
-
+    refused = Refused()
+    refused.json = as_json
     with pytest.raises(SystemExit) as left:
-        run_command(command, json=as_json)
+        refused.carry_out()
     assert left.value.code == code
     seen = capsys.readouterr()
     assert "error: nobody is believed yet" in seen.err

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from softphone.cli.commands import DemoOptions
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.demo import demo
 
@@ -55,6 +56,6 @@ async def test_what_the_demo_silences_speaks_again_afterwards(monkeypatch):
         levels.append(logger.level)
 
     monkeypatch.setattr(demo, "_story", story)
-    assert await demo.run_demo(CommandOutput(json=True)) == 0
+    assert await demo.run_demo(CommandOutput(json=True), DemoOptions()) == 0
     assert levels == [logging.ERROR]
     assert logger.level == before

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from softphone.cli.device.enroll import EnrollOptions
+from softphone.cli.device.options import EnrollOptions
 from softphone.lab import Authority, CertificateNames
 from softphone.net import Driver
 from softphone.sans_io import Transport
@@ -243,8 +243,8 @@ def test_wrong_usage_is_exit_2_and_nothing_is_sent(cli, tmp_path, options, why):
 
 
 def test_options_do_not_say_more_than_was_given(tmp_path):
-    options = EnrollOptions("a", tmp_path)
-    assert (options.string, options.null_string, options.lsc, options.mic) == (
+    options = EnrollOptions(device="CSF", capf="a", store=tmp_path)
+    assert (options.auth_string, options.null_string, options.lsc, options.mic) == (
         None,
         False,
         False,

@@ -9,6 +9,7 @@ import pytest
 
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.fips.fips import run_program, set_up, show_status
+from softphone.cli.fips.options import FipsRunOptions, FipsSetupOptions, FipsStatusOptions
 from softphone.errors import ConfigurationError, FipsUnavailable
 from softphone.trust.fips.setup import find_setup
 from tests.cli.console.test_fips_mode import objects
@@ -25,7 +26,7 @@ def _unset(monkeypatch, tmp_path):
 
 async def test_a_set_up_is_made_where_it_is_looked_for(tmp_path, capsys):
     module = fips.have_module()
-    assert await set_up(CommandOutput(json=True, summary={}), None, module, lenient=False) == 0
+    assert await set_up(CommandOutput(json=True, summary={}), FipsSetupOptions(module=module)) == 0
     made = find_setup(tmp_path / "base")
     assert made is not None
     told = json.loads(capsys.readouterr().out)
@@ -37,12 +38,14 @@ async def test_a_set_up_is_made_where_it_is_looked_for(tmp_path, capsys):
 async def test_what_is_no_provider_makes_no_set_up(tmp_path):
     fips.have_module()
     with pytest.raises(ConfigurationError, match="missing: No such file"):
-        await set_up(CommandOutput(json=True), None, tmp_path / "missing", lenient=True)
+        await set_up(
+            CommandOutput(json=True), FipsSetupOptions(module=tmp_path / "missing", lenient=True)
+        )
     assert find_setup(tmp_path / "base") is None
 
 
 async def test_the_status_outside_fips_mode(capsys):
-    assert await show_status(CommandOutput(json=True, summary={})) == 0
+    assert await show_status(CommandOutput(json=True, summary={}), FipsStatusOptions()) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["on"], told["decided_by"], told["source"]) == (False, "platform", None)
     assert (told["libraries"], told["setup"], told["unavailable"]) == ([], None, {})
@@ -77,9 +80,9 @@ def test_another_program_runs_in_fips_mode():
     assert failing.returncode == 7
 
 
-def test_a_program_that_is_not_there_is_an_error(monkeypatch):
+async def test_a_program_that_is_not_there_is_an_error(monkeypatch):
     with pytest.raises(FipsUnavailable, match="not set up"):
-        run_program(["true"])
+        await run_program(CommandOutput(json=True), FipsRunOptions(command=["true"]))
     monkeypatch.setenv("SOFTPHONE_FIPS_DIR", str(fips.setup().folder.parent))
     with pytest.raises(ConfigurationError, match="no-such-program cannot be run"):
-        run_program(["no-such-program"])
+        await run_program(CommandOutput(json=True), FipsRunOptions(command=["no-such-program"]))

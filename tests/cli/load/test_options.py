@@ -1,41 +1,39 @@
-"""Options as a dataclass: typer sees each field as an option, with its type and default."""
+"""`softphone load`: its commands, and what their help says."""
 
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
-from typing import Annotated
 
-import typer
-from typer.testing import CliRunner
+import pytest
 
-from softphone.cli.load.options import CapacityOptions, LoadOptions, takes_options
+from softphone.cli.load.options import CapacityOptions, LoadOptions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Few:
-    """Two options."""
+def test_help_names_both_commands(cli):
+    shown = cli("load", "--help")
+    assert shown.code == 0
+    assert "find-capacity" in shown.out
+    assert "run" in shown.out
 
-    calls: Annotated[int, typer.Option("--calls", help="How many.")] = 3
-    names: Annotated[list[str] | None, typer.Option("--name", help="Who.")] = None
+
+@pytest.mark.parametrize("command", ["run", "find-capacity"])
+def test_each_has_help_with_its_exit_codes(cli, command):
+    shown = cli("load", command, "--help")
+    assert shown.code == 0
+    for word in ("--expect", "--user-template", "--fault", "Exit codes"):
+        assert word in shown.out
 
 
-def test_a_command_gets_what_was_given_and_the_defaults():
-    given = []
-    application = typer.Typer()
+def test_an_unknown_option_is_wrong_usage(cli):
+    assert cli("load", "run", "--speed", "9").code == 2
 
-    @application.command()
-    @takes_options(Few)
-    def command(options: Few) -> None:
-        """Do it."""
-        given.append(options)
 
-    runner = CliRunner()
-    assert runner.invoke(application, []).exit_code == 0
-    assert runner.invoke(application, ["--calls", "5", "--name", "a", "--name", "b"]).exit_code == 0
-    assert given == [Few(), Few(calls=5, names=["a", "b"])]
-    assert runner.invoke(application, ["--calls", "many"]).exit_code == 2
-    assert command.__doc__ == "Do it."
+def test_a_mistake_ends_with_the_whole_summary(cli):
+    ended = cli("load", "run", "--target", "sip:a@127.0.0.1", "--calls", "0", "--json")
+    assert ended.code == 2
+    assert ended.summary["valid"] is False
+    assert ended.summary["calls"]["attempted"] == 0
+    assert "0 calls" in ended.summary["reason"]
 
 
 def test_a_search_takes_all_that_a_run_takes():

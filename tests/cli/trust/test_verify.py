@@ -9,7 +9,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from softphone.cli.trust.verify import VerifyOptions, starttls_of
+from softphone.cli.trust.options import VerifyServerOptions
+from softphone.cli.trust.verify import starttls_of
 from tests.support.pki import DAY, NOW, Pki, Shape
 from tests.support.starttls import chat_server
 
@@ -182,5 +183,5 @@ def test_a_chat_server_without_starttls_is_no_tls_server(cli, tmp_path):
     ],
 )
 def test_a_port_of_rfc_6120_begins_in_clear(place, mode, starttls):
-    options = VerifyOptions(place, "xmpp", tls=mode)
+    options = VerifyServerOptions(place=place, service="xmpp", tls=mode)
     assert (starttls_of(options, int(place[7:])) is not None) is starttls

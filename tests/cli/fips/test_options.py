@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from softphone.cli.fips.fips_commands import choose_mode
+from softphone.cli.fips.options import choose_mode
 
 
 @pytest.fixture(autouse=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.cli.device.config_commands import group
+from softphone.cli.commands import application
 
 
 def test_the_commands():
-    names = {command.callback.__name__ for command in group.registered_commands}
+    groups = {each.name: each.typer_instance for each in application.registered_groups}
+    names = {command.name for command in groups["config"].registered_commands}
     assert names == {"show", "verify", "decrypt"}
 
 

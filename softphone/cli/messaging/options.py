@@ -1,0 +1,136 @@
+"""The commands of `softphone im`, `contacts` and `compliance`: their options."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from softphone.cli.console.options import (
+    CertificateOptions,
+    CommandOptions,
+    JsonOption,
+    option,
+    option_dataclass,
+)
+
+__all__ = [
+    "ChatOptions",
+    "FetchOptions",
+    "HistoryOptions",
+    "SearchOptions",
+    "SendOptions",
+    "SetupAuditOptions",
+    "VerifyAuditOptions",
+]
+
+AccountOption = Annotated[Path, option("--account", "A file with an [im] table (TOML).", "FILE")]
+RoomOption = Annotated[str | None, option("--room", "It is a group chat: enter as NICK.", "NICK")]
+
+
+@option_dataclass
+class SendOptions(CommandOptions):
+    """Send one message: done when the server has it, or, client to client, the other client."""
+
+    carried_out_by = "softphone.cli.messaging.im:send_messages"
+    to: Annotated[str, typer.Argument(help="Whom to: user@domain, or a room.")]
+    account: AccountOption
+    text: Annotated[str | None, typer.Argument(help="What to say.")] = None
+    file: Annotated[
+        list[Path] | None, option("--file", "Send a file, after what is said.", "FILE")
+    ] = None
+    capture: Annotated[
+        list[Path] | None, option("--capture", "The same, for a capture of the screen.", "FILE")
+    ] = None
+    room: RoomOption = None
+    wait: Annotated[
+        float | None, option("--wait", "Wait for the other client's receipt.", "SECONDS")
+    ] = None
+    trust: CertificateOptions = field(default_factory=CertificateOptions)
+    json: JsonOption = False
+
+
+@option_dataclass
+class ChatOptions(CommandOptions):
+    """Talk with somebody, line by line, until the end of input.
+
+    A key before a line: encrypted client to client. A lock: to the server.
+    """
+
+    carried_out_by = "softphone.cli.messaging.im:run_chat"
+    to: Annotated[str, typer.Argument(help="Whom with: user@domain, or a room.")]
+    account: AccountOption
+    room: RoomOption = None
+    trust: CertificateOptions = field(default_factory=CertificateOptions)
+    json: JsonOption = False
+
+
+@option_dataclass
+class FetchOptions(CommandOptions):
+    """Fetch a file that was sent, as compliance allows; done once that is written down."""
+
+    carried_out_by = "softphone.cli.messaging.im:fetch_one"
+    url: Annotated[str, typer.Argument(help="The https: address that a message told.")]
+    sender: Annotated[str, option("--from", "Who has sent it.", "JID")]
+    into: Annotated[Path, option("--into", "The new file.", "FILE")]
+    account: AccountOption
+    json: JsonOption = False
+
+
+@option_dataclass
+class HistoryOptions(CommandOptions):
+    """Show the local archive of messages; nothing is sent."""
+
+    carried_out_by = "softphone.cli.messaging.im:show_history"
+    account: AccountOption
+    peer: Annotated[str | None, typer.Argument(help="Only what was said with this one.")] = None
+    last: Annotated[int, option("--last", "So many at most.", "N", min=1, max=100_000)] = 50
+    json: JsonOption = False
+
+
+@option_dataclass
+class SearchOptions(CommandOptions):
+    """Search all directories of a file; each person is shown once."""
+
+    carried_out_by = "softphone.cli.messaging.contacts:search_contacts"
+    word: Annotated[str, typer.Argument(help="The beginning of names, or a number.")]
+    config: Annotated[
+        Path,
+        option(
+            "--config",
+            "The file with the [directory.NAME] tables; an account file may have them.",
+            "FILE",
+            "--account",
+        ),
+    ]
+    limit: Annotated[int, option("--limit", "At most so many people.", "N", min=1, max=1000)] = 20
+    json: JsonOption = False
+
+
+@option_dataclass
+class VerifyAuditOptions(CommandOptions):
+    """Go through the chain of hashes: 0 when every row is as it was written, else 3."""
+
+    carried_out_by = "softphone.cli.messaging.compliance:verify_audit"
+    address: Annotated[
+        str, typer.Argument(help="A file of SQLite, or SQLAlchemy's address of a database.")
+    ]
+    head: Annotated[
+        str | None, option("--head", "The newest hash, as it was noted before.", "SHA256")
+    ] = None
+    ca: Annotated[
+        list[str] | None,
+        option("--ca", 'Believe this authority of a database, or "system".', "FILE"),
+    ] = None
+    json: JsonOption = False
+
+
+@option_dataclass
+class SetupAuditOptions(CommandOptions):
+    """Print SQL for the owner of a PostgreSQL database: a table that its writer only adds to."""
+
+    carried_out_by = "softphone.cli.messaging.compliance:print_setup"
+    writer: Annotated[str, option("--writer", "Who writes the table, and no more.", "ROLE")]
+    json: JsonOption = False

@@ -1,0 +1,183 @@
+"""The commands of `softphone trust` and `softphone csr`: their options."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from softphone.cli.console.options import (
+    AskedPassphraseOptions,
+    CommandOptions,
+    FirstUseOption,
+    JsonOption,
+    PinOption,
+    StoreOption,
+    option,
+    option_dataclass,
+)
+
+__all__ = [
+    "CheckCsrOptions",
+    "CheckListOptions",
+    "ImportListsOptions",
+    "NewCsrOptions",
+    "RequirementsOptions",
+    "ResetListsOptions",
+    "ShowStoreOptions",
+    "VerifyServerOptions",
+]
+
+
+@option_dataclass
+class ShowStoreOptions(CommandOptions):
+    """Show the trust lists, anchors and pins of a store; no key is ever shown."""
+
+    carried_out_by = "softphone.cli.trust.lists:show_store"
+    store: StoreOption
+    json: JsonOption = False
+
+
+@option_dataclass
+class CheckListOptions(CommandOptions):
+    """Check a trust list against those that are held; nothing is stored."""
+
+    carried_out_by = "softphone.cli.trust.lists:check_list"
+    file: Annotated[Path, typer.Argument(help="A CTL or an ITL (.tlv).")]
+    store: StoreOption
+    pin: PinOption = None
+    first_use: FirstUseOption = False
+    json: JsonOption = False
+
+
+@option_dataclass
+class ImportListsOptions(CommandOptions):
+    """Store trust lists that are believed; one that is refused replaces nothing."""
+
+    carried_out_by = "softphone.cli.trust.lists:import_lists"
+    files: Annotated[list[Path], typer.Argument(help="A CTL, an ITL, or both (.tlv).")]
+    store: StoreOption
+    pin: PinOption = None
+    first_use: FirstUseOption = False
+    json: JsonOption = False
+
+
+@option_dataclass
+class ResetListsOptions(CommandOptions):
+    """Forget the trust lists, as when the phone moves to another cluster.
+
+    Anchors, pins and the device's own certificate stay.
+    """
+
+    carried_out_by = "softphone.cli.trust.lists:reset_lists"
+    store: StoreOption
+    yes: Annotated[bool, option("--yes", "Do not ask.")] = False
+    json: JsonOption = False
+
+    def carry_out(self) -> None:
+        # Asked before there is an event loop, so that Ctrl-C is heard.
+        if not self.yes and (self.json or not sys.stdin.isatty()):
+            raise typer.BadParameter("there is nobody to ask: add --yes")
+        question = (
+            f"Forget the trust lists in {self.store}? The next ones need a pin or a first use."
+        )
+        if not self.yes and not typer.confirm(question, err=True):
+            raise typer.Exit(1)
+        super().carry_out()
+
+
+@option_dataclass
+class VerifyServerOptions(CommandOptions):
+    """Look at a server's certificates: the chain, each check, and what would make it pass."""
+
+    carried_out_by = "softphone.cli.trust.verify:verify_server"
+    place: Annotated[str, typer.Argument(metavar="HOST:PORT", help="A TLS server.")]
+    service: Annotated[str, option("--service", "sip, https, xmpp or capf.", "NAME")]
+    ca: Annotated[
+        list[str] | None, option("--ca", 'Believe this authority, or "system".', "FILE")
+    ] = None
+    store: Annotated[
+        Path | None, option("--store", "Believe what is in this store, too.", "DIR")
+    ] = None
+    name: Annotated[
+        str | None, option("--name", "Whom the certificate has to name: a domain.", "NAME")
+    ] = None
+    revocation: Annotated[str, option("--revocation", "off, soft or hard.", "MODE")] = "soft"
+    allow: Annotated[
+        list[str] | None, option("--allow", "Let this pass, as in an account file.", "WORD")
+    ] = None
+    tls: Annotated[
+        str | None,
+        option(
+            "--tls",
+            "How a chat server begins: direct, or starttls (as on port 5222 anyway).",
+            "MODE",
+        ),
+    ] = None
+    json: JsonOption = False
+
+
+@option_dataclass
+class RequirementsOptions(CommandOptions):
+    """Show which certificate each server of a deployment presents, and what has to be in it."""
+
+    carried_out_by = "softphone.cli.trust.verify:show_requirements"
+    json: JsonOption = False
+
+
+ProfileOption = Annotated[
+    str,
+    option(
+        "--profile",
+        "The kind of authority: public, public-multi (several names) or private.",
+        "NAME",
+    ),
+]
+
+
+@option_dataclass
+class NewCsrOptions(CommandOptions):
+    """Make keys and certificate requests; what an authority would refuse is not written."""
+
+    carried_out_by = "softphone.cli.trust.csr:make_requests"
+    service: Annotated[
+        str, option("--service", "tomcat, cup-xmpp, CallManager, or client.", "NAME")
+    ]
+    name: Annotated[
+        list[str],
+        option("--name", "A server's full name, or a client's SIP URI; repeat it.", "FQDN"),
+    ]
+    folder: Annotated[Path, option("--dir", "Where keys and requests go.", "DIR")] = Path()
+    profile: ProfileOption = "private"
+    domain: Annotated[
+        str | None, option("--domain", "The domain of the users, for XMPP and SIP.", "NAME")
+    ] = None
+    each: Annotated[bool, option("--each", "One request a name; else one with all of them.")] = (
+        False
+    )
+    key: Annotated[
+        str, option("--key", "rsa-2048, rsa-3072, rsa-4096, ec-p256, ec-p384, ec-p521.", "KIND")
+    ] = "rsa-2048"
+    common_name: Annotated[
+        str, option("--common-name", "Else the first name; it is a name, too.", "NAME")
+    ] = ""
+    organization: Annotated[str, option("--organization", "", "TEXT")] = ""
+    unit: Annotated[str, option("--unit", "Organizational unit.", "TEXT")] = ""
+    locality: Annotated[str, option("--locality", "", "TEXT")] = ""
+    state: Annotated[str, option("--state", "", "TEXT")] = ""
+    country: Annotated[str, option("--country", "Two capitals.", "CC")] = ""
+    passphrase: AskedPassphraseOptions = field(default_factory=AskedPassphraseOptions)
+    json: JsonOption = False
+
+
+@option_dataclass
+class CheckCsrOptions(CommandOptions):
+    """Judge requests by what an authority takes, and several by what has to be the same."""
+
+    carried_out_by = "softphone.cli.trust.csr:check_requests"
+    files: Annotated[list[Path], typer.Argument(help="Requests (PEM or DER), ours or others'.")]
+    profile: ProfileOption = "public"
+    json: JsonOption = False

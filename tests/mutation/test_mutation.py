@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
-from tests.mutation.__main__ import GROUPS, PROJECT, is_text, known, only_difference
+from tests.mutation import __main__ as mutation
+from tests.mutation.__main__ import (
+    GROUPS,
+    PROJECT,
+    RESULTS,
+    Survivor,
+    is_text,
+    known,
+    only_difference,
+    record,
+    row_of,
+    unseen,
+)
 
 
 def statements(before: str, after: str) -> tuple[ast.AST, ast.AST]:
@@ -56,6 +70,35 @@ def test_every_module_and_test_of_the_groups_is_there():
     for paths, patterns in GROUPS.values():
         assert all((PROJECT / path).is_file() for path in paths)
         assert all(list(PROJECT.glob(pattern)) for pattern in patterns)
+
+
+def test_a_group_writes_its_own_row_and_no_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(mutation, "RESULTS", tmp_path / "mutation.json")
+    first = Counter({"killed": 5, "timeout": 1, "survived": 2, "text": 3})
+    second = Counter({"killed": 4, "no tests": 1})
+    record("lists", row_of({"a": first, "b": second}, 2, 61.4))
+    record("keys", row_of({"a": second}, 0, 1))
+    rows = json.loads((tmp_path / "mutation.json").read_text())
+    assert list(rows) == ["keys", "lists"]
+    told = {key: rows["lists"][key] for key in ("mutants", "killed", "text", "survived", "seconds")}
+    assert told == {"mutants": 16, "killed": 10, "text": 3, "survived": 3, "seconds": 61}
+    assert rows["lists"]["listed"] == 2
+
+
+def test_a_survivor_ends_a_run_unless_it_is_listed_where_it_may_be():
+    listed, none_at = known()
+    assert unseen(set(listed)) == {}
+    module, _, function = none_at[0].rpartition(".")
+    strange = Survivor("softphone.security", "below", "a", "b")
+    for one in (strange, Survivor(module, function, "a", "b")):
+        assert [one] in unseen({one, next(iter(listed))}).values()
+
+
+def test_the_results_are_about_the_groups_that_there_are():
+    rows = json.loads(RESULTS.read_text())
+    assert set(rows) <= set(GROUPS)
+    for row in rows.values():
+        assert row["mutants"] == row["killed"] + row["text"] + row["survived"]
 
 
 @pytest.mark.timeout(300)

@@ -248,9 +248,9 @@ def _check_copies(values: dict[int, bytes], certificate: x509.Certificate, start
     if algorithm is not None:
         copies[_RecordTag.CERTIFICATE_HASH] = digest_of(values[_RecordTag.CERTIFICATE], algorithm)
     for tag, truth in copies.items():
-        recorded = values.get(tag)
-        if tag is _RecordTag.SERIAL_NUMBER and recorded is not None and truth is not None:
-            recorded, truth = recorded.lstrip(b"\x00"), truth.lstrip(b"\x00")
+        recorded = values.get(tag, b"")
+        if tag is _RecordTag.SERIAL_NUMBER:
+            recorded = recorded.lstrip(b"\x00")
         if recorded and truth is not None and recorded != truth:
             raise malformed_file(
                 f"{tag.name} of the record at byte {start} contradicts its certificate"

@@ -8,8 +8,10 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from softphone.errors import ConfigurationError
+from softphone.trust.certificate import der_of
 from softphone.trust.lists import (
     FileHashAlgorithm,
     FileHeaderFields,
@@ -249,19 +251,24 @@ def test_what_does_not_fit_is_refused_when_it_is_written():
         new_trust_list(ListKind.CTL, fields, signer("sast"), timestamp=TIMESTAMP)
 
 
-def with_number_of(name: str, *, key: str) -> x509.Certificate:
-    """Another certificate that has the serial number of the one named."""
-    seen = certificate(f"keys/{name}")
+def made(serial: int, *, key=None, by: str = "rogue") -> x509.Certificate:
+    """A certificate of that number, for a key of the vectors unless another is given."""
+    seen = certificate("keys/sast")
     builder = (
         x509.CertificateBuilder()
         .subject_name(seen.subject)
         .issuer_name(seen.subject)
-        .public_key(private_key(f"keys/{key}").public_key())
-        .serial_number(seen.serial_number)
+        .public_key(key or private_key(f"keys/{by}").public_key())
+        .serial_number(serial)
         .not_valid_before(seen.not_valid_before_utc)
         .not_valid_after(seen.not_valid_before_utc + timedelta(days=1))
     )
-    return builder.sign(private_key(f"keys/{key}"), hashes.SHA256())
+    return builder.sign(private_key(f"keys/{by}"), hashes.SHA256())
+
+
+def with_number_of(name: str, *, key: str) -> x509.Certificate:
+    """Another certificate that has the serial number of the one named."""
+    return made(certificate(f"keys/{name}").serial_number, by=key)
 
 
 def signed_by_sast(*records: x509.Certificate):
@@ -343,9 +350,18 @@ def test_a_record_may_end_with_the_file_and_no_octet_later():
     assert refusal(signed(last[:-1])) is FileRefusalReason.MALFORMED
     assert refusal(signed(last + b"\x01\x00\x02\x00")) is FileRefusalReason.MALFORMED
     # A record of nothing but its own length has no role; a shorter one would be no step ahead.
-    for length in (0, 4, 5):
+    for length in (0, 4, 5, len(last) + 1, len(last) + 3, 300):
         body = b"\x01\x00\x02" + length.to_bytes(2, "big")
         assert refusal(signed(body + last)) is FileRefusalReason.MALFORMED
+        assert refusal(signed(body + last[5:])) is FileRefusalReason.MALFORMED
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_record_begins_with_its_length(place):
+    good = record(encode_element(4, b"\0\4"))
+    other = bytearray(good)
+    other[place] ^= 2
+    assert refusal(signed(good + bytes(other))) is FileRefusalReason.MALFORMED
 
 
 def test_each_record_knows_where_it_stands_and_what_it_says():
@@ -407,3 +423,25 @@ def test_blank_records_are_written_as_clusters_write_them():
     assert RecordFields(Role.TFTP).encode() == record(body)
     named = RecordFields(Role.TFTP, dns_name="cucm.example.test").encode()
     assert named == record(encode_element(2, b"cucm.example.test\0"), body)
+
+
+@pytest.mark.parametrize("serial", [1, 7, 0x80, 0x100, 0x5800, 1 << 130])
+def test_a_number_is_written_in_as_few_octets_as_it_needs_and_read_with_more(serial):
+    one = made(serial)
+    octets = serial.to_bytes((serial.bit_length() + 7) // 8, "big")
+    written = RecordFields(Role.CAPF, one).encode()
+    assert encode_element(6, octets) in written
+    held = [encode_element(4, b"\0\4"), encode_element(9, der_of(one))]
+    for number in (octets, b"\0" + octets, b"\0\0" + octets):
+        body = record(*held, encode_element(6, number))
+        assert parse_trust_list(signed(body)).records[0].readable
+    for number in (octets + b"\0", octets[:-1] + bytes([octets[-1] ^ 3]), b"X" + octets):
+        body = record(*held, encode_element(6, number))
+        assert refusal(signed(body)) is FileRefusalReason.MALFORMED
+
+
+def test_a_key_of_another_kind_has_no_copy_in_its_record():
+    one = made(7, key=ed25519.Ed25519PrivateKey.generate().public_key())
+    written = RecordFields(Role.CAPF, one).encode()
+    assert encode_element(7, b"") + encode_element(8, one.signature) in written
+    assert parse_trust_list(signed(written)).records[0].certificate == der_of(one)

@@ -29,7 +29,7 @@ docs: $(VENV)/installed-test
 fuzz: $(VENV)/installed-test
 	$(BIN)/python -m tests.fuzz.full
 	$(BIN)/python -m tests.fuzz.coverage_guided --minutes $(MINUTES)
-	$(BIN)/python -m tests.mutation
+	$(BIN)/python -m tests.mutation --record
 
 nightly: fuzz
 

@@ -12,7 +12,8 @@ mutmut does not mutate properties and other decorated functions.
 
 GROUP is a subject of `GROUPS`; without one, all of them, which takes hours on two cores.  The copy
 of the tree stays in `.cache/mutation`, so that a second run repeats only what changed.  `--record`
-begins anew and, for each group that ends well, writes its row of `bench/results/mutation.json`.
+begins anew and, for each group that ends well, writes its row of `bench/results/mutation.json`
+and of `docs/threat-model.md`.
 `--write` lists the new survivors in `survivors.toml` with `why` left open, for somebody to fill in.
 """
 
@@ -43,6 +44,7 @@ TREES = PROJECT / ".cache" / "mutation"
 """A copy of the project for each group."""
 KNOWN = Path(__file__).with_name("survivors.toml")
 RESULTS = PROJECT / "bench" / "results" / "mutation.json"
+THREATS = PROJECT / "docs" / "threat-model.md"
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "policy": (
         (
@@ -63,12 +65,9 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "negotiation": (
         ("softphone/call/leg/negotiation.py", "softphone/sdp/offer_answer.py"),
         (
-            "tests/call/leg/test_media_row.py",
-            "tests/call/leg/test_negotiation.py",
-            "tests/call/leg/test_offered_keys.py",
+            "tests/call/leg",
             "tests/properties/test_offer_answer.py",
-            "tests/sdp/test_media_line.py",
-            "tests/sdp/test_offer_answer.py",
+            "tests/sdp",
             "tests/security/keys/test_keys_that_are_refused.py",
             "tests/security/keys/test_unusable_crypto_is_not_silent.py",
             "tests/security/test_downgrade_*.py",
@@ -217,9 +216,10 @@ pytest_add_cli_args_test_selection = {tests}
 """
 STATUS = re.compile(r"^\s*(?P<name>\S+__mutmut_\d+): (?P<status>.+?)\s*$", re.M)
 NUMBER = re.compile(r"__mutmut_\d+$")
+TABLE_HEAD = "| subject | faults | seen | mere text | not seen | listed | date |"
 NOTICED = ("killed", "timeout", "segfault")
-"""What becomes of a fault that a test sees.  The time runs out after minutes however short the tests
-are, so that on a machine that others keep busy only a loop without end is taken for one."""
+"""What becomes of a fault that a test sees.  The time runs out after minutes, so that on a machine
+that others keep busy only a loop without end is taken for one."""
 CONTEXT = 50
 """Characters shown on either side of a difference."""
 
@@ -452,6 +452,13 @@ def run_group(group: str) -> tuple[set[Survivor], dict[str, Counter[str]]]:
     return survivors, counts
 
 
+def head() -> str:
+    """The commit that is checked out, for the record."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    told = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    return told.stdout.strip()
+
+
 def row_of(counts: dict[str, Counter[str]], survivors: int, seconds: float) -> dict[str, object]:
     """What is recorded of a whole run of a group: how many faults, and what became of them.
 
@@ -459,7 +466,6 @@ def row_of(counts: dict[str, Counter[str]], survivors: int, seconds: float) -> d
     """
     total = sum(counts.values(), Counter())
     return {
-        "commit": _commit(),
         "date": f"{datetime.now(UTC):%F}",
         "mutants": total.total(),
         "killed": sum(total[status] for status in NOTICED),
@@ -470,19 +476,30 @@ def row_of(counts: dict[str, Counter[str]], survivors: int, seconds: float) -> d
     }
 
 
-def _commit() -> str:
-    head = ["git", "rev-parse", "--short", "HEAD"]
-    return subprocess.run(
-        head, cwd=PROJECT, capture_output=True, text=True, check=False
-    ).stdout.strip()
-
-
 def record(group: str, row: dict[str, object]) -> None:
     """Writes a group's row of the results, and leaves the others as they are."""
-    rows = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    rows[group] = row
+    rows = recorded() | {group: row}
     kept = {name: rows[name] for name in GROUPS if name in rows}
     RESULTS.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    before, _, after = THREATS.read_text(encoding="utf-8").partition(TABLE_HEAD)
+    rest = after.partition("\n\n")[2]
+    THREATS.write_text(f"{before}{table_of(kept)}\n\n{rest}", encoding="utf-8")
+
+
+def recorded() -> dict[str, dict[str, object]]:
+    """The results by group, as they were written last."""
+    found: dict[str, dict[str, object]] = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return found
+
+
+def table_of(rows: dict[str, dict[str, object]]) -> str:
+    """The results as the threat model tells them."""
+    columns = ("mutants", "killed", "text", "survived", "listed", "date")
+    lines = [
+        f"| {group} | {' | '.join(str(row[column]) for column in columns)} |"
+        for group, row in rows.items()
+    ]
+    return TABLE_HEAD + "\n" + "\n".join(["| --- " * 7 + "|", *lines])
 
 
 def main() -> None:
@@ -499,10 +516,11 @@ def main() -> None:
     for group in options.groups or list(GROUPS):
         if options.record:
             shutil.rmtree(TREES / group.lower(), ignore_errors=True)
-        began = time.monotonic()
+        commit, began = head(), time.monotonic()
         found, counted = run_group(group)
         if options.record and not unseen(found):
-            record(group, row_of(counted, len(found), time.monotonic() - began))
+            row = row_of(counted, len(found), time.monotonic() - began)
+            record(group, {"commit": commit, **row})
         survivors |= found
         counts |= counted
     listed, _ = known()

@@ -14,13 +14,16 @@ from tests.mutation import __main__ as mutation
 from tests.mutation.__main__ import (
     GROUPS,
     PROJECT,
-    RESULTS,
+    TABLE_HEAD,
+    THREATS,
     Survivor,
     is_text,
     known,
     only_difference,
     record,
+    recorded,
     row_of,
+    table_of,
     unseen,
 )
 
@@ -73,16 +76,23 @@ def test_every_module_and_test_of_the_groups_is_there():
 
 
 def test_a_group_writes_its_own_row_and_no_other(tmp_path, monkeypatch):
-    monkeypatch.setattr(mutation, "RESULTS", tmp_path / "mutation.json")
+    for name, start in (("RESULTS", "{}"), ("THREATS", f"a\n\n{TABLE_HEAD}\n| x |\n\nb\n")):
+        monkeypatch.setattr(mutation, name, tmp_path / name)
+        (tmp_path / name).write_text(start)
     first = Counter({"killed": 5, "timeout": 1, "survived": 2, "text": 3})
     second = Counter({"killed": 4, "no tests": 1})
-    record("lists", row_of({"a": first, "b": second}, 2, 61.4))
-    record("keys", row_of({"a": second}, 0, 1))
-    rows = json.loads((tmp_path / "mutation.json").read_text())
+    record("lists", row_of({"a": first, "b": second}, 2, 61.4) | {"date": "today"})
+    record("keys", row_of({"a": second}, 0, 1) | {"date": "now"})
+    rows = json.loads((tmp_path / "RESULTS").read_text())
     assert list(rows) == ["keys", "lists"]
     told = {key: rows["lists"][key] for key in ("mutants", "killed", "text", "survived", "seconds")}
     assert told == {"mutants": 16, "killed": 10, "text": 3, "survived": 3, "seconds": 61}
     assert rows["lists"]["listed"] == 2
+    text = (tmp_path / "THREATS").read_text()
+    assert text.startswith(f"a\n\n{TABLE_HEAD}\n| --- ")
+    assert text.endswith(
+        "| keys | 5 | 4 | 0 | 1 | 0 | now |\n| lists | 16 | 10 | 3 | 3 | 2 | today |\n\nb\n"
+    )
 
 
 def test_a_survivor_ends_a_run_unless_it_is_listed_where_it_may_be():
@@ -94,11 +104,12 @@ def test_a_survivor_ends_a_run_unless_it_is_listed_where_it_may_be():
         assert [one] in unseen({one, next(iter(listed))}).values()
 
 
-def test_the_results_are_about_the_groups_that_there_are():
-    rows = json.loads(RESULTS.read_text())
+def test_the_threat_model_tells_the_results_of_the_groups_that_there_are():
+    rows = recorded()
     assert set(rows) <= set(GROUPS)
     for row in rows.values():
         assert row["mutants"] == row["killed"] + row["text"] + row["survived"]
+    assert table_of(rows) + "\n\n" in THREATS.read_text(encoding="utf-8")
 
 
 @pytest.mark.timeout(300)

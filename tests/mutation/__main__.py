@@ -152,7 +152,6 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/security/test_name_constraints_*.py",
             "tests/security/test_old_and_borrowed_*.py",
             "tests/security/test_revocation_tables.py",
-            "tests/security/test_a_large_crl_*.py",
             "tests/security/test_unknown_certificates_*.py",
         ),
     ),

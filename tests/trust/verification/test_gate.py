@@ -56,7 +56,8 @@ def test_a_sound_chain_gets_its_verdict():
     assert (verdict.kind, verdict.relaxations) == ("chain", ())
     identity = verdict.identity(protocol="TLSv1.3", cipher="X")
     assert identity.fingerprint == fingerprint_of(server().certificate)
-    assert identity.verdict == "chain"
+    assert (identity.verdict, identity.revocation) == ("chain", "unchecked")
+    assert (identity.protocol, identity.cipher) == ("TLSv1.3", "X")
 
 
 def test_without_a_reference_the_names_are_told_and_not_compared():
@@ -103,6 +104,12 @@ def test_a_pin_takes_the_place_of_the_name_check_and_says_so():
     verdict = judged(chain, gate=rules(pins=frozenset(chain)))
     assert verdict.kind == "pin"
     assert "whatever.test" in verdict.relaxations[0]
+
+
+def test_a_pin_hides_no_other_reservation():
+    weak = chain_of(foreign().server("whatever.test", key=SMALL_KEY))
+    verdict = judged(weak, gate=rules(pins=frozenset(weak), allow=frozenset({Relaxation.RSA_1024})))
+    assert ["rsa-1024" in each for each in verdict.relaxations] == [True, False]
 
 
 def test_a_pin_whose_name_is_right_needs_no_reservation():
@@ -236,6 +243,7 @@ def asked(answer, wall=NOW, service=Service.SIP, **more):
 def test_about_an_unknown_certificate_tvs_is_asked_and_its_yes_is_kept_as_long_as_it_says():
     verdict = asked(TvsAnswer(True, (Role.CCM,), 120))
     assert (verdict.kind, verdict.until) == ("tvs", NOW + timedelta(seconds=120))
+    assert verdict.revocation == "undeclared"
     assert asked(TvsAnswer(True, (Role.CCM,), 0)).until == NOW
 
 

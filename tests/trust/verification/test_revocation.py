@@ -15,7 +15,12 @@ from softphone.lab import Authority, Validity
 from softphone.security import Relaxation, RevocationMode
 from softphone.trust import Fetch, FetchFailed, FetchKind, GateRules, Service, der_of, examine
 from softphone.trust.verification import next_update
-from softphone.trust.verification.revocation import judge_revocation, revocation_fetches
+from softphone.trust.verification.revocation import (
+    judge_revocation,
+    load_validator,
+    revocation_fetches,
+    validator_is_loaded,
+)
 from tests.support.certificates import authority, server
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -531,6 +536,27 @@ def test_an_intermediate_or_any_anchor_signs_answers_about_what_it_issued(kind):
     case.authority.revoke(case.issued)
     with pytest.raises(CertificateRevoked):
         case.judge(case.answers())
+
+
+@pytest.mark.parametrize("may_sign", [True, False])
+def test_an_authority_that_may_sign_no_lists_says_nothing_by_one(may_sign):
+    made = Authority("issuing CA", wall=NOW, crl_url=CRL_URL)
+    leaf = made.server("a.test").certificate
+    usage = x509.KeyUsage(True, False, False, False, False, True, may_sign, False, False)
+    path = (leaf, with_extension(made.certificate, usage, made))
+    answers = {fetch: made.revocation_list() for fetch in revocation_fetches(path)}
+    if may_sign:
+        assert judge_revocation(path, answers, mode=SOFT, wall=NOW).status == "good"
+    else:
+        with pytest.raises(CertificateUntrusted, match="not authorized"):
+            judge_revocation(path, answers, mode=SOFT, wall=NOW)
+
+
+def test_whether_the_validator_is_loaded_is_known():
+    load_validator.cache_clear()
+    assert not validator_is_loaded()
+    load_validator()
+    assert validator_is_loaded()
 
 
 def test_an_excuse_beside_an_answer_leaves_the_answer_its_word():

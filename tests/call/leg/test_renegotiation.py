@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +15,7 @@ from softphone.call.leg.video_setup import VideoSetup
 from softphone.errors import LocalProtocolError
 from softphone.events import Direction
 from softphone.media import StreamHandle
-from softphone.security import CryptoSuite, MediaSecurity
+from softphone.security import CryptoSuite, MediaSecurity, ShortfallCode
 from softphone.sip import Body
 from tests.call.leg.test_negotiation import (
     AVP,
@@ -177,6 +178,27 @@ def test_what_was_agreed_in_clear_is_not_opened_again_as_srtp_by_a_hold():
     assert ports_of(caller.create_offer())[0][2] == "RTP/SAVP"
 
 
+def test_a_full_offer_within_a_call_has_every_suite_and_another_only_the_key_in_use():
+    caller, _ = pair(REQUIRED, REQUIRED)
+    (key,) = keys_of(caller.create_offer())
+    caller.rollback()
+    keys = keys_of(caller.create_offer(full=True))
+    assert len(keys) == len(CryptoSuite)
+    assert keys[0] == key
+
+
+def test_a_stream_that_wakes_has_a_fresh_key():
+    caller, callee = party(seed=1), party(seed=2)
+    callee.held = True
+    caller.held = True
+    agree(caller, callee)  # neither sends to the other
+    (key,) = keys_of(caller.create_offer())
+    caller.rollback()
+    caller.held = False
+    (fresh,) = keys_of(caller.create_offer())
+    assert fresh != key
+
+
 def test_what_was_agreed_as_srtp_stays_so_and_keeps_its_profile():
     caller, callee = party(OPTIONAL), party(OPTIONAL, seed=2)
     offer = caller.create_offer()
@@ -308,6 +330,51 @@ def test_keys_in_an_answer_to_an_offer_in_clear_are_not_used():
     refusal = caller.receive_answer(offer_of("RTP/AVP", LINE + KEY))
     assert isinstance(refusal, MediaProposal)
     assert refusal.media[0].suite is None
+
+
+@pytest.mark.parametrize("policy", [REQUIRED, OPTIONAL])
+@pytest.mark.parametrize("lines", [(), (LINE.replace("AES_CM", "F8_CM") + KEY,)])
+def test_an_answer_as_srtp_without_a_key_that_can_be_used_is_never_taken_in_clear(policy, lines):
+    caller = party(policy)
+    caller.create_offer()
+    refusal = caller.receive_answer(offer_of("RTP/SAVP", *lines))
+    assert isinstance(refusal, DescriptionRefusal)
+    assert refusal.warning_code == 399
+    assert codes(refusal) == {ShortfallCode.SRTP_REQUIRED}
+
+
+def two_lines(first, second):
+    """An offer of two audio lines, each a profile and whether it has a key that can be used."""
+    (profile, keyed), (other, other_keyed) = first, second
+    body = offer_of(profile, *([LINE + KEY] if keyed else []), formats="0")
+    text = f"m=audio 5006 {other} 0\r\n" + (f"{LINE}{OTHER_KEY}\r\n" if other_keyed else "")
+    return Body("application/sdp", body.data + text.encode())
+
+
+SECURE, KEYED, CLEAR = ("RTP/SAVP", True), ("RTP/AVP", True), ("RTP/AVP", False)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("policy", "better", "worse"),
+    [
+        (OPTIONAL, SECURE, KEYED),
+        (OPTIONAL, SECURE, CLEAR),
+        (OPTIONAL, KEYED, CLEAR),
+        (OPTIONAL, CLEAR, ("RTP/SAVP", False)),
+        (REQUIRED, SECURE, KEYED),
+        (REQUIRED, KEYED, CLEAR),
+        (OFF, CLEAR, SECURE),
+        (OFF, KEYED, SECURE),
+    ],
+)
+def test_the_safest_line_that_the_policy_allows_is_answered(policy, better, worse, turned):
+    lines = (worse, better) if turned else (better, worse)
+    result = party(policy).receive_offer(two_lines(*lines))
+    assert isinstance(result, MediaProposal)
+    answered = [port != "0" for _, port, _ in ports_of(result.body)]
+    assert answered == ([False, True] if turned else [True, False])
+    assert (result.media[0].suite is not None) is (better[1] and policy is not OFF)
 
 
 def test_an_offer_without_audio_is_refused_for_its_formats():
@@ -457,15 +524,27 @@ def test_only_the_stream_that_is_meant_follows_its_payload_type():
     assert (caller.spec.payload_type, caller.spec.codec) == (8, "PCMA")
 
 
-def test_media_events_go_to_the_leg_that_asks_and_else_to_the_setup():
-    heard, setup_heard = [], []
-    setup = party(OFF, on_event=setup_heard.append).setup
-    own = Negotiation(setup, heard.append)
-    other = Negotiation(setup)
-    for negotiation in (own, other):
-        negotiation.create_offer()
-    callbacks = list(setup.backend.callbacks.values())
-    assert callbacks == [heard.append, setup_heard.append]
+def test_media_events_go_to_the_leg_that_asks():
+    heard = []
+    setup = party(OFF).setup
+    Negotiation(setup, heard.append).create_offer()
+    Negotiation(setup).create_offer()
+    assert list(setup.backend.callbacks.values()) == [heard.append, None]
+
+
+class OddPort(RecordingPort):
+    """A port whose RTCP is not behind its RTP."""
+
+    def allocate_stream(self, **more):
+        local = super().allocate_stream(**more)
+        return replace(local, rtcp_port=local.rtp_port + 7)
+
+
+def test_where_rtcp_goes_is_said_in_offers_and_answers():
+    ends = [Negotiation(replace(party(OFF).setup, backend=OddPort())) for _ in range(2)]
+    agree(*ends)
+    for end in ends:
+        assert end.spec.remote_rtcp == ("127.0.0.1", 40007)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -551,15 +630,21 @@ def test_a_key_that_stands_on_two_lines_is_used_on_neither():
     assert codes(refusal)
     fine = Body("application/sdp", both.data.replace(KEY.encode(), OTHER_KEY.encode(), 1))
     assert isinstance(with_video().receive_offer(fine), MediaProposal)
-    caller = with_video()
-    caller.create_offer()
-    wrong = both.data.replace(b"a=crypto:1", b"a=crypto:3")
-    assert isinstance(caller.receive_answer(Body("application/sdp", wrong)), DescriptionRefusal)
+    caller, callee = with_video(), with_video(seed=2)
+    answer = text_of(callee.receive_offer(caller.create_offer()).body)
+    audio, video = re.findall(r"inline:(\S+)", answer)
+    for text, outcome in (
+        (answer, MediaProposal),
+        (answer.replace(video, audio), DescriptionRefusal),
+    ):
+        body = Body("application/sdp", text.encode())
+        assert isinstance(caller.receive_answer(body, final=False), outcome)
 
 
 def test_a_picture_is_asked_for_by_the_call_as_long_as_it_lasts():
     caller, callee = with_video(), with_video(seed=2)
     agree(caller, callee)
+    caller.video.ask_by_signaling()  # nobody can be asked yet
     asked = []
     caller.ask_for_picture = lambda: asked.append(1)
     caller.video.ask_by_signaling()

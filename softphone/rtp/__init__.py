@@ -6,14 +6,13 @@ the jitter buffer and the state of many streams are in `softphone.media`, encryp
 
 RFC 3550 (RTP and RTCP), RFC 3611 (extended reports), RFC 4585 and RFC 5104 (feedback), RFC 4733
 section 2 (telephone-event), RFC 5506 (reduced-size RTCP), RFC 5761 section 4 (RTP or RTCP),
-RFC 6184 (H.264), RFC 7741 (VP8), RFC 8285 (header extensions).
+RFC 6184 (H.264), RFC 7741 (VP8).
 """
 
 from __future__ import annotations
 
 from softphone.rtp.h264 import H264Depacketizer, H264Packetizer
 from softphone.rtp.packet import (
-    ExtensionElement,
     HeaderExtension,
     MalformedPacket,
     RtpPacket,
@@ -67,7 +66,6 @@ __all__ = [
     "DelaySinceLastReceiverReport",
     "Depacketizer",
     "EncodedFrame",
-    "ExtensionElement",
     "FullIntraRequest",
     "H264Depacketizer",
     "H264Packetizer",

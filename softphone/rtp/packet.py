@@ -1,4 +1,4 @@
-"""RTP data packets and their header extensions, one at a time (RFC 3550 section 5, RFC 8285).
+"""RTP data packets and their header extensions, one at a time (RFC 3550 section 5).
 
 Lengths are checked before anything behind them is trusted.  Batches of packets are read and
 written by `softphone.media.tick.rtp_headers`; this is for the scalar path, the lab and tests.
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 __all__ = [
     "HEADER_LENGTH",
     "VERSION",
-    "ExtensionElement",
     "HeaderExtension",
     "MalformedPacket",
     "RtpPacket",
@@ -22,10 +21,6 @@ __all__ = [
 VERSION = 2
 HEADER_LENGTH = 12
 """Octets of the fixed header (RFC 3550 section 5.1)."""
-
-ONE_BYTE_PROFILE = 0xBEDE
-TWO_BYTE_PROFILE = 0x1000
-"""RFC 8285 section 4.3: the upper twelve bits; the lower four are the application's."""
 
 FIXED = struct.Struct("!BBHII")
 RTCP_PACKET_TYPES = range(192, 224)
@@ -41,95 +36,11 @@ def is_rtcp(data: bytes) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class ExtensionElement:
-    """One element of an RFC 8285 header extension; `identifier` is that of `a=extmap`."""
-
-    identifier: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class HeaderExtension:
     """A header extension: the 16 bits that RFC 3550 leaves to the profile, and the words."""
 
     profile: int
     data: bytes
-
-    @classmethod
-    def from_elements(
-        cls, elements: tuple[ExtensionElement, ...], *, two_byte: bool = False
-    ) -> HeaderExtension:
-        """Pack elements, with one-byte headers where they allow it (RFC 8285 sections 4.2, 4.3).
-
-        Raises ValueError for an identifier or a length that neither form can carry.
-        """
-        for element in elements:
-            if not 1 <= element.identifier <= 255 or len(element.data) > 255:
-                raise ValueError(
-                    "an extension element has identifier 1 to 255 and at most 255 octets"
-                )
-        two_byte = two_byte or any(
-            element.identifier > 14 or not 1 <= len(element.data) <= 16 for element in elements
-        )
-        octets = bytearray()
-        for element in elements:
-            size = len(element.data)
-            if two_byte:
-                octets += bytes((element.identifier, size))
-            else:
-                octets.append(element.identifier << 4 | (size - 1))
-            octets += element.data
-        octets += bytes(-len(octets) % 4)
-        return cls(TWO_BYTE_PROFILE if two_byte else ONE_BYTE_PROFILE, bytes(octets))
-
-    def elements(self) -> tuple[ExtensionElement, ...]:
-        """Unpack the elements; an extension of another profile has none.
-
-        Raises MalformedPacket when an element runs beyond the extension.
-        """
-        if self.profile == ONE_BYTE_PROFILE:
-            return self._one_byte()
-        if self.profile & 0xFFF0 == TWO_BYTE_PROFILE:
-            return self._two_byte()
-        return ()
-
-    def _one_byte(self) -> tuple[ExtensionElement, ...]:
-        found = []
-        at = 0
-        while at < len(self.data):
-            identifier, size = self.data[at] >> 4, (self.data[at] & 0x0F) + 1
-            at += 1
-            if identifier == 0:
-                # RFC 8285 4.2: padding is a zero octet; an identifier 0 with a length ends it too.
-                if size > 1:
-                    break
-                continue
-            if identifier == 15:
-                break
-            found.append(self._element(identifier, at, size))
-            at += size
-        return tuple(found)
-
-    def _two_byte(self) -> tuple[ExtensionElement, ...]:
-        found = []
-        at = 0
-        while at < len(self.data):
-            identifier = self.data[at]
-            at += 1
-            if identifier == 0:
-                continue
-            if at == len(self.data):
-                raise MalformedPacket("a header extension element has no length")
-            size = self.data[at]
-            at += 1
-            found.append(self._element(identifier, at, size))
-            at += size
-        return tuple(found)
-
-    def _element(self, identifier: int, at: int, size: int) -> ExtensionElement:
-        if at + size > len(self.data):
-            raise MalformedPacket("a header extension element runs beyond the extension")
-        return ExtensionElement(identifier, self.data[at : at + size])
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,16 +132,6 @@ class TelephoneEventSender:
         """Whether nothing is being sent and nothing waits."""
         return self._event is None and not self._queue
 
-    @property
-    def muting(self) -> bool:
-        """Whether an event is under way, in whose place no audio is sent."""
-        return self._event is not None
-
-    def clear_queue(self) -> None:
-        """Forget the digits that wait; the one under way is ended properly."""
-        self._queue.clear()
-        self._total = min(self._total, max(self._elapsed, 1))
-
     def poll(self, timestamp: int) -> TelephoneEventPacket | None:
         """The packet for the tick whose audio would have `timestamp`; None: send audio."""
         marker = False

@@ -81,11 +81,6 @@ class ToneDetector:
         self._last_reported: str = ""
         self._checked = True
 
-    @property
-    def sounding(self) -> bool:
-        """Whether a tone sounds now."""
-        return self._count > 0
-
     def feed(self, level: float, frequency: float, purity: float, lone: float) -> ToneMatch | None:
         """Take one frame; gives what is known now and was not."""
         self._frame += 1

@@ -16,7 +16,7 @@ from softphone.media.tick.rtp_headers import (
     read_payload_lengths,
     write_headers,
 )
-from softphone.rtp import ExtensionElement, HeaderExtension, MalformedPacket, RtpPacket
+from softphone.rtp import HeaderExtension, MalformedPacket, RtpPacket
 
 NOWHERE = np.zeros(32, dtype=np.uint8)
 
@@ -63,7 +63,7 @@ def oracle(data):
     )
 
 
-EXTENSION = HeaderExtension.from_elements((ExtensionElement(1, b"abc"),))
+EXTENSION = HeaderExtension(0xBEDE, b"\x12abc")
 PACKETS = [
     RtpPacket(0, 1, 160, 7, b"x" * 160),
     RtpPacket(127, 65535, 0xFFFFFFFF, 0xFFFFFFFF, b"", marker=True),

@@ -44,8 +44,9 @@ if TYPE_CHECKING:
     )
     from softphone.errors import SoftphoneError
     from softphone.events import CallState, Direction, RegistrationState, StreamStatistics
+    from softphone.media.audio.fan_out import TeeSink
     from softphone.media.audio.pcm_ring import PcmRing
-    from softphone.media.audio.sources import EchoSource, SilenceSource, TeeSink, ToneSource
+    from softphone.media.audio.sources import EchoSource, SilenceSource, ToneSource
     from softphone.media.audio.wav import WavSink, WavSource
     from softphone.media.interface import MediaConfig, PcmBlock, PortRange, Sink, Source
     from softphone.personas import DeviceIdentity
@@ -128,6 +129,7 @@ _MODULES = (
     "softphone.errors",
     "softphone.media.interface",
     "softphone.media.audio.pcm_ring",
+    "softphone.media.audio.fan_out",
     "softphone.media.audio.sources",
     "softphone.media.audio.wav",
     "softphone.call.audio_stream",

@@ -12,7 +12,7 @@ is imported by its module: it needs sounddevice, and only the command line uses 
 from __future__ import annotations
 
 from softphone.media.audio.audio_router import AudioRouter, Detachable, detach_replaced
-from softphone.media.audio.fan_out import write_blocks
+from softphone.media.audio.fan_out import TeeSink, write_blocks
 from softphone.media.audio.mixer import ConferenceMixer, MixerMember
 from softphone.media.audio.part_file import PartFile
 from softphone.media.audio.pcm_input import PcmInput, ReceivedAudio
@@ -35,7 +35,7 @@ from softphone.media.audio.ring_audio import (
     write_samples,
 )
 from softphone.media.audio.shared_ring import SharedRing, map_memory, shared_memory
-from softphone.media.audio.sources import EchoSource, SilenceSource, TeeSink, ToneSource
+from softphone.media.audio.sources import EchoSource, SilenceSource, ToneSource
 from softphone.media.audio.tones import (
     DTMF,
     FULL_SCALE,

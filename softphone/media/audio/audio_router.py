@@ -13,7 +13,7 @@ from weakref import ref
 
 from softphone.errors import LocalProtocolError
 from softphone.media.audio.dtmf_overlay import OverlaySource, digit_tones
-from softphone.media.audio.fan_out import FanOutSink
+from softphone.media.audio.fan_out import TeeSink
 from softphone.media.interface import AllocatedStream, MediaBackend, Sink, Source, StreamHandle
 
 __all__ = ["AudioRouter", "AudioRouterOwner", "Detachable", "detach_replaced"]
@@ -61,7 +61,8 @@ class AudioRouter:
         self._sink: Sink | None = None
         self._listeners: list[Sink] = []
         self._monitors: list[Sink] = []
-        self._source: Source | None = None
+        self.source: Source | None = None
+        """What is played."""
         self._at_end: list[Callable[[], None]] = []
         self._tracks_began: float | None = None
 
@@ -85,15 +86,10 @@ class AudioRouter:
         owner = self._call()
         return None if owner is None else owner.stream
 
-    @property
-    def source(self) -> Source | None:
-        """What is played."""
-        return self._source
-
     def play(self, source: Source | None) -> None:
         """Send what `source` gives."""
         self._owner.media_backend.play(self.handle, source)
-        before, self._source = self._source, source
+        before, self.source = self.source, source
         detach_replaced(before, source)
 
     def record(self, sink: Sink | None) -> None:
@@ -139,7 +135,7 @@ class AudioRouter:
 
         Raises ConfigurationError for a character that is no digit.
         """
-        source = self._source
+        source = self.source
         overlay = source if isinstance(source, OverlaySource) else OverlaySource(source)
         rate = overlay.clock_rate_hz
         tones = digit_tones(digits, duration_ms=duration_ms, clock_rate_hz=rate)
@@ -167,7 +163,7 @@ class AudioRouter:
 
     def close(self) -> None:
         """The call is over: its rows are closed already."""
-        detach_replaced(self._source)
+        detach_replaced(self.source)
         detach_replaced(self._sink)
         works, self._at_end = self._at_end, []
         for work in works:
@@ -178,5 +174,5 @@ class AudioRouter:
 
 def _joined(sinks: list[Sink]) -> Sink | None:
     if len(sinks) > 1:
-        return FanOutSink(*sinks)
+        return TeeSink(*sinks)
     return sinks[0] if sinks else None

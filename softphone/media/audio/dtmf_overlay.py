@@ -38,13 +38,9 @@ class OverlaySource:
 
     def __init__(self, source: Source | None, clock_rate_hz: int = 8000) -> None:
         self.source = source
-        self._rate = clock_rate_hz if source is None else source.clock_rate_hz
-        self._pieces: list[Pcm] = []
-
-    @property
-    def clock_rate_hz(self) -> int:
+        self.clock_rate_hz = clock_rate_hz if source is None else source.clock_rate_hz
         """The rate of its samples."""
-        return self._rate
+        self._pieces: list[Pcm] = []
 
     @property
     def ended(self) -> bool:

@@ -14,22 +14,20 @@ from softphone.media.audio.resample import (
 )
 from softphone.media.interface import PcmBlock, Sink
 
-__all__ = ["FanOutSink", "write_blocks"]
+__all__ = ["TeeSink", "write_blocks"]
 
 logger = logging.getLogger("softphone.media")
 
 
-class FanOutSink:
+class TeeSink:
     """Gives every block to all of its sinks; one that fails is taken off, the others go on."""
 
     def __init__(self, *sinks: Sink) -> None:
         self.sinks = sinks
         self._takers = {id(sink): as_converting_sink(sink) for sink in sinks}
 
-    @property
-    def clock_rate_hz(self) -> int:
-        """Any rate: each sink converts for itself."""
-        return 0
+    clock_rate_hz = 0
+    """Any rate: each sink converts for itself."""
 
     @property
     def dropped_samples(self) -> int:
@@ -56,13 +54,13 @@ class FanOutRound:
     def __init__(self) -> None:
         self.failed: list[Sink] = []
         """Those that failed and are in no fan."""
-        self._ready: list[tuple[ConvertingSink, Sink, PcmBlock, FanOutSink | None]] = []
+        self._ready: list[tuple[ConvertingSink, Sink, PcmBlock, TeeSink | None]] = []
         self._converters: list[Resampler] = []
         self._prepared: set[int] = set()
-        self._later: list[tuple[Sink, PcmBlock, FanOutSink | None]] = []
+        self._later: list[tuple[Sink, PcmBlock, TeeSink | None]] = []
 
     def offer_block(
-        self, sink: Sink, taking: ConvertingSink | None, block: PcmBlock, fan: FanOutSink | None
+        self, sink: Sink, taking: ConvertingSink | None, block: PcmBlock, fan: TeeSink | None
     ) -> None:
         """Write a block, or have it written by `finish`; `taking` is the sink if it converts."""
         try:
@@ -93,7 +91,7 @@ class FanOutRound:
         for sink, block, fan in self._later:
             self.offer_block(sink, None, block, fan)
 
-    def _lose(self, sink: Sink, fan: FanOutSink | None) -> None:
+    def _lose(self, sink: Sink, fan: TeeSink | None) -> None:
         # The sink is the application's; its fault must not stop other streams' media.
         logger.exception("a media sink failed; it is taken off its stream")
         if fan is None:
@@ -114,7 +112,7 @@ def write_blocks(
     """
     round_ = FanOutRound()
     for sink, taking, block in zip(sinks, converting_sinks, blocks, strict=True):
-        if isinstance(sink, FanOutSink):
+        if isinstance(sink, TeeSink):
             sink.offer_block(block, round_)
         else:
             round_.offer_block(sink, taking, block, None)

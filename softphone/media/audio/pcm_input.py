@@ -6,7 +6,6 @@ and the timestamps of the next ones show the gap.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import Self
@@ -16,6 +15,7 @@ import numpy as np
 from softphone.errors import ConfigurationError
 from softphone.media.audio.pcm_output import check_rate
 from softphone.media.audio.resample import ConvertingSink, Resampler
+from softphone.media.audio.waiters import Waiters
 from softphone.media.interface import Pcm, PcmBlock
 
 __all__ = ["PcmInput", "ReceivedAudio"]
@@ -66,35 +66,23 @@ class PcmInput(ConvertingSink):
     """
 
     def __init__(self, clock_rate_hz: int = 16000, *, seconds: float = 2.0) -> None:
-        self._rate = check_rate(clock_rate_hz)
+        self.clock_rate_hz = check_rate(clock_rate_hz)
+        """The rate of what is read."""
         if not 0.1 <= seconds <= 600.0:
             raise ConfigurationError(f"a ring of {seconds:g} s is outside 0.1 to 600 s")
         self._most = round(seconds * clock_rate_hz)
         self._chunks: deque[ReceivedAudio] = deque()
-        self._count = 0
-        self._dropped = 0
+        self.waiting_samples = 0
+        """Samples that can be read at once."""
+        self.dropped_samples = 0
+        """Samples that were lost unread: too old, or of an older security generation."""
         self._generation = 0
         self._closed = False
         self._converter: Resampler | None = None
         self._expected: int | None = None
         self._lag = 0.0
         self._position = 0
-        self._waiters: dict[asyncio.Future[None], None] = {}
-
-    @property
-    def clock_rate_hz(self) -> int:
-        """The rate of what is read."""
-        return self._rate
-
-    @property
-    def dropped_samples(self) -> int:
-        """Samples that were lost unread: too old, or of an older security generation."""
-        return self._dropped
-
-    @property
-    def waiting_samples(self) -> int:
-        """Samples that can be read at once."""
-        return self._count
+        self._waiters = Waiters()
 
     # The media loop's ---------------------------------------------------------------------------
 
@@ -109,7 +97,7 @@ class PcmInput(ConvertingSink):
         if self._closed:
             return None
         if block.security_generation < self._generation:
-            self._dropped += block.pcm.size
+            self.dropped_samples += block.pcm.size
             return None
         if block.security_generation > self._generation:
             self._generation = block.security_generation
@@ -117,14 +105,16 @@ class PcmInput(ConvertingSink):
             self._drop_to(0)
         converter = self._converter
         if converter is None:
-            converter = self._converter = Resampler(block.clock_rate_hz, self._rate)
+            converter = self._converter = Resampler(block.clock_rate_hz, self.clock_rate_hz)
         elif converter.source_rate_hz != block.clock_rate_hz:
-            converter = converter.next_rates(block.clock_rate_hz, self._rate)
+            converter = converter.next_rates(block.clock_rate_hz, self.clock_rate_hz)
             self._converter = converter
         lag = self._lag = converter.lag
         if block.timestamp != self._expected:
             # A gap.
-            self._position = round((block.timestamp / block.clock_rate_hz - lag) * self._rate)
+            self._position = round(
+                (block.timestamp / block.clock_rate_hz - lag) * self.clock_rate_hz
+            )
         self._expected = block.timestamp + block.pcm.size
         return converter
 
@@ -134,20 +124,22 @@ class PcmInput(ConvertingSink):
             captured = block.captured - self._lag if block.captured else 0.0
             whose = "rtcp" if block.captured_by_sender else "arrival"
             self._chunks.append(
-                ReceivedAudio(pcm, self._rate, self._position, captured, whose, block.concealed)
+                ReceivedAudio(
+                    pcm, self.clock_rate_hz, self._position, captured, whose, block.concealed
+                )
             )
             self._position += pcm.size
-            self._count += pcm.size
-        if self._count > self._most:
+            self.waiting_samples += pcm.size
+        if self.waiting_samples > self._most:
             self._drop_to(self._most)
         if self._waiters:
-            self._wake()
+            self._waiters.wake()
 
     def _drop_to(self, samples: int) -> None:
-        while self._count > samples:
+        while self.waiting_samples > samples:
             gone = self._chunks.popleft()
-            self._count -= len(gone)
-            self._dropped += len(gone)
+            self.waiting_samples -= len(gone)
+            self.dropped_samples += len(gone)
 
     # The application's --------------------------------------------------------------------------
 
@@ -160,17 +152,17 @@ class PcmInput(ConvertingSink):
         if samples is not None and not 0 < samples <= self._most:
             raise ConfigurationError(f"{samples} samples do not fit into {self._most}")
         wanted = 1 if samples is None else samples
-        while self._count < wanted and not self._closed:
-            await self._wait()
+        while self.waiting_samples < wanted and not self._closed:
+            await self._waiters.wait()
         if not self._chunks:
             return ReceivedAudio(
-                np.zeros(0, dtype=np.int16), self._rate, self._position, 0.0, "arrival"
+                np.zeros(0, dtype=np.int16), self.clock_rate_hz, self._position, 0.0, "arrival"
             )
         return self._pop_chunk() if samples is None else self._join(samples)
 
     def _pop_chunk(self) -> ReceivedAudio:
         heard = self._chunks.popleft()
-        self._count -= len(heard)
+        self.waiting_samples -= len(heard)
         return heard
 
     def _join(self, samples: int) -> ReceivedAudio:
@@ -182,7 +174,7 @@ class PcmInput(ConvertingSink):
             if len(heard) > lacking:
                 heard, rest = heard.cut(lacking)
                 self._chunks.appendleft(rest)
-                self._count += len(rest)
+                self.waiting_samples += len(rest)
             parts.append(heard)
             lacking -= len(heard)
         return replace(
@@ -203,17 +195,4 @@ class PcmInput(ConvertingSink):
     def close(self) -> None:
         """Nothing more will come; what is there can still be read."""
         self._closed = True
-        self._wake()
-
-    async def _wait(self) -> None:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters[waiter] = None
-        try:
-            await waiter
-        finally:
-            del self._waiters[waiter]
-
-    def _wake(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._waiters.wake()

@@ -17,6 +17,7 @@ from softphone.errors import ConfigurationError
 from softphone.media.audio.resample import FlushableSource
 from softphone.media.audio.ring_audio import RingSource
 from softphone.media.audio.shared_ring import SharedRing
+from softphone.media.audio.waiters import Waiters
 from softphone.media.interface import Pcm
 
 __all__ = ["RATES", "PcmOutput", "PlaybackMark", "check_rate"]
@@ -67,7 +68,8 @@ class PcmOutput(FlushableSource):
     """
 
     def __init__(self, clock_rate_hz: int = 16000, *, seconds: float = 10.0) -> None:
-        self._rate = check_rate(clock_rate_hz)
+        self.clock_rate_hz = check_rate(clock_rate_hz)
+        """The rate of its samples."""
         if not 0.1 <= seconds <= 600.0:
             raise ConfigurationError(f"a ring of {seconds:g} s is outside 0.1 to 600 s")
         self._octets = 2 * round(seconds * clock_rate_hz)
@@ -75,17 +77,12 @@ class PcmOutput(FlushableSource):
         self._source = RingSource(self.ring, clock_rate_hz)
         self._half = b""
         self._marks: deque[PlaybackMark] = deque()
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters = Waiters()
         self._closed = False
         self.flushed_samples = 0
         self._flushes = 0
 
     # The media loop's ---------------------------------------------------------------------------
-
-    @property
-    def clock_rate_hz(self) -> int:
-        """The rate of its samples."""
-        return self._rate
 
     @property
     def flushes(self) -> int:
@@ -114,7 +111,7 @@ class PcmOutput(FlushableSource):
         ring.write_octets(self.ring.read_octets(self._octets))
         if self._closed:
             ring.mark_ended()
-        self.ring, self._source = ring, RingSource(ring, self._rate)
+        self.ring, self._source = ring, RingSource(ring, self.clock_rate_hz)
         return descriptor
 
     def update_marks(self) -> None:
@@ -151,7 +148,7 @@ class PcmOutput(FlushableSource):
                 self.ring.write_octets(octets[:free])
                 octets = octets[free:]
             else:
-                await self._wait()
+                await self._waiters.wait()
         self.flushed_samples += octets.size // 2
 
     def _octets_of(
@@ -203,17 +200,7 @@ class PcmOutput(FlushableSource):
             self._marks.clear()
         self._wake()
 
-    async def _wait(self) -> None:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
-        try:
-            await waiter
-        finally:
-            self._waiters.discard(waiter)
-
     def _wake(self) -> None:
         if self.ring.free_octets < 2 and not self._closed:
             return
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._waiters.wake()

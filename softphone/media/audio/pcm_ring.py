@@ -5,14 +5,13 @@ Readers wait without polling.  Nothing here grows: when nobody takes samples out
 
 from __future__ import annotations
 
-import asyncio
-
 import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
 from softphone.media.arrays import zeros
 from softphone.media.audio.resample import ConvertingSink, Resampler
+from softphone.media.audio.waiters import Waiters
 from softphone.media.interface import PcmBlock
 
 __all__ = ["PcmRing"]
@@ -33,32 +32,19 @@ class PcmRing(ConvertingSink):
                 f"a ring of {seconds:g} s at {clock_rate_hz} Hz is outside 0.02 to 3,600 s "
                 "and 4,000 to 192,000 Hz"
             )
-        self._rate = clock_rate_hz
+        self.clock_rate_hz = clock_rate_hz
+        """The rate of the samples in the ring; blocks of another rate are converted to it."""
         self._buffer = zeros(2 * round(clock_rate_hz * seconds)).view(np.int16)
         self._start = 0
         self._count = 0
-        self._dropped = 0
-        self._timestamp = 0
+        self.dropped_samples = 0
+        """Samples that were lost unread: overwritten, or of an older security generation."""
+        self.timestamp = 0
+        """Media time of the next sample to be read, in samples; dropped ones count."""
         self._generation = 0
         self._closed = False
         self._converter: Resampler | None = None
-        # In the order in which they began to wait.
-        self._waiters: dict[asyncio.Future[None], None] = {}
-
-    @property
-    def clock_rate_hz(self) -> int:
-        """The rate of the samples in the ring; blocks of another rate are converted to it."""
-        return self._rate
-
-    @property
-    def dropped_samples(self) -> int:
-        """Samples that were lost unread: overwritten, or of an older security generation."""
-        return self._dropped
-
-    @property
-    def timestamp(self) -> int:
-        """Media time of the next sample to be read, in samples; dropped ones count."""
-        return self._timestamp
+        self._waiters = Waiters()
 
     @property
     def ended(self) -> bool:
@@ -82,12 +68,12 @@ class PcmRing(ConvertingSink):
         """What it is converted by; None: nothing is taken."""
         if block.security_generation != self._generation:
             if block.security_generation < self._generation:
-                self._dropped += block.pcm.size
+                self.dropped_samples += block.pcm.size
                 return None
             self._generation = block.security_generation
-            self._dropped += self.flush()
+            self.dropped_samples += self.flush()
             self._converter = None
-        rates = block.clock_rate_hz, self._rate
+        rates = block.clock_rate_hz, self.clock_rate_hz
         if self._converter is None:
             self._converter = Resampler(*rates)
         elif self._converter.source_rate_hz != block.clock_rate_hz:
@@ -106,22 +92,22 @@ class PcmRing(ConvertingSink):
         if pcm.dtype != np.int16 or pcm.ndim != 1:
             raise ConfigurationError("a ring takes int16 samples in one dimension")
         if self._closed:
-            self._dropped += pcm.size
+            self.dropped_samples += pcm.size
             return
         capacity = self._buffer.size
         excess = self._count + pcm.size - capacity
         if excess > 0:
             self._discard(min(excess, self._count))
             if pcm.size > capacity:
-                self._timestamp += pcm.size - capacity
+                self.timestamp += pcm.size - capacity
                 pcm = pcm[-capacity:]
-            self._dropped += excess
+            self.dropped_samples += excess
         end = (self._start + self._count) % capacity
         first = min(pcm.size, capacity - end)
         self._buffer[end : end + first] = pcm[:first]
         self._buffer[: pcm.size - first] = pcm[first:]
         self._count += pcm.size
-        self._wake()
+        self._waiters.wake()
 
     def read(self, samples: int) -> NDArray[np.int16]:
         """Take out at most `samples`, at once."""
@@ -131,7 +117,7 @@ class PcmRing(ConvertingSink):
         pcm[:first] = self._buffer[self._start : self._start + first]
         pcm[first:] = self._buffer[: size - first]
         self._discard(size)
-        self._wake()
+        self._waiters.wake()
         return pcm
 
     async def read_exactly(self, samples: int) -> NDArray[np.int16]:
@@ -142,40 +128,27 @@ class PcmRing(ConvertingSink):
         if samples > self._buffer.size:
             raise ConfigurationError(f"{samples} samples do not fit into {self._buffer.size}")
         while self._count < samples and not self._closed:
-            await self._wait()
+            await self._waiters.wait()
         return self.read(samples)
 
     async def drain(self, level: int = 0) -> None:
         """Wait until at most `level` samples are in the ring, or it was closed."""
         while self._count > level and not self._closed:
-            await self._wait()
+            await self._waiters.wait()
 
     def flush(self) -> int:
         """Drop everything; how many samples that was."""
         count = self._count
         self._discard(count)
-        self._wake()
+        self._waiters.wake()
         return count
 
     def close(self) -> None:
         """Nothing more will be put in; what is there can still be read."""
         self._closed = True
-        self._wake()
+        self._waiters.wake()
 
     def _discard(self, samples: int) -> None:
         self._start = (self._start + samples) % self._buffer.size
         self._count -= samples
-        self._timestamp += samples
-
-    async def _wait(self) -> None:
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters[waiter] = None
-        try:
-            await waiter
-        finally:
-            del self._waiters[waiter]
-
-    def _wake(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self.timestamp += samples

@@ -256,13 +256,13 @@ class ResamplingSource:
 
     __slots__ = (
         "_asked",
-        "_converter",
         "_finished",
         "_flushed",
         "_flushes",
-        "_rate",
         "_ready",
         "_source",
+        "clock_rate_hz",
+        "converter",
     )
 
     def __init__(
@@ -270,24 +270,21 @@ class ResamplingSource:
     ) -> None:
         """`converter` has converted it until now, to another rate."""
         self._source = source
-        self._rate = clock_rate_hz
-        self._converter = converter or Resampler(source.clock_rate_hz, clock_rate_hz)
+        self.clock_rate_hz = clock_rate_hz
+        """The rate of its samples."""
+        self.converter = converter or Resampler(source.clock_rate_hz, clock_rate_hz)
+        """What it is converted by."""
         self._ready = NOTHING
         self._finished = False
         self._asked = False
         self._flushed = as_flushable_source(source)
         self._flushes = 0 if self._flushed is None else self._flushed.flushes
 
-    @property
-    def clock_rate_hz(self) -> int:
-        """The rate of its samples."""
-        return self._rate
-
     def at_rate(self, clock_rate_hz: int) -> ResamplingSource:
         """The same source from here on at another rate; this one is not read any more."""
         rates = self._source.clock_rate_hz, clock_rate_hz
-        owed = self._ready.size / self._rate
-        converter = self._converter.next_rates(*rates, owed=owed)
+        owed = self._ready.size / self.clock_rate_hz
+        converter = self.converter.next_rates(*rates, owed=owed)
         return ResamplingSource(self._source, clock_rate_hz, converter=converter)
 
     @property
@@ -306,29 +303,24 @@ class ResamplingSource:
         lacking = samples - self._ready.size
         if lacking <= 0 or self._finished:
             return None
-        wanted = -(-lacking * self._source.clock_rate_hz // self._rate)
+        wanted = -(-lacking * self._source.clock_rate_hz // self.clock_rate_hz)
         pcm = self._source.read(wanted)
         self._finished = self._source.ended
         if pcm.size == wanted and not self._finished:
             return pcm
         self._asked = pcm.size < wanted
-        if pcm.size or self._finished or not self._converter.idle:
-            self.append_converted(self._converter.feed(pcm, last=self._finished))
+        if pcm.size or self._finished or not self.converter.idle:
+            self.append_converted(self.converter.feed(pcm, last=self._finished))
             if self._asked and not self._finished:
                 # A gap: what the filter still holds belongs before it.
-                self.append_converted(self._converter.rest())
+                self.append_converted(self.converter.rest())
         return None
 
     def _fall_silent(self, flushes: int) -> None:
         """Forget what was converted, and what the filter holds: it was flushed with the rest."""
         self._flushes = flushes
         self._ready = NOTHING
-        self._converter = Resampler(self._source.clock_rate_hz, self._rate)
-
-    @property
-    def converter(self) -> Resampler:
-        """What it is converted by."""
-        return self._converter
+        self.converter = Resampler(self._source.clock_rate_hz, self.clock_rate_hz)
 
     def append_converted(self, converted: NDArray[np.int16]) -> None:
         """Have these samples read next, behind what waits."""
@@ -341,7 +333,7 @@ class ResamplingSource:
             pcm = self.conversion_input(samples)
             if pcm is None:
                 break
-            self.append_converted(self._converter.feed(pcm))
+            self.append_converted(self.converter.feed(pcm))
         self._asked = False
         taken, rest = self._ready[:samples], self._ready[samples:]
         # A copy: what waits for long does not hold on to all that it was converted with.

@@ -50,13 +50,9 @@ class RingSource(FlushableSource):
 
     def __init__(self, ring: SharedRing, clock_rate_hz: int) -> None:
         self._ring = ring
-        self._rate = clock_rate_hz
-        self._held = 2 * round(HELD * clock_rate_hz)
-
-    @property
-    def clock_rate_hz(self) -> int:
+        self.clock_rate_hz = clock_rate_hz
         """The rate of its samples."""
-        return self._rate
+        self._held = 2 * round(HELD * clock_rate_hz)
 
     @property
     def ended(self) -> bool:
@@ -88,12 +84,8 @@ class RingSink:
 
     def __init__(self, ring: SharedRing, clock_rate_hz: int) -> None:
         self._ring = ring
-        self._rate = clock_rate_hz
-
-    @property
-    def clock_rate_hz(self) -> int:
+        self.clock_rate_hz = clock_rate_hz
         """The rate that the sink at the other end takes, 0 for any."""
-        return self._rate
 
     @property
     def dropped_samples(self) -> int:

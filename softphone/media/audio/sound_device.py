@@ -47,24 +47,16 @@ class SoundDevice:
         except (module.PortAudioError, ValueError) as error:
             raise MediaError(f"the sound device {name!r} cannot be opened: {error}") from error
         self._error: type[Exception] = module.PortAudioError
-        self._rate = clock_rate_hz
+        self.clock_rate_hz = clock_rate_hz
+        """The rate at which it runs."""
         self._converter: Resampler | None = None
         self.dropped_samples = 0
-        self._closed = False
-
-    @property
-    def clock_rate_hz(self) -> int:
-        """The rate at which it runs."""
-        return self._rate
-
-    @property
-    def ended(self) -> bool:
+        self.ended = False
         """Whether it was closed, or is gone."""
-        return self._closed
 
     def read(self, samples: int) -> Pcm:
         """Take out at most `samples` that the microphone has heard."""
-        if self._closed:
+        if self.ended:
             return np.zeros(0, dtype=np.int16)
         try:
             there = min(self._stream.read_available, samples)
@@ -77,9 +69,9 @@ class SoundDevice:
     def write(self, block: PcmBlock) -> None:
         """Say a block; what the card has no room for is lost, and counted."""
         if self._converter is None or self._converter.source_rate_hz != block.clock_rate_hz:
-            self._converter = Resampler(block.clock_rate_hz, self._rate)
+            self._converter = Resampler(block.clock_rate_hz, self.clock_rate_hz)
         pcm = self._converter.feed(block.pcm)
-        if self._closed:
+        if self.ended:
             self.dropped_samples += pcm.size
             return
         try:
@@ -91,6 +83,6 @@ class SoundDevice:
 
     def close(self) -> None:
         """Give the card back; a second call does nothing."""
-        if not self._closed:
-            self._closed = True
+        if not self.ended:
+            self.ended = True
             self._stream.close()

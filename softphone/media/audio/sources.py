@@ -14,14 +14,12 @@ from softphone.media.audio.pcm_ring import PcmRing
 from softphone.media.audio.resample import ResamplingSource, at_rate
 from softphone.media.audio.tones import Cadence, ToneGenerator
 from softphone.media.audio.wav import WavSink, WavSource
-from softphone.media.interface import PcmBlock, Sink
 
 __all__ = [
     "EchoSource",
     "PcmRing",
     "ResamplingSource",
     "SilenceSource",
-    "TeeSink",
     "ToneSource",
     "WavSink",
     "WavSource",
@@ -33,13 +31,9 @@ class SilenceSource:
     """Zeros, for ever or for `seconds`."""
 
     def __init__(self, clock_rate_hz: int = 8000, *, seconds: float | None = None) -> None:
-        self._rate = clock_rate_hz
-        self._left = sample_count(seconds, clock_rate_hz)
-
-    @property
-    def clock_rate_hz(self) -> int:
+        self.clock_rate_hz = clock_rate_hz
         """The rate of its samples."""
-        return self._rate
+        self._left = sample_count(seconds, clock_rate_hz)
 
     @property
     def ended(self) -> bool:
@@ -70,14 +64,10 @@ class ToneSource:
         seconds: float | None = None,
     ) -> None:
         cadence = tone if isinstance(tone, Cadence) else Cadence((tone,), (), level_dbm0)
-        self._rate = clock_rate_hz
+        self.clock_rate_hz = clock_rate_hz
+        """The rate of its samples."""
         self._generator = ToneGenerator(cadence, clock_rate_hz)
         self._left = sample_count(seconds, clock_rate_hz)
-
-    @property
-    def clock_rate_hz(self) -> int:
-        """The rate of its samples."""
-        return self._rate
 
     @property
     def ended(self) -> bool:
@@ -92,7 +82,7 @@ class ToneSource:
         return self._generator.generate(samples)
 
 
-class EchoSource:
+class EchoSource(PcmRing):
     """Both ends in one: what it is given as a sink comes out of it as a source.
 
     `delay` seconds of silence come first; what waits longer than `seconds` is dropped.
@@ -103,61 +93,13 @@ class EchoSource:
     ) -> None:
         if not 0.0 <= delay < seconds:
             raise ConfigurationError("an echo's delay is less than what it holds")
-        self._ring = PcmRing(clock_rate_hz, seconds=seconds)
-        self._ring.write_samples(np.zeros(round(delay * clock_rate_hz), dtype=np.int16))
-
-    @property
-    def clock_rate_hz(self) -> int:
-        """The rate of its samples, both ways."""
-        return self._ring.clock_rate_hz
+        super().__init__(clock_rate_hz, seconds=seconds)
+        self.write_samples(np.zeros(round(delay * clock_rate_hz), dtype=np.int16))
 
     @property
     def ended(self) -> bool:
         """Never: an echo lasts as long as its stream."""
         return False
-
-    @property
-    def dropped_samples(self) -> int:
-        """Samples that were overwritten unread."""
-        return self._ring.dropped_samples
-
-    def write(self, block: PcmBlock) -> None:
-        """Take a block of received sound."""
-        self._ring.write(block)
-
-    def read(self, samples: int) -> NDArray[np.int16]:
-        """Take out at most `samples`."""
-        return self._ring.read(samples)
-
-
-class TeeSink:
-    """Gives every block to several sinks.
-
-    Raises ConfigurationError when they want different rates.
-    """
-
-    def __init__(self, *sinks: Sink) -> None:
-        self._sinks = sinks
-        rates = {sink.clock_rate_hz for sink in sinks if sink.clock_rate_hz}
-        if len(rates) > 1:
-            raise ConfigurationError(
-                "sinks of " + " and ".join(f"{rate} Hz" for rate in sorted(rates)) + " in one tee"
-            )
-
-    @property
-    def clock_rate_hz(self) -> int:
-        """The rate that they agree on, 0 for any."""
-        return max((sink.clock_rate_hz for sink in self._sinks), default=0)
-
-    @property
-    def dropped_samples(self) -> int:
-        """The sum of theirs."""
-        return sum(sink.dropped_samples for sink in self._sinks)
-
-    def write(self, block: PcmBlock) -> None:
-        """Take one block."""
-        for sink in self._sinks:
-            sink.write(block)
 
 
 def sample_count(seconds: float | None, clock_rate_hz: int) -> int | None:

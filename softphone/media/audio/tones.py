@@ -21,7 +21,6 @@ __all__ = [
     "REORDER",
     "RINGBACK",
     "Cadence",
-    "NoiseGenerator",
     "ToneGenerator",
     "dtmf",
     "power_level",
@@ -141,19 +140,6 @@ def _period(cadence: Cadence, clock_rate_hz: int) -> int:
         return 0
     period = clock_rate_hz // math.gcd(clock_rate_hz, *map(int, cadence.frequencies))
     return period if period <= LONGEST_PERIOD else 0
-
-
-class NoiseGenerator:
-    """Comfort noise: white, of a level, from a seeded generator."""
-
-    def __init__(self, *, level_dbm0: float = -60.0, seed: int = 0) -> None:
-        self._root_mean_square = amplitude_of(level_dbm0) / math.sqrt(2.0)
-        self._generator = np.random.default_rng(seed)
-
-    def generate(self, rows: int, samples: int) -> NDArray[np.int16]:
-        """int16[rows, samples]."""
-        noise = self._generator.standard_normal((rows, samples)) * self._root_mean_square
-        return np.rint(np.clip(noise, -FULL_SCALE, FULL_SCALE)).astype(np.int16)
 
 
 def amplitude_of(level_dbm0: float) -> float:

@@ -38,7 +38,8 @@ class WavSource:
         self, path: str | os.PathLike[str], clock_rate_hz: int = 8000, *, loop: bool = False
     ) -> None:
         self._path = Path(path)
-        self._rate = clock_rate_hz
+        self.clock_rate_hz = clock_rate_hz
+        """The rate of its samples as played."""
         self._loop = loop
         self._file = open_wav(self._path)
         self._frames = self._file.getnframes()
@@ -49,11 +50,6 @@ class WavSource:
             raise
         self._ready = np.zeros(0, dtype=np.int16)
         self._exhausted = False
-
-    @property
-    def clock_rate_hz(self) -> int:
-        """The rate of its samples as played."""
-        return self._rate
 
     @property
     def seconds(self) -> float:
@@ -149,33 +145,25 @@ class WavSink:
     ) -> None:
         self._own = PartFile(Path(path), mode=0o600 if secure else 0o644)
         self._file = self._own.file
-        self._rate = clock_rate_hz
+        self.clock_rate_hz = clock_rate_hz
+        """The rate of the file; 0 until the first block decides it."""
         self._converter: Resampler | None = None
         self._writer: wave.Wave_write | None = None
         self._expected: int | None = None
         self._unwritten = 0
-        self._dropped = 0
-        self._closed = False
-
-    @property
-    def clock_rate_hz(self) -> int:
-        """The rate of the file; 0 until the first block decides it."""
-        return self._rate
-
-    @property
-    def dropped_samples(self) -> int:
+        self.dropped_samples = 0
         """Samples that could not be written: the disk is full, or the file was closed."""
-        return self._dropped
+        self._closed = False
 
     def write(self, block: PcmBlock) -> None:
         """Append a block; a gap in the timestamps is filled with silence."""
         if self._closed:
-            self._dropped += block.pcm.size
+            self.dropped_samples += block.pcm.size
             return
-        if self._rate == 0:
-            self._rate = block.clock_rate_hz
+        if self.clock_rate_hz == 0:
+            self.clock_rate_hz = block.clock_rate_hz
         if self._converter is None or self._converter.source_rate_hz != block.clock_rate_hz:
-            self._converter = Resampler(block.clock_rate_hz, self._rate)
+            self._converter = Resampler(block.clock_rate_hz, self.clock_rate_hz)
             self._expected = None
         gap = 0 if self._expected is None else block.timestamp - self._expected
         pcm = block.pcm
@@ -191,21 +179,21 @@ class WavSink:
                 self._writer = self._begin()
             self._writer.writeframesraw(pcm.astype("<i2").tobytes())
             self._unwritten += pcm.size
-            if self._unwritten >= HEADER_INTERVAL * self._rate:
+            if self._unwritten >= HEADER_INTERVAL * self.clock_rate_hz:
                 # `writeframes` brings the header up to date.
                 self._writer.writeframes(b"")
                 self._file.flush()
                 self._unwritten = 0
         except OSError as error:
-            if not self._dropped:
+            if not self.dropped_samples:
                 logger.warning("recording to %s stopped: %s", self._own.path, error.strerror)
-            self._dropped += pcm.size
+            self.dropped_samples += pcm.size
 
     def _begin(self) -> wave.Wave_write:
         writer = wave.Wave_write(self._file)
         writer.setnchannels(1)
         writer.setsampwidth(2)
-        writer.setframerate(self._rate)
+        writer.setframerate(self.clock_rate_hz)
         return writer
 
     def close(self) -> None:
@@ -220,7 +208,7 @@ class WavSink:
         self._own.finish(self._end)
 
     def _end(self) -> None:
-        self._rate = self._rate or 8000
+        self.clock_rate_hz = self.clock_rate_hz or 8000
         if self._converter is not None:
             self._append(self._converter.feed(np.zeros(0, dtype=np.int16), last=True))
         if self._writer is None:

@@ -12,7 +12,7 @@ change of the clock rate), RFC 3711 section 3.3.1 (the first sequence number).
 from __future__ import annotations
 
 from softphone.media.bank.address import print_address, same_host, same_source
-from softphone.media.bank.batch import FrameBatch, PacketBatch
+from softphone.media.bank.batch import PacketBatch
 from softphone.media.bank.codec_lookup import (
     AnyCodec,
     find_codec,
@@ -38,7 +38,6 @@ __all__ = [
     "LATENESS_BOUNDS_MS",
     "NO_TYPE",
     "AnyCodec",
-    "FrameBatch",
     "PacketBatch",
     "SourceFeed",
     "StatefulDecoder",

@@ -6,14 +6,12 @@ has made once.  RFC 3550 packets, or SRTP's, in place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
 from softphone.srtp import SrtpBatch
 
-__all__ = ["SOCKADDR_OCTETS", "FrameBatch", "PacketBatch"]
+__all__ = ["SOCKADDR_OCTETS", "PacketBatch"]
 
 SOCKADDR_OCTETS = 32
 """Octets of a padded socket address."""
@@ -99,12 +97,3 @@ class PacketBatch:
             array[:kept] = array[keep]
         self.media = int(np.searchsorted(keep, self.media))
         self.count = kept
-
-
-@dataclass(frozen=True, slots=True)
-class FrameBatch:
-    """Decoded frames: `row` intp[n], `pcm` int16[n, samples], `status` uint8[n] (FrameStatus)."""
-
-    row: npt.NDArray[np.intp]
-    pcm: npt.NDArray[np.int16]
-    status: npt.NDArray[np.uint8]

@@ -47,15 +47,11 @@ class LiveDetector:
         self._origin = 0.0
         self._closed = False
 
-    @property
-    def clock_rate_hz(self) -> int:
-        """Any rate."""
-        return 0
+    clock_rate_hz = 0
+    """Any rate."""
 
-    @property
-    def dropped_samples(self) -> int:
-        """None: whatever comes is looked at in the same turn."""
-        return 0
+    dropped_samples = 0
+    """None: whatever comes is looked at in the same turn."""
 
     @property
     def now(self) -> float:

@@ -95,6 +95,11 @@ class JitterBufferBank(ArrayGroup):
             capacity, maximum=self.config.maximum_delay, percentile=self.config.percentile
         )
         self._ring = PayloadRingBank(capacity, self.config.slots, self.config.slot_octets)
+        self.payload = self._ring.gather
+        """Gathers uint8[k, octets] of rows that `next_frames` has just said to play."""
+        self.take_joined = self._ring.take_joined
+        """Gives all payloads of a frame that `next_frames` has just said to play, where that is
+        more than one packet; for those that cannot be cut."""
         self._line = RtpTimelineBank(capacity)
         self._rounds = BatchRounds(capacity)
         self.bursts: LossBurstBank | None = None
@@ -468,19 +473,6 @@ class JitterBufferBank(ArrayGroup):
         self._unsure[rows] += dry & ~moved
         status = np.where(brief, CONCEALED, SILENT)
         return status, lost & ~moved & (following == head + 1)
-
-    def payload(
-        self, rows: NDArray[np.intp], slots: NDArray[np.int32], octets: int
-    ) -> NDArray[np.uint8]:
-        """Gather uint8[k, octets] of rows that `next_frames` has just said to play, for
-        decoding."""
-        return self._ring.gather(rows, slots, octets)
-
-    def take_joined(self, row: int, slot: int) -> list[bytes]:
-        """All payloads of a frame that `next_frames` has just said to play, where that is more than
-        one
-        packet; for those that cannot be cut."""
-        return self._ring.take_joined(row, slot)
 
     def observe_energy(self, rows: NDArray[np.intp], energy: NDArray[np.float32]) -> None:
         """Tell the energy (mean square) of the frames just decoded, float32 a row.

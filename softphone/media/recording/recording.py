@@ -52,10 +52,12 @@ class Recording:
         self.lost_blocks = 0
         self._timeline = StereoTimeline(self.file.rate)
         self._backlog: list[tuple[RecordingSide, PcmBlock, bool]] = []
-        self._paused = False
+        self.paused = False
+        """Whether silence is recorded in the place of what is said."""
         self._failed: Callable[[str], None] = lambda _: None
         self._forbidden: Callable[[], str] = str
-        self._reason = ""
+        self.problem = ""
+        """Why it could not go on; "" while it can."""
         self._closed = False
         self._timer = asyncio.get_running_loop().call_later(PERIOD, self._visit)
         self._detach: Callable[[], None] | None = None
@@ -64,16 +66,6 @@ class Recording:
     def path(self) -> Path:
         """Where it will be."""
         return self.file.path
-
-    @property
-    def paused(self) -> bool:
-        """Whether silence is recorded in the place of what is said."""
-        return self._paused
-
-    @property
-    def problem(self) -> str:
-        """Why it could not go on; "" while it can."""
-        return self._reason
 
     @property
     def seconds(self) -> float:
@@ -97,28 +89,28 @@ class Recording:
 
     def pause(self) -> None:
         """Record silence in the place of both sides, from now on: for what nobody may keep."""
-        self._paused = True
+        self.paused = True
 
     def resume(self) -> None:
         """Record what is said again."""
-        self._paused = False
+        self.paused = False
 
     def _queue_block(self, side: RecordingSide, block: PcmBlock) -> None:
-        if self._closed or self._reason:
+        if self._closed or self.problem:
             return
         if len(self._backlog) >= LONGEST_BACKLOG:
             self.lost_blocks += 1
             return
-        self._backlog.append((side, block, self._paused))
+        self._backlog.append((side, block, self.paused))
 
     def _visit(self) -> None:
         self._write(last=False)
-        if not (self._closed or self._reason):
+        if not (self._closed or self.problem):
             self._timer = asyncio.get_running_loop().call_later(PERIOD, self._visit)
 
     def _write(self, *, last: bool) -> None:
         backlog, self._backlog = self._backlog, []
-        if self._reason:
+        if self.problem:
             return
         reason = self._forbidden()
         if reason:
@@ -136,7 +128,7 @@ class Recording:
             self._fail(error.strerror or str(error))
 
     def _fail(self, reason: str) -> None:
-        self._reason = reason
+        self.problem = reason
         self._failed(reason)
 
     def close(self) -> None:
@@ -154,11 +146,11 @@ class Recording:
         try:
             self.file.close()
         except MediaError as error:
-            if not self._reason:
+            if not self.problem:
                 self._fail(str(error))
             raise
-        if self._reason:
-            raise MediaError(f"the recording in {self.path} is cut short: {self._reason}")
+        if self.problem:
+            raise MediaError(f"the recording in {self.path} is cut short: {self.problem}")
 
     def discard(self) -> None:
         """Give it up: no file is left."""

@@ -84,16 +84,12 @@ class VideoRecording:
         self._timeline = SharedTimeline()
         self._held: list[tuple[ReceivedVideoFrame | PcmBlock, BlockTiming]] = []
         self._film: _VideoWriter | None = None
-        self._reason = ""
+        self.problem = ""
+        """Why it could not go on; "" while it can."""
         self._closed = False
         self.failed: Callable[[str], None] = lambda _: None
         self.forbidden: Callable[[], str] = str
         self.detach: Callable[[], None] = lambda: None
-
-    @property
-    def problem(self) -> str:
-        """Why it could not go on; "" while it can."""
-        return self._reason
 
     @property
     def by_clock(self) -> bool:
@@ -113,7 +109,7 @@ class VideoRecording:
         )
 
     def _queue_block(self, block: ReceivedVideoFrame | PcmBlock, moment: BlockTiming) -> None:
-        if self._closed or self._reason:
+        if self._closed or self.problem:
             return
         reason = self.forbidden()
         if reason:
@@ -125,15 +121,15 @@ class VideoRecording:
             self._pool.submit(self._work, block, moment).add_done_callback(self._worked)
 
     def _fail(self, reason: str) -> None:
-        if not self._reason:
-            self._reason = reason
+        if not self.problem:
+            self.problem = reason
             self.failed(reason)
 
     # Its own thread -----------------------------------------------------------------------------
 
     def _work(self, block: ReceivedVideoFrame | PcmBlock, moment: BlockTiming) -> None:
         self._waiting -= 1
-        if not self._reason:
+        if not self.problem:
             self._place_or_hold(block, moment)
 
     def _worked(self, done: Future[None]) -> None:
@@ -191,8 +187,8 @@ class VideoRecording:
         self._pool.shutdown()
         self._worked(last)
         self._end()
-        if self._reason:
-            raise self._own.cut_short(self._reason)
+        if self.problem:
+            raise self._own.cut_short(self.problem)
         if self.pictures:
             self._own.move_into_place()
         else:

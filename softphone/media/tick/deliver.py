@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,6 @@ from softphone.media.audio.resample import ConvertingSink, as_converting_sink
 from softphone.media.bank import (
     FRAME_MS,
     AnyCodec,
-    FrameBatch,
     StreamBank,
     is_stateful,
     is_stateless,
@@ -30,6 +30,10 @@ from softphone.media.tick.codec_change import switch_decoder
 from softphone.media.tick.comfort_noise import fill_pauses
 
 __all__ = ["ReceiveGroup", "deliver_frames", "make_receive_groups"]
+
+
+DecodedFrames: TypeAlias = tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]
+"""The frames of a group, int16[k, samples], and their `FrameStatus`, uint8[k]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +98,10 @@ def deliver_frames(
             switch_decoder(bank, int(receiving[at]), int(frames.payload_type[at]))
         groups = make_receive_groups(bank, receiving)
     for group in groups:
-        batch = _decode(bank, group, frames)
-        _write_blocks(bank, group, batch, frame, wall - now)
+        _write_blocks(bank, group, _decode(bank, group, frames), frame, wall - now)
 
 
-def _decode(bank: StreamBank, group: ReceiveGroup, frames: PlayoutFrames) -> FrameBatch:
+def _decode(bank: StreamBank, group: ReceiveGroup, frames: PlayoutFrames) -> DecodedFrames:
     codec, at = group.codec, group.at
     samples = codec.sample_rate * FRAME_MS // 1000
     status, spliced = frames.status[at], frames.spliced[at]
@@ -115,7 +118,7 @@ def _decode(bank: StreamBank, group: ReceiveGroup, frames: PlayoutFrames) -> Fra
     known = np.where(filled, PLAYED, status)
     energy = bank.concealment(samples).apply(group.rows, pcm, known, spliced)
     bank.playout.observe_energy(group.rows, energy)
-    return FrameBatch(group.rows, pcm, status)
+    return pcm, status
 
 
 def _decode_each(
@@ -184,18 +187,17 @@ def _decode_batch(
 
 
 def _write_blocks(
-    bank: StreamBank, group: ReceiveGroup, batch: FrameBatch, frame: int, since_1970: float
+    bank: StreamBank, group: ReceiveGroup, decoded: DecodedFrames, frame: int, since_1970: float
 ) -> None:
+    (frames, status), rows = decoded, group.rows
     rate = group.codec.sample_rate
-    samples = batch.pcm.shape[1]
-    position = (frame - bank.delivery.opened_frame[batch.row]) * samples
-    concealed = batch.status == CONCEALED
+    position = (frame - bank.delivery.opened_frame[rows]) * frames.shape[1]
     fields = zip(
-        batch.pcm,
+        frames,
         position.tolist(),
-        bank.delivery.security_generation[batch.row].tolist(),
-        concealed.tolist(),
-        _captures(bank, batch.row, since_1970),
+        bank.delivery.security_generation[rows].tolist(),
+        (status == CONCEALED).tolist(),
+        _captures(bank, rows, since_1970),
         strict=True,
     )
     blocks = [
@@ -203,7 +205,7 @@ def _write_blocks(
         for pcm, timestamp, generation, hidden, captured in fields
     ]
     for at in write_blocks(group.sinks, group.converting, blocks):
-        _detach_sink(bank, int(batch.row[at]), group.sinks[at])
+        _detach_sink(bank, int(rows[at]), group.sinks[at])
 
 
 def _captures(

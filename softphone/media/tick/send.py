@@ -6,6 +6,7 @@ command that changes it throws the plan away.  RFC 3550 section 5.1, RFC 3711, R
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,19 +26,29 @@ from softphone.media.bank import (
     collect_payloads,
     read_frames,
 )
-from softphone.media.interface import PlaybackEnded, StreamSpec
+from softphone.media.interface import PcmBlock, PlaybackEnded, Sink, StreamSpec
 from softphone.media.tick.comfort_noise import PAUSE_NOISE_PAYLOAD, REPEAT
 from softphone.media.tick.rtp_headers import HEADER_OCTETS, write_headers
-from softphone.media.tick.send_monitor import SendMonitor, write_monitors
 from softphone.srtp import SendContext
 from softphone_codecs import RowEncoder
 
-__all__ = ["SendGroup", "make_send_groups", "packets_due", "send_rtp"]
+__all__ = ["SendGroup", "make_send_groups", "packets_due", "send_rtp", "write_monitors"]
+
+logger = logging.getLogger("softphone.media")
 
 Rows: TypeAlias = npt.NDArray[np.intp]
 Octets: TypeAlias = npt.NDArray[np.uint8]
 
 NO_PAYLOADS = np.zeros((1, 0), dtype=np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class SendMonitor:
+    """One row that is listened to, what it sends, and who listens."""
+
+    row: int
+    feed: SourceFeed
+    sink: Sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,3 +338,38 @@ def _end_playback(bank: StreamBank, feed: SourceFeed, rows: Rows) -> None:
         ptime_ms = stream.spec.ptime_ms if stream.spec is not None else FRAME_MS
         stream.feed = bank.feeds.acquire_feed(None, stream.codec, ptime_ms)
         bank.invalidate_plan(row)
+
+
+# Who listens to what is sent --------------------------------------------------------------------
+
+
+def write_monitors(
+    bank: StreamBank, monitored: Sequence[SendMonitor], number: int, ptime_ms: int
+) -> None:
+    """Give the sinks what their rows send in packet `number` of `ptime_ms`, before encoding.
+
+    A monitor hears the source, silence where there is none, and silence while the stream is muted;
+    not digits, which are no sound (RFC 4733).  Its blocks have the same media time as those
+    received, so that both sides of a call can be laid side by side.
+    """
+    for each in monitored:
+        rate, reader = each.feed.codec.sample_rate, each.feed.reader
+        if reader is None:
+            pcm = np.zeros(rate * ptime_ms // 1000, dtype=np.int16)
+        else:
+            pcm = reader.pcm.copy()
+        milliseconds = number * ptime_ms - int(bank.delivery.opened_frame[each.row]) * FRAME_MS
+        generation = int(bank.delivery.security_generation[each.row])
+        try:
+            each.sink.write(PcmBlock(pcm, rate, milliseconds * rate // 1000, generation))
+        except Exception:
+            # The sink is the application's; its fault must not stop other streams' media.
+            logger.exception("a monitor of what is sent failed; it is taken off its stream")
+            _detach_monitor(bank, each)
+
+
+def _detach_monitor(bank: StreamBank, each: SendMonitor) -> None:
+    stream = bank.streams[each.row]
+    if stream is not None and stream.monitor is each.sink:
+        stream.monitor = None
+        bank.invalidate_plan(each.row)

@@ -96,10 +96,8 @@ class TrackAudioSource(_TrackReader):
         self._collecting = True
         super().__init__(track, "audio")
 
-    @property
-    def clock_rate_hz(self) -> int:
-        """48,000."""
-        return RATE
+    clock_rate_hz = RATE
+    """48,000."""
 
     @property
     def dropped_samples(self) -> int:
@@ -140,10 +138,8 @@ class TrackVideoSource(_TrackReader):
         self.dropped = 0
         super().__init__(track, "video")
 
-    @property
-    def rate(self) -> float:
-        """How often it is looked for a new picture, in a second."""
-        return FRAMES_A_SECOND
+    rate = FRAMES_A_SECOND
+    """How often it is looked for a new picture, in a second."""
 
     @property
     def ended(self) -> bool:

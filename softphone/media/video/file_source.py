@@ -70,7 +70,8 @@ class VideoFileSource:
         self.path = Path(path)
         self._file, self._container, stream = _open(self.path, "video")
         stream.thread_count = 1
-        self._rate = min(float(stream.average_rate or USUAL) or USUAL, FASTEST)
+        self.rate = min(float(stream.average_rate or USUAL) or USUAL, FASTEST)
+        """Frames a second, 30 at most."""
         self._frames = self._decode(stream)
         self._count = 0
         self._start: float | None = None
@@ -80,21 +81,16 @@ class VideoFileSource:
             raise ConfigurationError(f"{self.path}: no picture in it can be decoded")
 
     @property
-    def rate(self) -> float:
-        """Frames a second, 30 at most."""
-        return self._rate
-
-    @property
     def ended(self) -> bool:
         """Whether all has been read."""
         return self._ahead is None
 
     def read(self) -> Picture | EncodedFrame | None:
         """The picture that is due; None where the file has no new one."""
-        due = self._count / self._rate
+        due = self._count / self.rate
         self._count += 1
         picture: Picture | None = None
-        while self._ahead is not None and self._ahead[0] <= due + 0.25 / self._rate:
+        while self._ahead is not None and self._ahead[0] <= due + 0.25 / self.rate:
             picture = self._ahead[1]
             self._ahead = self._next()
         return picture
@@ -150,17 +146,13 @@ class FileAudioSource:
         import av
 
         self.path = Path(path)
-        self._rate = clock_rate_hz
+        self.clock_rate_hz = clock_rate_hz
+        """The rate of its samples."""
         self._file, self._container, stream = _open(self.path, "audio")
         self._resampler = av.AudioResampler("s16", "mono", clock_rate_hz)
         self._pieces = self._decode(stream)
         self._left: Pcm = np.zeros(0, dtype=np.int16)
         self._ended = False
-
-    @property
-    def clock_rate_hz(self) -> int:
-        """The rate of its samples."""
-        return self._rate
 
     @property
     def ended(self) -> bool:

@@ -34,22 +34,18 @@ class LipSync:
     """
 
     def __init__(self) -> None:
-        self._delay: float | None = None
-        self._heard = 0.0
-
-    @property
-    def delay(self) -> float | None:
+        self.delay: float | None = None
         """What our clock shows when sound is heard, less the time of its capture; None: unknown."""
-        return self._delay
+        self._heard = 0.0
 
     def audio_played(self, captured: float, *, now: float) -> None:
         """Sound that was captured then is handed out now."""
         delay = now - captured
         stale = now - self._heard > FRESH
-        if self._delay is None or stale or abs(delay - self._delay) > STEP:
-            self._delay = delay
+        if self.delay is None or stale or abs(delay - self.delay) > STEP:
+            self.delay = delay
         else:
-            self._delay += SHARE * (delay - self._delay)
+            self.delay += SHARE * (delay - self.delay)
         self._heard = now
 
     def delivery_time(self, captured: float | None, *, now: float) -> float:
@@ -58,9 +54,9 @@ class LipSync:
         At once where either stream's clock is unknown, nothing is heard, or the clocks have
         nothing to do with one another.
         """
-        if captured is None or self._delay is None or now - self._heard > FRESH:
+        if captured is None or self.delay is None or now - self._heard > FRESH:
             return now
-        wait = captured + self._delay - now
+        wait = captured + self.delay - now
         return now + wait if 0.0 < wait <= MOST_HELD else now
 
 

@@ -122,14 +122,10 @@ class PatternSource:
         if width % 4 or height % 2 or width < 64 or height < 64:
             raise ValueError(f"a pattern of {width}x{height} cannot be drawn")
         self._size = (width, height)
-        self._rate = rate
+        self.rate = rate
+        """Frames a second."""
         self._frames = frames
         self._number = 0
-
-    @property
-    def rate(self) -> float:
-        """Frames a second."""
-        return self._rate
 
     @property
     def ended(self) -> bool:

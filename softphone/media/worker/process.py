@@ -15,7 +15,6 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 from typing import Any, Final
 
 from softphone import openssl_provider
@@ -35,6 +34,7 @@ from softphone.media.worker.socket_channel import MediaWorkerSocket
 from softphone.media.worker.wire_format import (
     MediaWorkerMessage,
     event_fields,
+    read_address,
     read_config,
     read_handle,
     read_spec,
@@ -46,8 +46,6 @@ logger = logging.getLogger("softphone.media")
 
 SELDOM: Final = 16
 """Ticks between two looks at the counters that cost more to read."""
-
-Handler = Callable[[MediaWorkerMessage, list[int]], None]
 
 
 def check_mode() -> None:
@@ -71,19 +69,6 @@ class MediaWorkerServer:
         self._engine = MediaEngine()
         self._sources: dict[int, RingSource] = {}
         self._ticks = 0
-        self._handlers: dict[str, Handler] = {
-            "reserve": self._reserve,
-            "open": self._open,
-            "rekey": self._rekey,
-            "set_remote": self._set_remote,
-            "direction": self._direction,
-            "play": self._play,
-            "record": self._record,
-            "monitor": self._monitor,
-            "digits": self._digits,
-            "mute": self._mute,
-            "close": self._close,
-        }
 
     async def run(self) -> None:
         """Serve until the other end is gone."""
@@ -128,12 +113,15 @@ class MediaWorkerServer:
     # Commands -----------------------------------------------------------------------------------
 
     def _handle_message(self, message: MediaWorkerMessage, descriptors: list[int]) -> None:
-        if message.kind == "start":
-            self._started.set_result((message.fields, descriptors.pop()))
         try:
-            handler = self._handlers.get(message.kind)
-            if handler is not None:
-                handler(message, descriptors)
+            match message.kind:
+                case "start":
+                    self._started.set_result((message.fields, descriptors.pop()))
+                case "reserve":
+                    self._reserve(message.fields["host"], message.fields["count"])
+                case _:
+                    handle = read_handle(message.fields["handle"])
+                    self._run_command(handle, message, descriptors)
         except StaleHandle as error:
             logger.debug("a command came too late: %s", error)
         except (SoftphoneError, OSError) as error:
@@ -145,10 +133,60 @@ class MediaWorkerServer:
                 if key is not None:
                     key.key.close()
 
-    def _reserve(self, message: MediaWorkerMessage, __: list[int]) -> None:
+    def _run_command(
+        self, handle: StreamHandle, message: MediaWorkerMessage, descriptors: list[int]
+    ) -> None:
+        """Do what a command of `MediaBackend` says."""
+        engine, fields = self._engine, message.fields
+        match message.kind:
+            case "open":
+                engine.open_stream(handle, read_spec(message))
+            case "rekey":
+                engine.rekey(
+                    handle,
+                    send_key=message.send_key,
+                    receive_key=message.receive_key,
+                    security_generation=fields["security_generation"],
+                )
+            case "set_remote":
+                remote, remote_rtcp = read_address(fields["remote"]), fields["remote_rtcp"]
+                rtcp = None if remote_rtcp is None else read_address(remote_rtcp)
+                engine.set_remote(handle, remote, rtcp)
+            case "direction":
+                engine.set_direction(handle, Direction(fields["direction"]))
+            case "play" | "record" | "monitor":
+                self._connect(handle, message, descriptors)
+            case "digits":
+                engine.send_digits(handle, fields["digits"], duration_ms=fields["duration_ms"])
+            case "mute":
+                engine.mute(handle, fields["muted"])
+            case "close":
+                engine.close_stream(handle)
+                self._forget(fields["gone"])
+
+    def _connect(
+        self, handle: StreamHandle, message: MediaWorkerMessage, descriptors: list[int]
+    ) -> None:
+        """Play from a ring, or record to one; that which came with the message, if one did."""
+        engine, fields = self._engine, message.fields
+        ring = SharedRing(descriptors[0]) if descriptors else None
+        if message.kind == "play":
+            number = fields["ring"]
+            if ring is not None:
+                self._sources[number] = RingSource(ring, fields["rate"])
+            self._forget(fields["gone"])
+            engine.play(handle, None if number is None else self._sources[number])
+            return
+        sink = None if ring is None else RingSink(ring, fields["rate"])
+        if message.kind == "record":
+            engine.record(handle, sink)
+        else:
+            engine.monitor(handle, sink)
+
+    def _reserve(self, host: str, count: int) -> None:
         """Reserve streams ahead of need, as many as there are ports for."""
-        host, streams, error = message.fields["host"], [], None
-        for _ in range(message.fields["count"]):
+        streams, error = [], None
+        for _ in range(count):
             try:
                 local = self._engine.allocate_stream(host=host, on_event=self._event)
             except SoftphoneError as refusal:
@@ -162,63 +200,10 @@ class MediaWorkerServer:
             MediaWorkerMessage("reserved", {"host": host, "streams": streams, "error": error})
         )
 
-    def _open(self, message: MediaWorkerMessage, _: list[int]) -> None:
-        self._engine.open_stream(self._handle(message), read_spec(message))
-
-    def _rekey(self, message: MediaWorkerMessage, _: list[int]) -> None:
-        self._engine.rekey(
-            self._handle(message),
-            send_key=message.send_key,
-            receive_key=message.receive_key,
-            security_generation=message.fields["security_generation"],
-        )
-
-    def _set_remote(self, message: MediaWorkerMessage, _: list[int]) -> None:
-        remote, remote_rtcp = message.fields["remote"], message.fields["remote_rtcp"]
-        self._engine.set_remote(
-            self._handle(message),
-            (remote[0], remote[1]),
-            None if remote_rtcp is None else (remote_rtcp[0], remote_rtcp[1]),
-        )
-
-    def _direction(self, message: MediaWorkerMessage, _: list[int]) -> None:
-        direction = Direction(message.fields["direction"])
-        self._engine.set_direction(self._handle(message), direction)
-
-    def _play(self, message: MediaWorkerMessage, descriptors: list[int]) -> None:
-        number = message.fields["ring"]
-        if descriptors:
-            ring = SharedRing(descriptors[0])
-            self._sources[number] = RingSource(ring, message.fields["rate"])
-        self._forget(message)
-        source = None if number is None else self._sources[number]
-        self._engine.play(self._handle(message), source)
-
-    def _record(self, message: MediaWorkerMessage, descriptors: list[int]) -> None:
-        self._engine.record(self._handle(message), _ring_sink(message, descriptors))
-
-    def _monitor(self, message: MediaWorkerMessage, descriptors: list[int]) -> None:
-        self._engine.monitor(self._handle(message), _ring_sink(message, descriptors))
-
-    def _digits(self, message: MediaWorkerMessage, _: list[int]) -> None:
-        digits, duration_ms = message.fields["digits"], message.fields["duration_ms"]
-        self._engine.send_digits(self._handle(message), digits, duration_ms=duration_ms)
-
-    def _mute(self, message: MediaWorkerMessage, _: list[int]) -> None:
-        self._engine.mute(self._handle(message), message.fields["muted"])
-
-    def _close(self, message: MediaWorkerMessage, _: list[int]) -> None:
-        self._engine.close_stream(self._handle(message))
-        self._forget(message)
-
-    def _forget(self, message: MediaWorkerMessage) -> None:
+    def _forget(self, gone: list[int]) -> None:
         """Drop the rings that nobody plays any more."""
-        for number in message.fields["gone"]:
+        for number in gone:
             self._sources.pop(number, None)
-
-    @staticmethod
-    def _handle(message: MediaWorkerMessage) -> StreamHandle:
-        return read_handle(message.fields["handle"])
 
     # What is told and shown ---------------------------------------------------------------------
 
@@ -243,13 +228,6 @@ class MediaWorkerServer:
         if self._ticks % SELDOM == 0:
             counters[EngineCounter.OVERFLOWS] = engine.overflows
             counters[EngineCounter.PROCESSOR_MICROSECONDS] = int(time.process_time() * 1e6)
-
-
-def _ring_sink(message: MediaWorkerMessage, descriptors: list[int]) -> RingSink | None:
-    """The ring that came with a message, if one did."""
-    if not descriptors:
-        return None
-    return RingSink(SharedRing(descriptors[0]), message.fields["rate"])
 
 
 class LogForwarder(logging.Handler):

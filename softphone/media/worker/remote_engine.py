@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Final, Literal, Self
 
@@ -86,8 +86,7 @@ class WorkerStream:
     spec: StreamSpec | None = None
     generation: int = 0
     pumped_source: PumpedSource | None = None
-    pumped_sink: PumpedSink | None = None
-    monitor: PumpedSink | None = None
+    pumped_sinks: dict[str, PumpedSink] = field(default_factory=dict)
 
     @property
     def name(self) -> list[int]:
@@ -300,47 +299,39 @@ class RemoteEngine:
 
     def record(self, handle: StreamHandle, sink: Sink | None) -> None:
         """Set the sink; see `MediaBackend`.  Raises MediaError where no memory can be shared."""
-        far = self._stream(handle)
-        self._detach_sinks(far, "pumped_sink")
-        self._attach_sink(far, "record", sink)
+        self._set_sink(self._stream(handle), "record", sink)
 
     def monitor(self, handle: StreamHandle, sink: Sink | None) -> None:
         """Set who hears what is sent; see `MediaBackend`.  Raises MediaError, as `record` does."""
-        far = self._stream(handle)
-        self._detach_sinks(far, "monitor")
-        self._attach_sink(far, "monitor", sink)
+        self._set_sink(self._stream(handle), "monitor", sink)
 
-    def _attach_sink(
+    def _set_sink(
         self, far: WorkerStream, kind: Literal["record", "monitor"], sink: Sink | None
     ) -> None:
+        self._detach_sink(far, kind)
         descriptor = None
         if sink is not None:
             with _sharing():
-                pumped_sink, descriptor = far.slot.pump.add_sink(
+                far.pumped_sinks[kind], descriptor = far.slot.pump.add_sink(
                     sink,
                     generation=lambda: far.generation,
                     failed=lambda: self._sink_failed(far, kind),
                 )
-            if kind == "record":
-                far.pumped_sink = pumped_sink
-            else:
-                far.monitor = pumped_sink
         fields = {"handle": far.name, "rate": 0 if sink is None else sink.clock_rate_hz}
         send_descriptor(
             descriptor, lambda given: far.link.send_message(MediaWorkerMessage(kind, fields), given)
         )
 
-    def _detach_sinks(self, far: WorkerStream, *which: Literal["pumped_sink", "monitor"]) -> None:
-        for name in which:
-            pumped_sink = far.pumped_sink if name == "pumped_sink" else far.monitor
-            setattr(far, name, None)
-            if pumped_sink is not None:
-                far.slot.pump.remove_sink(pumped_sink)
+    @staticmethod
+    def _detach_sink(far: WorkerStream, kind: Literal["record", "monitor"]) -> None:
+        pumped_sink = far.pumped_sinks.pop(kind, None)
+        if pumped_sink is not None:
+            far.slot.pump.remove_sink(pumped_sink)
 
     def _sink_failed(self, far: WorkerStream, kind: Literal["record", "monitor"]) -> None:
-        setattr(far, "pumped_sink" if kind == "record" else "monitor", None)
+        far.pumped_sinks.pop(kind, None)
         if far.handle in self._streams:
-            self._attach_sink(far, kind, None)
+            self._set_sink(far, kind, None)
 
     def send_digits(self, handle: StreamHandle, digits: str, *, duration_ms: int = 100) -> None:
         """Send telephone-events; see `MediaBackend`."""
@@ -365,7 +356,8 @@ class RemoteEngine:
         del self._streams[handle]
         del self._names[far.link, far.place.row, far.place.generation]
         far.slot.streams -= 1
-        self._detach_sinks(far, "pumped_sink", "monitor")
+        self._detach_sink(far, "record")
+        self._detach_sink(far, "monitor")
         last = far.pumped_source is not None and far.slot.pump.remove_source(far.pumped_source)
         gone = [far.pumped_source.number] if far.pumped_source is not None and last else []
         self._send_command(far, "close", gone=gone)
@@ -376,13 +368,10 @@ class RemoteEngine:
         if far.link.statistics is None:
             return StreamStatistics()
         seen = read_statistics(far.link.statistics.rows[far.place.row])
-        if far.pumped_sink is None:
+        pumped = far.pumped_sinks.get("record")
+        if pumped is None:
             return seen
-        dropped = (
-            seen.sink_dropped_samples
-            + far.pumped_sink.dropped
-            + far.pumped_sink.sink.dropped_samples
-        )
+        dropped = seen.sink_dropped_samples + pumped.dropped + pumped.sink.dropped_samples
         return replace(seen, sink_dropped_samples=dropped)
 
     def _stream(self, handle: StreamHandle) -> WorkerStream:

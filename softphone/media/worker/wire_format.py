@@ -32,6 +32,7 @@ from softphone.media.interface import (
     StreamSpec,
     StreamTimedOut,
 )
+from softphone.sans_io import Address
 from softphone.security import CryptoSuite, KeyMaterial
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "decode_message",
     "encode_message",
     "event_fields",
+    "read_address",
     "read_config",
     "read_event",
     "read_handle",
@@ -131,6 +133,12 @@ def read_handle(value: Any) -> StreamHandle:
     return StreamHandle(int(row), int(generation))
 
 
+def read_address(value: Any) -> Address:
+    """An address, from its host and its port."""
+    host, port = value
+    return host, port
+
+
 def spec_fields(spec: StreamSpec) -> Fields:
     """A stream's specification without its keys."""
     names = [each.name for each in fields(spec) if not each.name.endswith("_key")]
@@ -141,7 +149,7 @@ def read_spec(message: MediaWorkerMessage) -> StreamSpec:
     """The specification in a message, with its keys."""
     given: Fields = dict(message.fields["spec"])
     for name in ("remote", "remote_rtcp"):
-        given[name] = None if given[name] is None else (given[name][0], given[name][1])
+        given[name] = None if given[name] is None else read_address(given[name])
     for name in ("other_payload_types", "other_codecs", "extended_reports", "clear_latching"):
         given[name] = tuple(given[name])
     given["direction"] = Direction(given["direction"])
@@ -173,7 +181,7 @@ def read_event(given: Mapping[str, Any], handle: StreamHandle) -> MediaEvent:
     content = {name: value for name, value in given.items() if name not in ("event", "handle")}
     for name in ("source", "remote"):
         if name in content:
-            content[name] = tuple(content[name])
+            content[name] = read_address(content[name])
     if "cause" in content:
         content["cause"] = LatchCause(content["cause"])
     return EVENTS[given["event"]](handle=handle, **content)

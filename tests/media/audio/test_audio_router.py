@@ -9,7 +9,7 @@ import pytest
 from softphone.errors import LocalProtocolError
 from softphone.media.audio import AudioRouter, Detachable, ToneSource, detach_replaced
 from softphone.media.audio.dtmf_overlay import OverlaySource
-from softphone.media.audio.fan_out import FanOutSink
+from softphone.media.audio.fan_out import TeeSink
 from softphone.media.audio.sources import PcmRing
 from tests.support.media_port import RecordingPort
 
@@ -31,7 +31,7 @@ def test_a_lone_sink_is_given_as_it_is_and_several_as_a_fan():
     sound.remove_listener(two)
     kinds = [command[2] for command in owner.media_backend.commands]
     assert kinds[0] is one
-    assert isinstance(kinds[1], FanOutSink)
+    assert isinstance(kinds[1], TeeSink)
     assert kinds[1].sinks == (one, two)
     assert kinds[2:] == [two, None]
     assert {command[1] for command in owner.media_backend.commands} == {handle}

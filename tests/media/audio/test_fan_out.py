@@ -6,7 +6,7 @@ import numpy as np
 
 from softphone.media import PcmBlock, Sink
 from softphone.media.audio import PcmInput, PcmRing, write_blocks
-from softphone.media.audio.fan_out import FanOutSink
+from softphone.media.audio.fan_out import TeeSink
 
 
 def block():
@@ -15,7 +15,7 @@ def block():
 
 def test_every_sink_hears_everything():
     one, two = PcmRing(8000), PcmRing(16_000)
-    fan = FanOutSink(one, two)
+    fan = TeeSink(one, two)
     assert isinstance(fan, Sink)
     assert fan.clock_rate_hz == 0
     fan.write(block())
@@ -33,7 +33,7 @@ def test_one_that_fails_is_taken_off_and_the_others_go_on(caplog):
             raise OSError("disk full")
 
     ring = PcmRing(8000)
-    fan = FanOutSink(Broken(), ring)
+    fan = TeeSink(Broken(), ring)
     fan.write(block())
     fan.write(block())
     assert len(ring) == 320
@@ -63,7 +63,7 @@ def test_those_within_a_fan_are_converted_with_the_others_as_they_are_alone(capl
 
     alone, own = PcmRing(16_000), PcmRing(16_000)
     rings, rude = [PcmRing(16_000) for _ in range(2)], Rude(16_000)
-    fans = [FanOutSink(rings[0], PcmRing(24_000)), FanOutSink(rude, rings[1])]
+    fans = [TeeSink(rings[0], PcmRing(24_000)), TeeSink(rude, rings[1])]
     for _ in range(3):
         alone.write(block())
         assert write_blocks([*fans, own], [None, None, own], [block()] * 3) == []
@@ -77,7 +77,7 @@ def test_those_within_a_fan_are_converted_with_the_others_as_they_are_alone(capl
 
 def test_one_that_hears_two_streams_hears_them_in_turn():
     both, alone = PcmRing(16_000), PcmRing(16_000)
-    assert write_blocks([both, FanOutSink(both)], [both, None], [block(), block()]) == []
+    assert write_blocks([both, TeeSink(both)], [both, None], [block(), block()]) == []
     alone.write(block())
     alone.write(block())
     assert np.array_equal(both.read(2000), alone.read(2000))

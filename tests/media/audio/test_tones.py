@@ -14,7 +14,6 @@ from softphone.media.audio.tones import (
     BUSY,
     DIAL,
     RINGBACK,
-    NoiseGenerator,
     dtmf,
     power_level,
 )
@@ -145,15 +144,6 @@ def test_a_rhythm_is_pairs_of_positive_times(rhythm: tuple[float, ...]) -> None:
 def test_a_frequency_above_half_the_rate_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="8000 Hz"):
         tone(4000.0)
-
-
-def test_noise_has_its_level_and_is_the_same_for_a_seed() -> None:
-    noise = NoiseGenerator(level_dbm0=-40.0, seed=3).generate(2, RATE)
-    assert noise.shape == (2, RATE)
-    assert power_level(noise[0]) == pytest.approx(-40.0, abs=0.3)
-    assert np.array_equal(noise, NoiseGenerator(level_dbm0=-40.0, seed=3).generate(2, RATE))
-    assert not np.array_equal(noise, NoiseGenerator(level_dbm0=-40.0, seed=4).generate(2, RATE))
-    assert tone_level(noise[0], 1000.0, RATE) < -60.0
 
 
 def test_silence_and_nothing_have_no_level() -> None:

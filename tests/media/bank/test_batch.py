@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from softphone.media.bank import FrameBatch, PacketBatch
+from softphone.media.bank import PacketBatch
 from softphone.media.bank.batch import SOCKADDR_OCTETS
 from softphone.security import CryptoSuite
 from softphone.srtp import ReceiveContext, SendContext
@@ -56,9 +56,3 @@ def test_srtp_is_done_in_place_on_the_batch():
     assert batch.length.tolist() == [188, 188]
     assert not any(batch.cipher.unprotect(range(2), [receiving] * 2, batch.length))
     assert [batch.packet(at) for at in range(2)] == plain
-
-
-def test_a_frame_batch_keeps_its_arrays():
-    pcm = np.zeros((2, 160), dtype=np.int16)
-    batch = FrameBatch(np.arange(2, dtype=np.int32), pcm, np.zeros(2, dtype=np.uint8))
-    assert batch.pcm is pcm

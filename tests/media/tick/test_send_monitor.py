@@ -10,7 +10,7 @@ import pytest
 from softphone.events import Direction
 from softphone.media import MediaConfig, PcmBlock, PortRange, StreamSpec
 from softphone.media.audio import ToneSource, tone_level
-from softphone.media.tick.send_monitor import write_monitors
+from softphone.media.tick.send import write_monitors
 from softphone.media.tick.stream_commands import (
     set_direction,
     set_monitor,

@@ -1,0 +1,32 @@
+"""Tasks of one event loop that wait until something has changed."""
+
+from __future__ import annotations
+
+import asyncio
+
+__all__ = ["Waiters"]
+
+
+class Waiters:
+    """Who waits, in the order in which they began to; nobody polls."""
+
+    def __init__(self) -> None:
+        self._futures: dict[asyncio.Future[None], None] = {}
+
+    def __len__(self) -> int:
+        return len(self._futures)
+
+    async def wait(self) -> None:
+        """Wait for the next `wake`."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._futures[waiter] = None
+        try:
+            await waiter
+        finally:
+            del self._futures[waiter]
+
+    def wake(self) -> None:
+        """Have all of them look again."""
+        for waiter in self._futures:
+            if not waiter.done():
+                waiter.set_result(None)

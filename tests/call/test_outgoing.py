@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from softphone.call import Call, OutgoingCall
+from softphone.call.leg import FAR_END_PATIENCE
 from softphone.errors import Busy, Canceled, LocalProtocolError, NoAnswer, NotAcceptable, Redirected
 from softphone.events import AnswerClassified, CallState, EndedBy, ToneDetected
 from softphone.media import NoPortFree, PcmBlock
@@ -328,3 +329,22 @@ async def test_a_phone_that_rings_in_silence_for_three_minutes_does_not_answer()
     assert caught.value.status == 408
     assert "CANCEL" in stage.sent("alice")
     assert stage.alice.leg.ended.result().by is EndedBy.TIMEOUT
+
+
+async def test_a_change_of_early_media_does_not_shorten_its_wait_for_the_far_ends_level():
+    stage = Stage()
+    stage.bob.rings = False
+    stage.alice.policy = replace(stage.alice.policy, scope=Scope.END_TO_END)
+    stage.alice.vouched = True
+    caller = stage.dial()
+    stage.run(0.1)
+    early(stage, reliable=True)
+    assert caller.awaiting_far_end
+    callee = stage.bob.leg
+    with stage.bob.change() as now:
+        callee.usage.update(callee.negotiation.create_offer(), now=now)
+    stage.run(2 * FAR_END_PATIENCE)
+    assert caller.state is CallState.EARLY
+    callee.accept()
+    stage.run(FAR_END_PATIENCE + 0.1)
+    assert caller.ended.result().by is EndedBy.POLICY

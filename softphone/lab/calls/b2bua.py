@@ -87,12 +87,7 @@ class CallControl:
             connecting=self._connecting.get,
             patience=context.config.alerting_patience,
         )
-        self._keys = SoftKeys(
-            change=context.change,
-            transfers=self._transfers,
-            run=self._run,
-            settling=self._settling,
-        )
+        self._keys = SoftKeys(self._transfers, self._run, self._settling)
 
     @property
     def legs(self) -> int:
@@ -128,10 +123,7 @@ class CallControl:
 
     async def _serve(self, leg: IncomingLeg, name: str) -> None:
         found = extension(name)
-        if _has_video(leg):
-            _reevaluate(leg, clear=False, video=False)
-        leg.accept()
-        await leg.wait_until_up()
+        await _answer_without_video(leg)
         if found is None or leg.stream is None:
             return
         source, sink = found
@@ -220,10 +212,7 @@ class CallControl:
         if conversation is None or joiner.name in conversation.members:
             leg.reject(480)
             return
-        if _has_video(leg):
-            _reevaluate(leg, clear=False, video=False)
-        leg.accept()
-        if not await leg.wait_until_up():
+        if not await _answer_without_video(leg):
             return
         if len(conversation.members) < 2:
             # The call has ended while its third party came in.
@@ -409,6 +398,14 @@ def _reevaluate(leg: IncomingLeg, *, clear: bool, video: bool) -> None:
         ClearNegotiation if clear else Negotiation,
         media if video else replace(media, video=None),
     )
+
+
+async def _answer_without_video(leg: IncomingLeg) -> bool:
+    """Answer who is to hear and not to see; whether the call has come up."""
+    if _has_video(leg):
+        _reevaluate(leg, clear=False, video=False)
+    leg.accept()
+    return await leg.wait_until_up()
 
 
 async def _relay_ringing(out: OutgoingLeg, leg: IncomingLeg) -> None:

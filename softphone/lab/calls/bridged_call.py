@@ -84,11 +84,6 @@ class BridgedCall:
         return tuple(member.name for member in self._members)
 
     @property
-    def named_legs(self) -> tuple[tuple[str, CallLeg], ...]:
-        """Who is in it, and by which leg."""
-        return tuple((member.name, member.leg) for member in self._members)
-
-    @property
     def legs(self) -> tuple[CallLeg, ...]:
         """The legs of those who are in it."""
         return tuple(member.leg for member in self._members)

@@ -14,8 +14,8 @@ from typing import Any
 
 from softphone.call.leg import CallLeg
 from softphone.lab.calls.transfer import GOODBYE, Transfers
-from softphone.sans_io import Flow, OpenDrain
-from softphone.sip import NotifierUsage, ReferReceived
+from softphone.sans_io import Flow
+from softphone.sip import InviteUsage, NotifierUsage, ReferReceived
 from softphone.sip.event_packages import RemoteRequest, dialog_named, read_requests, remote_response
 
 __all__ = ["SoftKeys"]
@@ -31,19 +31,17 @@ _KNOWN = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class SoftKeys:
-    """`transfers` knows the conversations; `change` opens a drain of the endpoint, `run` carries
-    on with work, and `settling(flow)` are those answered calls of a phone that are not connected
-    yet.
+    """`transfers` knows the conversations; `run` carries on with work, and `settling(flow)` are
+    those answered calls of a phone that are not connected yet.
     """
 
-    change: OpenDrain
     transfers: Transfers
     run: Callable[[Coroutine[Any, Any, None]], object]
     settling: Callable[[Flow | None], set[asyncio.Task[None]]]
 
-    def handle_refer(self, event: ReferReceived[Any, NotifierUsage]) -> bool:
+    def handle_refer(self, event: ReferReceived[InviteUsage, NotifierUsage]) -> bool:
         """Carry out what a REFER says; False where it says nothing of a key."""
         content = event.request.content
         found = () if content is None else read_requests(content)
@@ -54,12 +52,12 @@ class SoftKeys:
         pressed = key.value("softkeyevent")
         other = _OTHER.get(pressed.lower())
         if other is None:
-            with self.change() as now:
+            with self.transfers.change() as now:
                 why = _refusal(pressed)
                 warning = ("Warning", f'399 lab "{why}"')
                 subscription.reject(501, now=now, reason=why, headers=(warning,))
             return True
-        with self.change() as now:
+        with self.transfers.change() as now:
             subscription.accept(now=now)
         self.run(self._carry_out(key, other, subscription, flow))
         return True
@@ -72,7 +70,7 @@ class SoftKeys:
             # The phone has answered, or heard the answer, a moment before it pressed the key.
             await asyncio.wait(settling, timeout=GOODBYE)
         code = self._confer(key, other, flow)
-        with self.change() as now:
+        with self.transfers.change() as now:
             if not subscription.terminated:
                 subscription.terminate(now=now, body=remote_response(code))
 

@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from softphone.call.leg import CallLeg
 from softphone.errors import LocalProtocolError
-from softphone.events import CallState
+from softphone.events import CallEnded, CallState
 from softphone.lab.calls.bridged_call import BridgedCall
 from softphone.lab.calls.call_routing import ReachedUser
 from softphone.lab.calls.extensions import extension
 from softphone.sans_io import OpenDrain
-from softphone.sip import MalformedMessage, NotifierUsage, ReferReceived, SipUri
+from softphone.sip import InviteUsage, MalformedMessage, NotifierUsage, ReferReceived, SipUri
 from softphone.sip.message import Replaces
 from softphone.sip.transport import leads_to_same_peer
 
@@ -45,12 +44,14 @@ class Transfers:
         """The conversation that a leg is in; None for a call to an extension."""
         return next((one for one in self.bridged_calls() if leg in one.legs), None)
 
-    async def handle_refer(self, event: ReferReceived[Any, NotifierUsage], leg: CallLeg) -> None:
+    async def handle_refer(
+        self, event: ReferReceived[InviteUsage, NotifierUsage], leg: CallLeg
+    ) -> None:
         """Do what a REFER in the dialog of `leg` asks for, and report how it goes."""
         connected = self.connecting(leg)
         if connected is not None:
             # The far end has heard the answer, and we are not through with the other side yet.
-            waiting: set[asyncio.Future[Any]] = {connected, leg.ended}
+            waiting: set[asyncio.Future[None] | asyncio.Future[CallEnded]] = {connected, leg.ended}
             await asyncio.wait(waiting, timeout=self.patience, return_when=asyncio.FIRST_COMPLETED)
         conversation = self.bridged_call_of(leg)
         if conversation is None:
@@ -105,11 +106,7 @@ class Transfers:
             return 481
         if not _is_same_phone(other, leg):
             return 403
-        for one in second.legs:
-            if one is not other:
-                second.move_leg(one, conversation)
-        second.release_leg(other)
-        other.hang_up()
+        _merge(second, conversation, other)
         conversation.release_leg(leg)
         return 200
 
@@ -118,11 +115,7 @@ class Transfers:
         first, second = self.bridged_call_of(leg), self.bridged_call_of(consult)
         if first is None or second is None or first is second:
             return 481
-        for one in second.legs:
-            if one is not consult:
-                second.move_leg(one, first)
-        second.release_leg(consult)
-        consult.hang_up()
+        _merge(second, first, consult)
         first.announce()
         return 200
 
@@ -155,6 +148,15 @@ class Transfers:
         await asyncio.wait({leg.ended}, timeout=GOODBYE)
         if leg.state is not CallState.TERMINATED:
             leg.hang_up()
+
+
+def _merge(call: BridgedCall, into: BridgedCall, consult: CallLeg) -> None:
+    """Bring all of a call into another but for one leg, which is hung up."""
+    for leg in call.legs:
+        if leg is not consult:
+            call.move_leg(leg, into)
+    call.release_leg(consult)
+    consult.hang_up()
 
 
 def _is_same_phone(one: CallLeg, other: CallLeg) -> bool:

@@ -169,8 +169,8 @@ class CryptoSuite(StrEnum):
     def named(cls, name: str) -> Self | None:
         """The suite of an SDP name, compared without case; None for one that we do not have.
 
-        No other spelling is an alias: AES_CM_256_HMAC_SHA1_80 and AES_256_CM_HMAC_SHA1_80 name the
-        suites of RFC 6188, which are not ours, and a guess would be a wrong key length.
+        No other spelling is an alias: AES_CM_256_HMAC_SHA1_80, which some write for a suite of RFC
+        6188, would be a guess, and a wrong one a wrong key length.
         """
         return cls.__members__.get(name.upper())
 

@@ -16,7 +16,6 @@ from softphone.sdp.attributes import (
     KeyParameter,
     RtcpPort,
     Rtpmap,
-    SsrcAttribute,
     UnreadableCrypto,
     read_crypto,
 )
@@ -64,7 +63,6 @@ __all__ = [
     "RtcpPort",
     "Rtpmap",
     "SessionDescription",
-    "SsrcAttribute",
     "TimeDescription",
     "UnreadableCrypto",
     "read_crypto",

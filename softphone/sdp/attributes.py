@@ -1,7 +1,7 @@
 """What attributes say: rtpmap, fmtp, ptime, crypto, rtcp and their kin, read and printed.
 
 RFC 8866 section 6 (rtpmap, fmtp, ptime, maxptime, directions), RFC 4568 section 9 (crypto),
-RFC 3605 (rtcp), RFC 5576 (ssrc), RFC 4585 (rtcp-fb).  Crypto lines are parsed, never judged:
+RFC 3605 (rtcp), RFC 4585 (rtcp-fb).  Crypto lines are parsed, never judged:
 `softphone.srtp.sdes` does that.
 """
 
@@ -29,14 +29,12 @@ __all__ = [
     "KeyParameter",
     "RtcpPort",
     "Rtpmap",
-    "SsrcAttribute",
     "UnreadableCrypto",
     "read_crypto",
 ]
 
 _RTPMAP = re.compile(r"([0-9]{1,3})[ ]+([!-.0-~]{1,64})/([0-9]{1,10})(?:/([0-9]{1,3}))?")
 _RTCP = re.compile(r"([0-9]{1,5})(?: +IN +IP[46] +([!-~]{1,255}))?")
-_SSRC = re.compile(r"([0-9]{1,10}) +([!-9;-~]{1,64})(?::(.*))?")
 # RFC 4568 section 9.1: tag, suite, key parameters, session parameters.
 _CRYPTO_HEAD = re.compile(r"([0-9]{1,9})[ \t]+([A-Za-z0-9_]{1,64})(?![A-Za-z0-9_])")
 _CRYPTO = re.compile(_CRYPTO_HEAD.pattern + r"[ \t]+([!-~]{1,4096})((?:[ \t]+[!-~]{1,256}){0,32})")
@@ -116,24 +114,6 @@ class RtcpPort:
             raise MalformedDescription("the rtcp attribute is malformed")
         port = bounded_number(match[1], largest=65535, what="the port in rtcp")
         return cls(port, match[2])
-
-
-@dataclass(frozen=True, slots=True)
-class SsrcAttribute:
-    """`a=ssrc` (RFC 5576 section 4.1)."""
-
-    ssrc: int
-    attribute: str
-    value: str | None = None
-
-    @classmethod
-    def parse(cls, value: str) -> SsrcAttribute:
-        """Read the attribute's value.  Raises MalformedDescription."""
-        match = _SSRC.fullmatch(value.strip())
-        if match is None:
-            raise MalformedDescription("the ssrc attribute is malformed")
-        ssrc = bounded_number(match[1], largest=2**32 - 1, what="the source in ssrc")
-        return cls(ssrc, match[2], match[3])
 
 
 @fast_init

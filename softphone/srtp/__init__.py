@@ -24,7 +24,6 @@ from softphone.srtp.receive_keys import MAXIMUM_KEYS, ReceiveKeys, key_fingerpri
 from softphone.srtp.rekeying import SdesAgreement, SdesNegotiation
 from softphone.srtp.sdes import (
     CryptoChoice,
-    CryptoPreference,
     CryptoRefusal,
     CryptoRefusalCode,
     check_crypto_answer,
@@ -39,7 +38,6 @@ __all__ = [
     "MAXIMUM_KEYS",
     "REPLAY_WINDOW",
     "CryptoChoice",
-    "CryptoPreference",
     "CryptoRefusal",
     "CryptoRefusalCode",
     "FailureCounts",

@@ -32,7 +32,6 @@ from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp.key_history import KeyHistory
 from softphone.srtp.sdes import (
     CryptoChoice,
-    CryptoPreference,
     CryptoRefusal,
     check_crypto_answer,
     choose_crypto,
@@ -96,7 +95,6 @@ class SdesNegotiation:
         suites: Sequence[CryptoSuite],
         *,
         entropy: Entropy,
-        preference: CryptoPreference = CryptoPreference.OURS,
         media: str = "audio",
         history: KeyHistory | None = None,
     ) -> None:
@@ -105,7 +103,6 @@ class SdesNegotiation:
         self._history = history or KeyHistory()
         self._suites = tuple(suites)
         self._entropy = entropy
-        self._preference = preference
         self._state: _AgreedState | None = None
         self._before: _AgreedState | None = None
         self._offered: tuple[Crypto, ...] = ()
@@ -213,9 +210,7 @@ class SdesNegotiation:
             )
             if active.crypto is not None:
                 return active
-        return choose_crypto(
-            lines, allowed=self._suites, preference=self._preference, check_key=check_key
-        )
+        return choose_crypto(lines, allowed=self._suites, check_key=check_key)
 
     def _line_for(
         self, chosen: Crypto, suite: CryptoSuite, remote: Address, direction: Direction

@@ -10,7 +10,7 @@ import hmac
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum, StrEnum
+from enum import StrEnum
 from typing import TypeAlias
 
 from softphone.errors import ConfigurationError
@@ -22,7 +22,6 @@ from softphone.security import CryptoSuite, KeyMaterial
 __all__ = [
     "SHORTEST_LIFETIME",
     "CryptoChoice",
-    "CryptoPreference",
     "CryptoRefusal",
     "CryptoRefusalCode",
     "KeyCheck",
@@ -85,13 +84,6 @@ class CryptoRefusal:
     reason: str
 
 
-class CryptoPreference(Enum):
-    """Whose order decides between several acceptable lines."""
-
-    OURS = "ours"
-    THEIRS = "theirs"
-
-
 @fast_init
 @dataclass(frozen=True, slots=True)
 class CryptoChoice:
@@ -145,14 +137,12 @@ def choose_crypto(
     offered: Sequence[CryptoLine],
     *,
     allowed: Sequence[CryptoSuite],
-    preference: CryptoPreference = CryptoPreference.OURS,
     check_key: KeyCheck = _any_key,
 ) -> CryptoChoice:
     """Judge offered lines one by one and pick the first acceptable one (RFC 4568 section 5.1.2).
 
-    By default the order of `allowed` decides, so that the strongest common suite is used; with
-    Preference.THEIRS the offerer's order does.  `check_key` is asked about the key of each line
-    that is acceptable otherwise.
+    The order of `allowed` decides, so that the strongest common suite is used.  `check_key` is
+    asked about the key of each line that is acceptable otherwise.
     """
     refusals: list[CryptoRefusal] = []
     usable: list[tuple[Crypto, CryptoSuite]] = []
@@ -165,8 +155,7 @@ def choose_crypto(
             usable.append(verdict)
     if not usable:
         return CryptoChoice(None, None, tuple(refusals) or (_NO_LINE,))
-    if preference is CryptoPreference.OURS:
-        usable.sort(key=lambda pair: allowed.index(pair[1]))
+    usable.sort(key=lambda pair: allowed.index(pair[1]))
     return CryptoChoice(*usable[0], tuple(refusals))
 
 

@@ -15,7 +15,6 @@ from softphone.sdp import (
     MediaDescription,
     RtcpPort,
     Rtpmap,
-    SsrcAttribute,
     UnreadableCrypto,
     read_crypto,
 )
@@ -62,14 +61,6 @@ def test_rtcp_is_read():
     for text in ("", "x", "70000", "1 IN"):
         with pytest.raises(MalformedDescription):
             RtcpPort.parse(text)
-
-
-def test_ssrc_is_read():
-    assert SsrcAttribute.parse("314159 cname:me@here") == SsrcAttribute(314159, "cname", "me@here")
-    assert SsrcAttribute.parse("1 x") == SsrcAttribute(1, "x")
-    for text in ("", "1", "4294967296 cname:x"):
-        with pytest.raises(MalformedDescription):
-            SsrcAttribute.parse(text)
 
 
 @pytest.mark.parametrize(

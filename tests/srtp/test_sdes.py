@@ -11,7 +11,6 @@ from softphone.errors import ConfigurationError
 from softphone.sdp import Crypto, MalformedDescription, UnreadableCrypto
 from softphone.security import CryptoSuite
 from softphone.srtp import (
-    CryptoPreference,
     CryptoRefusalCode,
     check_crypto_answer,
     choose_crypto,
@@ -72,15 +71,9 @@ def test_what_we_offer_we_would_accept(entropy):
     assert (verdict.crypto, verdict.suite) == (answer, GCM_256)
 
 
-def test_our_order_decides_unless_theirs_is_asked_for():
+def test_our_order_decides():
     offered = [line(1, CM_32), line(2, CM_80)]
     assert choose_crypto(offered, allowed=(CM_80, CM_32)).crypto.tag == 2
-    assert (
-        choose_crypto(
-            offered, allowed=(CM_80, CM_32), preference=CryptoPreference.THEIRS
-        ).crypto.tag
-        == 1
-    )
 
 
 def test_unknown_suites_are_passed_over():

@@ -28,7 +28,7 @@ from softphone.rtp import (
 )
 from softphone.rtp.h264 import split_nal_units
 from softphone.sdp import MalformedDescription, SessionDescription
-from softphone.sdp.attributes import Crypto, Fmtp, RtcpPort, Rtpmap, SsrcAttribute, read_crypto
+from softphone.sdp.attributes import Crypto, Fmtp, RtcpPort, Rtpmap, read_crypto
 from softphone.sdp.codecs import read_formats
 from softphone.sdp.description import DescriptionLimits
 from softphone.sip.event_packages import message_summary
@@ -90,7 +90,7 @@ LINES = {
 
 def read_description(data: bytes) -> None:
     for value in (line[2:].partition(b":")[2].decode() for line in data.split(b"\r\n")[-3:]):
-        for kind in (Crypto, Fmtp, RtcpPort, Rtpmap, SsrcAttribute):
+        for kind in (Crypto, Fmtp, RtcpPort, Rtpmap):
             with contextlib.suppress(MalformedDescription):
                 kind.parse(value)
     try:

@@ -122,7 +122,7 @@ class ReliableSender:
         self._timers.set((self, "give up"), now + 64 * self._t1)
         self._server.send_reliable(self.waiting, now=now)
 
-    def match_prack(self, rack: RAck, *, now: float) -> bool:
+    def match_prack(self, rack: RAck) -> bool:
         """Whether a PRACK names the response that waits; if so it is done (else: 481)."""
         if self.waiting is None or (rack.rseq, rack.cseq, rack.method) != (
             self._rseq,
@@ -172,7 +172,7 @@ def prack_received(
     if rack is None:
         transaction.respond(400, now=now, reason="Missing RAck header field")
         return
-    if server.reliable is None or not server.reliable.match_prack(rack, now=now):
+    if server.reliable is None or not server.reliable.match_prack(rack):
         transaction.respond(481, now=now)
         return
     body = session_body(transaction.request, usage.layer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.sans_io import Transport
+from softphone.sip import InviteState
 from tests.support.lone import SDP, Lone
 from tests.support.pair import ANSWER, Pair
 
@@ -41,3 +42,23 @@ def test_after_a_new_flow_the_copies_go_out_on_it():
     pair.run(1)
     copies = [m for side, m in pair.wire[before:] if side == "bob"]
     assert [m.status for m in copies] == [200]
+
+
+def test_each_2xx_waits_for_the_ack_of_its_own_number():
+    lone = Lone()
+    lone.say(lone.request("INVITE", body=SDP))
+    usage = lone.take("InviteReceived").usage
+    usage.accept(ANSWER, now=lone.now)
+    lone.drain()
+    tag = lone.last().to.tag
+    for cseq in (2, 3):
+        lone.say(lone.request("INVITE", cseq=cseq, to_tag=tag, body=SDP))
+        usage.answer_modification(ANSWER, now=lone.now)
+        lone.drain()
+    for acknowledged, left in ((2, {1, 3}), (1, {3}), (3, set())):
+        lone.say(lone.request("ACK", cseq=acknowledged, to_tag=tag))
+        lone.out.clear()
+        lone.wait(4)
+        assert {copy.cseq.number for copy in lone.out} == left
+    lone.wait(40)
+    assert usage.state is InviteState.CONFIRMED

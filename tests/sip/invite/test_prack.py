@@ -55,9 +55,9 @@ def test_the_next_waits_for_the_prack_of_the_one_before():
     reliable.queue_response(make(180), now=0)
     assert [status for _, status in usage.sent] == [183]
     for wrong in (RAck(11, 3, "INVITE"), RAck(10, 4, "INVITE"), RAck(10, 3, "UPDATE")):
-        assert not reliable.match_prack(wrong, now=0)
-    assert reliable.match_prack(RAck(10, 3, "INVITE"), now=0)
-    assert not reliable.match_prack(RAck(10, 3, "INVITE"), now=0)
+        assert not reliable.match_prack(wrong)
+    assert reliable.match_prack(RAck(10, 3, "INVITE"))
+    assert not reliable.match_prack(RAck(10, 3, "INVITE"))
     reliable.send_next(now=0)
     assert reliable.waiting.reason == "number 11"
 

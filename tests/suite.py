@@ -1,12 +1,12 @@
 """Runs the whole suite for `make test`: `python -m tests.suite`.
 
 Real peers come up in the background while types, style and unit tests run; these record which
-branches of each package they take, and none may fall under its floor.  Some run once more in FIPS
-mode, under the real provider.  Then the unit and lab tests run once more on a second
-interpreter, then everything that needs a real peer, and what those tests saw is compared with the
-table in the docs (with `CI`; else it is shown).  The output of each group is printed when it
-ends; the time of every group and the ten slowest tests of all groups come last.  The exit status
-is 0 only if every group passed.
+branches of each package they take, and none may fall under its floor; the tests of linear time run
+after them, without that.  Some run once more in FIPS mode, under the real provider.  Then the unit
+and lab tests run once more on a second interpreter, then everything that needs a real peer, and
+what those tests saw is compared with the table in the docs (with `CI`; else it is shown).  The
+output of each group is printed when it ends; the time of every group and the ten slowest tests of
+all groups come last.  The exit status is 0 only if every group passed.
 
 Sockets, clocks and other people's servers share two busy cores here.  Where only a few tests of a
 group fail, these run once more, alone: what passes then is named at the end as such, and is to be
@@ -34,6 +34,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 WORK = PROJECT / ".cache" / "suite"
 INTEROP_OUTCOME = PROJECT / ".cache" / "interop.json"
 PEER_TESTS = "tests/peers"
+LINEAR_TIME_TESTS = "tests/security/linear_time"
 SECOND_INTERPRETERS = ("3.13", "3.14", "3.12", "3.11")
 FEW = 3
 """As many tests of a group may be tried a second time."""
@@ -245,10 +246,14 @@ def run_all(peers: Peers) -> list[Group]:
     background.append(threading.Thread(target=run, args=(wheel,)))
     for thread in background:
         thread.start()
-    unit = pytest_group("unit and lab", sys.executable, f"--ignore={PEER_TESTS}")
+    ignored = [f"--ignore={folder}" for folder in (PEER_TESTS, LINEAR_TIME_TESTS)]
+    unit = pytest_group("unit and lab", sys.executable, *ignored)
     unit.env["SOFTPHONE_COVERAGE"] = str(RECORDED)
     run(unit)
     run(coverage_group(unit))
+    # They judge times of a hundred thousand inputs, each of which costs four times as much where
+    # branches are recorded.
+    run(pytest_group("linear time", sys.executable, LINEAR_TIME_TESTS))
     run(*fips_groups())
     for thread in background:
         thread.join()

@@ -119,7 +119,7 @@ async def test_nothing_escapes_and_nothing_flows_in_clear(batch):
             for leg in party.legs:
                 if leg.state is CallState.TERMINATED:
                     assert leg.ended.done()
-                    assert leg._modification is None
+                    assert leg.modification is None
         assert stage.alice.port.closed == set(stage.alice.port.opened), seed
 
 

@@ -48,7 +48,7 @@ from softphone._version import __version__
 from softphone.load import BaseSpec, LoadPlan, UserSpec, parse_expectation
 from softphone.load.capacity import CapacitySearch, CapacityTrial
 from softphone.load.distribute import RunObserver, run_plan
-from softphone.load.distribute.capacity_trials import trial_of
+from softphone.load.distribute.plan_runner import trial_of
 from softphone.load.measure import RunSecond
 from softphone.load.report.html import STYLE
 from softphone.load.report.svg_plot import COLORS, bar_plot

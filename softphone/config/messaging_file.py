@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from softphone.config.account import TlsConfig
 from softphone.config.account_file import IM_KEYS
-from softphone.config.compliance_file import address_of, compliance_of
 from softphone.config.tls import credential_of, trust_store_of
-from softphone.config.toml_reader import PASSWORD_KEYS, TLS_KEYS, TomlTable, read_toml
+from softphone.config.toml_reader import PASSWORD_KEYS, TLS_KEYS, TomlTable, field_names, read_toml
 from softphone.errors import ConfigurationError
+from softphone.messaging.compliance import ComplianceConfig
 from softphone.messaging.config import HistoryConfig, MessagingConfig
 from softphone.messaging.encryption_policy import EncryptionPolicy
 from softphone.security import RevocationMode
@@ -25,6 +25,8 @@ from softphone.trust import Service, TlsSettings
 __all__ = ["ImFile", "load_messaging"]
 
 _MAKING = "its table [im] is in the docs, under Instant messages"
+_APART = ("audit", "archive", "tls", "within", "file_within")
+_COMPLIANCE_KEYS = ("audit", "archive", "timeout", *field_names(ComplianceConfig, *_APART))
 _TLS_KEYS = tuple(key for key in TLS_KEYS if key != "server_name")
 
 
@@ -89,7 +91,7 @@ def _config(table: TomlTable, tls: TlsSettings, environment: Mapping[str, str]) 
         ),
         history=_history(table),
         timeout=table.seconds("timeout", most=600) or 30.0,
-        compliance=compliance_of(table, tls),
+        compliance=_compliance(table, tls),
         **table.fields(
             MessagingConfig,
             *("jid", "password", "tls", "encryption", "history", "timeout", "compliance"),
@@ -100,7 +102,42 @@ def _config(table: TomlTable, tls: TlsSettings, environment: Mapping[str, str]) 
 def _history(table: TomlTable) -> HistoryConfig:
     archive = table.text("archive")
     return HistoryConfig(
-        archive=None if archive is None else address_of(table.path.parent, archive),
+        archive=None if archive is None else _address_of(table.path.parent, archive),
         archive_key=table.place("archive_key"),
         **table.fields(HistoryConfig, "archive", "archive_key", "limit"),
     )
+
+
+def _compliance(im: TomlTable, tls: TlsSettings) -> ComplianceConfig | None:
+    """Compliance as an `[im]` table has it; None without one.
+
+    TLS is the account's, but for its pin, which is another server's.
+    """
+    table = im.table("compliance")
+    if table is None:
+        return None
+    table.check_keys(*_COMPLIANCE_KEYS)
+    audit = table.needed_text("audit", "audit is missing: the table that decisions are kept in")
+    values = table.fields(ComplianceConfig, *_APART)
+    for key in values.keys() & {"largest", "handover"}:
+        if not 0 < values[key] < 2**40:
+            table.fail(key, "expected a number of bytes, more than 0")
+    archive, timeout = table.text("archive"), table.seconds("timeout", most=86_400)
+    if timeout is not None:
+        values["within"] = timeout
+    folder = table.path.parent
+    return table.checked(
+        lambda: ComplianceConfig(
+            _address_of(folder, audit),
+            None if archive is None else _address_of(folder, archive),
+            tls=replace(tls, service=Service.HTTPS, pin=None),
+            **values,
+        )
+    )
+
+
+def _address_of(folder: Path, text: str) -> str:
+    """An address of a database; a plain path is one of SQLite, relative to the file."""
+    if "://" in text:
+        return text
+    return f"sqlite+aiosqlite:///{folder / Path(text).expanduser()}"

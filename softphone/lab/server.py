@@ -384,11 +384,8 @@ class LabServer:
                 self._endpoint.rebind_flow(left, event.flow, now=now)
         for ended in answer.ended:
             self._driver.close_flow(ended, TransportError("taken over by another client"))
-        binding = self._binding_at(event.flow) if answer.new else None
-        if binding is not None:
-            self.service.send_initial_state(
-                binding, self._stamp_of(event.flow), self._forward_at(event.flow)
-            )
+        if answer.new:
+            self._send_initial_state(event.flow)
 
     def _handle_register(self, event: RequestReceived[ServerExchange]) -> LabResponse | NoResponse:
         answer = self._authenticator.handle_register(
@@ -413,8 +410,15 @@ class LabServer:
             event.request.from_.uri, event.request, flow=event.flow, now=self._driver.now
         )
 
-    def _binding_at(self, flow: Flow) -> StoredBinding | None:
-        return next((one for one in self.registered.values() if one.flow == flow), None)
+    def _send_initial_state(self, flow: Flow) -> None:
+        """Tell the device that has registered over a flow the stamp of its configuration, and whom
+        its calls are forwarded to."""
+        at = ((name, one) for name, one in self.registered.items() if one.flow == flow)
+        name, binding = next(at, ("", None))
+        user = self.config.user(name)
+        if binding is not None and user is not None:
+            stamp = "" if self.cluster is None else self.cluster.stamp(user.device)
+            self.service.send_initial_state(binding, stamp, self._calls.forwarded_to(user))
 
     def forward_all(self, name: str, target: str = "") -> None:
         """Have all calls of a user go to another user or an extension; without one, end that.
@@ -431,18 +435,6 @@ class LabServer:
         binding = self._binding_of(user.name)
         if binding is not None and is_device(binding.contact):
             self.service.send_forward_state(binding, target)
-
-    def _forward_at(self, flow: Flow) -> str:
-        """Whom the calls of who has registered over a flow are forwarded to."""
-        at = (name for name, one in self.registered.items() if one.flow == flow)
-        user = self.config.user(next(at, None))
-        return "" if user is None else self._calls.forwarded_to(user)
-
-    def _stamp_of(self, flow: Flow) -> str:
-        """The stamp of the configuration of the device that has registered over a flow."""
-        at = (name for name, one in self.registered.items() if one.flow == flow)
-        user = self.config.user(next(at, None))
-        return "" if user is None or self.cluster is None else self.cluster.stamp(user.device)
 
     def _admit(self, event: InviteReceived[InviteUsage]) -> LabUser | None:
         """Who calls; None when the INVITE was refused."""

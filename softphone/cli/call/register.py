@@ -11,7 +11,7 @@ from softphone.cli.call.options import RegisterOptions
 from softphone.cli.console.certificate_prompt import certificate_prompt, open_trust_store
 from softphone.cli.console.digest_warning import digest_text, digest_warnings
 from softphone.cli.console.output import CommandOutput
-from softphone.cli.console.runner import DONE, checked_seconds
+from softphone.cli.console.runner import checked_seconds
 from softphone.diagnostics.refusal_text import explain_no_answer
 from softphone.errors import ConfigurationError, LocalProtocolError, RegistrationRefused
 from softphone.events import (
@@ -57,8 +57,7 @@ async def stay_registered(output: CommandOutput, options: RegisterOptions) -> in
     except asyncio.CancelledError:
         output.summary("", result="completed", status=200, reason="interrupted")
         raise
-    output.summary("done", result="completed", status=200, reason="done")
-    return DONE
+    return output.done("done", status=200, reason="done")
 
 
 async def run_until_stopped(

@@ -127,6 +127,13 @@ class CommandOutput:
         if not self.json:
             self._print(self.stdout_console, _table(title, columns, rows))
 
+    def facts(
+        self, title: str, facts: Mapping[str, Any], columns: Sequence[str] = ("", "")
+    ) -> None:
+        """Show names and what they have as a table of two columns; what is blank is left out."""
+        rows = [(name.replace("_", " "), _fact_text(value)) for name, value in facts.items()]
+        self.table(title, columns, [row for row in rows if row[1]])
+
     def question(self, title: str, rows: Sequence[Sequence[str]]) -> None:
         """Show what somebody at the terminal is about to be asked."""
         self._print(self.stderr_console, _table(title, ("what", "value"), rows))
@@ -212,6 +219,17 @@ class CommandOutput:
         """Fields that the last object has where the command itself does not give them."""
         self._blank = {**(self._blank or {}), **fields}
 
+    def done(
+        self, sentence: str, /, *, reason: str | None = None, status: int = 0, **fields: Any
+    ) -> int:
+        """The last word of a command that did what it should; gives its exit code, 0.
+
+        `reason`, for scripts, is the sentence where it is not given.
+        """
+        said = sentence if reason is None else reason
+        self.summary(sentence, result="completed", status=status, reason=said, **fields)
+        return 0
+
     def failed(self, sentence: str, code: int, *, result: str, status: int = 0) -> int:
         """Explain a failure and end; gives `code`."""
         self.error(sentence, code)
@@ -266,6 +284,14 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) ->
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     return table
+
+
+def _fact_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple | list):
+        return "\n".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 def _ladder() -> Ladder:

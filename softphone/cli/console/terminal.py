@@ -1,22 +1,26 @@
-"""Asking the person at the terminal, without holding the event loop, and so that Ctrl-C is heard.
+"""Reading what a person types, or a pipe gives, without holding the event loop.
 
-A line is read by the terminal itself and fetched when it is there; what is secret is not shown.
+Ctrl-C is heard.  A line is read by the terminal itself and fetched when it is there; what is secret
+is not shown.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 
 from softphone.errors import ConfigurationError
 
-__all__ = ["ask_line", "is_attended"]
+__all__ = ["ask_line", "is_attended", "read_lines"]
 
 _MOST = 4096
+_LONGEST_LINE = 1 << 16
+_PIECE = 4096
 
 
 def is_attended() -> bool:
@@ -74,3 +78,47 @@ def _unseen(handle: int) -> Iterator[None]:
     finally:
         with suppress(termios.error):  # the terminal was closed
             termios.tcsetattr(handle, termios.TCSAFLUSH, before)
+
+
+async def read_lines(handle: int) -> AsyncIterator[str]:
+    """Each line, without its end, until the end of input; a longer one is cut at 64 KiB."""
+    data = b""
+    while True:
+        piece = await _read_piece(handle)
+        data += piece
+        while b"\n" in data or len(data) >= _LONGEST_LINE or (not piece and data):
+            line, _, data = data.partition(b"\n")
+            yield line[:_LONGEST_LINE].decode(errors="replace").rstrip("\r")
+        if not piece:
+            return
+
+
+async def _read_piece(handle: int) -> bytes:
+    """What is there, once something is; b"" at the end.
+
+    It is read where the loop says that it is readable and nowhere later: a second call for the
+    same input would find none, and hold the loop until somebody types again.
+    """
+    loop = asyncio.get_running_loop()
+    read: asyncio.Future[bytes] = loop.create_future()
+
+    def readable() -> None:
+        loop.remove_reader(handle)
+        if read.done():
+            return
+        try:
+            read.set_result(os.read(handle, _PIECE))
+        except OSError as error:
+            if error.errno == errno.EIO:  # the terminal was closed
+                read.set_result(b"")
+            else:
+                read.set_exception(error)
+
+    try:
+        loop.add_reader(handle, readable)
+    except PermissionError:
+        return os.read(handle, _PIECE)  # a plain file: it is always ready
+    try:
+        return await read
+    finally:
+        loop.remove_reader(handle)

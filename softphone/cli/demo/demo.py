@@ -24,7 +24,7 @@ from softphone.account import Account
 from softphone.call import Call
 from softphone.cli.commands import DemoOptions
 from softphone.cli.console.output import CommandOutput, security_line
-from softphone.cli.console.runner import DONE, FAILED
+from softphone.cli.console.runner import FAILED
 from softphone.cli.demo.boot import boot_from_name, show_boot
 from softphone.cli.demo.directory_and_chat import exchange_messages, find_contact, open_directory
 from softphone.cli.lab import has_chat
@@ -98,8 +98,7 @@ async def run_demo(output: CommandOutput, options: DemoOptions) -> int:
         sentence = str(error) or f"the demo was not through within {WHOLE_PATIENCE:.0f} seconds"
         return output.failed(sentence, FAILED, result="failed")
     sentence = f"All of it held, in {time.monotonic() - begun:.0f} s."
-    output.summary(sentence, result="completed", status=200, reason="all of it held")
-    return DONE
+    return output.done(sentence, status=200, reason="all of it held")
 
 
 async def _story(output: CommandOutput, lab: LabServer, stack: AsyncExitStack) -> None:

@@ -9,7 +9,6 @@ from softphone.account import Account
 from softphone.cli.call.register import run_until_stopped
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.passphrase import passphrase_if_given
-from softphone.cli.console.runner import DONE
 from softphone.cli.device.options import BootOptions
 from softphone.errors import SoftphoneError
 from softphone.phone import Phone
@@ -38,8 +37,7 @@ async def run_boot(output: CommandOutput, options: BootOptions) -> int:
     except asyncio.CancelledError:
         output.summary("", result="completed", status=200, reason="interrupted")
         raise
-    output.summary("done", result="completed", status=200, reason="done")
-    return DONE
+    return output.done("done", status=200, reason="done")
 
 
 async def _booted(

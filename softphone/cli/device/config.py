@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
 
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.passphrase import passphrase_if_given
-from softphone.cli.console.runner import DONE
-from softphone.cli.device.config_table import config_facts, file_facts, show_config, show_file_facts
+from softphone.cli.device.config_table import config_facts, file_facts, show_config
 from softphone.cli.device.options import ConfigFileOptions, DecryptConfigOptions
 from softphone.diagnostics import mask
 from softphone.errors import ConfigurationError
@@ -126,14 +124,14 @@ async def verify_one(output: CommandOutput, options: ConfigFileOptions) -> int:
         open_plain(data, question.asked)
         question.lists()
         sentence = f"{question.file} is in clear: nobody vouches for it"
-        return _done(output, sentence, verified=False)
+        return output.done(sentence, verified=False)
     verified = _verified(question, data)
     facts = file_facts(verified.header, verified)
     output.event("file", **facts)
-    show_file_facts(output, str(question.file), facts)
+    output.facts(str(question.file), facts)
     for note in verified.notes:
         output.warn(note)
-    return _done(output, _words(verified), verified=True)
+    return output.done(_words(verified), verified=True)
 
 
 async def show_file(output: CommandOutput, options: ConfigFileOptions) -> int:
@@ -144,14 +142,14 @@ async def show_file(output: CommandOutput, options: ConfigFileOptions) -> int:
         question.lists()
         _print_configuration(output, data)
         sentence = f"{question.file} is in clear: nobody vouches for it"
-        return _done(output, sentence, verified=False)
+        return output.done(sentence, verified=False)
     header = parse_header(data)
     try:
         verified = _verified(question, data)
     except FileRefused:
         facts = file_facts(header, None)
         output.event("file", **facts)
-        show_file_facts(output, f"{question.file}: not believed, this is what it says", facts)
+        output.facts(f"{question.file}: not believed, this is what it says", facts)
         if header.content_key is None:
             # Why the file is refused matters more than what its text lacks.
             with contextlib.suppress(FileRefused):
@@ -159,9 +157,9 @@ async def show_file(output: CommandOutput, options: ConfigFileOptions) -> int:
         raise
     facts = file_facts(header, verified)
     output.event("file", **facts)
-    show_file_facts(output, f"{question.file}: believed", facts)
+    output.facts(f"{question.file}: believed", facts)
     _print_configuration(output, decrypted(verified, await question.identities()))
-    return _done(output, _words(verified), verified=True)
+    return output.done(_words(verified), verified=True)
 
 
 def _print_configuration(output: CommandOutput, text: bytes) -> None:
@@ -178,12 +176,7 @@ async def decrypt_one(output: CommandOutput, options: DecryptConfigOptions) -> i
     text = decrypted(verified, await question.identities())
     if out is not None:
         write_private(out, text)
-        return _done(output, f"{_words(verified)}; written to {out}", verified=True, path=str(out))
+        return output.done(f"{_words(verified)}; written to {out}", verified=True, path=str(out))
     shown = mask(text.decode("utf-8", "replace"))
     output.event("text", shown, text=shown)
-    return _done(output, _words(verified), verified=True)
-
-
-def _done(output: CommandOutput, sentence: str, **fields: Any) -> int:
-    output.summary(sentence, result="completed", status=0, reason=sentence, **fields)
-    return DONE
+    return output.done(_words(verified), verified=True)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from softphone.cli.console.output import CommandOutput
+from softphone.cli.trust.tables import header_facts
 from softphone.provisioning import DeviceConfig, DeviceLine, VerifiedFile
 from softphone.trust import fingerprint_of
 from softphone.trust.lists import FileHeader
 
-__all__ = ["config_facts", "file_facts", "show_config", "show_file_facts"]
+__all__ = ["config_facts", "file_facts", "show_config"]
 
 _MODES = {1: "not secure", 2: "authenticated", 3: "encrypted"}
 _TRANSPORTS = {1: "tcp", 2: "udp", 3: "tls", 4: "tcp or udp"}
@@ -25,13 +25,9 @@ _OPERATIONS = {
 
 def file_facts(header: FileHeader, verified: VerifiedFile | None) -> dict[str, Any]:
     """What is told of a signed file; `verified` None: it is not believed."""
-    made = header.timestamp
     facts: dict[str, Any] = {
         "name": header.filename,
-        "timestamp": None if made is None else datetime.fromtimestamp(made, UTC).isoformat(),
-        "signer_subject": header.signer.subject,
-        "signer_serial": f"{header.signer.serial:x}",
-        "signature_hash": header.digest.name.replace("_", "-"),
+        **header_facts(header),
         "encrypted": header.content_key is not None,
         "believed": verified is not None,
     }
@@ -87,17 +83,10 @@ def _line(line: DeviceLine) -> dict[str, Any]:
     }
 
 
-def show_file_facts(output: CommandOutput, title: str, facts: dict[str, Any]) -> None:
-    """A table of the file."""
-    output.table(title, ("", ""), _rows(facts))
-
-
 def show_config(output: CommandOutput, facts: dict[str, Any]) -> None:
     """Tables of the device, of its servers, and of its lines."""
     lists = ("call_managers", "capf", "tvs", "lines")
-    output.table(
-        "Configuration", ("", ""), _rows({k: v for k, v in facts.items() if k not in lists})
-    )
+    output.facts("Configuration", {k: v for k, v in facts.items() if k not in lists})
     servers = [
         *(
             ("call server", each["host"], f"sip {each['sip']}, secured {each['secured_sip']}")
@@ -112,16 +101,3 @@ def show_config(output: CommandOutput, facts: dict[str, Any]) -> None:
     lines = [tuple(str(line[name]) for name in names) for line in facts["lines"]]
     if lines:
         output.table("Lines", [name.replace("_", " ") for name in names], lines)
-
-
-def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
-    rows = [(name.replace("_", " "), _text(value)) for name, value in facts.items()]
-    return [row for row in rows if row[1]]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple | list):
-        return "\n".join(map(str, value))
-    return "" if value is None else str(value)

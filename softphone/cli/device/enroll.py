@@ -7,7 +7,7 @@ import re
 from softphone.cli.console.certificate_prompt import certificate_prompt
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.passphrase import passphrase_if_given
-from softphone.cli.console.runner import DONE, FAILED
+from softphone.cli.console.runner import FAILED
 from softphone.cli.console.terminal import is_attended
 from softphone.cli.device.options import EnrollOptions
 from softphone.errors import ConfigurationError
@@ -82,16 +82,13 @@ def _report(output: CommandOutput, device: str, store: IdentityStore, done: Enro
     path = None if identity is None else str(store.path(device))
     until = None if identity is None else f"{identity.certificate.not_valid_after_utc:%F}"
     sentence = word if identity is None else f"{word}: {path}, valid until {until}"
-    output.summary(
+    return output.done(
         sentence,
-        result="completed",
-        status=0,
         reason=word,
         operation=done.operation,
         certificate=path,
         valid_until=until,
     )
-    return DONE
 
 
 def _request(options: EnrollOptions, store: IdentityStore) -> CapfRequest:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from softphone.cli.console.output import CommandOutput
-from softphone.cli.console.runner import DONE, FAILED
+from softphone.cli.console.runner import FAILED
 from softphone.cli.diagnose.options import ExplainOptions
 from softphone.diagnostics.refusal_analysis import (
     LARGEST,
@@ -28,8 +28,7 @@ async def explain_file(output: CommandOutput, options: ExplainOptions) -> int:
     findings = analyze_refusals(text)
     show_findings(output, findings)
     if findings:
-        output.summary("", result="completed", status=0, reason="explained")
-        return DONE
+        return output.done("", reason="explained")
     if not is_readable(text):
         raise ConfigurationError(
             "there is neither a SIP message, a ladder, a session description nor a command's"

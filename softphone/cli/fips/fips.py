@@ -8,7 +8,6 @@ from typing import Any, NoReturn
 from softphone import openssl_provider
 from softphone.cli.console.fips_mode import enter_mode, mode_fields
 from softphone.cli.console.output import CommandOutput
-from softphone.cli.console.runner import DONE
 from softphone.cli.fips.options import FipsRunOptions, FipsSetupOptions, FipsStatusOptions
 from softphone.errors import ConfigurationError
 from softphone.trust.fips import (
@@ -35,15 +34,12 @@ async def set_up(output: CommandOutput, options: FipsSetupOptions) -> int:
     base = default_folder() if options.folder is None else options.folder
     with output.waiting("making a set-up, and a process that checks itself with it"):
         made = make_setup(base, module=options.module, pedantic=not options.lenient)
-    output.summary(
+    return output.done(
         f"set up from {made.module}: {made.folder}\n"
         "`softphone --fips …`, SOFTPHONE_FIPS=true or `fips = true` in an account file turns it on",
-        result="completed",
-        status=0,
         reason="set up",
         **_setup_fields(made),
     )
-    return DONE
 
 
 async def show_status(output: CommandOutput, options: FipsStatusOptions) -> int:
@@ -61,17 +57,14 @@ async def show_status(output: CommandOutput, options: FipsStatusOptions) -> int:
     output.table("", ("part", "state"), rows)
     unavailable = {capability.value: reason for capability, reason in UNAVAILABLE.items()}
     sentences = "; ".join(unavailable.values())
-    output.summary(
+    return output.done(
         f"Not available: {sentences}.\n{CLAIM}" if mode.on else "",
-        result="completed",
-        status=0,
         reason=str(mode),
         **mode_fields(mode),
         platform=platform_mode(),
         setup=None if setup is None else _setup_fields(setup),
         unavailable=unavailable if mode.on else {},
     )
-    return DONE
 
 
 def _setup_fields(setup: FipsSetup) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from softphone.cli.console.certificate_prompt import open_trust_store
 from softphone.cli.console.output import CommandOutput
-from softphone.cli.console.runner import DONE, REFUSED
+from softphone.cli.console.runner import REFUSED
 from softphone.cli.messaging.options import SetupAuditOptions, VerifyAuditOptions
 from softphone.errors import ConfigurationError
 from softphone.messaging.storage import (
@@ -33,12 +34,11 @@ async def verify_audit(output: CommandOutput, options: VerifyAuditOptions) -> in
     async with Audit(address, network, make=False) as audit:
         with output.waiting("going through the audit table"):
             found = await audit.verify(head)
-    fields = {"rows": found.rows, "head": found.head}
+    fields: dict[str, Any] = {"rows": found.rows, "head": found.head}
     if found.broken is None:
         rows = "1 row" if found.rows == 1 else f"{found.rows} rows, each"
         sentence = f"{rows} as it was written; the newest hash is {found.head}"
-        output.summary(sentence, result="completed", status=0, reason="", **fields)
-        return DONE
+        return output.done(sentence, reason="", **fields)
     broken = found.broken
     output.event("broken", index=broken.index, reason=broken.reason)
     sentence = (
@@ -55,8 +55,7 @@ async def print_setup(output: CommandOutput, options: SetupAuditOptions) -> int:
     sa = require_sqlalchemy("compliance")
     script = setup_script(sa, audit_table(sa), options.writer)
     output.event("script", script.rstrip(), sql=script)
-    output.summary("", result="completed", status=0, reason="")
-    return DONE
+    return output.done("", reason="")
 
 
 def _network(ca: Sequence[str]) -> DatabaseConnector:

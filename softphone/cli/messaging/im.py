@@ -16,7 +16,7 @@ from softphone.cli.console.certificate_prompt import (
 from softphone.cli.console.fips_mode import enter_mode
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, FAILED, checked_seconds, exit_code
-from softphone.cli.console.stdin_lines import read_lines
+from softphone.cli.console.terminal import read_lines
 from softphone.cli.messaging.options import (
     ChatOptions,
     FetchOptions,
@@ -102,17 +102,14 @@ async def fetch_one(output: CommandOutput, options: FetchOptions) -> int:
         with output.waiting(f"fetching {options.url}"):
             moved = await own.files.download_file(options.url, into, options.sender)
     sentence = f"{into}: {moved.size} bytes, {moved.type}"
-    output.summary(
+    return output.done(
         sentence,
-        result="completed",
-        status=0,
         reason="",
         size=moved.size,
         type=moved.type,
         sha256=moved.sha256,
         row=moved.row,
     )
-    return DONE
 
 
 async def run_chat(output: CommandOutput, options: ChatOptions) -> int:
@@ -132,8 +129,7 @@ async def run_chat(output: CommandOutput, options: ChatOptions) -> int:
         for outcome in outcomes:
             if isinstance(outcome, Exception):
                 raise outcome
-    output.summary("", result="completed", status=0, reason="left")
-    return DONE
+    return output.done("", reason="left")
 
 
 async def show_history(output: CommandOutput, options: HistoryOptions) -> int:

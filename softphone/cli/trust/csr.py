@@ -69,8 +69,7 @@ async def make_requests(output: CommandOutput, options: NewCsrOptions) -> int:
             key = await asyncio.to_thread(new_key, kind)
             made.append(_make(options, service, profile, group, key))
     _write(output, made, secret)
-    output.summary("", result="completed", status=0, reason="made", requests=len(made))
-    return DONE
+    return output.done("", reason="made", requests=len(made))
 
 
 def _choice(option: str, text: str, kind: type[Choice]) -> Choice:

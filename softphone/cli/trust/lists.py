@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from softphone.cli.console.output import CommandOutput
-from softphone.cli.console.runner import DONE, REFUSED
+from softphone.cli.console.runner import REFUSED
 from softphone.cli.trust.options import (
     CheckListOptions,
     ImportListsOptions,
@@ -69,7 +69,7 @@ async def show_store(output: CommandOutput, options: ShowStoreOptions) -> int:
         if found:
             show_certificates(output, title, found)
     sentence = f"trust lists: {len(lists)}, anchors: {len(anchors)}, pins: {len(pins)}; in {folder}"
-    return _done(output, sentence, lists=[each.trust_list.kind for each in lists])
+    return output.done(sentence, lists=[each.trust_list.kind for each in lists])
 
 
 async def check_list(output: CommandOutput, options: CheckListOptions) -> int:
@@ -94,7 +94,7 @@ async def check_list(output: CommandOutput, options: CheckListOptions) -> int:
     )
     _show(output, f"{file}: believed", facts)
     sentence = f"{file} is believed: {_BASIS[accepted.basis]}; nothing was stored"
-    return _done(output, sentence, basis=accepted.basis)
+    return output.done(sentence, basis=accepted.basis)
 
 
 async def import_lists(output: CommandOutput, options: ImportListsOptions) -> int:
@@ -125,7 +125,7 @@ async def import_lists(output: CommandOutput, options: ImportListsOptions) -> in
         output.error(str(each), REFUSED)
     if refused:
         raise refused[-1]
-    return _done(output, f"stored in {options.store}", lists=stored)
+    return output.done(f"stored in {options.store}", lists=stored)
 
 
 async def reset_lists(output: CommandOutput, options: ResetListsOptions) -> int:
@@ -136,7 +136,7 @@ async def reset_lists(output: CommandOutput, options: ResetListsOptions) -> int:
     forgotten = TrustListStore(folder).reset()
     names = " and ".join(kind.filename for kind in forgotten)
     sentence = f"{names or 'there was no trust list'}{' forgotten' if names else ' to forget'}"
-    return _done(output, sentence, lists=list(forgotten))
+    return output.done(sentence, lists=list(forgotten))
 
 
 def _read(file: Path) -> tuple[TrustList, bytes]:
@@ -186,8 +186,3 @@ def _print_accepted_list(output: CommandOutput, file: Path, accepted: Acceptance
         signer_sha256=accepted.signer,
         notes=accepted.notes,
     )
-
-
-def _done(output: CommandOutput, sentence: str, **fields: Any) -> int:
-    output.summary(sentence, result="completed", status=0, reason=sentence, **fields)
-    return DONE

@@ -9,9 +9,9 @@ from typing import Any
 from softphone.cli.console.output import CommandOutput
 from softphone.trust import TrustList, TrustListRecord, fingerprint_of, role_names
 from softphone.trust.certificate import issuer_of, subject_of
-from softphone.trust.lists import read_certificate
+from softphone.trust.lists import FileHeader, read_certificate
 
-__all__ = ["certificate_facts", "list_facts", "show_certificates", "show_list"]
+__all__ = ["certificate_facts", "header_facts", "list_facts", "show_certificates", "show_list"]
 
 _COLUMNS = ("certificate", "serial and SHA-256", "valid")
 
@@ -31,18 +31,24 @@ def certificate_facts(der: bytes) -> dict[str, Any]:
     }
 
 
-def list_facts(trust_list: TrustList, **more: Any) -> dict[str, Any]:
-    """What is told of a list; records that have one certificate are one, with all its roles."""
-    header = trust_list.header
+def header_facts(header: FileHeader) -> dict[str, Any]:
+    """When a signed file was made, by whom it was signed and how."""
     made = header.timestamp
     return {
-        "kind": trust_list.kind,
-        "version": ".".join(map(str, header.version)),
-        "sha256": trust_list.fingerprint,
         "timestamp": None if made is None else datetime.fromtimestamp(made, UTC).isoformat(),
         "signer_subject": header.signer.subject,
         "signer_serial": f"{header.signer.serial:x}",
         "signature_hash": header.digest.name.replace("_", "-"),
+    }
+
+
+def list_facts(trust_list: TrustList, **more: Any) -> dict[str, Any]:
+    """What is told of a list; records that have one certificate are one, with all its roles."""
+    return {
+        "kind": trust_list.kind,
+        "version": ".".join(map(str, trust_list.header.version)),
+        "sha256": trust_list.fingerprint,
+        **header_facts(trust_list.header),
         "protects": trust_list.protects,
         **more,
         "records": _records(trust_list.records),
@@ -73,8 +79,8 @@ def _record(group: list[TrustListRecord]) -> dict[str, Any]:
 def show_list(output: CommandOutput, title: str, facts: dict[str, Any]) -> None:
     """Two tables: the list, and its records."""
     records = facts["records"]
-    rows = [(name.replace("_", " "), _text(facts[name])) for name in facts if name != "records"]
-    output.table(title, ("field", "value"), [row for row in rows if row[1]])
+    whole = {name: facts[name] for name in facts if name != "records"}
+    output.facts(title, whole, ("field", "value"))
     cells = [(", ".join(record["roles"]), *_cells(record)) for record in records]
     output.table("", ("roles", *_COLUMNS), cells)
 
@@ -83,14 +89,6 @@ def show_certificates(output: CommandOutput, title: str, found: list[dict[str, A
     """A table of certificates; `place` says where each one is believed."""
     cells = [(facts.get("place", "everywhere"), *_cells(facts)) for facts in found]
     output.table(title, ("where", *_COLUMNS), cells)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, tuple | list):
-        return "\n".join(map(str, value))
-    return "" if value is None else str(value)
 
 
 def _cells(facts: dict[str, Any]) -> tuple[str, str, str]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from softphone.cli.console.certificate_prompt import open_trust_store
 from softphone.cli.console.output import CommandOutput
-from softphone.cli.console.runner import DONE, REFUSED
+from softphone.cli.console.runner import REFUSED
 from softphone.cli.trust.options import RequirementsOptions, VerifyServerOptions
 from softphone.cli.trust.tables import certificate_facts
 from softphone.errors import ConfigurationError
@@ -58,10 +58,7 @@ async def verify_server(output: CommandOutput, options: VerifyServerOptions) -> 
     if seen.identity is not None:
         identity = seen.identity
         sentence = f"accepted, by {identity.verdict}, over {identity.protocol}"
-        output.summary(
-            sentence, result="completed", status=0, reason="accepted", verdict=identity.verdict
-        )
-        return DONE
+        return output.done(sentence, reason="accepted", verdict=identity.verdict)
     reason = str(seen.refusal)
     output.summary(f"refused: {reason}", result="refused", status=0, reason=reason, verdict=None)
     return REFUSED
@@ -148,5 +145,4 @@ async def show_requirements(output: CommandOutput, options: RequirementsOptions)
                 names=each.names,
                 note=each.note,
             )
-    output.summary("", result="completed", status=0, reason="shown")
-    return DONE
+    return output.done("", reason="shown")

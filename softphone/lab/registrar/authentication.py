@@ -8,6 +8,8 @@ of showing oneself it has is drawn by a keyed hash, so that it is the same each 
 from __future__ import annotations
 
 import hmac
+import math
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -24,18 +26,53 @@ from softphone.lab.registrar.device_registrar import (
     forbidden,
 )
 from softphone.lab.registrar.registrar import Registrar, certificate_speaks_for
-from softphone.lab.registrar.registration_rate import RegistrationRateLimit
+from softphone.rate_limit import TokenBucket
 from softphone.sans_io import Address, Flow, PeerIdentity, Transport
 from softphone.sip import Request, SipUri, Uri
 from softphone.sip.auth import bearer_challenge, presented_token
 from softphone.sip.auth.digest_server import DigestRefused, DigestVerifier
 
-__all__ = ["REALM", "LabAuthenticator"]
+__all__ = ["REALM", "LabAuthenticator", "RegistrationRateLimit"]
 
 REALM = "ccmsipline"
 OTHER_USER = "the credentials are those of another user"
 BAD_REQUEST = 400
 _VOUCHES = ("Supported", "X-cisco-sis-9.0.0")
+REMEMBERED = 8192
+"""Flows that were let in and are remembered; the oldest are forgotten and have to ask again."""
+LONGEST = 60
+"""Seconds after which who was turned away comes back, at most."""
+
+
+class RegistrationRateLimit:
+    """Lets `rate` new flows a second register, and `burst` at once; who comes too early hears when
+    to come back (RFC 3261 section 21.5.4).
+
+    A connection (or UDP address) that was let in is not asked again, so that challenges, refreshes
+    and the ends of registrations are never in the way.
+    """
+
+    def __init__(self, *, rate: float, burst: float) -> None:
+        self._bucket = TokenBucket(rate=rate, burst=burst)
+        self._admitted: OrderedDict[Flow, None] = OrderedDict()
+        self._turned_away = 0
+
+    def retry_after(self, flow: Flow, *, now: float) -> int:
+        """0 when `flow` may register, else the seconds after which to try again.
+
+        They grow with the number that was turned away, so that the devices come back spread out.
+        """
+        if flow in self._admitted:
+            self._admitted.move_to_end(flow)
+            return 0
+        if not self._bucket.admit(now=now):
+            self._turned_away += 1
+            return min(LONGEST, math.ceil(self._turned_away / self._bucket.rate))
+        self._turned_away = max(0, self._turned_away - 1)
+        self._admitted[flow] = None
+        if len(self._admitted) > REMEMBERED:
+            self._admitted.popitem(last=False)
+        return 0
 
 
 @dataclass(slots=True)

@@ -12,7 +12,6 @@ Ray, which is an extra, and is loaded when a cluster is asked for.
 
 from __future__ import annotations
 
-from softphone.load.distribute.capacity_trials import find_capacity
-from softphone.load.distribute.plan_runner import RunObserver, run_plan
+from softphone.load.distribute.plan_runner import RunObserver, find_capacity, run_plan
 
 __all__ = ["RunObserver", "find_capacity", "run_plan"]

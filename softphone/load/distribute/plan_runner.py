@@ -1,20 +1,24 @@
-"""Running a plan: in this process, or by a pool of workers; either way it is one `LoadResult`."""
+"""Running a plan: in this process, or by a pool of workers; either way it is one `LoadResult`.
+
+A capacity search is one such run after the other against the target.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from softphone.load.capacity import CapacitySearch, CapacityTrial
 from softphone.load.distribute.worker_channel import LocalWorkerChannel, WorkerChannel
 from softphone.load.distribute.worker_pool import WorkerPool
 from softphone.load.measure import RunSecond
-from softphone.load.plan import LoadPlan
-from softphone.load.result import LoadResult
+from softphone.load.plan import Expectation, LoadPlan
+from softphone.load.result import LoadResult, judge_result
 from softphone.load.run import Runner, relaxed_garbage_collection
 
-__all__ = ["RunObserver", "run_plan"]
+__all__ = ["RunObserver", "find_capacity", "run_plan", "trial_of"]
 
 Made = TypeVar("Made")
 
@@ -117,3 +121,55 @@ async def _to_the_end(
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         raise
+
+
+async def find_capacity(
+    plan: LoadPlan,
+    search: CapacitySearch,
+    expectations: Sequence[Expectation],
+    *,
+    workers: int = 1,
+    ray: str | None = None,
+    watcher: RunObserver | None = None,
+    on_trial: Callable[[CapacityTrial], None] = lambda trial: None,
+) -> LoadResult:
+    """Search; gives the last run that was held at the capacity, or the last of all if none was.
+
+    `plan` is that of every run but for its calls.  Raises what `run_plan` does.
+    """
+    held: dict[int, LoadResult] = {}
+    last = LoadResult(replace(plan, calls=search.first))
+    while (calls := search.next_calls) is not None:
+        share = min(workers, calls, max(1, len(plan.users) // 2) if len(plan.users) > 1 else calls)
+        result = last = await run_plan(replace(plan, calls=calls), share, watcher, ray=ray)
+        trial = trial_of(result, expectations)
+        search.add_trial(trial)
+        on_trial(trial)
+        if trial.held:
+            held[calls] = result
+    return held.get(search.capacity, last)
+
+
+def trial_of(result: LoadResult, expectations: Sequence[Expectation]) -> CapacityTrial:
+    """What a run says about its number of calls.
+
+    One that was invalid, or interrupted, says nothing about the target.
+    """
+    unmet = [verdict for verdict in judge_result(result, expectations) if not verdict.met]
+    why = f"{unmet[0].expected}: {unmet[0].measured}" if unmet else ""
+    total = result.total
+    if not result.valid:
+        why = result.invalid_because[0]
+    if result.interrupted:
+        why = "interrupted"
+    return CapacityTrial(
+        calls=result.plan.calls,
+        held=result.valid and not unmet and not result.interrupted,
+        valid=result.valid and not result.interrupted,
+        why=why,
+        answered=total.served / total.attempted if total.attempted else 0.0,
+        mos_p5=total.mos.quantile(0.05),
+        setup_p99_ms=total.setup_ms.quantile(0.99),
+        loss_percent=total.loss_percent,
+        interrupted=result.interrupted,
+    )

@@ -21,7 +21,7 @@ from softphone.load.plan.arrival import (
     parse_arrival,
     parse_holding_time,
 )
-from softphone.load.plan.users import UserSpec, config_of
+from softphone.load.plan.users import UserSpec
 from softphone.security import CryptoSuite, SrtpPolicy
 
 __all__ = ["NODE", "BaseSpec", "FaultSpec", "LoadPlan", "base_account"]
@@ -264,9 +264,3 @@ def _suite(name: str) -> CryptoSuite:
     except ValueError:
         known = ", ".join(suite.value for suite in CryptoSuite)
         raise ConfigurationError(f"suite {name!r} is unknown; known are {known}") from None
-
-
-def accounts_of(plan: LoadPlan) -> tuple[AccountConfig, ...]:
-    """The account of every user of the plan.  Raises ConfigurationError."""
-    base = base_account(plan)
-    return tuple(config_of(base, user) for user in plan.users)

@@ -16,16 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
-from softphone.events import Direction, StreamStatistics
 from softphone.load.plan import FaultSpec, LoadPlan, UserSpec
 from softphone.media import (
     AllocatedStream,
     EventCallback,
     MediaBackend,
     NoPortFree,
-    Sink,
-    Source,
-    SrtpKey,
     StreamHandle,
     StreamSpec,
 )
@@ -179,6 +175,11 @@ class ImpairedMediaBackend:
         self.injected: Counter[str] = Counter()
         self._locals: dict[StreamHandle, AllocatedStream] = {}
         self._relays: dict[StreamHandle, _ImpairmentRelay] = {}
+        # What does not concern addresses is the backend's own.
+        self.rekey, self.set_direction = backend.rekey, backend.set_direction
+        self.play, self.record, self.monitor = backend.play, backend.record, backend.monitor
+        self.send_digits, self.mute = backend.send_digits, backend.mute
+        self.statistics = backend.statistics
 
     def allocate_stream(
         self, *, host: str | None = None, on_event: EventCallback | None = None
@@ -208,52 +209,12 @@ class ImpairedMediaBackend:
         relay.far = far
         return relay
 
-    def rekey(
-        self,
-        handle: StreamHandle,
-        *,
-        send_key: SrtpKey | None,
-        receive_key: SrtpKey | None,
-        security_generation: int,
-    ) -> None:
-        """See `MediaBackend`."""
-        self._backend.rekey(
-            handle,
-            send_key=send_key,
-            receive_key=receive_key,
-            security_generation=security_generation,
-        )
-
     def set_remote(
         self, handle: StreamHandle, remote: Address, remote_rtcp: Address | None = None
     ) -> None:
         """See `MediaBackend`."""
         rtcp = remote_rtcp or (remote[0], min(remote[1] + 1, 65535))
         self._backend.set_remote(handle, self._relay(handle, remote).address, rtcp)
-
-    def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
-        """See `MediaBackend`."""
-        self._backend.set_direction(handle, direction)
-
-    def play(self, handle: StreamHandle, source: Source | None) -> None:
-        """See `MediaBackend`."""
-        self._backend.play(handle, source)
-
-    def record(self, handle: StreamHandle, sink: Sink | None) -> None:
-        """See `MediaBackend`."""
-        self._backend.record(handle, sink)
-
-    def monitor(self, handle: StreamHandle, sink: Sink | None) -> None:
-        """See `MediaBackend`."""
-        self._backend.monitor(handle, sink)
-
-    def send_digits(self, handle: StreamHandle, digits: str, *, duration_ms: int = 100) -> None:
-        """See `MediaBackend`."""
-        self._backend.send_digits(handle, digits, duration_ms=duration_ms)
-
-    def mute(self, handle: StreamHandle, muted: bool) -> None:
-        """See `MediaBackend`."""
-        self._backend.mute(handle, muted)
 
     def close_stream(self, handle: StreamHandle) -> None:
         """See `MediaBackend`."""
@@ -262,7 +223,3 @@ class ImpairedMediaBackend:
         if relay is not None:
             relay.close()
         self._backend.close_stream(handle)
-
-    def statistics(self, handle: StreamHandle) -> StreamStatistics:
-        """See `MediaBackend`."""
-        return self._backend.statistics(handle)

@@ -20,6 +20,7 @@ import httpcore
 from softphone.errors import TransportError
 from softphone.net.http.backend import HTTP_FAILURES, GatedNetwork
 from softphone.net.limits import TransportLimits
+from softphone.net.shared_tasks import SharedTasks
 from softphone.net.stream import (
     HostResolver,
     StreamConnection,
@@ -85,14 +86,6 @@ def _allowed(address: str, *, local: bool) -> bool:
     return local or not (odd or parsed.is_unspecified or parsed in _THIS_NETWORK)
 
 
-@dataclass(slots=True)
-class _SharedFetch:
-    """A fetch that is under way, and how many wait for it."""
-
-    task: asyncio.Task[bytes | FetchFailed]
-    waiting: int = 0
-
-
 class RevocationFetcher:
     """Fetches what a gate wants, all at once, and keeps what may be kept.
 
@@ -112,7 +105,7 @@ class RevocationFetcher:
         self._limits = limits or HttpLimits()
         self._wall = wall
         self._kept: OrderedDict[Fetch, tuple[datetime, bytes | FetchFailed]] = OrderedDict()
-        self._under_way: dict[Fetch, _SharedFetch] = {}
+        self._fetches: SharedTasks[Fetch, bytes | FetchFailed] = SharedTasks()
 
     async def __call__(
         self, wanted: Sequence[Fetch], within: float
@@ -128,19 +121,7 @@ class RevocationFetcher:
             self._kept.pop(fetch, None)
 
     async def _shared(self, fetch: Fetch, within: float) -> bytes | FetchFailed:
-        """Fetch, together with whoever wants the same; the last one to leave ends it."""
-        fetching = self._under_way.get(fetch)
-        if fetching is None:
-            task = asyncio.get_running_loop().create_task(self._fetched(fetch, within))
-            fetching = self._under_way[fetch] = _SharedFetch(task)
-            task.add_done_callback(lambda _: self._under_way.pop(fetch, None))
-        fetching.waiting += 1
-        try:
-            return await asyncio.shield(fetching.task)
-        finally:
-            fetching.waiting -= 1
-            if not fetching.waiting:
-                fetching.task.cancel()
+        return await self._fetches.run(fetch, lambda: self._fetched(fetch, within))
 
     async def _fetched(self, fetch: Fetch, within: float) -> bytes | FetchFailed:
         async def connect(

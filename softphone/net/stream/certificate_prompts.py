@@ -6,10 +6,10 @@ somebody thinks about it: they wait for the one answer.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from softphone.errors import CertificateUnknown, SoftphoneError
+from softphone.net.shared_tasks import SharedTasks
 from softphone.trust import AskUser, Service, UnknownCertificate
 
 __all__ = ["CertificatePrompts"]
@@ -22,7 +22,7 @@ class CertificatePrompts:
 
     def __init__(self, ask: AskUser) -> None:
         self._ask = ask
-        self._asked: dict[tuple[Service, str, int, str], _PendingPrompt] = {}
+        self._prompts: SharedTasks[tuple[Service, str, int, str], bool] = SharedTasks()
 
     async def __call__(self, question: UnknownCertificate) -> bool:
         """The answer.  Raises CertificateUnknown when `ask` fails, from what it raised.
@@ -30,12 +30,7 @@ class CertificatePrompts:
         The question is withdrawn (`ask` is canceled) when nobody waits for its answer any more.
         """
         key = (question.service, question.host, question.port, question.fingerprint)
-        asked = self._asked.get(key)
-        if asked is None:
-            task = asyncio.get_running_loop().create_task(self._put(question))
-            asked = self._asked[key] = _PendingPrompt(task)
-            task.add_done_callback(lambda _: self._asked.pop(key, None))
-        return await asked.answer()
+        return await self._prompts.run(key, lambda: self._put(question))
 
     async def _put(self, question: UnknownCertificate) -> bool:
         try:
@@ -47,20 +42,3 @@ class CertificatePrompts:
             raise CertificateUnknown(
                 f"{question.reason}; and nobody could be asked: {type(exc).__name__}"
             ) from exc
-
-
-class _PendingPrompt:
-    """One question, and how many wait for its answer."""
-
-    def __init__(self, task: asyncio.Task[bool]) -> None:
-        self._task = task
-        self._waiting = 0
-
-    async def answer(self) -> bool:
-        self._waiting += 1
-        try:
-            return await asyncio.shield(self._task)
-        finally:
-            self._waiting -= 1
-            if not self._waiting:
-                self._task.cancel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softphone.cli.console.output import CommandOutput
-from softphone.cli.device.config_table import config_facts, file_facts, show_config, show_file_facts
+from softphone.cli.device.config_table import config_facts, file_facts, show_config
 from softphone.provisioning import parse_device_config
 from softphone.trust.lists import parse_header
 from tests.support.cisco import SIGNED, vector
@@ -27,7 +27,7 @@ def test_every_signed_file_can_be_told_and_shown(capsys):
     for name in SIGNED:
         facts = file_facts(parse_header(vector(name)), None)
         assert facts["believed"] is False
-        show_file_facts(face, name, facts)
+        face.facts(name, facts)
         assert facts["name"] in capsys.readouterr().out
 
 

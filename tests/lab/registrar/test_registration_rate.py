@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from softphone.lab.registrar.registration_rate import REMEMBERED, RegistrationRateLimit
+from softphone.lab.registrar.authentication import REMEMBERED, RegistrationRateLimit
 from softphone.sans_io import Flow, Transport
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from softphone.load import LoadResult
 from softphone.load.capacity import CapacitySearch
 from softphone.load.distribute import find_capacity
-from softphone.load.distribute.capacity_trials import trial_of
+from softphone.load.distribute.plan_runner import trial_of
 from softphone.load.measure import RunSecond, Tally
 from softphone.load.plan import BaseSpec, LoadPlan, UserSpec, parse_expectation
 
@@ -51,7 +51,7 @@ async def test_a_search_runs_once_for_each_number_and_gives_the_run_at_the_capac
         made.add_second(RunSecond(1.0, tally=Tally(attempted=plan.calls, answered=answered)))
         return made
 
-    monkeypatch.setattr("softphone.load.distribute.capacity_trials.run_plan", run_plan)
+    monkeypatch.setattr("softphone.load.distribute.plan_runner.run_plan", run_plan)
     plan = result().plan
     search = CapacitySearch(first=2, most=100, precision=0.01, confirm=2)
     found = await find_capacity(plan, search, EXPECTED, workers=4, on_trial=told.append)
@@ -65,7 +65,7 @@ async def test_an_interruption_ends_the_search(monkeypatch):
     async def run_plan(plan, workers, watcher, ray):
         return LoadResult(plan, interrupted=True)
 
-    monkeypatch.setattr("softphone.load.distribute.capacity_trials.run_plan", run_plan)
+    monkeypatch.setattr("softphone.load.distribute.plan_runner.run_plan", run_plan)
     search = CapacitySearch(first=2, most=100)
     assert (await find_capacity(result().plan, search, EXPECTED)).interrupted
     assert len(search.trials) == 1
@@ -76,7 +76,7 @@ async def test_where_nothing_was_held_the_last_run_is_shown_with_its_reasons(mon
     async def run_plan(plan, workers, watcher, ray):
         return LoadResult(plan, invalid_because=["the generator was busy"])
 
-    monkeypatch.setattr("softphone.load.distribute.capacity_trials.run_plan", run_plan)
+    monkeypatch.setattr("softphone.load.distribute.plan_runner.run_plan", run_plan)
     search = CapacitySearch(first=2, most=100)
     found = await find_capacity(result().plan, search, EXPECTED)
     assert [trial.calls for trial in search.trials] == [2, 2, 1, 1]

@@ -8,8 +8,8 @@ from itertools import islice, pairwise
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.load.plan import BaseSpec, FaultSpec, LoadPlan, UserSpec, base_account
-from softphone.load.plan.plan import NODE, accounts_of
+from softphone.load.plan import BaseSpec, FaultSpec, LoadPlan, UserSpec, base_account, config_of
+from softphone.load.plan.plan import NODE
 from softphone.security import CryptoSuite, SrtpPolicy
 
 
@@ -137,7 +137,7 @@ def test_an_account_file_may_be_the_base(tmp_path):
     account = base_account(made)
     assert (account.registrar, account.outbound_proxy) == (None, "sips:pbx.test")
     assert account.media.codecs == ("PCMA",)
-    assert [config.aor for config in accounts_of(made)][:2] == [
+    assert [config_of(account, user).aor for user in made.users][:2] == [
         "sip:u0@pbx.test",
         "sip:u1@pbx.test",
     ]

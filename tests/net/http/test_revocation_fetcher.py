@@ -218,10 +218,10 @@ async def test_the_last_one_to_give_up_ends_the_fetch():
         await until(lambda: web.requests)
         asking[0].cancel()
         await asyncio.wait(asking[:1])
-        assert shared._under_way
+        assert shared._fetches._under_way
         asking[1].cancel()
         await asyncio.wait(asking)
-        await until(lambda: not shared._under_way)
+        await until(lambda: not shared._fetches._under_way)
 
 
 async def test_what_nobody_believed_is_asked_for_again():

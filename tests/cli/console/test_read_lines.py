@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 
-from softphone.cli.console.stdin_lines import read_lines
+from softphone.cli.console.terminal import read_lines
 
 
 async def read(handle):

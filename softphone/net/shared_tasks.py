@@ -1,0 +1,41 @@
+"""Work that several want at the same time is done once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+__all__ = ["SharedTasks"]
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _SharedTask(Generic[T]):
+    task: asyncio.Task[T]
+    waiting: int = 0
+
+
+class SharedTasks(Generic[K, T]):
+    """Tasks under way by what they are for; the last one to give up waiting cancels it."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[K, _SharedTask[T]] = {}
+
+    async def run(self, key: K, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What the work under way for `key` gives or raises; `work()` is it where there is none."""
+        shared = self._under_way.get(key)
+        if shared is None:
+            task = asyncio.get_running_loop().create_task(work())
+            shared = self._under_way[key] = _SharedTask(task)
+            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+        shared.waiting += 1
+        try:
+            return await asyncio.shield(shared.task)
+        finally:
+            shared.waiting -= 1
+            if not shared.waiting:
+                shared.task.cancel()

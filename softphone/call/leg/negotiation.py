@@ -437,7 +437,7 @@ class Negotiation:
             lines[line.index] = LocalLine(
                 line.media,
                 row.local.rtp_port,
-                direction=self._answer_direction(line.direction),
+                direction=Direction.SENDONLY if self.held else line.direction,
                 crypto=() if agreement is None else (agreement.local,),
                 rtcp_port=row.local.rtcp_port,
                 index=line.index,
@@ -466,11 +466,6 @@ class Negotiation:
         if hostile is None:
             return None
         return no_usable_key("offer", hostile.profile, keys.refusals(hostile.media))
-
-    def _answer_direction(self, most: Direction) -> Direction:
-        if not self.held:
-            return most
-        return Direction.SENDONLY if most.sends else Direction.INACTIVE
 
     def _agree(
         self,

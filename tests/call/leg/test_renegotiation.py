@@ -187,16 +187,40 @@ def test_a_full_offer_within_a_call_has_every_suite_and_another_only_the_key_in_
     assert keys[0] == key
 
 
-def test_a_stream_that_wakes_has_a_fresh_key():
+def keys_in_use(*ends):
+    return [end.spec.send_key.key.reveal() for end in ends]
+
+
+def test_a_stream_that_wakes_has_a_fresh_key_and_one_that_sleeps_on_keeps_its_own():
     caller, callee = party(seed=1), party(seed=2)
-    callee.held = True
-    caller.held = True
+    agree(caller, callee)
+    for end in (caller, callee):
+        end.held = True
     agree(caller, callee)  # neither sends to the other
-    (key,) = keys_of(caller.create_offer())
+    asleep = keys_in_use(caller, callee)
+    for _ in range(2):
+        callee.repeat()
+        offer = callee._session._pending.description
+        answer = caller.receive_offer(Body("application/sdp", offer.encode()))
+        callee.receive_answer(answer.body)
+        for end in (caller, callee):
+            end.commit(0)
+        assert keys_in_use(caller, callee) == asleep
+    for end in (caller, callee):
+        end.held = False
+    agree(caller, callee)
+    assert not set(keys_in_use(caller, callee)) & set(asleep)
+
+
+def test_the_keys_of_a_final_answer_outlast_an_offer_that_is_refused():
+    caller, callee = pair(REQUIRED, REQUIRED)
+    before = keys_in_use(caller)
+    assert isinstance(caller.receive_offer(offer_of("RTP/AVP")), DescriptionRefusal)
     caller.rollback()
-    caller.held = False
-    (fresh,) = keys_of(caller.create_offer())
-    assert fresh != key
+    assert len(keys_of(caller.create_offer())) == 1
+    caller.rollback()
+    agree(caller, callee)
+    assert keys_in_use(caller) == before
 
 
 def test_what_was_agreed_as_srtp_stays_so_and_keeps_its_profile():
@@ -621,6 +645,28 @@ def test_an_early_answer_without_video_does_not_remove_it_yet():
         assert [media.media for media in caller.media] == left
 
 
+def test_an_answer_that_takes_up_video_alone_has_no_direction_of_sound():
+    caller, callee = with_video(OFF), with_video(OFF, seed=2)
+    answer = callee.receive_offer(caller.create_offer()).body
+    silent = Body(answer.content_type, re.sub(rb"m=audio \d+", b"m=audio 0", answer.data))
+    result = caller.receive_answer(silent)
+    assert [media.media for media in result.media] == ["video"]
+    assert result.direction is Direction.INACTIVE
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2"])
+def test_ports_are_taken_at_the_address_that_is_told(host):
+    hosts = []
+
+    class Port(RecordingPort):
+        def allocate_stream(self, *, host=None, on_event=None):
+            hosts.append(host)
+            return super().allocate_stream(host=host, on_event=on_event)
+
+    Negotiation(replace(party(OFF).setup, backend=Port(), host=host)).create_offer()
+    assert hosts == [host]
+
+
 def test_a_key_that_stands_on_two_lines_is_used_on_neither():
     body = offer_of("RTP/SAVP", LINE + KEY, formats="0")
     video = f"m=video 5006 RTP/SAVP 97\r\na=rtpmap:97 H264/90000\r\n{LINE}{KEY}\r\n"
@@ -639,6 +685,15 @@ def test_a_key_that_stands_on_two_lines_is_used_on_neither():
     ):
         body = Body("application/sdp", text.encode())
         assert isinstance(caller.receive_answer(body, final=False), outcome)
+
+
+def test_a_key_of_the_sound_never_comes_again_for_the_picture():
+    callee = with_video()
+    assert isinstance(callee.receive_offer(offer_of("RTP/SAVP", LINE + KEY)), MediaProposal)
+    callee.commit(0)
+    video = f"m=video 5006 RTP/SAVP 97\r\na=rtpmap:97 H264/90000\r\n{LINE}{KEY}\r\n"
+    later = offer_of("RTP/SAVP", LINE + OTHER_KEY).data + video.encode()
+    assert isinstance(callee.receive_offer(Body("application/sdp", later)), DescriptionRefusal)
 
 
 def test_a_picture_is_asked_for_by_the_call_as_long_as_it_lasts():

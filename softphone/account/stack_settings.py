@@ -64,6 +64,12 @@ class TrustContext:
     lists: TrustLists = field(default_factory=TrustLists)
     tvs: AskTvs | None = None
 
+    def complete_tls(self, tls: TlsSettings, *, fips: bool) -> TlsSettings:
+        """The settings for a server beside the accounts': where they name no authority, `trust`."""
+        named = bool(tls.store.anchors or tls.store.system or tls.store.all_pins)
+        store = tls.store if named or self.trust is None else self.trust
+        return replace(tls, store=store, unknown=self.unknown, fips=fips)
+
 
 NO_TRUST_CONTEXT = TrustContext()
 DEFAULT_LIMITS = LimitsConfig()

@@ -29,19 +29,12 @@ def open_contacts(
     """
     if trust_context.fetcher is None:
         raise ConfigurationError("the phone has nobody who fetches CRLs")
-    mine = [_with_trust(config, trust_context, fips=fips) for config in configs]
+    mine = [
+        replace(config, tls=trust_context.complete_tls(config.tls, fips=fips)) for config in configs
+    ]
     if not mine:
         raise ConfigurationError("there is no directory to open")
     return Contacts(open_directories(mine, trust_context.fetcher))
-
-
-def _with_trust(
-    config: DirectoryConfig, trust_context: TrustContext, *, fips: bool
-) -> DirectoryConfig:
-    tls = config.tls
-    known = bool(tls.store.anchors or tls.store.system or tls.store.all_pins)
-    store = tls.store if known or trust_context.trust is None else trust_context.trust
-    return replace(config, tls=replace(tls, store=store, unknown=trust_context.unknown, fips=fips))
 
 
 def look_up_name(contacts: Contacts, peer: NameAddr, on_found: Callable[[Contact], None]) -> None:

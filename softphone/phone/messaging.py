@@ -40,19 +40,14 @@ def make_messaging_client(
 
     Raises ConfigurationError when the extra `im` is not installed.
     """
-    trust_context, tls = setup.trust_context, config.tls
+    trust_context = setup.trust_context
     if trust_context.fetcher is None:
         raise ConfigurationError("the phone has nobody who fetches CRLs")
-    known = bool(tls.store.anchors or tls.store.system or tls.store.all_pins)
-    store = tls.store if known or trust_context.trust is None else trust_context.trust
-    mine = replace(
-        config, tls=replace(tls, store=store, unknown=trust_context.unknown, fips=setup.fips)
-    )
+    mine = replace(config, tls=trust_context.complete_tls(config.tls, fips=setup.fips))
     if config.compliance is not None:
+        own = trust_context.complete_tls(config.compliance.tls, fips=setup.fips)
         # Nobody is asked about a certificate there: a person's yes is none of compliance's.
-        asked = config.compliance.tls
-        trusted = asked.store if known or trust_context.trust is None else trust_context.trust
-        own = replace(asked, store=trusted, unknown=None, fips=setup.fips)
+        own = replace(own, unknown=None)
         mine = replace(mine, compliance=replace(config.compliance, tls=own))
     connector = ConnectorConfig(trust_context.fetcher, resolve=setup.resolver.resolve)
     return MessagingClient(

@@ -1,4 +1,4 @@
-"""What an account does in the background, for as long as it lives."""
+"""What an account or a device does in the background, for as long as it lives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ logger = logging.getLogger("softphone.account")
 
 
 class BackgroundTasks:
-    """Tasks that end with their account; `name` is whose they are, for the log."""
+    """Tasks that end with their owner; `name` is whose they are, for the log."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from softphone.account import CHECK_VERSION, Account, OnService, TrustContext
+from softphone.account.tasks import BackgroundTasks
 from softphone.config import AccountConfig
 from softphone.device.accounts import device_accounts
 from softphone.device.certificate_expiry import (
@@ -79,7 +80,7 @@ class DeviceMaintenance:
         self._booted: Booted | None = None
         self._closings = 0
         self._lock = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = BackgroundTasks(plan.device)
 
     # The first morning
 
@@ -100,7 +101,7 @@ class DeviceMaintenance:
         if booted.identity is not None:
             # It has served: the one before it is not needed any more.
             self._identities.confirm(self._plan.device)
-        self._spawn(self._watch())
+        self._tasks.spawn(self._watch())
 
     async def _open(self, booted: Booted) -> None:
         trust_context = self._trust_context(booted)
@@ -132,21 +133,7 @@ class DeviceMaintenance:
 
     async def close(self) -> None:
         """Care no more."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-        return task
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            logger.error("%s: its care has failed", self._plan.device, exc_info=error)
+        await self._tasks.close()
 
     # The certificate
 
@@ -221,7 +208,7 @@ class DeviceMaintenance:
     async def on_service(self, request: ServiceRequested) -> bool:
         """Do what the server wants, once no call is up: `AccountDependencies.on_service`."""
         # An account that is closed by it must not cancel what closes it.
-        await asyncio.shield(self._spawn(self._serve(request)))
+        await asyncio.shield(self._tasks.spawn(self._serve(request)))
         return True
 
     async def _serve(self, request: ServiceRequested) -> None:

@@ -436,7 +436,7 @@ class Account:
         leg.ended.add_done_callback(lambda _: self._legs.pop(leg, None))
 
     def _report_leg(self, leg: CallLeg) -> None:
-        if self.config.quality is not None:
+        if self._context.config.quality is not None:
             self._quality_reporter.report_leg(leg)
 
     def _handle(self, event: SignalingEvent) -> None:

@@ -18,6 +18,7 @@ from softphone.sip import (
     Exchange,
     Publisher,
     Registration,
+    RequestFailed,
     Response,
     ResponseReceived,
     SipEvent,
@@ -128,7 +129,8 @@ class SignalingMachine:
 
     def next_event(self) -> SignalingEvent | None:
         """Take out the next event; what commands brought up since is looked at first."""
-        self._pump(self._now)
+        if not self._events:
+            self._pump(self._now)
         return self._events.popleft() if self._events else None
 
     def bypasses_registered_flow(self, flow: Flow | None) -> bool:
@@ -140,19 +142,20 @@ class SignalingMachine:
     def _pump(self, now: float) -> None:
         self._now = max(self._now, now)
         while (event := self.endpoint.next_event()) is not None:
-            self._note(event)
+            if isinstance(event, ResponseReceived):
+                self._note_response(event)
             registration = self.registration
             if registration is not None and registration.handle_event(event, now=self._now):
                 continue
-            if not self.publisher.handle_event(event, now=self._now):
-                self._events.append(event)
+            about_ours = isinstance(event, ResponseReceived | RequestFailed)
+            if about_ours and self.publisher.handle_event(event, now=self._now):
+                continue
+            self._events.append(event)
         if self.registration is not None:
             while (change := self.registration.next_event()) is not None:
                 self._events.append(change)
 
-    def _note(self, event: SipEvent) -> None:
-        if isinstance(event, ResponseReceived) and isinstance(event.exchange, Exchange):
-            exchange = event.exchange
-            registers = exchange.request.method == "REGISTER" and exchange.request.expires != 0
-            if registers and event.response.success:
-                self.agreements.record_grant(exchange.flow, event.response)
+    def _note_response(self, event: ResponseReceived[Exchange]) -> None:
+        request = event.exchange.request
+        if request.method == "REGISTER" and request.expires != 0 and event.response.success:
+            self.agreements.record_grant(event.exchange.flow, event.response)

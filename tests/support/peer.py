@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from softphone.errors import SoftphoneError
-from softphone.net.http import Downloader
+from softphone.net.http import Downloader, HttpsEnvironment
 from softphone.sans_io import PeerIdentity, Target, Transport
 from softphone.trust import Service, TlsSettings
 from tests.support.recorder import Down, Recorder, client_driver, until
@@ -68,7 +68,8 @@ async def register(target, tls, seen, **more):
 
 async def download(target, tls, seen, **more):
     try:
-        got = await Downloader(tls=tls, **more).download(target, "secret.cnf.xml")
+        downloader = Downloader(tls, environment=HttpsEnvironment(**more))
+        got = await downloader.download(target, "secret.cnf.xml")
     except SoftphoneError as exc:
         return None, exc
     return got.identity, None

@@ -129,7 +129,7 @@ class HttpClient:
 
     def __init__(
         self,
-        tls: TlsSettings | None,
+        tls: TlsSettings | None = None,
         limits: HttpsLimits | None = None,
         environment: HttpsEnvironment | None = None,
     ) -> None:
@@ -243,15 +243,6 @@ class HttpsClient(HttpClient):
 
 class Downloader(HttpClient):
     """Downloads files; with `tls` it can do so over HTTPS, by these settings and no others."""
-
-    def __init__(
-        self,
-        *,
-        tls: TlsSettings | None = None,
-        resolve: HostResolver = system_addresses,
-        limits: HttpsLimits | None = None,
-    ) -> None:
-        super().__init__(tls, limits, HttpsEnvironment(resolve))
 
     async def download(self, target: Target, path: str) -> HttpsResponse:
         """The answer for `path`, over TCP or TLS as `target` says; its body when it is a 200.

@@ -129,6 +129,6 @@ def test_mutated_datagrams_raise_nothing_and_move_no_address(secure):
             port = chance.choice([5000, 5001])
             station.take(Datagram(bytes(data[:cut]), source, port), at=frame * 0.02)
         station.tick(frame)
-    assert station.bank.remote[station.row].tobytes() == raw_address(*FAR)
+    assert station.bank.addresses.remote[station.row].tobytes() == raw_address(*FAR)
     if secure:
-        assert station.bank.packets_received[station.row] == 0
+        assert station.bank.receiver.packets_received[station.row] == 0

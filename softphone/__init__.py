@@ -146,7 +146,7 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         for each in _MODULES:
             module = import_module(each)
-            if name in getattr(module, "__all__", ()):
+            if hasattr(module, name):
                 value = globals()[name] = getattr(module, name)
                 return value
     raise AttributeError(f"module 'softphone' has no attribute {name!r}")

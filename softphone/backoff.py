@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from softphone.sans_io import Entropy, random_share
 
-__all__ = ["ExponentialBackoff"]
-
 _MOST_STEPS = 32
 """The exponent grows no further, so that no float overflows."""
 

@@ -13,8 +13,6 @@ from inspect import signature
 from types import MemberDescriptorType
 from typing import Any, TypeVar
 
-__all__ = ["fast_init"]
-
 T = TypeVar("T")
 
 _TO_BE_MADE: Any = object()

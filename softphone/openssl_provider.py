@@ -17,8 +17,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
-__all__ = ["FIPS_FOLDER_VARIABLE", "fips_folder", "fips_in_force", "load_fips_provider"]
-
 FIPS_FOLDER_VARIABLE = "SOFTPHONE_FIPS_FOLDER"
 """The environment variable that names the set-up which the process was started with."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["TokenBucket"]
-
 
 class TokenBucket:
     """`rate` tokens a second, `burst` at most; a rate of 0 admits everything."""

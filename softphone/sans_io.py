@@ -35,23 +35,6 @@ from typing import Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from softphone.fast_dataclass import fast_init
 
-__all__ = [
-    "Address",
-    "Entropy",
-    "Flow",
-    "Machine",
-    "MediaTap",
-    "OpenDrain",
-    "PeerIdentity",
-    "Side",
-    "Tap",
-    "Target",
-    "Timers",
-    "Transmit",
-    "Transport",
-    "random_share",
-]
-
 Address: TypeAlias = tuple[str, int]
 """Host (numeric where it names a socket) and port."""
 

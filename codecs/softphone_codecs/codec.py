@@ -15,20 +15,6 @@ from typing import ClassVar, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "Bytes",
-    "Codec",
-    "CodecUnavailable",
-    "Lengths",
-    "PayloadRefused",
-    "Pcm",
-    "RowDecoder",
-    "RowEncoder",
-    "Samples",
-    "StatefulCodec",
-    "StatelessCodec",
-]
-
 Pcm: TypeAlias = NDArray[np.int16]
 """Linear samples, int16[rows, samples]."""
 

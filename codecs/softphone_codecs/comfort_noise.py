@@ -14,16 +14,6 @@ from numpy.typing import NDArray
 
 from softphone_codecs.codec import Pcm
 
-__all__ = [
-    "MAX_ORDER",
-    "PAYLOAD_TYPE",
-    "ComfortNoise",
-    "ComfortNoiseGenerator",
-    "measure_noise",
-    "pack_noise",
-    "unpack_noise",
-]
-
 PAYLOAD_TYPE = 13
 """The static payload type at 8 kHz (RFC 3551 table 4)."""
 

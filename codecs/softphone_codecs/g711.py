@@ -12,8 +12,6 @@ import numpy as np
 
 from softphone_codecs.codec import Bytes, Lengths, Pcm, StatelessCodec
 
-__all__ = ["G711", "PCMA", "PCMU"]
-
 
 def mu_law_values() -> Pcm:
     """The 256 output values of the mu-law decoder, on the 16-bit scale (G.711 table 2)."""

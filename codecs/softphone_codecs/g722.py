@@ -16,8 +16,6 @@ from softphone_codecs.codec import CodecUnavailable, PayloadRefused, Samples, St
 if TYPE_CHECKING:  # PyAV is imported where it is used
     from av import AudioCodecContext
 
-__all__ = ["G722", "G722Codec"]
-
 SAMPLE_RATE = 16000
 FRAME = 320  # samples that the encoder takes at a time: 20 ms
 MAX_PAYLOAD = 1500

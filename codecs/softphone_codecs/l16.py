@@ -8,8 +8,6 @@ import numpy as np
 
 from softphone_codecs.codec import Bytes, Lengths, Pcm, StatelessCodec
 
-__all__ = ["L16", "L16_8000", "L16_16000"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class L16(StatelessCodec):

@@ -15,8 +15,6 @@ from pathlib import Path
 
 from softphone_codecs.codec import CodecUnavailable
 
-__all__ = ["load_libopus"]
-
 _HOMES = ("../av.libs", ".dylibs", ".")
 _PATTERNS = ("libopus*.so*", "libopus*.dylib", "libopus*.dll", "opus*.dll")
 

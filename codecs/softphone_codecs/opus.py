@@ -16,8 +16,6 @@ import numpy as np
 from softphone_codecs.codec import PayloadRefused, RowDecoder, RowEncoder, Samples, StatefulCodec
 from softphone_codecs.libopus import load_libopus
 
-__all__ = ["OPUS", "OpusCodec", "OpusSettings"]
-
 SAMPLE_RATE = 48000
 MAX_PAYLOAD = 1275 * 6  # RFC 6716 section 3.2.1: 1,275 octets a frame; 120 ms hold six of 20
 MAX_SAMPLES = 5760  # 120 ms

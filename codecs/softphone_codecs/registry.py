@@ -7,8 +7,6 @@ from typing import TypeAlias, cast
 
 from softphone_codecs.codec import StatefulCodec, StatelessCodec
 
-__all__ = ["AnyCodec", "UnknownCodec", "codec_names", "find_codec"]
-
 AnyCodec: TypeAlias = StatelessCodec | StatefulCodec
 
 CODECS = {

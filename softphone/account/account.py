@@ -90,8 +90,6 @@ from softphone.sip.auth import Authenticator, ChallengePolicy
 from softphone.sip.registration import MoveEnded
 from softphone.trust import TlsSettings
 
-__all__ = ["Account"]
-
 logger = logging.getLogger("softphone.account")
 
 UNREGISTER_PATIENCE = 2.0

@@ -23,8 +23,6 @@ from softphone.sip import EventHandlers
 from softphone.sip.auth import Authenticator
 from softphone.trust import TlsSettings
 
-__all__ = ["AccountContext", "AccountDependencies"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountDependencies:

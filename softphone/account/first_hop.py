@@ -15,8 +15,6 @@ from softphone.sans_io import Flow, Target, Transport
 from softphone.sip import Failover, LookupPolicy, NameAddr, SipUri
 from softphone.sip.transport import leads_to_same_peer
 
-__all__ = ["FirstHop", "FirstHopLocator"]
-
 logger = logging.getLogger("softphone.account")
 
 MAXIMUM_TARGETS = 256

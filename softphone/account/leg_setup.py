@@ -15,8 +15,6 @@ from softphone.security import SecurityPolicy, SrtpPolicy
 from softphone.sip import InviteRequest, NameAddr, SipUri
 from softphone.sip.registration import NodeRegistration
 
-__all__ = ["make_invite_request", "make_leg_setup"]
-
 
 def make_leg_setup(
     context: AccountContext,

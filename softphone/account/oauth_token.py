@@ -25,8 +25,6 @@ from softphone.sans_io import OpenDrain
 from softphone.security import KeyMaterial
 from softphone.sip.auth import LONGEST_TOKEN, BearerSession, ChallengePolicy, is_bearer_token
 
-__all__ = ["BearerToken", "TokenRefresher", "read_token"]
-
 logger = logging.getLogger("softphone.account")
 
 PATIENCE = 30.0

@@ -22,15 +22,6 @@ from softphone.sip import (
 )
 from softphone.sip.event_packages import message_summary
 
-__all__ = [
-    "answer_request",
-    "handle_refer",
-    "handle_request",
-    "refuse_invite",
-    "refuse_stranger",
-    "refuse_subscription",
-]
-
 
 def handle_request(context: AccountContext, event: RequestReceived[ServerExchange]) -> None:
     """A request that is neither INVITE, SUBSCRIBE nor REFER, from where it may come from."""

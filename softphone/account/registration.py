@@ -38,8 +38,6 @@ from softphone.sip.registration import (
 )
 from softphone.trust import TlsSettings
 
-__all__ = ["AccountRegistration", "make_registration", "registration_failure"]
-
 logger = logging.getLogger("softphone.account")
 
 _BOUND = (RegistrationState.REGISTERED, RegistrationState.REGISTERING)

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from softphone.call.leg import CallLeg
 from softphone.events import ServiceRequested
 
-__all__ = ["OnService", "ServiceControlHandler"]
-
 OnService = Callable[[ServiceRequested], Awaitable[bool]]
 """Is asked first, once no call is up; True: it has seen to everything."""
 

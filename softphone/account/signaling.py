@@ -25,8 +25,6 @@ from softphone.sip import (
 )
 from softphone.sip.registration import NodeRegistration, NodeRegistrationEvent
 
-__all__ = ["AnyRegistration", "ServerAgreements", "SignalingEvent", "SignalingMachine"]
-
 SignalingEvent: TypeAlias = SipEvent | NodeRegistrationEvent
 AnyRegistration: TypeAlias = Registration | NodeRegistration
 

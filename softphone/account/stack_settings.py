@@ -34,18 +34,6 @@ from softphone.trust import (
 )
 from softphone.trust.verification import AskTvs
 
-__all__ = [
-    "NO_TRUST_CONTEXT",
-    "TrustContext",
-    "digest_session",
-    "driver_config",
-    "endpoint_config",
-    "instance_id",
-    "proxy_route",
-    "registration_config",
-    "tls_settings",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class TrustContext:

@@ -8,8 +8,6 @@ from collections.abc import Coroutine
 
 from softphone.errors import SoftphoneError
 
-__all__ = ["BackgroundTasks"]
-
 logger = logging.getLogger("softphone.account")
 
 

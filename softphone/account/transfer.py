@@ -18,8 +18,6 @@ from softphone.sans_io import Flow
 from softphone.security import SecurityShortfall, Shortfall, ShortfallCode
 from softphone.sip import InviteReceived, InviteUsage, NotifierUsage, SipUri
 
-__all__ = ["check_replacement", "follow_referral", "may_direct"]
-
 
 def may_direct(usage: InviteUsage, flow: Flow, *, own_server: Callable[[Flow], bool]) -> bool:
     """Whether what comes on `flow` may decide where the call of `usage` goes."""

@@ -38,8 +38,6 @@ from softphone.sip.event_packages import (
     print_voice_report,
 )
 
-__all__ = ["VoiceQualityReporter", "voice_report"]
-
 logger = logging.getLogger("softphone.account")
 
 NOBODY = "<sip:anonymous@anonymous.invalid>"

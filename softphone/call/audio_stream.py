@@ -51,8 +51,6 @@ from softphone.security import MediaSecurity, SecurityShortfall
 if TYPE_CHECKING:
     from aiortc.mediastreams import MediaStreamTrack
 
-__all__ = ["AudioStream", "Detection"]
-
 PcmLike: TypeAlias = npt.NDArray[np.int16] | bytes | bytearray | memoryview
 
 

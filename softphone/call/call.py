@@ -28,9 +28,6 @@ from softphone.media.recording import VideoRecording
 from softphone.security import SecurityPolicy, SecurityState, Shortfall
 from softphone.sip import NameAddr, SipUri, parse_uri
 
-__all__ = ["Call", "CallHandle"]
-
-
 L = TypeVar("L", bound=CallLeg)
 
 

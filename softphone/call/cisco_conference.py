@@ -25,8 +25,6 @@ from softphone.sip.dialog import ReferRequest
 from softphone.sip.event_packages import DialogName, response_code, soft_key
 from softphone.sip.message import AbsoluteUri
 
-__all__ = ["PATIENCE", "confer"]
-
 PATIENCE = 10.0
 """Seconds that the server may take."""
 CONFERENCE = "Conference"

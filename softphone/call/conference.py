@@ -27,8 +27,6 @@ from softphone.media.audio import ConferenceMixer, MixerMember, at_rate, detach_
 from softphone.media.tracks import open_source
 from softphone.security import SecurityLevel, SecurityShortfall, Shortfall, ShortfallCode
 
-__all__ = ["Conference", "ConferenceChanged"]
-
 FRAME = 0.02
 
 

@@ -30,8 +30,6 @@ from softphone.sip import (
     parse_uri,
 )
 
-__all__ = ["IncomingCall", "IncomingLeg"]
-
 
 class IncomingLeg(CallLeg):
     """The callee's side of a call."""

@@ -66,8 +66,6 @@ from softphone.sip import (
     SipEvent,
 )
 
-__all__ = ["OutgoingCall", "OutgoingLeg"]
-
 EARLY_PATIENCE = 180.0
 """Seconds that a server may take before the answer to say what the far end of early media is."""
 

@@ -54,8 +54,6 @@ from softphone.cli.trust.options import (
     VerifyServerOptions,
 )
 
-__all__ = ["application", "main"]
-
 EXIT_CODES = (
     "Exit codes: 0 done, 1 failed (a far end's refusal too), 2 wrong usage and nothing sent, "
     "3 we refused on security grounds, 130 interrupted."

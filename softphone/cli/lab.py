@@ -30,8 +30,6 @@ from softphone.sans_io import Transport
 from softphone.sip.event_packages import VoiceQualityReport
 from softphone.trust import write_private
 
-__all__ = ["has_chat", "run_lab"]
-
 
 def has_chat() -> bool:
     """Whether the lab can have a chat: Prosody is there, and so is the extra `im`."""

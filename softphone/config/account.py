@@ -35,18 +35,6 @@ from softphone.security import (
 from softphone.sip import AbsoluteUri, MalformedMessage, SipUri, is_numeric, parse_uri
 from softphone_codecs import codec_names
 
-__all__ = [
-    "AccountConfig",
-    "CredentialConfig",
-    "LimitsConfig",
-    "MediaPreferences",
-    "OAuthConfig",
-    "PolicyConfig",
-    "QualityConfig",
-    "TlsConfig",
-    "parse_sip_uri",
-]
-
 DIGEST_ALGORITHMS = ("SHA-512-256", "SHA-256", "MD5")
 MAXIMUM_REALMS = 16
 MAXIMUM_NODES = 5

@@ -28,8 +28,6 @@ from softphone.errors import ConfigurationError
 from softphone.personas import DeviceIdentity
 from softphone.security import SecurityLevel
 
-__all__ = ["IM_KEYS", "AccountFile", "load_account"]
-
 IM_KEYS = (
     "jid",
     *PASSWORD_KEYS,

@@ -19,8 +19,6 @@ from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial, Relaxation, RevocationMode
 from softphone.trust import Service, TlsSettings, TrustStore
 
-__all__ = ["DirectoryFile", "load_directories"]
-
 _MAKING = "its tables [directory.NAME] are in the docs, under Directories"
 _COMMON = ("kind", "server", "timeout", "limit", "tls", "user", *PASSWORD_KEYS)
 _KINDS: Mapping[str, tuple[str, ...]] = {

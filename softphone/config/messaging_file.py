@@ -22,8 +22,6 @@ from softphone.messaging.encryption_policy import EncryptionPolicy
 from softphone.security import RevocationMode
 from softphone.trust import Service, TlsSettings
 
-__all__ = ["ImFile", "load_messaging"]
-
 _MAKING = "its table [im] is in the docs, under Instant messages"
 _APART = ("audit", "archive", "tls", "within", "file_within")
 _COMPLIANCE_KEYS = ("audit", "archive", "timeout", *field_names(ComplianceConfig, *_APART))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from softphone.config.account import TlsConfig
 from softphone.trust import TlsCredential, TrustStore
 
-__all__ = ["credential_of", "trust_store_of"]
-
 
 def credential_of(tls: TlsConfig) -> TlsCredential | None:
     """The certificate that is shown, with its key; None without one."""

@@ -23,16 +23,6 @@ from softphone.security import KeyMaterial
 from softphone.trust import readable_by_others
 from softphone.trust.disk import check_file
 
-__all__ = [
-    "PASSWORD_KEYS",
-    "TLS_KEYS",
-    "TomlFile",
-    "TomlTable",
-    "field_names",
-    "read_text",
-    "read_toml",
-]
-
 Choice = TypeVar("Choice", bound=Enum)
 Made = TypeVar("Made")
 

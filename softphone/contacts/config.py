@@ -10,15 +10,6 @@ from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings
 
-__all__ = [
-    "ATTRIBUTES",
-    "DirectoryConfig",
-    "DirectoryLimits",
-    "LdapConfig",
-    "UdsConfig",
-    "parse_host_port",
-]
-
 ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "name": ("displayName", "cn"),
     "work": ("telephoneNumber",),

@@ -12,15 +12,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-__all__ = [
-    "Contact",
-    "ContactNumber",
-    "merge_contacts",
-    "normalize_address",
-    "normalize_number",
-    "same_number",
-]
-
 _SAYS_NOTHING = re.compile(r"[\s().\-/\u00a0\u2010-\u2015]")
 _DIALED = re.compile(r"\+?[0-9*#]{2,32}")
 _PART = r"[^\s@:;?<>\"\[\]]"

@@ -18,8 +18,6 @@ from typing import Protocol, Self
 from softphone.contacts.contact import Contact, merge_contacts, normalize_address, normalize_number
 from softphone.errors import SoftphoneError
 
-__all__ = ["CacheLimits", "Contacts", "Directory", "DirectorySearchResult"]
-
 logger = logging.getLogger("softphone.contacts")
 
 

@@ -26,8 +26,6 @@ from softphone.sans_io import Target, Transport
 if TYPE_CHECKING:
     from softphone.contacts.ldap_session import Entry, LdapSession
 
-__all__ = ["LdapDirectory", "contact_of"]
-
 _KINDS = ("work", "mobile", "home", "other")
 _MISSING = (
     "LDAP needs bonsai: apt-get install libldap-dev libsasl2-dev gcc python3-dev, then"

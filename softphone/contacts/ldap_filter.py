@@ -9,8 +9,6 @@ from collections.abc import Sequence
 
 from softphone.contacts.contact import normalize_number
 
-__all__ = ["address_filter", "escape_filter_value", "number_filter", "word_filter"]
-
 _SPECIAL = frozenset("\\*()\0")
 _MOST_WORDS = 4
 _TRAILING = 4

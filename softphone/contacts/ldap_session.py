@@ -33,8 +33,6 @@ from bonsai.ldapconnection import BaseLDAPConnection
 from softphone.errors import ConfigurationError, DirectoryError, DirectoryRefused, TransportTimeout
 from softphone.security import KeyMaterial
 
-__all__ = ["Entry", "LdapSession", "Query"]
-
 Entry: TypeAlias = "Mapping[str, tuple[str, ...]]"
 """The values of an entry by attribute, in lower case."""
 

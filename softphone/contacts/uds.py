@@ -24,8 +24,6 @@ from softphone.net.http import (
     basic_authorization,
 )
 
-__all__ = ["UdsDirectory"]
-
 logger = logging.getLogger("softphone.contacts")
 
 _LARGEST = 4 << 20

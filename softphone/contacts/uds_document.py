@@ -13,8 +13,6 @@ from xml.parsers import expat
 from softphone.contacts.contact import Contact, ContactNumber
 from softphone.errors import DirectoryError
 
-__all__ = ["HomeCluster", "UdsUsers", "parse_home_cluster", "parse_users"]
-
 _DEEPEST = 16
 _MOST_ELEMENTS = 50_000
 _MOST_ATTRIBUTES = 50_000

@@ -21,8 +21,6 @@ from softphone.provisioning import Booted, CallManager, DeviceConfig, DeviceLine
 from softphone.security import KeyMaterial, SrtpPolicy
 from softphone.trust import IdentityStore
 
-__all__ = ["device_accounts"]
-
 PERSONA = "cisco_phone"
 _ENCRYPTED = 3
 _MOST_NODES = 3

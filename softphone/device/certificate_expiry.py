@@ -11,8 +11,6 @@ from datetime import datetime, timedelta
 
 from softphone.trust.keystore.identity import Identity
 
-__all__ = ["CertificateExpiry", "RenewalTimes", "certificate_expiry", "is_configuration_stale"]
-
 _CONFIG_STAMP = "configversionstamp"
 
 

@@ -41,8 +41,6 @@ from softphone.net.stream import Fetcher
 from softphone.provisioning import Booted, BootPlan, BootStep, OnBootStep, StepKind, boot_device
 from softphone.trust import Bootstrap, Identity, IdentityStore
 
-__all__ = ["DeviceMaintenance", "MaintenanceActions"]
-
 logger = logging.getLogger("softphone.account")
 
 _REFUSALS = (RegistrationRefused, AuthenticationFailed)

@@ -32,8 +32,6 @@ from softphone.errors import ConfigurationError
 from softphone.sans_io import Address, Flow, Transport
 from softphone.sip.message import CrlfKeepAlive, ParseFailure, StreamFramer
 
-__all__ = ["Capture"]
-
 logger = logging.getLogger("softphone.diagnostics")
 
 _SIGNALING, _MEDIA = 0, 1  # the interfaces, in order

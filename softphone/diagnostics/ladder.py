@@ -22,8 +22,6 @@ from softphone.sip.message import (
     parse_datagram,
 )
 
-__all__ = ["Ladder", "LadderEntry"]
-
 _COLUMN = 44
 _TIME = 10
 _FLOWS = 256

@@ -13,15 +13,6 @@ from enum import IntEnum
 
 from softphone.sans_io import Address, Transport
 
-__all__ = [
-    "LinkType",
-    "enhanced_packet_block",
-    "exported_message",
-    "interface_block",
-    "section_header_block",
-    "udp_frame",
-]
-
 _SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 0x00000001, 0x00000006
 _BYTE_ORDER = 0x1A2B3C4D
 _END, _COMMENT, _NAME, _USER_APPLICATION = 0, 1, 2, 4

@@ -14,8 +14,6 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
-__all__ = ["MASK", "MaskingFormatter", "mask"]
-
 MASK = "***"
 
 _Blot: TypeAlias = Callable[[str], str]

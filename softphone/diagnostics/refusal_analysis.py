@@ -32,8 +32,6 @@ from softphone.srtp import (
     choose_crypto,
 )
 
-__all__ = ["RefusalFinding", "analyze_refusals", "count_answered_challenges", "is_readable"]
-
 LARGEST = 4 << 20
 """Characters that are read."""
 _BEGIN = re.compile(r"^(?:[A-Z]{3,16} [^ \n]{1,2000} SIP/2\.0|SIP/2\.0 \d{3}(?: [^\n]*)?)$", re.M)

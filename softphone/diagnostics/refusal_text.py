@@ -13,16 +13,6 @@ from softphone.events import CallEnded, EndedBy
 from softphone.security import Shortfall, ShortfallCode
 from softphone.sip.message import Response
 
-__all__ = [
-    "explain_change",
-    "explain_early_end",
-    "explain_no_answer",
-    "explain_registrar",
-    "explain_response",
-    "explain_shortfalls",
-    "explain_transfer",
-]
-
 _STATUS: Mapping[int, str] = {
     400: "the server calls our request malformed; its phrase says which part",
     401: "the server did not accept our credentials: check username, password and realm, and that "

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from softphone.sans_io import Address, Flow, MediaTap, Tap
 
-__all__ = ["MediaTapTee", "TapTee", "combine_taps"]
-
 
 def combine_taps(*taps: Tap | None) -> Tap | None:
     """A tap that tells all of these; None where there is none.

@@ -13,8 +13,6 @@ from softphone.sans_io import Address, Entropy, Transport
 from softphone.security import KeyMaterial
 from softphone.trust import TlsCredential, write_private
 
-__all__ = ["LabFiles"]
-
 _DEVICES = frozenset({"cisco_phone", "oauth"})
 """Personas that register a device."""
 

@@ -29,8 +29,6 @@ from softphone.errors import ConfigurationError
 from softphone.trust import TlsCredential, write_private
 from softphone.trust.certificate import XMPP_ADDR, string_der
 
-__all__ = ["Authority", "CertificateNames", "IssuedCertificate", "Validity"]
-
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 

@@ -10,8 +10,6 @@ from softphone.lab.pending_enrollment import PendingEnrollment
 from softphone.sans_io import Transport
 from softphone.security import CryptoSuite
 
-__all__ = ["EXTENSIONS", "LabConfig", "LabUser", "Login", "SharedLine", "make_load_users"]
-
 MOST_OF_A_CROWD = 10_000
 
 EXTENSIONS = {

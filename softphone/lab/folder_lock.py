@@ -14,8 +14,6 @@ from pathlib import Path
 
 from softphone.errors import ConfigurationError, LocalProtocolError
 
-__all__ = ["locked_folder"]
-
 _NAME = ".lab.lock"
 _DIGITS = 20
 """More than any process number has."""

@@ -14,8 +14,6 @@ from enum import StrEnum
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
 
-__all__ = ["CapfAuthMode", "PendingEnrollment", "parse_pending_enrollment"]
-
 _ORDER = re.compile(r"(?P<device>[A-Za-z0-9._-]{1,32})=(?P<way>[a-z-]+)(?::(?P<string>[0-9]+))?")
 
 

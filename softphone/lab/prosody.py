@@ -22,8 +22,6 @@ from softphone.lab.authority import CertificateNames
 from softphone.sans_io import Address, Entropy
 from softphone.trust import write_private
 
-__all__ = ["DOMAIN", "LabChatServer", "find_prosody"]
-
 DOMAIN = "chat.lab.test"
 _PATIENCE = 15.0
 _LINES = 10

@@ -70,8 +70,6 @@ from softphone.trust import (
 )
 from softphone.trust.fips import random_bytes
 
-__all__ = ["LabNodes", "LabServer"]
-
 
 class LabNodes:
     """`addresses` are the nodes', in the order of their priority."""

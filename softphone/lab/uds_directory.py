@@ -24,8 +24,6 @@ from softphone.trust import ClientCertificates, TlsCredential, TlsSettings, serv
 if TYPE_CHECKING:
     from aiohttp import web
 
-__all__ = ["DirectoryUser", "LabDirectory", "lab_people"]
-
 logger = logging.getLogger("softphone.lab")
 
 _CAP = 64

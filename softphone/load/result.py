@@ -11,17 +11,6 @@ from softphone.load.measure.histogram import Histogram
 from softphone.load.measure.tally import NO_MEDIA, TOLERATE_LATE, RunSecond, Tally
 from softphone.load.plan import Expectation, ExpectationVerdict, LoadPlan
 
-__all__ = [
-    "BLANK_LOAD_SUMMARY",
-    "NO_RESULT",
-    "LoadResult",
-    "failure_causes",
-    "judge_result",
-    "quantiles_text",
-    "result_figures",
-    "second_fields",
-]
-
 
 @dataclass(slots=True)
 class LoadResult:

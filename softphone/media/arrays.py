@@ -17,8 +17,6 @@ from typing import Any, ClassVar, Final, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LARGE", "ArrayGroup", "Column", "column", "zeros"]
-
 LARGE: Final = 65_536
 """Octets from which pages of their own are worth a call to the system."""
 

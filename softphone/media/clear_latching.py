@@ -16,8 +16,6 @@ from typing import Final
 from softphone.media.interface import StreamSpec
 from softphone.sans_io import Address
 
-__all__ = ["ClearLatching", "start_clear_latching"]
-
 ADOPTION_TIME: Final = 5.0
 """Seconds after a description within which a source may be adopted."""
 

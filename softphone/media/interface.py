@@ -27,37 +27,6 @@ from softphone.fast_dataclass import fast_init
 from softphone.sans_io import Address
 from softphone.security import CryptoSuite, KeyMaterial
 
-__all__ = [
-    "AllocatedStream",
-    "DigitDetected",
-    "EventCallback",
-    "FirstPacketReceived",
-    "LatchCause",
-    "MediaBackend",
-    "MediaConfig",
-    "MediaError",
-    "MediaEvent",
-    "MediaFailed",
-    "NoPortFree",
-    "PayloadTypeChanged",
-    "Pcm",
-    "PcmBlock",
-    "Placement",
-    "PlaybackEnded",
-    "PortRange",
-    "RemoteLatched",
-    "RtcpByeReceived",
-    "Sink",
-    "SocketSharing",
-    "Source",
-    "SrtpKey",
-    "SsrcChanged",
-    "StaleHandle",
-    "StreamHandle",
-    "StreamSpec",
-    "StreamTimedOut",
-]
-
 Pcm: TypeAlias = npt.NDArray[np.int16]
 """Linear 16-bit mono samples, int16[samples]."""
 

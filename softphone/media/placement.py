@@ -16,8 +16,6 @@ from softphone.sans_io import Entropy, Tap
 if TYPE_CHECKING:
     from softphone.media.worker import RemoteEngine
 
-__all__ = ["AnyEngine", "make_engine"]
-
 AnyEngine: TypeAlias = "MediaEngine | RemoteEngine"
 
 

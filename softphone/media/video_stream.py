@@ -55,8 +55,6 @@ from softphone.trust.fips import FipsRestriction, check_allowed
 if TYPE_CHECKING:
     from aiortc.mediastreams import MediaStreamTrack
 
-__all__ = ["NO_AIORTC", "VideoBackend", "VideoStream"]
-
 logger = logging.getLogger("softphone.media")
 
 MOST_PENDING = 30

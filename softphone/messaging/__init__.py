@@ -93,7 +93,7 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         for each in _MODULES:
             module = _load(each)
-            if name in module.__all__:
+            if hasattr(module, name):
                 value = globals()[name] = getattr(module, name)
                 return value
     raise AttributeError(f"module 'softphone.messaging' has no attribute {name!r}")

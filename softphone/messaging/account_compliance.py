@@ -29,8 +29,6 @@ from softphone.messaging.message import EncryptionScope, MessageDirection
 from softphone.messaging.storage import Audit, AuditRecord, ThirdPartyArchive, database_connector_of
 from softphone.net.http import HttpsClient, HttpsEnvironment, HttpsLimits
 
-__all__ = ["AccountCompliance"]
-
 logger = logging.getLogger("softphone.messaging")
 
 CLIENT_TO_CLIENT = "encrypted client to client: not seen"

@@ -44,8 +44,6 @@ from softphone.sans_io import Entropy
 from softphone.security import TlsVersion
 from softphone.trust import ClientCertificates, Service, TlsSettings, client_context
 
-__all__ = ["MessagingClient", "MessagingEnvironment"]
-
 _GREET_WITHIN = 10.0
 
 

@@ -14,8 +14,6 @@ from softphone.messaging.server_location import TlsMode, XmppServer, configured_
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings
 
-__all__ = ["HistoryConfig", "MessagingConfig", "SubscriptionApproval"]
-
 _BARE = re.compile(r"[^\s@/\"&'<>:]+@[^\s@/]+")
 _PART = re.compile(r"[^\s/@]{1,255}")
 

@@ -11,8 +11,6 @@ from enum import Enum
 
 from softphone.errors import ConfigurationError
 
-__all__ = ["MATRIX", "EncryptionPolicy", "PolicyRow", "SendMode"]
-
 
 class SendMode(Enum):
     """How a message goes out."""

@@ -8,15 +8,6 @@ from enum import StrEnum
 
 from softphone.sans_io import PeerIdentity
 
-__all__ = [
-    "Availability",
-    "EncryptionScope",
-    "Message",
-    "MessageDirection",
-    "MessageSecurity",
-    "Presence",
-]
-
 
 class EncryptionScope(StrEnum):
     """How far the encryption of a message reaches."""

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     import dns.name
     import dns.rdata
 
-__all__ = ["DnsResolver", "ResolverConfig"]
-
 _FAMILIES = (RecordType.A, RecordType.AAAA)
 MAXIMUM_HOSTS_FILE = 1 << 20
 """Bytes of the hosts file that are read."""

@@ -10,8 +10,6 @@ import asyncio
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-__all__ = ["LARGE", "run_by_size"]
-
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -13,8 +13,6 @@ from softphone.personas.persona import PersonaLine, RegistrationStyle
 from softphone.personas.standard import StandardPersona
 from softphone.security import SrtpPolicy
 
-__all__ = ["PERSONA", "AsSipPersona"]
-
 
 class AsSipPersona(StandardPersona):
     """An endpoint that its user name identifies."""

@@ -36,8 +36,6 @@ from softphone.sip.event_packages.cisco_service_control import SERVICE_CONTROL, 
 from softphone.sip.message import format_multipart
 from softphone.sip.registration import INITIALIZED
 
-__all__ = ["PERSONA", "CiscoPhonePersona"]
-
 FALLBACK = "X-cisco-srtp-fallback"
 DUPLICATE = "X-cisco-duplicate-reg"
 """Says that another client's registration of the device is to end for ours."""

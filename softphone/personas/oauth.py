@@ -12,8 +12,6 @@ from softphone.errors import ConfigurationError
 from softphone.personas.cisco_phone import CiscoPhonePersona
 from softphone.personas.persona import PersonaLine
 
-__all__ = ["PERSONA", "OauthPersona"]
-
 
 class OauthPersona(CiscoPhonePersona):
     """A device of CUCM's that has a token."""

@@ -12,8 +12,6 @@ from softphone.sans_io import Entropy
 from softphone.security import SrtpPolicy
 from softphone.sip import Body
 
-__all__ = ["DeviceIdentity", "OutOfDialogReply", "PersonaLine", "RegistrationStyle"]
-
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _MAC = re.compile(r"[0-9A-Fa-f]{12}")
 _SEP = re.compile(r"SEP([0-9A-Fa-f]{12})")

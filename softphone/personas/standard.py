@@ -18,8 +18,6 @@ from softphone.security import SecurityLevel, SrtpPolicy
 from softphone.sip import Request, Response
 from softphone.sip.message import call_security
 
-__all__ = ["PERSONA", "FarEndReport", "StandardPersona"]
-
 _VOUCHES = "x-cisco-sis-"
 
 

@@ -16,8 +16,6 @@ from softphone.contacts import (
 from softphone.errors import ConfigurationError
 from softphone.sip import NameAddr, SipUri
 
-__all__ = ["directory_key", "look_up_name", "open_contacts"]
-
 
 def open_contacts(
     configs: Iterable[DirectoryConfig], trust_context: TrustContext, *, fips: bool

@@ -17,8 +17,6 @@ from softphone.net import DnsResolver
 from softphone.net.verified.connector import ConnectorConfig
 from softphone.sans_io import Entropy
 
-__all__ = ["ON_THE_PHONE", "MessagingSetup", "make_messaging_client", "show_calls_as_presence"]
-
 ON_THE_PHONE = "On the phone"
 LOOK_EVERY = 0.5
 

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from softphone.messaging import MessageHook, MessagingClient, MessagingConfig
     from softphone.sip import NameAddr
 
-__all__ = ["Phone"]
-
 
 class Phone:
     """An async context; several may live in one loop.

@@ -55,8 +55,6 @@ from softphone.trust.lists import device_key
 from softphone.trust.tvs import tvs_device_name
 from softphone.trust.verification import AskTvs
 
-__all__ = ["BootPlan", "Booted", "boot_device"]
-
 _BY_CERTIFICATE = (3, 4)
 _TVS_PATIENCE = 10.0
 _CSF = 503

@@ -9,8 +9,6 @@ from typing import TypeAlias
 
 from softphone.trust import TrustBasis
 
-__all__ = ["BootStep", "OnBootStep", "StepKind"]
-
 
 class StepKind(StrEnum):
     """What has happened."""

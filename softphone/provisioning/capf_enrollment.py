@@ -40,8 +40,6 @@ from softphone.trust import (
 )
 from softphone.trust.csr import PrivateKey
 
-__all__ = ["Enrollment", "EnrollmentPlan", "capf_settings", "enroll"]
-
 CAPF_PORT = 3804
 
 

@@ -35,16 +35,6 @@ from softphone.trust import (
 )
 from softphone.trust.lists import device_key
 
-__all__ = [
-    "ConfigDocument",
-    "decrypted",
-    "is_signed",
-    "last_accepted",
-    "open_last_good",
-    "open_plain",
-    "open_signed",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class ConfigDocument:

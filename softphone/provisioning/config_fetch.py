@@ -34,8 +34,6 @@ from softphone.provisioning.file_name import (
 )
 from softphone.trust import FileRefusalReason, FileRefused, Identity, Role, TrustLists
 
-__all__ = ["ConfigFetch", "plain_is_due"]
-
 
 def plain_is_due(lists: TrustLists) -> bool:
     """Whether files come in clear: no list is held, or one that has switched protection off."""

@@ -17,8 +17,6 @@ from softphone.sans_io import Entropy
 from softphone.trust import write_private
 from softphone.trust.disk import check_file, check_folder, make_folder, synchronize
 
-__all__ = ["ConfigStore"]
-
 _LARGEST = 1 << 20
 _DIGITS = re.compile(r"[0-9A-F]{12}")
 

@@ -14,17 +14,6 @@ from xml.parsers import expat
 
 from softphone.trust.lists import FileRefusalReason, FileRefused
 
-__all__ = [
-    "CallManager",
-    "CapfEndpoint",
-    "DeviceConfig",
-    "DeviceLine",
-    "MediaSettings",
-    "SipTimers",
-    "TvsEndpoint",
-    "parse_device_config",
-]
-
 _LARGEST = 1 << 20
 _DEEPEST = 32
 _MOST_ELEMENTS = 50_000

@@ -13,15 +13,6 @@ from enum import Enum
 from softphone.errors import SoftphoneError
 from softphone.provisioning.device_config import DeviceConfig
 
-__all__ = [
-    "EnrollmentAction",
-    "EnrollmentDecision",
-    "EnrollmentNeeded",
-    "EnrollmentSituation",
-    "certificate_hash",
-    "decide_enrollment",
-]
-
 
 class EnrollmentNeeded(SoftphoneError):
     """The device has to enroll, and something for it is missing: what, and who can give it."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from softphone.errors import TransportError
 
-__all__ = ["DownloadRefused", "FetchError", "FileMissing", "FileTooLarge"]
-
 
 class FetchError(TransportError):
     """A server was reached, and the file did not come."""

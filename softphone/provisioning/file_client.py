@@ -30,17 +30,6 @@ from softphone.provisioning.listed_tls_settings import HttpsTrust
 from softphone.provisioning.tftp import TftpDownload, TftpEvent, TftpFailed, TftpTimes
 from softphone.sans_io import Target, Transport
 
-__all__ = [
-    "FailoverFileClient",
-    "FetchedFile",
-    "FileClient",
-    "FileServerAddress",
-    "HttpFiles",
-    "TftpFiles",
-    "file_client_for",
-    "parse_file_servers",
-]
-
 logger = logging.getLogger("softphone.provisioning")
 
 LARGEST_FILE = 1 << 20

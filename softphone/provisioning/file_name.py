@@ -12,16 +12,6 @@ from collections.abc import Mapping, Sequence
 from softphone.errors import ConfigurationError
 from softphone.trust import ListKind
 
-__all__ = [
-    "DEFAULT_DEVICE",
-    "HARDWARE",
-    "check_device",
-    "list_names",
-    "plain_name",
-    "sealed_name",
-    "signed_name",
-]
-
 DEFAULT_DEVICE = "XMLDefault"
 """Whose configuration a hardware phone gets that the server does not know."""
 HARDWARE = "SEP"

@@ -12,8 +12,6 @@ from softphone.errors import CertificateUntrusted
 from softphone.trust import Service, TlsSettings, TrustLists, TrustStore
 from softphone.trust.verification import AskTvs, role_of
 
-__all__ = ["HttpsTrust", "listed_settings"]
-
 
 class HttpsTrust:
     """What HTTPS servers of files are known by: authorities that were given, and the lists.

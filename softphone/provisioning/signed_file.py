@@ -30,17 +30,6 @@ from softphone.trust.lists import (
     verify_file_signature,
 )
 
-__all__ = [
-    "FileRecipient",
-    "LastAccepted",
-    "SignedFilePolicy",
-    "VerifiedFile",
-    "decrypt_file",
-    "encrypt_file",
-    "sign_file",
-    "verify_file",
-]
-
 _PLAIN_VERSION = (1, 0)
 _SEALED_VERSION = (2, 0)
 

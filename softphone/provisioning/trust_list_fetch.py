@@ -29,8 +29,6 @@ from softphone.trust import (
     TrustListStore,
 )
 
-__all__ = ["TrustListFetch"]
-
 _WORDS = {
     TrustBasis.PIN: "its signer is the pinned one",
     TrustBasis.FIRST_USE: "the first that came, on nobody's word",

@@ -13,8 +13,6 @@ from itertools import pairwise
 
 from softphone.rtp.payload_format import LARGEST_FRAME, LARGEST_PAYLOAD, MOST_PARTS, EncodedFrame
 
-__all__ = ["H264Depacketizer", "H264Packetizer", "join_nal_units", "split_nal_units"]
-
 START_CODE = b"\0\0\0\1"
 STAP_A, FU_A = 24, 28
 IDR, SEI, SPS, PPS, DELIMITER, FILLER = 5, 6, 7, 8, 9, 12

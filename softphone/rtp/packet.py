@@ -9,15 +9,6 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-__all__ = [
-    "HEADER_LENGTH",
-    "VERSION",
-    "HeaderExtension",
-    "MalformedPacket",
-    "RtpPacket",
-    "is_rtcp",
-]
-
 VERSION = 2
 HEADER_LENGTH = 12
 """Octets of the fixed header (RFC 3550 section 5.1)."""

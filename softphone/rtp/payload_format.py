@@ -9,15 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = [
-    "LARGEST_FRAME",
-    "LARGEST_PAYLOAD",
-    "MOST_PARTS",
-    "Depacketizer",
-    "EncodedFrame",
-    "Packetizer",
-]
-
 LARGEST_FRAME = 4 << 20
 """Octets that one encoded frame may have; a depacketizer holds no more."""
 

@@ -8,16 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-__all__ = [
-    "MAX_DROPOUT",
-    "MAX_MISORDER",
-    "MIN_SEQUENTIAL",
-    "ReceptionSnapshot",
-    "ReceptionStatistics",
-    "SequenceStatus",
-    "extend",
-]
-
 MAX_DROPOUT = 3000
 MAX_MISORDER = 100
 MIN_SEQUENTIAL = 2

@@ -31,21 +31,6 @@ from softphone.rtp.rtcp_xr import (
     print_extended_report,
 )
 
-__all__ = [
-    "ReceiverReport",
-    "ReportBlock",
-    "RtcpApp",
-    "RtcpBye",
-    "RtcpPacket",
-    "SenderReport",
-    "SourceDescription",
-    "ntp_from_wall",
-    "parse_compound",
-    "print_compound",
-    "round_trip_time",
-    "wall_from_ntp",
-]
-
 SR, RR, SDES, BYE, APP = 200, 201, 202, 203, 204
 CNAME_ITEM = 1
 NTP_EPOCH = 2_208_988_800

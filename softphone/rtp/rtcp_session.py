@@ -41,8 +41,6 @@ from softphone.rtp.rtcp_xr import (
 )
 from softphone.sans_io import Entropy, random_share
 
-__all__ = ["RemoteReport", "RtcpSession", "SenderClock", "SenderInformation"]
-
 COMPENSATION = math.e - 1.5
 """Makes up for timer reconsideration converging below the intended average (6.3.1)."""
 SENDER_SHARE = 0.25

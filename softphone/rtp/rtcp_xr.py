@@ -14,16 +14,6 @@ from typing import TypeAlias
 
 from softphone.rtp.packet import MalformedPacket
 
-__all__ = [
-    "XR",
-    "DelaySinceLastReceiverReport",
-    "ExtendedBlock",
-    "ReceiverReferenceTime",
-    "VoipMetrics",
-    "parse_extended_report",
-    "print_extended_report",
-]
-
 XR = 207
 REFERENCE_TIME_BLOCK, DLRR_BLOCK, VOIP_METRICS_BLOCK = 4, 5, 7
 MOST_ENTRIES = 32

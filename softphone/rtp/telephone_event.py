@@ -12,15 +12,6 @@ from dataclasses import dataclass
 
 from softphone.rtp.packet import MalformedPacket
 
-__all__ = [
-    "DIGITS",
-    "ReceivedDigit",
-    "TelephoneEventPacket",
-    "TelephoneEventPayload",
-    "TelephoneEventReceiver",
-    "TelephoneEventSender",
-]
-
 DIGITS = "0123456789*#ABCD!"
 """The digits in the order of their event codes 0 to 16; "!" is flash."""
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 from softphone.rtp.payload_format import LARGEST_FRAME, LARGEST_PAYLOAD, MOST_PARTS, EncodedFrame
 
-__all__ = ["Vp8Depacketizer", "Vp8Descriptor", "Vp8Packetizer"]
-
 EXTENDED, NON_REFERENCE, START = 0x80, 0x20, 0x10
 PARTITION = 0x07
 PICTURE_ID, TL0PICIDX, TID, KEYIDX = 0x80, 0x40, 0x20, 0x10

@@ -22,17 +22,6 @@ from softphone.sdp.description import (
 )
 from softphone.security import KeyMaterial
 
-__all__ = [
-    "Crypto",
-    "CryptoLine",
-    "Fmtp",
-    "KeyParameter",
-    "RtcpPort",
-    "Rtpmap",
-    "UnreadableCrypto",
-    "read_crypto",
-]
-
 _RTPMAP = re.compile(r"([0-9]{1,3})[ ]+([!-.0-~]{1,64})/([0-9]{1,10})(?:/([0-9]{1,3}))?")
 _RTCP = re.compile(r"([0-9]{1,5})(?: +IN +IP[46] +([!-~]{1,255}))?")
 # RFC 4568 section 9.1: tag, suite, key parameters, session parameters.

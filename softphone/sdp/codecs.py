@@ -18,19 +18,6 @@ from softphone.fast_dataclass import fast_init
 from softphone.sdp.attributes import Fmtp, Rtpmap
 from softphone.sdp.description import Attribute, MalformedDescription, MediaDescription
 
-__all__ = [
-    "CodecCapability",
-    "MediaCapability",
-    "MediaFormat",
-    "NegotiatedCodec",
-    "NegotiatedTelephoneEvent",
-    "PayloadTypes",
-    "codec_attributes",
-    "common_codecs",
-    "packet_time",
-    "read_formats",
-]
-
 TELEPHONE_EVENT = "telephone-event"
 DEFAULT_EVENTS = "0-15"
 

@@ -16,18 +16,6 @@ from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import Direction
 from softphone.fast_dataclass import fast_init
 
-__all__ = [
-    "Attribute",
-    "Bandwidth",
-    "Connection",
-    "DescriptionLimits",
-    "MalformedDescription",
-    "MediaDescription",
-    "Origin",
-    "SessionDescription",
-    "TimeDescription",
-]
-
 
 class MalformedDescription(SoftphoneError):
     """The bytes are no session description that we may act on; the sentence says where and why.

@@ -30,24 +30,6 @@ from softphone.sdp.description import (
     SessionDescription,
 )
 
-__all__ = [
-    "COMFORT_NOISE",
-    "LocalMediaLine",
-    "NegotiatedMedia",
-    "OfferedMedia",
-    "event_codec",
-    "intersect_directions",
-    "may_answer",
-    "media_line",
-    "refused_line",
-    "remote_address",
-    "remote_bandwidth",
-    "remote_direction",
-    "remote_extended_reports",
-    "remote_rtcp",
-    "stream_attributes",
-]
-
 
 @fast_init
 @dataclass(frozen=True, slots=True)

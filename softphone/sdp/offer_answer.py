@@ -57,12 +57,6 @@ from softphone.sdp.media_line import (
     stream_attributes,
 )
 
-__all__ = [
-    "AnswerMismatch",
-    "OfferAnswerSession",
-    "prefer_secure",
-]
-
 
 class AnswerMismatch(SoftphoneError):
     """An answer does not fit the offer that it answers; the sentence says how."""

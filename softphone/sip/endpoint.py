@@ -49,8 +49,6 @@ from softphone.sip.transaction import (
 )
 from softphone.sip.transport import Failover, contact_for
 
-__all__ = ["Endpoint", "SipEvent"]
-
 SipEvent: TypeAlias = (
     events.FlowOpened
     | events.FlowClosed

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 
 from softphone.sip.message import MessageLimits
 
-__all__ = ["EndpointConfig", "Timing"]
-
 
 @dataclass(frozen=True, slots=True)
 class Timing:

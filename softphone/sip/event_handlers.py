@@ -30,8 +30,6 @@ from softphone.sip.events import (
 from softphone.sip.invite import InviteUsage
 from softphone.sip.subscription import NotifierUsage, SubscriberUsage
 
-__all__ = ["AnyUsage", "EventHandler", "EventHandlers"]
-
 AnyUsage: TypeAlias = InviteUsage | SubscriberUsage | NotifierUsage
 
 

@@ -24,8 +24,6 @@ from softphone.sip.message import Body, Field, NameAddr, Request, Response, Uri
 from softphone.sip.transaction import Exchange
 from softphone.sip.transport import Failover
 
-__all__ = ["MOST_UNDER_WAY", "Publication", "PublishRequest", "Publisher"]
-
 MOST_UNDER_WAY = 32
 
 

@@ -19,9 +19,6 @@ from softphone.sip.request_validation import check_request
 from softphone.sip.subscription import NotifierUsage, refer_values
 from softphone.sip.transaction import ServerExchange, ServerTransaction, TransactionLayer
 
-__all__ = ["RequestRouter"]
-
-
 RESERVE = 1.25
 """How far beyond its bounds the table of server transactions takes requests within dialogs."""
 

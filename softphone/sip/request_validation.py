@@ -24,8 +24,6 @@ from softphone.sip.message import (
 from softphone.sip.transaction.client import TARGET_REFRESH
 from softphone.sip.transaction.server import MAGIC_COOKIE
 
-__all__ = ["RequestRefusal", "check_request"]
-
 KNOWN_METHODS = frozenset(
     {
         "INVITE",

@@ -10,8 +10,6 @@ from __future__ import annotations
 from enum import IntEnum, StrEnum
 from typing import Protocol
 
-__all__ = ["REPLAY_WINDOW", "SRTCP_REPLAY_WINDOW", "SrtpBackend", "SrtpStatus", "SrtpTransform"]
-
 REPLAY_WINDOW = 1024
 """Packets of the SRTP replay window (RFC 3711 section 3.3.2 demands at least 64)."""
 

@@ -20,17 +20,6 @@ from softphone.srtp import libsrtp_backend
 from softphone.srtp.backend import SrtpBackend, SrtpStatus, SrtpTransform
 from softphone.srtp.cryptography_backend import CryptographyTransform
 
-__all__ = [
-    "FIRST_SEQUENCE_LIMIT",
-    "MAXIMUM_SOURCES",
-    "FailureCounts",
-    "ReceiveContext",
-    "SendContext",
-    "default_backend",
-    "first_sequence",
-    "next_ssrc",
-]
-
 FIRST_SEQUENCE_LIMIT = 1 << 15
 """A sender's first sequence number is below this (RFC 3711 section 3.3.1): if the first packets
 are lost around a wrap, the receiver would guess a wrong rollover counter for ever."""

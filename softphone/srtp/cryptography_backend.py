@@ -19,8 +19,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from softphone.security import CryptoSuite
 from softphone.srtp.backend import REPLAY_WINDOW, SRTCP_REPLAY_WINDOW, SrtpStatus
 
-__all__ = ["CryptographyTransform", "SessionKeys", "derive_session_key", "keystream"]
-
 # RFC 3711 section 4.3.2: the labels of the six session keys.
 _RTP_LABELS = (0, 1, 2)
 _RTCP_LABELS = (3, 4, 5)

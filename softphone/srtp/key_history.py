@@ -16,8 +16,6 @@ from softphone.security import CryptoSuite
 from softphone.srtp.receive_keys import MAXIMUM_KEYS
 from softphone.srtp.sdes import CryptoRefusalCode
 
-__all__ = ["KeyHistory"]
-
 _REMEMBERED = 1024
 """Keys of ours that are remembered, the last ones made: no far end makes this grow without end.
 Once there were more, a key of theirs is to be one that they have had before."""

@@ -22,15 +22,6 @@ import pylibsrtp
 from softphone.security import CryptoSuite
 from softphone.srtp.backend import REPLAY_WINDOW, SrtpStatus, SrtpTransform
 
-__all__ = [
-    "LibsrtpTransform",
-    "SessionTransform",
-    "SrtpBatch",
-    "SrtpBatchContext",
-    "make_transform",
-    "rollover_settable",
-]
-
 _PROFILES = {
     CryptoSuite.AEAD_AES_256_GCM: pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
     CryptoSuite.AEAD_AES_128_GCM: pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM,

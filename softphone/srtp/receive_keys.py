@@ -13,8 +13,6 @@ from softphone.errors import ConfigurationError
 from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp.context import FailureCounts, ReceiveContext
 
-__all__ = ["MAXIMUM_KEYS", "ReceiveKeys", "key_fingerprint"]
-
 MAXIMUM_KEYS = 32
 """Keys that a stream may receive with in its life.  None is forgotten for another: a far end that
 could push a key out could have its packets played twice."""

@@ -40,8 +40,6 @@ from softphone.srtp.sdes import (
     same_key,
 )
 
-__all__ = ["SdesAgreement", "SdesNegotiation"]
-
 _UNSPECIFIED = ("0.0.0.0", "::")
 
 

@@ -19,19 +19,6 @@ from softphone.sans_io import Entropy
 from softphone.sdp import Crypto, CryptoLine, KeyParameter, UnreadableCrypto
 from softphone.security import CryptoSuite, KeyMaterial
 
-__all__ = [
-    "SHORTEST_LIFETIME",
-    "CryptoChoice",
-    "CryptoRefusal",
-    "CryptoRefusalCode",
-    "KeyCheck",
-    "check_crypto_answer",
-    "choose_crypto",
-    "make_crypto_answer",
-    "make_crypto_offer",
-    "same_key",
-]
-
 
 class CryptoRefusalCode(StrEnum):
     """Why a crypto line was not used."""

@@ -30,8 +30,6 @@ from softphone.trust.disk import (
     write_private,
 )
 
-__all__ = ["TrustStore"]
-
 _ANCHORS = "anchors.pem"
 _PINS = "pins.json"
 _LOCK = ".anchors.lock"

@@ -41,17 +41,6 @@ from softphone.trust.lists import TrustLists
 from softphone.trust.store import TrustStore
 from softphone.trust.verification import AskTvs, AskUser, role_of
 
-__all__ = [
-    "ClientCertificates",
-    "TlsCredential",
-    "TlsSettings",
-    "check_credential",
-    "client_context",
-    "probe_context",
-    "server_context",
-    "verification_error",
-]
-
 logger = logging.getLogger("softphone.trust")
 
 _VERSIONS = {TlsVersion.TLS_1_2: ssl.TLSVersion.TLSv1_2, TlsVersion.TLS_1_3: ssl.TLSVersion.TLSv1_3}

@@ -121,8 +121,6 @@ from softphone.sip import (
     SubscriptionTerminated,
 )
 
-__all__ = ["FAR_END_PATIENCE", "CallLeg", "ReadWriteBuffers", "contain"]
-
 logger = logging.getLogger("softphone.call")
 
 L = TypeVar("L", bound="CallLeg")

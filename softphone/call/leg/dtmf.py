@@ -12,15 +12,6 @@ from enum import StrEnum
 from softphone.errors import ConfigurationError, NotAcceptable
 from softphone.sip import Body
 
-__all__ = [
-    "DigitDeduplicator",
-    "DigitMethod",
-    "choose_digit_method",
-    "dtmf_info_body",
-    "parse_dtmf_info",
-    "pause_of",
-]
-
 RELAY, PLAIN = "application/dtmf-relay", "application/dtmf"
 SAME = 1.0
 """Seconds within which a digit that comes by another way is the same one."""

@@ -11,8 +11,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Generic, TypeVar
 
-__all__ = ["EventQueue"]
-
 E = TypeVar("E")
 
 

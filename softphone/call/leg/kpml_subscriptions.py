@@ -16,8 +16,6 @@ from softphone.sans_io import OpenDrain
 from softphone.sip import Body, NotifierUsage, Request
 from softphone.sip.event_packages import KPML, DigitBuffer, KeyPress, KpmlSubscription
 
-__all__ = ["KpmlSubscriptions", "TimerHandle", "check_digits"]
-
 MAXIMUM = 4
 """Subscriptions of one call at once."""
 

@@ -27,9 +27,6 @@ from softphone.sdp import CodecCapability, MediaCapability, NegotiatedCodec, Neg
 from softphone.security import KeyExchange, MediaSecurity
 from softphone.srtp import CryptoRefusal, SdesAgreement, SdesNegotiation
 
-__all__ = ["MediaStreamRow", "capabilities", "security_of"]
-
-
 MOST_REASONS = 4
 """The most faulty crypto lines of one m-line that are each given a reason."""
 

@@ -12,8 +12,6 @@ from softphone.diagnostics.refusal_text import explain_change
 from softphone.errors import CallError, LocalProtocolError, NotAcceptable
 from softphone.sip import Body, InviteUsage, ModificationFailed
 
-__all__ = ["SessionModification", "make_result", "overtaken", "refusal_of", "resolve_result"]
-
 
 def make_result() -> asyncio.Future[None]:
     """A future whose failure may go unheard: its waiter may have been canceled."""

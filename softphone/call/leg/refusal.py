@@ -15,21 +15,6 @@ from softphone.security import Shortfall, ShortfallCode
 from softphone.sip import Body
 from softphone.srtp import CryptoRefusal
 
-__all__ = [
-    "SDP_TYPE",
-    "DescriptionRefusal",
-    "check_media_address",
-    "clear_refused",
-    "describe_crypto_refusals",
-    "fallback_not_agreed",
-    "no_usable_key",
-    "policy_refusal",
-    "read_description",
-    "reason_header",
-    "transport_refused",
-    "warning_header",
-]
-
 SDP_TYPE = "application/sdp"
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-__all__ = ["DEFAULT_XR_DEMAND", "RtcpXrDemand", "RtcpXrMode"]
-
 OURS = ("rcvr-rtt", "voip-metrics")
 """The formats of RFC 3611 section 5.1 that we have."""
 

@@ -21,14 +21,6 @@ from softphone.security import (
 )
 from softphone.sip import InviteUsage, Request, Response, SipUri, Uri
 
-__all__ = [
-    "FarEndSecurity",
-    "certificate_names",
-    "direct_far_end",
-    "flow_shortfalls",
-    "signaling_security",
-]
-
 _NULL_CIPHER = "NULL"
 
 MAXIMUM_SPEAKERS = 32

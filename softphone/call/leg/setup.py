@@ -20,8 +20,6 @@ from softphone.sans_io import Flow, OpenDrain
 from softphone.security import SecurityState
 from softphone.sip import Endpoint, EventHandlers, NameAddr
 
-__all__ = ["HeaderFields", "LegSetup", "NameLookup", "no_name_lookup"]
-
 logger = logging.getLogger("softphone.call")
 
 HeaderFields: TypeAlias = tuple[tuple[str, str], ...]

@@ -15,8 +15,6 @@ from softphone.errors import CallError
 from softphone.events import CallEvent, TransferProgressed
 from softphone.sip import NotifierUsage, NotifyReceived, SubscriberUsage, SubscriptionTerminated
 
-__all__ = ["PendingReferral", "Transfer"]
-
 
 @dataclass(frozen=True, slots=True)
 class PendingReferral:

@@ -13,15 +13,6 @@ from softphone.media.video import CLOCK_RATE_HZ, VideoSpec
 from softphone.sdp import CodecCapability, MediaCapability, NegotiatedMedia
 from softphone.sip import Body
 
-__all__ = [
-    "MEDIA_CONTROL",
-    "VideoSetup",
-    "is_key_frame_request",
-    "key_frame_request",
-    "video_capability",
-    "video_spec",
-]
-
 MEDIA_CONTROL = "application/media_control+xml"
 FEEDBACK = ("nack", "nack pli", "ccm fir", "ccm tmmbr")
 H264 = "profile-level-id=42e01f;level-asymmetry-allowed=1"

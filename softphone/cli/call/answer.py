@@ -15,8 +15,6 @@ from softphone.errors import CallFailed, NoAnswer, RegistrationRefused, Softphon
 from softphone.events import CallEnded, CallRefused, RegistrationChanged, RegistrationState
 from softphone.security import SecurityShortfall
 
-__all__ = ["answer_call"]
-
 
 async def answer_call(output: CommandOutput, options: AnswerOptions) -> int:
     """Register (or listen), answer the first call, and sum up."""

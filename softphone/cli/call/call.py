@@ -12,8 +12,6 @@ from softphone.cli.console.output import CommandOutput, security_line
 from softphone.errors import ConfigurationError
 from softphone.events import CallEnded
 
-__all__ = ["place_call"]
-
 
 async def place_call(output: CommandOutput, options: CallOptions) -> int:
     """Register, call, talk, hang up, and sum up."""

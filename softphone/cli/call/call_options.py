@@ -31,8 +31,6 @@ from softphone.personas import persona_named
 from softphone.security import SrtpPolicy
 from softphone.trust import client_context
 
-__all__ = ["PreparedCall", "load_checked", "prepare_call"]
-
 DIGITS = frozenset("0123456789*#ABCD,")
 MOST_DIGITS = 200
 PATTERN = "pattern"

@@ -35,8 +35,6 @@ from softphone.phone import Phone
 from softphone.sans_io import Transport
 from softphone.security import SecurityState
 
-__all__ = ["CallParty", "CallSession"]
-
 CallParty: TypeAlias = OutgoingCall | IncomingCall | Call
 
 DIGIT_SECONDS, PAUSE_SECONDS, LAST_DIGIT_SECONDS = 0.18, 0.52, 0.2

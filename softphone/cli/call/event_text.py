@@ -25,8 +25,6 @@ from softphone.events import (
     VoiceStopped,
 )
 
-__all__ = ["print_call_event"]
-
 
 def print_call_event(output: CommandOutput, event: CallEvent, *, direct: bool) -> None:
     """Tell of one event; `direct`: there is no server between us and the far end."""

@@ -19,8 +19,6 @@ from softphone.cli.console.options import (
     option_dataclass,
 )
 
-__all__ = ["AnswerOptions", "CallOptions", "RegisterOptions"]
-
 
 @option_dataclass
 class AnswerOptions(CommandOptions):

@@ -33,8 +33,6 @@ from softphone.events import (
 )
 from softphone.phone import Phone
 
-__all__ = ["run_until_stopped", "stay_registered"]
-
 
 async def stay_registered(output: CommandOutput, options: RegisterOptions) -> int:
     """Register, tell of every change, and leave after `--duration`, else when interrupted."""

@@ -24,15 +24,6 @@ from softphone.events import CallEnded, EndedBy, StreamStatistics
 from softphone.media import VideoStream
 from softphone.security import SecurityLevel, SecurityShortfall, SecurityState, Shortfall
 
-__all__ = [
-    "BLANK",
-    "CallOutcome",
-    "audio_fields",
-    "security_fields",
-    "summary_text",
-    "video_fields",
-]
-
 BLANK: Mapping[str, Any] = MappingProxyType(
     {
         "security": {"level": "unknown", "scope": "hop", "shortfalls": []},

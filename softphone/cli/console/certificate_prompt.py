@@ -20,15 +20,6 @@ from softphone.errors import CertificateUnknown, ConfigurationError
 from softphone.trust import AskUser, TrustStore, UnknownCertificate, is_encrypted
 from softphone.trust.disk import read_whole
 
-__all__ = [
-    "accepted_fingerprint",
-    "certificate_prompt",
-    "default_store",
-    "open_trust_store",
-    "question_rows",
-    "with_key_passphrase",
-]
-
 
 def accepted_fingerprint(options: CertificateOptions) -> str | None:
     """The accepted fingerprint in lower-case hex.  Raises ConfigurationError for what is none."""

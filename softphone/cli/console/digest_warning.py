@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from softphone.account import Account
 
-__all__ = ["digest_text", "digest_warnings"]
-
 
 def digest_text(line: Account) -> str:
     """By which algorithms, in which realms, the account has shown its password; "" by none."""

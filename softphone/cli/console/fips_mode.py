@@ -25,8 +25,6 @@ from softphone.trust.fips import (
 from softphone.trust.fips.self_check import run_self_check
 from softphone.trust.fips.setup import default_folder, find_setup
 
-__all__ = ["enter_mode", "mode_fields", "show_mode"]
-
 
 def enter_mode(configured: bool | None = None, source: str = "") -> FipsMode:
     """Go on in the right mode, after a self-check where it is FIPS; else start anew.

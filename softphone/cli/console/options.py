@@ -27,25 +27,6 @@ import typer
 if TYPE_CHECKING:
     from softphone.cli.console.output import CommandOutput
 
-__all__ = [
-    "AccountOption",
-    "AskedPassphraseOptions",
-    "CertificateOptions",
-    "CommandOptions",
-    "DeviceArgument",
-    "FirstUseOption",
-    "JsonOption",
-    "LadderOption",
-    "OptionGroup",
-    "PassphraseOptions",
-    "PinOption",
-    "StoreOption",
-    "TrustOptions",
-    "add_command",
-    "option",
-    "option_dataclass",
-]
-
 T = TypeVar("T")
 
 

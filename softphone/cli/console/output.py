@@ -26,8 +26,6 @@ from softphone.security import Scope, SecurityLevel, SecurityState
 if TYPE_CHECKING:
     from softphone.diagnostics.ladder import Ladder
 
-__all__ = ["LOCK", "CommandOutput", "printable", "security_line", "to_json_value"]
-
 LOCK = {True: "\N{LOCK}", False: "\N{OPEN LOCK}"}
 NO_LOCK = "\N{HORIZONTAL ELLIPSIS}"
 """In the place of the lock, as long as nothing is known."""

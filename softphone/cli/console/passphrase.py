@@ -13,8 +13,6 @@ from softphone.cli.console.terminal import ask_line
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
 
-__all__ = ["passphrase_if_given", "read_passphrase"]
-
 _MOST = 1024
 _KEYRING_SERVICE = "softphone"
 _OTHERWISE = "give it with --passphrase-fd or --keyring"

@@ -16,8 +16,6 @@ from contextlib import contextmanager, suppress
 
 from softphone.errors import ConfigurationError
 
-__all__ = ["ask_line", "is_attended", "read_lines"]
-
 _MOST = 4096
 _LONGEST_LINE = 1 << 16
 _PIECE = 4096

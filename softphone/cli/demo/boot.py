@@ -20,8 +20,6 @@ from softphone.provisioning import (
 from softphone.security import KeyMaterial
 from softphone.trust import Bootstrap, TrustBasis, TrustStore
 
-__all__ = ["BootedPhone", "boot_from_name", "show_boot"]
-
 _LISTS = {
     TrustBasis.PIN: "its signer is the one we pinned",
     TrustBasis.CTL: "the CTL names its signer",

@@ -33,8 +33,6 @@ from softphone.lab import LabConfig, LabServer
 from softphone.media.audio import PcmRing, ToneSource, tone_level
 from softphone.phone import Phone
 
-__all__ = ["run_demo"]
-
 TONES = {"alice": 440.0, "bob": 660.0, "carol": 880.0}
 SCHEMES = {"alice": "http", "bob": "tftp", "carol": "http"}
 HOST = LabConfig().host

@@ -12,8 +12,6 @@ from softphone.contacts import Contact, Contacts
 from softphone.lab import DOMAIN, LabServer
 from softphone.phone import Phone
 
-__all__ = ["exchange_messages", "find_contact", "open_directory"]
-
 PATIENCE = 10.0
 
 

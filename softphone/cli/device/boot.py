@@ -23,8 +23,6 @@ from softphone.provisioning import (
 from softphone.security import KeyMaterial
 from softphone.trust import FileRefused, TrustStore, bootstrap_of
 
-__all__ = ["run_boot"]
-
 
 async def run_boot(output: CommandOutput, options: BootOptions) -> int:
     """Boot, register and stay.  Raises what `Phone.boot` raises."""

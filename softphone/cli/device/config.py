@@ -32,14 +32,6 @@ from softphone.trust import (
 )
 from softphone.trust.lists import parse_header
 
-__all__ = [
-    "ConfigFileQuery",
-    "decrypt_one",
-    "resolve_config_file",
-    "show_file",
-    "verify_one",
-]
-
 _LARGEST = 1 << 20
 _ENDINGS = (".cnf.xml.enc.sgn", ".cnf.xml.sgn", ".cnf.xml")
 

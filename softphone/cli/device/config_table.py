@@ -10,8 +10,6 @@ from softphone.provisioning import DeviceConfig, DeviceLine, VerifiedFile
 from softphone.trust import fingerprint_of
 from softphone.trust.lists import FileHeader
 
-__all__ = ["config_facts", "file_facts", "show_config"]
-
 _MODES = {1: "not secure", 2: "authenticated", 3: "encrypted"}
 _TRANSPORTS = {1: "tcp", 2: "udp", 3: "tls", 4: "tcp or udp"}
 _OPERATIONS = {

@@ -35,8 +35,6 @@ from softphone.trust import (
 )
 from softphone.trust.disk import read_whole
 
-__all__ = ["enroll_device"]
-
 _PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 _PINNED = "capf.crt"
 _WORDS = {

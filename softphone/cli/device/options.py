@@ -23,15 +23,6 @@ from softphone.cli.console.options import (
     option_dataclass,
 )
 
-__all__ = [
-    "BootOptions",
-    "ConfigFileOptions",
-    "DecryptConfigOptions",
-    "EnrollOptions",
-    "ShowConfigOptions",
-    "VerifyConfigOptions",
-]
-
 
 @option_dataclass
 class _EnrollTrustOptions(TrustOptions):

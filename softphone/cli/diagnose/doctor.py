@@ -47,8 +47,6 @@ from softphone.sip import LookupPolicy
 from softphone.trust import TlsSettings, client_context
 from softphone.trust.fips import random_bytes
 
-__all__ = ["examine_account"]
-
 ADVICE: tuple[tuple[type[SoftphoneError], str], ...] = (
     (ConfigurationError, "mend the account file as the message says"),
     (CertificateExpired, "the certificate must be renewed; check this machine's clock, too"),

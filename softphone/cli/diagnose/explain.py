@@ -18,8 +18,6 @@ from softphone.diagnostics.refusal_analysis import (
 )
 from softphone.errors import ConfigurationError
 
-__all__ = ["explain_file", "show_findings"]
-
 
 async def explain_file(output: CommandOutput, options: ExplainOptions) -> int:
     """Explain what a file holds, or standard input.  Raises ConfigurationError."""

@@ -16,8 +16,6 @@ from softphone.cli.console.options import (
     option_dataclass,
 )
 
-__all__ = ["DoctorOptions", "ExplainOptions"]
-
 
 @option_dataclass
 class _DoctorTrustOptions(TrustOptions):

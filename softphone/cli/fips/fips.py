@@ -21,8 +21,6 @@ from softphone.trust.fips import (
 from softphone.trust.fips.self_check import LibraryCheck, run_self_check
 from softphone.trust.fips.setup import FipsSetup, default_folder, find_setup, make_setup
 
-__all__ = ["run_program", "set_up", "show_status"]
-
 CLAIM = (
     "This says which provider does the cryptography and that it passed its self-check; whether"
     " that provider's build holds a FIPS 140 certificate is not for this program to say."

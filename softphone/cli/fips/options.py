@@ -9,8 +9,6 @@ import typer
 
 from softphone.cli.console.options import CommandOptions, JsonOption, option, option_dataclass
 
-__all__ = ["FipsRunOptions", "FipsSetupOptions", "FipsStatusOptions", "choose_mode"]
-
 
 def choose_mode(wanted: bool | None) -> None:
     """Take the option `--fips` or `--no-fips`, which counts before every other setting."""

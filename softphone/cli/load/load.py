@@ -33,9 +33,6 @@ from softphone.load.report import PrometheusPage, write_report
 INVALID = 4
 """The exit code of a run whose figures are the generator's own and say nothing of the target."""
 
-__all__ = ["run_capacity_search", "run_load"]
-
-
 Command: TypeAlias = Callable[[CommandOutput, Any], Awaitable[int]]
 
 

@@ -8,8 +8,6 @@ from typing import Annotated, Any
 
 from softphone.cli.console.options import CommandOptions, option, option_dataclass
 
-__all__ = ["EXIT_CODES", "CapacityOptions", "LoadOptions"]
-
 EXIT_CODES = (
     "Exit codes: 0 valid and as expected, 1 a verdict was not met, 2 wrong usage and nothing sent, "
     "3 the server is not who it should be, 4 the run was invalid and says nothing of the server, "

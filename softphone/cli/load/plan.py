@@ -29,8 +29,6 @@ from softphone.load.run import (
 )
 from softphone.sip import SipUri
 
-__all__ = ["expectations_of", "plan_of"]
-
 
 def expectations_of(options: LoadOptions) -> tuple[Expectation, ...]:
     """The verdicts asked for.  Raises ConfigurationError."""

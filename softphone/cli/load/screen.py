@@ -11,8 +11,6 @@ from softphone.load.measure.tally import RunSecond, Tally
 from softphone.load.plan import LoadPlan
 from softphone.load.result import failure_causes, quantiles_text
 
-__all__ = ["LoadScreen", "ProgressLines"]
-
 CAUSES = 6
 WIDE = 80
 """Columns of a terminal from which on two figures stand side by side."""

@@ -20,8 +20,6 @@ from softphone.messaging.storage import (
 )
 from softphone.trust import TlsSettings, TrustStore
 
-__all__ = ["print_setup", "verify_audit"]
-
 
 async def verify_audit(output: CommandOutput, options: VerifyAuditOptions) -> int:
     """Say how many rows are good, and which is the first that is not."""

@@ -7,8 +7,6 @@ from softphone.cli.console.runner import DONE, FAILED, exit_code
 from softphone.cli.messaging.options import SearchOptions
 from softphone.contacts import Contact, Contacts, open_directories
 
-__all__ = ["search_contacts"]
-
 
 async def search_contacts(output: CommandOutput, options: SearchOptions) -> int:
     """Search all directories of a file; 0 when somebody was found, 1 when nobody was."""

@@ -42,14 +42,6 @@ from softphone.phone import Phone
 from softphone.trust import TlsSettings
 from softphone.trust.fips import random_bytes
 
-__all__ = [
-    "SIGN",
-    "fetch_one",
-    "run_chat",
-    "send_messages",
-    "show_history",
-]
-
 SIGN = {"lock": "\N{LOCK}", "key": "\N{KEY}"}
 """What stands before a message: encrypted to the server, or to the other client."""
 

@@ -16,16 +16,6 @@ from softphone.cli.console.options import (
     option_dataclass,
 )
 
-__all__ = [
-    "ChatOptions",
-    "FetchOptions",
-    "HistoryOptions",
-    "SearchOptions",
-    "SendOptions",
-    "SetupAuditOptions",
-    "VerifyAuditOptions",
-]
-
 AccountOption = Annotated[Path, option("--account", "A file with an [im] table (TOML).", "FILE")]
 RoomOption = Annotated[str | None, option("--room", "It is a group chat: enter as NICK.", "NICK")]
 

@@ -27,8 +27,6 @@ from softphone.trust.csr.check import (
 from softphone.trust.csr.profile import CsrProfile, CsrService, names_for, profile_named
 from softphone.trust.disk import read_whole
 
-__all__ = ["check_requests", "make_requests"]
-
 Choice = TypeVar("Choice", bound=Enum)
 
 

@@ -32,8 +32,6 @@ from softphone.trust import (
     verify_trust_list,
 )
 
-__all__ = ["check_list", "import_lists", "reset_lists", "show_store"]
-
 _LARGEST_FILE = 1 << 20
 _BASIS = {
     TrustBasis.PIN: "its signer was pinned",

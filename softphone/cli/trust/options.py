@@ -20,17 +20,6 @@ from softphone.cli.console.options import (
     option_dataclass,
 )
 
-__all__ = [
-    "CheckCsrOptions",
-    "CheckListOptions",
-    "ImportListsOptions",
-    "NewCsrOptions",
-    "RequirementsOptions",
-    "ResetListsOptions",
-    "ShowStoreOptions",
-    "VerifyServerOptions",
-]
-
 
 @option_dataclass
 class ShowStoreOptions(CommandOptions):

@@ -11,8 +11,6 @@ from softphone.trust import TrustList, TrustListRecord, fingerprint_of, role_nam
 from softphone.trust.certificate import issuer_of, subject_of
 from softphone.trust.lists import FileHeader, read_certificate
 
-__all__ = ["certificate_facts", "header_facts", "list_facts", "show_certificates", "show_list"]
-
 _COLUMNS = ("certificate", "serial and SHA-256", "valid")
 
 

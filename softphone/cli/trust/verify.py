@@ -35,8 +35,6 @@ from softphone.trust.verification.checklist import (
     checks_of,
 )
 
-__all__ = ["show_requirements", "starttls_of", "verify_server"]
-
 _PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]\s]+):(?P<port>[0-9]{1,5})")
 _SERVICES = (Service.SIP, Service.HTTPS, Service.XMPP, Service.CAPF)
 

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from softphone.media import PcmBlock
 from softphone.media.audio import PcmRing
 
-__all__ = ["AudioBridge", "MemberSink", "MemberSource"]
-
 
 class MemberSink:
     """A `Sink`: what a member says, given to everybody else."""

@@ -15,8 +15,6 @@ from softphone.sdp import OfferedMedia, SessionDescription
 from softphone.security import SecurityPolicy
 from softphone.sip import Body
 
-__all__ = ["ClearNegotiation"]
-
 
 class ClearNegotiation(Negotiation):
     """Answers every offer of audio and video in clear, RTP/SAVP with RTP/AVP."""

@@ -45,8 +45,6 @@ from softphone.sip import (
     security_call_info,
 )
 
-__all__ = ["CallControl", "LabContext"]
-
 logger = logging.getLogger("softphone.lab")
 
 

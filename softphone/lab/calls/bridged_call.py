@@ -25,8 +25,6 @@ from softphone.sans_io import Transport
 from softphone.security import CryptoSuite, SecurityLevel, SecurityState
 from softphone.sip import security_call_info
 
-__all__ = ["BridgedCall", "level_of", "level_seen"]
-
 logger = logging.getLogger("softphone.lab")
 
 ATTEMPTS = 40

@@ -19,8 +19,6 @@ from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.registrar import StoredBinding
 from softphone.sip import SipUri, parse_uri
 
-__all__ = ["CallRouting", "ReachedUser", "RingRequest"]
-
 MOST_FORWARDS = 8
 """Times that one call is forwarded; after that it goes in circles."""
 _ELSEWHERE = "Call completed elsewhere"

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from softphone.media import Sink, Source
 from softphone.media.audio import Cadence, EchoSource, SilenceSource, ToneGenerator, ToneSource
 
-__all__ = ["MelodySource", "extension"]
-
 # Notes in Hz, half a second each: an arpeggio up and down.
 _MELODY = (261.63, 329.63, 392.0, 523.25, 392.0, 329.63)
 _NOTE = 0.5

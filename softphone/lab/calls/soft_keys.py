@@ -18,8 +18,6 @@ from softphone.sans_io import Flow
 from softphone.sip import InviteUsage, NotifierUsage, ReferReceived
 from softphone.sip.event_packages import RemoteRequest, dialog_named, read_requests, remote_response
 
-__all__ = ["SoftKeys"]
-
 _OTHER = {"conference": "consultdialogid", "join": "joindialogid"}
 """Where each key has the dialog that is brought into the first."""
 _KNOWN = frozenset(

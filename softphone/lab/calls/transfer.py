@@ -21,8 +21,6 @@ from softphone.sip import InviteUsage, MalformedMessage, NotifierUsage, ReferRec
 from softphone.sip.message import Replaces
 from softphone.sip.transport import leads_to_same_peer
 
-__all__ = ["GOODBYE", "Transfers"]
-
 GOODBYE = 5.0
 """Seconds that whoever has been transferred away from has to hang up itself."""
 

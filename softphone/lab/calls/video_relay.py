@@ -14,8 +14,6 @@ from softphone.media import VideoStream
 from softphone.media.video import Picture, ReceivedVideoFrame
 from softphone.rtp import EncodedFrame
 
-__all__ = ["VideoRelay"]
-
 MOST_WAITING = 30
 """Frames that wait to be sent; then the stream begins anew with a key frame."""
 _REQUEST_PAUSE = 0.5

@@ -42,8 +42,6 @@ from softphone.trust.capf.server import (
     CertificateCommitted,
 )
 
-__all__ = ["LabCapf"]
-
 logger = logging.getLogger("softphone.lab")
 
 _AUTHENTICATION = {

@@ -30,8 +30,6 @@ from softphone.trust import (
 from softphone.trust.capf.server import CapfAuthentication, CapfDevice
 from softphone.trust.lists import can_encrypt_to, read_certificate
 
-__all__ = ["LabCluster"]
-
 _MODES = {
     CapfAuthentication.STRING: 1,
     CapfAuthentication.NULL_STRING: 2,

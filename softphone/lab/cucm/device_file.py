@@ -9,8 +9,6 @@ from xml.sax.saxutils import escape
 
 from softphone.sans_io import Address, Transport
 
-__all__ = ["DeviceFile", "LabNode"]
-
 _TRANSPORTS = {Transport.TCP: 1, Transport.UDP: 2, Transport.TLS: 3}
 
 

@@ -18,8 +18,6 @@ from softphone.trust import ClientCertificates, TlsCredential, TlsSettings, serv
 if TYPE_CHECKING:
     from aiohttp import web
 
-__all__ = ["FilePorts", "FileService"]
-
 logger = logging.getLogger("softphone.lab")
 
 

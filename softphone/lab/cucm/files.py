@@ -35,8 +35,6 @@ from softphone.trust import (
 )
 from softphone.trust.lists import device_key, read_certificate
 
-__all__ = ["ClusterFiles", "new_file_signer"]
-
 _LIST = re.compile(r"(CTL|ITL)(?:File|[A-Za-z0-9_-]+)\.tlv")
 
 

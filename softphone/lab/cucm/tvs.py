@@ -29,8 +29,6 @@ from softphone.trust import (
     parse_trust_list,
 )
 
-__all__ = ["LabTvs"]
-
 logger = logging.getLogger("softphone.lab")
 
 _TTL = 86_400

@@ -32,8 +32,6 @@ from softphone.sip import Request, SipUri, Uri
 from softphone.sip.auth import bearer_challenge, presented_token
 from softphone.sip.auth.digest_server import DigestRefused, DigestVerifier
 
-__all__ = ["REALM", "LabAuthenticator", "RegistrationRateLimit"]
-
 REALM = "ccmsipline"
 OTHER_USER = "the credentials are those of another user"
 BAD_REQUEST = 400

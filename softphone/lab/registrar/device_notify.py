@@ -20,8 +20,6 @@ from softphone.sip.event_packages.cisco_service_control import (
 )
 from softphone.sip.message import Field, format_multipart
 
-__all__ = ["CONFIG_STAMP", "DeviceNotifier"]
-
 CONFIG_STAMP = "ConfigVersionStamp"
 
 

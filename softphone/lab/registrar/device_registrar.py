@@ -21,19 +21,6 @@ from softphone.sans_io import Flow
 from softphone.sip.event_packages import read_requests, remote_response
 from softphone.sip.message import Body, Field, NameAddr, Request, SipUri
 
-__all__ = [
-    "ACTIVE_ELSEWHERE",
-    "PORT_MISMATCH",
-    "SECURITY_MISMATCH",
-    "TLS_FAILURE",
-    "DeviceRegistrar",
-    "LabResponse",
-    "NoResponse",
-    "device_of",
-    "forbidden",
-    "is_device",
-]
-
 DEVICE = "+u.sip!devicename.ccm.cisco.com"
 KEEP_ALIVE = "cisco-keep-alive"
 DUPLICATE = "X-cisco-duplicate-reg"

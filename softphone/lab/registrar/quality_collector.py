@@ -15,8 +15,6 @@ from softphone.sip.event_packages import (
     parse_voice_report,
 )
 
-__all__ = ["MOST_KEPT", "QualityReportCollector"]
-
 MOST_KEPT = 1000
 """Reports that are kept; older ones go."""
 LIFETIME = 3600

@@ -24,14 +24,6 @@ from softphone.sip.message import (
     unescape,
 )
 
-__all__ = [
-    "Registrar",
-    "RegistrarConfig",
-    "RegistrarReply",
-    "StoredBinding",
-    "certificate_speaks_for",
-]
-
 _Q = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _HOUR = 3600
 _Key = tuple[bytes, str]

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["CapacitySearch", "CapacityTrial"]
-
 ATTEMPTS = 2
 """Invalid trials of a number after which it cannot be judged."""
 

@@ -18,8 +18,6 @@ from softphone.load.plan import Expectation, LoadPlan
 from softphone.load.result import LoadResult, judge_result
 from softphone.load.run import Runner, relaxed_garbage_collection
 
-__all__ = ["RunObserver", "find_capacity", "run_plan", "trial_of"]
-
 Made = TypeVar("Made")
 
 MOST_KEPT = 7200

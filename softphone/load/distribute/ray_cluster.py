@@ -18,8 +18,6 @@ from softphone.errors import ConfigurationError
 from softphone.load.distribute.worker import run_worker
 from softphone.load.distribute.worker_channel import MAXIMUM_LINE, encode_line
 
-__all__ = ["RayWorker", "RayWorkerChannel", "ray_cluster"]
-
 HIRE_PATIENCE = 60.0
 """Seconds that Ray may take to find a place for a worker."""
 COMPARISONS = 5

@@ -24,8 +24,6 @@ from softphone.load.measure import RunSecond
 from softphone.load.plan import LoadPlan
 from softphone.load.run import Runner, relaxed_garbage_collection
 
-__all__ = ["main", "run_worker"]
-
 SendLine: TypeAlias = Callable[..., None]
 """Sends a line to the pool: a kind, and a value."""
 

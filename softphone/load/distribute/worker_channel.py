@@ -14,8 +14,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-__all__ = ["MAXIMUM_LINE", "LocalWorkerChannel", "WorkerChannel", "decode_line", "encode_line"]
-
 logger = logging.getLogger("softphone.load")
 
 MAXIMUM_LINE = 64 * 1024 * 1024

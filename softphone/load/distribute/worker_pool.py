@@ -23,8 +23,6 @@ from softphone.load.measure.tally import RunSecond
 from softphone.load.plan import LoadPlan
 from softphone.load.result import LoadResult
 
-__all__ = ["WorkerFailed", "WorkerPool"]
-
 HEADSTART = 0.2
 """Seconds between `go` and the common start: the word must have reached everybody."""
 LAST_WORDS = 30.0

@@ -18,8 +18,6 @@ from softphone.media.interface import NoPortFree
 from softphone.security import SecurityShortfall
 from softphone.sip.message import REASON_PHRASES
 
-__all__ = ["end_cause", "failure_cause"]
-
 
 def failure_cause(error: Exception) -> str:
     """The cause of a failure.  A far end's own words are left out: it could make up thousands."""

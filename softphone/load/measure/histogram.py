@@ -11,8 +11,6 @@ import math
 from collections.abc import Mapping
 from typing import Any, Self
 
-__all__ = ["Histogram"]
-
 _BITS = 10
 _HALF = 1 << _BITS
 

@@ -13,8 +13,6 @@ from typing import Any, Self
 
 from softphone.load.measure.histogram import Histogram
 
-__all__ = ["NO_MEDIA", "TOLERATE_LATE", "RunSecond", "Tally"]
-
 TOLERATE_LATE = 1.0
 """The share of our packets, in percent, that may leave more than a frame late."""
 

@@ -15,18 +15,6 @@ from typing import Protocol
 
 from softphone.errors import ConfigurationError
 
-__all__ = [
-    "ArrivalProcess",
-    "ConstantArrivals",
-    "HoldingTime",
-    "PoissonArrivals",
-    "RampArrivals",
-    "StepArrivals",
-    "TraceArrivals",
-    "parse_arrival",
-    "parse_holding_time",
-]
-
 ARRIVALS = "constant, poisson, ramp:FROM-TO:SECONDS, step:RATE:SECONDS,RATE:SECONDS,… or trace:FILE"
 HOLDS = "run, SECONDS, uniform:FROM-TO, exponential:MEAN or lognormal:MEDIAN:SIGMA"
 

@@ -16,8 +16,6 @@ from softphone.load.measure.histogram import Histogram
 from softphone.load.measure.tally import Tally
 from softphone.security import CryptoSuite
 
-__all__ = ["ACCEPTED", "CLEAR", "Expectation", "ExpectationVerdict", "parse_expectation"]
-
 CLEAR = "clear"
 """The suite of a call without SRTP."""
 

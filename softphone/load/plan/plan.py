@@ -24,8 +24,6 @@ from softphone.load.plan.arrival import (
 from softphone.load.plan.users import UserSpec
 from softphone.security import CryptoSuite, SrtpPolicy
 
-__all__ = ["NODE", "BaseSpec", "FaultSpec", "LoadPlan", "base_account"]
-
 NODE = "node"
 """Instead of an address: each worker takes that of its own node."""
 

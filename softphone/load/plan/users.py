@@ -19,8 +19,6 @@ from softphone.config import AccountConfig, CredentialConfig
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
 
-__all__ = ["FIELDS", "UserSpec", "config_of", "read_users", "users_of_template"]
-
 FIELDS = ("aor", "username", "password_file", "certificate", "key", "algorithms", "realms")
 PLACE = "the users (--algorithms and --realms, or the fields of a users file)"
 MOST_USERS = 1_000_000

@@ -21,8 +21,6 @@ from softphone.load.plan import ExpectationVerdict, LoadPlan
 from softphone.load.report.svg_plot import PlotSeries, bar_plot, line_plot
 from softphone.load.result import LoadResult, failure_causes, result_figures
 
-__all__ = ["report_page", "write_report"]
-
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:860px;padding:0 1rem;
 color:#1f2328;background:#fff}

@@ -14,8 +14,6 @@ from softphone.errors import ConfigurationError
 from softphone.load.measure.histogram import Histogram
 from softphone.load.measure.tally import RunSecond, Tally
 
-__all__ = ["PrometheusPage", "exposition"]
-
 PATIENCE = 5.0
 LONGEST_REQUEST = 8192
 QUANTILES = (0.05, 0.5, 0.95, 0.99)

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from softphone.media import PcmBlock, Source
 from softphone.media.audio import ToneSource, WavSource, tone_level
 
-__all__ = ["FREQUENCIES", "AudioCheckSink", "AudioSources", "correlation"]
-
 RATE = 8000
 FREQUENCIES = (404.0, 504.0, 604.0, 704.0, 804.0, 904.0, 1004.0, 1104.0)
 """Hz; a hundred apart, so that half a second tells them apart, and none a harmonic of another."""

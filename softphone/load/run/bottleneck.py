@@ -11,8 +11,6 @@ from collections import deque
 
 from softphone.load.measure.tally import TOLERATE_LATE, RunSecond, Tally
 
-__all__ = ["LATE_MS", "BottleneckDetector"]
-
 LATE_MS = 5.0
 """Milliseconds after its time from which a packet counts as late."""
 TOO_LATE_MS = 20.0

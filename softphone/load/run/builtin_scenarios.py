@@ -7,8 +7,6 @@ from softphone.errors import SoftphoneError
 from softphone.load.run.scenario import Scenario, ScenarioRun
 from softphone.load.run.user import TRIES
 
-__all__ = ["BUILTIN_SCENARIOS"]
-
 REINVITE_EVERY = 2.0
 """Seconds that a call is held, and that it is not."""
 

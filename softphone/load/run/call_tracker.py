@@ -20,8 +20,6 @@ from softphone.load.plan import CLEAR, HoldingTime
 from softphone.load.run.audio_check import AudioCheckSink, AudioSources
 from softphone.media import NoPortFree
 
-__all__ = ["LOOK_EVERY", "CallTracker", "RunEnd", "TrackedCall"]
-
 SAMPLED = 4
 """Calls that one look takes in; where more are up, each has its turn."""
 LOOK_EVERY = 0.02

@@ -27,8 +27,6 @@ from softphone.media import (
 )
 from softphone.sans_io import Address
 
-__all__ = ["ImpairedMediaBackend", "injected_users", "parse_fault", "users_with_faults"]
-
 FAULTS = (
     "loss=1%, delay=50ms, cut=10s (a connection is lost every 10 s), wrong-password=5%, "
     "certificate=1%:FILE:KEY (a share of the users shows this one)"

@@ -13,8 +13,6 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["relaxed_garbage_collection"]
-
 THRESHOLDS = (10_000, 10, 10)
 """Python's own are 700, 10 and 10: allocations, young and middle collections.  Here that is a young
 collection every 30 calls, a middle one every 300, and one of everything every 3,000."""

@@ -9,8 +9,6 @@ from pathlib import Path
 from softphone.errors import ConfigurationError
 from softphone.load.plan import LoadPlan
 
-__all__ = ["check_resources"]
-
 SPARE = 64
 """Descriptors for the loop, the files and the screen."""
 ROWS_A_SOCKET = 200

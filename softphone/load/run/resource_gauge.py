@@ -10,8 +10,6 @@ from softphone.load.run.bottleneck import LATE_MS
 from softphone.media import AnyEngine
 from softphone.media.tick import BIN_MS
 
-__all__ = ["ResourceGauge"]
-
 
 class ResourceGauge:
     """Reads the processes' clocks and the engine's counters, and gives differences.

@@ -36,8 +36,6 @@ from softphone.media import MediaBackend, MediaConfig, PortRange, SocketSharing,
 from softphone.net import DnsResolver
 from softphone.trust.fips import decide_mode, random_bytes, require_mode
 
-__all__ = ["Runner", "WorkerOutcome"]
-
 logger = logging.getLogger("softphone.load")
 
 AT_ONCE = 64

@@ -28,15 +28,6 @@ from softphone.errors import ConfigurationError
 from softphone.load.run.call_tracker import CallTracker
 from softphone.load.run.user import LoadUser
 
-__all__ = [
-    "CalleeFunction",
-    "CallerFunction",
-    "Scenario",
-    "ScenarioError",
-    "ScenarioRun",
-    "load_scenario",
-]
-
 
 class ScenarioError(Exception):
     """A scenario asks for what cannot be: it is to be mended, and the far end has no part in it."""

@@ -18,8 +18,6 @@ from softphone.errors import (
 )
 from softphone.load.measure import Tally, failure_cause
 
-__all__ = ["LoadUser"]
-
 TRIES = 4
 """Times that a registrar is asked that says 503, or loses the connection: it asks for patience, not
 for silence."""

@@ -16,8 +16,6 @@ from softphone.media.audio.dtmf_overlay import OverlaySource, digit_tones
 from softphone.media.audio.fan_out import TeeSink
 from softphone.media.interface import AllocatedStream, MediaBackend, Sink, Source, StreamHandle
 
-__all__ = ["AudioRouter", "AudioRouterOwner", "Detachable", "detach_replaced"]
-
 
 class AudioRouterOwner(Protocol):
     """What the sound of a stream needs of the call that owns it."""

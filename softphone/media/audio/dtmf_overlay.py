@@ -9,8 +9,6 @@ import numpy as np
 from softphone.media.audio.tones import ToneGenerator, dtmf
 from softphone.media.interface import Pcm, Source
 
-__all__ = ["GAP", "PAUSE", "OverlaySource", "digit_tones"]
-
 GAP = 0.06
 """Seconds of silence behind each digit."""
 PAUSE = 0.5

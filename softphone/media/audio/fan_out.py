@@ -14,8 +14,6 @@ from softphone.media.audio.resample import (
 )
 from softphone.media.interface import PcmBlock, Sink
 
-__all__ = ["TeeSink", "write_blocks"]
-
 logger = logging.getLogger("softphone.media")
 
 

@@ -15,8 +15,6 @@ from softphone.errors import LocalProtocolError
 from softphone.media.audio.resample import Resampler
 from softphone.media.interface import Pcm, PcmBlock, Source
 
-__all__ = ["ConferenceMixer", "MixerMember"]
-
 PATIENCE = 3
 """Frames that one member may be ahead of another."""
 HELD = 10

@@ -16,8 +16,6 @@ from typing import IO
 from softphone.errors import ConfigurationError
 from softphone.media.interface import MediaError
 
-__all__ = ["PartFile"]
-
 
 class PartFile:
     """`file` is open for its writer until `finish` or `discard`; `mode` are its permissions.

@@ -18,8 +18,6 @@ from softphone.media.audio.resample import ConvertingSink, Resampler
 from softphone.media.audio.waiters import Waiters
 from softphone.media.interface import Pcm, PcmBlock
 
-__all__ = ["PcmInput", "ReceivedAudio"]
-
 
 @dataclass(frozen=True, slots=True)
 class ReceivedAudio:

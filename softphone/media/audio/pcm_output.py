@@ -20,8 +20,6 @@ from softphone.media.audio.shared_ring import SharedRing
 from softphone.media.audio.waiters import Waiters
 from softphone.media.interface import Pcm
 
-__all__ = ["RATES", "PcmOutput", "PlaybackMark", "check_rate"]
-
 RATES = (8000, 16000, 24000, 48000)
 
 

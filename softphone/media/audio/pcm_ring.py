@@ -14,8 +14,6 @@ from softphone.media.audio.resample import ConvertingSink, Resampler
 from softphone.media.audio.waiters import Waiters
 from softphone.media.interface import PcmBlock
 
-__all__ = ["PcmRing"]
-
 
 class PcmRing(ConvertingSink):
     """A bounded ring of mono samples at one rate, `seconds` long.

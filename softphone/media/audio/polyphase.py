@@ -14,8 +14,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["filter_rows", "polyphase"]
-
 ZERO_CROSSINGS: Final = 24
 """Of the sinc on each side, at the lower of the two rates."""
 KAISER_BETA: Final = 8.0

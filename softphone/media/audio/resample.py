@@ -19,17 +19,6 @@ from softphone.errors import ConfigurationError
 from softphone.media.audio.polyphase import filter_rows, polyphase
 from softphone.media.interface import PcmBlock, Sink, Source
 
-__all__ = [
-    "ConvertingSink",
-    "FlushableSource",
-    "Resampler",
-    "ResamplingSource",
-    "as_converting_sink",
-    "as_flushable_source",
-    "at_rate",
-    "resample_together",
-]
-
 LEAST_RATE, MOST_RATE = 4000, 192_000
 LEAST, MOST = -32768.0, 32767.0
 NOTHING: NDArray[np.int16] = np.zeros(0, dtype=np.int16)

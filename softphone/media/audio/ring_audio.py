@@ -15,15 +15,6 @@ from softphone.media.audio.resample import FlushableSource
 from softphone.media.audio.shared_ring import SharedRing
 from softphone.media.interface import Pcm, PcmBlock
 
-__all__ = [
-    "BLOCK_RING_OCTETS",
-    "SAMPLE_RING_OCTETS",
-    "RingSink",
-    "RingSource",
-    "read_blocks",
-    "write_samples",
-]
-
 SAMPLE_RING_OCTETS: Final = 1 << 16
 BLOCK_RING_OCTETS: Final = 1 << 17
 """Octets of a ring of samples and of one of blocks: 4 and 7 seconds of telephone sound."""

@@ -18,8 +18,6 @@ import numpy.typing as npt
 
 from softphone.media.arrays import zeros
 
-__all__ = ["HEADER", "SharedRing", "map_memory", "shared_memory"]
-
 HEADER: Final = 64
 """Octets before the ring itself: eight words of 64 bits."""
 

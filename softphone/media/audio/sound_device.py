@@ -15,8 +15,6 @@ from softphone.errors import ConfigurationError
 from softphone.media.audio.resample import Resampler
 from softphone.media.interface import MediaError, Pcm, PcmBlock
 
-__all__ = ["SoundDevice"]
-
 
 class SoundDevice:
     """Microphone (a `Source`) and loudspeaker (a `Sink`) of one device, by name or number.

@@ -14,19 +14,6 @@ from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
 
-__all__ = [
-    "BUSY",
-    "DIAL",
-    "DTMF",
-    "REORDER",
-    "RINGBACK",
-    "Cadence",
-    "ToneGenerator",
-    "dtmf",
-    "power_level",
-    "tone_level",
-]
-
 FULL_SCALE = 32767.0
 FULL_SCALE_DBM0 = 3.14
 EDGE = 0.002

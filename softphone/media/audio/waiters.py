@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-__all__ = ["Waiters"]
-
 
 class Waiters:
     """Who waits, in the order in which they began to; nobody polls."""

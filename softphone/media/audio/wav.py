@@ -16,8 +16,6 @@ from softphone.media.audio.part_file import PartFile
 from softphone.media.audio.resample import Resampler
 from softphone.media.interface import PcmBlock
 
-__all__ = ["WavSink", "WavSource"]
-
 logger = logging.getLogger("softphone.media")
 
 CHUNK = 4096

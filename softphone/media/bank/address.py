@@ -16,8 +16,6 @@ from softphone.media.arrays import ArrayGroup, column
 from softphone.media.bank.batch import SOCKADDR_OCTETS
 from softphone.sans_io import Address
 
-__all__ = ["AddressBank", "print_address", "same_host", "same_source"]
-
 Addresses = npt.NDArray[np.uint8]
 
 

@@ -11,8 +11,6 @@ import numpy.typing as npt
 
 from softphone.srtp import SrtpBatch
 
-__all__ = ["SOCKADDR_OCTETS", "PacketBatch"]
-
 SOCKADDR_OCTETS = 32
 """Octets of a padded socket address."""
 

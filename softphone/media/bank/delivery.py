@@ -10,8 +10,6 @@ import numpy.typing as npt
 from softphone.media.arrays import ArrayGroup, column
 from softphone.media.bank.sender import NO_TYPE
 
-__all__ = ["DeliveryBank"]
-
 BEGUN: Final = 1
 FILLED: Final = 2
 

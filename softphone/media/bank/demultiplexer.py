@@ -12,8 +12,6 @@ import numpy.typing as npt
 
 from softphone.media.bank.batch import PacketBatch
 
-__all__ = ["Demultiplexer"]
-
 NOBODY = -1
 SHARED = -2
 

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from softphone.media.arrays import ArrayGroup, column
 from softphone.srtp import ReceiveContext
 
-__all__ = ["NewestPackets"]
-
 NONE = -1
 
 

@@ -14,8 +14,6 @@ from softphone.media.arrays import ArrayGroup, column
 from softphone.media.bank.sender import NO_TYPE, type_number
 from softphone.media.interface import StreamSpec
 
-__all__ = ["ReceiverBank"]
-
 Rows: TypeAlias = npt.NDArray[np.intp]
 
 

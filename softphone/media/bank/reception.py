@@ -13,8 +13,6 @@ from softphone.media.arrays import ArrayGroup, column
 from softphone.media.playout import BatchRounds, PacketRuns
 from softphone.rtp import ReportBlock
 
-__all__ = ["ReceptionBank"]
-
 MAX_DROPOUT = 3000
 LEAST_LOST, MOST_LOST = -(1 << 23), (1 << 23) - 1
 

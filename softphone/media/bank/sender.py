@@ -17,8 +17,6 @@ from softphone.media.interface import StreamSpec
 from softphone.sans_io import Entropy
 from softphone.srtp import FIRST_SEQUENCE_LIMIT, first_sequence, next_ssrc
 
-__all__ = ["LATENESS_BOUNDS_MS", "NO_TYPE", "SenderBank", "type_number"]
-
 Rows: TypeAlias = npt.NDArray[np.intp]
 
 NO_TYPE: Final = 255

@@ -18,8 +18,6 @@ from softphone.media.audio.resample import Resampler, ResamplingSource, resample
 from softphone.media.bank.codec_lookup import AnyCodec, is_stateless
 from softphone.media.interface import Source
 
-__all__ = ["FeedTable", "SourceFeed", "SourceReader", "collect_payloads", "read_frames"]
-
 logger = logging.getLogger("softphone.media")
 
 

@@ -15,8 +15,6 @@ import numpy as np
 from softphone.media.playout import FrameStatus
 from softphone_codecs import PayloadRefused, RowDecoder, Samples
 
-__all__ = ["DecodedFrame", "StatefulDecoder"]
-
 LONGEST_PAUSE = 50
 """Frames of a pause that are filled: a far end that lives says something every 400 ms."""
 

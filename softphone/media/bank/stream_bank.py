@@ -57,15 +57,6 @@ from softphone.srtp import (
 )
 from softphone_codecs import ComfortNoiseGenerator, RowEncoder
 
-__all__ = [
-    "FEW_STREAMS",
-    "FRAME",
-    "FRAME_MS",
-    "ClearPacketCallback",
-    "StreamBank",
-    "StreamObjects",
-]
-
 
 @dataclass(slots=True)
 class StreamObjects:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["AnswerClassification", "AnsweringMachineDetector"]
-
 GREETING = 2.4
 """Seconds of speech with no pause to speak of that people do not begin a call with."""
 WAITS = 0.8

@@ -11,8 +11,6 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ["ToneDetector", "ToneMatch", "is_tone"]
-
 PURE, LONE = 0.8, 0.8
 """The share of the power that one or two lines hold, and one line: down to noise 6 dB below."""
 LEAST_LEVEL = -42.0

@@ -34,8 +34,6 @@ from softphone.media.detection.spectrum import (
 from softphone.media.detection.voice_activity import VoiceActivityBank
 from softphone.media.interface import Pcm
 
-__all__ = ["DetectedSound", "DetectionResult", "DetectorBank", "DetectorKind"]
-
 FRAME = FRAME_SAMPLES / RATE
 LONGEST_BACKLOG = 50
 """Frames that may wait in a row; what comes on top of them is lost, and counted."""

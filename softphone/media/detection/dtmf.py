@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from softphone.media.audio.tones import DTMF
 from softphone.media.detection.spectrum import RATE, decibels
 
-__all__ = ["REACH", "DtmfBank", "DtmfDigit"]
-
 WINDOW = 240
 STEP = 80
 REACH = WINDOW + STEP

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from softphone.media.audio.tones import FULL_SCALE, FULL_SCALE_DBM0
 
-__all__ = ["FRAME_SAMPLES", "HISTORY", "RATE", "SpectrumFeatures", "analyze_spectrum", "decibels"]
-
 RATE = 8000
 FRAME_SAMPLES = 160
 HISTORY = 400

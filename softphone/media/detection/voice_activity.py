@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from softphone.media.detection.spectrum import SpectrumFeatures
 
-__all__ = ["HANGOVER", "VoiceActivityBank", "VoiceActivityChange"]
-
 MEMORY = 75
 """Frames over which the quietest level is taken."""
 ABOVE = 7.0

@@ -62,8 +62,6 @@ from softphone.net.datagrams import decode_address
 from softphone.sans_io import Address, Entropy, MediaTap, Tap
 from softphone.trust.fips import random_bytes
 
-__all__ = ["CATCH_UP", "MediaEngine"]
-
 logger = logging.getLogger("softphone.media")
 
 CATCH_UP: Final = 0.2

@@ -21,8 +21,6 @@ from softphone.media.detection import (
 )
 from softphone.media.interface import MediaBackend, PcmBlock
 
-__all__ = ["DetectionCallback", "LiveDetector", "start_detection"]
-
 logger = logging.getLogger("softphone.media")
 
 DetectionCallback = Callable[[DetectedSound | AnswerClassification, float], None]

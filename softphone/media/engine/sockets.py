@@ -29,8 +29,6 @@ from softphone.net.datagrams import (
 )
 from softphone.sans_io import Address, Entropy
 
-__all__ = ["MediaSockets", "encode_remote"]
-
 VISITS: Final = 4
 """Visits to the sockets a frame.  With more phases than that, those that begin before the next
 visit are served by the last: receiving is the cheaper the more comes at once, and has the time."""

@@ -15,8 +15,6 @@ from typing import Any, Final, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MOST_ROUNDS", "BatchRounds", "PacketRuns"]
-
 MOST_ROUNDS: Final = 8
 """Rounds of one batch.  Only a far end that changes its source with every other packet needs more;
 what is left of it then is given back."""

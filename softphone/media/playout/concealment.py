@@ -18,8 +18,6 @@ from softphone.media.arrays import ArrayGroup, column
 from softphone.media.playout.frame import PLAYED
 from softphone.media.playout.payload_ring import octet_columns
 
-__all__ = ["Concealment"]
-
 NOISE_LENGTH = 1 << 14
 CROSSFADE = 0.25
 """Share of a frame over which sound comes back after a gap."""

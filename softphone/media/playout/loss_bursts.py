@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from softphone.media.arrays import ArrayGroup, column
 
-__all__ = ["GMIN", "LossBurstBank"]
-
 GMIN: Final = 16
 """The gap threshold that RFC 3611 section 4.7.2 recommends."""
 

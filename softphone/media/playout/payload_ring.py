@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from softphone.media.arrays import ArrayGroup, column
 
-__all__ = ["NEAR", "PayloadRingBank", "RingWrites", "index_array", "octet_columns"]
-
 EMPTY = -(1 << 62)
 NO_FRAME = int(np.iinfo(np.int64).max)
 """Behind every frame."""

@@ -17,8 +17,6 @@ from softphone.media.arrays import ArrayGroup, column
 from softphone.media.playout.batch_rounds import PacketRuns
 from softphone.media.playout.frame import ReceivedPackets
 
-__all__ = ["RtpTimelineBank", "TimelineInput", "TimelineResult"]
-
 MAX_DROPOUT = 3000
 JUMP = 1.0
 JUMP_IN_PAUSE = 0.1

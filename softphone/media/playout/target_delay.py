@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 from softphone.media.arrays import ArrayGroup, column
 from softphone.media.playout.batch_rounds import PacketRuns
 
-__all__ = ["TargetDelayBank"]
-
 BIN = 0.005
 WINDOW = 2.0
 MEMORY = 200

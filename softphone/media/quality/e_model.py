@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["mean_opinion_score", "mos_from_r", "r_factor"]
-
 BASIC_RATING = 93.2
 """R with all defaults: Ro - Is - Idte (G.107 section 7.7)."""
 NOTICEABLE_DELAY = 100.0

@@ -34,15 +34,6 @@ from softphone.media.quality.voip_metrics import (
 )
 from softphone.rtp import VoipMetrics
 
-__all__ = [
-    "COLUMNS",
-    "Column",
-    "fill_numbers",
-    "fill_reports",
-    "read_statistics",
-    "stream_statistics",
-]
-
 Table = npt.NDArray[np.float64]
 
 

@@ -16,8 +16,6 @@ from softphone.media.interface import MediaError, PcmBlock
 from softphone.media.recording.recording_file import RecordingFile
 from softphone.media.recording.stereo_timeline import RecordingSide, StereoTimeline
 
-__all__ = ["Recording"]
-
 PERIOD = 0.2
 LONGEST_BACKLOG = 500
 """Blocks that may wait: five seconds of both sides."""

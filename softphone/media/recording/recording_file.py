@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from softphone.errors import ConfigurationError
 from softphone.media.audio.part_file import PartFile
 
-__all__ = ["RecordingFile"]
-
 CODECS = {
     ".ogg": ("ogg", "libopus"),
     ".opus": ("ogg", "libopus"),

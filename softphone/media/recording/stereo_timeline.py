@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from softphone.media.audio.resample import Resampler
 from softphone.media.interface import Pcm, PcmBlock
 
-__all__ = ["RecordingSide", "StereoTimeline"]
-
 TOLERANCE = 0.01
 """Seconds that a block may be off without being moved: rates are converted in blocks."""
 PATIENCE = 0.5

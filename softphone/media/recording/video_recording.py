@@ -24,8 +24,6 @@ from softphone.media.audio import PartFile, Resampler
 from softphone.media.interface import Pcm, PcmBlock
 from softphone.media.video import BlockTiming, ReceivedVideoFrame, SharedTimeline
 
-__all__ = ["VideoRecording"]
-
 logger = logging.getLogger("softphone.media")
 
 KINDS = {

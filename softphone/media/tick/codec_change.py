@@ -19,8 +19,6 @@ from softphone.media.bank import (
 )
 from softphone.media.interface import PayloadTypeChanged
 
-__all__ = ["accept_codec_change", "set_receive_codec", "switch_decoder"]
-
 NOISE_TYPE = 13
 """Comfort noise at 8,000 Hz (RFC 3551 table 4)."""
 

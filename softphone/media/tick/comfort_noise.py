@@ -13,8 +13,6 @@ import numpy.typing as npt
 from softphone.media.bank import NO_TYPE, StreamBank
 from softphone_codecs import PAYLOAD_TYPE, ComfortNoise, pack_noise, unpack_noise
 
-__all__ = ["PAUSE_NOISE_PAYLOAD", "REPEAT", "fill_pauses", "is_comfort_noise", "receive_noise"]
-
 PAUSE_NOISE_PAYLOAD: Final = pack_noise(ComfortNoise(level=72))
 """What we send in a pause: no color, 72 dB below overload, as a quiet room is."""
 

@@ -29,9 +29,6 @@ from softphone.media.playout import CONCEALED, PLAYED, PlayoutFrames
 from softphone.media.tick.codec_change import switch_decoder
 from softphone.media.tick.comfort_noise import fill_pauses
 
-__all__ = ["ReceiveGroup", "deliver_frames", "make_receive_groups"]
-
-
 DecodedFrames: TypeAlias = tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]
 """The frames of a group, int16[k, samples], and their `FrameStatus`, uint8[k]."""
 

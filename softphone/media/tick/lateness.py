@@ -10,8 +10,6 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BINS", "LatenessHistogram", "LatenessNotice"]
-
 BIN_MS = 0.1
 BINS = 250
 

@@ -28,8 +28,6 @@ from softphone.media.tick.rtp_headers import (
 from softphone.media.tick.symmetric_rtp import accept_source, follow_source
 from softphone.rtp import TelephoneEventReceiver
 
-__all__ = ["expire_digits", "receive_rtp", "split_rtp_and_rtcp"]
-
 Index: TypeAlias = npt.NDArray[np.intp]
 
 

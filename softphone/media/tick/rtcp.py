@@ -16,8 +16,6 @@ from softphone.media.quality import stream_statistics, voip_metrics
 from softphone.media.tick.symmetric_rtp import accept_rtcp_source
 from softphone.rtp import RemoteReport, RtcpSession, SenderInformation, VoipMetrics
 
-__all__ = ["make_bye", "receive_rtcp", "send_rtcp", "start_rtcp"]
-
 LEAST_EXPECTED = 5
 """Percent of loss that an encoder provides for, though none was reported."""
 

@@ -13,15 +13,6 @@ import numpy.typing as npt
 
 from softphone.media.bank import PacketBatch
 
-__all__ = [
-    "HEADER_OCTETS",
-    "RtpHeaders",
-    "as_slice",
-    "read_headers",
-    "read_payload_lengths",
-    "write_headers",
-]
-
 HEADER_OCTETS = 12
 """Octets of the fixed header."""
 

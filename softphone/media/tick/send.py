@@ -32,8 +32,6 @@ from softphone.media.tick.rtp_headers import HEADER_OCTETS, write_headers
 from softphone.srtp import SendContext
 from softphone_codecs import RowEncoder
 
-__all__ = ["SendGroup", "make_send_groups", "packets_due", "send_rtp", "write_monitors"]
-
 logger = logging.getLogger("softphone.media")
 
 Rows: TypeAlias = npt.NDArray[np.intp]

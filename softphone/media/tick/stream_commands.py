@@ -29,20 +29,6 @@ from softphone.rtp import TelephoneEventSender
 from softphone.srtp import SendContext, key_fingerprint
 from softphone_codecs import CodecUnavailable, RowEncoder
 
-__all__ = [
-    "RemoteAddresses",
-    "open_stream",
-    "send_digits",
-    "set_direction",
-    "set_keys",
-    "set_monitor",
-    "set_muted",
-    "set_remote",
-    "set_sink",
-    "set_source",
-]
-
-
 MOST_OCTETS: Final = 1440
 """Octets of sound in a packet: with its headers, and the tag of SRTP, it fits into Ethernet's."""
 

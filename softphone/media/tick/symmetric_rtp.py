@@ -24,8 +24,6 @@ from softphone.media.bank import (
 from softphone.media.interface import LatchCause, RemoteLatched
 from softphone.media.tick.rtp_headers import RtpHeaders
 
-__all__ = ["accept_rtcp_source", "accept_source", "follow_source"]
-
 
 def accept_source(
     bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, *, now: float

@@ -19,8 +19,6 @@ from softphone.media.tick.receive import expire_digits, receive_rtp, split_rtp_a
 from softphone.media.tick.rtcp import receive_rtcp, send_rtcp
 from softphone.media.tick.send import SendGroup, make_send_groups, send_rtp
 
-__all__ = ["PhasePlan", "TickTime", "run_receive_half", "run_send_half", "skip_frames", "tick"]
-
 TIMEOUT_FRAMES = 25
 """Frames between two looks at who has gone silent."""
 

@@ -21,16 +21,6 @@ from softphone.media.tracks.track_source import (
 )
 from softphone.media.video import VideoFileSource, VideoSource
 
-__all__ = [
-    "AutoClosingVideoSource",
-    "AutoClosingWavSink",
-    "AutoClosingWavSource",
-    "is_path",
-    "open_sink",
-    "open_source",
-    "open_video_source",
-]
-
 
 def is_path(given: object) -> TypeGuard[str | os.PathLike[str]]:
     """Whether it is the path of a file."""

@@ -18,8 +18,6 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from softphone.media.audio import AudioRouter, PcmInput
 from softphone.media.video import CLOCK_RATE_HZ, ReceivedVideoFrame, VideoSink
 
-__all__ = ["CallAudioTrack", "CallVideoTrack", "VideoFrameStream"]
-
 RATE = 48_000
 SAMPLES = 960
 MOST_WAITING = 30

@@ -20,8 +20,6 @@ from softphone.media.interface import Pcm
 from softphone.media.video import Picture, to_picture
 from softphone.rtp import EncodedFrame
 
-__all__ = ["MediaTrack", "TrackAudioSource", "TrackVideoSource", "is_track"]
-
 logger = logging.getLogger("softphone.media")
 
 RATE = 48_000

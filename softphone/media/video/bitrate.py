@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from softphone.rtp import BitrateLimit
 
-__all__ = ["LEAST", "BitrateControl"]
-
 LEAST = 32_000
 """Bits a second below which no picture is worth it; a limit of 0 (RFC 5104) still stops us."""
 HEADERS = 40

@@ -19,8 +19,6 @@ from softphone.rtp import LARGEST_PAYLOAD, EncodedFrame
 if TYPE_CHECKING:
     import av
 
-__all__ = ["VIDEO_CODECS", "VideoDecoder", "VideoEncoder"]
-
 NAMES = {"H264": ("libx264", "h264"), "VP8": ("libvpx", "vp8")}
 """PyAV's encoder and decoder of each codec."""
 VIDEO_CODECS = tuple(NAMES)

@@ -22,8 +22,6 @@ from softphone.rtp import EncodedFrame
 if TYPE_CHECKING:
     import av
 
-__all__ = ["FileAudioSource", "VideoFileSource", "to_picture"]
-
 logger = logging.getLogger("softphone.media")
 
 MOST_PIXELS = 1280 * 720

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 from softphone.media.interface import PcmBlock
 
-__all__ = ["BlockTiming", "LipSync", "LipSyncSink", "SharedTimeline"]
-
 MOST_HELD = 0.5
 """Seconds that a picture is held back at most; sound is never more behind, unless clocks differ."""
 FRESH = 2.0

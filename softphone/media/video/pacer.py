@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 
-__all__ = ["Pacer"]
-
 BURST = 4
 """Packets that may leave at once."""
 HEADROOM = 2.5

@@ -55,8 +55,6 @@ from softphone.srtp import (
     next_ssrc,
 )
 
-__all__ = ["CLOCK_RATE_HZ", "VideoClearPacketCallback", "VideoPacketPath", "VideoSpec", "h264_mode"]
-
 VideoClearPacketCallback: TypeAlias = Callable[[bytes, Address, bool, bool], None]
 """Told of a packet in clear: where it goes to or comes from, whether it is RTCP, and ours."""
 

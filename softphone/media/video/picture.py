@@ -15,18 +15,6 @@ import numpy.typing as npt
 
 from softphone.rtp import EncodedFrame
 
-__all__ = [
-    "KeyFrameOnRequest",
-    "PatternSource",
-    "Picture",
-    "ReceivedVideoFrame",
-    "VideoSink",
-    "VideoSource",
-    "draw_pattern",
-    "pattern_number",
-    "psnr",
-]
-
 Picture: TypeAlias = npt.NDArray[np.uint8]
 
 BITS = 16

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 from softphone.rtp import Depacketizer, EncodedFrame, RtpPacket, extend
 
-__all__ = ["AssembledFrame", "FrameReassembly"]
-
 MOST_WAITING = 512
 """Packets that wait for an earlier one: a key frame of half a megabyte."""
 MOST_JUMP = 3000

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-__all__ = ["RetransmissionCache"]
-
 MOST_PACKETS = 1024
 LONGEST = 1.0
 """Seconds after which nobody can use a packet any more."""

@@ -27,8 +27,6 @@ from softphone.media.audio import (
 )
 from softphone.media.interface import PcmBlock, Sink, Source
 
-__all__ = ["AudioPump", "PumpedSink", "PumpedSource", "send_descriptor"]
-
 logger = logging.getLogger("softphone.media")
 
 PERIOD: Final = 0.01

@@ -40,8 +40,6 @@ from softphone.media.worker.wire_format import (
     read_spec,
 )
 
-__all__ = ["MediaWorkerServer", "main"]
-
 logger = logging.getLogger("softphone.media")
 
 SELDOM: Final = 16

@@ -22,8 +22,6 @@ from softphone.media.worker.shared_statistics import SharedStatistics
 from softphone.media.worker.socket_channel import MediaWorkerSocket
 from softphone.media.worker.wire_format import MediaWorkerMessage, config_fields
 
-__all__ = ["MediaWorkerOwner", "MediaWorkerProcess"]
-
 logger = logging.getLogger("softphone.media")
 
 START_TIMEOUT: Final = 30.0

@@ -52,8 +52,6 @@ from softphone.media.worker.wire_format import MediaWorkerMessage, read_event, s
 from softphone.rtp import TelephoneEventSender
 from softphone.sans_io import Address
 
-__all__ = ["RemoteEngine"]
-
 logger = logging.getLogger("softphone.media")
 
 ROWS: Final = 1 << 20

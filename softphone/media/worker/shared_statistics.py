@@ -16,8 +16,6 @@ from softphone.media.bank import FEW_STREAMS, StreamBank
 from softphone.media.quality import COLUMNS, fill_numbers, fill_reports
 from softphone.media.tick import BINS
 
-__all__ = ["INTERVAL", "EngineCounter", "SharedStatistics", "write_statistics"]
-
 INTERVAL = 10
 """Frames between two snapshots of a phase with many streams."""
 

@@ -26,8 +26,6 @@ from softphone.media.worker.wire_format import (
     encode_message,
 )
 
-__all__ = ["MediaWorkerSocket"]
-
 logger = logging.getLogger("softphone.media")
 
 MOST_WAITING: Final = 100_000

@@ -14,8 +14,6 @@ from typing import Any, Final, Protocol
 from softphone.media.interface import MediaError, NoPortFree
 from softphone.media.worker.wire_format import MediaWorkerMessage
 
-__all__ = ["ReservedStream", "StreamReserve"]
-
 LEAST: Final = 4
 MOST: Final = 32
 """Streams that are kept ready for a local address: a quarter of those that were taken, within

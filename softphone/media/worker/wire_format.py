@@ -35,21 +35,6 @@ from softphone.media.interface import (
 from softphone.sans_io import Address
 from softphone.security import CryptoSuite, KeyMaterial
 
-__all__ = [
-    "LONGEST",
-    "MediaWorkerMessage",
-    "config_fields",
-    "decode_message",
-    "encode_message",
-    "event_fields",
-    "read_address",
-    "read_config",
-    "read_event",
-    "read_handle",
-    "read_spec",
-    "spec_fields",
-]
-
 LONGEST: Final = 65_536
 """Octets of the longest frame."""
 

@@ -17,8 +17,6 @@ from softphone.messaging.compliance.server import ComplianceServer, FileHandover
 from softphone.net.http import HttpsEnvironment, https_target
 from softphone.trust import Service, TlsSettings
 
-__all__ = ["ComplianceConfig"]
-
 LARGEST = 100 << 20
 
 

@@ -12,17 +12,6 @@ from typing import Protocol, TypeAlias
 
 from softphone.messaging.message import EncryptionScope, MessageDirection
 
-__all__ = [
-    "ALLOW",
-    "Allow",
-    "Decision",
-    "Deny",
-    "HookChain",
-    "MessageHook",
-    "PendingMessage",
-    "Redact",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class PendingMessage:

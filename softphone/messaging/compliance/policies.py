@@ -17,20 +17,6 @@ from typing import Protocol, TypeAlias
 from softphone.messaging.compliance.hook import ALLOW, Allow, Decision, Deny, PendingMessage, Redact
 from softphone.messaging.message import MessageDirection
 
-__all__ = [
-    "ComplianceEvent",
-    "CompliancePolicy",
-    "Content",
-    "ContentKind",
-    "DomainPolicy",
-    "FileSizePolicy",
-    "FileTypePolicy",
-    "MessageCompliance",
-    "NoCapturesPolicy",
-    "NoFilesPolicy",
-    "ask_policies",
-]
-
 logger = logging.getLogger("softphone.messaging")
 
 

@@ -27,8 +27,6 @@ from softphone.net.http import (
 from softphone.trust import TlsSettings
 from softphone.trust.fips import random_bytes
 
-__all__ = ["ComplianceServer", "FileHandoverLimit"]
-
 logger = logging.getLogger("softphone.messaging")
 
 _LARGEST = 1 << 20

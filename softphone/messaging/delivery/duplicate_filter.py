@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-__all__ = ["DuplicateFilter"]
-
 
 class DuplicateFilter:
     """The last `most` of them, with who sent each."""

@@ -6,8 +6,6 @@ from collections import deque
 
 from softphone.messaging.message import Message
 
-__all__ = ["MessageHistory"]
-
 
 class MessageHistory:
     """The last `limit` messages of all conversations."""

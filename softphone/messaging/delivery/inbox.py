@@ -14,8 +14,6 @@ from typing import Generic, TypeVar
 
 from softphone.messaging.message import Message
 
-__all__ = ["Inbox"]
-
 A = TypeVar("A")
 HIGH, LOW = 1024, 512
 

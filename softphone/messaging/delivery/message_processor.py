@@ -24,8 +24,6 @@ from softphone.messaging.delivery.history import MessageHistory
 from softphone.messaging.message import EncryptionScope, Message
 from softphone.messaging.storage import MessageArchive
 
-__all__ = ["MessageProcessor"]
-
 logger = logging.getLogger("softphone.messaging")
 
 HOOK_PATIENCE = 15.0

@@ -13,8 +13,6 @@ from typing import Generic, TypeVar
 
 from softphone.errors import MessageUndelivered, SoftphoneError
 
-__all__ = ["Outbox"]
-
 S = TypeVar("S")
 MOST_WAITING = 1000
 

@@ -25,8 +25,6 @@ from softphone.messaging.message import EncryptionScope, Message, MessageDirecti
 from softphone.messaging.xmpp.group_chat import GroupChats
 from softphone.messaging.xmpp.stream import XmppStream
 
-__all__ = ["IncomingMessage", "Receiver"]
-
 logger = logging.getLogger("softphone.messaging")
 
 

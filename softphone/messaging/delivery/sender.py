@@ -33,8 +33,6 @@ from softphone.messaging.xmpp.group_chat import GroupChats
 from softphone.messaging.xmpp.stream import XmppStream
 from softphone.sans_io import Entropy
 
-__all__ = ["Sender", "SenderDependencies", "SentMessage"]
-
 MOST_RECEIPTS = 1000
 
 

@@ -14,8 +14,6 @@ from enum import Enum
 
 from softphone.errors import TransportError
 
-__all__ = ["FORBIDDEN", "MOST_BODY", "MOST_ID", "Frame", "FrameKind", "FrameReader"]
-
 MOST_BODY = 64 * 1024
 """Octets of UTF-8 that a message may have."""
 MOST_ID = 256

@@ -17,8 +17,6 @@ from softphone.messaging.config import SubscriptionApproval
 from softphone.messaging.message import Availability, Presence
 from softphone.messaging.xmpp.stream import CLIENT_TLS, XmppStream
 
-__all__ = ["PeerClient", "Peers"]
-
 MOST_CLIENTS = 10_000
 _ASK_WITHIN = 10.0
 _RANK = {

@@ -19,8 +19,6 @@ from softphone.net.stream import CertificateGate
 from softphone.net.stream.inner_tls import InnerTls
 from softphone.sans_io import PeerIdentity
 
-__all__ = ["ClientSession", "InBandBytestream"]
-
 MOST_WAITING = 100
 """Messages that may wait for their acknowledgment in one session."""
 

@@ -24,8 +24,6 @@ from softphone.net.stream.inner_tls import InnerTls
 from softphone.sans_io import Entropy, Side
 from softphone.trust import TlsSettings
 
-__all__ = ["BYTESTREAM_ID_PREFIX", "ClientSessions"]
-
 logger = logging.getLogger("softphone.messaging")
 
 BYTESTREAM_ID_PREFIX = "client-tls:"

@@ -6,8 +6,6 @@ and decodes nothing.
 
 from __future__ import annotations
 
-__all__ = ["HEAD", "IMAGES", "media_type_of"]
-
 HEAD = 512
 """So many bytes of a file are looked at."""
 

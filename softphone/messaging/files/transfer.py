@@ -32,8 +32,6 @@ from softphone.messaging.message import MessageDirection
 from softphone.messaging.storage import Audit, AuditRecord
 from softphone.net.http import HttpsClient, HttpsRequest, https_target
 
-__all__ = ["AskSlot", "FileTransfer", "TransferredFile", "UploadSlot"]
-
 _PIECE = 1 << 16
 _ALLOWED_HEADERS = frozenset({"authorization", "cookie", "expires"})  # XEP-0363 section 5
 

@@ -16,8 +16,6 @@ from softphone.errors import TransferError
 from softphone.messaging.files.transfer import UploadSlot
 from softphone.messaging.xmpp.stream import XmppStream
 
-__all__ = ["UploadService", "add_file_link", "file_link_of"]
-
 NAMESPACE = "urn:xmpp:http:upload:0"
 _OOB = "jabber:x:oob"
 _DATA = "jabber:x:data"

@@ -22,8 +22,6 @@ from softphone.messaging.storage.database import Database, require_sqlalchemy
 from softphone.messaging.storage.postgres_connection import DatabaseConnector
 from softphone.trust.keystore.encryption_at_rest import FileCipher, open_file_cipher
 
-__all__ = ["MessageArchive"]
-
 logger = logging.getLogger("softphone.messaging")
 
 

@@ -12,8 +12,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["COLUMNS", "GENESIS", "ChainBreak", "row_hash", "verify_chain"]
-
 COLUMNS = (
     "aft_index",
     "jid",

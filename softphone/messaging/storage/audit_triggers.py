@@ -13,8 +13,6 @@ from typing import Any
 
 from softphone.errors import ConfigurationError
 
-__all__ = ["add_append_only_triggers", "setup_script"]
-
 _REFUSAL = "the audit table is append-only"
 _ROLE = re.compile(r"[A-Za-z_][A-Za-z0-9_$-]{0,62}")
 _HEAD = (

@@ -14,8 +14,6 @@ from typing import Any
 from softphone.errors import ConfigurationError, SoftphoneError
 from softphone.messaging.storage.postgres_connection import DatabaseConnector, is_local_host
 
-__all__ = ["Database", "check_address", "database_cause", "require_sqlalchemy"]
-
 _VERIFIED = "verify-full"
 _DRIVER = "asyncpg"
 _ELSEWHERE = ("dsn", "service", "servicefile", "direct_tls", "passfile")

@@ -24,8 +24,6 @@ from softphone.net.verified.local_relay import LocalRelay
 from softphone.sans_io import Target, Transport
 from softphone.trust import Service, TlsSettings
 
-__all__ = ["DatabaseConnector", "database_connector_of", "is_local_host"]
-
 _PORT = 5432
 _MAY_BE_CLEAR = (None, "", "disable", "allow", "prefer")
 _LAST_WORDS = 1.0  # seconds

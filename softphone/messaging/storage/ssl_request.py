@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from softphone.errors import TransportError
 
-__all__ = ["SslRequest"]
-
 _REQUEST = bytes.fromhex("0000000804d2162f")  # length 8, code 80877103
 
 

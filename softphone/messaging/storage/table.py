@@ -15,8 +15,6 @@ from typing import Any
 from softphone.errors import AuditError, ConfigurationError, SoftphoneError, TransportError
 from softphone.messaging.storage.database import Database, require_sqlalchemy
 
-__all__ = ["DatabaseTable", "prepare_file"]
-
 
 class DatabaseTable:
     """`fault` makes an AuditError of whatever a database raises; `within` bounds each change."""

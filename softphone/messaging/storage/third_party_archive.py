@@ -19,8 +19,6 @@ from softphone.messaging.storage.database import Database, database_cause, requi
 from softphone.messaging.storage.postgres_connection import DatabaseConnector
 from softphone.messaging.storage.table import DatabaseTable
 
-__all__ = ["ThirdPartyArchive"]
-
 logger = logging.getLogger("softphone.messaging")
 
 

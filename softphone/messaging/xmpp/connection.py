@@ -29,8 +29,6 @@ from softphone.messaging.xmpp.stream import XmppStream
 from softphone.net.verified.connector import Connector
 from softphone.sans_io import Entropy
 
-__all__ = ["ConnectionTimers", "XmppConnection"]
-
 logger = logging.getLogger("softphone.messaging")
 
 _FINAL = (CertificateError, CipherRefused, ConfigurationError, SignInRefused)

@@ -14,8 +14,6 @@ from softphone.errors import MessageRefused, MessagingError
 from softphone.messaging.encryption_policy import EncryptionPolicy, SendMode
 from softphone.messaging.xmpp.stream import XmppStream
 
-__all__ = ["GroupChats"]
-
 logger = logging.getLogger("softphone.messaging")
 
 _JOIN_WITHIN = 15.0

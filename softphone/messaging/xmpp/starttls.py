@@ -12,8 +12,6 @@ from xml.sax.saxutils import quoteattr
 
 from softphone.errors import TransportError
 
-__all__ = ["StartTls"]
-
 STREAMS = "http://etherx.jabber.org/streams"
 _TLS = "urn:ietf:params:xml:ns:xmpp-tls"
 _MOST = 16 * 1024

@@ -21,8 +21,6 @@ from softphone.messaging.xmpp.sasl import EXTERNAL, Scram, choose_mechanism, sas
 from softphone.net.stream import StreamConnection
 from softphone.sans_io import Entropy, Flow
 
-__all__ = ["CLIENT_TLS", "XmppStream"]
-
 logger = logging.getLogger("softphone.messaging")
 
 CLIENT_TLS = "urn:x-softphone:client-tls:0"

@@ -24,17 +24,6 @@ import numpy as np
 from softphone.net.datagrams.socket_address import SOCKADDR, AddressCache, encode_address
 from softphone.sans_io import Address, Entropy
 
-__all__ = [
-    "BATCHED",
-    "BURST",
-    "CONTROL_BURST",
-    "SLOT",
-    "DatagramBatch",
-    "DatagramPort",
-    "DatagramPorts",
-    "PortPairs",
-]
-
 SLOT: Final = 1536
 """Octets of room for one datagram; longer ones are truncated and marked."""
 

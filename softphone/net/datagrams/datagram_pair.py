@@ -14,8 +14,6 @@ from typing import TypeAlias
 from softphone.net.datagrams.batched_udp import DatagramPort
 from softphone.sans_io import Address
 
-__all__ = ["DatagramPair", "OnDatagram"]
-
 VISIT = 64
 """Datagrams of one visit to a socket; the loop comes back for more."""
 LARGEST = 2048

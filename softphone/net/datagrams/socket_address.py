@@ -15,8 +15,6 @@ import numpy.typing as npt
 
 from softphone.sans_io import Address
 
-__all__ = ["SOCKADDR", "AddressCache", "decode_address", "encode_address"]
-
 SOCKADDR: Final = 32
 """Octets kept for one socket address: sockaddr_in6 has 28, padded to whole words."""
 

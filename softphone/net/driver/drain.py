@@ -15,8 +15,6 @@ from typing import Any, Generic, TypeVar
 
 from softphone.sans_io import Flow, Machine, Transmit
 
-__all__ = ["Drain"]
-
 logger = logging.getLogger("softphone.net")
 
 E = TypeVar("E")

@@ -42,8 +42,6 @@ from softphone.trust import Fetch, FetchFailed, TlsSettings
 if TYPE_CHECKING:
     from softphone.net.http import RevocationFetcher
 
-__all__ = ["Driver", "DriverConfig", "LazyFetcher"]
-
 logger = logging.getLogger("softphone.net")
 
 E = TypeVar("E")

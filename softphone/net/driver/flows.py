@@ -18,8 +18,6 @@ from softphone.net.stream import Dialer, StreamConnection
 from softphone.rate_limit import TokenBucket
 from softphone.sans_io import Address, Flow, PeerIdentity, Tap, Target, Transmit, Transport
 
-__all__ = ["DriverFlows"]
-
 logger = logging.getLogger("softphone.net")
 
 E = TypeVar("E")

@@ -18,9 +18,6 @@ from softphone.errors import SoftphoneError, TransportError
 from softphone.net.stream import address_of
 from softphone.sans_io import Address, Flow
 
-__all__ = ["DatagramOwner", "DatagramSocket", "bind_datagrams", "local_address_for"]
-
-
 _LOOKED_AT = 64
 """Flows that are looked at for one that may be forgotten: a datagram costs no more than that."""
 

@@ -19,8 +19,6 @@ from softphone.net.limits import TransportLimits
 from softphone.net.stream import StreamConnection
 from softphone.sans_io import Flow, PeerIdentity, Target, Transport
 
-__all__ = ["HTTP_FAILURES", "GatedNetwork", "OpenConnection"]
-
 OpenConnection: TypeAlias = Callable[
     [Target, Callable[[bool], StreamConnection]],
     Awaitable[tuple[StreamConnection, PeerIdentity | None]],

@@ -34,18 +34,6 @@ from softphone.sans_io import PeerIdentity, Target, Transport
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings
 
-__all__ = [
-    "Downloader",
-    "HttpsClient",
-    "HttpsEnvironment",
-    "HttpsLimits",
-    "HttpsRequest",
-    "HttpsResponse",
-    "ResponseTooLarge",
-    "basic_authorization",
-    "https_target",
-]
-
 OnBodyChunk: TypeAlias = Callable[[bytes], None]
 """Takes a piece of an answer's body; what it raises ends the request."""
 

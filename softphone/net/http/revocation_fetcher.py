@@ -31,8 +31,6 @@ from softphone.net.stream import (
 from softphone.sans_io import Target
 from softphone.trust import Fetch, FetchFailed, FetchKind, next_update
 
-__all__ = ["HttpLimits", "RevocationFetcher"]
-
 logger = logging.getLogger("softphone.net")
 
 _FAILURES = (

@@ -12,8 +12,6 @@ from softphone.errors import CertificateUnknown, SoftphoneError
 from softphone.net.shared_tasks import SharedTasks
 from softphone.trust import AskUser, Service, UnknownCertificate
 
-__all__ = ["CertificatePrompts"]
-
 logger = logging.getLogger("softphone.net")
 
 

@@ -12,8 +12,6 @@ import socket
 
 from softphone.errors import TransportError, TransportTimeout
 
-__all__ = ["LARGEST_HELLO", "missing_octets", "whole_client_hello"]
-
 LARGEST_HELLO = 16 * 1024
 """Octets of a ClientHello; with tickets and keys of post-quantum groups they have 2 to 4 KiB."""
 _MOST_RECORDS = 16

@@ -25,8 +25,6 @@ from softphone.errors import (
 from softphone.net.limits import TransportLimits
 from softphone.sans_io import Address, Flow
 
-__all__ = ["ConnectionOwner", "StreamConnection", "address_of", "alert_of", "connect_socket"]
-
 _ALERT = re.compile(r"ALERT_([A-Z_]+)")
 READ_BUFFER_SIZE = 1 << 16
 """Octets that are read at once, of any connection."""

@@ -18,8 +18,6 @@ from softphone.net.stream.connection import StreamConnection, connect_socket
 from softphone.net.stream.tls_handshake import ConnectionOpener, TlsClient
 from softphone.sans_io import Address, PeerIdentity, Target, Transport
 
-__all__ = ["Dialer", "HostResolver", "PrepareSocket", "addresses_of", "system_addresses"]
-
 PrepareSocket: TypeAlias = Callable[[socket.socket], Awaitable[None]]
 """`await prepare(sock)`: what a protocol says in clear before TLS, on a non-blocking socket."""
 

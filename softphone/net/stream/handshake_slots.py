@@ -10,8 +10,6 @@ from typing import Self
 
 from softphone.net.limits import TransportLimits
 
-__all__ = ["HandshakeSlots"]
-
 
 class HandshakeSlots:
     """At most `count` handshakes at work at once, and `per_source` of one source.

@@ -20,8 +20,6 @@ from softphone.net.stream.tls_handshake import (
 from softphone.sans_io import PeerIdentity, Side
 from softphone.trust import TlsSettings, client_context, server_context
 
-__all__ = ["InnerTls"]
-
 _MOST_WAITING = 1 << 18
 _READ = 1 << 14
 

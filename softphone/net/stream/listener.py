@@ -25,8 +25,6 @@ from softphone.net.stream.tls_handshake import AcceptedClient, TlsServer
 from softphone.rate_limit import TokenBucket
 from softphone.sans_io import Address, PeerIdentity, Transport
 
-__all__ = ["StreamListener", "StreamListenerOwner", "bind_stream"]
-
 logger = logging.getLogger("softphone.net")
 
 _BACKLOG = 512

@@ -17,8 +17,6 @@ from softphone.trust import AskTvs, CertificateVerdict, Fetch, FetchFailed, Fetc
 from softphone.trust.verification import Examination
 from softphone.trust.verification.revocation import load_validator, validator_is_loaded
 
-__all__ = ["Fetcher", "conclude_examination", "drop_answers", "fetch_answers"]
-
 Fetcher: TypeAlias = Callable[
     [Sequence[Fetch], float], Awaitable[Mapping[Fetch, bytes | FetchFailed]]
 ]

@@ -61,18 +61,6 @@ from softphone.trust import (
     verification_error,
 )
 
-__all__ = [
-    "AcceptedClient",
-    "CertificateGate",
-    "ConnectionOpener",
-    "TlsClient",
-    "TlsServer",
-    "check_suite",
-    "gate_rules",
-    "handshake_error",
-    "verified_chain",
-]
-
 # What OpenSSL says of an answer that is no TLS record.
 logger = logging.getLogger("softphone.net")
 

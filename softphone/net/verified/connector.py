@@ -30,8 +30,6 @@ from softphone.net.stream import (
 from softphone.sans_io import Flow, Target
 from softphone.trust import TlsSettings
 
-__all__ = ["Connector", "ConnectorConfig", "StarttlsNegotiation", "starttls_prepare"]
-
 _READ = 4096
 
 

@@ -27,8 +27,6 @@ from softphone.sans_io import Flow, PeerIdentity, Target
 from softphone.trust import TlsSettings, client_context, probe_context
 from softphone.trust.verification.checklist import InspectionResult, inspection_result
 
-__all__ = ["inspect_server", "shown_chain"]
-
 _DER = 2  # ENCODING_DER of CPython's private _ssl module, for 3.11 and 3.12
 
 

@@ -21,8 +21,6 @@ from softphone.errors import SoftphoneError, TransportError
 from softphone.net.stream import ConnectionOwner, StreamConnection
 from softphone.sans_io import Flow
 
-__all__ = ["LocalRelay", "OpenVerified"]
-
 OpenVerified = Callable[[ConnectionOwner], Awaitable[StreamConnection]]
 """`await open(owner)`: a connection that has passed the gate, attached to `owner`."""
 

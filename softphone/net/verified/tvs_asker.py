@@ -30,8 +30,6 @@ from softphone.trust import (
 from softphone.trust.lists import parse_stored_list
 from softphone.trust.tvs import TvsCache, TvsEvent
 
-__all__ = ["TvsAsker"]
-
 _AT_ONCE = 4
 _LEAST_PATIENCE = 1.0
 

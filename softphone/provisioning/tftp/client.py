@@ -33,17 +33,6 @@ from softphone.provisioning.tftp.packet import (
 )
 from softphone.sans_io import Flow, Target, Timers, Transmit
 
-__all__ = [
-    "PLAIN_BLOCK_SIZE",
-    "DownloadState",
-    "TftpDownload",
-    "TftpEvent",
-    "TftpFailed",
-    "TftpReceived",
-    "TftpTimes",
-    "decimal",
-]
-
 PLAIN_BLOCK_SIZE = 512
 _SMALLEST_BLOCK = 8  # RFC 2348
 

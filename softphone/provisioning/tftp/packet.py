@@ -12,18 +12,6 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TypeAlias
 
-__all__ = [
-    "AckPacket",
-    "DataPacket",
-    "ErrorPacket",
-    "MalformedTftpPacket",
-    "OackPacket",
-    "RequestPacket",
-    "TftpErrorCode",
-    "TftpPacket",
-    "parse_tftp_packet",
-]
-
 _RRQ, _WRQ, _DATA, _ACK, _ERROR, _OACK = range(1, 7)
 _MOST_OPTIONS = 16
 _LARGEST_REQUEST = 512  # RFC 2347: the whole request

@@ -26,8 +26,6 @@ from softphone.provisioning.tftp.packet import (
 )
 from softphone.sans_io import Flow, Target, Timers, Transmit
 
-__all__ = ["FileSource", "TftpServed", "TftpServer"]
-
 FileSource: TypeAlias = Callable[[str], bytes | None]
 """The bytes of a file by its name, or None."""
 

@@ -11,8 +11,6 @@ from typing import Protocol
 from softphone.sans_io import Flow, Target
 from softphone.sip.message import Request, Response
 
-__all__ = ["AuthenticationRefused", "Authenticator", "CredentialWaitList"]
-
 
 class CredentialWaiter(Protocol):
     """A request that waits."""

@@ -19,8 +19,6 @@ from softphone.sip.auth.challenge_policy import ChallengePolicy
 from softphone.sip.auth.digest_client import DigestRole
 from softphone.sip.message import AuthValue, MalformedMessage, Request, Response
 
-__all__ = ["BearerSession", "bearer_challenge", "is_bearer_token", "presented_token"]
-
 LONGEST_TOKEN = 16 * 1024
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 MAXIMUM_CHALLENGES = 16

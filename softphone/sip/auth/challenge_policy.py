@@ -21,8 +21,6 @@ from typing import TypeAlias
 from softphone.sans_io import Flow, Target, Transport
 from softphone.sip.auth.digest_algorithm import DigestAlgorithm
 
-__all__ = ["ChallengePolicy", "ServerLookup", "is_verified", "shown_realm"]
-
 ServerLookup: TypeAlias = Callable[[Flow | Target], str | None]
 """The name of the account's own server that a flow or target leads to; None: somebody else's."""
 

@@ -11,8 +11,6 @@ from enum import StrEnum
 
 from softphone.security import KeyMaterial
 
-__all__ = ["DigestAlgorithm", "DigestInput", "DigestUnavailable", "digest_response", "ha1"]
-
 
 class DigestUnavailable(Exception):
     """The hash that an algorithm needs is not to be had here (MD5 in FIPS mode, for one)."""

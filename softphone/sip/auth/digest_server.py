@@ -22,15 +22,6 @@ from softphone.sip.auth.digest_algorithm import DigestAlgorithm, DigestInput, di
 from softphone.sip.auth.digest_client import DigestRole
 from softphone.sip.message import AuthValue, Field, MalformedMessage, Request, parse_uri
 
-__all__ = [
-    "DigestRefused",
-    "DigestVerified",
-    "DigestVerifier",
-    "SecretLookup",
-    "StoredHash",
-    "VerifierConfig",
-]
-
 _NONCE = re.compile(r"([0-9a-f]{16})([0-9a-f]{24})([0-9a-f]{32})")
 _NONCE_COUNT = re.compile(r"[0-9a-fA-F]{8}")
 _WINDOW = 64

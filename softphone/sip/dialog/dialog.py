@@ -22,8 +22,6 @@ from softphone.sip.transport import (
     same_host,
 )
 
-__all__ = ["Dialog", "DialogId", "leading_route", "without_instructions"]
-
 DialogId = tuple[str, str, str]
 """Call-ID, local tag, remote tag (RFC 3261 section 12)."""
 

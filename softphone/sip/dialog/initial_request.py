@@ -16,14 +16,6 @@ from softphone.sip.message import Body, Field, NameAddr, Request, Uri
 from softphone.sip.transaction import TransactionLayer
 from softphone.sip.transport import Failover
 
-__all__ = [
-    "InviteRequest",
-    "ReferRequest",
-    "SubscribeRequest",
-    "complete_request",
-    "initial_request",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _InitialRequest:

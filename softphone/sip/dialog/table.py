@@ -12,8 +12,6 @@ from softphone.sip.message import Request
 from softphone.sip.transaction import ServerTransaction
 from softphone.sip.transport import flow_is_allowed
 
-__all__ = ["DialogOwner", "DialogTable"]
-
 
 class DialogOwner(Protocol):
     """The usage that answers for a dialog."""

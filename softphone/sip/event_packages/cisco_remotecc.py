@@ -16,21 +16,6 @@ from xml.sax.saxutils import escape
 
 from softphone.sip.message import Body, MalformedMessage, parse_multipart
 
-__all__ = [
-    "REMOTECC_REQUEST",
-    "REMOTECC_RESPONSE",
-    "DialogName",
-    "RemoteRequest",
-    "dialog_named",
-    "first_requests",
-    "read_requests",
-    "remote_request",
-    "remote_response",
-    "response_code",
-    "soft_key",
-    "text_parts",
-]
-
 REMOTECC_REQUEST = "application/x-cisco-remotecc-request+xml"
 REMOTECC_RESPONSE = "application/x-cisco-remotecc-response+xml"
 _ROOT = "x-cisco-remotecc-request"

@@ -16,8 +16,6 @@ from enum import StrEnum
 
 from softphone.sip.message import Body
 
-__all__ = ["SERVICE_CONTROL", "ServiceAction", "ServiceControl", "service_control_body"]
-
 SERVICE_CONTROL = "service-control"
 """The event package."""
 

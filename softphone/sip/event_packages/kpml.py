@@ -30,16 +30,6 @@ from softphone.sip.event_packages.kpml_pattern import (
 )
 from softphone.sip.message import Body
 
-__all__ = [
-    "KPML",
-    "KPML_REQUEST",
-    "KPML_RESPONSE",
-    "DigitBuffer",
-    "KeyPress",
-    "KpmlRule",
-    "KpmlSubscription",
-]
-
 KPML = "kpml"
 """The event package."""
 KPML_REQUEST = "application/kpml-request+xml"

@@ -12,8 +12,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["KpmlPattern", "PatternMatch", "PatternMatcher", "read_pattern"]
-
 LONGEST_PATTERN = 256
 MOST_DIGITS = 64
 _MOST_VARIABLE = 2

@@ -6,8 +6,6 @@ import re
 
 from softphone.events import MessageWaiting
 
-__all__ = ["message_summary"]
-
 _WAITING = re.compile(rb"(?im)^messages-waiting[ \t]*:[ \t]*(yes|no)[ \t]*\r?$")
 _VOICE = re.compile(rb"(?im)^voice-message[ \t]*:[ \t]*([0-9]{1,6})[ \t]*/[ \t]*([0-9]{1,6})")
 

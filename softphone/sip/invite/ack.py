@@ -26,8 +26,6 @@ from softphone.sip.transaction import TransactionLayer
 if TYPE_CHECKING:
     from softphone.sip.invite.usage import InviteUsage
 
-__all__ = ["SuccessAck", "SuccessRetransmission", "ack_received"]
-
 
 class SuccessAck:
     """Our ACK for the 2xx to `invite`, with the credentials of that request (section 22.1)."""

@@ -19,8 +19,6 @@ from softphone.sip.transaction import Exchange, ServerTransaction
 if TYPE_CHECKING:
     from softphone.sip.invite.usage import InviteUsage
 
-__all__ = ["ByeSender", "bye_received", "hang_up", "send_bye", "send_held_bye"]
-
 RECONNECT_TIMEOUT = 32.0
 """Seconds that the next connection may take: as long as a BYE waits for its answer (64*T1)."""
 CONNECTION_LOST = 503

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from softphone.sip.invite.client import InviteClient
     from softphone.sip.invite.server import InviteServer
 
-__all__ = ["cancel_invite", "invite_canceled", "send_cancel"]
-
 
 def cancel_invite(client: InviteClient, *, now: float, headers: HeaderFields) -> None:
     """Give an INVITE of ours up: CANCEL, once a provisional response is there (section 9.1)."""

@@ -41,8 +41,6 @@ from softphone.sip.transport import Failover
 if TYPE_CHECKING:
     from softphone.sip.invite.usage import InviteUsage
 
-__all__ = ["InviteClient"]
-
 MAXIMUM_LONGER = 4
 """How often an INVITE is sent with a greater Min-SE after 422."""
 

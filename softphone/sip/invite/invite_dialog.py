@@ -21,16 +21,6 @@ from softphone.sip.message import (
 )
 from softphone.sip.transaction import TransactionLayer
 
-__all__ = [
-    "HeaderFields",
-    "InviteDialog",
-    "InviteState",
-    "OfferAnswerExchange",
-    "OfferAnswerInput",
-    "OfferState",
-    "session_body",
-]
-
 HeaderFields = Sequence[Field]
 
 

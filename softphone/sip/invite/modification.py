@@ -39,8 +39,6 @@ from softphone.sip.transaction import (
 if TYPE_CHECKING:
     from softphone.sip.invite.usage import InviteUsage
 
-__all__ = ["LocalModification", "RemoteModification", "refuse_busy"]
-
 MAXIMUM_ATTEMPTS = 8
 """How often one modification is sent before its refusal is final."""
 

@@ -29,15 +29,6 @@ if TYPE_CHECKING:
     from softphone.sip.invite.server import InviteServer
     from softphone.sip.invite.usage import InviteUsage
 
-__all__ = [
-    "ReliableSender",
-    "accept_rseq",
-    "answer_offer",
-    "answer_prack",
-    "prack_received",
-    "send_prack",
-]
-
 MAXIMUM_QUEUED = 16
 """Reliable responses that may wait for the one before them."""
 

@@ -22,8 +22,6 @@ from softphone.sip.transaction import ClientTransaction, ServerTransaction
 if TYPE_CHECKING:
     from softphone.sip.invite.usage import InviteUsage
 
-__all__ = ["LocalReinvite", "RemoteReinvite", "reinvite_received"]
-
 
 class LocalReinvite(LocalModification):
     """A re-INVITE of ours, whose 2xx is acknowledged: by the application if it brought an offer."""

@@ -24,8 +24,6 @@ from softphone.sip.transaction import ServerTransaction
 if TYPE_CHECKING:
     from softphone.sip.invite.usage import InviteUsage
 
-__all__ = ["InviteServer"]
-
 PROVISIONAL_INTERVAL = 60.0
 """An unreliable provisional response is sent again every minute (RFC 3261 section 13.3.1.1)."""
 

@@ -16,8 +16,6 @@ from softphone.sip.transaction import ServerTransaction
 if TYPE_CHECKING:
     from softphone.sip.invite.usage import InviteUsage
 
-__all__ = ["SessionTimer"]
-
 SHORTEST = 30.0
 """Seconds of the shortest interval that counts: RFC 4028 section 4 has none below 90, which not
 everybody keeps to, and one of a second would have us send without end."""

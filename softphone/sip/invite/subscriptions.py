@@ -17,8 +17,6 @@ from softphone.sip.transaction import ServerTransaction
 if TYPE_CHECKING:
     from softphone.sip.invite.usage import InviteUsage
 
-__all__ = ["notify_received", "refer_received", "send_refer", "subscribe_received"]
-
 MAXIMUM_DIALOG_USAGES = 32
 """Subscriptions that may live in one call's dialog at once."""
 

@@ -17,8 +17,6 @@ from softphone.sip.transaction import ServerTransaction
 if TYPE_CHECKING:
     from softphone.sip.invite.usage import InviteUsage
 
-__all__ = ["LocalUpdate", "update_received"]
-
 
 class LocalUpdate(LocalModification):
     """An UPDATE of ours."""

@@ -18,8 +18,6 @@ from softphone.sip.message.grammar import MalformedMessage, is_token, quote
 from softphone.sip.message.headers import Field, Headers
 from softphone.sip.message.typed_headers import ContentType
 
-__all__ = ["Body", "BodyPart", "BodyRole", "find_part", "format_multipart", "parse_multipart"]
-
 
 class BodyRole(StrEnum):
     """What a session description is, judged by the messages alone (RFC 3264, RFC 6337)."""

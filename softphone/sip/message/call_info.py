@@ -22,8 +22,6 @@ from softphone.sip.message.grammar import (
     unquote,
 )
 
-__all__ = ["call_security", "security_call_info"]
-
 _URN = "urn:x-cisco-remotecc:callinfo"
 _INFO = re.compile(rf"<([^<>]*+)>({PARAMETERS})")
 _LEVELS = {

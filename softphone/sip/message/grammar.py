@@ -14,27 +14,6 @@ from typing import TypeAlias
 
 from softphone.errors import LocalProtocolError, SoftphoneError
 
-__all__ = [
-    "HOST",
-    "PARAMETERS",
-    "QUOTED_STRING",
-    "TOKEN",
-    "MalformedMessage",
-    "Parameters",
-    "digits",
-    "drop_parameter",
-    "find_parameter",
-    "format_parameters",
-    "is_token",
-    "parse_parameters",
-    "quote",
-    "repeatable_parameters",
-    "set_parameter",
-    "split_commas",
-    "unique_parameters",
-    "unquote",
-]
-
 Parameters: TypeAlias = tuple[tuple[str, str | None], ...]
 """Parameters in order, each a name and its value as it is written (quotes and escapes included);
 the value None is a parameter without "="."""

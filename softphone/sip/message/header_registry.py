@@ -44,20 +44,6 @@ from softphone.sip.message.typed_headers import (
 )
 from softphone.sip.message.uri import NameAddr
 
-__all__ = [
-    "HEADER_FIELDS",
-    "KEYS",
-    "REQUIRED_FIELDS",
-    "SPELLINGS",
-    "STRICT_FIELDS",
-    "FieldAccess",
-    "HeaderField",
-    "Multiplicity",
-    "TypedHeaderField",
-    "describe_field",
-    "field_key",
-]
-
 T = TypeVar("T")
 
 

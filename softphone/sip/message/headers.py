@@ -13,8 +13,6 @@ from softphone.errors import LocalProtocolError
 from softphone.sip.message.grammar import is_token
 from softphone.sip.message.header_registry import HEADER_FIELDS, KEYS, describe_field, field_key
 
-__all__ = ["Field", "Headers"]
-
 Field: TypeAlias = tuple[str, str]
 """A header field: its name and its value."""
 

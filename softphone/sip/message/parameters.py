@@ -17,8 +17,6 @@ from softphone.sip.message.grammar import (
     set_parameter,
 )
 
-__all__ = ["Parameterized"]
-
 
 class Parameterized(ABC):
     """A frozen dataclass with `parameters`, values as written."""

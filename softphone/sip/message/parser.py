@@ -32,18 +32,6 @@ from softphone.sip.message.message import Request, Response
 from softphone.sip.message.status import reason_phrase
 from softphone.sip.message.uri import NameAddr, SipUri, parse_uri
 
-__all__ = [
-    "CrlfKeepAlive",
-    "MessageLimits",
-    "ParseFailure",
-    "ParsedInput",
-    "StreamFramer",
-    "content_lengths",
-    "parse_datagram",
-    "parse_sipfrag_status",
-    "rejection_response",
-]
-
 _METHOD = re.compile(rf"({TOKEN}) ")
 _FOLD = re.compile(r"\r\n[ \t]++")
 _NOT_ECHOED = re.compile(r"[\x00-\x08\n-\x1f]")

@@ -5,8 +5,6 @@ Nothing is decided by a reason phrase; a peer's own phrase is kept as it came.
 
 from __future__ import annotations
 
-__all__ = ["REASON_PHRASES", "reason_phrase"]
-
 REASON_PHRASES = {
     100: "Trying",
     180: "Ringing",

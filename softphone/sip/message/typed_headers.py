@@ -34,29 +34,6 @@ from softphone.sip.message.grammar import (
 from softphone.sip.message.parameters import Parameterized
 from softphone.sip.message.uri import format_host, parse_host
 
-__all__ = [
-    "AuthValue",
-    "CSeq",
-    "ContentType",
-    "EventValue",
-    "RAck",
-    "Reason",
-    "Replaces",
-    "RetryAfter",
-    "SessionExpires",
-    "SubscriptionStateValue",
-    "Via",
-    "WarningValue",
-    "parse_call_id",
-    "parse_date",
-    "parse_delta_seconds",
-    "parse_max_forwards",
-    "parse_media_range",
-    "parse_rseq",
-    "parse_seconds",
-    "parse_token",
-]
-
 SEQUENCE_LIMIT = 2**31 - 1
 """The largest CSeq number and RSeq that may be used (RFC 3261 section 8.1.1.5)."""
 

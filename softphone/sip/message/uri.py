@@ -29,18 +29,6 @@ from softphone.sip.message.grammar import (
 )
 from softphone.sip.message.parameters import Parameterized
 
-__all__ = [
-    "AbsoluteUri",
-    "NameAddr",
-    "SipUri",
-    "Uri",
-    "escape_user",
-    "format_host",
-    "parse_host",
-    "parse_uri",
-    "unescape",
-]
-
 _ESCAPED = r"%[0-9A-Fa-f]{2}"
 _UNRESERVED = r"A-Za-z0-9\-_.!~*'()"
 # user-unreserved = "&" / "=" / "+" / "$" / "," / ";" / "?" / "/"; "#" is a digit of a

@@ -8,8 +8,6 @@ from __future__ import annotations
 from softphone.sans_io import Entropy
 from softphone.sip.registration.config import BackoffConfig
 
-__all__ = ["RegistrationBackoff"]
-
 
 class RegistrationBackoff:
     """The failures of one registration in a row, those of the server and those on the way to it."""

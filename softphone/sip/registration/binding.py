@@ -9,15 +9,6 @@ from softphone.sip.auth import Authenticator
 from softphone.sip.message import DELTA_LIMIT, MalformedMessage, NameAddr, Response, SipUri, digits
 from softphone.sip.transport import KeepAliveTerms
 
-__all__ = [
-    "Binding",
-    "RegisterOutcome",
-    "judge_register_status",
-    "read_binding",
-    "read_keep_alive_terms",
-    "why_refused",
-]
-
 
 class RegisterOutcome(Enum):
     """What a final response to REGISTER means for the next step."""

@@ -9,9 +9,6 @@ from softphone.sans_io import Entropy, random_share
 from softphone.sip.message import Body, NameAddr, SipUri
 from softphone.sip.transport import KeepAliveConfig
 
-__all__ = ["BackoffConfig", "RegistrationConfig", "refresh_after"]
-
-
 SHORTEST_EARLY = 60.0
 """A grant that leaves less than this before its early refresh is refreshed the usual way."""
 

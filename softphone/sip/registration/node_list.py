@@ -32,8 +32,6 @@ from softphone.sip.registration.binding import Binding
 from softphone.sip.registration.node_monitor import Node, NodeMonitor
 from softphone.sip.registration.registration import Registration, RegistrationEvent
 
-__all__ = ["MoveEnded", "NodeRegistration", "NodeRegistrationEvent", "NodeSetup"]
-
 
 @dataclass(frozen=True, slots=True)
 class MoveEnded:

@@ -19,8 +19,6 @@ from softphone.sip.registration.config import RegistrationConfig
 from softphone.sip.registration.register_request import RegisterBuilder
 from softphone.sip.transaction import Exchange
 
-__all__ = ["Node", "NodeMonitor"]
-
 TOKEN = NameAddr(None, AbsoluteUri("urn", "x-cisco-remotecc:token-registration"), ())
 """What a phone refers to when it asks for leave to come back."""
 

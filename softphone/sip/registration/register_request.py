@@ -8,8 +8,6 @@ from softphone.sans_io import Entropy
 from softphone.sip.message import Field, NameAddr, Request
 from softphone.sip.registration.config import RegistrationConfig
 
-__all__ = ["RegisterBuilder"]
-
 LONGEST_EXPIRES = 2**31 - 1
 """The longest Min-Expires that is followed."""
 

@@ -14,8 +14,6 @@ from softphone.sip.message.status import reason_phrase
 from softphone.sip.subscription.subscriber import SubscriptionState
 from softphone.sip.transaction import Exchange, ServerTransaction, TransactionLayer
 
-__all__ = ["NotifierUsage", "ReferValues", "refer_values"]
-
 REFER_EXPIRES = 180.0
 """How long a REFER is reported on when the application never says the end, in seconds."""
 DEFAULT_EXPIRES = 3600.0

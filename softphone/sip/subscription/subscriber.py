@@ -26,8 +26,6 @@ from softphone.sip.message import (
 from softphone.sip.transaction import Exchange, ServerTransaction, TransactionLayer
 from softphone.sip.transport import Failover
 
-__all__ = ["SubscriberUsage", "SubscriptionState"]
-
 MAXIMUM_ATTEMPTS = 4
 """How often one SUBSCRIBE is sent with a greater Expires after 423."""
 

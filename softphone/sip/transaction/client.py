@@ -22,15 +22,6 @@ from softphone.sip.transaction.tables import (
 if TYPE_CHECKING:
     from softphone.sip.transaction.layer import TransactionLayer
 
-__all__ = [
-    "NULL_USER",
-    "ClientKey",
-    "ClientTransaction",
-    "ClientUser",
-    "ack_for_failure",
-    "for_another_flow",
-]
-
 ClientKey: TypeAlias = tuple[str, str]
 """Branch and the method of CSeq (RFC 3261 section 17.1.3)."""
 

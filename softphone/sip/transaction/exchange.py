@@ -23,16 +23,6 @@ from softphone.sip.transaction.layer import TransactionLayer
 from softphone.sip.transaction.server import ServerTransaction
 from softphone.sip.transport import Failover
 
-__all__ = [
-    "NO_FAILOVER",
-    "CredentialWait",
-    "Exchange",
-    "ExchangeUser",
-    "RequestFailover",
-    "ServerExchange",
-    "authorized",
-]
-
 
 class RequestFailover:
     """The places of one request; the failover, which is its server's, is shared with others."""

@@ -24,8 +24,6 @@ from softphone.sip.transport import (
     hosts_of_path,
 )
 
-__all__ = ["TransactionLayer"]
-
 
 class TransactionLayer:
     """What the transactions of an endpoint share; the usages above are built on it."""

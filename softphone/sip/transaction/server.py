@@ -39,16 +39,6 @@ from softphone.sip.transaction.tables import (
 if TYPE_CHECKING:
     from softphone.sip.transaction.layer import TransactionLayer
 
-__all__ = [
-    "MAGIC_COOKIE",
-    "ServerKey",
-    "ServerTransaction",
-    "ServerUser",
-    "mark_rejection",
-    "server_key",
-    "with_received",
-]
-
 ServerKey: TypeAlias = tuple[str, ...]
 
 MAGIC_COOKIE = "z9hG4bK"

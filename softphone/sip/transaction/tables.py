@@ -11,21 +11,6 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Protocol, TypeAlias
 
-__all__ = [
-    "INVITE_CLIENT",
-    "INVITE_SERVER",
-    "NON_INVITE_CLIENT",
-    "NON_INVITE_SERVER",
-    "TIMERS",
-    "TimerKey",
-    "TimerOwner",
-    "TransactionAction",
-    "TransactionInput",
-    "TransactionState",
-    "TransitionTable",
-    "timers_of",
-]
-
 
 class TransactionState(Enum):
     """The states of RFC 3261 figures 5 to 8 and of RFC 6026 figures 1 and 2."""

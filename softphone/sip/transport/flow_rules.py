@@ -19,16 +19,6 @@ from ipaddress import IPv6Address, ip_address
 from softphone.sans_io import Address, Flow, PeerIdentity, Target, Transport
 from softphone.sip.message import NameAddr, Request, SipUri, Uri
 
-__all__ = [
-    "comes_from_host",
-    "contact_for",
-    "flow_is_allowed",
-    "hosts_of_path",
-    "hosts_of_uris",
-    "leads_to_same_peer",
-    "same_host",
-]
-
 
 def contact_for(
     flow: Flow, *, user: str | None, public: Address | None = None, secure: bool = False

@@ -10,8 +10,6 @@ from typing import Protocol
 from softphone.sans_io import Address, Flow, Target, Transmit
 from softphone.sip.message import Response
 
-__all__ = ["FlowTable", "FlowUser", "FlowWaiter"]
-
 MAXIMUM_FORMER = 1024
 """Flows whose target is remembered after their end."""
 

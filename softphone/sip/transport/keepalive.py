@@ -13,17 +13,6 @@ from typing import TypeAlias
 
 from softphone.sans_io import Entropy, Transport, random_share
 
-__all__ = [
-    "FlowDead",
-    "KeepAlive",
-    "KeepAliveConfig",
-    "KeepAliveEvent",
-    "KeepAliveTerms",
-    "Probe",
-    "ProbeDue",
-]
-
-
 DEFAULT_INTERVAL = 120.0
 """The longest time between pings where no Flow-Timer is given (RFC 5626 section 4.4.1)."""
 SHORTEST_INTERVAL = 5.0

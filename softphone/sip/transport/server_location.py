@@ -18,22 +18,6 @@ from typing import TypeAlias
 from softphone.sans_io import Entropy, Target, Transport
 from softphone.sip.message import SipUri
 
-__all__ = [
-    "AddressRecord",
-    "DnsQuestion",
-    "Failover",
-    "LookupPolicy",
-    "NaptrRecord",
-    "Record",
-    "RecordType",
-    "ServerLookup",
-    "SrvRecord",
-    "default_port",
-    "is_numeric",
-    "locate_server",
-    "order_servers",
-]
-
 MAXIMUM_SERVICES = 16
 """NAPTR records of one answer that are followed."""
 MAXIMUM_SERVERS = 32

@@ -68,8 +68,6 @@ from softphone.trust.capf.session import (
 )
 from softphone.trust.csr import KeyKind
 
-__all__ = ["CapfClient"]
-
 _DEFAULT_DELAY, _LONGEST_DELAY = 30.0, 3600.0
 
 

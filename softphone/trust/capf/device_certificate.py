@@ -17,8 +17,6 @@ from softphone.trust.capf.issued_certificate import common_name_of, issued_by, p
 from softphone.trust.capf.key_proof import check_proof, check_sudi, read_sudi
 from softphone.trust.capf.message import CapfMessage, CapfTag, certificate_of
 
-__all__ = ["DeviceCertificateRules", "device_certificate_flaw"]
-
 _MIC_NAME = re.compile(r"CP-[A-Za-z0-9+]+-(?P<device>(?:SEP|CSF|BOT|TCT|TAB)[A-Za-z0-9_-]+)")
 
 

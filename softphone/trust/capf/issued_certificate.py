@@ -17,8 +17,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from softphone.trust.capf.errors import REARM, CapfCertificateRejected
 from softphone.trust.certificate import subject_of
 
-__all__ = ["check_issued", "common_name_of", "issued_by", "parse_certificate"]
-
 _CLIENT = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """A certificate begins when the server made it, and the server's clock may be ahead of ours."""

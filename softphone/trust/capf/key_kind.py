@@ -15,8 +15,6 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from softphone.trust.capf.message import CapfMessage, CapfTag, number_element
 from softphone.trust.csr import KeyKind
 
-__all__ = ["key_elements", "key_kind_of", "wanted_key"]
-
 _RSA, _EC = 0, 1
 _SIZES: Mapping[int, KeyKind] = MappingProxyType(
     {2048: KeyKind.RSA_2048, 3072: KeyKind.RSA_3072, 4096: KeyKind.RSA_4096}

@@ -22,8 +22,6 @@ from cryptography.hazmat.primitives.asymmetric.utils import NoDigestInfo
 from softphone.trust.capf.message import CapfTag, MalformedCapf, certificate_element
 from softphone.trust.keystore.identity import Identity
 
-__all__ = ["check_proof", "check_sudi", "proof_elements", "read_sudi", "sudi_element"]
-
 _SHA_1, _SHA_512 = 1, 3
 _HASHES: dict[int, tuple[str, hashes.HashAlgorithm]] = {
     _SHA_1: ("sha1", hashes.SHA1()),

@@ -13,20 +13,6 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
 
-__all__ = [
-    "CapfCommand",
-    "CapfMessage",
-    "CapfReader",
-    "CapfReason",
-    "CapfTag",
-    "CertificateKind",
-    "MalformedCapf",
-    "certificate_element",
-    "certificate_of",
-    "number_element",
-    "text_element",
-]
-
 _HEADER = struct.Struct("!BBIH")
 _ELEMENT = struct.Struct("!BH")
 _PROTOCOL = 0x55

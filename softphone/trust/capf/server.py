@@ -37,17 +37,6 @@ from softphone.trust.capf.message import (
 from softphone.trust.capf.session import OLDEST_VERSION, VERSION, CapfOperation
 from softphone.trust.csr import KeyKind
 
-__all__ = [
-    "CapfAuthentication",
-    "CapfDevice",
-    "CapfServer",
-    "CapfServerConfig",
-    "CapfServerEvent",
-    "CapfSessionEnded",
-    "CertificateCommitted",
-    "IssueCertificate",
-]
-
 IssueCertificate: TypeAlias = Callable[[str, bytes], bytes]
 """`issue(device, public_key)`: a certificate (DER) for a SubjectPublicKeyInfo (DER)."""
 

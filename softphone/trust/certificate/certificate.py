@@ -23,27 +23,6 @@ from softphone.errors import ConfigurationError, IdentityMismatch
 from softphone.sans_io import PeerIdentity
 from softphone.trust.disk.private_file import read_whole
 
-__all__ = [
-    "SRV_NAME",
-    "XMPP_ADDR",
-    "Service",
-    "address_of",
-    "check_identity",
-    "der_of",
-    "fingerprint_in",
-    "fingerprint_of",
-    "identifies",
-    "issuer_of",
-    "load_certificate_file",
-    "load_certificates",
-    "names_in",
-    "names_of",
-    "peer_identity",
-    "presented_domain",
-    "string_der",
-    "subject_of",
-]
-
 XMPP_ADDR = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.5")  # RFC 6120 section 13.7.1.4
 SRV_NAME = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.7")  # RFC 4985
 _UTF8_STRING, _IA5_STRING = 0x0C, 0x16

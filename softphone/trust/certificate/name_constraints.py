@@ -25,8 +25,6 @@ from softphone.trust.certificate.certificate import (
     subject_of,
 )
 
-__all__ = ["check_name_constraints"]
-
 _EXTENSION = b"\x06\x03\x55\x1d\x1e"
 """The object identifier 2.5.29.30 in DER, where the extension itself cannot be read."""
 _SIP_HOST = re.compile(r"sips?:(?:[^@]*@)?(?P<host>[^@:;?]+)(?:[:;?].*)?", re.I | re.S)

@@ -18,8 +18,6 @@ from softphone.errors import CertificateExpired, CertificateUntrusted
 from softphone.security import Relaxation
 from softphone.trust.certificate.certificate import subject_of
 
-__all__ = ["check_dates", "check_strength", "strict_violations"]
-
 _T = TypeVar("_T", bound=x509.ExtensionType)
 
 _LEAST_RSA_BITS = 2048

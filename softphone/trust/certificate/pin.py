@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from softphone.trust.certificate.certificate import Service
 
-__all__ = ["Pin"]
-
 
 @dataclass(frozen=True, slots=True)
 class Pin:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CERTIFICATE_REQUIREMENTS", "CertificateRequirement"]
-
 
 @dataclass(frozen=True, slots=True)
 class CertificateRequirement:

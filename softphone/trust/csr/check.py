@@ -26,13 +26,6 @@ from softphone.trust.csr.request import (
     name_violations,
 )
 
-__all__ = [
-    "CertificateRequest",
-    "batch_violations",
-    "read_certificate_request",
-    "request_violations",
-]
-
 _CURVES = {"secp256r1": "ec-p256", "secp384r1": "ec-p384", "secp521r1": "ec-p521"}
 _HASHES = ("sha256", "sha384", "sha512")
 # RFC 2606, RFC 6761, RFC 6762 and ICANN's choice: nobody can prove that such a name is theirs.

@@ -14,8 +14,6 @@ from enum import StrEnum
 from softphone.errors import ConfigurationError
 from softphone.trust.csr.request import FORBIDDEN, KeyKind, SubjectAltNames, TlsPurpose
 
-__all__ = ["PROFILES", "CsrProfile", "CsrService", "names_for", "profile_named"]
-
 _PUBLIC_KEYS = (
     KeyKind.RSA_2048,
     KeyKind.RSA_3072,

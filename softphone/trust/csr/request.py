@@ -34,18 +34,6 @@ from softphone.trust.certificate import SRV_NAME, XMPP_ADDR, string_der
 from softphone.trust.disk.private_file import write_private
 from softphone.trust.fips import key_generation
 
-__all__ = [
-    "KeyKind",
-    "Subject",
-    "SubjectAltNames",
-    "TlsPurpose",
-    "is_fqdn",
-    "name_violations",
-    "new_key",
-    "new_request",
-    "write_key",
-]
-
 CsrHash: TypeAlias = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 

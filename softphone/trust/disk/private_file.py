@@ -13,8 +13,6 @@ from pathlib import Path
 
 from softphone.errors import ConfigurationError
 
-__all__ = ["check_file", "read_whole", "readable_by_others", "write_private", "writers_of"]
-
 _EVERYBODY = "everybody on this machine"
 _LARGEST = 16 << 20
 """Bytes; every certificate authority there is takes far less."""

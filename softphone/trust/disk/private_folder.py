@@ -18,8 +18,6 @@ from pathlib import Path
 from softphone.errors import ConfigurationError
 from softphone.trust.disk.private_file import writers_of
 
-__all__ = ["check_folder", "locked", "make_folder", "remove_leftovers", "synchronize"]
-
 _PATIENCE = 10.0
 _PAUSE = 0.02
 

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 
 from softphone.errors import FipsUnavailable
 
-__all__ = ["generate_key"]
-
 _PATIENCE = 60.0
 
 

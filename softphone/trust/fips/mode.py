@@ -23,26 +23,6 @@ from types import MappingProxyType
 from softphone import openssl_provider
 from softphone.errors import ConfigurationError, FipsForbidden, FipsUnavailable
 
-__all__ = [
-    "KERNEL",
-    "SETTING",
-    "UNAVAILABLE",
-    "FipsMode",
-    "FipsModeOrigin",
-    "FipsRestriction",
-    "check_allowed",
-    "decide_mode",
-    "effective_mode",
-    "platform_mode",
-    "process_environment",
-    "process_fits",
-    "random_bytes",
-    "read_setting",
-    "require_mode",
-    "set_bootstrap_setting",
-    "setting_of",
-]
-
 SETTING = "SOFTPHONE_FIPS"
 """The environment variable with the bootstrap setting."""
 

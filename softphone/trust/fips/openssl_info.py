@@ -10,8 +10,6 @@ import ctypes
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Libcrypto", "ProviderInfo"]
-
 _UTF8_POINTER = 6  # OSSL_PARAM_UTF8_PTR
 
 

@@ -26,8 +26,6 @@ from softphone import openssl_provider
 from softphone.errors import FipsUnavailable
 from softphone.trust.fips.openssl_info import Libcrypto, ProviderInfo
 
-__all__ = ["LibraryCheck", "SelfCheck", "loaded_files", "refuses", "run_self_check"]
-
 # FIPS 180-4's example, and case 1 of the GCM specification with its 128-bit tag.
 _ABC_SHA_256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 _EMPTY_GCM = "58e2fccefa7e3061367f1d57a4e7455a"

@@ -27,8 +27,6 @@ from softphone.errors import ConfigurationError, FipsUnavailable
 from softphone.trust.disk import check_folder, make_folder, write_private
 from softphone.trust.fips.mode import FipsMode, FipsModeOrigin, process_environment
 
-__all__ = ["FipsSetup", "default_folder", "find_module", "find_setup", "make_setup"]
-
 CURRENT = "current"
 _RECORD = "setup.json"
 _PATIENCE = 60.0

@@ -20,8 +20,6 @@ from softphone.security import KeyMaterial
 from softphone.trust.disk import write_private
 from softphone.trust.fips import random_bytes
 
-__all__ = ["FileCipher", "open_file_cipher"]
-
 _KEY, _NONCE, _MARK = 32, 12, "v1:"
 
 

@@ -28,8 +28,6 @@ from softphone.trust.certificate import der_of, load_certificates
 from softphone.trust.csr import PrivateKey
 from softphone.trust.disk.private_file import read_whole
 
-__all__ = ["Identity", "is_encrypted", "public_key_of"]
-
 
 def public_key_of(key: PrivateKey) -> bytes:
     """The public half as DER SubjectPublicKeyInfo."""

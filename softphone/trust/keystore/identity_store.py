@@ -27,8 +27,6 @@ from softphone.trust.disk import (
 from softphone.trust.keystore.identity import Identity, is_encrypted
 from softphone.trust.tls_settings import TlsCredential
 
-__all__ = ["IdentityStore"]
-
 _LOCK = ".identities.lock"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 

@@ -47,8 +47,6 @@ from softphone.trust.lists import (
     verify_trust_list,
 )
 
-__all__ = ["AcceptedList", "TrustListStore", "bootstrap_of"]
-
 logger = logging.getLogger("softphone.trust")
 
 _HISTORY = "trust-lists.json"

@@ -23,21 +23,6 @@ from softphone.trust.lists.trust_list import (
     verify_trust_list,
 )
 
-__all__ = [
-    "SHA_1_NOTE",
-    "Acceptance",
-    "Bootstrap",
-    "ListPolicy",
-    "TrustBasis",
-    "TrustListUpdate",
-    "TrustLists",
-    "accept_list",
-    "accept_list_file",
-    "check_pins",
-    "notes_on",
-    "update_lists",
-]
-
 logger = logging.getLogger("softphone.trust")
 
 SHA_1_NOTE = "signed over SHA-1, which forgers have broken: have CUCM sign with SHA-512"

@@ -33,22 +33,6 @@ from softphone.trust.lists.tlv import (
     unsigned_header,
 )
 
-__all__ = [
-    "DeviceCertificate",
-    "DeviceKey",
-    "FileSigner",
-    "can_encrypt_to",
-    "decrypt_body",
-    "device_key",
-    "digest_of",
-    "encrypt_body",
-    "name_text",
-    "public_key_bytes",
-    "read_certificate",
-    "sign_file_body",
-    "verify_file_signature",
-]
-
 DeviceCertificate: TypeAlias = x509.Certificate
 """Whom a file is encrypted to."""
 DeviceKey: TypeAlias = rsa.RSAPrivateKey

@@ -15,26 +15,6 @@ from enum import IntEnum, StrEnum
 
 from softphone.errors import TrustRefused
 
-__all__ = [
-    "LARGEST_FILE",
-    "ContentKey",
-    "FileHashAlgorithm",
-    "FileHeader",
-    "FileHeaderFields",
-    "FileRefusalReason",
-    "FileRefused",
-    "HeaderTag",
-    "SignerId",
-    "TlvElement",
-    "decode_text",
-    "encode_element",
-    "encode_text_element",
-    "malformed_file",
-    "parse_elements",
-    "parse_header",
-    "unsigned_header",
-]
-
 LARGEST_FILE = 1 << 20
 """Bytes of the largest file that is looked at; phones give up at 64 KiB."""
 

@@ -38,19 +38,6 @@ from softphone.trust.lists.tlv import (
     parse_header,
 )
 
-__all__ = [
-    "ListKind",
-    "RecordFields",
-    "Role",
-    "TrustList",
-    "TrustListRecord",
-    "new_trust_list",
-    "parse_stored_list",
-    "parse_trust_list",
-    "role_names",
-    "verify_trust_list",
-]
-
 _MOST_RECORDS = 512
 _SEEN_VERSION = (1, 2)
 

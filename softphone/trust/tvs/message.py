@@ -12,19 +12,6 @@ from enum import IntEnum
 
 from softphone.trust.lists import FileRefused, encode_element, parse_elements
 
-__all__ = [
-    "LONGEST_TTL",
-    "MalformedTvsMessage",
-    "TvsAnswer",
-    "TvsCommand",
-    "TvsFramer",
-    "TvsMessage",
-    "TvsQuestion",
-    "read_answer",
-    "read_question",
-    "tvs_device_name",
-]
-
 LONGEST_TTL = 2_592_000
 """Seconds, the longest that an answer may be kept."""
 

@@ -24,16 +24,6 @@ from softphone.trust.tvs.message import (
     read_question,
 )
 
-__all__ = [
-    "PORT",
-    "TvsAnswered",
-    "TvsAsked",
-    "TvsCache",
-    "TvsClient",
-    "TvsServer",
-    "TvsUnanswered",
-]
-
 logger = logging.getLogger("softphone.trust")
 
 PORT = 2445

@@ -35,8 +35,6 @@ from softphone.trust.certificate import (
 from softphone.trust.verification.revocation import revocation_fetches
 from softphone.trust.verification.unknown_certificate import ServiceEndpoint
 
-__all__ = ["CertificateCheck", "CheckOutcome", "InspectionResult", "checks_of", "inspection_result"]
-
 
 class CheckOutcome(StrEnum):
     """How a check came out."""

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-__all__ = ["crl_about", "crl_next_update"]
-
 _CERTIFICATE_ISSUER = b"\x06\x03\x55\x1d\x1d"
 """The object identifier 2.5.29.29 in DER: such an entry says whose those after it are."""
 _SEQUENCE = 0x30

@@ -47,8 +47,6 @@ from softphone.trust.verification.role_check import (
     tvs_fetch_for,
 )
 
-__all__ = ["CertificateVerdict", "Examination", "GateRules", "examine"]
-
 logger = logging.getLogger("softphone.trust")
 
 

@@ -32,18 +32,6 @@ from softphone.security import Relaxation, RevocationMode
 from softphone.trust.certificate import der_of, subject_of
 from softphone.trust.verification.crl import crl_about, crl_next_update
 
-__all__ = [
-    "Fetch",
-    "FetchFailed",
-    "FetchKind",
-    "RevocationJudgment",
-    "judge_revocation",
-    "load_validator",
-    "next_update",
-    "revocation_fetches",
-    "validator_is_loaded",
-]
-
 T = TypeVar("T")
 
 _MOST_FETCHES = 8

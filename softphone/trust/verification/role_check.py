@@ -20,15 +20,6 @@ from softphone.trust.lists import Role, TrustLists, role_names
 from softphone.trust.tvs import MalformedTvsMessage, TvsAnswer, TvsFramer, read_answer
 from softphone.trust.verification.revocation import Fetch, FetchFailed, FetchKind
 
-__all__ = [
-    "AskTvs",
-    "TrustListMatch",
-    "match_trust_lists",
-    "require_tvs_yes",
-    "role_of",
-    "tvs_fetch_for",
-]
-
 AskTvs: TypeAlias = Callable[[bytes, float], Awaitable[bytes | FetchFailed]]
 """`await ask(certificate, within)`: the VERIFY_RESPONSE of a TVS that was verified itself."""
 

@@ -27,8 +27,6 @@ from softphone.trust.certificate import (
     subject_of,
 )
 
-__all__ = ["AskUser", "ServiceEndpoint", "UnknownCertificate", "question_about"]
-
 
 @dataclass(frozen=True, slots=True)
 class ServiceEndpoint:

@@ -12,8 +12,6 @@ from datetime import datetime, timedelta
 
 from softphone.trust.verification.gate import CertificateVerdict
 
-__all__ = ["VerdictCache"]
-
 
 class VerdictCache:
     """At most `entries` verdicts, each for `lifetime` seconds at most."""

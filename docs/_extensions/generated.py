@@ -129,7 +129,7 @@ def keys() -> Iterator[str]:
     from softphone.personas import DeviceIdentity
 
     nested = ("credentials", "further_credentials", "device", "oauth", "quality")
-    yield "## The account itself\n"
+    yield "## The account itself\n\nIn Python `AccountConfig`.\n"
     yield keys_table(config.AccountConfig, *nested)
     for name, kind, without in (
         ("[credentials]", config.CredentialConfig, ("place",)),
@@ -147,7 +147,7 @@ def keys() -> Iterator[str]:
         ('[directory.NAME], kind = "uds"', UdsConfig, ("name",)),
         ("[directory.NAME], bounds", DirectoryLimits, ()),
     ):
-        yield f"\n## `{name}`\n"
+        yield f"\n## `{name}`\n\nIn Python `{kind.__name__}`.\n"
         yield keys_table(kind, *without)
 
 
@@ -182,7 +182,13 @@ def command_page(command: Any, name: str) -> Iterator[str]:
         if each.param_type_name == "option" and not getattr(each, "hidden", False):
             flags = ", ".join(f"`{flag}`" for flag in (*each.opts, *each.secondary_opts))
             metavar = "" if each.is_flag else f" `{each.metavar or each.name.upper()}`"
-            rows.append((flags + metavar, " ".join((each.help or "").split())))
+            default = each.default
+            told = (
+                ""
+                if default in (None, False, ()) or callable(default)
+                else f" Default: `{default}`."
+            )
+            rows.append((flags + metavar, " ".join((each.help or "").split()) + told))
     if rows:
         yield table(("option", "what it does"), rows)
 

@@ -21,12 +21,13 @@ from softphone.call.leg import (
     pause_of,
 )
 from softphone.contacts import Contact
-from softphone.errors import LocalProtocolError, NotAcceptable
+from softphone.errors import ConfigurationError, LocalProtocolError, NotAcceptable
 from softphone.events import CallEnded, CallEvent, CallState, StreamStatistics
 from softphone.media import VideoStream
 from softphone.media.recording import VideoRecording
 from softphone.security import SecurityPolicy, SecurityState, Shortfall
-from softphone.sip import NameAddr, SipUri, parse_uri
+from softphone.sip import MalformedMessage, NameAddr, SipUri, parse_uri
+from softphone.sip.message.uri import format_host
 
 L = TypeVar("L", bound=CallLeg)
 
@@ -227,15 +228,17 @@ class Call(CallHandle[CallLeg]):
     async def transfer(self, target: str | Call) -> None:
         """Transfer the far end: blind to a URI, or attended to the peer of another call.
 
-        Returns when the far end reports success; the call is then hung up.  Raises CallError with
-        the status of the refusal, and the call goes on; SecurityShortfall when one of the two
-        calls does not meet what was demanded of the other; LocalProtocolError once it is over.
+        A user without a domain ("601") is one of our own domain.  Returns when the far end reports
+        success; the call is then hung up.  Raises CallError with the status of the refusal, and
+        the call goes on; ConfigurationError for what is no SIP URI; SecurityShortfall when one of
+        the two calls does not meet what was demanded of the other; LocalProtocolError once it is
+        over.
         """
         if isinstance(target, Call):
             self._leg.policy_with(target._leg)
             refer_to = self._attended(target)
         else:
-            refer_to = _parse_refer_to(target)
+            refer_to = parse_target(target, self._leg.active_usage.local)
         await self._leg.transfer(refer_to, referred_by=self._leg.active_usage.local)
         self._leg.hang_up()
 
@@ -293,6 +296,14 @@ class Call(CallHandle[CallLeg]):
         self._leg.hang_up()
 
 
-def _parse_refer_to(text: str) -> NameAddr:
-    """A URI, or a name-addr, as text.  Raises MalformedMessage."""
-    return NameAddr.parse(text) if "<" in text else NameAddr(None, parse_uri(text), ())
+def parse_target(text: str, own: NameAddr) -> NameAddr:
+    """A URI, a name-addr, or a user of our own domain.  Raises ConfigurationError."""
+    try:
+        if "<" in text:
+            return NameAddr.parse(text)
+        if ":" in text or not isinstance(own.uri, SipUri):
+            return NameAddr(None, parse_uri(text), ())
+        place = "" if "@" in text else f"@{format_host(own.uri.host)}"
+        return NameAddr(None, parse_uri(f"{own.uri.scheme}:{text}{place}"), ())
+    except MalformedMessage as error:
+        raise ConfigurationError(f"target: {text!r} is not a SIP URI: {error.reason}") from error

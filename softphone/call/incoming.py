@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from softphone.call.call import Call, CallHandle
+from softphone.call.call import Call, CallHandle, parse_target
 from softphone.call.leg import (
     CallLeg,
     DescriptionRefusal,
@@ -25,9 +25,7 @@ from softphone.sip import (
     InviteCanceled,
     InviteReceived,
     InviteUsage,
-    NameAddr,
     SipEvent,
-    parse_uri,
 )
 
 
@@ -155,7 +153,7 @@ class IncomingLeg(CallLeg):
     def redirect(self, contacts: tuple[str, ...], status: int) -> None:
         """Send the caller elsewhere."""
         usage = self.active_usage
-        places = [NameAddr(None, parse_uri(contact), ()) for contact in contacts]
+        places = [parse_target(contact, usage.local) for contact in contacts]
         self.finish(CallEnded(EndedBy.LOCAL, status, "redirected"))
         with self.setup.command() as now:
             usage.redirect(places, now=now, status=status)
@@ -237,6 +235,7 @@ class IncomingCall(CallHandle[IncomingLeg]):
     def redirect(self, *contacts: str, status: int = 302) -> None:
         """Send the caller to other places.
 
-        Raises MalformedMessage for a bad URI, LocalProtocolError when the call is over.
+        Each is a URI, or a user of our own domain.  Raises ConfigurationError for what is no SIP
+        URI, LocalProtocolError when the call is over.
         """
         self._leg.redirect(contacts, status)

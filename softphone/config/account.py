@@ -86,6 +86,10 @@ class CredentialConfig:
     """Where the credentials are written, for error messages."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.password, KeyMaterial):
+            raise ConfigurationError(
+                'credentials.password: give KeyMaterial(b"…"), which no log and no repr shows'
+            )
         if self.algorithms is not None and not self.algorithms:
             raise ConfigurationError("credentials.algorithms: at least one is needed")
         for algorithm in self.algorithms or ():
@@ -106,7 +110,7 @@ class TlsConfig:
 
     ca: tuple[str | os.PathLike[str], ...] = ()
     """Files or folders of PEM certificates of the authorities that are believed; in a file one or a
-    list, and "system" adds the system's store."""
+    list, and "system" adds the system's store.  Without any nobody is believed."""
     system: bool = False
     """Whether the system's store is believed, too."""
     certificate: str | os.PathLike[str] | None = None
@@ -125,6 +129,8 @@ class TlsConfig:
     """A folder where certificates are kept that were accepted when asked."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.ca, tuple):
+            raise ConfigurationError("tls.ca: give a tuple of paths, as in ca=(path,)")
         if self.pin is not None and _PIN.fullmatch(self.pin) is None:
             raise ConfigurationError(
                 "tls.pin: expected 'sha256:' and the 64 lower-case hex digits of the "

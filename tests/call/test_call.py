@@ -25,9 +25,8 @@ from softphone.media import PcmBlock
 from softphone.media.audio import ToneSource
 from softphone.media.audio.dtmf_overlay import OverlaySource
 from softphone.security import SecurityPolicy, SecurityShortfall
-from softphone.sip import MalformedMessage
 from tests.support.sounds import keys, samples, silence, speech, tone
-from tests.support.stage import Stage, edit_body
+from tests.support.stage import Stage, edit_body, first_line
 
 
 def calls(stage, **options):
@@ -220,9 +219,29 @@ async def test_a_target_that_is_none_is_refused_before_anything_is_sent():
     stage = Stage()
     call, _ = calls(stage)
     sent = len(stage.wire)
-    with pytest.raises(MalformedMessage):
+    with pytest.raises(ConfigurationError, match="'not a uri' is not a SIP URI"):
         await call.transfer("not a uri")
     assert len(stage.wire) == sent
+
+
+@pytest.mark.parametrize(
+    ("target", "refer_to"),
+    [
+        ("601", "sip:601@192.0.2.1"),
+        ("carol@192.0.2.3", "sip:carol@192.0.2.3"),
+        ("sips:carol@example.test", "sips:carol@example.test"),
+        ("<sip:carol@192.0.2.3>", "sip:carol@192.0.2.3"),
+    ],
+)
+async def test_a_transfer_leads_to_a_uri_or_to_a_user_of_our_own_domain(target, refer_to):
+    stage = Stage()
+    call, _ = calls(stage)
+    asked = asyncio.ensure_future(call.transfer(target))
+    await asyncio.sleep(0)
+    stage.run(0.1)
+    (refer,) = [data for _, data in stage.wire if first_line(data).startswith("REFER")]
+    assert f"Refer-To: <{refer_to}>".encode() in refer
+    asked.cancel()
 
 
 async def test_what_comes_after_the_end_is_our_mistake():

@@ -7,10 +7,9 @@ import asyncio
 import pytest
 
 from softphone.call import Call, IncomingCall
-from softphone.errors import CallFailed, Canceled, LocalProtocolError
+from softphone.errors import CallFailed, Canceled, ConfigurationError, LocalProtocolError
 from softphone.events import CallState, EndedBy
 from softphone.security import SecurityLevel, SecurityPolicy, SecurityShortfall
-from softphone.sip import MalformedMessage
 from tests.support.stage import Stage, edit_body, first_line, in_clear
 
 
@@ -157,7 +156,7 @@ async def test_what_is_no_refusal_or_no_uri_changes_nothing():
     incoming = IncomingCall(stage.bob.leg)
     with pytest.raises(LocalProtocolError):
         incoming.reject(200)
-    with pytest.raises(MalformedMessage):
+    with pytest.raises(ConfigurationError, match="'no uri at all' is not a SIP URI"):
         incoming.redirect("no uri at all")
     assert incoming.unanswered
     incoming.redirect("sip:carol@192.0.2.3")

@@ -193,3 +193,10 @@ def test_a_token_and_a_password_do_not_go_together():
             credentials=CredentialConfig("a", KeyMaterial(b"secret")),
             oauth=OAuthConfig(command=("give",)),
         )
+
+
+def test_a_password_or_authority_of_another_type_is_told_at_once():
+    with pytest.raises(ConfigurationError, match=r"credentials\.password: give KeyMaterial"):
+        CredentialConfig("alice", "secret")
+    with pytest.raises(ConfigurationError, match=r"tls\.ca: give a tuple of paths"):
+        TlsConfig(ca="ca.crt")

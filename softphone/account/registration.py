@@ -127,7 +127,7 @@ class AccountRegistration:
     async def start(self) -> None:
         """Register, and wait until that is settled.  Raises its failure."""
         self.register()
-        await self._settled.wait()
+        await self._wait_until_settled()
         registration = self._context.registration
         if registration is not None and self.state is not RegistrationState.REGISTERED:
             raise self._failure(self._last_change, registration.target)
@@ -151,7 +151,17 @@ class AccountRegistration:
         if self.state in _BOUND:
             self._settled.clear()
             self.unregister()
-            await self._settled.wait()
+            await self._wait_until_settled()
+
+    async def _wait_until_settled(self) -> None:
+        """Wait for the outcome.  What a bug in the machine has raised is raised: nothing comes."""
+        waiting, closed = asyncio.ensure_future(self._settled.wait()), self._context.driver.closed
+        try:
+            await asyncio.wait((waiting, closed), return_when=asyncio.FIRST_COMPLETED)
+            if not waiting.done():
+                closed.result()
+        finally:
+            waiting.cancel()
 
     async def register_anew(self) -> None:
         """Take the binding away and register again."""

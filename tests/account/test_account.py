@@ -19,6 +19,7 @@ from softphone.events import CallRefused, CallState, EndedBy, RegistrationState
 from softphone.lab import CertificateNames, LabServer, Validity
 from softphone.phone import Phone
 from softphone.security import SecurityLevel, SecurityShortfall
+from softphone.sip import Registration
 from tests.support.calling import answer_one, connect, eventually, next_call
 from tests.support.certificates import authority
 
@@ -207,3 +208,15 @@ async def test_a_transfer_is_followed_and_reported(phone):
     assert (await asyncio.wait_for(other.ended(), 5)).by is EndedBy.REMOTE
     with pytest.raises(LocalProtocolError):
         bob.accept_transfer(other)
+
+
+async def test_a_bug_in_the_machine_ends_the_wait_for_a_registration(phone, lab, monkeypatch):
+    def fails(registration, event, *, now):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Registration, "handle_event", fails)
+    registering = asyncio.ensure_future(phone.register(load_account(lab.accounts["alice"]).config))
+    await asyncio.wait((registering,), timeout=5)
+    assert registering.done(), "it would wait for ever"
+    with pytest.raises(RuntimeError, match="a bug"):
+        await registering

@@ -2,6 +2,7 @@
 # make test   the whole suite: tests, types, style, import contracts, real peers where they can run
 # make fuzz   every mutation of every message, an hour of fuzzing led by coverage (MINUTES), and
 #             faults planted in the modules that security rests on; make nightly is all that is long
+# make check  style, types and the tests of what changed, in two minutes
 # make docs   the documentation as a site, in .cache/docs/index.html
 # make bench  every measured claim      make clean
 #
@@ -14,13 +15,16 @@ MINUTES ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test docs fuzz nightly bench clean
+.PHONY: demo test check docs fuzz nightly bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/softphone demo
 
 test: $(VENV)/installed-test
 	$(BIN)/python -m tests.suite
+
+check: $(VENV)/installed-test
+	$(BIN)/python -m tests.check
 
 docs: $(VENV)/installed-test
 	$(BIN)/python -m sphinx -q -W -n --keep-going docs .cache/docs

@@ -107,3 +107,11 @@ def test_the_readme_is_one_page():
 def test_troubleshooting_names_every_shortfall():
     page = (PROJECT / "docs" / "guides" / "troubleshooting.md").read_text()
     assert [code for code in ShortfallCode if f"`{code}`" not in page] == []
+
+
+def test_the_changelog_has_one_line_a_change_in_known_sections():
+    lines = (PROJECT / "CHANGELOG.md").read_text().splitlines()
+    sections = {line.removeprefix("### ") for line in lines if line.startswith("### ")}
+    assert sections <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert [line for line in lines if len(line) > 120] == []
+    assert not [line for line in lines if line.startswith(" ")]

@@ -1,12 +1,12 @@
-"""Flows as SIP sees them: where a request goes, which flow carries it, whether it is alive.
+"""The SIP transport layer, sans-IO: server location, open flows, keep-alives, peer checks.
 
-It decides and counts; it opens no socket, asks no DNS and verifies no certificate: `softphone.net`
-and `softphone.trust` do.  Framing of streams is in `softphone.sip.message`, the time limit on it
-in `softphone.sip.endpoint`, retransmission in `softphone.sip.transaction`.
+The package makes decisions only.  `softphone.net` opens sockets and asks DNS; `softphone.trust`
+verifies certificates.  Stream framing is in `softphone.sip.message`, its time limit in
+`softphone.sip.endpoint`, retransmission in `softphone.sip.transaction`.
 
 RFC 3263 and RFC 7984 (server location in dual-stack networks) with RFC 2782 (SRV) and RFC 3403
-(NAPTR), RFC 5626 and RFC 6223 (keep-alive and outbound), RFC 3581 and RFC 5630 (the Contact of a
-flow), RFC 5923 and RFC 3261 section 26.3.2 (who may speak within a dialog).
+(NAPTR), RFC 5626 and RFC 6223 (outbound and keep-alive), RFC 3581 and RFC 5630 (the Contact of a
+flow), RFC 5923 and RFC 3261 section 26.3.2 (which flows may send within a dialog).
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Rules that tie dialogs and transactions to a flow: the Contact, and who may send within them.
+"""Rules that bind dialogs and transactions to a flow: the Contact, and which peers may send.
 
-A Contact leads back to its flow (RFC 3261 section 8.1.1.8, RFC 3581, RFC 5630).  Tags, branches and
-Call-IDs are no secrets to whoever carried them, so what was set up over a verified TLS connection
-is changed only over that connection or over another one that was verified to be the same peer's
-(RFC 3261 section 26.3.2, RFC 5626, RFC 5923).  In clear nobody proves anything: what is left to
-hold a sender to is the host that it writes from, whatever its port and transport.
+A Contact leads back to its flow (RFC 3261 section 8.1.1.8, RFC 3581, RFC 5630).  Every hop of a
+message knows its tags, branch and Call-ID, so these authenticate nobody.  A dialog or transaction
+set up over a verified TLS connection may be changed only over that connection, or over another
+one verified as the same peer (RFC 3261 section 26.3.2, RFC 5626, RFC 5923).  Without TLS, only the
+sender's host is checked, on any port and transport.
 
-Of RFC 3581, only the Contact is here: received and rport are put into a request's Via by
-`softphone.sip.transaction.server.with_received`, and read from a response's by
-`softphone.sip.transport.flow_table.FlowTable.learn_public_address`.
+RFC 3581 is implemented in three places: the Contact here;
+`softphone.sip.transaction.server.with_received` adds received and rport to the Via of a request;
+`softphone.sip.transport.flow_table.FlowTable.learn_public_address` reads them from a response.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from softphone.sip.message import NameAddr, Request, SipUri, Uri
 def contact_for(
     flow: Flow, *, user: str | None, public: Address | None = None, secure: bool = False
 ) -> NameAddr:
-    """The Contact of `user` at our end of `flow`, at its public address where that is known.
+    """Return the Contact of `user` at our end of `flow`.
 
-    `secure` makes it a sips URI; otherwise TLS is named by its transport parameter.
+    `public` is our address as the peer sees it; without it, the flow's local address is used.
+    `secure` gives a sips URI; otherwise the transport parameter names TLS or TCP.
     """
     host, port = public or flow.local
     scheme = "sips" if secure else "sip"
@@ -36,10 +37,10 @@ def contact_for(
 
 
 def flow_is_allowed(bound: Flow | Target, flow: Flow, *, hosts: Iterable[str] = ()) -> bool:
-    """Whether what comes on `flow` may change what is bound to `bound`.
+    """Whether a message on `flow` may change a dialog or transaction bound to `bound`.
 
-    `hosts` are those, beside that of `bound`, that may do so in clear; names among them, which
-    nobody looked up, match nothing.
+    `hosts` are further hosts that may do so where `bound` is not TLS.  Only IP addresses among
+    them match an address: host names are not resolved.
     """
     if bound == flow:
         return True
@@ -47,21 +48,21 @@ def flow_is_allowed(bound: Flow | Target, flow: Flow, *, hosts: Iterable[str] = 
         return comes_from_host(bound, flow, hosts=hosts)
     if flow.transport is not Transport.TLS:
         return False
-    # A Target has not been connected to yet: nobody was verified.
+    # A Target has no connection yet, so no peer has been verified.
     known = bound.identity if isinstance(bound, Flow) else None
     return known is None or (flow.identity is not None and _same_peer(known, flow.identity))
 
 
 def comes_from_host(bound: Flow | Target, flow: Flow, *, hosts: Iterable[str] = ()) -> bool:
-    """Whether `flow` comes from the host of `bound`, or one of `hosts`."""
+    """Whether the remote host of `flow` is that of `bound` or one of `hosts`."""
     host = flow.remote[0]
     return same_host(_host_of(bound), host) or any(same_host(one, host) for one in hosts)
 
 
 def leads_to_same_peer(bound: Flow | Target, flow: Flow) -> bool:
-    """Whether whoever is at the other end of `bound` is at that of `flow`, too.
+    """Whether `bound` and `flow` lead to the same peer.
 
-    That is for a certificate to say where one was verified; elsewhere only the address tells.
+    Compares verified certificates where `bound` has one, otherwise the hosts.
     """
     if bound == flow:
         return True
@@ -72,15 +73,15 @@ def leads_to_same_peer(bound: Flow | Target, flow: Flow) -> bool:
 
 
 def hosts_of_path(request: Request) -> Iterable[str]:
-    """The hosts that a request passed, ours excluded: what the next one saw, else what they said.
+    """Yield the host of each Via of `request`: its received parameter, else its sent-by.
 
-    The sender behind a NAT is known by `received` (RFC 3261 section 18.2.1).
+    For a sender behind a NAT, received is the address seen (RFC 3261 section 18.2.1).
     """
     return (via.received or via.host for via in request.vias)
 
 
 def hosts_of_uris(uris: Iterable[Uri]) -> Iterable[str]:
-    """The hosts that URIs name, those in maddr too (RFC 3261 section 19.1.1)."""
+    """Yield the host and the maddr of each SIP URI (RFC 3261 section 19.1.1)."""
     for uri in uris:
         if isinstance(uri, SipUri):
             yield uri.host
@@ -89,7 +90,10 @@ def hosts_of_uris(uris: Iterable[Uri]) -> Iterable[str]:
 
 
 def same_host(one: str, other: str) -> bool:
-    """Whether two hosts are one address, however it is written; a name is no address."""
+    """Whether two hosts are the same string or the same IP address in different spellings.
+
+    Brackets and IPv6 zones are ignored; an IPv4-mapped IPv6 address equals its IPv4 address.
+    """
     if one == other:
         return True
     address = _address(one)
@@ -114,9 +118,10 @@ def _same_peer(one: PeerIdentity, other: PeerIdentity) -> bool:
 
 
 def _names(identity: PeerIdentity) -> frozenset[str]:
-    """What the certificate is for; a common name counts only where it stands alone (RFC 5922).
+    """Return the names that a certificate identifies, lower-cased except user URIs (RFC 5922).
 
-    One with user URIs speaks for those users, and not for others on the same host.
+    A common name counts only without other names.  A certificate with user URIs identifies
+    those users only, not the rest of their host.
     """
     names = frozenset(name.lower() for name in identity.names)
     users = frozenset(name for name in identity.names if name.startswith("uri:") and "@" in name)

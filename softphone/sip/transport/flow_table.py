@@ -1,4 +1,7 @@
-"""Which flows are open, what waits for one, and what goes out on them (RFC 5626, RFC 3581)."""
+"""The table of open flows, the requests that wait for one, and the outgoing transmits.
+
+RFC 5626, RFC 3581.
+"""
 
 from __future__ import annotations
 
@@ -11,21 +14,21 @@ from softphone.sans_io import Address, Flow, Target, Transmit
 from softphone.sip.message import Response
 
 MAXIMUM_FORMER = 1024
-"""Flows whose target is remembered after their end."""
+"""The number of closed flows whose target is remembered."""
 
 
 class FlowUser(Protocol):
-    """Something that ends with its flow."""
+    """A transaction or request that fails with its flow."""
 
     def flow_failed(self, reason: str, *, now: float) -> None:
-        """The flow has ended, or there will be none."""
+        """Handle a flow that has closed or could not be opened; `reason` says why."""
 
 
 class FlowWaiter(FlowUser, Protocol):
-    """A request that is sent once its flow is there."""
+    """A request that is sent once its flow is open."""
 
     def send_on_flow(self, flow: Flow, *, now: float) -> None:
-        """Go out on this flow."""
+        """Send the request on `flow`, which is open now."""
 
 
 @dataclass(slots=True)
@@ -35,14 +38,14 @@ class _OpenFlow:
     answered: bool = False
     public: Address | None = None
     users: dict[FlowUser, bool] = field(default_factory=dict)
-    """What ends with the flow, and whether it is a request of ours."""
+    """Maps each user that fails with the flow to whether it is a request of ours."""
 
 
 class FlowTable:
     """The flows of one endpoint.
 
-    A Target is resolved to the flow that was opened for it, for as long as that is open; an empty
-    transmit asks the driver to open one.
+    A Target resolves to the flow opened for it while that flow is open.  An empty `Transmit` in
+    `outgoing` asks the driver to open a flow.  `max_waiting` bounds the requests that wait for one.
     """
 
     def __init__(self, *, max_waiting: int) -> None:
@@ -51,7 +54,7 @@ class FlowTable:
         self._by_target: dict[Target, Flow] = {}
         self._waiting: dict[Target, list[FlowWaiter]] = {}
         self._waiters = 0
-        # What the last flows that have ended were opened for: their dialogs go on there.
+        # The targets of recently closed flows: their dialogs continue on a new flow there.
         self._former: OrderedDict[Flow, Target] = OrderedDict()
         self.outgoing: list[Transmit] = []
 
@@ -59,15 +62,18 @@ class FlowTable:
         return flow in self._open
 
     def forward(self, to: Flow | Target) -> Flow | Target:
-        """`to` itself, or what a flow that has ended was opened for."""
+        """Return the target of `to` where it is a closed flow with a known target, else `to`."""
         if isinstance(to, Flow) and to not in self._open:
             return self._former.get(to, to)
         return to
 
     def resolve(self, to: Flow | Target) -> Flow | None:
-        """The open flow that `to` is or stands for, or None."""
+        """Return the open flow for `to`, or None.
+
+        A Target, or the target of a closed flow, resolves to the flow opened for it.
+        """
         if isinstance(to, Flow):
-            # Asked with every message of a dialog: nearly always the flow itself is open.
+            # Runs for every message of a dialog, and nearly always the flow itself is open.
             if to in self._open:
                 return to
             to = self._former.get(to, to)
@@ -76,13 +82,13 @@ class FlowTable:
         return self._by_target.get(to)
 
     def open_flow(self, target: Target) -> None:
-        """Ask the driver for a flow, once."""
+        """Ask the driver to open a flow to `target`, unless one is open or on its way."""
         if target not in self._by_target and target not in self._waiting:
             self._waiting[target] = []
             self.outgoing.append(Transmit(b"", target))
 
     def wait_for_flow(self, target: Target, waiter: FlowWaiter) -> bool:
-        """Start `waiter` when a flow to `target` is open; False when too many wait already."""
+        """Queue `waiter` until a flow to `target` opens; False when `max_waiting` is reached."""
         if self._waiters >= self._max_waiting:
             return False
         self.open_flow(target)
@@ -91,7 +97,7 @@ class FlowTable:
         return True
 
     def flow_opened(self, flow: Flow, target: Target | None) -> list[FlowWaiter]:
-        """Take note of an open flow; what waited for it is returned, to be started."""
+        """Record an open flow; returns the waiters for its target, for the caller to start."""
         known = self._open.get(flow)
         if known is None:
             self._open[flow] = _OpenFlow(target)
@@ -105,7 +111,10 @@ class FlowTable:
         return waiting
 
     def flow_closed(self, flow: Flow | Target) -> Sequence[FlowUser]:
-        """Forget a flow; what used it, or waited for it, is returned, to be failed."""
+        """Remove a closed flow, or a target that could not be reached.
+
+        Returns the users of the flow, or the waiters for the target, for the caller to fail.
+        """
         if isinstance(flow, Target):
             waiting = self._waiting.pop(flow, [])
             self._waiters -= len(waiting)
@@ -122,28 +131,29 @@ class FlowTable:
         return list(known.users)
 
     def close_flow(self, flow: Flow) -> None:
-        """Ask the driver to end a flow; its target no longer stands for it."""
+        """Ask the driver to close a flow; its target no longer resolves to it."""
         self.outgoing.append(Transmit(b"", flow, close=True))
         target = self.target_of(flow)
         if target is not None and self._by_target.get(target) == flow:
             del self._by_target[target]
 
     def keep_open(self, flow: Flow) -> None:
-        """Who is at the far end is known, by a registration for one: no idle limit from now on."""
+        """Exempt a flow from the idle limit because its peer is known, e.g. by a registration."""
         known = self._open.get(flow)
         if known is not None:
             known.kept = True
 
     def is_known(self, flow: Flow) -> bool:
-        """Whether a flow was opened by us, or is kept."""
+        """Whether we opened the flow, or it is kept open (`keep_open`)."""
         known = self._open.get(flow)
         return known is not None and (known.kept or known.target is not None)
 
     def is_proven(self, flow: Flow) -> bool:
-        """Whether the far end has shown that it receives what goes to its address.
+        """Whether the peer has shown that it receives at its address.
 
-        Over UDP it has answered a request of ours, or is kept; that we have sent something there
-        proves nothing, since a Via may have told us to.
+        True for a flow that is kept, that has answered a request of ours, or that we opened over
+        a reliable transport.  Sending over UDP proves nothing: a forged Via may have named the
+        address.
         """
         known = self._open.get(flow)
         if known is None:
@@ -158,29 +168,29 @@ class FlowTable:
         return known is not None and known.kept
 
     def has_requests(self, flow: Flow) -> bool:
-        """Whether a request of ours depends on a flow."""
+        """Whether a request of ours is a user of the flow."""
         known = self._open.get(flow)
         return known is not None and any(known.users.values())
 
     def in_use(self, flow: Flow) -> bool:
-        """Whether a transaction depends on a flow."""
+        """Whether the flow has any user."""
         known = self._open.get(flow)
         return known is not None and bool(known.users)
 
     def add_user(self, flow: Flow | None, user: FlowUser, *, ours: bool) -> None:
-        """`user` fails when the flow ends; `ours`: it is a request that we sent."""
+        """Add a user to fail when the flow closes; `ours` marks a request that we sent."""
         known = self._open.get(flow) if flow is not None else None
         if known is not None:
             known.users[user] = ours
 
     def remove_user(self, flow: Flow | None, user: FlowUser) -> None:
-        """`user` no longer depends on the flow."""
+        """Remove a user, so that it no longer fails with the flow."""
         known = self._open.get(flow) if flow is not None else None
         if known is not None:
             known.users.pop(user, None)
 
     def learn_public_address(self, flow: Flow, response: Response) -> None:
-        """Take our own address, as the far end sees it, from a response (RFC 3581 section 4)."""
+        """Record our address as the peer sees it, from a response's Via (RFC 3581 section 4)."""
         known = self._open.get(flow)
         if known is None:
             return
@@ -191,12 +201,12 @@ class FlowTable:
             known.public = (host, port)
 
     def public_address(self, flow: Flow) -> Address | None:
-        """Our address as the far end of `flow` saw it last."""
+        """Return our address as the peer of `flow` saw it last; None when unknown."""
         known = self._open.get(flow)
         return known.public if known is not None else None
 
     def target_of(self, flow: Flow | Target) -> Target | None:
-        """The target that the flow was opened for, open or ended."""
+        """Return the target that an open or closed flow was opened for; a Target as it is."""
         if isinstance(flow, Target):
             return flow
         known = self._open.get(flow)

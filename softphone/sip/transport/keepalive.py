@@ -1,8 +1,8 @@
-"""Which liveness probe a flow deserves, and when (RFC 5626 sections 3.5, 4.4 and 5.4; RFC 6223).
+"""Chooses and times the keep-alive probes of a flow (RFC 5626 3.5, 4.4 and 5.4; RFC 6223).
 
-A missing answer to a CRLF ping says something only where the registrar agreed to answer: by
-outbound with Flow-Timer, or by `keep`.  Elsewhere the probe is an OPTIONS request, answered by
-any response at all.  The machine decides; the endpoint sends.
+A CRLF ping is used only where the registrar agreed to answer it, by outbound or by `keep`:
+elsewhere a missing pong proves nothing.  The other probe is an OPTIONS request, which any response
+answers.  This module decides; the endpoint sends.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import TypeAlias
 from softphone.sans_io import Entropy, Transport, random_share
 
 DEFAULT_INTERVAL = 120.0
-"""The longest time between pings where no Flow-Timer is given (RFC 5626 section 4.4.1)."""
+"""Seconds between pings at most, where no Flow-Timer is given (RFC 5626 section 4.4.1)."""
 SHORTEST_INTERVAL = 5.0
-"""What a smaller Flow-Timer or keep counts as: a peer does not make us flood it."""
+"""The lower bound of an interval in seconds, so that no Flow-Timer or keep makes us flood."""
 
 
 class Probe(Enum):
-    """How a flow is probed."""
+    """The kind of probe on a flow."""
 
     CRLF = "crlf"
     OPTIONS = "options"
@@ -29,11 +29,11 @@ class Probe(Enum):
 
 @dataclass(frozen=True, slots=True)
 class KeepAliveTerms:
-    """What the registrar agreed to in its 2xx, as far as it did.
+    """The keep-alive terms in a registrar's 2xx.
 
-    `outbound`: it used outbound, by option tag in Require; `flow_timer`: its Flow-Timer in
-    seconds; `keep`: the value of keep in our own Via as it came back, in seconds, where 0 states
-    no time (RFC 6223 section 4.3).
+    `outbound`: Require has the option tag outbound.  `flow_timer`: the Flow-Timer in seconds.
+    `keep`: the value of keep in our Via as returned, in seconds; 0 states no time (RFC 6223
+    section 4.3).
     """
 
     outbound: bool = False
@@ -43,11 +43,11 @@ class KeepAliveTerms:
 
 @dataclass(frozen=True, slots=True)
 class KeepAliveConfig:
-    """Times in seconds.
+    """Keep-alive times in seconds.
 
-    `pong_timeout` is RFC 5626's; `options_interval` and `datagram_interval` are the longest times
-    between OPTIONS requests on stream and UDP flows where pings were not agreed (0: no probe
-    there); `options_timeout` is how long any response may take.
+    `pong_timeout` is the wait for a pong (RFC 5626 section 4.4.1).  `options_interval` and
+    `datagram_interval` are the longest times between OPTIONS requests on stream and UDP flows
+    where no pings are agreed; 0 turns the probe off.  `options_timeout` is the wait for a response.
     """
 
     pong_timeout: float = 10.0
@@ -58,14 +58,14 @@ class KeepAliveConfig:
 
 @dataclass(frozen=True, slots=True)
 class ProbeDue:
-    """Send this probe on the flow now; its answer is awaited from now on."""
+    """Tells the endpoint to send this probe now; the time-out for its answer is running."""
 
     probe: Probe
 
 
 @dataclass(frozen=True, slots=True)
 class FlowDead:
-    """The flow did not answer its probe and is to be replaced."""
+    """Tells the endpoint to replace the flow: its probe was not answered."""
 
     reason: str
 
@@ -74,7 +74,7 @@ KeepAliveEvent: TypeAlias = ProbeDue | FlowDead
 
 
 class KeepAlive:
-    """The probes of one flow, at random times in the last fifth of each interval."""
+    """Schedules the probes of one flow, each after 80 to 100 % of the interval, at random."""
 
     def __init__(
         self,
@@ -105,7 +105,10 @@ class KeepAlive:
         return self._interval
 
     def apply_terms(self, terms: KeepAliveTerms, *, now: float) -> None:
-        """Take the terms of a new 2xx; what is not changed by them goes on as it was."""
+        """Apply the terms of a new 2xx.
+
+        Where probe and interval stay the same, the running timers do, too.
+        """
         before = (self._probe, self._interval)
         self._probe, self._interval = self._choose_probe(terms)
         if (self._probe, self._interval) != before:
@@ -113,20 +116,21 @@ class KeepAlive:
             self._schedule(now)
 
     def note_activity(self, *, now: float) -> None:
-        """The peer showed itself: a pong, a response, or any message on the flow.
+        """Record a pong, a response or any other message from the peer.
 
-        Pings go on in their time, since they keep the far end's timer and a NAT open as well.
+        Ends the wait for an answer and delays the next OPTIONS request.  Pings keep their times,
+        since they also serve the peer's flow timer and the NAT binding.
         """
         if self._awaited_until is not None or self._probe is Probe.OPTIONS:
             self._awaited_until = None
             self._schedule(now)
 
     def next_timer(self) -> float | None:
-        """The earliest deadline, or None."""
+        """Return the time of the earliest deadline, or None."""
         return self._awaited_until if self._awaited_until is not None else self._due
 
     def handle_timer(self, *, now: float) -> KeepAliveEvent | None:
-        """What is due at `now`, one thing at a time; call until None."""
+        """Return one event that is due at `now`; call until it returns None."""
         if self._awaited_until is not None:
             if self._awaited_until > now:
                 return None
@@ -144,8 +148,8 @@ class KeepAlive:
         stated = [time for time in (terms.flow_timer, terms.keep) if time]
         if self._transport.reliable and (terms.outbound or terms.keep is not None):
             return Probe.CRLF, max(min(stated, default=DEFAULT_INTERVAL), SHORTEST_INTERVAL)
-        # Over UDP what outbound and keep agree to is STUN (RFC 5626 section 4.4.2), which is not
-        # spoken here; an OPTIONS request holds the NAT's binding just as well.
+        # Over UDP, outbound and keep mean STUN (RFC 5626 section 4.4.2), which is not implemented;
+        # an OPTIONS request keeps the NAT binding open as well.
         config = self._config
         usual = config.options_interval if self._transport.reliable else config.datagram_interval
         if usual <= 0:
@@ -153,7 +157,7 @@ class KeepAlive:
         return Probe.OPTIONS, max(min([usual, *stated]), SHORTEST_INTERVAL)
 
     def _schedule(self, now: float) -> None:
-        """The next probe, after 80 to 100 % of the interval (RFC 5626 section 4.4)."""
+        """Set the next probe to 80 to 100 % of the interval from now (RFC 5626 section 4.4)."""
         if self._probe is Probe.NONE:
             self._due = None
             return

@@ -1,9 +1,9 @@
-"""Where a request goes: transport, address and port from a URI and DNS (RFC 3263, RFC 7984).
+"""Server location: transport, address and port from a URI and DNS (RFC 3263, RFC 7984).
 
-`locate_server` makes a `ServerLookup`, which says what it wants to ask of DNS, takes the answers
-and ends with an ordered tuple of `Target`s; `Failover` walks them.  Nothing is asked here:
-`softphone.net.dns` does that.  The reference identity of the server's certificate is always the
-domain of the URI, never a name that came out of DNS (RFC 5922 section 7).
+`locate_server` returns a `ServerLookup`, which lists its DNS questions, takes the answers and
+yields an ordered tuple of `Target`s; `Failover` chooses among them.  `softphone.net.dns` sends the
+questions.  The reference identity for the server's certificate is the domain of the URI (or
+`LookupPolicy.server_name`), never a name from DNS (RFC 5922 section 7).
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from softphone.sans_io import Entropy, Target, Transport
 from softphone.sip.message import SipUri
 
 MAXIMUM_SERVICES = 16
-"""NAPTR records of one answer that are followed."""
+"""The number of NAPTR records used from one answer."""
 MAXIMUM_SERVERS = 32
-"""SRV records of one answer that are followed."""
+"""The number of SRV records used from one answer."""
 MAXIMUM_TARGETS = 64
-"""Targets that one look-up gives at most."""
+"""The number of targets that one look-up returns at most."""
 
 
 class RecordType(StrEnum):
@@ -37,7 +37,7 @@ class RecordType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DnsQuestion:
-    """One question to DNS; `name` has no final dot."""
+    """One DNS question; `name` has no final dot."""
 
     name: str
     type: RecordType
@@ -57,7 +57,7 @@ class NaptrRecord:
 
 @dataclass(frozen=True, slots=True)
 class SrvRecord:
-    """An SRV record (RFC 2782); `target` "" or "." says that there is no such service."""
+    """An SRV record (RFC 2782); the target "" or "." means that the service does not exist."""
 
     priority: int
     weight: int
@@ -77,12 +77,12 @@ Record: TypeAlias = NaptrRecord | SrvRecord | AddressRecord
 
 @dataclass(frozen=True, slots=True)
 class LookupPolicy:
-    """What may be used.
+    """The local policy of a look-up.
 
-    `transports` are allowed, in order of preference where DNS states none.  `families` are asked
-    for and used in this order (RFC 7984 section 4.1 leaves the order to the host's policy).
-    `server_name` replaces the URI's domain as reference identity; `credential` is put into every
-    target.
+    `transports` are the allowed ones, in order of preference where DNS states none.  `families`
+    are queried and used in this order (RFC 7984 section 4.1 leaves the order to the host's
+    policy).  `server_name` replaces the URI's domain as reference identity; `credential` is copied
+    into every target.
     """
 
     transports: tuple[Transport, ...] = (Transport.TLS, Transport.TCP, Transport.UDP)
@@ -104,7 +104,7 @@ _LABELS = {
 
 
 def default_port(transport: Transport) -> int:
-    """5061 for TLS, else 5060 (RFC 3261 section 19.1.2)."""
+    """Return 5061 for TLS, else 5060 (RFC 3261 section 19.1.2)."""
     return 5061 if transport is Transport.TLS else 5060
 
 
@@ -119,7 +119,7 @@ def is_numeric(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _ServerCandidate:
-    """One server that a look-up has come to: by name, before its addresses are known."""
+    """One server found by a look-up; `host` may be a name that is not yet resolved."""
 
     transport: Transport
     host: str
@@ -128,7 +128,7 @@ class _ServerCandidate:
 
 @dataclass(frozen=True, slots=True)
 class _LookupResult:
-    """How a look-up ends."""
+    """The result of a look-up; `failure` says why `targets` is empty."""
 
     targets: tuple[Target, ...] = ()
     failure: str | None = None
@@ -140,10 +140,11 @@ _Search: TypeAlias = Generator[tuple[DnsQuestion, ...], _Answers, _LookupResult]
 
 
 class ServerLookup:
-    """One look-up under way; made by `locate_server`.
+    """One look-up in progress; made by `locate_server`.
 
-    `wanted` are the questions to ask now, all at once if one likes; `add_answer` takes each answer;
-    when nothing is wanted any more, `targets` is complete, and `failure` says why it is empty.
+    Ask the questions in `wanted`, in parallel if you like, and pass each answer to `add_answer`.
+    Further questions may follow.  When `wanted` is empty, the look-up is done: `targets` is
+    complete, and `failure` says why it is empty.
     """
 
     def __init__(self, search: _Search) -> None:
@@ -155,28 +156,28 @@ class ServerLookup:
 
     @property
     def wanted(self) -> tuple[DnsQuestion, ...]:
-        """The questions that wait for an answer; () when the look-up is done."""
+        """The questions without an answer; () when the look-up is done."""
         return tuple(self._wanted)
 
     @property
     def done(self) -> bool:
-        """Whether nothing is wanted any more."""
+        """Whether every question has been answered."""
         return not self._wanted
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """Where to send, best first, addresses only.  Empty until `done`, or on failure."""
+        """The targets, best first, by IP address.  Empty until `done`, or on failure."""
         return self._outcome.targets
 
     @property
     def failure(self) -> str | None:
-        """Why there is no target, as a sentence, once the look-up is done."""
+        """Why there is no target, once the look-up is done; None before that or on success."""
         return self._outcome.failure
 
     def add_answer(self, question: DnsQuestion, records: Sequence[Record]) -> None:
-        """Take the answer to a question; () is "no such name" or "no such data".
+        """Add the answer to a question; () means "no such name" or "no such data".
 
-        An answer that was not asked for is dropped.
+        Drops an answer to a question that is not in `wanted`.
         """
         if question not in self._wanted:
             return
@@ -202,8 +203,8 @@ def locate_server(
 ) -> ServerLookup:
     """Start the look-up of `uri` (RFC 3263 section 4).
 
-    `entropy` draws SRV servers by weight.  A URI whose transport the policy forbids, or sips over
-    UDP, gives a look-up that is done and has a `failure`.
+    `entropy` is used to draw SRV servers by weight.  For a URI whose transport the policy forbids,
+    or sips over UDP, the look-up is done at once and has a `failure`.
     """
     return ServerLookup(_search(uri, policy or LookupPolicy(), entropy))
 
@@ -212,7 +213,7 @@ def _search(uri: SipUri, policy: LookupPolicy, entropy: Entropy) -> _Search:
     possible = _possible_transports(uri, policy)
     if not possible:
         return _LookupResult(failure=_why_impossible(uri, policy))
-    # maddr overrides the host as the place (RFC 3263 section 4), not as the identity.
+    # maddr replaces the host as destination (RFC 3263 section 4), not as reference identity.
     host = _plain_name(uri.parameter("maddr") or uri.host)
     name = policy.server_name or _plain_name(uri.host)
     places: list[_ServerCandidate] = []
@@ -231,7 +232,7 @@ def _search(uri: SipUri, policy: LookupPolicy, entropy: Entropy) -> _Search:
 def _find_servers(
     host: str, possible: tuple[Transport, ...], any_transport: bool, entropy: Entropy
 ) -> _Places:
-    """NAPTR, then SRV (RFC 3263 sections 4.1 and 4.2); [] when the domain has neither."""
+    """Ask for NAPTR, then SRV (RFC 3263 sections 4.1 and 4.2); [] when no SRV record is usable."""
     services: list[tuple[Transport, DnsQuestion]] = []
     if any_transport:
         question = DnsQuestion(host, RecordType.NAPTR)
@@ -255,7 +256,7 @@ def _find_servers(
 def _find_addresses(
     places: list[_ServerCandidate], name: str, policy: LookupPolicy
 ) -> Generator[tuple[DnsQuestion, ...], _Answers, tuple[Target, ...]]:
-    """The addresses of every place, in its order and that of the families."""
+    """Resolve every place; returns targets in the order of the places, then of the families."""
     questions = {
         DnsQuestion(place.host, family): None
         for place in places
@@ -285,7 +286,7 @@ def _addresses_of(host: str, answers: _Answers, families: tuple[RecordType, ...]
 def _usable_services(
     records: Sequence[Record], possible: tuple[Transport, ...]
 ) -> list[tuple[Transport, DnsQuestion]]:
-    """The NAPTR records that lead to a transport that we may use, best first."""
+    """Return the SRV questions of NAPTR records whose transport is possible, best first."""
     usable = [
         record
         for record in records
@@ -305,7 +306,10 @@ def _usable_services(
 
 
 def order_servers(records: Sequence[SrvRecord], entropy: Entropy) -> list[SrvRecord]:
-    """SRV records by priority, and within one by weighted draw (RFC 2782); without "."."""
+    """Sort SRV records by priority, and within a priority by weighted draw (RFC 2782).
+
+    Drops records whose target is "" or ".", and those beyond `MAXIMUM_SERVERS`.
+    """
     ordered: list[SrvRecord] = []
     live = [record for record in records if _plain_name(record.target)][:MAXIMUM_SERVERS]
     for priority in sorted({record.priority for record in live}):
@@ -324,10 +328,10 @@ def order_servers(records: Sequence[SrvRecord], entropy: Entropy) -> list[SrvRec
 
 
 def _possible_transports(uri: SipUri, policy: LookupPolicy) -> tuple[Transport, ...]:
-    """What URI and policy allow, in the policy's order (RFC 3263 section 4.1)."""
+    """Return the transports that URI and policy allow, in policy order (RFC 3263 section 4.1)."""
     named = uri.transport
     if uri.secure:
-        # RFC 3261 section 26.2.2: sips is TLS over TCP, also where it says transport=tcp.
+        # RFC 3261 section 26.2.2: sips means TLS over TCP, with transport=tcp as well.
         wanted = {Transport.TLS} if named in (None, "tcp", "tls") else set[Transport]()
     elif named is None:
         wanted = set(Transport)
@@ -345,7 +349,10 @@ def _why_impossible(uri: SipUri, policy: LookupPolicy) -> str:
 
 
 def _plain_transport(uri: SipUri, possible: tuple[Transport, ...]) -> Transport:
-    """The transport where DNS states none: UDP for sip if it may be (RFC 3263 section 4.1)."""
+    """Return the transport where DNS names none: UDP if possible, unless the URI names one.
+
+    RFC 3263 section 4.1.
+    """
     if uri.transport is None and Transport.UDP in possible:
         return Transport.UDP
     return possible[0]
@@ -356,17 +363,17 @@ def _plain_name(name: str) -> str:
 
 
 class Failover:
-    """Walks targets on failure (RFC 3263 section 4.3).
+    """Chooses among the targets of one server and skips those that failed (RFC 3263 section 4.3).
 
-    A target that failed is out of use until all have failed; one that answered 503 with
-    Retry-After until that has passed (RFC 3261 section 21.5.4).  Once a server has been reached
-    over TLS, its places in clear are none any more: whoever cuts TLS off would get them.
+    A failed target is skipped until all have failed; one that answered 503 with Retry-After, until
+    that time has passed (RFC 3261 section 21.5.4).  Once TLS to the server has worked, targets
+    without TLS are dropped: an attacker who blocks TLS must not force a downgrade.
     """
 
     def __init__(self, targets: Sequence[Target], *, before: Failover | None = None) -> None:
-        """`before` is what was known of them until a new look-up.
+        """Take over the Retry-After times of `before`, the failover of an earlier look-up.
 
-        Raises ValueError when there is no target.
+        Raises ValueError when `targets` is empty.
         """
         if not targets:
             raise ValueError("a failover needs at least one target")
@@ -380,13 +387,13 @@ class Failover:
         self._secure = False
 
     def update_targets(self, targets: Sequence[Target]) -> None:
-        """Take the result of a new look-up of the same server.
+        """Replace the targets by the result of a new look-up of the same server.
 
-        Raises ValueError when there is no target.
+        Raises ValueError when `targets` is empty.
         """
         if not targets:
             raise ValueError("a failover needs at least one target")
-        # DNS that names places in clear only is no reason to go there.
+        # A DNS answer without TLS targets must not cause a downgrade.
         self._targets = (_over_tls(targets) or self._targets) if self._secure else tuple(targets)
         self._failed.clear()
         self._closed = {one: until for one, until in self._closed.items() if one in targets}
@@ -398,9 +405,10 @@ class Failover:
         return self._targets
 
     def choose_target(self, *, now: float) -> Target | None:
-        """The best target that is in use at `now`; None when none is, and then all are tried anew.
+        """Return the best usable target at `now`.
 
-        A target that has worked is kept before better ones that have not been tried since.
+        Returns None when none is usable, and clears the failures so that the next call tries all
+        again.  The target that worked last is preferred over those listed before it.
         """
         candidates = [
             target
@@ -413,11 +421,11 @@ class Failover:
         return self._last_good if self._last_good in candidates else candidates[0]
 
     def is_closed(self, target: Target, *, now: float) -> bool:
-        """Whether a target has asked to be left alone until later than `now`."""
+        """Whether the Retry-After time of a target ends later than `now`."""
         return self._closed.get(target, now) > now
 
     def mark_failed(self, target: Target, *, now: float, retry_after: float = 0.0) -> None:
-        """Put a target out of use, for at least `retry_after` seconds (a 503)."""
+        """Skip a target from now on, for at least `retry_after` seconds (from a 503)."""
         self._failed.add(target)
         if retry_after > 0:
             self._closed[target] = now + retry_after
@@ -425,7 +433,10 @@ class Failover:
             self._last_good = None
 
     def mark_succeeded(self, target: Target) -> None:
-        """Stay with this target while it works; those that failed may be tried again."""
+        """Prefer this target while it works, and clear the failures of the others.
+
+        Success over TLS drops every target without TLS.
+        """
         self._failed.clear()
         self._closed.pop(target, None)
         self._last_good = target

@@ -1,8 +1,8 @@
-"""Secure RTP: crypto suites, keys exchanged in SDP, contexts, and when keys are renewed.
+"""Secure RTP: crypto suites, keys exchanged in SDP (SDES), cryptographic contexts and re-keying.
 
-Two backends do the cryptography: libsrtp through pylibsrtp and, in FIPS mode, `cryptography`.  It
-parses no SDP (`softphone.sdp` has the crypto attribute), judges no call's security
-(`softphone.call` does, by `softphone.security`), sends no packet (`softphone.media`), and has no
+Two backends do the cryptography: libsrtp through pylibsrtp and, in FIPS mode, `cryptography`.
+SDP's crypto attribute is parsed in `softphone.sdp`, a call's security is judged in
+`softphone.call` by `softphone.security`, and packets are sent in `softphone.media`.  There is no
 DTLS-SRTP.
 
 RFC 3711 (SRTP and SRTCP), RFC 4568 (security descriptions; section 7.1.4 for the rollover counter

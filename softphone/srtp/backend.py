@@ -1,8 +1,8 @@
-"""What both SRTP backends have in common: their interface and their verdicts (RFC 3711).
+"""The interface and the status codes that both SRTP backends share (RFC 3711).
 
-A transform is the raw cryptographic context of one direction and one master key.  It raises
-nothing on hostile bytes: it returns a `SrtpStatus`.  Policy (counters, limits on sources, candidate
-rollover counters) is `softphone.srtp.context`'s.
+A transform is the raw cryptographic context of one direction and one master key.  It returns a
+`SrtpStatus` and never raises on hostile bytes.  `softphone.srtp.context` adds the policy: failure
+counters, a limit on sources and candidate rollover counters.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ REPLAY_WINDOW = 1024
 """Packets of the SRTP replay window (RFC 3711 section 3.3.2 demands at least 64)."""
 
 SRTCP_REPLAY_WINDOW = 128
-"""Packets of the SRTCP replay window; libsrtp's is fixed at this."""
+"""Packets of the SRTCP replay window; libsrtp has this size fixed."""
 
 
 class SrtpBackend(StrEnum):
-    """Which implementation does the work."""
+    """The implementation that does the cryptography."""
 
     LIBSRTP = "libsrtp"
     CRYPTOGRAPHY = "cryptography"
 
 
 class SrtpStatus(IntEnum):
-    """The verdict on one packet; 0 is the only good one."""
+    """The verdict on one packet; OK (0) is the only success."""
 
     OK = 0
     AUTHENTICATION_FAILED = 1
@@ -40,7 +40,10 @@ class SrtpStatus(IntEnum):
 
 
 class SrtpTransform(Protocol):
-    """One direction, one master key, any number of SSRCs.  Bytes beside a bad status are empty."""
+    """The transform of one direction and one master key, for any number of SSRCs.
+
+    A method that returns a status other than OK returns empty bytes with it.
+    """
 
     def protect(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """RTP to SRTP."""
@@ -55,10 +58,10 @@ class SrtpTransform(Protocol):
         """SRTCP to RTCP."""
 
     def roc(self, ssrc: int) -> int | None:
-        """The rollover counter of a source that was heard or set, None if there is none."""
+        """The rollover counter of a source that was heard or set; None for any other."""
 
     def set_roc(self, ssrc: int, roc: int) -> bool:
-        """Say what the rollover counter of the next packet of `ssrc` is; False if not possible."""
+        """Set the rollover counter of the next packet of `ssrc`; False if that is not possible."""
 
     def close(self) -> None:
-        """Drop the keys; every later call returns Status.CLOSED."""
+        """Drop the keys; every later call returns SrtpStatus.CLOSED."""

@@ -1,8 +1,8 @@
-"""Cryptographic contexts (RFC 3711 section 3.2): one a direction and a master key.
+"""Cryptographic contexts (RFC 3711 section 3.2), one for each direction and master key.
 
-`SendContext` and `ReceiveContext` choose the backend, count failures by cause, bound the number
+`SendContext` and `ReceiveContext` choose the backend, count failures by cause, limit the number
 of sources, and find the rollover counter after a new remote key.  Bytes from the network never
-raise.  A context is never shared between threads.
+raise.  A context must not be shared between threads.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ from softphone.srtp.backend import SrtpBackend, SrtpStatus, SrtpTransform
 from softphone.srtp.cryptography_backend import CryptographyTransform
 
 FIRST_SEQUENCE_LIMIT = 1 << 15
-"""A sender's first sequence number is below this (RFC 3711 section 3.3.1): if the first packets
-are lost around a wrap, the receiver would guess a wrong rollover counter for ever."""
+"""Bound of a sender's first sequence number (RFC 3711 section 3.3.1).
+
+A higher one could wrap while the first packets are lost; the receiver would then guess a wrong
+rollover counter for good.
+"""
 
 MAXIMUM_SOURCES = 64
-"""SSRCs that one key may be heard from; a replay window is kept for each."""
+"""SSRCs accepted under one key; each has its own replay window."""
 
 _SSRC_STEP = 1 << 16
 
@@ -63,24 +66,24 @@ class FailureCounts:
 
 
 def first_sequence(entropy: Entropy) -> int:
-    """A random sequence number to begin with, below `FIRST_SEQUENCE_LIMIT`."""
+    """A random initial sequence number below `FIRST_SEQUENCE_LIMIT`."""
     return int.from_bytes(entropy(2), "big") % FIRST_SEQUENCE_LIMIT
 
 
 def next_ssrc(ssrc: int, entropy: Entropy) -> int:
-    """The SSRC to send with in place of `ssrc`, which every replaced send context needs.
+    """The SSRC that replaces `ssrc`; every new send context of a stream needs one.
 
-    Key, SSRC and index make the nonce (RFC 3711 section 4.1.1, RFC 7714 section 8.1): a context
-    that is new to a key that was used before counts from 0 again.  The first SSRC of a stream is
-    random; each one after it lies a random 1 to 2^16 further, so that none comes back in 65,536
-    changes, which a random number could not promise without a memory of all that were.
+    Key, SSRC and index make the nonce (RFC 3711 section 4.1.1, RFC 7714 section 8.1), and a new
+    context counts its index from 0 again, so that an SSRC kept under the same key would repeat
+    nonces.  The first SSRC of a stream is random; each later one is larger by a random 1 to 2^16.
+    None can come back within 65,536 changes, which random numbers do not guarantee.
     """
     step = 1 + int.from_bytes(entropy(2), "big") % _SSRC_STEP
     return (ssrc + step) % (1 << 32) or 1
 
 
 def default_backend() -> SrtpBackend:
-    """The one that does the work here: libsrtp's, and in FIPS mode that on `cryptography`."""
+    """The backend of this process: `cryptography` in FIPS mode, else libsrtp."""
     return SrtpBackend.CRYPTOGRAPHY if openssl_provider.fips_in_force() else SrtpBackend.LIBSRTP
 
 
@@ -102,12 +105,12 @@ def _source(packet: bytes, at: int) -> int:
 
 
 class SendContext:
-    """Protects what we send under one key.  Packets are RTP or RTCP as of RFC 3550.
+    """Protects what we send under one key.  Packets are RTP or RTCP (RFC 3550).
 
-    `backend` None chooses by the process's mode (`default_backend`).
+    With `backend` None the process's mode decides (`default_backend`).
 
-    Raises ConfigurationError when `key` has not the length that `suite` demands, and FipsForbidden
-    for libsrtp in FIPS mode.
+    Raises ConfigurationError when `key` does not have the length that `suite` demands, and
+    FipsForbidden for libsrtp in FIPS mode.
     """
 
     __slots__ = ("_transform", "failures", "handle", "suite")
@@ -123,11 +126,11 @@ class SendContext:
         self.handle: Any = getattr(self._transform, "handle", None)
 
     def count_failure(self, status: SrtpStatus) -> None:
-        """Count a packet that was refused."""
+        """Count a packet that the backend refused."""
         self.failures.count_status(status)
 
     def process_packet(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
-        """The verdict on an RTP packet and its SRTP; a failure is counted."""
+        """Protect an RTP packet; return the verdict and the SRTP.  Counts a failure."""
         return self._counted(self._transform.protect(packet))
 
     def _counted(self, outcome: tuple[SrtpStatus, bytes]) -> tuple[SrtpStatus, bytes]:
@@ -135,17 +138,17 @@ class SendContext:
         return outcome
 
     def protect(self, packet: bytes) -> bytes | None:
-        """SRTP of an RTP packet; None when it was refused (a repeated index, an expired key)."""
+        """The SRTP of an RTP packet; None when refused (a repeated index, an expired key)."""
         status, result = self.process_packet(packet)
         return None if status else result
 
     def protect_rtcp(self, packet: bytes) -> bytes | None:
-        """SRTCP of a compound RTCP packet; None when it was refused."""
+        """The SRTCP of a compound RTCP packet; None when it was refused."""
         status, result = self._counted(self._transform.protect_rtcp(packet))
         return None if status else result
 
     def roc(self, ssrc: int) -> int | None:
-        """The rollover counter of a source that has sent; None where it cannot be read."""
+        """The rollover counter of a source that has sent; None if the backend cannot read it."""
         return self._transform.roc(ssrc)
 
     def close(self) -> None:
@@ -157,16 +160,16 @@ class SendContext:
 class ReceiveContext:
     """Authenticates and decrypts what the remote sends under one key, from any SSRC.
 
-    `rollover` gives the counters of sources heard under the key before this one (`rollover()` of
-    the old context).  RFC 3711 section 3.3.1 keeps the counter over a re-key, RFC 4568 section
-    7.1.4 starts a new one, and peers do either: the first packets of such a source are tried with
-    the kept counter, with 0, and with the kept one plus 1 (it may just have wrapped); the first
-    that authenticates is kept for good.
-    `newest` has the highest sequence number authenticated of each SSRC, as `note_rtp` was told.
-    `backend` None chooses by the process's mode (`default_backend`).
+    `rollover` holds the counters of the sources heard under the previous key (`rollover()` of the
+    old context).  RFC 3711 section 3.3.1 keeps the counter over a re-key, RFC 4568 section 7.1.4
+    starts a new one, and peers do either.  The first packets of such a source are therefore tried
+    with the old counter, with 0, and with the old one plus 1 (it may just have wrapped); the first
+    counter that authenticates is kept.
+    `newest` holds the highest authenticated sequence number of each SSRC, as given to `note_rtp`.
+    With `backend` None the process's mode decides (`default_backend`).
 
-    Raises ConfigurationError when `key` has not the length that `suite` demands, and FipsForbidden
-    for libsrtp in FIPS mode.
+    Raises ConfigurationError when `key` does not have the length that `suite` demands, and
+    FipsForbidden for libsrtp in FIPS mode.
     """
 
     __slots__ = (
@@ -205,7 +208,7 @@ class ReceiveContext:
             self._expect_counter(ssrc, roc, 0, roc + 1)
 
     def _expect_counter(self, ssrc: int, *counters: int) -> None:
-        """Try these for the next packets of a source, in this order, each once."""
+        """Try these rollover counters for the next packets of a source, in order, each once."""
         self._candidates[ssrc] = tuple(dict.fromkeys(roc & 0xFFFF_FFFF for roc in counters))
 
     def count_failure(self, status: SrtpStatus) -> None:
@@ -213,7 +216,7 @@ class ReceiveContext:
         self.failures.count_status(status)
 
     def process_packet(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
-        """The verdict on an SRTP packet and its RTP; a failure is counted."""
+        """Unprotect an SRTP packet; return the verdict and the RTP.  Counts a failure."""
         status, result = self._unprotect(packet)
         self.failures.count_status(status)
         return status, result
@@ -241,7 +244,7 @@ class ReceiveContext:
         return len(self._known_sources) >= MAXIMUM_SOURCES and ssrc not in self._known_sources
 
     def _try_rollover_counters(self, ssrc: int, packet: bytes) -> tuple[SrtpStatus, bytes]:
-        """Try the candidate counters; the one that authenticates is pinned."""
+        """Try the candidate rollover counters; keep the one that authenticates."""
         status = SrtpStatus.FAILED
         for roc in self._candidates[ssrc]:
             self._transform.set_roc(ssrc, roc)
@@ -252,12 +255,12 @@ class ReceiveContext:
         return status, b""
 
     def unprotect(self, packet: bytes) -> bytes | None:
-        """The RTP packet, or None: then `failures` has counted why.  Never raises."""
+        """The RTP packet, or None after counting the cause in `failures`.  Never raises."""
         status, result = self.process_packet(packet)
         return None if status else result
 
     def unprotect_rtcp(self, packet: bytes) -> bytes | None:
-        """The RTCP packet, or None: then `failures` has counted why.  Never raises."""
+        """The RTCP packet, or None after counting the cause in `failures`.  Never raises."""
         status, result = self._unprotect_rtcp(packet)
         self.failures.count_status(status)
         return None if status else result
@@ -274,12 +277,11 @@ class ReceiveContext:
         return status, result
 
     def note_rtp(self, ssrc: int, sequence: int) -> bool:
-        """Note an RTP packet that was authenticated; whether it is newer than all before of its
-        SSRC under this key.
+        """Note an authenticated RTP packet; True if it is the newest of its SSRC under this key.
 
-        The first of an SSRC is not: nothing tells how long it was on its way.  16 bits are enough
-        to compare, since a packet authenticates only if its index is the one nearest to the highest
-        (RFC 3711 section 3.3.1).
+        Returns False for the first packet of an SSRC, because its delay is unknown.  16 bits are
+        enough to compare: a packet authenticates only if its index is the one nearest to the
+        highest (RFC 3711 section 3.3.1).
         """
         newest = self.newest.get(ssrc)
         if newest is not None and not 0 < (sequence - newest) & 0xFFFF < 0x8000:
@@ -288,7 +290,7 @@ class ReceiveContext:
         return newest is not None
 
     def note_rtcp(self, packet: bytes) -> bool:
-        """The same of an SRTCP packet, as it came, by its own index (RFC 3711 section 3.4)."""
+        """Do the same for an SRTCP packet as received, by its own index (RFC 3711 section 3.4)."""
         end = len(packet) - (0 if self.suite.aead else self.suite.rtcp_tag_length)
         index = int.from_bytes(packet[end - _SRTCP_INDEX : end], "big") & 0x7FFF_FFFF
         ssrc = _source(packet, 4)
@@ -299,10 +301,10 @@ class ReceiveContext:
         return newest is not None
 
     def resume(self, rollover: Mapping[int, int]) -> None:
-        """The key is in force again, after another one that left the counters `rollover`.
+        """Put the key in force again, after another key that left the counters `rollover`.
 
-        The replay windows are those of before.  A source that was heard under both keys may go on
-        with its counter under either: its next packets are tried as those of a new context are.
+        The replay windows are kept.  A source that was heard under both keys may go on with either
+        counter: its next packets are tried with the candidates, as in a new context.
         """
         for ssrc, roc in list(rollover.items())[-MAXIMUM_SOURCES:]:
             own = self._transform.roc(ssrc)
@@ -313,7 +315,7 @@ class ReceiveContext:
         self.last_ssrc_word = -1
 
     def rollover_counters(self) -> Mapping[int, int]:
-        """The rollover counter by SSRC, the last heard one last, for the next key's context."""
+        """The rollover counter of each SSRC, last heard last, for the next key's context."""
         found = {ssrc: self._transform.roc(ssrc) for ssrc in self._known_sources}
         kept = {ssrc: candidates[0] for ssrc, candidates in self._candidates.items()}
         return kept | {ssrc: roc for ssrc, roc in found.items() if roc is not None}

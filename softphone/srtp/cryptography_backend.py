@@ -1,8 +1,8 @@
-"""The second backend, on `cryptography`: for FIPS mode, and the oracle of the first.
+"""The SRTP backend on `cryptography`, for FIPS mode and as the reference in tests of libsrtp's.
 
-AES-CM with HMAC-SHA1 (RFC 3711) and AES-GCM (RFC 7714), the key derivation (RFC 3711 section
-4.3), index estimation (3.3.1, appendix A) and replay windows (3.3.2), written from the RFCs.
-Key derivation rate 0, no MKI, SRTCP always encrypted.
+Implements AES-CM with HMAC-SHA1 (RFC 3711), AES-GCM (RFC 7714), key derivation (RFC 3711 section
+4.3), index estimation (section 3.3.1, appendix A) and replay windows (section 3.3.2), from the
+RFCs.  The key derivation rate is 0, there is no MKI, and SRTCP is always encrypted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _RTCP_LABELS = (3, 4, 5)
 
 _RTP_HEADER = 12
 _NUMBERS = struct.Struct("!H4xI")
-"""Sequence number and SSRC, from the third octet of an RTP packet on."""
+"""Sequence number and SSRC, from the third octet of an RTP packet."""
 _RTCP_HEADER = 8
 _ENCRYPTED = 1 << 31
 _MAXIMUM_RTP_INDEX = (1 << 48) - 1
@@ -33,20 +33,20 @@ _MAXIMUM_RTCP_INDEX = (1 << 31) - 1
 
 
 def keystream(key: bytes, iv: int, length: int) -> bytes:
-    """AES in counter mode over zeros (RFC 3711 section 4.1.1); `iv` is the 128-bit block."""
+    """AES counter mode keystream (RFC 3711 section 4.1.1); `iv` is the first 128-bit block."""
     cipher = Cipher(algorithms.AES(key), modes.CTR(iv.to_bytes(16, "big")))
     return cipher.encryptor().update(bytes(length))
 
 
 def derive_session_key(master_key: bytes, master_salt: bytes, label: int, length: int) -> bytes:
-    """A session key (RFC 3711 section 4.3.1, derivation rate 0; a 96-bit salt as RFC 7714 11)."""
+    """Derive a session key (RFC 3711 section 4.3.1, rate 0; 96-bit salts as in RFC 7714 11)."""
     salt = int.from_bytes(master_salt.ljust(14, b"\0"), "big")
     return keystream(master_key, (salt ^ label << 48) << 16, length)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SessionKeys:
-    """The keys of SRTP, or those of SRTCP; `authentication` is empty for AEAD suites."""
+    """The session keys of SRTP or of SRTCP; `authentication` is empty for AEAD suites."""
 
     encryption: bytes
     authentication: bytes
@@ -54,7 +54,7 @@ class SessionKeys:
 
     @classmethod
     def derive(cls, suite: CryptoSuite, master: bytes, labels: tuple[int, int, int]) -> SessionKeys:
-        """Derive them from a master key followed by its salt."""
+        """Derive the session keys from a master key followed by its salt."""
         key, salt = master[: suite.key_length], master[suite.key_length :]
         return cls(
             encryption=derive_session_key(key, salt, labels[0], suite.key_length),
@@ -76,7 +76,7 @@ class _ReplayWindow:
         self.mask = (1 << self.size) - 1
 
     def check_index(self, index: int) -> SrtpStatus:
-        """Whether `index` may be taken."""
+        """The verdict on `index`: OK, a replay, or too old."""
         behind = self.highest - index
         if behind < 0:
             return SrtpStatus.OK
@@ -85,10 +85,10 @@ class _ReplayWindow:
         return SrtpStatus.REPLAYED if self.seen >> behind & 1 else SrtpStatus.OK
 
     def add_index(self, index: int) -> None:
-        """Take an index that was authenticated."""
+        """Mark an authenticated index as received."""
         ahead = index - self.highest
         if ahead > 0:
-            # A jump beyond the window empties it; shifting by the jump could cost without bound.
+            # A jump beyond the window empties it; the cost of shifting by it has no bound.
             self.seen = self.seen << ahead if ahead < self.size else 0
             self.seen = (self.seen | 1) & self.mask
             self.highest = index
@@ -98,7 +98,7 @@ class _ReplayWindow:
 
 @dataclass(slots=True)
 class _SsrcState:
-    """What is kept of one SSRC."""
+    """The state of one SSRC: replay windows, SRTCP index, and the next rollover counter if set."""
 
     rtp: _ReplayWindow = field(default_factory=lambda: _ReplayWindow(REPLAY_WINDOW))
     rtcp: _ReplayWindow = field(default_factory=lambda: _ReplayWindow(SRTCP_REPLAY_WINDOW))
@@ -120,7 +120,7 @@ class _SsrcState:
 
 
 def _header_length(packet: bytes) -> int | None:
-    """The RTP header with CSRCs and extension (RFC 3550 section 5.1); None if it is cut off."""
+    """Octets of the RTP header with CSRCs and extension (RFC 3550 5.1); None if truncated."""
     if len(packet) < _RTP_HEADER:
         return None
     length = _RTP_HEADER + 4 * (packet[0] & 0x0F)
@@ -134,7 +134,7 @@ def _header_length(packet: bytes) -> int | None:
 class _GcmCipher:
     """AES-GCM under one set of session keys (RFC 7714 sections 8.1 and 9.1).
 
-    The cipher is made once: its key schedule is most of the price of a packet.
+    The cipher object is made once: its key schedule is most of a packet's cost.
     """
 
     __slots__ = ("_cipher", "_salt")
@@ -148,11 +148,11 @@ class _GcmCipher:
         return (self._salt ^ ssrc << 48 ^ index).to_bytes(12, "big")
 
     def encrypt(self, ssrc: int, index: int, data: bytes, head: bytes) -> bytes:
-        """What is encrypted and the tag, over `head` as associated data."""
+        """The ciphertext followed by the tag, with `head` as associated data."""
         return self._cipher.encrypt(self._nonce(ssrc, index), data, head)
 
     def decrypt(self, ssrc: int, index: int, sealed: bytes, head: bytes) -> bytes | None:
-        """The clear bytes; None for a forgery."""
+        """The plaintext; None when it does not authenticate."""
         try:
             return self._cipher.decrypt(self._nonce(ssrc, index), sealed, head)
         except InvalidTag:
@@ -162,9 +162,9 @@ class _GcmCipher:
 class _CounterModeCipher:
     """AES-CM with HMAC-SHA1 under one set of session keys (RFC 3711 sections 4.1.1 and 4.2).
 
-    Both are made once and used again for every packet: the counter mode by a new IV, the code by
-    a copy of its state after the key.  HMAC-SHA1 is what section 4.2.1 prescribes; FIPS 140-3
-    allows it for this.
+    Both objects are made once and reused for every packet: the cipher with a new IV, the HMAC as a
+    copy of its keyed state.  RFC 3711 section 4.2.1 prescribes HMAC-SHA1, and FIPS 140-3 allows it
+    for this.
     """
 
     __slots__ = ("_code", "_encryptor", "_salt")
@@ -176,13 +176,13 @@ class _CounterModeCipher:
         self._salt = int.from_bytes(keys.salt, "big") << 16
 
     def crypt(self, ssrc: int, index: int, data: bytes) -> bytes:
-        """Encrypt or decrypt: the key stream is the same."""
+        """Encrypt or decrypt; counter mode uses the same keystream for both."""
         iv = self._salt ^ ssrc << 64 ^ index << 16
         self._encryptor.reset_nonce(iv.to_bytes(16, "big"))
         return self._encryptor.update(data)
 
     def tag(self, data: bytes, size: int) -> bytes:
-        """The first `size` octets of the code over `data`."""
+        """The first `size` octets of the HMAC over `data`."""
         code = self._code.copy()
         code.update(data)
         return code.finalize()[:size]
@@ -209,7 +209,7 @@ class CryptographyTransform:
     def from_session_keys(
         cls, suite: CryptoSuite, rtp: SessionKeys, rtcp: SessionKeys
     ) -> CryptographyTransform:
-        """With the session keys given, as the vectors of RFC 7714 give them."""
+        """Make a transform from given session keys, as in the test vectors of RFC 7714."""
         made = cls(suite, bytes(suite.material_length))
         made._ciphers = made._prepare(rtp, rtcp)
         return made
@@ -269,7 +269,7 @@ class CryptographyTransform:
         status = self._admit(source.rtp, index, _MAXIMUM_RTP_INDEX)
         if status:
             return status, b""
-        # In this order, as libsrtp has it, so that both count the same causes.
+        # The order is libsrtp's, so that both backends count the same causes.
         if len(packet) < header + self._suite.rtp_tag_length:
             return SrtpStatus.MALFORMED, b""
         opened = self._open_rtp(self._ciphers[0], packet, header, (ssrc, index))
@@ -298,7 +298,7 @@ class CryptographyTransform:
     # RTCP ---------------------------------------------------------------------------------------
 
     def protect_rtcp(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
-        """RTCP to SRTCP; the first index is 1, as libsrtp's is."""
+        """RTCP to SRTCP; the first index is 1, as in libsrtp."""
         if self._ciphers is None:
             return SrtpStatus.CLOSED, b""
         if len(packet) < _RTCP_HEADER:
@@ -332,7 +332,7 @@ class CryptographyTransform:
         ssrc = int.from_bytes(packet[4:8], "big")
         at = len(packet) - 4 - (0 if self._suite.aead else tag)
         trailer = int.from_bytes(packet[at : at + 4], "big")
-        # We never agree to UNENCRYPTED_SRTCP: a packet that says so is not one of this stream.
+        # We never agree to UNENCRYPTED_SRTCP, so a packet marked as clear is not of this stream.
         clear = not trailer & _ENCRYPTED
         if clear and not self._suite.aead:
             return SrtpStatus.AUTHENTICATION_FAILED, b""
@@ -362,14 +362,14 @@ class CryptographyTransform:
     # Rollover counters --------------------------------------------------------------------------
 
     def roc(self, ssrc: int) -> int | None:
-        """The rollover counter of a source that was heard, None if there is none."""
+        """The rollover counter of a source that was heard; None for any other."""
         source = self._sources.get(ssrc)
         if source is None or source.rtp.highest < 0:
             return None
         return source.rtp.highest >> 16
 
     def set_roc(self, ssrc: int, roc: int) -> bool:
-        """Say what the rollover counter of the next packet of `ssrc` is."""
+        """Set the rollover counter of the next packet of `ssrc`."""
         if self._ciphers is None:
             return False
         self._known(ssrc).next_roc = roc

@@ -1,9 +1,9 @@
-"""The SDES keys that a call has had, ours and theirs, on all of its lines, and what may repeat.
+"""The SDES keys that a call has used, ours and theirs, on all m-lines, and which may be reused.
 
-A key that is used for two things is the end of what SRTP promises: with ours in both directions,
-what we said can be played to us; on two m-lines, packets of one pass on the other.  This stream's
-key of before may come back (hold, session timer, a fork that answers), as one suite's may stand
-for another one of the same line: then its receive context is the one of before.
+A key used for two purposes breaks SRTP: if the far end uses ours, packets we sent can be replayed
+to us; if two m-lines share one, packets of one authenticate on the other.  A key may come back to
+its own stream (hold, session timer, a fork that answers), under the same suite: the stream then
+uses its earlier receive context.
 """
 
 from __future__ import annotations
@@ -17,22 +17,24 @@ from softphone.srtp.receive_keys import MAXIMUM_KEYS
 from softphone.srtp.sdes import CryptoRefusalCode
 
 _REMEMBERED = 1024
-"""Keys of ours that are remembered, the last ones made: no far end makes this grow without end.
-Once there were more, a key of theirs is to be one that they have had before."""
+"""Keys of ours that are remembered, the newest, so that a far end cannot grow the set for ever.
+
+Once older ones were dropped, only keys that the far end has used before are accepted from it.
+"""
 
 
 class KeyHistory:
-    """Digests of the keys of one call; `media` is the kind of an m-line, "audio" or "video"."""
+    """Digests of one call's keys; `media` is the kind of an m-line, "audio" or "video"."""
 
     def __init__(self) -> None:
         self._ours: dict[bytes, None] = {}
         self._complete = True
         self._theirs: dict[bytes, str] = {}
         self._received: dict[str, set[bytes]] = {}
-        """For each kind of media what `ReceiveKeys` has a context for."""
+        """Digests, for each kind of media, of the keys that `ReceiveKeys` has a context for."""
 
     def note_ours(self, lines: Iterable[Crypto]) -> None:
-        """We have made these lines."""
+        """Record crypto lines that we have made."""
         for line in lines:
             name = _digest(_master_key(line))
             self._ours.pop(name, None)
@@ -42,16 +44,17 @@ class KeyHistory:
             self._complete = False
 
     def note_theirs(self, media: str, line: Crypto) -> None:
-        """The far end sends with this line's key from now on."""
+        """Record that the far end sends with this line's key from now on."""
         self._theirs.setdefault(_digest(_material(line)), media)
         self._received.setdefault(media, set()).add(_fingerprint(line))
 
     def find_fault(
         self, media: str, line: Crypto, others: Sequence[CryptoLine]
     ) -> tuple[CryptoRefusalCode, str] | None:
-        """Why the key of their `line`, which has one of its suite's length, may not be used.
+        """Why the key of the far end's `line` may not be used; None if it may.
 
-        `others` are the crypto lines of the same description's other kinds of media.
+        The key must have the length that its suite demands.  `others` are the crypto lines of the
+        other kinds of media in the same description.
         """
         if _digest(_master_key(line)) in self._ours:
             return CryptoRefusalCode.KEY_REFLECTED, "it carries a key of ours"
@@ -83,7 +86,7 @@ def _material(line: Crypto) -> bytes:
 
 
 def _master_key(line: Crypto) -> bytes:
-    """The master key without its salt: with another salt it is ours still."""
+    """The master key without its salt: our key stays ours under another salt."""
     suite = CryptoSuite.named(line.suite_name)
     return _material(line)[: None if suite is None else suite.key_length]
 

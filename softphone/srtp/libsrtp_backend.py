@@ -1,10 +1,10 @@
-"""The everyday backend: libsrtp through pylibsrtp, scalar and in batches.
+"""The default SRTP backend: libsrtp through pylibsrtp, packet by packet and in batches.
 
 The only importer of pylibsrtp.  `LibsrtpTransform` and `SrtpBatch` call its private binding, which
-writes in place and saves two copies and two objects a packet; its layout is checked against a
-range of versions, and where it does not fit, `SessionTransform` does the same by the public API,
-packet by packet.  The rollover counter is reached through functions that the wheel's library
-exports and pylibsrtp does not bind; where they are missing, `rollover_settable` is False.
+works in place and saves two copies and two objects for each packet.  The layout of the binding is
+known for a range of versions; for any other, `SessionTransform` uses the public API, one packet at
+a time.  Rollover counters are reached through functions that the wheel's library exports and
+pylibsrtp does not bind; where they are missing, `rollover_settable` is False.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _STATUS[26] = SrtpStatus.TOO_OLD  # pkt_idx_old
 """libsrtp's srtp_err_status_t by number."""
 
 _TRAILER = 16 + 4
-"""The most bytes that protecting adds: the tag, and SRTCP's index."""
+"""The most octets that protecting adds: the tag and the SRTCP index."""
 
 _BATCH_TRAILER = 16
 _RTP_HEADER = 12
@@ -51,7 +51,7 @@ _LONGEST = 65_535 - _TRAILER
 
 @dataclass(frozen=True, slots=True)
 class LibsrtpBinding:
-    """The private part of pylibsrtp: cffi's `ffi` and `lib`, and the exports it does not bind."""
+    """pylibsrtp's private binding: cffi's `ffi` and `lib`, and the exports it does not bind."""
 
     ffi: Any
     lib: Any
@@ -60,7 +60,7 @@ class LibsrtpBinding:
 
 
 def load_binding(module: ModuleType | None, version: str) -> LibsrtpBinding | None:
-    """The binding, if `version` is one whose layout we know (1.x) and it has what we call."""
+    """The binding, or None unless `version` has a known layout (1.x) and all functions we call."""
     numbers = re.match(r"([0-9]+)\.", version)
     ffi, lib = getattr(module, "ffi", None), getattr(module, "lib", None)
     needed = ("srtp_create", "srtp_protect", "srtp_unprotect", "srtp_add_stream", "srtp_dealloc")
@@ -79,16 +79,16 @@ def load_binding(module: ModuleType | None, version: str) -> LibsrtpBinding | No
 
 
 binding = load_binding(getattr(pylibsrtp, "_binding", None), pylibsrtp.__version__)
-"""What this installation of pylibsrtp offers; None sends everything through its public API."""
+"""The binding of the installed pylibsrtp; with None only the public API is used."""
 
 
 def rollover_settable() -> bool:
-    """Whether `set_roc` works here."""
+    """Whether `set_roc` works with the installed library."""
     return binding is not None and binding.set_roc is not None
 
 
 def make_transform(suite: CryptoSuite, key: bytes, *, sending: bool) -> SrtpTransform:
-    """The best transform that this installation of pylibsrtp allows."""
+    """Make the fastest transform that the installed pylibsrtp allows."""
     if binding is None:
         return SessionTransform(suite, key, sending=sending)
     return LibsrtpTransform(suite, key, sending=sending, binding=binding)
@@ -96,7 +96,7 @@ def make_transform(suite: CryptoSuite, key: bytes, *, sending: bool) -> SrtpTran
 
 @cache
 def _template(suite: CryptoSuite, sending: bool) -> pylibsrtp.Policy:
-    """A policy without a key, to be copied."""
+    """A policy without a key, to be copied for each session."""
     return _policy(suite, None, sending=sending)
 
 
@@ -115,19 +115,19 @@ def _policy(suite: CryptoSuite, key: bytes | None, *, sending: bool) -> pylibsrt
 class LibsrtpTransform:
     """One direction under one master key, on the private binding.
 
-    `handle` is the libsrtp session for `SrtpBatch`; None once closed.
+    `handle` is the libsrtp session for `SrtpBatch`; None once the transform is closed.
     """
 
     def __init__(
         self, suite: CryptoSuite, key: bytes, *, sending: bool, binding: LibsrtpBinding
     ) -> None:
         if len(key) < suite.material_length:
-            # libsrtp is told no length: it would read on behind the key.
+            # libsrtp is given no length and would read past the end of a short key.
             raise ValueError("the key is shorter than its suite demands")
         self._binding = binding
         self._template = _template(suite, sending)
         ffi = binding.ffi
-        # Ours to wipe: what libsrtp keeps of it, it wipes itself.
+        # Our copy, wiped by us; libsrtp wipes its own.
         self._key: Any = ffi.new("unsigned char[]", key)
         self._owner: Any = None
         try:
@@ -142,7 +142,7 @@ class LibsrtpTransform:
         self.handle: Any = owner[0]
 
     def _policy(self) -> Any:
-        """What this session is, for libsrtp, which keeps nothing of it."""
+        """The policy struct of this session; libsrtp copies what it needs."""
         policy = self._binding.ffi.new("srtp_policy_t *", self._template._policy[0])
         policy.key = self._key
         return policy
@@ -181,7 +181,7 @@ class LibsrtpTransform:
         return int(self._binding.ffi.cast("uintptr_t", self.handle))
 
     def roc(self, ssrc: int) -> int | None:
-        """The rollover counter of a source that was heard; None if not, or if not readable."""
+        """The rollover counter of a source that was heard; None for others or if not readable."""
         if self.handle is None or self._binding.get_roc is None:
             return None
         found = ctypes.c_uint32()
@@ -189,9 +189,9 @@ class LibsrtpTransform:
         return None if code else found.value
 
     def set_roc(self, ssrc: int, roc: int) -> bool:
-        """Say what the rollover counter of the next packet of `ssrc` is.
+        """Set the rollover counter of the next packet of `ssrc`.
 
-        libsrtp does this only for a stream that it already has, so one is added for `ssrc`.
+        libsrtp sets it only on an existing stream, so one is added for `ssrc` first.
         """
         if self.handle is None or self._binding.set_roc is None:
             return False
@@ -207,7 +207,7 @@ class LibsrtpTransform:
         self._binding.ffi.memmove(self._key, bytes(len(self._key)), len(self._key))
 
     def close(self) -> None:
-        """Wipe our copy of the key and free libsrtp's."""
+        """Wipe our copy of the key and free libsrtp's session."""
         if self.handle is None:
             return
         self._wipe()
@@ -216,7 +216,7 @@ class LibsrtpTransform:
 
 
 class SessionTransform:
-    """The same by pylibsrtp's public API: no batch, no rollover counter."""
+    """An SRTP transform on pylibsrtp's public API: no batches, no access to rollover counters."""
 
     handle: None = None
 
@@ -251,11 +251,11 @@ class SessionTransform:
         return self._call("unprotect_rtcp", packet)
 
     def roc(self, ssrc: int) -> int | None:
-        """Not readable here."""
+        """Always None: the public API cannot read it."""
         return None
 
     def set_roc(self, ssrc: int, roc: int) -> bool:
-        """Not possible here."""
+        """Always False: the public API cannot set it."""
         return False
 
     def close(self) -> None:
@@ -264,25 +264,25 @@ class SessionTransform:
 
 
 class SrtpBatchContext(Protocol):
-    """What a batch needs of a context; SendContext and ReceiveContext are such."""
+    """What a batch needs of a context; SendContext and ReceiveContext implement it."""
 
     @property
     def handle(self) -> Any:
-        """The libsrtp session for the fast path, or None: then `process_packet` does the packet."""
+        """The libsrtp session for the fast path; None sends packets through `process_packet`."""
 
     @property
     def last_ssrc_word(self) -> int:
-        """The SSRC last heard, as its four bytes read in the machine's order; -1 for none."""
+        """The SSRC last heard, its four octets read in native byte order; -1 for none."""
 
     def process_packet(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
-        """One packet, a failure counted."""
+        """Process one packet; a failure is counted."""
 
     def count_failure(self, status: SrtpStatus) -> None:
         """Count a failure of the fast path."""
 
 
 def _pick(view: memoryview, rows: Sequence[int]) -> list[int]:
-    """The items of `rows`: neighbors at once, others through one list unless they are few."""
+    """The items at `rows`: one slice for adjacent rows, else picked one by one or via a list."""
     if isinstance(rows, range) and rows.step == 1:
         neighbors: list[int] = view[rows.start : rows.stop].tolist()
         return neighbors
@@ -297,15 +297,15 @@ class SrtpBatch:
 
     `base_address` is the address of row 0 (`array.ctypes.data`), a multiple of 4, as `stride` is;
     the block must outlive the batch and must not move.  `lengths` in each call is a writable
-    int32 buffer with one item a row of the block (indexed by row, not by position); pass the same
-    one each time, its pointers are cached.  `contexts[i]` belongs to `rows[i]`; neighbors are best
-    given as a `range`.
+    int32 buffer with one item for each row of the block (indexed by row, not by position).  Pass
+    the same one each time: pointers to its items are cached.  `contexts[i]` belongs to `rows[i]`.
+    Give adjacent rows as a `range`, which is fastest.
 
-    Every call returns one Status a position (0 is good: test with `any`).  A row that failed has
-    its length set to 0, so that nothing unprotected can be sent by mistake; its context has
-    counted the cause.  A row needs 16 bytes of room behind its packet to be protected.
+    Every call returns one SrtpStatus for each position (0 is OK: test with `any`).  A row that
+    failed has its length set to 0, so that it cannot be sent unprotected by mistake; its context
+    has counted the cause.  A row needs 16 octets of room behind its packet to be protected.
 
-    Raises ValueError for an address or a stride that is no multiple of 4.
+    Raises ValueError when the address or the stride is no multiple of 4.
     """
 
     def __init__(self, base_address: int, stride: int, rows: int) -> None:
@@ -327,7 +327,7 @@ class SrtpBatch:
             self._packets = [first + row * stride for row in range(rows)]
 
     def _set_lengths(self, lengths: Any) -> None:
-        """Take `lengths` and make a pointer to each of its items, once."""
+        """Keep `lengths` and make one pointer to each of its items, once."""
         view = memoryview(lengths).cast("B").cast("i")
         if view.readonly or len(view) < self._rows:
             raise ValueError(f"lengths must be {self._rows} writable items of 32 bits")
@@ -380,7 +380,7 @@ class SrtpBatch:
         contexts: Sequence[SrtpBatchContext],
         handles: Sequence[Any],
     ) -> list[int]:
-        """The fast path: nothing but the calls."""
+        """The fast path: only the library calls."""
         call = getattr(self._lib, name)
         packets, counts = self._packets, self._counts
         if isinstance(rows, range) and rows.step == 1:
@@ -411,7 +411,7 @@ class SrtpBatch:
         contexts: Sequence[SrtpBatchContext],
         fits: Sequence[bool],
     ) -> list[int]:
-        """Row by row: the fast call where it fits, the context's own way elsewhere."""
+        """Process row by row: the fast call where `fits` allows it, else `process_packet`."""
         call = getattr(self._lib, name, None)
         statuses: list[int] = []
         for row, context, fit in zip(rows, contexts, fits, strict=True):

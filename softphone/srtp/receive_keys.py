@@ -1,7 +1,7 @@
-"""The receive contexts of one stream, one a key, kept as long as the stream (RFC 3711 3.3.2).
+"""The receive contexts of one stream, one for each key, kept as long as the stream.
 
-A replay window belongs to a key and not to a negotiation: forks, holds and a server that puts
-music in between bring a key back, and what was recorded under it before must not play again.
+A replay window (RFC 3711 section 3.3.2) belongs to a key, not to a negotiation.  Forks, holds and a
+server that inserts music bring a key back, and packets recorded under it must not play again.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp.context import FailureCounts, ReceiveContext
 
 MAXIMUM_KEYS = 32
-"""Keys that a stream may receive with in its life.  None is forgotten for another: a far end that
-could push a key out could have its packets played twice."""
+"""Keys that a stream may receive with in its life.
+
+None is dropped for a new one: a far end that could push a key out could replay its packets.
+"""
 
 
 def key_fingerprint(suite: CryptoSuite, key: KeyMaterial) -> bytes:
-    """What tells one key from another without keeping it."""
+    """A digest that tells keys apart without keeping them."""
     return hashlib.sha256(suite.encode() + b"\0" + key.reveal()).digest()
 
 
 class ReceiveKeys:
-    """Every key that a stream has received with; `context` is that of the key in force, or None."""
+    """Every key that a stream has received with; `context` belongs to the key in force, or None."""
 
     __slots__ = ("_contexts", "_current", "context")
 
@@ -36,14 +38,14 @@ class ReceiveKeys:
     def select(self, suite: CryptoSuite, key: KeyMaterial) -> ReceiveContext:
         """Receive with this key from now on, in its own context if it was in force before.
 
-        A context that is new or comes back is given the rollover counters of the one before it.
-        Raises ConfigurationError, and then nothing has changed, for a key of the wrong length and
-        for one beyond `MAXIMUM_KEYS`.
+        A new or returning context takes over the rollover counters of the previous one.
+        Raises ConfigurationError, and changes nothing, for a key of the wrong length or beyond
+        `MAXIMUM_KEYS`.
         """
         name = key_fingerprint(suite, key)
         if self.context is not None and hmac.compare_digest(name, self._current):
             return self.context
-        # The last that was in force, though the stream may have been in clear since.
+        # The last key in force, even if the stream has been in clear since.
         before = self._contexts.get(self._current)
         counters = None if before is None else before.rollover_counters()
         context = self._contexts.get(name)
@@ -65,7 +67,7 @@ class ReceiveKeys:
 
     @property
     def failures(self) -> FailureCounts:
-        """Packets that were dropped, under all keys."""
+        """Dropped packets by cause, summed over all keys."""
         counted = [context.failures for context in self._contexts.values()]
         return FailureCounts(
             *[sum(getattr(each, name) for each in counted) for name in FailureCounts.__slots__]

@@ -1,20 +1,20 @@
-"""When an SDES key stays and when it is renewed, over the life of a call (RFC 4568 7.1.4).
+"""When an SDES key is kept and when it is renewed during a call (RFC 4568 section 7.1.4).
 
-RFC 4568 leaves to the parties when a re-offer brings a new key.  The rules here are those that
-real far ends live with:
+RFC 4568 leaves it to the parties whether a re-offer brings a new key.  These rules work with the
+far ends in the field:
 
-* the first offer or answer of a stream takes a fresh key, and so does the first after a time in
-  clear;
-* a re-offer of ours repeats the active line, with its tag and key, and offers nothing else (unless
-  its suite is not to be used any more: then the offer is made anew): some
-  peers take a re-offer of several suites as a reason to change, others refuse it.  A full offer,
-  which a re-INVITE without SDP asks for (RFC 3261 section 14.2), lists the other suites behind it,
-  because the far end behind a server may by then be another one;
-* an offer of theirs keeps our key, unless the address of their media has changed to another one
-  (hold's 0.0.0.0 is none) or the stream comes back from inactive, or the suite is another;
-* the answer to an offer of ours never changes a key that we printed in it;
-* a new key of theirs, and only that, makes a new receive context; a key of theirs may come back
-  to its own stream, never to another one, and one of ours is never theirs (`KeyHistory`).
+* the first offer or answer of a stream takes a fresh key, and so does the first one after a time
+  in clear;
+* our re-offer repeats the active line, with its tag and key, and offers nothing else: some peers
+  change suites when a re-offer has several, others refuse it.  If the active suite is no longer
+  allowed, the offer is made anew.  A full offer, which a re-INVITE without SDP asks for (RFC 3261
+  section 14.2), lists the other suites after the active line, because the server may by then have
+  connected another far end;
+* when answering, we keep our key unless the remote media address has changed to another one
+  (hold's 0.0.0.0 does not count), the stream comes back from inactive, or the suite differs;
+* the answer to our offer never changes a key that we offered;
+* only a new remote key makes a new receive context; a remote key may come back to its own stream,
+  never to another one, and our keys are never accepted from the far end (`KeyHistory`).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _UNSPECIFIED = ("0.0.0.0", "::")
 @fast_init
 @dataclass(frozen=True, slots=True)
 class SdesAgreement:
-    """Keys in both directions, and whether each differs from before (then: a new context).
+    """The keys of both directions, and whether each one was renewed (then: a new context).
 
     With `send_renewed` the sender also takes a new SSRC and a first sequence number below 2^15,
     so that its rollover counter is 0 however the peer reads RFC 3711 section 3.3.1.
@@ -71,7 +71,7 @@ class SdesAgreement:
 
 @dataclass(frozen=True, slots=True)
 class _AgreedState:
-    """What is in force: keys, where their media goes, and in which direction."""
+    """The agreement in force: keys, remote media address and direction."""
 
     agreement: SdesAgreement
     remote: Address
@@ -79,13 +79,13 @@ class _AgreedState:
 
 
 class SdesNegotiation:
-    """The SDES keys of one media stream over the life of a call: what stays, what is renewed.
+    """The SDES keys of one media stream during a call.
 
     offering:   lines = plan.make_offer();              result = plan.apply_answer(lines, ...)
     answering:  result = plan.make_answer(lines, ...)   print its `local`, then plan.commit()
 
-    and `plan.rollback()` when the exchange failed.  `current` is the agreement in force.  The
-    renewals in an agreement are against what was in force before it.
+    Call `plan.rollback()` when the exchange failed.  `current` is the agreement in force.  The
+    renewals in an agreement are relative to the agreement before it.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class SdesNegotiation:
         media: str = "audio",
         history: KeyHistory | None = None,
     ) -> None:
-        """`history` is that of the call, which all of its streams share; None: of this one."""
+        """`history` is the call's, shared by all of its streams; None makes one for this stream."""
         self._media = media
         self._history = history or KeyHistory()
         self._suites = tuple(suites)
@@ -108,20 +108,21 @@ class SdesNegotiation:
 
     @property
     def current(self) -> SdesAgreement | None:
-        """The agreement in force, None while the stream is not SRTP."""
+        """The agreement in force; None while the stream is not SRTP."""
         return self._state.agreement if self._state else None
 
     def set_suites(self, suites: Sequence[CryptoSuite]) -> None:
-        """Offer and accept these from now on; the next offer gives an active one up that is none.
+        """Offer and accept these suites from now on.
 
-        So does a server that has another take over, such as one that plays music.
+        The next offer drops an active suite that is not among them.  A server that connects another
+        far end, such as a music server, changes suites in this way.
         """
         self._suites = tuple(suites)
 
     def make_offer(
         self, *, full: bool = False, direction: Direction = Direction.SENDRECV
     ) -> tuple[Crypto, ...]:
-        """The lines to offer: see the rules of the module; `full` answers an INVITE without SDP.
+        """The crypto lines to offer, by the module's rules; `full` answers an INVITE without SDP.
 
         `direction` is the one offered.  Raises ConfigurationError when there is no suite.
         """
@@ -137,7 +138,7 @@ class SdesNegotiation:
         return self._offered
 
     def _others(self, active: Crypto) -> tuple[Crypto, ...]:
-        """Fresh lines for the other suites, with tags that the active line leaves free."""
+        """Fresh lines for the other suites, with tags that the active line does not use."""
         in_force = CryptoSuite.named(active.suite_name)
         suites = [suite for suite in self._suites if suite is not in_force]
         if not suites:
@@ -155,7 +156,7 @@ class SdesNegotiation:
         final: bool = True,
         others: Sequence[CryptoLine] = (),
     ) -> SdesAgreement | tuple[CryptoRefusal, ...]:
-        """Judge the answer to our lines; `remote` and `direction` as negotiated.
+        """Judge the answer to our lines; `remote` and `direction` are the negotiated ones.
 
         With `final` False (an answer in an unreliable provisional response) the offer stays open.
         `others` are the crypto lines of the answer's other kinds of media.
@@ -183,10 +184,10 @@ class SdesNegotiation:
         direction: Direction,
         others: Sequence[CryptoLine] = (),
     ) -> SdesAgreement | tuple[CryptoRefusal, ...]:
-        """Judge an offer and make our line, with the key kept or renewed by the rules above.
+        """Judge an offer and make our line, with the key kept or renewed by the module's rules.
 
         `direction` is the one that we answer, `others` are the crypto lines of the offer's other
-        kinds of media.  In force only after `commit`.
+        kinds of media.  The agreement is in force only after `commit`.
         """
         choice = self._choose_line(lines, others)
         if choice.crypto is None or choice.suite is None:
@@ -200,7 +201,7 @@ class SdesNegotiation:
     def _choose_line(
         self, lines: Sequence[CryptoLine], others: Sequence[CryptoLine]
     ) -> CryptoChoice:
-        """The active suite if it is offered still, else by preference."""
+        """Choose the active suite if it is still offered, else the first of our preference."""
         check_key = partial(self._history.find_fault, self._media, others=others)
         if self._state is not None:
             active = choose_crypto(
@@ -236,26 +237,26 @@ class SdesNegotiation:
     def _next_state(
         self, agreement: SdesAgreement, remote: Address, direction: Direction
     ) -> _AgreedState:
-        """The state to come; on hold the address is still the last one that was a place."""
+        """The next state; a hold keeps the last remote address that was not unspecified."""
         if self._state is not None and remote[0] in _UNSPECIFIED:
             remote = self._state.remote
         return _AgreedState(agreement, remote, direction)
 
     def commit(self) -> None:
-        """The answer that we made has been sent.  Raises LocalProtocolError if there is none."""
+        """Put the answer that was sent in force.  Raises LocalProtocolError if there is none."""
         if self._answered is None:
             raise LocalProtocolError("there is no answer to commit")
         self._history.note_theirs(self._media, self._answered.agreement.remote)
         self._state, self._answered, self._offered = self._answered, None, ()
 
     def rollback(self) -> None:
-        """The exchange failed: what was agreed before it stays, early answers are forgotten."""
+        """Undo a failed exchange: the agreement before it stays; early answers are forgotten."""
         if self._offered:
             self._state = self._before
         self._offered, self._answered = (), None
 
     def clear(self) -> None:
-        """The stream was agreed as RTP in clear: the next SRTP exchange starts anew."""
+        """Record that RTP in clear was agreed: the next SRTP exchange takes fresh keys."""
         self._state = self._answered = None
         self._offered = ()
 
@@ -265,5 +266,5 @@ def _wakes(before: Direction, now: Direction) -> bool:
 
 
 def _moved(before: Address, now: Address) -> bool:
-    """Whether media goes to another place; an unspecified address is hold, not a place."""
+    """Whether media goes to another address; an unspecified one is hold and does not count."""
     return now != before and now[0] not in _UNSPECIFIED

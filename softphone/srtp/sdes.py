@@ -1,7 +1,7 @@
-"""Keys in SDP: crypto lines made and judged (RFC 4568, RFC 7714 section 14).
+"""Security descriptions (SDES): making and judging SDP crypto lines (RFC 4568, RFC 7714 14).
 
-Nothing here is fatal to a call: each line that cannot be used is a `CryptoRefusal` with its reason,
-and whoever asks decides what no usable line means.
+A bad line never fails a call here: each unusable line becomes a `CryptoRefusal` with its reason,
+and the caller decides what to do when no line is usable.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class CryptoRefusalCode(StrEnum):
 
     @property
     def hostile(self) -> bool:
-        """Whether no far end has a reason to send such a line: clear is never taken instead.
+        """Whether no far end has a reason to send such a line; clear is then never used instead.
 
-        Lines that are refused for another reason are of what we do not know, or badly printed.
+        Other refusals are of lines with features that we do not support, or with bad syntax.
         """
         return self in _HOSTILE
 
@@ -63,7 +63,7 @@ _HOSTILE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class CryptoRefusal:
-    """One crypto line that was not used, and why; never the key."""
+    """A crypto line that was not used, and why; never contains the key."""
 
     tag: int | None
     suite: str | None
@@ -74,7 +74,7 @@ class CryptoRefusal:
 @fast_init
 @dataclass(frozen=True, slots=True)
 class CryptoChoice:
-    """The verdict on offered lines: the one to answer (None: none), and those passed over."""
+    """The verdict on offered lines: the line to answer (None if there is none) and the refusals."""
 
     crypto: Crypto | None
     suite: CryptoSuite | None
@@ -82,23 +82,23 @@ class CryptoChoice:
 
 
 KeyCheck: TypeAlias = Callable[[Crypto], tuple[CryptoRefusalCode, str] | None]
-"""Says why a line's key may not be used in this call, after the line was judged by itself."""
+"""Returns why a line's key may not be used in this call; called after the line itself passed."""
 
 
 def _any_key(_: Crypto) -> None:
-    """Nothing is known of the call."""
+    """Accept any key: nothing is known of the call."""
 
 
 _NO_LINE = CryptoRefusal(None, None, CryptoRefusalCode.NO_LINE, "there is no crypto line")
 
 _MOST_LINES = 64
-"""Lines that are looked at; more are no offer but a flood."""
+"""Crypto lines that are judged in one description; more are taken for a flood."""
 
 SHORTEST_LIFETIME = 1 << 20
-"""Packets that a key must last, or its line is refused: 5.8 hours of 50 packets a second.
+"""The shortest key lifetime accepted, in packets: 5.8 hours at 50 packets a second.
 
-We do not re-key in the middle of a call on our own, so a shorter lifetime would be broken, not
-honored; `2^31` and `2^48`, which peers write, are the suites' own limits (RFC 3711 section 9.2).
+We never re-key in the middle of a call by ourselves, so a shorter lifetime would be exceeded.
+`2^31` and `2^48`, which peers write, are the suites' own limits (RFC 3711 section 9.2).
 """
 
 
@@ -126,10 +126,10 @@ def choose_crypto(
     allowed: Sequence[CryptoSuite],
     check_key: KeyCheck = _any_key,
 ) -> CryptoChoice:
-    """Judge offered lines one by one and pick the first acceptable one (RFC 4568 section 5.1.2).
+    """Judge offered lines one by one and choose the best acceptable one (RFC 4568 section 5.1.2).
 
     The order of `allowed` decides, so that the strongest common suite is used.  `check_key` is
-    asked about the key of each line that is acceptable otherwise.
+    called with each line that is acceptable otherwise.
     """
     refusals: list[CryptoRefusal] = []
     usable: list[tuple[Crypto, CryptoSuite]] = []
@@ -159,7 +159,7 @@ def _judge(
     repeated: set[int],
     check_key: KeyCheck,
 ) -> tuple[Crypto, CryptoSuite] | CryptoRefusal:
-    """A line that can be used and its suite, or why it cannot."""
+    """The parsed line and its suite if it can be used, else the refusal."""
 
     def refuse(code: CryptoRefusalCode, reason: str) -> CryptoRefusal:
         return CryptoRefusal(line.tag, line.suite_name, code, reason)
@@ -213,9 +213,9 @@ def _key_fault(
 
 
 def _parameter_fault(session_params: Sequence[str]) -> tuple[CryptoRefusalCode, str] | None:
-    """Every session parameter but a window size hint of at least 64 is refused (section 6.3).
+    """Refuse every session parameter except a window size hint of at least 64 (section 6.3).
 
-    UNENCRYPTED_SRTP, UNENCRYPTED_SRTCP and UNAUTHENTICATED_SRTP would take the protection away,
+    UNENCRYPTED_SRTP, UNENCRYPTED_SRTCP and UNAUTHENTICATED_SRTP would remove the protection;
     KDR, FEC_ORDER and FEC_KEY change what is on the wire.
     """
     for parameter in session_params:
@@ -230,7 +230,7 @@ def _parameter_fault(session_params: Sequence[str]) -> tuple[CryptoRefusalCode, 
 
 
 def make_crypto_answer(chosen: Crypto, *, entropy: Entropy) -> Crypto:
-    """Our line for a chosen one: same tag and digits of it, same suite, a key of our own.
+    """Our line in answer to a chosen one: its tag (same digits), its suite, and a fresh key.
 
     Raises ConfigurationError for a line that `choose_crypto` would not have chosen.
     """
@@ -248,8 +248,8 @@ def check_crypto_answer(
 ) -> CryptoChoice:
     """Judge an answer: exactly one line, with tag and suite of one of ours, and a valid key.
 
-    Our own key sent back is refused: both directions would draw on one keystream.  `check_key` is
-    asked about the key of a line that is acceptable otherwise.
+    Our own key sent back is refused: both directions would use one keystream.  `check_key` is
+    called with a line that is acceptable otherwise.
     """
     if not answered:
         return CryptoChoice(None, None, (_NO_LINE,))

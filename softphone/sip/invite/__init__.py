@@ -1,13 +1,13 @@
-"""The INVITE usage of a dialog: one call, as far as signaling goes, for caller and callee.
+"""The INVITE usage of a dialog: the signaling of one call, for caller and callee.
 
-Forks, CANCEL, PRACK, re-INVITE, UPDATE, session timers, retransmitted 2xx responses and BYE are
-here.  Session descriptions are carried, never read: their content is in `softphone.sdp`, media and
-policy in `softphone.call`.  REFER, SUBSCRIBE and NOTIFY that share the dialog are handed on to
+Handles forks, CANCEL, PRACK, re-INVITE, UPDATE, session timers, retransmitted 2xx responses and
+BYE.  Carries session descriptions without parsing them: `softphone.sdp` does that, and
+`softphone.call` handles media and policy.  Passes REFER, SUBSCRIBE and NOTIFY in the dialog to
 `softphone.sip.subscription`.
 
 RFC 3261 sections 9 and 13 to 15, RFC 3262 (reliable provisional responses), RFC 3264 and RFC 6337
-(whose turn it is in offer and answer), RFC 3311 (UPDATE), RFC 4028 (session timers); RFC 3428 and
-RFC 6086 (MESSAGE and INFO in the dialog).
+(offer/answer state), RFC 3311 (UPDATE), RFC 4028 (session timers); RFC 3428 and RFC 6086 (MESSAGE
+and INFO in the dialog).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""ACK for a 2xx, ours and the far end's (RFC 3261 sections 13.2.2.4 and 13.3.1.4).
+"""ACK for a 2xx, sent and received (RFC 3261 sections 13.2.2.4 and 13.3.1.4).
 
-It is a request without transaction: whoever accepts an INVITE sends the 2xx again until the ACK is
-there, and whoever is accepted sends the ACK again for each copy of the 2xx, on every transport,
-since proxies may lose either.  The ACK for a failure belongs to the transaction
+This ACK has no transaction.  The callee retransmits the 2xx until the ACK comes; the caller sends
+the ACK again for each retransmitted 2xx.  Both do so on every transport, since a proxy may lose
+either message.  The client transaction sends the ACK for a failure
 (`softphone.sip.transaction.client`).
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class SuccessAck:
-    """Our ACK for the 2xx to `invite`, with the credentials of that request (section 22.1)."""
+    """Our ACK for the 2xx to `invite`, with the credentials of that INVITE (section 22.1)."""
 
     __slots__ = ("branch", "data", "layer", "request", "to")
 
@@ -49,7 +49,7 @@ class SuccessAck:
         self.data = b""
 
     def send_ack(self, *, now: float) -> None:
-        """Send it, or send it again, wherever the dialog's flow is now."""
+        """Send or resend the ACK on the dialog's current flow, or wait until that is open."""
         to = self.layer.flows.forward(self.to)
         flow = self.layer.flows.resolve(to)
         if flow is not None:
@@ -58,7 +58,7 @@ class SuccessAck:
             self.layer.flows.wait_for_flow(to, self)
 
     def send_on_flow(self, flow: Flow, *, now: float) -> None:
-        """Go out on this flow."""
+        """Send the ACK on `flow`; the first call sets its Via."""
         if not self.data:
             host, port = flow.local
             via = Via(
@@ -69,13 +69,13 @@ class SuccessAck:
         self.layer.send_bytes(self.data, flow)
 
     def flow_failed(self, reason: str, *, now: float) -> None:
-        """No flow: the peer's copies of the 2xx will ask again."""
+        """Do nothing without a flow: the next retransmitted 2xx triggers the ACK again."""
 
 
 class SuccessRetransmission:
-    """Our 2xx to an INVITE or a re-INVITE, sent again until its ACK comes.
+    """Our 2xx to an INVITE or re-INVITE, retransmitted until its ACK comes.
 
-    `offered` says that the 2xx brought an offer of ours, which the ACK answers.
+    `offered` says that the 2xx may carry our offer, which the ACK then answers.
     """
 
     __slots__ = ("_data", "_interval", "_to", "_usage", "leg", "offered", "sequence")
@@ -103,13 +103,13 @@ class SuccessRetransmission:
         usage.layer.timers.set((self, "give up"), now + usage.layer.timing.timeout)
 
     def stop(self) -> None:
-        """The ACK is there, or the session is over."""
+        """Stop retransmitting: the ACK came or the session is over."""
         del self._usage.successes[self.sequence]
         self._usage.layer.timers.cancel((self, "resend"))
         self._usage.layer.timers.cancel((self, "give up"))
 
     def handle_timer(self, name: object, *, now: float) -> None:
-        """Send again; without ACK for 64*T1, BYE (sections 13.3.1.4 and 14.2)."""
+        """Retransmit the 2xx, or send BYE after 64*T1 without ACK (sections 13.3.1.4, 14.2)."""
         layer = self._usage.layer
         if name == "give up":
             self.stop()
@@ -118,7 +118,7 @@ class SuccessRetransmission:
             return
         self._interval = min(2 * self._interval, layer.timing.t2)
         layer.timers.set((self, "resend"), now + self._interval)
-        # Where the flow of the INVITE has died, its dialog may have got another one (RFC 5626).
+        # If the flow of the INVITE has died, the dialog may have a new one (RFC 5626).
         dead = isinstance(self._to, Flow) and self._to not in layer.flows
         to = layer.flows.resolve(self.leg.dialog.to) if dead else self._to
         if to is not None:
@@ -126,7 +126,7 @@ class SuccessRetransmission:
 
 
 def ack_received(usage: InviteUsage, request: Request, *, now: float) -> None:
-    """Take the ACK of our 2xx to the INVITE or a re-INVITE; a copy changes nothing."""
+    """Handle the ACK of our 2xx to the INVITE or a re-INVITE; ignore retransmissions."""
     success = usage.successes.get(request.cseq.number)
     if success is None:
         return
@@ -135,11 +135,11 @@ def ack_received(usage: InviteUsage, request: Request, *, now: float) -> None:
     initial = server is not None and server.request.cseq.number == success.sequence
     body = session_body(request, usage.layer)
     role = None
-    # An open offer that was not in the 2xx is that of a modification of ours, sent since.
+    # Without `offered`, an open local offer belongs to a modification sent after the 2xx.
     offered = success.offered and leg.offer_answer.state is OfferState.LOCAL_OFFER
     if offered:
         role = leg.note_received(body)
-        # The offer of our 2xx may go unanswered: then it is void (section 13.2.2.4).
+        # An ACK without answer makes the offer of our 2xx void (section 13.2.2.4).
         leg.offer_answer.apply_input(OfferAnswerInput.FAILED)
     if initial and server is not None:
         server.request.headers.drop_index()

@@ -1,7 +1,8 @@
-"""BYE: ours, seen through in the background, and the far end's (RFC 3261 section 15).
+"""BYE, sent and received (RFC 3261 section 15).
 
-One that its connection takes with it is sent again on the connection that follows (RFC 5626), or
-the far end would hold the call until its session timer ends it, if it has one.
+A BYE of ours completes in the background, after its usage has ended.  If its connection is lost it
+is sent once more on the next connection of the dialog (RFC 5626).  Otherwise the far end would
+keep the call until its session timer expires, if it has one.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
     from softphone.sip.invite.usage import InviteUsage
 
 RECONNECT_TIMEOUT = 32.0
-"""Seconds that the next connection may take: as long as a BYE waits for its answer (64*T1)."""
+"""Seconds to wait for the next connection: 64*T1, as long as a BYE waits for its response."""
 CONNECTION_LOST = 503
 
 
 def hang_up(usage: InviteUsage, *, now: float, headers: HeaderFields = ()) -> None:
-    """End a call: see `InviteUsage.bye`."""
+    """End a call: see `InviteUsage.bye`.  Raises LocalProtocolError once it is over."""
     if usage.state is InviteState.TERMINATED:
         raise LocalProtocolError("the call is over")
     leg = usage.leg
@@ -45,7 +46,7 @@ def hang_up(usage: InviteUsage, *, now: float, headers: HeaderFields = ()) -> No
 
 
 def send_held_bye(usage: InviteUsage, *, now: float) -> None:
-    """Send the BYE that has waited for the ACK of our 2xx, if there is one."""
+    """Send the BYE that was held until the ACK of our 2xx, if there is one."""
     if usage.held_bye is not None and usage.leg is not None:
         send_bye(usage, usage.leg, now=now, headers=usage.held_bye)
         usage.end_without_event(now=now)
@@ -54,18 +55,18 @@ def send_held_bye(usage: InviteUsage, *, now: float) -> None:
 def send_bye(
     usage: InviteUsage, leg: InviteDialog, *, now: float, headers: HeaderFields = ()
 ) -> None:
-    """Send BYE on a leg and see it through in the background."""
+    """Send BYE in a dialog; its transaction completes in the background."""
     ByeSender(leg.dialog, usage=usage, headers=headers).transmit_bye(now=now)
 
 
 def bye_received(
     usage: InviteUsage, transaction: ServerTransaction, leg: InviteDialog, *, now: float
 ) -> None:
-    """Take a BYE of the far end: the call is over, and an INVITE without answer gets 487."""
+    """Handle a BYE: answer 200, end the usage, and answer a pending INVITE 487."""
     transaction.respond(200, now=now)
     if usage.state is not InviteState.CONFIRMED and usage.client is not None:
-        # BYE in an early dialog ends that fork only (section 15); a final response to the INVITE
-        # will tell of the call.
+        # BYE in an early dialog ends that fork only (section 15); the final response to the INVITE
+        # ends the call.
         return
     if usage.server is not None and not usage.server.answered:
         usage.server.terminate(now=now)
@@ -80,7 +81,7 @@ def bye_received(
 
 
 class ByeSender:
-    """One dialog on its way out: it answers a crossing BYE, and is gone with its own."""
+    """Owns a dialog while its BYE is under way, and answers a BYE that crosses it."""
 
     def __init__(self, dialog: Dialog, *, usage: InviteUsage, headers: HeaderFields) -> None:
         self._dialog = dialog
@@ -93,7 +94,7 @@ class ByeSender:
         self._table.add_dialog(dialog, self)
 
     def transmit_bye(self, *, now: float) -> None:
-        """Send the BYE, for the first time or on another connection."""
+        """Send the BYE, for the first time or again on another connection."""
         self._dialog.send_request(
             "BYE",
             layer=self._layer,
@@ -104,14 +105,14 @@ class ByeSender:
         )
 
     def exchange_answered(self, exchange: Exchange, response: Response, *, now: float) -> None:
-        """Whatever the answer is, the dialog is over."""
+        """Remove the dialog after any final response."""
         if response.final:
             self._table.remove_dialog(self._dialog, self)
 
     def exchange_failed(
         self, exchange: Exchange, status_hint: int, reason: str, *, now: float
     ) -> None:
-        """No answer: the dialog is over all the same, once the BYE has had its second chance."""
+        """Remove the dialog; after a lost connection first wait once for another."""
         lost = status_hint == CONNECTION_LOST and isinstance(self._dialog.to, Flow)
         if lost and self._once_more:
             self._once_more, self._waits = False, True
@@ -120,20 +121,20 @@ class ByeSender:
             self._table.remove_dialog(self._dialog, self)
 
     def dialog_rebound(self, *, now: float) -> None:
-        """The dialog has another connection."""
+        """Send the waiting BYE on the dialog's new connection."""
         if self._waits:
             self._waits = False
             self._layer.timers.cancel((self, "patience"))
             self.transmit_bye(now=now)
 
     def handle_timer(self, name: object, *, now: float) -> None:
-        """No connection has come."""
+        """Remove the dialog: no new connection came in time."""
         self._waits = False
         self._table.remove_dialog(self._dialog, self)
 
     def request_received(self, transaction: ServerTransaction, *, now: float) -> None:
-        """A BYE that crosses ours is answered 200, all else 481."""
+        """Answer a BYE that crosses ours 200, any other request 481."""
         transaction.respond(200 if transaction.request.method == "BYE" else 481, now=now)
 
     def ack_received(self, request: Request, *, now: float) -> None:
-        """A late ACK changes nothing."""
+        """Ignore a late ACK."""

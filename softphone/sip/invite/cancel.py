@@ -1,4 +1,4 @@
-"""CANCEL of an INVITE, ours and the far end's (RFC 3261 section 9)."""
+"""CANCEL of an INVITE, sent and received (RFC 3261 section 9)."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ if TYPE_CHECKING:
 
 
 def cancel_invite(client: InviteClient, *, now: float, headers: HeaderFields) -> None:
-    """Give an INVITE of ours up: CANCEL, once a provisional response is there (section 9.1)."""
+    """Cancel an INVITE of ours; CANCEL goes out after a provisional response (section 9.1).
+
+    Raises LocalProtocolError once the INVITE is answered or canceled.
+    """
     if client.over or client.canceling is not None:
         raise LocalProtocolError("the INVITE has been answered, or given up, already")
     client.canceling = headers
     if client.credential_wait.waiting:
-        # It has been answered: there is nothing to cancel, only nothing to send again.
+        # The INVITE had its final response (a challenge): there is nothing to cancel.
         client.end_rejected(487, "Request Terminated", None, now=now)
     elif client.provisional:
         send_cancel(client, now=now)
 
 
 def send_cancel(client: InviteClient, *, now: float) -> None:
-    """Send the CANCEL of an INVITE that is given up, once; 64*T1 later it counts as canceled."""
+    """Send the CANCEL once; the INVITE counts as canceled 64*T1 later at the latest."""
     transaction = client.transaction
     if client.cancel_sent or transaction is None:
         return
@@ -47,7 +50,7 @@ def send_cancel(client: InviteClient, *, now: float) -> None:
     layer.send_request(
         Request.build("CANCEL", request.uri, fields),
         to=transaction.flow or client.to,
-        # Its INVITE's final response tells all (section 9.1).
+        # Only the final response to the INVITE matters (section 9.1).
         user=NULL_USER,
         now=now,
         branch=transaction.branch,
@@ -56,7 +59,7 @@ def send_cancel(client: InviteClient, *, now: float) -> None:
 
 
 def invite_canceled(server: InviteServer, request: Request, *, now: float) -> None:
-    """Take a CANCEL of the far end: 487 unless it crosses our final response (section 9.2)."""
+    """Handle a CANCEL: answer the INVITE 487, unless a final response was sent (section 9.2)."""
     if server.answered:
         return
     server.terminate(now=now)

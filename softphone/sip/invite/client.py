@@ -1,6 +1,7 @@
-"""The caller's INVITE until it is answered (RFC 3261 section 13.2), with all its forks.
+"""The caller's initial INVITE and its forks, until the final response (RFC 3261 section 13.2).
 
-Digest and 422 retries and the next server are here, CANCEL is in `cancel`, PRACK in `prack`.
+Also retries after a challenge (digest) or 422 and fails over to the next server.  CANCEL is in
+`cancel`, PRACK in `prack`.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ if TYPE_CHECKING:
     from softphone.sip.invite.usage import InviteUsage
 
 MAXIMUM_LONGER = 4
-"""How often an INVITE is sent with a greater Min-SE after 422."""
+"""How many times an INVITE is sent again with a greater Min-SE after 422."""
 
 
 class InviteClient:
-    """One INVITE of ours outside a dialog, with all its forks."""
+    """Our initial INVITE, with one early dialog for each fork."""
 
     def __init__(
         self,
@@ -56,7 +57,7 @@ class InviteClient:
         usage: InviteUsage,
         renew_body: Callable[[], Body | None] | None = None,
     ) -> None:
-        """`renew_body` gives the body for another place than the first."""
+        """`renew_body` makes a new body for each target after the first."""
         self.usage = usage
         self._renew_body = renew_body
         self._layer = usage.layer
@@ -76,12 +77,12 @@ class InviteClient:
         self._failover = NO_FAILOVER
         self.credential_wait = CredentialWait(usage.layer)
         self.request = request
-        """As it was last sent, without Via."""
+        """The INVITE as last sent, without Via."""
 
     def send_invite(self, *, now: float, failover: Failover | None = None) -> None:
         """Send the INVITE, with credentials where they are known already.
 
-        A place that does not serve it is followed by the next of `failover`.
+        If a target does not serve it, the next of `failover` is tried (RFC 3263 section 4.3).
         """
         self._failover = RequestFailover(failover)
         credentials = self.usage.credentials
@@ -97,7 +98,10 @@ class InviteClient:
     # Commands ------------------------------------------------------------------------------------
 
     def acknowledge(self, leg: InviteDialog, body: Body | None, *, now: float) -> None:
-        """ACK the 2xx that brought an offer, with our answer."""
+        """ACK the 2xx that brought an offer, with our answer.
+
+        Raises LocalProtocolError if no such 2xx waits for its ACK.
+        """
         tag = leg.dialog.remote.tag or ""
         if self._acknowledgments.get(tag, self) is not None:
             raise LocalProtocolError("there is no 2xx that waits for an ACK with an answer")
@@ -106,7 +110,7 @@ class InviteClient:
 
     @property
     def flow(self) -> Flow | None:
-        """The flow that the INVITE went out on, once known."""
+        """The flow that the INVITE went out on; None until it is open."""
         return self.transaction.flow if self.transaction is not None else None
 
     @property
@@ -119,7 +123,7 @@ class InviteClient:
     def response_received(
         self, transaction: ClientTransaction, response: Response, *, now: float
     ) -> None:
-        """A response to the INVITE: the one under way, or 2xx copies after it."""
+        """Handle a response to the INVITE, retransmitted 2xx and those of other forks included."""
         if response.success:
             self._succeeded(transaction, response, now=now)
         elif transaction is not self.transaction or self.over:
@@ -132,16 +136,16 @@ class InviteClient:
     def request_failed(
         self, transaction: ClientTransaction, status_hint: int, reason: str, *, now: float
     ) -> None:
-        """Nobody answered, or the flow died."""
+        """Try the next target after a time-out or a dead flow; fail the INVITE without one."""
         if transaction is not self.transaction or self.over:
             return
         if not self._try_next_target(None, now=now):
             self.end_rejected(status_hint, reason, None, now=now)
 
     def handle_timer(self, name: object, *, now: float) -> None:
-        """Timer C: nobody has decided for too long; or 64*T1 after CANCEL: it counts as canceled.
+        """Cancel the INVITE when timer C fires (RFC 3261 section 16.8).
 
-        RFC 3261 sections 16.8 and 9.1.
+        The other timer fires 64*T1 after CANCEL: the INVITE then counts as canceled (section 9.1).
         """
         if self.over or self.transaction is None:
             return
@@ -155,7 +159,7 @@ class InviteClient:
             self.end_rejected(487, "Request Terminated", None, now=now)
 
     def _arm_timer_c(self, response: Response, *, now: float) -> None:
-        """Start timer C with the first provisional response; each but 100 starts it anew (16.7)."""
+        """Start timer C at the first provisional response; each but 100 restarts it (16.7)."""
         patience = self._layer.config.timer_c
         if patience > 0 and (response.status != 100 or not self.provisional):
             self._layer.timers.set((self, "timer C"), now + patience)
@@ -184,7 +188,7 @@ class InviteClient:
         self._enter_early_dialog(leg, tag, response, now=now)
 
     def _early_dialog_of(self, tag: str, response: Response) -> InviteDialog | None:
-        """The early dialog of a To tag; None when there are too many."""
+        """Return the early dialog of a To tag, created if new; None when there are too many."""
         leg = self.dialogs.get(tag)
         if leg is None:
             if len(self.dialogs) >= self._layer.config.max_early_dialogs:
@@ -202,7 +206,7 @@ class InviteClient:
         return leg
 
     def _hosts(self, transaction: ClientTransaction | None) -> Iterable[str]:
-        """Where the response came from, and the other places of the server that was asked."""
+        """Yield the host that the response came from and those of the server's other targets."""
         if transaction is not None and transaction.source is not None:
             yield transaction.source
         yield from self._failover.hosts
@@ -225,19 +229,19 @@ class InviteClient:
             if role is not BodyRole.OFFER:
                 send_prack(self, leg, None, now=now)
         elif body is not None and leg.offer_answer.state is OfferState.LOCAL_OFFER:
-            # An unreliable answer: good for early media, but only the 2xx is the answer (13.2.1).
+            # An unreliable answer serves early media only; the answer is that of the 2xx (13.2.1).
             role = BodyRole.ANSWER
         self.usage.emit_event(
             ProvisionalReceived(self.usage, response, tag, body, role, rseq is not None)
         )
 
     def exchange_answered(self, exchange: Exchange, response: Response, *, now: float) -> None:
-        """The PRACK was answered: nothing depends on it (RFC 3262 section 4)."""
+        """Ignore the response to a PRACK: nothing depends on it (RFC 3262 section 4)."""
 
     def exchange_failed(
         self, exchange: Exchange, status_hint: int, reason: str, *, now: float
     ) -> None:
-        """The PRACK was not answered: the INVITE's own fate decides."""
+        """Ignore a PRACK that was not answered: the INVITE's final response decides."""
 
     # Final responses -----------------------------------------------------------------------------
 
@@ -272,7 +276,7 @@ class InviteClient:
 
     def _confirm(self, leg: InviteDialog, tag: str, response: Response, *, now: float) -> None:
         body = session_body(response, self._layer)
-        # Once offer and answer went through reliably, a description in the 2xx means nothing
+        # After a reliable offer/answer exchange a session description in the 2xx is ignored
         # (RFC 3261 section 13.2.1).
         settled = leg.offer_answer.stable and leg.local_body is not None
         role = None if settled else leg.note_received(body)
@@ -283,14 +287,14 @@ class InviteClient:
         self.usage.confirm_dialog(leg, now=now)
         if role is not BodyRole.OFFER:
             self._acknowledge(leg, tag, None, now=now)
-            # An offer that no answer came to is void: the application sees no body.
+            # Our offer without an answer in the 2xx is void: the application sees no body.
             leg.offer_answer.apply_input(OfferAnswerInput.FAILED)
         self.usage.emit_event(
             InviteAnswered(self.usage, response, body if role is not None else None, role)
         )
 
     def _refuse_success(self, leg: InviteDialog, tag: str, *, now: float) -> None:
-        """A 2xx of another fork, or one that crossed our CANCEL: ACK and BYE (13.2.2.4, 9.1)."""
+        """ACK and BYE a 2xx of another fork, or one that crossed our CANCEL (13.2.2.4, 9.1)."""
         if len(self._acknowledgments) > 2 * self._layer.config.max_early_dialogs:
             return
         self._acknowledge(leg, tag, None, now=now)
@@ -315,7 +319,7 @@ class InviteClient:
         self.end_rejected(response.status, response.reason, response, now=now)
 
     def _send_again(self, response: Response, now: float) -> None:
-        """There are new credentials."""
+        """Send the INVITE again with new credentials."""
         transaction = self.transaction
         if transaction is None or not self._try_again(transaction, response, now=now):
             self._give_up(response, now)
@@ -348,9 +352,10 @@ class InviteClient:
         return True
 
     def _try_next_target(self, response: Response | None, *, now: float) -> bool:
-        """Send the INVITE to another place (RFC 3263 4.3), unless a phone has rung for it.
+        """Send the INVITE to the next target (RFC 3263 section 4.3); False when there is none.
 
-        Its offer has keys that the place before has not seen.
+        Also False once a provisional response but 100 has come, or after a cancel.  The offer is
+        made anew: keys shown to one target are not shown to the next.
         """
         if self._alerted or self.canceling is not None:
             return False
@@ -380,7 +385,7 @@ class InviteClient:
     def end_rejected(
         self, status: int, reason: str, response: Response | None, *, now: float
     ) -> None:
-        """The INVITE has failed, or was given up: the usage is over."""
+        """End the usage and report InviteRejected: the INVITE has failed or was canceled."""
         self.over = True
         self._renew_body = None
         self.credential_wait.stop_waiting()

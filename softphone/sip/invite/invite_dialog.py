@@ -1,7 +1,7 @@
-"""One dialog of an INVITE usage, with its offer/answer exchange, and the states of the usage.
+"""One dialog of an INVITE usage with its offer/answer state, and the states of the usage.
 
-Whose turn it is in offer and answer (RFC 3264, RFC 3261 section 13.2.1, RFC 6337) is known from
-the state alone: bodies are not looked into.
+The state alone tells an offer from an answer (RFC 3264, RFC 3261 section 13.2.1, RFC 6337); bodies
+are not parsed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HeaderFields = Sequence[Field]
 
 
 class InviteState(Enum):
-    """The states of a call (RFC 4235 section 3.7.1), with CALLING for RFC 3261 figure 5."""
+    """The states of a call: those of RFC 4235 section 3.7.1, CALLING from RFC 3261 figure 5."""
 
     CALLING = "calling"
     PROCEEDING = "proceeding"
@@ -35,7 +35,7 @@ class InviteState(Enum):
 
 
 class OfferState(Enum):
-    """Where the exchange stands."""
+    """The state of an offer/answer exchange."""
 
     STABLE = "stable"
     LOCAL_OFFER = "we have offered"
@@ -43,7 +43,7 @@ class OfferState(Enum):
 
 
 class OfferAnswerInput(Enum):
-    """What happens to a session description, or to the message that carried one."""
+    """The input of the exchange: a session description is sent or received, or it fails."""
 
     SENT = "sent"
     RECEIVED = "received"
@@ -64,7 +64,7 @@ _TABLE: Mapping[tuple[OfferState, OfferAnswerInput], tuple[BodyRole | None, Offe
 
 
 class OfferAnswerExchange:
-    """The exchange of one dialog."""
+    """The offer/answer state machine of one dialog."""
 
     __slots__ = ("state",)
 
@@ -77,16 +77,16 @@ class OfferAnswerExchange:
         return self.state is OfferState.STABLE
 
     def apply_input(self, step: OfferAnswerInput) -> BodyRole | None:
-        """The role of the session description that was sent or received; None: it has none."""
+        """Advance the state; return the role of the session description, None if it has none."""
         role, self.state = _TABLE[self.state, step]
         return role
 
 
 class InviteDialog:
-    """One dialog of an INVITE usage, early or confirmed: each fork has one.
+    """One dialog of an INVITE usage, early or confirmed; each fork has one.
 
-    `local_body` is the last session description that we sent, for refreshes that repeat it;
-    `last_rseq` the RSeq of the reliable provisional response that was acknowledged last.
+    `local_body` is the last session description that we sent, for refreshes that repeat it.
+    `last_rseq` is the RSeq of the last reliable provisional response accepted, None before any.
     """
 
     __slots__ = ("dialog", "last_rseq", "local_body", "offer_answer")
@@ -98,11 +98,11 @@ class InviteDialog:
         self.local_body: Body | None = None
 
     def note_received(self, body: Body | None) -> BodyRole | None:
-        """The role of a session description that came in."""
+        """Note a received session description and return its role; None without one."""
         return None if body is None else self.offer_answer.apply_input(OfferAnswerInput.RECEIVED)
 
     def note_sent(self, body: Body | None) -> BodyRole | None:
-        """The role of a session description that goes out; it is kept for refreshes."""
+        """Note a session description that is sent, keep it for refreshes, return its role."""
         if body is None:
             return None
         self.local_body = body
@@ -110,7 +110,10 @@ class InviteDialog:
 
 
 def session_body(message: Request | Response, layer: TransactionLayer) -> Body | None:
-    """The session description in a message, out of a multipart body if need be."""
+    """Return the session description in a message, also from a multipart body; None without.
+
+    None, too, for a malformed multipart body.
+    """
     content = message.content
     if content is None:
         return None

@@ -1,9 +1,8 @@
-"""What re-INVITE and UPDATE have in common: one modification at a time from either side.
+"""The common part of re-INVITE and UPDATE: session modifications, one at a time from each side.
 
-RFC 3261 section 14 and RFC 3311 section 5 have the same rules for glare (491), for a refusal that
-may pass (500 with Retry-After) and for the dialog that is gone (408, 481); a 422 (RFC 4028) and a
-challenge are answered by sending again, too.  What only one of the two does is in `reinvite` and
-`update`.
+RFC 3261 section 14 and RFC 3311 section 5 share the rules for glare (491), temporary refusal (500
+with Retry-After) and a lost dialog (408, 481).  After a 422 (RFC 4028) or a challenge the request
+is sent again.  `reinvite` and `update` add what differs.
 """
 
 from __future__ import annotations
@@ -40,13 +39,13 @@ if TYPE_CHECKING:
     from softphone.sip.invite.usage import InviteUsage
 
 MAXIMUM_ATTEMPTS = 8
-"""How often one modification is sent before its refusal is final."""
+"""How many times one modification is sent before its refusal is final."""
 
 
 class LocalModification:
-    """A modification of ours: it sends itself again until there is a final word.
+    """Our re-INVITE or UPDATE, sent again until its result is final.
 
-    Until then, or until its 2xx is acknowledged, it is its usage's `local_modification`.
+    It is the `local_modification` of its usage until then or until its 2xx is acknowledged.
     """
 
     method: ClassVar[str]
@@ -66,7 +65,7 @@ class LocalModification:
         self.leg = leg
         self.transaction: ClientTransaction | None = None
         self.request: Request | None = None
-        """As it was last sent, credentials included, but without Via."""
+        """The request as last sent, with credentials and without Via."""
         self._layer = usage.layer
         self._body = body
         self._headers = headers
@@ -76,7 +75,7 @@ class LocalModification:
         self._credential_wait = CredentialWait(usage.layer)
 
     def send_modification(self, *, now: float) -> None:
-        """Send it.  Raises LocalProtocolError while another one, or an offer, is open."""
+        """Send it.  Raises LocalProtocolError while another modification or an offer is open."""
         if self.usage.local_modification is not None:
             raise LocalProtocolError("a modification of the session is under way")
         if self._body is not None and not self.leg.offer_answer.stable:
@@ -90,7 +89,7 @@ class LocalModification:
         return self.transaction is None and not self.owes_acknowledgment
 
     def replace_offer(self, body: Body | None) -> None:
-        """Send another offer when its time comes: the session has changed while it waited."""
+        """Replace the offer of the next attempt, since the session changed in the meantime."""
         self._body = body
 
     def _send_attempt(self, *, now: float) -> None:
@@ -118,7 +117,7 @@ class LocalModification:
     def response_received(
         self, transaction: ClientTransaction, response: Response, *, now: float
     ) -> None:
-        """Take a response to it."""
+        """Handle a response: report the result, or send the request again."""
         if transaction is not self.transaction:
             return
         if response.provisional:
@@ -151,7 +150,7 @@ class LocalModification:
         )
 
     def end_accepted(self, role: BodyRole | None, *, now: float) -> None:
-        """It has its 2xx, with a session description of that role: it is over."""
+        """Finish after a 2xx whose session description has `role`; an open offer is void."""
         self.usage.local_modification = None
         self.leg.offer_answer.apply_input(OfferAnswerInput.FAILED)
 
@@ -181,11 +180,11 @@ class LocalModification:
         return True
 
     def _renewed(self, response: Response, now: float) -> None:
-        """There are new credentials: it is written anew, since the session may have changed."""
+        """Send a new request with new credentials, since the session may have changed."""
         self.handle_timer("again", now=now)
 
     def _delay(self, response: Response) -> float | None:
-        """How long to wait before sending again: RFC 3261 section 14.1, RFC 3311 section 5.3."""
+        """Seconds until the next attempt, None for none (RFC 3261 14.1, RFC 3311 5.3)."""
         if response.status == 491:
             ticks = self._layer.random()
             # The owner of the Call-ID waits 2.1 to 4 s, the other 0 to 2 s, in units of 10 ms.
@@ -201,7 +200,7 @@ class LocalModification:
         usage = self.usage
         usage.local_modification = None
         usage.emit_event(ModificationFailed(usage, response.status, response.reason, response))
-        # RFC 3261 section 12.2.1.2: the dialog is gone.
+        # 481 and 408 end the dialog (RFC 3261 section 12.2.1.2).
         if response.status == 481:
             usage.end_usage(Cause.FAILED, now=now, status=481, reason=response.reason)
         elif response.status == 408:
@@ -211,7 +210,7 @@ class LocalModification:
     def request_failed(
         self, transaction: ClientTransaction, status_hint: int, reason: str, *, now: float
     ) -> None:
-        """No answer at all ends the dialog; a dead flow does not (RFC 5626)."""
+        """Report the failure; a time-out (408) ends the call, a dead flow does not (RFC 5626)."""
         if transaction is not self.transaction:
             return
         usage = self.usage
@@ -223,26 +222,26 @@ class LocalModification:
             usage.end_usage(Cause.TIMEOUT, now=now, status=408, reason=reason)
 
     def handle_timer(self, name: object, *, now: float) -> None:
-        """Send again, unless the far end's own modification is open: then a little later."""
+        """Send the next attempt, or wait 0.5 s more while an offer is open."""
         if self._body is not None and not self.leg.offer_answer.stable:
             self._layer.timers.set((self, "again"), now + 0.5)
             return
         if self._refresh and self._body is not None:
-            # A refresh repeats the session as it is, not as it was before the wait.
+            # The session may have changed while the refresh waited.
             self._body = self.leg.local_body
         self._send_attempt(now=now)
 
     def stop(self) -> None:
-        """The usage is over."""
+        """Stop without an event: the usage has ended."""
         self._layer.timers.cancel((self, "again"))
         self._credential_wait.stop_waiting()
         self.usage.local_modification = self.transaction = None
 
 
 class RemoteModification:
-    """A modification of the far end that waits for the application's answer.
+    """The far end's re-INVITE or UPDATE, until the application answers it.
 
-    Until it has one it is its usage's `remote_modification`.
+    It is the `remote_modification` of its usage until then.
     """
 
     def __init__(
@@ -253,7 +252,10 @@ class RemoteModification:
         self.transaction = transaction
 
     def receive(self, body: Body | None, *, glare: bool, now: float) -> None:
-        """Take it, or refuse it at once; `glare` says that a modification of ours is under way."""
+        """Report the request, or refuse it: 500 while another is pending, 491 on `glare`, or 422.
+
+        `glare` says that a modification of ours is under way.
+        """
         usage, transaction, leg = self.usage, self.transaction, self.leg
         remote_offer = leg.offer_answer.state is OfferState.REMOTE_OFFER
         if usage.remote_modification is not None or (remote_offer and body is not None):
@@ -266,18 +268,18 @@ class RemoteModification:
             self.report(body, now=now)
 
     def report(self, body: Body | None, *, now: float) -> None:
-        """Tell the application."""
+        """Report ModificationReceived and start the response time-out."""
         usage = self.usage
         role = self.leg.note_received(body)
         usage.layer.timers.set((self, "unanswered"), now + usage.layer.config.response_timeout)
         usage.emit_event(ModificationReceived(usage, self.transaction.request, body, role))
 
     def answer(self, body: Body | None, *, now: float, headers: HeaderFields = ()) -> None:
-        """Answer 200: with the answer, or with our offer if a re-INVITE had none."""
+        """Answer 200 with `body`: our answer, or our offer if a re-INVITE had none."""
         self._close()
         usage = self.usage
         role = self.leg.note_sent(body)
-        # Session and target are refreshed by what we answer, too.
+        # Our 2xx refreshes the session and the target, too.
         fields = [
             *usage.refresh_fields(self.transaction.flow),
             *usage.session_timer.answer_fields(self.transaction.request, now=now),
@@ -287,12 +289,12 @@ class RemoteModification:
         self.end_accepted(response, role, now=now)
 
     def end_accepted(self, response: Response, role: BodyRole | None, *, now: float) -> None:
-        """Our 2xx has gone out, with a session description of that role."""
+        """Called once our 2xx is sent; `role` is that of its session description."""
 
     def reject(
         self, status: int, *, now: float, reason: str = "", headers: HeaderFields = ()
     ) -> None:
-        """Refuse: the session stays as it was."""
+        """Answer with a status of 300 to 699; the session stays as it was."""
         if not 300 <= status < 700:
             raise LocalProtocolError(f"{status} is no failure status")
         self._close()
@@ -304,18 +306,18 @@ class RemoteModification:
         self.usage.layer.timers.cancel((self, "unanswered"))
 
     def cancel_received(self, request: Request, *, now: float) -> None:
-        """CANCEL of a re-INVITE: 487, and the session stays (RFC 3261 section 9.2)."""
+        """Answer a canceled re-INVITE 487; the session stays (RFC 3261 section 9.2)."""
         self.reject(487, now=now)
 
     def transaction_failed(
         self, transaction: ServerTransaction, reason: str, *, now: float
     ) -> None:
-        """The flow died before our answer: as if it had never been asked."""
+        """Drop the request and its offer: the flow died before our answer."""
         self._close()
         self.leg.offer_answer.apply_input(OfferAnswerInput.FAILED)
 
     def handle_timer(self, name: object, *, now: float) -> None:
-        """The application does not answer: the session stays as it is."""
+        """Answer 488: the application did not answer in time."""
         self.reject(488, now=now)
 
 

@@ -1,8 +1,8 @@
-"""PRACK and the reliable provisional responses that it acknowledges, both sides (RFC 3262).
+"""PRACK and the reliable provisional responses that it acknowledges, for both sides (RFC 3262).
 
-The caller acknowledges in order; the callee numbers its responses, sends them one after another,
-and each again until it is acknowledged.  Either may bring an offer, and PRACK the answer (section
-5).
+The callee numbers its responses (RSeq) and retransmits each until its PRACK comes, before it sends
+the next.  The caller acknowledges them in order.  The response or the PRACK may carry an offer;
+PRACK answers that of the response, the 2xx to PRACK answers that of PRACK (section 5).
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from softphone.sip.invite.usage import InviteUsage
 
 MAXIMUM_QUEUED = 16
-"""Reliable responses that may wait for the one before them."""
+"""The most reliable responses that may wait for the PRACK of an earlier one."""
 
 
 # The caller --------------------------------------------------------------------------------------
 
 
 def accept_rseq(leg: InviteDialog, rseq: int) -> bool:
-    """Whether a reliable response is the next one; copies and those out of order are dropped."""
+    """Accept the next RSeq in order; False for copies and gaps, which are dropped."""
     if leg.last_rseq is not None and rseq != leg.last_rseq + 1:
         return False
     leg.last_rseq = rseq
@@ -47,7 +47,10 @@ def accept_rseq(leg: InviteDialog, rseq: int) -> bool:
 def answer_offer(
     client: InviteClient, body: Body | None, *, to_tag: str | None, now: float
 ) -> None:
-    """PRACK the reliable provisional response that brought an offer, with our answer."""
+    """Send PRACK with our answer to the offer of a reliable provisional response.
+
+    Raises LocalProtocolError if no offer waits in the dialog of `to_tag` (None: the current one).
+    """
     leg = client.usage.leg if to_tag is None else client.dialogs.get(to_tag)
     if leg is None or leg.offer_answer.state is not OfferState.REMOTE_OFFER:
         raise LocalProtocolError("there is no reliable provisional response to answer")
@@ -56,7 +59,7 @@ def answer_offer(
 
 
 def send_prack(client: InviteClient, leg: InviteDialog, body: Body | None, *, now: float) -> None:
-    """Acknowledge the latest reliable response of a leg."""
+    """Send PRACK for the latest reliable response in a dialog."""
     rack = RAck(leg.last_rseq or 0, client.request.cseq.number, "INVITE")
     leg.dialog.send_request(
         "PRACK",
@@ -73,7 +76,7 @@ def send_prack(client: InviteClient, leg: InviteDialog, body: Body | None, *, no
 
 
 class ReliableSender:
-    """Our reliable provisional responses to one INVITE, that of `server` (section 3)."""
+    """Sends our reliable provisional responses to the INVITE of `server` (section 3)."""
 
     __slots__ = ("_queue", "_rseq", "_sequence", "_server", "_t1", "_timers", "interval", "waiting")
 
@@ -94,10 +97,10 @@ class ReliableSender:
         self._queue: deque[Callable[[int], Response]] = deque()
         self.interval = t1
         self.waiting: Response | None = None
-        """The response that waits for its PRACK."""
+        """The response sent that waits for its PRACK."""
 
     def queue_response(self, make: Callable[[int], Response], *, now: float) -> bool:
-        """Send the response that `make(rseq)` gives, now or in turn; False when too many wait."""
+        """Send the response that `make(rseq)` builds, now or in turn; False if too many wait."""
         if self.waiting is not None:
             if len(self._queue) >= MAXIMUM_QUEUED:
                 return False
@@ -114,7 +117,7 @@ class ReliableSender:
         self._server.send_reliable(self.waiting, now=now)
 
     def match_prack(self, rack: RAck) -> bool:
-        """Whether a PRACK names the response that waits; if so it is done (else: 481)."""
+        """Whether RAck names the waiting response, which is then acknowledged (else: 481)."""
         if self.waiting is None or (rack.rseq, rack.cseq, rack.method) != (
             self._rseq,
             self._sequence,
@@ -128,19 +131,19 @@ class ReliableSender:
         return True
 
     def send_next(self, *, now: float) -> None:
-        """Send the next one that waits in turn, after a PRACK was answered."""
+        """Send the next queued response, once the one before is acknowledged."""
         if self.waiting is None and self._queue:
             self._send_numbered(self._queue.popleft(), now=now)
 
     def stop(self) -> None:
-        """The INVITE has its final response: nothing is sent again."""
+        """Stop retransmitting and drop the queue: the final response replaces them."""
         self.waiting = None
         self._queue.clear()
         self._timers.cancel((self, "resend"))
         self._timers.cancel((self, "give up"))
 
     def handle_timer(self, name: object, *, now: float) -> None:
-        """Send again, doubling without bound, or give up."""
+        """Retransmit, doubling the interval without bound, or fail after 64*T1."""
         if self.waiting is None:
             return
         if name == "give up":
@@ -155,7 +158,7 @@ class ReliableSender:
 def prack_received(
     usage: InviteUsage, transaction: ServerTransaction, leg: InviteDialog, *, now: float
 ) -> None:
-    """Take a PRACK: 481 unless it names the response that waits (section 3)."""
+    """Handle a PRACK: 481 unless it names the waiting response (section 3)."""
     server, rack = usage.server, transaction.request.rack
     if server is None:
         transaction.respond(481, now=now)
@@ -179,7 +182,7 @@ def prack_received(
 def answer_prack(
     server: InviteServer, status: int, body: Body | None, *, now: float, headers: HeaderFields
 ) -> None:
-    """Answer the offer of a PRACK, by a failure where the status is one."""
+    """Answer the PRACK that brought an offer; a `status` of 300 and more refuses the offer."""
     transaction, server.pracking = server.pracking, None
     if transaction is None:
         raise LocalProtocolError("no PRACK waits for an answer")

@@ -1,6 +1,6 @@
-"""re-INVITE, ours and the far end's (RFC 3261 section 14): offers in either direction, and an ACK.
+"""re-INVITE, sent and received (RFC 3261 section 14).
 
-What it has in common with UPDATE is in `modification`, the ACK for its 2xx in `ack`.
+`modification` has the part common with UPDATE, `ack` the ACK for the 2xx.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class LocalReinvite(LocalModification):
-    """A re-INVITE of ours, whose 2xx is acknowledged: by the application if it brought an offer."""
+    """A re-INVITE that we send; the application acknowledges a 2xx that brought an offer."""
 
     method = "INVITE"
     _acknowledgment: SuccessAck | None = None
@@ -32,14 +32,14 @@ class LocalReinvite(LocalModification):
     def response_received(
         self, transaction: ClientTransaction, response: Response, *, now: float
     ) -> None:
-        """Take a response to it, or a copy of its 2xx: then the ACK goes out again."""
+        """Handle a response; send the ACK again for a retransmitted 2xx."""
         if response.success and self._acknowledgment is not None:
             self._acknowledgment.send_ack(now=now)
         else:
             super().response_received(transaction, response, now=now)
 
     def end_accepted(self, role: BodyRole | None, *, now: float) -> None:
-        """ACK the 2xx at once, unless it brought an offer."""
+        """ACK the 2xx at once, unless it brought an offer: then wait for `acknowledge`."""
         if role is BodyRole.OFFER:
             self.owes_acknowledgment = True
         else:
@@ -64,10 +64,10 @@ class LocalReinvite(LocalModification):
 
 
 class RemoteReinvite(RemoteModification):
-    """A re-INVITE of the far end: our 2xx is sent again until its ACK comes."""
+    """A re-INVITE that we received."""
 
     def end_accepted(self, response: Response, role: BodyRole | None, *, now: float) -> None:
-        """Send it again, in time."""
+        """Retransmit our 2xx until its ACK comes."""
         SuccessRetransmission(
             response,
             usage=self.usage,
@@ -81,7 +81,7 @@ class RemoteReinvite(RemoteModification):
 def reinvite_received(
     usage: InviteUsage, transaction: ServerTransaction, leg: InviteDialog, *, now: float
 ) -> None:
-    """Take a re-INVITE (section 14.2)."""
+    """Handle a re-INVITE: 500 before the first final response, 491 on glare (section 14.2)."""
     if usage.server is not None and not usage.server.answered:
         # The first INVITE has no final response yet.
         refuse_busy(usage, transaction, now=now)

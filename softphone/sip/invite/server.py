@@ -1,4 +1,8 @@
-"""The callee's INVITE until its 2xx is acknowledged (RFC 3261 section 13.3, RFC 3262 section 3)."""
+"""The callee's side of an INVITE until the final response (RFC 3261 section 13.3, RFC 3262).
+
+Sends provisional responses (reliable ones through `prack`) and the final response.  The
+retransmission of the 2xx is in `ack`.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ PROVISIONAL_INTERVAL = 60.0
 
 
 class InviteServer:
-    """One INVITE that came in outside a dialog."""
+    """An initial INVITE that we received."""
 
     def __init__(self, transaction: ServerTransaction, *, usage: InviteUsage, now: float) -> None:
         self._transaction = transaction
@@ -48,7 +52,7 @@ class InviteServer:
         """Our reliable provisional responses, from the first to the final response."""
         self._first_rseq = int.from_bytes(self._layer.entropy(3), "big") + 1
         self.pracking: ServerTransaction | None = None
-        """The PRACK that waits for the answer to its offer."""
+        """The PRACK whose offer the application has yet to answer."""
         transaction.user = self
         config = self._layer.config
         self._layer.timers.set((self, "trying"), now + config.trying_delay)
@@ -61,7 +65,7 @@ class InviteServer:
 
     @property
     def answered(self) -> bool:
-        """Whether a final response has gone out, or can no longer go out."""
+        """Whether a final response was sent, or can no longer be sent."""
         return self._transaction.answered
 
     # Commands ------------------------------------------------------------------------------------
@@ -76,7 +80,11 @@ class InviteServer:
         reliable: bool | None,
         headers: HeaderFields,
     ) -> None:
-        """Send a provisional response."""
+        """Send a provisional response: see `InviteUsage.send_provisional`.
+
+        Raises LocalProtocolError for another status, after the answer, or if the response must be
+        reliable and the caller lacks 100rel.
+        """
         self._require_unanswered()
         if not 100 <= status < 200:
             raise LocalProtocolError(f"{status} is no provisional status")
@@ -94,7 +102,7 @@ class InviteServer:
         if reliable or required:
             self._send_reliable_provisional(status, reason, body, fields, now=now)
             return
-        # The answer may be shown before it counts (RFC 3261 section 13.2.1): it is kept.
+        # An unreliable answer is a preview: the 2xx must repeat it (RFC 3261 section 13.2.1).
         if body is not None and self.leg.offer_answer.state is OfferState.REMOTE_OFFER:
             self._preview = body
         self._transaction.respond(status, now=now, reason=reason, headers=fields, body=body)
@@ -128,7 +136,7 @@ class InviteServer:
             raise LocalProtocolError("too many reliable provisional responses wait for PRACK")
 
     def accept(self, body: Body | None, *, now: float, headers: HeaderFields) -> None:
-        """Answer 200, after the PRACK of a reliable response that carried a body (RFC 3262 3)."""
+        """Answer 200, but not before the PRACK of a reliable response with a body (RFC 3262 3)."""
         self._require_unanswered()
         waiting = None if self.reliable is None else self.reliable.waiting
         if waiting is not None and waiting.body:
@@ -142,7 +150,7 @@ class InviteServer:
         if body is None and offer_answer.state is OfferState.REMOTE_OFFER:
             body = self._preview
         if offer_answer.stable and self.role is BodyRole.OFFER:
-            # Offer and answer are through (in a reliable 1xx): the 2xx carries none (RFC 3262 5).
+            # A reliable 1xx carried the answer: the 2xx has no session description (RFC 3262 5).
             body = None
         self.leg.note_sent(body)
         fields = [
@@ -162,7 +170,7 @@ class InviteServer:
         self.usage.confirm_dialog(self.leg, now=now)
 
     def reject(self, status: int, *, now: float, reason: str, headers: HeaderFields) -> None:
-        """Answer with a failure or a redirection."""
+        """Answer with a status of 300 to 699; the usage ends without an event."""
         self._require_unanswered()
         if not 300 <= status < 700:
             raise LocalProtocolError(f"{status} is no failure status")
@@ -171,7 +179,7 @@ class InviteServer:
         self.usage.end_without_event(now=now)
 
     def terminate(self, *, now: float) -> None:
-        """The caller sent CANCEL or BYE before our answer: 487 (RFC 3261 9.2 and 15.1.2)."""
+        """Answer 487: CANCEL or BYE came before our final response (RFC 3261 9.2, 15.1.2)."""
         self._stop_provisionals()
         self._transaction.respond(487, now=now)
 
@@ -186,14 +194,14 @@ class InviteServer:
         for name in ("trying", "unanswered", "provisional"):
             self._layer.timers.cancel((self, name))
 
-    # What comes in -------------------------------------------------------------------------------
+    # Requests received ---------------------------------------------------------------------------
 
     def cancel_received(self, request: Request, *, now: float) -> None:
-        """CANCEL of this INVITE."""
+        """Handle the CANCEL of this INVITE."""
         invite_canceled(self, request, now=now)
 
     def pracked(self, *, now: float) -> None:
-        """A PRACK was answered: the 2xx that has waited for it goes out, or the next in turn."""
+        """After the response to a PRACK, send the pending 2xx or the next reliable response."""
         if self._accepting is not None:
             body, headers = self._accepting
             self._accepting = None
@@ -203,7 +211,7 @@ class InviteServer:
             self.reliable.send_next(now=now)
 
     def stop(self, *, now: float) -> None:
-        """The usage is over: nothing is sent again, and a PRACK that waits is answered 487."""
+        """Stop all retransmission at the end of the usage; answer a pending PRACK 487."""
         self._stop_provisionals()
         if self.pracking is not None:
             self.pracking.respond(487, now=now)
@@ -212,24 +220,24 @@ class InviteServer:
     # Time and failure ----------------------------------------------------------------------------
 
     def send_reliable(self, response: Response, *, now: float) -> None:
-        """Put a numbered response on the wire."""
+        """Send a provisional response that has its RSeq, also as a retransmission."""
         self._transaction.send_response(response, now=now)
 
     def reliable_failed(self, *, now: float) -> None:
-        """No PRACK: 504 (RFC 3262 section 3 asks for a 5xx)."""
+        """Fail the INVITE with 504: no PRACK came (RFC 3262 section 3 asks for a 5xx)."""
         self._abort(504, Cause.TIMEOUT, "No PRACK came", now=now)
 
     def transaction_failed(
         self, transaction: ServerTransaction, reason: str, *, now: float
     ) -> None:
-        """The flow died before our answer; no ACK to a failure is no matter."""
+        """End the usage if the flow died before our final response; ignore a missing ACK."""
         if transaction.last_status < 200:
             self._stop_provisionals()
             self.usage.end_without_event(now=now)
             self.usage.emit_event(InviteEnded(self.usage, Cause.TRANSPORT, 503, reason))
 
     def handle_timer(self, name: object, *, now: float) -> None:
-        """100 Trying is due, a provisional is to be repeated, or nobody answers."""
+        """Send 100 Trying, repeat the last provisional response, or give up with 480."""
         if self.answered:
             return
         if name == "unanswered":

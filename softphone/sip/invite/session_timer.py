@@ -1,4 +1,4 @@
-"""Session timers (RFC 4028): who refreshes, how often, and when the peer counts as gone."""
+"""Session timers (RFC 4028): who refreshes, how often, and when the session expires."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ if TYPE_CHECKING:
     from softphone.sip.invite.usage import InviteUsage
 
 SHORTEST = 30.0
-"""Seconds of the shortest interval that counts: RFC 4028 section 4 has none below 90, which not
-everybody keeps to, and one of a second would have us send without end."""
+"""The shortest session interval in effect, in seconds (or our Min-SE, if that is lower).
+
+RFC 4028 section 4 allows none below 90, but some peers ask for less.  With an interval of a second
+we would send refreshes without pause."""
 
 
 class SessionTimer:
-    """The session timer of one INVITE usage, which it knows and does not keep.
+    """The session timer of one INVITE usage; holds the usage by a weak reference.
 
-    `wanted` is the interval that we ask for in seconds, None for no timer of our own wish;
-    `interval` the one agreed, None when there is none; `ours` says who refreshes.  Not `enabled`,
-    it behaves as if RFC 4028 were not written.
+    `wanted` is the interval that we ask for, in seconds; None asks for no timer.  `interval` is the
+    agreed one, None without a timer.  `ours` says whether we are the refresher.  `enabled` is
+    whether Supported has "timer"; without it the timer agrees to no interval as UAS.
     """
 
     __slots__ = ("_timers", "_usage", "enabled", "interval", "min_se", "ours", "wanted")
@@ -42,21 +44,21 @@ class SessionTimer:
         self.enabled = "timer" in config.supported
 
     def request_fields(self) -> list[Field]:
-        """Session-Expires and Min-SE of a session refresh request of ours (section 7.1, 7.4)."""
+        """Return Session-Expires and Min-SE for our session refresh request (sections 7.1, 7.4)."""
         if self.wanted is None and self.interval is None:
             return []
         if self.interval is None:
             value = str(SessionExpires(round(max(self.wanted or 0, self.min_se))))
         else:
-            # The roles stay as they were agreed; in our own request we are the UAC.
+            # The agreed refresher stays; in our own request we are the UAC.
             delta = round(max(self.interval, self.min_se))
             value = str(SessionExpires(delta, "uac" if self.ours else "uas"))
         return [("Session-Expires", value), ("Min-SE", str(round(self.min_se)))]
 
     def refuse_too_small(self, transaction: ServerTransaction, *, now: float) -> bool:
-        """Answer 422 where a request asks for less than we accept, and can take that (section 9).
+        """Answer 422 to an interval below `min_se`, if the peer supports timers (section 9).
 
-        Says whether it did.
+        Returns whether it answered.
         """
         request = transaction.request
         asked = request.session_expires
@@ -71,7 +73,7 @@ class SessionTimer:
         return True
 
     def note_too_small(self, response: Response) -> bool:
-        """Raise our minimum after a 422; False when the far end named no greater one (7.3)."""
+        """Raise our minimum after a 422; False when the peer gave no greater Min-SE (7.3)."""
         named = response.min_se
         if named is None or (named <= self.min_se and self._asked() >= named):
             return False
@@ -82,7 +84,7 @@ class SessionTimer:
         return max(self.interval or self.wanted or 0, self.min_se)
 
     def answer_fields(self, request: Request, *, now: float) -> list[Field]:
-        """Agree on a timer in our 2xx, and start it (section 9, table 2)."""
+        """Return the timer fields of our 2xx and start the timer (section 9, table 2)."""
         asked = request.session_expires
         theirs = request.supports("timer")
         if not self.enabled or (asked is None and (self.wanted is None or not theirs)):
@@ -103,7 +105,7 @@ class SessionTimer:
         return fields
 
     def apply_response(self, response: Response, *, now: float) -> None:
-        """Take the timer that a 2xx to our request agrees to (section 7.2)."""
+        """Start the timer that a 2xx to our request grants, or stop it (section 7.2)."""
         agreed = response.session_expires
         if agreed is None or agreed.delta == 0:
             self.stop()
@@ -121,25 +123,28 @@ class SessionTimer:
         self._timers.set((self, "expire"), now + interval - min(32.0, interval / 3))
 
     def stop(self) -> None:
-        """The usage has ended, or there is no timer any more."""
+        """Cancel the refresh and the expiry."""
         self._timers.cancel((self, "refresh"))
         self._timers.cancel((self, "expire"))
 
     def handle_timer(self, name: object, *, now: float) -> None:
-        """Refresh, or give the session up."""
+        """Refresh the session, or end it with BYE when it expires (section 10)."""
         usage = self._usage()
         if usage is None or usage.leg is None or usage.state is not InviteState.CONFIRMED:
             return
         if name == "refresh":
             self._refresh(usage, usage.leg, now=now)
             return
-        # The peer is gone: BYE (section 10).
+        # No refresh came in time: BYE (section 10).
         reason = Reason("SIP", 408, "Session timer expired")
         send_bye(usage, usage.leg, now=now, headers=(("Reason", str(reason)),))
         usage.end_usage(Cause.TIMEOUT, now=now, status=408, reason="Session timer expired")
 
     def _refresh(self, usage: InviteUsage, leg: InviteDialog, *, now: float) -> None:
-        """Refresh by UPDATE where the far end allows it, else by the last offer again."""
+        """Send UPDATE where the peer allows it, else a re-INVITE with the last body.
+
+        While a modification or an ACK is pending it tries again each second.
+        """
         if not usage.settled:
             self._timers.set((self, "refresh"), now + 1.0)
         elif "UPDATE" in leg.dialog.remote_allow:

@@ -1,6 +1,6 @@
 """REFER, SUBSCRIBE and NOTIFY in the dialog of a call (RFC 3515, RFC 6665, RFC 5057).
 
-What shares the dialog is a usage of its own, of `softphone.sip.subscription`.
+Each subscription in the dialog is its own usage, from `softphone.sip.subscription`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from softphone.sip.invite.usage import InviteUsage
 
 MAXIMUM_DIALOG_USAGES = 32
-"""Subscriptions that may live in one call's dialog at once."""
+"""The most subscriptions in one call's dialog at once."""
 
 
 def send_refer(
@@ -48,7 +48,7 @@ def send_refer(
 
 
 def _add_usage(usage: InviteUsage, other: DialogUsage) -> bool:
-    """Let another usage live in the dialog; False when there are too many."""
+    """Add a usage to the dialog; False when there are too many."""
     usage.dialog_usages = [known for known in usage.dialog_usages if not known.terminated]
     if len(usage.dialog_usages) >= MAXIMUM_DIALOG_USAGES:
         return False
@@ -59,7 +59,7 @@ def _add_usage(usage: InviteUsage, other: DialogUsage) -> bool:
 def refer_received(
     usage: InviteUsage, transaction: ServerTransaction, leg: InviteDialog, *, now: float
 ) -> None:
-    """Take a REFER: the application follows it, or refuses."""
+    """Report a REFER to the application; answer 400 without a single usable Refer-To."""
     request = transaction.request
     values = refer_values(request)
     if values is None:
@@ -77,7 +77,7 @@ def refer_received(
 def subscribe_received(
     usage: InviteUsage, transaction: ServerTransaction, leg: InviteDialog, *, now: float
 ) -> None:
-    """Take a SUBSCRIBE: a refresh of what is subscribed to, or a new subscription."""
+    """Handle a SUBSCRIBE: a refresh, or a new subscription (489 for an unknown package)."""
     if _pass_to_dialog_usage(usage, transaction, now=now):
         return
     event = transaction.request.event
@@ -92,14 +92,17 @@ def subscribe_received(
 def notify_received(
     usage: InviteUsage, transaction: ServerTransaction, leg: InviteDialog, *, now: float
 ) -> None:
-    """Take a NOTIFY: of a subscription in the dialog, or one that nobody has asked for."""
+    """Handle a NOTIFY: pass it to its subscription, or report an unsolicited one.
+
+    Unsolicited: 400 without Event, 481 for "refer", 489 for an unknown package.
+    """
     if _pass_to_dialog_usage(usage, transaction, now=now):
         return
     event = transaction.request.event
     if event is None:
         transaction.respond(400, now=now, reason="Missing Event header field")
     elif event.package == "refer":
-        # No REFER of ours knows of this one (RFC 6665 section 4.1.3).
+        # It matches no REFER of ours (RFC 6665 section 4.1.3).
         transaction.respond(481, now=now)
     elif event.package not in usage.layer.config.events:
         transaction.respond(489, now=now)
@@ -110,7 +113,7 @@ def notify_received(
 def _pass_to_dialog_usage(
     usage: InviteUsage, transaction: ServerTransaction, *, now: float
 ) -> bool:
-    """Pass a request to the usage in the dialog that it is for; False when there is none."""
+    """Pass a request to the matching usage in the dialog; False when there is none."""
     for other in usage.dialog_usages:
         if other.matches_request(transaction.request):
             other.request_received(transaction, now=now)
@@ -121,7 +124,7 @@ def _pass_to_dialog_usage(
 def _add_notifier(
     usage: InviteUsage, transaction: ServerTransaction, leg: InviteDialog, *, now: float
 ) -> NotifierUsage | None:
-    """Make a usage for a new subscription; None when there are too many, and it was refused."""
+    """Add a usage for a new subscription; None (after 503) when there are too many."""
     notifier = NotifierUsage(
         transaction, dialog=leg.dialog, layer=usage.layer, table=usage.table, now=now
     )

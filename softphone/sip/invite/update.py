@@ -1,7 +1,7 @@
-"""UPDATE, ours and the far end's, before the answer to the INVITE and after it (RFC 3311).
+"""UPDATE, sent and received, in early and confirmed dialogs (RFC 3311).
 
-Without an offer it refreshes target and session only (RFC 4028 section 9).  What it has in common
-with re-INVITE is in `modification`.
+Without an offer it refreshes only the target and the session (RFC 4028 section 9).  `modification`
+has the part common with re-INVITE.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 class LocalUpdate(LocalModification):
-    """An UPDATE of ours."""
+    """An UPDATE that we send."""
 
     method = "UPDATE"
 
 
 class RemoteUpdate(RemoteModification):
-    """An UPDATE of the far end."""
+    """An UPDATE that we received."""
 
     def report(self, body: Body | None, *, now: float) -> None:
-        """Tell the application; without an offer, answer at once."""
+        """Report an offer to the application; without one answer 200 and report the refresh."""
         if body is not None:
             super().report(body, now=now)
             return
@@ -39,7 +39,7 @@ class RemoteUpdate(RemoteModification):
 def update_received(
     usage: InviteUsage, transaction: ServerTransaction, leg: InviteDialog, *, now: float
 ) -> None:
-    """Take an UPDATE (section 5.2)."""
+    """Handle an UPDATE (section 5.2); an offer while ours is open is glare."""
     body = session_body(transaction.request, usage.layer)
     glare = body is not None and leg.offer_answer.state is OfferState.LOCAL_OFFER
     RemoteUpdate(usage, transaction, leg).receive(body, glare=glare, now=now)

@@ -1,9 +1,9 @@
-"""The INVITE usage of a dialog: one call, as far as signaling goes (RFC 3261 sections 13 to 15).
+"""The INVITE usage of a dialog: the signaling of one call (RFC 3261 sections 13 to 15).
 
-It carries session descriptions without looking into them, and says for each whether it is an
-offer or an answer.  Media, policy and SDP live elsewhere.  `client` or `server` work until the
-call is confirmed, `session_timer` all along; what one method needs, sent or received, is in the
-module of its name.
+Carries session descriptions without parsing them and reports whether each is an offer or an
+answer.  Does not handle media, policy or SDP.  `client` or `server` handles the initial INVITE
+until the call is confirmed; `session_timer` works as long as the usage lives.  The code of each
+method, sent or received, is in the module with its name.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ __all__ = ["InviteState", "InviteUsage"]
 class InviteUsage:
     """One call.  Commands raise LocalProtocolError where the state does not allow them.
 
-    Equality is identity.  `headers` are further header fields for the message that a command
-    sends.  `leg` is the confirmed dialog, or the early one that was heard of last.
+    Equality is identity.  `headers` of a command are additional header fields of the message that
+    it sends.  `leg` is the confirmed dialog or the most recently updated early one.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class InviteUsage:
         credentials: Authenticator | None = None,
     ) -> None:
         self.side = side
-        """CLIENT: the INVITE is ours; SERVER: it came in."""
+        """CLIENT: we sent the INVITE; SERVER: we received it."""
         self.layer = layer
         self.table = table
         self.contact = contact
@@ -78,14 +78,14 @@ class InviteUsage:
         self.client: InviteClient | None = None
         self.server: InviteServer | None = None
         self.local_modification: LocalModification | None = None
-        """Our re-INVITE or UPDATE that has no final word, or whose 2xx waits for its ACK."""
+        """Our re-INVITE or UPDATE that has no final result, or whose 2xx waits for its ACK."""
         self.remote_modification: RemoteModification | None = None
-        """The far end's re-INVITE or UPDATE that the application owes an answer to."""
+        """The far end's re-INVITE or UPDATE that the application has yet to answer."""
         self.successes: dict[int, SuccessRetransmission] = {}
-        """Our 2xx to an INVITE that wait for their ACK, by CSeq number."""
+        """Our 2xx responses to INVITEs that wait for their ACK, by CSeq number."""
         self.session_timer = SessionTimer(self, wanted=session_timer)
         self.replaced: InviteUsage | None = None
-        """The usage that accepting this one ends (RFC 3891)."""
+        """The usage that ends when this one is accepted (RFC 3891)."""
         self.dialog_usages: list[DialogUsage] = []
         self.held_bye: HeaderFields | None = None
         """The header fields of a BYE that waits for the ACK of our 2xx."""
@@ -98,7 +98,10 @@ class InviteUsage:
 
     @property
     def request(self) -> Request:
-        """The initial INVITE, as it was last sent or as it came."""
+        """The initial INVITE, as last sent or as received.
+
+        Raises LocalProtocolError before there is one.
+        """
         part = self.client or self.server
         request = part.request if part is not None else self._invite
         if request is None:
@@ -107,17 +110,17 @@ class InviteUsage:
 
     @property
     def call_id(self) -> str:
-        """The Call-ID."""
+        """The Call-ID of the initial INVITE and of every dialog of this usage."""
         return self.request.call_id
 
     @property
     def dialog(self) -> Dialog | None:
-        """The confirmed dialog, or the early one that was heard of last."""
+        """The confirmed dialog or the most recently updated early one; None before any."""
         return self.leg.dialog if self.leg is not None else None
 
     @property
     def local(self) -> NameAddr:
-        """Our address in the dialog, with our tag once there is one."""
+        """Our address in the dialog, with our tag once a dialog exists."""
         if self.leg is not None:
             return self.leg.dialog.local
         return self.request.from_ if self.side is Side.CLIENT else self.request.to
@@ -131,14 +134,14 @@ class InviteUsage:
 
     @property
     def remote_target(self) -> Uri:
-        """Where the far end's Contact leads, else the address we called or were called from."""
+        """The URI of the far end's Contact; before a dialog, the URI called or the caller's."""
         if self.leg is not None:
             return self.leg.dialog.remote_target
         return self.request.uri if self.side is Side.CLIENT else self.request.from_.uri
 
     @property
     def flow(self) -> Flow | None:
-        """The open flow that the dialog is on."""
+        """The open flow of the dialog, or of the INVITE before there is one; None without."""
         part = self.client or self.server
         if self.leg is not None:
             return self.layer.flows.resolve(self.leg.dialog.to)
@@ -152,7 +155,10 @@ class InviteUsage:
         return self.state in (InviteState.CONFIRMED, InviteState.TERMINATED)
 
     def replaces_value(self, *, early_only: bool = False) -> str:
-        """The Replaces value that names this dialog, as the far end must see it (RFC 3891)."""
+        """The Replaces value that names this dialog, with the tags as the far end sees them.
+
+        RFC 3891.  Raises LocalProtocolError before there is a dialog.
+        """
         if self.leg is None:
             raise LocalProtocolError("there is no dialog to replace yet")
         call_id, local_tag, remote_tag = self.leg.dialog.id
@@ -161,14 +167,15 @@ class InviteUsage:
     # The caller's side ---------------------------------------------------------------------------
 
     def cancel(self, *, now: float, headers: HeaderFields = ()) -> None:
-        """Give up the call that is not answered: CANCEL, held until a provisional is there.
+        """Cancel an unanswered call; the CANCEL waits until a provisional response has come.
 
-        InviteRejected(canceled=True) follows in every case; a 2xx that crosses is ended by BYE.
+        InviteRejected(canceled=True) follows in every case.  A 2xx that crosses the CANCEL gets
+        ACK and BYE.
         """
         cancel_invite(self._require_client(), now=now, headers=headers)
 
     def acknowledge(self, body: Body | None, *, now: float) -> None:
-        """ACK with the answer to the offer that came in a 2xx (to the INVITE or a re-INVITE)."""
+        """Send ACK with the answer to the offer in a 2xx to our INVITE or re-INVITE."""
         ours = self.local_modification
         if self.leg is not None and self.client is not None and self.client.owes_acknowledgment:
             self.client.acknowledge(self.leg, body, now=now)
@@ -178,7 +185,10 @@ class InviteUsage:
             raise LocalProtocolError("no 2xx waits for an ACK with an answer")
 
     def prack(self, body: Body | None, *, now: float, to_tag: str | None = None) -> None:
-        """PRACK with the answer to the offer that came in a reliable provisional (3262 5)."""
+        """Send PRACK with the answer to the offer in a reliable provisional response.
+
+        RFC 3262 section 5.  `to_tag` selects the early dialog; None: that of `leg`.
+        """
         answer_offer(self._require_client(), body, now=now, to_tag=to_tag)
 
     def _require_client(self) -> InviteClient:
@@ -198,26 +208,27 @@ class InviteUsage:
         reliable: bool | None = None,
         headers: HeaderFields = (),
     ) -> None:
-        """Send a provisional response; `reliable` None: if the caller requires it, or has a body.
+        """Send a provisional response.
 
-        Reliable ones are sent one after another, each once the one before was acknowledged.
+        `reliable` None: reliable if the caller requires 100rel, or supports it and there is a body.
+        Each reliable response waits for the PRACK of the one before.
         """
         self._require_server().send_provisional(
             status, now=now, reason=reason, body=body, reliable=reliable, headers=headers
         )
 
     def accept(self, body: Body | None, *, now: float, headers: HeaderFields = ()) -> None:
-        """Answer 200 with `body`: the answer, or our offer if the INVITE had none."""
+        """Answer 200 with `body`: our answer, or our offer if the INVITE had none."""
         self._require_server().accept(body, now=now, headers=headers)
 
     def reject(
         self, status: int, *, now: float, reason: str = "", headers: HeaderFields = ()
     ) -> None:
-        """Answer with a failure."""
+        """Answer with a status of 300 to 699; the usage ends without an event."""
         self._require_server().reject(status, now=now, reason=reason, headers=headers)
 
     def redirect(self, contacts: Sequence[NameAddr], *, now: float, status: int = 302) -> None:
-        """Answer 3xx with other places."""
+        """Answer 3xx with `contacts` to try instead."""
         fields = [("Contact", str(contact)) for contact in contacts]
         self._require_server().reject(status, now=now, reason="", headers=fields)
 
@@ -229,14 +240,17 @@ class InviteUsage:
     # Both ----------------------------------------------------------------------------------------
 
     def reinvite(self, body: Body | None, *, now: float, headers: HeaderFields = ()) -> None:
-        """Offer a new session, or (None) ask for an offer; glare is retried (RFC 3261 14.1)."""
+        """Send a re-INVITE with an offer, or without body to ask for one.
+
+        It is sent again after glare (491, RFC 3261 section 14.1).
+        """
         if self.remote_modification is not None or self.owes_acknowledgment:
             raise LocalProtocolError("an INVITE within the dialog is under way")
         leg = self.require_confirmed_dialog()
         LocalReinvite(self, leg, body, headers=headers).send_modification(now=now)
 
     def update(self, body: Body | None, *, now: float, headers: HeaderFields = ()) -> None:
-        """UPDATE (RFC 3311), in early and confirmed dialogs."""
+        """Send UPDATE (RFC 3311), in an early or confirmed dialog."""
         if self.leg is None or self.state is InviteState.TERMINATED:
             raise LocalProtocolError("there is no dialog to update")
         LocalUpdate(self, self.leg, body, headers=headers).send_modification(now=now)
@@ -247,7 +261,7 @@ class InviteUsage:
         return self.local_modification is not None and self.local_modification.waiting
 
     def replace_waiting_offer(self, body: Body | None) -> None:
-        """Give the modification that waits another offer, made after the far end's change."""
+        """Replace the offer of the waiting modification, since the far end changed the session."""
         if self.local_modification is None or not self.local_modification.waiting:
             raise LocalProtocolError("no modification waits to be sent again")
         self.local_modification.replace_offer(body)
@@ -257,7 +271,7 @@ class InviteUsage:
     ) -> None:
         """Answer 200 to the re-INVITE, UPDATE or PRACK whose offer was reported.
 
-        For a re-INVITE without offer `body` is our offer; its answer comes with AckReceived.
+        For a re-INVITE without an offer `body` is our offer; AckReceived brings its answer.
         """
         if self.server is not None and self.server.pracking is not None:
             answer_prack(self.server, 200, body, now=now, headers=headers)
@@ -267,7 +281,7 @@ class InviteUsage:
     def reject_modification(
         self, status: int = 488, *, now: float, reason: str = "", headers: HeaderFields = ()
     ) -> None:
-        """Refuse the modification; the session stays as it was."""
+        """Refuse the re-INVITE, UPDATE or PRACK; the session stays as it was."""
         if self.server is not None and self.server.pracking is not None:
             answer_prack(self.server, status, None, now=now, headers=headers)
         else:
@@ -289,27 +303,30 @@ class InviteUsage:
         subscribe: bool = True,
         headers: HeaderFields = (),
     ) -> SubscriberUsage:
-        """REFER within the dialog; `subscribe` False asks for none (Refer-Sub, RFC 4488)."""
+        """Send REFER within the dialog.
+
+        `subscribe` False asks for no subscription (Refer-Sub: false, RFC 4488).
+        """
         return send_refer(
             self, refer_to, referred_by=referred_by, subscribe=subscribe, headers=headers, now=now
         )
 
     def info(self, body: Body | None, *, now: float, headers: HeaderFields = ()) -> Exchange:
-        """INFO (RFC 6086)."""
+        """Send INFO within the dialog (RFC 6086)."""
         return self.request_in_dialog("INFO", body, now=now, headers=headers)
 
     def message(self, body: Body | None, *, now: float, headers: HeaderFields = ()) -> Exchange:
-        """MESSAGE within the dialog (RFC 3428)."""
+        """Send MESSAGE within the dialog (RFC 3428)."""
         return self.request_in_dialog("MESSAGE", body, now=now, headers=headers)
 
     def notify(self, body: Body | None, *, now: float, headers: HeaderFields = ()) -> Exchange:
-        """NOTIFY within the dialog; `headers` bring Event and Subscription-State."""
+        """Send NOTIFY within the dialog; `headers` must have Event and Subscription-State."""
         return self.request_in_dialog("NOTIFY", body, now=now, headers=headers)
 
     def request_in_dialog(
         self, method: str, body: Body | None = None, *, now: float, headers: HeaderFields = ()
     ) -> Exchange:
-        """Any other request within the dialog; ResponseReceived or RequestFailed follows."""
+        """Send any other request within the dialog; ResponseReceived or RequestFailed follows."""
         if self.leg is None or self.state is InviteState.TERMINATED:
             raise LocalProtocolError("there is no dialog")
         return self.leg.dialog.send_request(
@@ -323,11 +340,12 @@ class InviteUsage:
         )
 
     def bye(self, *, now: float, headers: HeaderFields = ()) -> None:
-        """End the call: BYE once confirmed (after an ACK that is still owed), CANCEL before.
+        """End the call: send BYE once confirmed, cancel or reject the INVITE before.
 
-        Once confirmed, InviteEnded(cause=LOCAL) follows at once; the BYE is seen through in the
-        background, and held until the ACK of our own 2xx has come (RFC 3261 section 15).  An
-        unanswered INVITE that came in is refused with 480.
+        A confirmed call: sends the ACK that is still owed, then BYE, and reports
+        InviteEnded(cause=LOCAL) at once.  If our 2xx has no ACK yet, the BYE waits for it
+        (RFC 3261 section 15).  The BYE transaction completes in the background.
+        An unanswered INVITE of ours is canceled; an unanswered incoming one gets 480.
         """
         hang_up(self, now=now, headers=headers)
 
@@ -340,7 +358,7 @@ class InviteUsage:
 
     @property
     def settled(self) -> bool:
-        """Whether no modification is under way, and no ACK of either side still on its way."""
+        """Whether no modification is under way and neither side owes an ACK."""
         return not (
             self.local_modification is not None
             or self.remote_modification is not None
@@ -349,15 +367,18 @@ class InviteUsage:
         )
 
     def require_confirmed_dialog(self) -> InviteDialog:
-        """The dialog.  Raises LocalProtocolError unless it is confirmed."""
+        """Return the confirmed dialog.  Raises LocalProtocolError unless there is one."""
         if self.leg is None or self.state is not InviteState.CONFIRMED:
             raise LocalProtocolError("the call is not confirmed")
         return self.leg
 
-    # What comes in within its dialogs (DialogOwner) ----------------------------------------------
+    # Requests received within its dialogs (DialogOwner) ------------------------------------------
 
     def request_received(self, transaction: ServerTransaction, *, now: float) -> None:
-        """Take a request within the dialog, other than ACK and CANCEL (RFC 3261 section 12.2.2)."""
+        """Handle a request within a dialog, other than ACK and CANCEL (RFC 3261 section 12.2.2).
+
+        Answers 481 where the dialog is unknown or its BYE is pending, 500 for a CSeq out of order.
+        """
         request = transaction.request
         leg = self._find_dialog(request)
         if leg is None or (self.held_bye is not None and request.method != "BYE"):
@@ -369,7 +390,7 @@ class InviteUsage:
             handle(self, transaction, leg, now=now)
 
     def ack_received(self, request: Request, *, now: float) -> None:
-        """Take an ACK."""
+        """Handle an ACK: stop the retransmission of the 2xx that it acknowledges."""
         ack_received(self, request, now=now)
 
     def _options_received(
@@ -380,11 +401,11 @@ class InviteUsage:
     def report_request(
         self, transaction: ServerTransaction, leg: InviteDialog, *, now: float
     ) -> None:
-        """Leave the answer to the application."""
+        """Report a request that the application answers."""
         exchange = ServerExchange(transaction, layer=self.layer, now=now)
         self.emit_event(InDialogRequestReceived(self, exchange, transaction.request))
 
-    # Answers to INFO, MESSAGE and other requests that change nothing (ExchangeUser) ---------------
+    # Responses to INFO, MESSAGE and other requests in the dialog (ExchangeUser) ------------------
 
     def exchange_answered(self, exchange: Exchange, response: Response, *, now: float) -> None:
         """Report the response; 481 and 408 end the dialog (RFC 3261 section 12.2.1.2)."""
@@ -397,7 +418,7 @@ class InviteUsage:
     def exchange_failed(
         self, exchange: Exchange, status_hint: int, reason: str, *, now: float
     ) -> None:
-        """Report it; a peer that does not answer at all is gone, a dead flow can come back."""
+        """Report the failure; a time-out (408) ends the call, a dead flow does not (RFC 5626)."""
         self.emit_event(RequestFailed(exchange, status_hint, reason))
         if status_hint == 408:
             self._lost(Cause.TIMEOUT, reason, now=now)
@@ -410,12 +431,12 @@ class InviteUsage:
     # For its parts -------------------------------------------------------------------------------
 
     def emit_event(self, event: object) -> None:
-        """Queue an event, unless the last one has been told."""
+        """Queue an event, unless InviteEnded has been reported."""
         if not self._silent:
             self.layer.emit_event(event)
 
     def contact_fields(self, to: Flow | Target) -> list[Field]:
-        """Our Contact on the dialog's flow; nothing when the flow is still to be opened."""
+        """Return our Contact field for the dialog's flow; empty while the flow is not open."""
         if self.contact is not None:
             return [("Contact", str(self.contact))]
         flow = self.layer.flows.resolve(to)
@@ -425,7 +446,7 @@ class InviteUsage:
         return [("Contact", self.layer.contact_value_of(flow, self.local, secure=secure))]
 
     def refresh_fields(self, to: Flow | Target) -> list[Field]:
-        """Contact, Allow, Supported and our name."""
+        """Return Contact, Allow, Supported and User-Agent or Server."""
         config = self.layer.config
         fields = self.contact_fields(to)
         fields.append(("Allow", ", ".join(config.allow)))
@@ -436,12 +457,12 @@ class InviteUsage:
         return fields
 
     def enter_early_dialog(self, leg: InviteDialog) -> None:
-        """A dialog has come about before the answer."""
+        """Adopt a dialog that a provisional response created; the state becomes EARLY."""
         self.state = InviteState.EARLY
         self._adopt_dialog(leg)
 
     def confirm_dialog(self, leg: InviteDialog, *, now: float) -> None:
-        """The INVITE was answered 2xx on this leg; the others are gone."""
+        """Adopt the dialog of the 2xx, drop the other forks and end the replaced call."""
         self.state = InviteState.CONFIRMED
         self._drop_dialogs(but=leg)
         self._adopt_dialog(leg)
@@ -461,12 +482,12 @@ class InviteUsage:
         self._dialogs = [leg for leg in self._dialogs if leg is but]
 
     def _find_dialog(self, request: Request) -> InviteDialog | None:
-        """The leg that a request within one of our dialogs belongs to."""
+        """Return the leg that a request belongs to, by the far end's tag."""
         tag = request.from_.tag or ""
         return next((leg for leg in self._dialogs if (leg.dialog.remote.tag or "") == tag), None)
 
     def hold_bye(self, headers: HeaderFields, *, now: float) -> None:
-        """The call is over for us; its BYE waits for the ACK of our 2xx (RFC 3261 section 15)."""
+        """Report the end of the call now; send BYE after the ACK of our 2xx (RFC 3261 15)."""
         self.held_bye = headers
         self._emit_last_event(InviteEnded(self, Cause.LOCAL))
         self._stop_modifications(now=now)
@@ -481,7 +502,7 @@ class InviteUsage:
         reason: str = "",
         request: Request | None = None,
     ) -> None:
-        """The usage is over; InviteEnded is reported."""
+        """Report InviteEnded, end the usages in the dialog, then end this one."""
         self._emit_last_event(InviteEnded(self, cause, status, reason, request))
         self._end_dialog_usages(now=now)
         self.end_without_event(now=now)
@@ -496,9 +517,10 @@ class InviteUsage:
             usage.dialog_ended(now=now)
 
     def _stop_modifications(self, *, now: float) -> None:
-        """Nothing of ours is sent again, and what the far end waits for is answered 487 (15.1.2).
+        """Stop our modification and answer the far end's pending one 487 (RFC 3261 15.1.2).
 
-        Only the 2xx to its first INVITE goes on, until a BYE that is held may follow it.
+        Stops the retransmission of every 2xx but that to the initial INVITE: a held BYE waits for
+        its ACK.
         """
         self.session_timer.stop()
         if self.local_modification is not None:
@@ -511,9 +533,9 @@ class InviteUsage:
                 success.stop()
 
     def end_without_event(self, *, now: float) -> None:
-        """The usage is over and its dialogs are gone; the event is the caller's.
+        """End the usage and remove its dialogs; the caller of this method reports the event.
 
-        What it is made of is let go of: the transactions of the INVITE keep who hears of them.
+        Drops `client` and `server`, since transactions of the INVITE keep their users alive.
         """
         self.state = InviteState.TERMINATED
         if self.server is not None:
@@ -525,7 +547,10 @@ class InviteUsage:
             self._invite, self._invite_flow = part.request, part.flow
 
     def be_replaced(self, *, now: float) -> None:
-        """Another call takes our place (RFC 3891 section 3): BYE, or CANCEL before the answer."""
+        """End this call because another replaces it: BYE, or CANCEL before the 2xx.
+
+        RFC 3891 section 3.  Does nothing once the usage has ended.
+        """
         if self.state is InviteState.TERMINATED:
             return
         if self.state is InviteState.CONFIRMED and self.leg is not None:

@@ -1,13 +1,14 @@
-"""The media plane: audio and video streams, their sockets, their clock, their sound and pictures.
+"""The media plane: RTP audio and video streams with their sockets, clocks, sources and sinks.
 
-`interface` is what the layers above see of it, `placement` chooses an engine in this process or in
-workers, and `video_stream` runs the video of calls.  It negotiates nothing and judges no security:
-offer and answer are in `softphone.sdp`, keys and SRTP in `softphone.srtp`, packet formats in
-`softphone.rtp`, audio codecs in `softphone_codecs`, calls in `softphone.call`.
+`interface` is the API for the layers above.  `placement` chooses an engine in this process or in
+worker processes.  `video_stream` runs the video streams of calls.  The media plane does not
+negotiate and does not judge security: offer and answer are in `softphone.sdp`, keys and SRTP in
+`softphone.srtp`, packet formats in `softphone.rtp`, audio codecs in `softphone_codecs`, calls in
+`softphone.call`.
 
 RFC 3550 (RTP and RTCP), RFC 3711 (SRTP), RFC 3389 (comfort noise), RFC 4733 (digits), RFC 4961
 (symmetric RTP), RFC 5761 (RTP and RTCP on one port), RFC 3611 (XR), RFC 4585 and RFC 5104 (video
-feedback); the subpackages say which sections are theirs.
+feedback).  Each subpackage names the sections that it implements.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""State arrays with one row a stream, declared once, and the memory that they stand in.
+"""State arrays with one row per stream, and their memory.
 
-A class of state is an `ArrayGroup`: its columns are its layout, from which the arrays are made and
-a row is put back to its defaults.  Only the group's own class writes its columns
-(`tests/media/test_state_owners.py`); others read them and call its methods.
+A state class derives from `ArrayGroup` and declares its arrays with `column`.  The base class
+allocates the arrays and resets single rows to their defaults.  Only the class itself writes its
+columns (`tests/media/test_state_owners.py`); others read them and call its methods.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGE: Final = 65_536
-"""Octets from which pages of their own are worth a call to the system."""
+"""Size in octets from which an array gets its own memory mapping."""
 
 Kind = TypeVar("Kind", bound=np.generic)
 
 
 def zeros(octets: int) -> NDArray[np.uint8]:
-    """`octets` zeros, uint8[octets]; pages of them that are never touched take no memory.
+    """Return zeros, uint8[octets]; pages that are never touched take no memory.
 
-    The C library keeps large pieces that are freed for later ones of their size.  Where calls come
-    and go, with rings of a megabyte each and small things between them, it keeps ever more of
-    them.  These pages go back to the system when their array does.
+    From `LARGE` octets on, the array is an anonymous memory mapping, which returns to the system
+    when the array is freed.  The C library keeps large freed blocks for reuse instead; with calls
+    that come and go, rings of a megabyte and small objects between them, its heap keeps growing.
 
-    They are small pages: NumPy asks for those of 2 MB from 4 MB on, and then one row of a bank
-    takes the room of hundreds.
+    Huge pages are turned off.  NumPy requests pages of 2 MB for arrays of 4 MB and more, and one
+    touched row would then occupy the memory of hundreds.
     """
     if octets < LARGE:
         return np.zeros(octets, dtype=np.uint8)
@@ -40,16 +40,16 @@ def zeros(octets: int) -> NDArray[np.uint8]:
     else:
         memory = mmap.mmap(-1, octets)
     if hasattr(mmap, "MADV_NOHUGEPAGE"):
-        with suppress(OSError):  # a system that has no large pages refuses to do without them
+        with suppress(OSError):  # EINVAL on a kernel without huge pages
             memory.madvise(mmap.MADV_NOHUGEPAGE)
     return np.frombuffer(memory, dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What an array of a group is: its type, the shape of a row, and the value of a new one.
+    """The declaration of one array of a group: dtype, shape of a row, and default value.
 
-    A side of `shape` is a number, or the name of a size that the group is made with.
+    A dimension in `shape` is a number, or the name of a keyword argument (`sizes`) of the group.
     """
 
     dtype: np.dtype[Any]
@@ -58,16 +58,15 @@ class Column:
 
 
 def column(kind: type[Kind], *shape: int | str, default: float = 0) -> NDArray[Kind]:
-    """Declare an array of an `ArrayGroup`: `kind` [capacity, *shape], `default` at first."""
-    # What the attribute is in an instance, as with `dataclasses.field`.
+    """Declare an array of an `ArrayGroup`: `kind` [capacity, *shape], filled with `default`."""
+    # The cast gives the type of the instance attribute, as `dataclasses.field` does.
     return cast("NDArray[Kind]", Column(np.dtype(kind), shape, default))
 
 
 class ArrayGroup:
-    """Arrays of `capacity` rows, as the class declares them with `column`.
+    """A group of arrays of `capacity` rows, declared in the class body with `column`.
 
-    Columns of one type, shape and default are slices of one block, in the order in which they are
-    declared.
+    Columns of the same dtype, shape and default are slices of one block, in declaration order.
     """
 
     columns: ClassVar[Mapping[str, Column]]
@@ -94,10 +93,10 @@ class ArrayGroup:
                 self._defaults.append((array, kind.default))
 
     def block(self, name: str) -> NDArray[Any]:
-        """All columns like `name`, [n, capacity, ...], in the order in which they are declared."""
+        """Return all columns declared like `name`, [n, capacity, ...], in declaration order."""
         return self._blocks[name]
 
     def reset_row(self, row: int) -> None:
-        """Give a row its defaults."""
+        """Reset all columns of `row` to their defaults."""
         for array, default in self._defaults:
             array[row] = default

@@ -1,10 +1,12 @@
-"""Media in clear from a host that was not signaled: when it is adopted, once (`clear_latching`).
+"""Latching of clear RTP to a host that was not signaled (`StreamSpec.clear_latching`).
 
-A peer with several addresses, or behind a NAT, sends from elsewhere than its `c=` line says.
-Nothing proves that in clear, so that it is off by default, never done for a call that must be
-SRTP, and bound to what a stranger can hardly hit: one source, a short time, packets that follow
-each other and have an agreed payload type.  RFC 4961 (symmetric RTP), RFC 7362 section 4 (latching
-and its dangers).
+A peer with several addresses, or behind a NAT, sends from another address than its `c=` line.
+Clear RTP does not prove its sender.  Latching to another host is therefore off by default, never
+done on an SRTP stream, and limited to what an attacker can hardly guess: one source, within
+`ADOPTION_TIME`, that sends `CONSECUTIVE` packets in sequence with an agreed payload type, before
+the signaled host has sent anything.
+
+RFC 4961 (symmetric RTP), RFC 7362 section 4 (latching and its dangers).
 """
 
 from __future__ import annotations
@@ -23,14 +25,14 @@ CONSECUTIVE: Final = 5
 """Packets in sequence that a source has to send."""
 
 MOST_CANDIDATES: Final = 64
-"""Sources that are watched at once; beyond, the one that was silent for longest gives way."""
+"""Sources watched at once; a further one replaces the one that has been silent for longest."""
 
 
 class ClearLatching:
-    """The candidates of one stream under one session description, which came at `now`.
+    """The candidate sources of one stream under one session description, received at `now`.
 
-    Hosts of `networks` may be adopted.  `packets_received` is how many valid packets the stream
-    had by then: once there are more, the signaled host has spoken, and nobody is adopted.
+    Only hosts in `networks` may be adopted.  `packets_received` is the stream's number of valid
+    packets at `now`; once it has grown, the signaled host has sent media and no source is adopted.
     """
 
     def __init__(self, networks: Sequence[str], *, now: float, packets_received: int) -> None:
@@ -40,11 +42,11 @@ class ClearLatching:
         self._candidates: dict[Address, tuple[int, int, int]] = {}
 
     def is_over(self, *, now: float, packets_received: int) -> bool:
-        """Whether nobody will be adopted any more."""
+        """Return whether the time is over, or the signaled host has sent media."""
         return now > self._until or packets_received != self._packets_received
 
     def note_packet(self, source: Address, ssrc: int, sequence: int) -> bool:
-        """Note a packet of an agreed payload type; whether `source` is to be adopted."""
+        """Note a packet with an agreed payload type; return whether to adopt `source`."""
         address = ip_address(source[0].partition("%")[0])
         if not any(address in network for network in self._networks):
             return False
@@ -60,8 +62,11 @@ class ClearLatching:
 def start_clear_latching(
     spec: StreamSpec, *, now: float, packets_received: int
 ) -> ClearLatching | None:
-    """What a stream begins with under a new session description; None where nobody is adopted:
-    the setting, SRTP, or a far end without a place (hold's 0.0.0.0) leaves nothing to adopt."""
+    """Return the candidates for a new session description, or None where no source is adopted.
+
+    That is the case without `clear_latching` networks, without `symmetric`, under SRTP, and for
+    an unspecified remote address (0.0.0.0, hold).
+    """
     if not spec.clear_latching or not spec.symmetric or spec.secure:
         return None
     if ip_address(spec.remote[0].partition("%")[0]).is_unspecified:

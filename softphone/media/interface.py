@@ -1,14 +1,14 @@
-"""What the layers above see of the media plane: commands down, events and snapshots up.
+"""The API of the media plane: commands down, events and statistics up.
 
-Commands are one-way and take effect in the order in which they are given; nothing above this
-layer holds an array of the bank or waits for a reply.  A stream is named by a `StreamHandle`,
-`(row, generation)`: a handle whose stream was closed raises `StaleHandle` instead of touching
-the stream that has its row now.
+Commands take effect in the order in which they are given and need no reply.  Nothing above this
+layer holds an array of the bank.  A `StreamHandle`, `(row, generation)`, names a stream.  The
+handle of a closed stream raises `StaleHandle` instead of reaching the stream that uses the row
+now.
 
-Sources and sinks are small objects with one method, called from the media loop; they must not
-block.  Rings, files and tones that satisfy them are in `softphone.media.audio.sources`.
+The media loop calls sources (`read`) and sinks (`write`); they must not block.  Rings, files and
+tones that implement them are in `softphone.media.audio.sources`.
 
-RFC 3550 (RTP), RFC 3711 (SRTP), RFC 4733 (digits).  No clock and no socket here.
+RFC 3550 (RTP), RFC 3711 (SRTP), RFC 4733 (digits).  This module has no clock and no socket.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ Pcm: TypeAlias = npt.NDArray[np.int16]
 
 
 class MediaError(SoftphoneError):
-    """The media plane could not do what was asked."""
+    """The media plane cannot execute a command."""
 
 
 class NoPortFree(MediaError):
-    """Every port pair of the configured range is in use, or the rows are used up."""
+    """Every port pair of the configured range, or every row of the bank, is in use."""
 
 
 class StaleHandle(LocalProtocolError):
@@ -48,9 +48,9 @@ class StaleHandle(LocalProtocolError):
 
 @dataclass(frozen=True, slots=True)
 class PortRange:
-    """The UDP ports that media may use, both ends included; RTP takes the even ones.
+    """The UDP ports for media, both ends included; RTP takes the even ones.
 
-    Raises ConfigurationError when not even one pair fits.
+    Raises ConfigurationError when the range is invalid or holds no pair.
     """
 
     first: int = 40000
@@ -66,7 +66,7 @@ class PortRange:
 
     @property
     def pairs(self) -> int:
-        """How many pairs of an even RTP port and the odd RTCP port after it there are."""
+        """The number of pairs of an even RTP port and the odd RTCP port after it."""
         even = self.first + (self.first & 1)
         return max(0, (self.last - even + 1) // 2)
 
@@ -74,8 +74,8 @@ class PortRange:
 class SocketSharing(StrEnum):
     """How streams share sockets.
 
-    `PER_CALL`: a pair of ports for each stream, which is what peers expect.  `SHARED`: many
-    streams on one pair, told apart by their far ends' addresses; cheaper, for load generation.
+    `PER_CALL`: one pair of ports per stream, which is what peers expect.  `SHARED`: many streams on
+    one pair, distinguished by the far ends' addresses; cheaper, for load generation (IPv4 only).
     """
 
     PER_CALL = "per-call"
@@ -85,8 +85,8 @@ class SocketSharing(StrEnum):
 class Placement(StrEnum):
     """Where the media loop runs.
 
-    `INLINE`: in the application's own event loop.  `WORKER`: in processes of its own, so that
-    nothing that the application does keeps it from running (Linux only).
+    `INLINE`: in the application's event loop.  `WORKER`: in separate processes, so that the
+    application cannot delay it (Linux only).
     """
 
     INLINE = "inline"
@@ -95,17 +95,17 @@ class Placement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MediaConfig:
-    """How the media plane runs.
+    """The configuration of the media plane.
 
     `host` is the local address that sockets are bound to unless `allocate_stream` names another.
-    `capacity` bounds the streams open at once.  `receive_buffer` is what is asked of SO_RCVBUF,
-    in bytes a socket (a shared socket asks for eight times as much).  After `stream_timeout`
-    seconds without a valid packet on a stream that should receive, `StreamTimedOut` is told, once
-    until media flows again.  `rtcp_interval` is RFC 3550's minimum interval in seconds.
-    `placement` says where the media loop runs, by its word too ("worker"); then there are
-    `workers` processes, best one a core, each with `capacity` streams and a share of the ports.
+    `capacity` is the maximum number of open streams.  `receive_buffer` is the SO_RCVBUF of each
+    socket in bytes (times eight for a shared socket).  A stream that should receive emits
+    `StreamTimedOut` after `stream_timeout` seconds without a valid packet, once until media flows
+    again.  `rtcp_interval` is the minimum RTCP interval of RFC 3550 in seconds.  `placement` is
+    where the media loop runs, as a `Placement` or its string ("worker").  With workers there are
+    `workers` processes, best one per core, each with `capacity` streams and a share of the ports.
 
-    Raises ConfigurationError for an unknown placement, or less than one worker.
+    Raises ConfigurationError for an unknown placement, or fewer than one worker.
     """
 
     host: str = "127.0.0.1"
@@ -139,37 +139,40 @@ class SrtpKey:
 @fast_init
 @dataclass(frozen=True, slots=True)
 class StreamSpec:
-    """What a stream is, as negotiated.
+    """The negotiated parameters of a stream.
 
-    `remote` is where RTP goes, numeric; `remote_rtcp` where RTCP goes, by default the port after
-    it, or the same one under `rtcp_mux` (RFC 5761).  `codec` is the rtpmap's encoding name in
-    capitals ("PCMU", "PCMA", "L16", "G722", "OPUS"), `fmtp` what the far end says of how it wants
-    that.  `payload_type` is the one we send with, `receive_payload_type` the one we announced
-    (None: the same).  `other_payload_types` are those of the other codecs that the far end may
-    change to, and `other_codecs` their names: when one of them arrives it is heard at once, and
-    told (`PayloadTypeChanged`); we go on sending what we send until the stream is opened anew.
-    `telephone_event` and `receive_telephone_event` likewise (RFC 4733), None where digits were not
-    agreed on, with their own clock rate where it is not the codec's.
+    `remote` is the numeric destination of RTP.  `remote_rtcp` is that of RTCP, by default the next
+    port, or the same port under `rtcp_mux` (RFC 5761).  `codec` is the encoding name of the rtpmap
+    in capitals ("PCMU", "PCMA", "L16", "G722", "OPUS"), `fmtp` the far end's format parameters.
+    `payload_type` is the type we send, `receive_payload_type` the one we announced (None: the
+    same).  `other_payload_types` are the types of the other codecs that the far end may change to,
+    `other_codecs` their names.  When one of them arrives it is played at once and
+    `PayloadTypeChanged` is emitted; what we send stays the same until the stream is opened again.
+    `telephone_event` and `receive_telephone_event` are the sent and announced types of digits
+    (RFC 4733), None where digits were not agreed; `telephone_event_rate` is their clock rate in Hz
+    where it differs from the codec's.  `ptime_ms` is 10, 20, ... 60.
 
-    `comfort_noise` is the payload type of comfort noise (RFC 3389) where we are to send it: then
-    nothing else is sent while the source has nothing.  What comes of it is always played.
+    `comfort_noise` is the payload type of comfort noise (RFC 3389) to send; while the source has no
+    samples, nothing else is sent then.  Received comfort noise is always played.
 
-    `send_key` and `receive_key` are both there (SRTP) or both None (RTP in clear).  `cname` goes
-    into SDES.  `security_generation` is stamped on every block of PCM that the stream delivers:
-    it grows whenever the call's security level falls, and a reader drops older blocks.
+    `send_key` and `receive_key` are both set (SRTP) or both None (clear RTP).  `cname` goes into
+    SDES.  `security_generation` is stamped on every PCM block that the stream delivers.  It grows
+    whenever the call's security level falls, and readers drop older blocks.
 
-    With `symmetric`, media is sent back to where valid media comes from (RFC 4961): under SRTP
-    the source of the first authenticated packet, in clear only another port of the signaled
-    address; SRTP moves again after each packet from a new source that is authenticated and newer
-    than all before of its SSRC.  In clear a host of the networks `clear_latching` is followed, too,
-    once for each `description` (a number that changes with the far end's session description), as
-    `softphone.media.clear_latching` has it; not on a shared socket.
+    With `symmetric`, media is sent back to the source of valid media (RFC 4961).  Under SRTP that
+    is the source of each authenticated packet that is newer than all before it of its SSRC, but
+    not of the first packet of an SSRC.  In clear it is another port of the signaled host, once,
+    and, once for each `description`, a host in the networks `clear_latching` by the rules of
+    `softphone.media.clear_latching`.  `description` is a number that changes with the far end's
+    session description.  A stream on a shared socket does not follow its source.
 
-    With `silence_suppression`, nothing is sent while the source has nothing; else silence is.
-    `measured` keeps account of bursts and gaps; `extended_reports` are those that go with RTCP, by
-    their names in RFC 3611 section 5.1 ("voip-metrics", which is measured, too, "rcvr-rtt").
+    With `silence_suppression`, nothing is sent while the source has no samples; without it, silence
+    is sent.  `measured` turns on the count of bursts and gaps.  `extended_reports` names the XR
+    blocks sent with RTCP, as in RFC 3611 section 5.1: "voip-metrics" (which turns on the count,
+    too) and "rcvr-rtt".
 
-    Raises ConfigurationError when only one key is given, or a number is out of its range.
+    Raises ConfigurationError when only one key is given, a number is out of its range,
+    `other_codecs` does not match `other_payload_types`, or `cname` is not 1 to 255 octets long.
     """
 
     remote: Address
@@ -225,7 +228,7 @@ class StreamSpec:
 
     @property
     def received_codecs(self) -> dict[int, str]:
-        """The codecs that may arrive, by payload type."""
+        """The names of the codecs that may arrive, by payload type."""
         received = self.receive_payload_type
         first = self.payload_type if received is None else received
         others = zip(self.other_payload_types, self.other_codecs, strict=False)
@@ -238,7 +241,7 @@ class StreamSpec:
 @fast_init
 @dataclass(frozen=True, slots=True)
 class StreamHandle:
-    """The name of one stream: its row in the bank, and which use of that row."""
+    """The name of one stream: its row, and a number that differs for each use of that row."""
 
     row: int
     generation: int
@@ -247,9 +250,9 @@ class StreamHandle:
 @fast_init
 @dataclass(frozen=True, slots=True)
 class AllocatedStream:
-    """A reserved stream and the local ports that go into the session description.
+    """A reserved stream and its local address and ports for the session description.
 
-    `ssrc` is what it begins with: another send key brings another one.
+    `ssrc` is the initial SSRC; a new send key and an SSRC collision change it.
     """
 
     handle: StreamHandle
@@ -264,12 +267,13 @@ class AllocatedStream:
 
 @dataclass(frozen=True, slots=True)
 class PcmBlock:
-    """Decoded sound: int16[samples], owned by the receiver, never written to again by the engine.
+    """Decoded sound, int16[samples]; the receiver owns the array, the engine never writes it again.
 
-    `timestamp` is the media time of its first sample, in samples since the stream was opened.
-    `captured` is when the far end captured that, in seconds since 1970: by its own clock, as its
-    RTCP tells (`captured_by_sender`), or by ours as it would have come on the quickest way so far,
-    transit included; 0.0 is unknown.
+    `timestamp` is the media time of the first sample, in samples since the stream was opened.
+    `captured` is the capture time of that sample in seconds since 1970, 0.0 if unknown.  With
+    `captured_by_sender` it is on the far end's clock, from RTCP sender reports.  Otherwise it is on
+    ours: the arrival time at the least transit observed lately, transit included.  `concealed`
+    marks the substitute for a lost frame.
     """
 
     pcm: Pcm
@@ -283,39 +287,39 @@ class PcmBlock:
 
 @runtime_checkable
 class Source(Protocol):
-    """Where sent sound comes from.
+    """A source of sound to send.
 
-    One source may feed many streams: it is read once for all of them, and what it gave is encoded
-    once for all that share a codec.  Streams that share a source must agree in clock rate and
-    ptime.
+    One source may feed many streams.  It is read once for all of them, and each frame is encoded
+    once for all streams with the same stateless codec.  Streams that share a source must agree in
+    clock rate and ptime.
     """
 
     @property
     def clock_rate_hz(self) -> int:
-        """The rate of its samples."""
+        """The sample rate in Hz."""
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will ever come any more."""
+        """Whether no more samples will ever come."""
 
     def read(self, samples: int) -> Pcm:
-        """Take out at most `samples` samples, int16[n]; fewer means that no more are there now."""
+        """Return at most `samples` samples, int16[n]; fewer when no more are available now."""
 
 
 @runtime_checkable
 class Sink(Protocol):
-    """Where received sound goes."""
+    """A destination of received sound."""
 
     @property
     def clock_rate_hz(self) -> int:
-        """The rate of samples that it takes, 0 for any."""
+        """The sample rate in Hz that the sink accepts, 0 for any."""
 
     @property
     def dropped_samples(self) -> int:
-        """How many samples were dropped, oldest first, because nobody took them out."""
+        """The number of samples dropped, oldest first, because they were not read in time."""
 
     def write(self, block: PcmBlock) -> None:
-        """Take one block; never blocks, never raises for want of room."""
+        """Accept one block; must not block, and must not raise when full."""
 
 
 # Events -----------------------------------------------------------------------------------------
@@ -323,7 +327,7 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FirstPacketReceived:
-    """The stream's first valid RTP packet came; `authenticated` under SRTP."""
+    """The stream's first valid RTP packet arrived; `authenticated` is true under SRTP."""
 
     handle: StreamHandle
     source: Address
@@ -331,11 +335,11 @@ class FirstPacketReceived:
 
 
 class LatchCause(StrEnum):
-    """Why media goes elsewhere.
+    """Why the destination of media changed.
 
-    `AUTHENTICATED`: SRTP from there.  In clear, `PORT`: another port of the signaled host;
-    `ADOPTED`: another host, as `clear_latching` allows; `RETURNED`: the signaled host has spoken
-    after one was adopted.
+    `AUTHENTICATED`: authenticated SRTP came from the new address.  In clear: `PORT`, another port
+    of the signaled host; `ADOPTED`, another host, allowed by `clear_latching`; `RETURNED`, the
+    signaled host sent media after another host had been adopted.
     """
 
     AUTHENTICATED = "authenticated"
@@ -346,7 +350,7 @@ class LatchCause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RemoteLatched:
-    """Media goes to `remote` from now on, since valid media comes from there (RFC 4961)."""
+    """Media now goes to `remote`, the source of valid media (RFC 4961)."""
 
     handle: StreamHandle
     remote: Address
@@ -355,7 +359,7 @@ class RemoteLatched:
 
 @dataclass(frozen=True, slots=True)
 class SsrcChanged:
-    """The far end sends with another SSRC now (RFC 3550 section 8)."""
+    """The far end has changed its SSRC (RFC 3550 section 8)."""
 
     handle: StreamHandle
     before: int
@@ -364,7 +368,7 @@ class SsrcChanged:
 
 @dataclass(frozen=True, slots=True)
 class PayloadTypeChanged:
-    """The far end sends with another of the codecs that were agreed."""
+    """The far end has changed to another agreed codec."""
 
     handle: StreamHandle
     payload_type: int
@@ -372,7 +376,7 @@ class PayloadTypeChanged:
 
 @dataclass(frozen=True, slots=True)
 class DigitDetected:
-    """A digit was received as a telephone-event (RFC 4733); told once, at its end."""
+    """A digit was received as a telephone-event (RFC 4733); emitted once, at its end."""
 
     handle: StreamHandle
     digit: str
@@ -388,7 +392,7 @@ class PlaybackEnded:
 
 @dataclass(frozen=True, slots=True)
 class StreamTimedOut:
-    """No valid packet came for `seconds` though the direction says that one should."""
+    """No valid packet arrived for `seconds` on a stream whose direction receives."""
 
     handle: StreamHandle
     seconds: float
@@ -396,7 +400,7 @@ class StreamTimedOut:
 
 @dataclass(frozen=True, slots=True)
 class RtcpByeReceived:
-    """The far end's RTCP says BYE; under SRTP only an authenticated one is told."""
+    """The far end sent an RTCP BYE; under SRTP only an authenticated one counts."""
 
     handle: StreamHandle
     reason: str
@@ -404,7 +408,7 @@ class RtcpByeReceived:
 
 @dataclass(frozen=True, slots=True)
 class MediaFailed:
-    """The stream is lost, and `reason` says why: its worker has died, or cannot do a command."""
+    """The stream is lost: its worker died or could not execute a command, as `reason` says."""
 
     handle: StreamHandle
     reason: str
@@ -430,7 +434,7 @@ EventCallback: TypeAlias = Callable[[MediaEvent], None]
 
 
 class MediaBackend(Protocol):
-    """The commands and snapshots of the media plane.
+    """The commands and statistics of the media plane.
 
     Every method but `allocate_stream` raises StaleHandle for a handle whose stream was closed, and
     LocalProtocolError for a command that needs an open stream before `open_stream`.
@@ -445,13 +449,13 @@ class MediaBackend(Protocol):
         """
 
     def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:
-        """Start the stream, or renegotiate an open one: all of `spec` replaces what was.
+        """Start the stream, or renegotiate an open one: `spec` replaces the old one entirely.
 
-        Timestamps go on; so do SSRC and sequence numbers while the send key is the same bytes.
-        With another one both are new, as its nonces may have been used before (RFC 3711 9.1).  A
-        receive key that comes back has its replay windows still.
-        Raises ConfigurationError for an unknown codec, packets longer than Ethernet's, a key of
-        the wrong length, or more than 32 receive keys in a stream's life.
+        Timestamps continue.  SSRC and sequence numbers continue while the send key has the same
+        bytes.  With another send key both are new, because its nonces may have been used before
+        (RFC 3711 section 9.1).  A receive key that is used again keeps its replay windows.
+        Raises ConfigurationError for an unknown codec, packets longer than an Ethernet frame holds,
+        a key of the wrong length, or more than 32 receive keys in a stream's life.
         """
 
     def rekey(
@@ -462,29 +466,29 @@ class MediaBackend(Protocol):
         receive_key: SrtpKey | None,
         security_generation: int,
     ) -> None:
-        """Replace the keys (None: in clear from now on) and the security generation.
+        """Replace the keys (None: clear RTP from now on) and the security generation.
 
-        With a new send key SSRC and sequence numbers are new; see `open_stream`.
+        A new send key brings a new SSRC and sequence number; see `open_stream`.
         """
 
     def set_remote(
         self, handle: StreamHandle, remote: Address, remote_rtcp: Address | None = None
     ) -> None:
-        """Send to another address, which also un-latches the stream."""
+        """Send to another address and forget the latched one; the signaled one changes nothing."""
 
     def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
-        """Set what flows; RTCP goes on in every direction (RFC 3264 section 5.1)."""
+        """Set whether RTP is sent and received; RTCP continues in any case (RFC 3264 5.1)."""
 
     def play(self, handle: StreamHandle, source: Source | None) -> None:
-        """Send what `source` gives, from the next frame on; None is silence."""
+        """Send the samples of `source`, from the next frame on; None sends silence."""
 
     def record(self, handle: StreamHandle, sink: Sink | None) -> None:
-        """Deliver received sound to `sink`; None stops, and then nothing is decoded."""
+        """Deliver received sound to `sink`; None stops delivery and decoding."""
 
     def monitor(self, handle: StreamHandle, sink: Sink | None) -> None:
-        """Deliver what is sent to `sink`, before it is encoded, with its media time; None stops.
+        """Deliver sent sound to `sink`, before encoding, with its media time; None stops.
 
-        Silence is delivered as such; nothing while the direction lets nothing be sent.
+        Silence is delivered as zeros.  Nothing is delivered while the direction does not send.
         """
 
     def send_digits(self, handle: StreamHandle, digits: str, *, duration_ms: int = 100) -> None:
@@ -495,10 +499,10 @@ class MediaBackend(Protocol):
         """
 
     def mute(self, handle: StreamHandle, muted: bool) -> None:
-        """Send silence in place of the source, which is read on."""
+        """Send silence in place of the source; the source is still read."""
 
     def close_stream(self, handle: StreamHandle) -> None:
-        """End the stream: RTCP BYE, then its row and its ports are free again."""
+        """End the stream: send RTCP BYE and free its row and its ports."""
 
     def statistics(self, handle: StreamHandle) -> StreamStatistics:
-        """A snapshot."""
+        """Return a snapshot of the stream's statistics."""

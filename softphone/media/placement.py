@@ -1,4 +1,4 @@
-"""Which media engine a configuration asks for: one in this loop, or one in workers."""
+"""The choice of media engine: in this event loop, or in worker processes."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def make_engine(
     entropy: Entropy = secrets.token_bytes,
     tap: Tap | None = None,
 ) -> AnyEngine:
-    """The engine of `config`, to be entered.
+    """Make the engine that `config.placement` names; the caller enters it with `async with`.
 
-    `clock`, `entropy` and `tap` are for one in this loop: a worker has the system's clock and
-    random numbers of its own.  Raises ConfigurationError for a worker where there is no Linux,
-    or together with a tap, which would see no media.
+    `clock`, `entropy` and `tap` apply to an inline engine; a worker uses the system's clock and
+    its own random numbers.  Raises ConfigurationError for a worker on a system other than Linux,
+    and for a worker together with a tap, which would see no media.
     """
     config = config or MediaConfig()
     if config.placement == Placement.INLINE:
@@ -41,7 +41,7 @@ def make_engine(
         raise ConfigurationError(
             'a tap sees no media that a worker carries; use media placement "inline" with it'
         )
-    # Most programs run no worker, and do not pay for loading what talks to one.
+    # Imported here because most programs run no worker and should not load its client.
     from softphone.media.worker import RemoteEngine
 
     return RemoteEngine(config)

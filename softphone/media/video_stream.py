@@ -1,9 +1,11 @@
-"""Video streams with their sockets, clock and thread, and the port that opens them for calls.
+"""Video streams with their sockets, clock and thread, and the backend that opens them for calls.
 
-The packet path runs in the event loop, between the audio's phases; pictures are read, encoded,
-decoded and delivered in one thread a call, since one of 1280x720 takes longer than a phase.  Video
-stays in the application's process wherever the audio is.
-RFC 3550, 4585, 5104.  Lip sync: pictures are held back until the sound of their time is heard.
+The packet path runs in the event loop, between the audio phases.  Pictures are read, encoded,
+decoded and delivered in one thread per stream, because a picture of 1280x720 takes longer than a
+phase.  Video always runs in the application's process, even when audio runs in workers.  For lip
+sync, pictures are held back until the sound captured with them is played.
+
+RFC 3550, RFC 4585, RFC 5104.
 """
 
 from __future__ import annotations
@@ -58,17 +60,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger("softphone.media")
 
 MOST_PENDING = 30
-"""Frames that wait for the thread; then it is too slow, and what follows waits for a key frame."""
+"""Frames that may wait for the thread; further ones are dropped until the next key frame."""
 NO_AIORTC = "tracks need aiortc, which is not installed: pip install softphone[webrtc]"
 BEHIND = 0.5
-"""Seconds after which a source that is behind is not hurried any more."""
+"""Seconds of delay of a source that are made up for; more is skipped."""
 IDLE = 0.1
 
 
 class VideoStream:
-    """One video stream of a call, as the application holds it.
+    """One video stream of a call; the application's object.
 
-    `play` and `record` may be called at any time before its end.
+    `play` and `record` may be called at any time before the stream ends.
     """
 
     def __init__(self, path: VideoPacketPath, pool: ThreadPoolExecutor) -> None:
@@ -82,7 +84,7 @@ class VideoStream:
         self._listeners: list[VideoSink] = []
         self.lip_sync = LipSync()
         self.sound: AudioRouter | None = None
-        """The call's sound, which pictures wait for; None: they wait for nothing."""
+        """The call's sound, which pictures wait for; None: they do not wait."""
         self._lip_sync_sink: LipSyncSink | None = None
         self._track: MediaStreamTrack | None = None
         self._at_end: list[Callable[[], None]] = []
@@ -101,12 +103,12 @@ class VideoStream:
 
     @property
     def codec(self) -> str:
-        """The codec that we send with, by its RTP encoding name ("H264"); "" before the answer."""
+        """The RTP encoding name of the codec that we send ("H264"); "" before the answer."""
         return "" if self._path.spec is None else self._path.spec.codec
 
     @property
     def direction(self) -> Direction:
-        """The direction as we see it (RFC 3264)."""
+        """The direction from our side (RFC 3264); INACTIVE before the answer."""
         spec = self._path.spec
         return Direction.INACTIVE if spec is None else spec.direction
 
@@ -117,25 +119,25 @@ class VideoStream:
 
     @property
     def bitrate(self) -> int:
-        """Bits a second that the encoder is to produce at the moment."""
+        """The encoder's current target in bits per second."""
         return self._path.bitrate.bitrate
 
     @property
     def statistics(self) -> StreamStatistics:
-        """A snapshot of its packets."""
+        """A snapshot of the stream's packet statistics."""
         return self._path.statistics
 
     def limit(self, bitrate: int) -> None:
-        """Send at most so many bits a second, whatever else would allow more."""
+        """Send at most `bitrate` bits per second, even where other limits are higher."""
         self._path.bitrate.set_limits(
             wanted=bitrate, session=None if self._path.spec is None else self._path.spec.bandwidth
         )
 
     def play(self, source: VideoSource | MediaTrack | str | os.PathLike[str] | None) -> None:
-        """Send what `source` gives, an aiortc track or a file by its path as well; None stops.
+        """Send the pictures of a source, an aiortc track or a file; None stops.
 
-        A source or track that shows a screen says so, by a true `shares_screen`.  Raises
-        ConfigurationError for a track that is not of video or a file without pictures,
+        A source or track that shares a screen has a true attribute `shares_screen`.  Raises
+        ConfigurationError for a track that is not video or a file without pictures, and
         FipsForbidden for a screen in FIPS mode.
         """
         if getattr(source, "shares_screen", False):
@@ -151,36 +153,37 @@ class VideoStream:
                 self._task.add_done_callback(lambda _: pictures.detach())
 
     async def played(self) -> None:
-        """Wait until the source has ended, or is not played any more."""
+        """Wait until the source has ended or has been replaced."""
         if self._task is not None:
             await asyncio.wait({self._task})
 
     def record(self, sink: VideoSink | None) -> None:
-        """Deliver what is received to the application's one sink; None stops.
+        """Deliver received video to `sink`, in place of the one before; None stops.
 
-        A picture is given when the sound that was captured with it is, as far as RTCP tells of
-        both; it is held back for half a second at most, and sound is never held back for it.
+        A picture is delivered together with the sound captured at the same time, if RTCP gives the
+        capture time of both.  Pictures are held back for at most half a second; sound is never held
+        back for them.
         """
         before, self._sink = bool(self._sinks), sink
         self._follow(before)
 
     def add_listener(self, sink: VideoSink) -> None:
-        """Deliver what is received to one more."""
+        """Deliver received video to one more sink."""
         before = bool(self._sinks)
         self._listeners.append(sink)
         self._follow(before)
 
     def remove_listener(self, sink: VideoSink) -> None:
-        """One less."""
+        """Stop delivery to a listener; an unknown one is ignored."""
         if sink in self._listeners:
             self._listeners.remove(sink)
             self._follow(True)
 
     @property
     def track(self) -> MediaStreamTrack:
-        """What is received, as an aiortc `MediaStreamTrack`: the same one until it is stopped.
+        """The received video as an aiortc `MediaStreamTrack`; the same object until it is stopped.
 
-        Raises ConfigurationError where aiortc is missing.
+        Raises ConfigurationError when aiortc is not installed.
         """
         try:
             from softphone.media.tracks.receive_track import CallVideoTrack
@@ -191,11 +194,11 @@ class VideoStream:
         return self._track
 
     def call_at_end(self, work: Callable[[], None]) -> None:
-        """Have `work` called when the stream ends."""
+        """Register `work` to be called when the stream ends."""
         self._at_end.append(work)
 
     def cancel_at_end(self, work: Callable[[], None]) -> None:
-        """It is not wanted any more."""
+        """Unregister `work`; an unknown one is ignored."""
         if work in self._at_end:
             self._at_end.remove(work)
 
@@ -204,8 +207,8 @@ class VideoStream:
         return self._listeners if self._sink is None else [self._sink, *self._listeners]
 
     def _follow(self, before: bool) -> None:
-        """Begin with a key frame for whoever comes first, `before` being whether anybody was there;
-        and listen to the sound while there is somebody to hold pictures back for."""
+        """Adapt to changed sinks: ask for a key frame for the first one (`before` is whether there
+        were any), and observe the call's sound for lip sync while there are some."""
         sound = self.sound
         if self._sinks and not before and self.frames_received:
             self._skipping = True
@@ -230,7 +233,7 @@ class VideoStream:
         self._serve()
 
     def key_frame_wanted(self) -> None:
-        """The far end wants a key frame, as it has said by other ways than RTCP."""
+        """Send a key frame, which the far end has asked for by signaling instead of RTCP."""
         self._path.key_frame_asked = True
 
     # Sending
@@ -248,7 +251,7 @@ class VideoStream:
             if encoder is None or encoder[:2] != (spec.codec, spec.fmtp):
                 made = VideoEncoder(spec.codec, fmtp=spec.fmtp, rate=source.rate, bitrate=bitrate)
                 encoder = (spec.codec, spec.fmtp, made)
-            # When it was due, not when the loop got to it: steps are as regular as the source's.
+            # The time when the frame was due, not when the loop ran: steps stay regular.
             key, captured = self._path.key_frame_asked, due
             if key and asked is not None:
                 asked.request_key_frame()
@@ -256,7 +259,7 @@ class VideoStream:
                 self._pool, _produce, source, encoder[2], key, bitrate
             )
             if frame is not None:
-                # A request that came meanwhile, or that this frame does not meet, stands.
+                # Keep a request that came meanwhile, or that this frame does not satisfy.
                 self._path.key_frame_asked &= not (key and frame.key)
                 self.frames_sent += 1
                 self._path.send_frame(frame, captured=captured, now=self._loop.time())
@@ -267,7 +270,7 @@ class VideoStream:
     # Receiving
 
     def receive_datagram(self, data: bytes, source: Address, control: bool) -> None:
-        """Take a datagram."""
+        """Process one datagram: RTCP if `control`, else RTP."""
         now, wall = self._loop.time(), time.time()
         if control:
             self._path.receive_rtcp(data, source, now=now, wall=wall)
@@ -283,7 +286,7 @@ class VideoStream:
                 block = self._block(codec, received, spec.security_generation)
                 due = self.lip_sync.delivery_time(block.captured, now=now)
                 self._held.append((due, block))
-        # In order: one that is due waits for those before it.
+        # Frames stay in order: one that is due waits for those before it.
         while self._held and self._held[0][0] <= now:
             self._submit_block(self._held.popleft()[1])
 
@@ -309,8 +312,8 @@ class VideoStream:
         return ReceivedVideoFrame(None, received.frame, codec, seconds, captured, generation)
 
     def _consume(self, sinks: tuple[VideoSink, ...], block: ReceivedVideoFrame) -> list[VideoSink]:
-        """In the thread: decode a frame for the sinks that want that, and give it; the sinks that
-        failed."""
+        """Decode a frame for the sinks that want pictures and write it to all; return the sinks
+        that raised.  Runs in the thread."""
         blocks = [block]
         if any(sink.wants_pictures for sink in sinks):
             decoder = self._decoders.setdefault(block.codec, VideoDecoder(block.codec))
@@ -342,11 +345,11 @@ class VideoStream:
     # The path
 
     def attach(self, pair: DatagramPair) -> None:
-        """Use these sockets."""
+        """Set the sockets."""
         self._pair = pair
 
     def apply_spec(self, spec: VideoSpec) -> None:
-        """Start, or change."""
+        """Start the stream, or change an open one."""
         if self._path.spec is None and self._pair is not None:
             self._pair.discard_received()
         self._path.apply_spec(spec, now=self._loop.time())
@@ -354,11 +357,11 @@ class VideoStream:
 
     @property
     def spec(self) -> VideoSpec | None:
-        """How it was opened last."""
+        """The current spec; None before `open_stream`."""
         return self._path.spec
 
     def _serve(self) -> None:
-        """Send what is due, deliver what is there, and come back when there is more."""
+        """Send due packets, deliver frames, and set the timer for the next call."""
         pair, path = self._pair, self._path
         if pair is None:
             return
@@ -381,11 +384,11 @@ class VideoStream:
         self._timer = None if due is None else self._loop.call_at(max(due, now), self._serve)
 
     def datagrams_received(self) -> None:
-        """Datagrams have come."""
+        """Serve the stream after a batch of datagrams."""
         self._serve()
 
     def close(self) -> None:
-        """Say BYE, and let go of everything."""
+        """Send RTCP BYE, run the `call_at_end` callbacks, drop source and sinks, close sockets."""
         pair, self._pair = self._pair, None
         if pair is None:
             return
@@ -410,14 +413,14 @@ class VideoStream:
 def _sent(done: asyncio.Task[None]) -> None:
     error = None if done.cancelled() else done.exception()
     if error is not None:
-        # The source is the application's; the stream stays, and sends nothing.
+        # The source is the application's; the stream stays open and sends nothing.
         logger.error("a video source failed", exc_info=error)
 
 
 def _produce(
     source: VideoSource, encoder: VideoEncoder, key: bool, bitrate: int
 ) -> EncodedFrame | None:
-    """In the thread: the next frame of a source, coded."""
+    """Read the next frame of a source and encode it.  Runs in the thread."""
     given = source.read()
     if given is None or isinstance(given, EncodedFrame):
         return given
@@ -425,7 +428,7 @@ def _produce(
 
 
 def _make_tap_callback(tap: MediaTap, local: tuple[Address, Address]) -> VideoClearPacketCallback:
-    """What tells a tap of packets in clear."""
+    """Return the callback that passes clear packets to `tap`."""
     loop = asyncio.get_running_loop()
 
     def overhear(data: bytes, remote: Address, control: bool, outgoing: bool) -> None:
@@ -441,7 +444,7 @@ class _OpenVideoStream:
 
 
 class VideoBackend:
-    """Opens the video streams of one call, as `MediaBackend` does its audio."""
+    """The video streams of one call; the counterpart of `MediaBackend` for audio."""
 
     def __init__(self, config: MediaConfig, *, entropy: Entropy, tap: Tap | None = None) -> None:
         self._config = config
@@ -457,7 +460,7 @@ class VideoBackend:
         host: str | None = None,
         on_event: EventCallback | None = None,
     ) -> AllocatedStream:
-        """Bind a pair of ports; nothing goes in or out before `open_stream`.  Raises NoPortFree."""
+        """Bind a pair of ports; no media flows before `open_stream`.  Raises NoPortFree."""
         bound = host or self._config.host
         try:
             ports = self._pairs.bind_pair(bound, receive_buffer=self._config.receive_buffer * 4)
@@ -482,7 +485,7 @@ class VideoBackend:
         return AllocatedStream(handle, where, rtp_port, rtcp_port, ssrc)
 
     def stream(self, handle: StreamHandle) -> VideoStream:
-        """The stream of that name.  Raises StaleHandle."""
+        """Return the stream of `handle`.  Raises StaleHandle."""
         return self._entry(handle).stream
 
     def _entry(self, handle: StreamHandle) -> _OpenVideoStream:
@@ -492,19 +495,19 @@ class VideoBackend:
         return entry
 
     def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:
-        """Start the stream, or renegotiate it.  Raises ConfigurationError."""
+        """Start the stream, or renegotiate it.  Raises StaleHandle, ConfigurationError."""
         if not isinstance(spec, VideoSpec):
             raise ConfigurationError("a video stream is opened with a VideoSpec")
         self.stream(handle).apply_spec(spec)
 
     def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
-        """Set what flows."""
+        """Set whether video is sent and received."""
         stream = self.stream(handle)
         if stream.spec is not None:
             stream.apply_spec(replace(stream.spec, direction=direction))
 
     def close_stream(self, handle: StreamHandle) -> None:
-        """End the stream; the thread ends with the frame that it is at."""
+        """End the stream; its thread ends after the frame in progress."""
         entry = self._entry(handle)
         del self._entries[handle]
         entry.stream.close()

@@ -1,12 +1,14 @@
-"""Load runs: many users at once, their calls measured, judged and reported.
+"""Load tests: many users at once, with their calls measured, judged and reported.
 
-A plan (`plan`) is run (`run`) by one process or by many (`distribute`), counted (`measure`) and
-judged (`result`); `capacity` searches for the most calls that a target holds, `report` writes it
-down.  Calls are those of `softphone.account` and `softphone.call`, the sound that of
-`softphone.media`; a server to call is in `softphone.lab`, the command in `softphone.cli.load`.
+`plan` describes a run, `run` executes it in one process and `distribute` in several.  `measure`
+counts, `result` judges the counts against the expectations, `capacity` searches for the most calls
+that a target holds, and `report` writes the results.
 
-No standard: what is on the wire is the work of the packages below.  `capacity`, `distribute` and
-`report` are not exported: they are imported from their packages.
+Calls are those of `softphone.account` and `softphone.call`, audio that of `softphone.media`.  A
+server to call is in `softphone.lab`, the command in `softphone.cli.load`.
+
+Implements no standard: the packages below speak the protocols.  Import `capacity`, `distribute`
+and `report` from their own packages; they are not exported here.
 """
 
 from __future__ import annotations

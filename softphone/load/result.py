@@ -1,4 +1,4 @@
-"""What a run came to: its seconds, their sum, why it is invalid, and the summary for scripts."""
+"""The result of a run: its seconds, their sum, why it is invalid, and the summary for scripts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from softphone.load.plan import Expectation, ExpectationVerdict, LoadPlan
 
 @dataclass(slots=True)
 class LoadResult:
-    """A run, of one worker or of many.
+    """The result of a run by one or more workers.
 
-    `begun_apart` is how many seconds lay between the starts of the first and the last worker;
-    `lost` names workers that did not come to their end.
+    `begun_apart` is the seconds between the starts of the first and the last worker; `lost`
+    describes workers that did not finish.
     """
 
     plan: LoadPlan
@@ -30,22 +30,22 @@ class LoadResult:
     interrupted: bool = False
 
     def add_second(self, second: RunSecond) -> None:
-        """Take one second of the run."""
+        """Add one second of the run."""
         self.seconds.append(second)
         self.total.merge(second.tally)
 
     @property
     def valid(self) -> bool:
-        """Whether the figures are the target's and not the generator's."""
+        """Whether the figures describe the target and not the generator."""
         return not self.invalid_because
 
     @property
     def most_up(self) -> int:
-        """The most calls that were up."""
+        """The most calls that were up at once."""
         return max((second.peak for second in self.seconds), default=0)
 
     def summary(self, verdicts: Sequence[ExpectationVerdict] = ()) -> dict[str, Any]:
-        """The fields of the last object; scripts depend on their names."""
+        """The JSON summary that a run ends with; scripts depend on its field names."""
         fields = _fields(self.total)
         fields["calls"]["most_up"] = self.most_up
         return {
@@ -67,7 +67,7 @@ class LoadResult:
 
 
 def _fields(total: Tally) -> dict[str, Any]:
-    """What was counted; the first five names are those of the tool's contract with scripts."""
+    """The counts as JSON fields; scripts depend on the first five names."""
     return {
         "calls": {
             "attempted": total.attempted,
@@ -106,12 +106,12 @@ def _fields(total: Tally) -> dict[str, Any]:
 def judge_result(
     result: LoadResult, expectations: Sequence[Expectation]
 ) -> tuple[ExpectationVerdict, ...]:
-    """What became of the expectations."""
+    """Judge each expectation against the counts of the run."""
     return tuple(expectation.judge_tally(result.total) for expectation in expectations)
 
 
 def second_fields(second: RunSecond) -> dict[str, Any]:
-    """One second, for scripts."""
+    """One second as JSON fields for scripts."""
     tally = second.tally
     return {
         "at": round(second.at, 2),
@@ -147,7 +147,7 @@ def _quantiles(
 
 
 def result_figures(result: LoadResult) -> list[tuple[str, str]]:
-    """What a person wants to know, each with its name."""
+    """The figures for a person to read, each with its name."""
     total = result.total
     suites = ", ".join(f"{name} {count:,}" for name, count in total.suites.items())
     return [
@@ -178,13 +178,13 @@ def _registered(total: Tally) -> str:
 
 
 def _injected(result: LoadResult) -> str:
-    """What was asked for, and how often it was done."""
+    """The injected faults, each with how often it happened, as text."""
     counts = ", ".join(f"{name} {count:,}" for name, count in result.total.injected.items())
     return "; ".join(part for part in (result.plan.faults.words(), counts) if part) or "none"
 
 
 def quantiles_text(histogram: Histogram, *shares: float) -> str:
-    """Quantiles for a person: "5.4 / 12.1", and "-" for what was not measured."""
+    """Quantiles as text: "5.4 / 12.1", or "-" for an empty histogram."""
     values = (histogram.quantile(share) for share in shares)
     return " / ".join("-" if value is None else f"{value:.4g}" for value in values)
 
@@ -193,7 +193,7 @@ _WORDS = {NO_MEDIA: "no_media: answered, and not one packet came"}
 
 
 def failure_causes(total: Tally) -> dict[str, int]:
-    """Everything that has failed, by cause."""
+    """Everything that failed, by cause."""
     found = {_WORDS.get(cause, cause): count for cause, count in total.failed.items()}
     found |= {f"dropped: {cause}": count for cause, count in total.dropped.items()}
     found |= {f"register: {cause}": count for cause, count in total.registrations_failed.items()}
@@ -212,4 +212,4 @@ BLANK_LOAD_SUMMARY: Mapping[str, Any] = MappingProxyType(
         "verdicts": [],
     }
 )
-"""The fields of a run that never was."""
+"""The summary of a run that never began."""

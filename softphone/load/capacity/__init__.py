@@ -1,11 +1,11 @@
 """The search for the most concurrent calls that a target holds: double, bisect, confirm.
 
-It is pure: it says how many calls to try next, is told how that trial went, and names what it
-found with its confidence.  The trials themselves are run by `softphone.load.distribute`; whether a
-trial met its expectations is judged by `softphone.load.result`, and whether the generator itself
-was the bottleneck by `softphone.load.run`.
+Pure: names the number of calls to try next, takes the outcome of each trial, and reports the
+capacity with its confidence.  `softphone.load.distribute` runs the trials, `softphone.load.result`
+judges whether a trial met its expectations, and `softphone.load.run` whether the load generator
+itself was the bottleneck.
 
-No standard: the procedure is described in `search`.
+Implements no standard: `search` describes the procedure.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The search for the most calls that a target holds: doubling, then bisecting, then confirming.
 
-`CapacitySearch` is pure: it says how many calls to try next, and is told how that went.  A number
-counts as held when it held `confirm` times out of as many, and one trial that was not held rules a
-number out.  A trial that is invalid (the generator was the bottleneck) may have met somebody
-else's work: it is made again, once.  A number that cannot be judged then is the end of what can be
-known from here, and the search goes on below it: what it finds is a lower bound.
+`CapacitySearch` is pure: it names the next number of calls and takes the outcome.  A number is
+confirmed when `confirm` trials out of as many held; one trial that did not hold rules it out.  An
+invalid trial (the generator was the bottleneck) is repeated once, since other work on the machine
+may have caused it.  When the repeat is invalid too, the search continues below that number, and
+the capacity it finds is a lower bound.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 ATTEMPTS = 2
-"""Invalid trials of a number after which it cannot be judged."""
+"""Invalid trials after which a number of calls is given up as impossible to judge."""
 
 
 @dataclass(frozen=True, slots=True)
 class CapacityTrial:
-    """One run of the search: so many calls were tried; `held` says whether every verdict was met.
+    """One trial of the search, with `calls` calls; `held` says whether every expectation was met.
 
-    `why` is the first verdict that was not, or why the run is invalid.
+    `why` is the first expectation that was not met, or the reason why the run is invalid.
     """
 
     calls: int
@@ -35,7 +35,7 @@ class CapacityTrial:
 
 @dataclass(slots=True)
 class CapacitySearch:
-    """`first` calls are tried first, never more than `most`; bisecting ends within `precision`.
+    """The search: starts with `first` calls, tries at most `most`, and ends within `precision`.
 
     `precision` is a share of the number (0.05: within 5 %).
     """
@@ -48,7 +48,7 @@ class CapacitySearch:
 
     @property
     def next_calls(self) -> int | None:
-        """How many calls to try now; None when the search is over."""
+        """The number of calls to try now; None when the search is over."""
         last = self.trials[-1] if self.trials else None
         if last is not None and last.interrupted:
             return None
@@ -67,15 +67,15 @@ class CapacitySearch:
         return low
 
     def add_trial(self, trial: CapacityTrial) -> None:
-        """How a trial went."""
+        """Record the outcome of a trial."""
         self.trials.append(trial)
 
     def _refused(self) -> int | None:
-        """The fewest calls that were not held."""
+        """The fewest calls that did not hold; None when every valid trial held."""
         return min((t.calls for t in self.trials if t.valid and not t.held), default=None)
 
     def _end(self) -> int | None:
-        """The fewest calls that were not held, or could not be judged."""
+        """The fewest calls that did not hold or could not be judged; None when there are none."""
         bound = self.unjudged_trial
         return self._refused() if bound is None else bound.calls
 
@@ -83,7 +83,7 @@ class CapacitySearch:
         return sum(not t.valid for t in self.trials if t.calls == calls)
 
     def _held(self) -> int:
-        """The most calls that were always held, below any that were not."""
+        """The most calls that held, below any that did not or could not be judged; 0 for none."""
         limit = self._end()
         numbers = (t.calls for t in self.trials if t.held and t.valid)
         return max((n for n in numbers if limit is None or n < limit), default=0)
@@ -96,24 +96,24 @@ class CapacitySearch:
 
     @property
     def capacity(self) -> int:
-        """The most calls that were held every time they were tried."""
+        """The most calls that held in every trial; 0 when none did."""
         return self._held()
 
     @property
     def confirmed(self) -> bool:
-        """Whether the capacity was held as often as was asked for."""
+        """Whether the capacity held in at least `confirm` trials."""
         return self.capacity > 0 and self._times(self.capacity) >= self.confirm
 
     @property
     def limit(self) -> int | None:
-        """The fewest calls that were not held; None when the target was never full."""
+        """The fewest calls that did not hold; None when the target never reached its limit."""
         return self._refused()
 
     @property
     def unjudged_trial(self) -> CapacityTrial | None:
-        """The trial that could not be judged and lies below all that were not held, if there is.
+        """The trial of the fewest calls that could not be judged, below all that did not hold.
 
-        The capacity is a lower bound then.
+        None when there is no such trial.  When there is one, the capacity is a lower bound.
         """
         limit = self._refused()
         ends = (
@@ -127,20 +127,20 @@ class CapacitySearch:
 
     @property
     def interrupted(self) -> bool:
-        """Whether somebody ended it early."""
+        """Whether a trial was interrupted, which ends the search."""
         return any(trial.interrupted for trial in self.trials)
 
     @property
     def confidence(self) -> float:
-        """How sure we can be that at least half of all runs at the capacity hold, 0.0 to 1.0.
+        """The confidence, 0.0 to 1.0, that more than half of all runs at the capacity hold.
 
-        If no more than half of them did, n trials would all hold with a chance of 0.5 ** n.
+        If at most half held, n trials would all hold with a probability of at most 0.5 ** n.
         """
         times = self._times(self.capacity)
         return 1.0 - 0.5**times if times else 0.0
 
     def summary(self) -> dict[str, object]:
-        """What the search came to, for scripts."""
+        """The outcome as a JSON object for scripts."""
         return {
             "calls": self.capacity,
             "confirmed": self.confirmed,
@@ -154,7 +154,7 @@ class CapacitySearch:
         }
 
     def _nothing(self) -> str:
-        """What is said where not one trial was held."""
+        """The outcome text when no trial held."""
         judged = (trial for trial in self.trials if trial.valid)
         least = min(judged, key=lambda trial: trial.calls, default=None)
         if least is None:
@@ -185,6 +185,6 @@ class CapacitySearch:
 
 
 def _unjudged(trial: CapacityTrial) -> str:
-    """A number of calls that nothing is known about, and why."""
+    """A sentence with the number of calls that could not be judged, and why."""
     word = "call" if trial.calls == 1 else "calls"
     return f"{trial.calls} {word} could not be judged, since the run was invalid: {trial.why}"

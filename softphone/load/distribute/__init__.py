@@ -1,13 +1,12 @@
 """Runs of a plan: in this process, in local worker processes, or on a Ray cluster.
 
-It shares out the plan, starts the workers together, adds up their seconds and makes one result;
-the trials of a capacity search are run here, too.  What one worker does is in
-`softphone.load.run`, what is counted in `softphone.load.measure`.  Media workers are something
-else: they are in `softphone.media.worker`.
+Cuts the plan into shares, starts the workers at a common time, merges their seconds and makes one
+result; also runs the trials of a capacity search.  `softphone.load.run` does the work of one
+worker, `softphone.load.measure` counts.  Media workers are unrelated: see `softphone.media.worker`.
 
-No standard: workers are spoken with by one JSON object a line.  `worker` is imported by its
-module: it is run by `python -m softphone.load.distribute.worker`.  So is `ray_cluster`: it needs
-Ray, which is an extra, and is loaded when a cluster is asked for.
+Implements no standard: pool and worker exchange JSON objects, one a line.  Two modules are not
+exported here: `worker`, the program of `python -m softphone.load.distribute.worker`, and
+`ray_cluster`, which needs Ray (an extra) and is loaded when a cluster is asked for.
 """
 
 from __future__ import annotations

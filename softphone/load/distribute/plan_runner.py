@@ -1,6 +1,6 @@
-"""Running a plan: in this process, or by a pool of workers; either way it is one `LoadResult`.
+"""Running a plan in this process or by a pool of workers; either way gives one `LoadResult`.
 
-A capacity search is one such run after the other against the target.
+A capacity search is a series of such runs against one target.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from softphone.load.run import Runner, relaxed_garbage_collection
 Made = TypeVar("Made")
 
 MOST_KEPT = 7200
-"""Pieces of time that a run remembers for its report; then two and two become one, so that a run
-of days does not grow."""
+"""Intervals that a run keeps for its report.  Beyond that, neighbors are merged in pairs, so that
+memory stays bounded in runs of days."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunObserver:
-    """Who is told how a run goes: of every second, and of the registrations before it."""
+    """Callbacks for the progress of a run: each second of it, and the registrations before."""
 
     second: Callable[[RunSecond], None] = lambda second: None
     progress: Callable[[int, int], None] = lambda done, whole: None
@@ -36,11 +36,11 @@ class RunObserver:
 async def run_plan(
     plan: LoadPlan, workers: int = 1, watcher: RunObserver | None = None, *, ray: str | None = None
 ) -> LoadResult:
-    """Run a plan to its end, or until this task is canceled, which ends it with a result.
+    """Run a plan to its end.  Canceling this task ends the run early, with a result.
 
     With `ray` the workers are actors of the Ray cluster at that address.
 
-    Raises ConfigurationError before anything is sent; SoftphoneError when nobody could register.
+    Raises ConfigurationError before anything is sent; SoftphoneError when no user could register.
     """
     watcher = watcher or RunObserver()
     kept: list[RunSecond] = []
@@ -69,7 +69,7 @@ async def run_plan(
 
 
 def _thin(kept: list[RunSecond]) -> None:
-    """Make one piece of time of each two."""
+    """Merge the intervals in pairs, in place."""
     for first, second in zip(kept[::2], kept[1::2], strict=False):
         first.follow(second)
     del kept[1::2]
@@ -100,9 +100,9 @@ async def _alone(plan: LoadPlan, watcher: RunObserver) -> LoadResult:
 async def _to_the_end(
     work: Coroutine[Any, Any, Made], stop: Callable[[], None]
 ) -> tuple[Made, bool]:
-    """What `work` gives, and whether it was stopped early.
+    """The result of `work`, and whether it was stopped early.
 
-    The first cancellation ends the run and keeps what it has; a second one gives it up.
+    The first cancellation calls `stop` and keeps the partial result; a second one cancels `work`.
     """
     task = asyncio.ensure_future(work)
     try:
@@ -131,9 +131,9 @@ async def find_capacity(
     watcher: RunObserver | None = None,
     on_trial: Callable[[CapacityTrial], None] = lambda trial: None,
 ) -> LoadResult:
-    """Search; gives the last run that was held at the capacity, or the last of all if none was.
+    """Run the search; returns the last run that held at the capacity, or the last run if none held.
 
-    `plan` is that of every run but for its calls.  Raises what `run_plan` does.
+    `plan` gives everything but the number of calls.  Raises what `run_plan` does.
     """
     held: dict[int, LoadResult] = {}
     last = LoadResult(replace(plan, calls=search.first))
@@ -149,9 +149,9 @@ async def find_capacity(
 
 
 def trial_of(result: LoadResult, expectations: Sequence[Expectation]) -> CapacityTrial:
-    """What a run says about its number of calls.
+    """Turn the result of a run into a trial of its number of calls.
 
-    One that was invalid, or interrupted, says nothing about the target.
+    An invalid or interrupted run says nothing about the target.
     """
     unmet = [verdict for verdict in judge_result(result, expectations) if not verdict.met]
     why = f"{unmet[0].expected}: {unmet[0].measured}" if unmet else ""

@@ -1,8 +1,8 @@
 """Workers on a Ray cluster: each is an actor with a core of its own, spread over the nodes.
 
-They speak with the pool as local workers do, line by line, and their wall clocks are compared
-with ours before they begin together.  Files that a plan names must be there on every node.
-Ray is an extra (`pip install softphone[cluster]`), imported when it is used.
+They exchange the same lines with the pool as local workers.  The pool compares their wall clocks
+with its own, so that all begin together.  Files that a plan names must exist on every node.
+Ray is an extra (`pip install softphone[cluster]`), imported on use.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ from softphone.load.distribute.worker import run_worker
 from softphone.load.distribute.worker_channel import MAXIMUM_LINE, encode_line
 
 HIRE_PATIENCE = 60.0
-"""Seconds that Ray may take to find a place for a worker."""
+"""Seconds that Ray has to place a worker on a node."""
 COMPARISONS = 5
 
 
 class RayWorker:
-    """What runs as an actor: a worker whose lines come and go as Ray's messages."""
+    """The Ray actor: runs a worker whose lines travel as Ray method calls."""
 
     def __init__(self) -> None:
         self._reader = asyncio.StreamReader(limit=MAXIMUM_LINE)
         self._said: asyncio.Queue[bytes] = asyncio.Queue()
 
     async def now(self) -> float:
-        """This node's wall clock."""
+        """The wall clock of this node."""
         return time.time()
 
     async def node(self) -> str:
-        """The address under which Ray knows this node."""
+        """The address by which Ray knows this node."""
         ray: Any = import_module("ray")
         return str(ray.util.get_node_ip_address())
 
     async def work(self) -> int:
-        """Do one share; gives the exit code."""
+        """Run one share; returns the exit code."""
         try:
             return await run_worker(self._reader, self._say)
         finally:
@@ -50,21 +50,21 @@ class RayWorker:
         self._said.put_nowait(encode_line(kind, value))
 
     async def say(self, data: bytes) -> None:
-        """Take a line of the pool; b"" is the end."""
+        """Accept a line from the pool; b"" is the end."""
         if data:
             self._reader.feed_data(data)
         else:
             self._reader.feed_eof()
 
     async def hear(self) -> bytes:
-        """The next line; b"" at the end."""
+        """Wait for the next line to the pool; b"" at the end."""
         return await self._said.get()
 
 
 class RayWorkerChannel:
-    """A worker that is a Ray actor; `offset` is how far its node's clock is ahead of ours.
+    """The channel to a worker that is a Ray actor, on the node at the address `node`.
 
-    `node` is its node's address.
+    `offset` is how many seconds the node's wall clock is ahead of ours.
     """
 
     def __init__(self, ray: Any, actor: Any, offset: float, node: str) -> None:
@@ -77,8 +77,8 @@ class RayWorkerChannel:
 
     @classmethod
     async def hire(cls, ray: Any) -> RayWorkerChannel:
-        """Have Ray find a place for a worker.  Raises ConfigurationError when it has none."""
-        # Each line is heard while others wait: the actor's calls overlap.
+        """Have Ray place a worker on a node.  Raises ConfigurationError when none has room."""
+        # `hear` waits while other calls go on, so the actor must run several at a time.
         actor = (
             ray.remote(RayWorker)
             .options(num_cpus=1, scheduling_strategy="SPREAD", max_concurrency=16)
@@ -98,7 +98,7 @@ class RayWorkerChannel:
 
     def send_line(self, data: bytes) -> None:
         """See `WorkerChannel`."""
-        # Ray keeps the order of one caller's calls.
+        # Ray keeps the order of calls from one caller.
         self._actor.say.remote(data)
 
     async def receive_line(self) -> bytes:
@@ -129,7 +129,7 @@ class RayWorkerChannel:
 
 
 async def _compare(actor: Any) -> float:
-    """How far the node's clock is ahead, by the quickest of a few questions (as NTP does)."""
+    """How many seconds the node's clock is ahead: the quickest of a few probes (as in NTP)."""
     best = (float("inf"), 0.0)
     for _ in range(COMPARISONS):
         asked = time.time()
@@ -140,7 +140,10 @@ async def _compare(actor: Any) -> float:
 
 
 async def _probe(address: str) -> None:
-    """Ray itself asks for minutes.  Raises ConfigurationError when nobody listens."""
+    """Connect to the address, since Ray alone retries for minutes.
+
+    Raises ConfigurationError when nothing listens there.
+    """
     host, colon, port = address.rpartition(":")
     if not colon or "/" in host or not port.isdecimal():
         return
@@ -154,9 +157,9 @@ async def _probe(address: str) -> None:
 
 @asynccontextmanager
 async def ray_cluster(address: str) -> AsyncIterator[Any]:
-    """Ray, connected to the cluster at `address` ("auto" finds a local one).
+    """Connect Ray to the cluster at `address` ("auto" finds a local one).
 
-    Raises ConfigurationError when Ray is not installed or nobody is there.
+    Raises ConfigurationError when Ray is not installed or no cluster answers.
     """
     try:
         ray: Any = import_module("ray")

@@ -1,10 +1,10 @@
-"""A worker of a load run: a process that gets its plan by standard input, and tells by output.
+"""A worker of a load run: reads its plan from standard input, reports on standard output.
 
     python -m softphone.load.distribute.worker
 
-It registers its users, says `ready`, begins at the time that `go` tells, and ends early at
-`stop` or when its pool is gone.  It is started by `softphone.load.distribute.worker_pool`, or
-by hand to see what it says.
+Registers its users, sends `ready`, begins at the time that `go` carries, and ends early at `stop`
+or when its pool is gone.  `softphone.load.distribute.worker_pool` starts it; start it by hand to
+see its lines.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from softphone.load.plan import LoadPlan
 from softphone.load.run import Runner, relaxed_garbage_collection
 
 SendLine: TypeAlias = Callable[..., None]
-"""Sends a line to the pool: a kind, and a value."""
+"""Sends a line to the pool: a kind and a value."""
 
 
 def _write_line(kind: str, value: object = None) -> None:
@@ -34,12 +34,12 @@ def _write_line(kind: str, value: object = None) -> None:
         while line:
             line = line[os.write(1, line) :]
     except BrokenPipeError:
-        # The pool is gone: what is left is to hang up, which the end of the input has begun.
+        # The pool is gone; the end of the input has already begun to hang up the calls.
         return
 
 
 async def run_worker(reader: asyncio.StreamReader, say: SendLine = _write_line) -> int:
-    """Do one share, as told by `reader`, and tell by `say`; gives the exit code."""
+    """Run one share by the commands from `reader`, reporting by `say`; returns the exit code."""
     kind, value = decode_line(await reader.readline() or encode_line("nothing"))
     if kind != "plan":
         say("failed", {"message": f"expected a plan, got {kind}", "usage": True})
@@ -75,7 +75,7 @@ async def run_worker(reader: asyncio.StreamReader, say: SendLine = _write_line) 
 
 
 async def _command(reader: asyncio.StreamReader) -> tuple[str, float | None]:
-    """The next command and its value; the end of the input is `stop`."""
+    """Read the next command and its value; the end of the input counts as `stop`."""
     line = await reader.readline()
     return decode_line(line) if line else ("stop", None)
 
@@ -86,7 +86,7 @@ async def _stop(reader: asyncio.StreamReader, runner: Runner) -> None:
 
 
 async def main() -> int:
-    """Read standard input, and work."""
+    """Run a worker on standard input and output."""
     shown = logging.StreamHandler(sys.stderr)
     shown.setFormatter(MaskingFormatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[shown])

@@ -1,7 +1,7 @@
-"""The channel between a pool and one of its workers, and the one to a local process.
+"""The channel between a pool and one of its workers, and its form for a local process.
 
-One JSON object a line, by pipes.  To a worker: the plan, then `go` or `stop`.  From it: `progress`,
-`ready`, `begun`, `second`, `done`, or `failed`.  No secret goes over it.
+One JSON object a line.  The pool sends the plan, then `go` or `stop`; the worker sends `progress`,
+`ready`, `begun`, `second`, `done` or `failed`.  No secret is sent.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from typing import Any, Protocol
 logger = logging.getLogger("softphone.load")
 
 MAXIMUM_LINE = 64 * 1024 * 1024
-"""The longest line: a plan of a hundred thousand users."""
+"""Bytes of the longest line: a plan of a hundred thousand users."""
 
 
 def encode_line(kind: str, value: Any = None) -> bytes:
-    """One line."""
+    """Encode one line."""
     return json.dumps({kind: value}, separators=(",", ":")).encode() + b"\n"
 
 
 def decode_line(line: bytes) -> tuple[str, Any]:
-    """Its kind and its value.  Raises ValueError for anything else."""
+    """Decode a line into kind and value.  Raises ValueError for anything else."""
     found = json.loads(line)
     if not isinstance(found, dict) or len(found) != 1:
         raise ValueError("a line of the crew has one key")
@@ -37,7 +37,7 @@ COMMAND = (sys.executable, "-m", "softphone.load.distribute.worker")
 
 
 class WorkerChannel(Protocol):
-    """What a pool needs of a worker, wherever it is."""
+    """A worker as the pool sees it, in a local process or on another machine."""
 
     @property
     def offset(self) -> float:
@@ -45,26 +45,26 @@ class WorkerChannel(Protocol):
 
     @property
     def node(self) -> str:
-        """The address of the machine that it is on; "" for this one."""
+        """The address of the worker's machine; "" for this one."""
 
     def send_line(self, data: bytes) -> None:
-        """Say a line; one that is gone hears nothing."""
+        """Send a line; dropped when the worker is gone."""
 
     async def receive_line(self) -> bytes:
-        """The next line that it says; b"" when it will say no more."""
+        """Wait for the worker's next line; b"" when no more will come."""
 
     async def wait_for_end(self) -> str:
-        """Wait for its end; gives how, as in "ended with code 1"."""
+        """Wait until the worker has ended; returns how, as in "ended with code 1"."""
 
     def close_input(self) -> None:
-        """Let it hang up and leave."""
+        """Close the worker's input, so that it hangs up and exits."""
 
     def kill(self) -> None:
-        """End it now."""
+        """Kill the worker now."""
 
 
 class LocalWorkerChannel:
-    """A worker that is a process of this machine, by its pipes."""
+    """The channel to a worker process on this machine, by its standard streams."""
 
     offset = 0.0
     node = ""
@@ -75,25 +75,25 @@ class LocalWorkerChannel:
 
     @classmethod
     async def hire(cls, command: Sequence[str] = COMMAND) -> LocalWorkerChannel:
-        """Start a worker."""
+        """Start a worker process."""
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=MAXIMUM_LINE,
-            # Ctrl-C is for the pool, which tells its workers to hang up.
+            # Ctrl-C goes to the pool alone, which tells its workers to hang up.
             start_new_session=True,
         )
         return cls(process)
 
     @property
     def pid(self) -> int:
-        """The process's number."""
+        """The process ID."""
         return self._process.pid
 
     async def _pass_warnings_on(self) -> None:
-        """Log here what a worker writes to its standard error: a terminal has one writer."""
+        """Log the worker's standard error, since only this process may write to the terminal."""
         errors = self._process.stderr
         while errors is not None and not errors.at_eof():
             try:

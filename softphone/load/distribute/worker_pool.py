@@ -1,7 +1,7 @@
-"""A pool of workers with a common start, on this machine or elsewhere, whose seconds are added up.
+"""A pool of workers, here or on other machines, with a common start and merged seconds.
 
-Histograms are merged, percentiles never averaged.  A worker that is lost is reported with its
-share, and the run ends with what the others have; such a run is invalid.
+Histograms are merged; percentiles are never averaged.  When a worker is lost, the run goes on
+with the others, reports the lost share, and is invalid.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from softphone.load.plan import LoadPlan
 from softphone.load.result import LoadResult
 
 HEADSTART = 0.2
-"""Seconds between `go` and the common start: the word must have reached everybody."""
+"""Seconds between sending `go` and the common start, so that `go` reaches every worker first."""
 LAST_WORDS = 30.0
-"""Seconds that a worker has to hang up and leave once the run is over."""
+"""Seconds that a worker has to hang up and exit once the run is over."""
 
 
 class WorkerFailed(SoftphoneError):
-    """A worker could not begin."""
+    """A worker failed before the run began."""
 
 
 class _WorkerHandle:
-    """One worker as the pool sees it."""
+    """The pool's state of one worker."""
 
     def __init__(self, plan: LoadPlan, channel: WorkerChannel) -> None:
         self.plan = plan
@@ -49,16 +49,16 @@ class _WorkerHandle:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come from it."""
+        """Whether the worker has reported its end, or is lost: no more seconds will come."""
         return self.reasons is not None or bool(self.lost)
 
     def send_line(self, kind: str, value: Any = None) -> None:
-        """Tell it something; one that is gone hears nothing."""
+        """Send a line to the worker; dropped when it is gone."""
         self.channel.send_line(encode_line(kind, value))
 
 
 class WorkerPool:
-    """Runs the shares of a plan, each by a worker of its own; `hire` finds one."""
+    """Runs each share of a plan by a worker of its own; `hire` starts one."""
 
     def __init__(
         self,
@@ -77,13 +77,13 @@ class WorkerPool:
 
     @property
     def lines(self) -> tuple[WorkerChannel, ...]:
-        """The workers."""
+        """The channels to the workers."""
         return tuple(worker.channel for worker in self._workers)
 
     async def run_shares(self, whole: LoadPlan) -> LoadResult:
-        """Run to the end.
+        """Run all shares to the end; returns the merged result.
 
-        Raises ConfigurationError, or WorkerFailed, when a worker cannot begin; nobody then does.
+        Raises ConfigurationError or WorkerFailed when a worker cannot begin; then none begins.
         """
         listeners: list[asyncio.Task[None]] = []
         try:
@@ -96,7 +96,7 @@ class WorkerPool:
                 raise asyncio.CancelledError
             begin = time.time() + HEADSTART
             for worker in self._workers:
-                # Each goes by its own clock.
+                # Each worker goes by its own wall clock.
                 worker.send_line("go", begin + worker.channel.offset)
             await asyncio.gather(*listeners)
         finally:
@@ -104,13 +104,13 @@ class WorkerPool:
         return self._result(whole)
 
     def stop_run(self) -> None:
-        """End the run now; it ends with what it has, or is canceled if it has not begun."""
+        """End the run early with a partial result; cancel it when it has not begun."""
         self._stopped = True
         for worker in self._workers:
             worker.send_line("stop")
 
     def _brief(self, whole: LoadPlan) -> None:
-        """Tell everybody its share, now that it is known who shares a machine with whom."""
+        """Send each worker its share, cut anew when the workers run on several nodes."""
         nodes = [worker.channel.node for worker in self._workers]
         if any(nodes):
             for worker, plan in zip(self._workers, whole.shares(len(nodes), nodes), strict=True):
@@ -119,7 +119,7 @@ class WorkerPool:
             worker.send_line("plan", worker.plan.to_plain())
 
     async def _read_worker(self, worker: _WorkerHandle) -> None:
-        """Take what a worker says until it says no more."""
+        """Handle a worker's lines until it has ended."""
         try:
             while data := await worker.channel.receive_line():
                 self._handle_line(worker, *decode_line(data))
@@ -156,7 +156,7 @@ class WorkerPool:
                 worker.ready.set_exception(made(value["message"]))
 
     def _report_merged_seconds(self) -> None:
-        """Pass on every second that all workers who still speak have told of."""
+        """Pass on each second that every live worker has reported."""
         while True:
             have = [worker for worker in self._workers if worker.seconds]
             waiting = any(not worker.ended for worker in self._workers if worker not in have)
@@ -186,7 +186,7 @@ class WorkerPool:
         return result
 
     async def _dismiss(self, listeners: Sequence[asyncio.Task[None]]) -> None:
-        """Let everybody hang up and leave; whoever does not is killed."""
+        """Have the workers hang up and exit; kill those that do not in time."""
         for worker in self._workers:
             worker.channel.close_input()
         try:

@@ -1,12 +1,11 @@
 """What a load run counts: totals, histograms that can be merged, and causes of failure.
 
-Counts and times only: no clock is read and nothing is sent here.  Calls are measured in
-`softphone.load.run`, the seconds of all workers are added up in `softphone.load.distribute`, and
-the summary is in `softphone.load.result`.  The statistics of one stream are in
-`softphone.media.quality`.
+Counts and times only: reads no clock and sends nothing.  `softphone.load.run` measures the calls,
+`softphone.load.distribute` merges the seconds of all workers, and `softphone.load.result` makes the
+summary.  The statistics of a single stream are in `softphone.media.quality`.
 
-No standard: the histograms are log-linear, as HDR histograms are, and causes are the reason
-phrases of SIP (`softphone.sip.message`) or short words.
+Implements no standard: the histograms are log-linear, like HDR histograms; a cause is a SIP reason
+phrase (`softphone.sip.message`) or a short word.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Why something failed, as a short word that can be counted: bounded in number, whoever says it."""
+"""Causes of failure as short words to count; their number is bounded, whatever a peer sends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from softphone.sip.message import REASON_PHRASES
 
 
 def failure_cause(error: Exception) -> str:
-    """The cause of a failure.  A far end's own words are left out: it could make up thousands."""
+    """The cause of a failure.  Omits the peer's own text, which could be different every time."""
     if isinstance(error, SecurityShortfall):
         return f"refused by us: {error.shortfalls[0].code.value}"
     if isinstance(error, NoAnswer) and error.reason == "":
@@ -42,7 +42,7 @@ def failure_cause(error: Exception) -> str:
 
 
 def end_cause(ended: CallEnded) -> str:
-    """Who ended a call, and the status if there is one; a lost connection has none."""
+    """Who ended a call, with the status if there is one; a lost connection has none."""
     if ended.by is EndedBy.TRANSPORT:
         return ended.by.value
     return f"{ended.by.value} {_status(ended.status)}" if ended.status else ended.by.value

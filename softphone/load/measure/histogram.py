@@ -1,8 +1,8 @@
-"""A histogram that merges: log-linear buckets, as HDR histograms have them.
+"""A histogram that can be merged: log-linear buckets, like HDR histograms.
 
-Values up to 2,048 units have a bucket each; above, each power of two is cut into 1,024 buckets, so
-that a quantile is within 0.1 % of the true one.  Two histograms add up exactly, which averages of
-percentiles do not.  What nobody counted takes no room.
+Each value up to 2,048 units has a bucket of its own; above that, each power of two is split into
+1,024 buckets, so that a quantile is within 0.1 % of the true one.  Two histograms add up exactly;
+averages of percentiles do not.  Empty buckets take no memory.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ def _bucket(units: int) -> int:
 
 
 def _bounds(bucket: int) -> tuple[int, int]:
-    """The units that a bucket begins with, and how many it holds."""
+    """The first unit of a bucket, and how many units it holds."""
     shift = max(0, (bucket >> _BITS) - 1)
     return (bucket - (shift << _BITS)) << shift, 1 << shift
 
 
 class Histogram:
-    """Counts of values of 0 or more, each rounded down to `unit`; what is below counts as 0."""
+    """Counts of values, each rounded down to a multiple of `unit`; negative values count as 0."""
 
     __slots__ = ("_counts", "maximum", "minimum", "sum", "total", "unit")
 
@@ -50,7 +50,7 @@ class Histogram:
         self.maximum = max(self.maximum, value)
 
     def merge(self, other: Histogram) -> None:
-        """Add all that another one has counted.  Raises ValueError for another unit."""
+        """Add the counts of another histogram.  Raises ValueError when its unit differs."""
         if other.unit != self.unit:
             raise ValueError(f"histograms of units {self.unit:g} and {other.unit:g} do not merge")
         for bucket, count in other._counts.items():
@@ -76,7 +76,7 @@ class Histogram:
 
     @property
     def mean(self) -> float | None:
-        """The mean of all values."""
+        """The mean of all values; None when there are none."""
         return self.sum / self.total if self.total else None
 
     def share_above(self, bound: float) -> float:
@@ -88,7 +88,7 @@ class Histogram:
         return above / self.total
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON has it; `from_plain` reads it again."""
+        """The histogram as JSON values, for `from_plain`."""
         if not self.total:
             return {"unit": self.unit}
         return {
@@ -100,7 +100,7 @@ class Histogram:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """What `plain` gave.  Raises KeyError, TypeError or ValueError when it is not that."""
+        """Read what `to_plain` gave.  Raises KeyError, TypeError or ValueError otherwise."""
         made = cls(float(plain["unit"]))
         if "counts" in plain:
             made._counts = {int(key): int(count) for key, count in plain["counts"].items()}

@@ -1,7 +1,7 @@
 """What a run has counted: totals and histograms that add up over seconds and over workers.
 
-A `Tally` is a difference as well as a total: every second of every worker is one, and the run is
-their sum.  Counts and times only, no clock.
+A `Tally` serves as a difference and as a total: each second of each worker is one, and the run is
+their sum.  Counts and times only; reads no clock.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any, Self
 from softphone.load.measure.histogram import Histogram
 
 TOLERATE_LATE = 1.0
-"""The share of our packets, in percent, that may leave more than a frame late."""
+"""The default share of our packets, in percent, that may leave more than a frame late."""
 
 NO_MEDIA = "no_media"
-"""The cause of a call that was answered and whose far end sent not one packet."""
+"""The cause of a call that was answered, but whose far end sent no packet."""
 
 TENTH = 0.1
 HUNDREDTH = 0.01
@@ -32,14 +32,15 @@ def _milliseconds() -> Histogram:
 class Tally:
     """Counts of calls, registrations and packets.
 
-    `failed` are calls that were not answered, by cause, and those that were and brought nothing
-    (NO_MEDIA); `dropped` those that were answered and
-    ended before we ended them; `ended` all that were answered, by who ended them.  `late` are
-    packets that we sent more than 5 ms after their time.  `registrations` are attempts; `retried`
-    of them were turned away and made again, so that the others are of one user each.  `mos`,
-    `jitter_ms` and `loss` (percent) are of whole calls, one value each.  `lateness_ms` has one
-    value a packet sent.  `held_back` are the seconds that calls began later than the schedule has
-    it, since as many as may be were up.
+    `failed` counts, by cause, calls that were not answered and answered calls whose far end sent
+    nothing (NO_MEDIA).  `dropped` counts answered calls that ended before we ended them.  `ended`
+    counts all answered calls by who ended them.
+
+    `registrations` are attempts; `retried` of them were refused and repeated, so that the others
+    belong to one user each.  `late` counts our packets that left more than 5 ms late.
+    `lateness_ms` has one value for each packet sent.  `mos`, `jitter_ms` and `loss` (percent) have
+    one value for each whole call.  `held_back` is the time in seconds that calls began later than
+    scheduled, because the most allowed calls were up.
     """
 
     attempted: int = 0
@@ -72,7 +73,7 @@ class Tally:
     cpu_seconds: float = 0.0
 
     def merge(self, other: Tally) -> None:
-        """Add all that another one has."""
+        """Add the counts of another tally."""
         for each in fields(self):
             mine, theirs = getattr(self, each.name), getattr(other, each.name)
             if isinstance(mine, Histogram):
@@ -83,7 +84,7 @@ class Tally:
                 setattr(self, each.name, mine + theirs)
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The tally as JSON values, for `from_plain`."""
         found: dict[str, Any] = {}
         for each in fields(self):
             value = getattr(self, each.name)
@@ -96,7 +97,7 @@ class Tally:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """What `plain` gave."""
+        """Read what `to_plain` gave."""
         made = cls()
         for each in fields(made):
             value = plain[each.name]
@@ -110,29 +111,29 @@ class Tally:
 
     @property
     def served(self) -> int:
-        """Calls that were answered, without those whose far end sent nothing."""
+        """Answered calls whose far end sent media."""
         return self.answered - self.failed[NO_MEDIA]
 
     @property
     def loss_percent(self) -> float:
-        """The share of packets that should have come and did not, in percent."""
+        """The share of expected packets that were lost, in percent."""
         expected = self.received + self.lost
         return 100.0 * self.lost / expected if expected > 0 else 0.0
 
     @property
     def cpu_ms_per_call_second(self) -> float:
-        """Our own processor time for each second of each call, in milliseconds."""
+        """Our processor time for each second of each call, in milliseconds."""
         return 1000.0 * self.cpu_seconds / self.call_seconds if self.call_seconds else 0.0
 
 
 @dataclass(slots=True)
 class RunSecond:
-    """One second of a run: what happened in it, and how things are at its end.
+    """One second of a run: what happened in it, and the state at its end.
 
-    `at` is its end in seconds since the start; `up` calls were up then, and `peak` of them at most
-    since the second before (of several workers, the sum of their peaks); `mos_now` and
-    `jitter_now_ms` are of calls that are up, some of them if there are many; `cpu` is our share of
-    one core; `workers` of them are told of here.
+    `at` is its end in seconds since the start.  `up` calls were up then; `peak` is the most that
+    were up since the previous second (for several workers, the sum of their peaks).  `mos_now` and
+    `jitter_now_ms` are those of the calls that are up, or of a sample when there are many.  `cpu`
+    is our share of one core.  `workers` is how many workers are merged here.
     """
 
     at: float
@@ -145,7 +146,7 @@ class RunSecond:
     workers: int = 1
 
     def merge(self, other: RunSecond) -> None:
-        """Add the same second of another worker; `cpu` becomes that of the busiest."""
+        """Add the same second of another worker; `cpu` becomes that of the busier one."""
         self.up += other.up
         self.peak += other.peak
         self.tally.merge(other.tally)
@@ -155,7 +156,7 @@ class RunSecond:
         self.workers += other.workers
 
     def follow(self, later: RunSecond) -> None:
-        """Become one piece of time with the one after it."""
+        """Extend this interval by the one after it."""
         self.at, self.up, self.workers = later.at, later.up, later.workers
         self.peak = max(self.peak, later.peak)
         self.tally.merge(later.tally)
@@ -164,7 +165,7 @@ class RunSecond:
         self.cpu = max(self.cpu, later.cpu)
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The second as JSON values, for `from_plain`."""
         return {
             "at": self.at,
             "up": self.up,
@@ -178,7 +179,7 @@ class RunSecond:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """What `plain` gave."""
+        """Read what `to_plain` gave."""
         return cls(
             at=plain["at"],
             up=plain["up"],

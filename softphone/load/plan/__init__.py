@@ -1,12 +1,12 @@
 """The plan of a load run: users, arrivals, hold times, faults and expectations.
 
-Plain values that can be written as JSON and shared out among workers; no password is in them.
-Arrivals and hold times are drawn from a seed, so that workers agree on every call.  Nothing is
-dialed here: that is `softphone.load.run`.  Options of the command line become a plan in
-`softphone.cli.load`, account files are read by `softphone.config`.
+Plain values that can be written as JSON and shared among workers, without passwords.  Arrivals and
+hold times come from a seed, so that workers agree on every call.  Nothing is dialed here: see
+`softphone.load.run`.  `softphone.cli.load` makes a plan from command-line options,
+`softphone.config` reads account files.
 
-No standard: the notation of arrivals, hold times and expectations is described in `arrival` and
-`expectation`.
+Implements no standard: `arrival` and `expectation` describe the notation of arrivals, hold times
+and expectations.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""When calls arrive and how long they last: seeded, and known before anything is dialed.
+"""When calls arrive and how long they last: seeded, and known before the first call.
 
-An arrival is a stream of seconds since the start, never falling; a hold is drawn for each call by
-its number, so that workers who share a run agree on every call without a word.  No clock here.
+Arrivals are a stream of seconds since the start, in order.  The hold time of a call is drawn by its
+number, so that workers who share a run agree on every call without exchanging anything.  Reads no
+clock.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ class ArrivalProcess(Protocol):
     """A stream of arrivals."""
 
     def arrival_times(self) -> Iterator[float]:
-        """Seconds since the start, never falling; a trace ends, the others do not."""
+        """Seconds since the start, in ascending order; only a trace ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConstantArrivals:
-    """`rate` a second, evenly."""
+    """`rate` calls a second at even intervals."""
 
     rate: float
 
@@ -42,7 +43,7 @@ class ConstantArrivals:
 
 @dataclass(frozen=True, slots=True)
 class PoissonArrivals:
-    """`rate` a second in the mean, each independent of the others."""
+    """`rate` calls a second on average, at independent random intervals (a Poisson process)."""
 
     rate: float
     seed: int
@@ -58,7 +59,7 @@ class PoissonArrivals:
 
 @dataclass(frozen=True, slots=True)
 class RampArrivals:
-    """The rate goes from `first` to `last` in a straight line over `seconds`, and stays there."""
+    """A rate that changes linearly from `first` to `last` over `seconds`, and then stays."""
 
     first: float
     last: float
@@ -81,7 +82,7 @@ class RampArrivals:
 
 @dataclass(frozen=True, slots=True)
 class StepArrivals:
-    """One rate after the other: pairs of a rate and its seconds; the last one stays."""
+    """A series of rates, given as pairs of a rate and its seconds; the last one stays."""
 
     steps: tuple[tuple[float, float], ...]
 
@@ -98,7 +99,7 @@ class StepArrivals:
 
 @dataclass(frozen=True, slots=True)
 class TraceArrivals:
-    """What was recorded once."""
+    """Arrivals read from a recording."""
 
     seconds: tuple[float, ...]
 
@@ -108,7 +109,7 @@ class TraceArrivals:
 
 
 def parse_arrival(text: str, *, rate: float, seed: int) -> ArrivalProcess:
-    """The arrival that `text` names; `rate` is that of constant and poisson ones.
+    """Parse an arrival process; `rate` applies to constant and Poisson arrivals.
 
     Raises ConfigurationError.
     """
@@ -160,7 +161,7 @@ def _step(text: str) -> tuple[float, float]:
 
 
 def _trace(path: Path) -> TraceArrivals:
-    """One arrival a line, in seconds; empty lines and what follows a # are not read."""
+    """Read one arrival a line, in seconds; skips empty lines and anything after a #."""
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -182,7 +183,7 @@ def _trace(path: Path) -> TraceArrivals:
     return TraceArrivals(tuple(found))
 
 
-# Holds ------------------------------------------------------------------------------------------
+# Hold times -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,7 @@ class HoldingTime:
     seed: int = 0
 
     def seconds_of_call(self, number: int) -> float | None:
-        """The seconds of call `number`; None: until the end of the run."""
+        """The hold time of call `number` in seconds; None: until the end of the run."""
         if self.kind == "run":
             return None
         if self.kind == "fixed":
@@ -209,7 +210,7 @@ class HoldingTime:
 
 
 def parse_holding_time(text: str, *, seed: int) -> HoldingTime:
-    """The hold that `text` names.  Raises ConfigurationError."""
+    """Parse a hold time.  Raises ConfigurationError."""
     kind, _, rest = text.partition(":")
     try:
         if text == "run":

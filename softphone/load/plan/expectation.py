@@ -1,4 +1,4 @@
-"""What a run is expected to reach: `answered>=99.9%`, `mos_p5>=4.0`, `suite=AEAD_AES_256_GCM`.
+"""Expectations of a run: `answered>=99.9%`, `mos_p5>=4.0`, `suite=AEAD_AES_256_GCM`.
 
 An expectation about something that was never measured is not met.
 """
@@ -17,7 +17,7 @@ from softphone.load.measure.tally import Tally
 from softphone.security import CryptoSuite
 
 CLEAR = "clear"
-"""The suite of a call without SRTP."""
+"""The suite name of a call without SRTP."""
 
 _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
@@ -42,8 +42,8 @@ _SHARES: Mapping[str, Callable[[Tally], float | None]] = {
     "late": lambda t: _share(t.late, t.sent),
     "audio": lambda t: _share(t.heard, t.checked),
 }
-"""In percent.  A call that was answered in silence is not counted as answered.  A
-registration that was turned away and made again is judged by how it ended."""
+"""Shares in percent.  An answered call whose far end sent no media does not count as answered.  A
+registration that was refused and repeated counts by its last attempt."""
 
 _QUANTILES: Mapping[str, tuple[str, Callable[[Tally], Histogram]]] = {
     "mos": ("", lambda t: t.mos),
@@ -60,12 +60,12 @@ ACCEPTED = (
     "with >=, <=, >, < or =; and suite=NAME, where NAME is clear or "
     + ", ".join(suite.value for suite in CryptoSuite)
 )
-"""What can be expected, in words."""
+"""The accepted expectations, as text for errors and help."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectationVerdict:
-    """How an expectation turned out; `measured` is what was, in words."""
+    """Whether an expectation was met; `measured` is the measured value as text."""
 
     expected: str
     met: bool
@@ -74,7 +74,7 @@ class ExpectationVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """One expectation, as `parse_expectation` reads it: `bound` in the unit of `name`."""
+    """One parsed expectation; `bound` is in the unit of `name`."""
 
     text: str
     name: str
@@ -85,7 +85,7 @@ class Expectation:
     suite: str = ""
 
     def judge_tally(self, tally: Tally) -> ExpectationVerdict:
-        """Hold it against what was counted."""
+        """Judge the expectation against the counts."""
         if self.suite:
             others = {name: n for name, n in tally.suites.items() if name != self.suite}
             counts = ", ".join(f"{name} {n}" for name, n in sorted(tally.suites.items()))
@@ -106,7 +106,7 @@ class Expectation:
 
 
 def parse_expectation(text: str) -> Expectation:
-    """Read an expectation.  Raises ConfigurationError saying what is accepted."""
+    """Parse an expectation.  Raises ConfigurationError that lists what is accepted."""
     match = _FORM.fullmatch(text)
     if match is None:
         raise _unknown(text, "it is not of the form NAME>=VALUE")

@@ -1,7 +1,7 @@
-"""The plan of a run: plain values that can be written as JSON and shared out among workers.
+"""The plan of a run: plain values that can be written as JSON and shared among workers.
 
 Every worker knows the whole schedule and takes each N-th arrival of it; users, ports and the
-number of calls are cut into shares.  No secret is in a plan: passwords stay in their files.
+number of calls are cut into shares.  A plan holds no secret: passwords stay in their files.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from softphone.load.plan.users import UserSpec
 from softphone.security import CryptoSuite, SrtpPolicy
 
 NODE = "node"
-"""Instead of an address: each worker takes that of its own node."""
+"""As the host: each worker uses the address of its own Ray node."""
 
 
 @dataclass(frozen=True, slots=True)
 class BaseSpec:
-    """What all users share: an account file, or a server; and what the media must be.
+    """What all users share: an account file or a server, and the requirements on media.
 
-    `server` is the registrar, or with `registers` off the outbound proxy.
+    `server` is the registrar, or the outbound proxy when `registers` is false.
     """
 
     account: str | None = None
@@ -48,11 +48,11 @@ class BaseSpec:
 
 @dataclass(frozen=True, slots=True)
 class FaultSpec:
-    """What goes wrong on purpose.
+    """Faults that a run injects.
 
-    `loss` is the share of packets (0.0 to 1.0) that never leave, `delay` what the others wait in
-    seconds, `cut_every` the seconds between two connections that are lost.  Shares of the users
-    have a wrong password, or the certificate in `certificate` (an expired one, say).
+    `loss` is the share of packets (0.0 to 1.0) that are dropped, `delay` the seconds that the
+    others are delayed, `cut_every` the seconds between two cut connections.  Shares of the users
+    have a wrong password, or the certificate in `certificate` (for example an expired one).
     """
 
     loss: float = 0.0
@@ -64,7 +64,7 @@ class FaultSpec:
     key: str | None = None
 
     def words(self) -> str:
-        """What goes wrong, for a person; "" if nothing does."""
+        """The faults as text; "" when there are none."""
         found = (
             (self.loss, f"loss {100 * self.loss:g} %"),
             (self.delay, f"delay {self.delay * 1e3:g} ms"),
@@ -77,16 +77,15 @@ class FaultSpec:
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """One run.
+    """One run, or the share of worker `worker` among `workers`.
 
-    `calls` is how many are up at once, at most; `rate` how many begin a second; `duration` the
-    seconds that the load lasts once all `calls` have begun.  `hold` None is the scenario's own.
-    `host` is the local address of signaling and media: None is the one that leads to the server,
-    NODE that of the worker's Ray node, and {n} in it is the worker's number from 1 on.
+    `calls` is the most calls up at once, `rate` how many begin a second, `duration` the seconds
+    that the load lasts once all `calls` have begun.  With `hold` None the scenario's own hold time
+    applies.  `host` is the local address of signaling and media: None selects the one that leads to
+    the server, NODE that of the worker's Ray node; {n} in it is the worker's number from 1 on.
     `scenario` is a name, or FILE.py:NAME.  `placement` says where the media loop runs: `inline`,
     beside the signaling, or in a `worker` process of its own.  `tolerate_late` is the share of our
     packets, in percent, that may leave more than a frame late before a run is invalid.
-    This is the share of `worker` among `workers`.
     """
 
     scenario: str
@@ -128,18 +127,18 @@ class LoadPlan:
             raise ConfigurationError("there is no user to call with")
 
     def schedule(self) -> ArrivalProcess:
-        """When calls arrive, in all workers.  Raises ConfigurationError."""
+        """The arrivals of all workers together.  Raises ConfigurationError."""
         return parse_arrival(self.arrival, rate=self.rate, seed=self.seed)
 
     def holding_time(self, default: str) -> HoldingTime:
-        """How long calls last.  Raises ConfigurationError."""
+        """Parse `hold`, or `default` when it is None.  Raises ConfigurationError."""
         return parse_holding_time(self.hold or default, seed=self.seed)
 
     def shares(self, workers: int, nodes: Sequence[str] = ()) -> tuple[LoadPlan, ...]:
-        """The plan cut for `workers`.  Raises ConfigurationError when there is too little to cut.
+        """Cut the plan for `workers`.  Raises ConfigurationError when there is too little to cut.
 
-        Users that are called in pairs stay together.  `nodes` has the address of each one's
-        machine, where there are several; ports are cut among those that share an address only.
+        Pairs of a caller and its callee stay together.  `nodes` has the address of each worker's
+        machine, where there are several; only workers that share an address share its ports.
         """
         pairs = [self.users[at : at + 2] for at in range(0, len(self.users), 2)]
         single = len(self.users) == 1
@@ -170,7 +169,7 @@ class LoadPlan:
         )
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The plan as JSON values, for `from_plain`."""
         found = {each.name: getattr(self, each.name) for each in fields(self)}
         return found | {
             "base": asdict(self.base),
@@ -180,7 +179,7 @@ class LoadPlan:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """What `plain` gave."""
+        """Read what `to_plain` gave."""
         base = dict(plain["base"])
         base.update({name: tuple(base[name]) for name in ("ca", "suites", "codecs")})
         values = dict(plain)
@@ -192,7 +191,7 @@ class LoadPlan:
 
 
 def base_account(plan: LoadPlan) -> AccountConfig:
-    """The account that all users share.  Raises ConfigurationError."""
+    """Make the account that all users share.  Raises ConfigurationError."""
     spec = plan.base
     if spec.account is not None:
         config = load_account(spec.account).config
@@ -213,14 +212,14 @@ def base_account(plan: LoadPlan) -> AccountConfig:
         changes["suites"] = tuple(_suite(name) for name in spec.suites)
     if spec.codecs:
         changes["codecs"] = tuple(name.upper() for name in spec.codecs)
-    # The engine is the run's own, and its ports are the plan's.
+    # The run has its own media engine, which allocates the plan's ports.
     return config.with_media(ports=None, **changes)
 
 
 def _host_of(host: str | None, number: int, node: str) -> str | None:
-    """The local address of one worker.  Raises ConfigurationError for a template that has none."""
+    """The local address of one worker.  Raises ConfigurationError for a faulty template."""
     if host is None or host == NODE:
-        # Without nodes there is one machine, and its address is the one that leads to the server.
+        # Without nodes there is one machine: use the address that leads to the server.
         return None if host is None else node or None
     try:
         return str(ip_address(host.format(n=number).strip("[]")))
@@ -231,7 +230,7 @@ def _host_of(host: str | None, number: int, node: str) -> str | None:
 
 
 def _part(ports: tuple[int, int], number: int, of: int) -> tuple[int, int]:
-    """One of so many parts of a range, each of whole pairs."""
+    """Part `number` of `of` parts of a port range, each of whole pairs."""
     first, last = ports
     part_size = (last - first + 1) // of & ~1
     return first + number * part_size, first + (number + 1) * part_size - 1

@@ -1,9 +1,9 @@
-"""Who calls: users from a file, from a template, or one account, each with an identity of its own.
+"""The users of a run: from a file, from a template, or one account.
 
-A file is CSV with a header line, or TOML with a `[[user]]` table for each; its fields are `aor`,
-`username`, `password_file`, `certificate`, `key`, `algorithms` and `realms`; paths are relative to
-it, and what is several is set apart by ";".  Secrets are read where the user registers, and
-nowhere before.
+A file is CSV with a header line, or TOML with a `[[user]]` table for each user.  Its fields are
+`aor`, `username`, `password_file`, `certificate`, `key`, `algorithms` and `realms`; paths are
+relative to the file, and lists are separated by ";".  Secrets are read only when the user
+registers.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ MOST_USERS = 1_000_000
 class UserSpec:
     """One user, as plain text.
 
-    `aor` may be a name alone; the base account's domain is then its domain.  What is None is the
-    base account's.  `wrong_password` has the user answer challenges wrongly, on purpose.
+    `aor` may be a name alone; then the domain is the base account's.  A field that is None takes
+    the base account's value.  `wrong_password` makes the user answer challenges wrongly, on
+    purpose.
     """
 
     aor: str
@@ -42,17 +43,17 @@ class UserSpec:
     wrong_password: bool = False
 
     def to_plain(self) -> dict[str, Any]:
-        """As JSON has it."""
+        """The user as JSON values, for `from_plain`."""
         return {name: value for name, value in asdict(self).items() if value}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """What `plain` gave."""
+        """Read what `to_plain` gave."""
         return cls(**plain)
 
 
 def read_users(path: Path) -> tuple[UserSpec, ...]:
-    """The users of a file.  Raises ConfigurationError with file and line, or table."""
+    """Read the users of a file.  Raises ConfigurationError with file and line, or table."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -109,7 +110,7 @@ def _user(path: Path, place: str, row: dict[str, Any]) -> UserSpec:
 
 
 def _checked(place: str, user: UserSpec) -> UserSpec:
-    """The files are there, and go together."""
+    """Check that the user's files exist and that its fields fit together."""
     if (user.certificate is None) != (user.key is None):
         raise ConfigurationError(f"{place}: a client certificate and its key go together")
     for name in (user.password_file, user.certificate, user.key):
@@ -119,9 +120,9 @@ def _checked(place: str, user: UserSpec) -> UserSpec:
 
 
 def users_of_template(pattern: UserSpec, count: int) -> tuple[UserSpec, ...]:
-    """`count` users: `{n}` is each one's number from 1 on, `{user}` its name in the other fields.
+    """Make `count` users: {n} is the user's number from 1 on, {user} its name in other fields.
 
-    Raises ConfigurationError for a template that cannot be filled in, or a file that is missing.
+    Raises ConfigurationError for a faulty template or a missing file.
     """
     if not 1 <= count <= MOST_USERS:
         raise ConfigurationError(f"{count} users: expected 1 to {MOST_USERS:,}")
@@ -176,7 +177,7 @@ def _several(text: str | None) -> tuple[str, ...]:
 
 
 def _of_user(base: AccountConfig, user: UserSpec, aor: str) -> CredentialConfig | None:
-    """The name and the password of a user, with what the base account says of digest."""
+    """A user's username and password, with the base account's digest settings."""
     given = base.credentials
     if user.wrong_password:
         name = user.username or (given.username if given else _name(aor))

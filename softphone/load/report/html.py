@@ -1,6 +1,6 @@
-"""The report of a run: one HTML file with everything in it, to be mailed or kept beside a build.
+"""The report of a run: one self-contained HTML file, to be mailed or kept with a build.
 
-No script, nothing from the net; what came over the wire is escaped.
+No script, no external resources; text that came from a peer is escaped.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def write_report(
     search: CapacitySearch | None = None,
     wall: datetime,
 ) -> None:
-    """Write the page, aside and then in its place.  Raises ConfigurationError."""
+    """Write the page atomically, by a temporary file.  Raises ConfigurationError."""
     text = report_page(result, verdicts, search=search, wall=wall)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -61,7 +61,7 @@ def report_page(
     search: CapacitySearch | None = None,
     wall: datetime,
 ) -> str:
-    """The page as text; `wall` is when the run ended."""
+    """The page as HTML text; `wall` is the time at which the run ended."""
     plan = result.plan
     title = f"{plan.scenario}: {plan.target or 'users call each other'}"
     parts = [
@@ -146,7 +146,7 @@ def _curve(
     value: Callable[[CapacityTrial], float | None],
     worst: Callable[[list[float]], float],
 ) -> PlotSeries:
-    """A figure by the number of calls, the worst of its trials; an invalid one tells nothing."""
+    """A series over the number of calls, by the worst of its trials; leaves out invalid trials."""
     found: dict[float, list[float]] = {}
     for trial in search.trials:
         measured = value(trial) if trial.valid else None

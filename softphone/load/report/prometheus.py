@@ -1,6 +1,7 @@
-"""A page for Prometheus (text format 0.0.4), served by a few lines of asyncio; loopback by default.
+"""A metrics page for Prometheus (text format 0.0.4), served by asyncio; loopback by default.
 
-It answers GET of any path and nothing else; a client that is slow or long-winded is let go.
+Answers GET of any path and nothing else; closes the connection of a client that is slow or sends
+too much.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ QUANTILES = (0.05, 0.5, 0.95, 0.99)
 
 
 class PrometheusPage:
-    """An async context; `add_second` every second, and what is scraped is up to date."""
+    """An async context that serves the page; call `add_second` with each second of the run."""
 
     def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self._host = host
@@ -52,13 +53,13 @@ class PrometheusPage:
 
     @property
     def port(self) -> int:
-        """The port that it is served at."""
+        """The port on which the page is served."""
         if self._server is None or not self._server.sockets:
             return self._port
         return int(self._server.sockets[0].getsockname()[1])
 
     def add_second(self, second: RunSecond) -> None:
-        """Take a second of the run."""
+        """Add a second of the run to the page."""
         self._second = second
         self._total.merge(second.tally)
 
@@ -89,7 +90,7 @@ class PrometheusPage:
 
 
 def exposition(second: RunSecond, total: Tally) -> str:
-    """The page: counters since the start, gauges of the last second."""
+    """Format the page: counters since the start, gauges of the last second."""
     lines: list[str] = []
     counters = {
         "calls_attempted": total.attempted,
@@ -111,7 +112,7 @@ def exposition(second: RunSecond, total: Tally) -> str:
     ):
         labeled = {f'{{cause="{_escaped(cause)}"}}': count for cause, count in found.items()}
         _put(lines, f"{name}_total", "counter", labeled)
-    # The far end's later packets can take a loss back: no counter may fall.
+    # A gauge: packets that arrive late reduce the loss, and a counter must never fall.
     gauges = {"packets_lost": total.lost, "calls_up": second.up, "cpu_share": second.cpu}
     for name, value in gauges.items():
         _put(lines, name, "gauge", {"": value})

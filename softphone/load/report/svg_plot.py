@@ -1,4 +1,4 @@
-"""Plots as inline SVG: lines over numbers, and bars; no script, font or file from elsewhere."""
+"""Plots as inline SVG, lines and bars, without scripts, fonts or external files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BAR = 26
 
 @dataclass(frozen=True, slots=True)
 class PlotSeries:
-    """A named line; a point without a value is a gap.  `marks` draws its points."""
+    """A named line; a value of None is a gap.  `marks` draws its points."""
 
     name: str
     points: Sequence[tuple[float, float | None]]
@@ -24,7 +24,7 @@ class PlotSeries:
 
 @dataclass(frozen=True, slots=True)
 class _AxisScale:
-    """From values to places on the drawing."""
+    """Maps values to coordinates on the drawing."""
 
     low: float
     high: float
@@ -37,7 +37,7 @@ class _AxisScale:
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round numbers from `low` to `high`, some `about` of them."""
+    """About `about` round numbers from `low` to `high`."""
     span = high - low
     if span <= 0 or not math.isfinite(span):
         return [low]
@@ -58,10 +58,10 @@ def line_plot(
     ceiling: float | None = None,
     end: float | None = None,
 ) -> str:
-    """A line for each series; `label` is the unit upwards, `across` the one to the right.
+    """Plot a line for each series; `label` is the unit of the y axis, `across` that of the x axis.
 
-    `floor` and `ceiling` are the least that the scale upwards spans; across it goes from 0 to
-    `end` at least, so that plots of one time lie under one another.
+    The y axis spans at least `floor` to `ceiling`.  The x axis spans at least 0 to `end`, so that
+    plots of the same time align when stacked.
     """
     points = [(x, y) for one in series for x, y in one.points if y is not None]
     if not points:
@@ -118,7 +118,7 @@ def _line(one: PlotSeries, x_scale: _AxisScale, y_scale: _AxisScale, color: str)
         if y is None:
             drawn = False
             continue
-        # A line needs two points: one that stands alone between gaps would not be seen.
+        # A single point between gaps would be invisible as a line.
         alone = not drawn and (at + 1 == len(values) or values[at + 1] is None)
         place = f"{x_scale.at(x):.1f} {y_scale.at(y):.1f}"
         path.append(("L" if drawn else "M") + place)
@@ -144,7 +144,7 @@ def _legend(series: Sequence[PlotSeries]) -> str:
 
 
 def bar_plot(counts: Mapping[str, int], *, label: str, color: str = COLORS[1]) -> str:
-    """A bar for each name, the longest first; red, as failures are, unless `color` is given."""
+    """Plot a bar for each name, longest first; red, as for failures, unless `color` is given."""
     rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     if not rows:
         return _nothing(label)

@@ -1,10 +1,11 @@
-"""One worker's share of a load run: users registered, calls made by scenarios, and measured.
+"""One worker's share of a load run: registers users, runs scenarios, measures their calls.
 
-It checks ports and descriptors first, makes faults on purpose, verifies the sound of sampled calls
-and watches whether the generator was the bottleneck.  The schedule is in `softphone.load.plan`,
-what is counted in `softphone.load.measure`, many workers in `softphone.load.distribute`.
+First checks that ports and descriptors suffice.  During the run it injects faults, verifies the
+audio of sampled calls, and detects whether the generator was the bottleneck.  The schedule is in
+`softphone.load.plan`, the counts in `softphone.load.measure`, runs by several workers in
+`softphone.load.distribute`.
 
-No standard of its own: signaling and media are those of `softphone.account`, `softphone.call` and
+Implements no standard: signaling and media are those of `softphone.account`, `softphone.call` and
 `softphone.media`.  The relay that drops and delays RTP relies on symmetric RTP (RFC 4961).
 """
 

@@ -1,8 +1,8 @@
-"""What calls say, and whether it comes back: tones told apart by frequency, or a file.
+"""The audio that calls play, and the check that it comes back: tones, or a file.
 
-A call plays the tone of its number; sources are shared, so that each is encoded once for all its
-calls.  On sampled calls half a second is listened to: the tone must be loud enough and louder
-than those of other calls, or the recording must be found again in the file.
+A call plays the tone of its number.  Calls share sources, so that each source is encoded once.
+Sampled calls record half a second.  The check passes when the call's own tone is loud enough and
+louder than those of other calls, or when the recording correlates with the file.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from softphone.media.audio import ToneSource, WavSource, tone_level
 
 RATE = 8000
 FREQUENCIES = (404.0, 504.0, 604.0, 704.0, 804.0, 904.0, 1004.0, 1104.0)
-"""Hz; a hundred apart, so that half a second tells them apart, and none a harmonic of another."""
+"""In Hz: 100 Hz apart, which half a second resolves; none is a harmonic of another."""
 AUDIBLE_DBM0 = -30.0
 MARGIN_DB = 10.0
-"""How much louder than any other call's tone the right one must be."""
+"""How much louder than any other tone the call's own must be, in dB."""
 ALIKE = 0.5
-"""The least normalized correlation of a recording with the file it should come from."""
+"""The least normalized correlation between a recording and the played file."""
 SETTLE = 2400
 LENGTH = 4000
 LONGEST = 30 * RATE
-"""Samples of a file that a recording is looked for in."""
+"""Samples of the file that are searched for a recording."""
 
 
 class AudioCheckSink:
-    """A sink that keeps half a second of sound, after it has let things settle."""
+    """A sink that discards audio while the call settles, and then keeps half a second."""
 
     def __init__(self) -> None:
         self._parts: list[NDArray[np.int16]] = []
@@ -39,29 +39,32 @@ class AudioCheckSink:
 
     @property
     def clock_rate_hz(self) -> int:
-        """The rate that it wants."""
+        """The sample rate of the recording."""
         return RATE
 
     @property
     def complete(self) -> bool:
-        """Whether it has heard enough."""
+        """Whether half a second has been recorded."""
         return self._kept >= SETTLE + LENGTH
 
     def write(self, block: PcmBlock) -> None:
-        """Take a block, until there is enough."""
+        """Add a block; ignored once the recording is complete."""
         if not self.complete:
             self._parts.append(block.pcm)
             self._kept += block.pcm.size
 
     @property
     def pcm(self) -> NDArray[np.int16]:
-        """What was heard, int16[4000] once it is complete."""
+        """The recording, int16[4000] once it is complete."""
         heard = np.concatenate(self._parts) if self._parts else np.zeros(0, np.int16)
         return heard[SETTLE : SETTLE + LENGTH]
 
 
 class AudioSources:
-    """The sources of a run.  Raises ConfigurationError for a file that cannot be played."""
+    """The sources that the calls of a run share.
+
+    Raises ConfigurationError for a file that cannot be played.
+    """
 
     def __init__(self, file: str | None = None) -> None:
         self._file = file
@@ -75,11 +78,11 @@ class AudioSources:
         self._wanted = WavSource(Path(file), RATE).read(LONGEST)
 
     def source_for_call(self, number: int) -> Source:
-        """What call `number` says."""
+        """The source that call `number` plays."""
         return self._sources[number % len(self._sources)]
 
     def heard(self, listener: AudioCheckSink, number: int) -> bool:
-        """Whether a listener has heard what call `number` says."""
+        """Whether the recording contains what call `number` plays."""
         pcm = listener.pcm
         if self._wanted is not None:
             return correlation(pcm, self._wanted) >= ALIKE
@@ -89,9 +92,9 @@ class AudioSources:
 
 
 def correlation(heard: NDArray[np.int16], wanted: NDArray[np.int16]) -> float:
-    """The best normalized correlation, 0.0 to 1.0, of `heard` with any place of a loop of `wanted`.
+    """The best normalized correlation, 0.0 to 1.0, of `heard` at any offset in a loop of `wanted`.
 
-    Both are int16[samples] of one rate; silence is like nothing.
+    Both are int16[samples] at one rate; silence gives 0.0.
     """
     if not heard.size or not wanted.size:
         return 0.0

@@ -1,8 +1,8 @@
-"""Whether the generator itself was the bottleneck: then its figures say nothing of the target.
+"""Detects that the generator itself was the bottleneck; then a run says nothing of the target.
 
-Processor, lateness of packets, arrivals that began too late, receive buffers that overflowed,
-ports and descriptors that ran out, a scenario that is broken: each has a limit, and what to
-change.  No clock here.
+Judges processor use, lateness of packets, late arrivals, overflows of receive buffers, exhausted
+ports and descriptors, and faulty scenarios.  Each has a limit and advice on what to change.  Reads
+no clock.
 """
 
 from __future__ import annotations
@@ -12,28 +12,29 @@ from collections import deque
 from softphone.load.measure.tally import TOLERATE_LATE, RunSecond, Tally
 
 LATE_MS = 5.0
-"""Milliseconds after its time from which a packet counts as late."""
+"""Milliseconds of lateness above which a packet counts as late."""
 TOO_LATE_MS = 20.0
-"""One frame: what is later than that, a far end sees as jitter of ours."""
+"""One frame in milliseconds; the far end sees anything later as jitter of ours."""
 FRAME_MS = 20.0
 BUSY = 0.9
 """The share of a core above which lateness rises steeply."""
 BUSY_SECONDS = 5
-"""Seconds over which the share is taken; a run that is shorter is judged as a whole."""
+"""Seconds over which the share is averaged; a shorter run is judged as a whole."""
 OURS = 0.5
-"""The share of a core below which it was others who kept us from running."""
+"""The share of a core below which other processes must have caused the delay."""
 MOST_OVERFLOWS = 0.001
 SILENT_SECONDS = 1.0
 BEHIND = 1.0
-"""Seconds that an arrival may begin after its time."""
+"""Seconds that an arrival may begin late."""
 
 
 class BottleneckDetector:
-    """Looks at every second of one worker, and says at the end what was wrong with it.
+    """Collects the seconds of one worker and says at the end what made the run invalid.
 
-    `shared` says that calls share sockets already, `full` that every core of the machine has a
-    worker: then it is not advised.  `tolerate_late`, in percent, is how many packets may leave
-    too late; more than the default also lets media time jump over as many of the frames.
+    `shared` says that calls already share sockets, `full` that every core of the machine already
+    has a worker; neither is then given as advice.  `tolerate_late` is the share of packets, in
+    percent, that may leave too late.  Above the default, it is also the share of media time that
+    may be skipped.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class BottleneckDetector:
         self._breaks = 0
 
     def add_second(self, second: RunSecond) -> None:
-        """Take a second of the run."""
+        """Add a second of the run."""
         self._used += second.cpu * (second.at - self._at)
         self._at = second.at
         self._cpu.append(second.cpu)
@@ -62,15 +63,15 @@ class BottleneckDetector:
         self._total.merge(second.tally)
 
     def add_late_arrival(self, seconds: float) -> None:
-        """An arrival has begun so long after its time."""
+        """Record that an arrival began `seconds` late."""
         self._behind = max(self._behind, seconds)
 
     def add_exhausted_resource(self, what: str) -> None:
-        """A call could not be made for want of something of ours: a port, a descriptor."""
+        """Record that a call failed because a port, a descriptor or the like ran out here."""
         self._starved.add(what)
 
     def add_scenario_error(self, scenario: str, error: Exception) -> None:
-        """A run of the scenario has failed by a mistake in it."""
+        """Record that a scenario run failed by a fault of the scenario itself."""
         self._breaks += 1
         if not self._broken:
             detail = f": {error}" if str(error) else ""
@@ -80,11 +81,11 @@ class BottleneckDetector:
 
     @property
     def _share(self) -> float:
-        """The share of a core that the whole run took."""
+        """The average share of a core over the run."""
         return self._used / self._at if self._at else 0.0
 
     def _slow(self) -> str:
-        """How it shows that we came too late, and once, what to change; "" where we did not."""
+        """The signs that the generator was too slow, then one piece of advice; "" without signs."""
         total = self._total
         short = len(self._cpu) < BUSY_SECONDS
         busiest, seconds = (self._share, self._at) if short else (self._busiest, BUSY_SECONDS)
@@ -124,7 +125,7 @@ class BottleneckDetector:
         return "a machine with more cores" if self._full else "more --workers on free cores"
 
     def invalid_reasons(self) -> tuple[str, ...]:
-        """Why the run is invalid, each with what to change; () when it is valid."""
+        """Why the run is invalid, each reason with what to change; () when it is valid."""
         total = self._total
         slow = self._slow()
         found = [slow] if slow else []

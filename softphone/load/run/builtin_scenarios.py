@@ -1,4 +1,4 @@
-"""The scenarios that are ready by name."""
+"""The built-in scenarios."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from softphone.load.run.scenario import Scenario, ScenarioRun
 from softphone.load.run.user import TRIES
 
 REINVITE_EVERY = 2.0
-"""Seconds that a call is held, and that it is not."""
+"""Seconds that a call is on hold, and then off hold."""
 
 
 async def echo(run: ScenarioRun) -> None:
-    """Call, talk, and hear oneself."""
+    """Call, and talk while the far end sends our audio back."""
     async with run.dial() as call:
         await run.talk(call)
 
@@ -25,7 +25,7 @@ async def answer(run: ScenarioRun, incoming: IncomingCall) -> None:
 
 
 async def register_storm(run: ScenarioRun) -> None:
-    """Register, stay for the time of a call, and leave; who is turned away comes back."""
+    """Register, stay for the hold time, and unregister; retry after a 503."""
     try:
         await run.register(tries=TRIES)
     except SoftphoneError:
@@ -35,7 +35,7 @@ async def register_storm(run: ScenarioRun) -> None:
 
 
 async def reinvite(run: ScenarioRun) -> None:
-    """Hold the far end and take it back, over and over."""
+    """Put the far end on hold and resume it, again and again."""
     async with run.dial() as call:
         while not run.is_over:
             await run.talk(call, REINVITE_EVERY)

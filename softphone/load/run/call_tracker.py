@@ -1,7 +1,7 @@
 """Tracks the calls of a load run: every call is measured from dial to end.
 
-A call that was answered is followed until it has ended; every packet that it counts, and its end,
-go into the tally of the second in which they are seen.
+An answered call is tracked until it has ended.  Its packets, and its end, go into the tally of the
+second in which they are seen.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from softphone.load.run.audio_check import AudioCheckSink, AudioSources
 from softphone.media import NoPortFree
 
 SAMPLED = 4
-"""Calls that one look takes in; where more are up, each has its turn."""
+"""Calls that one poll reads; further calls take their turn in later polls."""
 LOOK_EVERY = 0.02
-"""Seconds between two looks: many calls looked at in one go would make their media late."""
+"""Seconds between two polls.  Reading many calls in one poll would make their media late."""
 CHECK_AFTER = 0.5
-"""Seconds of a call before it is listened to."""
+"""Seconds into a call at which its audio is checked."""
 END_PATIENCE = 5.0
 SILENT_PACKETS = 50
-"""Packets that we have sent from which on a call that brought none back has failed."""
+"""Packets that we must have sent before a call that received none counts as failed."""
 
 
 @dataclass(slots=True)
 class TrackedCall:
-    """A call that is up: what was counted of it last, and whether we are ending it."""
+    """A call that is up, with its statistics at the last poll; `ending`: we are ending it."""
 
     call: Call
     says: int
@@ -45,10 +45,10 @@ class TrackedCall:
 
 
 class RunEnd(asyncio.Event):
-    """The end of the run, and of what is awaited until then.
+    """The event that the run is over; also ends the waits that `await_until_end` bounds.
 
-    A call waits for its own end and for that of the run in one task: another for each would take
-    as much memory as the scenario run itself.
+    A call awaits its own end and that of the run in one task; a second task for each call would
+    take as much memory as the scenario run itself.
     """
 
     def __init__(self) -> None:
@@ -56,14 +56,14 @@ class RunEnd(asyncio.Event):
         self._pauses: set[asyncio.Timeout] = set()
 
     def set(self) -> None:
-        """The run is over."""
+        """Set the event and end all waits."""
         super().set()
         for pause in self._pauses:
             if not pause.expired():
                 pause.reschedule(0.0)
 
     async def await_until_end(self, work: Awaitable[object], seconds: float | None) -> None:
-        """Await something for so many seconds (None: for ever), at most to the end of the run."""
+        """Await `work` for at most `seconds` (None: no limit), at most to the end of the run."""
         with suppress(TimeoutError):
             async with asyncio.timeout(0.0 if self.is_set() else seconds) as pause:
                 self._pauses.add(pause)
@@ -74,13 +74,13 @@ class RunEnd(asyncio.Event):
 
 
 class CallTracker:
-    """What the scenario runs of a load run share.
+    """Measures the calls of all scenario runs of a load run.
 
-    `tally` is that of the current second; whoever takes it puts a new one in its place.
+    `tally` is that of the current second; `take_tally` replaces it.
 
-    `starved` is called with a resource of ours that has run out; `checks` is how many calls are
-    listened to at once.  What a call says, and should hear, are numbers of `sounds`; None is what
-    nobody knows.
+    `starved` is called with the name of a resource that ran out here; `checks` is how many calls
+    may be recorded at once.  `says` and `hears` of a call are numbers of `sounds`; `hears` is None
+    when it is unknown what comes back.
     """
 
     def __init__(
@@ -111,16 +111,16 @@ class CallTracker:
 
     @property
     def calls_up(self) -> int:
-        """Calls that are up, each counted once though both its ends be ours."""
+        """Calls that are up; a call whose two ends are both ours counts once."""
         return self._up
 
     def take_peak(self) -> int:
-        """The most calls that were up since the last time."""
+        """The most calls that were up at once since the previous use of this method."""
         peak, self._peak = self._peak, self._up
         return peak
 
     def take_tally(self) -> Tally:
-        """The tally of what has happened since the last time, and a new one begins."""
+        """Return the tally since the previous use of this method, and begin a new one."""
         now = self.clock()
         self._count_seconds(now)
         taken, self.tally = self.tally, Tally()
@@ -137,7 +137,7 @@ class CallTracker:
     async def track_outgoing(
         self, outgoing: OutgoingCall, says: int, hears: int | None = None
     ) -> AsyncIterator[Call]:
-        """Place a call, measured.  Raises its failure, counted."""
+        """Place a call and measure it.  Counts a failure and raises it."""
         self.tally.attempted += 1
         begun = self.clock()
         async with _leaving(outgoing):
@@ -162,7 +162,7 @@ class CallTracker:
     async def track_incoming(
         self, incoming: IncomingCall, says: int, hears: int | None = None
     ) -> AsyncIterator[Call]:
-        """Answer a call; its packets count, its set-up is the caller's to count."""
+        """Answer a call and count its packets; the caller's side counts its set-up."""
         call = await incoming.answer()
         async with self._followed(TrackedCall(call, says, hears, self.clock(), caller=False)):
             yield call
@@ -213,14 +213,14 @@ class CallTracker:
                 self.tally.dropped[ended] += 1
 
     def ending(self, call: Call) -> None:
-        """The scenario ends this call itself."""
+        """Note that the scenario itself ends this call, so that it does not count as dropped."""
         if call in self._live:
             self._live[call].ending = True
 
     # Packets ------------------------------------------------------------------------------------
 
     def _count(self, live: TrackedCall) -> StreamStatistics:
-        """Count what has come since the last look; gives how the call is now."""
+        """Count the packets since the last poll; returns the current statistics."""
         now, before = live.call.audio.statistics, live.last
         tally = self.tally
         tally.sent += now.packets_sent - before.packets_sent
@@ -230,7 +230,7 @@ class CallTracker:
         return now
 
     def _count_quality(self, last: StreamStatistics, *, caller: bool) -> None:
-        """Take the whole call's quality; a far end that sent nothing has none, and has failed."""
+        """Count a whole call's quality; a call that received nothing counts as failed instead."""
         if last.mos is not None:
             self.tally.mos.record_value(last.mos)
             self.tally.jitter_ms.record_value(last.interarrival_jitter_ms)
@@ -239,7 +239,7 @@ class CallTracker:
             self.tally.failed[NO_MEDIA if caller else f"{NO_MEDIA} at the callee"] += 1
 
     def poll_some_calls(self, most: int = SAMPLED) -> None:
-        """Count the packets of some calls: of each that is up, in turn."""
+        """Count the packets of at most `most` calls, in rotation."""
         for _ in range(min(most, len(self._live))):
             live = next(self._poll_order, None)
             if live is None:
@@ -249,7 +249,7 @@ class CallTracker:
                 self._looked[live.call] = self._count(live)
 
     def add_current_quality(self, mos: Histogram, jitter: Histogram) -> None:
-        """Add how the calls sounded that were looked at since the last time."""
+        """Add MOS and jitter of the calls polled since the previous use of this method."""
         for last in self._looked.values():
             if last.mos is not None:
                 mos.record_value(last.mos)
@@ -259,7 +259,7 @@ class CallTracker:
     # Talking ------------------------------------------------------------------------------------
 
     async def stay_in_call(self, call: Call, seconds: float | None) -> None:
-        """Be in the call for `seconds` (None: until the run is over), or until it ends."""
+        """Stay in the call for `seconds` (None: until the run is over), or until it ends."""
         live = self._live.get(call)
         hears = None if live is None else live.hears
         if live is not None and hears is not None and self._checks > 0 and _patient(seconds):
@@ -271,7 +271,7 @@ class CallTracker:
         await self._wait(call, seconds)
 
     async def _check(self, live: TrackedCall, hears: int) -> None:
-        """Listen to a call for a moment, and count whether it heard what it should."""
+        """Record a call for a moment, and count whether it heard the expected audio."""
         if self.run_end.is_set() or live.call.state is not CallState.CONFIRMED or self._checks <= 0:
             return
         listener = AudioCheckSink()
@@ -285,7 +285,7 @@ class CallTracker:
         finally:
             self._checks += 1
             with suppress(LocalProtocolError):
-                # The call may be over.
+                # `record` raises when the call is already over.
                 live.call.audio.record(None)
 
     async def _wait(self, call: Call, seconds: float | None) -> None:
@@ -300,7 +300,7 @@ def _patient(seconds: float | None) -> bool:
 
 @asynccontextmanager
 async def _leaving(outgoing: OutgoingCall) -> AsyncIterator[None]:
-    """Cancel or hang up on leaving; unlike `async with outgoing` it does not send the INVITE."""
+    """Cancel or hang up on leaving; unlike `async with outgoing`, does not send the INVITE."""
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
-"""Faults on purpose: packets that are lost or late, connections that break, users who cannot.
+"""Injected faults: lost and late packets, cut connections, users with wrong credentials.
 
-Loss and delay are made by a relay of our own between each stream and its far end, RTP both ways;
-the far end must send back to where media comes from (RFC 4961), as most do.  RTCP is not touched.
+A relay between each stream and its far end drops and delays RTP both ways.  The far end must send
+to the address that media comes from (RFC 4961), as most do.  RTCP is not affected.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LARGEST = 2048
 
 
 def parse_fault(text: str, faults: FaultSpec) -> FaultSpec:
-    """`faults` and the one that `text` names.  Raises ConfigurationError."""
+    """Parse a fault and add it to `faults`.  Raises ConfigurationError."""
     name, _, value = text.partition("=")
     try:
         if name == "loss":
@@ -74,7 +74,7 @@ def _seconds(text: str) -> float:
 
 
 def users_with_faults(users: tuple[UserSpec, ...], faults: FaultSpec) -> tuple[UserSpec, ...]:
-    """The users, shares of them with a wrong password or another certificate, spread evenly."""
+    """Give shares of the users a wrong password or another certificate, evenly spread."""
     wrong, bad = _every(faults.wrong_password), _every(faults.bad_certificate)
     found = list(users)
     for at, user in enumerate(users, 1):
@@ -86,7 +86,7 @@ def users_with_faults(users: tuple[UserSpec, ...], faults: FaultSpec) -> tuple[U
 
 
 def injected_users(plan: LoadPlan) -> Counter[str]:
-    """How many users of a plan have what fault."""
+    """How many users of a plan have which fault."""
     found = Counter({"user with a wrong password": sum(each.wrong_password for each in plan.users)})
     if plan.faults.bad_certificate:
         shown = sum(each.certificate == plan.faults.certificate for each in plan.users)
@@ -95,12 +95,12 @@ def injected_users(plan: LoadPlan) -> Counter[str]:
 
 
 def _every(share: float) -> Callable[[int], bool]:
-    """Whether the n-th is one of `share`: the whole part of n * share grows there."""
+    """A predicate that selects `share` of all numbers, evenly: where int(n * share) steps up."""
     return lambda at: int(at * share + 1e-9) > int((at - 1) * share + 1e-9)
 
 
 class _ImpairmentRelay:
-    """One socket between a stream and its far end, for packets both ways; `injected` counts."""
+    """One socket that relays packets between a stream and its far end; `injected` counts faults."""
 
     def __init__(
         self, near: Address, far: Address, faults: FaultSpec, seed: int, injected: Counter[str]
@@ -152,7 +152,7 @@ class _ImpairmentRelay:
             self._socket.sendto(data, to)
 
     def close(self) -> None:
-        """Close the socket; what waits is lost."""
+        """Close the socket; delayed packets are lost."""
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
@@ -161,9 +161,9 @@ class _ImpairmentRelay:
 
 
 class ImpairedMediaBackend:
-    """A `MediaBackend` whose streams go through relays; see the module's docstring.
+    """A `MediaBackend` whose streams go through relays (see the module docstring).
 
-    `injected` counts what was done to packets.
+    `injected` counts the packets that were dropped or delayed.
     """
 
     def __init__(self, backend: MediaBackend, faults: FaultSpec, *, seed: int) -> None:
@@ -173,7 +173,7 @@ class ImpairedMediaBackend:
         self.injected: Counter[str] = Counter()
         self._locals: dict[StreamHandle, AllocatedStream] = {}
         self._relays: dict[StreamHandle, _ImpairmentRelay] = {}
-        # What does not concern addresses is the backend's own.
+        # These do not involve addresses and need no relay.
         self.rekey, self.set_direction = backend.rekey, backend.set_direction
         self.play, self.record, self.monitor = backend.play, backend.record, backend.monitor
         self.send_digits, self.mute = backend.send_digits, backend.mute
@@ -192,7 +192,7 @@ class ImpairedMediaBackend:
         host, port = spec.remote
         rtcp = spec.remote_rtcp or ((host, port) if spec.rtcp_mux else (host, min(port + 1, 65535)))
         relay = self._relay(handle, spec.remote)
-        # Following the far end to where its media comes from would lead around the relay.
+        # Latching onto the source of the media would bypass the relay.
         changed = replace(spec, remote=relay.address, remote_rtcp=rtcp, symmetric=False)
         self._backend.open_stream(handle, changed)
 

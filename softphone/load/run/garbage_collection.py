@@ -1,10 +1,10 @@
-"""Garbage collection while a process makes load.
+"""Garbage collection in a process that generates load.
 
-What is there before the load begins stays to its end, so it is not looked through again.  A call
-that is over is freed by its references alone; what a scenario leaves in rings, or a transport of
-asyncio's, which keeps a method of its own, only the collector frees.  So it must come by, but
-seldom: thousands of live calls are otherwise looked through over and over, and media waits as
-long.  It is the whole process's setting for as long as a run lasts, and is undone.
+Objects that exist before the load begins stay to its end, so the collector need not scan them.
+Reference counting alone frees a call that is over; only the collector frees reference cycles, which
+scenarios may leave and asyncio's transports do.  It must therefore run, but seldom: each collection
+scans thousands of live calls, and media waits meanwhile.  The setting applies to the whole process
+and is undone after the run.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 THRESHOLDS = (10_000, 10, 10)
-"""Python's own are 700, 10 and 10: allocations, young and middle collections.  Here that is a young
-collection every 30 calls, a middle one every 300, and one of everything every 3,000."""
+"""Python's defaults are 700, 10 and 10: allocations, young and middle collections.  These values
+give a young collection every 30 calls, a middle one every 300, and a full one every 3,000."""
 
 
 @contextmanager
 def relaxed_garbage_collection() -> Iterator[None]:
-    """Collect once, freeze what is left, and collect more seldom until the block is left."""
+    """Collect once, freeze what is left, and collect less often until the block is left."""
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()

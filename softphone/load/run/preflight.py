@@ -1,4 +1,4 @@
-"""Ports and descriptors, counted before the first request leaves."""
+"""Checks, before the first request is sent, that ports and descriptors suffice."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from softphone.errors import ConfigurationError
 from softphone.load.plan import LoadPlan
 
 SPARE = 64
-"""Descriptors for the loop, the files and the screen."""
+"""Descriptors for the event loop, files and the screen."""
 ROWS_A_SOCKET = 200
-"""Streams that share a pair of sockets."""
+"""Streams that share one pair of sockets."""
 ANY = "0.0.0.0"
-"""Where the server has yet to be asked for, a port is free that no address has taken."""
+"""Without a `host` in the plan, a port counts as free when it is free on all addresses."""
 EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
 def check_resources(plan: LoadPlan) -> None:
     """Raise ConfigurationError when the run would run out of ports or descriptors.
 
-    The soft limit of descriptors is raised as far as the hard one allows.
+    Raises the soft limit of descriptors as needed, within the hard one.
     """
-    # A scenario with two sides has both legs of a call here.
+    # In a scenario with two sides both legs of a call are here.
     streams = plan.calls * (2 if plan.target is None else 1)
     shared = plan.sockets == "shared"
     pairs = -(-streams // ROWS_A_SOCKET) if shared else streams
@@ -46,7 +46,7 @@ def _check_descriptors(needed: int) -> None:
 
 
 def _check_connections(users: int) -> None:
-    """Each user has a connection of its own, and to one server each needs a local port."""
+    """Check the ephemeral ports: each user's connection to the server takes one."""
     try:
         first, last = (int(word) for word in EPHEMERAL.read_text().split())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What the generator itself used: processor time, lateness of packets, buffers that overflowed."""
+"""The generator's own resources: processor time, lateness of packets, buffer overflows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from softphone.media.tick import BIN_MS
 class ResourceGauge:
     """Reads the processes' clocks and the engine's counters, and gives differences.
 
-    Media in a process of its own counts too; the busier of the two is told as the share of a core.
+    A media process counts too; the share of a core is that of the busier process.
     """
 
     def __init__(
@@ -30,13 +30,13 @@ class ResourceGauge:
         self.start()
 
     def start(self) -> None:
-        """Forget what was before."""
+        """Begin anew: later differences count from now."""
         self._used, self._at = self._read_processor(), self._clock()
         self._late = self._engine.lateness.counts.copy()
         self._overflows, self._jumps = self._engine.overflows, self._engine.jumps
 
     def read_into(self, second: RunSecond) -> None:
-        """Put what happened since the last time into a second."""
+        """Write the differences since the previous reading into a second."""
         used, at = self._read_processor(), self._clock()
         tally = second.tally
         own, media = used[0] - self._used[0], used[1] - self._used[1]
@@ -50,7 +50,7 @@ class ResourceGauge:
         self._overflows, self._jumps = overflows, jumps
 
     def _read_processor(self) -> tuple[float, float]:
-        """Processor seconds of this process, and of the one that carries the media."""
+        """Processor seconds of this process, and of the media process (0.0 without one)."""
         return self._processor(), getattr(self._engine, "processor_seconds", 0.0)
 
     def _read_lateness(self, second: RunSecond) -> None:

@@ -3,7 +3,7 @@
     async with Runner(plan, on_second=show) as runner:   # ports checked, users registered
         outcome = await runner.run_share()
 
-Calls begin at their times, at most `plan.calls` are up at once, and each one's end has a cause.
+Calls begin on schedule, at most `plan.calls` are up at once, and the end of each has a cause.
 """
 
 from __future__ import annotations
@@ -39,24 +39,24 @@ from softphone.trust.fips import decide_mode, random_bytes, require_mode
 logger = logging.getLogger("softphone.load")
 
 AT_ONCE = 64
-"""Registrations and farewells that are on their way at the same time."""
+"""Registrations and unregistrations that may be in progress at the same time."""
 GRACE = 10.0
-"""Seconds that scenario runs have to end once the load run is over."""
+"""Seconds that scenario runs have to finish once the load run is over."""
 NOTICEABLE = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOutcome:
-    """How a worker's share went: why it is invalid, and what could not register."""
+    """The outcome of a worker's share: the reasons why the run is invalid, () when it is valid."""
 
     invalid_because: tuple[str, ...] = ()
 
 
 class Runner:
-    """An async context; entering it checks, opens and registers, leaving it closes everything.
+    """An async context: entering checks resources, opens media and registers; leaving closes all.
 
-    `on_second` gets every second of the run, and at the end what was left to count.
-    `on_progress(done, all)` follows the registrations.
+    `on_second` receives every second of the run, and a last one with what was left to count.
+    `on_progress(done, all)` reports the registrations.
     Raises ConfigurationError before anything is sent.
     """
 
@@ -172,7 +172,7 @@ class Runner:
     # Registering --------------------------------------------------------------------------------
 
     async def _register(self) -> None:
-        """Register everybody, evenly over time.  Raises the first failure if nobody could."""
+        """Register all users, evenly over time.  Raises the first failure when none registers."""
         gate = asyncio.Semaphore(AT_ONCE)
         done = 0
         failures: list[SoftphoneError] = []
@@ -198,7 +198,7 @@ class Runner:
     # Running ------------------------------------------------------------------------------------
 
     async def run_share(self) -> WorkerOutcome:
-        """Run to the end; gives why the run is invalid, if it is."""
+        """Run the share to its end; the outcome says why it is invalid, if it is."""
         self._begun = self._clock()
         self._gauge.start()
         self._calls.tally.injected.update(injected_users(self.plan))
@@ -222,11 +222,11 @@ class Runner:
         return WorkerOutcome(self._bottleneck.invalid_reasons())
 
     def stop_run(self) -> None:
-        """End the run now: calls are hung up, and it ends with what it has."""
+        """End the run now: hang up all calls, and keep the counts so far."""
         self._calls.run_end.set()
 
     async def _arrive(self) -> None:
-        """Begin scenarios at their times; the run is over `duration` after the last of `calls`."""
+        """Start scenarios on schedule; the run ends `duration` after the last of `calls` began."""
         plan, over = self.plan, self._calls.run_end
         begun, started = self._begun, 0
         callers = self._callers()
@@ -263,7 +263,7 @@ class Runner:
     async def _until(self, at: float) -> None:
         delay = at - self._clock()
         if delay <= 0:
-            # Those whose time has come begin together, but never without a look at the loop.
+            # Overdue scenarios start at once, but each yields to the event loop first.
             await asyncio.sleep(0)
             return
         with suppress(TimeoutError):
@@ -278,7 +278,7 @@ class Runner:
             task.cancel()
 
     def _callers(self) -> list[tuple[LoadUser, str]]:
-        """Those who call, and whom.  Raises ConfigurationError when there is nobody."""
+        """The callers, each with its callee's AOR or "".  Raises ConfigurationError for none."""
         if not self.scenario.registers:
             return [(user, "") for user in self._users]
         if self.scenario.callee is None:
@@ -303,7 +303,7 @@ class Runner:
         self._spawn(play(), self._scenario_tasks)
 
     def _make_scenario_run(self, user: LoadUser, number: int, partner: str = "") -> ScenarioRun:
-        """A scenario run; in a pair each of the two says the tone of its own number."""
+        """Make a scenario run; in a pair, each of the two plays the tone of its own number."""
         two = self.scenario.callee is not None
         says = user.number if two else number
         hears = (says ^ 1 if two else says) if self.scenario.echoes else None
@@ -315,7 +315,7 @@ class Runner:
         task.add_done_callback(tasks.discard)
 
     async def _contained(self, work: Any) -> None:
-        """Run a scenario once: failures of calls were counted, its mistakes are reported once."""
+        """Await a scenario; call failures are already counted, its own faults are logged once."""
         try:
             await work
         except SoftphoneError:
@@ -359,7 +359,7 @@ class Runner:
             self._calls.poll_some_calls()
 
     def _report_second(self) -> None:
-        """Count what has happened since the last time, and pass it on."""
+        """Collect what was counted since the previous second, and pass it on."""
         second = RunSecond(
             at=self._clock() - self._begun, up=self._calls.calls_up, peak=self._calls.take_peak()
         )
@@ -372,7 +372,7 @@ class Runner:
         self._on_second(second)
 
     async def _cut(self) -> None:
-        """Break one user's connection every so often, each user in turn."""
+        """Cut one user's connection every `cut_every` seconds, each user in turn."""
         number = 0
         while True:
             await asyncio.sleep(self.plan.faults.cut_every)
@@ -385,7 +385,7 @@ class Runner:
 
 
 def _cores_taken(plan: LoadPlan) -> int:
-    """How many processes a run keeps busy, as far as they are known to be on this machine."""
+    """How many processes a run keeps busy, of those known to be on this machine."""
     return plan.workers * (2 if plan.placement == "worker" else 1)
 
 

@@ -30,14 +30,14 @@ from softphone.load.run.user import LoadUser
 
 
 class ScenarioError(Exception):
-    """A scenario asks for what cannot be: it is to be mended, and the far end has no part in it."""
+    """The scenario asks for something impossible: a fault of its own, not of the far end."""
 
 
 class ScenarioRun:
     """One run of a scenario by one user; `number` is that of its arrival.
 
-    `partner` is the address of the user that is called, in scenarios with two sides.  `says` and
-    `hears` are the numbers of what is said and what should come back, None where nobody knows.
+    `partner` is the address of the callee in scenarios with two sides.  `says` and `hears` are the
+    numbers of the audio that is played and that should come back; None when it is unknown.
     """
 
     def __init__(
@@ -60,23 +60,23 @@ class ScenarioRun:
         self._begun = calls.clock()
 
     async def register(self, *, tries: int = 1) -> None:
-        """Connect and register.  Raises what `Phone.register` does; it is counted.
+        """Connect and register.  Counts the attempt; raises what `Phone.register` does.
 
-        With more `tries` a registrar that says 503 is asked again, when it has said, until the end
-        of the run.
+        With `tries` above 1, tries again after a 503 and its Retry-After, unless the run ends
+        before.
         """
         await self.user.register(tries=tries, pause=self._pause)
 
     async def unregister(self) -> None:
-        """Take the binding away and close the connection."""
+        """Remove the binding and close the connection."""
         await self.user.close()
 
     @asynccontextmanager
     async def dial(self, target: str | None = None) -> AsyncIterator[Call]:
-        """Call `target`, or the run's; the block is entered when it is answered.
+        """Call `target`, or by default the run's target; the block is entered on answer.
 
-        Raises CallError or a subclass, by cause, when it is not; that is counted.
-        Raises ScenarioError when there is nobody to call, or to call with.
+        When the call is not answered, counts the failure and raises CallError or a subclass.
+        Raises ScenarioError when there is no target, or no account to call from.
         """
         where = target or self.partner or self._calls.target
         if not where:
@@ -86,25 +86,25 @@ class ScenarioRun:
         hears = self._hears if where == self.partner or not self.partner else None
         outgoing = self.user.account.dial(where)
         async with self._calls.track_outgoing(outgoing, self._says, hears) as call:
-            # What a call lasts counts from its answer.
+            # The call's time counts from its answer.
             self._begun = self._calls.clock()
             yield call
 
     @asynccontextmanager
     async def answer(self, incoming: IncomingCall) -> AsyncIterator[Call]:
-        """Answer a call that came in; the block is entered when it is up."""
+        """Answer an incoming call; the block is entered when it is up."""
         async with self._calls.track_incoming(incoming, self._says, self._hears) as call:
             yield call
 
     async def talk(self, call: Call, seconds: float | None = None) -> None:
-        """Talk for `seconds`, or to the end of the call's time; back at once when it has ended."""
+        """Talk for `seconds`, or the rest of the call's time; returns early when the call ends."""
         if seconds is None:
             seconds = self.seconds_left
         await self._calls.stay_in_call(call, seconds)
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds that are left of the call's time; None: until the end of the run."""
+        """The rest of the call's time in seconds; None: until the end of the run."""
         if self._seconds is None:
             return None
         return max(0.0, self._begun + self._seconds - self._calls.clock())
@@ -115,15 +115,15 @@ class ScenarioRun:
         return self._calls.run_end.is_set() or self.seconds_left == 0.0
 
     async def digits(self, call: Call, digits: str) -> None:
-        """Send digits; returns when they have been said."""
+        """Send DTMF digits; returns when they have been sent."""
         await call.send_digits(digits)
 
     async def hold(self, call: Call) -> None:
-        """Hold the far end.  Raises CallError when it refuses."""
+        """Put the far end on hold.  Raises CallError when it refuses."""
         await call.hold()
 
     async def resume(self, call: Call) -> None:
-        """Take the far end back.  Raises CallError when it refuses."""
+        """Resume the call.  Raises CallError when the far end refuses."""
         await call.resume()
 
     async def transfer(self, call: Call, target: str) -> None:
@@ -137,11 +137,11 @@ class ScenarioRun:
         call.hangup()
 
     async def pause(self, seconds: float) -> None:
-        """Wait, at most to the end of the run."""
+        """Wait for `seconds`, at most until the end of the run."""
         await self._pause(seconds)
 
     async def _pause(self, seconds: float) -> bool:
-        """Whether the run goes on after it."""
+        """Wait likewise; returns whether the run still goes on."""
         try:
             async with asyncio.timeout(seconds):
                 await self._calls.run_end.wait()
@@ -156,13 +156,13 @@ CalleeFunction: TypeAlias = Callable[[ScenarioRun, IncomingCall], Awaitable[None
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What callers do and, where there is a `callee`, what those do whom they call.
+    """What callers do, and what callees do when there is a `callee`.
 
-    With a callee every second user is one, and each caller calls the user after it.  With
-    `registers` off, users are not registered before calls begin.  With `once` every user runs
-    it once.  `echoes` says that it is known what comes back: to a caller what it says, and where
-    there is a callee, to each side what the other says.  `hold` is how long calls last where
-    nobody says otherwise.
+    With a callee, every second user is one, and each caller calls the user after it.  With
+    `registers` false, users are not registered before calls begin.  With `once`, every user runs
+    the scenario once.  `echoes` says that it is known what comes back: without a callee the
+    caller's own audio, with one the audio of the other side.  `hold` is the hold time unless the
+    plan has one.
     """
 
     name: str
@@ -175,7 +175,7 @@ class Scenario:
 
 
 def load_scenario(text: str, ready: dict[str, Scenario]) -> Scenario:
-    """A ready scenario by name, or the object NAME of FILE.py.  Raises ConfigurationError."""
+    """Return a scenario from `ready`, or the object NAME of FILE.py.  Raises ConfigurationError."""
     if text in ready:
         return ready[text]
     file, _, name = text.rpartition(":")

@@ -1,4 +1,4 @@
-"""One user of a load run: its account, registered and closed with measurement."""
+"""One user of a load run: registers and closes its account, and counts both."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ from softphone.errors import (
 from softphone.load.measure import Tally, failure_cause
 
 TRIES = 4
-"""Times that a registrar is asked that says 503, or loses the connection: it asks for patience, not
-for silence."""
+"""Attempts to register when the registrar answers 503 or loses the connection."""
 INVITED = 3
-"""So many times as often it is asked where it has said when (Retry-After)."""
+"""The factor by which attempts grow when the registrar sends Retry-After."""
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 300.0
-"""A registrar that wants more seconds of peace has them: it is not asked again."""
+"""The longest Retry-After in seconds that is waited for; beyond it the registration fails."""
 
 
 async def _sleep(seconds: float) -> bool:
@@ -34,7 +33,7 @@ async def _sleep(seconds: float) -> bool:
 
 
 class LoadUser:
-    """A user: `tally` gives where to count, `clock` monotonic seconds."""
+    """A user of the run; `tally` returns the current tally, `clock` gives monotonic seconds."""
 
     def __init__(
         self,
@@ -52,7 +51,7 @@ class LoadUser:
         self._clock = clock
         self._account: Account | None = None
         self.refusal: str = ""
-        """Why it could not register; "" while it could."""
+        """Why the user could not register; "" when it could."""
 
     @property
     def account(self) -> Account:
@@ -63,12 +62,12 @@ class LoadUser:
 
     @property
     def is_registered(self) -> bool:
-        """Whether it can call."""
+        """Whether the user can call."""
         return self._account is not None
 
     @property
     def aor(self) -> str:
-        """Its address."""
+        """The user's address of record."""
         return self.account.aor
 
     async def register(
@@ -78,10 +77,12 @@ class LoadUser:
         gate: AbstractAsyncContextManager[object] | None = None,
         pause: Callable[[float], Awaitable[bool]] | None = None,
     ) -> None:
-        """Connect and register; a registrar that says 503, or loses the connection before it has
-        answered, is asked `tries` times in all, not before its Retry-After is over.  No attempt
-        begins but through `gate`, which no wait keeps shut; `pause` waits so many seconds, and says
-        whether it is still worth while.
+        """Connect and register, in at most `tries` attempts.
+
+        Retries after a 503, or when the connection is lost before the answer, and never before
+        Retry-After has passed; a Retry-After allows more attempts (INVITED).  Each attempt runs
+        inside `gate`; waits do not hold it.  `pause` waits that many seconds, and returns whether
+        to go on.
 
         Raises what `Phone.register` does.
         """
@@ -101,14 +102,14 @@ class LoadUser:
     def _wait(
         self, error: RegistrationError | ConnectionLost, attempt: int, tries: int
     ) -> float | None:
-        """Seconds until it is asked again; None: it is not."""
+        """Seconds until the next attempt; None when there is none."""
         busy, asked = True, 0.0
         if isinstance(error, RegistrationError):
             busy, asked = error.status == 503, error.retry_after
         most = tries * INVITED if asked and tries > 1 else tries
         if not busy or attempt >= most or asked > LONGEST_WAIT:
             return None
-        # Users that were turned away together come back one after the other.
+        # Spread out users that were refused together.
         share = self.number % 8 / 8
         if asked:
             return asked + FIRST_WAIT * share
@@ -134,7 +135,7 @@ class LoadUser:
             tally.registration_ms.record_value((self._clock() - begun) * 1e3)
 
     async def close(self) -> None:
-        """Hang up, unregister, close the connection."""
+        """Hang up, unregister and close the connection."""
         account, self._account = self._account, None
         if account is not None:
             await account.close()

@@ -1,8 +1,8 @@
-"""Single certificates: loading, names, strength, dates, pins, and what servers must present.
+"""Checks of parsed certificates: names, name constraints, key strength, dates; and pins.
 
-Functions on parsed certificates: no path is built (OpenSSL does), no revocation is looked at and no
-verdict reached (`softphone.trust.verification`); requests for certificates are in
-`softphone.trust.csr`, private keys in `softphone.trust.keystore`.
+OpenSSL builds the path; `softphone.trust.verification` checks revocation and reaches the verdict.
+Certificate requests are in `softphone.trust.csr`, private keys in `softphone.trust.keystore`.
+`requirements`, a table of what each server presents, is imported from its own module.
 
 RFC 5280 (strict form, section 4.2.1.6 for names), RFC 5922 (SIP domains), RFC 6125 and RFC 9525
 (DNS names, wildcards, common names), RFC 6120 section 13.7 (xmppAddr), RFC 4985 (SRVName), RFC 4514

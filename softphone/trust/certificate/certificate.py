@@ -1,8 +1,7 @@
-"""Certificates: loading, names, and whether they name whom we meant to reach.
+"""Loads certificates, reads their names, and compares the names with the reference identity.
 
 RFC 5922 (SIP), RFC 9525 and RFC 6125 (DNS names, wildcards, common names), RFC 6120 section 13.7
-(XMPP), RFC 5280 section 4.2.1.6.  Paths and dates are judged by
-`softphone.trust.verification.gate`, not here.
+(XMPP), RFC 5280 section 4.2.1.6.  `softphone.trust.verification.gate` judges paths and dates.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ XMPP_ADDR = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.5")  # RFC 6120 section 13.7.
 SRV_NAME = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.7")  # RFC 4985
 _UTF8_STRING, _IA5_STRING = 0x0C, 0x16
 _MOST_SHOWN = 100
-"""Names, and characters of each, in a sentence: who makes a certificate chooses how many."""
-# RFC 3261 section 25.1, only as far as a domain identity needs it: a user part disqualifies
-# (RFC 5922 section 7.1), parameters and port say nothing about the domain.  A user part may hold
-# ";" and "?", so that whatever has an "@" has one.
+"""Most names in an error text, and most characters of each: a peer may present any number."""
+# RFC 3261 section 25.1, reduced to a domain identity: a URI with a user part is none (RFC 5922
+# section 7.1); the port and the parameters are ignored.  A user part may hold ";" and "?", so any
+# "@" means that there is a user part.
 _SIP_DOMAIN_URI = re.compile(r"sip:(?P<domain>[A-Za-z0-9.-]+)(?::[0-9]{1,5})?(?:[;?][^@]*)?", re.I)
 
 
 class Service(StrEnum):
-    """What is spoken behind the certificate; each has its own identity rules."""
+    """The protocol that the certificate secures; each has its own identity rules."""
 
     SIP = "sip"
     HTTPS = "https"
@@ -48,13 +47,16 @@ class Service(StrEnum):
 
     @property
     def allows_wildcard(self) -> bool:
-        """Whether `*.` may stand for the leftmost label (RFC 5922 section 7.2 forbids it)."""
+        """Whether `*` may match the leftmost label (not for SIP: RFC 5922 section 7.2)."""
         return self in (Service.HTTPS, Service.LDAP, Service.POSTGRESQL, Service.XMPP)
 
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """The identities of a certificate, normalized; `alternative` tells whether it has a SAN."""
+    """The identities of a certificate, normalized.
+
+    `alternative` tells whether it has a subjectAltName; `users` are bare JIDs.
+    """
 
     dns: tuple[str, ...] = ()
     ip: tuple[bytes, ...] = ()
@@ -66,7 +68,7 @@ class _Names:
     users: tuple[str, ...] = ()
 
     def domains(self, service: Service) -> tuple[str, ...]:
-        """The domain patterns that count for a service."""
+        """The domain patterns to compare for a service: subjectAltName, else common name."""
         if service is Service.SIP:
             matches = (_SIP_DOMAIN_URI.fullmatch(uri) for uri in self.uri)
             found = self.dns + tuple(_normalized(match["domain"]) for match in matches if match)
@@ -84,7 +86,7 @@ class _Names:
 
 
 def load_certificates(data: bytes, *, source: str = "certificate") -> tuple[x509.Certificate, ...]:
-    """All certificates in PEM, or the one in DER, in their order.
+    """Load all certificates of a PEM text, in order, or the one certificate of a DER encoding.
 
     Raises ConfigurationError, naming `source`, when there is none or one cannot be read.
     """
@@ -100,7 +102,7 @@ def load_certificates(data: bytes, *, source: str = "certificate") -> tuple[x509
 
 
 def load_certificate_file(path: str | os.PathLike[str]) -> tuple[x509.Certificate, ...]:
-    """`load_certificates` of a file.  Raises ConfigurationError."""
+    """Load the certificates of a PEM or DER file.  Raises ConfigurationError."""
     where = Path(path)
     return load_certificates(read_whole(where), source=str(where))
 
@@ -117,16 +119,16 @@ def fingerprint_of(certificate: x509.Certificate | bytes) -> str:
 
 
 def fingerprint_in(text: str) -> str | None:
-    """The SHA-256 that a person has written, in lower-case hex; None when it is none.
+    """Parse a SHA-256 fingerprint as people write it; returns lower-case hex, or None.
 
-    Colons, capitals and a "sha256:" before it are allowed.
+    Colons, capitals and a "sha256:" prefix are allowed.
     """
     digest = text.strip().lower().removeprefix("sha256:").replace(":", "")
     return digest if re.fullmatch(r"[0-9a-f]{64}", digest) else None
 
 
 def subject_of(certificate: x509.Certificate) -> str:
-    """The subject as RFC 4514 text, fit for one line; a word of our own when it cannot be read."""
+    """The subject as RFC 4514 text on one line; "(unreadable subject)" if it cannot be read."""
     try:
         return _one_line(certificate.subject.rfc4514_string())
     except ValueError:
@@ -134,7 +136,7 @@ def subject_of(certificate: x509.Certificate) -> str:
 
 
 def issuer_of(certificate: x509.Certificate) -> str:
-    """The issuer in the same way."""
+    """The issuer as RFC 4514 text on one line; "(unreadable issuer)" if it cannot be read."""
     try:
         return _one_line(certificate.issuer.rfc4514_string())
     except ValueError:
@@ -142,9 +144,10 @@ def issuer_of(certificate: x509.Certificate) -> str:
 
 
 def _one_line(text: str) -> str:
-    """What would break a line or steer a terminal, as RFC 4514 section 2.4 writes octets.
+    """Escape characters that are not printable as octets (RFC 4514 section 2.4).
 
-    Whoever made the certificate chose the text, and it is shown and logged before it is believed.
+    The text comes from a certificate that may be hostile, and is shown and logged before the
+    certificate is verified.
     """
     return "".join(c if c.isprintable() else _octets(c) for c in text)
 
@@ -155,7 +158,7 @@ def _octets(character: str) -> str:
 
 
 def _string_of(der: bytes, tag: int) -> str | None:
-    """The text in a DER string of up to 127 bytes, the most that a domain name needs here."""
+    """The text of a DER string with a one-byte length (127 bytes at most); None for others."""
     if len(der) < 2 or der[0] != tag or der[1] > 127 or len(der) != 2 + der[1]:
         return None
     try:
@@ -165,9 +168,9 @@ def _string_of(der: bytes, tag: int) -> str | None:
 
 
 def string_der(text: str, *, utf8: bool) -> bytes:
-    """A UTF8String or IA5String in DER, the value of an XmppAddr or SRVName.
+    """Encode a UTF8String (XmppAddr) or an IA5String (SRVName) in DER.
 
-    Raises ValueError beyond 127 bytes, or for what is not ASCII in an IA5String.
+    Raises ValueError beyond 127 bytes, or for an IA5String that is not ASCII.
     """
     value = text.encode("utf-8" if utf8 else "ascii")
     if len(value) > 127:
@@ -176,7 +179,7 @@ def string_der(text: str, *, utf8: bool) -> bytes:
 
 
 def _normalized(domain: str) -> str:
-    """Lower case, A-labels, no trailing dot; the empty string for what is no domain."""
+    """Lower case, A-labels, no trailing dot; the empty string when IDNA cannot encode it."""
     domain = domain.strip().rstrip(".").lower()
     if domain.isascii():
         return domain
@@ -187,10 +190,10 @@ def _normalized(domain: str) -> str:
 
 
 def presented_domain(domain: str) -> str:
-    """A domain as a certificate has it, normalized; empty where it only looks like another one.
+    """Normalize a domain from a certificate; returns the empty string for a look-alike.
 
-    IDNA maps full-width letters and their like to ASCII: nobody registers such a name, and a
-    certificate that has one means to be taken for somebody else's.
+    IDNA maps full-width letters and similar characters to ASCII.  No registered name holds them,
+    so a certificate with such a name imitates another domain.
     """
     normal = _normalized(domain)
     if domain.isascii():
@@ -204,9 +207,10 @@ def presented_domain(domain: str) -> str:
 
 
 def _bare_jid(text: str) -> str:
-    """A bare JID (RFC 7622) to compare with; the empty string for what is none.
+    """Normalize a bare JID (RFC 7622) for comparison; the empty string for anything else.
 
-    The local part goes by case-folding alone: whoever compares has prepared both alike.
+    The local part is only lowercased, not prepared by PRECIS: both sides of the comparison pass
+    through here.
     """
     local, _, domain = text.strip().partition("@")
     domain = presented_domain(domain)
@@ -231,7 +235,7 @@ def _read_names(certificate: x509.Certificate) -> _Names:
     except x509.ExtensionNotFound:
         return _Names(common=common)
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        # A subjectAltName that nobody can read names nobody, and still forbids the common name.
+        # An unreadable subjectAltName names nobody, and still rules out the common name.
         return _Names(common=common, alternative=True)
     general = extension.value
     xmpp, srv = names_in(general)
@@ -253,7 +257,7 @@ def _read_names(certificate: x509.Certificate) -> _Names:
 
 
 def names_in(general: x509.SubjectAlternativeName) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The XmppAddr and the SRVName values among alternative names, as they are written."""
+    """The XmppAddr values and the SRVName values of a subjectAltName, not normalized."""
     others = general.get_values_for_type(x509.OtherName)
     xmpp = (_string_of(name.value, _UTF8_STRING) for name in others if name.type_id == XMPP_ADDR)
     srv = (_string_of(name.value, _IA5_STRING) for name in others if name.type_id == SRV_NAME)
@@ -261,7 +265,7 @@ def names_in(general: x509.SubjectAlternativeName) -> tuple[tuple[str, ...], tup
 
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
-    """Its identities, prefixed by kind: "dns:", "ip:", "uri:", "xmpp:", "srv:", "cn:"."""
+    """All identities, prefixed by kind: "dns:", "ip:", "uri:", "xmpp:", "srv:", "cn:"."""
     names = _read_names(certificate)
     return (
         *(f"dns:{name}" for name in names.dns),
@@ -274,7 +278,7 @@ def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
 
 
 def address_of(reference: str) -> bytes | None:
-    """The octets of an IP address; None for what is none, such as a domain."""
+    """The octets of an IP address, in brackets or not; None for a domain."""
     try:
         return ipaddress.ip_address(reference.strip("[]")).packed
     except ValueError:
@@ -282,7 +286,7 @@ def address_of(reference: str) -> bytes | None:
 
 
 def _covers(pattern: str, domain: str, *, wildcard: bool) -> bool:
-    """Whether a presented domain is the reference one (RFC 9525 section 6.3)."""
+    """Whether a presented domain matches the reference domain (RFC 9525 section 6.3)."""
     if pattern == domain:
         return "*" not in pattern and bool(pattern)
     first, _, rest = pattern.partition(".")
@@ -293,11 +297,11 @@ def _covers(pattern: str, domain: str, *, wildcard: bool) -> bool:
 
 
 def identifies(certificate: x509.Certificate, service: Service, reference: str) -> bool:
-    """Whether the certificate names `reference`: a domain, or an IP address.
+    """Whether the certificate names `reference`: a domain, an IP address or a bare JID.
 
     For SIP the reference is the domain of the URI, before NAPTR and SRV (RFC 5922 section 4);
-    for XMPP it is the domain of the JID.  An IP address is matched by iPAddress only.  An XMPP
-    user's is the bare JID, which only an xmppAddr (RFC 6120 section 13.7.1.4) names.
+    for XMPP it is the domain of the JID.  Only iPAddress names an IP address.  For XMPP_USER the
+    reference is the bare JID, which only an xmppAddr (RFC 6120 section 13.7.1.4) names.
     """
     names = _read_names(certificate)
     if service is Service.XMPP_USER:
@@ -314,7 +318,7 @@ def identifies(certificate: x509.Certificate, service: Service, reference: str) 
 
 
 def check_identity(certificate: x509.Certificate, service: Service, reference: str) -> None:
-    """Raise IdentityMismatch, with the names that the certificate has, unless it `identifies`."""
+    """Raise IdentityMismatch, listing the certificate's names, unless it names `reference`."""
     if identifies(certificate, service, reference):
         return
     names = names_of(certificate)
@@ -340,7 +344,7 @@ def peer_identity(
     revocation: str,
     relaxations: tuple[str, ...] = (),
 ) -> PeerIdentity:
-    """What a flow says of the verified far end."""
+    """The identity of a verified peer, as its flow carries it."""
     return PeerIdentity(
         subject=subject_of(certificate),
         names=names_of(certificate),

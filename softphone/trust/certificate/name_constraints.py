@@ -1,10 +1,10 @@
-"""Name constraints of authorities, for the names that OpenSSL holds against none.
+"""Name constraints of CAs, applied to the names that OpenSSL does not compare.
 
 OpenSSL compares dNSName, iPAddress, rfc822Name, directoryName and URI names with the subtrees of
-their own form (RFC 5280 section 4.2.1.10).  A SIP URI, an xmppAddr and an SRVName are identities
-in other forms: an authority for one domain could name any other by them.  Our rule is stricter
-than the RFC: dNSName subtrees bind the domains of these, too, and of the name that was meant to be
-reached, which a wildcard may stand for.  SRVName subtrees are compared by RFC 4985 section 4.
+their own form (RFC 5280 section 4.2.1.10).  A SIP URI, an xmppAddr and an SRVName have other
+forms, so a CA constrained to one domain could name any other domain in them.  This check is
+stricter than the RFC: dNSName subtrees also bind the domains of these names, and the reference
+identity, which a wildcard may match.  SRVName subtrees are compared by RFC 4985 section 4.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from softphone.trust.certificate.certificate import (
 )
 
 _EXTENSION = b"\x06\x03\x55\x1d\x1e"
-"""The object identifier 2.5.29.30 in DER, where the extension itself cannot be read."""
+"""The object identifier 2.5.29.30 in DER: tells whether an unreadable extension is there."""
 _SIP_HOST = re.compile(r"sips?:(?:[^@]*@)?(?P<host>[^@:;?]+)(?:[:;?].*)?", re.I | re.S)
 _MOST_DOMAIN = 253
-"""Characters of a domain name; a longer one is none."""
+"""Most characters of a domain name."""
 _COMPARED = (
     x509.DNSName,
     x509.IPAddress,
@@ -41,7 +41,7 @@ _COMPARED = (
 
 @dataclass(frozen=True, slots=True)
 class _LeafNames:
-    """What the constraints bind: domains by the name that holds them, SRVNames, and URIs."""
+    """The names that the constraints bind: (name, its domain) pairs, SRVNames, and URIs."""
 
     domains: tuple[tuple[str, str], ...]
     srv: tuple[str, ...] = ()
@@ -50,10 +50,10 @@ class _LeafNames:
 
 @dataclass(frozen=True, slots=True)
 class _DomainTrees:
-    """dNSName subtrees, looked up by the labels of a domain: linear, however many there are.
+    """dNSName subtrees.  A lookup takes one step a label, however many subtrees there are.
 
-    `bases` are those with all below them, `below` those of which only what is below counts (they
-    are written with a leading dot).  The empty base has every domain.
+    `bases` contain themselves and all subdomains; `below` (written with a leading dot) contain
+    subdomains only.  The empty base contains every domain.
     """
 
     bases: frozenset[str]
@@ -61,7 +61,7 @@ class _DomainTrees:
 
     @classmethod
     def of(cls, subtrees: Iterable[str]) -> _DomainTrees:
-        """Those that are written so."""
+        """Build the trees from subtrees as the extension writes them."""
         written = {each.rstrip(".").lower() for each in subtrees}
         dotted = {each for each in written if each.startswith(".")}
         return cls(frozenset(written - dotted), frozenset(each[1:] for each in dotted))
@@ -82,7 +82,7 @@ _NO_TREES = _DomainTrees(frozenset(), frozenset())
 
 @dataclass(frozen=True, slots=True)
 class _Subtrees:
-    """The subtrees of one authority, permitted or excluded, that are compared here."""
+    """The permitted, or the excluded, subtrees of one CA; `srv` is keyed by service."""
 
     domains: _DomainTrees
     srv: Mapping[str, _DomainTrees]
@@ -90,11 +90,10 @@ class _Subtrees:
 
 
 def check_name_constraints(path: Sequence[x509.Certificate], reference: str | None = None) -> None:
-    """Raise CertificateUntrusted unless every authority of the path may vouch for its leaf.
+    """Raise CertificateUntrusted unless the constraints of every CA of the path allow its leaf.
 
-    `reference` is the name that the leaf was accepted for, a domain or a bare JID.  An authority
-    whose constraints cannot be read, or are critical and of a form that nobody compares, vouches
-    for nobody.
+    `reference` is the name that the leaf was accepted for, a domain or a bare JID.  Constraints
+    that cannot be read, or are critical and of an unknown form, allow nothing.
     """
     found = [
         (authority, extension)
@@ -125,8 +124,8 @@ def _constraints_of(authority: x509.Certificate) -> x509.Extension[x509.NameCons
         if _EXTENSION not in authority.tbs_certificate_bytes:
             return None
         raise _unreadable(authority, "they cannot be read") from exc
-    # The library reads no `minimum` and `maximum`, which RFC 5280 forbids: what it has read is all
-    # that there is when it is written in the same octets.
+    # The library ignores `minimum` and `maximum`, which RFC 5280 does not allow.  If encoding what
+    # it parsed gives the same octets, they are absent.
     if extension.value.public_bytes() not in authority.tbs_certificate_bytes:
         raise _unreadable(authority, "they hold more than RFC 5280 allows")
     return extension
@@ -191,13 +190,13 @@ def _jid_domain(jid: str) -> str:
 
 
 def _srv_name(base: x509.GeneralName) -> str:
-    """The SRVName, or the part of one, that a subtree is about; empty for other subtrees."""
+    """The SRVName, or part of one, of a subtree; empty for subtrees of other forms."""
     found = names_in(x509.SubjectAlternativeName([base]))[1]
     return found[0] if found else ""
 
 
 def _srv_parts(name: str) -> tuple[str, str]:
-    """The service, with its underscore, and the domain of an SRVName; either may be empty."""
+    """Split an SRVName into service (with its underscore) and domain; either may be empty."""
     if not name.startswith("_"):
         return "", name
     service, _, domain = name.partition(".")
@@ -218,9 +217,9 @@ def _subtrees(bases: Sequence[x509.GeneralName]) -> _Subtrees:
 
 
 def _escaped(names: _LeafNames, permitted: _Subtrees, excluded: _Subtrees) -> str | None:
-    """The first name that the subtrees do not allow, for people; None when there is none."""
+    """The first name that the subtrees do not allow, for the error text; None: all allowed."""
     if permitted.has_uris or excluded.has_uris:
-        # RFC 5280: they are about hosts, and a URI without authority has none to compare.
+        # RFC 5280: URI constraints are about hosts; a URI without authority has none to compare.
         for uri in names.uris:
             if "://" not in uri:
                 return uri

@@ -1,6 +1,6 @@
-"""What a verified path is made of: key sizes, signature hashes, dates, and RFC 5280's strictness.
+"""Checks of a verified path: key sizes, signature hashes, dates and the strict form of RFC 5280.
 
-OpenSSL has built and verified the path; these are the rules that it has no flag for, or only one
+OpenSSL builds and verifies the path.  These are the rules that it has no flag for, or only one
 flag for a whole context.  Pure functions on parsed certificates.
 """
 
@@ -46,8 +46,8 @@ def check_strength(
 ) -> tuple[str, ...]:
     """Raise CertificateUntrusted for a weak key or signature anywhere in the path.
 
-    Gives what was let pass because `allow` says so.  The last certificate is believed for itself:
-    its own signature says nothing and is not judged, but one by MD5 or SHA-1 is named, too.
+    Returns one text for each weakness that `allow` lets pass.  The last certificate is the
+    anchor: its own signature proves nothing and is not judged, but MD5 or SHA-1 is reported.
     """
     found = (
         (certificate, weakness, allowed)
@@ -70,7 +70,7 @@ def check_strength(
 def _weaknesses(
     certificate: x509.Certificate, *, signed: bool
 ) -> Iterator[tuple[str, Relaxation | None]]:
-    """Each weakness, and what would let it pass (None: nothing)."""
+    """Yield each weakness with the relaxation that would let it pass (None: nothing would)."""
     key = _weak_key(certificate)
     if key is not None:
         yield key
@@ -110,7 +110,10 @@ def _weak_signature(certificate: x509.Certificate) -> tuple[str, Relaxation | No
 
 
 def strict_violations(path: Sequence[x509.Certificate]) -> tuple[str, ...]:
-    """How the path departs from RFC 5280 section 4, by the rules of OpenSSL's X509_STRICT."""
+    """List departures from RFC 5280 section 4, by the rules of OpenSSL's X509_STRICT.
+
+    A path of one certificate has none.
+    """
     if len(path) < 2:
         return ()
     last = len(path) - 1

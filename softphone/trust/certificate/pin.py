@@ -1,4 +1,4 @@
-"""A pin: one certificate accepted for one place."""
+"""A pin: one certificate accepted for one service at one host and port."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ class Pin:
 
     @property
     def place(self) -> tuple[Service, str, int]:
-        """Where it is accepted; hosts are compared without case or trailing dot."""
+        """Service, host (lower case, no trailing dot) and port: the key to look pins up by."""
         return self.service, self.host.rstrip(".").lower(), self.port

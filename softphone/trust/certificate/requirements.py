@@ -1,6 +1,6 @@
-"""Which certificate each server of a deployment presents, and what has to be in it.
+"""A table of the certificate that each server of a deployment presents, and its names.
 
-As data: who plans a deployment reads it, nothing is decided by it.
+For people who plan a deployment: no check uses it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CertificateRequirement:
-    """One certificate of one kind of server: what it is for, and where its names are looked at."""
+    """One certificate of one kind of server: the services it is for, and the names compared."""
 
     server: str
     certificate: str

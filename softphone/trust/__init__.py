@@ -1,8 +1,9 @@
-"""Certificates: which are trusted, how they are verified, requested, enrolled and kept.
+"""Certificates: trust anchors and trust lists, verification, requests, enrollment and storage.
 
-It opens no connection: `softphone.net` runs the handshakes and fetches, `softphone.provisioning`
-runs enrollment.  It issues no certificate (the authority of tests is in `softphone.lab`), and does
-not say how secure a call must be (`softphone.security`).  `fips` is imported from its own package.
+The package opens no connection: `softphone.net` runs the handshakes and fetches, and
+`softphone.provisioning` runs enrollment.  It issues no certificate (the test CA is in
+`softphone.lab`), and does not decide how secure a call must be (`softphone.security`).  Import
+`fips` from its own package.
 
 RFC 5280 (certificates and CRLs), RFC 5922 (SIP), RFC 6125 and RFC 9525 (names), RFC 6120
 section 13.7 (XMPP), RFC 6960 (OCSP), RFC 2986 (PKCS#10); Cisco's CAPF, TVS, CTL and ITL, for which

@@ -1,7 +1,7 @@
-"""Who is believed: trust anchors and pins, in memory or on disk.
+"""Trust anchors and pins, in memory or on disk.
 
 A store on disk is a folder (0700) with `anchors.pem` and `pins.json` (0600).  Writes are atomic: a
-new file, synchronized, renamed over the old one.  Private keys are not kept here.
+new file, fsynced, renamed over the old one.  Private keys are in `softphone.trust.keystore`.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _Stamp: TypeAlias = "tuple[int, int, int] | None"
 
 
 class TrustStore:
-    """Trust anchors, the system's store when asked, and pins.
+    """Trust anchors, pins, and (`system`) the system's trust store.
 
-    `TrustStore.from_sources("ca.crt")` is one in memory; `TrustStore.open(folder)` one on disk.
-    `keep` is a store whose pins count here, too, and where new ones go.  `revision` counts the
-    changes, so that whoever made a context from the store knows when it is old.
+    `TrustStore.from_sources("ca.crt")` makes one in memory, `TrustStore.open(folder)` one on disk.
+    `keep` is a store whose pins count here, too, and which receives new pins.  `revision` counts
+    the changes, so that the owner of an SSLContext can tell when it is out of date.
 
-    Several processes may use one folder: each change is made on what is on disk then, under a
-    lock, and what others have stored is seen when pins are asked for.
+    Several processes may share one folder.  A change takes a lock, reads the files again and
+    rewrites them; `pins` reads them again when another process has changed them.
     """
 
     def __init__(
@@ -69,9 +69,10 @@ class TrustStore:
     def from_sources(
         cls, *sources: str | os.PathLike[str], keep: TrustStore | None = None
     ) -> TrustStore:
-        """Anchors from files or folders of PEM; the word "system" adds the system's store.
+        """Load anchors from PEM or DER files, or folders of them; "system" adds the system's store.
 
-        Raises ConfigurationError when a source is missing or holds no certificate.
+        Raises ConfigurationError when a source is missing, holds no certificate, or can be written
+        by everybody on this machine.
         """
         anchors: list[x509.Certificate] = []
         for source in sources:
@@ -81,11 +82,10 @@ class TrustStore:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, make: bool = True) -> TrustStore:
-        """The store kept in the folder `path`, made (0700) when it is missing.
+        """Open the store in the folder `path`; make the folder (0700) when it is missing.
 
-        Without `make` that is done by the first change.
-        Raises ConfigurationError when it cannot be made, what it holds cannot be read, or others
-        can write in it.
+        Without `make` the first change makes the folder.  Raises ConfigurationError when the
+        folder cannot be made, its files cannot be read, or others can write in it.
         """
         store = cls()
         store._folder = Path(path)
@@ -96,7 +96,7 @@ class TrustStore:
 
     @property
     def revision(self) -> int:
-        """Counts the changes of this store and of the one where pins are kept."""
+        """The number of changes of this store and of `keep`."""
         return self._revision + (self._keep.revision if self._keep is not None else 0)
 
     @property
@@ -106,15 +106,15 @@ class TrustStore:
 
     @property
     def all_pins(self) -> tuple[Pin, ...]:
-        """Every pin, whatever its place."""
+        """Every pin of this store, without those of `keep`."""
         return tuple(pin for group in self._pins.values() for pin in group)
 
     def holds(self, certificate: bytes) -> bool:
-        """Whether this very certificate (DER) is one of our own anchors."""
+        """Whether this certificate (DER) is one of our own anchors, byte for byte."""
         return certificate in self._anchors
 
     def pins(self, service: Service, host: str, port: int) -> tuple[bytes, ...]:
-        """The DER of the certificates accepted for that place.
+        """The certificates (DER) pinned for a service, host and port, here and in `keep`.
 
         Raises ConfigurationError when the store has changed on disk and cannot be read.
         """
@@ -125,7 +125,10 @@ class TrustStore:
         return own + kept
 
     def add_anchor(self, certificate: x509.Certificate) -> None:
-        """Believe this certificate as an anchor from now on (and on disk)."""
+        """Add a trust anchor, and write the anchors of a store on disk.
+
+        Raises ConfigurationError when the store cannot be written.
+        """
         with self._changing() as folder:
             self._anchors[der_of(certificate)] = certificate
             if folder is not None:
@@ -133,7 +136,10 @@ class TrustStore:
                 write_private(folder / _ANCHORS, pem)
 
     def add_pin(self, pin: Pin) -> None:
-        """Accept this certificate for its place from now on (and on disk)."""
+        """Add a pin, to `keep` if there is one, and write the pins of a store on disk.
+
+        Raises ConfigurationError when the store cannot be written.
+        """
         if self._keep is not None:
             self._keep.add_pin(pin)
             return
@@ -146,7 +152,10 @@ class TrustStore:
 
     @contextmanager
     def _changing(self) -> Iterator[Path | None]:
-        """Under the lock, and on what is on disk; when the change fails it is as if not made."""
+        """Hold the lock, read the files, run the change; read them again if the change fails.
+
+        Yields the folder, None for a store in memory.
+        """
         if self._folder is None:
             yield None
             self._revision += 1
@@ -170,7 +179,7 @@ class TrustStore:
             self._read()
 
     def _read(self) -> None:
-        """What is on disk, as each file is whole in itself."""
+        """Load anchors and pins from disk; a store in memory is left as it is."""
         if self._folder is None:
             return
         check_folder(self._folder)
@@ -191,7 +200,7 @@ class TrustStore:
 
 
 def _stamp(path: Path) -> _Stamp:
-    """What changes when a file is replaced; None for one that is missing."""
+    """Inode, modification time and size, which tell a replaced file; None for a missing one."""
     try:
         status = path.stat()
     except OSError:

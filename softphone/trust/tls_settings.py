@@ -1,11 +1,11 @@
-"""The only maker of an `ssl.SSLContext`, for both sides, and the translator of its errors.
+"""TLS settings; the only module that makes an `ssl.SSLContext`, and that translates its errors.
 
 TLS 1.2 or newer, CERT_REQUIRED, partial chains, no session tickets, no post-handshake
-authentication.  Names are not checked here but by `softphone.trust.verification.gate`, which every
-connection passes.
+authentication.  Names are checked by `softphone.trust.verification.gate`, which every connection
+passes.
 
-X509_STRICT is set where every anchor is the system's; with anchors of our own in the store the
-gate applies the strict rules by anchor, since OpenSSL has one flag for a whole context.
+X509_STRICT is set where every anchor is the system's.  OpenSSL has one flag for a whole context,
+so with anchors of our own in the store the gate applies the strict rules by anchor.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from softphone.trust.verification import AskTvs, AskUser, role_of
 logger = logging.getLogger("softphone.trust")
 
 _VERSIONS = {TlsVersion.TLS_1_2: ssl.TLSVersion.TLSv1_2, TlsVersion.TLS_1_3: ssl.TLSVersion.TLSv1_3}
-# AEAD with forward secrecy first, as everywhere; the CBC ones are for CUCM 11 and older Asterisk.
+# AEAD with forward secrecy first; the CBC suites are for CUCM 11 and older Asterisk.
 # SECLEVEL 2 refuses RSA below 2,048 bits and SHA-1 signatures.
 _NEVER = "!aNULL:!eNULL:!aDSS:!AESCCM"
 _CIPHERS = f"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:RSA+AESGCM:RSA+AES:{_NEVER}"
@@ -56,13 +56,13 @@ _DATE_CODES = frozenset({9, 10})
 _REVOKED_CODE = 23
 # X509_V_FLAG_NO_CHECK_TIME, which the ssl module has no name for.
 _NO_CHECK_TIME = 0x200000
-# No issuer that is believed was found: UNABLE_TO_GET_ISSUER_CERT and its kin, CERT_UNTRUSTED.
+# No trusted issuer was found: UNABLE_TO_GET_ISSUER_CERT and related codes, CERT_UNTRUSTED.
 _UNKNOWN_CODES = frozenset({2, 18, 19, 20, 21, 27})
 
 
 @dataclass(frozen=True, slots=True)
 class TlsCredential:
-    """Our own certificate (PEM, its chain after it) and private key."""
+    """Paths of our own certificate (PEM, followed by its chain) and private key."""
 
     certificate: str | os.PathLike[str]
     key: str | os.PathLike[str]
@@ -79,21 +79,21 @@ class ClientCertificates(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """Whom one account, or one listener, believes and who it is itself.
+    """The trust and the credential of one account or one listener.
 
-    `pin` ("sha256:HEX") names the one certificate that the peer must have; it takes the place of
-    the name check.  `client_certificates` is for listeners only.  `unknown` is asked about a
-    certificate that nobody in the store vouches for; a yes is stored there.  Without it, and in
-    FIPS mode, such a certificate is refused.
+    `pin` ("sha256:HEX") names the one certificate that the peer must have; it replaces the name
+    check.  `client_certificates` is for listeners only.  `unknown` asks the user about a
+    certificate that no anchor of the store vouches for; a yes is stored there as a pin.  Without
+    `unknown`, and in FIPS mode, such a certificate is refused.
 
-    `lists` are the trust lists of a cluster: they say which certificates may be the service's,
-    and `tvs` is asked about one that they do not name.  What they say goes before `unknown`.
-    With `listed_may_expire`, and never in FIPS mode, a certificate that they name is good beyond
-    its date, as phones have it; the verdict says so.
+    `lists` are the trust lists of a cluster: they name the certificates of the service's servers.
+    `tvs` is asked about a certificate that they do not name.  Both come before `unknown`.  With
+    `listed_may_expire`, and never in FIPS mode, a listed certificate is accepted after it has
+    expired, as phones do; the verdict says so.
 
-    `aes_256` leaves TLS 1.2 only suites with AES 256; Python cannot choose those of TLS 1.3, so
-    whoever uses the connection looks at what was agreed on.  `maximum` is the newest version that
-    is spoken, and `protocols` are offered by ALPN (RFC 7301).
+    `aes_256` limits TLS 1.2 to suites with AES 256.  Python cannot choose the suites of TLS 1.3,
+    so the user of the connection must check the negotiated one.  `maximum` is the newest version
+    to negotiate, and `protocols` are offered by ALPN (RFC 7301).
     """
 
     store: TrustStore = field(default_factory=TrustStore)
@@ -115,7 +115,7 @@ class TlsSettings:
 
     @property
     def allowed(self) -> frozenset[Relaxation]:
-        """What the checks let pass: `allow`; in FIPS mode only that revocation is asked nearby."""
+        """The relaxations in effect: `allow`; in FIPS mode LOCAL_REVOCATION at most."""
         return self.allow & {Relaxation.LOCAL_REVOCATION} if self.fips else self.allow
 
     @property
@@ -126,7 +126,7 @@ class TlsSettings:
 
 
 def client_context(settings: TlsSettings, *, pins: Sequence[bytes] = ()) -> ssl.SSLContext:
-    """A context for connections that we make; `pins` (DER) are anchors beside the store's.
+    """Make a context for outgoing connections; `pins` (DER) are anchors beside the store's.
 
     Raises ConfigurationError when our own credential cannot be used.
     """
@@ -141,10 +141,10 @@ def client_context(settings: TlsSettings, *, pins: Sequence[bytes] = ()) -> ssl.
 
 
 def probe_context(settings: TlsSettings) -> ssl.SSLContext:
-    """A context to look at an unknown server's certificate, and for nothing else.
+    """Make a context that only fetches an unknown server's certificate.
 
-    It verifies nobody and holds no certificate of ours: a connection made with it is closed
-    without a byte of application data.
+    It verifies nothing and holds no certificate of ours.  Close a connection made with it without
+    sending application data.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -154,10 +154,10 @@ def probe_context(settings: TlsSettings) -> ssl.SSLContext:
 
 
 def server_context(settings: TlsSettings) -> ssl.SSLContext:
-    """A context for connections that we accept.
+    """Make a context for incoming connections.
 
     Raises ConfigurationError when there is no credential, when it cannot be used, or when client
-    certificates are asked for and no anchor is there to verify them with.
+    certificates are asked for and there is no anchor to verify them.
     """
     if settings.credential is None:
         raise ConfigurationError("a TLS listener needs a certificate and a key")
@@ -193,7 +193,7 @@ def _harden(context: ssl.SSLContext, settings: TlsSettings) -> None:
 def _level(settings: TlsSettings) -> int:
     """OpenSSL's security level: level 1 admits RSA of 1,024 bits, SHA-1 needs level 0.
 
-    What else these let in is refused by the gate, which looks at each key and signature itself.
+    The gate checks each key and signature itself, and refuses what else these levels admit.
     """
     if Relaxation.SHA1 in settings.allowed:
         return 0
@@ -205,7 +205,7 @@ def _ciphers(settings: TlsSettings) -> str:
         return _AES_256_CIPHERS
     if settings.fips:
         return _FIPS_CIPHERS
-    # Below level 2 nobody looks at the size of a Diffie-Hellman group.
+    # Below level 2 the size of a Diffie-Hellman group is not checked.
     return _CIPHERS if _level(settings) == 2 else f"{_CIPHERS}:!DHE"
 
 
@@ -213,8 +213,8 @@ def _load_authorities(context: ssl.SSLContext, certificates: bytes) -> None:
     try:
         context.load_verify_locations(cadata=certificates)
     except ssl.SSLError:
-        # Python looks for OpenSSL's last error here, and may find what an earlier connection has
-        # left (an alert, say); to have raised it has cleared it.  What is wrong stays wrong.
+        # Python reads OpenSSL's error queue here, and may find an error of an earlier connection
+        # (an alert, say).  Raising has cleared the queue; a real error raises again.
         context.load_verify_locations(cadata=certificates)
 
 
@@ -223,13 +223,13 @@ def _load_anchors(context: ssl.SSLContext, settings: TlsSettings, pins: Sequence
     own = b"".join([*(der_of(each) for each in store.anchors), *pins, *settings.listed])
     flags = context.verify_flags | ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
     if own:
-        # 3.13's contexts are strict of themselves; see the module's docstring.
+        # Python 3.13 sets the strict flag by default; see the module's docstring.
         flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT
         _load_authorities(context, own)
     else:
         flags |= ssl.VerifyFlags.VERIFY_X509_STRICT
     if settings.listed:
-        # What a list names may be out of date: the gate looks at every date itself.
+        # A listed certificate may have expired: the gate checks every date itself.
         flags |= _NO_CHECK_TIME
     context.verify_flags = flags
     if store.system:
@@ -243,7 +243,7 @@ def _load_anchors(context: ssl.SSLContext, settings: TlsSettings, pins: Sequence
 def check_credential(credential: TlsCredential, *, wall: datetime | None = None) -> None:
     """Raise ConfigurationError unless key and certificate are readable, match and are in date.
 
-    A key file that others can read is a warning in the log.
+    Logs a warning when others can read the key file.
     """
     leaf = load_certificate_file(credential.certificate)[0]
     password = credential.password.reveal() if credential.password is not None else None
@@ -294,7 +294,10 @@ def _load_credential(context: ssl.SSLContext, credential: TlsCredential) -> None
 
 
 def verification_error(exc: ssl.SSLCertVerificationError, peer: str) -> CertificateError:
-    """OpenSSL's refusal of the certificate of `peer`, as ours."""
+    """Translate OpenSSL's verification error about the certificate of `peer`.
+
+    Returns CertificateExpired, CertificateRevoked, CertificateUnknown or CertificateUntrusted.
+    """
     sentence = f"the certificate of {peer} was not accepted: {exc.verify_message}"
     if exc.verify_code in _DATE_CODES:
         return CertificateExpired(sentence)

@@ -1,8 +1,8 @@
 """SDP: session descriptions, their attributes, and the offer/answer exchange of one call.
 
-It decides about m-lines, formats, directions and payload types.  It carries crypto lines and judges
-none (`softphone.srtp` does), opens no port (`softphone.media`), knows no policy (`softphone.call`),
-and does not say when an offer may be sent (`softphone.sip.invite`).
+Negotiates m-lines, formats, directions and payload types.  Crypto lines are parsed here and judged
+in `softphone.srtp`; ports are opened in `softphone.media`; policy is in `softphone.call`; when an
+offer may be sent is decided in `softphone.sip.invite`.
 
 RFC 8866 (SDP), RFC 3264 (offer and answer), RFC 3551 (static payload types), RFC 3605 (rtcp),
 RFC 3611 section 5.1 (rtcp-xr), RFC 3890 (bandwidth), RFC 4568 section 9 (crypto), RFC 4585

@@ -1,4 +1,4 @@
-"""What attributes say: rtpmap, fmtp, ptime, crypto, rtcp and their kin, read and printed.
+"""Parses and prints SDP attribute values: rtpmap, fmtp, ptime, crypto, rtcp and others.
 
 RFC 8866 section 6 (rtpmap, fmtp, ptime, maxptime, directions), RFC 4568 section 9 (crypto),
 RFC 3605 (rtcp), RFC 4585 (rtcp-fb).  Crypto lines are parsed, never judged:
@@ -35,7 +35,7 @@ _MKI = re.compile(r"([0-9]{1,38}):([0-9]{1,3})")
 @fast_init
 @dataclass(frozen=True, slots=True)
 class Rtpmap:
-    """`a=rtpmap` (RFC 8866 section 6.6)."""
+    """An `a=rtpmap` attribute (RFC 8866 section 6.6)."""
 
     payload_type: int
     encoding_name: str
@@ -44,7 +44,7 @@ class Rtpmap:
 
     @classmethod
     def parse(cls, value: str) -> Rtpmap:
-        """Read the attribute's value.  Raises MalformedDescription."""
+        """Parse the attribute's value.  Raises MalformedDescription."""
         match = _RTPMAP.fullmatch(value.strip())
         if match is None:
             raise MalformedDescription("the rtpmap attribute is malformed")
@@ -63,14 +63,14 @@ class Rtpmap:
 
 @dataclass(frozen=True, slots=True)
 class Fmtp:
-    """`a=fmtp` (RFC 8866 section 6.15): the format's parameters, as written."""
+    """An `a=fmtp` attribute (RFC 8866 section 6.15): the format's parameters, as written."""
 
     format: str
     parameters: str
 
     @classmethod
     def parse(cls, value: str) -> Fmtp:
-        """Read the attribute's value.  Raises MalformedDescription."""
+        """Parse the attribute's value.  Raises MalformedDescription."""
         fmt, _, parameters = value.strip().partition(" ")
         if not parameters.strip():
             raise MalformedDescription("the fmtp attribute is malformed")
@@ -80,7 +80,7 @@ class Fmtp:
         return f"{self.format} {self.parameters}"
 
     def parameter(self, name: str) -> str | None:
-        """The value of one `name=value` parameter, its name compared without case."""
+        """The value of one `name=value` parameter, None if absent; names are case-insensitive."""
         for part in self.parameters.split(";"):
             key, equals, value = part.partition("=")
             if equals and key.strip().lower() == name.lower():
@@ -90,14 +90,14 @@ class Fmtp:
 
 @dataclass(frozen=True, slots=True)
 class RtcpPort:
-    """`a=rtcp` (RFC 3605); `address` is None where the `c=` line holds."""
+    """An `a=rtcp` attribute (RFC 3605); with `address` None the `c=` line applies."""
 
     port: int
     address: str | None = None
 
     @classmethod
     def parse(cls, value: str) -> RtcpPort:
-        """Read the attribute's value.  Raises MalformedDescription."""
+        """Parse the attribute's value.  Raises MalformedDescription."""
         match = _RTCP.fullmatch(value.strip())
         if match is None:
             raise MalformedDescription("the rtcp attribute is malformed")
@@ -110,8 +110,8 @@ class RtcpPort:
 class KeyParameter:
     """One key parameter of a crypto line (RFC 4568 section 6.1).
 
-    `key` is the master key followed by the master salt; `lifetime` the most packets that it may
-    protect, None when not said; `mki` the identifier's value and `mki_length` its bytes.
+    `key` is the master key followed by the master salt.  `lifetime` is the most packets that the
+    key may protect, None when not given.  `mki` is the identifier's value, `mki_length` its octets.
     """
 
     key: KeyMaterial
@@ -126,9 +126,9 @@ class KeyParameter:
 class Crypto:
     """A parsed `a=crypto` line (RFC 4568 section 9.1).
 
-    `tag` is compared as a number, and printed as the `tag_digits` that it was read from ("01" and
-    "1" are one tag, and an answer repeats what was offered).
-    `repr` never shows a key; `to_wire()` alone prints it.  Equality is by identity of the keys.
+    `tag` is compared as a number and printed as `tag_digits`, the digits it was parsed from ("01"
+    and "1" are one tag, and an answer repeats what was offered).
+    `repr` never shows a key; only `to_wire()` prints it.  Keys are compared by identity.
     """
 
     tag: int
@@ -139,7 +139,7 @@ class Crypto:
 
     @classmethod
     def parse(cls, value: str) -> Crypto:
-        """Read the attribute's value.  Raises MalformedDescription, its text without the key."""
+        """Parse the attribute's value.  Raises MalformedDescription, whose text omits the key."""
         match = _CRYPTO.fullmatch(value.strip())
         if match is None:
             raise MalformedDescription("the crypto attribute is malformed")
@@ -152,7 +152,7 @@ class Crypto:
         )
 
     def to_wire(self) -> str:
-        """The attribute's value as it is sent, the key in clear."""
+        """The attribute's value for the wire, with the key in clear."""
         keys = ";".join([_print_key(parameter) for parameter in self.key_params])
         return " ".join(
             (self.tag_digits or str(self.tag), self.suite_name, keys, *self.session_params)
@@ -161,7 +161,7 @@ class Crypto:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableCrypto:
-    """An `a=crypto` line that does not follow the grammar; it disturbs no other line."""
+    """An `a=crypto` line with bad syntax; the other lines stay usable."""
 
     tag: int | None
     suite_name: str | None
@@ -180,8 +180,8 @@ def read_crypto(
 ) -> tuple[CryptoLine, ...]:
     """Every crypto line of `media`, in order, readable or not.
 
-    Where it has none, those among the attributes of the `session` stand for it, which no line may
-    use (RFC 4568 section 5.1.1 has the attribute at the media level only).
+    If `media` has none, the crypto attributes of the `session` are returned in its place; none of
+    them may be used (RFC 4568 section 5.1.1 allows the attribute at the media level only).
     """
     lines = tuple([_read_one(value) for value in media.attribute_values("crypto")])
     return lines or tuple([_MISPLACED for each in session if each.name == "crypto"])
@@ -198,7 +198,7 @@ def _read_one(value: str) -> CryptoLine:
 
 
 def _key_parameter(text: str) -> KeyParameter:
-    """Read `method:key||salt|lifetime|MKI:length` (RFC 4568 section 9.2)."""
+    """Parse `method:key||salt|lifetime|MKI:length` (RFC 4568 section 9.2)."""
     method, colon, info = text.partition(":")
     if not colon or not _METHOD.fullmatch(method):
         raise MalformedDescription("a key parameter of the crypto attribute has no method")
@@ -213,7 +213,7 @@ def _key_parameter(text: str) -> KeyParameter:
 
 
 def _key(encoded: str) -> bytes:
-    """Strict base64; padding may be missing, as some phones leave it out."""
+    """Decode strict base64; padding is optional, because some phones omit it."""
     bare = encoded.rstrip("=")
     if len(encoded) - len(bare) > 2 or not bare:
         raise MalformedDescription("the key of the crypto attribute is not base64")

@@ -1,9 +1,9 @@
-"""Formats: codecs and the payload types that stand for them (RFC 3264 5.1, 6.1, 8.3.2; RFC 3551).
+"""Formats: codecs and their payload types (RFC 3264 5.1, 6.1, 8.3.2; RFC 3551).
 
-What we can do is a `MediaCapability`; what a remote m-line says is a row of `MediaFormat`s;
-`PayloadTypes` keeps the numbers of ours for the life of a session.  H.264 is told apart by
-profile and packetization mode (RFC 6184 section 8.2.2), every other codec by its name, clock rate
-and channels.
+`MediaCapability` is what we support; `read_formats` reads a remote m-line as `MediaFormat`s;
+`PayloadTypes` keeps our payload type numbers for the life of a session.  H.264 formats are
+distinguished by profile and packetization mode (RFC 6184 section 8.2.2), all others by name, clock
+rate and channels.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ CodecKey: TypeAlias = tuple[str, int, int, str]
 
 @lru_cache(256)
 def _codec_key(name: str, clock_rate: int, channels: int, fmtp: str | None) -> CodecKey:
-    """One object for all sessions, which keep it."""
+    """The key of a codec, cached: sessions keep it, so they share one object."""
     return (name.lower(), clock_rate, channels, fmtp or "")
 
 
@@ -58,8 +58,8 @@ def _codec_key(name: str, clock_rate: int, channels: int, fmtp: str | None) -> C
 class CodecCapability:
     """A codec that we can send and receive.
 
-    `payload_type` is its static number, or the dynamic one that we prefer; None lets the session
-    choose from 96 on.  `fmtp` are our own receive parameters; `feedback` our rtcp-fb values
+    `payload_type` is its static number, or the dynamic one that we prefer; with None the session
+    chooses one, from 96 on.  `fmtp` holds our own receive parameters; `feedback` our rtcp-fb values
     (RFC 4585), without the payload type.
     """
 
@@ -72,18 +72,18 @@ class CodecCapability:
 
     @property
     def key(self) -> CodecKey:
-        """What makes it another codec than its neighbor."""
+        """The values that distinguish this codec from others."""
         return _codec_key(self.name, self.clock_rate, self.channels, self.fmtp)
 
 
 @dataclass(frozen=True, slots=True)
 class MediaCapability:
-    """What we can do with one kind of media, codecs in order of preference.
+    """Our capability for one kind of media, codecs in order of preference.
 
-    `profiles` are those that we accept; `ptimes_ms` are packet times that we can send, the
-    preferred one first (it is also the one that we ask for); `maxptime_ms` is the most that we
-    can receive, None leaves it unsaid.  `comfort_noise` says that we send it (RFC 3389).
-    `extended_reports` are those that we would like to get, as `a=rtcp-xr` has them (RFC 3611 5.1).
+    `profiles` are the transport profiles that we accept.  `ptimes_ms` are the packet times that we
+    can send, the preferred one first (which is also the one that we ask for).  `maxptime_ms` is the
+    longest that we can receive; None omits it.  `comfort_noise` says that we send it (RFC 3389).
+    `extended_reports` are the reports that we ask for, in the form of `a=rtcp-xr` (RFC 3611 5.1).
     """
 
     media: str
@@ -99,10 +99,10 @@ class MediaCapability:
 @fast_init
 @dataclass(frozen=True, slots=True)
 class NegotiatedCodec:
-    """A codec both sides have: send with the remote's payload type, receive on ours.
+    """A codec that both sides support: send with the remote's payload type, receive on ours.
 
-    `fmtp` is the remote's (what it wants to receive), `receive_fmtp` ours; `feedback` the rtcp-fb
-    values that both named.
+    `fmtp` is the remote's (what it wants to receive), `receive_fmtp` ours.  `feedback` holds the
+    rtcp-fb values that both sides listed.
     """
 
     name: str
@@ -118,7 +118,7 @@ class NegotiatedCodec:
 @fast_init
 @dataclass(frozen=True, slots=True)
 class NegotiatedTelephoneEvent:
-    """Named telephone events (RFC 4733) as agreed; `events` as the remote lists them."""
+    """Negotiated telephone events (RFC 4733); `events` is the remote's list."""
 
     clock_rate: int
     send_payload_type: int
@@ -139,17 +139,17 @@ class MediaFormat:
 
     @property
     def telephone_event(self) -> bool:
-        """Whether it is telephone-event."""
+        """Whether the format is telephone-event."""
         return self.name.lower() == TELEPHONE_EVENT
 
 
 _DESCRIBING = frozenset({"rtpmap", "fmtp", "rtcp-fb"})
 _REMEMBERED = 64
-"""Sets of formats that are kept read: the calls of one server have the same few."""
+"""Parsed sets of formats in the cache: calls of one server use few different ones."""
 
 
 def read_formats(media: MediaDescription) -> tuple[MediaFormat, ...]:
-    """The formats of an RTP m-line in its order; those that nothing describes are left out."""
+    """The formats of an RTP m-line, in its order; formats without a description are left out."""
     attributes_read = tuple([(a.name, a.value) for a in media.attributes if a.name in _DESCRIBING])
     return _formats(media.formats, attributes_read)
 
@@ -158,8 +158,7 @@ def read_formats(media: MediaDescription) -> tuple[MediaFormat, ...]:
 def _formats(
     formats: tuple[str, ...], attributes_read: tuple[tuple[str, str | None], ...]
 ) -> tuple[MediaFormat, ...]:
-    """What `attributes_read`, names and values of attributes that describe formats, makes of
-    them."""
+    """The formats of an m-line; `attributes_read` are the names and values that describe them."""
     attributes = tuple(Attribute(name, value) for name, value in attributes_read)
     media = MediaDescription("", 0, "", formats, attributes=attributes)
     maps = dict(_STATIC)
@@ -185,7 +184,7 @@ def _rtpmaps(media: MediaDescription) -> Iterator[Rtpmap]:
         try:
             yield Rtpmap.parse(value)
         except MalformedDescription:
-            # One bad attribute makes its own format unknown and disturbs no other.
+            # A bad attribute makes only its own format unknown.
             continue
 
 
@@ -217,7 +216,7 @@ def _matches(codec: CodecCapability, fmt: MediaFormat) -> bool:
 
 
 def _h264_shape(parameters: str | None) -> tuple[int, str]:
-    """profile_idc and packetization mode, with the defaults of RFC 6184 section 8.1."""
+    """profile_idc and packetization mode; defaults from RFC 6184 section 8.1."""
     fmtp = Fmtp("", parameters or "")
     profile = fmtp.parameter("profile-level-id") or ""
     idc = int(profile[:2], 16) if _PROFILE_LEVEL_ID.fullmatch(profile) else 0x42
@@ -227,7 +226,7 @@ def _h264_shape(parameters: str | None) -> tuple[int, str]:
 def common_codecs(
     capability: MediaCapability, formats: Sequence[MediaFormat]
 ) -> tuple[tuple[CodecCapability, MediaFormat], ...]:
-    """The codecs that both have, in the remote's order (RFC 3264 section 6.1), each once."""
+    """The codecs that both sides support, each once, in the remote's order (RFC 3264 6.1)."""
     left = list(capability.codecs)
     found: list[tuple[CodecCapability, MediaFormat]] = []
     for fmt in formats:
@@ -239,10 +238,10 @@ def common_codecs(
 
 
 def packet_time(capability: MediaCapability, media: MediaDescription) -> int:
-    """The packet time that we send, in milliseconds: what the remote asks for, if we can.
+    """The packet time to send, in milliseconds: the remote's wish, if we support it.
 
-    Its ptime is a wish and its maxptime a limit (RFC 8866 sections 6.4, 6.5); a value that we
-    cannot send gives the largest of ours below it, else our smallest.
+    The remote's ptime is a wish and its maxptime a limit (RFC 8866 sections 6.4, 6.5).  For a
+    value that we cannot send, the result is our largest one below it, else our smallest.
     """
     requested, most = _milliseconds(media, "ptime"), _milliseconds(media, "maxptime")
     preferred = capability.ptimes_ms[0]
@@ -270,16 +269,16 @@ def codec_attributes(codec: CodecCapability, payload_type: int) -> list[Attribut
 
 
 class PayloadTypes:
-    """Which payload type stands for which of our codecs: never remapped (RFC 3264 8.3.2)."""
+    """The payload types of our codecs; a number is never remapped (RFC 3264 8.3.2)."""
 
     def __init__(self) -> None:
         self._codecs: dict[int, CodecKey] = {}
         self._current: dict[CodecKey, int] = {}
 
     def assign(self, codec: CodecCapability, offered: int | None = None) -> int | None:
-        """The number of `codec`; `offered` is the remote's, which is taken if it is free.
+        """The payload type of `codec`; `offered` is the remote's, taken if it is free.
 
-        None when every number of the session is taken.
+        Returns None when every number of the session is taken.
         """
         key = codec.key
         for candidate in self._candidates(codec, offered):
@@ -299,5 +298,5 @@ class PayloadTypes:
         yield from _DYNAMIC
 
     def current_number(self, codec: CodecCapability) -> int | None:
-        """The number that `codec` had last."""
+        """The payload type that `codec` had last; None if it never had one."""
         return self._current.get(codec.key)

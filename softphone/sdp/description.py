@@ -1,8 +1,8 @@
-"""Session descriptions: what SDP says, parsed and printed (RFC 8866).
+"""Session descriptions: parsing and printing SDP (RFC 8866).
 
 `SessionDescription.parse` takes hostile bytes: every length is bounded, every number is checked
 before it is converted, and the only exception is `MalformedDescription`.  Attributes are kept as
-they are written; `softphone.sdp.attributes` reads them, and nothing here judges an offer.
+written; `softphone.sdp.attributes` parses them, and `softphone.sdp.offer_answer` judges offers.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from softphone.fast_dataclass import fast_init
 
 
 class MalformedDescription(SoftphoneError):
-    """The bytes are no session description that we may act on; the sentence says where and why.
+    """The bytes are no usable session description; the text says where and why.
 
-    The text never holds the value of a key-carrying line.
+    The text never contains the value of a line that carries a key.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class DescriptionLimits:
-    """How large a description may be before it is refused unread."""
+    """The largest description that is parsed; a larger one is refused unread."""
 
     size: int = 65_536
     lines: int = 2_048
@@ -84,7 +84,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Bandwidth:
-    """A `b=` line (RFC 8866 section 5.8), in the unit of its type."""
+    """A `b=` line (RFC 8866 section 5.8); the unit depends on its type."""
 
     type: str
     value: int
@@ -95,7 +95,7 @@ class Bandwidth:
 
 @dataclass(frozen=True, slots=True)
 class TimeDescription:
-    """A `t=` line (RFC 8866 section 5.9) with its `r=` lines; NTP seconds, 0 unbounded."""
+    """A `t=` line (RFC 8866 section 5.9) with its `r=` lines; NTP seconds, 0 is unbounded."""
 
     start: int = 0
     stop: int = 0
@@ -121,10 +121,10 @@ class Attribute:
 @fast_init
 @dataclass(frozen=True, slots=True)
 class MediaDescription:
-    """An `m=` line and what belongs to it (RFC 8866 section 5.14).
+    """An `m=` line and the lines that follow it (RFC 8866 section 5.14).
 
-    `port` 0 is a stream refused or removed (RFC 3264 section 6); `formats` are payload types as
-    text, or tokens where the protocol is not RTP.
+    With `port` 0 the stream is refused or removed (RFC 3264 section 6).  `formats` are payload
+    types as text, or tokens where the protocol is not RTP.
     """
 
     media: str
@@ -139,27 +139,27 @@ class MediaDescription:
 
     @property
     def connection(self) -> Connection | None:
-        """Its own first `c=` line; see `SessionDescription.connection_of`."""
+        """The m-line's own first `c=` line; see `SessionDescription.connection_of`."""
         return self.connections[0] if self.connections else None
 
     @property
     def direction(self) -> Direction | None:
-        """Its own direction attribute; see `SessionDescription.direction_of`."""
+        """The m-line's own direction attribute; see `SessionDescription.direction_of`."""
         return _direction_in(self.attributes)
 
     def attribute_values(self, name: str) -> Iterator[str]:
-        """The values of its attributes of that name, in order."""
+        """The values of all attributes called `name`, in order."""
         return iter([a.value for a in self.attributes if a.name == name and a.value is not None])
 
     def has_attribute(self, name: str) -> bool:
-        """Whether it has an attribute of that name."""
+        """Whether there is an attribute called `name`."""
         return any(attribute.name == name for attribute in self.attributes)
 
 
 @fast_init
 @dataclass(frozen=True, slots=True)
 class SessionDescription:
-    """A whole description."""
+    """A session description (RFC 8866 section 5): session-level lines and m-lines."""
 
     origin: Origin
     media: tuple[MediaDescription, ...] = ()
@@ -178,7 +178,7 @@ class SessionDescription:
     def parse(
         cls, data: bytes, *, limits: DescriptionLimits = DEFAULT_LIMITS
     ) -> SessionDescription:
-        """Read a description.  Raises MalformedDescription, nothing else."""
+        """Parse a description.  Raises MalformedDescription and nothing else."""
         reader = _DescriptionReader(limits)
         for number, line in enumerate(_lines(data, limits), start=1):
             try:
@@ -188,9 +188,9 @@ class SessionDescription:
         return reader.description()
 
     def encode(self) -> bytes:
-        """The description as it goes on the wire, CRLF line ends, keys in clear.
+        """Encode the description for the wire, with CRLF line ends and keys in clear.
 
-        Raises LocalProtocolError when a field of ours holds a line end or NUL.
+        Raises LocalProtocolError when one of our fields contains a line end or NUL.
         """
         lines = _session_lines(self)
         for media in self.media:
@@ -200,11 +200,11 @@ class SessionDescription:
         return ("\r\n".join(lines) + "\r\n").encode()
 
     def connection_of(self, media: MediaDescription) -> Connection | None:
-        """The `c=` line that holds for `media`: its own, else the session's."""
+        """The `c=` line that applies to `media`: its own, else the session's."""
         return media.connection or self.connection
 
     def direction_of(self, media: MediaDescription) -> Direction:
-        """The direction that holds for `media`, as its author sees it (RFC 8866 section 6.7)."""
+        """The direction that applies to `media`, as its sender sees it (RFC 8866 section 6.7)."""
         return media.direction or _direction_in(self.attributes) or Direction.SENDRECV
 
 
@@ -257,7 +257,7 @@ def _attribute_lines(attributes: tuple[Attribute, ...]) -> list[str]:
 
 
 def _lines(data: bytes, limits: DescriptionLimits) -> list[str]:
-    """Split bounded input.  A lone LF ends a line too (section 5 asks parsers to accept it)."""
+    """Split bounded input into lines.  A lone LF also ends a line (RFC 8866 section 5)."""
     if len(data) > limits.size:
         raise MalformedDescription(f"the description is larger than {limits.size} bytes")
     lines = data.decode("utf-8", errors="replace").rstrip("\r\n").split("\n")
@@ -272,7 +272,7 @@ def _lines(data: bytes, limits: DescriptionLimits) -> list[str]:
 
 
 def bounded_number(text: str, *, largest: int, what: str) -> int:
-    """Decimal digits of ASCII up to `largest`.  Raises MalformedDescription."""
+    """Parse ASCII decimal digits with a value up to `largest`.  Raises MalformedDescription."""
     if not (text.isascii() and text.isdigit() and len(text) <= 20) or int(text) > largest:
         raise MalformedDescription(f"{what} is not a number from 0 to {largest}")
     return int(text)
@@ -294,7 +294,7 @@ def _address(address_type: str, address: str, *, what: str) -> str:
 
 
 def _origin(value: str) -> Origin:
-    # Some peers put spaces into the user name; the five fields behind it never hold any.
+    # Some peers put spaces into the user name; the five fields after it contain none.
     fields = value.rsplit(maxsplit=5)
     if len(fields) != 6 or not _VISIBLE.fullmatch("".join(fields[1:])):
         raise MalformedDescription("the o= line has not its six fields")
@@ -368,11 +368,11 @@ def _media(value: str, limits: DescriptionLimits) -> MediaDescription:
 
 
 class _DescriptionReader:
-    """Takes one line after the other and holds what they said so far.
+    """Parses a description line by line.
 
-    A letter that RFC 8866 does not know refuses the whole description (section 5); order within
-    a section is not enforced, since `b=` and `a=` are often found early, but `v=` comes first and
-    nothing that belongs to the session comes behind an `m=`.
+    A letter that RFC 8866 does not define refuses the whole description (section 5).  Order within
+    a section is not enforced, because `b=` and `a=` often come early, but `v=` comes first and no
+    session-level line follows an `m=` line.
     """
 
     def __init__(self, limits: DescriptionLimits) -> None:
@@ -383,10 +383,10 @@ class _DescriptionReader:
         self._media: list[_MediaDescriptionBuilder] = []
 
     def read(self, line: str) -> None:
-        """Take one line.  Raises MalformedDescription."""
+        """Parse one line.  Raises MalformedDescription."""
         letter, value = line[:1], line[2:]
         if not line and not self._session:
-            return  # some peers put a blank line between header fields and body too much
+            return  # some peers send an extra blank line between header fields and body
         if line[1:2] != "=" or letter not in "vosiuepcbtrzkam":
             raise MalformedDescription("it is not a letter of SDP followed by =")
         if not self._session and not (letter == "v" and value.strip() == "0"):
@@ -443,9 +443,9 @@ class _DescriptionReader:
         attributes.append(Attribute(name, rest if colon else None))
 
     def description(self) -> SessionDescription:
-        """What was read.  Raises MalformedDescription when an o= line is missing.
+        """The parsed description.  Raises MalformedDescription when the o= line is missing.
 
-        A missing s= or t= line is forgiven: neither means anything to a call (RFC 3264 section 5).
+        A missing s= or t= line is accepted: neither has a meaning in a call (RFC 3264 section 5).
         """
         if not self._session:
             raise MalformedDescription("a description begins with v=0")
@@ -475,7 +475,7 @@ class _DescriptionReader:
 
 @dataclass(slots=True)
 class _MediaDescriptionBuilder:
-    """An m= line and what has followed it so far."""
+    """An m= line and the lines that have followed it so far."""
 
     head: MediaDescription
     title: str | None = None

@@ -1,7 +1,7 @@
-"""One m-line, as either side sees it: what we want, what is offered, what is agreed (RFC 3264).
+"""One m-line: ours, as offered, and as negotiated (RFC 3264).
 
-The reading of a remote m-line (address, direction, RTCP port) and the writing of ours; the state
-that joins them is `softphone.sdp.offer_answer`'s.
+Reads remote m-lines (address, direction, RTCP port) and writes ours.  The negotiation state is in
+`softphone.sdp.offer_answer`.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from softphone.sdp.description import (
 class LocalMediaLine:
     """Our side of one m-line in an offer or an answer.
 
-    `profile` is None in an answer (the offer's is echoed).  `index` places it on an m-line of
-    its own choosing in a re-offer; None takes the active line of its kind, a removed one, or a
-    new one.  `rtcp_port` None is `port` + 1, and not said.
+    `profile` is None in an answer (the offer's is echoed).  `index` selects the m-line to use in a
+    re-offer; with None the active line of this kind is used, else a removed one, else a new one.
+    With `rtcp_port` None RTCP uses `port` + 1, and no attribute says so.
     """
 
     media: str
@@ -56,10 +56,10 @@ class LocalMediaLine:
 @fast_init
 @dataclass(frozen=True, slots=True)
 class OfferedMedia:
-    """One m-line of a received offer that we could answer.
+    """An m-line of a received offer that we can answer.
 
-    `direction` is the most that we may answer, as we see it; `secure` whether the profile is one
-    of SRTP.  `current` says that the line already carries a stream of this session.
+    `direction` is the widest that we may answer, from our side.  `secure` says whether the profile
+    is an SRTP one.  `current` says that the line already carries a stream of this session.
     """
 
     index: int
@@ -80,15 +80,15 @@ class OfferedMedia:
 @fast_init
 @dataclass(frozen=True, slots=True)
 class NegotiatedMedia:
-    """One m-line as agreed; port 0 lines are not in the list of them.
+    """A negotiated m-line; lines with port 0 are left out of the list of them.
 
-    `remote_address` and `remote_rtcp` are where to send RTP and RTCP; `direction` is ours.
-    `codec` is what we send; `codecs` all that may arrive, `codec` first.  `local_crypto` are the
-    lines that we printed, `remote_crypto` those received.  `remote_hold` says that the other side
-    does not want to receive.  `comfort_noise` is its payload type where both have it.
-    `bandwidth` is what the remote's `b=` line lets us send, in bits a second; `extended_reports`
-    names those that it would like to get (RFC 3611 section 5.1), in lower case.
-    `remote_session` are the session id and version of the remote's `o=` line.
+    `remote_address` and `remote_rtcp` are where to send RTP and RTCP; `direction` is from our side.
+    `codec` is the one that we send; `codecs` are all that may arrive, `codec` first.
+    `local_crypto` are the crypto lines that we printed, `remote_crypto` those received.
+    `remote_hold` says that the other side does not want to receive.  `comfort_noise` is its payload
+    type if both sides support it.  `bandwidth` is the limit of the remote's `b=` lines, in bits a
+    second.  `extended_reports` names the reports that the remote asks for (RFC 3611 section 5.1),
+    in lower case.  `remote_session` holds the session id and version of the remote's `o=` line.
     """
 
     index: int
@@ -112,11 +112,11 @@ class NegotiatedMedia:
     remote_session: tuple[str, int] = ("", 0)
 
 
-# The remote's word ------------------------------------------------------------------------------
+# Reading the remote's lines ---------------------------------------------------------------------
 
 
 def remote_address(description: SessionDescription, media: MediaDescription) -> Address | None:
-    """Where `media` is to be sent, None without a `c=` line of type IN."""
+    """Where to send `media`; None without a `c=` line of network type IN."""
     connection = description.connection_of(media)
     if connection is None or connection.network_type != "IN":
         return None
@@ -139,7 +139,7 @@ def _direction(*, sends: bool, receives: bool) -> Direction:
 
 
 def intersect_directions(one: Direction, other: Direction) -> Direction:
-    """The direction that is within both."""
+    """The widest direction that both allow."""
     return _direction(sends=one.sends and other.sends, receives=one.receives and other.receives)
 
 
@@ -155,7 +155,7 @@ def remote_extended_reports(
 ) -> tuple[str, ...]:
     """The names of the extended reports that the remote asks for (RFC 3611 section 5.1).
 
-    What the m-line says takes the place of what the session says; an empty list asks for none.
+    The m-line's attribute replaces the session's; an empty list asks for none.
     """
     lines = [one for one in media.attributes if one.name == "rtcp-xr"]
     lines = lines or [one for one in description.attributes if one.name == "rtcp-xr"]
@@ -164,11 +164,11 @@ def remote_extended_reports(
 
 
 MOST_REPORTS = 16
-"""Formats of one list that are read: RFC 3611 has seven."""
+"""Formats that are read from one list; RFC 3611 defines seven."""
 
 
 def remote_rtcp(media: MediaDescription, remote: Address, *, mux: bool) -> Address:
-    """Where RTCP goes: RTP's own port (RFC 5761), the port said (RFC 3605), or the next one."""
+    """The RTCP address: RTP's own port (RFC 5761), the given port (RFC 3605), or the next port."""
     host, port = remote
     if mux:
         return remote
@@ -189,9 +189,9 @@ def _features(profile: str) -> tuple[bool, bool]:
 
 
 def may_answer(offered: str, answered: str) -> bool:
-    """Whether a profile may answer another: the same, or one with less (CUCM's fallback to RTP).
+    """Whether profile `answered` may answer `offered`: the same, or one with fewer features.
 
-    Whether less is acceptable is for the security policy to say.
+    CUCM falls back to RTP in this way.  The security policy decides whether that is acceptable.
     """
     if offered.upper() == answered.upper():
         return True
@@ -201,13 +201,13 @@ def may_answer(offered: str, answered: str) -> bool:
     return less_secure <= secure and less_feedback <= feedback
 
 
-# Our word ---------------------------------------------------------------------------------------
+# Writing our lines ------------------------------------------------------------------------------
 
 
 @lru_cache(16)
 def event_codec(clock_rate: int) -> CodecCapability:
     """Our telephone-event format at one clock rate (RFC 4733 section 2.4)."""
-    # 101 at 8000 Hz is what everybody uses, and what old gateways take for granted.
+    # 101 at 8000 Hz is the common choice, and old gateways assume it.
     number = 101 if clock_rate == 8000 else None
     return CodecCapability(TELEPHONE_EVENT, clock_rate, payload_type=number, fmtp=DEFAULT_EVENTS)
 
@@ -219,7 +219,7 @@ COMFORT_NOISE = CodecCapability("CN", 8000, payload_type=13)
 def stream_attributes(
     local: LocalMediaLine, capability: MediaCapability, direction: Direction, *, mux: bool
 ) -> list[Attribute]:
-    """Every attribute that belongs to the stream and not to one of its formats."""
+    """The attributes of the stream that belong to none of its formats."""
     lines = [Attribute("ptime", str(capability.ptimes_ms[0]))] if local.media == "audio" else []
     if capability.maxptime_ms is not None:
         lines.append(Attribute("maxptime", str(capability.maxptime_ms)))

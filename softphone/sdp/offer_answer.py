@@ -1,8 +1,8 @@
-"""Offer and answer (RFC 3264): one `OfferAnswerSession` a call leg.
+"""The offer/answer exchange (RFC 3264): one `OfferAnswerSession` for each call leg.
 
-It decides about m-lines, formats, directions, ports and payload types.  It carries crypto lines
-and judges none; it opens no port and knows no policy: whoever drives it says, for each m-line
-that it wants, with which port, profile and crypto lines.
+Negotiates m-lines, formats, directions, ports and payload types.  It carries crypto lines without
+judging them, opens no port and knows no policy: for each m-line that it wants, the caller gives
+port, profile and crypto lines.
 
     offering:   description = session.make_offer([LocalMediaLine(...)])
                 media = session.apply_answer(answer)              # or session.rollback()
@@ -59,14 +59,14 @@ from softphone.sdp.media_line import (
 
 
 class AnswerMismatch(SoftphoneError):
-    """An answer does not fit the offer that it answers; the sentence says how."""
+    """An answer does not fit the offer that it answers; the text says how."""
 
 
 Worth: TypeAlias = Callable[[OfferedMedia], int | None]
 
 
 def prefer_secure(line: OfferedMedia) -> int:
-    """The default worth of an offered line: SRTP profiles before clear ones."""
+    """The default rank of an offered line: SRTP profiles before clear ones."""
     return 1 if line.secure else 0
 
 
@@ -75,7 +75,7 @@ def prefer_secure(line: OfferedMedia) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _LocalOffer:
-    """An offer of ours that waits: what was printed and what each line is for us."""
+    """Our pending offer: the description sent, and our side of each m-line."""
 
     description: SessionDescription
     local_lines: Mapping[int, LocalMediaLine]
@@ -83,7 +83,7 @@ class _LocalOffer:
 
 @dataclass(frozen=True, slots=True)
 class _RemoteOffer:
-    """An offer of theirs that waits for our answer."""
+    """A received offer that waits for our answer."""
 
     description: SessionDescription
     usable: Mapping[int, OfferedMedia]
@@ -96,8 +96,8 @@ _Agreed: TypeAlias = tuple[SessionDescription | None, tuple[NegotiatedMedia, ...
 class OfferAnswerSession:
     """The offer/answer state of one call leg (RFC 3264).
 
-    `address` is our own address in `o=` and `c=` lines and may be set between offers.
-    `session_id` should be unique on this host (RFC 8866 section 5.2), below 2^62.
+    `address` is our own address for `o=` and `c=` lines; it may be changed between offers.
+    `session_id` should be unique on this host (RFC 8866 section 5.2) and below 2^62.
     """
 
     def __init__(
@@ -127,20 +127,20 @@ class OfferAnswerSession:
 
     @property
     def local(self) -> SessionDescription | None:
-        """Our description of the last completed exchange."""
+        """Our description in the last completed exchange."""
         return self._local
 
     @property
     def offer_pending(self) -> bool:
-        """Whether an offer, ours or theirs, waits for its answer."""
+        """Whether an offer, ours or the remote's, waits for its answer."""
         return self._pending is not None
 
     def rollback(self) -> None:
-        """Forget the pending offer: it was refused (488, 491) or withdrawn; all stays as it was."""
+        """Drop the pending offer after a refusal (488, 491) or withdrawal; nothing else changes."""
         self._pending = None
 
     def undo_exchange(self) -> None:
-        """Take the last completed exchange back, once: our answer was judged and never sent.
+        """Undo the last completed exchange, once, when our answer was judged and never sent.
 
         Raises LocalProtocolError while an offer is pending, or when there is nothing to undo.
         """
@@ -152,10 +152,10 @@ class OfferAnswerSession:
     # Offering -----------------------------------------------------------------------------------
 
     def make_offer(self, media: Sequence[LocalMediaLine]) -> SessionDescription:
-        """Make an offer: initial, delayed, or a re-offer (m-lines keep their places; 8).
+        """Make an offer: initial, delayed, or a re-offer (m-lines keep their places; section 8).
 
         Raises LocalProtocolError while an offer is pending, when `media` names no capability, or
-        when two of them want the same line.
+        when two of its lines want the same m-line.
         """
         self._require_no_pending_offer()
         placed = self._assign_lines(media)
@@ -173,7 +173,7 @@ class OfferAnswerSession:
             raise LocalProtocolError("an offer is pending: answer it or roll it back first")
 
     def _assign_lines(self, media: Sequence[LocalMediaLine]) -> dict[int, LocalMediaLine]:
-        """Give every stream its m-line: its own, the active one of its kind, a free or new one."""
+        """Assign each stream an m-line: its own, its kind's active one, a free one or a new one."""
         slots = self._local.media if self._local else ()
         active = {line.index: line.media for line in self._negotiated}
         free = [i for i, slot in enumerate(slots) if slot.port == 0 and i not in active]
@@ -209,7 +209,7 @@ class OfferAnswerSession:
         return media_line(local, local.profile or capability.profiles[0], taken, rest)
 
     def _describe(self, media: Sequence[MediaDescription]) -> SessionDescription:
-        """A description with the version of the last one sent, or the next if it differs (8)."""
+        """A description with the last version sent, or the next one if it differs (section 8)."""
         last, sent = (self._sent.origin.session_version, self._sent) if self._sent else (0, None)
         description = self._describe_version(last if sent else 1, media)
         if sent is not None and description != sent:
@@ -233,10 +233,10 @@ class OfferAnswerSession:
     def apply_answer(
         self, description: SessionDescription, *, final: bool = True
     ) -> tuple[NegotiatedMedia, ...]:
-        """Match an answer with our offer.  `final` False is early: the offer stays pending.
+        """Match an answer with our offer.  An early answer (`final` False) leaves it pending.
 
-        Raises AnswerMismatch (the offer stays pending: then `rollback`), LocalProtocolError when
-        there is no offer of ours.
+        Raises AnswerMismatch (the offer stays pending: call `rollback`), and LocalProtocolError
+        when we have no pending offer.
         """
         offer = self._pending
         if not isinstance(offer, _LocalOffer):
@@ -282,10 +282,10 @@ class OfferAnswerSession:
     # Answering ----------------------------------------------------------------------------------
 
     def apply_offer(self, description: SessionDescription) -> tuple[OfferedMedia, ...]:
-        """Take an offer; every m-line that could be answered comes back, maybe none.
+        """Take an offer; return every m-line that we could answer, possibly none.
 
-        Fewer m-lines than before are taken as removed: a server that joins another far end to the
-        call sends that one's.  Raises LocalProtocolError while an offer is pending.
+        Fewer m-lines than before count as removed: a server that connects another far end to the
+        call sends that one's description.  Raises LocalProtocolError while an offer is pending.
         """
         self._require_no_pending_offer()
         found = [
@@ -322,7 +322,7 @@ class OfferAnswerSession:
         )
 
     def unknown_profile(self, description: SessionDescription, media: str) -> str:
-        """The transport protocol of the first m-line of that kind; "" if we know that of any."""
+        """The profile of the first m-line of kind `media`; "" if we know the profile of any."""
         offered = [m.protocol for m in description.media if m.media == media and m.port]
         capability = self._capabilities.get(media)
         known = () if capability is None else capability.profiles
@@ -331,9 +331,9 @@ class OfferAnswerSession:
     def choose_lines(
         self, offered: Sequence[OfferedMedia], *, worth: Worth = prefer_secure
     ) -> tuple[OfferedMedia, ...]:
-        """One line for each kind of media: the worthiest, then the current, then the first.
+        """One line for each kind of media: the highest `worth`, then the current, then the first.
 
-        `worth` None leaves a line out: the caller refuses what its policy forbids.
+        A line whose `worth` is None is left out: the caller refuses what its policy forbids.
         """
         best: dict[str, tuple[tuple[int, bool, int], OfferedMedia]] = {}
         for line in offered:
@@ -347,7 +347,7 @@ class OfferAnswerSession:
         return tuple(sorted(chosen, key=lambda line: line.index))
 
     def make_answer(self, media: Mapping[int, LocalMediaLine]) -> SessionDescription:
-        """Answer the offer received: every m-line, those not in `media` with port 0 (6).
+        """Answer the received offer: every m-line, those not in `media` with port 0 (section 6).
 
         Raises LocalProtocolError without an offer, or when an index was not offered as usable.
         """
@@ -377,7 +377,7 @@ class OfferAnswerSession:
         return description
 
     def _answer_line(self, agreed: NegotiatedMedia, local: LocalMediaLine) -> MediaDescription:
-        """One codec, so that the remote does not change it behind our back, and its events."""
+        """Our m-line with one codec, so that the remote cannot switch codecs, and its events."""
         codec = agreed.codec
         mine = CodecCapability(
             codec.name,
@@ -396,12 +396,12 @@ class OfferAnswerSession:
         rest = stream_attributes(local, capability, agreed.direction, mux=agreed.rtcp_mux)
         return media_line(local, agreed.profile, codecs, rest)
 
-    # Both ---------------------------------------------------------------------------------------
+    # Offering and answering ---------------------------------------------------------------------
 
     def _negotiate_codecs(
         self, media: MediaDescription, *, assign: bool
     ) -> tuple[NegotiatedCodec, ...]:
-        """The codecs both have, in the remote's order; `assign` takes its numbers for ours."""
+        """The common codecs in the remote's order; `assign` adopts its payload types for ours."""
         capability, numbers = self._capabilities[media.media], self._payload_types[media.media]
         found = []
         for codec, fmt in common_codecs(capability, read_formats(media)):
@@ -427,7 +427,7 @@ class OfferAnswerSession:
     def _negotiate_telephone_event(
         self, media: MediaDescription, codec: NegotiatedCodec, *, assign: bool
     ) -> NegotiatedTelephoneEvent | None:
-        """Telephone events at the codec's clock rate, or at the only rate that there is."""
+        """Telephone events, preferably at the codec's clock rate, else at another offered rate."""
         if not self._capabilities[media.media].telephone_event:
             return None
         formats = [fmt for fmt in read_formats(media) if fmt.telephone_event]
@@ -443,7 +443,7 @@ class OfferAnswerSession:
     def _negotiate_comfort_noise(
         self, media: MediaDescription, codec: NegotiatedCodec, *, assign: bool
     ) -> int | None:
-        """Comfort noise for a codec of its clock rate, where both have it."""
+        """The comfort noise payload type, if both sides support it at the codec's clock rate."""
         capability, numbers = self._capabilities[media.media], self._payload_types[media.media]
         if not capability.comfort_noise or codec.clock_rate != COMFORT_NOISE.clock_rate:
             return None

@@ -1,13 +1,14 @@
-"""Client and server transactions as tables, and the layer that matches messages to them.
+"""The SIP transaction layer: client and server transactions as state tables, and exchanges.
 
-The layer also gives out branches, tags and Call-IDs and holds the endpoint's timers and events;
-exchanges add challenges, other servers and renewed credentials.  It knows no dialog
-(`softphone.sip.dialog`), does not compute digests (`softphone.sip.auth`), and leaves the ACK for a
-2xx to `softphone.sip.invite`, flows to `softphone.sip.transport`.
+`TransactionLayer` matches messages to transactions, generates branches, tags and Call-IDs, and
+holds the timers and events of its endpoint.  `Exchange` adds authentication, failover to other
+servers and renewed credentials.  Dialogs are in `softphone.sip.dialog`, digests in
+`softphone.sip.auth`, the ACK for a 2xx in `softphone.sip.invite`, flows in
+`softphone.sip.transport`.
 
 RFC 3261 sections 17 (transactions) and 8.1 and 8.2 (exchanges), RFC 6026 (INVITE and its 2xx),
-RFC 3263 section 4.3 (the next server), RFC 3581 (rport), RFC 6750 section 3.1 (a refused token,
-once).
+RFC 3263 section 4.3 (failover), RFC 3581 (rport), RFC 6750 section 3.1 (one retry after a refused
+token).
 """
 
 from __future__ import annotations

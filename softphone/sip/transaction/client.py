@@ -1,6 +1,6 @@
 """Client transactions (RFC 3261 section 17.1, RFC 6026).
 
-They are run by the tables of `softphone.sip.transaction.tables`.
+The tables of `softphone.sip.transaction.tables` define their transitions.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from softphone.sip.transaction.layer import TransactionLayer
 
 ClientKey: TypeAlias = tuple[str, str]
-"""Branch and the method of CSeq (RFC 3261 section 17.1.3)."""
+"""The branch and the CSeq method (RFC 3261 section 17.1.3).
 
-# The branch is looked for in Via, which only our own responses echo; sent-by is ours by the flow.
+The sent-by of Via is not compared: the branch is random, and the flow is checked."""
 TARGET_REFRESH = frozenset({"INVITE", "UPDATE", "SUBSCRIBE", "NOTIFY", "REFER"})
 """Methods whose requests must carry a Contact (RFC 3261 12.2.1.1, RFC 3311, 6665, 3515)."""
 
@@ -38,34 +38,39 @@ class ClientUser(Protocol):
     def response_received(
         self, transaction: ClientTransaction, response: Response, *, now: float
     ) -> None:
-        """A response that the machine delivers."""
+        """Handle a response that the transaction passes up, provisional or final."""
 
     def request_failed(
         self, transaction: ClientTransaction, status_hint: int, reason: str, *, now: float
     ) -> None:
-        """No final response: 408 after timer B or F, 503 when the flow died or did not open."""
+        """Handle the lack of a final response.
+
+        `status_hint` is 408 after timer B or F, 503 when the flow failed or did not open.
+        """
 
 
 class _NullUser:
-    """Nothing depends on what it hears."""
+    """A `ClientUser` that ignores every report."""
 
     def response_received(
         self, transaction: ClientTransaction, response: Response, *, now: float
     ) -> None:
-        """It is no matter."""
+        """Ignore the response."""
 
     def request_failed(
         self, transaction: ClientTransaction, status_hint: int, reason: str, *, now: float
     ) -> None:
-        """It is no matter."""
+        """Ignore the failure."""
 
 
 NULL_USER = _NullUser()
-"""The user of a transaction that nothing depends on, or that has ended: it keeps nobody."""
+"""The user of a transaction without a real one, or that has ended.
+
+An ended transaction does not keep its former user alive."""
 
 
 def ack_for_failure(request: Request, response: Response) -> Request:
-    """The ACK for a failure response, of the same transaction (RFC 3261 section 17.1.1.3)."""
+    """Build the ACK for a 300-699 response to INVITE `request` (RFC 3261 section 17.1.1.3)."""
     headers = request.headers
     fields = [
         ("Via", headers.get_all("Via")[0]),
@@ -80,9 +85,10 @@ def ack_for_failure(request: Request, response: Response) -> Request:
 
 
 def for_another_flow(request: Request) -> Request:
-    """The request without the Contact of the flow that it was made for, to get that flow's own.
+    """Return the request without its Contact, so that the next flow adds its own.
 
-    A public GRUU leads to us whichever way we go (RFC 5627 section 4.4).
+    Requests of methods outside `TARGET_REFRESH`, or without exactly one Contact, stay unchanged.
+    A GRUU stays, too: it reaches us over any flow (RFC 5627 section 4.4).
     """
     contacts = request.contacts
     if request.method not in TARGET_REFRESH or len(contacts) != 1:
@@ -96,8 +102,8 @@ def for_another_flow(request: Request) -> Request:
 class ClientTransaction:
     """One request of ours and its responses.
 
-    It exists before its flow does: `send_on_flow` is called when the flow is there, since only then
-    can Via be written.
+    May be created before its flow is open: `send_on_flow` adds the Via, which names the flow's
+    local address, and sends the request.
     """
 
     __slots__ = (
@@ -129,10 +135,11 @@ class ClientTransaction:
     ) -> None:
         self.request = request
         self.original_request = request
-        """As the user gave it: without Via, and without the Contact that a flow brings."""
+        """The request as the user passed it, before the flow added Via and Contact."""
         self.fallback: Flow | None = None
-        """The UDP flow to go back to when the connection that it is too long for UDP for cannot
-        be made, or breaks unanswered (RFC 3261 section 18.1.1)."""
+        """The UDP flow of a request that is sent over TCP for its size.
+
+        Used when the TCP connection fails before an answer (RFC 3261 section 18.1.1)."""
         self.branch = branch
         self.key: ClientKey = (branch, request.method)
         self.to = to
@@ -140,7 +147,7 @@ class ClientTransaction:
         self.layer = layer
         self.flow: Flow | None = None
         self.source: str | None = None
-        """The host that the latest response came from; over UDP it may be another than asked."""
+        """The host that sent the latest response; over UDP it may differ from the flow's host."""
         self.data = b""
         self.invite = request.method == "INVITE"
         self.table = INVITE_CLIENT if self.invite else NON_INVITE_CLIENT
@@ -148,17 +155,20 @@ class ClientTransaction:
         self.interval = layer.timing.t1
 
     def arm_timeout(self, *, now: float) -> None:
-        """Arm the time-out: from here on the transaction ends by itself."""
+        """Start timer B or F, after which the transaction ends without a response."""
         timeout = TransactionInput.TIMER_B if self.invite else TransactionInput.TIMER_F
         self.layer.timers.set((self, timeout), now + self.layer.timing.timeout)
 
     def send_on_flow(self, flow: Flow, *, now: float) -> None:
-        """Put Via on the request for this flow and send it (RFC 3261 section 18.1.1, RFC 3581)."""
+        """Add Via, and Contact where one is missing, for this flow and send the request.
+
+        RFC 3261 section 18.1.1, RFC 3581.
+        """
         self.flow = flow
         host, port = flow.local
         parameters: Parameters = (("branch", self.branch), ("rport", None))
         if self.request.method == "REGISTER" and flow.transport.reliable:
-            # We would answer for this hop with CRLF pings if its other end wants them (RFC 6223).
+            # Offers to send CRLF pings to the next hop, if it wants them (RFC 6223).
             parameters = (*parameters, ("keep", None))
         via = Via(flow.transport.value.upper(), host, port, parameters)
         headers = self.original_request.headers.with_prepended("Via", str(via))
@@ -172,21 +182,24 @@ class ClientTransaction:
             self.layer.timers.set((self, retransmit), now + self.interval)
 
     def receive_response(self, response: Response, *, now: float) -> None:
-        """A response that matches."""
+        """Handle a response that matches this transaction."""
         given = _INPUT_OF_CLASS.get(response.status // 100, TransactionInput.RESPONSE_FAILURE)
         self._apply_input(given, now=now, response=response)
 
     def handle_timer(self, name: object, *, now: float) -> None:
-        """A timer of this transaction has fired."""
+        """Handle the expiry of timer `name`."""
         if isinstance(name, TransactionInput):
             self._apply_input(name, now=now)
 
     def flow_failed(self, reason: str, *, now: float) -> None:
-        """The flow has died, or could not be opened."""
+        """Handle a flow that has closed or could not be opened."""
         self._apply_input(TransactionInput.TRANSPORT_ERROR, now=now, reason=reason)
 
     def fall_back_to_udp(self, *, now: float) -> bool:
-        """Go out over UDP after all; False where that is no way, or an answer has come already."""
+        """Send the request over the UDP flow `fallback`.
+
+        Returns False without such a flow, or when a response has already arrived.
+        """
         flow, self.fallback = self.fallback, None
         if flow is None or self.state not in (TransactionState.CALLING, TransactionState.TRYING):
             return False
@@ -194,7 +207,10 @@ class ClientTransaction:
         return True
 
     def abandon(self) -> None:
-        """Give up listening (RFC 3261 section 9.1: a canceled INVITE that nobody answers)."""
+        """End without a report to the user.
+
+        For a canceled INVITE that gets no final response (RFC 3261 section 9.1).
+        """
         self._stop_timers()
         self.state = TransactionState.TERMINATED
         self.layer.transaction_terminated(self)
@@ -262,7 +278,7 @@ class ClientTransaction:
         if self.state is TransactionState.TERMINATED:
             self.layer.transaction_terminated(self)
         elif self.state is TransactionState.ACCEPTED:
-            # RFC 6026: only the key, the user and a deadline are needed from here on.
+            # RFC 6026: from now on only the key, the user and a deadline are needed.
             self.data = b""
             self.layer.transaction_accepted(self)
 
@@ -274,7 +290,7 @@ class ClientTransaction:
         response: Response | None,
         reason: str,
     ) -> None:
-        """What the user hears comes last, so that it finds the machine in its new state."""
+        """Report to the user last, so that it sees the transaction in its new state."""
         if TransactionAction.DELIVER in actions and response is not None:
             self.user.response_received(self, response, now=now)
         elif TransactionAction.TIMEOUT in actions:

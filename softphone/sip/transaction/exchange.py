@@ -1,12 +1,12 @@
 """One request and its responses (RFC 3261 sections 8.1 and 8.2), with failover and challenges.
 
-`Exchange` is a request of ours that is not an INVITE, with challenges answered on the way;
-`ServerExchange` is one that came in and waits for the application's answer.
+`Exchange` is a non-INVITE request of ours and answers challenges; `ServerExchange` is a received
+request that waits for the application's answer.
 
-A server fails a request by 503, by no response at all, or by a connection that breaks; the request
-then goes to the next server as a transaction of its own (RFC 3263 section 4.3, RFC 3261 section
-21.5.4).  A request whose credentials were refused waits, once and not for long, for new ones that
-whoever keeps the credentials fetches (RFC 6750 section 3.1).
+When a server answers 503, sends no final response, or its connection breaks, the request goes to
+the next server in a new transaction (RFC 3263 section 4.3, RFC 3261 section 21.5.4).  A request
+whose credentials were refused waits once, at most `CREDENTIAL_TIMEOUT` seconds, for new ones
+(RFC 6750 section 3.1).
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from softphone.sip.transport import Failover
 
 
 class RequestFailover:
-    """The places of one request; the failover, which is its server's, is shared with others."""
+    """The targets that one request has tried.
+
+    `failover` belongs to the server and is shared by its requests; None means no failover.
+    """
 
     __slots__ = ("_failover", "_tried")
 
@@ -36,9 +39,10 @@ class RequestFailover:
     def next_target(
         self, target: Target | None, *, now: float, response: Response | None = None
     ) -> Target | None:
-        """The next place when `target` did not serve the request; None: there is none left.
+        """Mark `target` as failed and return the next one to try; None when there is none.
 
-        `response` is what came from it, None for silence or a broken connection.
+        `response` is the final response of `target`, None after a time-out or a broken connection.
+        Returns None for a response other than 503.
         """
         if self._failover is None or (response is not None and response.status != 503):
             return None
@@ -53,23 +57,23 @@ class RequestFailover:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The hosts of all places."""
+        """The hosts of all targets of the server, without duplicates."""
         targets = () if self._failover is None else self._failover.targets
         return tuple(dict.fromkeys(target.host for target in targets))
 
 
 NO_FAILOVER = RequestFailover(None)
-"""That of a request which has nowhere else to go, or has arrived: it remembers nothing."""
+"""The failover of a request that is sent to one target only, or that has been served."""
 
 
 CREDENTIAL_TIMEOUT = 45.0
-"""Seconds that new credentials may take; whoever keeps them gives up sooner, and says so."""
+"""Seconds to wait for new credentials; whoever fetches them reports a failure sooner."""
 
 Continuation: TypeAlias = Callable[[Response, float], None]
 
 
 class _WaitingChallenge(NamedTuple):
-    """The challenge, and what may follow."""
+    """The challenge and the two ways to continue: `again` with new credentials, else `final`."""
 
     response: Response
     again: Continuation
@@ -77,9 +81,9 @@ class _WaitingChallenge(NamedTuple):
 
 
 class CredentialWait:
-    """The wait of one request, which happens once; equality is identity.
+    """The wait of one request for new credentials, at most once; equality is identity.
 
-    It knows its request only while that waits: the two are no ring that stays when both are over.
+    Refers to its request only while it waits, so that no reference cycle remains afterwards.
     """
 
     __slots__ = ("_layer", "_used", "_wait_list", "_waits")
@@ -92,7 +96,7 @@ class CredentialWait:
 
     @property
     def waiting(self) -> bool:
-        """Whether the request waits now."""
+        """Whether the request is waiting now."""
         return self._waits is not None
 
     def begin_wait(
@@ -104,10 +108,10 @@ class CredentialWait:
         final: Continuation,
         now: float,
     ) -> bool:
-        """Wait, if new credentials are on the way; False the second time.
+        """Start to wait; returns False the second time, or when no new credentials are expected.
 
-        `again` is called when there are new credentials, `final` when the refusal stands, both
-        with the challenge and the time.
+        Calls `again` when there are new credentials, `final` when the refusal stands, each with
+        the challenge and the time.
         """
         if self._used or refusal.wait_list is None:
             return False
@@ -119,23 +123,23 @@ class CredentialWait:
         return True
 
     def credentials_renewed(self, *, now: float) -> None:
-        """There are new credentials."""
+        """End the wait and send the request again with the new credentials."""
         waits = self._end_wait()
         if waits is not None:
             waits.again(waits.response, now)
 
     def credentials_lost(self, *, now: float) -> None:
-        """There will be none."""
+        """End the wait without new credentials; the refusal stands."""
         waits = self._end_wait()
         if waits is not None:
             waits.final(waits.response, now)
 
     def handle_timer(self, name: object, *, now: float) -> None:
-        """It has taken too long."""
+        """End the wait after `CREDENTIAL_TIMEOUT`; the refusal stands."""
         self.credentials_lost(now=now)
 
     def stop_waiting(self) -> None:
-        """The request is not wanted any more."""
+        """End the wait and call nothing: the request is no longer wanted."""
         self._end_wait()
 
     def _end_wait(self) -> _WaitingChallenge | None:
@@ -148,15 +152,15 @@ class CredentialWait:
 
 
 class ExchangeUser(Protocol):
-    """Who hears of an exchange's end."""
+    """Receives the responses or the failure of an exchange."""
 
     def exchange_answered(self, exchange: Exchange, response: Response, *, now: float) -> None:
-        """A response, provisional ones included; a challenge only if it cannot be answered."""
+        """Handle a provisional or final response; a challenge only if it cannot be answered."""
 
     def exchange_failed(
         self, exchange: Exchange, status_hint: int, reason: str, *, now: float
     ) -> None:
-        """No final response: 408 or 503."""
+        """Handle the lack of a final response; `status_hint` is 408 or 503."""
 
 
 def authorized(
@@ -168,10 +172,11 @@ def authorized(
     take_sequence: Callable[[], int],
     alerted: bool = False,
 ) -> Request | AuthenticationRefused | None:
-    """The request again with credentials and a new CSeq (22.2), or why not; None: no challenge.
+    """Return the request with credentials and a new CSeq (RFC 3261 section 22.2).
 
-    `flow` is the one that it went over; `alerted` says that a provisional response other than 100
-    came before.
+    Returns AuthenticationRefused when the challenge must not or cannot be answered, None without
+    credentials or when `response` is no challenge.  `flow` carried the request; `alerted` says
+    that a provisional response other than 100 preceded the challenge.
     """
     if credentials is None:
         return None
@@ -186,7 +191,7 @@ def authorized(
 
 
 class Exchange:
-    """A request of ours that is not an INVITE; equality is identity."""
+    """A request of ours that is not an INVITE, with its responses; equality is identity."""
 
     __slots__ = (
         "_credential_wait",
@@ -212,9 +217,9 @@ class Exchange:
         take_sequence: Callable[[], int] | None = None,
     ) -> None:
         self.request = request
-        """As it was last sent, credentials included, but without Via."""
+        """The request as last sent, with credentials but without Via."""
         self.response: Response | None = None
-        """The final response, once it is there."""
+        """The final response; None until it arrives."""
         self.to = to
         self._layer = layer
         self._user = user
@@ -226,12 +231,12 @@ class Exchange:
 
     @property
     def flow(self) -> Flow | None:
-        """The flow that the request went out on, once known."""
+        """The flow that carries the request; None until it is open."""
         return self._transaction.flow if self._transaction is not None else None
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Where its latest response came from, and the other places that it might have gone to."""
+        """The host of the latest response, then the hosts of the server's other targets."""
         source = None if self._transaction is None else self._transaction.source
         return (*(() if source is None else (source,)), *self._failover.hosts)
 
@@ -240,9 +245,9 @@ class Exchange:
         return self._layer.flows.target_of(self.flow or self.to)
 
     def send_request(self, *, now: float, failover: Failover | None = None) -> None:
-        """Send it, with credentials where they are known already.
+        """Send the request, with credentials where the server is known to want them.
 
-        A place that does not serve it is followed by the next of `failover`.
+        When a target does not serve the request, the next one of `failover` is tried.
         """
         self._failover = RequestFailover(failover)
         if self._credentials is not None:
@@ -250,13 +255,13 @@ class Exchange:
         self._transaction = self._layer.send_request(self.request, to=self.to, user=self, now=now)
 
     def abandon(self) -> None:
-        """Do not send it again should new credentials come: its answer is not wanted any more."""
+        """Stop waiting for new credentials, so that the request is not sent again."""
         self._credential_wait.stop_waiting()
 
     def response_received(
         self, transaction: ClientTransaction, response: Response, *, now: float
     ) -> None:
-        """Answer a challenge, or hand the response on."""
+        """Answer a challenge, try the next server after a 503, or report the response."""
         if transaction is not self._transaction:
             return
         if not response.final:
@@ -271,7 +276,7 @@ class Exchange:
         self._user.exchange_answered(self, response, now=now)
 
     def _authorize(self, response: Response, *, now: float) -> bool:
-        """Answer a challenge, or wait for the credentials to do it with."""
+        """Answer a challenge or wait for new credentials; False when neither is possible."""
         again = authorized(
             self.request if self._transaction is None else self._transaction.request,
             response,
@@ -290,19 +295,19 @@ class Exchange:
         return True
 
     def _send_again(self, response: Response, now: float) -> None:
-        """There are new credentials."""
+        """Answer the challenge with the new credentials, or report it."""
         if not self._authorize(response, now=now):
             self._deliver_response(response, now)
 
     def request_failed(
         self, transaction: ClientTransaction, status_hint: int, reason: str, *, now: float
     ) -> None:
-        """Try the next place, or hand the failure on."""
+        """Try the next target, or report the failure."""
         if transaction is self._transaction and not self._try_next_target(None, now=now):
             self._user.exchange_failed(self, status_hint, reason, now=now)
 
     def _try_next_target(self, response: Response | None, *, now: float) -> bool:
-        """Send the same request to another place, as RFC 3263 section 4.3 has it."""
+        """Send the same request to the next target (RFC 3263 section 4.3); False without one."""
         following = self._failover.next_target(self._current_target, now=now, response=response)
         if following is None:
             return False
@@ -316,7 +321,10 @@ class Exchange:
 
 
 class ServerExchange:
-    """A request that came in and is answered with `endpoint.respond`; equality is identity."""
+    """A received request that the application answers by `endpoint.respond`.
+
+    Answered with 408 after the configured `response_timeout`.  Equality is identity.
+    """
 
     __slots__ = ("_layer", "_transaction", "request")
 
@@ -324,14 +332,14 @@ class ServerExchange:
         self, transaction: ServerTransaction, *, layer: TransactionLayer, now: float
     ) -> None:
         self.request = transaction.request
-        """As received, with received and rport in its topmost Via."""
+        """The request with received and rport filled in in its topmost Via."""
         self._transaction = transaction
         self._layer = layer
         layer.timers.set((self, "response"), now + layer.config.response_timeout)
 
     @property
     def flow(self) -> Flow:
-        """The flow that it came on."""
+        """The flow that the request arrived on."""
         return self._transaction.flow
 
     @property
@@ -341,7 +349,7 @@ class ServerExchange:
 
     @property
     def to_tag(self) -> str:
-        """The tag that our responses bear."""
+        """The To tag of our responses."""
         return self._transaction.to_tag
 
     def respond(
@@ -353,7 +361,7 @@ class ServerExchange:
         headers: Iterable[tuple[str, str]] = (),
         body: Body | None = None,
     ) -> None:
-        """Answer.  Raises LocalProtocolError after a final response was sent."""
+        """Send a response.  Raises LocalProtocolError after a final response was sent."""
         if self._transaction.last_status >= 200:
             raise LocalProtocolError(f"the {self.request.method} has been answered already")
         self._transaction.respond(status, now=now, reason=reason, headers=headers, body=body)
@@ -361,6 +369,6 @@ class ServerExchange:
             self._layer.timers.cancel((self, "response"))
 
     def handle_timer(self, name: object, *, now: float) -> None:
-        """The application has not answered in time."""
+        """Answer 408 if the application has not answered in time."""
         if not self.answered:
             self._transaction.respond(408, now=now)

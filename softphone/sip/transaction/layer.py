@@ -1,7 +1,7 @@
-"""The transactions of one endpoint over its flows, and what everything above them shares.
+"""The transactions of one endpoint, with the identifiers, timers and events that its usages share.
 
-It matches messages to transactions (RFC 3261 sections 17.1.3 and 17.2.3), gives out branches, tags
-and Call-IDs, and holds the one heap of timers and the queue of events.  It knows no dialog.
+Matches messages to transactions (RFC 3261 sections 17.1.3 and 17.2.3), generates branches, tags
+and Call-IDs, and holds the endpoint's only timer heap and event queue.  Dialogs are not known here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from softphone.sip.transport import (
 
 
 class TransactionLayer:
-    """What the transactions of an endpoint share; the usages above are built on it."""
+    """The transaction layer of one endpoint, on which registrations, dialogs and calls build.
+
+    `own_server` says whether a flow leads to a server of the account.
+    """
 
     def __init__(
         self,
@@ -45,38 +48,38 @@ class TransactionLayer:
         self._clients: dict[ClientKey, ClientTransaction] = {}
         self._servers: dict[ServerKey, ServerTransaction] = {}
         self.waiting_for_credentials: set[object] = set()
-        """Requests that wait for new credentials, to be sent again."""
+        """The requests that wait for new credentials before they are sent again."""
         self.server_bytes = 0
-        """What the requests of the server transactions amount to."""
+        """The size of the requests of all server transactions, in octets, roughly."""
         # RFC 3261 section 8.2.2.2: From tag, Call-ID and CSeq of the requests in progress.
         self._merged: dict[tuple[str, str, str], ServerKey] = {}
 
     # Names ---------------------------------------------------------------------------------------
 
     def new_branch(self) -> str:
-        """A branch that nobody can guess (RFC 3261 section 8.1.1.7)."""
+        """Return a random branch that cannot be guessed, of 80 bits (RFC 3261 section 8.1.1.7)."""
         return MAGIC_COOKIE + self.entropy(10).hex()
 
     def new_tag(self) -> str:
-        """A tag (RFC 3261 section 19.3 asks for 32 bits at least)."""
+        """Return a random tag of 64 bits (RFC 3261 section 19.3 asks for at least 32)."""
         return self.entropy(8).hex()
 
     def new_call_id(self) -> str:
-        """A Call-ID without a host name in it (RFC 3261 section 8.1.1.4)."""
+        """Return a random Call-ID of 128 bits without a host name (RFC 3261 section 8.1.1.4)."""
         return self.entropy(16).hex()
 
     def new_sequence(self) -> int:
-        """A first CSeq number, below 2^16, so that it cannot run out (RFC 3261 8.1.1.5)."""
+        """Return an initial CSeq number, 1 to 2^16, far below its limit (RFC 3261 8.1.1.5)."""
         return int.from_bytes(self.entropy(2), "big") + 1
 
     def random(self) -> float:
-        """A number in [0, 1) from the entropy."""
+        """Return a random number in [0, 1)."""
         return random_share(self.entropy)
 
     # Out -----------------------------------------------------------------------------------------
 
     def send_bytes(self, data: bytes, to: Flow | Target) -> None:
-        """Queue bytes for sending."""
+        """Queue `data` for the driver to send."""
         self.flows.outgoing.append(Transmit(data, to))
 
     def emit_event(self, event: object) -> None:
@@ -92,9 +95,10 @@ class TransactionLayer:
         now: float,
         branch: str | None = None,
     ) -> ClientTransaction:
-        """Start a client transaction; its failure is never reported before this returns.
+        """Start a client transaction.
 
-        The request has no Via yet.  CANCEL brings the branch of its INVITE.
+        `request` has no Via yet.  For CANCEL, `branch` is that of its INVITE.  Failures are
+        reported by a timer, never before this returns.
         """
         branch = branch or self.new_branch()
         transaction = ClientTransaction(request, branch=branch, to=to, user=user, layer=self)
@@ -113,11 +117,11 @@ class TransactionLayer:
         return transaction
 
     def _too_long(self, request: Request, flow: Flow) -> bool:
-        """RFC 3261 section 18.1.1: a large request goes over TCP, where that is wanted."""
+        """Whether a request on a UDP flow must use TCP for its size (RFC 3261 section 18.1.1)."""
         limit = self.config.reliable_above
         if limit is None or flow.transport is not Transport.UDP:
             return False
-        # Via is still to come: a hundred bytes and more.
+        # Allows 120 octets for the Via that is added later.
         return len(request.encode()) + 120 > limit
 
     def _start_on_flow(self, transaction: ClientTransaction, flow: Flow, *, now: float) -> None:
@@ -127,7 +131,7 @@ class TransactionLayer:
     # Flows ---------------------------------------------------------------------------------------
 
     def flow_opened(self, flow: Flow, target: Target | None, *, now: float) -> None:
-        """Send what has waited for this flow."""
+        """Record an open flow and send the requests that wait for it."""
         for waiter in self.flows.flow_opened(flow, target):
             if isinstance(waiter, ClientTransaction):
                 if waiter.state is TransactionState.TERMINATED:
@@ -136,13 +140,16 @@ class TransactionLayer:
             waiter.send_on_flow(flow, now=now)
 
     def flow_closed(self, flow: Flow | Target, reason: str, *, now: float) -> None:
-        """Fail what depends on this flow."""
+        """Fail the users of a closed flow, or the waiters for a target that was not reached.
+
+        A request that used TCP only for its size falls back to UDP instead.
+        """
         for waiter in self.flows.flow_closed(flow):
             if not self._fall_back(waiter, now=now):
                 waiter.flow_failed(reason, now=now)
 
     def _fall_back(self, waiter: FlowUser, *, now: float) -> bool:
-        """RFC 3261 section 18.1.1: what was too long for UDP goes there where TCP is refused."""
+        """Send a request over UDP after TCP, tried for its size, failed (RFC 3261 18.1.1)."""
         if not isinstance(waiter, ClientTransaction) or waiter.fallback not in self.flows:
             return False
         if not waiter.fall_back_to_udp(now=now):
@@ -160,9 +167,11 @@ class TransactionLayer:
         now: float,
         allowed: Callable[[Request], bool] = lambda _: True,
     ) -> bool:
-        """Hand a response to its transaction; False when there is none, and it is dropped.
+        """Pass a response to its transaction; returns False when it is dropped.
 
-        `allowed` says whether the response to this request may come on `flow`.
+        Dropped are a response without a matching transaction, with more than one Via, on a flow
+        that does not belong to its request, and a challenge from another host.  `allowed` decides
+        whether the response to a request may arrive on `flow`.
         """
         via = response.top_via
         transaction = self._clients.get((via.branch or "", response.cseq.method))
@@ -171,7 +180,7 @@ class TransactionLayer:
         if not _comes_back(transaction, transaction.flow, flow):
             return False
         if response.status in (401, 407) and flow.remote[0] != transaction.flow.remote[0]:
-            # A callee has seen our Via, too: over UDP it can write to us past the server.
+            # A callee knows our Via as well and could challenge us over UDP, past the server.
             return False
         if not allowed(transaction.request):
             return False
@@ -182,7 +191,7 @@ class TransactionLayer:
 
     @property
     def waits_for_responses(self) -> bool:
-        """Whether a client transaction has no final response yet, or waits to be sent again."""
+        """Whether any request of ours lacks a final response or waits for new credentials."""
         open_states = (
             TransactionState.CALLING,
             TransactionState.TRYING,
@@ -196,19 +205,23 @@ class TransactionLayer:
 
     @property
     def server_count(self) -> int:
-        """How many server transactions there are."""
+        """The number of server transactions."""
         return len(self._servers)
 
     def find_server_transaction(
         self, request: Request, *, method: str | None = None
     ) -> ServerTransaction | None:
-        """The server transaction that a request belongs to, CANCEL's INVITE with `method`."""
+        """Return the server transaction that `request` matches, or None.
+
+        `method` replaces that of the request: "INVITE" finds the transaction that a CANCEL cancels.
+        """
         return self._servers.get(server_key(request, method=method))
 
     def may_change(self, transaction: ServerTransaction, flow: Flow) -> bool:
-        """Whether what comes on `flow` belongs to a request that came in: copies, ACK, CANCEL.
+        """Whether a retransmission, ACK or CANCEL on `flow` may belong to `transaction`.
 
-        They come from where the request came from, or from where it had passed.
+        True on the flow or from the host of the request, from a host in its Via list, and, without
+        TLS, on a flow to the account's own server.  A verified TLS peer must be the same.
         """
         bound = transaction.flow
         hosts = tuple(hosts_of_path(transaction.request))
@@ -217,13 +230,13 @@ class TransactionLayer:
         return bound.transport is not Transport.TLS and self.own_server(flow)
 
     def is_merged(self, request: Request) -> bool:
-        """Whether a request without To tag came here before, by another path (8.2.2.2)."""
+        """Whether a request without To tag arrived before by another path (RFC 3261 8.2.2.2)."""
         return request.to.tag is None and _merge_key(request) in self._merged
 
     def start_server_transaction(
         self, request: Request, *, flow: Flow, proven: bool
     ) -> ServerTransaction:
-        """Start a server transaction; `proven`: its sender has received something of ours."""
+        """Start a server transaction; `proven` says that its sender receives at its address."""
         key = server_key(request)
         transaction = ServerTransaction(
             request, key=key, flow=flow, to_tag=self.new_tag(), layer=self, proven=proven
@@ -238,7 +251,7 @@ class TransactionLayer:
     # For its transactions ------------------------------------------------------------------------
 
     def transaction_terminated(self, transaction: object) -> None:
-        """Drop a terminated transaction."""
+        """Remove a terminated transaction."""
         if isinstance(transaction, ClientTransaction):
             if self._clients.get(transaction.key) is transaction:
                 del self._clients[transaction.key]
@@ -253,7 +266,10 @@ class TransactionLayer:
             self.flows.remove_user(transaction.flow, transaction)
 
     def refusal_fields(self, status: int) -> tuple[Field, ...]:
-        """Allow in a 405 (RFC 3261 section 21.4.6), Allow-Events in a 489 (RFC 6665 8.2.2)."""
+        """Return Allow for a 405 (RFC 3261 section 21.4.6), Allow-Events for a 489 (RFC 6665).
+
+        Any other status needs no field.
+        """
         if status == 405:
             return (("Allow", ", ".join(self.config.allow)),)
         if status == 489:
@@ -261,35 +277,38 @@ class TransactionLayer:
         return ()
 
     def contact_value(self, flow: Flow, request: Request) -> str:
-        """The Contact value of a request that leaves on `flow` and brings none."""
+        """Return the Contact value for a request that has none and leaves on `flow`."""
         secure = isinstance(request.uri, SipUri) and request.uri.secure
         return self.contact_value_of(flow, request.from_, secure=secure)
 
     def contact_value_of(self, flow: Flow, address: NameAddr, *, secure: bool = False) -> str:
-        """The Contact value of `address` at our end of `flow`."""
+        """Return the Contact value for the user of `address` at our end of `flow`."""
         user = address.uri.user if isinstance(address.uri, SipUri) else None
         public = self.flows.public_address(flow)
         return str(contact_for(flow, user=user, public=public, secure=secure))
 
     def transaction_accepted(self, transaction: object) -> None:
-        """An accepted transaction outlives its flow."""
+        """Detach an accepted transaction from its flow, which it outlives (RFC 6026)."""
         if isinstance(transaction, ClientTransaction | ServerTransaction):
             self.flows.remove_user(transaction.flow, transaction)
 
     def handle_timer(self, *, now: float) -> None:
-        """Run every deadline that has come."""
+        """Run every timer that is due at `now`."""
         while (key := self.timers.pop_due(now)) is not None:
             owner, name = key
             owner.handle_timer(name, now=now)
 
 
 def _comes_back(transaction: ClientTransaction, sent_on: Flow, flow: Flow) -> bool:
-    """A response comes back where its request went; over UDP the branch must do for proof."""
+    """Whether a response on `flow` belongs to a request sent on `sent_on`.
+
+    Over UDP any flow is accepted: the branch is the only proof.
+    """
     if sent_on == flow:
         return True
     if sent_on.transport is Transport.UDP and flow.transport is Transport.UDP:
         return True
-    # A copy of a 2xx that was accepted may come by the peer's next connection.
+    # A retransmitted 2xx may arrive on the peer's next connection.
     return transaction.state is TransactionState.ACCEPTED and flow_is_allowed(sent_on, flow)
 
 

@@ -1,14 +1,14 @@
 """Server transactions (RFC 3261 section 17.2, RFC 6026).
 
-They are run by the tables of `softphone.sip.transaction.tables`.  Here, too, is where responses go
-(section 18.2.2), and the received and rport that a request's Via is given (`with_received`: section
-18.2.1, RFC 3581 section 4).  Those that come back in responses to us are read in
-`softphone.sip.transport.flow_table`.
+The tables of `softphone.sip.transaction.tables` define their transitions.  This module also
+determines where responses go (section 18.2.2) and adds received and rport to the Via of a request
+(`with_received`: section 18.2.1, RFC 3581 section 4).  `softphone.sip.transport.flow_table` reads
+them from the responses to our own requests.
 
-Whoever writes a UDP datagram writes its source address, too, so that responses may go to somebody
-who never asked.  To a source that has proven nothing, what the timers send again amounts to no more
-than three times the octets that came from there, as in RFC 9000 section 8.1; each copy of the
-request gets its response all the same.
+The source address of a UDP datagram can be forged, so a response may hit a host that sent nothing.
+To an address that is not proven, timers retransmit only while the total stays within three times
+the octets received from there, as in RFC 9000 section 8.1.  Each copy of the request is answered
+all the same.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ ServerKey: TypeAlias = tuple[str, ...]
 MAGIC_COOKIE = "z9hG4bK"
 
 AMPLIFICATION = 3
-"""Octets that may go to an unproven source for each octet that came from it."""
+"""Octets that may be sent to an unproven source for each octet received from it."""
 
 _SETTLED = (TransactionState.ACCEPTED, TransactionState.TERMINATED)
-"""Nothing that a user could do anything about can happen any more: it is let go."""
+"""The states without further reports to the user, in which the reference to it is dropped."""
 
 _INPUT_OF_CLASS = {1: TransactionInput.SEND_1XX, 2: TransactionInput.SEND_2XX}
 
@@ -56,19 +56,20 @@ class ServerUser(Protocol):
     """The transaction user of a server transaction."""
 
     def cancel_received(self, request: Request, *, now: float) -> None:
-        """CANCEL came for this transaction, an INVITE."""
+        """Handle a CANCEL for this INVITE transaction."""
 
     def transaction_failed(
         self, transaction: ServerTransaction, reason: str, *, now: float
     ) -> None:
-        """The flow died before a final response, or no ACK came for a failure response."""
+        """Handle a flow that failed before a final response, or a missing ACK for a 300-699."""
 
 
 def server_key(request: Request, *, method: str | None = None) -> ServerKey:
-    """What a request is matched by (RFC 3261 section 17.2.3); ACK has the key of its INVITE.
+    """Return the key that a request matches its transaction by (RFC 3261 section 17.2.3).
 
-    Without a branch of RFC 3261, by the fields of RFC 2543; the To tag is left out, since only
-    the ACK of the response that gave it has it.
+    ACK has the key of its INVITE; `method` replaces that of the request.  Without an RFC 3261
+    branch, the key consists of the RFC 2543 fields, without the To tag: the INVITE lacks the tag
+    that its ACK has.
     """
     via = request.top_via
     branch = via.branch or ""
@@ -89,7 +90,10 @@ def server_key(request: Request, *, method: str | None = None) -> ServerKey:
 
 
 def with_received(request: Request, flow: Flow) -> Request:
-    """The request with received and rport in its topmost Via (RFC 3261 18.2.1, RFC 3581 4)."""
+    """Return the request with received and rport in its topmost Via, where they are due.
+
+    RFC 3261 section 18.2.1, RFC 3581 section 4.
+    """
     via = request.top_via
     changed = _received_via(via, flow)
     return request if changed is via else request.with_top_via(changed)
@@ -103,10 +107,10 @@ def _received_via(via: Via, flow: Flow) -> Via:
 
 
 def mark_rejection(data: bytes, flow: Flow) -> tuple[bytes, Flow | Target]:
-    """The answer to a malformed request, with received and rport, and where it goes.
+    """Add received and rport to the response to a malformed request; returns it and where it goes.
 
-    `data` is what the parser has made (`softphone.sip.message.ParseFailure`): its second line is
-    the topmost Via.  One that is malformed stays as it is, and the answer goes back on the flow.
+    `data` is the response of the parser (`softphone.sip.message.ParseFailure`), whose second line
+    is the topmost Via.  A malformed Via stays unchanged, and the response goes back on the flow.
     """
     start, field, rest = data.decode("latin-1").split("\r\n", 2)
     name, _, value = field.partition(": ")
@@ -119,7 +123,10 @@ def mark_rejection(data: bytes, flow: Flow) -> tuple[bytes, Flow | Target]:
 
 
 def return_path(via: Via, flow: Flow) -> Flow | Target:
-    """Where responses go: the flow; over UDP without rport the sent-by port (18.2.2)."""
+    """Return where responses go (RFC 3261 section 18.2.2).
+
+    That is the flow; over UDP without rport, the source address with the port of sent-by.
+    """
     if flow.transport is not Transport.UDP or via.parameter("rport") is not None:
         return flow
     port = via.port or 5060
@@ -129,11 +136,11 @@ def return_path(via: Via, flow: Flow) -> Flow | Target:
 
 
 class ServerTransaction:
-    """One request that came in and our responses to it.
+    """One received request and our responses to it.
 
-    `request` has received and rport filled in; `to_tag` goes into every response above 100 that
-    has a To without tag.  `proven`: whoever sent it has shown that it is where it says, by having
-    received something of ours; otherwise what is sent again over UDP is bounded.
+    `request` has received and rport filled in.  `to_tag` is added to every response above 100
+    whose To has no tag.  `proven` says that the sender has shown that it receives at its address;
+    otherwise the octets retransmitted over UDP are bounded (`AMPLIFICATION`).
     """
 
     __slots__ = (
@@ -165,9 +172,9 @@ class ServerTransaction:
         proven: bool,
     ) -> None:
         self.request = with_received(request, flow)
-        # Roughly what is kept of the request, in octets.
+        # Roughly the size of the stored request, in octets.
         self.size = len(request.body) + sum(map(len, chain.from_iterable(request.headers)))
-        # Octets that may yet go out to this source without being asked for again.
+        # Octets that timers may still retransmit to this source.
         self.allowance = float("inf") if proven else AMPLIFICATION * self.size
         self.key = key
         self.flow = flow
@@ -184,7 +191,7 @@ class ServerTransaction:
 
     @property
     def answered(self) -> bool:
-        """Whether a final response has gone out, or can no longer go out."""
+        """Whether a final response was sent, or can no longer be sent."""
         return self.last_status >= 200 or self.state is TransactionState.TERMINATED
 
     def respond(
@@ -196,9 +203,10 @@ class ServerTransaction:
         headers: Iterable[tuple[str, str]] = (),
         body: Body | None = None,
     ) -> Response:
-        """Make and send a response (RFC 3261 section 8.2.6).
+        """Build, send and return a response (RFC 3261 section 8.2.6).
 
-        A 405 or 489 says what we take instead, unless `headers` do.
+        A 405 gets Allow and a 489 Allow-Events, unless `headers` contain it.  A response that the
+        state does not allow is not sent.
         """
         given = tuple(headers)
         names = {name.lower() for name, _ in given}
@@ -214,7 +222,7 @@ class ServerTransaction:
         return response
 
     def send_response(self, response: Response, *, now: float) -> None:
-        """Send a response made elsewhere; one that the state does not allow is dropped."""
+        """Send a response; one that the state does not allow is dropped."""
         given = _INPUT_OF_CLASS.get(response.status // 100, TransactionInput.SEND_FAILURE)
         if self.table[self.state, given][0]:
             self.data = response.encode()
@@ -222,19 +230,19 @@ class ServerTransaction:
         self._apply_input(given, now=now)
 
     def receive_request(self, request: Request, *, now: float) -> None:
-        """The request again, or its ACK."""
+        """Handle a retransmission of the request, or its ACK."""
         self.allowance += AMPLIFICATION * self.size
         self._apply_input(
             TransactionInput.ACK if request.method == "ACK" else TransactionInput.REQUEST, now=now
         )
 
     def handle_timer(self, name: object, *, now: float) -> None:
-        """A timer of this transaction has fired."""
+        """Handle the expiry of timer `name`."""
         if isinstance(name, TransactionInput):
             self._apply_input(name, now=now)
 
     def flow_failed(self, reason: str, *, now: float) -> None:
-        """The flow has died."""
+        """Handle a flow that has closed."""
         self._apply_input(TransactionInput.TRANSPORT_ERROR, now=now, reason=reason)
 
     def _apply_input(
@@ -260,7 +268,7 @@ class ServerTransaction:
 
     def _run_action(self, action: TransactionAction, *, now: float) -> None:
         if action is TransactionAction.SEND:
-            # Before the first response there is nothing to send again.
+            # Before the first response there is nothing to retransmit.
             if self.data:
                 self.allowance -= len(self.data)
                 self.layer.send_bytes(self.data, self.to)

@@ -1,8 +1,8 @@
-"""The four transaction machines as tables (RFC 3261 section 17, RFC 6026).
+"""The four transaction state machines as tables (RFC 3261 section 17, RFC 6026).
 
 Each table maps `(TransactionState, TransactionInput)` to `(actions, TransactionState)` and is
-total: an input that the figures do not show in a state changes nothing.  Nothing is run here;
-`client` and `server` do what the tables say.  INVITE's ACK for a 2xx is no part of a transaction.
+total: an input that the figures do not show in a state changes nothing.  `client` and `server`
+run the actions.  The ACK for a 2xx is not part of a transaction.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias
 class TransactionState(Enum):
     """The states of RFC 3261 figures 5 to 8 and of RFC 6026 figures 1 and 2."""
 
-    # By identity, as they are compared: Enum hashes names, in Python, at every look-up.
+    # Hashing by identity is faster: Enum hashes the name, in Python, at every look-up.
     __hash__ = object.__hash__
 
     CALLING = "Calling"
@@ -28,7 +28,7 @@ class TransactionState(Enum):
 
 
 class TransactionInput(Enum):
-    """What can happen to a transaction."""
+    """The inputs of a transaction: requests, responses, timers and transport errors."""
 
     __hash__ = object.__hash__
 
@@ -56,7 +56,7 @@ class TransactionInput(Enum):
 
 
 class TransactionAction(Enum):
-    """What a transaction does; START_x sets a timer, STOP_x cancels it."""
+    """The actions of a transaction: START_x starts timer x, STOP cancels all timers."""
 
     __hash__ = object.__hash__
 
@@ -110,8 +110,8 @@ def _total(
     }
 
 
-# RFC 3261 figure 5 with RFC 6026 figure 1.  A flow that fails in Proceeding ends the transaction
-# here, since no response can come back on it any more (RFC 5626 section 4.3).
+# RFC 3261 figure 5 with RFC 6026 figure 1.  A flow that fails in Proceeding ends the transaction,
+# since no response can arrive on it any more (RFC 5626 section 4.3).
 INVITE_CLIENT = _total(
     (State.CALLING, State.PROCEEDING, State.COMPLETED, State.ACCEPTED, State.TERMINATED),
     (*_CLIENT_INPUTS, Input.TIMER_A, Input.TIMER_B, Input.TIMER_D, Input.TIMER_M),
@@ -227,19 +227,19 @@ TIMERS: Mapping[TransactionAction, TransactionInput] = {
     for action in TransactionAction
     if action.name.startswith("START_")
 }
-"""The timer that each action of the kind START_x starts."""
+"""The timer that each START_x action starts."""
 
 
 def timers_of(table: TransitionTable) -> tuple[TransactionInput, ...]:
-    """The timers that a machine has."""
+    """Return the timers of a table."""
     return tuple(dict.fromkeys(given for _, given in table if given.name.startswith("TIMER_")))
 
 
 class TimerOwner(Protocol):
-    """Whatever puts deadlines on the one heap: its key there is `(owner, name)`."""
+    """An object with deadlines on the layer's timer heap, under the key `(owner, name)`."""
 
     def handle_timer(self, name: object, *, now: float) -> None:
-        """The deadline `name` has come."""
+        """Handle the deadline `name`."""
 
 
 TimerKey: TypeAlias = tuple[TimerOwner, object]

@@ -1,11 +1,11 @@
 """Dialogs, the requests that create them, and the table that finds their usages.
 
-A dialog keeps identity, sequence numbers, remote target and route set, sends requests by
-`softphone.sip.transaction` and judges the order of those received.  It does not know what the
-dialog is used for: that is in `softphone.sip.invite` and `softphone.sip.subscription`.
+A dialog holds its identity, sequence numbers, remote target and route set, sends requests through
+`softphone.sip.transaction` and checks the CSeq order of received ones.  The usages of a dialog are
+in `softphone.sip.invite` and `softphone.sip.subscription`.
 
 RFC 3261 section 12 (dialogs), section 8.1.1 (initial requests) and section 12.2.2 (matching);
-RFC 3891 (Replaces) and RFC 4028 (Session-Expires) as far as a request carries them.
+the header fields of RFC 3891 (Replaces) and RFC 4028 (Session-Expires) in an initial request.
 """
 
 from __future__ import annotations

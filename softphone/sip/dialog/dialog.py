@@ -1,6 +1,7 @@
 """Dialogs: identity, sequence numbers, remote target and route set (RFC 3261 section 12).
 
-A Dialog builds and sends requests, and judges the order of those that come in.
+A Dialog builds and sends requests, checks the CSeq order of received ones, and decides which flows
+may carry its messages.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ DialogId = tuple[str, str, str]
 """Call-ID, local tag, remote tag (RFC 3261 section 12)."""
 
 MAXIMUM_HOSTS = 32
-"""Hosts of one dialog's messages that are remembered, the first."""
+"""The most hosts that one dialog remembers as sources of its messages; the first ones count."""
 
 
 def leading_route(target: Uri, route_set: Iterable[NameAddr]) -> tuple[Uri, tuple[NameAddr, ...]]:
-    """Request-URI and Route values for a target (RFC 3261 section 12.2.1.1).
+    """Return Request-URI and Route values for a target (RFC 3261 section 12.2.1.1).
 
-    A first hop without `lr` is a strict router: its URI goes into the Request-URI, and the target
-    to the end of Route, both without what may not stand there.
+    A first hop without `lr` is a strict router: its URI becomes the Request-URI and the target the
+    last Route, both without URI components that are not allowed there.
     """
     target, routes = without_instructions(target), tuple(route_set)
     if not routes:
@@ -45,8 +46,10 @@ def leading_route(target: Uri, route_set: Iterable[NameAddr]) -> tuple[Uri, tupl
 
 
 def without_instructions(uri: Uri) -> Uri:
-    """`uri` without its headers and method parameter: they say how to make a request, and may stand
-    in no Request-URI, To or Route (RFC 3261 section 19.1.1, table 1)."""
+    """Return `uri` without its headers and method parameter.
+
+    They are not allowed in Request-URI, To or Route (RFC 3261 section 19.1.1, table 1).
+    """
     if not isinstance(uri, SipUri) or not (uri.headers or uri.parameters):
         return uri
     return replace(uri.without_parameter("method"), headers=())
@@ -55,9 +58,9 @@ def without_instructions(uri: Uri) -> Uri:
 class Dialog:
     """One dialog, early or confirmed.
 
-    `to` is where its requests go: the flow that it is bound to, or the target of that flow.
-    `local` and `remote` are the From and To values of our requests, tags included.  `hosts` are
-    those that its messages came from so far, on the way that it was set up by.
+    `to` is where its requests go: the flow that the dialog is bound to, or a target to connect to.
+    `local` and `remote` are the From and To values of our requests, with tags.  `hosts` are the
+    first `MAXIMUM_HOSTS` hosts that its messages came from, those of the initial exchange included.
     """
 
     __slots__ = (
@@ -95,7 +98,7 @@ class Dialog:
         self.to = to
         self.hosts = tuple(dict.fromkeys(hosts))[:MAXIMUM_HOSTS]
         self.stranger_reported = False
-        """Whether somebody else's message has been reported: once is enough."""
+        """Whether a message of a stranger was reported; each dialog reports one only."""
         self.local_sequence: int | None = None
         self.remote_sequence: int | None = None
         self.secure = False
@@ -111,10 +114,10 @@ class Dialog:
         to: Flow | Target,
         hosts: Iterable[str] = (),
     ) -> Dialog:
-        """The UAC's dialog from a 1xx or 2xx (RFC 3261 section 12.1.2); response fields rule.
+        """Create the UAC's dialog from a 1xx or 2xx response (RFC 3261 section 12.1.2).
 
-        `hosts` are those that the response came from, and that the request might have gone to.
-        The remote target is that of the Contact, else (a peer of RFC 2543) the Request-URI.
+        `hosts` are the host that the response came from and those that the request may have gone
+        to.  The remote target is the Contact, or the Request-URI for an RFC 2543 peer without one.
         """
         dialog = cls(
             call_id=request.call_id,
@@ -132,7 +135,7 @@ class Dialog:
 
     @classmethod
     def from_request(cls, request: Request, *, to_tag: str, to: Flow | Target) -> Dialog:
-        """The UAS's dialog from the request that creates it (RFC 3261 section 12.1.1)."""
+        """Create the UAS's dialog from the request that establishes it (RFC 3261 12.1.1)."""
         dialog = cls(
             call_id=request.call_id,
             local=request.to.with_tag(to_tag),
@@ -149,19 +152,19 @@ class Dialog:
 
     @property
     def id(self) -> DialogId:
-        """What the dialog is found by."""
+        """Call-ID, local tag and remote tag: the key in the `DialogTable`."""
         return (self.call_id, self.local.tag or "", self.remote.tag or "")
 
     def take_sequence(self) -> int:
-        """The next CSeq number of ours."""
+        """Take the next CSeq number for a request of ours."""
         if self.local_sequence is None:
-            # A UAS has no number until it sends; any start below 2^31 will do (12.1.1).
+            # A UAS has no local number until it sends; any below 2^31 is a valid start (12.1.1).
             self.local_sequence = 0
         self.local_sequence += 1
         return self.local_sequence
 
     def accept_sequence(self, request: Request) -> bool:
-        """Take a request's CSeq; False when it is out of order (RFC 3261 section 12.2.2: 500)."""
+        """Note a request's CSeq; False if it is out of order (answer 500, RFC 3261 12.2.2)."""
         number = request.cseq.number
         if self.remote_sequence is not None and number <= self.remote_sequence:
             return False
@@ -169,33 +172,34 @@ class Dialog:
         return True
 
     def refresh_target(self, message: Request | Response) -> None:
-        """Take the remote target from a target refresh request or its 2xx (RFC 3261 12.2)."""
+        """Set the remote target from a target refresh request or its 2xx (RFC 3261 12.2)."""
         self.remote_target = _contact_uri(message) or self.remote_target
         self.note_capabilities(message)
 
     def note_capabilities(self, message: Request | Response) -> None:
-        """Take note of what the far end can do."""
+        """Note the far end's Allow and Supported, where the message has them."""
         if "Allow" in message.headers:
             self.remote_allow = message.allow
         if "Supported" in message.headers:
             self.remote_supported = message.supported
 
     def confirm_by_response(self, response: Response) -> None:
-        """Make an early dialog of the UAC a confirmed one: the 2xx rules (RFC 3261 13.2.2.4)."""
+        """Set route set and remote target from the 2xx that confirms it (RFC 3261 13.2.2.4)."""
         self.route_set = tuple(reversed(response.record_routes))
         self.refresh_target(response)
 
     @property
     def verified(self) -> bool:
-        """Whether a certificate says who is at the other end of the dialog's flow."""
+        """Whether a certificate authenticated the far end of the dialog's flow."""
         return isinstance(self.to, Flow) and self.to.identity is not None
 
     def may_speak(self, flow: Flow) -> bool:
-        """Whether a message on `flow` may be one of this dialog's.
+        """Whether a message on `flow` may belong to this dialog.
 
-        Where a certificate was verified, one says so.  Elsewhere the host does: that of the
-        dialog's flow, those that its messages came from, and the addresses that remote target and
-        route set name.  A name counts for nothing: nobody has looked it up, and it may be anywhere.
+        If the dialog's flow has a verified certificate, the identity of `flow` decides.  Otherwise
+        its host must be that of the dialog's flow, one that earlier messages came from, or an IP
+        address in the remote target or route set.  Host names there do not count: they were not
+        resolved.  A dialog over TLS accepts no message on another transport.
         """
         if not flow_is_allowed(self.to, flow, hosts=self._known_hosts()):
             return False
@@ -206,16 +210,16 @@ class Dialog:
         yield from hosts_of_uris((self.remote_target, *(route.uri for route in self.route_set)))
 
     def note_source(self, flow: Flow) -> None:
-        """A message of the dialog has come on `flow`: its host stays known."""
+        """Remember the host of `flow`, on which a message of the dialog came."""
         host = flow.remote[0]
         if host not in self.hosts and len(self.hosts) < MAXIMUM_HOSTS:
             self.hosts = (*self.hosts, host)
 
     def is_peer(self, flow: Flow) -> bool:
-        """Whether `flow` leads to the far end of this dialog, or to its proxy that is next to us.
+        """Whether `flow` leads to the far end of this dialog, or to the proxy next to us.
 
-        In clear nobody proves anything: the far end is at the address of the dialog's flow or,
-        where no proxy is on the way, at that of its Contact.
+        Without a verified certificate the address decides: that of the dialog's flow or, with an
+        empty route set, that of the Contact.
         """
         if leads_to_same_peer(self.to, flow):
             return True
@@ -232,9 +236,10 @@ class Dialog:
         body: Body | None = None,
         sequence: int | None = None,
     ) -> Request:
-        """A request within the dialog, without Via (RFC 3261 section 12.2.1.1).
+        """Build a request within the dialog, without Via (RFC 3261 section 12.2.1.1).
 
-        `sequence` is given for ACK and CANCEL only, which have their INVITE's.
+        `sequence` is the CSeq number of the INVITE, for its ACK and CANCEL: without it they raise
+        LocalProtocolError.  Other requests take the next number.
         """
         if method in ("ACK", "CANCEL") and sequence is None:
             raise LocalProtocolError(f"{method} has the CSeq number of its INVITE")
@@ -262,7 +267,7 @@ class Dialog:
         body: Body | None = None,
         now: float,
     ) -> Exchange:
-        """Send a request within the dialog that is not an INVITE; `user` hears of its end."""
+        """Send a request other than INVITE within the dialog; `user` is told the result."""
         exchange = Exchange(
             self.build_request(method, headers=headers, body=body),
             to=self.to,
@@ -276,7 +281,7 @@ class Dialog:
 
 
 def _contact_uri(message: Request | Response) -> SipUri | None:
-    """The SIP URI of a Contact; another one is no target of requests (RFC 3261 8.1.1.8)."""
+    """Return the SIP URI of the first Contact; other URIs are no targets (RFC 3261 8.1.1.8)."""
     uri = message.contacts[0].uri if message.contacts else None
     return uri if isinstance(uri, SipUri) else None
 

@@ -1,6 +1,6 @@
-"""A request outside any dialog that may create one (RFC 3261 section 8.1.1).
+"""Initial requests: outside any dialog, and able to create one (RFC 3261 section 8.1.1).
 
-The application describes it (INVITE, SUBSCRIBE or REFER); the request is made from that.
+The application describes an INVITE, SUBSCRIBE or REFER; `initial_request` builds it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from softphone.sip.transport import Failover
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _InitialRequest:
-    """What all of them are made of.
+    """The common fields of the three descriptions.
 
-    `uri` is the Request-URI, `to` the place of the first hop.  `contact` None: made from the
-    flow.  `failover` has the places to go to where `to` does not serve the request (503, no
-    answer, no connection: RFC 3263 section 4.3).
+    `uri` is the Request-URI, `to` the first hop.  `contact` None: made from the flow.  `failover`
+    has further targets, for when `to` does not serve the request (503, no answer, no connection:
+    RFC 3263 section 4.3).
     """
 
     uri: Uri
@@ -41,13 +41,13 @@ class _InitialRequest:
 @fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InviteRequest(_InitialRequest):
-    """What an INVITE is made of.
+    """The description of an INVITE.
 
-    `body` None is a delayed offer; `renew_body` gives the body for each place of `failover`, since
-    an offer with keys is for the one place that it was sent to.  `reliable` puts 100rel into
-    Supported, `require_reliable` into Require; `session_timer` asks for RFC 4028 by its interval
-    in seconds, None for none.  `replaces` is a Replaces value (RFC 3891).  `max_forwards` is lower
-    for a call that is passed on (RFC 7332).
+    `body` None is a delayed offer.  `renew_body` makes a new body for each target of `failover`,
+    since an offer with keys is for one target only.  `reliable` puts 100rel into Supported,
+    `require_reliable` into Require.  `session_timer` is the session interval to ask for in seconds
+    (RFC 4028), None for none.  `replaces` is a Replaces value (RFC 3891), `call_id` None a new
+    Call-ID.  `max_forwards` is lower for a call that is passed on (RFC 7332).
     """
 
     reliable: bool = True
@@ -61,7 +61,7 @@ class InviteRequest(_InitialRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscribeRequest(_InitialRequest):
-    """What a SUBSCRIBE is made of; `expires` in seconds."""
+    """The description of a SUBSCRIBE; `expires` in seconds, `accept` media types."""
 
     event: str
     expires: float = 3600.0
@@ -70,7 +70,7 @@ class SubscribeRequest(_InitialRequest):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferRequest(_InitialRequest):
-    """What a REFER outside any dialog is made of."""
+    """The description of a REFER; `subscribe` False asks for no subscription (RFC 4488)."""
 
     refer_to: NameAddr
     referred_by: NameAddr | None = None
@@ -85,7 +85,7 @@ def initial_request(
     headers: Iterable[Field] = (),
     body: Body | None = None,
 ) -> Request:
-    """The request that `description` describes, without Via.  Raises LocalProtocolError."""
+    """Build the request of `description`, without Via.  Raises LocalProtocolError."""
     uri, routes = leading_route(description.uri, description.route_set)
     remote = description.remote
     to = NameAddr(remote.display_name, without_instructions(remote.uri), remote.parameters)
@@ -110,7 +110,7 @@ def initial_request(
 
 
 def complete_request(request: Request, layer: TransactionLayer) -> Request:
-    """The request with From tag, Call-ID, CSeq, Max-Forwards and User-Agent where it has none."""
+    """Remove Via and add From tag, Call-ID, CSeq, Max-Forwards and User-Agent if missing."""
     headers = request.headers.without("Via")
     if request.from_.tag is None:
         headers = headers.with_replaced("From", str(request.from_.with_tag(layer.new_tag())))

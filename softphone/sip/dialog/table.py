@@ -1,4 +1,4 @@
-"""Which usage a request within a dialog belongs to (RFC 3261 section 12.2.2)."""
+"""The table of dialogs: finds the usage of a request within a dialog (RFC 3261 12.2.2)."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from softphone.sip.transport import flow_is_allowed
 
 
 class DialogOwner(Protocol):
-    """The usage that answers for a dialog."""
+    """The usage that handles the requests within a dialog."""
 
     def request_received(self, transaction: ServerTransaction, *, now: float) -> None:
-        """A request within the dialog, other than ACK and CANCEL."""
+        """Handle a request within the dialog, other than ACK and CANCEL."""
 
     def ack_received(self, request: Request, *, now: float) -> None:
-        """An ACK, which has no transaction of its own."""
+        """Handle an ACK, which has no transaction of its own."""
 
 
 class HalfDialogOwner(DialogOwner, Protocol):
-    """The usage of a SUBSCRIBE or REFER whose dialog its NOTIFY may bring about."""
+    """The usage of a SUBSCRIBE or REFER whose dialog a NOTIFY may create (RFC 6665 4.4.1)."""
 
     @property
     def dialog(self) -> Dialog | None:
-        """The first dialog that came about."""
+        """The first dialog created; None before."""
 
     @property
     def to(self) -> Flow | Target:
@@ -36,14 +36,15 @@ class HalfDialogOwner(DialogOwner, Protocol):
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Other hosts of whom it went to."""
+        """The hosts that the request may have gone to."""
 
 
 class DialogTable:
     """Every dialog of an endpoint, early and confirmed.
 
-    `own_server` says of a flow whether a server that is trusted with calls in clear is at its other
-    end; `report_stranger` hears, once for each dialog, of a message that is not its peer's.
+    `own_server` says whether a flow leads to a server of ours, which may send messages of every
+    dialog whose flow has no verified certificate.  `report_stranger` is called once for each dialog
+    that gets a message on a flow that may not send it.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class DialogTable:
         self._report_stranger = report_stranger
         self._owners: dict[DialogId, tuple[DialogOwner, Dialog]] = {}
         self._uses: Counter[Flow | Target] = Counter()
-        # SUBSCRIBEs whose far end has no tag yet: a NOTIFY may come before the 2xx.
+        # Requests whose far end has no tag yet: a NOTIFY may come before the 2xx.
         self._halves: dict[tuple[str, str], HalfDialogOwner] = {}
 
     def __len__(self) -> int:
@@ -66,7 +67,7 @@ class DialogTable:
         return iter(tuple(self._owners.values()))
 
     def add_dialog(self, dialog: Dialog, owner: DialogOwner) -> None:
-        """Requests in `dialog` go to `owner` from now on."""
+        """Pass requests within `dialog` to `owner` from now on."""
         before = self._owners.get(dialog.id)
         if before is not None:
             self._release(before[1].to)
@@ -74,7 +75,7 @@ class DialogTable:
         self._uses[dialog.to] += 1
 
     def remove_dialog(self, dialog: Dialog, owner: DialogOwner) -> None:
-        """Forget a dialog, if it is still this owner's."""
+        """Remove a dialog, if it still belongs to `owner`."""
         found = self._owners.get(dialog.id)
         if found is not None and found[0] is owner:
             del self._owners[dialog.id]
@@ -86,18 +87,18 @@ class DialogTable:
             del self._uses[to]
 
     def add_half_dialog(self, call_id: str, local_tag: str, owner: HalfDialogOwner) -> None:
-        """Requests of that Call-ID and To tag that fit no dialog go to `owner`."""
+        """Pass NOTIFYs of that Call-ID and To tag that match no dialog to `owner`."""
         self._halves[call_id, local_tag] = owner
 
     def remove_half_dialog(self, call_id: str, local_tag: str, owner: HalfDialogOwner) -> None:
-        """Forget a half dialog, if it is still this owner's."""
+        """Remove a half dialog, if it still belongs to `owner`."""
         if self._halves.get((call_id, local_tag)) is owner:
             del self._halves[call_id, local_tag]
 
     def find_owner(self, request: Request, *, flow: Flow) -> DialogOwner | None:
-        """The owner of the dialog that a request names: its To tag is ours.
+        """Return the owner of the dialog that a received request names; None without one.
 
-        None, too, when what comes on `flow` may not speak within that dialog.
+        None, too, if messages of that dialog may not come on `flow`.
         """
         found = self.find_by_id(request.call_id, request.to.tag or "", request.from_.tag or "")
         if found is not None:
@@ -110,7 +111,8 @@ class DialogTable:
     def takes_response(self, request: Request, *, flow: Flow) -> bool:
         """Whether the response to a request of ours may come on `flow`.
 
-        It may where the request is in no dialog that is known here: its branch must do for proof.
+        Always true for a request outside the dialogs in the table: there the Via branch is the
+        only proof.
         """
         if request.to.tag is None:
             return True
@@ -118,10 +120,10 @@ class DialogTable:
         return found is None or self._speaks(found[1], flow)
 
     def _notifies(self, half: HalfDialogOwner, flow: Flow) -> bool:
-        """Whether a NOTIFY of another dialog than is known may come on `flow`.
+        """Whether a NOTIFY that matches no dialog may come on `flow` for a half dialog.
 
-        Before any dialog is known, that is who the request went to.  A notifier past proxies that
-        stay out of the dialog is known by its answer only, and its NOTIFY must not overtake that.
+        Before the first dialog it must come from where the request went.  A notifier behind proxies
+        without Record-Route is known only after its response: an earlier NOTIFY is refused.
         """
         if half.dialog is not None:
             return self._speaks(half.dialog, flow)
@@ -131,7 +133,10 @@ class DialogTable:
         )
 
     def _speaks(self, dialog: Dialog, flow: Flow) -> bool:
-        """Whether a message on `flow` is one of the dialog's: the one place where it is judged."""
+        """Whether a message on `flow` belongs to the dialog; note its source or report a stranger.
+
+        Every message within a dialog passes this check.
+        """
         if dialog.may_speak(flow) or self._speaks_for_all(dialog, flow):
             dialog.note_source(flow)
             return True
@@ -141,7 +146,10 @@ class DialogTable:
         return False
 
     def _speaks_for_all(self, dialog: Dialog, flow: Flow) -> bool:
-        """Whether a server of ours is there, and no certificate was verified that rules it out."""
+        """Whether `flow` leads to a server of ours and TLS does not forbid it for the dialog.
+
+        Forbidden: the dialog's flow has a verified certificate, or is TLS and `flow` is not.
+        """
         over_tls = dialog.to.transport is Transport.TLS
         if dialog.verified or (over_tls and flow.transport is not Transport.TLS):
             return False
@@ -150,17 +158,17 @@ class DialogTable:
     def find_by_id(
         self, call_id: str, local_tag: str, remote_tag: str
     ) -> tuple[DialogOwner, Dialog] | None:
-        """The dialog of that identity, as we see it."""
+        """Return owner and dialog of that identity, with the tags as we see them; None without."""
         return self._owners.get((call_id, local_tag, remote_tag))
 
     def uses_flow(self, flow: Flow) -> bool:
-        """Whether some dialog's requests go over `flow`."""
+        """Whether a dialog is bound to `flow`."""
         return flow in self._uses
 
     def rebind_dialogs(
         self, matches: Callable[[Flow | Target], bool], new: Flow | Target
     ) -> list[DialogOwner]:
-        """Move every dialog whose flow matches to another (RFC 5626); gives whose they are."""
+        """Bind every dialog whose flow matches to `new` (RFC 5626); return their owners."""
         moved = []
         for owner, dialog in self._owners.values():
             if matches(dialog.to):

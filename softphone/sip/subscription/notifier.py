@@ -1,4 +1,4 @@
-"""Somebody's subscription to us (RFC 6665 section 4.2), and the one that their REFER implies."""
+"""The notifier's side of a subscription (RFC 6665 section 4.2), also the implicit one of REFER."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from softphone.sip.subscription.subscriber import SubscriptionState
 from softphone.sip.transaction import Exchange, ServerTransaction, TransactionLayer
 
 REFER_EXPIRES = 180.0
-"""How long a REFER is reported on when the application never says the end, in seconds."""
+"""The duration of a REFER's subscription in seconds; the final NOTIFY ends it earlier."""
 DEFAULT_EXPIRES = 3600.0
 SIPFRAG = "message/sipfrag;version=2.0"
 MAXIMUM_NOTIFIES = 32
-"""NOTIFYs under way at once; further states replace one another."""
+"""The most NOTIFYs under way at once; while there are as many, further ones are dropped."""
 
 
 class NotifierUsage:
-    """We are the notifier.  A REFER that came in has one too.  Equality is identity."""
+    """A subscription with us as notifier, made for a received SUBSCRIBE or REFER.
+
+    Equality is identity.
+    """
 
     def __init__(
         self,
@@ -39,7 +42,7 @@ class NotifierUsage:
         self.refers = self.request.method == "REFER"
         self.event = "refer" if self.refers else self.request.headers.get("Event") or ""
         if self.refers and dialog is not None:
-            # Several REFERs in one dialog are told apart by their CSeq (RFC 3515 section 2.4.6).
+            # The CSeq distinguishes several REFERs in one dialog (RFC 3515 section 2.4.6).
             self.event = f"refer;id={self.request.cseq.number}"
         self.state = SubscriptionState.NOTIFY_WAIT
         self.expires_at: float | None = None
@@ -58,18 +61,22 @@ class NotifierUsage:
 
     @property
     def terminated(self) -> bool:
-        """Whether it has ended."""
+        """Whether the subscription has ended."""
         return self.state is SubscriptionState.TERMINATED
 
     @property
     def flow(self) -> Flow | None:
-        """The flow that the request came on; None once it was answered."""
+        """The flow that the request came on; None once it is answered."""
         return None if self._transaction is None else self._transaction.flow
 
     # Commands ------------------------------------------------------------------------------------
 
     def accept(self, *, now: float, expires: float | None = None, pending: bool = False) -> None:
-        """Answer 200 (REFER: 202); the first NOTIFY must follow (REFER: 100 Trying goes itself)."""
+        """Answer 200 (REFER: 202) with at most `expires` seconds; call `notify` next.
+
+        A REFER sends its first NOTIFY (100 Trying) by itself.  With Refer-Sub: false it is answered
+        200 and has no subscription (RFC 4488).
+        """
         transaction = self._require_transaction()
         asked = self.request.expires
         wanted = float(asked) if asked is not None else DEFAULT_EXPIRES
@@ -96,7 +103,7 @@ class NotifierUsage:
             self.notify_progress(100, "Trying", now=now)
 
     def accept_without_subscription(self, *, now: float, status: int = 202) -> None:
-        """Answer with a 2xx and report on nothing (RFC 4488): no subscription comes about."""
+        """Answer with a 2xx and Refer-Sub: false; create no subscription (RFC 4488)."""
         transaction = self._require_transaction()
         fields = (*self._contact(transaction), ("Refer-Sub", "false"))
         transaction.respond(status, now=now, headers=fields)
@@ -105,28 +112,35 @@ class NotifierUsage:
     def reject(
         self, status: int, *, now: float, reason: str = "", headers: tuple[Field, ...] = ()
     ) -> None:
-        """Answer with a failure; the subscription does not come about."""
+        """Answer with a failure `status`; create no subscription."""
         self._require_transaction().respond(status, now=now, reason=reason, headers=headers)
         self._end()
 
     def notify(self, body: Body | None, *, now: float, headers: tuple[Field, ...] = ()) -> None:
-        """Send the state.  Raises LocalProtocolError unless accepted and alive."""
+        """Send NOTIFY with the state in `body`.
+
+        Raises LocalProtocolError unless the subscription is pending or active.
+        """
         if self.state not in (SubscriptionState.PENDING, SubscriptionState.ACTIVE):
             raise LocalProtocolError("the subscription is not alive")
         left = max(0, round((self.expires_at or now) - now))
         self._send_notify(StateValue(self.state.value, None, left), body, headers, now=now)
 
     def activate(self, *, now: float) -> None:
-        """A pending subscription is authorized: the next NOTIFY says so."""
+        """Authorize a pending subscription; the next NOTIFY says "active".
+
+        Raises LocalProtocolError unless it is pending.
+        """
         if self.state is not SubscriptionState.PENDING:
             raise LocalProtocolError("the subscription is not pending")
         self.state = SubscriptionState.ACTIVE
 
     def notify_progress(self, status: int, reason: str = "", *, now: float) -> None:
-        """REFER: NOTIFY a sipfrag status line; a final status ends the subscription (3515 2.4.5).
+        """Report a REFER's progress: NOTIFY with a sipfrag status line (RFC 3515 section 2.4.5).
 
-        Without a `reason` it has the phrase of RFC 3261 for its status.
-        Nothing is sent where the referrer wanted no subscription, or it has ended.
+        `reason` "" means the RFC 3261 phrase of the status.  A final status ends the subscription.
+        Sends nothing without a subscription or once it has ended.  Raises LocalProtocolError unless
+        this is a REFER.
         """
         if not self.refers:
             raise LocalProtocolError("only a REFER has progress")
@@ -142,7 +156,10 @@ class NotifierUsage:
     def terminate(
         self, *, now: float, reason: str = "noresource", body: Body | None = None
     ) -> None:
-        """Send the last NOTIFY with Subscription-State: terminated."""
+        """Send the last NOTIFY, with Subscription-State: terminated.
+
+        Raises LocalProtocolError once the subscription has ended.
+        """
         if self.state is SubscriptionState.TERMINATED:
             raise LocalProtocolError("the subscription has ended")
         self._send_notify(StateValue("terminated", reason), body, (), now=now)
@@ -171,10 +188,13 @@ class NotifierUsage:
             "NOTIFY", layer=self._layer, user=self, headers=fields, body=body, now=now
         )
 
-    # What comes in -------------------------------------------------------------------------------
+    # Responses and requests received -------------------------------------------------------------
 
     def exchange_answered(self, exchange: Exchange, response: Response, *, now: float) -> None:
-        """A NOTIFY was answered; a failure ends the subscription (RFC 6665 section 4.2.2)."""
+        """Handle the response to a NOTIFY; a failure without Retry-After ends the subscription.
+
+        RFC 6665 section 4.2.2.
+        """
         if not response.final:
             return
         self._under_way -= 1
@@ -184,7 +204,7 @@ class NotifierUsage:
     def exchange_failed(
         self, exchange: Exchange, status_hint: int, reason: str, *, now: float
     ) -> None:
-        """A NOTIFY was not answered."""
+        """Handle an unanswered NOTIFY; a time-out (408) ends the subscription."""
         self._under_way -= 1
         if status_hint == 408:
             self._lost(status_hint, reason)
@@ -195,7 +215,7 @@ class NotifierUsage:
             self._layer.emit_event(SubscriptionTerminated(self, status, reason))
 
     def matches_request(self, request: Request) -> bool:
-        """Whether a SUBSCRIBE is a refresh of this subscription."""
+        """Whether a request is a SUBSCRIBE that refreshes this subscription."""
         return (
             request.method == "SUBSCRIBE"
             and self.state is not SubscriptionState.TERMINATED
@@ -203,7 +223,10 @@ class NotifierUsage:
         )
 
     def request_received(self, transaction: ServerTransaction, *, now: float) -> None:
-        """A SUBSCRIBE within the dialog: a refresh, or the end (RFC 6665 section 4.2.1.2)."""
+        """Handle a SUBSCRIBE within the dialog: refresh, or end with Expires 0 (RFC 6665 4.2.1.2).
+
+        Answers 481 to any other request, 500 to a CSeq out of order.
+        """
         request = transaction.request
         if not self.matches_request(request):
             transaction.respond(481, now=now)
@@ -228,10 +251,10 @@ class NotifierUsage:
         self._layer.emit_event(SubscriptionRefreshed(self, request))
 
     def ack_received(self, request: Request, *, now: float) -> None:
-        """There is no ACK here."""
+        """Ignore an ACK: a subscription has no INVITE."""
 
     def dialog_ended(self, *, now: float) -> None:
-        """The call is over; a REFER is still reported on in its dialog (RFC 5057)."""
+        """Keep the dialog after the end of the call that shared it (RFC 5057)."""
         if self.state is not SubscriptionState.TERMINATED and self.dialog is not None:
             self._table.add_dialog(self.dialog, self)
             self._shared = False
@@ -243,7 +266,7 @@ class NotifierUsage:
         self._layer.timers.set((self, "expire"), self.expires_at)
 
     def handle_timer(self, name: object, *, now: float) -> None:
-        """The application does not answer, or the subscription has expired."""
+        """Answer 480 if the application did not, or end the expired subscription."""
         if self.state is SubscriptionState.TERMINATED:
             return
         if name == "unanswered":
@@ -262,14 +285,17 @@ class NotifierUsage:
 
 @dataclass(frozen=True, slots=True)
 class ReferValues:
-    """Refer-To, and the Replaces that its URI carries, unescaped (RFC 3891 section 7)."""
+    """Refer-To, and the unescaped Replaces value in its URI, if any (RFC 3891 section 7)."""
 
     refer_to: NameAddr
     replaces: str | None
 
 
 def refer_values(request: Request) -> ReferValues | None:
-    """What a REFER asks for; None unless there is one usable Refer-To (RFC 3515 2.4.2)."""
+    """Read Refer-To; None unless there is exactly one usable value (RFC 3515 2.4.2).
+
+    None, too, for a URI with more than one Replaces.
+    """
     refer_to = request.refer_to
     if refer_to is None:
         return None

@@ -1,7 +1,7 @@
-"""Our subscriptions (RFC 6665), and the implicit one of our REFER (RFC 3515, RFC 4488).
+"""The subscriber's side of a subscription (RFC 6665), also that of our REFER (RFC 3515, RFC 4488).
 
-A subscription refreshes itself, answers its NOTIFYs, and ends by time when the notifier is gone.
-The notifier's side is `notifier`.
+It refreshes itself, answers each NOTIFY, and times out when the notifier is gone.  The notifier's
+side is in `notifier`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from softphone.sip.transaction import Exchange, ServerTransaction, TransactionLa
 from softphone.sip.transport import Failover
 
 MAXIMUM_ATTEMPTS = 4
-"""How often one SUBSCRIBE is sent with a greater Expires after 423."""
+"""How many times a SUBSCRIBE is sent again with a greater Expires after 423."""
 
 
 class SubscriptionState(Enum):
-    """RFC 6665 figures 1 and 2, without the transient states."""
+    """The states of RFC 6665 figures 1 and 2, without the transient ones."""
 
     NOTIFY_WAIT = "notify_wait"
     PENDING = "pending"
@@ -40,7 +40,7 @@ class SubscriptionState(Enum):
 
 
 class SubscriberUsage:
-    """A subscription of ours: we are the subscriber.  Equality is identity."""
+    """A subscription with us as subscriber.  Equality is identity."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class SubscriberUsage:
         event: str,
     ) -> None:
         self.event = event
-        """The event package, with parameters, as in Event."""
+        """The Event value: the event package, with parameters."""
         self.state = SubscriptionState.NOTIFY_WAIT
         self.expires_at: float | None = None
         self.dialog: Dialog | None = None
@@ -68,7 +68,7 @@ class SubscriberUsage:
 
     @property
     def terminated(self) -> bool:
-        """Whether it has ended."""
+        """Whether the subscription has ended."""
         return self.state is SubscriptionState.TERMINATED
 
     # Commands ------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ class SubscriberUsage:
         expires: float,
         now: float,
     ) -> None:
-        """Send the first SUBSCRIBE, or a REFER, outside any dialog, as it was said."""
+        """Send the first SUBSCRIBE, or a REFER, outside any dialog, to the target described."""
         self._request = request
         self._expires = expires
         self._table.add_half_dialog(request.call_id, request.from_.tag or "", self)
@@ -107,11 +107,17 @@ class SubscriberUsage:
         self._send_request(request, to=dialog.to, now=now)
 
     def refresh(self, *, now: float) -> None:
-        """SUBSCRIBE again at once.  Raises LocalProtocolError without a dialog to do it in."""
+        """Send a refreshing SUBSCRIBE now.
+
+        Raises LocalProtocolError before there is a dialog and after the end.
+        """
         self._resubscribe(self._expires, now=now)
 
     def unsubscribe(self, *, now: float) -> None:
-        """Ask for the end (Expires: 0); SubscriptionTerminated follows."""
+        """Send SUBSCRIBE with Expires: 0; SubscriptionTerminated follows within 64*T1.
+
+        Raises LocalProtocolError before there is a dialog and after the end.
+        """
         self._layer.timers.cancel((self, "refresh"))
         self._layer.timers.set((self, "expire"), now + self._layer.timing.timeout)
         self._resubscribe(0, now=now)
@@ -155,7 +161,7 @@ class SubscriberUsage:
     # Responses -----------------------------------------------------------------------------------
 
     def exchange_answered(self, exchange: Exchange, response: Response, *, now: float) -> None:
-        """A response to SUBSCRIBE or REFER."""
+        """Handle a response to SUBSCRIBE or REFER."""
         if (
             exchange is not self._exchange
             or not response.final
@@ -180,7 +186,7 @@ class SubscriberUsage:
         expires = float(response.expires if response.expires is not None else self._expires)
         asked = request.expires
         if asked == 0:
-            # The last NOTIFY follows; it is waited for, but not for ever.
+            # The last NOTIFY follows; the "expire" timer bounds the wait for it.
             return
         self._set_expiry(expires, now=now)
         self._layer.emit_event(SubscriptionAccepted(self, response, expires))
@@ -205,7 +211,7 @@ class SubscriberUsage:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The hosts of the places that its latest request may have gone to."""
+        """The hosts that its latest request may have gone to."""
         return () if self._exchange is None else tuple(self._exchange.hosts)
 
     @property
@@ -237,7 +243,10 @@ class SubscriberUsage:
     def exchange_failed(
         self, exchange: Exchange, status_hint: int, reason: str, *, now: float
     ) -> None:
-        """No answer.  A refresh that finds no flow is tried again: the flow can come back."""
+        """Handle a request without response.
+
+        Retry a refresh that failed for lack of a flow (503) after 5 s; otherwise end.
+        """
         if exchange is not self._exchange or self.state is SubscriptionState.TERMINATED:
             return
         if status_hint == 503 and self.expires_at is not None and not self._shared:
@@ -248,7 +257,7 @@ class SubscriberUsage:
     # NOTIFY (DialogOwner, DialogUsage) ----------------------------------------------------------
 
     def matches_request(self, request: Request) -> bool:
-        """Whether a NOTIFY is for this subscription (RFC 6665 section 8.2.1)."""
+        """Whether a request is a NOTIFY of this subscription (RFC 6665 section 8.2.1)."""
         event = request.event
         if (
             request.method != "NOTIFY"
@@ -262,13 +271,16 @@ class SubscriberUsage:
         return event.id == EventValue.parse(self.event).id
 
     def request_received(self, transaction: ServerTransaction, *, now: float) -> None:
-        """A NOTIFY: answered 200 and reported, or 481 when it is not ours."""
+        """Answer a NOTIFY 200 and report it; answer 481 to any other request.
+
+        A CSeq out of order gets 500.
+        """
         request = transaction.request
         if not self.matches_request(request):
             transaction.respond(481, now=now)
             return
         if self.dialog is None:
-            # It may overtake the 2xx, and creates the dialog itself (RFC 6665 section 4.4.1).
+            # A NOTIFY that comes before the 2xx creates the dialog (RFC 6665 section 4.4.1).
             self._adopt_dialog_of_notify(transaction)
         elif not self._shared and not self.dialog.accept_sequence(request):
             transaction.respond(500, now=now, reason="CSeq out of order")
@@ -299,7 +311,7 @@ class SubscriberUsage:
         self._layer.emit_event(NotifyReceived(self, request, content, status, reason))
         state_value = request.subscription_state
         if state_value is None:
-            # RFC 6665 wants it in every NOTIFY; without it the subscription simply goes on.
+            # RFC 6665 requires Subscription-State; without it the subscription stays active.
             self.state = SubscriptionState.ACTIVE
         elif state_value.state == "terminated":
             retry_after = state_value.retry_after
@@ -313,10 +325,10 @@ class SubscriberUsage:
                 self._set_expiry(float(state_value.expires), now=now)
 
     def ack_received(self, request: Request, *, now: float) -> None:
-        """There is no ACK here."""
+        """Ignore an ACK: a subscription has no INVITE."""
 
     def dialog_ended(self, *, now: float) -> None:
-        """A REFER's subscription outlives the call's BYE until it is told the end (RFC 5057)."""
+        """Keep the dialog after the call's BYE, for at most 64*T1 (RFC 5057)."""
         if self.state is not SubscriptionState.TERMINATED and self.dialog is not None:
             self._table.add_dialog(self.dialog, self)
             self._shared = False
@@ -327,13 +339,13 @@ class SubscriberUsage:
     def _set_expiry(self, expires: float, *, now: float) -> None:
         self.expires_at = now + expires
         timers = self._layer.timers
-        # The notifier decides by its own clock: a little grace keeps a late NOTIFY welcome.
+        # The notifier's clock may differ from ours: accept its last NOTIFY up to 64*T1 late.
         timers.set((self, "expire"), now + expires + self._layer.timing.timeout)
         if self._refer_id is None and self._package != "refer":
             timers.set((self, "refresh"), now + max(expires - 32.0, expires / 2))
 
     def handle_timer(self, name: object, *, now: float) -> None:
-        """Refresh, or give up."""
+        """Refresh, or end a subscription that has expired or never got a NOTIFY."""
         if self.state is SubscriptionState.TERMINATED:
             return
         if name == "refresh" and self.dialog is not None:
@@ -369,7 +381,7 @@ class SubscriberUsage:
 def refer_fields(
     refer_to: NameAddr, referred_by: NameAddr | None, *, subscribe: bool
 ) -> list[Field]:
-    """Refer-To, Referred-By (RFC 3892) and, for no subscription, Refer-Sub (RFC 4488)."""
+    """Return Refer-To, Referred-By (RFC 3892) and, without `subscribe`, Refer-Sub (RFC 4488)."""
     fields: list[Field] = [("Refer-To", str(refer_to))]
     if referred_by is not None:
         fields.append(("Referred-By", str(referred_by)))

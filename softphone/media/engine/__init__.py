@@ -1,9 +1,9 @@
-"""The media engine: clock, sockets and stages joined in one event loop.
+"""The media engine: the clock and the sockets of all audio streams, in one event loop.
 
-It runs each phase of streams by a timer of its own, receives and sends datagrams, and puts
-detectors on live streams.  What happens to a batch of packets is in `softphone.media.tick`, the
-state of the streams in `softphone.media.bank`, the system calls in `softphone.net.datagrams`.  The
-engine in a process of its own is `softphone.media.worker`.
+The engine runs a timer for each phase (a group of streams served together every 20 ms), receives
+and sends datagrams, and attaches detectors to live streams.  The processing of a batch of packets
+is in `softphone.media.tick`, the state of the streams in `softphone.media.bank`, the system calls
+in `softphone.net.datagrams`.  `softphone.media.worker` runs an engine in another process.
 
 RFC 3550 section 11 (pairs of ports), RFC 5761 (RTP and RTCP on one port), RFC 4961 (symmetric
 RTP), RFC 3711 (SRTP).

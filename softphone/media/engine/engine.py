@@ -1,15 +1,14 @@
-"""The media engine: clock, sockets and pipeline joined, in the event loop.
+"""`MediaEngine`: runs the media tick with a clock and sockets, in the event loop.
 
     async with MediaEngine(MediaConfig(host="192.0.2.1")) as engine:
         local = engine.allocate_stream(on_event=print)
         engine.open_stream(local.handle, StreamSpec(remote=("192.0.2.2", 4000)))
 
-Each phase with streams in it is one timer with an absolute deadline.  A phase that is late runs
-late, frame after frame; one that is more than `CATCH_UP` behind lets media time jump, and the
-jump is counted.  There is no thread: everything happens in the loop in which the engine is
-entered.
+Each phase that has streams has one timer with an absolute deadline.  A late phase makes up for
+every frame that it missed; one more than `CATCH_UP` seconds behind skips frames, which `jumps`
+counts.  There is no thread: everything runs in the loop in which the engine is entered.
 
-RFC 3550, RFC 3711, RFC 4961.  What a tick does is `softphone.media.tick.tick`'s.
+RFC 3550, RFC 3711, RFC 4961.  The stages of a tick are in `softphone.media.tick.tick`.
 """
 
 from __future__ import annotations
@@ -65,25 +64,25 @@ from softphone.trust.fips import random_bytes
 logger = logging.getLogger("softphone.media")
 
 CATCH_UP: Final = 0.2
-"""Seconds that a phase may be behind and still run every frame."""
+"""Seconds that a phase may be behind and still make up for every frame."""
 
 CHUNK: Final = 128
-"""Packets between two looks at the clock while sending."""
+"""Packets sent between two readings of the clock."""
 
 WARN_LATE: Final = 0.02
-"""Seconds of delay of a timer that are worth a warning."""
+"""Seconds of delay of a timer from which on a warning is logged."""
 
 _notices: WeakKeyDictionary[asyncio.AbstractEventLoop, LatenessNotice] = WeakKeyDictionary()
-"""One a loop: what keeps one engine of it waiting keeps all of them waiting."""
+"""One notice per event loop, because what delays one engine of a loop delays all of them."""
 
 
 class MediaEngine:
-    """A `MediaBackend` that runs in the loop in which it is entered.
+    """A `MediaBackend` that runs in the event loop in which it is entered.
 
-    `lateness` is the histogram of all packets; `jumps` counts frames that media time has jumped
-    over; `frames_late` frames that ran after their successor's time.  `bank` is for the media
-    loop only; `on_tick`, where it is set, is called with a phase and the frame that it has run.
-    `late_advice` is what the log says to do about media that is late.
+    `lateness` is the histogram of the RTP packets sent.  `jumps` counts skipped frames,
+    `frames_late` frames that ran after the deadline of the next one.  `bank` is for the media loop
+    only.  `on_tick`, if set, is called after each run of a phase with the phase and its next frame.
+    `late_advice` is the advice in the log's warning about late media.
     """
 
     def __init__(
@@ -149,17 +148,17 @@ class MediaEngine:
 
     @property
     def overflows(self) -> int:
-        """Datagrams that the system dropped since the receive buffers were full."""
+        """The number of datagrams that the system dropped because a receive buffer was full."""
         return self._sockets.overflows
 
     @property
     def unclaimed(self) -> int:
-        """Datagrams that belonged to no open stream."""
+        """The number of datagrams received for no open stream."""
         return self._bank.unclaimed
 
     @property
     def packets_received(self) -> int:
-        """Valid RTP packets of the streams that are open now."""
+        """The number of valid RTP packets received on the streams that are open now."""
         receiver = self._bank.receiver
         return int(receiver.packets_received[receiver.active].sum())
 
@@ -216,7 +215,7 @@ class MediaEngine:
         stream_commands.set_remote(self._bank, handle, far_end)
 
     def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
-        """Set what flows; see `MediaBackend`."""
+        """Set whether RTP is sent and received; see `MediaBackend`."""
         stream_commands.set_direction(self._bank, handle, direction, now=self._clock())
 
     def play(self, handle: StreamHandle, source: Source | None) -> None:
@@ -228,7 +227,7 @@ class MediaEngine:
         stream_commands.set_sink(self._bank, handle, sink)
 
     def monitor(self, handle: StreamHandle, sink: Sink | None) -> None:
-        """Set who hears what is sent; see `MediaBackend`."""
+        """Set the sink of sent sound; see `MediaBackend`."""
         stream_commands.set_monitor(self._bank, handle, sink)
 
     def send_digits(self, handle: StreamHandle, digits: str, *, duration_ms: int = 100) -> None:
@@ -252,7 +251,7 @@ class MediaEngine:
         self._bank.release_row(handle)
 
     def statistics(self, handle: StreamHandle) -> StreamStatistics:
-        """A snapshot; see `MediaBackend`."""
+        """Return a snapshot of the stream's statistics; see `MediaBackend`."""
         return stream_statistics(self._bank, handle)
 
     # The clock ----------------------------------------------------------------------------------
@@ -269,7 +268,7 @@ class MediaEngine:
             self._arm(phase)
 
     def _arm(self, phase: int) -> None:
-        """One timer a frame, at its absolute deadline: lateness never adds up."""
+        """Set the timer for the next frame's absolute deadline, so that delays do not add up."""
         if self._loop is None:
             return
         delay = max(0.0, self._deadline(phase, self._frames[phase]) - self._clock())
@@ -297,8 +296,8 @@ class MediaEngine:
         self._dispatch()
 
     def _run_due(self, phase: int) -> None:
-        """Every frame that is due, the late ones at once; no more than CATCH_UP holds, so that a
-        machine that is too slow still serves its signaling."""
+        """Run every frame that is due, but at most those of CATCH_UP seconds, so that a machine
+        that is too slow still serves its signaling."""
         for count in range(round(CATCH_UP / FRAME)):
             if self._deadline(phase, self._frames[phase]) > self._clock():
                 break
@@ -306,12 +305,12 @@ class MediaEngine:
             self._run_frame(phase, visit=count == 0)
 
     def _run_frame(self, phase: int, *, visit: bool) -> None:
-        """One frame of a phase.
+        """Run one frame of a phase.
 
-        Few streams hear first, so that what one of them hears another can say in the same frame;
-        many speak first, so that their packets do not wait for the work on what was received.
-        Frames that are run at once, since the first of them was late, make do with one `visit` to
-        the sockets.
+        With few streams the receive half runs first, so that a sink can be another stream's source
+        within one frame.  With many the send half runs first, so that sending does not wait for the
+        processing of received packets.  `visit` reads the sockets; when several late frames run at
+        once, only the first does.
         """
         frame = self._frames[phase]
         self._frames[phase] = frame + 1
@@ -356,7 +355,7 @@ class MediaEngine:
             try:
                 stream.on_event(event)
             except Exception:
-                # The listener is the application's; its fault must not stop other streams.
+                # The listener is the application's; an error in it must not stop other streams.
                 logger.exception("a listener to media events failed")
 
     def _show(self, packets: PacketBatch, *, outgoing: bool) -> None:
@@ -375,7 +374,7 @@ class MediaEngine:
     def _tap_clear_packet(
         self, data: bytes, port: int, address: npt.NDArray[np.uint8], outgoing: bool
     ) -> None:
-        """Tell the tap of a packet in clear."""
+        """Pass a packet to the tap, before or after SRTP."""
         if isinstance(self._tap, MediaTap):
             self._tap.packet(
                 data,

@@ -1,7 +1,7 @@
-"""Detectors on live streams: what all streams of one media plane hear is looked at in one go.
+"""Detectors on live streams, run as one batch for all streams of a media plane.
 
-A `LiveDetector` is a sink.  Whatever streams were given sound in one turn of the loop, their
-detectors run together at its end.
+A `LiveDetector` is a sink of one stream.  The detectors of all streams that received sound in one
+iteration of the event loop run together, in a callback after it.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from softphone.media.interface import MediaBackend, PcmBlock
 logger = logging.getLogger("softphone.media")
 
 DetectionCallback = Callable[[DetectedSound | AnswerClassification, float], None]
-"""Takes what was found, and the media time at which that was known, in seconds."""
+"""Called with the detection, and the media time at which it was made, in seconds."""
 
 
 def _ignore_detection(found: DetectedSound | AnswerClassification, now: float) -> None:
-    """The listener is closed."""
+    """Ignore a detection; the callback of a closed detector."""
 
 
 _HUBS: WeakKeyDictionary[MediaBackend, _DetectionHub] = WeakKeyDictionary()
 
 
 class LiveDetector:
-    """The sink of one stream whose sound is looked at; `close` ends it."""
+    """A sink that runs detectors on the sound of one stream; `close` ends it."""
 
     def __init__(self, hub: _DetectionHub, wanted: DetectorKind, tell: DetectionCallback) -> None:
         self.callback = tell
@@ -49,7 +49,7 @@ class LiveDetector:
     """Any rate."""
 
     dropped_samples = 0
-    """None: whatever comes is looked at in the same turn."""
+    """Always 0: every block goes to the detectors in the same loop iteration."""
 
     @property
     def now(self) -> float:
@@ -57,7 +57,7 @@ class LiveDetector:
         return self._origin + self._fed
 
     def write(self, block: PcmBlock) -> None:
-        """Take a block."""
+        """Feed a block to the detectors, which run after this loop iteration."""
         if self._closed:
             return
         self._origin = block.timestamp / block.clock_rate_hz - self._fed
@@ -66,7 +66,7 @@ class LiveDetector:
         self._hub.schedule()
 
     def report_detection(self, found: DetectionResult) -> None:
-        """Tell, in media time."""
+        """Call the callback with a detection, its time converted to media time."""
         if self._closed:
             return
         if isinstance(found, DetectedSound):
@@ -74,20 +74,20 @@ class LiveDetector:
         try:
             self.callback(found, self.now)
         except Exception:
-            # A listener's fault must not keep the others from hearing what they wait for.
+            # An error in one callback must not keep detections from the others.
             logger.exception("a listener to detected sound failed")
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop the detectors; `close` may be called more than once."""
         if not self._closed:
             self._closed = True
             self._hub.remove_detector(self)
-            # Who was told keeps us, as a rule: here he is let go.
+            # The callback's owner usually holds this object; drop the reference cycle.
             self.callback = _ignore_detection
 
 
 class _DetectionHub:
-    """All listeners of one media plane."""
+    """All live detectors of one media plane."""
 
     def __init__(self) -> None:
         self.bank = DetectorBank()
@@ -119,9 +119,10 @@ class _DetectionHub:
 def start_detection(
     port: MediaBackend, wanted: DetectorKind, tell: DetectionCallback
 ) -> LiveDetector:
-    """A sink for a stream of `port`; `tell` is called with what is found.
+    """Return a sink that detects sounds of the kinds `wanted` and calls `tell` with each detection.
 
-    Raises LocalProtocolError when too many streams are listened to already.
+    `port` is the media plane of the stream; all its detectors run as one batch.  Raises
+    LocalProtocolError when too many detectors are in use already.
     """
     hub = _HUBS.get(port)
     if hub is None:

@@ -1,7 +1,7 @@
-"""The engine's sockets: who has which, and batches in and out of them.
+"""The engine's sockets: their assignment to streams, and batched receiving and sending.
 
-A stream has a pair of sockets of its own, or shares one pair with at most `SHARING` others
-(`MediaConfig.sharing`).  RFC 3550 section 11, RFC 5761 (one port for both).
+A stream has its own pair of sockets, or shares one pair with others, `SHARING` streams at most
+(`MediaConfig.sharing`).  RFC 3550 section 11, RFC 5761 (RTP and RTCP on one port).
 """
 
 from __future__ import annotations
@@ -30,22 +30,23 @@ from softphone.net.datagrams import (
 from softphone.sans_io import Address, Entropy
 
 VISITS: Final = 4
-"""Visits to the sockets a frame.  With more phases than that, those that begin before the next
-visit are served by the last: receiving is the cheaper the more comes at once, and has the time."""
+"""Visits to the sockets per frame.  With more phases than visits, one visit serves several phases:
+receiving costs less per datagram in larger batches, and is less urgent than sending."""
 
 SHARING = 200
-"""The most streams of one shared socket."""
+"""The maximum number of streams on one shared pair of sockets."""
 
 INCOMING = 2048
-"""The most datagrams of one visit to all sockets."""
+"""The maximum number of datagrams received in one visit to all sockets."""
 
 SHARED_CONTROL_BURST = 64
-"""The most RTCP datagrams of one visit to a shared socket; its streams send some 40 a second."""
+"""The maximum number of RTCP datagrams received in one visit to a shared socket, whose streams'
+far ends send about 40 per second."""
 
 
 @dataclass(slots=True)
 class SocketPair:
-    """An RTP and an RTCP socket, and how many streams use them."""
+    """An RTP and an RTCP socket; `users` is the number of streams on them."""
 
     rtp: DatagramPort
     rtcp: DatagramPort
@@ -55,9 +56,9 @@ class SocketPair:
 
 
 class MediaSockets:
-    """Sockets by row, and the two batches that serve them all.
+    """The sockets by row, and the two batches for all of them.
 
-    `incoming` and `outgoing` are the `PacketBatch`es over the sockets' arrays.
+    `incoming` and `outgoing` are `PacketBatch`es over the memory of the datagram batches.
     """
 
     def __init__(self, config: MediaConfig, bank: StreamBank, *, entropy: Entropy) -> None:
@@ -78,7 +79,10 @@ class MediaSockets:
     # Binding ------------------------------------------------------------------------------------
 
     def bind(self, row: int, host: str) -> tuple[Address, Address]:
-        """Give `row` its sockets, and say where they are.  Raises NoPortFree."""
+        """Assign sockets to `row` and return their RTP and RTCP addresses.
+
+        Raises NoPortFree, and ConfigurationError for a shared socket with an IPv6 `host`.
+        """
         shared = self._config.sharing is SocketSharing.SHARED
         pair = self._find_shared(host) if shared else None
         if pair is None:
@@ -121,7 +125,7 @@ class MediaSockets:
         return pair
 
     def unbind(self, row: int) -> None:
-        """Take the sockets of `row` from it; the last user closes them."""
+        """Release the sockets of `row`; they are closed with their last user."""
         pair = self._rows.pop(row)
         self._visits.clear()
         pair.users -= 1
@@ -134,14 +138,14 @@ class MediaSockets:
             self._ports.remove_port(port)
 
     def drain(self, row: int) -> None:
-        """Throw away what came for a stream before it was opened."""
+        """Discard datagrams received before the stream was opened; not on a shared socket."""
         pair = self._rows[row]
         if not pair.shared:
             pair.rtp.discard_received()
             pair.rtcp.discard_received()
 
     def set_remote(self, row: int, far_end: RemoteAddresses, *, mux: bool) -> None:
-        """Say who the far end of `row` is, for shared sockets, and which socket RTCP takes.
+        """Set the socket that RTCP uses and, on a shared socket, the far end that identifies `row`.
 
         Raises ConfigurationError when another stream of the shared socket has that far end.
         """
@@ -162,12 +166,12 @@ class MediaSockets:
     # Packets ------------------------------------------------------------------------------------
 
     def receive_packets(self, phase: int, *, now: float, wall: float) -> int:
-        """Fill `incoming` with what is waiting, and return how much that is.
+        """Fill `incoming` with waiting datagrams and return their number.
 
-        Sockets of single streams are visited with their own phase, just before it plays, or with
-        the last of the first `VISITS` phases before it; shared ones and those of RTCP at each
-        visit.  RTCP comes last and has a small share, so that a flood of it takes no room from
-        media.
+        The RTP socket of a single stream is read in its own phase or, with more than `VISITS`
+        phases, together with phase `phase % VISITS`.  Shared sockets and RTCP sockets are read at
+        each visit if they are readable.  RTCP comes last and its share is small, so that a flood of
+        RTCP does not displace media.
         """
         self.incoming.count = 0
         leader = phase % VISITS
@@ -204,22 +208,22 @@ class MediaSockets:
         return [pair.rtp for pair in pairs if not pair.shared]
 
     def send_packets(self, start: int, stop: int) -> int:
-        """Send packets `start` to `stop` of `outgoing`; returns how many the system took."""
+        """Send packets `start` to `stop` of `outgoing`; return how many the system accepted."""
         return self._sent.send_datagrams(self._ports, start, stop)
 
     def send_rtcp(self, row: int, data: bytes) -> None:
-        """Send one RTCP datagram at once; what the system refuses is lost, as on the wire."""
+        """Send one RTCP datagram at once; one that the system refuses is lost."""
         key, far_end = self._bank.addresses.rtcp_place(row)
         with suppress(OSError):
             self._ports[key].socket.sendto(data, decode_address(far_end.tobytes()))
 
     def local(self, key: int) -> Address:
-        """The local address of socket `key`."""
+        """Return the local address of socket `key`."""
         return self._ports[key].address
 
     @property
     def overflows(self) -> int:
-        """Datagrams that the system dropped since a receive buffer was full."""
+        """The number of datagrams that the system dropped because a receive buffer was full."""
         return self._closed_overflows + sum(
             port.overflows for pair in self._open for port in (pair.rtp, pair.rtcp)
         )
@@ -236,7 +240,11 @@ def _over(batch: DatagramBatch) -> PacketBatch:
 
 
 def encode_remote(remote: Address, remote_rtcp: Address | None, *, mux: bool) -> RemoteAddresses:
-    """Where RTP and RTCP go.  Raises ConfigurationError for an address that is not numeric."""
+    """Encode the destinations of RTP and RTCP as padded socket addresses.
+
+    Without `remote_rtcp`, RTCP goes to the next port, or with `mux` to the same one.  Raises
+    ConfigurationError for an address that is not numeric.
+    """
     host, port = remote
     if remote_rtcp is None:
         remote_rtcp = remote if mux else (host, min(port + 1, 65535))

@@ -1,7 +1,7 @@
 """RTP and RTCP without I/O, one packet at a time: headers, reports, feedback, payload formats.
 
-Packets are read and written, reception is counted, the RTCP interval is kept.  Batches in arrays,
-the jitter buffer and the state of many streams are in `softphone.media`, encryption is in
+It parses and prints packets, counts reception and schedules RTCP reports.  Batches in arrays, the
+jitter buffer and the state of many streams are in `softphone.media`, encryption is in
 `softphone.srtp`, the codecs are in `softphone_codecs`; no video is decoded here.
 
 RFC 3550 (RTP and RTCP), RFC 3611 (extended reports), RFC 4585 and RFC 5104 (feedback), RFC 4733

@@ -1,8 +1,8 @@
 """H.264 in RTP, both ways: single NAL units, STAP-A and FU-A (RFC 6184 sections 5.6 to 5.8).
 
-Packetization modes 0 (single NAL unit) and 1 (non-interleaved); the interleaved mode 2 and its
-STAP-B, MTAP and FU-B are rejected.  Frames are access units in Annex B form, each NAL unit after
-a start code.  Nothing is decoded here: whether a frame is a key frame is read off its NAL types.
+Packetization modes 0 (single NAL unit) and 1 (non-interleaved).  The STAP-B, MTAP and FU-B of the
+interleaved mode 2 are rejected.  Frames are access units in Annex B form: each NAL unit follows a
+start code.  Nothing is decoded here; NAL unit types tell whether a frame is a key frame.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ _START = re.compile(rb"\x00\x00\x01")
 
 
 def split_nal_units(data: bytes) -> list[bytes]:
-    """The NAL units of an Annex B byte stream (ITU-T H.264 annex B); what precedes is left out."""
+    """Return the NAL units of a byte stream (ITU-T H.264 annex B), from its first start code on."""
     starts = [match.end() for match in _START.finditer(data)]
     edges = [*starts, len(data) + 3]
-    # Zeros before a start code, and after the last NAL unit, are no part of it (B.1.1).
+    # Zeros before a start code and after the last NAL unit do not belong to a NAL unit (B.1.1).
     units = (data[start : end - 3].rstrip(b"\0") for start, end in pairwise(edges))
     return [unit for unit in units if unit]
 
 
 def join_nal_units(units: Iterable[bytes]) -> bytes:
-    """An Annex B byte stream of NAL units."""
+    """Return NAL units as an Annex B byte stream."""
     return b"".join(START_CODE + unit for unit in units)
 
 
@@ -46,8 +46,9 @@ class H264Packetizer:
     """Cuts access units into payloads of at most `size` octets.
 
     In `mode` 1 small NAL units share a STAP-A and large ones are cut into FU-A.  In `mode` 0 each
-    NAL unit is a payload of its own (section 6.2), whatever its size: an encoder for mode 0 is to
-    be told to make slices no larger than `size`.  Raises ValueError for another mode.
+    NAL unit is a payload of its own (section 6.2), whatever its size: configure an encoder for
+    mode 0 to make slices of at most `size` octets.  Raises ValueError for another mode, or a
+    `size` below 64.
     """
 
     def __init__(self, *, mode: int = 1, size: int = LARGEST_PAYLOAD) -> None:
@@ -59,7 +60,7 @@ class H264Packetizer:
         self.size = size
 
     def packetize(self, data: bytes) -> list[bytes]:
-        """The payloads of one access unit in Annex B form."""
+        """Return the payloads of one access unit in Annex B form."""
         units = [
             unit for unit in split_nal_units(data) if unit[0] & TYPE_BITS not in (DELIMITER, FILLER)
         ]
@@ -80,7 +81,7 @@ class H264Packetizer:
         return payloads + _aggregate(together)
 
     def _fragment(self, unit: bytes) -> list[bytes]:
-        """FU-A of one NAL unit, all but the last of the same size (section 5.8)."""
+        """Cut one NAL unit into FU-A payloads; all but the last have one size (section 5.8)."""
         indicator = unit[0] & (FORBIDDEN_BIT | REFERENCE_BITS) | FU_A
         kind, body = unit[0] & TYPE_BITS, unit[1:]
         space = self.size - 2
@@ -94,10 +95,10 @@ class H264Packetizer:
 
 
 def _aggregate(units: list[bytes]) -> list[bytes]:
-    """One payload of some NAL units: a STAP-A, or the only one as it is (section 5.7.1)."""
+    """Return one payload: a single NAL unit as it is, several as a STAP-A (section 5.7.1)."""
     if len(units) < 2:
         return list(units)
-    # The forbidden bit is the worst, the importance the highest of those inside.
+    # F is the OR of the F bits, NRI the maximum of the NAL units inside (section 5.7).
     first = max(unit[0] & FORBIDDEN_BIT for unit in units)
     first |= max(unit[0] & REFERENCE_BITS for unit in units)
     parts = [bytes((first | STAP_A,))]
@@ -107,10 +108,10 @@ def _aggregate(units: list[bytes]) -> list[bytes]:
 
 
 class H264Depacketizer:
-    """Joins payloads to access units; at most `limit` octets are held.
+    """Joins payloads to access units of at most `limit` octets.
 
-    Parameter sets that come by themselves are kept for the next frame, as some senders give them
-    timestamps of their own.
+    Parameter sets that arrive without a slice are kept for the next frame, since some senders give
+    them a timestamp of their own.
     """
 
     def __init__(self, *, limit: int = LARGEST_FRAME) -> None:
@@ -122,7 +123,7 @@ class H264Depacketizer:
         self._broken = False
 
     def add_payload(self, payload: bytes, *, gap: bool = False) -> str | None:
-        """Take the next payload; see `Depacketizer`."""
+        """Add the next payload; see `Depacketizer`."""
         if gap:
             self._mark_broken()
         reason = self._parse_payload(payload)
@@ -131,7 +132,7 @@ class H264Depacketizer:
         return reason
 
     def _mark_broken(self) -> None:
-        """Something of the frame is missing; an open fragment cannot be completed any more."""
+        """Mark the frame incomplete and drop the open FU-A, which cannot be completed."""
         self._broken = True
         self._held -= sum(map(len, self._fragments))
         self._fragments.clear()
@@ -203,7 +204,7 @@ class H264Depacketizer:
         return None
 
     def finish_frame(self, *, gap: bool = False) -> EncodedFrame | None:
-        """The access unit taken so far; see `Depacketizer`."""
+        """Return the access unit of the payloads added so far; see `Depacketizer`."""
         if self._fragments or gap:
             self._mark_broken()
         kinds = {unit[0] & TYPE_BITS for unit in self._units}

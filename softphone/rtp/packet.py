@@ -1,7 +1,7 @@
 """RTP data packets and their header extensions, one at a time (RFC 3550 section 5).
 
-Lengths are checked before anything behind them is trusted.  Batches of packets are read and
-written by `softphone.media.tick.rtp_headers`; this is for the scalar path, the lab and tests.
+Parsing checks every length before it reads the octets that the length covers.  This module serves
+the scalar path, the lab and tests; `softphone.media.tick.rtp_headers` reads and writes batches.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ RTCP_PACKET_TYPES = range(192, 224)
 
 
 class MalformedPacket(ValueError):
-    """The octets are not what they claim to be; the text says why."""
+    """The octets are not a valid packet; the message says why."""
 
 
 def is_rtcp(data: bytes) -> bool:
@@ -28,7 +28,10 @@ def is_rtcp(data: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class HeaderExtension:
-    """A header extension: the 16 bits that RFC 3550 leaves to the profile, and the words."""
+    """A header extension (RFC 3550 section 5.3.1).
+
+    `profile` is the 16 bits "defined by profile", `data` whole 32-bit words.
+    """
 
     profile: int
     data: bytes
@@ -52,8 +55,8 @@ class RtpPacket:
     def parse(cls, data: bytes) -> RtpPacket:
         """Read one packet.
 
-        Raises MalformedPacket for another version, or a CSRC list, extension or padding that the
-        octets do not hold.
+        Raises MalformedPacket for another version, or a CSRC list, extension or padding that runs
+        beyond the octets.
         """
         if len(data) < HEADER_LENGTH:
             raise MalformedPacket(f"{len(data)} octets are too few for an RTP header")
@@ -102,7 +105,7 @@ class RtpPacket:
 
 
 def parse_extension(data: bytes, at: int) -> tuple[HeaderExtension, int]:
-    """The header extension at `at` and where the payload begins.  Raises MalformedPacket."""
+    """Return the header extension at `at` and the offset of its end.  Raises MalformedPacket."""
     if at + 4 > len(data):
         raise MalformedPacket("the header extension is cut off")
     profile, words = struct.unpack_from("!HH", data, at)
@@ -113,14 +116,14 @@ def parse_extension(data: bytes, at: int) -> tuple[HeaderExtension, int]:
 
 
 def print_extension(extension: HeaderExtension) -> bytes:
-    """The extension as on the wire.  Raises ValueError unless it is whole words."""
+    """The extension as on the wire.  Raises ValueError unless `data` is whole 32-bit words."""
     if len(extension.data) % 4:
         raise ValueError("a header extension is a whole number of 32-bit words")
     return struct.pack("!HH", extension.profile, len(extension.data) // 4) + extension.data
 
 
 def padding_length(data: bytes, at: int) -> int:
-    """How many octets of padding end the packet, at least one.  Raises MalformedPacket."""
+    """The number of padding octets, from the last octet: 1 or more.  Raises MalformedPacket."""
     count = data[-1]
     if count == 0 or at + count > len(data):
         raise MalformedPacket(f"{count} octets of padding do not fit into the packet")

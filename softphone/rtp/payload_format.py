@@ -1,7 +1,7 @@
-"""What RTP payload formats of video have in common: a frame, its packets' payloads, and back.
+"""The interface of the video payload formats: a packetizer, a depacketizer and encoded frames.
 
-RFC 6184 (`softphone.rtp.h264`) and RFC 7741 (`softphone.rtp.vp8`) implement it.  Order, gaps and
-time are the caller's: payloads of one frame are handed in in sequence.
+`softphone.rtp.h264` (RFC 6184) and `softphone.rtp.vp8` (RFC 7741) implement it.  The caller puts
+packets in order, detects gaps and keeps the time.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ MOST_PARTS = 8192
 
 @dataclass(frozen=True, slots=True)
 class EncodedFrame:
-    """One picture as it is coded: `data` is the codec's own bitstream (H.264: Annex B).
+    """One coded picture: `data` is the codec's bitstream (H.264: Annex B).
 
-    `key` says that it can be decoded without any other; `complete` that no part of it is missing.
+    `key`: a key frame, which can be decoded without any other.  `complete`: no part is missing.
     """
 
     data: bytes
@@ -35,21 +35,20 @@ class Packetizer(Protocol):
     """Cuts frames into payloads."""
 
     def packetize(self, data: bytes) -> list[bytes]:
-        """The payloads of one encoded frame, in order; the last one's packet has the marker."""
+        """Return the payloads of one encoded frame, in order; the last packet gets the marker."""
 
 
 class Depacketizer(Protocol):
-    """Joins payloads to frames; hostile ones never raise."""
+    """Joins payloads to frames; a malformed payload never raises."""
 
     def add_payload(self, payload: bytes, *, gap: bool = False) -> str | None:
-        """Take the next payload; `gap` says that packets are missing before it.
+        """Add the next payload; `gap`: packets are missing before it.
 
-        Gives the reason for which it was rejected, or None.  What is rejected leaves the frame
-        incomplete.
+        Returns None, or the reason for rejecting the payload.  The frame is then incomplete.
         """
 
     def finish_frame(self, *, gap: bool = False) -> EncodedFrame | None:
-        """The frame of what was taken since the last one ended; `gap`: its end is missing.
+        """Return the frame of the payloads added since the last one; `gap`: its end is missing.
 
-        None when there is nothing of it.
+        Returns None when the payloads make no frame.
         """

@@ -1,6 +1,7 @@
 """Sequence numbers, loss and jitter of one source (RFC 3550 sections 6.4.1, A.1, A.3 and A.8).
 
-Scalar, for the lab, tests and single streams; `softphone.media.bank.reception` does it for a bank.
+For one source, in the lab, tests and single streams; `softphone.media.bank.reception` does the
+same for many streams in arrays.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ LEAST_LOST, MOST_LOST = -(1 << 23), (1 << 23) - 1
 
 
 class SequenceStatus(Enum):
-    """What a packet's sequence number says of it (RFC 3550 A.1)."""
+    """The verdict on a packet's sequence number (RFC 3550 A.1)."""
 
     PROBATION = "probation"
     VALID = "valid"
@@ -31,14 +32,14 @@ class SequenceStatus(Enum):
 
 
 def extend(value: int, reference: int, bits: int) -> int:
-    """The extended number nearest to `reference` whose lower `bits` bits are `value`."""
+    """Return the number nearest to `reference` whose lower `bits` bits are `value`."""
     half = 1 << (bits - 1)
     return reference + ((value - reference + half) & ((1 << bits) - 1)) - half
 
 
 @dataclass(frozen=True, slots=True)
 class ReceptionSnapshot:
-    """What a report block says of one source (RFC 3550 section 6.4.1).
+    """The fields of a report block about one source (RFC 3550 section 6.4.1).
 
     `fraction_lost` is in 1/256 (0 to 255), `cumulative_lost` is clamped to 24 bits signed,
     `highest_sequence` is the 32-bit extended number, `jitter` is in timestamp units.
@@ -51,9 +52,9 @@ class ReceptionSnapshot:
 
 
 class ReceptionStatistics:
-    """The reception state of one source: `record_packet` for each packet, `report` for each report.
+    """The reception state of one source: call `record_packet` for each packet.
 
-    The source is valid after `MIN_SEQUENTIAL` packets in sequence; `trusted` (an authenticated
+    `report` gives the fields of a report block.  The source is valid after `MIN_SEQUENTIAL` packets in sequence; `trusted` (an authenticated
     source) skips the probation.
     """
 
@@ -78,16 +79,16 @@ class ReceptionStatistics:
 
     @property
     def expected(self) -> int:
-        """Packets that the source has sent, by its sequence numbers."""
+        """The packets sent by the source, computed from its sequence numbers (A.3)."""
         return self.highest_sequence - self.base_sequence + 1 if self.received else 0
 
     @property
     def cumulative_lost(self) -> int:
-        """Packets expected less those received; negative with duplicates (A.3)."""
+        """Packets expected minus packets received; duplicates may make it negative (A.3)."""
         return self.expected - self.received
 
     def record_packet(self, sequence_number: int, timestamp: int, *, now: float) -> SequenceStatus:
-        """Take the next packet, which came at `now`."""
+        """Count a packet that arrived at `now`; return the verdict on its sequence number."""
         arrival = self._update_sequence(sequence_number)
         if arrival.counts_as_received:
             self.received += 1
@@ -147,7 +148,7 @@ class ReceptionStatistics:
         self._timestamp = timestamp
 
     def report(self) -> ReceptionSnapshot:
-        """The state for a report block; begins the next reporting interval (A.3)."""
+        """Return the fields of a report block and begin the next reporting interval (A.3)."""
         expected = self.expected
         expected_interval = expected - self._expected_prior
         lost_interval = expected_interval - (self.received - self._received_prior)

@@ -1,7 +1,7 @@
-"""RTCP feedback: NACK and PLI (RFC 4585), FIR, TMMBR and TMMBN (RFC 5104), read and written.
+"""Parses and prints RTCP feedback: NACK, PLI (RFC 4585), FIR, TMMBR and TMMBN (RFC 5104).
 
-The bodies only; `softphone.rtp.rtcp_packet` has the headers and compounds.  What is worth sending,
-and when, is the media's to decide.
+This module has the bodies only; headers and compound packets are in `softphone.rtp.rtcp_packet`.
+`softphone.media.video` decides what to send and when.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ RTPFB, PSFB = 205, 206
 NACK_FORMAT, TMMBR_FORMAT, TMMBN_FORMAT = 1, 3, 4
 PLI_FORMAT, FIR_FORMAT = 1, 4
 MOST_PAIRS = 32
-"""NACK pairs that are read of one packet: losses of 544 packets, more than anybody resends."""
+"""The most NACK pairs read of one packet: 544 lost packets, more than any sender resends."""
 MOST_ENTRIES = 32
-"""Entries that are read of one FIR, TMMBR or TMMBN: one a source."""
+"""The most entries read of one FIR, TMMBR or TMMBN; there is one for each source."""
 MANTISSA_BITS, OVERHEAD_BITS = 17, 9
 LARGEST_EXPONENT = 63
 
@@ -62,7 +62,7 @@ class Nack:
 
 @dataclass(frozen=True, slots=True)
 class BitrateLimit:
-    """The most bits a second that a source may send, headers of `overhead` octets a packet too."""
+    """The maximum bit rate of a source in bits/s, with `overhead` octets of headers a packet."""
 
     ssrc: int
     bitrate: int
@@ -79,7 +79,7 @@ class TemporaryBitrateRequest:
 
 @dataclass(frozen=True, slots=True)
 class TemporaryBitrateNotification:
-    """TMMBN (RFC 5104 section 4.2.2): the limits in force, each by the SSRC that asked."""
+    """TMMBN (RFC 5104 section 4.2.2): the limits in force, each with the SSRC that asked for it."""
 
     sender_ssrc: int
     entries: tuple[BitrateLimit, ...]
@@ -95,7 +95,7 @@ RtcpFeedback: TypeAlias = (
 
 
 def parse_feedback(kind: int, form: int, body: bytes) -> RtcpFeedback | None:
-    """Read feedback (RFC 4585 section 6.1); None for unknown forms.  Raises struct.error."""
+    """Parse feedback (RFC 4585 section 6.1); None for an unknown FMT.  Raises struct.error."""
     sender, media = struct.unpack_from("!II", body)
     match kind, form:
         case 205, 1:
@@ -114,7 +114,7 @@ def parse_feedback(kind: int, form: int, body: bytes) -> RtcpFeedback | None:
 
 
 def _entries(body: bytes) -> bytes:
-    """The entries of eight octets behind both SSRCs, as many as are read."""
+    """Return the entries of 8 octets after both SSRCs, at most `MOST_ENTRIES`."""
     return body[8 : len(body) - len(body) % 8][: 8 * MOST_ENTRIES]
 
 
@@ -161,7 +161,7 @@ def print_feedback(packet: RtcpFeedback) -> tuple[int, int, bytes]:
 
 
 def _print_limit(limit: BitrateLimit) -> bytes:
-    """One entry, its bit rate rounded down to what 17 bits and an exponent can say."""
+    """Print one entry; its bit rate is rounded down to a 17-bit mantissa with an exponent."""
     exponent = max(0, limit.bitrate.bit_length() - MANTISSA_BITS)
     if limit.bitrate < 0 or exponent > LARGEST_EXPONENT or not 0 <= limit.overhead < 512:
         raise ValueError(f"a bit rate of {limit.bitrate} does not fit into TMMBR")

@@ -1,8 +1,8 @@
-"""RTCP packets: reports, descriptions, goodbyes and feedback, read and written.
+"""Parses and prints RTCP packets and compound packets (RFC 3550 section 6).
 
-RFC 3550 section 6 (SR, RR, SDES, BYE, APP); extended reports (RFC 3611) are read by
-`softphone.rtp.rtcp_xr` and feedback (RFC 4585, 5104) by `softphone.rtp.rtcp_feedback`.  When to
-send them is `softphone.rtp.rtcp_session`'s.
+SR, RR, SDES, BYE and APP are here; extended reports (RFC 3611) are in `softphone.rtp.rtcp_xr`,
+feedback (RFC 4585, RFC 5104) in `softphone.rtp.rtcp_feedback`.  `softphone.rtp.rtcp_session`
+decides when to send.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ NTP_EPOCH = 2_208_988_800
 """Seconds from 1900 to 1970 (RFC 5905 figure 4)."""
 MOST_BLOCKS = 31
 MOST_PACKETS = 16
-"""RTCP packets that one compound may hold; two parties need five."""
+"""The most RTCP packets in one compound packet; two participants need five."""
 MOST_ITEMS = 16
-"""Items of one source description; RFC 3550 section 6.5 has eight kinds."""
+"""The most items of one source description; RFC 3550 section 6.5 defines eight types."""
 
 HEADER = struct.Struct("!BBH")
 SENDER = struct.Struct("!IQIII")
@@ -49,10 +49,11 @@ WORD = struct.Struct("!I")
 
 @dataclass(frozen=True, slots=True)
 class ReportBlock:
-    """What a receiver saw of one source (RFC 3550 section 6.4.1).
+    """A receiver's report about one source (RFC 3550 section 6.4.1).
 
-    `fraction_lost` is 0 to 255 of 256; `last_sr` the middle 32 bits of the source's NTP time,
-    `delay_since_last_sr` in 1/65536 s; both 0 when no SR was received.
+    `fraction_lost` is in 1/256 (0 to 255).  `last_sr` is the middle 32 bits of the NTP time in the
+    source's last SR, `delay_since_last_sr` the time since that SR in 1/65536 s; both are 0 when no
+    SR was received.
     """
 
     ssrc: int
@@ -132,11 +133,11 @@ RtcpPacket: TypeAlias = (
 
 
 def parse_compound(data: bytes, *, reduced_size: bool = False) -> tuple[RtcpPacket, ...]:
-    """Read a compound packet; packets of unknown types are skipped.
+    """Parse a compound packet; skip packets of unknown types.
 
-    The checks of RFC 3550 A.2 apply: version, SR or RR first (not with `reduced_size`, RFC 5506),
-    padding on the last only, lengths that add up.  More than `MOST_PACKETS` are malformed, so that
-    a datagram costs little whatever it holds.  Raises MalformedPacket.
+    The checks are those of RFC 3550 A.2: version, SR or RR first (not with `reduced_size`, RFC
+    5506), padding in the last packet only, lengths that add up.  More than `MOST_PACKETS` packets
+    are malformed: this bounds the cost of a datagram.  Raises MalformedPacket.
     """
     if len(data) < 8:
         raise MalformedPacket(f"{len(data)} octets are too few for RTCP")
@@ -206,7 +207,7 @@ def parse_sender_report(count: int, body: bytes) -> SenderReport:
 
 
 def parse_blocks(count: int, body: bytes, at: int) -> tuple[ReportBlock, ...]:
-    """Read `count` report blocks.  Raises MalformedPacket when they are not all there."""
+    """Read `count` report blocks.  Raises MalformedPacket when `body` holds fewer."""
     if at + count * BLOCK.size > len(body):
         raise MalformedPacket(f"{count} report blocks do not fit into the report")
     blocks = []
@@ -246,7 +247,7 @@ def parse_source_descriptions(count: int, body: bytes) -> tuple[SourceDescriptio
 
 
 def parse_text(body: bytes, at: int) -> tuple[str, int]:
-    """A text with its length octet at `at`, and where it ends.  Raises MalformedPacket."""
+    """Return the text whose length octet is at `at`, and its end.  Raises MalformedPacket."""
     if at >= len(body) or at + 1 + body[at] > len(body):
         raise MalformedPacket("a text runs beyond its RTCP packet")
     end = at + 1 + body[at]
@@ -264,10 +265,10 @@ def parse_bye(count: int, body: bytes) -> RtcpBye:
 
 
 def print_compound(packets: tuple[RtcpPacket, ...], *, reduced_size: bool = False) -> bytes:
-    """Write packets as one datagram; extended blocks of one sender in a row are one XR.
+    """Print packets as one datagram; consecutive XR blocks of one sender become one XR packet.
 
-    Raises ValueError unless it begins with SR or RR (but for `reduced_size`, RFC 5506), and for a
-    field that does not fit.
+    Raises ValueError for a field that does not fit, and unless an SR or RR comes first (not with
+    `reduced_size`, RFC 5506).
     """
     if not packets or not (reduced_size or isinstance(packets[0], SenderReport | ReceiverReport)):
         raise ValueError("a compound packet begins with SR or RR")
@@ -278,7 +279,7 @@ def print_compound(packets: tuple[RtcpPacket, ...], *, reduced_size: bool = Fals
 
 
 def reporter_of(packet: RtcpPacket) -> int | None:
-    """Who sends an extended block; None for every other packet."""
+    """The SSRC that sends an extended report block; None for every other packet."""
     match packet:
         case VoipMetrics() | ReceiverReferenceTime() | DelaySinceLastReceiverReport():
             return packet.sender_ssrc
@@ -286,7 +287,10 @@ def reporter_of(packet: RtcpPacket) -> int | None:
 
 
 def print_run(packets: tuple[RtcpPacket, ...]) -> bytes:
-    """Packets in a row that are one XR, or none of them is.  Raises ValueError, struct.error."""
+    """Print a run of XR blocks as one XR, or a run of other packets.
+
+    Raises ValueError and struct.error.
+    """
     blocks = [
         packet
         for packet in packets
@@ -325,14 +329,14 @@ def print_packet(packet: RtcpPacket) -> bytes:
 
 
 def with_header(kind: int, count: int, body: bytes) -> bytes:
-    """A body under its header.  Raises ValueError for too many entries."""
+    """Put the RTCP header before a body.  Raises ValueError for too many entries."""
     if not 0 <= count <= MOST_BLOCKS:
         raise ValueError(f"an RTCP packet has at most {MOST_BLOCKS} entries, not {count}")
     return HEADER.pack(VERSION << 6 | count, kind, len(body) // 4) + body
 
 
 def padded(body: bytes) -> bytes:
-    """The body filled with zeros to whole words."""
+    """Pad the body with zeros to whole 32-bit words."""
     return body + bytes(-len(body) % 4)
 
 
@@ -385,10 +389,10 @@ def wall_from_ntp(ntp: int) -> float:
 def round_trip_time(
     block: ReportBlock | DelaySinceLastReceiverReport, *, wall: float
 ) -> float | None:
-    """Seconds of round trip by a report on us that came at `wall`.
+    """The round-trip time in seconds, from a report about us that arrived at `wall`.
 
-    None without LSR or LRR, and for a result that no honest report gives (RFC 3550 section 6.4.1,
-    RFC 3611 section 4.5).
+    None without LSR or LRR, and for an implausible result (RFC 3550 section 6.4.1, RFC 3611
+    section 4.5).
     """
     if isinstance(block, ReportBlock):
         last, delay = block.last_sr, block.delay_since_last_sr
@@ -398,7 +402,7 @@ def round_trip_time(
         return None
     arrival = ntp_from_wall(wall) >> 16 & 0xFFFFFFFF
     trip = (arrival - last - delay) & 0xFFFFFFFF
-    # Clocks that are read a moment apart may make it negative by a little.
+    # The two clocks are not read at one instant: the result may be slightly negative.
     if trip & 0x80000000:
         return 0.0 if trip > 0xFFFFFFFF - 655 else None
     return trip / 65536.0

@@ -1,8 +1,8 @@
-"""When RTCP is sent and what it has told: one participant of a small session.
+"""Schedules RTCP and keeps what it reports: one participant of a small session.
 
 RFC 3550 sections 6.2, 6.3 and A.7 (transmission interval, reconsideration, time-out of members),
-6.4.1 (round trip), 6.6 (BYE).  The caller owns the media: it hands in what was sent and received
-when a report is due.  Never more than `MOST_MEMBERS` SSRCs are remembered.
+6.4.1 (round-trip time), 6.6 (BYE).  The caller has the media: it passes the counts of what was
+sent and received when a report is due.  At most `MOST_MEMBERS` SSRCs are remembered.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ from softphone.rtp.rtcp_xr import (
 from softphone.sans_io import Entropy, random_share
 
 COMPENSATION = math.e - 1.5
-"""Makes up for timer reconsideration converging below the intended average (6.3.1)."""
+"""Compensates for timer reconsideration, which converges below the intended average (6.3.1)."""
 SENDER_SHARE = 0.25
 FIRST_SIZE = 128.0
 LOWER_LAYERS = 28
-"""Octets of UDP and IP that count with each packet (6.2)."""
+"""Octets of UDP and IPv4 headers added to the size of each packet (6.2)."""
 TIMEOUT_INTERVALS = 5
 MOST_MEMBERS = 64
 MOST_ANSWERS = 4
-"""Reference times that one report answers: two parties have one each."""
+"""The most reference times that one report answers; two participants have one each."""
 
 
 @dataclass(frozen=True, slots=True)
 class SenderInformation:
-    """What we have sent, for SR: timestamp of now, packets and payload octets so far."""
+    """Sender information of an SR: RTP timestamp of now, packets and payload octets sent."""
 
     rtp_timestamp: int
     packet_count: int
@@ -64,27 +64,27 @@ class SenderInformation:
 
 @dataclass(frozen=True, slots=True)
 class SenderClock:
-    """What an SR says of its source's clocks: `rtp_timestamp` is its wall clock's `wall`, in
-    seconds since 1970 (6.4.1)."""
+    """The clocks of an SR's sender: its `rtp_timestamp` is the instant `wall` of its wall clock,
+    in seconds since 1970 (6.4.1)."""
 
     ssrc: int
     wall: float
     rtp_timestamp: int
 
     def at(self, rtp_timestamp: int, clock_rate_hz: int) -> float:
-        """Its wall clock at another timestamp, within half a wrap of this one."""
+        """The sender's wall clock at another timestamp, at most half a wrap away."""
         ahead = (rtp_timestamp - self.rtp_timestamp + 0x80000000) % 0x100000000 - 0x80000000
         return self.wall + ahead / clock_rate_hz
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteReport:
-    """What a received compound packet told about us and the far end.
+    """The content of one received compound packet, about us and the far end.
 
     `fraction_lost` is 0.0 to 1.0, `jitter` in our timestamp units, `round_trip_time` in seconds;
-    None: it did not say.  `bye` is the reason of a BYE ("" for none given).  `lost` are sequence
-    numbers of ours that it misses, `limit` what it asks us not to exceed (TMMBR), its own SSRC in
-    it, and `granted` whether it says that it keeps to our limit (TMMBN).
+    None: not reported.  `bye` is the reason of a BYE ("" if it gives none).  `lost` are our
+    sequence numbers in a NACK; `limit` is the TMMBR addressed to us, with the SSRC that asks;
+    `granted` tells whether a TMMBN names us as an owner of its limits.
     """
 
     fraction_lost: float | None = None
@@ -102,8 +102,8 @@ class RemoteReport:
 
 @dataclass(slots=True)
 class RtcpMember:
-    """Another SSRC: when it was last heard, its last SR, its last receiver reference time and the
-    number of its last FIR."""
+    """Another SSRC: time of its last packet, its last SR, its last receiver reference time and
+    the command sequence number of its last FIR."""
 
     last_heard: float
     command: int | None = None
@@ -115,9 +115,9 @@ class RtcpMember:
 
 
 class RtcpSession:
-    """The RTCP machine of one stream; no socket, no clock.
+    """The RTCP state of one stream, without socket or clock.
 
-    `bandwidth` is the session's RTCP share in octets a second, `minimum_interval` in seconds.
+    `bandwidth` is the session's RTCP bandwidth in octets/s, `minimum_interval` is in seconds.
     """
 
     def __init__(
@@ -145,15 +145,15 @@ class RtcpSession:
 
     @property
     def members(self) -> int:
-        """How many participants there are, ourselves included."""
+        """The number of participants, ourselves included."""
         return 1 + len(self._members)
 
     def next_timer(self) -> float:
-        """When the next report may be due."""
+        """The earliest time at which the next report may be due."""
         return self._next
 
     def report_due(self, *, now: float) -> bool:
-        """Whether a report is to be sent now; timer reconsideration (6.3.6) is done here."""
+        """Return whether to send a report now, after timer reconsideration (6.3.6)."""
         if now < self._next:
             return False
         self._time_out(now)
@@ -173,10 +173,11 @@ class RtcpSession:
         metrics: VoipMetrics | None = None,
         receiver_rtt: bool = False,
     ) -> bytes:
-        """The compound packet of this interval: SR (`sent`) or RR, SDES, XR; arms the next.
+        """Return this interval's compound packet, and schedule the next report.
 
-        `last_sr` and `delay_since_last_sr` of the blocks are filled in here.  With `receiver_rtt`
-        an RR comes with our reference time, and theirs are answered (RFC 3611 4.4, 4.5).
+        It has an SR with `sent`, an RR without, then SDES and XR.  This method fills in `last_sr`
+        and `delay_since_last_sr` of the blocks.  With `receiver_rtt`, the XR answers the others'
+        reference times by DLRR, and has our own beside an RR (RFC 3611 4.4, 4.5).
         Raises ValueError for a field that does not fit.
         """
         packets = self._compound(now, wall, sent, received)
@@ -195,15 +196,15 @@ class RtcpSession:
     def build_bye(
         self, *, now: float, wall: float, sent: SenderInformation | None, reason: str = ""
     ) -> bytes:
-        """The compound packet that leaves the session (6.6).
+        """Return the compound packet with the BYE that leaves the session (6.6).
 
-        The back-off of 6.3.7 is for sessions of more than 50 members, which this is not for.
+        It is sent at once: the back-off of 6.3.7 is for sessions of more than 50 members.
         """
         packets = (*self._compound(now, wall, sent, ()), RtcpBye((self.ssrc,), reason))
         return print_compound(packets)
 
     def receive_compound(self, data: bytes, *, now: float, wall: float) -> RemoteReport | None:
-        """Take a compound packet; None for a malformed one, which is counted in `malformed`."""
+        """Process a compound packet; None for a malformed one, which `malformed` counts."""
         try:
             packets = parse_compound(data, reduced_size=True)
         except MalformedPacket:
@@ -240,7 +241,7 @@ class RtcpSession:
         return (first, SourceDescription(self.ssrc, self._cname))
 
     def _reference_times(self, now: float, wall: float | None) -> tuple[RtcpPacket, ...]:
-        """Our reference time at `wall`, if there is to be one, and answers to those of others."""
+        """Our reference time at `wall` (None: omit it), and DLRR for the others' times."""
         own = () if wall is None else (ReceiverReferenceTime(self.ssrc, ntp_from_wall(wall)),)
         answers = (
             DelaySinceLastReceiverReport(
@@ -276,7 +277,7 @@ class RtcpSession:
         self._average_size += (octets + LOWER_LAYERS - self._average_size) / 16.0
 
     def _time_out(self, now: float) -> None:
-        """Forget members that were silent for five intervals (6.3.5)."""
+        """Remove members that were silent for five intervals (6.3.5)."""
         horizon = now - TIMEOUT_INTERVALS * max(
             self._average_size * self.members / self._bandwidth, self._minimum
         )
@@ -356,7 +357,7 @@ class RtcpSession:
         return report
 
     def _is_new_command(self, packet: FullIntraRequest, now: float) -> bool:
-        """Whether a FIR is a new command to us: a repetition keeps its number (RFC 5104 4.3.1)."""
+        """Whether a FIR is a new command to us; a repetition keeps its number (RFC 5104 4.3.1)."""
         number = next((number for ssrc, number in packet.entries if ssrc == self.ssrc), None)
         member = self._member(packet.sender_ssrc, now)
         if number is None or member is None or member.command == number:
@@ -379,7 +380,7 @@ class RtcpSession:
         return report
 
     def _member(self, ssrc: int, now: float) -> RtcpMember | None:
-        """The member of that SSRC, new if need be; None for ourselves and when there are many."""
+        """Return or add the member with that SSRC; None for our own or a full table."""
         member = self._members.get(ssrc)
         if member is None:
             if ssrc == self.ssrc or len(self._members) >= MOST_MEMBERS:
@@ -389,7 +390,7 @@ class RtcpSession:
         return member
 
     def _remove_members(self, ssrcs: tuple[int, ...], now: float) -> None:
-        """Take members out, and the next report nearer: reverse reconsideration (6.3.4)."""
+        """Remove members and bring the next report forward: reverse reconsideration (6.3.4)."""
         before = self.members
         for ssrc in ssrcs:
             self._members.pop(ssrc, None)
@@ -400,5 +401,5 @@ class RtcpSession:
 
 
 def _delay_since(then: float, now: float) -> int:
-    """The time since `then` in 1/65536 s, as reports have it."""
+    """The time from `then` to `now` in 1/65536 s, the unit of reports."""
     return max(0, min(round((now - then) * 65536.0), 0xFFFFFFFF))

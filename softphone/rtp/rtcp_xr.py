@@ -1,8 +1,8 @@
-"""RTCP extended reports (RFC 3611): the blocks that we know, read and written.
+"""RTCP extended reports (RFC 3611): parses and prints three types of report blocks.
 
-VoIP metrics (section 4.7), and the receiver reference time with its answer, DLRR (4.4, 4.5), by
-which a participant that sends nothing learns the round trip.  The bodies only;
-`softphone.rtp.rtcp_packet` has the headers and compounds.  Other blocks are skipped.
+VoIP metrics (section 4.7), receiver reference time (4.4) and DLRR (4.5); the last two give a
+participant that sends no media its round-trip time.  Other blocks are skipped.  This module has
+the bodies only; headers and compound packets are in `softphone.rtp.rtcp_packet`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from softphone.rtp.packet import MalformedPacket
 XR = 207
 REFERENCE_TIME_BLOCK, DLRR_BLOCK, VOIP_METRICS_BLOCK = 4, 5, 7
 MOST_ENTRIES = 32
-"""Sub-blocks of one DLRR block that are read: one a receiver."""
+"""The most sub-blocks read of one DLRR block; there is one for each receiver."""
 
 HEADER = struct.Struct("!BBH")
 METRICS = struct.Struct("!IBBBBHHHHbbBBBBBBBxHHH")
@@ -56,7 +56,7 @@ class VoipMetrics:
 
 @dataclass(frozen=True, slots=True)
 class ReceiverReferenceTime:
-    """Block 4 (RFC 3611 section 4.4): the 64-bit NTP time at which a receiver has sent it."""
+    """Block 4 (RFC 3611 section 4.4): the 64-bit NTP time at which a receiver sent the block."""
 
     sender_ssrc: int
     ntp: int
@@ -66,8 +66,8 @@ class ReceiverReferenceTime:
 class DelaySinceLastReceiverReport:
     """One sub-block of block 5 (RFC 3611 section 4.5), for the receiver `ssrc`.
 
-    `last_rr` is the middle 32 bits of the reference time that it has sent last,
-    `delay_since_last_rr` in 1/65536 s; both 0 when none came.
+    `last_rr` is the middle 32 bits of the receiver's last reference time, `delay_since_last_rr`
+    the time since it arrived, in 1/65536 s; both are 0 when none has arrived.
     """
 
     sender_ssrc: int
@@ -80,7 +80,7 @@ ExtendedBlock: TypeAlias = VoipMetrics | ReceiverReferenceTime | DelaySinceLastR
 
 
 def parse_extended_report(body: bytes) -> list[ExtendedBlock]:
-    """The blocks of an XR that we know.  Raises MalformedPacket and struct.error."""
+    """Return the known blocks of an XR.  Raises MalformedPacket and struct.error."""
     (sender,) = WORD.unpack_from(body)
     found: list[ExtendedBlock] = []
     at = WORD.size
@@ -94,7 +94,7 @@ def parse_extended_report(body: bytes) -> list[ExtendedBlock]:
 
 
 def parse_block(sender: int, kind: int, content: bytes) -> list[ExtendedBlock]:
-    """One block behind its header; [] for one that we do not know.  Raises MalformedPacket."""
+    """Parse the content of one block; [] for an unknown type.  Raises MalformedPacket."""
     if kind == VOIP_METRICS_BLOCK:
         if len(content) != METRICS.size:
             raise MalformedPacket("a VoIP metrics block has another length than 8 words")

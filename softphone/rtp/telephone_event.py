@@ -1,7 +1,7 @@
 """Telephone events: DTMF digits in RTP, both ways (RFC 4733 section 2).
 
-The sender says, tick by tick, which packet to send; the receiver tells each digit once, however
-many of its packets are lost.  Knows no RTP headers beyond timestamp and marker.
+The sender gives the packet of each packet time.  The receiver reports each digit once, as long as
+one of its packets arrives.  Of the RTP header, only the timestamp and the marker matter here.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class TelephoneEventPayload:
 
 @dataclass(frozen=True, slots=True)
 class TelephoneEventPacket:
-    """What to send in this tick: the payload, and the two header fields that differ."""
+    """The payload to send now, with the RTP timestamp and marker that differ from audio's."""
 
     payload: bytes
     timestamp: int
@@ -66,17 +66,17 @@ class TelephoneEventPacket:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedDigit:
-    """A digit that has ended (or whose end was lost); told once."""
+    """A digit that has ended, or whose end packets were lost; reported once."""
 
     digit: str
     duration_ms: float
 
 
 class TelephoneEventSender:
-    """Sends digits one after another; `poll` once a packet time, in the place of audio.
+    """Sends digits one after another; call `poll` once a packet time, before sending audio.
 
-    Between two digits there are `gap_ms` at least, counted from the end of the tone; the packets
-    that repeat the end are sent in it (RFC 4733 section 2.5.1.4), so audio is back right after
+    The gap between two digits is `gap_ms` or more from the end of the tone.  The packets that
+    repeat the end are sent within the gap (RFC 4733 section 2.5.1.4); audio resumes right after
     them.
     """
 
@@ -100,7 +100,7 @@ class TelephoneEventSender:
         """Queue digits: 0-9 * # A-D, "!" for flash, "," for a pause of 500 ms.
 
         Raises ValueError for another character, a duration below 40 ms or above 60 s, or when
-        more than 256 digits would wait; nothing is queued then.
+        more than 256 digits would wait; none of `digits` is queued then.
         """
         if not SHORTEST_MS <= duration_ms <= LONGEST_MS:
             raise ValueError(f"a digit lasts {SHORTEST_MS} to {LONGEST_MS} ms, not {duration_ms}")
@@ -120,11 +120,11 @@ class TelephoneEventSender:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is being sent and nothing waits."""
+        """Whether no event is being sent and no digit or pause is queued."""
         return self._event is None and not self._queue
 
     def poll(self, timestamp: int) -> TelephoneEventPacket | None:
-        """The packet for the tick whose audio would have `timestamp`; None: send audio."""
+        """Return the packet to send in place of the audio at `timestamp`; None: send audio."""
         marker = False
         if self._event is None:
             if not self._begin_event(timestamp):
@@ -142,7 +142,7 @@ class TelephoneEventSender:
         return self._packet(duration, end=end, marker=marker)
 
     def _begin_event(self, timestamp: int) -> bool:
-        """Begin what waits, unless a gap or a pause is on; whether that is an event."""
+        """Begin the next event unless a gap or a pause lasts; return whether one has begun."""
         if not self._queue:
             return False
         if self._free_at is not None and (timestamp - self._free_at) & 0x80000000:
@@ -160,7 +160,8 @@ class TelephoneEventSender:
     def _next_segment(self) -> TelephoneEventPacket:
         """Begin another segment of a long event (RFC 4733 section 2.5.1.3).
 
-        The one before it has its full duration and no end; its timestamp follows on, no marker.
+        The previous segment has its full duration and no E bit.  The new segment's timestamp is
+        where the previous one ends; its marker is not set.
         """
         covered = self._elapsed - self._step - self._segment_offset
         self._segment_offset += covered
@@ -185,10 +186,11 @@ class TelephoneEventSender:
 
 
 class TelephoneEventReceiver:
-    """Tells digits from the telephone-event packets of one source.
+    """Recognizes digits in the telephone-event packets of one source.
 
-    A digit is told once, at its end; where all its end packets are lost, when the next one begins
-    or nothing came of it for `timeout` seconds.  What is not a digit is ignored.
+    A digit is reported once, at its end.  If all its end packets are lost, it is reported when the
+    next one begins or after `timeout` seconds without a packet of it.  Events that are not digits
+    (codes above 16) are ignored.
     """
 
     def __init__(self, *, clock_rate_hz: int = 8000, timeout: float = 0.2) -> None:
@@ -203,7 +205,10 @@ class TelephoneEventReceiver:
         self.malformed = 0
 
     def receive_payload(self, data: bytes, *, timestamp: int, now: float) -> list[ReceivedDigit]:
-        """Take one payload; gives the digits that it ends.  Malformed ones are counted, dropped."""
+        """Process one payload; return the digits that have ended.
+
+        A malformed payload is counted in `malformed` and dropped.
+        """
         try:
             payload = TelephoneEventPayload.parse(data)
         except MalformedPacket:
@@ -218,7 +223,7 @@ class TelephoneEventReceiver:
                 self._reported_timestamps.append(self._timestamp)
                 self._timestamp, self._duration = timestamp, 0
             elif (timestamp - self._timestamp) & 0x80000000:
-                # A straggler of an event before this one, of which nothing was told: too late.
+                # A late packet of an earlier event that was never reported: ignored.
                 return digits
             else:
                 digits.append(self._finish_event())
@@ -234,9 +239,9 @@ class TelephoneEventReceiver:
         return digits
 
     def _continues(self, payload: TelephoneEventPayload, timestamp: int) -> bool:
-        """Whether it is the next segment of a long event (RFC 4733 section 2.5.1.3)."""
+        """Whether `payload` is the next segment of a long event (RFC 4733 section 2.5.1.3)."""
         passed = (timestamp - self._timestamp) & 0xFFFFFFFF
-        # Lost packets may have cut the duration that we know; a segment is nearly full, or all.
+        # The last packets of a segment may be lost: a nearly full segment counts as a full one.
         nearly_full = LONGEST_SEGMENT - 10 * self._step_of(payload)
         return payload.event == self._event and nearly_full <= passed <= LONGEST_SEGMENT
 
@@ -253,11 +258,11 @@ class TelephoneEventReceiver:
         )
 
     def next_timer(self) -> float | None:
-        """When a digit whose end is missing shall be taken as ended, or None."""
+        """The time at which the current digit counts as ended without its end packets, or None."""
         return self._deadline
 
     def handle_timer(self, *, now: float) -> list[ReceivedDigit]:
-        """Gives the digit whose end was lost, when its time has come."""
+        """Return the digit whose end packets were lost, once its timeout has passed."""
         if self._deadline is None or now < self._deadline:
             return []
         return [self._finish_event()]

@@ -1,8 +1,8 @@
 """VP8 in RTP, both ways: the payload descriptor of RFC 7741 section 4.2.
 
-Frames are cut anywhere, as section 4.4 allows; partitions are not told apart and no temporal
-layers are made, though those of others are read.  Nothing is decoded here but the bit that says
-whether a frame is a key frame (RFC 6386 section 9.1).
+The packetizer cuts frames at any octet, as section 4.4 allows, ignores partition boundaries and
+makes no temporal layers.  The depacketizer accepts temporal layers.  Of the bitstream it reads
+only the bit for a key frame (RFC 6386 section 9.1).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ PICTURE_IDS = 1 << 15
 
 @dataclass(frozen=True, slots=True)
 class Vp8Descriptor:
-    """The payload descriptor of one packet; None: the field is not there.
+    """The payload descriptor of one packet; None: the field is absent.
 
-    `start` says that a partition begins, `partition` which; `layer_sync` is Y of the TID field.
+    `start` is the S bit (a partition begins), `partition` the PID, `layer_sync` the Y bit.
     """
 
     start: bool
@@ -36,10 +36,10 @@ class Vp8Descriptor:
 
     @classmethod
     def parse(cls, payload: bytes) -> tuple[Vp8Descriptor, int] | None:
-        """The descriptor and where the VP8 payload begins; None for one that is cut off."""
+        """Return the descriptor and its length; None for one that is cut off."""
         if not payload:
             return None
-        # Zeros stand in for what is cut off; the length is checked at the end, once.
+        # Zeros replace octets that are cut off: one check of the length at the end is enough.
         whole = payload[:8] + bytes(8)
         first, at = whole[0], 1
         flags = 0
@@ -81,14 +81,17 @@ class Vp8Descriptor:
 
 
 def _picture_id(data: bytes, at: int) -> tuple[int, int]:
-    """The picture identifier at `at`, of 7 or 15 bits, and where it ends."""
+    """Return the PictureID at `at`, of 7 or 15 bits, and the offset of its end."""
     if data[at] & LONG_ID:
         return (data[at] & 0x7F) << 8 | data[at + 1], at + 2
     return data[at], at + 1
 
 
 class Vp8Packetizer:
-    """Cuts frames into payloads of at most `size` octets, with picture identifiers of 15 bits."""
+    """Cuts frames into payloads of at most `size` octets, with a 15-bit PictureID.
+
+    Raises ValueError for a `size` below 64.
+    """
 
     def __init__(self, *, size: int = LARGEST_PAYLOAD, picture_id: int = 0) -> None:
         if size < 64:
@@ -111,7 +114,7 @@ class Vp8Packetizer:
 
 
 class Vp8Depacketizer:
-    """Joins payloads to frames; at most `limit` octets are held."""
+    """Joins payloads to frames of at most `limit` octets."""
 
     def __init__(self, *, limit: int = LARGEST_FRAME) -> None:
         self._limit = limit
@@ -121,7 +124,7 @@ class Vp8Depacketizer:
         self._broken = False
 
     def add_payload(self, payload: bytes, *, gap: bool = False) -> str | None:
-        """Take the next payload; see `Depacketizer`."""
+        """Add the next payload; see `Depacketizer`."""
         self._broken |= gap
         reason = self._parse_payload(payload)
         self._broken |= reason is not None
@@ -149,7 +152,7 @@ class Vp8Depacketizer:
         return None
 
     def finish_frame(self, *, gap: bool = False) -> EncodedFrame | None:
-        """The frame taken so far; see `Depacketizer`."""
+        """Return the frame of the payloads added so far; see `Depacketizer`."""
         data, broken = b"".join(self._parts), self._broken or gap
         self._parts, self._held, self._broken, self._picture_id = [], 0, False, None
         if not data:

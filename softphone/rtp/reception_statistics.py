@@ -54,8 +54,8 @@ class ReceptionSnapshot:
 class ReceptionStatistics:
     """The reception state of one source: call `record_packet` for each packet.
 
-    `report` gives the fields of a report block.  The source is valid after `MIN_SEQUENTIAL` packets in sequence; `trusted` (an authenticated
-    source) skips the probation.
+    `report` gives the fields of a report block.  The source is valid after `MIN_SEQUENTIAL`
+    packets in sequence; `trusted` (an authenticated source) skips the probation.
     """
 
     def __init__(self, *, clock_rate_hz: int, trusted: bool = False) -> None:

@@ -1,9 +1,9 @@
 """Sound as PCM: sources, sinks, rings, WAV files, tones, mixing and rate conversion.
 
-Nothing here knows packets.  Codecs are in `softphone_codecs`, the jitter buffer and concealment in
-`softphone.media.playout`, detection of tones and speech in `softphone.media.detection`, recordings
-of calls in `softphone.media.recording`, aiortc's tracks in `softphone.media.tracks`.  Sources and
-sinks satisfy the protocols of `softphone.media.interface`.
+It works on samples, not on packets.  Codecs are in `softphone_codecs`, the jitter buffer and
+concealment in `softphone.media.playout`, detection of tones and speech in
+`softphone.media.detection`, recordings of calls in `softphone.media.recording`, aiortc's tracks in
+`softphone.media.tracks`.  Sources and sinks satisfy the protocols of `softphone.media.interface`.
 
 ITU-T Q.23 (DTMF) and E.180 (call progress tones); levels are in dBm0 as in G.711.  `sound_device`
 is imported by its module: it needs sounddevice, and only the command line uses it.

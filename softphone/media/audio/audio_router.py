@@ -1,7 +1,7 @@
-"""Who hears a stream and what it says: several listeners, and tones over a source.
+"""Routes the audio of one call: one source with DTMF tones over it, one sink, more listeners.
 
-The application has one source and one sink; detectors, recorders and conferences come and go
-beside them.  Nothing is decoded while nobody listens.
+The application sets one source and one sink.  Detectors, recorders and conferences are added as
+listeners (received audio) and monitors (sent audio).  Without any of them, nothing is decoded.
 """
 
 from __future__ import annotations
@@ -18,28 +18,30 @@ from softphone.media.interface import AllocatedStream, MediaBackend, Sink, Sourc
 
 
 class AudioRouterOwner(Protocol):
-    """What the sound of a stream needs of the call that owns it."""
+    """The parts of a call that its `AudioRouter` uses."""
 
     @property
     def media_backend(self) -> MediaBackend:
-        """The engine's port."""
+        """The media engine of the call."""
 
     @property
     def stream(self) -> AllocatedStream | None:
-        """The audio row, while there is one."""
+        """The allocated audio stream; None while the call has none."""
 
 
 class Detachable(ABC):
-    """A source or a sink that holds on to something while it is played or recorded to: a class of
-    ours that names this one, since one of the application's may have a method of this name, too."""
+    """A source or a sink that holds a resource (a file, a track) while a call uses it.
+
+    Classes inherit from it explicitly: an application's class may have an unrelated `detach`.
+    """
 
     @abstractmethod
     def detach(self) -> None:
-        """It is not used any more."""
+        """Release the resource: the call does not use this source or sink any more."""
 
 
 def detach_replaced(before: Source | Sink | None, now: Source | Sink | None = None) -> None:
-    """Something else is used in the place of `before`; digits may be said over it."""
+    """Detach `before`, which `now` replaces, unless `now` plays it below DTMF tones."""
     held, still = (
         each.source if isinstance(each, OverlaySource) else each for each in (before, now)
     )
@@ -48,7 +50,7 @@ def detach_replaced(before: Source | Sink | None, now: Source | Sink | None = No
 
 
 class AudioRouter:
-    """The sound of one stream, both ways, of a call that it knows and does not keep.
+    """The audio of one call, both ways; it refers to the call by a weak reference.
 
     Once the call is over, `handle`, `play`, `record`, `add_listener`, `add_monitor` and
     `send_tones` raise LocalProtocolError.
@@ -60,13 +62,13 @@ class AudioRouter:
         self._listeners: list[Sink] = []
         self._monitors: list[Sink] = []
         self.source: Source | None = None
-        """What is played."""
+        """The source that is played, or the `OverlaySource` that replaced it for digits."""
         self._at_end: list[Callable[[], None]] = []
         self._tracks_began: float | None = None
 
     @property
     def handle(self) -> StreamHandle:
-        """The row's name."""
+        """The handle of the stream.  Raises LocalProtocolError once the call is over."""
         row = self._row
         if row is None:
             raise LocalProtocolError("the stream is closed: the call is over")
@@ -85,25 +87,25 @@ class AudioRouter:
         return None if owner is None else owner.stream
 
     def play(self, source: Source | None) -> None:
-        """Send what `source` gives."""
+        """Send the audio of `source` (None: silence), and detach the source before it."""
         self._owner.media_backend.play(self.handle, source)
         before, self.source = self.source, source
         detach_replaced(before, source)
 
     def record(self, sink: Sink | None) -> None:
-        """Deliver what is received to the application's one sink."""
+        """Deliver received audio to `sink`, the application's only one; None: to none."""
         handle, before, self._sink = self.handle, self._sink, sink
         self._update_sink(handle)
         detach_replaced(before, sink)
 
     def add_listener(self, sink: Sink) -> None:
-        """Deliver what is received to one more."""
+        """Deliver received audio to one more sink."""
         handle = self.handle
         self._listeners.append(sink)
         self._update_sink(handle)
 
     def remove_listener(self, sink: Sink) -> None:
-        """One less."""
+        """Stop delivering received audio to `sink`; an unknown one is ignored."""
         if sink in self._listeners:
             self._listeners.remove(sink)
             row = self._row
@@ -111,13 +113,13 @@ class AudioRouter:
                 self._update_sink(row.handle)
 
     def add_monitor(self, sink: Sink) -> None:
-        """Deliver what is sent to one more."""
+        """Deliver sent audio to one more sink."""
         handle = self.handle
         self._monitors.append(sink)
         self._owner.media_backend.monitor(handle, _joined(self._monitors))
 
     def remove_monitor(self, sink: Sink) -> None:
-        """One less."""
+        """Stop delivering sent audio to `sink`; an unknown one is ignored."""
         if sink in self._monitors:
             self._monitors.remove(sink)
             row = self._row
@@ -129,9 +131,9 @@ class AudioRouter:
         self._owner.media_backend.record(handle, _joined(sinks))
 
     def send_tones(self, digits: str, *, duration_ms: int) -> None:
-        """Send digits as tones, in the place of what is played meanwhile.
+        """Send digits as DTMF tones, which replace the source's audio while they last.
 
-        Raises ConfigurationError for a character that is no digit.
+        Raises ConfigurationError for a character that is not a digit.
         """
         source = self.source
         overlay = source if isinstance(source, OverlaySource) else OverlaySource(source)
@@ -143,7 +145,7 @@ class AudioRouter:
             self.play(overlay)
 
     def track_time(self, now: float) -> float:
-        """Seconds since a track of the call gave its first frame, which is now if none has."""
+        """Seconds since the first call of this method; the tracks of a call share this origin."""
         if self._tracks_began is None:
             self._tracks_began = now
         return now - self._tracks_began
@@ -155,12 +157,15 @@ class AudioRouter:
         self._at_end.append(work)
 
     def cancel_at_end(self, work: Callable[[], None]) -> None:
-        """It is not wanted any more."""
+        """Take back `call_at_end` for `work`."""
         if work in self._at_end:
             self._at_end.remove(work)
 
     def close(self) -> None:
-        """The call is over: its rows are closed already."""
+        """Detach source and sink and run what `call_at_end` was given.
+
+        The engine has closed the stream before.
+        """
         detach_replaced(self.source)
         detach_replaced(self._sink)
         works, self._at_end = self._at_end, []

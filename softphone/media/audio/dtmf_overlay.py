@@ -1,4 +1,4 @@
-"""Digits as tones in the sound that is sent (ITU-T Q.23), in the place of what is played."""
+"""DTMF tones (ITU-T Q.23) that replace a source's audio while they last."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from softphone.media.audio.tones import ToneGenerator, dtmf
 from softphone.media.interface import Pcm, Source
 
 GAP = 0.06
-"""Seconds of silence behind each digit."""
+"""Seconds of silence after each digit."""
 PAUSE = 0.5
-"""Seconds that a "," takes."""
+"""Seconds of silence for a ","."""
 
 
 def digit_tones(digits: str, *, duration_ms: int, clock_rate_hz: int) -> Pcm:
-    """The sound of digits, int16[n].  Raises ConfigurationError for another character."""
+    """Return the tones of digits, int16[n].  Raises ConfigurationError for another character."""
     parts = []
     for digit in digits.upper():
         if digit == ",":
@@ -29,28 +29,29 @@ def digit_tones(digits: str, *, duration_ms: int, clock_rate_hz: int) -> Pcm:
 
 
 class OverlaySource:
-    """`source` (None: silence), in whose place pieces of sound are heard; it is read on meanwhile.
+    """A source that replaces the audio of `source` (None: silence) by queued pieces of sound.
 
-    It ends as its source does, and without one once the last piece was heard.
+    `source` is read on meanwhile.  The overlay ends with it; without one, it ends after the last
+    piece.
     """
 
     def __init__(self, source: Source | None, clock_rate_hz: int = 8000) -> None:
         self.source = source
         self.clock_rate_hz = clock_rate_hz if source is None else source.clock_rate_hz
-        """The rate of its samples."""
+        """The sample rate in Hz."""
         self._pieces: list[Pcm] = []
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will come any more."""
+        """Whether neither pieces nor the source have more samples."""
         return not self._pieces and (self.source is None or self.source.ended)
 
     def queue_pieces(self, pieces: Sequence[Pcm]) -> None:
-        """Say these in turn, behind what is being said."""
+        """Queue pieces of sound, to be played in order after those already queued."""
         self._pieces.extend(piece for piece in pieces if piece.size)
 
     def read(self, samples: int) -> Pcm:
-        """Take out at most `samples`."""
+        """Return the next samples, `samples` at most."""
         below = np.zeros(0, dtype=np.int16) if self.source is None else self.source.read(samples)
         if not self._pieces:
             return below

@@ -1,5 +1,7 @@
-"""Listeners, who know nothing of each other: several to one stream, and those of many streams at
-once."""
+"""Writes blocks to many sinks: several sinks on one stream, and the sinks of many streams at once.
+
+A sink that raises is taken off its stream; the others go on.
+"""
 
 from __future__ import annotations
 
@@ -29,29 +31,29 @@ class TeeSink:
 
     @property
     def dropped_samples(self) -> int:
-        """The sum of theirs."""
+        """The sum of the sinks' dropped samples."""
         return sum(sink.dropped_samples for sink in self.sinks)
 
     def write(self, block: PcmBlock) -> None:
-        """Take one block."""
+        """Write one block to all sinks."""
         write_blocks([self], [None], [block])
 
     def offer_block(self, block: PcmBlock, round_: FanOutRound) -> None:
-        """Have it written to each in this round."""
+        """Offer the block to `round_` for each sink."""
         for sink in self.sinks:
             round_.offer_block(sink, self._takers.get(id(sink)), block, self)
 
     def remove_failed(self, sink: Sink) -> None:
-        """One that failed is not written to any more."""
+        """Stop writing to a sink that failed."""
         self.sinks = tuple(each for each in self.sinks if each is not sink)
 
 
 class FanOutRound:
-    """Blocks for many sinks, of which those that convert are converted for at once."""
+    """Writes blocks to many sinks in one round; one operation converts the rates for all."""
 
     def __init__(self) -> None:
         self.failed: list[Sink] = []
-        """Those that failed and are in no fan."""
+        """The sinks that raised and do not belong to a `TeeSink`."""
         self._ready: list[tuple[ConvertingSink, Sink, PcmBlock, TeeSink | None]] = []
         self._converters: list[Resampler] = []
         self._prepared: set[int] = set()
@@ -60,12 +62,15 @@ class FanOutRound:
     def offer_block(
         self, sink: Sink, taking: ConvertingSink | None, block: PcmBlock, fan: TeeSink | None
     ) -> None:
-        """Write a block, or have it written by `finish`; `taking` is the sink if it converts."""
+        """Write a block now, or in `finish` if the sink converts it.
+
+        `taking` is the sink as a `ConvertingSink`, or None; `fan` is the `TeeSink` it belongs to.
+        """
         try:
             if taking is None:
                 sink.write(block)
             elif id(sink) in self._prepared:
-                # It hears several streams: in turn.
+                # One sink on several streams: it takes its blocks one after another.
                 self._later.append((sink, block, fan))
             else:
                 converter = taking.prepare(block)
@@ -77,7 +82,7 @@ class FanOutRound:
             self._lose(sink, fan)
 
     def finish(self) -> None:
-        """Convert, and write what is left."""
+        """Convert the remaining blocks together, and write them."""
         converted = resample_together(
             self._converters, [block.pcm for _, _, block, _ in self._ready]
         )
@@ -103,10 +108,10 @@ def write_blocks(
     converting_sinks: Sequence[ConvertingSink | None],
     blocks: Sequence[PcmBlock],
 ) -> list[int]:
-    """Give each sink its block; which of them failed.
+    """Write one block to each sink; return the indices of the sinks that failed.
 
-    `converting_sinks` are those that convert, None in the place of the others: all are converted
-    for at once, those within fans, too.
+    `converting_sinks` has each sink as a `ConvertingSink`, or None.  One operation converts the
+    blocks of all of them, those within a `TeeSink` included.
     """
     round_ = FanOutRound()
     for sink, taking, block in zip(sinks, converting_sinks, blocks, strict=True):

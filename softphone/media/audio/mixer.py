@@ -1,8 +1,8 @@
-"""A conference bridge: each member hears the sum of all others, on NumPy, in frames of 20 ms.
+"""A conference bridge: each member hears the sum of all others, in frames of 20 ms.
 
-Members come and go by ramps, so that nobody hears a click; the sum is limited, not wrapped.  The
-members' own sound is the clock: a frame is mixed once everybody has given one, and whoever falls
-silent is waited for `PATIENCE` frames at most.  A member is a `Sink` for what it says and a
+Members fade in and out, which avoids clicks; the sum is limited and never wraps.  The members'
+audio drives the mixer: it mixes a frame once each member has written one, and waits at most
+`PATIENCE` frames for a member that writes nothing.  A member is a `Sink` for what it says and a
 `Source` of what it hears.
 """
 
@@ -16,11 +16,11 @@ from softphone.media.audio.resample import Resampler
 from softphone.media.interface import Pcm, PcmBlock, Source
 
 PATIENCE = 3
-"""Frames that one member may be ahead of another."""
+"""Frames that one member may be ahead before the mixer stops waiting for the others."""
 HELD = 10
-"""Frames that wait for a member's stream at most; the oldest go."""
+"""The most frames queued for a member, each way; beyond it the oldest are dropped."""
 LOUD = 24_000.0
-"""Above this the sum is bent towards full scale."""
+"""The limiter compresses samples above this absolute value."""
 
 
 class MixerMember:
@@ -32,15 +32,15 @@ class MixerMember:
         self.said = np.zeros(0, dtype=np.int16)
         self.heard = np.zeros(0, dtype=np.int16)
         self.away = False
-        """Whether it has given nothing of late, and is not waited for."""
+        """Whether the mixer has stopped waiting for the member, which has written nothing."""
         self.leaving = False
         self.muted = False
         self.gain = 0.0
-        """The share of the others that it hears: 0 to 1, moved within one frame."""
+        """The gain of what the member hears, 0 to 1; a change ramps over one frame."""
         self.level = 0.0
-        """The share of it that the others hear."""
+        """The gain of what the others hear of the member, 0 to 1; a change ramps over a frame."""
         self.whisper: Source | None = None
-        """What it alone hears beside the others."""
+        """A source that only this member hears, beside the others."""
         self.dropped_samples = 0
 
     @property
@@ -50,11 +50,11 @@ class MixerMember:
 
     @property
     def ended(self) -> bool:
-        """Whether it has left."""
+        """Whether the member has left the bridge."""
         return self.leaving and self not in self._bridge.members
 
     def write(self, block: PcmBlock) -> None:
-        """Take what it says."""
+        """Queue a block of what the member says, converted to the bridge's rate, and mix."""
         rate, pcm = self._bridge.clock_rate_hz, block.pcm
         if block.clock_rate_hz != rate:
             if self._converter is None or self._converter.source_rate_hz != block.clock_rate_hz:
@@ -69,17 +69,17 @@ class MixerMember:
         self._bridge.mix()
 
     def read(self, samples: int) -> Pcm:
-        """Take out at most `samples` of what it hears."""
+        """Return the next samples of what the member hears, `samples` at most."""
         taken, self.heard = self.heard[:samples], self.heard[samples:]
         return taken
 
     def queue_heard(self, pcm: Pcm) -> None:
-        """Put in a frame; what nobody reads goes, oldest first."""
+        """Queue a frame for `read`; beyond `HELD` frames the oldest are dropped."""
         self.heard = np.concatenate((self.heard, pcm))[-HELD * self._bridge.frame :]
 
 
 class ConferenceMixer:
-    """Members and what is announced to all of them, at one rate."""
+    """Mixes its members and one announcement to all of them, at one rate."""
 
     def __init__(self, clock_rate_hz: int = 16_000) -> None:
         self.clock_rate_hz = clock_rate_hz
@@ -90,13 +90,13 @@ class ConferenceMixer:
         self._up = np.linspace(0.0, 1.0, self.frame, dtype=np.float32)
 
     def add_member(self) -> MixerMember:
-        """A new member, heard from its next frame on, by a ramp."""
+        """Return a new member, which fades in with its next frame."""
         member = MixerMember(self)
         self.members.append(member)
         return member
 
     def remove_member(self, member: MixerMember) -> None:
-        """It leaves with the next frame, by a ramp.  Raises LocalProtocolError for a stranger."""
+        """Fade a member out in the next frame.  Raises LocalProtocolError for an unknown one."""
         if member not in self.members:
             raise LocalProtocolError("it is no member of this bridge")
         member.leaving = True
@@ -104,16 +104,16 @@ class ConferenceMixer:
             self._drop()
 
     def announce(self, source: Source | None) -> None:
-        """Let everybody hear a source, beside each other; None stops it."""
+        """Mix a source into what each member hears; None stops it."""
         self._announced = source
 
     def mix(self) -> None:
-        """Mix every frame that is complete."""
+        """Mix while each member has a whole frame or is not waited for."""
         while self._complete():
             self._mix_frame()
 
     def tick(self) -> None:
-        """A frame's time has passed in which nobody said anything: mix one all the same."""
+        """Mix a frame when no member has a whole one: a frame time has passed without audio."""
         if self.members and all(each.said.size < self.frame for each in self.members):
             self._mix_frame()
 
@@ -138,7 +138,7 @@ class ConferenceMixer:
         self._drop()
 
     def _voice(self, member: MixerMember) -> NDArray[np.float32]:
-        """Its next frame, float32, faded in, out, or to silence where it ends short."""
+        """The member's next frame, float32[frame], with its fade; silence fills a short one."""
         pcm, member.said = member.said[: self.frame], member.said[self.frame :]
         voice = np.zeros(self.frame, dtype=np.float32)
         voice[: pcm.size] = pcm
@@ -167,7 +167,7 @@ class ConferenceMixer:
 
 
 def limit(sound: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bend what is louder than `LOUD` so that nothing exceeds full scale; the rest is untouched."""
+    """Compress samples above `LOUD` by a tanh so that none exceeds full scale; keep the rest."""
     size = np.abs(sound)
     if not np.count_nonzero(size > LOUD):
         return sound

@@ -1,7 +1,7 @@
-"""A file that is written beside its name, as `path` + ".part", and gets that name once it is whole.
+"""A file that is written as `path` + ".part" and renamed to `path` once it is complete.
 
-Nothing is overwritten: neither what has the name when the file is begun, nor what has taken it
-meanwhile.  Until it is whole it stays where it is, and whoever wants it is told where.
+No file is overwritten, neither one that exists at the start nor one created meanwhile.  A file
+that cannot be completed keeps its ".part" name, and the error gives that name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from softphone.media.interface import MediaError
 
 
 class PartFile:
-    """`file` is open for its writer until `finish` or `discard`; `mode` are its permissions.
+    """A ".part" file; `file` is open until `finish` or `discard`, `mode` are its permissions.
 
     Raises ConfigurationError when `path` exists, or cannot be written.
     """
@@ -39,26 +39,26 @@ class PartFile:
             raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error
 
     def finish(self, end: Callable[[], None]) -> None:
-        """Have `end` write the rest, close the file, and give it its name.
+        """Call `end` to write the rest, close the file, and rename it to `path`.
 
-        Raises MediaError when the disk is full, or another file has taken the name; what there is
-        then stays, and the message says where.
+        Raises MediaError when the disk is full or another file has the name; the ".part" file then
+        stays, and the message names it.
         """
         try:
             end()
             self.file.close()
         except OSError as error:
-            with suppress(OSError):  # the first error is the one that is told
+            with suppress(OSError):  # the first error is the one to report
                 self.file.close()
             raise self.cut_short(error.strerror or str(error)) from error
         self.move_into_place()
 
     def cut_short(self, why: str) -> MediaError:
-        """What is told of a file that could not be written to its end."""
+        """Return the error for a file that could not be completed."""
         return MediaError(f"the recording in {self.part} is cut short: {why}")
 
     def move_into_place(self) -> None:
-        """Move the file, which is closed, to its name without overwriting another.
+        """Rename the closed file to `path` without overwriting another file.
 
         Raises MediaError.
         """
@@ -70,13 +70,13 @@ class PartFile:
         except OSError as error:
             if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK):
                 raise MediaError(f"the recording stays in {part}: {error.strerror}") from error
-            # A file system without hard links: the name was free when we began.
+            # A file system without hard links; the name was free at the start.
             os.rename(part, path)
             return
         os.unlink(part)
 
     def discard(self) -> None:
-        """Give the file up: close it, and leave nothing of it."""
-        with suppress(OSError):  # a full disk may complain once more
+        """Close the file and delete it."""
+        with suppress(OSError):  # a full disk may raise again
             self.file.close()
         self.part.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""What an application hears in a call: chunks at its rate, with media time and capture time.
+"""Received audio for an application: chunks at its rate, with media time and capture time.
 
-A `PcmInput` is a `Sink`.  Nothing grows: where nobody reads, the oldest chunks go and are counted,
-and the timestamps of the next ones show the gap.
+A `PcmInput` is a `Sink` with a bounded queue.  When the application does not read, the oldest
+chunks are dropped and counted, and the timestamps of the next ones show the gap.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from softphone.media.interface import Pcm, PcmBlock
 
 @dataclass(frozen=True, slots=True)
 class ReceivedAudio:
-    """Some sound of the far end: int16[n]; `bytes(heard)` are its octets.
+    """A chunk of the far end's sound, int16[n]; `bytes(heard)` gives its octets.
 
-    `timestamp` is the media time of its first sample, in samples; it goes on over gaps.
-    `captured` is when the far end captured that, in seconds since 1970: by the far end's own
-    clock as its RTCP tells (`captured_by` "rtcp"), or by ours, transit included ("arrival").
-    `concealed`: some of it is made up for what was lost.
+    `timestamp` is the media time of its first sample, in samples; it advances over gaps.
+    `captured` is when the far end captured that sample, in seconds since 1970: by the far end's
+    clock from its RTCP (`captured_by` "rtcp"), or by our clock, transit included ("arrival").
+    `concealed`: some samples are concealment of lost packets.
     """
 
     pcm: Pcm
@@ -44,11 +44,11 @@ class ReceivedAudio:
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """The duration in seconds."""
         return self.pcm.size / self.clock_rate_hz
 
     def cut(self, samples: int) -> tuple[ReceivedAudio, ReceivedAudio]:
-        """The first `samples`, and the rest."""
+        """Split the chunk into its first `samples` and the rest."""
         later = self.captured + samples / self.clock_rate_hz
         rest = replace(
             self, pcm=self.pcm[samples:], timestamp=self.timestamp + samples, captured=later
@@ -57,23 +57,23 @@ class ReceivedAudio:
 
 
 class PcmInput(ConvertingSink):
-    """The far end's sound at `clock_rate_hz`, at most `seconds` of it waiting.
+    """Queues the far end's sound at `clock_rate_hz`, `seconds` at most, for an application.
 
     For one event loop.  Raises ConfigurationError for a rate other than 8,000, 16,000, 24,000 or
-    48,000 Hz.
+    48,000 Hz, or `seconds` outside 0.1 to 600.
     """
 
     def __init__(self, clock_rate_hz: int = 16000, *, seconds: float = 2.0) -> None:
         self.clock_rate_hz = check_rate(clock_rate_hz)
-        """The rate of what is read."""
+        """The sample rate of the chunks in Hz."""
         if not 0.1 <= seconds <= 600.0:
             raise ConfigurationError(f"a ring of {seconds:g} s is outside 0.1 to 600 s")
         self._most = round(seconds * clock_rate_hz)
         self._chunks: deque[ReceivedAudio] = deque()
         self.waiting_samples = 0
-        """Samples that can be read at once."""
+        """Samples that can be read without waiting."""
         self.dropped_samples = 0
-        """Samples that were lost unread: too old, or of an older security generation."""
+        """Samples dropped unread: the queue was full, or their security generation was older."""
         self._generation = 0
         self._closed = False
         self._converter: Resampler | None = None
@@ -82,16 +82,16 @@ class PcmInput(ConvertingSink):
         self._position = 0
         self._waiters = Waiters()
 
-    # The media loop's ---------------------------------------------------------------------------
+    # For the media loop -------------------------------------------------------------------------
 
     def write(self, block: PcmBlock) -> None:
-        """Take a block; older sound of a higher security level is dropped before it."""
+        """Queue a block; one of a newer security generation first drops all older sound."""
         converter = self.prepare(block)
         if converter is not None:
             self.write_converted(block, converter.feed(block.pcm))
 
     def prepare(self, block: PcmBlock) -> Resampler | None:
-        """What it is converted by; None: nothing is taken."""
+        """Return the converter for a block; None: the block is dropped."""
         if self._closed:
             return None
         if block.security_generation < self._generation:
@@ -117,7 +117,7 @@ class PcmInput(ConvertingSink):
         return converter
 
     def write_converted(self, block: PcmBlock, pcm: Pcm) -> None:
-        """Have it read, converted to `pcm`."""
+        """Queue the prepared block, converted to `pcm`."""
         if pcm.size:
             captured = block.captured - self._lag if block.captured else 0.0
             whose = "rtcp" if block.captured_by_sender else "arrival"
@@ -139,13 +139,13 @@ class PcmInput(ConvertingSink):
             self.waiting_samples -= len(gone)
             self.dropped_samples += len(gone)
 
-    # The application's --------------------------------------------------------------------------
+    # For the application ------------------------------------------------------------------------
 
     async def read(self, samples: int | None = None) -> ReceivedAudio:
-        """Wait for the next chunk, as it comes, or for exactly `samples`.
+        """Wait for the next chunk, or for exactly `samples`.
 
-        Fewer only at the end of the call, and none after it.  Raises ConfigurationError for more
-        than can wait here.
+        Returns fewer samples only at the end of the call, and none after it.  Raises
+        ConfigurationError for more than the queue can hold.
         """
         if samples is not None and not 0 < samples <= self._most:
             raise ConfigurationError(f"{samples} samples do not fit into {self._most}")
@@ -164,7 +164,7 @@ class PcmInput(ConvertingSink):
         return heard
 
     def _join(self, samples: int) -> ReceivedAudio:
-        """Exactly so many samples, or what there is; times are those of the first."""
+        """Join chunks to `samples`, or fewer if the queue has fewer; times are the first chunk's."""
         parts: list[ReceivedAudio] = []
         lacking = samples
         while lacking and self._chunks:
@@ -191,6 +191,6 @@ class PcmInput(ConvertingSink):
         return heard
 
     def close(self) -> None:
-        """Nothing more will come; what is there can still be read."""
+        """End the input; queued chunks can still be read."""
         self._closed = True
         self._waiters.wake()

@@ -1,8 +1,8 @@
-"""What an application says in a call: samples in any pieces, flushed at once, with marks.
+"""Audio that an application sends in a call: samples in any pieces, immediate flush, marks.
 
-A `PcmOutput` is a `Source`.  In the application's own loop it is read where it is; a worker reads
-the same ring through shared memory (`share`), and what it has read is looked at every 10 ms.
-Nothing grows: who writes more than the ring holds waits, or is told.
+A `PcmOutput` is a `Source` over a bounded ring.  An engine in the application's loop reads the
+ring directly; a worker reads it through shared memory (`share`), and its progress is polled every
+10 ms.  A writer waits while the ring is full.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RATES = (8000, 16000, 24000, 48000)
 
 
 def check_rate(clock_rate_hz: int) -> int:
-    """The rate itself.  Raises ConfigurationError unless it is one of RATES."""
+    """Return the rate.  Raises ConfigurationError unless it is one of RATES."""
     if clock_rate_hz not in RATES:
         known = ", ".join(f"{rate:,}" for rate in RATES)
         raise ConfigurationError(f"a call's sound is read and written at {known} Hz")
@@ -32,10 +32,10 @@ def check_rate(clock_rate_hz: int) -> int:
 
 
 class PlaybackMark:
-    """A place in what was written, after `position` samples.
+    """A position in the written samples, after the first `position` of them.
 
-    `await mark.played()` gives True once everything before it has been sent, and False if some of
-    it never will be: it was flushed, or the call is over.
+    `await mark.played()` returns True once all samples before it have been sent, and False if some
+    never will be, after a flush or the end of the call.
     """
 
     def __init__(self, position: int) -> None:
@@ -44,30 +44,30 @@ class PlaybackMark:
 
     @property
     def done(self) -> bool:
-        """Whether it is known."""
+        """Whether the mark has been resolved."""
         return self._reached.done()
 
     async def played(self) -> bool:
-        """Wait until it is known whether all before the mark was sent."""
+        """Wait for the outcome: whether all samples before the mark were sent."""
         return await asyncio.shield(self._reached)
 
     def resolve(self, played: bool) -> None:
-        """Tell it."""
+        """Set the outcome; only the first call counts."""
         if not self._reached.done():
             self._reached.set_result(played)
 
 
 class PcmOutput(FlushableSource):
-    """16-bit mono samples at `clock_rate_hz`, at most `seconds` of them waiting.
+    """Queues an application's 16-bit mono samples at `clock_rate_hz`, `seconds` at most.
 
-    `flushed_samples` counts what was written and never sent, `flushes` how often it was flushed;
-    `ring` is for the media loop only.  For one event loop.
-    Raises ConfigurationError for a rate other than 8,000, 16,000, 24,000 or 48,000 Hz.
+    `flushed_samples` counts samples written and never sent, `flushes` the flushes; `ring` is for
+    the media loop only.  For one event loop.  Raises ConfigurationError for a rate other than
+    8,000, 16,000, 24,000 or 48,000 Hz, or `seconds` outside 0.1 to 600.
     """
 
     def __init__(self, clock_rate_hz: int = 16000, *, seconds: float = 10.0) -> None:
         self.clock_rate_hz = check_rate(clock_rate_hz)
-        """The rate of its samples."""
+        """The sample rate in Hz."""
         if not 0.1 <= seconds <= 600.0:
             raise ConfigurationError(f"a ring of {seconds:g} s is outside 0.1 to 600 s")
         self._octets = 2 * round(seconds * clock_rate_hz)
@@ -80,31 +80,31 @@ class PcmOutput(FlushableSource):
         self.flushed_samples = 0
         self._flushes = 0
 
-    # The media loop's ---------------------------------------------------------------------------
+    # For the media loop -------------------------------------------------------------------------
 
     @property
     def flushes(self) -> int:
-        """How often it was flushed."""
+        """How often the output was flushed."""
         return self._flushes
 
     @property
     def ended(self) -> bool:
-        """Whether it was closed and everything was read."""
+        """Whether the output was closed and all samples were read."""
         return self._source.ended
 
     def read(self, samples: int) -> Pcm:
-        """Take out at most `samples`, at once."""
+        """Return the next samples without waiting, `samples` at most."""
         pcm = self._source.read(samples)
         self.update_marks()
         return pcm
 
     def share(self) -> int:
-        """Move into memory that a worker can read: its descriptor, to be sent and closed.
+        """Move the samples into shared memory; return its descriptor, to be sent and closed.
 
-        The worker's end is `RingSource`.  Raises OSError.
+        The worker reads it by a `RingSource`.  Raises OSError.
         """
         ring, descriptor = SharedRing.create(self._octets)
-        # Positions go on: what was taken is put in and passed over.
+        # The new ring continues the positions of the old one, so that marks stay valid.
         ring.start_at(self.ring.taken)
         ring.write_octets(self.ring.read_octets(self._octets))
         if self._closed:
@@ -113,7 +113,7 @@ class PcmOutput(FlushableSource):
         return descriptor
 
     def update_marks(self) -> None:
-        """Tell marks and writers what the media loop has come to."""
+        """Resolve the marks that the media loop has passed, and wake waiting writers."""
         if self._marks:
             confirmed = self.ring.confirmed // 2
             while self._marks and self._marks[0].position <= confirmed:
@@ -121,11 +121,11 @@ class PcmOutput(FlushableSource):
         if self._waiters:
             self._wake()
 
-    # The application's --------------------------------------------------------------------------
+    # For the application ------------------------------------------------------------------------
 
     @property
     def waiting_samples(self) -> int:
-        """Samples that were written and not yet taken by the media loop."""
+        """Samples that the media loop has not read yet."""
         return self.ring.available // 2
 
     @property
@@ -134,10 +134,10 @@ class PcmOutput(FlushableSource):
         return self.ring.written // 2
 
     async def write(self, pcm: npt.NDArray[np.int16] | bytes | bytearray | memoryview) -> None:
-        """Put in samples of any number, waiting while the ring is full.
+        """Write any number of samples; wait while the ring is full.
 
-        int16[n], or its octets in the machine's order, cut anywhere.  After `close` they are
-        dropped and counted.  Raises ConfigurationError for another dtype or shape.
+        `pcm` is int16[n], or its octets in native byte order, split anywhere.  After `close`,
+        samples are dropped and counted.  Raises ConfigurationError for another dtype or shape.
         """
         octets = self._octets_of(pcm)
         while octets.size and not self._closed:
@@ -161,7 +161,7 @@ class PcmOutput(FlushableSource):
         return np.frombuffer(whole[: len(whole) & ~1], dtype=np.uint8)
 
     def mark(self) -> PlaybackMark:
-        """A mark after all that was written so far."""
+        """Return a mark after all samples written so far."""
         mark = PlaybackMark(self.written_samples)
         if self._closed:
             mark.resolve(self.ring.confirmed // 2 >= mark.position)
@@ -170,10 +170,10 @@ class PcmOutput(FlushableSource):
         return mark
 
     def flush(self) -> int:
-        """Send nothing of what waits: silence from the next frame on.
+        """Drop all waiting samples: silence from the next frame on.
 
-        Gives the samples that will never be sent; in a worker, one frame of them may just have
-        been.  Marks behind them are told.
+        Returns the number of samples dropped; a worker may have just sent one frame of them.
+        Resolves the marks after unsent samples to False.
         """
         taken = self.ring.taken // 2
         left = self.ring.flush() // 2
@@ -189,7 +189,7 @@ class PcmOutput(FlushableSource):
         return left
 
     def close(self, *, ended: bool = False) -> None:
-        """Nothing more will be written; `ended`: nothing will be sent any more, either."""
+        """End the output; `ended`: the call is over, and the remaining marks resolve to False."""
         self._closed = True
         self.ring.mark_ended()
         if ended:

@@ -1,6 +1,6 @@
 """A bounded ring of samples between the media loop and an application.
 
-Readers wait without polling.  Nothing here grows: when nobody takes samples out, the oldest go.
+Readers wait without polling.  A full ring drops its oldest samples.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ class PcmRing(ConvertingSink):
     """A bounded ring of mono samples at one rate, `seconds` long.
 
     It is a `Sink` (the media loop writes blocks, the application awaits `read_exactly`) or a
-    `Source` (the application `write_samples`s, the media loop reads).  When it is full the oldest
-    samples go, and are counted in `dropped_samples`.  For use in one event loop.  Raises
-    ConfigurationError for a rate or a length that makes no sense.
+    `Source` (the application calls `write_samples`, the media loop reads).  When it is full, the
+    oldest samples are dropped and counted in `dropped_samples`.  For use in one event loop.
+    Raises ConfigurationError for a rate outside 4,000 to 192,000 Hz, or a length outside 0.02 to
+    3,600 s.
     """
 
     def __init__(self, clock_rate_hz: int = 8000, *, seconds: float = 2.0) -> None:
@@ -36,7 +37,7 @@ class PcmRing(ConvertingSink):
         self._start = 0
         self._count = 0
         self.dropped_samples = 0
-        """Samples that were lost unread: overwritten, or of an older security generation."""
+        """Samples dropped unread: overwritten, or of an older security generation."""
         self.timestamp = 0
         """Media time of the next sample to be read, in samples; dropped ones count."""
         self._generation = 0
@@ -46,7 +47,7 @@ class PcmRing(ConvertingSink):
 
     @property
     def ended(self) -> bool:
-        """Whether it was closed and is empty."""
+        """Whether the ring was closed and is empty."""
         return self._closed and not self._count
 
     def __len__(self) -> int:
@@ -63,7 +64,7 @@ class PcmRing(ConvertingSink):
             self.write_samples(converter.feed(block.pcm))
 
     def prepare(self, block: PcmBlock) -> Resampler | None:
-        """What it is converted by; None: nothing is taken."""
+        """Return the converter for a block; None: the ring does not take it."""
         if block.security_generation != self._generation:
             if block.security_generation < self._generation:
                 self.dropped_samples += block.pcm.size
@@ -79,11 +80,11 @@ class PcmRing(ConvertingSink):
         return self._converter
 
     def write_converted(self, block: PcmBlock, pcm: NDArray[np.int16]) -> None:
-        """Have it read, converted to `pcm`."""
+        """Add the prepared block to the ring, converted to `pcm`."""
         self.write_samples(pcm)
 
     def write_samples(self, pcm: NDArray[np.int16]) -> None:
-        """Put in int16[n] at the ring's rate; the oldest samples make room.
+        """Add int16[n] at the ring's rate; a full ring drops its oldest samples.
 
         Raises ConfigurationError unless the samples are int16 in one dimension.
         """
@@ -108,7 +109,7 @@ class PcmRing(ConvertingSink):
         self._waiters.wake()
 
     def read(self, samples: int) -> NDArray[np.int16]:
-        """Take out at most `samples`, at once."""
+        """Return the next samples without waiting, `samples` at most."""
         size = min(samples, self._count)
         pcm = np.empty(size, dtype=np.int16)
         first = min(size, self._buffer.size - self._start)
@@ -119,9 +120,9 @@ class PcmRing(ConvertingSink):
         return pcm
 
     async def read_exactly(self, samples: int) -> NDArray[np.int16]:
-        """Wait for exactly `samples`; fewer only after `close`, none at its end.
+        """Wait for exactly `samples`; fewer only after `close`, and none once it is empty.
 
-        Raises ConfigurationError for more than the ring holds, which would never come.
+        Raises ConfigurationError for more samples than the ring can hold.
         """
         if samples > self._buffer.size:
             raise ConfigurationError(f"{samples} samples do not fit into {self._buffer.size}")
@@ -130,19 +131,19 @@ class PcmRing(ConvertingSink):
         return self.read(samples)
 
     async def drain(self, level: int = 0) -> None:
-        """Wait until at most `level` samples are in the ring, or it was closed."""
+        """Wait until the ring has at most `level` samples or is closed."""
         while self._count > level and not self._closed:
             await self._waiters.wait()
 
     def flush(self) -> int:
-        """Drop everything; how many samples that was."""
+        """Drop all samples; return their number."""
         count = self._count
         self._discard(count)
         self._waiters.wake()
         return count
 
     def close(self) -> None:
-        """Nothing more will be put in; what is there can still be read."""
+        """End the input; samples in the ring can still be read."""
         self._closed = True
         self._waiters.wake()
 

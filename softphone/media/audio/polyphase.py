@@ -1,8 +1,8 @@
-"""The filter of rate conversion: a polyphase FIR over many rows at once, whose sums are exact.
+"""The filter of rate conversion: a polyphase FIR over many rows at once, with exact sums.
 
-Taps are multiples of 2^-30 and samples are whole numbers of 16 bits, so every product and every
-sum fits into a float64 without rounding.  The order of adding is then of no account: neither the
-border of a block nor the number of rows leaves a trace, whichever way BLAS takes.
+Taps are multiples of 2^-30 and samples are 16-bit integers, so each product and each sum fits into
+a float64 without rounding.  The order of addition then cannot change the result: it does not
+depend on block boundaries, on the number of rows, or on the algorithm that BLAS chooses.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 ZERO_CROSSINGS: Final = 24
-"""Of the sinc on each side, at the lower of the two rates."""
+"""Zero crossings of the sinc on each side, at the lower of the two rates."""
 KAISER_BETA: Final = 8.0
 CUTOFF: Final = 0.92
-"""Of half the lower rate: 3.4 kHz at 8,000 Hz passes whole, aliases do not."""
+"""The cutoff as a share of half the lower rate: at 8,000 Hz, 3.4 kHz passes and aliases do not."""
 GRID: Final = float(1 << 30)
 """Taps are whole multiples of one over this; a sum of samples takes 17 bits above the point."""
 
 FEW_PHASES: Final = 16
-"""Up to so many samples between two are filtered as blocks, by one product of matrices."""
+"""Ratios with at most this many phases are filtered in blocks, by one matrix product."""
 BLOCK: Final = 32
-"""Samples of a block: more waste products with zeros, fewer read more of the same samples."""
+"""Samples of a block: larger ones multiply more zeros, smaller ones read more samples twice."""
 ONE_THREAD: Final = 1 << 18
-"""Multiplications of one product.  OpenBLAS shares larger ones among threads, which wait for one
-another where cores are scarce."""
+"""The most multiplications of one matrix product.  OpenBLAS splits larger ones among threads,
+which wait for one another when cores are busy."""
 GATHERED: Final = 4096
-"""Samples that are filtered at once where each has taps of its own."""
+"""Samples that are filtered at once when each has its own taps."""
 
 
 @lru_cache(maxsize=32)
@@ -43,7 +43,7 @@ def polyphase(up: int, down: int) -> NDArray[np.float64]:
     shape = np.i0(KAISER_BETA * np.sqrt(np.clip(1.0 - (offset / half) ** 2, 0.0, 1.0)))
     taps = cutoff * np.sinc(cutoff * offset) * shape / np.i0(KAISER_BETA)
     whole = np.rint(taps * (GRID / taps.sum(axis=1, keepdims=True)))
-    # Every phase passes a constant unchanged: the middle tap takes what was rounded away.
+    # The middle tap takes the rounding error, so that each phase has unity gain at DC.
     whole[:, half - 1] += GRID - whole.sum(axis=1)
     found: NDArray[np.float64] = whole / GRID
     found.flags.writeable = False
@@ -52,10 +52,10 @@ def polyphase(up: int, down: int) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=128)
 def block_matrix(up: int, down: int, position: int) -> NDArray[np.float64]:
-    """float64[inputs, outputs]: what a block of inputs is multiplied by.
+    """Return the matrix float64[inputs, outputs] that filters a block of inputs.
 
-    Output k stands at input (position + k * down) / up; whole periods, so that the next block is
-    multiplied by the same.
+    Output k is at input (position + k * down) / up.  A block is a whole number of periods, so the
+    next block has the same matrix.
     """
     taps = polyphase(up, down)
     width, outputs = taps.shape[1], max(BLOCK // up, 1) * up
@@ -71,10 +71,9 @@ def block_matrix(up: int, down: int, position: int) -> NDArray[np.float64]:
 def filter_rows(
     held: NDArray[np.float64], ratio: tuple[int, int], position: int, count: int
 ) -> NDArray[np.float64]:
-    """The next `count` samples of each row of `held`, whole numbers float64[k, n]; float64[k,
-    count].
+    """Return the next `count` samples, float64[k, count], of `held` float64[k, n] (integers).
 
-    `ratio` is up, down; `position` where the first sample stands, in 1/up of an input.
+    `ratio` is (up, down); `position` is the place of the first sample, in 1/up of an input.
     """
     if count == 0:
         return np.zeros((held.shape[0], 0))
@@ -86,7 +85,7 @@ def filter_rows(
     rows, blocks = held.shape[0], -(-count // outputs)
     needed = (blocks - 1) * step + size
     if held.shape[1] < needed or not held.flags.c_contiguous:
-        # What the last block has too much is not given out.
+        # Drop the samples of the last block beyond `count`.
         padded = np.zeros((rows, max(needed, held.shape[1])))
         padded[:, : held.shape[1]] = held
         held = padded

@@ -1,8 +1,8 @@
 """Rate conversion that keeps its state from block to block: a polyphase FIR filter.
 
-Every block fed gives the block that is due, 3 ms of sound later (at 8,000 Hz).  soxr is better
-than needed for speech and holds back 100 ms at a time, which a conversation cannot afford.
-Many streams are converted at once: those that stand alike, by one product of matrices.
+The filter delays sound by 3 ms (at 8,000 Hz).  soxr has better quality than speech needs, but
+holds back 100 ms, too much for a conversation.  Streams with the same state are converted
+together, by one matrix product.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NOTHING.flags.writeable = False
 class Resampler:
     """A streaming converter of mono int16 between two rates; the same rate passes through.
 
-    Block boundaries leave no trace: feeding a signal in any pieces gives the same samples.
+    The result does not depend on block boundaries: any split of a signal gives the same samples.
     Raises ConfigurationError for a rate outside 4,000 to 192,000 Hz.
     """
 
@@ -48,10 +48,10 @@ class Resampler:
         divisor = math.gcd(source_rate_hz, target_rate_hz)
         self._ratio = target_rate_hz // divisor, source_rate_hz // divisor
         self._width = polyphase(*self._ratio).shape[1]
-        # The first output stands on the first input: half a filter of silence goes before it.
+        # The first output aligns with the first input, so half a filter of silence precedes it.
         self._before = self._width // 2 - 1 if self._converts else 0
         self._held = self._before
-        """How many of the last samples the next ones are still made of."""
+        """The number of past input samples that the next output still needs."""
         self._past: NDArray[np.int16] = np.zeros(max(self._held, self._kept), dtype=np.int16)
         self._position = 0
         self._fed = False
@@ -62,15 +62,15 @@ class Resampler:
 
     @property
     def _kept(self) -> int:
-        """Samples of 10 ms, which a converter that goes on after this one is given."""
+        """Samples of 10 ms, kept as the history of a converter that continues this one."""
         return self.source_rate_hz // 100
 
     def next_rates(
         self, source_rate_hz: int, target_rate_hz: int, *, owed: float = 0.0
     ) -> Resampler:
-        """A converter that goes on where this one is, with other rates and without a joint.
+        """Return a converter with other rates that continues this one without a discontinuity.
 
-        `owed` seconds of what this one has given were not used, and are given once more.
+        It repeats the last `owed` seconds of this one's output, which were not used.
         Raises ConfigurationError.
         """
         lag = self.lag + owed
@@ -78,18 +78,20 @@ class Resampler:
 
     @property
     def lag(self) -> float:
-        """Seconds from the next sample that it will give to the end of what it was fed."""
+        """Seconds from the next output sample to the end of the input."""
         ahead = self._held - self._before - self._position / self._ratio[0]
         return ahead / self.source_rate_hz
 
     @property
     def idle(self) -> bool:
-        """Whether it holds nothing that it was fed: silence follows silence."""
+        """Whether the filter holds no input: nothing was fed since the start or `rest`."""
         return not self._fed
 
     def rest(self) -> NDArray[np.int16]:
-        """What the filter holds of what it was fed, int16[n]: silence follows.  Empty when
-        nothing was fed since the last time."""
+        """Flush the filter with silence; return its tail, int16[n].
+
+        Empty when nothing was fed since the last call.
+        """
         if not self._converts or not self._fed:
             return NOTHING
         converted = self.feed(np.zeros(self._width, dtype=np.int16))
@@ -105,12 +107,14 @@ class Resampler:
         target_rate_hz: int,
         lag: float = 0.0,
     ) -> Resampler:
-        """A converter that goes on after `heard` [n], sound of another rate; its next sample
-        stands `lag` seconds before the end of that.  Raises ConfigurationError."""
+        """Return a converter that continues after `heard` int16[n], sound of another rate.
+
+        Its next sample is `lag` seconds before the end of `heard`.  Raises ConfigurationError.
+        """
         made = cls(source_rate_hz, target_rate_hz)
         if not heard.size:
             return made
-        # Where rates are equal nothing is held but what is still owed.
+        # With equal rates the converter holds only the samples that it must repeat.
         ahead = lag * source_rate_hz
         made._held = math.ceil(made._before + ahead - 1e-6)
         behind = made._held - ahead - made._before
@@ -122,7 +126,7 @@ class Resampler:
         return made
 
     def feed(self, pcm: NDArray[np.int16], *, last: bool = False) -> NDArray[np.int16]:
-        """Convert int16[n] to int16[m]; `last` also gives what the filter still holds."""
+        """Convert int16[n] to int16[m]; with `last`, append the filter's tail."""
         if not self._converts:
             return self._pass_on(pcm)
         fed = self._fed or pcm.size > 0
@@ -145,10 +149,10 @@ class Resampler:
 def resample_together(
     streams: Sequence[Resampler], frames: Sequence[NDArray[np.int16]]
 ) -> list[NDArray[np.int16]]:
-    """What each of `streams` gives for its frame: what `feed` would give, bit for bit.
+    """Feed each of `streams` its frame; return the output of each, identical to `feed`'s.
 
-    Those that agree in rates and in what they hold, as streams do that have been fed alike, are
-    converted by one operation.  Each stream at most once.
+    One operation converts all streams with the same rates and state, such as streams fed with the
+    same numbers of samples.  A stream may occur only once.
     """
     converted = [NOTHING] * len(streams)
     alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
@@ -169,7 +173,7 @@ def resample_together(
 def _convert_alike(
     streams: Sequence[Resampler], frames: Sequence[NDArray[np.int16]]
 ) -> NDArray[np.int16]:
-    """int16[k, m] of k streams with the same state, whose frames are of one length."""
+    """Convert k frames of one length for streams with the same state; int16[k, m]."""
     first, rows = streams[0], len(streams)
     ratio, position, fed = first._ratio, first._position, frames[0].size
     up, down = ratio
@@ -178,7 +182,7 @@ def _convert_alike(
     ]
     whole = np.concatenate(parts).reshape(rows, -1)
     held = first._held + fed
-    # Output k stands at input position (position + k * down) / up.
+    # Output k is at input position (position + k * down) / up.
     available = (held - first._width + 1) * up - position
     count = max(-(-available // down), 0)
     sound = filter_rows(
@@ -201,20 +205,27 @@ def _convert_alike(
 
 
 class ConvertingSink(Protocol):
-    """A sink whose blocks can be converted together with those of others: a class of ours that
-    names this one, since a sink of the application's may have methods of these names, too."""
+    """A sink whose blocks can be converted together with those of other sinks.
+
+    Classes inherit from it explicitly: an application's sink may have unrelated methods of these
+    names.
+    """
 
     def prepare(self, block: PcmBlock) -> Resampler | None:
-        """What the block is to be converted by, before `write_converted`; None: it is not
-        wanted."""
+        """Return the converter for a block; None: the sink does not take it.
+
+        `write_converted` follows.
+        """
 
     def write_converted(self, block: PcmBlock, pcm: NDArray[np.int16]) -> None:
-        """Take the block that was prepared last, converted to `pcm`."""
+        """Write the block last passed to `prepare`, converted to `pcm`."""
 
 
 def as_converting_sink(sink: Sink) -> ConvertingSink | None:
-    """The sink, if it may be given its blocks converted; not if a class of the application's has
-    put a `write` of its own before that which converts."""
+    """Return the sink if it is a `ConvertingSink`, else None.
+
+    None also for an application's subclass that overrides `write`: its `write` must be called.
+    """
     kinds = type(sink).__mro__
     if ConvertingSink not in kinds:
         return None
@@ -227,21 +238,23 @@ def as_converting_sink(sink: Sink) -> ConvertingSink | None:
 
 
 class FlushableSource(Protocol):
-    """A source whose application can have it fall silent at once: a class of ours that names this
-    one, since a source of the application's may have something of this name, too."""
+    """A source that its application can flush, which silences it at once.
+
+    Classes inherit from it explicitly: an application's source may have an unrelated `flushes`.
+    """
 
     @property
     def flushes(self) -> int:
-        """How often that has been done."""
+        """How often the source was flushed."""
 
 
 def as_flushable_source(source: Source) -> FlushableSource | None:
-    """The source, if it is one that is flushed."""
+    """Return the source if it is a `FlushableSource`, else None."""
     return cast("FlushableSource", source) if FlushableSource in type(source).__mro__ else None
 
 
 class ResamplingSource:
-    """Another source at another rate; it is read no further ahead than the conversion needs."""
+    """Converts a source to another rate, and reads no more of it than the conversion needs."""
 
     __slots__ = (
         "_asked",
@@ -257,12 +270,12 @@ class ResamplingSource:
     def __init__(
         self, source: Source, clock_rate_hz: int, *, converter: Resampler | None = None
     ) -> None:
-        """`converter` has converted it until now, to another rate."""
+        """Convert `source`; `converter` continues an earlier conversion of it."""
         self._source = source
         self.clock_rate_hz = clock_rate_hz
-        """The rate of its samples."""
+        """The sample rate in Hz."""
         self.converter = converter or Resampler(source.clock_rate_hz, clock_rate_hz)
-        """What it is converted by."""
+        """The converter of the source's samples."""
         self._ready = NOTHING
         self._finished = False
         self._asked = False
@@ -270,7 +283,7 @@ class ResamplingSource:
         self._flushes = 0 if self._flushed is None else self._flushed.flushes
 
     def at_rate(self, clock_rate_hz: int) -> ResamplingSource:
-        """The same source from here on at another rate; this one is not read any more."""
+        """Return a source that continues this one at another rate; do not read this one again."""
         rates = self._source.clock_rate_hz, clock_rate_hz
         owed = self._ready.size / self.clock_rate_hz
         converter = self.converter.next_rates(*rates, owed=owed)
@@ -282,10 +295,10 @@ class ResamplingSource:
         return self._finished and not self._ready.size
 
     def conversion_input(self, samples: int) -> NDArray[np.int16] | None:
-        """What `converter` is to be fed before `samples` are read, for `append_converted`; None:
-        nothing.
+        """Read the source samples that `converter` needs for `read(samples)`; None: none needed.
 
-        So that many sources are converted at once; a source that has too little is done here.
+        The caller converts those of many sources at once and passes the results to
+        `append_converted`.  A source that gives fewer samples than asked is converted here.
         """
         if self._flushed is not None and self._flushed.flushes != self._flushes:
             self._fall_silent(self._flushed.flushes)
@@ -301,23 +314,23 @@ class ResamplingSource:
         if pcm.size or self._finished or not self.converter.idle:
             self.append_converted(self.converter.feed(pcm, last=self._finished))
             if self._asked and not self._finished:
-                # A gap: what the filter still holds belongs before it.
+                # A gap follows: the filter's tail belongs before it.
                 self.append_converted(self.converter.rest())
         return None
 
     def _fall_silent(self, flushes: int) -> None:
-        """Forget what was converted, and what the filter holds: it was flushed with the rest."""
+        """Drop the converted samples and the filter's state, since the source was flushed."""
         self._flushes = flushes
         self._ready = NOTHING
         self.converter = Resampler(self._source.clock_rate_hz, self.clock_rate_hz)
 
     def append_converted(self, converted: NDArray[np.int16]) -> None:
-        """Have these samples read next, behind what waits."""
+        """Queue converted samples for `read`."""
         ready = self._ready
         self._ready = np.concatenate((ready, converted)) if ready.size else converted
 
     def read(self, samples: int) -> NDArray[np.int16]:
-        """Take out at most `samples`; fewer mean that the source has no more now."""
+        """Return the next `samples`; fewer when the source has no more now."""
         while not self._asked:
             pcm = self.conversion_input(samples)
             if pcm is None:
@@ -325,13 +338,13 @@ class ResamplingSource:
             self.append_converted(self.converter.feed(pcm))
         self._asked = False
         taken, rest = self._ready[:samples], self._ready[samples:]
-        # A copy: what waits for long does not hold on to all that it was converted with.
+        # A copy, since a view would keep the whole converted batch in memory.
         self._ready = rest.copy() if rest.size else NOTHING
         return taken
 
 
 def at_rate(source: Source, clock_rate_hz: int) -> Source:
-    """`source` itself if it has that rate, else converted to it, continuously.
+    """Return `source` if it has that rate, else a `ResamplingSource` of it.
 
     Raises ConfigurationError for a rate that cannot be converted.
     """

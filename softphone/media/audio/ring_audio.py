@@ -1,7 +1,7 @@
-"""Sound over a `SharedRing`: samples down to a worker, blocks up from it.
+"""Audio over a `SharedRing`: samples to a worker, blocks from a worker.
 
-A block keeps its timestamp and its security generation; where a ring is full, the block is
-dropped and counted, and the next one's timestamp shows the gap.
+A block keeps its timestamp and its security generation.  When the ring is full, a block is dropped
+and counted, and the timestamp of the next one shows the gap.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from softphone.media.interface import Pcm, PcmBlock
 
 SAMPLE_RING_OCTETS: Final = 1 << 16
 BLOCK_RING_OCTETS: Final = 1 << 17
-"""Octets of a ring of samples and of one of blocks: 4 and 7 seconds of telephone sound."""
+"""Octets of a ring of samples and of one of blocks: 4 and 7 seconds of narrowband audio."""
 
 HELD: Final = 0.004
-"""Seconds that a conversion of rates may hold back, as long as more sound comes."""
+"""Seconds that a rate conversion may hold back while more sound follows."""
 
 HEAD: Final = struct.Struct("=IIqqIId")
-"""Samples, clock rate, timestamp, security generation, whether it is concealed, and when it was
-captured by whose clock."""
+"""The head of a block: number of samples, clock rate, timestamp, security generation, concealed,
+captured by the sender's clock (or by ours), time of capture."""
 
 NOTHING: Final[Pcm] = np.zeros(0, dtype=np.int16)
 
 
 def write_samples(ring: SharedRing, pcm: Pcm) -> None:
-    """Put int16[n] into a ring of samples; what does not fit is counted as lost."""
+    """Write int16[n] to a ring of samples; samples that do not fit are dropped and counted."""
     fitting = pcm[: ring.free_octets // 2]
     ring.write_octets(np.ascontiguousarray(fitting).view(np.uint8))
     ring.count_dropped(pcm.size - fitting.size)
@@ -42,24 +42,24 @@ class RingSource(FlushableSource):
     def __init__(self, ring: SharedRing, clock_rate_hz: int) -> None:
         self._ring = ring
         self.clock_rate_hz = clock_rate_hz
-        """The rate of its samples."""
+        """The sample rate in Hz."""
         self._held = 2 * round(HELD * clock_rate_hz)
 
     @property
     def ended(self) -> bool:
-        """Whether the source has ended and everything was read."""
+        """Whether the writer has ended the source and all samples were read."""
         return self._ring.ended and self._ring.available < 2
 
     @property
     def flushes(self) -> int:
-        """How often what waited was flushed."""
+        """How often the writer flushed the ring."""
         return self._ring.flushes
 
     def read(self, samples: int) -> Pcm:
-        """Take out at most `samples` that are there now.
+        """Return the next samples without waiting, `samples` at most.
 
-        Being asked again says that what was taken before has been sent, but for what a conversion
-        of rates may hold back.
+        A call confirms that the samples read before have been sent, except for `HELD` seconds that
+        a rate conversion may hold back.
         """
         ring = self._ring
         available = ring.available // 2
@@ -76,15 +76,15 @@ class RingSink:
     def __init__(self, ring: SharedRing, clock_rate_hz: int) -> None:
         self._ring = ring
         self.clock_rate_hz = clock_rate_hz
-        """The rate that the sink at the other end takes, 0 for any."""
+        """The sample rate in Hz that the sink at the other end takes, 0 for any."""
 
     @property
     def dropped_samples(self) -> int:
-        """Samples for which there was no room."""
+        """Samples dropped because the ring was full."""
         return self._ring.dropped
 
     def write(self, block: PcmBlock) -> None:
-        """Put in one block."""
+        """Write one block to the ring, or drop and count it if the ring is full."""
         head = HEAD.pack(
             block.pcm.size,
             block.clock_rate_hz,
@@ -100,7 +100,7 @@ class RingSink:
 
 
 def read_blocks(ring: SharedRing) -> list[PcmBlock]:
-    """Every block that is in the ring now."""
+    """Return and remove all blocks in the ring."""
     blocks: list[PcmBlock] = []
     while ring.available >= HEAD.size:
         head = ring.read_octets(HEAD.size).tobytes()

@@ -1,8 +1,7 @@
-"""A bounded ring of octets between two processes, or within one: one writes, one reads, neither
-waits.
+"""A bounded lock-free ring of octets with one writer and one reader, in one or two processes.
 
-Shared memory has no name in the file system (memfd_create): it is gone with the last of the two
-processes, however that ends.  Linux only; a local ring is a plain array.
+The shared memory is anonymous (memfd_create, Linux only): the system frees it when the last
+process that uses it ends.  A local ring is a plain array.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ Octets: TypeAlias = npt.NDArray[np.uint8]
 
 
 def shared_memory(octets: int) -> int:
-    """A descriptor of anonymous memory of so many octets.  Raises OSError."""
+    """Return a descriptor of `octets` of anonymous memory.  Raises OSError."""
     descriptor = os.memfd_create("softphone-media", os.MFD_CLOEXEC)
     try:
         os.ftruncate(descriptor, octets)
@@ -38,23 +37,28 @@ def shared_memory(octets: int) -> int:
 
 
 def map_memory(descriptor: int) -> mmap.mmap:
-    """The memory of a descriptor, which may be closed; before Python 3.13 a copy of it stays open
-    for as long as the memory is used."""
+    """Map the memory of a descriptor, which may be closed afterwards.
+
+    Before Python 3.13, a duplicate of the descriptor stays open as long as the mapping exists.
+    """
     if sys.version_info >= (3, 13):
         return mmap.mmap(descriptor, 0, trackfd=False)
     return mmap.mmap(descriptor, 0)
 
 
 class SharedRing:
-    """The ring in the memory of `descriptor`, which may be closed afterwards.
+    """A ring of octets; one end writes, the other reads.
 
-    `ended` is the writer's word that nothing more will come, `dropped` what it counts as lost,
-    `confirmed` the reader's word of what has had its effect, as octets since the beginning.
+    The writer sets `ended` (no more octets follow) and `dropped` (its count of what it lost).  The
+    reader sets `confirmed`: the octets since the beginning that have been used, such as sent.
     """
 
     def __init__(self, memory: int | Octets) -> None:
-        """`memory` is a descriptor, or zeros of one's own, for both ends in one thread."""
-        # Looked at several times a frame: as Python's own numbers, at a tenth of what NumPy takes.
+        """Use the memory of a descriptor, which may be closed afterwards, or a local array.
+
+        A local array, uint8[n] of zeros, is for both ends in one thread.
+        """
+        # Read several times a frame: Python integers take a tenth of the time of NumPy's.
         self._words: memoryview[int] | list[int]
         self._lock: threading.Lock | None = None
         if isinstance(memory, int):
@@ -68,19 +72,19 @@ class SharedRing:
 
     @classmethod
     def create(cls, octets: int) -> tuple[Self, int]:
-        """A new ring that holds so many octets, and its descriptor.  Raises OSError."""
+        """Return a new shared ring of `octets`, and its descriptor.  Raises OSError."""
         descriptor = shared_memory(HEADER + octets)
         return cls(descriptor), descriptor
 
     @classmethod
     def local(cls, octets: int) -> Self:
-        """A new ring for both ends in this thread."""
-        # Memory that was never written to takes none.
+        """Return a new ring of `octets` for both ends in this thread."""
+        # Zero pages take no memory until they are written.
         return cls(zeros(octets))
 
     def _fence(self) -> None:
-        # What was stored before is seen before what is stored afterwards, on every processor:
-        # a lock's release may not be overtaken, nor may what follows its acquisition.
+        # A full memory barrier on every processor: stores before a lock's release and accesses
+        # after its acquisition are not reordered across it.
         if self._lock is None:
             return
         with self._lock:
@@ -90,34 +94,34 @@ class SharedRing:
 
     @property
     def available(self) -> int:
-        """Octets that can be taken."""
+        """Octets that can be read."""
         return self._words[WRITTEN] - max(self._words[TAKEN], self._words[FLUSHED])
 
     @property
     def written(self) -> int:
-        """Octets put in since the beginning."""
+        """Octets written since the beginning."""
         return self._words[WRITTEN]
 
     @property
     def taken(self) -> int:
-        """Octets taken out, or flushed, since the beginning."""
+        """Octets read or flushed since the beginning."""
         return max(self._words[TAKEN], self._words[FLUSHED])
 
     @property
     def confirmed(self) -> int:
-        """Octets whose effect the reader has told of."""
+        """Octets since the beginning that the reader has confirmed."""
         return self._words[CONFIRMED]
 
     def confirm(self, octets: int) -> None:
-        """Say that so many octets since the beginning have had their effect."""
+        """Confirm, as the reader, the first `octets` since the beginning."""
         self._words[CONFIRMED] = octets
 
     def start_at(self, octets: int) -> None:
-        """Count from so many octets on, before anything is put in."""
+        """Start the counts at `octets`; call it before the first write."""
         self._words[WRITTEN] = self._words[TAKEN] = self._words[CONFIRMED] = octets
 
     def flush(self) -> int:
-        """The writer's: have the reader pass over what is there; how many octets that was."""
+        """Make the reader skip all unread octets, as the writer; return their number."""
         left = self.available
         self._fence()
         self._words[FLUSHED] = self._words[WRITTEN]
@@ -126,13 +130,13 @@ class SharedRing:
 
     @property
     def flushes(self) -> int:
-        """How often it was flushed."""
+        """How often the ring was flushed."""
         return self._words[FLUSHES]
 
     @property
     def free_octets(self) -> int:
-        """Octets that can be put in."""
-        # What is flushed stays in its place until the reader has passed over it.
+        """Octets that can be written."""
+        # Flushed octets occupy the ring until the reader skips them.
         return self._data.size - (self._words[WRITTEN] - self._words[TAKEN])
 
     @property
@@ -142,20 +146,20 @@ class SharedRing:
 
     @property
     def dropped(self) -> int:
-        """What the writer counted as lost."""
+        """The writer's count of what it lost (samples, for audio)."""
         return self._words[DROPPED]
 
     def mark_ended(self, ended: bool = True) -> None:
-        """Say that nothing more will be put in, or that something will be after all."""
+        """Set or clear the end: whether the writer writes nothing more."""
         self._fence()
         self._words[ENDED] = int(ended)
 
     def count_dropped(self, count: int) -> None:
-        """Count something as lost."""
+        """Add to the writer's count of what it lost."""
         self._words[DROPPED] += count
 
     def write_octets(self, *parts: Octets) -> bool:
-        """Put in all of uint8[n] arrays, or nothing and give False where there is no room."""
+        """Write all uint8[n] arrays; write nothing and return False if they do not fit."""
         if sum(part.size for part in parts) > self.free_octets:
             return False
         at = self._words[WRITTEN]
@@ -170,7 +174,7 @@ class SharedRing:
         return True
 
     def read_octets(self, octets: int) -> Octets:
-        """Take out at most so many octets: a copy."""
+        """Read at most `octets`; return a copy."""
         size = max(0, min(octets, self.available, self._data.size))
         self._fence()
         at = self.taken

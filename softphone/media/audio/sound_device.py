@@ -1,7 +1,7 @@
-"""A sound card as source and sink, by sounddevice (PortAudio); it is loaded when one is opened.
+"""A sound card as source and sink, by sounddevice (PortAudio), which is loaded on first use.
 
-Samples are taken and given without waiting, from the media loop: PortAudio's buffers are the only
-ones, and no callback is used.
+The media loop reads and writes samples without blocking.  The only buffers are PortAudio's; no
+callback is used.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class SoundDevice:
             raise MediaError(f"the sound device {name!r} cannot be opened: {error}") from error
         self._error: type[Exception] = module.PortAudioError
         self.clock_rate_hz = clock_rate_hz
-        """The rate at which it runs."""
+        """The sample rate of the device in Hz."""
         self._converter: Resampler | None = None
         self.dropped_samples = 0
         self.ended = False
-        """Whether it was closed, or is gone."""
+        """Whether the device was closed, or has failed."""
 
     def read(self, samples: int) -> Pcm:
-        """Take out at most `samples` that the microphone has heard."""
+        """Return samples of the microphone, `samples` at most, without waiting."""
         if self.ended:
             return np.zeros(0, dtype=np.int16)
         try:
@@ -65,7 +65,7 @@ class SoundDevice:
         return np.asarray(pcm, dtype=np.int16).reshape(-1)
 
     def write(self, block: PcmBlock) -> None:
-        """Say a block; what the card has no room for is lost, and counted."""
+        """Play a block; samples beyond the device's buffer are dropped and counted."""
         if self._converter is None or self._converter.source_rate_hz != block.clock_rate_hz:
             self._converter = Resampler(block.clock_rate_hz, self.clock_rate_hz)
         pcm = self._converter.feed(block.pcm)
@@ -80,7 +80,7 @@ class SoundDevice:
             self.close()
 
     def close(self) -> None:
-        """Give the card back; a second call does nothing."""
+        """Release the device; a second call does nothing."""
         if not self.ended:
             self.ended = True
             self._stream.close()

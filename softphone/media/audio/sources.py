@@ -28,20 +28,20 @@ __all__ = [
 
 
 class SilenceSource:
-    """Zeros, for ever or for `seconds`."""
+    """Silence, for ever or for `seconds`."""
 
     def __init__(self, clock_rate_hz: int = 8000, *, seconds: float | None = None) -> None:
         self.clock_rate_hz = clock_rate_hz
-        """The rate of its samples."""
+        """The sample rate in Hz."""
         self._left = sample_count(seconds, clock_rate_hz)
 
     @property
     def ended(self) -> bool:
-        """Whether all of it was read."""
+        """Whether all samples were read."""
         return self._left == 0
 
     def read(self, samples: int) -> NDArray[np.int16]:
-        """Take out int16[samples], fewer at the end."""
+        """Return the next int16[samples], fewer at the end."""
         if self._left is not None:
             samples = min(samples, self._left)
             self._left -= samples
@@ -51,8 +51,8 @@ class SilenceSource:
 class ToneSource:
     """A tone (a frequency in Hz, or a cadence), for ever or for `seconds`.
 
-    `level_dbm0` is that of a frequency; a cadence has its own.
-    Raises ConfigurationError for a frequency that the rate cannot carry.
+    `level_dbm0` is the level of a single frequency; a cadence has its own.
+    Raises ConfigurationError for a frequency of half the rate or more.
     """
 
     def __init__(
@@ -65,17 +65,17 @@ class ToneSource:
     ) -> None:
         cadence = tone if isinstance(tone, Cadence) else Cadence((tone,), (), level_dbm0)
         self.clock_rate_hz = clock_rate_hz
-        """The rate of its samples."""
+        """The sample rate in Hz."""
         self._generator = ToneGenerator(cadence, clock_rate_hz)
         self._left = sample_count(seconds, clock_rate_hz)
 
     @property
     def ended(self) -> bool:
-        """Whether all of it was read."""
+        """Whether all samples were read."""
         return self._left == 0
 
     def read(self, samples: int) -> NDArray[np.int16]:
-        """Take out int16[samples], fewer at the end."""
+        """Return the next int16[samples], fewer at the end."""
         if self._left is not None:
             samples = min(samples, self._left)
             self._left -= samples
@@ -83,9 +83,10 @@ class ToneSource:
 
 
 class EchoSource(PcmRing):
-    """Both ends in one: what it is given as a sink comes out of it as a source.
+    """A sink and a source in one: it plays the audio that is written to it.
 
-    `delay` seconds of silence come first; what waits longer than `seconds` is dropped.
+    `delay` seconds of silence come first; the ring holds `seconds` and drops the oldest samples.
+    Raises ConfigurationError unless `delay` is less than `seconds`.
     """
 
     def __init__(
@@ -98,12 +99,15 @@ class EchoSource(PcmRing):
 
     @property
     def ended(self) -> bool:
-        """Never: an echo lasts as long as its stream."""
+        """False: an echo lasts as long as its stream."""
         return False
 
 
 def sample_count(seconds: float | None, clock_rate_hz: int) -> int | None:
-    """How many samples that is; None for ever.  Raises ConfigurationError."""
+    """Return the number of samples in `seconds`; None: endless.
+
+    Raises ConfigurationError for a rate below 1 Hz or a negative length.
+    """
     if clock_rate_hz < 1 or (seconds is not None and seconds < 0.0):
         raise ConfigurationError("a source has a positive rate, and no negative length")
     return None if seconds is None else round(seconds * clock_rate_hz)

@@ -1,4 +1,4 @@
-"""Tones: made phase-continuously (DTMF, call progress, comfort noise), and measured by Goertzel.
+"""Generates phase-continuous tones (DTMF, call progress), and measures the level of a tone.
 
 ITU-T Q.23 (DTMF) and E.180 (call progress).  Levels are dBm0 as in G.711: a full-scale sine is
 +3.14 dBm0.
@@ -19,16 +19,17 @@ FULL_SCALE_DBM0 = 3.14
 EDGE = 0.002
 """Seconds over which a tone rises and falls, so that it does not click."""
 BLOCK = 1024
-"""Samples made at once: what is needed meanwhile stays small, however long the tone."""
+"""Samples generated at once, which bounds the temporary memory."""
 LONGEST_PERIOD = 8000
-"""Samples after which a tone must begin anew for them to be kept: 16 kB."""
+"""The longest period, in samples, that is cached: 16 kB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """A tone and its rhythm: frequencies in Hz, and seconds on, off, on, off ...
+    """A tone and its cadence: `frequencies` in Hz, `rhythm` in seconds on, off, on, off ...
 
-    Without a rhythm it is continuous.  `level_dbm0` is that of each frequency.
+    Without a rhythm the tone is continuous.  `level_dbm0` is the level of each frequency.
+    Raises ConfigurationError for a frequency or a time that is not positive.
     """
 
     frequencies: tuple[float, ...]
@@ -58,16 +59,16 @@ DTMF = {
 
 
 def dtmf(digit: str, *, on: float = 0.1, off: float = 0.1, level_dbm0: float = -9.0) -> Cadence:
-    """The tone of a digit, over and over.  Raises ConfigurationError for another character."""
+    """Return the repeated tone of a digit.  Raises ConfigurationError for another character."""
     if digit not in DTMF:
         raise ConfigurationError(f"{digit[:1]!r} is not a DTMF digit: 0-9 * # A-D")
     return Cadence(DTMF[digit], (on, off), level_dbm0)
 
 
 class ToneGenerator:
-    """A cadence as int16 samples, continuous in phase from call to call.
+    """Generates a cadence as int16 samples, phase-continuous from call to call.
 
-    Raises ConfigurationError for a frequency that the rate cannot carry.
+    Raises ConfigurationError for a frequency of half the rate or more.
     """
 
     def __init__(self, cadence: Cadence, clock_rate_hz: int) -> None:
@@ -104,7 +105,7 @@ class ToneGenerator:
         time = np.arange(start, start + samples) / self._rate
         sound = np.zeros(samples)
         for frequency in self.cadence.frequencies:
-            # Whole turns are taken off before the sine, which stays exact however long it lasts.
+            # Removing whole turns before the sine keeps it exact in a long tone.
             sound += np.sin(2.0 * np.pi * np.mod(frequency * time, 1.0))
         sound *= self._amplitude * self._envelope(time)
         return np.rint(np.clip(sound, -FULL_SCALE, FULL_SCALE)).astype(np.int16)
@@ -121,7 +122,7 @@ class ToneGenerator:
 
 
 def _period(cadence: Cadence, clock_rate_hz: int) -> int:
-    """Samples after which a continuous tone begins anew, 0 where that is never, or late."""
+    """The period of a continuous tone in samples; 0: none, or above `LONGEST_PERIOD`."""
     whole = all(frequency.is_integer() for frequency in map(float, cadence.frequencies))
     if cadence.rhythm or not whole:
         return 0
@@ -144,8 +145,8 @@ def level_of(amplitude: float) -> float:
 def tone_level(pcm: NDArray[np.int16], frequency: float, clock_rate_hz: int) -> float:
     """The level of one frequency in `pcm` int16[samples], dBm0 (-inf for none).
 
-    It is one term of the Fourier transform, as Goertzel's recursion gives it, under a Hann
-    window so that neighbors a few bins away do not leak in.
+    It is one term of the Fourier transform (as by the Goertzel algorithm) under a Hann window,
+    which keeps frequencies a few bins away from leaking in.
     """
     if not pcm.size:
         return -math.inf

@@ -1,4 +1,4 @@
-"""Tasks of one event loop that wait until something has changed."""
+"""Wakes the tasks of one event loop that wait for a change."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 
 class Waiters:
-    """Who waits, in the order in which they began to; nobody polls."""
+    """The waiting tasks, oldest first; they do not poll."""
 
     def __init__(self) -> None:
         self._futures: dict[asyncio.Future[None], None] = {}
@@ -24,7 +24,7 @@ class Waiters:
             del self._futures[waiter]
 
     def wake(self) -> None:
-        """Have all of them look again."""
+        """Wake all waiting tasks, which check their condition again."""
         for waiter in self._futures:
             if not waiter.done():
                 waiter.set_result(None)

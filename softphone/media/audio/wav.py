@@ -21,13 +21,13 @@ logger = logging.getLogger("softphone.media")
 CHUNK = 4096
 """Frames read from the file at a time."""
 HEADER_INTERVAL = 5.0
-"""Seconds of sound after which the header on disk is brought up to date."""
+"""Seconds of sound between updates of the header on disk."""
 LONGEST_GAP = 10.0
 """Seconds of silence that one gap in the timestamps may add."""
 
 
 class WavSource:
-    """A WAV file as mono samples at `clock_rate_hz`, read as it is played; once or `loop`ed.
+    """A WAV file as mono samples at `clock_rate_hz`, read as it is played, once or in a `loop`.
 
     Raises ConfigurationError when the file is missing, empty, not a WAV file, or not linear PCM.
     """
@@ -51,16 +51,16 @@ class WavSource:
 
     @property
     def seconds(self) -> float:
-        """How long the file is."""
+        """The duration of the file."""
         return self._frames / self._converter.source_rate_hz
 
     @property
     def ended(self) -> bool:
-        """Whether all of it was read."""
+        """Whether all samples were read."""
         return self._exhausted and not self._ready.size
 
     def read(self, samples: int) -> NDArray[np.int16]:
-        """Take out int16[samples], fewer at the end."""
+        """Return the next int16[samples], fewer at the end."""
         parts = [self._ready]
         size = self._ready.size
         while size < samples and not self._exhausted:
@@ -75,7 +75,7 @@ class WavSource:
     def _next_chunk(self) -> NDArray[np.int16]:
         width, channels = self._file.getsampwidth(), self._file.getnchannels()
         data = self._file.readframes(CHUNK)
-        # A file may be shorter than its header says, and end within a frame.
+        # A truncated file may be shorter than its header says, and end within a frame.
         data = data[: len(data) - len(data) % (width * channels)]
         if not data and self._loop and self._file.tell():
             self._file.rewind()
@@ -90,7 +90,7 @@ class WavSource:
 
 
 def open_wav(path: Path) -> wave.Wave_read:
-    """Open a WAV file that can be played.  Raises ConfigurationError."""
+    """Open a WAV file of linear PCM.  Raises ConfigurationError for any other file."""
     try:
         file = wave.Wave_read(str(path))
     except FileNotFoundError as error:
@@ -111,15 +111,15 @@ def open_wav(path: Path) -> wave.Wave_read:
 
 
 def mono(data: bytes, width: int, channels: int) -> NDArray[np.int16]:
-    """The mean of the channels as int16, from interleaved little-endian samples of `width` octets.
+    """Return the mean of the channels, int16[n], of interleaved little-endian samples.
 
-    Samples of 8 bits are unsigned, wider ones signed.
+    Samples have `width` octets; those of 8 bits are unsigned, wider ones signed.
     """
     octets = np.frombuffer(data, dtype=np.uint8).reshape(-1, width)
     if width == 1:
         samples = (octets[:, 0].astype(np.int32) - 128) << 8
     else:
-        # The two upper octets are the sample at 16 bits.
+        # The two upper octets are the 16-bit sample.
         samples = np.ascontiguousarray(octets[:, -2:]).view("<i2")[:, 0].astype(np.int32)
     if channels == 1:
         return samples.astype(np.int16)
@@ -130,11 +130,11 @@ def mono(data: bytes, width: int, channels: int) -> NDArray[np.int16]:
 
 
 class WavSink:
-    """Records mono 16-bit to a file that appears under its name, whole, on `close`.
+    """Records 16-bit mono to a WAV file, written as `path` + ".part" and renamed by `close`.
 
-    Until then it is written beside it, as `path` + ".part", whose header is kept up to date, so
-    that even a process that dies leaves a file that plays.  `secure` makes it readable by its
-    owner only (0600), for the sound of encrypted calls.
+    The header of the ".part" file is updated every `HEADER_INTERVAL`, so a process that dies
+    leaves a file that plays.  `secure` makes the file readable by its owner only (0600), for the
+    audio of encrypted calls; else its mode is 0644.
     Raises ConfigurationError when `path` exists or cannot be written.
     """
 
@@ -144,17 +144,17 @@ class WavSink:
         self._own = PartFile(Path(path), mode=0o600 if secure else 0o644)
         self._file = self._own.file
         self.clock_rate_hz = clock_rate_hz
-        """The rate of the file; 0 until the first block decides it."""
+        """The sample rate of the file in Hz; 0 until the first block sets it."""
         self._converter: Resampler | None = None
         self._writer: wave.Wave_write | None = None
         self._expected: int | None = None
         self._unwritten = 0
         self.dropped_samples = 0
-        """Samples that could not be written: the disk is full, or the file was closed."""
+        """Samples not written because the disk was full or the file was closed."""
         self._closed = False
 
     def write(self, block: PcmBlock) -> None:
-        """Append a block; a gap in the timestamps is filled with silence."""
+        """Append a block; silence fills a gap in the timestamps, `LONGEST_GAP` at most."""
         if self._closed:
             self.dropped_samples += block.pcm.size
             return
@@ -178,7 +178,7 @@ class WavSink:
             self._writer.writeframesraw(pcm.astype("<i2").tobytes())
             self._unwritten += pcm.size
             if self._unwritten >= HEADER_INTERVAL * self.clock_rate_hz:
-                # `writeframes` brings the header up to date.
+                # `writeframes` updates the header.
                 self._writer.writeframes(b"")
                 self._file.flush()
                 self._unwritten = 0
@@ -195,10 +195,10 @@ class WavSink:
         return writer
 
     def close(self) -> None:
-        """Finish the header and give the file its name; a second call does nothing.
+        """Finish the header and rename the file to `path`; a second call does nothing.
 
-        Raises MediaError when the disk is full, or another file has taken the name; what there is
-        of the recording then stays beside it, and the message says where.
+        Raises MediaError when the disk is full or another file has the name; the ".part" file then
+        stays, and the message names it.
         """
         if self._closed:
             return
@@ -215,11 +215,11 @@ class WavSink:
         self._writer.close()
 
     def discard(self) -> None:
-        """Give the recording up: no file is left.  After `close` this does nothing."""
+        """Stop the recording and delete the file.  After `close` this does nothing."""
         if self._closed:
             return
         self._closed = True
-        with suppress(OSError, wave.Error):  # what cannot be finished is thrown away just so
+        with suppress(OSError, wave.Error):  # the file is deleted anyway
             if self._writer is not None:
                 self._writer.close()
         self._own.discard()

@@ -145,7 +145,7 @@ class FileAudioSource:
 
         self.path = Path(path)
         self.clock_rate_hz = clock_rate_hz
-        """The rate of its samples."""
+        """The sample rate in Hz."""
         self._file, self._container, stream = _open(self.path, "audio")
         self._resampler = av.AudioResampler("s16", "mono", clock_rate_hz)
         self._pieces = self._decode(stream)
@@ -154,11 +154,11 @@ class FileAudioSource:
 
     @property
     def ended(self) -> bool:
-        """Whether all of it was read."""
+        """Whether all samples were read."""
         return self._ended and not self._left.size
 
     def read(self, samples: int) -> Pcm:
-        """Take out int16[samples], fewer at the end."""
+        """Return the next int16[samples], fewer at the end."""
         parts, count = [self._left], self._left.size
         while count < samples and not self._ended:
             piece = next(self._pieces, None)

@@ -164,7 +164,7 @@ class PcmInput(ConvertingSink):
         return heard
 
     def _join(self, samples: int) -> ReceivedAudio:
-        """Join chunks to `samples`, or fewer if the queue has fewer; times are the first chunk's."""
+        """Join chunks to `samples` or all there are; times are those of the first chunk."""
         parts: list[ReceivedAudio] = []
         lacking = samples
         while lacking and self._chunks:

@@ -1,4 +1,4 @@
-"""Calls as an application holds them: outgoing, incoming, established, and conferences.
+"""The application's call handles: outgoing, incoming and established calls, and conferences.
 
 A call joins a SIP INVITE usage, a negotiation and media streams under a security policy.  The usage
 is in `softphone.sip.invite`, one call leg in `softphone.call.leg`, sound and packets in
@@ -6,7 +6,7 @@ is in `softphone.sip.invite`, one call leg in `softphone.call.leg`, sound and pa
 
 RFC 3261 sections 13 to 15 (INVITE, re-INVITE, BYE), RFC 3264 (hold), RFC 3515 and RFC 3891
 (transfer, Replaces), RFC 4733 and RFC 4730 (digits), RFC 4235 (dialog states).  The server's
-conference is Cisco's remote call control.
+conference uses Cisco's remote call control.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""AudioStream: the handle on one row of the media engine."""
+"""AudioStream: the application's handle on a call's audio, one row of the media engine."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ PcmLike: TypeAlias = npt.NDArray[np.int16] | bytes | bytearray | memoryview
 
 
 def _is_playing(owner: CallLeg) -> bool:
-    """Whether something of ours is being said."""
+    """Whether we are playing a source or have written samples waiting to be sent."""
     said = None if owner.audio_buffers is None else owner.audio_buffers.pcm_output
     return owner.playing or (said is not None and said.waiting_samples > 0)
 
 
 class Detection:
-    """Detectors at one stream, until `stop` or the end of the call."""
+    """Detectors on one stream, running until `stop` or the end of the call."""
 
     def __init__(self, owner: CallLeg, wanted: DetectorKind) -> None:
         self._owner = owner
@@ -74,7 +74,7 @@ class Detection:
         owner.sound.call_at_end(self.stop)
 
     def stop(self) -> None:
-        """Detect no more; a second call does nothing."""
+        """Stop detecting; a second call does nothing."""
         self._owner.sound.cancel_at_end(self.stop)
         self._owner.sound.remove_listener(self._listener)
         self._listener.close()
@@ -94,7 +94,7 @@ class Detection:
 
 
 def attach_recording(owner: CallLeg, recording: Recording) -> Recording:
-    """Give a recording both sides of a call, until it is closed or the call ends."""
+    """Feed both sides of a call to a recording until it is closed or the call ends."""
 
     def detach() -> None:
         owner.sound.cancel_at_end(finish)
@@ -116,7 +116,7 @@ def attach_recording(owner: CallLeg, recording: Recording) -> Recording:
 def attach_video_recording(
     owner: CallLeg, video: VideoStream, film: VideoRecording
 ) -> VideoRecording:
-    """Give a recording the far end's picture and sound, until it is closed or the call ends."""
+    """Feed the far end's video and audio to a recording until it is closed or the call ends."""
 
     def detach() -> None:
         owner.sound.cancel_at_end(finish)
@@ -126,7 +126,7 @@ def attach_video_recording(
     loop, finish = asyncio.get_running_loop(), _closing(film)
 
     def tell(reason: str) -> None:
-        # The recording's thread tells of it.
+        # Called on the recording's thread.
         event = RecordingFailed(str(film.path), reason)
         loop.call_soon_threadsafe(owner.emit_event, event)
 
@@ -138,15 +138,15 @@ def attach_video_recording(
 
 
 def _forbidding(owner: CallLeg) -> Callable[[], str]:
-    """Says why a call may not be recorded now; "" if it may."""
+    """Make a function that says why a call may not be recorded now; "" if it may."""
     return lambda: "; ".join(str(each) for each in owner.policy.judge_recording(owner.security))
 
 
 def _closing(recording: Recording | VideoRecording) -> Callable[[], None]:
-    """Closes a recording whose call has ended."""
+    """Make a function that closes a recording at the end of its call."""
 
     def finish() -> None:
-        with suppress(MediaError):  # RecordingFailed has told of it
+        with suppress(MediaError):  # RecordingFailed has reported it
             recording.close()
 
     return finish
@@ -164,7 +164,7 @@ class AudioStream:
 
     @classmethod
     def for_owner(cls, owner: CallLeg) -> AudioStream | None:
-        """The owner's stream, or None while it has none."""
+        """Return the owner's stream; None while it has none."""
         return None if owner.stream_spec is None else cls(owner)
 
     @property
@@ -176,42 +176,42 @@ class AudioStream:
 
     @property
     def sound(self) -> AudioRouter:
-        """Who hears the stream and what it says: for conferences."""
+        """The stream's listeners and source, for conferences."""
         return self._owner.sound
 
     @property
     def codec(self) -> str:
-        """The codec that we send with, by its RTP encoding name ("PCMU")."""
+        """The RTP encoding name ("PCMU") of the codec that we send with; "" before negotiation."""
         spec = self._owner.stream_spec
         return "" if spec is None else spec.codec
 
     @property
     def direction(self) -> Direction:
-        """The direction as we see it (RFC 3264)."""
+        """The direction from our point of view (RFC 3264); INACTIVE before negotiation."""
         spec = self._owner.stream_spec
         return Direction.INACTIVE if spec is None else spec.direction
 
     @property
     def ssrc(self) -> int:
-        """The SSRC that we send with now; each new key of ours has its own."""
+        """The SSRC that we send with now; it changes with each new key of ours."""
         return self.statistics.ssrc or self._local_media.ssrc
 
     @property
     def security(self) -> MediaSecurity | None:
-        """Profile, suite and key exchange."""
+        """Profile, suite and key exchange; None while no audio is negotiated."""
         return self._owner.stream_security
 
     @property
     def statistics(self) -> StreamStatistics:
-        """A snapshot; after the call, the last one."""
+        """A snapshot of the statistics; after the call, the last one."""
         return self._owner.statistics
 
     def play(self, source: Source | MediaTrack | str | os.PathLike[str] | None) -> None:
-        """Send what `source` gives from the next frame on; None: silence.
+        """Send `source` from the next frame on; None sends silence.
 
-        An aiortc track may be given as well, or a WAV file by its path.  Raises ConfigurationError
-        for a track that is not of audio, or a file that cannot be played.
-        What was written and not yet sent is then never sent.
+        `source` may also be an aiortc track or the path of a WAV file.  Discards what was written
+        and not yet sent.  Raises ConfigurationError for a track that is not audio, or a file that
+        cannot be played.
         """
         _ = self._local_media
         sound = open_source(source, find_codec(self.codec).sample_rate)
@@ -224,9 +224,9 @@ class AudioStream:
 
     @property
     def track(self) -> MediaStreamTrack:
-        """What is heard, as an aiortc `MediaStreamTrack`: the same one until it is stopped.
+        """The received audio as an aiortc `MediaStreamTrack`: the same one until it is stopped.
 
-        It goes beside `read` and `record`.  Raises ConfigurationError where aiortc is missing,
+        It works beside `read` and `record`.  Raises ConfigurationError without aiortc,
         LocalProtocolError once the call is over.
         """
         try:
@@ -240,10 +240,10 @@ class AudioStream:
     # Reading and writing samples ------------------------------------------------------------------
 
     def use_rates(self, *, read_hz: int | None = None, write_hz: int | None = None) -> None:
-        """At which rates sound is read and written here: 8,000, 16,000 (until it is set), 24,000 or
-        48,000 Hz, whatever the codec's is.
+        """Set the sample rates of `read` and `write`: 8,000, 16,000 (default), 24,000 or 48,000 Hz.
 
-        Raises ConfigurationError for another rate, LocalProtocolError once one is in use.
+        They are independent of the codec's.  Raises ConfigurationError for another rate,
+        LocalProtocolError once that direction is in use.
         """
         talk = self._buffers
         if (read_hz is not None and talk.pcm_input) or (write_hz is not None and talk.pcm_output):
@@ -279,53 +279,52 @@ class AudioStream:
         return talk.pcm_output
 
     async def read(self, samples: int | None = None) -> ReceivedAudio:
-        """The far end's next sound, as it comes (about 20 ms), or exactly `samples`.
+        """Return the next received audio, as it arrives (about 20 ms), or exactly `samples`.
 
-        Sound is kept from the first call on, two seconds of it: a reader that is slower misses
-        the oldest (`unread_samples_dropped`).  Empty at the end of the call.  Takes the place of
-        `record`.
+        Audio is buffered from the first call on, up to two seconds; a slower reader loses the
+        oldest samples (`unread_samples_dropped`).  The result is empty at the end of the call.
+        Replaces the sink of `record`.
         """
         return await self._open_input().read(samples)
 
     async def __aiter__(self) -> AsyncIterator[ReceivedAudio]:
-        """`async for heard in call.audio`: what `read` gives, until the end of the call."""
+        """Iterate over what `read` returns until the end of the call."""
         async for heard in self._open_input():
             yield heard
 
     async def write(self, pcm: PcmLike) -> None:
-        """Say int16[n], or its octets, in pieces of any length, after what was written before.
+        """Send int16[n] samples, or their bytes, of any length, after what was written before.
 
-        Waits while ten seconds are waiting to be sent.  Takes the place of what `play` plays.
-        Raises LocalProtocolError once the call is over.
+        Waits while ten seconds of audio are queued.  Replaces the source of `play`.  Raises
+        LocalProtocolError once the call is over.
         """
         await self._open_output().write(pcm)
 
     async def write_all(self, pieces: AsyncIterable[PcmLike]) -> PlaybackMark:
-        """Write what an async iterator gives, and the mark behind it."""
+        """Write what an async iterator yields; return the mark behind it."""
         async for pcm in pieces:
             await self.write(pcm)
         return self.mark()
 
     def mark(self) -> PlaybackMark:
-        """A mark behind all that was written: `await mark.played()` tells when it was sent."""
+        """Return a mark behind all that was written; `await mark.played()` waits until then."""
         return self._open_output().mark()
 
     def flush(self) -> int:
-        """Fall silent from the next frame on; how many samples that were written are not sent."""
+        """Discard what was written and not sent; return the number of samples discarded."""
         said = self._buffers.pcm_output
         return 0 if said is None else said.flush()
 
     @property
     def unread_samples_dropped(self) -> int:
-        """Samples that were too old to wait for `read` any longer."""
+        """The number of received samples that were dropped because `read` was too slow."""
         heard = self._buffers.pcm_input
         return 0 if heard is None else heard.dropped_samples
 
     async def played(self) -> None:
-        """Wait until the source that is playing has ended and its last sample has been sent.
+        """Wait until the playing source has ended, or what was written has been sent or flushed.
 
-        Returns at the end of the call, too, and at once when nothing is playing.  What was
-        written has been sent then, too, or flushed.
+        Returns at once when nothing is playing, and also at the end of the call.
         """
         talk = self._owner.audio_buffers
         if talk is not None and talk.pcm_output is not None and talk.output_playing:
@@ -347,12 +346,12 @@ class AudioStream:
             self._owner.media_listeners.remove(listen)
 
     def record(self, sink: Sink | str | os.PathLike[str] | None) -> None:
-        """Deliver what is received to `sink`; None stops.
+        """Deliver received audio to `sink`, or to a new WAV file by its path; None stops.
 
-        Given the path of a new WAV file, record to that: it is its owner's alone (0600) and
-        appears, whole, when something else is recorded to or the call ends; `RecordingFailed`
-        tells of a full disk.  For a path, raises SecurityShortfall for an encrypted call whose
-        policy forbids it, ConfigurationError for a file that cannot be made.
+        The file has mode 0600 and appears complete when another sink is set or the call ends;
+        `RecordingFailed` reports a full disk.  For a path, raises SecurityShortfall for an
+        encrypted call whose policy forbids recording, ConfigurationError for a file that cannot
+        be created.
         """
         owner = self._owner
         if is_path(sink):
@@ -363,7 +362,7 @@ class AudioStream:
         owner.sound.record(cast("Sink | None", sink))
 
     def check_recording(self) -> None:
-        """Raise SecurityShortfall where the call is encrypted and its policy forbids recording."""
+        """Raise SecurityShortfall if the call is encrypted and its policy forbids recording."""
         shortfalls = self._owner.policy.judge_recording(self._owner.security)
         if shortfalls:
             raise SecurityShortfall(shortfalls)
@@ -371,11 +370,11 @@ class AudioStream:
     def record_both(self, path: str | os.PathLike[str] | Recording) -> Recording:
         """Record both sides to a new file: ours left, theirs right, aligned by media time.
 
-        WAV, or by its name .ogg, .opus, .webm, .mka, .mkv, .mp4, .m4a, .flac or .mp3 (PyAV); it is
-        its owner's alone (0600) and appears, whole, when it is closed or the call ends.  `pause`
-        and `resume` leave silence in the place of secrets.  `RecordingFailed` tells of a full disk.
-        Raises SecurityShortfall for an encrypted call whose policy forbids it, ConfigurationError
-        for a file that cannot be made.
+        The format is WAV, or by its name .ogg, .opus, .webm, .mka, .mkv, .mp4, .m4a, .flac or .mp3
+        (PyAV).  The file has mode 0600 and appears complete when the recording is closed or the
+        call ends.  `pause` and `resume` put silence in the place of secrets.  `RecordingFailed`
+        reports a full disk.  Raises SecurityShortfall for an encrypted call whose policy forbids
+        recording, ConfigurationError for a file that cannot be created.
         """
         owner = self._owner
         self.check_recording()
@@ -395,11 +394,12 @@ class AudioStream:
         tones: bool = False,
         answer: bool = False,
     ) -> Detection:
-        """Detect, in what is received from now on, and tell in the call's events.
+        """Detect in the received audio from now on, and report in the call's events.
 
-        `digits` are DTMF tones, `voice` that somebody begins and stops to speak (and whether that
-        was while we played something), `tones` call progress, fax and beeps, `answer` whether a
-        human or a machine has answered, counted from now.  Sound is decoded for it while it runs.
+        `digits`: DTMF tones.  `voice`: start and end of speech, and whether we were playing then.
+        `tones`: call progress, fax and beeps.  `answer`: whether a human or a machine answered,
+        counted from now.  Received audio is decoded while a detection runs.  Raises
+        LocalProtocolError when none is chosen.
         """
         wanted = DetectorKind(0)
         for chosen, kind in zip((digits, voice, tones, answer), DetectorKind, strict=True):

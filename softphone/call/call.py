@@ -1,4 +1,4 @@
-"""Call: an established call, as the application holds it, and what every handle shows of one."""
+"""Call, the application's handle on an established call, and CallHandle, its base class."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ L = TypeVar("L", bound=CallLeg)
 
 
 class CallHandle(Generic[L]):
-    """A handle on one leg; its subclasses add what their stage of the call allows.
+    """A handle on one leg; subclasses add the commands of their stage of the call.
 
-    A call of ours has no leg before its start.
+    An outgoing call has no leg before its start.
     """
 
     def __init__(self, leg: L | None) -> None:
@@ -55,12 +55,15 @@ class CallHandle(Generic[L]):
 
     @property
     def peer(self) -> NameAddr:
-        """Who is at the other end, as signaled."""
+        """The far end's address, as signaled.
+
+        Raises LocalProtocolError before the start.
+        """
         return self._leg.peer
 
     @property
     def contact(self) -> Contact | None:
-        """Who that is, as far as directories have said until now; `PeerNamed` tells."""
+        """The peer's directory entry; None until a lookup succeeds (`PeerNamed` reports it)."""
         return None if self._started is None else self._started.contact
 
     @property
@@ -70,7 +73,7 @@ class CallHandle(Generic[L]):
 
     @property
     def security(self) -> SecurityState:
-        """What the call has now; after its end, what it had last.
+        """The security state in force; after the end of the call, the last one.
 
         Raises LocalProtocolError before the start.
         """
@@ -78,20 +81,20 @@ class CallHandle(Generic[L]):
 
     @property
     def inherited_policy(self) -> SecurityPolicy:
-        """What a call that comes from this one has to meet, beside its own account's policy.
+        """The policy that a call derived from this one must also meet.
 
-        Raises LocalProtocolError before the start.
+        Its own account's policy applies as well.  Raises LocalProtocolError before the start.
         """
         return self._leg.inherited_policy
 
     @property
     def statistics(self) -> StreamStatistics:
-        """Of its audio, early or not; after the end, the last."""
+        """Statistics of the audio stream, early media included; after the end, the last ones."""
         return StreamStatistics() if self._started is None else self._started.statistics
 
     @property
     def refused(self) -> tuple[Shortfall, ...]:
-        """Why we refused or ended the call on security grounds; () if we did not."""
+        """The shortfalls for which we refused or ended the call; () if we did not."""
         return () if self._started is None else self._started.refused
 
     @property
@@ -107,7 +110,7 @@ class CallHandle(Generic[L]):
 class Call(CallHandle[CallLeg]):
     """A confirmed call.  Leaving an `async with` block hangs it up.
 
-    `call.security.require(SecurityLevel.ENCRYPTED)` guards what must not be said in clear.
+    Use `call.security.require(SecurityLevel.ENCRYPTED)` before anything that must not go in clear.
     """
 
     def __init__(self, leg: CallLeg) -> None:
@@ -119,7 +122,7 @@ class Call(CallHandle[CallLeg]):
 
     @classmethod
     def for_leg(cls, leg: CallLeg) -> Call:
-        """The one Call of a leg."""
+        """Return the Call of a leg; each leg has one."""
         handle = leg.call_handle
         if not isinstance(handle, cls):
             handle = leg.call_handle = cls(leg)
@@ -139,12 +142,13 @@ class Call(CallHandle[CallLeg]):
         return video
 
     def record_video(self, path: str | os.PathLike[str] | VideoRecording) -> VideoRecording:
-        """Record what is seen and heard of the far end, in lip sync, to a new file.
+        """Record the far end's video and audio, in lip sync, to a new file.
 
-        .mp4, .mov, .mkv or .webm, its owner's alone (0600); it appears, whole, when it is closed or
-        the call ends, and not at all if no picture came.  `RecordingFailed` tells of a full disk.
-        Raises SecurityShortfall for an encrypted call whose policy forbids recording,
-        LocalProtocolError without video, ConfigurationError for a file that cannot be made.
+        The format follows the name: .mp4, .mov, .mkv or .webm.  The file has mode 0600 and appears
+        complete when the recording is closed or the call ends; without a picture no file appears.
+        `RecordingFailed` reports a full disk.  Raises SecurityShortfall for an encrypted call whose
+        policy forbids recording, LocalProtocolError without video, ConfigurationError for a file
+        that cannot be created.
         """
         video, leg = self.video, self._leg
         if video is None:
@@ -155,7 +159,7 @@ class Call(CallHandle[CallLeg]):
 
     @property
     def streams(self) -> tuple[AudioStream, ...]:
-        """Every stream."""
+        """The call's audio streams: one."""
         return (self._audio,)
 
     @property
@@ -164,11 +168,11 @@ class Call(CallHandle[CallLeg]):
         return self._leg.negotiation.held
 
     async def ended(self) -> CallEnded:
-        """Wait for the end."""
+        """Wait for the end of the call and return how it ended."""
         return await asyncio.shield(self._leg.ended)
 
     async def hold(self) -> None:
-        """Hold the far end: we neither hear it nor, but for what is played, send to it.
+        """Put the far end on hold: nothing is received, and only what is played is sent.
 
         Raises CallError when the far end refuses; the session then stays as it was.
         """
@@ -177,10 +181,10 @@ class Call(CallHandle[CallLeg]):
                 await self._leg.renegotiate(held=True)
 
     async def resume(self) -> None:
-        """Take the far end back, with a full offer.
+        """Take the far end off hold, with a full offer.
 
-        Raises CallError, or SecurityShortfall when the call was put on hold for falling below its
-        policy and is not above it again.
+        Raises CallError when the far end refuses, and SecurityShortfall when the call was put on
+        hold for falling below its policy and still does not meet it.
         """
         async with self._turn:
             if self._leg.negotiation.held:
@@ -189,13 +193,13 @@ class Call(CallHandle[CallLeg]):
     async def send_digits(
         self, digits: str, *, duration_ms: int = 100, method: DigitMethod | str | None = None
     ) -> None:
-        """Send DTMF digits: as RFC 4733 where it was agreed, else by INFO, else as tones.
+        """Send DTMF digits: as telephone-events (RFC 4733) if agreed, else by INFO, else as tones.
 
-        `method` ("rtp", "info", "inband", "auto") takes the place of the account's.  A server that
-        has asked to hear of digits is told of each (RFC 4730), and then needs no INFO.  Returns
-        when they have been said.  Raises ConfigurationError for a character that is no digit,
-        before anything is sent, NotAcceptable for "rtp" where it was not agreed, and
-        LocalProtocolError once the call is over.
+        `method` ("rtp", "info", "inband", "auto") overrides the account's.  A KPML subscriber gets
+        a report of each digit (RFC 4730), and then no INFO.  "," is a pause.  Returns when all
+        digits have been sent.  Raises ConfigurationError for a character that is no digit, before
+        anything is sent, NotAcceptable for "rtp" when it was not agreed, and LocalProtocolError
+        once the call is over.
         """
         check_digits(digits, pauses=",")
         way = self._digit_method(method)
@@ -228,11 +232,11 @@ class Call(CallHandle[CallLeg]):
     async def transfer(self, target: str | Call) -> None:
         """Transfer the far end: blind to a URI, or attended to the peer of another call.
 
-        A user without a domain ("601") is one of our own domain.  Returns when the far end reports
-        success; the call is then hung up.  Raises CallError with the status of the refusal, and
-        the call goes on; ConfigurationError for what is no SIP URI; SecurityShortfall when one of
-        the two calls does not meet what was demanded of the other; LocalProtocolError once it is
-        over.
+        A user without a domain ("601") gets our own domain.  Returns when the far end reports
+        success; the call is then hung up.  Raises CallError with the status of a refusal, and
+        the call goes on; ConfigurationError for a target that is no SIP URI; SecurityShortfall
+        when one of the two calls does not meet the other's policy; LocalProtocolError once the
+        call is over.
         """
         if isinstance(target, Call):
             self._leg.policy_with(target._leg)
@@ -253,12 +257,12 @@ class Call(CallHandle[CallLeg]):
         return NameAddr(None, target, ())
 
     async def confer(self, other: Call) -> None:
-        """Have the call server join `other` to this call: a conference (Cisco's soft key).
+        """Have the call server join `other` to this call (Cisco's Conference soft key).
 
-        Returns when the server has; it then hangs `other` up.  What was demanded of either call
-        is demanded of this one from then on.  Raises CallError with the status of the refusal, and
-        both calls go on; SecurityShortfall when one of them does not meet what is demanded of the
-        other; LocalProtocolError once one of them is over.
+        Returns when the server has done so; it then hangs up `other`.  From then on this call
+        must meet the policies of both.  Raises CallError with the status of a refusal, and both
+        calls go on; SecurityShortfall when one call does not meet the other's policy;
+        LocalProtocolError once one of them is over.
         """
         await confer(self._leg, other._leg)
 
@@ -269,15 +273,18 @@ class Call(CallHandle[CallLeg]):
         return referral is not None and not referral.subscription.terminated
 
     def reject_transfer(self, status: int = 603) -> None:
-        """Refuse the transfer that `TransferRequested` told of.  Raises LocalProtocolError."""
+        """Refuse the transfer that `TransferRequested` reported.
+
+        Raises LocalProtocolError when no request is pending.
+        """
         referral = self.take_referral()
         with self._leg.setup.change() as now:
             referral.subscription.reject(status, now=now)
 
     def take_referral(self) -> PendingReferral:
-        """The transfer that was asked for, to be answered by whoever takes it.
+        """Take out the pending transfer request; the caller must answer it.
 
-        Raises LocalProtocolError when nobody asked for one.
+        Raises LocalProtocolError when none is pending.
         """
         referral = self._leg.referral
         self._leg.referral = None
@@ -297,7 +304,7 @@ class Call(CallHandle[CallLeg]):
 
 
 def parse_target(text: str, own: NameAddr) -> NameAddr:
-    """A URI, a name-addr, or a user of our own domain.  Raises ConfigurationError."""
+    """Parse a URI, a name-addr, or a user part of `own`'s domain.  Raises ConfigurationError."""
     try:
         if "<" in text:
             return NameAddr.parse(text)

@@ -1,7 +1,7 @@
-"""The Conference soft key: a call server joins two calls of ours (Cisco's remote call control).
+"""The Conference soft key: a call server joins two of our calls (Cisco's remote call control).
 
-A REFER outside of calls names both dialogs; the server accepts it, and says in a NOTIFY how it
-went.  What then is heard, and how secure it is, comes by re-INVITEs as ever.
+An out-of-dialog REFER names both dialogs; the server accepts it and reports the outcome in a
+NOTIFY.  Media and the security level then change by re-INVITE, as in any call.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from softphone.sip.event_packages import DialogName, response_code, soft_key
 from softphone.sip.message import AbsoluteUri
 
 PATIENCE = 10.0
-"""Seconds that the server may take."""
+"""Seconds to wait for the server's NOTIFY."""
 CONFERENCE = "Conference"
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class _SoftKeyReply:
-    """What the server says."""
+    """Collects the server's outcome: status code and reason."""
 
     done: asyncio.Future[tuple[int, str]] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
@@ -49,11 +49,11 @@ class _SoftKeyReply:
 
 
 async def confer(leg: CallLeg, other: CallLeg) -> None:
-    """Have the server join the call of `other` to that of `leg`, and wait until it has.
+    """Have the server join the call of `other` to that of `leg`, and wait for the outcome.
 
-    What was demanded of either is demanded of the call that stays.  Raises CallError with the
-    status of the refusal, SecurityShortfall when one of them does not meet what is demanded of the
-    other, LocalProtocolError unless both are up.
+    The remaining call must then meet the policies of both.  Raises CallError with the status of a
+    refusal (408 after `PATIENCE`), SecurityShortfall when one call does not meet the other's
+    policy, LocalProtocolError unless both are up.
     """
     body = soft_key(CONFERENCE, _name(leg.active_usage), _name(other.active_usage))
     usage, answer = leg.active_usage, _SoftKeyReply()

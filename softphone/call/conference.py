@@ -1,11 +1,11 @@
-"""Conference: calls that hear each other, mixed here.
+"""Conference: a local conference whose audio we mix.
 
     async with Conference() as conference:
         conference.join(alice)
         conference.join(bob)
 
-Each member hears the others, and no one itself.  The conference is as secure as its least secure
-member, and says so to all: `security_level`, and `ConferenceChanged` in `events()`.
+Each member hears all others but not itself.  The conference is as secure as its least secure
+member: see `security_level`, and `ConferenceChanged` in `events()`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FRAME = 0.02
 
 @dataclass(frozen=True, slots=True)
 class ConferenceChanged:
-    """Somebody came or went, or the lowest level is another one."""
+    """A member joined or left, or the lowest security level changed."""
 
     members: int
     level: SecurityLevel
@@ -46,11 +46,12 @@ class _Participant:
 
 
 class Conference:
-    """Calls on one bridge; leaving the `async with` block parts all of them, and hangs up none.
+    """Calls on one mixer; leaving the `async with` block removes all of them and hangs up none.
 
-    With `minimum`, a call below that level is not let in, and one that falls below is parted.
-    Without one, what was demanded of each member is demanded of all: a call that does not meet it,
-    or demands what a member does not meet, is not let in, and a member that falls below is parted.
+    With `minimum`, a call below that level cannot join, and a member that falls below is removed.
+    Without it, every member must meet the policies of all: a call that does not meet a member's
+    policy, or whose policy a member does not meet, cannot join, and a member that falls below is
+    removed.
     """
 
     def __init__(
@@ -71,19 +72,19 @@ class Conference:
 
     @property
     def security_level(self) -> SecurityLevel:
-        """The lowest of its members'; NOT_SECURE without any."""
+        """The lowest level of all members; NOT_SECURE without members."""
         levels = [call.security.level for call in self._seats]
         return min(levels, default=SecurityLevel.NOT_SECURE)
 
     def events(self) -> AsyncIterator[ConferenceChanged]:
-        """Everything that happens to it, until it is closed."""
+        """Iterate over the conference's events until it is closed."""
         return self._mailbox.events()
 
     def join(self, call: Call) -> None:
-        """Let a call in: it hears the others in the place of what was played to it.
+        """Add a call: it hears the other members instead of what was played to it.
 
-        Raises LocalProtocolError for one that is over or in here already, SecurityShortfall for
-        one below `minimum`, or one that the policies of the members and its own keep apart.
+        Raises LocalProtocolError for a call that is over or a member already, SecurityShortfall
+        for one below `minimum`, or, without `minimum`, where its policy and the members' conflict.
         """
         if call in self._seats:
             raise LocalProtocolError("the call is in the conference already")
@@ -106,7 +107,10 @@ class Conference:
         self._emit_change()
 
     def part(self, call: Call) -> None:
-        """Let a call go; it goes on by itself, in silence.  Raises LocalProtocolError."""
+        """Remove a call; it stays up and is sent silence.
+
+        Raises LocalProtocolError for a call that is not a member.
+        """
         seat = self._seats.pop(call, None)
         if seat is None:
             raise LocalProtocolError("the call is not in the conference")
@@ -121,19 +125,21 @@ class Conference:
 
     @staticmethod
     def _silence(call: Call, member: MixerMember) -> None:
-        """Its last frame, which fades out, has been sent."""
+        """Stop playing the removed member, once its last frame, a fade-out, has been sent."""
         if call.state is not CallState.TERMINATED and call.audio.sound.source is member:
             call.audio.sound.play(None)
 
     def mute(self, call: Call, muted: bool = True) -> None:
-        """Let nobody hear a member, who goes on hearing.  Raises LocalProtocolError."""
+        """Mute a member for all others; it still hears them.
+
+        Raises LocalProtocolError for a call that is not a member.
+        """
         self._participant_of(call).member.muted = muted
 
     def announce(self, source: Source | str | os.PathLike[str] | None) -> None:
-        """Play something to all, beside what they say; None stops it.
+        """Play a source, or a WAV file by its path, to all members, mixed with them; None stops it.
 
-        A WAV file may be given by its path.  Raises ConfigurationError for one that cannot be
-        played.
+        Raises ConfigurationError for a file that cannot be played.
         """
         sound = open_source(source, self._bridge.clock_rate_hz)
         self._bridge.announce(self._adapted(sound))
@@ -141,9 +147,10 @@ class Conference:
         self._announced = sound
 
     def whisper(self, call: Call, source: Source | str | os.PathLike[str] | None) -> None:
-        """Play something to one that the others do not hear, a WAV file by its path as well.
+        """Play a source, or a WAV file by its path, to one member only; None stops it.
 
-        Raises LocalProtocolError, and ConfigurationError for a file that cannot be played.
+        Raises LocalProtocolError for a call that is not a member, and ConfigurationError for a
+        file that cannot be played.
         """
         seat = self._participant_of(call)
         sound = open_source(source, self._bridge.clock_rate_hz)
@@ -161,7 +168,7 @@ class Conference:
         return seat
 
     def _missing(self, call: Call, *members: Call) -> tuple[Shortfall, ...]:
-        """What keeps a call from a conference with `members`, by `minimum` or else by theirs."""
+        """Return why `call` may not join `members`, judged by `minimum` or else their policies."""
         state = call.security
         if self.minimum is None:
             return tuple(
@@ -176,7 +183,7 @@ class Conference:
         return (Shortfall(ShortfallCode.FAR_END_NOT_SECURE, why),)
 
     async def _watch(self, call: Call) -> None:
-        """Follow a member's security, and its end."""
+        """Follow a member's security; remove it when it falls short or ends."""
         async for event in call.events():
             if isinstance(event, SecurityChanged) and call in self._seats:
                 if self._missing(call, *(other for other in self._seats if other is not call)):
@@ -186,7 +193,7 @@ class Conference:
             self.part(call)
 
     def _tick(self) -> None:
-        """Nobody's sound has moved the bridge within a frame: time does."""
+        """Advance the mixer by time when no member's audio has done so within a frame."""
         self._timer = None
         if self._bridge.frames == self._mixed:
             self._bridge.tick()
@@ -198,7 +205,7 @@ class Conference:
         self._mailbox.put_event(ConferenceChanged(len(self._seats), self.security_level))
 
     def close(self) -> None:
-        """Part all."""
+        """Remove all members and end `events()`; no call is hung up."""
         for call in self.calls:
             self.part(call)
         self.announce(None)

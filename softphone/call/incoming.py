@@ -1,4 +1,4 @@
-"""A call that comes in: ring, answer, reject or redirect it (RFC 3261 section 13.3)."""
+"""Incoming calls: ring, answer, reject or redirect them (RFC 3261 section 13.3)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class IncomingLeg(CallLeg):
         setup.handlers.set_handler(invite.usage, self)
 
     def evaluate_offer(self) -> bool:
-        """Judge the offer, if there is one; False: it was refused (488, 503), and is over."""
+        """Judge the offer, if there is one; False when it was refused (488, 503)."""
         self._evaluate_offer()
         if self.state is CallState.TERMINATED:
             return False
@@ -74,13 +74,13 @@ class IncomingLeg(CallLeg):
 
     @property
     def proposed_media(self) -> tuple[MediaSecurity, ...]:
-        """What our answer to the offer would agree to; () before it was judged, or without one."""
+        """The media that our answer would agree to; () without an offer or before its judgment."""
         return () if self._proposal is None else self._proposal.media
 
     def reevaluate_offer(self, kind: type[Negotiation], media: MediaSetup) -> None:
         """Judge the offer again with another negotiation, before the answer.
 
-        A server does so when the other side of the call turns out to be less secure.
+        A server does so when the call's other leg turns out to be less secure.
         """
         self.negotiation.close()
         self.negotiation = self.make_negotiation(kind, media)
@@ -90,7 +90,7 @@ class IncomingLeg(CallLeg):
             self._proposal = outcome if isinstance(outcome, MediaProposal) else None
 
     def _no_media(self, error: MediaError) -> None:
-        """There is no port or no row left for the call (RFC 3261 section 21.5.4)."""
+        """Refuse with 503: no media port or row is left (RFC 3261 section 21.5.4)."""
         self._refuse_description(
             503, DescriptionRefusal(370, f"no media stream can be opened: {error}")
         )
@@ -110,7 +110,7 @@ class IncomingLeg(CallLeg):
             usage.reject(status, now=now, headers=headers)
 
     def ring(self, status: int = 180) -> None:
-        """Tell the caller that somebody is being alerted."""
+        """Send a provisional response, 180 Ringing by default."""
         usage = self.active_usage
         with self.setup.command() as now:
             usage.send_provisional(status, now=now)
@@ -118,7 +118,10 @@ class IncomingLeg(CallLeg):
                 self.state = CallState.EARLY
 
     def accept(self) -> None:
-        """Answer: with the answer to the offer, or with our offer where there was none."""
+        """Send 200 with our answer to the offer, or with our own offer when there was none.
+
+        Raises LocalProtocolError when the offer was refused.
+        """
         usage = self.active_usage
         if self._offered:
             proposal = self._proposal
@@ -144,14 +147,14 @@ class IncomingLeg(CallLeg):
         return self.usage is not None and self.usage.answered
 
     def reject(self, status: int, reason: str = "") -> None:
-        """Refuse the call."""
+        """Refuse the call with `status`."""
         usage = self.active_usage
         self.finish(CallEnded(EndedBy.LOCAL, status, reason))
         with self.setup.command() as now:
             usage.reject(status, now=now, reason=reason)
 
     def redirect(self, contacts: tuple[str, ...], status: int) -> None:
-        """Send the caller elsewhere."""
+        """Redirect the caller to `contacts` with a 3xx.  Raises ConfigurationError."""
         usage = self.active_usage
         places = [parse_target(contact, usage.local) for contact in contacts]
         self.finish(CallEnded(EndedBy.LOCAL, status, "redirected"))
@@ -180,10 +183,9 @@ class IncomingLeg(CallLeg):
 
 
 class IncomingCall(CallHandle[IncomingLeg]):
-    """Somebody calls us.  What was refused on security grounds never gets here.
+    """A call that waits for our answer.  Calls refused on security grounds are never offered here.
 
-    `replaces` is the call of ours that this one is to take the place of (RFC 3891): answering
-    this one ends that one.
+    `replaces` is our call that this one is to replace (RFC 3891): answering this one ends it.
     """
 
     def __init__(self, leg: IncomingLeg, *, replaces: Call | None = None) -> None:
@@ -192,12 +194,12 @@ class IncomingCall(CallHandle[IncomingLeg]):
 
     @property
     def ended(self) -> asyncio.Future[CallEnded]:
-        """Done when the call is over, also when its caller gave up."""
+        """A future that is done when the call is over, also when the caller canceled."""
         return asyncio.shield(self._leg.ended)
 
     @property
     def unanswered(self) -> bool:
-        """Whether it still waits to be answered, rejected or redirected."""
+        """Whether the call still waits to be answered, rejected or redirected."""
         return self._leg.state is not CallState.TERMINATED and not self._leg.answering
 
     def ring(self) -> None:
@@ -205,11 +207,11 @@ class IncomingCall(CallHandle[IncomingLeg]):
         self._leg.ring()
 
     async def answer(self) -> Call:
-        """Answer, and wait until the caller has acknowledged it and media is open.
+        """Answer, and wait until the ACK has arrived and media is open.
 
-        Raises SecurityShortfall when the answer to our offer, or the far end, is less secure than
-        demanded, Canceled when the caller gave up, CallFailed when the ACK never came or there is
-        no port left for the media, LocalProtocolError when it was answered already.
+        Raises SecurityShortfall when the answer to our offer, or the far end, does not meet the
+        policy, Canceled when the caller gave up, CallFailed when no ACK came or no media port is
+        left, LocalProtocolError when the call was answered already.
         """
         leg = self._leg
         if not leg.ended.done():
@@ -233,9 +235,9 @@ class IncomingCall(CallHandle[IncomingLeg]):
         self._leg.reject(status, reason)
 
     def redirect(self, *contacts: str, status: int = 302) -> None:
-        """Send the caller to other places.
+        """Redirect the caller to other addresses.
 
-        Each is a URI, or a user of our own domain.  Raises ConfigurationError for what is no SIP
-        URI, LocalProtocolError when the call is over.
+        Each is a URI, or a user of our own domain.  Raises ConfigurationError for a contact that
+        is no SIP URI, LocalProtocolError when the call is over.
         """
         self._leg.redirect(contacts, status)

@@ -1,9 +1,9 @@
-"""A call that we make: from the INVITE to the answer (RFC 3261 section 13.2).
+"""Outgoing calls, from the INVITE to the answer (RFC 3261 section 13.2).
 
     async with account.dial("sip:bob@example.test") as outgoing:
         call = await outgoing.answered(timeout=30)
 
-Leaving the block ends whatever is there, with CANCEL or BYE.
+Leaving the block ends the call, with CANCEL or BYE.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ from softphone.sip import (
 )
 
 EARLY_PATIENCE = 180.0
-"""Seconds that a server may take before the answer to say what the far end of early media is."""
+"""Seconds that a server may take, before the answer, to report the far end's security level."""
 
 NO_CONNECTION = 503
-"""Without a response it is our own (RFC 3261 section 8.1.3.1)."""
+"""The status of a transport failure, generated locally (RFC 3261 section 8.1.3.1)."""
 
 _BY_STATUS: Mapping[int, type[CallError]] = {
     486: Busy,
@@ -91,12 +91,12 @@ _BY_STATUS: Mapping[int, type[CallError]] = {
 
 
 def _placed(_: Body | None) -> InviteRequest:
-    """The INVITE of a call that has been answered, whose way there is forgotten."""
+    """Replaces `make_invite` after the answer, so that what it refers to is released."""
     raise LocalProtocolError("the call has been answered")
 
 
 class OutgoingLeg(CallLeg):
-    """The caller's side of a call; `make_invite` makes the INVITE for a body.
+    """The caller's side of a call; `make_invite` builds the INVITE for a body.
 
     With `delayed` the INVITE has no session description: the far end offers in its 200 and our
     answer goes into the ACK (RFC 3264 section 4, RFC 3261 section 13.2.1).
@@ -132,11 +132,11 @@ class OutgoingLeg(CallLeg):
             raise
 
     def _renew_offer(self) -> Body | None:
-        """Our offer for another place, which gets keys of its own; None: it is to offer."""
+        """Make the offer for another target, with fresh keys; None with a delayed offer."""
         return None if self._delayed else self.negotiation.renew_offer()
 
     def cancel(self, status: int = 0, text: str = "") -> None:
-        """Give the call up."""
+        """Cancel the call; its cause is then local."""
         self._canceled = True
         self.hang_up(status, text)
 
@@ -175,22 +175,22 @@ class OutgoingLeg(CallLeg):
 
     @property
     def far_end_patience(self) -> float | None:
-        """The far end's level may come as late as the answer: before it, media just waits."""
+        """None before the answer: early media waits up to `EARLY_PATIENCE` in all instead."""
         return super().far_end_patience if self.acknowledged else None
 
     def _early_is_over(self) -> None:
-        """Early media has waited for the far end's level for `EARLY_PATIENCE` in all."""
+        """Stop waiting for the far end's level, `EARLY_PATIENCE` after the first wait began."""
         if not self.acknowledged:
             self.give_up_waiting()
 
     def finish(self, ended: CallEnded, error: SoftphoneError | None = None) -> None:
-        """The call is over."""
+        """End the leg, and cancel the timer for early media."""
         if self._early_bound is not None:
             self._early_bound.cancel()
         super().finish(ended, error)
 
     def media_opened(self) -> None:
-        """Media is open: early, or the call is up."""
+        """Report early media before the answer; establish the call after it."""
         if not self.acknowledged:
             self.event_queue.put_event(EarlyMediaStarted(self.security))
         super().media_opened()
@@ -220,7 +220,7 @@ class OutgoingLeg(CallLeg):
             self._answer_complete(event)
 
     def _accept_their_offer(self, body: Body | None) -> MediaProposal | None:
-        """Our answer to an offer in a response to our INVITE; None: the call is over."""
+        """Answer an offer in a response to our INVITE; None when the call has ended instead."""
         try:
             outcome = self.negotiation.receive_offer(body)
         except MediaError as error:
@@ -228,7 +228,7 @@ class OutgoingLeg(CallLeg):
         return self.apply_outcome(outcome)
 
     def _answer_complete(self, event: InviteAnswered[InviteUsage]) -> None:
-        """A 2xx that brings no answer: fine if the exchange is complete, else it lacks one."""
+        """Handle a 2xx without an answer: it must complete an exchange, or the call ends."""
         if self.negotiation.offer_pending or event.role is BodyRole.ANSWER:
             self.end_for_refusal(
                 DescriptionRefusal(399, "the answer has no session description that fits")
@@ -272,7 +272,7 @@ class OutgoingLeg(CallLeg):
         return kind(explanation, status=status, reason=reason)
 
     def _retry_in_clear(self, event: InviteRejected[InviteUsage]) -> bool:
-        """Under `optional`, one INVITE with RTP/AVP follows a 488 to our RTP/SAVP offer."""
+        """Send one INVITE with RTP/AVP after a 488 to our RTP/SAVP offer, under `optional`."""
         persona = self.setup.persona
         if self._retried_in_clear or self._canceled or event.response is None:
             return False
@@ -293,14 +293,14 @@ class OutgoingLeg(CallLeg):
         return True
 
     def _clear_is_allowed(self) -> bool:
-        """Whether a call in clear could pass the policy; else nobody's phone is to ring for it."""
+        """Whether a call in clear could meet the policy; otherwise no phone should ring for it."""
         policy = replace(self.policy, srtp=SrtpPolicy.OFF)
         shortfalls = policy.judge(self._state_with((MediaSecurity("audio", "RTP/AVP"),)))
         return all(s.code is ShortfallCode.FAR_END_UNKNOWN for s in shortfalls)
 
 
 class OutgoingCall(CallHandle[OutgoingLeg]):
-    """A call on its way; leaving the `async with` block ends it.
+    """A call that is not answered yet; leaving the `async with` block ends it.
 
     `launch` finds the first hop, opens the flow and sends the INVITE.
     """
@@ -311,14 +311,14 @@ class OutgoingCall(CallHandle[OutgoingLeg]):
         self._launch = launch
         self._starting = asyncio.Lock()
         self.transfers = 0
-        """How many transfers, one after another, have led to this call."""
+        """The number of consecutive transfers that led to this call."""
 
     async def start(self) -> None:
         """Send the INVITE, once.
 
-        Raises TransportError, CertificateError and their kin when the first hop cannot be
-        reached, SecurityShortfall when its connection rules out what is demanded, NoPortFree when
-        there is no media port.
+        Raises TransportError, CertificateError or a subclass when the first hop cannot be reached,
+        SecurityShortfall when its connection cannot meet the policy, NoPortFree when no media port
+        is free.
         """
         async with self._starting:
             if self._started is None:
@@ -327,26 +327,26 @@ class OutgoingCall(CallHandle[OutgoingLeg]):
 
     @property
     def peer(self) -> NameAddr:
-        """Whom we call."""
+        """The address that is called."""
         return self._called
 
     @property
     def early_audio(self) -> AudioStream | None:
-        """The audio before the answer, once `EarlyMediaStarted` was told."""
+        """The early audio; None before `EarlyMediaStarted`."""
         return AudioStream.for_owner(self._leg)
 
     async def events(self) -> AsyncIterator[CallEvent]:
-        """Everything that happens to the call, from its start (which this brings about)."""
+        """Start the call if needed, and iterate over its events from the start."""
         await self.start()
         async for event in self._leg.event_queue.events():
             yield event
 
     async def answered(self, timeout: float | None = None) -> Call:  # noqa: ASYNC109
-        """Wait for the answer, `timeout` seconds at most (then the call is canceled).
+        """Wait for the answer, for at most `timeout` seconds; then the call is canceled.
 
-        Raises Busy, Declined, NotFound, NoAnswer, NotAcceptable, Redirected, CallFailed by the
-        far end's refusal, SecurityShortfall when we refused what it answered, NoAnswer on
-        time-out, Canceled when the call was given up.
+        Raises Busy, Declined, NotFound, NoAnswer, NotAcceptable, Redirected or CallFailed,
+        depending on the refusal, SecurityShortfall when we refused the answer, NoAnswer on
+        time-out, Canceled when we gave the call up.
         """
         limit = asyncio.timeout(timeout)
         late = False
@@ -365,7 +365,8 @@ class OutgoingCall(CallHandle[OutgoingLeg]):
             if not late:
                 raise
         finally:
-            # It holds its task, which an error of ours would be held by, and the error this frame.
+            # Breaks a reference cycle: the limit holds its task, the task our error, the error
+            # this frame.
             del limit
         if late:
             raise NoAnswer(f"nobody answered within {timeout:g} seconds", status=408)
@@ -376,9 +377,10 @@ class OutgoingCall(CallHandle[OutgoingLeg]):
         raise leg.early_end()
 
     def send_digits(self, digits: str) -> None:
-        """Dial on: tell the server of digits that it still collects (RFC 4730).
+        """Report digits to a server that still collects them (overlap dialing, RFC 4730).
 
-        Raises ConfigurationError for what is no digit, LocalProtocolError when nobody collects.
+        Raises ConfigurationError for a character that is no digit, LocalProtocolError when the
+        server has no KPML subscription.
         """
         check_digits(digits)
         if not len(self._leg.kpml_subscriptions):
@@ -387,7 +389,7 @@ class OutgoingCall(CallHandle[OutgoingLeg]):
             self._leg.kpml_subscriptions.report_digit(digit)
 
     def cancel(self) -> None:
-        """Give the call up; nothing happens when it is over."""
+        """Cancel the call; does nothing once it is over."""
         self._leg.cancel()
 
     async def __aenter__(self) -> Self:

@@ -1,7 +1,7 @@
-"""One leg of a call: INVITE usage, negotiation, media and security policy, joined.
+"""One leg of a call: joins its INVITE usage, negotiation, media and security policy.
 
-The policy is judged here, before a stream opens or changes, and nothing falls back silently.  How a
-call begins, and the handle of the application, are in `softphone.call`; SDP is in `softphone.sdp`,
+It judges the policy before a stream opens or changes, and never falls back silently.  The start of
+a call and the application's handle are in `softphone.call`; SDP is in `softphone.sdp`,
 keys in `softphone.srtp`, the streams in `softphone.media`, the advice on a refusal in
 `softphone.diagnostics`.
 

@@ -1,9 +1,9 @@
-"""One call's life: its INVITE usage, its negotiation and its policy, joined.
+"""CallLeg: one call leg, which joins an INVITE usage, a negotiation and a security policy.
 
-A `CallLeg` takes the SIP events of one usage and gives commands back within the same drain.  The
-policy is judged here and nowhere else, before any media row opens or changes; what is refused ends
-the call, or leaves the session as it was, and never falls back in silence.  `outgoing` and
-`incoming` add how a call comes about; `call.Call` is what the application holds.
+A `CallLeg` takes the SIP events of one usage and issues commands within the same drain.  The
+policy is judged here and nowhere else, before any media row opens or changes.  A refusal ends
+the call or leaves the session as it was; it never falls back silently.  `outgoing` and
+`incoming` add the two ways to set up a call; `call.Call` is the application's handle.
 
 RFC 3261 section 14 (re-INVITE), RFC 3311 (UPDATE), RFC 6086 (INFO).
 """
@@ -127,10 +127,10 @@ L = TypeVar("L", bound="CallLeg")
 P = ParamSpec("P")
 
 FAR_END_PATIENCE = 5.0
-"""Seconds that a server may take after the answer to say what the far end is."""
+"""Seconds that a server may take, after the answer, to report the far end's security level."""
 
 MAXIMUM_TRANSFERS = 16
-"""Transfers that far ends may ask for in a row, from call to call: nobody sends us in circles."""
+"""The maximum number of consecutive transfers that far ends may request: bounds a loop."""
 
 _FAR_END = frozenset(
     {
@@ -155,7 +155,7 @@ def _only_unknown(shortfalls: Sequence[Shortfall]) -> bool:
 
 
 def _message_of(event: SipEvent) -> Request | Response | None:
-    """The message that brought an event about, where one did."""
+    """Return the message behind an event; None if there is none."""
     match event:
         case (
             ProvisionalReceived()
@@ -182,9 +182,9 @@ def _message_of(event: SipEvent) -> Request | Response | None:
 
 
 def contain(method: Callable[Concatenate[L, P], None]) -> Callable[Concatenate[L, P], None]:
-    """Run what a message or a timer brought about.
+    """Decorate a handler so that a SoftphoneError ends its own call and no other.
 
-    What goes wrong ends this call and no other: all of an account's share one drain.
+    All calls of an account share one drain.
     """
 
     @wraps(method)
@@ -200,17 +200,17 @@ def contain(method: Callable[Concatenate[L, P], None]) -> Callable[Concatenate[L
 
 @dataclass(slots=True)
 class ReadWriteBuffers:
-    """Both halves of an application's own conversation, and at which rates; None: not yet used."""
+    """The buffers behind `AudioStream.read` and `write`, and their rates; None until used."""
 
     read_hz: int = 16000
     write_hz: int = 16000
     pcm_input: PcmInput | None = None
     pcm_output: PcmOutput | None = None
     output_playing: bool = False
-    """Whether `said` is what is being sent."""
+    """Whether `pcm_output` is the source that is being sent."""
 
     def close(self) -> None:
-        """The call is over."""
+        """Close both buffers at the end of the call."""
         if self.pcm_input is not None:
             self.pcm_input.close()
         if self.pcm_output is not None:
@@ -218,9 +218,10 @@ class ReadWriteBuffers:
 
 
 class CallLeg:
-    """The leg of either side.
+    """One call leg; `OutgoingLeg` and `IncomingLeg` add their side's setup.
 
-    Few calls set all attributes: 30 of them take a fifth of the memory of 40.
+    Class-level defaults keep instances small: an instance dictionary of 30 entries takes a fifth
+    of the memory of one of 40.
     """
 
     usage: InviteUsage | None = None
@@ -228,21 +229,21 @@ class CallLeg:
     refused: tuple[Shortfall, ...] = ()
     explanation = ""
     contact: Contact | None = None
-    """Who the other end is, as far as directories have said until now."""
+    """The peer's directory entry; None until a lookup succeeds."""
     final_statistics: StreamStatistics | None = None
     final_security: SecurityState | None = None
     held_by_policy = False
-    """Whether the call has fallen below its policy and its media is stopped for that."""
+    """Whether media is stopped because the call fell below its policy."""
     acknowledged = False
-    """Whether the dialog is confirmed: the 2xx to our INVITE, or the ACK to ours, is there."""
+    """Whether the dialog is confirmed: our INVITE has its 2xx, or our 2xx its ACK."""
     playing = False
-    """Whether a source is being played whose end has not been told."""
+    """Whether a source is playing that has not been reported as ended."""
     audio_buffers: ReadWriteBuffers | None = None
-    """What the application reads and writes itself, once it does."""
+    """The buffers of `AudioStream.read` and `write`; None until the first use."""
     modification: SessionModification | None = None
     referral: PendingReferral | None = None
     transfers = 0
-    """How many the far ends have asked for, of this call and of those that it came from."""
+    """The number of transfers requested in this call and in the calls that led to it."""
     _transfer: Transfer | None = None
     _early_answer: Body | None = None
     _kpml: KpmlSubscriptions | None = None
@@ -271,7 +272,7 @@ class CallLeg:
         self.far_ends = FarEndSecurity(setup.persona, setup.vouched, direct=setup.direct)
 
     def make_negotiation(self, kind: type[Negotiation], media: MediaSetup) -> Negotiation:
-        """A fresh negotiation; its video asks for key frames by INFO where RTCP cannot."""
+        """Make a fresh negotiation; its video requests key frames by INFO where RTCP cannot."""
         negotiation = kind(media, self._media_event)
         negotiation.ask_for_picture = self._ask_for_picture
         return negotiation
@@ -280,7 +281,7 @@ class CallLeg:
 
     @property
     def call_handle(self) -> object:
-        """What the application holds of this leg, made once; kept here until the end only."""
+        """The application's handle on this leg, made once; held only weakly after the end."""
         if self._call_handle is None and self._call_handle_ref is not None:
             return self._call_handle_ref()
         return self._call_handle
@@ -298,7 +299,7 @@ class CallLeg:
 
     @property
     def peer(self) -> NameAddr:
-        """Who is at the other end, as signaled."""
+        """The far end's address, as signaled.  Raises LocalProtocolError before the start."""
         if self.usage is None:
             raise LocalProtocolError("the call has not been started")
         return self.usage.remote
@@ -311,7 +312,7 @@ class CallLeg:
         return self.usage
 
     def look_up_peer(self) -> None:
-        """Have the directories asked who the other end is; nobody waits for it."""
+        """Start a directory lookup of the peer; does not wait for the outcome."""
         if self.contact is None:
             self.setup.names(self.peer, self._name_peer)
 
@@ -321,19 +322,19 @@ class CallLeg:
 
     @property
     def kpml_subscriptions(self) -> KpmlSubscriptions:
-        """Who has asked to hear of our digits; made at first use."""
+        """The subscriptions to our digits; made at first use."""
         if self._kpml is None:
             self._kpml = KpmlSubscriptions(self.setup.command, self.setup.call_later)
         return self._kpml
 
     async def wait_until_up(self) -> bool:
-        """Wait until the call is up; False when it has ended instead."""
+        """Wait until the call is up; return False when it has ended instead."""
         either: set[asyncio.Future[None] | asyncio.Future[CallEnded]] = {self.confirmed, self.ended}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         return not self.ended.done()
 
     def early_end(self) -> SoftphoneError:
-        """What ended the call before it was up, to be raised."""
+        """Return the error, to be raised, for a call that ended before it was up."""
         if self.failure is not None:
             return copy_error(self.failure)
         ended = self.ended.result()
@@ -343,7 +344,7 @@ class CallLeg:
 
     @property
     def security(self) -> SecurityState:
-        """What the call has now."""
+        """The security state in force; after the end, the last one."""
         if self.final_security is not None:
             return self.final_security
         return self._state_with(self.negotiation.media)
@@ -351,7 +352,7 @@ class CallLeg:
     def _state_with(self, media: Sequence[MediaSecurity]) -> SecurityState:
         flow = self.flow
         if flow is not None and flow is not self._seen:
-            # While a lost connection is being replaced, the call has what it had.
+            # While a lost connection is being replaced, its last security stays in force.
             self._seen, self._signaling = flow, signaling_security(flow)
         far = self.far_ends
         fips = self.setup.fips
@@ -359,18 +360,18 @@ class CallLeg:
 
     @property
     def inherited_policy(self) -> SecurityPolicy:
-        """What a call that comes from this one has to meet, beside its own account's policy.
+        """The policy that a call derived from this one must also meet.
 
-        It is what was demanded of this call, and a connection that is as secure as its own.
+        It is this call's policy, with signaling at least as secure as this call's own.
         """
         policy = self.setup.media.policy
         level = self.security.signaling.level
         return replace(policy, signaling=max(policy.signaling, level))
 
     def policy_with(self, other: CallLeg) -> SecurityPolicy:
-        """What holds for two calls that are about to become one.
+        """Return the policy for two calls that are about to be joined: the stricter of both.
 
-        Raises SecurityShortfall when one of them does not meet what is demanded of the other.
+        Raises SecurityShortfall when one call does not meet the other's policy.
         """
         policy = self.inherited_policy.stricter(other.inherited_policy)
         shortfalls = (*policy.judge(self.security), *policy.judge(other.security))
@@ -379,7 +380,7 @@ class CallLeg:
         return policy
 
     def tighten_policy(self, policy: SecurityPolicy) -> None:
-        """Demand `policy` from now on: another call has become part of this one."""
+        """Apply `policy` from now on: another call has been joined to this one."""
         media = replace(self.setup.media, policy=policy)
         self.setup = replace(self.setup, media=media)
         self.policy = policy
@@ -390,14 +391,15 @@ class CallLeg:
 
     @contain
     def handle_event(self, event: SipEvent) -> None:
-        """Take one SIP event of this leg's usage, or of a subscription in its dialog."""
+        """Handle one SIP event of this leg's usage, or of a subscription in its dialog."""
         if self.state is CallState.TERMINATED:
             return
         message = _message_of(event)
         if message is None:
             self._handle(event)
             return
-        # A better word counts after the media that comes with it: no lock is shown in between.
+        # A higher level counts only after the media of the same message has been judged, so that
+        # no better level is shown in between.
         later = self._shown is not None and message.content is not None
         self._note_far_end(message, only_lower=later)
         if not self.ended.done():
@@ -431,7 +433,7 @@ class CallLeg:
             case ReferReceived():
                 self._refer_received(event)
             case SubscribeReceived():
-                # Only digits are subscribed to within a call.
+                # Within a call the only event package is KPML.
                 if self.kpml_subscriptions.subscribe(event.subscription, event.request):
                     self.setup.handlers.set_handler(event.subscription, self)
             case SubscriptionRefreshed():
@@ -442,11 +444,11 @@ class CallLeg:
                 self._transfer.note_end(event)
 
     def emit_event(self, event: CallEvent) -> None:
-        """Tell the application."""
+        """Put an event into the application's queue."""
         self.event_queue.put_event(event)
 
     def emit_digit(self, digit: str, duration_ms: float, via: str) -> None:
-        """Tell of a digit, unless it has come by another way already."""
+        """Report a digit, unless it has already arrived by another method."""
         if self._digits_seen is None:
             self._digits_seen = DigitDeduplicator()
         if self._digits_seen.note_digit(digit, via, asyncio.get_running_loop().time()):
@@ -461,7 +463,8 @@ class CallLeg:
                 case PayloadTypeChanged():
                     self.negotiation.follow_payload_type(event.handle, event.payload_type)
                 case RemoteLatched(cause=LatchCause.ADOPTED | LatchCause.RETURNED):
-                    # Media in clear comes from a host that was not signaled, or does no longer.
+                    # Media in clear comes from a host that was not signaled, or has returned to
+                    # the one that was.
                     kind = self.negotiation.kind_of(event.handle)
                     signaled = event.cause is LatchCause.RETURNED
                     self.event_queue.put_event(ClearMediaMoved(kind, *event.remote, signaled))
@@ -474,31 +477,31 @@ class CallLeg:
                 listener(event)
 
     def _note_far_end(self, message: Request | Response, *, only_lower: bool = False) -> None:
-        """Take the word about the far end that a message may bring."""
+        """Take the far end's level that a message may report, and judge again."""
         if not self.negotiation.media and not self.awaiting_far_end:
             self.far_ends.remote_tag = self.far_ends.remote_tag_of(message)
         self.far_ends.note_message(message, self.usage, self.flow, only_lower=only_lower)
         self.reevaluate_security()
 
     def select_fork(self, tag: str) -> None:
-        """The session is this fork's from now on."""
+        """Make `tag` the far end that the session is with; "" changes nothing."""
         self.far_ends.remote_tag = tag or self.far_ends.remote_tag
 
-    # Judging: the one place
+    # Policy: the only place where it is judged
 
     def judge_proposal(self, proposal: MediaProposal) -> tuple[Shortfall, ...]:
-        """What keeps a proposal from being accepted."""
+        """Return what a proposal lacks to meet the policy."""
         return self.policy.judge(self._state_with(proposal.media))
 
     def apply_proposal(self, proposal: MediaProposal) -> tuple[Shortfall, ...]:
-        """Put a proposal in force if policy allows; gives the shortfalls if it does not.
+        """Put a proposal in force if the policy allows; otherwise return the shortfalls.
 
-        When only the far end's level is missing, media stays closed until the server has said it,
-        for `far_end_patience`.
+        When only the far end's level is missing, media stays closed until the server reports it,
+        for at most `far_end_patience` seconds.
         """
         shortfalls = self.judge_proposal(proposal)
         if self.held_by_policy and all(s.code in _FAR_END for s in shortfalls):
-            # What may not be heard is held: the session may change as long as nothing flows.
+            # Media is stopped already: the session may change as long as nothing flows.
             shortfalls = ()
         if shortfalls and not _only_unknown(shortfalls):
             return shortfalls
@@ -507,7 +510,7 @@ class CallLeg:
         if not shortfalls:
             self._commit(proposal)
             return ()
-        # What another fork had opened is not the call any more.
+        # Streams that another fork's answer had opened no longer belong to the call.
         self.negotiation.silence()
         self._waiting_proposal = proposal
         if self.far_end_patience is not None:
@@ -515,7 +518,7 @@ class CallLeg:
         return ()
 
     def apply_outcome(self, outcome: MediaProposal | DescriptionRefusal) -> MediaProposal | None:
-        """Put in force what was agreed; whatever may not be ends the call, which gives None."""
+        """Put an outcome in force; a refusal or a shortfall ends the call and returns None."""
         if isinstance(outcome, DescriptionRefusal):
             self.end_for_refusal(outcome)
             return None
@@ -543,14 +546,14 @@ class CallLeg:
             self._emit_hold_change(before)
 
     def media_opened(self) -> None:
-        """Media is open as agreed: a change of ours is made, or the call is up."""
+        """Finish our change, or establish the call: media is open as agreed."""
         if self.modification is not None and self.modification.answered:
             self._finish_modification()
         elif self.acknowledged:
             self._establish()
 
     def _establish(self) -> None:
-        """Media is open and the dialog confirmed."""
+        """Report the call as answered: media is open and the dialog confirmed."""
         if self.confirmed.done() or self.state is CallState.TERMINATED:
             return
         self.state = CallState.CONFIRMED
@@ -558,7 +561,7 @@ class CallLeg:
         self.confirmed.set_result(None)
 
     def _emit_hold_change(self, before: Direction) -> None:
-        """Tell of another direction of the audio."""
+        """Report a changed direction of the audio."""
         if before is not self.negotiation.direction:
             by = EndedBy.REMOTE if self.modification is None else EndedBy.LOCAL
             self.event_queue.put_event(HoldChanged(self.negotiation.direction, by))
@@ -568,21 +571,21 @@ class CallLeg:
             self.event_queue.put_event(SecurityChanged(self._shown, state))
         self._shown = state
 
-    # Waiting for the word about the far end
+    # Waiting for the far end's level
 
     @property
     def far_end_patience(self) -> float | None:
-        """Seconds that media waits for the word about the far end; None bounds them elsewhere."""
+        """Seconds that media waits for the far end's level; None if the bound is set elsewhere."""
         return FAR_END_PATIENCE
 
     @property
     def awaiting_far_end(self) -> bool:
-        """Whether media waits for the server's word about the far end."""
+        """Whether media waits for the server to report the far end's level."""
         return self._waiting_proposal is not None
 
     @contain
     def give_up_waiting(self) -> None:
-        """Nobody has said what the far end is: what waits for that is refused."""
+        """End the call: the far end's level, for which media waits, was never reported."""
         if self._waiting_proposal is not None:
             self.end_for_shortfalls(self.judge_proposal(self._waiting_proposal))
 
@@ -608,7 +611,7 @@ class CallLeg:
 
     @contain
     def reevaluate_security(self) -> None:
-        """What is known of the connection or the far end has changed: judge again, and show it."""
+        """Judge the policy again, and report the state, after the connection or far end changed."""
         if self._waiting_proposal is not None:
             self._look_again(self._waiting_proposal)
         if self._shown is None or self.state is CallState.TERMINATED:
@@ -623,7 +626,7 @@ class CallLeg:
             self._handle_shortfalls(shortfalls)
 
     def _handle_shortfalls(self, shortfalls: tuple[Shortfall, ...]) -> None:
-        """The call in force is below its policy: hang up, or hold and stop the media."""
+        """Hang up a call that fell below its policy, or hold it and stop its media."""
         if self.policy.on_drop is OnDrop.HANGUP or not self.confirmed.done():
             self.end_for_shortfalls(shortfalls)
             return
@@ -643,23 +646,23 @@ class CallLeg:
             if not self.negotiation.held:
                 await self.renegotiate(held=True)
         except SoftphoneError as error:
-            # Media is stopped already; a far end that refuses to be held is hung up.
+            # Media is stopped already; hang up when the far end refuses the hold.
             self.hang_up(488, f"the call fell below its security policy and was not held: {error}")
 
     # Changes of the session that we ask for
 
     async def renegotiate(self, *, held: bool, headers: HeaderFields = ()) -> None:
-        """Offer the session anew, with us holding or not.  A canceled wait cancels no change.
+        """Send a re-INVITE, with us holding or not.  Canceling the wait does not cancel the change.
 
         Raises NotAcceptable or another CallError when the far end refuses (the session stays as
-        it was), SecurityShortfall when what is held may not go on, LocalProtocolError when a
-        change of ours is under way already.
+        it was), SecurityShortfall when a call held by the policy still does not meet it,
+        LocalProtocolError when another change of ours is under way.
         """
         usage = self.active_usage
         if self.modification is not None:
             raise LocalProtocolError("another change of the session is under way")
         if self.held_by_policy and not held:
-            # What was held for falling below the policy may go on if it is above it again.
+            # A call that the policy held may resume only if it meets the policy again.
             shortfalls = self.policy.judge(self.security)
             if shortfalls:
                 raise SecurityShortfall(shortfalls)
@@ -675,11 +678,12 @@ class CallLeg:
         try:
             await asyncio.shield(change.done)
         finally:
-            # An error of it would hold this frame, and this frame it, and the call with it.
+            # Breaks a reference cycle: an error in the future would hold this frame, and this
+            # frame the change, and both the call.
             del change
 
     def _renew_change(self) -> None:
-        """Our change waits for its turn, and the session has changed: offer it anew."""
+        """Replace the offer of our queued change: the session has changed since it was made."""
         usage, change = self.usage, self.modification
         if change is None or usage is None or self.negotiation.offer_pending:
             return
@@ -692,20 +696,21 @@ class CallLeg:
             self._fail_modification(NotAcceptable(message, status=500))
             return
         if not self.negotiation.offer_pending:
-            # A refresh repeats our last description, which the far end answers as any offer.
+            # A session refresh repeats our last description, and the far end answers it as an
+            # offer.
             self.negotiation.repeat()
         if self.modification is not None:
             self.modification.answered = True
         self.apply_outcome(self.negotiation.receive_answer(event.body))
 
     def _finish_modification(self, error: CallError | None = None) -> None:
-        """A change of ours is in force, or ends with the call."""
+        """Resolve our change: it is in force, or fails with `error`."""
         change, self.modification = self.modification, None
         if change is not None:
             resolve_result(change.done, error)
 
     def _fail_modification(self, error: CallError) -> None:
-        """A change of ours, if there is one, leaves the session as it was."""
+        """Fail our change, if there is one; the session stays as it was."""
         change, self.modification = self.modification, None
         if change is not None:
             change.fail(error)
@@ -722,15 +727,15 @@ class CallLeg:
             event.usage.answer_modification(body, now=now)
 
     def _end_open_exchange(self) -> None:
-        """An offer is about to be made or taken: what was open before it is settled or void."""
+        """Settle or roll back the open exchange before another offer is made or received."""
         self._finalize_early_answer()
         if self.negotiation.offer_pending:
             self.negotiation.rollback()
 
     def _finalize_early_answer(self) -> None:
-        """A reliable early answer ends its exchange once another one begins (RFC 3262 5).
+        """Complete the exchange of a reliable early answer before another begins (RFC 3262 5).
 
-        It was judged when it came, and is in force, or waits, since then.
+        The answer was judged when it arrived, and has been in force, or has waited, since.
         """
         body, self._early_answer = self._early_answer, None
         if body is not None and self.negotiation.offer_pending:
@@ -762,7 +767,7 @@ class CallLeg:
         self._renew_change()
 
     def _settle_change(self, proposal: MediaProposal) -> tuple[Shortfall, ...]:
-        """Settle, or give the shortfalls; a call that waits for the far end's level waits on."""
+        """Put a change in force, or return its shortfalls; waiting for the far end continues."""
         shortfalls = self.judge_proposal(proposal)
         waited = self.awaiting_far_end
         if shortfalls and not self.held_by_policy and not (waited and _only_unknown(shortfalls)):
@@ -817,7 +822,7 @@ class CallLeg:
             self.emit_digit(*pressed, "info")
 
     def _ask_for_picture(self) -> None:
-        """Ask for a key frame by INFO, which CUCM's far ends understand (RFC 5168)."""
+        """Request a key frame by INFO, which CUCM's far ends understand (RFC 5168)."""
         usage = self.usage
         if usage is not None and self.confirmed.done() and not self.ended.done():
             with self.setup.command() as now:
@@ -826,9 +831,10 @@ class CallLeg:
     # Transfers
 
     async def transfer(self, refer_to: NameAddr, *, referred_by: NameAddr | None = None) -> None:
-        """Ask the far end to call `refer_to`, and wait until it says how that ended.
+        """Ask the far end to call `refer_to` (REFER), and wait for the outcome that it reports.
 
-        Raises CallError with the status of the refusal.
+        Raises CallError with the status of a refusal, LocalProtocolError when another transfer is
+        under way or the call is over.
         """
         usage = self.active_usage
         if self._transfer is not None and self._transfer.under_way:
@@ -858,7 +864,7 @@ class CallLeg:
     # Refusing and ending
 
     def end_for_shortfalls(self, shortfalls: tuple[Shortfall, ...], explanation: str = "") -> None:
-        """End the call on security grounds: nothing of it goes on."""
+        """End the call on security grounds, and report the shortfalls."""
         if self.state is CallState.TERMINATED:
             return
         error = SecurityShortfall(shortfalls)
@@ -884,7 +890,7 @@ class CallLeg:
             self._close(CallEnded(EndedBy.LOCAL, status, text), None)
 
     def _close(self, ended: CallEnded, error: SoftphoneError | None) -> None:
-        """Media first, then the signaling, so that nothing is heard or sent in between."""
+        """Close the media first, then the signaling: nothing is heard or sent in between."""
         self.finish(ended, error)
         if self.usage is not None:
             self._end_usage(self.usage, ended.status, ended.reason)
@@ -901,7 +907,7 @@ class CallLeg:
         self.finish(CallEnded(_BY[event.cause], event.status, event.reason))
 
     def finish(self, ended: CallEnded, error: SoftphoneError | None = None) -> None:
-        """The call is over, and with it whatever was asked for within it: tell everybody, once."""
+        """Mark the leg as ended, once; fail what is pending, and report the end."""
         if self.state is CallState.TERMINATED:
             return
         if self._kpml is not None:
@@ -928,14 +934,14 @@ class CallLeg:
 
     @property
     def sound(self) -> AudioRouter:
-        """Who hears the stream and what it says; made at first use."""
+        """The stream's listeners and source; made at first use."""
         if self._sound is None:
             self._sound = AudioRouter(self)
         return self._sound
 
     @property
     def statistics(self) -> StreamStatistics:
-        """Of the audio stream, now or at the end."""
+        """The audio stream's statistics; after the end, the last ones."""
         if self.final_statistics is not None:
             return self.final_statistics
         audio = self.negotiation.audio
@@ -945,20 +951,20 @@ class CallLeg:
 
     @property
     def media_backend(self) -> MediaBackend:
-        """The engine's port."""
+        """The media engine's interface."""
         return self.setup.media.backend
 
     @property
     def stream(self) -> AllocatedStream | None:
-        """The audio row, None once the call is over."""
+        """The audio row; None before there is one and once the call is over."""
         return None if self.state is CallState.TERMINATED else self.negotiation.audio
 
     @property
     def stream_spec(self) -> StreamSpec | None:
-        """The audio stream as it was opened last."""
+        """How the audio stream was opened last; None before that."""
         return self.negotiation.spec
 
     @property
     def stream_security(self) -> MediaSecurity | None:
-        """The audio stream's security, after the end too."""
+        """The audio stream's security, also after the end; None without one."""
         return next((m for m in self.security.media if m.media == "audio"), None)

@@ -1,4 +1,4 @@
-"""Digits of a call: by which way they are sent, and that one that comes by two ways is one.
+"""DTMF digits of a call: how they are sent, and recognition of a digit that arrives twice.
 
 RFC 4733 (telephone-event), INFO with `application/dtmf-relay` and `application/dtmf`, tones.
 """
@@ -14,9 +14,9 @@ from softphone.sip import Body
 
 RELAY, PLAIN = "application/dtmf-relay", "application/dtmf"
 SAME = 1.0
-"""Seconds within which a digit that comes by another way is the same one."""
+"""Seconds within which the same digit by another method counts as a duplicate."""
 MOST_SEEN = 32
-"""Digits of late that are kept."""
+"""The maximum number of recent digits that are kept."""
 _SIGNAL = re.compile(rb"(?im)^[ \t]*signal[ \t]*=[ \t]*(1[0-5]|[0-9*#a-d])[ \t]*\r?$")
 _DURATION = re.compile(rb"(?im)^[ \t]*duration[ \t]*=[ \t]*([0-9]{1,5})[ \t]*\r?$")
 _LONE = re.compile(rb"(?i)[ \t\r\n]*(1[0-5]|[0-9*#a-d])[ \t\r\n]*")
@@ -26,8 +26,8 @@ _BY_NUMBER = dict(zip(("10", "11", "12", "13", "14", "15"), "*#ABCD", strict=Tru
 class DigitMethod(StrEnum):
     """How digits are sent.
 
-    `AUTO` is `RTP` where telephone-event was agreed, else `INFO` if the far end says that it takes
-    it, else `INBAND`.
+    `AUTO` is `RTP` if telephone-event was agreed, else `INFO` unless the far end's Allow leaves it
+    out, else `INBAND`.
     """
 
     AUTO = "auto"
@@ -37,7 +37,7 @@ class DigitMethod(StrEnum):
 
     @classmethod
     def named(cls, text: str) -> DigitMethod:
-        """The method of a word.  Raises ConfigurationError."""
+        """Return the method of that name.  Raises ConfigurationError for an unknown one."""
         try:
             return cls(text)
         except ValueError:
@@ -50,9 +50,10 @@ class DigitMethod(StrEnum):
 def choose_digit_method(
     method: DigitMethod, *, agreed: bool, allow: tuple[str, ...]
 ) -> DigitMethod:
-    """RTP, INFO or INBAND; `agreed` whether telephone-event was, `allow` the far end's Allow.
+    """Choose RTP, INFO or INBAND.
 
-    Raises NotAcceptable when telephone-events are demanded and were not agreed.
+    `agreed` is whether telephone-event was negotiated, `allow` the far end's Allow.  Raises
+    NotAcceptable when `method` is RTP and telephone-event was not negotiated.
     """
     if method is DigitMethod.RTP and not agreed:
         raise NotAcceptable(
@@ -68,20 +69,20 @@ def choose_digit_method(
 
 
 def pause_of(digit: str, duration_ms: int) -> float:
-    """Seconds that a digit and the gap after it take; "," is a pause."""
+    """Return the seconds that a digit and the gap after it take; "," is a pause of 0.5 s."""
     return (500 if digit == "," else duration_ms + 60) / 1000
 
 
 def dtmf_info_body(digit: str, duration_ms: int) -> Body:
-    """What INFO says of a digit."""
+    """Make the body of an INFO that reports a digit (`application/dtmf-relay`)."""
     return Body(RELAY, f"Signal={digit}\r\nDuration={duration_ms}\r\n".encode())
 
 
 def parse_dtmf_info(content_type: str, body: bytes) -> tuple[str, float] | None:
-    """The digit in an INFO and its milliseconds (0: not said); None for one without a digit.
+    """Return the digit in an INFO and its milliseconds (0 if not given); None for other content.
 
-    A digit may be given by its number, too: 10 is *, 11 is #.  "" for INFO about digits that
-    brings none that can be understood.
+    A digit may also be given by its number: 10 is *, 11 is #, 12 to 15 are A to D.  The digit is
+    "" when the content type is right and no digit can be read.
     """
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type not in (RELAY, PLAIN):
@@ -105,13 +106,13 @@ class _RecentDigit:
 
 
 class DigitDeduplicator:
-    """The digits of late; each may come once by each way."""
+    """Recognizes a recent digit that arrives again by another method."""
 
     def __init__(self) -> None:
         self._seen: list[_RecentDigit] = []
 
     def note_digit(self, digit: str, via: str, now: float) -> bool:
-        """A digit has come; whether it is a new one."""
+        """Record a digit that arrived by `via`; return whether it is a new one."""
         while self._seen and now - self._seen[0].at > SAME:
             del self._seen[0]
         for seen in self._seen:

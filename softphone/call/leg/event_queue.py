@@ -1,8 +1,7 @@
-"""A mailbox of events: written by one, read by any number of async iterators.
+"""A bounded event queue: one writer, any number of async iterators.
 
-It is bounded.  A reader that starts late gets the last `capacity` events from before; one that is
-slower than the writer misses the oldest, and the number missed is counted.  The end is never
-missed: after `close`, iteration ends once the rest has been read.
+A reader that starts late first gets the last `capacity` events.  A reader slower than the writer
+misses the oldest; `missed` counts them.  After `close`, iteration ends once the rest has been read.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ E = TypeVar("E")
 
 
 class EventQueue(Generic[E]):
-    """Events for whoever iterates."""
+    """Delivers events to every iterator; `missed` counts those lost to slow readers."""
 
     def __init__(self, capacity: int = 256) -> None:
-        # A list and a dictionary: empty ones take a seventh of what a deque and a set do, and every
-        # call has a mailbox.
+        # Empty, a list and a dictionary take a seventh of the memory of a deque and a set, and
+        # every call has a queue.
         self._events: list[E] = []
         self._capacity = capacity
         self._written = 0
@@ -33,7 +32,7 @@ class EventQueue(Generic[E]):
         return self._closed
 
     def put_event(self, event: E) -> None:
-        """Write one event; after `close` it is dropped."""
+        """Write one event; does nothing after `close`."""
         if self._closed:
             return
         if len(self._events) == self._capacity:
@@ -54,7 +53,7 @@ class EventQueue(Generic[E]):
         self._waiters.clear()
 
     async def events(self) -> AsyncIterator[E]:
-        """Every event still kept, then every new one, until the mailbox is closed."""
+        """Iterate over every event still kept, then every new one, until the queue is closed."""
         position = self._written - len(self._events)
         while True:
             oldest = self._written - len(self._events)

@@ -1,9 +1,9 @@
-"""Digits that somebody else wants to hear of: KPML subscriptions in a call's dialog (RFC 4730).
+"""KPML subscriptions in a call's dialog: reports of our digits to the far end (RFC 4730).
 
-CUCM subscribes while a call of ours still collects digits.  Each digit that the application sends
-is reported to whoever waits for it, whatever else it is sent by; those that nobody has heard of
-are kept, the newest of them, for a subscription that does not flush them.  Who subscribes is the
-far end of the dialog, to whom they were sent: what came before is kept from others (section 3.5).
+CUCM subscribes while it still collects digits for our call.  Each digit that the application sends
+is reported to the subscribers, however else it is sent.  The newest digits without a report are
+kept for a subscription that does not flush them.  Only the far end of the dialog can subscribe, to
+which those digits were sent anyway: others never see them (section 3.5).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from softphone.sip import Body, NotifierUsage, Request
 from softphone.sip.event_packages import KPML, DigitBuffer, KeyPress, KpmlSubscription
 
 MAXIMUM = 4
-"""Subscriptions of one call at once."""
+"""The maximum number of simultaneous subscriptions of one call."""
 
 
 def check_digits(digits: str, *, pauses: str = "") -> None:
@@ -28,17 +28,17 @@ def check_digits(digits: str, *, pauses: str = "") -> None:
 
 
 class TimerHandle(Protocol):
-    """What `call_later` gives: a timer of the event loop, or of virtual time."""
+    """What `call_later` returns: a timer of the event loop, or of virtual time."""
 
     def cancel(self) -> None:
-        """Call nothing any more."""
+        """Cancel the timer: the callback does not run."""
 
 
 class KpmlSubscriptions:
     """The KPML subscriptions of one call.
 
-    `command` opens a drain of the endpoint in which a command to a subscriber who has left is
-    dropped, `call_later` runs something after so many seconds.
+    `command` opens a drain of the endpoint that drops a command to a subscriber that has left;
+    `call_later` runs a callback after a number of seconds.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class KpmlSubscriptions:
         return len(self._watches)
 
     def subscribe(self, subscription: NotifierUsage, request: Request) -> bool:
-        """Take a subscription in, or refuse it (489, 400, 486); whether it was taken."""
+        """Accept a subscription or refuse it (489, 400, 486); return whether it was accepted."""
         self._forget_ended()
         event = request.event
         digits = event is not None and event.package.lower() == KPML
@@ -78,7 +78,7 @@ class KpmlSubscriptions:
         return taken
 
     def refresh(self, subscription: NotifierUsage, request: Request) -> None:
-        """It was refreshed, perhaps for other digits."""
+        """Handle a refresh of a subscription, perhaps with another pattern."""
         before = self._watches.get(subscription)
         asked = KpmlSubscription.parse(request.body) if request.body else None
         with self._command() as now:
@@ -92,7 +92,7 @@ class KpmlSubscriptions:
         self._set_timer()
 
     def report_digit(self, digit: str, *, held: float = 0.0) -> bool:
-        """A key was pressed, and `held` for so many seconds; whether anybody listens."""
+        """Report a digit, `held` for that many seconds; return whether there is a subscription."""
         listening = self._each(lambda watch, now: watch.press_key(digit, held=held, now=now))
         if not listening:
             self._unreported.append_presses(KeyPress(digit.upper(), held))
@@ -104,7 +104,7 @@ class KpmlSubscriptions:
         self._each(lambda watch, now: watch.expire_timer(now=now))
 
     def _each(self, ask: Callable[[KpmlSubscription, float], list[Body]]) -> bool:
-        """Ask every watch for reports and send them; whether there is any watch."""
+        """Ask every watch for reports and send them; return whether there is any watch."""
         self._forget_ended()
         watches = tuple(self._watches.items())
         for subscription, watch in watches:
@@ -123,7 +123,7 @@ class KpmlSubscriptions:
                 subscription.notify(report, now=now)
 
     def _set_timer(self) -> None:
-        """Come back when the next watch's time is up."""
+        """Set the timer for the earliest deadline of all watches."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -134,7 +134,7 @@ class KpmlSubscriptions:
                 self._timer = self._call_later(max(0.0, min(due) - now), self._expire)
 
     def close(self) -> None:
-        """The call is over: everybody is told."""
+        """Terminate every subscription with a last report."""
         if self._timer is not None:
             self._timer.cancel()
         for subscription, watch in self._watches.items():

@@ -1,6 +1,6 @@
-"""One kind of media of a call: what we offer of it, and its row in the media engine.
+"""One media type of a call: our capabilities, and its row in the media engine.
 
-What of the offer is agreed is `softphone.sdp`'s to find out.
+`softphone.sdp` works out what offer and answer agree on.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from softphone.security import KeyExchange, MediaSecurity
 from softphone.srtp import CryptoRefusal, SdesAgreement, SdesNegotiation
 
 MOST_REASONS = 4
-"""The most faulty crypto lines of one m-line that are each given a reason."""
+"""The maximum number of faulty crypto lines per m-line for which a reason is kept."""
 
 
 def security_of(
@@ -36,7 +36,7 @@ def security_of(
     agreement: SdesAgreement | None,
     refused: Sequence[CryptoRefusal] = (),
 ) -> MediaSecurity:
-    """The security that a stream has, or would have; `refused` are crypto lines of no use."""
+    """Return a stream's security, in force or proposed; `refused` are unusable crypto lines."""
     if agreement is None:
         reasons = tuple(describe_crypto_refusals(refused[:MOST_REASONS]))
         return MediaSecurity(media.media, media.profile, unusable_crypto=reasons)
@@ -44,10 +44,10 @@ def security_of(
 
 
 class MediaStreamRow:
-    """A row and its keys.  `spec` is how it was opened last, None before.
+    """A row and its keys.  `spec` is how it was opened last; None before that.
 
-    `host` is our own address, of whose family the far end's must be; `clear_latching` are the
-    networks of which a host may be adopted in clear.
+    `host` is our own address; the far end's must be of the same family.  `clear_latching` lists
+    the networks from which media in clear may be adopted.
     """
 
     def __init__(
@@ -86,10 +86,11 @@ class MediaStreamRow:
         silent: bool = False,
         final: bool = True,
     ) -> None:
-        """Open the row, or change it; with `silent` nothing flows whatever was negotiated.
+        """Open the row, or change it; with `silent` nothing flows, whatever was negotiated.
 
-        `final` False: by an answer that the final one follows, which counts as another.
-        `refused` says why crypto lines of the far end are of no use, where it is in clear for that.
+        `final` is False for an early answer; the final one then counts as a new description.
+        `refused` says why the far end's crypto lines are unusable, if media is in clear for that.
+        Does nothing once the row is closed.
         """
         if self.closed:
             return
@@ -111,26 +112,26 @@ class MediaStreamRow:
         self._backend.open_stream(self.local.handle, spec)
 
     def set_security_generation(self, generation: int) -> None:
-        """Stamp a newer security generation on what is delivered from now on."""
+        """Stamp a newer security generation on media delivered from now on."""
         if self.spec is not None and not self.closed:
             self._reopen_stream(replace(self.spec, security_generation=generation))
 
     def silence(self) -> None:
-        """Let nothing flow, until the row is opened again."""
+        """Stop media in both directions until the row is opened again."""
         self._silent = True
         if self.spec is not None and not self.closed:
             self.spec = replace(self.spec, direction=Direction.INACTIVE)
             self._backend.set_direction(self.local.handle, Direction.INACTIVE)
 
     def drop(self) -> None:
-        """The stream was removed from the session (RFC 3264 section 8.2)."""
+        """Silence a stream that was removed from the session (RFC 3264 section 8.2)."""
         self.silence()
         self.security = None
 
     def follow_payload_type(self, payload_type: int) -> None:
-        """The far end sends another of the codecs that its answer took up: so do we from now on.
+        """Switch to the negotiated codec that the far end now sends.
 
-        RFC 3264 section 6.1: whoever offered must be ready for any codec of the answer.
+        An offerer must be ready for any codec of the answer (RFC 3264 section 6.1).
         """
         codec = next((c for c in self._codecs if c.receive_payload_type == payload_type), None)
         if codec is None or self.spec is None or self.closed:
@@ -188,10 +189,10 @@ class MediaStreamRow:
         )
 
     def _remote(self, media: NegotiatedMedia) -> tuple[Address, Address]:
-        """Where RTP and RTCP go.
+        """Return the addresses that RTP and RTCP are sent to.
 
-        An unspecified address is a hold and no place (RFC 3264 section 8.4): RTCP goes on to the
-        last one.  An `a=rtcp` that names a place out of reach counts for its port only.
+        An unspecified address means hold (RFC 3264 section 8.4): RTCP keeps the last address.  Of
+        an `a=rtcp` with an unusable address only the port counts.
         """
         host, port = media.remote_address
         if self.spec is not None and ipaddress.ip_address(host).is_unspecified:
@@ -205,12 +206,12 @@ class MediaStreamRow:
 
 
 def _others(codecs: Sequence[NegotiatedCodec], chosen: NegotiatedCodec) -> tuple[int, ...]:
-    """The numbers of the codecs that may arrive beside the chosen one."""
+    """The payload types of the negotiated codecs beside the chosen one."""
     return tuple(c.receive_payload_type for c in codecs if c is not chosen)
 
 
 def _names(codecs: Sequence[NegotiatedCodec], chosen: NegotiatedCodec) -> tuple[str, ...]:
-    """Their names."""
+    """The names of the negotiated codecs beside the chosen one."""
     return tuple(c.name.upper() for c in codecs if c is not chosen)
 
 
@@ -220,9 +221,9 @@ def capabilities(
     video: VideoSetup | None,
     reports: RtcpXrDemand = DEFAULT_XR_DEMAND,
 ) -> list[MediaCapability]:
-    """What our session descriptions can say (RFC 3264 section 5.1, RFC 3551).
+    """Return our media capabilities (RFC 3264 section 5.1, RFC 3551).
 
-    Audio, with the extended reports that we would like, and video where a call may have it.
+    They are audio, with the extended reports that we ask for, and video where a call may have it.
     """
     audio = _audio_capability(codecs, comfort_noise, reports)
     return [audio] if video is None else [audio, video_capability(video.codecs)]
@@ -242,7 +243,7 @@ def _audio_capability(
 
 
 def _described(name: str) -> CodecCapability:
-    """A codec as it is offered; numbers of one's own are only customary (RFC 3551 section 3)."""
+    """Describe a codec for an offer; static payload types are customary (RFC 3551 section 3)."""
     found = find_codec(name)
     return CodecCapability(
         found.name,

@@ -1,4 +1,4 @@
-"""A change of the session that we ask for: holding, taking back, offering anew.
+"""Session modifications that we start: hold, resume, a new offer.
 
 RFC 3261 section 14 (re-INVITE), RFC 3264 section 8.
 """
@@ -14,14 +14,14 @@ from softphone.sip import Body, InviteUsage, ModificationFailed
 
 
 def make_result() -> asyncio.Future[None]:
-    """A future whose failure may go unheard: its waiter may have been canceled."""
+    """Make a future whose exception need not be retrieved: its waiter may have been canceled."""
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     future.add_done_callback(lambda done: done.cancelled() or done.exception())
     return future
 
 
 def resolve_result(future: asyncio.Future[None], error: CallError | None) -> None:
-    """Say how it went, unless that was said, or nobody waits for it, already."""
+    """Set the future's result, or `error`, unless it is done or canceled already."""
     if future.done():
         return
     if error is None:
@@ -45,7 +45,7 @@ class SessionModification:
         negotiation.held = held
 
     def make_offer(self) -> Body:
-        """Our offer.  Raises CallError while another exchange is open; all is as before then."""
+        """Make our offer.  Raises CallError, and changes nothing, while an exchange is open."""
         try:
             return self._negotiation.create_offer(full=self._full)
         except LocalProtocolError as error:
@@ -53,7 +53,7 @@ class SessionModification:
             raise overtaken() from error
 
     def fail(self, error: CallError) -> None:
-        """The session stays as it was."""
+        """Restore the session as it was, and fail `done` with `error`."""
         if self._negotiation.offer_pending:
             self._negotiation.rollback()
         self._negotiation.held = self._held_before
@@ -61,13 +61,13 @@ class SessionModification:
 
 
 def overtaken() -> CallError:
-    """The error where the far end's change was faster than ours."""
+    """Make the error for a change that the far end's own has overtaken (491)."""
     message = "another change of the session is under way at the far end; try again"
     return CallError(message, status=491, reason="Request Pending")
 
 
 def refusal_of(event: ModificationFailed[InviteUsage]) -> CallError:
-    """The error where the far end has refused."""
+    """Make the error for a change that the far end has refused."""
     kind = NotAcceptable if event.status in (488, 606, 415) else CallError
     message = explain_change(event.status, event.reason, answered=event.response is not None)
     return kind(message, status=event.status, reason=event.reason)

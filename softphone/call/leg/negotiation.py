@@ -1,13 +1,13 @@
-"""One call's media as it is negotiated: SDP, SDES keys and media rows, joined.
+"""Negotiation: the media negotiation of one call, which joins SDP, SDES keys and media rows.
 
     body = negotiation.create_offer()                 outcome = negotiation.receive_offer(body)
     outcome = negotiation.receive_answer(body)        (`outcome.body` is the answer)
 
-Either gives a `MediaProposal`, whose `media` the call's policy is judged on, or
+An outcome is a `MediaProposal`, whose `media` the caller judges by the call's policy, or a
 `DescriptionRefusal` with the reasons.  Nothing changes on the wire before `commit`; `rollback`
-leaves the session as it was (RFC 3264 section 8, RFC 3261 section 14.1).  What the media must be
-(`srtp`) is enforced here on offers and answers in both directions, the level of the whole call is
-judged by the caller.
+leaves the session as it was (RFC 3264 section 8, RFC 3261 section 14.1).  The policy's demand on
+the media (`srtp`) is enforced here, on offers and answers in both directions; the caller judges
+the level of the whole call.
 """
 
 from __future__ import annotations
@@ -70,16 +70,16 @@ __all__ = ["DescriptionRefusal", "MediaProposal", "MediaSetup", "Negotiation", "
 
 
 def _nothing() -> None:
-    """Nobody can be asked for a picture."""
+    """Request no key frame: there is no way to do so."""
 
 
 @fast_init
 @dataclass(frozen=True, slots=True)
 class MediaSetup:
-    """What a negotiation works with.
+    """The settings of a negotiation.
 
-    `fallback` is whether RTP/AVP may answer our RTP/SAVP, where the policy leaves it open.
-    `video` None: video is neither offered nor answered.  `clear_latching` are the networks of
+    `fallback` is whether RTP/AVP may answer our RTP/SAVP where the policy leaves that open.
+    `video` None: video is neither offered nor accepted.  `clear_latching` lists the networks from
     which a host that was not signaled may be adopted (`softphone.media.clear_latching`), never
     where the policy requires SRTP.
     """
@@ -100,7 +100,7 @@ class MediaSetup:
 @fast_init
 @dataclass(frozen=True, slots=True)
 class MediaProposal:
-    """A description that could be agreed: `body` is the answer to send, for an offer received.
+    """A description that can be agreed on; `body` is the answer to send, for a received offer.
 
     `notes` say which crypto lines were passed over, and why.
     """
@@ -113,7 +113,7 @@ class MediaProposal:
 
 @dataclass(frozen=True, slots=True)
 class _StreamCandidate:
-    """What a stream becomes at `commit`."""
+    """The state that a stream takes at `commit`."""
 
     row: MediaStreamRow
     media: NegotiatedMedia
@@ -121,7 +121,7 @@ class _StreamCandidate:
     answered: bool = False
     """Whether the answer is ours: its keys are then in force only once it is committed."""
     refused: tuple[CryptoRefusal, ...] = ()
-    """Why the far end's crypto lines cannot be used, where it has some and they cannot."""
+    """Why none of the far end's crypto lines can be used; () if it has none."""
 
     @property
     def security(self) -> MediaSecurity:
@@ -130,11 +130,11 @@ class _StreamCandidate:
 
 @dataclass(slots=True)
 class _PendingExchange:
-    """An exchange that was judged and not yet committed.
+    """An offer/answer exchange that was judged and not yet committed.
 
-    `final` is False for an early answer.  `agreed` says that its answer has been sent or taken:
-    then it cannot be undone, even while its rows wait.  `before` is one that waited when this
-    one began.
+    `final` is False for an early answer.  `agreed` says that its answer has been sent or accepted:
+    then it cannot be undone, even while its rows wait.  `before` is the exchange that waited when
+    this one began.
     """
 
     candidates: list[_StreamCandidate] = field(default_factory=list)
@@ -144,9 +144,9 @@ class _PendingExchange:
 
 
 class OfferedKeys:
-    """The SDES keys of an offer that the policy accepts, judged m-line by m-line (RFC 4568).
+    """The SDES keys of an offer, judged by the policy m-line by m-line (RFC 4568).
 
-    With SRTP off none is looked at.  The keys of the call's `history` are not to come again.
+    With SRTP off no key is looked at.  A key of the call's `history` must not come again.
     """
 
     def __init__(
@@ -165,13 +165,13 @@ class OfferedKeys:
         }
 
     def usable(self, line: OfferedMedia) -> bool:
-        """Whether an m-line brings a key that we can use."""
+        """Whether an m-line has a usable key."""
         choice = self._choices.get(line.index)
         return choice is not None and choice.crypto is not None
 
     @property
     def hostile_line(self) -> OfferedMedia | None:
-        """An m-line with keys that nobody has a reason to send, and of a kind with no others."""
+        """The first m-line whose media type has hostile crypto lines and no usable key; or None."""
         for line in self._offered:
             kin = [other for other in self._offered if other.media == line.media]
             refused = any(refusal.code.hostile for refusal in self.refusals(line.media))
@@ -180,7 +180,7 @@ class OfferedKeys:
         return None
 
     def refusals(self, media: str) -> tuple[CryptoRefusal, ...]:
-        """Why crypto lines of the m-lines of one kind cannot be used."""
+        """Return why crypto lines cannot be used, in all m-lines of one media type."""
         return tuple(
             refusal
             for line in self._offered
@@ -189,7 +189,7 @@ class OfferedKeys:
         )
 
     def others(self, line: OfferedMedia) -> list[CryptoLine]:
-        """The crypto lines of the m-lines of another kind: no key may stand on both."""
+        """Return the crypto lines of other media types: no key may be shared between types."""
         return [
             crypto
             for other in self._offered
@@ -202,7 +202,7 @@ class Negotiation:
     """The media of one call leg; see the module's docstring."""
 
     def __init__(self, setup: MediaSetup, on_event: EventCallback | None = None) -> None:
-        """`on_event` gets the media events of this leg."""
+        """Reserve no row yet; `on_event` gets the media events of this leg."""
         self.setup = setup
         self._on_event = on_event
         self._session = OfferAnswerSession(
@@ -241,13 +241,13 @@ class Negotiation:
 
     @property
     def spec(self) -> StreamSpec | None:
-        """The audio stream as it was opened last."""
+        """How the audio stream was opened last; None before that."""
         row = self._rows.get("audio")
         return None if row is None else row.spec
 
     @property
     def direction(self) -> Direction:
-        """The direction of the audio stream in force, as we see it."""
+        """The audio stream's direction in force, from our point of view."""
         spec = self.spec
         return Direction.INACTIVE if spec is None else spec.direction
 
@@ -259,36 +259,38 @@ class Negotiation:
     # Offering
 
     def create_offer(self, *, full: bool = False) -> Body:
-        """Our offer: RTP/SAVP with every allowed suite, or RTP/AVP where SRTP is off.
+        """Make our offer: RTP/SAVP with every allowed suite, or RTP/AVP where SRTP is off.
 
-        Raises NoPortFree, and LocalProtocolError while an offer is pending.
+        Under `optional`, media agreed in clear is offered in clear again unless `full`.  Raises
+        NoPortFree, and LocalProtocolError while an offer is pending.
         """
         return self._create_offer(
             Direction.SENDONLY if self.held else Direction.SENDRECV, full=full
         )
 
     def renew_offer(self) -> Body:
-        """Make the pending offer again with fresh keys for another target (RFC 4568 7.1.4).
+        """Make the pending offer again, with fresh keys for another target (RFC 4568 7.1.4).
 
-        Who has seen an offer knows its keys, and might hear a call that another place takes.
+        A target that has seen an offer knows its keys, and could decrypt a call that another
+        target answers.
         """
         self.rollback()
         return self.create_offer()
 
     def use_suites(self, suites: Sequence[CryptoSuite]) -> None:
-        """Key the audio by these from the next offer on.  Raises NoPortFree."""
+        """Offer these suites for audio from the next offer on.  Raises NoPortFree."""
         self._row("audio").plan.set_suites(suites)
 
     def offer_in_clear(self, clear: bool) -> None:
         """Offer RTP/AVP from the next offer on, or, with False, SRTP again.
 
-        A server does so that has another without SRTP take over, such as one that plays music.
-        Where SRTP is required nothing changes.
+        A server does so before it connects the call to a server without SRTP, such as one for
+        music on hold.  Only `optional` SRTP is affected.
         """
         self._in_clear = clear
 
     def repeat(self) -> None:
-        """Our last description goes out once more, as an offer: a session refresh (RFC 4028 7.4).
+        """Take our last description as a new offer: a session refresh repeats it (RFC 4028 7.4).
 
         Raises LocalProtocolError when nothing was agreed, or an offer is pending.
         """
@@ -305,11 +307,11 @@ class Negotiation:
         current = self._session.negotiated
         clear = bool(current) and row.plan.current is None
         if demand is SrtpPolicy.OPTIONAL and clear and not full:
-            # What was agreed in clear is not re-opened as SRTP by a mere hold.
+            # A hold alone must not turn media agreed in clear into SRTP.
             secure = False
         if demand is SrtpPolicy.OPTIONAL and self._in_clear is not None:
             secure = not self._in_clear
-        # SRTP under RTP/AVP is understood and never offered; RTP/SAVPF is kept.
+        # SRTP under RTP/AVP is accepted but never offered; a negotiated RTP/SAVPF is kept.
         profile = next((m.profile for m in current if "SAVP" in m.profile), "RTP/SAVP")
         media = ["audio"]
         if self.setup.video is not None and (self.setup.video.offer or self.video is not None):
@@ -364,7 +366,7 @@ class Negotiation:
         return self._propose(notes=notes)
 
     def complete(self, body: Body) -> DescriptionRefusal | None:
-        """An early answer that is in force already has become final (RFC 3262 section 5)."""
+        """Make an early answer final; it is in force already (RFC 3262 section 5)."""
         waiting = self._pending
         outcome = self.receive_answer(body)
         if isinstance(outcome, DescriptionRefusal):
@@ -457,7 +459,7 @@ class Negotiation:
     def _refuse_lines(
         self, chosen: Sequence[OfferedMedia], keys: OfferedKeys
     ) -> DescriptionRefusal | None:
-        """Why an offer may not be answered at all, for its addresses or its keys."""
+        """Return why an offer must not be answered, for its addresses or its keys; or None."""
         for line in chosen:
             away = check_media_address(line.remote_address[0], self.setup.host)
             if away is not None:
@@ -474,7 +476,7 @@ class Negotiation:
         keys: OfferedKeys,
         notes: list[str],
     ) -> SdesAgreement | DescriptionRefusal | None:
-        """The keys of a chosen line; None: it is answered in clear, as `_worth` allowed."""
+        """Agree on keys for a chosen line; None: it is answered in clear, as `_worth` allowed."""
         if self.setup.policy.srtp is SrtpPolicy.OFF or not line.crypto:
             return None
         outcome = row.plan.make_answer(
@@ -490,7 +492,7 @@ class Negotiation:
         return no_usable_key("offer", line.profile, outcome) if expected else None
 
     def _worth(self, keys: OfferedKeys, line: OfferedMedia) -> int | None:
-        """SRTP first, SRTP under RTP/AVP second, clear last and only where it is allowed."""
+        """Rank an m-line: 3 for SRTP, 2 for SRTP under RTP/AVP, 1 for clear; None if forbidden."""
         demand = self.setup.policy.srtp
         if demand is SrtpPolicy.OFF:
             return None if line.secure else 1
@@ -506,7 +508,7 @@ class Negotiation:
         description: SessionDescription,
         keys: OfferedKeys,
     ) -> DescriptionRefusal:
-        """Why no audio line of an offer could be used."""
+        """Return why no audio line of an offer can be used."""
         audio = [line for line in offered if line.media == "audio"]
         if not audio:
             unknown = self._session.unknown_profile(description, "audio")
@@ -538,9 +540,10 @@ class Negotiation:
     # Taking effect
 
     def confirm_exchange(self) -> None:
-        """The judged exchange holds: its answer goes out, or was taken.  Its keys are in force.
+        """Confirm the judged exchange: its answer is being sent, or was accepted.
 
-        Rows wait for `commit`, which may come later, when more is known of the far end.
+        Its keys are then in force.  Rows wait for `commit`, which may come later, once the far
+        end's level is known.
         """
         pending = self._pending
         if pending.agreed:
@@ -557,7 +560,7 @@ class Negotiation:
         """Put the judged exchange in force: rows are opened or changed.
 
         `generation` is the call's security generation, which grows whenever its level falls.
-        With `silent`, nothing flows whatever was negotiated.
+        With `silent`, nothing flows, whatever was negotiated.
         """
         self.confirm_exchange()
         pending, self._pending = self._pending, _PendingExchange()
@@ -576,7 +579,7 @@ class Negotiation:
                 row.drop()
 
     def set_security_generation(self, generation: int) -> None:
-        """Stamp a newer security generation on what the streams deliver from now on."""
+        """Stamp a newer security generation on media delivered from now on."""
         for row in self._rows.values():
             row.set_security_generation(generation)
 
@@ -586,17 +589,17 @@ class Negotiation:
             row.silence()
 
     def kind_of(self, handle: StreamHandle) -> str:
-        """Of what kind the stream of that name is: "audio" or "video"."""
+        """Return the media type of a stream: "audio" or "video"."""
         return next(kind for kind, row in self._rows.items() if row.local.handle == handle)
 
     def follow_payload_type(self, handle: StreamHandle, payload_type: int) -> None:
-        """The far end of a stream has changed to another of the codecs agreed."""
+        """Switch a stream to the negotiated codec that its far end now sends."""
         for row in self._rows.values():
             if row.local.handle == handle:
                 row.follow_payload_type(payload_type)
 
     def rollback(self) -> None:
-        """Forget the exchange that was refused or failed; what was agreed before stays."""
+        """Undo an exchange that was refused or failed; what was agreed before stays in force."""
         if self._session.offer_pending:
             self._session.rollback()
         elif self._pending.candidates and not self._pending.agreed:
@@ -606,7 +609,7 @@ class Negotiation:
             row.plan.rollback()
 
     def close(self) -> None:
-        """Close every row and drop the callbacks, whose owners hold references to us."""
+        """Close every row and drop the callbacks, to break reference cycles with their owners."""
         for row in self._rows.values():
             row.close()
         self._on_event, self.ask_for_picture = None, _nothing
@@ -614,7 +617,7 @@ class Negotiation:
     # Parts
 
     def _row(self, media: str) -> MediaStreamRow:
-        """The row of a kind of media; it is reserved at first use."""
+        """Return the row of a media type, reserved at first use.  Raises NoPortFree."""
         if media not in self._rows:
             setup = self.setup
             video = setup.video.port if media == "video" and setup.video is not None else None

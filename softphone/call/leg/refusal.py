@@ -1,6 +1,6 @@
-"""Descriptions that are refused: why, for the Warning header field and for people.
+"""Refusals of session descriptions: the reasons, for the Warning header field and for people.
 
-RFC 3261 section 20.43 (warn-codes), RFC 4568.  No key ever gets into a sentence.
+RFC 3261 section 20.43 (warn-codes), RFC 4568.  No explanation ever contains a key.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SDP_TYPE = "application/sdp"
 
 @dataclass(frozen=True, slots=True)
 class DescriptionRefusal:
-    """A description that was refused: the Warning to send (RFC 3261 section 20.43), and why.
+    """Why a description was refused, with the warn-code to send (RFC 3261 section 20.43).
 
     `shortfalls` is not empty when it was refused on security grounds.
     """
@@ -31,7 +31,7 @@ class DescriptionRefusal:
 
 
 def read_description(body: Body | None) -> SessionDescription | DescriptionRefusal:
-    """The session description of a message."""
+    """Parse the session description of a message, or return why that is impossible."""
     if body is None:
         return DescriptionRefusal(399, "a session description is missing")
     if body.media_type != SDP_TYPE:
@@ -43,7 +43,7 @@ def read_description(body: Body | None) -> SessionDescription | DescriptionRefus
 
 
 def describe_crypto_refusals(refusals: Sequence[CryptoRefusal]) -> list[str]:
-    """Why crypto lines were passed over, one by one."""
+    """Say why each crypto line was refused, one sentence per line."""
     return [
         f"crypto line {'?' if refusal.tag is None else refusal.tag} "
         f"({refusal.suite or 'unreadable'}): {refusal.reason}"
@@ -57,20 +57,20 @@ def _srtp_required(warning_code: int, explanation: str) -> DescriptionRefusal:
 
 
 def no_usable_key(what: str, profile: str, refusals: Sequence[CryptoRefusal]) -> DescriptionRefusal:
-    """An SRTP description without a key that we can use; `what` is "offer" or "answer"."""
+    """Refuse an SRTP description without a usable key; `what` is "offer" or "answer"."""
     reasons = "; ".join(describe_crypto_refusals(refusals)) or "it has no crypto line"
     explanation = f"the {what} is {profile} and no crypto line of it can be used: {reasons}"
     return _srtp_required(399, explanation)
 
 
 def clear_refused(what: str, profile: str, media: str) -> DescriptionRefusal:
-    """A description in clear where SRTP is required."""
+    """Refuse a description in clear where SRTP is required."""
     explanation = f"SRTP is required and the {what}'s {media} stream is {profile}, in clear"
     return _srtp_required(302, explanation)
 
 
 def transport_refused(profile: str) -> DescriptionRefusal:
-    """An offer of audio over a transport protocol that we do not speak, as DTLS-SRTP."""
+    """Refuse an audio offer over a transport protocol that we do not support, such as DTLS-SRTP."""
     shown = profile[:64]
     keys = "keys by DTLS (DTLS-SRTP)" if "TLS" in shown.upper() else "another transport protocol"
     return DescriptionRefusal(
@@ -81,7 +81,7 @@ def transport_refused(profile: str) -> DescriptionRefusal:
 
 
 def fallback_not_agreed(what: str, profile: str, media: str) -> DescriptionRefusal:
-    """A description in clear from a server that never said it would fall back to it."""
+    """Refuse a description in clear from a server that has not agreed to such answers."""
     explanation = (
         f"we offered SRTP, the {what}'s {media} stream is {profile}, in clear, and the server "
         "has not agreed to such answers"
@@ -90,18 +90,19 @@ def fallback_not_agreed(what: str, profile: str, media: str) -> DescriptionRefus
 
 
 def policy_refusal(shortfalls: tuple[Shortfall, ...]) -> DescriptionRefusal:
-    """A description that the policy of the call forbids."""
+    """Refuse a description that does not meet the call's policy."""
     return DescriptionRefusal(399, "; ".join(map(str, shortfalls)), shortfalls)
 
 
 _MEMORABLE = 128
-"""No address is as long as that, with a zone neither; so names cannot fill memory."""
+"""Longer than any address, even with a zone: longer names are not cached, to bound memory."""
 
 
 def check_media_address(host: str, ours: str) -> DescriptionRefusal | None:
-    """Media goes to numeric addresses of our own family only: nobody is looked up for it.
+    """Refuse a media address that is not numeric, has a zone, or is of another family than `ours`.
 
-    It goes to one host: an address of many (RFC 1112, RFC 919) would have us flood a network.
+    No name is looked up.  Multicast and broadcast addresses (RFC 1112, RFC 919) are refused too:
+    they would have us flood a network.
     """
     version = _version_of(host)
     if version is None:
@@ -117,7 +118,7 @@ def check_media_address(host: str, ours: str) -> DescriptionRefusal | None:
 
 @lru_cache(1024)
 def _is_of_many(host: str) -> bool:
-    """Whether it is a multicast address, or of 240.0.0.0/4, which has the broadcast address."""
+    """Whether it is a multicast address, or in 240.0.0.0/4, which holds the broadcast address."""
     address = ipaddress.ip_address(host)
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
@@ -125,7 +126,7 @@ def _is_of_many(host: str) -> bool:
 
 
 def _version_of(host: str) -> int | None:
-    """4 or 6; None for a name.  Calls come from few places, and each asks several times."""
+    """Return 4 or 6; None for a name.  Cached: few addresses recur, several times per call."""
     return _remembered_version(host) if len(host) <= _MEMORABLE else None
 
 
@@ -138,16 +139,16 @@ def _remembered_version(host: str) -> int | None:
 
 
 def _printable(text: str, most: int) -> str:
-    """Text for a quoted-string: printable ASCII without quotation marks and backslashes."""
+    """Make text for a quoted-string: printable ASCII without double quotes and backslashes."""
     plain = text.replace("\\", "").replace('"', "'")
     return "".join(c if " " <= c <= "~" else "?" for c in plain)[:most]
 
 
 def warning_header(refusal: DescriptionRefusal, agent: str) -> tuple[str, str]:
-    """The Warning header field that says why (RFC 3261 section 20.43)."""
+    """Make the Warning header field of a refusal (RFC 3261 section 20.43)."""
     return "Warning", f'{refusal.warning_code} {agent} "{_printable(refusal.explanation, 400)}"'
 
 
 def reason_header(status: int, text: str) -> tuple[str, str]:
-    """The Reason header field of a BYE or CANCEL (RFC 3326)."""
+    """Make the Reason header field of a BYE or CANCEL (RFC 3326)."""
     return "Reason", f'SIP;cause={status};text="{_printable(text, 200)}"'

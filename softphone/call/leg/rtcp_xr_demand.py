@@ -1,6 +1,6 @@
-"""Which extended reports a call asks for, sends and keeps account for (RFC 3611 section 5).
+"""The RTCP extended reports that a call asks for, sends and measures (RFC 3611 section 5).
 
-A description names those that its author would like to get: each is sent to whoever named it.
+A session description names the reports that its author wants to receive.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 OURS = ("rcvr-rtt", "voip-metrics")
-"""The formats of RFC 3611 section 5.1 that we have."""
+"""The formats of RFC 3611 section 5.1 that we support."""
 
 
 class RtcpXrMode(StrEnum):
-    """When VoIP metrics are sent: to who has asked in its description, always, or never."""
+    """When VoIP metrics are sent: if the far end's description asks for them, always, or never."""
 
     NEGOTIATED = "negotiated"
     ALWAYS = "always"
@@ -22,18 +22,18 @@ class RtcpXrMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RtcpXrDemand:
-    """What a call does; with `measured` bursts and gaps are counted whoever asks."""
+    """A call's settings; with `measured`, bursts and gaps are counted even if nobody asks."""
 
     mode: RtcpXrMode = RtcpXrMode.NEGOTIATED
     measured: bool = False
 
     @property
     def attribute(self) -> str:
-        """What our `a=rtcp-xr` says; "" for none."""
+        """The value of our `a=rtcp-xr`; "" for no attribute."""
         return "" if self.mode is RtcpXrMode.OFF else "rcvr-rtt=all voip-metrics"
 
     def sent(self, asked: tuple[str, ...]) -> tuple[str, ...]:
-        """The formats that go to a far end that has `asked` for some."""
+        """Return the formats to send to a far end whose description names those in `asked`."""
         if self.mode is RtcpXrMode.OFF:
             return ()
         always = self.mode is RtcpXrMode.ALWAYS
@@ -41,4 +41,4 @@ class RtcpXrDemand:
 
 
 DEFAULT_XR_DEMAND = RtcpXrDemand()
-"""What a call does where nobody says anything else."""
+"""The default: negotiated, not measured."""

@@ -1,7 +1,7 @@
-"""What a call's connection and its far end are worth, read off flows and messages.
+"""The security of a call's connection and of its far end, taken from flows and messages.
 
-The far end's level is known by our own verification, or by a server's word.  Forks are far ends of
-their own: a word counts for the one that it came from.
+The far end's level comes from our own verification or from a server's report.  Each fork is a far
+end of its own: a report counts for the fork that it came from.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from softphone.sip import InviteUsage, Request, Response, SipUri, Uri
 _NULL_CIPHER = "NULL"
 
 MAXIMUM_SPEAKERS = 32
-"""Forks whose word about the far end is kept."""
+"""The maximum number of forks whose reported level is kept."""
 
 
 def signaling_security(flow: Flow | None) -> SignalingSecurity:
-    """The security of the connection that carries a dialog; none for no flow or a clear one."""
+    """Return the security of the flow that carries a dialog; none for no flow or a clear one."""
     identity = None if flow is None else flow.identity
     if identity is None:
         return SignalingSecurity()
@@ -64,12 +64,12 @@ def certificate_names(identity: PeerIdentity, uri: SipUri) -> bool:
 def direct_far_end(
     message: Request | Response, flow: Flow | None, *, caller: Uri | None
 ) -> SecurityLevel | None:
-    """The far end's level where nobody stands between it and us, else None.
+    """Return the far end's level if it is our direct peer, else None.
 
-    That is so when the message came over a verified connection and through no proxy (one Via, no
-    Record-Route).  When they called us, `caller` is who they say they are, and their certificate
-    must speak for it.  When we called, `caller` is None: the connection was verified against the
-    URI that we called.
+    It is when the message came over a verified connection and through no proxy (one Via, no
+    Record-Route).  For an incoming call, `caller` is the caller's URI, which the certificate must
+    name.  For an outgoing call it is None: the connection was verified against the URI that we
+    called.
     """
     if flow is None or flow.identity is None or message.record_routes:
         return None
@@ -83,9 +83,9 @@ def direct_far_end(
 
 
 def flow_shortfalls(policy: SecurityPolicy, flow: Flow, *, fips: bool) -> tuple[Shortfall, ...]:
-    """Why no call over `flow` could meet the policy, whatever its media and its far end are.
+    """Return why no call over `flow` can meet the policy, whatever its media and its far end.
 
-    Asked before an INVITE leaves: an offer holds keys, and a connection in clear shows them.
+    Call it before an INVITE leaves: an offer holds keys, and a connection in clear exposes them.
     """
     best = MediaSecurity("audio", "RTP/SAVP", policy.suites[0], KeyExchange.SDES)
     state = SecurityState(signaling_security(flow), (best,), SecurityLevel.ENCRYPTED, fips)
@@ -93,10 +93,10 @@ def flow_shortfalls(policy: SecurityPolicy, flow: Flow, *, fips: bool) -> tuple[
 
 
 class FarEndSecurity:
-    """The far ends of one call.
+    """The security levels of one call's far ends, by remote tag.
 
-    `speaker` is the tag of the one that the session is with.  `vouched` says whether the server
-    at the other end of a flow speaks for far ends; with `direct` there is no server.
+    `remote_tag` is that of the far end that the session is with.  `vouched` says whether the
+    server at the other end of a flow speaks for far ends; with `direct` there is no server.
     """
 
     def __init__(
@@ -111,16 +111,16 @@ class FarEndSecurity:
 
     @property
     def level(self) -> SecurityLevel | None:
-        """The level of the far end that the session is with; None while nobody has said."""
+        """The level of the far end that the session is with; None while it is unknown."""
         return self._words.get(self.remote_tag)
 
     @property
     def by_word(self) -> bool:
-        """Whether that is somebody's word and not our own verification."""
+        """Whether the level was reported in a message rather than verified by us."""
         return self.remote_tag in self._reported
 
     def remote_tag_of(self, message: Request | Response) -> str:
-        """The far end's tag: a request is theirs, a response answers ours."""
+        """The far end's tag: From in a request, To in a response to ours."""
         tag = message.from_.tag if isinstance(message, Request) else message.to.tag
         return tag or self.remote_tag
 
@@ -132,7 +132,10 @@ class FarEndSecurity:
         *,
         only_lower: bool = False,
     ) -> None:
-        """Take the word that a message may bring; with `only_lower` only one that is worse."""
+        """Take the level that a message may report; with `only_lower` only a lower one.
+
+        Ignores further forks beyond `MAXIMUM_SPEAKERS`.
+        """
         speaker = self.remote_tag_of(message)
         if speaker not in self._words and len(self._words) >= MAXIMUM_SPEAKERS:
             return
@@ -157,7 +160,7 @@ class FarEndSecurity:
 
 
 def _is_lower(new: SecurityLevel | None, old: SecurityLevel | None) -> bool:
-    """Whether a word takes something away; "unknown" is less than anything known."""
+    """Whether `new` is a lower level than `old`; None (unknown) is below any known level."""
     if old is None:
         return new is SecurityLevel.NOT_SECURE
     return new is None or new < old

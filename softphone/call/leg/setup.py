@@ -1,4 +1,4 @@
-"""What a call's leg needs of the account, or the server, that makes it."""
+"""LegSetup: what the account, or the server, hands to a call's leg."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ logger = logging.getLogger("softphone.call")
 HeaderFields: TypeAlias = tuple[tuple[str, str], ...]
 
 NameLookup: TypeAlias = Callable[[NameAddr, Callable[[Contact], None]], None]
-"""Has a contact told once it is known, at once if it is known now; returns at once in any case."""
+"""Looks up a name without waiting; calls back once the contact is known, at once if it is now."""
 
 
 def no_name_lookup(peer: NameAddr, on_found: Callable[[Contact], None]) -> None:
-    """There is no directory."""
+    """Look up nothing: there is no directory."""
 
 
 def _say_nothing(_: SecurityState) -> HeaderFields:
@@ -37,9 +37,9 @@ def _say_nothing(_: SecurityState) -> HeaderFields:
 
 
 class _Command(AbstractContextManager[float]):
-    """A drain whose command is dropped where the far end was faster.
+    """A drain that swallows LocalProtocolError: the far end was faster than our command.
 
-    Then the event that says what it did is on its way.
+    The event that reports what the far end did is then still to come.
     """
 
     __slots__ = ("_drain",)
@@ -66,14 +66,14 @@ class _Command(AbstractContextManager[float]):
 @fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegSetup:
-    """What a leg needs of its account.
+    """What an account, or a server, hands to a leg.
 
-    `change` opens a drain of the endpoint (`with change() as now`); the leg puts itself among the
-    `handlers` of its usages.  `vouched` says whether the server at the other end of a flow speaks
+    `change` opens a drain of the endpoint (`with change() as now`); the leg registers itself in
+    `handlers` for its usages.  `vouched` says whether the server at the other end of a flow speaks
     for far ends; `direct` whether the account calls peers themselves, without a server.
     `warning_agent` goes into Warning; `answer_headers` gives header fields for our 200 to an
-    INVITE (a server says there what the call's security is).
-    `negotiation` is the class that negotiates its media.
+    INVITE (a server reports the call's security there).
+    `negotiation` is the class that negotiates the leg's media.
     """
 
     endpoint: Endpoint
@@ -92,5 +92,5 @@ class LegSetup:
     negotiation: type[Negotiation] = Negotiation
 
     def command(self) -> AbstractContextManager[float]:
-        """Give a command to the endpoint, which is dropped when the far end was faster."""
+        """Open a drain for one command, which is dropped when the far end was faster."""
         return _Command(self.change())

@@ -1,4 +1,4 @@
-"""Transfers by REFER within a call: one that we ask for, and one that the far end asks of us.
+"""Transfers by REFER within a call: those we request, and those the far end requests.
 
 RFC 3515, RFC 5589.
 """
@@ -18,7 +18,10 @@ from softphone.sip import NotifierUsage, NotifyReceived, SubscriberUsage, Subscr
 
 @dataclass(frozen=True, slots=True)
 class PendingReferral:
-    """A transfer that the far end asks of us, not answered yet; `transfers` led here, this too."""
+    """A transfer that the far end requests and that is not answered yet.
+
+    `transfers` counts it and the consecutive ones before it.
+    """
 
     subscription: NotifierUsage
     refer_to: str
@@ -27,7 +30,7 @@ class PendingReferral:
 
 
 class Transfer:
-    """A transfer that the far end was asked for; `subscription` brings what it reports of it."""
+    """A transfer that we requested; `subscription` receives the far end's reports."""
 
     def __init__(self, subscription: SubscriberUsage, event_queue: EventQueue[CallEvent]) -> None:
         self._subscription = subscription
@@ -36,22 +39,23 @@ class Transfer:
 
     @property
     def under_way(self) -> bool:
-        """Whether somebody waits for its end."""
+        """Whether `wait` has no outcome yet."""
         return self._result is not None and not self._result.done()
 
     async def wait(self) -> None:
-        """Wait for the end.  Raises CallError with the status of the refusal."""
+        """Wait for the outcome.  Raises CallError with the status of a refusal."""
         result = self._result
         try:
             if result is not None:
                 await result
         finally:
-            # An error of it would hold this frame, and this frame it, and the call with it.
+            # Breaks a reference cycle: an error in the future would hold this frame, and this
+            # frame the future, and both the call.
             self._result = None
             del result
 
     def note_progress(self, event: NotifyReceived[SubscriberUsage]) -> None:
-        """The far end reports a response to its INVITE."""
+        """Take a NOTIFY with the response to the far end's INVITE; a final one ends the wait."""
         if event.subscription is not self._subscription or not event.status:
             return
         final = event.status >= 200
@@ -60,7 +64,7 @@ class Transfer:
             self._report(event.status, event.reason)
 
     def note_end(self, event: SubscriptionTerminated[SubscriberUsage | NotifierUsage]) -> None:
-        """It reports no more, or has refused to."""
+        """Take the end of the subscription, or its refusal, as the outcome."""
         if event.subscription is self._subscription:
             self._report(event.status or 500, event.reason, answered=event.answered)
 
@@ -72,6 +76,6 @@ class Transfer:
         self.resolve(error)
 
     def resolve(self, error: CallError | None) -> None:
-        """Tell whoever waits; None is success."""
+        """Set the outcome that `wait` returns; None is success."""
         if self._result is not None:
             resolve_result(self._result, error)

@@ -1,4 +1,4 @@
-"""What a call's negotiation needs to offer and answer video; key frames asked for by INFO.
+"""Video capabilities of a call's negotiation, and key frame requests by INFO.
 
 RFC 6184 section 8.2 and RFC 7741 section 6 (formats), RFC 4585 and 5104 (rtcp-fb), RFC 5168.
 """
@@ -21,7 +21,7 @@ LONGEST = 4096
 
 @dataclass(frozen=True, slots=True)
 class VideoSetup:
-    """`codecs` in order of preference; `offer` says that our own offers have a video line."""
+    """How a call does video: `codecs` by preference; with `offer`, our offers have a video line."""
 
     port: VideoBackend
     codecs: tuple[str, ...]
@@ -29,7 +29,7 @@ class VideoSetup:
 
 
 def video_capability(codecs: Sequence[str]) -> MediaCapability:
-    """What we can do: H.264 constrained baseline in both packetization modes, and VP8."""
+    """Return our capability: H.264 constrained baseline in both packetization modes, and VP8."""
     known: list[CodecCapability] = []
     for name in codecs:
         if name == "H264":
@@ -43,13 +43,13 @@ def video_capability(codecs: Sequence[str]) -> MediaCapability:
 
 
 def video_spec(spec: StreamSpec, media: NegotiatedMedia) -> VideoSpec:
-    """The specification of a video stream, of that of any stream."""
+    """Extend a stream specification with the feedback and bandwidth of a video stream."""
     values = {name: getattr(spec, name) for name in StreamSpec.__slots__}
     return VideoSpec(**values, feedback=media.codec.feedback, bandwidth=media.bandwidth)
 
 
 def key_frame_request() -> Body:
-    """The body of an INFO that asks for a key frame (RFC 5168 section 7)."""
+    """Make the body of an INFO that asks for a key frame (RFC 5168 section 7)."""
     text = (
         '<?xml version="1.0" encoding="utf-8"?><media_control><vc_primitive><to_encoder>'
         "<picture_fast_update/></to_encoder></vc_primitive></media_control>"
@@ -58,5 +58,5 @@ def key_frame_request() -> Body:
 
 
 def is_key_frame_request(body: bytes) -> bool:
-    """Whether the body of an INFO asks for a key frame."""
+    """Whether the body of an INFO asks for a key frame; only `LONGEST` bytes are searched."""
     return b"<picture_fast_update" in body[:LONGEST]

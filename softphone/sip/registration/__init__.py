@@ -1,12 +1,12 @@
-"""Registration of one address of record, kept alive, with one registrar or a list of servers.
+"""Registration of one address of record with one registrar or an ordered list of servers.
 
-It sends REGISTER, refreshes ahead of expiry, replaces a dead flow and waits between attempts;
-`node_list` moves between servers as Cisco's phones do.  It is no registrar (that is
-`softphone.lab.registrar`), resolves no names (`softphone.sip.transport` says what to ask,
-`softphone.net` asks) and does not choose how a device registers (`softphone.personas`).
+Sends REGISTER, refreshes before expiry, replaces a dead flow and backs off between attempts;
+`node_list` fails over between servers as Cisco phones do.  The registrar is in
+`softphone.lab.registrar`, DNS in `softphone.sip.transport` (queries) and `softphone.net` (I/O); how
+a device registers is chosen in `softphone.personas`.
 
 RFC 3261 section 10.2, RFC 5626 (outbound; section 4.5 for the back-off), RFC 6223 (keep), RFC 5627
-(GRUU), RFC 3327 (Path), RFC 3608 (Service-Route).  Keep-alive REGISTERs are Cisco's.
+(GRUU), RFC 3327 (Path), RFC 3608 (Service-Route).  Keep-alive REGISTERs are a Cisco extension.
 """
 
 from __future__ import annotations

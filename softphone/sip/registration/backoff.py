@@ -1,6 +1,6 @@
-"""How long a registration waits before it tries again (RFC 5626 section 4.5).
+"""The back-off of a registration between attempts (RFC 5626 section 4.5).
 
-It counts what has failed in a row, and forgets it once a flow has held.  It sends nothing.
+Counts consecutive failures and resets the count once a flow has held.  Sends nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from softphone.sip.registration.config import BackoffConfig
 
 
 class RegistrationBackoff:
-    """The failures of one registration in a row, those of the server and those on the way to it."""
+    """Counts consecutive failures of one registration: server unreachable, or REGISTER rejected."""
 
     def __init__(self, backoff: BackoffConfig, *, entropy: Entropy) -> None:
         self._config = backoff
@@ -20,16 +20,16 @@ class RegistrationBackoff:
         self._up_since: float | None = None
 
     def reset(self) -> None:
-        """Forget every failure."""
+        """Reset both counts of failures."""
         self._unreached = self._rejections = 0
 
     def flow_registered(self, *, now: float) -> None:
-        """The flow carries a registration, since now or for longer."""
+        """Note that the flow carries a registration, from the first call on."""
         if self._up_since is None:
             self._up_since = now
 
     def flow_ended(self, *, now: float) -> bool:
-        """The flow is no longer used; whether it held long enough to forget failures."""
+        """Note the end of the flow; if it held for `stable` seconds, reset the counts (True)."""
         up_since, self._up_since = self._up_since, None
         held = up_since is not None and now - up_since >= self._config.stable
         if held:
@@ -37,16 +37,16 @@ class RegistrationBackoff:
         return held
 
     def delay_after_loss(self, *, now: float) -> float:
-        """Seconds until a flow that was lost is replaced."""
+        """Return the seconds until a lost flow is replaced."""
         held = self.flow_ended(now=now)
         wait = self._config.retry_delay(self._unreached, entropy=self._entropy)
         if not held:
-            # A server that lets us in and drops us soon after is not stormed.
+            # Back off from a server that accepts a registration and soon drops the flow.
             self._unreached += 1
         return wait
 
     def delay_after_failure(self, retry_after: float | None) -> float:
-        """Seconds until the next attempt after one has failed; None: nobody has answered."""
+        """Return the seconds until the next attempt; `retry_after` None: no response came."""
         answered = retry_after is not None
         if answered:
             self._rejections += 1

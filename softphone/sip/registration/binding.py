@@ -1,4 +1,4 @@
-"""What a registrar has answered (RFC 3261 section 10.2.4, RFC 3608, 3327, 5626, 5627)."""
+"""Reads the registrar's response (RFC 3261 section 10.2.4, RFC 3608, 3327, 5626, 5627)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class RegisterOutcome(Enum):
     LATER = "later"
 
 
-# Failures that may pass: overload, time-outs, a proxy between that lost its way.  439 and 430 are
-# RFC 5626's, 423 RFC 3261's; the other 4xx and 6xx say that the same request will not do.
+# Temporary failures: overload, time-outs, routing trouble at a proxy, and 430 of RFC 5626.  After
+# any other 4xx or 6xx the same request would fail again.
 _PASSING = frozenset({408, 429, 430, 480, 491, 500, 502, 503, 504, 580})
 
 
 def judge_register_status(status: int) -> RegisterOutcome:
-    """What a final status code of REGISTER means (RFC 3261 section 10.2, RFC 5626 section 11)."""
+    """Classify the final status of a REGISTER (RFC 3261 section 10.2, RFC 5626 section 11)."""
     if 200 <= status < 300:
         return RegisterOutcome.GRANTED
     if status == 423:
@@ -38,12 +38,11 @@ def judge_register_status(status: int) -> RegisterOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What the registrar has granted.
+    """The binding that the registrar granted.
 
-    `contact` is ours as we sent it; `expires` is in seconds, `expires_at` on the clock of `now`;
-    `service_route` (RFC 3608) is the route set of requests outside dialogs; `public_gruu` and
-    `temporary_gruu` (RFC 5627) are None where none was given; `others` are the other bindings of
-    the AOR.
+    `contact` is our Contact as sent; `expires` is in seconds, `expires_at` a time on the clock of
+    `now`; `service_route` (RFC 3608) is the route set of requests outside dialogs.  `public_gruu`
+    and `temporary_gruu` (RFC 5627) are None if not given; `others` are the AOR's other contacts.
     """
 
     contact: NameAddr
@@ -58,9 +57,9 @@ class Binding:
 
 
 def read_binding(response: Response, *, contact: NameAddr, asked: int, now: float) -> Binding:
-    """The binding of `contact` that a 2xx grants; `asked` holds where the registrar says nothing.
+    """Read the binding of `contact` from a 2xx; without an expiry in it, `asked` seconds hold.
 
-    `expires` is 0 when it lists other contacts only: then ours was not taken.
+    `expires` is 0 if the response lists other contacts only: ours was not accepted.
     """
     listed = response.contacts
     ours = _find(listed, contact)
@@ -79,7 +78,7 @@ def read_binding(response: Response, *, contact: NameAddr, asked: int, now: floa
 
 
 def read_keep_alive_terms(response: Response) -> KeepAliveTerms:
-    """What the registrar agreed to by outbound, Flow-Timer and keep (RFC 5626, RFC 6223)."""
+    """Read the keep-alive terms from outbound, Flow-Timer and keep (RFC 5626, RFC 6223)."""
     keep = response.top_via.parameter("keep")
     seconds = digits(keep, DELTA_LIMIT) if keep else None
     return KeepAliveTerms(
@@ -90,9 +89,10 @@ def read_keep_alive_terms(response: Response) -> KeepAliveTerms:
 
 
 def why_refused(response: Response, credentials: Authenticator | None) -> str:
-    """What to tell the user about a refusal.
+    """Return the text that explains a refusal to the user.
 
-    That is why a challenge was not answered, if it was one, and the words of a Warning.
+    For 401 and 407 it says why the challenge was not answered; otherwise it is the reason phrase
+    with up to two Warning texts.
     """
     if response.status not in (401, 407):
         words = "; ".join(warning.text for warning in response.warnings[:2] if warning.text)
@@ -107,10 +107,9 @@ def _printable(text: str) -> str:
 
 
 def _find(listed: tuple[NameAddr, ...], contact: NameAddr) -> NameAddr | None:
-    """Our own contact among those listed.
+    """Find our contact among those listed, by URI, else by instance and reg-id.
 
-    Some servers write the address that they see into it, so that a lone contact is taken for
-    ours, and one of several by our instance and reg-id.
+    Some servers rewrite its address to the one that they see, so a single contact counts as ours.
     """
     for one in listed:
         if contact.uri.equivalent(one.uri):
@@ -128,8 +127,8 @@ def _expires_of(ours: NameAddr | None, response: Response, asked: int) -> int:
     seconds = digits(stated, DELTA_LIMIT) if stated else None
     if seconds is None:
         seconds = response.expires
-    # Longer than was asked for is not the registrar's to decide (RFC 3261 section 10.2.1.1 lets
-    # it shorten only); to come back early does no harm.
+    # A registrar may only shorten the time asked for (RFC 3261 section 10.2.1.1); an early refresh
+    # does no harm.
     return asked if seconds is None else min(seconds, asked)
 
 

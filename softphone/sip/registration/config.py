@@ -1,4 +1,4 @@
-"""What is registered, how, and how patiently (RFC 3261 section 10.2, RFC 5626 section 4.5)."""
+"""The configuration of a registration and its waits (RFC 3261 section 10.2, RFC 5626 4.5)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from softphone.sip.message import Body, NameAddr, SipUri
 from softphone.sip.transport import KeepAliveConfig
 
 SHORTEST_EARLY = 60.0
-"""A grant that leaves less than this before its early refresh is refreshed the usual way."""
+"""Seconds: a binding with less time before its early refresh gets the usual refresh instead."""
 
 
 def refresh_after(expires: float, *, entropy: Entropy, early: float | None = None) -> float:
-    """When to register again: after 80 to 90 % of the time granted, or `early` seconds before.
+    """Return the seconds until the refresh: 80 to 90 % of `expires`, or `early` s before its end.
 
-    At least 32 s are left where there is as much, so that a request may be retransmitted; a
-    server that wants to be asked so many seconds `early` has it so.
+    Leaves at least 32 s for retransmissions if half of `expires` allows it.  `early` counts only if
+    the refresh is then at least `SHORTEST_EARLY` seconds away.
     """
     if early is not None and expires - early >= SHORTEST_EARLY:
         return expires - early
@@ -27,15 +27,14 @@ def refresh_after(expires: float, *, entropy: Entropy, early: float | None = Non
 
 @dataclass(frozen=True, slots=True)
 class BackoffConfig:
-    """How long to wait after failures in a row (RFC 5626 section 4.5 and its appendix A).
+    """The waits after consecutive failures (RFC 5626 section 4.5 and its appendix A), in seconds.
 
-    The wait after n failures is drawn from 50 to 100 % of min(ceiling, base * growth^n) seconds.
-    A server that cannot be reached is being restarted, most often: it is asked again soon, and
-    found within about half the time that it was away.  One that answers with a failure has too
-    much to do: its waits are RFC 5626's, `answered_base` * 2^n.
-    The first attempt after a working flow was lost comes within `spread` seconds, and that loss
-    is no failure once the flow has held for `stable` seconds.  A Retry-After is honored up to
-    `longest`.
+    The wait after n failures is drawn from 50 to 100 % of min(ceiling, base * growth^n).  An
+    unreachable server is usually restarting: these short waits find it again within about half the
+    time that it was away.  A server that answers with a failure is overloaded: its waits are those
+    of RFC 5626, `answered_base` * 2^n.
+    The first attempt after the loss of a working flow comes within `spread` seconds; that loss is
+    no failure if the flow had held for `stable` seconds.  A Retry-After is honored up to `longest`.
     """
 
     base: float = 1.0
@@ -54,7 +53,10 @@ class BackoffConfig:
         answered: bool = False,
         retry_after: float = 0.0,
     ) -> float:
-        """Seconds until the next attempt after `failures` in a row, `answered` by the server."""
+        """Return the seconds until the next attempt after `failures` in a row.
+
+        `answered`: the server answered with a failure; otherwise it could not be reached.
+        """
         base, growth = (self.answered_base, 2.0) if answered else (self.base, self.growth)
         if failures <= 0:
             wait = self.spread * random_share(entropy)
@@ -66,16 +68,16 @@ class BackoffConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrationConfig:
-    """What is registered, and how.
+    """The configuration of one registration.
 
     `aor` goes into To and From; `registrar` is the Request-URI (no user part, RFC 3261 section
-    10.2), `user` the user part of the Contact.  `expires` is asked for, in seconds.
-    `instance_id` is a URN ("urn:uuid:..."), "" for none; with it `reg_id` asks for outbound.
-    `route_set` is a pre-loaded Route (an outbound proxy); `headers` are added to every REGISTER,
-    `first_headers` and `first_body` until one is granted, `contact_parameters` (as written; None: a
-    flag) to its Contact.
-    `option_tags` take the place of what Supported says otherwise.  With `refresh_early` the
-    refresh goes out so many seconds before the end, and not after a share of the time.
+    10.2), `user` the user part of the Contact.  `expires` is the time to ask for, in seconds.
+    `instance_id` is a URN ("urn:uuid:..."), "" for none; with it and `outbound`, `reg_id` asks for
+    outbound.  `route_set` is a pre-loaded Route (an outbound proxy).  Every REGISTER has `headers`,
+    those before the first 2xx also `first_headers` and `first_body`; its Contact has
+    `contact_parameters` (as written; None: a flag).
+    `option_tags` replace the default Supported.  `refresh_early` sends the refresh so many seconds
+    before expiry instead of after a share of the time.
     """
 
     aor: NameAddr

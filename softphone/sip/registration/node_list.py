@@ -1,10 +1,10 @@
-"""A registration that moves along an ordered list of servers, as Cisco's phones do.
+"""A registration with failover along an ordered list of servers, as in Cisco phones.
 
-One node holds the binding; what is before it in the list and the one after it are watched by
-keep-alive REGISTERs.  A node that does not answer, or whose connection ends, is left for the next
-at once.  A better one that has answered for `stable` seconds is asked for leave and then gone
-back to, never during a call (`idle` says there is none), and the old binding is kept until the
-new one is there.  The interface is that of
+One node holds the binding.  Keep-alive REGISTERs monitor all nodes before it in the list and the
+one after it.  If the node does not answer or its connection ends, the next node is tried at once.
+Failback: a better node that has answered for `stable` seconds is asked for a registration token;
+once it grants one, the phone registers there and only then drops the old binding.  This happens
+only while `idle` says that there is no call.  The interface is that of
 `softphone.sip.registration.registration.Registration`.
 """
 
@@ -35,8 +35,10 @@ from softphone.sip.registration.registration import Registration, RegistrationEv
 
 @dataclass(frozen=True, slots=True)
 class MoveEnded:
-    """A move to another connection has worked, or has not: `status` and `reason` say why, which are
-    our own where it was `unanswered`."""
+    """A move to another connection succeeded or failed; `status` and `reason` say why.
+
+    If `unanswered`, they are our own and not from a response.
+    """
 
     moved: bool
     status: int = 0
@@ -47,14 +49,14 @@ class MoveEnded:
 NodeRegistrationEvent: TypeAlias = RegistrationEvent | NodeChanged | MoveEnded
 
 LOOK = 5.0
-"""Seconds between two looks at whether a better node may be gone back to."""
+"""Seconds between two checks for a better node to fail back to."""
 
 INITIALIZED = "initialized"
 CLOSED = "cm-closed-tcp"
 FAILBACK = "failback"
 MOVED = "moved"
 LINGER = 5.0
-"""Seconds that a connection we have moved away from stays, for answers that are on their way."""
+"""Seconds that the old connection stays open after a move, for responses still under way."""
 
 
 def _always() -> bool:
@@ -67,11 +69,11 @@ def _no_alarm(_: str) -> tuple[Field, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSetup:
-    """How the list is used, times in seconds.
+    """The settings of failover and failback, times in seconds.
 
-    `interval` lies between two keep-alives, `stable` is how long a better node must have answered
-    before it is gone back to.  `alarm(cause)` gives header fields for the first REGISTER to a
-    node.
+    `interval` is the time between two keep-alives, `stable` how long a better node must have
+    answered before failback, `idle` says whether failback is allowed now.  `alarm(cause)` gives
+    header fields for the first REGISTER to a node.
     """
 
     interval: float = 120.0
@@ -87,7 +89,11 @@ class _NodeTimer(Enum):
 
 
 class NodeRegistration:
-    """See the module's docstring."""
+    """A registration with one node of an ordered list, with failover and failback.
+
+    Has the commands, events and timer methods of `Registration`; also reports NodeChanged and
+    MoveEnded.
+    """
 
     def __init__(
         self,
@@ -98,7 +104,7 @@ class NodeRegistration:
         credentials: Authenticator | None = None,
         setup: NodeSetup | None = None,
     ) -> None:
-        """Raises ValueError when there is no node."""
+        """`nodes` are in order of preference.  Raises ValueError if there are none."""
         if not nodes:
             raise ValueError("a list of nodes needs at least one")
         self._endpoint = endpoint
@@ -140,27 +146,27 @@ class NodeRegistration:
 
     @property
     def state(self) -> RegistrationState:
-        """The state, of the list as a whole."""
+        """The state of the registration with the list as a whole."""
         return self._state
 
     @property
     def node(self) -> int:
-        """The index of the node that holds the binding, or is tried."""
+        """The index of the node that holds the binding or is being tried."""
         return self._active
 
     @property
     def home(self) -> SipUri | None:
-        """The registrar of that node."""
+        """The registrar URI of the node in use."""
         return self._nodes[self._active].config.registrar
 
     @property
     def lookup_uris(self) -> tuple[SipUri | None, ...]:
-        """What is to be looked up again for each node."""
+        """The URI to look up again for each node; None for none."""
         return tuple(node.lookup_uri for node in self._nodes)
 
     @property
     def binding(self) -> Binding | None:
-        """What is granted."""
+        """The granted binding; None without one."""
         return self._inner.binding
 
     @property
@@ -175,18 +181,18 @@ class NodeRegistration:
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """The places of the node in use."""
+        """The targets of the node in use."""
         return self._inner.targets
 
     @property
     def target(self) -> Target:
-        """Where that flow leads, or where it is tried next."""
+        """The target of the flow, or the next one to try."""
         return self._inner.target
 
     # Commands
 
     def register(self, *, now: float) -> None:
-        """Register, with the first node first."""
+        """Register if UNREGISTERED or FAILED, beginning with the first node."""
         if self._state in (RegistrationState.UNREGISTERED, RegistrationState.FAILED):
             self._failed.clear()
             self._rounds = 0
@@ -195,7 +201,7 @@ class NodeRegistration:
             self._drain_events(now)
 
     def refresh(self, *, now: float) -> None:
-        """Register again now."""
+        """Send REGISTER now; during the wait between rounds begin the next round."""
         if _NodeTimer.ROUND in self._timers:
             self._timers.cancel(_NodeTimer.ROUND)
             self._try_node(0, CLOSED, now)
@@ -204,10 +210,10 @@ class NodeRegistration:
         self._drain_events(now)
 
     def move_to_new_flow(self, credential: str, *, now: float) -> None:
-        """Register with the same node over a new connection, which shows another credential.
+        """Register with the same node over a new connection that uses another TLS credential.
 
-        The one in use is left once that has worked; `MoveEnded` tells.  Raises LocalProtocolError
-        unless the state is REGISTERED.
+        The old connection closes `LINGER` seconds after success; `MoveEnded` reports the result.
+        Raises LocalProtocolError unless REGISTERED and no other move is under way.
         """
         if self._state is not RegistrationState.REGISTERED or self._moving:
             raise LocalProtocolError("there is no registration to be moved")
@@ -219,7 +225,7 @@ class NodeRegistration:
         self._drain_events(now)
 
     def unregister(self, *, now: float) -> None:
-        """Take the binding away and stay UNREGISTERED."""
+        """Remove the binding; the state becomes UNREGISTERED."""
         self._timers.cancel(_NodeTimer.ROUND)
         self._stop_lingering(now)
         self._stop_monitors(now)
@@ -228,14 +234,17 @@ class NodeRegistration:
         self._drain_events(now)
 
     def set_node_targets(self, index: int, targets: Sequence[Target]) -> None:
-        """Take the result of a new look-up of one node; used from its next attempt on."""
+        """Set the targets of one node from a new look-up; ignore an empty result.
+
+        The next registration with that node uses them.
+        """
         if targets:
             self._nodes[index] = replace(self._nodes[index], targets=tuple(targets))
 
     # The machine
 
     def handle_event(self, event: SipEvent, *, now: float) -> bool:
-        """Look at an event of the endpoint; True when it was about this registration alone."""
+        """Handle an event of the endpoint; return True if it concerned only this registration."""
         mine = self._inner.handle_event(event, now=now)
         if self._returning is not None:
             mine = self._returning[1].handle_event(event, now=now) or mine
@@ -245,7 +254,7 @@ class NodeRegistration:
         return mine
 
     def handle_timer(self, *, now: float) -> None:
-        """Run what is due."""
+        """Run every timer that is due."""
         if _NodeTimer.ROUND not in self._timers:
             self._inner.handle_timer(now=now)
         if self._returning is not None:
@@ -272,19 +281,19 @@ class NodeRegistration:
         return min((time for time in times if time is not None), default=None)
 
     def next_event(self) -> NodeRegistrationEvent | None:
-        """Take out the next event, or None."""
+        """Remove and return the next event, or None."""
         return self._events.popleft() if self._events else None
 
-    # Moving along
+    # Failover
 
     def _try_node(self, index: int, cause: str, now: float) -> None:
-        """Try a node from now on; the one before is left."""
+        """Leave the current node and register with another."""
         self._close_flow_of(self._inner, now)
         watched = self._monitors.pop(index, None)
         if watched is not None:
             watched.stop_monitoring(now=now, close=False)
         self._active = index
-        # Who has registered nowhere yet has not come from another node.
+        # Before the first registration there is no node to have failed over from.
         self._inner = self._make_registration(index, INITIALIZED if self._home is None else cause)
         self._inner.register(now=now)
 
@@ -294,7 +303,7 @@ class NodeRegistration:
             self._endpoint.close_flow(flow, now=now)
 
     def _drain_events(self, now: float) -> None:
-        """What the registrations have told; a change of node brings another one to listen to."""
+        """Handle the events of the inner registrations, which a change of node replaces."""
         while (event := self._inner.next_event()) is not None:
             self._handle_registration_event(event, now)
         returning = self._returning
@@ -336,10 +345,10 @@ class NodeRegistration:
         return str(self._nodes[index].config.registrar)
 
     def _node_failed(self, event: RegistrationChanged, now: float) -> None:
-        """The next node that has not failed in this round, or a pause and another round."""
+        """Try the next node that has not failed in this round, or wait and begin a new round."""
         self._drop_return(now)
         if 400 <= event.status < 500 and event.status != 408:
-            # It has answered for all of them, and has said when to come back.
+            # A rejection holds for all nodes; the inner registration schedules the retry.
             self._report(replace(event, state=RegistrationState.RECOVERING))
             return
         self._failed.add(self._active)
@@ -369,14 +378,14 @@ class NodeRegistration:
             self._report(event)
 
     def _report(self, event: RegistrationChanged) -> None:
-        """Enter a state, though it may be the one that we are in."""
+        """Enter and report a state, even if it is the current one."""
         self._state = event.state
         self._events.append(event)
 
-    # Watching the others, and going back
+    # Monitoring and failback
 
     def _monitor_nodes(self, now: float) -> None:
-        """Watch every node before ours, and the one after it."""
+        """Monitor every node before the active one, and the one after it."""
         last = min(self._active + 1, len(self._nodes) - 1)
         wanted = {i for i in range(last + 1) if i != self._active}
         for index in tuple(self._monitors):
@@ -404,7 +413,7 @@ class NodeRegistration:
         self._monitors.clear()
 
     def _look_for_better_node(self, now: float) -> None:
-        """Go back to the best node that may be gone back to."""
+        """Fail back to the best stable node, or ask it for a registration token first."""
         self._timers.set(_NodeTimer.LOOK, now + LOOK)
         if self._returning is not None or not self._setup.idle():
             return
@@ -427,7 +436,7 @@ class NodeRegistration:
         coming.register(now=now)
 
     def _returned(self, index: int, event: RegistrationEvent, now: float) -> None:
-        """The better node has answered: it takes over, or is watched again."""
+        """Handle the result of a failback or move: switch over, or monitor the node again."""
         if not isinstance(event, RegistrationChanged) or self._returning is None:
             return
         if event.state is RegistrationState.REGISTERED:
@@ -447,7 +456,7 @@ class NodeRegistration:
                 self._monitor_nodes(now)
 
     def _moved(self, before: Registration, event: RegistrationChanged, now: float) -> None:
-        """The new connection is in use: dialogs go there, and the old one has a little time."""
+        """Rebind dialogs to the new connection and keep the old one `LINGER` seconds."""
         if before.flow is not None and self._inner.flow is not None:
             self._endpoint.rebind_flow(before.flow, self._inner.flow, now=now)
         self._stop_lingering(now)

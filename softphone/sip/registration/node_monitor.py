@@ -1,7 +1,7 @@
-"""Whether a server of the list that we are not registered with is there: keep-alive REGISTERs.
+"""Monitors a server that we are not registered with, by keep-alive REGISTERs.
 
-A keep-alive REGISTER binds nothing: Expires is 0 and its Contact carries `cisco-keep-alive`
-(Cisco's phones watch their standby servers so).  Sans IO; `softphone.sip.registration.node_list`
+A keep-alive REGISTER creates no binding: Expires is 0 and its Contact has `cisco-keep-alive`, as
+Cisco phones do with their standby servers.  Sans I/O; `softphone.sip.registration.node_list`
 drives it.
 """
 
@@ -20,12 +20,12 @@ from softphone.sip.registration.register_request import RegisterBuilder
 from softphone.sip.transaction import Exchange
 
 TOKEN = NameAddr(None, AbsoluteUri("urn", "x-cisco-remotecc:token-registration"), ())
-"""What a phone refers to when it asks for leave to come back."""
+"""The Refer-To of the REFER that asks a server for a registration token before failback."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One server of the list: how to register with it, where it is, and what was looked up."""
+    """One server of the list: its registration, its targets, and the URI they were looked up by."""
 
     config: RegistrationConfig
     targets: tuple[Target, ...]
@@ -37,10 +37,10 @@ class _MonitorTimer(Enum):
 
 
 class NodeMonitor:
-    """Watches one node.
+    """Monitors one node.
 
-    `answers_since` is when it began to answer without a gap, None while it does not; `granted`
-    whether it has given leave to register with it.
+    `answers_since` is the time since when every keep-alive got a 2xx, None while they do not;
+    `granted` says whether the node granted a registration token.
     """
 
     def __init__(
@@ -68,15 +68,15 @@ class NodeMonitor:
 
     @property
     def flow(self) -> Flow | None:
-        """The connection that it is watched over."""
+        """The connection for the keep-alives, None while there is none."""
         return self._flow
 
     def start_monitoring(self, *, now: float) -> None:
-        """Ask at once, and from then on every interval."""
+        """Send a keep-alive now and then every `interval` seconds."""
         self._send_keep_alive(now)
 
     def stop_monitoring(self, *, now: float, close: bool) -> None:
-        """Ask no more; with `close` the connection is given up, too."""
+        """Stop sending keep-alives; `close` also closes the connection."""
         self._timers.cancel(_MonitorTimer.KEEP_ALIVE)
         self._exchange = self._asking = None
         self._opening = False
@@ -85,7 +85,10 @@ class NodeMonitor:
             self._endpoint.close_flow(flow, now=now)
 
     def request_registration_token(self, *, now: float) -> None:
-        """Ask for leave to register there; `granted` says so once it is given."""
+        """Send a REFER for a registration token; a 2xx sets `granted`.
+
+        Does nothing without a connection or while one is pending.
+        """
         if self._asking is not None or self._flow is None:
             return
         config = self.node.config
@@ -106,7 +109,7 @@ class NodeMonitor:
         )
 
     def handle_event(self, event: SipEvent, *, now: float) -> bool:
-        """Look at an event; True when it was about this monitor alone."""
+        """Handle an event; return True if it concerned only this monitor."""
         if isinstance(event, ResponseReceived):
             return self._answered(event.exchange, event.response.status, event.final, now)
         if isinstance(event, RequestFailed):
@@ -124,7 +127,7 @@ class NodeMonitor:
             if final:
                 self._asking = None
                 self.granted = 200 <= status < 300
-                # Whoever is not let in has to be stable for as long again.
+                # A node that refuses the token must answer for `stable` seconds again.
                 self.answers_since = self.answers_since if self.granted else now
             return True
         if exchange is not self._exchange:
@@ -149,7 +152,7 @@ class NodeMonitor:
         self._timers.set(_MonitorTimer.KEEP_ALIVE, now + self._interval)
 
     def handle_timer(self, *, now: float) -> None:
-        """Run what is due."""
+        """Send the keep-alive that is due."""
         while self._timers.pop_due(now) is not None:
             self._send_keep_alive(now)
 

@@ -9,11 +9,11 @@ from softphone.sip.message import Field, NameAddr, Request
 from softphone.sip.registration.config import RegistrationConfig
 
 LONGEST_EXPIRES = 2**31 - 1
-"""The longest Min-Expires that is followed."""
+"""The longest Min-Expires that is accepted, in seconds."""
 
 
 class RegisterBuilder:
-    """Writes them: one Call-ID and a rising CSeq, and what the registrar made us change."""
+    """Builds REGISTER requests: one Call-ID, rising CSeq, adjusted after 423 and 439."""
 
     def __init__(self, config: RegistrationConfig, *, entropy: Entropy) -> None:
         self._config = config
@@ -26,36 +26,36 @@ class RegisterBuilder:
 
     @property
     def expires(self) -> int:
-        """The time that is asked for, in seconds."""
+        """The time to ask for, in seconds."""
         return self._expires
 
     def raise_expires(self, seconds: int) -> bool:
-        """Ask for a longer time from now on (423); False when it is none, or absurdly long."""
+        """Ask for `seconds` from now on (423); False unless longer and within the bound."""
         if not self._expires < seconds <= LONGEST_EXPIRES:
             return False
         self._expires = seconds
         return True
 
     def give_up_outbound(self) -> bool:
-        """Do without outbound from now on (439); False when that was so already."""
+        """Stop asking for outbound (439); False if it was off already."""
         before, self._outbound = self._outbound, False
         return before
 
     @property
     def call_id(self) -> str:
-        """The Call-ID of all of them."""
+        """The Call-ID of every REGISTER."""
         return self._call_id
 
     def mark_granted(self) -> None:
-        """The registrar has granted the binding: what follows are refreshes."""
+        """Note that the binding was granted: leave out `first_headers` and `first_body` now."""
         self._granted = True
 
     def note_sequence(self, request: Request) -> None:
-        """Count on from the CSeq of a request that was sent again with credentials."""
+        """Continue from the CSeq of a request that was sent again with credentials."""
         self._cseq = max(self._cseq, request.cseq.number)
 
     def complete_contact(self, contact: NameAddr) -> NameAddr:
-        """A Contact with instance, reg-id and the parameters of the configuration."""
+        """Add instance, reg-id and the configured parameters to a Contact."""
         config = self._config
         if config.instance_id:
             contact = contact.with_parameter("+sip.instance", f"<{config.instance_id}>")
@@ -66,7 +66,10 @@ class RegisterBuilder:
     def build_register(
         self, contact: NameAddr, superseded: NameAddr | None, *, leaving: bool = False
     ) -> Request:
-        """The next REGISTER; `superseded` is a contact of ours to be taken away in it."""
+        """Build the next REGISTER; it also removes our old contact `superseded` (expires=0).
+
+        `leaving` removes the binding itself (Expires: 0).
+        """
         self._cseq += 1
         first = not self._granted and not leaving
         contacts = [contact]
@@ -88,12 +91,12 @@ class RegisterBuilder:
         return Request.build("REGISTER", self._config.registrar, fields, body)
 
     def build_keep_alive(self, contact: NameAddr) -> Request:
-        """A REGISTER that asks a standby server whether it is there, and binds nothing (Cisco)."""
+        """Build a keep-alive REGISTER for a standby server; it creates no binding (Cisco)."""
         marked = contact.with_parameter("expires", "0").with_parameter("cisco-keep-alive")
         return self.build_register(marked, None, leaving=True)
 
     def build_options(self) -> Request:
-        """An OPTIONS request to the registrar, answered by whatever it likes."""
+        """Build an OPTIONS request to the registrar as a probe: any response will do."""
         return Request.build("OPTIONS", self._config.registrar, self._addresses())
 
     def _addresses(self) -> list[Field]:

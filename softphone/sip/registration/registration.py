@@ -1,8 +1,8 @@
-"""One binding of one AOR, kept alive (RFC 3261 section 10.2, RFC 5626, RFC 6223, RFC 5627).
+"""The client side of one binding (RFC 3261 section 10.2, RFC 5626, RFC 6223, RFC 5627).
 
-`Registration` opens a flow through its `Endpoint`, registers over it, refreshes ahead of expiry,
+`Registration` opens a flow through its `Endpoint`, registers over it, refreshes before expiry,
 probes the flow and replaces it when it fails, with the jittered back-off of RFC 5626 section 4.5.
-Its owner hands it every event of the endpoint and drives its timer:
+Its owner passes it every event of the endpoint and drives its timer:
 
     while (event := endpoint.next_event()) is not None:
         if not registration.handle_event(event, now=now): ...
@@ -53,7 +53,7 @@ __all__ = [
 RegistrationEvent: TypeAlias = RegistrationChanged | FlowLost | FlowRestored
 
 MAXIMUM_ADJUSTMENTS = 3
-"""How often in a row a REGISTER is changed as the registrar asks (423, 439) and sent again."""
+"""How many times in a row a REGISTER is adjusted (423, 439) and sent again."""
 
 
 class _RegistrationTimer(Enum):
@@ -63,7 +63,11 @@ class _RegistrationTimer(Enum):
 
 
 class Registration:
-    """The client's side of one binding; see the module."""
+    """The client side of one binding.
+
+    Pass it every event of the endpoint (`handle_event`), call `handle_timer` at `next_timer`, and
+    take its events with `next_event`.
+    """
 
     def __init__(
         self,
@@ -74,9 +78,9 @@ class Registration:
         entropy: Entropy,
         credentials: Authenticator | None = None,
     ) -> None:
-        """`targets` are the registrar's, or the outbound proxy's, best first.
+        """`targets` are those of the registrar or the outbound proxy, best first.
 
-        Raises ValueError when there is none.
+        Raises ValueError if there are none.
         """
         self._endpoint = endpoint
         self._config = config
@@ -104,17 +108,20 @@ class Registration:
 
     @property
     def state(self) -> RegistrationState:
-        """The state."""
+        """The state of the registration; RegistrationChanged reports each change."""
         return self._state
 
     @property
     def binding(self) -> Binding | None:
-        """What is granted; None when nothing is, or it has run out."""
+        """The granted binding; None without one or after it has expired."""
         return self._binding
 
     @property
     def contact(self) -> NameAddr | None:
-        """The Contact of requests that we send: the public GRUU where one was given (RFC 5627)."""
+        """The Contact for our requests: the public GRUU if one was given (RFC 5627).
+
+        None without a binding.
+        """
         if self._binding is None:
             return None
         gruu = self._binding.public_gruu
@@ -127,28 +134,28 @@ class Registration:
 
     @property
     def call_id(self) -> str:
-        """The Call-ID of its REGISTER requests."""
+        """The Call-ID of every REGISTER of this registration."""
         return self._builder.call_id
 
     @property
     def target(self) -> Target:
-        """Where that flow leads, or where it is tried next."""
+        """The target of the flow, or the next one to try."""
         return self._target
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """Every place that it may be registered at, best first."""
+        """Every target, best first."""
         return self._failover.targets
 
     @property
     def probe(self) -> Probe:
-        """How the flow is probed."""
+        """The kind of probe for the flow: none, CRLF or OPTIONS."""
         return Probe.NONE if self._keepalive is None else self._keepalive.probe
 
     # Commands
 
     def register(self, *, now: float) -> None:
-        """Register, from UNREGISTERED or FAILED; in any other state nothing happens."""
+        """Register if UNREGISTERED or FAILED; do nothing in any other state."""
         if self._state in (RegistrationState.UNREGISTERED, RegistrationState.FAILED):
             self._leaving = False
             self._backoff.reset()
@@ -156,18 +163,18 @@ class Registration:
             self._attempt(now)
 
     def refresh(self, *, now: float) -> None:
-        """Register again now, without waiting for the refresh or the end of a back-off."""
+        """Send REGISTER now, ahead of refresh or back-off, if REGISTERED or RECOVERING."""
         if self._state in (RegistrationState.REGISTERED, RegistrationState.RECOVERING):
             self._attempt(now)
 
     def unregister(self, *, now: float) -> None:
-        """Take the binding away (Expires 0) and stay UNREGISTERED, whatever the answer."""
+        """Remove the binding (Expires: 0); the state becomes UNREGISTERED whatever the response."""
         if self._leaving or self._state is RegistrationState.UNREGISTERED:
             return
         self._stop_timers()
         self._opening = None
         if self._exchange is not None:
-            # A new registration waits for the final response to the last (RFC 3261 10.2).
+            # A REGISTER must wait for the final response to the one before (RFC 3261 10.2).
             self._leaving = True
         elif self._flow is not None and self._state is not RegistrationState.FAILED:
             self._leaving = True
@@ -179,9 +186,9 @@ class Registration:
             )
 
     def set_targets(self, targets: Sequence[Target], *, now: float) -> None:
-        """Take the result of a new look-up; used from the next flow on.
+        """Set the targets from a new look-up; the next flow uses them.
 
-        Raises ValueError when there is no target.
+        Raises ValueError if there are none.
         """
         self._failover.update_targets(targets)
         if self._flow is None and self._opening is None:
@@ -190,7 +197,7 @@ class Registration:
     # The machine
 
     def handle_event(self, event: SipEvent, *, now: float) -> bool:
-        """Look at an event of the endpoint; True when it was about this registration alone."""
+        """Handle an event of the endpoint; return True if it concerned only this registration."""
         if isinstance(event, ResponseReceived):
             return self._handle_response(event.exchange, event.response, event.final, now)
         if isinstance(event, RequestFailed):
@@ -230,13 +237,13 @@ class Registration:
         return min((time for time in (mine, probe) if time is not None), default=None)
 
     def next_event(self) -> RegistrationEvent | None:
-        """Take out the next event, or None."""
+        """Remove and return the next event, or None."""
         return self._events.popleft() if self._events else None
 
     # Attempts
 
     def _attempt(self, now: float) -> None:
-        """Send a REGISTER, over a new flow if there is none; one at a time."""
+        """Send a REGISTER, over a new flow if there is none; nothing while one is pending."""
         self._timers.cancel(_RegistrationTimer.RETRY)
         self._timers.cancel(_RegistrationTimer.REFRESH)
         if self._exchange is not None or self._opening is not None or self._leaving:
@@ -259,7 +266,7 @@ class Registration:
         self._keepalive = None
         bound = self._binding
         self._contact = self._make_contact(flow)
-        # A registrar without outbound cannot know that the new binding takes the old one's place.
+        # Without outbound a registrar cannot know that the new binding replaces the old one.
         same = bound is not None and bound.contact.uri.equivalent(self._contact.uri)
         self._superseded = None if bound is None or bound.outbound or same else bound.contact
         self._send_register(flow, now)
@@ -316,7 +323,7 @@ class Registration:
     def _granted(self, response: Response, now: float) -> None:
         contact, flow = self._contact, self._flow
         if contact is None or flow is None:
-            # The flow ended with the answer still in the drain: it is registered anew.
+            # The flow ended before this response was handled: register again.
             self._failed(503, "the connection was lost", now)
             return
         binding = read_binding(response, contact=contact, asked=self._builder.expires, now=now)
@@ -354,7 +361,7 @@ class Registration:
         self._enter_state(change)
 
     def _adjust(self, outcome: RegisterOutcome, response: Response, now: float) -> None:
-        """Ask for more time, or without outbound, if that is what the registrar wants."""
+        """Send REGISTER again with a longer Expires (423) or without outbound (439)."""
         self._adjustments += 1
         if outcome is RegisterOutcome.TOO_BRIEF:
             possible = self._builder.raise_expires(response.min_expires or 0)
@@ -376,7 +383,7 @@ class Registration:
     def _handle_unregister_response(
         self, exchange: Exchange, response: Response, now: float
     ) -> None:
-        """The answer before, or to, the REGISTER that takes the binding away."""
+        """Handle a final response while unregistering, to the Expires: 0 REGISTER or one before."""
         if exchange.request.expires == 0 or self._flow is None or self._contact is None:
             self._enter_unregistered(response.status, response.reason)
         else:
@@ -419,18 +426,18 @@ class Registration:
                 self._opening = None
                 self._failed(503, reason, now)
             return
-        # With a REGISTER on its way its own failure follows, and is the one that counts.
+        # A pending REGISTER will report its own failure, which starts the recovery.
         if flow == self._flow and self._exchange is None:
             self._lose_flow(reason, now)
 
     def _flow_dead(self, reason: str, now: float) -> None:
-        """A probe was not answered: close the flow, so that what still waits on it fails too."""
+        """Close a flow whose probe got no answer, so that other requests on it fail too."""
         if self._flow is not None and self._exchange is None:
             self._endpoint.close_flow(self._flow, now=now)
             self._lose_flow(reason, now)
 
     def _abandon_flow(self, now: float) -> bool:
-        """Give up a stream that did not carry a REGISTER; a UDP flow cannot be broken that way."""
+        """Drop the flow of a failed REGISTER; close it and return True if it is a stream."""
         broken = self._flow is not None and self._flow.transport.reliable
         if self._flow is not None and broken:
             self._lost_flow = self._lost_flow or self._flow
@@ -439,7 +446,7 @@ class Registration:
         return broken
 
     def _report_loss(self, reason: str, wait: float) -> None:
-        """Say that the flow is gone: once, until it is restored."""
+        """Report FlowLost, once until the flow is restored."""
         if not self._loss_reported:
             self._loss_reported = True
             self._events.append(FlowLost(reason, wait))
@@ -449,7 +456,7 @@ class Registration:
         self._keepalive = None
 
     def _lose_flow(self, reason: str, now: float) -> None:
-        """The flow of a binding is gone: make another, at once the first time."""
+        """Drop the lost flow of a binding and schedule the attempt to replace it."""
         self._lost_flow = self._lost_flow or self._flow
         self._forget_flow()
         self._timers.cancel(_RegistrationTimer.REFRESH)
@@ -463,9 +470,9 @@ class Registration:
     def _failed(
         self, status: int, reason: str, now: float, *, retry_after: float | None = None
     ) -> float:
-        """An attempt has failed for now: the next target at once, or wait; gives the wait.
+        """Try the next target at once, or wait if there is none; return the wait in seconds.
 
-        `retry_after` None: nobody answered.
+        `retry_after` None: no response came.
         """
         self._backoff.flow_ended(now=now)
         asked, unanswered = retry_after or 0.0, retry_after is None
@@ -492,7 +499,7 @@ class Registration:
         if probe is Probe.CRLF:
             self._endpoint.ping_flow(self._flow, now=now)
         elif self._exchange is None:
-            # A REGISTER on its way asks the same question.
+            # A pending REGISTER probes the flow as well.
             request = self._builder.build_options()
             self._probe = self._endpoint.send_request(request, to=self._flow, now=now)
 
@@ -501,7 +508,7 @@ class Registration:
             self._timers.cancel(timer)
 
     def _enter_state(self, change: RegistrationChanged) -> None:
-        """Enter a state and report it, unless it was there already."""
+        """Enter and report a new state; do nothing if it is the current one."""
         if change.state is not self._state:
             self._state = change.state
             self._events.append(change)

@@ -1,8 +1,8 @@
-"""Authentication of SIP requests: digest on both sides, bearer tokens, and whom to answer.
+"""SIP authentication: digest client and server, bearer tokens, and a policy for challenges.
 
-It does not parse header fields (`softphone.sip.message` does), fetches no token and judges none
-(`softphone.account` asks for tokens), and knows nothing of TLS certificates (`softphone.trust`).
-`digest_server` is imported from its own module: only the servers of `softphone.lab` need it.
+Header fields are parsed in `softphone.sip.message`, tokens are fetched by `softphone.account`, TLS
+certificates are verified in `softphone.trust`.  Tokens are not validated here.  Import
+`digest_server` from its own module: only the servers of `softphone.lab` need it.
 
 RFC 3261 section 22, RFC 7616 and RFC 8760 (digest with MD5, SHA-256 and SHA-512-256; no userhash,
 no Basic), RFC 8898 and Cisco's SIP OAuth mode (Bearer).

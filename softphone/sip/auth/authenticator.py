@@ -1,6 +1,7 @@
-"""What answers the challenges of 401 and 407 responses, whatever the scheme (RFC 3261 22).
+"""The interface that answers 401 and 407 challenges of any scheme (RFC 3261 section 22).
 
-`softphone.sip.auth.digest_client.DigestSession` and `softphone.sip.auth.bearer.BearerSession` do.
+`softphone.sip.auth.digest_client.DigestSession` and `softphone.sip.auth.bearer.BearerSession`
+implement it.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from softphone.sip.message import Request, Response
 
 
 class CredentialWaiter(Protocol):
-    """A request that waits."""
+    """A request that waits for new credentials."""
 
     def credentials_renewed(self, *, now: float) -> None:
-        """There are new credentials."""
+        """Send the request again with the new credentials."""
 
     def credentials_lost(self, *, now: float) -> None:
-        """There will be none."""
+        """End the request: no new credentials are coming."""
 
 
 class CredentialWaitList:
-    """Those who wait for the new credentials of one user agent."""
+    """The requests that wait for new credentials of one user agent."""
 
     def __init__(self) -> None:
         self._waiters: dict[CredentialWaiter, None] = {}
@@ -32,20 +33,20 @@ class CredentialWaitList:
         return len(self._waiters)
 
     def add_waiter(self, waiter: CredentialWaiter) -> None:
-        """Wait."""
+        """Add a request; adding it twice has no further effect."""
         self._waiters[waiter] = None
 
     def remove_waiter(self, waiter: CredentialWaiter) -> None:
-        """Wait no longer."""
+        """Remove a request, if it is in the list."""
         self._waiters.pop(waiter, None)
 
     def retry_all(self, *, now: float) -> None:
-        """There are new credentials: everybody tries again."""
+        """Empty the list and tell each request that there are new credentials."""
         for waiter in self._pop_all():
             waiter.credentials_renewed(now=now)
 
     def fail_all(self, *, now: float) -> None:
-        """There will be none: each request that waits ends with the refusal that it got."""
+        """Empty the list and end each request with the refusal that it received."""
         for waiter in self._pop_all():
             waiter.credentials_lost(now=now)
 
@@ -57,9 +58,9 @@ class CredentialWaitList:
 
 @dataclass(frozen=True, slots=True)
 class AuthenticationRefused:
-    """Why a challenge is not answered: one sentence for the user, never with a secret.
+    """The reason why a challenge is not answered: one sentence for the user, without secrets.
 
-    `wait_list` is where to wait for new credentials, None where none are on the way.
+    `wait_list` is where to wait for new credentials; None when none are expected.
     """
 
     reason: str
@@ -67,7 +68,7 @@ class AuthenticationRefused:
 
 
 class Authenticator(Protocol):
-    """Credentials of one user agent, for all of its requests."""
+    """The credentials of one user agent, for all of its requests."""
 
     @property
     def refusal(self) -> AuthenticationRefused | None:
@@ -76,14 +77,14 @@ class Authenticator(Protocol):
     def authorize(
         self, request: Request, response: Response, *, flow: Flow | None, alerted: bool = False
     ) -> Request | AuthenticationRefused:
-        """The request again with credentials, or why not.
+        """Return the request with credentials for the challenge in `response`, or the refusal.
 
-        `flow` is the one that both went over; `alerted` says that the request had a provisional
-        response other than 100 before.
+        `flow` carried both messages; `alerted` says that a provisional response other than 100
+        preceded the challenge.
         """
 
     def preauthorize(self, request: Request, *, to: Flow | Target) -> Request:
-        """A new request to `to` with the credentials that are known to be wanted there."""
+        """Return a new request with the credentials that the server at `to` is known to want."""
 
     def note_accepted(self, request: Request, response: Response, *, flow: Flow | None) -> None:
-        """`request` got another answer than a challenge, over `flow`."""
+        """Record that `request` got a response over `flow` that is no challenge."""

@@ -2,9 +2,9 @@
 
     Proxy-Authorization: Bearer token="eyJ..."
 
-RFC 8898 writes the token bare, CUCM as a quoted parameter; `quoted` chooses.  `BearerSession`
-answers, `presented_token` and `bearer_challenge` are the server's side.  Nothing here fetches a
-token or judges one.
+RFC 8898 writes the token bare, CUCM writes a quoted parameter; `quoted` selects the form.
+`BearerSession` is the client; `presented_token` and `bearer_challenge` serve a server.  Tokens are
+neither fetched nor validated here.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from softphone.sip.message import AuthValue, MalformedMessage, Request, Response
 LONGEST_TOKEN = 16 * 1024
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 MAXIMUM_CHALLENGES = 16
-"""Challenges of one response that are looked at."""
+"""The number of header fields of a kind that are read from one message."""
 
 
 def is_bearer_token(text: str) -> bool:
-    """Whether a text can be a token (b64token of RFC 6750 section 2.1)."""
+    """Whether `text` is a b64token (RFC 6750 section 2.1) of at most `LONGEST_TOKEN` characters."""
     return len(text) <= LONGEST_TOKEN and _TOKEN.fullmatch(text) is not None
 
 
 def bearer_challenge(realm: str) -> tuple[str, str]:
-    """The header field of a 407 that asks for a token."""
+    """Return the header field of a 407 that asks for a token."""
     return "Proxy-Authenticate", f'Bearer realm="{realm}"'
 
 
 def presented_token(request: Request) -> str | None:
-    """The token that a request carries in Proxy-Authorization; None when there is none."""
+    """Return the token that a request carries in Proxy-Authorization, or None."""
     for value in request.proxy_authorizations[:MAXIMUM_CHALLENGES]:
         if value.scheme.lower() == "bearer":
             return value.parameter("token") or value.token68
@@ -44,12 +44,11 @@ def presented_token(request: Request) -> str | None:
 
 
 class BearerSession:
-    """The token of one user agent; `replace_token` puts a new one in its place.
+    """The bearer token of one user agent; an `Authenticator`.
 
-    A server that challenges a request which carried the present token has refused it:
-    `token_refused` then stays true until there is another, and `on_refused` is called.  Whoever
-    listens to that gets another one: requests wait for it meanwhile, until `retry_waiting_requests`
-    or `fail_waiting_requests`.
+    A challenge to a request that carried the current token refuses the token: `token_refused` is
+    set until `replace_token`, and `on_refused` is called to get a new token.  Meanwhile requests
+    wait, until `retry_waiting_requests` or `fail_waiting_requests`.
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class BearerSession:
         return f"<BearerSession {'with' if self._token is not None else 'without'} a token>"
 
     def replace_token(self, token: KeyMaterial) -> None:
-        """Use another token from now on; the old one is wiped."""
+        """Use another token from now on and wipe the old one."""
         before, self._token = self._token, token
         self.token_refused = False
         self.refusal = None
@@ -83,24 +82,25 @@ class BearerSession:
 
     @property
     def has_waiting_requests(self) -> bool:
-        """Whether requests wait for another token."""
+        """Whether requests are waiting for another token."""
         return len(self._wait_list) > 0
 
     def retry_waiting_requests(self, *, now: float) -> None:
-        """Send those that have waited again, with the token that there is now."""
+        """Send the waiting requests again, with the current token."""
         self._wait_list.retry_all(now=now)
 
     def fail_waiting_requests(self, reason: str, *, now: float) -> None:
-        """Say that there is no other token, and why: those that have waited have failed."""
+        """Fail the waiting requests, since there is no other token; `reason` says why."""
         self.refusal = AuthenticationRefused(reason)
         self._wait_list.fail_all(now=now)
 
     def authorize(
         self, request: Request, response: Response, *, flow: Flow | None, alerted: bool = False
     ) -> Request | AuthenticationRefused:
-        """The request again with the token, for a Bearer challenge in a 401 or 407.
+        """Return the request with the token, for a Bearer challenge in a 401 or 407.
 
-        Refused where `ChallengePolicy` does not let the challenge be answered.
+        Refuses when there is no Bearer challenge, when `ChallengePolicy` forbids the answer, and
+        when there is no token or the server has refused it.
         """
         found = self._authorize(request, response, flow, alerted)
         self.refusal = found if isinstance(found, AuthenticationRefused) else None
@@ -137,7 +137,10 @@ class BearerSession:
         return AuthenticationRefused(reason, self._wait_list)
 
     def preauthorize(self, request: Request, *, to: Flow | Target) -> Request:
-        """A new request with the token where the account's own server has asked for it before."""
+        """Return a new request with the token, if the account's own server has asked for it.
+
+        ACK and CANCEL stay unchanged, and so does a request while the token is refused.
+        """
         if request.method in ("ACK", "CANCEL") or self._token is None or self.token_refused:
             return request
         if self._policy.server_of(to) is None:
@@ -145,7 +148,7 @@ class BearerSession:
         return self._with_token(request, [role for role in DigestRole if role in self._asked])
 
     def note_accepted(self, request: Request, response: Response, *, flow: Flow | None) -> None:
-        """Take note of the realms in which a token was taken."""
+        """Record the realms that accepted the token, for a 2xx `response`."""
         if not response.success:
             return
         for role, realms in self._asked.items():
@@ -162,12 +165,12 @@ class BearerSession:
         return f'Bearer token="{token}"' if self._quoted else f"Bearer {token}"
 
     def _carried(self, request: Request, role: DigestRole) -> bool:
-        """Whether a request has brought the token that we have now, not an earlier one."""
+        """Whether a request carried the current token, not an earlier one."""
         return self._credentials() in request.headers.get_all(role.credentials_header)
 
 
 def _realms(response: Response, role: DigestRole) -> list[str]:
-    """The realms of the Bearer challenges; "" for one that names none."""
+    """Return the realms of the Bearer challenges; "" for one that names none."""
     found = []
     for text in response.headers.get_all(role.challenge_header)[:MAXIMUM_CHALLENGES]:
         try:

@@ -1,13 +1,14 @@
-"""Whose challenges an account answers, and what it has learned of its servers' realms.
+"""Decides which challenges an account answers, and remembers the realms of its servers.
 
-A challenge is text that anybody on the way of a request can write: a callee knows the realm of the
-registrar, and whoever gets an answer to a nonce of his own may guess the password at leisure.  So
-one is answered only
+Any host on the path of a request can write a challenge: a callee knows the realm of the registrar,
+and an answer to a nonce of the attacker's choice allows an offline guess of the password.  So a
+challenge is answered only
 
 * from the account's own server, its registrar or outbound proxy,
-* before any provisional response but 100: what rings is a phone, and a phone knows no password,
-* in a realm that the account lists, or that this server has used on REGISTER, over a transport that
-  was as safe.  REGISTER itself goes to the registrar and nowhere else.
+* before any provisional response but 100: after ringing it may come from the callee, not from the
+  server,
+* in a realm that the account lists, or that this server has used on REGISTER, over a transport at
+  least as safe.  A REGISTER is answered in any realm: it goes to the registrar only.
 
 RFC 3261 section 22, RFC 7616 section 5 (chosen plaintext, downgrade), RFC 8760 section 4.
 """
@@ -22,17 +23,18 @@ from softphone.sans_io import Flow, Target, Transport
 from softphone.sip.auth.digest_algorithm import DigestAlgorithm
 
 ServerLookup: TypeAlias = Callable[[Flow | Target], str | None]
-"""The name of the account's own server that a flow or target leads to; None: somebody else's."""
+"""Returns the name of the account's own server at a flow or target; None for any other host."""
 
 MAXIMUM_REALMS = 32
-"""Realms that are remembered; a further one counts as unknown."""
+"""The number of realms remembered by one account; a further one counts as unknown."""
 
 
 @dataclass(slots=True)
 class _KnownRealm:
-    """What one server has accepted in one realm.
+    """The credentials that one server has accepted in one realm.
 
-    `registered` says that it was used on REGISTER, `verified` that this was over verified TLS.
+    `registered` says that the realm was used on REGISTER, `verified` that this was over verified
+    TLS; `strongest` is the strongest digest algorithm accepted, None with tokens only.
     """
 
     registered: bool = False
@@ -41,34 +43,38 @@ class _KnownRealm:
 
 
 def is_verified(place: Flow | Target | None) -> bool:
-    """Whether what goes there goes over TLS to a verified peer."""
+    """Whether messages to `place` go over TLS to a verified peer."""
     if isinstance(place, Target):
         return place.transport is Transport.TLS
     return place is not None and place.identity is not None
 
 
 def shown_realm(realm: str) -> str:
-    """A realm for a sentence: it is the peer's text, so it is quoted and cut."""
+    """Return a realm for a message to the user: quoted and cut to 64 characters.
+
+    The realm is the peer's text and may hold anything.
+    """
     return f"realm {realm[:64]!r}"
 
 
 class ChallengePolicy:
-    """The one judge of challenges of one account; it lives as long as the account does."""
+    """Decides for one account which challenges are answered; lives as long as the account."""
 
     def __init__(self, server_of: ServerLookup) -> None:
         self._server_of = server_of
         self._realms: dict[tuple[str, str], _KnownRealm] = {}
 
     def server_of(self, place: Flow | Target | None) -> str | None:
-        """The name of the account's own server at `place`; None where there is none."""
+        """Return the name of the account's own server at `place`, or None."""
         return None if place is None else self._server_of(place)
 
     def why_refused(
         self, realm: str, *, method: str, flow: Flow | None, alerted: bool, listed: bool
     ) -> str | None:
-        """Why a challenge in `realm` that came on `flow` is not answered; None: it may be.
+        """Return why a challenge in `realm` on `flow` is not answered; None when it may be.
 
-        `alerted` says that a 18x (or 199) came before it, `listed` that the account lists `realm`.
+        `alerted` says that a provisional response other than 100 preceded the challenge, `listed`
+        that the account lists `realm`.
         """
         server = self.server_of(flow)
         if server is None:
@@ -83,14 +89,17 @@ class ChallengePolicy:
         return f"{shown_realm(realm)} is none that {server} has used to register the account"
 
     def strongest(self, realm: str, flow: Flow | None) -> DigestAlgorithm | None:
-        """The strongest algorithm that the server at `flow` has accepted in `realm`."""
+        """Return the strongest algorithm that the server at `flow` accepted in `realm`, or None."""
         known = self._realms.get((self.server_of(flow) or "", realm))
         return None if known is None else known.strongest
 
     def note_success(
         self, realm: str, *, method: str, flow: Flow | None, algorithm: DigestAlgorithm | None
     ) -> None:
-        """Take note of a 2xx to a request with credentials for `realm`; None: a token."""
+        """Record a 2xx to a request with credentials for `realm`.
+
+        `algorithm` is None for a bearer token.
+        """
         server = self.server_of(flow)
         if server is None:
             return
@@ -109,7 +118,7 @@ class ChallengePolicy:
 
     @property
     def algorithms(self) -> Mapping[str, DigestAlgorithm]:
-        """The strongest algorithm that was accepted in each realm."""
+        """The strongest algorithm accepted in each realm."""
         return {
             realm: known.strongest
             for (_, realm), known in self._realms.items()

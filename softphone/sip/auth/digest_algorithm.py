@@ -1,6 +1,6 @@
-"""The arithmetic of digest authentication that both sides share (RFC 7616 section 3.4, RFC 8760).
+"""The calculation of digest responses, for client and server (RFC 7616 section 3.4, RFC 8760).
 
-It knows no header and no message: text in, hexadecimal text out.
+Takes text and returns hexadecimal text; messages and header fields are not known here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from softphone.security import KeyMaterial
 
 
 class DigestUnavailable(Exception):
-    """The hash that an algorithm needs is not to be had here (MD5 in FIPS mode, for one)."""
+    """The hash of an algorithm is not available in this process, such as MD5 in FIPS mode."""
 
 
 class DigestAlgorithm(StrEnum):
@@ -33,12 +33,12 @@ class DigestAlgorithm(StrEnum):
 
     @property
     def strength(self) -> int:
-        """The rank of the hash, a greater number for a stronger one."""
+        """The rank of the hash, 1 to 3; a greater number is stronger."""
         return {"SHA-512-256": 3, "SHA-256": 2, "MD5": 1}[self.value.removesuffix("-sess")]
 
     @property
     def available(self) -> bool:
-        """Whether this process can calculate it."""
+        """Whether this process can calculate the hash."""
         try:
             self.digest(b"")
         except DigestUnavailable:
@@ -46,7 +46,7 @@ class DigestAlgorithm(StrEnum):
         return True
 
     def digest(self, data: bytes) -> str:
-        """H(data) in lower-case hex.  Raises DigestUnavailable where the hash is forbidden."""
+        """Return H(data) in lower-case hex.  Raises DigestUnavailable where the hash is missing."""
         name = {3: "sha512_256", 2: "sha256", 1: "md5"}[self.strength]
         try:
             return hashlib.new(name, data).hexdigest()
@@ -59,9 +59,9 @@ class DigestAlgorithm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DigestInput:
-    """What goes into one response value (RFC 7616 section 3.4.1).
+    """The inputs of one response value (RFC 7616 section 3.4.1).
 
-    `qop` None is the calculation of RFC 2069; `body` counts with "auth-int" only.
+    `qop` None selects the calculation of RFC 2069; `body` is used with "auth-int" only.
     """
 
     algorithm: DigestAlgorithm
@@ -75,7 +75,7 @@ class DigestInput:
 
 
 def ha1(algorithm: DigestAlgorithm, username: str, realm: str, password: KeyMaterial) -> str:
-    """H(username:realm:password), the hash that a server may store (RFC 7616 section 3.4.2).
+    """Return H(username:realm:password), which a server may store (RFC 7616 section 3.4.2).
 
     Raises DigestUnavailable.
     """
@@ -84,9 +84,9 @@ def ha1(algorithm: DigestAlgorithm, username: str, realm: str, password: KeyMate
 
 
 def digest_response(stored: str, given: DigestInput) -> str:
-    """The response value (RFC 7616 section 3.4.1) of `given`; `stored` is the `ha1` of the user.
+    """Return the response value of `given` (RFC 7616 section 3.4.1).
 
-    Raises DigestUnavailable.
+    `stored` is the `ha1` of the user.  Raises DigestUnavailable.
     """
 
     def h(text: str) -> str:

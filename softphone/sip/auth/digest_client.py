@@ -1,10 +1,10 @@
-"""Digest authentication, the client's side of it (RFC 7616, 8760, 3261 22).
+"""The digest client (RFC 7616, RFC 8760, RFC 3261 section 22).
 
 `DigestChallenge` is one challenge as received; `DigestSession` answers the challenges of 401 and
-407 responses for one user agent and remembers its nonces.  The arithmetic is
-`softphone.sip.auth.digest_algorithm`, the server's side `softphone.sip.auth.digest_server`.  There
-is no userhash here (RFC 8760 does not bring it to SIP) and no Basic scheme (RFC 3261 section 22
-forbids it).
+407 responses for one user agent and remembers its nonces.  The hashes are calculated in
+`softphone.sip.auth.digest_algorithm`; the server is `softphone.sip.auth.digest_server`.  Neither
+userhash (RFC 8760 does not bring it to SIP) nor Basic (RFC 3261 section 22 forbids it) is
+supported.
 """
 
 from __future__ import annotations
@@ -33,19 +33,22 @@ __all__ = [
 ]
 
 MAXIMUM_CHALLENGES = 16
-"""Challenges of one response that are looked at; a response with more is not honest."""
+"""The number of challenges of each role that are read from one response."""
 MAXIMUM_REALMS = 32
-"""Realms whose nonces one session remembers."""
+"""The number of realms, each per role, whose nonces one session remembers."""
 MAXIMUM_ROUNDS = 4
-"""Challenges in a row that one request (by Call-ID and method) answers without a success."""
+"""The challenges in a row answered for one request (Call-ID and method) without a success."""
 REJECTED = "did not accept the user name and password"
 MD5_STRENGTH = DigestAlgorithm.MD5.strength
 MAXIMUM_TRACKED = 256
-"""Requests whose rounds are counted at once."""
+"""The number of requests whose rounds are counted at a time."""
 
 
 class DigestRole(Enum):
-    """Who challenges: the header names of RFC 3261 section 22.2 and 22.3."""
+    """The challenger: a user agent server or a proxy (RFC 3261 sections 22.2 and 22.3).
+
+    Each value holds the names of the three header fields, and the status of a challenge.
+    """
 
     USER_AGENT = ("WWW-Authenticate", "Authorization", "Authentication-Info", 401)
     PROXY = ("Proxy-Authenticate", "Proxy-Authorization", "Proxy-Authentication-Info", 407)
@@ -57,7 +60,7 @@ class DigestRole(Enum):
 
     @property
     def credentials_header(self) -> str:
-        """The header field that carries the answer."""
+        """The header field that carries the credentials."""
         return self.value[1]
 
     @property
@@ -71,20 +74,20 @@ class DigestRole(Enum):
         return self.value[3]
 
     def credentials_of(self, request: Request) -> tuple[AuthValue, ...]:
-        """The credentials of this role that a request carries."""
+        """Return the credentials for this role that a request carries, of any scheme."""
         proxy = self is DigestRole.PROXY
         return request.proxy_authorizations if proxy else request.authorizations
 
 
 @dataclass(frozen=True, slots=True)
 class DigestCredentials:
-    """What one user answers challenges with.
+    """The user name and password that answer challenges.
 
-    `realms` are those that the account lists, and the only ones that are answered; with none,
-    those that the account's server uses on REGISTER are.  `algorithms` is what may be answered at
-    all (local policy of RFC 8760 section 2.4), each with its "-sess" variant; the strongest that
-    is offered is taken.  None: SHA-256 and SHA-512-256, and MD5 over verified TLS only.
-    The password is UTF-8.  `place` says where the user has written this down.
+    `realms` are those that the account lists, and the only ones answered; if empty, those that the
+    account's server uses on REGISTER are.  `algorithms` are the allowed ones, each with its "-sess"
+    variant (local policy, RFC 8760 section 2.4); the strongest one offered is used.  None allows
+    SHA-256, SHA-512-256, and MD5 over verified TLS only.  The password is UTF-8.  `place` names
+    the place in the user's configuration, for error messages.
     """
 
     username: str
@@ -98,8 +101,8 @@ class DigestCredentials:
 class DigestChallenge:
     """One challenge as received (RFC 7616 section 3.3).
 
-    `algorithm` is None for one that we do not know; `qop` is empty where the parameter is missing
-    (RFC 2069); `domain` is not kept, SIP ignores it.
+    `algorithm` is None for an unknown one; `qop` is empty where the parameter is missing (RFC
+    2069); the domain parameter is dropped, since SIP ignores it.
     """
 
     realm: str
@@ -111,7 +114,7 @@ class DigestChallenge:
 
     @classmethod
     def parse(cls, text: str) -> DigestChallenge | None:
-        """Read one header field value; None when it is not a well-formed Digest challenge."""
+        """Parse one header field value; None when it is no well-formed Digest challenge."""
         try:
             value = AuthValue.parse(text)
         except MalformedMessage:
@@ -132,12 +135,12 @@ class DigestChallenge:
 
     @property
     def chosen_qop(self) -> str | None:
-        """The qop that we answer with: "auth", else "auth-int", None for RFC 2069."""
+        """The qop to answer with: "auth", else "auth-int"; None for RFC 2069."""
         return next((option for option in ("auth", "auth-int") if option in self.qop), None)
 
     @property
     def answerable(self) -> bool:
-        """Whether algorithm and qop are ones that we can calculate."""
+        """Whether the algorithm is known, and one qop of those offered, if any."""
         return self.algorithm is not None and (not self.qop or self.chosen_qop is not None)
 
 
@@ -145,17 +148,17 @@ class DigestChallenge:
 
 
 Protection: TypeAlias = tuple[DigestRole, str]
-"""What credentials are for: who challenges, and its realm (RFC 3261 section 22.1)."""
+"""The protection space of credentials: the challenger's role and realm (RFC 3261 section 22.1)."""
 
 
 @dataclass(slots=True)
 class _Nonce:
     """A nonce in use.
 
-    The cnonce stays the same for the life of the nonce, which is what "-sess" wants (RFC 7616
-    section 3.4.2) and what the count makes harmless.  `places` are the To URIs challenged.
-    `server` has asked, over verified TLS or not.  `confirmed` says that a 2xx has followed it,
-    `announced` that it came as a nextnonce.
+    The cnonce stays the same for the life of the nonce: "-sess" requires that (RFC 7616 section
+    3.4.2), and the nonce count keeps responses different.  `places` are the challenged To URIs.
+    `server` sent the challenge, `verified` says whether over verified TLS.  `confirmed` says that
+    an answer with it got a 2xx, `announced` that it came as a nextnonce.
     """
 
     challenge: DigestChallenge
@@ -170,7 +173,7 @@ class _Nonce:
     announced: bool = False
 
     def answer(self, request: Request) -> str:
-        """The next credentials header field value for `request`."""
+        """Return the credentials header field value for `request` and increment the nonce count."""
         self.count += 1
         challenge, qop = self.challenge, self.challenge.chosen_qop
         given = self._input(request.method, str(request.uri), request.body)
@@ -191,7 +194,10 @@ class _Nonce:
         return str(AuthValue("Digest", tuple(parameters)))
 
     def proves(self, information: AuthValue, body: bytes, uri: str) -> bool:
-        """Whether rspauth shows that the server knows the password (RFC 7616 section 3.5)."""
+        """Whether rspauth shows that the server knows the password (RFC 7616 section 3.5).
+
+        True without rspauth, which is optional.
+        """
         proof = information.parameter("rspauth")
         if proof is None:
             return True
@@ -216,17 +222,17 @@ class _Nonce:
 
 
 class DigestSession:
-    """The digest state of one user agent: nonces by realm, answers, and the bound on loops.
+    """The digest state of one user agent: an `Authenticator` with nonces by role and realm.
 
-    One session serves every request of an endpoint; `policy` says whose challenges are answered.
-    `fips` refuses MD5 whatever the credentials allow.  A request that is sent again needs a new
-    CSeq number and a new branch: those are the caller's (RFC 3261 section 22.2).  An ACK to a 2xx
-    copies the credentials of its INVITE (section 22.1), also by the caller.
+    One session serves all requests of an endpoint; `policy` decides which challenges are answered.
+    `fips` refuses MD5 whatever the credentials allow.  The caller gives a request that is sent
+    again a new CSeq number and branch (RFC 3261 section 22.2), and copies the credentials of an
+    INVITE into the ACK for its 2xx (section 22.1).
 
-    A request answers one challenge in a realm, whichever role has asked: the next one may be a
-    callee's who repeats the realm of the proxy.  Only a REGISTER whose nonce has served before
-    answers `stale` with the new nonce.  Any other request that carried credentials in advance is
-    sent again without them; the server asks anew, if it was the server.
+    A request answers one challenge per realm, in either role: a second one may come from a callee
+    that repeats the realm of the proxy.  Only a REGISTER whose nonce was accepted before answers
+    `stale` with the new nonce.  Any other request that carried credentials in advance is sent
+    again without them, so that the server, if the challenge was its own, challenges again.
     """
 
     def __init__(
@@ -249,11 +255,11 @@ class DigestSession:
     def authorize(
         self, request: Request, response: Response, *, flow: Flow | None, alerted: bool = False
     ) -> Request | AuthenticationRefused:
-        """The request again, with credentials for every challenge of a 401 or 407 `response`.
+        """Return the request with credentials for the challenges of a 401 or 407 `response`.
 
-        `request` is the one that was answered, with the credentials that it carried.  Refused
-        when no challenge may be answered under the policy, when credentials for the same realm
-        were just rejected, or after four rounds.
+        `request` is the challenged one, with the credentials that it carried.  Refuses when the
+        policy allows no answer, when the server rejected credentials for the same realm, and
+        after `MAXIMUM_ROUNDS` rounds.
         """
         found = self._authorize(request, response, flow, alerted)
         self.refusal = found if isinstance(found, AuthenticationRefused) else None
@@ -274,7 +280,8 @@ class DigestSession:
         answered: list[Protection] = []
         withdrawn: list[Protection] = []
         for protection, challenges in offered.items():
-            # A response may hold both kinds (RFC 3261 section 22.3): one of a realm is answered.
+            # A response may hold challenges of both roles (RFC 3261 section 22.3); only one per
+            # realm is answered.
             if any(one[1] == protection[1] for one in (*answered, *withdrawn)):
                 continue
             before = [one for one in carried if one[1] == protection[1]]
@@ -312,7 +319,7 @@ class DigestSession:
     def _refusal_of(
         self, protection: Protection, request: Request, flow: Flow | None, alerted: bool
     ) -> AuthenticationRefused | None:
-        """Why the policy forbids an answer, and what can be done about it."""
+        """Return why the policy forbids an answer, with advice for the user; None if it may."""
         realm = protection[1]
         mine = self._credentials_for(realm)
         listed = mine is not None and realm in mine.realms
@@ -336,7 +343,7 @@ class DigestSession:
     def _is_stale(
         self, protection: Protection, request: Request, challenges: list[DigestChallenge]
     ) -> bool:
-        """Whether a registrar only says that a nonce which has served before is used up."""
+        """Whether a REGISTER challenge only replaces a nonce that was accepted before."""
         nonce, value = self._nonces.get(protection), _carried(request).get(protection)
         return (
             request.method == "REGISTER"
@@ -353,10 +360,10 @@ class DigestSession:
         carried: dict[Protection, AuthValue],
         challenges: list[DigestChallenge],
     ) -> AuthenticationRefused | None:
-        """That what was carried for a realm is wrong; None: it may be out of date only.
+        """Return the refusal when the credentials carried for a realm are wrong.
 
-        So it may be with what was added in advance, unless the challenge names the very same
-        nonce: then the password is what was not accepted.
+        Returns None when they may only be out of date: they were added in advance, and no
+        challenge repeats their nonce without `stale`.  A repeated nonce means a wrong password.
         """
         for protection in protections:
             value, nonce = carried[protection], self._nonces.get(protection)
@@ -372,11 +379,11 @@ class DigestSession:
         return None
 
     def preauthorize(self, request: Request, *, to: Flow | Target) -> Request:
-        """A new request with credentials for the realms that are known, to save a round trip.
+        """Return a new request with credentials for the known realms, to save a round trip.
 
-        Only what goes to the server that has asked gets them, as safely as it has asked.  Those
-        of proxies go on every request but ACK and CANCEL; those of user agents only where the
-        To URI is one that was challenged before (RFC 3261 section 22.2).
+        Only requests to the server that sent the challenge get them, over verified TLS if the
+        challenge came over it.  Proxy credentials go on every request but ACK and CANCEL; those
+        for user agents only where the To URI was challenged before (RFC 3261 section 22.2).
         """
         server = self._policy.server_of(to)
         if request.method in ("ACK", "CANCEL") or server is None:
@@ -395,9 +402,9 @@ class DigestSession:
         )
 
     def note_accepted(self, request: Request, response: Response, *, flow: Flow | None) -> None:
-        """Take note that `request` got another answer than 401 or 407, and of its nextnonce.
+        """Record a final response other than 401 or 407 to `request`, and its nextnonce.
 
-        A nextnonce counts only in a 2xx whose rspauth, if any, is right (RFC 7616 section 3.5).
+        A nextnonce is used only from a 2xx whose rspauth, if any, is right (RFC 7616 section 3.5).
         """
         if response.status in (401, 407) or not response.final:
             return
@@ -414,7 +421,7 @@ class DigestSession:
         for role in DigestRole:
             text = response.headers.get(role.information_header)
             asked = [one for one in mine if one[0] is role]
-            # Authentication-Info names no realm, so that it can be for one only.
+            # Authentication-Info names no realm: with two of them, it would be ambiguous.
             if text is not None and len(asked) == 1:
                 self._apply_authentication_info(self._nonces[asked[0]], text, request, response)
 
@@ -428,7 +435,7 @@ class DigestSession:
         following = information.parameter("nextnonce")
         if not following or following == nonce.challenge.nonce:
             return
-        # Another request may have moved the count on; then the proof cannot be checked any more.
+        # After another request has incremented the count, rspauth can no longer be checked.
         latest = any(
             value.parameter("nc") == f"{nonce.count:08x}"
             and value.parameter("nonce") == nonce.challenge.nonce
@@ -455,7 +462,7 @@ class DigestSession:
         request: Request,
         flow: Flow | None,
     ) -> AuthenticationRefused | None:
-        """Keep the strongest challenge that may be answered, or say why there is none."""
+        """Store the nonce of the strongest challenge that may be answered, or return why none."""
         realm = protection[1]
         credentials = self._credentials_for(realm)
         if credentials is None:
@@ -500,7 +507,7 @@ class DigestSession:
             return False
         if credentials.algorithms is None:
             return algorithm.available and (algorithm.strength > MD5_STRENGTH or is_verified(flow))
-        # A "-sess" variant is as strong as its base, so that it is allowed along with it.
+        # A "-sess" variant is as strong as its base and is allowed along with it.
         allowed = {one.strength for one in credentials.algorithms}
         return algorithm.strength in allowed and algorithm.available
 
@@ -513,7 +520,7 @@ class DigestSession:
 
 
 def _challenges(response: Response) -> dict[Protection, list[DigestChallenge]]:
-    """The Digest challenges by realm; a 401 may hold both kinds (RFC 3261 section 22.3)."""
+    """Return the Digest challenges by role and realm, in either status (RFC 3261 section 22.3)."""
     found: dict[Protection, list[DigestChallenge]] = {}
     for role in DigestRole:
         for text in response.headers.get_all(role.challenge_header)[:MAXIMUM_CHALLENGES]:
@@ -524,7 +531,7 @@ def _challenges(response: Response) -> dict[Protection, list[DigestChallenge]]:
 
 
 def _carried(request: Request) -> dict[Protection, AuthValue]:
-    """The Digest credentials that a request carries."""
+    """Return the Digest credentials that a request carries, by role and realm."""
     found: dict[Protection, AuthValue] = {}
     for role in DigestRole:
         for value in role.credentials_of(request):
@@ -535,7 +542,7 @@ def _carried(request: Request) -> dict[Protection, AuthValue]:
 
 
 def _without_digest(request: Request) -> Request:
-    """The request without Digest credentials; those of other schemes stay."""
+    """Return the request without Digest credentials; those of other schemes stay."""
     for role in DigestRole:
         values = role.credentials_of(request)
         kept = [str(value) for value in values if value.scheme.lower() != "digest"]
@@ -550,7 +557,7 @@ def _without_digest(request: Request) -> Request:
 def _no_algorithm(
     realm: str, challenges: list[DigestChallenge], credentials: DigestCredentials, fips: bool
 ) -> str:
-    """Why none of the algorithms on offer may be answered, and what to do about it."""
+    """Return why none of the offered algorithms may be answered, with advice for the user."""
     names = ", ".join(dict.fromkeys(one.algorithm for one in challenges if one.algorithm))
     said = f"{shown_realm(realm)} offers {names or 'no algorithm that is known'}"
     weak = any(

@@ -1,8 +1,8 @@
-"""The server's side of digest authentication (RFC 7616, RFC 8760, RFC 3261 section 22).
+"""The digest server (RFC 7616, RFC 8760, RFC 3261 section 22).
 
-`DigestVerifier` makes challenges and judges the credentials of requests.  Its nonces carry their
-own time under an HMAC, so that a challenge costs no memory; only nonces in use are remembered, in
-a bounded table, against replay.
+`DigestVerifier` makes challenges and verifies the credentials of requests.  A nonce holds its own
+time under an HMAC, so that a challenge needs no memory.  Only nonces in use are stored, in a
+bounded table, to detect replay.
 """
 
 from __future__ import annotations
@@ -25,26 +25,27 @@ from softphone.sip.message import AuthValue, Field, MalformedMessage, Request, p
 _NONCE = re.compile(r"([0-9a-f]{16})([0-9a-f]{24})([0-9a-f]{32})")
 _NONCE_COUNT = re.compile(r"[0-9a-fA-F]{8}")
 _WINDOW = 64
-"""How far a nonce count may lie behind the highest one that was seen."""
+"""How far a nonce count may lie behind the highest one seen: less than this."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredHash:
-    """The HA1 of a user for one algorithm, in hex: what a server keeps instead of a password."""
+    """The HA1 of a user for one algorithm, in hex, stored instead of a password."""
 
     value: KeyMaterial
 
 
 SecretLookup: TypeAlias = Callable[[str, DigestAlgorithm], KeyMaterial | StoredHash | None]
-"""The password, or the stored hash, of a user for an algorithm; None for an unknown user."""
+"""Returns the password or stored hash of a user for an algorithm; None for an unknown user."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifierConfig:
-    """`algorithms` are offered in this order, one header field each (RFC 8760 section 2.3).
+    """The configuration of a verifier for one realm.
 
-    A nonce is stale after `nonce_lifetime` seconds.  `capacity` nonces in use are remembered.
-    `legacy` accepts answers without qop (RFC 2069), each nonce once.
+    `algorithms` are offered in this order, one header field each (RFC 8760 section 2.3).  A nonce
+    is stale after `nonce_lifetime` seconds.  At most `capacity` nonces in use are stored.
+    `legacy` accepts credentials without qop (RFC 2069), each nonce once.
     """
 
     realm: str
@@ -57,7 +58,7 @@ class VerifierConfig:
 
 @dataclass(frozen=True, slots=True)
 class DigestVerified:
-    """The request was made by this user; `information` goes into the 2xx (rspauth)."""
+    """The user of a verified request; `information` is the header field for the 2xx (rspauth)."""
 
     username: str
     algorithm: DigestAlgorithm
@@ -66,7 +67,7 @@ class DigestVerified:
 
 @dataclass(frozen=True, slots=True)
 class DigestRefused:
-    """Answer with this status and these header fields: 401 or 407 with challenges, or 400."""
+    """The response to a request that is not verified: 401 or 407 with challenges, or 400."""
 
     status: int
     reason: str
@@ -76,14 +77,17 @@ class DigestRefused:
 
 @dataclass(slots=True)
 class _NonceCounts:
-    """The counts of one nonce that were used: the highest, and a bit for each one below it."""
+    """The used counts of one nonce: the highest, and a bit for each of the last `_WINDOW`.
+
+    `issued` is the time of the nonce in milliseconds.
+    """
 
     issued: int
     highest: int = 0
     window: int = 0
 
     def use_count(self, count: int) -> bool:
-        """Use a count; False when it was used before or is too old to tell."""
+        """Mark a count as used; False when it was used before or is older than the window."""
         if count > self.highest:
             shift = min(count - self.highest, _WINDOW)
             self.window = ((self.window << shift) | 1) & ((1 << _WINDOW) - 1)
@@ -97,7 +101,7 @@ class _NonceCounts:
 
 
 class DigestVerifier:
-    """Challenges and verifies for one realm.
+    """Makes challenges and verifies credentials for one realm.
 
     Algorithms that this process cannot calculate (MD5 in FIPS mode) are not offered; the
     constructor raises ConfigurationError when none is left.
@@ -117,7 +121,7 @@ class DigestVerifier:
         self._forgotten = -1
 
     def challenge(self, *, now: float, stale: bool = False) -> tuple[Field, ...]:
-        """The challenge header fields, one for each algorithm, with a fresh nonce."""
+        """Return the challenge header fields, one for each algorithm, with a fresh nonce."""
         config = self._config
         nonce = self._make_nonce(now)
         fields: list[Field] = []
@@ -136,10 +140,10 @@ class DigestVerifier:
         return tuple(fields)
 
     def verify(self, request: Request, *, now: float) -> DigestVerified | DigestRefused:
-        """Judge the credentials of a request for this realm.
+        """Verify the credentials of a request for this realm.
 
-        Of several, one for each algorithm that was offered, the strongest count and the others
-        are not looked at: some clients answer every challenge (RFC 8760 section 2.4 wants one).
+        Of several, only those with the strongest algorithm are read: some clients answer every
+        challenge, although RFC 8760 section 2.4 asks for one.  Refuses with 400 when two have it.
         """
         mine = [
             value
@@ -160,7 +164,7 @@ class DigestVerifier:
         return self._judge(username, given, value.parameter("response") or "", now=now)
 
     def _strength_of(self, value: AuthValue) -> int:
-        """The strength of the algorithm of some credentials; 0 for one that is not offered."""
+        """Return the strength of the algorithm of credentials; 0 for one that is not offered."""
         algorithm = _algorithm_of(value)
         return algorithm.strength if algorithm in self._algorithms else 0
 
@@ -177,7 +181,7 @@ class DigestVerifier:
         right = hmac.compare_digest(expected.encode(), response.lower().encode())
         if stored is None or not right:
             return self._challenged("the user name or the password is wrong", now=now)
-        # Staleness is said only to somebody who knows the password (RFC 7616 section 3.3).
+        # Only a client that knows the password learns that a nonce is stale (RFC 7616 3.3).
         if not self._fresh(given, issued, now=now):
             return self._challenged("the nonce is stale, or was used", now=now, stale=True)
         return DigestVerified(username, given.algorithm, self._information(stored, given))
@@ -187,7 +191,7 @@ class DigestVerifier:
         return DigestRefused(self._config.role.status, reason, headers, stale)
 
     def _read(self, value: AuthValue, request: Request) -> DigestInput | DigestRefused:
-        """What the response value was calculated from, or 400 (RFC 7616 section 3.4.6)."""
+        """Return the inputs of the response value, or a 400 (RFC 7616 section 3.4.6)."""
         algorithm = _algorithm_of(value)
         uri, qop = value.parameter("uri"), value.parameter("qop")
         cnonce = value.parameter("cnonce")
@@ -213,7 +217,7 @@ class DigestVerifier:
         return hmac.new(self._secret, message, hashlib.sha256).hexdigest()[:32]
 
     def _issued(self, nonce: str) -> int | None:
-        """When a nonce of ours was made, in milliseconds of `now`; None for any other text."""
+        """Return when a nonce of ours was made, in milliseconds of `now`; None for other text."""
         match = _NONCE.fullmatch(nonce)
         if match is None or not hmac.compare_digest(match[3], self._seal(match[1] + match[2])):
             return None
@@ -228,7 +232,8 @@ class DigestVerifier:
                 return False
             use = self._uses[given.nonce] = _NonceCounts(issued)
             while len(self._uses) > self._config.capacity:
-                # What was forgotten could be replayed, were it not stale from now on.
+                # A nonce without stored counts could be replayed, so it is stale from now on, and
+                # so is every unused one that is not newer.
                 _, oldest = self._uses.popitem(last=False)
                 self._forgotten = max(self._forgotten, oldest.issued)
         return use.use_count(given.nonce_count)
@@ -245,9 +250,9 @@ class DigestVerifier:
         return ha1(algorithm, username, self._config.realm, self._nobody)
 
     def _information(self, stored: str, given: DigestInput) -> tuple[Field, ...]:
-        """Authentication-Info with rspauth; none without qop.
+        """Return Authentication-Info with rspauth; () without qop.
 
-        The body of the 2xx is not known here, so that qop is "auth" and never "auth-int".
+        The body of the 2xx is not known here, so qop is "auth", never "auth-int".
         """
         if given.qop is None:
             return ()
@@ -269,7 +274,7 @@ def _algorithm_of(value: AuthValue) -> DigestAlgorithm | None:
 
 
 def _same_place(uri: str, request: Request) -> bool:
-    """Whether the digest's uri means the Request-URI (RFC 3261 section 22.4, point 5)."""
+    """Whether the digest's uri is equivalent to the Request-URI (RFC 3261 section 22.4, 5)."""
     if uri == str(request.uri):
         return True
     try:

@@ -1,9 +1,8 @@
 """CUCM's Trust Verification Service: messages, client, server and cache, without I/O.
 
-The client asks what a certificate that no trust list names is valid for, one question a connection.
-The TLS connection is made in `softphone.net.verified`; that only a server named as TVS in a list is
-asked, and what the answer means, is known to `softphone.trust.lists` and
-`softphone.trust.verification`.  The server is run by `softphone.lab`.
+The client asks TVS which roles a certificate that no trust list names has: one question a
+connection, only to a server that the ITL names as TVS.  `softphone.net.verified` makes the TLS
+connection, `softphone.trust.verification` judges the answer, `softphone.lab` runs the server.
 
 No standard: the format is Cisco's and has no public specification.
 """

@@ -1,7 +1,7 @@
-"""Messages of CUCM's Trust Verification Service: written, and taken from a stream with limits.
+"""Messages of CUCM's Trust Verification Service: encoding, and framing of a byte stream.
 
-A header of ten bytes (protocol, version, command, 0, session id, length), then elements of one
-byte of tag, two of length, value.  The format has no public specification.
+A header of ten bytes (protocol, version, command, 0, session id, length), then elements: one byte
+of tag, two of length, value; big-endian.  The format has no public specification.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from enum import IntEnum
 from softphone.trust.lists import FileRefused, encode_element, parse_elements
 
 LONGEST_TTL = 2_592_000
-"""Seconds, the longest that an answer may be kept."""
+"""Longest time to keep an answer, in seconds (30 days)."""
 
 _HEADER_LENGTH = 10
 _PROTOCOL, _VERSION = 0x57, 1
@@ -24,11 +24,11 @@ _LARGEST = 16_384
 
 
 class MalformedTvsMessage(ValueError):
-    """What came is no TVS message, or not the one that was due."""
+    """The bytes are no TVS message, or not the expected one."""
 
 
 class TvsCommand(IntEnum):
-    """What a message is."""
+    """Commands of the header."""
 
     VERIFY_REQUEST = 1
     VERIFY_RESPONSE = 2
@@ -44,7 +44,7 @@ class _TvsTag(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class TvsMessage:
-    """One message, its elements still in bytes; `session` is the client's number."""
+    """One message; `body` holds the encoded elements, `session` is the client's number."""
 
     command: int
     session: int
@@ -58,13 +58,13 @@ class TvsMessage:
 
 @dataclass(frozen=True, slots=True)
 class TvsQuestion:
-    """Is this certificate (DER) known, asks the device."""
+    """A device's question whether a certificate (DER) is known."""
 
     device_name: str
     certificate: bytes
 
     def message(self, session: int) -> TvsMessage:
-        """The VERIFY_REQUEST.  Raises ValueError for what does not fit."""
+        """The VERIFY_REQUEST.  Raises ValueError for a name not in ASCII or an element too long."""
         body = encode_element(_TvsTag.DEVICE_NAME, _NAME_FORM + self.device_name.encode("ascii"))
         return TvsMessage(
             TvsCommand.VERIFY_REQUEST,
@@ -75,7 +75,7 @@ class TvsQuestion:
 
 @dataclass(frozen=True, slots=True)
 class TvsAnswer:
-    """Whether a certificate is known, which roles it has, and how many seconds that may be kept."""
+    """Whether a certificate is known, its roles, and how long to keep that (`ttl`, seconds)."""
 
     valid: bool
     roles: tuple[int, ...] = ()
@@ -91,11 +91,11 @@ class TvsAnswer:
 
 
 def tvs_device_name(device: str, model: int, installation: str) -> str:
-    """A device as TVS servers expect it: "CP-8845-SEP001122334455".
+    """The name of a device in the form that TVS servers expect: "CP-8845-SEP001122334455".
 
-    A server closes without an answer on any other form, so a soft phone gives the twelve
-    hexadecimal digits of its `installation`, which are those of its +sip.instance, too.  `model`
-    is a product number; one of more than four digits does not fit, and is given as 0000.
+    A server closes without an answer on any other form.  A soft phone therefore sends the twelve
+    hexadecimal digits of its `installation`, which its +sip.instance holds as well.  `model` is a
+    product number; one of more than four digits does not fit and becomes 0000.
     """
     number = model if 0 <= model <= 9999 else 0
     hardware = device.upper()
@@ -104,13 +104,13 @@ def tvs_device_name(device: str, model: int, installation: str) -> str:
 
 
 class TvsFramer:
-    """Takes one message from the pieces of a stream; whatever follows it is refused."""
+    """Assembles one message from a byte stream; refuses bytes after it."""
 
     def __init__(self) -> None:
         self._pending = bytearray()
 
     def feed(self, data: bytes) -> TvsMessage | None:
-        """Take a piece; gives the message when it is whole.  Raises MalformedTvsMessage."""
+        """Add bytes; returns the message once it is complete.  Raises MalformedTvsMessage."""
         if len(self._pending) + len(data) > _HEADER_LENGTH + _LARGEST:
             raise MalformedTvsMessage("the message is too long")
         self._pending += data
@@ -144,7 +144,7 @@ def _values(message: TvsMessage, command: TvsCommand) -> dict[int, bytes]:
 
 
 def read_question(message: TvsMessage) -> TvsQuestion:
-    """The question in a VERIFY_REQUEST.  Raises MalformedTvsMessage."""
+    """Parse a VERIFY_REQUEST.  Raises MalformedTvsMessage."""
     values = _values(message, TvsCommand.VERIFY_REQUEST)
     name = values.get(_TvsTag.DEVICE_NAME, b"")
     text = name.removeprefix(_NAME_FORM)
@@ -156,7 +156,10 @@ def read_question(message: TvsMessage) -> TvsQuestion:
 
 
 def read_answer(message: TvsMessage) -> TvsAnswer:
-    """The answer in a VERIFY_RESPONSE; any status but 0 is a no.  Raises MalformedTvsMessage."""
+    """Parse a VERIFY_RESPONSE; any status but 0 means not valid.  Raises MalformedTvsMessage.
+
+    `ttl` is limited to LONGEST_TTL.
+    """
     values = _values(message, TvsCommand.VERIFY_RESPONSE)
     status = values.get(_TvsTag.STATUS, b"")
     if len(status) != 1:

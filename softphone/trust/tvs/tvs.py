@@ -1,7 +1,7 @@
-"""The Trust Verification Service: what becomes of a certificate that no trust list names.
+"""Client and server of the Trust Verification Service, which vouches for unlisted certificates.
 
-Client and server, each a machine (see `softphone.sans_io`) over TLS: one question a connection,
-the client speaks first.  The client asks only a server whose certificate the ITL names as TVS.
+Both are machines (see `softphone.sans_io`) over TLS.  The client speaks first and asks one
+question a connection, and only a server whose certificate the ITL names as TVS.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ _NO_IS_KEPT = 60.0
 
 @dataclass(frozen=True, slots=True)
 class TvsAnswered:
-    """A server that was verified has answered, now or when it was asked before (`cached`)."""
+    """The answer of a verified server about a certificate (DER); `cached` if from the cache."""
 
     certificate: bytes = field(repr=False)
     answer: TvsAnswer
     cached: bool = False
 
     def gives(self, role: Role) -> bool:
-        """Whether the certificate is valid for a role."""
+        """Whether the answer gives the certificate a role."""
         return self.answer.valid and any(role.given_by(value) for value in self.answer.roles)
 
 
 @dataclass(frozen=True, slots=True)
 class TvsUnanswered:
-    """No server has answered: the certificate is not to be believed.  `reason` is a sentence."""
+    """No server has answered, so the certificate must not be trusted; `reason` is a sentence."""
 
     certificate: bytes = field(repr=False)
     reason: str
@@ -58,7 +58,7 @@ TvsEvent: TypeAlias = TvsAnswered | TvsUnanswered
 
 
 class TvsCache:
-    """Answers by certificate, as long as each may be kept; a no is kept a minute at most."""
+    """Keeps answers by certificate, a yes for its `ttl`, a no for 60 seconds; 1,024 at most."""
 
     def __init__(self) -> None:
         self._answers: OrderedDict[bytes, tuple[float, TvsAnswer]] = OrderedDict()
@@ -67,7 +67,7 @@ class TvsCache:
         return len(self._answers)
 
     def find_answer(self, certificate: bytes, *, now: float) -> TvsAnswer | None:
-        """What was answered about it, if that may still be used."""
+        """The answer about a certificate (DER); None when there is none or it has expired."""
         key = hashlib.sha256(certificate).digest()
         until, answer = self._answers.get(key, (now, None))
         if until <= now:
@@ -76,7 +76,7 @@ class TvsCache:
         return answer
 
     def store_answer(self, certificate: bytes, answer: TvsAnswer, *, now: float) -> None:
-        """Keep an answer; the oldest go when there are too many."""
+        """Store an answer; drops the oldest beyond 1,024."""
         key = hashlib.sha256(certificate).digest()
         self._answers.pop(key, None)
         self._answers[key] = (now + (answer.ttl if answer.valid else _NO_IS_KEPT), answer)
@@ -84,13 +84,13 @@ class TvsCache:
             self._answers.popitem(last=False)
 
     def clear(self) -> None:
-        """Forget everything: the ITL has changed."""
+        """Drop all answers, as after a change of the ITL."""
         self._answers.clear()
 
 
 @dataclass(slots=True)
 class _PendingQuery:
-    """The question under way: which server is next, and what has come from this one."""
+    """The question under way: the servers left to ask, and the connection to the current one."""
 
     certificate: bytes
     servers: deque[Target]
@@ -102,11 +102,11 @@ class _PendingQuery:
 
 
 class TvsClient:
-    """Asks the servers in turn, one question after another, and keeps the answers.
+    """Asks the servers in order until one answers, one question at a time; caches the answers.
 
     `servers` are the targets in order of priority, over TLS; `trusted` the SHA-256 fingerprints
-    (hex) of the certificates that the ITL names as TVS; `device_name` is told to the server.
-    Several clients may share a `cache`.
+    (hex) of the certificates that the ITL names as TVS; `device_name` is sent to the server;
+    `patience` is seconds for each server.  Several clients may share a `cache`.
     """
 
     def __init__(
@@ -132,7 +132,11 @@ class TvsClient:
         self._events: deque[TvsEvent] = deque()
 
     def query_certificate(self, certificate: bytes, *, now: float) -> None:
-        """Ask about a certificate (DER); one event will follow, for askers of the same one, too."""
+        """Ask about a certificate (DER); an event with the answer follows.
+
+        Questions about a certificate that is already waiting share one event.  With 64 questions
+        waiting, the event is TvsUnanswered.
+        """
         answer = self._cache.find_answer(certificate, now=now)
         if answer is not None:
             self._events.append(TvsAnswered(certificate, answer, cached=True))
@@ -147,12 +151,12 @@ class TvsClient:
         self._go_on(now)
 
     def replace_trusted(self, fingerprints: Iterable[str]) -> None:
-        """The ITL has changed: these certificates are TVS from now on, old answers are void."""
+        """Replace the trusted TVS certificates after a change of the ITL; clears the cache."""
         self._trusted = frozenset(fingerprints)
         self._cache.clear()
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
-        """Take a piece of the answer."""
+        """Process bytes of the answer; a malformed one moves on to the next server."""
         asking = self._asking
         if asking is None or asking.flow != flow:
             return
@@ -171,7 +175,7 @@ class TvsClient:
         self._end(TvsAnswered(asking.certificate, answer), now)
 
     def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None:
-        """Send the question, if the server is who the ITL says."""
+        """Send the question if the ITL names the server's certificate; else try the next server."""
         asking = self._asking
         if asking is None or target is None or asking.target != target:
             self._close(flow)
@@ -190,7 +194,7 @@ class TvsClient:
         self._transmits.append(Transmit(data, flow))
 
     def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None:
-        """A server that closes without answer has not answered: the next one is asked."""
+        """Try the next server when this one closes without an answer or cannot be reached."""
         asking = self._asking
         if asking is None or flow not in (asking.flow, asking.target):
             return
@@ -198,12 +202,12 @@ class TvsClient:
         self._next_server(reason or "the server closed without an answer", now)
 
     def handle_timer(self, *, now: float) -> None:
-        """A server that is too slow has not answered."""
+        """Try the next server when this one has not answered in time."""
         if self._timers.pop_due(now) is not None:
             self._next_server("the server did not answer in time", now)
 
     def next_timer(self) -> float | None:
-        """When the server under way has had its time."""
+        """The deadline of the current server."""
         return self._timers.next_deadline()
 
     def transmits(self) -> list[Transmit]:
@@ -216,7 +220,7 @@ class TvsClient:
         return self._events.popleft() if self._events else None
 
     def _go_on(self, now: float) -> None:
-        """Begin with the next question, when none is under way."""
+        """Start the next waiting question when none is under way."""
         if self._asking is None and self._waiting:
             certificate, _ = self._waiting.popitem(last=False)
             self._asking = _PendingQuery(certificate, deque(self._servers))
@@ -249,7 +253,7 @@ class TvsClient:
 
 @dataclass(frozen=True, slots=True)
 class TvsAsked:
-    """The server was asked, and has answered."""
+    """The server has answered a device's question about a certificate (DER)."""
 
     device_name: str
     certificate: bytes = field(repr=False)
@@ -257,9 +261,10 @@ class TvsAsked:
 
 
 class TvsServer:
-    """Answers one question a connection, from `known`, and closes.
+    """Answers one question a connection from `known`, and closes.
 
-    What is malformed, or comes too slowly, is closed without an answer.
+    It closes without an answer when the question is malformed or takes longer than `patience`
+    seconds.
     """
 
     def __init__(
@@ -278,7 +283,7 @@ class TvsServer:
         self._timers.set(flow, now + self._patience)
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
-        """Take a piece of the question."""
+        """Process bytes of the question; answer it when it is complete."""
         framer = self._framers.get(flow)
         if framer is None:
             return
@@ -301,12 +306,12 @@ class TvsServer:
             self._timers.cancel(flow)
 
     def handle_timer(self, *, now: float) -> None:
-        """Close the connections that have had their time."""
+        """Close the connections whose question did not come in time."""
         while (flow := self._timers.pop_due(now)) is not None:
             self._close(b"", flow)
 
     def next_timer(self) -> float | None:
-        """When the first connection has had its time."""
+        """The earliest deadline of a connection."""
         return self._timers.next_deadline()
 
     def transmits(self) -> list[Transmit]:

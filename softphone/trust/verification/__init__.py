@@ -1,9 +1,9 @@
-"""The verdict on a server's or client's certificate chain, in two steps and without a socket.
+"""The verdict on a peer's certificate chain, in two steps and without I/O.
 
-`examine` checks the path that OpenSSL verified and lists what revocation needs; its conclusion
-judges the answers.  Roles in trust lists, unknown certificates, a checklist and a cache of verdicts
-belong to it.  It fetches nothing and asks nobody: `softphone.net.stream` does.  Names and strength
-of one certificate are in `softphone.trust.certificate`.
+`examine` checks the path that OpenSSL verified and lists the revocation data and TVS answers to
+fetch; `Examination.conclude` judges what was fetched.  Also here: roles in trust lists, the
+question about an unknown certificate, a checklist, and a cache of verdicts.  `softphone.net.stream`
+fetches and asks.  Checks of single certificates are in `softphone.trust.certificate`.
 
 RFC 5280 (section 4.2.1.13 for CRLs), RFC 5922 and RFC 9525 (identity), RFC 6960 and RFC 5019
 (OCSP).

@@ -1,7 +1,7 @@
-"""Each check of a server's certificates by itself, with what would make it pass.
+"""A checklist of a server's certificates: each check with its outcome and a remedy.
 
-The gate stops at the first thing that is wrong; whoever wants to mend a deployment needs them all.
-Nothing is decided here: the verdict is the gate's.
+The gate stops at the first failure; a person who repairs a deployment needs all of them.  The
+gate alone decides whether a certificate is accepted.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from softphone.trust.verification.unknown_certificate import ServiceEndpoint
 
 
 class CheckOutcome(StrEnum):
-    """How a check came out."""
+    """The outcome of a check."""
 
     PASSES = "passes"
     RESERVED = "passes with a reservation"
@@ -47,7 +47,7 @@ class CheckOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CertificateCheck:
-    """One check; `remedy` is what would make it pass, empty when it does."""
+    """One check; `remedy` says what would make it pass, empty when there is nothing to do."""
 
     name: str
     outcome: CheckOutcome
@@ -57,11 +57,11 @@ class CertificateCheck:
 
 @dataclass(frozen=True, slots=True)
 class InspectionResult:
-    """What was seen of a server.
+    """The certificates that a server presented, and the gate's verdict.
 
-    `shown` is the chain that it shows (leaf first), `path` the one that was verified (with its
-    anchor; empty when there is none, and then `unverified` says why).  `identity` is who was
-    accepted in the end, `refusal` why nobody was.
+    `shown` is the chain as presented (leaf first), `path` the verified path with its anchor; when
+    none was found it is empty and `unverified` says why.  `identity` is the accepted peer,
+    `refusal` the error of the gate otherwise.
     """
 
     shown: tuple[x509.Certificate, ...]
@@ -79,7 +79,10 @@ def inspection_result(
     identity: PeerIdentity | None,
     refusal: SoftphoneError | None,
 ) -> InspectionResult:
-    """The same from chains in DER.  Raises CertificateUntrusted for what cannot be read."""
+    """Make an `InspectionResult` from chains in DER.
+
+    Raises CertificateUntrusted when a certificate cannot be read.
+    """
     return InspectionResult(_parsed(shown), _parsed(path), unverified, identity, refusal)
 
 
@@ -99,7 +102,10 @@ def checks_of(
     wall: datetime,
     allow: frozenset[Relaxation] = frozenset(),
 ) -> tuple[CertificateCheck, ...]:
-    """All checks, in the order in which the gate makes them."""
+    """Make all checks: path, dates, keys and signatures, RFC 5280, name, revocation.
+
+    Without a verified path they run on the chain as presented.
+    """
     chain = seen.path or seen.shown
     return (
         _path(seen),

@@ -1,8 +1,8 @@
-"""Long CRLs (RFC 5280 section 5), read without an object for each of their entries.
+"""Reads long CRLs (RFC 5280 section 5) without making objects for each entry.
 
-The library that judges a CRL makes some objects of every entry: seconds, and pauses of the garbage
-collector, for a list of megabytes.  What is about one certificate is a handful of entries, found
-here by their octets; the rest of the list, and what is signed, stays as it came.
+The library that judges a CRL makes several objects of every entry, which takes seconds, and pauses
+of the garbage collector, for a list of megabytes.  This module finds the few entries about one
+certificate by their octets.  The signed octets stay as received.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from datetime import datetime
 from typing import Any
 
 _CERTIFICATE_ISSUER = b"\x06\x03\x55\x1d\x1d"
-"""The object identifier 2.5.29.29 in DER: such an entry says whose those after it are."""
+"""certificateIssuer (2.5.29.29) in DER: it sets the issuer of the entries that follow it."""
 _SEQUENCE = 0x30
 
 
 def crl_next_update(data: bytes) -> datetime | None:
-    """Until when a CRL (DER) may be kept (UTC); None when it says nothing or cannot be read."""
+    """The nextUpdate of a CRL (DER), in UTC; None when it is absent or cannot be read."""
     from asn1crypto import crl  # type: ignore[import-untyped]
 
     try:
         found = crl.CertificateList.load(data)["tbs_cert_list"]["next_update"].native
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
-        return None  # somebody on the way may have made it, and the library stumbles over some
+        return None  # the bytes may be forged, and the library raises all of these for some
     return found if isinstance(found, datetime) else None
 
 
 def crl_about(data: bytes, serial: bytes) -> Any:
-    """A CRL (DER) as asn1crypto has it, with only those entries that decide about a certificate.
+    """Parse a CRL (DER) into asn1crypto's type, with only the entries about one certificate.
 
-    `serial` is its serial number, an INTEGER in DER.  The CRL's `tbs_cert_list` is dumped as it
-    came.  Linear in the list's length, and the same number of objects whatever that is.  Raises
-    ValueError for what is no CRL.
+    `serial` is its serial number, an INTEGER in DER.  `tbs_cert_list` still dumps the octets as
+    received.  A CRL with a certificateIssuer extension is returned whole.  Time is linear in the
+    list's length, the number of objects constant.  Raises ValueError for bytes that are no CRL.
     """
     from asn1crypto import crl
 
@@ -41,17 +41,17 @@ def crl_about(data: bytes, serial: bytes) -> Any:
     entries = signed["revoked_certificates"]
     if not isinstance(entries, crl.RevokedCertificates) or _CERTIFICATE_ISSUER in entries.contents:
         return found
-    # Most lists do not have the number at all, and then no entry is looked at.
+    # Most lists do not hold the number at all; then no entry is parsed.
     there = serial in entries.contents
     kept = b"".join(_entries_of(entries.contents, serial)) if there else b""
-    # Put beside the parsed fields and not through them: the octets that are signed stay.
+    # Replacing the parsed child, not the field, leaves the signed octets as they are.
     place = next(n for n, each in enumerate(signed.children) if each is entries)
     signed.children[place] = crl.RevokedCertificates(contents=kept)
     return found
 
 
 def _entries_of(contents: bytes, serial: bytes) -> Iterator[bytes]:
-    """The entries of a serial number; each is a SEQUENCE, and begins with its number."""
+    """Yield the entries of a serial number; an entry is a SEQUENCE that begins with it."""
     at, end = 0, len(contents)
     while at < end:
         start, after = _extent(contents, at, end)
@@ -61,7 +61,7 @@ def _entries_of(contents: bytes, serial: bytes) -> Iterator[bytes]:
 
 
 def _extent(data: bytes, at: int, end: int) -> tuple[int, int]:
-    """Where the contents of the SEQUENCE at `at` begin and end.  Raises ValueError."""
+    """Start and end of the contents of the SEQUENCE at `at`.  Raises ValueError."""
     if end - at < 2 or data[at] != _SEQUENCE:
         raise ValueError("an entry of the CRL is no SEQUENCE")
     start, length = at + 2, data[at + 1]

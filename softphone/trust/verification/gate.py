@@ -1,12 +1,12 @@
-"""What a certificate chain is worth to a service, judged in two steps and without a socket.
+"""The certificate gate: judges a peer's chain in two steps, without I/O.
 
     examination = examine(chain, Service.SIP, "example.test", wall=wall, rules=rules)
     answers = ...                            # the driver fetches `examination.wanted`
     verdict = examination.conclude(answers, wall=wall)
 
-`examine` takes the path that OpenSSL has verified and checks dates, strength, strictness,
-identity and what its authorities may vouch for (RFC 5922, RFC 9525, RFC 5280); it lists what
-revocation needs.  Nothing is ever wanted from a chain that did not verify.
+`examine` takes the path that OpenSSL has verified and checks dates, key strength, strict form,
+identity and name constraints (RFC 5922, RFC 9525, RFC 5280).  It lists the revocation data, or the
+TVS answer, to fetch.  A chain that fails a check causes no fetch.
 """
 
 from __future__ import annotations
@@ -52,17 +52,17 @@ logger = logging.getLogger("softphone.trust")
 
 @dataclass(frozen=True, slots=True)
 class GateRules:
-    """What the gate goes by beside the chain.
+    """The rules of one verdict.
 
     `anchors` are our own anchors (DER): a path that ends in one of them may depart from RFC 5280
-    (each departure is named in the verdict), others may not.  `pins` are certificates (DER)
-    accepted for this very service, host and port; `only` is the fingerprint of the one that is
-    accepted at all.  `allow` is what is let pass, and then named in the verdict.
+    (the verdict names each departure), others may not.  `pins` are certificates (DER) accepted
+    for this service, host and port; `only` is the fingerprint of the one certificate that is
+    acceptable, None for any.  `allow` are weaknesses to let pass; the verdict names them.
 
-    `lists` are the trust lists that are held, `tvs` whether there is a TVS to ask about what they
-    do not know.  `vouched` are certificates (DER) that are anchors only because TVS said yes once:
-    it is asked again, or its answer is remembered.  `listed_may_expire` has a list's word outlast
-    a certificate's date, as phones do.
+    `lists` are the trust lists that are held; `tvs` says whether a TVS can be asked about
+    certificates that they do not name.  `vouched` are certificates (DER) that are anchors only
+    because TVS confirmed them before: TVS is asked again, or its cached answer used.
+    `listed_may_expire` accepts a listed certificate after it has expired, as phones do.
     """
 
     anchors: frozenset[bytes] = frozenset()
@@ -78,12 +78,13 @@ class GateRules:
 
 @dataclass(frozen=True, slots=True)
 class CertificateVerdict:
-    """The peer is accepted: how, and with which reservations.
+    """The acceptance of a peer's certificate, with its reservations.
 
-    `kind` is "chain", "pin", "trust-list" or "tvs".
+    `kind` is "chain", "pin", "trust-list" or "tvs"; `revocation` is a status of
+    `RevocationJudgment`; `relaxations` name what was let pass.
 
-    `until` is when the answers that it rests on, or the certificates, run out; None when it rests
-    on a revocation server's silence and is to be asked for again.
+    `until` is when the first of the revocation answers and certificates expires; None when
+    revocation is "unreachable" or "invalid", so that the next connection asks again.
     """
 
     certificate: x509.Certificate
@@ -93,7 +94,7 @@ class CertificateVerdict:
     until: datetime | None = None
 
     def identity(self, *, protocol: str, cipher: str) -> PeerIdentity:
-        """Who the peer is, for its flow."""
+        """The peer's identity, for its flow."""
         return peer_identity(
             self.certificate,
             protocol=protocol,
@@ -106,7 +107,7 @@ class CertificateVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """A chain that has passed all but revocation, and all but the word of TVS."""
+    """A path that has passed every check but revocation and TVS; `wanted` is what to fetch."""
 
     path: tuple[x509.Certificate, ...]
     service: Service
@@ -118,7 +119,7 @@ class Examination:
     def conclude(
         self, answers: Mapping[Fetch, bytes | FetchFailed], *, wall: datetime
     ) -> CertificateVerdict:
-        """The verdict, from what was fetched.  Raises CertificateRevoked, CertificateUntrusted."""
+        """Judge the fetched answers.  Raises CertificateRevoked, CertificateUntrusted."""
         if self.kind == "tvs":
             return self._conclude_tvs(answers, wall=wall)
         judgment = judge_revocation(
@@ -173,10 +174,10 @@ def examine(
     wall: datetime,
     rules: GateRules,
 ) -> Examination:
-    """Judge the path (DER, leaf first, anchor last) that OpenSSL has verified.
+    """Check the path (DER, leaf first, anchor last) that OpenSSL has verified.
 
-    `reference` is the name or address that was meant to be reached; None on a server, where a
-    client's names are told and not compared.
+    `reference` is the reference identity: the name or address that we meant to reach.  It is None
+    on a server, where a client's names are reported and not compared.
 
     Raises CertificateUntrusted, CertificateExpired, IdentityMismatch.
     """
@@ -218,7 +219,7 @@ def examine(
 def _listed(
     leaf: x509.Certificate, service: Service, *, wall: datetime, rules: GateRules
 ) -> Examination:
-    """A certificate that a trust list names for this service: believed for itself."""
+    """Examine a certificate that a trust list names for this service; no path is needed."""
     relaxations = check_strength((leaf,), rules.allow)
     try:
         check_dates((leaf,), wall=wall)
@@ -232,10 +233,10 @@ def _listed(
 
 
 def _only_shown(chain: Sequence[bytes], service: Service, rules: GateRules) -> bool:
-    """Whether nobody but the lists and TVS could vouch: no anchor of ours made the path good.
+    """Whether only the trust lists and TVS can vouch for the leaf: no anchor of ours verified it.
 
-    A certificate that is an anchor itself may bring more certificates along, which say nothing;
-    one that a list names vouches for itself and for nobody else.  Only the lists vouch for a TVS.
+    A listed certificate vouches for itself and issues nothing that is trusted.  Only the lists
+    vouch for a TVS.
     """
     if service is Service.TVS or chain[0] in rules.vouched:
         return True
@@ -247,7 +248,7 @@ def _only_shown(chain: Sequence[bytes], service: Service, rules: GateRules) -> b
 def _unknown(
     leaf: x509.Certificate, der: bytes, service: Service, *, wall: datetime, rules: GateRules
 ) -> Examination:
-    """A certificate that no trust list names: whatever TVS says of it, it has to be sound."""
+    """Examine a certificate that no list names: it must be in date and strong before TVS counts."""
     question = tvs_fetch_for(leaf, der, service, reachable=rules.tvs)
     check_dates((leaf,), wall=wall)
     relaxations = check_strength((leaf,), rules.allow)
@@ -271,7 +272,7 @@ def _strictness(
 
 
 def _unnamed(leaf: x509.Certificate, service: Service, reference: str | None) -> tuple[str, ...]:
-    """A pin takes the place of the name check; that it was needed is worth saying."""
+    """The reservation for a pinned certificate that does not name `reference`, if it does not."""
     if reference is None:
         return ()
     try:

@@ -1,11 +1,12 @@
-"""Revocation: what a verified path declares, and what the bytes fetched for it say.
+"""Revocation: the fetches that a verified path declares, and the judgment of their answers.
 
 CRLs by the distribution points of RFC 5280 section 4.2.1.13, OCSP (RFC 6960) by the authority
-information access of 4.2.2.1; judged by pyhanko-certvalidator, which fetches nothing here.
+information access of 4.2.2.1.  pyhanko-certvalidator judges them, with its own fetching off.
 
-Revoked by any answer: refused, whatever the others say.  Nothing declared, or (in the soft mode)
-nobody reachable: accepted.  Reachable and wrong, that is stale, forged or unknown, without a sound
-answer beside it: refused, unless `Relaxation.INVALID_REVOCATION` has it count as no answer.
+If any answer says revoked, the certificate is refused.  If the certificate declares no source, or
+(in the soft mode) no source answers, it is accepted.  If the answers are invalid (stale, forged or
+unknown) and none is valid, it is refused, unless `Relaxation.INVALID_REVOCATION` counts them as
+no answer.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ T = TypeVar("T")
 
 _MOST_FETCHES = 8
 _MOST_OF_ONE = 4
-# Between our clock and that of who signs an answer; pyhanko's own second is not enough.
+# Tolerated between our clock and the signer's; pyhanko's default of one second is not enough.
 _SKEW = timedelta(minutes=5)
 _MOST_URL = 1024
 _AUTHORITY_KEY = "authority_key_identifier"
@@ -52,9 +53,9 @@ class FetchKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """Something wanted over HTTP: a CRL by GET, or an OCSP answer by POST of `request`.
+    """One fetch over HTTP: a CRL by GET, or an OCSP response by POST of `request`.
 
-    Or, without `url`, the answer of a TVS about the certificate (DER) in `request`.
+    Without `url` it is a query to TVS about the certificate (DER) in `request`.
 
     `local` allows a server at a loopback, link-local, multicast or unspecified address.
     """
@@ -67,14 +68,17 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class FetchFailed:
-    """A fetch that brought nothing, and why."""
+    """A fetch that failed, with the reason."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class RevocationJudgment:
-    """What is known: "good", "undeclared", "unreachable", "invalid" or "unchecked"."""
+    """The revocation status of a path, and the relaxations that were used.
+
+    `status` is "good", "undeclared", "unreachable", "invalid" or "unchecked".
+    """
 
     status: str
     relaxations: tuple[str, ...] = ()
@@ -83,10 +87,10 @@ class RevocationJudgment:
 def revocation_fetches(
     path: Sequence[x509.Certificate], *, local: bool = False
 ) -> tuple[Fetch, ...]:
-    """What the certificates of a verified path, its anchor apart, declare: `http:` URLs only.
+    """List the fetches that a verified path declares, without its anchor; `http:` URLs only.
 
-    From the anchor down, and few of each: what a certificate declares displaces nothing that is
-    asked about its issuers.
+    At most 8 in all and 4 for one certificate, from the anchor down: many URLs in a certificate
+    do not displace the fetches about its issuers.
     """
     found = (
         replace(fetch, local=local)
@@ -105,7 +109,7 @@ def _responders(certificate: x509.Certificate, issuer: x509.Certificate) -> Iter
         access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess)
     except (x509.ExtensionNotFound, ValueError):
         return
-    # RFC 5019 section 2.1.1: SHA-1, which every responder knows; nothing rests on its strength.
+    # RFC 5019 section 2.1.1: SHA-1, which every responder supports; its strength does not matter.
     builder = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, hashes.SHA1())
     request = builder.build().public_bytes(Encoding.DER)
     for description in access.value:
@@ -131,7 +135,7 @@ def _http_urls(names: Sequence[x509.GeneralName]) -> Iterator[str]:
 
 
 def _may_be_fetched(url: str) -> bool:
-    """Whether it is an `http:` URL in the characters of RFC 3986, with a port that there is."""
+    """Whether it is an `http:` URL of at most 1,024 printable ASCII characters, port not 0."""
     if len(url) > _MOST_URL or not all("!" <= character <= "~" for character in url):
         return False
     try:
@@ -142,7 +146,7 @@ def _may_be_fetched(url: str) -> bool:
 
 
 def next_update(fetch: Fetch, data: bytes) -> datetime | None:
-    """Until when an answer may be kept (UTC); None when it says nothing or cannot be read."""
+    """The nextUpdate of an answer, in UTC; None when it is absent or cannot be read."""
     try:
         if fetch.kind is FetchKind.CRL:
             return crl_next_update(data)
@@ -153,15 +157,15 @@ def next_update(fetch: Fetch, data: bytes) -> datetime | None:
 
 @cache
 def load_validator() -> None:
-    """Import what judges answers: it is heavy, and most connections never need it.
+    """Import the validator library, which takes long and which most connections never need.
 
-    A loop has it done in a thread, before the first answer, while `validator_is_loaded` is False.
+    An event loop calls this in a thread before the first judgment, unless `validator_is_loaded`.
     """
     import_module("pyhanko_certvalidator")
 
 
 def validator_is_loaded() -> bool:
-    """Whether `load_validator` has been called, and has returned."""
+    """Whether `load_validator` has finished."""
     return load_validator.cache_info().currsize > 0
 
 
@@ -173,10 +177,10 @@ def judge_revocation(
     wall: datetime,
     allow: Collection[Relaxation] = (),
 ) -> RevocationJudgment:
-    """What is known of the path's revocation.
+    """Judge the revocation status of a path from the fetched answers.
 
-    Raises CertificateRevoked; CertificateUntrusted for answers that are stale, forged or unknown,
-    unless `allow` has them count as none, and, in the hard mode, for none at all.
+    Raises CertificateRevoked.  Raises CertificateUntrusted for answers that are stale, forged or
+    unknown, unless `allow` counts them as none, and in the hard mode when no answer came.
     """
     if mode is RevocationMode.OFF:
         return RevocationJudgment("unchecked")
@@ -204,7 +208,7 @@ def judge_revocation(
 
 
 def _summary(words: Sequence[str]) -> str:
-    """The path's word: the worst of its certificates', else the leaf's."""
+    """The path's status: "invalid" or "unreachable" if any certificate's is, else the leaf's."""
     for worst in ("invalid", "unreachable"):
         if worst in words:
             return worst
@@ -218,9 +222,10 @@ def _judge_one(
     *,
     wall: datetime,
 ) -> str:
-    """One certificate of the path: where anything was brought, it must settle the question.
+    """Judge one certificate: "good", or "unreachable" when no answer came.
 
-    Each answer is judged by itself, so that none that is good or wrong hides one that revokes.
+    Each answer is judged by itself, so that a good or an invalid one cannot hide a revocation.
+    Raises CertificateRevoked, and CertificateUntrusted when no answer is valid.
     """
     brought = {
         fetch: data
@@ -239,19 +244,19 @@ def _judge_one(
         return "good"
     if len(wrong) == 1:
         raise wrong[0]
-    # CRLs of some reasons each (RFC 5280 section 5.2.5) say enough only together.
+    # CRLs that cover some reasons each (RFC 5280 section 5.2.5) are conclusive only together.
     _validate(certificate, issuer, brought, wall=wall)
     return "good"
 
 
 def _answered(fetch: Fetch, data: bytes) -> bool:
-    """Whether this is an answer, and no responder's excuse such as tryLater (RFC 6960 2.3)."""
+    """Whether the response carries an answer: not so an error such as tryLater (RFC 6960 2.3)."""
     if fetch.kind is FetchKind.CRL:
         return True
     try:
         status = ocsp.load_der_ocsp_response(data).response_status
     except (ValueError, UnsupportedAlgorithm):
-        return True  # what cannot be read is judged, not excused
+        return True  # an unreadable response counts as an invalid answer, not as none
     return status is ocsp.OCSPResponseStatus.SUCCESSFUL
 
 
@@ -271,7 +276,7 @@ def _validate(
     try:
         leaf = asn1.Certificate.load(der_of(certificate))
         serial = leaf["tbs_certificate"]["serial_number"].dump()
-        # Its issuer, verified already, is the anchor; so each certificate stands for itself.
+        # The issuer is verified already: as the anchor, it lets each certificate be judged alone.
         context = ValidationContext(
             trust_roots=[_anchor_of(issuer)],
             crls=[
@@ -297,18 +302,18 @@ def _validate(
             f"what is said of the revocation of {subject} is out of date: {_line(exc)}"
         ) from exc
     except Exception as exc:
-        # Anybody on the way may have made these bytes, and the library stumbles over some of them
-        # (KeyError, AttributeError): whatever it raises, nothing was determined.
+        # The bytes come over plain HTTP and may be hostile; the library raises KeyError,
+        # AttributeError and others for some of them.  Whatever it raises, nothing was determined.
         raise CertificateUntrusted(
             f"the revocation of {subject} cannot be determined: {_cause(exc)}"
         ) from exc
 
 
 def _anchor_of(issuer: x509.Certificate) -> Any:
-    """A trust anchor as asn1crypto has it: the name and the key (RFC 5280 section 6.1.1).
+    """The issuer as a trust anchor in asn1crypto's type: name and key (RFC 5280 section 6.1.1).
 
-    The validator takes an anchor for the signer of its CRLs only where it has issued itself, which
-    an intermediate has not.
+    It is made to look self-issued, which an intermediate is not: the validator accepts an anchor
+    as the signer of CRLs only then.
     """
     from asn1crypto import x509 as asn1
 
@@ -321,19 +326,22 @@ def _anchor_of(issuer: x509.Certificate) -> Any:
 
 
 def _cause(exc: Exception) -> str:
-    """Words that were meant to be read, or a word for those that were not."""
+    """The message of an error that has a readable one, else the name of its class."""
     if isinstance(exc, ValueError | TypeError) or type(exc).__module__.startswith("pyhanko"):
         return _line(exc)
     return f"what was answered is malformed ({type(exc).__name__})"
 
 
 def _line(exc: Exception) -> str:
-    """The library's words, which may be several lines, in one."""
+    """The library's message on one line."""
     return " ".join(str(exc).split())
 
 
 def _at_once(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine that awaits nothing: the validator is asynchronous only for its fetchers."""
+    """Run a coroutine that awaits nothing: the validator is asynchronous only for its fetchers.
+
+    Raises CertificateUntrusted when it does await something.
+    """
     try:
         coroutine.send(None)
     except StopIteration as done:

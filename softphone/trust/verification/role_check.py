@@ -1,9 +1,9 @@
-"""What the trust lists and TVS say of a far end: whether its certificate has the right role.
+"""Checks whether the trust lists, or TVS, give a peer's certificate the role of its service.
 
-A certificate that a list gives the right role is accepted for itself, byte for byte: there is no
-path and no name to be checked.  One that the lists give other roles only is refused, whoever
-signed it.  About one that they do not know TVS is asked, which is a fetch like those of
-revocation (`softphone.trust.verification.revocation`), with the certificate as its request.
+A certificate that a list gives the right role is accepted byte for byte, without a path or a name
+check.  One that has only other roles in the lists is refused, whoever signed it.  TVS is asked
+about one that they do not name: a fetch like those of revocation
+(`softphone.trust.verification.revocation`), with the certificate as its request.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from softphone.trust.tvs import MalformedTvsMessage, TvsAnswer, TvsFramer, read_
 from softphone.trust.verification.revocation import Fetch, FetchFailed, FetchKind
 
 AskTvs: TypeAlias = Callable[[bytes, float], Awaitable[bytes | FetchFailed]]
-"""`await ask(certificate, within)`: the VERIFY_RESPONSE of a TVS that was verified itself."""
+"""`await ask(certificate, within)`: the VERIFY_RESPONSE of a verified TVS; `within` in seconds."""
 
 _ROLES = {
     Service.SIP: Role.CCM,
@@ -38,21 +38,21 @@ _WORDS = {
 
 
 class TrustListMatch(Enum):
-    """What the lists make of a certificate."""
+    """Whether the lists name a certificate for a role."""
 
     LISTED = "listed"
     UNKNOWN = "unknown"
 
 
 def role_of(service: Service) -> Role | None:
-    """The role that a server of this service needs; None where the lists have no say."""
+    """The role that a server of this service needs; None where trust lists do not apply."""
     return _ROLES.get(service)
 
 
 def match_trust_lists(
     leaf: x509.Certificate, der: bytes, service: Service, lists: TrustLists
 ) -> TrustListMatch:
-    """Whether the lists give a certificate the role of a service.
+    """Look a certificate up in the trust lists by the role of a service.
 
     Raises CertificateUntrusted when they give it other roles only.
     """
@@ -77,10 +77,10 @@ def match_trust_lists(
 def tvs_fetch_for(
     leaf: x509.Certificate, der: bytes, service: Service, *, reachable: bool
 ) -> Fetch:
-    """What is to be asked about a certificate that the lists do not know.
+    """The query to TVS about a certificate that the lists do not name.
 
-    Raises CertificateUntrusted when there is nobody to ask: `reachable` is False, or it is a TVS
-    itself, for which only the lists can vouch.
+    Raises CertificateUntrusted when TVS cannot be asked: `reachable` is False, or the service is
+    TVS itself, for which only the lists can vouch.
     """
     if not reachable or service is Service.TVS:
         tvs = service is Service.TVS
@@ -95,7 +95,10 @@ def tvs_fetch_for(
 def require_tvs_yes(
     leaf: x509.Certificate, service: Service, answer: bytes | FetchFailed | None
 ) -> TvsAnswer:
-    """The yes of a TVS.  Raises CertificateUntrusted for everything else."""
+    """Parse the answer of TVS, which must give the certificate the role of the service.
+
+    Raises CertificateUntrusted for every other answer, and for none.
+    """
     subject = subject_of(leaf)
     if answer is None or isinstance(answer, FetchFailed):
         why = "it was not asked" if answer is None else answer.reason

@@ -1,8 +1,7 @@
-"""The question that an unknown certificate raises: all that a person needs to answer it.
+"""The question to the user about an unknown certificate, with all that the answer needs.
 
-A certificate that no anchor of ours vouches for may be accepted by whoever uses the phone, for one
-service at one host and port.  What an answer could not mend, an expired certificate or a weak
-key, is refused without asking.
+The user may accept a certificate that no anchor vouches for, for one service at one host and
+port.  An expired certificate or a weak key is refused without asking.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from softphone.trust.certificate import (
 
 @dataclass(frozen=True, slots=True)
 class ServiceEndpoint:
-    """Where a certificate was shown; `reference` is the name that was meant to be reached."""
+    """Where a certificate was presented; `reference` is the name that we meant to reach."""
 
     service: Service
     host: str
@@ -40,11 +39,11 @@ class ServiceEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class UnknownCertificate:
-    """May this certificate be believed at this place, now and from now on?
+    """Asks whether to trust a certificate for a service at a host and port, permanently.
 
     `names` are its identities, prefixed by kind; `fingerprint` is the SHA-256 of its DER in
-    lower-case hex; `reason` says why it is not believed already, `mismatch` that it does not name
-    whom we meant to reach (empty when it does); both dates are in UTC.
+    lower-case hex; `reason` says why it is not trusted; `mismatch` says that it does not name the
+    reference identity (empty when it does); both dates are in UTC.
     """
 
     service: Service
@@ -62,20 +61,21 @@ class UnknownCertificate:
 
     @property
     def pin(self) -> Pin:
-        """What a yes stores."""
+        """The pin that a yes stores."""
         return Pin(self.service, self.host, self.port, self.certificate)
 
 
 AskUser: TypeAlias = Callable[[UnknownCertificate], Awaitable[bool]]
-"""`await ask(question)`: True accepts and stores, False refuses.  It may take its time."""
+"""`await ask(question)`: True accepts and stores a pin, False refuses.  May wait for a person."""
 
 
 def question_about(
     certificate: bytes, place: ServiceEndpoint, *, reason: str, wall: datetime
 ) -> UnknownCertificate:
-    """The question about a certificate (DER) that was shown at a place.
+    """Make the question about a certificate (DER) that was presented at `place`.
 
-    Raises CertificateExpired or CertificateUntrusted for one that must not be accepted.
+    Raises CertificateExpired outside its validity period, and CertificateUntrusted when it cannot
+    be read or is too weak.
     """
     try:
         parsed = x509.load_der_x509_certificate(certificate)

@@ -1,7 +1,8 @@
-"""Verdicts kept by chain for a while, so that a busy server's connections are not judged anew.
+"""A cache of verdicts, so that a busy server does not judge the same chain again and again.
 
-A verdict is kept for minutes, never beyond the answers it rests on or the certificates of its
-path; one that rests on a silent or wrong revocation server is not kept.  Refusals are not kept.
+A verdict is kept for minutes, and never longer than the revocation answers and the certificates of
+its path are valid.  Not cached: refusals, and verdicts whose revocation server did not answer or
+whose answer was invalid.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from softphone.trust.verification.gate import CertificateVerdict
 
 
 class VerdictCache:
-    """At most `entries` verdicts, each for `lifetime` seconds at most."""
+    """Holds at most `entries` verdicts, each for `lifetime` seconds at most; evicts by LRU."""
 
     def __init__(self, *, entries: int = 256, lifetime: float = 300.0) -> None:
         self._entries = entries
@@ -27,9 +28,9 @@ class VerdictCache:
         return len(self._kept)
 
     def find_verdict(self, key: Hashable, *, wall: datetime) -> CertificateVerdict | None:
-        """The verdict on `key`, if it still stands."""
+        """The verdict stored under `key`; None when there is none or it has expired."""
         since, until, verdict = self._kept.get(key, (wall, wall, None))
-        # A clock that was put back says nothing about how old a verdict is.
+        # After the clock was set back, the age of a verdict is unknown.
         if verdict is None or not since <= wall < until:
             self._kept.pop(key, None)
             return None
@@ -37,7 +38,7 @@ class VerdictCache:
         return verdict
 
     def store_verdict(self, key: Hashable, verdict: CertificateVerdict, *, wall: datetime) -> None:
-        """Keep a verdict as long as it says, and the lifetime at most."""
+        """Store a verdict until its `until`, for the lifetime at most; not one without `until`."""
         if verdict.until is None:
             return
         self._kept[key] = (wall, min(verdict.until, wall + self._lifetime), verdict)

@@ -1,8 +1,7 @@
-"""Reading a file by TFTP, sans IO: the client's machine (RFC 1350, RFC 2347 to 2349).
+"""A TFTP client that reads one file, sans I/O (RFC 1350, RFC 2347 to 2349).
 
-Octet mode, with the options blksize, tsize and timeout, and without them where the server has
-none.  Whoever knows our port can send us anything: what this brings is believed by its
-signature only.  The server's machine is in `server`; files are never written to a server.
+Octet mode, with the options blksize, tsize and timeout, or without them where the server knows
+none.  Anybody who knows our port can send packets, so the caller must verify the file's signature.
 """
 
 from __future__ import annotations
@@ -39,9 +38,9 @@ _SMALLEST_BLOCK = 8  # RFC 2348
 
 @dataclass(frozen=True, slots=True)
 class TftpTimes:
-    """When is sent again: after `first` seconds, then twice as long each time, `longest` at most.
+    """The retransmission timer: `first` seconds, doubled each time, `longest` at most.
 
-    After `attempts` sendings of the same packet the far end counts as gone.
+    After `attempts` transmissions of the same packet without an answer the transfer fails.
     """
 
     first: float = 1.0
@@ -49,20 +48,20 @@ class TftpTimes:
     attempts: int = 4
 
     def after(self, sent: int) -> float:
-        """The patience after that many sendings of the same packet."""
+        """Seconds to wait after the `sent`-th transmission of the same packet."""
         return ExponentialBackoff(self.first, self.longest).delay(sent - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class TftpReceived:
-    """The whole file."""
+    """The transfer is complete; `data` is the whole file."""
 
     data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class TftpFailed:
-    """Why the file did not come: FileMissing, FileTooLarge, DownloadRefused, TransportError."""
+    """The transfer failed: FileMissing, FileTooLarge, DownloadRefused or TransportError."""
 
     error: TransportError
 
@@ -80,16 +79,16 @@ class DownloadState(Enum):
 
 
 def decimal(text: str) -> int | None:
-    """The number an option's value says, or None."""
+    """Parse the decimal value of an option, 12 digits at most; None for anything else."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
 
 
 class TftpDownload:
-    """One file from one server; `limit` bounds its size in bytes, while it comes.
+    """Reads one file from one server; fails as soon as it exceeds `limit` bytes.
 
-    It is driven as every machine is (`softphone.sans_io`): over UDP, with `target` the server's
-    well-known port.  The port that the server answers from is its transfer identifier; packets
-    from anywhere else are answered with error 5, and change nothing (RFC 1350 section 4).
+    A machine (`softphone.sans_io`) over UDP; `target` is the server's well-known port.  The port
+    that the server answers from is its transfer identifier (TID); packets from any other source
+    are answered with error 5, and change nothing (RFC 1350 section 4).
     """
 
     def __init__(
@@ -123,23 +122,23 @@ class TftpDownload:
         self.state = DownloadState.REQUESTED
 
     def start(self, *, now: float) -> None:
-        """Ask for the file."""
+        """Send the read request (RRQ)."""
         self._send_packet(RequestPacket(self._name, "octet", self._asked), now)
 
     # Machine ------------------------------------------------------------------------------------
 
     def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None:
-        """The way to the server is known, or somebody has written to our port."""
+        """Remember the flow to the server; a flow that a peer opened has no `target`."""
         if target is not None:
             self._well_known = flow
 
     def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None:
-        """The server cannot be reached, or the socket is gone."""
+        """Fail: the server cannot be reached, or the socket was closed."""
         if flow in (self._target, self._well_known, self._peer):
             self._fail(TransportError(f"{self._name}: {reason or 'the socket was closed'}"))
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
-        """Take one datagram; what is malformed is dropped."""
+        """Process one datagram; drop a malformed one."""
         try:
             packet = parse_tftp_packet(data)
         except MalformedTftpPacket:
@@ -156,7 +155,7 @@ class TftpDownload:
             self._block(packet, flow, now)
 
     def handle_timer(self, *, now: float) -> None:
-        """Send again, or give up."""
+        """Retransmit the last packet, or fail after the last attempt."""
         if self._timers.pop_due(now) is None:
             return
         if self._sent >= self._times.attempts:
@@ -170,7 +169,7 @@ class TftpDownload:
             self._transmit(now)
 
     def next_timer(self) -> float | None:
-        """When to send again."""
+        """The time of the next retransmission."""
         return self._timers.next_deadline()
 
     def transmits(self) -> list[Transmit]:
@@ -179,7 +178,7 @@ class TftpDownload:
         return out
 
     def next_event(self) -> TftpEvent | None:
-        """Take out what came of it."""
+        """Take out the result, once there is one."""
         return self._events.popleft() if self._events else None
 
     # The server's packets -----------------------------------------------------------------------

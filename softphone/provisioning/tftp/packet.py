@@ -1,7 +1,6 @@
 """The packets of TFTP (RFC 1350 section 5), with the option extension (RFC 2347).
 
-Every packet is a value; reading one never does more than raise `MalformedTftpPacket`.  What a
-packet means in a transfer is decided in `client` and `server`.
+Every packet type is an immutable value.  Parsing raises only `MalformedTftpPacket`.
 """
 
 from __future__ import annotations
@@ -18,11 +17,11 @@ _LARGEST_REQUEST = 512  # RFC 2347: the whole request
 
 
 class MalformedTftpPacket(ValueError):
-    """These bytes are no packet of TFTP."""
+    """The bytes are no TFTP packet."""
 
 
 class TftpErrorCode(IntEnum):
-    """RFC 1350 appendix I, and RFC 2347."""
+    """Error codes of RFC 1350 (appendix) and RFC 2347 (8)."""
 
     NOT_DEFINED = 0
     FILE_NOT_FOUND = 1
@@ -37,7 +36,7 @@ class TftpErrorCode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class RequestPacket:
-    """RRQ, or WRQ when `write`; the names of options are in lower case."""
+    """A read request (RRQ), or a write request (WRQ) when `write`; option names in lower case."""
 
     name: str
     mode: str = "octet"
@@ -52,7 +51,7 @@ class RequestPacket:
 
 @dataclass(frozen=True, slots=True)
 class DataPacket:
-    """One block; one shorter than the block size is the last."""
+    """One block (DATA); a block shorter than the block size is the last."""
 
     block: int
     data: bytes = field(repr=False)
@@ -64,7 +63,7 @@ class DataPacket:
 
 @dataclass(frozen=True, slots=True)
 class AckPacket:
-    """Everything up to this block has come."""
+    """Acknowledges a block (ACK), and so all blocks before it."""
 
     block: int
 
@@ -75,7 +74,7 @@ class AckPacket:
 
 @dataclass(frozen=True, slots=True)
 class ErrorPacket:
-    """The end of a transfer; it is never answered."""
+    """Ends a transfer (ERROR); it is never answered."""
 
     code: int
     message: str = ""
@@ -86,7 +85,7 @@ class ErrorPacket:
 
     @property
     def words(self) -> str:
-        """The code in words, and what the far end says of it."""
+        """The code's name and number, and the peer's message."""
         known = self.code in tuple(TftpErrorCode)
         name = TftpErrorCode(self.code).name.lower().replace("_", " ") if known else "error"
         return f"{name} ({self.code})" + (f": {self.message}" if self.message else "")
@@ -94,7 +93,7 @@ class ErrorPacket:
 
 @dataclass(frozen=True, slots=True)
 class OackPacket:
-    """The options that the server agrees to."""
+    """The options that the server accepts (OACK, RFC 2347)."""
 
     options: Mapping[str, str]
 
@@ -115,7 +114,7 @@ def _terminated(texts: list[str]) -> bytes:
 
 
 def parse_tftp_packet(data: bytes) -> TftpPacket:
-    """Read one datagram.  Raises MalformedTftpPacket, and nothing else."""
+    """Parse one datagram.  Raises only MalformedTftpPacket."""
     if len(data) < 4:
         raise MalformedTftpPacket("too short")
     kind, number = struct.unpack_from("!HH", data)
@@ -133,7 +132,7 @@ def parse_tftp_packet(data: bytes) -> TftpPacket:
 
 
 def _message(data: bytes) -> str:
-    """The words of an error, made harmless: they end up on somebody's terminal."""
+    """The text of an error, at most 200 characters of printable ASCII: it goes to terminals."""
     text = data[:200].partition(b"\0")[0].decode("latin-1")
     return "".join(each if each.isascii() and each.isprintable() else "?" for each in text)
 

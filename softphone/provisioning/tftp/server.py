@@ -1,8 +1,8 @@
-"""Serving files by TFTP, sans IO: the server's machine (RFC 1350, RFC 2347 to 2349).
+"""A TFTP server that sends files, sans I/O (RFC 1350, RFC 2347 to 2349).
 
 Read requests in octet mode, with blksize, tsize and timeout; writing is refused.  All transfers
-leave from the port that was asked, which RFC 1350 allows: the far end's address and port tell
-them apart.  The lab serves its phones with it.
+use the port that received the request; the client's address and port tell them apart.  The lab
+uses it for its phones.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from softphone.provisioning.tftp.packet import (
 from softphone.sans_io import Flow, Target, Timers, Transmit
 
 FileSource: TypeAlias = Callable[[str], bytes | None]
-"""The bytes of a file by its name, or None."""
+"""`source(name)`: the bytes of a file; None when there is no such file."""
 
 _LARGEST_BLOCK = 1428  # no larger than what passes an Ethernet unfragmented
 _LONGEST_TIMEOUT = 255  # RFC 2349
@@ -35,7 +35,7 @@ _LONGEST_TIMEOUT = 255  # RFC 2349
 
 @dataclass(frozen=True, slots=True)
 class TftpServed:
-    """A transfer has ended; `why` is empty when the file was taken to its last block."""
+    """A transfer has ended; `why` is empty when the client acknowledged the last block."""
 
     name: str
     flow: Flow
@@ -44,7 +44,7 @@ class TftpServed:
 
 @dataclass(slots=True)
 class _Transfer:
-    """One file on its way; `block` counts from the start and does not roll over."""
+    """One transfer; `block` counts from the start (0 is the OACK) and does not wrap at 65536."""
 
     request: RequestPacket
     content: bytes = field(repr=False)
@@ -60,7 +60,7 @@ class _Transfer:
         return self.block > len(self.content) // self.block_size + 1
 
     def packet(self) -> TftpPacket:
-        """What is due now."""
+        """The packet to send now: OACK for block 0, else DATA."""
         if self.block == 0:
             return OackPacket(self.options)
         start = (self.block - 1) * self.block_size
@@ -68,7 +68,7 @@ class _Transfer:
 
 
 class TftpServer:
-    """Answers read requests from `source`; at most `transfers` at once."""
+    """Answers read requests with files from `source`; at most `transfers` at once."""
 
     def __init__(
         self, source: FileSource, *, times: TftpTimes | None = None, transfers: int = 256
@@ -87,15 +87,15 @@ class TftpServer:
     # Machine ------------------------------------------------------------------------------------
 
     def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None:
-        """Somebody has written to us: what, `receive` tells."""
+        """Do nothing: a transfer begins with the request, in `receive`."""
 
     def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None:
-        """A flow was forgotten, or the socket is gone."""
+        """End the transfer of a flow that has expired or whose socket was closed."""
         if isinstance(flow, Flow):
             self._end(flow, reason or "the socket was closed")
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
-        """Take one datagram; what is malformed is dropped."""
+        """Process one datagram; drop a malformed one."""
         try:
             packet = parse_tftp_packet(data)
         except MalformedTftpPacket:
@@ -110,7 +110,7 @@ class TftpServer:
             self._refuse(flow, TftpErrorCode.ILLEGAL_OPERATION, "not expected here")
 
     def handle_timer(self, *, now: float) -> None:
-        """Send again what was not acknowledged, or give up."""
+        """Retransmit unacknowledged packets, or end their transfers after the last attempt."""
         while (flow := self._timers.pop_due(now)) is not None:
             transfer = self._transfers[flow]
             if transfer.sent >= transfer.times.attempts:
@@ -119,7 +119,7 @@ class TftpServer:
                 self._transmit(flow, transfer, now)
 
     def next_timer(self) -> float | None:
-        """When to send again."""
+        """The time of the next retransmission."""
         return self._timers.next_deadline()
 
     def transmits(self) -> list[Transmit]:
@@ -128,7 +128,7 @@ class TftpServer:
         return out
 
     def next_event(self) -> TftpServed | None:
-        """Take out what has ended."""
+        """Take out the next transfer that has ended."""
         return self._events.popleft() if self._events else None
 
     # Requests -----------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ class TftpServer:
 
 
 def _negotiated(request: RequestPacket, content: bytes, times: TftpTimes) -> _Transfer:
-    """The transfer as agreed; an option that is unknown, or makes no sense, is left out."""
+    """Negotiate the options of a transfer; unknown and invalid ones are left out of the OACK."""
     options: dict[str, str] = {}
     block_size = PLAIN_BLOCK_SIZE
     asked = decimal(request.options.get("blksize", ""))

@@ -1,9 +1,9 @@
-"""Provisioning of a Cisco device: trust lists, signed configuration files, enrollment, the boot.
+"""Provisioning of a Cisco device: the boot, from a device name to a verified configuration.
 
-It leads from a device name to a verified configuration, each step stored at once.  Registering is
-done by `softphone.phone` and `softphone.device`; trust lists, CAPF and TVS are machines of
-`softphone.trust`, HTTP is in `softphone.net`, CUCM's side in `softphone.lab`.  Account files in
-TOML are read by `softphone.config`.
+A boot fetches trust lists and signed configuration files, enrolls the device with CAPF where
+needed, and stores each result.  `softphone.phone` and `softphone.device` register afterwards.
+Trust lists, CAPF and TVS are in `softphone.trust`, HTTP is in `softphone.net`, CUCM's side in
+`softphone.lab`.  `softphone.config` reads account files in TOML.
 
 No standard: `.cnf.xml` files and their signed and encrypted forms (`.sgn`, `.enc.sgn`) are Cisco's.
 Files come by TFTP (RFC 1350, in `softphone.provisioning.tftp`), HTTP or HTTPS.

@@ -1,9 +1,9 @@
-"""From a bare device name to a verified configuration: the order of a phone's first morning.
+"""Boots a Cisco device: from its name to a verified configuration.
 
-    lists, configuration, enrollment where it is asked for, lists and configuration again
+    trust lists, configuration, enrollment where asked for, then lists and configuration again
 
-Each step is verified before the next one is taken, and stored at one stroke: a boot that was cut
-anywhere is simply run again.  Registration is above (`Phone.boot`).
+Each step is verified before the next one starts, and stored atomically: run an interrupted boot
+again.  Registration follows in `Phone.boot`.
 """
 
 from __future__ import annotations
@@ -59,21 +59,21 @@ _BY_CERTIFICATE = (3, 4)
 _TVS_PATIENCE = 10.0
 _CSF = 503
 _PRODUCTS = {"CSF": _CSF, "TCT": 562, "BOT": 575, "TAB": 652, "SEP": 0}
-"""Product numbers by how a device's name begins; phones of many products are called SEP."""
+"""Product numbers by the first letters of a device's name; SEP is the prefix of many products."""
 _PAUSES = (1.0, 2.0, 4.0, 5.0)
-"""Seconds before each question for a configuration that is not there yet; the last repeats."""
+"""Seconds before each retry for a configuration that is not there yet; the last repeats."""
 
 
 @dataclass(frozen=True, slots=True)
 class BootPlan:
-    """Which device boots, from where, and how its first trust list may be believed.
+    """Which device boots, from which servers, and how to trust its first trust list.
 
     `store` is the folder of trust lists, identities and configurations; `string` the
-    authentication string of an enrollment, `passphrase` what opens the device's key; `model` the
-    product number that the servers hear (503 is a CSF soft phone), None for what the name says.
-    `take_over` is for the registration that follows: it ends another client's of the same device,
-    whose user has been asked.  For `patience` seconds after an enrollment the configuration is
-    asked for again: the server makes it anew for the new certificate, which takes a while.
+    authentication string of an enrollment, `passphrase` that of the device's key; `model` the
+    product number that is sent to servers (503 is a CSF soft phone), None to derive it from the
+    name.  `take_over` is for the registration that follows: it ends the registration of another
+    client of the same device, whose user has agreed.  After an enrollment the server makes the
+    configuration again for the new certificate, so it is asked for during `patience` seconds.
     """
 
     device: str
@@ -83,7 +83,7 @@ class BootPlan:
     string: KeyMaterial | None = None
     passphrase: KeyMaterial | None = None
     web: HttpsTrust = field(default_factory=HttpsTrust)
-    """Given to HTTPS servers among `servers`: it follows the lists as they are renewed."""
+    """The trust settings of the HTTPS servers among `servers`; a boot updates its lists."""
     model: int | None = None
     take_over: bool = False
     patience: float = 60.0
@@ -93,13 +93,13 @@ class BootPlan:
 
     @property
     def product(self) -> int:
-        """The product number that is registered."""
+        """The product number to register with: `model`, else by the name, else 503 (CSF)."""
         return self.model or _PRODUCTS.get(self.device[:3].upper()) or _CSF
 
 
 @dataclass(frozen=True, slots=True)
 class Booted:
-    """A device that may register: its configuration, its identity, whom it believes."""
+    """A booted device, ready to register: its configuration, identity and trust lists."""
 
     device: str
     configuration: ConfigDocument
@@ -114,16 +114,17 @@ class Booted:
 
     @property
     def config(self) -> DeviceConfig:
-        """What the configuration says."""
+        """The parsed configuration."""
         return self.configuration.config
 
 
 async def boot_device(plan: BootPlan, on_step: OnBootStep = lambda step: None) -> Booted:
-    """Do what a phone does before it registers; `tell` hears of each step.
+    """Boot a device, as a phone does before it registers; calls `on_step` for each step.
 
-    Raises TrustRefused (a list or file that is not believed), CertificateError, CapfError,
-    TransportError (nobody answers and nothing was kept, or FileMissing), EnrollmentNeeded (such
-    as for want of an authentication string), ConfigurationError (a store that cannot be used).
+    Raises TrustRefused (a list or file is not trusted), CertificateError, CapfError,
+    TransportError (no server answers and no configuration is stored, or FileMissing),
+    EnrollmentNeeded (the authentication string is missing, say), ConfigurationError (the store
+    cannot be used).
     """
     return await _Boot(plan, on_step).run()
 
@@ -142,11 +143,11 @@ class _Boot:
         self._configs = ConfigStore(plan.store)
         self._fetch = ConfigFetch(plan.device, self._servers, self._configs, tell)
         self._enrolled = False
-        self._patience = 0.0  # seconds; there is something to wait for after an enrollment
+        self._patience = 0.0  # seconds left to wait; set after an enrollment
         self._tvs: tuple[TvsEndpoint, ...] = ()
 
     async def run(self) -> Booted:
-        """All of it."""
+        """Run all steps, again from the trust lists after an enrollment."""
         while True:
             lists = await self._renewed()
             found = await self._configuration(lists)
@@ -169,7 +170,7 @@ class _Boot:
         )
 
     async def _renewed(self) -> TrustLists:
-        # In threads: a store waits for its lock, and what it holds may be long.
+        # In threads: a store waits for its lock, and lists may be long.
         held = await asyncio.to_thread(self._lists.held)
         self._tvs = self._tvs or await asyncio.to_thread(self._remembered, held)
         tvs = self._asker(held)
@@ -200,13 +201,13 @@ class _Boot:
         try:
             config = self._fetch.load_last_good(lists, self._known())
         except FileRefused:
-            return ()  # why, is told where it would have been used
+            return ()  # the refusal is reported when that configuration is needed
         return () if config is None else config.tvs
 
     def _asker(self, lists: TrustLists) -> TvsAsker:
         plan = self._plan
         known = _PRODUCTS.get(plan.device[:3].upper(), 0) if plan.model is None else plan.model
-        # A boot that asks nobody leaves no installation in the store.
+        # A boot that does not ask TVS writes no installation file.
         digits = self._configs.installation(plan.device, plan.entropy) if self._tvs else ""
         return TvsAsker(
             [(each.host, each.port) for each in self._tvs],
@@ -217,11 +218,11 @@ class _Boot:
         )
 
     async def _configuration(self, lists: TrustLists) -> ConfigDocument | None:
-        """The whole configuration; None after an enrollment, which begins everything anew."""
+        """Fetch the full configuration, enrolling if needed; None after an enrollment."""
         found = await self._patiently(lambda: self._fetch.fetch_config(lists, self._known()))
         self._tvs = found.config.tvs or self._tvs
         if found.kept:
-            return found  # nobody can be asked for more
+            return found  # no server answers, so neither enroll nor fetch
         decision = decide_enrollment(found.config, self._situation())
         if decision.action is EnrollmentAction.FETCH_SEALED:
             try:
@@ -248,10 +249,10 @@ class _Boot:
         return found
 
     async def _patiently(self, fetch: Callable[[], Awaitable[ConfigDocument]]) -> ConfigDocument:
-        """What `fetch` brings; after an enrollment it is asked again while that is not made yet.
+        """Call `fetch`, and after an enrollment retry it while the server is behind.
 
         The server has not caught up with the new certificate while the file is missing, or is
-        still encrypted to another one.  Raises what `fetch` raises once the patience is at its end.
+        still encrypted to another one.  Raises what `fetch` raises once `patience` is used up.
         """
         pauses = iter(_PAUSES)
         while True:
@@ -272,7 +273,7 @@ class _Boot:
                 await self._plan.wait(pause)
 
     def _is_for_another_key(self, error: FileRefused) -> bool:
-        """Whether a file did not open although the device has an RSA key, as files need."""
+        """Whether a file cannot be decrypted although the device has an RSA key."""
         keys = (device_key(each.key) for each in self._known())
         return error.refusal is FileRefusalReason.CANNOT_DECRYPT and any(keys)
 
@@ -281,7 +282,7 @@ class _Boot:
             self._tell(BootStep(StepKind.STRING_WANTED, f"{self._plan.device}: {decision.why}"))
 
     def _known(self) -> tuple[Identity, ...]:
-        """The identities that files may be encrypted to: the one in use, and the one before."""
+        """The identities that files may be encrypted to: the current and the previous one."""
         device = self._plan.device
         found = (self._identities.load(device), self._identities.previous(device))
         return tuple(each for each in found if each is not None)

@@ -1,4 +1,4 @@
-"""What a boot tells of: one step each, with what was verified and by whom."""
+"""The progress reports of a boot: one step each, with the file, its signer and the basis."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from softphone.trust import TrustBasis
 
 
 class StepKind(StrEnum):
-    """What has happened."""
+    """Kinds of steps."""
 
     LIST_ACCEPTED = "list_accepted"
     LIST_UNCHANGED = "list_unchanged"
@@ -47,10 +47,10 @@ class StepKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BootStep:
-    """One step: `sentence` is for a person.
+    """One step; `sentence` describes it for a person.
 
-    `file` is the file it is about, `place` where that came from, `by` the SHA-256 of the signer's
-    certificate, `basis` on whose word that one is believed.
+    `file` is the name of its file, `place` the server that sent it, `by` the SHA-256 of the
+    signer's certificate, `basis` the reason to trust the signer.
     """
 
     kind: StepKind

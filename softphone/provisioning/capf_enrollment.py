@@ -1,8 +1,8 @@
-"""Enrolling a device with CAPF over TLS: runs the state machine of `softphone.trust`.
+"""Enrolls a device with CAPF over TLS, with the state machine of `softphone.trust`.
 
-The CAPF server has no host name in its certificate: it is known by that certificate itself (a
-pin), or by an authority that names its host.  The new key is made here, in a thread, goes to disk
-together with its certificate, and nowhere else.
+A CAPF certificate usually names no host, so the server is verified by the certificate itself (a
+pin), or by an authority that names its host.  A thread makes the new key, which is stored together
+with its certificate and leaves this process in no other way.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ CAPF_PORT = 3804
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentPlan:
-    """Where to enroll, with whom to trust there, and how often to come back.
+    """The CAPF servers, the TLS settings for them, and the number of attempts.
 
-    `servers` are tried in order while they cannot be reached; a refusal is final.  A server that
-    is busy is asked again `attempts` times in all, after as long as it says: `wait(seconds)`.
+    `servers` are tried in order until one can be reached; a refusal is final.  A busy server is
+    tried `attempts` times in all, after the delay that it asks for: `wait(seconds)`.
     """
 
     servers: tuple[Address, ...]
@@ -60,7 +60,7 @@ class EnrollmentPlan:
 
 @dataclass(frozen=True, slots=True)
 class Enrollment:
-    """What came of it: what the server did, and what is worth a warning."""
+    """The result of an enrollment: the server's operation, and warnings about the certificate."""
 
     operation: CapfOperation
     server: Address
@@ -68,10 +68,11 @@ class Enrollment:
 
 
 def capf_settings(store: TrustStore, pinned: bytes, servers: Sequence[Address]) -> TlsSettings:
-    """TLS for CAPF that believes the certificates (PEM or DER) in `pinned`.
+    """Make TLS settings for CAPF that trust the certificates (PEM or DER) in `pinned`.
 
-    Each is accepted itself, whatever it names, at these servers; one of an authority also vouches
-    for a server's certificate that names the server's host.  Raises ConfigurationError.
+    Each is added to `store` as a pin for these servers, whatever names it has, and as an anchor,
+    so that a CA certificate also vouches for a server certificate with the server's host name.
+    Raises ConfigurationError.
     """
     for certificate in load_certificates(pinned, source="the file of the CAPF certificate"):
         store.add_anchor(certificate)
@@ -87,10 +88,10 @@ async def enroll(
     *,
     on_progress: Callable[[str], None] = lambda sentence: None,
 ) -> Enrollment:
-    """Do what the CAPF server has pending for the device; `tell` hears what is going on.
+    """Run the operation that is pending at the CAPF server; calls `on_progress` with sentences.
 
     Raises CapfError or a subclass, TransportError, CertificateError, ConfigurationError.  After an
-    exception the identity of before is in use.
+    exception the previous identity stays in use.
     """
     if not plan.servers:
         raise ConfigurationError("there is no CAPF server to enroll with")
@@ -144,7 +145,7 @@ class _EnrollmentSession:
         self._making: asyncio.Task[None] | None = None
 
     async def run(self) -> Enrollment:
-        """Until the server has said its last word."""
+        """Connect, and run the session to its end."""
         driver: Driver[CapfEvent] = Driver(
             self._client,
             on_event=self._handle,

@@ -1,8 +1,8 @@
-"""A device's configuration from the bytes of a file: verified, decrypted, read.
+"""Verifies, decrypts and parses a device's configuration file.
 
-Nothing of a file is used before its signature, signer, name and age are good; what is refused is
-a `FileRefused` by cause.  A file in clear is taken for a device that is not secure, and for no
-other: nobody has vouched for it.
+Nothing of a file is used before its signature, signer, name and age are checked; a refusal is a
+`FileRefused` with the cause.  A file in clear is accepted only for a device that is not secure,
+because nothing vouches for it.
 """
 
 from __future__ import annotations
@@ -38,10 +38,11 @@ from softphone.trust.lists import device_key
 
 @dataclass(frozen=True, slots=True)
 class ConfigDocument:
-    """A configuration that may be used, the file it came in, and who vouches for it.
+    """A configuration that may be used, the file it came in, and its signer.
 
-    `basis` is the list that names the signer, None for a file in clear; `signer` its subject and
-    `fingerprint` the SHA-256 of its certificate; `kept`: it is the last good one, from disk.
+    `basis` is the list that names the signer, None for a file in clear; `signer` is the signer's
+    subject, `fingerprint` the SHA-256 of its certificate; `kept` is True for the last good
+    configuration, loaded from disk.
     """
 
     name: str
@@ -56,7 +57,7 @@ class ConfigDocument:
 
     @property
     def words(self) -> str:
-        """What was verified, and by whom."""
+        """A sentence that says what was verified, and who signed."""
         if self.basis is None:
             return f"{self.name}: in clear, nobody vouches for it"
         opened = ", decrypted with the device's key" if self.encrypted else ""
@@ -67,14 +68,14 @@ class ConfigDocument:
 
 
 def is_signed(data: bytes) -> bool:
-    """Whether the file begins as signed ones do, and not as XML."""
+    """Whether the file begins with a signature header (byte 1), and not as XML."""
     return data[:1] == b"\x01"
 
 
 def decrypted(verified: VerifiedFile, identities: Sequence[Identity]) -> bytes:
-    """The text of a verified file, by the first of the device's keys that opens it.
+    """Decrypt a verified file with the first of the device's RSA keys that fits.
 
-    Raises FileRefused (CANNOT_DECRYPT).
+    Returns the body of a file that is not encrypted.  Raises FileRefused (CANNOT_DECRYPT).
     """
     if not verified.encrypted:
         return verified.body
@@ -101,9 +102,9 @@ def open_signed(
     last: LastAccepted | None = None,
     policy: SignedFilePolicy | None = None,
 ) -> ConfigDocument:
-    """The configuration in a signed file that was asked for by `name`.
+    """Read the configuration in a signed file that was requested as `name`.
 
-    `last` is what was accepted of that name before.  Raises FileRefused, by cause.
+    `last` describes the last accepted file of that name.  Raises FileRefused, with the cause.
     """
     verified = verify_file(data, name, lists, last=last, policy=policy)
     if verified.encrypted is not name.endswith(".enc.sgn"):
@@ -125,9 +126,10 @@ def open_signed(
 
 
 def open_plain(data: bytes, name: str) -> ConfigDocument:
-    """The configuration in a file in clear, of a device that is not secure.
+    """Read the configuration in a file in clear, of a device that is not secure.
 
-    Raises FileRefused: NOT_SIGNED when it says that the device is secure.
+    Raises FileRefused: NOT_SIGNED when it says that the device is secure, or it is a stub that
+    announces an encrypted file; MALFORMED or TOO_LARGE.
     """
     config = parse_device_config(data)
     if config.tls_required or config.encrypted:
@@ -140,9 +142,9 @@ def open_plain(data: bytes, name: str) -> ConfigDocument:
 
 
 def last_accepted(data: bytes | None, name: str, lists: TrustLists) -> LastAccepted | None:
-    """What is to be kept of the file that was accepted last; None when there is none.
+    """Timestamp and hash of the last accepted file; None when there is none.
 
-    One whose signer the lists name no more was another cluster's, and says nothing of this one.
+    None also when the lists no longer name its signer: it was another cluster's.
     """
     if data is None:
         return None
@@ -155,7 +157,7 @@ def last_accepted(data: bytes | None, name: str, lists: TrustLists) -> LastAccep
 def open_last_good(
     data: bytes, device: str, lists: TrustLists, identities: Sequence[Identity]
 ) -> ConfigDocument:
-    """The last good configuration as it was kept, verified again.  Raises FileRefused."""
+    """Read the stored last good configuration, verifying it again.  Raises FileRefused."""
     if not is_signed(data):
         if lists != TrustLists():
             raise FileRefused(

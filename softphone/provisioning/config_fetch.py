@@ -1,8 +1,9 @@
-"""Fetching a device's configuration by the rules of its trust lists, and keeping what is good.
+"""Fetches a device's configuration by the rules of its trust lists, and stores what is good.
 
-Once a list is held that names who signs files, a file in clear is not even asked for.  A signed
-file that is older than the one accepted before is told of, and the earlier one stays in use; so
-it does while no server can be reached.  Any other file that is refused ends the boot.
+Once a list names the signers of files, a file in clear is not requested.  The last accepted file
+stays in use, and a step reports it, when the server sends an older one, or one signed over a
+weaker hash.  The last good configuration is used while no server can be reached.  Any other
+refused file ends the boot.
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ from softphone.trust import FileRefusalReason, FileRefused, Identity, Role, Trus
 
 
 def plain_is_due(lists: TrustLists) -> bool:
-    """Whether files come in clear: no list is held, or one that has switched protection off."""
+    """Whether to request files in clear: no list is held, or protection is switched off."""
     off = lists.itl is not None and not lists.itl.protects
     return lists == TrustLists() or (off and not lists.certificates(Role.TFTP))
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigFetch:
-    """Brings the configuration of one device."""
+    """Fetches the configuration of one device, and reports each step to `on_step`."""
 
     device: str
     servers: FailoverFileClient
@@ -53,9 +54,11 @@ class ConfigFetch:
     async def fetch_config(
         self, lists: TrustLists, identities: Sequence[Identity]
     ) -> ConfigDocument:
-        """The configuration, or the stub of one that is encrypted; or what was kept of it.
+        """Fetch the configuration, or the stub that announces an encrypted one.
 
-        Raises FileMissing when the server does not know the device, FileRefused, TransportError.
+        Returns the last good configuration when no server can be reached.  Raises FileMissing when
+        the server does not know the device, FileRefused, FetchError, and TransportError when no
+        server can be reached and none is stored.
         """
         try:
             if plain_is_due(lists):
@@ -69,8 +72,10 @@ class ConfigFetch:
     async def fetch_encrypted_config(
         self, lists: TrustLists, identities: Sequence[Identity]
     ) -> ConfigDocument:
-        """The encrypted configuration.  Raises as `fetch_config` does; FileRefused
-        (CANNOT_DECRYPT)."""
+        """Fetch the encrypted configuration.
+
+        Raises as `fetch_config` does, and FileRefused (CANNOT_DECRYPT).
+        """
         try:
             return await self._signed(sealed_name(self.device), lists, identities)
         except FetchError:
@@ -79,7 +84,10 @@ class ConfigFetch:
             return self._kept(lists, identities, exc)
 
     def store_last_good(self, configuration: ConfigDocument) -> None:
-        """Keep a whole configuration as the last good one.  Raises FileRefused (NOT_FOR_US)."""
+        """Store a full configuration as the last good one.
+
+        Raises FileRefused (NOT_FOR_US) for a stub, or when a SIP phone cannot work with it.
+        """
         configuration.config.check_usable()
         if not configuration.config.full:
             raise FileRefused(
@@ -90,7 +98,7 @@ class ConfigFetch:
     def load_last_good(
         self, lists: TrustLists, identities: Sequence[Identity]
     ) -> DeviceConfig | None:
-        """What the last good configuration says; None without one.  Raises FileRefused."""
+        """Load the last good configuration; None without one.  Raises FileRefused."""
         data = self.store.load_last_good(self.device)
         return None if data is None else open_last_good(data, self.device, lists, identities).config
 
@@ -129,17 +137,20 @@ class ConfigFetch:
         return opened
 
     async def _has_own(self, name: str, lists: TrustLists) -> bool:
-        """Whether a file of this name was accepted before, of a cluster that is still believed."""
+        """Whether a file of this name was accepted before, signed as the current lists name."""
         kept = self.store.load_accepted(name) or b""
         return await run_by_size(len(kept), last_accepted, kept, name, lists) is not None
 
     async def _fetch(self, name: str, default: str | None) -> FetchedFile:
-        """The file; for a hardware phone that the server has never known, the default one."""
+        """Fetch the file; for a hardware phone whose file is missing, the default file.
+
+        Raises FileMissing when there is neither.
+        """
         try:
             return await self.servers.fetch_file(name)
         except FileMissing as missing:
             if default is not None and self.device.startswith(HARDWARE):
-                # When there is none either, the sentence about the device's own file says more.
+                # If that is missing too, the error about the device's own file says more.
                 with contextlib.suppress(FileMissing):
                     return await self.servers.fetch_file(default)
             known = self.store.load_accepted(name) is not None

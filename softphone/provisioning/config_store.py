@@ -1,8 +1,8 @@
-"""A device's configuration files on disk: those accepted last, and the last good configuration.
+"""A device's configuration files on disk: the last accepted ones, and the last good configuration.
 
-Files are kept as they came, signature and all (0600, each replaced at one stroke), so that they
-are verified again when they are read.  `DEVICE.last-good` is what the phone works with while no
-server can be reached; `DEVICE.installation` tells this phone from another of the same name.
+Files are stored as received, with their signatures, and replaced atomically (0600), so that they
+can be verified again when they are read.  The phone works with `DEVICE.last-good` while no server
+can be reached.  `DEVICE.installation` distinguishes this phone from another of the same name.
 """
 
 from __future__ import annotations
@@ -22,31 +22,35 @@ _DIGITS = re.compile(r"[0-9A-F]{12}")
 
 
 class ConfigStore:
-    """The configuration files in a folder, which is made (0700) with the first of them."""
+    """The configuration files in a folder, which the first write makes (0700).
+
+    Reading a file of more than 1 MiB raises ConfigurationError.
+    """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
 
     def load_accepted(self, name: str) -> bytes | None:
-        """The file of this name that was accepted last.  Raises ConfigurationError."""
+        """The last accepted file of this name; None without one.  Raises ConfigurationError."""
         return _read(self.folder / _one_name(name))
 
     def store_accepted(self, name: str, data: bytes) -> None:
-        """Keep a file that was accepted.  Raises ConfigurationError."""
+        """Store an accepted file under its name.  Raises ConfigurationError."""
         self._write(self.folder / _one_name(name), data)
 
     def load_last_good(self, device: str) -> bytes | None:
-        """The last good configuration of a device, as it came.  Raises ConfigurationError."""
+        """The last good configuration as received; None without one.  Raises ConfigurationError."""
         return _read(self._last_good(device))
 
     def store_last_good(self, device: str, data: bytes) -> None:
-        """This configuration is whole and good.  Raises ConfigurationError."""
+        """Store the last good configuration of a device.  Raises ConfigurationError."""
         self._write(self._last_good(device), data)
 
     def installation(self, device: str, entropy: Entropy) -> str:
-        """Twelve hex digits that tell this installation from others, made when it has none.
+        """Twelve hex digits that identify this installation; made and stored when missing.
 
-        A server that meets other digits under the device's name takes them for another phone.
+        A server takes other digits under the same device name for another phone.  Raises
+        ConfigurationError.
         """
         path = self.folder / f"{check_device(device)}.installation"
         kept = (_read(path) or b"").decode("ascii", "replace").strip()
@@ -67,7 +71,7 @@ class ConfigStore:
 
 
 def _one_name(name: str) -> str:
-    """A file's name, made of a device's and endings.  Raises ConfigurationError."""
+    """Check that a name is a device name with endings.  Raises ConfigurationError."""
     check_device(name.partition(".")[0])
     if "/" in name or not name.isprintable():
         raise ConfigurationError(f"{name!r} is no file name")

@@ -1,8 +1,7 @@
-"""The configuration of a device, `.cnf.xml`, read into a typed value.
+"""Parses a device's configuration (`.cnf.xml`) into a typed value.
 
-Elements that are not known are skipped, missing ones have the documented defaults.  A document
-type, and with it every entity of one's own, is refused before anything is made of it; depth and
-number of elements are bounded.  What follows from the values is decided above.
+Unknown elements are skipped, missing ones get the documented defaults.  A document type, and so
+every declared entity, is refused; depth and numbers of elements and attributes are bounded.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ _LARGEST = 1 << 20
 _DEEPEST = 32
 _MOST_ELEMENTS = 50_000
 _MOST_ATTRIBUTES = 50_000
-"""And at most as many signs of equality: all of one element are made before we hear of it."""
+"""Most "=" signs in a file: expat builds all attributes of an element before calling us."""
 _MOST_LINES = 128
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _HASH = re.compile(r"[0-9a-f]{32}")
@@ -35,7 +34,7 @@ class _XmlElement:
     pieces: list[str] = field(default_factory=list)
 
     def all(self, name: str) -> Iterator[_XmlElement]:
-        """The children of a name."""
+        """The children with this name."""
         return (child for child in self.children if child.name == name)
 
     def find_element(self, path: str) -> _XmlElement | None:
@@ -46,18 +45,18 @@ class _XmlElement:
         return here
 
     def every(self, path: str) -> Iterator[_XmlElement]:
-        """All elements at a path whose last name may repeat."""
+        """All elements at a path; only its last name may match several."""
         holder, _, name = path.rpartition("/")
         found = self.find_element(holder) if holder else self
         return found.all(name) if found is not None else iter(())
 
     def text(self, path: str, default: str = "") -> str:
-        """The text at a path; the default when there is none."""
+        """The stripped text at a path; the default when it is missing or empty."""
         found = self.find_element(path)
         return ("".join(found.pieces).strip() if found is not None else "") or default
 
     def number(self, path: str, default: int, most: int = 999_999_999) -> int:
-        """The number at a path; the default for what is none, or is too large."""
+        """The number at a path; the default when it is missing, no number, or above `most`."""
         text = self.text(path)
         if not _NUMBER.fullmatch(text) or int(text) > most:
             return default
@@ -68,7 +67,7 @@ class _XmlElement:
         return self.number(path, default, 65535) or default
 
     def flag(self, path: str, default: bool) -> bool:
-        """True or false, however spelled."""
+        """The truth value at a path, spelled true, false, 1 or 0; the default for others."""
         return {"true": True, "1": True, "false": False, "0": False}.get(
             self.text(path).lower(), default
         )
@@ -79,14 +78,14 @@ def _refused(why: str) -> FileRefused:
 
 
 class _XmlTreeBuilder:
-    """Builds the nodes as the parser finds them."""
+    """Builds the element tree from the parser's callbacks, within the limits."""
 
     def __init__(self) -> None:
         self._open: list[_XmlElement] = [_XmlElement("")]
         self._count = 0
 
     def read(self, data: bytes) -> _XmlElement:
-        """The root element.  Raises FileRefused."""
+        """Parse a document; returns its root element.  Raises FileRefused."""
         if data.count(b"=") > _MOST_ATTRIBUTES:
             raise _refused("too many attributes")
         parser = expat.ParserCreate("utf-8")
@@ -121,7 +120,7 @@ class _XmlTreeBuilder:
 
 @dataclass(frozen=True, slots=True)
 class CallManager:
-    """One call server; the lowest priority is the first."""
+    """One call server (CUCM node) with its ports; the lowest priority number is tried first."""
 
     priority: int
     host: str
@@ -150,10 +149,10 @@ class CapfEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class DeviceLine:
-    """One line that makes and takes calls.
+    """One line that makes and receives calls.
 
     `name` is the user part of its address of record, `contact` that of its Contact; `proxy` is
-    empty when the call servers of the device are meant.
+    empty when the line uses the device's call servers.
     """
 
     button: int
@@ -175,7 +174,7 @@ class DeviceLine:
 
 @dataclass(frozen=True, slots=True)
 class SipTimers:
-    """SIP timers, in seconds, and how often is retransmitted."""
+    """SIP timers in seconds, and the numbers of retransmissions."""
 
     register_expires: int = 3600
     register_delta: int = 5
@@ -189,7 +188,7 @@ class SipTimers:
 
 @dataclass(frozen=True, slots=True)
 class MediaSettings:
-    """What the configuration says of media; ToS bytes are whole bytes."""
+    """The media settings; `audio_tos` and `video_tos` are whole ToS bytes, not DSCP values."""
 
     first_port: int = 16384
     last_port: int = 32766
@@ -205,10 +204,10 @@ class MediaSettings:
 
 @dataclass(frozen=True, slots=True)
 class DeviceConfig:
-    """A device's configuration, with the defaults of what was not there.
+    """A device's configuration, with defaults for missing elements.
 
-    `full` is False in the stub that only says that the encrypted file is to be fetched
-    (`encrypted`); `certificate_hash` is the MD5 of the certificate it is encrypted to, in hex.
+    `full` is False in the stub that only announces the encrypted file (`encrypted`);
+    `certificate_hash` is the MD5, in hex, of the certificate that file is encrypted to.
     `security_mode` is 1 non secure, 2 authenticated, 3 encrypted; `transport` 1 TCP, 2 UDP,
     3 TLS, 4 either of the first two; `capf_auth_mode` 0 none, 1 string, 2 null string, 3 LSC,
     4 MIC first.
@@ -243,12 +242,12 @@ class DeviceConfig:
 
     @property
     def tls_required(self) -> bool:
-        """Whether anything says that signaling is to be secure; a contradiction counts as yes."""
+        """Whether signaling must use TLS: by security mode, transport or OAuth, any of them."""
         return self.security_mode >= 2 or self.transport == 3 or self.oauth
 
     @property
     def contradictions(self) -> tuple[str, ...]:
-        """What does not fit together, in sentences."""
+        """Settings that contradict each other, as sentences."""
         found = []
         if self.security_mode >= 2 and self.transport != 3:
             found.append("a secure device has a transport other than TLS: TLS is used")
@@ -257,7 +256,7 @@ class DeviceConfig:
         return tuple(found)
 
     def check_usable(self) -> None:
-        """Raise FileRefused (NOT_FOR_US) unless a SIP phone can work with it."""
+        """Raise FileRefused (NOT_FOR_US) if a full configuration lacks SIP, a server or a line."""
         missing = [
             what
             for what, there in (
@@ -301,7 +300,7 @@ def _call_managers(root: _XmlElement) -> tuple[CallManager, ...]:
 
 
 def _is_host(text: str) -> bool:
-    """A name or an address, and nothing that could be more."""
+    """Whether the text has only the characters of a host name or an address."""
     return bool(re.fullmatch(r"[A-Za-z0-9_.:-]{1,255}", text))
 
 
@@ -351,12 +350,12 @@ def _line(node: _XmlElement) -> DeviceLine:
 
 
 def _one_line(text: str) -> str:
-    """What is shown to people and sent in headers holds no line break and steers no terminal."""
+    """Replace characters that are not printable: the text goes to terminals and SIP headers."""
     return "".join(each if each.isprintable() else " " for each in text).strip()
 
 
 def _lines(root: _XmlElement) -> tuple[DeviceLine, ...]:
-    """The lines that calls are made on, as many as the largest phone could have keys for."""
+    """The lines for calls (featureID 9), by index; 128 at most."""
     calls = (
         each
         for each in root.every("sipProfile/sipLines/line")
@@ -408,7 +407,7 @@ def _service_uris(root: _XmlElement) -> tuple[tuple[str, str], ...]:
 
 
 def _security_mode(root: _XmlElement) -> int:
-    """1 when unset; what nobody knows counts as the most secure."""
+    """The security mode: 1 when unset, 3 (the most secure) for unknown values."""
     text = root.text("deviceSecurityMode", "1")
     return {"0": 1, "1": 1, "2": 2}.get(text, 3)
 
@@ -419,10 +418,10 @@ def _certificate_hash(root: _XmlElement) -> str:
 
 
 def parse_device_config(data: bytes) -> DeviceConfig:
-    """Read a configuration, whole or stub.
+    """Parse a configuration, full or stub.
 
-    Raises FileRefused and nothing else: MALFORMED for what is no XML with root `device`, or has a
-    document type, is too large or too deep.
+    Raises only FileRefused: TOO_LARGE beyond 1 MiB; MALFORMED when it is no XML with root
+    `device`, has a document type, or exceeds a limit.
     """
     if len(data) > _LARGEST:
         raise FileRefused(FileRefusalReason.TOO_LARGE, f"the configuration has {len(data)} bytes")

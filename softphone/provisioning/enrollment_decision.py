@@ -1,7 +1,6 @@
-"""Whether a device has to enroll with CAPF, by what its configuration and its certificate say.
+"""Decides whether a device must enroll with CAPF, from its configuration and its certificate.
 
-A pure function: the table that phones go by.  How it enrolls is in `capf_enrollment`, in which
-order all of it happens in `boot`.
+A pure function with the rules that phones follow.  `capf_enrollment` enrolls; `boot` calls both.
 """
 
 from __future__ import annotations
@@ -15,16 +14,16 @@ from softphone.provisioning.device_config import DeviceConfig
 
 
 class EnrollmentNeeded(SoftphoneError):
-    """The device has to enroll, and something for it is missing: what, and who can give it."""
+    """The device must enroll, but something is missing; the message says what and who has it."""
 
 
 class EnrollmentAction(Enum):
-    """What comes next."""
+    """The next step of the boot."""
 
     USE = "use"
-    """Work with this configuration."""
+    """Use this configuration."""
     FETCH_SEALED = "fetch_sealed"
-    """Fetch the encrypted one."""
+    """Fetch the encrypted configuration."""
     ENROLL = "enroll"
     """Enroll, then fetch everything again."""
     ASK = "ask"
@@ -33,11 +32,11 @@ class EnrollmentAction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentSituation:
-    """What is known beside the configuration.
+    """The device's state, beside its configuration.
 
     `local_hash` is the MD5 of the device's certificate, "" without one, None when MD5 is not
     available; `string` says whether an authentication string was given; `enrolled` whether this
-    boot has enrolled already; `sealed_failed` whether the encrypted file did not open.
+    boot has enrolled already; `sealed_failed` whether decrypting the encrypted file failed.
     """
 
     local_hash: str | None = ""
@@ -48,16 +47,16 @@ class EnrollmentSituation:
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentDecision:
-    """What comes next, and why, in a sentence."""
+    """The next step, and the reason as a sentence."""
 
     action: EnrollmentAction
     why: str
 
 
 def certificate_hash(der: bytes) -> str | None:
-    """The MD5 of a certificate as configurations name it; None where MD5 is not available.
+    """The MD5 of a certificate in hex, as configurations hold it; None without MD5 (FIPS).
 
-    It tells certificates apart, and protects nothing.
+    It identifies a certificate and has no security function.
     """
     try:
         return hashlib.md5(der, usedforsecurity=False).hexdigest()
@@ -66,12 +65,12 @@ def certificate_hash(der: bytes) -> str | None:
 
 
 def decide_enrollment(config: DeviceConfig, situation: EnrollmentSituation) -> EnrollmentDecision:
-    """What a phone does with a configuration, whole or stub."""
+    """Decide what to do with a configuration, full or stub."""
     named = situation.local_hash is None or (
         bool(situation.local_hash) and situation.local_hash == config.certificate_hash
     )
     if situation.enrolled:
-        # What was pending is done: a server that still says so has not caught up.
+        # The pending operation is done; a server that still announces it is behind.
         return _without_operation(config, named=True)
     if config.capf_auth_mode == 1 and not situation.string:
         return _without_string(config, named=named)
@@ -101,10 +100,10 @@ def _without_operation(config: DeviceConfig, *, named: bool) -> EnrollmentDecisi
 
 
 def _without_string(config: DeviceConfig, *, named: bool) -> EnrollmentDecision:
-    """An operation by string is pending, and nobody has typed one.
+    """Decide when an operation by authentication string is pending and no string was given.
 
-    A device whose certificate is the one that the server knows goes on with it; so does one that
-    needs none.
+    A device with the certificate that the server expects continues, and so does one that needs no
+    certificate.
     """
     if named and not config.full:
         return EnrollmentDecision(

@@ -1,7 +1,7 @@
-"""Why a file was not brought: the server lacks it, it is too large, or it was refused.
+"""Errors of a fetch: the server has no such file, sends too much, or refuses.
 
-A server that cannot be reached is another `TransportError`; what is wrong with a file that came
-is a `FileRefused`.
+A server that cannot be reached is another `TransportError`.  A file that arrives and is not
+accepted is a `FileRefused`.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from softphone.errors import TransportError
 
 
 class FetchError(TransportError):
-    """A server was reached, and the file did not come."""
+    """A server was reached but did not deliver the file."""
 
 
 class FileMissing(FetchError):
-    """The server has no such file, which is an answer and no fault."""
+    """The server has no such file: a regular answer, after which no other server is asked."""
 
 
 class FileTooLarge(FetchError):
-    """The server sends more than is taken."""
+    """The file is larger than the limit."""
 
 
 class DownloadRefused(FetchError):
-    """The server refused, sent us elsewhere, or did not keep to the protocol."""
+    """The server refused, redirected us, or violated the protocol."""

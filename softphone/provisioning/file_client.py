@@ -1,7 +1,7 @@
-"""Where a device's files come from: TFTP, HTTP or HTTPS, and several servers in order.
+"""Clients that fetch a device's files by TFTP, HTTP or HTTPS, and failover between servers.
 
-A `FileClient` brings one file by its name.  What it brings is not believed for where it came
-from, but for who signed it.  Ports as CUCM has them: TFTP 69, HTTP 6970, HTTPS 6972.
+A `FileClient` fetches one file by its name.  A file is trusted for its signature, not for the
+server it comes from.  CUCM's ports: TFTP 69, HTTP 6970, HTTPS 6972.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from softphone.sans_io import Target, Transport
 logger = logging.getLogger("softphone.provisioning")
 
 LARGEST_FILE = 1 << 20
-"""Bytes; CUCM's phones take no list above 64 KiB, and no configuration near this."""
+"""Largest file in bytes; phones accept lists up to 64 KiB, and configurations are smaller."""
 
 PORTS = {"tftp": 69, "http": 6970, "https": 6972}
 
@@ -44,7 +44,7 @@ _PLACE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class FileServerAddress:
-    """A server as a person names it: "tftp", "http" or "https", where."""
+    """The address of a file server: scheme ("tftp", "http" or "https"), host and port."""
 
     scheme: str
     host: str
@@ -56,9 +56,9 @@ class FileServerAddress:
 
 
 def parse_file_servers(text: str) -> tuple[FileServerAddress, ...]:
-    """The places that `text` means: "http://HOST:PORT", or "HOST", which is HTTP and then TFTP.
+    """Parse "SCHEME://HOST[:PORT]", or "HOST", which means HTTP first and then TFTP.
 
-    Raises ConfigurationError.
+    Raises ConfigurationError, also for a port without a scheme.
     """
     match = _PLACE.fullmatch(text)
     scheme = match["scheme"] if match else None
@@ -78,23 +78,23 @@ def parse_file_servers(text: str) -> tuple[FileServerAddress, ...]:
 
 
 class FileClient(Protocol):
-    """One server; `address` is for messages."""
+    """A client of one file server."""
 
     @property
     def address(self) -> str:
-        """Where it is, as a URL."""
+        """The server's URL, for messages."""
 
     async def fetch_file(self, name: str) -> bytes:
-        """The file of that name.
+        """Fetch a file by its name.
 
-        Raises FileMissing, FileTooLarge, DownloadRefused; TransportError when it cannot be
+        Raises FileMissing, FileTooLarge, DownloadRefused; TransportError when the server cannot be
         reached; CertificateError or a subclass.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class TftpFiles:
-    """A server that speaks TFTP."""
+    """A client of a TFTP server; `limit` is the largest file in bytes."""
 
     host: str
     port: int = PORTS["tftp"]
@@ -102,7 +102,7 @@ class TftpFiles:
     driver: DriverConfig = field(default_factory=DriverConfig)
     limit: int = LARGEST_FILE
     within: float = 60.0
-    """Seconds for a whole file: each block may be slow, all of them together may not."""
+    """Seconds for a whole file, so that slow blocks cannot add up without bound."""
 
     @property
     def address(self) -> str:
@@ -110,7 +110,7 @@ class TftpFiles:
         return str(FileServerAddress("tftp", self.host, self.port))
 
     async def fetch_file(self, name: str) -> bytes:
-        """See `FileClient`.  Every file has a socket, and so a transfer identifier, of its own."""
+        """See `FileClient`.  Each file uses a new socket, and so a transfer ID of its own."""
         target = Target(Transport.UDP, self.host, self.port)
         machine = TftpDownload(name, target, limit=self.limit, times=self.times)
         ended: asyncio.Future[TftpEvent] = asyncio.get_running_loop().create_future()
@@ -134,7 +134,10 @@ class TftpFiles:
 
 @dataclass(frozen=True, slots=True)
 class HttpFiles:
-    """A server that speaks HTTP, or, with `trust`, HTTPS: that says who it may be."""
+    """A client of an HTTP server, or with `trust`, which verifies it, of an HTTPS server.
+
+    `limit` is the largest file in bytes, `within` the time for one in seconds.
+    """
 
     host: str
     port: int = PORTS["http"]
@@ -149,7 +152,10 @@ class HttpFiles:
         return str(FileServerAddress(scheme, self.host, self.port))
 
     async def fetch_file(self, name: str) -> bytes:
-        """See `FileClient`.  The library is imported here, where it is first needed."""
+        """See `FileClient`.  Imports the HTTP client on first use.
+
+        A status of 500 or more is a TransportError, so that another node is asked.
+        """
         from softphone.net.http import Downloader, HttpsLimits, ResponseTooLarge
 
         transport = Transport.TCP if self.trust is None else Transport.TLS
@@ -166,7 +172,7 @@ class HttpFiles:
                 f"{self.address} sends us elsewhere for {name}: nobody goes there"
             )
         if got.status >= 500:
-            # It is there and cannot serve: as good as away, so another node is asked.
+            # A server that cannot serve counts as unreachable, so another node is asked.
             raise TransportError(
                 f"{self.address} cannot serve {name} now: it answered {got.status}"
             )
@@ -177,7 +183,7 @@ class HttpFiles:
 
 @dataclass(frozen=True, slots=True)
 class FetchedFile:
-    """A file as it came, and from where."""
+    """A fetched file, not verified yet, and the URL of its server."""
 
     name: str
     data: bytes = field(repr=False)
@@ -185,17 +191,16 @@ class FetchedFile:
 
 
 def file_client_for(place: FileServerAddress, web: HttpsTrust) -> FileClient:
-    """What speaks with a place; `web` says who an HTTPS server may be."""
+    """Make the client for a server address; `web` verifies HTTPS servers."""
     if place.scheme == "tftp":
         return TftpFiles(place.host, place.port)
     return HttpFiles(place.host, place.port, web if place.scheme == "https" else None)
 
 
 class FailoverFileClient:
-    """Several servers, tried in order; one that cannot be reached is asked last from then on.
+    """Tries several servers in order; moves one that cannot be reached to the end.
 
-    That a server lacks a file is its answer, and nobody else is asked for it: the nodes of a
-    cluster hold the same files.
+    The nodes of a cluster hold the same files, so when one has no such file no other is asked.
     """
 
     def __init__(self, servers: Sequence[FileClient]) -> None:
@@ -206,14 +211,14 @@ class FailoverFileClient:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Where they are, in the present order."""
+        """The servers' URLs, in the current order."""
         return tuple(each.address for each in self._servers)
 
     async def fetch_file(self, name: str) -> FetchedFile:
-        """The file from the first server that answers.
+        """Fetch the file from the first server that answers.
 
-        Raises FetchError or a subclass by the first that answers, TransportError when none does,
-        CertificateError at once: another server would be another way to the same doubt.
+        Raises the FetchError of the first server that answers, TransportError when none does, and
+        CertificateError at once, without failover to another server.
         """
         failure: TransportError | None = None
         for server in tuple(self._servers):

@@ -1,7 +1,7 @@
-"""The names of a device's files, in the order in which a phone asks for them.
+"""The names of a device's files.
 
-A device name is that of CUCM: SEP and a MAC address for phones, CSF, BOT, TCT or TAB and a word
-for soft ones.
+A device name is CUCM's: SEP and a MAC address for hardware phones; CSF, BOT, TCT or TAB and a
+word for soft phones.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from softphone.errors import ConfigurationError
 from softphone.trust import ListKind
 
 DEFAULT_DEVICE = "XMLDefault"
-"""Whose configuration a hardware phone gets that the server does not know."""
+"""The device whose configuration a hardware phone gets when the server does not know it."""
 HARDWARE = "SEP"
-"""How the names of hardware phones begin."""
+"""The prefix of the names of hardware phones."""
 
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def check_device(device: str) -> str:
-    """The name, if it is one: it becomes part of paths.  Raises ConfigurationError."""
+    """Return a valid device name, which is safe as part of a path.  Raises ConfigurationError."""
     if not _DEVICE.fullmatch(device):
         raise ConfigurationError(f"{device!r} is no device name, such as CSFALICE")
     return device
 
 
 def list_names(device: str) -> Mapping[ListKind, Sequence[str]]:
-    """For each kind of list the files to ask for, until one is there."""
+    """The file names to request for each kind of list, in order until one exists."""
     return {
         ListKind.CTL: (f"CTL{device}.tlv",),
         ListKind.ITL: (f"ITL{device}.tlv", "ITLFile.tlv"),
@@ -36,15 +36,15 @@ def list_names(device: str) -> Mapping[ListKind, Sequence[str]]:
 
 
 def plain_name(device: str) -> str:
-    """The configuration in clear, for phones without trust lists."""
+    """The file name of the configuration in clear, for phones without trust lists."""
     return f"{device}.cnf.xml"
 
 
 def signed_name(device: str) -> str:
-    """The signed one, or a signed stub that announces the encrypted one."""
+    """The file name of the signed configuration, or of the stub that announces an encrypted one."""
     return f"{device}.cnf.xml.sgn"
 
 
 def sealed_name(device: str) -> str:
-    """The one that is encrypted to the device's certificate, and signed."""
+    """The file name of the configuration encrypted to the device's certificate, and signed."""
     return f"{device}.cnf.xml.enc.sgn"

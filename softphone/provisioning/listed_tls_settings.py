@@ -1,7 +1,7 @@
-"""Whom the trust lists name for a service, as TLS settings for boot's own connections.
+"""TLS settings for the boot's own connections, by the trust lists.
 
-The verdict is the gate's (`softphone.trust.verification.gate`): a certificate is believed
-for its role in a list, or on the word of a TVS that a list names.
+`softphone.trust.verification.gate` accepts a certificate for its role in a list, or when a TVS
+that a list names confirms it.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ from softphone.trust.verification import AskTvs, role_of
 
 
 class HttpsTrust:
-    """What HTTPS servers of files are known by: authorities that were given, and the lists.
+    """The TLS settings for HTTPS file servers: a store of anchors, and the trust lists.
 
-    `settings` change as the lists are renewed.
+    `settings` is replaced whenever the lists are.
     """
 
     def __init__(self, store: TrustStore | None = None) -> None:
         self.settings = TlsSettings(store=store or TrustStore(), service=Service.HTTPS)
 
     def replace_lists(self, lists: TrustLists, tvs: AskTvs | None = None) -> None:
-        """Go by these lists from now on."""
+        """Use these lists, and this TVS, from now on."""
         self.settings = replace(self.settings, lists=lists, tvs=tvs)
 
 
 def listed_settings(lists: TrustLists, service: Service, tvs: AskTvs | None = None) -> TlsSettings:
-    """Settings that believe what the lists name for a service, and nobody else.
+    """Make settings that trust only the certificates that the lists, or TVS, name for a service.
 
-    Raises CertificateUntrusted when they name nobody, and no TVS could be asked.
+    Raises CertificateUntrusted when the lists name none and there is no TVS, or no role for the
+    service.
     """
     settings = TlsSettings(lists=lists, service=service, tvs=tvs)
     role = role_of(service)

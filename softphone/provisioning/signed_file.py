@@ -1,7 +1,7 @@
-"""Signed files of CUCM (`.sgn`), and those that are encrypted for one device, too (`.enc.sgn`).
+"""CUCM's signed files (`.sgn`), and files signed and encrypted for one device (`.enc.sgn`).
 
-The name inside is checked against the name that was asked for, the signer against the trust
-lists; the age and the hash against the last file of the name that was accepted.
+Checks the signer against the trust lists, the name inside against the requested name, and
+timestamp and hash against the last accepted file of that name.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SEALED_VERSION = (2, 0)
 
 @dataclass(frozen=True, slots=True)
 class LastAccepted:
-    """What is kept of the last file of a name that was accepted."""
+    """Timestamp (Unix seconds) and hash of the last accepted file of a name."""
 
     timestamp: int | None = None
     digest: FileHashAlgorithm = FileHashAlgorithm.SHA_1
@@ -44,17 +44,17 @@ class LastAccepted:
 
 @dataclass(frozen=True, slots=True)
 class SignedFilePolicy:
-    """`sha_1` admits signatures over SHA-1, which CUCM makes unless it is told otherwise."""
+    """The rules for signatures: `sha_1` admits SHA-1, CUCM's default."""
 
     sha_1: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedFile:
-    """A file whose signature, signer, name and age are good.
+    """A file whose signature, signer, name and age are verified.
 
     `body` is the text, or the ciphertext when `encrypted`; `basis` is the list that names the
-    signer (DER); `notes` are what a person should know.
+    `signer` (its certificate, DER); `notes` are warnings for a person.
     """
 
     header: FileHeader
@@ -65,12 +65,12 @@ class VerifiedFile:
 
     @property
     def encrypted(self) -> bool:
-        """Whether the body is still to be decrypted."""
+        """Whether the body is a ciphertext."""
         return self.header.content_key is not None
 
     @property
     def accepted(self) -> LastAccepted:
-        """What is to be kept of it."""
+        """Its timestamp and hash, to compare with the next file."""
         return LastAccepted(self.header.timestamp, self.header.digest)
 
 
@@ -95,7 +95,7 @@ def _check_form(header: FileHeader, policy: SignedFilePolicy) -> None:
 
 
 def _check_signer(data: bytes, header: FileHeader, lists: TrustLists) -> tuple[bytes, TrustBasis]:
-    """The certificate that signed, and the list that names it as TFTP."""
+    """Verify the signature; returns the signer's certificate and the list with it as TFTP."""
     refused: FileRefused | None = None
     for der in lists.certificates(Role.TFTP):
         certificate = read_certificate(der)
@@ -155,9 +155,9 @@ def verify_file(
     last: LastAccepted | None = None,
     policy: SignedFilePolicy | None = None,
 ) -> VerifiedFile:
-    """Check a signed file that was asked for by the name `requested`.
+    """Verify a signed file that was requested as `requested`.
 
-    Raises FileRefused, by cause, and nothing else whatever the bytes are.
+    Raises only FileRefused, with the cause, whatever the bytes are.
     """
     header = parse_header(data)
     _check_form(header, policy or SignedFilePolicy())
@@ -169,9 +169,9 @@ def verify_file(
 
 
 def decrypt_file(verified: VerifiedFile, key: DeviceKey) -> bytes:
-    """The text of a verified file, by the key of the device's certificate.
+    """Decrypt a verified file with the key of the device's certificate.
 
-    Raises FileRefused (CANNOT_DECRYPT).
+    Returns the body of a file that is not encrypted.  Raises FileRefused (CANNOT_DECRYPT).
     """
     content = verified.header.content_key
     return verified.body if content is None else decrypt_body(content, verified.body, key)
@@ -185,13 +185,13 @@ def sign_file(
     timestamp: int,
     digest: FileHashAlgorithm = FileHashAlgorithm.SHA_512,
 ) -> bytes:
-    """A signed file: the server's side.  `name` is the published one, with `.sgn`."""
+    """Make a signed file, as the server does; `name` is the published one, with `.sgn`."""
     return sign_file_body(FileHeaderFields(_PLAIN_VERSION, name, timestamp, digest), text, signer)
 
 
 @dataclass(frozen=True, slots=True)
 class FileRecipient:
-    """Whom a file is encrypted to, and where the key comes from."""
+    """The certificate a file is encrypted to, and the source of random content keys."""
 
     certificate: DeviceCertificate
     entropy: Entropy
@@ -206,9 +206,9 @@ def encrypt_file(
     timestamp: int,
     digest: FileHashAlgorithm = FileHashAlgorithm.SHA_512,
 ) -> bytes:
-    """An encrypted and signed file: the server's side.  `name` ends in `.enc.sgn`.
+    """Make an encrypted and signed file, as the server does; `name` ends in `.enc.sgn`.
 
-    Raises ConfigurationError for a device without RSA key.
+    Raises ConfigurationError for a device without RSA key, and FipsForbidden in FIPS mode.
     """
     content, body = encrypt_body(
         text, recipient.certificate, entropy=recipient.entropy, digest=digest

@@ -1,7 +1,7 @@
-"""Fetching the trust lists, and offering each to the store: the first step of a boot.
+"""Fetches the trust lists and offers each to the store: the first step of a boot.
 
-A list that is missing or refused leaves the one that is held; nothing is held and nobody is
-named, and the first list is refused with its signer's fingerprint.
+A missing or refused list leaves the stored one in use.  When no list is stored and no signer is
+pinned, the first list is refused, and the error gives its signer's fingerprint.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class TrustListFetch:
-    """Brings the lists of a device up to date, the CTL before the ITL."""
+    """Updates the trust lists of a device, the CTL before the ITL."""
 
     device: str
     servers: FailoverFileClient
@@ -48,14 +48,17 @@ class TrustListFetch:
     on_step: OnBootStep
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     confirm: Callable[[bytes], Awaitable[frozenset[bytes]]] | None = None
-    """Asks TVS about the signer of a list that no list that is held vouches for."""
+    """Asks TVS about the signer of a list (the argument) that no stored list vouches for.
+
+    Returns the certificates (DER) that TVS confirms.
+    """
 
     async def fetch_lists(self, *, wall: datetime) -> TrustLists:
-        """The lists that are believed now.
+        """Fetch and store the lists; returns the lists that are trusted now.
 
-        Raises FileRefused when a list came and nothing is believed, none came where a person has
-        named its signer, or a list is held that is on the word of another one; TransportError
-        when no server answers, or the lists are denied, and none is held; CertificateError.
+        Raises FileRefused when the only lists that came were refused and none is stored, when a
+        pin was given and the server has no list, or when a stored list does not fit the pins;
+        TransportError when no server answers or delivers and no list is stored; CertificateError.
         """
         await asyncio.to_thread(self.store.check_pins, self.bootstrap)
         refused: SoftphoneError | None = None
@@ -80,7 +83,7 @@ class TrustListFetch:
                 self._accepted(fetched, await self._offer(kind, fetched, wall))
             except FileRefused as exc:
                 if self.bootstrap == Bootstrap() and exc.refusal is FileRefusalReason.NO_ANCHOR:
-                    raise  # no list that is still to come could be the first either
+                    raise  # without pin or first use, the other list cannot be the first either
                 refused = refused or exc
                 name, place, by = fetched.name, fetched.place, exc.fingerprint
                 self.on_step(BootStep(StepKind.LIST_REFUSED, str(exc), name, place, by))
@@ -90,7 +93,7 @@ class TrustListFetch:
         return held
 
     def _check_none(self, refused: SoftphoneError | None) -> None:
-        """Whether to go on without any list: whoever is between us and the server can hide them."""
+        """Raise unless the boot may go on without lists: an attacker on the path can hide them."""
         if refused is not None:
             raise refused
         if self.bootstrap.pins:
@@ -101,7 +104,7 @@ class TrustListFetch:
             )
 
     async def _fetch(self, names: Sequence[str]) -> FetchedFile | None:
-        """The first of these files that is there; an empty one counts as missing."""
+        """The first of these files that exists; an empty one counts as missing."""
         for name in names:
             try:
                 fetched = await self.servers.fetch_file(name)
@@ -131,7 +134,7 @@ class TrustListFetch:
         return await asyncio.to_thread(accept_list, confirmed=confirmed)
 
     async def _held(self) -> TrustLists:
-        """In a thread, as all that the store does: it waits for its lock, and lists are long."""
+        """Load the stored lists in a thread: the store waits for its lock, and lists are long."""
         return await asyncio.to_thread(self.store.held)
 
     def _missing(self, kind: ListKind, name: str, held: TrustList | None) -> None:

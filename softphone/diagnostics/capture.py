@@ -1,10 +1,10 @@
-"""A capture of a phone's signaling and media as they look in clear, for Wireshark.
+"""A capture of a phone's signaling and media in clear, for Wireshark.
 
-SIP is written as messages (whatever carried it), RTP and RTCP as UDP datagrams.  Two things differ
-from what was sent.  SDP calls the media RTP/AVP, which is what they are here, for else Wireshark
-would take them for ciphertext.  SDES keys (as zeros), credentials and the like are masked in their
-length, unless the keys are asked for, and so are digits in messages; what is said in the calls, and
-digits among the media (RFC 4733), are in the file in either case.
+SIP is written as messages (whatever transport carried it), RTP and RTCP as UDP datagrams.  Two
+things differ from what was sent.  SDP names the profile RTP/AVP, since Wireshark would otherwise
+take the decrypted media for ciphertext.  SDES keys (as zeros), credentials, other secrets, and
+digits in messages are masked without changing lengths, unless keys are requested.  The file always
+contains the audio of the calls, and digits sent as media (RFC 4733).
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ _KEY = re.compile(r"(\binline[ \t]{0,99}:[ \t]{0,99})(\*+)")
 
 
 def _clear(text: str, *, keys: bool) -> str:
-    """A message as it is shown: secrets masked, media called what the capture has them as."""
+    """The message as written: secrets masked unless `keys`, media profiles made RTP/AVP."""
     if not keys:
-        # A key must stay Base64 for those who read it.
+        # A masked key must stay valid Base64 for programs that parse it.
         text = _KEY.sub(lambda key: key[1] + "A" * len(key[2]), mask(text, evenly=True))
     head, blank, body = text.partition("\r\n\r\n")
     shown = _PROFILE.sub(r"\1\2", body)
@@ -60,12 +60,12 @@ def _number(found: re.Match[str]) -> int:
 
 
 class Capture:
-    """A Tap and a MediaTap that writes a pcapng file (0600), until it is closed.
+    """A Tap and a MediaTap that writes a pcapng file (mode 0600) until it is closed.
 
-    The file must not exist.  When it cannot be written any more, that is a warning, once, and the
-    calls go on without it.  `wall` gives seconds since 1970.
+    When the file can no longer be written, the capture logs one warning and stops; the calls go on.
+    `wall` gives seconds since 1970.
 
-    Raises ConfigurationError when the file exists or cannot be made.
+    Raises ConfigurationError when the file exists already or cannot be created.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class Capture:
     def datagram(
         self, data: bytes, *, local: Address, remote: Address, outgoing: bool, now: float
     ) -> None:
-        """Media as on the wire: it is `packet` that is written."""
+        """Ignore the datagram as sent; `packet` writes its clear form."""
 
     def packet(
         self, data: bytes, *, local: Address, remote: Address, outgoing: bool, now: float
@@ -147,14 +147,14 @@ class Capture:
         logger.warning("%s cannot be written any more: %s", self.path, exc.strerror)
         file, self._file = self._file, None
         if file is not None:
-            # Its buffer cannot be written either; the descriptor is closed all the same.
+            # Closing flushes the buffer, which fails again; the descriptor is closed all the same.
             try:
                 file.close()
             except OSError as again:
                 logger.debug("%s was closed unwritten: %s", self.path, again.strerror)
 
     def close(self) -> None:
-        """Write what is still in memory, and end the file; more than once does no harm."""
+        """Flush and close the file; may be called more than once."""
         file, self._file = self._file, None
         if file is None:
             return
@@ -164,6 +164,6 @@ class Capture:
             logger.warning("the end of %s was not written: %s", self.path, exc.strerror)
 
     def discard(self) -> None:
-        """Close, and take the file away: there was nothing to capture."""
+        """Close and delete the file: there was nothing to capture."""
         self.close()
         self.path.unlink(missing_ok=True)

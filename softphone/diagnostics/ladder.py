@@ -1,7 +1,7 @@
-"""A SIP ladder as text: who sent what to whom, one line a message.
+"""A SIP ladder as text: who sent what to whom, one line for each message.
 
 A Ladder is a `softphone.sans_io.Tap`: give it to whatever drives the flows.  It keeps masked text
-only, so that no secret outlives the message it came in, and a bounded number of messages.
+only, so that secrets are not retained, and a bounded number of messages.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class LadderEntry:
 class Ladder:
     """Records SIP messages and prints them as a ladder; implements `softphone.sans_io.Tap`.
 
-    `local` names our own side, `names` any address, ours or another's.  The newest `limit`
-    messages are kept; how many were dropped is said in the text.
+    `local` is the name of our own side, `names` maps addresses, local or remote, to names.  The
+    newest `limit` messages are kept; the text says how many were dropped.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Ladder:
         return tuple(self._entries)
 
     def name(self, address: Address, name: str) -> None:
-        """Give the participant at an address a name for what is still to come."""
+        """Name the participant at an address, for messages recorded from now on."""
         self._names[address] = name
 
     def signaling(self, data: bytes, *, flow: Flow, outgoing: bool, now: float) -> None:
@@ -87,10 +87,10 @@ class Ladder:
     def datagram(
         self, data: bytes, *, local: Address, remote: Address, outgoing: bool, now: float
     ) -> None:
-        """Media is no part of a ladder."""
+        """Ignore media."""
 
     def text(self) -> str:
-        """The ladder: a head line with the participants, then one line a message."""
+        """The ladder: a header line with the participants, then one line for each message."""
         participants = list(
             dict.fromkeys(
                 name for entry in self._entries for name in (entry.sender, entry.receiver)
@@ -98,7 +98,7 @@ class Ladder:
         )
         if not participants:
             return "no SIP message was sent or received"
-        # Our own side stands on the left, wherever the first message came from.
+        # Our own side comes first, whoever sent the first message.
         participants.sort(key=lambda name: name != self._local)
         columns = {name: index * _COLUMN for index, name in enumerate(participants)}
         head = "".join(name[: _COLUMN - 2].ljust(_COLUMN) for name in participants)
@@ -111,7 +111,7 @@ class Ladder:
         return "\n".join(lines)
 
     def transcript(self) -> str:
-        """Every message in full, secrets masked."""
+        """All messages in full, with secrets masked."""
         return "\n".join(
             f"--- {entry.at:.3f} {entry.sender} -> {entry.receiver}\n{entry.text}"
             for entry in self._entries
@@ -149,12 +149,12 @@ def _describe(item: Request | Response | ParseFailure) -> tuple[str, str]:
 
 
 def _printable(text: str) -> str:
-    """Without what would steer a terminal."""
+    """The text without control characters for the terminal."""
     return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _row(columns: Mapping[str, int], entry: LadderEntry) -> str:
-    """One line: bars at every participant, and the arrow with its label."""
+    """One line: a bar for each participant, and the arrow with its label."""
     width = max(columns.values()) + 1
     row = [" "] * width
     for column in columns.values():

@@ -1,8 +1,8 @@
 """The pcapng file format, as far as a capture needs it (draft-ietf-opsawg-pcapng).
 
-Blocks as bytes: section header, interface descriptions and enhanced packets, and the two kinds of
-frame that are in them: an IP datagram made up around a payload, and a message handed to a named
-dissector (Wireshark's "exported PDU").  It opens no file.
+Encodes blocks as bytes: section header, interface descriptions and enhanced packets.  Also encodes
+the two kinds of packet data: a payload in UDP and IP, and a message for a named dissector
+(Wireshark's "exported PDU").  Opens no file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _HOPS = 64
 
 
 class LinkType(IntEnum):
-    """What the packets of an interface begin with (the tcpdump project's list)."""
+    """The link type of an interface (the tcpdump project's list)."""
 
     RAW_IP = 101
     EXPORTED_MESSAGE = 252
@@ -49,19 +49,19 @@ def _block(kind: int, body: bytes) -> bytes:
 
 
 def section_header_block(application: str) -> bytes:
-    """The block that a file begins with; its length is left open."""
+    """Encode the block that a file begins with; its section length is unspecified."""
     options = _option(_USER_APPLICATION, application.encode()) + _option(_END, b"")
     return _block(_SECTION, struct.pack("<IHHq", _BYTE_ORDER, 1, 0, -1) + options)
 
 
 def interface_block(link: LinkType, name: str) -> bytes:
-    """The description of one more interface; times are in microseconds, lengths unbounded."""
+    """Encode the description of an interface; times in microseconds, no limit on lengths."""
     options = _option(_NAME, name.encode()) + _option(_END, b"")
     return _block(_INTERFACE, struct.pack("<HHI", link, 0, 0) + options)
 
 
 def enhanced_packet_block(number: int, data: bytes, *, at: float, comment: str = "") -> bytes:
-    """One packet of interface `number`; `at` in seconds since 1970."""
+    """Encode one packet of interface `number`; `at` is in seconds since 1970."""
     microseconds = round(at * 1e6)
     head = struct.pack(
         "<IIIII", number, microseconds >> 32, microseconds & 0xFFFFFFFF, len(data), len(data)
@@ -77,9 +77,9 @@ def _tag(code: int, value: bytes) -> bytes:
 def exported_message(
     dissector: str, data: bytes, *, transport: Transport, source: Address, destination: Address
 ) -> bytes:
-    """`data` for the named dissector, with where it went from and to.
+    """Encode `data` for the named dissector, with its source and destination.
 
-    Raises ValueError when an address is none.
+    Raises ValueError for an address that is not an IP address.
     """
     ends = [ipaddress.ip_address(host.partition("%")[0]) for host, _ in (source, destination)]
     six = any(end.version == 6 for end in ends)
@@ -108,7 +108,7 @@ def _as_six(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bytes:
 
 
 def udp_frame(data: bytes, *, source: Address, destination: Address) -> bytes:
-    """`data` in UDP in IP, checksums included.  Raises ValueError when an address is none."""
+    """Encode `data` in UDP and IP, with checksums.  Raises ValueError for a non-IP address."""
     ends = [ipaddress.ip_address(host.partition("%")[0]) for host, _ in (source, destination)]
     six = any(end.version == 6 for end in ends)
     packed = [_as_six(end) if six else end.packed for end in ends]
@@ -126,7 +126,7 @@ def udp_frame(data: bytes, *, source: Address, destination: Address) -> bytes:
 
 
 def _pseudo(six: bool, length: int) -> tuple[int, int, int]:
-    """The numbers of the pseudo-header that UDP's checksum covers (RFC 768, RFC 8200 8.1)."""
+    """The fields of the pseudo-header that UDP's checksum covers (RFC 768, RFC 8200 8.1)."""
     return (length, 0, _UDP) if six else (0, 0, _UDP)
 
 

@@ -1,10 +1,10 @@
-"""Secrets taken out of text that a person or a log will see: `mask` is the one place for it.
+"""Redaction of secrets in text that a person or a log will see; everything goes through `mask`.
 
-Masked are SRTP keys (RFC 4568 inline parameters, RFC 4567 key management, k= lines), passwords of
-ICE, the values of digest challenges and credentials that are secret or help to guess one, tokens
-and cookies, passwords in URIs, in `name=value` text, in options and in XML, SASL exchanges, private
-keys in PEM, and digits that somebody types: in INFO and NOTIFY bodies and in KPML reports (RFC
-4730).  What identifies a call stays readable.
+Masks SRTP keys (RFC 4568 inline parameters, RFC 4567 key management, k= lines), ICE passwords, the
+values of digest challenges and credentials that are secret or help to guess one, tokens and
+cookies, passwords in URIs, in `name=value` text, in options and in XML, SASL exchanges, private
+keys in PEM, and typed digits: in INFO and NOTIFY bodies and in KPML reports (RFC 4730).  What
+identifies a call stays readable.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import TypeAlias
 MASK = "***"
 
 _Blot: TypeAlias = Callable[[str], str]
-"""What stands for a secret."""
+"""Returns the replacement of a secret."""
 
-# Text may be shown as Python or JSON has it: a line begins after a written line end, too, and a
-# header field may be a pair or an entry of a dictionary.  Lines may be folded (RFC 3261 7.3.1).
+# Text may be the repr or JSON of a message: then a line also begins after an escaped line end,
+# and a header field may be a pair or a dictionary entry.  Lines may be folded (RFC 3261 7.3.1).
 _LINE = r"(?:^|\\n)"
 _FOLD = r"(?:[ \t]|\r?\n[ \t])"
 _DOUBLE = r"\"(?:[^\"\\\r\n]|\\.)*+\"?"
@@ -29,7 +29,7 @@ _ENTRY = r"[\"']\s{0,9}[:,]\s{0,9}b?[\"']"
 
 _DIGITS = r"(?:application/(?:dtmf|vnd\.nortelnetworks\.digits)|audio/telephone-event)"
 
-# Each pattern keeps its first group; all are anchored on a literal, and linear.
+# Each pattern keeps its first group.  All are anchored on a literal and run in linear time.
 _SECRETS = tuple(
     re.compile(pattern, re.IGNORECASE | re.MULTILINE)
     for pattern in (
@@ -55,7 +55,7 @@ _SECRETS = tuple(
         rf"([\"'](?:set-)?cookie{_ENTRY})[^\"']++",
         # ... and a bearer token anywhere else; short words are prose ("bearer capability")
         r"(\bbearer[ \t]{1,9})[A-Za-z0-9\-._~+/]{20,}+=*+",
-        # A JSON web token, whatever it is called: a header in Base64 begins like this.
+        # A JSON Web Token under any name: its Base64 header begins with these letters.
         r"(\beyJ)[A-Za-z0-9_\-]{8,}+(?:\.[A-Za-z0-9_\-]*+)++",
         # password = "...", access_token=..., "secret": "..."
         r"((?:password|passwd|passphrase|secret|token|client_assertion|api_?key|auth_?string"
@@ -75,9 +75,9 @@ _SECRETS = tuple(
         # sip:user:password@host, https://user:password@host
         r"(\bsips?:[^\s:@<>\"]{1,200}+:)[^\s@<>\"]{1,200}+(?=@)",
         r"(://[^\s:@/<>\"']{0,200}+:)[^\s@/<>\"']{1,200}+(?=@)",
-        # application/dtmf-relay, wherever its type is not said
+        # application/dtmf-relay, also where the text does not name the content type
         rf"({_LINE}signal[ \t]{{0,9}}=[ \t]{{0,9}})[^\r\n\\]++",
-        # ... in a message that is shown as Python or JSON has it, and as an entry after its type
+        # ... in a message as repr or JSON, where the body follows the content type
         rf"({_DIGITS}[^\r\n\"']{{0,500}}?(?:\\r)?\\n(?:\\r)?\\n)[^\"'\\]++",
         rf"({_DIGITS}[^{{}}\r\n]{{0,200}}?[\"'](?:body|content|data){_ENTRY})[^\"']++",
         # <kpml-response ... digits="4711"/> (RFC 4730)
@@ -95,13 +95,14 @@ _DIGITS_TYPE = re.compile(
 )
 _DIGITS_NAME = re.compile(r"/(?:dtmf|vnd\.nortelnetworks\.digits|telephone-event)", re.I)
 _BEGIN = re.compile(r"--|[A-Z]{3,16} [^ \r\n]{1,2000} SIP/2\.0|SIP/2\.0 \d{3}")
-"""A line that ends a body: a boundary, or the first of the next message."""
+"""A line that ends a body: a MIME boundary, or the start of the next message."""
 
 
 def mask(text: str, *, evenly: bool = False) -> str:
-    """`text` with every secret in it replaced by three asterisks.
+    """Replace every secret in `text` by three asterisks.
 
-    `evenly`: by as many as the secret is long, so that lengths said elsewhere stay true.
+    With `evenly`, by as many asterisks as the secret has characters, so that stated lengths stay
+    true.
     """
     blot: _Blot = (lambda secret: MASK[0] * len(secret)) if evenly else (lambda _: MASK)
     text = _CRYPTO.sub(lambda found: found[1] + _without_keys(found[2], blot), text)
@@ -111,9 +112,10 @@ def mask(text: str, *, evenly: bool = False) -> str:
 
 
 def _without_keys(value: str, blot: _Blot) -> str:
-    """A crypto line's tag, suite, key parameters and session parameters, with no key in it.
+    """A crypto line's tag, suite, key parameters and session parameters, without any key.
 
-    A key may be broken by blanks, or lack its `inline:`; whatever is no session parameter is key.
+    A key may contain blanks or lack its `inline:`; whatever is not a session parameter counts as
+    key.
     """
     words = re.split(r"([ \t]++)", value)
     shown: list[str] = []
@@ -128,7 +130,7 @@ def _without_keys(value: str, blot: _Blot) -> str:
 
 
 def _without_key(parameter: str, blot: _Blot) -> str:
-    """One key parameter: lifetime and MKI stay."""
+    """One key parameter without its key; lifetime and MKI stay."""
     method = _INLINE.match(parameter)
     name = "" if method is None else method[0]
     key, bar, rest = parameter[len(name) :].partition("|")
@@ -136,7 +138,7 @@ def _without_key(parameter: str, blot: _Blot) -> str:
 
 
 def _without_digits(text: str, blot: _Blot) -> str:
-    """The bodies of types that carry digits blotted out, line by line."""
+    """The text with the bodies of content types that carry digits replaced, line by line."""
     lines = text.splitlines(keepends=True)
     announced = hidden = False
     for number, line in enumerate(lines):
@@ -153,9 +155,9 @@ def _without_digits(text: str, blot: _Blot) -> str:
 
 
 class MaskingFormatter(logging.Formatter):
-    """Formats records as `logging.Formatter` does, and masks what comes of it.
+    """Formats records as `logging.Formatter` does, and masks the result.
 
-    Errors may quote what a peer has said; exceptions and their texts are masked, too.
+    This includes exceptions and their texts, which may quote a peer.
     """
 
     def format(self, record: logging.LogRecord) -> str:

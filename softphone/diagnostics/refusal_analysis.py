@@ -1,9 +1,8 @@
-"""Why a call was refused, from what was written down of it: which m-line, which crypto line.
+"""Finds out from recorded messages why a call was refused: which m-line, which crypto line.
 
-Takes SIP messages (raw, or a ladder's transcript), a ladder as it is drawn, bare session
-descriptions, or a command's JSON lines, and judges offer against answer by the rules that the phone
-goes by (RFC 3264, RFC 4568).
-A key that was masked is judged by everything but itself.
+Takes SIP messages (raw, or a ladder's transcript), a drawn ladder, bare session descriptions, or a
+command's JSON lines.  Judges offer and answer by the rules that the phone applies (RFC 3264,
+RFC 4568).  A masked key is not judged; the rest of its line is.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from softphone.srtp import (
 )
 
 LARGEST = 4 << 20
-"""Characters that are read."""
+"""Characters of the text that are read."""
 _BEGIN = re.compile(r"^(?:[A-Z]{3,16} [^ \n]{1,2000} SIP/2\.0|SIP/2\.0 \d{3}(?: [^\n]*)?)$", re.M)
 _DRAWN = re.compile(r"^ {0,9}\d{1,7}\.\d{3}  (\|[^\n]{1,1000}\|)[ |]{0,400}$", re.M)
 """A row of a ladder: the time, and arrows between bars."""
@@ -48,9 +47,9 @@ _SECURE = {"RTP/SAVP": "RTP/AVP", "RTP/SAVPF": "RTP/AVPF"}
 
 @dataclass(frozen=True, slots=True)
 class RefusalFinding:
-    """What is wrong: with which message or m-line, with which of its crypto lines, by which rule.
+    """A fault: the message or m-line, the crypto line, and the rule that it breaks.
 
-    `line` is "" where no crypto line is meant.
+    `line` is "" when no crypto line is concerned.
     """
 
     place: str
@@ -59,14 +58,14 @@ class RefusalFinding:
 
     @property
     def media(self) -> bool:
-        """Whether it is about one stream of the call."""
+        """Whether the finding concerns one stream of the call."""
         return self.place.startswith("m-line")
 
 
 def analyze_refusals(text: str) -> list[RefusalFinding]:
-    """Everything that speaks against a call, in the order of the text; nothing when nothing does.
+    """List every finding against a call, in the order of the text; empty without any.
 
-    No key, password or token gets into a finding.
+    A finding contains no key, password or token.
     """
     text = text[:LARGEST].replace("\r\n", "\n")
     logged = list(_from_log(text))
@@ -80,7 +79,7 @@ def analyze_refusals(text: str) -> list[RefusalFinding]:
 
 
 def is_readable(text: str) -> bool:
-    """Whether anything is in the text that `analyze_refusals` judges."""
+    """Whether the text contains anything that `analyze_refusals` can judge."""
     text = text[:LARGEST].replace("\r\n", "\n")
     signs = (_BEGIN, _DRAWN, re.compile(r"^v=0$|^\{.{0,99}\"event\"", re.M))
     return any(sign.search(text) for sign in signs)
@@ -114,7 +113,7 @@ def _messages(text: str) -> Iterator[str]:
 
 
 def _parsed(text: str) -> Request | Response | None:
-    """A message as it was, whatever masking or an editor has done to its length."""
+    """Parse a message, even if masking or an editor has changed its length; None if it is none."""
     head, _, body = text.partition("\n\n")
     lines = [one for one in head.split("\n") if not re.match(r"(?i)(content-length|l)[ \t]*:", one)]
     data = "\r\n".join(lines) + "\r\n\r\n" + body.strip("\n").replace("\n", "\r\n")
@@ -149,7 +148,7 @@ def _from_messages(chunks: Sequence[str]) -> Iterator[RefusalFinding]:
         if isinstance(description, RefusalFinding):
             yield RefusalFinding(f"message {number}, {description.place}", "", description.rule)
         elif description is not None and (call_id, message.body) not in seen:
-            # The same description again is the same one, in a 183 and a 200 or sent anew.
+            # The same body in the same call, in a 183 and a 200 or retransmitted, is judged once.
             seen.add((call_id, message.body))
             before = offers.pop(call_id, None)
             if before is None:
@@ -159,9 +158,9 @@ def _from_messages(chunks: Sequence[str]) -> Iterator[RefusalFinding]:
 
 
 def _answered_challenges(messages: Sequence[Request | Response | None]) -> set[int]:
-    """The numbers, from 1, of 401 and 407 that the same request with credentials came after.
+    """The indices, from 1, of 401 and 407 responses that the same request with credentials follows.
 
-    They are no refusal (RFC 3261 section 22.2): the response to that request decides.
+    They are not refusals (RFC 3261 section 22.2): the response to that request decides.
     """
     answered: set[int] = set()
     with_credentials: dict[tuple[str, str], int] = {}
@@ -178,7 +177,7 @@ def _answered_challenges(messages: Sequence[Request | Response | None]) -> set[i
 
 
 def count_answered_challenges(text: str) -> int:
-    """How many 401 and 407 in a text of messages, or in a ladder, were answered."""
+    """The number of answered 401 and 407 responses in a text of messages, or in a ladder."""
     text = text[:LARGEST].replace("\r\n", "\n")
     chunks = list(_messages(text))
     if chunks:
@@ -203,7 +202,7 @@ def _read(data: bytes) -> SessionDescription | RefusalFinding:
 
 
 def _from_descriptions(text: str) -> Iterator[RefusalFinding]:
-    """Bare descriptions: an offer, or an offer and its answer."""
+    """Judge bare descriptions: an offer, or an offer and its answer."""
     parts = [part for part in re.split(r"(?m)^(?=v=0$)", text) if part.startswith("v=0")]
     read = [_read(part.strip().replace("\n", "\r\n").encode() + b"\r\n") for part in parts[:2]]
     good = [one for one in read if isinstance(one, SessionDescription)]
@@ -215,7 +214,7 @@ def _from_descriptions(text: str) -> Iterator[RefusalFinding]:
 
 
 def _from_ladder(text: str) -> Iterator[RefusalFinding]:
-    """A drawn ladder has no more of a refusal than its status, phrase and request."""
+    """Judge a drawn ladder, which has only the status, phrase and request of a refusal."""
     rows = _ladder_rows(text)
     answered = _answered_rows(rows)
     for row in rows:
@@ -231,7 +230,7 @@ def _ladder_rows(text: str) -> list[str]:
 
 
 def _answered_rows(rows: Sequence[str]) -> set[str]:
-    """The challenges that the next request of their kind answered."""
+    """The rows of challenges that a later request of the same method answered."""
     requests = {(one[1], int(one[2])) for one in map(_REQUESTED.match, rows) if one}
     challenges = [one for one in map(_CHALLENGED.match, rows) if one]
     return {one.string for one in challenges if (one[2], int(one[1]) + 1) in requests}
@@ -257,7 +256,7 @@ def _lines(place: str, refusals: Sequence[CryptoRefusal]) -> Iterator[RefusalFin
 
 
 def _judge_offer(offer: SessionDescription) -> Iterator[RefusalFinding]:
-    """What an answerer may have found wrong with an offer."""
+    """Yield what an answerer may have found wrong with an offer."""
     for index, media in enumerate(offer.media):
         place, lines = _media_line_name(index, media), read_crypto(media, offer.attributes)
         if media.protocol in _SECURE:
@@ -310,7 +309,7 @@ def _profile_rule(offered: str, answered: str) -> str:
 
 
 def _unmasked(text: str) -> str:
-    """Masked keys replaced by some of the right length, each another one."""
+    """Replace masked keys by distinct keys of the right length."""
     numbers = count(1)
 
     def some_key(found: re.Match[str]) -> str:

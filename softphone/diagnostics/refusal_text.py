@@ -1,7 +1,7 @@
-"""Why a call or a registration was refused, as a sentence with advice.
+"""Explains why a call or registration was refused, as a sentence with advice.
 
-From a response's status, its Warning and Reason header fields and what goes with the status
-(RFC 3261 sections 20.43 and 21, RFC 3326), and from our own reasons.  Nothing is decided here.
+Uses a response's status, its Warning and Reason header fields and the fields that go with the
+status (RFC 3261 sections 20.43 and 21, RFC 3326), and our own reasons.  Decides nothing.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ _WARNING: Mapping[int, str] = {
     370: "insufficient bandwidth",
 }
 
-# What CUCM writes into the Warning of a 403 to REGISTER, in lower case.
+# CUCM's Warning texts in a 403 to REGISTER, in lower case.
 _REGISTRAR: Mapping[str, str] = {
     "registration is active for another client": "the device is signed in elsewhere: sign out "
     "there first, have the administrator reset it, or, where its user agrees, end that "
@@ -109,7 +109,7 @@ _REGISTRAR: Mapping[str, str] = {
     "unknown device": "the server has no such device: compare device.name, letter by letter",
 }
 
-# ITU-T Q.850, as a gateway writes it into Reason (RFC 3326).
+# ITU-T Q.850 causes, as gateways write them into Reason (RFC 3326).
 _Q850: Mapping[int, str] = {
     1: "unallocated number",
     3: "no route to the destination",
@@ -166,10 +166,10 @@ _SHORTFALL: Mapping[ShortfallCode, str] = {
 
 
 def explain_response(response: Response, *, offered_suites: Sequence[str] = ()) -> str:
-    """Why a request got this final response, and what can be done.
+    """Explain why a request got this final response, with advice.
 
-    `offered_suites` are the crypto suites of the offer that was refused, if it was one of SRTP.
-    The peer's own words are quoted, cleaned, masked and shortened.
+    `offered_suites` are the crypto suites of the refused offer, when it offered SRTP.
+    The peer's own words are quoted: sanitized, masked and shortened.
     """
     status = response.status
     meaning = _STATUS.get(status) or _CLASS.get(status // 100, "it did not succeed")
@@ -187,9 +187,9 @@ def explain_response(response: Response, *, offered_suites: Sequence[str] = ()) 
 
 
 def explain_registrar(text: str, status: int = 0) -> str:
-    """What to do about a registrar's words, as a Warning holds them, or else about its status.
+    """Give advice on a registrar's Warning text, or else on its status.
 
-    "" when neither is known, and for 503, which is also said of a connection that was lost.
+    "" when neither is known, and for 503, since a lost connection is also reported as 503.
     """
     lowered = text.lower()
     known = (advice for words, advice in _REGISTRAR.items() if words in lowered)
@@ -197,28 +197,28 @@ def explain_registrar(text: str, status: int = 0) -> str:
 
 
 def explain_no_answer(reason: str) -> str:
-    """What happened where a request was given up without a response, by its `reason`."""
+    """Explain a request that was given up without a response, by its `reason`."""
     if not reason:
         return "the connection was closed, or could not be made"
     return reason if reason[1:2].isupper() else reason[:1].lower() + reason[1:]
 
 
 def explain_change(status: int, reason: str, *, answered: bool) -> str:
-    """Why a change of the session was not made; not `answered`: the status is our own."""
+    """Explain why a session change failed; when not `answered`, the status is our own."""
     if answered:
         return f"the far end refused the change: {status} {reason}"
     return f"the far end did not answer the change: {explain_no_answer(reason)}"
 
 
 def explain_transfer(status: int, reason: str, *, answered: bool) -> str:
-    """Why a transfer was not made, or is not known to be; not `answered`: the status is ours."""
+    """Explain why a transfer failed or is uncertain; when not `answered`, the status is our own."""
     if answered:
         return f"the transfer was refused: {status} {reason}"
     return f"the far end did not say what became of the transfer: {explain_no_answer(reason)}"
 
 
 def explain_early_end(ended: CallEnded) -> str:
-    """How a call ended before it was up."""
+    """Explain how a call ended before it was answered."""
     how = f"{ended.status} {ended.reason}".strip()
     if ended.by is EndedBy.TRANSPORT:
         how = explain_no_answer(ended.reason)
@@ -226,7 +226,7 @@ def explain_early_end(ended: CallEnded) -> str:
 
 
 def explain_shortfalls(shortfalls: Sequence[Shortfall]) -> str:
-    """Why we refused or ended a call ourselves, and what can be done."""
+    """Explain why we refused or ended a call ourselves, with advice."""
     if not shortfalls:
         return "nothing is missing"
     return "; ".join(
@@ -263,7 +263,7 @@ def _reasons(response: Response) -> list[str]:
 
 
 def _listed(name: str, said: str) -> Callable[[Response], list[str]]:
-    """What a list field adds."""
+    """Make a function that lists the values of a response's list header field."""
 
     def detail(response: Response) -> list[str]:
         values = ", ".join(response.headers.get_all(name))
@@ -306,6 +306,6 @@ _DETAIL: Mapping[int, Callable[[Response], list[str]]] = {
 
 
 def _clean(text: str) -> str:
-    """Somebody else's words: masked, without control characters, at most 200 characters."""
+    """A peer's text: masked, without control characters, at most 200 characters."""
     shown = "".join(c if c.isprintable() else "?" for c in mask(text[:1000]))
     return shown if len(shown) <= 200 else shown[:197] + "..."

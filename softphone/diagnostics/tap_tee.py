@@ -1,4 +1,4 @@
-"""One tap for several listeners."""
+"""One tap that feeds several."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from softphone.sans_io import Address, Flow, MediaTap, Tap
 
 
 def combine_taps(*taps: Tap | None) -> Tap | None:
-    """A tap that tells all of these; None where there is none.
+    """Combine taps into one; None when there is none.
 
-    It hears media in clear if one of them does, and costs nothing there else.
+    The result is a MediaTap only if one of the taps is, so that clear media costs nothing
+    otherwise.
     """
     present = [tap for tap in taps if tap is not None]
     if len(present) < 2:
@@ -21,7 +22,7 @@ def combine_taps(*taps: Tap | None) -> Tap | None:
 
 
 class TapTee:
-    """Tells every listener, in order."""
+    """Passes everything on to each tap, in order."""
 
     def __init__(self, *taps: Tap) -> None:
         self.taps = taps
@@ -40,7 +41,7 @@ class TapTee:
 
 
 class MediaTapTee(TapTee):
-    """Tells those who hear media in clear of that, too."""
+    """Also passes clear media on, to the taps that take it."""
 
     def packet(
         self, data: bytes, *, local: Address, remote: Address, outgoing: bool, now: float

@@ -1,9 +1,9 @@
 """A CUCM-like call server in this process, for demonstrations and tests, never for production.
 
-It has a registrar, call control, a certificate authority, a directory and, where Prosody is
-installed, a chat server; everything listens on one loopback address.  Messages and formats are
+Provides a registrar, call control, a certificate authority, a directory and, where Prosody is
+installed, a chat server.  Everything listens on one loopback address.  Messages and formats are
 those of `softphone.sip`, `softphone.trust` and `softphone.provisioning`, connections those of
-`softphone.net`, and load is made in `softphone.load`.  The commands are in `softphone.cli`.
+`softphone.net`.  `softphone.load` generates load, `softphone.cli` has the commands.
 
 RFC 5280, RFC 6960 and RFC 5922 (certificates, OCSP, SIP identities), Cisco's User Data Services
 with RFC 7617 (`uds_directory`); the subpackages name the rest.

@@ -1,4 +1,4 @@
-"""What the lab writes for its users: certificates, secrets and account files."""
+"""The files that the lab writes for its users: certificates, secrets and account files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEY_SIZE = 32
 
 
 class LabFiles:
-    """The lab's folder.  It is made if it is missing; files of an earlier lab are replaced."""
+    """The lab's folder, made if missing; replaces the files of an earlier lab."""
 
     def __init__(self, folder: Path, config: LabConfig, *, entropy: Entropy) -> None:
         """Raises ConfigurationError when the folder cannot be made or written to."""
@@ -37,7 +37,7 @@ class LabFiles:
         )
         self.server: TlsCredential = server.write(folder, "server")
         self.decoy_key = _kept_key(folder / "strangers.key", entropy)
-        """What the lab tells of names that are no user's depends on it, and stays as it is."""
+        """Keys the answers about unknown names; persistent, so that they stay the same."""
         self.passwords: dict[str, KeyMaterial] = {}
         for user in config.users:
             self._write_user(user, entropy)
@@ -52,7 +52,7 @@ class LabFiles:
         write_private(self.folder / f"{user.name}.secret", f"{password}\n".encode())
 
     def directory_file(self, address: Address, user: LabUser) -> Path:
-        """The file by which `softphone contacts` searches the lab's directory as this user."""
+        """Write the file with which `softphone contacts` searches the directory as this user."""
         lines = [
             "[directory.lab]",
             'kind = "uds"',
@@ -73,9 +73,9 @@ class LabFiles:
         addresses: Mapping[Transport, Address],
         nodes: Sequence[Address] = (),
     ) -> Path:
-        """Write the account file of one user, and give its path.
+        """Write the account file of one user; returns its path.
 
-        A device has `nodes`, in their order, in the place of one registrar.
+        A device gets `nodes`, in their order, instead of one registrar.
         """
         path = self.folder / f"{user.name}.toml"
         text = self._device_text(user, nodes) if user.persona in _DEVICES else ""
@@ -125,7 +125,7 @@ class LabFiles:
 
 
 def _kept_key(path: Path, entropy: Entropy) -> bytes:
-    """The key of a file, made when there is none: it outlives the lab, or answers would change."""
+    """Read the key, or make it when missing; it must outlive the lab to keep answers the same."""
     with suppress(FileNotFoundError):
         key = path.read_bytes()
         if len(key) == KEY_SIZE:

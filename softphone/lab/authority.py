@@ -46,7 +46,7 @@ class CertificateNames:
     xmpp: tuple[str, ...] = ()
 
     def general(self) -> list[x509.GeneralName]:
-        """The same as RFC 5280's GeneralNames."""
+        """The names as RFC 5280 GeneralNames."""
         return [
             *(x509.DNSName(name) for name in self.dns),
             *(x509.IPAddress(ipaddress.ip_address(name)) for name in self.ip),
@@ -57,19 +57,19 @@ class CertificateNames:
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """From when to when, as distances from now: `Validity.expired()` has ended yesterday."""
+    """A validity period, as distances from now; `Validity.expired()` ended yesterday."""
 
     starts: timedelta = timedelta(hours=-1)
     ends: timedelta = timedelta(days=30)
 
     @classmethod
     def expired(cls) -> Validity:
-        """Ended a day ago."""
+        """A period that ended a day ago."""
         return cls(timedelta(days=-30), timedelta(days=-1))
 
     @classmethod
     def future(cls) -> Validity:
-        """Begins tomorrow."""
+        """A period that begins tomorrow."""
         return cls(timedelta(days=1), timedelta(days=30))
 
 
@@ -118,12 +118,12 @@ def _usage(*, authority: bool) -> x509.KeyUsage:
 
 
 class Authority:
-    """A root, or an intermediate, that issues certificates; it keeps its key in memory.
+    """A root or intermediate that issues certificates; keeps its key in memory.
 
-    `wall` is the time that validity counts from, the present when None.  `crl_url` goes into
-    every certificate as its CRL distribution point, `ocsp_url` as its OCSP responder.
-    Without `key_identifiers` the certificates are those of many a private authority, and fail
-    OpenSSL's strict checks.
+    `wall` is the time that validity counts from; None: the present.  `crl_url` goes into every
+    certificate as its CRL distribution point, `ocsp_url` as its OCSP responder.  Without
+    `key_identifiers` the certificates lack key identifiers, as those of many private authorities
+    do, and fail OpenSSL's strict checks.
     """
 
     def __init__(
@@ -156,22 +156,22 @@ class Authority:
 
     @property
     def chain(self) -> tuple[x509.Certificate, ...]:
-        """What goes behind an issued certificate: this authority and those above, no root."""
+        """The chain to send with an issued certificate: all authorities but the root."""
         return () if self._parent is None else (self.certificate, *self._parent.chain)
 
     @property
     def own(self) -> IssuedCertificate:
-        """Its own certificate with its key: for a server that is an authority, as CAPF is."""
+        """The authority's own certificate and key, for a server that is an authority (CAPF)."""
         return IssuedCertificate(self.certificate, self._key)
 
     def write(self, folder: Path, name: str = "ca") -> Path:
-        """Write NAME.crt into `folder`, and give its path."""
+        """Write NAME.crt into `folder`; returns its path."""
         path = folder / f"{name}.crt"
         write_private(path, self.certificate.public_bytes(Encoding.PEM), mode=0o644)
         return path
 
     def intermediate(self, name: str) -> Authority:
-        """A subordinate authority."""
+        """Make a subordinate authority."""
         return Authority(
             name, wall=self._wall, parent=self, crl_url=self._crl_url, ocsp_url=self._ocsp_url
         )
@@ -184,7 +184,7 @@ class Authority:
         validity: Validity | None = None,
         key: PrivateKey | None = None,
     ) -> IssuedCertificate:
-        """A server certificate; `name` is its common name and, without `names`, its dNSName."""
+        """Issue a server certificate; `name` is its CN and, without `names`, its dNSName."""
         return self.issue(
             name,
             CertificateNames(dns=(name,)) if names is None else names,
@@ -193,7 +193,7 @@ class Authority:
         )
 
     def client(self, aor: str, *, validity: Validity | None = None) -> IssuedCertificate:
-        """A client certificate for an AOR ("sip:alice@example.test"): URI SAN, and a CN."""
+        """Issue a client certificate for an AOR ("sip:alice@example.test"): URI SAN, and a CN."""
         return self.issue(
             aor.removeprefix("sips:").removeprefix("sip:"),
             CertificateNames(uri=(aor,)),
@@ -208,7 +208,7 @@ class Authority:
         validity: Validity,
         key: PrivateKey | None = None,
     ) -> IssuedCertificate:
-        """A certificate for both sides of TLS; no SAN extension when `names` is empty."""
+        """Issue a certificate for both sides of TLS; no SAN extension when `names` is empty."""
         return self.issue_general(name, names.general(), validity=validity, key=key)
 
     def issue_general(
@@ -219,7 +219,7 @@ class Authority:
         validity: Validity | None = None,
         key: PrivateKey | None = None,
     ) -> IssuedCertificate:
-        """The same with any kind of alternative name; no common name when `name` is empty."""
+        """Issue a certificate with any GeneralNames; no common name when `name` is empty."""
         key = key or ec.generate_private_key(ec.SECP256R1())
         certificate = self._end_entity(name, general, key.public_key(), validity or Validity())
         return IssuedCertificate(certificate, key, self.chain)
@@ -232,10 +232,10 @@ class Authority:
         uris: tuple[str, ...] = (),
         validity: Validity | None = None,
     ) -> bytes:
-        """An LSC (DER) as CAPF issues them: the device's name as common name and URI.
+        """Issue an LSC (DER) as CAPF does: the device's name as common name and URI.
 
         `public_key` is a DER SubjectPublicKeyInfo; `uris` are further URIs of the device.
-        Raises ConfigurationError for a key that is neither RSA nor on a curve.
+        Raises ConfigurationError for a key that is neither RSA nor elliptic curve.
         """
         key = load_der_public_key(public_key)
         if not isinstance(key, ec.EllipticCurvePublicKey | rsa.RSAPublicKey):
@@ -267,7 +267,7 @@ class Authority:
         self.revoke_certificate(issued.certificate)
 
     def revoke_certificate(self, certificate: x509.Certificate) -> None:
-        """The same for a certificate alone, such as an intermediate's."""
+        """Put a certificate without its key on the list, such as an intermediate's."""
         self._revoked[certificate.serial_number] = self._wall - timedelta(minutes=5)
 
     def revocation_list(self, *, lasts: timedelta = timedelta(days=1)) -> bytes:
@@ -291,7 +291,7 @@ class Authority:
     def status_of(
         self, issued: IssuedCertificate, *, lasts: timedelta = timedelta(days=1)
     ) -> bytes:
-        """The OCSP answer (DER, RFC 6960) about a certificate, signed by the authority itself."""
+        """The OCSP response (DER, RFC 6960) about a certificate, signed by the authority itself."""
         since = self._revoked.get(issued.certificate.serial_number)
         status = ocsp.OCSPCertStatus.GOOD if since is None else ocsp.OCSPCertStatus.REVOKED
         builder = ocsp.OCSPResponseBuilder().add_response(
@@ -308,7 +308,7 @@ class Authority:
         return builder.sign(self._key, hashes.SHA256()).public_bytes(Encoding.DER)
 
     def _declaring(self, builder: x509.CertificateBuilder) -> x509.CertificateBuilder:
-        """Say in a certificate of ours where its revocation is told."""
+        """Add the URLs of the CRL and the OCSP responder to a certificate."""
         if self._crl_url is not None:
             place = x509.DistributionPoint(
                 full_name=[x509.UniformResourceIdentifier(self._crl_url)],

@@ -1,4 +1,4 @@
-"""What a lab is made of: its users, its extensions, its addresses."""
+"""The configuration of a lab: its users, extensions and addresses."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ EXTENSIONS = {
     "*5USER": "join USER's call as a third party",
     "*72USER": "forward all of your calls to USER; *72 alone: to yourself again",
 }
-"""What the lab answers itself."""
+"""The extensions that the lab answers itself."""
 FIRST_NUMBER = 1001
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How a user shows who he is: by client certificate, by bearer token, or by digest."""
+    """How a user authenticates: by client certificate, by bearer token, or by digest."""
 
     transport: Transport
     certificate: bool = False
@@ -40,9 +40,9 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class LabUser:
-    """One user of the lab; `persona` is what its account file says it speaks like.
+    """One user of the lab; `persona` is the one in its account file.
 
-    With `is_load_user` it has an account and nothing else: no chat, no place in the directory.
+    A user with `is_load_user` has an account only: no chat and no entry in the directory.
     """
 
     name: str
@@ -52,13 +52,13 @@ class LabUser:
 
     @property
     def device(self) -> str:
-        """The name of the user's device: that of a Jabber."""
+        """The name of the user's device, as that of a Jabber client."""
         return f"CSF{self.name.upper()}"
 
 
 @dataclass(frozen=True, slots=True)
 class SharedLine:
-    """A line that rings at several users' phones at once; `name` is what is called."""
+    """A line that rings at the phones of several users; `name` is what callers dial."""
 
     name: str
     users: tuple[str, ...]
@@ -74,22 +74,25 @@ def make_load_users(count: int) -> tuple[LabUser, ...]:
 
 @dataclass(frozen=True, slots=True)
 class LabConfig:
-    """`host` is the loopback address that everything listens at; port 0 is any free one.
+    """The configuration of a lab.
 
-    With `capf` it issues certificates, too, to devices as `capf_orders` have it, else to each
-    once and by a string; with `files` it serves trust lists and configurations, and issues
-    certificates that these can be encrypted to; with `tvs` it says of certificates whether it
-    knows them; with `directory` it has one, as CUCM's UDS, and calls come from numbers; with
-    `chat` Prosody is started for its users. With `delayed_offer`,
-    INVITEs to users carry no session description, as CUCM's do. `vouches` has the registrar say
-    that it speaks for the far ends of calls. A callee is alerted for `alerting_patience`
-    seconds. `nodes` servers stand beside one another, by TLS; with `oauth` there is one more
-    port, for tokens. With `clear_music` what a held phone hears comes from a server without
-    SRTP, and its call is no more secure than that; with `music_suite` from one that knows that
-    crypto suite only. A call to the name of one of `shared_lines` rings at all of its users.
-    `registration_rate` new connections a second may register,
-    `registration_burst` at once; who comes too early gets 503 and a Retry-After. The
-    certificates of devices last for `certificate_lifetime` seconds.
+    * `host`: the loopback address that everything listens on; any port 0 is a free port.
+    * `capf`: issue certificates, as `capf_orders` say, else to each device once, by a string.
+    * `files`: serve trust lists and configurations, and issue certificates to encrypt them to.
+    * `tvs`: answer whether a certificate is known.
+    * `directory`: serve a directory as CUCM's UDS does, and show callers by number.
+    * `chat`: start Prosody for the users.
+    * `delayed_offer`: send INVITEs to users without a session description, as CUCM does.
+    * `vouches`: have the registrar state that it speaks for the far ends of calls.
+    * `alerting_patience`: the seconds that a callee is alerted.
+    * `nodes`: the number of servers, side by side and over TLS.
+    * `oauth`: listen on one more port, for bearer tokens.
+    * `clear_music`: play music on hold from a server without SRTP, which lowers the call's level.
+    * `music_suite`: play music on hold from a server that supports this crypto suite only.
+    * `shared_lines`: lines that ring at all of their users.
+    * `registration_rate`, `registration_burst`: new connections that may register, a second and at
+      once; any others get 503 with Retry-After.
+    * `certificate_lifetime`: the seconds that the certificates of devices are valid.
     """
 
     host: str = "127.0.0.1"
@@ -130,7 +133,7 @@ class LabConfig:
     )
 
     def __post_init__(self) -> None:
-        """Raises ConfigurationError: the lab is for this machine only, and for its own devices."""
+        """Raises ConfigurationError: a lab serves this machine and its own devices only."""
         try:
             loopback = ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -154,20 +157,20 @@ class LabConfig:
                 )
 
     def user(self, name: str | None) -> LabUser | None:
-        """The user of that name."""
+        """The user with that name; None when there is none."""
         return next((user for user in self.users if user.name == name), None)
 
     def called(self, name: str) -> LabUser | None:
-        """Who is called by that name, or by that number."""
+        """The user with that name or number; None when there is none."""
         numbered = enumerate(self.users, FIRST_NUMBER)
         return next((user for n, user in numbered if name in (user.name, str(n))), None)
 
     def number(self, user: LabUser) -> str:
-        """A user's number, which the directory has: 1001 and on, in the order of the users."""
+        """A user's number in the directory: 1001 and on, in the order of the users."""
         return str(FIRST_NUMBER + self.users.index(user))
 
     def user_of_device(self, device: str) -> LabUser | None:
-        """The user of a device; who shows a password over TLS has none, as with CUCM."""
+        """The user of a device; None for a user with a password over TLS, as with CUCM."""
         found = next((user for user in self.users if user.device == device), None)
         if found is None or (found.login.secure and not found.login.certificate):
             return None

@@ -1,7 +1,7 @@
-"""A folder that one lab has to itself: a lock file that says who runs in it.
+"""A lock on a lab's folder: a lock file with the process ID of the lab that runs in it.
 
-The kernel gives the lock back when the process dies; the file stays there.  What a second lab
-would write are other keys and ports than those of the one that answers.
+The kernel releases the lock when the process dies; the file stays.  A second lab in the folder
+would write keys and ports that differ from those of the running one.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from softphone.errors import ConfigurationError, LocalProtocolError
 
 _NAME = ".lab.lock"
 _DIGITS = 20
-"""More than any process number has."""
+"""More digits than any process ID has."""
 
 
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
-    """Hold a lab's folder, which is made if it is missing.
+    """Hold the lock on a lab's folder, which is made if it is missing.
 
     Raises LocalProtocolError while another lab holds it, ConfigurationError when it cannot be
     made or written to.
@@ -37,7 +37,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            # Before the lock goes: whoever reads a number there reads that of a holder.
+            # Before the lock is released, so that a process ID in the file is always a holder's.
             os.ftruncate(handle, 0)
     finally:
         os.close(handle)

@@ -1,8 +1,8 @@
-"""What an administrator of the lab has set for devices at CAPF, in words: "CSFALICE=lsc".
+"""Pending CAPF operations of devices, as an administrator writes them: "CSFALICE=lsc".
 
-Several orders for one device stand in a queue: the next is pending once a certificate was issued
-by the one before.  How a certificate is shown is the device's choice, as with CUCM: an order for
-the LSC is carried out for who shows the MIC, too.
+Several orders for one device form a queue: the next becomes pending once the one before has issued
+a certificate.  The device chooses the certificate that it shows, as with CUCM: an order for the LSC
+also accepts the MIC.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ORDER = re.compile(r"(?P<device>[A-Za-z0-9._-]{1,32})=(?P<way>[a-z-]+)(?::(?P<s
 
 
 class CapfAuthMode(StrEnum):
-    """How a device has to show that it may enroll, as the command line has it."""
+    """How a device must authenticate to enroll, in the command line's words."""
 
     STRING = "string"
     NULL_STRING = "null-string"
@@ -28,7 +28,7 @@ class CapfAuthMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PendingEnrollment:
-    """An installation that is to be pending for a device; without a `string` one is made up."""
+    """A certificate installation pending for a device; without a `string` one is generated."""
 
     device: str
     mode: CapfAuthMode = CapfAuthMode.STRING
@@ -44,7 +44,7 @@ def parse_pending_enrollment(text: str) -> PendingEnrollment:
     way = match["way"] if match else ""
     string = match["string"] if match else None
     if match is None or way not in tuple(CapfAuthMode) or (string and way != CapfAuthMode.STRING):
-        # What stands behind the device may be, or hold, a string: it is not repeated.
+        # The text after the device may be, or contain, a secret: do not repeat it.
         raise ConfigurationError(
             f"--capf {text.partition('=')[0]}: expected DEVICE=string, DEVICE=string:N,"
             " DEVICE=null-string, DEVICE=lsc or DEVICE=mic"

@@ -1,7 +1,7 @@
 """The lab's chat server, where Prosody is installed: on loopback, for the lab's users.
 
-Its certificate and those of the users are the lab's; the configuration, the data and the log lie
-in the lab's folder.  Nothing of XMPP is spoken here.
+The lab issues its certificate and those of the users.  Its configuration, data and log are in the
+lab's folder.  This module speaks no XMPP.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DOMAIN = "chat.lab.test"
 _PATIENCE = 15.0
 _LINES = 10
 _WIDTH = 300
-"""How much of a server's log is told when it does not start."""
+"""Characters of each log line that an error quotes when the server does not start."""
 _CONFIGURATION = """\
 daemonize = false
 run_as_root = true
@@ -60,7 +60,7 @@ VirtualHost "{domain}"
 
 
 def find_prosody() -> str | None:
-    """Where Prosody is installed, if it is."""
+    """The path of Prosody; None when it is not installed."""
     return shutil.which("prosody", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin")
 
 
@@ -84,7 +84,7 @@ class LabChatServer:
         self.accounts: dict[str, Path] = {}
 
     async def __aenter__(self) -> Self:
-        """Start it.  Raises TransportError when it does not."""
+        """Start Prosody.  Raises TransportError when it does not start."""
         await asyncio.to_thread(self._write)
         log = await asyncio.to_thread(open, self._folder / "prosody.log", "ab")
         with log:
@@ -136,10 +136,10 @@ class LabChatServer:
         raise TransportError(f"Prosody did not start ({how}): see {log}, which ends with\n{said}")
 
     def _environment(self) -> dict[str, str]:
-        """What Prosody is started with: nothing that is set for us, or for other Lua programs.
+        """The environment of Prosody, without settings for this process or for other Lua programs.
 
-        In FIPS mode our OPENSSL_CONF has a provider for this process only; and what is in an
-        environment of a user must not decide whether the lab's server starts.
+        In FIPS mode our OPENSSL_CONF has a provider for this process only, and a user's environment
+        must not decide whether the server starts.
         """
         return {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -190,7 +190,7 @@ class LabChatServer:
 
 
 def _tail(log: Path) -> str:
-    """The last lines of a log, without anything that a terminal would obey."""
+    """The last lines of a log, without control characters."""
     lines = log.read_text(errors="replace").splitlines()[-_LINES:]
     return "\n".join(f"  {''.join(filter(str.isprintable, line))[:_WIDTH]}" for line in lines)
 

@@ -72,7 +72,7 @@ from softphone.trust.fips import random_bytes
 
 
 class LabNodes:
-    """`addresses` are the nodes', in the order of their priority."""
+    """The call servers of the lab; `addresses` has the nodes' addresses in priority order."""
 
     def __init__(self, driver: Driver[SipEvent], tls: TlsSettings, host: str) -> None:
         self._driver = driver
@@ -81,13 +81,13 @@ class LabNodes:
         self.addresses: list[Address] = []
 
     async def add_node(self, port: int) -> Address:
-        """Start one more.  Raises TransportError when the port is taken."""
+        """Start one more node.  Raises TransportError when the port is taken."""
         address = await self._driver.listen(Transport.TLS, self._host, port, tls=self._tls)
         self.addresses.append(address)
         return address
 
     async def stop_node(self, index: int) -> None:
-        """End a node: nobody gets in, and who was connected is cut."""
+        """Stop a node: accept nobody, and cut those who are connected."""
         address = self.addresses[index]
         await self._driver.stop_listening(address)
         for flow in self._driver.flows:
@@ -123,7 +123,7 @@ class LabServer:
         self.addresses: dict[Transport, Address] = {}
         self.accounts: dict[str, Path] = {}
         self.tokens: dict[str, str] = {}
-        """The bearer tokens that are good now, by user."""
+        """The valid bearer tokens, by user."""
         self.capf: LabCapf | None = None
         self.capf_address: Address | None = None
         self.cluster: LabCluster | None = None
@@ -133,7 +133,7 @@ class LabServer:
         self.directory_file: Path | None = None
         self.chat: LabChatServer | None = None
         self.collector = QualityReportCollector(entropy)
-        """The voice quality reports that phones have sent."""
+        """The voice quality reports from phones."""
 
     async def __aenter__(self) -> Self:
         """Raises ConfigurationError, TransportError, and LocalProtocolError while another lab runs
@@ -183,7 +183,7 @@ class LabServer:
             on_event=self._handle,
             holds_flow=endpoint.holds_flow,
             tap=self._tap,
-            # A whole load test comes from one address.
+            # A whole load test comes from one address: exempt loopback from the limits by source.
             config=DriverConfig(limits=TransportLimits(trusted_sources=LOOPBACK)),
         )
         ports = MediaConfig(host=self.config.host, ports=PortRange(*self.config.media_ports))
@@ -218,7 +218,7 @@ class LabServer:
         await self._start_optional_services()
 
     async def _start_optional_services(self) -> None:
-        """What stands beside the registrar, each where the configuration wants it."""
+        """Start the services beside the registrar that the configuration asks for."""
         if self.config.tvs:
             self.tvs = LabTvs(self.files, self.config)
             await self._stack.enter_async_context(self.tvs.driver)
@@ -236,7 +236,7 @@ class LabServer:
         try:
             self.chat = await self._stack.enter_async_context(chat)
         except TransportError as error:
-            # Calls and all else are there without it.
+            # Everything else works without chat.
             logger.warning("the lab has no chat: %s", error)
 
     async def _open_directory(self) -> None:
@@ -256,7 +256,7 @@ class LabServer:
             self.directory_file = self.files.directory_file(self.directory.address, user)
 
     async def _provide(self, capf: LabCapf) -> None:
-        """What phones need that know nothing but their name."""
+        """Start the services for phones that know nothing but their name."""
         await self._stack.enter_async_context(capf.driver)
         self.capf_address = await capf.start_listening(self.config.capf_port)
         if not self.config.files:
@@ -280,7 +280,7 @@ class LabServer:
         await self._stack.enter_async_context(self.cluster)
 
     async def _listen(self) -> None:
-        # Users' certificates are the lab's authority's, those of devices CAPF's.
+        # The lab's authority issues the certificates of users, CAPF those of devices.
         authorities = [self.files.ca, *([self.capf.pin] if self.capf is not None else [])]
         tls = TlsSettings(
             store=TrustStore.from_sources(*map(str, authorities)),
@@ -316,17 +316,17 @@ class LabServer:
 
     @property
     def registered(self) -> Mapping[str, StoredBinding]:
-        """Who is registered now."""
+        """The bindings of the users that are registered now."""
         found = {user.name: self._binding_of(user.name) for user in self.config.users}
         return {name: binding for name, binding in found.items() if binding is not None}
 
     @property
     def calls(self) -> int:
-        """How many legs of calls there are now."""
+        """The number of legs of calls."""
         return self._calls.legs
 
     def cut_connection(self, name: str) -> None:
-        """Close the connection of a user, as a failing network would."""
+        """Close the connection of a user, as a network failure would."""
         binding = self._binding_of(name)
         if binding is not None:
             self._driver.close_flow(binding.flow, TransportError("cut by the lab"))
@@ -334,7 +334,7 @@ class LabServer:
     # Events
 
     def _handle(self, event: SipEvent) -> None:
-        """Take one event; what a phone does at a bad moment troubles nobody else."""
+        """Handle one event; a phone that misbehaves does not affect the others."""
         try:
             self._dispatch(event)
         except SoftphoneError as error:
@@ -346,7 +346,7 @@ class LabServer:
                 self._calls.handle_refer(event)
             case SubscribeReceived():
                 with self._driver.change() as now:
-                    # RFC 3515 section 2.4.4: a subscription to what is listed begins by REFER only.
+                    # RFC 3515 section 2.4.4: only a REFER creates such a subscription.
                     event.subscription.reject(403, now=now)
             case FlowClosed(flow=Flow() as flow):
                 self._registrar.flow_died(flow)
@@ -394,7 +394,7 @@ class LabServer:
         return answer
 
     def _publish(self, event: RequestReceived[ServerExchange]) -> LabResponse:
-        """A report of a user of ours, who proves it as he does when he calls."""
+        """Accept a report from a user, authenticated as for a call."""
         user = self._authenticate(event)
         if isinstance(user, LabResponse):
             return user
@@ -403,14 +403,14 @@ class LabServer:
     def _authenticate(
         self, event: RequestReceived[ServerExchange] | InviteReceived[InviteUsage]
     ) -> LabUser | LabResponse:
-        """The user that From names, or what to answer."""
+        """The user that From names, or the response that refuses the request."""
         return self._authenticator.authenticate(
             event.request.from_.uri, event.request, flow=event.flow, now=self._driver.now
         )
 
     def _send_initial_state(self, flow: Flow) -> None:
-        """Tell the device that has registered over a flow the stamp of its configuration, and whom
-        its calls are forwarded to."""
+        """Send a device that has registered over a flow the stamp of its configuration and the
+        target that its calls are forwarded to."""
         at = ((name, one) for name, one in self.registered.items() if one.flow == flow)
         name, binding = next(at, ("", None))
         user = self.config.user(name)
@@ -419,9 +419,9 @@ class LabServer:
             self.service.send_initial_state(binding, stamp, self._calls.forwarded_to(user))
 
     def forward_all(self, name: str, target: str = "") -> None:
-        """Have all calls of a user go to another user or an extension; without one, end that.
+        """Forward all calls of a user to another user or an extension; an empty target ends that.
 
-        Raises LookupError for a user that the lab has not.
+        Raises LookupError for an unknown user.
         """
         user = self.config.user(name)
         if user is None:
@@ -429,13 +429,13 @@ class LabServer:
         self._calls.forward_all(user, target)
 
     def _tell_of_forward(self, user: LabUser, target: str) -> None:
-        """Tell a user's device of its forward, as CUCM does; other phones would not know it."""
+        """Tell a user's device of its call forwarding, as CUCM does; other phones get nothing."""
         binding = self._binding_of(user.name)
         if binding is not None and is_device(binding.contact):
             self.service.send_forward_state(binding, target)
 
     def _admit(self, event: InviteReceived[InviteUsage]) -> LabUser | None:
-        """Who calls; None when the INVITE was refused."""
+        """The authenticated caller; None when the INVITE was refused."""
         user = self._authenticate(event)
         if isinstance(user, LabUser):
             return user
@@ -453,7 +453,7 @@ class LabServer:
 
 
 def _endpoint_config() -> EndpointConfig:
-    # At this rate the requests of 32 s and the burst just fill the transaction table.
+    # At this rate, 32 s of requests and the burst just fill the transaction table.
     base = EndpointConfig()
     return EndpointConfig(
         user_agent=f"softphone-lab/{__version__}",

@@ -1,7 +1,7 @@
-"""The lab's directory: CUCM's User Data Services over HTTPS, as far as a search needs them.
+"""The lab's directory: the part of CUCM's User Data Services (HTTPS) that a search needs.
 
-`/users` by name, number, mail or user, `/clusterUser`, `/version`.  With `authenticated` a search
-wants Basic credentials (RFC 7617), as CUCM does once its administrator has switched that on.
+Serves `/users` by name, number, mail or user, `/clusterUser` and `/version`.  With `authenticated`
+a search requires Basic credentials (RFC 7617), as CUCM does when its administrator enables that.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _HEAD = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
 
 @dataclass(frozen=True, slots=True)
 class DirectoryUser:
-    """One user of the directory; `home` is the host of its cluster, None: this one."""
+    """One user of the directory; `home` is the host of its cluster, None for this one."""
 
     username: str
     first: str
@@ -44,7 +44,7 @@ class DirectoryUser:
 
 
 def lab_people(numbers: Mapping[str, str]) -> tuple[DirectoryUser, ...]:
-    """The lab's users as a directory has them, by name with their numbers, and its echo."""
+    """The directory's entries for the lab's users, by name with their numbers, and its echo."""
     echo = DirectoryUser("echo", "Echo", "Service", "600")
     users = (
         DirectoryUser(name, name.capitalize(), "Example", number, f"{name}@example.test")
@@ -57,8 +57,8 @@ def lab_people(numbers: Mapping[str, str]) -> tuple[DirectoryUser, ...]:
 class LabDirectory:
     """An async context; `address` is where it listens once it is entered.
 
-    `passwords` are those of the users who may search; `asked` is what it was asked, and by whom:
-    path, query, and the user whose password was good, None without one.
+    `passwords` are those of the users who may search.  `asked` records each request: path, query,
+    and the user whose password was correct, else None.
     """
 
     people: Sequence[DirectoryUser]

@@ -1,12 +1,12 @@
-"""The lab's call control: a back-to-back user agent with an audio bridge.
+"""The lab's call control: a back-to-back user agent (B2BUA) with an audio bridge.
 
-It treats each leg by its own security and announces the level of the whole call to every member;
-it transfers, joins conferences, and answers extensions itself.  A leg is that of
-`softphone.call.leg`; who may call is decided in `softphone.lab.registrar`.  The phone's own
-conferences are in `softphone.call`.
+Negotiates the security of each leg separately and announces the level of the whole call to every
+member; transfers calls, joins conferences, and answers extensions itself.  A leg is a
+`softphone.call.leg`; `softphone.lab.registrar` decides who may call.  The phone's own conferences
+are in `softphone.call`.
 
-RFC 3261 section 14 (re-INVITE), RFC 3515 and RFC 5589 (transfer), RFC 7332 section 3 (loops end by
-Max-Forwards), RFC 4733 and RFC 6086 (digits passed on), and the Cisco SIP Line Messaging Guide
+RFC 3261 section 14 (re-INVITE), RFC 3515 and RFC 5589 (transfer), RFC 7332 section 3 (Max-Forwards
+ends loops), RFC 4733 and RFC 6086 (digits passed on), and the Cisco SIP Line Messaging Guide
 (Call-Info, soft keys).
 """
 

@@ -1,7 +1,7 @@
 """The lab's audio bridge: every member hears the sum of the others (mix-minus).
 
-One ring for each ordered pair of members, filled by the media loop and emptied by it, so nothing
-here has a clock.
+Each ordered pair of members has a ring buffer that the media loop fills and empties, so the bridge
+needs no clock.
 """
 
 from __future__ import annotations
@@ -16,45 +16,45 @@ from softphone.media.audio import PcmRing
 
 
 class MemberSink:
-    """A `Sink`: what a member says, given to everybody else."""
+    """A `Sink` that passes a member's audio on to all others."""
 
     def __init__(self) -> None:
         self.rings: dict[Hashable, PcmRing] = {}
 
     @property
     def clock_rate_hz(self) -> int:
-        """8 kHz, as the lab's codecs have it."""
+        """8000 Hz, the rate of the lab's codecs."""
         return 8000
 
     @property
     def dropped_samples(self) -> int:
-        """The sum over all listeners."""
+        """Samples dropped, summed over all listeners."""
         return sum(ring.dropped_samples for ring in self.rings.values())
 
     def write(self, block: PcmBlock) -> None:
-        """Take one block."""
+        """Pass one block on."""
         for ring in self.rings.values():
             ring.write(block)
 
 
 class MemberSource:
-    """A `Source`: what a member hears, the sum of all others, clipped."""
+    """A `Source` of what a member hears: the sum of all others, clipped to int16."""
 
     def __init__(self) -> None:
         self.rings: dict[Hashable, PcmRing] = {}
 
     @property
     def clock_rate_hz(self) -> int:
-        """8 kHz, as the lab's codecs have it."""
+        """8000 Hz, the rate of the lab's codecs."""
         return 8000
 
     @property
     def ended(self) -> bool:
-        """Never: silence goes on."""
+        """Always False: the source continues with silence."""
         return False
 
     def read(self, samples: int) -> NDArray[np.int16]:
-        """Take out int16[samples]."""
+        """Read int16[samples]."""
         total = np.zeros(samples, np.int32)
         for ring in self.rings.values():
             part = ring.read(samples)
@@ -63,7 +63,7 @@ class MemberSource:
 
 
 class AudioBridge:
-    """The bridge of one call; members come and go by whatever names them."""
+    """The bridge of one call; any hashable key identifies a member."""
 
     def __init__(self) -> None:
         self._members: dict[Hashable, tuple[MemberSink, MemberSource]] = {}
@@ -78,7 +78,7 @@ class AudioBridge:
         return sink, source
 
     def remove_member(self, name: Hashable) -> None:
-        """Take a member out."""
+        """Remove a member; does nothing when there is none of that name."""
         if self._members.pop(name, None) is None:
             return
         for sink, source in self._members.values():

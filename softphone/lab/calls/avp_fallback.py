@@ -1,7 +1,7 @@
-"""How CUCM answers RTP/SAVP when the other side of the call is not secure: with RTP/AVP.
+"""CUCM's answer to RTP/SAVP when the other side of the call is not secure: RTP/AVP.
 
-Only the lab's server does this.  A phone never answers so; what a phone makes of such an answer
-is its policy's affair.
+Only the lab's server does this; a phone never answers so.  Whether a phone accepts such an answer
+is decided by its policy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from softphone.sip import Body
 
 
 class ClearNegotiation(Negotiation):
-    """Answers every offer of audio and video in clear, RTP/SAVP with RTP/AVP."""
+    """Answers every offer of audio and video in clear: RTP/SAVP is answered with RTP/AVP."""
 
     def __init__(self, setup: MediaSetup, on_event: EventCallback | None = None) -> None:
         super().__init__(replace(setup, policy=SecurityPolicy.clear()), on_event)

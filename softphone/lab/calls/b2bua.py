@@ -1,6 +1,6 @@
-"""The lab's call control: a back-to-back user agent that treats each leg by its own security.
+"""The lab's call control: a B2BUA that negotiates the security of each leg separately.
 
-A leg over TLS is offered, and answers, SRTP; another one gets RTP/AVP.  When one side of a call
+A leg over TLS is offered, and answers, SRTP; any other leg gets RTP/AVP.  When one side of a call
 is in clear, the secure side is answered RTP/AVP, as CUCM does.  The lab's media engine carries
 the audio of every leg.
 """
@@ -50,7 +50,7 @@ logger = logging.getLogger("softphone.lab")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabContext:
-    """What call control needs of the server."""
+    """What call control needs from the server."""
 
     config: LabConfig
     endpoint: Endpoint
@@ -66,7 +66,7 @@ class LabContext:
 
 
 class CallControl:
-    """Every call of the lab."""
+    """Handles every call of the lab."""
 
     def __init__(self, context: LabContext) -> None:
         self._context = context
@@ -74,7 +74,7 @@ class CallControl:
         self._legs: set[CallLeg] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._connecting: dict[CallLeg, asyncio.Task[None]] = {}
-        """What brings a leg into its call, until that is done."""
+        """The task that connects a leg to its call, until it is done."""
         self._routing = CallRouting(
             context.config, context.binding_of, context.config.alerting_patience
         )
@@ -89,17 +89,17 @@ class CallControl:
 
     @property
     def legs(self) -> int:
-        """How many legs there are now, ringing ones too."""
+        """The number of current legs, including those that ring."""
         return len(self._legs)
 
     def handle_invite(self, event: InviteReceived[InviteUsage]) -> None:
-        """An INVITE has come in: admit its caller, and route it."""
+        """Admit the caller of an INVITE and route the call."""
         caller = self._context.admit(event)
         if caller is None:
             return
         replaced = None if event.replaces is None else event.replaces.dialog
         if replaced is not None and not replaced.is_peer(event.flow):
-            # RFC 3891 section 3: a phone replaces calls of its own only.
+            # RFC 3891 section 3: a phone may replace only its own calls.
             with self._context.change() as now:
                 event.usage.reject(403, now=now)
             return
@@ -158,11 +158,11 @@ class CallControl:
         self.forward_all(caller, target)
         leg.accept()
         if await leg.wait_until_up() and leg.stream is not None:
-            # Heard by who has dialed, who hangs up.
+            # The caller hears a tone until it hangs up.
             leg.media_backend.play(leg.stream.handle, ToneSource(440.0, 8000))
 
     def forward_all(self, user: LabUser, target: str) -> None:
-        """Have all calls of a user go to another user or an extension; "" ends that."""
+        """Forward all calls of a user to another user or an extension; "" cancels it."""
         if self._context.config.called(target) == user:
             target = ""
         self._routing.forwards.pop(user.name, None)
@@ -171,13 +171,13 @@ class CallControl:
         self._context.on_forward(user, target)
 
     def forwarded_to(self, user: LabUser) -> str:
-        """Whom all calls of a user go to; "" for nobody else."""
+        """The target that all calls of a user are forwarded to; "" for none."""
         return self._routing.forwards.get(user.name, "")
 
     async def _bridge(
         self, leg: IncomingLeg, caller: LabUser, out: OutgoingLeg, callee: LabUser
     ) -> None:
-        """Put both into a conversation, unless one of them has left before."""
+        """Bridge both legs, unless one of them has ended before."""
         if leg.state is CallState.TERMINATED:
             out.hang_up()
             return
@@ -186,7 +186,7 @@ class CallControl:
         if clear or seen is not _has_video(leg):
             _reevaluate(leg, clear=clear, video=seen)
         leg.accept()
-        # A caller that made no offer has been told of an unknown level: its answer is to come.
+        # A caller without an offer was told an unknown level, since its answer is still to come.
         announced = leg.security.hop_level is not SecurityLevel.UNKNOWN
         if not await leg.wait_until_up():
             out.hang_up(_status_of(leg))
@@ -213,7 +213,7 @@ class CallControl:
         if not await _answer_without_video(leg):
             return
         if len(conversation.members) < 2:
-            # The call has ended while its third party came in.
+            # The call ended while the third party was joining.
             leg.hang_up(480)
             return
         conversation.add_member(joiner.name, leg)
@@ -222,7 +222,7 @@ class CallControl:
     # Parts
 
     def _setup(self, secure: bool, *, video: bool | None) -> LegSetup:
-        """What a leg needs; `video` is offered (True), or answered (False), or refused (None)."""
+        """Make the setup of a leg; `video` is True to offer, False to answer, None to refuse it."""
         context = self._context
         shown = None if video is None else VideoSetup(context.video(), VIDEO_CODECS, offer=video)
         srtp = SrtpPolicy.OPTIONAL if secure else SrtpPolicy.OFF
@@ -270,7 +270,7 @@ class CallControl:
         return place
 
     def _presented(self, uri: Uri) -> Uri:
-        """A caller as its callee sees it: by number where there is a directory of numbers."""
+        """The caller's URI as the callee sees it: with its number if the lab has a directory."""
         config = self._context.config
         user = config.user(uri.user) if isinstance(uri, SipUri) else None
         if user is None or not config.directory or not isinstance(uri, SipUri):
@@ -278,7 +278,7 @@ class CallControl:
         return replace(uri, user=config.number(user))
 
     def handle_refer(self, event: ReferReceived[InviteUsage, Any]) -> None:
-        """A REFER: within a call a transfer, outside of calls a device's wish or nothing."""
+        """Handle a REFER: a transfer within a call, a device's request outside; refuse others."""
         leg = next((one for one in self._legs if one.usage is event.usage), None)
         if event.usage is not None and leg is not None:
             self._run(self._transfers.handle_refer(event, leg), leg)
@@ -295,7 +295,7 @@ class CallControl:
     async def _reach_for(
         self, name: str, leg: CallLeg, on_dialed: Callable[[], None]
     ) -> ReachedUser | str | int:
-        """Ring whom a name stands for on behalf of the far end of `leg`."""
+        """Ring the users whom `name` denotes, on behalf of the far end of `leg`."""
 
         def dial(callee: LabUser, binding: StoredBinding, hops: int) -> OutgoingLeg:
             place = self._invite_builder(leg.peer, callee, binding, hops)
@@ -317,7 +317,7 @@ class CallControl:
         setup = self._setup(callee.login.secure and secure, video=True if video else None)
         if not secure:
             setup = replace(setup, negotiation=ClearNegotiation)
-        # A phone that has to make the offer offers what its user has asked for: sound.
+        # With a delayed offer the phone makes the offer itself, and that has audio only.
         delayed = self._context.config.delayed_offer and not video
         out = OutgoingLeg(setup, place, delayed=delayed)
         self._track_leg(out)
@@ -329,7 +329,7 @@ class CallControl:
         leg.ended.add_done_callback(lambda _: self._legs.discard(leg))
 
     def _bring_in(self, work: Coroutine[Any, Any, None], leg: CallLeg) -> None:
-        """Carry on with a call until its legs are in it; whoever asks for more waits so long."""
+        """Run the task that connects a leg to its call; transfers and soft keys wait for it."""
         task = self._connecting[leg] = self._run(work, leg)
 
         def brought(task: asyncio.Task[None]) -> None:
@@ -340,7 +340,7 @@ class CallControl:
         task.add_done_callback(brought)
 
     def _settling(self, flow: Flow | None) -> set[asyncio.Task[None]]:
-        """What connects the calls that a phone has answered, or been answered, over a flow."""
+        """The tasks that are still connecting the confirmed calls of the phone on a flow."""
         return {
             task
             for leg, task in self._connecting.items()
@@ -350,7 +350,7 @@ class CallControl:
     def _run(
         self, work: Coroutine[Any, Any, None], leg: CallLeg | None = None
     ) -> asyncio.Task[None]:
-        """Carry on with a call; what goes wrong there ends that call and no other."""
+        """Run a task of a call; its failure is logged and ends that call only."""
 
         def finished(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
@@ -370,7 +370,7 @@ class CallControl:
         return task
 
     async def close(self) -> None:
-        """Hang everybody up."""
+        """Hang up all legs and cancel all tasks."""
         for leg in tuple(self._legs):
             leg.hang_up()
         for task in tuple(self._tasks):
@@ -379,18 +379,18 @@ class CallControl:
 
 
 def _announce(state: SecurityState, *, over_tls: bool) -> tuple[tuple[str, str], ...]:
-    """What our 200 says of the call: the level of the leg that it answers, which a bridged call
-    has made no higher than the other side's."""
+    """The Call-Info of our 200: the level of the leg that it answers, which `_bridge` has already
+    lowered to the other side's."""
     return (("Call-Info", security_call_info(level_seen(state, over_tls=over_tls))),)
 
 
 def _has_video(leg: IncomingLeg) -> bool:
-    """Whether a caller has offered a picture that can be answered."""
+    """Whether the caller has offered video that can be answered."""
     return any(each.media == "video" for each in leg.proposed_media)
 
 
 def _reevaluate(leg: IncomingLeg, *, clear: bool, video: bool) -> None:
-    """Answer a caller by what the other side has: in clear, or without a picture."""
+    """Answer a caller as the other side allows: in clear, or without video."""
     media = leg.setup.media
     leg.reevaluate_offer(
         ClearNegotiation if clear else Negotiation,
@@ -399,7 +399,7 @@ def _reevaluate(leg: IncomingLeg, *, clear: bool, video: bool) -> None:
 
 
 async def _answer_without_video(leg: IncomingLeg) -> bool:
-    """Answer who is to hear and not to see; whether the call has come up."""
+    """Answer with audio only; returns whether the call has come up."""
     if _has_video(leg):
         _reevaluate(leg, clear=False, video=False)
     leg.accept()
@@ -415,6 +415,6 @@ async def _relay_ringing(out: OutgoingLeg, leg: IncomingLeg) -> None:
 
 
 def _status_of(leg: CallLeg) -> int:
-    """What the end of one leg means to the other: its refusal, or that it has gone."""
+    """The status that the end of one leg gives the other: its refusal, else 480."""
     status = leg.ended.result().status
     return status if 400 <= status <= 699 else 480

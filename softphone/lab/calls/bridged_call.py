@@ -1,8 +1,8 @@
-"""One call through the lab: its members, its bridge, and the security level announced to them.
+"""One call through the lab: its members, its audio bridge, and the security level announced.
 
-The level of a conversation is the lowest of its members' legs, and it is announced to each of
-them by Call-Info: to the caller in the 200, to the callee in a re-INVITE after the ACK, to all in
-re-INVITEs whenever it changes (Cisco SIP Line Messaging Guide; RFC 3261 section 14).
+The level of a call is the lowest of its members' legs.  Call-Info announces it to each of them: to
+the caller in the 200, to the callee in a re-INVITE after the ACK, and to all in re-INVITEs whenever
+it changes (Cisco SIP Line Messaging Guide; RFC 3261 section 14).
 """
 
 from __future__ import annotations
@@ -29,17 +29,18 @@ logger = logging.getLogger("softphone.lab")
 
 ATTEMPTS = 40
 PAUSE = 0.25
-"""Seconds between two attempts to tell a member that is in the middle of another change."""
+"""Seconds between two attempts to re-INVITE a member whose session is being changed already."""
 
 
 @dataclass(slots=True, eq=False)
 class _BridgedMember:
-    """One leg in the conversation.
+    """One leg of the call.
 
-    `announced_level` is the level that its phone was last sent, `source` what it hears while nobody
-    holds and `sink` what takes what it says, `holding` whether it holds the others; `has_music` is
-    whether its leg is that of the music now, `talks` and `talk_level` what the leg was before, and
-    `takes_music` whether its phone has not refused that.
+    `announced_level` is the level last sent to the phone.  `source` is what the member hears while
+    nobody holds, `sink` receives its audio, `holding` says whether it holds the others.
+    `has_music` says that its leg currently carries music on hold, `talks` and `talk_level` are the
+    suite and level that the leg had before, and `takes_music` is False once its phone has refused
+    the change to music.
     """
 
     name: str
@@ -57,10 +58,11 @@ class _BridgedMember:
 
 
 class BridgedCall:
-    """The members of one call.  One user may be in it twice, having called itself.
+    """The members of one call.  A user who has called itself is a member twice.
 
-    With `clear_music` whoever is held hears music from a server without SRTP, if its phone takes
-    that, with `music_suite` from one that knows this crypto suite only.
+    A held member hears music.  With `clear_music` it comes from a server without SRTP, with
+    `music_suite` from one that supports only that crypto suite, unless the phone refuses the
+    change.
     """
 
     def __init__(
@@ -78,22 +80,22 @@ class BridgedCall:
 
     @property
     def members(self) -> tuple[str, ...]:
-        """Who is in it."""
+        """The names of the members."""
         return tuple(member.name for member in self._members)
 
     @property
     def legs(self) -> tuple[CallLeg, ...]:
-        """The legs of those who are in it."""
+        """The legs of the members."""
         return tuple(member.leg for member in self._members)
 
     @property
     def on_hold(self) -> bool:
-        """Whether one of two holds the other; in a conference nobody hears music."""
+        """Whether one of two members holds the other; a conference has no music on hold."""
         return len(self._members) == 2 and any(member.holding for member in self._members)
 
     @property
     def level(self) -> SecurityLevel:
-        """The lowest level of the members' legs, without the music that some of them hear."""
+        """The lowest level of the members' legs, not counting music on hold."""
         levels = [
             member.talk_level if member.has_music else level_of(member.leg)
             for member in self._members
@@ -103,7 +105,7 @@ class BridgedCall:
     def _level_for(self, member: _BridgedMember) -> SecurityLevel:
         """The level announced to a member.
 
-        Who is held hears the music, and is no more secure than that.
+        A held member hears the music, and the level is no higher than the music's.
         """
         clear = self._clear_music and self._is_held(member) and member.takes_music
         return SecurityLevel.NOT_SECURE if clear else self.level
@@ -112,21 +114,20 @@ class BridgedCall:
         return self.on_hold and not member.holding
 
     def _has_to_change(self, member: _BridgedMember) -> bool:
-        """Whether a member's leg has to become the music's, or that of its talk again."""
+        """Whether a member's leg has to change its suite, to that of the music or back."""
         if not self._own_music:
             return False
         if not self._is_held(member) or not member.takes_music:
             return member.has_music
         active = suite_of(member.leg)
-        # A talk in clear needs no other leg to hear music.
+        # A call in clear can carry the music as it is.
         return active is not self._music_suite and (member.has_music or active is not None)
 
     def _prepare_change(self, member: _BridgedMember, *, music: bool) -> None:
-        """Have the next offer to a member made with another suite, and so with another key, or
-        in clear."""
+        """Set up the next offer to a member: in the other suite, with a new key, or in clear."""
         if music and not member.has_music:
             member.talks, member.talk_level = suite_of(member.leg), level_of(member.leg)
-            # From before the offer until after the way back: what is said meanwhile is not heard.
+            # Set before the offer until after the change back, so that no talk is heard meanwhile.
             member.has_music = True
             self._let_hear()
         negotiation = member.leg.negotiation
@@ -140,7 +141,7 @@ class BridgedCall:
     def add_member(
         self, name: str, leg: CallLeg, *, announced: SecurityLevel | None = None
     ) -> None:
-        """Add a member whose media is open; `announced` is the level that it was already sent."""
+        """Add a member whose media is open; `announced` is the level already sent to it."""
         sink, source = self._bridge.add_member(leg)
         member = _BridgedMember(name, leg, sink, source, announced)
         self._members.append(member)
@@ -150,26 +151,26 @@ class BridgedCall:
         self._let_hear()
 
     async def _follow(self, member: _BridgedMember) -> None:
-        """Digits are events, not sound (RFC 4733, RFC 6086): pass them on; and see who holds."""
+        """Pass digits on, since they are events and not audio (RFC 4733, RFC 6086); track holds."""
         async for event in member.leg.event_queue.events():
             if isinstance(event, DigitReceived):
                 for other in self._members:
                     if other is not member:
                         _send_digit(other.leg, event.digit)
             elif isinstance(event, HoldChanged):
-                # The event queue begins with the call: what holds now is what counts.
+                # The queue has events since the call began; only the current direction counts.
                 member.holding = not member.leg.negotiation.direction.sends
                 self._let_hear()
                 self.announce()
 
     def connect_service(self, source: Source, sink: Sink | None) -> None:
-        """Have the only member who is left go on with an extension of the lab's."""
+        """Connect the only remaining member to an extension of the lab."""
         self._service = source, sink
         self._let_hear()
         self.announce()
 
     def _let_hear(self) -> None:
-        """Who is held hears music; everybody else hears the others, or the extension."""
+        """Connect the audio: music to a held member, else the others or the extension."""
         for member in self._members:
             if member.leg.stream is None:
                 continue
@@ -179,8 +180,8 @@ class BridgedCall:
         self._let_see()
 
     def _let_see(self) -> None:
-        """Two who both have video see each other, unless one holds or has not come back from
-        music; in a conference nobody sees anybody."""
+        """Relay video between two members that both have it, unless one holds or its leg still
+        carries music; a conference has no video."""
         streams = [one.leg.negotiation.video for one in self._members]
         pair = tuple(each for each in streams if each is not None)
         away = self.on_hold or any(one.has_music for one in self._members)
@@ -196,10 +197,10 @@ class BridgedCall:
         )
 
     def _sound_of(self, member: _BridgedMember) -> tuple[Source, Sink | None]:
-        """What a member hears, and what hears it.
+        """The source that a member hears, and the sink of its audio.
 
-        No talk goes over a leg that is in clear for the sake of music, and no music in clear over
-        one that is not.
+        A leg that is in clear only for the music carries no talk, and an encrypted leg carries no
+        music that comes in clear.
         """
         if self._service is not None:
             return self._service
@@ -213,7 +214,7 @@ class BridgedCall:
 
     @contextmanager
     def kept_open(self) -> Iterator[None]:
-        """Who is left alone meanwhile is not hung up: somebody is on the way."""
+        """Keep a sole remaining member in the call within the block: another is about to join."""
         self._kept_open += 1
         try:
             yield
@@ -222,7 +223,7 @@ class BridgedCall:
             self._end_if_alone()
 
     def release_leg(self, leg: CallLeg) -> None:
-        """Let a leg go without ending it, if it is still there; the others stay."""
+        """Remove a leg, if present, without hanging it up; the others stay."""
         member = next((one for one in self._members if one.leg is leg), None)
         if member is not None:
             self._remove_member(member)
@@ -230,7 +231,7 @@ class BridgedCall:
         self.announce()
 
     def move_leg(self, leg: CallLeg, to: BridgedCall) -> None:
-        """Let a leg go on in another call; what it hears, and has been told, goes with it."""
+        """Move a leg into another call, with the level announced to it and its music state."""
         member = next(one for one in self._members if one.leg is leg)
         self.release_leg(leg)
         to.add_member(member.name, leg, announced=member.announced_level)
@@ -245,11 +246,11 @@ class BridgedCall:
         for task in (member.telling, member.following):
             if task is not None:
                 task.cancel()
-        # What a task was canceled with holds its frames, and these the member.
+        # A canceled task's exception holds its frames, and these hold the member.
         member.telling = member.following = None
 
     def _member_left(self, member: _BridgedMember) -> None:
-        """A member has left; the last one is hung up."""
+        """Remove a member that has left; hang up when only one remains."""
         if member not in self._members:
             return
         self._remove_member(member)
@@ -262,7 +263,7 @@ class BridgedCall:
             self._members[0].leg.hang_up()
 
     def announce(self) -> None:
-        """Tell every member the level, if it has heard another one."""
+        """Announce the level to every member that was last told another one."""
         for member in self._members:
             idle = member.telling is None or member.telling.done()
             level = self._level_for(member)
@@ -271,10 +272,10 @@ class BridgedCall:
                 member.telling = asyncio.get_running_loop().create_task(work)
 
     async def _announce_to(self, member: _BridgedMember) -> None:
-        """Re-INVITE a member until it has heard the level that holds by then.
+        """Re-INVITE a member until it has been told the current level.
 
-        While another change of its session is under way, the word has to wait; a phone that
-        refuses the re-INVITE is not asked again before the level changes once more.
+        Retries while another change of its session is in progress.  A phone that refuses the
+        re-INVITE is not asked again until the level changes.
         """
         for _ in range(ATTEMPTS):
             level = self._level_for(member)
@@ -304,7 +305,7 @@ class BridgedCall:
                 self._let_hear()
 
     def _change_refused(self, member: _BridgedMember, *, music: bool) -> None:
-        """A member's leg stays as it was: without music, or for good what the music made it."""
+        """Note that a phone refused the change to or from music; its leg is not changed again."""
         member.takes_music = member.has_music = False
         if music:
             self._prepare_change(member, music=False)
@@ -317,10 +318,10 @@ def level_of(leg: CallLeg) -> SecurityLevel:
 
 
 def level_seen(state: SecurityState, *, over_tls: bool) -> SecurityLevel:
-    """The same of what a leg has, or is about to have.
+    """The level of a leg with this security state, as its server sees it.
 
-    A user who has no certificate has shown himself by digest within TLS: that leg is encrypted
-    when its media is.
+    A user without a certificate has authenticated by digest within TLS: that leg counts as
+    encrypted when its media is.
     """
     if over_tls and state.media and all(stream.suite is not None for stream in state.media):
         return SecurityLevel.ENCRYPTED
@@ -328,12 +329,12 @@ def level_seen(state: SecurityState, *, over_tls: bool) -> SecurityLevel:
 
 
 def suite_of(leg: CallLeg) -> CryptoSuite | None:
-    """The suite that a leg's audio is encrypted with; None in clear."""
+    """The crypto suite of a leg's audio; None in clear."""
     return next((one.suite for one in leg.security.media if one.media == "audio"), None)
 
 
 def _send_digit(leg: CallLeg, digit: str) -> None:
-    """Send one digit to a leg that has agreed to telephone-events, and to no other."""
+    """Send one digit to a leg that has negotiated telephone-events; else do nothing."""
     stream, spec = leg.stream, leg.stream_spec
     if stream is not None and spec is not None and spec.telephone_event is not None:
         leg.media_backend.send_digits(stream.handle, digit)

@@ -1,8 +1,8 @@
-"""Who is rung for a name: users, shared lines, and whom they forward their calls to.
+"""Routing: which phones ring for a name, with shared lines and call forwarding.
 
-A line that is shared rings at every user of it until one answers (as a forking proxy has it,
-RFC 3261 section 16.7); calls are forwarded where a user has said so before (call forward all) or
-its phone says so now (302, RFC 3261 section 21.3.3).
+A shared line rings at each of its users until one answers, as at a forking proxy (RFC 3261 section
+16.7).  A call is forwarded when its user has set call forward all, or when the phone answers 302
+(RFC 3261 section 21.3.3).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from softphone.lab.registrar import StoredBinding
 from softphone.sip import SipUri, parse_uri
 
 MOST_FORWARDS = 8
-"""Times that one call is forwarded; after that it goes in circles."""
+"""Times that one call may be forwarded; more are taken for a loop."""
 _ELSEWHERE = "Call completed elsewhere"
 
 
 @dataclass(frozen=True, slots=True)
 class ReachedUser:
-    """Who has answered, and the leg to that phone."""
+    """The user who has answered, and the leg to the phone."""
 
     user: LabUser
     leg: OutgoingLeg
@@ -34,9 +34,9 @@ class ReachedUser:
 
 @dataclass(frozen=True, slots=True)
 class RingRequest:
-    """`dial(user, binding, hops)` sends an INVITE on behalf of the caller.
+    """A request to ring users; `dial(user, binding, hops)` sends an INVITE for the caller.
 
-    `hops` is Max-Forwards of what called, and `given_up` is done once nobody wants the answer.
+    `hops` is the caller's Max-Forwards; `given_up` is done once the caller no longer waits.
     """
 
     dial: Callable[[LabUser, StoredBinding, int], OutgoingLeg]
@@ -46,7 +46,7 @@ class RingRequest:
 
 @dataclass(slots=True)
 class CallRouting:
-    """`forwards` says by user whom all of its calls go to; `patience` is how long phones ring."""
+    """`forwards` maps users to targets of call forward all; `patience` is seconds of ringing."""
 
     config: LabConfig
     binding_of: Callable[[str], StoredBinding | None]
@@ -54,13 +54,13 @@ class CallRouting:
     forwards: dict[str, str] = field(default_factory=dict)
 
     def knows(self, name: str) -> bool:
-        """Whether anybody, or anything, is called so."""
+        """Whether the name is that of a user, a shared line or an extension."""
         return bool(self._users(name)) or extension(name) is not None
 
     async def reach(self, name: str, request: RingRequest) -> ReachedUser | str | int:
-        """Ring whom a name stands for, and whom that is forwarded to, until somebody answers.
+        """Ring the users of `name`, and those they forward to, until one answers.
 
-        Gives who has answered, or the name of an extension, which answers by itself, or the
+        Returns the user who answered, or the name of an extension, which answers by itself, or the
         status of the refusal.
         """
         for forwarded in range(MOST_FORWARDS):
@@ -72,7 +72,7 @@ class CallRouting:
                 return found
             hops = request.hops - forwarded
             if hops <= 0:
-                # RFC 7332 section 3: a call that goes in circles ends somewhere, through us too.
+                # RFC 7332 section 3: Max-Forwards must end loops that lead through us, too.
                 return 483
             outcome = await self._ring(found, request, hops)
             if not isinstance(outcome, str):
@@ -81,7 +81,7 @@ class CallRouting:
         return 482
 
     def _forwarded(self, name: str) -> str:
-        """The end of a chain of users who forward all calls; one that is a circle ends anywhere."""
+        """The target of a chain of call forward all; in a loop, any member of it."""
         for _ in range(MOST_FORWARDS):
             users = self._users(name)
             target = self.forwards.get(users[0].name) if len(users) == 1 else None
@@ -97,7 +97,7 @@ class CallRouting:
         return tuple(user for user in found if user is not None)
 
     def _callees(self, name: str) -> list[tuple[LabUser, StoredBinding]] | int:
-        """Who is rung for a name; 404 where nobody is called so, 480 where nobody is there."""
+        """The users to ring and their bindings; 404 for an unknown name, 480 if all are away."""
         users = self._users(name)
         found = [(user, at) for user in users if (at := self.binding_of(user.name)) is not None]
         return found or (480 if users else 404)
@@ -108,7 +108,7 @@ class CallRouting:
         request: RingRequest,
         hops: int,
     ) -> ReachedUser | str | int:
-        """Ring them all; gives who answered first, whom it is forwarded to, or the refusal."""
+        """Ring all; returns who answered first, the name to forward to, or the status."""
         legs = {request.dial(user, binding, hops): user for user, binding in callees}
         try:
             return await self._first_answer(legs, request)
@@ -144,7 +144,7 @@ class CallRouting:
 
 
 def _verdict(refused: Sequence[OutgoingLeg], knows: Callable[[str], bool]) -> str | int:
-    """What all refusals come to: the first forward to somebody known, else the best of them."""
+    """Combine all refusals: the first redirect to a known name, else the best status."""
     for leg in refused:
         contacts = leg.failure.contacts if isinstance(leg.failure, Redirected) else ()
         for contact in contacts:

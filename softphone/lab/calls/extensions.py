@@ -1,4 +1,4 @@
-"""What the lab itself answers with: an echo, a tone, hold music, silence."""
+"""The extensions that the lab answers itself: an echo, a tone, hold music, silence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOTE = 0.5
 
 
 class MelodySource:
-    """Hold music: the notes of `frequencies`, over and over."""
+    """Hold music: repeats the notes of `frequencies` without end."""
 
     def __init__(self, frequencies: tuple[float, ...] = _MELODY, clock_rate_hz: int = 8000) -> None:
         self._generators = [
@@ -26,16 +26,16 @@ class MelodySource:
 
     @property
     def clock_rate_hz(self) -> int:
-        """The rate of its samples."""
+        """The sample rate."""
         return self._rate
 
     @property
     def ended(self) -> bool:
-        """Never."""
+        """Always False."""
         return False
 
     def read(self, samples: int) -> NDArray[np.int16]:
-        """Take out int16[samples]."""
+        """Read int16[samples]."""
         length = int(_NOTE * self._rate)
         parts: list[NDArray[np.int16]] = []
         while samples > 0:
@@ -48,7 +48,7 @@ class MelodySource:
 
 
 def extension(name: str) -> tuple[Source, Sink | None] | None:
-    """What an extension plays and listens with; None when there is no such extension."""
+    """The source and sink of an extension; None when there is no such extension."""
     if name == "600":
         echo = EchoSource(8000)
         return echo, echo

@@ -1,8 +1,8 @@
-"""Soft keys that phones say were pressed: Conference and Join (Cisco's remote call control).
+"""Soft keys pressed on phones: Conference and Join (Cisco's remote call control).
 
-The phone names its own two dialogs in a REFER outside of calls.  It gets 202, and a NOTIFY with
-how it went.  Other keys, such as Park or ConfList, the lab has not: they are refused, and the
-Warning says so.
+The phone sends a REFER outside any dialog that names two of its own dialogs.  The lab answers 202
+and reports the outcome in a NOTIFY.  It refuses other keys, such as Park or ConfList, with a
+Warning that says so.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from softphone.sip import InviteUsage, NotifierUsage, ReferReceived
 from softphone.sip.event_packages import RemoteRequest, dialog_named, read_requests, remote_response
 
 _OTHER = {"conference": "consultdialogid", "join": "joindialogid"}
-"""Where each key has the dialog that is brought into the first."""
+"""For each key, the element that names the dialog to be merged into the first."""
 _KNOWN = frozenset(
     {
         *("ConfList", "ConfDetails", "RmLastConf", "Park", "ParkMonitor", "IDivert", "HLog"),
@@ -31,8 +31,9 @@ _KNOWN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class SoftKeys:
-    """`transfers` knows the conversations; `run` carries on with work, and `settling(flow)` are
-    those answered calls of a phone that are not connected yet.
+    """Handles soft keys: `transfers` finds and merges the calls, `run` starts a task.
+
+    `settling(flow)` returns the tasks that still connect the confirmed calls of a phone.
     """
 
     transfers: Transfers
@@ -40,7 +41,7 @@ class SoftKeys:
     settling: Callable[[Flow | None], set[asyncio.Task[None]]]
 
     def handle_refer(self, event: ReferReceived[InviteUsage, NotifierUsage]) -> bool:
-        """Carry out what a REFER says; False where it says nothing of a key."""
+        """Handle a REFER; returns False when it has no soft key event."""
         content = event.request.content
         found = () if content is None else read_requests(content)
         key = next((one for one in found if one.name == "softkeyeventmsg"), None)
@@ -65,7 +66,7 @@ class SoftKeys:
     ) -> None:
         settling = self.settling(flow)
         if settling:
-            # The phone has answered, or heard the answer, a moment before it pressed the key.
+            # A phone may press the key just after an answer, before we have connected the call.
             await asyncio.wait(settling, timeout=GOODBYE)
         code = self._confer(key, other, flow)
         with self.transfers.change() as now:
@@ -77,13 +78,13 @@ class SoftKeys:
         return 481 if leg is None or consult is None else self.transfers.merge_calls(leg, consult)
 
     def _leg(self, key: RemoteRequest, element: str, flow: Flow | None) -> CallLeg | None:
-        """A phone's own dialog, and nobody else's: it is on the connection that the key came by."""
+        """The leg of a dialog that the key names; None unless it is on the key's own connection."""
         call_id, theirs, ours = dialog_named(key, element)
         leg = self.transfers.leg_of((call_id, ours, theirs))
         return leg if leg is not None and flow is not None and leg.flow == flow else None
 
 
 def _refusal(key: str) -> str:
-    """Why a key was refused; one that nobody knows is not repeated."""
+    """The reason phrase of a refused key; does not repeat an unknown key."""
     name = next((one for one in _KNOWN if one.lower() == key.lower()), "such")
     return f"The lab has no {name} key"

@@ -1,7 +1,7 @@
-"""Transfers in the lab: the one who asks leaves, and who is called or already talked to comes in.
+"""Transfers in the lab: the party that asks leaves, and the target joins the others.
 
-RFC 3515 (REFER), RFC 5589.  The lab is a back-to-back user agent: nobody is told of another's
-address, and the parties who stay keep their legs.
+RFC 3515 (REFER), RFC 5589.  The lab is a B2BUA: it keeps the parties' addresses from each other,
+and the parties that stay keep their legs.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from softphone.sip.message import Replaces
 from softphone.sip.transport import leads_to_same_peer
 
 GOODBYE = 5.0
-"""Seconds that whoever has been transferred away from has to hang up itself."""
+"""Seconds that the transferring party has to hang up itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfers:
-    """`reach(name, leg, on_dialed)` rings somebody on behalf of a leg's far end, as
-    `CallRouting.reach` does, and `on_dialed` hears of each that is rung;
-    `connecting(leg)` is done once that leg, which was answered, is in its call.
+    """Transfers calls: `reach` rings a user as `CallRouting.reach` does, for a leg's far end.
+
+    `reach` calls its `on_dialed` for each phone that rings.  `connecting(leg)` is the task that
+    still connects an answered leg to its call, or None.
     """
 
     change: OpenDrain
@@ -39,16 +40,16 @@ class Transfers:
     patience: float
 
     def bridged_call_of(self, leg: CallLeg) -> BridgedCall | None:
-        """The conversation that a leg is in; None for a call to an extension."""
+        """The call that a leg is in; None for a call to an extension."""
         return next((one for one in self.bridged_calls() if leg in one.legs), None)
 
     async def handle_refer(
         self, event: ReferReceived[InviteUsage, NotifierUsage], leg: CallLeg
     ) -> None:
-        """Do what a REFER in the dialog of `leg` asks for, and report how it goes."""
+        """Carry out a REFER in the dialog of `leg`, and report its progress."""
         connected = self.connecting(leg)
         if connected is not None:
-            # The far end has heard the answer, and we are not through with the other side yet.
+            # The far end has seen the answer, but the leg may not be connected to its call yet.
             waiting: set[asyncio.Future[None] | asyncio.Future[CallEnded]] = {connected, leg.ended}
             await asyncio.wait(waiting, timeout=self.patience, return_when=asyncio.FIRST_COMPLETED)
         conversation = self.bridged_call_of(leg)
@@ -73,7 +74,7 @@ class Transfers:
     async def _refer(
         self, conversation: BridgedCall, leg: CallLeg, name: str, to: NotifierUsage
     ) -> int:
-        """Have the others go on with whom the REFER names: a user, or an extension of ours."""
+        """Connect the others to the REFER's target, a user or an extension; returns the status."""
         stays = [one for one in conversation.legs if one is not leg]
         if not stays:
             return 480
@@ -90,14 +91,14 @@ class Transfers:
         if service is None:
             return reached if isinstance(reached, int) else 404
         if len(stays) != 1:
-            # An extension hears and answers one.
+            # An extension serves one party only.
             return 603 if stays else 480
         conversation.release_leg(leg)
         conversation.connect_service(*service)
         return 200
 
     def _join(self, conversation: BridgedCall, leg: CallLeg, replaces: str) -> int:
-        """Bring the parties of the call that `replaces` names into this one."""
+        """Merge the call that `replaces` names into this one; returns the status."""
         other = self._named(replaces)
         second = None if other is None else self.bridged_call_of(other)
         if other is None or second is None or second is conversation:
@@ -109,7 +110,7 @@ class Transfers:
         return 200
 
     def merge_calls(self, leg: CallLeg, consult: CallLeg) -> int:
-        """Bring the others of the call that `consult` is in into that of `leg`, who stays."""
+        """Merge the call of `consult` into that of `leg`, which stays; returns the status."""
         first, second = self.bridged_call_of(leg), self.bridged_call_of(consult)
         if first is None or second is None or first is second:
             return 481
@@ -125,7 +126,7 @@ class Transfers:
         return self.leg_of((value.call_id, value.to_tag, value.from_tag))
 
     def leg_of(self, wanted: tuple[str, str, str]) -> CallLeg | None:
-        """The leg whose dialog it is: Call-ID, our tag, the far end's."""
+        """The leg with this dialog ID: Call-ID, our tag, the far end's."""
         for conversation in self.bridged_calls():
             for leg in conversation.legs:
                 dialog = None if leg.usage is None else leg.usage.dialog
@@ -138,7 +139,7 @@ class Transfers:
             with self.change() as now:
                 to.notify_progress(status, now=now)
         except LocalProtocolError:
-            # Whoever asked has left, which is its right.
+            # The subscriber has ended the subscription.
             return
 
     @staticmethod
@@ -149,7 +150,7 @@ class Transfers:
 
 
 def _merge(call: BridgedCall, into: BridgedCall, consult: CallLeg) -> None:
-    """Bring all of a call into another but for one leg, which is hung up."""
+    """Move all legs of a call into another, except `consult`, which is hung up."""
     for leg in call.legs:
         if leg is not consult:
             call.move_leg(leg, into)
@@ -158,7 +159,7 @@ def _merge(call: BridgedCall, into: BridgedCall, consult: CallLeg) -> None:
 
 
 def _is_same_phone(one: CallLeg, other: CallLeg) -> bool:
-    """Whether both legs are with the same phone: a phone moves calls of its own only."""
+    """Whether both legs are with the same phone: a phone may move only its own calls."""
     return (
         one.flow is not None and other.flow is not None and leads_to_same_peer(one.flow, other.flow)
     )

@@ -1,8 +1,8 @@
-"""The picture of one leg, shown to another: coded frames as they come, decoded only if they must.
+"""Relays the video of one leg to another, as coded frames where possible.
 
-Each leg has SRTP keys of its own, so a frame is decrypted for one and encrypted for the other.
-Where both have agreed on one codec its frames are passed through; else pictures are coded anew.
-RFC 4585 section 6.3.1: a request for a key frame goes on to whom the picture comes from.
+Each leg has its own SRTP keys, so a frame is decrypted for one and encrypted for the other.
+Frames pass through unchanged when both legs use the same codec, and are transcoded otherwise.
+RFC 4585 section 6.3.1: a request for a key frame is forwarded to the sender of the video.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from softphone.media.video import Picture, ReceivedVideoFrame
 from softphone.rtp import EncodedFrame
 
 MOST_WAITING = 30
-"""Frames that wait to be sent; then the stream begins anew with a key frame."""
+"""Frames that may wait to be sent; beyond it, the stream restarts with a key frame."""
 _REQUEST_PAUSE = 0.5
 """Seconds between two requests for a key frame."""
 
 
 class VideoRelay:
-    """A `VideoSink` of the stream that is `seen`, and a `VideoSource` of that which `shows` it."""
+    """A `VideoSink` of the stream `seen` and a `VideoSource` of the stream `shows`."""
 
     rate = 50.0
-    """How often a second it is looked whether a frame has come."""
+    """How often per second the sender polls for a frame."""
     ended = False
 
     def __init__(self, seen: VideoStream, shows: VideoStream) -> None:
@@ -38,20 +38,20 @@ class VideoRelay:
         shows.play(self)
 
     def close(self) -> None:
-        """Show no more."""
+        """Detach from both streams."""
         self._seen.record(None)
         self._shows.play(None)
 
     @property
     def wants_pictures(self) -> bool:
-        """Whether the other leg has another codec."""
+        """Whether the legs differ in codec, so that frames must be decoded."""
         return self._transcodes
 
     def write(self, block: ReceivedVideoFrame) -> None:
-        """Take a frame, in the thread of the leg that it came over."""
+        """Queue a frame, in the thread of the leg that received it."""
         transcodes = block.codec != self._shows.codec
         if transcodes and not self._transcodes:
-            # What has come until now was not decoded: that begins with a key frame.
+            # Frames were not decoded until now, and decoding needs a key frame to begin.
             self._loop.call_soon_threadsafe(self._seen.request_key_frame)
         self._transcodes = transcodes
         given = block.picture if self._transcodes else block.frame
@@ -64,14 +64,14 @@ class VideoRelay:
         self._waiting.append(given)
 
     def read(self) -> EncodedFrame | Picture | None:
-        """What is to be sent next, in the thread of the other leg."""
+        """The next frame to send, or None; called in the thread of the other leg."""
         try:
             return self._waiting.popleft()
         except IndexError:
             return None
 
     def request_key_frame(self) -> None:
-        """The other leg's phone needs a key frame, or has seen nothing yet."""
+        """Ask for a key frame: the other leg's phone has requested one, or the stream begins."""
         now = self._loop.time()
         if now - self._asked >= _REQUEST_PAUSE and not self._transcodes:
             self._asked = now

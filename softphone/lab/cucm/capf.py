@@ -1,9 +1,9 @@
-"""The lab's CAPF: on the first day of a lab every phone may enroll once, by its own string.
+"""The lab's CAPF: by default, each phone may enroll once, by its own authentication string.
 
-Each user that shows a certificate has a device, CSF and the user's name in capitals.  Its LSC is
-issued by CAPF itself and names the user, too, so that the lab's registrar takes it.  A
-configuration may have other orders for a device, one after the other; where one is for the MIC,
-the device has got one from an authority of its own, as from a manufacturer.
+Each user that authenticates by certificate has a device, named CSF and the user's name in capitals.
+CAPF itself issues the LSC, which also names the user, so that the lab's registrar accepts it.  The
+configuration may order other operations for a device, one after the other.  If one requires a MIC,
+the device has one from another authority, as from a manufacturer.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ _AUTHENTICATION = {
 class LabCapf:
     """A CAPF server; `pin` is its certificate.
 
-    `auth_modes` say by device how it enrolls, in order; `strings` are the authentication strings,
-    and `mics` the files of the certificates that devices were made with, where an order wants one.
+    `auth_modes` has each device's enrollment modes, in order, `strings` the authentication strings,
+    and `mics` the files of the manufacturer certificates, for devices whose orders require one.
     """
 
     def __init__(self, files: LabFiles, config: LabConfig, *, entropy: Entropy) -> None:
@@ -64,7 +64,7 @@ class LabCapf:
         self._host = config.host
         self.validity = Validity(ends=timedelta(seconds=config.certificate_lifetime))
         self._users = {user.device: user.name for user in config.users if user.login.certificate}
-        # Files are encrypted to RSA keys only.
+        # Configuration files can be encrypted to RSA keys only.
         self._key = KeyKind.RSA_2048 if config.files else KeyKind.EC_P256
         self.address: Address | None = None
         self._orders = {
@@ -86,8 +86,8 @@ class LabCapf:
             for device, orders in self._orders.items()
             if any(order.mode is CapfAuthMode.MIC for order in orders)
         }
-        # As on CUCM it has signed itself, issues the devices' certificates, and names no host:
-        # phones know it by itself.
+        # As on CUCM, its certificate is self-signed and names no host: phones pin it.  It issues
+        # the devices' certificates.
         self.authority = Authority("CAPF-lab")
         self._credential: TlsCredential = self.authority.own.write(files.folder, "capf")
         self.pin = self._credential.certificate
@@ -101,9 +101,9 @@ class LabCapf:
         self.driver: Driver[CapfServerEvent] = Driver(self.machine, on_event=self._tell)
 
     def _make(self, device: str, maker: Authority) -> Path:
-        """A device's certificate from the factory, and its key, in one file.
+        """Write a manufacturer certificate (MIC) and its key into one file; returns its path.
 
-        Its key is RSA: only such a one binds the session.
+        The key is RSA, since only RSA binds the session.
         """
         name = device  # as softphones have it: the model is in the names of hardware phones
         issued = maker.issue_general(name, [], key=new_key(KeyKind.RSA_2048))
@@ -112,7 +112,7 @@ class LabCapf:
         return path
 
     def _pending(self, device: CapfDevice) -> CapfDevice:
-        """The device with its next order; none is left: with nothing pending."""
+        """The device with its next order; with nothing pending when none is left."""
         orders = self._orders[device.name]
         if not orders:
             return replace(device, operation=CapfOperation.NONE, string=None)
@@ -125,7 +125,7 @@ class LabCapf:
         )
 
     def require_renewal(self, device: str) -> None:
-        """Have a device renew its certificate by the one that it has."""
+        """Order a device to renew its certificate, authenticated by its current one."""
         known = self.machine.devices[device]
         self.machine.set_device(
             replace(
@@ -155,7 +155,7 @@ class LabCapf:
 def _orders(
     device: str, given: Sequence[PendingEnrollment], entropy: Entropy
 ) -> Iterator[PendingEnrollment]:
-    """The orders for a device, those by string with a string each; without any, one by string."""
+    """The orders of a device, each by string with a string; without any given, one by string."""
     for order in [one for one in given if one.device == device] or [PendingEnrollment(device)]:
         if order.mode is CapfAuthMode.STRING and order.string is None:
             digits = f"{int.from_bytes(entropy(8), 'big') % 10**8:08}"

@@ -1,8 +1,8 @@
-"""What makes the lab a cluster to its phones: devices, lists that name its servers, files.
+"""The lab as a cluster to its phones: devices, trust lists that name its servers, and files.
 
-Every user who shows a certificate, and every one who is not secure, has a device: CSF and the
-name in capitals.  A secure one enrolls once, by its authentication string, and gets its
-configuration encrypted from then on.
+Every user that authenticates by certificate, and every insecure one, has a device: CSF and the
+name in capitals.  A secure device enrolls once, by its authentication string, and its configuration
+is encrypted from then on.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _MODES = {
     CapfAuthentication.NULL_STRING: 2,
     CapfAuthentication.CERTIFICATE: 3,
 }
-"""capfAuthMode, by how a device has to show that it may enroll."""
+"""The value of capfAuthMode for each authentication mode."""
 
 
 class LabCluster:
-    """An async context: the file service of a lab whose other servers are up."""
+    """An async context: the file service of a lab whose other servers are already running."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class LabCluster:
         entropy: Entropy,
         records: Sequence[RecordFields] = (),
     ) -> None:
-        """`nodes` are the call servers; `records` go into the lists beside the lab's own."""
+        """`nodes` are the call servers; `records` are added to the lab's own in the trust lists."""
         self._config = config
         self._lab_files = files
         self._capf = capf
@@ -59,7 +59,7 @@ class LabCluster:
         self._entropy = entropy
         self.tvs: Address | None = None
         self.changes: dict[str, Mapping[str, Any]] = {}
-        """What an administrator has changed in the configurations of devices, by name."""
+        """Administrator's changes to the configurations of devices, by device name."""
         web = files.authority.server(
             "lab files", names=CertificateNames(dns=("localhost",), ip=(config.host,))
         )
@@ -70,7 +70,7 @@ class LabCluster:
             files.authority,
             [
                 RecordFields(Role.CCM, server, config.host),
-                # HTTPS servers of files are known by role TFTP and an EC key.
+                # HTTPS file servers are known by the role TFTP and an EC key.
                 RecordFields(Role.TFTP, web.certificate, config.host),
                 RecordFields(Role.CAPF, issuer, config.host),
                 *records,
@@ -92,11 +92,11 @@ class LabCluster:
 
     @property
     def addresses(self) -> Mapping[str, Address]:
-        """Where files are served: "tftp", "http", "https"."""
+        """The addresses of the file service: "tftp", "http", "https"."""
         return self.service.addresses
 
     def device(self, name: str) -> tuple[DeviceFile, bytes | None] | None:
-        """What the configuration of a device says now, and the certificate it was issued."""
+        """A device's current configuration and its issued certificate; None for no device."""
         user = self._config.user_of_device(name)
         if user is None:
             return None
@@ -118,12 +118,12 @@ class LabCluster:
         return replace(content, **self.changes.get(name, {})), certificate
 
     def _can_encrypt(self, certificate: bytes | None) -> bool:
-        """FIPS mode rules out the padding that the format demands: files are signed only, then."""
+        """Whether files can be encrypted; FIPS mode rules out the format's padding: sign only."""
         parsed = None if certificate is None else read_certificate(certificate)
         return parsed is not None and can_encrypt_to(parsed, entropy=self._entropy)
 
     def stamp(self, name: str) -> str:
-        """The stamp of a device's configuration, "" for no device."""
+        """The version stamp of a device's configuration; "" for no device."""
         found = self.device(name)
         return "" if found is None else found[0].stamp
 
@@ -131,7 +131,7 @@ class LabCluster:
         return tuple(LabNode(each[Transport.TLS], each[Transport.UDP]) for each in self._nodes)
 
     def _media_ports(self, user: LabUser) -> tuple[int, int]:
-        """A range of their own for each: all of these phones are on one machine."""
+        """A port range for each phone, since all are on one machine."""
         first = 20000 + 500 * self._config.users.index(user)
         return first, first + 499
 

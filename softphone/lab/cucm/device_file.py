@@ -1,4 +1,4 @@
-"""Configurations of the lab's devices as CUCM writes them: whole, and as the stub of one."""
+"""Configurations of the lab's devices as CUCM writes them: in full, and as a stub."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class LabNode:
 
 @dataclass(frozen=True, slots=True)
 class DeviceFile:
-    """What a device's configuration says.
+    """The contents of a device's configuration.
 
-    `capf` is where it enrolls, with `capf_mode` the operation that is pending (0 none, 1 by
-    string); `certificate_hash` the MD5 of its certificate in hex, "" without one.
+    `capf` is where the device enrolls, `capf_mode` the pending operation (0: none, 1: by string),
+    `certificate_hash` the MD5 of its certificate in hex, "" without one.
     """
 
     user: str
@@ -43,17 +43,17 @@ class DeviceFile:
 
     @property
     def stamp(self) -> str:
-        """The version of it: another one whenever its profile says something else."""
+        """The version stamp; changes whenever the device's profile does."""
         text = "".join([self._members(), self._tvs(), self._profile()])
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     @property
     def secure(self) -> bool:
-        """Whether it registers over TLS and encrypts."""
+        """Whether the device registers over TLS and encrypts."""
         return self.transport is Transport.TLS
 
     def text(self) -> bytes:
-        """The whole configuration."""
+        """The full configuration."""
         parts = [
             "<fullConfig>true</fullConfig>",
             f"<versionStamp>{self.stamp}</versionStamp>",
@@ -69,7 +69,7 @@ class DeviceFile:
         return _document(parts)
 
     def stub(self) -> bytes:
-        """What says that the configuration is in the encrypted file."""
+        """The stub, which refers to the encrypted file."""
         parts = ["<fullConfig>false</fullConfig>", "<ipAddressMode>0</ipAddressMode>"]
         return _document([*parts, *self._certificate()])
 
@@ -117,7 +117,7 @@ class DeviceFile:
         parts = [
             f"<capfAuthMode>{self.capf_mode}</capfAuthMode>",
             f"<certHash>{self.certificate_hash}</certHash>",
-            # With a capital, as some releases write it.
+            # Capitalized, as some releases write it.
             f"<encrConfig>{'True' if self.encrypted else 'False'}</encrConfig>",
         ]
         if self.capf is not None:

@@ -1,4 +1,4 @@
-"""The lab's file service: the same files by TFTP, HTTP and HTTPS, at unprivileged ports."""
+"""The lab's file service: the same files by TFTP, HTTP and HTTPS, on unprivileged ports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger("softphone.lab")
 
 @dataclass(frozen=True, slots=True)
 class FilePorts:
-    """Where to listen; 0 is any free port."""
+    """The ports to listen on; 0 is any free port."""
 
     host: str = "127.0.0.1"
     tftp: int = 0
@@ -34,7 +34,7 @@ class FilePorts:
 class FileService:
     """An async context; `addresses` has "tftp", "http" and "https" once it is entered.
 
-    `source(name)` gives the bytes of a file, or None; `served` counts what was asked for by name.
+    `source(name)` gives the bytes of a file, or None; `served` counts requests by file name.
     """
 
     def __init__(

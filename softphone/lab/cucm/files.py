@@ -1,8 +1,8 @@
-"""The files that the lab serves to its phones, by name: trust lists and configurations, signed.
+"""The files that the lab serves to its phones, by name: trust lists and signed configurations.
 
-CTL and ITL are signed by a token of the lab's own (SAST), configurations by its file signer
-(TFTP).  A device gets its configuration encrypted as soon as it has a certificate with an RSA
-key.  No socket is here: `file` answers for TFTP, HTTP and HTTPS alike.
+A token of the lab (SAST) signs CTL and ITL, its file signer (TFTP) the configurations.  A device
+gets its configuration encrypted once it has a certificate with an RSA key.  Opens no socket: `file`
+serves TFTP, HTTP and HTTPS alike.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _LIST = re.compile(r"(CTL|ITL)(?:File|[A-Za-z0-9_-]+)\.tlv")
 
 
 def new_file_signer(authority: Authority, name: str) -> FileSigner:
-    """A certificate of that common name, with an RSA key, to sign lists or files with."""
+    """Make a signer for lists or files: an RSA key, and a certificate with that common name."""
     key = device_key(new_key(KeyKind.RSA_2048))
     if key is None:
         raise ConfigurationError("lists and files are signed by RSA keys")
@@ -47,10 +47,10 @@ def new_file_signer(authority: Authority, name: str) -> FileSigner:
 
 
 class ClusterFiles:
-    """What each name stands for.
+    """The contents of each file.
 
-    `devices()` are the devices as they are now, by name, each with the certificate (DER) that it
-    was issued, or None; `records` go into both lists beside the two signers.
+    `devices()` returns the current devices by name, each with its issued certificate (DER) or None;
+    `records` go into both lists in addition to the two signers.
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class ClusterFiles:
 
     @property
     def fingerprint(self) -> str:
-        """The SHA-256 of the certificate that signs the lists: what phones may be told to pin."""
+        """The SHA-256 of the certificate that signs the lists, for phones to pin."""
         return fingerprint_of(self.token.certificate)
 
     def file(self, name: str) -> bytes | None:
-        """The file of that name, or None."""
+        """The file of that name; None when there is none."""
         found = _LIST.fullmatch(name)
         if found is not None:
             return self._lists[found[1]]
@@ -99,7 +99,7 @@ class ClusterFiles:
             data = self._make(name, device, *state)
             if data is None:
                 return None
-            # Made once for each state of the device: phones compare the time of signing.
+            # Made once for each state of the device, since phones compare the time of signing.
             made = self._made[name] = state, data
         return made[1]
 

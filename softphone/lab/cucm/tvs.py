@@ -1,7 +1,7 @@
-"""The lab's TVS: says of a certificate whether the cluster knows it, and as what.
+"""The lab's TVS: answers whether the cluster knows a certificate, and in which roles.
 
-It answers from a list of its own, which need not be that of the CTL and the ITL: what is made
-known here alone is what a phone must ask about.
+It has a list of its own, which may differ from the CTL and ITL: a certificate that is added only
+here is one that a phone must ask about.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _TTL = 86_400
 
 
 class LabTvs:
-    """A TVS; `record` is what a trust list says of it."""
+    """A TVS; `record` is its entry in a trust list."""
 
     def __init__(self, files: LabFiles, config: LabConfig) -> None:
         self._host = config.host
-        # As on CUCM it has signed itself and names no host: phones know it by itself.
+        # As on CUCM, its certificate is self-signed and names no host: phones pin it.
         issued = Authority("TVS-lab").own
         self._credential: TlsCredential = issued.write(files.folder, "tvs")
         self.record = RecordFields(Role.TVS, issued.certificate, config.host)
@@ -51,21 +51,21 @@ class LabTvs:
         self.add_certificate(der_of(server), [Role.CCM])
 
     def add_certificate(self, certificate: bytes, roles: Iterable[int], *, ttl: int = _TTL) -> None:
-        """Answer yes about a certificate (DER) from now on, for these roles beside earlier ones.
+        """Confirm a certificate (DER) from now on, for these roles in addition to earlier ones.
 
-        `ttl` is how many seconds a phone may keep the answer.
+        `ttl` is how many seconds a phone may cache the answer.
         """
         before = self._known.get(certificate)
         given = (*(() if before is None else before.roles), *roles)
         self._known[certificate] = TvsAnswer(True, tuple(dict.fromkeys(given)), ttl)
 
     def add_trust_list(self, data: bytes) -> None:
-        """Answer for all that a trust list names.  Raises FileRefused for what is none."""
+        """Confirm all certificates of a trust list.  Raises FileRefused when it is not one."""
         for record in parse_trust_list(data).records:
             self.add_certificate(record.certificate, [record.role])
 
     def remove_certificate(self, certificate: bytes) -> None:
-        """Answer no about a certificate (DER) from now on."""
+        """Deny a certificate (DER) from now on."""
         self._known.pop(certificate, None)
 
     async def start_listening(self, port: int = 0) -> Address:

@@ -1,11 +1,11 @@
 """The lab's registrar: REGISTER, authentication, CUCM devices, and quality reports.
 
-It keeps bindings, decides who may register and call, and sends phones service and remote control
-requests.  Calls are in `softphone.lab.calls`, the phone's own registration is in
-`softphone.sip.registration`, the check of digests in `softphone.sip.auth`.
+Keeps bindings, decides who may register and call, and sends phones service control and remote
+control requests.  Calls are in `softphone.lab.calls`, the phone's own registration in
+`softphone.sip.registration`, the verification of digests in `softphone.sip.auth`.
 
 RFC 3261 sections 10.3 and 21.5.4, RFC 3327 (Path), RFC 3608 (Service-Route), RFC 5626 (outbound),
-RFC 5627 section 5.4 (GRUU), RFC 5922 section 4 (certificates), RFC 3842 (waiting messages),
+RFC 5627 section 5.4 (GRUU), RFC 5922 section 4 (certificates), RFC 3842 (message waiting),
 RFC 3903 and RFC 6035 (quality reports), and the registration of devices as CUCM has it.
 """
 

@@ -1,8 +1,8 @@
-"""Who may register with the lab and call through it: by certificate, digest or bearer token.
+"""Authentication of users who register and call: by certificate, digest or bearer token.
 
-Refusals are CUCM's: 403 with the reason in a Warning, 407 Bearer on the port of tokens.  A name
-that is no user's is answered as some user's would be, by status, header fields and work: which way
-of showing oneself it has is drawn by a keyed hash, so that it is the same each time.
+Refusals are CUCM's: 403 with the reason in a Warning, 407 Bearer on the port for tokens.  An
+unknown name is answered as some user's would be, in status, header fields and processing time.  A
+keyed hash selects its way of authentication, so that the answer is the same each time.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ OTHER_USER = "the credentials are those of another user"
 BAD_REQUEST = 400
 _VOUCHES = ("Supported", "X-cisco-sis-9.0.0")
 REMEMBERED = 8192
-"""Flows that were let in and are remembered; the oldest are forgotten and have to ask again."""
+"""Admitted flows that are remembered; the oldest are forgotten and must be admitted again."""
 LONGEST = 60
-"""Seconds after which who was turned away comes back, at most."""
+"""The longest Retry-After in seconds."""
 
 
 class RegistrationRateLimit:
-    """Lets `rate` new flows a second register, and `burst` at once; who comes too early hears when
-    to come back (RFC 3261 section 21.5.4).
+    """Admits `rate` new flows a second, and `burst` at once; others get a time to retry after (RFC
+    3261 section 21.5.4).
 
-    A connection (or UDP address) that was let in is not asked again, so that challenges, refreshes
-    and the ends of registrations are never in the way.
+    A connection (or UDP address) that was admitted stays so, so that challenges, refreshes and
+    unregistrations are never limited.
     """
 
     def __init__(self, *, rate: float, burst: float) -> None:
@@ -58,7 +58,7 @@ class RegistrationRateLimit:
     def retry_after(self, flow: Flow, *, now: float) -> int:
         """0 when `flow` may register, else the seconds after which to try again.
 
-        They grow with the number that was turned away, so that the devices come back spread out.
+        They grow with the number of refused flows, so that the devices spread out.
         """
         if flow in self._admitted:
             self._admitted.move_to_end(flow)
@@ -75,9 +75,9 @@ class RegistrationRateLimit:
 
 @dataclass(slots=True)
 class LabAuthenticator:
-    """`tokens` are the bearer tokens that are good now, by user; `token_port` is theirs.
+    """Authenticates users; `tokens` are their valid bearer tokens, accepted at `token_port`.
 
-    `decoy_key` draws the login of names that are no user's.
+    `decoy_key` selects the login that an unknown name appears to have.
     """
 
     config: LabConfig
@@ -116,12 +116,12 @@ class LabAuthenticator:
     def authenticate(
         self, uri: Uri, request: Request, *, flow: Flow, now: float
     ) -> LabUser | LabResponse:
-        """The user that `uri` names, when the request is really from that user.
+        """The user that `uri` names, when the request is authentic; else the response.
 
-        Else what to answer, which does not say whether there is such a user.
+        The response does not reveal whether there is such a user.
         """
         name = (uri.user if isinstance(uri, SipUri) else None) or ""
-        # Both are made for everybody, so that it takes the same time.
+        # Compute both for every name, so that both cases take the same time.
         decoy, user = self._decoy(name), self._users.get(name)
         refusal = self._check_identity(user or decoy, request, flow=flow, now=now)
         if refusal is not None:
@@ -129,7 +129,7 @@ class LabAuthenticator:
         return user or forbidden(TLS_FAILURE)
 
     def _decoy(self, name: str) -> LabUser:
-        """What a user of that name would be like."""
+        """The user that an unknown name appears to be."""
         drawn = hmac.digest(self.decoy_key, name.encode("utf-8", "surrogateescape"), "sha256")
         users = self.config.users
         if not users:
@@ -139,7 +139,7 @@ class LabAuthenticator:
     def _check_identity(
         self, user: LabUser, request: Request, *, flow: Flow, now: float
     ) -> LabResponse | None:
-        """None when the request is really from `user`; else what to answer."""
+        """None when the request is authentic for `user`; else the response."""
         login = user.login
         if flow.transport is not Transport.TLS and login.secure:
             return forbidden(SECURITY_MISMATCH)
@@ -166,7 +166,7 @@ class LabAuthenticator:
 
 
 def _refusal(verdict: DigestRefused, request: Request) -> LabResponse:
-    """The challenge, with why the credentials were not taken where there were some."""
+    """The challenge, with a Warning that says why given credentials were refused."""
     headers = tuple(verdict.headers)
     if request.authorizations or request.proxy_authorizations:
         headers += (("Warning", f'399 lab "{verdict.reason}"'),)

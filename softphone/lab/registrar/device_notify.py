@@ -1,4 +1,4 @@
-"""What the lab's server asks of phones outside of calls: service control, remote control, state.
+"""The lab's requests to phones outside calls: service control, remote control, state.
 
 Every request goes over the connection that the phone registered on.
 """
@@ -25,7 +25,7 @@ CONFIG_STAMP = "ConfigVersionStamp"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceNotifier:
-    """`change` opens a drain of the endpoint; each command gives the exchange to look at."""
+    """Sends requests; `change` opens a drain of the endpoint; each method returns the exchange."""
 
     endpoint: Endpoint
     change: OpenDrain
@@ -40,7 +40,7 @@ class DeviceNotifier:
         call_id: str | None = None,
         stamps: tuple[tuple[str, str], ...] = (),
     ) -> Exchange:
-        """Service control; `call_id` takes the place of the registration's own."""
+        """Send a service control request; `call_id` replaces that of the registration."""
         control = ServiceControl(action, call_id or binding.call_id, stamps)
         fields = [("Event", SERVICE_CONTROL), ("Subscription-State", "active")]
         return self._send_request("NOTIFY", binding, fields, service_control_body(control))
@@ -48,14 +48,14 @@ class DeviceNotifier:
     def send_message_summary(
         self, binding: StoredBinding, *, waiting: bool, new: int = 0
     ) -> Exchange:
-        """Word of waiting messages (RFC 3842)."""
+        """Send a message summary (RFC 3842)."""
         text = f"Messages-Waiting: {'yes' if waiting else 'no'}\r\nVoice-Message: {new}/0\r\n"
         fields = [("Event", "message-summary"), ("Subscription-State", "active")]
         body = Body("application/simple-message-summary", text.encode())
         return self._send_request("NOTIFY", binding, fields, body)
 
     def send_remotecc(self, binding: StoredBinding, parts: Sequence[Body]) -> Exchange:
-        """Documents of remote call control, in one REFER."""
+        """Send remote call control documents, in one REFER."""
         identity = f"{self.entropy(4).hex()}@{self.host}"
         fields = [
             ("Refer-To", f"<cid:{identity}>"),
@@ -69,15 +69,15 @@ class DeviceNotifier:
         )
 
     def send_forward_state(self, binding: StoredBinding, target: str) -> Exchange:
-        """Tell a phone whom all of its calls go to; "" for nobody else."""
+        """Tell a phone where all of its calls are forwarded to; "" for nowhere."""
         return self.send_remotecc(binding, [_forward_state(target)])
 
     def send_initial_state(
         self, binding: StoredBinding, stamp: str = "", forward: str = ""
     ) -> Exchange:
-        """What a phone is told right after it has registered.
+        """Send the state that a phone gets right after it has registered.
 
-        `stamp` is its configuration's, `forward` whom all of its calls go to.
+        `stamp` is its configuration's, `forward` the target of all of its calls, "" for none.
         """
         stamps = ((CONFIG_STAMP, stamp),) if stamp else ()
         control = ServiceControl(ServiceAction.CHECK_VERSION, binding.call_id, stamps)

@@ -1,10 +1,9 @@
-"""The registrar as CUCM has it: devices, keep-alives, refusals with their Warning texts.
+"""The registrar for CUCM devices: registration, keep-alives, and refusals with CUCM's Warnings.
 
-Sans IO, around `softphone.lab.registrar.registrar`.  A REGISTER whose Contact names a device is
-CUCM's; any other is left to RFC 3261.  A device has one registration, which another client of it
-takes over only by saying so (`X-cisco-duplicate-reg`).  Where a phone sends its options along, the
-200 says which of them the lab knows.  `script` makes it answer otherwise than it would (tests of
-phones go through it step by step).
+Sans-IO, around `softphone.lab.registrar.registrar`.  A REGISTER whose Contact names a device is
+handled as CUCM does; any other by RFC 3261.  A device has one registration; another client takes
+it over only with `X-cisco-duplicate-reg`.  If a phone lists its options, the 200 says which of them
+the lab supports.  `script` replaces the normal answers, for step-by-step tests of phones.
 """
 
 from __future__ import annotations
@@ -34,34 +33,34 @@ _OPTIONS = (
     ("combine/remotecc/status", "<remotecc><status/></remotecc>"),
     ("combine/service-control", "<service-control/>"),
 )
-"""What the lab does of all that a phone may ask for in an optionsind."""
+"""The options of an optionsind that the lab supports."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabResponse:
-    """What a REGISTER is answered with."""
+    """The answer to a REGISTER."""
 
     status: int
     reason: str = ""
     headers: tuple[Field, ...] = ()
     new: bool = False
-    """Whether it is a new registration: the phone is told of its state, then."""
+    """Whether the registration is new; then the phone is sent its state."""
     left: tuple[Flow, ...] = ()
-    """The connections that the device has left for this one."""
+    """The connections that the device has left in favor of this one."""
     ended: tuple[Flow, ...] = ()
-    """The connections of other clients that the device was taken over from."""
+    """The connections of other clients from which the device was taken over."""
     body: Body | None = None
 
 
 class NoResponse(Enum):
-    """What a script may want instead of an answer."""
+    """What a script has instead of an answer."""
 
     NOTHING = "no answer at all"
     RESET = "the connection is reset"
 
 
 def forbidden(text: str, *, retry_after: int = 0) -> LabResponse:
-    """403 as CUCM writes it: the reason is in a Warning."""
+    """A 403 as CUCM sends it: the reason is in a Warning."""
     headers: list[Field] = [("Warning", f'399 lab "{text}"')]
     if retry_after:
         headers.append(("Retry-After", str(retry_after)))
@@ -69,30 +68,30 @@ def forbidden(text: str, *, retry_after: int = 0) -> LabResponse:
 
 
 def device_of(request: Request) -> str | None:
-    """The device that a REGISTER names; None where it names none."""
+    """The device that a REGISTER names; None when it names none."""
     found = (contact.parameter(DEVICE) for contact in request.contacts)
     return next((name for name in found if name), None)
 
 
 def is_device(contact: NameAddr) -> bool:
-    """Whether it is a device of CUCM's that is at a Contact."""
+    """Whether a Contact is that of a CUCM device."""
     return contact.parameter(DEVICE) is not None
 
 
 class DeviceRegistrar:
-    """`fallback` is whether it agrees to RTP in answer to SRTP."""
+    """Registers devices; `fallback` says whether it accepts RTP in answer to SRTP."""
 
     def __init__(self, registrar: Registrar, *, fallback: bool = True) -> None:
         self._registrar = registrar
         self.fallback = fallback
         self.script: deque[LabResponse | NoResponse] = deque()
-        """What the next REGISTER requests of devices get, one each, keep-alives not counted."""
+        """The answers to the next REGISTERs of devices, one each; keep-alives do not count."""
         self.keep_alives = 0
 
     def handle_register(
         self, request: Request, user: LabUser, *, flow: Flow, now: float, wall: datetime
     ) -> LabResponse | NoResponse:
-        """Process one REGISTER of a device, which has been authorized."""
+        """Process one authorized REGISTER of a device."""
         aor = request.to.uri
         contact = request.contacts[0]
         if not isinstance(aor, SipUri) or device_of(request) != user.device:
@@ -109,7 +108,7 @@ class DeviceRegistrar:
             return forbidden(ACTIVE_ELSEWHERE)
         new = request.expires != 0 and not any(one.flow == flow for one in known)
         if new:
-            # A device has one binding, wherever it was before.
+            # A device has one binding only: remove an earlier one at another address.
             self._registrar.remove_bindings(aor)
         reply = self._registrar.handle_register(request, flow=flow, now=now)
         if reply.status != 200:
@@ -134,7 +133,7 @@ class DeviceRegistrar:
 
 
 def _accepted(request: Request) -> Body | None:
-    """The response to the remotecc parts of a REGISTER; None where it has none that can be read."""
+    """The response to the remotecc parts of a REGISTER; None when it has no readable one."""
     asked = () if request.content is None else read_requests(request.content)
     if not asked:
         return None

@@ -1,4 +1,4 @@
-"""The lab's collector of voice quality reports: PUBLISH of `vq-rtcpxr`, sans IO (RFC 6035)."""
+"""The lab's collector of voice quality reports: PUBLISH of `vq-rtcpxr`, sans-IO (RFC 6035)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from softphone.sip.event_packages import (
 )
 
 MOST_KEPT = 1000
-"""Reports that are kept; older ones go."""
+"""Reports that are kept; older ones are dropped."""
 LIFETIME = 3600
-"""Seconds that a report is said to be kept, unless whoever sends it wants fewer."""
+"""The longest lifetime in seconds that a publication is granted."""
 
 
 def _nobody(_: VoiceQualityReport) -> None:
-    """Nobody looks at them."""
+    """The default callback: ignore the report."""
 
 
 class QualityReportCollector:
-    """Takes reports; `reports` are the latest, `on_report` hears of each."""
+    """Collects reports; `reports` has the latest, `on_report` is called with each."""
 
     def __init__(self, entropy: Entropy) -> None:
         self._entropy = entropy
@@ -34,7 +34,7 @@ class QualityReportCollector:
         self.on_report: Callable[[VoiceQualityReport], None] = _nobody
 
     def handle_publish(self, request: Request) -> LabResponse:
-        """Take one PUBLISH of somebody who is known (RFC 3903 section 6)."""
+        """Process one PUBLISH of an authenticated user (RFC 3903 section 6)."""
         package = (request.headers.get("Event") or "").partition(";")[0].strip()
         if package != EVENT_PACKAGE:
             return LabResponse(489, "", (("Allow-Events", EVENT_PACKAGE),))

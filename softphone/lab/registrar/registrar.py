@@ -1,8 +1,8 @@
-"""The lab's registrar: bindings and the processing of REGISTER, sans IO (RFC 3261 section 10.3).
+"""The lab's registrar: bindings and the processing of REGISTER, sans-IO (RFC 3261 section 10.3).
 
-With Path (RFC 3327), Service-Route (RFC 3608), outbound's reg-id, instance and flow (RFC 5626
-section 6) and public GRUUs (RFC 5627 section 5.4).  Who may register which AOR is decided before:
-by digest (`softphone.sip.auth.digest_server`) or by `certificate_speaks_for`.
+Supports Path (RFC 3327), Service-Route (RFC 3608), outbound's reg-id, instance and flow (RFC 5626
+section 6) and public GRUUs (RFC 5627 section 5.4).  The caller authorizes a request first: by
+digest (`softphone.sip.auth.digest_server`) or by `certificate_speaks_for`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _Key = tuple[bytes, str]
 
 @dataclass(frozen=True, slots=True)
 class RegistrarConfig:
-    """Times in seconds.
+    """The registrar's limits; times in seconds.
 
     `domains` are those whose AORs are served, in lower case; `flow_timer` is given to outbound
-    flows, None for none; `service_route` goes into every 2xx.  `maximum_contacts` bounds one AOR,
-    `maximum_bindings` them all.
+    flows, None for none; `service_route` goes into every 2xx.  `maximum_contacts` bounds the
+    bindings of one AOR, `maximum_bindings` all of them.
     """
 
     domains: tuple[str, ...]
@@ -54,9 +54,8 @@ class RegistrarConfig:
 class StoredBinding:
     """One binding of an AOR.
 
-    `flow` is where the REGISTER came from.  Requests go over `path`, and without one over `flow`
-    when `outbound` was agreed, else to `contact.uri`, for which `flow` serves as well while it is
-    open.
+    `flow` is where the REGISTER came from.  Requests go over `path`.  Without a path they go over
+    `flow` when `outbound` was agreed, else to `contact.uri`, over `flow` as long as it is open.
     """
 
     contact: NameAddr
@@ -77,7 +76,7 @@ class StoredBinding:
         return self.outbound and not self.path
 
     def same_as(self, other: StoredBinding) -> bool:
-        """Whether `other` takes this one's place (RFC 3261 section 10.3, RFC 5626 section 6)."""
+        """Whether `other` replaces this one (RFC 3261 section 10.3, RFC 5626 section 6)."""
         if self.outbound and other.outbound:
             return (self.instance_id, self.reg_id) == (other.instance_id, other.reg_id)
         return self.contact.uri.equivalent(other.contact.uri)
@@ -85,7 +84,7 @@ class StoredBinding:
 
 @dataclass(frozen=True, slots=True)
 class RegistrarReply:
-    """What to answer a REGISTER with, by `endpoint.respond`."""
+    """The answer to a REGISTER, for `endpoint.respond`."""
 
     status: int
     reason: str = ""
@@ -93,7 +92,7 @@ class RegistrarReply:
 
 
 class _RegistrationRefusal(Exception):
-    """Why a REGISTER changes nothing."""
+    """The reason why a REGISTER changes nothing."""
 
     def __init__(self, reply: RegistrarReply) -> None:
         super().__init__(reply.status)
@@ -105,12 +104,12 @@ def _refuse(status: int, reason: str = "", *headers: Field) -> _RegistrationRefu
 
 
 class Registrar:
-    """The bindings of every AOR of some domains."""
+    """The bindings of all AORs of some domains."""
 
     def __init__(
         self, config: RegistrarConfig, *, serves: Callable[[SipUri], bool] | None = None
     ) -> None:
-        """`serves` says whether there is such an AOR; None takes every one of the domains."""
+        """`serves` says whether an AOR exists; None accepts every AOR of the domains."""
         self._config = config
         self._serves = serves
         self._bindings: dict[_Key, tuple[StoredBinding, ...]] = {}
@@ -124,7 +123,7 @@ class Registrar:
     def handle_register(self, request: Request, *, flow: Flow, now: float) -> RegistrarReply:
         """Process one REGISTER that has been authorized (RFC 3261 section 10.3, steps 5 to 8).
 
-        All of its contacts are taken, or none.
+        Applies all of its contacts, or none.
         """
         self.handle_timer(now=now)
         try:
@@ -141,7 +140,7 @@ class Registrar:
             return refusal.reply
 
     def bindings(self, aor: SipUri, *, now: float) -> Sequence[StoredBinding]:
-        """The live bindings of an AOR, highest q first, the latest first among equals.
+        """The live bindings of an AOR, highest q first; among equals, the latest first.
 
         Of outbound bindings with the same instance only the latest flow counts (RFC 5626
         section 7).  A GRUU (parameter gr) gives those of its instance (RFC 5627 section 5.4).
@@ -163,23 +162,23 @@ class Registrar:
         return chosen
 
     def remove_bindings(self, aor: SipUri) -> None:
-        """Forget every binding of an AOR: another is to take their place."""
+        """Remove all bindings of an AOR."""
         self._store(_key(aor.bare()), ())
 
     def flow_died(self, flow: Flow) -> None:
-        """Forget the outbound bindings of a flow (RFC 5626 section 7)."""
+        """Remove the outbound bindings of a flow (RFC 5626 section 7)."""
         for key in tuple(self._on_flow.get(flow, ())):
             kept = [one for one in self._bindings[key] if not (one.flow_bound and one.flow == flow)]
             self._store(key, tuple(kept))
 
     def handle_timer(self, *, now: float) -> None:
-        """Forget what has expired."""
+        """Remove expired bindings."""
         while (key := self._timers.pop_due(now)) is not None:
             live = tuple(one for one in self._bindings.get(key, ()) if one.expires_at > now)
             self._store(key, live)
 
     def next_timer(self) -> float | None:
-        """The earliest expiry, or None."""
+        """The time of the earliest expiry; None without bindings."""
         return self._timers.next_deadline()
 
     # One REGISTER
@@ -264,7 +263,7 @@ class Registrar:
         )
 
     def _expires_of(self, contact: NameAddr, request: Request) -> int:
-        """What is asked for one contact; malformed is an hour (RFC 3261 section 10.2.1.1)."""
+        """The requested expiry of a contact; malformed: an hour (RFC 3261 section 10.2.1.1)."""
         stated = contact.parameter("expires")
         if stated is not None:
             seconds = digits(stated, 2**32 - 1)
@@ -317,14 +316,14 @@ class Registrar:
 
 
 def _key(aor: SipUri) -> _Key:
-    """What identifies an AOR: sip and sips name the same user (RFC 3261 section 10.3, step 5)."""
+    """The key of an AOR: sip and sips name the same user (RFC 3261 section 10.3, step 5)."""
     return unescape(aor.user or ""), aor.host.lower()
 
 
 def _with_binding(
     bindings: list[StoredBinding], new: StoredBinding, request: Request, now: float
 ) -> list[StoredBinding]:
-    """The bindings with `new` in its place, or without it when it asks for no time."""
+    """The bindings with `new` in place of the one it replaces, or without it if it expires."""
     kept: list[StoredBinding] = []
     for one in bindings:
         if one.same_as(new):
@@ -335,7 +334,7 @@ def _with_binding(
 
 
 def _check_order(binding: StoredBinding, request: Request) -> None:
-    """Refuse a REGISTER that is older than what it would change (RFC 3261 section 10.3, step 7)."""
+    """Refuse a REGISTER older than the binding it would change (RFC 3261 section 10.3, step 7)."""
     if binding.call_id == request.call_id and request.cseq.number <= binding.cseq:
         raise _refuse(500, "The request is older than the binding")
 
@@ -363,9 +362,9 @@ def _listed(binding: StoredBinding, aor: SipUri | None, now: float) -> NameAddr:
 def certificate_speaks_for(identity: PeerIdentity, aor: SipUri) -> bool:
     """Whether a client certificate names an AOR (RFC 5922 section 4, RFC 5280 section 4.2.1.6).
 
-    A URI SAN must be the AOR itself, or the same with the other of the schemes sip and sips; only
-    a certificate without any such SAN may name its user by a common name, which then has to be
-    the user part or user@host.
+    A URI SAN must equal the AOR, but for the scheme, which may be sip or sips.  Only a certificate
+    without a SIP URI SAN may name its user by common name, which must be the user part or
+    user@host.
     """
     names = [name.partition(":") for name in identity.names]
     uris = [

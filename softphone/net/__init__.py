@@ -1,10 +1,10 @@
 """Sockets for signaling and files: the driver of sans-IO machines, streams, UDP, DNS and HTTP.
 
-Protocols are elsewhere: `softphone.sip`, `softphone.trust` and `softphone.provisioning` have the
-machines that run here.  What a certificate is worth is decided in `softphone.trust.verification`;
-the loop of media is in `softphone.media.engine`, which takes its sockets from
-`softphone.net.datagrams`.  `stream`, `datagrams`, `http` and `verified` are imported from their own
-packages: `datagrams` needs numpy and `http` needs httpcore.
+The protocols that run on them are in `softphone.sip`, `softphone.trust` and
+`softphone.provisioning`.  Certificates are judged in `softphone.trust.verification`.  The media
+loop is in `softphone.media.engine`, which takes its sockets from `softphone.net.datagrams`.
+`stream`, `datagrams`, `http` and `verified` are imported from their own packages, because
+`datagrams` needs numpy and `http` needs httpcore.
 
 RFC 3261 section 18 (transports), RFC 8446 (TLS), RFC 3263 (what DNS is asked), RFC 6761 section 6.3
 (localhost), RFC 9110 and RFC 9112 (HTTP).

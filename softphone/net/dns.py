@@ -1,8 +1,8 @@
-"""DNS for SIP: NAPTR, SRV, A and AAAA, asked through dnspython, without a thread.
+"""DNS for SIP: NAPTR, SRV, A and AAAA look-ups through dnspython, without a thread.
 
-Numeric hosts are never asked for; "localhost" (RFC 6761 section 6.3) and the hosts file come
-before DNS.  Answers, also negative ones, are kept for their TTL.  What to ask, and what to make of
-it, is `softphone.sip.transport.server_location`'s.
+Numeric hosts are never looked up; "localhost" (RFC 6761 section 6.3) and the hosts file come
+before DNS.  Answers, negative ones too, are cached for their TTL.  What to look up, and how to
+choose among the answers, is decided in `softphone.sip.transport.server_location`.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 
 _FAMILIES = (RecordType.A, RecordType.AAAA)
 MAXIMUM_HOSTS_FILE = 1 << 20
-"""Bytes of the hosts file that are read."""
+"""The most octets of the hosts file that are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResolverConfig:
-    """Where and how patiently to ask; times in seconds.
+    """The servers to ask, time-outs and cache bounds; times in seconds.
 
-    `nameservers` None takes the system's (/etc/resolv.conf); `timeout` is for one server,
-    `lifetime` for one question; answers are kept from `minimum_ttl` to `maximum_ttl`, at most
+    `nameservers` None takes the system's (/etc/resolv.conf).  `timeout` is for one server,
+    `lifetime` for one question.  Answers are cached from `minimum_ttl` to `maximum_ttl`, at most
     `capacity` of them.
     """
 
@@ -63,14 +63,14 @@ class ResolverConfig:
 
 @dataclass(frozen=True, slots=True)
 class _CachedAnswer:
-    """An answer and the time until which it holds."""
+    """An answer and the time until which it is valid."""
 
     records: tuple[Record, ...]
     until: float
 
 
 class DnsResolver:
-    """Asks DNS, remembers, and runs look-ups; it leaves no task behind and needs no closing."""
+    """Asks DNS, caches answers and runs look-ups; it leaves no task behind and needs no closing."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class DnsResolver:
         entropy: Entropy,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`clock` counts the seconds that answers are kept for."""
+        """`clock` gives the seconds by which cached answers expire."""
         self._config = config or ResolverConfig()
         self._entropy = entropy
         self._clock = clock
@@ -91,9 +91,9 @@ class DnsResolver:
     async def locate(
         self, uri: SipUri, *, policy: LookupPolicy | None = None
     ) -> tuple[Target, ...]:
-        """Where to send a request for `uri`, best first (RFC 3263).
+        """Find where to send a request for `uri`, best first (RFC 3263).
 
-        Raises TransportError when there is no such place, TransportTimeout when DNS is silent.
+        Raises TransportError when there is none, TransportTimeout when DNS does not answer.
         """
         lookup = locate_server(uri, entropy=self._entropy, policy=policy)
         while questions := lookup.wanted:
@@ -104,9 +104,9 @@ class DnsResolver:
         return lookup.targets
 
     async def resolve(self, host: str) -> Sequence[str]:
-        """The addresses of a host, IPv4 first; a numeric host is itself.
+        """The addresses of a host, IPv4 first; a numeric host is returned as it is.
 
-        Raises TransportError when it has none, TransportTimeout when DNS is silent.
+        Raises TransportError when it has none, TransportTimeout when DNS does not answer.
         """
         if is_numeric(host):
             return (host,)
@@ -125,7 +125,7 @@ class DnsResolver:
     async def query(self, question: DnsQuestion) -> tuple[Record, ...]:
         """The records that answer one question, () when there are none.
 
-        Raises TransportError when the servers fail, TransportTimeout when they are silent.
+        Raises TransportError when the servers fail, TransportTimeout when they do not answer.
         """
         local = self._local(question)
         if local is not None:
@@ -142,10 +142,10 @@ class DnsResolver:
         return records
 
     async def _ask_all(self, questions: Sequence[DnsQuestion]) -> list[tuple[Record, ...]]:
-        """The answers to all, asked at once.
+        """The answers to all questions, asked in parallel.
 
-        A question that fails counts as unanswered while another one has an answer: some servers
-        fail for record types that they do not know.  A failed NAPTR question is followed by SRV.
+        A question that fails counts as unanswered if another one is answered: some servers fail for
+        record types that they do not know.  A failed NAPTR question is followed by SRV.
         """
 
         async def attempt(question: DnsQuestion) -> tuple[Record, ...] | TransportError:
@@ -166,7 +166,7 @@ class DnsResolver:
     # DNS
 
     async def _query(self, question: DnsQuestion) -> tuple[tuple[Record, ...], float]:
-        """The records and their time to live, by dnspython, whose exceptions end here."""
+        """The records and their TTL, through dnspython; its exceptions are translated here."""
         import dns.exception
         import dns.resolver
 
@@ -214,10 +214,10 @@ class DnsResolver:
         self._resolver = resolver
         return resolver
 
-    # What is known without DNS
+    # Look-ups without DNS
 
     def _local(self, question: DnsQuestion) -> tuple[Record, ...] | None:
-        """The answer of the hosts file or of "localhost"; None when DNS is to be asked."""
+        """The answer of the hosts file or of "localhost"; None when DNS must be asked."""
         if question.type not in _FAMILIES:
             is_local = question.name.rpartition(".")[2] == "localhost"
             return () if is_local or question.name in self._hosts_entries() else None
@@ -249,7 +249,7 @@ class DnsResolver:
 
 
 def _query_name(question: DnsQuestion) -> dns.name.Name:
-    """Absolute, but for a lone label of a host, which the search list may complete."""
+    """An absolute name, except for a host of one label: the search list may complete it."""
     import dns.name
 
     lone = question.type in _FAMILIES and "." not in question.name
@@ -257,7 +257,7 @@ def _query_name(question: DnsQuestion) -> dns.name.Name:
 
 
 def _read(data: dns.rdata.Rdata) -> Record:
-    """One record of dnspython as ours."""
+    """Convert one record of dnspython to ours."""
     from dns.rdtypes.IN.NAPTR import NAPTR
     from dns.rdtypes.IN.SRV import SRV
 
@@ -277,7 +277,7 @@ def _read(data: dns.rdata.Rdata) -> Record:
 
 
 def _read_hosts(text: str) -> dict[str, tuple[str, ...]]:
-    """The hosts file (hosts(5)): address, then names; the order of the lines is kept."""
+    """Parse the hosts file (hosts(5)): address, then names; the order of lines is kept."""
     found: dict[str, list[str]] = {}
     for line in text.splitlines():
         address, *names = line.partition("#")[0].split() or [""]

@@ -1,4 +1,4 @@
-"""What a driver allows: times, sizes and rates."""
+"""The limits of a driver: times, sizes and rates."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TypeAlias
 Network: TypeAlias = IPv4Network | IPv6Network
 
 LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
-"""The addresses of this machine only."""
+"""The loopback addresses."""
 
 
 def source_of(host: str) -> str:
-    """What counts as one source: an IPv4 address, or the /64 that an IPv6 site gets at least."""
+    """The source to count by: an IPv4 address, or the /64 that every IPv6 site has at least."""
     address = ip_address(host.partition("%")[0])
     if isinstance(address, IPv4Address):
         return host
@@ -26,10 +26,10 @@ def source_of(host: str) -> str:
 class TransportLimits:
     """Times in seconds, sizes in bytes, rates a second.
 
-    `connections` bounds the accepted ones, `connections_per_source` those of one address (of one
-    /64 in IPv6), `datagram_flows` the UDP addresses remembered; `handshakes` are at work at once,
-    `handshakes_per_source` of one address (/64), and further ones wait unread.  The limits of one
-    source are lifted for `trusted_sources`, such as a NAT or an SBC with thousands of clients.
+    `connections` bounds the accepted connections, `connections_per_source` those of one address
+    (one /64 in IPv6), `datagram_flows` the UDP addresses kept.  `handshakes` may run at once, of
+    them `handshakes_per_source` for one address (/64); further ones wait unread.  The limits per
+    source do not apply to `trusted_sources`, such as a NAT or an SBC with thousands of clients.
     `accept_rate` and `accept_burst` admit new connections and new UDP addresses.
     """
 
@@ -41,12 +41,12 @@ class TransportLimits:
     first_byte_timeout: float = 60.0
     close_timeout: float = 2.0
     shutdown_timeout: float = 0.5
-    """For the peer's close_notify, which RFC 8446 section 6.1 does not have us wait for."""
+    """Time to wait for the peer's close_notify, which RFC 8446 section 6.1 does not demand."""
     write_buffer: int = 1 << 20
     handshakes: int = 64
     handshakes_per_source: int = 16
     handshake_patience: float = 0.5
-    """How long a handshake keeps its slot: 16 of 256 connections, one after the other, take 8 s."""
+    """How long a handshake keeps its slot: 16 of 256 connections, in sequence, take 8 s."""
     connections: int = 4096
     connections_per_source: int = 256
     trusted_sources: tuple[Network, ...] = ()

@@ -1,7 +1,7 @@
-"""Where a document is read: in this thread when it is small, else beside the loop.
+"""Runs the parsing of a document in this thread if it is small, else in a worker thread.
 
-What came over the network may be megabytes; reading it takes tens of milliseconds, and a call has
-a packet every twenty.
+A document from the network may be megabytes; parsing it takes tens of milliseconds, and a call has
+a packet every 20 ms.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LARGE = 1 << 16
-"""Bytes that are read in a thread: below it takes less than about a millisecond."""
+"""Octets from which a thread is used; parsing less takes less than about a millisecond."""
 
 
 async def run_by_size(
     size: int, function: Callable[P, T], *arguments: P.args, **named: P.kwargs
 ) -> T:
-    """Call a function that reads so many bytes, in a thread when they are LARGE or more.
+    """Call a function that parses so many octets, in a thread when they are LARGE or more.
 
-    It must not touch what the loop works on.  Raises what the function raises.
+    It must not touch what the event loop works on.  Raises what the function raises.
     """
     if size < LARGE:
         return function(*arguments, **named)

@@ -1,4 +1,4 @@
-"""Work that several want at the same time is done once."""
+"""Shares one task among all callers that want the same work at the same time."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class _SharedTask(Generic[T]):
 
 
 class SharedTasks(Generic[K, T]):
-    """Tasks under way by what they are for; the last one to give up waiting cancels it."""
+    """Running tasks by key; a task is canceled when its last waiting caller is."""
 
     def __init__(self) -> None:
         self._under_way: dict[K, _SharedTask[T]] = {}
 
     async def run(self, key: K, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What the work under way for `key` gives or raises; `work()` is it where there is none."""
+        """The result or exception of the task for `key`; `work()` starts one if none is running."""
         shared = self._under_way.get(key)
         if shared is None:
             task = asyncio.get_running_loop().create_task(work())

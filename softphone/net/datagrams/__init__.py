@@ -1,9 +1,8 @@
 """UDP sockets for media: batches of many sockets in few system calls, and single pairs.
 
-On Linux the batches use recvmmsg and sendmmsg on arrays that are laid out once; pairs are read by
-the event loop, for few and large packets such as video.  It knows sockets and addresses only: RTP
-and the owner of a packet are known to `softphone.media`, UDP for signaling is in
-`softphone.net.driver`.
+On Linux the batches use recvmmsg and sendmmsg on arrays that are laid out once.  Pairs are read by
+the event loop and suit few, large packets such as video.  RTP and the owner of a packet are known
+to `softphone.media`; UDP for signaling is in `softphone.net.driver`.
 
 RFC 3550 section 11 (pairs of ports); RFC 791, RFC 4291 and RFC 4007 (addresses and zones).
 """

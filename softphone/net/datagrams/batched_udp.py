@@ -1,12 +1,11 @@
 """Batched UDP for media: many sockets, one array, few system calls.
 
 On Linux `recvmmsg` and `sendmmsg` are called through ctypes on arrays that are laid out once;
-nothing is allocated a packet.  They are bound so that the interpreter's lock is kept: none of
-these calls can block, and giving it up at each packet would cost a turn of the switch interval
-beside a busy thread.  Elsewhere the plain socket calls fill the same arrays.
+nothing is allocated for a packet.  The calls keep the GIL: none of them can block, and releasing it
+for each packet would cost a switch interval next to a busy thread.  On other systems the plain
+socket calls fill the same arrays.
 
-Knows sockets and addresses only: not RTP, not who a packet belongs to.  RFC 3550 section 11 for
-the pairs of ports.
+RTP and the owner of a packet are unknown here.  RFC 3550 section 11 (pairs of ports).
 """
 
 from __future__ import annotations
@@ -25,25 +24,25 @@ from softphone.net.datagrams.socket_address import SOCKADDR, AddressCache, encod
 from softphone.sans_io import Address, Entropy
 
 SLOT: Final = 1536
-"""Octets of room for one datagram; longer ones are truncated and marked."""
+"""Octets reserved for one datagram; longer ones are truncated and marked."""
 
 CONTROL: Final = 64
 """Octets for ancillary data: one SCM_TIMESTAMPNS (32) and one SO_RXQ_OVFL (24)."""
 
 STAMP: Final = 32
-"""Octets of ancillary data where there is a SCM_TIMESTAMPNS and nothing else."""
+"""Octets of ancillary data that hold one SCM_TIMESTAMPNS and nothing else."""
 
 BURST: Final = 64
-"""The most datagrams that one visit takes from a socket that serves a single stream."""
+"""The most datagrams that one visit reads from the socket of a single stream."""
 
 CONTROL_BURST: Final = 8
-"""Datagrams that one visit takes from an RTCP socket; a stream is sent one in some seconds."""
+"""The most datagrams that one visit reads from an RTCP socket; RTCP comes every few seconds."""
 
 RTCP_BUFFER: Final = 65_536
-"""What is asked of SO_RCVBUF for RTCP, octets."""
+"""The SO_RCVBUF requested for RTCP, in octets."""
 
 SO_RXQ_OVFL, SO_TIMESTAMPNS = 40, 35
-# As plain numbers: NumPy asks an IntEnum's class, in vain and slowly, how to compute with it.
+# Plain numbers: with an IntEnum, NumPy first asks its class how to compute, which is slow.
 AF_INET, AF_INET6, MSG_TRUNC = int(socket.AF_INET), int(socket.AF_INET6), int(socket.MSG_TRUNC)
 
 MMSGHDR = np.dtype(
@@ -58,7 +57,7 @@ IOVEC = np.dtype([("base", "u8"), ("length", "u8")])
 
 
 def _bind_system_calls() -> ctypes.PyDLL | None:
-    """The C library with `recvmmsg` and `sendmmsg`, or None where the layout is not known."""
+    """The C library with `recvmmsg` and `sendmmsg`, or None where their layout is unknown."""
     if sys.platform != "linux" or sys.maxsize < 2**32 or sys.byteorder != "little":
         return None
     library = ctypes.PyDLL(None, use_errno=True)
@@ -76,14 +75,14 @@ LIBRARY = _bind_system_calls()
 
 
 BATCHED: Final = LIBRARY is not None
-"""Whether the batched system calls are there."""
+"""Whether the batched system calls are available."""
 
 
 class DatagramPort:
     """One bound, non-blocking UDP socket.
 
-    `receive_buffer` is what the system grants of SO_RCVBUF, in octets as the system counts;
-    `overflows` counts datagrams that the system dropped because it was full (SO_RXQ_OVFL).
+    `receive_buffer` is the SO_RCVBUF granted by the system, in octets as the system counts.
+    `overflows` counts datagrams that the system dropped because the buffer was full (SO_RXQ_OVFL).
     """
 
     __slots__ = (
@@ -119,7 +118,7 @@ class DatagramPort:
         self.key = -1
 
     def discard_received(self) -> int:
-        """Throw away what has been received so far, at most 4,096 datagrams; how many."""
+        """Drop what has been received so far, at most 4,096 datagrams; return how many."""
         for count in range(4096):
             try:
                 self.socket.recvfrom(1)
@@ -133,11 +132,11 @@ class DatagramPort:
 
 
 class DatagramBatch:
-    """Room for `capacity` datagrams, as arrays with one row a datagram.
+    """Room for `capacity` datagrams, as arrays with one row for each datagram.
 
-    `data` uint8[capacity, SLOT]; `length` int32[capacity] (0 also for a truncated one);
+    `data` is uint8[capacity, SLOT]; `length` int32[capacity] (0 also for a truncated one);
     `address` uint8[capacity, SOCKADDR]; `port` int32[capacity], the key of the socket;
-    `arrival` float64[capacity], seconds on the caller's clock.  One object serves one direction.
+    `arrival` float64[capacity], seconds on the caller's clock.  Use one object for each direction.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -167,7 +166,7 @@ class DatagramBatch:
         self._known = AddressCache()
 
     def _rows(self, count: int) -> list[memoryview]:
-        """Views of at least the first `count` rows, each made once: few batches need them all."""
+        """Views of at least the first `count` rows, each made once; few batches need them all."""
         made = len(self._views)
         if made < count:
             self._views += [self.data[row].data for row in range(made, count)]
@@ -176,7 +175,7 @@ class DatagramBatch:
     # Receiving ----------------------------------------------------------------------------------
 
     def _prepare(self) -> None:
-        """Undo what the last visit wrote: the system overwrites lengths, flags and control."""
+        """Reset what the last visit wrote: the system overwrites lengths, flags and control."""
         count = self._dirty
         if count and self._header["control"][count - 1] == 0:
             rows = np.arange(count, dtype=np.uint64)
@@ -188,11 +187,11 @@ class DatagramBatch:
         self._control[:count, :48] = 0
 
     def receive_datagrams(self, ports: Iterable[DatagramPort], *, now: float, wall: float) -> int:
-        """Take what is waiting on `ports`, and return how many rows were filled.
+        """Read the datagrams waiting on `ports`; return how many rows were filled.
 
         A port gives at most its burst; the rest waits for the next visit.  `now` is the caller's
-        clock and `wall` the time of day at this moment, by which the system's arrival stamps are
-        turned into the caller's clock.
+        clock and `wall` the time of day at this moment; both convert the system's arrival stamps to
+        the caller's clock.
         """
         if LIBRARY is None:
             return self._receive_plain(ports, now=now)
@@ -226,7 +225,7 @@ class DatagramBatch:
         if np.count_nonzero(near) != used:
             self._wide = True
         if self._wide:
-            # An IPv4 name is shorter than the IPv6 one that was here before.
+            # An IPv4 name is shorter than an IPv6 one, which may have filled the row before.
             self.address[:used, 16:][near] = 0
         age = self._words[:used, 3] * -1e-9
         age += wall - self._words[:used, 2]
@@ -235,7 +234,7 @@ class DatagramBatch:
         np.subtract(now, age, out=self.arrival[:used])
 
     def overflows(self, used: int) -> dict[int, int]:
-        """The system's running count of drops (SO_RXQ_OVFL) by port key, where there is one."""
+        """The system's running count of drops (SO_RXQ_OVFL) by port key, where reported."""
         found: dict[int, int] = {}
         if not np.count_nonzero(self._control_lengths[:used] > STAMP):
             return found
@@ -255,7 +254,7 @@ class DatagramBatch:
                 except BlockingIOError:
                     break
                 except OSError:
-                    # An ICMP error of an earlier datagram; it says nothing about the queue.
+                    # An ICMP error for an earlier datagram; the queue may still hold data.
                     continue
                 self.length[used] = length if length < SLOT else 0
                 self.address[used] = np.frombuffer(encode_address(source[:2]), dtype=np.uint8)
@@ -267,11 +266,11 @@ class DatagramBatch:
     # Sending ------------------------------------------------------------------------------------
 
     def send_datagrams(self, ports: DatagramPorts, start: int, stop: int) -> int:
-        """Send rows `start` to `stop`, each by the socket of its `port`; how many left.
+        """Send rows `start` to `stop`, each on the socket of its `port`; return how many were sent.
 
-        Neighbors with one socket share a system call; where each has its own, the plain call is
-        the cheaper one.  What a full buffer or the system refuses is lost, as on the wire, and
-        not counted as sent.
+        Adjacent rows of one socket share a system call; where each row has its own socket, plain
+        calls are cheaper.  A row that a full buffer or the system refuses is lost, as on the wire,
+        and is not counted.
         """
         if stop - start == 1:
             return self._send_each(ports, start, stop)
@@ -292,12 +291,12 @@ class DatagramBatch:
             count = call(fd, base + begin * MMSGHDR.itemsize, size, socket.MSG_DONTWAIT)
             sent += count
             if count != size:
-                # Less than all of them, or -1: what stopped the call is looked into.
+                # Fewer than all, or -1: `_send_run` finds out which row stopped the call.
                 sent += (count < 0) + self._send_run(fd, start + begin + max(count, 0), start + end)
         return sent
 
     def _send_run(self, fd: int, start: int, end: int) -> int:
-        """Send rows of one socket, past those that the system refuses."""
+        """Send rows of one socket; skip rows that the system refuses."""
         sent = 0
         while start < end and LIBRARY is not None:
             at = self._base + start * MMSGHDR.itemsize
@@ -331,7 +330,7 @@ class DatagramBatch:
         return sent
 
     def _destinations(self, start: int, stop: int) -> list[Address]:
-        """The addresses of rows as the socket module wants them."""
+        """The addresses of rows in the socket module's form."""
         if (self._family[start:stop] == AF_INET).all():
             names: Sequence[Hashable] = self.address.view(np.uint64)[start:stop, 0].tolist()
         else:
@@ -340,9 +339,9 @@ class DatagramBatch:
 
 
 class DatagramPorts:
-    """The sockets of one engine by key, and which of the watched ones have something to read.
+    """The sockets of one engine by key; tells which watched ones are readable.
 
-    `senders` holds each one's `sendto`.
+    `senders` holds the `sendto` of each socket.
     """
 
     def __init__(self) -> None:
@@ -358,9 +357,9 @@ class DatagramPorts:
         return self._ports[key]
 
     def add_port(self, port: DatagramPort, *, watch: bool) -> None:
-        """Take `port` in, and give it the key by which batches name it: its file descriptor.
+        """Add `port` and set its key, by which batches name it: its file descriptor.
 
-        One that is visited every frame anyway is better not watched: watching costs more.
+        Do not watch a port that is visited every frame anyway: watching costs more.
         """
         port.key = port.fd
         self._ports[port.key] = port
@@ -388,7 +387,7 @@ class DatagramPorts:
         return list(ports.values())
 
     def note_overflows(self, batch: DatagramBatch, used: int) -> None:
-        """Bring `overflows` of the ports that `batch` was received on up to date."""
+        """Update `overflows` of the ports that `batch` was received on."""
         for key, count in batch.overflows(used).items():
             self._ports[key].overflows = count
 
@@ -404,8 +403,8 @@ class DatagramPorts:
 class PortPairs:
     """Pairs of an even RTP port and the odd RTCP port after it, from a range.
 
-    The search begins at a random pair, and each next one begins behind the last, so that a port
-    that was just given up is used again as late as can be.
+    The search starts at a random pair, and each later one starts after the last pair bound, so that
+    a released port is reused as late as possible.
     """
 
     def __init__(self, first: int, last: int, *, entropy: Entropy) -> None:
@@ -421,9 +420,9 @@ class PortPairs:
         burst: int = BURST,
         control_burst: int = CONTROL_BURST,
     ) -> tuple[DatagramPort, DatagramPort] | None:
-        """Bind the next free pair on `host`; None when there is none.
+        """Bind the next free pair on `host`; None when none is free.
 
-        Raises OSError where the trouble is not a port that somebody else has.
+        Raises OSError for any cause but a port that is in use.
         """
         for _ in range(self._pairs):
             port = self._first + 2 * self._next

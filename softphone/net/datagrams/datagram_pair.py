@@ -1,7 +1,7 @@
-"""A pair of UDP sockets of one RTP session, read by the event loop one datagram at a time.
+"""The two UDP sockets of one RTP session, read by the event loop one datagram at a time.
 
-For streams of few and large packets, as video is; the batches of
-`softphone.net.datagrams.batched_udp` are for many streams.  Closing takes them out of the loop.
+Suits streams of few, large packets such as video; for many streams use the batches of
+`softphone.net.datagrams.batched_udp`.  Closing removes both sockets from the loop.
 RFC 3550 section 11.
 """
 
@@ -15,16 +15,15 @@ from softphone.net.datagrams.batched_udp import DatagramPort
 from softphone.sans_io import Address
 
 VISIT = 64
-"""Datagrams of one visit to a socket; the loop comes back for more."""
+"""The most datagrams that one visit reads from a socket; the loop returns for more."""
 LARGEST = 2048
 
 OnDatagram: TypeAlias = Callable[[bytes, Address, bool], None]
-"""Given a datagram, where it is from, and whether it came on the RTCP port."""
+"""Called with a datagram, its source, and whether it came on the RTCP port."""
 
 
 class DatagramPair:
-    """An RTP and an RTCP socket; `on_visit_end` is called after each visit that brought
-    anything."""
+    """An RTP and an RTCP socket; `on_visit_end` is called after each visit that read anything."""
 
     def __init__(
         self,
@@ -37,17 +36,17 @@ class DatagramPair:
         self._taken = on_visit_end
         self._loop = asyncio.get_running_loop()
         self.unsent = 0
-        """Datagrams that the system did not take."""
+        """Datagrams that the system did not accept."""
         for port, control in ((self._rtp, False), (self._rtcp, True)):
             self._loop.add_reader(port.fd, self._visit, port, control)
 
     @property
     def addresses(self) -> tuple[Address, Address]:
-        """Where the two sockets are bound."""
+        """The bound addresses of the RTP and the RTCP socket."""
         return self._rtp.address, self._rtcp.address
 
     def discard_received(self) -> None:
-        """Throw away what came before anybody was to listen."""
+        """Drop the datagrams that came before the session started."""
         self._rtp.discard_received()
         self._rtcp.discard_received()
 
@@ -58,20 +57,20 @@ class DatagramPair:
             except BlockingIOError:
                 break
             except OSError:
-                # An ICMP error of an earlier datagram of ours; the next visit goes on.
+                # An ICMP error for an earlier datagram of ours; the next visit reads on.
                 break
             self._on_datagram(data, address[:2], control)
         self._taken()
 
     def send_datagram(self, data: bytes, to: Address, *, control: bool) -> None:
-        """Send a datagram; what the system does not take is counted."""
+        """Send a datagram; one that the system does not accept is counted in `unsent`."""
         try:
             (self._rtcp if control else self._rtp).socket.sendto(data, to)
         except OSError:
             self.unsent += 1
 
     def close(self) -> None:
-        """Leave the loop and close both sockets."""
+        """Remove both sockets from the loop and close them."""
         for port in (self._rtp, self._rtcp):
             self._loop.remove_reader(port.fd)
             port.close()

@@ -1,4 +1,4 @@
-"""Socket addresses as the system's calls have them: octets, in rows of one width.
+"""Socket addresses in the form of the system calls: octets, in rows of one width.
 
 IPv4 and IPv6 (RFC 791, RFC 4291); a zone is a number or the name of an interface (RFC 4007).
 """
@@ -16,10 +16,10 @@ import numpy.typing as npt
 from softphone.sans_io import Address
 
 SOCKADDR: Final = 32
-"""Octets kept for one socket address: sockaddr_in6 has 28, padded to whole words."""
+"""Octets of a row for one socket address: sockaddr_in6 has 28, padded to whole words."""
 
 TURNOVER: Final = 32_768
-"""Addresses asked for in one generation of what is kept decoded."""
+"""Look-ups in one generation of the address cache."""
 
 
 def encode_address(address: Address) -> bytes:
@@ -58,10 +58,10 @@ def decode_address(raw: bytes) -> Address:
 
 
 class AddressCache:
-    """Addresses of late, kept decoded.
+    """A cache of decoded addresses.
 
-    Calls come and go, each with ports of its own: what is not asked for in a whole generation is
-    forgotten with the next.
+    Calls come and go with ports of their own, so an address that is not looked up during a whole
+    generation is dropped at the next one.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class AddressCache:
         return len(self._now) + len(self._before)
 
     def decoded(self, names: Sequence[Hashable], rows: npt.NDArray[np.uint8]) -> list[Address]:
-        """The address of each of `rows` (uint8[n, SOCKADDR]), by a name that stands for it."""
+        """The address of each of `rows` (uint8[n, SOCKADDR]), cached under its hashable name."""
         self._asked += len(names)
         if self._asked > TURNOVER:
             self._asked = 0

@@ -1,7 +1,7 @@
-"""The drain of one machine: changes one after the other, each emptied before the next.
+"""The drain of one machine: applies changes one after the other, draining after each.
 
-The contract is that of `softphone.sans_io`.  One timer of the event loop serves the machine; it is
-set anew only for an earlier deadline, and an early ring is harmless.
+The contract is in `softphone.sans_io`.  One timer of the event loop serves the machine; it is
+re-armed only for an earlier deadline, and firing too early is harmless.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _PAUSE_AFTER_BUG = 1.0  # a deadline that raises must not become a busy loop
 
 
 def _nothing(_: float) -> None:
-    """The change that follows commands: they have changed the machine already."""
+    """The change applied after commands, which have changed the machine already."""
 
 
 class _ChangeScope(AbstractContextManager[float]):
-    """What `Drain.change` gives; a generator would cost three times as much."""
+    """The context manager of `Drain.change`; a generator would cost three times as much."""
 
     __slots__ = ("_began", "_drain")
 
@@ -45,10 +45,10 @@ class _ChangeScope(AbstractContextManager[float]):
 
 
 class Drain(Generic[E]):
-    """Changes a machine and takes out what follows.
+    """Applies changes to a machine and drains it (see `softphone.sans_io`).
 
-    `send` gets every transmit, `on_event` every event; what they change belongs to the same
-    drain.  `on_bug` gets an exception of the machine or of `on_event`, and the flow it was at.
+    `send` gets every transmit, `on_event` every event; changes that they make belong to the same
+    drain.  `on_bug` gets an exception of the machine or of `on_event`, and its flow.
     """
 
     def __init__(
@@ -73,34 +73,34 @@ class Drain(Generic[E]):
         self._deadline = float("inf")
 
     def apply_change(self, change: Callable[[float], None], *, flow: Flow | None = None) -> None:
-        """Run `change(now)` and drain; inside a drain, once that drain has ended."""
+        """Run `change(now)` and drain; inside a drain, run it once that drain has ended."""
         self._changes.append((change, flow))
         if not self._busy:
             self._work()
 
     def receive_bytes(self, data: bytes, *, flow: Flow) -> None:
-        """Bytes have come."""
+        """Give received bytes to the machine and drain it."""
         self.apply_change(lambda now: self.machine.receive(data, flow=flow, now=now), flow=flow)
 
     def change(self) -> AbstractContextManager[float]:
-        """Give commands with the time that `with` gives; they are drained at the end.
+        """Open a block for commands; `with` gives their `now`, and the drain runs at the end.
 
-        An exception of a command goes to the caller, after the drain.
+        An exception of a command reaches the caller after the drain.
         """
         return _ChangeScope(self)
 
     def begin_changes(self) -> bool:
-        """Put changes off until `end_changes`; False inside a drain, which does so already."""
+        """Defer changes until `end_changes`; False inside a drain, which defers them already."""
         busy, self._busy = self._busy, True
         return not busy
 
     def end_changes(self) -> None:
-        """Drain what came since `begin_changes`."""
+        """Run and drain the changes deferred since `begin_changes`."""
         self._busy = False
         self.apply_change(_nothing)
 
     def close(self) -> None:
-        """Ring no more."""
+        """Cancel the timer for good."""
         self._closed = True
         self._disarm()
 
@@ -119,8 +119,8 @@ class Drain(Generic[E]):
             change(self.clock())
             self._empty()
         except Exception as exc:
-            # A machine never raises for what a peer does: this is a bug of ours, and it surfaces
-            # through `on_bug`; the other flows go on.
+            # A machine never raises for what a peer does, so this is our bug: report it through
+            # `on_bug` and let the other flows go on.
             self._not_before = self.clock() + _PAUSE_AFTER_BUG
             self._on_bug(exc, flow)
 
@@ -145,7 +145,7 @@ class Drain(Generic[E]):
             return
         self._disarm()
         self._deadline = deadline
-        # The delay, since `clock` need not be the loop's own.
+        # A delay, not a time: `clock` need not be the loop's own.
         delay = max(0.0, deadline - self.clock())
         self._timer = asyncio.get_running_loop().call_later(delay, self._ring)
 

@@ -5,8 +5,8 @@
         with driver.change() as now:
             endpoint.open_flow(target, now=now)
 
-It is the only loop: SIP over UDP, TCP and TLS, and every other machine, run under it.  All bytes
-for a stream flow in one turn of the event loop are one write.
+It runs SIP over UDP, TCP and TLS, and every other machine.  All bytes for a stream flow in one turn
+of the event loop are one write.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ def _utc() -> datetime:
 
 
 class LazyFetcher:
-    """A fetcher over HTTP, whose library is imported when it is first needed.
+    """A fetcher over HTTP that imports its library when first used.
 
-    Drivers may share one, and with it the answers that it keeps.
+    Drivers may share one, and with it the answers that it caches.
     """
 
     def __init__(self, resolve: HostResolver, wall: Callable[[], datetime] = _utc) -> None:
@@ -76,19 +76,19 @@ class LazyFetcher:
         return await self._made(wanted, within)
 
     def drop_answers(self, fetches: Iterable[Fetch]) -> None:
-        """Drop what was kept for these."""
+        """Drop the cached answers to these fetches."""
         if self._made is not None:
             self._made.drop_answers(fetches)
 
 
 @dataclass(frozen=True, slots=True)
 class DriverConfig:
-    """What a driver goes by.
+    """Clock, resolver, fetcher, limits and source address of a driver.
 
-    `clock()` is the machine's `now`, the loop's own time when None; `wall()` the time of day.
-    `resolve(host)` gives the addresses of a name; numeric hosts are not asked for.  `fetcher`
-    brings CRLs and OCSP answers, over HTTP when None.  `source` is the local address of all flows
-    that we open; None leaves it to the system.
+    `clock()` is the machine's `now`, by default the loop's own time.  `wall()` is the time of day.
+    `resolve(host)` gives the addresses of a name; numeric hosts are not resolved.  `fetcher` gets
+    CRLs and OCSP answers, by default over HTTP.  `source` is the local address of all flows that we
+    open; None leaves it to the system.
     """
 
     limits: TransportLimits = field(default_factory=TransportLimits)
@@ -100,12 +100,12 @@ class DriverConfig:
 
 
 class Driver(Generic[E]):
-    """Runs one machine, as an async context.
+    """Runs one machine, as an async context manager.
 
-    `on_event(event)` is called for every event, in the drain that brought it; commands that it
-    gives to the machine belong to the same drain.  `holds_flow(flow)` tells whether the machine
-    depends on a UDP flow, which is then never dropped in favor of new addresses.  `tls` maps
-    `Target.credential` to settings; `tap` hears all that is sent and received.
+    `on_event(event)` is called for every event, in the drain that produced it; its commands to the
+    machine belong to the same drain.  `holds_flow(flow)` tells whether the machine depends on a UDP
+    flow, which is then never dropped in favor of a new address.  `tls` maps `Target.credential` to
+    settings; `tap` sees all bytes sent and received.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Driver(Generic[E]):
         fetcher = config.fetcher or LazyFetcher(config.resolve, config.wall)
 
         def gate() -> CertificateGate:
-            # One for each side, so that many incoming connections do not hold up outgoing ones.
+            # A gate for each side, so that many incoming connections do not delay outgoing ones.
             slots = HandshakeSlots.within(limits)
             return CertificateGate(limits=limits, slots=slots, wall=config.wall, fetcher=fetcher)
 
@@ -151,9 +151,9 @@ class Driver(Generic[E]):
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Close: what was written is flushed; no task, socket or timer is left.
+        """Close the driver: flush what was written; leave no task, socket or timer.
 
-        Raises what a bug in the machine has raised, unless another exception is on its way.
+        Raises the exception of a bug in the machine, unless another exception is already raised.
         """
         for listener in self._listeners:
             await listener.close()
@@ -169,14 +169,14 @@ class Driver(Generic[E]):
 
     @property
     def closed(self) -> asyncio.Future[None]:
-        """Done when the driver has closed; fails at once when the machine has a bug."""
+        """Completes when the driver has closed; fails at once when the machine has a bug."""
         if self._closed is None:
             raise LocalProtocolError("the driver is not running: use it as an async context")
         return self._closed
 
     @property
     def now(self) -> float:
-        """The time that the machine gets."""
+        """The current time of the machine's clock."""
         return self._clock()
 
     @property
@@ -186,10 +186,10 @@ class Driver(Generic[E]):
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """What has happened: "accepted", "refused", "lost", "dropped", "flood_dropped".
+        """Counts by name: "accepted", "refused", "lost", "dropped", "flood_dropped".
 
-        And what became of certificates: "revocation_unreachable", "revocation_invalid" (and
-        allowed), "verdicts_kept".
+        The certificate counts are "revocation_unreachable", "revocation_invalid" (and allowed) and
+        "verdicts_kept".
         """
         counted = Counter(self._flows.counters)
         for gate in self._gates:
@@ -198,7 +198,7 @@ class Driver(Generic[E]):
 
     @property
     def refusals(self) -> tuple[tuple[Address, SoftphoneError], ...]:
-        """The last 32 connections that were not let in: from where, and why."""
+        """The last 32 refused connections: the remote address and the reason."""
         return tuple(self._flows.refusals)
 
     async def listen(
@@ -209,7 +209,7 @@ class Driver(Generic[E]):
         *,
         tls: TlsSettings | None = None,
     ) -> Address:
-        """Accept flows at a numeric address; gives the address bound.
+        """Accept flows at a numeric address; return the address bound.
 
         Raises ConfigurationError (no usable TLS credential), TransportError (the port is taken).
         """
@@ -231,7 +231,7 @@ class Driver(Generic[E]):
         return listener.local
 
     async def stop_listening(self, address: Address) -> None:
-        """Accept no more streams at an address; flows that are open stay."""
+        """Stop accepting streams at an address; open flows stay."""
         for listener in [one for one in self._listeners if one.local == address]:
             self._listeners.remove(listener)
             await listener.close()
@@ -239,21 +239,21 @@ class Driver(Generic[E]):
     async def open_flow(self, target: Target) -> Flow:
         """The open flow to `target`, made if there is none; the machine sees `connected` too.
 
-        Raises TransportError, TransportTimeout, CertificateError and its kin, by cause.
+        Raises TransportError, TransportTimeout, CertificateError, CipherRefused, by cause.
         """
         return await self._flows.open_flow(target)
 
     async def probe_target(self, target: Target) -> None:
-        """Connect, judge, and close without a word; the machine hears nothing of it.
+        """Connect, judge the certificate and close, without data and without telling the machine.
 
-        Raises TransportError, CertificateError and its kin.
+        Raises TransportError, CertificateError, CipherRefused.
         """
         await self._flows.probe_target(target)
 
     def failure_of(self, of: Flow | Target) -> SoftphoneError | None:
-        """Why a flow ended, or a target could not be reached, as the exception to raise.
+        """The exception that tells why a flow ended or a target was not reached, or None.
 
-        The last 256 are remembered; a target that was reached again has none.
+        The last 256 are kept; a target that was reached again has none.
         """
         return self._flows.failure_of(of)
 
@@ -266,14 +266,14 @@ class Driver(Generic[E]):
         self._drain.apply_change(lambda now: None)
 
     def close_flow(self, flow: Flow, failure: SoftphoneError | None = None) -> None:
-        """Close a flow after what was written, or, with a failure, at once.
+        """Close a flow: after what was written, or at once when a failure is given.
 
-        The machine sees `disconnected`, with the failure's words as the reason.
+        The machine sees `disconnected`, with the text of the failure as the reason.
         """
         self._flows.close_flow(flow, failure)
 
     def replace_settings(self, credential: str, settings: TlsSettings) -> None:
-        """Use other TLS settings for the connections to come; open ones stay."""
+        """Use other TLS settings for new connections; open ones stay."""
         self._tls.replace_settings(credential, settings)
 
     def _send_transmit(self, transmit: Transmit) -> None:

@@ -1,4 +1,4 @@
-"""The flows of one driver: who is connected, who is being connected, and what goes where."""
+"""The flows of one driver: open flows, connection attempts, and the routing between them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _REMEMBERED = 256
 
 @dataclass(slots=True)
 class _ConnectionAttempt:
-    """A target that is being reached, what waits for it, and who."""
+    """An attempt to reach a target, with the transmits and the callers that wait for it."""
 
     target: Target
     task: asyncio.Task[None] | None = None
@@ -39,7 +39,7 @@ class _ConnectionAttempt:
 
 
 class DriverFlows(Generic[E]):
-    """Routes transmits to links and what links bring to the machine."""
+    """Routes transmits to sockets, and received bytes to the machine."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class DriverFlows(Generic[E]):
         return tuple(self._links)
 
     def failure_of(self, of: Flow | Target) -> SoftphoneError | None:
-        """Why a flow ended or a target was not reached."""
+        """The exception that tells why a flow ended or a target was not reached, or None."""
         return self._failures.get(of)
 
     # From the machine -------------------------------------------------------------------------
@@ -94,7 +94,7 @@ class DriverFlows(Generic[E]):
         if isinstance(link, StreamConnection):
             link.write(transmit.data)
             if transmit.close:
-                # A half-dead peer may take its time to close: the target is free at once.
+                # A half-dead peer may close slowly: free the target at once.
                 self._retire(flow)
                 link.close()
             return
@@ -119,7 +119,7 @@ class DriverFlows(Generic[E]):
     # Opening ----------------------------------------------------------------------------------
 
     async def open_flow(self, target: Target) -> Flow:
-        """The flow to `target`.  Raises the cause when it cannot be reached."""
+        """The flow to `target`.  Raises the exception that says why it cannot be reached."""
         flow = self._open.get(target)
         if flow is not None:
             return flow
@@ -128,7 +128,7 @@ class DriverFlows(Generic[E]):
         return await asker
 
     async def probe_target(self, target: Target) -> None:
-        """Make a connection that is no flow, and end it.  Raises what keeps it from being made."""
+        """Make a connection without a flow, and end it.  Raises what prevents the connection."""
         connection, _ = await self._dialer.open_connection(target, self._new_client)
         connection.abort()
         await connection.finished
@@ -200,7 +200,7 @@ class DriverFlows(Generic[E]):
         )
 
     async def bind_udp(self, address: Address) -> DatagramSocket:
-        """A UDP socket of ours.  Raises TransportError."""
+        """Bind a UDP socket.  Raises TransportError."""
         link = await bind_datagrams(
             self,
             address,
@@ -216,7 +216,7 @@ class DriverFlows(Generic[E]):
         )
 
     def make_connection(self) -> StreamConnection:
-        """A connection of the server's side."""
+        """Make a server-side connection."""
         return self._tracked(StreamConnection(self, self._limits, client=False))
 
     def _tracked(self, connection: StreamConnection) -> StreamConnection:
@@ -249,17 +249,17 @@ class DriverFlows(Generic[E]):
         return admitted
 
     def make_datagram_flow(self, local: Address, remote: Address) -> Flow:
-        """A new flow."""
+        """Make a flow for a UDP address."""
         return Flow(next(_ids), Transport.UDP, local, remote)
 
     def datagram_accepted(self, flow: Flow, link: DatagramSocket) -> None:
-        """A datagram from an unknown address has made a flow."""
+        """Tell the machine of a flow from a new UDP address."""
         self._accept(flow, link)
 
     def stream_accepted(
         self, connection: StreamConnection, transport: Transport, identity: PeerIdentity | None
     ) -> None:
-        """A connection is through its handshake and the gate.  Raises TransportError."""
+        """Make a flow of a connection that has passed the gate.  Raises TransportError."""
         if connection.finished.done():
             return
         flow = self._flow(transport, connection, identity)
@@ -267,7 +267,7 @@ class DriverFlows(Generic[E]):
         connection.attach(flow)
 
     def stream_refused(self, remote: Address, error: SoftphoneError) -> None:
-        """A connection was not let in."""
+        """Record a connection that was refused."""
         self.counters["refused"] += 1
         self.refusals.append((remote, error))
 
@@ -279,13 +279,13 @@ class DriverFlows(Generic[E]):
         )
 
     def bytes_received(self, flow: Flow, data: bytes) -> None:
-        """Bytes have come."""
+        """Give received bytes to the machine."""
         if self._tap is not None:
             self._tap.signaling(data, flow=flow, outgoing=False, now=self._drain.clock())
         self._drain.receive_bytes(data, flow=flow)
 
     def flow_ended(self, flow: Flow, error: SoftphoneError | None) -> None:
-        """A flow is gone."""
+        """Remove a flow that has ended, and tell the machine."""
         if self._links.pop(flow, None) is None:
             return
         for target in self._retire(flow):
@@ -300,14 +300,14 @@ class DriverFlows(Generic[E]):
         )
 
     def _retire(self, flow: Flow) -> list[Target]:
-        """Let a flow stand for no target any more; gives those that it stood for."""
+        """Stop using a flow for any target; return the targets that it was used for."""
         targets = [target for target, each in self._open.items() if each == flow]
         for target in targets:
             del self._open[target]
         return targets
 
     def request_flush(self, connection: StreamConnection) -> None:
-        """Flush it with the others at the end of this turn."""
+        """Flush the connection with the others at the end of this turn of the loop."""
         if not self._dirty:
             asyncio.get_running_loop().call_soon(self._flush)
         self._dirty.append(connection)
@@ -320,7 +320,7 @@ class DriverFlows(Generic[E]):
     # Ending -----------------------------------------------------------------------------------
 
     def close_flow(self, flow: Flow, failure: SoftphoneError | None) -> None:
-        """End a flow: with a failure at once, else after what waits has been written."""
+        """End a flow: at once with a failure, else after writing what waits."""
         link = self._links.get(flow)
         if isinstance(link, DatagramSocket):
             link.forget_flow(flow)
@@ -331,7 +331,7 @@ class DriverFlows(Generic[E]):
             link.close()
 
     async def close(self) -> None:
-        """End everything: attempts are given up, what was written is flushed."""
+        """End everything: cancel attempts and flush what was written."""
         self._closing = True
         tasks = [each.task for each in self._attempts.values() if each.task is not None]
         for task in tasks:
@@ -340,7 +340,7 @@ class DriverFlows(Generic[E]):
         links: list[FlowSocket] = [*self._connections, *self._sockets]
         for link in links:
             link.close()
-        # A connection whose handshake failed was never made, and has nothing to finish.
+        # A connection whose handshake failed was never made and has nothing to flush.
         pending = [link for link in links if link.made]
         await _finish(pending, self._limits.close_timeout)
         late = [link for link in pending if not link.finished.done()]

@@ -1,9 +1,9 @@
-"""UDP: one socket, a flow for every remote address, the least recently used ones forgotten.
+"""UDP: one socket, one flow for each remote address; the least recently used flow is dropped first.
 
-Addresses cost nothing to whoever writes them, so a flow that the machine holds, such as that of a
-dialog or of a registration, is never forgotten for a new one.
+A source address is easily forged, so a flow that the machine holds, such as that of a dialog or of
+a registration, is never dropped for a new one.
 
-RFC 3261 section 18.  A datagram is passed on whole; what a socket does not take at once is
+RFC 3261 section 18.  A datagram is passed on whole; one that the socket does not accept at once is
 dropped, as UDP allows.
 """
 
@@ -19,33 +19,33 @@ from softphone.net.stream import address_of
 from softphone.sans_io import Address, Flow
 
 _LOOKED_AT = 64
-"""Flows that are looked at for one that may be forgotten: a datagram costs no more than that."""
+"""Flows examined for one that may be dropped; this bounds the cost of a datagram."""
 
 
 class DatagramOwner(Protocol):
-    """What a socket asks and tells, and whom."""
+    """What a socket needs of its owner."""
 
     def admit_address(self) -> bool:
         """Whether a new remote address may have a flow now."""
 
     def holds_flow(self, flow: Flow) -> bool:
-        """Whether the machine depends on a flow: it is then not forgotten for a new address."""
+        """Whether the machine depends on a flow, which is then not dropped for a new address."""
 
     def make_datagram_flow(self, local: Address, remote: Address) -> Flow:
-        """A new flow."""
+        """Make a flow for a UDP address."""
 
     def datagram_accepted(self, flow: Flow, link: DatagramSocket) -> None:
-        """A datagram from an unknown address has made a flow."""
+        """Called when a datagram from an unknown address has made a flow."""
 
     def bytes_received(self, flow: Flow, data: bytes) -> None:
-        """A datagram has come."""
+        """Called with each datagram."""
 
     def flow_ended(self, flow: Flow, error: SoftphoneError | None) -> None:
-        """A flow was forgotten, or the socket is gone."""
+        """Called when a flow was dropped or the socket is gone."""
 
 
 class DatagramSocket(asyncio.DatagramProtocol):
-    """One bound socket and its flows, at most `limit` of them but for what the machine holds."""
+    """One bound socket and its flows, at most `limit` of them plus those that the machine holds."""
 
     def __init__(self, owner: DatagramOwner, *, limit: int, write_buffer: int) -> None:
         self._owner = owner
@@ -59,7 +59,7 @@ class DatagramSocket(asyncio.DatagramProtocol):
 
     @property
     def made(self) -> bool:
-        """Whether the socket is there."""
+        """Whether the socket is bound."""
         return self._transport is not None
 
     @property
@@ -70,7 +70,7 @@ class DatagramSocket(asyncio.DatagramProtocol):
         return address_of(self._transport.get_extra_info("sockname"))
 
     def flow_to(self, remote: Address) -> Flow:
-        """The flow to an address, new if need be."""
+        """The flow to an address, made if there is none."""
         flow = self._flows.get(remote)
         if flow is None:
             self._make_place()
@@ -91,7 +91,7 @@ class DatagramSocket(asyncio.DatagramProtocol):
         transport.sendto(data, remote)
 
     def forget_flow(self, flow: Flow) -> None:
-        """Forget a flow; the next datagram from its address makes a new one."""
+        """Drop a flow; the next datagram from its address makes a new one."""
         if self._flows.get(flow.remote) == flow:
             del self._flows[flow.remote]
 
@@ -116,7 +116,7 @@ class DatagramSocket(asyncio.DatagramProtocol):
         return flow
 
     def _make_place(self) -> bool:
-        """Forget the oldest flow that nobody holds, if there is no room for one more."""
+        """Drop the oldest flow that is not held if there is no room; whether there is room."""
         if len(self._flows) < self._limit:
             return True
         for _ in range(min(_LOOKED_AT, len(self._flows))):
@@ -146,7 +146,7 @@ class DatagramSocket(asyncio.DatagramProtocol):
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
-        """Pass a datagram on, on the flow of its sender."""
+        """Pass a datagram on, with the flow of its sender."""
         if self._closing:
             return
         remote = address_of(addr)
@@ -161,11 +161,11 @@ class DatagramSocket(asyncio.DatagramProtocol):
         self._owner.bytes_received(flow, data)
 
     def error_received(self, exc: Exception) -> None:
-        """Count it: an ICMP error is no authority on anything (RFC 3261 section 18.4)."""
+        """Count it: an ICMP error is not authenticated, so it ends no flow (RFC 3261 18.4)."""
         self.dropped += 1
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is gone, and its flows with it."""
+        """End the flows of a socket that is gone."""
         flows = list(self._flows.values())
         self._flows.clear()
         if not self.finished.done():
@@ -176,7 +176,7 @@ class DatagramSocket(asyncio.DatagramProtocol):
 
 
 def local_address_for(remote: Address) -> str:
-    """Our address on the way to `remote`; nothing is sent.  Raises TransportError."""
+    """Our address on the route to `remote`; sends nothing.  Raises TransportError."""
     family = socket.AF_INET6 if ":" in remote[0] else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:

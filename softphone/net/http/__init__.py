@@ -1,9 +1,9 @@
 """HTTP clients: requests over HTTPS, downloads of one file, and fetches of CRLs and OCSP answers.
 
-One connection a request, bounded in size and time; no redirect is followed, no proxy and no cookie
-is used.  A server's certificate is judged (`softphone.trust.verification`) before a byte of the
-request leaves.  It serves no HTTP and does not read what it brings: `softphone.provisioning`,
-`softphone.contacts` and `softphone.trust` do.
+Each request has its own connection, bounded in size and time; redirects, proxies and cookies are
+not used.  A server's certificate is judged (`softphone.trust.verification`) before any byte of the
+request is sent.  The content fetched is parsed by its users: `softphone.provisioning`,
+`softphone.contacts` and `softphone.trust`.
 
 RFC 9110 and RFC 9112 on httpcore, RFC 7617 (Basic), RFC 5280 section 4.2.1.13 (CRLs), RFC 6960
 appendix A.1 (OCSP over HTTP).

@@ -1,7 +1,7 @@
-"""What httpcore runs on: connections of ours, each of which has passed the gate before it is used.
+"""The network backend of httpcore: connections that have passed the certificate gate before use.
 
-httpcore sees every connection as one in clear; whether TLS is under it, and to whom it goes, is
-decided here and nowhere else.
+httpcore sees every connection as one in clear.  Only this module decides whether TLS is under it
+and which host it goes to.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OpenConnection: TypeAlias = Callable[
     [Target, Callable[[bool], StreamConnection]],
     Awaitable[tuple[StreamConnection, PeerIdentity | None]],
 ]
-"""`await open(target, make)`: a connection that may be used, as of `Dialer.open_connection`."""
+"""`await open(target, make)` returns a usable connection, as `Dialer.open_connection` does."""
 
 HTTP_FAILURES = (
     httpcore.NetworkError,
@@ -32,14 +32,14 @@ HTTP_FAILURES = (
     httpcore.UnsupportedProtocol,
     OSError,
 )
-"""What httpcore raises when a far end, or the way to it, does not do as it should."""
+"""What httpcore raises when a peer or the network fails."""
 
 _READ_AHEAD = 1 << 16
 _PIECE = 1 << 15
 
 
 class GatedStream(httpcore.AsyncNetworkStream):
-    """A connection of ours, as httpcore wants it; it reads ahead, and writes ahead, by little."""
+    """A connection of ours as an httpcore stream, with small read and write buffers."""
 
     def __init__(self) -> None:
         self.connection: StreamConnection | None = None
@@ -52,7 +52,7 @@ class GatedStream(httpcore.AsyncNetworkStream):
     # ConnectionOwner
 
     def bytes_received(self, flow: Flow, data: bytes) -> None:
-        """Keep what has come; a server that sends faster than we read waits."""
+        """Keep received bytes; reading pauses while the caller is slower than the server."""
         self._pieces.append(data)
         self._size += len(data)
         if self._size > _READ_AHEAD and self.connection is not None:
@@ -60,18 +60,18 @@ class GatedStream(httpcore.AsyncNetworkStream):
         self._news.set()
 
     def flow_ended(self, flow: Flow, error: SoftphoneError | None) -> None:
-        """The connection is gone."""
+        """Record that the connection is gone."""
         self._ended, self._failure = True, error
         self._news.set()
 
     def request_flush(self, connection: StreamConnection) -> None:
-        """Write in this turn of the loop."""
+        """Flush in this turn of the loop."""
         asyncio.get_running_loop().call_soon(connection.flush)
 
     # httpcore
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        """What has come; b"" at the end."""
+        """The bytes received, at most `max_bytes`; b"" at the end."""
         while not self._pieces and not self._ended:
             self._news.clear()
             await self._news.wait()
@@ -93,7 +93,7 @@ class GatedStream(httpcore.AsyncNetworkStream):
         connection = self.connection
         if connection is None or self._ended:
             raise httpcore.WriteError("the connection is gone")
-        # What is large goes out in pieces, each when the far end has taken most of those before.
+        # A large buffer goes out in pieces, each after the far end has taken most of the last one.
         for start in range(0, len(buffer), _PIECE):
             connection.write(bytes(buffer[start : start + _PIECE]))
             connection.flush()
@@ -102,7 +102,7 @@ class GatedStream(httpcore.AsyncNetworkStream):
                 raise httpcore.WriteError(str(self._failure or "the far end closed"))
 
     async def aclose(self) -> None:
-        """End the connection now."""
+        """Abort the connection."""
         if self.connection is not None:
             self.connection.abort()
             await self.connection.finished
@@ -113,12 +113,12 @@ class GatedStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> httpcore.AsyncNetworkStream:
-        """Raises UnsupportedProtocol."""
+        """Refuse: raises UnsupportedProtocol."""
         # TLS was made, and judged, before httpcore got the connection.
         raise httpcore.UnsupportedProtocol("TLS is not made here")
 
     def get_extra_info(self, info: str) -> Any:
-        """There is none."""
+        """None: there is no extra information."""
         return None
 
 
@@ -145,7 +145,7 @@ class GatedNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """A connection to the target, once it has passed the gate."""
+        """Open a connection to the target; it has passed the gate when this returns."""
         target = self._target or Target(Transport.TCP, host, port)
         wire = GatedStream()
 

@@ -1,8 +1,8 @@
-"""Requests over HTTPS, and downloads: a server has passed the gate before a byte of them leaves.
+"""Requests over HTTPS, and downloads; the server passes the gate before any byte of them is sent.
 
-RFC 9110 and RFC 9112 on httpcore.  One connection a request, bounded in size and in time; no
-redirect is followed, no proxy and no cookie is used.  What a request carries, a password too, goes
-over https only, to the host of its address and to no other; a download carries nothing.
+RFC 9110 and RFC 9112 on httpcore.  Each request has its own connection, bounded in size and time;
+redirects, proxies and cookies are not used.  A request's content, passwords too, is sent over https
+only, and only to the host of its URL.  A download sends no content.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings
 
 OnBodyChunk: TypeAlias = Callable[[bytes], None]
-"""Takes a piece of an answer's body; what it raises ends the request."""
+"""Takes a piece of a response body; an exception that it raises ends the request."""
 
 
 class ResponseTooLarge(TransportError):
-    """The server sends more than is taken."""
+    """The response is larger than the limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpsLimits:
-    """`size` in bytes of an answer's body, `within` in seconds for a request and its answer."""
+    """`size` is the most octets of a response body, `within` the seconds for the exchange."""
 
     size: int = 1 << 20
     within: float = 20.0
@@ -52,7 +52,7 @@ class HttpsLimits:
 
 @dataclass(frozen=True, slots=True)
 class HttpsRequest:
-    """One request; `content` goes out in pieces, `length` bytes of them in all."""
+    """One request; `content` yields the body in pieces, `length` octets in all."""
 
     url: str
     method: str = "GET"
@@ -63,9 +63,9 @@ class HttpsRequest:
 
 @dataclass(frozen=True, slots=True)
 class HttpsResponse:
-    """An answer: its headers by lower-case name, its body, and who gave it.
+    """A response: headers by lower-case name, body, and the identity of the server.
 
-    `body` is empty where the pieces were taken one by one.
+    `body` is empty if the pieces went to `on_chunk`.
     """
 
     status: int
@@ -81,7 +81,7 @@ def basic_authorization(username: str, password: KeyMaterial) -> tuple[str, str]
 
 
 def https_target(url: str) -> Target:
-    """Where an https: address leads.  Raises ConfigurationError for any other address."""
+    """The target of an https: URL.  Raises ConfigurationError for any other URL."""
     try:
         parts = urlsplit(url)
         port = parts.port or 443
@@ -96,7 +96,7 @@ def https_target(url: str) -> Target:
 
 @dataclass(frozen=True, slots=True)
 class HttpsEnvironment:
-    """What a client stands on; `fetcher` brings CRLs and OCSP answers, None has one made."""
+    """What a client needs; `fetcher` gets CRLs and OCSP answers, None makes one."""
 
     resolve: HostResolver = system_addresses
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -105,7 +105,7 @@ class HttpsEnvironment:
 
 @dataclass(frozen=True, slots=True)
 class FailureWords:
-    """How the sentences of an exchange that failed begin: too late, cut, too large."""
+    """How the error texts of a failed exchange begin: timed out, cut off, too large."""
 
     late: str
     cut: str
@@ -113,7 +113,7 @@ class FailureWords:
 
 
 class HttpClient:
-    """Makes one request a connection; a server that shows a certificate has passed the gate."""
+    """Makes one request for each connection; over TLS the server must pass the gate first."""
 
     def __init__(
         self,
@@ -143,13 +143,13 @@ class HttpClient:
         read: Callable[[int], bool] = lambda status: True,
         on_chunk: OnBodyChunk | None = None,
     ) -> HttpsResponse:
-        """The answer to one request for the path `request.url` of `target`; `read(status)` says
-        whether its body is wanted, of which `on_chunk` gets the pieces of a 200.
+        """Send one request for the path `request.url` to `target` and return the response.
 
-        Raises what `HttpsClient.send_request` and `Downloader.download` say.
+        `read(status)` tells whether to read the body; `on_chunk` gets the pieces of a 200.
+        Raises what `HttpsClient.send_request` and `Downloader.download` list.
         """
         network = GatedNetwork(self._dialer.open_connection, self._net, target)
-        # To httpcore every connection is in clear: what is under it is not its affair.
+        # httpcore sees every connection as one in clear; `GatedNetwork` decides about TLS.
         url = f"http://{_authority(target)}{request.url}"
         try:
             async with (
@@ -195,7 +195,7 @@ class HttpClient:
 
 
 class HttpsClient(HttpClient):
-    """Sends requests, by these settings and no others.
+    """Sends requests with one set of TLS settings.
 
     Raises ConfigurationError for settings of another service.
     """
@@ -213,10 +213,10 @@ class HttpsClient(HttpClient):
     async def send_request(
         self, request: HttpsRequest, on_chunk: OnBodyChunk | None = None
     ) -> HttpsResponse:
-        """The answer to one request; `on_chunk` gets the pieces of the body of a 200 as they come.
+        """Send one request and return the response; `on_chunk` gets the body of a 200 in pieces.
 
-        Raises ResponseTooLarge, TransportTimeout, TransportError; CertificateError and its kin for
-        a server that did not pass the gate; ConfigurationError for what is no https: address.
+        Raises ResponseTooLarge, TransportTimeout, TransportError; CertificateError or CipherRefused
+        for a server that did not pass the gate; ConfigurationError for a URL that is not https.
         """
         target = https_target(request.url)
         place = f"{target.host} port {target.port}"
@@ -230,13 +230,13 @@ class HttpsClient(HttpClient):
 
 
 class Downloader(HttpClient):
-    """Downloads files; with `tls` it can do so over HTTPS, by these settings and no others."""
+    """Downloads files; `tls`, if given, holds the settings for all HTTPS downloads."""
 
     async def download(self, target: Target, path: str) -> HttpsResponse:
-        """The answer for `path`, over TCP or TLS as `target` says; its body when it is a 200.
+        """Fetch `path`, over TCP or TLS as `target` says; the body is read only for a 200.
 
-        Raises ResponseTooLarge, TransportTimeout, TransportError; CertificateError and its kin for
-        a server that did not pass the gate; ConfigurationError for TLS without settings.
+        Raises ResponseTooLarge, TransportTimeout, TransportError; CertificateError or CipherRefused
+        for a server that did not pass the gate; ConfigurationError for TLS without settings.
         """
         place = f"{target.host} port {target.port}"
         words = FailureWords(

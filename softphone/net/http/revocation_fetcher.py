@@ -1,8 +1,8 @@
-"""Fetching over HTTP what revocation needs: small, bounded in time and size, on httpcore.
+"""Fetches CRLs and OCSP answers over HTTP, bounded in time and size, on httpcore.
 
-CRLs by GET (RFC 5280 section 4.2.1.13) and OCSP answers by POST (RFC 6960 appendix A.1).  No
-redirect is followed, no proxy and no cookie is used.  A name is resolved once, its addresses are
-judged, and the connection goes to an address that was judged.
+CRLs by GET (RFC 5280 section 4.2.1.13) and OCSP answers by POST (RFC 6960 appendix A.1).
+Redirects, proxies and cookies are not used.  A name is resolved once, its addresses are checked,
+and the connection goes to a checked address.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ _MEDIA_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """Sizes in bytes, times in seconds.
+    """Sizes in octets, times in seconds.
 
-    An answer is kept until its nextUpdate, `keep` at most; a failure for `keep_failure`, so that
-    a dead server does not delay every connection.  At most `entries` answers, and `kept` bytes of
-    them, are kept.
+    An answer is cached until its nextUpdate, `keep` at most; a failure for `keep_failure`, so that
+    a dead server does not delay every connection.  At most `entries` answers, of `kept` octets in
+    all, are cached.
     """
 
     size: int = 10 << 20
@@ -65,13 +65,14 @@ _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 _EMBEDDING = tuple(
     map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96"))
 )
-"""Whose last 32 bits are an IPv4 address: NAT64 (RFC 6052, RFC 8215), IPv4-compatible, SIIT."""
+"""Prefixes whose last 32 bits are an IPv4 address: NAT64 (RFC 6052, RFC 8215), SIIT and others."""
 
 
 def _allowed(address: str, *, local: bool) -> bool:
-    """Loopback, link-local, multicast and unspecified addresses only where they are `local`.
+    """Whether an address may be fetched from.
 
-    Private ones are always allowed: enterprises keep these servers there.
+    Loopback, link-local, multicast and unspecified addresses may only with `local`.  Private ones
+    always may: enterprises keep these servers there.
     """
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv6Address):
@@ -85,11 +86,11 @@ def _allowed(address: str, *, local: bool) -> bool:
 
 
 class RevocationFetcher:
-    """Fetches what a gate wants, all at once, and keeps what may be kept.
+    """Fetches all that a gate asks for in parallel, and caches what may be cached.
 
-    `await fetcher(wanted, within)` gives an answer or a FetchFailed for each, and never raises.
-    What several connections want at the same time is fetched once.  What a gate could not believe
-    it has forgotten: a forgery is not kept until the day that it names itself.
+    `await fetcher(wanted, within)` returns an answer or a FetchFailed for each, and never raises.
+    Concurrent requests for the same thing are fetched once.  An answer that the gate did not
+    believe is dropped, so that a forgery does not stay until the nextUpdate that it names.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class RevocationFetcher:
         return answers | dict(zip(missing, brought, strict=True))
 
     def drop_answers(self, fetches: Iterable[Fetch]) -> None:
-        """Drop what was kept for these."""
+        """Drop the cached answers to these fetches."""
         for fetch in fetches:
             self._kept.pop(fetch, None)
 
@@ -125,7 +126,7 @@ class RevocationFetcher:
         async def connect(
             target: Target, make: Callable[[bool], StreamConnection]
         ) -> tuple[StreamConnection, None]:
-            """In clear, to an address that is allowed: what is fetched is signed."""
+            """Connect in clear to an allowed address; what is fetched is signed."""
             found = await addresses_of(target.host, self._resolve)
             allowed = [each for each in found if _allowed(each, local=fetch.local)]
             if not allowed:
@@ -138,7 +139,7 @@ class RevocationFetcher:
         network = GatedNetwork(connect, TransportLimits())
         async with httpcore.AsyncConnectionPool(network_backend=network) as pool:
             answer = await self._bounded(pool, fetch, within)
-        # In a thread: it may be megabytes, and the first is read by what has to be imported.
+        # In a thread: an answer may be megabytes, and the first one imports its parser.
         said = (
             await asyncio.to_thread(next_update, fetch, answer)
             if isinstance(answer, bytes)

@@ -1,9 +1,9 @@
 """TCP and TLS connections: dialing, accepting, the handshake, and the check of certificates.
 
-No application data passes a TLS connection before the far end's certificate was judged; the
-judgment itself, and the TLS settings, are in `softphone.trust`.  It frames nothing: the machine
-above gets the pieces as they come.  SIP's choice of servers is in `softphone.sip.transport`,
-connections for other protocols are in `softphone.net.verified`.
+No application data passes a TLS connection before the far end's certificate has been judged; the
+judgment and the TLS settings are in `softphone.trust`.  Framing is left to the machine, which gets
+the bytes as they arrive.  SIP's choice of servers is in `softphone.sip.transport`, connections for
+other protocols are in `softphone.net.verified`.
 
 RFC 3261 section 18 (stream transports), RFC 8446 and RFC 5246 (TLS 1.3 and 1.2), RFC 6761
 section 6.3 (localhost).  Addresses are tried one after the other, without the race of RFC 8305.

@@ -1,7 +1,7 @@
-"""Asking about unknown certificates: each certificate at each place once at a time.
+"""Asks about unknown certificates, once at a time for each certificate and place.
 
-Several accounts of a phone, or several connections, may meet the same unknown certificate while
-somebody thinks about it: they wait for the one answer.
+Several accounts or connections may meet the same unknown certificate while the user decides; they
+all wait for the one answer.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ logger = logging.getLogger("softphone.net")
 
 
 class CertificatePrompts:
-    """Puts questions to `ask`; itself an `AskUser`, to be shared by whoever may meet the same."""
+    """Passes questions to `ask`; implements `AskUser` and is shared by connections."""
 
     def __init__(self, ask: AskUser) -> None:
         self._ask = ask
         self._prompts: SharedTasks[tuple[Service, str, int, str], bool] = SharedTasks()
 
     async def __call__(self, question: UnknownCertificate) -> bool:
-        """The answer.  Raises CertificateUnknown when `ask` fails, from what it raised.
+        """The answer.  Raises CertificateUnknown, with the cause, when `ask` raises.
 
-        The question is withdrawn (`ask` is canceled) when nobody waits for its answer any more.
+        The question is withdrawn (`ask` is canceled) when no caller waits for its answer any more.
         """
         key = (question.service, question.host, question.port, question.fingerprint)
         return await self._prompts.run(key, lambda: self._put(question))

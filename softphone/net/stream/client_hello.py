@@ -1,8 +1,8 @@
-"""Waiting for a whole ClientHello before anything is spent on it (RFC 8446 sections 4.1.2, 5.1).
+"""Waits for a whole ClientHello before the handshake gets a slot (RFC 8446 4.1.2, 5.1).
 
-What has come is looked at and left in the kernel's buffer, where it costs us no slot, no TLS
-session and no copy: the handshake reads it from there.  What is no ClientHello at all is whole at
-once, so that the handshake can say so.
+The bytes are peeked at and stay in the kernel's buffer, where they cost no slot, no TLS session and
+no copy; the handshake reads them from there.  Bytes that are no ClientHello count as whole at once,
+so that the handshake can report them.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import socket
 from softphone.errors import TransportError, TransportTimeout
 
 LARGEST_HELLO = 16 * 1024
-"""Octets of a ClientHello; with tickets and keys of post-quantum groups they have 2 to 4 KiB."""
+"""The largest ClientHello, in octets; with tickets and post-quantum keys one has 2 to 4 KiB."""
 _MOST_RECORDS = 16
-"""Records that one may be cut into, each of which costs another look at all of them."""
+"""Records that a ClientHello may be split into; each one costs another look at all of them."""
 _RECORD, _HANDSHAKE = 5, 4  # octets of their headers
 _HANDSHAKE_RECORD, _CLIENT_HELLO = 22, 1
 _LOOK = LARGEST_HELLO + _HANDSHAKE + _MOST_RECORDS * _RECORD
 
 
 def missing_octets(data: bytes) -> int:
-    """How many octets at least are missing behind `data` to a whole ClientHello; 0: none.
+    """The least number of octets missing from a ClientHello in `data`; 0 when it is whole.
 
-    0, too, for what is none.  Raises TransportError for one that is larger, or cut into more
-    records, than any client sends.
+    Also 0 for bytes that are no ClientHello.  Raises TransportError for one that is larger, or
+    split into more records, than any client sends.
     """
     hello = b""
     at = records = 0
@@ -58,10 +58,10 @@ def missing_octets(data: bytes) -> int:
 
 
 async def whole_client_hello(sock: socket.socket, deadline: float) -> None:
-    """Wait until a whole ClientHello is there to be read, by `deadline` of the loop's clock.
+    """Wait until a whole ClientHello can be read, until `deadline` on the loop's clock.
 
-    Also returns when the far end has closed, or has sent what is no ClientHello.  Raises
-    TransportTimeout and TransportError.
+    Also returns when the far end has closed, or has sent something else.  Raises TransportTimeout
+    and TransportError.
     """
     loop = asyncio.get_running_loop()
     come = wanted = 0
@@ -75,7 +75,7 @@ async def whole_client_hello(sock: socket.socket, deadline: float) -> None:
                 come, wanted = len(data), missing_octets(data)
                 if not wanted:
                     break
-                # Otherwise we would be woken for what is there already, again and again.
+                # Otherwise the bytes already there would wake us again and again.
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, come + wanted)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
     except TimeoutError as exc:

@@ -1,7 +1,7 @@
 """TCP and TLS connections: one protocol object each, from its handshake to its end.
 
-RFC 3261 section 18.  A connection is made paused and silent; only `attach`, after the gate has
-agreed, lets bytes through.  It frames nothing: the machine gets the pieces as they come.
+RFC 3261 section 18.  A new connection is paused and silent; only `attach`, after the gate has
+agreed, lets bytes through.  Framing is left to the machine, which gets the bytes as they arrive.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from softphone.sans_io import Address, Flow
 
 _ALERT = re.compile(r"ALERT_([A-Z_]+)")
 READ_BUFFER_SIZE = 1 << 16
-"""Octets that are read at once, of any connection."""
+"""Octets of one read, on any connection."""
 _BLANK = bytes(READ_BUFFER_SIZE)
 
 
 class _ReadBuffer(threading.local):
-    """Where a thread's connections read into, one after the other.
+    """The read buffer that all connections of a thread share.
 
-    Without it asyncio asks for 256 KiB a read and keeps the front of them as the message: what
-    lives longer than its neighbours then cuts the C library's heap into pieces, for good.
+    Without it asyncio allocates 256 KiB for each read and keeps its front as the message; messages
+    that live longer than their neighbors then fragment the C library's heap for good.
     """
 
     def __init__(self) -> None:
@@ -47,22 +47,22 @@ _nobody = asyncio.BufferedProtocol()
 
 
 class ConnectionOwner(Protocol):
-    """What a connection tells, and whom."""
+    """What a connection needs of its owner."""
 
     def bytes_received(self, flow: Flow, data: bytes) -> None:
-        """Bytes have come."""
+        """Called with received bytes."""
 
     def flow_ended(self, flow: Flow, error: SoftphoneError | None) -> None:
-        """The connection is gone; None is a clean end."""
+        """Called when the connection is gone; None is a clean end."""
 
     def request_flush(self, connection: StreamConnection) -> None:
         """Call `flush` once, later in this turn of the loop."""
 
 
 def address_of(name: object) -> Address:
-    """Host and port of what `getsockname` and `getpeername` give.
+    """Host and port of what `getsockname` or `getpeername` returns.
 
-    Raises TransportError for None, which is what asyncio has for a socket that is gone already.
+    Raises TransportError for None, which asyncio returns for a socket that is already closed.
     """
     if name is None:
         raise TransportError("the far end was gone at once")
@@ -79,7 +79,7 @@ def alert_of(exc: BaseException | None) -> str | None:
 
 
 class StreamConnection(asyncio.BufferedProtocol):
-    """One connection.  `credential` tells, on a client, whether it showed a certificate."""
+    """A TCP or TLS connection; on a client `credential` says if it showed a certificate."""
 
     def __init__(
         self,
@@ -108,12 +108,12 @@ class StreamConnection(asyncio.BufferedProtocol):
 
     @property
     def flow(self) -> Flow | None:
-        """Its flow, once attached."""
+        """The flow, once attached; None before."""
         return self._flow
 
     @property
     def made(self) -> bool:
-        """Whether the loop has made it; what is made ends in `finished`."""
+        """Whether the event loop has made the connection; then its end completes `finished`."""
         return self._transport is not None
 
     @property
@@ -128,7 +128,7 @@ class StreamConnection(asyncio.BufferedProtocol):
 
     @property
     def transport(self) -> asyncio.Transport:
-        """The loop's transport.  Raises TransportError before there is one."""
+        """The event loop's transport.  Raises TransportError before there is one."""
         if self._transport is None:
             raise TransportError("the connection is not made")
         return self._transport
@@ -139,7 +139,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         return cast("ssl.SSLObject | None", self.transport.get_extra_info("ssl_object"))
 
     def attach(self, flow: Flow) -> None:
-        """Let bytes through: the gate has agreed."""
+        """Let bytes through after the gate has agreed."""
         self._flow = flow
         if self.finished.done():
             self._loop.call_soon(self._owner.flow_ended, flow, self._reason(None))
@@ -149,7 +149,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         self.transport.resume_reading()
 
     def write(self, data: bytes) -> None:
-        """Queue bytes; all that is queued in one turn of the loop is one write."""
+        """Queue bytes; all bytes queued in one turn of the loop are one write."""
         if self._closing or not data:
             return
         self._pending.append(data)
@@ -161,7 +161,7 @@ class StreamConnection(asyncio.BufferedProtocol):
             self._owner.request_flush(self)
 
     def flush(self) -> None:
-        """Write what is queued."""
+        """Write the queued bytes."""
         if self._pending and not self.finished.done():
             data = b"".join(self._pending)
             self._pending.clear()
@@ -177,12 +177,12 @@ class StreamConnection(asyncio.BufferedProtocol):
         """End the connection once everything has been written."""
         self.flush()
         self._closing = True
-        # asyncio's TLS forgets itself at a second `close`, and its end is then told to nobody.
+        # After a second `close` asyncio's TLS never reports the end of the connection.
         if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
 
     def abort(self, failure: SoftphoneError | None = None) -> None:
-        """End the connection now; what waits is dropped."""
+        """End the connection now and drop queued bytes."""
         self._failure = self._failure or failure
         self._closing = True
         self._pending.clear()
@@ -193,16 +193,16 @@ class StreamConnection(asyncio.BufferedProtocol):
     # asyncio.BufferedProtocol -----------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the gate: nothing is read, nothing is written."""
+        """Stay paused until `attach`: nothing is read, nothing is written."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.pause_reading()
 
     def get_buffer(self, _sizehint: int) -> memoryview:
-        """Where to read into, until `buffer_updated`."""
+        """The buffer to read into, until `buffer_updated`."""
         return _read_buffer.view
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Pass on what was read; the buffer is cleared, since there may be keys in it."""
+        """Pass on the bytes read and clear the buffer, which may hold keys."""
         view = _read_buffer.view
         data = bytes(view[:nbytes])
         view[:nbytes] = bytes(nbytes)
@@ -213,22 +213,22 @@ class StreamConnection(asyncio.BufferedProtocol):
             self._owner.bytes_received(self._flow, data)
 
     def pause_writing(self) -> None:
-        """The far end is slow; it has `write_timeout` to take something."""
+        """Start `write_timeout`, within which the slow far end must take some bytes."""
         self._disarm()
         self._timer = self._loop.call_later(self._limits.write_timeout, self._stuck)
         self._writable = self._loop.create_future()
 
     def resume_writing(self) -> None:
-        """It has taken something."""
+        """Stop the time-out: the far end has taken some bytes."""
         self._disarm()
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the owner, with the cause."""
+        """Report the end to the owner, with the cause."""
         self._disarm()
         self._wake()
         self._pending.clear()
-        # TLS that broke off in the middle of a read has left there what came before.
+        # A TLS read that was cut short has left bytes in the buffer.
         _read_buffer.view[:] = _BLANK
         if self.on_end is not None:
             self.on_end()
@@ -237,7 +237,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         if self._flow is not None:
             self._owner.flow_ended(self._flow, self._reason(exc))
         if self._transport is not None:
-            # asyncio's TLS keeps the methods of whom it read for, and us with them.
+            # asyncio's TLS keeps bound methods of its protocol, and so keeps us alive.
             self._transport.set_protocol(_nobody)
 
     def _disarm(self) -> None:
@@ -283,7 +283,7 @@ def _server_closed(exc: Exception | None, *, credential: bool) -> ServerClosed:
 
 
 def _words(exc: OSError) -> str:
-    """The system's words; asyncio puts its own in place of them."""
+    """The system's error text, in place of asyncio's own."""
     return os.strerror(exc.errno) if exc.errno else str(exc)
 
 

@@ -1,7 +1,7 @@
-"""Opening stream flows: addresses of a name, TCP, and TLS with its gate.
+"""Opens stream connections: resolves a name, connects TCP, and does TLS with its gate.
 
-The choice of host and port by NAPTR and SRV is made above (RFC 3263); a host here has addresses
-only, tried one after the other (RFC 8305 without its race: SIP's own failover is above).
+The choice of host and port by NAPTR and SRV is made above (RFC 3263).  A host has addresses only,
+which are tried one after the other (RFC 8305 without its race: SIP's failover is above).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from softphone.net.stream.tls_handshake import ConnectionOpener, TlsClient
 from softphone.sans_io import Address, PeerIdentity, Target, Transport
 
 PrepareSocket: TypeAlias = Callable[[socket.socket], Awaitable[None]]
-"""`await prepare(sock)`: what a protocol says in clear before TLS, on a non-blocking socket."""
+"""`await prepare(sock)`: does the protocol's exchange in clear before TLS, non-blocking."""
 
 HostResolver: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
 """`await resolve(host)`: the addresses of a name, best first.  Raises TransportError."""
@@ -36,7 +36,7 @@ async def system_addresses(host: str) -> Sequence[str]:
 
 
 async def addresses_of(host: str, resolve: HostResolver) -> Sequence[str]:
-    """The addresses of a host; one that is an address, or localhost, is not asked for.
+    """The addresses of a host; a numeric host and localhost are not looked up.
 
     Raises TransportError when there is none.
     """
@@ -56,9 +56,9 @@ async def addresses_of(host: str, resolve: HostResolver) -> Sequence[str]:
 
 
 class Dialer:
-    """Finds addresses and makes stream connections, without keeping any.
+    """Resolves targets and makes stream connections; it keeps none of them.
 
-    `source` is the local address that they are made from; None leaves it to the system.
+    `source` is the local address to connect from; None leaves it to the system.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Dialer:
         self._resolve = resolve
 
     async def addresses(self, target: Target) -> list[Address]:
-        """Where `target` is.  Raises TransportError, TransportTimeout."""
+        """The addresses of `target`.  Raises TransportError, TransportTimeout."""
         try:
             async with asyncio.timeout(self._limits.connect_timeout):
                 found = await addresses_of(target.host, self._resolve)
@@ -89,10 +89,10 @@ class Dialer:
         make: Callable[[bool], StreamConnection],
         prepare: PrepareSocket | None = None,
     ) -> tuple[StreamConnection, PeerIdentity | None]:
-        """A connection to `target`, through handshake and gate; `make(credential)` makes it.
+        """Open a connection to `target`, through handshake and gate; `make(credential)` makes it.
 
-        `prepare` has the bare socket before TLS, to ask the far end for it (STARTTLS); whatever
-        it raises ends the attempt.  Raises TransportError, CertificateError, ConfigurationError.
+        `prepare` gets the bare socket before TLS, to ask the far end for it (STARTTLS); what it
+        raises ends the attempt.  Raises TransportError, CertificateError, ConfigurationError.
         """
         if target.transport is Transport.TCP:
             sock = await self._dial(target, "TCP")
@@ -106,8 +106,8 @@ class Dialer:
     async def connect_for_tls(
         self, target: Target, prepare: PrepareSocket | None = None
     ) -> socket.socket:
-        """A socket to `target` that is ready for TLS.  Raises TransportError, TransportTimeout."""
-        # What is said before TLS is said in clear.
+        """A socket to `target`, ready for TLS.  Raises TransportError, TransportTimeout."""
+        # With `prepare` the connection starts in clear, so its errors are those of TCP.
         sock = await self._dial(target, "TLS" if prepare is None else "TCP")
         if prepare is None:
             return sock
@@ -138,7 +138,7 @@ class Dialer:
 
 
 def _advised(error: TransportError, protocol: str) -> TransportError:
-    """The error, with what to look at where nobody listens."""
+    """The error, with advice for a port that nobody listens on."""
     if not isinstance(error.__cause__, ConnectionRefusedError):
         return error
     advice = f"is the server running, and is that its port for {protocol}?"

@@ -1,4 +1,4 @@
-"""How many handshakes are at work at once, for each source and for all, and whose turn it is."""
+"""Limits the TLS handshakes that run at once, for each source and in all, in fair order."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from softphone.net.limits import TransportLimits
 
 
 class HandshakeSlots:
-    """At most `count` handshakes at work at once, and `per_source` of one source.
+    """At most `count` handshakes at once, of them `per_source` for one source.
 
-    Free slots are given to the sources in turn, round robin, and within a source in the order of
-    arrival: however many come from one, another waits for one handshake of each.  A slow far end
-    keeps its slot for `patience` seconds only, so that a few of them do not keep their own source
-    out; how many may be unfinished is bounded by the connections that the listener lets in.
+    Free slots go to the sources round robin, and within a source in order of arrival: however many
+    one source has waiting, another source waits for one handshake of each.  A slow far end keeps
+    its slot for `patience` seconds only, so that a few of them do not block their own source; the
+    number of unfinished handshakes is bounded by the connections that the listener admits.
     """
 
     def __init__(self, count: int, per_source: int, *, patience: float = 0.5) -> None:
@@ -25,21 +25,21 @@ class HandshakeSlots:
         self._per_source = per_source
         self._patience = patience
         self._at_work: Counter[str] = Counter()
-        # Who waits, by source, and whether that is trusted; dicts for their order and for removal.
+        # Waiters by source, with whether the source is trusted; dicts for order and removal.
         self._waiting: dict[str, dict[asyncio.Future[None], bool]] = {}
-        # Sources that wait and have fewer at work than they may, in the order of their turns.
+        # Waiting sources that are below their own limit, in the order of their turns.
         self._turns: OrderedDict[str, None] = OrderedDict()
 
     @classmethod
     def within(cls, limits: TransportLimits) -> Self:
-        """Slots as these limits have them."""
+        """Make slots with the given limits."""
         return cls(
             limits.handshakes, limits.handshakes_per_source, patience=limits.handshake_patience
         )
 
     @property
     def at_work(self) -> int:
-        """Slots that are taken."""
+        """The number of slots taken."""
         return self._at_work.total()
 
     @asynccontextmanager

@@ -1,8 +1,8 @@
-"""TLS over bytes that somebody else carries: between two clients, inside another protocol.
+"""TLS inside another protocol: between two clients, over bytes that the caller carries.
 
-RFC 5246 and RFC 8446 on `ssl.MemoryBIO`.  No byte of what the far end says is handed out before
-the gate has agreed to its certificate, and until then nothing of ours is encrypted for it.  It
-carries nothing itself, has no clock, and frames nothing.
+RFC 5246 and RFC 8446 on `ssl.MemoryBIO`.  Nothing from the far end is handed out, and nothing of
+ours is encrypted for it, before the gate has accepted its certificate.  It does no I/O, has no
+clock, and frames nothing.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _READ = 1 << 14
 
 
 class InnerTls:
-    """One session.  `peer` is the name that the far end's certificate has to have.
+    """One TLS session.  `peer` is the name that the far end's certificate must have.
 
-    Give what comes to `receive_bytes`, carry what `outgoing_bytes` gives; once `handshake_done`,
-    await `judge_peer`; then `write` and `read` are open.  Raises ConfigurationError when our
-    credential cannot be used.
+    Give received bytes to `receive_bytes` and carry those of `outgoing_bytes`.  When
+    `handshake_done`, await `judge_peer`; then use `write` and `read`.  Raises ConfigurationError
+    when our credential cannot be used.
     """
 
     def __init__(self, settings: TlsSettings, side: Side, peer: str) -> None:
@@ -45,12 +45,12 @@ class InnerTls:
 
     @property
     def handshake_done(self) -> bool:
-        """Whether the handshake is done; the far end is not believed before `judge_peer`."""
+        """Whether the handshake is done; the far end is not trusted before `judge_peer`."""
         return self._handshake_done
 
     @property
     def identity(self) -> PeerIdentity | None:
-        """Who the far end is, once judged."""
+        """The far end's identity, once judged."""
         return self._identity
 
     @property
@@ -59,7 +59,7 @@ class InnerTls:
         return self._ended
 
     def continue_handshake(self) -> None:
-        """Let the handshake go as far as it goes.  Raises TransportError, CertificateError."""
+        """Advance the handshake as far as possible.  Raises TransportError, CertificateError."""
         if self._handshake_done:
             return
         try:
@@ -71,10 +71,10 @@ class InnerTls:
         self._handshake_done = True
 
     def receive_bytes(self, data: bytes) -> None:
-        """Take bytes of the far end.
+        """Take bytes from the far end.
 
         Raises TransportError, CertificateError when the handshake fails, and when more comes than
-        a far end that was not yet judged may send.
+        a far end may send before it is judged.
         """
         self._incoming.write(data)
         if self._incoming.pending > _MOST_WAITING:
@@ -82,13 +82,13 @@ class InnerTls:
         self.continue_handshake()
 
     def outgoing_bytes(self) -> bytes:
-        """What has to be carried to the far end now."""
+        """The bytes to carry to the far end now."""
         return self._outgoing.read()
 
     async def judge_peer(self, gate: CertificateGate) -> PeerIdentity:
-        """Have the gate judge the far end's certificate.
+        """Let the gate judge the far end's certificate.
 
-        Raises CertificateError and its kin, CipherRefused; then nothing may be written or read.
+        Raises CertificateError or a subclass, CipherRefused; then nothing may be written or read.
         """
         if not self._handshake_done:
             raise LocalProtocolError("the handshake is not done")
@@ -102,7 +102,7 @@ class InnerTls:
         return self._identity
 
     def read(self) -> bytes:
-        """What the far end has said since, decrypted.  Raises TransportError."""
+        """The decrypted bytes since the last call.  Raises TransportError."""
         self._require_judged()
         data = bytearray()
         while not self._ended:
@@ -119,7 +119,7 @@ class InnerTls:
         return bytes(data)
 
     def write(self, data: bytes) -> None:
-        """Encrypt; `outgoing_bytes` has it then.  Raises TransportError."""
+        """Encrypt `data` for `outgoing_bytes`.  Raises TransportError."""
         self._require_judged()
         try:
             self._session.write(data)
@@ -127,13 +127,13 @@ class InnerTls:
             raise self._failure(exc) from exc
 
     def close(self) -> None:
-        """Say that nothing more comes (close_notify, RFC 8446 section 6.1)."""
+        """Send close_notify (RFC 8446 section 6.1): nothing more comes from us."""
         if not self._handshake_done:
             return
         try:
             self._session.unwrap()
         except OSError:
-            # It waits for the far end's own word, which nobody needs; ours is written.
+            # It waits for the far end's close_notify, which is not needed; ours is written.
             return
 
     def _require_judged(self) -> None:

@@ -1,11 +1,12 @@
-"""Accepting TCP and TLS connections at a rate that we choose, each through the handshake.
+"""Accepts TCP and TLS connections at a limited rate and takes each through its handshake.
 
-The kernel's backlog holds those whom the token bucket does not admit yet.  A TLS client gets a
-handshake slot only once its whole ClientHello has come, in turn with other sources; until then it
-waits unread.  All of it is bounded by one deadline.
+Connections that the token bucket does not admit yet stay in the kernel's backlog.  A TLS client
+gets a handshake slot only when its whole ClientHello has arrived, in turn with other sources; until
+then its bytes stay unread.  One deadline bounds all of this.
 
-Trusted sources have no limit of their own; instead nothing more is accepted while many of their
-handshakes are unfinished, so that thousands of clients wait in the kernel, where no deadline runs.
+Trusted sources have no limit of their own.  Instead the listener stops accepting while many of
+their handshakes are unfinished, so that thousands of clients wait in the kernel, where no deadline
+runs.
 """
 
 from __future__ import annotations
@@ -32,22 +33,22 @@ _PAUSE_ON_ERROR = 0.2  # EMFILE and its kin pass when connections end
 
 
 class StreamListenerOwner(Protocol):
-    """Who gets what was accepted."""
+    """What a listener needs of its owner."""
 
     def make_connection(self) -> StreamConnection:
-        """A connection of the server's side."""
+        """Make a server-side connection."""
 
     def stream_accepted(
         self, connection: StreamConnection, transport: Transport, identity: PeerIdentity | None
     ) -> None:
-        """A connection is through its handshake and the gate.  Raises TransportError."""
+        """Take a connection that has passed its handshake and the gate.  Raises TransportError."""
 
     def stream_refused(self, remote: Address, error: SoftphoneError) -> None:
-        """A connection was not let in."""
+        """Take note of a connection that was refused."""
 
 
 def bind_stream(address: Address) -> socket.socket:
-    """A listening socket.  Raises TransportError."""
+    """Bind a listening socket.  Raises TransportError."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -64,7 +65,7 @@ def bind_stream(address: Address) -> socket.socket:
 
 
 class StreamListener:
-    """One listening socket; `tls` None accepts in clear."""
+    """One listening socket; with `tls` None it accepts in clear."""
 
     def __init__(
         self,
@@ -94,7 +95,7 @@ class StreamListener:
         return address_of(self._socket.getsockname())
 
     async def close(self) -> None:
-        """Accept no more; handshakes that are under way are given up."""
+        """Stop accepting and cancel the handshakes that are running."""
         tasks = [self._task, *self._guests]
         for task in tasks:
             task.cancel()
@@ -127,7 +128,7 @@ class StreamListener:
         trusted = self._limits.trusts(remote[0])
         most = self._limits.connections_per_source
         if self._sources[source] >= most and not trusted:
-            # One host is not to take the connections of all others.
+            # One host must not take the connections of all others.
             sock.close()
             self._connection_slots.release()
             crowd = TransportError(f"{source} has {most} connections already")
@@ -140,14 +141,14 @@ class StreamListener:
         task.add_done_callback(lambda task: self._finish(task, trusted))
 
     def _finish(self, task: asyncio.Task[None], trusted: bool) -> None:
-        """A connection is through its handshake, or has failed."""
+        """Clean up after a handshake that has finished or failed."""
         self._guests.discard(task)
         if trusted:
             self._trusted_unfinished -= 1
             self._trusted_finished.set()
 
     def _left(self, source: str) -> None:
-        """A connection from `source` is gone."""
+        """Uncount a connection of `source` that is gone."""
         self._connection_slots.release()
         self._sources[source] -= 1
         if not self._sources[source]:

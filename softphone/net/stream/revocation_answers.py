@@ -1,7 +1,7 @@
-"""What the gate wants to know beside a chain: fetched, and judged without holding the loop.
+"""Fetches the revocation data that the gate asks for, and judges it without blocking the loop.
 
-The sans-IO half is `softphone.trust.verification.gate`; here are its fetches and the choice of
-where it runs.
+The sans-IO half is `softphone.trust.verification.gate`; here are its fetches, and the choice of
+the thread that it runs in.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from softphone.trust.verification.revocation import load_validator, validator_is
 Fetcher: TypeAlias = Callable[
     [Sequence[Fetch], float], Awaitable[Mapping[Fetch, bytes | FetchFailed]]
 ]
-"""`await fetcher(wanted, within)`: every wanted thing, or why it did not come."""
+"""`await fetcher(wanted, within)` returns an answer for each fetch, or why there is none."""
 
 
 @runtime_checkable
 class CachingFetcher(Protocol):
-    """A fetcher that keeps answers, and drops those that nobody could believe."""
+    """A fetcher that caches answers, and drops those that could not be verified."""
 
     def drop_answers(self, fetches: Iterable[Fetch]) -> None:
-        """Drop what was kept for these."""
+        """Drop the cached answers to these fetches."""
 
 
 async def fetch_answers(
     wanted: Sequence[Fetch], fetcher: Fetcher, limits: TransportLimits, tvs: AskTvs | None
 ) -> Mapping[Fetch, bytes | FetchFailed]:
-    """What came of each fetch: by HTTP within one time limit, from TVS within its own."""
+    """The result of each fetch: by HTTP within one time limit, from TVS within its own."""
     answers: dict[Fetch, bytes | FetchFailed] = {}
     http_fetches = [fetch for fetch in wanted if fetch.kind is not FetchKind.TVS]
     if http_fetches:
@@ -48,10 +48,10 @@ async def fetch_answers(
 async def conclude_examination(
     examination: Examination, answers: Mapping[Fetch, bytes | FetchFailed], *, wall: datetime
 ) -> CertificateVerdict:
-    """The verdict; big answers are judged in a thread, and the loop goes on.
+    """The verdict; large answers are judged in a thread, so that the loop goes on.
 
-    What judges them is imported in a thread, too, with the first.  Raises CertificateRevoked,
-    CertificateUntrusted.
+    The first time, the modules that judge are imported in a thread, too.  Raises
+    CertificateRevoked, CertificateUntrusted.
     """
     size = sum(len(answer) for answer in answers.values() if isinstance(answer, bytes))
     heard = any(fetch.kind is not FetchKind.TVS for fetch in answers)
@@ -61,6 +61,6 @@ async def conclude_examination(
 
 
 def drop_answers(fetcher: Fetcher, fetches: Iterable[Fetch]) -> None:
-    """Have a fetcher that keeps answers drop these."""
+    """Drop these answers from the cache of `fetcher`, if it has one."""
     if isinstance(fetcher, CachingFetcher):
         fetcher.drop_answers(fetches)

@@ -1,10 +1,10 @@
-"""The TLS handshake and the gate behind it, for both sides.
+"""The TLS handshake and the certificate gate after it, for both sides.
 
-Handshake against our own anchors, then examine, fetch, conclude
-(`softphone.trust.verification.gate`), and only then is the connection handed out; a refused one is
-aborted without a byte of application data.  Where a pin is known by its fingerprint only, a first
-connection, with no certificate of ours and no data, learns the certificate; the one that is used
-verifies it again.
+The handshake verifies against our own trust anchors; the gate then examines, fetches and concludes
+(`softphone.trust.verification.gate`), and only then is the connection handed out.  A refused one is
+aborted without a byte of application data.  If a pin is known by its fingerprint only, a first
+connection, without our certificate and without data, learns the pinned certificate; the connection
+that is used verifies it again.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ from softphone.trust import (
     verification_error,
 )
 
-# What OpenSSL says of an answer that is no TLS record.
+# OpenSSL's errors for an answer that is no TLS record.
 logger = logging.getLogger("softphone.net")
 
 SLOW_HANDSHAKE = 2.0
-"""Seconds after which a handshake of ours that makes no progress is told."""
+"""Seconds without progress after which our handshake logs a warning."""
 _NOT_TLS = frozenset(
     {
         "BAD_RECORD_TYPE",
@@ -81,7 +81,7 @@ _DER = 2  # ENCODING_DER of CPython's private _ssl module, for 3.11 and 3.12
 
 
 def verified_chain(session: ssl.SSLObject) -> tuple[bytes, ...]:
-    """The path that OpenSSL has verified (DER, leaf first, anchor last); empty without one.
+    """The path that OpenSSL verified (DER, leaf first, anchor last); empty if there is none.
 
     Raises CertificateUntrusted when it is not the path of the certificate that was shown.
     """
@@ -100,7 +100,7 @@ def verified_chain(session: ssl.SSLObject) -> tuple[bytes, ...]:
 
 
 def handshake_error(exc: Exception, peer: str, *, timeout: float) -> SoftphoneError:
-    """What went wrong in a handshake with `peer`, as ours."""
+    """Translate what a handshake with `peer` raised to an exception of ours."""
     if isinstance(exc, ssl.SSLCertVerificationError):
         return verification_error(exc, peer)
     alert = alert_of(exc)
@@ -120,8 +120,11 @@ def handshake_error(exc: Exception, peer: str, *, timeout: float) -> SoftphoneEr
 
 
 def check_suite(session: ssl.SSLObject, settings: TlsSettings) -> str:
-    """The cipher suite that was agreed on.  Raises CipherRefused for one without AES 256 where
-    the settings demand that: Python has no say in the suites of TLS 1.3."""
+    """The negotiated cipher suite.
+
+    Raises CipherRefused for one without AES 256 if the settings demand that: Python cannot choose
+    the suites of TLS 1.3.
+    """
     agreed = session.cipher()
     suite = "" if agreed is None else agreed[0]
     if settings.aes_256 and "AES256" not in suite.replace("_", ""):
@@ -131,7 +134,7 @@ def check_suite(session: ssl.SSLObject, settings: TlsSettings) -> str:
 
 @contextmanager
 def _warning_when_slow(sock: socket.socket, name: str) -> Iterator[None]:
-    """Say early that a handshake makes no progress: most often its port is one for plain TCP."""
+    """Warn early of a handshake without progress: most often the port is for plain TCP."""
     port = sock.getpeername()[1]
 
     def warn() -> None:
@@ -152,8 +155,11 @@ def _warning_when_slow(sock: socket.socket, name: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedClient:
-    """Who has connected: `peer` in words, the `source` that it counts as, whether that is trusted
-    with any number of handshakes, and until when its own has to be done (the loop's clock)."""
+    """A client that has connected: `peer` is its text form, `source` the source it counts as.
+
+    A trusted source may have any number of handshakes.  The handshake must end by the deadline, on
+    the loop's clock.
+    """
 
     peer: str
     source: str
@@ -163,10 +169,11 @@ class AcceptedClient:
 
 @dataclass(frozen=True, slots=True)
 class CertificateGate:
-    """What every TLS connection passes; `wall` gives the time of day.
+    """The gate that every TLS connection passes; `wall` gives the time of day.
 
-    `counters` tell what became of revocation: "revocation_unreachable", "revocation_invalid" (and
-    allowed), and how many connections were let in by a kept verdict, "verdicts_kept".
+    `counters` count the outcomes of revocation checks, "revocation_unreachable" and
+    "revocation_invalid" (and allowed), and the connections let in by a cached verdict,
+    "verdicts_kept".
     """
 
     limits: TransportLimits
@@ -179,7 +186,7 @@ class CertificateGate:
     async def client_handshake(
         self, sock: socket.socket, connection: StreamConnection, context: ssl.SSLContext, name: str
     ) -> None:
-        """The client's handshake; `name` goes into SNI when it is no address."""
+        """Do the client's handshake; `name` is sent as SNI unless it is an address."""
         loop = asyncio.get_running_loop()
         async with self._handshaking(sock, name, name):
             with _warning_when_slow(sock, name):
@@ -199,7 +206,7 @@ class CertificateGate:
         context: ssl.SSLContext,
         client: AcceptedClient,
     ) -> None:
-        """The server's handshake, once it is its turn: until then nothing is read."""
+        """Do the server's handshake once it has a slot; until then nothing is read."""
         loop = asyncio.get_running_loop()
         async with self._handshaking(
             sock, client.peer, client.source, trusted=client.trusted, deadline=client.deadline
@@ -227,7 +234,7 @@ class CertificateGate:
             async with self.slots.hold_slot(source, trusted=trusted, deadline=deadline):
                 begun = True
                 yield
-        except OSError as exc:  # ssl.SSLError and TimeoutError are of its kind
+        except OSError as exc:  # ssl.SSLError and TimeoutError are subclasses
             if not begun:
                 raise TransportTimeout(
                     f"{peer} waited {self.limits.handshake_timeout:g} s for its handshake:"
@@ -235,7 +242,7 @@ class CertificateGate:
                 ) from exc
             raise handshake_error(exc, peer, timeout=self.limits.handshake_timeout) from exc
         finally:
-            if not begun:  # from there on the socket is the loop's to close
+            if not begun:  # once begun, the loop closes the socket
                 sock.close()
 
     async def judge_connection(
@@ -245,9 +252,9 @@ class CertificateGate:
         reference: str | None,
         rules: GateRules,
     ) -> PeerIdentity | None:
-        """Examine, fetch, conclude.  The connection is aborted unless the verdict is good.
+        """Examine, fetch, conclude; abort the connection unless it is accepted.
 
-        None when a client that need not has shown no certificate.
+        Returns None when a client showed no certificate and need not show one.
         """
         try:
             return await self._judge_connection(connection, settings, reference, rules)
@@ -266,7 +273,7 @@ class CertificateGate:
         if session is None:
             raise TransportError("the connection is not one of TLS")
         if session.session_reused:
-            # Python switches off tickets, but not OpenSSL's cache of TLS 1.2 sessions.
+            # Python can switch off tickets, but not OpenSSL's cache of TLS 1.2 sessions.
             raise CertificateUntrusted("a resumed session shows no certificate: connect anew")
         chain = verified_chain(session)
         if not chain and reference is None:
@@ -283,9 +290,9 @@ class CertificateGate:
         rules: GateRules,
         tvs: AskTvs | None = None,
     ) -> CertificateVerdict:
-        """What a verified chain is worth, or one that only `tvs` can vouch for.
+        """Judge a verified chain, or one that only `tvs` can vouch for.
 
-        Raises CertificateError and its kin.
+        Raises CertificateError and its subclasses.
         """
         key = (chain, service, reference, rules)
         wall = self.wall()
@@ -323,7 +330,7 @@ def gate_rules(
     only: str | None = None,
     vouched: bytes | None = None,
 ) -> GateRules:
-    """What the gate goes by for these settings."""
+    """The gate's rules for these settings."""
     return GateRules(
         anchors=frozenset(der_of(each) for each in settings.store.anchors),
         pins=frozenset(pins),
@@ -348,15 +355,15 @@ def _pin_of(settings: TlsSettings) -> str | None:
 
 
 def _name_of(target: Target) -> str:
-    """Whom a target is meant to reach."""
+    """The name that a target is meant to reach."""
     return target.server_name or target.host
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionOpener:
-    """How to reach a target: a socket to it, and a connection that knows if we show a certificate.
+    """How to reach a target: opens a socket, and makes a connection that knows if we authenticate.
 
-    Several are made of each where a certificate has to be looked at first.
+    Several of each are made where a certificate must be looked at first.
     """
 
     dial: Callable[[], Awaitable[socket.socket]]
@@ -364,7 +371,7 @@ class ConnectionOpener:
 
 
 class TlsClient:
-    """Opens TLS connections for the credentials of one driver, and keeps their contexts."""
+    """Opens TLS connections with the credentials of one driver, and caches their contexts."""
 
     def __init__(self, gate: CertificateGate, settings: Mapping[str, TlsSettings]) -> None:
         self._gate = gate
@@ -394,9 +401,8 @@ class TlsClient:
     ) -> tuple[StreamConnection, PeerIdentity | None]:
         """Dial, do the handshake and pass the gate.  Raises TransportError, CertificateError.
 
-        A certificate that nobody vouches for is asked about, where there is somebody to ask: TVS
-        where there are trust lists, else a person.  No connection is held meanwhile; the one that
-        is made after a yes verifies everything again.
+        An unknown certificate is asked about if possible: TVS if there are trust lists, else the
+        user.  No connection is open meanwhile; the one made after a yes verifies all of it again.
         """
         settings = self.settings(target)
         try:
@@ -432,9 +438,9 @@ class TlsClient:
     async def _vouched_by_lists(
         self, target: Target, settings: TlsSettings, opener: ConnectionOpener
     ) -> bytes:
-        """The server's certificate, if the lists, or TVS, say that it may be the service's.
+        """The server's certificate, if the lists or TVS confirm that the service may use it.
 
-        Raises CertificateUntrusted and its kin, with what they say.
+        Raises CertificateUntrusted or a subclass, with their reason.
         """
         leaf = await self._look(target, opener)
         pins = settings.store.pins(settings.service, target.host, target.port)
@@ -451,7 +457,7 @@ class TlsClient:
         opener: ConnectionOpener,
         unknown: CertificateUnknown,
     ) -> bool:
-        """Ask, and store a yes.  Raises CertificateUnknown after a no."""
+        """Ask the user, and store a yes.  Raises CertificateUnknown after a no."""
         if settings.unknown is None or settings.pin is not None:
             return False
         name = _name_of(target)
@@ -479,7 +485,7 @@ class TlsClient:
         return context
 
     async def _learn(self, target: Target, only: str, opener: ConnectionOpener) -> bytes:
-        """The certificate with the pinned fingerprint, shown by the server itself."""
+        """The certificate with the pinned fingerprint, as the server shows it."""
         known = self._learned.get((target, only))
         if known is not None:
             return known
@@ -493,7 +499,7 @@ class TlsClient:
         return leaf
 
     async def _look(self, target: Target, opener: ConnectionOpener) -> bytes:
-        """The certificate that a server shows: nothing is sent to it, nothing of ours shown."""
+        """The certificate that a server shows; we send no data and show no certificate."""
         connection = opener.make(False)
         context = probe_context(self.settings(target))
         await self._gate.client_handshake(
@@ -509,7 +515,7 @@ class TlsClient:
 
 
 class TlsServer:
-    """Does the TLS handshake with those who connect to one listener."""
+    """Does the TLS handshake with the clients of one listener."""
 
     def __init__(self, gate: CertificateGate, settings: TlsSettings) -> None:
         self._gate = gate

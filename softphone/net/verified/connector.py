@@ -1,7 +1,7 @@
-"""Verified connections for a protocol that is no machine of ours: TLS, or STARTTLS before it.
+"""Verified connections for protocols that are no sans-IO machines: TLS, or STARTTLS before it.
 
-Whoever owns the connection gets bytes only after the gate has agreed.  What is said in clear before
-TLS (RFC 6120 section 5) is a small sans-IO `StarttlsNegotiation`, run on the bare socket here.
+The owner of a connection gets bytes only after the gate has agreed.  The exchange in clear before
+TLS (RFC 6120 section 5) is a small sans-IO `StarttlsNegotiation`, run here on the bare socket.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _READ = 4096
 
 
 class StarttlsNegotiation(Protocol):
-    """What is said before TLS."""
+    """The exchange in clear before TLS."""
 
     def first_bytes(self) -> bytes:
         """The first bytes to send."""
 
     def answer_bytes(self, data: bytes) -> bytes:
-        """What to send in answer.  Raises TransportError when there will be no TLS."""
+        """The bytes to send in answer.  Raises TransportError when TLS is refused."""
 
     @property
     def ready_for_tls(self) -> bool:
@@ -53,7 +53,7 @@ def _utc() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class ConnectorConfig:
-    """What a connector goes by; `fetcher` brings CRLs and OCSP answers."""
+    """What a connector needs; `fetcher` gets CRLs and OCSP answers."""
 
     fetcher: Fetcher
     resolve: HostResolver = system_addresses
@@ -62,7 +62,7 @@ class ConnectorConfig:
 
 
 class Connector:
-    """Opens connections by one set of TLS settings; `gate` judges other chains by them, too."""
+    """Opens connections with one set of TLS settings; `gate` also judges other chains by them."""
 
     def __init__(self, tls: TlsSettings, config: ConnectorConfig) -> None:
         limits = config.limits
@@ -82,10 +82,10 @@ class Connector:
         owner: ConnectionOwner,
         starttls: Callable[[], StarttlsNegotiation] | None = None,
     ) -> StreamConnection:
-        """A connection to `target` that has passed the gate and is attached to `owner`.
+        """Open a connection to `target` that has passed the gate, and attach it to `owner`.
 
-        `starttls` makes what is said in clear, for each attempt anew.  Raises TransportError,
-        CertificateError, CipherRefused, ConfigurationError and their kin.
+        `starttls` makes the exchange in clear, anew for each attempt.  Raises TransportError,
+        CertificateError, CipherRefused, ConfigurationError and their subclasses.
         """
 
         def make(credential: bool) -> StreamConnection:
@@ -100,9 +100,9 @@ class Connector:
 
 
 def starttls_prepare(starttls: Callable[[], StarttlsNegotiation] | None) -> PrepareSocket | None:
-    """What a dialer does with a bare socket: hold the conversation, a new one each time.
+    """What a dialer does with a bare socket: run a new STARTTLS exchange each time.
 
-    It raises TransportError when there will be no TLS.
+    It raises TransportError when TLS is refused.
     """
     if starttls is None:
         return None

@@ -1,9 +1,9 @@
-"""Looking at a server's certificates: what it shows, what can be verified, and what the gate says.
+"""Inspects a server's certificates: what it shows, what can be verified, and the gate's verdict.
 
-Three connections, none with a byte of application data: one that verifies nobody and shows nothing
-of ours, one whose path OpenSSL verifies, and one that goes the way of every other.
+Makes three connections, none with application data: one that verifies nothing and shows no
+certificate of ours, one whose path OpenSSL verifies, and one that is verified like every other.
 
-Where a server has to be asked for TLS first (STARTTLS), each of the three asks in clear.
+If a server must be asked for TLS first (STARTTLS), each of the three asks in clear.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DER = 2  # ENCODING_DER of CPython's private _ssl module, for 3.11 and 3.12
 
 
 def shown_chain(session: ssl.SSLObject) -> tuple[bytes, ...]:
-    """The chain that the far end has shown (DER, leaf first); nobody has verified it."""
+    """The chain that the far end has shown (DER, leaf first), unverified."""
     public = getattr(session, "get_unverified_chain", None)  # 3.13
     if public is not None:
         return tuple(public() or ())
@@ -40,7 +40,7 @@ def shown_chain(session: ssl.SSLObject) -> tuple[bytes, ...]:
 
 
 class _NullConnectionOwner:
-    """Who owns a connection that nothing is said on."""
+    """The owner of a connection without data."""
 
     def bytes_received(self, flow: Flow, data: bytes) -> None: ...
 
@@ -50,7 +50,7 @@ class _NullConnectionOwner:
 
 
 class _Inspection:
-    """One server, and the gate and dialer that connections to it go through."""
+    """One server, with the gate and the dialer for connections to it."""
 
     def __init__(
         self,
@@ -119,9 +119,9 @@ async def inspect_server(
     config: DriverConfig | None = None,
     starttls: Callable[[], StarttlsNegotiation] | None = None,
 ) -> InspectionResult:
-    """Look at the server of `target` as `settings` would have it.
+    """Inspect the server of `target` under `settings`.
 
-    `starttls` makes what is said in clear before TLS, for each connection anew.
+    `starttls` makes the exchange in clear before TLS, anew for each connection.
 
     Raises TransportError when there is no TLS server, CertificateUntrusted for a certificate that
     cannot be read, and ConfigurationError.

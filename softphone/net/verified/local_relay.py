@@ -1,8 +1,8 @@
-"""A verified connection, lent to a library that makes its own: by a private socket, once.
+"""Lends a verified connection to a library that makes its own, through a private socket, once.
 
-The far end has passed the gate before the socket exists.  That is an AF_UNIX socket (0600) in a
-folder of its own (0700); exactly one connection is accepted, from this very process, and socket
-and folder are gone by then.  It reads nothing of what it carries.
+The far end has passed the gate before the socket exists.  The socket is an AF_UNIX one (0600) in a
+folder of its own (0700); it accepts exactly one connection, from this very process, and socket and
+folder are removed by then.  The relay does not read what it carries.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from softphone.net.stream import ConnectionOwner, StreamConnection
 from softphone.sans_io import Flow
 
 OpenVerified = Callable[[ConnectionOwner], Awaitable[StreamConnection]]
-"""`await open(owner)`: a connection that has passed the gate, attached to `owner`."""
+"""`await open(owner)` returns a connection that has passed the gate, attached to `owner`."""
 
 _READ = 1 << 16
 _MOST_WAITING = 1 << 20
@@ -30,7 +30,7 @@ _ACCEPT_WITHIN = 10.0
 
 
 class LocalRelay:
-    """An async context; `path` is the socket for the one connection, called `name`.
+    """An async context manager; `path` is the socket for the one connection, called `name`.
 
     Entering raises what opening the verified connection raises; `failure` is why it ended.
     """
@@ -62,7 +62,7 @@ class LocalRelay:
         await self.close()
 
     async def wait_until_ended(self) -> None:
-        """Wait until either side has gone."""
+        """Wait until either side has closed."""
         if self._task is not None:
             await asyncio.wait((self._task,))
 
@@ -88,7 +88,7 @@ class LocalRelay:
         self._listening.listen(1)
 
     def _tidy(self) -> None:
-        """Nobody else can connect from here on."""
+        """Remove socket and folder: nothing else can connect from here on."""
         if self._listening is not None:
             self._listening.close()
             self._listening = None
@@ -149,23 +149,23 @@ class LocalRelay:
     # ConnectionOwner
 
     def bytes_received(self, flow: Flow, data: bytes) -> None:
-        """Carry it on; a far end that is faster than the library waits."""
+        """Carry bytes to the library; reading pauses while the library is slower."""
         self._outgoing.put_nowait(data)
         self._waiting += len(data)
         if self._waiting >= _MOST_WAITING and self._remote is not None:
             self._remote.transport.pause_reading()
 
     def flow_ended(self, flow: Flow, error: SoftphoneError | None) -> None:
-        """The far end has gone."""
+        """End the relay when the far end is gone."""
         self.failure = self.failure or error
         self._outgoing.put_nowait(b"")
 
     def request_flush(self, connection: StreamConnection) -> None:
-        """What is written is flushed at once."""
+        """Flush at once."""
 
 
 def _process_of(local: socket.socket) -> int:
-    """The process at the other end of an AF_UNIX socket."""
+    """The id of the process at the other end of an AF_UNIX socket."""
     size = struct.calcsize("3i")
     pid: int = struct.unpack("3i", local.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))[0]
     return pid

@@ -1,8 +1,8 @@
-"""Asking a cluster's TVS over TLS: the machine of `softphone.trust.tvs.tvs`, behind the gate.
+"""Asks a cluster's TVS over TLS: runs the machine of `softphone.trust.tvs.tvs` behind the gate.
 
-A TVS is spoken to only when its certificate is in the trust lists as TVS: its yes is worth no
-more than the connection it came over.  The servers are tried in order, one question each, and
-answers are kept for as long as they say.
+A TVS is asked only if the trust lists name its certificate as TVS: its answer is worth no more than
+the connection it came over.  The servers are tried in order, one question each, and answers are
+cached for as long as they say.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _LEAST_PATIENCE = 1.0
 
 
 class TvsAsker:
-    """Asks the servers of one cluster, in order of priority; itself an `AskTvs`.
+    """Asks the servers of one cluster, in order of priority; implements `AskTvs`.
 
-    `lists` name the certificates that are TVS.  `device_name` is told to the servers, as
-    `tvs_device_name` makes it.
+    `lists` name the certificates that are TVS.  `device_name` is sent to the servers, in the form
+    of `tvs_device_name`.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class TvsAsker:
         self.replace_lists(lists)
 
     def replace_lists(self, lists: TrustLists) -> None:
-        """Go by other lists from now on; what was answered before is forgotten."""
+        """Use other lists from now on and drop the cached answers."""
         self._tls = TlsSettings(lists=lists, service=Service.TVS)
         self._trusted = tuple(fingerprint_of(der) for der in lists.certificates(Role.TVS))
         self._cache.clear()
@@ -72,7 +72,7 @@ class TvsAsker:
         return found.answer.message(0).encode()
 
     async def query_certificate(self, certificate: bytes, *, within: float) -> TvsEvent:
-        """The same as an event, within so many seconds for all servers together."""
+        """The answer as an event, within so many seconds for all servers together."""
         if not self._targets or not self._trusted:
             nobody = "no TVS is configured" if self._trusted else "no trust list names a TVS"
             return TvsUnanswered(certificate, nobody)
@@ -85,10 +85,10 @@ class TvsAsker:
     async def find_list_signers(
         self, downloads: Iterable[bytes], *, within: float
     ) -> frozenset[bytes]:
-        """The signers (DER) of trust lists for which a TVS says that they may sign them.
+        """The signers (DER) of trust lists that a TVS allows to sign them.
 
         For `confirmed` of `TrustListStore.renew`, after its SIGNER_UNKNOWN.  Files that are no
-        sound lists have no signer.
+        valid lists have no signer.
         """
         found: set[bytes] = set()
         for data in downloads:
@@ -129,7 +129,7 @@ class TvsAsker:
             return self._explained(await answered, driver)
 
     def _explained(self, event: TvsEvent, driver: Driver[TvsEvent]) -> TvsEvent:
-        """With the gate's own words, where it was the gate that refused the server."""
+        """Add the gate's own reason, if the gate refused the server."""
         failures = (driver.failure_of(target) for target in self._targets)
         said = [str(each) for each in failures if isinstance(each, SoftphoneError)]
         if isinstance(event, TvsUnanswered) and said:

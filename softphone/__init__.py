@@ -2,13 +2,13 @@
 
     from softphone import AccountConfig, Phone
 
-Names are loaded when they are first used, so that `import softphone` costs next to nothing.
+Names are imported on first use, so that `import softphone` stays fast.
 
-It has no user interface but the command line (`softphone.cli`), and no call server but that of
+The only user interface is the command line (`softphone.cli`), the only call server that of
 `softphone.lab`, for tests and demonstrations.  SIP is RFC 3261 (`softphone.sip`), SDP RFC 8866 and
 RFC 3264 (`softphone.sdp`), RTP RFC 3550 (`softphone.rtp`), SRTP RFC 3711 with keys by RFC 4568
-(`softphone.srtp`), instant messaging RFC 6120 (`softphone.messaging`); each package names the rest
-of its standards.  The modules beside the packages hold what all layers share: errors, events, the
+(`softphone.srtp`), instant messaging RFC 6120 (`softphone.messaging`); each package lists its other
+standards.  The modules next to the packages hold what all layers share: errors, events, the
 security policy and the contract of machines without I/O.
 """
 
@@ -20,11 +20,11 @@ from importlib import import_module
 from softphone._version import __version__
 
 if os.environ.get("SOFTPHONE_FIPS_FOLDER"):
-    # Before anything can load `cryptography`: see the module.
+    # Before anything can load `cryptography`; see the module.
     import_module("softphone.openssl_provider").load_fips_provider()
 
-# Without `typing`, which would be most of what `import softphone` loads: until the command line
-# can take care of it, Ctrl-C ends in a traceback.
+# Without `typing`, which would be most of the import time of softphone: until the command line
+# has its handler, Ctrl-C ends in a traceback.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any

@@ -1,34 +1,34 @@
 """The exceptions of softphone.
 
     SoftphoneError
-    |-- ConfigurationError            what you gave us is wrong: a file, a key, an option
-    |-- LocalProtocolError            a command that the state does not allow: our own misuse
+    |-- ConfigurationError            what the user gave is wrong: a file, a key, an option
+    |-- LocalProtocolError            a command that the state does not allow: caller misuse
     |-- TransportError                a connection could not be made or was lost
-    |   |-- ConnectionLost            one that had been made is gone
+    |   |-- ConnectionLost            a connection that had been made was lost
     |   |-- TransportTimeout
     |   `-- ServerClosed              closed right after the handshake: it probably refused us
     |-- CertificateError              the far end's certificate was not accepted
     |   |-- CertificateUntrusted
-    |   |   `-- CertificateUnknown      nobody we believe vouches for it: somebody may be asked
+    |   |   `-- CertificateUnknown      no trust anchor vouches for it: the user may be asked
     |   |-- CertificateExpired
     |   |-- CertificateRevoked
     |   `-- IdentityMismatch
-    |-- CipherRefused                 a cipher suite was agreed on that policy forbids
+    |-- CipherRefused                 the negotiated cipher suite is forbidden by policy
     |-- MessagingError
     |   |-- SignInRefused             the chat server did not accept us
     |   |-- MessageRefused            policy forbids the message: nothing of it was sent
-    |   `-- MessageUndelivered        it came back, or nobody acknowledged it
+    |   `-- MessageUndelivered        it came back, or was not acknowledged
     |-- DirectoryError                a directory could not be searched
     |   `-- DirectoryRefused          it does not accept us
-    |-- TransferError                 a file did not come or go
-    |   `-- TransferRefused           policy forbids it: nothing of it was sent, or kept
+    |-- TransferError                 a file transfer failed
+    |   `-- TransferRefused           policy forbids the file: nothing of it was sent, or kept
     |-- AuditError                    the audit table cannot be written, or was changed
-    |-- TrustRefused                  a trust list or a signed file that we do not believe
+    |-- TrustRefused                  a trust list or a signed file that is not trusted
     |-- RegistrationError
-    |   |-- RegistrationRefused       403 and its kin: asking again will not help
+    |   |-- RegistrationRefused       403 and similar: asking again will not help
     |   |-- AuthenticationFailed      401/407 after our answer, or no answer we may give
     |   `-- RegistrationTimeout
-    |-- CallError                     a call that did not come about, by cause
+    |-- CallError                     a call that was not established, by cause
     |   |-- Busy                      486, 600
     |   |-- Declined                  603, 403
     |   |-- NotFound                  404, 410, 484, 604
@@ -37,12 +37,12 @@
     |   |-- Canceled                  487
     |   |-- Redirected                3xx, with the contacts
     |   `-- CallFailed                anything else
-    |       `-- NoConnection          no response came: a connection was lost, or not made
-    |-- FipsUnavailable               FIPS mode is asked for and not in effect, or cannot be left
-    |-- FipsForbidden                 FIPS mode rules out what was asked for
+    |       `-- NoConnection          no response: the connection was lost, or could not be made
+    |-- FipsUnavailable               FIPS mode is requested and not in effect, or cannot be left
+    |-- FipsForbidden                 FIPS mode forbids what was requested
     `-- SecurityShortfall             (in softphone.security) less security than was demanded
 
-Every one of them carries a sentence that says what was wrong, where, and what to do.
+The text of each one says what was wrong, where, and what to do.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ E = TypeVar("E", bound="SoftphoneError")
 
 
 class SoftphoneError(Exception):
-    """The base of all of them."""
+    """The base class of all exceptions of softphone."""
 
 
 class ConfigurationError(SoftphoneError):
@@ -114,7 +114,7 @@ class TransportError(SoftphoneError):
 
 
 class ConnectionLost(TransportError):
-    """A connection that had been made is gone, before what was asked over it was answered."""
+    """An established connection was lost before what was requested over it was answered."""
 
 
 class TransportTimeout(TransportError):
@@ -122,7 +122,7 @@ class TransportTimeout(TransportError):
 
 
 class ServerClosed(TransportError):
-    """The server closed after the TLS handshake and before its first byte."""
+    """The server closed after the TLS handshake, before its first byte."""
 
 
 class CertificateError(SoftphoneError):
@@ -134,7 +134,7 @@ class CertificateUntrusted(CertificateError):
 
 
 class CertificateUnknown(CertificateUntrusted):
-    """No path leads from the certificate to a trust anchor; accepting it is up to somebody."""
+    """No path leads from the certificate to a trust anchor; the user may accept it."""
 
 
 class CertificateExpired(CertificateError):
@@ -146,19 +146,19 @@ class CertificateRevoked(CertificateError):
 
 
 class IdentityMismatch(CertificateError):
-    """The certificate is sound, but it names somebody else (RFC 5922, RFC 9525)."""
+    """The certificate is valid, but names another identity (RFC 5922, RFC 9525)."""
 
 
 class CipherRefused(SoftphoneError):
-    """The far end agreed on a cipher suite that policy forbids; no application data was sent."""
+    """The negotiated cipher suite is forbidden by policy; no application data was sent."""
 
 
 class MessagingError(SoftphoneError):
-    """Something about instant messages."""
+    """Sending or receiving instant messages failed."""
 
 
 class SignInRefused(MessagingError):
-    """The chat server did not accept our credentials, or offers no way that policy allows."""
+    """The chat server did not accept our credentials, or offers no mechanism that policy allows."""
 
 
 class MessageRefused(MessagingError):
@@ -174,11 +174,11 @@ class DirectoryError(SoftphoneError):
 
 
 class DirectoryRefused(DirectoryError):
-    """The directory does not accept our user, or does not let it search."""
+    """The directory does not accept our user, or does not let this user search."""
 
 
 class TransferError(SoftphoneError):
-    """A file did not come, or did not go."""
+    """A file transfer failed."""
 
 
 class TransferRefused(TransferError):
@@ -186,24 +186,27 @@ class TransferRefused(TransferError):
 
 
 class AuditError(SoftphoneError):
-    """The audit table cannot be written, or what is in it was changed."""
+    """The audit table cannot be written, or its content was changed."""
 
 
 class TrustRefused(SoftphoneError):
-    """A trust list, or a file that has to be signed, is not believed; nothing of it was used."""
+    """A trust list, or a file that must be signed, is not trusted; nothing of it was used."""
 
 
 class FipsUnavailable(SoftphoneError):
-    """The FIPS mode that was decided on is not the mode of this process; nothing was started."""
+    """The process is not in the FIPS mode that was decided on; nothing was started."""
 
 
 class FipsForbidden(SoftphoneError):
-    """In FIPS mode there is no such thing as was asked for."""
+    """FIPS mode forbids what was requested."""
 
 
 class RegistrationError(SoftphoneError):
-    """A registration did not come about.  `status` is the SIP status, or 0; `retry_after` are the
-    seconds for which the registrar wants peace, 0 if it said none."""
+    """A registration failed.
+
+    `status` is the SIP status, or 0; `retry_after` is the registrar's Retry-After in seconds, 0 if
+    it gave none.
+    """
 
     def __init__(
         self, message: str, *, status: int = 0, reason: str = "", retry_after: float = 0.0
@@ -215,7 +218,7 @@ class RegistrationError(SoftphoneError):
 
 
 class RegistrationRefused(RegistrationError):
-    """The registrar refused for good."""
+    """The registrar refused permanently."""
 
 
 class AuthenticationFailed(RegistrationError):
@@ -227,7 +230,7 @@ class RegistrationTimeout(RegistrationError):
 
 
 class CallError(SoftphoneError):
-    """A call did not come about.  `status` is the SIP status (RFC 3261 section 21), or 0."""
+    """A call was not established.  `status` is the SIP status (RFC 3261 section 21), or 0."""
 
     def __init__(self, message: str, *, status: int = 0, reason: str = "") -> None:
         super().__init__(message)
@@ -256,11 +259,11 @@ class NotAcceptable(CallError):
 
 
 class Canceled(CallError):
-    """The call was given up before it was answered (487)."""
+    """The call was canceled before it was answered (487)."""
 
 
 class Redirected(CallError):
-    """The far end names other places (3xx) in `contacts`."""
+    """The far end redirects the call (3xx) to `contacts`."""
 
     def __init__(
         self, message: str, *, status: int = 0, reason: str = "", contacts: tuple[str, ...] = ()
@@ -274,14 +277,14 @@ class CallFailed(CallError):
 
 
 class NoConnection(CallFailed):
-    """The connection was lost before a response came, or could not be made: nobody has refused."""
+    """The connection was lost before any response, or could not be made: nobody refused."""
 
 
 def copy_error(error: E) -> E:
-    """The same error, to be raised once more.
+    """A copy of an error, to be raised again.
 
-    One that was raised holds the frames that it went through: who keeps one for those who will ask
-    for it later raises another, or would be held by what he keeps.
+    A raised exception holds the frames that it passed through.  To keep an error for later
+    callers, raise a copy of it, so that the kept one does not hold those frames.
     """
     fresh = type(error).__new__(type(error), *error.args)
     vars(fresh).update(vars(error))

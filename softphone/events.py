@@ -1,4 +1,4 @@
-"""What happened: public events and the plain things that they carry.
+"""Public events and the values that they carry.
 
 Frozen dataclasses, named in the past tense.  They hold built-in and security types only: the
 handle that yields an event already knows its account, its call and its peer.
@@ -77,7 +77,7 @@ class RegistrationState(Enum):
 
 
 class Direction(StrEnum):
-    """The direction of a stream, as we see it (RFC 3264 section 5.1)."""
+    """The direction of a stream, from our side (RFC 3264 section 5.1)."""
 
     SENDRECV = "sendrecv"
     SENDONLY = "sendonly"
@@ -96,7 +96,7 @@ class Direction(StrEnum):
 
     @property
     def reversed(self) -> Direction:
-        """The same direction as the other side sees it."""
+        """The same direction from the other side."""
         turned = {Direction.SENDONLY: Direction.RECVONLY, Direction.RECVONLY: Direction.SENDONLY}
         return turned.get(self, self)
 
@@ -113,11 +113,12 @@ class EndedBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VoiceQuality:
-    """The VoIP metrics of what one end hears (RFC 3611 section 4.7); None: it does not say.
+    """VoIP metrics of what one end hears (RFC 3611 section 4.7); None where not reported.
 
-    Rates and densities are 0.0 to 1.0, levels dBm0, times milliseconds; `discard_rate` is of what
-    came too late.  `mos_conversational` and `r_factor` reckon with the delay.  `concealment` is 0
-    (unknown), 1 (silence), 2 (enhanced) or 3 (standard), `adaptation` 0, 2 (none) or 3 (adaptive).
+    Rates and densities are 0.0 to 1.0, levels dBm0, times milliseconds; `discard_rate` counts
+    packets that came too late.  `mos_conversational` and `r_factor` include the delay.
+    `concealment` is 0 (unknown), 1 (silence), 2 (enhanced) or 3 (standard), `adaptation` 0, 2
+    (none) or 3 (adaptive).
     """
 
     loss_rate: float = 0.0
@@ -148,12 +149,12 @@ class VoiceQuality:
 class StreamStatistics:
     """A snapshot of one stream; names as in RFC 3550 section 6.4.
 
-    Jitter and times are in milliseconds; `lateness` is a histogram of our own sending, counts of
-    packets by how many milliseconds after their deadline they left, its upper bounds in
-    `lateness_bounds_ms`.  `ssrc` is what we send with now: it is another one with each new key of
-    ours.  `mos` is by ITU-T G.107, 1.0 to 4.5, None before anything was received.
-    `remote_mos` is that of what the far end hears: its own word, of extended reports, which
-    `remote_quality` holds, or else what its plain ones let expect.  `quality` is what we hear.
+    Jitter and times are in milliseconds.  `lateness` is a histogram of our own sending: packets by
+    how many milliseconds after their deadline they left, with upper bounds in `lateness_bounds_ms`.
+    `ssrc` is the one that we send with now; it changes with each new key of ours.  `mos` is by
+    ITU-T G.107, 1.0 to 4.5, None before anything was received.  `quality` is what we hear.
+    `remote_mos` is for what the far end hears: from its extended reports, kept in `remote_quality`,
+    or else estimated from its plain ones.
     """
 
     packets_sent: int = 0
@@ -191,8 +192,11 @@ class StreamStatistics:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationChanged:
-    """A new state; `status`, `reason` and `retry_after` (seconds; 0: none) are the registrar's, or
-    our own 408 or 503 (RFC 3261 section 8.1.3.1) where it was `unanswered`."""
+    """The registration has a new state.
+
+    `status`, `reason` and `retry_after` (seconds; 0: none) are the registrar's, or our own 408 or
+    503 (RFC 3261 section 8.1.3.1) if it was `unanswered`.
+    """
 
     state: RegistrationState
     status: int = 0
@@ -204,7 +208,7 @@ class RegistrationChanged:
 
 @dataclass(frozen=True, slots=True)
 class FlowLost:
-    """The connection to the server was lost; calls go on, and a new one is being made."""
+    """The connection to the server was lost; calls go on, and a new connection is being made."""
 
     reason: str
     retry_in: float
@@ -212,12 +216,12 @@ class FlowLost:
 
 @dataclass(frozen=True, slots=True)
 class FlowRestored:
-    """The connection to the server is there again."""
+    """The connection to the server is restored."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeChanged:
-    """Another server of the account's list holds the registration now; both by their URI."""
+    """Another server of the account's list holds the registration now; both are given by URI."""
 
     node: str
     before: str
@@ -225,10 +229,10 @@ class NodeChanged:
 
 @dataclass(frozen=True, slots=True)
 class ServiceRequested:
-    """The server asks the device to start anew or to compare versions (Cisco service control).
+    """The server asks the device to restart or to compare versions (Cisco service control).
 
     `action` is "reset", "restart" or "check-version"; `stamps` are its version stamps by name.
-    It is carried out once no call is up.
+    It is carried out when no call is up.
     """
 
     action: str
@@ -239,9 +243,9 @@ class ServiceRequested:
 class RemoteControlRequested:
     """The server asks the phone to do something for its user (Cisco remote call control).
 
-    Nothing of it is done by the engine.  `request` names it ("answercallreq"), `values` are its
-    texts by path; `allowed` is whether the account's `remote_control` lets the application act on
-    requests that open the microphone.
+    The engine does nothing of it.  `request` names it ("answercallreq"), `values` are its texts by
+    path; `allowed` is whether the account's `remote_control` lets the application act on requests
+    that open the microphone.
     """
 
     request: str
@@ -251,7 +255,7 @@ class RemoteControlRequested:
 
 @dataclass(frozen=True, slots=True)
 class MessageWaiting:
-    """Voice messages (RFC 3842)."""
+    """The state of the voice mailbox (RFC 3842)."""
 
     waiting: bool
     new: int = 0
@@ -260,7 +264,7 @@ class MessageWaiting:
 
 @dataclass(frozen=True, slots=True)
 class MessageReceived:
-    """A SIP MESSAGE (RFC 3428)."""
+    """A SIP MESSAGE was received (RFC 3428)."""
 
     sender: str
     content_type: str
@@ -269,8 +273,8 @@ class MessageReceived:
 
 @dataclass(frozen=True, slots=True)
 class CallRefused:
-    """A call that came in was refused before anybody was alerted; on security grounds where
-    `shortfalls` is not empty."""
+    """An incoming call was refused before alerting; if `shortfalls` is not empty, on security
+    grounds."""
 
     peer: str
     status: int
@@ -280,7 +284,7 @@ class CallRefused:
 
 @dataclass(frozen=True, slots=True)
 class CertificateExpiryNeared:
-    """The device's own certificate ends at `expires` (ISO 8601, UTC); a new one is being got."""
+    """The device's own certificate expires at `expires` (ISO 8601, UTC); renewal is under way."""
 
     device: str
     expires: str
@@ -288,7 +292,7 @@ class CertificateExpiryNeared:
 
 @dataclass(frozen=True, slots=True)
 class CertificateRenewed:
-    """The device has registered with a new certificate, which ends at `expires`."""
+    """The device has registered with a new certificate, which expires at `expires`."""
 
     device: str
     expires: str
@@ -296,7 +300,7 @@ class CertificateRenewed:
 
 @dataclass(frozen=True, slots=True)
 class CertificateKept:
-    """A renewal did not work: the certificate of before is still there, and it says why."""
+    """A renewal failed, for the reason given: the previous certificate stays in use."""
 
     device: str
     reason: str
@@ -304,9 +308,9 @@ class CertificateKept:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationFetched:
-    """A device's configuration was fetched again; `changed` is whether its lines follow.
+    """A device's configuration was fetched again; `changed` is whether its lines follow it.
 
-    `problem` is not empty when it could not be had, or not be used: the one of before stays.
+    A `problem` says why it could not be fetched or used: the previous one stays.
     """
 
     device: str
@@ -336,7 +340,7 @@ AccountEvent: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class CallRinging:
-    """A provisional response other than 100."""
+    """A provisional response other than 100 was received."""
 
     status: int
     reason: str
@@ -344,14 +348,14 @@ class CallRinging:
 
 @dataclass(frozen=True, slots=True)
 class EarlyMediaStarted:
-    """Media before the answer is open, after the policy was judged."""
+    """Media is open before the answer; the policy was judged first."""
 
     security: SecurityState
 
 
 @dataclass(frozen=True, slots=True)
 class PeerNamed:
-    """A directory knows who the other end is; `sources` are the directories' names."""
+    """A directory has the other end's name; `sources` are the names of the directories."""
 
     name: str
     sources: tuple[str, ...] = ()
@@ -376,7 +380,7 @@ class SecurityChanged:
 class CryptoIgnored:
     """A stream is in clear though the far end sent crypto lines (RFC 4568): SRTP is optional.
 
-    `reasons` say why none of them can be used.
+    `reasons` say why none of the lines can be used.
     """
 
     media: str
@@ -400,10 +404,10 @@ class HoldChanged:
 
 @dataclass(frozen=True, slots=True)
 class ClearMediaMoved:
-    """In clear, `media` ("audio", "video") is heard from and sent to `host` and `port` now.
+    """In clear, `media` ("audio", "video") is now received from and sent to `host` and `port`.
 
-    That host was not `signaled`, and adopted as `clear_latching` allows; or it was, and has spoken
-    after another one was adopted.
+    Either that host was not `signaled` and was adopted as `clear_latching` allows, or it was, and
+    has sent again after another one was adopted.
     """
 
     media: str
@@ -414,7 +418,7 @@ class ClearMediaMoved:
 
 @dataclass(frozen=True, slots=True)
 class DigitReceived:
-    """One DTMF digit, however it came: "rfc4733", "info" or "inband"."""
+    """One DTMF digit was received, by "rfc4733", "info" or "inband"."""
 
     digit: str
     duration_ms: float
@@ -423,9 +427,9 @@ class DigitReceived:
 
 @dataclass(frozen=True, slots=True)
 class VoiceStarted:
-    """Somebody at the far end began to speak, at media time `at` (seconds since the stream began).
+    """Speech began at the far end, at media time `at` (seconds since the stream began).
 
-    `barge_in`: while something was played to them.
+    `barge_in` is True if something was being played to the far end.
     """
 
     at: float
@@ -434,7 +438,7 @@ class VoiceStarted:
 
 @dataclass(frozen=True, slots=True)
 class VoiceStopped:
-    """They stopped at media time `at`, after `seconds`."""
+    """Speech ended at media time `at`, after `seconds`."""
 
     at: float
     seconds: float
@@ -442,7 +446,7 @@ class VoiceStopped:
 
 @dataclass(frozen=True, slots=True)
 class ToneDetected:
-    """A tone of the network, of a fax or of a machine, at media time `at`.
+    """A tone of the network, of a fax or of a machine was detected, at media time `at`.
 
     `tone` is "ringback", "busy", "congestion", "sit", "cng", "ced" or "beep".
     """
@@ -456,7 +460,7 @@ class ToneDetected:
 class AnswerClassified:
     """Who answered: "human", "machine", "fax" or "silence", with a confidence of 0 to 1.
 
-    A later one, with more confidence, overrules: the beep after what seemed to be a person.
+    A later event with more confidence overrules: a beep after what seemed to be a person.
     """
 
     kind: str
@@ -467,7 +471,7 @@ class AnswerClassified:
 
 @dataclass(frozen=True, slots=True)
 class RecordingFailed:
-    """Nothing more is recorded to `path`, and `reason` says why; the call goes on."""
+    """Recording to `path` has stopped for `reason`; the call goes on."""
 
     path: str
     reason: str
@@ -475,7 +479,7 @@ class RecordingFailed:
 
 @dataclass(frozen=True, slots=True)
 class InfoReceived:
-    """An INFO request that is not a digit (RFC 6086)."""
+    """An INFO request that is no digit was received (RFC 6086)."""
 
     content_type: str
     body: bytes
@@ -483,7 +487,7 @@ class InfoReceived:
 
 @dataclass(frozen=True, slots=True)
 class TransferRequested:
-    """The far end asks us to call somebody else (RFC 3515)."""
+    """The far end asks us to call another party (RFC 3515)."""
 
     refer_to: str
     referred_by: str | None = None
@@ -492,7 +496,7 @@ class TransferRequested:
 
 @dataclass(frozen=True, slots=True)
 class TransferProgressed:
-    """How a transfer that we asked for goes (sipfrag, RFC 3515 section 2.4.5)."""
+    """The progress of a transfer that we requested (sipfrag, RFC 3515 section 2.4.5)."""
 
     status: int
     reason: str

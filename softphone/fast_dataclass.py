@@ -1,9 +1,9 @@
 """Frozen dataclasses whose instances are made in half the time.
 
-A frozen dataclass sets each of its fields through `object.__setattr__`, which looks the field up by
-its name.  `fast_init` gives the class an `__init__` of the same signature that calls the setters of
-its slots, which it has looked up once.  It is for the values that every message makes by the dozen;
-whatever else a frozen dataclass does, it does as before.
+The `__init__` of a frozen dataclass sets each field through `object.__setattr__`, which looks the
+field up by name.  `fast_init` gives the class an `__init__` of the same signature that calls the
+slot setters directly, which are looked up once.  Use it for values that every message makes by the
+dozen; all else about the class stays the same.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def fast_init(cls: type[T]) -> type[T]:
         @dataclass(frozen=True, slots=True)
         class Point: ...
 
-    Raises TypeError for a class whose fields are no slots, or are not all that `__init__` sets.
+    Raises TypeError for a class with a field that is no slot or that `__init__` does not set, and
+    for one whose `__init__` has parameters that are no fields.
     """
     known: dict[str, Any] = {"_TO_BE_MADE": _TO_BE_MADE}
     written, body = ["self"], []
@@ -44,7 +45,7 @@ def fast_init(cls: type[T]) -> type[T]:
         raise TypeError(f"{cls.__name__} has parameters that are no fields")
     if hasattr(cls, "__post_init__"):
         body.append(" self.__post_init__()")
-    # The text holds names of fields and nothing else: what they are set to is in `known`.
+    # The source text holds field names only; defaults and setters are in `known`.
     exec(f"def __init__({', '.join(written)}):\n" + "\n".join(body or [" pass"]), known)
     made, before = known["__init__"], cls.__init__
     made.__qualname__ = f"{cls.__qualname__}.__init__"
@@ -55,7 +56,7 @@ def fast_init(cls: type[T]) -> type[T]:
 
 
 def _by_name_only(field: Field[Any]) -> bool:
-    """What goes behind the others in a signature, wherever it stands among the fields."""
+    """Whether the field is keyword-only; such fields follow all others in a signature."""
     return bool(field.kw_only)
 
 

@@ -1,10 +1,10 @@
-"""Which OpenSSL provider this process runs with: the usual one, or a FIPS provider.
+"""Selects the OpenSSL provider of this process: the default one, or a FIPS provider.
 
-A process in FIPS mode is started with an environment that `softphone.trust.fips.mode` makes.  The
-package calls `load_fips_provider` before anything else then, so that both copies of OpenSSL in the
-process, the standard library's and the one inside `cryptography`, load the FIPS provider, each its
-own file of it: one file cannot serve two.  This module decides nothing and checks nothing; whether
-it has worked is told by `softphone.trust.fips.self_check`, without which nothing is started.
+A process in FIPS mode is started with an environment from `softphone.trust.fips.mode`.  The package
+then calls `load_fips_provider` before anything else, so that both copies of OpenSSL in the process,
+the standard library's and that of `cryptography`, load the FIPS provider, each from its own file:
+one file cannot serve two.  This module makes no decision and no check; whether loading worked is
+checked by `softphone.trust.fips.self_check`, without which nothing is started.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from types import ModuleType
 from typing import NoReturn
 
 FIPS_FOLDER_VARIABLE = "SOFTPHONE_FIPS_FOLDER"
-"""The environment variable that names the set-up which the process was started with."""
+"""The environment variable with the FIPS set-up that the process was started with."""
 
 _MODULES = "OPENSSL_MODULES"
-# The mode is that of the start: what is written to the environment later changes nothing, and to
-# ask it costs more than the random bytes of a tag do.
+# Read once: a later change of the environment must not change the mode, and reading it each time
+# costs more than the random bytes of a tag.
 _started_with = os.environ.get(FIPS_FOLDER_VARIABLE, "")
 
 
@@ -32,15 +32,15 @@ def fips_folder() -> Path | None:
 
 
 def fips_in_force() -> bool:
-    """Whether this process was started in FIPS mode; whether it worked is not asked here."""
+    """Whether this process was started in FIPS mode; whether loading worked is not checked."""
     return bool(_started_with)
 
 
 def load_fips_provider() -> None:
-    """Load both libraries, each with its own provider file; a no-op outside FIPS mode.
+    """Load the FIPS provider into both libraries, each from its own file; no-op outside FIPS mode.
 
-    Python's own MD5, which knows nothing of providers, is taken out of the process.  The
-    environment is as before when this returns, for the processes that are started from here.
+    Python's own MD5, which does not use providers, is removed from the process.  The environment
+    is restored on return, for child processes.
     """
     place = fips_folder()
     if place is None:
@@ -57,7 +57,7 @@ def _remove_md5() -> None:
     refusing = ModuleType("_md5", "MD5 is not available in FIPS mode.")
     refusing.__dict__.update(md5=_refuse_md5, MD5Type=type(None))
     sys.modules["_md5"] = refusing
-    # It has bound the old one to its names already.
+    # hashlib has already bound the old module's names.
     importlib.reload(hashlib)
 
 

@@ -1,10 +1,10 @@
-"""A token bucket: how many new requests are served in the long run, and at once."""
+"""A token bucket: limits the rate and the burst of new requests."""
 
 from __future__ import annotations
 
 
 class TokenBucket:
-    """`rate` tokens a second, `burst` at most; a rate of 0 admits everything."""
+    """`rate` tokens a second, at most `burst` in stock; a rate of 0 admits everything."""
 
     __slots__ = ("burst", "rate", "tokens", "updated")
 
@@ -15,14 +15,14 @@ class TokenBucket:
         self.updated: float | None = None
 
     def admit(self, *, now: float) -> bool:
-        """Take one token if there is one."""
+        """Take one token; False if there is none."""
         if self.seconds_to_token(now=now) > 0:
             return False
         self.tokens -= 1
         return True
 
     def seconds_to_token(self, *, now: float) -> float:
-        """Seconds until there is a token."""
+        """Seconds until the next token; 0 if there is one now."""
         if self.rate <= 0:
             return 0.0
         if self.updated is not None and now > self.updated:

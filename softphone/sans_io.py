@@ -1,7 +1,7 @@
-"""The sans-IO contract: what a protocol machine is, and what drives it.
+"""The sans-IO contract between a protocol machine and its driver.
 
-A machine never opens a socket and never reads a clock.  Bytes come in with the flow they came
-on and with `now`; what is to be sent and what has happened are taken out:
+A machine never opens a socket and never reads a clock.  It is given bytes, with their flow and
+with `now`; the driver takes out the bytes to send and the events:
 
     machine.receive(data, flow=flow, now=now)
     for transmit in machine.transmits():
@@ -16,12 +16,12 @@ None, before the next change.  A command given while an event is handled belongs
 drain: the loop goes on until both are empty.
 
 **Errors.**  Bytes from a peer never raise out of `receive`: they become an event or close the
-flow.  `LocalProtocolError` is ours: a command that the state does not allow.
+flow.  `LocalProtocolError` is the caller's fault: a command that the state does not allow.
 
 **Time and randomness.**  `now` is monotonic seconds.  Where a document needs the time of day
-(certificates, Date, RTCP's NTP time) a second parameter `wall` brings it; nobody derives one from
-the other.  `Entropy` comes in at construction, so that a whole encrypted call is one
-deterministic test.
+(certificates, Date, RTCP's NTP time) a second parameter `wall` gives it; never derive one from the
+other.  `Entropy` is given at construction, so that a whole encrypted call is one deterministic
+test.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ Address: TypeAlias = tuple[str, int]
 """Host (numeric where it names a socket) and port."""
 
 Entropy: TypeAlias = Callable[[int], bytes]
-"""`entropy(n)` gives n random bytes: `secrets.token_bytes` in life, a seeded stream in tests."""
+"""`entropy(n)` returns n random octets: `secrets.token_bytes`, or a seeded stream in tests."""
 
 OpenDrain: TypeAlias = Callable[[], AbstractContextManager[float]]
-"""`with change() as now:` gives commands to a machine, and drains it when the block is left.
+"""`with change() as now:` opens a block for commands to a machine and drains it at the end.
 
 Blocks may be nested; the outermost one drains.  `softphone.net.Driver.change` is one.
 """
 
 
 def random_share(entropy: Entropy) -> float:
-    """A random number from 0 up to 1, without 1."""
+    """A random number in [0, 1)."""
     return int.from_bytes(entropy(4), "big") / 2**32
 
 
@@ -65,7 +65,7 @@ class Side(Enum):
 
 
 class Transport(StrEnum):
-    """The transports that SIP is carried on here (RFC 3261 section 18)."""
+    """The transports that SIP uses here (RFC 3261 section 18)."""
 
     UDP = "udp"
     TCP = "tcp"
@@ -73,20 +73,19 @@ class Transport(StrEnum):
 
     @property
     def reliable(self) -> bool:
-        """Whether the transport retransmits, so that the transaction need not."""
+        """Whether the transport retransmits, so that the transaction does not have to."""
         return self is not Transport.UDP
 
 
 @dataclass(frozen=True, slots=True)
 class PeerIdentity:
-    """Who the far end of a TLS connection was verified to be.
+    """The verified identity of the far end of a TLS connection.
 
-    `subject` is the certificate's subject as RFC 4514 text; `names` are its identities, prefixed
-    by their kind ("dns:", "ip:", "uri:", "cn:"); `fingerprint` is the SHA-256 of its DER, in hex;
-    `protocol` and `cipher` are the TLS session's; `verdict` says in a word how it was verified
-    ("chain", "pin", "trust-list", "tvs"); `revocation` what is known of its revocation ("good",
-    "undeclared", "unreachable", "invalid", "unchecked"); `relaxations` are sentences that say
-    what was let pass.
+    `subject` is the certificate's subject as RFC 4514 text.  `names` are its identities, prefixed
+    by their kind ("dns:", "ip:", "uri:", "cn:").  `fingerprint` is the SHA-256 of its DER, in hex.
+    `protocol` and `cipher` are the TLS session's.  `verdict` says how it was verified ("chain",
+    "pin", "trust-list", "tvs"), `revocation` what is known of its revocation ("good", "undeclared",
+    "unreachable", "invalid", "unchecked").  `relaxations` are sentences about what was tolerated.
     """
 
     subject: str
@@ -101,9 +100,9 @@ class PeerIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """The driver's name for one connection or one UDP association (RFC 5626).
+    """The driver's identifier of one connection or one UDP association (RFC 5626).
 
-    Equality is by `id`, which is never used twice within a process.
+    Equality is by `id`, which is never reused within a process.
     """
 
     id: int
@@ -118,12 +117,12 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A place to find or open a flow to.
+    """A destination to find or open a flow to.
 
-    `host` is a name or an address; the driver resolves a name to addresses only (the choice of host
-    and port by NAPTR and SRV is made above, by `softphone.sip.transport.server_location`).
+    `host` is a name or an address; the driver resolves a name to addresses only (host and port
+    are chosen by NAPTR and SRV above, in `softphone.sip.transport.server_location`).
     `server_name` is the reference identity of the server's certificate (RFC 5922); `credential`
-    names the client certificate and trust settings to use: a flow is shared only by targets that
+    names the client certificate and trust settings to use.  A flow is shared only by targets that
     agree in all five fields.
     """
 
@@ -137,9 +136,9 @@ class Target:
 @fast_init
 @dataclass(frozen=True, slots=True)
 class Transmit:
-    """Bytes to be sent.  `close` ends the flow once they have been written.
+    """Bytes to send.  `close` ends the flow after they have been written.
 
-    Empty `data` writes nothing: to a Target it only asks for the flow to be opened.
+    Empty `data` writes nothing: to a Target it only asks to open the flow.
     """
 
     data: bytes = field(repr=False)  # it may hold keys and digests
@@ -148,17 +147,19 @@ class Transmit:
 
 
 class Machine(Protocol[E_co]):
-    """What `softphone.net.driver.driver.Driver` runs; see the module's docstring for the
-    contract."""
+    """A protocol machine, run by `softphone.net.driver.driver.Driver`.
+
+    The module's docstring has the contract.
+    """
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
-        """Take bytes: one datagram, or any piece of a stream."""
+        """Take received bytes: one datagram, or any piece of a stream."""
 
     def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None:
-        """A flow is open: accepted (target None), or opened for `target`."""
+        """Take a new flow: accepted (target None), or opened for `target`."""
 
     def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None:
-        """A flow has ended, or (Target) could not be opened; `reason` None is a clean end."""
+        """Take the end of a flow, or (Target) its failure to open; `reason` None is a clean end."""
 
     def handle_timer(self, *, now: float) -> None:
         """Run whatever is due at `now`."""
@@ -167,17 +168,17 @@ class Machine(Protocol[E_co]):
         """The earliest deadline, in O(1), or None."""
 
     def transmits(self) -> list[Transmit]:
-        """Take out what is to be sent, in order."""
+        """Take out the bytes to send, in order."""
 
     def next_event(self) -> E_co | None:
         """Take out the next event, or None."""
 
 
 class Tap(Protocol):
-    """A listener on the wire, given to net and media at construction (diagnostics uses it)."""
+    """Sees all signaling and media, for diagnostics; given to net and media at construction."""
 
     def signaling(self, data: bytes, *, flow: Flow, outgoing: bool, now: float) -> None:
-        """A SIP message, as sent or received, in clear."""
+        """A SIP message in clear, as sent or received."""
 
     def datagram(
         self, data: bytes, *, local: Address, remote: Address, outgoing: bool, now: float
@@ -187,7 +188,7 @@ class Tap(Protocol):
 
 @runtime_checkable
 class MediaTap(Protocol):
-    """What a Tap may have beside: it then hears media with the encryption taken off."""
+    """An optional part of a Tap: it then also sees media without encryption."""
 
     def packet(
         self, data: bytes, *, local: Address, remote: Address, outgoing: bool, now: float

@@ -1,8 +1,8 @@
-"""What is demanded of a call's security, what was got, and the one judge between them.
+"""The security demanded of a call, the security it has, and the judgment between them.
 
-`SecurityPolicy` is asked for and frozen; `SecurityState` is what a call has, and its `level` and
-`scope` are computed, never set.  `SecurityPolicy.judge` is the only place where the two meet, and
-it fails closed: no media row is opened before it returns `()`.
+`SecurityPolicy` is frozen and says what is demanded.  `SecurityState` is what a call has; its
+`level` and `scope` are computed, never set.  `SecurityPolicy.judge` is the only place where the two
+are compared, and it fails closed: no media row is opened before it returns `()`.
 
 Suite names: RFC 4568 section 6.2 and RFC 7714 section 14.2.  This module knows no wire format.
 """
@@ -38,7 +38,7 @@ __all__ = [
 
 
 class _OrderedEnum(Enum):
-    """An enumeration whose members are ordered as they are written."""
+    """An enumeration whose members are ordered by definition, the first one lowest."""
 
     def __init__(self, _: object) -> None:
         self._rank = len(type(self).__members__)
@@ -57,10 +57,10 @@ class _OrderedEnum(Enum):
 
 
 class SecurityLevel(_OrderedEnum):
-    """How secure a part, or a whole call, is.
+    """How secure a part of a call, or a whole call, is.
 
-    `UNKNOWN` is a call of which nothing is agreed yet, or ever was: it rings, or failed before
-    its media was open.  It is less than any other level, and nothing that is demanded.
+    `UNKNOWN` is a call of which nothing was agreed: it rings, or failed before its media was open.
+    It is below every other level and meets no demand.
     """
 
     UNKNOWN = "unknown"
@@ -70,7 +70,7 @@ class SecurityLevel(_OrderedEnum):
 
 
 class Scope(_OrderedEnum):
-    """How far what we know reaches.
+    """How far the known security reaches.
 
     `HOP`: to the next server.  `END_TO_END`: the far end itself was verified, or a server that
     speaks for it said so.
@@ -81,7 +81,7 @@ class Scope(_OrderedEnum):
 
 
 class SrtpPolicy(StrEnum):
-    """What a call's media must be, the strictest first."""
+    """The demand on a call's media, the strictest first."""
 
     REQUIRED = "required"
     OPTIONAL = "optional"
@@ -104,11 +104,9 @@ class RevocationMode(StrEnum):
 
 
 class Relaxation(StrEnum):
-    """What a certificate check lets pass that it refuses by default.
+    """What a certificate check accepts that it refuses by default.
 
-    In FIPS mode only `LOCAL_REVOCATION` counts, which lets no certificate pass.
-
-    `SHA1`: signatures made with SHA-1.  `RSA_1024`: RSA keys of 1,024 bits and more.
+    In FIPS mode only `LOCAL_REVOCATION` has an effect, and it makes no certificate acceptable.
     `INVALID_REVOCATION`: a CRL or OCSP answer that is stale, forged or unknown counts as none.
     `LOCAL_REVOCATION`: a CRL or OCSP server may be at a loopback, link-local, multicast or
     unspecified address.
@@ -121,14 +119,14 @@ class Relaxation(StrEnum):
 
 
 class KeyExchange(StrEnum):
-    """How SRTP's keys were agreed."""
+    """How the SRTP keys were agreed."""
 
     SDES = "SDES"
     DTLS_SRTP = "DTLS-SRTP"
 
 
 class TlsVersion(_OrderedEnum):
-    """The versions of TLS that may be spoken."""
+    """The TLS versions that may be used, the lowest first."""
 
     TLS_1_2 = "1.2"
     TLS_1_3 = "1.3"
@@ -145,12 +143,12 @@ class CryptoSuite(StrEnum):
     rtp_tag_length: int
     rtcp_tag_length: int
     aead: bool
-    """Whether encryption and tag are one (RFC 7714)."""
+    """Whether the suite is AEAD: encryption and tag in one (RFC 7714)."""
 
     AEAD_AES_256_GCM = "AEAD_AES_256_GCM", 32, 12, 16, 16
     AEAD_AES_128_GCM = "AEAD_AES_128_GCM", 16, 12, 16, 16
     AES_CM_128_HMAC_SHA1_80 = "AES_CM_128_HMAC_SHA1_80", 16, 14, 10, 10
-    # RFC 4568 section 6.2.2: the short tag is RTP's alone, SRTCP keeps 80 bits.
+    # RFC 4568 section 6.2.2: only RTP has the short tag, SRTCP keeps 80 bits.
     AES_CM_128_HMAC_SHA1_32 = "AES_CM_128_HMAC_SHA1_32", 16, 14, 4, 10
 
     def __new__(cls, name: str, *lengths: int) -> Self:
@@ -162,24 +160,24 @@ class CryptoSuite(StrEnum):
 
     @property
     def material_length(self) -> int:
-        """The master key and the master salt together: what `inline:` carries."""
+        """Octets of master key and master salt together, as carried by `inline:`."""
         return self.key_length + self.salt_length
 
     @classmethod
     def named(cls, name: str) -> Self | None:
-        """The suite of an SDP name, compared without case; None for one that we do not have.
+        """The suite with this SDP name, case-insensitive; None if we do not have it.
 
-        No other spelling is an alias: AES_CM_256_HMAC_SHA1_80, which some write for a suite of RFC
-        6188, would be a guess, and a wrong one a wrong key length.
+        Other spellings are no aliases: AES_CM_256_HMAC_SHA1_80, which some write for a suite of RFC
+        6188, would be a guess, and a wrong guess a wrong key length.
         """
         return cls.__members__.get(name.upper())
 
 
 class KeyMaterial:
-    """Secret bytes that show themselves to nobody by accident.
+    """Secret bytes that do not appear in logs or tracebacks by accident.
 
-    `repr` and `str` say only how many bytes there are; comparison is by identity; pickling and
-    copying are refused.  `close` wipes this copy (copies inside libraries cannot be reached).
+    `repr` and `str` show only the number of bytes; comparison is by identity; pickling and copying
+    are refused.  `close` wipes this copy (copies inside libraries cannot be reached).
     """
 
     __slots__ = ("_data",)
@@ -202,7 +200,7 @@ class KeyMaterial:
         raise TypeError("key material is not pickled or copied")
 
     def reveal(self) -> bytes:
-        """The bytes themselves, for the cipher or the wire.  Raises ValueError once closed."""
+        """The bytes, for the cipher or the wire.  Raises ValueError once closed."""
         if not self._data:
             raise ValueError("the key material has been wiped")
         return bytes(self._data)
@@ -215,7 +213,7 @@ class KeyMaterial:
 
 
 class ShortfallCode(StrEnum):
-    """Why a call is not more secure than it is.  Scripts depend on these words."""
+    """Why a call is not more secure.  Scripts depend on these words."""
 
     SIGNALING_CLEAR = "signaling_clear"
     SIGNALING_NOT_ENCRYPTED = "signaling_not_encrypted"
@@ -236,7 +234,7 @@ class ShortfallCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shortfall:
-    """One reason, as a word for scripts and a sentence for people."""
+    """One reason why a call is not more secure: a code for scripts and a sentence for people."""
 
     code: ShortfallCode
     explanation: str
@@ -246,9 +244,9 @@ class Shortfall:
 
 
 class SecurityShortfall(SoftphoneError):
-    """The call has less security than was demanded; it was refused or ended by us.
+    """The call has less security than was demanded; we refused or ended it.
 
-    `shortfalls` holds every reason, never empty.
+    `shortfalls` holds every reason and is never empty.
     """
 
     def __init__(self, shortfalls: tuple[Shortfall, ...]) -> None:
@@ -259,11 +257,12 @@ class SecurityShortfall(SoftphoneError):
 @fast_init
 @dataclass(frozen=True, slots=True)
 class SignalingSecurity:
-    """The connection that carries the call's signaling.
+    """The security of the connection that carries the call's signaling.
 
     `protocol` is "TLSv1.3", "TLSv1.2", or None in clear; `cipher` the TLS cipher suite;
     `peer_identity` the verified subject; `verdict` how it was verified ("chain", "pin",
-    "trust-list"); `revocation` what is known of it.  `encrypted` is False for NULL ciphers.
+    "trust-list"); `revocation` what is known of its revocation.  `encrypted` is False for NULL
+    ciphers.
     """
 
     protocol: str | None = None
@@ -284,11 +283,11 @@ class SignalingSecurity:
 @fast_init
 @dataclass(frozen=True, slots=True)
 class MediaSecurity:
-    """One media stream: its profile and, under SRTP, its suite and key exchange.
+    """The security of one media stream: its profile and, under SRTP, its suite and key exchange.
 
-    `media` is "audio" or "video".  A stream is encrypted when keys are there in both directions,
-    whatever its profile is called.  `unusable_crypto` is not empty when it is in clear though the
-    far end sent crypto lines: it says why none of them can be used.
+    `media` is "audio" or "video".  A stream is encrypted when there are keys for both directions,
+    whatever its profile is called.  `unusable_crypto` says why the far end's crypto lines cannot be
+    used; it is not empty if the stream is in clear though the far end sent some.
     """
 
     media: str
@@ -323,12 +322,12 @@ def _far_end_shortfall(far_end: SecurityLevel | None, *, by_word: bool) -> Short
 @fast_init
 @dataclass(frozen=True, slots=True)
 class SecurityState:
-    """What a call has.
+    """The security that a call has.
 
-    `media` holds every enabled stream.  `far_end` is the level that the far end is known to have:
-    by our own verification of it in a direct call, or by the word of the server that speaks for
-    it (CUCM's Call-Info); None when nobody has said.  `fips` is whether the engine runs in FIPS
-    mode, `by_word` whether the far end's level is a server's word.
+    `media` holds every enabled stream.  `far_end` is the known level of the far end: verified by us
+    in a direct call, or stated by the server that speaks for it (CUCM's Call-Info); None when
+    unknown.  `fips` is whether the engine runs in FIPS mode, `by_word` whether `far_end` is a
+    server's statement.
     """
 
     signaling: SignalingSecurity
@@ -339,7 +338,7 @@ class SecurityState:
 
     @property
     def hop_level(self) -> SecurityLevel:
-        """The lowest level of our own leg's parts; UNKNOWN while no media is agreed."""
+        """The lowest level of the parts of our own leg; UNKNOWN while no media is agreed."""
         if not self.media:
             return SecurityLevel.UNKNOWN
         lowest = self.signaling.level
@@ -349,30 +348,30 @@ class SecurityState:
 
     @property
     def level(self) -> SecurityLevel:
-        """The lowest level of all that is known of the call, the far end included."""
+        """The lowest level of all known parts of the call, the far end included."""
         return self.hop_level if self.far_end is None else min(self.hop_level, self.far_end)
 
     @property
     def scope(self) -> Scope:
-        """END_TO_END when the far end's level is known."""
+        """END_TO_END when the far end's level is known, else HOP."""
         unknown = self.far_end is None or self.far_end is SecurityLevel.UNKNOWN
         return Scope.HOP if unknown else Scope.END_TO_END
 
     @property
     def lock(self) -> bool:
-        """Whether the lock may be shown: ENCRYPTED and END_TO_END, nothing less.
+        """Whether the lock may be shown: only for ENCRYPTED and END_TO_END.
 
-        No packet of theirs is waited for: what we say goes out under our key before one comes,
-        what does not authenticate under theirs is never played, and a far end that is on hold, or
-        has nothing to say, would have no lock, or one that comes and goes with its voice.  Who
-        wants their key proved asks the stream's statistics: `packets_received` counts under SRTP
-        what was authenticated, and nothing else.
+        The lock does not wait for a received packet.  Our media is sent under our key before one
+        comes, packets that do not authenticate under the far end's key are never played, and a far
+        end that is on hold or silent would have no lock, or one that comes and goes.  To see
+        whether the far end's key is in use, read the stream's statistics: under SRTP
+        `packets_received` counts authenticated packets only.
         """
         return self.level is SecurityLevel.ENCRYPTED and self.scope is Scope.END_TO_END
 
     @property
     def shortfalls(self) -> tuple[Shortfall, ...]:
-        """Why the state is not more than it is; empty exactly when the lock may be shown."""
+        """Why the state is not more secure; empty exactly when the lock may be shown."""
         found: list[Shortfall] = []
         if self.signaling.level is SecurityLevel.NOT_SECURE:
             found.append(
@@ -433,14 +432,14 @@ _FAR_END = frozenset(
 
 
 def _below(state: SecurityState, level: SecurityLevel, scope: Scope) -> tuple[Shortfall, ...]:
-    """The shortfalls that keep `state` from `level` as far as `scope` reaches.
+    """The shortfalls that keep `state` below `level` within `scope`.
 
-    With `Scope.HOP` only our own leg is asked about: what lies beyond the server is shown by the
-    state, but was not demanded.
+    With `Scope.HOP` only our own leg counts: the state shows what lies beyond the server, but that
+    was not demanded.
     """
     end_to_end = scope is Scope.END_TO_END
     reached = state.level if end_to_end else state.hop_level
-    # NOT_SECURE demands nothing, and what is not known yet is no less than that.
+    # NOT_SECURE demands nothing, so UNKNOWN meets it too.
     enough = reached >= level or level is SecurityLevel.NOT_SECURE
     if enough and not (end_to_end and state.scope is Scope.HOP):
         return ()
@@ -460,15 +459,15 @@ _TLS_PROTOCOLS = {"TLSv1.2": TlsVersion.TLS_1_2, "TLSv1.3": TlsVersion.TLS_1_3}
 
 @dataclass(frozen=True, slots=True)
 class SecurityPolicy:
-    """What is demanded.
+    """The security that is demanded of calls.
 
-    `srtp` says what the media must be; `minimum` and `scope` what the whole call must be, judged
-    after it; `suites` are allowed and offered in this order; `on_drop` is what happens to a call
-    that falls below.  `revocation` and `allow` are for the certificates of servers;
-    `record_secure` is whether calls with encrypted media may be recorded.  `signaling` is what the
-    connection of the signaling must be: a call that comes from another one is no less than that.
-    `refuse_unusable_crypto` refuses, where SRTP is optional, a stream in clear whose far end has
-    sent crypto lines that cannot be used.
+    `srtp` is the demand on the media; `minimum` and `scope` are that on the whole call, judged
+    after it.  `suites` are allowed and offered in this order.  `on_drop` is what happens to a call
+    that falls below the policy.  `revocation` and `allow` apply to server certificates.
+    `record_secure` is whether calls with encrypted media may be recorded.  `signaling` is the level
+    demanded of the signaling connection: a call that comes from another has at least its level.
+    `refuse_unusable_crypto` refuses, where SRTP is optional, a stream in clear if the far end sent
+    crypto lines and none of them can be used.
     """
 
     minimum: SecurityLevel = SecurityLevel.ENCRYPTED
@@ -486,33 +485,33 @@ class SecurityPolicy:
 
     @classmethod
     def strict(cls) -> Self:
-        """SRTP required, every call encrypted at least to the server."""
+        """SRTP required, and every call encrypted at least to the server."""
         return cls()
 
     @classmethod
     def compatible(cls) -> Self:
-        """SRTP offered; a clear call is possible, and is said to be clear."""
+        """SRTP offered; a clear call is possible, and is shown as clear."""
         return cls(minimum=SecurityLevel.NOT_SECURE, srtp=SrtpPolicy.OPTIONAL)
 
     @classmethod
     def clear(cls) -> Self:
-        """No SRTP at all: for UDP and TCP peers on trusted wires, and for measurements."""
+        """No SRTP: for UDP and TCP peers on trusted networks, and for measurements."""
         return cls(minimum=SecurityLevel.NOT_SECURE, srtp=SrtpPolicy.OFF)
 
     @classmethod
     def fips140(cls) -> Self:
-        """Strict, in FIPS mode."""
+        """The strict policy for FIPS mode."""
         return cls(fips=True)
 
     def with_srtp(self, srtp: SrtpPolicy) -> Self:
-        """The same policy with another demand on the media; `minimum` follows a lower one."""
+        """The same policy with another demand on the media; a weaker one lowers `minimum` too."""
         minimum = self.minimum if srtp is SrtpPolicy.REQUIRED else SecurityLevel.NOT_SECURE
         return replace(self, srtp=srtp, minimum=minimum)
 
     def stricter(self, other: SecurityPolicy) -> SecurityPolicy:
-        """The policy that demands whatever either does: that of a call which comes from another.
+        """The policy that demands all that either does, for a call that comes from another call.
 
-        Raises SecurityShortfall when no crypto suite is allowed by both.
+        Raises SecurityShortfall when no crypto suite is allowed by both, unless SRTP is off.
         """
         srtp = min(self.srtp, other.srtp, key=list(SrtpPolicy).index)
         suites = tuple(suite for suite in self.suites if suite in other.suites)
@@ -542,7 +541,7 @@ class SecurityPolicy:
         return (Shortfall(ShortfallCode.RECORDING_NOT_ALLOWED, why),)
 
     def judge(self, state: SecurityState) -> tuple[Shortfall, ...]:
-        """Every way in which `state` is less than what is demanded; () means go on.  Pure."""
+        """Every way in which `state` is below this policy; () means it is met.  Pure."""
         found = list(self._judge_media(state))
         if state.signaling.level < self.signaling:
             found += [s for s in state.shortfalls if s.code in _SIGNALING]

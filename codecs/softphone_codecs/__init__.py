@@ -1,13 +1,13 @@
 """Audio codecs over NumPy arrays, in batches or with one object for each stream.
 
-A batch is int16[rows, samples] in and uint8[rows, size] out, and back.  RTP headers, sequence
-numbers and time are in `softphone.rtp` and `softphone.media`, jitter buffers and loss concealment
-in `softphone.media.playout`, negotiated payload types in `softphone.sdp`; video codecs are in
-`softphone.media.video`.  Nothing of `softphone` is imported here.
+A batch is int16[rows, samples] in and uint8[rows, size] out, and the reverse.  RTP headers,
+sequence numbers and time are in `softphone.rtp` and `softphone.media`, jitter buffers and loss
+concealment in `softphone.media.playout`, negotiated payload types in `softphone.sdp`, video codecs
+in `softphone.media.video`.  This package imports nothing of `softphone`.
 
 ITU-T G.711, G.722 (by PyAV) and Opus (RFC 6716 and RFC 7587, by libopus), L16 and the static
-payload types of RFC 3551 (sections 4.5 and 6), comfort noise of RFC 3389.  The modules of the
-codecs are not exported: each is imported when its codec is first asked for by name.
+payload types of RFC 3551 (sections 4.5 and 6), comfort noise of RFC 3389.  The codec modules are
+not exported: each is imported when its codec is first requested by name.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """What a codec is: arrays in, arrays out, and what RTP and session descriptions say of it.
 
-A stateless codec object holds no stream: one object serves every row of a bank.  A stateful one
-(G.722, Opus) predicts each sample from those before it, so there is an encoder and a decoder object
-for each stream, which the caller keeps beside its row.  Neither knows RTP headers, sequence numbers
-or time; payload types are the static ones of RFC 3551 section 6, and a negotiated dynamic number is
-the caller's business.  `softphone_codecs.registry` has the codecs by name.
+A stateless codec keeps nothing of a stream: one object serves every row of a batch.  A stateful one
+(G.722, Opus) predicts each sample from earlier ones, so each stream has its own encoder and decoder
+object, which the caller keeps.  Both know nothing of RTP headers, sequence numbers or time; payload
+types are the static ones of RFC 3551 section 6, and the caller keeps negotiated dynamic ones.
+`softphone_codecs.registry` finds codecs by name.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ Lengths: TypeAlias = NDArray[np.int32]
 
 
 class CodecUnavailable(RuntimeError):
-    """The library that a codec stands on is not installed."""
+    """The library that a codec needs is not installed."""
 
 
 class PayloadRefused(ValueError):
-    """A payload that is none of this codec."""
+    """A payload that this codec cannot decode."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +42,9 @@ class Codec:
 
     `payload_type` is the static number, or the dynamic one that we offer.  `clock_rate` is the RTP
     clock in Hz, `sample_rate` that of the samples in Hz (they differ for G.722, RFC 3551 section
-    4.5.2).  `channels` are what `a=rtpmap` says; samples here are mono all the same.  `ptime` is
-    the default packet time in ms, `octets_per_tick` the octets that one RTP clock tick takes, 0
-    where packets cannot be cut at a tick.
+    4.5.2).  `channels` is the number in `a=rtpmap`; samples here are always mono.  `ptime` is the
+    default packet time in ms.  `octets_per_tick` is the octets of one RTP clock tick, 0 where
+    packets cannot be cut at a tick.
     """
 
     name: str
@@ -57,12 +57,12 @@ class Codec:
 
     @property
     def fmtp(self) -> str:
-        """What `a=fmtp` says of what we like to receive; empty: nothing."""
+        """Our receive parameters for `a=fmtp`; empty if there are none."""
         return ""
 
 
 class StatelessCodec(Codec):
-    """A codec without a memory: one object encodes and decodes all streams, in batches."""
+    """A codec without state: one object encodes and decodes all streams, in batches."""
 
     __slots__ = ()
 
@@ -73,51 +73,51 @@ class StatelessCodec(Codec):
     def decode(self, data: Bytes, length: Lengths) -> Pcm:
         """Decode uint8[rows, size], of which `length[row]` octets count, to int16[rows, samples].
 
-        The result has as many samples as `size` octets hold; what lies beyond a row's length is
+        The result has as many samples as `size` octets hold; samples beyond a row's length are
         silence.
         """
         raise NotImplementedError
 
 
 class RowEncoder(Protocol):
-    """The sending half of one stream."""
+    """The encoder of one stream."""
 
     def encode(self, pcm: Samples) -> bytes:
-        """One packet's payload from one packet time of int16[samples].
+        """Encode one packet time of int16[samples] to a payload.
 
-        Empty: nothing is to be sent now (discontinuous transmission).
+        Returns b"" when nothing is to be sent (discontinuous transmission).
         """
 
     def expect_loss(self, percent: int) -> None:
-        """How much of what we send is lost (0 to 100), where the codec can provide for it."""
+        """Set the expected loss of what we send, 0 to 100 percent; some codecs adapt to it."""
 
 
 class RowDecoder(Protocol):
-    """The receiving half of one stream."""
+    """The decoder of one stream."""
 
     def decode(self, data: bytes) -> Samples:
-        """The int16[samples] of one payload.  Raises PayloadRefused; the stream goes on."""
+        """Decode one payload to int16[samples].  Raises PayloadRefused; the stream goes on."""
 
     def conceal(self, samples: int, following: bytes | None = None) -> Samples:
-        """int16[samples] in place of a packet that did not come.
+        """int16[samples] to play in place of a lost packet.
 
-        `following` is the packet after it where that is already here: some codecs carry the lost
-        one's sound there once more.
+        `following` is the next packet if it has already arrived: some codecs repeat the lost sound
+        there.
         """
 
 
 class StatefulCodec(Codec):
-    """A codec with a memory: each stream has an encoder and a decoder of its own."""
+    """A codec with state: each stream has its own encoder and decoder."""
 
     __slots__ = ()
 
     conceals: ClassVar[bool] = False
-    """Whether its decoders fill a gap better than with silence."""
+    """Whether the decoders fill a gap better than with silence."""
 
     def encoder(self, fmtp: str = "") -> RowEncoder:
-        """A new sending half, for a far end that has said `fmtp`.  Raises CodecUnavailable."""
+        """Make an encoder for a far end whose `a=fmtp` is `fmtp`.  Raises CodecUnavailable."""
         raise NotImplementedError
 
     def decoder(self) -> RowDecoder:
-        """A new receiving half.  Raises CodecUnavailable."""
+        """Make a decoder.  Raises CodecUnavailable."""
         raise NotImplementedError

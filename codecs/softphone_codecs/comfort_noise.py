@@ -18,7 +18,7 @@ PAYLOAD_TYPE = 13
 """The static payload type at 8 kHz (RFC 3551 table 4)."""
 
 MAX_ORDER = 10
-"""Coefficients that we send and use; what a longer payload adds is left out."""
+"""Coefficients that we send and use; further ones of a longer payload are ignored."""
 
 SILENCE = 127  # -dBov, the lowest level there is
 # 0 dBov is the level of a square wave at full scale (RFC 3389 section 3.1).
@@ -29,14 +29,14 @@ _STEP = 258 / 32768  # of a quantized reflection coefficient (RFC 3389 section 3
 
 @dataclass(frozen=True, slots=True)
 class ComfortNoise:
-    """What one payload says: `level` in -dBov (0 loud to 127 silent), `reflection` in -1 to 1."""
+    """A decoded payload: `level` in -dBov (0 loud, 127 silent), `reflection` values in -1 to 1."""
 
     level: int
     reflection: tuple[float, ...] = ()
 
 
 def measure_noise(pcm: Pcm, *, order: int = MAX_ORDER) -> list[ComfortNoise]:
-    """The noise of each row of int16[rows, samples], by Levinson and Durbin's recursion."""
+    """Measure the noise of each row of int16[rows, samples], by Levinson-Durbin recursion."""
     signal = pcm.astype(np.float64)
     power = np.mean(signal**2, axis=1) / _OVERLOAD**2
     level = np.clip(np.rint(-10 * np.log10(power + _FLOOR)), 0, SILENCE).astype(int)
@@ -45,7 +45,7 @@ def measure_noise(pcm: Pcm, *, order: int = MAX_ORDER) -> list[ComfortNoise]:
 
 
 def _reflection(signal: NDArray[np.float64], order: int) -> NDArray[np.float64]:
-    """Reflection coefficients float64[rows, order] of each row."""
+    """The reflection coefficients of each row, float64[rows, order]."""
     rows, samples = signal.shape
     windowed = signal * np.hanning(samples)
     lags = [np.sum(windowed[:, lag:] * windowed[:, : samples - lag], 1) for lag in range(order + 1)]
@@ -60,20 +60,20 @@ def _reflection(signal: NDArray[np.float64], order: int) -> NDArray[np.float64]:
         k = np.clip(found / error, -0.99, 0.99)
         predictor[:, :step] = earlier - k[:, None] * earlier[:, ::-1]
         predictor[:, step] = k
-        # RFC 3389 section 3.2 counts the sign the other way round: k of the prediction error.
+        # RFC 3389 section 3.2 uses the opposite sign: k of the prediction error.
         reflection[:, step] = -k
         error = error * (1 - k**2)
     return reflection
 
 
 def pack_noise(noise: ComfortNoise) -> bytes:
-    """The payload (RFC 3389 sections 3.1 and 3.2)."""
+    """Encode the payload (RFC 3389 sections 3.1 and 3.2)."""
     coefficients = [round(min(max(k, -1.0), 1.0) / _STEP) + 127 for k in noise.reflection]
     return bytes([min(max(noise.level, 0), SILENCE), *coefficients])
 
 
 def unpack_noise(data: bytes) -> ComfortNoise | None:
-    """What a payload says, or None if it is empty or its level has the reserved bit set."""
+    """Decode a payload; None if it is empty or its level has the reserved bit set."""
     if not data or data[0] > SILENCE:
         return None
     return ComfortNoise(data[0], tuple((octet - 127) * _STEP for octet in data[1 : 1 + MAX_ORDER]))
@@ -91,8 +91,8 @@ def _predictor(reflection: Sequence[float]) -> NDArray[np.float64]:
 class ComfortNoiseGenerator:
     """Plays the noise of many rows, `samples` at a time; `seed` makes it repeatable.
 
-    White noise is colored in the frequency domain and joined by overlapping sine windows, whose
-    squares add up to one: the power is even, and all rows take one transform.
+    White noise is colored in the frequency domain, and blocks overlap with sine windows whose
+    squares add up to one: the power stays even, and all rows share one transform.
     """
 
     def __init__(self, rows: int, *, samples: int, seed: int) -> None:
@@ -113,7 +113,7 @@ class ComfortNoiseGenerator:
         self._color[row] = color * amplitude / np.sqrt(power)
 
     def generate(self, rows: Sequence[int] | NDArray[np.intp]) -> Pcm:
-        """The next int16[rows, samples] of these rows."""
+        """Generate the next int16[rows, samples] of these rows."""
         chosen = np.asarray(rows, dtype=np.intp)
         white = self._random.standard_normal((chosen.size, 2 * self._samples))
         colored = np.fft.irfft(np.fft.rfft(white) * self._color[chosen], 2 * self._samples)

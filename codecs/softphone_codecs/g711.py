@@ -1,7 +1,7 @@
 """G.711 mu-law and A-law (ITU-T G.711, RFC 3551 section 4.5.14) as tables.
 
-The decoders are tables of 256 values, the encoders of 65,536 octets indexed by the sample's two's
-complement.  Does no concealment (media.playout) and knows no packets.
+Each decoder is a table of 256 values, each encoder one of 65,536 octets, indexed by the sample's
+two's complement.  Concealment is in `softphone.media.playout`; packets are unknown here.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def a_law_codes() -> Bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class G711(StatelessCodec):
-    """One of the two laws: a table each way, one octet a sample at 8,000 Hz.
+    """G.711 with one of the two laws: a table each way, one octet a sample at 8,000 Hz.
 
     `silence` is the octet of sample 0.
     """

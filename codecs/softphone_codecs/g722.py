@@ -1,6 +1,6 @@
 """G.722 at 64 kbit/s (ITU-T G.722; RFC 3551 section 4.5.2), through PyAV.
 
-Its samples run at 16 kHz while its RTP clock runs at 8 kHz, for an old error of RFC 1890.
+Its samples run at 16 kHz and its RTP clock at 8 kHz, because of an error in RFC 1890.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ MAX_PAYLOAD = 1500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class G722Codec(StatefulCodec):
-    """Wide-band speech; an octet holds two samples.  Packet times are multiples of 20 ms."""
+    """Wide-band speech; an octet encodes two samples.  Packet times are multiples of 20 ms."""
 
     name: str = "G722"
     payload_type: int = 9
     sample_rate: int = SAMPLE_RATE
 
     def encoder(self, fmtp: str = "") -> G722Encoder:
-        """A new sending half; there is nothing that `fmtp` could ask for.
+        """Make an encoder; `fmtp` is ignored, G.722 has no parameters.
 
         Raises CodecUnavailable.
         """
         return G722Encoder()
 
     def decoder(self) -> G722Decoder:
-        """A new receiving half.  Raises CodecUnavailable."""
+        """Make a decoder.  Raises CodecUnavailable."""
         return G722Decoder()
 
 
@@ -56,7 +56,7 @@ def _context(mode: Literal["r", "w"]) -> AudioCodecContext:
 
 
 class G722Encoder:
-    """One stream's predictor and quantizers, sending."""
+    """The encoder of one stream: predictor and quantizers."""
 
     __slots__ = ("_context",)
 
@@ -66,7 +66,7 @@ class G722Encoder:
     def encode(self, pcm: Samples) -> bytes:
         """Encode int16[samples], a multiple of 320, to half as many octets.
 
-        Raises ValueError for another number of samples: the encoder would keep the rest back.
+        Raises ValueError for another number of samples: the encoder would hold back the remainder.
         """
         from av import AudioFrame
 
@@ -79,11 +79,11 @@ class G722Encoder:
         return b"".join(bytes(packet) for packet in self._context.encode(frame))
 
     def expect_loss(self, percent: int) -> None:
-        """G.722 has nothing to set against loss."""
+        """Do nothing: G.722 has no protection against loss."""
 
 
 class G722Decoder:
-    """One stream's predictor, receiving."""
+    """The decoder of one stream: its predictor."""
 
     __slots__ = ("_context",)
 
@@ -101,10 +101,10 @@ class G722Decoder:
         return pcm
 
     def conceal(self, samples: int, following: bytes | None = None) -> Samples:
-        """Silence: concealment from what was heard before is the playout's work.
+        """Silence: the playout conceals from what was heard before.
 
-        The predictor is left as it is; it finds back within a few milliseconds by itself
-        (ITU-T G.722 is made to survive bit errors).
+        The predictor is not changed; it recovers within a few milliseconds (ITU-T G.722 is made to
+        survive bit errors).
         """
         return np.zeros(samples, dtype=np.int16)
 

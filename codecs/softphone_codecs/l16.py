@@ -11,7 +11,7 @@ from softphone_codecs.codec import Bytes, Lengths, Pcm, StatelessCodec
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class L16(StatelessCodec):
-    """Linear samples under a dynamic payload type; two octets a sample."""
+    """Linear samples with a dynamic payload type; two octets a sample."""
 
     name: str = "L16"
     octets_per_tick: int = 2

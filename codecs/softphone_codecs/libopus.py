@@ -1,7 +1,7 @@
 """libopus, through ctypes: the copy that PyAV's wheel brings, else the system's.
 
-PyAV reaches the encoder without discontinuous transmission and the decoder without forward error
-correction, so both are called directly.  Only functions of the documented public API (opus.h) are
+PyAV gives no access to discontinuous transmission in the encoder or forward error correction in the
+decoder, so both are called directly.  Only functions of the documented public API (opus.h) are
 used.
 """
 
@@ -20,7 +20,7 @@ _PATTERNS = ("libopus*.so*", "libopus*.dylib", "libopus*.dll", "opus*.dll")
 
 
 def _bundled() -> list[str]:
-    """Where PyAV's wheels keep their libopus, on Linux, macOS and Windows."""
+    """The libopus files in PyAV's wheels, on Linux, macOS and Windows."""
     spec = importlib.util.find_spec("av")
     if spec is None or spec.origin is None:
         return []
@@ -35,7 +35,7 @@ def _bundled() -> list[str]:
 
 @cache
 def load_libopus() -> ctypes.CDLL:
-    """libopus with its prototypes declared.  Raises CodecUnavailable."""
+    """Load libopus and declare its prototypes.  Raises CodecUnavailable."""
     system = ctypes.util.find_library("opus")
     for name in [*_bundled(), *([system] if system else [])]:
         try:

@@ -1,7 +1,7 @@
 """Opus (RFC 6716; RTP payload RFC 7587), mono speech at 48 kHz, through libopus.
 
-In-band forward error correction and discontinuous transmission are on.  Stereo sent to us is
-mixed down by the decoder.
+In-band forward error correction and discontinuous transmission are on.  The decoder mixes received
+stereo down to mono.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ _SET_DTX = 4016
 _SET_SIGNAL = 4024
 _SIGNAL_VOICE = 3001
 _BANDWIDTHS = ((8000, 1101), (12000, 1102), (16000, 1103), (24000, 1104), (48000, 1105))
-"""The sample rates of the five audio bandwidths (RFC 6716 section 2), Hz."""
+"""The sample rates of the five audio bandwidths (RFC 6716 section 2), in Hz, and their numbers."""
 
 _PARAMETER = re.compile(r"\s*([a-z-]{1,32})\s*=\s*([0-9]{1,7})\s*")
 QUIET = 328.0
-"""The root mean square above which nothing is a pause: 40 dB below overload."""
+"""The root mean square above which no frame counts as a pause: 40 dB below overload."""
 
 LEAST_BITRATE, MOST_BITRATE = 6000, 510_000
 
 
 class OpusFailed(RuntimeError):
-    """libopus refused our own call; not for what a peer sent."""
+    """libopus refused a call of ours; never raised for a peer's payload."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpusSettings:
     """`bitrate` in bit/s, `complexity` 0 to 10, `expected_loss` in percent.
 
-    The encoder spends more on forward error correction the more loss it expects, and nothing at
-    0 percent.  `playback_rate` in Hz is the highest sample rate that is worth sending.
+    The more loss the encoder expects, the more it spends on forward error correction; at 0 percent
+    it spends nothing.  `playback_rate` in Hz is the highest sample rate worth sending.
     """
 
     bitrate: int = 32000
@@ -61,10 +61,10 @@ class OpusSettings:
     playback_rate: int = SAMPLE_RATE
 
     def restricted_to(self, fmtp: str) -> OpusSettings:
-        """These settings, as far as the far end's `a=fmtp` wants them (RFC 7587 section 6.1).
+        """These settings, limited by the far end's `a=fmtp` (RFC 7587 section 6.1).
 
-        Neither error correction nor pauses are sent to whoever has not asked for them; what
-        makes no sense is passed over.
+        Error correction and pauses are sent only to a far end that asked for them; invalid values
+        are ignored.
         """
         found = (_PARAMETER.fullmatch(part) for part in fmtp[:1024].lower().split(";"))
         parameters = {match[1]: int(match[2]) for match in found if match is not None}
@@ -81,14 +81,14 @@ class OpusSettings:
 
     @property
     def bandwidth(self) -> int:
-        """libopus's number of the narrowest bandwidth that has `playback_rate`."""
+        """libopus's number of the narrowest bandwidth that covers `playback_rate`."""
         fitting = (number for rate, number in _BANDWIDTHS if rate >= self.playback_rate)
         return next(fitting, _BANDWIDTHS[-1][1])
 
 
 @dataclass(frozen=True, slots=True)
 class OpusCodec(StatefulCodec):
-    """`a=rtpmap:PT opus/48000/2`, whatever is in it (RFC 7587 section 7)."""
+    """Opus; `a=rtpmap` is always opus/48000/2, whatever the stream (RFC 7587 section 7)."""
 
     settings: OpusSettings = field(default_factory=OpusSettings)
     _: KW_ONLY
@@ -101,16 +101,16 @@ class OpusCodec(StatefulCodec):
     conceals: ClassVar[bool] = True
 
     def encoder(self, fmtp: str = "useinbandfec=1;usedtx=1") -> RowEncoder:
-        """A new sending half, for a far end that has said `fmtp`.  Raises CodecUnavailable."""
+        """Make an encoder for a far end whose `a=fmtp` is `fmtp`.  Raises CodecUnavailable."""
         return OpusEncoder(self.settings.restricted_to(fmtp))
 
     def decoder(self) -> RowDecoder:
-        """A new receiving half.  Raises CodecUnavailable."""
+        """Make a decoder.  Raises CodecUnavailable."""
         return OpusDecoder()
 
     @property
     def fmtp(self) -> str:
-        """What `a=fmtp` says of what we like to receive (RFC 7587 section 6.1)."""
+        """Our receive parameters for `a=fmtp` (RFC 7587 section 6.1)."""
         chosen = {"useinbandfec": self.settings.fec, "usedtx": self.settings.dtx}
         return ";".join(f"{name}=1" for name, wanted in chosen.items() if wanted)
 
@@ -123,7 +123,7 @@ def _created(made: int | None, error: ctypes.c_int, what: str) -> ctypes.c_void_
 
 
 class OpusEncoder:
-    """One stream's encoder; what it holds in libopus ends with the object."""
+    """The encoder of one stream; its libopus state is freed with the object."""
 
     __slots__ = ("_buffer", "_library", "_may_pause", "_pausing", "_state")
 
@@ -153,7 +153,7 @@ class OpusEncoder:
             raise OpusFailed(f"the Opus encoder does not take {value} for setting {request}")
 
     def expect_loss(self, percent: int) -> None:
-        """How much of what we send is lost (0 to 100), as the far end's reports tell."""
+        """Set the loss of what we send, 0 to 100 percent, from the far end's reports."""
         self._control(_SET_PACKET_LOSS_PERCENT, min(max(percent, 0), 100))
 
     def encode(self, pcm: Samples) -> bytes:
@@ -174,11 +174,11 @@ class OpusEncoder:
         )
         if size < 0:
             raise OpusFailed(f"an Opus frame was not encoded: error {size}")
-        # Of two octets or less nothing is to be sent (opus_encode, on DTX).
+        # A result of two octets or less is not to be sent (opus_encode, on DTX).
         return self._buffer.raw[:size] if size > 2 else b""
 
     def _mind_pauses(self, samples: Samples) -> None:
-        """Only what is quiet may be a pause: libopus takes a steady tone, too, for one."""
+        """Allow pauses only in quiet sound: libopus also takes a steady tone for a pause."""
         if not self._may_pause:
             return
         sound = samples.astype(np.float32)
@@ -193,7 +193,7 @@ class OpusEncoder:
 
 
 class OpusDecoder:
-    """One stream's decoder; what it holds in libopus ends with the object."""
+    """The decoder of one stream; its libopus state is freed with the object."""
 
     __slots__ = ("_library", "_state")
 
@@ -204,7 +204,7 @@ class OpusDecoder:
         self._state = _created(made, error, "Opus decoder")
 
     def decode(self, data: bytes) -> Samples:
-        """Decode one packet to its int16[samples].  Raises PayloadRefused."""
+        """Decode one packet to int16[samples].  Raises PayloadRefused."""
         if not 0 < len(data) <= MAX_PAYLOAD:
             raise PayloadRefused(f"{len(data)} octets are no Opus packet")
         samples = self._library.opus_decoder_get_nb_samples(self._state, data, len(data))
@@ -213,10 +213,9 @@ class OpusDecoder:
         return self._run(data, samples, fec=False)
 
     def conceal(self, samples: int, following: bytes | None = None) -> Samples:
-        """int16[samples] (multiples of 2.5 ms) in place of a lost packet.
+        """int16[samples] (multiples of 2.5 ms) to play in place of a lost packet.
 
-        From the forward error correction in `following`, where it has some; the decoder
-        extrapolates else.
+        Decoded from the forward error correction in `following` if it has some, else extrapolated.
         """
         if following is not None and 0 < len(following) <= MAX_PAYLOAD:
             try:

@@ -17,12 +17,15 @@ CODECS = {
     "L16": ("l16", "L16_8000"),
     "L16/16000": ("l16", "L16_16000"),
 }
-"""Module and object of each encoding name in capitals, with "/clock rate" where it is not the usual
-one; a module is imported when its codec is first asked for."""
+"""Module and object of each encoding name in capitals.
+
+"/clock rate" is added where it is not the usual one.  A module is imported when its codec is first
+requested.
+"""
 
 
 class UnknownCodec(LookupError):
-    """There is no codec of that name here."""
+    """No codec has that name here."""
 
 
 def codec_names() -> tuple[str, ...]:
@@ -31,8 +34,7 @@ def codec_names() -> tuple[str, ...]:
 
 
 def find_codec(name: str) -> AnyCodec:
-    """The codec of a name, case-insensitive; what `a=rtpmap` says may stand behind it ("PCMU/8000",
-    "opus/48000/2").
+    """Find the codec with a name, case-insensitive; it may be as in `a=rtpmap` ("PCMU/8000").
 
     Raises UnknownCodec.
     """

@@ -223,6 +223,28 @@ def errors() -> Iterator[str]:
     yield from below(SoftphoneError, 0)
 
 
+def lock() -> Iterator[str]:
+    """What is shown for our own leg and the server's word: the table of the test that holds it."""
+    from tests.security.test_the_lock_is_shown_by_this_table import ABSENT, SRTP, TABLE
+
+    rows = []
+    for transport, policy, said, level, scope, shown in TABLE:
+        word = "nothing" if said in (ABSENT, None) else f"`{said.value}`"
+        media = "SRTP" if policy is SRTP else "in clear"
+        row = (
+            transport.upper(),
+            media,
+            word,
+            f"`{level.value}`",
+            f"`{scope.value}`",
+            "lock" if shown else "",
+        )
+        if row not in rows:
+            rows.append(row)
+    head = ("signaling", "our media", "the server says of the call", "level", "scope", "shown")
+    yield table(head, rows)
+
+
 def layers() -> Iterator[str]:
     """The layers, highest first."""
     settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())
@@ -239,6 +261,7 @@ GENERATED: Mapping[str, Callable[[], Iterator[str]]] = {
     "events": events,
     "errors": errors,
     "layers": layers,
+    "lock": lock,
 }
 
 

@@ -1,9 +1,9 @@
-"""One tick of a phase of streams: the pure stages between packets received and packets sent.
+"""The media tick: the pure stages that process one 20 ms frame of one phase of streams.
 
-Arrays and the time come in, arrays go out; there is no socket, no clock and no thread here.
-Sockets and timers are in `softphone.media.engine`, the state is in `softphone.media.bank`, waiting
-and concealment in `softphone.media.playout`, SRTP in `softphone.srtp`, the format of single
-packets in `softphone.rtp`.
+A tick takes received packets and the time, and gives packets to send, all as arrays.  There is no
+socket, no clock and no thread here.  Sockets and timers are in `softphone.media.engine`, stream
+state in `softphone.media.bank`, jitter buffers and loss concealment in `softphone.media.playout`,
+SRTP in `softphone.srtp`, the formats of single packets in `softphone.rtp`.
 
 RFC 3550 sections 5.1, 6, 8.2 and A.1, RFC 3711 with RFC 4568 section 7.1.4 (new keys), RFC 3389
 (comfort noise), RFC 4733 sections 2.3.5 and 2.5 (digits), RFC 4961 (symmetric RTP), RFC 5761

@@ -1,8 +1,8 @@
-"""A stream that begins to hear another codec, in the middle of its sound.
+"""A change of the received codec within a stream.
 
-Codecs whose payloads lie alike in the buffer (G.711, G.722) follow each other from frame to frame.
-Others have a clock of their own: the buffer begins anew, and the last sound fades into the first.
-RFC 3264 section 6.1, RFC 7160.
+Codecs with the same clock rate and octets per tick (G.711, G.722) can change from frame to frame
+in the jitter buffer.  For other codecs the buffer starts again, and the old sound fades into the
+new.  RFC 3264 section 6.1, RFC 7160.
 """
 
 from __future__ import annotations
@@ -26,11 +26,14 @@ NOISE_TYPE = 13
 def set_receive_codec(
     bank: StreamBank, stream: StreamObjects, chosen: AnyCodec, payload_type: int
 ) -> None:
-    """Take what comes with `payload_type` for `chosen` from now on."""
+    """Receive `payload_type` as codec `chosen` from now on.
+
+    The jitter buffer starts again unless both codecs have the same payload layout.
+    """
     row, before = stream.handle.row, stream.receive_codec
     bank.receiver.set_type(row, payload_type)
     if before is not None and payload_layout(before) == payload_layout(chosen):
-        # Frames of the codec before are still to be played: `switch_decoder` changes over.
+        # Frames of the old codec still wait in the buffer; `switch_decoder` changes after them.
         return
     rate = chosen.clock_rate
     bank.playout.open_row(
@@ -66,9 +69,10 @@ def _decode_with(
 
 
 def accept_codec_change(bank: StreamBank, row: int, payload_type: int, sequence: int) -> bool:
-    """A packet of another codec that was agreed has come; whether it is to be played.
+    """Change to the codec of a packet if it was agreed; return whether to play the packet.
 
-    One that was sent before the last change, and comes after it, changes nothing.
+    A packet sent before the last change that arrives after it changes nothing.  A change to a new
+    payload type emits PayloadTypeChanged.
     """
     stream = bank.streams[row]
     if stream is None or stream.spec is None:
@@ -92,7 +96,7 @@ def _alike(stream: StreamObjects, name: str) -> bool:
 
 
 def switch_decoder(bank: StreamBank, row: int, payload_type: int) -> None:
-    """The frame that is to be played now is of another codec than the one before it."""
+    """Change the decoder, because the next frame to play has another payload type."""
     stream = bank.streams[row]
     spec = None if stream is None else stream.spec
     named = None if spec is None else spec.received_codecs.get(payload_type)

@@ -1,6 +1,6 @@
-"""Comfort noise of the far end's pauses (RFC 3389): taken when it comes, played until speech does.
+"""Comfort noise (RFC 3389): received noise is played until speech resumes.
 
-Also the level at which we ask for it in our own pauses.
+Also the payload that we send in our own pauses.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ from softphone.media.bank import NO_TYPE, StreamBank
 from softphone_codecs import PAYLOAD_TYPE, ComfortNoise, pack_noise, unpack_noise
 
 PAUSE_NOISE_PAYLOAD: Final = pack_noise(ComfortNoise(level=72))
-"""What we send in a pause: no color, 72 dB below overload, as a quiet room is."""
+"""The payload that we send in a pause: white noise, 72 dB below overload, as in a quiet room."""
 
 REPEAT: Final = 10
-"""Packets between two times that it is said: one that is lost is made up for in 200 ms."""
+"""Packets from one comfort noise payload to the next in a pause: 200 ms with 20 ms packets."""
 
 CLOCK_RATE = 8000
 
 
 def is_comfort_noise(bank: StreamBank, row: int, payload_type: int) -> bool:
-    """Whether that is comfort noise: by its static number where nobody has said another."""
+    """Return whether a payload type is comfort noise: the negotiated one, or the static one (13)
+    with a codec of 8,000 Hz."""
     if payload_type == bank.sender.noise_type[row] != NO_TYPE:
         return True
     stream = bank.streams[row]
@@ -32,7 +33,10 @@ def is_comfort_noise(bank: StreamBank, row: int, payload_type: int) -> bool:
 
 
 def receive_noise(bank: StreamBank, row: int, data: bytes) -> bool:
-    """A pause of `row` has begun, or its noise has changed; whether the payload made sense."""
+    """Begin a pause of `row` or change its noise; return whether the payload was valid.
+
+    An invalid payload is counted as malformed.
+    """
     noise = unpack_noise(data)
     stream = bank.streams[row]
     if noise is None or stream is None or stream.receive_codec is None:
@@ -40,7 +44,7 @@ def receive_noise(bank: StreamBank, row: int, data: bytes) -> bool:
         return False
     rate = stream.receive_codec.sample_rate
     if rate != CLOCK_RATE:
-        # Its color is told for 8,000 Hz: at another rate only the level is meant.
+        # The spectrum is for 8,000 Hz; at another rate only the level applies.
         noise = ComfortNoise(noise.level)
     bank.noise(rate // 50).set_noise(row, noise)
     bank.delivery.begin_pause(row)
@@ -53,10 +57,10 @@ def fill_pauses(
     pcm: npt.NDArray[np.int16],
     played: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Put noise into int16[k, samples] where a row is in a pause: where that was, and where noise
-    begins or ends, bool[k] each.
+    """Write noise into `pcm` int16[k, samples] where a row is in a pause.
 
-    `played` bool[k]: there is sound, so that the pause is over.
+    `played` bool[k] marks rows with sound, whose pause is over.  Return a mask of the rows filled,
+    and one of the rows where noise begins or ends, bool[k] each.
     """
     filled, edge = bank.delivery.fill_pauses(rows, played)
     if np.count_nonzero(filled):

@@ -1,7 +1,7 @@
-"""From jitter buffers to sinks: one frame of every receiving row, decoded where it is wanted.
+"""Delivery from jitter buffers to sinks: one frame of every receiving row per tick.
 
-Rows without a sink only have their buffers advanced.  Each block carries its row's security
-generation, so that whoever reads it can drop what was received at another level.
+Only rows with a sink are decoded; the buffers of the others are only advanced.  Each block carries
+its row's security generation, so that a reader can drop sound received at another security level.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ DecodedFrames: TypeAlias = tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]
 
 @dataclass(frozen=True, slots=True)
 class ReceiveGroup:
-    """Rows of one phase with a sink and the same codec, k of them.
+    """k rows of one phase with sinks and the same codec.
 
-    `at` intp[k] is where they are among the receiving rows of the phase; `converting` are the
-    sinks whose blocks are converted together, None in the place of the others.
+    `at` intp[k] is their index among the receiving rows of the phase.  `converting` holds the sinks
+    whose blocks are resampled as one batch, and None for the others.
     """
 
     codec: AnyCodec
@@ -51,7 +51,7 @@ class ReceiveGroup:
 def make_receive_groups(
     bank: StreamBank, receiving: npt.NDArray[np.intp]
 ) -> tuple[ReceiveGroup, ...]:
-    """Sort the rows that have a sink by codec."""
+    """Group the receiving rows that have a sink by codec."""
     groups: dict[tuple[str, int], list[tuple[int, int, AnyCodec, Sink]]] = defaultdict(list)
     for at, row in enumerate(receiving.tolist()):
         stream = bank.streams[row]
@@ -82,9 +82,9 @@ def deliver_frames(
     now: float,
     wall: float = 0.0,
 ) -> None:
-    """Advance the buffers of the `receiving` rows of a phase, and give sinks what is played.
+    """Advance the jitter buffers of the `receiving` rows of a phase, and write the frame to sinks.
 
-    `wall` is `now` in seconds since 1970.
+    `now` is in monotonic seconds, `wall` the same time in seconds since 1970.
     """
     if not len(receiving):
         return
@@ -125,8 +125,11 @@ def _decode_each(
     samples: int,
     spliced: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.bool_]]:
-    """int16[k, samples] of rows whose codec remembers, and where there is any, bool[k]; what does
-    not follow its last frame is noted in `spliced`."""
+    """Decode the rows of a stateful codec.
+
+    Return int16[k, samples] and a mask bool[k] of the rows with sound.  Set `spliced` where a frame
+    does not follow the row's last one.
+    """
     at = group.at
     octets = min(_octets(bank, group.codec), max(int(frames.length[at].max()), 1))
     data = bank.playout.payload(group.rows, frames.slot[at], octets)
@@ -154,7 +157,7 @@ def _decode_each(
 
 
 def _octets(bank: StreamBank, codec: AnyCodec) -> int:
-    """The octets of a slot that a frame can take."""
+    """Return the number of octets of a slot that a frame may use."""
     clock = payload_layout(codec)
     whole = clock.clock_rate * FRAME_MS // 1000 * clock.octets_per_tick
     return whole or bank.playout.config.slot_octets
@@ -208,7 +211,8 @@ def _write_blocks(
 def _captures(
     bank: StreamBank, rows: npt.NDArray[np.intp], since_1970: float
 ) -> list[tuple[float, bool]]:
-    """When the far ends captured the frames just played, and whether that is their own word."""
+    """Return when the far ends captured the frames just played, in seconds since 1970 (0.0:
+    unknown), and whether that is by their own clocks (RTCP)."""
     playout = bank.playout
     fields = zip(
         rows.tolist(),

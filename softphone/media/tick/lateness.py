@@ -1,7 +1,4 @@
-"""How late packets left, as a histogram; and how often a log is told of it.
-
-Bins are 0.1 ms wide up to 25 ms; what is later shares the last bin.  The largest is kept.
-"""
+"""A histogram of the lateness of sent packets, and a rate limit for the warnings about it."""
 
 from __future__ import annotations
 
@@ -14,19 +11,23 @@ BIN_MS = 0.1
 BINS = 250
 
 PAUSE = 60.0
-"""Seconds between two notices."""
+"""Minimum seconds between two notices."""
 
 
 class LatenessHistogram:
-    """Counts of packets by how many milliseconds after their phase's deadline they left."""
+    """The counts of sent packets by lateness: the time from their phase's deadline, in ms.
+
+    Bins are 0.1 ms wide up to 25 ms; the last bin holds all later packets.  `maximum_ms` is the
+    greatest lateness.
+    """
 
     def __init__(self, counts: npt.NDArray[np.int64] | None = None) -> None:
-        """`counts` int64[BINS + 1] is where they are kept, by default in memory of its own."""
+        """Use `counts` int64[BINS + 1] as memory, by default a new array."""
         self.counts = np.zeros(BINS + 1, dtype=np.int64) if counts is None else counts
         self.maximum_ms = 0.0
 
     def count_packets(self, late_ms: float, packets: int) -> None:
-        """Count `packets` that left `late_ms` after their deadline."""
+        """Count `packets` sent `late_ms` after their deadline."""
         at = min(BINS, max(0, int(late_ms / BIN_MS)))
         self.counts[at] += packets
         if packets and late_ms > self.maximum_ms:
@@ -34,17 +35,17 @@ class LatenessHistogram:
 
     @property
     def total(self) -> int:
-        """All packets counted."""
+        """The number of packets counted."""
         return int(self.counts.sum())
 
     def share_above(self, bound_ms: float) -> float:
-        """The share of packets, 0.0 to 1.0, that left later than `bound_ms` (at most 25)."""
+        """Return the share of packets, 0.0 to 1.0, sent later than `bound_ms` (at most 25)."""
         total = self.total
         first = min(BINS, round(bound_ms / BIN_MS))
         return int(self.counts[first:].sum()) / total if total else 0.0
 
     def quantile_ms(self, share: float) -> float:
-        """The lateness that `share` of the packets do not exceed, to 0.1 ms."""
+        """Return the lateness in ms that `share` of the packets do not exceed, to 0.1 ms."""
         total = self.total
         if not total:
             return 0.0
@@ -52,14 +53,14 @@ class LatenessHistogram:
         return self.maximum_ms if at >= BINS else (at + 1) * BIN_MS
 
     def clear(self) -> None:
-        """Begin again."""
+        """Reset all counts and the maximum."""
         self.counts[:] = 0
         self.maximum_ms = 0.0
 
 
 class LatenessNotice:
-    """What there is to say of timers that ran late: at once the first time, then at most once in
-    `pause` seconds, the worst and the number of those that were kept back included."""
+    """A rate limit for warnings about late timers: the first at once, then at most one in `pause`
+    seconds, with the worst lateness and the number of timers since the last."""
 
     def __init__(self, pause: float = PAUSE) -> None:
         self._pause = pause
@@ -68,7 +69,7 @@ class LatenessNotice:
         self._count = 0
 
     def late(self, seconds: float, *, now: float) -> str:
-        """A timer ran so late; the words for it, or "" for now."""
+        """Note a timer that ran `seconds` late; return the text to log, or "" for nothing yet."""
         self._worst = max(self._worst, seconds)
         self._count += 1
         if now - self._said < self._pause:

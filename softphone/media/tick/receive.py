@@ -1,8 +1,8 @@
-"""The receiving half of a tick: from datagrams to jitter buffers.
+"""The receive half of a tick: from datagrams to jitter buffers.
 
-The order is what protects the call: shape, then source (in clear) or authentication (SRTP), and
-only then may a packet latch an address, change an SSRC, or count as received.  What fails is
-counted and changes nothing else.
+The order of the checks protects the call: first the format, then the source (in clear) or
+authentication (SRTP).  Only a packet that passes may latch an address, change an SSRC, or count as
+received.  A packet that fails is counted and changes nothing else.
 
 RFC 3550 sections 5.1, 8.2 and A.1, RFC 3711, RFC 4733, RFC 4961, RFC 5761 section 4.
 """
@@ -32,9 +32,9 @@ Index: TypeAlias = npt.NDArray[np.intp]
 
 
 def split_rtp_and_rtcp(bank: StreamBank, packets: PacketBatch) -> tuple[Index, Index]:
-    """Find each packet's row; gives the indices of RTP and of RTCP for open rows.
+    """Find each packet's row; return the indices of RTP and of RTCP packets for open rows.
 
-    Packets for nobody are counted in `bank.unclaimed`.
+    Packets without an open row are counted in `bank.unclaimed`.
     """
     bank.demultiplexer.assign(packets)
     row = packets.row[: packets.count]
@@ -52,7 +52,7 @@ def split_rtp_and_rtcp(bank: StreamBank, packets: PacketBatch) -> tuple[Index, I
 
 
 def receive_rtp(bank: StreamBank, packets: PacketBatch, index: Index, *, now: float) -> None:
-    """Take the RTP packets `index` of a batch."""
+    """Process the RTP packets `index` of a batch: check, authenticate, account for, and buffer."""
     if not len(index):
         return
     headers, valid = read_headers(packets, index)
@@ -83,7 +83,7 @@ def receive_rtp(bank: StreamBank, packets: PacketBatch, index: Index, *, now: fl
 
 
 def _authenticate(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders) -> RtpHeaders:
-    """Take SRTP off; only what was authenticated, or is on a stream in clear, goes on."""
+    """Unprotect SRTP; return the headers of authenticated packets and of those of clear streams."""
     secure = bank.receiver.secure[headers.row]
     if not np.count_nonzero(secure):
         return headers
@@ -108,7 +108,7 @@ def _authenticate(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders) -
 def _check_ssrc(
     bank: StreamBank, packets: PacketBatch, headers: RtpHeaders
 ) -> npt.NDArray[np.bool_]:
-    """Which packets are of a source that we listen to; a change of source is told here."""
+    """Return a mask of the packets whose source is accepted; emit the event for a new source."""
     row, ssrc, receiver = headers.row, headers.ssrc, bank.receiver
     keep = np.ones(len(headers), dtype=np.bool_)
     odd = (ssrc != receiver.remote_ssrc[row]) | ~receiver.heard[row]
@@ -130,8 +130,8 @@ def _admit_source(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, a
     before, heard = int(receiver.remote_ssrc[row]), bool(receiver.heard[row])
     if heard and ssrc == before:
         return True
-    # In clear a new source needs two packets in sequence, lest one stray packet take the stream
-    # over; not so the first ever.
+    # In clear, a new source needs two packets in sequence, so that a stray packet does not take
+    # the stream over; the stream's first source does not.
     new = heard and not receiver.secure[row]
     if new and not receiver.prove_source(row, ssrc, int(headers.sequence[at])):
         return False
@@ -146,12 +146,12 @@ def _admit_source(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, a
 
 
 def _reflected(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, at: int) -> bool:
-    """Our own SSRC comes in (RFC 3550 section 8.2): a collision once an address, then an echo.
+    """Handle a packet with our own SSRC (RFC 3550 section 8.2); return whether to accept it.
 
-    We take another SSRC after the first; a far end that sends us that one, too, reflects what it
-    gets.  Section 8.2 would drop such a loop, which matters to mixers; here it is the only thing
-    that an echo service in clear ever says.  Under SRTP it cannot be genuine: each direction has
-    a key of its own.
+    The first one from an address is a collision: it is dropped and we change our SSRC.  A far end
+    that then sends our new SSRC, too, reflects our packets.  Section 8.2 drops such a loop, which
+    matters to mixers; here it is accepted in clear, because an echo service sends nothing else.
+    Under SRTP it is dropped: each direction has its own key, so it cannot be genuine.
     """
     row = int(headers.row[at])
     stream = bank.streams[row]
@@ -178,7 +178,7 @@ def _account_packets(
     *,
     now: float,
 ) -> None:
-    """Count, keep reception statistics, and hand sound and digits on."""
+    """Count packets, update reception statistics, buffer sound, and process digits."""
     row, receiver = headers.row, bank.receiver
     arrival = packets.arrival[headers.at]
     receiver.account(row, length, now=now)
@@ -195,7 +195,7 @@ def _account_packets(
     if np.count_nonzero(sound) == sound.size:
         _insert_packets(bank, packets, headers, length, arrival)
         return
-    # Events go in without their octets, so that their sequence numbers are not taken for losses.
+    # Insert events without their octets, so that their sequence numbers do not count as losses.
     heard = sound | (event & wanted)
     if noise is not None:
         heard |= noise
@@ -313,7 +313,7 @@ def _arm(bank: StreamBank, row: int, receiver: TelephoneEventReceiver) -> None:
 
 
 def expire_digits(bank: StreamBank, *, now: float) -> None:
-    """Tell the digits whose end was lost."""
+    """Emit the digits whose end packet was lost."""
     while (row := bank.digit_timers.pop_due(now)) is not None:
         stream = bank.streams[row]
         if stream is None or stream.event_receiver is None:

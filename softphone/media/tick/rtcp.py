@@ -1,8 +1,8 @@
-"""RTCP of a bank: who reports now, and what the far ends report (RFC 3550 section 6, RFC 3611).
+"""RTCP of all streams: sending due reports and processing received ones.
 
-When to report is each stream's `RtcpSession`'s to say; the deadlines of all are in one heap.
-Under SRTP everything here is SRTCP (RFC 3711 section 3.4), and what does not authenticate changes
-nothing.
+Each stream's `RtcpSession` decides when to report; one heap holds the deadlines of all.  On SRTP
+streams all RTCP is SRTCP (RFC 3711 section 3.4), and a packet that fails authentication changes
+nothing.  RFC 3550 section 6, RFC 3611.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from softphone.media.tick.symmetric_rtp import accept_rtcp_source
 from softphone.rtp import RemoteReport, RtcpSession, SenderInformation, VoipMetrics
 
 LEAST_EXPECTED = 5
-"""Percent of loss that an encoder provides for, though none was reported."""
+"""Minimum expected packet loss given to an encoder, in percent."""
 
 MOST_REPORTS = 32
-"""Reports written in one tick; the others are written in the next, a few milliseconds later."""
+"""Maximum number of reports in one tick; the rest follow in the next, a few ms later."""
 
 
 def start_rtcp(bank: StreamBank, row: int, *, now: float) -> None:
-    """Begin to report on `row`, which is open."""
+    """Start RTCP on `row`, which is open."""
     stream = bank.streams[row]
     if stream is None or stream.spec is None:
         return
@@ -42,7 +42,7 @@ def start_rtcp(bank: StreamBank, row: int, *, now: float) -> None:
 def send_rtcp(
     bank: StreamBank, out: PacketBatch, frame_ms: int, *, now: float, wall: float
 ) -> None:
-    """Put into `out` the reports that are due; `frame_ms` is the media time."""
+    """Append due reports to `out`, at most MOST_REPORTS; `frame_ms` is the media time."""
     for _ in range(MOST_REPORTS):
         row = bank.reports.pop_due(now)
         if row is None:
@@ -84,7 +84,7 @@ def _report(
 
 
 def _metrics(bank: StreamBank, stream: StreamObjects) -> VoipMetrics | None:
-    """What an XR tells of the source that is heard (RFC 3611 section 4.7)."""
+    """Return the VoIP metrics of the received source for an XR (RFC 3611 section 4.7)."""
     row = stream.handle.row
     quality = stream_statistics(bank, stream.handle).quality
     if quality is None:
@@ -94,7 +94,8 @@ def _metrics(bank: StreamBank, stream: StreamObjects) -> VoipMetrics | None:
 
 
 def _sent(bank: StreamBank, stream: StreamObjects, frame_ms: int) -> SenderInformation | None:
-    """What an SR says of our SSRC; None when nothing was sent since the last (RFC 3550 6.4)."""
+    """Return the sender information for an SR; None when nothing was sent since the last report
+    (RFC 3550 section 6.4)."""
     row = stream.handle.row
     packets = int(bank.sender.packets_sent[row])
     if packets == stream.reported_packets:
@@ -106,7 +107,7 @@ def _sent(bank: StreamBank, stream: StreamObjects, frame_ms: int) -> SenderInfor
 
 
 def _protect(bank: StreamBank, stream: StreamObjects, data: bytes) -> bytes | None:
-    """SRTCP where the stream is SRTP; None where it was refused."""
+    """Protect RTCP on an SRTP stream, and pass it on unchanged in clear; None if refused."""
     if bank.on_clear_packet is not None:
         port, address = bank.addresses.rtcp_place(stream.handle.row)
         bank.on_clear_packet(data, port, address, True)
@@ -118,7 +119,7 @@ def _protect(bank: StreamBank, stream: StreamObjects, data: bytes) -> bytes | No
 def make_bye(
     bank: StreamBank, stream: StreamObjects, frame_ms: int, *, now: float, wall: float
 ) -> bytes | None:
-    """The BYE of our SSRC if it has sent anything (RFC 3550 section 6.3.7), protected."""
+    """Return a protected BYE for our SSRC; None if it has sent no RTP (RFC 3550 section 6.3.7)."""
     sent_packets = int(bank.sender.packets_sent[stream.handle.row])
     if stream.rtcp is None or sent_packets == stream.packets_before:
         return None
@@ -134,7 +135,7 @@ def receive_rtcp(
     now: float,
     wall: float,
 ) -> None:
-    """Take the RTCP datagrams `index` of a batch."""
+    """Process the RTCP datagrams `index` of a batch; count malformed ones."""
     for at in index.tolist():
         row = int(packets.row[at])
         stream = bank.streams[row]
@@ -162,13 +163,13 @@ def receive_rtcp(
 
 
 def _expect_loss(stream: StreamObjects, fraction: float) -> None:
-    """Have the encoder provide for the loss that the far end reports, and always for some."""
+    """Give the encoder the loss fraction that the far end reports, LEAST_EXPECTED at least."""
     if stream.encoder is not None:
         stream.encoder.expect_loss(max(LEAST_EXPECTED, round(100 * fraction)))
 
 
 def _store_report(stream: StreamObjects, report: RemoteReport) -> None:
-    """Keep what the far end has told."""
+    """Store the contents of a received report."""
     if report.fraction_lost is not None:
         stream.remote_report = report
         _expect_loss(stream, report.fraction_lost)

@@ -1,7 +1,7 @@
-"""RTP headers of a whole batch, read and written (RFC 3550 section 5.1).
+"""Reading and writing the RTP headers of a batch (RFC 3550 section 5.1).
 
-Lengths are checked before anything behind them is trusted; what does not hold together is marked
-invalid and never read further.  `softphone.rtp.packet` does the same for one packet.
+Each length is checked before the octets that it covers are read; a malformed packet is marked
+invalid and not read further.  `softphone.rtp.packet` does the same for one packet.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ Index = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class RtpHeaders:
-    """The headers of n packets: `index` intp[n] into their batch, and a field each.
+    """The headers of n packets: `index` intp[n] into their batch, and one array per field.
 
-    `at` is `index` again, as a slice where they are neighbors: then nothing needs to be gathered.
-    `offset` int32[n] is where the payload begins; `padded` bool[n] whether its last octet counts
-    padding.
+    `at` is `index` as a slice where it has no gap, so that NumPy makes views instead of copies.
+    `offset` int32[n] is where the payload begins; `padded` bool[n] is the padding bit.
     """
 
     index: Index
@@ -42,7 +41,7 @@ class RtpHeaders:
         return len(self.index)
 
     def select(self, keep: npt.NDArray[np.bool_]) -> RtpHeaders:
-        """The headers where `keep` bool[n] says so; the same object where it says so everywhere."""
+        """Return the headers where `keep` bool[n] is true; the same object if all are."""
         if np.count_nonzero(keep) == keep.size:
             return self
         index = self.index[keep]
@@ -60,7 +59,7 @@ class RtpHeaders:
 
 
 def as_slice(index: Index) -> Index | slice:
-    """The ascending `index` as a slice where it has no gap."""
+    """Return the ascending `index`, as a slice if it has no gap."""
     if not len(index):
         return slice(0)
     first, stop = int(index[0]), int(index[-1]) + 1
@@ -68,7 +67,7 @@ def as_slice(index: Index) -> Index | slice:
 
 
 def _extension_octets(packets: PacketBatch, index: Index, offset: npt.NDArray[np.int32]) -> None:
-    """Add the header extension, of the packets of `index` that have one, to `offset` in place."""
+    """Add the length of the header extension to `offset` in place, for packets that have one."""
     extended = np.flatnonzero(packets.data[index, 0] & 0x10)
     if not len(extended):
         return
@@ -82,17 +81,16 @@ def _extension_octets(packets: PacketBatch, index: Index, offset: npt.NDArray[np
 def _truncated_extension(
     packets: PacketBatch, index: Index, offset: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.bool_]:
-    """Where an extension is announced and its own four octets are not there."""
+    """Return a mask of the packets whose extension bit is set but whose extension header of four
+    octets is missing."""
     missing: npt.NDArray[np.bool_] = offset + 4 > packets.length[index]
     missing &= (packets.data[index, 0] & 0x10) != 0
     return missing
 
 
 def read_headers(packets: PacketBatch, index: Index) -> tuple[RtpHeaders, npt.NDArray[np.bool_]]:
-    """The headers of the packets `index`, and which of them are sound, bool[len(index)].
-
-    The `RtpHeaders` hold the sound ones only.
-    """
+    """Read the headers of the packets `index`; return those of the valid packets, and a mask
+    bool[len(index)] of which are valid."""
     at, data = as_slice(index), packets.data
     length, first = packets.length[at], data[at, 0]
     valid = length >= HEADER_OCTETS
@@ -127,7 +125,8 @@ def read_headers(packets: PacketBatch, index: Index) -> tuple[RtpHeaders, npt.ND
 
 
 def read_payload_lengths(packets: PacketBatch, headers: RtpHeaders) -> npt.NDArray[np.int32]:
-    """Octets of payload, int32[n], once SRTP is off; -1 where offset or padding do not fit."""
+    """Return the payload lengths in octets, int32[n], after SRTP is removed; -1 where the offset
+    or the padding does not fit."""
     length: npt.NDArray[np.int32] = packets.length[headers.at] - headers.offset
     if np.count_nonzero(headers.padded):
         padded = np.flatnonzero(headers.padded & (length > 0))
@@ -150,9 +149,9 @@ def write_headers(
     timestamp: npt.NDArray[np.uint32],
     ssrc: npt.NDArray[np.uint32],
 ) -> None:
-    """Write plain headers (no CSRC, no extension) of the packets of `span`.
+    """Write the 12-octet headers (no CSRC, no extension) of the packets in `span`.
 
-    `payload_type` has the marker bit as its highest.
+    The highest bit of `payload_type` is the marker.
     """
     data = packets.data[span]
     data[:, 0] = 0x80

@@ -1,7 +1,7 @@
-"""The sending half of a tick: sources, encoding, digits, headers, SRTP.
+"""The send half of a tick: read sources, encode, insert digits, write headers, protect.
 
-What does not change from tick to tick is kept for each phase in the groups of its `PhasePlan`; a
-command that changes it throws the plan away.  RFC 3550 section 5.1, RFC 3711, RFC 4733 section 2.5.
+The `SendGroup`s of a phase are kept in its `PhasePlan` from tick to tick; a command that changes
+them invalidates the plan.  RFC 3550 section 5.1, RFC 3711, RFC 4733 section 2.5.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ NO_PAYLOADS = np.zeros((1, 0), dtype=np.uint8)
 
 @dataclass(frozen=True, slots=True)
 class SendMonitor:
-    """One row that is listened to, what it sends, and who listens."""
+    """A row whose sent sound is monitored, its feed, and the monitoring sink."""
 
     row: int
     feed: SourceFeed
@@ -51,11 +51,12 @@ class SendMonitor:
 
 @dataclass(frozen=True, slots=True)
 class SendGroup:
-    """Rows of one phase that agree in codec, ptime and in whether they are SRTP; k of them.
+    """k rows of one phase with the same codec and ptime, either all SRTP or all in clear.
 
-    `feeds` are what they send, `which` intp[k] tells whose is whose; `contexts` is empty in
-    clear, `encoders` where the codec has no memory.  `port` int32[k] and `address` uint8[k, 32]
-    are where the packets go; `noise` uint8[k] is the payload type of comfort noise or NO_TYPE.
+    `feeds` are their sources; `which` intp[k] is the index of each row's feed.  `contexts` is empty
+    in clear, `encoders` for a stateless codec.  `port` int32[k] is the key of the local socket,
+    `address` uint8[k, 32] the destination.  `suppressing` bool[k]: the row sends nothing while its
+    source has no samples.  `noise` uint8[k] is the payload type of comfort noise, or NO_TYPE.
     """
 
     codec: AnyCodec
@@ -73,11 +74,11 @@ class SendGroup:
 
     @property
     def lone(self) -> bool:
-        """Whether each row has a feed of its own, in order."""
+        """Whether each row has its own feed, in order."""
         return len(self.feeds) == len(self.rows)
 
     def select(self, keep: npt.NDArray[np.bool_]) -> SendGroup:
-        """The rows where `keep` bool[k] says so."""
+        """Return the group of the rows where `keep` bool[k] is true."""
         kept = np.flatnonzero(keep).tolist()
         return replace(
             self,
@@ -93,15 +94,15 @@ class SendGroup:
 
 
 def packets_due(frame: int, ptime_ms: int) -> range:
-    """The numbers of the packets of `ptime_ms` that begin within frame `frame`.
+    """Return the numbers of the packets of `ptime_ms` that begin within frame `frame`.
 
-    Packet i begins at i * ptime; a frame of 20 ms begins none, one or two.
+    Packet i begins at i * ptime.  None, one or two packets begin in a frame of 20 ms.
     """
     return range(-(-frame * FRAME_MS // ptime_ms), -(-(frame + 1) * FRAME_MS // ptime_ms))
 
 
 def make_send_groups(bank: StreamBank, phase: int) -> tuple[SendGroup, ...]:
-    """Sort the sending rows of `phase` into groups, neighbors by socket."""
+    """Group the sending rows of `phase`; the rows of a group are sorted by socket."""
     groups: dict[tuple[str, int, int, bool], list[int]] = defaultdict(list)
     for row in bank.flagged_rows(phase, bank.sender.sends).tolist():
         _, spec, codec, _ = _parts(bank, row)
@@ -156,7 +157,7 @@ def _make_send_group(bank: StreamBank, members: list[int]) -> SendGroup:
 
 
 def send_rtp(bank: StreamBank, groups: Sequence[SendGroup], frame: int, out: PacketBatch) -> None:
-    """Put into `out` the RTP that the groups send in `frame`, protected."""
+    """Append to `out` the protected RTP packets that the groups send in `frame`."""
     for group in groups:
         for number in packets_due(frame, group.ptime_ms):
             _send_packets(bank, group, number, out)
@@ -185,7 +186,7 @@ def _send_packets(bank: StreamBank, group: SendGroup, number: int, out: PacketBa
 
 
 def _send_encoded(bank: StreamBank, group: SendGroup, number: int, out: PacketBatch) -> None:
-    """Each row encodes for itself; one whose encoder keeps quiet (DTX) sends nothing."""
+    """Send with stateful codecs: each row has its own encoder, and sends nothing on DTX."""
     frames = [feed.pcm for feed in group.feeds]
     encoded = [
         encoder.encode(frames[at])
@@ -208,7 +209,7 @@ def _send_encoded(bank: StreamBank, group: SendGroup, number: int, out: PacketBa
 
 
 def _send_noise(bank: StreamBank, group: SendGroup, number: int, out: PacketBatch) -> None:
-    """Say what a pause sounds like: at its beginning, and now and then (RFC 3389 section 4)."""
+    """Send comfort noise at the beginning of a pause and every REPEAT packets (RFC 3389 4)."""
     due = bank.sender.talking[group.rows] | (number % REPEAT == 0)
     group = group.select(due)
     payload = np.frombuffer(PAUSE_NOISE_PAYLOAD, dtype=np.uint8)[None, :]
@@ -256,13 +257,14 @@ def _append_packets(
         contexts = group.contexts[:count]
         statuses = out.cipher.protect(range(start, stop), contexts, out.length)
         if any(statuses):
-            # A refused packet has length 0 now; pipeline.tick closes up over it.
+            # A refused packet has length 0; `run_send_half` removes it with `drop_empty`.
             sent = np.where(np.array(statuses) == 0, sent, 0)
     bank.sender.count_packets(rows, sent)
 
 
 class PacketSlot(NamedTuple):
-    """Where a packet is, in `out` and in its `SendGroup`, and its media time."""
+    """The position of a packet in `out` (`slot`) and in its `SendGroup` (`at`), and its media time
+    in ms."""
 
     slot: int
     at: int
@@ -280,7 +282,7 @@ def _write_telephone_event(
     stream = bank.streams[row]
     if stream is None or stream.event_sender is None or stream.spec is None:
         return
-    # Events run on a clock of their own from the same beginning, where theirs is not the codec's.
+    # A telephone-event clock of another rate than the codec's starts at the same media time.
     clock = int(bank.sender.clock_rate[row])
     rate = stream.spec.telephone_event_rate or clock
     packet = stream.event_sender.poll(place.milliseconds * rate // 1000)
@@ -295,15 +297,13 @@ def _write_telephone_event(
     payload = np.frombuffer(packet.payload, dtype=np.uint8)
     out.data[slot, HEADER_OCTETS : HEADER_OCTETS + len(payload)] = payload
     out.length[slot] = HEADER_OCTETS + len(payload)
-    # RFC 4733 2.5.1.2: sound that follows begins a talkspurt of its own.
+    # RFC 4733 2.5.1.2: sound after the event begins a new talkspurt.
     bank.sender.end_talkspurt(row)
 
 
 def _note_starved(bank: StreamBank, group: SendGroup) -> npt.NDArray[np.bool_] | None:
-    """Count feeds that had too little, tell those that ended, and say which rows still send.
-
-    None: all of them.
-    """
+    """Count starved feeds and emit PlaybackEnded for ended ones; return a mask of the rows that
+    still send, or None for all."""
     starved, empty = [False] * len(group.feeds), [False] * len(group.feeds)
     for at, feed in enumerate(group.feeds):
         reader = feed.reader
@@ -338,17 +338,17 @@ def _end_playback(bank: StreamBank, feed: SourceFeed, rows: Rows) -> None:
         bank.invalidate_plan(row)
 
 
-# Who listens to what is sent --------------------------------------------------------------------
+# Monitors ---------------------------------------------------------------------------------------
 
 
 def write_monitors(
     bank: StreamBank, monitored: Sequence[SendMonitor], number: int, ptime_ms: int
 ) -> None:
-    """Give the sinks what their rows send in packet `number` of `ptime_ms`, before encoding.
+    """Write to each monitoring sink what its row sends in packet `number`, before encoding.
 
-    A monitor hears the source, silence where there is none, and silence while the stream is muted;
-    not digits, which are no sound (RFC 4733).  Its blocks have the same media time as those
-    received, so that both sides of a call can be laid side by side.
+    A monitor gets the samples of the source, or silence without a source and while the stream is
+    muted.  It does not get digits, which are not sound (RFC 4733).  Its blocks have the same media
+    time as received ones, so that both directions of a call can be aligned.
     """
     for each in monitored:
         rate, reader = each.feed.codec.sample_rate, each.feed.reader
@@ -361,7 +361,7 @@ def write_monitors(
         try:
             each.sink.write(PcmBlock(pcm, rate, milliseconds * rate // 1000, generation))
         except Exception:
-            # The sink is the application's; its fault must not stop other streams' media.
+            # The sink is the application's; an error in it must not stop other streams.
             logger.exception("a monitor of what is sent failed; it is taken off its stream")
             _detach_monitor(bank, each)
 

@@ -1,7 +1,7 @@
-"""What the commands of `MediaBackend` do to the bank; the engine adds sockets and the clock.
+"""The commands of `MediaBackend` applied to the bank; the engine adds sockets and the clock.
 
-SRTP contexts are kept where the key stays (RFC 4568 7.1.4).  A send context that is replaced draws
-a new SSRC, since its key may have been used before; receive contexts are kept by key.
+An SRTP context stays while its key stays (RFC 4568 section 7.1.4).  Replacing a send context
+changes the SSRC, because the new key may have been used before.  Receive contexts are kept by key.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from softphone.srtp import SendContext, key_fingerprint
 from softphone_codecs import CodecUnavailable, RowEncoder
 
 MOST_OCTETS: Final = 1440
-"""Octets of sound in a packet: with its headers, and the tag of SRTP, it fits into Ethernet's."""
+"""Maximum payload in octets; with its headers and the SRTP tag it fits an Ethernet frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteAddresses:
-    """Where RTP and RTCP go, as padded socket addresses of 32 octets."""
+    """The destinations of RTP and RTCP as padded socket addresses of 32 octets."""
 
     rtp: bytes
     rtcp: bytes
@@ -52,7 +52,8 @@ def open_stream(
 ) -> None:
     """Open or renegotiate a stream at media frame `frame`.
 
-    Raises ConfigurationError, and then nothing has changed.
+    Raises StaleHandle, and ConfigurationError or LocalProtocolError without having changed the
+    stream.
     """
     stream = bank.find_stream(handle)
     row, first = handle.row, stream.spec is None
@@ -125,7 +126,7 @@ def _encoder(chosen: AnyCodec, spec: StreamSpec) -> RowEncoder | None:
 def _set_received(
     bank: StreamBank, stream: StreamObjects, chosen: AnyCodec, spec: StreamSpec
 ) -> None:
-    """What is announced is what comes, until something else does."""
+    """Expect the announced payload type and codec until another arrives."""
     row, received = stream.handle.row, spec.receive_payload_type
     number = spec.payload_type if received is None else received
     stream.reported_type = None
@@ -147,7 +148,7 @@ def _set_numbers(bank: StreamBank, row: int, spec: StreamSpec) -> None:
 def _set_keys(
     bank: StreamBank, stream: StreamObjects, send_key: SrtpKey | None, receive_key: SrtpKey | None
 ) -> None:
-    """Bring both contexts in line with the keys; all or nothing."""
+    """Set both SRTP contexts for the keys, or raise ConfigurationError and change neither."""
     bank.newest.save_row(stream.handle.row)
     row, sending, name = stream.handle.row, stream.send_context, b""
     if send_key is None:
@@ -171,7 +172,7 @@ def _set_keys(
         return
     if stream.send_context is not None:
         stream.send_context.close()
-    # A stream that is opened for the first time has the SSRC and sequence that it was given.
+    # A stream opened for the first time keeps its initial SSRC and sequence number.
     if sending is not None and stream.spec is not None:
         bank.change_ssrc(row)
     stream.send_context, stream.send_fingerprint = sending, name
@@ -184,7 +185,7 @@ def set_keys(
     receive_key: SrtpKey | None,
     security_generation: int,
 ) -> None:
-    """Replace keys and security generation.  Raises ConfigurationError, nothing changed."""
+    """Replace keys and security generation, or raise ConfigurationError and change nothing."""
     stream, spec = bank.find_open_stream(handle)
     changed = replace(
         spec,
@@ -204,12 +205,15 @@ def set_keys(
 def set_remote(
     bank: StreamBank, handle: StreamHandle, far_end: RemoteAddresses, *, anew: bool = False
 ) -> bool:
-    """Send elsewhere, unless that is where the stream was already said to go and not `anew`;
-    whether it was done, and every address forgotten that media was followed to."""
+    """Set the signaled address, and forget the addresses that media was latched to.
+
+    Do nothing when the signaled RTP address is the same and `anew` is false.  Return whether it was
+    set.
+    """
     bank.find_open_stream(handle)
     row = handle.row
-    # Host and port are the first 24 octets; for one row, octets are compared at a fraction of the
-    # price of arrays.
+    # Host and port are the first 24 octets; for one row, comparing bytes is much faster than
+    # comparing arrays.
     anew = anew or bank.addresses.signaled[row, :24].tobytes() != far_end.rtp[:24]
     if anew:
         bank.addresses.signal_remote(row, far_end.rtp, far_end.rtcp)
@@ -220,7 +224,7 @@ def set_remote(
 def set_direction(
     bank: StreamBank, handle: StreamHandle, direction: Direction, *, now: float
 ) -> None:
-    """Set what flows."""
+    """Set whether RTP is sent and received."""
     stream, spec = bank.find_open_stream(handle)
     stream.spec = replace(spec, direction=direction)
     _set_flow(bank, handle.row, direction, now=now)
@@ -236,7 +240,10 @@ def _set_flow(bank: StreamBank, row: int, direction: Direction, *, now: float) -
 
 
 def set_source(bank: StreamBank, handle: StreamHandle, source: Source | None) -> None:
-    """Set the source, now or for when the stream is opened.  Raises LocalProtocolError."""
+    """Set the source, before or after the stream is opened.
+
+    Raises LocalProtocolError when other streams read the source at another rate or ptime.
+    """
     stream = bank.find_stream(handle)
     if stream.codec is not None and stream.spec is not None:
         feed = bank.feeds.acquire_feed(source, stream.codec, stream.spec.ptime_ms)
@@ -246,13 +253,13 @@ def set_source(bank: StreamBank, handle: StreamHandle, source: Source | None) ->
 
 
 def set_sink(bank: StreamBank, handle: StreamHandle, sink: Sink | None) -> None:
-    """Set the sink, now or for when the stream is opened."""
+    """Set the sink, before or after the stream is opened."""
     bank.find_stream(handle).sink = sink
     bank.invalidate_plan(handle.row)
 
 
 def set_monitor(bank: StreamBank, handle: StreamHandle, sink: Sink | None) -> None:
-    """Set who hears what is sent, now or for when the stream is opened."""
+    """Set the sink of sent sound, before or after the stream is opened."""
     bank.find_stream(handle).monitor = sink
     bank.invalidate_plan(handle.row)
 
@@ -265,7 +272,11 @@ def set_muted(bank: StreamBank, handle: StreamHandle, muted: bool) -> None:
 
 
 def send_digits(bank: StreamBank, handle: StreamHandle, digits: str, *, duration_ms: int) -> None:
-    """Queue digits.  Raises ConfigurationError, LocalProtocolError."""
+    """Queue digits to be sent as telephone-events.
+
+    Raises ConfigurationError for invalid digits, LocalProtocolError where telephone-event was not
+    negotiated.
+    """
     stream, spec = bank.find_open_stream(handle)
     if spec.telephone_event is None:
         raise LocalProtocolError("telephone-event was not negotiated for this stream")

@@ -1,11 +1,13 @@
-"""Where valid media may come from, and whether ours follows it (symmetric RTP, RFC 4961).
+"""Symmetric RTP (RFC 4961): which sources are accepted, and when media is sent back to them.
 
-Under SRTP authentication decides: a packet from anywhere may prove itself, and only one that did,
-and that is newer than all that were authenticated of its SSRC, moves the stream: not the first of
-an SSRC, and none that somebody has held back.  RTCP moves by its own index.  In clear the signaled
-host decides: another port of it is followed once, until the next `set_remote`, and another host is
-not listened to but where `clear_latching` allows that one is adopted.  A stream on a shared socket
-is told by its far end's address and never follows.
+SRTP: a packet from any source is accepted if it authenticates.  The destination moves to its source
+only if the packet is also newer than all authenticated ones of its SSRC.  The first packet of an
+SSRC does not move it, nor does one that an attacker has delayed.  RTCP moves by the SRTCP index.
+
+Clear RTP: only the signaled host is accepted.  Another port of it is followed once, until the next
+`set_remote`.  Another host is accepted only if `clear_latching` allows to adopt it.
+
+A stream on a shared socket is identified by its far end's address and never moves.
 """
 
 from __future__ import annotations
@@ -28,15 +30,15 @@ from softphone.media.tick.rtp_headers import RtpHeaders
 def accept_source(
     bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, *, now: float
 ) -> tuple[RtpHeaders, bool]:
-    """Drop, and count, what comes in clear from elsewhere than its stream's far end; whether there
-    is anything from elsewhere, which `follow_source` is to be asked about."""
+    """Drop and count clear packets from a wrong source; return the rest, and whether any packet of
+    the batch came from another address than its row's remote (then call `follow_source`)."""
     row, addresses = headers.row, bank.addresses
     address = packets.address[headers.at]
     same = same_source(address, addresses.remote.take(row, axis=0))
     if np.count_nonzero(same) == same.size:
         return headers, False
-    # Before it has latched, a clear stream may hear any port of the signaled host; afterwards
-    # only the port that it has latched to, unless that is of another host.
+    # Before it has latched, a clear stream accepts any port of the signaled host; afterwards only
+    # the latched port, unless that is on an adopted host.
     near = same_host(address, addresses.signaled.take(row, axis=0))
     near &= ~addresses.latched[row] | addresses.adopted[row]
     keep = same | near | bank.receiver.secure[row]
@@ -50,8 +52,8 @@ def accept_source(
 def _adopt(
     bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, at: int, *, now: float
 ) -> bool:
-    """Whether a packet in clear from another host than the signaled one is heard, now that its
-    source is adopted."""
+    """Return whether to accept a clear packet from another host than the signaled one; adopt its
+    source once it qualifies."""
     row, stream = int(headers.row[at]), bank.streams[int(headers.row[at])]
     address = packets.address[headers.index[at]]
     if stream is None or stream.spec is None or stream.clear_latching is None:
@@ -78,7 +80,7 @@ def _move(
     bank: StreamBank, stream: StreamObjects, address: npt.NDArray[np.uint8], cause: LatchCause
 ) -> None:
     row, addresses = stream.handle.row, bank.addresses
-    # Who was signaled comes before who was adopted, and for good.
+    # The signaled host takes precedence over an adopted one, and keeps it.
     keeps = cause is LatchCause.AUTHENTICATED and bool(addresses.adopted[row])
     addresses.move_remote(row, address, adopted=keeps or cause is LatchCause.ADOPTED)
     bank.invalidate_plan(row)
@@ -88,8 +90,8 @@ def _move(
 def follow_source(
     bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, newer: npt.NDArray[np.bool_]
 ) -> None:
-    """Let symmetric streams follow these valid packets' sources: under SRTP those of `newer`
-    bool[n], as `NewestPackets` has it."""
+    """Move symmetric streams to the sources of these valid packets; under SRTP only for packets
+    that are `newer` bool[n], from `NewestPackets.note_packets`."""
     row, addresses = headers.row, bank.addresses
     moved = ~same_source(packets.address[headers.at], addresses.remote.take(row, axis=0))
     moved &= addresses.symmetric[row]
@@ -97,7 +99,7 @@ def follow_source(
     moved &= np.where(bank.receiver.secure[row], newer, free)
     if not np.count_nonzero(moved):
         return
-    # Whole rows: one packet may move the stream, and the next move it back.
+    # All packets of these rows, because one may move the stream and the next move it back.
     for at in np.flatnonzero(np.isin(row, row[moved])).tolist():
         if newer[at] or not bank.receiver.secure[row[at]]:
             _follow(bank, packets, headers, at)
@@ -120,10 +122,12 @@ def _follow(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, at: int
 def accept_rtcp_source(
     bank: StreamBank, packets: PacketBatch, index: int, row: int, *, newer: bool
 ) -> bool:
-    """Whether a datagram of RTCP is from the far end; under SRTP it must have been authenticated.
+    """Return whether to accept an RTCP datagram by its source; an SRTCP one is already
+    authenticated.
 
-    A symmetric stream's RTCP follows it, by the rules above: in clear once, and to the host that
-    RTP goes to.  `newer` is what the receive context's `note_rtcp` says of it.
+    The RTCP destination of a symmetric stream moves by the rules of the module: in clear once, and
+    only within the host that RTP goes to.  `newer` is the result of the receive context's
+    `note_rtcp`.
     """
     address, addresses = packets.address[index][None], bank.addresses
     if same_source(address, addresses.remote_rtcp[row][None])[0]:

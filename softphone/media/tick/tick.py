@@ -1,8 +1,7 @@
-"""One tick of one phase: the ordered stages between what came in and what goes out.
+"""One tick of one phase: the stages of the receive half and the send half, in order.
 
-This is the media plane's sans-IO boundary: packets in arrays and the time come in, packets in
-arrays go out, and everything else happens to the bank.  The same bank, packets and times give the
-same packets out.
+This is the sans-IO boundary of the media plane.  A tick takes packets and the time, changes the
+bank, and gives packets.  The same bank, packets and times give the same packets.
 """
 
 from __future__ import annotations
@@ -20,13 +19,14 @@ from softphone.media.tick.rtcp import receive_rtcp, send_rtcp
 from softphone.media.tick.send import SendGroup, make_send_groups, send_rtp
 
 TIMEOUT_FRAMES = 25
-"""Frames between two looks at who has gone silent."""
+"""Frames between two checks for stream timeouts."""
 
 
 @dataclass(frozen=True, slots=True)
 class TickTime:
-    """When a tick is: `frame` counts frames of 20 ms, `now` is that frame's time for the phase
-    (not the moment at which the tick happens to run), `wall` seconds since 1970."""
+    """The time of a tick: `frame` counts frames of 20 ms; `now` is the frame's deadline in the
+    phase (not the time when the tick runs), in monotonic seconds; `wall` is `now` in seconds since
+    1970."""
 
     frame: int
     now: float
@@ -34,13 +34,13 @@ class TickTime:
 
     @property
     def milliseconds(self) -> int:
-        """The media time of the frame."""
+        """The media time of the frame in ms."""
         return self.frame * FRAME_MS
 
 
 @dataclass(frozen=True, slots=True)
 class PhasePlan:
-    """What a phase does tick after tick, until a command changes it."""
+    """The groups of rows that a phase serves at each tick; kept until a command changes them."""
 
     send_groups: tuple[SendGroup, ...]
     receiving: npt.NDArray[np.intp]
@@ -58,8 +58,8 @@ def _plan(bank: StreamBank, phase: int) -> PhasePlan:
 
 
 def run_receive_half(bank: StreamBank, phase: int, received: PacketBatch, moment: TickTime) -> None:
-    """The receiving half: unprotect, check and account for `received` (of any phase), buffer its
-    sound, and play `phase`'s frame to its sinks."""
+    """Run the receive half: process `received` (packets of any phase) into the jitter buffers, and
+    deliver one frame of each receiving row of `phase` to its sink."""
     if received.count:
         media, control = split_rtp_and_rtcp(bank, received)
         receive_rtp(bank, received, media, now=moment.now)
@@ -73,8 +73,8 @@ def run_receive_half(bank: StreamBank, phase: int, received: PacketBatch, moment
 
 
 def run_send_half(bank: StreamBank, phase: int, out: PacketBatch, moment: TickTime) -> PacketBatch:
-    """The sending half: `out` is cleared, filled with what `phase` sends in this frame, first RTP
-    (`out.media` packets), then RTCP, and returned."""
+    """Run the send half: replace the contents of `out` with the packets that `phase` sends in this
+    frame, RTP first (`out.media` packets), then RTCP; return `out`."""
     out.count = out.media = 0
     send_rtp(bank, _plan(bank, phase).send_groups, moment.frame, out)
     send_rtcp(bank, out, moment.milliseconds, now=moment.now, wall=moment.wall)
@@ -85,16 +85,17 @@ def run_send_half(bank: StreamBank, phase: int, out: PacketBatch, moment: TickTi
 def tick(
     bank: StreamBank, phase: int, received: PacketBatch, out: PacketBatch, moment: TickTime
 ) -> PacketBatch:
-    """Serve `phase` once, both halves; gives what is to be sent.
+    """Run both halves for `phase`; return `out`, the packets to send.
 
-    A sink may be the source of another stream, or of its own: what it is given goes out at once.
+    The receive half runs first, so that a sink that is also a source sends its sound at once.
     """
     run_receive_half(bank, phase, received, moment)
     return run_send_half(bank, phase, out, moment)
 
 
 def skip_frames(bank: StreamBank, phase: int, frames: int, *, now: float) -> None:
-    """Let media time jump over `frames` frames that nobody can be given any more."""
+    """Skip `frames` frames: advance the jitter buffers (64 frames at most) without delivery, and
+    begin a new talkspurt."""
     receiving = _plan(bank, phase).receiving
     if len(receiving):
         for ahead in range(min(frames, 64), 0, -1):

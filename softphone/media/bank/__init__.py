@@ -1,8 +1,8 @@
-"""The state of all audio streams, as arrays with one row for each stream.
+"""The state of all audio streams, as arrays with one row per stream.
 
-It holds rows, handles, the sources that streams share, decoders, reception statistics, and the
-look-up from a socket and a source address to a row.  What is done with the rows at each tick is in
-`softphone.media.tick`, jitter buffers are in `softphone.media.playout`, sockets and the clock in
+The bank holds rows and handles, addresses, counters, shared sources, decoders, reception
+statistics, and the look-up of a row by socket and source address.  The processing at each tick is
+in `softphone.media.tick`, jitter buffers are in `softphone.media.playout`, sockets and the clock in
 `softphone.media.engine`, SRTP in `softphone.srtp`.
 
 RFC 3550 sections 6.4.1, A.1, A.3 and A.8 (sequence numbers, loss, jitter), RFC 7160 section 4.2 (a

@@ -1,8 +1,8 @@
-"""Socket addresses as rows of an array, read without a socket, and the far end of each row.
+"""Padded socket addresses as array rows, and the local and remote addresses of each stream.
 
-A padded socket address has 32 octets: family, port in network order, then for IPv4 the address at 4
-and zeros, for IPv6 the flow label at 4 and the address at 8.  `softphone.net.datagrams.batched_udp`
-writes them.
+A padded socket address has 32 octets: family, port in network order, then for IPv4 the address at
+offset 4 and zeros, for IPv6 the flow label at 4 and the address at 8.
+`softphone.net.datagrams.batched_udp` writes them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Addresses = npt.NDArray[np.uint8]
 
 
 def print_address(raw: bytes) -> Address:
-    """Host and port of one padded socket address."""
+    """Return host and port of one padded socket address."""
     port = int.from_bytes(raw[2:4], "big")
     if any(raw[8:24]):
         return str(IPv6Address(raw[8:24])), port
@@ -28,13 +28,13 @@ def print_address(raw: bytes) -> Address:
 
 
 def same_host(one: Addresses, other: Addresses) -> npt.NDArray[np.bool_]:
-    """Where uint8[n, 32] name the same host, bool[n]."""
+    """Compare two uint8[n, 32] row by row: bool[n], the same host."""
     same: npt.NDArray[np.bool_] = (one[:, 4:24] == other[:, 4:24]).all(axis=1)
     return same
 
 
 def same_source(one: Addresses, other: Addresses) -> npt.NDArray[np.bool_]:
-    """Where uint8[n, 32] name the same host and port, bool[n]."""
+    """Compare two uint8[n, 32] row by row: bool[n], the same host and port."""
     left, right = one.view(np.uint64), other.view(np.uint64)
     same: npt.NDArray[np.bool_] = left[:, 0] == right[:, 0]
     same &= left[:, 1] == right[:, 1]
@@ -43,13 +43,14 @@ def same_source(one: Addresses, other: Addresses) -> npt.NDArray[np.bool_]:
 
 
 class AddressBank(ArrayGroup):
-    """Where the packets of `capacity` rows go and come from; addresses are padded.
+    """The addresses of `capacity` rows, padded.
 
-    `remote` and `remote_rtcp` are where RTP and RTCP go, `signaled` where RTP was said to go;
-    `rtp_port` and `rtcp_port` are the keys of our sockets.  `latched`: media has been followed to
-    `remote`, RTCP where `rtcp_latched`.  `adopting`: another host than the signaled one may be
-    followed, `adopted`: one was.  `mux`: RTCP goes with RTP (RFC 5761).  Who may move a row is
-    `softphone.media.tick.symmetric_rtp`'s to say.
+    `remote` and `remote_rtcp` are the destinations of RTP and RTCP, `signaled` is the RTP address
+    from signaling.  `rtp_port` and `rtcp_port` are the keys of our sockets.  `latched`: `remote` is
+    the source of received media; `rtcp_latched`: the same of `remote_rtcp`.  `adopting`: another
+    host than the signaled one may be adopted; `adopted`: `remote` is such a host.  `symmetric`:
+    media follows its source (RFC 4961).  `mux`: RTCP uses the RTP port (RFC 5761).
+    `softphone.media.tick.symmetric_rtp` decides when a row moves.
     """
 
     remote = column(np.uint8, SOCKADDR_OCTETS)
@@ -69,27 +70,27 @@ class AddressBank(ArrayGroup):
         self.rtp_port[row], self.rtcp_port[row] = rtp, rtcp
 
     def rtcp_place(self, row: int) -> tuple[int, Addresses]:
-        """The key of the socket that RTCP leaves by, and where it goes, uint8[32]."""
+        """Return the key of the socket that sends RTCP, and the destination, uint8[32]."""
         return int(self.rtcp_port[row]), self.remote_rtcp[row]
 
     def set_rules(self, row: int, *, symmetric: bool, mux: bool) -> None:
-        """Set whether media is sent back to where it comes from, and RTCP goes with RTP."""
+        """Set whether media is sent back to its source, and whether RTCP uses the RTP port."""
         self.symmetric[row], self.mux[row] = symmetric, mux
 
     def signal_remote(self, row: int, rtp: bytes, rtcp: bytes) -> None:
-        """Send to where the far end says; every address is forgotten that media was followed to."""
+        """Send to the signaled addresses, and forget latched and adopted ones."""
         self.signaled[row] = self.remote[row] = np.frombuffer(rtp, dtype=np.uint8)
         self.remote_rtcp[row] = np.frombuffer(rtcp, dtype=np.uint8)
         self.latched[row] = self.rtcp_latched[row] = False
         self.adopted[row] = self.adopting[row] = False
 
     def allow_adoption(self, row: int, allowed: bool) -> None:
-        """Say whether another host than the signaled one may be followed."""
+        """Set whether another host than the signaled one may be adopted."""
         self.adopting[row] = allowed
 
     def move_remote(self, row: int, address: Addresses, *, adopted: bool) -> None:
-        """Send media, and RTCP that goes with it, to an `address` uint8[32] that it came from; that
-        of another host than the signaled one is `adopted`."""
+        """Latch RTP, and with `mux` RTCP, to the source `address` uint8[32]; `adopted` says whether
+        that is another host than the signaled one."""
         self.remote[row] = address
         self.latched[row], self.rtcp_latched[row] = True, False
         self.adopted[row] = adopted
@@ -97,5 +98,5 @@ class AddressBank(ArrayGroup):
             self.remote_rtcp[row] = address
 
     def move_rtcp(self, row: int, address: Addresses) -> None:
-        """Send RTCP to an `address` uint8[32] that it came from."""
+        """Latch RTCP to its source `address` uint8[32]."""
         self.remote_rtcp[row], self.rtcp_latched[row] = address, True

@@ -1,7 +1,7 @@
-"""Batches: packets and frames as arrays, one row a packet or a stream.
+"""`PacketBatch`: a batch of packets as arrays, one row per packet.
 
-A `PacketBatch` does not own its memory: it is laid over arrays that a socket batch, or a test,
-has made once.  RFC 3550 packets, or SRTP's, in place.
+A batch is a view of arrays that a socket batch (or a test) allocates once.  RTP, SRTP and RTCP
+packets are read, written, protected and unprotected in place.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SOCKADDR_OCTETS = 32
 
 
 class PacketBatch:
-    """At most `capacity` packets, of which the first `count` are there.
+    """Up to `capacity` packets, of which the first `count` are in use.
 
     `data` uint8[capacity, width]; `length` int32[capacity], octets used; `port` int32[capacity],
     the key of the socket; `address` uint8[capacity, 32], the far end as a padded socket address;
@@ -50,7 +50,7 @@ class PacketBatch:
 
     @classmethod
     def allocate(cls, capacity: int, width: int = 1536) -> PacketBatch:
-        """A batch with memory of its own."""
+        """Return a batch with its own memory."""
         return cls(
             np.zeros((capacity, width), dtype=np.uint8),
             np.zeros(capacity, dtype=np.int32),
@@ -67,13 +67,13 @@ class PacketBatch:
         return self._cipher
 
     def packet(self, index: int) -> bytes:
-        """A copy of one packet's octets."""
+        """Return a copy of one packet's octets."""
         return self.data[index, : self.length[index]].tobytes()
 
     def append_packet(
         self, row: int, port: int, address: npt.NDArray[np.uint8], data: bytes
     ) -> bool:
-        """Put in one packet; False where there is no room for it."""
+        """Append one packet; return False if the batch is full or the packet too long."""
         at = self.count
         if at == self.capacity or len(data) > self.data.shape[1]:
             return False
@@ -86,7 +86,7 @@ class PacketBatch:
         return True
 
     def drop_empty(self) -> None:
-        """Close up over packets of length 0, which must not be sent."""
+        """Remove packets of length 0, which must not be sent."""
         kept = int(np.count_nonzero(self.length[: self.count]))
         if kept == self.count:
             return

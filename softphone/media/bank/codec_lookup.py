@@ -1,4 +1,4 @@
-"""Codecs as streams use them: with and without a memory, and how payloads lie in the buffers."""
+"""Codec look-up for streams: by name, stateful or stateless, and payload layout in buffers."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ __all__ = [
 
 
 class PayloadLayout(NamedTuple):
-    """What two codecs must agree in for their payloads to lie in one buffer."""
+    """The properties that two codecs must share to use one jitter buffer in turn."""
 
     clock_rate: int
     octets_per_tick: int
 
 
 def payload_layout(chosen: AnyCodec) -> PayloadLayout:
-    """How the payloads of a codec lie in the buffers."""
+    """Return the payload layout of a codec."""
     return PayloadLayout(chosen.clock_rate, chosen.octets_per_tick)
 
 
 def is_stateful(chosen: AnyCodec) -> TypeGuard[StatefulCodec]:
-    """Whether each stream needs an encoder and a decoder of its own."""
+    """Return whether each stream needs its own encoder and decoder."""
     return isinstance(chosen, StatefulCodec)
 
 
 def is_stateless(chosen: AnyCodec) -> TypeGuard[StatelessCodec]:
-    """Whether one object serves every stream, in batches."""
+    """Return whether one object encodes and decodes for all streams, in batches."""
     return isinstance(chosen, StatelessCodec)
 
 
 def find_codec(name: str) -> AnyCodec:
-    """The codec of an encoding name.  Raises ConfigurationError."""
+    """Return the codec of an encoding name.  Raises ConfigurationError for an unknown one."""
     try:
         return softphone_codecs.find_codec(name)
     except UnknownCodec as error:

@@ -1,4 +1,4 @@
-"""What sinks are given of each row: which codec plays, in a pause or not, and its media time."""
+"""The delivery state of each row: decoded payload type, pause, media time, security generation."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ FILLED: Final = 2
 
 
 class DeliveryBank(ArrayGroup):
-    """The delivery of `capacity` rows.
+    """The delivery state of `capacity` rows.
 
-    `playing_type` is the payload type that is decoded now; `pause_state` says of a pause of the far
-    end's that it is to be filled (1), or filled already (2); media time begins at `opened_frame`;
-    `security_generation` is what blocks are stamped with.
+    `playing_type` is the payload type decoded now.  `pause_state` is 0 outside a pause of the far
+    end, 1 (BEGUN) before comfort noise has filled a frame, 2 (FILLED) after.  Media time starts at
+    `opened_frame`.  `security_generation` is stamped on delivered blocks.
     """
 
     playing_type = column(np.uint8, default=NO_TYPE)
@@ -28,26 +28,26 @@ class DeliveryBank(ArrayGroup):
     security_generation = column(np.int64)
 
     def open_row(self, row: int, frame: int) -> None:
-        """Count media time from a frame on."""
+        """Start media time at `frame`."""
         self.opened_frame[row] = frame
 
     def set_generation(self, row: int, security_generation: int) -> None:
-        """Stamp blocks with another security generation."""
+        """Set the security generation of the blocks delivered from now on."""
         self.security_generation[row] = security_generation
 
     def set_playing_type(self, row: int, payload_type: int) -> None:
-        """Set the payload type that is decoded."""
+        """Set the payload type decoded now."""
         self.playing_type[row] = payload_type
 
     def begin_pause(self, row: int) -> None:
-        """Have noise played until there is sound."""
+        """Play comfort noise until there is sound."""
         self.pause_state[row] = max(self.pause_state[row], BEGUN)
 
     def fill_pauses(
         self, rows: npt.NDArray[np.intp], played: npt.NDArray[np.bool_]
     ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-        """Which of `rows` are to be filled with noise, and where noise begins or ends, bool[k]
-        each; where there is sound (`played` bool[k]), the pause is over."""
+        """Return masks of the rows to fill with noise and of those where noise begins or ends,
+        bool[k] each.  End the pause of rows with sound (`played` bool[k])."""
         pauses = self.pause_state[rows]
         filled = (pauses > 0) & ~played
         edge = filled & (pauses == BEGUN) | (pauses == FILLED) & played

@@ -1,8 +1,8 @@
-"""Whose packet is this: from (socket, source address) to a row.
+"""The look-up of a packet's row by its socket and source address.
 
-A socket that serves one stream names its row by itself; on a shared socket the source address
-does.  It parses no RTP and authenticates nothing: what is found here is a candidate only,
-whose SSRC is checked in `softphone.media.tick.receive`.
+A socket that serves one stream identifies the row; on a shared socket the source address does.
+This module parses no RTP and authenticates nothing.  The row that it finds is a candidate:
+`softphone.media.tick.receive` checks source, authentication and SSRC.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ SHARED = -2
 
 
 class Demultiplexer:
-    """The map from sockets and far ends to rows.
+    """The map from sockets and far-end addresses to rows.
 
-    `control` bool[n] tells, by key, the sockets that carry RTCP only.
+    `control` bool[n], indexed by socket key, marks the sockets that carry RTCP only.
     """
 
     def __init__(self) -> None:
@@ -27,8 +27,8 @@ class Demultiplexer:
         self.control = np.zeros(1024, dtype=np.bool_)
         self._shared: dict[tuple[int, int], int] = {}
         self._names: dict[int, list[tuple[int, int]]] = {}
-        # The shared names once more, in order, and whose they are: changed one by one, since calls
-        # come and go while thousands of others are looked up.
+        # The names of `_shared` again, sorted, and their rows.  Inserted and deleted one by one,
+        # because calls come and go while thousands of others are looked up.
         self._order = np.zeros(0, dtype=np.uint64)
         self._owners = np.zeros(0, dtype=np.intp)
 
@@ -41,7 +41,7 @@ class Demultiplexer:
         self.control = np.concatenate((self.control, np.zeros(more, dtype=np.bool_)))
 
     def bind(self, key: int, row: int | None, *, control: bool) -> None:
-        """Say that socket `key` serves `row` alone, or (None) many rows by their far ends."""
+        """Assign socket `key` to `row`, or (None) to many rows, identified by their far ends."""
         self._grow(key)
         self._row[key] = SHARED if row is None else row
         self.control[key] = control
@@ -51,7 +51,8 @@ class Demultiplexer:
         self._row[key] = NOBODY
 
     def add_remote(self, key: int, address: npt.NDArray[np.uint8], row: int) -> bool:
-        """Say that on the shared socket `key`, IPv4 `address` is `row`'s; False if it is taken."""
+        """Assign the IPv4 `address` on the shared socket `key` to `row`; return False if another
+        row has it."""
         name = (key, int(address.view(np.uint64)[0]))
         if self._shared.setdefault(name, row) != row:
             return False
@@ -75,7 +76,7 @@ class Demultiplexer:
             self._owners = np.delete(self._owners, at)
 
     def assign(self, packets: PacketBatch) -> None:
-        """Fill in `packets.row`; NOBODY (-1) where nobody is known."""
+        """Fill in `packets.row`; NOBODY (-1) for packets without a row."""
         count = packets.count
         rows = packets.row[:count]
         np.take(self._row, packets.port[:count], out=rows, mode="clip")
@@ -102,7 +103,7 @@ class Demultiplexer:
 
 KEY_BITS = np.uint64(0xFFFF)
 ADDRESS_BITS = np.uint64(0xFFFFFFFFFFFF0000)
-"""Port and IPv4 address; the family's 16 bits below give way to the socket's key."""
+"""The bits of port and IPv4 address; the 16 bits of the family below them hold the socket's key."""
 
 
 def _mix(key: int, word: int) -> int:

@@ -1,8 +1,9 @@
-"""Which packets are newer than all that SRTP has let through of their source, for a whole bank.
+"""The newest authenticated SRTP packet of each row's source; symmetric RTP follows newer ones only.
 
-RFC 3711 sections 3.3.1 and 3.3.2.  What is known belongs to a receive context, and so to a key;
-of the source that each row heard last it is kept in arrays here, so that a batch whose packets
-follow each other is three operations.
+The state belongs to the receive contexts, and so to a key.  These arrays cache it for each row's
+last SSRC, so that a batch of consecutive packets costs three array operations.
+
+RFC 3711 sections 3.3.1 and 3.3.2.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ NONE = -1
 
 
 class NewestPackets(ArrayGroup):
-    """The newest packets of `capacity` rows; `contexts` are the receive contexts by row."""
+    """The newest packets of `capacity` rows; `contexts` maps rows to their receive contexts."""
 
     _ssrc = column(np.int64, default=NONE)
     _sequence = column(np.uint16)
@@ -36,10 +37,11 @@ class NewestPackets(ArrayGroup):
         sequence: NDArray[np.uint16],
         secure: NDArray[np.bool_],
     ) -> NDArray[np.bool_]:
-        """Note n packets in order; which are newer than all before of their SSRC, bool[n].
+        """Note n packets in order; return a mask of those newer than all before of their SSRC.
 
-        `secure` bool[n] says which have been authenticated.  False for the first of an SSRC under
-        a key (see `ReceiveContext.note_rtp`), and in clear, where nothing tells a packet's age.
+        `secure` bool[n] marks the authenticated packets.  The result is False for the first packet
+        of an SSRC under a key (see `ReceiveContext.note_rtp`), and for clear packets, whose age is
+        not known.
         """
         newer: NDArray[np.bool_] = ssrc == self._ssrc[rows]
         newer &= sequence == self._sequence[rows] + np.uint16(1)
@@ -47,7 +49,7 @@ class NewestPackets(ArrayGroup):
             self._sequence[rows] = sequence
             return newer
         odd = rows[secure & ~newer]
-        # Whole rows, since each packet is judged by those before it.
+        # All packets of these rows, since the result for each depends on those before it.
         self._marked[odd] = True
         one_by_one = self._marked[rows]
         self._marked[odd] = False
@@ -65,7 +67,7 @@ class NewestPackets(ArrayGroup):
         return newer
 
     def save_row(self, row: int) -> None:
-        """Put what is known of `row` into its receive context, before that changes or closes."""
+        """Write the cached state of `row` to its receive context, before that changes or closes."""
         ssrc = int(self._ssrc[row])
         if ssrc != NONE:
             self._contexts[row].newest[ssrc] = int(self._sequence[row])

@@ -1,4 +1,4 @@
-"""What each row receives: whose packets, of which payload types, how many, and when the last.
+"""The receive state of each row: source, payload types, counters, and time of the last packet.
 
 RFC 3550 sections 5.1, 8.2 and A.1.  Loss and jitter are in `softphone.media.bank.reception`.
 """
@@ -18,11 +18,13 @@ Rows: TypeAlias = npt.NDArray[np.intp]
 
 
 class ReceiverBank(ArrayGroup):
-    """The receiving side of `capacity` rows.
+    """The receive state of `capacity` rows.
 
-    The first four counters are in the order of their columns in statistics.  `active` rows are
-    open, `secure` ones SRTP.  `receive_type` is the payload type that comes in; what is decoded
-    may still be another (`DeliveryBank.playing_type`).  `heard`: `remote_ssrc` is a source's.
+    The order of the first four counters is that of their columns in statistics.  `active` rows are
+    open; `secure` rows use SRTP; the direction of `receives` rows receives.  `receive_type` is the
+    payload type of arriving sound; the one decoded may still be another
+    (`DeliveryBank.playing_type`).  `heard`: a source has been accepted, and `remote_ssrc` is its
+    SSRC.  `last_received` is in monotonic seconds.
     """
 
     packets_received = column(np.int64)
@@ -44,55 +46,55 @@ class ReceiverBank(ArrayGroup):
     last_received = column(np.float64)
 
     def activate_row(self, row: int) -> None:
-        """Open a row."""
+        """Accept packets for a row."""
         self.active[row] = True
 
     def close_row(self, row: int) -> None:
-        """Take nothing for a row any more."""
+        """Accept no more packets for a row."""
         self.active[row] = self.receives[row] = False
 
     def set_types(self, row: int, spec: StreamSpec) -> None:
-        """Set what the packets of a row are."""
+        """Set whether a row uses SRTP, and its payload type of telephone-events."""
         self.secure[row] = spec.secure
         event = spec.receive_telephone_event
         self.receive_event[row] = type_number(spec.telephone_event if event is None else event)
 
     def set_type(self, row: int, payload_type: int) -> None:
-        """Set the payload type of sound."""
+        """Set the payload type of arriving sound."""
         self.receive_type[row] = payload_type
 
     def set_flow(self, row: int, receives: bool, *, now: float) -> None:
-        """Say whether a row receives; where that begins, it has not been silent yet."""
+        """Set whether a row receives; when it starts to, restart its timeout."""
         if receives and not self.receives[row]:
             self.note_alive(row, now)
         self.receives[row] = receives
 
     def note_alive(self, row: int, now: float) -> None:
-        """Note that nothing was missing until `now`."""
+        """Restart the timeout of a row at `now`."""
         self.last_received[row] = now
         self.timed_out[row] = False
 
     def note_timeout(self, row: int) -> None:
-        """Note that a row's silence was told."""
+        """Note that the timeout of a row has been reported."""
         self.timed_out[row] = True
 
     def account(self, rows: Rows, length: npt.NDArray[np.int32], *, now: float) -> None:
-        """Count valid packets of so many octets each, in order of arrival."""
+        """Count valid packets of `length` octets each; a row may occur more than once."""
         np.add.at(self.packets_received, rows, 1)
         np.add.at(self.octets_received, rows, length)
         self.last_received[rows] = now
         self.timed_out[rows] = False
 
     def count_malformed(self, rows: int | Rows, count: int = 1) -> None:
-        """Count packets that do not hold together; a row may come twice."""
+        """Count malformed packets; a row may occur more than once."""
         np.add.at(self.malformed, rows, count)
 
     def count_wrong_source(self, rows: int | Rows) -> None:
-        """Count packets in clear from elsewhere than the far end."""
+        """Count clear packets from another source than the far end."""
         np.add.at(self.wrong_source, rows, 1)
 
     def count_unknown_type(self, row: int) -> None:
-        """Count a packet of a payload type that was not agreed."""
+        """Count a packet with a payload type that was not agreed."""
         self.unknown_type[row] += 1
 
     def count_looped(self, row: int) -> None:
@@ -100,8 +102,8 @@ class ReceiverBank(ArrayGroup):
         self.looped[row] += 1
 
     def prove_source(self, row: int, ssrc: int, sequence: int) -> bool:
-        """Whether this packet of a new source follows the one before it, which was noted here (RFC
-        3550 A.1)."""
+        """Return whether a new source passes probation: whether its packet follows the one noted
+        by the last call (RFC 3550 A.1).  Note this packet for the next call."""
         proven = (
             ssrc == int(self.probation_ssrc[row])
             and sequence == (int(self.probation_sequence[row]) + 1) & 0xFFFF
@@ -111,6 +113,6 @@ class ReceiverBank(ArrayGroup):
         return proven
 
     def hear_source(self, row: int, ssrc: int) -> None:
-        """Listen to a source from now on."""
+        """Accept `ssrc` as the source of a row from now on."""
         self.remote_ssrc[row] = ssrc
         self.heard[row] = True

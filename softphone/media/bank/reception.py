@@ -1,7 +1,7 @@
-"""Reception statistics of a whole bank: sequence numbers, loss and jitter, one row a stream.
+"""Reception statistics of all streams: sequence numbers, loss and jitter, one row per stream.
 
-RFC 3550 sections 6.4.1, A.1 (extended sequence numbers), A.3 (loss) and A.8 (jitter), vectorized;
-`softphone.rtp.reception_statistics` is the same for one source.
+RFC 3550 sections 6.4.1, A.1 (extended sequence numbers), A.3 (loss) and A.8 (jitter), vectorized.
+`softphone.rtp.reception_statistics` does the same for one source.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class ReceptionBank(ArrayGroup):
         self._rounds = BatchRounds(capacity)
 
     def open_row(self, row: int, *, clock_rate_hz: int, afresh: bool = True) -> None:
-        """Start a row `afresh`, or go on with another clock (RFC 7160 section 4.2)."""
+        """Start a row with empty statistics (`afresh`), or continue it with another clock rate
+        (RFC 7160 section 4.2)."""
         if not afresh:
             ratio = clock_rate_hz / self._rate[row]
             self.jitter[row] *= ratio
@@ -59,7 +60,7 @@ class ReceptionBank(ArrayGroup):
         ssrc: NDArray[np.uint32],
         arrival: NDArray[np.float64],
     ) -> None:
-        """Take the packets of a batch, n of them, in order of arrival; a new SSRC starts afresh."""
+        """Process the n packets of a batch in order of arrival; a new SSRC restarts its row."""
 
         def one_each(part: NDArray[np.intp] | slice) -> None:
             self._update_one_each(
@@ -83,8 +84,8 @@ class ReceptionBank(ArrayGroup):
     def _near(
         self, rows: NDArray[np.intp], sequence: NDArray[np.uint16], ssrc: NDArray[np.uint32]
     ) -> NDArray[np.bool_]:
-        """Which packets, n of them sorted by row, are of their row's source and so near to it that
-        none can be a jump, in whatever order; up to the first of each row that is not."""
+        """Return a mask of the packets (n, sorted by row) that belong to their row's source and
+        cannot be a sequence jump in any order; in each row up to the first that does not."""
         ahead = (sequence - self._highest[rows].astype(np.uint16)).astype(np.int16)
         near = (ssrc == self.ssrc[rows]) & (self._counted[rows] > 0)
         near &= (ahead > -MAX_DROPOUT // 2) & (ahead < MAX_DROPOUT // 2)
@@ -97,7 +98,7 @@ class ReceptionBank(ArrayGroup):
         timestamp: NDArray[np.uint32],
         arrival: NDArray[np.float64],
     ) -> None:
-        """Take packets that are near, as `_near` says."""
+        """Process packets that passed `_near`."""
         runs = PacketRuns(rows)
         every, lengths = rows[runs.ends], runs.lengths
         ahead = (sequence - self._highest[rows].astype(np.uint16)).astype(np.int16)
@@ -107,7 +108,7 @@ class ReceptionBank(ArrayGroup):
         came = arrival * self._rate[rows]
         ticks = (timestamp - runs.before(timestamp, self._timestamp[rows])).view(np.int32)
         variation = np.abs(came - runs.before(came, self._transit[rows]) - ticks)
-        # A.8 over a whole run: each packet moves the estimate by a sixteenth of the rest.
+        # A.8 over a whole run: each packet moves the estimate by 1/16 of the difference.
         left = lengths.repeat(lengths) - runs.nth
         moved = np.add.reduceat(variation * (15.0 / 16.0) ** (left - 1), runs.starts) / 16.0
         self.jitter[every] = self.jitter[every] * (15.0 / 16.0) ** lengths + moved
@@ -164,7 +165,7 @@ class ReceptionBank(ArrayGroup):
         timestamp: NDArray[np.uint32],
         arrival: NDArray[np.float64],
     ) -> None:
-        """Jitter (A.8) where each packet is the next one of its source."""
+        """Update jitter (A.8) where each packet is the next one of its source."""
         ticks = (timestamp - self._timestamp[rows]).view(np.int32)
         came = arrival * self._rate[rows]
         variation = np.abs(came - self._transit[rows] - ticks)
@@ -194,25 +195,25 @@ class ReceptionBank(ArrayGroup):
         self._timestamp[rows] = np.where(used, timestamp, self._timestamp[rows])
 
     def cumulative_lost(self, rows: slice | NDArray[np.intp]) -> NDArray[np.int64]:
-        """Packets expected minus received, int64 a row; negative with duplicates."""
+        """Return packets expected minus received, int64 per row; negative with duplicates."""
         lost: NDArray[np.int64] = self.expected(rows) - self._counted[rows]
         return lost
 
     def expected(self, rows: slice | NDArray[np.intp]) -> NDArray[np.int64]:
-        """Packets that the source has sent, by its sequence numbers, int64 a row."""
+        """Return the packets that the source has sent by its sequence numbers, int64 per row."""
         counted = self._counted[rows]
         span: NDArray[np.int64] = self._highest[rows] - self._base[rows] + 1
         return np.where(counted > 0, span, 0)
 
     def row_numbers(self, row: int) -> tuple[int, int]:
-        """`expected` and `cumulative_lost` of one row."""
+        """Return `expected` and `cumulative_lost` of one row."""
         counted = self._counted.item(row)
         expected = self._highest.item(row) - self._base.item(row) + 1 if counted else 0
         return expected, expected - counted
 
     def report_block(self, row: int) -> ReportBlock | None:
-        """The report block of a row, None before its first packet; begins its next reporting
-        interval (A.3)."""
+        """Return the report block of a row, or None before its first packet; begin the row's next
+        reporting interval (A.3)."""
         received = int(self._counted[row])
         if not received:
             return None

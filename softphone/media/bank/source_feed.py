@@ -1,8 +1,7 @@
-"""Sources, read once a frame for all their streams, and encoded once a codec.
+"""Shared sources: each is read once per packet for all its streams, and encoded once per codec.
 
-A `SourceReader` is one source cut into frames; a `SourceFeed` is a reader in one codec.  Both
-remember the packet number that they stand at, so that streams in different phases get the same
-octets.
+A `SourceReader` reads one source in frames; a `SourceFeed` is a reader with a codec.  Both keep the
+packet number of their current frame, so that streams in different phases send the same octets.
 """
 
 from __future__ import annotations
@@ -22,12 +21,16 @@ logger = logging.getLogger("softphone.media")
 
 
 class SourceReader:
-    """One source in frames of `samples` samples."""
+    """The reader of one source in frames of `samples` samples.
+
+    `pcm` int16[samples] is the current frame, `number` its packet number, and `count` the samples
+    of it that the source gave; the rest is silence.
+    """
 
     __slots__ = ("count", "number", "origin", "pcm", "samples", "source")
 
     def __init__(self, origin: Source, source: Source, samples: int) -> None:
-        """`source` is `origin` at the rate at which it is read."""
+        """Read `source`, which is `origin` converted to the rate of the stream."""
         self.origin = origin
         self.source = source
         self.samples = samples
@@ -37,11 +40,14 @@ class SourceReader:
 
     @property
     def ended(self) -> bool:
-        """Whether the frame at hand is behind the source's last sample."""
+        """Whether the current frame is after the source's last sample."""
         return self.count == 0 and self.source.ended
 
     def conversion_input(self, number: int) -> npt.NDArray[np.int16] | None:
-        """What its conversion is to be fed before it reads packet `number`; None: nothing."""
+        """Return the input that the resampler needs before `read_packet(number)`, or None.
+
+        A source that raises is logged and the frame is silent.
+        """
         if number == self.number or not isinstance(self.source, ResamplingSource):
             return None
         try:
@@ -51,7 +57,7 @@ class SourceReader:
         return None
 
     def read_packet(self, number: int) -> None:
-        """Stand at packet `number`; what the source has not got is silence."""
+        """Read the frame of packet `number`, once; silence replaces missing samples."""
         if number == self.number:
             return
         try:
@@ -62,7 +68,7 @@ class SourceReader:
         self._fill(number, pcm)
 
     def _fail(self, number: int) -> None:
-        # The source is the application's; its fault must not stop other streams' media.
+        # The source is the application's; an error in it must not stop other streams.
         logger.exception("a media source failed; silence is sent in its place")
         self._fill(number, self.pcm[:0])
 
@@ -70,14 +76,15 @@ class SourceReader:
         self.number = number
         before, self.count = self.count, min(len(pcm), self.samples)
         self.pcm[: self.count] = pcm[: self.count]
-        # A silent source is silent for long.
+        # Beyond `before` the frame is zero already: clear only what the last one filled.
         self.pcm[self.count : before] = 0
 
 
 class SourceFeed:
-    """A reader's frames in one codec; without a reader, silence.
+    """The frames of a reader in one codec; silence without a reader.
 
-    Of a codec that remembers there is no payload here: each stream encodes for itself.
+    `payload` is the current encoded frame for a stateless codec.  For a stateful one it is empty,
+    because each stream has its own encoder.
     """
 
     __slots__ = ("codec", "key", "number", "payload", "reader", "silence", "users")
@@ -101,14 +108,14 @@ class SourceFeed:
 
     @property
     def pcm(self) -> npt.NDArray[np.int16]:
-        """The frame that it stands at."""
+        """The current frame, int16[samples]."""
         return self.silence if self.reader is None else self.reader.pcm
 
 
 def read_frames(feeds: Sequence[SourceFeed], number: int) -> list[SourceFeed]:
-    """Have `feeds` stand at packet `number`, encoding nothing; which of them did not yet.
+    """Read packet `number` of `feeds` without encoding; return the feeds that had not read it yet.
 
-    What is of another rate is converted at once for all of them.
+    Sources of another rate are resampled as one batch.
     """
     stale = [feed for feed in feeds if feed.number != number and feed.reader is not None]
     readers = [feed.reader for feed in stale if feed.reader is not None]
@@ -133,10 +140,10 @@ def _convert(readers: Sequence[SourceReader], number: int) -> None:
 
 
 def collect_payloads(feeds: Sequence[SourceFeed], number: int) -> npt.NDArray[np.uint8]:
-    """The payloads of all `feeds` (of one codec without a memory, and one frame length) for packet
-    `number`.
+    """Return the payloads of `feeds` for packet `number`, uint8[len(feeds), size].
 
-    uint8[len(feeds), size]; those that others have already asked for are not encoded again.
+    All feeds have the same stateless codec and frame length.  A payload that another phase has
+    already requested is not encoded again.
     """
     stale = read_frames(feeds, number)
     codec = feeds[0].codec
@@ -152,7 +159,7 @@ def collect_payloads(feeds: Sequence[SourceFeed], number: int) -> npt.NDArray[np
 
 
 def same_rate(source: Source, clock_rate_hz: int) -> Source:
-    """The source itself.  Raises LocalProtocolError when it has another rate."""
+    """Return the source itself.  Raises LocalProtocolError when it has another rate."""
     if source.clock_rate_hz != clock_rate_hz:
         raise LocalProtocolError(
             f"the source has {source.clock_rate_hz} Hz and the stream {clock_rate_hz} Hz"
@@ -161,7 +168,7 @@ def same_rate(source: Source, clock_rate_hz: int) -> Source:
 
 
 def resume_at_rate(reader: SourceReader, clock_rate_hz: int) -> Source:
-    """What a reader has read until now, from here on at another rate and without a joint."""
+    """Return the reader's source at another rate, continuing without a click."""
     source = reader.source
     if isinstance(source, ResamplingSource):
         return source.at_rate(clock_rate_hz)
@@ -171,13 +178,13 @@ def resume_at_rate(reader: SourceReader, clock_rate_hz: int) -> Source:
 
 
 class FeedTable:
-    """The feeds in use; one that nobody uses any more is forgotten, but for silence.
+    """The feeds in use.  A feed is deleted with its last user, except feeds of silence.
 
-    Every call begins with that, and there is one for each codec and packet time.
+    Every call starts with silence, and there is only one such feed per codec and ptime.
     """
 
     def __init__(self, adapt: Callable[[Source, int], Source] = same_rate) -> None:
-        """`adapt` gives a source at another rate; by default none may have one."""
+        """Convert sources to a stream's rate with `adapt`; the default refuses other rates."""
         self._adapt = adapt
         self._feeds: dict[tuple[int, str, int, int], SourceFeed] = {}
         self._readers: dict[int, tuple[SourceReader, int]] = {}
@@ -193,10 +200,10 @@ class FeedTable:
         *,
         instead: SourceFeed | None = None,
     ) -> SourceFeed:
-        """The feed of `source` (None: silence) in `codec`, for one more user.
+        """Return the feed of `source` (None: silence) in `codec`, and add a user to it.
 
-        `instead` is a feed that will be released for it.
-        Raises LocalProtocolError when others read the source at another rate or ptime.
+        `instead` is the feed that the caller will release afterwards.  Raises LocalProtocolError
+        when others read the source at another rate or ptime.
         """
         samples = codec.sample_rate * ptime_ms // 1000
         identity = 0 if source is None else id(source)
@@ -212,13 +219,14 @@ class FeedTable:
         return feed
 
     def silence(self, codec: AnyCodec, ptime_ms: int) -> SourceFeed:
-        """Silence in `codec`, for one who does not keep it."""
+        """Return the feed of silence in `codec`, without adding a user."""
         feed = self.acquire_feed(None, codec, ptime_ms)
         feed.users -= 1
         return feed
 
     def silent_octet(self, codec: AnyCodec) -> int:
-        """The octet that fills what a cut packet leaves open."""
+        """Return the octet of silence that fills gaps between cut packets; 0 for a stateful
+        codec."""
         return int(self.silence(codec, codec.ptime).payload[0]) if is_stateless(codec) else 0
 
     def _reader(
@@ -229,7 +237,7 @@ class FeedTable:
         if reader is None:
             reader = SourceReader(source, self._adapt(source, clock_rate_hz), samples)
         elif changes and lone and users == 1:
-            self._adapt(source, clock_rate_hz)  # may it be done at all?
+            self._adapt(source, clock_rate_hz)  # raises if the rate is not possible
             reader = SourceReader(source, resume_at_rate(reader, clock_rate_hz), samples)
         elif reader.samples != samples:
             raise LocalProtocolError(
@@ -239,7 +247,7 @@ class FeedTable:
         return reader
 
     def release_feed(self, feed: SourceFeed) -> None:
-        """One user less."""
+        """Remove one user of `feed`; without users, forget it and its source, except silence."""
         feed.users -= 1
         if feed.users or feed.reader is None:
             return

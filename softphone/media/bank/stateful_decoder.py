@@ -1,8 +1,8 @@
-"""The receiving half of one stream whose codec remembers: its decoder, frame by frame.
+"""The decoder of one stream with a stateful codec (Opus, G.722), frame by frame.
 
-Packets of any length become frames of 20 ms.  What is missing is recovered from the packet behind
-it (forward error correction) or extrapolated, where the codec can; a pause is filled with the
-noise that the decoder makes of it, for as long as the far end keeps it up.
+Packets of any length become frames of 20 ms.  A missing frame is recovered from the packet after it
+(forward error correction) or concealed by the decoder, if the codec can.  In a pause (DTX) the
+decoder generates comfort noise, for up to `LONGEST_PAUSE` frames after the last packet.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from softphone.media.playout import FrameStatus
 from softphone_codecs import PayloadRefused, RowDecoder, Samples
 
 LONGEST_PAUSE = 50
-"""Frames of a pause that are filled: a far end that lives says something every 400 ms."""
+"""Maximum frames of a pause that are filled; a live far end sends a packet every 400 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedFrame:
-    """`pcm` int16[samples], None where the decoder has nothing to say; `spliced`: it does not
-    follow what was given before."""
+    """`pcm` int16[samples], or None if the decoder has no samples; `spliced`: the frame does not
+    follow the one before it."""
 
     pcm: Samples | None
     spliced: bool = False
@@ -30,8 +30,8 @@ class DecodedFrame:
 
 @dataclass(slots=True)
 class StatefulDecoder:
-    """`decoder` with what it has decoded beyond the last frame; `refused` counts payloads that
-    were none of its codec."""
+    """`decoder`, and the samples that it has decoded beyond the last frame; `conceals` says whether
+    it can conceal; `refused` counts payloads that are not valid for the codec."""
 
     decoder: RowDecoder
     conceals: bool
@@ -43,16 +43,17 @@ class StatefulDecoder:
     def next_frame(
         self, status: int, data: bytes, samples: int, *, several: Sequence[bytes] = ()
     ) -> DecodedFrame:
-        """The next frame.
+        """Return the next frame of `samples` samples.
 
-        `data` is the payload where `status` is PLAYED, `several` all of them where more than one
-        packet begins in it; where it is CONCEALED, the packet behind the missing one, or empty.
+        If `status` is PLAYED, `data` is the payload, and `several` holds all payloads if more than
+        one packet begins in the frame.  If it is CONCEALED, `data` is the packet after the missing
+        one, or empty.
         """
         if status == FrameStatus.PLAYED:
             decoded = [self._decode(each) for each in several or (data,)]
             parts = [part for part in decoded if part is not None]
             if parts:
-                # Less than a frame that is left belongs before what begins within this frame.
+                # Samples left over, if less than a frame, precede the packet of this frame.
                 spliced = self._left.size >= samples
                 kept = parts if spliced or not self._left.size else [self._left, *parts]
                 self._left = kept[0] if len(kept) == 1 else np.concatenate(kept)

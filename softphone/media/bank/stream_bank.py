@@ -1,12 +1,12 @@
-"""All stream state, struct of arrays: one row a stream.
+"""`StreamBank`: the state of all streams as a struct of arrays, one row per stream.
 
-Rows are given out phase by phase, so that a phase is a slice of every array.  The phases share
-one frame of 20 ms: phase p begins at the bit-reversed fraction of it, so that however many of
-them are in use their work is spread evenly and no row ever changes its time.
+A phase is a slice of every array: a block of rows that are served together.  The phases are spread
+over the frame of 20 ms.  Phase p begins at its bit-reversed fraction of the frame, so that the work
+is spread evenly for any number of phases in use, and a row never changes its time.
 
-A handle is `(row, generation)`; one whose row was given to somebody else raises StaleHandle.  What
-a stream has beside its numbers are the objects of its row, touched on demand only.  No clock, no
-socket, no packet in here.
+A handle is `(row, generation)`; the handle of a released row raises StaleHandle.  `StreamObjects`
+holds the Python objects of a row, used only on demand.  This module has no clock, no socket and no
+packets.
 """
 
 from __future__ import annotations
@@ -60,11 +60,14 @@ from softphone_codecs import ComfortNoiseGenerator, RowEncoder
 
 @dataclass(slots=True)
 class StreamObjects:
-    """One row's objects; `spec` is None until the stream is opened.
+    """The Python objects of one row; `spec` is None until the stream is opened.
 
-    `codec` is what it sends and `receive_codec` what it plays; where they remember, `encoder` and
-    `stateful_decoder` are their memories.  `packets_before` and `octets_before` were sent with
-    SSRCs of before.
+    `codec` is the codec sent, `receive_codec` the one decoded; for stateful codecs, `encoder` and
+    `stateful_decoder` hold their state.  `packets_before` and `octets_before` count what was sent
+    with earlier SSRCs.  `reported_packets` is the packet count at the last RTCP report.
+    `changed_at` is the RTP sequence number of the last codec change, `reported_type` the payload
+    type of the last `PayloadTypeChanged`.  `conflicts` are the addresses from which our own SSRC
+    came (RFC 3550 section 8.2).
     """
 
     handle: StreamHandle
@@ -99,36 +102,39 @@ class StreamObjects:
 
 FRAME_MS: Final = 20
 FRAME: Final = FRAME_MS / 1000
-"""The media frame, in which every phase runs once."""
+"""Seconds of the media frame, in which every phase runs once."""
 
 FEW_STREAMS: Final = 64
-"""Up to so many streams share one phase."""
+"""Number of streams up to which all share one phase."""
 
 PHASE_ROWS: Final = 512
-"""The most rows of one phase."""
+"""Maximum number of rows of one phase."""
 
 PHASE_TARGET: Final = 128
 MANY_PHASES: Final = 8
 CROWDED_TARGET: Final = 256
-"""Rows of a phase before another is begun: the last packet of a phase waits for all others.  Each
-phase has its price, too: from eight on they become fuller first."""
+"""Rows per phase from which another phase is used, because the last packet of a phase waits for all
+others.  Each phase also has a fixed cost, so above MANY_PHASES phases CROWDED_TARGET applies."""
 
 MOST_PAYLOAD: Final = 1488
-"""Octets of the largest payload: what a packet of a batch holds behind its header."""
+"""Octets of the largest payload: the space after the header in a packet of a batch."""
 
 MAXIMUM_EVENTS: Final = 8192
 
 
 ClearPacketCallback: TypeAlias = Callable[[bytes, int, npt.NDArray[np.uint8], bool], None]
-"""Told of each packet in clear: its octets, our port, their padded address, whether it goes out."""
+"""Called with each packet in clear: its octets, the key of our socket, the padded remote address,
+and whether it is outgoing."""
 
 
 class StreamBank:
-    """`capacity` rows in `phases` phases of `phase_rows` rows each.
+    """The state of `capacity` streams in `phases` phases of `phase_rows` rows each.
 
-    Each group of arrays has an owner, which alone writes it: `sender`, `receiver`, `addresses`,
-    `delivery`, `newest` (SRTP's order), `reception` (loss and jitter, for RTCP) and `playout`.
-    `offsets` are the seconds from the beginning of a frame to that of each phase.
+    `capacity` is rounded up to whole phases.  Each group of arrays is written by its owner only:
+    `sender`, `receiver`, `addresses`, `delivery`, `newest` (the newest SRTP packets), `reception`
+    (loss and jitter, for RTCP) and `playout` (jitter buffers).  `offsets` are the seconds from the
+    beginning of a frame to that of each phase.  `unclaimed` counts packets without an open row,
+    `events_lost` events dropped because the queue was full.
     """
 
     def __init__(
@@ -184,19 +190,19 @@ class StreamBank:
         return sum(self._used)
 
     def phase_of(self, row: int) -> int:
-        """The phase that serves `row`."""
+        """Return the phase that serves `row`."""
         return row // self.phase_rows
 
     def span(self, phase: int) -> slice:
-        """The rows of `phase`."""
+        """Return the rows of `phase` as a slice."""
         return slice(phase * self.phase_rows, (phase + 1) * self.phase_rows)
 
     def used(self, phase: int) -> int:
-        """How many rows of `phase` are given out."""
+        """Return how many rows of `phase` are in use."""
         return self._used[phase]
 
     def _choose_phase(self) -> int:
-        """The emptiest of as many phases as the number of streams calls for."""
+        """Return the emptiest phase among as many as the number of streams requires."""
         wanted = len(self) + 1
         count = min(MANY_PHASES, max(2, -(-wanted // PHASE_TARGET)))
         count = 1 if wanted <= FEW_STREAMS else max(count, -(-wanted // CROWDED_TARGET))
@@ -204,7 +210,7 @@ class StreamBank:
         return min(range(count), key=self._used.__getitem__)
 
     def reserve_row(self) -> StreamObjects:
-        """Give out a row.  Raises NoPortFree when there is none."""
+        """Reserve a row, with a new SSRC and handle.  Raises NoPortFree when all are in use."""
         phase = self._choose_phase()
         if not self._free[phase]:
             phase = min(range(self.phases), key=self._used.__getitem__)
@@ -220,9 +226,9 @@ class StreamBank:
         return stream
 
     def change_ssrc(self, row: int) -> None:
-        """Send RTP and RTCP as another source from now on, as a sender that begins does.
+        """Continue RTP and RTCP with a new SSRC, a new sequence number and new sender counts.
 
-        After a collision (RFC 3550 section 8.2), and with every send context that is replaced.
+        Called after a collision (RFC 3550 section 8.2) and whenever a send context is replaced.
         """
         self.sender.change_ssrc(row, self.entropy)
         stream = self.streams[row]
@@ -234,7 +240,10 @@ class StreamBank:
             stream.rtcp.ssrc = int(self.sender.ssrc[row])
 
     def release_row(self, handle: StreamHandle) -> None:
-        """Take a row back; its handle is stale from now on."""
+        """Release a row and close its SRTP contexts; its handle is stale from now on.
+
+        Raises StaleHandle.
+        """
         stream = self.find_stream(handle)
         row = handle.row
         self.newest.save_row(row)
@@ -259,14 +268,14 @@ class StreamBank:
         self.invalidate_plan(row)
 
     def find_stream(self, handle: StreamHandle) -> StreamObjects:
-        """The objects of a row.  Raises StaleHandle."""
+        """Return the objects of a row.  Raises StaleHandle."""
         stream = self.streams[handle.row] if 0 <= handle.row < self.capacity else None
         if stream is None or stream.handle != handle:
             raise StaleHandle(f"stream {handle.row}.{handle.generation} has been closed")
         return stream
 
     def find_open_stream(self, handle: StreamHandle) -> tuple[StreamObjects, StreamSpec]:
-        """The objects of an open row.
+        """Return the objects and the spec of an open row.
 
         Raises StaleHandle, or LocalProtocolError before `open_stream`.
         """
@@ -276,29 +285,30 @@ class StreamBank:
         return stream, stream.spec
 
     def invalidate_plan(self, row: int) -> None:
-        """Say that what `row` sends, or to whom it is delivered, has changed."""
+        """Discard the plan of the row's phase, because what it sends or its sink has changed."""
         self.plans[self.phase_of(row)] = None
 
     def flagged_rows(self, phase: int, flag: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-        """The rows of `phase` where `flag` is set, intp[k]."""
+        """Return the rows of `phase` where `flag` bool[capacity] is set, intp[k]."""
         span = self.span(phase)
         rows: npt.NDArray[np.intp] = np.flatnonzero(flag[span])
         rows += span.start
         return rows
 
     def concealment(self, samples: int) -> Concealment:
-        """The concealment of frames of `samples` samples."""
+        """Return the concealment of frames of `samples` samples; create it on first use."""
         found = self._concealment.get(samples)
         if found is None:
             found = self._concealment[samples] = Concealment(self.capacity, samples)
         return found
 
     def concealments(self) -> Iterable[Concealment]:
-        """Those in use."""
+        """Return the concealments in use."""
         return self._concealment.values()
 
     def noise(self, samples: int) -> ComfortNoiseGenerator:
-        """The comfort noise of frames of `samples` samples."""
+        """Return the comfort noise generator for frames of `samples` samples; create it on first
+        use."""
         found = self._noise.get(samples)
         if found is None:
             seed = int.from_bytes(self.entropy(4), "big")
@@ -310,13 +320,13 @@ class StreamBank:
     # Events -------------------------------------------------------------------------------------
 
     def emit(self, event: MediaEvent) -> None:
-        """Put in an event; beyond a bound they are counted instead."""
+        """Queue an event; beyond MAXIMUM_EVENTS, count it in `events_lost` instead."""
         if len(self.events) < MAXIMUM_EVENTS:
             self.events.append(event)
         else:
             self.events_lost += 1
 
     def take_events(self) -> list[MediaEvent]:
-        """Take out the events so far."""
+        """Remove and return the queued events."""
         events, self.events = self.events, []
         return events

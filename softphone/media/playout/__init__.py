@@ -1,9 +1,9 @@
-"""Jitter buffers of a whole bank of streams, with adaptive delay and loss concealment.
+"""Jitter buffers for all audio streams, with adaptive delay and loss concealment.
 
-Payloads wait here until they are due, by RTP time, and decoded frames that are missing are
-concealed.  Packets are checked and authenticated before, in `softphone.media.tick`; decoding is in
-`softphone_codecs`, video reassembly in `softphone.media.video`, quality figures in
-`softphone.media.quality`.  It reads no clock.
+Encoded payloads wait until their playout time, which RTP timestamps give; missing decoded frames
+are concealed.  `softphone.media.tick` checks and authenticates packets before, `softphone_codecs`
+decodes them, `softphone.media.video` reassembles video, and `softphone.media.quality` has the
+quality figures.  This package reads no clock.
 
 RFC 3550 sections 5.1, 8.2 and A.1 (extended sequence numbers, sources that start again), RFC 3611
 section 4.7.2 (bursts and gaps), RFC 4733 section 2.1 (timestamps of events).  Concealment is

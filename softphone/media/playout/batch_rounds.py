@@ -1,10 +1,10 @@
-"""A batch cut up so that each part is one array operation, however many packets of a row it holds.
+"""Division of a packet batch into parts that array operations can process.
 
-Nearly always no row comes twice, and the batch is one round.  A far end that has stood still, or
-serves its calls by turns, sends many packets of one row at once: rounds alone would then be as many
-as those, each for a few rows, at the price of a round for all.  So after the first packet of each
-row those that follow are offered together, as `PacketRuns`; only what cannot be taken so goes on by
-rounds, and for `MOST_ROUNDS` at most.
+An array operation on rows needs each row at most once.  A batch nearly always meets this, and is
+one round.  A far end that was suspended, or serves its calls in turn, sends many packets of one row
+at once; that many rounds would each cost as much as a round of all rows.  Therefore, after the
+first packet of each row, the packets that follow are offered together, as `PacketRuns`.  Those
+that cannot be processed so continue in rounds, `MOST_ROUNDS` at most.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_ROUNDS: Final = 8
-"""Rounds of one batch.  Only a far end that changes its source with every other packet needs more;
-what is left of it then is given back."""
+"""Maximum rounds of one batch.  Only a far end that changes its SSRC every other packet needs more;
+`serve` returns the rest of its packets."""
 
 DEPTH: Final = 4
-"""Packets of one row up to which as many rounds are cheaper than runs."""
+"""Packets of one row up to which rounds are cheaper than runs."""
 
 Part: TypeAlias = "NDArray[np.intp] | slice"
 Kind = TypeVar("Kind", bound=np.generic)
 
 
 class BatchRounds:
-    """Cuts batches of at most any size; keeps one number for each of `capacity` rows."""
+    """Divides batches of any size over `capacity` rows; keeps one number per row."""
 
     def __init__(self, capacity: int) -> None:
         self._first = np.zeros(capacity, dtype=np.intp)
@@ -40,12 +40,12 @@ class BatchRounds:
         one_each: Callable[[Part], None],
         in_runs: Callable[[NDArray[np.intp]], NDArray[np.bool_]],
     ) -> NDArray[np.intp]:
-        """Give every index into `rows` to one of the two; those that are left, nearly always none.
+        """Pass every index into `rows` to a callback; return the rest, nearly always none.
 
-        `one_each` is given indices in which no row comes twice; a slice where that is everything,
-        so that nothing is gathered.  `in_runs` is given more than DEPTH packets of some row, always
-        after the first of each has been taken, and says which it takes, bool[n].  What it leaves
-        of a row goes on in order.
+        `one_each` gets indices in which no row occurs twice, or a slice if that is the whole batch,
+        so that NumPy makes no copy.  `in_runs` is called when some row has more than DEPTH packets
+        left, after the first packet of each row; it gets all indices left and returns a mask
+        bool[n] of those that it has processed.  The others continue in order.
         """
         chosen, remaining = rows, self._numbers(rows.size)
         for _ in range(MOST_ROUNDS):
@@ -68,19 +68,19 @@ class BatchRounds:
         return self._places[:count]
 
     def _firsts(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Which are the first of their rows."""
+        """Return a mask of the first occurrence of each row."""
         places = self._numbers(rows.size)
-        # Assigned back to front, so that what stays is the first place of each row.
+        # Assigned in reverse, so that the first place of each row remains.
         self._first[rows[::-1]] = places[::-1]
         first: NDArray[np.bool_] = self._first[rows] == places
         return first
 
 
 class PacketRuns:
-    """n packets sorted by row: those of a row stand side by side, and are its run.
+    """n packets sorted by row; the adjacent packets of one row are a run.
 
-    `starts` and `ends` intp[k] are the places of the first and the last of each of k runs,
-    `lengths` how many packets it has; `nth` intp[n] is the place of each packet in its run, from 0.
+    `starts` and `ends` intp[k] are the indices of the first and the last packet of each of k runs,
+    `lengths` their numbers of packets; `nth` intp[n] is each packet's index in its run, from 0.
     """
 
     __slots__ = ("ends", "lengths", "nth", "starts")
@@ -95,28 +95,28 @@ class PacketRuns:
         self.nth = np.arange(rows.size) - self.starts.repeat(self.lengths)
 
     def before(self, values: NDArray[Kind], first: Any) -> NDArray[Kind]:
-        """The value of the packet before each in its run; `first` (n values, or one) where there is
-        none."""
+        """Return the value of the packet before each one in its run; for the first of a run
+        `first` (n values, or one)."""
         before = np.empty_like(values)
         before[1:] = values[:-1]
         return np.where(self.nth == 0, first, before).astype(values.dtype, copy=False)
 
     def so_far(self, flags: NDArray[np.bool_]) -> NDArray[np.intp]:
-        """How many packets of each run are flagged up to each of them, itself too."""
+        """Return the number of flagged packets of the run up to and including each packet."""
         counted = flags.cumsum()
         skipped = counted[self.starts] - flags[self.starts]
         found: NDArray[np.intp] = counted - skipped.repeat(self.lengths)
         return found
 
     def leading(self, good: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Which packets stand before the first of their run that is not `good`, bool[n]."""
+        """Return a mask bool[n] of the packets before the first of their run that is not `good`."""
         leading: NDArray[np.bool_] = self.so_far(~good) == 0
         return leading
 
     def lowest(self, values: NDArray[Kind]) -> NDArray[Kind]:
-        """The least value of each run up to each packet.
+        """Return the minimum of the run up to and including each packet.
 
-        Each step doubles how far back it has looked, so that there are few of them.
+        Each step doubles the distance that it looks back, so the steps are logarithmic in number.
         """
         found, back, longest = values.copy(), 1, int(self.nth.max(initial=0))
         while back <= longest:

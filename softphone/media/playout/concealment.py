@@ -1,9 +1,9 @@
-"""Loss concealment of decoded frames, a batch at a time.
+"""Loss concealment of decoded frames, in batches.
 
-A missing frame is the last good one run backwards, then forwards, and so on: pitch-agnostic, but
-continuous where frames meet.  It fades out over a few frames into noise at the level of the
-stream's quietest moments, and what follows a gap is cross-faded in, so that no edge clicks.
-(ITU-T G.711 Appendix I repeats whole pitch periods instead, at a higher price.)
+A missing frame is replaced by the last good one, reversed, then forward, and so on: this ignores
+pitch but is continuous at frame boundaries.  It fades within a few frames into noise at the
+stream's noise floor.  The frame after a gap is cross-faded in, so that there is no click.  (ITU-T
+G.711 Appendix I repeats whole pitch periods instead, at a higher cost.)
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from softphone.media.playout.payload_ring import octet_columns
 
 NOISE_LENGTH = 1 << 14
 CROSSFADE = 0.25
-"""Share of a frame over which sound comes back after a gap."""
+"""Fraction of a frame over which sound is cross-faded in after a gap."""
 LOUDEST_NOISE = 20.0
 """Root mean square: about -60 dBm0."""
 NOISE_RISE = 1.02
-"""How fast the noise floor follows upwards, a frame."""
+"""Factor by which the noise floor may rise per frame."""
 
 
 class Concealment(ArrayGroup):
-    """The memory of `capacity` rows: the last frame, the noise floor, how far it has faded.
+    """The concealment state of `capacity` rows: last frame, noise floor, frames concealed so far.
 
     `samples` is the longest frame.
     """
@@ -40,24 +40,25 @@ class Concealment(ArrayGroup):
     def __init__(self, capacity: int, samples: int, *, fade_frames: int = 3) -> None:
         super().__init__(capacity, samples=samples)
         self._fade_frames = fade_frames
-        # Rows whose next frame does not follow the one before it, whatever is said of it.
+        # Rows whose next frame does not follow the last one, whatever `spliced` says.
         self._joints: set[int] = set()
-        # One stretch of noise for all, entered anywhere: nobody hears that it is shared.
+        # All rows share one block of noise, at different offsets.
         generator = np.random.default_rng(3389)
         self._noise = generator.standard_normal(NOISE_LENGTH + samples).astype(np.float32)
 
     def reset(self, row: int) -> None:
-        """Forget what a row has played."""
+        """Reset the state of a row."""
         self.reset_row(row)
         self._joints.discard(row)
 
     def noise_energy(self, row: int) -> float:
-        """The mean square of a row's quietest moments; NaN where they are louder than is told."""
+        """Return the mean square of a row's noise floor; NaN at the maximum, LOUDEST_NOISE."""
         floor = float(self._floor[row])
         return floor * floor if floor < LOUDEST_NOISE else math.nan
 
     def follow(self, row: int, other: Concealment) -> None:
-        """Go on where another one, of frames of another rate, has been: `row` fades from there."""
+        """Copy the state of `row` from `other`, which has another sample rate, and cross-fade the
+        next frame in from it."""
         samples, before = self._last.shape[1], other._last[row]
         places = np.linspace(0, before.size - 1, samples)
         self._last[row] = np.interp(places, np.arange(before.size), before).astype(np.int16)
@@ -72,11 +73,12 @@ class Concealment(ArrayGroup):
         status: NDArray[np.uint8],
         spliced: NDArray[np.bool_] | None = None,
     ) -> NDArray[np.float32]:
-        """Fill in and smooth int16[k, samples] in place; the energy (mean square) of each frame.
+        """Conceal and smooth `pcm` int16[k, samples] in place; return the energy (mean square) of
+        each frame, float32[k].
 
-        `status` uint8[k] of `FrameStatus`; the samples of frames that were not PLAYED are ignored
-        and overwritten.  `spliced` bool[k] (None: none): the frame does not follow the last one,
-        though nothing is missing.  Each row at most once.
+        `status` uint8[k] is the `FrameStatus`; frames that are not PLAYED are overwritten.
+        `spliced` bool[k] (None: none) marks frames that do not follow the last one although nothing
+        is missing.  The rows are distinct.
         """
         played = status == PLAYED
         gap = self._gap[rows]
@@ -104,7 +106,7 @@ class Concealment(ArrayGroup):
     def _substitute(
         self, rows: NDArray[np.integer[Any]], gap: NDArray[np.int64], samples: int
     ) -> NDArray[np.int16]:
-        """int16[k, samples] for the gap-th missing frame of each row."""
+        """Return int16[k, samples] for the gap-th missing frame of each row."""
         before = np.maximum(1.0 - gap / self._fade_frames, 0.0)
         after = np.maximum(1.0 - (gap + 1) / self._fade_frames, 0.0)
         time = np.arange(samples, dtype=np.float32) / samples

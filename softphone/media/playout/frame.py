@@ -1,4 +1,4 @@
-"""What goes into a bank's jitter buffers, and what comes out: packets and frames as arrays."""
+"""The input, output and configuration of the jitter buffers: packets and frames as arrays."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ __all__ = [
 
 
 class FrameStatus(IntEnum):
-    """What a row plays in this frame."""
+    """What a row plays in a frame."""
 
     SILENT = 0
     """Nothing to play: before the first packet, in a pause, or after a long loss."""
     PLAYED = 1
     """The payload in `PlayoutFrames.slot`."""
     CONCEALED = 2
-    """A frame is missing: repeat and fade."""
+    """The frame is missing and is to be concealed."""
 
 
 SILENT, PLAYED, CONCEALED = (np.uint8(status) for status in FrameStatus)
-"""The same for arrays: of a member of an enum NumPy asks the class first, in vain and slowly, how
-to compute."""
+"""The statuses as uint8, because NumPy operations on enum members are slow."""
 
 
 @dataclass(frozen=True, slots=True)
 class JitterBufferConfig:
-    """Bounds of every jitter buffer of a bank.
+    """The configuration of all jitter buffers of a bank.
 
-    A ring holds `slots` frames (a power of two) of `slot_octets` octets a row.  The target delay
-    is the `percentile` of recent transit variation, within `minimum_delay` (None: one frame) and
-    `maximum_delay`.
+    The ring of a row holds `slots` frames (a power of two, 8 at least) of `slot_octets` octets.
+    The target delay is the `percentile` of recent transit variation, from `minimum_delay` (None:
+    one frame) to `maximum_delay` (1 at most), in seconds.  Raises ConfigurationError for values
+    out of range.
     """
 
     slots: int = 32
@@ -61,13 +61,13 @@ class JitterBufferConfig:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedPackets:
-    """Valid RTP packets to be put into the rings, in order of arrival; n of them.
+    """n valid RTP packets to insert into the jitter buffers, in order of arrival.
 
     `row` intp[n], `sequence` uint16[n], `timestamp` uint32[n], `ssrc` uint32[n], `payload_type`
     uint8[n]; the payload of packet i is data[i, offset[i] : offset[i] + length[i]] with `data`
     uint8[n, width], `offset` and `length` int32[n]; `arrival` float64[n] in seconds on the clock
-    of `now`.  A packet of length 0 (one that is not sound, as a telephone-event) only counts in
-    the sequence.
+    of `now`.  A packet of length 0 (no sound, for example a telephone-event) only counts in the
+    sequence.
     """
 
     row: NDArray[np.intp]
@@ -81,19 +81,19 @@ class ReceivedPackets:
     arrival: NDArray[np.float64]
 
     def select(self, chosen: NDArray[np.intp]) -> ReceivedPackets:
-        """Some of them, copied."""
+        """Return the packets at the indices `chosen`, copied."""
         return ReceivedPackets(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
 class PlayoutFrames:
-    """What each of the asked rows plays now, n of them.
+    """The frames that n rows play now.
 
-    `status` uint8[n] of `FrameStatus`; where PLAYED, `slot` int32[n] names the payload for
-    `JitterBufferBank.payload`, `length` int32[n] its octets, `payload_type` uint8[n] its type.
-    Where a frame is lost and the one behind it is here already, they are that one's, which may have
-    the lost sound once more; else `slot` is -1 and `length` 0.  `spliced` bool[n]: frames were
-    skipped before it, so that it does not follow what was played last.
+    `status` uint8[n] is the `FrameStatus`.  Where it is PLAYED, `slot` int32[n] is the payload's
+    slot for `JitterBufferBank.payload`, `length` int32[n] its octets, `payload_type` uint8[n] its
+    type.  Where a frame is lost and the one after it is in the ring, they are those of that frame,
+    which may carry the lost sound (forward error correction); else `slot` is -1 and `length` 0.
+    `spliced` bool[n]: frames were skipped, so the frame does not follow the last one played.
     """
 
     status: NDArray[np.uint8]

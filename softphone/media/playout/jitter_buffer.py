@@ -1,14 +1,14 @@
-"""Adaptive jitter buffers of a whole bank of streams, as arrays with one row a stream.
+"""Adaptive jitter buffers of all audio streams, as arrays with one row per stream.
 
-Encoded payloads wait in a ring, so that only rows with a reader need to be decoded ("work on
-demand").  The ring is addressed by RTP time, not by packet: packets of any ptime may come in, and
-frames of one ptime go out.  Concealment of what is missing is
-`softphone.media.playout.concealment`'s.
+Payloads wait encoded in a ring, so that only rows with a sink need decoding.  The ring is addressed
+by RTP time, not by packet: packets of any ptime come in, and frames of one ptime go out.
+`softphone.media.playout.concealment` replaces missing frames after decoding.
 
-Conditions on whole arrays are asked with `np.count_nonzero`, which on some hundred rows costs a
-quarter of `.any()`.
+Conditions on whole arrays use `np.count_nonzero`, which on some hundred rows costs a quarter of
+`.any()`.
 
-RFC 3550 sections 5.1 and 8.2; delays are in seconds unless named otherwise.  No clock in here.
+RFC 3550 sections 5.1 and 8.2.  Delays are in seconds unless named otherwise.  This module has no
+clock.
 """
 
 from __future__ import annotations
@@ -41,13 +41,14 @@ from softphone.media.playout.target_delay import TargetDelayBank
 __all__ = ["JitterBufferBank", "JitterBufferConfig", "PlayoutFrames", "ReceivedPackets"]
 
 LONG_LOSS = 5
-"""Missing frames in a row after which it is silent, and idle when nothing waits."""
+"""Consecutive missing frames after which a row is silent, and idle if no packet waits."""
 HYSTERESIS = 0.5
 SHORTFALL = 0.03
-"""Frames that the delay may be above and below its range before it is moved."""
+"""Tolerances in frames: the delay moves when it is more than 1 + HYSTERESIS above its target, or
+more than SHORTFALL below."""
 COOLDOWN = 5
 PATIENCE = 25
-"""Frames between two moves of the delay, and those for which a quiet moment is waited for."""
+"""Minimum frames between two moves of the delay, and maximum frames to wait for a quiet one."""
 QUIET_SHARE = 0.1
 QUIET_ENERGY = 2500.0
 """A frame is quiet below this share of the row's mean energy, or below about -50 dBm0."""
@@ -56,10 +57,10 @@ QUIET_ENERGY = 2500.0
 class JitterBufferBank(ArrayGroup):
     """The jitter buffers of `capacity` rows.
 
-    Counters are int64[capacity], read-only to others: `played`, `concealed`, `late` (came after
-    their time), `duplicates`, `resynchronized` (SSRC or timestamp jumps), `inserted` and `dropped`
-    (frames, to move the delay).  `ssrc` uint32[capacity] is the source played now.  `bursts` is
-    None until a row is to be measured.
+    The counters are int64[capacity], read-only to others: `played` and `concealed` frames, `late`
+    packets (after their playout time), `duplicates`, `resynchronized` (restarts after SSRC or
+    timestamp jumps), `inserted` and `dropped` frames (to move the delay).  `ssrc` uint32[capacity]
+    is the current source.  `bursts` is None until `measure_bursts` is first called for a row.
     """
 
     played = column(np.int64)
@@ -67,18 +68,18 @@ class JitterBufferBank(ArrayGroup):
     late = column(np.int64)
     inserted = column(np.int64)
     dropped = column(np.int64)
-    # Frames are counted from a row's origin: `head` is the next to be played, `floor` the
-    # first that was never played, `newest` the last that is in the ring.  One that was never
-    # opened asks for frame 1, which its ring does not hold.
+    # Frames are counted from a row's origin: `head` is the next to play, `floor` the first
+    # never played, `newest` the last in the ring.  The default `head` of 1 is a frame that the
+    # ring of an unopened row does not hold.
     _head = column(np.int64, default=1)
     _floor = column(np.int64)
     _newest = column(np.int64, default=EMPTY)
-    # `pending`: where to play is decided anew at the next frame.
+    # `pending`: the next frame sets the playout position anew.
     _pending = column(np.bool_)
     _missing = column(np.int64)
-    # Frames concealed of which it will be known later whether they were sent at all.
+    # Frames concealed while the ring was empty: lost, or never sent.  The next packet decides.
     _unsure = column(np.int64)
-    # Sequence numbers here count sound only: `void`, the packets that held none, is taken off.
+    # Sequence numbers count packets of sound only: `void`, the number of others, is subtracted.
     _last_sequence = column(np.int64)
     _void = column(np.int64)
     _wait = column(np.float64)
@@ -96,10 +97,10 @@ class JitterBufferBank(ArrayGroup):
         )
         self._ring = PayloadRingBank(capacity, self.config.slots, self.config.slot_octets)
         self.payload = self._ring.gather
-        """Gathers uint8[k, octets] of rows that `next_frames` has just said to play."""
+        """Return the payloads, uint8[k, octets], of rows that `next_frames` has just returned."""
         self.take_joined = self._ring.take_joined
-        """Gives all payloads of a frame that `next_frames` has just said to play, where that is
-        more than one packet; for those that cannot be cut."""
+        """Return all payloads of a frame that `next_frames` has just returned, if more than one
+        packet begins in it (codecs whose packets cannot be cut); else an empty list."""
         self._line = RtpTimelineBank(capacity)
         self._rounds = BatchRounds(capacity)
         self.bursts: LossBurstBank | None = None
@@ -117,11 +118,12 @@ class JitterBufferBank(ArrayGroup):
         silence: int = 0,
         afresh: bool = True,
     ) -> None:
-        """Start a row, `afresh` with its counters: frames of `frame_ticks` RTP clock ticks.
+        """Start a row with frames of `frame_ticks` RTP clock ticks; `afresh` resets its counters.
 
         `octets_per_tick` 0 means packets that cannot be cut (Opus); several may share a frame.
-        `silence` is the octet that fills what a cut packet leaves open.
-        Raises ConfigurationError when a frame does not fit into a slot.
+        `silence` is the octet that fills gaps between cut packets.
+        Raises ConfigurationError when a frame does not fit into a slot, the ring is shorter than
+        the maximum delay, or a number is out of its range.
         """
         if clock_rate_hz < 1 or frame_ticks < 1 or octets_per_tick < 0:
             raise ConfigurationError("a stream has a positive clock rate and frame")
@@ -154,7 +156,7 @@ class JitterBufferBank(ArrayGroup):
         self._energy[row] = 0.0
 
     def measure_bursts(self, row: int, wanted: bool = True) -> None:
-        """Count the bursts and gaps of a row from now on, or no longer."""
+        """Start, or stop, counting the bursts and gaps of a row."""
         if wanted:
             self.bursts = self.bursts or LossBurstBank(self.played.size)
             self.bursts.start_measuring(row, int(self.played[row]))
@@ -162,14 +164,14 @@ class JitterBufferBank(ArrayGroup):
             self.bursts.stop_measuring(row)
 
     def close_row(self, row: int) -> None:
-        """Empty a row; packets for it are ignored until it is opened again."""
+        """Empty a row and ignore packets for it until it is opened again."""
         self._line.close_row(row)
         self._ring.clear_row(row)
         self._begin(row)
         self._pending[row] = False
 
     def _begin(self, rows: int | NDArray[np.intp]) -> None:
-        """Forget where to play: frame 0 will be that of the next packet."""
+        """Reset the playout position: the next packet's frame is frame 0."""
         self._head[rows] = 0
         self._floor[rows] = EMPTY + 1
         self._newest[rows] = EMPTY
@@ -185,7 +187,7 @@ class JitterBufferBank(ArrayGroup):
     # In ------------------------------------------------------------------------------------------
 
     def insert_packets(self, arrivals: ReceivedPackets) -> None:
-        """Put packets into the rings; what is late or double is counted and dropped."""
+        """Insert packets into the rings; count and drop late ones and duplicates."""
         opened = self._line.opened[arrivals.row]
         if np.count_nonzero(opened) != opened.size:
             arrivals = arrivals.select(np.flatnonzero(opened))
@@ -201,8 +203,8 @@ class JitterBufferBank(ArrayGroup):
     def _insert_runs(
         self, arrivals: ReceivedPackets, source: NDArray[np.intp]
     ) -> NDArray[np.bool_]:
-        """Put in, in order of sequence, those packets that only go on with their row's source;
-        which they are."""
+        """Insert the packets that continue their row's source, in sequence; return a mask of
+        them."""
         rows = arrivals.row[source]
         baseline, idle = self._delay.baseline[rows], self._idle(rows)
         claims = TimelineInput.from_packets(arrivals, source)
@@ -226,7 +228,7 @@ class JitterBufferBank(ArrayGroup):
         arrivals: ReceivedPackets,
         source: NDArray[np.intp] | slice,
     ) -> None:
-        """Put in one packet of each row, or `runs` of them that go on with their source."""
+        """Insert one packet of each row, or `runs` of packets that continue their source."""
         claims = TimelineInput.from_packets(arrivals, source)
         if runs is None:
             idle, expected = self._idle(rows), self._delay.baseline[rows]
@@ -266,7 +268,7 @@ class JitterBufferBank(ArrayGroup):
         arrivals: ReceivedPackets,
         source: NDArray[np.intp] | slice,
     ) -> None:
-        """Decide which packets still have a time to be played at, and store those."""
+        """Store the packets whose playout time has not passed; count the others as late."""
         line, length = self._line, arrivals.length[source].astype(np.int64)
         head = self._head[rows]
         empty = self._newest[rows] < np.where(self._pending[rows], self._floor[rows], head)
@@ -289,7 +291,7 @@ class JitterBufferBank(ArrayGroup):
             np.add.at(self.late, rows[~timely], 1)
         np.maximum.at(self._newest, rows[timely], last[timely])
         if runs is not None:
-            # What the ring has no place for beside the newest would be overwritten by it.
+            # The newest packet would overwrite those more than a ring's length behind it.
             timely &= frame > self._newest[rows] - self.config.slots
         kind, offset = arrivals.payload_type[source], arrivals.offset[source].astype(np.int64)
         pieces = RingWrites(
@@ -304,9 +306,10 @@ class JitterBufferBank(ArrayGroup):
         resuming: NDArray[np.bool_],
         timely: NDArray[np.bool_],
     ) -> NDArray[np.bool_]:
-        """Which packets have a time after all, since where their row plays is decided anew.
+        """Reset the playout position of some rows; return a mask of the packets that are timely
+        because of it.
 
-        That is so for an idle row, and for one that has run dry whose delay is to grow anyway.
+        This is done for an idle row, and for a row without packets whose delay has to grow anyway.
         """
         frame_time = self._line.frame_time[rows]
         short = self._delay.target[rows] > self._wait[rows] + HYSTERESIS * frame_time
@@ -318,7 +321,7 @@ class JitterBufferBank(ArrayGroup):
     # Out -----------------------------------------------------------------------------------------
 
     def next_frames(self, rows: slice | NDArray[np.intp], *, now: float) -> PlayoutFrames:
-        """Advance each of `rows` by one frame, whose time is `now`; each row at most once."""
+        """Advance each of `rows` (distinct) by one frame, due at `now`, and return the frames."""
         index = self._index(rows)
         self._anchor_pending(index, now)
         moved = self._adapt(index, now)
@@ -350,11 +353,11 @@ class JitterBufferBank(ArrayGroup):
     def _take_frames(
         self, rows: NDArray[np.intp], flat: NDArray[np.int64], head: NDArray[np.int64]
     ) -> None:
-        """Take out the frames `head` of `rows`, which are in the slots `flat` of the ring."""
+        """Remove the frames `head` of `rows` from the slots `flat` of the ring, and count them."""
         sequence = self._ring.sequences[flat]
         unsure = self._unsure[rows]
         if np.count_nonzero(unsure):
-            # What the sequence does not lack was a pause, as long as RTP time says it was.
+            # Without a gap in sequence numbers it was a pause, of the length that RTP time gives.
             paused = sequence <= self._last_sequence[rows] + 1
             unsure -= np.where(paused, head - self._floor[rows], 0)
             self._miss(rows, np.maximum(unsure, 0))
@@ -367,14 +370,15 @@ class JitterBufferBank(ArrayGroup):
         self.played[rows] += 1
 
     def _miss(self, rows: NDArray[np.intp], frames: NDArray[np.int64]) -> None:
-        """So many frames of each of `rows` did not come, or came too late."""
+        """Count `frames` int64[n] of `rows` as lost or late."""
         self.concealed[rows] += frames
         if self.bursts is not None and np.count_nonzero(frames):
             lacking = frames > 0
             self.bursts.count_lost(rows[lacking], frames[lacking], self.played[rows[lacking]])
 
     def _place_by_target(self, rows: NDArray[np.intp], now: float) -> NDArray[np.int64]:
-        """The frame that is due at `now` with a delay of the target, or less than a frame more."""
+        """Return the frame due at `now` with the target delay, rounded up to less than one frame
+        more."""
         position = now - self._delay.baseline[rows] - self._delay.target[rows]
         return self._line.frame_at(rows, position)
 
@@ -393,7 +397,8 @@ class JitterBufferBank(ArrayGroup):
         self._head[rows] = head
 
     def _adapt(self, index: NDArray[np.intp], now: float) -> NDArray[np.bool_]:
-        """Move the delay towards its target by a frame; which rows wait for one frame."""
+        """Move the delay towards its target by a frame; return a mask of the rows that wait for
+        one frame, to increase it."""
         line = self._line
         frame = line.frame_time[index]
         head = self._head[index]
@@ -441,7 +446,7 @@ class JitterBufferBank(ArrayGroup):
         self._floor[rows] = np.maximum(self._floor[rows], head)
         self.dropped[rows] += frames
         self._spliced[rows] = True
-        # What was skipped is not a loss: the next frame to be played is taken as contiguous.
+        # Skipped frames are not lost: treat the next frame as contiguous in sequence.
         first, sequence = self._ring.next_frame(rows, head)
         found = first < NO_FRAME
         self._last_sequence[rows[found]] = sequence[found] - 1
@@ -449,8 +454,9 @@ class JitterBufferBank(ArrayGroup):
     def _bridge(
         self, rows: NDArray[np.intp], moved: NDArray[np.bool_], now: float
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """What rows without a frame for now do, by whether it is lost, unsent, or still to come;
-        and of which the frame right behind the lost one is here."""
+        """Handle rows without a frame now: it is lost, was never sent (a pause), or is still to
+        come.  Return their FrameStatus, and a mask of the rows whose frame is lost and the one
+        after it is in the ring."""
         head = self._head[rows]
         missing = self._missing[rows]
         brief = missing < LONG_LOSS
@@ -462,7 +468,7 @@ class JitterBufferBank(ArrayGroup):
         steps = np.where(lost | dry, 1, 0)
         pausing = unsent & ~moved
         if np.count_nonzero(pausing):
-            # In a pause the delay is set anew for free.
+            # A pause allows to set the delay to its target without a splice.
             paused = rows[pausing]
             wanted = self._place_by_target(paused, now) + 1
             steps[pausing] = np.clip(wanted - head[pausing], 0, following[pausing] - head[pausing])
@@ -475,9 +481,9 @@ class JitterBufferBank(ArrayGroup):
         return status, lost & ~moved & (following == head + 1)
 
     def observe_energy(self, rows: NDArray[np.intp], energy: NDArray[np.float32]) -> None:
-        """Tell the energy (mean square) of the frames just decoded, float32 a row.
+        """Note the energy (mean square) of the frames just decoded, float32 per row.
 
-        The delay is then moved in quiet moments; rows of which nothing is told move at once.
+        The delay of these rows then moves in quiet moments; other rows move at once.
         """
         mean = self._energy[rows]
         self._loud[rows] = (energy > QUIET_ENERGY) & (energy > QUIET_SHARE * mean)
@@ -486,24 +492,25 @@ class JitterBufferBank(ArrayGroup):
             self.bursts.observe_energy(rows, energy)
 
     def playout_delay(self, rows: slice | NDArray[np.intp]) -> NDArray[np.float64]:
-        """Seconds that a packet of least transit waited at the last frame, float64 a row."""
+        """Return the seconds that a packet of least transit waits in the buffer, as of the last
+        frame, float64 per row."""
         return np.maximum(self._wait[rows], 0.0)
 
     def earliest_arrival(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        """When the frame just played would have come on the quickest way lately: seconds on the
-        clock of `now`, float64 a row."""
+        """Return the arrival time of the frame just played for a packet of least transit, in
+        seconds on the clock of `now`, float64 per row."""
         media_time = self._line.time_of(rows, self._head[rows] - 1)
         due: NDArray[np.float64] = self._delay.baseline[rows] + media_time
         return due
 
     def timestamps(self, rows: NDArray[np.intp]) -> NDArray[np.int64]:
-        """The RTP timestamps of the frames just played, int64 a row."""
+        """Return the RTP timestamps of the frames just played, int64 per row."""
         return self._line.timestamps_of(rows, self._head[rows] - 1)
 
     def target_delay(self, rows: slice | NDArray[np.intp]) -> NDArray[np.float64]:
-        """Seconds that the buffer aims at, float64 a row."""
+        """Return the target delay in seconds, float64 per row."""
         return self._delay.target[rows]
 
     def row_delays(self, row: int) -> tuple[float, float]:
-        """`playout_delay` and `target_delay` of one row."""
+        """Return `playout_delay` and `target_delay` of one row."""
         return max(self._wait.item(row), 0.0), self._delay.target.item(row)

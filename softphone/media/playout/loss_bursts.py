@@ -1,9 +1,9 @@
-"""Bursts and gaps of what was lost or came too late, and the level of what is heard, a whole bank.
+"""Bursts and gaps of lost and late frames, and the speech level, of all streams.
 
-RFC 3611 section 4.7.2: a burst begins and ends with a loss, and holds no run of `GMIN` or more
-frames that were played; a loss with as many on both sides of it belongs to a gap.  Frames of 20 ms
-are counted, as the jitter buffers see them: nothing is done for a frame that is played, and a loss
-looks only at how many were played since the last one.
+RFC 3611 section 4.7.2: a burst begins and ends with a loss and contains no run of `GMIN` or more
+played frames; a loss with `GMIN` played frames on both sides belongs to a gap.  Frames of 20 ms are
+counted, as the jitter buffers play them.  A played frame costs nothing; a loss compares the number
+of frames played since the last loss.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ GMIN: Final = 16
 """The gap threshold that RFC 3611 section 4.7.2 recommends."""
 
 SPEECH_ENERGY: Final = 2500.0
-"""Mean square from which on a frame counts as speech: about -50 dBm0."""
+"""Mean square above which a frame counts as speech: about -50 dBm0."""
 FOLLOWING: Final = 0.05
-"""Share by which a frame of speech moves the level."""
+"""Weight of a new frame of speech in the moving average of the level."""
 
 
 class LossBurstBank(ArrayGroup):
-    """What was lost of `capacity` rows, each row counted from `start_measuring` on.
+    """The loss counters of `capacity` rows, each counted from `start_measuring` on.
 
-    Read-only to others: `measured` bool[capacity], the rows that are counted, and `speech`
-    float64[capacity], the mean square of what was heard of speech lately; 0 for none.
+    Read-only to others: `measured` bool[capacity], the rows counted, and `speech`
+    float64[capacity], the moving average of the mean square of speech; 0 before any speech.
     """
 
-    # Since when a row is counted, and when its last loss was, both in frames played.
+    # The start of the count and the last loss, both in frames played.
     _since = column(np.int64)
     _mark = column(np.int64)
-    # The burst that is not over: its losses, and its frames from the first to the last loss.
+    # The current burst: its losses, and its frames from the first to the last loss.
     _run = column(np.int64)
     _span = column(np.int64)
     _lost = column(np.int64)
@@ -50,22 +50,21 @@ class LossBurstBank(ArrayGroup):
         self._counters = self.block("_since")
 
     def start_measuring(self, row: int, played: int) -> None:
-        """Count a row from now on, when it has played so many frames; one that is counted goes
-        on."""
+        """Start counting a row that has `played` that many frames; no effect on a counted one."""
         if not self.measured[row]:
             self.reset_row(row)
             self._since[row] = self._mark[row] = played
             self.measured[row] = True
 
     def stop_measuring(self, row: int) -> None:
-        """Count a row no longer."""
+        """Stop counting a row."""
         self.measured[row] = False
 
     def count_lost(
         self, rows: NDArray[np.intp], count: int | NDArray[np.int64], played: NDArray[np.int64]
     ) -> None:
-        """`count` frames in a row were missed by each of `rows` (each at most once), which have
-        played so many, int64 a row."""
+        """Count a loss of `count` consecutive frames in each of `rows` (distinct); `played` int64
+        per row is the number of frames played so far."""
         good = played - self._mark[rows]
         self._mark[rows] = played
         run = self._run[rows]
@@ -79,14 +78,15 @@ class LossBurstBank(ArrayGroup):
         self._span[rows] = np.where(fresh, 0, self._span[rows] + good) + count
 
     def _close_bursts(self, rows: NDArray[np.intp]) -> None:
-        """The last burst of `rows` is over; one loss alone is none."""
+        """Add the ended bursts of `rows` to the counters; a single loss is not a burst."""
         burst = self._run[rows] > 1
         self._bursts[rows] += burst
         self._burst_lost[rows] += np.where(burst, self._run[rows], 0)
         self._burst_frames[rows] += np.where(burst, self._span[rows], 0)
 
     def observe_energy(self, rows: NDArray[np.intp], energy: NDArray[np.float32]) -> None:
-        """Take the energy (mean square) of the frames just decoded, a row each."""
+        """Update the speech level with the energy (mean square) of the decoded frames, float32 per
+        row."""
         before = self.speech[rows]
         moved = before + np.where(before > 0.0, FOLLOWING, 1.0) * (energy - before)
         self.speech[rows] = np.where(energy > SPEECH_ENERGY, moved, before)
@@ -94,11 +94,11 @@ class LossBurstBank(ArrayGroup):
     def burst_counts(
         self, rows: slice | NDArray[np.intp], played: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        """What there is to say of `rows`, k that have `played` so many frames, int64[7, k]:
+        """Return the counts of `rows` (k, which have `played` that many frames), int64[7, k].
 
-        frames expected, frames lost, stretches of them without a frame between, bursts, frames
-        lost in bursts, frames of bursts, and whether the last burst is still on.  As the RFC has
-        it, what follows now is taken to be received.
+        They are: frames expected, frames lost, stretches of consecutive losses, bursts, frames lost
+        in bursts, frames in bursts, and whether the last burst continues.  As in RFC 3611, the
+        frames that follow are assumed to be received.
         """
         counters = self._counters[:, rows]
         since, mark, run, span, lost = counters[:5]
@@ -114,7 +114,7 @@ class LossBurstBank(ArrayGroup):
         return counts
 
     def row_numbers(self, row: int, played: int) -> tuple[int, ...]:
-        """The same of one row."""
+        """Return `burst_counts` of one row."""
         since, mark, run, span, lost, *rest = self._counters[:, row].tolist()
         stretches, bursts, burst_lost, burst_frames = rest
         frames = played - since + lost

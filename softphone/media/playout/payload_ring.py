@@ -1,10 +1,10 @@
-"""The rings in which encoded payloads wait: for each row, `slots` frames addressed by index.
+"""Ring buffers of encoded payloads: for each row, `slots` frames addressed by frame index.
 
-Frame `i` of a row lives in slot `i mod slots`, so putting in and taking out need no search.  A
-packet that is one frame long is one copy; any other is cut and lands in the frames it touches.
+Frame `i` of a row is in slot `i mod slots`, so inserting and removing need no search.  A packet
+that is one frame long is copied once; any other is cut at frame boundaries.
 
-The first `NEAR` octets of the slots stand apart from the rest, so that the pages of the rest are
-never touched, and cost no memory, for the rows whose frames are as short as those of G.711.
+The first `NEAR` octets of the slots are in a separate array.  Rows with frames as short as those of
+G.711 never touch the pages of the other array, which then take no memory.
 """
 
 from __future__ import annotations
@@ -18,21 +18,20 @@ from softphone.media.arrays import ArrayGroup, column
 
 EMPTY = -(1 << 62)
 NO_FRAME = int(np.iinfo(np.int64).max)
-"""Behind every frame."""
+"""Greater than every frame index."""
 
 NEAR = 160
 """Octets: 20 ms of G.711 or G.722."""
 MOST_JOINED = 8
-"""Packets of 2.5 ms in a frame of 20."""
+"""Maximum packets in one frame: 2.5 ms packets in 20 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class RingWrites:
-    """Payloads to be stored, one for each of n distinct rows.
+    """n payloads to store; see `store_payloads` for several payloads of one row.
 
-    `frame` int64[n] is the frame index of the payload's first octet and `skip` int64[n] where in
-    that frame it goes, in octets; the payload is data[source[i], offset[i] : offset[i] +
-    length[i]].
+    `frame` int64[n] is the frame index of the payload's first octet, `skip` int64[n] its offset in
+    that frame in octets.  The payload is data[source[i], offset[i] : offset[i] + length[i]].
     """
 
     rows: NDArray[np.intp]
@@ -63,10 +62,10 @@ class RingWrites:
 class PayloadRingBank(ArrayGroup):
     """The rings of `capacity` rows.
 
-    Read-only to others, all [capacity, slots]: `frame` int64, which frame a slot holds (frame 0 in
-    a row that was never opened); `sequence` int64, extended, of the packet it came in; `length`
-    int32; `payload_type` uint8.  `frames`, `sequences`, `lengths` and `types` are the same, flat,
-    by row * slots + slot.
+    Read-only to others, all [capacity, slots]: `frame` int64, the frame that a slot holds (0 in a
+    row that was never opened); `sequence` int64, the extended sequence number of its packet;
+    `length` int32 in octets; `payload_type` uint8.  `frames`, `sequences`, `lengths` and `types`
+    are flat views of them, indexed by row * slots + slot.
     """
 
     # Zero until a row is opened, so that no page is touched for rows that never are.
@@ -93,8 +92,8 @@ class PayloadRingBank(ArrayGroup):
         self.joined: dict[int, list[tuple[int, bytes]]] = {}
 
     def join(self, pieces: RingWrites) -> None:
-        """Put payloads that cannot be cut beside those that their frames hold already: packets
-        that are shorter than a frame.  One beyond MOST_JOINED is dropped."""
+        """Add payloads that cannot be cut to frames that already hold one (packets shorter than a
+        frame).  Payloads beyond MOST_JOINED are dropped."""
         slots = (pieces.rows * self.slots + (pieces.frame & (self.slots - 1))).tolist()
         sources = index_array(pieces.source)
         for at, flat in enumerate(slots):
@@ -113,12 +112,12 @@ class PayloadRingBank(ArrayGroup):
                 self.sequence[row, slot] = held[0][0]
 
     def take_joined(self, row: int, slot: int) -> list[bytes]:
-        """The payloads that were joined in a slot, in order, once; empty where there is but one."""
+        """Remove and return the joined payloads of a slot, in order; empty if it holds only one."""
         return [octets for _, octets in self.joined.pop(row * self.slots + slot, ())]
 
     def last_sequence(self, flat: NDArray[np.int64], first: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The sequence numbers of the last packets in the slots `flat`, whose first ones have
-        `first`; int64[k]."""
+        """Return the sequence numbers of the last packets in the slots `flat`, int64[k]; `first`
+        are those of the first packets."""
         if not self.joined:
             return first
         found = first.copy()
@@ -129,17 +128,17 @@ class PayloadRingBank(ArrayGroup):
         return found
 
     def _part(self, flat: NDArray[np.integer]) -> None:
-        """What is joined there is over."""
+        """Discard the joined payloads of the slots `flat`."""
         for at in flat.tolist() if self.joined else ():
             self.joined.pop(at, None)
 
     def open_row(self, row: int, *, silence: int) -> None:
-        """Empty a row's ring; holes in cut frames are filled with the octet `silence`."""
+        """Empty a row's ring; `silence` is the octet that fills gaps in cut frames."""
         self.clear_row(row)
         self._silence[row] = silence
 
     def clear_row(self, row: int) -> None:
-        """Empty one ring: with a number for its index this costs a tenth of `clear_rows`."""
+        """Empty one ring; indexing by a number costs a tenth of `clear_rows`."""
         self.frame[row] = EMPTY
         if self.joined:
             self._part(row * self.slots + np.arange(self.slots))
@@ -158,11 +157,11 @@ class PayloadRingBank(ArrayGroup):
         single: NDArray[np.bool_],
         frame_octets: NDArray[np.int64],
     ) -> None:
-        """Store the `timely` of these payloads: those that are `exact` whole, the others cut into
-        frames of `frame_octets`.
+        """Store the payloads where `timely`: whole where `exact`, else cut into frames of
+        `frame_octets`.
 
-        One that is `single`, which cannot be cut, joins what its frame holds already.  A row may
-        have many payloads, in order, if no two of its frames share a slot.
+        A `single` payload cannot be cut, and joins one that its frame already holds.  A row may
+        have several payloads, in order, if no two of its frames share a slot.
         """
         whole, joining = exact & timely, single & exact & timely
         if np.count_nonzero(joining):
@@ -200,7 +199,7 @@ class PayloadRingBank(ArrayGroup):
         self.types[flat] = pieces.payload_type
 
     def _copy(self, flat: NDArray[np.intp], pieces: RingWrites, offset: int) -> None:
-        # As wide as the longest: what lies beyond a shorter one's length is never read.
+        # Copy the width of the longest; octets beyond a payload's own length are never read.
         width = min(int(pieces.length.max()), self.octets, pieces.data.shape[1] - offset)
         near = min(width, NEAR)
         octet_columns(self._near_octets, 0, near)[flat] = octet_columns(pieces.data, offset, near)[
@@ -216,7 +215,8 @@ class PayloadRingBank(ArrayGroup):
     def store_cut(self, pieces: RingWrites, frame_octets: NDArray[np.int64]) -> None:
         """Store payloads that begin within a frame or are not one frame long.
 
-        `frame_octets` int64[n] is each row's frame.  No payload is longer than half a ring.
+        `frame_octets` int64[n] is the frame length of each row.  No payload is longer than half a
+        ring.
         """
         if not pieces.rows.size:
             return
@@ -250,7 +250,7 @@ class PayloadRingBank(ArrayGroup):
     def gather(
         self, rows: NDArray[np.integer], slots: NDArray[np.integer], octets: int
     ) -> NDArray[np.uint8]:
-        """uint8[k, octets] of the payloads in `slots` of `rows`."""
+        """Return the first octets of the payloads in `slots` of `rows`, uint8[k, octets]."""
         flat = rows.astype(np.intp) * self.slots + slots
         near = min(octets, NEAR)
         found: NDArray[np.uint8] = octet_columns(self._near_octets, 0, near)[flat].view(np.uint8)
@@ -263,10 +263,8 @@ class PayloadRingBank(ArrayGroup):
     def next_frame(
         self, rows: NDArray[np.intp], head: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The first frame at or after `head` that each of `rows` holds, and its sequence number.
-
-        Where there is none the frame is NO_FRAME.
-        """
+        """Return the first frame at or after `head` that each of `rows` holds, or NO_FRAME, and its
+        sequence number."""
         frames = self.frame[rows]
         waiting = np.where(frames >= head[:, None], frames, NO_FRAME)
         slot = np.argmin(waiting, axis=1)
@@ -275,16 +273,16 @@ class PayloadRingBank(ArrayGroup):
 
 
 def index_array(source: NDArray[np.intp] | slice) -> NDArray[np.intp]:
-    """What an index, or a slice in the place of one without a gap, names."""
+    """Return a slice as an index array, and an index array unchanged."""
     return np.arange(source.start or 0, source.stop) if isinstance(source, slice) else source
 
 
 def octet_columns(data: NDArray[np.uint8], offset: int, width: int) -> NDArray[np.void]:
-    """`width` octets of each line of `data` as one item: NumPy then copies lines, not octets."""
+    """Return `width` octets of each line of `data` as one item: NumPy then copies whole lines."""
     return data[:, offset : offset + width].view(f"V{width}")[:, 0]
 
 
 def ramp(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """0, 1, ... counts[0]-1, 0, 1, ... counts[1]-1, and so on."""
+    """Return 0, 1, ... counts[0]-1, 0, 1, ... counts[1]-1, and so on, int64."""
     starts = np.cumsum(counts) - counts
     return np.arange(int(counts.sum()), dtype=np.int64) - np.repeat(starts, counts)

@@ -1,8 +1,8 @@
-"""The RTP clocks of a whole bank: extended numbers, frames, and sources that start over.
+"""The RTP timelines of all streams: extended sequence numbers and timestamps, and source changes.
 
-RFC 3550 A.1 and 8.2 in arrays: sequence numbers and timestamps are extended over their wrap; a
-packet of another SSRC, or one whose clock has jumped, starts the row over, but only once a second
-one has followed it in sequence, so that a stray packet disturbs nothing.
+RFC 3550 sections A.1 and 8.2 in arrays.  Sequence numbers and timestamps are extended across their
+wrap.  A packet with another SSRC, or with a jump of the timestamp, restarts the row, but only after
+a second one has followed it in sequence, so that a stray packet has no effect.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from softphone.media.playout.frame import ReceivedPackets
 MAX_DROPOUT = 3000
 JUMP = 1.0
 JUMP_IN_PAUSE = 0.1
-"""Seconds of change in transit after which the sender's clock must have jumped."""
+"""Change of transit in seconds above which the sender's clock is taken to have jumped."""
 REMEMBERED = 64
-"""Sequence numbers that a packet may be behind: as far back duplicates are known."""
+"""Sequence numbers that a packet may be behind the highest; duplicates are detected within them."""
 
 
 PacketPositions: TypeAlias = tuple[
     NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]
 ]
-"""Where packets are by what they claim: ahead of the highest in sequence and moved from its
-timestamp; sequence and timestamp extended; seconds since the row's origin."""
+"""The positions of packets: sequence numbers and ticks ahead of the highest one; extended sequence
+number and timestamp; seconds since the row's origin."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimelineInput:
-    """What n packets say of themselves, and when they came.
+    """The header fields of n packets, and their arrival.
 
-    `sequence` uint16[n], `timestamp` uint32[n], `ssrc` uint32[n], `arrival` float64[n]; `sound`
-    bool[n]: the timestamp of what is no sound says when it began (RFC 4733 2.1), not when it was
-    sent, so nothing is concluded from it.
+    `sequence` uint16[n], `timestamp` uint32[n], `ssrc` uint32[n], `arrival` float64[n] in seconds.
+    `sound` bool[n] is false for telephone-events and comfort noise.  Their timestamps are not used
+    to detect jumps: that of an event is its beginning, not its sending (RFC 4733 section 2.1).
     """
 
     sequence: NDArray[np.uint16]
@@ -51,7 +51,7 @@ class TimelineInput:
     def from_packets(
         cls, arrivals: ReceivedPackets, source: NDArray[np.intp] | slice
     ) -> TimelineInput:
-        """What some of `arrivals` say."""
+        """Return the fields of the packets of `arrivals` at `source`."""
         return cls(
             arrivals.sequence[source],
             arrivals.timestamp[source],
@@ -67,12 +67,12 @@ class TimelineInput:
 
 @dataclass(frozen=True, slots=True)
 class TimelineResult:
-    """What n packets are, one for each of n distinct rows.
+    """The verdicts on n packets, of distinct rows or in runs.
 
-    `taken` bool[n]: it belongs to the row's source and is no duplicate; `started` bool[n]: the
-    row starts over with it; `forward` bool[n]: it is the highest in sequence so far; `sequence`
-    and `timestamp` int64[n], extended; `media_time` float64[n], its timestamp in seconds since
-    the row's origin.
+    `taken` bool[n]: the packet belongs to the row's source and is not a duplicate.  `started`
+    bool[n]: the row restarts with it.  `forward` bool[n]: it is the highest in sequence so far.
+    `sequence` and `timestamp` int64[n] are extended; `media_time` float64[n] is the timestamp in
+    seconds since the row's origin.
     """
 
     taken: NDArray[np.bool_]
@@ -95,7 +95,7 @@ class TimelineResult:
 
 
 class RtpTimelineBank(ArrayGroup):
-    """The clocks of `capacity` rows.
+    """The RTP timelines of `capacity` rows.
 
     Read-only to others, [capacity]: `opened` bool; `ssrc` uint32; `frame_ticks`,
     `octets_per_tick`, `frame_octets` int64; `frame_time` float64, seconds; `duplicates` and
@@ -130,7 +130,7 @@ class RtpTimelineBank(ArrayGroup):
         octets_per_tick: int,
         afresh: bool = True,
     ) -> None:
-        """Start a row, `afresh` with its counters."""
+        """Start a row; `afresh` resets its counters."""
         self.opened[row] = True
         self.ssrc[row] = 0
         self.frame_ticks[row] = frame_ticks
@@ -143,7 +143,7 @@ class RtpTimelineBank(ArrayGroup):
             self.duplicates[row] = self.resynchronized[row] = 0
 
     def close_row(self, row: int) -> None:
-        """Ignore a row."""
+        """Close a row: its packets are ignored."""
         self.opened[row] = False
         self._heard[row] = False
 
@@ -155,9 +155,10 @@ class RtpTimelineBank(ArrayGroup):
         expected: NDArray[np.float64],
         idle: NDArray[np.bool_],
     ) -> TimelineResult:
-        """Judge one packet of each of `rows`.
+        """Judge one packet of each of `rows` (distinct), and advance their timelines.
 
-        `expected` is the row's least transit lately; an `idle` row takes a new source at once.
+        `expected` float64[n] is each row's least recent transit in seconds.  A row in `idle`
+        bool[n] accepts a new source at once.
         """
         sequence, timestamp, ssrc = claims.sequence, claims.timestamp, claims.ssrc
         place = self._read(rows, claims)
@@ -198,17 +199,18 @@ class RtpTimelineBank(ArrayGroup):
         expected: NDArray[np.float64],
         idle: NDArray[np.bool_],
     ) -> NDArray[np.intp]:
-        """The places of the packets, any number of each row, that only go on with their row's
-        source; sorted by row, and in each by sequence.
+        """Return the indices of the packets that continue their row's source, sorted by row and
+        sequence; a row may have any number of packets.
 
-        They are those of which `judge_packets`, asked for one packet after the other in that order,
-        would find none foreign, and none wakes an idle row: that begins anew with its first new
-        sound.  A stranger's packet, or one whose clock has jumped, ends it for its row.
+        They are those that `judge_packets`, called for one packet after the other in that order,
+        would accept as the row's source.  New sound of an idle row is excluded, because the row
+        restarts with it.  The first packet of another source, or with a clock jump, excludes the
+        rest of its row.
         """
         ahead = self._ahead(rows, claims.sequence)
         own = (claims.ssrc == self.ssrc[rows]) & self._heard[rows]
         own &= (ahead > -REMEMBERED) & (ahead <= MAX_DROPOUT)
-        # A digit dialed in a pause, or what is sent once more, is many packets too.
+        # Telephone-events in a pause, and retransmitted packets, do not wake an idle row.
         own &= ~idle | ~claims.sound | (ahead <= 0)
         order = rows.argsort(kind="stable")
         if np.count_nonzero(own) != own.size:
@@ -224,7 +226,8 @@ class RtpTimelineBank(ArrayGroup):
         claims: TimelineInput,
         expected: NDArray[np.float64],
     ) -> NDArray[np.bool_]:
-        """Which packets of runs in order of sequence come before the first whose clock jumps."""
+        """Return a mask of the packets before the first of their run with a clock jump; the runs
+        are in order of sequence."""
         ahead, moved, _, _, media_time = self._read(rows, claims)
         transit = claims.arrival - media_time
         least = np.minimum(runs.before(runs.lowest(transit), np.inf), expected)
@@ -234,7 +237,7 @@ class RtpTimelineBank(ArrayGroup):
         return runs.leading(~(guiding & jumped))
 
     def _ahead(self, rows: NDArray[np.intp], sequence: NDArray[np.uint16]) -> NDArray[np.int64]:
-        """How far each packet is ahead of the highest in sequence of its row, int64[n]."""
+        """Return how far each packet is ahead of its row's highest sequence number, int64[n]."""
         top = self._top_sequence[rows].astype(np.uint16)
         return (sequence - top).astype(np.int16).astype(np.int64)
 
@@ -248,7 +251,7 @@ class RtpTimelineBank(ArrayGroup):
     def judge_runs(
         self, rows: NDArray[np.intp], runs: PacketRuns, claims: TimelineInput
     ) -> TimelineResult:
-        """Judge runs that go on with their source, as `find_continuing` says."""
+        """Judge runs of packets that `find_continuing` has found, and advance their timelines."""
         ahead, moved, number, ticks, media_time = self._read(rows, claims)
         seen, every = self._seen[rows], rows[runs.ends]
         bits = np.uint64(1) << np.maximum(-ahead, 0).astype(np.uint64)
@@ -266,10 +269,10 @@ class RtpTimelineBank(ArrayGroup):
     def _remember_runs(
         self, rows: NDArray[np.intp], runs: PacketRuns, ahead: NDArray[np.int64]
     ) -> None:
-        """Note the runs of k `rows` in their windows of sequence numbers."""
+        """Mark the packets of runs in the sequence windows of k `rows`."""
         climb = np.maximum(ahead[runs.ends], 0)
         behind = climb.repeat(runs.lengths) - ahead
-        # NumPy shifts by more than there are bits to nothing.
+        # A NumPy shift by 64 bits or more gives 0.
         bits = np.uint64(1) << behind.astype(np.uint64)
         kept = self._seen[rows] << climb.astype(np.uint64)
         self._seen[rows] = kept | np.bitwise_or.reduceat(bits, runs.starts)
@@ -281,8 +284,7 @@ class RtpTimelineBank(ArrayGroup):
         place: PacketPositions,
         foreign: NDArray[np.bool_],
     ) -> TimelineResult:
-        """The verdicts where each packet is the next one of its source; `place` says where it is
-        in sequence, in ticks and in seconds, `foreign` is nowhere true."""
+        """Accept packets that are each the next one of their source; `foreign` is false for all."""
         _, _, number, ticks, media_time = place
         self._doubted[rows] = False
         self._seen[rows] = self._seen[rows] << np.uint64(1) | np.uint64(1)
@@ -302,7 +304,8 @@ class RtpTimelineBank(ArrayGroup):
         ssrc: NDArray[np.uint32],
         at_once: NDArray[np.bool_],
     ) -> NDArray[np.bool_]:
-        """Which strangers replace the source: the second in sequence (RFC 3550 A.1 bad_seq)."""
+        """Return a mask of the packets whose source is promoted: those in `at_once`, and the second
+        in sequence of a new source (RFC 3550 A.1, bad_seq)."""
         following = (self._candidate_sequence[rows] == sequence) & (
             self._candidate_ssrc[rows] == ssrc
         )
@@ -331,7 +334,7 @@ class RtpTimelineBank(ArrayGroup):
     def _remember(
         self, rows: NDArray[np.intp], ahead: NDArray[np.int64], known: NDArray[np.bool_]
     ) -> NDArray[np.bool_]:
-        """Note the packets in each row's window of sequence numbers; which are no duplicates."""
+        """Mark the packets in their rows' sequence windows; return a mask of non-duplicates."""
         seen = self._seen[rows]
         behind = np.minimum(np.maximum(-ahead, 0), REMEMBERED - 1).astype(np.uint64)
         forward = np.minimum(np.maximum(ahead, 0), REMEMBERED - 1).astype(np.uint64)
@@ -346,17 +349,16 @@ class RtpTimelineBank(ArrayGroup):
     def locate(
         self, rows: NDArray[np.intp], timestamp: NDArray[np.int64], movable: NDArray[np.bool_]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """The frame that each timestamp falls into, and how many ticks after its beginning.
+        """Return the frame of each timestamp, and the ticks from the beginning of that frame.
 
-        Where `movable`, the grid of frames moves to the packet, and frame numbers keep growing:
-        a sender whose clock is off the grid after a pause is back on it, and its packets are whole
-        frames again.
+        Where `movable`, align the frame grid to the packet; frame numbers keep growing.  After a
+        pause that is not a multiple of the frame, packets are then whole frames again.
         """
         ticks = timestamp - self._frame_origin[rows]
         frame, rest = np.divmod(ticks, self.frame_ticks[rows])
         off = movable & (rest != 0)
         if np.count_nonzero(off):
-            # A row's other packets are seen from its new grid, too.
+            # Recompute for all packets: a row's other packets use the new grid, too.
             self._frame_origin[rows[off]] -= self.frame_ticks[rows[off]] - rest[off]
             ticks = timestamp - self._frame_origin[rows]
             frame, rest = np.divmod(ticks, self.frame_ticks[rows])
@@ -365,17 +367,17 @@ class RtpTimelineBank(ArrayGroup):
     def frame_at(
         self, rows: NDArray[np.intp], media_time: NDArray[np.float64]
     ) -> NDArray[np.int64]:
-        """The frame of each row that `media_time` falls into."""
+        """Return the frame of each row at `media_time` seconds."""
         shift = self._clock_origin[rows] - self._frame_origin[rows]
         ticks = media_time * self._rate[rows] + shift
         return np.floor(ticks / self.frame_ticks[rows] + 1e-6).astype(np.int64)
 
     def time_of(self, rows: NDArray[np.intp], frame: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The media time at which a frame of each row begins, seconds."""
+        """Return the media time at which a frame of each row begins, in seconds."""
         shift = self._frame_origin[rows] - self._clock_origin[rows]
         return (frame * self.frame_ticks[rows] + shift) / self._rate[rows]
 
     def timestamps_of(self, rows: NDArray[np.intp], frame: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The RTP timestamps at which a frame of each row begins."""
+        """Return the 32-bit RTP timestamp at which a frame of each row begins."""
         begins: NDArray[np.int64] = self._frame_origin[rows] + frame * self.frame_ticks[rows]
         return begins & 0xFFFFFFFF

@@ -1,14 +1,15 @@
-"""How long packets should wait: transit variation of a whole bank, and the target delay from it.
+"""The target delay of all jitter buffers, from the variation of packet transit.
 
-The transit of a packet is its arrival less its RTP time, in seconds; only differences mean
-anything.  The baseline is the least transit of the last two windows, so it follows the drift
-between the two clocks.  What a packet took above the baseline goes into a histogram with
-exponential forgetting, whose percentile is the target delay.
+The transit of a packet is its arrival minus its RTP time in seconds; only differences are
+meaningful.  The baseline is the least transit of the last two windows, so it follows clock drift.
+The transit above the baseline goes into a histogram with exponential forgetting.  The target delay
+is a percentile of the histogram.
 
-Where a row begins anew, after a pause or another source, its baseline is the first packet's, until
-a quicker one shows how late that was: the first of what a sender has held back, and sends all at
-once, is its latest.  So a packet that is quicker than all before it tells of the first one, not of
-itself.  Not so where the row was opened: what comes then may have waited for us.
+When a row restarts, after a pause or with another source, the transit of its first packet is the
+baseline until a packet with less transit arrives.  A sender that sends a backlog at once delays the
+first packet most.  A packet quicker than all before it therefore records the delay of the first
+packet, not its own.  This does not apply right after a row is opened, because its first packets may
+have waited on our side.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ from softphone.media.playout.batch_rounds import PacketRuns
 BIN = 0.005
 WINDOW = 2.0
 MEMORY = 200
-"""Packets: four seconds of 20 ms ones."""
+"""Packets after which a weight has decayed to 1/e: four seconds with 20 ms packets."""
 REFRESH = 16
-"""The target of a row is computed anew at every sixteenth packet, and at each of the first ones."""
+"""The target of a row is recomputed every REFRESH packets, and for each of the first ones."""
 HEAVIEST = 1e6
 NONE_YET = 1e300
-"""Seconds: the least transit of the window before the row was opened."""
+"""Seconds: the previous window's least transit for a row that has had no packet."""
 
 
 class TargetDelayBank(ArrayGroup):
     """The transit statistics of `capacity` rows.
 
-    Read-only to others, float64[capacity] in seconds: `baseline`, the least transit lately, and
-    `target`, within `minimum` of the row and `maximum`.
+    Read-only to others, float64[capacity] in seconds: `baseline`, the least recent transit, and
+    `target`, from the row's `minimum` to `maximum`.
     """
 
     baseline = column(np.float64)
@@ -58,7 +59,7 @@ class TargetDelayBank(ArrayGroup):
         self._flat = self._histogram.reshape(-1)
 
     def open_row(self, row: int, *, minimum: float) -> None:
-        """Start a row afresh, but for the baseline, which the next packet sets."""
+        """Reset a row, except for the baseline, which the next packet sets."""
         baseline = self.baseline.item(row)
         self.reset_row(row)
         self.baseline[row] = baseline
@@ -77,7 +78,7 @@ class TargetDelayBank(ArrayGroup):
         transit: NDArray[np.float64],
         arrival: NDArray[np.float64],
     ) -> None:
-        """Take the transit of one packet of each of `rows` (each at most once), or of `runs`."""
+        """Record the transit of one packet of each of `rows` (distinct), or of `runs`."""
         if runs is not None:
             self._observe_runs(rows, runs, transit, arrival)
             return
@@ -90,7 +91,8 @@ class TargetDelayBank(ArrayGroup):
         weight = self._weight[rows]
         above = self._above(rows, transit, baseline, before, previous)
         self._flat[self._places(rows, above)] += weight
-        # New packets weigh more instead of old ones less: one element a packet, not a whole row.
+        # Increase the weight of new packets instead of decaying old ones: this writes one element
+        # per packet, not a whole row.
         weight *= 1.0 + 1.0 / MEMORY
         self._weight[rows] = weight
         self._wear(rows, weight)
@@ -107,7 +109,7 @@ class TargetDelayBank(ArrayGroup):
         transit: NDArray[np.float64],
         arrival: NDArray[np.float64],
     ) -> None:
-        """The same, packet after packet, but that the windows of a row move once for all."""
+        """Record runs as `observe_transit` would packet by packet, but move windows once a run."""
         every, nth = rows[runs.ends], runs.nth
         self._move_windows(every, arrival[runs.ends])
         before, previous = self._current[rows], self._previous[rows]
@@ -134,12 +136,12 @@ class TargetDelayBank(ArrayGroup):
         before: NDArray[np.float64],
         previous: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """What is learned from each packet, seconds: what it took above the baseline; or, in the
-        first window after a row has begun anew, what the first packet took above this one, if it
-        is quicker by a bin than all before it.
+        """Return the delay that each packet adds to the histogram, in seconds, float64[n].
 
-        `before` is the least transit of the window so far, `previous` that of the window before,
-        infinite where there is none; both float64[n], as all else.
+        It is the packet's transit above the baseline.  In the first window after a restart, for a
+        packet quicker than all before it by more than a bin, it is the first packet's transit above
+        this one's.  `before` is the least transit of the window so far, `previous` that of the
+        window before, infinite if there is none.
         """
         above = transit - baseline
         fresh = np.isinf(previous)
@@ -153,14 +155,14 @@ class TargetDelayBank(ArrayGroup):
         return above
 
     def _places(self, rows: NDArray[np.intp], above: NDArray[np.float64]) -> NDArray[np.intp]:
-        """Where in the flat histogram what took so long above the baseline goes."""
+        """Return the indices in the flat histogram for delays of `above` seconds."""
         bins = (above / BIN).astype(np.intp)
         np.minimum(bins, self._histogram.shape[1] - 1, out=bins)
         bins += rows * self._histogram.shape[1]
         return bins
 
     def _wear(self, rows: NDArray[np.intp], weight: NDArray[np.float64]) -> None:
-        """Make the weights of distinct `rows` light again before they are too heavy."""
+        """Scale down the histograms of distinct `rows` whose weight exceeds HEAVIEST."""
         heavy = weight > HEAVIEST
         if np.count_nonzero(heavy):
             worn = rows[heavy]

@@ -1,9 +1,9 @@
-"""Bodies of event packages and of Cisco's remote call control, read and written.
+"""Readers and writers for the bodies of event packages and of Cisco remote call control.
 
-It parses and prints documents and, for key presses, matches digits against patterns.  The
+Parses and writes documents and, for key presses, matches digits against patterns.  The
 subscriptions, NOTIFY and REFER requests that carry the bodies are in `softphone.sip.subscription`,
-PUBLISH is in `softphone.sip`; what is done about them is decided in `softphone.personas`,
-`softphone.account` and `softphone.call`.
+PUBLISH is in `softphone.sip.publication`; `softphone.personas`, `softphone.account` and
+`softphone.call` act on the contents.
 
 RFC 3842 (message waiting), RFC 4730 (KPML) and RFC 6035 section 4.6 (vq-rtcpxr).
 `cisco_remotecc` and `cisco_service_control` follow no RFC: they read and write what CUCM and its

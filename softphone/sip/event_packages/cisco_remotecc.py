@@ -1,10 +1,10 @@
-"""Cisco's remote call control documents, application/x-cisco-remotecc-request+xml.
+"""Cisco remote call control documents: application/x-cisco-remotecc-request+xml and -response.
 
-A server sends them in REFER requests outside of calls, each request as one part of a multipart
-body; a phone reads what they ask for and answers the REFER.  In its first REGISTER a phone may
-send some itself, and the 200 has a response.  `read_requests` gives name and values of each; a
-document type, and with it every entity of one's own, is refused, and size, depth and number of
-elements are bounded.  Nothing is carried out here.
+A server sends requests in REFERs outside calls, each as one part of a multipart body; the phone
+answers the REFER.  A phone may send requests in its first REGISTER, and the 200 carries the
+response.  `read_requests` returns the name and values of each.  It rejects a document type (and so
+any entity declaration) and bounds the size, depth and number of elements.  The callers carry out
+the requests.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ DialogName: TypeAlias = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class RemoteRequest:
-    """One request: the element's name, such as "answercallreq", and its texts by path below it.
+    """One request: the element's name, such as "answercallreq", and its texts.
 
-    `elements` are the paths of all elements below it, with a text or without.
+    `values` are (path, text) pairs, with paths relative to that element; `elements` are the paths
+    of all elements below it, with text or without.
     """
 
     name: str
@@ -42,17 +43,17 @@ class RemoteRequest:
     elements: tuple[str, ...] = field(default=(), compare=False)
 
     def value(self, path: str) -> str:
-        """The first text at a path such as "dialogid/callid", "" if there is none."""
+        """Return the first text at a path such as "dialogid/callid", "" if there is none."""
         return next((text for where, text in self.values if where == path), "")
 
 
 class _RemoteccRefused(Exception):
-    """A document that is not read on."""
+    """Raised to stop the parse of a document that is not accepted."""
 
 
 @dataclass(slots=True)
 class _RemoteccReader:
-    """Collects the texts of one document."""
+    """Parses one document and collects its texts."""
 
     root: str = _ROOT
     path: list[str] = field(default_factory=list)
@@ -116,29 +117,29 @@ def _parts(body: Body) -> tuple[Body, ...]:
 
 
 def read_requests(body: Body) -> tuple[RemoteRequest, ...]:
-    """The requests in a body, one part or many; what cannot be read is passed over."""
+    """Return the requests in a body, single or multipart; skip parts that cannot be read."""
     documents = (part for part in _parts(body) if part.media_type == REMOTECC_REQUEST)
     found = (_RemoteccReader().read(one.data) for one in documents if len(one.data) <= _LARGEST)
     return tuple(one for one in found if one is not None)
 
 
 def text_parts(body: Body) -> tuple[bytes, ...]:
-    """The plain text parts of a body: service control may come beside remotecc documents."""
+    """Return the text/plain parts of a body: service control may accompany remotecc documents."""
     return tuple(part.data for part in _parts(body) if part.media_type == "text/plain")
 
 
 def remote_request(name: str, values: tuple[tuple[str, str], ...] = ()) -> Body:
-    """A request as a server writes it; paths of `values` have one level."""
+    """Write a request as a server does; the paths of `values` have one level."""
     inner = "".join(f"<{key}>{escape(text)}</{key}>" for key, text in values)
     document = f"<{_ROOT}><{name}>{inner}</{name}></{_ROOT}>"
     return Body(REMOTECC_REQUEST, document.encode(), "session;handling=optional")
 
 
 def first_requests() -> tuple[Body, Body]:
-    """What a phone asks for in its first REGISTER: all of its lines, and the options that it has.
+    """Write the two requests of a phone's first REGISTER: register all lines, and its options.
 
-    Only what this phone does is asked for: requests of remote call control with the status that
-    they bring, and service control, together in one REFER after the registration.
+    The options name only what this phone supports: remotecc requests with status, and service
+    control, combined in one REFER after the registration.
     """
     lines = '<bulkregisterreq><contact all="true"><register></register></contact></bulkregisterreq>'
     options = (
@@ -156,10 +157,10 @@ _OTHER = {"join": "joindialogid"}
 
 
 def soft_key(event: str, dialog: DialogName, consult: DialogName) -> Body:
-    """A soft key that a phone says was pressed in a call, with another call that it concerns.
+    """Write the soft key event of a phone: the key, its call and the other call concerned.
 
-    With Conference that is the one in which the third was asked, with Join one that was selected.
-    Dialogs are named as the phone sees them: Call-ID, its own tag, the far end's.
+    `consult` is the consultation call for Conference, the selected call for Join.  Dialogs are
+    named as the phone sees them: Call-ID, its own tag, the far end's.
     """
     return Body(
         REMOTECC_REQUEST,
@@ -179,7 +180,7 @@ def _dialog(element: str, name: DialogName) -> str:
 
 
 def dialog_named(request: RemoteRequest, element: str) -> DialogName:
-    """The dialog that an element of a soft key names, in the words of its sender."""
+    """Return the dialog that an element of a soft key event names, as its sender sees it."""
     return (
         request.value(f"{element}/callid"),
         request.value(f"{element}/localtag"),
@@ -188,7 +189,7 @@ def dialog_named(request: RemoteRequest, element: str) -> DialogName:
 
 
 def response_code(body: Body | None) -> int | None:
-    """The code of a response document; None where there is none."""
+    """Return the three-digit code of the first response document in a body, None without."""
     for part in () if body is None else _parts(body):
         if part.media_type == REMOTECC_RESPONSE and len(part.data) <= _LARGEST:
             found = _RemoteccReader(_RESPONSE_ROOT).read(part.data)
@@ -199,7 +200,7 @@ def response_code(body: Body | None) -> int | None:
 
 
 def remote_response(code: int, document: str = "") -> Body:
-    """The response to requests: its code, and what else it says, as well-formed XML."""
+    """Write a response with its code and `document`, further well-formed XML."""
     inner = f"<response><code>{code}</code>{document}</response>"
     text = f"<{_RESPONSE_ROOT}>{inner}</{_RESPONSE_ROOT}>"
     return Body(REMOTECC_RESPONSE, text.encode(), "session;handling=optional")

@@ -1,11 +1,11 @@
-"""NOTIFY with Event: service-control, as CUCM sends it to a registered phone.
+"""The body of NOTIFY with Event: service-control, which CUCM sends to a registered phone.
 
     action=restart
     RegisterCallId={3fa2...@192.0.2.10}
     ConfigVersionStamp={1234-...}
 
-Lines of name and value; braces around a value are dropped, names are case-insensitive.  What an
-action leads to is decided above, and so is whether it came from the right place.
+Each line has a name and a value; braces around a value are removed, names are case-insensitive.
+The caller checks the source of the NOTIFY and carries out the action.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _STAMP = "versionstamp"
 
 
 class ServiceAction(StrEnum):
-    """What the server asks for; anything else is no action that we know."""
+    """The actions known here; `ServiceControl.action` is None for any other."""
 
     RESET = "reset"
     RESTART = "restart"
@@ -39,10 +39,11 @@ class ServiceAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ServiceControl:
-    """One such request.
+    """A service-control request.
 
-    `action` None is one that is not known here.  `stamps` are version stamps by name in lower
-    case ("configversionstamp"); one of zeros only means that what we have is stale in any case.
+    `action` is None for an unknown action.  `stamps` are (name, value) pairs of version stamps with
+    names in lower case ("configversionstamp"); a value of only zeros means that ours is stale in
+    any case.
     """
 
     action: ServiceAction | None
@@ -51,7 +52,7 @@ class ServiceControl:
 
     @classmethod
     def parse(cls, data: bytes) -> ServiceControl:
-        """Read a body; what cannot be read is no action."""
+        """Parse a body (its first 8192 octets); never raises, an unreadable one has no action."""
         text = data[:LONGEST].decode("utf-8", "replace")
         values = {name.lower(): value.strip() for name, value in _LINE.findall(text)}
         known = {action.value: action for action in ServiceAction}
@@ -62,12 +63,12 @@ class ServiceControl:
         )
 
     def concerns(self, call_id: str) -> bool:
-        """Whether it is about the registration of that Call-ID; naming none is about any."""
+        """Whether it concerns the registration with that Call-ID; without a Call-ID, any."""
         return self.register_call_id in (None, "", call_id)
 
 
 def service_control_body(control: ServiceControl) -> Body:
-    """The body of such a NOTIFY, as a server writes it."""
+    """Write the body of a service-control NOTIFY, as a server does."""
     action = "" if control.action is None else control.action.value
     lines = [f"action={action}"]
     if control.register_call_id is not None:

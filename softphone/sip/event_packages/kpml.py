@@ -1,15 +1,17 @@
-"""Key press markup: which digits a watcher wants to hear of, and its reports (RFC 4730).
+"""Key Press Markup Language: the digits a subscriber asks for, and the reports (RFC 4730).
 
-`KpmlSubscription` takes the digits that are pressed, and the time, and gives response bodies.
-Where more digits could follow it waits: the inter-digit timer ends a pattern that is not complete
-(423), the critical timer one that is and could be longer, and the extra-digit timer waits for the
-enter key after one that could not; an enter key too early is told (402).  A one-shot pattern is
-reported once, a persistent one each time, and after single-notify digits are kept until the
-subscription is refreshed.  Digits that nobody has heard of wait for a watch that does not flush
-them; where they were too many, the oldest are gone and the next report says so.  A key that no
-pattern goes on with takes all before it along; only complete matches (`nopartial`) are looked for
-among other digits.  What `pre` asks for, that digits are held back from the media, is not done, and
-reports say so.
+`KpmlSubscription` takes key presses and the time and returns response bodies.
+
+Timers run while more digits could follow.  The inter-digit timer ends an incomplete match (report
+423), the critical timer a complete one that could be longer, and the extra-digit timer waits for
+the enter key after one that could not.  The enter key before a match reports 402.
+A one-shot subscription reports once, a persistent one each time; after a single-notify report,
+digits are buffered until the subscription is refreshed.
+Unreported digits are buffered for the next subscription that does not flush them.  If the buffer
+overflows, the oldest are dropped and the next report says so (forced_flush).
+A key that continues no pattern discards the digits before it; with `nopartial`, matches are
+searched for among other digits.
+Digits are not suppressed in the media (`pre`); reports say so (suppressed="false").
 """
 
 from __future__ import annotations
@@ -46,14 +48,14 @@ ONE_SHOT, PERSIST, SINGLE_NOTIFY = "one-shot", "persist", "single-notify"
 
 @dataclass(frozen=True, slots=True)
 class KeyPress:
-    """One key, and for how many seconds it was held down."""
+    """One key press; `held` is how long the key was down, in seconds."""
 
     digit: str
     held: float = 0.0
 
 
 class DigitBuffer:
-    """Keys that nobody has heard of yet, the newest of them; `lost` once there were too many."""
+    """The latest unreported key presses, at most `MOST_DIGITS`; `lost` if any were dropped."""
 
     def __init__(self, presses: Iterable[KeyPress] = ()) -> None:
         self.presses: tuple[KeyPress, ...] = ()
@@ -61,18 +63,18 @@ class DigitBuffer:
         self.append_presses(*presses)
 
     def append_presses(self, *presses: KeyPress) -> None:
-        """Put keys behind those that wait."""
+        """Append key presses; drop the oldest beyond `MOST_DIGITS`."""
         self.lost = self.lost or len(self.presses) + len(presses) > MOST_DIGITS
         self.presses = (*self.presses, *presses)[-MOST_DIGITS:]
 
     def append_all_of(self, other: DigitBuffer) -> None:
-        """Put all that waits in another buffer behind; there nothing waits any more."""
+        """Move all key presses of another buffer to the end of this one."""
         lost = other.lost
         self.append_presses(*other.pop_all())
         self.lost = self.lost or lost
 
     def pop_all(self) -> tuple[KeyPress, ...]:
-        """All of them; none is left."""
+        """Remove and return all key presses; `lost` becomes False."""
         taken, self.presses = self.presses, ()
         self.lost = False
         return taken
@@ -82,9 +84,9 @@ class DigitBuffer:
 class KpmlRule:
     """The attributes of a pattern element; timers in seconds.
 
-    An `interdigit` of 0 waits for ever, for without a wait no two keys would ever match; the
-    others, of 0, do not wait.  (The RFC gives 0 no meaning of its own.)  A key is held once that
-    takes `long`.  `longrepeat`, by which several presses may be one that was long, is not heeded.
+    An `interdigit` of 0 waits without limit, since otherwise no two keys could match; a `critical`
+    or `extra` of 0 does not wait (RFC 4730 does not define 0).  A key press is long from `long`
+    seconds on.  `longrepeat` (several presses count as a long one) is ignored.
     """
 
     persist: str = ONE_SHOT
@@ -93,14 +95,14 @@ class KpmlRule:
     extra: float = 0.5
     enter_key: str = ""
     partial: bool = True
-    """Whether the digits of a pattern that was not completed in time are reported."""
+    """Whether reports without a match include the digits so far (not `nopartial`)."""
     flush: bool = False
-    """Whether digits that have waited for a watch are forgotten."""
+    """Whether digits buffered before the subscription are discarded."""
     long: float = 2.5
 
     @classmethod
     def from_attributes(cls, attributes: dict[str, str]) -> KpmlRule:
-        """Read them; what is malformed counts as not there."""
+        """Read the attributes; a malformed one counts as absent."""
         persist = attributes.get("persist", "")
         return cls(
             persist=persist if persist in (PERSIST, SINGLE_NOTIFY) else ONE_SHOT,
@@ -113,7 +115,7 @@ class KpmlRule:
         )
 
     def is_long(self, press: KeyPress) -> bool:
-        """Whether a key was held."""
+        """Whether a key press is a long one."""
         return press.held + 1e-9 >= self.long
 
 
@@ -128,7 +130,7 @@ def _milliseconds(text: str | None, default: int) -> float:
 
 
 class _KpmlRequestReader:
-    """A kpml-request while it is read."""
+    """Parses a kpml-request document."""
 
     def __init__(self) -> None:
         self.rule = KpmlRule()
@@ -138,7 +140,7 @@ class _KpmlRequestReader:
         self._count = 0
 
     def read(self, data: bytes) -> bool:
-        """False: it is no request that can be followed."""
+        """Parse `data`; False if it is no kpml-request with a regex, or exceeds a bound."""
         parser = expat.ParserCreate("utf-8")
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
@@ -181,9 +183,9 @@ def _local(name: str) -> str:
 
 
 class KpmlSubscription:
-    """What one subscription wants to hear of; `over` once there is nothing more to report.
+    """Matches the key presses of one subscription; `over` once it reports nothing more.
 
-    `next_timer` is when `expire_timer` is due, None: never.
+    `next_timer` is the time at which `expire_timer` is due, None: never.
     """
 
     def __init__(self, patterns: Sequence[KpmlPattern], *, rule: KpmlRule) -> None:
@@ -193,10 +195,10 @@ class KpmlSubscription:
         self._taken: list[tuple[str, bool]] = []
         self._digits = ""
         self._found = ""
-        """The longest beginning of the digits that matches."""
+        """The longest prefix of the digits that matches a pattern."""
         self._tag = ""
         self.left = DigitBuffer()
-        """Keys that came after its last report, and belong to no later one yet."""
+        """Key presses after its last report that no report includes yet."""
         self._gap = False
         self._quiet = False
         self.over = False
@@ -204,7 +206,7 @@ class KpmlSubscription:
 
     @classmethod
     def parse(cls, data: bytes) -> KpmlSubscription | None:
-        """Read a kpml-request; None for what cannot be followed (answered 400)."""
+        """Parse a kpml-request; None if it is malformed, too large or unsupported (answer 400)."""
         document = _KpmlRequestReader()
         if len(data) > _LARGEST or not document.read(data):
             return None
@@ -225,7 +227,7 @@ class KpmlSubscription:
         return cls(patterns, rule=rule) if patterns else None
 
     def press_key(self, digit: str, *, now: float, held: float = 0.0) -> list[Body]:
-        """A key was pressed, and `held` for so many seconds: the reports that it leads to."""
+        """Handle a key press, `held` for so many seconds; return the reports that it causes."""
         press = KeyPress(digit.upper(), held)
         if self.over:
             return []
@@ -240,9 +242,9 @@ class KpmlSubscription:
         return self._collect_key(press, now=now)
 
     def begin_subscription(self, waiting: DigitBuffer, *, now: float) -> list[Body]:
-        """The subscription has begun, or was refreshed: keys that waited for it are its own.
+        """Begin or refresh the subscription with the buffered keys; return the reports.
 
-        They are taken out in any case, and heard of unless it flushes them.
+        Empties `waiting`; the keys are matched unless the subscription flushes them.
         """
         self._quiet, self._gap = False, waiting.lost and not self._rule.flush
         presses = waiting.pop_all()
@@ -255,7 +257,7 @@ class KpmlSubscription:
         return reports
 
     def expire_timer(self, *, now: float) -> list[Body]:
-        """A timer has run out."""
+        """Return the report that a due timer causes: the match, or 423 without one."""
         if self.next_timer is None or self.next_timer > now:
             return []
         if self._found == self._digits:
@@ -263,7 +265,7 @@ class KpmlSubscription:
         return [self._report_no_match(423, "Timer Expired")]
 
     def end_subscription(self) -> Body:
-        """The last report: the subscription has run out, or the call is over."""
+        """End the subscription, by expiry or with the call; return the last report (487)."""
         self.over = True
         self.next_timer = None
         digits = self._digits if self._rule.partial else ""
@@ -282,12 +284,12 @@ class KpmlSubscription:
                 reports += self._arm_timer(state, now=now)
                 continue
             if self._found:
-                # No pattern goes on like this: what was complete counts, and the rest is new.
+                # No pattern continues like this: report the match and feed the rest anew.
                 rest = taken[len(self._found) :]
                 reports.append(self._report_match())
             else:
-                # The oldest begins no match: with it go the others, this one included, unless
-                # matches are looked for among the digits (section 3.5).
+                # The oldest digit begins no match: discard all digits, this one included, or only
+                # the oldest with `nopartial` (section 3.5).
                 rest = [] if self._rule.partial else taken[1:]
                 self._reset_digits()
             coming.extendleft(reversed(rest))
@@ -314,7 +316,7 @@ class KpmlSubscription:
         return self._finish_report(200, "OK", digits, tag)
 
     def _report_no_match(self, code: int, text: str) -> Body:
-        """Collecting has come to its end without a match."""
+        """Report the end of collection without a match."""
         digits = self._digits if self._rule.partial else ""
         self._reset_digits()
         return self._finish_report(code, text, digits)

@@ -1,9 +1,9 @@
-"""Digit patterns: DRegex of key press markup (RFC 4730 section 5.1).
+"""Digit patterns: the DRegex of KPML (RFC 4730 section 5.1).
 
-Digits, `x`, `[1-3A-C*#]`, `[^1]` (the other digits, and no key that is none), `.`, `{m,n}`, `{,n}`,
-alternatives as CUCM writes them, and `L` before a digit that is to be held down.  A key that was
-held is such a digit where a pattern can go on with one, else a digit like others.  Beside whether
-digits match, a pattern says whether more digits could: that is what its timers depend on.
+Supports digits, `x`, `[1-3A-C*#]`, `[^1]` (the other digits 0-9 only), `.`, `{m,n}`, `{,n}`,
+alternatives (`|`) as CUCM writes them, and `L` before a digit for a long key press.  A long press
+matches an `L` digit where a pattern allows one, otherwise a plain digit.  A match also says
+whether more digits could follow, which the timers of KPML need.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 LONGEST_PATTERN = 256
 MOST_DIGITS = 64
 _MOST_VARIABLE = 2
-"""Parts of one pattern that may repeat differently often: each more would multiply the work."""
+"""The most parts of one pattern with a variable repeat count: each multiplies the work."""
 _RANGES = "0123456789", "ABCD"
 _ATOM = re.compile(
     r"(?P<long>[Ll])?(?:(?P<one>[0-9*#A-DRa-drxX+])|\[(?P<set>\^?[0-9*#A-DRa-dr+xX-]{1,32})\])"
@@ -25,7 +25,10 @@ _ATOM = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class PatternMatch:
-    """What some digits are to patterns: all of one (with its tag), and whether one could go on."""
+    """The match of some digits: `whole` if a pattern matches them, `open` if more could follow.
+
+    `tag` is that of the first pattern matched.
+    """
 
     whole: bool
     open: bool
@@ -42,7 +45,7 @@ class _Atom:
 
 @dataclass(frozen=True, slots=True)
 class KpmlPattern:
-    """One regex element: its tag, and what it matches."""
+    """One regex element: its tag and its alternatives."""
 
     tag: str
     alternatives: tuple[tuple[_Atom, ...], ...]
@@ -53,7 +56,7 @@ _State = tuple[int, int]
 
 
 def _epsilon_closure(atoms: Sequence[_Atom], states: Iterable[_State]) -> set[_State]:
-    """The states, and those that are reached from them without a digit."""
+    """Return the states and all that are reachable from them without a digit."""
     reached: set[_State] = set()
     waiting = list(states)
     while waiting:
@@ -70,7 +73,10 @@ _Path = tuple[KpmlPattern, tuple[_Atom, ...], set[_State]]
 
 
 class PatternMatcher:
-    """Digits on their way through some patterns; once neither `whole` nor `open`, it is spent."""
+    """Matches digits against patterns, one at a time.
+
+    After a result that is neither `whole` nor `open` nothing can match: make a new one.
+    """
 
     def __init__(self, patterns: Sequence[KpmlPattern]) -> None:
         self._paths: list[_Path] = [
@@ -80,7 +86,7 @@ class PatternMatcher:
         ]
 
     def feed_digit(self, digit: str, *, long: bool = False) -> PatternMatch:
-        """Take one more digit, perhaps a `long` one: what those that were taken are by now."""
+        """Take one more digit, by a `long` key press or not; return the match of all so far."""
         self._paths = (self._paths_after(digit, long=True) if long else []) or self._paths_after(
             digit
         )
@@ -93,7 +99,7 @@ class PatternMatcher:
         return PatternMatch(tag is not None, goes_on, tag or "")
 
     def may_continue(self, digit: str) -> bool:
-        """Whether any pattern could take this digit next."""
+        """Whether a pattern accepts this digit next."""
         return bool(self._paths_after(digit))
 
     def _paths_after(self, digit: str, *, long: bool = False) -> list[_Path]:
@@ -121,9 +127,9 @@ def _steps(
 
 
 def read_pattern(tag: str, text: str) -> KpmlPattern | None:
-    """Read a regex element; an alternative that is not understood ("bs") is passed over.
+    """Parse a regex element; skip alternatives that are not understood ("bs").
 
-    None when nothing is left of it.
+    None if none is left.
     """
     found = [_alternative("".join(one.split())) for one in text.split("|")]
     alternatives = tuple(one for one in found if one)
@@ -169,7 +175,7 @@ def _named(one: str) -> frozenset[str]:
 
 
 def _members(text: str) -> frozenset[str] | None:
-    """The digits of a set such as "1-3A-C*#" or "^1"."""
+    """Return the digits of a set such as "1-3A-C*#" or "^1"; None if it is malformed."""
     body = text.removeprefix("^").replace("X", "0-9")
     found: set[str] = set()
     position = 0

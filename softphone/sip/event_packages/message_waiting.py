@@ -11,7 +11,10 @@ _VOICE = re.compile(rb"(?im)^voice-message[ \t]*:[ \t]*([0-9]{1,6})[ \t]*/[ \t]*
 
 
 def message_summary(body: bytes) -> MessageWaiting | None:
-    """Read an application/simple-message-summary body; None when it says nothing."""
+    """Parse an application/simple-message-summary body; None without a Messages-Waiting line.
+
+    Reads the first 4096 octets; without a Voice-Message line both counts are 0.
+    """
     waiting = _WAITING.search(body[:4096])
     if waiting is None:
         return None

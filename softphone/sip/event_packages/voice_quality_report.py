@@ -1,4 +1,4 @@
-"""Voice quality reports, `application/vq-rtcpxr`: read and written (RFC 6035 section 4.6).
+"""Parses and writes voice quality reports, `application/vq-rtcpxr` (RFC 6035 section 4.6).
 
     VQSessionReport: CallTerm
     CallID: 6dg37f1890463
@@ -6,11 +6,11 @@
     LocalMetrics:
     Timestamps:START=2004-10-10T18:23:43Z STOP=2004-10-10T18:26:02Z
 
-A report is lines of a name and a value, of which those of metrics hold KEY=value; every known key
-is checked by the grammar, and an unknown one, or a word, is an extension, kept nowhere.  Read is
-what the RFC's own examples and phones do: folded lines, any order within a part, an SSRC without
-its 0x, "Metrics" for those of this end, no groups, remote metrics without their times.  Written is
-the grammar, in its order.
+A report consists of lines with a name and a value; lines of metrics hold KEY=value pairs.  Each
+known key is checked against the grammar; an unknown one, or a bare word, is an extension and is
+dropped.  The parser also accepts what the RFC's examples and phones write: folded lines, any order
+within a part, an SSRC without 0x, "Metrics" for LocalMetrics, no groups, remote metrics without
+timestamps.  The writer follows the grammar and its order.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ __all__ = [
 EVENT_PACKAGE, REPORT_TYPE = "vq-rtcpxr", "application/vq-rtcpxr"
 LONGEST, MOST_LINES, MOST_KEYS = 16_384, 128, 32
 LONGEST_VALUE = 1024
-"""Characters of a line about the session."""
+"""The most characters in the value of a session line."""
 
 
 class VoiceReportKind(StrEnum):
-    """What a report is about: a session, an interval of it, or a threshold that was passed."""
+    """The subject of a report: a session, an interval of it, or a crossed threshold."""
 
     SESSION = "VQSessionReport"
     INTERVAL = "VQIntervalReport"
@@ -49,19 +49,22 @@ class VoiceReportKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VoiceReportMetrics:
-    """`LocalMetrics` or `RemoteMetrics`: the keys of each line, as written."""
+    """`LocalMetrics` or `RemoteMetrics`: values as written, by line and key."""
 
     lines: Mapping[str, Mapping[str, str]]
 
     def get(self, line: str, key: str) -> str | None:
-        """What a line says of a key; None where it does not."""
+        """Return the value of a key in a line, None if there is none."""
         return self.lines.get(line, {}).get(key)
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceQualityReport:
-    """One report.  `final` is CallTerm; `session` has the lines about the call ("CallID",
-    "LocalID", ...) as written, `alert` the keys of an alert."""
+    """One report.
+
+    `session` has the lines about the call ("CallID", "LocalID", ...) as written, `alert` the keys
+    of an alert (TYPE, SEVERITY, DIR).  `final` says that the call has ended (CallTerm).
+    """
 
     kind: VoiceReportKind
     session: Mapping[str, str]
@@ -151,7 +154,7 @@ SESSION_LINES: Mapping[str, re.Pattern[str]] = {
 }
 REQUIRED = ("CallID", "LocalID", "RemoteID", "OrigID", "LocalAddr", "RemoteAddr")
 GROUPS = ("LocalGroup", "RemoteGroup")
-"""Written in each report, as the grammar has it; phones leave them out."""
+"""Required by the grammar and so in `print_voice_report`; phones leave them out."""
 _ALERT = {
     "TYPE": _WORD,
     "SEVERITY": r"(?:Warning|Critical|Clear)",
@@ -181,7 +184,7 @@ def _wrong(what: str) -> MalformedMessage:
 
 
 def parse_voice_report(data: bytes) -> VoiceQualityReport:
-    """Read a report.  Raises MalformedMessage, nothing else."""
+    """Parse a report.  Raises MalformedMessage and nothing else."""
     lines = list(_lines(data))
     if not lines or lines[0][0] not in list(VoiceReportKind):
         raise _wrong("begins with what it is")
@@ -211,7 +214,7 @@ def parse_voice_report(data: bytes) -> VoiceQualityReport:
 
 
 def _lines(data: bytes) -> Iterator[tuple[str, str]]:
-    """The lines, unfolded, as names and values; known names as the RFC spells them."""
+    """Yield the unfolded lines as (name, value), known names in the RFC's spelling."""
     if len(data) > LONGEST:
         raise _wrong(f"has at most {LONGEST} octets")
     try:
@@ -232,7 +235,7 @@ def _lines(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _subject(kind: VoiceReportKind, value: str) -> tuple[bool, Mapping[str, str]]:
-    """Whether it is the last one, and what an alert is about."""
+    """Return whether the report is final (CallTerm), and the keys of an alert."""
     if kind is not VoiceReportKind.ALERT:
         if value not in ("", "CallTerm"):
             raise _wrong("ends a call with CallTerm")
@@ -277,7 +280,7 @@ def _timed(metrics: VoiceReportMetrics) -> VoiceReportMetrics:
 
 
 def _parameters(value: str) -> Iterator[tuple[str, str]]:
-    """The keys and their values; an extension that is but a word has no key."""
+    """Yield (key, value) pairs; the key is "" for an extension that is a bare word."""
     at = count = 0
     while at < len(value):
         match = _PARAMETER.match(value, at) or _EXTENSION.match(value, at)
@@ -297,7 +300,8 @@ def _parameters(value: str) -> Iterator[tuple[str, str]]:
 def print_voice_report(report: VoiceQualityReport) -> bytes:
     """Write a report, in the order of the grammar.
 
-    Raises MalformedMessage for one that `parse_voice_report` would refuse, or the grammar.
+    Raises MalformedMessage if the report violates the grammar or `parse_voice_report` would reject
+    it.
     """
     missing = [name for name in GROUPS if name not in report.session]
     if missing:

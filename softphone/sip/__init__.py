@@ -1,9 +1,9 @@
 """SIP without I/O: messages, transactions, dialogs, usages and the endpoint that joins them.
 
-It holds either side of a user agent.  It is no proxy, reads no clock and opens no socket:
-`softphone.net` runs the endpoint, and asks DNS.  Session descriptions pass through as bytes
-(`softphone.sdp` reads them); media, policy and the calls of an application are in `softphone.media`
-and `softphone.call`, the registrar of tests in `softphone.lab`.
+Implements a user agent, client and server, but no proxy.  Reads no clock and opens no socket:
+`softphone.net` drives the endpoint and queries DNS.  Session descriptions pass through as bytes
+(`softphone.sdp` parses them).  Media and calls are in `softphone.media` and `softphone.call`, the
+registrar for tests in `softphone.lab`.
 
 RFC 3261 with RFC 3262 (PRACK), 3263 (server location), 3311 (UPDATE), 3515 (REFER), 3581 (rport),
 3891 (Replaces), 3903 (PUBLISH), 4028 (session timers), 5626 (outbound), 6026 (INVITE transactions),

@@ -1,9 +1,9 @@
-"""The one machine that a transport drives: RFC 3261's user agent, either side.
+"""The SIP endpoint: a user agent, client and server, as one sans-I/O machine (RFC 3261).
 
 An Endpoint owns many flows, one heap of timers, the transactions, and the usages above them.
 `Transmit(data=b"", to=target)` asks the driver to open a flow and to write nothing; requests wait
-for `connected`, since their Via needs the flow's own address (RFC 3261 section 18.1.1).
-Registration, location and media live elsewhere.
+for `connected`, since their Via needs the local address of the flow (RFC 3261 section 18.1.1).
+Registration is in `softphone.sip.registration`, server location in `softphone.sip.transport`.
 """
 
 from __future__ import annotations
@@ -94,9 +94,9 @@ class Endpoint:
         config: EndpointConfig | None = None,
         own_server: Callable[[Flow], bool] = lambda _: False,
     ) -> None:
-        """`own_server` says of a flow whether a server of ours is at its other end.
+        """`own_server` says whether a flow leads to a server of ours.
 
-        In clear, it may speak in any dialog, beside the dialog's own peer.
+        Such a server may send messages of every dialog whose flow has no verified certificate.
         """
         self.side = side
         self.config = config or EndpointConfig()
@@ -111,7 +111,7 @@ class Endpoint:
     # The machine ---------------------------------------------------------------------------------
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
-        """Take one datagram, or any piece of a stream."""
+        """Handle one datagram, or a piece of a stream of any length."""
         if flow not in self._layer.flows:
             self._layer.flow_opened(flow, None, now=now)
         if flow.transport is Transport.UDP:
@@ -143,7 +143,7 @@ class Endpoint:
         elif isinstance(item, ParseFailure):
             self._handle_parse_failure(item, flow=flow)
         elif item is CrlfKeepAlive.PING and flow.transport is not Transport.UDP:
-            # RFC 5626 section 3.5.1: a single CRLF in answer to a double one.
+            # RFC 5626 section 3.5.1: answer a double CRLF by a single one.
             self._layer.send_bytes(b"\r\n", flow)
         elif item is CrlfKeepAlive.PONG:
             self._layer.emit_event(events.PongReceived(flow))
@@ -161,14 +161,17 @@ class Endpoint:
         self._layer.emit_event(events.MessageRejected(flow, item.status_hint, item.reason))
 
     def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None:
-        """A flow is open: accepted, or opened for `target`; what waited for it goes out."""
+        """Note an open flow, accepted or opened for `target`; send what waited for it."""
         self._layer.emit_event(events.FlowOpened(flow, target))
         self._layer.flow_opened(flow, target, now=now)
         if flow.transport is not Transport.UDP:
             self._reader(flow, now=now)
 
     def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None:
-        """Fail the transactions on the flow; confirmed dialogs live on."""
+        """Fail the transactions on the flow and report FlowClosed; confirmed dialogs survive.
+
+        A Target as `flow` could not be connected.
+        """
         reader = self._readers.pop(flow, None) if isinstance(flow, Flow) else None
         if reader is not None:
             reader.stop()
@@ -176,7 +179,7 @@ class Endpoint:
         self._layer.emit_event(events.FlowClosed(flow, reason))
 
     def handle_timer(self, *, now: float) -> None:
-        """Run whatever is due."""
+        """Run every timer that is due."""
         self._layer.handle_timer(now=now)
 
     def next_timer(self) -> float | None:
@@ -184,22 +187,22 @@ class Endpoint:
         return self._layer.timers.next_deadline()
 
     def transmits(self) -> list[Transmit]:
-        """Take out what is to be sent, in order."""
+        """Remove and return what is to be sent, in order."""
         flows = self._layer.flows
         outgoing, flows.outgoing = flows.outgoing, []
         return outgoing
 
     def next_event(self) -> SipEvent | None:
-        """Take out the next event, or None."""
+        """Remove and return the next event, or None."""
         if not self._layer.events:
             return None
-        # The layers below emit events of their own classes; together these are the union.
+        # The layers below emit their own event classes; SipEvent is their union.
         return cast("SipEvent", self._layer.events.popleft())
 
     # Flows ---------------------------------------------------------------------------------------
 
     def open_flow(self, target: Target, *, now: float) -> None:
-        """Have a flow opened; FlowOpened or FlowClosed follows, at once if it is open already."""
+        """Ask the driver to open a flow; FlowOpened (at once if open) or FlowClosed follows."""
         flow = self._layer.flows.resolve(target)
         if flow is not None:
             self._layer.emit_event(events.FlowOpened(flow, target))
@@ -207,26 +210,26 @@ class Endpoint:
             self._layer.flows.open_flow(target)
 
     def close_flow(self, flow: Flow, *, now: float) -> None:
-        """Have a flow closed by the driver, once what was queued is written.
+        """Ask the driver to close a flow after writing what is queued.
 
-        Its target is free for another flow from now on.
+        A new flow to its target can be opened from now on.
         """
         self._layer.flows.close_flow(flow)
 
     def keep_flow_open(self, flow: Flow) -> None:
-        """Have a flow stay open without messages, since its far end has shown who it is."""
+        """Exempt a flow from the idle time-out, since its far end is authenticated."""
         self._layer.flows.keep_open(flow)
 
     def holds_flow(self, flow: Flow) -> bool:
         """Whether a registration, a dialog or a request of ours depends on a flow.
 
-        A stranger's request does not: as many of them may come as there are addresses.
+        Requests from strangers do not count: anyone can send any number of them.
         """
         flows = self._layer.flows
         return flows.is_kept(flow) or self._table.uses_flow(flow) or flows.has_requests(flow)
 
     def ping_flow(self, flow: Flow, *, now: float) -> None:
-        """Send the double CRLF of RFC 5626 section 4.4.1 on a stream flow."""
+        """Send a CRLF keep-alive (double CRLF, RFC 5626 section 4.4.1) on a stream flow."""
         if flow in self._layer.flows:
             self._reader(flow, now=now).expect_pong()
         self._layer.send_bytes(b"\r\n\r\n", flow)
@@ -234,7 +237,7 @@ class Endpoint:
     def rebind_flow(self, old: Flow | Target, new: Flow | Target, *, now: float) -> None:
         """Move every dialog and subscription from one flow to another (RFC 5626).
 
-        A Target as `old` stands for the flows that were opened for it, ended or not.
+        A Target as `old` means every flow that was opened for it, open or closed.
         """
         stands_for = self._layer.flows.target_of
         for owner in self._table.rebind_dialogs(lambda to: old in (to, stands_for(to)), new):
@@ -242,28 +245,31 @@ class Endpoint:
                 owner.dialog_rebound(now=now)
 
     def flow_of(self, target: Target) -> Flow | None:
-        """The open flow that was opened for `target`."""
+        """Return the open flow that was opened for `target`, None without one."""
         return self._layer.flows.resolve(target)
 
     def target_of(self, place: Flow | Target) -> Target | None:
-        """The target itself, or the one that a flow of ours was opened for, open or ended."""
+        """Return the target that a flow was opened for, open or closed; a Target as it is.
+
+        None for a flow that we did not open.
+        """
         return self._layer.flows.target_of(place)
 
     def public_address(self, flow: Flow) -> Address | None:
-        """Our address as the far end of `flow` saw it last (received, rport: RFC 3581)."""
+        """Return our address as the far end of `flow` last saw it (received, rport: RFC 3581)."""
         return self._layer.flows.public_address(flow)
 
     def contact_for_flow(self, flow: Flow, user: str | None, *, secure: bool = False) -> NameAddr:
-        """A Contact that leads back to `flow`, at the public address where it is known."""
+        """Return a Contact that leads back to `flow`, with the public address if it is known."""
         return contact_for(flow, user=user, public=self.public_address(flow), secure=secure)
 
     def usages(self) -> tuple[InviteUsage, ...]:
-        """Every INVITE usage that has not ended."""
+        """Return every INVITE usage that has not ended."""
         return self._router.usages()
 
     @property
     def waits_for_responses(self) -> bool:
-        """Whether a request of ours, be it a BYE or an INVITE given up, has no answer yet."""
+        """Whether a request of ours is unanswered, also a background BYE or a canceled INVITE."""
         return self._layer.waits_for_responses
 
     # Commands ------------------------------------------------------------------------------------
@@ -279,9 +285,10 @@ class Endpoint:
     ) -> Exchange:
         """Send a request outside any dialog that is neither INVITE nor SUBSCRIBE.
 
-        The request comes without Via; From tag, Call-ID, CSeq and Max-Forwards are filled in
-        where they are missing.  `failover` has the places to go to where one does not serve it
-        (503, no answer, no connection: RFC 3263 section 4.3).
+        Pass the request without Via; From tag, Call-ID, CSeq, Max-Forwards and User-Agent are
+        added if missing.  `failover` has further targets, for when one does not serve the request
+        (503, no answer, no connection: RFC 3263 section 4.3).  ResponseReceived or RequestFailed
+        follows.
 
         Raises LocalProtocolError for INVITE, ACK and CANCEL.
         """
@@ -307,11 +314,14 @@ class Endpoint:
         headers: Sequence[Field] = (),
         body: Body | None = None,
     ) -> None:
-        """Answer a request that came in.  Raises LocalProtocolError after a final response."""
+        """Answer a received request.  Raises LocalProtocolError after a final response."""
         exchange.respond(status, now=now, reason=reason, headers=headers, body=body)
 
     def invite(self, invite_request: InviteRequest, *, now: float) -> InviteUsage:
-        """Call somebody.  Raises LocalProtocolError if the INVITE cannot be built."""
+        """Send an INVITE and return its usage.
+
+        Raises LocalProtocolError if the INVITE cannot be built.
+        """
         usage = InviteUsage(
             side=Side.CLIENT,
             layer=self._layer,
@@ -348,7 +358,7 @@ class Endpoint:
         return fields
 
     def subscribe(self, subscribe: SubscribeRequest, *, now: float) -> SubscriberUsage:
-        """SUBSCRIBE outside any dialog (RFC 6665)."""
+        """Send SUBSCRIBE outside any dialog (RFC 6665) and return its usage."""
         fields: list[Field] = [
             ("Event", subscribe.event),
             ("Expires", str(round(subscribe.expires))),
@@ -363,7 +373,7 @@ class Endpoint:
         return subscription
 
     def refer(self, refer: ReferRequest, *, now: float) -> SubscriberUsage:
-        """REFER outside any dialog (RFC 3515)."""
+        """Send REFER outside any dialog (RFC 3515) and return the usage of its subscription."""
         fields = refer_fields(refer.refer_to, refer.referred_by, subscribe=refer.subscribe)
         request = initial_request(
             "REFER", refer, layer=self._layer, headers=fields, body=refer.body
@@ -379,11 +389,11 @@ class Endpoint:
 
 
 class _StreamReader:
-    """Cuts a stream into messages, and closes a flow on which one does not come to its end.
+    """Splits a stream into messages; closes a flow whose message stays incomplete for 64*T1.
 
-    RFC 4475 section 3.1.2.2: a Content-Length that is too large would otherwise wait for ever.
-    An accepted flow of somebody unknown is also closed when nothing depends on it and no message
-    has come for `EndpointConfig.idle_timeout`.
+    Otherwise a Content-Length that is too large would block the flow for ever (RFC 4475 section
+    3.1.2.2).  Also closes an accepted flow of an unknown peer on which nothing depends and no
+    message has come for `EndpointConfig.idle_timeout`.
     """
 
     def __init__(
@@ -402,7 +412,7 @@ class _StreamReader:
             self._layer.timers.set((self, "idle"), since + limit)
 
     def feed(self, data: bytes, *, now: float) -> list[ParsedInput]:
-        """Take a piece of the stream; give what is complete."""
+        """Add a piece of the stream; return the complete messages and keep-alives."""
         items = self._framer.feed(data)
         for item in items:
             if not isinstance(item, CrlfKeepAlive):
@@ -415,16 +425,16 @@ class _StreamReader:
         return items
 
     def expect_pong(self) -> None:
-        """A ping went out on this flow."""
+        """Note that a ping was sent, so that the next single CRLF is its pong."""
         self._framer.expect_pong()
 
     def stop(self) -> None:
-        """The flow has ended."""
+        """Cancel the timers: the flow has ended."""
         self._layer.timers.cancel((self, "pending"))
         self._layer.timers.cancel((self, "idle"))
 
     def handle_timer(self, name: object, *, now: float) -> None:
-        """The rest of a message has not come, or no message at all."""
+        """Close the flow: the rest of a message is overdue, or the flow is idle."""
         if name == "pending":
             self._close_flow("A message that has no end")
         elif self._layer.flows.in_use(self._flow) or self._table.uses_flow(self._flow):
@@ -440,7 +450,7 @@ class _StreamReader:
 
 
 class _ExchangeReporter:
-    """The user of an exchange outside dialogs: it turns what happens into events."""
+    """The user of an exchange outside dialogs: reports its responses and failure as events."""
 
     __slots__ = ("_layer",)
 

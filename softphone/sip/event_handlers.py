@@ -1,4 +1,4 @@
-"""Which object handles the events of a usage: a call's leg, or what waits for a subscription."""
+"""Dispatches the events of a usage to its handler, such as the leg of a call."""
 
 from __future__ import annotations
 
@@ -37,41 +37,41 @@ class EventHandler(Protocol):
     """Handles the events of one usage or of several."""
 
     def handle_event(self, event: SipEvent) -> None:
-        """Take one event of a usage of its own."""
+        """Handle one event of a usage that this handler was set for."""
 
 
 class EventHandlers:
     """The handlers of the usages of one endpoint.
 
-    Handlers are held weakly: the transaction layer keeps usages for half a minute after their end,
-    and what a call has held, its keys among that, goes with the call.
+    Holds handlers weakly: the transaction layer keeps usages for half a minute after their end, but
+    a call and its keys must be freed when the call ends.
     """
 
     def __init__(self) -> None:
         self._handlers: WeakValueDictionary[AnyUsage, EventHandler] = WeakValueDictionary()
 
     def set_handler(self, usage: AnyUsage, handler: EventHandler) -> None:
-        """Have the events of `usage` handled by `handler`, as long as somebody holds that."""
+        """Pass the events of `usage` to `handler`; the caller must keep a reference to it."""
         self._handlers[usage] = handler
 
     def handler_of(self, usage: AnyUsage | None) -> EventHandler | None:
-        """The handler of a usage, if it has one."""
+        """Return the handler of a usage, None without one."""
         return None if usage is None else self._handlers.get(usage)
 
     def handle_event(self, event: SipEvent) -> bool:
-        """Give an event to the handler of its usage; False where it has none."""
+        """Pass an event to the handler of its usage; return False if there is none."""
         usage = _usage_of(event)
         handler = None if usage is None else self._handlers.get(usage)
         if handler is not None:
             handler.handle_event(event)
         if isinstance(event, SubscriptionTerminated):
-            # A call outlives the subscriptions in it, of which its far end may make any number.
+            # A call outlives its subscriptions, and the far end may create any number of them.
             self._handlers.pop(event.subscription, None)
         return handler is not None
 
 
 def _usage_of(event: SipEvent) -> AnyUsage | None:
-    """The usage that an event is about; that of the call for a REFER or SUBSCRIBE within one."""
+    """Return the usage of an event; for a REFER or SUBSCRIBE within a call that of the call."""
     match event:
         case (
             InviteReceived()

@@ -1,8 +1,8 @@
-"""What an `Endpoint` reports: frozen dataclasses, in the past tense.
+"""The events of an `Endpoint`: frozen dataclasses, named in the past tense.
 
-Each event holds the usage, subscription or exchange that it belongs to, so that its owner can be
-found from the event alone.  The events are generic in those classes only because this module lies
-below theirs; `softphone.sip.endpoint.SipEvent` is the union with every class filled in.
+Each event holds its usage, subscription or exchange, so that the owner can be found from the event
+alone.  The events are generic in those classes only because this module lies below theirs;
+`softphone.sip.endpoint.SipEvent` is the union with the classes filled in.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FlowOpened:
-    """A flow is open: accepted from outside (target None), or opened for `target`."""
+    """A flow is open: accepted (target None), or opened for `target`."""
 
     flow: Flow
     target: Target | None
@@ -75,7 +75,7 @@ class FlowOpened:
 
 @dataclass(frozen=True, slots=True)
 class FlowClosed:
-    """A flow has ended, or (Target) could not be opened; `reason` None is a clean end."""
+    """A flow has ended, or a Target could not be connected; `reason` None is a clean end."""
 
     flow: Flow | Target
     reason: str | None
@@ -90,9 +90,9 @@ class PongReceived:
 
 @dataclass(frozen=True, slots=True)
 class MessageRejected:
-    """Bytes that are no SIP message, or one that cannot be served, were refused or dropped.
+    """Bytes that are no valid SIP message, or a message that cannot be served, were rejected.
 
-    `status_hint` is the status that was, or would have been, answered.
+    `status_hint` is the status of the response, or the fitting one if none was sent.
     """
 
     flow: Flow
@@ -102,10 +102,10 @@ class MessageRejected:
 
 @dataclass(frozen=True, slots=True)
 class StrangerIgnored:
-    """A message bears the tags of a dialog and is not its peer's: it changed nothing.
+    """A message with the tags of a dialog came on a flow that may not send it, and was ignored.
 
-    It is reported once for each dialog; a request was answered 481.  `peer` is the dialog's far
-    end, `flow` what the message came on.
+    Reported once for each dialog; a request is answered 481.  `peer` is the far end of the dialog,
+    `flow` the flow of the message.
     """
 
     flow: Flow
@@ -118,7 +118,7 @@ class StrangerIgnored:
 
 @dataclass(frozen=True, slots=True)
 class ResponseReceived(Generic[X]):
-    """A response to a request of ours; digest challenges have been answered before."""
+    """A response to our request came; digest challenges were answered before, where possible."""
 
     exchange: X
     response: Response
@@ -127,7 +127,7 @@ class ResponseReceived(Generic[X]):
 
 @dataclass(frozen=True, slots=True)
 class RequestFailed(Generic[X]):
-    """No final response: 408 for a time-out, 503 for a lost or unopened flow."""
+    """Our request got no final response: 408 for a time-out, 503 for a lost or unopened flow."""
 
     exchange: X
     status_hint: int
@@ -136,7 +136,7 @@ class RequestFailed(Generic[X]):
 
 @dataclass(frozen=True, slots=True)
 class RequestReceived(Generic[X]):
-    """A request outside any dialog, which the application answers with `endpoint.respond`."""
+    """A request outside any dialog came; answer it with `endpoint.respond`."""
 
     exchange: X
     request: Request
@@ -150,8 +150,8 @@ class RequestReceived(Generic[X]):
 class ProvisionalReceived(Generic[U]):
     """A provisional response other than 100 came; `to_tag` names its early dialog ("" if none).
 
-    A reliable one (RFC 3262) whose `role` is OFFER waits for `usage.prack(answer)`; every other
-    reliable one has been acknowledged already.
+    If it is reliable (RFC 3262) and `role` is OFFER, answer with `usage.prack(answer)`; any other
+    reliable one is acknowledged already.
     """
 
     usage: U
@@ -175,10 +175,10 @@ class InviteAnswered(Generic[U]):
 
 @dataclass(frozen=True, slots=True)
 class InviteRejected(Generic[U]):
-    """Our INVITE has failed.  `response` is None when nobody answered (408) or the flow died (503).
+    """Our INVITE has failed.  `response` is None after a time-out (408) or a lost flow (503).
 
-    `contacts` are those of a 3xx; `canceled` says that we gave the call up ourselves;
-    `unauthorized` is why a challenge was not answered, in a sentence for the user.
+    `contacts` are those of a 3xx; `canceled` says that we canceled the call; `unauthorized` says
+    why a challenge was not answered, in a sentence for the user.
     """
 
     usage: U
@@ -193,9 +193,10 @@ class InviteRejected(Generic[U]):
 @fast_init
 @dataclass(frozen=True, slots=True)
 class InviteEnded(Generic[U]):
-    """A usage that had been confirmed, or was about to be, is over.
+    """A usage has ended after it was confirmed, or before we answered an incoming INVITE.
 
-    `status` and `reason` come from a Reason header field (RFC 3326) where there was one.
+    `status` and `reason` come from the Reason header field of a BYE (RFC 3326), if it had one, or
+    say what failed.  `request` is the far end's BYE.
     """
 
     usage: U
@@ -208,10 +209,9 @@ class InviteEnded(Generic[U]):
 @fast_init
 @dataclass(frozen=True, slots=True)
 class InviteReceived(Generic[U]):
-    """A call comes in.  `role` None means that the caller wants our offer.
+    """An initial INVITE came.  `role` None means that the caller wants our offer.
 
-    `replaces` is the local usage that a Replaces header field names (RFC 3891); accepting this
-    usage ends that one.
+    `replaces` is the local usage that Replaces names (RFC 3891); accepting this usage ends it.
     """
 
     usage: U
@@ -224,7 +224,10 @@ class InviteReceived(Generic[U]):
 
 @dataclass(frozen=True, slots=True)
 class InviteCanceled(Generic[U]):
-    """The caller gave up before we answered; 487 has been sent."""
+    """The caller canceled the INVITE before our final response; 487 was sent.
+
+    `status` and `reason` come from the Reason header field (RFC 3326), else 0 and "".
+    """
 
     usage: U
     status: int = 0
@@ -234,10 +237,10 @@ class InviteCanceled(Generic[U]):
 @fast_init
 @dataclass(frozen=True, slots=True)
 class AckReceived(Generic[U]):
-    """The ACK to our 2xx came, with the answer if the offer was ours.
+    """The ACK for our 2xx came, with the answer if the offer was ours.
 
-    After a re-INVITE it is told only where the offer was ours; `role` None then means that it was
-    never answered.
+    After a re-INVITE it is reported only if the offer was ours; `role` None then means that the ACK
+    had no answer.
     """
 
     usage: U
@@ -247,7 +250,7 @@ class AckReceived(Generic[U]):
 
 @dataclass(frozen=True, slots=True)
 class PrackReceived(Generic[U]):
-    """A reliable provisional response of ours was acknowledged (RFC 3262).
+    """The PRACK for our reliable provisional response came (RFC 3262).
 
     `role` ANSWER answers our offer.  OFFER is a new offer: answer it with
     `usage.answer_modification(body)`.
@@ -260,7 +263,7 @@ class PrackReceived(Generic[U]):
 
 @dataclass(frozen=True, slots=True)
 class ModificationReceived(Generic[U]):
-    """A re-INVITE or UPDATE came that wants an answer (`role` OFFER) or our offer (None)."""
+    """A re-INVITE or UPDATE came that needs our answer (`role` OFFER) or our offer (None)."""
 
     usage: U
     request: Request
@@ -283,7 +286,10 @@ class ModificationAnswered(Generic[U]):
 
 @dataclass(frozen=True, slots=True)
 class ModificationFailed(Generic[U]):
-    """Our re-INVITE or UPDATE was refused; the session is as it was."""
+    """Our re-INVITE or UPDATE has failed; the session is as it was.
+
+    `response` is None if none came.
+    """
 
     usage: U
     status: int
@@ -293,7 +299,7 @@ class ModificationFailed(Generic[U]):
 
 @dataclass(frozen=True, slots=True)
 class InDialogRequestReceived(Generic[U, X]):
-    """INFO, MESSAGE, NOTIFY or another request within the dialog: answer it with `respond`."""
+    """INFO, MESSAGE, NOTIFY or another request came within the dialog; answer with `respond`."""
 
     usage: U
     exchange: X
@@ -302,9 +308,9 @@ class InDialogRequestReceived(Generic[U, X]):
 
 @dataclass(frozen=True, slots=True)
 class SessionRefreshed(Generic[U]):
-    """The session was refreshed, or something said of it, without a change (RFC 4028, RFC 3311).
+    """The session was refreshed without an offer/answer change (RFC 4028, RFC 3311).
 
-    `request` is the far end's, `response` the one to ours.
+    `request` is the far end's request, `response` the response to ours (`by_us`).
     """
 
     usage: U
@@ -318,9 +324,9 @@ class SessionRefreshed(Generic[U]):
 
 @dataclass(frozen=True, slots=True)
 class SubscribeReceived(Generic[U, S]):
-    """Somebody subscribes: `subscription.accept(...)` or `.reject(...)`.
+    """A new SUBSCRIBE came; answer with `subscription.accept(...)` or `.reject(...)`.
 
-    `usage` is the call it came in, or None.
+    `usage` is the call in whose dialog it came, or None.
     """
 
     subscription: S
@@ -331,7 +337,7 @@ class SubscribeReceived(Generic[U, S]):
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionRefreshed(Generic[S]):
-    """The subscriber asked again; a NOTIFY with the full state must follow (RFC 6665 4.2.1.2)."""
+    """The subscriber refreshed; a NOTIFY with the full state must follow (RFC 6665 4.2.1.2)."""
 
     subscription: S
     request: Request
@@ -348,7 +354,7 @@ class SubscriptionAccepted(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class NotifyReceived(Generic[S]):
-    """A NOTIFY of one of our subscriptions; it has been answered with 200.
+    """A NOTIFY of our subscription came and was answered 200.
 
     For a REFER, `status` and `reason` are those of the sipfrag (RFC 3515 section 2.4.5), else 0
     and "".
@@ -363,11 +369,11 @@ class NotifyReceived(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionTerminated(Generic[S]):
-    """A subscription is over, on either side.
+    """A subscription has ended, ours or the far end's.
 
-    `reason` is that of Subscription-State (RFC 6665 section 4.1.3) or of the failure; `status`
-    the response that ended it, if one did, or our own where nothing was `answered`; `retry_after`
-    the seconds asked of us, if any.
+    `reason` is that of Subscription-State (RFC 6665 section 4.1.3) or of the failure.  `status` is
+    that of the response that ended it, 0 if none did, or our own if none came (`answered` False).
+    `retry_after` is the wait that the notifier asked for, in seconds.
     """
 
     subscription: S
@@ -379,10 +385,11 @@ class SubscriptionTerminated(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class ReferReceived(Generic[U, S]):
-    """Somebody asks us to contact another place (RFC 3515).
+    """A REFER came: it asks us to contact `refer_to` (RFC 3515).
 
-    Answer with `subscription.accept()` (202, and NOTIFY progress by `subscription.progress`) or
-    `subscription.reject(status)`.  `usage` is the call it came in, or None.
+    Answer with `subscription.accept()` (202, then report progress by
+    `subscription.notify_progress`) or `subscription.reject(status)`.  `replaces` is the Replaces
+    value in the Refer-To URI.  `usage` is the call in whose dialog it came, or None.
     """
 
     subscription: S

@@ -1,13 +1,13 @@
-"""Publishing event state: PUBLISH outside any dialog, sans IO (RFC 3903).
+"""Publication of event state: PUBLISH outside any dialog, sans I/O (RFC 3903).
 
     publisher = Publisher(endpoint)
     publication = publisher.publish(PublishRequest(...), now=now)
-    publisher.handle_event(event, now=now)  # for each event of the endpoint: whether it was its own
+    publisher.handle_event(event, now=now)  # for each event of the endpoint; True if it was ours
 
-Each publication is an event of its own, as reports are: it is made, and neither refreshed, modified
-nor removed (section 4.4 to 4.6).  A collector that wants it to live longer gets that once (423).
-Few are under way at a time: what is beyond that is refused here, so that a collector that never
-answers holds up nothing.
+Each publication is initial, as reports are; there is no refresh, modification or removal (sections
+4.4 to 4.6).  After a 423 it is sent once more with the longer Expires.  At most `MOST_UNDER_WAY`
+are under way; further ones are dropped, so that they cannot pile up behind a collector that never
+answers.
 """
 
 from __future__ import annotations
@@ -29,8 +29,11 @@ MOST_UNDER_WAY = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishRequest:
-    """What a PUBLISH is made of; `uri` is whose state it is, and `expires` None leaves that to
-    the far end."""
+    """The description of a PUBLISH.
+
+    `uri` is the resource whose state is published; `expires` is in seconds, None leaves it to the
+    far end.
+    """
 
     uri: Uri
     local: NameAddr
@@ -44,7 +47,7 @@ class PublishRequest:
     failover: Failover | None = None
 
     def build_request(self, expires: int | None) -> Request:
-        """The request without From tag, Call-ID and CSeq, which the endpoint gives it."""
+        """Build the request without From tag, Call-ID and CSeq, which the endpoint adds."""
         uri, routes = leading_route(self.uri, self.route_set)
         fields: list[Field] = [
             ("From", str(self.local)),
@@ -59,8 +62,11 @@ class PublishRequest:
 
 @dataclass(slots=True, eq=False)
 class Publication:
-    """One publication: `status` is 0 until it is over, then the final one, or 408 or 503 when
-    nobody `answered`; `entity_tag` is what the far end calls it."""
+    """One publication.
+
+    `status` is 0 until it is over, then the final status, or 408 or 503 if no response came
+    (`answered` is False).  `entity_tag` is the SIP-ETag of the response.
+    """
 
     publish_request: PublishRequest
     on_done: Callable[[Publication], None] = field(repr=False)
@@ -72,22 +78,22 @@ class Publication:
 
     @property
     def accepted(self) -> bool:
-        """Whether the far end took it."""
+        """Whether the final response was a 2xx."""
         return 200 <= self.status < 300
 
 
 def _ignore(_: Publication) -> None:
-    """Nobody waits for it."""
+    """Do nothing: the default `on_done`."""
 
 
 class Publisher:
-    """The publications of one endpoint that are under way."""
+    """Sends publications over one endpoint and tracks those under way; `len()` counts them."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._open: dict[Exchange, Publication] = {}
         self.dropped = 0
-        """Publications that were not sent, since too many were under way."""
+        """The number of publications not sent because too many were under way."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -99,9 +105,9 @@ class Publisher:
         now: float,
         on_done: Callable[[Publication], None] = _ignore,
     ) -> Publication | None:
-        """Send it; None when too many are under way already.
+        """Send a publication; return None if too many are under way.
 
-        `on_done` is called from `handle_event`, once it is over.
+        `handle_event` calls `on_done` once it is over.
         """
         if len(self._open) >= MOST_UNDER_WAY:
             self.dropped += 1
@@ -122,7 +128,7 @@ class Publisher:
         self._open[exchange] = publication
 
     def handle_event(self, event: object, *, now: float) -> bool:
-        """Take an event of the endpoint; whether it was about a publication."""
+        """Handle an event of the endpoint; return whether it concerned a publication."""
         if not isinstance(event, ResponseReceived | RequestFailed):
             return False
         publication = self._open.get(event.exchange)
@@ -144,7 +150,7 @@ class Publisher:
         )
         brief = asked is not None and least is not None and least > asked
         if response.status == 423 and brief and first:
-            # Once: what it refuses then is what it has named itself.
+            # Retry once only: a second 423 refuses the Min-Expires of the first.
             del self._open[exchange]
             publication.expires = least
             self._send_publish(publication, now)

@@ -1,7 +1,7 @@
-"""Where a request that came in belongs (RFC 3261 sections 8.2, 9.2, 12.2.2, 17.2.3).
+"""Routes received requests (RFC 3261 sections 8.2, 9.2, 12.2.2, 17.2.3).
 
-Copies go to their transaction, requests with a To tag to their dialog, CANCEL and ACK to their
-INVITE; what is left is new and is checked, admitted and reported.
+Retransmissions go to their transaction, requests with a To tag to their dialog, CANCEL and ACK to
+their INVITE.  All other requests are new: they are admitted, checked and reported.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from softphone.sip.subscription import NotifierUsage, refer_values
 from softphone.sip.transaction import ServerExchange, ServerTransaction, TransactionLayer
 
 RESERVE = 1.25
-"""How far beyond its bounds the table of server transactions takes requests within dialogs."""
+"""The factor on the bounds of the server transaction table for requests within dialogs."""
 
 
 class RequestRouter:
-    """The way in for requests; `usages` are the INVITE usages that have not ended."""
+    """Routes each received request and creates the usages for new ones."""
 
     def __init__(self, *, layer: TransactionLayer, table: DialogTable) -> None:
         self._layer = layer
@@ -33,22 +33,22 @@ class RequestRouter:
         rate, burst = self._config.admission_rate, self._config.admission_burst
         self._unknown_bucket = TokenBucket(rate=rate, burst=burst)
         self._known_bucket = TokenBucket(rate=rate, burst=burst)
-        # Weak: transactions and dialogs hold what goes on, and nothing holds what has ended, whose
-        # messages bring keys.
+        # Weak: transactions and dialogs hold live usages; an ended one must not be kept, since its
+        # messages contain keys.
         self._usages: WeakValueDictionary[int, InviteUsage] = WeakValueDictionary()
         self._numbers = count()
 
     def usages(self) -> tuple[InviteUsage, ...]:
-        """Every INVITE usage that has not ended."""
+        """Return every INVITE usage that has not ended."""
         known = self._usages.values()
         return tuple(usage for usage in known if usage.state is not InviteState.TERMINATED)
 
     def add_usage(self, usage: InviteUsage) -> None:
-        """Take a new usage in."""
+        """Add a new usage, which is held weakly."""
         self._usages[next(self._numbers)] = usage
 
     def route_request(self, request: Request, *, flow: Flow, now: float) -> None:
-        """Take one request."""
+        """Route one request; answer 503, 481 or 482 where no usage or transaction takes it."""
         if request.method == "ACK":
             self._route_ack(request, flow=flow, now=now)
             return
@@ -59,12 +59,12 @@ class RequestRouter:
             return
         belongs = self._belongs(request, flow=flow)
         if self._overloaded(belongs=belongs, flow=flow, now=now):
-            # 503 without a transaction: nothing is kept of what is not served (8.2.7).
+            # Stateless 503: a request that is not served gets no transaction (8.2.7).
             retry = (("Retry-After", str(self._config.retry_after)),)
             self._refuse_statelessly(request, 503, flow=flow, headers=retry)
             return
         if request.method == "CANCEL" and not self._may_cancel(request, flow=flow):
-            # A transaction of its own would take the place of the real CANCEL's: same branch.
+            # A transaction for it would block the real CANCEL, which has the same branch.
             self._refuse_statelessly(request, 481, flow=flow)
             return
         merged = self._layer.is_merged(request)
@@ -82,7 +82,7 @@ class RequestRouter:
 
     def _overloaded(self, *, belongs: bool, flow: Flow, now: float) -> bool:
         config, layer = self._config, self._layer
-        # What is new may not fill the table: a quarter more is for the calls that are up.
+        # New requests must not fill the table: a quarter more is reserved for existing calls.
         share = RESERVE if belongs else 1.0
         if layer.server_count >= share * config.max_transactions:
             return True
@@ -90,14 +90,14 @@ class RequestRouter:
             return True
         if belongs:
             return False
-        # Unknown senders, however many, use up no share of the server's or a registered phone's.
+        # Unknown senders must not use up the rate of our server or of registered phones.
         bucket = self._known_bucket if layer.flows.is_proven(flow) else self._unknown_bucket
         return not bucket.admit(now=now)
 
     def _belongs(self, request: Request, *, flow: Flow) -> bool:
-        """Whether a request is part of what is here: of a dialog, or of an INVITE.
+        """Whether a request belongs to an existing dialog or, for CANCEL, to an INVITE.
 
-        A To tag alone proves nothing: strangers can write one.
+        A To tag alone proves nothing: anyone can write one.
         """
         if request.method == "CANCEL":
             return self._layer.find_server_transaction(request, method="INVITE") is not None
@@ -136,7 +136,7 @@ class RequestRouter:
         if invite is None:
             transaction.respond(481, now=now)
             return
-        # RFC 3261 section 9.2: the To tag of this 200 is that of the INVITE's response.
+        # The To tag of this 200 is that of the response to the INVITE (RFC 3261 section 9.2).
         transaction.to_tag = invite.to_tag
         transaction.respond(200, now=now)
         if invite.user is not None:
@@ -171,7 +171,7 @@ class RequestRouter:
         elif request.method == "OPTIONS" and self._config.answer_options:
             transaction.respond(200, now=now, headers=self._capabilities())
         elif request.method in ("BYE", "PRACK", "UPDATE", "INFO"):
-            # They exist within dialogs only (RFC 3261 15.1.2, RFC 3262, 3311, 6086).
+            # These methods exist only within dialogs (RFC 3261 15.1.2, RFC 3262, 3311, 6086).
             transaction.respond(481, now=now)
         else:
             exchange = ServerExchange(transaction, layer=self._layer, now=now)
@@ -222,7 +222,7 @@ class RequestRouter:
         )
 
     def _replaces(self, request: Request) -> tuple[int, InviteUsage | None]:
-        """The usage that Replaces names, or the status of the refusal (RFC 3891 section 3)."""
+        """Return (0, usage named by Replaces, if any) or (failure status, None) (RFC 3891 3)."""
         named = request.replaces
         if named is None:
             return 0, None
@@ -231,11 +231,11 @@ class RequestRouter:
             return 481, None
         owner, _ = found
         if not isinstance(owner, InviteUsage) or owner.state is InviteState.TERMINATED:
-            # A dialog that we are hanging up, or one that is no call.
+            # The dialog is being ended by our BYE, or is not of a call.
             return 603, None
         if owner.state is InviteState.CONFIRMED:
             return (486, None) if named.early_only else (0, owner)
-        # Only an early dialog that we began can be replaced.
+        # Only an early dialog that we initiated can be replaced.
         return (0, owner) if owner.side is Side.CLIENT else (481, None)
 
     # SUBSCRIBE and REFER -------------------------------------------------------------------------

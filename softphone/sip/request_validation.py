@@ -1,7 +1,7 @@
-"""What a user agent server checks before it looks at a request's meaning (RFC 3261 section 8.2).
+"""The checks of a user agent server before it processes a request (RFC 3261 section 8.2).
 
-Pure: a request and a configuration give None or the refusal to send.  Merged requests (section
-8.2.2.2, answered 482) need state: `softphone.sip.transaction.layer` finds them, and
+Pure functions: from a request and a configuration to None or the refusal to send.  Merged requests
+(section 8.2.2.2, answered 482) need state: `softphone.sip.transaction.layer` finds them and
 `softphone.sip.request_router` answers them.
 """
 
@@ -42,15 +42,15 @@ KNOWN_METHODS = frozenset(
         "PUBLISH",
     }
 )
-"""Methods that get 405 where they are not allowed; all others get 501 (8.2.1, 21.5.2)."""
+"""Methods that get 405 if they are not in `allow`; all others get 501 (8.2.1, 21.5.2)."""
 
-# Requests whose body is a session description or nothing that we understand.
+# Requests whose body must contain a session description.
 _SESSION_METHODS = frozenset({"INVITE", "UPDATE", "PRACK"})
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRefusal:
-    """The failure response that a request gets."""
+    """The failure response to a request; `reason` "" means the standard phrase."""
 
     status: int
     reason: str = ""
@@ -58,7 +58,7 @@ class RequestRefusal:
 
 
 def check_request(request: Request, config: EndpointConfig) -> RequestRefusal | None:
-    """The first thing that is wrong, in the order of RFC 3261 section 8.2, or None."""
+    """Return the first refusal, in the order of RFC 3261 section 8.2, or None."""
     return (
         _check_method(request, config)
         or _check_uri(request, config)
@@ -81,7 +81,7 @@ def _check_uri(request: Request, config: EndpointConfig) -> RequestRefusal | Non
     if request.uri.scheme.lower() not in config.schemes:
         return RequestRefusal(416)
     if request.method == "REGISTER" and not isinstance(request.to.uri, SipUri):
-        # RFC 4475 section 3.3.4: an address of record is a sip or sips URI.
+        # An address of record is a sip or sips URI (RFC 4475 section 3.3.4).
         return RequestRefusal(400, "The address of record is no SIP URI")
     if config.users and request.to.tag is None and not _is_for_us(request.uri, config.users):
         return RequestRefusal(404)
@@ -89,7 +89,7 @@ def _check_uri(request: Request, config: EndpointConfig) -> RequestRefusal | Non
 
 
 def _is_for_us(uri: Uri, users: tuple[str, ...]) -> bool:
-    """Whether the user part of a Request-URI is one of ours (RFC 3261 section 19.1.4)."""
+    """Whether the user part of a Request-URI is in `users` (RFC 3261 section 19.1.4)."""
     if not isinstance(uri, SipUri) or uri.user is None:
         return False
     return unescape(uri.user) in {unescape(user) for user in users}
@@ -98,7 +98,7 @@ def _is_for_us(uri: Uri, users: tuple[str, ...]) -> bool:
 def _check_extensions(request: Request, config: EndpointConfig) -> RequestRefusal | None:
     if request.method in ("ACK", "CANCEL") or not request.require:
         return None
-    # Proxy-Require is for proxies: RFC 4475 section 3.3.5 tests that a UAS does not answer to it.
+    # A UAS ignores Proxy-Require, which is for proxies (RFC 4475 section 3.3.5).
     known = {tag.lower() for tag in config.supported}
     unknown = [tag for tag in request.require if tag.lower() not in known]
     return RequestRefusal(420, headers=(("Unsupported", ", ".join(unknown)),)) if unknown else None
@@ -118,7 +118,7 @@ def _check_content(request: Request, config: EndpointConfig) -> RequestRefusal |
 
 
 def _check_session(content: Body, config: EndpointConfig) -> RequestRefusal | None:
-    """One part that we know is enough: the others may be for somebody else."""
+    """Require one part of an accepted media type (415); other parts are ignored."""
     try:
         found = any(find_part(content, known) for known in config.accept)
     except MalformedMessage as error:
@@ -127,7 +127,7 @@ def _check_session(content: Body, config: EndpointConfig) -> RequestRefusal | No
 
 
 def _check_message(content: Body, types: tuple[str, ...]) -> RequestRefusal | None:
-    """Every part has to be understood unless it is optional (RFC 5621 sections 3 and 8)."""
+    """Require an accepted media type for each part that is not optional (RFC 5621 3 and 8)."""
     parts = [content]
     if content.media_type.startswith("multipart/"):
         try:
@@ -145,7 +145,7 @@ def _optional(content: Body) -> bool:
 
 
 def _check_accept(request: Request, config: EndpointConfig) -> RequestRefusal | None:
-    """Our answer would be a session description: the caller has to take one (21.4.7)."""
+    """Refuse an INVITE whose Accept excludes session descriptions (406, 21.4.7)."""
     if request.method != "INVITE" or request.accept is None:
         return None
     wildcards = {f"{known.partition('/')[0]}/*" for known in config.session_types}
@@ -155,9 +155,10 @@ def _check_accept(request: Request, config: EndpointConfig) -> RequestRefusal | 
 
 
 def _check_contact(request: Request) -> RequestRefusal | None:
-    """Exactly one SIP URI, where requests of ours within the dialog go (RFC 3261 8.1.1.8).
+    """Require one Contact with a SIP URI, the target of our requests (RFC 3261 8.1.1.8).
 
-    A REFER without one is taken: its notifications go to its sender's own address.
+    Only SUBSCRIBE and an initial INVITE must have it.  After a REFER without Contact, NOTIFY goes
+    to the URI in From.
     """
     if request.method not in TARGET_REFRESH:
         return None
@@ -173,6 +174,6 @@ def _check_contact(request: Request) -> RequestRefusal | None:
 
 
 def _begins_call(request: Request) -> bool:
-    """An INVITE outside dialogs of an RFC 3261 peer; RFC 2543 lets one be without Contact."""
+    """Whether it is an initial INVITE of an RFC 3261 peer; RFC 2543 allows no Contact."""
     branch = request.top_via.branch or ""
     return request.method == "INVITE" and request.to.tag is None and branch.startswith(MAGIC_COOKIE)

@@ -1,8 +1,8 @@
 """Accounts: registration, connection, calls and messages of one address of record.
 
-An account runs a SIP endpoint by a driver, registers, routes its requests, answers those outside
-calls and renews its tokens.  What is configured is in `softphone.config`, the calls themselves in
-`softphone.call`, how a class of devices speaks in `softphone.personas`; devices that boot are in
+An account runs a SIP endpoint on a driver, registers, routes its requests, answers requests outside
+dialogs and renews its tokens.  Its configuration is in `softphone.config`, its calls are in
+`softphone.call`, the rules for classes of devices in `softphone.personas`; devices that boot are in
 `softphone.device`, instant messages of chat servers in `softphone.messaging`.
 
 RFC 3261 sections 8.1.2 and 10, RFC 3263, RFC 3608 (Service-Route), RFC 5626 (outbound), RFC 3428

@@ -1,6 +1,6 @@
 """Account: one address of record, its registration, its flow and its calls.
 
-Made by `Phone.register`; closing it hangs up its calls, takes its binding away and closes its
+`Phone.register` makes it; closing it hangs up its calls, removes its binding and closes its
 connection.
 """
 
@@ -93,12 +93,12 @@ from softphone.trust import TlsSettings
 logger = logging.getLogger("softphone.account")
 
 UNREGISTER_PATIENCE = 2.0
-"""Seconds that a registrar, and far ends that we hang up on, have for their answers at the end."""
+"""Seconds that closing waits for responses from the registrar and from far ends."""
 
 MAXIMUM_WAITING = 64
-"""Incoming calls that may wait for the application; further ones are busy."""
+"""The maximum number of incoming calls that wait for the application; further ones get 486."""
 MAXIMUM_WAITING_PER_SOURCE = 16
-"""Those of one address (one /64 in IPv6) that is neither our server's nor a trusted source."""
+"""The same per address (/64 in IPv6), unless it is our server's or a trusted source."""
 
 
 class Account:
@@ -126,7 +126,7 @@ class Account:
         self.listening: tuple[Transport, str, int] | None = None
 
     def _make_context(self, config: AccountConfig, setup: AccountDependencies) -> AccountContext:
-        """What the parts share, with the machine and what drives it."""
+        """Make the context that the parts share, with the machine and its driver."""
         persona = persona_named(config.persona)
         tls = _tls_settings(config, setup)
         persona.check(config.persona_line)
@@ -171,7 +171,7 @@ class Account:
     def _credentials(
         self, config: AccountConfig, setup: AccountDependencies
     ) -> Authenticator | None:
-        """What answers the challenges of our servers."""
+        """Return what answers the challenges of our servers: token, digest, or None."""
         if self._token is not None:
             return self._token.session
         return digest_session(
@@ -179,7 +179,7 @@ class Account:
         )
 
     def _own_server(self, place: Flow | Target) -> str | None:
-        """The server of ours that a flow or target leads to; None: it leads elsewhere."""
+        """Return the host of our server that a flow or target leads to; None for another."""
         target = self._endpoint.target_of(place)
         return None if target is None else self._locator.own_server(target)
 
@@ -221,14 +221,14 @@ class Account:
         return tuple(Call.for_leg(leg) for leg in up)
 
     def events(self) -> AsyncIterator[AccountEvent]:
-        """Registration, connection and messages, from the start."""
+        """Iterate over events of registration, connection and messages, from the start."""
         return self._events.events()
 
     async def incoming(self) -> AsyncIterator[IncomingCall]:
-        """Every call that comes in, as it comes in, and first those that wait already.
+        """Iterate over incoming calls, first those that wait already.
 
         At most `MAXIMUM_WAITING` wait for an answer or a refusal, and `MAXIMUM_WAITING_PER_SOURCE`
-        of one stranger's address; whoever calls then gets 486.
+        from one unknown address; further calls get 486.
         """
         async for reference in self._incoming.events():
             if (call := reference()) is not None and call.unanswered:
@@ -245,8 +245,8 @@ class Account:
     async def start(self) -> None:
         """Connect and register, or listen.
 
-        Raises ConfigurationError before anything is sent; TransportError, CertificateError and
-        their kin, RegistrationRefused, AuthenticationFailed or RegistrationTimeout by cause.
+        Raises ConfigurationError before anything is sent; TransportError, CertificateError or a
+        subclass, RegistrationRefused, AuthenticationFailed or RegistrationTimeout by cause.
         """
         await self._driver.__aenter__()
         try:
@@ -271,7 +271,7 @@ class Account:
         await self._registration.start()
 
     async def unregister(self) -> None:
-        """Take the binding away; calls go on."""
+        """Start to remove the binding; calls go on."""
         self._registration.unregister()
 
     async def wait_until_idle(self) -> None:
@@ -279,11 +279,12 @@ class Account:
         await self._service.wait_until_idle()
 
     async def reconfigure(self, config: AccountConfig, trust_context: TrustContext) -> None:
-        """Give the binding up, and register anew as another configuration has it.
+        """Remove the binding, and register again by another configuration.
 
-        Calls that are up end: it is for the time between calls.  A registrar that cannot be
-        reached is tried again, as ever.  Raises ConfigurationError for a change that needs
-        another account, and TransportError when no server of it is known; then all is as before.
+        Use it between calls: it drops the connection, which ends calls that are up.  A registrar
+        that cannot be reached is retried as usual.  Raises ConfigurationError for a change that
+        needs another account, and TransportError when no server can be located; then nothing
+        changes.
         """
         persona = self._context.persona
         can = endpoint_config(self.config, persona)
@@ -307,16 +308,16 @@ class Account:
         self._registration.replace_registration(context, locator, registration)
 
     async def renew_credential(self) -> None:
-        """Register over a new connection with the certificate that the files hold by now.
+        """Register over a new connection with the certificate that the files now hold.
 
         Calls stay up.  Raises RegistrationError, TransportError or CertificateError by cause, and
-        LocalProtocolError unless it is registered along a list of nodes; then all is as before.
+        LocalProtocolError unless the account registers along a list of nodes; then nothing changes.
         """
         await self._registration.migrate(self._context.tls)
         self._driver.replace_settings("", self._context.tls)
 
     def drop_connection(self) -> None:
-        """Close the connection at once, as a failing network would; it is made anew."""
+        """Close the connection at once, as a network failure would; it is opened again."""
         flow = self._registration.dialog_flow
         if flow is not None:
             self._driver.close_flow(flow, TransportError("cut on purpose"))
@@ -324,7 +325,7 @@ class Account:
     async def close(self) -> None:
         """Hang up, unregister (waiting a little for the answers), and close the connection.
 
-        Nothing is left of the account afterwards, also when the waiting is canceled.
+        Everything is released even when the wait is canceled.
         """
         async with self._closing:
             if self._closed:
@@ -344,7 +345,7 @@ class Account:
         try:
             async with asyncio.timeout(UNREGISTER_PATIENCE):
                 await self._quality_reporter.wait_until_sent()
-                # What was asked while registering may still be granted: it is taken away, too.
+                # A binding that is still being requested may be granted: remove it, too.
                 await self._registration.unregister_and_wait()
                 while self._endpoint.waits_for_responses:  # noqa: ASYNC110 - it has no event
                     await asyncio.sleep(0.01)
@@ -373,13 +374,12 @@ class Account:
     ) -> OutgoingCall:
         """Call `target`: a SIP URI, or a user of our own domain ("600").
 
+        The INVITE goes out when the `async with` block is entered, or `answered` awaited.
         `srtp` overrides the account's demand on the media for this call.  With `delayed_offer`
-        the far end makes the offer (RFC 3261 section 13.2.1).  The INVITE goes out when the
-        `async with` block is entered, or `answered` awaited.
-        `video` offers video with the account's codecs for it.
-        `follows` is the call that this one takes the place of, such as one that was redirected:
-        what was demanded of it is demanded here, and signaling that was secure stays so, unless
-        `allow_clear` lets it be less.
+        the far end makes the offer (RFC 3261 section 13.2.1).  `replaces` is the value of a
+        Replaces header field (RFC 3891).  `video` offers video with the account's video codecs.
+        `follows` is the call that this one replaces, such as one that was redirected: its policy
+        applies here, too, and secure signaling must stay secure unless `allow_clear`.
         Raises ConfigurationError for a bad URI, and for video without codecs, LocalProtocolError
         when `follows` has not been started.
         """
@@ -408,18 +408,18 @@ class Account:
         return OutgoingCall(NameAddr(None, uri, ()), launch)
 
     def accept_transfer(self, call: Call, *, allow_clear: bool = False) -> OutgoingCall:
-        """Follow the transfer that `TransferRequested` told of: call its target, and report.
+        """Accept the transfer that `TransferRequested` reported: call its target, and report back.
 
-        The stricter of the account's policy and that of `call` holds for the new call.  It is
-        refused where its signaling would be less secure than that of `call`, unless `allow_clear`
-        says that it may be.  Raises LocalProtocolError when nobody asked for one.
+        The new call must meet the account's policy and that of `call`.  Its signaling must be at
+        least as secure as that of `call`, unless `allow_clear`.  Raises LocalProtocolError when
+        no transfer is pending.
         """
 
         def dial(referral: PendingReferral) -> OutgoingCall:
             return self.dial(
                 referral.refer_to,
                 replaces=referral.replaces,
-                # Who was seen is to be seen by whomever the call goes on with.
+                # A video call stays one after the transfer.
                 video=call.video is not None,
                 follows=call,
                 allow_clear=allow_clear,
@@ -450,7 +450,7 @@ class Account:
                     self._handle_unclaimed(event)
 
     def _handle_unclaimed(self, event: SipEvent) -> None:
-        """Handle what belongs to no call: new requests, and what strangers have tried."""
+        """Handle events that belong to no call: new requests, and rejected or ignored messages."""
         match event:
             case InviteReceived() | RequestReceived() if self._strange(event.flow):
                 refuse_stranger(self._context, event)
@@ -474,7 +474,10 @@ class Account:
                 )
 
     def _log_rejected(self, event: MessageRejected) -> None:
-        """Log what a peer of ours sent in vain: a call waits for it.  Strangers send anything."""
+        """Log an unreadable message from a peer or server of ours; ignore those of strangers.
+
+        A call may be waiting for it.
+        """
         flow = event.flow
         if not (self._endpoint.holds_flow(flow) or self._is_own_server(flow)):
             return
@@ -487,18 +490,21 @@ class Account:
             )
 
     def _refuse_subscribe(self, event: SubscribeReceived[InviteUsage, NotifierUsage]) -> None:
-        """What we notify of is in calls (RFC 4730), or begins by REFER (RFC 3515 2.4.4)."""
+        """Refuse a SUBSCRIBE outside a dialog (403 for refer, else 481).
+
+        Subscriptions exist only within calls (RFC 4730), or begin by REFER (RFC 3515 2.4.4).
+        """
         named = event.request.event
         status = 403 if named is not None and named.package == "refer" else 481
         refuse_subscription(self._context, event.subscription, status)
 
     def _strange(self, flow: Flow) -> bool:
-        # Only over UDP anybody reaches our socket.
+        # Only over UDP can anybody reach our socket.
         unknown = flow.transport is Transport.UDP and self._locator.is_unknown_source(flow)
         return unknown or self._context.machine.bypasses_registered_flow(flow)
 
     def _may_refer(self, event: ReferReceived[InviteUsage, NotifierUsage]) -> bool:
-        """Whether a REFER counts: in a call that of its far end, or of our server."""
+        """Whether a REFER is permitted: in a call, from its far end or our server only."""
         flow = event.subscription.flow
         return event.usage is None or (
             flow is not None and may_direct(event.usage, flow, own_server=self._is_own_server)
@@ -539,9 +545,9 @@ class Account:
         )
 
     def _incoming_setup(self, event: InviteReceived[InviteUsage]) -> LegSetup:
-        """What the leg of a call that comes in needs; it meets the policy of one that it replaces.
+        """Make the setup of an incoming call's leg, with the policy of a call that it replaces.
 
-        Raises SecurityShortfall for one that may not replace that call.
+        Raises SecurityShortfall for an INVITE that may not replace that call.
         """
         replaced = self._handlers.handler_of(event.replaces)
         if not isinstance(replaced, CallLeg):
@@ -550,7 +556,7 @@ class Account:
         setup = make_leg_setup(self._context, event.flow, inherited=replaced.inherited_policy)
         shortfalls = flow_shortfalls(setup.media.policy, event.flow, fips=setup.fips)
         if shortfalls:
-            # Known before its offer is looked at, and there may be none (RFC 3891 section 8).
+            # Judged before its offer, which may be missing (RFC 3891 section 8).
             raise SecurityShortfall(shortfalls)
         return setup
 
@@ -563,7 +569,7 @@ class Account:
         self._incoming.put_event(ref(call))
 
     def emit_event(self, event: AccountEvent) -> None:
-        """Tell the application of what the server wants, and do what is the account's to do."""
+        """Put an event into the application's queue; carry out service control."""
         self._events.put_event(event)
         if isinstance(event, ServiceRequested):
             self._tasks.spawn(self._service.carry_out(event))
@@ -579,7 +585,7 @@ class Account:
             self._rebind_dialogs(*moved)
 
     def _rebind_dialogs(self, before: Flow | None, flow: Flow) -> None:
-        """The binding has another connection: dialogs go there."""
+        """Move the dialogs to the binding's new connection, and judge their security again."""
         self._locator.registered_hosts.add(flow.remote[0])
         self._endpoint.keep_flow_open(flow)
         if before is not None:
@@ -594,7 +600,7 @@ def _tls_settings(config: AccountConfig, setup: AccountDependencies) -> TlsSetti
 
 
 def _check_first_hop(uri: SipUri, flow: Flow, setup: LegSetup) -> None:
-    """Raise SecurityShortfall where no call to `uri` over `flow` could be what is demanded."""
+    """Raise SecurityShortfall if no call to `uri` over `flow` can meet the policy."""
     shortfalls = flow_shortfalls(setup.media.policy, flow, fips=setup.fips)
     if uri.secure and flow.transport is not Transport.TLS:
         # RFC 3261 section 26.2.2.

@@ -1,4 +1,4 @@
-"""What the parts of an account share, and what its phone gives it."""
+"""The context that the parts of an account share, and the dependencies that its phone supplies."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from softphone.trust import TlsSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountDependencies:
-    """What an account needs of its phone.
+    """What a phone supplies to an account.
 
-    `on_service` is asked when the server wants the device to start anew or to compare versions,
-    once no call is up; True says that it has seen to everything.  `names` tells
-    who a call's other end is, once that is known.  `source` is the local address that the account's
-    connections, and with them its media, are bound to; None leaves it to the system.
+    `policy` overrides the configuration's.  `on_service` is called, once no call is up, when the
+    server wants the device to restart or to compare versions; True means that it has handled the
+    request.  `names` looks up the name of a call's peer.  `source` is the local address that the
+    account's connections, and with them its media, are bound to; None leaves it to the system.
     """
 
     media: MediaBackend
@@ -51,9 +51,9 @@ class AccountDependencies:
 class AccountContext:
     """What the parts of an account share under one configuration.
 
-    Another configuration gets a context of its own with the same machine, driver, tasks, handlers
-    and legs.  `credentials` answer challenges, `tasks` end with the account, `emit_event` tells the
-    application; `legs` are the calls that have not ended, in the order of their beginning.
+    A new configuration gets a new context with the same machine, driver, tasks, handlers and legs.
+    `credentials` answer challenges, `tasks` end with the account, `emit_event` reports to the
+    application; `legs` are the calls that have not ended, oldest first.
     """
 
     config: AccountConfig
@@ -70,7 +70,7 @@ class AccountContext:
 
     @property
     def change(self) -> OpenDrain:
-        """Opens a drain of the endpoint."""
+        """Opens a drain of the endpoint: `with context.change() as now`."""
         return self.driver.change
 
     @property
@@ -79,9 +79,9 @@ class AccountContext:
         return self.machine.registration
 
     def run_command(self, command: Callable[[float], object]) -> None:
-        """Give a command to the endpoint, unless the far end was faster.
+        """Give a command to the endpoint; swallow LocalProtocolError when the far end was faster.
 
-        A request may have been canceled, a subscription left, or a connection closed in the same
+        A request may have been canceled, a subscription ended, or a connection closed in the same
         drain: then no answer is expected.
         """
         try:

@@ -1,4 +1,4 @@
-"""Where an account's requests go first, and by which route (RFC 3261 8.1.2, RFC 3263, RFC 3608)."""
+"""The first hop and Route of an account's requests (RFC 3261 8.1.2, RFC 3263, RFC 3608)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from softphone.sip.transport import leads_to_same_peer
 logger = logging.getLogger("softphone.account")
 
 MAXIMUM_TARGETS = 256
-"""Places of the account's own servers that are remembered, the latest."""
+"""The maximum number of targets of the account's own servers that are kept, the latest ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class FirstHop:
-    """Where a request goes, by which Route, and the places to go to if it is not served there."""
+    """The flow and Route of a request, and the targets to fail over to."""
 
     flow: Flow
     route_set: tuple[NameAddr, ...]
@@ -31,22 +31,23 @@ class FirstHop:
 
 
 class FirstHopLocator:
-    """The way of one account's requests."""
+    """Finds the first hop of one account's requests."""
 
     def __init__(self, context: AccountContext) -> None:
         self._context = context
         self._config = context.config
         self.registered_hosts: set[str] = set()
-        """The hosts that we have been registered at."""
+        """The addresses of the servers that have registered us."""
         self._known: Failover | None = None
         self._server_over_tls = False
-        """Whether the server has been reached over TLS: then it is not looked for in clear."""
+        """Whether the server has been reached over TLS: then it is never used in clear again."""
         self._own_targets: OrderedDict[Target, str] = OrderedDict()
 
     def is_unknown_source(self, flow: Flow) -> bool:
-        """Whether a new request on `flow` comes from elsewhere than our servers, who bring calls.
+        """Whether a new request on `flow` does not come from our servers; only for UDP.
 
-        Over UDP anybody reaches our socket.  Requests within dialogs may come from far ends.
+        Over UDP anybody can reach our socket.  Requests within dialogs may come from far ends.
+        Always False for an account that listens or has no registration.
         """
         registration, config = self._context.registration, self._config
         host = flow.remote[0]
@@ -57,10 +58,11 @@ class FirstHopLocator:
         return all(target.host != host for target in registration.targets)
 
     def is_own_server(self, flow: Flow) -> bool:
-        """Tell whether the far end of `flow` is the account's server or listed in `accept_from`.
+        """Whether the far end of `flow` is the account's server or listed in `accept_from`.
 
-        A server that we reach over TLS is known by its certificate, on a connection of ours or by
-        the names of the one that holds the registration; one in clear by its address.
+        A server that we reach over TLS is recognized by its certificate: on a connection that we
+        opened, or by the names on the connection of the registration.  One in clear is recognized
+        by its address.
         """
         registration, host = self._context.registration, flow.remote[0]
         bound = None if registration is None else registration.flow
@@ -77,7 +79,7 @@ class FirstHopLocator:
         return host in self.registered_hosts or any(own.host == host for own in self._own_targets)
 
     async def locate(self, uri: SipUri) -> tuple[Target, ...]:
-        """The places of `uri`, best first.  Raises TransportError when there is none."""
+        """Return the targets of `uri`, best first.  Raises TransportError when there is none."""
         policy = LookupPolicy(server_name=self._config.tls.server_name)
         targets = await self._context.dependencies.resolver.locate(uri, policy=policy)
         if uri in self._config.server_uris:
@@ -89,17 +91,17 @@ class FirstHopLocator:
         return targets
 
     def own_server(self, target: Target) -> str | None:
-        """The host of the registrar, node or outbound proxy that `target` is a place of.
+        """Return the host of the registrar, node or outbound proxy that `target` was found for.
 
-        None for a place that is none of the account's own servers.
+        None if the target belongs to none of the account's own servers.
         """
         return self._own_targets.get(replace(target, credential=""))
 
     async def locate_and_verify(self, uri: SipUri, *, ask: bool) -> tuple[Target, ...]:
-        """The same; where somebody is asked about unknown certificates, the question is settled.
+        """Locate `uri`; with `ask`, connect first so that a person can decide on its certificate.
 
-        A connection is made for that alone: a transaction would not wait for as long as a person
-        may think.  Raises CertificateError.
+        The connection is opened for that alone: a transaction would time out before a person has
+        decided.  Raises TransportError and CertificateError.
         """
         targets = await self.locate(uri)
         for target in targets if ask else ():
@@ -113,13 +115,13 @@ class FirstHopLocator:
         return targets
 
     async def first_hop(self, uri: SipUri) -> FirstHop:
-        """The flow that a request for `uri` takes, its Route, and where else it may go.
+        """Find the flow and Route of a request for `uri`, and the targets to fail over to.
 
-        A registered account uses the flow of its registration, unless the server there has asked
-        to be left alone and another can be reached (RFC 3261 section 21.5.4).  Without one, the
-        places that DNS gives are tried in their order (RFC 3263 section 4.3); a certificate that
-        was refused ends the trying, since another place would be another way to the same doubt.
-        Raises TransportError and CertificateError by the first cause.
+        A registered account uses the flow of its registration, unless that server has sent
+        Retry-After and another can be reached (RFC 3261 section 21.5.4).  Without a registration
+        the targets are tried in DNS order (RFC 3263 section 4.3).  A refused certificate ends the
+        attempts, since another target would be the same unverified server.  Raises TransportError
+        or CertificateError with the first cause.
         """
         registration = self._context.registration
         if registration is not None:
@@ -156,19 +158,19 @@ class FirstHopLocator:
         return FirstHop(flow, route or proxy_route(self._config), places)
 
     def _places(self, targets: Sequence[Target]) -> Failover:
-        """The places, and what is known of them from earlier requests."""
+        """Make a Failover of the targets that keeps what earlier requests found out."""
         self._known = Failover(targets, before=self._known)
         return self._known
 
     def _alike(self, targets: Sequence[Target], flow: Flow) -> Failover | None:
-        """Those that are as safe as `flow`: an offer that holds keys may follow it there."""
+        """Keep the targets with the transport of `flow`: an offer with keys may go to them."""
         alike = [target for target in targets if target.transport is flow.transport]
         return self._places(alike) if alike else None
 
     async def _reach(self, places: Failover, uri: SipUri) -> Flow:
         now = self._context.driver.now
         failure: TransportError | None = None
-        # Who has asked to be left alone comes last.
+        # Servers that have sent Retry-After come last.
         for target in sorted(places.targets, key=lambda place: places.is_closed(place, now=now)):
             try:
                 return await self._context.driver.open_flow(target)
@@ -179,9 +181,9 @@ class FirstHopLocator:
         raise failure or TransportError(f"{uri} leads nowhere")
 
     async def locate_again(self, server: SipUri | None) -> tuple[Target, ...]:
-        """A server's places as DNS has them now; () when DNS does not say.
+        """Look a server's targets up again; () when the look-up fails.
 
-        A server that was lost may have moved: a look-up that fails changes nothing.
+        A server that was lost may have moved.
         """
         if server is None:
             return ()

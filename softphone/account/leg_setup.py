@@ -1,4 +1,4 @@
-"""What an account's calls are made with: policy, persona, Contact, INVITE."""
+"""Builds the setup of an account's calls: policy, persona, Contact, INVITE."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def make_leg_setup(
     video: bool = False,
     inherited: SecurityPolicy | None = None,
 ) -> LegSetup:
-    """What a leg over `flow` needs; `srtp` overrides for one call, `video` offers it.
+    """Make the setup of a leg over `flow`; `srtp` overrides for this call, `video` offers video.
 
-    `inherited` is demanded as well: that of the call which this one comes from.  Raises
-    SecurityShortfall when both together can be met by nothing.
+    `inherited` is the policy of the call that this one is derived from; it applies as well.
+    Raises SecurityShortfall when nothing can meet both policies.
     """
     config, given, agreements = context.config, context.dependencies, context.machine.agreements
     # The phone's policy where it has one, else the configuration's.
@@ -69,7 +69,7 @@ def make_leg_setup(
 
 
 def _video_setup(context: AccountContext, *, offer: bool) -> VideoSetup:
-    """The account's codecs for video; its ports are of the audio's range."""
+    """Make the video setup with the account's codecs, on ports of the audio's range."""
     given = context.dependencies
     config = getattr(given.media, "config", None)
     if not isinstance(config, MediaConfig):
@@ -79,7 +79,7 @@ def _video_setup(context: AccountContext, *, offer: bool) -> VideoSetup:
 
 
 def make_invite_request(context: AccountContext, uri: SipUri, hop: FirstHop) -> InviteRequest:
-    """An INVITE to `uri` by `hop`, without what one call adds to it."""
+    """Make an INVITE to `uri` by `hop`, without the parts that differ per call."""
     config = context.config
     uri = _at_home(context, uri)
     return InviteRequest(
@@ -95,7 +95,7 @@ def make_invite_request(context: AccountContext, uri: SipUri, hop: FirstHop) -> 
 
 
 def _at_home(context: AccountContext, uri: SipUri) -> SipUri:
-    """A user of our own domain is one of the server's that holds our binding, in a list."""
+    """With a list of nodes, replace our own domain by the host of the node that has our binding."""
     registration = context.registration
     home = registration.home if isinstance(registration, NodeRegistration) else None
     if home is None or uri.host.lower() != context.config.aor_uri.host.lower():
@@ -104,14 +104,14 @@ def _at_home(context: AccountContext, uri: SipUri) -> SipUri:
 
 
 def _contact(context: AccountContext, flow: Flow) -> NameAddr | None:
-    """The registered Contact; a listener's own address in direct calls; else the flow's."""
+    """Return the registered Contact, without a binding that of the flow."""
     registration = context.registration
     if registration is not None and registration.binding is not None:
         binding = registration.binding
         bound = binding.contact.uri
         if binding.outbound and isinstance(bound, SipUri):
             # RFC 5626 section 4.3: the proxies keep the dialog on this flow.  A GRUU would need
-            # each of them to look it up within dialogs, and not all that give one out do.
+            # each of them to look it up within dialogs, and not all that assign GRUUs do.
             return NameAddr(None, bound.with_parameter("ob"), ())
         return NameAddr(None, binding.public_gruu or bound, ())
     aor = context.config.aor_uri

@@ -1,9 +1,9 @@
-"""Where an account's bearer token comes from, and when it is renewed (RFC 6750, RFC 6749 5.1).
+"""Obtains and renews an account's bearer token (RFC 6750, RFC 6749 5.1).
 
-The token is asked of a file, a command or a callback before it ends, and at once when a server
-does not accept it; requests that were refused wait for it, and are sent again once.  Nobody's
-token gets into a log or an exception.  Nothing is verified of it: its end is read to come back in
-time, and that is all.
+The token comes from a file, a command or a callback: before the old one expires, and at once when a
+server does not accept it.  Refused requests wait for the new token and are sent again once.  No
+token gets into a log or an exception.  Tokens are not verified: only the expiry time is read, to
+renew in time.
 """
 
 from __future__ import annotations
@@ -30,27 +30,26 @@ logger = logging.getLogger("softphone.account")
 PATIENCE = 30.0
 """Seconds that a command or a callback may take."""
 RETRY = 30.0
-"""Seconds until a token that could not be renewed is asked for again."""
+"""Seconds until the next attempt after a failed renewal."""
 MARGIN = 60.0
-"""Seconds before its end that a token is renewed; a short one after half of its time."""
+"""Seconds before its expiry that a token is renewed; a short-lived one at half of its lifetime."""
 LEAST = 10.0
-"""Seconds between two renewals: a clock that is far off, or a token that comes dead, makes no
-storm."""
+"""Minimum seconds between two renewals, for a wrong clock or tokens that are expired on arrival."""
 LARGEST = LONGEST_TOKEN + 4096
 
 
 @dataclass(frozen=True, slots=True)
 class BearerToken:
-    """A token and the seconds that it lasts, None where nothing says."""
+    """A token and its lifetime in seconds; None if unknown."""
 
     value: KeyMaterial
     lifetime: float | None = None
 
 
 def read_token(data: bytes, *, wall: float) -> BearerToken:
-    """A token as it is given, or in the JSON object of a token endpoint; `wall` in Unix time.
+    """Read a plain token, or the JSON object of a token endpoint; `wall` is the Unix time now.
 
-    Raises AuthenticationFailed.
+    Raises AuthenticationFailed when there is no well-formed token.
     """
     text = data[: LARGEST + 1].decode("utf-8", "replace").strip()
     lasts: float | None = None
@@ -77,7 +76,7 @@ def _from_json(text: str) -> tuple[str, float | None]:
 
 
 def _seconds(value: float) -> float:
-    """A number of JSON, which may be larger than any time."""
+    """Convert a JSON number, which may exceed a float, to seconds; then the result is inf."""
     try:
         return float(value)
     except OverflowError:
@@ -85,7 +84,7 @@ def _seconds(value: float) -> float:
 
 
 def _lasts(token: str, wall: float) -> float | None:
-    """The seconds that a JSON Web Token says it still lasts (RFC 7519 section 4.1.4)."""
+    """Return the seconds until a JSON Web Token's `exp` (RFC 7519 section 4.1.4); None without."""
     parts = token.split(".")
     if len(parts) != 3:
         return None
@@ -100,10 +99,10 @@ def _lasts(token: str, wall: float) -> float | None:
 
 
 class TokenRefresher:
-    """Keeps the token of one account; `session` answers challenges with it.
+    """Keeps the token of one account fresh; `session` answers challenges with it.
 
-    `spawn` runs a coroutine as long as the account lives, `change` opens a drain of its endpoint;
-    `policy` says whom the token is shown to.
+    `spawn` runs a coroutine for the account's lifetime, `change` opens a drain of its endpoint;
+    `policy` says which servers get the token.
     """
 
     def __init__(
@@ -126,7 +125,7 @@ class TokenRefresher:
         self.session = BearerSession(policy=policy, on_refused=self._wanted.set)
 
     async def start(self) -> None:
-        """Get the first token, and keep it from now on.  Raises AuthenticationFailed."""
+        """Get the first token, and renew it from then on.  Raises AuthenticationFailed."""
         await self.renew_token()
         self._spawn(self._refresh_forever())
 
@@ -136,9 +135,9 @@ class TokenRefresher:
             await self._renew()
 
     async def _replace_refused(self) -> None:
-        """Get another token, unless somebody else was faster.
+        """Replace a refused token, unless it has been replaced already.
 
-        One that replaced another and is refused as well is not replaced at once.
+        Waits until `LEAST` seconds after the last such replacement.
         """
         clock = asyncio.get_running_loop().time
         await asyncio.sleep(max(0.0, self._replaced_at + LEAST - clock()))
@@ -154,7 +153,7 @@ class TokenRefresher:
         self.session.replace_token(token.value)
 
     def _resume(self) -> None:
-        """Send again what has waited for it."""
+        """Send the requests again that have waited for a token."""
         if self.session.has_waiting_requests:
             with self._change() as now:
                 self.session.retry_waiting_requests(now=now)
@@ -166,7 +165,7 @@ class TokenRefresher:
                 self.session.fail_waiting_requests(str(error), now=now)
 
     async def _refresh_forever(self) -> None:
-        """Renew ahead of the end, and when a server has refused what we have."""
+        """Renew before the token expires, and when a server has refused it."""
         while True:
             refused = await self._until_due()
             try:
@@ -178,7 +177,7 @@ class TokenRefresher:
                 self._give_up(error)
 
     async def _until_due(self) -> bool:
-        """Wait until the token is to be renewed; whether that is since it was refused."""
+        """Wait until the token must be renewed; return whether a server has refused it."""
         lasts = self._lasts
         wait = None if lasts is None else max(lasts / 2, lasts - MARGIN, LEAST)
         try:
@@ -212,7 +211,7 @@ def _read(path: Path) -> bytes:
 
 
 async def _all_of(stream: asyncio.StreamReader | None) -> bytes:
-    """What comes until its end, in however many pieces.  Raises AuthenticationFailed."""
+    """Read a stream to its end.  Raises AuthenticationFailed beyond `LARGEST` bytes."""
     output = b""
     while stream is not None and (piece := await stream.read(LARGEST)):
         output += piece
@@ -223,7 +222,10 @@ async def _all_of(stream: asyncio.StreamReader | None) -> bytes:
 
 
 async def _run(command: tuple[str, ...]) -> bytes:
-    """What a command prints; it ends with us."""
+    """Run a command and return its output; the command is killed if we are canceled.
+
+    Raises AuthenticationFailed when it cannot run, prints too much or fails.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
             *command,

@@ -1,8 +1,8 @@
 """Answers requests outside dialogs, by the persona's rules.
 
-Messages (RFC 3428) and message-summary notifications (MWI, RFC 3842) become events; what is not
-known is answered, never ignored.  NOTIFY and REFER from elsewhere than the registered connection
-change nothing where the persona has one connection for everything; a REFER outside of calls is
+Messages (RFC 3428) and message-summary notifications (MWI, RFC 3842) become events.  Unknown
+requests get an error response and are never ignored.  Where the persona uses one connection for
+everything, NOTIFY and REFER on another connection have no effect.  A REFER outside a dialog is
 never a transfer.
 """
 
@@ -24,7 +24,7 @@ from softphone.sip.event_packages import message_summary
 
 
 def handle_request(context: AccountContext, event: RequestReceived[ServerExchange]) -> None:
-    """A request that is neither INVITE, SUBSCRIBE nor REFER, from where it may come from."""
+    """Answer a request from a permitted source that is neither INVITE, SUBSCRIBE nor REFER."""
     registration = context.registration
     reply: OutOfDialogReply | None = None
     if event.request.method == "NOTIFY" and registration is not None:
@@ -38,7 +38,7 @@ def handle_request(context: AccountContext, event: RequestReceived[ServerExchang
 
 
 def answer_request(context: AccountContext, event: RequestReceived[ServerExchange]) -> None:
-    """Answer one request as every persona does, and tell what it brought."""
+    """Answer one request as every persona does, and report its content as an event."""
     status, news = _read(event.request)
     if news is not None:
         context.emit_event(news)
@@ -53,7 +53,10 @@ def _respond(
 
 
 def handle_refer(context: AccountContext, event: ReferReceived[InviteUsage, NotifierUsage]) -> None:
-    """Answers a REFER outside of calls; its sender is unknown, so no call is made for it."""
+    """Answer a REFER outside a dialog by the persona's rules; it never starts a call.
+
+    Refuses with 403 past the registered connection, and with 603 what the persona does not know.
+    """
     subscription = event.subscription
     if context.machine.bypasses_registered_flow(subscription.flow):
         refuse_subscription(context, subscription, 403)
@@ -78,14 +81,14 @@ def refuse_subscription(context: AccountContext, subscription: NotifierUsage, st
 def refuse_invite(
     context: AccountContext, usage: InviteUsage, status: int, reason: str = ""
 ) -> None:
-    """Refuse a call before anything is made of it."""
+    """Refuse an INVITE before a leg is made for it."""
     context.run_command(lambda now: usage.reject(status, now=now, reason=reason))
 
 
 def refuse_stranger(
     context: AccountContext, event: InviteReceived[InviteUsage] | RequestReceived[ServerExchange]
 ) -> None:
-    """Refuse a request that comes past our server: it proves nothing about its sender."""
+    """Refuse with 403 a request that bypasses our server: its sender is not authenticated."""
     reason = "Only by way of our server"
     if isinstance(event, InviteReceived):
         refuse_invite(context, event.usage, 403, reason)

@@ -1,8 +1,8 @@
-"""An account's registration: made, kept, moved and taken away (RFC 3261 section 10, RFC 5626).
+"""An account's registration: create, keep, move and remove it (RFC 3261 section 10, RFC 5626).
 
-It goes to one registrar, or along a list of nodes.  It is moved to a new connection to show another
-certificate: a session keeps the one that it began with (RFC 8446), and the connection in use is
-left only after the server has taken the new one, so that calls stay up.
+It uses one registrar or a list of nodes.  To show another certificate it moves to a new connection,
+since a TLS session keeps its certificate (RFC 8446).  It leaves the connection in use only after
+the server has accepted the new one, so that calls stay up.
 """
 
 from __future__ import annotations
@@ -46,7 +46,11 @@ _BOUND = (RegistrationState.REGISTERED, RegistrationState.REGISTERING)
 async def make_registration(
     context: AccountContext, locator: FirstHopLocator, *, ask: bool
 ) -> AnyRegistration | None:
-    """None for an account without a server.  Raises TransportError when none can be found."""
+    """Make the registration; None without a registrar.
+
+    With `ask`, a person is asked about unknown certificates first.  Raises TransportError when no
+    server can be located, and CertificateError.
+    """
     config = context.config
     if config.nodes:
         return await _along_nodes(context, locator, ask=ask)
@@ -69,7 +73,10 @@ async def make_registration(
 async def _along_nodes(
     context: AccountContext, locator: FirstHopLocator, *, ask: bool
 ) -> NodeRegistration:
-    """Nodes that DNS does not know now are left out; without any the first cause is raised."""
+    """Make a registration with the nodes that can be located.
+
+    Raises TransportError with the first cause when there is none.
+    """
     style = context.persona.registration_style(context.config.persona_line)
     instance = _instance(context)
     nodes: list[Node] = []
@@ -102,15 +109,15 @@ def _instance(context: AccountContext) -> str:
 
 
 class AccountRegistration:
-    """The registration of one account, whichever way it goes."""
+    """The registration of one account, with one registrar or a list of nodes."""
 
     def __init__(self, context: AccountContext, locator: FirstHopLocator) -> None:
         self._context = context
         self._locator = locator
         self.closed = False
-        """Whether the account is leaving, and registers no more."""
+        """Whether the account is closing and registers no more."""
         self.dialog_flow: Flow | None = None
-        """The connection that dialogs live on: that of the last binding."""
+        """The connection that dialogs use: that of the last binding."""
         self._settled: asyncio.Event = asyncio.Event()
         self._last_change: RegistrationChanged | None = None
         self._moves = 0
@@ -118,14 +125,18 @@ class AccountRegistration:
 
     @property
     def state(self) -> RegistrationState:
-        """The state, UNREGISTERED without a registrar."""
+        """The state; UNREGISTERED without a registrar."""
         registration = self._context.registration
         return RegistrationState.UNREGISTERED if registration is None else registration.state
 
     # Commands
 
     async def start(self) -> None:
-        """Register, and wait until that is settled.  Raises its failure."""
+        """Register, and wait for the outcome.
+
+        Raises RegistrationRefused, AuthenticationFailed, RegistrationTimeout, TransportError or
+        CertificateError by cause.
+        """
         self.register()
         await self._wait_until_settled()
         registration = self._context.registration
@@ -133,28 +144,28 @@ class AccountRegistration:
             raise self._failure(self._last_change, registration.target)
 
     def register(self) -> None:
-        """Register, unless the account is leaving."""
+        """Start to register, unless the account is closing."""
         registration = self._context.registration
         if registration is not None and not self.closed:
             with self._context.change() as now:
                 registration.register(now=now)
 
     def unregister(self) -> None:
-        """Take the binding away."""
+        """Start to remove the binding."""
         registration = self._context.registration
         if registration is not None and self.state is not RegistrationState.UNREGISTERED:
             with self._context.change() as now:
                 registration.unregister(now=now)
 
     async def unregister_and_wait(self) -> None:
-        """Take the binding away, or what was asked for one, and wait until it is."""
+        """Remove the binding, or one that is being requested, and wait for the outcome."""
         if self.state in _BOUND:
             self._settled.clear()
             self.unregister()
             await self._wait_until_settled()
 
     async def _wait_until_settled(self) -> None:
-        """Wait for the outcome.  What a bug in the machine has raised is raised: nothing comes."""
+        """Wait for the outcome.  Raises what a bug in the machine raised: no outcome follows."""
         waiting, closed = asyncio.ensure_future(self._settled.wait()), self._context.driver.closed
         try:
             await asyncio.wait((waiting, closed), return_when=asyncio.FIRST_COMPLETED)
@@ -164,7 +175,7 @@ class AccountRegistration:
             waiting.cancel()
 
     async def register_anew(self) -> None:
-        """Take the binding away and register again."""
+        """Remove the binding and register again."""
         await self.unregister_and_wait()
         self.register()
 
@@ -174,21 +185,21 @@ class AccountRegistration:
         locator: FirstHopLocator,
         registration: AnyRegistration | None,
     ) -> None:
-        """Register as another configuration has it from now on."""
+        """Register by another configuration from now on."""
         self._context, self._locator = context, locator
         context.machine.registration = registration
         self.register()
 
     async def migrate(self, tls: TlsSettings) -> None:
-        """Register over a new connection with these settings; one move at a time.
+        """Move the registration to a new connection with these settings.
 
         Raises RegistrationError, TransportError or CertificateError by cause, LocalProtocolError
-        when there is nothing to move.
+        without a registration along nodes and while another move is under way.
         """
         context, registration = self._context, self._context.registration
         if not isinstance(registration, NodeRegistration) or self._moved is not None:
             raise LocalProtocolError("there is no registration along nodes to be moved")
-        # The connection in use has the other name of the two.
+        # The two names alternate: the connection in use has the other one.
         credential = f"renewed-{self._moves % 2}"
         context.driver.replace_settings(credential, tls)
         self._moved = asyncio.get_running_loop().create_future()
@@ -213,7 +224,7 @@ class AccountRegistration:
         return registration_failure(change, self._context.driver.failure_of(target), target)
 
     async def relocate(self) -> None:
-        """Look the servers up again: one that was lost may have moved."""
+        """Look the servers up again: a lost one may have moved."""
         registration = self._context.registration
         if isinstance(registration, NodeRegistration):
             places = registration.lookup_uris
@@ -230,7 +241,7 @@ class AccountRegistration:
     # Events
 
     def handle_change(self, event: RegistrationChanged) -> None:
-        """The state has changed: who waits for it goes on, and a lost server is looked for."""
+        """Wake those who wait for an outcome, and look a lost server up again."""
         self._last_change = event
         if event.state is not RegistrationState.REGISTERING:
             self._settled.set()
@@ -238,12 +249,15 @@ class AccountRegistration:
             self._context.tasks.spawn(self.relocate())
 
     def handle_move_ended(self, event: MoveEnded) -> None:
-        """The registration has told how a move went."""
+        """Pass the outcome of a move to `migrate`."""
         if self._moved is not None and not self._moved.done():
             self._moved.set_result(event)
 
     def take_flow_change(self) -> tuple[Flow | None, Flow] | None:
-        """The connection that dialogs have lived on, and the one of the binding, if it is new."""
+        """Return the dialogs' previous connection and that of the binding; None if unchanged.
+
+        `dialog_flow` is then the connection of the binding.
+        """
         registration = self._context.registration
         if registration is None or registration.state is not RegistrationState.REGISTERED:
             return None
@@ -257,7 +271,7 @@ class AccountRegistration:
 def registration_failure(
     change: RegistrationChanged | None, connection: SoftphoneError | None, target: Target
 ) -> SoftphoneError:
-    """The error for the last state `change`, or for the connection that could not be made."""
+    """Make the error for the last state `change`; `connection` is the error of the connection."""
     status = 0 if change is None else change.status
     reason = "" if change is None else change.reason
     place = f"{target.transport}:{target.host}:{target.port}"
@@ -265,7 +279,7 @@ def registration_failure(
     if unanswered and connection is not None and status in (0, 503):
         return connection
     if unanswered and status == 503:
-        # Our own (RFC 3261 section 8.1.3.1): the registrar has refused nothing.
+        # Generated locally (RFC 3261 section 8.1.3.1): the registrar has not responded.
         return ConnectionLost(f"{place}: no answer to our REGISTER: {explain_no_answer(reason)}")
     if status in (401, 407):
         message = f"{place} did not accept our credentials: {reason or status}"
@@ -283,7 +297,7 @@ def registration_failure(
 
 
 def _silence(target: Target) -> str:
-    """What to look at when nobody has said a word; over UDP nobody refuses a connection either."""
+    """Say what to check when nothing was received; over UDP not even a refused connection tells."""
     return (
         "is that the server's address and port, and do firewalls let "
         f"{target.transport.upper()} through?"

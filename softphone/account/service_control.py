@@ -1,4 +1,4 @@
-"""Service control carried out: the device starts anew, or compares versions, between calls."""
+"""Carries out service control between calls: a restart, or a comparison of versions."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from softphone.call.leg import CallLeg
 from softphone.events import ServiceRequested
 
 OnService = Callable[[ServiceRequested], Awaitable[bool]]
-"""Is asked first, once no call is up; True: it has seen to everything."""
+"""Called first, once no call is up; returns True if it has handled the request."""
 
 CHECK_VERSION = "check-version"
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceControlHandler:
-    """`legs` are the calls there are; `start_anew` takes the binding away and registers again.
+    """Carries out the server's requests one at a time.
 
-    One request is carried out after the other, and of those of one action that wait the newest.
+    `legs` are the calls that have not ended; `start_anew` removes the binding and registers again.
+    Of several waiting requests for one action only the newest is carried out.
     """
 
     legs: Mapping[CallLeg, None]
@@ -34,10 +35,10 @@ class ServiceControlHandler:
             await asyncio.wait(over)
 
     async def carry_out(self, request: ServiceRequested) -> None:
-        """Do what the server wants, after the last call.
+        """Carry out a request once no call is up.
 
-        Versions are compared by whoever keeps the configuration: without anybody who does,
-        nothing follows from them.
+        `on_service` compares versions, since it keeps the configuration; without it a
+        `CHECK_VERSION` request has no effect.
         """
         waits = request.action in self._pending
         self._pending[request.action] = request

@@ -1,8 +1,8 @@
-"""An account's signaling as one machine: its SIP endpoint, its registration and what it publishes.
+"""An account's signaling as one machine: SIP endpoint, registration and publisher.
 
 Sans IO: `softphone.net.driver.driver` runs it.  The registration sees every event of the endpoint
-first; what is not its own goes to the account.  What servers agree to when they register us is
-kept.  RFC 3261, RFC 5626.
+first; events that it does not take go to the publisher or the account.  The machine keeps what
+servers agree to when they register us.  RFC 3261, RFC 5626.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ AnyRegistration: TypeAlias = Registration | NodeRegistration
 
 
 MAXIMUM_SERVERS = 16
-"""Servers whose word is remembered."""
+"""The maximum number of servers whose agreements are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Agreement:
-    """What a server has said in the 2xx to a REGISTER."""
+    """What a server has agreed to in the 2xx to a REGISTER."""
 
     vouches: bool
     supported: frozenset[str]
 
 
 def _name_of(flow: Flow) -> str:
-    """Who is at the other end: the certificate where there is one, else the address."""
+    """Identify the server: by its certificate's fingerprint if there is one, else its address."""
     return flow.remote[0] if flow.identity is None else flow.identity.fingerprint
 
 
 class ServerAgreements:
-    """What each server of an account has agreed to, and whose word counts; `persona` judges."""
+    """What each server of an account has agreed to, and which may vouch; `persona` decides that."""
 
     def __init__(self, persona: StandardPersona) -> None:
         self.persona = persona
         self._words: OrderedDict[str, _Agreement] = OrderedDict()
 
     def record_grant(self, flow: Flow | None, response: Response) -> None:
-        """A binding was granted over `flow`."""
+        """Record the 2xx to a REGISTER over `flow`; the oldest beyond `MAXIMUM_SERVERS` is lost."""
         if flow is None:
             return
         vouches = flow.identity is not None and self.persona.vouches(response)
@@ -65,14 +65,14 @@ class ServerAgreements:
             self._words.popitem(last=False)
 
     def vouches(self, flow: Flow | None) -> bool:
-        """Whether a verified registrar that speaks for far ends is at the other end of a flow."""
+        """Whether the server at the other end of a flow is verified and speaks for far ends."""
         if flow is None or flow.identity is None:
             return False
         word = self._words.get(_name_of(flow))
         return word is not None and word.vouches
 
     def supported_tags(self, flow: Flow) -> frozenset[str]:
-        """The option tags, in lower case, of the server at the other end, if it registered us."""
+        """Return the server's option tags, in lower case; empty if it has not registered us."""
         word = self._words.get(_name_of(flow))
         return frozenset() if word is None else word.supported
 
@@ -80,7 +80,7 @@ class ServerAgreements:
 class SignalingMachine:
     """Implements `softphone.sans_io.Machine[SignalingEvent]`.
 
-    `agreements` hears of every 2xx to a REGISTER that asked for a binding.
+    `agreements` gets every 2xx to a REGISTER that asked for a binding.
     """
 
     def __init__(self, endpoint: Endpoint, agreements: ServerAgreements) -> None:
@@ -92,29 +92,29 @@ class SignalingMachine:
         self._now = 0.0
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
-        """Take bytes."""
+        """Take bytes received on a flow."""
         self.endpoint.receive(data, flow=flow, now=now)
         self._pump(now)
 
     def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None:
-        """A flow is open."""
+        """Take note that a flow is open."""
         self.endpoint.connected(flow=flow, now=now, target=target)
         self._pump(now)
 
     def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None:
-        """A flow has ended, or could not be opened."""
+        """Take note that a flow has ended, or could not be opened."""
         self.endpoint.disconnected(flow=flow, reason=reason, now=now)
         self._pump(now)
 
     def handle_timer(self, *, now: float) -> None:
-        """Run what is due, of both."""
+        """Run the due timers of the endpoint and the registration."""
         self.endpoint.handle_timer(now=now)
         if self.registration is not None:
             self.registration.handle_timer(now=now)
         self._pump(now)
 
     def next_timer(self) -> float | None:
-        """The earlier deadline."""
+        """Return the earlier deadline of the endpoint and the registration; None if neither."""
         own = self.endpoint.next_timer()
         other = None if self.registration is None else self.registration.next_timer()
         if own is None or other is None:
@@ -122,17 +122,20 @@ class SignalingMachine:
         return min(own, other)
 
     def transmits(self) -> list[Transmit]:
-        """Take out what is to be sent."""
+        """Take out what the endpoint wants to send."""
         return self.endpoint.transmits()
 
     def next_event(self) -> SignalingEvent | None:
-        """Take out the next event; what commands brought up since is looked at first."""
+        """Take out the next event; None if there is none.  Events caused by commands count, too."""
         if not self._events:
             self._pump(self._now)
         return self._events.popleft() if self._events else None
 
     def bypasses_registered_flow(self, flow: Flow | None) -> bool:
-        """Whether a new request comes past the registered connection, where only that counts."""
+        """Whether a new request bypasses the registered connection, if the persona allows no other.
+
+        Always False without a registration.
+        """
         if not self.agreements.persona.registered_connection_only or self.registration is None:
             return False
         return flow is None or flow != self.registration.flow

@@ -1,4 +1,4 @@
-"""What an account's configuration means for TLS, digest and the endpoint."""
+"""Derives the settings of TLS, digest, driver, endpoint and registration from a configuration."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ from softphone.trust.verification import AskTvs
 
 @dataclass(frozen=True, slots=True)
 class TrustContext:
-    """Whom the accounts of a phone believe beside what their configurations say.
+    """What the accounts of a phone trust, in addition to their configurations.
 
-    `trust` is believed by an account that names no authority itself; certificates that are
-    accepted go there, unless the account has a store of its own.  `unknown` is asked about
-    certificates that nobody vouches for; `fetcher` brings CRLs and OCSP answers for all accounts.
-    `lists` are a cluster's trust lists, which say who its call servers are, and `tvs` is asked
-    about one that they do not name.
+    `trust` applies to an account that names no authority itself; certificates that a person
+    accepts are kept there, unless the account has a store of its own.  `unknown` is asked about
+    certificates that cannot be verified; `fetcher` fetches CRLs and OCSP responses for all
+    accounts.  `lists` are a cluster's trust lists, which name its call servers; `tvs` is asked
+    about a server that they do not name.
     """
 
     trust: TrustStore | None = None
@@ -53,7 +53,7 @@ class TrustContext:
     tvs: AskTvs | None = None
 
     def complete_tls(self, tls: TlsSettings, *, fips: bool) -> TlsSettings:
-        """The settings for a server beside the accounts': where they name no authority, `trust`."""
+        """Complete another server's settings: `trust` where they name no authority, `unknown`."""
         named = bool(tls.store.anchors or tls.store.system or tls.store.all_pins)
         store = tls.store if named or self.trust is None else self.trust
         return replace(tls, store=store, unknown=self.unknown, fips=fips)
@@ -71,10 +71,10 @@ def tls_settings(
     fips: bool = False,
     policy: SecurityPolicy | None = None,
 ) -> TlsSettings:
-    """The account's TLS settings; as a listener it demands client certificates it can verify.
+    """Make the account's TLS settings; a listener requires client certificates it can verify.
 
-    `policy`, where there is one, takes the place of the configuration's demands on certificates.
-    Raises ConfigurationError when a file is missing or holds no certificate.
+    `policy`, if given, replaces the configuration's demands on certificates.  Raises
+    ConfigurationError when a file is missing or holds no certificate.
     """
     demanded = config.policy if policy is None else policy
     return TlsSettings(
@@ -99,7 +99,7 @@ def driver_config(
     source: str | None = None,
     limits: LimitsConfig = DEFAULT_LIMITS,
 ) -> DriverConfig:
-    """What the account's driver goes by."""
+    """Make the configuration of the account's driver."""
     return DriverConfig(
         limits=TransportLimits(
             connections=limits.connections,
@@ -117,9 +117,9 @@ def driver_config(
 def digest_session(
     config: AccountConfig, *, entropy: Entropy, policy: ChallengePolicy, fips: bool = False
 ) -> DigestSession | None:
-    """What answers the challenges that `policy` lets be answered, if the account has credentials.
+    """Make the session that answers the challenges `policy` permits; None without credentials.
 
-    MD5 over an unverified connection is answered only where the configuration lists it.
+    It answers MD5 over an unverified connection only if the configuration lists MD5.
     """
     if config.credentials is None:
         return None
@@ -139,9 +139,10 @@ def _digest_credentials(given: CredentialConfig) -> DigestCredentials:
 
 
 def endpoint_config(config: AccountConfig, persona: StandardPersona) -> EndpointConfig:
-    """The capabilities that an account announces, as its persona has them."""
+    """Make the endpoint's configuration: the persona's capabilities and the account's limits."""
     base = EndpointConfig()
-    # Far more than anybody dials, and few enough (rate * 32 s + burst) for the transaction table.
+    # The admission rate is far above any user's, and low enough (rate * 32 s + burst) for the
+    # transaction table.
     return replace(
         base,
         user_agent=persona.user_agent(config.persona_line),
@@ -156,14 +157,14 @@ def endpoint_config(config: AccountConfig, persona: StandardPersona) -> Endpoint
 
 
 def _users(config: AccountConfig, persona: StandardPersona) -> tuple[str, ...]:
-    """The user parts of the AOR and of the Contact that is registered for it."""
+    """Return the user parts of the AOR and of its registered Contact."""
     registered = persona.registration_style(config.persona_line).user
     users = (config.aor_uri.user, registered)
     return tuple(user for user in users if user)
 
 
 def proxy_route(config: AccountConfig) -> tuple[NameAddr, ...]:
-    """The outbound proxy as a Route; () without one."""
+    """Return the outbound proxy as a Route; () without one."""
     if config.outbound_proxy is None:
         return ()
     proxy = SipUri.parse(config.outbound_proxy).with_parameter("lr", None)
@@ -171,7 +172,7 @@ def proxy_route(config: AccountConfig) -> tuple[NameAddr, ...]:
 
 
 def instance_id(entropy: Entropy) -> str:
-    """A URN for this user agent instance (RFC 5626 section 4.1)."""
+    """Make a random URN for this user agent instance (RFC 5626 section 4.1)."""
     return f"urn:uuid:{uuid.UUID(bytes=entropy(16), version=4)}"
 
 
@@ -183,11 +184,11 @@ def registration_config(
     registrar: SipUri | None = None,
     alarm: tuple[tuple[str, str], ...] = (),
 ) -> RegistrationConfig:
-    """What is registered, and how the persona's `style` has it; `alarm` goes out at first.
+    """Make the registration's configuration, by the persona's `style`.
 
-    A sips: registrar only selects TLS: the Request-URI says sip:…;transport=tls unless the AOR
-    itself is sips: (RFC 5630 section 3.1.3).  A `registrar` that is a node of a list is the host
-    of the AOR, too.
+    `alarm` gives header fields for the first REGISTER.  A sips: registrar only selects TLS: the
+    Request-URI says sip:…;transport=tls unless the AOR itself is sips: (RFC 5630 section 3.1.3).
+    `registrar` is given for a node of a list; its host then also replaces that of the AOR.
     """
     place = registrar or SipUri.parse(config.registrar or "")
     secure = config.aor_uri.scheme == "sips"

@@ -1,4 +1,4 @@
-"""What an account or a device does in the background, for as long as it lives."""
+"""Background tasks of an account or a device, bound to its lifetime."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ logger = logging.getLogger("softphone.account")
 
 
 class BackgroundTasks:
-    """Tasks that end with their owner; `name` is whose they are, for the log."""
+    """Tasks that end with their owner; `name` identifies the owner in the log."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -22,7 +22,7 @@ class BackgroundTasks:
         return len(self._tasks)
 
     def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        """Run a coroutine; what goes wrong in it is logged, and harms nothing else."""
+        """Run a coroutine as a task; an exception in it is logged and affects nothing else."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -37,7 +37,7 @@ class BackgroundTasks:
             logger.error("%s: a task has failed", self._name, exc_info=error)
 
     async def close(self) -> None:
-        """Cancel them all, and wait until they are gone."""
+        """Cancel all tasks, and wait until they have ended."""
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

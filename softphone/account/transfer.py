@@ -1,8 +1,8 @@
-"""Transfers, and calls that take the place of others: who may ask for them, and following them.
+"""Transfers and replaced calls: authorization of the request, and following a REFER.
 
-Whoever knows the tags of a dialog can write a REFER or an INVITE with Replaces (RFC 3515,
-RFC 3891).  It counts only when it comes from the account's own server or from the far end of that
-dialog, and only as an event that the application answers.
+Anybody who knows the tags of a dialog can send a REFER or an INVITE with Replaces (RFC 3515,
+RFC 3891).  We accept one only from the account's own server or from the far end of that dialog,
+and only as an event that the application answers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from softphone.sip import InviteReceived, InviteUsage, NotifierUsage, SipUri
 
 
 def may_direct(usage: InviteUsage, flow: Flow, *, own_server: Callable[[Flow], bool]) -> bool:
-    """Whether what comes on `flow` may decide where the call of `usage` goes."""
+    """Whether a request on `flow` may transfer or replace the call of `usage`.
+
+    It may from our own server and from the dialog's peer.
+    """
     dialog = usage.dialog
     return own_server(flow) or (dialog is not None and dialog.is_peer(flow))
 
@@ -30,8 +33,8 @@ def check_replacement(
 ) -> None:
     """Raise SecurityShortfall unless an INVITE may replace the call that its Replaces names.
 
-    A call of sips URIs is replaced by such a call only (RFC 3891 section 8); how secure the
-    connections are is for the policy that the new call inherits to say.
+    A call to a sips URI may be replaced only by a call to a sips URI (RFC 3891 section 8).  The
+    policy that the new call inherits covers the security of the connections.
     """
     replaced = invite.replaces
     if replaced is None:
@@ -51,10 +54,10 @@ def follow_referral(
     call: Call,
     dial: Callable[[PendingReferral], OutgoingCall],
 ) -> OutgoingCall:
-    """Accept the REFER of `call`, call its target by `dial`, and NOTIFY how that goes.
+    """Accept the REFER of `call`, call its target by `dial`, and report progress by NOTIFY.
 
-    Raises LocalProtocolError when nobody asked for a transfer, ConfigurationError when its target
-    is nothing that can be called (which is reported to the far end, too).
+    Raises LocalProtocolError when no transfer is pending, ConfigurationError when its target
+    cannot be called (the far end then gets a NOTIFY with 400).
     """
     referral = call.take_referral()
     with context.change() as now:

@@ -1,8 +1,8 @@
-"""How calls were, told to a collector: PUBLISH with `application/vq-rtcpxr` (RFC 6035, RFC 3903).
+"""Call quality reports to a collector: PUBLISH with `application/vq-rtcpxr` (RFC 6035, RFC 3903).
 
-A report goes out when a call ends, and at intervals where the account wants that, over the flow of
-the account.  It is made after the call and beside it: whatever becomes of it is the log's to say.
-Of delays, those are told that need no common clock; mean absolute jitter is not measured.
+A report goes out over the account's flow when a call ends, and at intervals if configured.
+Reporting never affects the call: failures are only logged.  Reports contain the delays that need
+no common clock; mean absolute jitter is not measured.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from softphone.sip.event_packages import (
 logger = logging.getLogger("softphone.account")
 
 NOBODY = "<sip:anonymous@anonymous.invalid>"
-"""Who has a name that is too long (RFC 3323 section 4.1.1.3)."""
+"""Stands for a party whose address is too long (RFC 3323 section 4.1.1.3)."""
 
 LAST_PATIENCE = 1.0
-"""Seconds that an account which closes gives its last reports to find their way."""
+"""Seconds that a closing account waits for its last reports to be sent."""
 
 LONGEST_DURATION_MS = 3_600_000
-"""The longest burst or gap that a report has room for (RFC 6035 section 4.6.1)."""
+"""The longest burst or gap that a report can express (RFC 6035 section 4.6.1)."""
 
 
 def _now() -> datetime:
@@ -55,7 +55,7 @@ def _now() -> datetime:
 
 
 class VoiceQualityReporter:
-    """Follows the legs of one account, where its configuration names a collector."""
+    """Publishes reports on the calls of one account whose configuration names a collector."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class VoiceQualityReporter:
         self._unsent: set[asyncio.Future[None]] = set()
 
     def report_leg(self, leg: CallLeg) -> None:
-        """Tell the collector of this call, once it is up, and at its end."""
+        """Report on this call at its end, and at the configured interval, once it is up."""
         leg.confirmed.add_done_callback(lambda done: self._confirmed(leg, done))
 
     def _confirmed(self, leg: CallLeg, done: asyncio.Future[None]) -> None:
@@ -102,8 +102,8 @@ class VoiceQualityReporter:
         self._context.tasks.spawn(self._publish_and_mark(data, sent))
 
     async def wait_until_sent(self) -> None:
-        """Wait, for a moment, until the reports on calls that have ended are on their way."""
-        await asyncio.sleep(0)  # who has just hung up is reported on in this turn of the loop
+        """Wait up to `LAST_PATIENCE` until the reports on ended calls are sent; log lost ones."""
+        await asyncio.sleep(0)  # a call that has just ended is reported in this turn of the loop
         if self._unsent:
             _, late = await asyncio.wait(self._unsent, timeout=LAST_PATIENCE)
             if late:
@@ -156,7 +156,7 @@ class VoiceQualityReporter:
 def voice_report(
     leg: CallLeg, began: datetime, now: datetime, *, final: bool
 ) -> VoiceQualityReport | None:
-    """What there is to tell of a call from `began` to `now`; None when it had no audio."""
+    """Make the report on a call from `began` to `now`; None when it had no audio."""
     usage, spec, local = leg.usage, leg.stream_spec, leg.negotiation.audio
     if usage is None or spec is None or local is None:
         return None
@@ -188,8 +188,10 @@ def _address(host: str, port: int, ssrc: int) -> str:
 
 
 def _party(end: NameAddr) -> str:
-    """An end of the call, as it names itself: with no more than there is room for in a report, so
-    that nobody keeps his calls from being reported."""
+    """Return the longest form of a party's address that fits into a report, else `NOBODY`.
+
+    Otherwise a long address would keep its calls from being reported.
+    """
     uri = end.uri
     named = [str(end.without_parameter("tag")), str(NameAddr(None, uri, ()))]
     if isinstance(uri, SipUri):
@@ -200,7 +202,7 @@ def _party(end: NameAddr) -> str:
 
 
 def _group(end: NameAddr) -> str:
-    """What a collector adds reports up by: the domain, for we know of no other group."""
+    """Return the group by which a collector aggregates reports: the domain."""
     group = end.uri.host if isinstance(end.uri, SipUri) else end.uri.scheme
     return group[:LONGEST_VALUE]
 
@@ -239,7 +241,7 @@ def _remote_metrics(
 def _measured(
     quality: VoiceQuality, jitter_ms: float | None, other_delay_ms: float | None
 ) -> dict[str, dict[str, str]]:
-    """The lines of what one end hears; `other_delay_ms` is in the system of the other end."""
+    """Make the lines on what one end receives; `other_delay_ms` is the other end's system delay."""
     own, trip = quality.end_system_delay_ms, quality.round_trip_ms
     one_way = None
     if trip is not None:
@@ -283,12 +285,12 @@ def _measured(
 
 
 def _said(keys: dict[str, str | None]) -> dict[str, str]:
-    """The keys that have a value."""
+    """Keep the keys that have a value."""
     return {key: value for key, value in keys.items() if value is not None}
 
 
 def _rounded(value: float | None, *, least: int = 0, most: int = 120) -> str | None:
-    """A whole number, in the range that the grammar has."""
+    """Format a whole number, clamped to the range of the grammar."""
     return None if value is None else str(max(least, min(most, round(value))))
 
 

@@ -1,8 +1,8 @@
 """The entry point of an application: one phone with its media engine, resolver and accounts.
 
-It opens, joins and closes what other packages implement: accounts (`softphone.account`), devices
-(`softphone.device`), media (`softphone.media`).  `directories` and `messaging` are imported from
-their own modules, on first use: they load `softphone.contacts` and `softphone.messaging`, whose
+It opens, connects and closes what other packages implement: accounts (`softphone.account`), devices
+(`softphone.device`), media (`softphone.media`).  Its modules `directories` and `messaging` are
+imported on first use only: they load `softphone.contacts` and `softphone.messaging`, whose
 libraries are optional.  The command line is `softphone.cli`.
 
 No standard: the protocols are in the packages below.

@@ -1,4 +1,4 @@
-"""The directories of a phone: opened with whom it believes, asked for the names of its calls."""
+"""Opens a phone's directories with its trust settings, and looks up the names of callers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from softphone.sip import NameAddr, SipUri
 def open_contacts(
     configs: Iterable[DirectoryConfig], trust_context: TrustContext, *, fips: bool
 ) -> Contacts:
-    """The directories of these configurations; no connection is made yet.
+    """Open the directories of these configurations; no connection is made yet.
 
-    Where one names no authority of its own, those count that the phone believes.  Raises
-    ConfigurationError when there is no directory, or what one needs is not installed.
+    A directory that names no authority of its own uses the phone's trust.  Raises
+    ConfigurationError when there is no directory, or a library that one needs is not installed.
     """
     if trust_context.fetcher is None:
         raise ConfigurationError("the phone has nobody who fetches CRLs")
@@ -36,18 +36,18 @@ def open_contacts(
 
 
 def look_up_name(contacts: Contacts, peer: NameAddr, on_found: Callable[[Contact], None]) -> None:
-    """Have the name of a call's peer told once it is known."""
+    """Look up a call's peer; call `on_found` once it is known.  Does not wait."""
     key = directory_key(peer)
     if key is not None:
         contacts.call_when_known(key, on_found)
 
 
 def directory_key(peer: NameAddr) -> str | None:
-    """What a directory may know a peer by: a number, or the address of a person."""
+    """Return the key to look a peer up by: a number or an address; None without either."""
     uri = peer.uri
     if not isinstance(uri, SipUri):
         return uri.rest.partition(";")[0] if uri.scheme == "tel" else None
     if uri.user is None:
         return None
-    # The host beside a number is that of some call server.
+    # Beside a number, the host is only that of a call server.
     return normalize_number(uri.user) or f"{uri.user}@{uri.host}"

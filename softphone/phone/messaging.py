@@ -1,6 +1,6 @@
-"""Signing in to a chat server with what a phone has: whom it believes, its resolver, its mode.
+"""Makes a chat client with a phone's trust settings, resolver and FIPS mode.
 
-While one of the phone's accounts has a call, our presence says that we are on the phone.
+While one of the phone's accounts has a call, our presence is "On the phone".
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LOOK_EVERY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class MessagingSetup:
-    """What a phone gives."""
+    """What a phone supplies to its chat client."""
 
     trust_context: TrustContext
     resolver: DnsResolver
@@ -34,7 +34,7 @@ class MessagingSetup:
 def make_messaging_client(
     config: MessagingConfig, setup: MessagingSetup, hook: MessageHook | None
 ) -> MessagingClient:
-    """The messages of an account, not signed in yet: enter them.
+    """Make the client of a chat account; entering it signs in.
 
     Raises ConfigurationError when the extra `im` is not installed.
     """
@@ -44,7 +44,8 @@ def make_messaging_client(
     mine = replace(config, tls=trust_context.complete_tls(config.tls, fips=setup.fips))
     if config.compliance is not None:
         own = trust_context.complete_tls(config.compliance.tls, fips=setup.fips)
-        # Nobody is asked about a certificate there: a person's yes is none of compliance's.
+        # No person is asked about the compliance server's certificate: accepting it is not the
+        # user's decision.
         own = replace(own, unknown=None)
         mine = replace(mine, compliance=replace(config.compliance, tls=own))
     connector = ConnectorConfig(trust_context.fetcher, resolve=setup.resolver.resolve)
@@ -54,7 +55,7 @@ def make_messaging_client(
 
 
 async def show_calls_as_presence(messages: MessagingClient, busy: Callable[[], bool]) -> None:
-    """Show presence "on the phone" as long as there is a call, until canceled."""
+    """Show presence `ON_THE_PHONE` while there is a call; runs until canceled."""
     shown = False
     while True:
         if busy() is not shown:

@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 
 
 class Phone:
-    """An async context; several may live in one loop.
+    """An async context manager that owns accounts, media and resolver; one loop may hold several.
 
-    `policy` is demanded of every account's calls, in place of what the accounts' configurations
-    say; `trust` is believed by accounts that name no certificate authority of their own.
-    `unknown_certificate` is asked about a server's certificate that nobody vouches for: it awaits
-    an answer for as long as it takes, and True keeps the certificate in `trust` (or the account's
+    `policy` applies to every account's calls, in place of the policies of the accounts'
+    configurations; `trust` is used by accounts that name no certificate authority of their own.
+    `unknown_certificate` is asked about a server's certificate that cannot be verified: it may
+    wait for the answer without limit, and True keeps the certificate in `trust` (or the account's
     own store) for that service, host and port.  Without it such a server is refused.  `clock`
-    gives monotonic seconds and `entropy` random bytes; both have working defaults.  `tap`
-    listens to everything on the wire.  `fips` is a bootstrap setting: the phone opens only in a
-    process that runs in the mode that it comes to (`softphone.trust.fips.mode`).
+    returns monotonic seconds and `entropy` random bytes; both have working defaults.  `tap`
+    receives everything on the wire.  `fips` is a bootstrap setting: the phone opens only in a
+    process that runs in the resulting mode (`softphone.trust.fips.mode`).
     """
 
     def __init__(
@@ -81,19 +81,19 @@ class Phone:
 
     @property
     def accounts(self) -> tuple[Account, ...]:
-        """The accounts that were registered and not closed."""
+        """The open accounts."""
         return tuple(self._accounts)
 
     @property
     def fips(self) -> FipsMode:
-        """The mode that this phone runs in, and who decided it."""
+        """The mode that this phone runs in, and what decided it."""
         return decide_mode(self._fips)
 
     async def register(self, config: AccountConfig) -> Account:
-        """Start an account: connect and register, or listen; gives it once that is done.
+        """Start an account: connect and register, or listen; return it once that is done.
 
-        Raises LocalProtocolError for a phone that was left, ConfigurationError before anything is
-        sent, and FipsUnavailable for an account that wants another mode than the process is in;
+        Raises LocalProtocolError once the phone is closed, ConfigurationError before anything is
+        sent, and FipsUnavailable for an account that needs another mode than the process runs in;
         TransportError, CertificateError or a subclass of them, RegistrationRefused,
         AuthenticationFailed or RegistrationTimeout by cause.
         """
@@ -106,12 +106,12 @@ class Phone:
         tell: OnBootStep = lambda step: None,
         renewal: RenewalTimes | None = None,
     ) -> list[Account]:
-        """Have a device boot from its bare name, and register its lines; `tell` hears each step.
+        """Boot a device from its name alone, and register its lines; `tell` is called per step.
 
-        The call servers are believed by the trust lists and nothing else.  As long as the phone
-        is open, the device's certificate is renewed ahead of its end, and its configuration is
-        fetched again when its server says so: `accounts` are then its lines.  Raises what
-        `provisioning.boot_device` and `register` raise; then no line is left registered.
+        Call servers are verified by the trust lists only.  While the phone is open, the device's
+        certificate is renewed before it expires, and its configuration is fetched again when its
+        server asks for that: `accounts` then follows its lines.  Raises what
+        `provisioning.boot_device` and `register` raise; then no line stays registered.
         """
         self._check_open()
         require_mode(self.fips)
@@ -144,7 +144,7 @@ class Phone:
         )
         account = Account(config, setup)
         await account.start()
-        if self._left:  # meanwhile: nobody else would close it
+        if self._left:  # left during the start: nobody else would close the account
             await account.close()
             self._check_open()
         self._accounts.append(account)
@@ -158,11 +158,12 @@ class Phone:
         return self._contacts
 
     def open_directories(self, configs: Iterable[DirectoryConfig]) -> Contacts:
-        """Search these directories from now on, and name the far ends of calls by them.
+        """Open directories for searches and for the names of far ends.
 
-        Where a configuration names no authority, the phone's `trust` is believed.  Nothing is
-        connected yet, and a call never waits: the name comes as `PeerNamed` once it is known.
-        Raises ConfigurationError when there is none, or what one needs is not installed.
+        A configuration that names no authority uses the phone's `trust`.  No connection is made
+        yet, and a call never waits: `PeerNamed` reports the name once it is known.  Raises
+        ConfigurationError when there is no directory, or a library that one needs is not
+        installed, and LocalProtocolError when directories are open already.
         """
         from softphone.phone.directories import open_contacts
 
@@ -190,11 +191,12 @@ class Phone:
     async def sign_in(
         self, config: MessagingConfig, *, hook: MessageHook | None = None
     ) -> MessagingClient:
-        """Sign in to a chat server, and stay so as long as the phone is open.
+        """Sign in to a chat server, and stay signed in while the phone is open.
 
-        `hook` is asked before a message leaves and before one is shown.  Presence says when an
-        account has a call.  Raises what `MessagingClient.__aenter__` does, LocalProtocolError for a
-        phone that was left, and ConfigurationError where the extra `im` is not installed.
+        `hook` is asked before a message is sent and before one is shown.  Presence shows when an
+        account has a call.  Raises what `MessagingClient.__aenter__` raises, LocalProtocolError
+        once the phone is closed or when it is signed in already, and ConfigurationError when the
+        extra `im` is not installed.
         """
         from softphone.phone.messaging import (
             MessagingSetup,
@@ -218,7 +220,7 @@ class Phone:
         return messages
 
     async def sign_out(self) -> None:
-        """Sign out: history in memory is gone."""
+        """Sign out; history in memory is lost."""
         messages, self._messages = self._messages, None
         telling, self._presence_task = self._presence_task, None
         if telling is not None:
@@ -228,7 +230,7 @@ class Phone:
             await messages.close()
 
     async def close(self, account: Account) -> None:
-        """End one account: its calls, its binding, its connection."""
+        """Close one account: its calls, its binding, its connection."""
         for maintenance in self._maintenances:
             maintenance.remove_account(account)
         if account in self._accounts:
@@ -236,7 +238,7 @@ class Phone:
             await account.close()
 
     async def _engine_for_ports(self, ports: tuple[int, int] | None) -> AnyEngine:
-        """The media engine of a range of ports; there is one for each that accounts name."""
+        """Return the media engine of a port range, started at first use; each range has one."""
         chosen = self._media.ports if ports is None else PortRange(*ports)
         if chosen not in self._engines:
             engine = make_engine(
@@ -250,19 +252,19 @@ class Phone:
         return self._engines[chosen]
 
     def _check_open(self) -> None:
-        """Raise LocalProtocolError once the phone was left: nothing would close what is begun."""
+        """Raise LocalProtocolError once the phone is closed: nothing would close a new account."""
         if self._left:
             raise LocalProtocolError(
                 "the phone was left, and is closed: make and enter another one"
             )
 
     async def __aenter__(self) -> Self:
-        """Raise FipsUnavailable when the process is not in the mode that was decided on."""
+        """Enter the phone.  Raises FipsUnavailable when the process runs in another mode."""
         require_mode(self.fips)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Close every account, all at once, and then the media; the first failure is raised."""
+        """Close all accounts concurrently, then the media.  Raises the first failure."""
         await self.sign_out()
         maintenances, self._maintenances = self._maintenances, []
         for maintenance in maintenances:
@@ -272,7 +274,7 @@ class Phone:
         try:
             closed = await _close_all(accounts)
         except asyncio.CancelledError:
-            # What the cancellation has cut short, or not let begin, is closed all the same.
+            # Close the accounts whose closing the cancellation has interrupted or prevented.
             await _close_all(accounts)
             raise
         finally:

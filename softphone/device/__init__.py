@@ -1,11 +1,11 @@
 """A Cisco device after its boot: accounts for its lines, and maintenance of its certificate.
 
-It warns before the certificate ends, renews it, registers with the new one while calls stay up, and
-fetches the configuration again when the server asks for that.  Booting itself is in
-`softphone.provisioning`, the machine of CAPF in `softphone.trust.capf`, moving a registration in
-`softphone.account`, how the device speaks SIP in `softphone.personas`.
+It warns before the certificate expires, renews it, registers with the new one while calls stay up,
+and fetches the configuration again when the server asks for that.  Booting itself is in
+`softphone.provisioning`, the CAPF machine in `softphone.trust.capf`, moving a registration in
+`softphone.account`, the device's SIP behavior in `softphone.personas`.
 
-No standard: it follows what CUCM and its phones do (CAPF, locally significant certificates, service
+No standard: it follows CUCM and its phones (CAPF, locally significant certificates, service
 control).
 """
 

@@ -1,7 +1,7 @@
-"""The accounts of a device that has booted: one for each of its lines.
+"""Makes the account configurations of a booted device: one for each of its lines.
 
-Servers, transport and timers are those of its configuration; it shows the certificate that CAPF
-issued, and believes the call servers that the trust lists name.
+Servers, transport and timers come from the device's configuration; the client certificate is the
+one that CAPF issued.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from softphone.trust import IdentityStore
 PERSONA = "cisco_phone"
 _ENCRYPTED = 3
 _MOST_NODES = 3
-"""As many as phones use."""
+"""The number of servers that phones use."""
 _UDP = 2
 
 
 def device_accounts(
     booted: Booted, *, persona: str = PERSONA, model: int = 503, take_over: bool = False
 ) -> list[AccountConfig]:
-    """What the device's lines are as accounts; `model` is its product number (503: a CSF phone).
+    """Make an account for each line; `model` is the product number (503: a CSF phone).
 
-    `take_over` is as in `DeviceIdentity`.
-    Raises EnrollmentNeeded for a device that needs a certificate and has none, ConfigurationError
-    for one that signs in by OAuth, which needs an account file with the token.
+    `take_over` is as in `DeviceIdentity`.  Raises EnrollmentNeeded for a device that needs a
+    certificate and has none, ConfigurationError for a device that registers by OAuth: that needs
+    an account file with the token.
     """
     config = booted.config
     if config.oauth:
@@ -74,7 +74,7 @@ def _account(
     credentials = None
     if line.auth_password:
         password = KeyMaterial(line.auth_password.encode())
-        # CUCM asks for MD5 and nothing else, over whatever transport the device has.
+        # CUCM challenges with MD5 only, over every transport.
         credentials = CredentialConfig(
             line.auth_name or line.name, password, algorithms=DIGEST_ALGORITHMS
         )
@@ -99,7 +99,7 @@ def _account(
 
 
 def _nodes(config: DeviceConfig, line: DeviceLine) -> tuple[str, ...]:
-    """The servers in order, as URIs that say how each is reached."""
+    """Return the servers in order, as URIs with their transport."""
     servers = config.call_managers[:_MOST_NODES]
     if line.proxy:
         servers = (CallManager(0, line.proxy, line.port, line.port),)
@@ -114,7 +114,7 @@ def _nodes(config: DeviceConfig, line: DeviceLine) -> tuple[str, ...]:
 def _media(config: DeviceConfig) -> MediaPreferences:
     first, last = config.media.first_port, config.media.last_port
     ports = (first, last) if first >= 1024 and last - first >= 3 else None
-    # An authenticated device (2) has its signaling protected, and its media in clear.
+    # An authenticated device (security mode 2) has protected signaling and media in clear.
     srtp = None if config.security_mode == _ENCRYPTED else SrtpPolicy.OFF
     return MediaPreferences(srtp=srtp, ports=ports)
 

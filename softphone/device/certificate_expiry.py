@@ -1,4 +1,4 @@
-"""When a device's certificate has to be renewed, and whether its configuration is out of date.
+"""Decides when a device's certificate is due for renewal, and whether its configuration is stale.
 
 Pure functions, for `softphone.device.maintenance`.
 """
@@ -16,9 +16,9 @@ _CONFIG_STAMP = "configversionstamp"
 
 @dataclass(frozen=True, slots=True)
 class RenewalTimes:
-    """A certificate is renewed `ahead` of its end, a short-lived one in its last third.
+    """When to renew: `ahead` of the expiry, or in the last third of a short-lived certificate.
 
-    While that has not worked it is tried again after `again`, more often close to the end.
+    A failed renewal is retried after `again`, more often close to the expiry.
     """
 
     ahead: timedelta = timedelta(days=30)
@@ -27,7 +27,7 @@ class RenewalTimes:
 
 @dataclass(frozen=True, slots=True)
 class CertificateExpiry:
-    """When the certificate ends, whether a new one is due, and when to look again."""
+    """When the certificate expires, whether renewal is due, and how long to wait before a check."""
 
     ends: datetime
     due: bool
@@ -37,7 +37,7 @@ class CertificateExpiry:
 def certificate_expiry(
     identity: Identity, times: RenewalTimes, *, wall: datetime
 ) -> CertificateExpiry:
-    """How it stands with a certificate at this time of day (aware)."""
+    """Judge a certificate at `wall`, an aware datetime."""
     certificate = identity.certificate
     ends = certificate.not_valid_after_utc
     ahead = min(times.ahead, (ends - certificate.not_valid_before_utc) / 3)
@@ -48,9 +48,9 @@ def certificate_expiry(
 
 
 def is_configuration_stale(stamps: Sequence[tuple[str, str]], known: str) -> bool:
-    """Whether the stamps that a server names say that a configuration has changed.
+    """Whether the server's version stamps show that the configuration has changed.
 
-    Zeros alone mean that it is stale in any case; a server that names no stamp says nothing.
+    A stamp of zeros means that it is stale in any case; without a stamp it counts as current.
     """
     named = dict(stamps).get(_CONFIG_STAMP)
     if named is None:

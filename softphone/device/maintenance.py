@@ -1,9 +1,9 @@
-"""Maintains a booted device: its certificate stays good, its configuration up to date.
+"""Maintains a booted device: keeps its certificate valid and its configuration up to date.
 
-It warns ahead of the end of the device's certificate (LSC), renews it over CAPF where the
-configuration has that pending, and registers with the new one over a new connection: calls stay
-up, and the old certificate is kept until the new one has registered.  What the server asks for by
-service control, it does between calls: fetch the configuration again, and register by it.
+It warns before the device's certificate (LSC) expires, renews it over CAPF if the configuration
+has an operation pending, and registers with the new one over a new connection: calls stay up, and
+the old certificate is kept until the new one has registered.  Service control is carried out
+between calls: it fetches the configuration again and registers by it.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ from softphone.trust import Bootstrap, Identity, IdentityStore
 logger = logging.getLogger("softphone.account")
 
 _REFUSALS = (RegistrationRefused, AuthenticationFailed)
-"""What a server says to a certificate that it does not take."""
+"""Errors that mean that the server refused the certificate."""
 _CLOSED_FOR_GOOD = 3
-"""Connections that a server closes without a word before that is taken for a refusal, too."""
+"""Consecutive connections closed by the server without a response that count as a refusal."""
 
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceActions:
-    """What the phone does for it: `register` an account, `close` one; `fetcher` brings CRLs."""
+    """What the phone supplies: `register` and `close` an account; `fetcher` fetches CRLs."""
 
     register: Callable[[AccountConfig, TrustContext, OnService], Awaitable[Account]]
     close: Callable[[Account], Awaitable[None]]
@@ -59,7 +59,7 @@ class MaintenanceActions:
 
 
 class DeviceMaintenance:
-    """Of one device; `accounts` are its lines, and change with its configuration."""
+    """Maintains one device; `accounts` are its lines, and change with its configuration."""
 
     def __init__(
         self,
@@ -80,24 +80,24 @@ class DeviceMaintenance:
         self._lock = asyncio.Lock()
         self._tasks = BackgroundTasks(plan.device)
 
-    # The first morning
+    # Booting
 
     async def boot(self) -> None:
-        """Boot, and register every line.  Raises what both raise; then no line is left."""
+        """Boot, and register every line.  Raises what both raise; then no line stays registered."""
         booted = await boot_device(self._plan, self._on_step)
         try:
             await self._open(booted)
         except (*_REFUSALS, ServerClosed) as exc:
             if not self._identities.revert(self._plan.device):
                 raise
-            # A renewal that was cut has left a certificate that nobody has taken yet.
+            # An interrupted renewal has left a certificate that no server has accepted yet.
             sentence = f"the new certificate was refused, the one before is used: {exc}"
             self._on_step(BootStep(StepKind.CERTIFICATE_REVERTED, sentence))
             booted = replace(booted, identity=self._identities.load(self._plan.device))
             await self._open(booted)
         self._booted = booted
         if booted.identity is not None:
-            # It has served: the one before it is not needed any more.
+            # The server has accepted it: the previous one is not needed any more.
             self._identities.confirm(self._plan.device)
         self._tasks.spawn(self._watch())
 
@@ -116,21 +116,21 @@ class DeviceMaintenance:
             raise
 
     def _lines(self, booted: Booted) -> list[AccountConfig]:
-        """Raises what `device_accounts` raises."""
+        """Make the lines' configurations.  Raises what `device_accounts` raises."""
         plan = self._plan
         return device_accounts(booted, model=plan.product, take_over=plan.take_over)
 
     def _trust_context(self, booted: Booted) -> TrustContext:
-        """The call servers are believed by the trust lists and nothing else."""
+        """Make a trust context in which the trust lists (and TVS) alone verify call servers."""
         return TrustContext(fetcher=self._actions.fetcher, lists=booted.lists, tvs=booted.tvs)
 
     def remove_account(self, account: Account) -> None:
-        """An account is closed: there is nothing to do for it any more."""
+        """Stop maintaining an account that is being closed."""
         if account in self.accounts:
             self.accounts.remove(account)
 
     async def close(self) -> None:
-        """Care no more."""
+        """Stop the maintenance; the accounts stay open."""
         await self._tasks.close()
 
     # The certificate
@@ -142,7 +142,7 @@ class DeviceMaintenance:
             await asyncio.sleep(pause.total_seconds())
 
     async def _look(self) -> timedelta:
-        """See how long the certificate lasts, and do what is due; gives when to look again."""
+        """Check the certificate and do what is due; return the time until the next check."""
         identity = self._identities.load(self._plan.device)
         if identity is None:
             return self._times.again
@@ -155,7 +155,7 @@ class DeviceMaintenance:
         return expiry.pause
 
     async def _renew(self, before: Identity) -> None:
-        """Fetch the configuration again: where a renewal is pending, that carries it out."""
+        """Fetch the configuration again, which renews the certificate if CAPF is pending."""
         booted = await self._fetch()
         after = self._identities.load(self._plan.device)
         if after is not None and after.der != before.der:
@@ -170,7 +170,7 @@ class DeviceMaintenance:
             await self._apply(booted)
 
     async def _change_over(self, identity: Identity) -> None:
-        """Register with a new certificate; one that is refused gives way to the one before."""
+        """Register with a new certificate; go back to the previous one if it is refused."""
         device = self._plan.device
         try:
             for account in self.accounts:
@@ -184,7 +184,7 @@ class DeviceMaintenance:
             self._emit_event(CertificateRenewed(device, until))
 
     def _not_taken(self, why: SoftphoneError) -> None:
-        """Go back to the certificate before, if it is certain that the new one was refused."""
+        """Go back to the previous certificate if the new one was certainly refused."""
         device = self._plan.device
         self._closings = self._closings + 1 if isinstance(why, ServerClosed) else 0
         if isinstance(why, _REFUSALS) or self._closings >= _CLOSED_FOR_GOOD:
@@ -192,7 +192,7 @@ class DeviceMaintenance:
             self._identities.revert(device)
             self._emit_event(CertificateKept(device, f"the server refused the new one: {why}"))
         else:
-            # It is tried again, and the one before is kept.
+            # Not certainly refused: it is tried again, and the previous one is kept.
             self._emit_event(CertificateKept(device, f"the new one could not be shown yet: {why}"))
 
     def _emit_event(self, event: AccountEvent) -> None:
@@ -204,8 +204,8 @@ class DeviceMaintenance:
     # The configuration
 
     async def on_service(self, request: ServiceRequested) -> bool:
-        """Do what the server wants, once no call is up: `AccountDependencies.on_service`."""
-        # An account that is closed by it must not cancel what closes it.
+        """Carry out service control once no call is up (`AccountDependencies.on_service`)."""
+        # Closing an account cancels its tasks: that must not cancel the work that closes it.
         await asyncio.shield(self._tasks.spawn(self._serve(request)))
         return True
 
@@ -234,7 +234,7 @@ class DeviceMaintenance:
             await account.wait_until_idle()
 
     async def _fetch(self) -> Booted | None:
-        """Boot again without what was for the first morning only; None when that fails."""
+        """Boot again, without the first boot's bootstrap and string; None when that fails."""
         plan = replace(self._plan, bootstrap=Bootstrap(), string=None)
         try:
             return await boot_device(plan, self._on_step)
@@ -245,7 +245,7 @@ class DeviceMaintenance:
             return None
 
     async def _apply(self, booted: Booted, *, anew: bool = False) -> None:
-        """Have the lines as the configuration says; `anew`: register them anew in any case."""
+        """Make the lines follow the configuration; with `anew`, register them again in any case."""
         known, self._booted = self._known(), booted
         try:
             wanted = self._lines(booted)
@@ -288,7 +288,7 @@ class DeviceMaintenance:
 
 
 def comparable_config(config: AccountConfig) -> tuple[AccountConfig, str, bytes]:
-    """A configuration as it can be compared: passwords are not compared by what they say."""
+    """Make a comparable form: KeyMaterial does not compare by value, so reveal the password."""
     given = config.credentials
     if given is None:
         return config, "", b""
@@ -296,7 +296,7 @@ def comparable_config(config: AccountConfig) -> tuple[AccountConfig, str, bytes]
 
 
 def registered_step(account: Account) -> BootStep:
-    """Where a line is registered, and how its server was verified."""
+    """Make the boot step that says where a line is registered and how its server was verified."""
     flow = account.flow
     identity = None if flow is None else flow.identity
     where = "" if flow is None else f" at {flow.remote[0]} port {flow.remote[1]}"

@@ -1,10 +1,10 @@
-"""Personas: how a class of devices speaks SIP.
+"""Personas: the SIP behavior of a class of devices.
 
-A persona says how a device registers, which SRTP fallbacks it knows, whose word about the far end
-counts, and what it answers outside calls.  It returns intents and sends nothing:
-`softphone.account` acts.  A device's boot is in `softphone.provisioning`.  A new persona is one
-file here: a class made from `StandardPersona`, called `PERSONA` in its module, found by the
-module's name; the other modules are imported when they are asked for.
+A persona decides how a device registers, which SRTP fallbacks it supports, which servers may vouch
+for far ends, and how it answers requests outside dialogs.  It returns intents and sends nothing:
+`softphone.account` acts on them.  A device's boot is in `softphone.provisioning`.  A new persona is
+one file here: a subclass of `StandardPersona`, assigned to `PERSONA` in its module and found by the
+module's name; a persona's module is imported when it is asked for.
 
 RFC 3261 and RFC 5626 (standard), Cisco's SIP Line Messaging Guide (Cisco phones), CUCM's SIP OAuth
 mode and AS-SIP devices.
@@ -39,13 +39,13 @@ _NOT_PERSONAS = frozenset({"persona"})
 
 
 def persona_names() -> tuple[str, ...]:
-    """Every persona there is."""
+    """Return the names of all personas, sorted."""
     found = {module.name for module in pkgutil.iter_modules(__path__)}
     return tuple(sorted(found - _NOT_PERSONAS))
 
 
 def persona_named(name: str) -> StandardPersona:
-    """The persona of that name.  Raises ConfigurationError."""
+    """Return the persona of that name.  Raises ConfigurationError for an unknown one."""
     if name not in persona_names():
         known = ", ".join(persona_names())
         raise ConfigurationError(f"persona: {name!r} is unknown; known are {known}")

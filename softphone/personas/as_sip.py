@@ -1,7 +1,7 @@
 """A third-party endpoint over TLS: CUCM's generic AS-SIP and secure video types.
 
-It is known by its digest user name alone: no device name, no configuration files, no client
-certificate of a CAPF.  Its signaling is TLS and its media SRTP, always.
+CUCM identifies it by its digest user name alone: no device name, no configuration files, no client
+certificate from CAPF.  Its signaling is always TLS and its media always SRTP.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from softphone.security import SrtpPolicy
 
 
 class AsSipPersona(StandardPersona):
-    """An endpoint that its user name identifies."""
+    """An endpoint that CUCM identifies by its digest user name."""
 
     name: ClassVar[str] = "as_sip"
     registered_connection_only: ClassVar[bool] = True
@@ -34,7 +34,7 @@ class AsSipPersona(StandardPersona):
             raise ConfigurationError("media.srtp: persona 'as_sip' speaks SRTP; it cannot be off")
 
     def registration_style(self, line: PersonaLine) -> RegistrationStyle:
-        """A plain binding: CUCM knows neither outbound nor GRUU."""
+        """Register a plain binding: CUCM supports neither outbound nor GRUU."""
         return RegistrationStyle(outbound=False, gruu=False, option_tags=())
 
 

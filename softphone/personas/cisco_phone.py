@@ -1,10 +1,9 @@
 """A Cisco phone, or Jabber's soft phone, as CUCM knows it (Cisco SIP Line Messaging Guide).
 
-It registers as a device: name, model and installation in its Contact, five seconds ahead of the
-two minutes that CUCM grants, over one connection that carries everything.  It says truthfully
-what it supports: `X-cisco-srtp-fallback` only where the account's policy takes RTP.  Service
-control, remote call control and message waiting are read and told; nothing that opens the
-microphone is done by itself.
+It registers as a device, with name, model and installation in its Contact.  It refreshes five
+seconds before the two minutes that CUCM grants are over, and uses one connection for everything.
+It announces `X-cisco-srtp-fallback` only if the account's policy accepts RTP.  Service control,
+remote call control and message waiting become events; nothing opens the microphone by itself.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ from softphone.sip.registration import INITIALIZED
 
 FALLBACK = "X-cisco-srtp-fallback"
 DUPLICATE = "X-cisco-duplicate-reg"
-"""Says that another client's registration of the device is to end for ours."""
+"""The option tag that asks CUCM to end another client's registration of the device."""
 _TAGS = (
     "replaces",
     "norefersub",
@@ -54,22 +53,22 @@ _PRODUCTS = {
     30016: "Cisco-CIPC",
 }
 REFRESH_EARLY = 5.0
-"""Seconds between a refresh and the end of what was granted (timerRegisterDelta)."""
+"""Seconds between a refresh and the expiry of the binding (timerRegisterDelta)."""
 _TAKEN_OVER = 111
-"""The alarm of an application that had the device's other registration destroyed."""
-# Why the device was away last, by the numbers of its alarms; an unknown cause has none.
+"""The alarm number of an application that ended the device's other registration."""
+# The alarm numbers by the cause of the last unregistration; an unknown cause has none.
 _ALARMS = {INITIALIZED: 25, "cm-closed-tcp": 14, "reset-reset": 23, "reset-restart": 23}
 
 
 class CiscoPhonePersona(StandardPersona):
-    """A device of CUCM's."""
+    """A device in CUCM."""
 
     name: ClassVar[str] = "cisco_phone"
     registered_connection_only: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = (KPML,)
 
     def check(self, line: PersonaLine) -> None:
-        """Raise ConfigurationError without a device, or with SRTP and no TLS."""
+        """Raise ConfigurationError without a device, or with a bearer token."""
         if line.device is None:
             raise ConfigurationError(
                 f"device: persona {self.name!r} registers a device: give its name in [device]"
@@ -78,24 +77,24 @@ class CiscoPhonePersona(StandardPersona):
             raise ConfigurationError(f"oauth: persona {self.name!r} has none; use 'oauth'")
 
     def user_agent(self, line: PersonaLine) -> str:
-        """The product that CUCM knows the model by, and ourselves."""
+        """Return CUCM's product name for the model, with our own name and version."""
         product = _PRODUCTS.get(0 if line.device is None else line.device.model)
         own = super().user_agent(line)
         return own if product is None else f"{product} softphone/{__version__}"
 
     def instance(self, line: PersonaLine, entropy: Entropy) -> str | None:
-        """Zeros and the device's twelve digits."""
+        """Return a URN of zeros and the device's twelve hex digits."""
         return None if line.device is None else line.device.instance(entropy)
 
     def registration_style(self, line: PersonaLine) -> RegistrationStyle:
-        """Device name and model in the Contact, no outbound, no GRUU, no probes."""
+        """Register with device name and model in the Contact, no outbound, no GRUU, no probes."""
         device = line.device
         if device is None:
             return RegistrationStyle()
 
         def alarm(cause: str) -> tuple[tuple[str, str], ...]:
-            # Asked for once, and not again by a client that has itself been taken over: two that
-            # insist would end one another's registrations for ever.
+            # Take over only at the first REGISTER, never after being taken over: two clients that
+            # insist would end each other's registrations forever.
             insists = device.take_over and cause == INITIALIZED
             number = _TAKEN_OVER if insists else _ALARMS.get(cause)
             if number is None:
@@ -123,7 +122,7 @@ class CiscoPhonePersona(StandardPersona):
         )
 
     def option_tags(self, line: PersonaLine) -> tuple[str, ...]:
-        """What is said in calls, too."""
+        """Return the Cisco option tags, which go into calls, too."""
         return tuple(tag for tag in self._tags(line) if tag.lower().startswith("x-cisco"))
 
     def _tags(self, line: PersonaLine) -> tuple[str, ...]:
@@ -131,15 +130,15 @@ class CiscoPhonePersona(StandardPersona):
         return (*_TAGS, FALLBACK) if falls_back else _TAGS
 
     def takes_clear_answers(self, srtp: SrtpPolicy, agreed: Collection[str]) -> bool:
-        """Only where both sides have said that they fall back."""
+        """Allow it only if both sides have announced the fallback."""
         return srtp is SrtpPolicy.OPTIONAL and FALLBACK.lower() in agreed
 
     def retries_in_clear(self, srtp: SrtpPolicy, status: int) -> bool:
-        """Never: the server answers RTP/AVP where it falls back, and means its 488."""
+        """Never retry: a server that falls back answers with RTP/AVP, so its 488 is final."""
         return False
 
     def answer_notify(self, request: Request, *, call_id: str) -> OutOfDialogReply | None:
-        """Service control that names our registration; 400 for another one's."""
+        """Accept service control for our registration; answer 400 for another one's."""
         event = request.event
         if event is None or event.package.lower() != SERVICE_CONTROL:
             return None
@@ -149,7 +148,7 @@ class CiscoPhonePersona(StandardPersona):
         return OutOfDialogReply(200, _service(control))
 
     def answer_refer(self, request: Request, line: PersonaLine) -> OutOfDialogReply | None:
-        """What CUCM refers to outside of calls is a document of its own: never a transfer."""
+        """Accept CUCM's REFER to a document of its own (cid: or urn:); it is never a transfer."""
         refer_to = request.refer_to
         if refer_to is None or refer_to.uri.scheme.lower() not in ("cid", "urn"):
             return None

@@ -1,7 +1,7 @@
-"""A Cisco device that shows a bearer token in the place of a certificate (CUCM SIP OAuth mode).
+"""A Cisco device with a bearer token instead of a client certificate (CUCM SIP OAuth mode).
 
-TLS to port 5090, where the server shows an ordinary certificate and asks for none; 407 Bearer is
-answered with a token.  All else is `cisco_phone`.  Where tokens come from is the account's.
+It uses TLS to port 5090, where the server shows an ordinary certificate and asks for none, and
+answers 407 Bearer with a token.  All else is `cisco_phone`.  The account obtains the tokens.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from softphone.personas.persona import PersonaLine
 
 
 class OauthPersona(CiscoPhonePersona):
-    """A device of CUCM's that has a token."""
+    """A device in CUCM that has a bearer token."""
 
     name: ClassVar[str] = "oauth"
 

@@ -1,4 +1,4 @@
-"""What an account tells its persona of itself, and what a persona answers: intents, no actions."""
+"""The values that account and persona exchange: a persona returns intents and takes no action."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class DeviceIdentity:
     model: int = 503
     """Its product number; 503 is a CSF soft phone."""
     mac: str | None = None
-    """Twelve hex digits that tell this installation from others.  By default those of a SEP name,
-    else new ones at every start."""
+    """Twelve hex digits that identify this installation.  By default those of a SEP name, else new
+    ones at every start."""
     contact: str | None = None
     """The user part of the Contact; by default a new one."""
     load: str = ""
@@ -36,8 +36,8 @@ class DeviceIdentity:
     remote_control: bool = False
     """Whether the application may act on the server's requests that open the microphone."""
     take_over: bool = False
-    """Whether another client's registration of the device is ended in favor of ours: only after its
-    user has been asked."""
+    """Whether to end another client's registration of the device in favor of ours.  Ask its user
+    first."""
 
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.name) is None:
@@ -52,7 +52,7 @@ class DeviceIdentity:
             raise ConfigurationError("device.load: expected printable characters, no quotes")
 
     def instance(self, entropy: Entropy) -> str:
-        """The URN of this installation: zeros and twelve hex digits (RFC 5626 section 4.1)."""
+        """Make this installation's URN: zeros and twelve hex digits (RFC 5626 section 4.1)."""
         named = _SEP.fullmatch(self.name)
         digits = self.mac or (named[1] if named else entropy(6).hex())
         return f"urn:uuid:00000000-0000-0000-0000-{digits.upper()}"
@@ -60,10 +60,10 @@ class DeviceIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonaLine:
-    """What an account is, as far as its persona has to know.
+    """What a persona needs to know about an account.
 
-    `secure` is whether signaling runs over TLS for certain; `digest` and `bearer` are what it can
-    answer challenges with.
+    `secure` is whether signaling certainly runs over TLS; `digest` and `bearer` say which
+    challenges the account can answer.
     """
 
     srtp: SrtpPolicy = SrtpPolicy.REQUIRED
@@ -82,8 +82,8 @@ class RegistrationStyle:
     """How a device class registers; fields as in `softphone.sip.RegistrationConfig`.
 
     `user` None: the user part of the address of record.  `probes` is whether the connection is
-    probed between refreshes.  `alarm(cause)` gives header fields for the first REGISTER, which has
-    `body`, too.
+    probed between refreshes.  `alarm(cause)` returns header fields for the first REGISTER, which
+    also carries `body`.
     """
 
     user: str | None = None
@@ -99,7 +99,7 @@ class RegistrationStyle:
 
 @dataclass(frozen=True, slots=True)
 class OutOfDialogReply:
-    """How a request outside of calls is answered, and what the application is told of it."""
+    """The response to a request outside a dialog, and the events for the application."""
 
     status: int
     events: tuple[AccountEvent, ...] = ()

@@ -1,8 +1,8 @@
-"""The standard persona: RFC 3261, its extensions, and the word of a call server that vouches.
+"""The standard persona: RFC 3261, its extensions, and far-end levels from a server that vouches.
 
-A persona says how a class of devices speaks: how it registers, which SRTP fallbacks it knows,
-whom it believes about the far end, what it answers to requests outside of calls.  It returns
-intents and sends nothing.  Others are made from this one.
+It is the base class of all personas: each decides how a class of devices registers, which SRTP
+fallbacks it supports, which servers may vouch for far ends, and how it answers requests outside
+dialogs.  It returns intents and sends nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ _VOUCHES = "x-cisco-sis-"
 
 @dataclass(frozen=True, slots=True)
 class FarEndReport:
-    """What one message says of the whole call: nothing (`spoken` False), or a level."""
+    """What one message reports of the far end: nothing (`reported` False), or a level.
+
+    A reported level of None means unknown.
+    """
 
     reported: bool
     level: SecurityLevel | None = None
@@ -34,27 +37,27 @@ class StandardPersona:
 
     name: ClassVar[str] = "standard"
     registered_connection_only: ClassVar[bool] = False
-    """Whether new requests are served on the registration's own connection and on no other."""
+    """Whether new requests are accepted only on the registration's own connection."""
     packages: ClassVar[tuple[str, ...]] = ()
-    """Event packages that a call notifies of, beside refer (RFC 6665)."""
+    """Event packages that a call supports as notifier, beside refer (RFC 6665)."""
 
     def check(self, line: PersonaLine) -> None:
-        """Raise ConfigurationError when an account cannot be spoken for like this."""
+        """Raise ConfigurationError when an account does not fit this persona."""
 
     def user_agent(self, line: PersonaLine) -> str:
-        """The value of User-Agent and Server."""
+        """Return the value of User-Agent and Server."""
         return f"softphone/{__version__}"
 
     def instance(self, line: PersonaLine, entropy: Entropy) -> str | None:
-        """The URN of this installation; None leaves it to the account."""
+        """Return the URN of this installation; None leaves it to the account."""
         return None
 
     def registration_style(self, line: PersonaLine) -> RegistrationStyle:
-        """How the account registers."""
+        """Return how the account registers."""
         return RegistrationStyle()
 
     def option_tags(self, line: PersonaLine) -> tuple[str, ...]:
-        """What goes into Supported of calls beside what every account supports."""
+        """Return the option tags for Supported beside those of every account."""
         return ()
 
     def vouches(self, response: Response) -> bool:
@@ -67,10 +70,10 @@ class StandardPersona:
         return any(tag.lower().startswith(_VOUCHES) for tag in response.supported)
 
     def report_far_end(self, message: Request | Response, *, vouched: bool) -> FarEndReport:
-        """What `message` says of the far end.
+        """Return the far end's level that `message` reports in Call-Info.
 
-        `vouched` is whether it came over a verified connection from a server that `vouches`.
-        Nobody else may raise what is shown, but a lower level is shown whoever says it.
+        `vouched` is whether it came over a verified connection from a server that `vouches`.  From
+        any other sender only NOT_SECURE counts: nobody else may raise the level that is shown.
         """
         spoken, level = call_security(message.headers.get_all("Call-Info"))
         if not spoken:
@@ -82,7 +85,7 @@ class StandardPersona:
     def takes_clear_answers(self, srtp: SrtpPolicy, agreed: Collection[str]) -> bool:
         """Whether RTP/AVP may answer our RTP/SAVP.
 
-        `agreed` is what the server supports by its answer to REGISTER, in lower case.
+        `agreed` holds the option tags of the server's 2xx to REGISTER, in lower case.
         """
         return srtp is SrtpPolicy.OPTIONAL
 
@@ -91,14 +94,14 @@ class StandardPersona:
         return srtp is SrtpPolicy.OPTIONAL and status == 488
 
     def answer_notify(self, request: Request, *, call_id: str) -> OutOfDialogReply | None:
-        """The answer to a NOTIFY outside of calls; None: nothing that this persona knows.
+        """Return the reply to a NOTIFY outside a dialog; None if this persona does not know it.
 
         `call_id` is that of our REGISTER requests.
         """
         return None
 
     def answer_refer(self, request: Request, line: PersonaLine) -> OutOfDialogReply | None:
-        """The answer to a REFER outside of calls; None: nothing that this persona knows."""
+        """Return the reply to a REFER outside a dialog; None if this persona does not know it."""
         return None
 
 

@@ -1,10 +1,10 @@
-"""Configuration of an account: frozen values, and the TOML files that they are read from.
+"""Configuration of an account: frozen values, and readers of the TOML files that hold them.
 
-Every value is checked when it is made; what is wrong in a file is reported with file, line and key.
-It opens no connection and applies nothing: `softphone.account`, `softphone.messaging` and
-`softphone.contacts` act on it.  The configuration of a Cisco device (`.cnf.xml`) is read by
-`softphone.provisioning`.  `messaging_file` and `directory_file` are imported from their own
-modules: only the command line reads such files.
+Every value is checked when it is made; an error in a file is reported with file, line and key.
+The package opens no connection and applies nothing: `softphone.account`, `softphone.messaging` and
+`softphone.contacts` act on the values.  `softphone.provisioning` reads the configuration of a Cisco
+device (`.cnf.xml`).  Import `messaging_file` and `directory_file` from their own modules: only the
+command line reads such files.
 
 No standard: the files are TOML, and the fields name the RFCs that they concern.
 """

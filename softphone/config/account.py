@@ -1,8 +1,7 @@
-"""AccountConfig: everything that one account is made of, as plain frozen values.
+"""AccountConfig: the complete configuration of one account, as frozen values.
 
-A config is made by an embedder in Python, or read from an account file by
-`softphone.config.account_file`.  It is checked when it is made: what is wrong raises
-ConfigurationError before anything is sent.
+An application makes it in Python, or `softphone.config.account_file` reads it from a file.  It is
+checked when it is made: an invalid value raises ConfigurationError before anything is sent.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ _PIN = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def parse_sip_uri(text: str, *, what: str) -> SipUri:
-    """A sip: or sips: URI, or ConfigurationError saying what it was for."""
+    """Parse a sip: or sips: URI.  Raises ConfigurationError that begins with `what`."""
     try:
         uri = parse_uri(text)
     except MalformedMessage as error:
@@ -106,27 +105,27 @@ class CredentialConfig:
 
 @dataclass(frozen=True, slots=True)
 class TlsConfig:
-    """Whom to believe and what to show in TLS."""
+    """The trust anchors, client certificate and limits of TLS connections."""
 
     ca: tuple[str | os.PathLike[str], ...] = ()
-    """Files or folders of PEM certificates of the authorities that are believed; in a file one or a
-    list, and "system" adds the system's store.  Without any nobody is believed."""
+    """Files or folders of PEM certificates of trusted authorities; in a file one or a list, and
+    "system" adds the system's store.  Without any, no authority is trusted."""
     system: bool = False
-    """Whether the system's store is believed, too."""
+    """Whether the system's store is trusted, too."""
     certificate: str | os.PathLike[str] | None = None
-    """A PEM file with the certificate to show, and those that lead to its authority."""
+    """A PEM file with the client certificate and its chain."""
     key: str | os.PathLike[str] | None = None
     """A PEM file with the certificate's private key."""
     pin: str | None = None
     """The one server certificate to accept: "sha256:" and the 64 hex digits of its SHA-256."""
     server_name: str | None = None
-    """The name that the server has to prove, in the place of the URI's domain (RFC 5922)."""
+    """The name that the server's certificate must have, instead of the URI's domain (RFC 5922)."""
     minimum: TlsVersion = TlsVersion.TLS_1_2
-    """The oldest version of TLS that is spoken."""
+    """The oldest accepted version of TLS."""
     passphrase: KeyMaterial | None = None
-    """What opens an encrypted key: in a file the one line of the `passphrase_file` it names."""
+    """The passphrase of an encrypted key; in a file the only line of `passphrase_file`."""
     store: str | os.PathLike[str] | None = None
-    """A folder where certificates are kept that were accepted when asked."""
+    """A folder that keeps the certificates a person has accepted."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.ca, tuple):
@@ -143,56 +142,57 @@ class TlsConfig:
 
 @dataclass(frozen=True, slots=True)
 class PolicyConfig:
-    """What a whole call must be, judged whenever anything in it changes."""
+    """The security policy of a whole call, judged whenever anything in the call changes."""
 
     minimum: SecurityLevel | None = None
     """The lowest level that a call may have.  By default "encrypted" where SRTP is required over
     TLS, else "not_secure"."""
     scope: Scope = Scope.HOP
-    """How far it must reach: to the next server, or to the far end."""
+    """How far the level must reach: to the next server, or to the far end."""
     on_drop: OnDrop = OnDrop.HANGUP
-    """What becomes of a call that falls below: it is hung up, or held with its media closed."""
+    """What to do with a call that falls below: hang up, or hold it with its media closed."""
     revocation: RevocationMode = RevocationMode.SOFT
-    """Whether servers' certificates are looked up in CRLs and by OCSP: "off" asks nobody, "soft"
-    goes on where nobody answers, "hard" refuses then."""
+    """Whether servers' certificates are checked by CRL and OCSP: "off" does not check, "soft"
+    accepts a certificate without a response, "hard" refuses it."""
     allow: frozenset[Relaxation] = frozenset()
-    """What is let pass in certificates although it is refused by default; never in FIPS mode."""
+    """Weaknesses of certificates to accept that are refused by default; never in FIPS mode."""
     record_secure: bool = True
     """Whether calls with encrypted media may be recorded."""
     refuse_unusable_crypto: bool = False
-    """With `srtp = "optional"`: refuse a far end whose crypto lines cannot be used, rather than
-    take the call in clear."""
+    """With `srtp = "optional"`: refuse a far end whose crypto lines are unusable, instead of taking
+    the call in clear."""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaPreferences:
-    """What the media of a call may be."""
+    """The permitted media of a call: SRTP, suites, codecs, ports."""
 
     srtp: SrtpPolicy | None = None
     """Whether media must be SRTP.  By default required over TLS, off over UDP and TCP."""
     suites: tuple[CryptoSuite, ...] = tuple(CryptoSuite)
-    """The crypto suites that are offered and taken, in order of preference (RFC 4568, RFC 7714)."""
+    """The crypto suites to offer and accept, in order of preference (RFC 4568, RFC 7714)."""
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
-    """The audio codecs, in order of preference; the first that both ends have is used."""
+    """The audio codecs, in order of preference; the first that both ends support is used."""
     ports: tuple[int, int] | None = None
     """The UDP ports for media, first and last; "40000-49999" in a file.  By default those of the
     phone's `MediaConfig`."""
     comfort_noise: bool = False
-    """Whether pauses of what we play are sent as comfort noise (RFC 3389) to who agrees to it."""
+    """Whether silence in what we play is sent as comfort noise (RFC 3389), if negotiated."""
     dtmf: DigitMethod = DigitMethod.AUTO
-    """How digits are sent; with "inband", tones are listened for, too."""
+    """How digits are sent; with "inband", received tones are detected, too."""
     video: tuple[str, ...] = ()
-    """The video codecs, "H264" and "VP8", with which an offered picture is answered; with none,
-    video is refused."""
+    """The video codecs for answering offered video: "H264" and "VP8"; with none, video is
+    refused."""
     reports: RtcpXrMode = RtcpXrMode.NEGOTIATED
-    """When VoIP metrics (RTCP XR, RFC 3611) go to far ends."""
+    """When VoIP metrics (RTCP XR, RFC 3611) are sent to far ends."""
     clear_latching: str | tuple[str, ...] = "off"
-    """Whether media in clear may come from one other host than was signaled (NAT): "off", "once",
-    or a list of the networks of which, such as "192.0.2.0/24".  Never under SRTP."""
+    """Whether media in clear may come from one host other than the signaled one (NAT): "off",
+    "once", or a list of that host's permitted networks, such as "192.0.2.0/24".  Never under
+    SRTP."""
 
     @property
     def adoptable_networks(self) -> tuple[str, ...]:
-        """The networks of which a host may be adopted in clear."""
+        """The networks from which media in clear may be adopted; () for none."""
         if isinstance(self.clear_latching, tuple):
             return self.clear_latching
         return ("0.0.0.0/0", "::/0") if self.clear_latching == "once" else ()
@@ -239,16 +239,16 @@ class MediaPreferences:
 
 @dataclass(frozen=True, slots=True)
 class LimitsConfig:
-    """What an account that listens lets in, of TCP and TLS connections."""
+    """Limits on incoming TCP and TLS connections of an account that listens."""
 
     connections: int = 4096
-    """How many there may be at once."""
+    """The maximum number of simultaneous connections."""
     connections_per_source: int = 256
-    """How many of one address, or of one /64 in IPv6."""
+    """The maximum number per address (/64 in IPv6)."""
     handshakes_per_source: int = 16
-    """How many TLS handshakes of one source are at work at once; more wait for their turn."""
+    """The maximum number of simultaneous TLS handshakes per source; further ones wait."""
     trusted_sources: tuple[str, ...] = ()
-    """Addresses or networks for which only `connections` holds: a NAT or SBC with many clients."""
+    """Addresses or networks that only `connections` limits: a NAT or SBC with many clients."""
 
     def __post_init__(self) -> None:
         for key, number in (
@@ -263,18 +263,18 @@ class LimitsConfig:
         self.trusted_networks()
 
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        """The networks of `trusted_sources`."""
+        """Parse the networks of `trusted_sources`.  Raises ConfigurationError."""
         return _networks(self.trusted_sources, "limits.trusted_sources")
 
 
 @dataclass(frozen=True, slots=True)
 class QualityConfig:
-    """Who gets a report of each call's quality, by PUBLISH (RFC 6035)."""
+    """The collector of quality reports on each call, by PUBLISH (RFC 6035)."""
 
     collector: str
     """The SIP URI of the collector."""
     interval: int = 0
-    """Seconds between reports during a call, from 10 on; 0: at its end only."""
+    """Seconds between reports during a call, 10 to 86400; 0: at its end only."""
 
     def __post_init__(self) -> None:
         uri = parse_sip_uri(self.collector, what="quality.collector")
@@ -287,15 +287,15 @@ class QualityConfig:
 
 
 FetchToken: TypeAlias = Callable[[], Awaitable[str]]
-"""Gives a bearer token, or the JSON object that a token endpoint answers (RFC 6749 5.1)."""
+"""Returns a bearer token, or the JSON object of a token endpoint's response (RFC 6749 5.1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class OAuthConfig:
-    """Where the bearer token comes from: one of a file, a command and an async callback.
+    """The source of the bearer token: one of a file, a command and an async callback.
 
-    Each gives the token itself or a JSON object with `access_token` and `expires_in`; it is asked
-    again before the token ends, and when the server does not accept it.
+    Each supplies the token itself or a JSON object with `access_token` and `expires_in`.  It is
+    read again before the token expires, and when the server does not accept the token.
     """
 
     token_file: str | os.PathLike[str] | None = None
@@ -303,9 +303,9 @@ class OAuthConfig:
     command: tuple[str, ...] | None = field(default=None, repr=False)
     """A command that prints the token, as a list of its words."""
     fetch: FetchToken | None = field(default=None, repr=False)
-    """An async callback that gives the token; in Python only."""
+    """An async callback that returns the token; in Python only."""
     expires_in: int | None = None
-    """Seconds that a token lasts where neither it nor its JSON says so."""
+    """The lifetime of a token in seconds, if neither the token nor its JSON has one."""
 
     def __post_init__(self) -> None:
         given = [one for one in (self.token_file, self.command, self.fetch) if one is not None]
@@ -321,7 +321,7 @@ class OAuthConfig:
 
 @dataclass(frozen=True, slots=True)
 class AccountConfig:
-    """One address of record, how its server is reached, and what its calls may be."""
+    """One address of record, its servers, and the rules for its calls."""
 
     aor: str
     """The address of record, "sip:user@domain"."""
@@ -330,51 +330,51 @@ class AccountConfig:
     the transport; a name is looked up by RFC 3263.  A sips: registrar only selects TLS (RFC 5630:
     requests say sip:…;transport=tls unless `aor` is sips:)."""
     nodes: tuple[str, ...] = ()
-    """Servers in the order of preference, in the place of `registrar`, at most 5: a lost one is
-    left for the next, and a better one gone back to."""
+    """Servers in order of preference, instead of `registrar`, at most 5: when one is lost the next
+    is used, and a preferred one again once it is back."""
     outbound_proxy: str | None = None
     """A server that every request goes to first."""
     display_name: str | None = None
-    """The name that the far end is shown."""
+    """The display name that far ends see."""
     persona: str = "standard"
-    """How the device speaks: "standard", "cisco_phone", "as_sip" or "oauth"."""
+    """The device's SIP behavior: "standard", "cisco_phone", "as_sip" or "oauth"."""
     listen: str | None = None
-    """Where calls are taken directly, without a registrar: "tls:127.0.0.1:5061"."""
+    """The address for direct calls without a registrar: "tls:127.0.0.1:5061"."""
     expires: int = 3600
-    """Seconds that the registrar is asked to keep the registration, 1 to 86400."""
+    """The registration's lifetime to ask for, in seconds, 1 to 86400."""
     instance: str | None = None
     """The URN of this user agent (RFC 5626 section 4.1); by default a new one each time."""
     reg_id: int = 1
-    """Which of this user agent's connections to the server it is (RFC 5626): accounts of one `aor`
-    and `instance` with different `reg_id` are flows to the same phone."""
+    """The number of this user agent's flow to the server (RFC 5626): accounts with the same `aor`
+    and `instance` and different `reg_id` are flows to the same phone."""
     fips: bool | None = None
     """FIPS mode on or off, whatever the platform says; see `softphone.trust.fips.mode`."""
     accept_from: tuple[str, ...] = ()
-    """Addresses or networks beside the server's own that may bring new requests over UDP, as a farm
-    of SBCs does."""
+    """Further addresses or networks that may send new requests over UDP, such as a farm of SBCs."""
     timer_c: int = 180
-    """Seconds that a call of ours may ring without a word (RFC 3261 section 16.6); 0: for ever."""
+    """Seconds that an outgoing call may ring without a further response (RFC 3261 section 16.6); 0:
+    without limit."""
     own_user_only: bool = False
-    """Whether requests for another user part than the AOR's and the Contact's get 404 (RFC 3261
-    section 8.2.2.1); a trunk of many numbers takes all."""
+    """Whether requests for a user part other than the AOR's and the Contact's get 404 (RFC 3261
+    section 8.2.2.1); a trunk with many numbers needs False."""
     credentials: CredentialConfig | None = None
     """The digest user; in a file `[[credentials]]` for each of several."""
     further_credentials: tuple[CredentialConfig, ...] = ()
     """Other users for other realms, which they list."""
     device: DeviceIdentity | None = None
-    """What a persona of CUCM's registers."""
+    """The device that a CUCM persona registers."""
     oauth: OAuthConfig | None = None
-    """Where the token of the "oauth" persona comes from."""
+    """The source of the "oauth" persona's token."""
     tls: TlsConfig = field(default_factory=TlsConfig)
-    """Whom to believe and what to show in TLS."""
+    """The trust anchors, client certificate and limits of TLS connections."""
     policy: PolicyConfig = field(default_factory=PolicyConfig)
-    """What a whole call must be."""
+    """The security policy of a whole call."""
     media: MediaPreferences = field(default_factory=MediaPreferences)
-    """What the media of a call may be."""
+    """The permitted media of a call."""
     quality: QualityConfig | None = None
-    """Who gets a report of each call's quality; by default nobody."""
+    """The collector of quality reports; by default none."""
     limits: LimitsConfig = field(default_factory=LimitsConfig)
-    """How many may connect where it listens."""
+    """Limits on incoming connections of an account that listens."""
 
     def __post_init__(self) -> None:
         if self.nodes:
@@ -409,7 +409,7 @@ class AccountConfig:
         return any(address in network for network in networks)
 
     def _check_token(self) -> None:
-        """A token in clear is everybody's, whatever the persona."""
+        """Refuse a token without TLS, which would expose it, or beside digest credentials."""
         if self.oauth is not None and not self.secure_transport:
             raise ConfigurationError(
                 "registrar: a token is shown over TLS only: use sips: or transport=tls"
@@ -418,7 +418,7 @@ class AccountConfig:
             raise ConfigurationError("credentials: digest and a token do not go together")
 
     def _check_realms(self) -> None:
-        """Which user answers in a realm is never a guess."""
+        """Refuse users whose realms do not say which of them answers."""
         if self.further_credentials and self.credentials is None:
             raise ConfigurationError("credentials: further ones follow first ones")
         users = (self.credentials, *self.further_credentials)
@@ -431,7 +431,7 @@ class AccountConfig:
                 raise ConfigurationError(f"credentials.realms: {realm!r} is listed twice")
 
     def _take_nodes(self) -> None:
-        """The first node is the registrar; all are reached alike, none less safely."""
+        """Check the nodes, which must share one transport, and make the first the registrar."""
         if self.registrar not in (None, self.nodes[0]):
             raise ConfigurationError("nodes: a list of servers takes the place of 'registrar'")
         if self.outbound_proxy is not None:
@@ -450,7 +450,7 @@ class AccountConfig:
 
     @property
     def persona_line(self) -> PersonaLine:
-        """What the account's persona has to know of it."""
+        """The facts about the account that its persona needs."""
         return PersonaLine(
             srtp=self.srtp,
             secure=self.secure_transport,
@@ -466,7 +466,7 @@ class AccountConfig:
 
     @property
     def server_uri(self) -> SipUri | None:
-        """Where requests go first: the outbound proxy, else the registrar."""
+        """The outbound proxy, else the registrar; None for an account that only listens."""
         if self.outbound_proxy is not None:
             return parse_sip_uri(self.outbound_proxy, what="outbound_proxy")
         if self.registrar is not None:
@@ -475,7 +475,7 @@ class AccountConfig:
 
     @property
     def server_uris(self) -> tuple[SipUri, ...]:
-        """Every server that is the account's own: nodes, registrar and outbound proxy."""
+        """All of the account's own servers: nodes, registrar and outbound proxy."""
         given = (*self.nodes, self.registrar, self.outbound_proxy)
         return tuple(parse_sip_uri(text, what="registrar") for text in given if text is not None)
 
@@ -489,12 +489,12 @@ class AccountConfig:
 
     @property
     def secure_transport(self) -> bool:
-        """Whether signaling runs over TLS for certain."""
+        """Whether signaling certainly runs over TLS."""
         return self.transport is Transport.TLS
 
     @property
     def srtp(self) -> SrtpPolicy:
-        """The demand on the media: what is configured, else required over TLS and off without."""
+        """The demand on the media: as configured, else off over UDP and TCP, otherwise required."""
         if self.media.srtp is not None:
             return self.media.srtp
         # A transport that DNS chooses could turn out to be TLS: then the demand must be there.
@@ -507,7 +507,7 @@ class AccountConfig:
     def security_policy(
         self, *, srtp: SrtpPolicy | None = None, fips: bool = False
     ) -> SecurityPolicy:
-        """The policy of a call of this account; `srtp` overrides for one call."""
+        """Make the policy of this account's calls; `srtp` overrides its demand on the media."""
         demand = self.srtp if srtp is None else srtp
         minimum = self.policy.minimum
         if minimum is None:
@@ -528,7 +528,7 @@ class AccountConfig:
         )
 
     def listen_at(self) -> tuple[Transport, str, int]:
-        """Transport, address and port of `listen`."""
+        """Return transport, address and port of `listen`.  Raises ConfigurationError."""
         match = re.fullmatch(
             r"(udp|tcp|tls):(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):([0-9]{1,5})", self.listen or ""
         )
@@ -539,7 +539,7 @@ class AccountConfig:
         return Transport(match[1]), match[2].strip("[]"), int(match[3])
 
     def target_uri(self, target: str) -> SipUri:
-        """Whom `target` names: a SIP URI, "user@host", or a user of our own domain ("600").
+        """Make the URI to call of a SIP URI, "user@host", or a user of our own domain ("600").
 
         Raises ConfigurationError.
         """
@@ -557,12 +557,12 @@ class AccountConfig:
         return uri
 
     def with_media(self, **changes: object) -> Self:
-        """The same account with other media preferences."""
+        """Return a copy with other media preferences."""
         return replace(self, media=replace(self.media, **changes))  # type: ignore[arg-type]
 
 
 def _settled_transport(uri: SipUri, key: str) -> Transport | None:
-    """The transport that a server is reached by for certain; None leaves it to DNS."""
+    """Return the transport that a server certainly uses; None leaves it to DNS."""
     named = _transport_of(uri, key)
     if named is None and (uri.port is not None or is_numeric(uri.host)):
         return Transport.UDP  # RFC 3263 section 4.1: nothing is left for DNS to say
@@ -570,7 +570,7 @@ def _settled_transport(uri: SipUri, key: str) -> Transport | None:
 
 
 def _transport_of(uri: SipUri, key: str) -> Transport | None:
-    """The transport that a server's URI names, or None (RFC 3263 section 4.1)."""
+    """Return the transport that a server's URI names, or None (RFC 3263 section 4.1)."""
     if uri.scheme == "sips":
         return Transport.TLS
     name = uri.parameter("transport")

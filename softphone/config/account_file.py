@@ -69,7 +69,7 @@ _MAKING = (
 
 @dataclass(frozen=True, slots=True)
 class AccountFile:
-    """An account as read from `path`, and what its reader should know."""
+    """An account as read from `path`, and warnings for the user."""
 
     path: Path
     config: AccountConfig
@@ -171,4 +171,4 @@ _TABLES: Mapping[str, Callable[[TomlTable], Any]] = {
     "quality": _quality,
     "limits": _limits,
 }
-"""How the tables are read whose names are fields of an `AccountConfig`."""
+"""The readers of the tables whose names are fields of `AccountConfig`."""

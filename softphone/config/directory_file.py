@@ -1,7 +1,7 @@
 """The directories of a configuration file: `[directory.NAME]` tables, checked key by key.
 
-They stand in a file of their own or in an account file; whom to believe is in the file's `[tls]`
-and `[policy]`, or in `[directory.NAME.tls]`.  It opens no connection.
+They are in a file of their own or in an account file.  Their trust settings are in the file's
+`[tls]` and `[policy]`, or in `[directory.NAME.tls]`.  The module opens no connection.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _KINDS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class DirectoryFile:
-    """The directories of `path`, in its order, and what its reader should know."""
+    """The directories of `path`, in file order, and warnings for the user."""
 
     path: Path
     directories: tuple[DirectoryConfig, ...]
@@ -52,13 +52,13 @@ def load_directories(
     trust: TrustStore | None = None,
     needed: bool = True,
 ) -> DirectoryFile:
-    """Read the directories of a file; `trust` is believed where it names no authority.
+    """Read the directories of a file; `trust` applies where it names no authority.
 
-    That there is none is an error where one is `needed`.
-    Raises ConfigurationError with file, line and key.
+    Raises ConfigurationError with file, line and key, also for a file without a directory if one
+    is `needed`.
     """
     file = read_toml(Path(path), "file of directories", _MAKING)
-    # Beside an account the file's other keys are those of account_file, which checks them.
+    # In an account file the other keys are checked by account_file.
     if "aor" not in file.values:
         file.check_keys("directory", "tls", "policy")
     group = file.table("directory")
@@ -74,7 +74,7 @@ def load_directories(
 
 @dataclass(frozen=True, slots=True)
 class _DirectoryTables:
-    """A file while its directories are read."""
+    """Reads the directories of one file."""
 
     file: TomlTable
     environment: Mapping[str, str]

@@ -1,7 +1,7 @@
-"""The `[im]` table: a chat account as TOML, in an account's file or in one of its own.
+"""The `[im]` table: a chat account as TOML, in an account file or in a file of its own.
 
-Checked key by key, as the rest of an account file is.  TLS is as `[tls]` says, or `[im.tls]` where
-the chat server or our certificate for it differ.
+It is checked key by key.  TLS settings are in `[tls]`, or in `[im.tls]` if they differ for the chat
+server.
 """
 
 from __future__ import annotations
@@ -107,9 +107,9 @@ def _history(table: TomlTable) -> HistoryConfig:
 
 
 def _compliance(im: TomlTable, tls: TlsSettings) -> ComplianceConfig | None:
-    """Compliance as an `[im]` table has it; None without one.
+    """Read the compliance table of `[im]`; None without one.
 
-    TLS is the account's, but for its pin, which is another server's.
+    TLS is the account's, without its pin, which belongs to another server.
     """
     table = im.table("compliance")
     if table is None:
@@ -135,7 +135,7 @@ def _compliance(im: TomlTable, tls: TlsSettings) -> ComplianceConfig | None:
 
 
 def _address_of(folder: Path, text: str) -> str:
-    """An address of a database; a plain path is one of SQLite, relative to the file."""
+    """Return a database URL; a plain path is a SQLite file, relative to the configuration file."""
     if "://" in text:
         return text
     return f"sqlite+aiosqlite:///{folder / Path(text).expanduser()}"

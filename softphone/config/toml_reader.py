@@ -1,8 +1,8 @@
-"""Reading a configuration file of TOML key by key, and saying which line is wrong.
+"""Reads a TOML configuration file key by key, with errors that name the line.
 
-Every complaint is a ConfigurationError that names the file, the line and the key.  Paths are
-relative to the file.  A table that a dataclass describes is read by the types of its fields, so
-that a key is declared once: as a field.
+Every error is a ConfigurationError that names the file, the line and the key.  Paths are relative
+to the file.  A table that a dataclass describes is read by the types of its fields, so that a key
+is declared once: as a field.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ _MAXIMUM_SIZE = 64 * 1024
 
 
 def field_names(kind: type, *without: str) -> tuple[str, ...]:
-    """The names of a dataclass's fields, as the keys of a table."""
+    """Return the names of a dataclass's fields, except `without`, as the keys of a table."""
     return tuple(each.name for each in fields(kind) if each.name not in without)
 
 
 @dataclass(slots=True)
 class TomlFile:
-    """One file while it is read: its text for line numbers, its warnings."""
+    """One file being read: its text, for line numbers, and its warnings."""
 
     path: Path
     text: str
     warnings: list[str] = field(default_factory=list)
 
     def line_of(self, table: str, key: str) -> int:
-        """The line that sets `key` of `table`; else where the table begins, else 1.
+        """Return the line that sets `key` of `table`; else where the table begins, else 1.
 
         `name[2]` is the third `[[name]]`.
         """
@@ -83,7 +83,7 @@ class TomlTable:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the reader of the file should know, once each."""
+        """Warnings for the user, each once."""
         return tuple(dict.fromkeys(self.file.warnings))
 
     def line_of(self, key: str) -> int:
@@ -103,7 +103,7 @@ class TomlTable:
         )
 
     def checked(self, make: Callable[[], Made]) -> Made:
-        """What `make` gives; its ConfigurationError gains file and line."""
+        """Return what `make` returns; add file and line to its ConfigurationError."""
         try:
             return make()
         except ConfigurationError as error:
@@ -114,7 +114,7 @@ class TomlTable:
             raise ConfigurationError(f"{self.path}:{self.line_of(key)}: {message}") from error
 
     def check_keys(self, *known: str) -> None:
-        """Refuse keys that the table does not have."""
+        """Raise ConfigurationError for a key that is not among `known`."""
         for key in self.values:
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1)
@@ -122,7 +122,7 @@ class TomlTable:
                 self.fail(key, f"there is no such key; {hint}")
 
     def table(self, key: str) -> TomlTable | None:
-        """The table `key` in this one, or None."""
+        """Return the table `key` in this one, or None."""
         value = self.values.get(key)
         if value is None:
             return None
@@ -132,7 +132,7 @@ class TomlTable:
         return TomlTable(name, value, self.file)
 
     def tables(self, key: str) -> tuple[TomlTable, ...]:
-        """The table `[key]`, or each `[[key]]`."""
+        """Return the table `[key]`, or each `[[key]]`; () without any."""
         value = self.values.get(key)
         if not isinstance(value, list):
             one = self.table(key)
@@ -144,17 +144,17 @@ class TomlTable:
         )
 
     def fields(self, kind: type, *without: str) -> dict[str, Any]:
-        """The keys that are there of those that `kind`, a dataclass, has fields for.
+        """Read the present keys that name fields of `kind`, a dataclass, except `without`.
 
-        Each is read by the type of its field: a flag, a whole number, seconds, a text, a path that
-        is there, a member of an enumeration by its value, or a list of such.
+        Each is read by the type of its field: a flag, a whole number, seconds, a text, an existing
+        path, a member of an enumeration by its value, or a list of texts or members.
         """
         hints = get_type_hints(kind)
         names = [name for name in field_names(kind, *without) if name in self.values]
         return {name: self._read(name, hints[name]) for name in names}
 
     def _read(self, key: str, hint: Any) -> Any:
-        """The value of a key as the type of its field has it."""
+        """Read the value of a key by the type of its field."""
         options = (hint,) if get_origin(hint) in (tuple, frozenset) else get_args(hint) or (hint,)
         for option in options:
             origin = get_origin(option)
@@ -185,7 +185,7 @@ class TomlTable:
         return value
 
     def needed_text(self, key: str, missing: str) -> str:
-        """A text that has to be there; `missing` says what is wrong without it."""
+        """Read a required text; `missing` is the message of the error without it."""
         return self.text(key) or self.fail_whole(missing)
 
     def texts(self, key: str, *, unique: bool = True) -> tuple[str, ...] | None:
@@ -243,26 +243,29 @@ class TomlTable:
         return members[text]
 
     def place(self, key: str) -> Path | None:
-        """A path, relative to the file, that may be there or not; or None."""
+        """Read a path, relative to the file, that need not exist; or None."""
         text = self.text(key)
         return None if text is None else self.path.parent / Path(text).expanduser()
 
     def existing_path(self, key: str) -> Path | None:
-        """A path that is there, or None."""
+        """Read a path that must exist; or None."""
         path = self.place(key)
         if path is not None and not path.exists():
             self.fail(key, f"there is no {path}")
         return path
 
     def secret_path(self, key: str) -> Path | None:
-        """A path that is there, and should be its owner's only; or None."""
+        """Read the path of an existing secret file, or None; warn if others can read it."""
         path = self.existing_path(key)
         if path is not None:
             self._warn_if_readable(path)
         return path
 
     def secret_in(self, key: str) -> KeyMaterial | None:
-        """The one line of the file that `key` names; only its owner should be able to read it."""
+        """Read the secret file that `key` names, without its line end; warn if others can read it.
+
+        Returns None without the key.
+        """
         path = self.secret_path(key)
         if path is None:
             return None
@@ -272,7 +275,7 @@ class TomlTable:
         return KeyMaterial(text.encode())
 
     def password(self, environment: Mapping[str, str]) -> KeyMaterial:
-        """What `password` says, or what `password_file` or `password_env` names."""
+        """Read the password from `password`, `password_file` or `password_env`, exactly one."""
         given = [key for key in PASSWORD_KEYS if key in self.values]
         if len(given) != 1:
             self.fail_whole("give one of password, password_file and password_env, and one only")
@@ -289,7 +292,7 @@ class TomlTable:
         return KeyMaterial(text.encode())
 
     def tls(self) -> TlsConfig:
-        """Whom to believe and what to show, as this table says.  Raises ConfigurationError."""
+        """Read a `[tls]` table.  Raises ConfigurationError."""
         given = self.values.get("ca")
         names = (given,) if isinstance(given, str) else self.texts("ca") or ()
         places = (
@@ -314,10 +317,10 @@ class TomlTable:
 
 
 def read_text(path: Path, what: str = "file", making: str = "") -> str:
-    """The text of a file of reasonable size; `what` it is, and how one comes by it.
+    """Read a text file of at most 64 KiB; `what` and `making` describe it in error messages.
 
-    Raises ConfigurationError, also for one that everybody can write: it names servers, whom to
-    believe, and commands that are run.
+    Raises ConfigurationError, also for a file that others can write: it names servers, trust
+    anchors and commands to run.
     """
     check_file(path, group=True)
     try:
@@ -340,9 +343,9 @@ def read_text(path: Path, what: str = "file", making: str = "") -> str:
 
 
 def read_toml(path: Path, what: str, making: str) -> TomlTable:
-    """A whole file, which is `what`; `making` is how one comes by it.
+    """Read a whole TOML file; `what` and `making` describe it in error messages.
 
-    Raises ConfigurationError, as `read_text` does, and for what is no TOML.
+    Raises ConfigurationError, as `read_text` does, and for invalid TOML.
     """
     text = read_text(path, what, making)
     try:

@@ -1,9 +1,9 @@
-"""SIP messages as values: grammar, URIs, header fields, bodies, and the parser with its limits.
+"""SIP messages as immutable values, and the parser: grammar, URIs, header fields, bodies, limits.
 
-Bytes become a request, a response, a keep-alive or a rejection, never an exception.  Nothing here
-sends, computes a digest (`softphone.sip.auth`), keeps transaction or dialog state
-(`softphone.sip.transaction`, `softphone.sip.dialog`) or looks into a session description
-(`softphone.sdp`).
+The parser turns any bytes into a request, a response, a keep-alive or a `ParseFailure` and never
+raises.  Digests are computed in `softphone.sip.auth`, transaction and dialog state is kept in
+`softphone.sip.transaction` and `softphone.sip.dialog`, session descriptions are parsed in
+`softphone.sdp`.
 
 RFC 3261 sections 7, 18.3, 19, 20, 21 and 25; RFC 2046 section 5.1 and RFC 5621 (multipart),
 RFC 3420 (sipfrag); header fields of RFC 3262, RFC 3326 (Reason), RFC 3581 (rport), RFC 3891

@@ -1,8 +1,8 @@
 """A message body: single (RFC 3261 section 7.4) or multipart (RFC 2046 section 5.1, RFC 5621).
 
-A body has a part in an offer/answer exchange (RFC 3261 section 13.2.1).  Multipart parts are cut,
-not decoded: a body part in binary encoding comes out byte for byte.  `find_part` follows nesting to
-a fixed depth.
+`BodyRole` is the role of a body in an offer/answer exchange (RFC 3261 section 13.2.1).  Parts of a
+multipart body are split, not decoded: a part in binary encoding is returned byte for byte.
+`find_part` searches nested bodies to a depth of `DEPTH_LIMIT`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from softphone.sip.message.typed_headers import ContentType
 
 
 class BodyRole(StrEnum):
-    """What a session description is, judged by the messages alone (RFC 3264, RFC 6337)."""
+    """The role of a session description, as the SIP messages imply it (RFC 3264, RFC 6337)."""
 
     OFFER = "offer"
     ANSWER = "answer"
@@ -29,10 +29,10 @@ class BodyRole(StrEnum):
 @fast_init
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body and its type; `sip` never looks into `data`.
+    """A body and its type; `softphone.sip` does not interpret `data`.
 
     `content_type` is a media type with parameters, as in the header field; `disposition` is the
-    value of Content-Disposition, or "" where the type's default holds (RFC 3261 section 20.11).
+    value of Content-Disposition, or "" for the default of the type (RFC 3261 section 20.11).
     """
 
     content_type: str
@@ -67,10 +67,10 @@ class BodyPart:
 
 
 def parse_multipart(body: Body) -> tuple[BodyPart, ...]:
-    """The parts of a multipart body, at most 32.
+    """Split a multipart body into its parts, at most `PART_LIMIT`.
 
-    Preamble and epilogue are dropped, and a missing close delimiter is tolerated, as RFC 2046
-    asks of readers.  Raises MalformedMessage for another type, a missing or bad boundary, a part
+    Drops preamble and epilogue, and tolerates a missing close delimiter, as RFC 2046 asks of
+    receivers.  Raises MalformedMessage for another type, a missing or malformed boundary, a part
     whose header section is malformed, and too many parts.
     """
     content_type = ContentType.parse(body.content_type)
@@ -82,9 +82,9 @@ def parse_multipart(body: Body) -> tuple[BodyPart, ...]:
 
 
 def find_part(body: Body, media_type: str) -> Body | None:
-    """The first body of a type, given in lower case: `body` itself or a part of it.
+    """Return the first body of `media_type`: `body` itself or a part of it; None if there is none.
 
-    Raises MalformedMessage like `parse_multipart`.
+    `media_type` is in lower case.  Raises MalformedMessage like `parse_multipart`.
     """
     return _find(body, media_type, DEPTH_LIMIT)
 
@@ -104,10 +104,10 @@ def _find(body: Body, media_type: str, depth: int) -> Body | None:
 def format_multipart(
     parts: Iterable[Body], *, boundary: str, subtype: str = "mixed", headers: Iterable[Field] = ()
 ) -> Body:
-    """A multipart body of `parts`; `headers` are added to each part.
+    """Build a multipart body from `parts`; `headers` are added to each part.
 
-    `boundary` comes from the caller's entropy.  Raises LocalProtocolError when it is malformed or
-    stands in a part.
+    The caller draws `boundary` at random.  Raises LocalProtocolError when it is malformed or
+    occurs in a part.
     """
     if not _BOUNDARY.fullmatch(boundary):
         raise LocalProtocolError("a multipart boundary has 1 to 70 characters of RFC 2046")
@@ -128,7 +128,7 @@ def format_multipart(
 
 
 def _cut(data: bytes, delimiter: bytes) -> list[bytes]:
-    """What stands between delimiter lines."""
+    """Return the pieces of `data` between delimiter lines."""
     pieces: list[bytes] = []
     start: int | None = None
     position = 0
@@ -138,7 +138,7 @@ def _cut(data: bytes, delimiter: bytes) -> list[bytes]:
         tail = data[found + len(delimiter) : line_end].rstrip(b" \t")
         position = found + len(delimiter)
         if tail not in (b"", b"--"):
-            # A longer boundary that begins with ours.
+            # The line has a longer boundary that begins with ours.
             continue
         if start is not None:
             pieces.append(data[start:found])

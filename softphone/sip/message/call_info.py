@@ -1,11 +1,11 @@
-"""Call-Info's security parameter: what a call server says of a whole call's security.
+"""The security parameter of Call-Info: the security level that a server states for a call.
 
     Call-Info: <urn:x-cisco-remotecc:callinfo>; security= Encrypted; orientation= to
 
 Names and values are case-insensitive, spaces may surround "=", several values may share one
 header field, and entries of other kinds are skipped (RFC 3261 sections 20.9 and 25.1 give the
-header field and its grammar, Cisco's SIP Line Messaging Guide its use).  Whether the server may be
-believed is decided above.
+header field and its grammar, Cisco's SIP Line Messaging Guide its use).  The caller decides
+whether to believe the server.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _WORDS = {
 
 
 def call_security(values: Iterable[str]) -> tuple[bool, SecurityLevel | None]:
-    """What Call-Info values say of the call: whether they speak of it at all, and the level.
+    """Return whether Call-Info `values` state a security level, and which.
 
-    `(True, None)` is "Unknown", or a word that we do not know; `(False, None)` is silence.  The
-    lowest level of all header fields, values and parameters counts, and one that is not known is
-    lower than ENCRYPTED.  A value that the grammar does not allow and that names Cisco's URN says
-    "Unknown": what it hides may be anything.
+    `(True, None)` means "Unknown" or an unknown word; `(False, None)` means that none is stated.
+    The lowest level of all header fields, values and parameters counts; an unknown one is lower
+    than ENCRYPTED.  A malformed value that contains Cisco's URN counts as "Unknown", since it may
+    hide any level.
     """
     levels: list[SecurityLevel | None] = []
     for value in values:
@@ -56,7 +56,7 @@ def call_security(values: Iterable[str]) -> tuple[bool, SecurityLevel | None]:
 
 
 def _levels_of(value: str) -> list[SecurityLevel | None]:
-    """Each level that one header field value, which may hold several entries, speaks of."""
+    """Return the levels that one header field value states; it may hold several entries."""
     levels: list[SecurityLevel | None] = []
     try:
         entries = split_commas(value)
@@ -76,6 +76,6 @@ def _levels_of(value: str) -> list[SecurityLevel | None]:
 
 
 def security_call_info(level: SecurityLevel | None, *, orientation: str = "to") -> str:
-    """The Call-Info value that says `level` of a call (None: not known yet)."""
+    """Return the Call-Info value that states `level` for a call (None: not known yet)."""
     word = _WORDS[SecurityLevel.UNKNOWN if level is None else level]
     return f"<{_URN}>; security= {word}; orientation= {orientation}; isVoip"

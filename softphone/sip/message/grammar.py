@@ -1,10 +1,9 @@
-"""The grammar of RFC 3261 section 25, as regular expressions and the few scanners they need.
+"""The grammar of RFC 3261 section 25 as regular expressions, with functions to scan and format.
 
-No input makes a pattern take more than linear time: each is written with possessive quantifiers
-and used with `match` or `fullmatch` at a known position.  One that is searched for begins with a
-literal, since a search begins anew at every character, and blanks in front would be read anew from
-each of them.  What is more lenient here than in the RFC is said where it stands, with the reason.
-This file knows no header.
+Every pattern takes linear time on any input: it has possessive quantifiers and is used with
+`match` or `fullmatch` at a known position.  A pattern used with `search` or `findall` begins with
+a literal: leading blanks would be scanned again from each start position.  Leniency beyond the RFC
+is noted at the pattern, with the reason.  Header fields are not known here.
 """
 
 from __future__ import annotations
@@ -15,15 +14,16 @@ from typing import TypeAlias
 from softphone.errors import LocalProtocolError, SoftphoneError
 
 Parameters: TypeAlias = tuple[tuple[str, str | None], ...]
-"""Parameters in order, each a name and its value as it is written (quotes and escapes included);
-the value None is a parameter without "="."""
+"""Parameters in order, each a name and its value as written, with quotes and escapes.
+
+The value None is a parameter without "="."""
 
 
 class MalformedMessage(SoftphoneError):
-    """A text that the grammar does not allow.
+    """A text violates the grammar.
 
-    `reason` says what is wrong and quotes nothing of the text, so that it may stand in a Reason-
-    Phrase (RFC 3261 section 21.4.1) and in a log; `status_hint` is what a UAS should answer.
+    `reason` says what is wrong without quoting the text, so that it is safe in a Reason-Phrase
+    (RFC 3261 section 21.4.1) and in a log; `status_hint` is the status that a UAS should answer.
     """
 
     def __init__(self, reason: str, *, status_hint: int = 400) -> None:
@@ -40,8 +40,8 @@ TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]++"
 # The control characters that qdtext excludes are refused for a whole message at once, in parser.py.
 QUOTED_STRING = r'"[^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*+"'
 
-# hostname = *( domainlabel "." ) toplabel [ "." ]: lenient, for "_" is common in private names and
-# nothing is decided by it: the resolver has the last word.
+# hostname = *( domainlabel "." ) toplabel [ "." ]: lenient, since "_" is common in private names
+# and harmless: the resolver decides.
 # IPv6reference = "[" IPv6address "]": the address itself is checked where it is parsed.
 HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9\-._]*+)|\[[0-9A-Fa-f:.]++\])"
 
@@ -52,7 +52,7 @@ _VALUE = r"[!#-+\--:=?-~]++"
 PARAMETERS = (
     rf"(?:[ \t]*+;[ \t]*+{TOKEN}(?:[ \t]*+=[ \t]*+(?:{QUOTED_STRING}|{_VALUE}))?+)*+[ \t]*+"
 )
-# Searched for: the blanks around are left to the search, which passes over each once.
+# Used with `findall`, which skips each blank outside the match once.
 _PARAMETER = re.compile(rf";[ \t]*+({TOKEN})(?:[ \t]*+=[ \t]*+({QUOTED_STRING}|{_VALUE}))?+")
 _TOKEN = re.compile(TOKEN)
 _UNQUOTED_VALUE = re.compile(r"[A-Za-z0-9\-.!%*_+`'~:\[\]]++")
@@ -67,10 +67,10 @@ def is_token(text: str) -> bool:
 
 
 def digits(text: str, maximum: int) -> int | None:
-    """The value of 1*DIGIT, or None when it is something else or above `maximum`.
+    """Return the value of 1*DIGIT, or None for any other text and above `maximum`.
 
-    Leading zeros are allowed (RFC 4475 section 3.1.1.1); other scripts' digits, signs and
-    underscores, which int() takes, are not.
+    Leading zeros are allowed (RFC 4475 section 3.1.1.1).  Signs, underscores and the digits of
+    other scripts, which int() accepts, are not.
     """
     if not (text.isascii() and text.isdigit()):
         return None
@@ -83,9 +83,9 @@ def digits(text: str, maximum: int) -> int | None:
 
 
 def quote(text: str) -> str:
-    """`text` as a quoted-string (RFC 3261 section 25.1).
+    """Return `text` as a quoted-string (RFC 3261 section 25.1).
 
-    Raises LocalProtocolError for a line break, which no quoted-string can hold.
+    Raises LocalProtocolError for a line break, which a quoted-string cannot contain.
     """
     if "\r" in text or "\n" in text:
         raise LocalProtocolError("a quoted string cannot hold a line break")
@@ -93,7 +93,7 @@ def quote(text: str) -> str:
 
 
 def unquote(raw: str) -> str:
-    """The text of a quoted-string; anything else is returned as it is."""
+    """Return the text of a quoted-string; any other text unchanged."""
     if raw[:1] != '"':
         return raw
     inner = raw[1:-1]
@@ -101,7 +101,7 @@ def unquote(raw: str) -> str:
 
 
 def split_commas(text: str) -> list[str]:
-    """The elements of a comma-separated list, stripped (RFC 3261 section 7.3.1).
+    """Split a comma-separated list into stripped elements (RFC 3261 section 7.3.1).
 
     Commas in quoted strings and in angle brackets do not separate.  Raises MalformedMessage for
     an unterminated quoted string or bracket.
@@ -122,27 +122,27 @@ def split_commas(text: str) -> list[str]:
 
 
 def parse_parameters(text: str) -> Parameters:
-    """The parameters of a text that matched `PARAMETERS` (RFC 3261 section 7.3.1).
+    """Return the parameters of a text that matched `PARAMETERS` (RFC 3261 section 7.3.1).
 
-    Raises MalformedMessage for a name that stands twice with two values.
+    Raises MalformedMessage for a name with two different values.
     """
     found = repeatable_parameters(text)
     return unique_parameters(found) if len(found) > 1 else found
 
 
 def repeatable_parameters(text: str) -> Parameters:
-    """The parameters of a text that matched `PARAMETERS`, names that stand twice included."""
+    """Return the parameters of a text that matched `PARAMETERS`, with repeated names."""
     if not text:
         return ()
-    # No value is empty, so what findall gives for an absent one is not ambiguous.
+    # findall returns "" for an absent value, and no value that matches is empty.
     return tuple([(name, value or None) for name, value in _PARAMETER.findall(text)])
 
 
 def unique_parameters(parameters: Parameters) -> Parameters:
-    """`parameters` themselves, which hold no name twice with different values.
+    """Return `parameters`; raises MalformedMessage for a name with two different values.
 
-    RFC 3261 sections 7.3.1 and 19.1.1 forbid any repetition; an exact one is harmless and is
-    seen in Record-Route.  Raises MalformedMessage.
+    RFC 3261 sections 7.3.1 and 19.1.1 forbid any repetition, but an identical one is harmless and
+    occurs in Record-Route.
     """
     seen: dict[str, str | None] = {}
     for name, value in parameters:
@@ -152,7 +152,10 @@ def unique_parameters(parameters: Parameters) -> Parameters:
 
 
 def find_parameter(parameters: Parameters, name: str) -> str | None:
-    """The unquoted value of a parameter, "" when it has none, None when it is absent."""
+    """Return the unquoted value of a parameter, "" without a value, None when it is absent.
+
+    `name` is in lower case.
+    """
     for key, value in parameters:
         if key == name or key.lower() == name:
             return "" if value is None else unquote(value)
@@ -160,7 +163,10 @@ def find_parameter(parameters: Parameters, name: str) -> str | None:
 
 
 def set_parameter(parameters: Parameters, name: str, value: str | None) -> Parameters:
-    """`parameters` with `name` set to the plain `value`, quoted when it has to be."""
+    """Return `parameters` with `name` set to the plain text `value`, quoted where necessary.
+
+    Replaces the first parameter of that name and drops further ones, or appends a new one.
+    """
     if value is not None and _UNQUOTED_VALUE.fullmatch(value) is None:
         value = quote(value)
     lowered = name.lower()
@@ -178,13 +184,13 @@ def set_parameter(parameters: Parameters, name: str, value: str | None) -> Param
 
 
 def drop_parameter(parameters: Parameters, name: str) -> Parameters:
-    """`parameters` without `name`."""
+    """Return `parameters` without `name`."""
     lowered = name.lower()
     return tuple(item for item in parameters if item[0].lower() != lowered)
 
 
 def format_parameters(parameters: Parameters) -> str:
-    """`;name=value;name`, or the empty text."""
+    """Return `parameters` as `;name=value;name`, "" for none."""
     if not parameters:
         return ""
     return "".join([f";{k}" if v is None else f";{k}={v}" for k, v in parameters])

@@ -1,16 +1,14 @@
-"""Every header field that is known: name, compact form, how often it may stand, and its type.
+"""The table of known header fields: name, compact form, multiplicity, and type.
 
-A row declares a field, and all else follows from it: how its name is spelled and found, whether a
-second one refuses a message, what the parser checks, and, for the fields that are attributes of
-`FieldAccess`, the typed value that a message gives.  A field that no row declares is kept and
-printed as it came.
+One row declares a field.  It determines the spelling of the name, whether a second field makes a
+message malformed, what the parser checks, and, for the attributes of `FieldAccess`, the typed value
+of a message.  An unknown field is kept and printed as received.
 
-Strict fields raise MalformedMessage when they are malformed, and the required ones when they are
-absent; the parser has read them all for a received message, so there they never raise.  The others
-treat what is malformed as absent, since RFC 3261 section 16.3 asks for that where a field is not
-needed: they never raise at all.
+A malformed strict field raises MalformedMessage, and so does a missing required one.  The parser
+reads them all, so they never raise for a received message.  Any other malformed field counts as
+absent and never raises (RFC 3261 section 16.3 asks for that where a field is not needed).
 
-RFC 3261 sections 7.3 and 20, and the registry of header fields.
+RFC 3261 sections 7.3 and 20, and the IANA registry of header fields.
 """
 
 from __future__ import annotations
@@ -48,21 +46,21 @@ T = TypeVar("T")
 
 
 class Multiplicity(Enum):
-    """How often a field may stand in a message, and whether commas separate its values."""
+    """How often a field may occur in a message, and whether commas separate its values."""
 
     SINGLE = "single"
-    """Once: a second one makes the message ambiguous, and it is refused."""
+    """Once: the parser refuses a message with a second one as ambiguous."""
     LIST = "list"
-    """A comma-separated list, which may be cut into several fields (RFC 3261 section 7.3.1)."""
+    """A comma-separated list, which may span several fields (RFC 3261 section 7.3.1)."""
     REPEATED = "repeated"
-    """Each field holds one value, commas included; where one is wanted, the first counts."""
+    """Each field holds one value, commas included; where one value is needed, the first counts."""
 
 
 SINGLE, LIST, REPEATED = Multiplicity
 
 
 class HeaderField:
-    """A header field as its RFC spells it, and its compact form ("" where it has none)."""
+    """A header field: the name as its RFC spells it, and the compact form ("" for none)."""
 
     def __init__(
         self, name: str, multiplicity: Multiplicity = REPEATED, *, compact: str = ""
@@ -74,19 +72,19 @@ class HeaderField:
 
 
 class _FieldValues(Protocol):
-    """What is asked of `Headers`, which needs the names of this module and so stands above it."""
+    """The part of `Headers` used here; `headers` imports this module, so we cannot import it."""
 
     def values_of(self, key: str) -> Sequence[str]:
-        """Every field value of a name in lower case, in order."""
+        """Return every field value of a name in lower case, in order."""
 
 
 class TypedHeaderField(HeaderField, Generic[T]):
-    """A header field of which a message gives a T, parsed when it is first asked for.
+    """A header field that a message returns as a T, parsed on first access.
 
-    A non-data descriptor: the value stays in the message's `__dict__`, which shadows it, so that a
-    second reading costs no call (`bench/sip/bench_sip_parse.py`); a frozen message stays frozen.
-    `read` makes a T of all field values as they stand, () where there are none.  What is raised is
-    kept nowhere, and raised again by the next reading.
+    A non-data descriptor: the value cached in the message's `__dict__` shadows it, so that a second
+    access costs no call (`bench/sip/bench_sip_parse.py`) and works on frozen messages.  `read`
+    makes a T from all field values as written, () for none.  Exceptions are not cached: each
+    access raises again.
     """
 
     def __init__(
@@ -132,27 +130,26 @@ class TypedHeaderField(HeaderField, Generic[T]):
 # How the values of a field are read ---------------------------------------------------------------
 
 _ADDRESSES_KEPT = 1024
-"""Addresses that are kept read: those of one dialog come back in each of its messages."""
+"""The number of parsed addresses in the cache: the messages of a dialog repeat theirs."""
 _LONGEST_ADDRESS_KEPT = 128
 _TOKEN_LISTS_KEPT = 256
-"""Lists of tokens that are kept read: option tags and methods are the same in all messages of a
-peer."""
+"""The number of parsed token lists in the cache: a peer repeats its option tags and methods."""
 _LONGEST_TOKEN_LIST_KEPT = 256
-"""The longest that are kept, so that strangers cannot fill memory with theirs."""
+"""The longest text that is cached, so that a peer cannot fill the memory."""
 
 
 def _first(parse: Callable[[str], T]) -> Callable[[Sequence[str]], T | None]:
-    """The first field's value, None where there is none."""
+    """Return a reader of the first field's value, None without one."""
     return lambda values: parse(values[0]) if values else None
 
 
 def _only(parse: Callable[[str], T]) -> Callable[[Sequence[str]], T]:
-    """The value of a required field."""
+    """Return a reader of the value of a required field."""
     return lambda values: parse(values[0])
 
 
 def _each(parse: Callable[[str], T]) -> Callable[[Sequence[str]], tuple[T, ...]]:
-    """The well-formed ones of the fields' values."""
+    """Return a reader of all well-formed field values, one per field."""
 
     def read(values: Sequence[str]) -> tuple[T, ...]:
         found: list[T] = []
@@ -167,7 +164,10 @@ def _each(parse: Callable[[str], T]) -> Callable[[Sequence[str]], tuple[T, ...]]
 
 
 def _elements(parse: Callable[[str], T]) -> Callable[[Sequence[str]], tuple[T, ...]]:
-    """The well-formed ones of a list's elements; none of a list that cannot be cut."""
+    """Return a reader of the well-formed elements of a list.
+
+    The reader raises MalformedMessage for a list that cannot be split.
+    """
     read = _each(parse)
     return lambda values: read(_split(values))
 
@@ -177,7 +177,7 @@ def _split(values: Sequence[str]) -> tuple[str, ...]:
 
 
 def _tokens(values: Sequence[str]) -> tuple[str, ...]:
-    """The well-formed tokens of a list (RFC 3261 section 25.1)."""
+    """Return the well-formed tokens of a list (RFC 3261 section 25.1)."""
     if len(values) == 1:
         return _token_list(values[0])
     return tuple(token for value in values for token in _token_list(value))
@@ -196,7 +196,7 @@ def _strict_tokens(values: Sequence[str]) -> tuple[str, ...]:
 
 
 def _media_ranges(values: Sequence[str]) -> tuple[str, ...] | None:
-    """An empty or malformed Accept accepts nothing (RFC 3261 section 20.1), an absent one all."""
+    """Read Accept: None when absent, () when empty or malformed (RFC 3261 section 20.1)."""
     if not values:
         return None
     try:
@@ -206,7 +206,7 @@ def _media_ranges(values: Sequence[str]) -> tuple[str, ...] | None:
 
 
 def _address(name: str) -> Callable[[Sequence[str]], NameAddr]:
-    """The address of a required field."""
+    """Return a reader of the address of a required field, which `name` names in the error."""
 
     def read(values: Sequence[str]) -> NameAddr:
         value = values[0]
@@ -221,7 +221,7 @@ def _address(name: str) -> Callable[[Sequence[str]], NameAddr]:
 
 
 def _addresses(values: Sequence[str]) -> tuple[NameAddr, ...]:
-    """The addresses of a list, all of them well-formed."""
+    """Return the addresses of a list.  Raises MalformedMessage when any is malformed."""
     if len(values) == 1:
         value = values[0]
         if len(value) <= _LONGEST_ADDRESS_KEPT:
@@ -235,7 +235,7 @@ def _address_list(text: str) -> tuple[NameAddr, ...]:
 
 
 def _contacts(values: Sequence[str]) -> tuple[NameAddr, ...]:
-    """Contact; the wildcard stands alone."""
+    """Read Contact; () for the wildcard "*", which occurs alone."""
     return () if len(values) == 1 and values[0] == "*" else _addresses(values)
 
 
@@ -254,7 +254,7 @@ _address_list_kept = lru_cache(_ADDRESSES_KEPT)(_address_list)
 
 
 class FieldAccess:
-    """The typed header fields that Request and Response share; the order is that of the checks."""
+    """The typed header fields of Request and Response; the parser checks them in this order."""
 
     __slots__ = ("__dict__",)
 
@@ -272,7 +272,7 @@ class FieldAccess:
     cseq = TypedHeaderField("CSeq", SINGLE, _only(CSeq.parse), required=True)
     """The CSeq value."""
 
-    # What is malformed in these refuses a message.
+    # The parser refuses a message in which one of these is malformed.
     max_forwards = TypedHeaderField("Max-Forwards", SINGLE, _first(parse_max_forwards), strict=True)
     """Max-Forwards, 0 to 255; None when it is absent (RFC 2543 peers)."""
     contacts = TypedHeaderField("Contact", LIST, _contacts, compact="m", strict=True)
@@ -310,7 +310,7 @@ class FieldAccess:
     min_se = TypedHeaderField("Min-SE", SINGLE, _first(parse_seconds), strict=True)
     """Min-SE in seconds (RFC 4028), or None."""
 
-    # What is malformed in these counts as absent.
+    # A malformed one of these counts as absent.
     referred_by = TypedHeaderField("Referred-By", SINGLE, _first(NameAddr.parse), compact="b")
     """The Referred-By value (RFC 3892), or None."""
     expires = TypedHeaderField("Expires", SINGLE, _first(parse_seconds))
@@ -336,7 +336,7 @@ class FieldAccess:
     service_routes = TypedHeaderField("Service-Route", LIST, _elements(NameAddr.parse))
     """All Service-Route values (RFC 3608)."""
     asserted_identities = TypedHeaderField("P-Asserted-Identity", LIST, _elements(NameAddr.parse))
-    """All P-Asserted-Identity values (RFC 3325); whether they are believed is policy."""
+    """All P-Asserted-Identity values (RFC 3325); the caller decides whether to trust them."""
     warnings = TypedHeaderField("Warning", LIST, _elements(WarningValue.parse))
     """All well-formed Warning values."""
     reasons = TypedHeaderField("Reason", LIST, _elements(Reason.parse))
@@ -356,12 +356,12 @@ class FieldAccess:
         return self.vias[0]
 
     def supports(self, option_tag: str) -> bool:
-        """Whether Supported or Require names an option tag."""
+        """Whether Supported or Require contains an option tag, in any case."""
         wanted = option_tag.lower()
         return any(tag.lower() == wanted for tag in (*self.supported, *self.require))
 
     def requires(self, option_tag: str) -> bool:
-        """Whether Require names an option tag."""
+        """Whether Require contains an option tag, in any case."""
         return any(tag.lower() == option_tag.lower() for tag in self.require)
 
 
@@ -369,7 +369,7 @@ _TYPED = tuple(field for field in vars(FieldAccess).values() if isinstance(field
 
 HEADER_FIELDS: tuple[HeaderField, ...] = (
     *_TYPED,
-    # Without a type: read as text, by whoever knows the field.
+    # These have no type: their users read them as text.
     HeaderField("Accept-Contact", LIST, compact="a"),
     HeaderField("Accept-Encoding", LIST),
     HeaderField("Accept-Language", LIST),
@@ -416,12 +416,12 @@ HEADER_FIELDS: tuple[HeaderField, ...] = (
 )
 
 REQUIRED_FIELDS = tuple([field.attribute for field in _TYPED if field.required])
-"""What the parser reads of every message: names of attributes."""
+"""The attributes that the parser reads of every message."""
 
 STRICT_FIELDS = tuple(
     [(field.key, field.attribute) for field in _TYPED if field.strict and not field.required]
 )
-"""What the parser reads when the field is there, by its name in lower case."""
+"""The attributes that the parser reads when the field is present, with its name in lower case."""
 
 Description: TypeAlias = tuple[str, str, bool]
 
@@ -431,19 +431,20 @@ SPELLINGS: dict[str, Description] = {
     for spelling in (field.name, field.key, field.compact, field.compact.upper())
     if spelling
 }
-"""The key of a field, its name as its RFC has it, and whether a second one refuses a message, by
-the spellings that messages have: most names cost one look-up."""
+"""Maps the usual spellings of a name to its key, its RFC name, and whether it may occur only once.
+
+Most names in messages cost one look-up."""
 
 KEYS = {spelling: description[0] for spelling, description in SPELLINGS.items()}
-"""The same for the key alone."""
+"""Maps the usual spellings of a name to its key."""
 
 
 def describe_field(name: str) -> Description:
-    """What `SPELLINGS` says of a name in any spelling; an unknown one stays as it is written."""
+    """Return the entry of `SPELLINGS` for a name in any case; an unknown one keeps its spelling."""
     lowered = name.lower()
     return SPELLINGS.get(name) or SPELLINGS.get(lowered) or (lowered, name, False)
 
 
 def field_key(name: str) -> str:
-    """The name in lower case, compact forms expanded: what two spellings have in common."""
+    """Return the name in lower case with compact forms expanded, the same for all spellings."""
     return describe_field(name)[0]

@@ -1,7 +1,7 @@
-"""Header fields as text: the ordered multimap of a message (RFC 3261 section 20).
+"""The header fields of a message as text, an ordered multimap (RFC 3261 section 20).
 
-A field value is kept unfolded and stripped; `softphone.sip.message.header_registry` declares the
-fields and their types.
+Values of a received message are unfolded and stripped.  `softphone.sip.message.header_registry`
+declares the known fields and their types.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Headers:
     __slots__ = ("_index", "_items")
 
     def __init__(self, items: Iterable[Field] = ()) -> None:
-        """Raises LocalProtocolError for a name that is no token or a value with a line break."""
+        """Raise LocalProtocolError for a name that is no token or a value with a line break."""
         taken: list[Field] = []
         for item in items:
             name, value = item
-            # What the table spells is a token: most names cost one look-up.
+            # Known names are tokens, so that most names cost one look-up.
             if name not in _KNOWN_NAMES:
                 name = describe_field(name)[1]
                 item = name, value
@@ -47,7 +47,10 @@ class Headers:
 
     @classmethod
     def from_wire(cls, items: tuple[Field, ...], index: dict[str, list[str]]) -> Headers:
-        """For the parser alone: names are canonical, values are clean, `index` is by key."""
+        """Make headers without checks, for the parser only.
+
+        Names are in their RFC's spelling, values have no line break, `index` is by lower-case key.
+        """
         headers = cls.__new__(cls)
         headers._items = items
         headers._index = index
@@ -67,16 +70,18 @@ class Headers:
         return index
 
     def drop_index(self) -> None:
-        """Nobody will look here soon: what makes looking quick takes more than the fields do, and
-        is made anew when somebody does."""
+        """Free the look-up index, which is larger than the fields; the next look-up rebuilds it.
+
+        For headers that are kept but will not be read soon.
+        """
         self._index = None
 
     def keys(self) -> KeysView[str]:
-        """The names that are there, in lower case."""
+        """Return the names present, in lower case, compact forms expanded."""
         return self._by_key().keys()
 
     def get(self, name: str) -> str | None:
-        """The first field value of that name, or None."""
+        """Return the first field value of that name, or None."""
         index = self._index
         if index is None:
             index = self._by_key()
@@ -84,7 +89,7 @@ class Headers:
         return values[0] if values else None
 
     def get_all(self, name: str) -> tuple[str, ...]:
-        """Every field value of that name in order, lists not cut."""
+        """Return every field value of that name in order; lists are not split."""
         index = self._index
         if index is None:
             index = self._by_key()
@@ -92,22 +97,25 @@ class Headers:
         return tuple(values) if values else ()
 
     def values_of(self, key: str) -> Sequence[str]:
-        """The same for a name in lower case, compact forms not expanded; not to be changed."""
+        """Return every field value of a full name in lower case; do not modify the result."""
         index = self._index
         if index is None:
             index = self._by_key()
         return index.get(key, ())
 
     def with_added(self, name: str, value: str) -> Headers:
-        """These fields and one more at the end."""
+        """Return these fields with one more at the end."""
         return Headers((*self._items, (name, value)))
 
     def with_prepended(self, name: str, value: str) -> Headers:
-        """These fields and one more before all others, where a Via or a Route belongs."""
+        """Return these fields with one more before all others, as for a Via or a Route."""
         return Headers(((name, value), *self._items))
 
     def with_replaced(self, name: str, *values: str) -> Headers:
-        """These fields with every `name` replaced by `values`, in the place of the first."""
+        """Return these fields with every `name` replaced by `values`, at the first one's position.
+
+        Appends them at the end when there is none.
+        """
         key = field_key(name)
         fields: list[Field] = []
         placed = False
@@ -122,7 +130,7 @@ class Headers:
         return Headers(fields)
 
     def without(self, *names: str) -> Headers:
-        """These fields without those names."""
+        """Return these fields without those names."""
         keys = {field_key(name) for name in names}
         return Headers(item for item in self._items if field_key(item[0]) not in keys)
 
@@ -147,5 +155,5 @@ class Headers:
         return hash(self._items)
 
     def __repr__(self) -> str:
-        # Values are left out: Authorization and its kin would end up in a log.
+        # Values are left out, so that Authorization and the like do not reach a log.
         return f"Headers({', '.join(name for name, _ in self._items)})"

@@ -1,7 +1,7 @@
 """Requests and responses (RFC 3261 section 7), frozen, with typed access to their header fields.
 
-A message built here prints with full header names and the right Content-Length, whatever it was
-given.  Bodies are bytes; nothing looks into them.
+A message encodes with full header names and the right Content-Length, whatever fields it has.
+Bodies are bytes and not interpreted.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from softphone.sip.message.uri import AbsoluteUri, SipUri
 
 __all__ = ["Body", "Request", "Response", "SipMessage"]
 
-# Requests whose 1xx and 2xx responses create dialogs, and so carry the route set back
+# Requests whose 1xx and 2xx responses create dialogs and therefore copy Record-Route
 # (RFC 3261 section 12.1.1, RFC 6665 section 4.4.1).
 _DIALOG_CREATING = frozenset({"INVITE", "SUBSCRIBE", "REFER", "NOTIFY"})
 
 
 class _MessageParts(FieldAccess):
-    """What Request and Response have in common besides the typed fields."""
+    """The parts that Request and Response share besides the typed fields."""
 
     __slots__ = ()
 
@@ -52,7 +52,7 @@ class _MessageParts(FieldAccess):
         lines += [f"{name}: {value}" for name, value in self.headers if name != "Content-Length"]
         lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
         text = "\r\n".join(lines)
-        # One line break too many would be somebody else's header field.
+        # A line break inside a value would inject a header field.
         if text.count("\r") != len(lines) + 1 or text.count("\n") != len(lines) + 1:
             raise LocalProtocolError("a line break in a start line or a header field")
         try:
@@ -79,7 +79,7 @@ class Request(_MessageParts):
         headers: Iterable[Field] = (),
         body: Body | None = None,
     ) -> Self:
-        """A request whose Content-Type and Content-Disposition are those of `body`.
+        """Build a request with the Content-Type and Content-Disposition of `body`.
 
         Raises LocalProtocolError for a method that is no token or a field that cannot be sent.
         """
@@ -88,7 +88,11 @@ class Request(_MessageParts):
         return cls(method, uri, Headers((*headers, *_body_fields(body))), _body_data(body))
 
     def encode(self) -> bytes:
-        """The request as it goes on the wire.  Raises LocalProtocolError for a line break."""
+        """Return the request in wire format.
+
+        Raises LocalProtocolError for a line break in a field or the start line, a space in the
+        Request-URI, and text that cannot be encoded.
+        """
         uri = str(self.uri)
         if " " in uri:
             raise LocalProtocolError("a space in the Request-URI")
@@ -107,9 +111,9 @@ class Request(_MessageParts):
         return self.with_headers(self.headers.without(*names))
 
     def with_top_via(self, via: Via) -> Self:
-        """This request with another topmost Via, as a server marks it (RFC 3261 section 18.2.1).
+        """Return this request with another topmost Via, as with received (RFC 3261 18.2.1).
 
-        What has been read of the other fields stays read.
+        Keeps the parsed values of the other fields.
         """
         vias = (via, *self.vias[1:])
         changed = self.with_header("Via", *(str(value) for value in vias))
@@ -129,12 +133,12 @@ class Request(_MessageParts):
         headers: Iterable[Field] = (),
         body: Body | None = None,
     ) -> Response:
-        """A response to this request (RFC 3261 section 8.2.6).
+        """Build a response to this request (RFC 3261 section 8.2.6).
 
-        Via, From, To, Call-ID and CSeq are copied as they are written, Timestamp too, and
-        Record-Route where the response may create a dialog; `to_tag` is added to a To without
-        tag.  Raises MalformedMessage when a field is missing (never for a received request), and
-        LocalProtocolError for a field that cannot be sent.
+        Copies Via, From, To, Call-ID, CSeq and Timestamp as written, and Record-Route where the
+        response may create a dialog; adds `to_tag` to a To without tag.  Raises MalformedMessage
+        when a field is missing (never for a received request), and LocalProtocolError for a field
+        that cannot be sent.
         """
         mine = self.headers
         fields: list[Field] = [("Via", value) for value in mine.get_all("Via")]
@@ -182,7 +186,11 @@ class Response(_MessageParts):
         return self.status >= 200
 
     def encode(self) -> bytes:
-        """The response as it goes on the wire.  Raises LocalProtocolError for a line break."""
+        """Return the response in wire format.
+
+        Raises LocalProtocolError for a line break in a field or the start line, and for text that
+        cannot be encoded.
+        """
         return self._encode(f"SIP/2.0 {self.status} {self.reason}")
 
     def with_headers(self, headers: Headers) -> Self:

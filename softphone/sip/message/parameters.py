@@ -1,6 +1,6 @@
-"""What header field values with parameters share: one of them, a list of them, their parameters.
+"""The base class of header field values with parameters: parsing of values and lists, and access.
 
-RFC 3261 sections 7.3.1 and 20.  Each class says itself what stands before the parameters.
+RFC 3261 sections 7.3.1 and 20.  Each subclass parses the part before the parameters.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from softphone.sip.message.grammar import (
 
 
 class Parameterized(ABC):
-    """A frozen dataclass with `parameters`, values as written."""
+    """A frozen dataclass with `parameters`, whose values are as written."""
 
     __slots__ = ()
 
     KIND: ClassVar[str]
-    """What is malformed, where it is."""
+    """The name of the value in error texts."""
 
     parameters: Parameters
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse one value.  Raises MalformedMessage, also when more than one value stands there."""
+        """Parse one value.  Raises MalformedMessage, also for more than one value."""
         value, end = cls.parse_at(text, 0)
         if end != len(text):
             raise MalformedMessage(f"Malformed {cls.KIND}")
@@ -53,18 +53,18 @@ class Parameterized(ABC):
     @classmethod
     @abstractmethod
     def parse_at(cls, text: str, position: int) -> tuple[Self, int]:
-        """The value that begins at `position`, and where it ends.  Raises MalformedMessage."""
+        """Parse the value at `position`; returns it and its end.  Raises MalformedMessage."""
 
     def parameter(self, name: str) -> str | None:
-        """The unquoted value of a parameter, "" when it has none, None when it is absent."""
+        """Return the unquoted value of a parameter, "" without a value, None when absent."""
         return find_parameter(self.parameters, name.lower())
 
     def with_parameter(self, name: str, value: str | None = None) -> Self:
-        """This value with a parameter set; `value` is plain text, quoted when it has to be."""
+        """Return this value with a parameter set; the plain text `value` is quoted if necessary."""
         return self._with(set_parameter(self.parameters, name, value))
 
     def without_parameter(self, name: str) -> Self:
-        """This value without a parameter."""
+        """Return this value without a parameter."""
         return self._with(drop_parameter(self.parameters, name))
 
     def _with(self, parameters: Parameters) -> Self:

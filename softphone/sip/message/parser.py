@@ -1,14 +1,13 @@
-"""Bytes to messages: datagrams and streams, with limits (RFC 3261 sections 7, 18.3 and 25).
+"""The parser of datagrams and streams, with limits (RFC 3261 sections 7, 18.3 and 25).
 
-Whatever the bytes are, the result is a value: a Request, a Response, a CrlfKeepAlive or a
-ParseFailure, never an exception, in time linear in their number.  What RFC 3261 demands of a UAS
-before it looks at the method is demanded here (section 8.2 begins above); a request that fails is
-answered as `ParseFailure.response` says, a response that fails is dropped, an ACK is never
-answered.
+Any bytes give a value, in time linear in their number: a Request, a Response, a CrlfKeepAlive or
+a ParseFailure, never an exception.  The parser makes the checks that RFC 3261 asks of a UAS before
+it inspects the method; those of section 8.2 follow above this package.  A malformed request is
+answered with `ParseFailure.response`, a malformed response is dropped, an ACK is never answered.
 
-The answer to a request that could not be parsed (sections 8.2.6 and 21.4.1) is made from whatever
-its header section holds, byte for byte, so that even a message without To, From or Call-ID gets an
-answer that its sender can match by Via.
+The answer to a malformed request (sections 8.2.6 and 21.4.1) copies what its header section holds,
+byte for byte.  So even a request without To, From or Call-ID gets an answer that its sender can
+match by Via.
 """
 
 from __future__ import annotations
@@ -40,22 +39,25 @@ _VIAS = 64
 
 
 def _fields(raw: bytes) -> tuple[str, list[tuple[str, str]]]:
-    """The start line, and key and value of whatever has a colon; Latin-1 keeps every byte."""
+    """Return the start line, and key and value of each line with a colon.
+
+    Decodes Latin-1, which keeps every byte.
+    """
     lines = _FOLD.sub(" ", raw.decode("latin-1")).split("\r\n")
     pairs = (line.partition(":") for line in lines[1:])
     return lines[0], [(field_key(n.rstrip(" \t")), v.strip(" \t")) for n, c, v in pairs if c]
 
 
 def content_lengths(raw: bytes) -> list[str]:
-    """The Content-Length values of a header section that is malformed elsewhere."""
+    """Return the Content-Length values of a header section that is malformed elsewhere."""
     return [value for key, value in _fields(raw)[1] if key == "content-length"]
 
 
 def rejection_response(raw: bytes, status: int, reason: str) -> bytes | None:
-    """The response to a malformed message, or None when it must not be answered.
+    """Build the response to a malformed message, or None when it must not be answered.
 
-    That is so for an ACK, for a response, for what does not begin like a request, and without a
-    Via.  Of From, To, Call-ID and CSeq the first of each is echoed as it came.
+    Not answered are an ACK, a response, a message that does not begin with a method, and one with
+    no Via or more than 64.  The first From, To, Call-ID and CSeq are echoed as received.
     """
     start, fields = _fields(raw)
     method = _METHOD.match(start)
@@ -83,7 +85,7 @@ def rejection_response(raw: bytes, status: int, reason: str) -> bytes | None:
 
 
 def _with_tag(to: str, raw: bytes) -> str:
-    """To with a tag, the same for every retransmission (RFC 3261 section 8.2.7)."""
+    """Return To with a tag, the same for every retransmission (RFC 3261 section 8.2.7)."""
     try:
         if NameAddr.parse(to).tag is not None:
             return to
@@ -94,7 +96,7 @@ def _with_tag(to: str, raw: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MessageLimits:
-    """Bounds of what is read: bytes a message, header fields a message, characters a line."""
+    """The parser's limits: octets and header fields per message, characters per line."""
 
     message: int = 65536
     headers: int = 256
@@ -103,11 +105,11 @@ class MessageLimits:
 
 @dataclass(frozen=True, slots=True)
 class ParseFailure:
-    """What could not be taken.
+    """Input that could not be parsed.
 
-    `status_hint` is the status that fits and `reason` says why, without quoting the peer.
-    `response` is what to send back as it is, or None when nothing may be answered.  After `fatal`
-    the stream's framing is lost: send the response and close the flow (RFC 3261 section 18.3).
+    `status_hint` is the fitting status; `reason` says what is wrong without quoting the peer.
+    `response` is the encoded response to send, or None when none may be sent.  `fatal` means that
+    the framing of the stream is lost: send the response and close the flow (RFC 3261 section 18.3).
     """
 
     status_hint: int
@@ -117,7 +119,7 @@ class ParseFailure:
 
 
 class CrlfKeepAlive(Enum):
-    """Bytes between messages (RFC 5626 section 3.5.1)."""
+    """A CRLF keep-alive between messages: ping or pong (RFC 5626 section 3.5.1)."""
 
     PING = "ping"
     PONG = "pong"
@@ -126,11 +128,11 @@ class CrlfKeepAlive(Enum):
 ParsedInput: TypeAlias = Request | Response | ParseFailure | CrlfKeepAlive
 
 _REQUEST_LINE = re.compile(rf"({TOKEN}) ([^ ]++) [sS][iI][pP]/([0-9]++\.[0-9]++)")
-# Lenient: the space before an empty reason phrase may be missing; nothing depends on the phrase.
+# Lenient: the space before an empty reason phrase may be missing, since the phrase is not used.
 _STATUS_LINE = re.compile(r"[sS][iI][pP]/([0-9]++\.[0-9]++) ([0-9]{3})(?: (.*))?")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NO_CONTROLS = bytes(range(32, 127)) + bytes(range(128, 256)) + b"\t\r\n"
-# An unterminated string runs to the end: looking for a quote in it anew would cost the square.
+# An unterminated string extends to the end: another search in it would take quadratic time.
 _QUOTED_OR_REST = re.compile(r'"(?:[^"\\]|\\.)*+"?|[^"]++', re.DOTALL)
 _PAIR = re.compile(r"\\.", re.DOTALL)
 _LINE_ENDS = re.compile(rb"(?:\r\n)*+")
@@ -138,7 +140,7 @@ _LINE_ENDS = re.compile(rb"(?:\r\n)*+")
 
 @dataclass(slots=True)
 class _Head:
-    """A header section that has been read as far as framing needs it."""
+    """A header section, parsed as far as framing needs it."""
 
     raw: bytes
     start: str = ""
@@ -146,26 +148,26 @@ class _Head:
     error: MalformedMessage | None = None
 
     def content_length(self) -> int | None:
-        """The body's length, None when it is not said.  Raises MalformedMessage."""
+        """Return Content-Length, None when it is absent.  Raises MalformedMessage."""
         if self.headers is None:
             values = content_lengths(self.raw)
         else:
             values = list(self.headers.get_all("Content-Length"))
         if not values:
             return None
-        # RFC 4475 section 3.3.9: with two values, even equal ones, nothing can be relied on.
+        # RFC 4475 section 3.3.9: two values, even equal ones, cannot be relied on.
         length = digits(values[0], 2**63) if len(values) == 1 else None
         if length is None:
             raise MalformedMessage("Malformed Content-Length header field")
         return length
 
     def parse_failure(self, error: MalformedMessage, *, fatal: bool = False) -> ParseFailure:
-        """The refusal of this message."""
+        """Return the ParseFailure for this message, with the response to send."""
         response = rejection_response(self.raw, error.status_hint, error.reason)
         return ParseFailure(error.status_hint, error.reason, response, fatal)
 
     def complete(self, body: bytes) -> Request | Response | ParseFailure:
-        """The message with its body."""
+        """Return the message with its body, or a ParseFailure."""
         if self.headers is None or self.error is not None:
             return self.parse_failure(self.error or MalformedMessage("Malformed message"))
         try:
@@ -175,9 +177,9 @@ class _Head:
 
 
 def parse_datagram(data: bytes, limits: MessageLimits = MessageLimits()) -> ParsedInput:
-    """What one datagram holds (RFC 3261 section 18.3).
+    """Parse one datagram (RFC 3261 section 18.3).
 
-    Without Content-Length the body is the rest; what follows it is discarded.
+    Without Content-Length the body extends to the end; octets beyond Content-Length are discarded.
     """
     start = _leading_line_ends(data)
     if start == len(data):
@@ -201,10 +203,10 @@ def parse_datagram(data: bytes, limits: MessageLimits = MessageLimits()) -> Pars
 
 
 class StreamFramer:
-    """Cuts a stream into messages (RFC 3261 section 18.3, RFC 5626 section 3.5.1).
+    """Splits a stream into messages and keep-alives (RFC 3261 section 18.3, RFC 5626 3.5.1).
 
-    Incremental: each byte is looked at a bounded number of times however it is dribbled, and at
-    most one message beyond the last piece is kept.
+    Incremental: scans each byte a bounded number of times, however small the pieces are, and
+    buffers at most one message beyond the last piece.
     """
 
     __slots__ = (
@@ -230,15 +232,18 @@ class StreamFramer:
 
     @property
     def pending(self) -> bool:
-        """Whether part of a message has come and its end has not: a reason to limit the wait."""
+        """Whether a message is incomplete, so that the caller should limit the wait for it."""
         return bool(self._buffer) or self._head is not None
 
     def expect_pong(self) -> None:
-        """A ping went out: the next lone line end answers it and is no half of a ping."""
+        """Record that a ping was sent: the next single CRLF is its pong, not half of a ping."""
         self._pongs_due += 1
 
     def feed(self, data: bytes) -> list[ParsedInput]:
-        """Take a piece of the stream; give what is complete.  After a fatal one, nothing more."""
+        """Add a piece of the stream and return the complete items.
+
+        Returns nothing more after a fatal ParseFailure.
+        """
         if self._failed:
             return []
         self._buffer += data
@@ -262,7 +267,7 @@ class StreamFramer:
         return self._finish()
 
     def _line_ends(self) -> CrlfKeepAlive | None:
-        """What stands between messages.  A flood of pings in one piece counts as one."""
+        """Consume the CRLFs before a message; many pings in one piece count as one."""
         end = _leading_line_ends(self._buffer)
         if end == 0:
             if self._buffer and self._buffer != b"\r":
@@ -273,8 +278,8 @@ class StreamFramer:
             self._pongs_due -= 1
             return CrlfKeepAlive.PONG
         del self._buffer[:end]
-        # A ping whose second half comes later has been reported as a pong by then: harmless,
-        # whereas to wait for it would keep every real pong back.
+        # When the second half of a ping comes later, the first was reported as a pong.  That is
+        # harmless, whereas waiting for the second half would delay every real pong.
         if end > 2 or self._lone_line_end:
             self._lone_line_end = False
             return CrlfKeepAlive.PING
@@ -282,7 +287,7 @@ class StreamFramer:
         return CrlfKeepAlive.PONG
 
     def _read(self) -> ParseFailure | None:
-        """Read a header section once its end has come."""
+        """Parse the header section once it is complete."""
         buffer, limit = self._buffer, self._limits.message
         end = buffer.find(b"\r\n\r\n", self._scanned, limit)
         if end < 0:
@@ -306,7 +311,7 @@ class StreamFramer:
         return None
 
     def _finish(self) -> Request | Response | ParseFailure | None:
-        """Give the message once its body has come."""
+        """Return the message once its body is complete."""
         if self._head is None or len(self._buffer) < self._length:
             return None
         head, self._head = self._head, None
@@ -316,9 +321,10 @@ class StreamFramer:
 
 
 def parse_sipfrag_status(data: bytes) -> tuple[int, str] | None:
-    """Status and phrase of a message/sipfrag body that begins with a status line (RFC 3420).
+    """Return status and phrase of a message/sipfrag body that begins with a status line (RFC 3420).
 
-    None for anything else: the progress of a REFER is then not known (RFC 3515 section 2.4.5).
+    Returns None for any other body: the progress of a REFER is then unknown (RFC 3515 section
+    2.4.5).
     """
     line = data[:512].partition(b"\n")[0].rstrip(b"\r").decode("utf-8", "replace")
     match = _STATUS_LINE.fullmatch(line)
@@ -342,7 +348,7 @@ def _read_head(raw: bytes, limits: MessageLimits) -> _Head:
 
 
 def _split(raw: bytes, limits: MessageLimits) -> tuple[str, Headers]:
-    """The start line, and the header fields unfolded."""
+    """Return the start line and the unfolded header fields.  Raises MalformedMessage."""
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -366,7 +372,7 @@ def _split(raw: bytes, limits: MessageLimits) -> tuple[str, Headers]:
 
 
 def _check_controls(line: str) -> None:
-    """Control characters may only stand behind a backslash in a quoted string (section 25.1)."""
+    """Raise MalformedMessage for a control character outside a quoted-pair (RFC 3261 25.1)."""
     for piece in _QUOTED_OR_REST.findall(line):
         unpaired = _PAIR.sub("", piece)
         quoted = len(unpaired) > 1 and unpaired[0] == unpaired[-1] == '"'
@@ -433,7 +439,7 @@ def _build_response(start: str, headers: Headers, body: bytes) -> Response:
 
 
 def _check_fields(message: Request | Response) -> None:
-    """Read every field whose malformation refuses the message; what was read stays cached."""
+    """Parse the required and the strict fields, which raise MalformedMessage; values are cached."""
     for name in REQUIRED_FIELDS:
         getattr(message, name)
     present = message.headers.keys()

@@ -1,6 +1,6 @@
 """Status codes of responses and their default reason phrases (RFC 3261 section 21 and extensions).
 
-Nothing is decided by a reason phrase; a peer's own phrase is kept as it came.
+No decision depends on a reason phrase; a peer's phrase is kept as received.
 """
 
 from __future__ import annotations
@@ -94,5 +94,5 @@ _CLASSES = {
 
 
 def reason_phrase(status: int) -> str:
-    """The default phrase of a status; that of its class when it is unknown (section 8.1.3.2)."""
+    """Return the default phrase of a status, or that of its class (RFC 3261 section 8.1.3.2)."""
     return REASON_PHRASES.get(status) or _CLASSES.get(status // 100, "")

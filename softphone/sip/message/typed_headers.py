@@ -1,8 +1,8 @@
-"""Typed header field values: each parses, prints, and is frozen.
+"""Typed header field values: frozen dataclasses with `parse` and `str`.
 
 RFC 3261 section 20 and, where named, its extensions.  `parse` raises MalformedMessage.  Challenges
-and credentials (sections 20.7 and 20.44; RFC 7616 Digest, RFC 8898 Bearer) are values, too: nothing
-is computed here, see `softphone.sip.auth`.
+and credentials (sections 20.7 and 20.44; RFC 7616 Digest, RFC 8898 Bearer) are plain values;
+`softphone.sip.auth` computes them.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 class Via(Parameterized):
     """One Via value (RFC 3261 section 20.42; RFC 3581).
 
-    `transport` is as written ("UDP", "TLS", an unknown one too); `host` is without brackets.
+    `transport` is as written ("UDP", "TLS" or any other); `host` has no IPv6 brackets.
     """
 
     transport: str
@@ -78,7 +78,7 @@ class Via(Parameterized):
 
     @classmethod
     def parse_at(cls, text: str, position: int) -> tuple[Self, int]:
-        """The value that begins at `position`, and where it ends.  Raises MalformedMessage."""
+        """Parse the value at `position`; returns it and its end.  Raises MalformedMessage."""
         match = _VIA.match(text, position)
         if match is None:
             raise MalformedMessage("Malformed Via")
@@ -105,7 +105,7 @@ class Via(Parameterized):
 
     @property
     def received(self) -> str | None:
-        """The received address without brackets, or None (RFC 5118 section 4.5: both are seen)."""
+        """The received address without brackets, or None (RFC 5118 section 4.5: both occur)."""
         value = self.parameter("received")
         return value.strip("[]") if value else None
 
@@ -126,7 +126,7 @@ class CSeq:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse it."""
+        """Parse one value; the number may have leading zeros."""
         match = _CSEQ.fullmatch(text)
         number = digits(match[1], SEQUENCE_LIMIT) if match else None
         if match is None or number is None:
@@ -139,7 +139,7 @@ class CSeq:
 
 @dataclass(frozen=True, slots=True)
 class RAck:
-    """An RAck value (RFC 3262 section 7.2)."""
+    """An RAck value (RFC 3262 section 7.2): RSeq below 2^32, CSeq number below 2^31, method."""
 
     rseq: int
     cseq: int
@@ -147,7 +147,7 @@ class RAck:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse it."""
+        """Parse one value."""
         match = _RACK.fullmatch(text)
         if match is None:
             raise MalformedMessage("Malformed RAck")
@@ -191,7 +191,7 @@ class Reason:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse one value; parameters that are not known are dropped."""
+        """Parse one value; unknown parameters are dropped, a malformed cause is None."""
         protocol, parameters = _split_parameters(text, "Reason")
         if not is_token(protocol):
             raise MalformedMessage("Malformed Reason")
@@ -216,7 +216,7 @@ class Replaces:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse it."""
+        """Parse one value; both tags are required."""
         call_id, parameters = _split_parameters(text, "Replaces")
         to_tag = find_parameter(parameters, "to-tag")
         from_tag = find_parameter(parameters, "from-tag")
@@ -240,7 +240,7 @@ class SessionExpires:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse it."""
+        """Parse one value; unknown parameters are dropped, an unknown refresher is malformed."""
         value, parameters = _split_parameters(text, "Session-Expires")
         delta = parse_delta_seconds(value)
         refresher = find_parameter(parameters, "refresher")
@@ -260,7 +260,10 @@ class SessionExpires:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionStateValue:
-    """A Subscription-State value (RFC 6665 section 8.2.3)."""
+    """A Subscription-State value (RFC 6665 section 8.2.3).
+
+    `expires` and `retry_after` are in seconds.
+    """
 
     state: str
     reason: str | None = None
@@ -269,7 +272,7 @@ class SubscriptionStateValue:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse it."""
+        """Parse one value, with `state` in lower case; unknown parameters are dropped."""
         state, parameters = _split_parameters(text, "Subscription-State")
         if not is_token(state):
             raise MalformedMessage("Malformed Subscription-State")
@@ -303,7 +306,7 @@ class EventValue:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse it."""
+        """Parse one value."""
         package, parameters = _split_parameters(text, "Event")
         if not is_token(package):
             raise MalformedMessage("Malformed Event")
@@ -316,14 +319,14 @@ class EventValue:
 
 @dataclass(frozen=True, slots=True)
 class RetryAfter:
-    """A Retry-After value (RFC 3261 section 20.33): seconds, and for how long it will hold."""
+    """A Retry-After value (RFC 3261 section 20.33): delay and duration parameter, in seconds."""
 
     delta: int
     duration: int | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse it; a comment is dropped."""
+        """Parse one value; a comment and other parameters are dropped."""
         match = _RETRY_AFTER.fullmatch(text)
         if match is None:
             raise MalformedMessage("Malformed Retry-After")
@@ -350,7 +353,7 @@ class ContentType:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse it."""
+        """Parse one value."""
         match = _MEDIA_TYPE.fullmatch(text)
         if match is None:
             raise MalformedMessage("Malformed Content-Type")
@@ -361,11 +364,11 @@ class ContentType:
 
     @property
     def essence(self) -> str:
-        """Type and subtype only, such as "application/sdp"."""
+        """The type and subtype only, such as "application/sdp"."""
         return f"{self.type}/{self.subtype}"
 
     def parameter(self, name: str) -> str | None:
-        """The unquoted value of a parameter, or None."""
+        """Return the unquoted value of a parameter, "" without a value, None when absent."""
         return find_parameter(self.parameters, name.lower())
 
 
@@ -377,7 +380,7 @@ def _split_parameters(text: str, header: str) -> tuple[str, Parameters]:
 
 
 def parse_delta_seconds(text: str) -> int:
-    """delta-seconds; what is above 2^32-1 counts as that (RFC 3261 section 20.19).
+    """Parse delta-seconds; greater values count as 2^32-1 (RFC 3261 section 20.19).
 
     Raises MalformedMessage.
     """
@@ -388,14 +391,14 @@ def parse_delta_seconds(text: str) -> int:
 
 
 def parse_seconds(text: str) -> int:
-    """delta-seconds; parameters after them are dropped.  Raises MalformedMessage."""
+    """Parse delta-seconds and drop parameters.  Raises MalformedMessage."""
     return parse_delta_seconds(text.partition(";")[0].rstrip(" \t"))
 
 
 def parse_call_id(text: str) -> str:
-    """A Call-ID (RFC 3261 section 20.8).  Raises MalformedMessage.
+    """Check a Call-ID and return it (RFC 3261 section 20.8).  Raises MalformedMessage.
 
-    Lenient: any visible ASCII, since identifiers in base64 are seen and it is only compared.
+    Lenient: any visible ASCII, since base64 identifiers occur and the value is only compared.
     """
     if not text or " " in text or "\t" in text or not text.isascii():
         raise MalformedMessage("Malformed Call-ID header field")
@@ -403,7 +406,7 @@ def parse_call_id(text: str) -> str:
 
 
 def parse_max_forwards(text: str) -> int:
-    """A Max-Forwards value (RFC 3261 section 20.22).  Raises MalformedMessage."""
+    """Parse a Max-Forwards value, 0 to 255 (RFC 3261 section 20.22).  Raises MalformedMessage."""
     number = digits(text, 255)
     if number is None:
         raise MalformedMessage("Malformed Max-Forwards header field")
@@ -411,7 +414,7 @@ def parse_max_forwards(text: str) -> int:
 
 
 def parse_rseq(text: str) -> int:
-    """A response-num (RFC 3262 section 7.1).  Raises MalformedMessage."""
+    """Parse a response-num, 1 to 2^32-1 (RFC 3262 section 7.1).  Raises MalformedMessage."""
     number = digits(text, DELTA_LIMIT)
     if not number:
         raise MalformedMessage("Malformed RSeq header field")
@@ -419,19 +422,19 @@ def parse_rseq(text: str) -> int:
 
 
 def parse_token(text: str) -> str:
-    """A token (RFC 3261 section 25.1).  Raises MalformedMessage."""
+    """Check a token and return it (RFC 3261 section 25.1).  Raises MalformedMessage."""
     if not is_token(text):
         raise MalformedMessage("Malformed token")
     return text
 
 
 def parse_media_range(text: str) -> str:
-    """The media-range of an Accept value, in lower case.  Raises MalformedMessage."""
+    """Parse an Accept value; returns its media-range in lower case.  Raises MalformedMessage."""
     return ContentType.parse(text).essence
 
 
 def parse_date(text: str) -> datetime:
-    """A SIP-date, always GMT (RFC 3261 section 20.17).  Raises MalformedMessage."""
+    """Parse a SIP-date, always GMT (RFC 3261 section 20.17).  Raises MalformedMessage."""
     match = _DATE.fullmatch(text)
     if match is None:
         raise MalformedMessage("Malformed Date")
@@ -452,7 +455,7 @@ def parse_date(text: str) -> datetime:
 
 _AUTH_PARAMETER = re.compile(rf"({TOKEN})[ \t]*+=[ \t]*+({QUOTED_STRING}|[^\s\",]++)")
 _TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]++=*+")
-# Parameters of challenges and credentials that are tokens; qop is one in credentials only
+# Parameters of challenges and credentials that are written unquoted; qop is in credentials only
 # (RFC 7616 sections 3.3 and 3.4).
 _UNQUOTED = frozenset({"algorithm", "stale", "nc", "userhash", "charset", "username*"})
 
@@ -461,8 +464,8 @@ _UNQUOTED = frozenset({"algorithm", "stale", "nc", "userhash", "charset", "usern
 class AuthValue:
     """A challenge or credentials (RFC 3261 sections 20.7, 20.44; RFC 7616; RFC 8898 for Bearer).
 
-    `parameters` are name and plain value, quotes removed; `token68` is what stands in their place
-    for Bearer.  Neither shows in the repr.
+    `parameters` are pairs of name and unquoted value; `token68` replaces them for Bearer.  The repr
+    shows neither values nor token.
     """
 
     scheme: str
@@ -471,7 +474,7 @@ class AuthValue:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse one challenge, credentials, or (with no scheme, see `parse_info`) neither."""
+        """Parse one challenge or credentials.  Raises MalformedMessage, also without a scheme."""
         scheme, _, rest = text.strip(" \t").partition(" ")
         rest = rest.strip(" \t")
         if not is_token(scheme):
@@ -502,7 +505,7 @@ class AuthValue:
         return f"AuthValue({self.scheme!r}, {', '.join(name for name, _ in self.parameters)})"
 
     def parameter(self, name: str) -> str | None:
-        """The value of a parameter, or None."""
+        """Return the value of a parameter, or None."""
         lowered = name.lower()
         for key, value in self.parameters:
             if key.lower() == lowered:
@@ -513,7 +516,7 @@ class AuthValue:
 def _parse_auth_parameters(text: str) -> tuple[tuple[str, str], ...]:
     found: dict[str, tuple[str, str]] = {}
     for item in split_commas(text):
-        # Empty elements are allowed by RFC 7235 section 7 and are seen at the end of challenges.
+        # RFC 7235 section 7 allows empty elements; they occur at the end of challenges.
         if not item:
             continue
         match = _AUTH_PARAMETER.fullmatch(item)

@@ -1,7 +1,7 @@
 """SIP URIs, other URIs, and name-addr (RFC 3261 sections 19.1 and 20.10).
 
-All parts are kept as they are written, %-escapes included, so that what was parsed prints again
-byte for byte; `SipUri.equivalent` compares by meaning.  Nothing is resolved here.
+The parts of a URI are kept as written, with %-escapes, so that it prints as received;
+`SipUri.equivalent` compares by meaning.  Host names are not resolved here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from softphone.sip.message.parameters import Parameterized
 _ESCAPED = r"%[0-9A-Fa-f]{2}"
 _UNRESERVED = r"A-Za-z0-9\-_.!~*'()"
 # user-unreserved = "&" / "=" / "+" / "$" / "," / ";" / "?" / "/"; "#" is a digit of a
-# telephone-subscriber (RFC 2806), which may stand in the place of a user.
+# telephone-subscriber (RFC 2806), which may replace the user.
 _USER = rf"(?:[{_UNRESERVED}&=+$,;?/#]++|{_ESCAPED})++"
 _PASSWORD = rf"(?:[{_UNRESERVED}&=+$,]++|{_ESCAPED})*+"
 # paramchar = param-unreserved / unreserved / escaped
@@ -56,8 +56,8 @@ _NOT_USER = re.compile(rf"[^{_UNRESERVED}&=+$,;/]")
 
 # name-addr = [ display-name ] LAQUOT addr-spec RAQUOT
 # display-name = *(token LWS) / quoted-string
-# Lenient: an unquoted display name may hold characters beyond ASCII, which many servers write;
-# it is printed quoted.  Without brackets, "," ";" and "?" end the URI (RFC 3261 section 20.10).
+# Lenient: an unquoted display name may contain non-ASCII characters, which many servers write; it
+# is printed quoted.  Without brackets, "," ";" and "?" end the URI (RFC 3261 section 20.10).
 _NAME_ADDR = re.compile(
     rf"[ \t]*+(?:(?:(?P<quoted>{QUOTED_STRING})[ \t]*+"
     r"|(?P<display>(?:[A-Za-z0-9\-.!%*_+`'~\u0080-\U0010ffff]++[ \t]*+)*+))"
@@ -68,7 +68,7 @@ _NAME_ADDR = re.compile(
 
 
 def unescape(text: str) -> bytes:
-    """The bytes that a %-escaped text stands for (RFC 3261 section 25.1)."""
+    """Decode the %-escapes of a text; returns bytes (RFC 3261 section 25.1)."""
     if "%" not in text:
         return text.encode()
     pieces = _ESCAPE.split(text)
@@ -79,16 +79,15 @@ def unescape(text: str) -> bytes:
 
 
 def escape_user(text: str) -> str:
-    """Plain text as the user part of a SIP URI, escaped where it must be."""
+    """Return plain text as the user part of a SIP URI, with %-escapes where necessary."""
     return _NOT_USER.sub(lambda m: "".join(f"%{byte:02X}" for byte in m[0].encode()), text)
 
 
 def parse_host(text: str) -> str:
-    """The host without the brackets of an IPv6reference.
+    """Return the host without the brackets of an IPv6reference.
 
-    Lenient: the third colon that RFC 3261's own grammar puts before an embedded IPv4 address is
-    dropped (RFC 5118 section 4.10).  Raises MalformedMessage when what stands in brackets is no
-    IPv6 address.
+    Lenient: drops the third colon that RFC 3261's own grammar puts before an embedded IPv4 address
+    (RFC 5118 section 4.10).  Raises MalformedMessage when the brackets hold no IPv6 address.
     """
     if not text.startswith("["):
         return text
@@ -103,7 +102,7 @@ def parse_host(text: str) -> str:
 
 
 def format_host(host: str) -> str:
-    """The host as it stands in a URI or a Via: IPv6 addresses in brackets."""
+    """Return the host as written in a URI or Via: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
@@ -112,9 +111,9 @@ def format_host(host: str) -> str:
 class SipUri:
     """A SIP or SIPS URI (RFC 3261 section 19.1).
 
-    `scheme` is "sip" or "sips"; `user`, `password`, `parameters` and `headers` are as written,
-    escapes included; `host` is without the brackets of an IPv6 reference.  Equality is exact:
-    see `equivalent` for the comparison of section 19.1.4.
+    `scheme` is "sip" or "sips"; `user`, `password`, `parameters` and `headers` are as written, with
+    %-escapes; `host` has no IPv6 brackets.  Equality is exact; `equivalent` compares by section
+    19.1.4.
     """
 
     scheme: str
@@ -176,24 +175,24 @@ class SipUri:
         return self.scheme == "sips"
 
     def parameter(self, name: str) -> str | None:
-        """The value of a parameter as written, "" when it has none, None when it is absent."""
+        """Return the value of a parameter as written, "" without a value, None when absent."""
         return find_parameter(self.parameters, name.lower())
 
     def with_parameter(self, name: str, value: str | None = None) -> Self:
-        """This URI with a parameter set; `value` is as written on the wire."""
+        """Return this URI with a parameter set; `value` is in wire format, escaped."""
         kept = drop_parameter(self.parameters, name)
         return replace(self, parameters=(*kept, (name, value)))
 
     def without_parameter(self, name: str) -> Self:
-        """This URI without a parameter."""
+        """Return this URI without a parameter."""
         return replace(self, parameters=drop_parameter(self.parameters, name))
 
     def bare(self) -> Self:
-        """Scheme, user, host and port only: the form of an AOR (RFC 3261 section 10.3, 5)."""
+        """Return scheme, user, host and port only, the form of an AOR (RFC 3261 10.3, step 5)."""
         return replace(self, password=None, parameters=(), headers=())
 
     def equivalent(self, other: SipUri | AbsoluteUri) -> bool:
-        """Whether both mean the same (RFC 3261 section 19.1.4, RFC 5954 for IPv6)."""
+        """Whether both URIs are equivalent (RFC 3261 section 19.1.4, RFC 5954 for IPv6)."""
         return (
             isinstance(other, SipUri)
             and self.scheme == other.scheme
@@ -225,7 +224,7 @@ class AbsoluteUri:
         return f"{self.scheme}:{self.rest}"
 
     def equivalent(self, other: SipUri | AbsoluteUri) -> bool:
-        """Whether both are the same text; the scheme is compared without case."""
+        """Whether both URIs are the same text; the scheme is compared without case."""
         return self == other
 
 
@@ -233,13 +232,13 @@ Uri: TypeAlias = SipUri | AbsoluteUri
 
 
 _REMEMBERED = 1024
-"""URIs that are kept read: those of one call come back in each of its messages."""
+"""The number of parsed URIs in the cache: the messages of a call repeat theirs."""
 _MEMORABLE = 128
-"""The longest of them, so that strangers cannot fill memory with theirs."""
+"""The longest URI that is cached, so that a peer cannot fill the memory."""
 
 
 def parse_uri(text: str) -> Uri:
-    """A SipUri for sip: and sips:, an AbsoluteUri for the rest.  Raises MalformedMessage."""
+    """Parse a URI: a SipUri for sip: and sips:, else an AbsoluteUri.  Raises MalformedMessage."""
     return _remembered(text) if len(text) <= _MEMORABLE else _parse_uri(text)
 
 
@@ -260,8 +259,8 @@ _remembered = lru_cache(_REMEMBERED)(_parse_uri)
 class NameAddr(Parameterized):
     """A display name, a URI and header parameters (name-addr / addr-spec, RFC 3261 section 20.10).
 
-    `display_name` is plain text, None when there is none; `parameters` are those of the header
-    field, values as written.
+    `display_name` is plain text or None; `parameters` are those of the header field, not of the
+    URI, with values as written.
     """
 
     display_name: str | None
@@ -272,7 +271,7 @@ class NameAddr(Parameterized):
 
     @classmethod
     def parse_at(cls, text: str, position: int) -> tuple[Self, int]:
-        """The value that begins at `position`, and where it ends.  Raises MalformedMessage."""
+        """Parse the value at `position`; returns it and its end.  Raises MalformedMessage."""
         match = _NAME_ADDR.match(text, position)
         if match is None:
             raise MalformedMessage("Malformed address")
@@ -291,7 +290,7 @@ class NameAddr(Parameterized):
     @property
     def tag(self) -> str | None:
         """The tag parameter (RFC 3261 section 19.3), or None."""
-        # Asked at every look-up of a dialog; nearly always it is the first, written like this.
+        # Runs at every dialog look-up; nearly always the tag comes first and is written like this.
         parameters = self.parameters
         if not parameters:
             return None
@@ -304,7 +303,7 @@ class NameAddr(Parameterized):
         return type(self)(self.display_name, self.uri, parameters)
 
     def with_tag(self, tag: str) -> Self:
-        """This value with the tag set."""
+        """Return this value with the tag set."""
         return self.with_parameter("tag", tag)
 
 
@@ -333,8 +332,8 @@ def _comparable_host(host: str) -> str:
     return host.lower()
 
 
-# "A user, ttl, or method uri-parameter appearing in only one URI never matches", nor does maddr;
-# transport is not in that sentence but in its examples.
+# "A user, ttl, or method uri-parameter appearing in only one URI never matches", nor does maddr.
+# That sentence does not name transport, but its examples do.
 _NEVER_IGNORED = frozenset({"user", "ttl", "method", "maddr", "transport"})
 
 

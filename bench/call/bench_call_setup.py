@@ -1,14 +1,16 @@
-"""What the signaling of a call costs: `python bench/call/bench_call_setup.py [--rate 200]`.
+"""Measures the signaling cost of a call: `python bench/call/bench_call_setup.py [--rate 200]`.
 
-Our phone calls our lab over TLS connections that stay: INVITE with SDP and keys, 200, ACK, BYE, 200
-(and 100 or 180 where the far end sends them).  The call is hung up as soon as it is up; SRTP
-contexts, media rows and their sockets are made and closed as in any call.  Caller and lab are a
-process each, each pinned to a core of its own.  Printed and written to results/call_setup.json:
-processor microseconds a call by layer (`call_layers`) of both ends at a steady rate; how many calls
-a second go when as many are placed as go; and, in one run with these, what SIPp's built-in caller
-and callee take over one TLS connection at 800 calls a second.  Peers that are not there are named.
+Our phone calls our lab over persistent TLS connections: INVITE with SDP and keys, 200, ACK, BYE,
+200 (and 100 or 180 where the far end sends them).  The call is hung up as soon as it is up; SRTP
+contexts, media rows and sockets are made and closed as in any call.  Caller and lab are separate
+processes, each pinned to a core of its own.
 
-Garbage collection is as `softphone load` has it.
+Prints and writes to results/call_setup.json: processor microseconds for each call, by layer
+(`call_layers`), of both ends at a steady rate; calls per second at full load; and, measured in the
+same run, what SIPp's built-in caller and callee need over one TLS connection at 800 calls a second.
+Peers that are missing are named.
+
+Garbage collection is set as in `softphone load`.
 """
 
 from __future__ import annotations
@@ -40,9 +42,9 @@ from softphone.sans_io import Transport
 RESULTS = Path(__file__).parents[1] / "results" / "call_setup.json"
 CONNECTIONS = 8
 SATURATED = 16
-"""Calls at once when as many are placed as go."""
+"""Concurrent calls at full load."""
 MOST = 4000
-"""Calls of a part: what the lab admits in a burst."""
+"""Calls of one part: the burst that the lab admits."""
 USERS = tuple(
     LabUser(f"user{number}", Login(Transport.TLS, certificate=True))
     for number in range(CONNECTIONS)
@@ -50,7 +52,7 @@ USERS = tuple(
 
 
 def pin(core: int) -> None:
-    """Stay on one core, where the system can do that and has it."""
+    """Pin this process to one core, where the system supports that and has the core."""
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[core % len(cores)]})
@@ -60,7 +62,7 @@ def pin(core: int) -> None:
 
 
 async def serve(folder: Path) -> None:
-    """Be the lab; `start` and `stop` on standard input begin and end a count."""
+    """Run the lab; `start` and `stop` on standard input begin and end a measurement."""
     pin(0)
     loop, clock = asyncio.get_running_loop(), LayerSampler()
     async with LabServer(folder, LabConfig(users=USERS)):
@@ -88,7 +90,7 @@ class MeasuredLabProcess:
         self._read()
 
     def send_command(self, word: str) -> dict[str, float]:
-        """Begin or end a count; gives what was counted."""
+        """Begin or end a measurement; returns its figures."""
         if self._process.stdin is None:
             raise SystemExit("the lab has no input")
         self._process.stdin.write(f"{word}\n")
@@ -135,7 +137,7 @@ class CallGenerator:
             self.failed.append(str(error))
 
     async def at_rate(self, rate: float, seconds: float) -> None:
-        """So many a second, evenly."""
+        """Place `rate` calls a second at even intervals."""
         loop = asyncio.get_running_loop()
         begun, placed = loop.time(), 0
         while placed < rate * seconds:
@@ -148,7 +150,7 @@ class CallGenerator:
             await asyncio.wait(self._tasks, timeout=20)
 
     async def as_many_as_go(self, seconds: float) -> None:
-        """One after the other, `SATURATED` at once."""
+        """Place calls back to back, `SATURATED` at once."""
         begun = time.monotonic()
 
         async def again() -> None:

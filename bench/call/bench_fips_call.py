@@ -1,10 +1,10 @@
-"""What a call costs in FIPS mode against the usual one: `python bench/call/bench_fips_call.py`.
+"""Compares the cost of a call in FIPS mode and normal mode: `python bench/call/bench_fips_call.py`.
 
-The same program runs in both modes in turn, each time as a process of its own, and the best of
-the rounds counts.  "call" is a call of a phone to the lab's echo over TLS, both ends in one process
-(processor time of the set-up, and of one second of the call); "srtp" is what the media loop does
-for a 172-byte packet, in a batch of 512 streams: libsrtp in place, in FIPS mode `cryptography`.
-Needs the provider (Debian: openssl-provider-fips).
+Runs the same program in both modes alternately, each time in a process of its own, and takes the
+best round.  "call" is a phone's call to the lab's echo over TLS, both ends in one process
+(processor time of the set-up, and of one second of the call).  "srtp" is the work of the media loop
+for a 172-byte packet, in a batch of 512 streams: by libsrtp in place, in FIPS mode by
+`cryptography`.  Needs the FIPS provider (Debian: openssl-provider-fips).
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Live secure calls in a storm: `python bench/call/bench_hostile_load.py [--seconds 30]`.
+"""Floods live secure calls: `python bench/call/bench_hostile_load.py [--seconds 30]`.
 
-A process of its own throws 10,000 malformed SIP messages at the lab and then forged, replayed and
-random RTP, RTCP, STUN and DTLS datagrams at every place where the media of live calls goes, a
-million a minute.  Phone and lab share the measured process, on a core of its own: its processor
-time beside that of as long without the storm, how late media left, that every call is up, that
-what it knows of its security is the same and that no latch has moved.  Fails where one is not so.
+A separate process sends 10,000 malformed SIP messages to the lab.  It then sends forged, replayed
+and random RTP, RTCP, STUN and DTLS datagrams to every media address of the live calls, a million a
+minute.  Phone and lab share the measured process, on a core of its own.  Reports its processor time
+with and without the flood over equal periods, and the lateness of media.  Fails unless every call
+stays up, its security state is unchanged and no latch has moved.
 
-What is thrown is that of `tests/security/test_a_flood_at_live_calls_loses_none_of_them.py`, which
-is the short form of this.  Results go to results/hostile_load.json.
+`tests/security/test_a_flood_at_live_calls_loses_none_of_them.py` is the short form and sends the
+same data.  Results go to results/hostile_load.json.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ RATE = 1_000_000 / 60
 def pin(core: int) -> None:
     """Stay on one core, where the system can do that and has it."""
     if hasattr(os, "sched_setaffinity"):
-        # What is started from a pinned process is pinned there, too, until it says otherwise.
+        # Child processes inherit the pinning until they set their own.
         os.sched_setaffinity(0, {core % (os.cpu_count() or 1)})
 
 
 def attack(options: argparse.Namespace) -> None:
-    """What the attacker's process does: the messages, or the datagrams, at the rate."""
+    """The attacker's process: sends the messages, or the datagrams at the rate."""
     target = json.loads(sys.stdin.readline())
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
         if options.part == "messages":
@@ -80,7 +80,7 @@ def attack(options: argparse.Namespace) -> None:
 
 
 async def storm(part: str, target: Any, seconds: float) -> int:
-    """Let the attacker loose; gives how much it threw."""
+    """Run the attacker; returns how many items it sent."""
     command = [sys.executable, __file__, "--part", part, "--seconds", str(seconds)]
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
@@ -89,7 +89,7 @@ async def storm(part: str, target: Any, seconds: float) -> int:
 
 
 class ProcessorMeter:
-    """Processor time and lateness from its making to `report`."""
+    """Measures processor time and packets received, from its creation to `report`."""
 
     def __init__(self, calls: Sequence[Call]) -> None:
         self._calls = calls
@@ -112,7 +112,7 @@ class ProcessorMeter:
 
 
 def watch_moves(calls: Sequence[Call]) -> list[RemoteLatched]:
-    """The moves of addresses that the calls' media makes from now on; filled as they come."""
+    """Collect the latches to new addresses from now on; the list fills as they occur."""
     moves: list[RemoteLatched] = []
 
     def watch(event: MediaEvent) -> None:
@@ -125,7 +125,7 @@ def watch_moves(calls: Sequence[Call]) -> list[RemoteLatched]:
 
 
 async def run(seconds: float) -> dict[str, Any]:
-    """Calls up; a quiet while, the messages, the datagrams; what has become of the calls."""
+    """Measure with calls up: a quiet period, the messages, the datagrams; then check the calls."""
     heard = Eavesdropper()
     with tempfile.TemporaryDirectory() as name:
         async with LabServer(Path(name), LabConfig()) as lab, Phone(tap=heard) as phone:

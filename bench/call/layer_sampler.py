@@ -1,8 +1,8 @@
-"""Which layer a process spends its processor time in: a sampler for bench_call_setup.
+"""Samples in which layer a process spends its processor time, for bench_call_setup.
 
-Every millisecond of processor time the process is interrupted, and the innermost frame of a known
-file names the layer.  What C code does counts for the Python line that called it; garbage
-collection has a clock of its own, and the rest is scaled to the processor time that was used.
+Interrupts the process every millisecond of processor time; the innermost frame in a known file
+names the layer.  C code counts for the Python line that called it.  Garbage collection is timed
+separately, and the rest is scaled to the processor time used.
 """
 
 from __future__ import annotations

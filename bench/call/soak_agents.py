@@ -1,20 +1,21 @@
-"""Soak: an hour of 50 calls of agents who talk, press digits, hold, resume and transfer.
+"""Soak test: an hour of 50 agents' calls that talk, send digits, hold, resume and transfer.
 
-Phone and lab are in one process.  The phone has 50 calls at a time: Alice calls Bob, through the
-lab, in 25 slots that never end.  They talk (samples written and
-read at 8, 16, 24 and 48 kHz, and what is said is cut short by `flush`), digits go by
-RFC 4733, INFO and as tones in turn and have to be heard, Bob is held and taken back, and is then
-transferred to Frank, blind and attended in turn, who talks with him until Bob hangs up.
+Phone and lab are in one process.  The phone has 50 calls at a time: Alice calls Bob through the
+lab, in 25 slots that run without pause.  They talk: samples are written and read at 8, 16, 24 and
+48 kHz, and `flush` cuts speech short.  Digits are sent by RFC 4733, INFO and as tones in turn, and
+must be heard.  Bob is held and resumed, then transferred to Frank, blind and attended in turn;
+Frank talks with him until Bob hangs up.
 
-Once every ten seconds memory (RSS), objects that the collector knows, those of ours by type, tasks,
-timers and descriptors are counted.  Of each minute, two rounds of every slot, the least of the
-counts is judged: calls come and go, and what waits for the collector, an application's own or the
-standard library's, only ever adds to what is held.  Whatever nobody
-reads is caught: exceptions of tasks and of callbacks, of finalizers, errors that are logged and
-warnings of Python; what softphone itself warns of is counted.  Prints a summary, writes
-results/soak_agents.json, and with matplotlib results/soak_agents.png; fails when memory or objects
-grow after the first quarter, when something of a call is left after the last one (no collector is
-run before that is counted), when an exception was unread, or a step has failed.
+Every ten seconds it counts memory (RSS), objects known to the collector, our objects by type,
+tasks, timers and descriptors.  Each minute, two rounds of every slot, is judged by its minimum,
+since live calls and objects that wait for collection only add to the counts.  It also catches
+exceptions that nothing awaits, in tasks, callbacks and finalizers, as well as logged errors and
+Python warnings; it counts softphone's own warnings.
+
+Prints a summary, writes results/soak_agents.json, and with matplotlib results/soak_agents.png.
+Fails when memory or objects grow after the first quarter, when an object of a call is left after
+the last one (counted without running the collector), when an exception was not awaited, or when a
+step failed.
 
     python bench/call/soak_agents.py [MINUTES] [CALLS]
 """
@@ -87,14 +88,14 @@ RESULTS = Path(__file__).parents[1] / "results"
 
 
 class UnhandledErrors:
-    """Everything that went wrong and that no task has awaited."""
+    """Collects errors that no task has awaited."""
 
     def __init__(self) -> None:
         self.found: Counter[str] = Counter()
         self.warned: Counter[str] = Counter()
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Catch from now on."""
+        """Collect errors from now on."""
         loop.set_exception_handler(self._of_loop)
         sys.unraisablehook = lambda args: self._note("unraisable", args.exc_value)
         listener = logging.Handler(logging.WARNING)
@@ -150,7 +151,7 @@ class AgentSoak:
         self.done[name] += 1
 
     async def watch(self) -> None:
-        """How late a timer of the loop is at worst: a machine that stands still fails calls."""
+        """Measure the worst lateness of a timer, since a stalled machine makes calls fail."""
         while True:
             due = time.monotonic() + 0.1
             await asyncio.sleep(0.1)

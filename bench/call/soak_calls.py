@@ -1,10 +1,10 @@
-"""Soak: short encrypted calls one after the other, phone and lab in one process.
+"""Soak test: short encrypted calls one after the other, phone and lab in one process.
 
-What a call leaves behind is the difference of two quiet moments, each after the 32 s for which
-RFC 6026 keeps transactions: Python memory (tracemalloc), tasks, timers, file descriptors, calls.
-There are three: after a warm-up, half of the calls, and all of them.  What is made once, when it
-is first needed, shows in the first half only; what leaks shows in the second, which is judged.
-Prints a table, writes results/soak_calls.json, and fails when more is left than noise.
+Compares quiet moments, each after the 32 s for which RFC 6026 keeps transactions, by Python memory
+(tracemalloc), tasks, timers, file descriptors and calls.  There are three such moments: after a
+warm-up, after half of the calls, and after all.  Objects made once on first use show in the first
+half only; leaks also show in the second, which is judged.
+Prints a table, writes results/soak_calls.json, and fails when more than noise is left.
 
     python bench/call/soak_calls.py [CALLS]
 """

@@ -1,8 +1,8 @@
-"""What it costs to begin: `python bench/cli/bench_start_up.py`.
+"""Measures start-up time: `python bench/cli/bench_start_up.py`.
 
-Each row is a fresh interpreter, several times over, best and median; the floor beside it is an
-interpreter that does nothing.  The claim: `import softphone` and `softphone --help` within 0.3 s
-above that floor, with neither av, aiortc nor aiohttp loaded.
+Each row is the best and median of several fresh interpreters; the baseline is an interpreter that
+does nothing.  The claim: `import softphone` and `softphone --help` take at most 0.3 s more than the
+baseline, and load none of av, aiortc and aiohttp.
 """
 
 from __future__ import annotations

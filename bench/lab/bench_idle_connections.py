@@ -1,13 +1,13 @@
-"""Thousands of idle TLS connections at the lab: `python bench/lab/bench_idle_connections.py`.
+"""Opens thousands of idle TLS connections: `python bench/lab/bench_idle_connections.py`.
 
-A process of its own opens `--connections` (5,000) TLS connections to a lab, as fast as this lets
-them in, and says nothing on any; the lab has room for 4,096 (`softphone.net.TransportLimits`).
-Meanwhile calls are up that began before.  Told are how many are in, how many were shut out or wait,
-what the lab takes of memory and processor for each, how the calls fare, and that all are gone,
-descriptors and tasks too, after the time that the lab gives a connection to say its first word (60
-s).
+A separate process opens `--connections` (5,000) TLS connections to a lab, as fast as the lab
+accepts them, and sends nothing.  The lab accepts up to 4,096 (`softphone.net.TransportLimits`).
+Calls that began before are up meanwhile.  Reports how many connections were accepted, refused or
+are waiting, the lab's memory and processor time for each, and the state of the calls.  Also checks
+that all connections, with their descriptors and tasks, are gone after the time that the lab allows
+until the first message (60 s).
 
-Fails where more get in than there is room for, a call is lost, or something is left.  Results go to
+Fails when more than the limit are accepted, a call is lost, or something is left.  Results go to
 results/idle_connections.json.
 """
 

@@ -3,9 +3,9 @@
     python bench/lab/lab_process.py FOLDER USERS
 
 It has USERS users, load00001 and so on, each with a password and over TLS, and one, `expired`,
-whose certificate ended yesterday.  The first line of output says where it is; each line of input
-is answered by what it holds: memory, descriptors, tasks, timers, connections, legs of calls, and
-its processor seconds.  It ends with its input.
+whose certificate expired yesterday.  The first line of output has its address.  It answers each
+line of input with its counts: memory, descriptors, tasks, timers, connections, legs of calls, and
+processor seconds.  It ends when its input does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""baresip beside bench_load_echo and bench_call_memory: it answers our calls, and its processor
-time and memory are read.
+"""Measures baresip for bench_load_echo and bench_call_memory: its processor time and memory.
 
-It is the one of the tests' peers.  It plays a tone, decodes what it hears and throws that away.
+baresip, from the tests' peers, answers our calls.  It plays a tone, decodes what it receives and
+discards it.
 """
 
 from __future__ import annotations

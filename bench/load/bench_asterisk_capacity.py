@@ -1,28 +1,29 @@
-"""How many calls Asterisk holds, in clear and encrypted:
+"""Finds how many calls Asterisk holds, in clear and encrypted:
 `python bench/load/bench_asterisk_capacity.py`.
 
-The search of `softphone load find-capacity` against the Asterisk of the tests, by TLS, media in
-clear, AES_CM_128_HMAC_SHA1_80 and _32; its Echo application, and its bridge, in which two users of
-ours call each other (`pair`), so that a call has two legs, both with that media.  A number is held
-when all calls were answered, 99.9 % of their packets came and MOS p5 was 4.0 or more, each time it
-was tried.
+Runs the search of `softphone load find-capacity` against the tests' Asterisk over TLS, with media
+in clear, AES_CM_128_HMAC_SHA1_80 and _32.  The calls go to its Echo application, or through its
+bridge, where two of our users call each other (`pair`), so that a call has two legs, both with that
+media.  A number holds when, in every trial, all calls were answered, 99.9 % of their packets
+arrived and MOS p5 was at least 4.0.
 
-A call costs us about as much as it costs Asterisk, so against a whole core of Asterisk's we would
-be full first, and would find our own limit.  So Asterisk gets a part of its core (`--share`, half
-of it): a cgroup lets it run for so much of every 10 ms, and pins it to the first core; the
-generator has the last one for itself.  The number is therefore that of a core so much slower, not
-that of a whole one.  That it is Asterisk's limit is seen in the row: how full its share was, how
-often it was held back, how full our own core was.  Where the generator was the bottleneck for all
-that, or no cgroup can be written, the row says `generator-bound`, and its number is a lower bound.
+A call costs us about as much as Asterisk, so against a whole core of Asterisk the generator would
+reach its own limit first.  Asterisk therefore gets a part of a core (`--share`, half by default): a
+cgroup lets it run for that part of every 10 ms and pins it to the first core; the generator has the
+last core to itself.  The result is the capacity of a correspondingly slower core, not of a whole
+one.  Each row shows that the limit is Asterisk's: how full its share was, how often it was
+throttled, how full our core was.  When the generator was the bottleneck all the same, or no cgroup
+can be written, the row says `generator-bound`, and its number is a lower bound.
 
-What a call-second takes, on either side, is the mean over the steady seconds of the trials that
-were held: where packets are lost, less is done.  The first trial of a row is small and only says
-where to look; two thirds of the calls of each trial come quickly, the others slowly, so that
-set-ups are not what is measured.
+The cost of a call-second, on either side, is the mean over the steady seconds of the trials that
+held, since lost packets reduce the work.  The first trial of a row is small and only gives the
+search its start.  In each trial two thirds of the calls begin quickly and the rest slowly, so that
+call set-up is not what is measured.
 
 Results go to results/asterisk_capacity.json, plots to results/asterisk_capacity.html.  All six
-take at most `--seconds` (540).  `--media clear` (or a suite) and `--way echo` or `bridge` measure
-some of them and keep what is known of the others; `--priority` as in bench_media_tick.
+rows take at most `--seconds` (540).  `--media clear` (or a suite) and `--way echo` or `bridge`
+measure some of them and keep the earlier results of the others; `--priority` as in
+bench_media_tick.
 """
 
 from __future__ import annotations

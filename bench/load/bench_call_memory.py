@@ -1,10 +1,10 @@
-"""What one more secure call takes of memory: `python bench/load/bench_call_memory.py`.
+"""Measures the memory of one more secure call: `python bench/load/bench_call_memory.py`.
 
 `softphone load` calls the light echo of bench_load_echo, each number of calls in a process of its
-own, and its resident memory is read while all of them are up; a straight line through the numbers
-gives what one more call takes.  What a process has anyway is not counted, nor what is the
-kernel's.  A machine that is busy makes calls late, not larger.  In the same run baresip answers
-calls of ours: its own memory, by two numbers of calls.
+own, and its resident memory is read while all of them are up.  The slope of a straight line through
+the numbers is the memory of one more call.  It excludes the process's base memory and the kernel's.
+A busy machine makes calls late, not larger.  In the same run baresip answers our calls, and its
+memory is measured by two numbers of calls.
 
 Results go to results/call_memory.json.  `--calls 100,250,500,750` for other numbers.
 """

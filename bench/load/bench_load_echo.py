@@ -1,25 +1,27 @@
-"""How many whole secure calls one core holds: `python bench/load/bench_load_echo.py`.
+"""Finds how many complete secure calls one core holds: `python bench/load/bench_load_echo.py`.
 
 `softphone load` calls a light echo (`echo_server.py`) on another core, over TLS and with SRTP
 AES_CM_128_HMAC_SHA1_80: jitter buffers, RTCP, statistics and signaling as in any call.  The number
 of calls grows by steps until 1 % of the packets leave more than 5 ms late, or packets are lost,
-twice in a row; then the number between the last two is tried.  From the number that held, others go
-down until theirs does: a reader in every call, so that each packet is decoded; a churn of 100 calls
-a second, media in the loop and in a process of its own, which holds while the 99th percentile of
-lateness is under 5 ms.  At last, with the number that held: a worker, AES-GCM, a socket a call.
-Each row is of the seconds in which its calls were up.  The echo's processor time is told apart;
-where its core was full first the row says `peer-bound`.  What a call costs at each number is a
-curve in results/load_echo.html; what it takes of memory is the slope over all rows without a
-reader, so that what a process has anyway is not counted.  Start-up is from the start of a row's
-process to its first call.
+twice in a row; then the number between the last two is tried.
 
-In the same run baresip answers calls of ours: what it takes for a call-second, beside ours for as
-many.  pjsua is in no package of Debian and is named as missing.
+Harder cases start from the number that held and go down until they hold: a reader in every call, so
+that each packet is decoded; and a churn of 100 calls a second, with media in the loop and in a
+process of its own, which holds while the 99th percentile of lateness is under 5 ms.  Last, the
+number that held is run with a media worker, with AES-GCM, and with a socket for each call.
 
-Results go to results/load_echo.json.  `--steps 100,500` for others, `--priority` as in
-bench_media_tick.  After a third of `--seconds` (450) the climb tries nothing twice.
-`--part steps`, `readers`, `churn`, `others` or `peers` measures one part and keeps what is known of
-the rest.
+Each row covers the seconds in which its calls were up.  The echo's processor time is separate; when
+its core was full first, the row says `peer-bound`.  The cost of a call at each number is a curve in
+results/load_echo.html.  Its memory is the slope over all rows without a reader, which excludes the
+process's base memory.  Start-up is from the start of a row's process to its first call.
+
+In the same run baresip answers our calls: its cost of a call-second, beside ours for as many calls.
+pjsua is in no package of Debian and is named as missing.
+
+Results go to results/load_echo.json.  `--steps 100,500` for other steps, `--priority` as in
+bench_media_tick.  After a third of `--seconds` (450) no step is repeated.
+`--part steps`, `readers`, `churn`, `others` or `peers` measures one part and keeps the earlier
+results of the rest.
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ RATE = 150.0
 HOLDS = 0.01
 """The share of packets that may be more than 5 ms late."""
 TRIES = 2
-"""A step that did not hold may have met somebody else's work: it is tried again."""
+"""Attempts at a step, since other work on the machine may have caused a failure."""
 P99_MS = 5.0
 """The 99th percentile of lateness that is allowed while calls come and go."""
 CHURN = 100.0

@@ -2,14 +2,14 @@
 
     python bench/load/echo_server.py FOLDER
 
-Started by the benches.  The first line of output has its port and the file of its authority; each
-line of input is answered by its processor seconds and the packets that it has echoed, and it ends
-with its input.  An echoed packet is decrypted, gets the echo's own SSRC and is encrypted under the
-echo's key, since a phone takes its own SSRC for a loop (RFC 3550 section 8.2).  There is no jitter
-buffer, no codec, no RTCP: a visit every 4 ms, in batches.
+The benches start it.  The first line of output has its port and the file of its authority.  It
+answers each line of input with its processor seconds and the number of echoed packets, and ends
+when its input does.  An echoed packet is decrypted, gets the echo's own SSRC and is encrypted under
+the echo's key, since a phone takes its own SSRC for a loop (RFC 3550 section 8.2).  There is no
+jitter buffer, codec or RTCP: it polls every 4 ms, in batches.
 
-Calls are spread over many sockets, so that no receive buffer overflows; two calls from one source
-address never share one, so that sockets may be shared at the other end, too.
+Calls are spread over many sockets, so that no receive buffer overflows.  Two calls from one source
+address never share one, so that the other end may share sockets, too.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class EchoStream:
 
 
 class EchoBackend:
-    """As much of a `MediaBackend` as an answered call needs; `expect_source` says who the next one
-    is for."""
+    """The part of a `MediaBackend` that an answered call needs; `expect_source` names the source of
+    the next call."""
 
     def __init__(self) -> None:
         pairs = PortPairs(50_000, 59_999, entropy=random_bytes)
@@ -98,11 +98,11 @@ class EchoBackend:
     # The commands that a negotiation gives ------------------------------------------------------
 
     def expect_source(self, source: Address) -> None:
-        """The next row is for media from there."""
+        """Take the next stream's media from this address."""
         self._source = source
 
     def allocate_stream(self, *, host: str | None = None, on_event: Any = None) -> AllocatedStream:
-        """A socket that no other call from that source uses."""
+        """Allocate a socket that no other call from that source uses."""
         taken = self._taken[self._source]
         for _ in self._sockets:
             self._next = (self._next + 1) % SOCKETS
@@ -116,7 +116,7 @@ class EchoBackend:
         return AllocatedStream(handle, HOST, port.address[1], port.address[1] + 1, ssrc)
 
     def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:
-        """Echo from now on."""
+        """Begin to echo."""
         row = self._rows[handle.row]
         if spec.send_key is not None and spec.receive_key is not None:
             row.sending = SendContext(spec.send_key.suite, spec.send_key.key)
@@ -124,7 +124,7 @@ class EchoBackend:
         self._by_source[row.port.key, _name(row.source)] = row
 
     def close_stream(self, handle: StreamHandle) -> None:
-        """Echo no more."""
+        """Stop echoing."""
         row = self._rows.pop(handle.row, None)
         if row is None:
             return
@@ -137,7 +137,7 @@ class EchoBackend:
                 context.close()
 
     def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
-        """An echo is as silent as its far end."""
+        """Do nothing: when the far end is silent, so is the echo."""
 
     def statistics(self, handle: StreamHandle) -> StreamStatistics:
         """Nothing is measured here."""

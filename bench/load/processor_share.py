@@ -1,12 +1,12 @@
-"""A share of a core for a peer, by the bandwidth control of the kernel's scheduler (cgroup).
+"""Limits a peer to a share of a core, by the CPU bandwidth control of a cgroup.
 
-    share = ProcessorShare.of([pid], 0.5)  # half a core; a text says why it cannot be given
+    share = ProcessorShare.of([pid], 0.5)  # half a core, or a text: why it is not possible
     ...
     share.close()                          # once the processes are gone
 
-The peer runs as on a core that is so much slower: it gets its part of each PERIOD, and then waits
-for the next.  The period is short, so that what it sends is late by less than a phone's jitter
-buffer minds.  Both versions of cgroup are known.
+The peer runs as if on a correspondingly slower core: it gets its part of each PERIOD, and then
+waits for the next.  The period is short, so that a phone's jitter buffer absorbs the delay.
+Supports both versions of cgroup.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A scenario for bench_load_echo: `echo`, but every call has a reader, who takes all it hears."""
+"""A scenario for bench_load_echo: `echo` with a reader in every call that reads all audio."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""One run of `softphone load` against the echo, in a process of its own: for bench_load_echo.
+"""One run of `softphone load` against the echo, in a process of its own, for bench_load_echo.
 
     python bench/load/run_echo_load.py PLAN.json
 
-Pinned to the last core (with `placement: worker`, whose media process is to have a core too, to
-the first and the last).  Prints one JSON object: what the seconds in which all calls were up were
-like, how much memory and how many descriptors a call took, and how long it was to the first call.
+Pinned to the last core; with `placement: worker` to the first and the last, since the media process
+needs a core, too.  Prints one JSON object: figures of the seconds in which all calls were up,
+memory and descriptors for each call, and the time to the first call.
 """
 
 from __future__ import annotations

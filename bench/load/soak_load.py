@@ -1,22 +1,21 @@
-"""Soak of `softphone load`: half an hour of churn, with faults on purpose; nothing may pile up.
+"""Soak test of `softphone load`: half an hour of churn with injected faults; nothing may leak.
 
     python bench/load/soak_load.py [--calls 500] [--minutes 30] [--priority]
 
-Encrypted calls to the lab (a process of its own on another core) come and go, each for ten seconds
-on the mean, from users of whom some have a wrong password or a certificate that has expired; every
-two seconds one loses its connection.  Beside them a tenth as many calls lose packets and get the
-others late.  Both are runs of the load tool in this process.  Every ten seconds: memory,
+Encrypted calls to the lab (a separate process on another core) come and go, each for ten seconds on
+average.  Some of the users have a wrong password or an expired certificate; every two seconds one
+loses its connection.  In a second run beside it, a tenth as many calls have lost and delayed
+packets.  Both are runs of the load tool in this process.  Every ten seconds it samples memory,
 descriptors, tasks and timers, here and at the lab, and the calls that are up.
 
-It fails when, over the second half, something grows by more than GROWTH that has no bound (what
-the calls that are up explain of tasks, timers and descriptors is taken out); when, once all
-is closed and the transactions' 32 s are over, descriptors, tasks or timers are left here, or legs
-or descriptors at the lab; when a call that was attempted has neither an answer nor a cause of
-failure, or one that was answered no cause of its end; or when a live object holds a key.
+It fails in four cases.  Over the second half, something without a bound grows by more than GROWTH
+(what the number of calls explains of tasks, timers and descriptors is subtracted).  Once all is
+closed and the transactions' 32 s are over, descriptors, tasks or timers are left here, or legs or
+descriptors at the lab.  A call that was attempted has neither an answer nor a cause of failure, or
+one that was answered has no cause of its end.  A live object holds a key.
 
-Whether the machine was equal to it is told beside that, as a run of the load tool tells it: what
-piles up shows on a machine that is too busy, too.  With `--priority` generator and lab go before
-other work.
+It also reports, as a run of the load tool does, whether the machine was too slow; leaks show on a
+busy machine, too.  With `--priority` generator and lab take precedence over other work.
 
 Results go to results/soak_load.json, plots to soak_load.html and, with a Chromium, soak_load.png.
 """

@@ -1,8 +1,8 @@
-"""Whether SRTP keys are left behind: for soak_load.
+"""Searches memory for SRTP keys that are left behind, for soak_load.
 
-`KeyWitness` is told of every key that `KeyMaterial` is given, keeps some of them disguised, and
-looks for them: in what live objects hold, as bytes and as the base64 of a crypto line (RFC 4568),
-and in all memory that the process may write to, where also what has been freed can be seen.
+`KeyWitness` sees every key that `KeyMaterial` receives and keeps some of them disguised.  It
+searches what live objects hold, as bytes and as the base64 of a crypto line (RFC 4568), and all
+writable memory of the process, which includes freed memory.
 """
 
 from __future__ import annotations

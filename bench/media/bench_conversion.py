@@ -1,10 +1,10 @@
-"""How clean sound is that is written or read at another rate:
+"""Measures the distortion of audio written or read at another sample rate:
 `python bench/media/bench_conversion.py`.
 
-A sweep from 100 Hz to 85 % of the lower half rate, written in pieces of all sizes to a `PcmOutput`
-and read at the rate of the wire, and taken off the wire and read by a `PcmInput`: how many dB the
-sweep is above all that is wrong, the rounding to 16 bits included.  No clock is looked at: whoever
-runs it gets these numbers.
+A sweep from 100 Hz to 85 % of the lower Nyquist frequency is written in pieces of all sizes to a
+`PcmOutput` and read at the rate of the wire; the other way, it comes at the rate of the wire and is
+read by a `PcmInput`.  The result is the ratio of the sweep to all errors in dB, with the rounding
+to 16 bits included.  Reads no clock, so the numbers are reproducible.
 """
 
 from __future__ import annotations

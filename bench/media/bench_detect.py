@@ -1,9 +1,9 @@
-"""What detectors miss, what they imagine, and what a row costs.
+"""Measures the detectors' misses and false alarms, and their cost for each row.
 
     python bench/media/bench_detect.py [--seconds 120]
 
 Speech is espeak-ng's where that is installed (several voices, one text), else the synthetic voice
-of the tests.  False alarms are counted over all of it, in noise of several ratios; misses over
+of the tests.  False alarms are counted over all speech, in noise of several ratios; misses over
 digits, network tones and beginnings of speech.  The cost is that of one row in a batch.
 """
 

@@ -1,9 +1,10 @@
-"""What a stream costs in the jitter buffers and around them: `python bench/media/bench_playout.py`.
+"""Measures the cost of a stream in and around jitter buffers: `python
+bench/media/bench_playout.py`.
 
-4,000 rows of G.711 in 8 phases of 500, as the media loop serves them: packets in shuffled order go
-in, a frame a row comes out.  CPU time, so that other processes disturb little.  "concealment" is
-the share of rows with a reader; beside it all stands the design that comes to mind first, a
-dictionary of bytes for each stream.
+4,000 rows of G.711 in 8 phases of 500, as the media loop serves them: packets go in in shuffled
+order, one frame for each row comes out.  Measures CPU time, which other processes disturb little.
+"concealment" is the share of rows with a reader.  The comparison is the simplest design: a
+dictionary of payload bytes for each stream.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What the engine is measured against: the floor below it and the obvious design beside it.
+"""The designs that the engine is compared with: a floor, and the obvious asyncio design.
 
-The floor is `media_floor.c` where there is a C compiler; elsewhere the same packets through the
-batches of softphone itself, without jitter buffer, codec, statistics or RTCP.  The obvious design
-is asyncio as one would write it first: a task a stream that sleeps until its next packet,
-`pylibsrtp.Session.protect(bytes)`, `transport.sendto`, and a protocol object a socket.
+The floor is `media_floor.c` where there is a C compiler; elsewhere the same packets through
+softphone's own batches, without jitter buffer, codec, statistics or RTCP.  The obvious design is a
+first version in asyncio: a task for each stream that sleeps until its next packet,
+`pylibsrtp.Session.protect(bytes)`, `transport.sendto`, and a protocol object for each socket.
 """
 
 from __future__ import annotations

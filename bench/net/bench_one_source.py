@@ -1,13 +1,13 @@
-"""Thousands of TLS clients of one address at once: `python bench/net/bench_one_source.py`.
+"""Connects thousands of TLS clients of one address at once: `python bench/net/bench_one_source.py`.
 
-A process of its own opens `--clients` (10,000) TLS connections from 127.0.0.1, all at once, as
-those behind a NAT do after its restart, each of which says a word and stays.  The server has the
-limits of `softphone.net.TransportLimits`, trusts that address and has a place for each of them.
-Meanwhile somebody at 127.0.0.2, who is not trusted, connects once a second.
+A separate process opens `--clients` (10,000) TLS connections from 127.0.0.1, all at once, as
+clients behind a NAT do after its restart.  Each sends one message and stays.  The server has the
+limits of `softphone.net.TransportLimits`, trusts that address and has a place for each client.
+Meanwhile an untrusted client at 127.0.0.2 connects once a second.
 
-Told are how many are in, in how many seconds, how many were refused, and how long the other one
-waited.  Fails where one of them did not get in, or was refused for want of a slot.  Results go to
-results/one_source.json.
+Reports how many clients were accepted and in how many seconds, how many were refused, and how long
+the other client waited.  Fails when a client was not accepted, or was refused for want of a slot.
+Results go to results/one_source.json.
 """
 
 from __future__ import annotations

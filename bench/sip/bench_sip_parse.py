@@ -1,9 +1,9 @@
-"""What a SIP message costs to read and to write: `python bench/sip/bench_sip_parse.py`.
+"""Measures parsing and writing of SIP messages: `python bench/sip/bench_sip_parse.py`.
 
-Each message differs from the one before in its Call-ID, branch and tag, as on a real wire, so that
-nothing can be answered from a cache.  "read" is parsing with everything that RFC 3261 demands of a
-UAS; "and use" is that, and Via, From, To, CSeq, Call-ID and Contact as typed values.  Beside it
-stands aiosipua, which defers most of its checks, where it can be imported.
+Each message differs from the one before in its Call-ID, branch and tag, as on a real network, so
+that no cache can help.  "read" is parsing with all checks that RFC 3261 demands of a UAS; "and use"
+adds Via, From, To, CSeq, Call-ID and Contact as typed values.  The comparison is aiosipua, where
+installed, which defers most of its checks.
 """
 
 from __future__ import annotations

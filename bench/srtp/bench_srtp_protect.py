@@ -1,8 +1,8 @@
-"""What SRTP costs a packet, each way it can be done: `python bench/srtp/bench_srtp_protect.py`.
+"""Measures the cost of SRTP for each packet: `python bench/srtp/bench_srtp_protect.py`.
 
 172-byte RTP packets (20 ms of G.711), 512 streams, protected and unprotected in turn.  "batch" is
-what the media loop does: in place, through pointers made once; "context" makes a bytes object of
-every packet; "pylibsrtp" is `Session.protect` and `unprotect` as its documentation shows them;
+the way of the media loop: in place, through pointers made once.  "context" makes a bytes object of
+every packet.  "pylibsrtp" is `Session.protect` and `unprotect` as its documentation shows them.
 "second backend" is the one on `cryptography`, for FIPS mode and as the oracle.
 """
 

@@ -74,7 +74,7 @@ class JitterBufferBank(ArrayGroup):
     _head = column(np.int64, default=1)
     _floor = column(np.int64)
     _newest = column(np.int64, default=EMPTY)
-    # `pending`: the next frame sets the playout position anew.
+    # `pending`: the next frame sets a new playout position.
     _pending = column(np.bool_)
     _missing = column(np.int64)
     # Frames concealed while the ring was empty: lost, or never sent.  The next packet decides.

@@ -167,7 +167,7 @@ def _reflected(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, at: 
     return False
 
 
-# What was received ------------------------------------------------------------------------------
+# Accounting -------------------------------------------------------------------------------------
 
 
 def _account_packets(
@@ -215,9 +215,12 @@ def _receive_other_types(
     length: npt.NDArray[np.int32],
     masks: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]],
 ) -> npt.NDArray[np.bool_]:
-    """Packets that are neither what a row hears now nor events: comfort noise, another codec that
-    was agreed, or unknown.  Adds to the second of `masks` in place what is sound after all, and
-    gives bool[n] of what is comfort noise."""
+    """Process packets that have neither the row's current payload type nor that of events.
+
+    They are comfort noise, another agreed codec, or of an unknown type, which is counted.  `masks`
+    are wanted, sound and event, bool[n] each.  Set the mask of sound in place for packets of an
+    agreed codec; return a mask bool[n] of valid comfort noise.
+    """
     wanted, sound, event = masks
     noise = np.zeros(len(headers), dtype=np.bool_)
     for at in np.flatnonzero(wanted & ~sound & ~event).tolist():

@@ -226,9 +226,11 @@ def _append_packets(
     length: npt.NDArray[np.int32] | None = None,
     kind: Octets | None = None,
 ) -> None:
-    """Put in a packet for each row, uint8[k, size] or one payload for all of them.
+    """Append a packet for each row to `out`, with headers, and protect it under SRTP.
 
-    `length` int32[k] where they differ; `kind` uint8[k] is another payload type than the rows'.
+    `payloads` is uint8[k, size], or uint8[1, size] for all rows.  `length` int32[k] gives the
+    payload lengths if they differ; `kind` uint8[k] replaces the rows' payload types.  Packets
+    beyond the capacity of `out` are not sent.
     """
     start, stop = out.count, min(out.count + len(group.rows), out.capacity)
     count = stop - start

@@ -1,10 +1,9 @@
 """CTL and ITL, CUCM's trust lists: reading, signatures, and which list is accepted.
 
 It also has the TLV header and the cryptography that `softphone.provisioning` uses for signed
-configuration files.  Fetching is done in `softphone.provisioning`, keeping in
-`softphone.trust.keystore`; what a list means for a connection is judged in
-`softphone.trust.verification`, and a certificate that no list names is asked about in
-`softphone.trust.tvs`.
+configuration files.  `softphone.provisioning` fetches the lists, `softphone.trust.keystore` stores
+them, `softphone.trust.verification` applies them to a connection, and `softphone.trust.tvs` asks
+about a certificate that no list names.
 
 No standard: the format is Cisco's and has no public specification.  Signatures and key transport
 are RSA PKCS#1 v1.5 (RFC 8017 sections 8.2 and 7.2).

@@ -1,9 +1,9 @@
-"""Which trust list is believed, and what the believed ones say of a certificate.
+"""Decides which trust list is accepted, and looks certificates up in the accepted lists.
 
-The first list is believed because its signer was named by a person (a pin), or, when that is
-asked for, because it was the first; every later one because a certificate of an earlier list, or
-TVS, vouches for its signer.  A refused list never takes the place of the one that is held.  A pin
-that is given while lists are held is held against them, too.
+The first list is accepted because a person has pinned its signer or, if that is enabled, on first
+use.  A later list is accepted because a certificate in an accepted list, or TVS, vouches for its
+signer.  A refused list never replaces the accepted one.  Pins are also checked against the lists
+that are held already.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PROTECTION_OFF_NOTE = {
 
 
 class TrustBasis(StrEnum):
-    """On whose word a list was accepted, or a certificate is believed."""
+    """Why a list was accepted, or a certificate is trusted."""
 
     PIN = "pin"
     FIRST_USE = "first_use"
@@ -45,10 +45,10 @@ class TrustBasis(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """How the first list of a kind may be believed.
+    """How the first list of a kind may be accepted.
 
     `pins` are SHA-256 fingerprints of signers' certificates, in lower-case hex; `first_use`
-    believes whoever comes first, and says so in the log.
+    accepts the first list of any signer (trust on first use), with a warning in the log.
     """
 
     pins: frozenset[str] = frozenset()
@@ -57,10 +57,10 @@ class Bootstrap:
 
 @dataclass(frozen=True, slots=True)
 class ListPolicy:
-    """What is asked of a list beside a known signer.
+    """The rules for a list beside a trusted signer.
 
-    `sha_1` admits signatures over SHA-1, which is what CUCM makes unless it is told otherwise; a
-    list so signed is reported, and never accepted after a better one.
+    `sha_1` admits signatures over SHA-1, CUCM's default.  Such a list is reported, and never
+    accepted after one signed over a stronger hash.
     """
 
     sha_1: bool = True
@@ -68,17 +68,17 @@ class ListPolicy:
 
 @dataclass(frozen=True, slots=True)
 class TrustLists:
-    """The lists that are believed; either may be missing."""
+    """The accepted lists; either may be None."""
 
     ctl: TrustList | None = None
     itl: TrustList | None = None
 
     def held(self, kind: ListKind) -> TrustList | None:
-        """The one of a kind."""
+        """The list of a kind."""
         return self.ctl if kind is ListKind.CTL else self.itl
 
     def holding(self, trust_list: TrustList) -> TrustLists:
-        """The same with another list in the place of its kind."""
+        """A copy with the list of the same kind replaced."""
         if trust_list.kind is ListKind.CTL:
             return replace(self, ctl=trust_list)
         return replace(self, itl=trust_list)
@@ -101,7 +101,10 @@ class TrustLists:
         return self.ctl is not None or self.itl is not None
 
     def roles(self, certificate: bytes) -> tuple[int, ...]:
-        """Every role that either list gives this certificate (DER), whatever it is worth."""
+        """Every role value that either list gives this certificate (DER), known or not.
+
+        Unlike `basis`, it ignores that the CTL alone counts for call servers.
+        """
         found = (
             record.role
             for each in (self.ctl, self.itl)
@@ -112,7 +115,7 @@ class TrustLists:
         return tuple(dict.fromkeys(found))
 
     def certificates(self, role: Role) -> tuple[bytes, ...]:
-        """The certificates (DER) that may play a role, those of the CTL first, each once."""
+        """The certificates (DER) that have a role by `basis`, the CTL's first, each once."""
         found = [
             der
             for each in (self.ctl, self.itl)
@@ -125,7 +128,7 @@ class TrustLists:
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """A list that was accepted, on whose word, and what a person should know of it."""
+    """An accepted list, the reason, its signer (SHA-256, hex), and warnings for a person."""
 
     trust_list: TrustList
     basis: TrustBasis
@@ -134,7 +137,7 @@ class Acceptance:
 
 
 def notes_on(trust_list: TrustList) -> tuple[str, ...]:
-    """What a person should know of a list, however good its signature."""
+    """Warnings about a list with a good signature: SHA-1, or protection switched off."""
     weak = (SHA_1_NOTE,) if trust_list.header.digest is FileHashAlgorithm.SHA_1 else ()
     return weak if trust_list.protects else (*weak, PROTECTION_OFF_NOTE[trust_list.kind])
 
@@ -172,12 +175,12 @@ def _check_age(new: TrustList, old: TrustList | None) -> None:
 
 
 def _replaces(new: TrustList, old: TrustList) -> bool:
-    """Whether one signer says different things in the two: one was meant to replace the other."""
+    """Whether one signer has signed both lists and their records differ."""
     return new.records != old.records and verify_trust_list(new) == verify_trust_list(old)
 
 
 def _vouching(signer: bytes, kind: ListKind, held: TrustLists) -> TrustBasis | None:
-    """Which list that is held vouches for a signer of lists of a kind."""
+    """The basis on which the held lists vouch for a signer (DER) of lists of a kind, or None."""
     ctl, itl = held.ctl, held.itl
     if ctl is not None:
         for_itl = kind is ListKind.ITL and any(
@@ -194,7 +197,7 @@ def _vouching(signer: bytes, kind: ListKind, held: TrustLists) -> TrustBasis | N
 def _first(
     new: TrustList, signer: str, held: TrustLists, bootstrap: Bootstrap
 ) -> tuple[TrustBasis, str] | None:
-    """The basis on which a list may be the first of its kind, and what is logged of it."""
+    """The basis on which a list may be the first of its kind, with the reason to log; or None."""
     old = held.held(new.kind)
     if old is not None and old.protects:
         return None
@@ -207,12 +210,12 @@ def _first(
 
 
 def _signers(trust_list: TrustList) -> frozenset[str]:
-    """Who has signed a list, and those before it by which it came to be believed (SHA-256)."""
+    """The signer of a list and its vouchers, as SHA-256 fingerprints."""
     return trust_list.vouchers | {fingerprint_of(verify_trust_list(trust_list))}
 
 
 def _vouchers(basis: TrustBasis, held: TrustLists) -> frozenset[str]:
-    """On whose word a new list is believed, when it is on that of lists that are held."""
+    """The vouchers of a new list, from the held lists that its basis names; else none."""
     by = {
         TrustBasis.CTL: (held.ctl,),
         TrustBasis.ITL: (held.itl,),
@@ -223,23 +226,24 @@ def _vouchers(basis: TrustBasis, held: TrustLists) -> frozenset[str]:
 
 
 def _unpinned(held: TrustLists, pins: frozenset[str]) -> tuple[TrustList, ...]:
-    """The lists that are on the word of no pinned signer, nor of a list that is on one's."""
+    """The held lists that no pinned signer stands behind, directly or through another list."""
     lists = [each for each in (held.ctl, held.itl) if each is not None and each.protects]
     pinned = TrustLists()
     for each in lists:
         if pins & _signers(each):
             pinned = pinned.holding(each)
-    # A list has its own signer among those who may sign the next, so a pinned one is none of them.
+    # A list names its own signer as SAST, so a pinned list vouches for itself here.
     return tuple(
         each for each in lists if _vouching(verify_trust_list(each), each.kind, pinned) is None
     )
 
 
 def check_pins(held: TrustLists, bootstrap: Bootstrap, *, only: ListKind | None = None) -> None:
-    """Hold the pins, when there are any, against the lists that are held, or against one of them.
+    """Check the pins, if any, against the held lists, or against the one of kind `only`.
 
-    A list does when its signer is pinned, or that of one on whose word it is, however long ago;
-    one that protects nothing any more is not asked.  Raises FileRefused (PIN_MISMATCH).
+    A list passes when its signer, or one of its vouchers, is pinned, or when a list that passes
+    vouches for its signer.  A list that no longer protects is not checked.  Raises FileRefused
+    (PIN_MISMATCH).
     """
     if not bootstrap.pins:
         return
@@ -288,12 +292,12 @@ def accept_list(
     policy: ListPolicy | None = None,
     confirmed: frozenset[bytes] = frozenset(),
 ) -> Acceptance:
-    """Decide on a list that has arrived; `held` is not changed.
+    """Decide whether to accept a new list; does not change `held`.
 
-    `confirmed` are certificates (DER) for which a verified TVS has answered that they have role
-    SAST: after SIGNER_UNKNOWN the signer may be asked about, and the list offered again.  Pins are
-    held against the list of its kind that is held, and against the new one (`check_pins`).  Raises
-    FileRefused, by cause.
+    `confirmed` are certificates (DER) that a verified TVS has confirmed as SAST: after
+    SIGNER_UNKNOWN, ask TVS about the signer and call again.  Pins are checked against the held
+    list of the same kind and against the new one (`check_pins`).  Raises FileRefused, with the
+    cause.
     """
     bootstrap, policy = bootstrap or Bootstrap(), policy or ListPolicy()
     old = held.held(new.kind)
@@ -339,9 +343,9 @@ def accept_list_file(
     confirmed: frozenset[bytes] = frozenset(),
     requested: str | None = None,
 ) -> Acceptance:
-    """The same of a file that should be a list of a kind, and was asked for by name `requested`.
+    """Parse a file that was requested by name as a list of a kind, and decide on it.
 
-    Raises FileRefused, by cause.
+    Raises FileRefused, with the cause; NAME_MISMATCH for a list of the other kind.
     """
     new = parse_trust_list(data, requested=requested)
     if new.kind is not kind:
@@ -354,7 +358,7 @@ def accept_list_file(
 
 @dataclass(frozen=True, slots=True)
 class TrustListUpdate:
-    """What came of some downloads: the lists that are believed now, and one outcome a file."""
+    """The result of `update_lists`: the lists trusted now, and the outcome for each file."""
 
     lists: TrustLists
     outcomes: tuple[tuple[ListKind, Acceptance | FileRefused], ...]
@@ -369,10 +373,10 @@ def update_lists(
     confirmed: frozenset[bytes] = frozenset(),
     requested: Mapping[ListKind, str] | None = None,
 ) -> TrustListUpdate:
-    """Decide on what was downloaded, the CTL before the ITL, which it may vouch for.
+    """Decide on downloaded lists, the CTL first, because it may vouch for the ITL.
 
-    `requested` are the names that were asked for.  An empty file counts as missing.  A refused
-    one leaves the list that is held.
+    `requested` are the names that they were requested by.  An empty file counts as missing.  A
+    refused list leaves the held one in place.
     """
     outcomes: list[tuple[ListKind, Acceptance | FileRefused]] = []
     for kind in (ListKind.CTL, ListKind.ITL):

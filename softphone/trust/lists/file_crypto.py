@@ -1,8 +1,8 @@
-"""The cryptography of what CUCM's files carry: signatures, and bodies for one device's key.
+"""The cryptography of CUCM's files: signatures, and bodies encrypted to one device.
 
-RSA PKCS#1 v1.5 (RFC 8017 sections 8.2 and 7.2) and AES-128-CBC are what the format has; nothing
-else can be chosen.  Whom to believe is decided in `softphone.trust.lists.acceptance` and by the
-signed files' reader, not here.
+The format fixes RSA PKCS#1 v1.5 (RFC 8017 sections 8.2 and 7.2) and AES-128-CBC.  Which signers
+are trusted is decided in `softphone.trust.lists.acceptance` and
+`softphone.provisioning.signed_file`.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from softphone.trust.lists.tlv import (
 )
 
 DeviceCertificate: TypeAlias = x509.Certificate
-"""Whom a file is encrypted to."""
+"""The certificate that a file is encrypted to."""
 DeviceKey: TypeAlias = rsa.RSAPrivateKey
-"""What opens it."""
+"""The private key that decrypts it."""
 
 
 def device_key(key: object) -> DeviceKey | None:
-    """The key, if files can be encrypted to it: an RSA key; None for one on a curve."""
+    """Return the key if it is RSA, which encrypted files need; None for any other."""
     return key if isinstance(key, rsa.RSAPrivateKey) else None
 
 
 _LEAST_RSA_BITS = 2048
 _MOST_EXPONENT_BITS = 64
-"""Of an RSA public exponent: with a larger one each of a list's keys takes milliseconds to try."""
+"""Most bits of an RSA public exponent: a larger one makes each verification take milliseconds."""
 _HASHES: dict[FileHashAlgorithm, hashes.HashAlgorithm] = {
     FileHashAlgorithm.SHA_1: hashes.SHA1(),
     FileHashAlgorithm.SHA_256: hashes.SHA256(),
@@ -59,14 +59,14 @@ _PAD_BYTE = b"\r"
 
 
 def digest_of(data: bytes, digest: FileHashAlgorithm) -> bytes:
-    """The digest of some bytes."""
+    """Hash `data` with the algorithm `digest`."""
     return hashlib.new(digest.hash_name, data, usedforsecurity=False).digest()
 
 
 def read_certificate(der: bytes) -> x509.Certificate | None:
-    """The certificate in DER, with a public key that can be used; None for anything else."""
+    """Parse a certificate (DER) with a usable public key; None for anything else."""
     with warnings.catch_warnings():
-        # What the parser only warns of is somebody else's old certificate, and none of our doing.
+        # The parser warns about oddities of old certificates, which we cannot change.
         warnings.simplefilter("ignore")
         try:
             certificate = x509.load_der_x509_certificate(der)
@@ -77,7 +77,7 @@ def read_certificate(der: bytes) -> x509.Certificate | None:
 
 
 def public_key_bytes(certificate: x509.Certificate) -> bytes | None:
-    """The key as records have it: RSAPublicKey in DER, or an uncompressed point."""
+    """The key as records hold it: RSAPublicKey in DER, or an uncompressed point; else None."""
     key = certificate.public_key()
     if isinstance(key, rsa.RSAPublicKey):
         return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.PKCS1)
@@ -88,9 +88,10 @@ def public_key_bytes(certificate: x509.Certificate) -> bytes | None:
 
 
 def verify_file_signature(data: bytes, header: FileHeader, signer: x509.Certificate) -> None:
-    """Check the signature over the whole file by the certificate's key.
+    """Verify the signature over the whole file with the certificate's key.
 
-    Raises FileRefused (SIGNATURE_INVALID) when it is not the signer's, or the key is too short.
+    Raises FileRefused (SIGNATURE_INVALID) when it is wrong, or the key is not RSA of the announced
+    size, is shorter than 2,048 bits, or has an exponent of more than 64 bits.
     """
     key = signer.public_key()
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size != 8 * header.modulus_bytes:
@@ -125,14 +126,14 @@ def verify_file_signature(data: bytes, header: FileHeader, signer: x509.Certific
 
 @dataclass(frozen=True, slots=True)
 class FileSigner:
-    """A certificate and its RSA key that sign lists and files: the server's side."""
+    """A certificate and its RSA key, to sign lists and files as the server does."""
 
     certificate: x509.Certificate
     key: rsa.RSAPrivateKey = field(repr=False)
 
     @classmethod
     def from_pem(cls, certificate: bytes, key: bytes) -> FileSigner:
-        """Both from PEM.  Raises ConfigurationError when they cannot be used."""
+        """Load both from PEM.  Raises ConfigurationError if unreadable, or the key is not RSA."""
         try:
             loaded = serialization.load_pem_private_key(key, password=None)
             parsed = x509.load_pem_x509_certificate(certificate)
@@ -144,7 +145,7 @@ class FileSigner:
 
     @property
     def id(self) -> SignerId:
-        """As headers name it: the parts of a name in the certificate's order."""
+        """The signer as headers name it, with name parts in the certificate's order."""
         return SignerId(
             subject=name_text(self.certificate.subject),
             issuer=name_text(self.certificate.issuer),
@@ -153,15 +154,15 @@ class FileSigner:
 
 
 def name_text(name: x509.Name) -> str:
-    """A distinguished name as records and headers have it, for people to read."""
+    """A distinguished name as text for records and headers; never compared."""
     return ",".join(part.rfc4514_string() for part in name.rdns)
 
 
 def sign_file_body(fields: FileHeaderFields, body: bytes, signer: FileSigner) -> bytes:
-    """A whole file: header with signature, and body.
+    """Sign a file; returns header and body.
 
-    Raises ConfigurationError for a key of a size that the format has no code for, and
-    FipsForbidden for SHA-1 in FIPS mode.
+    Raises ConfigurationError for a key size that the format has no code for or a header that is
+    too long, and FipsForbidden for SHA-1 in FIPS mode.
     """
     try:
         before, after = unsigned_header(fields, signer.id, modulus_bytes=signer.key.key_size // 8)
@@ -186,11 +187,11 @@ def encrypt_body(
     entropy: Entropy,
     digest: FileHashAlgorithm = FileHashAlgorithm.SHA_512,
 ) -> tuple[ContentKey, bytes]:
-    """Encrypt a text to a device's certificate; gives what its header needs, and the body.
+    """Encrypt a text to a device's certificate; returns the header's fields and the body.
 
-    At least one byte is added, as the files seen have it.  Raises ConfigurationError for a
-    certificate without RSA key, and FipsForbidden in FIPS mode: the provider opens what is
-    wrapped by PKCS#1 v1.5 and wraps nothing so.
+    Padding adds 1 to 16 bytes, as in CUCM's files.  Raises ConfigurationError for a certificate
+    without RSA key, and FipsForbidden in FIPS mode, where the provider unwraps keys by PKCS#1 v1.5
+    but does not wrap them.
     """
     key = recipient.public_key()
     if not isinstance(key, rsa.RSAPublicKey):
@@ -216,7 +217,7 @@ def encrypt_body(
 
 
 def can_encrypt_to(recipient: x509.Certificate, *, entropy: Entropy) -> bool:
-    """Whether a text may be encrypted to this certificate, here and in this mode."""
+    """Whether `encrypt_body` works with this certificate: an RSA key, and not in FIPS mode."""
     try:
         encrypt_body(b"", recipient, entropy=entropy)
     except (ConfigurationError, FipsForbidden):
@@ -227,8 +228,8 @@ def can_encrypt_to(recipient: x509.Certificate, *, entropy: Entropy) -> bool:
 def decrypt_body(content: ContentKey, body: bytes, key: rsa.RSAPrivateKey) -> bytes:
     """Decrypt a body whose signature has been verified.
 
-    Raises FileRefused (CANNOT_DECRYPT), the same whatever went wrong: the answer to a forged key
-    must tell nothing of the padding that was found in it (RFC 8017 section 7.2.2).
+    Raises FileRefused (CANNOT_DECRYPT), the same for every failure, so that no padding oracle
+    results (RFC 8017 section 7.2.2).
     """
     text = _decrypted(content, body, key)
     if text is None or not hmac.compare_digest(

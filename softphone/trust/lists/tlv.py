@@ -1,9 +1,8 @@
-"""The TLV files of CUCM: the header that trust lists and signed files share, read and written.
+"""Parses and writes the TLV header that CUCM's trust lists and signed files share.
 
-One byte of tag, two of length (big-endian), value; some elements open others.  The format has no
-public specification: what is read leniently and what is refused is said where it is done.  Nothing
-is verified here: `softphone.trust.lists.file_crypto` has the cryptography,
-`softphone.trust.lists.trust_list` the trust.
+An element is one byte of tag, two of length (big-endian), and the value; some elements contain
+others.  The format has no public specification: each function says what it tolerates and what it
+refuses.  `softphone.trust.lists.file_crypto` verifies signatures.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from enum import IntEnum, StrEnum
 from softphone.errors import TrustRefused
 
 LARGEST_FILE = 1 << 20
-"""Bytes of the largest file that is looked at; phones give up at 64 KiB."""
+"""Largest file in bytes; phones accept 64 KiB at most."""
 
 _LARGEST_HEADER = 0xFFFF
 _HEADER_STARTS = b"\x01\x00\x02"
@@ -44,8 +43,8 @@ class FileRefusalReason(StrEnum):
 class FileRefused(TrustRefused):
     """A trust list or a signed file was not accepted; nothing of it has been used.
 
-    `refusal` names the cause; `fingerprint` is the SHA-256 of the signer's certificate, in hex,
-    where a person has to compare it.
+    `refusal` is the cause; `fingerprint` is the SHA-256 of the signer's certificate, in hex, when
+    a person has to compare it, else empty.
     """
 
     def __init__(self, refusal: FileRefusalReason, message: str, *, fingerprint: str = "") -> None:
@@ -96,7 +95,7 @@ class FileHashAlgorithm(IntEnum):
 
     @property
     def hash_name(self) -> str:
-        """As hashlib calls it."""
+        """The name in hashlib."""
         return self.name.replace("_", "").lower()
 
 
@@ -118,7 +117,7 @@ _PARENT = {
     HeaderTag.KEY_ALGORITHM: HeaderTag.KEY_INFO,
     HeaderTag.ENCRYPTED_KEY: HeaderTag.KEY_INFO,
 }
-"""In which container an element stands; the others stand in none."""
+"""The container of each element; elements that are not listed are at the top level."""
 _CONTAINERS = frozenset(_PARENT.values())
 _MODULUS_BYTES = {0: 64, 1: 128, 2: 256, 3: 512}
 _MODULUS_CODES = {size: code for code, size in _MODULUS_BYTES.items()}
@@ -126,7 +125,7 @@ _MODULUS_CODES = {size: code for code, size in _MODULUS_BYTES.items()}
 
 @dataclass(frozen=True, slots=True)
 class TlvElement:
-    """One element: its tag, where its tag byte stands in the file, and its value."""
+    """One element: its tag, the offset of its tag byte in the file, and its value."""
 
     tag: int
     offset: int
@@ -135,7 +134,7 @@ class TlvElement:
 
 @dataclass(frozen=True, slots=True)
 class SignerId:
-    """Who signed: names as text (never to be compared) and the serial number of the certificate."""
+    """The signer: names as text (never compared) and the certificate's serial number."""
 
     subject: str
     issuer: str
@@ -144,10 +143,10 @@ class SignerId:
 
 @dataclass(frozen=True, slots=True)
 class ContentKey:
-    """How the body of an encrypted file is opened.
+    """The parameters to decrypt the body of an encrypted file.
 
-    `wrapped_key` is the content key under the device's RSA key, `iv` of 16 bytes, `padding` the
-    number of bytes after the text, `digest` and `digest_value` the hash of the text.
+    `wrapped_key` is the content key encrypted to the device's RSA key; `iv` has 16 bytes;
+    `padding` is the number of bytes after the text; `digest_value` is the hash of the text.
     """
 
     iv: bytes
@@ -161,8 +160,8 @@ class ContentKey:
 class FileHeader:
     """The header of a trust list or a signed file.
 
-    `length` is where records or body begin; `timestamp` is in Unix seconds or None;
-    `modulus_bytes` is the length of the signer's key.
+    `length` is the offset where the records or the body begin; `timestamp` is in Unix seconds, or
+    None; `modulus_bytes` is the length of the signer's RSA modulus.
     """
 
     version: tuple[int, int]
@@ -185,14 +184,14 @@ class FileHeader:
 
 
 def malformed_file(what: str) -> FileRefused:
-    """The refusal of a file whose form is wrong."""
+    """Make the FileRefused (MALFORMED) that says `what` is wrong."""
     return FileRefused(FileRefusalReason.MALFORMED, f"the file is malformed: {what}")
 
 
 def parse_elements(data: bytes, start: int, end: int) -> Iterator[TlvElement]:
-    """The elements between two offsets, one after the other, none of them opened.
+    """Yield the elements between two offsets, without parsing containers.
 
-    Raises FileRefused when one of them does not end where the others begin.
+    Raises FileRefused (MALFORMED) when an element does not fit between them.
     """
     while start < end:
         if end - start < 3:
@@ -205,25 +204,25 @@ def parse_elements(data: bytes, start: int, end: int) -> Iterator[TlvElement]:
 
 
 def decode_text(value: bytes) -> str:
-    """A text that ends with a zero byte (which some writers leave out), made printable."""
+    """Decode a text; the final zero byte is optional, unprintable characters are replaced."""
     text = value.removesuffix(b"\x00").decode("utf-8", "replace")
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def encode_element(tag: int, value: bytes) -> bytes:
-    """One element in bytes.  Raises ValueError beyond 65535 bytes."""
+    """Encode one element.  Raises ValueError beyond 65535 bytes."""
     if len(value) > 0xFFFF:
         raise ValueError("an element holds at most 65535 bytes")
     return bytes((tag,)) + len(value).to_bytes(2, "big") + value
 
 
 def encode_text_element(tag: int, text: str) -> bytes:
-    """A text with its zero byte.  Raises ValueError beyond 65535 bytes."""
+    """Encode a text element with its zero byte.  Raises ValueError beyond 65535 bytes."""
     return encode_element(tag, text.encode() + b"\x00")
 
 
 def _header_elements(data: bytes, length: int) -> list[TlvElement]:
-    """All elements of a header, containers followed by what they hold; each tag at most once."""
+    """All elements of a header, each container before its contents; a tag occurs once at most."""
     found: list[TlvElement] = []
     seen: set[int] = set()
     open_until: list[tuple[int, int]] = []
@@ -253,7 +252,7 @@ def _header_elements(data: bytes, length: int) -> list[TlvElement]:
 
 
 def _parent_of(tag: int, parent: int | None) -> int | None:
-    """Where the element belongs; one that nobody knows may stand anywhere."""
+    """The container that an element belongs to; an unknown element may be in any."""
     try:
         return _PARENT.get(HeaderTag(tag))
     except ValueError:
@@ -261,7 +260,7 @@ def _parent_of(tag: int, parent: int | None) -> int | None:
 
 
 class _HeaderValues:
-    """The values of a header by tag, with the checks of their lengths."""
+    """The values of a header by tag; every method checks lengths and raises FileRefused."""
 
     def __init__(self, found: list[TlvElement]) -> None:
         self._found = {one.tag: one for one in found}
@@ -270,7 +269,7 @@ class _HeaderValues:
         return tag in self._found
 
     def value(self, tag: HeaderTag, *sizes: int) -> bytes:
-        """The value, which must be there, and of one of the sizes."""
+        """The value, which must be present and have one of the sizes, if any are given."""
         if tag not in self._found:
             raise malformed_file(f"{tag.name} is missing")
         value = self._found[tag].value
@@ -279,20 +278,20 @@ class _HeaderValues:
         return value
 
     def offset(self, tag: HeaderTag) -> int:
-        """Where the tag byte stands."""
+        """The offset of the tag byte."""
         return self._found[tag].offset
 
     def number(self, tag: HeaderTag, size: int) -> int:
-        """An unsigned number of so many bytes."""
+        """An unsigned big-endian number of `size` bytes."""
         return int.from_bytes(self.value(tag, size), "big")
 
     def pair(self, tag: HeaderTag) -> tuple[int, int]:
-        """Two bytes, as versions are."""
+        """A version: two bytes, major and minor."""
         major, minor = self.value(tag, 2)
         return major, minor
 
     def digest(self, tag: HeaderTag) -> FileHashAlgorithm:
-        """A known code of a hash algorithm."""
+        """A hash algorithm, whose code must be known."""
         code = self.number(tag, 1)
         try:
             return FileHashAlgorithm(code)
@@ -344,7 +343,10 @@ def _file_name(values: _HeaderValues) -> str:
 
 
 def header_length(data: bytes) -> int:
-    """Where the header ends, by its own word.  Raises FileRefused (NOT_SIGNED, TOO_LARGE...)."""
+    """The length that the header states.
+
+    Raises FileRefused: TOO_LARGE, NOT_SIGNED, or MALFORMED.
+    """
     if len(data) > LARGEST_FILE:
         raise FileRefused(
             FileRefusalReason.TOO_LARGE,
@@ -363,10 +365,10 @@ def header_length(data: bytes) -> int:
 
 
 def parse_header(data: bytes) -> FileHeader:
-    """The header of a trust list or a signed file; its signature is not verified.
+    """Parse the header of a trust list or a signed file; does not verify its signature.
 
-    VERSION and HEADER_LENGTH must come first, the order of the others is free, unknown ones are
-    skipped.  Linear in the header's length.  Raises FileRefused and nothing else.
+    VERSION and HEADER_LENGTH must come first, the order of the other elements is free, unknown
+    ones are skipped.  Takes time linear in the header's length.  Raises only FileRefused.
     """
     length = header_length(data)
     found = _header_elements(data, length)
@@ -396,7 +398,7 @@ def parse_header(data: bytes) -> FileHeader:
 
 @dataclass(frozen=True, slots=True)
 class FileHeaderFields:
-    """What a writer puts into a header; the rest follows from it and from the signer."""
+    """The header fields that a writer chooses; the others follow from these and the signer."""
 
     version: tuple[int, int]
     filename: str
@@ -432,9 +434,10 @@ def _encryption(key: ContentKey) -> bytes:
 def unsigned_header(
     fields: FileHeaderFields, signer: SignerId, *, modulus_bytes: int
 ) -> tuple[bytes, bytes]:
-    """What stands before and after the SIGNATURE element, its length already counted.
+    """Encode the header's bytes before and after the SIGNATURE element.
 
-    Raises ValueError for a key of a size that the format has no code for, or too long a header.
+    HEADER_LENGTH already counts that element.  Raises ValueError for a key size that the format
+    has no code for, or a header of more than 65535 bytes.
     """
     if modulus_bytes not in _MODULUS_CODES:
         raise ValueError(f"the format has no code for RSA keys of {8 * modulus_bytes} bits")

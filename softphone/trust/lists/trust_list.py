@@ -1,7 +1,7 @@
-"""CTL and ITL, CUCM's lists of certificates and what each may do: read, checked, written.
+"""Parses, verifies and writes CTL and ITL, CUCM's lists of certificates with their roles.
 
-A list that parses and whose signature is right proves only that somebody made a consistent file;
-who is believed is decided in `softphone.trust.lists.acceptance`.
+A good signature proves only that the file is consistent, since the list itself holds the signer's
+certificate.  `softphone.trust.lists.acceptance` decides whether the signer is trusted.
 """
 
 from __future__ import annotations
@@ -43,24 +43,24 @@ _SEEN_VERSION = (1, 2)
 
 
 class ListKind(StrEnum):
-    """Which of the two lists it is."""
+    """The two kinds of list."""
 
     CTL = "ctl"
     ITL = "itl"
 
     @property
     def filename(self) -> str:
-        """The name inside the file, whatever device it was fetched for."""
+        """The usual file name in the header, the same for all devices."""
         return f"{self.value.upper()}File.tlv"
 
     def names_for(self, device: str) -> tuple[str, ...]:
-        """The names to ask a server for, in order."""
+        """The file names to request from a server, in order."""
         own = f"{self.value.upper()}{device}.tlv"
         return (own,) if self is ListKind.CTL else (own, self.filename)
 
 
 class Role(IntEnum):
-    """What a certificate may do.  Values that are none of these give nothing."""
+    """The roles of certificates; other values give no role."""
 
     SAST = 0
     CCM = 1
@@ -71,12 +71,12 @@ class Role(IntEnum):
     TVS = 21
 
     def given_by(self, value: int) -> bool:
-        """Whether a record with this role value stands for the role: CCM+TFTP is both."""
+        """Whether a record with this role value has the role; CCM+TFTP gives both."""
         return value == self or (value == Role.CCM_TFTP and self in (Role.CCM, Role.TFTP))
 
 
 def role_names(values: Iterable[int]) -> tuple[str, ...]:
-    """Roles for people: known ones by name, others by number."""
+    """Roles as text for people: known ones by name, others by number."""
     known = {role.value: role.name.replace("CCM_TFTP", "CCM+TFTP") for role in Role}
     return tuple(known.get(value, str(value)).replace("_", "-") for value in values)
 
@@ -102,9 +102,9 @@ class _RecordTag(IntEnum):
 class TrustListRecord:
     """One record: a certificate (DER) and its role.
 
-    `certificate` is empty in the blank records that a cluster leaves behind when protection is
-    switched off, and in records that have only a hash.  `readable` is False when the certificate
-    cannot be read: such a record gives no trust.
+    `certificate` is empty in records that hold only a hash, and in the blank records of a cluster
+    that has switched protection off.  `readable` is False when the certificate cannot be parsed;
+    such a record gives no trust.
     """
 
     offset: int
@@ -120,7 +120,7 @@ class TrustListRecord:
     readable: bool = False
 
     def confirms(self, certificate: bytes) -> bool:
-        """Whether the record is about this certificate (DER), byte for byte or by a good hash."""
+        """Whether the record is for this certificate (DER): byte for byte, or by SHA-256 or 512."""
         if self.certificate:
             return self.readable and self.certificate == certificate
         if self.hash_algorithm not in (FileHashAlgorithm.SHA_256, FileHashAlgorithm.SHA_512):
@@ -132,10 +132,10 @@ class TrustListRecord:
 
 @dataclass(frozen=True, slots=True)
 class TrustList:
-    """A CTL or ITL as it was read; `data` is the whole file, by which lists are compared.
+    """A parsed CTL or ITL; `data` is the whole file, by which lists are compared.
 
-    `vouchers` are the signers (SHA-256, hex) of the lists on whose word it was accepted, and of
-    those before them: known of a list that was accepted, empty for one that was only read.
+    `vouchers` are the signers (SHA-256, hex) of the lists that vouched for it, and of those before
+    them; empty for a list that was only parsed.
     """
 
     kind: ListKind
@@ -157,11 +157,11 @@ class TrustList:
 
     @property
     def protects(self) -> bool:
-        """Whether an ITL names anybody who may sign files or answer as TVS.
+        """Whether an ITL names a signer of files or a TVS, or a CTL names a call server.
 
-        One that does not is what a cluster serves before it is rolled back to a release without
-        trust lists: it is good, and it switches the protection off.  A CTL protects when it names
-        a call server, which it no longer does after a cluster has left mixed mode.
+        A cluster serves an ITL without them before a rollback to a release without trust lists;
+        such a list is valid and switches the protection off.  A CTL names no call server after
+        the cluster has left mixed mode.
         """
         if self.kind is ListKind.CTL:
             return bool(self.certificates(Role.CCM))
@@ -222,9 +222,10 @@ def _parse_record(data: bytes, start: int) -> TrustListRecord:
 
 
 def _check_copies(values: dict[int, bytes], certificate: x509.Certificate, start: int) -> None:
-    """What a record says of its certificate must be what the certificate says.
+    """Raise FileRefused if a record contradicts its certificate.
 
-    Names are not compared: every writer has its own style.
+    Compares serial number, public key, signature and hash.  Names are not compared, because
+    writers format them differently.
     """
     copies = {
         _RecordTag.SERIAL_NUMBER: _serial_bytes(certificate),
@@ -268,10 +269,10 @@ def _kind_of(header: FileHeader, requested: str | None) -> ListKind:
 
 
 def parse_trust_list(data: bytes, *, requested: str | None = None) -> TrustList:
-    """Read a CTL or an ITL; the signature is not verified.
+    """Parse a CTL or an ITL; does not verify the signature.
 
-    `requested` is the name that it was asked for by, which may stand inside instead of the usual
-    one.  Linear in the file's length.  Raises FileRefused and nothing else.
+    `requested` is the name that was requested; the file may hold it instead of the usual name.
+    Takes time linear in the file's length.  Raises only FileRefused.
     """
     header = parse_header(data)
     kind = _kind_of(header, requested)
@@ -290,17 +291,18 @@ def parse_trust_list(data: bytes, *, requested: str | None = None) -> TrustList:
 
 
 def parse_stored_list(data: bytes) -> TrustList:
-    """Read a list whose name was compared with the requested one before, or is to be later.
+    """Parse a list by the file name in its header, without comparing it with a requested name.
 
-    Raises FileRefused and nothing else.
+    Raises only FileRefused.
     """
     return parse_trust_list(data, requested=parse_header(data).filename)
 
 
 def verify_trust_list(trust_list: TrustList) -> bytes:
-    """Check the list's signature by the SAST record that its header names; gives the signer's DER.
+    """Verify the signature with the list's SAST record that has the signer's serial number.
 
-    Raises FileRefused: SIGNER_UNKNOWN (no such record), SIGNATURE_INVALID.
+    Returns the signer's certificate (DER).  Raises FileRefused: SIGNER_UNKNOWN (no such record),
+    SIGNATURE_INVALID.
     """
     refused: FileRefused | None = None
     for der in trust_list.certificates(Role.SAST):
@@ -324,14 +326,14 @@ def verify_trust_list(trust_list: TrustList) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class RecordFields:
-    """A record to be written; without certificate it is one of a list that protects no more."""
+    """A record to write; without a certificate, the blank record of a list without protection."""
 
     role: Role
     certificate: x509.Certificate | None = None
     dns_name: str | None = None
 
     def encode(self) -> bytes:
-        """The record in bytes.  Raises ValueError beyond 65535 bytes."""
+        """Encode the record.  Raises ValueError for an element beyond 65535 bytes."""
         body = (
             b""
             if self.dns_name is None
@@ -367,9 +369,10 @@ def new_trust_list(
     digest: FileHashAlgorithm = FileHashAlgorithm.SHA_512,
     signer_version: tuple[int, int] | None = (1, 1),
 ) -> bytes:
-    """Make and sign a list: the server's side.  One record should be the signer's, as SAST.
+    """Make and sign a list, as the server does; include the signer's own record as SAST.
 
-    Raises ConfigurationError for a signer's key or a record that the format cannot hold.
+    `timestamp` is in Unix seconds.  Raises ConfigurationError for a signer's key or a record that
+    the format cannot hold, and FipsForbidden for SHA-1 in FIPS mode.
     """
     try:
         body = b"".join(record.encode() for record in records)

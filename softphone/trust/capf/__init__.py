@@ -1,9 +1,9 @@
-"""Cisco's Certificate Authority Proxy Function: client and server of one enrollment, without I/O.
+"""Cisco's Certificate Authority Proxy Function (CAPF): client and server, without I/O.
 
-The machine asks for keys, storage and deletion by events and is told by commands; it never sees the
-new private key.  TLS, keys and files are brought by `softphone.provisioning` and
-`softphone.trust.keystore`; whether to enroll is decided in `softphone.provisioning`, and the server
-is run by `softphone.lab`.
+The client requests keys, storage and deletion by events, and its driver answers with commands; the
+new private key never enters the machine.  `softphone.provisioning` decides whether to enroll, runs
+the TLS connection and makes the key; `softphone.trust.keystore` stores it.  `softphone.lab` runs
+the server.
 
 No standard: the protocol is Cisco's, versions 2 and 3 as CUCM and its phones speak them.  An issued
 certificate is checked by RFC 5280.

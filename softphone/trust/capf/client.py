@@ -1,15 +1,16 @@
 """The client of CAPF (Certificate Authority Proxy Function): one enrollment, without I/O.
 
-The server leads: it asks who we are, then for a key, a certificate or a deletion.  The machine
-asks its driver for what it cannot do itself, by events, and is told by commands:
+The server leads: it asks for the device's name and credentials, then for a key, a certificate or a
+deletion.  The machine requests from its driver, by events, what it cannot do itself, and the
+driver answers with commands:
 
     KeyWanted(kind)            ->  key_made(public_key, now=...)  or  key_failed(now=...)
     CertificateIssued(...)     ->  stored(now=...)  or  not_stored(reason, now=...)
     DeletionWanted()           ->  deleted(found, now=...)
 
-The new private key is never here.  A certificate is checked before it is told of; whoever stores
-it keeps the old identity until the new one has proved itself.  It does not open the connection,
-and does not say whom to trust: the flow comes verified.
+The machine never has the new private key.  It checks a certificate before CertificateIssued; the
+driver keeps the old identity until the new one has registered.  The driver opens the connection
+and verifies the server.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ _DEFAULT_DELAY, _LONGEST_DELAY = 30.0, 3600.0
 
 
 class CapfClient:
-    """One session of one device.  `wall` is the time of day, for the certificate's dates."""
+    """One session of one device; `wall` is the current time, for the certificate's dates."""
 
     def __init__(self, request: CapfRequest, *, wall: datetime) -> None:
         self._request = request
@@ -92,17 +93,17 @@ class CapfClient:
     # Machine ----------------------------------------------------------------------------------
 
     def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None:
-        """The verified flow to the server is open."""
+        """Start the session on an open, verified flow to the server."""
         self._flow = flow
         self._timers.set("session", now + self._request.times.session)
         self._enter(CapfState.WAIT_AUTH, now)
 
     def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None:
-        """The flow has ended, or could not be opened."""
+        """End the session: the flow has closed, or could not be opened."""
         if self._over:
             return
         if self._operation is not CapfOperation.NONE and self.state is CapfState.WAIT_END:
-            # What was asked for is done; only the server's last word is missing.
+            # The operation is done; only the server's END_SESSION is missing.
             self._finish()
             return
         self._fail(
@@ -114,7 +115,7 @@ class CapfClient:
         )
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
-        """Take bytes of the stream."""
+        """Process bytes of the stream."""
         if self._over or flow != self._flow:
             return
         try:
@@ -125,7 +126,7 @@ class CapfClient:
             self._fail(CapfMalformed(f"what the server says is no CAPF: {exc}"))
 
     def handle_timer(self, *, now: float) -> None:
-        """The server has been silent for too long."""
+        """Fail when the server is silent, or the session lasts, for too long."""
         while self._timers.pop_due(now) is not None:
             if not self._over:
                 self._fail(
@@ -138,20 +139,20 @@ class CapfClient:
         return self._timers.next_deadline()
 
     def transmits(self) -> list[Transmit]:
-        """What is to be sent."""
+        """Take out what is to be sent."""
         transmits, self._transmits = self._transmits, []
         return transmits
 
     def next_event(self) -> CapfEvent | None:
-        """The next event."""
+        """Take out the next event."""
         return self._events.popleft() if self._events else None
 
     # Commands ---------------------------------------------------------------------------------
 
     def key_made(self, public_key: bytes, *, now: float) -> None:
-        """The key is made; `public_key` is its DER SubjectPublicKeyInfo.
+        """Answer KeyWanted with a key; `public_key` is its DER SubjectPublicKeyInfo.
 
-        Raises LocalProtocolError when none was wanted.
+        Raises LocalProtocolError when no key was wanted.
         """
         if self._commanded(CapfState.MAKING_KEY):
             self._public_key = public_key
@@ -159,25 +160,31 @@ class CapfClient:
             self._enter(CapfState.WAIT_STORE, now)
 
     def key_failed(self, *, now: float) -> None:
-        """No key could be made.  Raises LocalProtocolError when none was wanted."""
+        """Answer KeyWanted without a key.  Raises LocalProtocolError when none was wanted."""
         if self._commanded(CapfState.MAKING_KEY):
             self._refuse_key(CapfKeyRefused("no key could be made here", reason=7), now)
 
     def stored(self, *, now: float) -> None:
-        """Certificate and key are on disk.  Raises LocalProtocolError when none was issued."""
+        """Confirm that certificate and key are stored.
+
+        Raises LocalProtocolError when no certificate was issued.
+        """
         if self._commanded(CapfState.STORING):
             self._operation = CapfOperation.INSTALL
             self._reply(CapfCommand.STORE_CERTIFICATE_RESPONSE, CapfReason.DONE)
             self._enter(CapfState.WAIT_END, now)
 
     def not_stored(self, reason: str, *, now: float) -> None:
-        """They could not be written.  Raises LocalProtocolError when none was issued."""
+        """Report that certificate and key could not be stored.
+
+        Raises LocalProtocolError when no certificate was issued.
+        """
         if self._commanded(CapfState.STORING):
             sentence = f"the certificate could not be stored: {reason}; {REARM}"
             self._refuse_certificate(CapfNotStored(sentence), now)
 
     def deleted(self, found: bool, *, now: float) -> None:
-        """The LSC is gone; `found` tells whether there was one.
+        """Confirm that the LSC is deleted; `found` tells whether there was one.
 
         Raises LocalProtocolError when no deletion was wanted.
         """
@@ -188,7 +195,10 @@ class CapfClient:
             self._enter(CapfState.WAIT_END, now)
 
     def _commanded(self, state: CapfState) -> bool:
-        """Whether a command still has an effect: a session may end while its driver works."""
+        """Whether a command applies: False when the session has ended while the driver worked.
+
+        Raises LocalProtocolError in any state but `state`.
+        """
         if self._over:
             return False
         if self.state is not state:
@@ -321,7 +331,7 @@ class CapfClient:
         elif self.state is CapfState.WAIT_OPERATION and reason in (0, 1):
             self._finish()
         elif self.state is CapfState.WAIT_END:
-            # What was asked for is done here already, whatever the server makes of it.
+            # The operation is done here already, whatever reason the server gives.
             self._finish()
         else:
             begun = self.state in (CapfState.MAKING_KEY, CapfState.WAIT_STORE, CapfState.STORING)

@@ -1,7 +1,7 @@
-"""Is the certificate with which a device authenticates itself to CAPF worth anything?
+"""The CAPF server's check of the certificate with which a device authenticates itself.
 
-The server's question, answered from one AUTH_RESPONSE: names, dates, issuer, both signatures, and
-the binding of the session.  Pure functions.
+Checks name, dates, issuer, both signatures and the session binding of one AUTH_RESPONSE.  Pure
+functions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MIC_NAME = re.compile(r"CP-[A-Za-z0-9+]+-(?P<device>(?:SEP|CSF|BOT|TCT|TAB)[A-Z
 
 @dataclass(frozen=True, slots=True)
 class DeviceCertificateRules:
-    """Whose certificates are believed, at which time of day, and whether SUDI's must name us."""
+    """The trusted issuers, the current time, and whether SUDI_DATA must name the device."""
 
     issuers: tuple[x509.Certificate, ...]
     wall: datetime
@@ -32,7 +32,7 @@ class DeviceCertificateRules:
 def device_certificate_flaw(
     message: CapfMessage, device: str, rules: DeviceCertificateRules
 ) -> str | None:
-    """What is wrong with the certificate of an AUTH_RESPONSE, in words; None when nothing is.
+    """Find the first flaw of an AUTH_RESPONSE's certificate and proofs, as text; None: no flaw.
 
     Raises MalformedCapf.
     """
@@ -63,9 +63,10 @@ def _certificate_flaw(
 
 
 def _names(certificate: x509.Certificate, device: str) -> bool:
-    """An LSC has the device's name; a MIC has the model before it, as in CP-8845-SEP...
+    """Whether the common name is the device's: as such in an LSC, after the model in a MIC.
 
-    Names of soft devices may hold hyphens: CSF-ALICE is not ALICE.
+    A MIC's name is CP-8845-SEP..., for example.  Names of soft devices may hold hyphens: CSF-ALICE
+    is not ALICE.
     """
     name = common_name_of(certificate) or ""
     manufactured = _MIC_NAME.fullmatch(name)

@@ -1,4 +1,4 @@
-"""Why an enrollment with CAPF came to nothing: one exception for each cause, with what to do.
+"""Errors of an enrollment with CAPF: one exception for each cause; the message says what to do.
 
 SoftphoneError
 `-- CapfError                     `reason` is the number that the server gave, or None
@@ -7,7 +7,7 @@ SoftphoneError
     |-- CapfKeyRefused            the key that was asked for is not one that we make
     |-- CapfUnfinished            the server ended after the key was made: 7, 0 or another
     |-- CapfBusy                  asked to come again later; `delay` in seconds
-    |-- CapfMalformed             what the server says is no CAPF
+    |-- CapfMalformed             the server sent something that is no CAPF
     |-- CapfInterrupted           closed, or silent for too long
     |-- CapfNotShown              the server asked for the certificate, and there is none
     |-- CapfNotStored             the certificate came, and could not be written
@@ -39,7 +39,10 @@ REARM = "the operation is used up at the server: ask the administrator to set it
 
 
 class CapfError(SoftphoneError):
-    """The enrollment failed; the identity that was there before is still in use."""
+    """The enrollment failed; the previous identity stays in use.
+
+    `reason` is the number that the server gave, or None.
+    """
 
     def __init__(self, message: str, *, reason: int | None = None) -> None:
         super().__init__(message)
@@ -71,11 +74,11 @@ class CapfBusy(CapfError):
 
 
 class CapfMalformed(CapfError):
-    """The server said something that is no CAPF, or has no place here."""
+    """The server sent something that is no CAPF, or not allowed in this state."""
 
 
 class CapfInterrupted(CapfError):
-    """The dialogue was cut, or the server fell silent."""
+    """The connection closed, or the server was silent for too long."""
 
 
 class CapfNotStored(CapfError):
@@ -91,7 +94,7 @@ class CapfCertificateRejected(CapfError, CertificateError):
 
 
 def nothing_to_show(device: str) -> CapfNotShown:
-    """The exception for a fetch to which no certificate was an answer."""
+    """The exception for a fetch when the device has no certificate to show."""
     return CapfNotShown(
         f"the CAPF server asked for the certificate of {device}, and none is stored here: ask the"
         " administrator to set Install/Upgrade instead of Troubleshoot"
@@ -99,7 +102,7 @@ def nothing_to_show(device: str) -> CapfNotShown:
 
 
 def refusal(device: str, reason: int | None, *, begun: bool) -> CapfError:
-    """The exception for a server's END_SESSION; `begun`: a key had been made before it."""
+    """The exception for a server's END_SESSION with `reason`; `begun`: an installation began."""
     if begun:
         said = "without a certificate" if reason is None or reason <= 1 else f"with {reason}"
         return CapfUnfinished(

@@ -1,7 +1,7 @@
-"""Is the certificate that CAPF issued really ours?  Asked before it is stored, and by the server.
+"""The client's check of a certificate that CAPF issued, before it is stored.
 
-RFC 5280 for dates, basic constraints and purposes; that the subject's common name is the device's
-name is CAPF's own rule.  Pure functions.
+RFC 5280 for dates, basic constraints and extended key usage; CAPF itself requires the device's
+name as common name.  The server uses the parsing functions, too.  Pure functions.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from softphone.trust.certificate import subject_of
 
 _CLIENT = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 CLOCK_TOLERANCE = timedelta(minutes=5)
-"""A certificate begins when the server made it, and the server's clock may be ahead of ours."""
+"""A certificate is valid from when the server made it, and its clock may be ahead of ours."""
 
 
 def parse_certificate(der: bytes) -> x509.Certificate | None:
-    """The one certificate in these bytes, without anything after it; None when it is not that."""
+    """Parse exactly one certificate (DER) with a readable key and extensions; else None."""
     try:
         certificate = x509.load_der_x509_certificate(der)
         certificate.public_key()
@@ -36,7 +36,7 @@ def parse_certificate(der: bytes) -> x509.Certificate | None:
 
 
 def common_name_of(certificate: x509.Certificate) -> str | None:
-    """The one common name; None when there is none, or more than one."""
+    """The common name of the subject; None when there is none, or more than one."""
     try:
         found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     except ValueError:
@@ -45,7 +45,7 @@ def common_name_of(certificate: x509.Certificate) -> str | None:
 
 
 def issued_by(certificate: x509.Certificate, issuers: Sequence[x509.Certificate]) -> bool:
-    """Whether one of the issuers, by name and by signature, has issued it."""
+    """Whether one of the issuers has issued the certificate, by name and signature."""
     for issuer in issuers:
         try:
             certificate.verify_directly_issued_by(issuer)
@@ -66,8 +66,9 @@ def check_issued(
 ) -> tuple[str, ...]:
     """Check an issued certificate (DER) against the device and its key (SubjectPublicKeyInfo).
 
-    Gives warnings: an issuer that is none of `issuers` is one of them, unless `strict`, since a
-    CAPF server may pass requests on to another authority.  Raises CapfCertificateRejected.
+    Returns warnings.  An issuer that is none of `issuers`, if any are given, is only a warning,
+    since a CAPF server may forward requests to another CA; with `strict` it is an error.  Raises
+    CapfCertificateRejected.
     """
     certificate = parse_certificate(der)
     if certificate is None:

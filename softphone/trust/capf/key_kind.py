@@ -1,6 +1,6 @@
-"""The keys of CAPF: what KEY_GENERATE_REQUEST asks for, as a kind of key, and the other way.
+"""Maps the elements of a KEY_GENERATE_REQUEST to a kind of key, and back.
 
-Without KEY_TYPE it is RSA.  RSA below 2,048 bits is refused: such a key has been factored.
+Without KEY_TYPE the key is RSA.  RSA below 2,048 bits is refused as too weak.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NAMES: Mapping[str, KeyKind] = MappingProxyType(
 
 
 def wanted_key(message: CapfMessage) -> KeyKind | str:
-    """The kind of key that is asked for, or a sentence that says why it is not made.
+    """The requested kind of key, or a sentence that says why no such key is made.
 
     Raises MalformedCapf.
     """

@@ -1,10 +1,9 @@
-"""CAPF's proofs that a device holds the key to a certificate, made and checked.
+"""Makes and checks CAPF's proofs that a device holds the private key of a certificate.
 
-SIGNED_DATA (SHA-1) and SHA2_SIGNED_DATA (SHA-512) sign the device name and the certificate;
-SUDI_DATA signs the session id and a certificate, and so is the only one that cannot be replayed.
-An RSA signature covers the bare hash with PKCS#1 type 1 padding and no DigestInfo; the whole
-encoded message is checked.  SHA-1 is here because the format has no other for that element; it
-stands never alone: the SHA-512 one must be right, too.
+SIGNED_DATA (SHA-1) and SHA2_SIGNED_DATA (SHA-512) sign the device name and the certificate.
+SUDI_DATA signs the session id and a certificate, so it alone cannot be replayed.  An RSA signature
+covers the bare hash with PKCS#1 type 1 padding and no DigestInfo; the whole encoded message is
+checked.  The format fixes SHA-1 for SIGNED_DATA; a check also requires the SHA-512 signature.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ def _statement(device: bytes, certificate: bytes) -> bytes:
 
 
 def proof_elements(identity: Identity, device: bytes, *, version: int) -> dict[int, bytes]:
-    """CERTIFICATE and its signatures; SHA2_SIGNED_DATA belongs to version 3."""
+    """Make CERTIFICATE, SIGNED_DATA and, from version 3 on, SHA2_SIGNED_DATA."""
     der = identity.der
     statement = _statement(device, der)
     elements = {
@@ -81,7 +80,7 @@ def _coded(code: int, value: bytes) -> bytes:
 def check_proof(
     certificate: x509.Certificate, der: bytes, device: bytes, sha1: bytes, sha512: bytes
 ) -> bool:
-    """Whether both signatures over device name and certificate are the certificate's key's.
+    """Whether both signatures over device name and certificate verify with its key.
 
     `sha1` and `sha512` are the elements' values.  Raises MalformedCapf.
     """
@@ -95,12 +94,15 @@ def check_proof(
 
 
 def _binding(session: int, der: bytes) -> bytes:
-    # Little-endian, unlike the header: the servers hash it in the order of their processors.
+    # Little-endian, unlike the header: the servers hash it in their native byte order.
     return session.to_bytes(4, "little") + der
 
 
 def sudi_element(identity: Identity, session: int) -> bytes:
-    """SUDI_DATA, which binds the session.  Raises ValueError for a key that is not RSA."""
+    """Make SUDI_DATA, which binds the certificate to the session.
+
+    Raises ValueError for a key that is not RSA.
+    """
     if not isinstance(identity.key, rsa.RSAPrivateKey):
         raise ValueError("SUDI_DATA is made with RSA keys only")
     bound = _binding(session, identity.der)
@@ -109,7 +111,7 @@ def sudi_element(identity: Identity, session: int) -> bytes:
 
 
 def read_sudi(value: bytes) -> tuple[bytes, bytes, bytes]:
-    """The certificate (DER) of SUDI_DATA, its SHA-1 and its SHA-512 signature.
+    """Parse SUDI_DATA into certificate (DER), SHA-1 signature and SHA-512 signature.
 
     Raises MalformedCapf.
     """
@@ -120,7 +122,7 @@ def read_sudi(value: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def check_sudi(certificate: x509.Certificate, value: bytes, session: int) -> bool:
-    """Whether SUDI_DATA binds this very session to this certificate.  Raises MalformedCapf."""
+    """Whether SUDI_DATA binds this session to this RSA certificate.  Raises MalformedCapf."""
     der, sha1, sha512 = read_sudi(value)
     if not isinstance(certificate.public_key(), rsa.RSAPublicKey):
         return False

@@ -1,8 +1,8 @@
 """CAPF's wire format: Cisco's Certificate Authority Proxy Function, versions 2 and 3.
 
 An 8-byte header (protocol, command, session, length) and elements of tag, length and value, all
-big-endian, inside TLS.  Elements are found by their tag, never by their place; unknown ones are
-passed over by their length.  What a message means is the machines' business.
+big-endian, inside TLS.  Elements are found by their tag, in any order; unknown ones are kept and
+ignored.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _PROTOCOL = 0x55
 _CONTAINER = struct.Struct("!BHH")
 _CONTAINER_TAG = 1
 LONGEST_MESSAGE = 16 * 1024
-"""Bytes of elements: an answer with RSA 4096 certificates has less than 8 KiB."""
+"""Most bytes of elements in a message; one with RSA 4096 certificates has less than 8 KiB."""
 LONGEST_SESSION = 64 * 1024
 MOST_ELEMENTS = 64
 
 
 class CapfCommand(IntEnum):
-    """What a message is.  A REQUEST comes from the server, a RESPONSE from the client."""
+    """Commands.  A REQUEST comes from the server, a RESPONSE from the client."""
 
     AUTH_REQUEST = 1
     AUTH_RESPONSE = 2
@@ -64,7 +64,7 @@ class CapfTag(IntEnum):
 
 
 class CapfReason(IntEnum):
-    """The reasons whose meaning is known; a product sends others, which are failures."""
+    """The reasons whose meaning is known; other values are failures."""
 
     NOTHING_TO_DO = 0
     DONE = 1
@@ -73,14 +73,14 @@ class CapfReason(IntEnum):
 
 
 class CertificateKind(IntEnum):
-    """What a certificate is to the device: locally issued, or its manufacturer's."""
+    """Locally significant (LSC) or manufacturing installed (MIC) certificate."""
 
     LSC = 1
     MIC = 2
 
 
 class MalformedCapf(ValueError):
-    """Bytes that are no CAPF message; the machines of this package never let it out."""
+    """The bytes are no CAPF message; the machines of this package catch it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,9 @@ class CapfMessage:
     elements: Mapping[int, bytes] = field(default_factory=dict)
 
     def encode(self) -> bytes:
-        """The bytes, to be sent in one write: phones stall when a message comes in two records.
+        """Encode the message; send it in one write, since phones stall on two TLS records.
 
-        Raises ValueError when an element is longer than its length field can say.
+        Raises ValueError when an element, or all of them together, exceed 65535 bytes.
         """
         body = bytearray()
         for tag in sorted(self.elements):
@@ -107,7 +107,7 @@ class CapfMessage:
         return _HEADER.pack(_PROTOCOL, self.command, self.session, len(body)) + bytes(body)
 
     def number(self, tag: CapfTag) -> int | None:
-        """An element that is an unsigned integer of 1, 2 or 4 bytes; None when it is absent.
+        """Read an unsigned integer of 1, 2 or 4 bytes; None when the element is absent.
 
         Raises MalformedCapf for any other length.
         """
@@ -119,7 +119,7 @@ class CapfMessage:
         return int.from_bytes(value, "big")
 
     def text(self, tag: CapfTag) -> bytes | None:
-        """An element that ends in one zero byte, without it; None when it is absent.
+        """Read a zero-terminated text, without the zero; None when the element is absent.
 
         Raises MalformedCapf when the zero is missing, or is not the only one.
         """

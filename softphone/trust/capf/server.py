@@ -1,8 +1,8 @@
-"""The server of CAPF: asks who is there, and does what is pending for that device; without I/O.
+"""The server of CAPF: authenticates a device and runs its pending operation; without I/O.
 
-Many flows, one session each.  As the products do, it commits a certificate before the device has
-confirmed it; unlike some of them it checks a proof as a whole, demands that an RSA identity binds
-the session (SUDI_DATA), and takes an operation back after too many wrong strings.
+Many flows, one session each.  Like Cisco's, it commits a certificate before the device confirms
+it.  Unlike some servers it checks proofs completely, requires that an RSA identity binds the
+session (SUDI_DATA), and cancels an operation after 5 wrong authentication strings.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _WRONG_STRINGS = 5
 
 
 class CapfAuthentication(Enum):
-    """How a device has to show that it may."""
+    """How a device must authenticate itself."""
 
     STRING = "string"
     NULL_STRING = "null_string"
@@ -53,10 +53,10 @@ class CapfAuthentication(Enum):
 
 @dataclass(frozen=True, slots=True)
 class CapfDevice:
-    """A device and what is pending for it.
+    """A device and its pending operation.
 
-    `certificate` (DER) is what was issued last.  With `postpone` it is told to come again in so
-    many seconds.
+    `certificate` (DER) is the last issued one.  If `postpone` is not 0, the device is told to
+    retry after that many seconds.
     """
 
     name: str
@@ -70,10 +70,12 @@ class CapfDevice:
 
 @dataclass(frozen=True, slots=True)
 class CapfServerConfig:
-    """Whom to believe, and how long to wait (seconds) for whom.
+    """The trusted issuers, the timeouts, and the limit of sessions.
 
-    `issuers` are whose certificates an identity may have; `sudi_names_device` demands that the
-    certificate in SUDI_DATA names the device, which not every server looks at.
+    `issuers` are the trusted issuers of device certificates; `sudi_names_device` requires that the
+    certificate in SUDI_DATA names the device, which not every server checks.  `patience` is the
+    time for an answer, `key_patience` for the answer to a request that may take longer, such as
+    one for a key, both in seconds; `sessions` is the largest number of open sessions.
     """
 
     issuers: tuple[x509.Certificate, ...] = ()
@@ -93,9 +95,10 @@ class CertificateCommitted:
 
 @dataclass(frozen=True, slots=True)
 class CapfSessionEnded:
-    """A session is over: `reason` as it was told, None when the device went; `why` in words.
+    """A session has ended.
 
-    `certificate` is what a fetch has shown.
+    `reason` is the one sent to the device, None when it disconnected or was postponed; `why` is
+    text; `certificate` (DER) is the one that a fetch returned.
     """
 
     device: str
@@ -127,7 +130,7 @@ class _DeviceSession:
 
 
 class _SessionRefused(Exception):
-    """Ends a session with a reason; it never leaves this file."""
+    """Ends a session with a reason; caught in `CapfServer.receive`."""
 
     def __init__(self, reason: CapfReason, why: str) -> None:
         super().__init__(why)
@@ -135,7 +138,11 @@ class _SessionRefused(Exception):
 
 
 class CapfServer:
-    """The machine.  `wall` gives the time of day; `entropy` where the session numbers begin."""
+    """The server's machine.
+
+    `issue` makes certificates, `wall` returns the current time, and `entropy` chooses the first
+    session number.
+    """
 
     def __init__(
         self,
@@ -159,18 +166,18 @@ class CapfServer:
 
     @property
     def devices(self) -> Mapping[str, CapfDevice]:
-        """The devices as they stand."""
+        """The devices by name, with their current operations."""
         return MappingProxyType(self._devices)
 
     def set_device(self, device: CapfDevice) -> None:
-        """Add a device, or say what is pending for it now."""
+        """Add or replace a device, and reset its count of wrong strings."""
         self._devices[device.name] = device
         self._wrong.pop(device.name, None)
 
     # Machine ----------------------------------------------------------------------------------
 
     def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None:
-        """A device has connected: ask who it is."""
+        """Send AUTH_REQUEST to a new device; close the flow when there are too many sessions."""
         if len(self._sessions) >= self._config.sessions:
             self._transmits.append(Transmit(b"", flow, close=True))
             return
@@ -184,14 +191,14 @@ class CapfServer:
         self._timers.set(flow, now + self._config.patience)
 
     def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None:
-        """A device has gone."""
+        """End the session of a device that has disconnected."""
         if isinstance(flow, Flow):
             session = self._forget(flow)
             if session is not None:
                 self._emit_session_ended(session, None, "the device went away")
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
-        """Take bytes of one device."""
+        """Process bytes of one device."""
         session = self._sessions.get(flow)
         if session is None:
             return
@@ -208,7 +215,7 @@ class CapfServer:
             self._end(session, exc.reason, str(exc))
 
     def handle_timer(self, *, now: float) -> None:
-        """Devices that have been silent for too long are sent away."""
+        """End the sessions of devices that have been silent for too long."""
         while (flow := self._timers.pop_due(now)) is not None:
             session = self._sessions.get(flow)
             if session is not None:
@@ -219,12 +226,12 @@ class CapfServer:
         return self._timers.next_deadline()
 
     def transmits(self) -> list[Transmit]:
-        """What is to be sent."""
+        """Take out what is to be sent."""
         transmits, self._transmits = self._transmits, []
         return transmits
 
     def next_event(self) -> CapfServerEvent | None:
-        """The next event."""
+        """Take out the next event."""
         return self._events.popleft() if self._events else None
 
     # Messages ---------------------------------------------------------------------------------
@@ -329,7 +336,7 @@ class CapfServer:
         self._end(session, CapfReason.DONE, "deleted" if found else "there was none to delete")
 
     def _clear(self, device: CapfDevice, *, certificate: bytes | None = None) -> None:
-        """Nothing is pending any more; the string was for one time."""
+        """Clear the pending operation and its authentication string, which is valid once."""
         self._devices[device.name] = replace(
             device,
             operation=CapfOperation.NONE,

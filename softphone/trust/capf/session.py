@@ -34,7 +34,7 @@ VERSION, OLDEST_VERSION = 3, 2
 
 
 class CapfOperation(Enum):
-    """What a session did."""
+    """The operation of a session."""
 
     NONE = "none"
     INSTALL = "install"
@@ -43,7 +43,7 @@ class CapfOperation(Enum):
 
 
 class CapfState(Enum):
-    """Where a session is."""
+    """The state of a client's session."""
 
     WAIT_FLOW = "wait_flow"
     WAIT_AUTH = "wait_auth"
@@ -67,12 +67,12 @@ class CapfTimes:
 
 @dataclass(frozen=True, slots=True)
 class CapfRequest:
-    """Who enrolls, and how it shows that it may.
+    """The device that enrolls, and its credentials.
 
-    `string` is the authentication string, None for the null string; `identity` the certificate
-    that is shown, LSC or MIC; `sudi` a MIC that binds the session when the identity's key is not
-    RSA.  `current` is the LSC (DER) that a fetch shows.  `version` 2 is what Jabber speaks.
-    `issuers` are who is expected to issue; anybody else is a warning, or, `strict`, refused.
+    `string` is the authentication string, None for the null string; `identity` is the LSC or MIC
+    to authenticate with; `sudi` is a MIC that binds the session when the identity's key is not
+    RSA.  `current` is the LSC (DER) that a fetch returns.  Jabber speaks `version` 2.  `issuers`
+    are the expected issuers; another issuer is a warning, or with `strict` an error.
     """
 
     device: str
@@ -86,7 +86,7 @@ class CapfRequest:
     times: CapfTimes = field(default_factory=CapfTimes)
 
     def __post_init__(self) -> None:
-        """Raises ConfigurationError for what cannot be sent."""
+        """Raise ConfigurationError for an invalid device name, version or string."""
         name = self.device
         if not 1 <= len(name) <= 64 or not name.isascii() or not name.isprintable() or " " in name:
             raise ConfigurationError(f"{name!r} is no device name, such as CSFALICE")
@@ -105,14 +105,14 @@ def _visible(string: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class KeyWanted:
-    """Make a key of this kind and say `key_made`; that may take its time."""
+    """Make a key of this kind, then call `key_made` or `key_failed`; that may take seconds."""
 
     kind: KeyKind
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateIssued:
-    """Store this certificate (DER) with its key and say `stored`; it has been checked."""
+    """Store this checked certificate (DER) with its key; then call `stored` or `not_stored`."""
 
     certificate: bytes
     warnings: tuple[str, ...] = ()
@@ -127,19 +127,19 @@ class CertificateShown:
 
 @dataclass(frozen=True, slots=True)
 class DeletionWanted:
-    """Delete the LSC with its key and say `deleted`."""
+    """Delete the LSC with its key, then call `deleted`."""
 
 
 @dataclass(frozen=True, slots=True)
 class CapfFinished:
-    """The session came to its good end."""
+    """The session has ended successfully; NONE when the server had nothing pending."""
 
     operation: CapfOperation
 
 
 @dataclass(frozen=True, slots=True)
 class CapfFailed:
-    """The session failed; `error` says why, and is there to be raised."""
+    """The session has failed; raise `error`, which says why."""
 
     error: CapfError
 

@@ -1,7 +1,7 @@
-"""Reading certificate requests, ours and others', and naming all that an authority would refuse.
+"""Reads certificate requests, ours and others', and reports all that a CA would refuse.
 
-PKCS#10 (RFC 2986) in PEM or DER.  What is judged is the request itself; whether an authority
-believes who asks is its own affair.
+PKCS#10 (RFC 2986) in PEM or DER.  Only the request itself is checked, not whether the requester
+controls its names.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from softphone.trust.csr.request import (
 
 _CURVES = {"secp256r1": "ec-p256", "secp384r1": "ec-p384", "secp521r1": "ec-p521"}
 _HASHES = ("sha256", "sha384", "sha512")
-# RFC 2606, RFC 6761, RFC 6762 and ICANN's choice: nobody can prove that such a name is theirs.
+# RFC 2606, RFC 6761, RFC 6762 and ICANN reserve these: nobody can prove control of such a name.
 _NOT_PUBLIC = frozenset(
     {"corp", "example", "home", "internal", "invalid", "lan", "local", "localhost", "test"}
 )
@@ -37,9 +37,9 @@ _SHARED = ("organization", "unit", "locality", "state", "country")
 
 @dataclass(frozen=True, slots=True)
 class CertificateRequest:
-    """A request as read: `key` as in KeyKind where it is one of those, `digest` by its name.
+    """A parsed request: `key` as in KeyKind where it is one of those, `digest` by its name.
 
-    `problems` are what makes it none that anybody would take.
+    `armored` is True for PEM; `problems` are faults for which every CA refuses it.
     """
 
     source: str
@@ -53,7 +53,10 @@ class CertificateRequest:
 
 
 def read_certificate_request(data: bytes, *, source: str = "request") -> CertificateRequest:
-    """Raises ConfigurationError, naming `source`, for what is no PKCS#10 request."""
+    """Parse a request in PEM or DER.
+
+    Raises ConfigurationError, naming `source`, when it is no PKCS#10 request.
+    """
     armored = b"-----BEGIN" in data
     try:
         parsed = x509.load_pem_x509_csr(data) if armored else x509.load_der_x509_csr(data)
@@ -82,7 +85,7 @@ def read_certificate_request(data: bytes, *, source: str = "request") -> Certifi
 
 
 def request_violations(request: CertificateRequest, profile: CsrProfile) -> tuple[str, ...]:
-    """All that an authority of this kind would refuse in one request."""
+    """List all that a CA with this profile would refuse in one request."""
     return (
         *request.problems,
         *_form_violations(request, profile),
@@ -94,7 +97,10 @@ def request_violations(request: CertificateRequest, profile: CsrProfile) -> tupl
 
 
 def batch_violations(requests: Sequence[CertificateRequest]) -> tuple[str, ...]:
-    """What differs between the requests of one deployment that authorities want to be the same."""
+    """List the subject fields that differ between the requests of one deployment.
+
+    CAs want organization, unit, locality, state and country to be the same.
+    """
     found = []
     for field in _SHARED:
         values = {getattr(request.subject, field): request.source for request in requests}

@@ -1,8 +1,8 @@
-"""What certification authorities take, as data, and what the services of a deployment ask for.
+"""Tables of what kinds of CA accept, and of what the services of a deployment request.
 
-A profile is a kind of authority.  Two requests a server are usual, one for Tomcat (HTTP) and one
-for XMPP, and one for CallManager (SIP); names that only private authorities issue are xmppAddr
-(RFC 6120), SRVName (RFC 4985), SIP URIs (RFC 5922) and addresses.
+A profile describes a kind of CA.  A server usually needs a request for Tomcat (HTTP) and one for
+XMPP, or one for CallManager (SIP).  Only private CAs issue xmppAddr (RFC 6120), SRVName
+(RFC 4985), SIP URIs (RFC 5922) and IP addresses.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _PUBLIC_KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class CsrProfile:
-    """What one kind of authority takes.
+    """What one kind of CA accepts.
 
-    `forbidden` finds the characters that it does not take in the fields of a subject (None: it
-    takes all); `unit`: an organizational unit may be given; `several`: more than one dNSName;
-    `private`: names that are not public domain names; `client`: the purpose of a TLS client.
+    `forbidden` matches the characters that it refuses in the fields of a subject (None: none);
+    the flags allow: `unit` an organizational unit, `several` more than one dNSName, `private`
+    names that are not public domain names, `client` the purpose of a TLS client.
     """
 
     name: str
@@ -49,7 +49,7 @@ PROFILES = (
 
 
 class CsrService(StrEnum):
-    """Whose certificate is asked for, as a cluster names them."""
+    """The services whose certificates are requested, by CUCM's names."""
 
     TOMCAT = "tomcat"
     CUP_XMPP = "cup-xmpp"
@@ -58,7 +58,7 @@ class CsrService(StrEnum):
 
     @property
     def purposes(self) -> TlsPurpose:
-        """Servers of a cluster are clients of each other, too."""
+        """TLS server and client for servers, which are clients of each other; else client only."""
         return (
             TlsPurpose.CLIENT
             if self is CsrService.CLIENT
@@ -67,7 +67,7 @@ class CsrService(StrEnum):
 
 
 def profile_named(name: str) -> CsrProfile:
-    """Raises ConfigurationError for a name that is none."""
+    """Find a profile by its name.  Raises ConfigurationError for an unknown name."""
     for profile in PROFILES:
         if profile.name == name:
             return profile
@@ -82,9 +82,10 @@ def names_for(
     *,
     domain: str | None = None,
 ) -> SubjectAltNames:
-    """The alternative names of a service's request; `domain` is that of its users.
+    """The subject alternative names of a service's request; `domain` is its users' domain.
 
-    `names` are full domain names, or for a client its SIP URIs.  Raises ConfigurationError.
+    `names` are full domain names, or SIP URIs for a client.  Raises ConfigurationError for the
+    XMPP service without a domain.
     """
     if service is CsrService.CLIENT:
         return SubjectAltNames(uri=names)

@@ -1,7 +1,6 @@
-"""Certificate requests: a key pair and its PKCS#10 request (RFC 2986), with the names of a service.
+"""Makes key pairs and PKCS#10 requests (RFC 2986) with the names of a service.
 
-What a public authority would refuse is said before anything is written, every violation at once.
-Issuing is the authority's work (`softphone.lab.authority` in tests).
+What a public CA would refuse raises an error with every violation, before anything is written.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class TlsPurpose(Flag):
 
 
 class KeyKind(StrEnum):
-    """The keys that authorities take."""
+    """The kinds of keys: RSA by size, EC by curve."""
 
     RSA_2048 = "rsa-2048"
     RSA_3072 = "rsa-3072"
@@ -73,7 +72,7 @@ _LONGEST = {"common name": 64, "organization": 64, "unit": 64, "locality": 128, 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who asks (RFC 5280 appendix A.1); `country` is two letters of ISO 3166."""
+    """The subject of a request (RFC 5280 appendix A.1); `country` is two letters of ISO 3166."""
 
     common_name: str
     organization: str = ""
@@ -83,7 +82,7 @@ class Subject:
     country: str = ""
 
     def violations(self, *, forbidden: re.Pattern[str] | None = FORBIDDEN) -> list[str]:
-        """What an authority would refuse; it takes no character that `forbidden` finds."""
+        """List what a CA would refuse; `forbidden` matches characters that it refuses."""
         fields = {
             "organization": self.organization,
             "unit": self.unit,
@@ -107,7 +106,7 @@ class Subject:
         return found
 
     def name(self) -> x509.Name:
-        """The same as an X.509 name."""
+        """The subject as an X.509 name, without empty fields."""
         pairs = (
             (NameOID.COUNTRY_NAME, self.country),
             (NameOID.STATE_OR_PROVINCE_NAME, self.state),
@@ -121,7 +120,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class SubjectAltNames:
-    """The subject alternative names that are asked for.
+    """The subject alternative names of a request.
 
     `uri` are SIP URIs (RFC 5922), `xmpp` XmppAddr (RFC 6120) and `srv` SRVName (RFC 4985), which
     only private authorities issue.
@@ -134,7 +133,7 @@ class SubjectAltNames:
     srv: tuple[str, ...] = ()
 
     def violations(self) -> list[str]:
-        """What cannot be asked for."""
+        """List names with the wrong form; also reports when there is no name at all."""
         found = [f"{name!r} is no full domain name" for name in self.dns if not is_fqdn(name)]
         found += [f"{address!r} is no IP address" for address in self.ip if not _is_ip(address)]
         found += [
@@ -151,7 +150,7 @@ class SubjectAltNames:
         return found
 
     def general(self) -> list[x509.GeneralName]:
-        """The same as RFC 5280's GeneralNames."""
+        """The names as GeneralNames (RFC 5280 section 4.2.1.6)."""
         return [
             *(x509.DNSName(name) for name in self.dns),
             *(x509.IPAddress(ipaddress.ip_address(name)) for name in self.ip),
@@ -180,9 +179,9 @@ def _is_ip(address: str) -> bool:
 
 
 def new_key(kind: KeyKind = KeyKind.EC_P256) -> PrivateKey:
-    """A new key pair, from the library's own generator; in FIPS mode from the provider's.
+    """Make a key pair; in FIPS mode with the FIPS provider.  RSA 4096 takes seconds.
 
-    Raises FipsUnavailable.
+    Raises FipsUnavailable when the provider makes none.
     """
     if openssl_provider.fips_in_force():
         return _provided_key(kind)
@@ -207,10 +206,10 @@ def _provided_key(kind: KeyKind) -> PrivateKey:
 def write_key(
     key: PrivateKey, path: str | os.PathLike[str], *, password: KeyMaterial | None = None
 ) -> None:
-    """Write the key as PKCS#8 PEM (0600) at one stroke, encrypted when there is a password.
+    """Write the key atomically as PKCS#8 PEM (0600), encrypted when there is a password.
 
-    Raises ConfigurationError when the file exists, or the folder cannot be written: a key is
-    never overwritten.
+    Never overwrites a key: raises ConfigurationError when the file exists, or the folder cannot be
+    written.
     """
     path = Path(path)
     if path.exists():
@@ -222,7 +221,7 @@ def write_key(
 
 
 def name_violations(subject: Subject, names: SubjectAltNames) -> list[str]:
-    """What is wrong between a subject and the alternative names."""
+    """Report a common name that is a domain name but none of the dNSNames."""
     name = subject.common_name.lower()
     if not is_fqdn(name) or not names.dns or name in {each.lower() for each in names.dns}:
         return []
@@ -237,9 +236,9 @@ def new_request(
     purposes: TlsPurpose = TlsPurpose.SERVER | TlsPurpose.CLIENT,
     forbidden: re.Pattern[str] | None = FORBIDDEN,
 ) -> bytes:
-    """A PKCS#10 request in PEM; without more said, for a certificate of both sides of TLS.
+    """Make a PKCS#10 request in PEM, by default for TLS server and client.
 
-    Raises ConfigurationError with every violation when an authority would refuse it.
+    Raises ConfigurationError, with every violation, when a CA would refuse it.
     """
     violations = [
         *subject.violations(forbidden=forbidden),

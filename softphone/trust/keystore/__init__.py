@@ -1,8 +1,8 @@
 """Keys and certificates on disk: device identities, accepted trust lists, encryption at rest.
 
-It keeps what others have made and checked: keys come from `softphone.trust.csr`, certificates from
-`softphone.trust.capf`, and which trust list is accepted is decided in `softphone.trust.lists`.
-Trust anchors and pins are kept by `softphone.trust` itself, plain files by `softphone.trust.disk`.
+It only stores: `softphone.trust.csr` makes keys, `softphone.trust.capf` gets certificates, and
+`softphone.trust.lists` decides which trust list is accepted.  Trust anchors and pins are in
+`softphone.trust.store`, atomic file writes in `softphone.trust.disk`.
 
 RFC 7468 (PEM), RFC 5958 (encrypted PKCS#8 keys), NIST SP 800-38D (AES-256-GCM with random nonces).
 """

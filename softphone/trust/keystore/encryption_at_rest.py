@@ -1,7 +1,7 @@
-"""Encrypting what is kept on disk: AES-256-GCM under a key of its own file.
+"""Encryption of stored texts: AES-256-GCM, with the key in a file of its own.
 
-NIST SP 800-38D with random nonces of 96 bits, good for 2^32 records under one key.  It knows
-neither the records nor where they are.
+NIST SP 800-38D with random nonces of 96 bits, good for 2^32 records under one key.  The caller
+stores the records.
 """
 
 from __future__ import annotations
@@ -24,20 +24,24 @@ _KEY, _NONCE, _MARK = 32, 12, "v1:"
 
 
 class FileCipher:
-    """Encrypts texts under one key of 32 bytes; `bound` is what an encrypted text belongs to."""
+    """Encrypts texts under one key of 32 bytes.
+
+    `bound` is additional authenticated data, such as the record's name: a ciphertext decrypts only
+    with the same value.
+    """
 
     def __init__(self, key: KeyMaterial, *, entropy: Entropy = random_bytes) -> None:
         self._cipher = AESGCM(key.reveal())
         self._entropy = entropy
 
     def encrypt_text(self, text: str, *, bound: str) -> str:
-        """The text, encrypted, in ASCII."""
+        """Encrypt a text; returns ASCII: "v1:" and the Base64 of nonce and ciphertext."""
         nonce = self._entropy(_NONCE)
         data = nonce + self._cipher.encrypt(nonce, text.encode(), bound.encode())
         return _MARK + base64.b64encode(data).decode()
 
     def decrypt_text(self, sealed: str, *, bound: str) -> str:
-        """The text.  Raises ConfigurationError for another key, or for what was changed."""
+        """Decrypt a text.  Raises ConfigurationError if the key, `bound` or the text is wrong."""
         try:
             if not sealed.startswith(_MARK):
                 raise ValueError("it is not sealed")
@@ -52,9 +56,9 @@ class FileCipher:
 def open_file_cipher(
     path: str | os.PathLike[str], *, entropy: Entropy = random_bytes
 ) -> FileCipher:
-    """The cipher with the key of a file, which is made (0600) when there is none.
+    """Open the cipher with the key in a file; makes the file (0600) with a new key if missing.
 
-    Raises ConfigurationError for a file that is no key.
+    Raises ConfigurationError when the file cannot be read or written, or has not 32 bytes.
     """
     path = Path(path)
     if not path.exists():

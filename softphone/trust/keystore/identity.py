@@ -1,6 +1,6 @@
-"""A device's identity: one certificate with its private key, which never leaves this process.
+"""A device's identity: one certificate with its private key.
 
-In a file the two stand together, key first, so that one rename swaps both.  The key there may be
+One file holds both, key first, so that one rename replaces both.  The key in the file may be
 encrypted (PKCS#8, RFC 5958).
 """
 
@@ -41,7 +41,7 @@ def is_encrypted(pem: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A certificate and the private key to it."""
+    """A certificate and its private key, RSA or EC."""
 
     certificate: x509.Certificate
     key: PrivateKey = field(repr=False, compare=False)
@@ -63,7 +63,7 @@ class Identity:
     def from_pem(
         cls, data: bytes, *, source: str = "identity", passphrase: KeyMaterial | None = None
     ) -> Identity:
-        """Read key and certificate, in either order; a key in clear needs no passphrase.
+        """Load key and certificate, in either order; a key in clear needs no passphrase.
 
         Raises ConfigurationError, naming `source`, when one is missing, they do not match, or the
         key does not open.
@@ -93,6 +93,6 @@ class Identity:
     def load(
         cls, path: str | os.PathLike[str], *, passphrase: KeyMaterial | None = None
     ) -> Identity:
-        """The same from a file.  Raises ConfigurationError."""
+        """Load key and certificate from a PEM file.  Raises ConfigurationError."""
         where = Path(path)
         return cls.from_pem(read_whole(where), source=str(where), passphrase=passphrase)

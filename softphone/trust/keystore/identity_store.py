@@ -1,9 +1,9 @@
-"""The identities of devices on disk: key and certificate in one file, swapped by one rename.
+"""The identities of devices on disk: key and certificate in one file, replaced by one rename.
 
 `DEVICE.pem` is the identity in use, `DEVICE.previous.pem` the one before it, which is kept until
-the new one has registered (`confirm`).  Whenever the process or the machine dies, one of the two
-is whole.  Files are 0600, the folder 0700; keys are encrypted where there is a passphrase.
-Changes of several processes come one after the other, under a lock.
+the new one has registered (`confirm`).  If the process or the machine stops at any point, one of
+the two is intact.  Files are 0600, the folder 0700; keys are encrypted if there is a passphrase.
+A lock serializes the changes of several processes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 class IdentityStore:
     """A folder of identities, one for each device name.
 
-    With a `passphrase` keys are written encrypted; those that are there in clear are still read.
+    With a `passphrase`, keys are written encrypted; existing keys in clear are still read.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class IdentityStore:
         make_folder(self.folder)
 
     def path(self, device: str) -> Path:
-        """Where the identity of a device is.  Raises ConfigurationError for no device name."""
+        """The file of a device's identity.  Raises ConfigurationError for an invalid name."""
         return self._file(device, ".pem")
 
     def credential(self, device: str) -> TlsCredential:
-        """The same as TLS takes it.  Raises ConfigurationError when there is none."""
+        """The device's identity as a TLS credential.  Raises ConfigurationError without one."""
         path = self.path(device)
         try:
             encrypted = is_encrypted(_bytes_of(path))
@@ -63,31 +63,31 @@ class IdentityStore:
         return self._read(self.path(device))
 
     def previous(self, device: str) -> Identity | None:
-        """The last identity that had registered, while the one in use has not."""
+        """The last identity that has registered, while the one in use has not; else None."""
         return self._read(self._previous(device))
 
     def replace(self, device: str, identity: Identity) -> None:
-        """Use this identity from now on, and keep the last that had registered.
+        """Replace the identity in use; keeps the last one that has registered.
 
-        Raises ConfigurationError when it cannot be written; then the old one is in use as before.
+        Raises ConfigurationError when it cannot be written; then the old one stays in use.
         """
         path, previous = self.path(device), self._previous(device)
         pem = identity.pem(self.passphrase)
         with self._changing(device):
-            # One that was never confirmed does not push out the one that was.
+            # An identity that was never confirmed must not overwrite one that was.
             if path.exists() and not previous.exists():
                 write_private(previous, _bytes_of(path))
             write_private(path, pem)
             synchronize(self.folder)
 
     def confirm(self, device: str) -> None:
-        """The identity in use has registered: the one before it is not needed any more."""
+        """Delete the previous identity, because the one in use has registered."""
         with self._changing(device):
             if self.path(device).exists():
                 self._previous(device).unlink(missing_ok=True)
 
     def revert(self, device: str) -> bool:
-        """Go back to the identity before; gives whether there was one."""
+        """Restore the previous identity; returns whether there was one."""
         previous = self._previous(device)
         with self._changing(device):
             if not previous.exists():
@@ -97,10 +97,10 @@ class IdentityStore:
         return True
 
     def delete(self, device: str) -> bool:
-        """Delete the identity and the one before it; gives whether there was one."""
+        """Delete the identity in use and the previous one; returns whether there was one in use."""
         with self._changing(device):
             found = self.path(device).exists()
-            # The older one first: whatever happens in between, it does not come back alone.
+            # The previous one first: an interruption never leaves it alone.
             self._previous(device).unlink(missing_ok=True)
             self.path(device).unlink(missing_ok=True)
             synchronize(self.folder)
@@ -108,7 +108,7 @@ class IdentityStore:
 
     @contextmanager
     def _changing(self, device: str) -> Iterator[None]:
-        """Under the lock, and without what a process that was killed has left of this device."""
+        """Hold the lock, and remove temporary files that a killed process has left."""
         own, previous = self.path(device).name, self._previous(device).name
         with locked(self.folder / _LOCK):
             remove_leftovers(self.folder, own)
@@ -132,7 +132,7 @@ class IdentityStore:
 
 
 def _bytes_of(path: Path) -> bytes:
-    """Raises FileNotFoundError, and ConfigurationError for what cannot be read."""
+    """Read a file.  Raises FileNotFoundError; ConfigurationError if unreadable or not private."""
     check_file(path)
     try:
         return path.read_bytes()

@@ -1,10 +1,10 @@
-"""The trust lists of one cluster on disk: the last good ones, who vouched for them, and when.
+"""The trust lists of one cluster on disk: the accepted lists, who vouched for them, and when.
 
-`CTLFile.tlv` and `ITLFile.tlv` are the files as they came, `trust-lists.json` says on whose word
-each was accepted; a pin that is given later is held against that.  Every write is atomic and every
-change made under a lock, so that a process may die anywhere and two may work at a time.  A list
-that cannot be read any more is an error, and never counts as none: nobody shall win a first use by
-damaging a file.
+`CTLFile.tlv` and `ITLFile.tlv` are the files as received.  `trust-lists.json` holds the basis and
+the vouchers of each, against which later pins are checked.  Writes are atomic and changes take a
+lock, so a process may be killed at any point, and several may share the folder.  A list that can
+no longer be read is an error and never counts as missing: otherwise damaging a file would allow a
+new trust on first use.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ _LOCK = ".trust-lists.lock"
 
 @dataclass(frozen=True, slots=True)
 class AcceptedList:
-    """A list that is held: on whose word, who signed it (SHA-256, hex), when, and what to know.
+    """A stored list, its basis, signer (SHA-256, hex), time of acceptance (UTC), and warnings.
 
-    `basis` and `accepted` are None when the file beside the list does not tell.
+    `basis` and `accepted` are None when `trust-lists.json` has no entry for the list.
     """
 
     trust_list: TrustList
@@ -68,10 +68,10 @@ class AcceptedList:
 
 
 class TrustListStore:
-    """The lists kept in `folder`, which is made (0700) with the first of them.
+    """The trust lists in `folder`, which the first write makes (0700).
 
-    Without a `policy`, signatures over SHA-1 are accepted and noted, in FIPS mode, too: what CUCM
-    signs so is exempt there.
+    Without a `policy`, signatures over SHA-1 are accepted with a note, also in FIPS mode, where
+    CUCM's files are exempt.
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, policy: ListPolicy | None = None) -> None:
@@ -79,9 +79,9 @@ class TrustListStore:
         self._policy = policy or ListPolicy()
 
     def held(self) -> TrustLists:
-        """The lists that are believed.
+        """Load the accepted lists, verifying their signatures again.
 
-        Raises ConfigurationError when one is there and cannot be read, or is not what was stored.
+        Raises ConfigurationError when one exists and cannot be read, or is not what was stored.
         """
         if not self.folder.is_dir():
             return TrustLists()
@@ -89,7 +89,10 @@ class TrustListStore:
             return self._held()
 
     def accepted(self) -> tuple[AcceptedList, ...]:
-        """The same, the CTL first, with what is known of how each came to be believed."""
+        """Load the accepted lists, the CTL first, each with its basis, signer and time.
+
+        Raises ConfigurationError as `held` does.
+        """
         if not self.folder.is_dir():
             return ()
         with self._lock():
@@ -107,11 +110,11 @@ class TrustListStore:
         confirmed: frozenset[bytes] = frozenset(),
         requested: str | None = None,
     ) -> Acceptance:
-        """Decide on one list (see `acceptance.accept_list`) and store it when it is good.
+        """Decide on one list (see `acceptance.accept_list`), and store it when it is accepted.
 
-        `requested` is the name that it was asked for by, which may stand inside.
-        Raises FileRefused, by cause; then what is held stays.  Raises ConfigurationError when it
-        cannot be written.
+        `requested` is the name that was requested, which the file may hold.  Raises FileRefused,
+        with the cause; then the stored list stays.  Raises ConfigurationError when the store
+        cannot be read or written.
         """
         make_folder(self.folder)
         with self._lock():
@@ -129,9 +132,9 @@ class TrustListStore:
         confirmed: frozenset[bytes] = frozenset(),
         requested: Mapping[ListKind, str] | None = None,
     ) -> TrustListUpdate:
-        """Decide on what was downloaded, the CTL before the ITL, and store what is good.
+        """Decide on downloaded lists (see `acceptance.update_lists`), and store the accepted ones.
 
-        See `acceptance.update_lists`.  Raises ConfigurationError when it cannot be written.
+        Raises ConfigurationError when the store cannot be read or written.
         """
         make_folder(self.folder)
         with self._lock():
@@ -158,22 +161,24 @@ class TrustListStore:
         confirmed: frozenset[bytes] = frozenset(),
         requested: str | None = None,
     ) -> Acceptance:
-        """Decide as `accept_list` does, and store nothing.  Raises FileRefused,
-        ConfigurationError."""
+        """Decide as `accept_list` does, but store nothing.
+
+        Raises FileRefused, ConfigurationError.
+        """
         if not self.folder.is_dir():
             return self._decide(kind, data, bootstrap, confirmed, requested)
         with self._lock():
             return self._decide(kind, data, bootstrap, confirmed, requested)
 
     def check_pins(self, bootstrap: Bootstrap) -> None:
-        """Hold the pins against all lists that are held.
+        """Check the pins against all stored lists.
 
         Raises FileRefused (PIN_MISMATCH), ConfigurationError.
         """
         check_pins(self.held(), bootstrap)
 
     def reset(self) -> tuple[ListKind, ...]:
-        """Forget all lists; gives those that were held, readable or not.
+        """Delete all lists; returns the kinds that were stored, readable or not.
 
         Raises ConfigurationError when they cannot be removed.
         """
@@ -183,7 +188,7 @@ class TrustListStore:
             self._sweep()
             there = tuple(kind for kind in ListKind if self._path(kind).exists())
             try:
-                # The ITL first: while only the CTL is left, it still has to vouch for the next.
+                # The ITL first: if interrupted, the remaining CTL still has to vouch for the next.
                 for path in (*map(self._path, reversed(ListKind)), self.folder / _HISTORY):
                     path.unlink(missing_ok=True)
                 synchronize(self.folder)
@@ -231,7 +236,7 @@ class TrustListStore:
         )
 
     def _store_list(self, accepted: Acceptance, wall: datetime) -> None:
-        """Store one list: what is told of it comes first, so that it is never without."""
+        """Store one list; writes its history entry first, so that no list is ever without one."""
         if accepted.basis is TrustBasis.UNCHANGED:
             return
         new = accepted.trust_list
@@ -248,7 +253,7 @@ class TrustListStore:
         write_private(self.folder / _HISTORY, json.dumps(history, indent=1).encode())
 
     def _history(self) -> dict[str, Any]:
-        """What is told of the lists, by their SHA-256: without it they are on their own word."""
+        """The entries of `trust-lists.json` by list SHA-256; without one a list has no vouchers."""
         path = self.folder / _HISTORY
         check_file(path)
         try:
@@ -280,7 +285,7 @@ def bootstrap_of(pins: Iterable[str], *, first_use: bool = False) -> Bootstrap:
 
 
 def _read(path: Path, kind: ListKind) -> TrustList:
-    """A list that was stored, its signature verified again."""
+    """Read a stored list and verify its signature again.  Raises ConfigurationError."""
     check_file(path)
     try:
         read = parse_stored_list(path.read_bytes())

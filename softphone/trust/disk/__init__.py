@@ -1,9 +1,8 @@
 """Private files and folders: atomic replacement, permissions, locks and bounded reading.
 
-Files are replaced by a rename, readable by their owner only unless said otherwise; a folder is
-locked against other processes.  It does not know what is written: certificates and keys are in
-`softphone.trust.keystore`, configurations in `softphone.provisioning`.  Nothing is encrypted here
-(`softphone.trust.keystore` does that).
+Files are replaced by a rename, and readable by their owner only by default; a lock file serializes
+the changes of several processes.  `softphone.trust.keystore` stores certificates and keys with it,
+and encrypts where needed; `softphone.provisioning` stores configurations.
 
 No standard: POSIX permissions and renames, and flock.
 """

@@ -1,7 +1,7 @@
-"""Files replaced at one stroke, for their owner only unless it is said otherwise; and read whole.
+"""Writes files atomically, for their owner only by default, and reads files up to a limit.
 
-What is read has a size that is reasonable for certificates, keys and requests: a wrong name, such
-as a device or a disk image, costs no memory.
+The limit fits certificates, keys and requests, so that reading a wrong file, such as a device or a
+disk image, does not fill the memory.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from softphone.errors import ConfigurationError
 
 _EVERYBODY = "everybody on this machine"
 _LARGEST = 16 << 20
-"""Bytes; every certificate authority there is takes far less."""
+"""Largest file to read, in bytes (16 MiB); a bundle of all public CAs is far smaller."""
 
 
 def write_private(path: Path, data: bytes, *, mode: int = 0o600) -> None:
-    """Replace a file at one stroke: written aside, synchronized, renamed over the old one.
+    """Replace a file atomically: write a temporary file, fsync it, rename it over the old one.
 
     Raises ConfigurationError when the folder cannot be written.
     """
@@ -40,20 +40,20 @@ def write_private(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
 
 def writers_of(status: os.stat_result) -> str | None:
-    """Who beside its owner can write what has this status, for a sentence; None: nobody."""
+    """Who beside the owner can write the file, as text for an error; None: nobody."""
     others = {stat.S_IWOTH: _EVERYBODY, stat.S_IWGRP: "its group"}
     return next((who for bit, who in others.items() if status.st_mode & bit), None)
 
 
 def check_file(path: Path, *, group: bool = False) -> None:
-    """Raise ConfigurationError for a file, or folder of them, that others can write.
+    """Raise ConfigurationError for a file, or a folder of files, that others can write.
 
-    With `group` its group may.  Nothing is said of devices and pipes, nor of one that is missing.
+    With `group`, the group may write.  Devices, pipes and missing files pass.
     """
     try:
         status = path.stat()
     except OSError:
-        return  # why it cannot be read, whoever reads it says
+        return  # reading the file reports the error
     who = writers_of(status)
     kept = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
     if kept and who is not None and (who == _EVERYBODY or not group):
@@ -63,14 +63,14 @@ def check_file(path: Path, *, group: bool = False) -> None:
 
 
 def readable_by_others(path: Path) -> str | None:
-    """The warning that a file with a secret deserves when others can read it, else None."""
+    """A warning when others can read a file with a secret, else None.  Raises OSError."""
     if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
         return f"{path} holds a secret and can be read by others: chmod 600 {path}"
     return None
 
 
 def read_whole(path: Path, *, most: int = _LARGEST) -> bytes:
-    """The bytes of a file, `most` of them at most.  Raises ConfigurationError."""
+    """Read a file.  Raises ConfigurationError if unreadable or larger than `most` bytes."""
     try:
         with path.open("rb") as file:
             data = file.read(most + 1)

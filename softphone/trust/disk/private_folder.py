@@ -1,9 +1,8 @@
-"""A folder for secrets: made for its owner only, locked against other processes, synchronized.
+"""Folders for secrets: permissions, lock files and fsync.
 
-One in which anybody else can write, a group as well, is refused, for reading, too.
+A folder in which anybody else can write, its group included, is refused, even for reading.
 
-The lock is a file that stays there: it belongs to whoever has locked it, and the kernel gives it
-back when a process dies.
+The lock is an flock on a file that is never removed; the kernel releases it when a process dies.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ _PAUSE = 0.02
 
 
 def make_folder(folder: Path) -> None:
-    """Make it (0700), if it is missing.
+    """Make the folder (0700) and its parents if missing, and check it.
 
-    Raises ConfigurationError, also for one in which others can put what they like.
+    Raises ConfigurationError when it cannot be made, or as `check_folder` does.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -35,10 +34,9 @@ def make_folder(folder: Path) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise ConfigurationError for a folder in which others can put what they like.
+    """Raise ConfigurationError for a folder in which others can write, or that another user owns.
 
-    Whoever can write in it decides whom we believe, and can take a key's place.  Nothing is said
-    of one that is missing.
+    Write access would allow replacing trust anchors and keys.  A missing folder passes.
     """
     try:
         status = folder.stat()
@@ -60,7 +58,7 @@ def check_folder(folder: Path) -> None:
 
 
 def synchronize(folder: Path) -> None:
-    """Have its renames and removals on disk before anybody is told of them."""
+    """Fsync the folder, so that renames and removals in it are on disk.  Raises OSError."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -69,17 +67,17 @@ def synchronize(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path, name: str) -> None:
-    """Remove what a `write_private` of this file has left that was killed; under the lock only."""
+    """Remove temporary files of `name` that a killed `write_private` left; only under the lock."""
     for left in folder.glob(f".{name}.*"):
         left.unlink(missing_ok=True)
 
 
 @contextmanager
 def locked(path: Path, *, patience: float = _PATIENCE) -> Iterator[None]:
-    """Hold the lock file `path`, which is made when it is missing.
+    """Hold the lock file `path`, made (0600) when missing, for the time of the context.
 
-    Waits, in this thread, for at most `patience` seconds: what is done under the lock takes
-    milliseconds.  Raises ConfigurationError when another process does not let go.
+    Blocks this thread for at most `patience` seconds; holders need milliseconds.  Raises
+    ConfigurationError when another process does not release it, or as `check_folder` does.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     check_folder(path.parent)

@@ -1,10 +1,10 @@
-"""FIPS mode: whether this process runs in it, who decided so, and what is then forbidden.
+"""FIPS mode: whether this process runs in it, which setting decided that, and what it forbids.
 
-It makes the set-up of OpenSSL's FIPS provider, starts processes with it, makes keys within it and
-checks it.  It implements no cryptography and is no validated module.  Loading the provider comes
-first of all, in `softphone.openssl_provider`; the SRTP backend for this mode is in
-`softphone.srtp`.  `self_check` and `setup` are imported from their own modules: only the command
-line and processes in FIPS mode need them.
+The package sets up OpenSSL's FIPS provider, prepares the environment of processes that use it,
+makes keys with it and checks it.  It implements no cryptography and is no validated module.
+`softphone.openssl_provider` loads the provider before anything else; the SRTP backend for this
+mode is in `softphone.srtp`.  Import `self_check` and `setup` from their own modules: only the
+command line and processes in FIPS mode need them.
 
 No standard is implemented here: FIPS 140 concerns OpenSSL's provider, not this code.
 """

@@ -1,8 +1,8 @@
-"""Long-lived keys in FIPS mode, made by `openssl genpkey` within the FIPS provider.
+"""Generates long-lived keys in FIPS mode, by `openssl genpkey` with the FIPS provider.
 
-`cryptography` makes keys outside of any provider, in FIPS mode too; the program that comes with
-OpenSSL does not.  It gets this process's configuration by the environment, and gives the key
-through a pipe: no file ever holds it on the way.
+`cryptography` makes keys outside of any provider, even in FIPS mode; OpenSSL's own program does
+not.  The program inherits this process's OpenSSL configuration through the environment, and
+returns the key through a pipe, never a file.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _PATIENCE = 60.0
 
 
 def generate_key(algorithm: str, options: Sequence[str], *, openssl: str = "openssl") -> bytes:
-    """A new private key, PKCS#8 in DER; `options` are those of `openssl genpkey`.
+    """Make a private key, PKCS#8 in DER; `options` are values of `-pkeyopt`.
 
-    Takes seconds for a long RSA key.  Raises FipsUnavailable when the provider makes none.
+    Takes seconds for a long RSA key.  Raises FipsUnavailable when no key is made within 60 s.
     """
     command = [openssl, "genpkey", "-quiet", "-algorithm", algorithm, "-outform", "DER"]
     command += [word for option in options for word in ("-pkeyopt", option)]

@@ -1,10 +1,10 @@
-"""Whether this process is to run in FIPS mode, who decided it, and how such a process is started.
+"""Decides whether this process must run in FIPS mode, and how to start a process in that mode.
 
-The bootstrap setting counts where there is one (an option, SOFTPHONE_FIPS, the account file, the
+The bootstrap setting decides if there is one (an option, SOFTPHONE_FIPS, the account file, the
 API, in this order), else the platform's mode.  OpenSSL reads its configuration when a process
-starts, so the mode of a running process never changes: a command starts itself anew in the
-environment that `process_environment` gives, an application is started so (`softphone fips run`).
-What is asked for and not in effect is an error, never another mode.
+starts, so the mode of a running process never changes: a command restarts itself in the
+environment that `process_environment` returns; start an application by `softphone fips run`.  A
+mode that was requested and is not in effect is an error.
 
 What a FIPS mode may claim is less than "validated": see docs/guides/fips.md.
 """
@@ -27,7 +27,7 @@ SETTING = "SOFTPHONE_FIPS"
 """The environment variable with the bootstrap setting."""
 
 KERNEL = Path("/proc/sys/crypto/fips_enabled")
-"""Where Linux tells of its own mode."""
+"""The file in which Linux shows its own FIPS mode."""
 
 _SOURCE = "SOFTPHONE_FIPS_SOURCE"
 _PLATFORM = "SOFTPHONE_FIPS_PLATFORM"
@@ -38,14 +38,14 @@ _WORDS |= {"0": False, "false": False, "no": False, "off": False}
 
 
 class FipsModeOrigin(StrEnum):
-    """Who decided the mode."""
+    """What decided the mode."""
 
     BOOTSTRAP = "bootstrap"
     PLATFORM = "platform"
 
 
 class FipsRestriction(StrEnum):
-    """What a softphone may be asked for and FIPS mode rules out."""
+    """Features that FIPS mode forbids."""
 
     ACCEPT_UNTRUSTED = "accept_untrusted"
     SCREEN_SHARING = "screen_sharing"
@@ -61,12 +61,12 @@ UNAVAILABLE: Mapping[FipsRestriction, str] = MappingProxyType(
         " offer SHA-256 (RFC 8760)",
     }
 )
-"""What is not available in FIPS mode, each with a sentence."""
+"""The sentence for the error text of each forbidden feature."""
 
 
 @dataclass(frozen=True, slots=True)
 class FipsMode:
-    """Whether FIPS mode is on, who decided that, and by which setting (`source`)."""
+    """Whether FIPS mode is on, what decided that, and by which setting (`source`)."""
 
     on: bool
     decider: FipsModeOrigin
@@ -89,7 +89,7 @@ def effective_mode(*, platform: bool, bootstrap: bool | None, source: str = "") 
 
 
 def read_setting(text: str) -> bool | None:
-    """A bootstrap setting as written; empty is none.  Raises ConfigurationError."""
+    """Parse a bootstrap setting; None for an empty one.  Raises ConfigurationError."""
     word = text.strip().lower()
     if not word:
         return None
@@ -99,9 +99,10 @@ def read_setting(text: str) -> bool | None:
 
 
 def platform_mode(kernel: Path = KERNEL, given: Mapping[str, str] = os.environ) -> bool:
-    """Whether the platform is in FIPS mode: the kernel says so, or the system's OpenSSL is.
+    """Whether the platform is in FIPS mode: by the kernel, or by the system's OpenSSL.
 
-    A process that was started in a mode of ours has been told what the platform's is.
+    A process that `process_environment` prepared reads it from a variable instead, because its own
+    OpenSSL configuration hides the platform's.
     """
     given_mode = given.get(_PLATFORM)
     if given_mode is not None:
@@ -115,7 +116,7 @@ def platform_mode(kernel: Path = KERNEL, given: Mapping[str, str] = os.environ) 
 
 
 def _system_openssl() -> bool:
-    """Whether the standard library's OpenSSL wants FIPS algorithms only."""
+    """Whether the standard library's OpenSSL is configured for FIPS algorithms only."""
     binding = importlib.import_module("_hashlib")
     return bool(binding.get_fips_mode())
 
@@ -127,9 +128,10 @@ def setting_of(
     source: str = "the API",
     environ: Mapping[str, str] = os.environ,
 ) -> tuple[bool | None, str]:
-    """The bootstrap setting and where it stands.
+    """The bootstrap setting (None: none) and its source, as text.
 
-    `given` is the caller's, `configured` the account's.  Raises ConfigurationError.
+    `given`, the caller's, comes first, then SOFTPHONE_FIPS, then `configured`, the account's.
+    Raises ConfigurationError.
     """
     if given is not None:
         return given, source
@@ -148,7 +150,7 @@ def decide_mode(
 
 
 def set_bootstrap_setting(on: bool, source: str) -> None:
-    """Make a setting the bootstrap setting of this process and of those that it starts."""
+    """Set the bootstrap setting of this process and its children, in the environment."""
     os.environ[SETTING] = "true" if on else "false"
     os.environ[_SOURCE] = source
 
@@ -156,14 +158,14 @@ def set_bootstrap_setting(on: bool, source: str) -> None:
 def process_environment(
     mode: FipsMode, folder: Path | None, *, environ: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """The environment to start a process of that mode in; `folder` is a set-up's.
+    """The environment for a process of the mode; `folder` is that of a finished set-up.
 
     Raises FipsUnavailable when FIPS mode is on and there is no set-up.
     """
     made = dict(environ)
     made[_PLATFORM] = "1" if platform_mode(given=environ) else "0"
     if mode.decider is FipsModeOrigin.BOOTSTRAP:
-        # Or the new process would come to another mode, before it has read an account.
+        # Otherwise the new process would decide on another mode before it reads the account.
         made |= {SETTING: "true" if mode.on else "false", _SOURCE: mode.source}
     if mode.on:
         if folder is None:
@@ -179,22 +181,22 @@ def process_environment(
         return made
     made.pop(openssl_provider.FIPS_FOLDER_VARIABLE, None)
     made.pop(_MODULES, None)
-    # Without a configuration OpenSSL has its default provider, whatever the platform's file says.
+    # An empty configuration gives the default provider, whatever the platform's file says.
     made[_CONFIGURATION] = os.devnull
     return made
 
 
 def process_fits(mode: FipsMode) -> bool:
-    """Whether this process was started in `mode`; in FIPS mode `require` looks closer."""
+    """Whether this process was started in `mode`; `require_mode` also runs the self-check."""
     if mode.on:
         return openssl_provider.fips_in_force()
     return not openssl_provider.fips_in_force() and not _system_openssl()
 
 
 def require_mode(mode: FipsMode) -> None:
-    """Go on only if this process runs in `mode`.
+    """Raise FipsUnavailable, with the reason, unless this process runs in `mode`.
 
-    Raises FipsUnavailable when it does not: with the reason, after a self-check of each library.
+    In FIPS mode the self-check must pass, too.
     """
     if not process_fits(mode):
         wrong = (
@@ -210,9 +212,9 @@ def require_mode(mode: FipsMode) -> None:
 
 
 def check_allowed(capability: FipsRestriction) -> None:
-    """Raise FipsForbidden when this process is in FIPS mode, which rules the capability out.
+    """Raise FipsForbidden when this process runs in FIPS mode, which forbids the capability.
 
-    That it is allowed does not say that this engine has it: it shares no screens in any mode.
+    Outside of FIPS mode it passes even for a feature that is not implemented: screen sharing.
     """
     if openssl_provider.fips_in_force():
         raise FipsForbidden(f"in FIPS mode {UNAVAILABLE[capability]}")
@@ -220,5 +222,5 @@ def check_allowed(capability: FipsRestriction) -> None:
 
 def random_bytes(count: int) -> bytes:
     """`count` bytes for keys, nonces and tags: from the FIPS provider's DRBG in FIPS mode."""
-    # Where `secrets.token_bytes` gets its bytes, without the three calls on the way.
+    # The source of `secrets.token_bytes`, without its three calls in between.
     return ssl.RAND_bytes(count) if openssl_provider.fips_in_force() else os.urandom(count)

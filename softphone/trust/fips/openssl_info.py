@@ -1,7 +1,7 @@
-"""What the standard library's own OpenSSL says of its providers, asked function by function.
+"""Queries the providers of the standard library's OpenSSL, through ctypes.
 
-By ctypes, on the very file that this process has mapped.  OpenSSL 3's names; an older one has no
-providers, and is told so.
+Uses the libcrypto file that this process has mapped, and the functions of OpenSSL 3.  An older
+library has no providers, and `Libcrypto.find` returns None for it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _UTF8_POINTER = 6  # OSSL_PARAM_UTF8_PTR
 
 @dataclass(frozen=True, slots=True)
 class ProviderInfo:
-    """What a provider says of itself."""
+    """A provider's name, version and build, as it reports them."""
 
     name: str = ""
     version: str = ""
@@ -23,7 +23,7 @@ class ProviderInfo:
 
 
 class _Parameter(ctypes.Structure):
-    """OSSL_PARAM."""
+    """OpenSSL's struct OSSL_PARAM."""
 
     _fields_ = (
         ("key", ctypes.c_char_p),
@@ -67,7 +67,7 @@ class Libcrypto:
 
     @classmethod
     def find(cls, paths: Sequence[str]) -> Libcrypto | None:
-        """The only one of the files that are mapped; None when there is none, or not one."""
+        """Open the one mapped libcrypto; None unless `paths` has one file, of OpenSSL 3."""
         if len(paths) != 1:
             return None
         try:
@@ -76,12 +76,12 @@ class Libcrypto:
             return None
 
     def failures(self) -> Iterator[str]:
-        """Every way in which this library is not in FIPS mode."""
+        """Yield every reason why this library is not in FIPS mode."""
         try:
             yield from self._provider_failures()
             yield from self._algorithm_failures()
         finally:
-            # What was refused left its errors in a queue that Python would read later.
+            # Refused calls leave errors in OpenSSL's queue, which Python would read later.
             self._library.ERR_clear_error()
 
     def _provider_failures(self) -> Iterator[str]:

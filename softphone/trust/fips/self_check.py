@@ -1,9 +1,8 @@
-"""The self-check at the start of FIPS mode: does each library really use the FIPS provider?
+"""The self-check at the start of FIPS mode: checks that each library uses the FIPS provider.
 
-A flag that says so proves nothing, since one library says it with no provider loaded at all.  So
-each is asked to do what a FIPS provider can, and to refuse what it must.  What is looked at is
-what this process has loaded; the answers of the standard library's OpenSSL are read by
-`softphone.trust.fips.openssl_info`.
+A library's FIPS flag proves nothing: one sets it with no provider loaded at all.  So each library
+must compute what a FIPS provider can, and refuse what it must.  The check covers what this process
+has loaded; `softphone.trust.fips.openssl_info` queries the standard library's OpenSSL.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ _EMPTY_GCM = "58e2fccefa7e3061367f1d57a4e7455a"
 
 @dataclass(frozen=True, slots=True)
 class LibraryCheck:
-    """One library: its version, the provider it was found to use, and what is wrong (() is well).
+    """One library: its version, the provider that it uses, and the failures (empty: passed).
 
-    `used` is False for a library that FIPS mode does without.
+    `used` is False for a library that FIPS mode does not use.
     """
 
     name: str
@@ -53,13 +52,13 @@ class LibraryCheck:
 
 @dataclass(frozen=True, slots=True)
 class SelfCheck:
-    """All libraries."""
+    """The checks of all libraries."""
 
     libraries: tuple[LibraryCheck, ...]
 
     @property
     def passed(self) -> bool:
-        """Whether the process may do its work in FIPS mode."""
+        """Whether the process may work in FIPS mode: every library has passed."""
         return all(each.passed for each in self.libraries)
 
     def require(self) -> None:
@@ -83,7 +82,7 @@ def loaded_files(pattern: str, maps: Path = Path("/proc/self/maps")) -> tuple[st
 
 
 def refuses(action: Callable[[], object]) -> bool:
-    """Whether a library does not do something."""
+    """Whether a library refuses an action with one of the errors for disallowed algorithms."""
     try:
         action()
     except (ValueError, UnsupportedAlgorithm, InternalError):
@@ -93,7 +92,7 @@ def refuses(action: Callable[[], object]) -> bool:
 
 @cache
 def run_self_check() -> SelfCheck:
-    """Check this process, once; what was found stays so, as a process keeps its providers."""
+    """Check this process; the result is cached, because a process keeps its providers."""
     return SelfCheck((_standard_library(), _cryptography(), _pylibsrtp()))
 
 
@@ -113,7 +112,7 @@ def _standard_library() -> LibraryCheck:
 
 
 def _python_failures() -> Iterator[str]:
-    """Python has hashes of its own, which stand in silently for those that OpenSSL refuses."""
+    """Check that Python's built-in hashes do not replace those that OpenSSL refuses."""
     if not type(hashlib.sha256(b"")).__module__.startswith("_hashlib"):
         yield "hashlib does not use OpenSSL"
     if not refuses(lambda: hashlib.new("md5", b"", usedforsecurity=False)):
@@ -126,7 +125,7 @@ def _cryptography() -> LibraryCheck:
     path = _provider_file("second")
     if path is None:
         failures.append("the provider's second file is not loaded")
-    # Its symbols are hidden: the version is that of the first file, if the bytes are the same.
+    # Its symbols are hidden: take the version of the first file, if the bytes are the same.
     found = ProviderInfo()
     if path is not None and _same_bytes():
         library = Libcrypto.find(loaded_files(r"/libcrypto[^/]*\.so"))
@@ -159,7 +158,7 @@ _PROOFS: dict[str, Callable[[], bool]] = {
 
 
 def _pylibsrtp() -> LibraryCheck:
-    """It brings an OpenSSL that can load no provider, and fails: SRTP is done without it."""
+    """Report pylibsrtp as unused: its OpenSSL can load no provider, so it does no SRTP."""
     module = sys.modules.get("pylibsrtp")
     version = "not loaded" if module is None else str(getattr(module, "__version__", ""))
     return LibraryCheck("pylibsrtp", version, used=False)

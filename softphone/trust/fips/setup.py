@@ -1,11 +1,11 @@
-"""The set-up of FIPS mode: two copies of the provider's file and OpenSSL's configuration for it.
+"""The set-up of FIPS mode: two copies of the provider's file, and an OpenSSL configuration.
 
-A set-up is a folder of its own, named after what is in it, and never changed once it is there;
-`current` points to the one that is used, and is moved at one stroke after a process has passed
-its self-check with the new one.  OpenSSL's own program makes the checksum that the provider is
-verified with at each start (`openssl fipsinstall`); nothing here calculates any.
+A set-up is a folder named after the digest of the provider, and never changes.  The symlink
+`current` points to the one in use; it is replaced atomically after a process has passed its
+self-check with the new set-up.  `openssl fipsinstall` computes the checksum that verifies the
+provider at each start.
 
-Two copies, since two libraries in one process cannot share one file: see
+There are two copies because two libraries in one process cannot share one file: see
 `softphone.openssl_provider`.
 """
 
@@ -70,7 +70,7 @@ CipherString = DEFAULT@SECLEVEL=2
 
 @dataclass(frozen=True, slots=True)
 class FipsSetup:
-    """A finished set-up: its folder, where its provider came from, and that file's SHA-256."""
+    """A finished set-up: its folder, its source provider file, and that file's SHA-256."""
 
     folder: Path
     module: str
@@ -79,7 +79,7 @@ class FipsSetup:
 
     @property
     def outdated(self) -> bool:
-        """Whether the provider that it was made from is another one by now, or has gone."""
+        """Whether the provider file that it was made from has changed or is missing."""
         try:
             return _digest(Path(self.module)) != self.digest
         except OSError:
@@ -87,7 +87,7 @@ class FipsSetup:
 
 
 def default_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where set-ups are kept: SOFTPHONE_FIPS_DIR, else within the user's state folder."""
+    """The folder of set-ups: SOFTPHONE_FIPS_DIR, else in the user's state folder (XDG)."""
     named = environ.get("SOFTPHONE_FIPS_DIR")
     if named:
         return Path(named)
@@ -96,7 +96,7 @@ def default_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def find_module(openssl: str = "openssl") -> Path:
-    """The system's provider, where OpenSSL itself looks for it.  Raises FipsUnavailable."""
+    """Find the system's provider in OpenSSL's module folder.  Raises FipsUnavailable."""
     said = _run([openssl, "version", "-m"])
     match = re.search(r'MODULESDIR: "([^"]+)"', said)
     place = Path(match[1] if match else "/usr/lib/ossl-modules") / "fips.so"
@@ -106,9 +106,10 @@ def find_module(openssl: str = "openssl") -> Path:
 
 
 def find_setup(base: Path) -> FipsSetup | None:
-    """The set-up that is used; None when there is none, or it is not whole.
+    """Find the current set-up; None when there is none, or it is incomplete.
 
-    Raises ConfigurationError when others can write where it is: its provider is run.
+    Raises ConfigurationError when others can write in the folder, since its provider is code that
+    this process runs.
     """
     check_folder(base)
     current = base / CURRENT
@@ -125,7 +126,7 @@ def find_setup(base: Path) -> FipsSetup | None:
 def make_setup(
     base: Path, *, module: Path | None = None, pedantic: bool = True, openssl: str = "openssl"
 ) -> FipsSetup:
-    """Make a set-up in `base`, try it in a process of its own, and let it be the one in use.
+    """Make a set-up in `base`, test it in another process, and make it the current one.
 
     `pedantic` asks the provider for every check it knows; one of them refuses TLS 1.2 peers
     without the extended master secret (RFC 7627), which old call managers may be.
@@ -154,7 +155,7 @@ def _digest(path: Path) -> str:
 
 
 def _build(made: FipsSetup, openssl: str) -> None:
-    """Build beside, then rename: a set-up is there whole or not at all."""
+    """Build in a temporary folder, then rename it, so that no set-up is ever incomplete."""
     beside = Path(tempfile.mkdtemp(prefix=".new-", dir=made.folder.parent))
     try:
         for copy in ("first", "second"):
@@ -162,7 +163,7 @@ def _build(made: FipsSetup, openssl: str) -> None:
             shutil.copyfile(made.module, beside / copy / "fips.so")
         command = [openssl, "fipsinstall", "-quiet", "-module", str(beside / "first" / "fips.so")]
         command += ["-pedantic"] if made.pedantic else []
-        # The set-up of a process in FIPS mode is none of this program's business.
+        # Keep the program from using the configuration of a process in FIPS mode.
         _run([*command, "-out", str(beside / "fipsmodule.cnf")], OPENSSL_CONF=os.devnull)
         text = _CONFIGURATION.format(folder=made.folder)
         write_private(beside / "openssl-fips.cnf", text.encode())
@@ -177,7 +178,7 @@ def _build(made: FipsSetup, openssl: str) -> None:
 
 
 def _try_out(made: FipsSetup) -> None:
-    """Start a process with it and let that check itself; a set-up that fails is not kept."""
+    """Run the self-check in a process with the set-up; remove the set-up if it fails."""
     mode = FipsMode(True, FipsModeOrigin.BOOTSTRAP, "softphone fips setup")
     program = "from softphone.trust.fips.self_check import run_self_check as s; s().require()"
     command = [sys.executable, "-c", program]
@@ -189,7 +190,7 @@ def _try_out(made: FipsSetup) -> None:
 
 
 def _point(base: Path, folder: Path) -> None:
-    """Let `current` be `folder`; others are removed, but the one before, which may be in use."""
+    """Point `current` to `folder`; remove all others but the previous one, which may be in use."""
     current = base / CURRENT
     before = current.resolve() if current.is_symlink() else folder
     beside = base / f".{CURRENT}-{os.getpid()}"
@@ -203,7 +204,7 @@ def _point(base: Path, folder: Path) -> None:
 
 
 def _run(command: list[str], **variables: str) -> str:
-    """Run a program; gives what it printed.  Raises FipsUnavailable with what it said."""
+    """Run a program; returns its output.  Raises FipsUnavailable with its last error line."""
     try:
         ended = subprocess.run(
             command,

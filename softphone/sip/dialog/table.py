@@ -32,7 +32,7 @@ class HalfDialogOwner(DialogOwner, Protocol):
 
     @property
     def to(self) -> Flow | Target:
-        """Where the request went."""
+        """The flow or target that the request was sent to."""
 
     @property
     def hosts(self) -> tuple[str, ...]:

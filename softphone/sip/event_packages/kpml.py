@@ -221,7 +221,7 @@ class KpmlSubscription:
         if sum(len(one.alternatives) for one in patterns) > _MOST_ALTERNATIVES:
             return None
         if len(document.rule.enter_key) > 1:
-            return None  # a sequence of keys
+            return None  # A sequence of keys is not supported.
         flush = "".join(document.flush).strip().lower() == "yes"
         rule = replace(document.rule, flush=flush)
         return cls(patterns, rule=rule) if patterns else None

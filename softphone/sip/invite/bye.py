@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 RECONNECT_TIMEOUT = 32.0
 """Seconds to wait for the next connection: 64*T1, as long as a BYE waits for its response."""
 CONNECTION_LOST = 503
+"""The status hint of a request whose flow was lost or could not be opened."""
 
 
 def hang_up(usage: InviteUsage, *, now: float, headers: HeaderFields = ()) -> None:

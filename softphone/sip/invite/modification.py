@@ -289,7 +289,10 @@ class RemoteModification:
         self.end_accepted(response, role, now=now)
 
     def end_accepted(self, response: Response, role: BodyRole | None, *, now: float) -> None:
-        """Called once our 2xx is sent; `role` is that of its session description."""
+        """Do nothing after our 2xx; a re-INVITE overrides this to retransmit it.
+
+        `role` is that of the session description in the 2xx.
+        """
 
     def reject(
         self, status: int, *, now: float, reason: str = "", headers: HeaderFields = ()

@@ -94,7 +94,7 @@ class InviteUsage:
         self._invite: Request | None = None
         self._invite_flow: Flow | None = None
 
-    # What is known -------------------------------------------------------------------------------
+    # Properties ----------------------------------------------------------------------------------
 
     @property
     def request(self) -> Request:
@@ -237,7 +237,7 @@ class InviteUsage:
             raise LocalProtocolError("only the callee answers an INVITE")
         return self.server
 
-    # Both ----------------------------------------------------------------------------------------
+    # Both sides ----------------------------------------------------------------------------------
 
     def reinvite(self, body: Body | None, *, now: float, headers: HeaderFields = ()) -> None:
         """Send a re-INVITE with an offer, or without body to ask for one.
@@ -428,7 +428,7 @@ class InviteUsage:
             send_bye(self, self.leg, now=now)
             self.end_usage(cause, now=now, status=408, reason=reason)
 
-    # For its parts -------------------------------------------------------------------------------
+    # For the other modules of the package --------------------------------------------------------
 
     def emit_event(self, event: object) -> None:
         """Queue an event, unless InviteEnded has been reported."""

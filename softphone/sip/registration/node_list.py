@@ -142,7 +142,7 @@ class NodeRegistration:
             credentials=self._credentials,
         )
 
-    # What is known
+    # Properties
 
     @property
     def state(self) -> RegistrationState:

@@ -72,7 +72,7 @@ class NodeMonitor:
         return self._flow
 
     def start_monitoring(self, *, now: float) -> None:
-        """Send a keep-alive now and then every `interval` seconds."""
+        """Send a keep-alive at once, and another `interval` seconds after each response."""
         self._send_keep_alive(now)
 
     def stop_monitoring(self, *, now: float, close: bool) -> None:

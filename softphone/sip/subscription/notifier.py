@@ -72,10 +72,11 @@ class NotifierUsage:
     # Commands ------------------------------------------------------------------------------------
 
     def accept(self, *, now: float, expires: float | None = None, pending: bool = False) -> None:
-        """Answer 200 (REFER: 202) with at most `expires` seconds; call `notify` next.
+        """Answer 200 and grant at most `expires` seconds; call `notify` next.
 
-        A REFER sends its first NOTIFY (100 Trying) by itself.  With Refer-Sub: false it is answered
-        200 and has no subscription (RFC 4488).
+        A REFER is answered 202, lasts `REFER_EXPIRES` seconds and sends its first NOTIFY (100
+        Trying) by itself.  With Refer-Sub: false it gets 200 and no subscription (RFC 4488).
+        Raises LocalProtocolError once the request is answered.
         """
         transaction = self._require_transaction()
         asked = self.request.expires
@@ -167,7 +168,7 @@ class NotifierUsage:
 
     def _require_transaction(self) -> ServerTransaction:
         transaction, self._transaction = self._transaction, None
-        # When the flow has died meanwhile, the answer is dropped: that is nobody's mistake.
+        # If the flow has died in the meantime, the response is dropped, which is no error.
         if transaction is None:
             raise LocalProtocolError("the request has been answered already")
         self._layer.timers.cancel((self, "unanswered"))

@@ -1,12 +1,12 @@
 """Instant messaging: XMPP, encryption between clients, files, history and compliance.
 
-One user signed in to a chat server.  SIP MESSAGE is not here but in `softphone.account` and
-`softphone.sip`; connections and TLS are those of `softphone.net`, certificates are judged in
-`softphone.trust`, directories are in `softphone.contacts`, account files in `softphone.config`.
+It signs one user in to a chat server.  SIP MESSAGE is in `softphone.account` and `softphone.sip`,
+connections and TLS are in `softphone.net`, certificate verification in `softphone.trust`,
+directories in `softphone.contacts`, account files in `softphone.config`.
 
-RFC 6120, RFC 6121 and RFC 2782 with XEP-0368 (where a server is); the subpackages name the rest,
-XEP-0045, XEP-0198 and XEP-0363 among them.  Names are loaded when they are first used: some need
-slixmpp, which is in the extra `im`, and say what to install where it is missing.
+RFC 6120, RFC 6121 and RFC 2782 with XEP-0368 (server location); the subpackages name the rest,
+XEP-0045, XEP-0198 and XEP-0363 among them.  Names are loaded on first use: some need slixmpp, which
+is in the extra `im`; without it the error says what to install.
 """
 
 from __future__ import annotations

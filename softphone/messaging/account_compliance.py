@@ -1,9 +1,9 @@
-"""Compliance of one account, switched on by its configuration: decided, written down, archived.
+"""Compliance of one account, enabled by its configuration: decides, records and archives.
 
-The hook of messages and the policies of files are one.  A message goes on once its decision is a
-row of the audit table and, in clear, its text is in the third-party archive; whatever fails, it
-does not go on.  Of what is encrypted client to client only that it was, and its size, is a row:
-its text is here never, and no server is asked about it.
+The same policies apply to messages and files.  A message goes on only after its decision is a row
+of the audit table and, if it is in clear, its text is in the third-party archive; any failure stops
+it.  For a message encrypted client to client, the row holds only the fact and the size: its text
+never gets here, and no server is asked about it.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ CLIENT_TO_CLIENT = "encrypted client to client: not seen"
 
 
 class AccountCompliance:
-    """An async context, and a `MessageHook`.
+    """An async context manager, and a `MessageHook`.
 
-    Raises ConfigurationError; on entering AuditError when a database is out of reach,
-    CertificateError or a subclass when its server is not believed.
+    Raises ConfigurationError; on entering AuditError when a database cannot be reached,
+    CertificateError or a subclass when its server cannot be verified.
     """
 
     def __init__(self, own: str, config: ComplianceConfig, environment: HttpsEnvironment) -> None:
@@ -58,7 +58,7 @@ class AccountCompliance:
             )
         policies = config.policies(environment)
         self._messages = MessageCompliance(policies)
-        # A file server is nobody that our certificate is meant for.
+        # Our client certificate is not meant for a file server.
         client = HttpsClient(
             replace(config.tls, credential=None),
             HttpsLimits(config.largest, config.file_within),
@@ -82,7 +82,7 @@ class AccountCompliance:
         await self._stack.aclose()
 
     async def decide(self, question: PendingMessage) -> Decision:
-        """What the policies say of a message, once that is written down."""
+        """Return the policies' decision on a message, after recording it."""
         decision = await self._messages.decide(question)
         body = decision.body if isinstance(decision, Redact) else question.body
         try:

@@ -1,10 +1,10 @@
-"""Messages: one user signed in to a chat server; what the application sees of it all.
+"""MessagingClient: the application's handle on one user signed in to a chat server.
 
     async for message in messages:
         print(message.security.sign, message.sender, message.body)
         await messages.send(message.peer, "heard")
 
-Whom it speaks with, and how, is in `encryption_policy`, `e2e` and `delivery`.
+Encryption rules, sessions and delivery are in `encryption_policy`, `e2e` and `delivery`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _utc() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class MessagingEnvironment:
-    """What a phone gives its messages: the network, entropy, the hook of compliance, the clock."""
+    """What a phone supplies to its client: network, entropy, compliance hook, clock."""
 
     connector: ConnectorConfig
     dns: SrvResolver
@@ -64,9 +64,9 @@ class MessagingEnvironment:
 
 
 class MessagingClient:
-    """An async context: signed in while it lasts, and again by itself after a cut.
+    """An async context manager: stays signed in, and reconnects by itself.
 
-    Iterate over it for what comes; one task may do so at a time.
+    Iterate over it for incoming messages; one task may do so at a time.
     """
 
     def __init__(self, config: MessagingConfig, environment: MessagingEnvironment) -> None:
@@ -183,7 +183,7 @@ class MessagingClient:
         await self.close()
 
     async def close(self) -> None:
-        """Sign out: sessions are closed, history in memory is gone."""
+        """Sign out; sessions are closed, and history in memory is lost."""
         if self._sessions is not None:
             await self._sessions.close(tell=self._connection.is_up)
         for task in (self._greeting, self._judging):
@@ -207,12 +207,12 @@ class MessagingClient:
 
     @property
     def is_up(self) -> bool:
-        """Whether the server is reached now; else what is sent waits."""
+        """Whether the server is connected now; otherwise sent messages wait."""
         return self._connection.is_up
 
     @property
     def counters(self) -> Counter[str]:
-        """What came and was not shown, by cause."""
+        """The number of received messages that were not shown, by cause."""
         counters = Counter(self._receiver.counters)
         counters["dropped_unread"] = self._receiver.inbox.dropped
         return counters
@@ -220,11 +220,11 @@ class MessagingClient:
     # Talking
 
     async def send(self, to: str, body: str, *, within: float | None = None) -> SentMessage:
-        """Send a message to a user (bare JID), or to a room that was joined.
+        """Send a message to a user (bare JID), or to a joined room.
 
-        Returns when the server has it, or, client to client, the other client.  Raises
+        Returns when the server, or client to client the other client, has acknowledged it.  Raises
         MessageRefused when policy forbids it, and then nothing was sent; MessageUndelivered,
-        TransportError, CertificateError or a subclass when it did not go through.
+        TransportError, CertificateError or a subclass when it was not delivered.
         """
         with self._receiver.inbox.sending():
             return await self._sender.send_message(
@@ -234,11 +234,11 @@ class MessagingClient:
     async def send_file(
         self, to: str, path: str | os.PathLike[str], *, kind: ContentKind = ContentKind.FILE
     ) -> SentMessage:
-        """Send a file, or a capture of the screen: upload it, and tell where it is.
+        """Send a file or a screen capture: upload it, and send its link.
 
-        It lies at a server, so it has a lock and never a key.  Raises ConfigurationError without
-        an audit table, TransferRefused and MessageRefused when policy forbids it (then nothing of
-        it was sent), AuditError, TransferError, and what `send` raises.
+        The file is stored at a server, so its sign is the lock, never the key.  Raises
+        ConfigurationError without an audit table, TransferRefused and MessageRefused when policy
+        forbids it (then nothing of it was sent), AuditError, TransferError, and what `send` raises.
         """
         files = self._files()
         self._sender.check_file(to)
@@ -249,7 +249,7 @@ class MessagingClient:
             )
 
     async def fetch_file(self, message: Message, into: str | os.PathLike[str]) -> TransferredFile:
-        """Fetch the file that a message is about, to the new file `into` (0600).
+        """Download the file that a message links to, to the new file `into` (mode 0600).
 
         Raises ConfigurationError without an audit table, or for a message without a file;
         TransferRefused, AuditError, TransferError, TransportError, CertificateError.
@@ -275,30 +275,30 @@ class MessagingClient:
         return message
 
     def history(self, peer: str) -> tuple[Message, ...]:
-        """What was said with a peer, or in a room, since sign-in."""
+        """Return the messages with a peer, or in a room, since sign-in."""
         return self._processor.history.messages_with(peer)
 
     def close_conversation(self, peer: str) -> None:
-        """Its window is closed: with `disable_history` it is forgotten now."""
+        """Take note of a closed conversation: with `disable_history` its history is deleted."""
         self._processor.conversation_closed(peer)
 
     # Who is there
 
     @property
     def peers(self) -> tuple[Presence, ...]:
-        """Everybody on the roster, with their presence."""
+        """Return the presence of everybody on the roster."""
         return self._peers.all_presences()
 
     def presence(self, peer: str) -> Presence:
-        """How available somebody is."""
+        """Return a peer's presence."""
         return self._peers.presence(peer)
 
     async def subscribe_to(self, peer: str, *, within: float = 5.0) -> Presence:
-        """Ask to see somebody's presence, and wait a little for it."""
+        """Request a presence subscription, and wait up to `within` seconds for the presence."""
         return await self._peers.subscribe_to(peer, within=within)
 
     def set_presence(self, show: Availability, status: str = "") -> None:
-        """Say how available we are."""
+        """Send our presence."""
         self._shown = Presence(self._config.jid, show, status)
         if self._connection.is_up:
             self._send_presence()
@@ -326,7 +326,7 @@ class MessagingClient:
         self._greeting = asyncio.get_running_loop().create_task(self._greet())
 
     async def _greet(self) -> None:
-        """Say who we are and what we can, and hear who is there."""
+        """Send our presence and capabilities, and fetch the roster."""
         stream = self._stream
         if self._sessions is not None:
             await self._sessions.close(tell=False)
@@ -357,7 +357,7 @@ class MessagingClient:
 
 
 def _server_settings(config: MessagingConfig) -> TlsSettings:
-    """With a password TLS 1.2, whose channel binding Python has; AES 256 only in any case."""
+    """Use AES 256 only, and with a password TLS 1.2, whose channel binding Python supports."""
     binds = config.password is not None and config.tls.minimum is TlsVersion.TLS_1_2
     return replace(
         config.tls,
@@ -369,7 +369,7 @@ def _server_settings(config: MessagingConfig) -> TlsSettings:
 
 
 def _client_settings(config: MessagingConfig) -> TlsSettings:
-    """Between clients: both show certificates, nobody is asked, and no server's pin counts."""
+    """Between clients: require both certificates, ask no person, and ignore a server's pin."""
     return replace(
         config.tls,
         service=Service.XMPP_USER,

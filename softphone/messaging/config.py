@@ -28,7 +28,7 @@ class SubscriptionApproval(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HistoryConfig:
-    """What is kept of messages; history in memory lasts until sign-out."""
+    """How messages are kept; history in memory lasts until sign-out."""
 
     disable_history: bool = False
     """Whether a conversation is forgotten when it is closed (Disable_IM_History)."""
@@ -40,7 +40,7 @@ class HistoryConfig:
     archive_client_to_client: bool = False
     """Whether messages that were encrypted client to client are archived at all."""
     limit: int = 10_000
-    """How many messages the history in memory holds."""
+    """The maximum number of messages in the history in memory."""
 
     def __post_init__(self) -> None:
         if self.archive_key is not None and self.archive is None:
@@ -62,7 +62,7 @@ class MessagingConfig:
     mode: TlsMode = TlsMode.DIRECT
     """TLS from the first byte, or STARTTLS, at a `server` that is named."""
     tls: TlsSettings = field(default_factory=TlsSettings)
-    """Whom to believe and who we are; client-to-client encryption needs its credential."""
+    """The trust anchors and our certificate; client-to-client encryption needs the certificate."""
     encryption: EncryptionPolicy | None = None
     """What may be said to whom, and how; by default encryption wherever both ends have it, if we
     have a certificate."""
@@ -96,7 +96,7 @@ class MessagingConfig:
 
     @property
     def domain(self) -> str:
-        """The domain of the JID, which the server has to prove."""
+        """The domain of the JID, which the server's certificate must have."""
         return self.jid.partition("@")[2]
 
     @property

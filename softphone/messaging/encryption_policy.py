@@ -1,7 +1,7 @@
-"""The policy matrix of client-to-client encryption: what may be said to whom, and how.
+"""The policy matrix of client-to-client encryption: whether and how a message may be sent.
 
-The two settings are those of the specification, "Support AES" and "Support no encoding".  Pure:
-a table and its look-up.  It encrypts nothing, and knows neither XMPP nor TLS.
+The two settings are those of the specification, "Support AES" and "Support no encoding".  The
+module is a table and its look-up; it uses neither XMPP nor TLS.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class SendMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PolicyRow:
-    """What one cell of the specification's table means.
+    """One row of the specification's table.
 
-    `sends` is how a message goes out; `takes_encrypted` and `takes_clear` are whether one that
-    comes in so is shown.  What is "clear" here is still inside TLS to the server.
+    `sends` is how a message is sent; `takes_encrypted` and `takes_clear` say whether such an
+    incoming message is shown.  "Clear" still means inside TLS to the server.
     """
 
     sends: SendMode
@@ -53,7 +53,7 @@ MATRIX: dict[tuple[bool, bool, bool], PolicyRow] = {
 
 @dataclass(frozen=True, slots=True)
 class EncryptionPolicy:
-    """The two settings.  Raises ConfigurationError for both false: nothing could be said."""
+    """The two settings.  Raises ConfigurationError if both are false: nothing could be sent."""
 
     support_aes: bool = True
     support_no_encoding: bool = True
@@ -71,11 +71,11 @@ class EncryptionPolicy:
         return self.support_aes
 
     def row(self, *, remote_aes: bool) -> PolicyRow:
-        """What is so with a remote client that supports AES, or does not."""
+        """Return the row for a remote client that supports AES, or does not."""
         return MATRIX[self.support_aes, self.support_no_encoding, remote_aes]
 
     def to_group(self) -> SendMode:
-        """How a message goes to a group chat, which is never encrypted client to client."""
+        """Return how to send to a group chat, which is never encrypted client to client."""
         return SendMode.CLIENT_TO_SERVER if self.support_no_encoding else SendMode.REFUSED
 
     def accepts(self, *, encrypted: bool) -> bool:

@@ -1,4 +1,4 @@
-"""What the user sees: a message, how it was protected on its way, and the sign for that."""
+"""A message as the user sees it, with its protection and the sign for that; presence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class EncryptionScope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MessageSecurity:
-    """How a message was protected: never settable, made where the protection is.
+    """How a message was protected, set by the code that protects it; it cannot be changed.
 
     `identity` is the verified far end of the TLS session that carried it: the server, or, client
     to client, the peer itself.

@@ -1,7 +1,7 @@
-"""Where a domain's chat servers are: SRV for direct TLS and STARTTLS, merged.
+"""Finds a domain's chat servers: SRV records for direct TLS and STARTTLS, merged.
 
-RFC 6120 section 3.2, RFC 2782 and XEP-0368.  Asked through the resolver of `softphone.net`; the
-name that a server has to prove is always the domain of the JID.
+RFC 6120 section 3.2, RFC 2782 and XEP-0368.  It asks the resolver of `softphone.net`; the server's
+certificate must always have the domain of the JID.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DIRECT_PORT, STARTTLS_PORT = 5223, 5222
 
 
 class TlsMode(StrEnum):
-    """When TLS begins: with the first byte, or after it was asked for.  There is no other."""
+    """When TLS begins: with the first byte, or by STARTTLS.  There is no mode without TLS."""
 
     DIRECT = "direct"
     STARTTLS = "starttls"
@@ -44,7 +44,7 @@ class XmppServer:
 
 
 class SrvResolver(Protocol):
-    """Who asks DNS."""
+    """A DNS resolver."""
 
     async def query(self, question: DnsQuestion) -> Sequence[Record]:
         """The records that answer; raises TransportError."""

@@ -1,4 +1,4 @@
-"""What compliance is configured with: policies, who is asked, where it is written down."""
+"""The configuration of compliance: policies, external server, databases."""
 
 from __future__ import annotations
 

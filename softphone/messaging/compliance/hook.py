@@ -1,7 +1,7 @@
-"""The seam for compliance: somebody is asked before a message leaves and before one is shown.
+"""The compliance hook's interface: it decides before a message is sent and before one is shown.
 
-The text of what is encrypted client to client is not in the question: it cannot be logged.  This
-file has the question and the answers, and nobody who decides.
+The question never contains the text of a message encrypted client to client: it cannot be logged.
+This file defines the question and the answers; it decides nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Allow:
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """The message goes nowhere; our user is told why."""
+    """The message is stopped; our user is told why."""
 
     reason: str
 
@@ -56,7 +56,7 @@ ALLOW = Allow()
 
 
 class MessageHook(Protocol):
-    """Who decides.  What it raises, and an answer that does not come in time, is a Deny."""
+    """Decides on messages.  An exception or a late answer counts as Deny."""
 
     async def decide(self, question: PendingMessage) -> Decision:
         """Allow, deny or redact."""
@@ -69,7 +69,7 @@ class HookChain:
     hooks: Sequence[MessageHook]
 
     async def decide(self, question: PendingMessage) -> Decision:
-        """What they say together."""
+        """Ask the hooks in order; return the combined decision."""
         outcome: Decision = ALLOW
         for hook in self.hooks:
             decision = await hook.decide(question)

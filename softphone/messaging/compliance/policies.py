@@ -1,8 +1,8 @@
-"""Compliance: who is asked before a message, a file or a capture leaves, or is shown.
+"""Compliance policies, asked before a message, a file or a capture is sent or shown.
 
-Policies say Allow, Deny with a reason, or Redact; the first that denies has the last word, and one
-that fails or is silent denies.  What is encrypted client to client has no text here: it cannot be
-logged.  It sends nothing and writes nothing.
+A policy returns Allow, Deny with a reason, or Redact.  The first Deny is final, and a policy that
+fails or does not answer in time denies.  Messages encrypted client to client have no text here:
+it cannot be logged.  The module sends nothing and writes nothing.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ async def ask_policies(
             async with asyncio.timeout(within):
                 decision = await policy.decide(changed)
         except Exception as exc:
-            # Whatever it was, nobody has allowed it.
+            # Fail closed: any other outcome is a Deny.
             logger.warning(
                 "%s did not decide: %s", type(policy).__name__, exc or type(exc).__name__
             )

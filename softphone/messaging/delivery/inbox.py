@@ -1,7 +1,7 @@
-"""What has come and was not taken yet: bounded, with back pressure on the server.
+"""The inbox: received messages that the application has not read, bounded, with back pressure.
 
-A slow application makes the stream pause, so that messages wait at the server.  An application
-that never reads at all keeps the last ones only: it does not hold up what it sends.
+A slow application pauses the stream, so that messages wait at the server.  For an application that
+never reads, only the latest messages are kept, so that sending is not blocked.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HIGH, LOW = 1024, 512
 
 
 class Inbox(Generic[A]):
-    """Two queues that count as one: what has yet to be judged, and what is to be shown.
+    """Two queues with a common bound: arrivals to be judged, and messages to be shown.
 
     `hold(True)` is called when too much waits, `hold(False)` when there is room again.
     """
@@ -77,7 +77,7 @@ class Inbox(Generic[A]):
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """While something is sent its answer has to get in: twice as much may wait."""
+        """Double the bound while sending, so that the response can be received."""
         self._sending += 1
         self._weigh()
         try:

@@ -1,4 +1,4 @@
-"""Who is there: the roster, everybody's presence, and which of their clients speaks TLS with ours.
+"""The roster, the presence of peers, and which of their clients support TLS between clients.
 
 RFC 6121 sections 2 to 4, XEP-0030 (the capability).  Bounded: at most 10,000 clients are known.
 """

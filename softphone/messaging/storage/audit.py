@@ -1,8 +1,8 @@
-"""The audit table: append-only, one row a decision or a transfer, chained by hashes.
+"""The audit table: append-only, one row per decision or transfer, chained by hashes.
 
-SQLAlchemy on SQLite or PostgreSQL.  Nothing in it is changed or deleted: the database itself
-refuses that (`audit_triggers`).  A row counts once it is committed, and only then may what it
-tells of be reported as done; what cannot be written is an AuditError, and nothing goes on.
+SQLAlchemy on SQLite or PostgreSQL.  The database itself refuses changes and deletions
+(`audit_triggers`).  A row counts once it is committed; only then may its event be reported as done.
+A row that cannot be written is an AuditError, and the event is stopped.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class AuditRecord:
 
 @dataclass(frozen=True, slots=True)
 class AuditVerification:
-    """How many rows are good, the hash of the last one, and the first that is not, if any."""
+    """The number of valid rows, the hash of the last one, and the first invalid row, if any."""
 
     rows: int
     head: str

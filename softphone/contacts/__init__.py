@@ -1,9 +1,9 @@
-"""Directories, LDAP over TLS and CUCM's UDS, searched as one; the name that belongs to a number.
+"""Directories: LDAP over TLS and CUCM's UDS, searched together, and names for numbers.
 
-It only reads.  Connections are made and verified in `softphone.net`, directory tables of
-configuration files are read by `softphone.config`; which call is shown with a name is up to
-`softphone.phone` and `softphone.call`.  `ldap` and `uds` are imported from their own modules, when
-such a directory is opened: LDAP needs bonsai (the extra `directory`), UDS needs httpcore.
+The package only reads directories.  `softphone.net` opens and verifies connections,
+`softphone.config` reads the directory tables of configuration files, and `softphone.phone` and
+`softphone.call` show names with calls.  `ldap` and `uds` are imported only when such a directory is
+opened: LDAP needs bonsai (the extra `directory`), UDS needs httpcore.
 
 RFC 4511 and RFC 4513 (LDAP), RFC 4515 (filters), RFC 2696 (pages), RFC 7617 (Basic); Cisco's User
 Data Services.
@@ -42,9 +42,9 @@ __all__ = [
 
 
 def open_directories(configs: Iterable[DirectoryConfig], fetcher: Fetcher) -> tuple[Directory, ...]:
-    """The directories of these configurations; `fetcher` brings CRLs and OCSP answers.
+    """Make the directories of these configurations; `fetcher` fetches CRLs and OCSP responses.
 
-    Raises ConfigurationError when what one needs is not installed.
+    Raises ConfigurationError when a library that one needs is not installed.
     """
     return tuple(_opened(config, fetcher) for config in configs)
 

@@ -22,7 +22,7 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "department": ("department", "departmentNumber"),
     "title": ("title",),
 }
-"""What a contact is made of, and the LDAP attributes that it is read from, the first one there."""
+"""The fields of a contact and the LDAP attributes to read each from; the first present counts."""
 
 _ATTRIBUTE = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}(;[A-Za-z0-9-]+)*")
 _PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]@]+)(:(?P<port>[0-9]{1,5}))?")
@@ -40,7 +40,7 @@ def parse_host_port(text: str, default: int) -> tuple[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryLimits:
-    """How long a directory is waited for, and how many entries are asked of it."""
+    """The time limit of a search, and the number of entries to ask for."""
 
     within: float = 5.0
     """Seconds for a search, 0.1 to 60; `timeout` in a file."""
@@ -65,15 +65,15 @@ class LdapConfig:
     server: str
     """`host` or `host:port`; the port is 636, or 3269 with `global_catalogue`."""
     base: str
-    """The DN below which people are."""
+    """The base DN of the search."""
     user: str | None = None
     """The DN that binds; without one the bind is anonymous."""
     password: KeyMaterial | None = None
     """The password of `user`; a file says `password`, `password_file` or `password_env`."""
     search: tuple[str, ...] = ("displayName", "cn", "sn", "givenName", "mail", "uid")
-    """The attributes that a word is looked for in."""
+    """The attributes to search for a word."""
     filter: str = "(objectClass=person)"
-    """What else an entry has to meet (RFC 4515)."""
+    """A filter that every entry must also match (RFC 4515)."""
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(ATTRIBUTES))
     """The LDAP attributes of a contact's name, numbers and so on, where they differ."""
     global_catalogue: bool = False
@@ -81,7 +81,7 @@ class LdapConfig:
     tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.LDAP))
     """Whom to believe and what to show; `[directory.NAME.tls]`, else `[tls]` of the file."""
     server_name: str | None = None
-    """The name that the server has to prove; `server_name` of the TLS table in a file."""
+    """The name that the server must prove; `server_name` of the TLS table in a file."""
     external: bool = False
     """Whether the client certificate binds, without a user (SASL EXTERNAL, RFC 4422 appendix A)."""
     bounds: DirectoryLimits = field(default_factory=DirectoryLimits)
@@ -97,7 +97,7 @@ class LdapConfig:
         if (self.user is None) != (self.password is None):
             raise ConfigurationError("user: a user's DN and a password go together")
         if self.password is not None and not len(self.password):
-            # RFC 4513 section 5.1.2: a bind without a password proves nothing and yet succeeds.
+            # RFC 4513 section 5.1.2: a bind without a password succeeds without authentication.
             raise ConfigurationError("password: it is empty")
         if self.external and (self.user is not None or self.tls.credential is None):
             raise ConfigurationError(

@@ -1,8 +1,8 @@
-"""A contact, and when two entries of directories are one person.
+"""A contact, and the comparison that finds two directory entries to be one person.
 
-Numbers are compared by what is dialed: spaces, dots, dashes and brackets say nothing, and one
-number may be written with more of its prefixes (E.164) than another.  Addresses, of SIP or of
-mail, are compared without their scheme, and capitals make no difference.
+Numbers are compared as dialed: spaces, dots, dashes and brackets are ignored, and one number may
+have more of its prefixes (E.164) than the other.  SIP and mail addresses are compared without their
+scheme and without regard to case.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ _ADDRESS = re.compile(
     rf"(?:(?:sips?|im|xmpp|mailto):)?({_PART}{{1,64}}@{_PART}{{1,253}})(?:[:;?].*)?", re.IGNORECASE
 )
 _SUBSCRIBER = 7
-"""So many digits at the end of two numbers, and one has the longer prefix: they are one."""
+"""The number of equal last digits that make two numbers one, if only prefixes differ."""
 
 
 def normalize_number(text: str) -> str | None:
-    """A number as it is dialed, or None for what is none."""
+    """Return a number as it is dialed; None if the text is no number."""
     number = _SAYS_NOTHING.sub("", text)
     return number if _DIALED.fullmatch(number) else None
 
 
 def normalize_address(text: str) -> str | None:
-    """The address of a person, user@domain in small letters, or None for what is none.
+    """Return a person's address, user@domain in lower case; None if the text is none.
 
-    Who stands behind an IP address is in no directory, and nobody behind .invalid (RFC 3323).
+    No directory lists an IP address as a domain, and .invalid is anonymous (RFC 3323).
     """
     match = _ADDRESS.fullmatch(text.strip())
     if match is None:
@@ -74,7 +74,7 @@ class ContactNumber:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """One person as directories have them; `sources` are the directories that do."""
+    """One person; `sources` are the directories that have an entry."""
 
     name: str
     numbers: tuple[ContactNumber, ...] = ()

@@ -1,8 +1,7 @@
-"""All directories together: one search, and the name that belongs to a number or an address.
+"""Searches all directories at once, and finds the contact of a number or an address.
 
-Directories are asked side by side; one that fails, or is slow, takes nothing from the others.  A
-call never waits: `cached_contact` answers at once from what is remembered, and has the rest looked
-up.
+Directories are asked concurrently; a failed or slow one does not affect the others.  A call never
+waits: `cached_contact` returns at once what is cached, and otherwise starts a look-up.
 """
 
 from __future__ import annotations
@@ -22,20 +21,20 @@ logger = logging.getLogger("softphone.contacts")
 
 
 class Directory(Protocol):
-    """One source of contacts.  What it raises are SoftphoneErrors."""
+    """One source of contacts.  Methods raise SoftphoneError only."""
 
     @property
     def name(self) -> str:
         """What it is called in configuration and results."""
 
     async def search(self, word: str, limit: int) -> Sequence[Contact]:
-        """At most `limit` contacts that a word, or the beginning of one, leads to."""
+        """Return at most `limit` contacts that match a word or the beginning of one."""
 
     async def by_number(self, number: str) -> Contact | None:
-        """Whose number this (dialed) one is, if the directory knows."""
+        """Return the contact with this (dialed) number; None if the directory has none."""
 
     async def by_address(self, address: str) -> Contact | None:
-        """Whose address this one is, as `normalize_address` gives it, if the directory knows."""
+        """Return the contact with this address (as of `normalize_address`), or None."""
 
     async def close(self) -> None:
         """End its connections."""
@@ -43,10 +42,10 @@ class Directory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CacheLimits:
-    """What is remembered of numbers and addresses: `entries` at most, `keep` seconds long.
+    """Limits of the look-up cache: at most `entries`, each kept for `keep` seconds.
 
-    That nobody has one is remembered for `keep_nobody`, a failure for `keep_failure`.  At
-    most `looking` look-ups go on at a time; a call beyond them is shown without a name.
+    A look-up without a result is kept for `keep_nobody`, a failed one for `keep_failure`.  At most
+    `looking` look-ups run at a time; a call beyond them is shown without a name.
     """
 
     entries: int = 1000
@@ -58,14 +57,14 @@ class CacheLimits:
 
 @dataclass(frozen=True, slots=True)
 class DirectorySearchResult:
-    """What a search gave, and why a directory gave nothing, by its name."""
+    """The contacts that a search found, and the failures by directory name."""
 
     contacts: tuple[Contact, ...] = ()
     failures: tuple[tuple[str, SoftphoneError], ...] = ()
 
 
 class Contacts:
-    """An async context over some directories, in the order in which they are believed."""
+    """An async context manager over directories, in order of precedence."""
 
     def __init__(
         self,
@@ -100,9 +99,9 @@ class Contacts:
         await asyncio.gather(*(each.close() for each in self._directories))
 
     async def search(self, word: str, *, limit: int = 20) -> tuple[Contact, ...]:
-        """Contacts that a word leads to, each person once.
+        """Return the contacts that match a word, each person once.
 
-        Raises the first failure if no directory could be asked; `find` tells all of them.
+        Raises the first failure if no directory could be asked; `find` returns all failures.
         """
         found = await self.find(word, limit=limit)
         if found.failures and len(found.failures) == len(self._directories):
@@ -126,9 +125,9 @@ class Contacts:
         return DirectorySearchResult(merge_contacts(groups, limit), tuple(failures))
 
     def cached_contact(self, text: str) -> Contact | None:
-        """Whose number or address it is, as far as is remembered now; else a look-up begins.
+        """Return the cached contact of a number or address; if nothing is cached, start a look-up.
 
-        `text` may be any user part or address of a URI; what is neither belongs to nobody.
+        `text` may be any user part or address of a URI; None if it is neither number nor address.
         """
         wanted = _wanted(text)
         if wanted is None or not self._directories:
@@ -141,9 +140,9 @@ class Contacts:
         return contact
 
     def call_when_known(self, text: str, on_known: Callable[[Contact], None]) -> None:
-        """Have `on_known` called with whose it is: now if that is remembered, else once known.
+        """Call `on_known` with the contact of a number or address: now if cached, else when found.
 
-        It is called once at most, and never if it is nobody's.
+        It is called at most once, and never if no contact is found.
         """
         contact = self.cached_contact(text)
         if contact is not None:
@@ -154,11 +153,11 @@ class Contacts:
             task.add_done_callback(lambda done: _pass_on(done, on_known))
 
     async def by_number(self, number: str) -> Contact | None:
-        """Whose number it is; waits for the directories."""
+        """Look up the contact of a number; wait for the directories."""
         return await self._owner(normalize_number(number))
 
     async def by_address(self, address: str) -> Contact | None:
-        """Whose address it is, of SIP or of mail; waits for the directories."""
+        """Look up the contact of a SIP or mail address; wait for the directories."""
         return await self._owner(normalize_address(address))
 
     async def _owner(self, wanted: str | None) -> Contact | None:
@@ -171,7 +170,7 @@ class Contacts:
         return contact if task is None else await asyncio.shield(task)
 
     def _start_lookup(self, wanted: str) -> asyncio.Task[Contact | None] | None:
-        """Look a number or an address up, together with whoever wants the same."""
+        """Look up a number or an address; share a look-up that runs already."""
         task = self._looking.get(wanted)
         if task is None:
             if len(self._looking) >= self._limits.looking:

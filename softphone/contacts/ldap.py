@@ -1,8 +1,8 @@
 """A directory over LDAPS: verified TLS of ours, bonsai on a private socket behind it.
 
 RFC 4511, RFC 4513.  TLS from the first byte (636, the global catalogue's 3269), never LDAP in
-clear and never StartTLS; the gate has agreed before the first byte of LDAP.  One connection is
-kept while it lives, and one search at a time goes over it.
+clear and never StartTLS; the server is verified before the first byte of LDAP.  One connection is
+kept open, with one search at a time.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ class LdapDirectory:
         return self._config.name
 
     async def search(self, word: str, limit: int) -> Sequence[Contact]:
-        """Contacts of which every word of `word` begins a name; a number finds its owner.
+        """Return contacts with a name that begins with each word of `word`, or with the number.
 
-        Raises DirectoryError and its kin, TransportError, CertificateError.
+        Raises DirectoryError or a subclass, TransportError, CertificateError.
         """
         config = self._config
         if not word.strip():

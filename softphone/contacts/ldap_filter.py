@@ -1,6 +1,6 @@
-"""Search filters of LDAP (RFC 4515): what somebody typed is text in them, never a filter.
+"""Builds LDAP search filters (RFC 4515); user input is always escaped.
 
-Pure.  It knows no schema and sends nothing.
+Pure functions, without a schema.
 """
 
 from __future__ import annotations

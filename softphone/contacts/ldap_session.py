@@ -1,7 +1,7 @@
-"""One connection of bonsai's, over the socket that it is lent: bind, search by pages, end.
+"""One bonsai connection over a given socket: bind, search by pages, unbind.
 
-RFC 4511, RFC 2696.  The only file that knows bonsai; importing it needs the extra `directory`.
-No referral is followed: it would lead to a server that nobody has verified.
+RFC 4511, RFC 2696.  The only file that uses bonsai; importing it needs the extra `directory`.
+No referral is followed: it would lead to an unverified server.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _STEPS = 8
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is searched: entries below `base` that a filter admits, and what is read of them."""
+    """A search: the entries below `base` that match a filter, and the attributes to read."""
 
     base: str
     filter: str

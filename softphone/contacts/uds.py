@@ -1,8 +1,7 @@
 """CUCM's User Data Services as a directory: HTTPS at 8443, with authenticated search.
 
-The server has passed the gate before it is asked anything.  User and password (RFC 7617) are shown
-where the configuration says so, or after a 401; they go to the configured servers and to no other,
-whatever an answer names.
+The server is verified before the first request.  User and password (RFC 7617) are sent at once if
+so configured, or after a 401; they go only to the configured servers, whatever a response names.
 """
 
 from __future__ import annotations
@@ -46,9 +45,9 @@ class UdsDirectory:
         return self._config.name
 
     async def search(self, word: str, limit: int) -> Sequence[Contact]:
-        """Users that a name begins with; a number, or an address of mail, finds its owner.
+        """Return users whose name begins with `word`, or who have it as number or mail address.
 
-        Raises DirectoryError and its kin, TransportError, CertificateError.
+        Raises DirectoryError or a subclass, TransportError, CertificateError.
         """
         word = word.strip()
         if not word:
@@ -104,7 +103,7 @@ class UdsDirectory:
         return found[:most]
 
     async def _home(self) -> tuple[str, int]:
-        """Where our user's searches go: to his home cluster, if it may have his password."""
+        """Return the host to search: our user's home cluster, if it may get the password."""
         if self._home_address is not None:
             return self._home_address
         config, place = self._config, self._config.address

@@ -1,8 +1,8 @@
 """The documents of CUCM's User Data Services: users, and a user's home cluster.
 
-Parsed leniently: elements in any order, unknown ones skipped.  A document type, and with it every
-entity of one's own, is refused before anything is made of it; depth and number of elements are
-bounded.  It fetches nothing.
+Parsing is lenient: elements may come in any order, and unknown ones are skipped.  A document type,
+and with it every custom entity, is refused before it is processed; depth and number of elements are
+bounded.  Nothing is fetched.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Compliance policies: who is asked before a message or file leaves, or is shown.
+"""Compliance policies, asked before a message or file is sent or shown.
 
 Policies allow, deny or redact, and fail closed; an external server can be one of them.  They
 record nothing: decisions go into the audit table of `softphone.messaging.storage`, messages are
-held back in `softphone.messaging.delivery`, files in `softphone.messaging.files`.  The text of
-what is encrypted between clients never gets here.
+held back in `softphone.messaging.delivery`, files in `softphone.messaging.files`.  Policies never
+get the text of a message encrypted between clients.
 
 No standard: the external server is asked with JSON over HTTPS (`softphone.net.http`), and files
 are handed over as a form of RFC 7578.

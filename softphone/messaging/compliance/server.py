@@ -2,8 +2,8 @@
 
 POST of a JSON object; the answer is one with `verdict` ("allow", "deny", "redact"), `reason` and,
 redacted, `body`.  Where files are handed over, the same request is a form (RFC 7578) of two parts,
-`event` with the JSON and `file` with the content.  It is closed when it does not answer: anything
-but a clear verdict is a Deny, and so is a file that is too large to be handed over.
+`event` with the JSON and `file` with the content.  It fails closed: anything but a valid verdict
+is a Deny, and so is a file that is too large to be handed over.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _UNREACHABLE = Deny("the compliance server did not answer")
 
 @dataclass(frozen=True, slots=True)
 class FileHandoverLimit:
-    """Files and captures are given to the server: up to so many bytes, within so many seconds."""
+    """The limits, in bytes and seconds, on files and captures that are sent to the server."""
 
     largest: int
     within: float = 300.0
@@ -66,7 +66,7 @@ class ComplianceServer:
         self._files = HttpsClient(tls, HttpsLimits(_LARGEST, patience), environment)
 
     async def decide(self, event: ComplianceEvent) -> Decision:
-        """What the server says; of what is encrypted client to client it hears nothing."""
+        """Ask the server; it is never asked about messages encrypted client to client."""
         if event.kind is ContentKind.MESSAGE and event.body is None:
             return ALLOW
         client, request = self._client, _question(self._url, event)

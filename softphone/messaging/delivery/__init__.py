@@ -1,7 +1,7 @@
-"""Sending and receiving messages: each arrives once, is checked, and is remembered.
+"""Sends and receives messages: each arrives once, is checked, and is kept in the history.
 
-It chooses the way that the encryption policy demands, keeps what is not acknowledged yet, filters
-duplicates, and holds the inbox and the history of the session.  The stream is in
+The package routes messages as the encryption policy demands, keeps those not acknowledged yet,
+filters duplicates, and holds the inbox and the history of the session.  The stream is in
 `softphone.messaging.xmpp`, sessions between clients in `softphone.messaging.e2e`, the archive in
 `softphone.messaging.storage`.
 

@@ -1,4 +1,4 @@
-"""The ids of messages that have come, so that one that is sent twice is shown once."""
+"""Filters duplicates by message id, so that a message sent twice is shown once."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ class DuplicateFilter:
         return not known
 
     def forget_id(self, sender: str, key: str) -> None:
-        """It was not taken after all: it may come again."""
+        """Forget an id: its message was not accepted, and may arrive again."""
         self._ids.pop((sender, key), None)

@@ -1,4 +1,4 @@
-"""What was said since sign-in: in memory, bounded, and gone at sign-out."""
+"""The message history since sign-in: in memory, bounded, and deleted at sign-out."""
 
 from __future__ import annotations
 

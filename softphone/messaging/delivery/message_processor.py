@@ -1,7 +1,7 @@
-"""What is done with every message, whichever way it goes: the hook is asked, history is kept.
+"""Processes every message, incoming or outgoing: asks the hook, keeps history.
 
-The hook fails closed.  What is encrypted client to client is archived only where the policy
-allows, and its text is never handed to the hook.
+The hook fails closed.  A message encrypted client to client is archived only if the policy allows
+that, and the hook never gets its text.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Messages that the server has not acknowledged yet, so that a cut loses and doubles none.
+"""The outbox: messages not acknowledged by the server, so that a reconnect loses none.
 
-XEP-0198 numbers stanzas for as long as a session lives; this remembers them beyond it, by their
-ids.  What is sent again in a new session has its old id, by which the receiver knows it.
+XEP-0198 numbers stanzas within one session; the outbox keeps them beyond it, by their ids.  A
+message sent again in a new session has its old id, by which the receiver recognizes a duplicate.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""From stanzas, and from what other clients say in TLS, to messages: checked, once each.
+"""Turns stanzas, and frames from TLS sessions with other clients, into checked, unique messages.
 
-RFC 6121 section 5, XEP-0045, XEP-0184, XEP-0203.  What policy does not take is answered with an
-error and shown to nobody.
+RFC 6121 section 5, XEP-0045, XEP-0184, XEP-0203.  A message that policy does not accept is answered
+with an error and not shown.
 """
 
 from __future__ import annotations

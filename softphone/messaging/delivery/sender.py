@@ -1,4 +1,4 @@
-"""Sending a message: which way policy wants it, and that it arrives once, whatever is cut.
+"""Sends messages by the route that policy demands; each arrives once, even across reconnects.
 
 XEP-0198 (acknowledgments of the server), XEP-0184 (receipts of the other client); client to
 client the acknowledgment is the other client's own, inside the session.

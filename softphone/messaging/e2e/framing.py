@@ -1,4 +1,4 @@
-"""What two clients say inside their TLS session: messages and acknowledgments, framed.
+"""The frames that two clients exchange inside their TLS session: messages and acknowledgments.
 
 Sans IO.  A frame is four octets of length, most significant first, and that many octets of JSON:
 `{"kind": "message", "id": ..., "body": ...}` or `{"kind": "ack", "id": ...}`.  Frames of kinds

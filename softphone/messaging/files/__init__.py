@@ -1,6 +1,6 @@
-"""Files by managed transfer: upload and download over HTTPS, judged and recorded first.
+"""Managed file transfer: upload and download over HTTPS, after policies and audit.
 
-It asks policies with the type of the content, records what they decide, and then moves the bytes.
+It asks the policies with the type of the content, records their decision, and then moves the bytes.
 Policies are in `softphone.messaging.compliance`, the audit table in `softphone.messaging.storage`,
 HTTPS in `softphone.net.http`, and a message with a link is sent by `softphone.messaging.delivery`.
 

@@ -1,4 +1,4 @@
-"""Files by managed transfer: up and down over HTTPS, judged, and written down before it is done.
+"""Uploads and downloads files over HTTPS, after a policy decision recorded in the audit table.
 
 The HTTP half of XEP-0363: PUT to a slot's address, GET from it, each through the gate.  Policies
 are asked with what the content is, before a byte leaves and before a file is kept.  The decision

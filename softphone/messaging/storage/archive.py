@@ -1,4 +1,4 @@
-"""The local archive: what was said, in a database, for longer than the session.
+"""The local archive: messages in a database, kept beyond the session.
 
 Any address of SQLAlchemy with an async driver; a file of SQLite is made with mode 0600.  Texts are
 in clear, as the specification has it, unless there is a key: then they are sealed, and who talked

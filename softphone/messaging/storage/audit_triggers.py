@@ -1,9 +1,9 @@
-"""What keeps an audit table append-only in its database: triggers, and on PostgreSQL rights.
+"""Keeps an audit table append-only in its database: by triggers, and on PostgreSQL also by grants.
 
-The triggers are made with the table, and stop everybody who does not take them away first: on
-SQLite that is who may write the file, on PostgreSQL the table's owner.  So on PostgreSQL the table
-is best made by somebody else than who writes it: `setup_script` is for that owner, and has all
-that the writer may do.  What neither stops, the chain of hashes shows.
+The triggers are created with the table.  Only those who can drop them can get around them: on
+SQLite anybody who can write the file, on PostgreSQL the table's owner.  So on PostgreSQL another
+role than the writer should own the table: `setup_script` is for that owner, and grants the writer
+what it needs.  Changes that neither prevents break the chain of hashes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A database by its address: over a network, messages go to a server that has proved who it is.
+"""Opens a database by its address; over a network, only on a verified server.
 
 SQLite, or PostgreSQL by asyncpg, whose connections are `postgres_connection`'s.  `ssl=verify-full`
 in the address of a server elsewhere says what is done anyway: the gate judges path, name and

@@ -1,7 +1,6 @@
-"""One table in a database: made where it is missing, written within a time, its faults told.
+"""One table in a database: created if missing, written within a time limit, faults translated.
 
-What the audit table and the third-party archive have in common; what they hold, and what its
-absence means, is theirs.
+It is the common part of the audit table and the third-party archive.
 """
 
 from __future__ import annotations

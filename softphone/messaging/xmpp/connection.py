@@ -1,4 +1,4 @@
-"""Staying signed in: find a server, connect, resume or begin the session, and again after a cut.
+"""Keeps a user signed in: find a server, connect, resume or begin the session, and reconnect.
 
 RFC 6120 section 3, XEP-0198 (resumption), XEP-0199 (a path that is half dead is found out).
 """

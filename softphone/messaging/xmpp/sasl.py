@@ -1,4 +1,4 @@
-"""Proving who we are to a chat server: which SASL mechanism, and SCRAM made fit for it.
+"""SASL authentication to a chat server: choice of the mechanism, and a hardened SCRAM.
 
 RFC 4422 (EXTERNAL), RFC 5802 and RFC 7677 (SCRAM, with tls-unique of RFC 5929 where Python has
 it).  PLAIN and DIGEST-MD5 are never spoken.  The mechanism is slixmpp's, but for what it leaves

@@ -1,6 +1,6 @@
-"""What an application gives to a call, or takes from it: files by their path and aiortc's tracks.
+"""Turns file paths and aiortc tracks into sources and sinks, and received media into tracks.
 
-It turns a path or a track into sources and sinks.  Sources and sinks themselves are in
+An application may pass a path or a track where a call takes a source or a sink.  Those are in
 `softphone.media.audio` and `softphone.media.video`; WebRTC's transport (ICE, DTLS) is not
 implemented, only its kind of track.
 

@@ -1,8 +1,7 @@
-"""What an application gives to be played or recorded: a source, a sink, a track, or a file by its
-path.
+"""Opens the source or sink for an application's source, sink, track or file path.
 
-A file that was named by its path belongs to whoever plays or records it: it is closed when
-something else takes its place, and at the end of the call.
+A call owns the file of a path: it closes the file when another source or sink replaces it, and at
+the end of the call.
 """
 
 from __future__ import annotations
@@ -23,36 +22,38 @@ from softphone.media.video import VideoFileSource, VideoSource
 
 
 def is_path(given: object) -> TypeGuard[str | os.PathLike[str]]:
-    """Whether it is the path of a file."""
+    """Whether `given` is a file path: a str or an `os.PathLike`."""
     return isinstance(given, str | os.PathLike)
 
 
 class AutoClosingWavSource(WavSource, Detachable):
-    """A WAV file that is closed when it is not played any more."""
+    """A WAV file that is closed when the call stops playing it."""
 
     def detach(self) -> None:
-        """It is not played any more."""
+        """Close the file."""
         self.close()
 
 
 class AutoClosingVideoSource(VideoFileSource, Detachable):
-    """The pictures of a file that is closed when they are not played any more."""
+    """The pictures of a video file that is closed when the call stops playing them."""
 
     def detach(self) -> None:
-        """They are not played any more."""
+        """Close the file."""
         self.close()
 
 
 class AutoClosingWavSink(WavSink, Detachable):
-    """A new WAV file that is finished when nothing more is recorded to it; `failed` is told why it
-    could not be."""
+    """A new WAV file that is completed when the call stops recording to it.
+
+    `failed` is called with the reason if it cannot be completed.
+    """
 
     def __init__(self, path: str | os.PathLike[str], failed: Callable[[str], None]) -> None:
         super().__init__(path)
         self._failed = failed
 
     def detach(self) -> None:
-        """Nothing more is recorded to it."""
+        """Complete the file, or call `failed`."""
         try:
             self.close()
         except MediaError as error:
@@ -62,9 +63,9 @@ class AutoClosingWavSink(WavSink, Detachable):
 def open_source(
     given: Source | MediaTrack | str | os.PathLike[str] | None, clock_rate_hz: int
 ) -> Source | None:
-    """What is given, as a source; a file is opened at this rate.
+    """Return `given` as an audio source; a file is opened at `clock_rate_hz`.
 
-    Raises ConfigurationError for a track that is not of audio, or a file that cannot be played.
+    Raises ConfigurationError for a track that is not audio, or a file that cannot be played.
     """
     if is_path(given):
         return AutoClosingWavSource(given, clock_rate_hz)
@@ -74,9 +75,9 @@ def open_source(
 def open_video_source(
     given: VideoSource | MediaTrack | str | os.PathLike[str] | None,
 ) -> VideoSource | None:
-    """What is given, as a source of pictures.
+    """Return `given` as a video source.
 
-    Raises ConfigurationError for a track that is not of video, or a file that cannot be played.
+    Raises ConfigurationError for a track that is not video, or a file that cannot be played.
     """
     if is_path(given):
         return AutoClosingVideoSource(given)
@@ -86,5 +87,5 @@ def open_video_source(
 def open_sink(
     given: Sink | str | os.PathLike[str] | None, failed: Callable[[str], None]
 ) -> Sink | None:
-    """What is given, as a sink.  Raises ConfigurationError for a file that cannot be made."""
+    """Return `given` as a sink.  Raises ConfigurationError for a file that cannot be created."""
     return AutoClosingWavSink(given, failed) if is_path(given) else cast("Sink | None", given)

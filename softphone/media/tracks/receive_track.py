@@ -1,7 +1,7 @@
-"""What a call receives as aiortc's `MediaStreamTrack`s: for `RTCPeerConnection`, `MediaRecorder`.
+"""Received media as aiortc `MediaStreamTrack`s, for `RTCPeerConnection` or `MediaRecorder`.
 
-Imported where a track is asked for, since aiortc is an extra.  Both tracks of a call count their
-time from one beginning; pictures wait for their sound (`softphone.media.video.lip_sync`).
+The module is imported when a track is requested, since aiortc is an extra.  Both tracks of a call
+count time from one origin; pictures wait for their sound (`softphone.media.video.lip_sync`).
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from softphone.media.video import CLOCK_RATE_HZ, ReceivedVideoFrame, VideoSink
 RATE = 48_000
 SAMPLES = 960
 MOST_WAITING = 30
-"""Pictures that wait to be taken; the oldest goes."""
+"""The most pictures that wait for `recv`; beyond it the oldest is dropped."""
 
 
 class VideoFrameStream(Protocol):
-    """What a track needs of a video stream."""
+    """The parts of a video stream that a track uses."""
 
     sound: AudioRouter | None
 
     def add_listener(self, sink: VideoSink) -> None:
-        """Deliver what is received to one more."""
+        """Deliver received frames to one more sink."""
 
     def remove_listener(self, sink: VideoSink) -> None:
-        """One less."""
+        """Stop delivering received frames to `sink`."""
 
     def call_at_end(self, work: Callable[[], None]) -> None:
-        """Have `work` called when the stream ends."""
+        """Call `work` when the stream ends."""
 
     def cancel_at_end(self, work: Callable[[], None]) -> None:
-        """It is not wanted any more."""
+        """Take back `call_at_end` for `work`."""
 
 
 class CallAudioTrack(MediaStreamTrack):
-    """What the far end says: 20 ms of 48 kHz mono at a time, s16.
+    """The far end's audio: frames of 20 ms, 48 kHz, mono, s16.
 
-    At the end of the call it ends.  Raises LocalProtocolError once the call is over.
+    The track ends with the call.  Raises LocalProtocolError once the call is over.
     """
 
     kind = "audio"
@@ -59,7 +59,7 @@ class CallAudioTrack(MediaStreamTrack):
         sound.call_at_end(self._heard.close)
 
     async def recv(self) -> av.AudioFrame:
-        """The next frame.  Raises MediaStreamError at the end."""
+        """Wait for the next frame.  Raises MediaStreamError at the end."""
         heard = None
         if self.readyState == "live":
             heard = await self._heard.read(SAMPLES)
@@ -75,7 +75,7 @@ class CallAudioTrack(MediaStreamTrack):
         return frame
 
     def stop(self) -> None:
-        """Hear no more."""
+        """End the track and stop listening to the call."""
         if self.readyState == "live":
             self._sound.cancel_at_end(self._heard.close)
             self._sound.remove_listener(self._heard)
@@ -84,9 +84,9 @@ class CallAudioTrack(MediaStreamTrack):
 
 
 class CallVideoTrack(MediaStreamTrack):
-    """What the far end shows, picture by picture, yuv420p.
+    """The far end's video: one picture a frame, yuv420p.
 
-    `dropped` counts pictures that nobody took in time.
+    `dropped` counts pictures that were not read in time.
     """
 
     kind = "video"
@@ -105,12 +105,12 @@ class CallVideoTrack(MediaStreamTrack):
         video.call_at_end(self.stop)
 
     def write(self, block: ReceivedVideoFrame) -> None:
-        """Take a picture, in the video thread."""
+        """Hand a picture from the video thread to the track's event loop."""
         self._clock.call_soon_threadsafe(self._queue_frame, block)
 
     def _queue_frame(self, block: ReceivedVideoFrame) -> None:
         if self._blocks and self._blocks[-1].security_generation != block.security_generation:
-            # What was shown under a higher level is not shown under a lower one.
+            # Pictures of another security generation must not appear under the new one.
             self.dropped += len(self._blocks)
             self._blocks.clear()
         if len(self._blocks) >= MOST_WAITING:
@@ -120,7 +120,7 @@ class CallVideoTrack(MediaStreamTrack):
         self._came.set()
 
     async def recv(self) -> av.VideoFrame:
-        """The next picture.  Raises MediaStreamError at the end."""
+        """Wait for the next picture.  Raises MediaStreamError at the end."""
         while not self._blocks and self.readyState == "live":
             self._came.clear()
             await self._came.wait()
@@ -139,7 +139,7 @@ class CallVideoTrack(MediaStreamTrack):
         return frame
 
     def stop(self) -> None:
-        """See no more."""
+        """End the track and stop receiving pictures."""
         if self.readyState == "live":
             self._video.cancel_at_end(self.stop)
             self._video.remove_listener(self)

@@ -1,8 +1,8 @@
-"""Any aiortc `MediaStreamTrack` as what a call sends: its sound, its pictures.
+"""Any aiortc `MediaStreamTrack` as an audio or video source of a call.
 
-A track sets its own pace, as aiortc's do: what comes faster than it can be sent is dropped, the
-oldest first, and counted.  Nothing of aiortc is needed here: a track is what has `kind` and
-`recv()`, and gives PyAV's frames.
+A track sets its own pace.  Frames that come faster than they can be sent are dropped, oldest
+first, and counted.  This module does not need aiortc: a track is any object with `kind` and
+`recv()` that gives PyAV's frames.
 """
 
 from __future__ import annotations
@@ -24,27 +24,30 @@ logger = logging.getLogger("softphone.media")
 
 RATE = 48_000
 SECONDS, AHEAD = 0.4, 0.06
-"""Sound kept at most, and collected before any is sent: tracks come unevenly."""
+"""Seconds of audio kept at most, and buffered before sending, since tracks deliver unevenly."""
 FRAMES_A_SECOND = 30.0
 
 
 @runtime_checkable
 class MediaTrack(Protocol):
-    """What is needed of a track."""
+    """The parts of a track that a source uses."""
 
     kind: str
 
     async def recv(self) -> Any:
-        """The next frame; raises at the end."""
+        """Wait for the next frame; raises at the end."""
 
 
 def is_track(source: object) -> TypeGuard[MediaTrack]:
-    """Whether it is a track, and not a source."""
+    """Whether `source` is a track: it has `kind` and `recv`, but not the `read` of a source."""
     return isinstance(source, MediaTrack) and not hasattr(source, "read")
 
 
 class _TrackReader(Detachable):
-    """Takes frames off a track until it ends."""
+    """Reads frames of a track in a task until the track ends.
+
+    Raises ConfigurationError for a track of another kind.
+    """
 
     def __init__(self, track: MediaTrack, kind: str) -> None:
         if track.kind != kind:
@@ -60,7 +63,7 @@ class _TrackReader(Detachable):
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            # MediaStreamError is how a track ends; what else goes wrong in one ends it, too.
+            # A track ends by MediaStreamError; any other error ends it, too, with a warning.
             if type(error).__name__ != "MediaStreamError":
                 logger.warning("a track that is sent has failed: %r", error)
         finally:
@@ -69,19 +72,19 @@ class _TrackReader(Detachable):
 
     @abstractmethod
     def take_frame(self, frame: Any) -> None:
-        """One frame."""
+        """Process one frame of the track."""
 
     @abstractmethod
     def finish(self) -> None:
-        """No more will come."""
+        """Handle the end of the track: no frame follows."""
 
     def detach(self) -> None:
-        """Take no more off the track."""
+        """Stop reading the track."""
         self._task.cancel()
 
 
 class TrackAudioSource(_TrackReader):
-    """The sound of a track, as a `Source` at 48 kHz.
+    """The audio of a track, as a `Source` at 48 kHz.
 
     Raises ConfigurationError for a track of another kind.
     """
@@ -95,29 +98,29 @@ class TrackAudioSource(_TrackReader):
         super().__init__(track, "audio")
 
     clock_rate_hz = RATE
-    """48,000."""
+    """48,000 Hz."""
 
     @property
     def dropped_samples(self) -> int:
-        """Samples that came too fast."""
+        """Samples dropped because the track was faster than the call."""
         return self._ring.dropped_samples
 
     @property
     def ended(self) -> bool:
-        """Whether the track has ended and everything was read."""
+        """Whether the track has ended and all samples were read."""
         return self._ring.ended
 
     def take_frame(self, frame: Any) -> None:
-        """Sound in any of FFmpeg's formats."""
+        """Convert and queue an audio frame of any FFmpeg format."""
         for each in self._resampler.resample(frame):
             self._ring.write_samples(each.to_ndarray()[0])
 
     def finish(self) -> None:
-        """What is there is still read."""
+        """Close the ring; queued samples can still be read."""
         self._ring.close()
 
     def read(self, samples: int) -> Pcm:
-        """Take out at most `samples`; none while some are being collected."""
+        """Return the next samples, `samples` at most; none while the buffer fills again."""
         if self._collecting and len(self._ring) < AHEAD * RATE and not self.over:
             return np.zeros(0, dtype=np.int16)
         pcm = self._ring.read(samples)
@@ -126,7 +129,7 @@ class TrackAudioSource(_TrackReader):
 
 
 class TrackVideoSource(_TrackReader):
-    """The pictures of a track, as a `VideoSource`: the newest one, whenever one is due.
+    """The pictures of a track, as a `VideoSource` that gives the newest picture.
 
     Raises ConfigurationError for a track of another kind.
     """
@@ -137,22 +140,22 @@ class TrackVideoSource(_TrackReader):
         super().__init__(track, "video")
 
     rate = FRAMES_A_SECOND
-    """How often it is looked for a new picture, in a second."""
+    """How often a second the call asks for a picture."""
 
     @property
     def ended(self) -> bool:
-        """Whether the track has ended."""
+        """Whether the track has ended and its last picture was read."""
         return self.over and self._newest is None
 
     def take_frame(self, frame: Any) -> None:
-        """A picture in any of FFmpeg's formats."""
+        """Keep a picture of any FFmpeg format; it replaces and counts an unread one."""
         self.dropped += self._newest is not None
         self._newest = frame
 
     def finish(self) -> None:
-        """The newest one may still be read."""
+        """Do nothing: the newest picture can still be read."""
 
     def read(self) -> Picture | EncodedFrame | None:
-        """The newest picture; None if it was given already."""
+        """Return the newest picture; None if there is no new one."""
         frame, self._newest = self._newest, None
         return None if frame is None else to_picture(frame)

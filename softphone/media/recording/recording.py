@@ -1,8 +1,8 @@
-"""A recording of both sides of a call, written beside the media and not within it.
+"""A recording of both sides of a call, encoded and written outside the media tick.
 
-What is heard and said is laid aside as it comes; five times a second it is encoded and written, in
-the loop, between the phases.  What is more than a backlog's worth is lost and counted, so that a
-slow disk harms the recording only.
+The sinks queue blocks; five times a second a timer of the event loop encodes and writes them,
+between the phases of the tick.  Blocks beyond the backlog are dropped and counted, so a slow disk
+harms only the recording.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from softphone.media.recording.stereo_timeline import RecordingSide, StereoTimel
 
 PERIOD = 0.2
 LONGEST_BACKLOG = 500
-"""Blocks that may wait: five seconds of both sides."""
+"""The most blocks that may wait: five seconds of both sides."""
 
 
 class _RecordingSink:
@@ -36,9 +36,10 @@ class _RecordingSink:
 
 
 class Recording:
-    """`near` and `far` are its sinks.  It needs a running loop.
+    """Records the audio written to its two sinks, `near` and `far`; needs a running event loop.
 
-    Raises ConfigurationError for a file that cannot be made.
+    `lost_blocks` counts dropped blocks.  Raises ConfigurationError for a file that cannot be
+    created.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -51,23 +52,23 @@ class Recording:
         self._timeline = StereoTimeline(self.file.rate)
         self._backlog: list[tuple[RecordingSide, PcmBlock, bool]] = []
         self.paused = False
-        """Whether silence is recorded in the place of what is said."""
+        """Whether silence is recorded in place of both sides."""
         self._failed: Callable[[str], None] = lambda _: None
         self._forbidden: Callable[[], str] = str
         self.problem = ""
-        """Why it could not go on; "" while it can."""
+        """Why the recording has stopped; "" while it runs."""
         self._closed = False
         self._timer = asyncio.get_running_loop().call_later(PERIOD, self._visit)
         self._detach: Callable[[], None] | None = None
 
     @property
     def path(self) -> Path:
-        """Where it will be."""
+        """The path of the finished file."""
         return self.file.path
 
     @property
     def seconds(self) -> float:
-        """How much has been written."""
+        """The duration recorded so far."""
         return self._timeline.seconds
 
     def watch(
@@ -77,20 +78,20 @@ class Recording:
         forbidden: Callable[[], str],
         detach: Callable[[], None],
     ) -> None:
-        """Who is told.
+        """Set the callbacks.
 
-        `failed` is called once, with a reason, when it cannot go on; `forbidden` is asked before
-        each write, and gives a reason why not to record any more; `detach` is called when it is
-        closed, to take its sinks off.
+        `failed` is called once, with the reason, when the recording stops.  `forbidden` is called
+        before each write; a reason other than "" stops the recording.  `detach` is called by
+        `close` and `discard`, to remove the sinks from the call.
         """
         self._failed, self._forbidden, self._detach = failed, forbidden, detach
 
     def pause(self) -> None:
-        """Record silence in the place of both sides, from now on: for what nobody may keep."""
+        """Record silence in place of both sides from now on, for what must not be kept."""
         self.paused = True
 
     def resume(self) -> None:
-        """Record what is said again."""
+        """Record both sides again."""
         self.paused = False
 
     def _queue_block(self, side: RecordingSide, block: PcmBlock) -> None:
@@ -130,9 +131,10 @@ class Recording:
         self._failed(reason)
 
     def close(self) -> None:
-        """Write the rest and give the file its name; a second call does nothing.
+        """Write the rest and rename the file to `path`; a second call does nothing.
 
-        Raises MediaError when it is cut short: what there is stays beside its name, as ".part".
+        Raises MediaError when the recording is cut short or its file cannot be completed; a file
+        that cannot be completed stays as `path` + ".part".
         """
         if self._closed:
             return
@@ -151,7 +153,7 @@ class Recording:
             raise MediaError(f"the recording in {self.path} is cut short: {self.problem}")
 
     def discard(self) -> None:
-        """Give it up: no file is left."""
+        """Stop the recording and delete its file.  After `close` this does nothing."""
         if not self._closed:
             if self._detach is not None:
                 self._detach()

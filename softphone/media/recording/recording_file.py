@@ -1,7 +1,7 @@
-"""Files that recordings go to: WAV, and by PyAV whatever container its name asks for.
+"""The files of recordings: WAV, and by PyAV the container that the file's suffix names.
 
-They are made under another name (`path` + ".part"), for their owner only, and get their own at the
-end.  PyAV is loaded for the files that need it.
+A file is written as `path` + ".part", readable by its owner only, and renamed at the end.  PyAV is
+loaded for the files that need it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class _Encoder(Protocol):
         """Append int16[n, 2]."""
 
     def finish(self) -> None:
-        """Bring the file to its end."""
+        """Write the end of the file."""
 
 
 class _WavEncoder:
@@ -81,9 +81,9 @@ class _AvEncoder:
 
 
 class RecordingFile:
-    """One file; `open` is done at the first frames, when the rate is known.
+    """One file of stereo frames; its encoder is opened by the first frames, which set the rate.
 
-    Raises ConfigurationError when it exists, cannot be written, or its kind is not known.
+    Raises ConfigurationError when the file exists, cannot be written, or its kind is unknown.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -99,12 +99,12 @@ class RecordingFile:
 
     @property
     def rate(self) -> int:
-        """The rate that its kind demands, 0 for any."""
+        """The sample rate in Hz that the kind of file requires, 0 for any."""
         opus = CODECS.get(self.path.suffix.lower(), ("", ""))[1] == "libopus"
         return 48_000 if opus else 0
 
     def write(self, frames: NDArray[np.int16], clock_rate_hz: int) -> None:
-        """Append int16[n, 2].  Raises OSError, as a full disk does, whatever the kind of file."""
+        """Append int16[n, 2].  Raises OSError (as for a full disk) with every kind of file."""
         if self._encoder is None:
             self._encoder = self._make(clock_rate_hz)
         self._encoder.write(frames)
@@ -117,9 +117,9 @@ class RecordingFile:
         )
 
     def close(self) -> None:
-        """Finish it and give it its name; a second call does nothing.
+        """Complete the file and rename it to its name; a second call does nothing.
 
-        Raises MediaError when it cannot be finished: what there is stays beside it.
+        Raises MediaError when it cannot be completed; the ".part" file then stays.
         """
         if self._closed:
             return
@@ -132,11 +132,11 @@ class RecordingFile:
         self._encoder.finish()
 
     def discard(self) -> None:
-        """No file is left.  After `close` this does nothing."""
+        """Delete the file.  After `close` this does nothing."""
         if self._closed:
             return
         self._closed = True
-        with suppress(OSError):  # a full disk may complain once more
+        with suppress(OSError):  # a full disk may raise again
             if self._encoder is not None:
                 self._encoder.finish()
         self._own.discard()

@@ -1,7 +1,7 @@
-"""Both sides of a call side by side: two channels, aligned by media time, with pauses for secrets.
+"""Aligns both sides of a call as two channels, by media time.
 
-`StereoTimeline` takes blocks of either side and gives frames of both.  What one side lacks is
-silence; so is all that is said while it is paused.
+`StereoTimeline` takes blocks of either side and gives stereo frames.  Silence fills what one side
+lacks, and replaces both sides while the timeline is paused.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from softphone.media.audio.resample import Resampler
 from softphone.media.interface import Pcm, PcmBlock
 
 TOLERANCE = 0.01
-"""Seconds that a block may be off without being moved: rates are converted in blocks."""
+"""Seconds by which a block may be misplaced without correction (rate conversion causes some)."""
 PATIENCE = 0.5
-"""Seconds that one side waits for the other."""
+"""Seconds that one side waits for the other before silence replaces it."""
 LONGEST_GAP = 600.0
-"""Seconds of silence that one gap may add."""
+"""The most seconds of silence that one gap may add."""
 
 
 class RecordingSide(IntEnum):
-    """The channels: ours is the left one."""
+    """The channels: our side is the left one."""
 
     NEAR = 0
     FAR = 1
 
 
 class _RecordingChannel:
-    """One side: samples that wait, and where the next one stands."""
+    """One side: its waiting samples, and the position of the next one."""
 
     def __init__(self) -> None:
         self.waiting: list[Pcm] = []
@@ -42,13 +42,13 @@ class _RecordingChannel:
         if gap > tolerance:
             pcm = np.concatenate((np.zeros(min(gap, longest), dtype=np.int16), pcm))
         elif gap < -tolerance:
-            pcm = pcm[-gap:]  # it was waited for too long: silence stands in its place already
+            pcm = pcm[-gap:]  # too late: silence has replaced these samples
         self.waiting.append(pcm)
         self.end += pcm.size
 
 
 class StereoTimeline:
-    """Blocks in, int16[n, 2] out, at `clock_rate_hz` (0: that of the first block)."""
+    """Turns blocks of two sides into int16[n, 2] at `clock_rate_hz` (0: the first block's)."""
 
     def __init__(self, clock_rate_hz: int = 0) -> None:
         self.clock_rate_hz = clock_rate_hz
@@ -59,11 +59,11 @@ class StereoTimeline:
 
     @property
     def seconds(self) -> float:
-        """How long it is so far."""
+        """The duration of the frames taken so far."""
         return 0.0 if not self.clock_rate_hz else self._given / self.clock_rate_hz
 
     def add_block(self, side: RecordingSide, block: PcmBlock) -> None:
-        """Take a block of one side."""
+        """Add a block of one side, as silence while `paused`."""
         rate = self.clock_rate_hz = self.clock_rate_hz or block.clock_rate_hz
         track, time = self._tracks[side], block.timestamp / block.clock_rate_hz
         if self._origin is None:
@@ -77,7 +77,7 @@ class StereoTimeline:
         )
 
     def take_frames(self, *, last: bool = False) -> NDArray[np.int16]:
-        """What both sides have, or one has had for long; at the `last`, everything."""
+        """Return the frames that both sides have, or one side for `PATIENCE`; `last`: all."""
         ends = [track.end for track in self._tracks]
         until = max(ends)
         if not last:

@@ -1,8 +1,8 @@
-"""A recording of what is seen and heard of the far end, in one file, in lip sync.
+"""A recording of the far end's video and audio in one file, in lip sync.
 
-Pictures and sound are put on one time line by the times of their capture, as RTCP tells them; they
-are encoded in a thread of the recording's own, and what is more than a backlog's worth is lost and
-counted.  The file is made beside its name (".part"), for its owner only.  PyAV is loaded for it.
+Pictures and sound share one time line, by their capture times from RTCP.  A thread of the
+recording encodes them; pieces beyond the backlog are dropped and counted.  The file is written as
+`path` + ".part", readable by its owner only.  PyAV is loaded on first use.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ KINDS = {
 }
 RATE, CLOCK = 48_000, 90_000
 MOST_WAITING = 400
-"""Pieces that may wait for the thread: some seconds of both streams."""
+"""The most pieces that wait for the thread: some seconds of both streams."""
 MOST_SOUND = 3000
-"""Packets of sound that wait for the first picture: about a minute; the oldest goes."""
+"""The most audio packets that wait for the first picture, about a minute; then the oldest goes."""
 TOLERANCE = 0.04
-"""Seconds that sound may be beside its place before it is moved there."""
+"""Seconds by which sound may be misplaced without correction."""
 X264 = {"preset": "veryfast", "crf": "18"}
 VPX = {"deadline": "realtime", "cpu-used": "6", "crf": "10"}
 BITRATE = 4_000_000
 
 
 class _AudioSink:
-    """The sink of the sound."""
+    """The sink of the audio."""
 
     def __init__(self, take: Callable[[PcmBlock], None]) -> None:
         self._queue_block = take
@@ -57,9 +57,10 @@ class _AudioSink:
 
 
 class VideoRecording:
-    """A `VideoSink`; `audio_sink` is the `Sink` of the sound.  `wall` gives seconds since 1970.
+    """Records the pictures written to it (a `VideoSink`) and the audio of its `audio_sink`.
 
-    Raises ConfigurationError for a file that exists or cannot be made.
+    `wall` gives seconds since 1970.  Raises ConfigurationError for a file that exists or cannot be
+    created.
     """
 
     wants_pictures = True
@@ -83,7 +84,7 @@ class VideoRecording:
         self._held: list[tuple[ReceivedVideoFrame | PcmBlock, BlockTiming]] = []
         self._film: _VideoWriter | None = None
         self.problem = ""
-        """Why it could not go on; "" while it can."""
+        """Why the recording has stopped; "" while it runs."""
         self._closed = False
         self.failed: Callable[[str], None] = lambda _: None
         self.forbidden: Callable[[], str] = str
@@ -91,13 +92,13 @@ class VideoRecording:
 
     @property
     def by_clock(self) -> bool:
-        """Whether the far end's clock, by RTCP, has put pictures and sound together."""
+        """Whether the far end's clock, from its RTCP, aligns pictures and sound."""
         return self._timeline.by_clock
 
     # Both streams' threads ----------------------------------------------------------------------
 
     def write(self, block: ReceivedVideoFrame) -> None:
-        """Take a picture."""
+        """Queue a picture for the recording's thread."""
         self._queue_block(block, BlockTiming(block.seconds, block.captured, self._wall()))
 
     def _queue_audio(self, block: PcmBlock) -> None:
@@ -133,7 +134,7 @@ class VideoRecording:
     def _worked(self, done: Future[None]) -> None:
         error = None if done.cancelled() else done.exception()
         if error is not None:
-            # A full disk, mostly; whatever it is, the call goes on without its recording.
+            # A full disk, mostly; any error ends the recording, never the call.
             logger.debug("a video recording failed", exc_info=error)
             self._fail(str(getattr(error, "strerror", None) or error))
 
@@ -146,7 +147,7 @@ class VideoRecording:
         self._write_block(block, moment)
 
     def _release(self) -> None:
-        """Put what was held, once it is decided where."""
+        """Write the held pieces, once the time line is decided."""
         if not self._timeline.decided:
             return
         held, self._held = self._held, []
@@ -172,10 +173,10 @@ class VideoRecording:
     # The end ------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Write the rest and give the file its name; a second call does nothing.
+        """Write the rest and rename the file to its name; a second call does nothing.
 
-        Without a picture there is no file.  Raises MediaError when it is cut short: what there is
-        stays beside its name, as ".part".
+        Without a picture there is no file.  Raises MediaError when the recording is cut short; the
+        ".part" file then stays.
         """
         if self._closed:
             return
@@ -193,7 +194,7 @@ class VideoRecording:
             self._own.discard()
 
     def discard(self) -> None:
-        """Give it up: no file is left.  After `close` this does nothing."""
+        """Stop the recording and delete its file.  After `close` this does nothing."""
         if self._closed:
             return
         self.detach()
@@ -230,7 +231,7 @@ class _VideoWriter:
         self._converter: Resampler | None = None
 
     def add_picture(self, picture: Any, at: float) -> None:
-        """Add I420 at that time; the first one says how large the film is."""
+        """Encode an I420 picture at a time in seconds; the first one sets the size of the video."""
         frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="yuv420p")
         if self._pictures is None:
             self._begin(frame.width, frame.height)
@@ -250,7 +251,7 @@ class _VideoWriter:
         self._pictures = stream
 
     def add_audio(self, block: PcmBlock, at: float) -> None:
-        """Add sound at that time: what is missing before it is silence, what is double goes."""
+        """Encode audio at a time in seconds: silence fills a gap, an overlap is dropped."""
         rates = block.clock_rate_hz, RATE
         if self._converter is None:
             self._converter = Resampler(*rates)
@@ -260,7 +261,7 @@ class _VideoWriter:
         pcm = self._converter.feed(block.pcm)
         off = place - self._position
         if off > TOLERANCE * RATE:
-            for at in range(0, off, RATE):  # a second at a time: a call may rest for an hour
+            for at in range(0, off, RATE):  # one second at a time: a hold may last an hour
                 self._encode_audio(np.zeros(min(RATE, off - at), dtype=np.int16))
         elif off < -TOLERANCE * RATE:
             pcm = pcm[-off:]
@@ -276,13 +277,13 @@ class _VideoWriter:
         self._mux(self._sound.encode(frame))
 
     def _mux(self, packets: list[Any]) -> None:
-        # The header says how large the film is: what is said before the first picture waits.
+        # The header has the size of the video, so audio before the first picture waits.
         self._packets += packets
         while self._packets and self._pictures is not None:
             self._container.mux(self._packets.popleft())
 
     def finish(self) -> None:
-        """Bring the file to its end."""
+        """Flush the encoders and write the end of the file."""
         if self._pictures is None:
             return
         self._mux(self._pictures.encode(None))

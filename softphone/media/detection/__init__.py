@@ -1,8 +1,8 @@
-"""Detection in the sound of many streams at once: digits, voice, call progress, who answered.
+"""Detects in-band DTMF, voice, call progress tones and answering machines, in many streams at once.
 
-It works on samples, and takes its time from them.  Digits that come as RTP events are read in
-`softphone.media.tick`, tones are made in `softphone.media.audio`, and detectors are put on live
-streams by `softphone.media.engine`.
+It works on samples and on media time, without a clock.  `softphone.media.tick` receives digits as
+telephone events, `softphone.media.audio` generates tones, `softphone.media.engine` attaches
+detectors to live streams.
 
 ITU-T Q.23 and Q.24 (DTMF), E.180 and E.182 (call progress tones), T.30 (fax tones).  Voice
 activity and the recognition of answering machines follow no standard.

@@ -1,8 +1,8 @@
-"""Who answered: a human, a machine, a fax or nobody yet, by how the far end speaks.
+"""Classifies who answered: a human, a machine, a fax, or nobody yet (silence).
 
-People say little and wait; machines speak on, and beep.  The verdict has its reasons and a
-confidence from 0 to 1, and is given as soon as it can be.  A beep, or the tones of an exchange
-or of a fax, overrule what was thought before.
+A person says little and waits; a machine speaks on, and beeps.  The verdict has reasons and a
+confidence from 0 to 1, and is given as early as possible.  A beep, or the tones of an exchange or
+a fax, overrule an earlier verdict of lower confidence.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 GREETING = 2.4
-"""Seconds of speech with no pause to speak of that people do not begin a call with."""
+"""Seconds of speech without a pause of `WAITS` that mark a machine's greeting."""
 WAITS = 0.8
-"""Seconds of silence after which whoever has spoken waits for an answer."""
+"""Seconds of silence after speech that mark a person waiting for an answer."""
 SHORT = 1.8
-"""Seconds of speech that a person says to begin with."""
+"""Seconds of a person's first words; longer speech lowers the confidence in "human"."""
 PATIENCE = 4.0
-"""Seconds of silence after which nobody seems to be there."""
+"""Seconds of silence from the start after which the verdict is "silence"."""
 _TONES = {
     "beep": ("machine", 0.97, "a beep"),
     "sit": ("machine", 0.95, "special information tones of the network"),
@@ -46,7 +46,7 @@ class AnsweringMachineDetector:
         self._verdict: AnswerClassification | None = None
 
     def voice(self, speaking: bool, at: float) -> None:
-        """Somebody began to speak, or stopped, at that time."""
+        """Note that speech began or ended at the time `at`."""
         if speaking:
             self._spoke_first = at if self._spoke_first is None else self._spoke_first
             self._since = at
@@ -56,7 +56,7 @@ class AnsweringMachineDetector:
             self._since, self._quiet_since = None, at
 
     def tone(self, name: str) -> AnswerClassification | None:
-        """A tone was heard."""
+        """Note a tone by its name; return the verdict if it is new or has more confidence."""
         if name not in _TONES:
             return None
         kind, confidence, reason = _TONES[name]
@@ -67,7 +67,7 @@ class AnsweringMachineDetector:
         return self._set_verdict(kind, confidence, (*kept, reason))
 
     def classify_at(self, now: float) -> AnswerClassification | None:
-        """The verdict, when it can first be given."""
+        """Return the verdict once, as soon as speech or silence up to `now` allows one."""
         if self._verdict is not None:
             return None
         if self._spoke_first is None:

@@ -1,8 +1,7 @@
-"""Call progress in sound: ringback, busy, congestion, SIT, fax calling and answering, beeps.
+"""Detects call progress tones: ringback, busy, congestion, SIT, fax CNG and CED, and beeps.
 
-One `ToneDetector` follows one row's tones from their beginnings and ends and names what fits: by
-frequency (ITU-T E.180, E.182, T.30) and rhythm.  National tones of 400 to 630 Hz are told apart
-by rhythm alone.
+A `ToneDetector` follows the tones of one row and classifies them by frequency (ITU-T E.180, E.182,
+T.30) and rhythm.  National tones of 400 to 630 Hz are distinguished by rhythm alone.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 PURE, LONE = 0.8, 0.8
-"""The share of the power that one or two lines hold, and one line: down to noise 6 dB below."""
+"""The least share of power in one or two spectral lines, and in one line (noise 6 dB below)."""
 LEAST_LEVEL = -42.0
 STEADY = 0.025
-"""Of its frequency, that a tone may wander."""
+"""The share of its frequency by which a tone may vary."""
 DROPOUT = 3
-"""Frames that a tone may miss and go on: an answer tone turns its phase."""
+"""The most frames that a tone may miss: an answer tone has phase reversals."""
 PROGRESS = (380.0, 660.0)
 SIT = ((890.0, 1010.0), (1340.0, 1460.0), (1740.0, 1820.0))
 CNG = (1062.0, 1138.0)
@@ -38,10 +37,10 @@ class ToneMatch:
 
 @dataclass(frozen=True, slots=True)
 class ToneBurst:
-    """A tone that is over: `frequency` Hz, its first and last frame, whether it was one line.
+    """A tone that has ended: `frequency` in Hz, its first and last frame, whether it was one line.
 
-    Which of two lines is the stronger, noise decides anew from frame to frame: such a tone is
-    none of one line, though each of its frames may look so.
+    In a tone of two lines, noise decides in each frame which line is stronger.  Such a tone is not
+    `lone`, although each of its frames may look like one line.
     """
 
     frequency: float
@@ -51,12 +50,12 @@ class ToneBurst:
 
     @property
     def seconds(self) -> float:
-        """How long it was, less what the window of the spectrum adds."""
+        """The duration in seconds, without the length that the spectrum's window adds."""
         return (self.last - self.first + 1) * FRAME
 
 
 def is_tone(level: float, purity: float) -> bool:
-    """Whether a frame is one or two lines and nothing else."""
+    """Whether a frame has hardly anything but one or two spectral lines."""
     return level > LEAST_LEVEL and purity > PURE
 
 
@@ -65,7 +64,7 @@ def _within(value: float, limits: tuple[float, float]) -> bool:
 
 
 class ToneDetector:
-    """The tones of one row, frame by frame."""
+    """Detects the tones of one row, frame by frame."""
 
     def __init__(self) -> None:
         self._frame = -1
@@ -80,7 +79,10 @@ class ToneDetector:
         self._checked = True
 
     def feed(self, level: float, frequency: float, purity: float, lone: float) -> ToneMatch | None:
-        """Take one frame; gives what is known now and was not."""
+        """Process one frame; return a tone when it is first recognized, else None.
+
+        `level` is in dBm0, `frequency` in Hz; `purity` and `lone` are those of `SpectrumFeatures`.
+        """
         self._frame += 1
         found = None
         if is_tone(level, purity):
@@ -121,7 +123,7 @@ class ToneDetector:
         return self._special() or self._rhythm()
 
     def _special(self) -> ToneMatch | None:
-        """What is known by frequency: SIT, the calling tone of a fax."""
+        """Recognize the tones with frequencies of their own: SIT and fax CNG."""
         last = tuple(self._bursts)[-3:]
         if len(last) == 3 and all(
             _within(burst.frequency, limits) and _within(burst.seconds, (0.15, 0.55))
@@ -136,7 +138,7 @@ class ToneDetector:
         return None
 
     def _rhythm(self) -> ToneMatch | None:
-        """Busy and congestion, once two or three bursts have come at their pace."""
+        """Recognize busy by two bursts in its rhythm, congestion by three."""
         bursts = [b for b in self._bursts if _within(b.frequency, PROGRESS)]
         if bursts and (len(bursts) < 2 or self._bursts[-1] is not bursts[-1]):
             return None
@@ -151,13 +153,13 @@ class ToneDetector:
         return None
 
     def _in_silence(self) -> ToneMatch | None:
-        """Ringback and beeps are known by the silence behind them."""
+        """Recognize ringback and beeps by the silence after them."""
         if self._checked or not self._bursts:
             return None
         burst = self._bursts[-1]
         quiet = (self._frame - burst.last) * FRAME
         if not _within(burst.frequency, PROGRESS):
-            # The first tone of a SIT has the next one behind it at once.
+            # The first tone of a SIT is followed by the next one at once.
             if quiet < (0.5 if _within(burst.frequency, SIT[0]) else 0.12):
                 return None
             self._checked = True
@@ -170,7 +172,7 @@ class ToneDetector:
         return self._beep(burst)
 
     def _double_ring(self) -> bool:
-        """0.4 s, a gap of 0.2 s, 0.4 s: as British exchanges ring."""
+        """Whether the last bursts are a British ring: 0.4 s on, 0.2 s off, 0.4 s on."""
         last = tuple(self._bursts)[-2:]
         if len(last) < 2 or not all(
             _within(b.seconds, (0.3, 0.52)) and _within(b.frequency, PROGRESS) for b in last
@@ -187,7 +189,7 @@ class ToneDetector:
         return self._report_once("beep", burst.seconds)
 
     def _report_once(self, name: str, seconds: float) -> ToneMatch | None:
-        """Tell once what goes on and on: a rhythm is told anew only after something else."""
+        """Return a continuing tone once, and again only after another tone; beeps always."""
         if name == self._last_reported and name != "beep":
             return None
         self._last_reported = name

@@ -1,9 +1,8 @@
-"""Detection in the sound of many streams at once: digits, voice, call progress, who answered.
+"""Runs the detectors for many streams at once: digits, voice, tones, who answered.
 
-A `DetectorBank` has one row a stream that wants something, and does for each row only what it
-wants.  `feed` takes sound as it comes; `run_detectors` works on every row that has a frame of 20
-ms, all rows in one go, and gives what was found.  Time is media time, in seconds from a row's
-beginning.
+A `DetectorBank` has one row for each stream, and runs only the detectors that the row asks for.
+`feed` queues samples; `run_detectors` processes all rows that have a frame of 20 ms together, and
+returns the detections.  Times are media time in seconds since the row was added.
 """
 
 from __future__ import annotations
@@ -36,11 +35,11 @@ from softphone.media.interface import Pcm
 
 FRAME = FRAME_SAMPLES / RATE
 LONGEST_BACKLOG = 50
-"""Frames that may wait in a row; what comes on top of them is lost, and counted."""
+"""The most frames that wait in a row; beyond it the oldest samples are dropped and counted."""
 
 
 class DetectorKind(Flag):
-    """What a row listens for."""
+    """The detectors of a row."""
 
     DIGITS = auto()
     VOICE = auto()
@@ -50,8 +49,11 @@ class DetectorKind(Flag):
 
 @dataclass(frozen=True, slots=True)
 class DetectedSound:
-    """What was found: `kind` is "digit", "voice", "silence" or "tone"; `what` the digit or the
-    tone; `at` when it began (a silence, too), `seconds` how long it was, as far as is known."""
+    """One detection: `kind` is "digit", "voice", "silence" or "tone".
+
+    `what` is the digit or the name of the tone, `at` the time of its beginning (of a silence, too),
+    `seconds` its duration as far as known.
+    """
 
     kind: str
     at: float
@@ -64,7 +66,7 @@ DetectionResult: TypeAlias = DetectedSound | AnswerClassification
 
 @dataclass(slots=True, eq=False)
 class _DetectorRow:
-    """What one row has beside its arrays."""
+    """The state of one row outside the arrays."""
 
     wanted: DetectorKind
     converter: Resampler | None = None
@@ -76,7 +78,7 @@ class _DetectorRow:
 
 
 class DetectorBank:
-    """Up to `capacity` rows."""
+    """Runs detectors on up to `capacity` rows."""
 
     def __init__(self, capacity: int = 1024) -> None:
         self._rows: dict[int, _DetectorRow] = {}
@@ -89,7 +91,7 @@ class DetectorBank:
         return len(self._rows)
 
     def add_row(self, wanted: DetectorKind) -> int:
-        """A row that listens for `wanted`.  Raises LocalProtocolError when there is none left."""
+        """Return a new row with detectors `wanted`.  Raises LocalProtocolError if none is free."""
         if not self._free:
             raise LocalProtocolError(f"{len(self._rows)} streams are listened to already")
         row = self._free.pop()
@@ -104,12 +106,12 @@ class DetectorBank:
         return row
 
     def remove_row(self, row: int) -> None:
-        """Listen no more."""
+        """Free a row; an unknown one is ignored."""
         if self._rows.pop(row, None) is not None:
             self._free.append(row)
 
     def feed(self, row: int, pcm: Pcm, clock_rate_hz: int) -> None:
-        """Take int16[n] of a row; `run_detectors` looks at it."""
+        """Queue int16[n] of a row for `run_detectors`; an unknown row is ignored."""
         entry = self._rows.get(row)
         if entry is None:
             return
@@ -124,7 +126,7 @@ class DetectorBank:
         entry.waiting = waiting
 
     def run_detectors(self) -> list[tuple[int, DetectionResult]]:
-        """Look at every whole frame that waits; gives what was found, with its row."""
+        """Process all whole frames that wait; return (row, detection) pairs."""
         found: list[tuple[int, DetectionResult]] = []
         while True:
             ready = [
@@ -157,7 +159,7 @@ class DetectorBank:
                 found.append((row, verdict))
 
     def _shift_history(self, ready: list[int], rows: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Move a frame of each row from what waits into its history."""
+        """Move one waiting frame of each row into its history; return it, float32[k, HISTORY]."""
         fresh = np.empty((len(ready), FRAME_SAMPLES), dtype=np.float32)
         for at, row in enumerate(ready):
             entry = self._rows[row]

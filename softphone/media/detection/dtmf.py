@@ -1,7 +1,7 @@
-"""DTMF heard in sound (ITU-T Q.23, Q.24): Goertzel's terms of many rows at once, every 10 ms.
+"""Detects in-band DTMF (ITU-T Q.23, Q.24): Goertzel terms of many rows at once, every 10 ms.
 
-A digit has one tone of each group, with limited twist, and hardly anything else: the last is what
-keeps speech from being taken for digits.  Digits of 40 ms and more are told, once, at their end.
+A digit is one tone of each group, with limited twist, and hardly any other power.  The last
+condition rejects speech.  A digit of 40 ms or more is reported once, at its end.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from softphone.media.detection.spectrum import RATE, decibels
 WINDOW = 240
 STEP = 80
 REACH = WINDOW + STEP
-"""Samples that `feed` looks at: those of the frame, and what goes before them."""
+"""Samples that `feed` takes of each row: the frame and the samples before it."""
 LEAST_LEVEL = -36.0
-"""dBm0 of each tone."""
+"""The least level of each tone in dBm0."""
 LEAST_SHARE, BEST_SHARE = 0.7, 0.88
-"""Of the power, that both tones hold in each step of a digit, and in the best of them."""
+"""The least share of power in both tones, in each step of a digit and in its best step."""
 REVERSE_TWIST, NORMAL_TWIST = 9.0, 6.0
-"""dB that the low group may be above the high one, and below it."""
+"""The most dB by which the low group may be above the high group, and below it."""
 OFF = (-0.018, -0.009, 0.0, 0.009, 0.018)
-"""How far a tone may be from its frequency: 1.5 % is taken, 3.5 % is not."""
+"""Relative frequency offsets that are tested: 1.5 % is accepted, 3.5 % is rejected (Q.24)."""
 FEW = 12
-"""Rows that are multiplied at once: of more, BLAS makes threads, which wait for one another."""
+"""Rows of one matrix product; for more, BLAS starts threads that wait for one another."""
 DISTANCE = 6.0
-"""dB between the strongest tone of a group and the next."""
+"""The least dB between the strongest tone of a group and the next."""
 DROP = 5.0
-"""dB below its loudest at which a digit is over."""
+"""A digit ends when it falls this many dB below its loudest step."""
 HITS = 2
 """Steps in a row that make a digit."""
 LONGEST = 1000
-"""Steps after which a digit that does not end is no digit."""
+"""A tone of this many steps or more is not reported as a digit."""
 
 _ROWS = sorted({pair[0] for pair in DTMF.values()})
 _COLUMNS = sorted({pair[1] for pair in DTMF.values()})
@@ -47,7 +47,7 @@ _DIGITS = "".join(
 
 
 def _terms() -> NDArray[np.float32]:
-    """Cosines and sines, float32[WINDOW, 2 * 8 * len(OFF)]."""
+    """The cosines and sines of all tested frequencies, float32[WINDOW, 2 * 8 * len(OFF)]."""
     frequencies = np.outer([*_ROWS, *_COLUMNS], 1.0 + np.array(OFF)).ravel()
     turns = np.outer(np.arange(WINDOW), frequencies) / RATE
     terms = np.exp(-2j * np.pi * turns)
@@ -59,7 +59,7 @@ _TERMS = _terms()
 
 @dataclass(frozen=True, slots=True)
 class DtmfDigit:
-    """A digit of `row` that is over, and about how long it was."""
+    """A digit of `row` that has ended, and its approximate duration."""
 
     row: int
     digit: str
@@ -77,11 +77,14 @@ class DtmfBank:
         self._purest = np.zeros(capacity, dtype=np.float32)
 
     def reset(self, row: int) -> None:
-        """A row begins anew."""
+        """Reset the state of a row."""
         self._heard[row], self._hits[row], self._missed[row] = -1, 0, 0
 
     def feed(self, rows: NDArray[np.int32], sound: NDArray[np.float32]) -> list[DtmfDigit]:
-        """Take a frame of each row; `sound` float32[k, REACH] ends with it."""
+        """Process a frame of each row, the last samples of `sound` float32[k, REACH].
+
+        Returns the digits that have ended.
+        """
         found: list[DtmfDigit] = []
         for start in (0, STEP):
             self._step(rows, *recognize_digits(sound[:, start : start + WINDOW]), found)
@@ -120,8 +123,9 @@ class DtmfBank:
 def recognize_digits(
     sound: NDArray[np.float32],
 ) -> tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.float32]]:
-    """The digit in each row of float32[k, WINDOW], -1 for none, its level in dBm0, and the share
-    of the power that it holds."""
+    """Recognize the digit in each row of float32[k, WINDOW].
+
+    Returns its index (-1: none), its level in dBm0 and its share of the power."""
     pieces = [sound[first : first + FEW] @ _TERMS for first in range(0, max(len(sound), 1), FEW)]
     terms = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
     half = terms.shape[1] // 2

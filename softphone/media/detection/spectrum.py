@@ -1,7 +1,7 @@
-"""What detectors see of sound: levels, spectra and the two strongest tones, of many rows at once.
+"""The features that detectors use: level, purity, flatness and the two strongest tones of rows.
 
-Everything is at 8,000 Hz, in frames of 20 ms; a spectrum looks back over 50 ms.  Levels are dBm0,
-as in `softphone.media.audio.tones`.
+All sound is at 8,000 Hz, in frames of 20 ms; a spectrum covers the last 50 ms.  Levels are in
+dBm0, as in `softphone.media.audio.tones`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from softphone.media.audio.tones import FULL_SCALE, FULL_SCALE_DBM0
 RATE = 8000
 FRAME_SAMPLES = 160
 HISTORY = 400
-"""Samples that a spectrum is made of."""
+"""Samples of one spectrum: 50 ms."""
 POINTS = 512
 BIN = RATE / POINTS
 LOWEST, HIGHEST = round(200 / BIN), round(3400 / BIN)
@@ -31,7 +31,7 @@ F32 = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class SpectrumFeatures:
-    """What k rows sound like now; each field is float32[k].
+    """The features of k rows now; each field is float32[k].
 
     `level` is that of the newest frame and `past` that of the last 50 ms, dBm0.  `first` and
     `second` are the frequencies of the strongest peaks, Hz; `purity` is the share of the power
@@ -58,11 +58,11 @@ def decibels(power: F32) -> F32:
 
 
 def analyze_spectrum(history: F32) -> SpectrumFeatures:
-    """The sight of float32[k, HISTORY], the newest sample last."""
+    """Return the features of float32[k, HISTORY], the newest sample last."""
     square = np.square(history)
     level = decibels(square[:, -FRAME_SAMPLES:].mean(axis=1))
     past = decibels(square.mean(axis=1))
-    # numpy's transform works in double precision whatever it is given.
+    # NumPy's FFT works in double precision for any input.
     spectrum = np.fft.rfft(history * _WINDOW, POINTS, axis=1)
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
     total = np.maximum(power.sum(axis=1), np.float32(1e-3))
@@ -82,11 +82,11 @@ def analyze_spectrum(history: F32) -> SpectrumFeatures:
 
 
 def _peak(power: F32) -> tuple[F32, F32, F32]:
-    """Frequency and power of the strongest peak of each row, and what remains without it."""
+    """Return frequency and power of each row's strongest peak, and the spectrum without it."""
     at = np.clip(power.argmax(axis=1), 1, power.shape[1] - 2)
     rows = np.arange(len(power))
     below, here, above = (power[rows, at + step] for step in (-1, 0, 1))
-    # A parabola through the logarithms, whose top lies between the bins.
+    # The vertex of a parabola through the logarithms gives a frequency between the bins.
     left, top, right = (np.log(each + np.float32(1e-3)) for each in (below, here, above))
     bend = left - 2.0 * top + right
     shift = np.where(np.abs(bend) > 1e-6, 0.5 * (left - right) / np.minimum(bend, -1e-6), 0.0)

@@ -1,8 +1,8 @@
-"""Voice activity of many rows at once: when somebody begins to speak, and when they have stopped.
+"""Voice activity detection of many rows at once: when speech begins and ends.
 
-Speech is louder than the quietest of the last 1.5 s, and its spectrum is neither flat, as that of
-noise, nor one or two lines, as that of a tone.  A beginning is told after 60 ms, an end after a
-pause of `HANGOVER`; both with the time at which they were.
+Speech is louder than the quietest level of the last 1.5 s, and its spectrum is neither flat, like
+noise, nor one or two lines, like a tone.  A beginning is reported after 60 ms, an end after a
+pause of `HANGOVER` frames; both carry the time at which they happened.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from softphone.media.detection.spectrum import SpectrumFeatures
 
 MEMORY = 75
-"""Frames over which the quietest level is taken."""
+"""Frames over which the minimum level is taken."""
 ABOVE = 7.0
-"""dB above that."""
+"""dB above the minimum level that speech must have."""
 LEAST_LEVEL = -50.0
 FLAT = 0.36
 TONAL = 0.97
 ONSET, OUT_OF = 3, 5
-"""Frames of speech, out of the newest ones, that are a beginning."""
+"""Speech begins when this many of the newest frames are speech."""
 HANGOVER = 15
-"""Frames without speech that are an end: 300 ms."""
+"""Frames without speech that end it: 300 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class VoiceActivityChange:
 
 
 class VoiceActivityBank:
-    """Who speaks, of `capacity` rows."""
+    """The voice activity of `capacity` rows."""
 
     def __init__(self, capacity: int) -> None:
         self._levels = np.full((capacity, MEMORY), np.inf, dtype=np.float32)
@@ -49,14 +49,14 @@ class VoiceActivityBank:
         self.speaking = np.zeros(capacity, dtype=np.bool_)
 
     def reset(self, row: int) -> None:
-        """A row begins anew."""
+        """Reset the state of a row."""
         self._levels[row] = np.inf
         self._recent[row] = False
         self._frames[row] = 0
         self.speaking[row] = False
 
     def feed(self, rows: NDArray[np.int32], sight: SpectrumFeatures) -> list[VoiceActivityChange]:
-        """Take a frame of each row."""
+        """Process a frame of each row; return the beginnings and ends of speech."""
         frames = self._frames[rows]
         self._levels[rows, frames % MEMORY] = sight.past
         floor = self._levels[rows].min(axis=1)

@@ -1,12 +1,12 @@
-"""The media engine in a process of its own, and what stands for it in the application's process.
+"""Runs media engines in worker processes, and controls them from the application's process.
 
-Commands go down and events come up over a socket pair, sound and statistics over shared memory; it
-runs on Linux only.  The engine that runs in the worker is `softphone.media.engine`, the choice
-between both is made in `softphone.media.placement`.  Video is not moved: it stays in the
-application's process.  Workers of load runs are in `softphone.load.distribute`.
+Commands and events use a socket pair, audio and statistics use shared memory; Linux only.  The
+worker runs `softphone.media.engine`; `softphone.media.placement` chooses between an engine in the
+application's process and workers.  Video always stays in the application's process.  Workers of
+load runs are in `softphone.load.distribute`.
 
-No standard: messages and memory have formats of their own.  `process` is imported by its module:
-it is run by `python -m softphone.media.worker.process`.
+No standard: messages and memory have formats of their own.  `process` is not imported here: it is
+run by `python -m softphone.media.worker.process`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The application's end of the sound that a media worker carries: sources and sinks, pumped.
+"""Moves audio between the application's sources and sinks and a worker's shared rings.
 
-Sources are read a little ahead of their time and sinks are written a little behind it, by one
-timer of the loop, while there are any.  A block of a security generation that its stream has left
-behind is dropped here, whatever the worker had still under way.
+One timer of the event loop reads sources a little ahead of time and writes sinks a little late, as
+long as there are any.  It drops blocks of a security generation older than the stream's, which the
+worker may still have queued.
 """
 
 from __future__ import annotations
@@ -30,42 +30,44 @@ from softphone.media.interface import PcmBlock, Sink, Source
 logger = logging.getLogger("softphone.media")
 
 PERIOD: Final = 0.01
-"""Seconds between two visits."""
+"""Seconds between two runs of the timer."""
 
 AHEAD: Final = 0.2
-"""Seconds that a source is read ahead, so that a busy application is not heard."""
+"""Seconds that a source is read ahead, so that a busy event loop causes no gap."""
 
 STEP: Final = 0.04
-"""Seconds of room that are worth a read of a source that always has something."""
+"""Seconds of free space in the ring that trigger a read of a source that always has samples."""
 
 
 @dataclass(slots=True, eq=False)
 class PumpedSource:
-    """A source and its ring; `number` names it to the worker, `users` counts its streams."""
+    """A source and its ring; `number` identifies it to the worker, `users` counts its streams."""
 
     source: Source
     ring: SharedRing
     number: int
     users: int = 0
     live: bool = False
-    """Whether it had less than it was asked for: then it is asked at each visit."""
+    """Whether its last read gave fewer samples than asked: then each run of the timer reads it."""
 
 
 @dataclass(slots=True, eq=False)
 class PumpedSink:
-    """A sink and its ring; `generation` tells the security generation of its stream now, and
-    `failed` is called when the sink has raised."""
+    """A sink and its ring.
+
+    `generation` returns the current security generation of its stream; `failed` is called when the
+    sink has raised."""
 
     sink: Sink
     ring: SharedRing
     generation: Callable[[], int]
     failed: Callable[[], None]
     converting: ConvertingSink | None = None
-    """The sink, where its blocks are converted together with those of others."""
+    """The sink as a `ConvertingSink`, if its blocks can be converted with those of others."""
     dropped: int = 0
 
     def take_current_blocks(self) -> list[PcmBlock]:
-        """What has come, but for what is of a generation that was left behind."""
+        """Return the blocks in the ring, without those of an older security generation."""
         generation, blocks = self.generation(), []
         for block in read_blocks(self.ring):
             if block.security_generation < generation:
@@ -76,7 +78,7 @@ class PumpedSink:
 
 
 class AudioPump:
-    """Moves the sound of one worker."""
+    """Moves the audio of one worker."""
 
     def __init__(self) -> None:
         self._sources: dict[int, PumpedSource] = {}
@@ -85,16 +87,16 @@ class AudioPump:
         self._next = 0
 
     def add_source(self, source: Source) -> tuple[PumpedSource, int | None]:
-        """The `PumpedSource` of a source, for one more stream.
+        """Return the `PumpedSource` of a source, with one more user.
 
-        With a descriptor, to be sent and closed, where the worker does not have its ring yet.
-        Raises OSError.
+        Also returns the descriptor of its ring, to be sent and closed, or None if the worker
+        already has the ring.  Raises OSError.
         """
         known = self._sources.get(id(source))
         if known is not None:
             known.users += 1
             if known.ring.ended and not source.ended:
-                # It had ended, and has something to say again.
+                # The source had ended and has samples again.
                 known.ring.mark_ended(False)
                 self._fill(known)
             return known, None
@@ -110,7 +112,7 @@ class AudioPump:
         return pumped, descriptor
 
     def remove_source(self, pumped: PumpedSource) -> bool:
-        """One stream less; whether that was the last, and the worker may forget the ring."""
+        """Remove one user; return whether it was the last, so that the worker may drop the ring."""
         pumped.users -= 1
         if pumped.users:
             return False
@@ -120,8 +122,10 @@ class AudioPump:
     def add_sink(
         self, sink: Sink, *, generation: Callable[[], int], failed: Callable[[], None]
     ) -> tuple[PumpedSink, int]:
-        """The pumped end of a sink, and the descriptor of its ring, to be sent and closed.
-        Raises OSError."""
+        """Return the `PumpedSink` of a sink, and its ring's descriptor, to be sent and closed.
+
+        Raises OSError.
+        """
         ring, descriptor = SharedRing.create(BLOCK_RING_OCTETS)
         pumped = PumpedSink(sink, ring, generation, failed, as_converting_sink(sink))
         self._sinks.append(pumped)
@@ -129,14 +133,14 @@ class AudioPump:
         return pumped, descriptor
 
     def remove_sink(self, pumped: PumpedSink) -> None:
-        """Give the sink what is there, and nothing more."""
+        """Write the remaining blocks to the sink, and remove it."""
         if pumped in self._sinks:
             self._drain(pumped)
         if pumped in self._sinks:
             self._sinks.remove(pumped)
 
     def close(self) -> None:
-        """Give sinks what is there, and stop."""
+        """Write the remaining blocks to all sinks, and stop."""
         for pumped in list(self._sinks):
             self.remove_sink(pumped)
         self._sources.clear()
@@ -168,7 +172,7 @@ class AudioPump:
                 return
 
     def _drain_together(self, pumped_sinks: list[PumpedSink]) -> None:
-        """The first block of each, then the second, and so on: nearly always there is one."""
+        """Write the first block of each sink together, then the second ones (rarely any), etc."""
         waiting = [(pumped, pumped.take_current_blocks()) for pumped in pumped_sinks]
         while waiting := [(pumped, blocks) for pumped, blocks in waiting if blocks]:
             sinks = [pumped.sink for pumped, _ in waiting]
@@ -187,7 +191,7 @@ class AudioPump:
     def _fill(self, pumped: PumpedSource) -> None:
         ring, source = pumped.ring, pumped.source
         if isinstance(source, PcmOutput):
-            # The worker reads what the application writes: nothing is to be moved.
+            # The worker reads the ring that the application writes: nothing to move.
             source.update_marks()
             return
         if ring.ended:

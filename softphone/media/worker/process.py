@@ -1,8 +1,8 @@
-"""The media engine in a process of its own: `python -m softphone.media.worker.process DESCRIPTOR`.
+"""The worker process of the media: `python -m softphone.media.worker.process DESCRIPTOR`.
 
-Started by `softphone.media.worker.process_link`, and of no use otherwise.  Commands come over the
-socket of that descriptor and events go back; sound goes through shared rings, statistics into
-shared memory.  The process ends, with an RTCP BYE on each stream, as soon as the other end is gone.
+Only `softphone.media.worker.process_link` starts it.  Commands and events use the socket of the
+descriptor, audio uses shared rings, statistics use shared memory.  When the other end closes, the
+process sends an RTCP BYE on each stream and ends.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ from softphone.media.worker.wire_format import (
 logger = logging.getLogger("softphone.media")
 
 SELDOM: Final = 16
-"""Ticks between two looks at the counters that cost more to read."""
+"""Ticks between two reads of the counters that are expensive to read."""
 
 
 def check_mode() -> None:
-    """In FIPS mode, the self-check of this very process.  Raises FipsUnavailable."""
+    """Run the self-check of this process if FIPS mode is on.  Raises FipsUnavailable."""
     if openssl_provider.fips_in_force():
-        # Imported here: nobody else pays for it.
+        # Imported here, since only FIPS mode needs it.
         from softphone.trust.fips.self_check import run_self_check
 
         run_self_check().require()
 
 
 class MediaWorkerServer:
-    """Runs an engine for the process at the other end of `end`, until that is gone."""
+    """Runs an engine for the process at the other end of the socket `end`, until it closes."""
 
     def __init__(self, end: socket.socket) -> None:
         self._started: asyncio.Future[tuple[dict[str, Any], int]] = asyncio.Future()
@@ -69,7 +69,7 @@ class MediaWorkerServer:
         self._ticks = 0
 
     async def run(self) -> None:
-        """Serve until the other end is gone."""
+        """Serve until the other end closes."""
         ends: set[asyncio.Future[Any]] = {self._started, self._over}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if not self._started.done():
@@ -83,7 +83,7 @@ class MediaWorkerServer:
             await self._over
             return
         self._engine = MediaEngine(read_config(fields))
-        # It has this process for itself: nobody is told to give it one.
+        # The engine already has its own process; the default advice is to give it one.
         self._engine.late_advice = (
             "other processes had its core; give it one, or let it carry fewer streams"
         )
@@ -94,7 +94,7 @@ class MediaWorkerServer:
         self._engine.lateness = LatenessHistogram(self._board.lateness)
         self._engine.on_tick = self._ticked
         gc.collect()
-        gc.freeze()  # what is there now stays for ever
+        gc.freeze()  # the objects so far live as long as the process
         async with self._engine:
             ready = {"capacity": capacity, "fips": openssl_provider.fips_in_force()}
             self._channel.send_message(MediaWorkerMessage("ready", ready))
@@ -105,7 +105,7 @@ class MediaWorkerServer:
             self._over.set_result(None)
 
     def send_log_line(self, level: int, text: str) -> None:
-        """Have a line logged at the other end."""
+        """Send a log line to the other end."""
         self._channel.send_message(MediaWorkerMessage("log", {"level": level, "text": text[:4000]}))
 
     # Commands -----------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ class MediaWorkerServer:
     def _run_command(
         self, handle: StreamHandle, message: MediaWorkerMessage, descriptors: list[int]
     ) -> None:
-        """Do what a command of `MediaBackend` says."""
+        """Run a command of `MediaBackend`."""
         engine, fields = self._engine, message.fields
         match message.kind:
             case "open":
@@ -165,7 +165,7 @@ class MediaWorkerServer:
     def _connect(
         self, handle: StreamHandle, message: MediaWorkerMessage, descriptors: list[int]
     ) -> None:
-        """Play from a ring, or record to one; that which came with the message, if one did."""
+        """Play from a ring or record to one, which the message may bring as a descriptor."""
         engine, fields = self._engine, message.fields
         ring = SharedRing(descriptors[0]) if descriptors else None
         if message.kind == "play":
@@ -182,7 +182,7 @@ class MediaWorkerServer:
             engine.monitor(handle, sink)
 
     def _reserve(self, host: str, count: int) -> None:
-        """Reserve streams ahead of need, as many as there are ports for."""
+        """Reserve `count` streams ahead of need, or fewer if ports run out."""
         streams, error = [], None
         for _ in range(count):
             try:
@@ -199,11 +199,11 @@ class MediaWorkerServer:
         )
 
     def _forget(self, gone: list[int]) -> None:
-        """Drop the rings that nobody plays any more."""
+        """Drop the rings that no stream plays any more."""
         for number in gone:
             self._sources.pop(number, None)
 
-    # What is told and shown ---------------------------------------------------------------------
+    # Events and statistics ----------------------------------------------------------------------
 
     def _event(self, event: MediaEvent) -> None:
         self._channel.send_message(MediaWorkerMessage("event", event_fields(event)))
@@ -229,7 +229,7 @@ class MediaWorkerServer:
 
 
 class LogForwarder(logging.Handler):
-    """Has what is logged here logged in the application's process."""
+    """Forwards the log records of this process to the application's process."""
 
     def __init__(self, worker: MediaWorkerServer) -> None:
         super().__init__(logging.WARNING)
@@ -252,9 +252,8 @@ async def serve(descriptor: int) -> None:
 
 
 def main() -> None:
-    """What the process does."""
-    # Control-C, and the end of a terminal, go to the terminal's whole group: the application
-    # decides what they mean.
+    """Run the worker process."""
+    # SIGINT and SIGHUP go to the terminal's whole process group: the application handles them.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     asyncio.run(serve(int(sys.argv[1])))

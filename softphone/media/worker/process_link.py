@@ -1,7 +1,7 @@
-"""One media worker as the application's process sees it: its process, socket and statistics.
+"""Starts one worker process and holds its socket and statistics, in the application's process.
 
-The worker gets a socket and nothing else: no secret of ours is in its environment, on its command
-line or in a file.  It ends when its socket does, so that it cannot outlive us.  Linux only.
+The worker gets its secrets over the socket only: none is in its environment, on its command line
+or in a file.  It ends when its socket closes, so it cannot outlive the application.  Linux only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ START_TIMEOUT: Final = 30.0
 """Seconds in which a worker must be ready, on a machine however busy."""
 
 ANSWER_TIMEOUT: Final = 2.0
-"""Seconds that an answer is waited for, where one is waited for at all."""
+"""Seconds to wait for the answer to a command that has one."""
 
 CLOSE_TIMEOUT: Final = 3.0
 """Seconds in which a worker must end once its socket is closed."""
@@ -42,24 +42,24 @@ INHERITED: Final = (
     "OPENSSL_MODULES",
     openssl_provider.FIPS_FOLDER_VARIABLE,
 )
-"""What of our environment a worker gets: none of it is a secret, and FIPS mode is part of it."""
+"""The environment variables that a worker inherits: no secrets, and those that set FIPS mode."""
 
 
 class MediaWorkerOwner(Protocol):
-    """Who is told what a worker says."""
+    """Receives the messages and the end of a worker."""
 
     def message_received(self, link: MediaWorkerProcess, message: MediaWorkerMessage) -> None:
-        """The worker sent a message."""
+        """Handle a message of the worker."""
 
     def worker_ended(self, link: MediaWorkerProcess, reason: str) -> None:
-        """The worker has died, though nobody has closed it."""
+        """Handle the unexpected end of the worker."""
 
 
 class MediaWorkerProcess:
-    """A worker; `index` is its number among those of an engine.
+    """A worker process; `index` is its number among the workers of an engine.
 
-    `capacity` is how many streams it has (0 before it is ready), and `statistics` the memory that
-    it shares with us, which stays readable after its end.
+    `capacity` is its number of streams (0 before it is ready).  `statistics` is the memory that it
+    shares; it stays readable after the worker's end.
     """
 
     def __init__(self, owner: MediaWorkerOwner, config: MediaConfig, index: int) -> None:
@@ -128,13 +128,13 @@ class MediaWorkerProcess:
             self._channel.send_message(message, descriptors)
 
     def wait_for_message(self, kind: str) -> MediaWorkerMessage | None:
-        """Wait, with the whole loop, for a message of a kind; None where it does not come."""
+        """Block the event loop until a message of `kind` arrives; None if it does not."""
         if self._channel is None:
             return None
         return self._channel.wait_for_message(kind, seconds=ANSWER_TIMEOUT)
 
     def _handle_message(self, message: MediaWorkerMessage, descriptors: list[int]) -> None:
-        for each in descriptors:  # a worker has none to give
+        for each in descriptors:  # workers send no descriptors
             os.close(each)
         if message.kind == "ready" and not self._ready.done():
             self._take_ready(message)
@@ -147,7 +147,7 @@ class MediaWorkerProcess:
             self._owner.message_received(self, message)
 
     def _take_ready(self, message: MediaWorkerMessage) -> None:
-        """It may have come up in another mode than ours: then it gets no key."""
+        """Handle "ready"; a worker in another FIPS mode than ours gets no keys."""
         if bool(message.fields.get("fips")) != openssl_provider.fips_in_force():
             wrong = "not in FIPS mode" if openssl_provider.fips_in_force() else "in FIPS mode"
             self._ready.set_exception(
@@ -169,7 +169,7 @@ class MediaWorkerProcess:
             self._owner.worker_ended(self, reason)
 
     async def close(self) -> None:
-        """End the process, and wait until it is gone."""
+        """End the process and wait until it has ended."""
         self.alive = False
         if self._channel is not None:
             self._channel.close()

@@ -1,12 +1,11 @@
-"""The application's side of a media loop that runs in workers: a `MediaBackend`, like the engine.
+"""A `MediaBackend` whose engines run in worker processes.
 
     async with make_engine(MediaConfig(placement="worker")) as engine:
         local = engine.allocate_stream(on_event=print)
 
-Commands go down without waiting, events come up, statistics are read from shared memory and sound
-goes through shared rings.  What is wrong with a command is found here, before it is sent; what
-only the worker can find ends the stream with `MediaFailed`.  A worker that dies ends its streams
-in the same way, and is started anew.
+Commands are sent without waiting, statistics are read from shared memory, and audio goes through
+shared rings.  A wrong command raises here, before it is sent; an error that only the worker can
+find ends the stream with `MediaFailed`.  So does the death of a worker, which is then restarted.
 """
 
 from __future__ import annotations
@@ -55,15 +54,15 @@ from softphone.sans_io import Address
 logger = logging.getLogger("softphone.media")
 
 ROWS: Final = 1 << 20
-"""Row numbers of one worker."""
+"""Row numbers reserved for each worker."""
 
 RESTARTS: Final = 5
-"""How often each worker is started anew before that is given up."""
+"""The most restarts of each worker."""
 
 
 @dataclass(slots=True, eq=False)
 class MediaWorkerSlot:
-    """One worker with what is kept about it; `starts` counts how often it was started."""
+    """One worker and its state; `starts` counts how often it was started."""
 
     link: MediaWorkerProcess
     reserve: StreamReserve
@@ -88,12 +87,12 @@ class WorkerStream:
 
     @property
     def name(self) -> list[int]:
-        """What the worker calls it."""
+        """The worker's own name of the stream."""
         return [self.place.row, self.place.generation]
 
 
 class RemoteEngine:
-    """A `MediaBackend` over `config.workers` processes; for the loop in which it is entered."""
+    """A `MediaBackend` over `config.workers` processes, for the event loop that enters it."""
 
     def __init__(self, config: MediaConfig) -> None:
         self.config = config
@@ -147,7 +146,7 @@ class RemoteEngine:
 
     @property
     def lateness(self) -> LatenessHistogram:
-        """The histogram of all packets, as it is now: a copy."""
+        """A copy of the current histogram of all packets."""
         copy = LatenessHistogram(np.zeros(BINS + 1, dtype=np.int64))
         for site in self._slots:
             if site.link.statistics is not None:
@@ -158,27 +157,27 @@ class RemoteEngine:
 
     @property
     def jumps(self) -> int:
-        """Frames that media time has jumped over."""
+        """Frames that media time has skipped."""
         return self._count(EngineCounter.JUMPS)
 
     @property
     def frames_late(self) -> int:
-        """Frames that ran after their successor's time."""
+        """Frames that ran later than the start of the next frame."""
         return self._count(EngineCounter.FRAMES_LATE)
 
     @property
     def overflows(self) -> int:
-        """Datagrams that the system dropped since the receive buffers were full."""
+        """Datagrams that the system dropped because receive buffers were full."""
         return self._count(EngineCounter.OVERFLOWS)
 
     @property
     def unclaimed(self) -> int:
-        """Datagrams that belonged to no open stream."""
+        """Datagrams for no open stream."""
         return self._count(EngineCounter.UNCLAIMED)
 
     @property
     def packets_received(self) -> int:
-        """Valid RTP packets of the streams that are open now, some frames ago."""
+        """Valid RTP packets received by the open streams, as of some frames ago."""
         received = 0
         for site in self._slots:
             if site.link.statistics is not None:
@@ -189,12 +188,12 @@ class RemoteEngine:
 
     @property
     def processor_seconds(self) -> float:
-        """Processor time that the workers have used."""
+        """CPU time used by the workers, in seconds."""
         return self._count(EngineCounter.PROCESSOR_MICROSECONDS) / 1e6
 
     @property
     def workers(self) -> tuple[int, ...]:
-        """The process numbers of the workers that are alive."""
+        """The process IDs of the live workers."""
         links = [site.link for site in self._slots if site.link.alive]
         return tuple(link.process.pid for link in links if link.process is not None)
 
@@ -267,17 +266,17 @@ class RemoteEngine:
         self._send_command(far, "set_remote", remote=remote, remote_rtcp=remote_rtcp)
 
     def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
-        """Set what flows; see `MediaBackend`."""
+        """Set the direction; see `MediaBackend`."""
         far, spec = self._opened(handle)
         far.spec = replace(spec, direction=direction)
         self._send_command(far, "direction", direction=direction)
 
     def play(self, handle: StreamHandle, source: Source | None) -> None:
-        """Set the source; see `MediaBackend`.  Raises MediaError where no memory can be shared."""
+        """Set the source; see `MediaBackend`.  Raises MediaError if memory cannot be shared."""
         far = self._stream(handle)
         pumped_source, descriptor = None, None
         if source is not None:
-            Resampler(source.clock_rate_hz, 8000)  # raises for a rate that cannot be
+            Resampler(source.clock_rate_hz, 8000)  # raises for an invalid rate
             with _sharing():
                 pumped_source, descriptor = far.slot.pump.add_source(source)
         before, far.pumped_source = far.pumped_source, pumped_source
@@ -296,11 +295,11 @@ class RemoteEngine:
         )
 
     def record(self, handle: StreamHandle, sink: Sink | None) -> None:
-        """Set the sink; see `MediaBackend`.  Raises MediaError where no memory can be shared."""
+        """Set the sink; see `MediaBackend`.  Raises MediaError if memory cannot be shared."""
         self._set_sink(self._stream(handle), "record", sink)
 
     def monitor(self, handle: StreamHandle, sink: Sink | None) -> None:
-        """Set who hears what is sent; see `MediaBackend`.  Raises MediaError, as `record` does."""
+        """Set the sink of sent audio; see `MediaBackend`.  Raises MediaError as `record` does."""
         self._set_sink(self._stream(handle), "monitor", sink)
 
     def _set_sink(
@@ -391,10 +390,10 @@ class RemoteEngine:
         keys = (None, None) if keyed is None else (keyed.send_key, keyed.receive_key)
         far.link.send_message(MediaWorkerMessage(kind, {"handle": far.name} | fields, *keys))
 
-    # What the workers say -----------------------------------------------------------------------
+    # Messages of the workers --------------------------------------------------------------------
 
     def message_received(self, link: MediaWorkerProcess, message: MediaWorkerMessage) -> None:
-        """Take an event of a worker, or the streams that it has reserved."""
+        """Handle an event of a worker, or the streams that it has reserved."""
         site = next((each for each in self._slots if each.link is link), None)
         if site is None:
             return
@@ -407,7 +406,7 @@ class RemoteEngine:
                 _deliver_event(far, read_event(message.fields, far.handle))
 
     def worker_ended(self, link: MediaWorkerProcess, reason: str) -> None:
-        """A worker has died: end its streams, and start it anew."""
+        """End the streams of a dead worker and restart it."""
         logger.error("%s: its calls end", reason)
         for far in [each for each in self._streams.values() if each.link is link]:
             _deliver_event(far, MediaFailed(far.handle, reason))
@@ -468,7 +467,7 @@ def _check_keys(spec: StreamSpec) -> None:
 
 
 def _shares(config: MediaConfig) -> list[PortRange]:
-    """The ports of each worker.  Raises ConfigurationError when they are too few."""
+    """Divide the ports among the workers.  Raises ConfigurationError if there are too few."""
     first = config.ports.first + (config.ports.first & 1)
     each = config.ports.pairs // config.workers
     if not each:

@@ -1,7 +1,7 @@
-"""What a media worker shows of itself, in memory that the application's process reads at any time.
+"""A worker's statistics in shared memory, which the application's process reads at any time.
 
-Nothing here waits: a snapshot is read while it is written, so that two of its numbers may be one
-frame apart.  Frames of phases with few streams show at once, others every `INTERVAL` frames.
+There is no lock: a snapshot may be read while it is written, so two of its numbers may be one
+frame apart.  A phase with few streams is written every frame, others every `INTERVAL` frames.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ INTERVAL = 10
 """Frames between two snapshots of a phase with many streams."""
 
 REPORTS = 16
-"""Streams of such a phase whose far ends' reports are looked at in one snapshot: they change in
-seconds, and cost most of it."""
+"""Streams of such a phase whose received reports are copied in one snapshot.
+
+They change every few seconds and are the most expensive part.
+"""
 
 
 class EngineCounter(IntEnum):
-    """The counters of a whole engine."""
+    """The indices of the counters of a whole engine."""
 
     JUMPS = 0
     FRAMES_LATE = 1
@@ -53,12 +55,12 @@ class SharedStatistics:
 
     @staticmethod
     def octets(capacity: int) -> int:
-        """The size of the block for so many rows."""
+        """Return the size of the block for `capacity` rows."""
         return 8 * (len(EngineCounter) + BINS + 1 + capacity * COLUMNS)
 
 
 def write_statistics(shared: SharedStatistics, bank: StreamBank, phase: int, frame: int) -> None:
-    """Write what `phase` has come to in `frame`."""
+    """Write the statistics of `phase` in `frame`, if they are due."""
     few = bank.used(phase) <= FEW_STREAMS
     if not few and frame % INTERVAL:
         return

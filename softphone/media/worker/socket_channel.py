@@ -1,8 +1,8 @@
 """One end of the socket pair between the application's process and a media worker.
 
-Messages keep their borders (SOCK_SEQPACKET) and their order, and may bring descriptors along.
-Sending never waits: what the socket does not take is queued.  Frames are wiped once they are
-sent or read, since they may hold keys.  For one event loop.
+Messages keep their boundaries (SOCK_SEQPACKET) and their order, and may carry file descriptors.
+Sending never blocks: messages that the socket does not take are queued.  Frames are wiped once
+they are sent or read, since they may hold keys.  For one event loop.
 """
 
 from __future__ import annotations
@@ -29,20 +29,22 @@ from softphone.media.worker.wire_format import (
 logger = logging.getLogger("softphone.media")
 
 MOST_WAITING: Final = 100_000
-"""Messages that wait to be sent; with more the other end is taken for dead."""
+"""The most messages queued for sending; with more, the other end counts as dead."""
 
 AT_ONCE: Final = 64
-"""Messages read before others have their turn in the loop."""
+"""The most messages read in one turn of the event loop."""
 
 DESCRIPTORS: Final = 4
-"""The most that one message brings."""
+"""The most file descriptors of one message."""
 
 MessageCallback = Callable[[MediaWorkerMessage, list[int]], None]
 
 
 class MediaWorkerSocket:
-    """`on_message` is given each message and its descriptors, which it owns; `on_closed`, once,
-    says that the other end is gone."""
+    """One end of the socket pair.
+
+    `on_message` gets each message and its descriptors, which it then owns.  `on_closed` is called
+    once, when the other end has closed."""
 
     def __init__(
         self, end: socket.socket, *, on_message: MessageCallback, on_closed: Callable[[], None]
@@ -61,8 +63,9 @@ class MediaWorkerSocket:
     # Out ----------------------------------------------------------------------------------------
 
     def send_message(self, message: MediaWorkerMessage, descriptors: Sequence[int] = ()) -> None:
-        """Send a message, now or later; `descriptors` are copied first.  After the other end is
-        gone this does nothing."""
+        """Send a message or queue it; `descriptors` are duplicated first.
+
+        Does nothing once the other end has closed."""
         if not self._open:
             return
         if len(self._waiting) >= MOST_WAITING:
@@ -115,7 +118,7 @@ class MediaWorkerSocket:
             self._on_message(*self._early.popleft())
 
     def _receive_message(self) -> tuple[MediaWorkerMessage, list[int]] | None:
-        """The next message that is there, or None."""
+        """Return the next message without waiting, or None."""
         space = socket.CMSG_LEN(DESCRIPTORS * array.array("i").itemsize)
         try:
             size, ancillary, _, _ = self._socket.recvmsg_into(
@@ -145,9 +148,9 @@ class MediaWorkerSocket:
                 frame[:] = bytes(size)
 
     def wait_for_message(self, kind: str, *, seconds: float) -> MediaWorkerMessage | None:
-        """Wait, with the whole loop, for the next message of a kind; None if it does not come.
+        """Block the event loop until a message of `kind` arrives; None after `seconds`.
 
-        Others that come first are delivered from the loop, afterwards, in their order.
+        The loop delivers other messages that arrive meanwhile afterwards, in order.
         """
         if not self._open:
             return None
@@ -179,7 +182,7 @@ class MediaWorkerSocket:
             self._on_closed()
 
     def close(self) -> None:
-        """Close this end; nothing is told any more."""
+        """Close this end; no callback is called any more."""
         if not self._open:
             return
         self._open = False

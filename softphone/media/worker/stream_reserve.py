@@ -1,7 +1,7 @@
 """Streams that a media worker has reserved ahead of need, so that a call need not wait for one.
 
-`StreamReserve` keeps some for each local address; where they have run out it waits for the worker,
-with the whole loop, some milliseconds.
+`StreamReserve` keeps some for each local address.  When none is left, it blocks the event loop for
+some milliseconds until the worker reserves more.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ these bounds.  Each has a row, and fills the phases of the worker's bank like on
 
 @dataclass(frozen=True, slots=True)
 class ReservedStream:
-    """A stream of the worker's, by its own row and generation, with its ports."""
+    """A stream by the worker's own row and generation, with its ports and SSRC."""
 
     row: int
     generation: int
@@ -33,13 +33,13 @@ class ReservedStream:
 
 
 class WorkerConnection(Protocol):
-    """What is needed of the link to the worker."""
+    """The parts of the link to the worker that a reserve uses."""
 
     def send_message(self, message: MediaWorkerMessage, descriptors: Sequence[int] = ()) -> None:
         """Send a command."""
 
     def wait_for_message(self, kind: str) -> MediaWorkerMessage | None:
-        """Wait for a message of a kind."""
+        """Block until a message of `kind` arrives; None if it does not."""
 
 
 class StreamReserve:
@@ -54,7 +54,7 @@ class StreamReserve:
         self._refusals: dict[str, str] = {}
 
     def request_streams(self, host: str) -> None:
-        """Ask for more where less than half is left."""
+        """Request more streams for a host if half or less of its reserve is left."""
         left = len(self._ready.setdefault(host, deque()))
         size = min(self._most, max(LEAST, self._taken.get(host, 0) // 4))
         if 2 * left <= size and host not in self._asked:
@@ -64,7 +64,10 @@ class StreamReserve:
             )
 
     def take_stream(self, host: str) -> ReservedStream:
-        """Take one out.  Raises NoPortFree, or MediaError when the worker does not answer."""
+        """Remove and return a reserved stream.
+
+        Raises NoPortFree, or MediaError when the worker does not answer.
+        """
         self.request_streams(host)
         ready = self._ready[host]
         while not ready and host in self._asked:
@@ -78,7 +81,7 @@ class StreamReserve:
         return ready.popleft()
 
     def add_reserved(self, fields: dict[str, Any]) -> None:
-        """Take what the worker says that it has reserved."""
+        """Add the streams of a "reserved" message, and remember its error."""
         host = fields["host"]
         self._asked.discard(host)
         self._ready.setdefault(host, deque()).extend(

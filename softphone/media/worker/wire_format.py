@@ -1,7 +1,7 @@
-"""What goes between the application's process and a media worker, as octets.
+"""Encodes and decodes the messages between the application's process and a media worker.
 
-A message is a kind with fields (JSON), and keys behind them, which are in no other part: whoever
-has sent or read a frame wipes it.  Nothing that is read here can run code.
+A message is a kind with fields (JSON), followed by keys.  Keys are in no other part of the frame;
+its sender and its reader wipe the frame after use.  Decoding cannot run code.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ Fields = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class MediaWorkerMessage:
-    """One message; `send_key` and `receive_key` where it brings keys."""
+    """One message; `send_key` and `receive_key` are None unless it carries keys."""
 
     kind: str
     fields: Fields
@@ -69,9 +69,9 @@ class MediaWorkerMessage:
 
 
 def encode_message(message: MediaWorkerMessage) -> bytearray:
-    """The frame of a message.  The caller wipes it once it is sent.
+    """Encode a message as a frame, which the caller wipes once it is sent.
 
-    Raises ValueError for one that is longer than LONGEST.
+    Raises ValueError for a frame longer than LONGEST.
     """
     keys = (message.send_key, message.receive_key)
     suites = [None if key is None else key.suite.value for key in keys]
@@ -88,7 +88,7 @@ def encode_message(message: MediaWorkerMessage) -> bytearray:
 
 
 def decode_message(frame: bytearray | memoryview) -> MediaWorkerMessage:
-    """The message of a frame; its keys are copies.  Raises ValueError for what is none."""
+    """Decode a frame; the keys are copies.  Raises ValueError for an invalid frame."""
     if len(frame) < LENGTHS.size:
         raise ValueError("a frame without its lengths")
     length, *sizes = LENGTHS.unpack_from(frame)
@@ -142,27 +142,27 @@ def read_spec(message: MediaWorkerMessage) -> StreamSpec:
 
 
 def config_fields(config: MediaConfig) -> Fields:
-    """How the media plane is to run."""
+    """Return the fields of a media configuration."""
     given = {each.name: getattr(config, each.name) for each in fields(config)}
     return given | {"ports": [config.ports.first, config.ports.last]}
 
 
 def read_config(given: Mapping[str, Any]) -> MediaConfig:
-    """The same, read back; a worker's own engine runs in it."""
+    """Read a media configuration back; the placement is that of the worker's own engine."""
     ports, sharing = PortRange(*given["ports"]), SocketSharing(given["sharing"])
     config = MediaConfig(**(dict(given) | {"ports": ports, "sharing": sharing}))
     return replace(config, placement="inline", workers=1)
 
 
 def event_fields(event: MediaEvent) -> Fields:
-    """An event with the name of its class."""
+    """Return the fields of an event, with the name of its class."""
     found: Fields = {each.name: getattr(event, each.name) for each in fields(event)}
     found["handle"] = [event.handle.row, event.handle.generation]
     return found | {"event": type(event).__name__}
 
 
 def read_event(given: Mapping[str, Any], handle: StreamHandle) -> MediaEvent:
-    """The event, of the stream that is called `handle` here.  Raises KeyError, TypeError."""
+    """Read an event of the stream `handle`.  Raises KeyError and TypeError."""
     content = {name: value for name, value in given.items() if name not in ("event", "handle")}
     for name in ("source", "remote"):
         if name in content:

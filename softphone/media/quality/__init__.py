@@ -1,9 +1,8 @@
-"""Statistics and voice quality of a stream, read from the state of the streams.
+"""Statistics and voice quality of a stream: loss, jitter, delay, R factor and MOS.
 
-Loss, jitter and delay are read here, R factor and MOS are worked out.  The counters are kept by
-`softphone.media.bank` and `softphone.media.playout`, RTCP reports are sent and received by
-`softphone.media.tick` in the formats of `softphone.rtp`, and quality reports over SIP (RFC 6035)
-are the business of `softphone.account`.
+It reads the counters that `softphone.media.bank` and `softphone.media.playout` keep, and computes
+the R factor and MOS.  `softphone.media.tick` sends and receives RTCP reports in the formats of
+`softphone.rtp`, `softphone.account` sends quality reports over SIP (RFC 6035).
 
 RFC 3550 section 6.4, RFC 3611 section 4.7 (VoIP metrics), ITU-T G.107 (E-model) with the values of
 G.113 Appendix I for G.711 with concealment.

@@ -1,10 +1,10 @@
 """Listening and conversational quality by the E-model (ITU-T G.107).
 
-The default values of G.107 (12/2011) table 2 for everything but delay and loss; Ie and Bpl of
-G.711 with packet loss concealment from G.113 Appendix I.  A planning model, not a measurement.
+All parameters but delay and loss have the default values of G.107 (12/2011) table 2; Ie and Bpl
+are those of G.711 with packet loss concealment (G.113 Appendix I).  The E-model is a planning
+model, not a measurement.
 
-One stream at a time: each call that ends is judged, and for one number alone arrays take ten
-times as long.
+The functions take one stream at a time: for a single number, arrays take ten times as long.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A stream's statistics, read from the bank (RFC 3550 section 6.4, RFC 3611 4.7, ITU-T G.107).
 
-`fill_numbers` and `fill_reports` write them into rows of an array, which may lie in memory that
-another process reads; `read_statistics` makes a `StreamStatistics` of such a row.
-`stream_statistics` does without the array, which for one row alone would take the most of the time.
+`fill_numbers` and `fill_reports` write statistics into rows of an array, which may be in memory
+that another process reads; `read_statistics` makes a `StreamStatistics` of such a row.
+`stream_statistics` reads one row without arrays, which would take most of the time.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Column(IntEnum):
     OCTETS_RECEIVED = auto()
     MALFORMED = auto()
     WRONG_SOURCE = auto()
-    # What is asked of others, or worked out.
+    # Values read from the reception and playout state, or computed.
     LOST = auto()
     JITTER_MS = auto()
     PLAYOUT_DELAY = auto()
@@ -61,7 +61,7 @@ class Column(IntEnum):
     DUPLICATES = auto()
     REMOTE_SSRC = auto()
     SSRC = auto()
-    # What is counted of bursts and gaps; NaN in the first for a row that is not measured.
+    # Counts of bursts and gaps; NaN in the first for a row that is not measured.
     FRAMES = auto()
     MISSED = auto()
     STRETCHES = auto()
@@ -72,7 +72,7 @@ class Column(IntEnum):
     EXPECTED = auto()
     TARGET_DELAY = auto()
     SPEECH = auto()
-    # From here on they are a stream's objects', not the bank's arrays'.
+    # From here on the values come from a stream's objects, not from the bank's arrays.
     NOT_AUTHENTIC = auto()
     REPLAYED = auto()
     NOT_SRTP = auto()
@@ -87,16 +87,16 @@ class Column(IntEnum):
 
 
 REMOTE_METRICS = VoipMetrics.__slots__[2:]
-"""What extended reports of the far end say, in columns after the named ones; all NaN: nothing."""
+"""Fields of the far end's VoIP metrics, in columns after the named ones; all NaN: no report."""
 
 RECEIVED = Column.LOST - Column.PACKETS_RECEIVED
 LATENESS = len(Column) + len(REMOTE_METRICS)
 COLUMNS = LATENESS + len(LATENESS_BOUNDS_MS) + 1
-"""How many numbers there are of a stream."""
+"""The number of columns of a stream's row."""
 
 
 def fill_numbers(bank: StreamBank, rows: slice, table: Table) -> None:
-    """Write what the bank counts of `rows`, k of them, into `table` float64[k, COLUMNS]."""
+    """Write the bank's counters of k `rows` into `table` float64[k, COLUMNS]."""
     fields = (
         (Column.LOST, np.maximum(bank.reception.cumulative_lost(rows), 0)),
         (Column.JITTER_MS, bank.reception.jitter[rows] / bank.sender.clock_rate[rows] * 1e3),
@@ -130,7 +130,7 @@ def _fill_bursts(bank: StreamBank, rows: slice, table: Table) -> None:
 
 
 def _row_numbers(bank: StreamBank, row: int) -> list[float]:
-    """What `fill_numbers` writes of one row, and NaN where it writes nothing."""
+    """Return what `fill_numbers` writes for one row, and NaN for the other columns."""
     playout, bursts = bank.playout, bank.playout.bursts
     expected, lost = bank.reception.row_numbers(row)
     delay, target = playout.row_delays(row)
@@ -159,7 +159,7 @@ def _row_numbers(bank: StreamBank, row: int) -> list[float]:
 
 
 def fill_reports(bank: StreamBank, stream: StreamObjects, values: Table | list[float]) -> None:
-    """Write what a stream's objects count, and the far end reports, into COLUMNS numbers."""
+    """Write the counts of a stream's objects and the far end's reports into COLUMNS numbers."""
     failures, remote = stream.receive_keys.failures, stream.remote_report
     rate = int(bank.sender.clock_rate[stream.handle.row])
     reported: tuple[float | None, ...] = (
@@ -184,7 +184,7 @@ def fill_reports(bank: StreamBank, stream: StreamObjects, values: Table | list[f
 
 
 def _heard(bank: StreamBank, stream: StreamObjects) -> tuple[float, float, float]:
-    """The energy of the noise, whether the codec conceals, and the time of a packet."""
+    """Return the noise energy, whether the codec conceals losses, and the packet time."""
     floor, enhanced, codec = math.nan, False, stream.receive_codec
     if codec is not None and stream.sink is not None:
         concealment = bank.concealment(codec.sample_rate * FRAME_MS // 1000)
@@ -195,7 +195,7 @@ def _heard(bank: StreamBank, stream: StreamObjects) -> tuple[float, float, float
 
 
 def stream_statistics(bank: StreamBank, handle: StreamHandle) -> StreamStatistics:
-    """What there is to say about a stream now.  Raises StaleHandle."""
+    """Return a stream's statistics now.  Raises StaleHandle."""
     stream = bank.find_stream(handle)
     numbers = _row_numbers(bank, handle.row)
     fill_reports(bank, stream, numbers)
@@ -203,7 +203,7 @@ def stream_statistics(bank: StreamBank, handle: StreamHandle) -> StreamStatistic
 
 
 def read_statistics(values: Table) -> StreamStatistics:
-    """The statistics that float64[COLUMNS] say."""
+    """Make a `StreamStatistics` of a row, float64[COLUMNS]."""
     return _statistics(values.tolist())
 
 
@@ -252,7 +252,7 @@ _OBJECTS = Column.NOT_AUTHENTIC
 
 
 def _quality(numbers: Sequence[float], remote: VoiceQuality | None) -> VoiceQuality | None:
-    """The metrics of a row that is measured and has received something."""
+    """Return the voice quality of a row; None if it is not measured or has received nothing."""
     if math.isnan(numbers[Column.FRAMES]) or not numbers[Column.PACKETS_RECEIVED]:
         return None
     counted = LossBurstCounts(*map(int, numbers[Column.FRAMES : Column.IN_BURST + 1]))
@@ -282,9 +282,9 @@ def _remote_quality(values: Sequence[float]) -> VoiceQuality | None:
 
 
 def _remote_opinion(numbers: Sequence[float], remote_quality: VoiceQuality | None) -> float | None:
-    """MOS of what the far end hears: what it says, or what its plain reports let expect.
+    """MOS at the far end: as it reports, or estimated from its RTCP report blocks.
 
-    Those say nothing of its buffer, which is taken for two jitters and a frame.
+    Report blocks do not have its playout delay, which is estimated as twice the jitter and a frame.
     """
     if remote_quality is not None and remote_quality.mos_conversational is not None:
         return remote_quality.mos_conversational
@@ -304,7 +304,7 @@ def _none_if_nan(value: float) -> float | None:
 def _opinion(
     received: int, missing: int, round_trip: float | None, playout_delay: float
 ) -> float | None:
-    """MOS of what is heard here: half the round trip, the buffer and a frame are the delay."""
+    """MOS of received audio; the delay is half the round trip, the playout delay and a frame."""
     if not received:
         return None
     one_way = (round_trip or 0.0) / 2 + playout_delay + FRAME

@@ -1,8 +1,8 @@
-"""The VoIP metrics of a stream: from what was counted, to the wire and back (RFC 3611 section 4.7).
+"""Computes VoIP metrics of a stream, and converts them to and from XR (RFC 3611 section 4.7).
 
-R and MOS are by the E-model (ITU-T G.107) with the impairment of G.711 with concealment, whatever
-the codec; its BurstR is of the losses that were seen.  What is skipped to shorten the delay is no
-discard.  Echo is not measured.
+R and MOS are by the E-model (ITU-T G.107) with the impairment of G.711 with concealment, for every
+codec; BurstR comes from the observed losses.  Samples skipped to shorten the delay do not count as
+discarded.  Echo is not measured.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ FULL_SCALE_ENERGY = 32768.0**2 / 2.0
 
 @dataclass(frozen=True, slots=True)
 class LossBurstCounts:
-    """The numbers of one row in the order in which `LossBurstBank.row_numbers` gives them."""
+    """The counts of one row, in the order of `LossBurstBank.row_numbers`."""
 
     frames: int = 0
     missed: int = 0
@@ -54,11 +54,10 @@ class LossBurstCounts:
 
 @dataclass(frozen=True, slots=True)
 class QualityMeasurement:
-    """What was counted of a stream; times in seconds, energies as mean squares.
+    """The measurements of a stream; times in seconds, energies as mean squares.
 
-    `far_delay` is the end system
-    delay that the far end tells, None where it does not; `energy` 0 where no speech was heard,
-    `noise` None where it is not known.
+    `far_delay` is the end system delay that the far end reports, or None; `energy` is 0 without
+    speech, `noise` None if unknown.
     """
 
     expected: int
@@ -84,12 +83,12 @@ def level_dbm0(energy: float) -> float | None:
 
 
 def voice_quality(seen: QualityMeasurement) -> VoiceQuality:
-    """The metrics of what was counted."""
+    """Compute the voice quality of a measurement."""
     expected = max(seen.expected, 1)
     loss, discard = min(max(seen.lost, 0) / expected, 1.0), min(seen.late / expected, 1.0)
     own = seen.playout_delay + seen.packet_time
     far = own if seen.far_delay is None else seen.far_delay
-    # RFC 3611 section 4.7.3: half of the round trip with both end systems.
+    # RFC 3611 section 4.7.3: half of the sum of round trip and both end system delays.
     one_way = ((seen.round_trip or 0.0) + own + far) / 2.0
     count = seen.counted
     share, burst_ratio = min(loss + discard, 1.0), _burst_ratio(count)
@@ -121,7 +120,7 @@ def voice_quality(seen: QualityMeasurement) -> VoiceQuality:
 
 
 def _burst_ratio(seen: LossBurstCounts) -> float:
-    """BurstR (G.107 clause 7.5): how long losses last, by how long random ones would."""
+    """BurstR (G.107 clause 7.5): mean length of loss bursts, divided by that of random loss."""
     if not seen.stretches or not seen.frames:
         return 1.0
     return seen.missed / seen.stretches * (1.0 - seen.missed / seen.frames)
@@ -131,7 +130,7 @@ def _burst_ratio(seen: LossBurstCounts) -> float:
 
 
 def voip_metrics(quality: VoiceQuality, *, sender_ssrc: int, ssrc: int) -> VoipMetrics:
-    """The block that tells `quality` of what came from `ssrc`."""
+    """Return the XR block that reports `quality` of the source `ssrc`."""
     receiver = quality.concealment << 6 | quality.adaptation << 4 | quality.adjustment_rate
     return VoipMetrics(
         sender_ssrc=sender_ssrc,
@@ -176,7 +175,7 @@ def _bounded(value: float | None, least: int, most: int) -> int:
 
 
 def quality_of(block: VoipMetrics) -> VoiceQuality:
-    """What a block tells; a field outside its range is one that is not available."""
+    """Read the voice quality of a block; a field outside its range counts as unavailable."""
     receiver = block.receiver_configuration
     return VoiceQuality(
         loss_rate=block.loss_rate / 256.0,

@@ -1,7 +1,8 @@
 """H.264 and VP8, encoded and decoded by PyAV (libx264, libvpx), one picture at a time.
 
-No picture waits for a later one.  PyAV is imported by the first use.  What is decoded comes from
-the network: what cannot be decoded gives nothing, and what is too large is refused.
+Encoding adds no delay by reordering (no B frames).  PyAV is imported on first use.  Decoders take
+data from the network: a frame that cannot be decoded gives no picture, and one that is too large is
+rejected.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ VIDEO_CODECS = tuple(NAMES)
 KEY_SECONDS = 10
 MOST_PIXELS = 1920 * 1088
 CHANGE = 0.1
-"""By how much the bit rate has to change for the encoder to begin anew."""
+"""The relative change of the bit rate that restarts the encoder."""
 
 
 class VideoEncoder:
-    """One encoder; `fmtp` is what the far end says of how it wants the codec.
+    """One encoder; `fmtp` has the far end's parameters of the codec.
 
-    It begins with the size of the first picture and begins anew with another.
+    The first picture sets its size; a picture of another size restarts it.
     """
 
     def __init__(self, codec: str, *, fmtp: str = "", rate: float, bitrate: int) -> None:
@@ -46,7 +47,7 @@ class VideoEncoder:
         self._count = 0
 
     def encode(self, picture: Picture, *, key: bool, bitrate: int) -> EncodedFrame | None:
-        """The coded picture; with `key` it is a key frame.
+        """Return the coded picture, with `key` as a key frame.
 
         Raises ConfigurationError for a picture of a size that cannot be coded.
         """
@@ -56,7 +57,7 @@ class VideoEncoder:
         size = (width, rows * 2 // 3)
         changed = abs(bitrate - self._bitrate) > CHANGE * self._bitrate
         if self._context is None or size != self._size or changed:
-            # Neither encoder takes another bit rate on its way: it begins anew, with a key frame.
+            # Neither encoder can change its bit rate while it runs: it restarts with a key frame.
             self._bitrate = max(bitrate, 1)
             self._start(size)
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="yuv420p")
@@ -87,7 +88,7 @@ class VideoEncoder:
     def _options(self) -> dict[str, str]:
         if self.codec == "VP8":
             return {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "0"}
-        # Constrained baseline: no B frames, no CABAC, every decoder has it.
+        # Constrained baseline (no B frames, no CABAC), which every decoder supports.
         parameters = f"vbv-maxrate={self._kilobits}:vbv-bufsize={self._kilobits}:repeat-headers=1"
         if h264_mode(self._fmtp) == 0:
             parameters += f":slice-max-size={LARGEST_PAYLOAD}"
@@ -113,7 +114,7 @@ class VideoDecoder:
         self._context: Any = None
 
     def decode(self, frame: EncodedFrame) -> list[Picture]:
-        """The pictures that the frame gives: one, or none when it cannot be decoded."""
+        """Decode a frame; return one picture, or none if it cannot be decoded."""
         import av
 
         if self._context is None:
@@ -122,7 +123,7 @@ class VideoDecoder:
             self._context.flags |= av.codec.context.Flags.low_delay
             self._context.options = {"max_pixels": str(MOST_PIXELS)}
         try:
-            # A picture of two by two can be decoded, and not be brought to a shape of ours.
+            # A picture of 2x2 can be decoded, but not converted to a valid `Picture`.
             return [self._array(each) for each in self._context.decode(av.Packet(frame.data))]
         except (av.FFmpegError, ValueError, AssertionError):
             self.failures += 1

@@ -1,7 +1,7 @@
-"""A video file as what is sent: its pictures when they are due, and its sound, read by PyAV.
+"""A video file as a source: its pictures when they are due, and its audio, read by PyAV.
 
-The file is the user's own.  Nothing that it names is opened (a playlist's parts, for one).  PyAV
-is loaded by the first use.
+The file is the user's own.  Other files that it names, such as the parts of a playlist, are not
+opened.  PyAV is loaded on first use.
 """
 
 from __future__ import annotations
@@ -25,14 +25,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger("softphone.media")
 
 MOST_PIXELS = 1280 * 720
-"""H.264 level 3.1, which is what we offer (profile-level-id 42e01f), ends here."""
+"""The limit of H.264 level 3.1, which we offer (profile-level-id 42e01f)."""
 FASTEST, USUAL = 30.0, 25.0
-"""Frames a second: of level 3.1 at that size, and of a file that does not say."""
+"""Frames a second: the limit of level 3.1 at that size, and the default for a file without one."""
 NOTHING_ELSE = {"protocol_whitelist": "none"}
 
 
 def _open(path: Path, kind: str) -> tuple[IO[bytes], Any, Any]:
-    """A file, the container in it, and its first stream of a kind.  Raises ConfigurationError."""
+    """Open a file; return it, its container and its first stream of a kind.
+
+    Raises ConfigurationError.
+    """
     import av
 
     try:
@@ -80,11 +83,11 @@ class VideoFileSource:
 
     @property
     def ended(self) -> bool:
-        """Whether all has been read."""
+        """Whether all pictures were read."""
         return self._ahead is None
 
     def read(self) -> Picture | EncodedFrame | None:
-        """The picture that is due; None where the file has no new one."""
+        """Return the picture that is due; None if there is no new one."""
         due = self._count / self.rate
         self._count += 1
         picture: Picture | None = None
@@ -94,7 +97,7 @@ class VideoFileSource:
         return picture
 
     def _next(self) -> tuple[float, Picture] | None:
-        """The next picture, and when it is due in seconds from the first."""
+        """Return the next picture, and its time in seconds after the first one."""
         frame = next(self._frames, None)
         if frame is None:
             return None
@@ -112,20 +115,20 @@ class VideoFileSource:
             logger.warning("%s ends early: %s", self.path, _reason(error))
 
     def sound(self) -> FileAudioSource | None:
-        """The file's sound, from its beginning; None where it has none."""
+        """Open the file's audio from its beginning; None if it has none."""
         if not any(stream.type == "audio" for stream in self._container.streams):
             return None
         return FileAudioSource(self.path)
 
     def close(self) -> None:
-        """Let go of the file; what is being read ends."""
+        """Close the file; reading ends."""
         self._ahead = None
         self._container.close()
         self._file.close()
 
 
 def to_picture(frame: av.VideoFrame) -> Picture:
-    """I420 in a size that can be coded, in the file's own shape as far as that allows."""
+    """Convert to I420 of a size that can be coded; keep the aspect ratio as far as possible."""
     share = min(1.0, (MOST_PIXELS / (frame.width * frame.height)) ** 0.5)
     width = max(int(frame.width * share) // 4 * 4, 4)
     height = max(int(frame.height * share) // 2 * 2, 2)
@@ -135,9 +138,9 @@ def to_picture(frame: av.VideoFrame) -> Picture:
 
 
 class FileAudioSource:
-    """The sound of a file, as a `Source`: mono at `clock_rate_hz`.
+    """The audio of a file, as a `Source`: mono at `clock_rate_hz`.
 
-    Raises ConfigurationError for a file without sound.
+    Raises ConfigurationError for a file without audio.
     """
 
     def __init__(self, path: str | os.PathLike[str], clock_rate_hz: int = 16000) -> None:
@@ -184,7 +187,7 @@ class FileAudioSource:
             logger.warning("the sound of %s ends early: %s", self.path, _reason(error))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._ended, self._left = True, self._left[:0]
         self._container.close()
         self._file.close()

@@ -1,7 +1,7 @@
-"""Lip sync: when a picture belongs to the sound that is heard, and one time line of both.
+"""Lip sync: delays pictures to match the audio playout, and aligns both on one time line.
 
-RFC 3550 section 6.4.1: each stream's sender reports say which of its timestamps is which time of
-its sender's clock; that clock is one for all streams of a sender (the same CNAME).  No clock here.
+Each stream's sender reports relate its timestamps to its sender's clock (RFC 3550 section 6.4.1),
+which all streams of a sender (the same CNAME) share.  This module reads no clock.
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ from dataclasses import dataclass
 from softphone.media.interface import PcmBlock
 
 MOST_HELD = 0.5
-"""Seconds that a picture is held back at most; sound is never more behind, unless clocks differ."""
+"""The most seconds to hold a picture; audio is later than that only if the clocks differ."""
 FRESH = 2.0
-"""Seconds after which the sound has been away for too long to wait for."""
+"""Seconds without audio after which pictures no longer wait for it."""
 SHARE = 1.0 / 16.0
-"""Of a new measure of the sound's delay; the rest is what was known."""
+"""The weight of a new measurement in the average of the audio delay."""
 STEP = 0.1
-"""A change of the sound's delay that is followed at once: the playout has moved."""
+"""Seconds of change in the audio delay that are followed at once: the playout has moved."""
 MOST_SKEW = 1.0
-"""Seconds by which clocks and arrivals may differ before the clocks are not believed."""
+"""The most seconds by which clocks and arrivals may differ; beyond it arrivals decide."""
 ASTRAY = 10.0
-"""Seconds that a piece may lie beside when it came; beyond them its stream begins anew there."""
+"""Seconds by which a block's position may differ from its arrival before its stream restarts."""
 
 
 class LipSync:
     """Holds pictures back until the sound that was captured with them is heard.
 
-    All times of capture are by the far end's clock, `now` is ours; both in seconds.
+    Capture times are by the far end's clock, `now` is by ours; both in seconds.
     """
 
     def __init__(self) -> None:
         self.delay: float | None = None
-        """What our clock shows when sound is heard, less the time of its capture; None: unknown."""
+        """Playout time of audio by our clock minus its capture time; None: unknown."""
         self._heard = 0.0
 
     def audio_played(self, captured: float, *, now: float) -> None:
-        """Sound that was captured then is handed out now."""
+        """Note that audio captured at `captured` is played at `now`."""
         delay = now - captured
         stale = now - self._heard > FRESH
         if self.delay is None or stale or abs(delay - self.delay) > STEP:
@@ -47,10 +47,10 @@ class LipSync:
         self._heard = now
 
     def delivery_time(self, captured: float | None, *, now: float) -> float:
-        """When a picture is to be handed out: now, or up to half a second later.
+        """Return when to deliver a picture: at `now`, or up to half a second later.
 
-        At once where either stream's clock is unknown, nothing is heard, or the clocks have
-        nothing to do with one another.
+        It is `now` if either stream's clock is unknown, no audio is played, or the clocks are
+        unrelated.
         """
         if captured is None or self.delay is None or now - self._heard > FRESH:
             return now
@@ -59,7 +59,7 @@ class LipSync:
 
 
 class LipSyncSink:
-    """A `Sink` that tells lip sync which sound is heard, by `clock`."""
+    """A `Sink` that reports the played audio to a `LipSync`, at the time of `clock`."""
 
     def __init__(self, lip_sync: LipSync, clock: Callable[[], float]) -> None:
         self._lip_sync = lip_sync
@@ -68,15 +68,15 @@ class LipSyncSink:
         self.dropped_samples = 0
 
     def write(self, block: PcmBlock) -> None:
-        """Take a block."""
+        """Report a block that has a capture time by the sender's clock."""
         if block.captured_by_sender:
             self._lip_sync.audio_played(block.captured, now=self._clock())
 
 
 @dataclass(frozen=True, slots=True)
 class BlockTiming:
-    """A piece of a stream: its media time, when the far end captured it if that is known, and when
-    it came, by our clock; in seconds."""
+    """The times of a block in seconds: media time, capture by the far end's clock (None: unknown),
+    and arrival by our clock."""
 
     media: float
     captured: float | None
@@ -87,15 +87,14 @@ class BlockTiming:
 class _TimelineStream:
     first: BlockTiming
     shift: float | None = None
-    """Time of capture less media time."""
+    """Capture time minus media time."""
 
 
 class SharedTimeline:
-    """Puts two streams, "audio" and "video", on one time line that begins at 0.
+    """Aligns two streams, "audio" and "video", on one time line that begins at 0.
 
-    By the far end's clock where both streams have told it within `patience` seconds, else by when
-    they came.  `observe_block` of every piece until `decided`; from then on each has its
-    `position_of`.
+    The far end's clock aligns them if both streams report it within `patience` seconds, else their
+    arrival does.  Call `observe_block` for each block until `decided`, then `position_of`.
     """
 
     def __init__(self, kinds: tuple[str, ...] = ("audio", "video"), patience: float = 6.0) -> None:
@@ -106,15 +105,15 @@ class SharedTimeline:
         self._shifts: dict[str, float] = {}
         self._behind = 0.0
         self.by_clock = False
-        """Whether the far end's clock decides."""
+        """Whether the far end's clock aligns the streams."""
 
     @property
     def decided(self) -> bool:
-        """Whether `position_of` can be asked."""
+        """Whether `position_of` can be called."""
         return self._origin is not None
 
     def observe_block(self, kind: str, moment: BlockTiming) -> None:
-        """Take note of a piece."""
+        """Note the times of a block, and decide if that is possible now."""
         if self.decided:
             return
         stream = self._streams.setdefault(kind, _TimelineStream(moment))
@@ -126,7 +125,7 @@ class SharedTimeline:
             self.decide()
 
     def decide(self) -> None:
-        """Decide with what is known."""
+        """Decide the alignment by the blocks observed so far."""
         if self.decided or not self._streams:
             return
         streams = self._streams
@@ -139,11 +138,11 @@ class SharedTimeline:
         self._behind = known.first.arrived - known.first.media - self._shifts[kind]
 
     def position_of(self, kind: str, moment: BlockTiming) -> float:
-        """Seconds from the beginning.
+        """Return a block's position in seconds.
 
-        Clocks that run apart are followed.  A stream that begins later than the decision is put
-        where it came, and so is one whose timestamps have jumped: they are the far end's, and
-        nobody waits, or fills a file with silence, for what they claim.
+        It follows clock drift.  A stream that begins after the decision is placed by its arrival,
+        and so is one whose timestamps jump: the far end sets them, and they must not cause long
+        waits or a file full of silence.  Raises ValueError before the decision.
         """
         origin = self._origin
         if origin is None:
@@ -156,12 +155,12 @@ class SharedTimeline:
             self.by_clock = False
         shift = self._shifts.get(kind)
         if shift is None or abs(moment.media + shift - origin - came) > ASTRAY:
-            # As far behind its arrival as the first stream was.
+            # The same distance from arrival as in the first stream.
             shift = self._shifts[kind] = moment.arrived - moment.media - self._behind
         return moment.media + shift - origin
 
 
 def _agree(clock: dict[str, float], arrival: dict[str, float]) -> bool:
-    """Whether the streams lie to one another by the clocks about as they came."""
+    """Whether clocks and arrivals place the streams alike, within `MOST_SKEW`."""
     apart = [clock[kind] - arrival[kind] for kind in clock]
     return max(apart) - min(apart) <= MOST_SKEW

@@ -1,6 +1,6 @@
-"""Packets of big video frames spread over time, so that they do not fill a queue on the way.
+"""Spreads the packets of large video frames over time, to avoid filling queues in the network.
 
-A leaky bucket (RFC 8085 section 3 asks for no bursts).  No clock here.
+A leaky bucket (RFC 8085 section 3 asks for no bursts).  It reads no clock.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections import deque
 BURST = 4
 """Packets that may leave at once."""
 HEADROOM = 2.5
-"""How much faster than the bit rate packets leave: a key frame is several frames' worth."""
+"""The pace relative to the bit rate; a key frame has the size of several frames."""
 SLOWEST = 300_000
-"""Bits a second below which nothing is gained by waiting."""
+"""The least pace in bits/s; a slower one gains nothing."""
 MOST_OCTETS = 8 << 20
 PACKET_OCTETS = 1200
 
@@ -26,10 +26,10 @@ class Pacer:
         self._queue: deque[bytes] = deque()
         self._octets = 0
         self._free = 0.0
-        """When the packets that have left would be through at the pace."""
+        """The time at which the packets sent so far would have left at the pace."""
 
     def queue_packet(self, packet: bytes) -> bool:
-        """Queue a packet; False, and it is dropped, when the queue is full."""
+        """Queue a packet; drop it and return False if the queue is full."""
         if self._octets + len(packet) > MOST_OCTETS:
             self.dropped += 1
             return False
@@ -43,7 +43,7 @@ class Pacer:
         return max(self.bitrate, SLOWEST) * HEADROOM / 8.0
 
     def due(self, *, now: float) -> list[bytes]:
-        """The packets that may leave now."""
+        """Remove and return the packets that may leave now."""
         ahead = BURST * PACKET_OCTETS / self._pace
         leaving = []
         while self._queue and self._free <= now + ahead:
@@ -54,10 +54,10 @@ class Pacer:
         return leaving
 
     def next_timer(self) -> float | None:
-        """When the next packet may leave; None when none waits."""
+        """The time at which the next packet may leave; None if the queue is empty."""
         return self._free - BURST * PACKET_OCTETS / self._pace if self._queue else None
 
     def clear(self) -> None:
-        """Drop what waits."""
+        """Drop all queued packets."""
         self._queue.clear()
         self._octets = 0

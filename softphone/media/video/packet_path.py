@@ -1,8 +1,8 @@
-"""The packet path of one video stream: RTP and RTCP with keys of its own, both ways, sans IO.
+"""The packet path of one video stream: RTP and RTCP with its own keys, both ways, sans IO.
 
-RFC 3550, 3711 (SRTP), 4585 (NACK, PLI), 5104 (FIR, TMMBR).  Frames go in with the time of their
-capture, packets come out paced; packets go in, frames come out in order.  Encoding and decoding
-are `softphone.media.video.codec`'s, sockets and the clock `softphone.media.video_stream`'s.
+RFC 3550, 3711 (SRTP), 4585 (NACK, PLI), 5104 (FIR, TMMBR).  It turns captured frames into paced
+packets, and received packets into frames in order.  `softphone.media.video.codec` encodes and
+decodes, `softphone.media.video_stream` has the sockets and the clock.
 """
 
 from __future__ import annotations
@@ -56,20 +56,20 @@ from softphone.srtp import (
 )
 
 VideoClearPacketCallback: TypeAlias = Callable[[bytes, Address, bool, bool], None]
-"""Told of a packet in clear: where it goes to or comes from, whether it is RTCP, and ours."""
+"""Called with a packet in clear, its remote address, whether it is RTCP, and whether it is ours."""
 
 CLOCK_RATE_HZ = 90_000
 LOOK_AGAIN = 0.02
-"""Seconds between looks at what is missing."""
+"""Seconds between two checks for missing packets."""
 WANTED_BITRATE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class VideoSpec(StreamSpec):
-    """What a video stream is, as negotiated.
+    """The negotiated parameters of a video stream.
 
-    `feedback` are the rtcp-fb values of both sides (RFC 4585 section 4.2); `bandwidth` what the
-    far end's `b=` line allows us to send, in bits a second.
+    `feedback` are the rtcp-fb values of both sides (RFC 4585 section 4.2); `bandwidth` is the limit
+    of the far end's `b=` line for what we send, in bits/s.
     """
 
     feedback: tuple[str, ...] = ()
@@ -95,9 +95,9 @@ def _fingerprint(key: SrtpKey | None) -> bytes:
 
 
 class VideoPacketPath:
-    """One stream; `apply_spec` before anything else, and again for each change of the session.
+    """The packet path of one stream; call `apply_spec` first and for each change of the session.
 
-    `remote` and `remote_rtcp` are where `take_packets` and `take_rtcp` go.
+    `remote` and `remote_rtcp` are the destinations of `take_packets` and `take_rtcp`.
     """
 
     def __init__(self, *, ssrc: int, entropy: Entropy, now: float) -> None:
@@ -107,14 +107,14 @@ class VideoPacketPath:
         self.remote_rtcp: Address | None = None
         self.bitrate = BitrateControl(WANTED_BITRATE)
         self.key_frame_asked = True
-        """Whether the far end wants a key frame; whoever makes one sets it to False."""
+        """Whether the far end wants a key frame; the encoder's caller sets it to False."""
         self.picture_request = False
-        """Whether we want one and RTCP has no way to say so: then INFO is to (RFC 5168)."""
+        """Whether we want a key frame and no RTCP feedback is negotiated: send INFO (RFC 5168)."""
         self.on_clear_packet: VideoClearPacketCallback | None = None
         self.on_latched: Callable[[Address, LatchCause], None] | None = None
-        """Told where video goes to from now on."""
+        """Called with the new destination of the video when symmetric RTP changes it."""
         self.clock: RemoteReport | None = None
-        """The last report of the far end that had its clock in it."""
+        """The last report of the far end with sender clock information."""
         self._entropy = entropy
         self._epoch = now
         self._offset = int.from_bytes(entropy(4), "big")
@@ -139,11 +139,11 @@ class VideoPacketPath:
     # The session
 
     def apply_spec(self, spec: VideoSpec, *, now: float) -> None:
-        """Start, or change: contexts are kept where the key is the same (RFC 4568 7.1.4).
+        """Start or change the stream; an unchanged key keeps its context (RFC 4568 7.1.4).
 
-        A send context that is replaced draws a new SSRC, since its key may have been used before;
-        receive contexts are kept by key.  Raises ConfigurationError, and then nothing has changed,
-        for a key of the wrong length and for one beyond `MAXIMUM_KEYS`.
+        A new send context gets a new SSRC, since its key may have been used before; receive
+        contexts are kept by key.  Raises ConfigurationError for a key of the wrong length or one
+        beyond `MAXIMUM_KEYS`; nothing has changed then.
         """
         before = self.spec
         self._update_contexts(spec)
@@ -197,7 +197,7 @@ class VideoPacketPath:
             self._start_source()
 
     def _start_source(self) -> None:
-        """Send as another source from now on: nothing of what waits is under its key."""
+        """Send with a new SSRC, and drop queued packets, which are under the old key."""
         self.ssrc = next_ssrc(self.ssrc, self._entropy)
         self._sequence = first_sequence(self._entropy)
         self._rtcp.ssrc = self.ssrc
@@ -227,7 +227,7 @@ class VideoPacketPath:
     # Sending
 
     def timestamp(self, captured: float) -> int:
-        """The RTP timestamp of what was captured at that time."""
+        """Return the RTP timestamp of the capture time."""
         return (self._offset + int((captured - self._epoch) * CLOCK_RATE_HZ)) & 0xFFFFFFFF
 
     def send_frame(self, frame: EncodedFrame, *, captured: float, now: float) -> None:
@@ -261,18 +261,18 @@ class VideoPacketPath:
         self._counts = replace(self._counts, **changes)  # type: ignore[arg-type]
 
     def take_packets(self, *, now: float) -> list[bytes]:
-        """The RTP packets that may leave now."""
+        """Remove and return the RTP packets that may leave now."""
         return self._pacer.due(now=now)
 
     def take_rtcp(self) -> list[bytes]:
-        """The RTCP packets to send."""
+        """Remove and return the RTCP packets to send."""
         control, self._control = self._control, []
         return control
 
     # Receiving
 
     def receive_rtp(self, data: bytes, source: Address, *, now: float, wall: float) -> None:
-        """Take a datagram of the RTP port."""
+        """Process a datagram received on the RTP port."""
         if is_rtcp(data):
             self.receive_rtcp(data, source, now=now, wall=wall)
             return
@@ -310,8 +310,8 @@ class VideoPacketPath:
     # Symmetric RTP (RFC 4961), by the rules of `softphone.media.tick.symmetric_rtp`
 
     def _acceptable(self, data: bytes, source: Address, now: float) -> bool:
-        """In clear only the signaled host is listened to, or one that is adopted; under SRTP keys
-        decide."""
+        """Whether to accept a packet by its source: in clear, only from the signaled host or the
+        latched one; under SRTP, authentication decides."""
         spec = self.spec
         if self._receiver is not None or spec is None:
             return spec is not None
@@ -360,7 +360,7 @@ class VideoPacketPath:
             self.remote_rtcp, self._rtcp_latched = source, True
 
     def receive_rtcp(self, data: bytes, source: Address, *, now: float, wall: float) -> None:
-        """Take a datagram of RTCP."""
+        """Process an RTCP datagram."""
         spec = self.spec
         if spec is None:
             return
@@ -401,12 +401,12 @@ class VideoPacketPath:
             self._pacer.queue_packet(packet)
 
     def take_frames(self) -> list[tuple[str, AssembledFrame]]:
-        """The frames that can be decoded, each with its codec."""
+        """Remove and return the frames that can be decoded, each with its codec."""
         frames, self._frames = self._frames, []
         return frames
 
     def captured(self, timestamp: int) -> float | None:
-        """When the far end captured a frame, in seconds since 1970 by its clock; None: unknown."""
+        """The capture time of a frame, in seconds since 1970 by the far end's clock, or None."""
         clock = None if self.clock is None else self.clock.sender_clock
         if clock is None or clock.ssrc != self._source:
             return None
@@ -415,7 +415,7 @@ class VideoPacketPath:
     # Time
 
     def handle_timer(self, *, now: float, wall: float) -> None:
-        """Ask for what is missing, and report when it is time."""
+        """Request missing packets, and send a report when one is due."""
         self._now = now
         if self.spec is None:
             return
@@ -430,7 +430,7 @@ class VideoPacketPath:
             self._protect(self._report(now, wall))
 
     def request_key_frame(self) -> None:
-        """Ask the far end for a key frame, the best way that it has agreed to."""
+        """Ask the far end for a key frame by the best negotiated method."""
         spec = self.spec
         if spec is None or self._source is None:
             return
@@ -443,7 +443,7 @@ class VideoPacketPath:
             self.picture_request = True
 
     def _feed_back(self, packet: RtcpPacket) -> None:
-        """A minimal compound (RFC 4585 section 3.1)."""
+        """Queue a feedback packet in a minimal compound packet (RFC 4585 section 3.1)."""
         cname = "" if self.spec is None else self.spec.cname
         head = (ReceiverReport(self.ssrc), SourceDescription(self.ssrc, cname))
         self._protect(print_compound((*head, packet)))
@@ -476,7 +476,7 @@ class VideoPacketPath:
         return self._rtcp.build_report(now=now, wall=wall, sent=self._sent(now), received=received)
 
     def _sent(self, now: float) -> SenderInformation | None:
-        """What an SR says; None when nothing was sent since the last one."""
+        """Return the sender information of an SR; None if nothing was sent since the last one."""
         sent = self._counts.packets_sent
         before, self._reported = self._reported, sent
         if sent == before:
@@ -490,7 +490,7 @@ class VideoPacketPath:
             self._protect(self._rtcp.build_bye(now=now, wall=wall, sent=self._sent(now)))
 
     def next_timer(self) -> float | None:
-        """When `handle_timer` and `take_packets` are due; None before `apply_spec`."""
+        """The next time to call `handle_timer` and `take_packets`; None before `apply_spec`."""
         if self.spec is None:
             return None
         times = [self._rtcp.next_timer()]
@@ -503,7 +503,7 @@ class VideoPacketPath:
 
     @property
     def statistics(self) -> StreamStatistics:
-        """A snapshot."""
+        """Return a snapshot of the statistics."""
         if self.spec is None:
             return self._counts
         failures = self._receive_keys.failures

@@ -1,4 +1,4 @@
-"""Pictures as arrays, a test pattern that says its number, and how alike two pictures are.
+"""Pictures as arrays, the interfaces of video, a numbered test pattern, and PSNR.
 
 A picture is planar YUV 4:2:0 (I420), uint8[height * 3 // 2, width], width and height even, the
 width a multiple of 4: rows of luma, then both chroma planes at half size.  No file and no codec.
@@ -24,11 +24,11 @@ BLACK, GRAY, WHITE = 16, 128, 235
 
 @dataclass(frozen=True, slots=True)
 class ReceivedVideoFrame:
-    """A picture that was received, and the coded frame that it was.
+    """A received picture and its coded frame.
 
-    `picture` is None where the sink takes coded frames only.  `seconds` is media time since the
-    first frame; `captured` when the far end captured it, in seconds since 1970 by its clock, None
-    before its RTCP has told.
+    `picture` is None if the sink takes coded frames only.  `seconds` is media time since the first
+    frame; `captured` is the capture time, in seconds since 1970 by the far end's clock, None until
+    its RTCP has reported the clock.
     """
 
     picture: Picture | None
@@ -41,7 +41,7 @@ class ReceivedVideoFrame:
 
 @runtime_checkable
 class VideoSource(Protocol):
-    """Where sent video comes from; read in the video thread, once a frame, it may take its time."""
+    """The source of sent video; the video thread reads it once a frame, and it may block."""
 
     @property
     def rate(self) -> float:
@@ -49,30 +49,30 @@ class VideoSource(Protocol):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will ever come any more."""
+        """Whether the source gives no more pictures."""
 
     def read(self) -> Picture | EncodedFrame | None:
-        """The next picture; or a coded frame, which is passed through; None: nothing now."""
+        """Return the next picture, or a coded frame to pass through; None: nothing new."""
 
 
 @runtime_checkable
 class KeyFrameOnRequest(Protocol):
-    """A source of coded frames that can be asked for one that needs no other."""
+    """A source of coded frames that can give a key frame on request."""
 
     def request_key_frame(self) -> None:
-        """The far end needs a key frame; called in the loop, again until one has been sent."""
+        """Request a key frame; called in the event loop, repeatedly until one has been sent."""
 
 
 @runtime_checkable
 class VideoSink(Protocol):
-    """Where received video goes."""
+    """The sink of received video."""
 
     @property
     def wants_pictures(self) -> bool:
-        """Whether frames are to be decoded for it."""
+        """Whether the sink needs decoded pictures."""
 
     def write(self, block: ReceivedVideoFrame) -> None:
-        """Take one frame, in the video thread."""
+        """Process one frame, in the video thread."""
 
 
 def draw_pattern(number: int, width: int, height: int) -> Picture:
@@ -88,7 +88,7 @@ def draw_pattern(number: int, width: int, height: int) -> Picture:
 
 
 def pattern_number(picture: Picture) -> int:
-    """The number of a pattern, coded or not."""
+    """Read the number of a test pattern, even after lossy coding."""
     width, height = picture.shape[1], picture.shape[0] * 2 // 3
     block = max(width // BITS, 1)
     middle = picture[height // 16, block // 2 : BITS * block : block]

@@ -1,8 +1,8 @@
-"""Video packets put in order and joined to frames; what is lost is named, and when to give up.
+"""Reorders video packets, joins them to frames, and tells which packets and key frames to request.
 
-A small reorder buffer (RFC 3550) over a payload format of `softphone.rtp`.  Whatever is missing is
-to be asked for by NACK (RFC 4585), and after a while by a key frame (PLI, RFC 4585; FIR, RFC
-5104): until one has come, frames that refer to what is missing are not delivered.  No clock here.
+A small reorder buffer (RFC 3550) over a payload format of `softphone.rtp`.  Missing packets are
+requested by NACK (RFC 4585), and after a while a key frame is requested (PLI, RFC 4585; FIR, RFC
+5104).  Until it arrives, frames that refer to missing ones are not delivered.  No clock here.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from softphone.rtp import Depacketizer, EncodedFrame, RtpPacket, extend
 
 MOST_WAITING = 512
-"""Packets that wait for an earlier one: a key frame of half a megabyte."""
+"""The most packets that wait for an earlier one: a key frame of half a megabyte."""
 MOST_JUMP = 3000
-"""Sequence numbers that a source may jump ahead; beyond it has started anew (RFC 3550 A.1)."""
+"""The largest jump of sequence numbers; beyond it, the source has restarted (RFC 3550 A.1)."""
 REORDERING = 0.01
-"""Seconds that a packet may come after its successor, before it counts as lost."""
+"""Seconds that a packet may arrive after its successor before it counts as lost."""
 PATIENCE_WITH_NACK, PATIENCE = 0.2, 0.05
 """Seconds that are waited for a missing packet: two round trips and a half of 80 ms; and alone."""
 NACK_INTERVAL, MOST_NACKS = 0.06, 3
@@ -26,7 +26,7 @@ KEY_INTERVAL = 0.5
 
 @dataclass(frozen=True, slots=True)
 class AssembledFrame:
-    """A frame that can be decoded, and its 32-bit RTP timestamp."""
+    """A decodable frame and its 32-bit RTP timestamp."""
 
     frame: EncodedFrame
     timestamp: int
@@ -34,7 +34,7 @@ class AssembledFrame:
 
 @dataclass(slots=True)
 class _MissingPacket:
-    """A packet that has not come: since when it is missed, and how often it was asked for."""
+    """A missing packet: the time since when, and the number of requests for it."""
 
     since: float
     asked: int = 0
@@ -44,7 +44,7 @@ class _MissingPacket:
 class FrameReassembly:
     """The receiving side of one video source.
 
-    With `nack` what is missing is worth waiting for, since it is sent again.
+    With `nack` it waits longer for missing packets, since the source sends them again.
     """
 
     def __init__(self, depacketizer: Depacketizer, *, nack: bool) -> None:
@@ -67,9 +67,9 @@ class FrameReassembly:
         self.malformed = 0
 
     def insert_packet(self, packet: RtpPacket, *, now: float) -> None:
-        """Take a valid packet (under SRTP: an authenticated one)."""
+        """Insert a valid packet (under SRTP: an authenticated one)."""
         if self._key_asked is None:
-            # The first frame should be a key frame; it is asked for if it is none for a while.
+            # The first frame should be a key frame; if none comes for a while, one is requested.
             self._key_asked = now
         if packet.ssrc != self._ssrc:
             self._start_anew(packet)
@@ -94,7 +94,7 @@ class FrameReassembly:
         return number
 
     def _start_anew(self, packet: RtpPacket) -> None:
-        """Another source, or one that has started anew: what was there belongs to nothing now."""
+        """Drop all state: the source is another one or has restarted."""
         if self._ssrc is not None:
             self._needs_key = True
             self._depacketizer.finish_frame(gap=True)
@@ -104,7 +104,7 @@ class FrameReassembly:
         self._missing.clear()
 
     def _miss(self, number: int, now: float) -> None:
-        """Note what is missing before packet `number`, once."""
+        """Note the packets missing before packet `number`, once."""
         if self._expected is None:
             return
         for earlier in range(max(self._expected, self._newest), number):
@@ -115,7 +115,7 @@ class FrameReassembly:
     # Joining
 
     def _advance(self, *, gap: bool = False) -> None:
-        """Give the depacketizer what is in order."""
+        """Pass the packets that are in order to the depacketizer."""
         while self._expected is not None and self._expected in self._waiting:
             packet = self._waiting.pop(self._expected)
             self._expected += 1
@@ -151,7 +151,7 @@ class FrameReassembly:
             self.frames_dropped += 1
 
     def _skip(self) -> None:
-        """Give up what is missing before the oldest packet that waits."""
+        """Give up the packets missing before the oldest waiting one."""
         if not self._waiting or self._expected is None:
             return
         oldest = min(self._waiting)
@@ -161,20 +161,20 @@ class FrameReassembly:
         self._expected = oldest
         self._advance(gap=True)
 
-    # What comes of it
+    # Results
 
     def handle_timer(self, *, now: float) -> None:
-        """Give up what has been missing for too long."""
+        """Give up packets that have been missing for too long."""
         while self._missing and now - next(iter(self._missing.values())).since >= self._patience:
             self._skip()
 
     def take_frames(self) -> list[AssembledFrame]:
-        """The frames that can be decoded, since the last call."""
+        """Return the decodable frames since the last call."""
         ready, self._ready = self._ready, []
         return ready
 
     def take_lost(self, *, now: float) -> tuple[int, ...]:
-        """The 16-bit sequence numbers to ask for by NACK now, in order."""
+        """Return the 16-bit sequence numbers to request by NACK now, in order."""
         if not self._nack:
             return ()
         lost = []
@@ -186,7 +186,7 @@ class FrameReassembly:
         return tuple(lost)
 
     def take_key_request(self, *, now: float) -> bool:
-        """Whether a key frame is to be asked for now."""
+        """Return whether to request a key frame now."""
         if not self._needs_key or self._key_asked is None:
             return False
         first = self.frames == 0 and not self.packets_lost and not self.frames_dropped
@@ -197,5 +197,5 @@ class FrameReassembly:
 
     @property
     def incomplete(self) -> bool:
-        """Whether something is missing, so that time matters."""
+        """Whether packets are missing, so that `handle_timer` is needed."""
         return bool(self._missing) or self._needs_key

@@ -1,7 +1,7 @@
-"""Packets that were sent, kept a while in case that a NACK asks for them (RFC 4585).
+"""Keeps sent packets for a while, to send them again for a NACK (RFC 4585).
 
-They go out as they went out, under SRTP the same octets, so that no index is used twice with
-other contents (RFC 3711 section 3.3.1).  What one far end can make us send is bounded.
+Packets are resent unchanged, under SRTP as the same octets, so that no packet index is used twice
+with other contents (RFC 3711 section 3.3.1).  A budget bounds what a far end can request.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 MOST_PACKETS = 1024
 LONGEST = 1.0
-"""Seconds after which nobody can use a packet any more."""
+"""Seconds after which a packet is too old to be useful."""
 AGAIN = 0.03
-"""Seconds within which a second request is the same as the first."""
+"""Seconds within which a repeated request is ignored."""
 SHARE = 0.5
-"""Of the bit rate, that may be sent again."""
+"""The share of the bit rate that may be resent."""
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class _SentPacket:
 
 
 class RetransmissionCache:
-    """The packets last sent, by 16-bit sequence number; `bitrate` is what is sent, in bits/s."""
+    """The packets last sent, by 16-bit sequence number; `bitrate` is the sent rate in bits/s."""
 
     def __init__(self, bitrate: int) -> None:
         self.bitrate = bitrate
@@ -36,18 +36,18 @@ class RetransmissionCache:
         self._counted: float | None = None
 
     def store_packet(self, sequence_number: int, packet: bytes, *, now: float) -> None:
-        """Remember a packet that was sent."""
+        """Keep a packet that was sent."""
         self._kept.pop(sequence_number, None)
         self._kept[sequence_number] = _SentPacket(packet, now)
         if len(self._kept) > MOST_PACKETS:
             self._kept.popitem(last=False)
 
     def clear(self) -> None:
-        """Forget every packet: they are of an SSRC that is not ours any more."""
+        """Drop all packets, since they belong to an earlier SSRC of ours."""
         self._kept.clear()
 
     def packets_for_nack(self, lost: tuple[int, ...], *, now: float) -> list[bytes]:
-        """The packets to send again for a NACK: those still kept, within the budget."""
+        """Return the packets to resend for a NACK: those still kept, within the budget."""
         rate = SHARE * self.bitrate / 8.0
         spent = 1.0 if self._counted is None else now - self._counted
         self._budget, self._counted = min(rate, self._budget + rate * spent), now

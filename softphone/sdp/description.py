@@ -26,7 +26,7 @@ class MalformedDescription(SoftphoneError):
 
 @dataclass(frozen=True, slots=True)
 class DescriptionLimits:
-    """The largest description that is parsed; a larger one is refused unread."""
+    """Limits beyond which a description is refused: `size` (octets), `line_length` (characters)."""
 
     size: int = 65_536
     lines: int = 2_048

@@ -29,7 +29,7 @@ from softphone.sans_io import Address, PeerIdentity, Transport
 logger = logging.getLogger("softphone.net")
 
 _BACKLOG = 512
-_PAUSE_ON_ERROR = 0.2  # EMFILE and its kin pass when connections end
+_PAUSE_ON_ERROR = 0.2  # EMFILE and similar errors pass when connections end
 
 
 class StreamListenerOwner(Protocol):

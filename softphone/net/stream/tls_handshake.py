@@ -61,11 +61,11 @@ from softphone.trust import (
     verification_error,
 )
 
-# OpenSSL's errors for an answer that is no TLS record.
 logger = logging.getLogger("softphone.net")
 
 SLOW_HANDSHAKE = 2.0
 """Seconds without progress after which our handshake logs a warning."""
+# OpenSSL's errors for an answer that is no TLS record.
 _NOT_TLS = frozenset(
     {
         "BAD_RECORD_TYPE",

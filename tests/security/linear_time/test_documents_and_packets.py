@@ -468,9 +468,7 @@ def test_header_extensions_of_every_form():
 
     def work(data):
         with contextlib.suppress(MalformedPacket):
-            packet = RtpPacket.parse(data)
-            assert packet.extension is not None
-            packet.extension.elements()
+            assert RtpPacket.parse(data).extension is not None
 
     cases = product((0xBEDE, 0x1000, 0x1234), (b"\0", b"\x10a", b"\1\0", b"\xf0a", b"\1\1a"))
     assert first_slow(work, cases, make) is None

@@ -1,4 +1,4 @@
-"""What every downgrade must come to: the call is over, and nothing was ever sent in clear."""
+"""Checks that a downgrade attack fails: the call has ended, and nothing was sent in clear."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def rewriting(start: str, edit=in_clear, *, by: str):
 
 
 def assert_refused(leg) -> None:
-    """The leg was ended by us, on security grounds."""
+    """Assert that we ended the leg on security grounds."""
     assert leg.state is CallState.TERMINATED
     assert leg.ended.result().by is EndedBy.POLICY
     assert isinstance(leg.failure, SecurityShortfall)
@@ -30,7 +30,7 @@ def assert_refused(leg) -> None:
 
 
 def assert_never_in_clear(stage: Stage) -> None:
-    """No row of anybody was ever opened without keys, and every row is closed."""
+    """Assert that no media row was ever opened without keys, and that all are closed."""
     for party in stage.parties.values():
         assert all(spec.secure for spec in party.port.specs)
 

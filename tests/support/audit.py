@@ -1,4 +1,4 @@
-"""An audit table in a file of SQLite, changed by somebody who may write the file."""
+"""An SQLite audit table, altered by someone with write access to the file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlite3
 
 
 def forge(path, *statements):
-    """Take the triggers away, and change what they keep."""
+    """Drop all triggers, then run `statements`; returns the names of the triggers."""
     with sqlite3.connect(path) as database:
         kept = database.execute("select name from sqlite_master where type = 'trigger'").fetchall()
         for (name,) in kept:

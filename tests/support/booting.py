@@ -10,7 +10,7 @@ from softphone.trust import Bootstrap, TrustStore
 
 
 def plan_of(lab, device, store, scheme="http", **options):
-    """How a device boots from this lab: its signer pinned, its string given."""
+    """The boot plan of a device in this lab: its signer pinned, its string given."""
     web = HttpsTrust(TrustStore.from_sources(str(lab.files.ca)))
     server = file_client_for(FileServerAddress(scheme, *lab.cluster.addresses[scheme]), web)
     string = lab.capf.strings.get(device)

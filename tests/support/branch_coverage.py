@@ -1,9 +1,9 @@
-"""Records which branches of the product the tests of this process take: a plugin of pytest.
+"""A pytest plugin that records which branches of the product the tests of this process take.
 
-It does so where SOFTPHONE_COVERAGE names a folder, as `make test` has it for its first group, and
-writes one file there for each process that runs tests.  It is imported before anything of the
-product, whose modules would have run unseen otherwise.  Processes that a test starts are not
-measured.  What it costs and finds: tests/coverage_report.py.
+Active when SOFTPHONE_COVERAGE names a folder, as `make test` sets it for its first group; writes
+one file there for each process that runs tests.  Must be imported before any module of the product,
+since code that ran earlier is not recorded.  Processes that a test starts are not measured.  Cost
+and findings: tests/coverage_report.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A Chromium that looks at what we draw; in CI `python -m tests.support.browser` installs it."""
+"""A Chromium that renders our pages; in CI `python -m tests.support.browser` installs it."""
 
 from __future__ import annotations
 

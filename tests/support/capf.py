@@ -50,7 +50,7 @@ def anchor(name: str):
 
 
 def some_key(kind: KeyKind = KeyKind.EC_P256):
-    """The one key of that kind in this process."""
+    """The key of that kind; one for the whole process."""
     return _key_of(kind)
 
 
@@ -76,7 +76,7 @@ def message_of(data: bytes) -> CapfMessage:
 
 
 def encoded(command: int, session: int = 1, **elements: bytes) -> bytes:
-    """A message by hand: the keyword `t7` is the element with tag 7."""
+    """Encode a message by hand: the keyword `t7` is the element with tag 7."""
     by_tag = {int(name[1:]): value for name, value in elements.items()}
     return CapfMessage(command, session, by_tag).encode()
 

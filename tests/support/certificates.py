@@ -1,4 +1,4 @@
-"""A small PKI for tests, made once a process: one authority, one that nobody believes."""
+"""A small PKI for tests, made once a process: a trusted authority and an untrusted one."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def settings(
 
 
 def raw_server_context(credential: TlsCredential, *, ask_client: bool = False) -> ssl.SSLContext:
-    """A server that is not ours, without our checks of its own credential."""
+    """A server context of plain `ssl`, without our checks of its own credential."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(credential.certificate, credential.key)
     if ask_client:

@@ -1,4 +1,4 @@
-"""Whom digest and bearer sessions of tests answer."""
+"""The servers that digest and bearer sessions of tests answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ELSEWHERE = Flow(90_003, Transport.TLS, ("192.0.2.1", 5061), ("192.0.2.66", 5061
 
 
 def own_server_everywhere(*realms: str) -> ChallengePolicy:
-    """Every place but `ELSEWHERE` is the account's own server, which has used `realms`."""
+    """A policy in which every server but `ELSEWHERE` is the account's own and has used `realms`."""
     policy = ChallengePolicy(lambda place: None if place == ELSEWHERE else "sip.example.test")
     for realm in realms:
         policy.note_success(realm, method="REGISTER", flow=OWN, algorithm=None)

@@ -1,4 +1,4 @@
-"""A chat server and its connection on paper: XMPP streams without a socket, driven by a test."""
+"""A chat server and a connection in memory: XMPP streams without a socket, driven by a test."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def user(authority: Authority, jid: str) -> IssuedCertificate:
 
 
 class Connection:
-    """What a stream takes for its connection; `written` is what it said."""
+    """Stands in for a stream's connection; `written` is what the stream wrote."""
 
     def __init__(self, owner: XmppStream, version: str = "TLSv1.3") -> None:
         self.owner = owner

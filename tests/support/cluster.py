@@ -1,4 +1,4 @@
-"""A cluster in tests: its lists and files on a shelf in memory, and what a device makes of them."""
+"""A cluster in tests: its lists and files in memory, and how a device judges them."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def identity(device: str = DEVICE, kind: KeyKind = KeyKind.RSA_2048) -> Identity
 
 
 def pin() -> str:
-    """Whom a phone may be told to believe."""
+    """The fingerprint of the list signer, for phones to pin."""
     return fingerprint_of(signer("token").certificate)
 
 

@@ -1,4 +1,4 @@
-"""What a stranger on the network throws at a phone: malformed SIP, and datagrams at its media."""
+"""Hostile traffic at a phone: malformed SIP, and datagrams sent to its media addresses."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ STUN_BINDING = bytes.fromhex("000100082112a442")
 
 
 class Eavesdropper:
-    """A tap that keeps the last true packet to each place, as somebody on the path would."""
+    """A tap that keeps the last genuine packet to each address, as an on-path attacker could."""
 
     def __init__(self) -> None:
         self.packets: dict[Address, bytes] = {}
 
     def signaling(self, data: bytes, *, flow: Flow, outgoing: bool, now: float) -> None:
-        """SIP goes over TLS: there is nothing to hear."""
+        """Ignore SIP, which goes over TLS."""
 
     def datagram(
         self, data: bytes, *, local: Address, remote: Address, outgoing: bool, now: float

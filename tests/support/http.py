@@ -1,4 +1,4 @@
-"""An HTTP server for tests: it answers each path with bytes, and keeps what it was asked."""
+"""An HTTP server for tests: answers each path with fixed bytes, and records the requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only the cyclic collector could free: the rings of objects that something has left."""
+"""Finds objects that only the cyclic collector can free: reference cycles that were left."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def no_collector():
-    """Nothing is collected meanwhile: what goes, goes by its reference count."""
+    """Disable the collector within the block: objects are freed by reference count only."""
     gc.collect()
     enabled = gc.isenabled()
     gc.disable()
@@ -21,7 +21,7 @@ def no_collector():
 
 
 def rings():
-    """How many objects of ours, by type, are in rings or hang on one, and that nobody holds."""
+    """Count our objects, by type, that are in cycles or held by one only."""
     gc.set_debug(gc.DEBUG_SAVEALL)
     try:
         gc.collect()

@@ -1,7 +1,7 @@
-"""Judges whether work grows in proportion to its input, by a ratio of processor times.
+"""Judges whether work grows linearly with its input, by a ratio of processor times.
 
-What is quick at `size` octets is no square of them; what is not quick is compared with itself at
-four times its input, where the proportion is four times as much work and the square 16 times.
+Work that is quick at `size` octets cannot be quadratic.  Slower work is compared with itself at
+four times the input: linear work then takes 4 times as long, quadratic work 16 times.
 """
 
 from __future__ import annotations

@@ -33,9 +33,9 @@ NAMES = {Role.CCM_TFTP: "ccm", Role.TFTP: "tftp", Role.CAPF: "capf", Role.TVS: "
 
 @cache
 def issued(name: str) -> IssuedCertificate:
-    """A certificate that names no host, as CUCM's do, by an authority that nobody believes.
+    """A certificate that names no host, as CUCM's do, by an untrusted authority.
 
-    Whoever shows it brings its issuer along.
+    Whoever presents it also sends its issuer.
     """
     validity = Validity.expired() if name.startswith("expired") else Validity()
     issuer = Authority("nobody's CA").intermediate(f"{name} CA")

@@ -1,7 +1,7 @@
-"""Every log of the suite is searched for every key that it used: a plugin of pytest.
+"""A pytest plugin that searches every log of the suite for every key that it used.
 
-Keys are seen as they are made (`KeyMaterial`), by this process, from its first test on.  What is
-logged during a test, its fixtures included, is searched once the test is over.
+Keys are recorded as they are made (`KeyMaterial`), by this process, from its first test on.  The
+log of a test, its fixtures included, is searched once the test is over.
 """
 
 from __future__ import annotations

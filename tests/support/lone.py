@@ -20,7 +20,7 @@ SDP = "v=0\r\no=- 9 9 IN IP4 192.0.2.9\r\ns=-\r\n"
 
 
 class Lone:
-    """An endpoint at 192.0.2.1 and a test that plays 192.0.2.9."""
+    """An endpoint at 192.0.2.1 and its peer 192.0.2.9, played by the test."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""A MediaBackend that opens nothing and remembers everything."""
+"""A MediaBackend that opens nothing and records every command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An eavesdropper who has the keys: which key, SSRC and index each packet on the wire used."""
+"""Records which key, SSRC and index each packet used; it has the keys."""
 
 from __future__ import annotations
 

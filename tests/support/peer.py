@@ -1,4 +1,4 @@
-"""A TLS server that keeps what it was sent, and our two kinds of clients that meet it."""
+"""A TLS server that records what it received, and our two kinds of clients that connect to it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @dataclass
 class Meeting:
-    """What came of it: who was accepted or why nobody was, and what the server saw of us."""
+    """The outcome of a connection: the accepted identity or the refusal, and the server's view."""
 
     identity: PeerIdentity | None
     failure: SoftphoneError | None

@@ -1,4 +1,4 @@
-"""Ranges of media ports that nobody else has: no fixed number is free on every machine."""
+"""Ranges of free media ports, since no fixed number is free on every machine."""
 
 from __future__ import annotations
 

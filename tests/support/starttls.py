@@ -1,4 +1,4 @@
-"""A chat server that knows STARTTLS and nothing else, in a thread; `said` is what it was told."""
+"""A chat server in a thread that speaks STARTTLS only; `said` is what it received."""
 
 from __future__ import annotations
 

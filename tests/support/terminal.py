@@ -1,4 +1,4 @@
-"""A pseudo-terminal in place of the person's: what is shown there, and what is typed."""
+"""A pseudo-terminal: records what a program shows, and types its input."""
 
 from __future__ import annotations
 

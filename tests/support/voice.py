@@ -1,4 +1,4 @@
-"""Something like speech, made of nothing: pulses of a wandering pitch through three formants."""
+"""Synthetic speech: pulses of varying pitch through three formants."""
 
 from __future__ import annotations
 

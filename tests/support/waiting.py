@@ -1,7 +1,7 @@
-"""Waiting for what nobody tells of, on a machine that others keep busy.
+"""Waiting by polling, for conditions without an event, on a busy machine.
 
 A limit here keeps a test from hanging and judges nothing: it is far more than any machine needs.
-What a test judges of time is virtual, or a count that does not depend on the processor.
+Where a test judges time, the time is virtual, or a count that does not depend on the processor.
 """
 
 from __future__ import annotations

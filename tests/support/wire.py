@@ -1,7 +1,7 @@
 """Two media banks back to back over a wire of arrays: no socket, no clock.
 
-Each `Station` is a bank with one stream (or more); `Wire.run` ticks both, frame after frame, on
-virtual time, and carries what one gives to the other, through a `tamper` that may lose, change,
+Each `Station` is a bank with one stream (or more).  `Wire.run` ticks both, frame after frame, on
+virtual time, and carries each one's packets to the other, through a `tamper` that may lose, change,
 copy or invent packets.
 """
 

@@ -61,7 +61,7 @@ class LdapConfig:
     """A directory over LDAPS: TLS from the first byte, and nothing else."""
 
     name: str
-    """What the directory is called where its answers are told; NAME of `[directory.NAME]`."""
+    """The name of the directory in results; NAME of `[directory.NAME]`."""
     server: str
     """`host` or `host:port`; the port is 636, or 3269 with `global_catalogue`."""
     base: str
@@ -142,7 +142,7 @@ class UdsConfig:
     """CUCM's User Data Services over HTTPS."""
 
     name: str
-    """What the directory is called where its answers are told; NAME of `[directory.NAME]`."""
+    """The name of the directory in results; NAME of `[directory.NAME]`."""
     server: str
     """`host` or `host:port`; the port is 8443."""
     user: str | None = None

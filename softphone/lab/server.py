@@ -87,7 +87,7 @@ class LabNodes:
         return address
 
     async def stop_node(self, index: int) -> None:
-        """Stop a node: accept nobody, and cut those who are connected."""
+        """Stop a node: accept no connection, and close those that are open."""
         address = self.addresses[index]
         await self._driver.stop_listening(address)
         for flow in self._driver.flows:

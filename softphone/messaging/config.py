@@ -64,7 +64,7 @@ class MessagingConfig:
     tls: TlsSettings = field(default_factory=TlsSettings)
     """The trust anchors and our certificate; client-to-client encryption needs the certificate."""
     encryption: EncryptionPolicy | None = None
-    """What may be said to whom, and how; by default encryption wherever both ends have it, if we
+    """The encryption policy; by default encryption wherever both ends have it, if we
     have a certificate."""
     history: HistoryConfig = field(default_factory=HistoryConfig)
     """What is kept of messages."""

@@ -22,7 +22,7 @@ class RtcpXrMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RtcpXrDemand:
-    """A call's settings; with `measured`, bursts and gaps are counted even if nobody asks."""
+    """A call's settings; with `measured`, bursts and gaps are counted even if no peer asks."""
 
     mode: RtcpXrMode = RtcpXrMode.NEGOTIATED
     measured: bool = False

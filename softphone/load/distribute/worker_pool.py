@@ -110,7 +110,7 @@ class WorkerPool:
             worker.send_line("stop")
 
     def _brief(self, whole: LoadPlan) -> None:
-        """Send each worker its share, cut anew when the workers run on several nodes."""
+        """Send each worker its share, divided again when the workers run on several nodes."""
         nodes = [worker.channel.node for worker in self._workers]
         if any(nodes):
             for worker, plan in zip(self._workers, whole.shares(len(nodes), nodes), strict=True):

@@ -30,7 +30,7 @@ class ResourceGauge:
         self.start()
 
     def start(self) -> None:
-        """Begin anew: later differences count from now."""
+        """Restart: later differences count from now."""
         self._used, self._at = self._read_processor(), self._clock()
         self._late = self._engine.lateness.counts.copy()
         self._overflows, self._jumps = self._engine.overflows, self._engine.jumps

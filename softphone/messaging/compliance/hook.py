@@ -39,7 +39,7 @@ class Allow:
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """The message is stopped; our user is told why."""
+    """Stops the message; `reason` is shown to our user."""
 
     reason: str
 

@@ -36,7 +36,7 @@ class Inbox(Generic[A]):
         self._sending = 0
         self._ended = False
         self.dropped = 0
-        """How many were dropped since nobody reads."""
+        """The number of messages dropped because the application does not read."""
 
     def __len__(self) -> int:
         return len(self._arrived) + len(self._shown)
@@ -92,7 +92,7 @@ class Inbox(Generic[A]):
         self._messages.set()
 
     def reading_resumed(self) -> None:
-        """The stream has begun anew and reads."""
+        """Resume after a new session: the stream reads again."""
         self._held = False
         self._weigh()
 

@@ -87,7 +87,7 @@ class MessageProcessor:
         )
 
     async def record_message(self, message: Message) -> None:
-        """Remember it, and archive it.  A failing archive is told in the log."""
+        """Add the message to history and archive.  A failing archive is logged."""
         self.history.add_message(message)
         secret = message.security.scope is EncryptionScope.CLIENT_TO_CLIENT
         if self.archive is None or (secret and not self._config.archive_client_to_client):

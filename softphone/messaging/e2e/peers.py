@@ -66,7 +66,7 @@ class Peers:
             stream.add_event_handler(f"presence_{kind}", self._presence)
 
     def clear(self) -> None:
-        """A new session: nobody is known to be there."""
+        """Forget all presences: a new session has begun."""
         gone = [client.jid for clients in self._clients.values() for client in clients.values()]
         self._clients.clear()
         self._count = 0

@@ -36,7 +36,7 @@ IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/bmp", "image/
 
 
 def media_type_of(head: bytes) -> str:
-    """The media type of a file that begins so; application/octet-stream when nobody knows."""
+    """Return the media type of a file by its first bytes; application/octet-stream if unknown."""
     for place, magic, name in _MAGIC:
         if head[place : place + len(magic)] == magic:
             return name

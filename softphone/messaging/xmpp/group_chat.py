@@ -64,7 +64,7 @@ class GroupChats:
             self._stream.plugin_of("xep_0045").leave_muc(JID(room), nick)
 
     async def rejoin_rooms(self) -> None:
-        """A new session is in no room; whoever does not let us in again is told of in the log."""
+        """Join the rooms again in a new session; a room that refuses us is logged."""
         for room, nick in tuple(self._nicks.items()):
             try:
                 await self._enter(room, nick)

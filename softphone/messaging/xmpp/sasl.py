@@ -81,7 +81,7 @@ class Scram(SCRAM):
         return answer
 
     def process_1(self, challenge: bytes) -> bytes:
-        """The first message (RFC 5802 section 5), its nonce drawn anew."""
+        """Make the first message (RFC 5802 section 5) with a fresh nonce."""
         super().process_1(challenge)
         bare: bytes = self.client_first_message_bare
         self.cnonce = self._entropy(24).hex().encode()

@@ -122,7 +122,7 @@ class XmppStream(ClientXMPP):
         connection.write(data.encode() if isinstance(data, str) else data)
 
     def connect(self, host: str | None = None, port: int | None = None) -> asyncio.Future[None]:
-        """Dial nobody, whoever a server names: what this speaks on has passed the gate."""
+        """Open no connection: slixmpp may only use one that has passed the gate."""
         self.reconnect()
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         ended.set_result(None)
@@ -199,7 +199,7 @@ class XmppStream(ClientXMPP):
         try:
             for event, xml in parser.read_events():
                 if self.parser is not parser:
-                    return  # a stanza has ended the stream, or begun it anew
+                    return  # a stanza has ended or restarted the stream
                 self._element(event, xml)
         except ET.ParseError as exc:
             raise TransportError(f"the chat server sent what is no XML: {exc}") from exc

@@ -235,7 +235,7 @@ def _read_names(certificate: x509.Certificate) -> _Names:
     except x509.ExtensionNotFound:
         return _Names(common=common)
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        # An unreadable subjectAltName names nobody, and still rules out the common name.
+        # An unreadable subjectAltName gives no name, and still rules out the common name.
         return _Names(common=common, alternative=True)
     general = extension.value
     xmpp, srv = names_in(general)

@@ -40,7 +40,7 @@ def write_private(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
 
 def writers_of(status: os.stat_result) -> str | None:
-    """Who beside the owner can write the file, as text for an error; None: nobody."""
+    """Who beside the owner can write the file, as text for an error; None if no one can."""
     others = {stat.S_IWOTH: _EVERYBODY, stat.S_IWGRP: "its group"}
     return next((who for bit, who in others.items() if status.st_mode & bit), None)
 

@@ -223,6 +223,35 @@ def errors() -> Iterator[str]:
     yield from below(SoftphoneError, 0)
 
 
+def json() -> Iterator[str]:
+    """Every event of `--json`, by the folder of its command, with the fields it is given."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for path in sorted((PROJECT / "softphone" / "cli").rglob("*.py")):
+        area = path.relative_to(PROJECT / "softphone" / "cli").parts[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            name = node.args[0] if node.func.attr == "event" and node.args else None
+            if isinstance(name, ast.Constant) and isinstance(name.value, str) and name.value:
+                fields = found.setdefault((area, name.value), set())
+                fields |= {each.arg for each in node.keywords if each.arg is not None}
+    rows = [
+        (area, f"`{name}`", ", ".join(f"`{each}`" for each in sorted(fields)))
+        for (area, name), fields in sorted(found.items())
+    ]
+    yield table(("commands", "event", "fields"), rows)
+
+
+def metrics() -> Iterator[str]:
+    """Every metric of the Prometheus page, with its type."""
+    from softphone.load.measure import RunSecond, Tally
+    from softphone.load.report.prometheus import exposition
+
+    lines = exposition(RunSecond(0.0), Tally()).splitlines()
+    named = [line.split()[2:4] for line in lines if line.startswith("# TYPE ")]
+    yield table(("metric", "type"), [(f"`{name}`", kind) for name, kind in named])
+
+
 def lock() -> Iterator[str]:
     """What is shown for our own leg and the server's word: the table of the test that holds it."""
     from tests.security.test_the_lock_is_shown_by_this_table import ABSENT, SRTP, TABLE
@@ -260,8 +289,10 @@ GENERATED: Mapping[str, Callable[[], Iterator[str]]] = {
     "commands": commands,
     "events": events,
     "errors": errors,
+    "json": json,
     "layers": layers,
     "lock": lock,
+    "metrics": metrics,
 }
 
 

@@ -87,6 +87,9 @@ def test_marks_of_what_is_generated_are_filled(site):
     commands = (site / "reference" / "commands.html").read_text()
     assert "own_user_only" in keys
     assert "--trust-on-first-use" in commands
+    lines = (site / "reference" / "json.html").read_text()
+    assert "softphone_load_calls_attempted_total" in lines
+    assert "digits_sent" in lines
     assert not [path for path in site.rglob("*.html") if "<!-- generated" in path.read_text()]
 
 

@@ -28,19 +28,19 @@ from tests.support.sounds import signal_to_error, sweep
 
 RESULTS = Path(__file__).parents[1] / "results" / "conversion.json"
 WIRE = (8000, 16000, 48000)
-"""G.711, G.722 and Opus."""
+"""The sample rates in Hz of G.711, G.722 and Opus."""
 SECONDS, SHARE = 2.0, 0.85
 PIECES = (1, 7, 160, 333, 4000)
 FRAMES = round(SECONDS * 50)
 
 
 def highest(rate: int, wire: int) -> float:
-    """Where the sweep ends, in Hz."""
+    """Return the highest frequency of the sweep in Hz."""
     return SHARE * min(rate, wire) / 2
 
 
 async def written(rate: int, wire: int) -> float:
-    """dB at the wire of what is written at `rate`."""
+    """Return the ratio of signal to error in dB at the wire, for audio written at `rate`."""
     top = highest(rate, wire)
     output = PcmOutput(rate)
     source = at_rate(output, wire)
@@ -54,7 +54,7 @@ async def written(rate: int, wire: int) -> float:
 
 
 async def read(rate: int, wire: int) -> float:
-    """dB of what comes at the rate of the wire and is read at `rate`."""
+    """Return the ratio of signal to error in dB of audio from the wire, read at `rate`."""
     top, step = highest(rate, wire), wire // 50
     heard = PcmInput(rate, seconds=2 * SECONDS)
     pcm = sweep(wire, SECONDS, top).astype(np.int16)
@@ -66,7 +66,7 @@ async def read(rate: int, wire: int) -> float:
 
 
 async def measure() -> dict[str, dict[str, float]]:
-    """Both ways, at all rates."""
+    """Measure both directions at all rates."""
     found: dict[str, dict[str, float]] = {}
     for name, way in (("written", written), ("read", read)):
         found[name] = {
@@ -78,7 +78,7 @@ async def measure() -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    """Measure, print and write down."""
+    """Measure, print and write the results."""
     results = asyncio.run(measure())
     for name, values in results.items():
         for rates, value in values.items():

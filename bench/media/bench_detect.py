@@ -64,7 +64,7 @@ TONES = {
 
 
 def spoken(text: str, voice: str, seed: int) -> np.ndarray:
-    """A text at -18 dBm0, float64 at 8,000 Hz."""
+    """Return a spoken text at -18 dBm0, float64 at 8,000 Hz."""
     if shutil.which("espeak-ng") is None:
         return speech(max(0.6, len(text) / 15), seed=seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -79,12 +79,12 @@ def spoken(text: str, voice: str, seed: int) -> np.ndarray:
 
 
 def noisy(sound: np.ndarray, ratio: int | None, seed: int = 0) -> np.ndarray:
-    """The sound in noise `ratio` dB below -18 dBm0."""
+    """Add noise `ratio` dB below -18 dBm0; None adds none."""
     return sound if ratio is None else with_noise(sound, ratio, seed=seed)
 
 
 def alarms(seconds: float) -> list[dict[str, Any]]:
-    """Digits and tones that are heard in speech and noise without any."""
+    """Count the digits and tones detected in speech with noise, which has none."""
     rows = []
     text = TEXT * max(1, round(seconds / 12 / len(VOICES)))
     talk = [spoken(text, voice, seed) for seed, voice in enumerate(VOICES)]
@@ -104,7 +104,7 @@ def alarms(seconds: float) -> list[dict[str, Any]]:
 
 
 def misses() -> list[dict[str, Any]]:
-    """Digits of 50 ms, network tones and beginnings of speech that are not heard."""
+    """Count the 50 ms digits, network tones and starts of speech that are not detected."""
     rows, alphabet = [], "1234567890*#ABCD"
     pressed = np.concatenate((silence(0.2), keys(alphabet, level=-21.0), silence(0.2)))
     for ratio in RATIOS:
@@ -138,7 +138,10 @@ def misses() -> list[dict[str, Any]]:
 
 
 def answers() -> list[dict[str, Any]]:
-    """Who is taken for whom: the first verdict, and the last one, after the beep."""
+    """Count the correct answer classifications.
+
+    Humans and machines are judged by the first one, machines also by the last, after the beep.
+    """
     rows = []
     for ratio in (None, 20, 10):
         right = {"human": 0, "machine_at_once": 0, "machine_in_the_end": 0}
@@ -158,13 +161,13 @@ def answers() -> list[dict[str, Any]]:
 
 
 def kinds_of(sound: np.ndarray) -> list[str]:
-    """The verdicts on who answered."""
+    """Return the answer classifications, in order."""
     found = found_in(sound, wanted=DetectorKind.ANSWER)
     return [each.kind for each in found if isinstance(each, AnswerClassification)]
 
 
 def cost() -> list[dict[str, Any]]:
-    """Microseconds a row and frame of 20 ms, by how many rows share a batch."""
+    """Measure microseconds a row and frame of 20 ms, for batches of 1, 16 and 128 rows."""
     rows, pcm = [], samples(speech(2.0))
     for wanted, name in ((DetectorKind.DIGITS, "digits"), (EVERYTHING, "everything")):
         for count in (1, 16, 128):
@@ -182,7 +185,7 @@ def cost() -> list[dict[str, Any]]:
 
 
 def here() -> dict[str, str]:
-    """Where and on what this was measured."""
+    """Return commit, machine and versions."""
     command = ["git", "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     system = f"{platform.machine()}, {platform.system()} {platform.release()}"
@@ -195,7 +198,7 @@ def here() -> dict[str, str]:
 
 
 def main() -> None:
-    """Measure, print and keep."""
+    """Measure, print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=120.0)
     arguments = parser.parse_args()

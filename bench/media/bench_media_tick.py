@@ -1,30 +1,27 @@
-"""1,000 two-way SRTP streams on one core, on time, beside signaling: `python
-bench/media/bench_media_tick.py`.
+"""Measures packet lateness and CPU of 1,000 SRTP streams: `python bench/media/bench_media_tick.py`.
 
-The engine is softphone's own, whole: SRTP, jitter buffers, reception statistics, RTCP under SRTCP,
-RTP headers, G.711 payloads of one shared source, over loopback sockets.  Its streams are pairs
-that send to each other, so that each sends and receives 50 packets a second.  In the same loop 50
-calls a second are set up and torn down over TLS (`media_signaling`).  A packet is late by the time
-between its phase's deadline and the moment at which the call that sent it has returned (looked at
-every 64 packets).
+The complete engine runs on one core: SRTP, jitter buffers, reception statistics, RTCP under SRTCP,
+RTP headers and G.711 payloads of one shared source, over loopback sockets.  Streams are pairs that
+send to each other, so each sends and receives 50 packets a second.  The same event loop sets up
+and tears down 50 calls a second over TLS (`signaling_load`).  The lateness of a packet is the time
+from its phase's deadline to the return of the system call that sent it; the clock is read every 64
+packets.
 
-In the same run, without signaling: the floor (a C program with the same sockets and the same SRTP
-library, no jitter buffer, codec, statistics or RTCP; without a C compiler, softphone's own batches
-take its place) and the obvious asyncio design (a task a stream), which cannot carry 1,000 and is
-therefore also shown with 200.
+Two other designs run without signaling.  The floor is a C program with the same sockets and SRTP
+library, but without jitter buffer, codec, statistics and RTCP; without a C compiler, softphone's
+own batches replace it.  It runs with a socket for each stream, and with shared sockets and many
+packets in each system call; both also with 2,500 and 4,000 streams.  The obvious asyncio design is
+a task for each stream; it cannot carry 1,000 streams, so it also runs with 200.
 
-The floor is shown on shared sockets, too, where it sends and receives many packets a system call.
+The number of streams then grows by steps until 1 % of the packets are more than 5 ms late.
 
-Then the number of streams grows by steps until 1 % of the packets are more than 5 ms late, and the
-floors are run with 2,500 and with 4,000.
+The measured process is pinned to one core and the far end of the signaling to another.  Garbage
+collection stays on.  The objects of the set-up are collected and frozen, as a load generator does,
+and measuring begins a second later, because that one collection stops the loop for 30 ms.
 
-The measured process is pinned to one core, the far end of the signaling to another.  Garbage
-collection is as usual, but what is there after the set-up is collected and frozen, as a load
-generator would, and measuring begins a second later: that one collection stops the loop for
-30 ms, which is not a matter of ticks.
-`--priority` gives every measured process the highest nice level (it needs the right to), for a
-machine on which others work at the same time; `pushed_off` counts how often one lost its core.
-`--streams`, `--seconds`, `--suite`; results go to bench/results/media_tick.json.
+`--priority` gives every measured process nice -20, which needs the right to set it, for a machine
+with other work.  `pushed_off` counts involuntary context switches.  `--streams`, `--seconds` and
+`--suite` set the load.  Results go to bench/results/media_tick.json.
 """
 
 from __future__ import annotations
@@ -65,27 +62,30 @@ from softphone.security import CryptoSuite, KeyMaterial
 
 RESULTS = Path(__file__).parents[1] / "results" / "media_tick.json"
 RATE = 50.0
-"""Calls a second of the signaling."""
+"""Calls a second that the signaling sets up."""
 
 STEPS = (1200, 1400, 1600, 1800, 2000, 2500)
-"""Streams in the search for the most that hold."""
+"""The numbers of streams to try in turn, to find the most that run on time."""
 
 SHARED_FLOOR = "floor: C, shared sockets, mmsg calls"
 
 HOLDS = 0.01
-"""The share of packets that may be more than 5 ms late."""
+"""The share of packets more than 5 ms late below which a run counts as on time."""
 
 
 def pin(core: int) -> None:
-    """Stay on one core, where the system can do that and has it."""
+    """Pin this process to one core, where the system supports it."""
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[core % len(cores)]})
 
 
 def allocate(engine: MediaEngine, pair: int, side: int) -> tuple[AllocatedStream, AllocatedStream]:
-    """Both ends of a pair.  Shared sockets tell streams apart by their far end's address, so the
-    two sides form a grid of loopback addresses, `side` wide: no two pairs have both in common."""
+    """Allocate both ends of a pair.
+
+    Shared sockets tell streams apart by the far end's address, so the addresses form a grid
+    `side` wide, and no two pairs have both addresses in common.  With 0, all use the default host.
+    """
     if not side:
         return engine.allocate_stream(), engine.allocate_stream()
     row, column = divmod(pair, side)
@@ -96,7 +96,7 @@ def allocate(engine: MediaEngine, pair: int, side: int) -> tuple[AllocatedStream
 
 
 def open_pairs(engine: MediaEngine, suite: CryptoSuite, streams: int, shared: bool) -> None:
-    """Open `streams` streams in pairs, all playing one tone."""
+    """Open `streams` streams in pairs that all play one tone."""
     tone = ToneSource(440.0)
     side = math.ceil(math.sqrt(streams / 2)) if shared else 0
     for pair in range(streams // 2):
@@ -112,7 +112,7 @@ def open_pairs(engine: MediaEngine, suite: CryptoSuite, streams: int, shared: bo
 
 
 async def measure_engine(options: argparse.Namespace) -> dict[str, Any]:
-    """One run of the engine with signaling beside it."""
+    """Run the engine with signaling in the same loop, and return its figures."""
     shared = options.sharing == "shared"
     config = MediaConfig(
         ports=PortRange(20000, 29999),
@@ -151,7 +151,7 @@ async def measure_engine(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_part(options: argparse.Namespace) -> dict[str, Any]:
-    """What a child process does."""
+    """Run the part that `options` names, in a child process, and return its figures."""
     suite = CryptoSuite(options.suite)
     pin(-1)
     if options.priority:
@@ -169,7 +169,7 @@ def run_part(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def child(part: str, options: argparse.Namespace, **extra: Any) -> dict[str, Any]:
-    """Run a part in a process of its own."""
+    """Run a part in a child process.  Raises SystemExit if it fails."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_nivcsw
     command = [sys.executable, __file__, "--part", part]
     fields = {"suite": options.suite, "streams": options.streams, "seconds": options.seconds}
@@ -186,7 +186,7 @@ def child(part: str, options: argparse.Namespace, **extra: Any) -> dict[str, Any
 
 
 def engine_runs(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """The engine with shared sockets and with a pair of sockets a stream, and the search."""
+    """Run the engine with shared sockets and with two sockets a stream, then the search."""
     with tempfile.TemporaryDirectory() as folder:
         pem = signaling_load.make_certificate(Path(folder))
         peer = subprocess.Popen(
@@ -222,7 +222,7 @@ def engine_runs(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 
 def print_table(results: dict[str, dict[str, Any]], floor: str) -> None:
-    """The table, with each design's price as a multiple of the floor's."""
+    """Print the table, with the CPU time of each design as a multiple of the floor's."""
     base = results[floor]["ms_per_call_second"]
     holding = most_that_hold(results)
     print(f"Most streams with under {HOLDS:.0%} of packets more than 5 ms late: {holding:,}\n")
@@ -241,7 +241,7 @@ def print_table(results: dict[str, dict[str, Any]], floor: str) -> None:
 
 
 def most_that_hold(results: dict[str, dict[str, Any]]) -> int:
-    """The most streams that the engine on shared sockets carried on time, 0 for none."""
+    """Return the most streams that the engine with signaling carried on time, or 0."""
     return max(
         (
             one["streams"]
@@ -253,7 +253,7 @@ def most_that_hold(results: dict[str, dict[str, Any]]) -> int:
 
 
 def print_histogram(name: str, counts: list[int]) -> None:
-    """How late packets left, in half milliseconds."""
+    """Print a histogram of lateness in steps of 0.5 ms from counts in steps of 0.1 ms."""
     print(f"\n{name}: packets by lateness")
     halves = np.array(counts[:250]).reshape(50, 5).sum(axis=1)
     last = int(np.flatnonzero(halves).max(initial=0))
@@ -263,7 +263,7 @@ def print_histogram(name: str, counts: list[int]) -> None:
 
 
 def record(results: dict[str, dict[str, Any]], floor: str, options: argparse.Namespace) -> None:
-    """Write the results down with what they were measured on."""
+    """Write the results with versions, commit and machine."""
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()
@@ -302,7 +302,7 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure, print and write down."""
+    """Run every part, print the table and write the results."""
     options = parse()
     if options.part == "peer":
         pin(0)

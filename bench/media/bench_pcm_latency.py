@@ -1,15 +1,18 @@
-"""How soon samples are on the wire, are read and are silenced:
-`python bench/media/bench_pcm_latency.py`.
+"""Measures the latency of PCM from `write` to the wire, to `read`, and to silence after `flush`.
 
-200 calls in one loop (100 pairs that call each other, G.711), one of which has a reader that is
-stuck; written and read at 8, 16, 24 and 48 kHz, and written at 24 and read at 16 kHz.  The bounds:
-from `write` to the wire one frame and 5 ms, from the wire to `read` the playout delay and one
-frame, from `flush` to silence 20 ms.  Packets are timed as they are handed to the sockets.  Beside
-it what of a core silent calls take that nobody reads, and then with the application's 200 tasks
-that do; and the time from `dial` to the first sound, of calls made one after another.
+    python bench/media/bench_pcm_latency.py
 
-`--priority` asks Linux for nice -15, for the session as well: where each session is a group of its
-own (sched_autogroup), nice alone counts for nothing against other sessions.
+200 calls run in one loop: 100 pairs that send each other G.711.  The reader of one call is stuck.
+PCM is written and read at 8, 16, 24 and 48 kHz, and written at 24 kHz and read at 16 kHz.  The
+bounds are 25 ms (one frame and 5 ms) from `write` to the wire, the playout delay and 20 ms (one
+frame) from the wire to `read`, and 20 ms from `flush` to silence.  A packet is timed when it is
+passed to its socket.
+
+Also measures the share of a core that silent calls take, without readers and with 200 reading
+tasks of the application, and the time from `dial` to the first sound, of calls made one by one.
+
+`--priority` sets nice -15 for the process and for its session: with sched_autogroup, nice has no
+effect against processes of other sessions.
 """
 
 from __future__ import annotations
@@ -47,12 +50,12 @@ BOUNDS = {"write to wire": 25.0, "wire to read beyond playout": 20.0, "flush to 
 
 
 def loud(rate: int) -> np.ndarray:
-    """Two seconds of a tone."""
+    """Return two seconds of a 500 Hz tone, int16[2 * rate]."""
     return (9000 * np.sin(np.arange(rate * 2) * 2 * np.pi * 500 / rate)).astype(np.int16)
 
 
 class LoudnessTap:
-    """When each port last began to be loud, and was loud last."""
+    """Records by local port when sent audio last became loud, and when it was last loud."""
 
     def __init__(self) -> None:
         self.began: dict[int, float] = {}
@@ -60,11 +63,11 @@ class LoudnessTap:
         self._was: dict[int, bool] = {}
 
     def datagram(self, data: bytes, *, local, remote, outgoing: bool, now: float) -> None:
-        """Look at a packet."""
+        """Check whether a sent RTP packet of G.711 (172 octets) is loud."""
         if not outgoing or len(data) != 172:
             return
         port = local[1]
-        # Octets of mu-law whose sound is below about -50 dBm0 are 0x5B and up, in either sign.
+        # Without the sign bit, mu-law octets of sound below about -50 dBm0 are 0x5B and up.
         is_loud = min(data[12::3].translate(LOUDNESS)) < 0x50
         if is_loud:
             self.last[port] = time.monotonic()
@@ -74,7 +77,7 @@ class LoudnessTap:
 
 
 class CallSide:
-    """One call as its application has it."""
+    """One side of a call, with the PCM output and input of its application."""
 
     def __init__(self, engine: MediaEngine, rates: tuple[int, int]) -> None:
         self.engine = engine
@@ -84,7 +87,7 @@ class CallSide:
         self.heard_at = 0.0
 
     def open(self, other: CallSide) -> None:
-        """Connect it."""
+        """Open the stream to the other side, and attach output and input."""
         self.engine.open_stream(
             self.local.handle, StreamSpec((other.local.host, other.local.rtp_port))
         )
@@ -92,7 +95,7 @@ class CallSide:
         self.engine.record(self.local.handle, self.heard)
 
     async def listen(self, *, stuck: bool) -> None:
-        """Read all that comes, and note when it begins to be loud."""
+        """Read all audio and note when it becomes loud; if `stuck`, stop after the first chunk."""
         was = False
         while len(chunk := await self.heard.read()):
             is_loud = int(np.abs(chunk.pcm).max()) > 2000
@@ -104,7 +107,10 @@ class CallSide:
 
 
 async def measure(rates: tuple[int, int]) -> dict[str, list[float]]:
-    """Milliseconds of each kind."""
+    """Measure at the rates (written, read) in Hz.
+
+    Returns the milliseconds of each kind, and by "dropped unread" numbers of samples.
+    """
     found: dict[str, list[float]] = {name: [] for name in BOUNDS}
     wire = LoudnessTap()
     async with MediaEngine(MediaConfig(), tap=wire) as engine:
@@ -131,7 +137,10 @@ async def measure(rates: tuple[int, int]) -> dict[str, list[float]]:
 async def talk(
     at: int, one: CallSide, other: CallSide, wire: LoudnessTap, found: dict[str, list[float]]
 ) -> None:
-    """One side speaks, is heard, and is silenced."""
+    """Write audio on one side, time its arrival at the other, and flush it.
+
+    Raises RuntimeError if the audio is not sent or nothing is left to flush.
+    """
     port = one.local.rtp_port
     await asyncio.sleep(0.011 * at % 0.5)
     begin = time.monotonic()
@@ -141,7 +150,7 @@ async def talk(
     if sent < begin:
         raise RuntimeError("what was written was not sent")
     found["write to wire"].append(1e3 * (sent - begin))
-    if at:  # the first pair's other side is the one that is stuck
+    if at:  # the second side of the first pair has the stuck reader
         playout = one.engine.statistics(other.local.handle).playout_delay_ms
         delay = 1e3 * (other.heard_at - sent)
         found["wire to read beyond playout"].append(delay - playout)
@@ -153,7 +162,7 @@ async def talk(
 
 
 async def silent_share(rates: tuple[int, int], *, read: bool) -> float:
-    """What of a core all the calls take while nothing is said."""
+    """Return the share of a core that all calls take in silence, with readers if `read`."""
     async with MediaEngine(MediaConfig()) as engine:
         sides = [CallSide(engine, rates) for _ in range(CALLS)]
         for one, other in zip(sides[::2], sides[1::2], strict=True):
@@ -172,7 +181,7 @@ async def silent_share(rates: tuple[int, int], *, read: bool) -> float:
 
 
 async def set_up() -> list[float]:
-    """Milliseconds from `dial` to the first sound of the far end that is read."""
+    """Return the milliseconds from `dial` to the first audio read from the far end."""
     took = []
 
     def account(name: str) -> AccountConfig:
@@ -203,13 +212,13 @@ async def set_up() -> list[float]:
 
 
 def summary(values: list[float]) -> dict[str, float]:
-    """p50, p99 and the worst, in ms."""
+    """Return the median, the 99th percentile and the maximum, in ms."""
     found = np.percentile(values, (50, 99, 100))
     return dict(zip(("p50", "p99", "worst"), (round(float(v), 2) for v in found), strict=True))
 
 
 def judge(rates: tuple[int, int]) -> dict[str, object]:
-    """What was measured at these rates, beside its bounds."""
+    """Measure at the rates, and return the results with their bounds."""
     begun = time.process_time(), time.monotonic()
     found = asyncio.run(measure(rates))
     used = (time.process_time() - begun[0]) / (time.monotonic() - begun[1])
@@ -227,7 +236,7 @@ def judge(rates: tuple[int, int]) -> dict[str, object]:
 
 
 def ask_for_priority() -> None:
-    """Come before other work on this machine.  Raises OSError where that is not allowed."""
+    """Raise the priority of the process and its session.  Raises OSError if not permitted."""
     os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     group = Path("/proc/self/autogroup")
     if group.exists():
@@ -235,7 +244,7 @@ def ask_for_priority() -> None:
 
 
 def main() -> None:
-    """Measure, print and write down."""
+    """Measure, print and write the results."""
     if "--priority" in sys.argv[1:]:
         again = [sys.executable, __file__, "--first"]
         sys.exit(subprocess.run(again, start_new_session=True, check=False).returncode)

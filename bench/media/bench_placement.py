@@ -1,10 +1,12 @@
-"""What a busy Python thread in the application does to media, inline and in a worker: `python
-bench/media/bench_placement.py`.
+"""Measures how late packets are while a Python thread computes.
 
-Two streams, or `--streams`, send to each other under SRTP while the application idles, and while
-one of its threads computes without a pause.  Lateness is that of a packet behind its phase's
-deadline, measured where it is sent.  Inline, `sys.setswitchinterval(0.0002)` is shown too: it is
-the other cure, and the application's to choose.  Also here: how long a worker takes to start.
+    python bench/media/bench_placement.py
+
+Two streams, or `--streams`, send to each other under SRTP, with the engine inline and in a worker,
+while the application is idle and while one of its threads computes without a pause.  Lateness is
+the time from a packet's phase deadline to its sending.  The inline engine also runs with
+`sys.setswitchinterval(0.0002)`, an alternative to a worker that the application can choose.  The
+time that each engine takes to start is measured too.
 
 Results go to bench/results/placement.json.
 """
@@ -49,7 +51,7 @@ BRIEF = 0.0002
 
 @contextmanager
 def busy_thread(busy: bool) -> Iterator[None]:
-    """A thread that computes all the time, if `busy`."""
+    """Run a thread that computes without a pause inside the context, if `busy`."""
     over = threading.Event()
 
     def compute() -> None:
@@ -70,7 +72,7 @@ def busy_thread(busy: bool) -> Iterator[None]:
 
 
 def connect(engine: AnyEngine, streams: int) -> None:
-    """Open the streams in pairs."""
+    """Open `streams` streams in pairs that send to each other."""
     tone = ToneSource(440.0)
     for _ in range(streams // 2):
         one, two = engine.allocate_stream(), engine.allocate_stream()
@@ -82,7 +84,7 @@ def connect(engine: AnyEngine, streams: int) -> None:
 
 
 async def measure(placement: str, busy: bool, options: argparse.Namespace) -> dict[str, Any]:
-    """One run."""
+    """Measure one placement, with a computing thread if `busy`."""
     config = MediaConfig(ports=PortRange(20000, 29999), placement=placement)
     begun = time.perf_counter()
     async with make_engine(config) as engine:
@@ -111,7 +113,7 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure, print and write down."""
+    """Measure, print and write the results."""
     options, usual = parse(), sys.getswitchinterval()
     runs = (
         ("inline, idle", "inline", False, usual),

@@ -32,7 +32,7 @@ TICK = 0.02
 
 
 def phases(loss: float, seed: int) -> Iterator[tuple[int, float, ReceivedPackets]]:
-    """Each phase of each tick: its first row, its time, and the packets that came for it."""
+    """Yield for each phase of each tick its first row, its time and its arriving packets."""
     generator = np.random.default_rng(seed)
     data = generator.integers(0, 256, (WIDTH, 1500)).astype(np.uint8)
     for tick in range(FRAMES):
@@ -55,7 +55,7 @@ def phases(loss: float, seed: int) -> Iterator[tuple[int, float, ReceivedPackets
 
 
 def bank_run(loss: float) -> dict[str, float]:
-    """Microseconds a row of each part, over the ticks after the first ones."""
+    """Return microseconds a row and frame of each part, without the warm-up ticks."""
     bank, reception = JitterBufferBank(ROWS), ReceptionBank(ROWS)
     concealment, law = Concealment(ROWS, 160), find_codec("PCMU")
     for row in range(ROWS):
@@ -86,7 +86,7 @@ def bank_run(loss: float) -> dict[str, float]:
 
 
 def dictionary_run() -> float:
-    """Microseconds a row of a dictionary of payloads for each stream, in plain Python."""
+    """Return microseconds a row and frame with a dictionary of payloads for each stream."""
     waiting: list[dict[int, bytes]] = [{} for _ in range(ROWS)]
     playing = [-2] * ROWS
     spent = 0.0
@@ -104,7 +104,7 @@ def dictionary_run() -> float:
 
 
 def main() -> None:
-    """Measure, print and write down."""
+    """Measure, print and write the results."""
     results: dict[str, object] = {}
     for loss in (0.0, 0.05):
         runs = [bank_run(loss) for _ in range(REPEATS)]

@@ -1,15 +1,15 @@
-"""Delay and concealment of the adaptive jitter buffer on bad networks, beside two others.
+"""Compares the adaptive jitter buffer with two others on bad networks, by delay and concealment.
 
     python bench/media/bench_playout_loss.py [SECONDS]
 
-One trace a condition, in virtual time: packets of 20 ms, lost, late, doubled, out of order, from a
-sender whose clock drifts, or that holds packets back and sends them all at once.  Three buffers
-play it: ours, a fixed one of 60 ms, and aiortp's `AdaptivePlayout` where that is installed
-(`pip install aiortp`); PJSIP's has no wheel.
+There is one trace for each condition, in virtual time: packets of 20 ms that are lost, late,
+duplicated or out of order, from a sender whose clock drifts or who holds packets back and sends
+several at once.  Three buffers play it: ours, a fixed one of 60 ms, and aiortp's `AdaptivePlayout`
+if it is installed (`pip install aiortp`).  PJSIP's is left out, since there is no wheel.
 
-The delay is from the sending of a frame to its playing, less the fixed transit; `concealed` is
-the share of frames of time for which there was none to play, and `beyond` that less what the
-network lost: what the buffer itself has cost.  BOUNDS are judged for ours.
+The delay is from the sending of a frame to its playout, less the fixed transit.  `concealed` is
+the share of 20 ms ticks without a frame to play.  `beyond` is `concealed` less the share that the
+network lost: the loss that the buffer adds.  Fails if ours misses `BEYOND` or its delay bound.
 """
 
 from __future__ import annotations
@@ -41,17 +41,20 @@ FRAME = 0.02
 TRANSIT = 0.03
 FIXED = 0.06
 BEYOND = 0.03
-"""Frames that the buffer may conceal beyond those that were lost."""
+"""The largest share of frames that ours may conceal in addition to the lost ones."""
 DELAY_MS = 170.0
-"""Mean delay that it may have: the 97th percentile of the worst jitter here, 130 ms, 2 frames."""
+"""The largest mean delay of ours: 130 ms, the 97th percentile of the worst jitter, and 2 frames."""
 HELD_MS = 40.0
-"""Mean delay beyond the longest that a packet is held back: 2 frames."""
+"""The mean delay allowed in addition to the longest time that packets are held back: 2 frames."""
 
 
 @dataclass(frozen=True, slots=True)
 class PacketTrace:
-    """What arrives: `number` int64[n] and `arrival` float64[n], sorted by arrival; `sent`
-    float64[frames] when each frame was sent, and the share that was lost."""
+    """The packets that arrive.
+
+    `number` int64[n] is the frame and `arrival` float64[n] its time in seconds, sorted by arrival;
+    `sent` float64[frames] is when each frame was sent, and `lost` the share of frames lost.
+    """
 
     number: np.ndarray
     arrival: np.ndarray
@@ -70,9 +73,13 @@ def trace(
     drift: float = 0.0,
     held: int = 1,
 ) -> PacketTrace:
-    """`burst` is the mean length of a loss in packets, `jitter` the standard deviation in seconds
-    (delays are never below the transit), the rest are shares; `drift` is of the sender's clock,
-    and so many packets as are `held` leave together."""
+    """Make a trace, the same for the same arguments.
+
+    `loss`, `reorder` and `double` are shares of the packets.  `burst` is the mean length of a loss
+    in packets.  The delay in seconds is the transit plus the magnitude of a normal variable with
+    standard deviation `jitter`.  `drift` is the relative error of the sender's clock.  `held`
+    packets leave together.
+    """
     generator = np.random.default_rng(7)
     count = round(seconds / FRAME)
     sent = np.arange(count) * FRAME / (1.0 + drift)
@@ -86,9 +93,9 @@ def trace(
     delay = TRANSIT + np.abs(generator.normal(0.0, jitter, count))
     if held > 1:
         last = np.minimum(np.arange(count) // held * held + held - 1, count - 1)
-        # They take as long as the last of them.
+        # All packets of a group leave and arrive with the last one.
         delay = sent[last] + delay[last] - sent
-    # A packet that overtakes others comes with those of two frames later.
+    # A reordered packet arrives 2.2 frames late, so the next two overtake it.
     delay += np.where(generator.random(count) < reorder, 2.2 * FRAME, 0.0)
     number = np.flatnonzero(~gone)
     again = number[generator.random(number.size) < double]
@@ -119,16 +126,16 @@ CONDITIONS: dict[str, dict[str, float]] = {
 }  # fmt: skip
 
 Played = list[int | None]
-"""The frame that each tick has played; None: there was none."""
+"""The number of the frame played at each tick, or None."""
 
 
 def ticks(given: PacketTrace) -> np.ndarray:
-    """The times at which a frame is asked for."""
+    """Return the playout times, float64 seconds, one each 20 ms."""
     return np.arange(0.011, given.sent[-1], FRAME)
 
 
 def ours(given: PacketTrace) -> Played:
-    """`JitterBufferBank`."""
+    """Play the trace with `JitterBufferBank`."""
     bank = JitterBufferBank(1, JitterBufferConfig())
     bank.open_row(0, clock_rate_hz=8000, frame_ticks=160, octets_per_tick=1, silence=0xFF)
     row, at, played = np.zeros(1, dtype=np.int32), 0, []
@@ -164,7 +171,7 @@ def _arrivals(number: np.ndarray, arrival: np.ndarray) -> ReceivedPackets:
 
 
 def fixed(given: PacketTrace) -> Played:
-    """A buffer that plays each frame 60 ms after the first one's arrival, for ever."""
+    """Play the trace with a fixed delay of 60 ms after the arrival of the first packet."""
     first, played, waiting, at = given.arrival[0] + FIXED, [], set(), 0
     for now in ticks(given):
         end = int(np.searchsorted(given.arrival, now, side="right"))
@@ -177,7 +184,7 @@ def fixed(given: PacketTrace) -> Played:
 
 
 class FrameNumberCodec:
-    """A codec of aiortp's form whose sound is the number of its frame."""
+    """A codec for aiortp that records the frame number in each payload."""
 
     sample_rate, samples_per_frame = 8000, 160
 
@@ -185,17 +192,17 @@ class FrameNumberCodec:
         self.number: int | None = None
 
     def decode(self, payload: bytes) -> bytes:
-        """Note which frame is played."""
+        """Record the frame number; return 20 ms of silence."""
         self.number = int.from_bytes(payload, "little")
         return bytes(320)
 
     def conceal(self, samples: int) -> bytes:
-        """Nothing was there to play."""
+        """Return silence."""
         return bytes(2 * samples)
 
 
 def aiortp(given: PacketTrace) -> Played:
-    """aiortp's adaptive playout."""
+    """Play the trace with aiortp's `AdaptivePlayout`."""
     clock, codec, played, at = [0.0], FrameNumberCodec(), [], 0
     buffer = AdaptivePlayout(codec, now=lambda: clock[0])
     for now in ticks(given):
@@ -210,7 +217,7 @@ def aiortp(given: PacketTrace) -> Played:
 
 
 def judged(given: PacketTrace, played: Played) -> dict[str, float]:
-    """Delay in ms and shares, over all but the first three seconds."""
+    """Return delays in ms and shares of ticks, without the first three seconds."""
     when = ticks(given)[150:]
     heard = [(now, each) for now, each in zip(when, played[150:], strict=True) if each is not None]
     delays = [1e3 * (now - given.sent[each] - TRANSIT) for now, each in heard]
@@ -224,12 +231,12 @@ def judged(given: PacketTrace, played: Played) -> dict[str, float]:
 
 
 def allowed_ms(settings: dict[str, float]) -> float:
-    """The mean delay that ours may have under a condition."""
+    """Return the largest mean delay in ms that ours may have under a condition."""
     return max(DELAY_MS, 1e3 * FRAME * (settings.get("held", 1) - 1) + HELD_MS)
 
 
 def main() -> int:
-    """Measure, print, judge, write."""
+    """Measure, print and write the results; return 1 if a bound is missed."""
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
     buffers: dict[str, Callable[[PacketTrace], Played]] = {"ours": ours, "fixed 60 ms": fixed}
     if AdaptivePlayout is not None:

@@ -1,4 +1,4 @@
-"""The designs that the engine is compared with: a floor, and the obvious asyncio design.
+"""Designs to compare the engine with: a floor, and the obvious asyncio design.
 
 The floor is `media_floor.c` where there is a C compiler; elsewhere the same packets through
 softphone's own batches, without jitter buffer, codec, statistics or RTCP.  The obvious design is a
@@ -39,7 +39,7 @@ KEY_LENGTH = {CryptoSuite.AES_CM_128_HMAC_SHA1_80: 30, CryptoSuite.AEAD_AES_128_
 
 
 class PacketLateness:
-    """Counts of packets in bins of 0.1 ms, as the engine counts its own."""
+    """A histogram of packet lateness in bins of 0.1 ms, like the engine's."""
 
     def __init__(self, counts: list[int] | None = None) -> None:
         self.counts = counts or [0] * 251
@@ -59,7 +59,7 @@ class PacketLateness:
 def sessions(
     suite: CryptoSuite, streams: int
 ) -> tuple[list[pylibsrtp.Session], list[pylibsrtp.Session]]:
-    """Sending and receiving sessions; stream i receives what stream i ^ 1 sends."""
+    """Make sending and receiving sessions; stream i receives what stream i ^ 1 sends."""
     keys = [secrets.token_bytes(KEY_LENGTH[suite]) for _ in range(streams)]
 
     def session(key: bytes, kind: int) -> pylibsrtp.Session:
@@ -87,7 +87,7 @@ class SharedFloorState(ctypes.Structure):
 
 
 def compiled(folder: Path) -> ctypes.CDLL | None:
-    """The C program as a library; None without a compiler."""
+    """Compile media_floor.c to a library in `folder` and load it; None without a compiler."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         return None
@@ -100,7 +100,7 @@ def compiled(folder: Path) -> ctypes.CDLL | None:
 
 
 def bind(count: int, receive_buffer: int) -> list[socket.socket]:
-    """So many sockets on 127.0.0.1, each with a port of its own."""
+    """Open `count` nonblocking UDP sockets on 127.0.0.1, each with its own port."""
     sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
     for one in sockets:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -110,7 +110,7 @@ def bind(count: int, receive_buffer: int) -> list[socket.socket]:
 
 
 def pointers(pools: tuple[list[pylibsrtp.Session], ...]) -> list[Any]:
-    """Arrays of libsrtp's sessions."""
+    """Return for each pool a C array of pointers to libsrtp's sessions."""
     cast = _binding.ffi.cast
     return [
         (ctypes.c_void_p * len(pool))(*(int(cast("uintptr_t", one._srtp[0])) for one in pool))
@@ -119,7 +119,7 @@ def pointers(pools: tuple[list[pylibsrtp.Session], ...]) -> list[Any]:
 
 
 def c_floor(folder: Path, suite: CryptoSuite, streams: int, seconds: float) -> dict[str, float]:
-    """The C program, in this process, on the SRTP functions that pylibsrtp uses."""
+    """Run the C program in this process, with pylibsrtp's libsrtp; {} without a compiler."""
     library = compiled(folder)
     if library is None:
         return {}
@@ -152,8 +152,10 @@ def c_floor(folder: Path, suite: CryptoSuite, streams: int, seconds: float) -> d
 def shared_floor(
     folder: Path, suite: CryptoSuite, streams: int, seconds: float
 ) -> dict[str, float]:
-    """The C program on as many shared sockets as the engine has in this bench: the two ends of a
-    pair are a place in a grid of sockets, so that a source address tells streams apart."""
+    """Run the C program on as many shared sockets as the engine has in this bench.
+
+    Sockets form a grid, and a pair is a row and a column, so a source address identifies a stream.
+    """
     library = compiled(folder)
     if library is None:
         return {}
@@ -164,7 +166,7 @@ def shared_floor(
     of = np.where(row & 1, side + row // 2 % side, row // 2 // side).astype(np.intc)
     owner = np.zeros((2 * side, 2 * side), dtype=np.intc)
     owner[of, of[row ^ 1]] = row
-    # Phase p has the pairs p, p + 8, ..., as the engine spreads what is opened one by one.
+    # Phase p has the pairs p, p + 8, ..., like streams that the engine opens one by one.
     order = np.lexsort((of, row // 2 % phases)).astype(np.intc)
     by_port = np.zeros(1 << 16, dtype=np.uint16)
     by_port[[one.getsockname()[1] for one in sockets]] = np.arange(2 * side)
@@ -190,7 +192,7 @@ def shared_floor(
 
 
 def python_floor(suite: CryptoSuite, streams: int, seconds: float) -> dict[str, float]:
-    """The same packets by softphone's own batches: SRTP and sockets only."""
+    """Send and receive the same packets with softphone's batches: SRTP and sockets only."""
     ports, out, into = DatagramPorts(), DatagramBatch(streams), DatagramBatch(streams)
     mine = [DatagramPort(("127.0.0.1", 0), receive_buffer=1 << 18) for _ in range(streams)]
     for port in mine:
@@ -259,7 +261,7 @@ class TaskPerStream(asyncio.DatagramProtocol):
 
 
 async def task_per_stream(suite: CryptoSuite, streams: int, seconds: float) -> dict[str, float]:
-    """Measure the obvious design; its streams start evenly over the 20 ms, which favors it."""
+    """Measure the obvious design; its streams start evenly over 20 ms, which favors it."""
     loop = asyncio.get_running_loop()
     protocols: list[TaskPerStream] = []
     for pair in zip(*sessions(suite, streams), strict=True):
@@ -291,7 +293,7 @@ async def task_per_stream(suite: CryptoSuite, streams: int, seconds: float) -> d
 def report(
     streams: int, seconds: float, cpu: float, lateness: PacketLateness, received: int
 ) -> dict[str, float]:
-    """The figures that every design gives."""
+    """Return the figures that all designs have, from CPU and wall seconds."""
     return {
         "streams": streams,
         "cpu_share": cpu / seconds,

@@ -1,8 +1,8 @@
-"""Signaling beside media: 50 calls a second over TLS, through the same event loop.
+"""SIP calls over TLS in the event loop of the media, as load for `bench_media_tick`.
 
-A peer process answers INVITE with 100, 180 and 200, and BYE with 200.  `SignalingCaller` makes
-calls on one TLS connection; everything received goes through the SIP framer and parser, every call
-is seven messages of their usual size: INVITE, 100, 180, 200, ACK, BYE, 200.
+`SignalingCaller` makes calls on one TLS connection.  `SignalingPeer`, in another process, answers
+INVITE with 100, 180 and 200, and BYE with 200.  Both read with the SIP framer and parser.  A call
+is seven messages of usual size: INVITE, 100, 180, 200, ACK, BYE and 200.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _number(message: Request | Response) -> int:
 
 
 class SignalingPeer(asyncio.Protocol):
-    """The far end of the signaling."""
+    """The called side: answers INVITE with 100, 180 and 200, and BYE with 200."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -79,8 +79,10 @@ class SignalingPeer(asyncio.Protocol):
 
 
 class SignalingCaller(asyncio.Protocol):
-    """Our end: `rate` calls a second (0: none), each two seconds long; `answered` and `ended`
-    count."""
+    """The calling side: begins `rate` calls a second (none if 0), each two seconds long.
+
+    `placed`, `answered` and `ended` count calls.
+    """
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
@@ -147,7 +149,7 @@ def make_certificate(folder: Path) -> Path:
 
 
 async def serve(pem: str) -> None:
-    """Be the peer until standard input closes; the port is the first line of output."""
+    """Run the peer until standard input closes; print its port as the first line."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     loop = asyncio.get_running_loop()
@@ -160,7 +162,7 @@ async def serve(pem: str) -> None:
 async def connect(
     port: int, pem: str, rate: float
 ) -> tuple[asyncio.BaseTransport, SignalingCaller]:
-    """Begin to call."""
+    """Connect to the peer on `port` and begin to call at `rate`."""
     context = ssl.create_default_context(cafile=pem)
     loop = asyncio.get_running_loop()
     return await loop.create_connection(

@@ -30,14 +30,14 @@ LOADED = "import sys; print([m for m in ('av', 'aiortc', 'aiohttp') if m in sys.
 
 
 def seconds(arguments: list[str]) -> float:
-    """One run of a fresh interpreter."""
+    """Return the seconds that a fresh interpreter takes with `arguments`."""
     started = time.perf_counter()
     subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started
 
 
 def measure() -> dict[str, dict[str, float]]:
-    """Best and median of every case; the cases take turns, so that load hits all alike."""
+    """Return best and median of each case; cases alternate, so that load affects all alike."""
     taken: dict[str, list[float]] = {name: [] for name in CASES}
     for _ in range(ROUNDS):
         for name, arguments in CASES.items():
@@ -49,7 +49,7 @@ def measure() -> dict[str, dict[str, float]]:
 
 
 def commit() -> str:
-    """The commit that was measured."""
+    """Return the commit checked out."""
     found = subprocess.run(
         ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
     )
@@ -57,8 +57,8 @@ def commit() -> str:
 
 
 def main() -> None:
-    """Measure, print and write."""
-    seconds(CASES["softphone call --help"])  # the byte code is compiled before anything counts
+    """Measure, print and write the results."""
+    seconds(CASES["softphone call --help"])  # compiles the byte code before measuring
     rows = measure()
     code = f"import softphone.phone.phone; {LOADED}"
     heavy = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -38,11 +38,14 @@ RESULTS = Path(__file__).parents[1] / "results" / "idle_connections.json"
 CALLS = 10
 AT_ONCE = 8
 PATIENCE = 20.0
-"""Seconds that a client waits to be let in."""
+"""Seconds that a client waits for its connection."""
 
 
 async def crowd(address: tuple[str, int], count: int) -> None:
-    """Connect so many times, print how many are in, and stay until standard input closes."""
+    """Connect `count` times and stay until standard input closes.
+
+    Prints a JSON list of the connections accepted and the seconds taken.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -61,11 +64,11 @@ async def crowd(address: tuple[str, int], count: int) -> None:
     await asyncio.gather(*(one() for _ in range(count)))
     print(json.dumps([len(inside), round(time.monotonic() - begun, 1)]), flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-    os._exit(0)  # closing them would be work for the lab; peers that vanish are the harder case
+    os._exit(0)  # no orderly TLS close: peers that vanish are the harder case
 
 
 async def run(lab: LabProcess, connections: int) -> dict[str, Any]:
-    """With calls up, open the idle connections, keep them, and drop them."""
+    """Open the idle connections while calls are up, wait for their end, and return the figures."""
     found: dict[str, Any] = {"asked": connections, "room": TransportLimits().connections}
     async with Phone() as phone:
         account = await phone.register(load_account(lab.account("load00001")).config)
@@ -108,7 +111,7 @@ async def run(lab: LabProcess, connections: int) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure, print, write down, judge."""
+    """Measure, print and write the results; return 1 if a check fails."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--connections", type=int, default=5000)
     parser.add_argument("--crowd", help=argparse.SUPPRESS)

@@ -30,12 +30,12 @@ REGISTRATIONS = 400.0
 
 
 def resident(pid: int | str = "self") -> int:
-    """Bytes of memory that a process holds."""
+    """Return the resident memory of a process in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def held() -> dict[str, int]:
-    """What this process holds: memory, descriptors, tasks, and timers that will still ring."""
+    """Count this process's memory in bytes, descriptors, tasks, and timers not cancelled."""
     loop = asyncio.get_running_loop()
     scheduled = tuple(getattr(loop, "_scheduled", ()))
     return {
@@ -47,7 +47,7 @@ def held() -> dict[str, int]:
 
 
 class LabProcess:
-    """The process, from the outside."""
+    """A lab in a child process, as the bench sees it; `address` is its TLS address."""
 
     def __init__(self, folder: Path, users: int) -> None:
         self.folder = folder
@@ -66,7 +66,7 @@ class LabProcess:
         return json.loads(line)
 
     def held(self) -> dict[str, Any]:
-        """What it holds now."""
+        """Return the lab's current counts."""
         if self.process.stdin is None:
             raise SystemExit("the lab has no input")
         self.process.stdin.write("\n")
@@ -75,11 +75,11 @@ class LabProcess:
         return found
 
     def account(self, name: str) -> str:
-        """A user's account file."""
+        """Return the path of a user's account file."""
         return str(self.folder / f"{name}.toml")
 
     def close(self) -> None:
-        """End it."""
+        """End the process and wait for it."""
         if self.process.stdin is not None and self.process.stdout is not None:
             self.process.stdin.close()
             self.process.wait(20)
@@ -87,7 +87,7 @@ class LabProcess:
 
 
 async def serve(folder: Path, count: int) -> None:
-    """Be the lab until standard input closes."""
+    """Run the lab until standard input closes; answer each line with the counts."""
     login = Login(Transport.TLS)
     users = tuple(LabUser(f"load{number:05}", login) for number in range(1, count + 1))
     config = LabConfig(

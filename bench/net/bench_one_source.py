@@ -42,45 +42,45 @@ HOST = "pbx.example.test"
 PATIENCE = 300.0
 """Seconds for which a client tries to get in."""
 ATTEMPT = 30.0
-"""Seconds after which it tries again, as whom the kernel turns away does: its backlog is 512."""
+"""Seconds before a client gives up an attempt and retries; the kernel's backlog is 512."""
 
 
 class CountingMachine:
-    """A machine that counts who is in."""
+    """A `Machine` that records the connected flows and sends nothing."""
 
     def __init__(self) -> None:
         self.inside: set[Flow] = set()
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
-        """Their word."""
+        """Ignore received data."""
 
     def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None:
-        """One is in."""
+        """Record a connected flow."""
         self.inside.add(flow)
 
     def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None:
-        """One has left."""
+        """Remove a closed flow."""
         if isinstance(flow, Flow):
             self.inside.discard(flow)
 
     def handle_timer(self, *, now: float) -> None:
-        """There are none."""
+        """Do nothing."""
 
     def next_timer(self) -> float | None:
-        """None."""
+        """Return None: there is no timer."""
         return None
 
     def transmits(self) -> list[Transmit]:
-        """Nothing is said."""
+        """Return no transmits."""
         return []
 
     def next_event(self) -> None:
-        """Nothing is told."""
+        """Return no event."""
         return None
 
 
 def anonymous() -> ssl.SSLContext:
-    """TLS that shows no certificate and looks at none."""
+    """Return a client context without a certificate that does not verify the server's."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -88,7 +88,10 @@ def anonymous() -> ssl.SSLContext:
 
 
 async def crowd(address: Address, count: int) -> None:
-    """Connect so many times at once, print how many are in, stay until standard input closes."""
+    """Connect `count` times at once and stay until standard input closes.
+
+    Prints a JSON list of the clients accepted and of the attempts repeated.
+    """
     context = anonymous()
     writers: list[asyncio.StreamWriter] = []
 
@@ -116,7 +119,7 @@ async def crowd(address: Address, count: int) -> None:
 
 
 def count_refusals() -> Counter[str]:
-    """Why connections are not let in, as the log has it, counted from now on."""
+    """Return a counter of the refused connections by reason, updated from the log."""
     counted: Counter[str] = Counter()
 
     def count(record: logging.LogRecord) -> bool:
@@ -131,7 +134,7 @@ def count_refusals() -> Counter[str]:
 
 
 async def neighbor(address: Address, waits: list[float]) -> None:
-    """Connect from another address once a second, and note how long that takes."""
+    """Connect from 127.0.0.2 once a second and append the seconds taken to `waits`."""
     context = anonymous()
     while True:
         begun = time.monotonic()
@@ -144,7 +147,7 @@ async def neighbor(address: Address, waits: list[float]) -> None:
 
 
 async def run(clients: int, folder: Path) -> dict[str, Any]:
-    """Let them in."""
+    """Run the server and the clients, and return the figures."""
     issued = Authority("bench CA").server(HOST, CertificateNames(dns=(HOST,)))
     tls = TlsSettings(
         store=TrustStore(),
@@ -186,7 +189,7 @@ async def run(clients: int, folder: Path) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure, print, write down, judge."""
+    """Measure, print and write the results; return 1 if a check fails."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--clients", type=int, default=10_000)
     parser.add_argument("--crowd", help=argparse.SUPPRESS)

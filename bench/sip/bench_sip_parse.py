@@ -67,7 +67,7 @@ RINGING = (
 
 
 def messages(template: str, method: str, body: str = "", to_tag: str = "") -> list[bytes]:
-    """COUNT messages that differ."""
+    """Return COUNT different messages."""
     return [
         (
             template.format(n=n * 7919 % 99991, method=method, length=len(body), to_tag=to_tag)
@@ -78,7 +78,7 @@ def messages(template: str, method: str, body: str = "", to_tag: str = "") -> li
 
 
 def microseconds(action: Callable[[bytes], object], inputs: list[bytes]) -> float:
-    """The best of some rounds, for noise only adds; process time a message."""
+    """Return CPU microseconds a message, in the best of ROUNDS rounds: noise only adds time."""
     rounds = []
     for _ in range(ROUNDS):
         started = time.process_time()
@@ -89,7 +89,7 @@ def microseconds(action: Callable[[bytes], object], inputs: list[bytes]) -> floa
 
 
 def use(data: bytes) -> object:
-    """Read a message and the fields that every transaction needs."""
+    """Parse a message and the fields that every transaction needs."""
     message = parse_datagram(data)
     if not isinstance(message, Request | Response):
         raise SystemExit(f"refused: {message}")
@@ -100,7 +100,7 @@ def use(data: bytes) -> object:
 
 
 def rewrite(data: bytes) -> Callable[[bytes], object]:
-    """An action that prints the message read from `data`."""
+    """Return an action that encodes the message parsed from `data`."""
     message = parse_datagram(data)
     if not isinstance(message, Request | Response):
         raise SystemExit(f"refused: {message}")
@@ -108,7 +108,7 @@ def rewrite(data: bytes) -> Callable[[bytes], object]:
 
 
 def measure_ours(invites: list[bytes], ringing: list[bytes]) -> dict[str, float]:
-    """Our columns."""
+    """Measure softphone's parser."""
     pieces = [b"".join(invites[i : i + 8]) for i in range(0, COUNT, 8)]
     framer = StreamFramer()
     return {
@@ -121,7 +121,7 @@ def measure_ours(invites: list[bytes], ringing: list[bytes]) -> dict[str, float]
 
 
 def measure_aiosipua(invites: list[bytes], ringing: list[bytes]) -> dict[str, float] | None:
-    """The same of aiosipua, or None where it is not installed."""
+    """Measure aiosipua's parser; None if it is not installed."""
     try:
         parse = import_module("aiosipua").SipMessage.parse
     except ImportError:
@@ -144,7 +144,7 @@ def measure_aiosipua(invites: list[bytes], ringing: list[bytes]) -> dict[str, fl
 
 
 def environment() -> dict[str, str]:
-    """Machine, versions and commit."""
+    """Return machine, versions and commit."""
     cpu = next(
         (
             line.partition(":")[2].strip()

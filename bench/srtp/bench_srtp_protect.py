@@ -36,7 +36,7 @@ PROFILES = {
 
 
 def packets(sequence: int) -> list[bytes]:
-    """One packet for each stream."""
+    """Return one RTP packet for each stream."""
     return [
         struct.pack(">BBHII", 0x80, 0, sequence, sequence * 160, ssrc) + bytes(SIZE - 12)
         for ssrc in range(STREAMS)
@@ -44,12 +44,15 @@ def packets(sequence: int) -> list[bytes]:
 
 
 def key(suite: CryptoSuite) -> KeyMaterial:
-    """The same key for every stream: nothing here depends on its bits."""
+    """Return one key for all streams: its bits do not change the cost."""
     return KeyMaterial(bytes(range(suite.material_length)))
 
 
 def batch(suite: CryptoSuite) -> tuple[float, float]:
-    """Microseconds a packet, protected and unprotected, as the media loop does it."""
+    """Measure microseconds to protect and to unprotect a packet, as the media loop does.
+
+    Raises SystemExit if a packet is refused.
+    """
     data, lengths = np.zeros((STREAMS, STRIDE), np.uint8), np.zeros(STREAMS, np.int32)
     block, rows = SrtpBatch(data.ctypes.data, STRIDE, STREAMS), list(range(STREAMS))
     senders = [SendContext(suite, key(suite)) for _ in rows]
@@ -65,7 +68,7 @@ def batch(suite: CryptoSuite) -> tuple[float, float]:
         ended = time.process_time()
         if failed:
             raise SystemExit("a packet was refused")
-        if sequence:  # the first packet of a stream takes another path
+        if sequence:  # leaves out the first packet of a stream, which takes another path
             best = [min(best[0], between - started), min(best[1], ended - between)]
     return best[0] / STREAMS * 1e6, best[1] / STREAMS * 1e6
 
@@ -74,7 +77,10 @@ Scalar = tuple[list[Callable[[bytes], bytes | None]], list[Callable[[bytes], byt
 
 
 def scalar(ways: Scalar) -> tuple[float, float]:
-    """The same, a bytes object a packet."""
+    """Measure the same with a bytes object for each packet.
+
+    Raises SystemExit if a packet is refused.
+    """
     protects, unprotects = ways
     best = [float("inf"), float("inf")]
     for sequence in range(ROUNDS):
@@ -93,7 +99,7 @@ def scalar(ways: Scalar) -> tuple[float, float]:
 
 
 def contexts(suite: CryptoSuite, backend: SrtpBackend) -> Scalar:
-    """Our contexts, packet by packet."""
+    """Return the functions of softphone's contexts, for one packet at a time."""
     return (
         [SendContext(suite, key(suite), backend=backend).protect for _ in range(STREAMS)],
         [ReceiveContext(suite, key(suite), backend=backend).unprotect for _ in range(STREAMS)],
@@ -101,7 +107,7 @@ def contexts(suite: CryptoSuite, backend: SrtpBackend) -> Scalar:
 
 
 def sessions(suite: CryptoSuite) -> Scalar:
-    """pylibsrtp's own sessions."""
+    """Return the functions of pylibsrtp's sessions."""
 
     def made(kind: int) -> Session:
         return Session(
@@ -115,7 +121,7 @@ def sessions(suite: CryptoSuite) -> Scalar:
 
 
 def measure(suite: CryptoSuite) -> dict[str, tuple[float, float]]:
-    """Every way for one suite."""
+    """Measure all designs with one suite."""
     return {
         "batch": batch(suite),
         "context": scalar(contexts(suite, SrtpBackend.LIBSRTP)),
@@ -125,7 +131,7 @@ def measure(suite: CryptoSuite) -> dict[str, tuple[float, float]]:
 
 
 def environment() -> dict[str, str]:
-    """Machine, versions and commit."""
+    """Return machine, versions and commit."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
     model = next((line for line in lines if line.startswith("model name")), "")
     commit = subprocess.run(

@@ -1,9 +1,9 @@
-"""Counts the lines of a tree that hold code: `python bench/trees/code_lines.py [--against TREE]`.
+"""Counts the lines of code in a tree: `python bench/trees/code_lines.py [--against TREE]`.
 
-A line counts when a token of code stands on it, or a part of one: docstrings (those under
-attributes too), comments and blank lines do not.  With `--against` the same packages of an older
-checkout stand beside, and an `__init__` that only the newer tree has is left out: exports of a new
-package are not code that was written.  Each package under the paths is a row.
+A line counts if it has a token of code or a part of one.  Docstrings (those of attributes too),
+comments and blank lines do not count.  `--against` compares with an older checkout, and leaves out
+each `__init__` that only the newer tree has: the exports of a new package are not written code.
+Each package under the paths is a row.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NO_CODE = frozenset(
 
 
 def docstring_lines(source: bytes) -> set[int]:
-    """The numbers of the lines on which a string stands as a statement of its own."""
+    """Return the numbers of the lines of docstrings: strings that are statements."""
     lines: set[int] = set()
     for node in ast.walk(ast.parse(source)):
         if (
@@ -47,7 +47,7 @@ def docstring_lines(source: bytes) -> set[int]:
 
 
 def code_lines(source: bytes) -> int:
-    """The number of lines that hold code.  Raises SyntaxError for what is no Python."""
+    """Return the number of lines of code.  Raises SyntaxError for a source that is not Python."""
     lines: set[int] = set()
     for token in tokenize.tokenize(io.BytesIO(source).readline):
         if token.type not in NO_CODE:
@@ -56,7 +56,7 @@ def code_lines(source: bytes) -> int:
 
 
 def count_tree(tree: Path, paths: tuple[str, ...] = PATHS) -> dict[Path, int]:
-    """The lines of each Python file under `paths`, by its path in `tree`."""
+    """Return the lines of code of each Python file under `paths`, by its path in `tree`."""
     return {
         file.relative_to(tree): code_lines(file.read_bytes())
         for path in paths
@@ -65,12 +65,12 @@ def count_tree(tree: Path, paths: tuple[str, ...] = PATHS) -> dict[Path, int]:
 
 
 def package_of(file: Path) -> str:
-    """The package of a file, as deep as `softphone/media`; a module beside them for itself."""
+    """Return the first two parts of a path: a package, or a module directly in `softphone`."""
     return "/".join(file.parts[:2])
 
 
 def by_package(files: dict[Path, int]) -> Counter[str]:
-    """The lines of each package."""
+    """Return the lines of code of each package."""
     counts: Counter[str] = Counter()
     for file, lines in files.items():
         counts[package_of(file)] += lines
@@ -78,14 +78,14 @@ def by_package(files: dict[Path, int]) -> Counter[str]:
 
 
 def without_new_exports(after: dict[Path, int], before: dict[Path, int]) -> dict[Path, int]:
-    """`after` without each `__init__` that `before` has not."""
+    """Return `after` without each `__init__.py` that is not in `before`."""
     return {
         file: lines for file, lines in after.items() if file.name != "__init__.py" or file in before
     }
 
 
 def comparison(before: dict[Path, int], after: dict[Path, int]) -> Table:
-    """A row for each package, the largest first, and their sum."""
+    """Return a table with a row for each package, the largest first, and the sums."""
     older, newer = by_package(before), by_package(without_new_exports(after, before))
     table = Table("package", show_footer=True)
     table.columns[0].footer = "all"

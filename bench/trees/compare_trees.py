@@ -52,14 +52,16 @@ KINDS = ("calls", "octets", "blocks")
 TOLERANCES = {
     "python_calls": 0.0,
     "c_calls": 0.0,
-    # Runs of one tree differ by one in half a million.
+    # Runs of one tree differ by 1 in 500,000.
     "allocations": 2e-6,
-    # A port number has four digits or five.
+    # A port number has four or five digits.
     "octets_allocated": 5e-6,
     "peak_octets": 0.02,
 }
-"""Counts that must not be higher in the new tree, and the part by which runs of one tree differ.
-The other counts are shown only."""
+"""Counts that must not be higher in the new tree, and the share by which runs of one tree differ.
+
+Other counts are only shown.
+"""
 
 Figures = dict[str, float]
 Pairs = list[tuple[Figures, Figures]]
@@ -69,7 +71,7 @@ Pairs = list[tuple[Figures, Figures]]
 
 
 def bench_file(tree: Path, stem: str) -> Path:
-    """Finds a file of the benches by its name."""
+    """Returns the path of a bench by its stem.  Raises SystemExit unless there is exactly one."""
     found = sorted((tree / "bench").rglob(f"{stem}.py"))
     if len(found) != 1:
         raise SystemExit(f"expected one {stem}.py in bench/, found {len(found)}")
@@ -77,8 +79,10 @@ def bench_file(tree: Path, stem: str) -> Path:
 
 
 def import_bench(tree: Path, *stems: str) -> Any:
-    """Imports a bench as its tree does: by its place in `bench`, or, where that is flat, by its
-    name."""
+    """Imports the bench with one of the stems, by its package, or by name if `bench` is flat.
+
+    Raises SystemExit unless there is exactly one.
+    """
     files = [path for stem in stems for path in sorted((tree / "bench").rglob(f"{stem}.py"))]
     if len(files) != 1:
         raise SystemExit(f"expected one of {', '.join(stems)} in bench/, found {len(files)}")
@@ -87,7 +91,7 @@ def import_bench(tree: Path, *stems: str) -> Any:
 
 
 def run_main(tree: Path, stem: str, *arguments: str, **settings: Any) -> dict[str, Any]:
-    """Runs a bench with some of its constants set; gives what it has written down."""
+    """Runs a bench with some of its constants replaced; returns the results it has written."""
     module = import_bench(tree, stem)
     for name, value in settings.items():
         if not hasattr(module, name):
@@ -101,7 +105,7 @@ def run_main(tree: Path, stem: str, *arguments: str, **settings: Any) -> dict[st
 
 
 def measure_setup(tree: Path) -> Figures:
-    """Processor microseconds a call, by end."""
+    """Returns CPU microseconds a call, by end.  Raises SystemExit if a call failed."""
     document = run_main(tree, "bench_call_setup", "--seconds", "3", MOST=400)
     figures = {}
     for part in ("steady", "saturated"):
@@ -113,7 +117,7 @@ def measure_setup(tree: Path) -> Figures:
 
 
 def measure_memory(tree: Path) -> Figures:
-    """Kilobytes a call, in the first of the bench's ways."""
+    """Returns kilobytes a call, in the first case of the bench."""
     document = run_main(
         tree, "bench_call_memory", "--calls", "100,400", WAYS=lambda ways: dict([*ways.items()][:1])
     )
@@ -125,7 +129,7 @@ def measure_memory(tree: Path) -> Figures:
 
 
 def measure_tick(tree: Path) -> Figures:
-    """Processor milliseconds a call-second, beside signaling."""
+    """Returns CPU milliseconds a call-second, with signaling in the same loop."""
     signaling = import_bench(tree, "media_signaling", "signaling_load")
     command = [sys.executable, str(bench_file(tree, "bench_media_tick"))]
     with tempfile.TemporaryDirectory() as folder:
@@ -152,7 +156,7 @@ def measure_tick(tree: Path) -> Figures:
 
 
 def measure_start(tree: Path) -> Figures:
-    """Processor seconds, the best of five: what others run at the same time counts less."""
+    """Returns CPU seconds, the best of five, which reduces the effect of other processes."""
 
     def seconds(arguments: list[str]) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -180,7 +184,7 @@ BENCHES: dict[str, Callable[[Path], Figures]] = {
 
 
 class Tree:
-    """A copy of a tree, and how a process is started in it."""
+    """A copy of a tree, in which processes run."""
 
     def __init__(self, origin: Path, copy: Path) -> None:
         self.commit = git(origin, "rev-parse", "--short", "HEAD")
@@ -192,27 +196,27 @@ class Tree:
         self._run([sys.executable, "-m", "compileall", "-q", *COPIED])
 
     def measure(self, name: str) -> Figures:
-        """Runs one bench; gives its figures."""
+        """Runs one bench and returns its figures."""
         script = str(Path(__file__).resolve())
         command = [sys.executable, "-P", script, str(self._folder), "--part", name]
         figures: Figures = json.loads(self._run(command))
         return figures
 
     def count(self, kind: str) -> dict[str, list[int]]:
-        """Counts the scripted call; the script is the new tree's for both."""
+        """Counts the scripted call, in both trees with the script of the new one."""
         script = str(HERE / "scripted_call.py")
         command = [sys.executable, "-P", script, kind]
         numbers: dict[str, list[int]] = json.loads(self._run(command, PYTHONHASHSEED="0"))
         return numbers
 
     def _run(self, argv: list[str], **environment: str) -> str:
-        """Runs a command; gives its last line of output."""
+        """Runs a command and returns its last line of output.  Raises SystemExit if it fails."""
         folders = {path.parent for path in (self._folder / "bench").rglob("*.py")}
         own = [self._folder, self._folder / "codecs", *sorted(folders)]
         clean = {key: text for key, text in os.environ.items() if not key.startswith("PYTHON")}
         environment |= {
             "PYTHONPATH": os.pathsep.join(str(path) for path in own),
-            # No real peer is measured beside us: none is found.
+            # An absent folder, so that the benches find no real peer to measure.
             "SOFTPHONE_PEERS_CACHE": str(self._folder / "none"),
         }
         done = subprocess.run(
@@ -229,7 +233,7 @@ class Tree:
 
 
 def git(tree: Path, *arguments: str) -> str:
-    """What git says of a tree; empty where it says nothing."""
+    """Returns the output of git in a tree, without surrounding space; "" if git fails."""
     command = ["git", "-C", str(tree), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
@@ -238,7 +242,7 @@ def git(tree: Path, *arguments: str) -> str:
 
 
 def interval(ratios: list[float]) -> tuple[float, float]:
-    """The 95 % interval of the median, by bootstrap with a fixed seed."""
+    """Returns the 95 % interval of the median, by bootstrap with a fixed seed."""
     generator = random.Random(13)
     medians = sorted(
         statistics.median(generator.choices(ratios, k=len(ratios))) for _ in range(RESAMPLES)
@@ -247,7 +251,7 @@ def interval(ratios: list[float]) -> tuple[float, float]:
 
 
 def compared(pairs: Pairs) -> dict[str, dict[str, Any]]:
-    """Rows of the first table: by figure the paired ratios and both sides."""
+    """Returns the rows of the first table: for each figure the paired ratios and both sides."""
     rows = {}
     for name in pairs[0][0]:
         sides = {"old": [old[name] for old, _ in pairs], "new": [new[name] for _, new in pairs]}
@@ -270,7 +274,7 @@ def compared(pairs: Pairs) -> dict[str, dict[str, Any]]:
 
 
 def counted(old: dict[str, list[int]], new: dict[str, list[int]]) -> dict[str, dict[str, Any]]:
-    """Rows of the second table: means over the calls of a run."""
+    """Returns the rows of the second table: means over the calls of a run."""
     rows = {}
     for name in old:
         before, after = statistics.mean(old[name]), statistics.mean(new[name])
@@ -281,7 +285,7 @@ def counted(old: dict[str, list[int]], new: dict[str, list[int]]) -> dict[str, d
 
 
 def verdict(met: bool | None) -> str:
-    """The last word of a row."""
+    """Returns the last column of a row."""
     return {True: "ok", False: "HIGHER", None: ""}[met]
 
 
@@ -307,7 +311,7 @@ def show(ratios: dict[str, dict[str, Any]], counts: dict[str, dict[str, Any]]) -
 
 
 def build_flags() -> list[str]:
-    """How this Python was built, without the folders of the machine that built it."""
+    """Returns how this Python was built, without the folders of its build machine."""
     flags = [str(sysconfig.get_config_var(name) or "") for name in ("CONFIG_ARGS", "PY_CFLAGS")]
     words = [word.strip("'\"") for word in " ".join(flags).split()]
     return [word for word in dict.fromkeys(words) if word and "/" not in word]
@@ -329,7 +333,7 @@ def measure_pairs(old: Tree, new: Tree, names: list[str], count: int) -> dict[st
 
 
 def record(document: dict[str, Any], *folders: Path) -> None:
-    """Writes the results down; they name no folder of this machine."""
+    """Writes the results, without the folders of this machine."""
     text = json.dumps(document, indent=1) + "\n"
     for folder in (*folders, Path.home(), PROJECT, Path(tempfile.gettempdir())):
         if f"{folder}{os.sep}" in text:
@@ -348,7 +352,7 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Measures, prints and writes down; gives 1 where a bound is missed."""
+    """Measures, prints and writes the results; returns 1 if a bound is missed."""
     options = parse()
     if options.part:
         print(json.dumps(BENCHES[options.part](options.tree)))
@@ -357,7 +361,7 @@ def main() -> int:
     load = [os.getloadavg()]
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="softphone-trees-") as name:
-        # Names of one length: they are part of some texts.
+        # Names of equal length, since they are part of some strings that are counted.
         old = Tree(options.tree.resolve(), Path(name) / "old")
         new = Tree(PROJECT, Path(name) / "new")
         counts: dict[str, Any] = {}

@@ -48,7 +48,7 @@ Step = Callable[[], Awaitable[None]]
 
 
 class VirtualTime:
-    """Monotonic seconds that move when the loop would sleep."""
+    """A clock in seconds that advances only when the loop would sleep."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -58,9 +58,9 @@ class VirtualTime:
 
 
 class VirtualSelector(selectors.DefaultSelector):
-    """Moves time to the next timer instead of waiting for it.
+    """Advances time to the next timer instead of waiting for it.
 
-    While a thread works, it waits for the thread, and time stands still.
+    While a thread works, it waits for the thread and time does not advance.
     """
 
     def __init__(self, clock: VirtualTime) -> None:
@@ -87,13 +87,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__(self._virtual)
 
     def time(self) -> float:
-        """Virtual seconds."""
+        """Returns virtual seconds."""
         return self._now()
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Any, *args: Any
     ) -> Any:
-        """Stops time as long as the thread works."""
+        """Runs the function in a thread; time does not advance meanwhile."""
         self._virtual.working += 1
         future = super().run_in_executor(executor, func, *args)
         future.add_done_callback(self._worked)
@@ -110,7 +110,7 @@ class Parties:
         self._caller, self._callee, self._tone = caller, callee, tone
 
     async def call(self) -> None:
-        """Makes one call, from its first message to the end of its transactions."""
+        """Makes one call, from the first message to the end of its last transaction."""
         answering = asyncio.ensure_future(self._answer())
         async with self._caller.dial("bob") as outgoing:
             call = await outgoing.answered(timeout=20)
@@ -154,7 +154,7 @@ class CallCounter:
                 self._compiled[frame.f_code] += 1
 
     async def count(self, step: Step) -> dict[str, int]:
-        """Counts one step; what this file does itself does not count."""
+        """Counts the calls of one step, without those of this file."""
         self._python.clear()
         self._compiled.clear()
         sys.setprofile(self._profile)
@@ -174,7 +174,7 @@ class CallCounter:
 
 
 class OctetCounter:
-    """Counts what Python's allocators are asked for, by hooks in C (count_octets.c)."""
+    """Counts allocations and their octets by hooks of Python's allocators (count_octets.c)."""
 
     def __init__(self, library: Path) -> None:
         self._library = ctypes.PyDLL(str(library))
@@ -190,7 +190,7 @@ class OctetCounter:
 
 
 class BlockCounter:
-    """Measures what is held at the peak and afterwards."""
+    """Measures the octets held at the peak and afterwards, by tracemalloc."""
 
     async def count(self, step: Step) -> dict[str, int]:
         """Counts one step."""
@@ -209,7 +209,7 @@ class BlockCounter:
 
 
 def build_hooks(folder: Path) -> Path | None:
-    """Compiles count_octets.c; gives None where there is no compiler."""
+    """Compiles count_octets.c and returns the path of the library; None without a compiler."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
         return None
@@ -221,7 +221,7 @@ def build_hooks(folder: Path) -> Path | None:
 
 
 def make_counter(kind: str, folder: Path) -> Any:
-    """Makes the counter of a kind; gives None where it cannot work."""
+    """Returns the counter of a kind, or None if it needs a compiler that is absent."""
     if kind == "calls":
         return CallCounter()
     if kind == "blocks":
@@ -252,7 +252,7 @@ async def run(folder: Path, counter: Any) -> Numbers:
         for _ in range(WARM_UP):
             await parties.call()
         gc.collect()
-        gc.disable()  # collections would come at other moments in another tree
+        gc.disable()  # two trees would collect at different times
         for _ in range(CALLS):
             for name, number in (await counter.count(parties.call)).items():
                 numbers.setdefault(name, []).append(number)

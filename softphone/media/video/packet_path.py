@@ -1,8 +1,8 @@
-"""The packet path of one video stream: RTP and RTCP with its own keys, both ways, sans IO.
+"""The packet path of one video stream: RTP and RTCP with its own keys, in both directions, sans-IO.
 
-RFC 3550, 3711 (SRTP), 4585 (NACK, PLI), 5104 (FIR, TMMBR).  It turns captured frames into paced
-packets, and received packets into frames in order.  `softphone.media.video.codec` encodes and
-decodes, `softphone.media.video_stream` has the sockets and the clock.
+RFC 3550, 3711 (SRTP), 4585 (NACK, PLI), 5104 (FIR, TMMBR).  Turns encoded frames into paced
+packets, and received packets into encoded frames in order.  `softphone.media.video.codec` encodes
+and decodes, `softphone.media.video_stream` has the sockets and the clock.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ from softphone.srtp import (
 )
 
 VideoClearPacketCallback: TypeAlias = Callable[[bytes, Address, bool, bool], None]
-"""Called with a packet in clear, its remote address, whether it is RTCP, and whether it is ours."""
+"""Called with a plaintext packet, its remote address, whether it is RTCP, whether it is sent."""
 
 CLOCK_RATE_HZ = 90_000
 LOOK_AGAIN = 0.02
-"""Seconds between two checks for missing packets."""
+"""Seconds between calls of `handle_timer` while packets or a key frame are missing."""
 WANTED_BITRATE = 1_000_000
 
 
@@ -107,9 +107,12 @@ class VideoPacketPath:
         self.remote_rtcp: Address | None = None
         self.bitrate = BitrateControl(WANTED_BITRATE)
         self.key_frame_asked = True
-        """Whether the far end wants a key frame; the encoder's caller sets it to False."""
+        """Whether to encode a key frame next: the far end asks, or the codec, fmtp or SSRC changed.
+
+        The caller of the encoder sets it to False.
+        """
         self.picture_request = False
-        """Whether we want a key frame and no RTCP feedback is negotiated: send INFO (RFC 5168)."""
+        """Whether to request a key frame by INFO (RFC 5168): neither PLI nor FIR is negotiated."""
         self.on_clear_packet: VideoClearPacketCallback | None = None
         self.on_latched: Callable[[Address, LatchCause], None] | None = None
         """Called with the new destination of the video when symmetric RTP changes it."""
@@ -141,9 +144,9 @@ class VideoPacketPath:
     def apply_spec(self, spec: VideoSpec, *, now: float) -> None:
         """Start or change the stream; an unchanged key keeps its context (RFC 4568 7.1.4).
 
-        A new send context gets a new SSRC, since its key may have been used before; receive
-        contexts are kept by key.  Raises ConfigurationError for a key of the wrong length or one
-        beyond `MAXIMUM_KEYS`; nothing has changed then.
+        Each send context after the first gets a new SSRC, since its key may have been used before.
+        Receive contexts are kept by key.  Raises ConfigurationError, and changes nothing, for a key
+        of the wrong length or a receive key beyond `MAXIMUM_KEYS`.
         """
         before = self.spec
         self._update_contexts(spec)
@@ -197,7 +200,7 @@ class VideoPacketPath:
             self._start_source()
 
     def _start_source(self) -> None:
-        """Send with a new SSRC, and drop queued packets, which are under the old key."""
+        """Send with a new SSRC, and drop queued and cached packets, which use the old key."""
         self.ssrc = next_ssrc(self.ssrc, self._entropy)
         self._sequence = first_sequence(self._entropy)
         self._rtcp.ssrc = self.ssrc
@@ -218,7 +221,10 @@ class VideoPacketPath:
         self._now = now
 
     def set_remote(self, remote: Address, remote_rtcp: Address | None = None) -> None:
-        """Send to another address."""
+        """Send to another address, and forget what symmetric RTP has learned.
+
+        RTCP goes to the next higher port if `remote_rtcp` is None.
+        """
         self.remote = remote
         self.remote_rtcp = remote_rtcp or (remote[0], min(remote[1] + 1, 65535))
         self._latched = self._rtcp_latched = self._adopted = False
@@ -227,11 +233,11 @@ class VideoPacketPath:
     # Sending
 
     def timestamp(self, captured: float) -> int:
-        """Return the RTP timestamp of the capture time."""
+        """Return the 90 kHz RTP timestamp of a capture time in monotonic seconds."""
         return (self._offset + int((captured - self._epoch) * CLOCK_RATE_HZ)) & 0xFFFFFFFF
 
     def send_frame(self, frame: EncodedFrame, *, captured: float, now: float) -> None:
-        """Queue the packets of a frame."""
+        """Queue the packets of a frame; do nothing if the direction does not send."""
         spec = self.spec
         if spec is None or not spec.direction.sends:
             return
@@ -272,7 +278,7 @@ class VideoPacketPath:
     # Receiving
 
     def receive_rtp(self, data: bytes, source: Address, *, now: float, wall: float) -> None:
-        """Process a datagram received on the RTP port."""
+        """Process a datagram received on the RTP port: RTP, or RTCP by RFC 5761 section 4."""
         if is_rtcp(data):
             self.receive_rtcp(data, source, now=now, wall=wall)
             return
@@ -310,8 +316,12 @@ class VideoPacketPath:
     # Symmetric RTP (RFC 4961), by the rules of `softphone.media.tick.symmetric_rtp`
 
     def _acceptable(self, data: bytes, source: Address, now: float) -> bool:
-        """Whether to accept a packet by its source: in clear, only from the signaled host or the
-        latched one; under SRTP, authentication decides."""
+        """Whether to accept a packet by its source.
+
+        Under SRTP every source is accepted here, and authentication decides.  In clear, the source
+        must be `remote`, the signaled host unless one of its ports is latched, or a source that
+        clear latching adopts.
+        """
         spec = self.spec
         if self._receiver is not None or spec is None:
             return spec is not None
@@ -350,7 +360,7 @@ class VideoPacketPath:
             return
         if newer:
             self._move(source, spec, LatchCause.AUTHENTICATED)
-        elif self._receiver is None:  # and so what `_acceptable` lets through
+        elif self._receiver is None:  # in clear: `_acceptable` has checked the source
             cause = LatchCause.RETURNED if self._adopted else LatchCause.PORT
             self._adopted = False
             self._move(source, spec, cause)
@@ -360,7 +370,7 @@ class VideoPacketPath:
             self.remote_rtcp, self._rtcp_latched = source, True
 
     def receive_rtcp(self, data: bytes, source: Address, *, now: float, wall: float) -> None:
-        """Process an RTCP datagram."""
+        """Process an RTCP datagram; in clear, only from `remote_rtcp` or the host of `remote`."""
         spec = self.spec
         if spec is None:
             return
@@ -415,7 +425,7 @@ class VideoPacketPath:
     # Time
 
     def handle_timer(self, *, now: float, wall: float) -> None:
-        """Request missing packets, and send a report when one is due."""
+        """Queue NACKs, a key frame request and a report, each when it is due."""
         self._now = now
         if self.spec is None:
             return
@@ -430,7 +440,10 @@ class VideoPacketPath:
             self._protect(self._report(now, wall))
 
     def request_key_frame(self) -> None:
-        """Ask the far end for a key frame by the best negotiated method."""
+        """Ask the far end for a key frame: by PLI or FIR if negotiated, else set `picture_request`.
+
+        Does nothing before the first RTP packet is received.
+        """
         spec = self.spec
         if spec is None or self._source is None:
             return
@@ -519,7 +532,7 @@ class VideoPacketPath:
         )
 
     def close(self) -> None:
-        """Drop the keys."""
+        """Close all SRTP contexts and drop their keys."""
         if self._sender is not None:
             self._sender.close()
         self._receive_keys.close()

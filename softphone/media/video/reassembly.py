@@ -1,8 +1,8 @@
 """Reorders video packets, joins them to frames, and tells which packets and key frames to request.
 
 A small reorder buffer (RFC 3550) over a payload format of `softphone.rtp`.  Missing packets are
-requested by NACK (RFC 4585), and after a while a key frame is requested (PLI, RFC 4585; FIR, RFC
-5104).  Until it arrives, frames that refer to missing ones are not delivered.  No clock here.
+requested by NACK (RFC 4585).  When a packet is given up, a key frame is requested (PLI, RFC 4585;
+FIR, RFC 5104), and until one arrives no other frame is delivered.  No clock here.
 """
 
 from __future__ import annotations
@@ -12,16 +12,22 @@ from dataclasses import dataclass
 from softphone.rtp import Depacketizer, EncodedFrame, RtpPacket, extend
 
 MOST_WAITING = 512
-"""The most packets that wait for an earlier one: a key frame of half a megabyte."""
+"""The most packets that wait for an earlier one: a key frame of half a megabyte.
+
+With more, the missing packets before the oldest waiting one are given up.
+"""
 MOST_JUMP = 3000
 """The largest jump of sequence numbers; beyond it, the source has restarted (RFC 3550 A.1)."""
 REORDERING = 0.01
-"""Seconds that a packet may arrive after its successor before it counts as lost."""
+"""Seconds that a packet may be missing before it is first requested by NACK."""
 PATIENCE_WITH_NACK, PATIENCE = 0.2, 0.05
-"""Seconds that are waited for a missing packet: two round trips and a half of 80 ms; and alone."""
+"""Seconds to wait for a missing packet: with NACK, for two and a half round trips of 80 ms, and
+without NACK.
+"""
 NACK_INTERVAL, MOST_NACKS = 0.06, 3
+"""Seconds between NACKs of a missing packet, and the most NACKs for it."""
 KEY_INTERVAL = 0.5
-"""Seconds between requests of a key frame: an encoder needs time, and a key frame many packets."""
+"""Seconds between key frame requests: an encoder needs time, and a key frame takes many packets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,7 @@ class FrameReassembly:
     def insert_packet(self, packet: RtpPacket, *, now: float) -> None:
         """Insert a valid packet (under SRTP: an authenticated one)."""
         if self._key_asked is None:
-            # The first frame should be a key frame; if none comes for a while, one is requested.
+            # A source should start with a key frame, so none is requested for KEY_INTERVAL.
             self._key_asked = now
         if packet.ssrc != self._ssrc:
             self._start_anew(packet)
@@ -94,7 +100,7 @@ class FrameReassembly:
         return number
 
     def _start_anew(self, packet: RtpPacket) -> None:
-        """Drop all state: the source is another one or has restarted."""
+        """Drop waiting and missing packets: the source is a new one or has restarted."""
         if self._ssrc is not None:
             self._needs_key = True
             self._depacketizer.finish_frame(gap=True)
@@ -169,12 +175,15 @@ class FrameReassembly:
             self._skip()
 
     def take_frames(self) -> list[AssembledFrame]:
-        """Return the decodable frames since the last call."""
+        """Remove and return the decodable frames since the last call."""
         ready, self._ready = self._ready, []
         return ready
 
     def take_lost(self, *, now: float) -> tuple[int, ...]:
-        """Return the 16-bit sequence numbers to request by NACK now, in order."""
+        """Return the 16-bit sequence numbers to request by NACK now, in order; () without `nack`.
+
+        The call counts as the request.
+        """
         if not self._nack:
             return ()
         lost = []
@@ -186,7 +195,11 @@ class FrameReassembly:
         return tuple(lost)
 
     def take_key_request(self, *, now: float) -> bool:
-        """Return whether to request a key frame now."""
+        """Return whether to request a key frame now; True counts as the request.
+
+        False until the first frame, lost packet or dropped frame, and for KEY_INTERVAL after a
+        request.
+        """
         if not self._needs_key or self._key_asked is None:
             return False
         first = self.frames == 0 and not self.packets_lost and not self.frames_dropped
@@ -197,5 +210,5 @@ class FrameReassembly:
 
     @property
     def incomplete(self) -> bool:
-        """Whether packets are missing, so that `handle_timer` is needed."""
+        """Whether packets or a key frame are missing, so that `handle_timer` is needed."""
         return bool(self._missing) or self._needs_key

@@ -25,13 +25,13 @@ from softphone.media.worker.wire_format import MediaWorkerMessage, config_fields
 logger = logging.getLogger("softphone.media")
 
 START_TIMEOUT: Final = 30.0
-"""Seconds in which a worker must be ready, on a machine however busy."""
+"""Seconds in which a worker must be ready, with a margin for a busy machine."""
 
 ANSWER_TIMEOUT: Final = 2.0
 """Seconds to wait for the answer to a command that has one."""
 
 CLOSE_TIMEOUT: Final = 3.0
-"""Seconds in which a worker must end once its socket is closed."""
+"""Seconds in which a worker must end once its socket is closed; then it is killed."""
 
 INHERITED: Final = (
     "LANG",
@@ -42,7 +42,7 @@ INHERITED: Final = (
     "OPENSSL_MODULES",
     openssl_provider.FIPS_FOLDER_VARIABLE,
 )
-"""The environment variables that a worker inherits: no secrets, and those that set FIPS mode."""
+"""The environment variables that a worker inherits: locale, libraries and FIPS mode, no secrets."""
 
 
 class MediaWorkerOwner(Protocol):
@@ -52,7 +52,7 @@ class MediaWorkerOwner(Protocol):
         """Handle a message of the worker."""
 
     def worker_ended(self, link: MediaWorkerProcess, reason: str) -> None:
-        """Handle the unexpected end of the worker."""
+        """Handle the end of a started worker that `close` has not ended."""
 
 
 class MediaWorkerProcess:
@@ -74,7 +74,11 @@ class MediaWorkerProcess:
         self._ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     async def start(self) -> None:
-        """Start the process and wait until it is ready.  Raises MediaError."""
+        """Start the process and wait until it is ready.
+
+        Raises MediaError if it cannot start, refuses its configuration, has another FIPS mode or is
+        not ready within START_TIMEOUT; the process is killed then.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         descriptor = -1
         try:
@@ -123,12 +127,12 @@ class MediaWorkerProcess:
     # Messages -----------------------------------------------------------------------------------
 
     def send_message(self, message: MediaWorkerMessage, descriptors: Sequence[int] = ()) -> None:
-        """Send a command."""
+        """Send a command with file descriptors; do nothing before `start`."""
         if self._channel is not None:
             self._channel.send_message(message, descriptors)
 
     def wait_for_message(self, kind: str) -> MediaWorkerMessage | None:
-        """Block the event loop until a message of `kind` arrives; None if it does not."""
+        """Block the event loop until a message of `kind` arrives; None after ANSWER_TIMEOUT."""
         if self._channel is None:
             return None
         return self._channel.wait_for_message(kind, seconds=ANSWER_TIMEOUT)
@@ -147,7 +151,7 @@ class MediaWorkerProcess:
             self._owner.message_received(self, message)
 
     def _take_ready(self, message: MediaWorkerMessage) -> None:
-        """Handle "ready"; a worker in another FIPS mode than ours gets no keys."""
+        """Complete the start, or fail it if the worker's FIPS mode is not ours: it gets no keys."""
         if bool(message.fields.get("fips")) != openssl_provider.fips_in_force():
             wrong = "not in FIPS mode" if openssl_provider.fips_in_force() else "in FIPS mode"
             self._ready.set_exception(
@@ -169,7 +173,7 @@ class MediaWorkerProcess:
             self._owner.worker_ended(self, reason)
 
     async def close(self) -> None:
-        """End the process and wait until it has ended."""
+        """Close the socket and wait for the process to end; kill it after CLOSE_TIMEOUT."""
         self.alive = False
         if self._channel is not None:
             self._channel.close()

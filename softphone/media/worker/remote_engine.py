@@ -3,9 +3,10 @@
     async with make_engine(MediaConfig(placement="worker")) as engine:
         local = engine.allocate_stream(on_event=print)
 
-Commands are sent without waiting, statistics are read from shared memory, and audio goes through
-shared rings.  A wrong command raises here, before it is sent; an error that only the worker can
-find ends the stream with `MediaFailed`.  So does the death of a worker, which is then restarted.
+Commands do not wait for an answer; only `allocate_stream` blocks, when no reserved stream is left.
+Statistics are read from shared memory, and audio goes through shared rings.  A wrong command raises
+here, before it is sent; an error that only the worker can find ends the stream with `MediaFailed`.
+The end of a worker ends its streams in the same way, and the worker is restarted.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ from softphone.sans_io import Address
 logger = logging.getLogger("softphone.media")
 
 ROWS: Final = 1 << 20
-"""Row numbers reserved for each worker."""
+"""Row numbers in handles for each worker: a handle's row is `index * ROWS` + the worker's row."""
 
 RESTARTS: Final = 5
 """The most restarts of each worker."""
@@ -62,7 +63,7 @@ RESTARTS: Final = 5
 
 @dataclass(slots=True, eq=False)
 class MediaWorkerSlot:
-    """One worker and its state; `starts` counts how often it was started."""
+    """One worker; `streams` counts its allocated streams, `starts` how often it was started."""
 
     link: MediaWorkerProcess
     reserve: StreamReserve
@@ -87,12 +88,12 @@ class WorkerStream:
 
     @property
     def name(self) -> list[int]:
-        """The worker's own name of the stream."""
+        """The row and generation by which the worker knows the stream."""
         return [self.place.row, self.place.generation]
 
 
 class RemoteEngine:
-    """A `MediaBackend` over `config.workers` processes, for the event loop that enters it."""
+    """A `MediaBackend` over `config.workers` processes; use it in the event loop that enters it."""
 
     def __init__(self, config: MediaConfig) -> None:
         self.config = config
@@ -102,7 +103,7 @@ class RemoteEngine:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        """Start the workers.  Raises MediaError."""
+        """Start the workers.  Raises MediaError, and ConfigurationError for too few ports."""
         links = [
             MediaWorkerProcess(self, replace(self.config, ports=ports), index)
             for index, ports in enumerate(_shares(self.config))
@@ -146,7 +147,7 @@ class RemoteEngine:
 
     @property
     def lateness(self) -> LatenessHistogram:
-        """A copy of the current histogram of all packets."""
+        """A copy of the lateness histogram, summed over the workers."""
         copy = LatenessHistogram(np.zeros(BINS + 1, dtype=np.int64))
         for site in self._slots:
             if site.link.statistics is not None:
@@ -157,7 +158,7 @@ class RemoteEngine:
 
     @property
     def jumps(self) -> int:
-        """Frames that media time has skipped."""
+        """Frames skipped by phases that were too far behind, summed over the workers."""
         return self._count(EngineCounter.JUMPS)
 
     @property
@@ -202,9 +203,10 @@ class RemoteEngine:
     def allocate_stream(
         self, *, host: str | None = None, on_event: EventCallback | None = None
     ) -> AllocatedStream:
-        """Take a stream that a worker has reserved; see `MediaBackend`.
+        """Take a reserved stream of the worker with the fewest streams; see `MediaBackend`.
 
-        Raises NoPortFree, MediaError while no worker is alive, LocalProtocolError.
+        Raises NoPortFree, MediaError when no worker is alive or one does not answer, and
+        LocalProtocolError before `async with`.
         """
         if not self._slots:
             raise LocalProtocolError("the media engine has not been entered")
@@ -406,7 +408,7 @@ class RemoteEngine:
                 _deliver_event(far, read_event(message.fields, far.handle))
 
     def worker_ended(self, link: MediaWorkerProcess, reason: str) -> None:
-        """End the streams of a dead worker and restart it."""
+        """Report MediaFailed to the streams of a dead worker; restart it, up to RESTARTS times."""
         logger.error("%s: its calls end", reason)
         for far in [each for each in self._streams.values() if each.link is link]:
             _deliver_event(far, MediaFailed(far.handle, reason))

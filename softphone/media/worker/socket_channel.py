@@ -2,7 +2,7 @@
 
 Messages keep their boundaries (SOCK_SEQPACKET) and their order, and may carry file descriptors.
 Sending never blocks: messages that the socket does not take are queued.  Frames are wiped once
-they are sent or read, since they may hold keys.  For one event loop.
+they are sent or read, since they may hold keys.  Use it in the event loop that creates it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class MediaWorkerSocket:
     """One end of the socket pair.
 
     `on_message` gets each message and its descriptors, which it then owns.  `on_closed` is called
-    once, when the other end has closed."""
+    once, when the other end has closed, has sent an invalid message, or reads so slowly that
+    MOST_WAITING messages are queued; this end is closed then.  It is not called after `close`.
+    """
 
     def __init__(
         self, end: socket.socket, *, on_message: MessageCallback, on_closed: Callable[[], None]
@@ -65,7 +67,8 @@ class MediaWorkerSocket:
     def send_message(self, message: MediaWorkerMessage, descriptors: Sequence[int] = ()) -> None:
         """Send a message or queue it; `descriptors` are duplicated first.
 
-        Does nothing once the other end has closed."""
+        Does nothing once this end is closed.
+        """
         if not self._open:
             return
         if len(self._waiting) >= MOST_WAITING:
@@ -118,7 +121,7 @@ class MediaWorkerSocket:
             self._on_message(*self._early.popleft())
 
     def _receive_message(self) -> tuple[MediaWorkerMessage, list[int]] | None:
-        """Return the next message without waiting, or None."""
+        """Return the next message without waiting; None if there is none or this end has closed."""
         space = socket.CMSG_LEN(DESCRIPTORS * array.array("i").itemsize)
         try:
             size, ancillary, _, _ = self._socket.recvmsg_into(
@@ -148,9 +151,10 @@ class MediaWorkerSocket:
                 frame[:] = bytes(size)
 
     def wait_for_message(self, kind: str, *, seconds: float) -> MediaWorkerMessage | None:
-        """Block the event loop until a message of `kind` arrives; None after `seconds`.
+        """Block the event loop until a message of `kind` arrives.
 
-        The loop delivers other messages that arrive meanwhile afterwards, in order.
+        Returns None after `seconds`, or once the socket is closed.  Other messages that arrive
+        meanwhile are delivered to `on_message` afterwards, in order.
         """
         if not self._open:
             return None
@@ -182,7 +186,7 @@ class MediaWorkerSocket:
             self._on_closed()
 
     def close(self) -> None:
-        """Close this end; no callback is called any more."""
+        """Close this end, wipe queued frames and close their descriptors; no callback follows."""
         if not self._open:
             return
         self._open = False

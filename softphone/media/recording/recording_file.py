@@ -1,7 +1,7 @@
-"""The files of recordings: WAV, and by PyAV the container that the file's suffix names.
+"""Audio recording files: WAV, or a container that PyAV writes, chosen by the file's suffix.
 
 A file is written as `path` + ".part", readable by its owner only, and renamed at the end.  PyAV is
-loaded for the files that need it.
+loaded only for files that need it, when their encoder opens.
 """
 
 from __future__ import annotations
@@ -81,9 +81,10 @@ class _AvEncoder:
 
 
 class RecordingFile:
-    """One file of stereo frames; its encoder is opened by the first frames, which set the rate.
+    """One file of stereo frames; the first frames open its encoder and set the rate.
 
-    Raises ConfigurationError when the file exists, cannot be written, or its kind is unknown.
+    Raises ConfigurationError when the file or its ".part" exists, it cannot be written, or its
+    suffix is unknown.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -99,12 +100,12 @@ class RecordingFile:
 
     @property
     def rate(self) -> int:
-        """The sample rate in Hz that the kind of file requires, 0 for any."""
+        """The sample rate in Hz that the file needs: 48,000 for Opus, 0 for any."""
         opus = CODECS.get(self.path.suffix.lower(), ("", ""))[1] == "libopus"
         return 48_000 if opus else 0
 
     def write(self, frames: NDArray[np.int16], clock_rate_hz: int) -> None:
-        """Append int16[n, 2].  Raises OSError (as for a full disk) with every kind of file."""
+        """Append int16[n, 2] and flush.  Raises OSError, for example when the disk is full."""
         if self._encoder is None:
             self._encoder = self._make(clock_rate_hz)
         self._encoder.write(frames)
@@ -119,7 +120,8 @@ class RecordingFile:
     def close(self) -> None:
         """Complete the file and rename it to its name; a second call does nothing.
 
-        Raises MediaError when it cannot be completed; the ".part" file then stays.
+        Raises MediaError when it cannot be completed or another file has the name; the ".part" file
+        then stays.
         """
         if self._closed:
             return
@@ -132,7 +134,7 @@ class RecordingFile:
         self._encoder.finish()
 
     def discard(self) -> None:
-        """Delete the file.  After `close` this does nothing."""
+        """Delete the ".part" file.  After `close` this does nothing."""
         if self._closed:
             return
         self._closed = True

@@ -1,8 +1,9 @@
 """A recording of the far end's video and audio in one file, in lip sync.
 
-Pictures and sound share one time line, by their capture times from RTCP.  A thread of the
-recording encodes them; pieces beyond the backlog are dropped and counted.  The file is written as
-`path` + ".part", readable by its owner only.  PyAV is loaded on first use.
+Pictures and sound share one time line: by capture times from RTCP if both streams have them, else
+by arrival.  A thread of the recording encodes them; with MOST_WAITING blocks queued, new ones
+are dropped and counted in `lost`.  The file is written as `path` + ".part", readable by its
+owner only, and renamed at the end.  PyAV is loaded on first use.
 """
 
 from __future__ import annotations
@@ -34,18 +35,18 @@ KINDS = {
 }
 RATE, CLOCK = 48_000, 90_000
 MOST_WAITING = 400
-"""The most pieces that wait for the thread: some seconds of both streams."""
+"""The most blocks that wait for the thread: some seconds of both streams."""
 MOST_SOUND = 3000
-"""The most audio packets that wait for the first picture, about a minute; then the oldest goes."""
+"""The most audio packets, about a minute, that wait for the first picture; more drop the oldest."""
 TOLERANCE = 0.04
-"""Seconds by which sound may be misplaced without correction."""
+"""Seconds by which audio may deviate from its position before it is corrected."""
 X264 = {"preset": "veryfast", "crf": "18"}
 VPX = {"deadline": "realtime", "cpu-used": "6", "crf": "10"}
 BITRATE = 4_000_000
 
 
 class _AudioSink:
-    """The sink of the audio."""
+    """The sink of the audio; passes each block, at its own rate, to the recording."""
 
     def __init__(self, take: Callable[[PcmBlock], None]) -> None:
         self._queue_block = take
@@ -59,8 +60,8 @@ class _AudioSink:
 class VideoRecording:
     """Records the pictures written to it (a `VideoSink`) and the audio of its `audio_sink`.
 
-    `wall` gives seconds since 1970.  Raises ConfigurationError for a file that exists or cannot be
-    created.
+    `wall` returns seconds since 1970.  Raises ConfigurationError when the file or its ".part"
+    exists, it cannot be created, or its suffix is unknown.
     """
 
     wants_pictures = True
@@ -76,7 +77,9 @@ class VideoRecording:
         self.part, self._file = self._own.part, self._own.file
         self.audio_sink = _AudioSink(self._queue_audio)
         self.lost = 0
+        """Blocks dropped because MOST_WAITING were queued."""
         self.pictures = 0
+        """Pictures written to the file."""
         self._wall = wall
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="video-recording")
         self._waiting = 0
@@ -87,8 +90,11 @@ class VideoRecording:
         """Why the recording has stopped; "" while it runs."""
         self._closed = False
         self.failed: Callable[[str], None] = lambda _: None
+        """Called once, on any of the threads, with the reason for which the recording stops."""
         self.forbidden: Callable[[], str] = str
+        """Called for each block; returns why recording is forbidden now, "" if it is allowed."""
         self.detach: Callable[[], None] = lambda: None
+        """Called by `close` and `discard` to detach the recording from its streams."""
 
     @property
     def by_clock(self) -> bool:
@@ -147,7 +153,7 @@ class VideoRecording:
         self._write_block(block, moment)
 
     def _release(self) -> None:
-        """Write the held pieces, once the time line is decided."""
+        """Write the held blocks, once the time line is decided."""
         if not self._timeline.decided:
             return
         held, self._held = self._held, []
@@ -175,8 +181,8 @@ class VideoRecording:
     def close(self) -> None:
         """Write the rest and rename the file to its name; a second call does nothing.
 
-        Without a picture there is no file.  Raises MediaError when the recording is cut short; the
-        ".part" file then stays.
+        Without a picture there is no file.  Raises MediaError when the recording is cut short or
+        another file has the name; the ".part" file then stays.
         """
         if self._closed:
             return
@@ -251,7 +257,10 @@ class _VideoWriter:
         self._pictures = stream
 
     def add_audio(self, block: PcmBlock, at: float) -> None:
-        """Encode audio at a time in seconds: silence fills a gap, an overlap is dropped."""
+        """Encode audio at a time in seconds.
+
+        Beyond TOLERANCE, silence fills a gap and overlapping audio is dropped.
+        """
         rates = block.clock_rate_hz, RATE
         if self._converter is None:
             self._converter = Resampler(*rates)
@@ -277,7 +286,7 @@ class _VideoWriter:
         self._mux(self._sound.encode(frame))
 
     def _mux(self, packets: list[Any]) -> None:
-        # The header has the size of the video, so audio before the first picture waits.
+        # The header contains the size of the video, so audio waits for the first picture.
         self._packets += packets
         while self._packets and self._pictures is not None:
             self._container.mux(self._packets.popleft())

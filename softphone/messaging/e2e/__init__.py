@@ -1,13 +1,13 @@
 """TLS sessions between two clients, carried inside their XMPP streams.
 
-It knows the roster, everybody's presence and which clients can do this, and opens, accepts and
-bounds the sessions.  TLS itself is in `softphone.net.stream`, the judgment of certificates in
-`softphone.trust`, and which messages must be encrypted says
-`softphone.messaging.encryption_policy`.  It is neither OMEMO nor OpenPGP.
+The package tracks the roster, presence and the clients that support such sessions; it opens,
+accepts and limits them.  TLS itself is in `softphone.net.stream`, certificate verification in
+`softphone.trust`; `softphone.messaging.encryption_policy` decides which messages must be encrypted.
+It implements neither OMEMO nor OpenPGP.
 
 RFC 6121 sections 2 to 4 (roster, presence), XEP-0030 (the capability), XEP-0047 (in-band
-bytestreams); the frames inside the session have a format of their own.  `peers`, `session` and
-`sessions` are imported by their modules: they need slixmpp.
+bytestreams); the frames inside a session have a format of their own (`framing`).  Import `peers`,
+`session` and `sessions` as modules: they need slixmpp.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The frames that two clients exchange inside their TLS session: messages and acknowledgments.
 
 Sans IO.  A frame is four octets of length, most significant first, and that many octets of JSON:
-`{"kind": "message", "id": ..., "body": ...}` or `{"kind": "ack", "id": ...}`.  Frames of kinds
-that are not known are skipped.
+`{"kind": "message", "id": ..., "body": ...}` or `{"kind": "ack", "id": ...}`.  Frames of unknown
+kinds are skipped.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from enum import Enum
 from softphone.errors import TransportError
 
 MOST_BODY = 64 * 1024
-"""Octets of UTF-8 that a message may have."""
+"""The maximum size of a message, in octets of UTF-8."""
 MOST_ID = 256
-"""Characters that the id of a message may have."""
+"""The maximum length of a message id, in characters."""
 FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What no message holds, whichever way it comes: XML cannot carry it (XML 1.0 section 2.2)."""
+"""Matches characters that XML cannot carry (XML 1.0 section 2.2); no message may contain them."""
 # JSON writes a control character as six octets.
 _MOST_FRAME = 6 * MOST_BODY + 8 * MOST_ID
 _HEADER = 4
 
 
 class FrameKind(Enum):
-    """What a frame is."""
+    """The kind of a frame: a message, or the acknowledgment of one."""
 
     MESSAGE = "message"
     ACK = "ack"
@@ -41,7 +41,7 @@ class Frame:
     body: str = field(default="", repr=False)
 
     def encode(self) -> bytes:
-        """The frame as octets."""
+        """Return the frame as octets, its length first."""
         fields = {"kind": self.kind.value, "id": self.id}
         if self.kind is FrameKind.MESSAGE:
             fields["body"] = self.body
@@ -50,13 +50,17 @@ class Frame:
 
 
 class FrameReader:
-    """Takes octets as they come."""
+    """Splits the octets of a session into frames; keeps an incomplete frame for the next octets."""
 
     def __init__(self) -> None:
         self._data = bytearray()
 
     def feed_bytes(self, data: bytes) -> list[Frame]:
-        """The frames that are complete now.  Raises TransportError for what is none."""
+        """Return the frames that are complete now.
+
+        Raises TransportError for data that is no frame, exceeds the limits, or contains characters
+        that XML cannot carry.
+        """
         self._data += data
         found: list[Frame] = []
         at = 0

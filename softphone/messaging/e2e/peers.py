@@ -1,6 +1,6 @@
-"""The roster, the presence of peers, and which of their clients support TLS between clients.
+"""Tracks the roster, the presence of peers, and which of their clients support TLS sessions.
 
-RFC 6121 sections 2 to 4, XEP-0030 (the capability).  Bounded: at most 10,000 clients are known.
+RFC 6121 sections 2 to 4, XEP-0030 (the capability).  Bounded: at most 10,000 clients are kept.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ _RANK = {
 
 @dataclass(slots=True)
 class PeerClient:
-    """One client of a peer: its full JID, how available it is; `aes` is None until asked."""
+    """One client of a peer: its full JID and its presence.
+
+    `aes` is whether it supports TLS between clients; None until it was asked (XEP-0030).
+    """
 
     jid: str
     priority: int = 0
@@ -42,7 +45,11 @@ class PeerClient:
 
 
 class Peers:
-    """Watches one stream.  `on_gone(full_jid)` is called when a client leaves."""
+    """Tracks the peers of one stream.
+
+    `on_gone(full_jid)` is called when a client leaves, `on_presence(presence)` when the presence
+    of a peer changes.
+    """
 
     def __init__(self, own: str, approve: SubscriptionApproval, *, encrypts: bool) -> None:
         self._own = own
@@ -56,17 +63,17 @@ class Peers:
         self.on_presence: Callable[[Presence], None] = lambda presence: None
 
     def attach(self, stream: XmppStream) -> None:
-        """Watch this stream."""
+        """Handle the presence stanzas and subscription requests of this stream."""
         self._stream = stream
         roster: Any = stream.roster
-        roster.auto_authorize = None  # neither yes nor no: the answer is ours
+        roster.auto_authorize = None  # slixmpp answers neither way: `_wants_to_see_us` does
         roster.auto_subscribe = False
         stream.add_event_handler("presence_subscribe", self._wants_to_see_us)
         for kind in ("available", "chat", "away", "xa", "dnd", "unavailable"):
             stream.add_event_handler(f"presence_{kind}", self._presence)
 
     def clear(self) -> None:
-        """Forget all presences: a new session has begun."""
+        """Forget all presences, since a new session has begun; `on_gone` is called for each."""
         gone = [client.jid for clients in self._clients.values() for client in clients.values()]
         self._clients.clear()
         self._count = 0
@@ -74,14 +81,14 @@ class Peers:
             self.on_gone(jid)
 
     def all_presences(self) -> tuple[Presence, ...]:
-        """Everybody on the roster, and whoever else is there, with their presence."""
+        """Return the presence of every peer on the roster, and of other peers that sent one."""
         known = set(self._clients)
         if self._stream is not None:
             known |= {str(jid) for jid in self._stream.client_roster}
         return tuple(self.presence(peer) for peer in sorted(known - {self._own}))
 
     def presence(self, peer: str) -> Presence:
-        """How available a peer is, by its most available client."""
+        """Return the presence of a peer (bare JID): that of its most available client."""
         clients = self._clients.get(peer, {}).values()
         best = min(clients, key=lambda client: _RANK[client.show], default=None)
         if best is None:
@@ -89,20 +96,20 @@ class Peers:
         return Presence(peer, best.show, best.status)
 
     def is_there(self, jid: str) -> bool:
-        """Whether a client, by its full JID, is there."""
+        """Whether the client with this full JID is available."""
         return jid in self._clients.get(jid.partition("/")[0], {})
 
     def mark_encrypting(self, jid: str) -> None:
-        """A client has spoken TLS with us: it is answered so, and need not be asked whether it can.
+        """Record that a client has spoken TLS with us, so that it is not asked whether it can.
 
-        Its server cannot hide that any more, nor does its silence.
+        From then on the server cannot hide this capability.
         """
         client = self._clients.get(jid.partition("/")[0], {}).get(jid)
         if client is not None:
             client.aes = True
 
     async def subscribe_to(self, peer: str, *, within: float = 5.0) -> Presence:
-        """Ask to see a peer's presence, and wait a little for it."""
+        """Request a subscription if there is none; wait up to `within` seconds for the presence."""
         stream = self._stream
         if stream is not None and not self._subscribed(peer):
             stream.send_presence_subscription(pto=peer, ptype="subscribe")
@@ -116,7 +123,11 @@ class Peers:
         return self.presence(peer)
 
     async def encrypting_client(self, peer: str) -> str | None:
-        """The full JID of the peer's best client that speaks TLS with ours; None for none."""
+        """Return the full JID of the peer's best client that supports TLS with ours, or None.
+
+        The highest priority is best, then the highest availability; a negative priority is left
+        out (RFC 6121 section 4.7.2.3).
+        """
         if not self._asks:
             return None
         clients = [c for c in self._clients.get(peer, {}).values() if c.priority >= 0]
@@ -137,7 +148,7 @@ class Peers:
                         jid=JID(client.jid), timeout=_ASK_WITHIN
                     )
                 except XMPPError:
-                    return False  # asked again the next time: silence is no answer
+                    return False  # `aes` stays None, so the client is asked again next time
                 client.aes = CLIENT_TLS in found["disco_info"]["features"]
         return bool(client.aes)
 

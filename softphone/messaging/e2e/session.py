@@ -1,8 +1,8 @@
 """One TLS session with one client of a peer, inside the XMPP stream.
 
-XEP-0047 carries the bytes, `softphone.net.stream.inner_tls` and the gate make them trustworthy,
-`framing` gives them shape.  The server sees that two clients talk, how much, and (in TLS 1.2) both
-certificates.
+XEP-0047 carries the bytes, `softphone.net.stream.inner_tls` encrypts them, the gate verifies the
+peer's certificate, and `framing` defines the messages.  The server can see that two clients talk,
+how much, and (in TLS 1.2) both certificates.
 """
 
 from __future__ import annotations
@@ -24,19 +24,21 @@ MOST_WAITING = 100
 
 
 class InBandBytestream(Protocol):
-    """What carries bytes to the other client: an in-band byte stream."""
+    """An in-band bytestream (XEP-0047), which carries bytes to the other client."""
 
     async def sendall(self, data: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Send; raises XMPPError or OSError."""
+        """Send all bytes; `timeout` in seconds.  Raises XMPPError or OSError."""
 
     def close(self, timeout: float | None = None) -> Any:
-        """End it."""
+        """Close the bytestream."""
 
 
 class ClientSession:
-    """A session with `peer`, a full JID; `on_message(session, frame)` gets what it says.
+    """A session with `peer` (a full JID).
 
-    It is to be used once `established`, which raises why it is not.
+    Await `established` before sending.  `on_message(session, frame)` is called for each message,
+    and `on_end(session)` once, when the session ends; `failure` is then the reason.  `patience`
+    limits the handshake and each acknowledgment, in seconds.
     """
 
     def __init__(
@@ -70,34 +72,35 @@ class ClientSession:
 
     @property
     def is_open(self) -> bool:
-        """Whether messages go through it now."""
+        """Whether the handshake is done, the peer verified, and the session not closed."""
         return self.failure is None and self._inner.identity is not None
 
     @property
     def identity(self) -> PeerIdentity | None:
-        """Who the other client is, by its certificate."""
+        """The verified identity of the other client; None until its certificate was judged."""
         return self._inner.identity
 
     def start_handshake(self) -> None:
-        """Start the handshake."""
+        """Start the TLS handshake, and the task that writes to the bytestream."""
         self._writing = asyncio.get_running_loop().create_task(self._write())
         self._step(self._inner.continue_handshake)
 
     async def established(self) -> PeerIdentity:
-        """Wait for the end of the handshake and the gate's word.
+        """Wait until the handshake is done and the gate has accepted the peer's certificate.
 
         Raises CertificateError or a subclass, CipherRefused, TransportError.
         """
         return await asyncio.shield(self._opened)
 
     def receive_bytes(self, data: bytes) -> None:
-        """Bytes of the other client."""
+        """Process bytes from the other client; an error closes the session."""
         self._step(lambda: self._inner.receive_bytes(data))
 
     async def send_message(self, key: str, body: str) -> None:
-        """Say something; returns when the other client has it.
+        """Send a message with the id `key`; return when the other client has acknowledged it.
 
-        Raises MessageUndelivered when it does not say so in time, or the session's failure.
+        Raises MessageUndelivered when it does not within `patience` seconds, or when
+        `MOST_WAITING` messages wait already; raises `failure` when the session is closed.
         """
         if self.failure is not None:
             raise self.failure
@@ -116,12 +119,15 @@ class ClientSession:
             self._waiting.pop(key, None)
 
     def acknowledge(self, key: str) -> None:
-        """Tell the other client that its message has come."""
+        """Acknowledge the message with the id `key` to the other client."""
         if self.is_open:
             self._step(lambda: self._send_frame(Frame(FrameKind.ACK, key)))
 
     def close(self, failure: SoftphoneError | None = None, *, tell: bool = True) -> None:
-        """End it; who waits for it gets `failure`.  `tell`: the other client hears of it."""
+        """Close the session; everything that waits on it raises `failure`.
+
+        With `tell` the other client gets a TLS alert and the bytestream is closed.
+        """
         if self.failure is not None:
             return
         self.failure = failure or TransportError(f"the session with {self.peer} was closed")
@@ -138,7 +144,7 @@ class ClientSession:
         self._on_end(self)
 
     async def _depart(self, writing: asyncio.Task[None] | None, *, tell: bool) -> None:
-        """Send what is left, an alert among it, and close the byte stream."""
+        """Send the remaining bytes, including the closing alert, and close the bytestream."""
         if writing is not None:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
@@ -150,7 +156,7 @@ class ClientSession:
                 await self._bytestream.sendall(rest, timeout=2.0)
             await self._bytestream.close(timeout=2.0)
         except (XMPPError, OSError):
-            return  # the other client, or the way to it, is gone already
+            return  # the other client, or the connection to it, is gone already
 
     def _send_frame(self, frame: Frame) -> None:
         self._inner.write(frame.encode())

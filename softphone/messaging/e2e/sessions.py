@@ -1,8 +1,8 @@
-"""All TLS sessions with other clients: opened when a message needs one, accepted when asked for.
+"""All TLS sessions with other clients: opened when a message needs one, accepted on request.
 
-A session belongs to a full JID: a peer that goes to another client is negotiated with again.  At
-most 64 are open, and 8 in their handshake, whoever asks for them; 4 with the clients of one peer,
-so that nobody takes all of them.
+A session belongs to a full JID: a peer that moves to another client gets a new session.  At most 64
+sessions are open.  A request is refused when 8 sessions are in their handshake, when its sender has
+2, or when the clients of one peer have 4, so that no peer takes all of them.
 """
 
 from __future__ import annotations
@@ -27,13 +27,17 @@ from softphone.trust import TlsSettings
 logger = logging.getLogger("softphone.messaging")
 
 BYTESTREAM_ID_PREFIX = "client-tls:"
-"""What the id of a byte stream begins with that carries TLS."""
+"""The prefix of the id of a bytestream that carries TLS."""
 MOST_SESSIONS, MOST_UNPROVEN, MOST_WITH_ONE, MOST_OF_PEER = 64, 8, 2, 4
 _OPEN_WITHIN = 15.0
 
 
 class ClientSessions:
-    """The sessions of one stream; `tls` are the settings of both sides of a session."""
+    """The sessions of one stream.
+
+    `tls` applies to both sides of a session, `patience` (seconds) to its handshake and to each
+    acknowledgment.  `on_message(session, frame)` is called for each message.
+    """
 
     def __init__(
         self,
@@ -58,7 +62,7 @@ class ClientSessions:
         return len(self._sessions)
 
     def attach(self, stream: XmppStream) -> None:
-        """Take part in this stream."""
+        """Handle the in-band bytestreams (XEP-0047) of this stream."""
         self._stream = stream
         stream.plugin_of("xep_0047").api.register(self._authorized, "authorized", default=True)
         stream.add_event_handler("ibb_stream_start", self._started)
@@ -66,7 +70,7 @@ class ClientSessions:
         stream.add_event_handler("ibb_stream_end", self._closed)
 
     async def send_message(self, peer: str, key: str, body: str) -> ClientSession:
-        """Say something to the client `peer` (a full JID), over a session that may be made now.
+        """Send a message to the client `peer` (a full JID); open a session if there is none.
 
         Raises CertificateError or a subclass, CipherRefused, MessageUndelivered, TransportError.
         """
@@ -75,12 +79,12 @@ class ClientSessions:
         return session
 
     def drop_client(self, peer: str) -> None:
-        """A client is gone, and its sessions with it."""
+        """Close the sessions with a client that has gone offline."""
         for session in self._with(peer):
             session.close(TransportError(f"{peer} has gone"), tell=False)
 
     async def close(self, *, tell: bool = True) -> None:
-        """End all of them."""
+        """Close all sessions; with `tell` the other clients are informed."""
         for session in tuple(self._sessions.values()):
             session.close(tell=tell)
         if tell:
@@ -135,10 +139,10 @@ class ClientSessions:
         session.start_handshake()
         return session
 
-    # Being asked
+    # Accepting
 
     async def _authorized(self, own: Any, sid: Any, sender: Any, stanza: Any) -> bool:
-        """Whether an in-band byte stream may be opened."""
+        """Whether the other client may open this bytestream, within the limits above."""
         peer = stanza["from"].full
         unproven = sum(not session.is_open for session in self._sessions.values())
         return (

@@ -1,12 +1,12 @@
-"""Databases of messaging: the local archive, the audit table and the third-party archive.
+"""Stores messages and decisions: the local archive, the audit table, the third-party archive.
 
-Audit rows are chained by hashes and append-only.  What is written there is decided in
-`softphone.messaging.compliance` and `softphone.messaging.delivery`; keys for sealed texts are in
-`softphone.trust`, verified connections to PostgreSQL come from `softphone.net.verified`.  The
-history of the running session is in `softphone.messaging.delivery`.
+The audit table is append-only, and its rows are chained by hashes.
+`softphone.messaging.compliance` and `softphone.messaging.delivery` decide what is written.  The
+encryption of stored texts is in `softphone.trust`; verified connections to PostgreSQL come from
+`softphone.net.verified`.  The history of the running session is in `softphone.messaging.delivery`.
 
-No standard: SQLite or PostgreSQL through SQLAlchemy, which is loaded when it is needed, and the
-SSL request of PostgreSQL's frontend/backend protocol 3.0.
+No standard applies: SQLite or PostgreSQL through SQLAlchemy, which is imported on first use, and
+the SSLRequest of PostgreSQL's frontend/backend protocol 3.0.
 """
 
 from __future__ import annotations

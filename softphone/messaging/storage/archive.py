@@ -1,8 +1,8 @@
 """The local archive: messages in a database, kept beyond the session.
 
-Any address of SQLAlchemy with an async driver; a file of SQLite is made with mode 0600.  Texts are
-in clear, as the specification has it, unless there is a key: then they are sealed, and who talked
-with whom and when is not.
+It takes any SQLAlchemy address with an async driver; an SQLite file is created with mode 0600.
+Texts are stored in clear, as the specification requires, unless a key is configured.  A key
+encrypts the texts only, not the addresses and times.
 """
 
 from __future__ import annotations
@@ -26,12 +26,15 @@ logger = logging.getLogger("softphone.messaging")
 
 
 class MessageArchive:
-    """One account's archive, as an async context; `network` reaches a server elsewhere."""
+    """The archive of one account, as an async context manager.
+
+    `owner` is the account's bare JID; `network` connects to a PostgreSQL server.
+    """
 
     def __init__(
         self, config: HistoryConfig, owner: str, network: DatabaseConnector | None = None
     ) -> None:
-        """Raises ConfigurationError for an address or a key that is none."""
+        """Raises ConfigurationError for an invalid address or key."""
         sa = self._sa = require_sqlalchemy("an archive")
         self._owner = owner
         self._database = Database(sa, config.archive or "", "im.archive", network)
@@ -42,10 +45,10 @@ class MessageArchive:
         self._table = _table(sa)
 
     async def __aenter__(self) -> Self:
-        """Open it, and make its table.
+        """Open the database, and create the table if it is missing.
 
-        Raises TransportError when it is out of reach, CertificateError or a subclass when
-        its server is not believed.
+        Raises TransportError when the database cannot be reached, CertificateError or a subclass
+        when its server cannot be verified.
         """
         if self._url.get_backend_name() == "sqlite" and self._url.database not in (
             None,
@@ -73,7 +76,7 @@ class MessageArchive:
         await self._database.close()
 
     async def add_message(self, message: Message) -> None:
-        """Keep a message.  Raises TransportError, CertificateError when it could not be."""
+        """Store a message.  Raises TransportError or CertificateError when that fails."""
         body = message.body
         if self._sealer is not None:
             body = self._sealer.encrypt_text(
@@ -99,10 +102,10 @@ class MessageArchive:
     async def read_messages(
         self, peer: str | None = None, *, last: int = 100
     ) -> AsyncIterator[Message]:
-        """The last messages, with one peer or with everybody, oldest first.
+        """Yield the `last` messages with one peer, or with all, oldest first.
 
-        Raises TransportError, CertificateError, and ConfigurationError for what another key has
-        sealed.
+        Raises TransportError, CertificateError, and ConfigurationError for a text that another key
+        has encrypted.
         """
         columns = self._table.c
         query = self._table.select().where(columns.owner == self._owner)
@@ -155,7 +158,7 @@ def _bound(owner: str, peer: str, key: str) -> str:
 
 
 def _make_private(path: Path) -> None:
-    """SQLite would make it readable by others."""
+    """Create the file with mode 0600: SQLite itself would make it readable by others."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         path.chmod(0o600)
@@ -164,5 +167,5 @@ def _make_private(path: Path) -> None:
 
 
 def _unreachable(exc: BaseException) -> TransportError:
-    # The driver's words may have the address with its password.
+    # The driver's error text may contain the address and its password.
     return TransportError(f"the archive does not take messages ({type(exc).__name__})")

@@ -1,8 +1,8 @@
 """The audit table: append-only, one row per decision or transfer, chained by hashes.
 
 SQLAlchemy on SQLite or PostgreSQL.  The database itself refuses changes and deletions
-(`audit_triggers`).  A row counts once it is committed; only then may its event be reported as done.
-A row that cannot be written is an AuditError, and the event is stopped.
+(`audit_triggers`).  An event is reported as done only after its row is committed.  A row that
+cannot be written raises AuditError, and the event is stopped.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ _ATTEMPTS = 200
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """What a row tells; texts that are too long for a column are cut.
+    """The content of a row; a text that is too long for its column is cut.
 
     `method` is POST for a file that was sent, GET for one that was fetched, IM for a message;
-    `filename` is the name that the server has for it, `real_filename` the user's.
+    `filename` is the file's name on the server, `real_filename` the user's.
     """
 
     jid: str
@@ -84,11 +84,12 @@ class AuditVerification:
 
 
 class Audit:
-    """An async context over one table; `address` is SQLAlchemy's, with an async driver.
+    """The audit table, as an async context manager.
 
-    Raises ConfigurationError for an address that is none; on entering AuditError when the
-    database is out of reach, CertificateError or a subclass when its server is not believed.
-    `network` reaches a server elsewhere; `make` has the table made where it is missing.
+    `address` is an SQLAlchemy address with an async driver; `network` connects to a PostgreSQL
+    server.  `within` limits each change, in seconds; `make` creates the table if it is missing.
+    Raises ConfigurationError for an invalid address; on entering, AuditError when the database
+    cannot be reached, CertificateError or a subclass when its server cannot be verified.
     """
 
     def __init__(
@@ -117,9 +118,9 @@ class Audit:
         await self._storage.close()
 
     async def append_record(self, record: AuditRecord) -> str:
-        """Append a row and commit it; gives its hash.  Raises AuditError: then it is not there.
+        """Append a row, commit it and return its hash.  Raises AuditError if it was not written.
 
-        Several processes may write: who finds its place taken takes the next one.
+        Several processes may write: one that finds its index taken tries the next, 200 times.
         """
         taken = self._sa.exc.IntegrityError
         async with self._turn:
@@ -151,7 +152,7 @@ class Audit:
         return row | {"aft_index": index, "file_size": record.file_size}
 
     async def verify(self, head: str | None = None) -> AuditVerification:
-        """Go through all rows; `head` is the newest hash as it was noted.
+        """Verify the chain of all rows; `head` is the newest hash that was noted elsewhere.
 
         Raises AuditError, CertificateError or a subclass.
         """
@@ -165,7 +166,7 @@ class Audit:
 
 
 def audit_table(sa: Any) -> Any:
-    """The table as SQLAlchemy has it."""
+    """Return the SQLAlchemy table `aft_log`, with its append-only triggers."""
     texts = {
         name: sa.Column(name, sa.String(size), nullable=False) for name, size in _TEXTS.items()
     }

@@ -1,8 +1,7 @@
 """The chain of an audit table: each row's hash covers the row and the hash before it.
 
-SHA-256 over one unambiguous form of a row.  Who can change the table but not the newest hash that
-was noted elsewhere cannot change a row unseen; `verify_chain` says where the chain breaks.  It
-knows no database.
+SHA-256 over one unambiguous JSON form of a row.  If the newest hash is noted elsewhere, no row can
+be changed unnoticed; `verify_chain` finds the first break.  The module uses no database.
 """
 
 from __future__ import annotations
@@ -31,24 +30,24 @@ COLUMNS = (
     "sha256",
     "utc",
 )
-"""What a row says, in the order of its form; the names are those of Cisco's AFT_LOG."""
+"""The columns that the hash covers, in its order; the names are those of Cisco's AFT_LOG."""
 
 GENESIS = "0" * 64
-"""What the first row follows on."""
+"""The hash that the first row has as its `previous_hash`."""
 
 AuditRow = Mapping[str, "str | int | None"]
 
 
 @dataclass(frozen=True, slots=True)
 class ChainBreak:
-    """The first row that is not as it was written, and what is wrong with it."""
+    """The index of the first invalid row, and what is wrong with it."""
 
     index: int
     reason: str
 
 
 def row_hash(row: AuditRow, previous: str) -> str:
-    """The hash of a row that follows on `previous`."""
+    """Return the hash of a row, in hexadecimal; `previous` is the hash of the row before it."""
     form = json.dumps([previous, *(row[name] for name in COLUMNS)], ensure_ascii=True)
     return hashlib.sha256(form.encode()).hexdigest()
 
@@ -56,10 +55,10 @@ def row_hash(row: AuditRow, previous: str) -> str:
 def verify_chain(
     rows: Iterable[AuditRow], head: str | None = None
 ) -> tuple[int, str, ChainBreak | None]:
-    """How many rows are good, the hash of the last of these, and where the chain breaks.
+    """Return the number of valid rows, the hash of the last of them, and the first break, or None.
 
-    `head` is the newest hash as somebody has noted it: without it rows that are missing at the
-    end cannot be missed.
+    `head` is the newest hash that was noted elsewhere: without it, rows deleted at the end go
+    undetected.
     """
     previous, count = GENESIS, 0
     seen = head is None or head == GENESIS

@@ -1,9 +1,9 @@
 """Keeps an audit table append-only in its database: by triggers, and on PostgreSQL also by grants.
 
-The triggers are created with the table.  Only those who can drop them can get around them: on
-SQLite anybody who can write the file, on PostgreSQL the table's owner.  So on PostgreSQL another
-role than the writer should own the table: `setup_script` is for that owner, and grants the writer
-what it needs.  Changes that neither prevents break the chain of hashes.
+The triggers are created with the table.  Only those who can drop them can bypass them: on SQLite
+anybody who can write the file, on PostgreSQL the table's owner.  So on PostgreSQL another role than
+the writer should own the table; that owner runs `setup_script`, which grants the writer what it
+needs.  A change that neither prevents breaks the chain of hashes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ROLE = re.compile(r"[A-Za-z_][A-Za-z0-9_$-]{0,62}")
 _HEAD = (
     "-- Run by the owner of the database, who is not the role that writes: psql -f FILE DATABASE\n"
 )
-# A row that is there is not replaced, either: SQLite asks no trigger for the deletion in that.
+# The third trigger refuses INSERT OR REPLACE: SQLite fires no DELETE trigger for a replaced row.
 _SQLITE = tuple(
     f"CREATE TRIGGER aft_log_{name} BEFORE {event} ON aft_log {when}"
     f"BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END"
@@ -42,7 +42,7 @@ _POSTGRESQL = (
 
 
 def add_append_only_triggers(sa: Any, table: Any) -> None:
-    """Have the triggers made wherever this (SQLAlchemy) table is made."""
+    """Register the triggers, so that they are created with this SQLAlchemy table."""
     for dialect, statements in (("sqlite", _SQLITE), ("postgresql", _POSTGRESQL)):
         for statement in statements:
             made = sa.DDL(statement).execute_if(dialect=dialect)
@@ -50,9 +50,10 @@ def add_append_only_triggers(sa: Any, table: Any) -> None:
 
 
 def setup_script(sa: Any, table: Any, writer: str) -> str:
-    """What the owner of a PostgreSQL database runs: the table, and a role that only adds to it.
+    """Return the SQL script that the owner of a PostgreSQL database runs.
 
-    Raises ConfigurationError for what is no name of a role.
+    It creates the table and its triggers, and lets the role `writer` only read and insert.  Raises
+    ConfigurationError if `writer` is no name of a role.
     """
     if _ROLE.fullmatch(writer) is None:
         raise ConfigurationError(f"{writer!r} is no name of a role: letters, digits, _ $ and -")

@@ -1,8 +1,8 @@
 """Opens a database by its address; over a network, only on a verified server.
 
-SQLite, or PostgreSQL by asyncpg, whose connections are `postgres_connection`'s.  `ssl=verify-full`
-in the address of a server elsewhere says what is done anyway: the gate judges path, name and
-revocation; so the same address is as safe in another program.
+SQLite, or PostgreSQL through asyncpg, whose connections `postgres_connection` makes.  The address
+of a server on another machine must contain `ssl=verify-full`.  The gate verifies certificate path,
+name and revocation anyway; the setting makes the same address as safe in another program.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from softphone.messaging.storage.postgres_connection import DatabaseConnector, i
 _VERIFIED = "verify-full"
 _DRIVER = "asyncpg"
 _ELSEWHERE = ("dsn", "service", "servicefile", "direct_tls", "passfile")
-"""Settings of asyncpg by which a connection would lead elsewhere, or have other passwords."""
+"""asyncpg settings that would redirect a connection, or take passwords from another source."""
 
 
 def require_sqlalchemy(what: str) -> Any:
-    """SQLAlchemy, which `what` needs.  Raises ConfigurationError when it is not installed."""
+    """Import SQLAlchemy, which `what` needs.  Raises ConfigurationError if it is not installed."""
     try:
         import sqlalchemy
         import sqlalchemy.ext.asyncio
@@ -33,10 +33,10 @@ def require_sqlalchemy(what: str) -> Any:
 
 
 class Database:
-    """SQLAlchemy's `url` and async `engine` of an address; `where` is the setting that names it.
+    """The SQLAlchemy `url` and async `engine` of an address; errors name it by the setting `where`.
 
-    `network` reaches a PostgreSQL server on another machine.  Raises ConfigurationError for an
-    address that is none, or that leads where nobody would verify the server.
+    `network` connects to a PostgreSQL server.  Raises ConfigurationError for an invalid address,
+    and for one whose server would not be verified.
     """
 
     def __init__(
@@ -73,8 +73,7 @@ class Database:
 
 
 def database_cause(exc: BaseException) -> str:
-    """Why a database failed, without what a driver says: that may have the address, and so a
-    password, in it."""
+    """Return why a database failed, without the driver's text, which may contain a password."""
     cause: BaseException = getattr(exc, "orig", None) or exc
     # SQLAlchemy wraps what asyncpg raises once more, as a plain Error.
     origin = cause.__cause__ or cause if cause is not exc else exc
@@ -82,8 +81,11 @@ def database_cause(exc: BaseException) -> str:
 
 
 def check_address(url: Any, where: str) -> None:
-    """Raise ConfigurationError for a PostgreSQL server (`sqlalchemy.engine.URL`) elsewhere that
-    nobody would verify; `where` is the setting that names it."""
+    """Raise ConfigurationError if `url` (`sqlalchemy.engine.URL`) leads to an unverified server.
+
+    Only PostgreSQL servers on other machines are verified; `where` is the setting that has the
+    address.
+    """
     if url.get_backend_name() != "postgresql":
         return
     hosts = list(_hosts(url))
@@ -113,12 +115,12 @@ def check_address(url: Any, where: str) -> None:
 
 
 def _is_postgresql(url: Any) -> bool:
-    """Whether its connections are ours."""
+    """Whether the driver is asyncpg, whose connections `DatabaseConnector` makes."""
     return bool(url.drivername == f"postgresql+{_DRIVER}")
 
 
 def _hosts(url: Any) -> Iterator[str]:
-    """Every host that the driver may dial; none is its own default, a local socket."""
+    """Yield every host that the driver may dial; without one it uses a local socket."""
     if url.host:
         yield url.host
     named = url.query.get("host", ())
@@ -128,6 +130,6 @@ def _hosts(url: Any) -> Iterator[str]:
 
 
 def _each(hosts: str) -> Iterator[str]:
-    """The hosts of a list, without their ports."""
+    """Yield the hosts of a comma-separated list, without their ports."""
     for one in filter(None, hosts.split(",")):
         yield one if one.count(":") > 1 else one.partition(":")[0]

@@ -1,8 +1,8 @@
-"""Connections to PostgreSQL: verified TLS of ours, asyncpg on a private socket behind it.
+"""Connections to PostgreSQL: we open and verify TLS, asyncpg speaks over a private local socket.
 
-asyncpg never makes TLS.  The gate has judged certificate, name and revocation before the first
-octet of a startup message; each connection of a pool has its own.  A request to cancel a query
-would need one more connection, and the socket is gone by then: the connection is dropped instead.
+asyncpg itself never opens TLS.  The gate verifies certificate, name and revocation before the first
+octet of the startup message; each connection of a pool is verified.  Cancelling a query would need
+a second connection through a socket that is closed by then: the connection is dropped instead.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _LAST_WORDS = 1.0  # seconds
 
 
 class DatabaseConnector:
-    """Reaches databases by `tls`, without its pin, which is another server's.
+    """Connects to databases with the settings `tls`, but without their pin (of another server).
 
-    Nobody is asked about an unknown certificate, for a message waits meanwhile.  Without `tls`
-    no authority is believed, and so no server elsewhere.
+    The user is never asked about an unknown certificate: a message is waiting.  Without `tls` there
+    is no trust anchor, so no server on another machine is accepted.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class DatabaseConnector:
         self._keepers: set[asyncio.Task[None]] = set()
 
     async def connect(self, **options: Any) -> Any:
-        """An `asyncpg.Connection`; `options` are those of `asyncpg.connect`.
+        """Return an `asyncpg.Connection`; `options` are those of `asyncpg.connect`.
 
-        Several hosts are tried one after the other; one that is reached and not believed ends
-        it.  Raises TransportError, CertificateError, ConfigurationError, and what asyncpg raises.
+        Several hosts are tried in order; a server that cannot be verified ends the attempt.  Raises
+        TransportError, CertificateError, ConfigurationError, and what asyncpg raises.
         """
         import asyncpg
 
@@ -80,7 +80,7 @@ class DatabaseConnector:
         raise failure or TransportError("the address names no database server")
 
     async def close(self) -> None:
-        """End what is left, once the pool is closed."""
+        """End the relays that are left after the pool was closed; wait for them at most 1 s."""
         if self._keepers:
             await asyncio.wait(self._keepers, timeout=_LAST_WORDS)
         for keeper in self._keepers:
@@ -102,14 +102,14 @@ class DatabaseConnector:
             "port": port,
             "ssl": False,
             "direct_tls": False,
-            # It would look up the password of localhost, which is not this server's.
+            # asyncpg would look up a password for the local socket, not for this server.
             "passfile": folder / "none",
         }
         try:
             connection = await asyncpg.connect(**(options | lent))
         except BaseException as exc:
             await relay.close()
-            # What the server itself has said, a wrong password say, is not hidden by its going.
+            # An error that the server itself reported, such as a wrong password, has precedence.
             lost = isinstance(exc, OSError | asyncpg.PostgresConnectionError)
             if lost and relay.failure is not None:
                 raise relay.failure from exc
@@ -121,7 +121,7 @@ class DatabaseConnector:
 
 
 def database_connector_of(tls: TlsSettings, environment: HttpsEnvironment) -> DatabaseConnector:
-    """One that stands on what HTTPS stands on."""
+    """Return a connector with the resolver, clock and fetcher of an HTTPS environment."""
     fetcher = environment.fetcher or RevocationFetcher(
         resolve=environment.resolve, wall=environment.wall
     )
@@ -131,7 +131,7 @@ def database_connector_of(tls: TlsSettings, environment: HttpsEnvironment) -> Da
 
 
 def is_local_host(host: str) -> bool:
-    """Whether what is said to it stays on this machine: a socket's folder, or loopback."""
+    """Whether traffic to the host stays on this machine: a socket's folder, or loopback."""
     if host.startswith("/") or host.lower() == "localhost":
         return True
     try:
@@ -141,7 +141,7 @@ def is_local_host(host: str) -> bool:
 
 
 async def _run_relay(relay: LocalRelay) -> None:
-    """Until either side has gone."""
+    """Wait until either side has closed the connection, then close the relay."""
     try:
         await relay.wait_until_ended()
     finally:
@@ -149,7 +149,7 @@ async def _run_relay(relay: LocalRelay) -> None:
 
 
 def _places(hosts: str | Sequence[str], ports: Any) -> list[tuple[str, int]]:
-    """Hosts and ports as SQLAlchemy hands them on: one of each, or as many of both."""
+    """Return pairs of host and port; SQLAlchemy passes one of each, or lists of equal length."""
     hosts = [hosts] if isinstance(hosts, str) else list(hosts)
     if not isinstance(ports, list | tuple):
         ports = [ports] * len(hosts)

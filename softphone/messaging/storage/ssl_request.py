@@ -1,7 +1,7 @@
-"""Asking a PostgreSQL server for TLS: eight octets in clear, one in answer, and nothing else.
+"""Requests TLS from a PostgreSQL server: eight octets in clear, one octet in answer.
 
-PostgreSQL's frontend/backend protocol 3.0, "SSL Session Encryption", sans IO.  There is no way on
-without TLS.  What comes after the answer in clear is refused, since nobody vouches for it
+PostgreSQL's frontend/backend protocol 3.0, "SSL Session Encryption", sans IO.  Without TLS the
+connection ends.  Octets in clear after the answer are refused, since they are not authenticated
 (CVE-2021-23222).
 """
 
@@ -13,7 +13,7 @@ _REQUEST = bytes.fromhex("0000000804d2162f")  # length 8, code 80877103
 
 
 class SslRequest:
-    """One conversation; `first_bytes`, then `answer_bytes` until it is `ready_for_tls`."""
+    """One negotiation: send `first_bytes`, then call `answer_bytes` until `ready_for_tls`."""
 
     def __init__(self, host: str) -> None:
         self._host = host
@@ -21,15 +21,15 @@ class SslRequest:
 
     @property
     def ready_for_tls(self) -> bool:
-        """Whether the server waits for the handshake."""
+        """Whether the server has agreed, so that the TLS handshake can start."""
         return self._ready
 
     def first_bytes(self) -> bytes:
-        """The SSLRequest."""
+        """Return the SSLRequest message."""
         return _REQUEST
 
     def answer_bytes(self, data: bytes) -> bytes:
-        """Nothing more is sent.  Raises TransportError when there will be no TLS."""
+        """Check the server's answer; return no bytes.  Raises TransportError if it refuses TLS."""
         if self._ready or len(data) > 1:
             raise TransportError(f"{self._host} goes on in clear after it was asked for TLS")
         if data == b"N":

@@ -1,6 +1,6 @@
 """One table in a database: created if missing, written within a time limit, faults translated.
 
-It is the common part of the audit table and the third-party archive.
+The audit table and the third-party archive use it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from softphone.messaging.storage.database import Database, require_sqlalchemy
 
 
 class DatabaseTable:
-    """`fault` makes an AuditError of whatever a database raises; `within` bounds each change."""
+    """One table of a database.
+
+    `fault` converts a database exception to an AuditError; `within` limits each change, in seconds.
+    """
 
     def __init__(
         self,
@@ -33,7 +36,7 @@ class DatabaseTable:
         self._fault = fault
 
     async def open_table(self, *, make: bool = True) -> None:
-        """Have the table made where it is missing; without `make` nothing is made.
+        """Create the table if it is missing; without `make` nothing is created.
 
         Raises ConfigurationError, AuditError, and CertificateError or a subclass.
         """
@@ -57,9 +60,10 @@ class DatabaseTable:
 
     @asynccontextmanager
     async def change(self, *, passes: type[BaseException] | tuple[()] = ()) -> AsyncIterator[Any]:
-        """A connection whose changes are committed at the end; what `passes` is raised as it is.
+        """Open a connection whose changes are committed at the end of the block.
 
-        Raises AuditError: then nothing has changed.
+        Exceptions in `passes` are raised unchanged.  Raises AuditError, and then nothing has
+        changed.
         """
         try:
             async with asyncio.timeout(self._within), self._database.engine.begin() as connection:
@@ -71,7 +75,10 @@ class DatabaseTable:
 
 
 def prepare_file(path: Path, *, make: bool) -> None:
-    """A file of SQLite is its owner's only.  Raises ConfigurationError, AuditError."""
+    """Create an SQLite file with mode 0600; without `make` only check that it exists.
+
+    Raises ConfigurationError, AuditError.
+    """
     if make:
         try:
             path.touch(mode=0o600)

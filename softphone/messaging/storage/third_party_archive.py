@@ -1,8 +1,8 @@
-"""The third-party archive: every clear message in an external database, before it goes on.
+"""The third-party archive: stores every clear message in an external database before it goes on.
 
-SQLAlchemy, one table with the columns that message archivers read: from, to, when, in which kind
-of chat, the text.  What cannot be written is an AuditError, and the message goes nowhere.  What is
-encrypted client to client never gets here.
+SQLAlchemy, one table with the columns that message archivers read: sender, recipient, time, kind of
+chat, text.  A message that cannot be written raises AuditError and is stopped.  Messages encrypted
+client to client are never archived here.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ logger = logging.getLogger("softphone.messaging")
 
 
 class ThirdPartyArchive:
-    """An async context; `network` reaches a server elsewhere.
+    """An async context manager; `network` connects to a PostgreSQL server.
 
-    Raises ConfigurationError for an address that is none; on entering AuditError when the
-    database is out of reach, CertificateError or a subclass when its server is not believed.
+    `within` limits each change, in seconds.  Raises ConfigurationError for an invalid address; on
+    entering, AuditError when the database cannot be reached, CertificateError or a subclass when
+    its server cannot be verified.
     """
 
     def __init__(
@@ -53,9 +54,10 @@ class ThirdPartyArchive:
         await self._storage.close()
 
     async def add_message(self, question: PendingMessage, body: str) -> None:
-        """Write a clear message as it goes on, and commit it.
+        """Write a clear message with the text `body`, which policies may have changed; commit it.
 
-        Raises AuditError when it could not be written, and for what is no clear message.
+        Raises AuditError when it could not be written, and for a message encrypted client to
+        client.
         """
         if question.scope is not EncryptionScope.CLIENT_TO_SERVER:
             raise AuditError("what is encrypted client to client is not archived by third parties")

@@ -1,6 +1,6 @@
 """Keeps a user signed in: find a server, connect, resume or begin the session, and reconnect.
 
-RFC 6120 section 3, XEP-0198 (resumption), XEP-0199 (a path that is half dead is found out).
+RFC 6120 section 3, XEP-0198 (resumption), XEP-0199 (pings detect a dead connection).
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ _FINAL = (CertificateError, CipherRefused, ConfigurationError, SignInRefused)
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTimers:
-    """Seconds: between attempts at first and at most, between pings, and for their answer."""
+    """Timers in seconds.
+
+    `first` and `longest` bound the backoff between attempts; `ping_every` is the interval of pings,
+    `ping_within` the time for an answer.
+    """
 
     first: float = 1.0
     longest: float = 60.0
@@ -47,8 +51,9 @@ class ConnectionTimers:
 class XmppConnection:
     """Keeps one stream signed in.
 
-    `on_up(resumed)` is called whenever it is, `on_down(error)` when a connection is lost, and
-    `on_signed_out(error)` when the server will not have us any more.
+    `on_up(resumed)` is called after each sign-in or resumption, `on_down(error)` when a connection
+    is lost, and `on_signed_out(error)` when the server refuses the sign-in; then no further attempt
+    is made.
     """
 
     def __init__(
@@ -75,7 +80,7 @@ class XmppConnection:
         self.on_signed_out: Callable[[SoftphoneError], None] = lambda error: None
 
     def attach(self, stream: XmppStream) -> None:
-        """The stream to keep."""
+        """Keep this stream signed in."""
         self._stream = stream
         stream.add_event_handler("stream_negotiated", lambda _: self._entered(False))
         stream.add_event_handler("session_resumed", lambda _: self._entered(True))
@@ -83,15 +88,15 @@ class XmppConnection:
 
     @property
     def is_up(self) -> bool:
-        """Whether stanzas go out now."""
+        """Whether the stream is signed in, so that stanzas can be sent now."""
         return self._up.is_set()
 
     async def until_up(self) -> None:
-        """Wait until they do."""
+        """Wait until the stream is signed in."""
         await self._up.wait()
 
     async def sign_in(self) -> None:
-        """Connect and begin the session, and stay.
+        """Connect, begin the session, and from then on reconnect when the connection is lost.
 
         Raises TransportError, CertificateError, CipherRefused, SignInRefused or a subclass.
         """
@@ -100,7 +105,7 @@ class XmppConnection:
         self._tasks = [loop.create_task(self._stay()), loop.create_task(self._watch())]
 
     async def close(self) -> None:
-        """Sign out."""
+        """Sign out, and stop reconnecting."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -110,7 +115,7 @@ class XmppConnection:
             await self._stream.end_stream()
 
     def connection_ended(self, error: SoftphoneError | None) -> None:
-        """A connection is gone."""
+        """Record that the connection has ended; a sign-in that runs on it fails with `error`."""
         was_up = self._up.is_set()
         self._up.clear()
         if self._session is not None and not self._session.done():
@@ -183,7 +188,7 @@ class XmppConnection:
             try:
                 await self._attempt()
             except SignInRefused as exc:
-                # Asking on would lock the account: nobody is let in with these credentials.
+                # Further attempts with refused credentials could lock the account.
                 logger.error("%s is signed out: %s", self._config.jid, exc)
                 self.on_signed_out(exc)
                 return
@@ -193,7 +198,7 @@ class XmppConnection:
                 failures = 0
 
     async def _watch(self) -> None:
-        """Find out a path that is open and carries nothing."""
+        """Ping the server; abort a connection that does not answer, so that it is replaced."""
         while True:
             await asyncio.sleep(self._timers.ping_every)
             await self._up.wait()
@@ -205,7 +210,7 @@ class XmppConnection:
                 ping = stream.plugin_of("xep_0199")
                 await ping.send_ping(stream.boundjid.domain, timeout=self._timers.ping_within)
             except IqError:
-                continue  # it answers, if only that it does not know pings
+                continue  # an error is an answer, too: the server does not support pings
             except IqTimeout:
                 if stream.connection is asked and not stream.reading_paused:
                     asked.abort(

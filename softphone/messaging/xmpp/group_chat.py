@@ -1,6 +1,7 @@
-"""Group chats: joined, left, joined again after a new session.  Never encrypted client to client.
+"""Joins and leaves group chats, and joins them again in a new session.
 
-XEP-0045.  It knows which rooms we are in and by which names; messages are others' affair.
+XEP-0045.  Group chats are never encrypted client to client.  The module tracks the rooms we are in
+and our nicknames there; `delivery` sends and receives the messages.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _CREATED = 201
 
 
 class GroupChats:
-    """The rooms of one stream."""
+    """The rooms that we have joined over one stream, with our nickname in each."""
 
     def __init__(self, policy: EncryptionPolicy) -> None:
         self._policy = policy
@@ -32,22 +33,22 @@ class GroupChats:
         return room in self._nicks
 
     def attach(self, stream: XmppStream) -> None:
-        """Join over this stream."""
+        """Join rooms over this stream."""
         self._stream = stream
 
     def is_ours(self, room: str, nick: str) -> bool:
-        """Whether a room's nickname is our own."""
+        """Whether `nick` is our own nickname in a room."""
         return self._nicks.get(room) == nick
 
     def nick(self, room: str) -> str:
-        """Our nickname in a room that was joined."""
+        """Return our nickname in a joined room.  Raises KeyError for another room."""
         return self._nicks[room]
 
     async def join_room(self, room: str, nick: str) -> None:
-        """Enter a room.
+        """Join a room; a new one gets its default configuration.
 
-        Raises MessageRefused when policy forbids what is not encrypted client to client,
-        MessagingError when the room does not let us in.
+        Raises MessageRefused when policy requires encryption client to client, MessagingError when
+        the room refuses us or does not answer within 15 s.
         """
         if self._policy.to_group() is SendMode.REFUSED:
             raise MessageRefused(
@@ -58,7 +59,7 @@ class GroupChats:
         self._nicks[room] = nick
 
     def leave_room(self, room: str) -> None:
-        """Leave it."""
+        """Leave a room; does nothing if it was not joined."""
         nick = self._nicks.pop(room, None)
         if nick is not None and self._stream is not None:
             self._stream.plugin_of("xep_0045").leave_muc(JID(room), nick)
@@ -79,7 +80,7 @@ class GroupChats:
         try:
             joined = await plugin.join_muc_wait(JID(room), nick, maxstanzas=0, timeout=_JOIN_WITHIN)
             if _CREATED in joined[0]["muc"]["status_codes"]:
-                # A new room is locked until its owner has agreed to its settings.
+                # A new room is locked until its owner has accepted a configuration.
                 form = self._stream.plugin_of("xep_0004").make_form(ftype="submit")
                 await plugin.set_room_config(JID(room), form, timeout=_JOIN_WITHIN)
         except (PresenceError, XMPPError) as exc:

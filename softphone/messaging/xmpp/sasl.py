@@ -1,9 +1,9 @@
 """SASL authentication to a chat server: choice of the mechanism, and a hardened SCRAM.
 
-RFC 4422 (EXTERNAL), RFC 5802 and RFC 7677 (SCRAM, with tls-unique of RFC 5929 where Python has
-it).  PLAIN and DIGEST-MD5 are never spoken.  The mechanism is slixmpp's, but for what it leaves
-to chance: the nonce comes from our entropy, the iterations run in OpenSSL and are bounded, and a
-server that does not prove that it knows the password is not believed.
+RFC 4422 (EXTERNAL), RFC 5802 and RFC 7677 (SCRAM, with tls-unique of RFC 5929 where Python supports
+it).  PLAIN and DIGEST-MD5 are never used.  SCRAM is slixmpp's, hardened: the nonce comes from our
+entropy, the iterations run in OpenSSL and are bounded, and a server that does not prove that it
+knows the password is refused.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from softphone.sans_io import Entropy
 __all__ = ["EXTERNAL", "Scram", "choose_mechanism", "saslprep_bytes"]
 
 LEAST_ITERATIONS, MOST_ITERATIONS = 4096, 1_000_000
-"""RFC 7677 section 4 has the least; a million take half a second."""
+"""The bounds of the iteration count: RFC 7677 section 4 has the minimum; a million take 0.5 s."""
 _HASHES = ("SHA-512", "SHA-256", "SHA-1")
 _FIPS_HASHES = ("SHA-512", "SHA-256")
 
@@ -30,9 +30,10 @@ _FIPS_HASHES = ("SHA-512", "SHA-256")
 def choose_mechanism(
     offered: Iterable[str], *, password: bool, certificate: bool, binding: bool, fips: bool
 ) -> str | None:
-    """The best mechanism that a server offers and policy allows; None where there is none.
+    """Return the best mechanism that the server offers and policy allows; None if there is none.
 
-    `binding` is whether this connection has channel binding data.
+    `password` and `certificate` are whether we have one, `binding` whether this connection has
+    channel binding data; `fips` excludes SHA-1.
     """
     there = set(offered)
     wanted = ["EXTERNAL"] if certificate else []
@@ -44,7 +45,10 @@ def choose_mechanism(
 
 
 def saslprep_bytes(text: str) -> bytes:
-    """A user name or password as SCRAM has it (RFC 4013).  Raises ConfigurationError."""
+    """Return a user name or password prepared for SCRAM (SASLprep, RFC 4013), in UTF-8.
+
+    Raises ConfigurationError for a prohibited character.
+    """
     try:
         return str(saslprep(text)).encode()
     except StringPrepError as exc:
@@ -52,7 +56,10 @@ def saslprep_bytes(text: str) -> bytes:
 
 
 class Scram(SCRAM):
-    """SCRAM with a strong nonce, on OpenSSL, and with its end checked."""
+    """slixmpp's SCRAM with a strong nonce, PBKDF2 in OpenSSL, and the server's proof required.
+
+    `unproven` is true after the server failed to prove that it knows the password.
+    """
 
     def __init__(
         self,
@@ -66,10 +73,10 @@ class Scram(SCRAM):
         super().__init__(name, credentials, security)  # type: ignore[no-untyped-call]
 
     def process(self, challenge: bytes = b"") -> bytes:
-        """The answer to a challenge.
+        """Return the answer to a challenge.
 
-        Raises SASLMutualAuthFailed when the server does not prove itself, or breaks the rules;
-        `unproven` says so from then on.
+        Raises SASLMutualAuthFailed when the server does not prove that it knows the password, or
+        breaks the protocol; `unproven` is true from then on.
         """
         if self._mutual_auth and not challenge:
             return b""
@@ -90,20 +97,20 @@ class Scram(SCRAM):
         return self.client_first_message
 
     def process_2(self, challenge: bytes) -> bytes:
-        """The proof; only for a server that has added to our nonce."""
+        """Return the client's proof.  Raises ValueError if the server did not extend our nonce."""
         if self.parse(challenge)[b"r"] == self.cnonce:
             raise ValueError("the server adds nothing to the nonce")
         answer: bytes = super().process_2(challenge)
         return answer
 
     def process_3(self, challenge: bytes) -> bytes:
-        """Check the server's own proof."""
+        """Verify the server's signature; return no bytes."""
         self._mutual_auth = False
         super().process_3(challenge)
         return b""
 
     def parse(self, challenge: bytes) -> dict[bytes, bytes]:
-        """Attributes of a message; the first of a name counts."""
+        """Return the attributes of a message by name; the first of a repeated name counts."""
         found: dict[bytes, bytes] = {}
         for item in challenge.split(b","):
             name, _, value = item.partition(b"=")
@@ -111,7 +118,10 @@ class Scram(SCRAM):
         return found
 
     def Hi(self, text: str | bytes, salt: bytes, iterations: int) -> bytes:
-        """RFC 5802 section 2.2, by PBKDF2.  Raises ValueError beyond the bounds."""
+        """Compute Hi of RFC 5802 section 2.2 by PBKDF2.
+
+        Raises ValueError for fewer than 4096 or more than 1,000,000 iterations.
+        """
         if not LEAST_ITERATIONS <= iterations <= MOST_ITERATIONS:
             raise ValueError(f"{iterations} iterations")
         digest = self.hash_name.replace("-", "").lower()
@@ -119,5 +129,5 @@ class Scram(SCRAM):
         return hashlib.pbkdf2_hmac(digest, secret, salt, iterations)
 
     def HMAC(self, key: bytes, msg: bytes) -> bytes:
-        """HMAC with the mechanism's hash."""
+        """Compute HMAC with the mechanism's hash."""
         return hmac.digest(key, msg, self.hash_name.replace("-", "").lower())

@@ -1,7 +1,7 @@
-"""Asking a chat server for TLS: the few stanzas in clear before it, and nothing else.
+"""Negotiates STARTTLS with a chat server: the stanzas in clear that precede TLS.
 
-RFC 6120 section 5, sans IO.  There is no way on without TLS; whatever comes after `<proceed/>`
-in clear is refused, since nobody vouches for it.  At most 16 KiB are read.
+RFC 6120 section 5, sans IO.  Without TLS the connection ends.  Octets in clear after `<proceed/>`
+are refused, since they are not authenticated.  At most 16 KiB are read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ _MOST = 16 * 1024
 
 
 class StartTls:
-    """One conversation; `first_bytes`, then `answer_bytes` until it is `ready_for_tls`."""
+    """One negotiation: send `first_bytes`, then what `answer_bytes` returns, until `ready_for_tls`.
+
+    `domain` is the domain of the user's JID.
+    """
 
     def __init__(self, domain: str) -> None:
         self._domain = domain
@@ -31,11 +34,11 @@ class StartTls:
 
     @property
     def ready_for_tls(self) -> bool:
-        """Whether the server waits for the handshake."""
+        """Whether the server has sent `<proceed/>`, so that the TLS handshake can start."""
         return self._ready
 
     def first_bytes(self) -> bytes:
-        """The stream header."""
+        """Return the stream header."""
         header = (
             f"<stream:stream to={quoteattr(self._domain)} version='1.0' xmlns='jabber:client'"
             f" xmlns:stream='{STREAMS}'>"
@@ -43,9 +46,12 @@ class StartTls:
         return header.encode()
 
     def answer_bytes(self, data: bytes) -> bytes:
-        """What to send in answer.  Raises TransportError when there will be no TLS."""
+        """Return what to send in answer to `data`.
+
+        Raises TransportError if the server offers no TLS, refuses it, or breaks the protocol.
+        """
         self._size += len(data)
-        # RFC 6120 section 11.6: UTF-8 only, so that nothing hides from a look at the octets.
+        # RFC 6120 section 11.6 allows UTF-8 only; UTF-16, which would hide "<!", contains NULs.
         joined = self._tail + data
         self._tail = data[-1:] or self._tail
         if self._size > _MOST or b"<!" in joined or b"\0" in data:
@@ -53,7 +59,7 @@ class StartTls:
         answer = b""
         try:
             self._parser.feed(data)
-            # Newer expats put small pieces off, and hold back what they end.
+            # Newer versions of expat defer the parsing of small pieces.
             if hasattr(self._parser, "flush"):
                 self._parser.flush()
             for event, element in self._parser.read_events():

@@ -1,7 +1,7 @@
-"""slixmpp on a connection of ours: verified before the first byte, and bounded.
+"""Runs slixmpp over our own connection, which is verified before the first byte.
 
-RFC 6120, RFC 6121, XEP-0198.  slixmpp dials nothing, makes no TLS context and chooses no
-mechanism here; it has the stanzas.  A stanza is 256 KiB at most, and no document type is read.
+RFC 6120, RFC 6121, XEP-0198.  slixmpp handles stanzas only: it neither dials, makes a TLS context
+nor chooses a SASL mechanism.  A stanza has at most 256 KiB, and a document type is refused.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from softphone.sans_io import Entropy, Flow
 logger = logging.getLogger("softphone.messaging")
 
 CLIENT_TLS = "urn:x-softphone:client-tls:0"
-"""The feature that says: this client speaks TLS with other clients."""
+"""The feature (XEP-0030) of a client that supports TLS with other clients."""
 MOST_STANZA = 1 << 18
 _PLUGINS = ("xep_0030", "xep_0115", "xep_0198", "xep_0199", "xep_0184", "xep_0203", "xep_0045")
 _SETTINGS: dict[str, dict[str, object]] = {
@@ -36,7 +36,7 @@ _SETTINGS: dict[str, dict[str, object]] = {
 
 
 class _ConnectionTransport:
-    """What slixmpp takes for its transport."""
+    """The subset of asyncio.Transport that slixmpp uses, on a StreamConnection."""
 
     def __init__(self, connection: StreamConnection) -> None:
         self.connection = connection
@@ -55,9 +55,9 @@ class _ConnectionTransport:
 
 
 class XmppStream(ClientXMPP):
-    """One user's stream over as many connections as it takes.
+    """One user's stream, which may continue over several connections (XEP-0198).
 
-    `on_end(error)` is called when a connection is gone, for whatever reason.
+    `on_end(error)` is called whenever a connection has ended.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class XmppStream(ClientXMPP):
         for name in (*_PLUGINS, *(("xep_0047",) if config.policy.negotiates else ())):
             self.register_plugin(name, dict(_SETTINGS.get(name, {})))
         self.add_filter("out_sync", self._hold_unsent)
-        # TLS was made before this stream began, and is never asked for in it.
+        # TLS was established before this stream began, so it is never negotiated in it.
         plugins: Any = self.plugin
         plugins.disable("feature_starttls")
         plugins["feature_mechanisms"]._send_auth = self._authenticate
@@ -90,7 +90,7 @@ class XmppStream(ClientXMPP):
     # The connection
 
     def start_on(self, connection: StreamConnection) -> None:
-        """Speak on a connection whose far end has been verified."""
+        """Begin the stream on a connection whose server has been verified."""
         self.refusal = None
         self.reading_paused = False
         self._unfinished = 0
@@ -107,7 +107,7 @@ class XmppStream(ClientXMPP):
 
     @property
     def connection(self) -> StreamConnection | None:
-        """The connection that is up now."""
+        """The current connection; None when there is none."""
         return (
             None
             if self.transport is None
@@ -115,7 +115,7 @@ class XmppStream(ClientXMPP):
         )
 
     def send_raw(self, data: str | bytes) -> None:
-        """Send; nothing is logged, since answers to challenges go this way, too."""
+        """Send without logging: the data may be the answer to a SASL challenge."""
         connection = self.connection
         if connection is None:
             return
@@ -129,15 +129,15 @@ class XmppStream(ClientXMPP):
         return ended
 
     def reconnect(self, wait: float = 2.0, reason: str = "") -> None:
-        """End this connection; the next one is made as this one was, to our own server."""
+        """Abort this connection; `XmppConnection` chooses the server of the next one."""
         self._abort_connection(TransportError(reason or "the chat server wants another connection"))
 
     async def start_tls(self) -> bool:
-        """Refuse: TLS was made before this stream began."""
+        """Return False: TLS was established before this stream began."""
         return False
 
     def set_reading_paused(self, held: bool) -> None:
-        """Read nothing more from the server for now, or go on: our user does not keep up."""
+        """Pause reading from the server when the application falls behind, or resume it."""
         self.reading_paused = held
         connection = self.connection
         if connection is None or connection.finished.done():
@@ -148,9 +148,9 @@ class XmppStream(ClientXMPP):
             connection.transport.resume_reading()
 
     def _hold_unsent(self, stanza: Any) -> Any:
-        """What comes to be sent when the connection has just gone waits for the next session.
+        """Requeue an IQ or presence that is sent without a connection, until the next session.
 
-        Messages are not kept here: the outbox sends those again.
+        Messages are dropped here: the outbox sends those again.
         """
         if self.connection is not None:
             return stanza
@@ -170,7 +170,7 @@ class XmppStream(ClientXMPP):
     # ConnectionOwner
 
     def bytes_received(self, flow: Flow, data: bytes) -> None:
-        """Bytes of the server: they end the connection rather than break anything."""
+        """Process bytes from the server; any error aborts the connection."""
         self._unfinished += len(data)
         try:
             self._check(data)
@@ -184,14 +184,14 @@ class XmppStream(ClientXMPP):
             )
 
     def flow_ended(self, flow: Flow, error: SoftphoneError | None) -> None:
-        """The connection is gone; the session may go on over another one (XEP-0198)."""
+        """Record that the connection has ended; the session may be resumed (XEP-0198)."""
         if self.transport is None:
             return
         self.connection_lost(error)
         self._on_end(self.refusal or self._unproven() or error)
 
     def data_received(self, data: bytes | str) -> None:
-        """Parse; what is no XML ends the connection at once, and is not logged."""
+        """Parse bytes of the stream.  Raises TransportError for invalid XML; it is not logged."""
         parser: Any = self.parser
         if parser is None:
             return
@@ -220,7 +220,7 @@ class XmppStream(ClientXMPP):
                 self.xml_root.clear()
 
     def request_flush(self, connection: StreamConnection) -> None:
-        """Write in this turn of the loop."""
+        """Schedule a flush of the connection for the next iteration of the event loop."""
         asyncio.get_running_loop().call_soon(connection.flush)
 
     def _check(self, data: bytes) -> None:
@@ -228,8 +228,8 @@ class XmppStream(ClientXMPP):
             raise TransportError(f"the chat server sent a stanza of more than {MOST_STANZA} bytes")
         if self.xml_root is not None:
             return
-        # Before the root only: a document type can be nowhere else.  RFC 6120 section 11.6: UTF-8
-        # only, so that nothing hides from a look at the octets.
+        # Only before the root element: a document type can be nowhere else.  RFC 6120 section 11.6
+        # allows UTF-8 only; UTF-16, which would hide "<!", contains NUL octets.
         joined = self._tail + data
         self._tail = data[-1:] or self._tail
         if b"<!" in joined or b"\0" in data:
@@ -247,7 +247,7 @@ class XmppStream(ClientXMPP):
     # Signing in
 
     def _authenticate(self) -> bool:
-        """Choose a mechanism and begin; in place of slixmpp's own choice."""
+        """Choose a mechanism and begin SASL; replaces slixmpp's own choice."""
         plugin = self.plugin["feature_mechanisms"]
         binding = self._binding()
         name = choose_mechanism(
@@ -269,7 +269,7 @@ class XmppStream(ClientXMPP):
 
     def _make(self, name: str, offered: set[str], binding: bytes | None) -> Scram | EXTERNAL:
         if name == "EXTERNAL":
-            # An empty authzid leaves it to the certificate (RFC 6120 section 6.3.8).
+            # With an empty authzid the certificate names the user (RFC 6120 section 6.3.8).
             return EXTERNAL(name, {"authzid": b""}, {})  # type: ignore[no-untyped-call]
         password = self._config.password
         secret = b"" if password is None else password.reveal()
@@ -286,12 +286,12 @@ class XmppStream(ClientXMPP):
             "binding_proposed": any(each.endswith("-PLUS") for each in offered),
         }
         if binding is None:
-            # We cannot bind, and say so, rather than that the server cannot (RFC 5802 section 6).
+            # Sends the flag "n" (we do not support binding), not "y" (RFC 5802 section 6).
             security["binding_proposed"] = True
         return Scram(name, credentials, security, self._entropy)
 
     def _binding(self) -> bytes | None:
-        """The data of tls-unique, which TLS 1.3 does not have (RFC 9266 section 3)."""
+        """Return the tls-unique data; None with TLS 1.3, which has none (RFC 9266 section 3)."""
         session = self.socket
         if session is None or session.version() == "TLSv1.3":
             return None
@@ -299,7 +299,7 @@ class XmppStream(ClientXMPP):
         return found
 
     def refuse(self, error: SoftphoneError) -> None:
-        """End the connection; `error` is why, for whoever waits for the session."""
+        """Abort the connection; `on_end` gets the first `error` given for this connection."""
         self.refusal = self.refusal or error
         self._abort_connection(error)
 
@@ -324,10 +324,10 @@ class XmppStream(ClientXMPP):
         return None
 
     def exception(self, exception: Exception) -> None:
-        """What went wrong in a handler of slixmpp: told, and the stream goes on."""
+        """Log an exception of a slixmpp handler; the stream continues."""
         logger.warning("a stanza was not handled: %s", type(exception).__name__)
 
     def plugin_of(self, name: str) -> Any:
-        """A plugin by its number."""
+        """Return the slixmpp plugin with this name, such as "xep_0199"."""
         plugins: Any = self.plugin
         return plugins[name]

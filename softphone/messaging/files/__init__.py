@@ -1,11 +1,12 @@
 """Managed file transfer: upload and download over HTTPS, after policies and audit.
 
-It asks the policies with the type of the content, records their decision, and then moves the bytes.
-Policies are in `softphone.messaging.compliance`, the audit table in `softphone.messaging.storage`,
-HTTPS in `softphone.net.http`, and a message with a link is sent by `softphone.messaging.delivery`.
+A transfer first detects the media type of the content, asks the policies and records their
+decision.  Policies are in `softphone.messaging.compliance`, the audit table in
+`softphone.messaging.storage`, HTTPS in `softphone.net.http`; `softphone.messaging.delivery` sends
+the message with the link.
 
-XEP-0363 (upload slots), XEP-0066 (links), RFC 6838 (media types).  `upload`, which asks for a
-slot, is imported by its module: it needs slixmpp.
+XEP-0363 (upload slots), XEP-0066 (links), RFC 6838 (media types).  Import `upload`, which requests
+slots, as a module: it needs slixmpp.
 """
 
 from __future__ import annotations

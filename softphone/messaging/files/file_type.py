@@ -1,13 +1,13 @@
-"""What a file is by its first bytes, whatever its name says.
+"""Detects the media type of a file by its first bytes; the name is ignored.
 
-Media types (RFC 6838) of the formats that people send; text is told from bytes.  It opens nothing
-and decodes nothing.
+It knows the media types (RFC 6838) of common formats, and tells text from binary data.  It neither
+opens files nor decodes content.
 """
 
 from __future__ import annotations
 
 HEAD = 512
-"""So many bytes of a file are looked at."""
+"""The number of bytes of a file that are examined."""
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -45,7 +45,7 @@ def media_type_of(head: bytes) -> str:
     try:
         head.decode()
     except UnicodeDecodeError as exc:
-        # The last character may be cut by the end of what is looked at.
+        # The end of `head` may cut the last UTF-8 character.
         if exc.start < len(head) - 3:
             return "application/octet-stream"
     return "text/html" if b"<html" in head.lower() else "text/plain"

@@ -1,9 +1,9 @@
 """Uploads and downloads files over HTTPS, after a policy decision recorded in the audit table.
 
 The HTTP half of XEP-0363: PUT to a slot's address, GET from it, each through the gate.  Policies
-are asked with what the content is, before a byte leaves and before a file is kept.  The decision
-is in the audit table before anything moves, and a transfer is done only when its own row is
-committed.  Where the slot comes from is in `upload`.
+are asked about the actual content before a byte leaves, and before a downloaded file is kept.  The
+decision is in the audit table before that, and a transfer is done only when its own row is
+committed.  `upload` requests the slots.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _ALLOWED_HEADERS = frozenset({"authorization", "cookie", "expires"})  # XEP-0363
 
 @dataclass(frozen=True, slots=True)
 class UploadSlot:
-    """Where a file goes, and where it may be fetched from (XEP-0363 section 5)."""
+    """The PUT and GET addresses of an upload slot, and headers for PUT (XEP-0363 section 5)."""
 
     put: str
     get: str
@@ -46,12 +46,16 @@ class UploadSlot:
 
 
 AskSlot: TypeAlias = Callable[[str, int, str], Awaitable[UploadSlot]]
-"""Asks for a slot, by a file's name, its size in bytes and its media type."""
+"""Requests a slot for a file's name, size in bytes and media type."""
 
 
 @dataclass(frozen=True, slots=True)
 class TransferredFile:
-    """A transfer that is done: its address, what moved, and the hash of its row."""
+    """A completed transfer.
+
+    `url` is the file's address, `size` in bytes, `type` its media type, `sha256` in hexadecimal;
+    `row` is the hash of its audit row.
+    """
 
     url: str
     size: int
@@ -65,9 +69,9 @@ _Measured: TypeAlias = tuple[int, bytes, str]
 
 
 class FileTransfer:
-    """Sends and fetches files of one user, one after the other or side by side.
+    """Uploads and downloads files of one user; transfers may run concurrently.
 
-    Each policy has `within` seconds for a file, which it may have to read whole.
+    Each policy has `within` seconds for a file, which it may have to read entirely.
     """
 
     def __init__(
@@ -88,11 +92,11 @@ class FileTransfer:
     async def upload_file(
         self, path: Path, ask: AskSlot, to: str, kind: ContentKind = ContentKind.FILE
     ) -> TransferredFile:
-        """Upload a file for somebody; the address of `TransferredFile` is what to tell him.
+        """Upload a file for the recipient `to`, who gets the `url` of the result.
 
-        Raises TransferRefused before a byte of it leaves, and before its name does; AuditError
-        when it cannot be written down; TransferError, TransportError and CertificateError when it
-        does not arrive.
+        Raises TransferRefused when policy forbids it, before any content or the name leaves;
+        AuditError when a row cannot be written; TransferError, TransportError and CertificateError
+        when the upload fails.
         """
         with await asyncio.to_thread(_opened, path) as file:
             measured = await asyncio.to_thread(_measured, file)
@@ -119,11 +123,11 @@ class FileTransfer:
     async def download_file(
         self, url: str, into: Path, sender: str, kind: ContentKind = ContentKind.FILE
     ) -> TransferredFile:
-        """Download what somebody has sent, to the new file `into` (0600).
+        """Download a file from `sender` to the new file `into` (mode 0600).
 
-        Raises TransferRefused when policy forbids it, AuditError when it cannot be written down,
-        TransferError, TransportError and CertificateError when it does not come.  Then nothing of
-        it is kept; it is still at the server.
+        Raises TransferRefused when policy forbids it, AuditError when a row cannot be written,
+        TransferError, TransportError and CertificateError when the download fails.  Then nothing
+        is kept here; the file stays on the server.
         """
         https_target(url)
         holder = await asyncio.to_thread(tempfile.mkstemp, dir=into.parent, prefix=".incoming-")
@@ -147,10 +151,10 @@ class FileTransfer:
         return TransferredFile(url, event.size, event.type, event.sha256, row)
 
     async def _kept(self, aside: Path, into: Path, record: AuditRecord) -> str:
-        """Give the file its name, on the disk, and only then say that it is done.
+        """Give the file its name on disk, then write the row "done" and return its hash.
 
-        A crash in between leaves a file whose row says that it was allowed, never a row of a file
-        that is not there.  Without the row the file goes again.
+        A crash in between leaves a file with a row "allow", never a row "done" without its file.
+        If the row cannot be written, the file is deleted.
         """
         await asyncio.to_thread(_keep, aside, into)
         try:
@@ -222,7 +226,7 @@ def _write(file: BinaryIO, piece: bytes) -> None:
 
 
 def _measured(file: BinaryIO) -> _Measured:
-    """Size, first bytes and SHA-256 of a file, from its beginning."""
+    """Return the size, the first bytes and the SHA-256 of a file."""
     file.seek(0)
     size, digest, head = 0, hashlib.sha256(), b""
     while piece := file.read(_PIECE):
@@ -233,7 +237,10 @@ def _measured(file: BinaryIO) -> _Measured:
 
 
 async def _pieces(file: BinaryIO, size: int, digest: str) -> AsyncIterator[bytes]:
-    """The file that was judged, and no other: its last piece goes only if nothing has changed."""
+    """Yield the content of a file; the last piece only if size and SHA-256 are still the same.
+
+    Raises TransferError if the file has changed since the policies judged it.
+    """
     file.seek(0)
     sent, seen, last = 0, hashlib.sha256(), b""
     while piece := await asyncio.to_thread(file.read, _PIECE):
@@ -253,7 +260,7 @@ def _forget(into: Path) -> None:
 
 
 def _keep(aside: Path, into: Path) -> None:
-    """Give the file its name, on the disk; what has that name already stays."""
+    """Link the file to its final name and sync the folder; never replaces an existing file."""
     try:
         os.link(aside, into)
         folder = os.open(into.parent, os.O_RDONLY | os.O_DIRECTORY)

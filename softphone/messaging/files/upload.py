@@ -1,6 +1,6 @@
-"""A place for a file: the upload service of our server, found and asked for a slot (XEP-0363).
+"""Finds the upload service of our server, and requests slots for files (XEP-0363).
 
-It moves no bytes; that is `transfer`'s, over HTTPS and through the gate.
+`transfer` moves the bytes, over HTTPS and through the gate.
 """
 
 from __future__ import annotations
@@ -25,18 +25,21 @@ _WITHIN = 10.0
 
 
 class UploadService:
-    """Asks over one stream."""
+    """Requests upload slots over one stream; remembers the service it found."""
 
     def __init__(self) -> None:
         self._stream: XmppStream | None = None
         self._service: tuple[str, int | None] | None = None
 
     def attach(self, stream: XmppStream) -> None:
-        """Ask over this stream."""
+        """Send requests over this stream."""
         self._stream = stream
 
     async def request_slot(self, name: str, size: int, kind: str) -> UploadSlot:
-        """A slot for a file by its name, size in bytes and media type.  Raises TransferError."""
+        """Request a slot for a file: its name, size in bytes and media type (`kind`).
+
+        Raises TransferError if there is no service, the file is too large, or the slot is refused.
+        """
         stream = self._stream
         if stream is None:
             raise TransferError("nobody is signed in to a chat server")
@@ -56,7 +59,7 @@ class UploadService:
         return _slot(answer.xml)
 
     async def _find(self, stream: XmppStream) -> tuple[str, int | None]:
-        """The service, and how many bytes it takes at most; remembered."""
+        """Find the service, and its maximum file size in bytes (None if it names none)."""
         domain = stream.boundjid.domain
         disco = stream.plugin_of("xep_0030")
         items = await disco.get_items(jid=JID(domain), timeout=_WITHIN)
@@ -65,7 +68,7 @@ class UploadService:
             try:
                 info = await disco.get_info(jid=JID(name), timeout=_WITHIN)
             except XMPPError:
-                continue  # a service that says nothing of itself is not this one
+                continue  # the upload service must answer disco#info
             if NAMESPACE in info["disco_info"]["features"]:
                 self._service = name, _most(info.xml)
                 return self._service
@@ -92,14 +95,17 @@ def _slot(answer: ET.Element) -> UploadSlot:
 
 
 def add_file_link(stanza: Any, url: str) -> None:
-    """Say in a message that it is about a file at `url` (XEP-0066)."""
+    """Add the address `url` of a file to a message (XEP-0066)."""
     outside = ET.Element(f"{{{_OOB}}}x")
     ET.SubElement(outside, f"{{{_OOB}}}url").text = url
     stanza.append(outside)
 
 
 def file_link_of(stanza: Any) -> str:
-    """The https: address of the file that a message is about; "" for none."""
+    """Return the https: address of the file that a message links to; "" for none.
+
+    An address of another scheme, or of more than 2048 characters, is ignored.
+    """
     url = (stanza.xml.findtext(f"{{{_OOB}}}x/{{{_OOB}}}url") or "").strip()
     try:
         parts = urlsplit(url)

@@ -6,14 +6,17 @@ from collections import OrderedDict
 
 
 class DuplicateFilter:
-    """The last `most` of them, with who sent each."""
+    """Remembers the last `most` message ids, each with its sender."""
 
     def __init__(self, most: int = 10_000) -> None:
         self._most = most
         self._ids: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def is_first(self, sender: str, key: str) -> bool:
-        """Whether this is the first time; a message without an id always is."""
+        """Whether this id arrives from this sender for the first time; remembers it.
+
+        True for a message without an id.
+        """
         if not key:
             return True
         entry = (sender, key)

@@ -17,19 +17,19 @@ class MessageHistory:
         return len(self._messages)
 
     def add_message(self, message: Message) -> None:
-        """Remember one; the oldest of all makes room."""
+        """Add a message; when the history is full, the oldest message is dropped."""
         self._messages.append(message)
 
     def messages_with(self, peer: str) -> tuple[Message, ...]:
-        """What was said with one peer, or in one room, oldest first."""
+        """Return the messages with one peer, or in one room, oldest first."""
         return tuple(each for each in self._messages if each.peer == peer)
 
     def forget_peer(self, peer: str) -> None:
-        """Forget a conversation."""
+        """Delete the messages with one peer, or in one room."""
         kept = [each for each in self._messages if each.peer != peer]
         self._messages.clear()
         self._messages.extend(kept)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all messages."""
         self._messages.clear()

@@ -19,9 +19,9 @@ HIGH, LOW = 1024, 512
 
 
 class Inbox(Generic[A]):
-    """Two queues with a common bound: arrivals to be judged, and messages to be shown.
+    """Two queues with a common limit: arrivals to be checked, and messages to be shown.
 
-    `hold(True)` is called when too much waits, `hold(False)` when there is room again.
+    `hold(True)` is called when `high` items wait, `hold(False)` when only `low` are left.
     """
 
     def __init__(self, hold: Callable[[bool], None], *, high: int = HIGH, low: int = LOW) -> None:
@@ -42,20 +42,23 @@ class Inbox(Generic[A]):
         return len(self._arrived) + len(self._shown)
 
     def add_arrival(self, item: A) -> None:
-        """Something has come."""
+        """Queue an arrival for the check by policy."""
         self._arrived.append(item)
         self._news.set()
         self._weigh()
 
     async def next_arrival(self) -> A:
-        """The next thing to judge."""
+        """Wait for the next arrival, and remove it from the queue."""
         while not self._arrived:
             self._news.clear()
             await self._news.wait()
         return self._arrived.popleft()
 
     def add_message(self, message: Message) -> None:
-        """A message for the application."""
+        """Queue a message for the application.
+
+        If the application has never read, the oldest message is dropped above half of `high`.
+        """
         self._shown.append(message)
         if not self._read and len(self._shown) > self._high // 2:
             self._shown.popleft()
@@ -64,7 +67,7 @@ class Inbox(Generic[A]):
         self._weigh()
 
     async def next_message(self) -> Message | None:
-        """The next message; None after the end."""
+        """Wait for the next message, and remove it from the queue; None after `end`."""
         self._read = True
         while not self._shown:
             if self._ended:
@@ -77,7 +80,7 @@ class Inbox(Generic[A]):
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """Double the bound while sending, so that the response can be received."""
+        """Double the limit while sending, so that the acknowledgment can be received."""
         self._sending += 1
         self._weigh()
         try:
@@ -87,12 +90,12 @@ class Inbox(Generic[A]):
             self._weigh()
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """End the inbox: `next_message` returns None once the queue is empty."""
         self._ended = True
         self._messages.set()
 
     def reading_resumed(self) -> None:
-        """Resume after a new session: the stream reads again."""
+        """Record that a new connection reads again; hold it if the queues are still full."""
         self._held = False
         self._weigh()
 

@@ -1,7 +1,7 @@
 """Processes every message, incoming or outgoing: asks the hook, keeps history.
 
-The hook fails closed.  A message encrypted client to client is archived only if the policy allows
-that, and the hook never gets its text.
+The hook fails closed.  A message encrypted client to client is archived only if the configuration
+allows it (`archive_client_to_client`), and the hook never gets its text.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HOOK_PATIENCE = 15.0
 
 
 class MessageProcessor:
-    """Asks `hook`, where there is one, and keeps what may be kept."""
+    """Asks the `hook`, if there is one, within `patience` seconds; keeps history and archive."""
 
     def __init__(
         self,
@@ -48,7 +48,11 @@ class MessageProcessor:
         self.archive: MessageArchive | None = None
 
     async def apply_hook(self, message: Message) -> Message:
-        """The message as it may go on.  Raises MessageRefused when it may not."""
+        """Return the message, redacted if the hook says so.  Raises MessageRefused on denial.
+
+        A hook that fails or answers too late denies; so does one that redacts a message encrypted
+        client to client.
+        """
         if self.hook is None:
             return message
         decision = await self._ask_hook(self.hook, message)
@@ -87,7 +91,7 @@ class MessageProcessor:
         )
 
     async def record_message(self, message: Message) -> None:
-        """Add the message to history and archive.  A failing archive is logged."""
+        """Add the message to the history and the archive; a failure of the archive is logged."""
         self.history.add_message(message)
         secret = message.security.scope is EncryptionScope.CLIENT_TO_CLIENT
         if self.archive is None or (secret and not self._config.archive_client_to_client):
@@ -97,11 +101,11 @@ class MessageProcessor:
         except SoftphoneError as exc:
             logger.error("a message was not archived: %s", exc)
         except Exception as exc:
-            # A driver of the user's choosing: it must not end what reads messages, and what it
-            # says may have the text in it.
+            # A database driver may raise anything: it must not end the task that reads messages,
+            # and its error text may contain the message.
             logger.error("a message was not archived (%s)", type(exc).__name__)
 
     def conversation_closed(self, peer: str) -> None:
-        """Its window is closed: with Disable_IM_History it is forgotten."""
+        """Record a closed conversation: with Disable_IM_History its history is deleted."""
         if self._config.disable_history:
             self.history.forget_peer(peer)

@@ -1,7 +1,7 @@
 """The outbox: messages not acknowledged by the server, so that a reconnect loses none.
 
-XEP-0198 numbers stanzas within one session; the outbox keeps them beyond it, by their ids.  A
-message sent again in a new session has its old id, by which the receiver recognizes a duplicate.
+XEP-0198 counts stanzas within one session; the outbox keeps them beyond it, by their ids.  A
+message that is sent again in a new session keeps its id, so the receiver can detect a duplicate.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MOST_WAITING = 1000
 
 
 class Outbox(Generic[S]):
-    """What has been sent and not been acknowledged, oldest first."""
+    """Messages that the server has not acknowledged, oldest first; `most` at a time."""
 
     def __init__(self, most: int = MOST_WAITING) -> None:
         self._most = most
@@ -28,7 +28,7 @@ class Outbox(Generic[S]):
         return len(self._waiting)
 
     def add_stanza(self, key: str, stanza: S) -> asyncio.Future[None]:
-        """Remember a stanza; the future is done when the server has it.
+        """Remember a stanza; return a future that is done when the server acknowledges it.
 
         Raises MessageUndelivered when too many wait already.
         """
@@ -41,27 +41,30 @@ class Outbox(Generic[S]):
         return future
 
     def acknowledged(self, key: str) -> None:
-        """The server has it."""
+        """Record that the server has acknowledged the stanza with the id `key`."""
         _, future = self._waiting.pop(key, (None, None))
         if future is not None and not future.done():
             future.set_result(None)
 
     def failed(self, key: str, error: SoftphoneError) -> bool:
-        """It will not arrive; whether it was one of these."""
+        """Fail the future of a stanza with `error`; return whether it was still waiting."""
         _, future = self._waiting.pop(key, (None, None))
         if future is not None and not future.done():
             future.set_exception(error)
         return future is not None
 
     def forget_stanza(self, key: str) -> None:
-        """Nobody waits for it any more: it is not sent again."""
+        """Remove a stanza whose sender has stopped waiting; it is not sent again."""
         self._waiting.pop(key, None)
 
     def unacknowledged_stanzas(self, known: Collection[str] = ()) -> list[S]:
-        """What has to be sent (again), but for what the session itself sends again."""
+        """Return the stanzas to send (again), except those with an id in `known`.
+
+        `known` are the ids that a resumed session sends again itself (XEP-0198).
+        """
         return [stanza for key, (stanza, _) in self._waiting.items() if key not in known]
 
     def fail_all(self, error: SoftphoneError) -> None:
-        """Nothing of it will be sent."""
+        """Fail all futures with `error`; nothing is sent any more."""
         for key in tuple(self._waiting):
             self.failed(key, error)

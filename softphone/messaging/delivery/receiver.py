@@ -1,7 +1,7 @@
 """Turns stanzas, and frames from TLS sessions with other clients, into checked, unique messages.
 
-RFC 6121 section 5, XEP-0045, XEP-0184, XEP-0203.  A message that policy does not accept is answered
-with an error and not shown.
+RFC 6121 section 5, XEP-0045, XEP-0184, XEP-0203.  A message that the encryption policy refuses is
+not shown; a chat message is also answered with the error not-acceptable.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ logger = logging.getLogger("softphone.messaging")
 
 @dataclass(frozen=True, slots=True)
 class IncomingMessage:
-    """A message that has come; `send_receipt` tells its sender so."""
+    """A received message; `send_receipt` sends its receipt, if the sender requested one."""
 
     message: Message
     send_receipt: Callable[[], None]
 
 
 class Receiver:
-    """Takes what comes over one stream; `counters` tell what was not taken, by cause."""
+    """Receives the messages of one stream; `counters` count those that were not shown, by cause."""
 
     def __init__(
         self,
@@ -57,13 +57,13 @@ class Receiver:
         self.counters: Counter[str] = Counter()
 
     def attach(self, stream: XmppStream) -> None:
-        """Take the messages of this stream."""
+        """Handle the message stanzas of this stream."""
         self._stream = stream
         stream.add_event_handler("message", self._message)
         stream.add_event_handler("groupchat_message", self._group_message)
 
     async def run(self) -> None:
-        """Judge what has come, one after the other, and show what may be shown."""
+        """Ask the hook about each arrival in order; record and show what it allows."""
         while True:
             arrival = await self.inbox.next_arrival()
             try:
@@ -77,7 +77,7 @@ class Receiver:
             self.inbox.add_message(message)
 
     def handle_encrypted(self, session: ClientSession, frame: Frame) -> None:
-        """A message over a session with another client, whose certificate was judged."""
+        """Handle a message from a TLS session with another, verified client."""
         peer, _, resource = session.peer.partition("/")
         if not self._policy.accepts(encrypted=True):
             self.counters["encrypted_refused"] += 1
@@ -96,7 +96,7 @@ class Receiver:
             security=MessageSecurity(EncryptionScope.CLIENT_TO_CLIENT, session.identity),
             resource=resource,
         )
-        # It has come, and is acknowledged as such: what our user's policy makes of it is ours.
+        # This acknowledges the arrival only: the peer is not told what the hook decides.
         session.acknowledge(frame.id)
         self.inbox.add_arrival(IncomingMessage(message, lambda: None))
 
@@ -163,7 +163,7 @@ class Receiver:
         return stamp.astimezone(UTC) if stamp.tzinfo else stamp.replace(tzinfo=UTC)
 
     def _receipt(self, stanza: Any, peer: str) -> None:
-        """Say that it has come (XEP-0184), to those only who may see our presence."""
+        """Send a receipt (XEP-0184), only to a peer that may see our presence."""
         stream = self._stream
         if stream is None or not stanza["request_receipt"]:
             return
@@ -181,5 +181,5 @@ class Receiver:
 
 
 def _too_large(stanza: Any) -> bool:
-    # An id that no archive can hold would take its message past the archive.
+    # The archive cannot store a longer id, so its message would not be archived.
     return len(stanza["body"].encode("utf-8", "replace")) > MOST_BODY or len(stanza["id"]) > MOST_ID

@@ -1,7 +1,7 @@
 """Sends messages by the route that policy demands; each arrives once, even across reconnects.
 
-XEP-0198 (acknowledgments of the server), XEP-0184 (receipts of the other client); client to
-client the acknowledgment is the other client's own, inside the session.
+XEP-0198 (acknowledgments by the server), XEP-0184 (receipts by the other client).  Client to
+client, the other client acknowledges inside the TLS session.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ MOST_RECEIPTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class SentMessage:
-    """A message that the server has, or, client to client, the other client itself."""
+    """A message that the server has acknowledged, or, client to client, the other client."""
 
     message: Message
     _receipt: asyncio.Future[None]
 
     async def delivered(self, *, within: float = 30.0) -> bool:
-        """Whether the other client says that it has it, in time.
+        """Wait up to `within` seconds for the other client's receipt; return whether it arrived.
 
-        Raises MessageUndelivered when the message came back.
+        Raises MessageUndelivered when the message was returned with an error.
         """
         done, _ = await asyncio.wait({self._receipt}, timeout=within)
         if done:
@@ -56,7 +56,7 @@ class SentMessage:
 
 @dataclass(frozen=True, slots=True)
 class SenderDependencies:
-    """Whom a sender works with; without `sessions` nothing goes client to client."""
+    """The objects that a sender uses; without `sessions` nothing is sent client to client."""
 
     policy: EncryptionPolicy
     connection: XmppConnection
@@ -67,11 +67,11 @@ class SenderDependencies:
 
 
 _MEANT = {
-    # A server says no more of it, lest it tell who exists (RFC 6121 section 8.5).
+    # The server gives no details, so as not to reveal which users exist (RFC 6121 section 8.5).
     "service-unavailable": "most often: nobody of that name is signed in, and the server keeps"
     " nothing for later",
 }
-"""What an error means where the server has not said it."""
+"""Explanations of error conditions, for errors that the server sends without a text."""
 
 
 class Sender:
@@ -99,12 +99,14 @@ class Sender:
     async def send_message(
         self, to: str, body: str, *, within: float, file: str = ""
     ) -> SentMessage:
-        """Send one message to a bare JID, or to a room that was joined.
+        """Send one message to a bare JID, or to a joined room, within `within` seconds.
 
-        `file` is the address of what it is about, which lies at a server: so does this message.
+        `file` is the address of a file that the message links to; since a server stores the file,
+        such a message is sent client to server.
 
-        Raises MessageRefused when policy forbids it (nothing was sent), MessageUndelivered,
-        TransportError, CertificateError or a subclass when it did not go through.
+        Raises LocalProtocolError for a text that `check_text` refuses, MessageRefused when policy
+        forbids the message (nothing was sent), MessageUndelivered, TransportError, CertificateError
+        or a subclass when it was not delivered.
         """
         check_text(body)
         try:
@@ -130,7 +132,7 @@ class Sender:
             file=file,
         )
         message = await self._parts.processor.apply_hook(message)
-        check_text(message.body)  # a redacted one, too: what XML cannot carry ends the stream
+        check_text(message.body)  # the hook may have redacted it; invalid XML ends the stream
         receipt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         receipt.add_done_callback(lambda done: done.cancelled() or done.exception())
         if client is None:
@@ -142,7 +144,7 @@ class Sender:
         return SentMessage(message, receipt)
 
     async def _choose_route(self, to: str, file: str) -> tuple[SendMode, str | None]:
-        """How it goes, and to which client where that matters."""
+        """Return the mode, and the full JID of the other client if it is client to client."""
         policy = self._parts.policy
         if file:
             self.check_file(to)
@@ -163,7 +165,7 @@ class Sender:
         return row.sends, client if row.sends is SendMode.CLIENT_TO_CLIENT else None
 
     def check_file(self, to: str) -> None:
-        """Raise MessageRefused where policy wants nothing that a server could read."""
+        """Raise MessageRefused if policy forbids what a server can read, and so any file."""
         if self._parts.policy.to_group() is SendMode.REFUSED:
             raise MessageRefused(
                 f"no file was sent to {to}: it would lie at a server, and im.support_no_encoding"
@@ -173,7 +175,7 @@ class Sender:
     # Client to client
 
     async def _to_client(self, message: Message, client: str) -> Message:
-        """Say it inside TLS, over another session if the first is cut, with the same id."""
+        """Send inside TLS; if the session is lost, send again with the same id over another."""
         sessions = self._parts.sessions
         if sessions is None:
             raise LocalProtocolError("there are no sessions with other clients")
@@ -192,7 +194,10 @@ class Sender:
             return replace(message, security=security, resource=resource)
 
     async def _again(self, peer: str, client: str) -> str | None:
-        """Where to try once more: after a cut of ours, or at the client that a peer went to."""
+        """Return the client to try again: after our own reconnect, or when the first has gone.
+
+        None if the connection is up and the client is still there.
+        """
         if not self._parts.connection.is_up:
             await self._parts.connection.until_up()
             return await self._parts.peers.encrypting_client(peer)
@@ -230,7 +235,10 @@ class Sender:
         )
 
     def resend_unacknowledged(self, *, resumed: bool) -> None:
-        """Send again what the server may not have: it is known by its id."""
+        """Send again what the server has not acknowledged, each message with its old id.
+
+        A `resumed` session sends what is in its own queue again itself (XEP-0198).
+        """
         known: set[str] = set()
         stream = self._stream
         if resumed and stream is not None:
@@ -240,7 +248,7 @@ class Sender:
             self._send_stanza(stanza)
 
     def fail_unacknowledged(self, error: SoftphoneError) -> None:
-        """Nothing more is sent."""
+        """Fail all unacknowledged messages with `error`; they are not sent again."""
         self._outbox.fail_all(error)
 
     def _send_stanza(self, stanza: Any) -> None:
@@ -249,10 +257,10 @@ class Sender:
             return
         stream.send(stanza)
         if "stream_management" not in stream.features:
-            # A server without XEP-0198 acknowledges nothing: what is written has to do.
+            # A server without XEP-0198 never acknowledges, so a written stanza counts as sent.
             self._outbox.acknowledged(stanza["id"])
             return
-        # The plugin's own question goes out before the stanza that it counts, so ask behind it.
+        # The plugin's own request precedes the stanza that it should cover, so request again.
         stream.send(stream.plugin_of("xep_0198").stanza.RequestAck(stream))
 
     def _acknowledged(self, stanza: Any) -> None:
@@ -283,7 +291,7 @@ class Sender:
 
 
 def check_text(body: str) -> None:
-    """Raise LocalProtocolError for a text that is empty, too long, or no XML can carry."""
+    """Raise LocalProtocolError for a text that is empty, too long, or not valid in XML."""
     if not body:
         raise LocalProtocolError("there is nothing to send")
     if len(body.encode("utf-8", "replace")) > MOST_BODY:

@@ -1,12 +1,13 @@
 """Compliance policies, asked before a message or file is sent or shown.
 
-Policies allow, deny or redact, and fail closed; an external server can be one of them.  They
-record nothing: decisions go into the audit table of `softphone.messaging.storage`, messages are
-held back in `softphone.messaging.delivery`, files in `softphone.messaging.files`.  Policies never
-get the text of a message encrypted between clients.
+Policies allow, deny or redact, and fail closed; an external server can be one of them.  Policies
+record nothing: `softphone.messaging.account_compliance` writes decisions on messages to the audit
+table of `softphone.messaging.storage`, `softphone.messaging.files` those on files.
+`softphone.messaging.delivery` stops denied messages.  Policies never get the text of a message
+encrypted between clients.
 
-No standard: the external server is asked with JSON over HTTPS (`softphone.net.http`), and files
-are handed over as a form of RFC 7578.
+No standard applies: the external server is asked with JSON over HTTPS (`softphone.net.http`), and
+files are sent to it as a form of RFC 7578.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ LARGEST = 100 << 20
 
 @dataclass(frozen=True, slots=True)
 class ComplianceConfig:
-    """Compliance of one messaging account: who decides, and where decisions are kept."""
+    """Compliance of one messaging account: its policies, and the databases that record them."""
 
     audit: str
     """The database of the audit table: a file, or an SQLAlchemy address.  Every decision is a row
@@ -30,26 +30,28 @@ class ComplianceConfig:
     archive: str | None = None
     """The database of the third-party archive, which gets every clear message."""
     server: str | None = None
-    """An https: address that is asked each time, and shown the certificate of `tls`."""
+    """The https: address of the compliance server, which gets the client certificate of `tls`."""
     tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.HTTPS))
-    """Whom to believe and what to show, at the compliance server and the file server."""
+    """The trust anchors for the compliance server and the file server, and our certificate for the
+    compliance server."""
     domains: tuple[str, ...] | None = None
-    """The only domains that may be spoken with; by default all."""
+    """The only domains that messages and files may be exchanged with; by default all."""
     types: tuple[str, ...] | None = None
     """The only media types of files, judged by content; by default all."""
     largest: int = LARGEST
-    """Bytes that a file may have."""
+    """The maximum size of a file, in bytes."""
     handover: int = 0
-    """Files of up to so many bytes are given to the `server`, and larger ones denied; 0: it is told
-    of files only."""
+    """The maximum size, in bytes, of files that are sent to the `server`; larger ones are denied.
+    With 0 the server gets only the description of a file."""
     files: bool = True
-    """Whether files come and go at all."""
+    """Whether files may be sent and received."""
     captures: bool = True
-    """Whether captures of a screen may be sent."""
+    """Whether screen captures may be sent."""
     within: float = 5.0
-    """Seconds for a database, and for the `server`; `timeout` in a file."""
+    """Seconds for each database change and each answer of the `server`; `timeout` in a file."""
     file_within: float = 300.0
-    """Seconds for one file, to the file server and to the compliance server; in Python only."""
+    """Seconds to transfer one file, to the file server and to the compliance server; settable in
+    Python only."""
 
     def __post_init__(self) -> None:
         if self.tls.service is not Service.HTTPS:
@@ -67,7 +69,7 @@ class ComplianceConfig:
                 )
 
     def policies(self, environment: HttpsEnvironment) -> tuple[CompliancePolicy, ...]:
-        """Who decides, in this order: what forbids most comes first, the server last."""
+        """Make the policies, in the order they are asked: the broadest first, the server last."""
         found: list[CompliancePolicy] = [FileSizePolicy(self.largest)]
         if not self.files:
             found.insert(0, NoFilesPolicy())

@@ -1,7 +1,7 @@
 """The compliance hook's interface: it decides before a message is sent and before one is shown.
 
-The question never contains the text of a message encrypted client to client: it cannot be logged.
-This file defines the question and the answers; it decides nothing.
+The question never contains the text of a message encrypted client to client, so that text cannot be
+logged.  This module defines the question and the answers; it decides nothing.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from softphone.messaging.message import EncryptionScope, MessageDirection
 
 @dataclass(frozen=True, slots=True)
 class PendingMessage:
-    """A message that is about to leave, or to be shown.
+    """A message that is about to be sent or shown.
 
-    `own` is our bare JID and `peer` the other's, or the room's.  `body` is None client to client;
-    `size` is that of the text in UTF-8.
+    `own` is our bare JID and `peer` the other's, or the room's.  `body` is None for a message
+    encrypted client to client; `size` is that of the text in UTF-8, in bytes.
     """
 
     direction: MessageDirection
@@ -34,7 +34,7 @@ class PendingMessage:
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    """The message goes on as it is."""
+    """Lets the message pass unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Deny:
 
 @dataclass(frozen=True, slots=True)
 class Redact:
-    """The message goes on with another text; a client-to-client one cannot, and is denied."""
+    """Replaces the text of the message; one encrypted client to client is denied instead."""
 
     body: str = field(repr=False)
 
@@ -59,12 +59,12 @@ class MessageHook(Protocol):
     """Decides on messages.  An exception or a late answer counts as Deny."""
 
     async def decide(self, question: PendingMessage) -> Decision:
-        """Allow, deny or redact."""
+        """Return Allow, Deny or Redact for a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class HookChain:
-    """Several hooks as one: each sees what those before have redacted; one denial is enough."""
+    """Several hooks as one: each gets the text as redacted so far; one denial is enough."""
 
     hooks: Sequence[MessageHook]
 

@@ -1,8 +1,8 @@
 """Compliance policies, asked before a message, a file or a capture is sent or shown.
 
 A policy returns Allow, Deny with a reason, or Redact.  The first Deny is final, and a policy that
-fails or does not answer in time denies.  Messages encrypted client to client have no text here:
-it cannot be logged.  The module sends nothing and writes nothing.
+fails or does not answer in time denies.  A message encrypted client to client has no text here, so
+its text cannot be logged.  The module sends nothing and writes nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ logger = logging.getLogger("softphone.messaging")
 
 
 class ContentKind(StrEnum):
-    """What is about to leave, or to be shown."""
+    """The kind of content that is about to be sent or shown."""
 
     MESSAGE = "message"
     FILE = "file"
@@ -29,17 +29,17 @@ class ContentKind(StrEnum):
 
 
 Content: TypeAlias = Callable[[], AsyncIterator[bytes]]
-"""The bytes of a file, from its beginning each time."""
+"""Returns an iterator over the bytes of a file; each call starts at the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComplianceEvent:
-    """What policies are asked about.
+    """What policies are asked about: a message, a file or a capture.
 
-    `own` is our bare JID, `peer` the other's or the room's.  `type` is what the content is,
-    `name` what the file is called.  `body` is a message's text, None client to client; `content`
-    gives a file's bytes, piece by piece, and raises TransferError once they are not those that
-    `size` and `sha256` are of.
+    `own` is our bare JID, `peer` the other's or the room's.  `size` is in bytes; `type` is the
+    media type by content, `name` the file's name.  `body` is a message's text, None if it is
+    encrypted client to client.  `content` yields a file's bytes piece by piece; it raises
+    TransferError if the file no longer has this `size` and `sha256`.
     """
 
     kind: ContentKind
@@ -56,18 +56,19 @@ class ComplianceEvent:
 
 
 class CompliancePolicy(Protocol):
-    """Who decides."""
+    """Decides on messages and files.  An exception or a late answer counts as Deny."""
 
     async def decide(self, event: ComplianceEvent) -> Decision:
-        """Allow, deny or redact."""
+        """Return Allow, Deny or Redact for an event."""
 
 
 async def ask_policies(
     policies: Sequence[CompliancePolicy], event: ComplianceEvent, *, within: float = 10.0
 ) -> Decision:
-    """What all policies together say, in their order; each sees what those before have redacted.
+    """Ask the policies in order, each for at most `within` seconds; return the combined decision.
 
-    A file cannot be redacted: that is a Deny.
+    Each policy gets the text as redacted so far.  The first Deny is final; an exception, a late
+    answer, and a Redact of a file or of an encrypted message count as Deny.
     """
     changed = event
     for policy in policies:
@@ -95,12 +96,12 @@ async def ask_policies(
 
 @dataclass(frozen=True, slots=True)
 class FileSizePolicy:
-    """Files of `most` bytes at most."""
+    """Allows files of at most `most` bytes."""
 
     most: int
 
     async def decide(self, event: ComplianceEvent) -> Decision:
-        """Deny what is larger."""
+        """Deny a larger file."""
         if event.kind is ContentKind.MESSAGE or event.size <= self.most:
             return ALLOW
         return Deny(f"the file has {event.size} bytes; {self.most} are allowed")
@@ -108,16 +109,16 @@ class FileSizePolicy:
 
 @dataclass(frozen=True, slots=True)
 class FileTypePolicy:
-    """Files of some types only, by their content and by the end of their name.
+    """Allows files of some media types only, by their content, and refuses some name endings.
 
-    `allowed` are media types, "image/*" too; `forbidden_endings` are those of names.
+    `allowed` are media types, also as "image/*"; `forbidden_endings` are in lower case.
     """
 
     allowed: Collection[str]
     forbidden_endings: Collection[str] = (".exe", ".js", ".vbs", ".scr", ".bat", ".cmd", ".ps1")
 
     async def decide(self, event: ComplianceEvent) -> Decision:
-        """Deny what is of another type, whatever its name."""
+        """Deny a file whose content has another type, or whose name has a forbidden ending."""
         if event.kind is ContentKind.MESSAGE:
             return ALLOW
         family = f"{event.type.partition('/')[0]}/*"
@@ -130,12 +131,12 @@ class FileTypePolicy:
 
 @dataclass(frozen=True, slots=True)
 class DomainPolicy:
-    """An ethical wall: only with people of these domains."""
+    """An ethical wall: allows communication with the domains `allowed` only."""
 
     allowed: Collection[str]
 
     async def decide(self, event: ComplianceEvent) -> Decision:
-        """Deny what goes to, or comes from, another domain."""
+        """Deny an event whose peer has another domain."""
         domain = event.peer.partition("/")[0].rpartition("@")[2].lower()
         if domain in {each.lower() for each in self.allowed}:
             return ALLOW
@@ -144,16 +145,16 @@ class DomainPolicy:
 
 @dataclass(frozen=True, slots=True)
 class NoFilesPolicy:
-    """File transfer as a whole, captures with it, is off."""
+    """Denies all file transfers, including captures."""
 
     async def decide(self, event: ComplianceEvent) -> Decision:
-        """Deny every file."""
+        """Deny every file and capture."""
         return ALLOW if event.kind is ContentKind.MESSAGE else Deny("file transfer is switched off")
 
 
 @dataclass(frozen=True, slots=True)
 class NoCapturesPolicy:
-    """Captures of the screen are off."""
+    """Denies screen captures."""
 
     async def decide(self, event: ComplianceEvent) -> Decision:
         """Deny every capture."""
@@ -164,13 +165,13 @@ class NoCapturesPolicy:
 
 @dataclass(frozen=True, slots=True)
 class MessageCompliance:
-    """These policies as the hook of messages."""
+    """A `MessageHook` that asks policies, each for at most `within` seconds."""
 
     policies: Sequence[CompliancePolicy]
     within: float = 10.0
 
     async def decide(self, question: PendingMessage) -> Decision:
-        """What the policies say about a message."""
+        """Return the policies' combined decision on a message."""
         event = ComplianceEvent(
             ContentKind.MESSAGE,
             question.direction,

@@ -1,9 +1,9 @@
 """An external compliance server: asked over HTTPS, with our client certificate, before each event.
 
-POST of a JSON object; the answer is one with `verdict` ("allow", "deny", "redact"), `reason` and,
-redacted, `body`.  Where files are handed over, the same request is a form (RFC 7578) of two parts,
-`event` with the JSON and `file` with the content.  It fails closed: anything but a valid verdict
-is a Deny, and so is a file that is too large to be handed over.
+The request is a POST of a JSON object; the answer is a JSON object with `verdict` ("allow", "deny",
+"redact"), `reason` and, for "redact", `body`.  With a file, the request is a form (RFC 7578) of two
+parts, `event` with the JSON and `file` with the content.  The policy fails closed: anything but a
+valid verdict counts as Deny, and so does a file above the handover limit.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class FileHandoverLimit:
 class ComplianceServer:
     """A `CompliancePolicy`.  Raises ConfigurationError without a client certificate.
 
-    Without a `handover` it is told of files and not given them.
+    `within` limits a request without a file, in seconds; `handover` limits one with a file.
+    Without a `handover` the server gets the description of a file, but not its content.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class ComplianceServer:
         self._files = HttpsClient(tls, HttpsLimits(_LARGEST, patience), environment)
 
     async def decide(self, event: ComplianceEvent) -> Decision:
-        """Ask the server; it is never asked about messages encrypted client to client."""
+        """Ask the server, except about messages encrypted client to client, which are allowed."""
         if event.kind is ContentKind.MESSAGE and event.body is None:
             return ALLOW
         client, request = self._client, _question(self._url, event)
@@ -94,7 +95,7 @@ def _question(url: str, event: ComplianceEvent) -> HttpsRequest:
 
 
 def _form(url: str, event: ComplianceEvent, content: AsyncIterator[bytes]) -> HttpsRequest:
-    """The question with the file behind it; what the file is called is in the question only."""
+    """Make the form request; the file's name is only in the JSON of `event`."""
     boundary = random_bytes(16).hex()
     head = (
         f'--{boundary}\r\nContent-Disposition: form-data; name="event"\r\n'

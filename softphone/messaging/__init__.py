@@ -1,12 +1,12 @@
 """Instant messaging: XMPP, encryption between clients, files, history and compliance.
 
-It signs one user in to a chat server.  SIP MESSAGE is in `softphone.account` and `softphone.sip`,
-connections and TLS are in `softphone.net`, certificate verification in `softphone.trust`,
-directories in `softphone.contacts`, account files in `softphone.config`.
+`MessagingClient` signs one user in to a chat server.  SIP MESSAGE is in `softphone.account` and
+`softphone.sip`, connections and TLS are in `softphone.net`, certificate verification in
+`softphone.trust`, directories in `softphone.contacts`, account files in `softphone.config`.
 
-RFC 6120, RFC 6121 and RFC 2782 with XEP-0368 (server location); the subpackages name the rest,
-XEP-0045, XEP-0198 and XEP-0363 among them.  Names are loaded on first use: some need slixmpp, which
-is in the extra `im`; without it the error says what to install.
+RFC 6120, RFC 6121 and RFC 2782 with XEP-0368 (server location); the subpackages name the other
+standards, such as XEP-0045, XEP-0198 and XEP-0363.  Names are loaded on first use, since some need
+slixmpp (the extra `im`); without it ConfigurationError says what to install.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The same policies apply to messages and files.  A message goes on only after its decision is a row
 of the audit table and, if it is in clear, its text is in the third-party archive; any failure stops
-it.  For a message encrypted client to client, the row holds only the fact and the size: its text
+it.  For a message encrypted client to client, the row records only the event and the size: the text
 never gets here, and no server is asked about it.
 """
 
@@ -82,7 +82,10 @@ class AccountCompliance:
         await self._stack.aclose()
 
     async def decide(self, question: PendingMessage) -> Decision:
-        """Return the policies' decision on a message, after recording it."""
+        """Return the policies' decision on a message, after recording it.
+
+        Returns Deny if the audit row or the archive cannot be written.
+        """
         decision = await self._messages.decide(question)
         body = decision.body if isinstance(decision, Redact) else question.body
         try:

@@ -135,13 +135,13 @@ class MessagingClient:
         self._peers.mark_encrypting(session.peer)
         self._receiver.handle_encrypted(session, frame)
 
-    # Being signed in
+    # Signing in and out
 
     async def __aenter__(self) -> Self:
         """Sign in.
 
         Raises TransportError, CertificateError, CipherRefused, SignInRefused, ConfigurationError;
-        AuditError when compliance cannot write its decisions down.
+        AuditError when the audit table or the third-party archive cannot be opened.
         """
         try:
             await self._start_compliance()
@@ -217,7 +217,7 @@ class MessagingClient:
         counters["dropped_unread"] = self._receiver.inbox.dropped
         return counters
 
-    # Talking
+    # Messages and files
 
     async def send(self, to: str, body: str, *, within: float | None = None) -> SentMessage:
         """Send a message to a user (bare JID), or to a joined room.
@@ -282,7 +282,7 @@ class MessagingClient:
         """Take note of a closed conversation: with `disable_history` its history is deleted."""
         self._processor.conversation_closed(peer)
 
-    # Who is there
+    # Presence
 
     @property
     def peers(self) -> tuple[Presence, ...]:
@@ -306,11 +306,15 @@ class MessagingClient:
     # Rooms
 
     async def join_room(self, room: str, nick: str | None = None) -> None:
-        """Enter a group chat.  Raises MessageRefused, MessagingError."""
+        """Join a group chat; `nick` is by default the local part of our JID.
+
+        Raises MessageRefused when policy forbids group chats, MessagingError when the room refuses
+        us.
+        """
         await self._group_chats.join_room(room, nick or self._config.jid.partition("@")[0])
 
     def leave_room(self, room: str) -> None:
-        """Leave it."""
+        """Leave a group chat."""
         self._group_chats.leave_room(room)
 
     # A session begins
@@ -334,7 +338,7 @@ class MessagingClient:
             await stream.plugin_of("xep_0115").update_caps(broadcast=False)
         await stream.get_roster(timeout=_GREET_WITHIN)
         self._send_presence()
-        # The answer to a ping comes after the presence of everybody on the same server.
+        # The answer to this ping arrives after the presence of all peers on the same server.
         ping = stream.plugin_of("xep_0199")
         await ping.ping(stream.boundjid.domain, timeout=_GREET_WITHIN)
         await self._group_chats.rejoin_rooms()

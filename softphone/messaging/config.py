@@ -19,7 +19,7 @@ _PART = re.compile(r"[^\s/@]{1,255}")
 
 
 class SubscriptionApproval(StrEnum):
-    """Whose wish to see our presence is granted without asking."""
+    """Whose presence subscription requests are granted automatically."""
 
     NOBODY = "nobody"
     DOMAIN = "domain"
@@ -36,9 +36,9 @@ class HistoryConfig:
     """The local archive: a file, or an SQLAlchemy address with an async driver.  It holds messages
     in clear, unless there is an `archive_key`."""
     archive_key: str | os.PathLike[str] | None = None
-    """A file of 32 bytes, made where it is missing, by which texts are sealed (AES-256-GCM)."""
+    """A file with the 32-byte key that encrypts texts (AES-256-GCM); created if it is missing."""
     archive_client_to_client: bool = False
-    """Whether messages that were encrypted client to client are archived at all."""
+    """Whether messages encrypted client to client are archived, too."""
     limit: int = 10_000
     """The maximum number of messages in the history in memory."""
 
@@ -58,24 +58,24 @@ class MessagingConfig:
     password: KeyMaterial | None = None
     """The password; without one the client certificate signs us in (SASL EXTERNAL)."""
     server: str | None = None
-    """The server, "host" or "host:port", in the place of what DNS says (RFC 6120, XEP-0368)."""
+    """The server, "host" or "host:port"; by default DNS names it (RFC 6120, XEP-0368)."""
     mode: TlsMode = TlsMode.DIRECT
-    """TLS from the first byte, or STARTTLS, at a `server` that is named."""
+    """How the configured `server` begins TLS: from the first byte, or by STARTTLS."""
     tls: TlsSettings = field(default_factory=TlsSettings)
     """The trust anchors and our certificate; client-to-client encryption needs the certificate."""
     encryption: EncryptionPolicy | None = None
-    """The encryption policy; by default encryption wherever both ends have it, if we
-    have a certificate."""
+    """The encryption policy; by default messages are encrypted client to client whenever both
+    clients support it, if we have a certificate."""
     history: HistoryConfig = field(default_factory=HistoryConfig)
-    """What is kept of messages."""
+    """How messages are kept, in memory and in the archive."""
     approve: SubscriptionApproval = SubscriptionApproval.DOMAIN
-    """Whose wish to see our presence is granted without asking."""
+    """Whose presence subscription requests are granted automatically."""
     resource: str | None = None
-    """The name of this client; by default a new one each time."""
+    """The resource of our JID, which names this client; by default a random one per sign-in."""
     compliance: ComplianceConfig | None = None
-    """Policies, audit and third-party archive; by default there are none."""
+    """Policies, audit table and third-party archive; by default none."""
     timeout: float = 30.0
-    """Seconds to sign in, and for a message to arrive; at most 600 in a file."""
+    """Seconds to sign in, and for a message to be acknowledged; at most 600 in a file."""
 
     def __post_init__(self) -> None:
         if _BARE.fullmatch(self.jid) is None:
@@ -96,17 +96,17 @@ class MessagingConfig:
 
     @property
     def domain(self) -> str:
-        """The domain of the JID, which the server's certificate must have."""
+        """The domain of the JID, which the server's certificate must contain."""
         return self.jid.partition("@")[2]
 
     @property
     def policy(self) -> EncryptionPolicy:
-        """What is configured; else encryption wherever both have it, if we have a certificate."""
+        """The configured encryption policy, or the default of `encryption`."""
         return self.encryption or EncryptionPolicy(self.tls.credential is not None, True)
 
     @property
     def named_server(self) -> XmppServer | None:
-        """The server that is named; None leaves it to DNS."""
+        """The configured server; None if DNS names it."""
         if self.server is None:
             return None
         return configured_server(self.server, self.domain, self.mode)

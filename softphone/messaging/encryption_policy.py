@@ -1,7 +1,7 @@
 """The policy matrix of client-to-client encryption: whether and how a message may be sent.
 
 The two settings are those of the specification, "Support AES" and "Support no encoding".  The
-module is a table and its look-up; it uses neither XMPP nor TLS.
+module contains the table and its look-up; it uses neither XMPP nor TLS.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from softphone.errors import ConfigurationError
 
 
 class SendMode(Enum):
-    """How a message goes out."""
+    """How a message is sent: encrypted client to client, in TLS to the server, or not at all."""
 
     CLIENT_TO_CLIENT = "client-to-client"
     CLIENT_TO_SERVER = "client-to-server"
@@ -48,7 +48,7 @@ MATRIX: dict[tuple[bool, bool, bool], PolicyRow] = {
     (True, False, True): _ONLY,
     (True, False, False): _NOTHING,
 }
-"""Row by row, as the specification has it."""
+"""The rows of the specification's table, by both settings and the remote client's support."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class EncryptionPolicy:
 
     @property
     def negotiates(self) -> bool:
-        """Whether keys are negotiated at all, and the capability is shown to others."""
+        """Whether sessions between clients are negotiated, and the capability is advertised."""
         return self.support_aes
 
     def row(self, *, remote_aes: bool) -> PolicyRow:
@@ -79,5 +79,5 @@ class EncryptionPolicy:
         return SendMode.CLIENT_TO_SERVER if self.support_no_encoding else SendMode.REFUSED
 
     def accepts(self, *, encrypted: bool) -> bool:
-        """Whether a message that has come in is shown, whoever sent it."""
+        """Whether an incoming message is shown, by how it was protected."""
         return self.support_aes if encrypted else self.support_no_encoding

@@ -18,10 +18,10 @@ class EncryptionScope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MessageSecurity:
-    """How a message was protected, set by the code that protects it; it cannot be changed.
+    """How a message was protected; immutable, and set by the code that protects the message.
 
-    `identity` is the verified far end of the TLS session that carried it: the server, or, client
-    to client, the peer itself.
+    `identity` is the verified peer of the TLS session that carried it: the server, or, client to
+    client, the other client.
     """
 
     scope: EncryptionScope
@@ -50,9 +50,9 @@ class MessageDirection(StrEnum):
 class Message:
     """One message.  `peer` is the bare JID of the other side, or the room of a group chat.
 
-    `sender` is a bare JID; in a room it is the nickname there.  `at` is when it was sent, as far
-    as is known.  `resource` is the peer's client.  `file` is the address of the file that
-    it is about.  The text does not show in `repr`.
+    `sender` is a bare JID; in a room it is the nickname there.  `at` is the time it was sent, or
+    received if no delay is stamped (XEP-0203).  `resource` names the peer's client.  `file` is the
+    address of the file that the message links to.  The text is left out of `repr`.
     """
 
     id: str
@@ -80,7 +80,7 @@ class Availability(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """How available a peer is, by its most available client, and in whose words."""
+    """How available a peer is, by its most available client, with that client's status text."""
 
     peer: str
     show: Availability

@@ -1,7 +1,7 @@
 """Finds a domain's chat servers: SRV records for direct TLS and STARTTLS, merged.
 
-RFC 6120 section 3.2, RFC 2782 and XEP-0368.  It asks the resolver of `softphone.net`; the server's
-certificate must always have the domain of the JID.
+RFC 6120 section 3.2, RFC 2782 and XEP-0368.  Whatever server is found, its certificate must contain
+the domain of the JID.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DIRECT_PORT, STARTTLS_PORT = 5223, 5222
 
 
 class TlsMode(StrEnum):
-    """When TLS begins: with the first byte, or by STARTTLS.  There is no mode without TLS."""
+    """How TLS begins: with the first byte, or by STARTTLS.  There is no mode without TLS."""
 
     DIRECT = "direct"
     STARTTLS = "starttls"
@@ -37,21 +37,24 @@ class TlsMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class XmppServer:
-    """One server to try."""
+    """The address of a server, and how TLS begins there."""
 
     target: Target
     mode: TlsMode
 
 
 class SrvResolver(Protocol):
-    """A DNS resolver."""
+    """A DNS resolver that answers SRV queries."""
 
     async def query(self, question: DnsQuestion) -> Sequence[Record]:
-        """The records that answer; raises TransportError."""
+        """Return the records that answer the question.  Raises TransportError."""
 
 
 def configured_server(server: str, domain: str, mode: TlsMode) -> XmppServer:
-    """The server that a configuration names, "host" or "host:port".  Raises ConfigurationError."""
+    """Return the server that a configuration names as "host" or "host:port".
+
+    The default port is 5223 for direct TLS and 5222 for STARTTLS.  Raises ConfigurationError.
+    """
     host, colon, port = server.rpartition(":")
     if not colon or server.endswith("]"):
         host, port = server, str(DIRECT_PORT if mode is TlsMode.DIRECT else STARTTLS_PORT)
@@ -64,7 +67,11 @@ def configured_server(server: str, domain: str, mode: TlsMode) -> XmppServer:
 async def find_servers(
     domain: str, dns: SrvResolver, *, entropy: Entropy
 ) -> tuple[XmppServer, ...]:
-    """The servers of a domain, best first.  Raises TransportError when it has none."""
+    """Return the servers of a domain, in the order to try them.
+
+    Without SRV records these are the domain itself at the ports 5223 and 5222.  Raises
+    TransportError when the records declare that there is no server.
+    """
     direct = await _servers(dns, f"_xmpps-client._tcp.{domain}", entropy)
     after = await _servers(dns, f"_xmpp-client._tcp.{domain}", entropy)
     if direct is None and after is None:
@@ -72,7 +79,7 @@ async def find_servers(
             configured_server(f"{domain}:{DIRECT_PORT}", domain, TlsMode.DIRECT),
             configured_server(f"{domain}:{STARTTLS_PORT}", domain, TlsMode.STARTTLS),
         )
-    # XEP-0368: the priorities of both are one order; direct TLS goes first among equals.
+    # XEP-0368 merges both record sets by priority; we try direct TLS first among equals.
     ranked = [(record.priority, 0, TlsMode.DIRECT, record) for record in direct or ()]
     ranked += [(record.priority, 1, TlsMode.STARTTLS, record) for record in after or ()]
     ranked.sort(key=lambda each: each[:2])
@@ -87,7 +94,7 @@ async def find_servers(
 
 
 async def _servers(dns: SrvResolver, name: str, entropy: Entropy) -> list[SrvRecord] | None:
-    """In the order of RFC 2782; None when there is no record."""
+    """Return the SRV records in the order of RFC 2782; None when there are none."""
     records = await dns.query(DnsQuestion(name, RecordType.SRV))
     servers = [record for record in records if isinstance(record, SrvRecord)]
     return order_servers(servers, entropy) if servers else None

@@ -1,4 +1,4 @@
-"""Directories: LDAP over TLS and CUCM's UDS, searched together, and names for numbers.
+"""Searches contact directories, LDAP over TLS and CUCM's UDS, and finds names for numbers.
 
 The package only reads directories.  `softphone.net` opens and verifies connections,
 `softphone.config` reads the directory tables of configuration files, and `softphone.phone` and

@@ -30,7 +30,10 @@ _LDAP_IN_CLEAR = frozenset({389, 3268})
 
 
 def parse_host_port(text: str, default: int) -> tuple[str, int]:
-    """Host and port.  Raises ConfigurationError."""
+    """Parse "host" or "host:port" (IPv6 in brackets); `default` is the port if there is none.
+
+    Raises ConfigurationError.
+    """
     match = _PLACE.fullmatch(text)
     port = default if match is None or match["port"] is None else int(match["port"])
     if match is None or not 1 <= port <= 65535:
@@ -40,14 +43,14 @@ def parse_host_port(text: str, default: int) -> tuple[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryLimits:
-    """The time limit of a search, and the number of entries to ask for."""
+    """The time limit of a search, and the number of entries to request."""
 
     within: float = 5.0
-    """Seconds for a search, 0.1 to 60; `timeout` in a file."""
+    """The time limit of a search in seconds, 0.1 to 60; `timeout` in a file."""
     most: int = 200
-    """Entries of one search, 1 to 5000; `limit` in a file."""
+    """The maximum number of entries of one search, 1 to 5000; `limit` in a file."""
     page: int = 50
-    """Entries that come at a time (RFC 2696), 1 to 1000."""
+    """The number of entries per page (RFC 2696), 1 to 1000."""
 
     def __post_init__(self) -> None:
         if not 0.1 <= self.within <= 60.0:
@@ -58,7 +61,7 @@ class DirectoryLimits:
 
 @dataclass(frozen=True, slots=True)
 class LdapConfig:
-    """A directory over LDAPS: TLS from the first byte, and nothing else."""
+    """An LDAP directory over LDAPS: TLS from the first byte; StartTLS is not supported."""
 
     name: str
     """The name of the directory in results; NAME of `[directory.NAME]`."""
@@ -75,17 +78,19 @@ class LdapConfig:
     filter: str = "(objectClass=person)"
     """A filter that every entry must also match (RFC 4515)."""
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(ATTRIBUTES))
-    """The LDAP attributes of a contact's name, numbers and so on, where they differ."""
+    """The LDAP attributes that each field of a contact is read from; by default `ATTRIBUTES`."""
     global_catalogue: bool = False
-    """Whether it is the global catalogue of Active Directory."""
+    """Whether the server is a global catalogue of Active Directory (default port 3269)."""
     tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.LDAP))
-    """Whom to believe and what to show; `[directory.NAME.tls]`, else `[tls]` of the file."""
+    """The trust anchors and our certificate; `[directory.NAME.tls]`, else `[tls]` of the file."""
     server_name: str | None = None
-    """The name that the server must prove; `server_name` of the TLS table in a file."""
+    """The name that the server's certificate must contain; `server_name` of the TLS table in a
+    file."""
     external: bool = False
-    """Whether the client certificate binds, without a user (SASL EXTERNAL, RFC 4422 appendix A)."""
+    """Whether to bind with the client certificate, without a user (SASL EXTERNAL, RFC 4422
+    appendix A)."""
     bounds: DirectoryLimits = field(default_factory=DirectoryLimits)
-    """How long it is waited for, and how many entries are asked of it."""
+    """The time limit of a search, and the number of entries to request."""
 
     def __post_init__(self) -> None:
         _require(self.tls, Service.LDAP)
@@ -121,18 +126,18 @@ class LdapConfig:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port."""
+        """The host and port of the server."""
         return parse_host_port(self.server, 3269 if self.global_catalogue else 636)
 
     @property
     def number_attributes(self) -> tuple[str, ...]:
-        """The attributes that hold numbers."""
+        """The LDAP attributes that contain numbers."""
         kinds = ("work", "mobile", "home", "other")
         return tuple(each for kind in kinds for each in self.attributes.get(kind, ()))
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """The attributes that are asked for."""
+        """All LDAP attributes to read, each once."""
         every = (each for some in self.attributes.values() for each in some)
         return tuple(dict.fromkeys(every))
 
@@ -150,13 +155,13 @@ class UdsConfig:
     password: KeyMaterial | None = None
     """The password of `user`; a file says `password`, `password_file` or `password_env`."""
     authenticated: bool = False
-    """Whether user and password are shown at once, rather than after a 401."""
+    """Whether user and password are sent with the first request, not only after a 401."""
     clusters: tuple[str, ...] = ()
-    """Home clusters beside `server` that may be shown user and password."""
+    """Home clusters besides `server` that user and password may be sent to."""
     tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.HTTPS))
-    """Whom to believe and what to show; `[directory.NAME.tls]`, else `[tls]` of the file."""
+    """The trust anchors and our certificate; `[directory.NAME.tls]`, else `[tls]` of the file."""
     bounds: DirectoryLimits = field(default_factory=DirectoryLimits)
-    """How long it is waited for, and how many entries are asked of it."""
+    """The time limit of a search, and the number of entries to request."""
 
     def __post_init__(self) -> None:
         _require(self.tls, Service.HTTPS)
@@ -171,7 +176,7 @@ class UdsConfig:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port."""
+        """The host and port of the server."""
         return parse_host_port(self.server, 8443)
 
 

@@ -1,7 +1,7 @@
-"""A contact, and the comparison that finds two directory entries to be one person.
+"""Defines contacts, and decides whether two directory entries are the same person.
 
 Numbers are compared as dialed: spaces, dots, dashes and brackets are ignored, and one number may
-have more of its prefixes (E.164) than the other.  SIP and mail addresses are compared without their
+have prefixes (E.164) that the other lacks.  SIP and mail addresses are compared without their
 scheme and without regard to case.
 """
 
@@ -19,7 +19,7 @@ _ADDRESS = re.compile(
     rf"(?:(?:sips?|im|xmpp|mailto):)?({_PART}{{1,64}}@{_PART}{{1,253}})(?:[:;?].*)?", re.IGNORECASE
 )
 _SUBSCRIBER = 7
-"""The number of equal last digits that make two numbers one, if only prefixes differ."""
+"""The fewest digits of a number that is compared by its ending; shorter ones must be equal."""
 
 
 def normalize_number(text: str) -> str | None:
@@ -50,7 +50,10 @@ def _is_ip(host: str) -> bool:
 
 
 def same_number(one: str, other: str) -> bool:
-    """Whether two dialed numbers reach one phone, as far as their digits tell."""
+    """Whether two dialed numbers probably reach the same phone.
+
+    Two numbers with "+" must be equal; otherwise, from seven digits on, one may end with the other.
+    """
     short, long = sorted((one.lstrip("+"), other.lstrip("+")), key=len)
     if one.startswith("+") and other.startswith("+"):
         return one == other
@@ -61,14 +64,14 @@ def same_number(one: str, other: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ContactNumber:
-    """A number as the directory writes it, and what for: work, mobile, home, other."""
+    """A number as the directory writes it, and its kind: work, mobile, home or other."""
 
     kind: str
     text: str
 
     @property
     def dialed(self) -> str | None:
-        """The number as it is dialed."""
+        """The number as it is dialed; None if `text` is no number."""
         return normalize_number(self.text)
 
 
@@ -91,16 +94,15 @@ class Contact:
         return any(same_number(number, each) for each in own if each is not None)
 
     def has_address(self, address: str) -> bool:
-        """Whether this address, as `normalize_address` gives it, is the contact's for calls or for
-        mail."""
+        """Whether this address (as of `normalize_address`) is the contact's SIP or mail address."""
         return address in (normalize_address(self.uri), normalize_address(self.email))
 
 
 def merge_contacts(groups: Iterable[Sequence[Contact]], limit: int) -> tuple[Contact, ...]:
-    """The contacts of several directories, each person once, in the order of the directories.
+    """Return the contacts of several directories, each person once, at most `limit`.
 
-    Two entries are one person when they share an address of mail, a URI, or a user's name, and
-    nothing of these tells them apart.
+    The order is that of the directories.  Two entries are one person if they share a mail address,
+    a URI or a user name, and do not differ in any of these that both have.
     """
     found: list[Contact] = []
     places: dict[tuple[str, str], int] = {}

@@ -1,6 +1,6 @@
 """Searches all directories at once, and finds the contact of a number or an address.
 
-Directories are asked concurrently; a failed or slow one does not affect the others.  A call never
+A search asks all directories concurrently; one that fails does not affect the others.  A call never
 waits: `cached_contact` returns at once what is cached, and otherwise starts a look-up.
 """
 
@@ -25,7 +25,7 @@ class Directory(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called in configuration and results."""
+        """The name of the directory in configuration and results."""
 
     async def search(self, word: str, limit: int) -> Sequence[Contact]:
         """Return at most `limit` contacts that match a word or the beginning of one."""
@@ -37,7 +37,7 @@ class Directory(Protocol):
         """Return the contact with this address (as of `normalize_address`), or None."""
 
     async def close(self) -> None:
-        """End its connections."""
+        """Close the connections to the directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Contacts:
 
     @property
     def directories(self) -> tuple[Directory, ...]:
-        """The directories."""
+        """The directories, in order of precedence."""
         return self._directories
 
     async def __aenter__(self) -> Self:
@@ -91,7 +91,7 @@ class Contacts:
         await self.close()
 
     async def close(self) -> None:
-        """End look-ups and connections."""
+        """Cancel the look-ups that run, and close the directories."""
         for task in self._looking.values():
             task.cancel()
         if self._looking:
@@ -109,7 +109,7 @@ class Contacts:
         return found.contacts
 
     async def find(self, word: str, *, limit: int = 20) -> DirectorySearchResult:
-        """As `search`, with what failed beside what was found."""
+        """Search as `search` does; return contacts and failures."""
         outcomes = await asyncio.gather(
             *(each.search(word, limit) for each in self._directories), return_exceptions=True
         )
@@ -170,7 +170,10 @@ class Contacts:
         return contact if task is None else await asyncio.shield(task)
 
     def _start_lookup(self, wanted: str) -> asyncio.Task[Contact | None] | None:
-        """Look up a number or an address; share a look-up that runs already."""
+        """Start a look-up of a number or an address, or return the one that runs already.
+
+        None if too many look-ups run (`CacheLimits.looking`).
+        """
         task = self._looking.get(wanted)
         if task is None:
             if len(self._looking) >= self._limits.looking:
@@ -205,7 +208,7 @@ class Contacts:
 
 
 def _wanted(text: str) -> str | None:
-    """What a directory is asked about: a number as it is dialed, or an address."""
+    """Return the key of a look-up: a number as it is dialed, or an address, or None."""
     return normalize_number(text) or normalize_address(text)
 
 

@@ -1,8 +1,8 @@
-"""A directory over LDAPS: verified TLS of ours, bonsai on a private socket behind it.
+"""A directory over LDAPS: we open and verify TLS, bonsai speaks LDAP over a private local socket.
 
-RFC 4511, RFC 4513.  TLS from the first byte (636, the global catalogue's 3269), never LDAP in
-clear and never StartTLS; the server is verified before the first byte of LDAP.  One connection is
-kept open, with one search at a time.
+RFC 4511, RFC 4513.  TLS begins with the first byte (port 636, or 3269 for a global catalogue);
+LDAP in clear and StartTLS are never used.  The server is verified before the first byte of LDAP.
+One connection is kept open, with one search at a time.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _load_session_module() -> ModuleType:
 
 @dataclass(slots=True)
 class _OpenSession:
-    """A connection that is up, and all that it stands on."""
+    """An open LDAP session, its relay, and the stack that closes both."""
 
     session: LdapSession
     relay: LocalRelay
@@ -53,7 +53,7 @@ class _OpenSession:
 
 
 class LdapDirectory:
-    """A `Directory`.  Raises ConfigurationError where bonsai is not installed."""
+    """A `Directory` over LDAPS.  Raises ConfigurationError if bonsai is not installed."""
 
     def __init__(self, config: LdapConfig, connector: ConnectorConfig) -> None:
         self._config = config
@@ -64,7 +64,7 @@ class LdapDirectory:
 
     @property
     def name(self) -> str:
-        """What the configuration calls it."""
+        """The name of the directory in the configuration."""
         return self._config.name
 
     async def search(self, word: str, limit: int) -> Sequence[Contact]:
@@ -80,7 +80,7 @@ class LdapDirectory:
         return [each for each in found if each is not None]
 
     async def by_number(self, number: str) -> Contact | None:
-        """Whose number it is.  Raises as `search` does."""
+        """Return the contact with this (dialed) number, or None.  Raises as `search` does."""
         config = self._config
         if not config.number_attributes:
             return None
@@ -89,7 +89,7 @@ class LdapDirectory:
         return next((each for each in found if each is not None and each.has_number(number)), None)
 
     async def by_address(self, address: str) -> Contact | None:
-        """Whose address it is.  Raises as `search` does."""
+        """Return the contact with this SIP or mail address, or None.  Raises as `search` does."""
         config = self._config
         uris, mails = (config.attributes.get(kind, ()) for kind in ("uri", "email"))
         if not uris and not mails:
@@ -99,12 +99,12 @@ class LdapDirectory:
         return next((one for one in found if one is not None and one.has_address(address)), None)
 
     async def close(self) -> None:
-        """End the connection."""
+        """Close the connection, after a search that runs has ended."""
         async with self._turn:
             await self._drop()
 
     async def _entries(self, wanted: str, limit: int) -> list[Entry]:
-        """Search; a connection that has died meanwhile is made once more."""
+        """Search; if the kept connection has been lost, reconnect and search once more."""
         bounds = self._config.bounds
         most = min(limit, bounds.most)
         query = self._session_module.Query(
@@ -181,7 +181,7 @@ class LdapDirectory:
 def contact_of(
     entry: Mapping[str, Sequence[str]], attributes: Mapping[str, Sequence[str]], source: str
 ) -> Contact | None:
-    """An entry as a contact; None for one without a name."""
+    """Convert an LDAP entry to a contact; return None for an entry without a name."""
 
     def values(kind: str) -> Sequence[str]:
         names = (name.lower() for name in attributes.get(kind, ()))
@@ -207,5 +207,5 @@ def contact_of(
 
 
 def _line(text: str) -> str:
-    """One printable line of reasonable length, whatever the directory holds."""
+    """Return at most 256 characters of `text`, with unprintable ones replaced by spaces."""
     return "".join(each if each.isprintable() else " " for each in text[:256]).strip()

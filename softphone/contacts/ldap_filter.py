@@ -1,6 +1,6 @@
 """Builds LDAP search filters (RFC 4515); user input is always escaped.
 
-Pure functions, without a schema.
+The functions are pure, and use no schema.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ _TRAILING = 4
 
 
 def escape_filter_value(value: str) -> str:
-    """A value as a filter has it (RFC 4515 section 3)."""
+    """Escape a value for a filter (RFC 4515 section 3)."""
     return "".join(f"\\{ord(each):02x}" if each in _SPECIAL else each for each in value)
 
 
 def word_filter(words: str, attributes: Sequence[str], numbers: Sequence[str], also: str) -> str:
-    """Entries of which each word begins one of `attributes`; a number is looked for, too."""
+    """Match entries where each of the first four words begins one of `attributes`.
+
+    If `words` is a number, entries with it among `numbers` match, too.  `also` is a filter that
+    every entry must match.
+    """
     number = normalize_number(words)
     chosen = words.split()[:_MOST_WORDS]
     parts = [_any(attributes, f"{escape_filter_value(word)}*") for word in chosen]
@@ -31,15 +35,16 @@ def word_filter(words: str, attributes: Sequence[str], numbers: Sequence[str], a
 
 
 def number_filter(number: str, numbers: Sequence[str], also: str) -> str:
-    """Entries that may have this number; how it is written there is not known.
+    """Match entries that may have this number, however it is written.
 
-    The last digits, with anything between them: who gets the entries compares the numbers.
+    The filter matches the last four digits with any characters between them; the caller must
+    compare the numbers of the entries it gets.
     """
     return f"(&{also}{_any(numbers, _ending(number))})"
 
 
 def address_filter(address: str, uris: Sequence[str], mails: Sequence[str], also: str) -> str:
-    """Entries with this address: those of SIP stand in directories with their scheme or without.
+    """Match entries with this address in `uris`, with or without "sip:", or in `mails`.
 
     Active Directory's proxyAddresses have many schemes, and may be among `uris`.
     """
@@ -50,7 +55,7 @@ def address_filter(address: str, uris: Sequence[str], mails: Sequence[str], also
 
 
 def _ending(number: str) -> str:
-    """Matches a number as people write it: blanks and dashes stand between any two digits."""
+    """Return a substring pattern for a number's last digits, with any characters between them."""
     digits = number.lstrip("+")
     last = digits[-_TRAILING:]
     return "*" + "*".join(escape_filter_value(each) for each in last)

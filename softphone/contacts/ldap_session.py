@@ -1,7 +1,7 @@
 """One bonsai connection over a given socket: bind, search by pages, unbind.
 
-RFC 4511, RFC 2696.  The only file that uses bonsai; importing it needs the extra `directory`.
-No referral is followed: it would lead to an unverified server.
+RFC 4511, RFC 2696.  This is the only module that uses bonsai; importing it needs the extra
+`directory`.  Referrals are never followed: they would lead to an unverified server.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from softphone.errors import ConfigurationError, DirectoryError, DirectoryRefuse
 from softphone.security import KeyMaterial
 
 Entry: TypeAlias = "Mapping[str, tuple[str, ...]]"
-"""The values of an entry by attribute, in lower case."""
+"""The values of an entry, by the attribute's name in lower case."""
 
 _TICK = 0.02
 _STEPS = 8
@@ -42,7 +42,10 @@ _STEPS = 8
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A search: the entries below `base` that match a filter, and the attributes to read."""
+    """A search: the entries below `base` that match a filter, and the attributes to read.
+
+    At most `most` entries are returned, `page` of them per request (RFC 2696).
+    """
 
     base: str
     filter: str
@@ -52,10 +55,11 @@ class Query:
 
 
 class _BonsaiConnection(BaseLDAPConnection):
-    """bonsai's connection in this loop.
+    """A bonsai connection in this event loop.
 
-    Its own adapter asks to be told when it can write, which is always, and so spins while it
-    waits for a server; here the socket wakes us, and a slow tick for what the library does alone.
+    bonsai's own asyncio adapter waits for writability, which is always given, and so spins while it
+    waits for a server.  This class waits for readability, and polls every 20 ms for the library's
+    internal steps.
     """
 
     def __init__(self, client: LDAPClient) -> None:
@@ -66,7 +70,7 @@ class _BonsaiConnection(BaseLDAPConnection):
         return self.result(msg_id, timeout)
 
     async def result(self, msg_id: int, within: float | None) -> Any:
-        """What answers a request, once it is there."""
+        """Wait at most `within` seconds for the answer to a request, and return it."""
         self._asked = msg_id
         async with asyncio.timeout(within):
             while True:
@@ -76,7 +80,7 @@ class _BonsaiConnection(BaseLDAPConnection):
                 await self._readable()
 
     def abandon(self) -> None:
-        """End it in the middle of its opening, when `close` would leave its socket open."""
+        """End a connection that is still opening: `close` alone would leave its socket open."""
         handle = self.fileno()
         if handle >= 0:
             with contextlib.suppress(OSError), socket.socket(fileno=os.dup(handle)) as end:
@@ -107,7 +111,11 @@ class _BonsaiConnection(BaseLDAPConnection):
 
 
 class LdapSession:
-    """A bound connection.  What it raises is DirectoryError and its kin, TransportTimeout."""
+    """A bound connection.
+
+    Methods raise DirectoryError or a subclass, TransportTimeout, and ConfigurationError for an
+    invalid filter.
+    """
 
     def __init__(self, connection: _BonsaiConnection) -> None:
         self._connection = connection
@@ -124,9 +132,8 @@ class LdapSession:
     ) -> LdapSession:
         """Connect to the socket and bind; without a user, anonymously.
 
-        `attributes` are those that are read, as octets: of "007" and "TRUE" the library would make
-        a number and a truth.  With `external` the server knows us by the certificate that it was
-        shown in TLS.
+        `attributes` are those to read as octets: bonsai would convert "007" to a number and "TRUE"
+        to a boolean.  With `external` the server authenticates us by our TLS client certificate.
         """
         client = LDAPClient(f"ldapi://{quote(str(path), safe='')}")
         client.set_raw_attributes(list({name.lower(): name for name in attributes}.values()))
@@ -147,7 +154,7 @@ class LdapSession:
         return cls(connection)
 
     async def search(self, query: Query, within: float) -> list[Entry]:
-        """The entries, `query.most` at most, by pages."""
+        """Return at most `query.most` entries; `within` limits each page, in seconds."""
         entries: list[Entry] = []
         arguments: dict[str, Any] = {
             "attrlist": list(query.attributes),
@@ -165,7 +172,7 @@ class LdapSession:
                     return entries[: query.most]
                 page = await self._connection.result(following, within)
         except SizeLimitError:
-            # RFC 4511 section 4.5.1.4: what has come is good.
+            # RFC 4511 section 4.5.1.4: the entries received so far are valid.
             return entries[: query.most]
         except LDAPError as exc:
             raise _translated(exc) from exc
@@ -176,7 +183,7 @@ class LdapSession:
 
 
 def _entry(found: Any) -> Entry:
-    """Values that are no text in UTF-8 (RFC 4517 section 3.3.6) are left out."""
+    """Convert an entry; values that are not valid UTF-8 (RFC 4517 section 3.3.6) are left out."""
     return {
         str(name).lower(): tuple(text for value in values if (text := _text(value)) is not None)
         for name, values in found.items()

@@ -30,7 +30,7 @@ _MOST_PAGES = 20
 
 
 class UdsDirectory:
-    """A `Directory`."""
+    """A `Directory` over CUCM's User Data Services."""
 
     def __init__(self, config: UdsConfig, environment: HttpsEnvironment | None = None) -> None:
         self._config = config
@@ -41,7 +41,7 @@ class UdsDirectory:
 
     @property
     def name(self) -> str:
-        """What the configuration calls it."""
+        """The name of the directory in the configuration."""
         return self._config.name
 
     async def search(self, word: str, limit: int) -> Sequence[Contact]:
@@ -62,14 +62,15 @@ class UdsDirectory:
         return tuple(dict.fromkeys(found))
 
     async def by_number(self, number: str) -> Contact | None:
-        """Whose number it is.  Raises as `search` does."""
+        """Return the contact with this (dialed) number, or None.  Raises as `search` does."""
         found = await self._users("number", number, self._config.bounds.page)
         return next((each for each in found if each.has_number(number)), None)
 
     async def by_address(self, address: str) -> Contact | None:
-        """Whose address it is.  Raises as `search` does.
+        """Return the contact with this SIP or mail address, or None.  Raises as `search` does.
 
-        Users are found by their mail; one whose SIP address is another, by the name before it.
+        Users are searched by mail address, then by the user part as user name, for those whose SIP
+        address differs from their mail address.
         """
         user = address.partition("@")[0]
         for field, value in (("email", address), ("username", user)):
@@ -80,13 +81,13 @@ class UdsDirectory:
         return None
 
     async def home_cluster(self, username: str) -> HomeCluster:
-        """Which cluster a user is at home at.  Raises as `search` does."""
+        """Return the home cluster of a user.  Raises as `search` does."""
         query = {"username": username}
         body = await self._get(self._config.address, "clusterUser", query, show=False)
         return await run_by_size(len(body), parse_home_cluster, body)
 
     async def close(self) -> None:
-        """No connection is kept."""
+        """Do nothing: no connection is kept open."""
 
     async def _users(self, field: str, value: str, most: int) -> list[Contact]:
         place = await self._home()
@@ -103,7 +104,7 @@ class UdsDirectory:
         return found[:most]
 
     async def _home(self) -> tuple[str, int]:
-        """Return the host to search: our user's home cluster, if it may get the password."""
+        """Return host and port to search: our user's home cluster, if it may get the password."""
         if self._home_address is not None:
             return self._home_address
         config, place = self._config, self._config.address

@@ -1,4 +1,4 @@
-"""The documents of CUCM's User Data Services: users, and a user's home cluster.
+"""Parses the XML documents of CUCM's User Data Services: users, and a user's home cluster.
 
 Parsing is lenient: elements may come in any order, and unknown ones are skipped.  A document type,
 and with it every custom entity, is refused before it is processed; depth and number of elements are
@@ -16,7 +16,7 @@ from softphone.errors import DirectoryError
 _DEEPEST = 16
 _MOST_ELEMENTS = 50_000
 _MOST_ATTRIBUTES = 50_000
-"""And at most as many signs of equality: all of one element are made before we hear of it."""
+"""The most "=" in a document: expat collects all attributes of an element before it calls us."""
 _KNOWN = ("found", "totalCount")
 _NUMBERS = {
     "phoneNumber": "work",
@@ -36,7 +36,11 @@ class HomeCluster:
 
 @dataclass(frozen=True, slots=True)
 class UdsUsers:
-    """The users of one answer: how many the server gave, and how many it has (0: unsaid)."""
+    """The users of one answer.
+
+    `given` is the number of users in the answer, `total` the number that match on the server, 0 if
+    unknown; `contacts` lacks users without a name.
+    """
 
     contacts: tuple[Contact, ...]
     given: int
@@ -45,7 +49,7 @@ class UdsUsers:
 
 @dataclass(slots=True)
 class _UdsDocument:
-    """What is kept of a document while it is read: the texts of its leaves, user by user."""
+    """The state of the parser: the values of each user, and those beside users."""
 
     root: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
@@ -56,7 +60,7 @@ class _UdsDocument:
     text: list[str] = field(default_factory=list)
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        """An element begins."""
+        """Handle a start tag.  Raises DirectoryError for too deep nesting or too many elements."""
         local = name.rpartition(":")[2]
         self.elements += 1
         self.path.append(local)
@@ -72,17 +76,17 @@ class _UdsDocument:
         self.text.clear()
 
     def _keep_known(self, attributes: dict[str, str]) -> None:
-        """Of the attributes only those that are read: there may be others without number."""
+        """Keep only the attributes that are used: a document may have any number of others."""
         for name in _KNOWN:
             if name in attributes:
                 self.attributes[name] = attributes[name]
 
     def characters(self, data: str) -> None:
-        """Text comes."""
+        """Handle character data."""
         self.text.append(data)
 
     def end(self, _: str) -> None:
-        """An element ends; what is nested deeper than a user's own values says nothing to us."""
+        """Handle an end tag: keep the value of an element of a user; ignore deeper elements."""
         path, value = self.path, "".join(self.text).strip()
         if value and len(path) == 3 and path[1] == "user" and self.users:
             self.users[-1].setdefault(path[2], _line(value))
@@ -93,7 +97,10 @@ class _UdsDocument:
 
 
 def parse_users(data: bytes, source: str) -> UdsUsers:
-    """The users of an answer to `/users`.  Raises DirectoryError for what is none."""
+    """Parse the answer to `/users`; `source` is the directory's name.
+
+    Raises DirectoryError for an invalid document.
+    """
     document = _read(data, "users")
     contacts = (_contact(user, source) for user in document.users)
     total = document.attributes.get("totalCount", "")
@@ -105,7 +112,7 @@ def parse_users(data: bytes, source: str) -> UdsUsers:
 
 
 def parse_home_cluster(data: bytes) -> HomeCluster:
-    """The answer to `/clusterUser`.  Raises DirectoryError for what is none."""
+    """Parse the answer to `/clusterUser`.  Raises DirectoryError for an invalid document."""
     document = _read(data, "result", "clusterUser")
     found = document.attributes.get("found", "").lower() == "true"
     return HomeCluster(found, document.loose.get("homeCluster") if found else None)

@@ -22,7 +22,7 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
     "department": ("department", "departmentNumber"),
     "title": ("title",),
 }
-"""The fields of a contact and the LDAP attributes to read each from; the first present counts."""
+"""The LDAP attributes that each field of a contact is read from; the first present counts."""
 
 _ATTRIBUTE = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}(;[A-Za-z0-9-]+)*")
 _PLACE = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]@]+)(:(?P<port>[0-9]{1,5}))?")
@@ -74,7 +74,7 @@ class LdapConfig:
     password: KeyMaterial | None = None
     """The password of `user`; a file says `password`, `password_file` or `password_env`."""
     search: tuple[str, ...] = ("displayName", "cn", "sn", "givenName", "mail", "uid")
-    """The attributes to search for a word."""
+    """The LDAP attributes that a search compares its words with."""
     filter: str = "(objectClass=person)"
     """A filter that every entry must also match (RFC 4515)."""
     attributes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: dict(ATTRIBUTES))
@@ -151,7 +151,7 @@ class UdsConfig:
     server: str
     """`host` or `host:port`; the port is 8443."""
     user: str | None = None
-    """The user's name, for servers that ask for one."""
+    """The user name, for servers that require authentication."""
     password: KeyMaterial | None = None
     """The password of `user`; a file says `password`, `password_file` or `password_env`."""
     authenticated: bool = False

@@ -68,7 +68,9 @@ class LdapDirectory:
         return self._config.name
 
     async def search(self, word: str, limit: int) -> Sequence[Contact]:
-        """Return contacts with a name that begins with each word of `word`, or with the number.
+        """Return the contacts where each word begins one of the `search` attributes.
+
+        If `word` is a number, contacts with this number are returned, too.
 
         Raises DirectoryError or a subclass, TransportError, CertificateError.
         """

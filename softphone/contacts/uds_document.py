@@ -28,7 +28,7 @@ _NUMBERS = {
 
 @dataclass(frozen=True, slots=True)
 class HomeCluster:
-    """Whether a user was found, and the host of the cluster that is its home."""
+    """Whether the user was found, and the host of the user's home cluster, if the answer has it."""
 
     found: bool
     host: str | None = None

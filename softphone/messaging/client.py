@@ -286,7 +286,7 @@ class MessagingClient:
 
     @property
     def peers(self) -> tuple[Presence, ...]:
-        """Return the presence of everybody on the roster."""
+        """The presence of every peer on the roster, and of other peers that sent one."""
         return self._peers.all_presences()
 
     def presence(self, peer: str) -> Presence:
@@ -298,7 +298,7 @@ class MessagingClient:
         return await self._peers.subscribe_to(peer, within=within)
 
     def set_presence(self, show: Availability, status: str = "") -> None:
-        """Send our presence."""
+        """Set our presence, and send it now or when the next session begins."""
         self._shown = Presence(self._config.jid, show, status)
         if self._connection.is_up:
             self._send_presence()
@@ -373,7 +373,7 @@ def _server_settings(config: MessagingConfig) -> TlsSettings:
 
 
 def _client_settings(config: MessagingConfig) -> TlsSettings:
-    """Between clients: require both certificates, ask no person, and ignore a server's pin."""
+    """Between clients: require both certificates, never ask the user, and ignore a server's pin."""
     return replace(
         config.tls,
         service=Service.XMPP_USER,

@@ -1,4 +1,4 @@
-"""A message as the user sees it, with its protection and the sign for that; presence."""
+"""Messages as the user sees them, with their protection and its sign; presence of peers."""
 
 from __future__ import annotations
 

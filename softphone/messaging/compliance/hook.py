@@ -1,4 +1,4 @@
-"""The compliance hook's interface: it decides before a message is sent and before one is shown.
+"""The interface of compliance hooks, which decide before a message is sent or shown.
 
 The question never contains the text of a message encrypted client to client, so that text cannot be
 logged.  This module defines the question and the answers; it decides nothing.

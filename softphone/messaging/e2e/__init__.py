@@ -3,7 +3,7 @@
 The package tracks the roster, presence and the clients that support such sessions; it opens,
 accepts and limits them.  TLS itself is in `softphone.net.stream`, certificate verification in
 `softphone.trust`; `softphone.messaging.encryption_policy` decides which messages must be encrypted.
-It implements neither OMEMO nor OpenPGP.
+The package implements neither OMEMO nor OpenPGP.
 
 RFC 6121 sections 2 to 4 (roster, presence), XEP-0030 (the capability), XEP-0047 (in-band
 bytestreams); the frames inside a session have a format of their own (`framing`).  Import `peers`,

@@ -2,8 +2,8 @@
 
 The HTTP half of XEP-0363: PUT to a slot's address, GET from it, each through the gate.  Policies
 are asked about the actual content before a byte leaves, and before a downloaded file is kept.  The
-decision is in the audit table before that, and a transfer is done only when its own row is
-committed.  `upload` requests the slots.
+audit table has the decision before the upload starts or the downloaded file is kept; a transfer is
+done only when its own row is committed.  `upload` requests the slots.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class Database:
 def database_cause(exc: BaseException) -> str:
     """Return why a database failed, without the driver's text, which may contain a password."""
     cause: BaseException = getattr(exc, "orig", None) or exc
-    # SQLAlchemy wraps what asyncpg raises once more, as a plain Error.
+    # SQLAlchemy wraps exceptions of asyncpg in one more exception, a plain Error.
     origin = cause.__cause__ or cause if cause is not exc else exc
     return str(origin) if isinstance(origin, SoftphoneError) else type(origin).__name__
 

@@ -4,8 +4,8 @@ Presents results and judges none: the figures come from `softphone.load.result` 
 `softphone.load.measure`, the outcome of a search from `softphone.load.capacity`.  The live screen
 is in `softphone.cli.load`.
 
-Implements Prometheus' text format 0.0.4, served over HTTP by asyncio, on loopback by default.  The
-HTML page is self-contained, with inline SVG: it has no script and loads nothing.
+No standard but Prometheus' text format 0.0.4, served over HTTP by asyncio, on loopback by default.
+The HTML page is self-contained, with inline SVG: it has no script and loads nothing.
 """
 
 from __future__ import annotations

@@ -52,8 +52,7 @@ def open_stream(
 ) -> None:
     """Open or renegotiate a stream at media frame `frame`.
 
-    Raises StaleHandle, and ConfigurationError or LocalProtocolError without having changed the
-    stream.
+    Raises StaleHandle; ConfigurationError or LocalProtocolError, and then nothing has changed.
     """
     stream = bank.find_stream(handle)
     row, first = handle.row, stream.spec is None

@@ -245,7 +245,7 @@ class DeviceMaintenance:
             return None
 
     async def _apply(self, booted: Booted, *, anew: bool = False) -> None:
-        """Make the lines follow the configuration; with `anew`, register them again in any case."""
+        """Apply the configuration to the lines; with `anew`, register them again in any case."""
         known, self._booted = self._known(), booted
         try:
             wanted = self._lines(booted)

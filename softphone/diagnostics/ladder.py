@@ -1,4 +1,4 @@
-"""A SIP ladder as text: who sent what to whom, one line for each message.
+"""A SIP ladder as text: one line for each message, with sender, receiver and direction.
 
 A Ladder is a `softphone.sans_io.Tap`: give it to whatever drives the flows.  It keeps masked text
 only, so that secrets are not retained, and a bounded number of messages.

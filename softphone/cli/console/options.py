@@ -125,7 +125,7 @@ class PassphraseOptions(OptionGroup):
 
 @option_dataclass
 class AskedPassphraseOptions(PassphraseOptions):
-    """The same, of a command that asks only if it is told to."""
+    """Passphrase options of a command that asks only with --ask-passphrase."""
 
     ask_passphrase: Annotated[bool, option("--ask-passphrase", "Ask for the key's passphrase.")] = (
         False
@@ -134,7 +134,7 @@ class AskedPassphraseOptions(PassphraseOptions):
 
 @option_dataclass
 class CertificateOptions(OptionGroup):
-    """What is done about certificates that nobody vouches for; `store` keeps the accepted ones."""
+    """What to do with unknown certificates; `store` keeps the accepted ones."""
 
     accept: Annotated[
         str | None,

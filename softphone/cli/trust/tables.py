@@ -30,7 +30,7 @@ def certificate_facts(der: bytes) -> dict[str, Any]:
 
 
 def header_facts(header: FileHeader) -> dict[str, Any]:
-    """When a signed file was made, by whom it was signed and how."""
+    """Return timestamp, signer and signature hash of a signed file, by name."""
     made = header.timestamp
     return {
         "timestamp": None if made is None else datetime.fromtimestamp(made, UTC).isoformat(),
@@ -41,7 +41,7 @@ def header_facts(header: FileHeader) -> dict[str, Any]:
 
 
 def list_facts(trust_list: TrustList, **more: Any) -> dict[str, Any]:
-    """What is told of a list; records that have one certificate are one, with all its roles."""
+    """Describe a trust list; records with the same certificate are merged, with all its roles."""
     return {
         "kind": trust_list.kind,
         "version": ".".join(map(str, trust_list.header.version)),

@@ -32,7 +32,7 @@ from softphone_codecs.comfort_noise import (
     pack_noise,
     unpack_noise,
 )
-from softphone_codecs.registry import AnyCodec, UnknownCodec, codec_names, find_codec
+from softphone_codecs.registry import AnyCodec, UnknownCodec, codec_name, codec_names, find_codec
 
 __all__ = [
     "PAYLOAD_TYPE",
@@ -51,6 +51,7 @@ __all__ = [
     "StatefulCodec",
     "StatelessCodec",
     "UnknownCodec",
+    "codec_name",
     "codec_names",
     "find_codec",
     "pack_noise",

@@ -9,6 +9,7 @@ types are the static ones of RFC 3551 section 6, and the caller keeps negotiated
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeAlias
 
@@ -29,7 +30,7 @@ Lengths: TypeAlias = NDArray[np.int32]
 
 
 class CodecUnavailable(RuntimeError):
-    """The library that a codec needs is not installed."""
+    """The library that a codec needs is not installed; the text names it."""
 
 
 class PayloadRefused(ValueError):
@@ -60,23 +61,36 @@ class Codec:
         """Our receive parameters for `a=fmtp`; empty if there are none."""
         return ""
 
+    def check_available(self) -> None:
+        """Raise CodecUnavailable where the library that the codec needs is not installed."""
 
-class StatelessCodec(Codec):
+
+class StatelessCodec(Codec, ABC):
     """A codec without state: one object encodes and decodes all streams, in batches."""
 
     __slots__ = ()
 
+    @property
+    def octet_values(self) -> Pcm | None:
+        """The sample of each octet, int16[256], where every sample is one octet; else None."""
+        return None
+
+    @property
+    def octet_codes(self) -> Bytes | None:
+        """The octet of each sample, uint8[65536] by its two's complement; None as above."""
+        return None
+
+    @abstractmethod
     def encode(self, pcm: Pcm) -> tuple[Bytes, Lengths]:
         """Encode int16[rows, samples] to uint8[rows, size] and the octets used of each row."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decode(self, data: Bytes, length: Lengths) -> Pcm:
         """Decode uint8[rows, size], of which `length[row]` octets count, to int16[rows, samples].
 
         The result has as many samples as `size` octets hold; samples beyond a row's length are
         silence.
         """
-        raise NotImplementedError
 
 
 class RowEncoder(Protocol):
@@ -106,7 +120,7 @@ class RowDecoder(Protocol):
         """
 
 
-class StatefulCodec(Codec):
+class StatefulCodec(Codec, ABC):
     """A codec with state: each stream has its own encoder and decoder."""
 
     __slots__ = ()
@@ -114,10 +128,10 @@ class StatefulCodec(Codec):
     conceals: ClassVar[bool] = False
     """Whether the decoders fill a gap better than with silence."""
 
+    @abstractmethod
     def encoder(self, fmtp: str = "") -> RowEncoder:
         """Make an encoder for a far end whose `a=fmtp` is `fmtp`.  Raises CodecUnavailable."""
-        raise NotImplementedError
 
+    @abstractmethod
     def decoder(self) -> RowDecoder:
         """Make a decoder.  Raises CodecUnavailable."""
-        raise NotImplementedError

@@ -61,6 +61,16 @@ class G711(StatelessCodec):
     codes: Bytes = field(repr=False)
     silence: int
 
+    @property
+    def octet_values(self) -> Pcm:
+        """The sample of each octet, int16[256]."""
+        return self.values
+
+    @property
+    def octet_codes(self) -> Bytes:
+        """The octet of each sample, uint8[65536] by its two's complement."""
+        return self.codes
+
     def encode(self, pcm: Pcm) -> tuple[Bytes, Lengths]:
         """Encode int16[rows, samples] to uint8[rows, samples]."""
         data = np.take(self.codes, pcm.view(np.uint16))

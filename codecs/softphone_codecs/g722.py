@@ -5,6 +5,7 @@ Its samples run at 16 kHz and its RTP clock at 8 kHz, because of an error in RFC
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal
@@ -29,6 +30,11 @@ class G722Codec(StatefulCodec):
     payload_type: int = 9
     sample_rate: int = SAMPLE_RATE
 
+    def check_available(self) -> None:
+        """Raise CodecUnavailable where PyAV is not installed."""
+        if importlib.util.find_spec("av") is None:
+            raise CodecUnavailable("G.722 needs PyAV")
+
     def encoder(self, fmtp: str = "") -> G722Encoder:
         """Make an encoder; `fmtp` is ignored, G.722 has no parameters.
 
@@ -45,7 +51,7 @@ def _context(mode: Literal["r", "w"]) -> AudioCodecContext:
     try:
         from av import CodecContext
     except ImportError as exc:
-        raise CodecUnavailable("G.722 needs PyAV: pip install av") from exc
+        raise CodecUnavailable("G.722 needs PyAV") from exc
     context = CodecContext.create("g722", mode)
     context.sample_rate = SAMPLE_RATE
     context.layout = "mono"

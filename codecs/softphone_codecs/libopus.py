@@ -42,7 +42,7 @@ def load_libopus() -> ctypes.CDLL:
             return _declared(ctypes.CDLL(name))
         except (OSError, AttributeError):  # not loadable, or without a function: try the next
             continue
-    raise CodecUnavailable("Opus needs libopus: pip install av, or install your system's libopus")
+    raise CodecUnavailable("Opus needs libopus, of your system or of PyAV")
 
 
 def _declared(lib: ctypes.CDLL) -> ctypes.CDLL:

@@ -100,6 +100,10 @@ class OpusCodec(StatefulCodec):
     octets_per_tick: int = 0
     conceals: ClassVar[bool] = True
 
+    def check_available(self) -> None:
+        """Raise CodecUnavailable where no libopus can be loaded."""
+        load_libopus()
+
     def encoder(self, fmtp: str = "useinbandfec=1;usedtx=1") -> RowEncoder:
         """Make an encoder for a far end whose `a=fmtp` is `fmtp`.  Raises CodecUnavailable."""
         return OpusEncoder(self.settings.restricted_to(fmtp))

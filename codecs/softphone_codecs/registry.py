@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib import import_module
 from typing import TypeAlias, cast
 
@@ -29,10 +30,18 @@ class UnknownCodec(LookupError):
 
 
 def codec_names() -> tuple[str, ...]:
-    """The encoding names that an account may list, each at its usual clock rate."""
-    return tuple(name for name in CODECS if "/" not in name)
+    """The names that an account may list."""
+    return tuple(CODECS)
 
 
+def codec_name(encoding_name: str, clock_rate: int) -> str:
+    """The name of the codec of an `a=rtpmap`: with its clock rate where that is not the usual."""
+    name = encoding_name.upper()
+    rated = f"{name}/{clock_rate}"
+    return rated if rated in CODECS else name
+
+
+@lru_cache(maxsize=64)
 def find_codec(name: str) -> AnyCodec:
     """Find the codec with a name, case-insensitive; it may be as in `a=rtpmap` ("PCMU/8000").
 

@@ -24,16 +24,15 @@ from softphone.media.interface import (
     LatchCause,
     MediaBackend,
     MediaConfig,
-    MediaError,
     MediaEvent,
     MediaFailed,
-    NoPortFree,
     PayloadTypeChanged,
     Pcm,
     PcmBlock,
     Placement,
     PlaybackEnded,
     PortRange,
+    PublicAddresses,
     RemoteLatched,
     RtcpByeReceived,
     Sink,
@@ -47,10 +46,9 @@ from softphone.media.interface import (
     StreamTimedOut,
 )
 from softphone.media.placement import AnyEngine, make_engine
-from softphone.media.video_stream import NO_AIORTC, VideoBackend, VideoStream
+from softphone.media.video_stream import VideoBackend, VideoStream
 
 __all__ = [
-    "NO_AIORTC",
     "AllocatedStream",
     "AnyEngine",
     "DigitDetected",
@@ -61,10 +59,8 @@ __all__ = [
     "MediaBackend",
     "MediaConfig",
     "MediaEngine",
-    "MediaError",
     "MediaEvent",
     "MediaFailed",
-    "NoPortFree",
     "PayloadTypeChanged",
     "Pcm",
     "PcmBlock",
@@ -72,6 +68,7 @@ __all__ = [
     "Placement",
     "PlaybackEnded",
     "PortRange",
+    "PublicAddresses",
     "RemoteLatched",
     "RtcpByeReceived",
     "SilenceSource",

@@ -21,7 +21,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneError
+from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import Direction, StreamStatistics
 from softphone.fast_dataclass import fast_init
 from softphone.sans_io import Address
@@ -29,14 +29,6 @@ from softphone.security import CryptoSuite, KeyMaterial
 
 Pcm: TypeAlias = npt.NDArray[np.int16]
 """Linear 16-bit mono samples, int16[samples]."""
-
-
-class MediaError(SoftphoneError):
-    """The media plane cannot execute a command."""
-
-
-class NoPortFree(MediaError):
-    """Every port pair of the configured range, or every row of the bank, is in use."""
 
 
 class StaleHandle(LocalProtocolError):
@@ -97,13 +89,15 @@ class Placement(StrEnum):
 class MediaConfig:
     """The configuration of the media plane.
 
-    `host` is the local address that sockets are bound to unless `allocate_stream` names another.
+    `host` is the local address that sockets are bound to.  A call names another: the local address
+    of its signaling connection, so that the default serves a remote server, too.
     `capacity` is the maximum number of open streams.  `receive_buffer` is the SO_RCVBUF of each
     socket in bytes (times eight for a shared socket).  A stream that should receive emits
     `StreamTimedOut` after `stream_timeout` seconds without a valid packet, once until media flows
-    again.  `rtcp_interval` is the minimum RTCP interval of RFC 3550 in seconds.  `placement` is
-    where the media loop runs, as a `Placement` or its string ("worker").  With workers there are
-    `workers` processes, best one per core, each with `capacity` streams and a share of the ports.
+    again; `expect_packets` sets another time for one stream.  `rtcp_interval` is the minimum RTCP
+    interval of RFC 3550 in seconds.  `placement` is where the media loop runs, as a `Placement` or
+    its string ("worker").  With workers there are `workers` processes, best one per core, each with
+    `capacity` streams and a share of the ports.
 
     Raises ConfigurationError for an unknown placement, or fewer than one worker.
     """
@@ -130,10 +124,14 @@ class MediaConfig:
 @fast_init
 @dataclass(frozen=True, slots=True)
 class SrtpKey:
-    """One direction's SRTP key: `key` is the master key followed by the master salt (RFC 4568)."""
+    """One direction's SRTP key: `key` is the master key followed by the master salt (RFC 4568).
+
+    `mki` is the master key identifier in every packet, b"" for none.
+    """
 
     suite: CryptoSuite
     key: KeyMaterial
+    mki: bytes = b""
 
 
 @fast_init
@@ -171,6 +169,9 @@ class StreamSpec:
     blocks sent with RTCP, as in RFC 3611 section 5.1: "voip-metrics" (which turns on the count,
     too) and "rcvr-rtt".
 
+    `dscp` is the code point of the packets sent (RFC 2474); streams on a shared socket all have
+    that of the one opened last.
+
     Raises ConfigurationError when only one key is given, a number is out of its range,
     `other_codecs` does not match `other_payload_types`, or `cname` is not 1 to 255 octets long.
     """
@@ -200,6 +201,7 @@ class StreamSpec:
     extended_reports: tuple[str, ...] = ()
     clear_latching: tuple[str, ...] = ()
     description: int = 0
+    dscp: int = 0
 
     def __post_init__(self) -> None:
         if (self.send_key is None) is not (self.receive_key is None):
@@ -214,8 +216,9 @@ class StreamSpec:
             self.comfort_noise,
             *self.other_payload_types,
         )
-        if any(value is not None and not 0 <= value <= 127 for value in types):
-            raise ConfigurationError("a payload type is outside 0 to 127")
+        for value in types:
+            if value is not None and not 0 <= value <= 127:
+                raise ConfigurationError("a payload type is outside 0 to 127")
         if self.other_codecs and len(self.other_codecs) != len(self.other_payload_types):
             raise ConfigurationError("each other payload type has the name of its codec, or none")
         if not 1 <= len(self.cname.encode()) <= 255:
@@ -262,9 +265,23 @@ class AllocatedStream:
     ssrc: int
 
 
+@dataclass(frozen=True, slots=True)
+class PublicAddresses:
+    """Where a stream's ports are reached from outside, as a STUN server saw them.
+
+    `symmetric` is whether the NAT maps another destination otherwise, so that far ends reach
+    neither; None: the server could not tell.
+    """
+
+    rtp: Address
+    rtcp: Address
+    symmetric: bool | None = None
+
+
 # Sources and sinks ------------------------------------------------------------------------------
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class PcmBlock:
     """Decoded sound, int16[samples]; the receiver owns the array, the engine never writes it again.
@@ -392,7 +409,7 @@ class PlaybackEnded:
 
 @dataclass(frozen=True, slots=True)
 class StreamTimedOut:
-    """No valid packet arrived for `seconds` on a stream whose direction receives."""
+    """No valid RTP or RTCP arrived for `seconds` on a stream whose direction receives."""
 
     handle: StreamHandle
     seconds: float
@@ -448,6 +465,19 @@ class MediaBackend(Protocol):
         Raises NoPortFree.
         """
 
+    def rebind_stream(self, handle: StreamHandle, host: str) -> AllocatedStream:
+        """Move a stream to new ports at another local address; what it sends and plays goes on.
+
+        Raises NoPortFree, and MediaError where the ports cannot be moved; then nothing changes.
+        """
+
+    async def find_public_addresses(self, handle: StreamHandle, server: Address) -> PublicAddresses:
+        """Ask a STUN server from the ports of a stream (RFC 8489).
+
+        What comes to an open stream meanwhile is lost: ask before far ends know the ports.  Raises
+        MediaError when it does not answer, or where the ports cannot be asked from.
+        """
+
     def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:
         """Start the stream, or renegotiate an open one: `spec` replaces the old one entirely.
 
@@ -479,6 +509,12 @@ class MediaBackend(Protocol):
     def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
         """Set whether RTP is sent and received; RTCP continues in any case (RFC 3264 5.1)."""
 
+    def expect_packets(self, handle: StreamHandle, patience: float) -> None:
+        """Emit `StreamTimedOut` after `patience` seconds of silence, counted from now; 0: never.
+
+        Only authenticated packets end a silence under SRTP, and RTCP does so as well as RTP.
+        """
+
     def play(self, handle: StreamHandle, source: Source | None) -> None:
         """Send the samples of `source`, from the next frame on; None sends silence."""
 
@@ -500,6 +536,9 @@ class MediaBackend(Protocol):
 
     def mute(self, handle: StreamHandle, muted: bool) -> None:
         """Send silence in place of the source; the source is still read."""
+
+    def pause(self, handle: StreamHandle, paused: bool) -> None:
+        """Send silence from the next frame on and leave the source unread, or go on with it."""
 
     def close_stream(self, handle: StreamHandle) -> None:
         """End the stream: send RTCP BYE and free its row and its ports."""

@@ -20,14 +20,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from softphone.errors import ConfigurationError, LocalProtocolError
+from softphone.errors import ConfigurationError, LocalProtocolError, NoPortFree
 from softphone.events import Direction, StreamStatistics
+from softphone.extras import install_command
 from softphone.media.audio import AudioRouter, Detachable
 from softphone.media.interface import (
     AllocatedStream,
     EventCallback,
     MediaConfig,
-    NoPortFree,
     RemoteLatched,
     StaleHandle,
     StreamHandle,
@@ -49,7 +49,7 @@ from softphone.media.video import (
     VideoSource,
     VideoSpec,
 )
-from softphone.net.datagrams import DatagramPair, PortPairs
+from softphone.net.datagrams import DatagramPair, DatagramPort, PortPairs
 from softphone.rtp import EncodedFrame, extend
 from softphone.sans_io import Address, Entropy, MediaTap, Tap
 from softphone.trust.fips import FipsRestriction, check_allowed
@@ -61,7 +61,6 @@ logger = logging.getLogger("softphone.media")
 
 MOST_PENDING = 30
 """Frames that may wait for the thread; further ones are dropped until the next key frame."""
-NO_AIORTC = "tracks need aiortc, which is not installed: pip install softphone[webrtc]"
 BEHIND = 0.5
 """Seconds of delay of a source that are made up for; more is skipped."""
 IDLE = 0.1
@@ -84,7 +83,10 @@ class VideoStream:
         self._listeners: list[VideoSink] = []
         self.lip_sync = LipSync()
         self.sound: AudioRouter | None = None
-        """The call's sound, which pictures wait for; None: they do not wait."""
+        """The call's sound, which pictures wait for; None: they do not wait.
+
+        :meta private:
+        """
         self._lip_sync_sink: LipSyncSink | None = None
         self._track: MediaStreamTrack | None = None
         self._at_end: list[Callable[[], None]] = []
@@ -95,7 +97,10 @@ class VideoStream:
         self._newest = 0
         self._decoders: dict[str, VideoDecoder] = {}
         self.ask_by_signaling: Callable[[], None] | None = None
-        """Asks for a key frame where RTCP cannot (RFC 5168)."""
+        """Asks for a key frame where RTCP cannot (RFC 5168).
+
+        :meta private:
+        """
         self.frames_sent = 0
         self.frames_received = 0
 
@@ -168,13 +173,19 @@ class VideoStream:
         self._follow(before)
 
     def add_listener(self, sink: VideoSink) -> None:
-        """Deliver received video to one more sink."""
+        """Deliver received video to one more sink.
+
+        :meta private:
+        """
         before = bool(self._sinks)
         self._listeners.append(sink)
         self._follow(before)
 
     def remove_listener(self, sink: VideoSink) -> None:
-        """Stop delivery to a listener; an unknown one is ignored."""
+        """Stop delivery to a listener; an unknown one is ignored.
+
+        :meta private:
+        """
         if sink in self._listeners:
             self._listeners.remove(sink)
             self._follow(True)
@@ -188,17 +199,23 @@ class VideoStream:
         try:
             from softphone.media.tracks.receive_track import CallVideoTrack
         except ImportError as error:
-            raise ConfigurationError(NO_AIORTC) from error
+            raise ConfigurationError(f"tracks need aiortc: {install_command('webrtc')}") from error
         if self._track is None or self._track.readyState != "live":
             self._track = CallVideoTrack(self)
         return self._track
 
     def call_at_end(self, work: Callable[[], None]) -> None:
-        """Register `work` to be called when the stream ends."""
+        """Register `work` to be called when the stream ends.
+
+        :meta private:
+        """
         self._at_end.append(work)
 
     def cancel_at_end(self, work: Callable[[], None]) -> None:
-        """Unregister `work`; an unknown one is ignored."""
+        """Unregister `work`; an unknown one is ignored.
+
+        :meta private:
+        """
         if work in self._at_end:
             self._at_end.remove(work)
 
@@ -233,7 +250,10 @@ class VideoStream:
         self._serve()
 
     def key_frame_wanted(self) -> None:
-        """Send a key frame, which the far end has asked for by signaling instead of RTCP."""
+        """Send a key frame, which the far end has asked for by signaling instead of RTCP.
+
+        :meta private:
+        """
         self._path.key_frame_asked = True
 
     # Sending
@@ -270,7 +290,10 @@ class VideoStream:
     # Receiving
 
     def receive_datagram(self, data: bytes, source: Address, control: bool) -> None:
-        """Process one datagram: RTCP if `control`, else RTP."""
+        """Process one datagram: RTCP if `control`, else RTP.
+
+        :meta private:
+        """
         now, wall = self._loop.time(), time.time()
         if control:
             self._path.receive_rtcp(data, source, now=now, wall=wall)
@@ -345,19 +368,35 @@ class VideoStream:
     # The path
 
     def attach(self, pair: DatagramPair) -> None:
-        """Set the sockets."""
-        self._pair = pair
+        """Set the sockets, and close those before; what is sent goes on.
+
+        :meta private:
+        """
+        before, self._pair = self._pair, pair
+        if before is None:
+            return
+        before.close()
+        if self._path.spec is not None:
+            pair.mark(self._path.spec.dscp)
 
     def apply_spec(self, spec: VideoSpec) -> None:
-        """Start the stream, or change an open one."""
+        """Start the stream, or change an open one.
+
+        :meta private:
+        """
         if self._path.spec is None and self._pair is not None:
             self._pair.discard_received()
+        if self._pair is not None:
+            self._pair.mark(spec.dscp)
         self._path.apply_spec(spec, now=self._loop.time())
         self._serve()
 
     @property
     def spec(self) -> VideoSpec | None:
-        """The current spec; None before `open_stream`."""
+        """The current spec; None before `open_stream`.
+
+        :meta private:
+        """
         return self._path.spec
 
     def _serve(self) -> None:
@@ -384,11 +423,17 @@ class VideoStream:
         self._timer = None if due is None else self._loop.call_at(max(due, now), self._serve)
 
     def datagrams_received(self) -> None:
-        """Serve the stream after a batch of datagrams."""
+        """Serve the stream after a batch of datagrams.
+
+        :meta private:
+        """
         self._serve()
 
     def close(self) -> None:
-        """Send RTCP BYE, run the `call_at_end` callbacks, drop source and sinks, close sockets."""
+        """Send RTCP BYE, run the `call_at_end` callbacks, drop source and sinks, close sockets.
+
+        :meta private:
+        """
         pair, self._pair = self._pair, None
         if pair is None:
             return
@@ -440,6 +485,7 @@ def _make_tap_callback(tap: MediaTap, local: tuple[Address, Address]) -> VideoCl
 @dataclass(slots=True)
 class _OpenVideoStream:
     stream: VideoStream
+    path: VideoPacketPath
     pool: ThreadPoolExecutor
 
 
@@ -461,28 +507,41 @@ class VideoBackend:
         on_event: EventCallback | None = None,
     ) -> AllocatedStream:
         """Bind a pair of ports; no media flows before `open_stream`.  Raises NoPortFree."""
-        bound = host or self._config.host
-        try:
-            ports = self._pairs.bind_pair(bound, receive_buffer=self._config.receive_buffer * 4)
-        except OSError as error:
-            raise NoPortFree(f"no video socket can be bound on {bound}: {error}") from error
-        if ports is None:
-            raise NoPortFree("every pair of the media ports is in use: none is left for video")
+        ports = self._bind(host or self._config.host)
         ssrc = int.from_bytes(self._entropy(4), "big")
         now = asyncio.get_running_loop().time()
         pool = ThreadPoolExecutor(1, thread_name_prefix="video")
         path = VideoPacketPath(ssrc=ssrc, entropy=self._entropy, now=now)
         stream = VideoStream(path, pool)
+        handle = StreamHandle(len(self._entries), ssrc)
+        if on_event is not None:
+            path.on_latched = lambda remote, cause: on_event(RemoteLatched(handle, remote, cause))
+        self._entries[handle] = _OpenVideoStream(stream, path, pool)
+        return self._attach(handle, path, ports)
+
+    def _bind(self, host: str) -> tuple[DatagramPort, DatagramPort]:
+        try:
+            ports = self._pairs.bind_pair(host, receive_buffer=self._config.receive_buffer * 4)
+        except OSError as error:
+            raise NoPortFree(f"no video socket can be bound on {host}: {error}") from error
+        if ports is None:
+            raise NoPortFree("every pair of the media ports is in use: none is left for video")
+        return ports
+
+    def _attach(
+        self,
+        handle: StreamHandle,
+        path: VideoPacketPath,
+        ports: tuple[DatagramPort, DatagramPort],
+    ) -> AllocatedStream:
+        """Give a stream its sockets."""
+        stream = self.stream(handle)
         pair = DatagramPair(ports, stream.receive_datagram, stream.datagrams_received)
         if isinstance(self._tap, MediaTap):
             path.on_clear_packet = _make_tap_callback(self._tap, pair.addresses)
         stream.attach(pair)
-        handle = StreamHandle(len(self._entries), ssrc)
-        if on_event is not None:
-            path.on_latched = lambda remote, cause: on_event(RemoteLatched(handle, remote, cause))
-        self._entries[handle] = _OpenVideoStream(stream, pool)
         (where, rtp_port), (_, rtcp_port) = pair.addresses
-        return AllocatedStream(handle, where, rtp_port, rtcp_port, ssrc)
+        return AllocatedStream(handle, where, rtp_port, rtcp_port, stream.ssrc)
 
     def stream(self, handle: StreamHandle) -> VideoStream:
         """Return the stream of `handle`.  Raises StaleHandle."""
@@ -499,6 +558,14 @@ class VideoBackend:
         if not isinstance(spec, VideoSpec):
             raise ConfigurationError("a video stream is opened with a VideoSpec")
         self.stream(handle).apply_spec(spec)
+
+    def rebind_stream(self, handle: StreamHandle, host: str) -> AllocatedStream:
+        """Move a stream to new ports at another local address; what it sends goes on.
+
+        Raises NoPortFree; then nothing changes.
+        """
+        path = self._entry(handle).path
+        return self._attach(handle, path, self._bind(host))
 
     def set_direction(self, handle: StreamHandle, direction: Direction) -> None:
         """Set whether video is sent and received."""

@@ -19,10 +19,16 @@ from softphone.srtp.context import (
     next_ssrc,
 )
 from softphone.srtp.key_history import KeyHistory
-from softphone.srtp.libsrtp_backend import SrtpBatch
+from softphone.srtp.libsrtp_backend import (
+    SrtpBatch,
+    session_address,
+    status_of,
+    transform_addresses,
+)
 from softphone.srtp.receive_keys import MAXIMUM_KEYS, ReceiveKeys, key_fingerprint
 from softphone.srtp.rekeying import SdesAgreement, SdesNegotiation
 from softphone.srtp.sdes import (
+    MOST_CRYPTO_LINES,
     CryptoChoice,
     CryptoRefusal,
     CryptoRefusalCode,
@@ -36,6 +42,7 @@ from softphone.srtp.sdes import (
 __all__ = [
     "FIRST_SEQUENCE_LIMIT",
     "MAXIMUM_KEYS",
+    "MOST_CRYPTO_LINES",
     "REPLAY_WINDOW",
     "CryptoChoice",
     "CryptoRefusal",
@@ -58,4 +65,7 @@ __all__ = [
     "make_crypto_offer",
     "next_ssrc",
     "same_key",
+    "session_address",
+    "status_of",
+    "transform_addresses",
 ]

@@ -19,6 +19,7 @@ from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp import libsrtp_backend
 from softphone.srtp.backend import SrtpBackend, SrtpStatus, SrtpTransform
 from softphone.srtp.cryptography_backend import CryptographyTransform
+from softphone.srtp.mki import MkiTransform
 
 FIRST_SEQUENCE_LIMIT = 1 << 15
 """Bound of a sender's first sequence number (RFC 3711 section 3.3.1).
@@ -64,6 +65,15 @@ class FailureCounts:
             name = _FIELDS.get(status, "other")
             setattr(self, name, getattr(self, name) + 1)
 
+    def add(self, other: FailureCounts) -> None:
+        """Add what another context has counted."""
+        self.authentication += other.authentication
+        self.replayed += other.replayed
+        self.malformed += other.malformed
+        self.sources += other.sources
+        self.expired += other.expired
+        self.other += other.other
+
 
 def first_sequence(entropy: Entropy) -> int:
     """A random initial sequence number below `FIRST_SEQUENCE_LIMIT`."""
@@ -97,6 +107,8 @@ def _transform(
         return CryptographyTransform(suite, key.reveal())
     if openssl_provider.fips_in_force():
         raise FipsForbidden("libsrtp brings cryptography of its own: in FIPS mode it is not used")
+    if not libsrtp_backend.supports_suite(suite):
+        return CryptographyTransform(suite, key.reveal())
     return libsrtp_backend.make_transform(suite, key.reveal(), sending=sending)
 
 
@@ -107,7 +119,9 @@ def _source(packet: bytes, at: int) -> int:
 class SendContext:
     """Protects what we send under one key.  Packets are RTP or RTCP (RFC 3550).
 
-    With `backend` None the process's mode decides (`default_backend`).
+    `mki` is the master key identifier that every packet is to carry; b"" for none.
+    With `backend` None the process's mode decides (`default_backend`).  A suite that the installed
+    libsrtp cannot be used for is done by the other backend.
 
     Raises ConfigurationError when `key` does not have the length that `suite` demands, and
     FipsForbidden for libsrtp in FIPS mode.
@@ -118,11 +132,17 @@ class SendContext:
     last_ssrc_word = -1
 
     def __init__(
-        self, suite: CryptoSuite, key: KeyMaterial, *, backend: SrtpBackend | None = None
+        self,
+        suite: CryptoSuite,
+        key: KeyMaterial,
+        *,
+        backend: SrtpBackend | None = None,
+        mki: bytes = b"",
     ) -> None:
         self.suite = suite
         self.failures = FailureCounts()
-        self._transform = _transform(suite, key, backend or default_backend(), sending=True)
+        bare = _transform(suite, key, backend or default_backend(), sending=True)
+        self._transform = MkiTransform(bare, suite, mki) if mki else bare
         self.handle: Any = getattr(self._transform, "handle", None)
 
     def count_failure(self, status: SrtpStatus) -> None:
@@ -165,6 +185,7 @@ class ReceiveContext:
     starts a new one, and peers do either.  The first packets of such a source are therefore tried
     with the old counter, with 0, and with the old one plus 1 (it may just have wrapped); the first
     counter that authenticates is kept.
+    A packet has to carry the master key identifier of `expect_mki`, at first none.
     `newest` holds the highest authenticated sequence number of each SSRC, as given to `note_rtp`.
     With `backend` None the process's mode decides (`default_backend`).
 
@@ -173,8 +194,10 @@ class ReceiveContext:
     """
 
     __slots__ = (
+        "_bare",
         "_candidates",
         "_known_sources",
+        "_mki",
         "_newest_rtcp",
         "_transform",
         "failures",
@@ -197,8 +220,8 @@ class ReceiveContext:
             backend = SrtpBackend.CRYPTOGRAPHY
         self.suite = suite
         self.failures = FailureCounts()
-        self._transform = _transform(suite, key, backend, sending=False)
-        self.handle: Any = getattr(self._transform, "handle", None)
+        self._bare = _transform(suite, key, backend, sending=False)
+        self.expect_mki(b"")
         self.last_ssrc_word = -1
         self._known_sources: tuple[int, ...] = ()
         self.newest: dict[int, int] = {}
@@ -206,6 +229,17 @@ class ReceiveContext:
         self._candidates: dict[int, tuple[int, ...]] = {}
         for ssrc, roc in list((rollover or {}).items())[-MAXIMUM_SOURCES:]:
             self._expect_counter(ssrc, roc, 0, roc + 1)
+
+    def expect_mki(self, mki: bytes) -> None:
+        """Take only packets with this master key identifier from now on; b"" is none.
+
+        It belongs to the far end's crypto line, which may change while the key stays.
+        """
+        self._mki = mki
+        self._transform: SrtpTransform = (
+            MkiTransform(self._bare, self.suite, mki) if mki else self._bare
+        )
+        self.handle: Any = getattr(self._transform, "handle", None)
 
     def _expect_counter(self, ssrc: int, *counters: int) -> None:
         """Try these rollover counters for the next packets of a source, in order, each once."""
@@ -222,7 +256,7 @@ class ReceiveContext:
         return status, result
 
     def _unprotect(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
-        if len(packet) < _RTP_HEADER + self.suite.rtp_tag_length:
+        if len(packet) < _RTP_HEADER + len(self._mki) + self.suite.rtp_tag_length:
             return SrtpStatus.MALFORMED, b""
         ssrc = _source(packet, 8)
         if ssrc in self._candidates:
@@ -266,7 +300,8 @@ class ReceiveContext:
         return None if status else result
 
     def _unprotect_rtcp(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
-        if len(packet) < _RTCP_HEADER + _SRTCP_INDEX + self.suite.rtcp_tag_length:
+        shortest = _RTCP_HEADER + _SRTCP_INDEX + len(self._mki) + self.suite.rtcp_tag_length
+        if len(packet) < shortest:
             return SrtpStatus.MALFORMED, b""
         ssrc = _source(packet, 4)
         if self._full(ssrc):
@@ -291,7 +326,8 @@ class ReceiveContext:
 
     def note_rtcp(self, packet: bytes) -> bool:
         """Do the same for an SRTCP packet as received, by its own index (RFC 3711 section 3.4)."""
-        end = len(packet) - (0 if self.suite.aead else self.suite.rtcp_tag_length)
+        tag = 0 if self.suite.aead else self.suite.rtcp_tag_length
+        end = len(packet) - tag - len(self._mki)
         index = int.from_bytes(packet[end - _SRTCP_INDEX : end], "big") & 0x7FFF_FFFF
         ssrc = _source(packet, 4)
         newest = self._newest_rtcp.get(ssrc)

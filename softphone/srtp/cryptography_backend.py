@@ -1,8 +1,8 @@
 """The SRTP backend on `cryptography`, for FIPS mode and as the reference in tests of libsrtp's.
 
-Implements AES-CM with HMAC-SHA1 (RFC 3711), AES-GCM (RFC 7714), key derivation (RFC 3711 section
-4.3), index estimation (section 3.3.1, appendix A) and replay windows (section 3.3.2), from the
-RFCs.  The key derivation rate is 0, there is no MKI, and SRTCP is always encrypted.
+Implements AES-CM with HMAC-SHA1 (RFC 3711, RFC 6188), AES-GCM (RFC 7714), key derivation (RFC 3711
+section 4.3), index estimation (section 3.3.1, appendix A) and replay windows (section 3.3.2), from
+the RFCs.  The key derivation rate is 0, and SRTCP is always encrypted.
 """
 
 from __future__ import annotations

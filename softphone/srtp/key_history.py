@@ -36,7 +36,7 @@ class KeyHistory:
     def note_ours(self, lines: Iterable[Crypto]) -> None:
         """Record crypto lines that we have made."""
         for line in lines:
-            name = _digest(_master_key(line))
+            name = _digest(_master_key(line, _material(line)))
             self._ours.pop(name, None)
             self._ours[name] = None
         while len(self._ours) > _REMEMBERED:
@@ -45,8 +45,9 @@ class KeyHistory:
 
     def note_theirs(self, media: str, line: Crypto) -> None:
         """Record that the far end sends with this line's key from now on."""
-        self._theirs.setdefault(_digest(_material(line)), media)
-        self._received.setdefault(media, set()).add(_fingerprint(line))
+        material = _material(line)
+        self._theirs.setdefault(_digest(material), media)
+        self._received.setdefault(media, set()).add(_fingerprint(line, material))
 
     def find_fault(
         self, media: str, line: Crypto, others: Sequence[CryptoLine]
@@ -56,9 +57,10 @@ class KeyHistory:
         The key must have the length that its suite demands.  `others` are the crypto lines of the
         other kinds of media in the same description.
         """
-        if _digest(_master_key(line)) in self._ours:
+        material = _material(line)
+        if self._ours and _digest(_master_key(line, material)) in self._ours:
             return CryptoRefusalCode.KEY_REFLECTED, "it carries a key of ours"
-        name = _digest(_material(line))
+        name = _digest(material)
         owner = self._theirs.get(name, media)
         if owner != media or any(
             isinstance(other, Crypto) and any(_digest(k) == name for k in _materials(other))
@@ -66,7 +68,9 @@ class KeyHistory:
         ):
             return CryptoRefusalCode.KEY_SHARED, "another m-line has the same key and salt"
         received = self._received.get(media, set())
-        if _fingerprint(line) in received or (self._complete and len(received) < MAXIMUM_KEYS):
+        if self._complete and len(received) < MAXIMUM_KEYS:
+            return None
+        if _fingerprint(line, material) in received:
             return None
         had = (
             f"the {media} stream has had {MAXIMUM_KEYS} keys of the far end, and none may be"
@@ -85,14 +89,15 @@ def _material(line: Crypto) -> bytes:
     return line.key_params[0].key.reveal()
 
 
-def _master_key(line: Crypto) -> bytes:
+def _master_key(line: Crypto, material: bytes) -> bytes:
     """The master key without its salt: our key stays ours under another salt."""
     suite = CryptoSuite.named(line.suite_name)
-    return _material(line)[: None if suite is None else suite.key_length]
+    return material[: None if suite is None else suite.key_length]
 
 
-def _fingerprint(line: Crypto) -> bytes:
-    return _digest(line.suite_name.encode() + b"\0" + _material(line))
+def _fingerprint(line: Crypto, material: bytes) -> bytes:
+    name = CryptoSuite.named(line.suite_name) or line.suite_name
+    return _digest(name.encode() + b"\0" + material)
 
 
 def _digest(octets: bytes) -> bytes:

@@ -3,16 +3,17 @@
 The only importer of pylibsrtp.  `LibsrtpTransform` and `SrtpBatch` call its private binding, which
 works in place and saves two copies and two objects for each packet.  The layout of the binding is
 known for a range of versions; for any other, `SessionTransform` uses the public API, one packet at
-a time.  Rollover counters are reached through functions that the wheel's library exports and
-pylibsrtp does not bind; where they are missing, `rollover_settable` is False.
+a time.  Rollover counters and AES 256 in counter mode are reached through functions that the
+wheel's library exports and pylibsrtp does not bind; where they are missing, `rollover_settable` and
+`supports_suite` are False.
 """
 
 from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from types import ModuleType
 from typing import Any, Protocol
@@ -28,6 +29,16 @@ _PROFILES = {
     CryptoSuite.AES_CM_128_HMAC_SHA1_80: pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
     CryptoSuite.AES_CM_128_HMAC_SHA1_32: pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_32,
 }
+
+_POLICY_SETTERS = {
+    CryptoSuite.AES_256_CM_HMAC_SHA1_80: ("aes_cm_256_hmac_sha1_80", "aes_cm_256_hmac_sha1_80"),
+    CryptoSuite.AES_256_CM_HMAC_SHA1_32: ("aes_cm_256_hmac_sha1_32", "aes_cm_256_hmac_sha1_80"),
+}
+"""libsrtp's policies of RTP and of RTCP for suites that have no profile, as srtp.h names them.
+
+Those of AES 192 are not used: libsrtp 2 derives their session keys by AES 256 from key and salt,
+moved together and filled up with zeros, where RFC 6188 has AES 192.
+"""
 
 _STATUS = [SrtpStatus.FAILED] * 64
 _STATUS[0] = SrtpStatus.OK
@@ -49,7 +60,7 @@ _RTP_HEADER = 12
 _LONGEST = 65_535 - _TRAILER
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LibsrtpBinding:
     """pylibsrtp's private binding: cffi's `ffi` and `lib`, and the exports it does not bind."""
 
@@ -57,6 +68,7 @@ class LibsrtpBinding:
     lib: Any
     set_roc: Callable[[int, int, int], int] | None
     get_roc: Callable[[int, int, Any], int] | None
+    policy_setters: Mapping[CryptoSuite, tuple[Any, Any]] = field(default_factory=dict)
 
 
 def load_binding(module: ModuleType | None, version: str) -> LibsrtpBinding | None:
@@ -71,11 +83,22 @@ def load_binding(module: ModuleType | None, version: str) -> LibsrtpBinding | No
     try:
         exports = ctypes.CDLL(str(getattr(module, "__file__", None)))
         set_roc, get_roc = exports.srtp_set_stream_roc, exports.srtp_get_stream_roc
+        setters = {
+            suite: (_policy_setter(exports, rtp), _policy_setter(exports, rtcp))
+            for suite, (rtp, rtcp) in _POLICY_SETTERS.items()
+        }
     except (OSError, AttributeError):
         return LibsrtpBinding(ffi, lib, None, None)
     set_roc.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32]
     get_roc.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.POINTER(ctypes.c_uint32)]
-    return LibsrtpBinding(ffi, lib, set_roc, get_roc)
+    return LibsrtpBinding(ffi, lib, set_roc, get_roc, setters)
+
+
+def _policy_setter(exports: ctypes.CDLL, name: str) -> Any:
+    """The function that writes one of libsrtp's policies.  Raises AttributeError without it."""
+    setter = getattr(exports, f"srtp_crypto_policy_set_{name}")
+    setter.argtypes, setter.restype = [ctypes.c_void_p], None
+    return setter
 
 
 binding = load_binding(getattr(pylibsrtp, "_binding", None), pylibsrtp.__version__)
@@ -87,17 +110,28 @@ def rollover_settable() -> bool:
     return binding is not None and binding.set_roc is not None
 
 
+def supports_suite(suite: CryptoSuite) -> bool:
+    """Whether the installed library can be used for `suite`."""
+    return suite in _PROFILES or (binding is not None and suite in binding.policy_setters)
+
+
 def make_transform(suite: CryptoSuite, key: bytes, *, sending: bool) -> SrtpTransform:
-    """Make the fastest transform that the installed pylibsrtp allows."""
+    """Make the fastest transform that the installed pylibsrtp allows, for a supported suite."""
     if binding is None:
         return SessionTransform(suite, key, sending=sending)
     return LibsrtpTransform(suite, key, sending=sending, binding=binding)
 
 
 @cache
-def _template(suite: CryptoSuite, sending: bool) -> pylibsrtp.Policy:
+def _template(suite: CryptoSuite, sending: bool, binding: LibsrtpBinding) -> pylibsrtp.Policy:
     """A policy without a key, to be copied for each session."""
-    return _policy(suite, None, sending=sending)
+    if suite in _PROFILES:
+        return _policy(suite, None, sending=sending)
+    policy = _policy(CryptoSuite.AES_CM_128_HMAC_SHA1_80, None, sending=sending)
+    parts = policy._policy.rtp, policy._policy.rtcp
+    for setter, part in zip(binding.policy_setters[suite], parts, strict=True):
+        setter(int(binding.ffi.cast("uintptr_t", binding.ffi.addressof(part))))
+    return policy
 
 
 def _policy(suite: CryptoSuite, key: bytes | None, *, sending: bool) -> pylibsrtp.Policy:
@@ -125,7 +159,7 @@ class LibsrtpTransform:
             # libsrtp is given no length and would read past the end of a short key.
             raise ValueError("the key is shorter than its suite demands")
         self._binding = binding
-        self._template = _template(suite, sending)
+        self._template = _template(suite, sending, binding)
         ffi = binding.ffi
         # Our copy, wiped by us; libsrtp wipes its own.
         self._key: Any = ffi.new("unsigned char[]", key)
@@ -432,3 +466,26 @@ class SrtpBatch:
         self._block[start : start + len(result)] = result
         self._sizes[row] = len(result)
         return status
+
+
+def session_address(handle: Any) -> int:
+    """Return the address of the libsrtp session `handle`; 0 for None."""
+    if handle is None or binding is None:
+        return 0
+    return int(binding.ffi.cast("uintptr_t", handle))
+
+
+def transform_addresses() -> tuple[int, int] | None:
+    """Return the addresses of `srtp_protect` and `srtp_unprotect`, or None without the private
+    binding."""
+    if binding is None:
+        return None
+    ffi, lib = binding.ffi, binding.lib
+    names = "srtp_protect", "srtp_unprotect"
+    protect, unprotect = (int(ffi.cast("uintptr_t", ffi.addressof(lib, name))) for name in names)
+    return protect, unprotect
+
+
+def status_of(code: int) -> SrtpStatus:
+    """Return the status for libsrtp's `srtp_err_status_t`."""
+    return _STATUS[code] if 0 <= code < len(_STATUS) else SrtpStatus.FAILED

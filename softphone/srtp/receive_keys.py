@@ -20,9 +20,9 @@ None is dropped for a new one: a far end that could push a key out could replay 
 """
 
 
-def key_fingerprint(suite: CryptoSuite, key: KeyMaterial) -> bytes:
-    """A digest that tells keys apart without keeping them."""
-    return hashlib.sha256(suite.encode() + b"\0" + key.reveal()).digest()
+def key_fingerprint(suite: CryptoSuite, key: KeyMaterial, mki: bytes = b"") -> bytes:
+    """A digest that tells keys, and their identifiers where given, apart without keeping them."""
+    return hashlib.sha256(suite.encode() + b"\0" + key.reveal() + mki).digest()
 
 
 class ReceiveKeys:
@@ -35,15 +35,17 @@ class ReceiveKeys:
         self._current = b""
         self._contexts: dict[bytes, ReceiveContext] = {}
 
-    def select(self, suite: CryptoSuite, key: KeyMaterial) -> ReceiveContext:
+    def select(self, suite: CryptoSuite, key: KeyMaterial, mki: bytes = b"") -> ReceiveContext:
         """Receive with this key from now on, in its own context if it was in force before.
 
+        Packets have to carry the master key identifier `mki`; b"" is none.
         A new or returning context takes over the rollover counters of the previous one.
         Raises ConfigurationError, and changes nothing, for a key of the wrong length or beyond
         `MAXIMUM_KEYS`.
         """
         name = key_fingerprint(suite, key)
         if self.context is not None and hmac.compare_digest(name, self._current):
+            self.context.expect_mki(mki)
             return self.context
         # The last key in force, even if the stream has been in clear since.
         before = self._contexts.get(self._current)
@@ -58,6 +60,7 @@ class ReceiveKeys:
             context = self._contexts[name] = ReceiveContext(suite, key, rollover=counters)
         elif context is not before:
             context.resume(counters or {})
+        context.expect_mki(mki)
         self._current, self.context = name, context
         return context
 
@@ -68,10 +71,10 @@ class ReceiveKeys:
     @property
     def failures(self) -> FailureCounts:
         """Dropped packets by cause, summed over all keys."""
-        counted = [context.failures for context in self._contexts.values()]
-        return FailureCounts(
-            *[sum(getattr(each, name) for each in counted) for name in FailureCounts.__slots__]
-        )
+        total = FailureCounts()
+        for context in self._contexts.values():
+            total.add(context.failures)
+        return total
 
     def close(self) -> None:
         """Drop every key."""

@@ -11,7 +11,8 @@ far ends in the field:
   section 14.2), lists the other suites after the active line, because the server may by then have
   connected another far end;
 * when answering, we keep our key unless the remote media address has changed to another one
-  (hold's 0.0.0.0 does not count), the stream comes back from inactive, or the suite differs;
+  (hold's 0.0.0.0 does not count), the stream comes back from inactive, or the suite or the master
+  key identifier differs;
 * the answer to our offer never changes a key that we offered;
 * only a new remote key makes a new receive context; a remote key may come back to its own stream,
   never to another one, and our keys are never accepted from the far end (`KeyHistory`).
@@ -37,6 +38,7 @@ from softphone.srtp.sdes import (
     choose_crypto,
     make_crypto_answer,
     make_crypto_offer,
+    same_identifier,
     same_key,
 )
 
@@ -68,6 +70,16 @@ class SdesAgreement:
         """The master key and salt that the remote sends with."""
         return self.remote.key_params[0].key
 
+    @property
+    def send_mki(self) -> bytes:
+        """The master key identifier in every packet that we send; b"" for none."""
+        return self.local.key_params[0].mki_octets
+
+    @property
+    def receive_mki(self) -> bytes:
+        """The master key identifier in every packet that the remote sends; b"" for none."""
+        return self.remote.key_params[0].mki_octets
+
 
 @dataclass(frozen=True, slots=True)
 class _AgreedState:
@@ -82,7 +94,8 @@ class SdesNegotiation:
     """The SDES keys of one media stream during a call.
 
     offering:   lines = plan.make_offer();              result = plan.apply_answer(lines, ...)
-    answering:  result = plan.make_answer(lines, ...)   print its `local`, then plan.commit()
+    answering:  choice = plan.choose_line(lines)
+                result = plan.make_answer(choice, ...)  print its `local`, then plan.commit()
 
     Call `plan.rollback()` when the exchange failed.  `current` is the agreement in force.  The
     renewals in an agreement are relative to the agreement before it.
@@ -176,32 +189,13 @@ class SdesNegotiation:
             self._offered = ()
         return agreement
 
-    def make_answer(
-        self,
-        lines: Sequence[CryptoLine],
-        *,
-        remote: Address,
-        direction: Direction,
-        others: Sequence[CryptoLine] = (),
-    ) -> SdesAgreement | tuple[CryptoRefusal, ...]:
-        """Judge an offer and make our line, with the key kept or renewed by the module's rules.
-
-        `direction` is the one that we answer, `others` are the crypto lines of the offer's other
-        kinds of media.  The agreement is in force only after `commit`.
-        """
-        choice = self._choose_line(lines, others)
-        if choice.crypto is None or choice.suite is None:
-            return choice.refusals
-        local = self._line_for(choice.crypto, choice.suite, remote, direction)
-        self._history.note_ours((local,))
-        agreement = self._agreement(choice.suite, local, choice.crypto)
-        self._answered = self._next_state(agreement, remote, direction)
-        return agreement
-
-    def _choose_line(
-        self, lines: Sequence[CryptoLine], others: Sequence[CryptoLine]
+    def choose_line(
+        self, lines: Sequence[CryptoLine], others: Sequence[CryptoLine] = ()
     ) -> CryptoChoice:
-        """Choose the active suite if it is still offered, else the first of our preference."""
+        """Judge an offer: choose the active suite if offered, else the first of our preference.
+
+        `others` are the crypto lines of the offer's other kinds of media.
+        """
         check_key = partial(self._history.find_fault, self._media, others=others)
         if self._state is not None:
             active = choose_crypto(
@@ -211,6 +205,22 @@ class SdesNegotiation:
                 return active
         return choose_crypto(lines, allowed=self._suites, check_key=check_key)
 
+    def make_answer(
+        self, choice: CryptoChoice, *, remote: Address, direction: Direction
+    ) -> SdesAgreement:
+        """Make our line for a chosen one, with the key kept or renewed by the module's rules.
+
+        `direction` is the one that we answer.  The agreement is in force only after `commit`.
+        Raises LocalProtocolError when no line was chosen.
+        """
+        if choice.crypto is None or choice.suite is None:
+            raise LocalProtocolError("no crypto line was chosen")
+        local = self._line_for(choice.crypto, choice.suite, remote, direction)
+        self._history.note_ours((local,))
+        agreement = self._agreement(choice.suite, local, choice.crypto)
+        self._answered = self._next_state(agreement, remote, direction)
+        return agreement
+
     def _line_for(
         self, chosen: Crypto, suite: CryptoSuite, remote: Address, direction: Direction
     ) -> Crypto:
@@ -218,11 +228,17 @@ class SdesNegotiation:
         if (
             state is None
             or suite is not state.agreement.suite
+            or not same_identifier(state.agreement.local, chosen)
             or _wakes(state.direction, direction)
             or _moved(state.remote, remote)
         ):
             return make_crypto_answer(chosen, entropy=self._entropy)
-        return replace(state.agreement.local, tag=chosen.tag, tag_digits=chosen.tag_digits)
+        return replace(
+            state.agreement.local,
+            tag=chosen.tag,
+            suite_name=chosen.suite_name,
+            tag_digits=chosen.tag_digits,
+        )
 
     def _agreement(self, suite: CryptoSuite, local: Crypto, remote: Crypto) -> SdesAgreement:
         before = self.current

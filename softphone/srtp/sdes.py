@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -91,7 +91,9 @@ def _any_key(_: Crypto) -> None:
 
 _NO_LINE = CryptoRefusal(None, None, CryptoRefusalCode.NO_LINE, "there is no crypto line")
 
-_MOST_LINES = 64
+_EVERY_SUITE = tuple(CryptoSuite)
+
+MOST_CRYPTO_LINES = 64
 """Crypto lines that are judged in one description; more are taken for a flood."""
 
 SHORTEST_LIFETIME = 1 << 20
@@ -107,7 +109,7 @@ We never re-key in the middle of a call by ourselves, so a shorter lifetime woul
 
 def _fresh(suite: CryptoSuite, tag: int, entropy: Entropy) -> Crypto:
     key = KeyMaterial(entropy(suite.material_length))
-    return Crypto(tag, suite.value, (KeyParameter(key),))
+    return Crypto(tag, str(suite), (KeyParameter(key),))
 
 
 def make_crypto_offer(suites: Sequence[CryptoSuite], *, entropy: Entropy) -> tuple[Crypto, ...]:
@@ -117,7 +119,7 @@ def make_crypto_offer(suites: Sequence[CryptoSuite], *, entropy: Entropy) -> tup
     """
     if not suites or len(set(suites)) != len(suites):
         raise ConfigurationError("crypto suites to offer must be at least one, each named once")
-    return tuple(_fresh(suite, tag, entropy) for tag, suite in enumerate(suites, start=1))
+    return tuple([_fresh(suite, tag, entropy) for tag, suite in enumerate(suites, start=1)])
 
 
 def choose_crypto(
@@ -134,7 +136,7 @@ def choose_crypto(
     refusals: list[CryptoRefusal] = []
     usable: list[tuple[Crypto, CryptoSuite]] = []
     twice = _repeated(offered)
-    for line in offered[:_MOST_LINES]:
+    for line in offered[:MOST_CRYPTO_LINES]:
         verdict = _judge(line, allowed, twice, check_key)
         if isinstance(verdict, CryptoRefusal):
             refusals.append(verdict)
@@ -199,10 +201,10 @@ def _key_fault(
         )
     if not any(key.key.reveal()[: suite.key_length]):
         return CryptoRefusalCode.KEY_ZERO, "the master key is all zeros, which everybody knows"
-    if key.mki is not None:
+    if key.mki is not None and key.mki.bit_length() > 8 * key.mki_length:
         return (
             CryptoRefusalCode.MKI,
-            "a master key identifier would be in every packet: not supported",
+            f"the master key identifier is longer than its {key.mki_length} octets",
         )
     if key.lifetime is not None and key.lifetime < SHORTEST_LIFETIME:
         return (
@@ -230,14 +232,22 @@ def _parameter_fault(session_params: Sequence[str]) -> tuple[CryptoRefusalCode, 
 
 
 def make_crypto_answer(chosen: Crypto, *, entropy: Entropy) -> Crypto:
-    """Our line in answer to a chosen one: its tag (same digits), its suite, and a fresh key.
+    """Our line in answer to a chosen one: its tag and suite as written, and a fresh key.
 
+    Where the chosen line has a master key identifier, ours has the same one: who puts an identifier
+    into packets looks for one in those that come.
     Raises ConfigurationError for a line that `choose_crypto` would not have chosen.
     """
     suite = CryptoSuite.named(chosen.suite_name)
     if suite is None:
         raise ConfigurationError(f"{chosen.suite_name} is not a suite of ours")
-    return replace(_fresh(suite, chosen.tag, entropy), tag_digits=chosen.tag_digits)
+    theirs = chosen.key_params[0]
+    key = KeyParameter(
+        KeyMaterial(entropy(suite.material_length)),
+        mki=theirs.mki,
+        mki_length=theirs.mki_length,
+    )
+    return Crypto(chosen.tag, chosen.suite_name, (key,), tag_digits=chosen.tag_digits)
 
 
 def check_crypto_answer(
@@ -262,7 +272,7 @@ def check_crypto_answer(
         return refuse(
             CryptoRefusalCode.SEVERAL_LINES, f"the answer has {len(answered)} crypto lines"
         )
-    verdict = _judge(answered[0], tuple(CryptoSuite), set(), check_key)
+    verdict = _judge(answered[0], _EVERY_SUITE, set(), check_key)
     if isinstance(verdict, CryptoRefusal):
         return CryptoChoice(None, None, (verdict,))
     line, suite = verdict
@@ -272,6 +282,11 @@ def check_crypto_answer(
     if same_key(ours, line):
         return refuse(CryptoRefusalCode.KEY_REFLECTED, "the answer carries the key that we sent")
     return CryptoChoice(line, suite)
+
+
+def same_identifier(one: Crypto, other: Crypto) -> bool:
+    """Whether packets under two lines carry the same master key identifier, or none."""
+    return one.key_params[0].mki_octets == other.key_params[0].mki_octets
 
 
 def same_key(one: Crypto, other: Crypto) -> bool:

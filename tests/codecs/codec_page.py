@@ -21,6 +21,15 @@ ends have is spoken. Made by `python -m tests.codecs.codec_page --write` from th
 """
 
 
+APART = {
+    "PCMU": "This is mu-law, of North America and Japan",
+    "PCMA": "This is A-law, of the rest of the world",
+    "L16": "This is narrowband, 8,000 samples a second",
+    "L16/16000": "This is wideband, 16,000 samples a second",
+}
+"""What sets codecs apart that one module makes."""
+
+
 def codec_page() -> str:
     """The page as the registry has it."""
     rows = []
@@ -29,9 +38,10 @@ def codec_page() -> str:
         channels = f"/{codec.channels}" if codec.channels > 1 else ""
         rtpmap = f"`{codec.payload_type} {codec.name}/{codec.clock_rate}{channels}`"
         state = "encoder and decoder" if isinstance(codec, StatefulCodec) else "nothing"
-        listed = "" if "/" in name else f'`"{name}"`'
+        listed = f'`"{name}"`'
         module = import_module(type(codec).__module__)
         what = " ".join((module.__doc__ or "").partition("\n\n")[0].split())
+        what = f"{what} {APART[name]}." if name in APART else what
         cells = (listed, rtpmap, f"`{codec.fmtp}`" if codec.fmtp else "")
         rows.append((*cells, f"{codec.sample_rate:,}", str(codec.ptime), state, what))
     return TEXT + "".join(f"| {' | '.join(row)} |\n" for row in rows)

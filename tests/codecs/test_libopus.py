@@ -25,7 +25,7 @@ def test_the_wheel_of_pyav_brings_one() -> None:
 def test_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(ctypes.util, "find_library", lambda name: None)
-    with pytest.raises(CodecUnavailable, match="pip install av"):
+    with pytest.raises(CodecUnavailable, match="Opus needs libopus"):
         libopus.load_libopus()
 
 

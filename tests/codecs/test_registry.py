@@ -12,6 +12,7 @@ from softphone_codecs import (
     StatefulCodec,
     StatelessCodec,
     UnknownCodec,
+    codec_name,
     codec_names,
     find_codec,
 )
@@ -78,8 +79,24 @@ def test_an_unknown_name_is_refused_with_those_that_are_known(name: str) -> None
     assert len(str(refusal.value)) < 200
 
 
-def test_an_account_lists_each_codec_at_its_usual_rate():
-    assert codec_names() == ("PCMU", "PCMA", "G722", "OPUS", "L16")
+def test_an_account_may_list_each_codec():
+    assert codec_names() == ("PCMU", "PCMA", "G722", "OPUS", "L16", "L16/16000")
+
+
+@pytest.mark.parametrize(
+    ("encoding_name", "clock_rate", "name"),
+    [
+        ("pcmu", 8000, "PCMU"),
+        ("G722", 8000, "G722"),
+        ("opus", 48000, "OPUS"),
+        ("L16", 8000, "L16"),
+        ("L16", 16000, "L16/16000"),
+    ],
+)
+def test_a_codec_has_its_clock_rate_in_its_name_where_that_is_not_the_usual(
+    encoding_name: str, clock_rate: int, name: str
+) -> None:
+    assert codec_name(encoding_name, clock_rate) == name
 
 
 def test_a_codec_is_loaded_on_first_use() -> None:
@@ -93,3 +110,12 @@ def test_a_codec_is_loaded_on_first_use() -> None:
 
 def test_the_page_of_the_codecs_says_what_the_codecs_say():
     assert PAGE.read_text() == codec_page(), "python -m tests.codecs.codec_page --write"
+
+
+def test_the_page_tells_every_codec_from_every_other() -> None:
+    rows = [line.split(" | ") for line in codec_page().splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == len(CODECS)
+    for column in (0, 1, -1):
+        cells = [row[column].strip("| ") for row in rows]
+        assert all(cells)
+        assert len(set(cells)) == len(cells)

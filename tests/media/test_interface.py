@@ -68,8 +68,9 @@ def test_the_endpoints_are_sources_and_sinks():
 def test_the_engine_has_every_command_of_the_port():
     commands = {name for name in vars(MediaBackend) if not name.startswith("_")}
     assert commands == {
-        "allocate_stream", "open_stream", "rekey", "set_remote", "set_direction", "play",
-        "record", "monitor", "send_digits", "mute", "close_stream", "statistics",
+        "allocate_stream", "open_stream", "rekey", "set_remote", "set_direction", "expect_packets",
+        "play", "record", "monitor", "send_digits", "mute", "close_stream", "statistics",
+        "pause", "rebind_stream", "find_public_addresses",
     }  # fmt: skip
     assert commands <= set(dir(MediaEngine))
 

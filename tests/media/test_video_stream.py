@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from dataclasses import replace
 from typing import cast
@@ -11,11 +12,10 @@ from typing import cast
 import numpy as np
 import pytest
 
-from softphone.errors import ConfigurationError, FipsForbidden
+from softphone.errors import ConfigurationError, FipsForbidden, NoPortFree
 from softphone.events import Direction
 from softphone.media import (
     MediaConfig,
-    NoPortFree,
     PcmBlock,
     PortRange,
     Sink,
@@ -89,6 +89,38 @@ async def test_coded_frames_are_passed_through_and_a_stopped_direction_stops_the
     assert sender.frames_sent <= sent + 1
     for local in (one, other):
         port.close_stream(local.handle)
+
+
+async def test_a_stream_moves_to_ports_at_another_address_and_goes_on() -> None:
+    port = port_of()
+    one, other = port.allocate_stream(), port.allocate_stream()
+    port.open_stream(one.handle, VideoSpec((other.host, other.rtp_port), "VP8", 96))
+    moved = port.rebind_stream(one.handle, "127.0.0.2")
+    assert (moved.handle, moved.host, moved.ssrc) == (one.handle, "127.0.0.2", one.ssrc)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((one.host, one.rtp_port))  # the old port is free
+    port.open_stream(other.handle, VideoSpec((moved.host, moved.rtp_port), "VP8", 96))
+    for sender, receiver in ((one, other), (other, one)):
+        sink = Coded()
+        port.stream(receiver.handle).record(sink)
+        port.stream(sender.handle).play(PatternSource(width=64, height=64, rate=50))
+        async with asyncio.timeout(PATIENCE):
+            await sink.came.wait()
+    for local in (one, other):
+        port.close_stream(local.handle)
+
+
+async def test_a_stream_that_cannot_move_stays() -> None:
+    port = port_of()
+    one = port.allocate_stream()
+    with pytest.raises(NoPortFree):
+        port.rebind_stream(one.handle, "192.0.2.1")
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe,
+        pytest.raises(OSError, match="in use"),
+    ):
+        probe.bind((one.host, one.rtp_port))
+    port.close_stream(one.handle)
 
 
 class Hiccup(PatternSource):

@@ -84,11 +84,10 @@ def test_an_offer_that_is_given_up_counts_for_nothing(entropy):
     history = KeyHistory()
     plan = SdesNegotiation((CM_80,), entropy=entropy, history=history)
     for number in range(1, 3 * MAXIMUM_KEYS):
-        result = plan.make_answer([line(number)], remote=HERE, direction=SENDRECV)
-        assert isinstance(result, SdesAgreement)
+        plan.make_answer(plan.choose_line([line(number)]), remote=HERE, direction=SENDRECV)
         plan.rollback()
-    result = plan.make_answer([line(999)], remote=HERE, direction=SENDRECV)
-    assert isinstance(result, SdesAgreement)
+    result = plan.make_answer(plan.choose_line([line(999)]), remote=HERE, direction=SENDRECV)
+    assert result.remote.to_wire() == line(999).to_wire()
 
 
 def test_streams_of_one_call_share_their_history(entropy):
@@ -96,7 +95,7 @@ def test_streams_of_one_call_share_their_history(entropy):
     audio = SdesNegotiation((CM_80,), entropy=entropy, media="audio", history=history)
     video = SdesNegotiation((CM_80,), entropy=entropy, media="video", history=history)
     (ours,) = audio.make_offer()
-    refusals = video.make_answer([ours], remote=HERE, direction=SENDRECV)
+    refusals = video.choose_line([ours]).refusals
     assert [refusal.code for refusal in refusals] == ["key_reflected"]
     assert refusals[0].code.hostile
     video.make_offer()
@@ -104,3 +103,31 @@ def test_streams_of_one_call_share_their_history(entropy):
     assert isinstance(answered, SdesAgreement)
     refusals = video.apply_answer([line(5)], remote=HERE, direction=SENDRECV)
     assert [refusal.code for refusal in refusals] == ["key_shared"]
+
+
+def test_a_refusal_for_their_number_says_whose_keys_are_too_many():
+    theirs = KeyHistory()
+    for number in range(MAXIMUM_KEYS):
+        theirs.note_theirs("audio", line(number))
+    found = theirs.find_fault("audio", line(MAXIMUM_KEYS), ())
+    assert found is not None
+    assert found[1].startswith(f"the audio stream has had {MAXIMUM_KEYS} keys of the far end")
+    ours = KeyHistory()
+    ours.note_ours([line(number) for number in range(_REMEMBERED + 1)])
+    found = ours.find_fault("audio", line(_REMEMBERED + 1), ())
+    assert found is not None
+    assert found[1].startswith(f"the call has had {_REMEMBERED} keys of ours and more")
+
+
+def test_a_key_that_comes_back_under_another_spelling_of_its_suite_is_the_same():
+    history = KeyHistory()
+    material = base64.b64encode(bytes(range(46))).decode()
+    spelled = [
+        Crypto.parse(f"1 {name} inline:{material}")
+        for name in ("AES_256_CM_HMAC_SHA1_80", "AES_CM_256_HMAC_SHA1_80")
+    ]
+    history.note_theirs("audio", spelled[0])
+    for number in range(MAXIMUM_KEYS - 1):
+        history.note_theirs("audio", line(number + 1))
+    assert fault(history, "audio", spelled[1]) is None
+    assert fault(history, "audio", line(MAXIMUM_KEYS + 1)) == "too_many_keys"

@@ -22,6 +22,8 @@ def test_a_key_is_told_from_another_by_suite_and_bytes():
     same = KeyMaterial(key(SUITE, 1).reveal())
     assert key_fingerprint(SUITE, key(SUITE, 1)) == key_fingerprint(SUITE, same)
     assert key_fingerprint(SUITE, same) != key_fingerprint(SUITE, key(SUITE, 2))
+    assert key_fingerprint(SUITE, same, b"") == key_fingerprint(SUITE, same)
+    assert key_fingerprint(SUITE, same, b"1") != key_fingerprint(SUITE, same)
     eighty, thirty_two = CryptoSuite.AES_CM_128_HMAC_SHA1_80, CryptoSuite.AES_CM_128_HMAC_SHA1_32
     material = KeyMaterial(bytes(30))
     assert key_fingerprint(eighty, material) != key_fingerprint(thirty_two, material)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from softphone.errors import LocalProtocolError
 from softphone.events import Direction
-from softphone.sdp import Crypto
-from softphone.security import CryptoSuite
+from softphone.sans_io import Address
+from softphone.sdp import Crypto, CryptoLine
+from softphone.security import DEFAULT_SUITES, CryptoSuite
 from softphone.srtp import (
     SdesAgreement,
     SdesNegotiation,
@@ -18,7 +20,7 @@ from softphone.srtp import (
     same_key,
 )
 
-SUITES = tuple(CryptoSuite)
+SUITES = DEFAULT_SUITES
 HERE, THERE, HOLD = ("192.0.2.1", 4000), ("198.51.100.1", 6000), ("0.0.0.0", 6000)
 SENDRECV, INACTIVE = Direction.SENDRECV, Direction.INACTIVE
 
@@ -30,13 +32,19 @@ def connected(entropy, *, suites=SUITES) -> tuple[SdesNegotiation, SdesNegotiati
     return alice, bob
 
 
+def answer(
+    plan: SdesNegotiation, lines: Sequence[CryptoLine], *, remote: Address, direction: Direction
+) -> SdesAgreement:
+    """Answer the line that the side itself chooses."""
+    return plan.make_answer(plan.choose_line(lines), remote=remote, direction=direction)
+
+
 def exchange(
     alice: SdesNegotiation, bob: SdesNegotiation, *, at=HERE, direction=SENDRECV, full=False
 ) -> tuple[SdesAgreement, SdesAgreement]:
     """Alice offers from `at`, bob answers; the agreements of each."""
     offered = alice.make_offer(full=full, direction=direction)
-    theirs = bob.make_answer(offered, remote=at, direction=direction)
-    assert isinstance(theirs, SdesAgreement)
+    theirs = answer(bob, offered, remote=at, direction=direction)
     bob.commit()
     ours = alice.apply_answer([theirs.local], remote=THERE, direction=direction)
     assert isinstance(ours, SdesAgreement)
@@ -104,11 +112,11 @@ def test_a_full_offer_lists_the_other_suites_behind_the_active_one(entropy):
 def test_a_full_offer_never_uses_the_active_tag_twice(entropy):
     plan = SdesNegotiation(SUITES, entropy=entropy)
     (third,) = [line for line in make_crypto_offer(SUITES, entropy=entropy) if line.tag == 3]
-    plan.make_answer([third], remote=HERE, direction=SENDRECV)
+    answer(plan, [third], remote=HERE, direction=SENDRECV)
     plan.commit()
     assert sorted(line.tag for line in plan.make_offer(full=True)) == [1, 2, 3, 4]
     far = SdesNegotiation(SUITES, entropy=entropy)
-    far.make_answer([replace(third, tag=900)], remote=HERE, direction=SENDRECV)
+    answer(far, [replace(third, tag=900)], remote=HERE, direction=SENDRECV)
     far.commit()
     assert sorted(line.tag for line in far.make_offer(full=True)) == [1, 2, 3, 900]
     lonely = SdesNegotiation(SUITES[:1], entropy=entropy)
@@ -186,7 +194,7 @@ def test_a_stream_that_leaves_inactive_gets_fresh_keys(entropy):
 def test_a_new_remote_key_renews_the_receive_context_alone(entropy):
     alice, bob = connected(entropy)
     fresh = reoffered(alice.current.local, entropy)
-    theirs = bob.make_answer([fresh], remote=HERE, direction=SENDRECV)
+    theirs = answer(bob, [fresh], remote=HERE, direction=SENDRECV)
     assert theirs.receive_renewed
     assert not theirs.send_renewed
 
@@ -194,7 +202,7 @@ def test_a_new_remote_key_renews_the_receive_context_alone(entropy):
 def test_the_active_suite_is_kept_while_it_is_offered(entropy):
     _, bob = connected(entropy, suites=SUITES[2:])
     lines = make_crypto_offer(SUITES, entropy=entropy)
-    theirs = bob.make_answer(lines, remote=HERE, direction=SENDRECV)
+    theirs = answer(bob, lines, remote=HERE, direction=SENDRECV)
     assert theirs.suite is CryptoSuite.AES_CM_128_HMAC_SHA1_80
     assert not theirs.send_renewed
     assert theirs.local.tag == 3
@@ -203,7 +211,7 @@ def test_the_active_suite_is_kept_while_it_is_offered(entropy):
 def test_our_order_decides_the_first_time(entropy):
     plan = SdesNegotiation(SUITES, entropy=entropy)
     offered = make_crypto_offer(SUITES[::-1], entropy=entropy)
-    assert plan.make_answer(offered, remote=HERE, direction=SENDRECV).suite is SUITES[0]
+    assert answer(plan, offered, remote=HERE, direction=SENDRECV).suite is SUITES[0]
 
 
 def test_the_answer_to_our_delayed_offer_changes_no_key_that_we_printed(entropy):
@@ -220,7 +228,7 @@ def test_the_answer_to_our_delayed_offer_changes_no_key_that_we_printed(entropy)
 def test_an_offer_that_sends_our_own_key_back_is_refused(entropy):
     _, bob = connected(entropy)
     before = bob.current
-    refusals = bob.make_answer([bob.current.local], remote=HERE, direction=SENDRECV)
+    refusals = bob.choose_line([bob.current.local]).refusals
     assert [refusal.code for refusal in refusals] == ["key_reflected"]
     assert bob.current == before
 
@@ -229,7 +237,7 @@ def test_an_answer_repeats_the_digits_of_each_offer(entropy):
     alice, bob = connected(entropy)
     for digits in ("0", "007", "7"):
         offered = replace(alice.current.local, tag=int(digits), tag_digits=digits)
-        result = bob.make_answer([offered], remote=HERE, direction=SENDRECV)
+        result = answer(bob, [offered], remote=HERE, direction=SENDRECV)
         bob.commit()
         assert result.local.to_wire().split()[0] == digits
         assert not result.send_renewed
@@ -241,7 +249,7 @@ def test_a_refused_exchange_changes_nothing(entropy):
     alice, bob = connected(entropy)
     before = alice.current, bob.current
     offered = alice.make_offer(full=True)
-    result = bob.make_answer(offered, remote=("203.0.113.5", 1), direction=SENDRECV)
+    result = answer(bob, offered, remote=("203.0.113.5", 1), direction=SENDRECV)
     alice.apply_answer([result.local], remote=THERE, direction=SENDRECV, final=False)
     alice.rollback()
     bob.rollback()
@@ -257,7 +265,7 @@ def test_refusals_are_given_back_and_change_nothing(entropy):
         SdesNegotiation(SUITES[:1], entropy=entropy),
         SdesNegotiation(SUITES[1:], entropy=entropy),
     )
-    refusals = bob.make_answer(alice.make_offer(), remote=HERE, direction=SENDRECV)
+    refusals = bob.choose_line(alice.make_offer()).refusals
     assert [refusal.code for refusal in refusals] == ["suite_not_allowed"]
     refusals = alice.apply_answer([], remote=THERE, direction=SENDRECV)
     assert [refusal.code for refusal in refusals] == ["no_line"]

@@ -12,6 +12,7 @@ is imported by its module: it needs sounddevice, and only the command line uses 
 from __future__ import annotations
 
 from softphone.media.audio.audio_router import AudioRouter, Detachable, detach_replaced
+from softphone.media.audio.block_batch import BatchSink, BlockBatch
 from softphone.media.audio.fan_out import TeeSink, write_blocks
 from softphone.media.audio.mixer import ConferenceMixer, MixerMember
 from softphone.media.audio.part_file import PartFile
@@ -53,6 +54,8 @@ __all__ = [
     "FULL_SCALE_DBM0",
     "SAMPLE_RING_OCTETS",
     "AudioRouter",
+    "BatchSink",
+    "BlockBatch",
     "Cadence",
     "ConferenceMixer",
     "ConvertingSink",

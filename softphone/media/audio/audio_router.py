@@ -98,6 +98,16 @@ class AudioRouter:
         self._update_sink(handle)
         detach_replaced(before, sink)
 
+    @property
+    def records(self) -> bool:
+        """Whether the application's sink is set."""
+        return self._sink is not None
+
+    def stop_recording(self, sink: Sink) -> None:
+        """Deliver to `sink` no longer, if it is the application's."""
+        if self._sink is sink and self._row is not None:
+            self.record(None)
+
     def add_listener(self, sink: Sink) -> None:
         """Deliver received audio to one more sink."""
         handle = self.handle

@@ -6,17 +6,27 @@ A sink that raises is taken off its stream; the others go on.
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
+from typing import Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
+from softphone.media.audio.block_batch import BatchSink, BlockBatch, as_batch_sink
 from softphone.media.audio.resample import (
     ConvertingSink,
     Resampler,
+    ResamplerGroup,
     as_converting_sink,
     resample_together,
 )
 from softphone.media.interface import PcmBlock, Sink
 
 logger = logging.getLogger("softphone.media")
+
+FEW: Final = 2
+"""Sinks from which on their rate is converted in arrays that stay."""
 
 
 class TeeSink:
@@ -39,12 +49,18 @@ class TeeSink:
         write_blocks([self], [None], [block])
 
     def offer_block(self, block: PcmBlock, round_: FanOutRound) -> None:
-        """Offer the block to `round_` for each sink."""
+        """Offer the block to `round_` for each sink.
+
+        :meta private:
+        """
         for sink in self.sinks:
             round_.offer_block(sink, self._takers.get(id(sink)), block, self)
 
     def remove_failed(self, sink: Sink) -> None:
-        """Stop writing to a sink that failed."""
+        """Stop writing to a sink that failed.
+
+        :meta private:
+        """
         self.sinks = tuple(each for each in self.sinks if each is not sink)
 
 
@@ -54,6 +70,8 @@ class FanOutRound:
     def __init__(self) -> None:
         self.failed: list[Sink] = []
         """The sinks that raised and do not belong to a `TeeSink`."""
+        self.thinned = False
+        """Whether a `TeeSink` has lost a sink."""
         self._ready: list[tuple[ConvertingSink, Sink, PcmBlock, TeeSink | None]] = []
         self._converters: list[Resampler] = []
         self._prepared: set[int] = set()
@@ -95,12 +113,12 @@ class FanOutRound:
             self.offer_block(sink, None, block, fan)
 
     def _lose(self, sink: Sink, fan: TeeSink | None) -> None:
-        # The sink is the application's; its fault must not stop other streams' media.
-        logger.exception("a media sink failed; it is taken off its stream")
+        _log_failure()
         if fan is None:
             self.failed.append(sink)
         else:
             fan.remove_failed(sink)
+            self.thinned = True
 
 
 def write_blocks(
@@ -124,3 +142,147 @@ def write_blocks(
         return []
     lost = {id(sink) for sink in round_.failed}
     return [at for at, sink in enumerate(sinks) if id(sink) in lost]
+
+
+class Outlet(NamedTuple):
+    """A sink of stream `at`, which may be one of several in a `TeeSink` (`fan`).
+
+    `taker` is the sink as a `BatchSink`, `converting` as a `ConvertingSink`, or None.
+    """
+
+    at: int
+    sink: Sink
+    fan: TeeSink | None
+    taker: BatchSink | None
+    converting: ConvertingSink | None
+
+
+class Conversion(NamedTuple):
+    """Outlets of one rate whose converters are fed together; `at` intp[k] are their streams, None
+    for each stream in order."""
+
+    at: npt.NDArray[np.intp] | None
+    outlets: list[tuple[Outlet, BatchSink]]
+    group: ResamplerGroup
+
+
+class BatchWriter:
+    """Writes batches to the sinks of k streams, again and again, those within a `TeeSink` included.
+
+    A `BatchSink` takes its row of the batch, and the rate is converted for many of them at once; a
+    block is made for the other sinks of a stream.
+    """
+
+    def __init__(self, sinks: Sequence[Sink], clock_rate_hz: int) -> None:
+        """Write what streams of `clock_rate_hz` deliver."""
+        self._sinks = tuple(sinks)
+        self._rate = clock_rate_hz
+        self._failed: list[int] = []
+        self._sort_outlets()
+
+    def _sort_outlets(self) -> None:
+        self._direct: list[tuple[Outlet, BatchSink]] = []
+        self._others: list[Outlet] = []
+        for at, whole in enumerate(self._sinks):
+            fan = whole if isinstance(whole, TeeSink) else None
+            for sink in (whole,) if fan is None else fan.sinks:
+                taker = as_batch_sink(sink)
+                outlet = Outlet(at, sink, fan, taker, as_converting_sink(sink))
+                if taker is not None and taker.clock_rate_hz in (0, self._rate):
+                    self._direct.append((outlet, taker))
+                else:
+                    self._others.append(outlet)
+        self._alone = self._others
+        self._conversions: list[Conversion] = []
+        self._generations: list[int] | None = None
+
+    def write_batch(self, batch: BlockBatch) -> list[int]:
+        """Write its block of `batch` to each sink; return the indices of those that failed."""
+        self._failed = []
+        broken = False
+        for outlet, taker in self._direct:
+            try:
+                taker.take_block(batch, outlet.at)
+            except Exception:
+                broken |= self._lose(outlet)
+        if self._others:
+            broken |= self._write_others(batch)
+        if broken:
+            self._sort_outlets()
+        return self._failed
+
+    def _write_others(self, batch: BlockBatch) -> bool:
+        """Write to the outlets that convert or take blocks; return whether a `TeeSink` has lost
+        one."""
+        generations, broken = batch.security_generation, False
+        changed = generations != self._generations
+        if changed or any(each.group.dissolved for each in self._conversions):
+            # A converter of a new generation must know nothing of the old one: `write` sees to it.
+            changed, self._alone, self._conversions = True, self._others, []
+        for conversion in self._conversions:
+            broken |= self._write_converted(conversion, batch)
+        round_ = FanOutRound()
+        every = len(self._alone) >= len(self._sinks)
+        blocks = dict(enumerate(batch.blocks())) if every else {}
+        for outlet in self._alone:
+            if outlet.at not in blocks:
+                blocks[outlet.at] = batch.block(outlet.at)
+            round_.offer_block(outlet.sink, outlet.converting, blocks[outlet.at], outlet.fan)
+        round_.finish()
+        if round_.failed:
+            lost = {id(sink) for sink in round_.failed}
+            self._failed += [outlet.at for outlet in self._alone if id(outlet.sink) in lost]
+        if changed:
+            self._generations = generations
+            self._gather(generations)
+        return broken or round_.thinned
+
+    def _write_converted(self, conversion: Conversion, batch: BlockBatch) -> bool:
+        group, at, broken = conversion.group, conversion.at, False
+        some = batch if at is None else batch.select(at)
+        lag, rate = group.lag, conversion.outlets[0][1].clock_rate_hz
+        made = some.converted(group.feed(some.pcm), rate, lag)
+        for place, (outlet, taker) in enumerate(conversion.outlets):
+            try:
+                taker.take_converted(made, place)
+            except Exception:
+                broken |= self._lose(outlet)
+        return broken
+
+    def _lose(self, outlet: Outlet) -> bool:
+        """Note an outlet that has raised; return whether a `TeeSink` has lost it."""
+        _log_failure()
+        if outlet.fan is None:
+            self._failed.append(outlet.at)
+            return False
+        outlet.fan.remove_failed(outlet.sink)
+        return True
+
+    def _gather(self, generations: list[int]) -> None:
+        """Group the outlets whose converters are alike, each sink once."""
+        alike: dict[tuple[int, ...], list[tuple[Outlet, BatchSink, Resampler]]] = defaultdict(list)
+        seen: set[int] = set()
+        for outlet in self._others:
+            if outlet.taker is None or outlet.at in self._failed or id(outlet.sink) in seen:
+                continue
+            seen.add(id(outlet.sink))
+            converter = outlet.taker.converter_for(generations[outlet.at])
+            if converter is not None:
+                alike[converter.standing].append((outlet, outlet.taker, converter))
+        grouped: set[int] = set()
+        for members in alike.values():
+            if len(members) < FEW:
+                continue
+            places = [outlet.at for outlet, _, _ in members]
+            every = places == list(range(len(self._sinks)))
+            at = None if every else np.array(places, dtype=np.intp)
+            group = ResamplerGroup([converter for _, _, converter in members])
+            outlets = [(outlet, taker) for outlet, taker, _ in members]
+            self._conversions.append(Conversion(at, outlets, group))
+            grouped.update(id(outlet) for outlet, _ in outlets)
+        self._alone = [outlet for outlet in self._others if id(outlet) not in grouped]
+
+
+def _log_failure() -> None:
+    # The sink is the application's; its fault must not stop other streams' media.
+    logger.exception("a media sink failed; it is taken off its stream")

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import LocalProtocolError
+from softphone.media.arrays import count_nonzero
+from softphone.media.audio.block_batch import BatchSink, BlockBatch
 from softphone.media.audio.resample import Resampler
 from softphone.media.interface import Pcm, PcmBlock, Source
 
@@ -23,11 +25,13 @@ LOUD = 24_000.0
 """The limiter compresses samples above this absolute value."""
 
 
-class MixerMember:
+class MixerMember(BatchSink):
     """One party of a bridge: `write` takes what it says, `read` gives what it hears."""
 
     def __init__(self, bridge: ConferenceMixer) -> None:
         self._bridge = bridge
+        self.clock_rate_hz = bridge.clock_rate_hz
+        """The rate of the bridge."""
         self._converter: Resampler | None = None
         self.said = np.zeros(0, dtype=np.int16)
         self.heard = np.zeros(0, dtype=np.int16)
@@ -44,29 +48,42 @@ class MixerMember:
         self.dropped_samples = 0
 
     @property
-    def clock_rate_hz(self) -> int:
-        """The rate of the bridge."""
-        return self._bridge.clock_rate_hz
-
-    @property
     def ended(self) -> bool:
         """Whether the member has left the bridge."""
         return self.leaving and self not in self._bridge.members
 
     def write(self, block: PcmBlock) -> None:
         """Queue a block of what the member says, converted to the bridge's rate, and mix."""
-        rate, pcm = self._bridge.clock_rate_hz, block.pcm
-        if block.clock_rate_hz != rate:
+        pcm = block.pcm
+        if block.clock_rate_hz != self.clock_rate_hz:
             if self._converter is None or self._converter.source_rate_hz != block.clock_rate_hz:
-                self._converter = Resampler(block.clock_rate_hz, rate)
+                self._converter = Resampler(block.clock_rate_hz, self.clock_rate_hz)
             pcm = self._converter.feed(pcm)
+        self._say(pcm)
+
+    def take_block(self, batch: BlockBatch, at: int) -> None:
+        """Queue block `at` of a batch, as `write` does."""
+        if batch.clock_rate_hz == self.clock_rate_hz:
+            self._say(batch.pcm[at])
+        else:
+            self.write(batch.block(at))
+
+    def take_converted(self, batch: BlockBatch, at: int) -> None:
+        """Queue block `at` of a batch that the member's converter has converted."""
+        self._say(batch.pcm[at])
+
+    def converter_for(self, security_generation: int) -> Resampler | None:
+        """Return the converter of what the member says, which is the same for all generations."""
+        return self._converter
+
+    def _say(self, pcm: Pcm) -> None:
         self.away = False
-        said = np.concatenate((self.said, pcm))
+        said = np.concatenate((self.said, pcm)) if self.said.size else pcm
         over = said.size - HELD * self._bridge.frame
         if over > 0:
             said, self.dropped_samples = said[over:], self.dropped_samples + over
         self.said = said
-        self._bridge.mix()
+        self._bridge.mix(self)
 
     def read(self, samples: int) -> Pcm:
         """Return the next samples of what the member hears, `samples` at most."""
@@ -75,7 +92,9 @@ class MixerMember:
 
     def queue_heard(self, pcm: Pcm) -> None:
         """Queue a frame for `read`; beyond `HELD` frames the oldest are dropped."""
-        self.heard = np.concatenate((self.heard, pcm))[-HELD * self._bridge.frame :]
+        if self.heard.size:
+            pcm = np.concatenate((self.heard, pcm))[-HELD * self._bridge.frame :]
+        self.heard = pcm
 
 
 class ConferenceMixer:
@@ -87,12 +106,15 @@ class ConferenceMixer:
         self.members: list[MixerMember] = []
         self.frames = 0
         self._announced: Source | None = None
+        self._awaited: MixerMember | None = None
+        """A member that had no whole frame when the mixer last looked; it looks there first."""
         self._up = np.linspace(0.0, 1.0, self.frame, dtype=np.float32)
 
     def add_member(self) -> MixerMember:
         """Return a new member, which fades in with its next frame."""
         member = MixerMember(self)
         self.members.append(member)
+        self._awaited = None
         return member
 
     def remove_member(self, member: MixerMember) -> None:
@@ -107,8 +129,12 @@ class ConferenceMixer:
         """Mix a source into what each member hears; None stops it."""
         self._announced = source
 
-    def mix(self) -> None:
-        """Mix while each member has a whole frame or is not waited for."""
+    def mix(self, writer: MixerMember) -> None:
+        """Mix while each member has a whole frame or is not waited for; `writer` has written."""
+        awaited = self._awaited
+        waits = awaited is not None and awaited.said.size < self.frame and not awaited.away
+        if waits and writer.said.size < (PATIENCE + 1) * self.frame:
+            return
         while self._complete():
             self._mix_frame()
 
@@ -124,36 +150,45 @@ class ConferenceMixer:
         if max(ready) > PATIENCE:
             for each, frames in zip(self.members, ready, strict=True):
                 each.away = each.away or not frames
-        return all(frames or each.away for each, frames in zip(self.members, ready, strict=True))
+        late = (
+            each
+            for each, frames in zip(self.members, ready, strict=True)
+            if not (frames or each.away)
+        )
+        self._awaited = next(late, None)
+        return self._awaited is None
 
     def _mix_frame(self) -> None:
-        voices = np.stack([self._voice(each) for each in self.members])
-        total = voices.sum(axis=0) + self._sound_of(self._announced)
-        for each, own in zip(self.members, voices, strict=True):
-            mixed = limit(total - own + self._sound_of(each.whisper))
-            each.queue_heard(self._faded(each, mixed))
-        for each in self.members:
-            each.gain = 0.0 if each.leaving else 1.0
+        voices = self._voices()
+        mixed = voices.sum(axis=0) + self._sound_of(self._announced) - voices
+        for heard, each in zip(mixed, self.members, strict=True):
+            if each.whisper is not None:
+                heard += self._sound_of(each.whisper)
+        mixed = limit(mixed)
+        for at, each in enumerate(self.members):
+            target = 0.0 if each.leaving else 1.0
+            if each.gain != target:
+                mixed[at] *= each.gain + (target - each.gain) * self._up
+            each.gain = target
+        for heard, each in zip(np.rint(mixed).astype(np.int16), self.members, strict=True):
+            each.queue_heard(heard)
         self.frames += 1
         self._drop()
 
-    def _voice(self, member: MixerMember) -> NDArray[np.float32]:
-        """The member's next frame, float32[frame], with its fade; silence fills a short one."""
-        pcm, member.said = member.said[: self.frame], member.said[self.frame :]
-        voice = np.zeros(self.frame, dtype=np.float32)
-        voice[: pcm.size] = pcm
-        target = 0.0 if member.leaving or member.muted else 1.0
-        start, member.level = member.level, target
-        if start == target:
-            return voice * np.float32(target)
-        faded: NDArray[np.float32] = voice * (start + (target - start) * self._up)
-        return faded
-
-    def _faded(self, member: MixerMember, mixed: NDArray[np.float32]) -> Pcm:
-        target = 0.0 if member.leaving else 1.0
-        if member.gain != target:
-            mixed = mixed * (member.gain + (target - member.gain) * self._up)
-        return np.rint(mixed).astype(np.int16)
+    def _voices(self) -> NDArray[np.float32]:
+        """The members' next frames, float32[k, frame], with their fades; silence fills a short
+        one."""
+        voices = np.zeros((len(self.members), self.frame), dtype=np.float32)
+        for voice, each in zip(voices, self.members, strict=True):
+            pcm, each.said = each.said[: self.frame], each.said[self.frame :]
+            voice[: pcm.size] = pcm
+            target = 0.0 if each.leaving or each.muted else 1.0
+            if each.level != target:
+                voice *= each.level + (target - each.level) * self._up
+            elif not target:
+                voice[:] = 0.0
+            each.level = target
+        return voices
 
     def _sound_of(self, source: Source | None) -> NDArray[np.float32]:
         sound = np.zeros(self.frame, dtype=np.float32)
@@ -163,13 +198,14 @@ class ConferenceMixer:
         return sound
 
     def _drop(self) -> None:
+        self._awaited = None
         self.members = [each for each in self.members if not each.leaving]
 
 
 def limit(sound: NDArray[np.float32]) -> NDArray[np.float32]:
     """Compress samples above `LOUD` by a tanh so that none exceeds full scale; keep the rest."""
     size = np.abs(sound)
-    if not np.count_nonzero(size > LOUD):
+    if not count_nonzero(size > LOUD):
         return sound
     headroom = np.float32(32_767.0 - LOUD)
     bent = LOUD + headroom * np.tanh((size - LOUD) / headroom)

@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from softphone.errors import ConfigurationError
-from softphone.media.interface import MediaError
+from softphone.errors import ConfigurationError, MediaError
+from softphone.operating_system import SAFE_OPEN
 
 
 class PartFile:
@@ -28,7 +28,7 @@ class PartFile:
         self.part = path.with_name(path.name + ".part")
         if os.path.lexists(path):
             raise ConfigurationError(f"{path} exists already: it is not overwritten")
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | SAFE_OPEN
         try:
             self.file: IO[bytes] = os.fdopen(os.open(self.part, flags, mode), "w+b")
         except FileExistsError as error:

@@ -6,19 +6,24 @@ chunks are dropped and counted, and the timestamps of the next ones show the gap
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
 from softphone.errors import ConfigurationError
+from softphone.fast_dataclass import fast_init
+from softphone.media.audio.block_batch import BatchSink, BlockBatch, converted_time
 from softphone.media.audio.pcm_output import check_rate
 from softphone.media.audio.resample import ConvertingSink, Resampler
 from softphone.media.audio.waiters import Waiters
 from softphone.media.interface import Pcm, PcmBlock
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class ReceivedAudio:
     """A chunk of the far end's sound, int16[n]; `bytes(heard)` gives its octets.
@@ -26,7 +31,8 @@ class ReceivedAudio:
     `timestamp` is the media time of its first sample, in samples; it advances over gaps.
     `captured` is when the far end captured that sample, in seconds since 1970: by the far end's
     clock from its RTCP (`captured_by` "rtcp"), or by our clock, transit included ("arrival").
-    `concealed`: some samples are concealment of lost packets.
+    `concealed`: some samples are concealment of lost packets.  `events_before` is how many of the
+    call's events came before it, where `Call.stream` orders both.
     """
 
     pcm: Pcm
@@ -35,6 +41,7 @@ class ReceivedAudio:
     captured: float
     captured_by: str
     concealed: bool = False
+    events_before: int = 0
 
     def __len__(self) -> int:
         return self.pcm.size
@@ -56,7 +63,7 @@ class ReceivedAudio:
         return replace(self, pcm=self.pcm[:samples]), rest
 
 
-class PcmInput(ConvertingSink):
+class PcmInput(ConvertingSink, BatchSink):
     """Queues the far end's sound at `clock_rate_hz`, `seconds` at most, for an application.
 
     For one event loop.  Raises ConfigurationError for a rate other than 8,000, 16,000, 24,000 or
@@ -69,7 +76,7 @@ class PcmInput(ConvertingSink):
         if not 0.1 <= seconds <= 600.0:
             raise ConfigurationError(f"a ring of {seconds:g} s is outside 0.1 to 600 s")
         self._most = round(seconds * clock_rate_hz)
-        self._chunks: deque[ReceivedAudio] = deque()
+        self._chunks: deque[ReceivedAudio | tuple[BlockBatch, int]] = deque()
         self.waiting_samples = 0
         """Samples that can be read without waiting."""
         self.dropped_samples = 0
@@ -77,25 +84,90 @@ class PcmInput(ConvertingSink):
         self._generation = 0
         self._closed = False
         self._converter: Resampler | None = None
-        self._expected: int | None = None
+        self._unseen: tuple[BlockBatch, int] | None = None
+        self._count_events: Callable[[], int] | None = None
+        self._events_before: int | None = None
         self._lag = 0.0
         self._position = 0
         self._waiters = Waiters()
+        self._wanted = 0
 
     # For the media loop -------------------------------------------------------------------------
 
-    def write(self, block: PcmBlock) -> None:
-        """Queue a block; one of a newer security generation first drops all older sound."""
+    def take_block(self, batch: BlockBatch, at: int) -> None:
+        """Queue block `at` of a batch, as `write` does.
+
+        :meta private:
+        """
+        converter = self._converter
+        if (
+            batch.security_generation[at] != self._generation
+            or batch.clock_rate_hz != self.clock_rate_hz
+            or (converter is not None and not converter.passes)
+            or self._closed
+        ):
+            self.write(batch.block(at))
+            return
+        self._unseen = entry = batch, at
+        self._queue(entry, batch.samples)
+
+    def take_converted(self, batch: BlockBatch, at: int) -> None:
+        """Queue block `at` of a batch that its converter has converted.
+
+        :meta private:
+        """
+        if self._closed:
+            return
+        if batch.security_generation[at] != self._generation:
+            self.dropped_samples += batch.samples
+            return
+        self._queue((batch, at), batch.samples)
+
+    def converter_for(self, security_generation: int) -> Resampler | None:
+        """Return the converter of what is written, if it knows nothing of another generation.
+
+        :meta private:
+        """
+        return self._converter if security_generation == self._generation else None
+
+    def _queue(self, chunk: ReceivedAudio | tuple[BlockBatch, int], samples: int) -> None:
+        if self._count_events is not None:
+            kept = self._events_before
+            events = self._count_events() if kept is None else kept
+            chunk = replace(self._made(chunk), events_before=events)
+        self._chunks.append(chunk)
+        self.waiting_samples += samples
+        if self.waiting_samples > self._most:
+            self._drop_to(self._most)
+        if self._wanted and self.waiting_samples >= self._wanted:
+            self._wake()
+
+    def _see_blocks(self) -> None:
+        """Let the converter, which may have to continue them, see the blocks of `take_block`."""
+        if self._unseen is not None:
+            (batch, at), self._unseen = self._unseen, None
+            if self._converter is None:
+                self._converter = Resampler(self.clock_rate_hz, self.clock_rate_hz)
+            self._converter.feed(batch.pcm[at])
+
+    def write(self, block: PcmBlock, *, events_before: int | None = None) -> None:
+        """Queue a block; one of a newer security generation first drops all older sound.
+
+        `events_before` is the number of a block that was kept; None: as many as there were by now.
+        """
+        self._events_before = events_before
         converter = self.prepare(block)
         if converter is not None:
             self.write_converted(block, converter.feed(block.pcm))
+        self._events_before = None
 
     def prepare(self, block: PcmBlock) -> Resampler | None:
         """Return the converter for a block; None: the block is dropped."""
         if self._closed:
             return None
+        self._see_blocks()
         if block.security_generation < self._generation:
-            self.dropped_samples += block.pcm.size
+            self.dropped_samples += block.pcm.size * self.clock_rate_hz // block.clock_rate_hz
             return None
         if block.security_generation > self._generation:
             self._generation = block.security_generation
@@ -107,37 +179,34 @@ class PcmInput(ConvertingSink):
         elif converter.source_rate_hz != block.clock_rate_hz:
             converter = converter.next_rates(block.clock_rate_hz, self.clock_rate_hz)
             self._converter = converter
-        lag = self._lag = converter.lag
-        if block.timestamp != self._expected:
-            # A gap.
-            self._position = round(
-                (block.timestamp / block.clock_rate_hz - lag) * self.clock_rate_hz
-            )
-        self._expected = block.timestamp + block.pcm.size
+        self._lag = converter.lag
         return converter
 
     def write_converted(self, block: PcmBlock, pcm: Pcm) -> None:
         """Queue the prepared block, converted to `pcm`."""
-        if pcm.size:
-            captured = block.captured - self._lag if block.captured else 0.0
-            whose = "rtcp" if block.captured_by_sender else "arrival"
-            self._chunks.append(
-                ReceivedAudio(
-                    pcm, self.clock_rate_hz, self._position, captured, whose, block.concealed
-                )
-            )
-            self._position += pcm.size
-            self.waiting_samples += pcm.size
-        if self.waiting_samples > self._most:
-            self._drop_to(self._most)
-        if self._waiters:
-            self._waiters.wake()
+        if not pcm.size:
+            return
+        rate = self.clock_rate_hz
+        chunk = ReceivedAudio(
+            pcm,
+            rate,
+            converted_time(block.timestamp, block.clock_rate_hz, rate, self._lag),
+            block.captured - self._lag if block.captured else 0.0,
+            "rtcp" if block.captured_by_sender else "arrival",
+            block.concealed,
+        )
+        self._queue(chunk, pcm.size)
 
     def _drop_to(self, samples: int) -> None:
         while self.waiting_samples > samples:
             gone = self._chunks.popleft()
-            self.waiting_samples -= len(gone)
-            self.dropped_samples += len(gone)
+            size = gone[0].samples if isinstance(gone, tuple) else len(gone)
+            self.waiting_samples -= size
+            self.dropped_samples += size
+
+    def _wake(self) -> None:
+        self._wanted = 0
+        self._waiters.wake()
 
     # For the application ------------------------------------------------------------------------
 
@@ -151,6 +220,8 @@ class PcmInput(ConvertingSink):
             raise ConfigurationError(f"{samples} samples do not fit into {self._most}")
         wanted = 1 if samples is None else samples
         while self.waiting_samples < wanted and not self._closed:
+            # Woken when there is enough for the most modest reader.
+            self._wanted = min(self._wanted or wanted, wanted)
             await self._waiters.wait()
         if not self._chunks:
             return ReceivedAudio(
@@ -158,27 +229,87 @@ class PcmInput(ConvertingSink):
             )
         return self._pop_chunk() if samples is None else self._join(samples)
 
+    def order_by(self, count_events: Callable[[], int]) -> None:
+        """Note with each chunk from now on how many events of the call came before it.
+
+        Chunks that wait already stand behind all events so far.
+        """
+        if self._count_events is None:
+            events = count_events()
+            waiting = [self._made(chunk) for chunk in self._chunks]
+            self._chunks = deque(replace(chunk, events_before=events) for chunk in waiting)
+            self._count_events = count_events
+
+    @property
+    def next_events_before(self) -> int | None:
+        """The `events_before` of the chunk that is read next; None while there is none."""
+        return self._made(self._chunks[0]).events_before if self._chunks else None
+
+    def take_chunk(self) -> ReceivedAudio:
+        """Return the next chunk without waiting.  Raises IndexError without one."""
+        return self._pop_chunk()
+
+    def add_waiter(self, waiter: asyncio.Future[None]) -> None:
+        """Have the next chunk, or the end, resolve a future, which may wait elsewhere, too."""
+        self._wanted = 1
+        self._waiters.add_waiter(waiter)
+
+    def remove_waiter(self, waiter: asyncio.Future[None]) -> None:
+        """Forget a future; an unknown one is ignored."""
+        self._waiters.remove_waiter(waiter)
+
+    def _made(self, chunk: ReceivedAudio | tuple[BlockBatch, int]) -> ReceivedAudio:
+        if not isinstance(chunk, tuple):
+            return chunk
+        batch, at = chunk
+        return ReceivedAudio(
+            batch.pcm[at],
+            self.clock_rate_hz,
+            batch.timestamp[at],
+            batch.captured.item(at),
+            "rtcp" if batch.captured_by_sender[at] else "arrival",
+            batch.concealed.item(at),
+        )
+
     def _pop_chunk(self) -> ReceivedAudio:
-        heard = self._chunks.popleft()
-        self.waiting_samples -= len(heard)
+        heard = self._made(self._chunks.popleft())
+        self.waiting_samples -= heard.pcm.size
+        self._position = heard.timestamp + heard.pcm.size
         return heard
 
     def _join(self, samples: int) -> ReceivedAudio:
         """Join chunks to `samples` or all there are; times are those of the first chunk."""
-        parts: list[ReceivedAudio] = []
-        lacking = samples
-        while lacking and self._chunks:
-            heard = self._pop_chunk()
-            if len(heard) > lacking:
-                heard, rest = heard.cut(lacking)
-                self._chunks.appendleft(rest)
-                self.waiting_samples += len(rest)
-            parts.append(heard)
-            lacking -= len(heard)
-        return replace(
-            parts[0],
-            pcm=np.concatenate([part.pcm for part in parts]),
-            concealed=any(part.concealed for part in parts),
+        first = last = self._pop_chunk()
+        parts, lacking, concealed = [first.pcm], samples - first.pcm.size, first.concealed
+        chunks = self._chunks
+        while lacking > 0 and chunks:
+            chunk = chunks[0]
+            if isinstance(chunk, tuple) and chunk[0].samples < lacking:
+                # Most are inner ones, of which only the samples matter.
+                batch, at = chunk
+                chunks.popleft()
+                pcm, hidden = batch.pcm[at], batch.concealed.item(at)
+                self.waiting_samples -= pcm.size
+            else:
+                last = self._pop_chunk()
+                pcm, hidden = last.pcm, last.concealed
+            parts.append(pcm)
+            lacking -= pcm.size
+            concealed |= hidden
+        if lacking < 0:
+            last, rest = last.cut(last.pcm.size + lacking)
+            parts[-1] = last.pcm
+            chunks.appendleft(rest)
+            self.waiting_samples += rest.pcm.size
+            self._position = rest.timestamp
+        return ReceivedAudio(
+            np.concatenate(parts),
+            self.clock_rate_hz,
+            first.timestamp,
+            first.captured,
+            first.captured_by,
+            concealed,
+            first.events_before,
         )
 
     def __aiter__(self) -> Self:

@@ -23,6 +23,10 @@ from softphone.media.interface import Pcm
 RATES = (8000, 16000, 24000, 48000)
 
 
+LEAST_LEAD = 0.02
+"""Seconds: a frame.  With less to read the media loop would send gaps."""
+
+
 def check_rate(clock_rate_hz: int) -> int:
     """Return the rate.  Raises ConfigurationError unless it is one of RATES."""
     if clock_rate_hz not in RATES:
@@ -52,7 +56,10 @@ class PlaybackMark:
         return await asyncio.shield(self._reached)
 
     def resolve(self, played: bool) -> None:
-        """Set the outcome; only the first call counts."""
+        """Set the outcome; only the first call counts.
+
+        :meta private:
+        """
         if not self._reached.done():
             self._reached.set_result(played)
 
@@ -79,6 +86,8 @@ class PcmOutput(FlushableSource):
         self._closed = False
         self.flushed_samples = 0
         self._flushes = 0
+        self._withheld = 0
+        """Samples of writes with a lead that are not in the ring yet."""
 
     # For the media loop -------------------------------------------------------------------------
 
@@ -95,7 +104,8 @@ class PcmOutput(FlushableSource):
     def read(self, samples: int) -> Pcm:
         """Return the next samples without waiting, `samples` at most."""
         pcm = self._source.read(samples)
-        self.update_marks()
+        if self._marks or self._waiters:
+            self.update_marks()
         return pcm
 
     def share(self) -> int:
@@ -133,20 +143,44 @@ class PcmOutput(FlushableSource):
         """Samples written so far."""
         return self.ring.written // 2
 
-    async def write(self, pcm: npt.NDArray[np.int16] | bytes | bytearray | memoryview) -> None:
+    async def write(
+        self,
+        pcm: npt.NDArray[np.int16] | bytes | bytearray | memoryview,
+        *,
+        lead: float | None = None,
+    ) -> None:
         """Write any number of samples; wait while the ring is full.
 
         `pcm` is int16[n], or its octets in native byte order, split anywhere.  After `close`,
-        samples are dropped and counted.  Raises ConfigurationError for another dtype or shape.
+        samples are dropped and counted.  With `lead`, wait while more than so many seconds of sound
+        are still to be sent: the write takes as long as its sound, less the lead.  A `flush` then
+        also drops the samples that wait here; a canceled write leaves at most the lead.  Raises
+        ConfigurationError for another dtype or shape, or a lead outside 0.02 s to the ring's.
         """
-        octets = self._octets_of(pcm)
+        octets, most, flushes = self._octets_of(pcm), self._octets, self._flushes
+        if lead is not None:
+            longest = self._octets / 2 / self.clock_rate_hz
+            if not LEAST_LEAD <= lead <= longest:
+                raise ConfigurationError(
+                    f"a lead of {lead:g} s is outside {LEAST_LEAD:g} to {longest:g} s"
+                )
+            most = 2 * round(lead * self.clock_rate_hz)
         while octets.size and not self._closed:
-            free = self.ring.free_octets & ~1
-            if free:
+            free = min(self.ring.free_octets, most - self.ring.available) & ~1
+            if free > 0:
                 self.ring.write_octets(octets[:free])
                 octets = octets[free:]
-            else:
+                continue
+            paced = 0 if lead is None else octets.size // 2
+            self._withheld += paced
+            try:
                 await self._waiters.wait()
+            finally:
+                if self._flushes == flushes:
+                    self._withheld -= paced
+            if paced and self._flushes != flushes:
+                # `flush` has counted them.
+                return
         self.flushed_samples += octets.size // 2
 
     def _octets_of(
@@ -172,12 +206,14 @@ class PcmOutput(FlushableSource):
     def flush(self) -> int:
         """Drop all waiting samples: silence from the next frame on.
 
-        Returns the number of samples dropped; a worker may have just sent one frame of them.
+        Returns the number of samples dropped, those of waiting writes with a lead included; a
+        worker may have just sent one frame of them.
         Resolves the marks after unsent samples to False.
         """
         taken = self.ring.taken // 2
-        left = self.ring.flush() // 2
+        left = self.ring.flush() // 2 + self._withheld
         self._flushes += 1
+        self._withheld = 0
         self._half = b""
         self.flushed_samples += left
         kept = [mark for mark in self._marks if mark.position <= taken]

@@ -64,7 +64,10 @@ class PcmRing(ConvertingSink):
             self.write_samples(converter.feed(block.pcm))
 
     def prepare(self, block: PcmBlock) -> Resampler | None:
-        """Return the converter for a block; None: the ring does not take it."""
+        """Return the converter for a block; None: the ring does not take it.
+
+        :meta private:
+        """
         if block.security_generation != self._generation:
             if block.security_generation < self._generation:
                 self.dropped_samples += block.pcm.size
@@ -80,7 +83,10 @@ class PcmRing(ConvertingSink):
         return self._converter
 
     def write_converted(self, block: PcmBlock, pcm: NDArray[np.int16]) -> None:
-        """Add the prepared block to the ring, converted to `pcm`."""
+        """Add the prepared block to the ring, converted to `pcm`.
+
+        :meta private:
+        """
         self.write_samples(pcm)
 
     def write_samples(self, pcm: NDArray[np.int16]) -> None:

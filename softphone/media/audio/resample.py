@@ -33,8 +33,8 @@ class Resampler:
     """
 
     __slots__ = (
-        "_before", "_fed", "_held", "_past", "_position", "_ratio", "_width", "source_rate_hz",
-        "target_rate_hz",
+        "_before", "_fed", "_group", "_held", "_past", "_position", "_ratio", "_width",
+        "source_rate_hz", "target_rate_hz",
     )  # fmt: skip
 
     def __init__(self, source_rate_hz: int, target_rate_hz: int) -> None:
@@ -55,6 +55,12 @@ class Resampler:
         self._past: NDArray[np.int16] = np.zeros(max(self._held, self._kept), dtype=np.int16)
         self._position = 0
         self._fed = False
+        self._group: ResamplerGroup | None = None
+
+    def _settle(self) -> None:
+        """Take the state back from the group that holds it."""
+        if self._group is not None:
+            self._group.dissolve()
 
     @property
     def _converts(self) -> bool:
@@ -73,18 +79,41 @@ class Resampler:
         It repeats the last `owed` seconds of this one's output, which were not used.
         Raises ConfigurationError.
         """
+        self._settle()
         lag = self.lag + owed
         return self.after(self._past, self.source_rate_hz, source_rate_hz, target_rate_hz, lag)
 
     @property
     def lag(self) -> float:
         """Seconds from the next output sample to the end of the input."""
+        self._settle()
         ahead = self._held - self._before - self._position / self._ratio[0]
         return ahead / self.source_rate_hz
 
     @property
+    def standing(self) -> tuple[int, ...]:
+        """The rates and the state, but for the samples held: those alike are converted together.
+
+        :meta private:
+        """
+        self._settle()
+        return (
+            self.source_rate_hz,
+            self.target_rate_hz,
+            self._position,
+            self._held,
+            self._past.size,
+        )
+
+    @property
+    def passes(self) -> bool:
+        """Whether the rates are equal and it owes no samples: what is fed comes out."""
+        return self.source_rate_hz == self.target_rate_hz and not self._held
+
+    @property
     def idle(self) -> bool:
         """Whether the filter holds no input: nothing was fed since the start or `rest`."""
+        self._settle()
         return not self._fed
 
     def rest(self) -> NDArray[np.int16]:
@@ -129,6 +158,7 @@ class Resampler:
         """Convert int16[n] to int16[m]; with `last`, append the filter's tail."""
         if not self._converts:
             return self._pass_on(pcm)
+        self._settle()
         fed = self._fed or pcm.size > 0
         if last:
             pcm = np.concatenate((pcm, np.zeros(self._width // 2, dtype=np.int16)))
@@ -160,9 +190,7 @@ def resample_together(
         if not stream._converts:
             converted[at] = stream._pass_on(pcm)
             continue
-        rates = stream.source_rate_hz, stream.target_rate_hz
-        standing = stream._position, stream._held, stream._past.size
-        alike[*rates, *standing, pcm.size].append(at)
+        alike[*stream.standing, pcm.size].append(at)
     for places in alike.values():
         some = _convert_alike([streams[at] for at in places], [frames[at] for at in places])
         for at, row in zip(places, some, strict=True):
@@ -174,34 +202,92 @@ def _convert_alike(
     streams: Sequence[Resampler], frames: Sequence[NDArray[np.int16]]
 ) -> NDArray[np.int16]:
     """Convert k frames of one length for streams with the same state; int16[k, m]."""
-    first, rows = streams[0], len(streams)
-    ratio, position, fed = first._ratio, first._position, frames[0].size
-    up, down = ratio
     parts = [
         part for pair in zip(streams, frames, strict=True) for part in (pair[0]._past, pair[1])
     ]
-    whole = np.concatenate(parts).reshape(rows, -1)
-    held = first._held + fed
+    whole = np.concatenate(parts).reshape(len(streams), -1)
+    sound, past = _convert_lines(streams[0], whole, frames[0].size)
+    first = streams[0]
+    for stream, kept in zip(streams, past, strict=True):
+        # A copy: a stream that is not fed for long does not hold on to the others' sound.
+        stream._past = kept.copy()
+        stream._held, stream._position = first._held, first._position
+        stream._fed = stream._fed or frames[0].size > 0
+    return sound
+
+
+def _convert_lines(
+    stream: Resampler, whole: NDArray[np.int16], fed: int
+) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Convert lines in the state of `stream`, and bring its state forward but for its samples.
+
+    `whole` int16[k, n] is what each line has kept and then `fed` new samples.  Returns int16[k, m],
+    and what each line keeps from now on.
+    """
+    ratio, position, width = stream._ratio, stream._position, stream._width
+    up, down = ratio
+    held = stream._held + fed
     # Output k is at input position (position + k * down) / up.
-    available = (held - first._width + 1) * up - position
+    available = (held - width + 1) * up - position
     count = max(-(-available // down), 0)
     sound = filter_rows(
         whole[:, whole.shape[1] - held :].astype(np.float64), ratio, position, count
     )
     used, position = divmod(position + down * count, up)
     # A long way down can pass the end of what is there: the rest is owed by the next block.
-    position += max(used - held, 0) * up
-    held = max(held - used, 0)
-    past = whole[:, whole.shape[1] - max(held, first._kept) :]
-    for stream, kept in zip(streams, past, strict=True):
-        # A copy: a stream that is not fed for long does not hold on to the others' sound.
-        stream._past = kept.copy()
-        stream._held, stream._position = held, position
-        stream._fed = stream._fed or fed > 0
+    stream._position = position + max(used - held, 0) * up
+    stream._held = max(held - used, 0)
+    past = whole[:, whole.shape[1] - max(stream._held, stream._kept) :]
     # np.clip costs more than both of these.
     np.maximum(sound, LEAST, out=sound)
     np.minimum(sound, MOST, out=sound)
-    return np.rint(sound, out=sound).astype(np.int16)
+    return np.rint(sound, out=sound).astype(np.int16), past
+
+
+class ResamplerGroup:
+    """Converters in the same state, whose samples stand in one array while they are fed together.
+
+    Whoever uses one of them alone dissolves the group; it is not fed after that.  Raises
+    ConfigurationError for converters that are not alike.
+    """
+
+    def __init__(self, streams: Sequence[Resampler]) -> None:
+        self._streams = tuple(streams)
+        if len({stream.standing for stream in streams}) != 1 or not streams[0]._converts:
+            raise ConfigurationError("converters of several states are no group")
+        self._past = np.stack([stream._past for stream in streams])
+        for stream in streams:
+            stream._group = self
+
+    @property
+    def dissolved(self) -> bool:
+        """Whether the converters are on their own again."""
+        return not self._streams
+
+    @property
+    def lag(self) -> float:
+        """The `lag` of each converter."""
+        first = self._streams[0]
+        ahead = first._held - first._before - first._position / first._ratio[0]
+        return ahead / first.source_rate_hz
+
+    def feed(self, frames: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Feed each converter its line of int16[k, n]; return the output of all, int16[k, m]."""
+        first = self._streams[0]
+        first._fed = first._fed or frames.shape[1] > 0
+        whole = np.concatenate((self._past, frames), axis=1)
+        sound, past = _convert_lines(first, whole, frames.shape[1])
+        self._past = past.copy()
+        return sound
+
+    def dissolve(self) -> None:
+        """Give the converters their states back."""
+        streams, self._streams = self._streams, ()
+        for stream, past in zip(streams, self._past, strict=True):
+            first = streams[0]
+            stream._group, stream._past = None, past.copy()
+            stream._held, stream._position, stream._fed = first._held, first._position, first._fed
+        self._past = self._past[:0]
 
 
 class ConvertingSink(Protocol):

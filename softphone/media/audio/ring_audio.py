@@ -62,12 +62,9 @@ class RingSource(FlushableSource):
         a rate conversion may hold back.
         """
         ring = self._ring
-        available = ring.available // 2
-        if not available:
-            ring.confirm(max(ring.confirmed, ring.taken))
+        if not ring.confirm_taken(self._held):
             return NOTHING
-        ring.confirm(max(ring.confirmed, ring.taken - self._held))
-        return ring.read_octets(2 * min(samples, available)).view(np.int16)
+        return ring.read_octets(2 * samples).view(np.int16)
 
 
 class RingSink:

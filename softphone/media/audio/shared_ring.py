@@ -112,10 +112,6 @@ class SharedRing:
         """Octets since the beginning that the reader has confirmed."""
         return self._words[CONFIRMED]
 
-    def confirm(self, octets: int) -> None:
-        """Confirm, as the reader, the first `octets` since the beginning."""
-        self._words[CONFIRMED] = octets
-
     def start_at(self, octets: int) -> None:
         """Start the counts at `octets`; call it before the first write."""
         self._words[WRITTEN] = self._words[TAKEN] = self._words[CONFIRMED] = octets
@@ -175,13 +171,30 @@ class SharedRing:
 
     def read_octets(self, octets: int) -> Octets:
         """Read at most `octets`; return a copy."""
-        size = max(0, min(octets, self.available, self._data.size))
-        self._fence()
-        at = self.taken
-        start = at % self._data.size
-        taken = self._data[start : start + size].copy()
-        if taken.size < size:
-            taken = np.concatenate((taken, self._data[: size - taken.size]))
-        self._fence()
-        self._words[TAKEN] = at + size
-        return taken
+        # For each frame of each call: every word is read once.
+        words, data, shared = self._words, self._data, self._lock is not None
+        taken, flushed, written = words[TAKEN], words[FLUSHED], words[WRITTEN]
+        at = taken if taken > flushed else flushed
+        octets = max(0, min(octets, written - at, data.size))
+        if shared:
+            self._fence()
+        start = at % data.size
+        found = data[start : start + octets].copy()
+        if found.size < octets:
+            found = np.concatenate((found, data[: octets - found.size]))
+        if shared:
+            self._fence()
+        words[TAKEN] = at + octets
+        return found
+
+    def confirm_taken(self, held: int) -> bool:
+        """Confirm, as the reader, all that was taken but the last `held` octets, and those too if
+        nothing follows; return whether there is something to read."""
+        words = self._words
+        taken, flushed = words[TAKEN], words[FLUSHED]
+        at = taken if taken > flushed else flushed
+        more = words[WRITTEN] - at > 1
+        done = at - held if more else at
+        if done > words[CONFIRMED]:
+            words[CONFIRMED] = done
+        return more

@@ -1,49 +1,107 @@
 """A sound card as source and sink, by sounddevice (PortAudio), which is loaded on first use.
 
-The media loop reads and writes samples without blocking.  The only buffers are PortAudio's; no
-callback is used.
+The media loop reads and writes samples without blocking; `play_sound` plays without one.  The only
+buffers are PortAudio's; no callback is used.
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from softphone.errors import ConfigurationError
+from softphone.errors import ConfigurationError, MediaError
+from softphone.extras import install_command
 from softphone.media.audio.resample import Resampler
-from softphone.media.interface import MediaError, Pcm, PcmBlock
+from softphone.media.interface import (
+    Pcm,
+    PcmBlock,
+    Source,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SoundDeviceInfo:
+    """A sound card as the system lists it; `driver` is what leads to it, such as ALSA.
+
+    `inputs` and `outputs` are numbers of channels; for a call both are needed.
+    """
+
+    number: int
+    name: str
+    driver: str
+    inputs: int
+    outputs: int
+    clock_rate_hz: int
+    default_input: bool = False
+    default_output: bool = False
+
+
+def list_sound_devices() -> tuple[SoundDeviceInfo, ...]:
+    """The system's sound cards; SoundDevice takes the name or the number of one.
+
+    Raises ConfigurationError where sounddevice is not installed, MediaError where the system does
+    not tell.
+    """
+    module = _sounddevice()
+    try:
+        found = module.query_devices()
+        drivers = [each["name"] for each in module.query_hostapis()]
+    except module.PortAudioError as error:
+        raise MediaError(f"the sound devices cannot be listed: {error}") from error
+    first_input, first_output = module.default.device
+    return tuple(
+        SoundDeviceInfo(
+            number,
+            str(each["name"]),
+            str(drivers[each["hostapi"]]),
+            int(each["max_input_channels"]),
+            int(each["max_output_channels"]),
+            int(each["default_samplerate"]),
+            number == first_input,
+            number == first_output,
+        )
+        for number, each in enumerate(found)
+    )
+
+
+def _sounddevice() -> Any:  # it has no types
+    try:
+        return importlib.import_module("sounddevice")
+    except (ImportError, OSError) as error:
+        raise ConfigurationError(
+            f"a sound card needs sounddevice and PortAudio: {install_command('audio')}, and "
+            f"libportaudio2 of your system ({error})"
+        ) from error
 
 
 class SoundDevice:
-    """Microphone (a `Source`) and loudspeaker (a `Sink`) of one device, by name or number.
+    """Microphone (a `Source`) and loudspeaker (a `Sink`) of a device, by number or name.
 
-    "default" is the system's.  Raises ConfigurationError where sounddevice is not installed,
-    MediaError where the device cannot be opened.
+    An entry of `list_sound_devices` stands for its number, "default" for the system's device.
+    Raises ConfigurationError where sounddevice is not installed, MediaError where the device cannot
+    be opened.
     """
 
-    def __init__(self, name: str = "default", clock_rate_hz: int = 48_000) -> None:
-        try:
-            module: Any = importlib.import_module("sounddevice")
-        except (ImportError, OSError) as error:
-            raise ConfigurationError(
-                "a sound card needs sounddevice and PortAudio: pip install 'softphone[audio]', and "
-                f"libportaudio2 of your system ({error})"
-            ) from error
-        device = None if name == "default" else int(name) if name.isdecimal() else name
+    def __init__(
+        self, name: str | int | SoundDeviceInfo = "default", clock_rate_hz: int = 48_000
+    ) -> None:
+        module = _sounddevice()
         try:
             self._stream: Any = module.Stream(
                 samplerate=clock_rate_hz,
                 blocksize=0,
-                device=device,
+                device=_device_of(name),
                 channels=1,
                 dtype="int16",
                 latency="low",
             )
             self._stream.start()
         except (module.PortAudioError, ValueError) as error:
-            raise MediaError(f"the sound device {name!r} cannot be opened: {error}") from error
+            raise MediaError(_unusable(name, error)) from error
         self._error: type[Exception] = module.PortAudioError
         self.clock_rate_hz = clock_rate_hz
         """The sample rate of the device in Hz."""
@@ -84,3 +142,48 @@ class SoundDevice:
         if not self.ended:
             self.ended = True
             self._stream.close()
+
+
+async def play_sound(
+    source: Source, name: str | int | SoundDeviceInfo = "default", clock_rate_hz: int = 48_000
+) -> None:
+    """Play a source, whose samples are at `clock_rate_hz`, on a loudspeaker until it ends.
+
+    Canceling stops it at once.  Raises ConfigurationError where sounddevice is not installed,
+    MediaError where the device cannot be opened or fails.
+    """
+    module = _sounddevice()
+    try:
+        stream: Any = module.OutputStream(
+            samplerate=clock_rate_hz, device=_device_of(name), channels=1, dtype="int16"
+        )
+        stream.start()
+    except (module.PortAudioError, ValueError) as error:
+        raise MediaError(_unusable(name, error)) from error
+    try:
+        while (pcm := source.read(clock_rate_hz // 10)).size:
+            # It waits while the device has enough to play.
+            await asyncio.to_thread(stream.write, np.ascontiguousarray(pcm).reshape(-1, 1))
+        # It waits until all has been played.
+        await asyncio.to_thread(stream.stop)
+    except module.PortAudioError as error:
+        raise MediaError(f"the sound device {_name_of(name)!r} failed: {error}") from error
+    finally:
+        stream.close()
+
+
+def _name_of(name: str | int | SoundDeviceInfo) -> str:
+    return str(name.number if isinstance(name, SoundDeviceInfo) else name)
+
+
+def _device_of(name: str | int | SoundDeviceInfo) -> str | int | None:
+    """Return the device as PortAudio names it; None is the system's default."""
+    text = _name_of(name)
+    return None if text == "default" else int(text) if text.isdecimal() else text
+
+
+def _unusable(name: str | int | SoundDeviceInfo, error: Exception) -> str:
+    return (
+        f"the sound device {_name_of(name)!r} cannot be opened: {error};"
+        " list_sound_devices() gives what there is"
+    )

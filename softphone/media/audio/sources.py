@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
 from softphone.media.audio.pcm_ring import PcmRing
+from softphone.media.audio.read_ahead import ReadAheadSource
 from softphone.media.audio.resample import ResamplingSource, at_rate
 from softphone.media.audio.tones import Cadence, ToneGenerator
 from softphone.media.audio.wav import WavSink, WavSource
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 
-class SilenceSource:
+class SilenceSource(ReadAheadSource):
     """Silence, for ever or for `seconds`."""
 
     def __init__(self, clock_rate_hz: int = 8000, *, seconds: float | None = None) -> None:
@@ -47,8 +48,16 @@ class SilenceSource:
             self._left -= samples
         return np.zeros(samples, dtype=np.int16)
 
+    def unread(self, samples: int) -> None:
+        """Take back the last `samples`: they are read again.
 
-class ToneSource:
+        :meta private:
+        """
+        if self._left is not None:
+            self._left += samples
+
+
+class ToneSource(ReadAheadSource):
     """A tone (a frequency in Hz, or a cadence), for ever or for `seconds`.
 
     `level_dbm0` is the level of a single frequency; a cadence has its own.
@@ -80,6 +89,15 @@ class ToneSource:
             samples = min(samples, self._left)
             self._left -= samples
         return self._generator.generate(samples)
+
+    def unread(self, samples: int) -> None:
+        """Take back the last `samples`: they are read again.
+
+        :meta private:
+        """
+        self._generator.go_back(samples)
+        if self._left is not None:
+            self._left += samples
 
 
 class EchoSource(PcmRing):

@@ -95,6 +95,10 @@ class ToneGenerator:
             return self._period[start : start + samples].copy()
         return self._period.take(np.arange(start, start + samples), mode="wrap")
 
+    def go_back(self, samples: int) -> None:
+        """Generate the last `samples` again."""
+        self._position -= samples
+
     def _make(self, start: int, samples: int) -> NDArray[np.int16]:
         sound = np.empty(samples, dtype=np.int16)
         for at in range(0, samples, BLOCK):

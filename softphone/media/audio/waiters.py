@@ -17,11 +17,19 @@ class Waiters:
     async def wait(self) -> None:
         """Wait for the next `wake`."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._futures[waiter] = None
+        self.add_waiter(waiter)
         try:
             await waiter
         finally:
-            del self._futures[waiter]
+            self.remove_waiter(waiter)
+
+    def add_waiter(self, waiter: asyncio.Future[None]) -> None:
+        """Have the next `wake` resolve a future, which may wait elsewhere, too."""
+        self._futures[waiter] = None
+
+    def remove_waiter(self, waiter: asyncio.Future[None]) -> None:
+        """Forget a future; an unknown one is ignored."""
+        self._futures.pop(waiter, None)
 
     def wake(self) -> None:
         """Wake all waiting tasks, which check their condition again."""

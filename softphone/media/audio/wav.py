@@ -1,4 +1,4 @@
-"""WAV files as a source and as a sink (linear PCM of 8, 16, 24 and 32 bits)."""
+"""WAV files as a source and as a sink."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import os
 import wave
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
 from softphone.media.audio.part_file import PartFile
+from softphone.media.audio.read_ahead import ReadAheadSource
 from softphone.media.audio.resample import Resampler
+from softphone.media.audio.wav_reader import WavReader
 from softphone.media.interface import PcmBlock
 
 logger = logging.getLogger("softphone.media")
@@ -26,33 +29,37 @@ LONGEST_GAP = 10.0
 """Seconds of silence that one gap in the timestamps may add."""
 
 
-class WavSource:
+class WavSource(ReadAheadSource):
     """A WAV file as mono samples at `clock_rate_hz`, read as it is played, once or in a `loop`.
 
-    Raises ConfigurationError when the file is missing, empty, not a WAV file, or not linear PCM.
+    `path` may also be a file that is open at its begin, such as one in memory; it is closed at the
+    end.  Every rate, bit depth and number of channels is converted (see `WavReader`).  Raises
+    ConfigurationError when the file is missing, empty, or holds what cannot be read.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], clock_rate_hz: int = 8000, *, loop: bool = False
+        self,
+        path: str | os.PathLike[str] | BinaryIO,
+        clock_rate_hz: int = 8000,
+        *,
+        loop: bool = False,
     ) -> None:
-        self._path = Path(path)
         self.clock_rate_hz = clock_rate_hz
         """The rate of its samples as played."""
         self._loop = loop
-        self._file = open_wav(self._path)
-        self._frames = self._file.getnframes()
+        self._file = WavReader(Path(path) if isinstance(path, str | os.PathLike) else path)
         try:
-            self._converter = Resampler(self._file.getframerate(), clock_rate_hz)
+            self._converter = Resampler(self._file.format.rate_hz, clock_rate_hz)
         except ConfigurationError:
             self._file.close()
             raise
-        self._ready = np.zeros(0, dtype=np.int16)
+        self._ready = self._given = np.zeros(0, dtype=np.int16)
         self._exhausted = False
 
     @property
     def seconds(self) -> float:
         """The duration of the file."""
-        return self._frames / self._converter.source_rate_hz
+        return self._file.frames / self._converter.source_rate_hz
 
     @property
     def ended(self) -> bool:
@@ -67,66 +74,32 @@ class WavSource:
             parts.append(self._next_chunk())
             size += parts[-1].size
         pcm = np.concatenate(parts)
-        self._ready = pcm[samples:]
+        self._ready, self._given = pcm[samples:], pcm[:samples]
         if self._exhausted and not self._ready.size:
             self.close()
-        return pcm[:samples]
+        return self._given
+
+    def unread(self, samples: int) -> None:
+        """Take back the last `samples`: they are read again.
+
+        :meta private:
+        """
+        kept = self._given.size - samples
+        self._ready = np.concatenate((self._given[kept:], self._ready))
+        self._given = self._given[:kept]
 
     def _next_chunk(self) -> NDArray[np.int16]:
-        width, channels = self._file.getsampwidth(), self._file.getnchannels()
-        data = self._file.readframes(CHUNK)
-        # A truncated file may be shorter than its header says, and end within a frame.
-        data = data[: len(data) - len(data) % (width * channels)]
-        if not data and self._loop and self._file.tell():
+        pcm = self._file.read(CHUNK)
+        if not pcm.size and self._loop:
             self._file.rewind()
-            data = self._file.readframes(CHUNK)
-        self._exhausted = not data
-        return self._converter.feed(mono(data, width, channels), last=self._exhausted)
+            pcm = self._file.read(CHUNK)
+        self._exhausted = not pcm.size
+        return self._converter.feed(pcm, last=self._exhausted)
 
     def close(self) -> None:
         """Close the file; nothing more can be read."""
         self._exhausted = True
         self._file.close()
-
-
-def open_wav(path: Path) -> wave.Wave_read:
-    """Open a WAV file of linear PCM.  Raises ConfigurationError for any other file."""
-    try:
-        file = wave.Wave_read(str(path))
-    except FileNotFoundError as error:
-        raise ConfigurationError(f"there is no file {path}") from error
-    except EOFError as error:
-        raise ConfigurationError(f"{path} is empty, or ends within its WAV header") from error
-    except wave.Error as error:
-        raise ConfigurationError(f"{path} is not a WAV file of linear PCM: {error}") from error
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
-    if not file.getnframes():
-        file.close()
-        raise ConfigurationError(f"{path} is a WAV file without a single sample")
-    if file.getsampwidth() not in (1, 2, 3, 4):
-        file.close()
-        raise ConfigurationError(f"{path} has samples of {8 * file.getsampwidth()} bits")
-    return file
-
-
-def mono(data: bytes, width: int, channels: int) -> NDArray[np.int16]:
-    """Return the mean of the channels, int16[n], of interleaved little-endian samples.
-
-    Samples have `width` octets; those of 8 bits are unsigned, wider ones signed.
-    """
-    octets = np.frombuffer(data, dtype=np.uint8).reshape(-1, width)
-    if width == 1:
-        samples = (octets[:, 0].astype(np.int32) - 128) << 8
-    else:
-        # The two upper octets are the 16-bit sample.
-        samples = np.ascontiguousarray(octets[:, -2:]).view("<i2")[:, 0].astype(np.int32)
-    if channels == 1:
-        return samples.astype(np.int16)
-    mean: NDArray[np.int16] = (samples.reshape(-1, channels).sum(axis=1) // channels).astype(
-        np.int16
-    )
-    return mean
 
 
 class WavSink:

@@ -21,7 +21,7 @@ from softphone.media.bank.codec_lookup import (
     payload_layout,
 )
 from softphone.media.bank.sender import LATENESS_BOUNDS_MS, NO_TYPE
-from softphone.media.bank.source_feed import SourceFeed, collect_payloads, read_frames
+from softphone.media.bank.source_feed import FeedGroup, SourceFeed
 from softphone.media.bank.stateful_decoder import StatefulDecoder
 from softphone.media.bank.stream_bank import (
     FEW_STREAMS,
@@ -38,18 +38,17 @@ __all__ = [
     "LATENESS_BOUNDS_MS",
     "NO_TYPE",
     "AnyCodec",
+    "FeedGroup",
     "PacketBatch",
     "SourceFeed",
     "StatefulDecoder",
     "StreamBank",
     "StreamObjects",
-    "collect_payloads",
     "find_codec",
     "is_stateful",
     "is_stateless",
     "payload_layout",
     "print_address",
-    "read_frames",
     "same_host",
     "same_source",
 ]

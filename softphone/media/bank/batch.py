@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from softphone.media.arrays import count_nonzero
 from softphone.srtp import SrtpBatch
 
 SOCKADDR_OCTETS = 32
@@ -87,10 +88,10 @@ class PacketBatch:
 
     def drop_empty(self) -> None:
         """Remove packets of length 0, which must not be sent."""
-        kept = int(np.count_nonzero(self.length[: self.count]))
+        kept = int(count_nonzero(self.length[: self.count]))
         if kept == self.count:
             return
-        keep = np.flatnonzero(self.length[: self.count])
+        keep = self.length[: self.count].nonzero()[0]
         for array in (self.data, self.length, self.port, self.address, self.arrival, self.row):
             array[:kept] = array[keep]
         self.media = int(np.searchsorted(keep, self.media))

@@ -1,4 +1,5 @@
-"""The delivery state of each row: decoded payload type, pause, media time, security generation."""
+"""The delivery state of each row: decoded payload type, pause, media time, security generation and
+the far end's clock."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from softphone.media.arrays import ArrayGroup, column
 from softphone.media.bank.sender import NO_TYPE
+from softphone.rtp import SenderClock
 
 BEGUN: Final = 1
 FILLED: Final = 2
@@ -19,13 +21,18 @@ class DeliveryBank(ArrayGroup):
 
     `playing_type` is the payload type decoded now.  `pause_state` is 0 outside a pause of the far
     end, 1 (BEGUN) before comfort noise has filled a frame, 2 (FILLED) after.  Media time starts at
-    `opened_frame`.  `security_generation` is stamped on delivered blocks.
+    `opened_frame`.  `security_generation` is stamped on delivered blocks.  At `clock_timestamp` of
+    the source `clock_ssrc` (-1: unknown) the far end's own clock showed `clock_wall`, in seconds
+    since 1970 (`SenderClock`).
     """
 
     playing_type = column(np.uint8, default=NO_TYPE)
     pause_state = column(np.uint8)
     opened_frame = column(np.int64)
     security_generation = column(np.int64)
+    clock_ssrc = column(np.int64, default=-1)
+    clock_timestamp = column(np.int64)
+    clock_wall = column(np.float64)
 
     def open_row(self, row: int, frame: int) -> None:
         """Start media time at `frame`."""
@@ -38,6 +45,26 @@ class DeliveryBank(ArrayGroup):
     def set_playing_type(self, row: int, payload_type: int) -> None:
         """Set the payload type decoded now."""
         self.playing_type[row] = payload_type
+
+    def set_clock(self, row: int, clock: SenderClock | None) -> None:
+        """Note the far end's clock as an SR gave it; None: it is unknown."""
+        self.clock_ssrc[row] = -1
+        if clock is not None:
+            self.clock_ssrc[row], self.clock_wall[row] = clock.ssrc, clock.wall
+            self.clock_timestamp[row] = clock.rtp_timestamp
+
+    def capture_times(
+        self,
+        rows: npt.NDArray[np.intp],
+        ssrc: npt.NDArray[np.uint32],
+        timestamp: npt.NDArray[np.int64],
+        clock_rate_hz: int,
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        """Return what the far ends' clocks showed at `timestamp` int64[k], and a mask of those
+        that are known for the source `ssrc` uint32[k]."""
+        ahead = (timestamp - self.clock_timestamp[rows] + (1 << 31)) % (1 << 32) - (1 << 31)
+        known: npt.NDArray[np.bool_] = self.clock_ssrc[rows] == ssrc
+        return self.clock_wall[rows] + ahead / clock_rate_hz, known
 
     def begin_pause(self, row: int) -> None:
         """Play comfort noise until there is sound."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from softphone.media.arrays import count_nonzero
 from softphone.media.bank.batch import PacketBatch
 
 NOBODY = -1
@@ -75,17 +76,30 @@ class Demultiplexer:
             self._order = np.delete(self._order, at)
             self._owners = np.delete(self._owners, at)
 
+    @property
+    def tables(
+        self,
+    ) -> tuple[
+        npt.NDArray[np.intp],
+        npt.NDArray[np.bool_],
+        npt.NDArray[np.uint64],
+        npt.NDArray[np.intp],
+    ]:
+        """The rows and `control` by socket key, and the ascending names of far ends on shared
+        sockets with their rows; they are replaced as sockets and streams come and go."""
+        return self._row, self.control, self._order, self._owners
+
     def assign(self, packets: PacketBatch) -> None:
         """Fill in `packets.row`; NOBODY (-1) for packets without a row."""
         count = packets.count
         rows = packets.row[:count]
         np.take(self._row, packets.port[:count], out=rows, mode="clip")
         shared = rows == SHARED
-        many = np.count_nonzero(shared)
+        many = count_nonzero(shared)
         if many == count:
             rows[:] = self._by_address(packets, slice(count))
         elif many:
-            index = np.flatnonzero(shared)
+            index = shared.nonzero()[0]
             rows[index] = self._by_address(packets, index)
 
     def _by_address(

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.media.arrays import ArrayGroup, column
+from softphone.media.arrays import ArrayGroup, column, count_nonzero
 from softphone.srtp import ReceiveContext
 
 NONE = -1
@@ -45,7 +45,7 @@ class NewestPackets(ArrayGroup):
         """
         newer: NDArray[np.bool_] = ssrc == self._ssrc[rows]
         newer &= sequence == self._sequence[rows] + np.uint16(1)
-        if np.count_nonzero(newer) == newer.size:
+        if count_nonzero(newer) == newer.size:
             self._sequence[rows] = sequence
             return newer
         odd = rows[secure & ~newer]
@@ -55,7 +55,7 @@ class NewestPackets(ArrayGroup):
         self._marked[odd] = False
         steady = newer & ~one_by_one
         self._sequence[rows[steady]] = sequence[steady]
-        for at in np.flatnonzero(one_by_one).tolist():
+        for at in one_by_one.nonzero()[0].tolist():
             newer[at] = self._note(int(rows[at]), int(ssrc[at]), int(sequence[at]))
         return newer
 

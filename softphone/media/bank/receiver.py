@@ -24,7 +24,8 @@ class ReceiverBank(ArrayGroup):
     open; `secure` rows use SRTP; the direction of `receives` rows receives.  `receive_type` is the
     payload type of arriving sound; the one decoded may still be another
     (`DeliveryBank.playing_type`).  `heard`: a source has been accepted, and `remote_ssrc` is its
-    SSRC.  `last_received` is in monotonic seconds.
+    SSRC.  `last_received` is in monotonic seconds; a row that receives may be silent for
+    `patience` seconds, 0 without limit.
     """
 
     packets_received = column(np.int64)
@@ -44,6 +45,7 @@ class ReceiverBank(ArrayGroup):
     probation_ssrc = column(np.uint32)
     probation_sequence = column(np.int32, default=-1)
     last_received = column(np.float64)
+    patience = column(np.float64)
 
     def activate_row(self, row: int) -> None:
         """Accept packets for a row."""
@@ -74,14 +76,20 @@ class ReceiverBank(ArrayGroup):
         self.last_received[row] = now
         self.timed_out[row] = False
 
+    def expect_packets(self, row: int, patience: float, *, now: float) -> None:
+        """Set how long a row may be silent, in seconds (0: without limit), counted from `now`."""
+        self.patience[row] = patience
+        self.note_alive(row, now)
+
     def note_timeout(self, row: int) -> None:
         """Note that the timeout of a row has been reported."""
         self.timed_out[row] = True
 
     def account(self, rows: Rows, length: npt.NDArray[np.int32], *, now: float) -> None:
         """Count valid packets of `length` octets each; a row may occur more than once."""
-        np.add.at(self.packets_received, rows, 1)
-        np.add.at(self.octets_received, rows, length)
+        # Of the column's own type, what is added needs no buffer of 8 kB for its conversion.
+        np.add.at(self.packets_received, rows, np.int64(1))
+        np.add.at(self.octets_received, rows, length.astype(np.int64))
         self.last_received[rows] = now
         self.timed_out[rows] = False
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.media.arrays import ArrayGroup, column
+from softphone.media.arrays import ArrayGroup, column, count_nonzero
 from softphone.media.playout import BatchRounds, PacketRuns
 from softphone.rtp import ReportBlock
 
@@ -72,7 +72,7 @@ class ReceptionBank(ArrayGroup):
             at = part[order]
             taken = np.zeros(part.size, dtype=np.bool_)
             taken[order] = near = self._near(rows[at], sequence[at], ssrc[at])
-            if np.count_nonzero(near):
+            if count_nonzero(near):
                 at = at[near]
                 self._update_runs(rows[at], sequence[at], timestamp[at], arrival[at])
             return taken
@@ -126,7 +126,7 @@ class ReceptionBank(ArrayGroup):
         following = highest + 1
         known = sequence == following.astype(np.uint16)
         known &= ssrc == self.ssrc[rows]
-        if np.count_nonzero(known) == rows.size and np.count_nonzero(so_far) == rows.size:
+        if count_nonzero(known) == rows.size and count_nonzero(so_far) == rows.size:
             self.received[rows] += 1
             self._counted[rows] = so_far + 1
             self._highest[rows] = following
@@ -135,11 +135,11 @@ class ReceptionBank(ArrayGroup):
         ahead = (sequence - highest.astype(np.uint16)).astype(np.int16).astype(np.int64)
         fresh = (so_far == 0) | (ssrc != self.ssrc[rows])
         wild = np.abs(ahead) > MAX_DROPOUT
-        if np.count_nonzero(wild):
+        if count_nonzero(wild):
             # A.1: a very large jump counts only once the next packet confirms it.
             fresh |= wild & (self._wild[rows] == sequence)
             self._wild[rows] = np.where(wild & ~fresh, sequence.astype(np.int64) + 1 & 0xFFFF, -1)
-        if np.count_nonzero(fresh):
+        if count_nonzero(fresh):
             self._start(rows[fresh], sequence[fresh], ssrc[fresh])
             ahead = np.where(fresh, 0, ahead)
             highest = np.where(fresh, sequence, highest)

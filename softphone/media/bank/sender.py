@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from softphone.media.arrays import ArrayGroup, column
+from softphone.media.arrays import ArrayGroup, column, count_nonzero
 from softphone.media.interface import StreamSpec
 from softphone.sans_io import Entropy
 from softphone.srtp import FIRST_SEQUENCE_LIMIT, first_sequence, next_ssrc
@@ -112,7 +112,7 @@ class SenderBank(ArrayGroup):
         timestamp += self.timestamp_base[rows]
         if noise is None:
             kind, talking = self.payload_type[rows], self.talking[rows]
-            if np.count_nonzero(talking) != talking.size:
+            if count_nonzero(talking) != talking.size:
                 kind[~talking] |= MARKER
                 self.talking[rows] = True
         else:
@@ -123,7 +123,7 @@ class SenderBank(ArrayGroup):
 
     def count_packets(self, rows: Rows, octets: npt.NDArray[np.int32]) -> None:
         """Count sent packets by their payload octets int32[k]; 0 means not sent."""
-        self.packets_sent[rows] += 1 if np.count_nonzero(octets) == octets.size else octets > 0
+        self.packets_sent[rows] += 1 if count_nonzero(octets) == octets.size else octets > 0
         self.octets_sent[rows] += octets
 
     def count_starved(self, rows: Rows) -> None:

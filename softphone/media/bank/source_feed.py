@@ -1,136 +1,190 @@
-"""Shared sources: each is read once per packet for all its streams, and encoded once per codec.
+"""Shared sources: each is read once per packet for all its streams.
 
-A `SourceReader` reads one source in frames; a `SourceFeed` is a reader with a codec.  Both keep the
-packet number of their current frame, so that streams in different phases send the same octets.
+A `SourceReader` reads one source in frames; a `SourceFeed` is a reader with a codec.  The frames of
+all readers stand in the arrays of a `FrameBank` with their packet numbers, so that streams in
+different phases send the same octets, and a `FeedGroup` gathers those of its feeds at once.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from softphone.errors import LocalProtocolError
+from softphone.media.audio.read_ahead import as_read_ahead_source
 from softphone.media.audio.resample import Resampler, ResamplingSource, resample_together
 from softphone.media.bank.codec_lookup import AnyCodec, is_stateless
-from softphone.media.interface import Source
+from softphone.media.interface import Pcm, Source
 
 logger = logging.getLogger("softphone.media")
 
+AHEAD: Final = 10
+"""Frames that are read at once of a source that may be read ahead."""
 
-class SourceReader:
-    """The reader of one source in frames of `samples` samples.
+NOTHING: Final[Pcm] = np.zeros(0, dtype=np.int16)
 
-    `pcm` int16[samples] is the current frame, `number` its packet number, and `count` the samples
-    of it that the source gave; the rest is silence.
+
+class FrameBank:
+    """The frames of all readers with frames of `samples` samples, a row each; row 0 is silence.
+
+    A row of `pcm` int16[rows, AHEAD * samples] holds `frames` frames, of which `frame` is the
+    current one, that of packet `number`.  The last frame has `last` samples of its source, and
+    silence after them; the others are whole.
     """
 
-    __slots__ = ("count", "number", "origin", "pcm", "samples", "source")
+    def __init__(self, samples: int) -> None:
+        self.samples = samples
+        self.pcm = np.zeros((1, AHEAD * samples), dtype=np.int16)
+        self._number = np.zeros(1, dtype=np.int64)
+        self._frame, self._frames = np.zeros(1, dtype=np.int32), np.ones(1, dtype=np.int32)
+        self._last = np.full(1, samples, dtype=np.int32)
+        self._readers: list[SourceReader | None] = [None]
+        self._free: list[int] = []
 
-    def __init__(self, origin: Source, source: Source, samples: int) -> None:
+    def add_row(self, reader: SourceReader) -> int:
+        """Return a row for a reader, with a silent frame of no packet."""
+        if not self._free:
+            rows = len(self._readers)
+            self._free = list(range(2 * rows - 1, rows - 1, -1))
+            self._readers += [None] * rows
+            for name in ("pcm", "_number", "_frame", "_frames", "_last"):
+                array = getattr(self, name)
+                setattr(self, name, np.concatenate((array, np.zeros_like(array))))
+        row = self._free.pop()
+        self._readers[row] = reader
+        self._number[row], self._last[row] = -1, self.samples
+        self._frame[row], self._frames[row] = 0, 1
+        self.pcm[row, : self.samples] = 0
+        return row
+
+    def free_row(self, row: int) -> None:
+        """Free the row of a reader."""
+        self._readers[row] = None
+        self._free.append(row)
+
+    def counts(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
+        """Return how many samples of the rows' current frames their sources gave, int32[k]."""
+        whole = self._frame[rows] < self._frames[rows] - 1
+        counts: npt.NDArray[np.int32] = np.where(whole, self.samples, self._last[rows])
+        return counts
+
+    def gather(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int16]:
+        """Return the rows' current frames, int16[k, samples]."""
+        return self.pcm.reshape(-1, self.samples).take(rows * AHEAD + self._frame[rows], axis=0)
+
+    def drop_ahead(self, row: int) -> int:
+        """Drop the frames after the current one; return the number of their samples."""
+        dropped = int(self._frames[row] - 1 - self._frame[row])
+        self._frames[row] -= dropped
+        last, self._last[row] = int(self._last[row]), self.samples if dropped else self._last[row]
+        return dropped and (dropped - 1) * self.samples + last
+
+    def read(self, rows: npt.NDArray[np.intp], number: int) -> None:
+        """Go to the frame of packet `number` in those of `rows` that are not there."""
+        stale = rows[self._number[rows] != number]
+        stale = stale[stale > 0]
+        if not stale.size:
+            return
+        self._number[stale] = number
+        self._frame[stale] += 1
+        dry = stale[self._frame[stale] >= self._frames[stale]]
+        if dry.size:
+            self._fill(dry)
+
+    def _fill(self, rows: npt.NDArray[np.intp]) -> None:
+        """Read the sources of rows without a further frame; convert those of other rates
+        together."""
+        readers = [self._readers[row] for row in rows.tolist()]
+        _convert([reader for reader in readers if reader is not None])
+        counts = np.zeros(rows.size, dtype=np.int32)
+        for at, (row, reader) in enumerate(zip(rows.tolist(), readers, strict=True)):
+            pcm = NOTHING if reader is None else reader.read()
+            line, counts[at] = self.pcm[row], pcm.size
+            line[: pcm.size] = pcm
+            line[pcm.size : max(-(-pcm.size // self.samples), 1) * self.samples] = 0
+        self._frame[rows] = 0
+        self._frames[rows] = np.maximum(-(-counts // self.samples), 1)
+        self._last[rows] = counts - (self._frames[rows] - 1) * self.samples
+
+
+class SourceReader:
+    """The reader of one source, which has a row of `bank`."""
+
+    __slots__ = ("_ahead", "_failed", "bank", "origin", "row", "source")
+
+    def __init__(self, origin: Source, source: Source, bank: FrameBank) -> None:
         """Read `source`, which is `origin` converted to the rate of the stream."""
         self.origin = origin
         self.source = source
-        self.samples = samples
-        self.number = -1
-        self.count = samples
-        self.pcm = np.zeros(samples, dtype=np.int16)
+        self.bank = bank
+        self._ahead = as_read_ahead_source(source)
+        self._failed = False
+        self.row = bank.add_row(self)
+
+    @property
+    def pcm(self) -> Pcm:
+        """The current frame, int16[samples], copied."""
+        pcm: Pcm = self.bank.gather(np.array([self.row]))[0]
+        return pcm
+
+    @property
+    def count(self) -> int:
+        """The samples of the current frame that the source gave; the rest is silence."""
+        return int(self.bank.counts(np.array([self.row]))[0])
 
     @property
     def ended(self) -> bool:
         """Whether the current frame is after the source's last sample."""
         return self.count == 0 and self.source.ended
 
-    def conversion_input(self, number: int) -> npt.NDArray[np.int16] | None:
-        """Return the input that the resampler needs before `read_packet(number)`, or None.
+    def conversion_input(self) -> Pcm | None:
+        """Return the input that the resampler needs before `read`, or None.
 
         A source that raises is logged and the frame is silent.
         """
-        if number == self.number or not isinstance(self.source, ResamplingSource):
+        if not isinstance(self.source, ResamplingSource):
             return None
         try:
-            return self.source.conversion_input(self.samples)
+            return self.source.conversion_input(self.bank.samples)
         except Exception:
-            self._fail(number)
+            self._fail()
         return None
 
-    def read_packet(self, number: int) -> None:
-        """Read the frame of packet `number`, once; silence replaces missing samples."""
-        if number == self.number:
-            return
+    def read(self) -> Pcm:
+        """Read the next frame, or AHEAD frames where that may be; nothing of a source that
+        raises."""
+        if self._failed:
+            self._failed = False
+            return NOTHING
+        most = self.bank.samples if self._ahead is None else self.bank.samples * AHEAD
         try:
-            pcm = self.source.read(self.samples)
+            return self.source.read(most)[:most]
         except Exception:
-            self._fail(number)
-            return
-        self._fill(number, pcm)
+            self._fail()
+            self._failed = False
+        return NOTHING
 
-    def _fail(self, number: int) -> None:
+    def return_ahead(self) -> None:
+        """Give back to the source what was read after the current frame."""
+        samples = self.bank.drop_ahead(self.row)
+        if samples and self._ahead is not None:
+            self._ahead.unread(samples)
+
+    def _fail(self) -> None:
         # The source is the application's; an error in it must not stop other streams.
         logger.exception("a media source failed; silence is sent in its place")
-        self._fill(number, self.pcm[:0])
-
-    def _fill(self, number: int, pcm: npt.NDArray[np.int16]) -> None:
-        self.number = number
-        before, self.count = self.count, min(len(pcm), self.samples)
-        self.pcm[: self.count] = pcm[: self.count]
-        # Beyond `before` the frame is zero already: clear only what the last one filled.
-        self.pcm[self.count : before] = 0
+        self._failed = True
 
 
-class SourceFeed:
-    """The frames of a reader in one codec; silence without a reader.
-
-    `payload` is the current encoded frame for a stateless codec.  For a stateful one it is empty,
-    because each stream has its own encoder.
-    """
-
-    __slots__ = ("codec", "key", "number", "payload", "reader", "silence", "users")
-
-    def __init__(
-        self,
-        reader: SourceReader | None,
-        codec: AnyCodec,
-        samples: int,
-        key: tuple[int, str, int, int],
-    ) -> None:
-        self.reader = reader
-        self.key = key
-        self.codec = codec
-        self.users = 0
-        self.number = -1
-        self.silence = np.zeros(samples, dtype=np.int16)
-        self.payload = np.zeros(0, dtype=np.uint8)
-        if is_stateless(codec):
-            self.payload = codec.encode(self.silence[None])[0][0]
-
-    @property
-    def pcm(self) -> npt.NDArray[np.int16]:
-        """The current frame, int16[samples]."""
-        return self.silence if self.reader is None else self.reader.pcm
-
-
-def read_frames(feeds: Sequence[SourceFeed], number: int) -> list[SourceFeed]:
-    """Read packet `number` of `feeds` without encoding; return the feeds that had not read it yet.
-
-    Sources of another rate are resampled as one batch.
-    """
-    stale = [feed for feed in feeds if feed.number != number and feed.reader is not None]
-    readers = [feed.reader for feed in stale if feed.reader is not None]
-    _convert(readers, number)
-    for feed, reader in zip(stale, readers, strict=True):
-        feed.number = number
-        reader.read_packet(number)
-    return stale
-
-
-def _convert(readers: Sequence[SourceReader], number: int) -> None:
+def _convert(readers: Sequence[SourceReader]) -> None:
     sources: list[ResamplingSource] = []
-    frames: list[npt.NDArray[np.int16]] = []
+    frames: list[Pcm] = []
     for reader in readers:
-        pcm = reader.conversion_input(number)
+        pcm = reader.conversion_input()
         if pcm is not None and isinstance(reader.source, ResamplingSource):
             sources.append(reader.source)
             frames.append(pcm)
@@ -139,23 +193,58 @@ def _convert(readers: Sequence[SourceReader], number: int) -> None:
         source.append_converted(pcm)
 
 
-def collect_payloads(feeds: Sequence[SourceFeed], number: int) -> npt.NDArray[np.uint8]:
-    """Return the payloads of `feeds` for packet `number`, uint8[len(feeds), size].
+class SourceFeed:
+    """The frames of a reader (None: silence), to be encoded with one codec."""
 
-    All feeds have the same stateless codec and frame length.  A payload that another phase has
-    already requested is not encoded again.
-    """
-    stale = read_frames(feeds, number)
-    codec = feeds[0].codec
-    if stale and is_stateless(codec):
-        encoded, _ = codec.encode(np.stack([feed.pcm for feed in stale]))
-        for feed, payload in zip(stale, encoded, strict=True):
-            feed.payload = payload
-        if len(stale) == len(feeds):
-            return encoded
-    if len(feeds) == 1:
-        return feeds[0].payload[None, :]
-    return np.stack([feed.payload for feed in feeds])
+    __slots__ = ("bank", "codec", "key", "reader", "users")
+
+    def __init__(
+        self,
+        reader: SourceReader | None,
+        codec: AnyCodec,
+        bank: FrameBank,
+        key: tuple[int, str, int, int],
+    ) -> None:
+        self.reader = reader
+        self.bank = bank
+        self.key = key
+        self.codec = codec
+        self.users = 0
+
+    @property
+    def row(self) -> int:
+        """The row of its frames in `bank`."""
+        return 0 if self.reader is None else self.reader.row
+
+
+class FeedGroup:
+    """Feeds of one codec and frame length, which are read together."""
+
+    def __init__(self, feeds: Sequence[SourceFeed]) -> None:
+        self._feeds = tuple(feeds)
+        self._bank = self._feeds[0].bank
+        self._rows = np.array([feed.row for feed in self._feeds], dtype=np.intp)
+
+    def __len__(self) -> int:
+        return len(self._feeds)
+
+    def __iter__(self) -> Iterator[SourceFeed]:
+        return iter(self._feeds)
+
+    def read_frames(self, number: int) -> npt.NDArray[np.int16]:
+        """Return the frames of packet `number`, int16[len(self), samples].
+
+        Sources that this or another group has read for that packet are not read again.
+        """
+        self._bank.read(self._rows, number)
+        return self._bank.gather(self._rows)
+
+    def short_feeds(self) -> list[tuple[int, SourceFeed, int]]:
+        """Return the feeds whose sources did not fill the current frame, their places before them,
+        and how many samples they gave after them."""
+        counts = self._bank.counts(self._rows)
+        short = (counts < self._bank.samples).nonzero()[0].tolist()
+        return [(at, self._feeds[at], counts.item(at)) for at in short]
 
 
 def same_rate(source: Source, clock_rate_hz: int) -> Source:
@@ -169,6 +258,7 @@ def same_rate(source: Source, clock_rate_hz: int) -> Source:
 
 def resume_at_rate(reader: SourceReader, clock_rate_hz: int) -> Source:
     """Return the reader's source at another rate, continuing without a click."""
+    reader.return_ahead()
     source = reader.source
     if isinstance(source, ResamplingSource):
         return source.at_rate(clock_rate_hz)
@@ -188,6 +278,7 @@ class FeedTable:
         self._adapt = adapt
         self._feeds: dict[tuple[int, str, int, int], SourceFeed] = {}
         self._readers: dict[int, tuple[SourceReader, int]] = {}
+        self._banks: dict[int, FrameBank] = {}
 
     def __len__(self) -> int:
         return sum(feed.users > 0 for feed in self._feeds.values())
@@ -214,9 +305,14 @@ class FeedTable:
             reader = None
             if source is not None:
                 reader = self._reader(source, codec.sample_rate, samples, lone=lone)
-            feed = self._feeds[key] = SourceFeed(reader, codec, samples, key)
+            feed = self._feeds[key] = SourceFeed(reader, codec, self._bank(samples), key)
         feed.users += 1
         return feed
+
+    def _bank(self, samples: int) -> FrameBank:
+        if samples not in self._banks:
+            self._banks[samples] = FrameBank(samples)
+        return self._banks[samples]
 
     def silence(self, codec: AnyCodec, ptime_ms: int) -> SourceFeed:
         """Return the feed of silence in `codec`, without adding a user."""
@@ -227,19 +323,23 @@ class FeedTable:
     def silent_octet(self, codec: AnyCodec) -> int:
         """Return the octet of silence that fills gaps between cut packets; 0 for a stateful
         codec."""
-        return int(self.silence(codec, codec.ptime).payload[0]) if is_stateless(codec) else 0
+        if not is_stateless(codec):
+            return 0
+        return int(codec.encode(np.zeros((1, 1), dtype=np.int16))[0][0, 0])
 
     def _reader(
         self, source: Source, clock_rate_hz: int, samples: int, *, lone: bool
     ) -> SourceReader:
         reader, users = self._readers.get(id(source), (None, 0))
-        changes = reader is not None and reader.samples != samples
+        changes = reader is not None and reader.bank.samples != samples
         if reader is None:
-            reader = SourceReader(source, self._adapt(source, clock_rate_hz), samples)
+            adapted = self._adapt(source, clock_rate_hz)
+            reader = SourceReader(source, adapted, self._bank(samples))
         elif changes and lone and users == 1:
             self._adapt(source, clock_rate_hz)  # raises if the rate is not possible
-            reader = SourceReader(source, resume_at_rate(reader, clock_rate_hz), samples)
-        elif reader.samples != samples:
+            resumed = resume_at_rate(reader, clock_rate_hz)
+            reader = SourceReader(source, resumed, self._bank(samples))
+        elif reader.bank.samples != samples:
             raise LocalProtocolError(
                 "streams that share a source must agree in clock rate and ptime"
             )
@@ -256,3 +356,6 @@ class FeedTable:
         reader, users = self._readers.pop(identity)
         if users > 1:
             self._readers[identity] = reader, users - 1
+        if users == 1 or reader is not feed.reader:
+            feed.reader.return_ahead()
+            feed.reader.bank.free_row(feed.reader.row)

@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from softphone.errors import LocalProtocolError
+from softphone.errors import LocalProtocolError, NoPortFree
 from softphone.media.bank.address import AddressBank
 from softphone.media.bank.codec_lookup import AnyCodec
 from softphone.media.bank.delivery import DeliveryBank
@@ -28,11 +28,11 @@ from softphone.media.bank.receiver import ReceiverBank
 from softphone.media.bank.reception import ReceptionBank
 from softphone.media.bank.sender import SenderBank
 from softphone.media.bank.source_feed import FeedTable, SourceFeed, same_rate
+from softphone.media.bank.srtp_sessions import SrtpSessions
 from softphone.media.bank.stateful_decoder import StatefulDecoder
 from softphone.media.clear_latching import ClearLatching
 from softphone.media.interface import (
     MediaEvent,
-    NoPortFree,
     Sink,
     Source,
     StaleHandle,
@@ -44,7 +44,6 @@ from softphone.media.playout.jitter_buffer import JitterBufferConfig
 from softphone.rtp import (
     RemoteReport,
     RtcpSession,
-    SenderClock,
     TelephoneEventReceiver,
     TelephoneEventSender,
     VoipMetrics,
@@ -64,7 +63,8 @@ class StreamObjects:
 
     `codec` is the codec sent, `receive_codec` the one decoded; for stateful codecs, `encoder` and
     `stateful_decoder` hold their state.  `packets_before` and `octets_before` count what was sent
-    with earlier SSRCs.  `reported_packets` is the packet count at the last RTCP report.
+    with earlier SSRCs.  While `paused`, silence is sent and the source is not read.
+    `reported_packets` is the packet count at the last RTCP report.
     `changed_at` is the RTP sequence number of the last codec change, `reported_type` the payload
     type of the last `PayloadTypeChanged`.  `conflicts` are the addresses from which our own SSRC
     came (RFC 3550 section 8.2).
@@ -80,6 +80,7 @@ class StreamObjects:
     send_context: SendContext | None = None
     receive_keys: ReceiveKeys = field(default_factory=ReceiveKeys)
     source: Source | None = None
+    paused: bool = False
     feed: SourceFeed | None = None
     sink: Sink | None = None
     monitor: Sink | None = None
@@ -92,7 +93,6 @@ class StreamObjects:
     reported_packets: int = 0
     packets_before: int = 0
     octets_before: int = 0
-    sender_clock: SenderClock | None = None
     changed_at: int | None = None
     reported_type: int | None = None
     conflicts: tuple[bytes, ...] = ()
@@ -160,6 +160,7 @@ class StreamBank:
         self.delivery = DeliveryBank(capacity)
         self.receive_contexts: dict[int, ReceiveContext] = {}
         self.newest = NewestPackets(capacity, self.receive_contexts)
+        self.sessions = SrtpSessions(capacity)
         self.demultiplexer = Demultiplexer()
         self.feeds = FeedTable(adapt)
         self.playout = JitterBufferBank(capacity, JitterBufferConfig(slot_octets=MOST_PAYLOAD))
@@ -247,6 +248,7 @@ class StreamBank:
         stream = self.find_stream(handle)
         row = handle.row
         self.newest.save_row(row)
+        self.sessions.note_contexts(row, None, None)
         if stream.send_context is not None:
             stream.send_context.close()
         stream.receive_keys.close()
@@ -270,7 +272,8 @@ class StreamBank:
     def find_stream(self, handle: StreamHandle) -> StreamObjects:
         """Return the objects of a row.  Raises StaleHandle."""
         stream = self.streams[handle.row] if 0 <= handle.row < self.capacity else None
-        if stream is None or stream.handle != handle:
+        # Nearly always it is the very handle that was given out.
+        if stream is None or (stream.handle is not handle and stream.handle != handle):
             raise StaleHandle(f"stream {handle.row}.{handle.generation} has been closed")
         return stream
 
@@ -286,12 +289,12 @@ class StreamBank:
 
     def invalidate_plan(self, row: int) -> None:
         """Discard the plan of the row's phase, because what it sends or its sink has changed."""
-        self.plans[self.phase_of(row)] = None
+        self.plans[row // self.phase_rows] = None
 
     def flagged_rows(self, phase: int, flag: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
         """Return the rows of `phase` where `flag` bool[capacity] is set, intp[k]."""
         span = self.span(phase)
-        rows: npt.NDArray[np.intp] = np.flatnonzero(flag[span])
+        rows: npt.NDArray[np.intp] = flag[span].nonzero()[0]
         rows += span.start
         return rows
 

@@ -172,7 +172,7 @@ class DetectorBank:
 
     def _only(self, ready: Iterable[int], wanted: DetectorKind) -> NDArray[np.intp]:
         listens = [bool(self._rows[row].wanted & wanted) for row in ready]
-        return np.flatnonzero(np.array(listens, dtype=np.bool_))
+        return np.array(listens, dtype=np.bool_).nonzero()[0]
 
     def _find_digits(
         self,

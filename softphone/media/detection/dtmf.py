@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from softphone.media.arrays import count_nonzero
 from softphone.media.audio.tones import DTMF
 from softphone.media.detection.spectrum import RATE, decibels
 
@@ -99,14 +100,14 @@ class DtmfBank:
         found: list[DtmfDigit],
     ) -> None:
         heard = self._heard[rows]
-        if not (np.count_nonzero(digit >= 0) or np.count_nonzero(heard >= 0)):
+        if not (count_nonzero(digit >= 0) or count_nonzero(heard >= 0)):
             return
         same = (digit == heard) & (digit >= 0) & (level > self._loudest[rows] - DROP)
         missed = np.where(same, 0, self._missed[rows] + 1)
         over = (heard >= 0) & ~same & ((missed >= 2) | (self._hits[rows] < HITS))
         self._missed[rows] = missed
         whole = (self._hits[rows] >= HITS) & (self._purest[rows] > BEST_SHARE)
-        for at in np.flatnonzero(over & whole).tolist():
+        for at in (over & whole).nonzero()[0].tolist():
             row = int(rows[at])
             steps = int(self._hits[row])
             if steps < LONGEST:

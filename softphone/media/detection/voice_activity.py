@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from softphone.media.arrays import count_nonzero
 from softphone.media.detection.spectrum import SpectrumFeatures
 
 MEMORY = 75
@@ -71,12 +72,12 @@ class VoiceActivityBank:
         speaking = self.speaking[rows]
         starts = ~speaking & voiced & (self._recent[rows].sum(axis=1) >= ONSET)
         stops = speaking & (frames - last >= HANGOVER)
-        if not (np.count_nonzero(starts) or np.count_nonzero(stops)):
+        if not (count_nonzero(starts) or count_nonzero(stops)):
             return []
         self.speaking[rows] = (speaking | starts) & ~stops
         self._began[rows[starts]] = frames[starts] - OUT_OF + 1
         changes = [VoiceActivityChange(row, True, OUT_OF - 1) for row in rows[starts].tolist()]
-        for at in np.flatnonzero(stops).tolist():
+        for at in stops.nonzero()[0].tolist():
             ago, spoke = int(frames[at] - last[at]), int(last[at] - self._began[rows[at]]) + 1
             changes.append(VoiceActivityChange(int(rows[at]), False, ago, spoke))
         return changes

@@ -25,7 +25,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
-from softphone.errors import LocalProtocolError
+from softphone.errors import LocalProtocolError, MediaError, TransportError
 from softphone.events import Direction, StreamStatistics
 from softphone.media.audio import at_rate
 from softphone.media.bank import (
@@ -40,12 +40,15 @@ from softphone.media.interface import (
     AllocatedStream,
     EventCallback,
     MediaConfig,
+    PublicAddresses,
     Sink,
     Source,
     SrtpKey,
+    StaleHandle,
     StreamHandle,
     StreamSpec,
 )
+from softphone.media.kernel import BankKernel, load_kernel
 from softphone.media.quality import stream_statistics
 from softphone.media.tick import (
     LatenessHistogram,
@@ -58,6 +61,7 @@ from softphone.media.tick import (
     stream_commands,
 )
 from softphone.net.datagrams import decode_address
+from softphone.net.stun import find_mapping
 from softphone.sans_io import Address, Entropy, MediaTap, Tap
 from softphone.trust.fips import random_bytes
 
@@ -99,6 +103,7 @@ class MediaEngine:
         self.jumps = 0
         self.frames_late = 0
         self._clock = clock
+        self._entropy = entropy
         self._wall = wall
         self._tap = tap
         self.on_tick: Callable[[int, int], None] | None = None
@@ -115,7 +120,9 @@ class MediaEngine:
         )
         if isinstance(tap, MediaTap):
             self._bank.on_clear_packet = self._tap_clear_packet
-        self._sockets = MediaSockets(self.config, self._bank, entropy=entropy)
+        compiled = load_kernel()
+        self._kernel = None if compiled is None else BankKernel(self._bank, compiled)
+        self._sockets = MediaSockets(self.config, self._bank, self._kernel, entropy=entropy)
         self._incoming = self._sockets.incoming
         self._outgoing = self._sockets.outgoing
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -181,6 +188,35 @@ class MediaEngine:
         host, port = rtp
         return AllocatedStream(stream.handle, host, port, rtcp[1], int(self._bank.sender.ssrc[row]))
 
+    def rebind_stream(self, handle: StreamHandle, host: str) -> AllocatedStream:
+        """Move a stream to new ports at another local address; see `MediaBackend`."""
+        stream, row = self._bank.find_stream(handle), handle.row
+        (where, rtp_port), (_, rtcp_port) = self._sockets.rebind(row, host)
+        if stream.spec is not None:
+            spec = stream.spec
+            far_end = encode_remote(spec.remote, spec.remote_rtcp, mux=spec.rtcp_mux)
+            self._sockets.set_remote(row, far_end, mux=spec.rtcp_mux)
+            self._sockets.mark(row, spec.dscp)
+        self._bank.invalidate_plan(row)
+        return AllocatedStream(handle, where, rtp_port, rtcp_port, int(self._bank.sender.ssrc[row]))
+
+    async def find_public_addresses(self, handle: StreamHandle, server: Address) -> PublicAddresses:
+        """Ask a STUN server from the stream's ports; see `MediaBackend`."""
+        self._bank.find_stream(handle)
+        with self._sockets.set_aside(handle.row) as pair:
+            try:
+                rtp, rtcp = [
+                    await find_mapping(port.socket, server, entropy=self._entropy)
+                    for port in (pair.rtp, pair.rtcp)
+                ]
+            except TransportError as error:
+                raise MediaError(f"the public media ports are not known: {error}") from error
+        try:
+            self._bank.find_stream(handle)
+        except StaleHandle as error:
+            raise MediaError("the stream was closed before its public ports were known") from error
+        return PublicAddresses(rtp.address, rtcp.address, rtp.symmetric)
+
     def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:
         """Start or renegotiate a stream; see `MediaBackend`."""
         first = self._bank.find_stream(handle).spec is None
@@ -188,6 +224,7 @@ class MediaEngine:
         if first:
             self._sockets.drain(handle.row)
         self._sockets.set_remote(handle.row, far_end, mux=spec.rtcp_mux)
+        self._sockets.mark(handle.row, spec.dscp)
         now = self._clock()
         phase = self._bank.phase_of(handle.row)
         frame = self._frames[phase] if phase in self._timers else self._next_frame(phase, now)
@@ -218,6 +255,10 @@ class MediaEngine:
         """Set whether RTP is sent and received; see `MediaBackend`."""
         stream_commands.set_direction(self._bank, handle, direction, now=self._clock())
 
+    def expect_packets(self, handle: StreamHandle, patience: float) -> None:
+        """Set how long the stream may be silent; see `MediaBackend`."""
+        stream_commands.expect_packets(self._bank, handle, patience, now=self._clock())
+
     def play(self, handle: StreamHandle, source: Source | None) -> None:
         """Set the source; see `MediaBackend`."""
         stream_commands.set_source(self._bank, handle, source)
@@ -237,6 +278,10 @@ class MediaEngine:
     def mute(self, handle: StreamHandle, muted: bool) -> None:
         """Send silence in place of the source; see `MediaBackend`."""
         stream_commands.set_muted(self._bank, handle, muted)
+
+    def pause(self, handle: StreamHandle, paused: bool) -> None:
+        """Leave the source unread, or go on with it; see `MediaBackend`."""
+        stream_commands.set_paused(self._bank, handle, paused)
 
     def close_stream(self, handle: StreamHandle) -> None:
         """End the stream; see `MediaBackend`."""
@@ -330,10 +375,10 @@ class MediaEngine:
             self._incoming.count = 0
         if self._incoming.count and self._tap is not None:
             self._show(self._incoming, outgoing=False)
-        run_receive_half(self._bank, phase, self._incoming, moment)
+        run_receive_half(self._bank, phase, self._incoming, moment, self._kernel)
 
     def _run_send_half(self, phase: int, moment: TickTime) -> None:
-        out = run_send_half(self._bank, phase, self._outgoing, moment)
+        out = run_send_half(self._bank, phase, self._outgoing, moment, self._kernel)
         if not out.count:
             return
         if self._tap is not None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from weakref import WeakKeyDictionary
 
+from softphone.media.audio import BatchSink, BlockBatch
 from softphone.media.detection import (
     AnswerClassification,
     DetectedSound,
@@ -19,7 +20,7 @@ from softphone.media.detection import (
     DetectorBank,
     DetectorKind,
 )
-from softphone.media.interface import MediaBackend, PcmBlock
+from softphone.media.interface import MediaBackend, Pcm, PcmBlock
 
 logger = logging.getLogger("softphone.media")
 
@@ -34,7 +35,7 @@ def _ignore_detection(found: DetectedSound | AnswerClassification, now: float) -
 _HUBS: WeakKeyDictionary[MediaBackend, _DetectionHub] = WeakKeyDictionary()
 
 
-class LiveDetector:
+class LiveDetector(BatchSink):
     """A sink that runs detectors on the sound of one stream; `close` ends it."""
 
     def __init__(self, hub: _DetectionHub, wanted: DetectorKind, tell: DetectionCallback) -> None:
@@ -58,12 +59,26 @@ class LiveDetector:
 
     def write(self, block: PcmBlock) -> None:
         """Feed a block to the detectors, which run after this loop iteration."""
+        self._feed(block.pcm, block.clock_rate_hz, block.timestamp)
+
+    def _feed(self, pcm: Pcm, clock_rate_hz: int, timestamp: int) -> None:
         if self._closed:
             return
-        self._origin = block.timestamp / block.clock_rate_hz - self._fed
-        self._fed += block.pcm.size / block.clock_rate_hz
-        self._hub.bank.feed(self.row, block.pcm, block.clock_rate_hz)
+        self._origin = timestamp / clock_rate_hz - self._fed
+        self._fed += pcm.size / clock_rate_hz
+        self._hub.bank.feed(self.row, pcm, clock_rate_hz)
         self._hub.schedule()
+
+    def take_block(self, batch: BlockBatch, at: int) -> None:
+        """Feed block `at` of a batch to the detectors."""
+        self._feed(batch.pcm[at], batch.clock_rate_hz, batch.timestamp[at])
+
+    def take_converted(self, batch: BlockBatch, at: int) -> None:
+        """Do what `take_block` does: any rate is taken as it is."""
+        self.take_block(batch, at)
+
+    def converter_for(self, security_generation: int) -> None:
+        """Return None: any rate is taken as it is."""
 
     def report_detection(self, found: DetectionResult) -> None:
         """Call the callback with a detection, its time converted to media time."""

@@ -7,15 +7,20 @@ A stream has its own pair of sockets, or shares one pair with others, `SHARING` 
 from __future__ import annotations
 
 import math
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from softphone.errors import ConfigurationError
+from softphone.errors import ConfigurationError, MediaError, NoPortFree
 from softphone.media.bank import FRAME, PacketBatch, StreamBank
-from softphone.media.interface import MediaConfig, NoPortFree, SocketSharing
+from softphone.media.interface import (
+    MediaConfig,
+    SocketSharing,
+)
+from softphone.media.kernel import BankKernel
 from softphone.media.tick import RemoteAddresses
 from softphone.net.datagrams import (
     BURST,
@@ -27,6 +32,7 @@ from softphone.net.datagrams import (
     decode_address,
     encode_address,
 )
+from softphone.net.dscp import mark_socket
 from softphone.sans_io import Address, Entropy
 
 VISITS: Final = 4
@@ -53,6 +59,7 @@ class SocketPair:
     host: str
     shared: bool
     users: int = 0
+    dscp: int = 0
 
 
 class MediaSockets:
@@ -61,13 +68,22 @@ class MediaSockets:
     `incoming` and `outgoing` are `PacketBatch`es over the memory of the datagram batches.
     """
 
-    def __init__(self, config: MediaConfig, bank: StreamBank, *, entropy: Entropy) -> None:
+    def __init__(
+        self,
+        config: MediaConfig,
+        bank: StreamBank,
+        kernel: BankKernel | None = None,
+        *,
+        entropy: Entropy,
+    ) -> None:
+        self._kernel = kernel
         self._config = config
         self._bank = bank
         self._ports = DatagramPorts()
         self._pairs = PortPairs(config.ports.first, config.ports.last, entropy=entropy)
         self._rows: dict[int, SocketPair] = {}
         self._open: list[SocketPair] = []
+        self._aside: set[int] = set()
         self._visits: dict[int, list[DatagramPort]] = {}
         self._visited = [-math.inf] * VISITS
         self._closed_overflows = 0
@@ -95,6 +111,16 @@ class MediaSockets:
         self._bank.demultiplexer.bind(pair.rtp.key, owner, control=False)
         self._bank.demultiplexer.bind(pair.rtcp.key, owner, control=True)
         return pair.rtp.address, pair.rtcp.address
+
+    def rebind(self, row: int, host: str) -> tuple[Address, Address]:
+        """Assign other sockets to `row`, at `host`, and release those that it had.
+
+        Raises as `bind` does; then nothing changes.
+        """
+        before = self._rows[row]
+        bound = self.bind(row, host)
+        self._release(before)
+        return bound
 
     def _find_shared(self, host: str) -> SocketPair | None:
         if ":" in host:
@@ -126,7 +152,9 @@ class MediaSockets:
 
     def unbind(self, row: int) -> None:
         """Release the sockets of `row`; they are closed with their last user."""
-        pair = self._rows.pop(row)
+        self._release(self._rows.pop(row))
+
+    def _release(self, pair: SocketPair) -> None:
         self._visits.clear()
         pair.users -= 1
         if pair.users:
@@ -136,6 +164,24 @@ class MediaSockets:
             self._closed_overflows += port.overflows
             self._bank.demultiplexer.unbind(port.key)
             self._ports.remove_port(port)
+
+    @contextmanager
+    def set_aside(self, row: int) -> Iterator[SocketPair]:
+        """Give the sockets of `row` to the caller: until it ends, nobody else reads or closes them.
+
+        Raises MediaError for shared sockets.
+        """
+        pair = self._rows[row]
+        if pair.shared:
+            raise MediaError("shared media sockets cannot ask a STUN server: use per-call ones")
+        pair.users, keys = pair.users + 1, {pair.rtp.key, pair.rtcp.key}
+        self._aside |= keys
+        self._visits.clear()
+        try:
+            yield pair
+        finally:
+            self._aside -= keys
+            self._release(pair)
 
     def drain(self, row: int) -> None:
         """Discard datagrams received before the stream was opened; not on a shared socket."""
@@ -163,6 +209,14 @@ class MediaSockets:
         if not mux:
             demultiplexer.add_remote(control.key, rtcp, row)
 
+    def mark(self, row: int, dscp: int) -> None:
+        """Send what leaves the sockets of `row` with this code point."""
+        pair = self._rows[row]
+        if pair.dscp != dscp:
+            pair.dscp = dscp
+            mark_socket(pair.rtp.socket, dscp)
+            mark_socket(pair.rtcp.socket, dscp)
+
     # Packets ------------------------------------------------------------------------------------
 
     def receive_packets(self, phase: int, *, now: float, wall: float) -> int:
@@ -183,14 +237,26 @@ class MediaSockets:
         if visits is None:
             visits = self._visits[phase] = self._plan_visits(phase)
         watched = self._ports.readable()
+        if self._aside:
+            watched = [port for port in watched if port.key not in self._aside]
         is_control = self._bank.demultiplexer.control
         media = [port for port in watched if not is_control[port.key]]
         control = [port for port in watched if is_control[port.key]]
         order = [*visits, *media, *control]
-        used = self._received.receive_datagrams(order, now=now, wall=wall) if order else 0
-        if used:
-            self._ports.note_overflows(self._received, used)
-        self.incoming.count = used
+        self.incoming.count = self._receive(order, now=now, wall=wall) if order else 0
+        return self.incoming.count
+
+    def _receive(self, order: list[DatagramPort], *, now: float, wall: float) -> int:
+        if self._kernel is None:
+            used = self._received.receive_datagrams(order, now=now, wall=wall)
+            drops = self._received.overflows(used) if used else {}
+        else:
+            descriptors, bursts = [port.fd for port in order], [port.burst for port in order]
+            used, drops = self._kernel.receive_datagrams(
+                self.incoming, descriptors, bursts, now=now, wall=wall
+            )
+        if drops:
+            self._ports.note_overflows(drops)
         return used
 
     def _plan_visits(self, phase: int) -> list[DatagramPort]:
@@ -205,10 +271,12 @@ class MediaSockets:
             )
             if row in rows and span.start <= row < span.stop
         ]
-        return [pair.rtp for pair in pairs if not pair.shared]
+        return [pair.rtp for pair in pairs if not pair.shared and pair.rtp.key not in self._aside]
 
     def send_packets(self, start: int, stop: int) -> int:
         """Send packets `start` to `stop` of `outgoing`; return how many the system accepted."""
+        if self._kernel is not None:
+            return self._kernel.send_datagrams(self.outgoing, start, stop)
         return self._sent.send_datagrams(self._ports, start, stop)
 
     def send_rtcp(self, row: int, data: bytes) -> None:

@@ -15,6 +15,8 @@ from typing import Any, Final, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from softphone.media.arrays import count_nonzero
+
 MOST_ROUNDS: Final = 8
 """Maximum rounds of one batch.  Only a far end that changes its SSRC every other packet needs more;
 `serve` returns the rest of its packets."""
@@ -50,7 +52,7 @@ class BatchRounds:
         chosen, remaining = rows, self._numbers(rows.size)
         for _ in range(MOST_ROUNDS):
             first = self._firsts(chosen)
-            if np.count_nonzero(first) == first.size:
+            if count_nonzero(first) == first.size:
                 if first.size:
                     one_each(slice(rows.size) if chosen is rows else remaining)
                 return remaining[:0]
@@ -120,7 +122,7 @@ class PacketRuns:
         """
         found, back, longest = values.copy(), 1, int(self.nth.max(initial=0))
         while back <= longest:
-            at = np.flatnonzero(self.nth >= back)
+            at = (self.nth >= back).nonzero()[0]
             found[at] = np.minimum(found[at], found[at - back])
             back *= 2
         return found

@@ -51,6 +51,11 @@ class Concealment(ArrayGroup):
         self.reset_row(row)
         self._joints.discard(row)
 
+    @property
+    def joints(self) -> bool:
+        """Whether the next frame of some row does not follow its last one."""
+        return bool(self._joints)
+
     def noise_energy(self, row: int) -> float:
         """Return the mean square of a row's noise floor; NaN at the maximum, LOUDEST_NOISE."""
         floor = float(self._floor[row])
@@ -82,7 +87,7 @@ class Concealment(ArrayGroup):
         """
         played = status == PLAYED
         gap = self._gap[rows]
-        missing = np.flatnonzero(~played)
+        missing = (~played).nonzero()[0]
         if missing.size:
             pcm[missing] = self._substitute(rows[missing], gap[missing], pcm.shape[1])
             self._gap[rows[missing]] = gap[missing] + 1
@@ -90,14 +95,14 @@ class Concealment(ArrayGroup):
         if self._joints:
             broken = broken | np.isin(rows, list(self._joints))
             self._joints.difference_update(rows[played].tolist())
-        resumed = np.flatnonzero(played & broken)
+        resumed = (played & broken).nonzero()[0]
         if resumed.size:
             self._fade_in(rows[resumed], resumed, gap[resumed], pcm)
             self._gap[rows[resumed]] = 0
         kept = octet_columns(self._last.view(np.uint8), 0, 2 * pcm.shape[1])
         given = octet_columns(pcm.view(np.uint8), 0, 2 * pcm.shape[1])
         if missing.size:
-            heard = np.flatnonzero(played)
+            heard = played.nonzero()[0]
             kept[rows[heard]] = given[heard]
         else:
             kept[rows] = given
@@ -134,8 +139,10 @@ class Concealment(ArrayGroup):
     def _measure(
         self, rows: NDArray[np.integer[Any]], pcm: NDArray[np.int16], played: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
-        sound = pcm.astype(np.float32)
-        energy: NDArray[np.float32] = np.einsum("ij,ij->i", sound, sound) / pcm.shape[1]
+        # Exact in float64, so that the order of the sum does not matter.
+        sound = pcm.astype(np.float64)
+        mean: NDArray[np.float64] = np.einsum("ij,ij->i", sound, sound) / pcm.shape[1]
+        energy = mean.astype(np.float32)
         floor = np.minimum(np.sqrt(energy), self._floor[rows] * NOISE_RISE + 0.1)
         floor = np.minimum(floor, LOUDEST_NOISE)
         self._floor[rows] = np.where(played, floor, self._floor[rows])

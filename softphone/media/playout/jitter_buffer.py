@@ -4,7 +4,7 @@ Payloads wait encoded in a ring, so that only rows with a sink need decoding.  T
 by RTP time, not by packet: packets of any ptime come in, and frames of one ptime go out.
 `softphone.media.playout.concealment` replaces missing frames after decoding.
 
-Conditions on whole arrays use `np.count_nonzero`, which on some hundred rows costs a quarter of
+Conditions on whole arrays use `count_nonzero`, which on some hundred rows costs a fraction of
 `.any()`.
 
 RFC 3550 sections 5.1 and 8.2.  Delays are in seconds unless named otherwise.  This module has no
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
-from softphone.media.arrays import ArrayGroup, column
+from softphone.media.arrays import ArrayGroup, column, count_nonzero
 from softphone.media.playout.batch_rounds import BatchRounds, PacketRuns
 from softphone.media.playout.frame import (
     CONCEALED,
@@ -108,6 +108,11 @@ class JitterBufferBank(ArrayGroup):
         self.duplicates = self._line.duplicates
         self.resynchronized = self._line.resynchronized
 
+    @property
+    def groups(self) -> dict[str, ArrayGroup]:
+        """The state groups of the jitter buffers, by their names in the kernel's layout."""
+        return {"buffer": self, "line": self._line, "delay": self._delay, "ring": self._ring}
+
     def open_row(
         self,
         row: int,
@@ -189,8 +194,8 @@ class JitterBufferBank(ArrayGroup):
     def insert_packets(self, arrivals: ReceivedPackets) -> None:
         """Insert packets into the rings; count and drop late ones and duplicates."""
         opened = self._line.opened[arrivals.row]
-        if np.count_nonzero(opened) != opened.size:
-            arrivals = arrivals.select(np.flatnonzero(opened))
+        if count_nonzero(opened) != opened.size:
+            arrivals = arrivals.select(opened.nonzero()[0])
         rows = arrivals.row
         left = self._rounds.serve(
             rows,
@@ -237,12 +242,12 @@ class JitterBufferBank(ArrayGroup):
         else:
             verdicts = self._line.judge_runs(rows, runs, claims)
         arrival, sound = claims.arrival, claims.sound
-        if np.count_nonzero(verdicts.taken) != verdicts.taken.size:
+        if count_nonzero(verdicts.taken) != verdicts.taken.size:
             taken, source = verdicts.taken, index_array(source)[verdicts.taken]
             rows, arrival, sound = rows[taken], arrival[taken], sound[taken]
             runs, verdicts = runs and PacketRuns(rows), verdicts.select(taken)
         number = verdicts.sequence - self._void[rows]
-        if np.count_nonzero(sound) != sound.size:
+        if count_nonzero(sound) != sound.size:
             np.add.at(self._void, rows[~sound], 1)
             number = number[sound] if runs is None else (number - runs.so_far(~sound))[sound]
             rows, arrival, source = rows[sound], arrival[sound], index_array(source)[sound]
@@ -252,7 +257,7 @@ class JitterBufferBank(ArrayGroup):
 
     def _start(self, rows: NDArray[np.intp], verdicts: TimelineResult) -> None:
         started = verdicts.started
-        if np.count_nonzero(started):
+        if count_nonzero(started):
             begun = rows[started]
             self._delay.rebase(begun)
             self._ring.clear_rows(begun)
@@ -277,20 +282,23 @@ class JitterBufferBank(ArrayGroup):
             resuming &= runs.so_far(resuming) == 1
         frame, rest = line.locate(rows, verdicts.timestamp, resuming)
         timely = frame >= head
-        if np.count_nonzero(empty & (self._missing[rows] >= LONG_LOSS)) or not timely.all():
+        if count_nonzero(empty & (self._missing[rows] >= LONG_LOSS)) or not timely.all():
             timely |= self._revive(rows, frame, resuming, timely)
         unit, octets = line.octets_per_tick[rows], line.frame_octets[rows]
         exact, last = (rest == 0) & (length == octets), frame
-        if np.count_nonzero(exact) != exact.size:
+        if count_nonzero(exact) != exact.size:
             single = unit == 0
             exact |= single
             limit = np.where(single, self.config.slot_octets, octets * (self.config.slots // 2))
             timely &= length <= limit
             last = frame + np.where(exact, 0, (rest * unit + length - 1) // octets)
-        if np.count_nonzero(timely) != timely.size:
+        if count_nonzero(timely) != timely.size:
             np.add.at(self.late, rows[~timely], 1)
-        np.maximum.at(self._newest, rows[timely], last[timely])
-        if runs is not None:
+        stored, last = rows[timely], last[timely]
+        if runs is None:
+            self._newest[stored] = np.maximum(self._newest[stored], last)
+        else:
+            np.maximum.at(self._newest, stored, last)
             # The newest packet would overwrite those more than a ring's length behind it.
             timely &= frame > self._newest[rows] - self.config.slots
         kind, offset = arrivals.payload_type[source], arrivals.offset[source].astype(np.int64)
@@ -331,12 +339,12 @@ class JitterBufferBank(ArrayGroup):
         have = (self._ring.frames[flat] == head) & ~moved
         shown, length = slot.astype(np.int32), self._ring.lengths[flat]
         status = np.where(have, PLAYED, SILENT)
-        if np.count_nonzero(have) == have.size:
+        if count_nonzero(have) == have.size:
             spliced = self._spliced[index]
             self._take_frames(index, flat, head)
             return PlayoutFrames(status, shown, length, self._ring.types[flat], spliced)
         shown[~have], length[~have] = -1, 0
-        lacking = np.flatnonzero(~have & (self._newest[index] > EMPTY))
+        lacking = (~have & (self._newest[index] > EMPTY)).nonzero()[0]
         status[lacking], behind = self._bridge(index[lacking], moved[lacking], now)
         near = lacking[behind]
         shown[near] = (slot[near] + 1) & (self.config.slots - 1)
@@ -356,7 +364,7 @@ class JitterBufferBank(ArrayGroup):
         """Remove the frames `head` of `rows` from the slots `flat` of the ring, and count them."""
         sequence = self._ring.sequences[flat]
         unsure = self._unsure[rows]
-        if np.count_nonzero(unsure):
+        if count_nonzero(unsure):
             # Without a gap in sequence numbers it was a pause, of the length that RTP time gives.
             paused = sequence <= self._last_sequence[rows] + 1
             unsure -= np.where(paused, head - self._floor[rows], 0)
@@ -372,7 +380,7 @@ class JitterBufferBank(ArrayGroup):
     def _miss(self, rows: NDArray[np.intp], frames: NDArray[np.int64]) -> None:
         """Count `frames` int64[n] of `rows` as lost or late."""
         self.concealed[rows] += frames
-        if self.bursts is not None and np.count_nonzero(frames):
+        if self.bursts is not None and count_nonzero(frames):
             lacking = frames > 0
             self.bursts.count_lost(rows[lacking], frames[lacking], self.played[rows[lacking]])
 
@@ -384,9 +392,9 @@ class JitterBufferBank(ArrayGroup):
 
     def _anchor_pending(self, index: NDArray[np.intp], now: float) -> None:
         pending = self._pending[index]
-        if np.count_nonzero(pending):
+        if count_nonzero(pending):
             pending &= self._newest[index] >= self._floor[index]
-        if not np.count_nonzero(pending):
+        if not count_nonzero(pending):
             return
         rows = index[pending]
         self._pending[rows] = False
@@ -405,18 +413,18 @@ class JitterBufferBank(ArrayGroup):
         target = self._delay.target[index]
         wait = now - self._delay.baseline[index] - line.time_of(index, head)
         idle = self._missing[index] >= LONG_LOSS
-        known = np.where(idle, self._wait[index], wait) if np.count_nonzero(idle) else wait
+        known = np.where(idle, self._wait[index], wait) if count_nonzero(idle) else wait
         self._wait[index] = known
         over = wait > target + (1.0 + HYSTERESIS) * frame
         under = wait < target - SHORTFALL * frame
         rested = self._rested[index] + 1
         self._rested[index] = rested
         off = over | under
-        if np.count_nonzero(off):
+        if count_nonzero(off):
             off &= (self._newest[index] >= head) & ~self._pending[index]
         loud = self._loud[index]
         self._loud[index] = False
-        if not np.count_nonzero(off):
+        if not count_nonzero(off):
             self._wanting[index] = 0
             return off
         wanting = np.where(off, self._wanting[index] + 1, 0)
@@ -428,7 +436,7 @@ class JitterBufferBank(ArrayGroup):
         self._rested[index[acting]] = 0
         self._skip(index[acting & over & ~far], 1)
         leaping = acting & far
-        if np.count_nonzero(leaping):
+        if count_nonzero(leaping):
             rows = index[leaping]
             self._skip(rows, np.maximum(self._place_by_target(rows, now) - self._head[rows], 0))
             self._wait[rows] = (
@@ -467,7 +475,7 @@ class JitterBufferBank(ArrayGroup):
         dry = ~waiting & brief
         steps = np.where(lost | dry, 1, 0)
         pausing = unsent & ~moved
-        if np.count_nonzero(pausing):
+        if count_nonzero(pausing):
             # A pause allows to set the delay to its target without a splice.
             paused = rows[pausing]
             wanted = self._place_by_target(paused, now) + 1

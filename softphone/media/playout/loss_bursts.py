@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.media.arrays import ArrayGroup, column
+from softphone.media.arrays import ArrayGroup, column, count_nonzero
 
 GMIN: Final = 16
 """The gap threshold that RFC 3611 section 4.7.2 recommends."""
@@ -106,7 +106,7 @@ class LossBurstBank(ArrayGroup):
         counts[0] = played - since + lost
         counts[1:6] = counters[4:]
         burst = run > 1
-        if np.count_nonzero(burst):
+        if count_nonzero(burst):
             counts[3] += burst
             counts[4] += burst * run
             counts[5] += burst * span

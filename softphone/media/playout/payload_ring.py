@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.media.arrays import ArrayGroup, column
+from softphone.media.arrays import ArrayGroup, column, count_nonzero
 
 EMPTY = -(1 << 62)
 NO_FRAME = int(np.iinfo(np.int64).max)
@@ -164,19 +164,19 @@ class PayloadRingBank(ArrayGroup):
         have several payloads, in order, if no two of its frames share a slot.
         """
         whole, joining = exact & timely, single & exact & timely
-        if np.count_nonzero(joining):
+        if count_nonzero(joining):
             flat = pieces.rows * self.slots + (pieces.frame & (self.slots - 1))
             again = np.append(False, (flat[1:] == flat[:-1]) & joining[:-1])
             joining &= again | (self.frames[flat] == pieces.frame)
             whole &= ~joining
-        if np.count_nonzero(whole) == whole.size:
+        if count_nonzero(whole) == whole.size:
             self.store_whole(pieces)
             return
         self.store_whole(pieces.select(whole))
-        if np.count_nonzero(joining):
+        if count_nonzero(joining):
             self.join(pieces.select(joining))
         cut = timely & ~exact
-        if np.count_nonzero(cut):
+        if count_nonzero(cut):
             self.store_cut(pieces.select(cut), frame_octets[cut])
 
     def store_whole(self, pieces: RingWrites) -> None:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.media.arrays import ArrayGroup, column
+from softphone.media.arrays import ArrayGroup, column, count_nonzero
 from softphone.media.playout.batch_rounds import PacketRuns
 from softphone.media.playout.frame import ReceivedPackets
 
@@ -167,14 +167,14 @@ class RtpTimelineBank(ArrayGroup):
         heard = self._heard[rows]
         drift = np.abs(claims.arrival - media_time - expected)
         foreign = ssrc != self.ssrc[rows]
-        bound = np.where(idle, JUMP_IN_PAUSE, JUMP) if np.count_nonzero(idle) else JUMP
+        bound = np.where(idle, JUMP_IN_PAUSE, JUMP) if count_nonzero(idle) else JUMP
         jumped = (drift > bound) | (moved < 0)
         foreign |= claims.sound & (ahead > 0) & jumped
         foreign |= (ahead > MAX_DROPOUT) | (ahead <= -REMEMBERED) | ~heard
-        if np.count_nonzero((ahead == 1) & ~foreign) == rows.size:
+        if count_nonzero((ahead == 1) & ~foreign) == rows.size:
             return self._advance(rows, claims, place, foreign)
         started = foreign.copy()
-        if np.count_nonzero(foreign):
+        if count_nonzero(foreign):
             started[foreign] = self._promote_sources(
                 rows[foreign], sequence[foreign], ssrc[foreign], (idle | ~heard)[foreign]
             )
@@ -213,7 +213,7 @@ class RtpTimelineBank(ArrayGroup):
         # Telephone-events in a pause, and retransmitted packets, do not wake an idle row.
         own &= ~idle | ~claims.sound | (ahead <= 0)
         order = rows.argsort(kind="stable")
-        if np.count_nonzero(own) != own.size:
+        if count_nonzero(own) != own.size:
             order = order[PacketRuns(rows[order]).leading(own[order])]
         order = order[np.lexsort((ahead[order], rows[order]))]
         rows, claims, expected = rows[order], claims.select(order), expected[order]
@@ -289,7 +289,7 @@ class RtpTimelineBank(ArrayGroup):
         self._doubted[rows] = False
         self._seen[rows] = self._seen[rows] << np.uint64(1) | np.uint64(1)
         self._top_sequence[rows] = number
-        if np.count_nonzero(claims.sound) == rows.size:
+        if count_nonzero(claims.sound) == rows.size:
             self._top_timestamp[rows] = ticks
         else:
             sound = claims.sound
@@ -357,7 +357,7 @@ class RtpTimelineBank(ArrayGroup):
         ticks = timestamp - self._frame_origin[rows]
         frame, rest = np.divmod(ticks, self.frame_ticks[rows])
         off = movable & (rest != 0)
-        if np.count_nonzero(off):
+        if count_nonzero(off):
             # Recompute for all packets: a row's other packets use the new grid, too.
             self._frame_origin[rows[off]] -= self.frame_ticks[rows[off]] - rest[off]
             ticks = timestamp - self._frame_origin[rows]

@@ -19,7 +19,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from softphone.media.arrays import ArrayGroup, column
+from softphone.media.arrays import ArrayGroup, column, count_nonzero
 from softphone.media.playout.batch_rounds import PacketRuns
 
 BIN = 0.005
@@ -99,7 +99,7 @@ class TargetDelayBank(ArrayGroup):
         count = self._count[rows] + 1
         self._count[rows] = count
         due = (((count + rows) & (REFRESH - 1)) == 0) | (count < REFRESH)
-        if np.count_nonzero(due):
+        if count_nonzero(due):
             self._refresh(rows[due])
 
     def _observe_runs(
@@ -145,9 +145,9 @@ class TargetDelayBank(ArrayGroup):
         """
         above = transit - baseline
         fresh = np.isinf(previous)
-        if np.count_nonzero(fresh):
+        if count_nonzero(fresh):
             fresh &= transit < before - BIN
-            quicker = np.flatnonzero(fresh)
+            quicker = fresh.nonzero()[0]
             quicker_rows, took = rows[quicker], transit[quicker]
             opening = np.isinf(before[quicker])
             self._first[quicker_rows[opening]] = took[opening]
@@ -164,7 +164,7 @@ class TargetDelayBank(ArrayGroup):
     def _wear(self, rows: NDArray[np.intp], weight: NDArray[np.float64]) -> None:
         """Scale down the histograms of distinct `rows` whose weight exceeds HEAVIEST."""
         heavy = weight > HEAVIEST
-        if np.count_nonzero(heavy):
+        if count_nonzero(heavy):
             worn = rows[heavy]
             self._histogram[worn] /= weight[heavy, None]
             self._weight[worn] = 1.0

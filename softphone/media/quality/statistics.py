@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softphone.events import StreamStatistics, VoiceQuality
+from softphone.media.arrays import count_nonzero
 from softphone.media.bank import (
     FRAME,
     FRAME_MS,
@@ -118,7 +119,7 @@ def fill_numbers(bank: StreamBank, rows: slice, table: Table) -> None:
 
 def _fill_bursts(bank: StreamBank, rows: slice, table: Table) -> None:
     bursts = bank.playout.bursts
-    if bursts is None or not np.count_nonzero(bursts.measured[rows]):
+    if bursts is None or not count_nonzero(bursts.measured[rows]):
         table[:, Column.FRAMES] = math.nan
         return
     first, stop = Column.FRAMES, Column.IN_BURST + 1

@@ -12,7 +12,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from softphone.media.interface import MediaError, PcmBlock
+from softphone.errors import MediaError
+from softphone.media.interface import (
+    PcmBlock,
+)
 from softphone.media.recording.recording_file import RecordingFile
 from softphone.media.recording.stereo_timeline import RecordingSide, StereoTimeline
 
@@ -83,6 +86,8 @@ class Recording:
         `failed` is called once, with the reason, when the recording stops.  `forbidden` is called
         before each write; a reason other than "" stops the recording.  `detach` is called by
         `close` and `discard`, to remove the sinks from the call.
+
+        :meta private:
         """
         self._failed, self._forbidden, self._detach = failed, forbidden, detach
 

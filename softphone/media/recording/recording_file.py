@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
+from softphone.extras import require_module
 from softphone.media.audio.part_file import PartFile
 
 CODECS = {
@@ -83,8 +84,8 @@ class _AvEncoder:
 class RecordingFile:
     """One file of stereo frames; the first frames open its encoder and set the rate.
 
-    Raises ConfigurationError when the file or its ".part" exists, it cannot be written, or its
-    suffix is unknown.
+    Raises ConfigurationError when the file or its ".part" exists, it cannot be written, its
+    suffix is unknown, or PyAV is missing for it.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -93,6 +94,8 @@ class RecordingFile:
         if suffix not in (".wav", *CODECS):
             known = " ".join(sorted((".wav", *CODECS)))
             raise ConfigurationError(f"{self.path}: a recording's name ends in one of {known}")
+        if suffix in CODECS:
+            require_module("av", "video", f"{self.path}: a {suffix} recording needs PyAV")
         self._own = PartFile(self.path)
         self.part, self._file = self._own.part, self._own.file
         self._encoder: _Encoder | None = None

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from softphone.errors import ConfigurationError
+from softphone.extras import require_module
 from softphone.media.audio import PartFile, Resampler
 from softphone.media.interface import Pcm, PcmBlock
 from softphone.media.video import BlockTiming, ReceivedVideoFrame, SharedTimeline
@@ -61,7 +62,7 @@ class VideoRecording:
     """Records the pictures written to it (a `VideoSink`) and the audio of its `audio_sink`.
 
     `wall` returns seconds since 1970.  Raises ConfigurationError when the file or its ".part"
-    exists, it cannot be created, or its suffix is unknown.
+    exists, it cannot be created, its suffix is unknown, or PyAV is missing.
     """
 
     wants_pictures = True
@@ -73,6 +74,7 @@ class VideoRecording:
         if self.path.suffix.lower() not in KINDS:
             known = " ".join(sorted(KINDS))
             raise ConfigurationError(f"{path}: a video recording's name ends in one of {known}")
+        require_module("av", "video", f"{self.path}: a video recording needs PyAV")
         self._own = PartFile(self.path)
         self.part, self._file = self._own.part, self._own.file
         self.audio_sink = _AudioSink(self._queue_audio)
@@ -90,11 +92,20 @@ class VideoRecording:
         """Why the recording has stopped; "" while it runs."""
         self._closed = False
         self.failed: Callable[[str], None] = lambda _: None
-        """Called once, on any of the threads, with the reason for which the recording stops."""
+        """Called once, on any of the threads, with the reason for which the recording stops.
+
+        :meta private:
+        """
         self.forbidden: Callable[[], str] = str
-        """Called for each block; returns why recording is forbidden now, "" if it is allowed."""
+        """Called for each block; returns why recording is forbidden now, "" if it is allowed.
+
+        :meta private:
+        """
         self.detach: Callable[[], None] = lambda: None
-        """Called by `close` and `discard` to detach the recording from its streams."""
+        """Called by `close` and `discard` to detach the recording from its streams.
+
+        :meta private:
+        """
 
     @property
     def by_clock(self) -> bool:
@@ -104,7 +115,10 @@ class VideoRecording:
     # Both streams' threads ----------------------------------------------------------------------
 
     def write(self, block: ReceivedVideoFrame) -> None:
-        """Queue a picture for the recording's thread."""
+        """Queue a picture for the recording's thread.
+
+        :meta private:
+        """
         self._queue_block(block, BlockTiming(block.seconds, block.captured, self._wall()))
 
     def _queue_audio(self, block: PcmBlock) -> None:

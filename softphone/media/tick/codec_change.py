@@ -45,7 +45,7 @@ def set_receive_codec(
         afresh=before is None,
     )
     bank.reception.open_row(row, clock_rate_hz=rate, afresh=before is None)
-    stream.sender_clock = None
+    bank.delivery.set_clock(row, None)
     _decode_with(bank, stream, chosen, payload_type)
 
 

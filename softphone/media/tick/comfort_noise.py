@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from softphone.media.arrays import count_nonzero
 from softphone.media.bank import NO_TYPE, StreamBank
 from softphone_codecs import PAYLOAD_TYPE, ComfortNoise, pack_noise, unpack_noise
 
@@ -63,6 +64,6 @@ def fill_pauses(
     and one of the rows where noise begins or ends, bool[k] each.
     """
     filled, edge = bank.delivery.fill_pauses(rows, played)
-    if np.count_nonzero(filled):
+    if count_nonzero(filled):
         pcm[filled] = bank.noise(pcm.shape[1]).generate(rows[filled])
     return filled, edge

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from softphone.media.audio.fan_out import write_blocks
-from softphone.media.audio.resample import ConvertingSink, as_converting_sink
+from softphone.media.arrays import count_nonzero
+from softphone.media.audio.block_batch import BlockBatch
+from softphone.media.audio.fan_out import BatchWriter
 from softphone.media.bank import (
     FRAME_MS,
     AnyCodec,
@@ -24,7 +25,8 @@ from softphone.media.bank import (
     is_stateless,
     payload_layout,
 )
-from softphone.media.interface import PcmBlock, Sink
+from softphone.media.interface import Sink
+from softphone.media.kernel import BankKernel
 from softphone.media.playout import CONCEALED, PLAYED, PlayoutFrames
 from softphone.media.tick.codec_change import switch_decoder
 from softphone.media.tick.comfort_noise import fill_pauses
@@ -37,15 +39,14 @@ DecodedFrames: TypeAlias = tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]
 class ReceiveGroup:
     """k rows of one phase with sinks and the same codec.
 
-    `at` intp[k] is their index among the receiving rows of the phase.  `converting` holds the sinks
-    whose blocks are resampled as one batch, and None for the others.
+    `at` intp[k] is their index among the receiving rows of the phase; `writer` writes to `sinks`.
     """
 
     codec: AnyCodec
     rows: npt.NDArray[np.intp]
     at: npt.NDArray[np.intp]
     sinks: tuple[Sink, ...]
-    converting: tuple[ConvertingSink | None, ...]
+    writer: BatchWriter
 
 
 def make_receive_groups(
@@ -63,13 +64,13 @@ def make_receive_groups(
 
 
 def _make_receive_group(members: list[tuple[int, int, AnyCodec, Sink]]) -> ReceiveGroup:
-    sinks = tuple(sink for _, _, _, sink in members)
+    codec, sinks = members[0][2], tuple(sink for _, _, _, sink in members)
     return ReceiveGroup(
-        codec=members[0][2],
+        codec=codec,
         rows=np.array([row for _, row, _, _ in members], dtype=np.intp),
         at=np.array([at for at, _, _, _ in members], dtype=np.intp),
         sinks=sinks,
-        converting=tuple(as_converting_sink(sink) for sink in sinks),
+        writer=BatchWriter(sinks, codec.sample_rate),
     )
 
 
@@ -77,25 +78,40 @@ def deliver_frames(
     bank: StreamBank,
     receiving: npt.NDArray[np.intp],
     groups: Sequence[ReceiveGroup],
+    frames: PlayoutFrames,
     frame: int,
-    *,
-    now: float,
-    wall: float = 0.0,
+    since_1970: float,
+    kernel: BankKernel | None = None,
 ) -> None:
-    """Advance the jitter buffers of the `receiving` rows of a phase, and write the frame to sinks.
+    """Decode `frames`, which the `receiving` rows of a phase play in media frame `frame`, and write
+    them to sinks.
 
-    `now` is in monotonic seconds, `wall` the same time in seconds since 1970.
+    `since_1970` are the seconds from 1970 to zero of the monotonic clock.  With `kernel`, `frames`
+    are those that its `next_frames` has returned last.
     """
-    if not len(receiving):
-        return
-    frames = bank.playout.next_frames(receiving, now=now)
     odd = (frames.payload_type != bank.delivery.playing_type[receiving]) & (frames.status == PLAYED)
-    if np.count_nonzero(odd):
-        for at in np.flatnonzero(odd).tolist():
+    if count_nonzero(odd):
+        for at in odd.nonzero()[0].tolist():
             switch_decoder(bank, int(receiving[at]), int(frames.payload_type[at]))
         groups = make_receive_groups(bank, receiving)
     for group in groups:
-        _write_blocks(bank, group, _decode(bank, group, frames), frame, wall - now)
+        decoded = _decode_ordinary(bank, group, frames, kernel)
+        _write_blocks(bank, group, decoded, frame, since_1970)
+
+
+def _decode_ordinary(
+    bank: StreamBank, group: ReceiveGroup, frames: PlayoutFrames, kernel: BankKernel | None
+) -> DecodedFrames:
+    """Decode the rows that `kernel` can decode by it, the others by NumPy."""
+    values = group.codec.octet_values if is_stateless(group.codec) else None
+    if kernel is None or values is None:
+        return _decode(bank, group, frames)
+    samples = group.codec.sample_rate * FRAME_MS // 1000
+    pcm, rest = kernel.decode(values, group.rows, group.at, samples)
+    if rest.size:
+        others = replace(group, rows=group.rows[rest], at=group.at[rest])
+        pcm[rest], _ = _decode(bank, others, frames)
+    return pcm, frames.status[group.at]
 
 
 def _decode(bank: StreamBank, group: ReceiveGroup, frames: PlayoutFrames) -> DecodedFrames:
@@ -108,7 +124,7 @@ def _decode(bank: StreamBank, group: ReceiveGroup, frames: PlayoutFrames) -> Dec
     else:
         pcm = _decode_batch(bank, group, frames, played, samples)
         filled = played
-    if np.count_nonzero(bank.delivery.pause_state[group.rows]):
+    if count_nonzero(bank.delivery.pause_state[group.rows]):
         noisy, edge = fill_pauses(bank, group.rows, pcm, played)
         spliced |= edge
         filled = filled | noisy
@@ -174,12 +190,12 @@ def _decode_batch(
     if not is_stateless(codec):
         raise RuntimeError(f"{codec.name} is not decoded in batches")
     octets = _octets(bank, codec)
-    if np.count_nonzero(played) == played.size:
+    if count_nonzero(played) == played.size:
         rows, slots, length = group.rows, frames.slot[at], frames.length[at]
         pcm: npt.NDArray[np.int16] = codec.decode(bank.playout.payload(rows, slots, octets), length)
     else:
         pcm = np.zeros((len(at), samples), dtype=np.int16)
-        if np.count_nonzero(played):
+        if count_nonzero(played):
             rows, chosen = group.rows[played], at[played]
             payload = bank.playout.payload(rows, frames.slot[chosen], octets)
             pcm[played] = codec.decode(payload, frames.length[chosen])
@@ -190,50 +206,31 @@ def _write_blocks(
     bank: StreamBank, group: ReceiveGroup, decoded: DecodedFrames, frame: int, since_1970: float
 ) -> None:
     (frames, status), rows = decoded, group.rows
-    rate = group.codec.sample_rate
-    position = (frame - bank.delivery.opened_frame[rows]) * frames.shape[1]
-    fields = zip(
+    timestamp = (frame - bank.delivery.opened_frame[rows]) * frames.shape[1]
+    batch = BlockBatch(
         frames,
-        position.tolist(),
+        group.codec.sample_rate,
+        timestamp.tolist(),
         bank.delivery.security_generation[rows].tolist(),
-        (status == CONCEALED).tolist(),
-        _captures(bank, rows, since_1970),
-        strict=True,
+        status == CONCEALED,
+        *_capture_times(bank, group, since_1970),
     )
-    blocks = [
-        PcmBlock(pcm, rate, timestamp, generation, hidden, *captured)
-        for pcm, timestamp, generation, hidden, captured in fields
-    ]
-    for at in write_blocks(group.sinks, group.converting, blocks):
+    for at in group.writer.write_batch(batch):
         _detach_sink(bank, int(rows[at]), group.sinks[at])
 
 
-def _captures(
-    bank: StreamBank, rows: npt.NDArray[np.intp], since_1970: float
-) -> list[tuple[float, bool]]:
+def _capture_times(
+    bank: StreamBank, group: ReceiveGroup, since_1970: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """Return when the far ends captured the frames just played, in seconds since 1970 (0.0:
     unknown), and whether that is by their own clocks (RTCP)."""
-    playout = bank.playout
-    fields = zip(
-        rows.tolist(),
-        bank.receiver.heard[rows].tolist(),
-        (playout.earliest_arrival(rows) + since_1970).tolist(),
-        playout.ssrc[rows].tolist(),
-        playout.timestamps(rows).tolist(),
-        strict=True,
+    playout, rows = bank.playout, group.rows
+    heard = bank.receiver.heard[rows]
+    by_sender, known = bank.delivery.capture_times(
+        rows, playout.ssrc[rows], playout.timestamps(rows), group.codec.clock_rate
     )
-    captures: list[tuple[float, bool]] = []
-    for row, heard, due, ssrc, timestamp in fields:
-        stream = bank.streams[row]
-        if not heard or stream is None:
-            captures.append((0.0, False))
-            continue
-        clock, codec = stream.sender_clock, stream.receive_codec
-        if clock is None or codec is None or clock.ssrc != ssrc:
-            captures.append((due, False))
-        else:
-            captures.append((clock.at(timestamp, codec.clock_rate), True))
-    return captures
+    captured = np.where(known, by_sender, playout.earliest_arrival(rows) + since_1970)
+    return np.where(heard, captured, 0.0), known & heard
 
 
 def _detach_sink(bank: StreamBank, row: int, sink: Sink) -> None:

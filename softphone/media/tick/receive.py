@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from softphone.media.arrays import count_nonzero
 from softphone.media.bank import PacketBatch, StreamBank, print_address
 from softphone.media.interface import DigitDetected, FirstPacketReceived, SsrcChanged
 from softphone.media.playout.jitter_buffer import ReceivedPackets
@@ -38,15 +39,15 @@ def split_rtp_and_rtcp(bank: StreamBank, packets: PacketBatch) -> tuple[Index, I
     """
     bank.demultiplexer.assign(packets)
     row = packets.row[: packets.count]
-    known = np.flatnonzero((row >= 0) & bank.receiver.active[row])
+    known = ((row >= 0) & bank.receiver.active[row]).nonzero()[0]
     bank.unclaimed += packets.count - len(known)
     at = as_slice(known)
     control = bank.demultiplexer.control.take(packets.port[at])
     mux = bank.addresses.mux[row[at]]
-    if np.count_nonzero(mux):
+    if count_nonzero(mux):
         second = packets.data[at, 1]
         control |= mux & (second >= 192) & (second <= 223)
-    if not np.count_nonzero(control):
+    if not count_nonzero(control):
         return known, known[:0]
     return known[~control], known[control]
 
@@ -70,11 +71,11 @@ def receive_rtp(bank: StreamBank, packets: PacketBatch, index: Index, *, now: fl
             )
     length = read_payload_lengths(packets, headers)
     sound = length >= 0
-    if np.count_nonzero(sound) != sound.size:
+    if count_nonzero(sound) != sound.size:
         bank.receiver.count_malformed(headers.row[~sound])
         headers, length, newer = headers.select(sound), length[sound], newer[sound]
     keep = _check_ssrc(bank, packets, headers)
-    if np.count_nonzero(keep) != keep.size:
+    if count_nonzero(keep) != keep.size:
         headers, length, newer = headers.select(keep), length[keep], newer[keep]
     if len(headers):
         if elsewhere:
@@ -85,9 +86,9 @@ def receive_rtp(bank: StreamBank, packets: PacketBatch, index: Index, *, now: fl
 def _authenticate(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders) -> RtpHeaders:
     """Unprotect SRTP; return the headers of authenticated packets and of those of clear streams."""
     secure = bank.receiver.secure[headers.row]
-    if not np.count_nonzero(secure):
+    if not count_nonzero(secure):
         return headers
-    everything = np.count_nonzero(secure) == secure.size
+    everything = count_nonzero(secure) == secure.size
     index = headers.index if everything else headers.index[secure]
     rows = headers.row if everything else headers.row[secure]
     chosen = list(map(bank.receive_contexts.__getitem__, rows.tolist()))
@@ -98,7 +99,7 @@ def _authenticate(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders) -
         return headers
     status = np.array(verdicts, dtype=np.uint8)
     good = np.ones(len(headers), dtype=np.bool_)
-    good[np.flatnonzero(secure)[status != 0]] = False
+    good[secure.nonzero()[0][status != 0]] = False
     return headers.select(good)
 
 
@@ -113,9 +114,9 @@ def _check_ssrc(
     keep = np.ones(len(headers), dtype=np.bool_)
     odd = (ssrc != receiver.remote_ssrc[row]) | ~receiver.heard[row]
     odd |= ssrc == bank.sender.ssrc[row]
-    if not np.count_nonzero(odd):
+    if not count_nonzero(odd):
         return keep
-    for at in np.flatnonzero(odd).tolist():
+    for at in odd.nonzero()[0].tolist():
         keep[at] = _admit_source(bank, packets, headers, at)
     return keep
 
@@ -184,25 +185,25 @@ def _account_packets(
     receiver.account(row, length, now=now)
     timestamp = headers.timestamp
     event = headers.payload_type == receiver.receive_event[row]
-    if np.count_nonzero(event):
+    if count_nonzero(event):
         timestamp = _event_time(packets, headers, length, event)
     bank.reception.update(row, headers.sequence, timestamp, headers.ssrc, arrival)
     wanted = receiver.receives[row]
     sound = wanted & (headers.payload_type == receiver.receive_type[row])
     noise = None
-    if np.count_nonzero(sound | event) != np.count_nonzero(wanted):
+    if count_nonzero(sound | event) != count_nonzero(wanted):
         noise = _receive_other_types(bank, packets, headers, length, (wanted, sound, event))
-    if np.count_nonzero(sound) == sound.size:
+    if count_nonzero(sound) == sound.size:
         _insert_packets(bank, packets, headers, length, arrival)
         return
     # Insert events without their octets, so that their sequence numbers do not count as losses.
     heard = sound | (event & wanted)
     if noise is not None:
         heard |= noise
-    if np.count_nonzero(heard):
+    if count_nonzero(heard):
         octets = np.where(sound, length, 0)
         _insert_packets(bank, packets, headers.select(heard), octets[heard], arrival[heard])
-    if np.count_nonzero(event):
+    if count_nonzero(event):
         _receive_telephone_events(
             bank, packets, headers.select(event & wanted), length[event & wanted], now=now
         )
@@ -223,7 +224,7 @@ def _receive_other_types(
     """
     wanted, sound, event = masks
     noise = np.zeros(len(headers), dtype=np.bool_)
-    for at in np.flatnonzero(wanted & ~sound & ~event).tolist():
+    for at in (wanted & ~sound & ~event).nonzero()[0].tolist():
         row, payload_type = int(headers.row[at]), int(headers.payload_type[at])
         if accept_codec_change(bank, row, payload_type, int(headers.sequence[at])):
             sound[at] = True
@@ -245,7 +246,7 @@ def _event_time(
     """Timestamps for the jitter estimate: all packets of an event have one timestamp, so the
     time that passes is in their duration field (RFC 4733 section 2.3.5)."""
     timestamp = headers.timestamp.copy()
-    at = np.flatnonzero(event & (length >= 4))
+    at = (event & (length >= 4)).nonzero()[0]
     index, offset = headers.index[at], headers.offset[at]
     high = packets.data[index, offset + 2].astype(np.uint32)
     timestamp[at] += high << np.uint32(8) | packets.data[index, offset + 3]

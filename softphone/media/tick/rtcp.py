@@ -156,7 +156,8 @@ def receive_rtcp(
         if report is None:
             bank.receiver.count_malformed(row)
             continue
-        _store_report(stream, report)
+        bank.receiver.note_alive(row, now)
+        _store_report(bank, stream, report)
         if report.bye is not None:
             bank.emit(RtcpByeReceived(stream.handle, report.bye))
         bank.reports.set(row, stream.rtcp.next_timer())
@@ -168,7 +169,7 @@ def _expect_loss(stream: StreamObjects, fraction: float) -> None:
         stream.encoder.expect_loss(max(LEAST_EXPECTED, round(100 * fraction)))
 
 
-def _store_report(stream: StreamObjects, report: RemoteReport) -> None:
+def _store_report(bank: StreamBank, stream: StreamObjects, report: RemoteReport) -> None:
     """Store the contents of a received report."""
     if report.fraction_lost is not None:
         stream.remote_report = report
@@ -176,6 +177,6 @@ def _store_report(stream: StreamObjects, report: RemoteReport) -> None:
     if report.voip_metrics is not None:
         stream.remote_metrics = report.voip_metrics
     if report.sender_clock is not None:
-        stream.sender_clock = report.sender_clock
+        bank.delivery.set_clock(stream.handle.row, report.sender_clock)
     if report.round_trip_time is not None:
         stream.round_trip_time = report.round_trip_time

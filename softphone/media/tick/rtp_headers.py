@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from softphone.media.arrays import count_nonzero
 from softphone.media.bank import PacketBatch
 
 HEADER_OCTETS = 12
@@ -42,7 +43,7 @@ class RtpHeaders:
 
     def select(self, keep: npt.NDArray[np.bool_]) -> RtpHeaders:
         """Return the headers where `keep` bool[n] is true; the same object if all are."""
-        if np.count_nonzero(keep) == keep.size:
+        if count_nonzero(keep) == keep.size:
             return self
         index = self.index[keep]
         return RtpHeaders(
@@ -68,7 +69,7 @@ def as_slice(index: Index) -> Index | slice:
 
 def _extension_octets(packets: PacketBatch, index: Index, offset: npt.NDArray[np.int32]) -> None:
     """Add the length of the header extension to `offset` in place, for packets that have one."""
-    extended = np.flatnonzero(packets.data[index, 0] & 0x10)
+    extended = (packets.data[index, 0] & 0x10).nonzero()[0]
     if not len(extended):
         return
     rows, at = index[extended], offset[extended]
@@ -96,17 +97,17 @@ def read_headers(packets: PacketBatch, index: Index) -> tuple[RtpHeaders, npt.ND
     valid = length >= HEADER_OCTETS
     offset = np.full(len(index), HEADER_OCTETS, dtype=np.int32)
     padded = first != 0x80
-    if np.count_nonzero(padded):
+    if count_nonzero(padded):
         valid &= first >> 6 == 2
         offset += 4 * (first & 0x0F)
         padded = (first & 0x20) != 0
         valid &= ~_truncated_extension(packets, index, offset)
-        sound = np.flatnonzero(valid)
+        sound = valid.nonzero()[0]
         part = offset[sound]
         _extension_octets(packets, index[sound], part)
         offset[sound] = part
         valid &= offset <= length
-    if np.count_nonzero(valid) != valid.size:
+    if count_nonzero(valid) != valid.size:
         index, offset, padded = index[valid], offset[valid], padded[valid]
         at = as_slice(index)
     words = data.view(">u4")
@@ -128,8 +129,8 @@ def read_payload_lengths(packets: PacketBatch, headers: RtpHeaders) -> npt.NDArr
     """Return the payload lengths in octets, int32[n], after SRTP is removed; -1 where the offset
     or the padding does not fit."""
     length: npt.NDArray[np.int32] = packets.length[headers.at] - headers.offset
-    if np.count_nonzero(headers.padded):
-        padded = np.flatnonzero(headers.padded & (length > 0))
+    if count_nonzero(headers.padded):
+        padded = (headers.padded & (length > 0)).nonzero()[0]
         index = headers.index[padded]
         padding = packets.data[index, packets.length[index] - 1].astype(np.int32)
         left = length[padded] - padding

@@ -15,18 +15,20 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from softphone.media.arrays import count_nonzero
 from softphone.media.bank import (
     FRAME_MS,
     NO_TYPE,
     AnyCodec,
+    FeedGroup,
     PacketBatch,
     SourceFeed,
     StreamBank,
     StreamObjects,
-    collect_payloads,
-    read_frames,
+    is_stateless,
 )
 from softphone.media.interface import PcmBlock, PlaybackEnded, Sink, StreamSpec
+from softphone.media.kernel import BankKernel, SendPlaces
 from softphone.media.tick.comfort_noise import PAUSE_NOISE_PAYLOAD, REPEAT
 from softphone.media.tick.rtp_headers import HEADER_OCTETS, write_headers
 from softphone.srtp import SendContext
@@ -37,15 +39,14 @@ logger = logging.getLogger("softphone.media")
 Rows: TypeAlias = npt.NDArray[np.intp]
 Octets: TypeAlias = npt.NDArray[np.uint8]
 
-NO_PAYLOADS = np.zeros((1, 0), dtype=np.uint8)
-
 
 @dataclass(frozen=True, slots=True)
 class SendMonitor:
-    """A row whose sent sound is monitored, its feed, and the monitoring sink."""
+    """A row whose sent sound is monitored, the place of its feed among those of the group, and the
+    monitoring sink."""
 
     row: int
-    feed: SourceFeed
+    at: int
     sink: Sink
 
 
@@ -54,15 +55,16 @@ class SendGroup:
     """k rows of one phase with the same codec and ptime, either all SRTP or all in clear.
 
     `feeds` are their sources; `which` intp[k] is the index of each row's feed.  `contexts` is empty
-    in clear, `encoders` for a stateless codec.  `port` int32[k] is the key of the local socket,
-    `address` uint8[k, 32] the destination.  `suppressing` bool[k]: the row sends nothing while its
-    source has no samples.  `noise` uint8[k] is the payload type of comfort noise, or NO_TYPE.
+    in clear, `encoders` for a stateless codec.  `lone` says that each row has a feed of its own, in
+    order.  `port` int32[k] is the key of the local socket, `address` uint8[k, 32] the destination.
+    `suppressing` bool[k]: the row sends nothing while its source has no samples.  `noise` uint8[k]
+    is the payload type of comfort noise, or NO_TYPE.
     """
 
     codec: AnyCodec
     ptime_ms: int
     rows: Rows
-    feeds: tuple[SourceFeed, ...]
+    feeds: FeedGroup
     which: npt.NDArray[np.intp]
     contexts: tuple[SendContext, ...]
     port: npt.NDArray[np.int32]
@@ -71,15 +73,11 @@ class SendGroup:
     noise: Octets
     encoders: tuple[RowEncoder, ...] = ()
     monitored: tuple[SendMonitor, ...] = ()
-
-    @property
-    def lone(self) -> bool:
-        """Whether each row has its own feed, in order."""
-        return len(self.feeds) == len(self.rows)
+    lone: bool = False
 
     def select(self, keep: npt.NDArray[np.bool_]) -> SendGroup:
         """Return the group of the rows where `keep` bool[k] is true."""
-        kept = np.flatnonzero(keep).tolist()
+        kept = keep.nonzero()[0].tolist()
         return replace(
             self,
             rows=self.rows[keep],
@@ -90,6 +88,7 @@ class SendGroup:
             suppressing=self.suppressing[keep],
             noise=self.noise[keep],
             encoders=tuple(self.encoders[at] for at in kept) if self.encoders else (),
+            lone=False,
         )
 
 
@@ -122,79 +121,115 @@ def _make_send_group(bank: StreamBank, members: list[int]) -> SendGroup:
     _, spec, codec, _ = _parts(bank, members[0])
     feeds: dict[int, SourceFeed] = {}
     which, contexts, suppressing, encoders = [], [], [], []
-    monitored: list[SendMonitor] = []
+    monitored: list[tuple[int, int, Sink]] = []
     for row in members:
         stream, own, _, feed = _parts(bank, row)
-        feeds[id(feed)] = feed
-        silent = bank.feeds.silence(codec, spec.ptime_ms) if bank.sender.muted[row] else feed
+        silent = feed
+        if stream.paused or bank.sender.muted[row]:
+            silent = bank.feeds.silence(codec, spec.ptime_ms)
         feeds[id(silent)] = silent
+        if not stream.paused:
+            # A muted row's source is read on.
+            feeds[id(feed)] = feed
         which.append(id(silent))
         suppressing.append(own.silence_suppression or own.comfort_noise is not None)
         if stream.encoder is not None:
             encoders.append(stream.encoder)
         if stream.monitor is not None:
-            monitored.append(SendMonitor(row, silent, stream.monitor))
+            monitored.append((row, id(silent), stream.monitor))
         if stream.send_context is not None:
             contexts.append(stream.send_context)
     if spec.secure and len(contexts) != len(members):
         raise RuntimeError("an SRTP stream has no context")
     place = {identity: at for at, identity in enumerate(feeds)}
     rows = np.array(members, dtype=np.intp)
+    places = [place[identity] for identity in which]
     return SendGroup(
         codec=codec,
         ptime_ms=spec.ptime_ms,
         rows=rows,
-        feeds=tuple(feeds.values()),
-        which=np.array([place[identity] for identity in which], dtype=np.intp),
+        feeds=FeedGroup(list(feeds.values())),
+        which=np.array(places, dtype=np.intp),
         contexts=tuple(contexts),
         port=bank.addresses.rtp_port[rows],
         address=bank.addresses.remote[rows],
         suppressing=np.array(suppressing, dtype=np.bool_),
         noise=bank.sender.noise_type[rows],
         encoders=tuple(encoders),
-        monitored=tuple(monitored),
+        monitored=tuple(SendMonitor(row, place[feed], sink) for row, feed, sink in monitored),
+        lone=places == list(range(len(feeds))),
     )
 
 
-def send_rtp(bank: StreamBank, groups: Sequence[SendGroup], frame: int, out: PacketBatch) -> None:
+def send_rtp(
+    bank: StreamBank,
+    groups: Sequence[SendGroup],
+    frame: int,
+    out: PacketBatch,
+    kernel: BankKernel | None = None,
+) -> None:
     """Append to `out` the protected RTP packets that the groups send in `frame`."""
+    if bank.on_clear_packet is not None:
+        kernel = None
     for group in groups:
         for number in packets_due(frame, group.ptime_ms):
-            _send_packets(bank, group, number, out)
+            _send_packets(bank, group, number, out, kernel)
     out.media = out.count
 
 
-def _send_packets(bank: StreamBank, group: SendGroup, number: int, out: PacketBatch) -> None:
-    if group.encoders:
-        read_frames(group.feeds, number)
-        payloads = NO_PAYLOADS
-    else:
-        payloads = collect_payloads(group.feeds, number)
+def _send_packets(
+    bank: StreamBank,
+    group: SendGroup,
+    number: int,
+    out: PacketBatch,
+    kernel: BankKernel | None,
+) -> None:
+    frames = group.feeds.read_frames(number)
     if group.monitored:
-        write_monitors(bank, group.monitored, number, group.ptime_ms)
+        write_monitors(bank, group, frames, number)
     keep = _note_starved(bank, group)
     speaking = group if keep is None else group.select(keep)
     if keep is not None:
         _send_noise(bank, group.select(~keep & (group.noise != NO_TYPE)), number, out)
         bank.sender.end_talkspurt(group.rows[~keep])
-    if group.encoders:
-        _send_encoded(bank, speaking, number, out)
+    if not is_stateless(group.codec):
+        _send_encoded(bank, speaking, number, frames, out)
         return
-    if not (speaking.lone and keep is None):
-        payloads = payloads if len(payloads) == 1 else payloads[speaking.which]
-    _append_packets(bank, speaking, number, payloads, out)
+    if bank.sending_digits:
+        kernel = None
+    places = SendPlaces(speaking.rows, speaking.port, speaking.address)
+    contexts, milliseconds = speaking.contexts, group.ptime_ms * number
+    codes = group.codec.octet_codes if speaking.lone else None
+    # What several rows share is encoded once instead.
+    if kernel is not None and codes is not None:
+        if kernel.send(out, frames, places, contexts, milliseconds, codes):
+            return
+        kernel = None
+    payloads, _ = group.codec.encode(frames)
+    if not speaking.lone and len(payloads) > 1:
+        payloads = payloads[speaking.which]
+    if kernel is None or not kernel.send(out, payloads, places, contexts, milliseconds):
+        _append_packets(bank, speaking, number, payloads, out)
 
 
-def _send_encoded(bank: StreamBank, group: SendGroup, number: int, out: PacketBatch) -> None:
-    """Send with stateful codecs: each row has its own encoder, and sends nothing on DTX."""
-    frames = [feed.pcm for feed in group.feeds]
+def _send_encoded(
+    bank: StreamBank,
+    group: SendGroup,
+    number: int,
+    frames: npt.NDArray[np.int16],
+    out: PacketBatch,
+) -> None:
+    """Send with stateful codecs: each row has its own encoder, and sends nothing on DTX.
+
+    `frames` int16[len(group.feeds), samples] is what the feeds have.
+    """
     encoded = [
         encoder.encode(frames[at])
         for encoder, at in zip(group.encoders, group.which.tolist(), strict=True)
     ]
     length = np.array([len(each) for each in encoded], dtype=np.int32)
     speaks = length > 0
-    if np.count_nonzero(speaks) != speaks.size:
+    if count_nonzero(speaks) != speaks.size:
         if bank.sending_digits:
             speaks |= np.isin(group.rows, list(bank.sending_digits))
         bank.sender.end_talkspurt(group.rows[~speaks])
@@ -247,7 +282,7 @@ def _append_packets(
     milliseconds = group.ptime_ms * number
     types, sequence, timestamp = bank.sender.advance(rows, milliseconds, kind)
     if bank.sending_digits and kind is None:
-        for at in np.flatnonzero(np.isin(rows, list(bank.sending_digits))).tolist():
+        for at in np.isin(rows, list(bank.sending_digits)).nonzero()[0].tolist():
             place = PacketSlot(start + at, at, milliseconds, out)
             _write_telephone_event(bank, int(rows[at]), place, types, timestamp)
     write_headers(out, span, types, sequence, timestamp, bank.sender.ssrc[rows])
@@ -306,23 +341,24 @@ def _write_telephone_event(
 def _note_starved(bank: StreamBank, group: SendGroup) -> npt.NDArray[np.bool_] | None:
     """Count starved feeds and emit PlaybackEnded for ended ones; return a mask of the rows that
     still send, or None for all."""
+    short = group.feeds.short_feeds()
+    if not short:
+        return None
     starved, empty = [False] * len(group.feeds), [False] * len(group.feeds)
-    for at, feed in enumerate(group.feeds):
-        reader = feed.reader
-        if reader is None or reader.count == reader.samples:
-            continue
-        starved[at], empty[at] = not reader.source.ended, reader.count == 0
-        if reader.ended:
+    for at, feed, count in short:
+        ended = feed.reader is None or feed.reader.source.ended
+        starved[at], empty[at] = not ended, count == 0
+        if ended and not count:
             _end_playback(bank, feed, group.rows)
     if any(starved):
         bank.sender.count_starved(group.rows[np.array(starved)[group.which]])
     if not any(empty):
         return None
     silent = np.array(empty)[group.which] & group.suppressing
-    if not np.count_nonzero(silent):
+    if not count_nonzero(silent):
         return None
     rows = group.rows[silent].tolist()
-    for place, row in zip(np.flatnonzero(silent).tolist(), rows, strict=True):
+    for place, row in zip(silent.nonzero()[0].tolist(), rows, strict=True):
         silent[place] = row not in bank.sending_digits
     return ~silent
 
@@ -344,21 +380,22 @@ def _end_playback(bank: StreamBank, feed: SourceFeed, rows: Rows) -> None:
 
 
 def write_monitors(
-    bank: StreamBank, monitored: Sequence[SendMonitor], number: int, ptime_ms: int
+    bank: StreamBank, group: SendGroup, frames: npt.NDArray[np.int16], number: int
 ) -> None:
     """Write to each monitoring sink what its row sends in packet `number`, before encoding.
+
+    `frames` int16[len(group.feeds), samples] is what the feeds have.
 
     A monitor gets the samples of the source, or silence without a source and while the stream is
     muted.  It does not get digits, which are not sound (RFC 4733).  Its blocks have the same media
     time as received ones, so that both directions of a call can be aligned.
     """
-    for each in monitored:
-        rate, reader = each.feed.codec.sample_rate, each.feed.reader
-        if reader is None:
-            pcm = np.zeros(rate * ptime_ms // 1000, dtype=np.int16)
-        else:
-            pcm = reader.pcm.copy()
-        milliseconds = number * ptime_ms - int(bank.delivery.opened_frame[each.row]) * FRAME_MS
+    rate = group.codec.sample_rate
+    for each in group.monitored:
+        pcm = frames[each.at].copy()
+        milliseconds = (
+            number * group.ptime_ms - int(bank.delivery.opened_frame[each.row]) * FRAME_MS
+        )
         generation = int(bank.delivery.security_generation[each.row])
         try:
             each.sink.write(PcmBlock(pcm, rate, milliseconds * rate // 1000, generation))

@@ -12,6 +12,8 @@ from typing import Final
 
 from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import Direction
+from softphone.extras import install_command
+from softphone.media.audio.resample import as_flushable_source
 from softphone.media.bank import (
     FRAME_MS,
     AnyCodec,
@@ -79,7 +81,7 @@ def open_stream(
     _set_received(bank, stream, chosen, spec)
     if first:
         bank.delivery.open_row(row, frame)
-        bank.receiver.note_alive(row, now)
+        bank.receiver.expect_packets(row, bank.stream_timeout, now=now)
     _set_numbers(bank, row, spec)
     followed = spec.clear_latching or bank.addresses.adopted[row]
     anew = bool(followed) and description != spec.description
@@ -119,7 +121,7 @@ def _encoder(chosen: AnyCodec, spec: StreamSpec) -> RowEncoder | None:
     try:
         return chosen.encoder(spec.fmtp)
     except CodecUnavailable as error:
-        raise ConfigurationError(str(error)) from error
+        raise ConfigurationError(f"{error}: {install_command('video')}") from error
 
 
 def _set_received(
@@ -153,20 +155,23 @@ def _set_keys(
     if send_key is None:
         sending = None
     else:
-        name = key_fingerprint(send_key.suite, send_key.key)
+        name = key_fingerprint(send_key.suite, send_key.key, send_key.mki)
         if sending is None or not hmac.compare_digest(name, stream.send_fingerprint):
-            sending = SendContext(send_key.suite, send_key.key)
+            sending = SendContext(send_key.suite, send_key.key, mki=send_key.mki)
     if receive_key is None:
         stream.receive_keys.deselect()
         bank.receive_contexts.pop(row, None)
     else:
         try:
-            receiving = stream.receive_keys.select(receive_key.suite, receive_key.key)
+            receiving = stream.receive_keys.select(
+                receive_key.suite, receive_key.key, receive_key.mki
+            )
         except ConfigurationError:
             if sending is not None and sending is not stream.send_context:
                 sending.close()
             raise
         bank.receive_contexts[row] = receiving
+    bank.sessions.note_contexts(row, sending, bank.receive_contexts.get(row))
     if sending is stream.send_context:
         return
     if stream.send_context is not None:
@@ -235,6 +240,12 @@ def _set_flow(bank: StreamBank, row: int, direction: Direction, *, now: float) -
     bank.invalidate_plan(row)
 
 
+def expect_packets(bank: StreamBank, handle: StreamHandle, patience: float, *, now: float) -> None:
+    """Set how long a stream may be silent, counted from `now`."""
+    bank.find_open_stream(handle)
+    bank.receiver.expect_packets(handle.row, patience, now=now)
+
+
 # Sound and digits -------------------------------------------------------------------------------
 
 
@@ -267,6 +278,17 @@ def set_muted(bank: StreamBank, handle: StreamHandle, muted: bool) -> None:
     """Send silence in place of the source, or the source again."""
     bank.find_stream(handle)
     bank.sender.set_muted(handle.row, muted)
+    bank.invalidate_plan(handle.row)
+
+
+def set_paused(bank: StreamBank, handle: StreamHandle, paused: bool) -> None:
+    """Send silence and leave the source unread, or go on with the source where it was."""
+    stream = bank.find_stream(handle)
+    source = stream.source
+    if paused and source is not None and as_flushable_source(source) is not None:
+        # Reading confirms what was read before: marks before it need not wait for the next frame.
+        source.read(0)
+    stream.paused = paused
     bank.invalidate_plan(handle.row)
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from softphone.media.arrays import count_nonzero
 from softphone.media.bank import (
     PacketBatch,
     StreamBank,
@@ -35,16 +36,16 @@ def accept_source(
     row, addresses = headers.row, bank.addresses
     address = packets.address[headers.at]
     same = same_source(address, addresses.remote.take(row, axis=0))
-    if np.count_nonzero(same) == same.size:
+    if count_nonzero(same) == same.size:
         return headers, False
     # Before it has latched, a clear stream accepts any port of the signaled host; afterwards only
     # the latched port, unless that is on an adopted host.
     near = same_host(address, addresses.signaled.take(row, axis=0))
     near &= ~addresses.latched[row] | addresses.adopted[row]
     keep = same | near | bank.receiver.secure[row]
-    for at in np.flatnonzero(~keep & addresses.adopting[row]).tolist():
+    for at in (~keep & addresses.adopting[row]).nonzero()[0].tolist():
         keep[at] = _adopt(bank, packets, headers, at, now=now)
-    if np.count_nonzero(keep) != keep.size:
+    if count_nonzero(keep) != keep.size:
         bank.receiver.count_wrong_source(row[~keep])
     return headers.select(keep), True
 
@@ -97,10 +98,10 @@ def follow_source(
     moved &= addresses.symmetric[row]
     free = ~addresses.latched[row] | addresses.adopted[row]
     moved &= np.where(bank.receiver.secure[row], newer, free)
-    if not np.count_nonzero(moved):
+    if not count_nonzero(moved):
         return
     # All packets of these rows, because one may move the stream and the next move it back.
-    for at in np.flatnonzero(np.isin(row, row[moved])).tolist():
+    for at in np.isin(row, row[moved]).nonzero()[0].tolist():
         if newer[at] or not bank.receiver.secure[row[at]]:
             _follow(bank, packets, headers, at)
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from softphone.media.bank import FRAME, FRAME_MS, PacketBatch, StreamBank
 from softphone.media.interface import StreamTimedOut
+from softphone.media.kernel import BankKernel
 from softphone.media.tick.deliver import ReceiveGroup, deliver_frames, make_receive_groups
 from softphone.media.tick.receive import expire_digits, receive_rtp, split_rtp_and_rtcp
 from softphone.media.tick.rtcp import receive_rtcp, send_rtcp
@@ -57,40 +58,68 @@ def _plan(bank: StreamBank, phase: int) -> PhasePlan:
     return made
 
 
-def run_receive_half(bank: StreamBank, phase: int, received: PacketBatch, moment: TickTime) -> None:
+def run_receive_half(
+    bank: StreamBank,
+    phase: int,
+    received: PacketBatch,
+    moment: TickTime,
+    kernel: BankKernel | None = None,
+) -> None:
     """Run the receive half: process `received` (packets of any phase) into the jitter buffers, and
-    deliver one frame of each receiving row of `phase` to its sink."""
+    deliver one frame of each receiving row of `phase` to its sink.
+
+    With `kernel`, which is bound to `bank`, ordinary packets and rows take the compiled path.
+    """
     if received.count:
-        media, control = split_rtp_and_rtcp(bank, received)
+        if kernel is None or bank.on_clear_packet is not None:
+            media, control = split_rtp_and_rtcp(bank, received)
+        else:
+            media, control = kernel.receive(received, now=moment.now)
         receive_rtp(bank, received, media, now=moment.now)
         receive_rtcp(bank, received, control, now=moment.now, wall=moment.wall)
     expire_digits(bank, now=moment.now)
     plan = _plan(bank, phase)
-    frame, now, wall = moment.frame, moment.now, moment.wall
-    deliver_frames(bank, plan.receiving, plan.receive_groups, frame, now=now, wall=wall)
+    if len(plan.receiving):
+        buffers = bank.playout if kernel is None else kernel
+        frames = buffers.next_frames(plan.receiving, now=moment.now)
+        since_1970 = moment.wall - moment.now
+        deliver_frames(
+            bank, plan.receiving, plan.receive_groups, frames, moment.frame, since_1970, kernel
+        )
     if moment.frame % TIMEOUT_FRAMES == 0:
         _detect_timeouts(bank, phase, now=moment.now)
 
 
-def run_send_half(bank: StreamBank, phase: int, out: PacketBatch, moment: TickTime) -> PacketBatch:
+def run_send_half(
+    bank: StreamBank,
+    phase: int,
+    out: PacketBatch,
+    moment: TickTime,
+    kernel: BankKernel | None = None,
+) -> PacketBatch:
     """Run the send half: replace the contents of `out` with the packets that `phase` sends in this
     frame, RTP first (`out.media` packets), then RTCP; return `out`."""
     out.count = out.media = 0
-    send_rtp(bank, _plan(bank, phase).send_groups, moment.frame, out)
+    send_rtp(bank, _plan(bank, phase).send_groups, moment.frame, out, kernel)
     send_rtcp(bank, out, moment.milliseconds, now=moment.now, wall=moment.wall)
     out.drop_empty()
     return out
 
 
 def tick(
-    bank: StreamBank, phase: int, received: PacketBatch, out: PacketBatch, moment: TickTime
+    bank: StreamBank,
+    phase: int,
+    received: PacketBatch,
+    out: PacketBatch,
+    moment: TickTime,
+    kernel: BankKernel | None = None,
 ) -> PacketBatch:
     """Run both halves for `phase`; return `out`, the packets to send.
 
     The receive half runs first, so that a sink that is also a source sends its sound at once.
     """
-    run_receive_half(bank, phase, received, moment)
-    return run_send_half(bank, phase, out, moment)
+    run_receive_half(bank, phase, received, moment, kernel)
+    return run_send_half(bank, phase, out, moment, kernel)
 
 
 def skip_frames(bank: StreamBank, phase: int, frames: int, *, now: float) -> None:
@@ -106,8 +135,9 @@ def skip_frames(bank: StreamBank, phase: int, frames: int, *, now: float) -> Non
 def _detect_timeouts(bank: StreamBank, phase: int, *, now: float) -> None:
     span, receiver = bank.span(phase), bank.receiver
     overdue = receiver.receives[span] & ~receiver.timed_out[span]
-    overdue &= now - receiver.last_received[span] > bank.stream_timeout
-    for row in (np.flatnonzero(overdue) + span.start).tolist():
+    overdue &= now - receiver.last_received[span] > receiver.patience[span]
+    overdue &= receiver.patience[span] > 0
+    for row in (overdue.nonzero()[0] + span.start).tolist():
         stream = bank.streams[row]
         if stream is not None:
             receiver.note_timeout(row)

@@ -10,8 +10,12 @@ import os
 from collections.abc import Callable
 from typing import TypeGuard, cast
 
+from softphone.errors import MediaError
 from softphone.media.audio import Detachable, WavSink, WavSource
-from softphone.media.interface import MediaError, Sink, Source
+from softphone.media.interface import (
+    Sink,
+    Source,
+)
 from softphone.media.tracks.track_source import (
     MediaTrack,
     TrackAudioSource,

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from softphone.errors import ConfigurationError
+from softphone.extras import require_module
 from softphone.media.interface import Pcm
 from softphone.media.video.picture import Picture
 from softphone.rtp import EncodedFrame
@@ -36,6 +37,7 @@ def _open(path: Path, kind: str) -> tuple[IO[bytes], Any, Any]:
 
     Raises ConfigurationError.
     """
+    require_module("av", "video", f"{path}: a video file needs PyAV")
     import av
 
     try:
@@ -144,12 +146,12 @@ class FileAudioSource:
     """
 
     def __init__(self, path: str | os.PathLike[str], clock_rate_hz: int = 16000) -> None:
-        import av
-
         self.path = Path(path)
         self.clock_rate_hz = clock_rate_hz
         """The sample rate in Hz."""
         self._file, self._container, stream = _open(self.path, "audio")
+        import av
+
         self._resampler = av.AudioResampler("s16", "mono", clock_rate_hz)
         self._pieces = self._decode(stream)
         self._left: Pcm = np.zeros(0, dtype=np.int16)

@@ -91,7 +91,7 @@ def _depacketizer(codec: str) -> Depacketizer:
 
 
 def _fingerprint(key: SrtpKey | None) -> bytes:
-    return b"" if key is None else key_fingerprint(key.suite, key.key)
+    return b"" if key is None else key_fingerprint(key.suite, key.key, key.mki)
 
 
 class VideoPacketPath:
@@ -181,12 +181,15 @@ class VideoPacketPath:
     def _update_contexts(self, spec: VideoSpec) -> None:
         name, key = _fingerprint(spec.send_key), spec.send_key
         replaced = not hmac.compare_digest(name, self._send_fingerprint)
-        sender = SendContext(key.suite, key.key) if replaced and key is not None else None
-        if spec.receive_key is None:
+        sender = None
+        if replaced and key is not None:
+            sender = SendContext(key.suite, key.key, mki=key.mki)
+        received = spec.receive_key
+        if received is None:
             self._receive_keys.deselect()
         else:
             try:
-                self._receive_keys.select(spec.receive_key.suite, spec.receive_key.key)
+                self._receive_keys.select(received.suite, received.key, received.mki)
             except ConfigurationError:
                 if sender is not None:
                     sender.close()

@@ -117,6 +117,8 @@ class MediaWorkerServer:
                     self._started.set_result((message.fields, descriptors.pop()))
                 case "reserve":
                     self._reserve(message.fields["host"], message.fields["count"])
+                case "rebind":
+                    self._rebind(read_handle(message.fields["handle"]), message.fields["host"])
                 case _:
                     handle = read_handle(message.fields["handle"])
                     self._run_command(handle, message, descriptors)
@@ -152,12 +154,15 @@ class MediaWorkerServer:
                 engine.set_remote(handle, remote, rtcp)
             case "direction":
                 engine.set_direction(handle, Direction(fields["direction"]))
+            case "expect":
+                engine.expect_packets(handle, fields["patience"])
             case "play" | "record" | "monitor":
                 self._connect(handle, message, descriptors)
             case "digits":
                 engine.send_digits(handle, fields["digits"], duration_ms=fields["duration_ms"])
-            case "mute":
-                engine.mute(handle, fields["muted"])
+            case "mute" | "pause":
+                silence = engine.mute if message.kind == "mute" else engine.pause
+                silence(handle, fields["on"])
             case "close":
                 engine.close_stream(handle)
                 self._forget(fields["gone"])
@@ -196,6 +201,20 @@ class MediaWorkerServer:
             streams.append([row, local.handle.generation, local.host, *ports, local.ssrc])
         self._channel.send_message(
             MediaWorkerMessage("reserved", {"host": host, "streams": streams, "error": error})
+        )
+
+    def _rebind(self, handle: StreamHandle, host: str) -> None:
+        """Move a stream to other ports, and answer which."""
+        place, error = {}, ""
+        try:
+            local = self._engine.rebind_stream(handle, host)
+            ports = {"rtp_port": local.rtp_port, "rtcp_port": local.rtcp_port}
+            place = {"host": local.host, "ssrc": local.ssrc, **ports}
+        except SoftphoneError as refusal:
+            error = str(refusal)
+        name = [handle.row, handle.generation]
+        self._channel.send_message(
+            MediaWorkerMessage("rebound", {"handle": name, "place": place, "error": error})
         )
 
     def _forget(self, gone: list[int]) -> None:

@@ -16,8 +16,11 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from softphone import openssl_provider
+from softphone.errors import MediaError
 from softphone.media.audio import map_memory, shared_memory
-from softphone.media.interface import MediaConfig, MediaError
+from softphone.media.interface import (
+    MediaConfig,
+)
 from softphone.media.worker.shared_statistics import SharedStatistics
 from softphone.media.worker.socket_channel import MediaWorkerSocket
 from softphone.media.worker.wire_format import MediaWorkerMessage, config_fields

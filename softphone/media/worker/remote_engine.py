@@ -21,7 +21,13 @@ from typing import Final, Literal, Self
 
 import numpy as np
 
-from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneError
+from softphone.errors import (
+    ConfigurationError,
+    LocalProtocolError,
+    MediaError,
+    NoPortFree,
+    SoftphoneError,
+)
 from softphone.events import Direction, StreamStatistics
 from softphone.media.audio import Resampler
 from softphone.media.bank import find_codec
@@ -30,11 +36,10 @@ from softphone.media.interface import (
     AllocatedStream,
     EventCallback,
     MediaConfig,
-    MediaError,
     MediaEvent,
     MediaFailed,
-    NoPortFree,
     PortRange,
+    PublicAddresses,
     Sink,
     Source,
     SrtpKey,
@@ -230,6 +235,33 @@ class RemoteEngine:
                 error = refusal
         raise error
 
+    def rebind_stream(self, handle: StreamHandle, host: str) -> AllocatedStream:
+        """Move a stream to new ports; see `MediaBackend`.
+
+        Blocks the event loop for some milliseconds.  Raises MediaError when the worker does not
+        answer.
+        """
+        far = self._stream(handle)
+        self._send_command(far, "rebind", host=host)
+        while True:
+            answer = far.link.wait_for_message("rebound")
+            if answer is None:
+                raise MediaError("the media worker does not answer: the stream was not moved")
+            if answer.fields["handle"] == far.name:  # else a late answer for another stream
+                break
+        if answer.fields["error"]:
+            raise NoPortFree(answer.fields["error"])
+        far.place = replace(far.place, **answer.fields["place"])
+        place = far.place
+        return AllocatedStream(handle, place.host, place.rtp_port, place.rtcp_port, place.ssrc)
+
+    async def find_public_addresses(self, handle: StreamHandle, server: Address) -> PublicAddresses:
+        """Raise MediaError: the ports are the worker's; see `MediaBackend`."""
+        raise MediaError(
+            'the ports of a media worker cannot ask a STUN server: use placement = "inline", or'
+            " advertise an address"
+        )
+
     def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:
         """Start or renegotiate a stream; see `MediaBackend`."""
         far = self._stream(handle)
@@ -272,6 +304,11 @@ class RemoteEngine:
         far, spec = self._opened(handle)
         far.spec = replace(spec, direction=direction)
         self._send_command(far, "direction", direction=direction)
+
+    def expect_packets(self, handle: StreamHandle, patience: float) -> None:
+        """Set how long the stream may be silent; see `MediaBackend`."""
+        far, _ = self._opened(handle)
+        self._send_command(far, "expect", patience=patience)
 
     def play(self, handle: StreamHandle, source: Source | None) -> None:
         """Set the source; see `MediaBackend`.  Raises MediaError if memory cannot be shared."""
@@ -347,7 +384,11 @@ class RemoteEngine:
 
     def mute(self, handle: StreamHandle, muted: bool) -> None:
         """Send silence in place of the source; see `MediaBackend`."""
-        self._send_command(self._stream(handle), "mute", muted=muted)
+        self._send_command(self._stream(handle), "mute", on=muted)
+
+    def pause(self, handle: StreamHandle, paused: bool) -> None:
+        """Leave the source unread, or go on with it; see `MediaBackend`."""
+        self._send_command(self._stream(handle), "pause", on=paused)
 
     def close_stream(self, handle: StreamHandle) -> None:
         """End the stream; see `MediaBackend`."""

@@ -65,7 +65,7 @@ def write_statistics(shared: SharedStatistics, bank: StreamBank, phase: int, fra
     if not few and frame % INTERVAL:
         return
     span = bank.span(phase)
-    active = (np.flatnonzero(bank.receiver.active[span]) + span.start).tolist()
+    active = (bank.receiver.active[span].nonzero()[0] + span.start).tolist()
     if not active:
         return
     rows = slice(active[0], active[-1] + 1)

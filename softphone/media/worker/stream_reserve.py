@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from softphone.media.interface import MediaError, NoPortFree
+from softphone.errors import MediaError, NoPortFree
 from softphone.media.worker.wire_format import MediaWorkerMessage
 
 LEAST: Final = 4

@@ -74,8 +74,8 @@ def encode_message(message: MediaWorkerMessage) -> bytearray:
     Raises ValueError for a frame longer than LONGEST.
     """
     keys = (message.send_key, message.receive_key)
-    suites = [None if key is None else key.suite.value for key in keys]
-    body = json.dumps([message.kind, message.fields, suites]).encode()
+    names = [None if key is None else (key.suite.value, key.mki.hex()) for key in keys]
+    body = json.dumps([message.kind, message.fields, names]).encode()
     sizes = [0 if key is None else len(key.key) for key in keys]
     frame = bytearray(LENGTHS.pack(len(body), *sizes))
     frame += body
@@ -97,13 +97,19 @@ def decode_message(frame: bytearray | memoryview) -> MediaWorkerMessage:
         raise ValueError("a frame whose lengths do not add up")
     try:
         kind, content, names = json.loads(bytes(frame[LENGTHS.size : at]))
-        suites = [None if name is None else CryptoSuite(name) for name in names]
+        forms = [
+            None if name is None else (CryptoSuite(name[0]), bytes.fromhex(name[1]))
+            for name in names
+        ]
     except (TypeError, ValueError) as error:
         raise ValueError("a frame that holds no message") from error
     keys: list[SrtpKey | None] = []
-    for size, suite in zip(sizes, suites, strict=True):
+    for size, form in zip(sizes, forms, strict=True):
         material = bytearray(frame[at : at + size])
-        keys.append(None if suite is None else SrtpKey(suite, KeyMaterial(material)))
+        if form is None:
+            keys.append(None)
+        else:
+            keys.append(SrtpKey(form[0], KeyMaterial(material), form[1]))
         material[:] = bytes(size)
         at += size
     return MediaWorkerMessage(kind, content, *keys)

@@ -8,6 +8,8 @@ import pytest
 from softphone.errors import LocalProtocolError
 from softphone.media import PcmBlock, Sink, Source
 from softphone.media.audio import ConferenceMixer, ToneSource, tone_level
+from softphone.media.audio.block_batch import BlockBatch
+from softphone.media.audio.fan_out import BatchWriter
 from softphone.media.audio.mixer import HELD, limit
 
 RATE, FRAME = 8000, 160
@@ -134,3 +136,41 @@ def test_members_of_other_rates_are_heard_too():
         two.write(PcmBlock(np.zeros(320, dtype=np.int16), 16_000, 0, 0))
         heard.append(two.read(320))
     assert tone_level(np.concatenate(heard)[640:], 440.0, 16_000) > -14.0
+
+
+def test_members_that_take_batches_are_heard_as_those_that_take_blocks():
+    chance = np.random.default_rng(3)
+    bridges = [ConferenceMixer(16_000) for _ in range(2)]
+    sides = [[bridge.add_member() for _ in range(5)] for bridge in bridges]
+    for rate in (8000, 16_000):
+        present = list(range(5)) if rate == 8000 else [0, 2, 3]
+        writer = BatchWriter([sides[0][at] for at in present], rate)
+        for frame in range(12):
+            batch = BlockBatch(
+                chance.integers(-9000, 9000, (len(present), rate // 50), dtype=np.int16),
+                rate,
+                [frame * rate // 50] * len(present),
+                [0] * len(present),
+                *(np.zeros(len(present), dtype=kind) for kind in (np.bool_, np.float64, np.bool_)),
+            )
+            assert writer.write_batch(batch) == []
+            for at, block in zip(present, batch.blocks(), strict=True):
+                sides[1][at].write(block)
+            for one, other in zip(*sides, strict=True):
+                assert np.array_equal(one.read(320), other.read(320))
+    assert bridges[0].frames == bridges[1].frames > 20
+    assert [each.away for each in sides[0]] == [False, True, False, False, True]
+
+
+def test_a_member_that_comes_back_is_waited_for_again():
+    bridge = ConferenceMixer(RATE)
+    parties = [Party(bridge, 440.0 + 100 * at) for at in range(3)]
+    run(parties, 2)
+    run(parties[:2], 6)
+    assert (parties[2].member.away, bridge.frames) == (True, 8)
+    parties[2].speak()
+    assert not parties[2].member.away
+    parties[0].speak()
+    assert bridge.frames == 8
+    parties[1].speak()
+    assert bridge.frames == 9

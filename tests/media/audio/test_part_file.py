@@ -8,8 +8,7 @@ import stat
 
 import pytest
 
-from softphone.errors import ConfigurationError
-from softphone.media import MediaError
+from softphone.errors import ConfigurationError, MediaError
 from softphone.media.audio import PartFile
 
 

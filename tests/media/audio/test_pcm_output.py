@@ -237,3 +237,61 @@ async def test_what_a_conversion_holds_is_flushed_with_the_rest(shared):
     source.read(160)
     said.flush()
     assert source.read(160).size == 0
+
+
+@placements
+async def test_a_write_with_a_lead_takes_as_long_as_its_sound(placement):
+    output = PcmOutput(8000)
+    reader = placement(output)
+    pcm = ramp(1600)
+    writing = asyncio.ensure_future(output.write(pcm, lead=0.04))
+    got = []
+    for read in range(10):
+        await asyncio.sleep(0)
+        assert writing.done() is (read >= 8)  # all but the lead has been read
+        assert output.waiting_samples <= 320
+        got.append(reader.read(160))
+    await writing
+    assert np.array_equal(np.concatenate(got), pcm)
+    assert output.flush() == 0
+
+
+@placements
+async def test_a_flush_drops_what_a_write_with_a_lead_still_holds(placement):
+    output = PcmOutput(8000)
+    reader = placement(output)
+    writing = asyncio.ensure_future(output.write(ramp(1600), lead=0.04))
+    await asyncio.sleep(0)
+    assert reader.read(160).size == 160
+    assert output.flush() == 1440
+    assert output.flush() == 0
+    await asyncio.wait_for(writing, 1)
+    assert output.flushed_samples == 1440
+    assert reader.read(160).size == 0
+    await output.write(ramp(100), lead=0.04)
+    assert np.array_equal(reader.read(160), ramp(100))
+
+
+async def test_a_canceled_write_leaves_no_more_than_the_lead():
+    output = PcmOutput(8000)
+    writing = asyncio.ensure_future(output.write(ramp(8000), lead=0.06))
+    await asyncio.sleep(0)
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    assert output.flush() == 480
+
+
+async def test_a_write_with_a_lead_ends_with_the_call():
+    output = PcmOutput(8000)
+    writing = asyncio.ensure_future(output.write(ramp(8000), lead=0.06))
+    await asyncio.sleep(0)
+    output.close(ended=True)
+    await asyncio.wait_for(writing, 1)
+    assert output.flushed_samples == 8000 - 480
+
+
+@pytest.mark.parametrize("lead", [0.0, 0.019, -1.0, 11.0, float("nan")])
+async def test_a_lead_of_less_than_a_frame_or_more_than_the_ring_is_refused(lead):
+    output = PcmOutput(8000)
+    with pytest.raises(ConfigurationError, match="lead"):
+        await output.write(ramp(10), lead=lead)

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import sys
 import types
+import wave
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from softphone.errors import ConfigurationError
-from softphone.media import MediaError, PcmBlock, Sink, Source
-from softphone.media.audio.sound_device import SoundDevice
+from softphone.errors import ConfigurationError, MediaError
+from softphone.media import (
+    PcmBlock,
+    Sink,
+    Source,
+)
+from softphone.media.audio import ToneSource, WavSource
+from softphone.media.audio.sound_device import (
+    SoundDevice,
+    SoundDeviceInfo,
+    list_sound_devices,
+    play_sound,
+)
 
 
 class Card:
@@ -84,3 +96,101 @@ def test_what_is_missing_is_said(sounddevice, monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(ConfigurationError, match=r"softphone\[audio\]"):
         SoundDevice()
+
+
+DEVICES = [
+    {"name": "Built-in", "hostapi": 0, "max_input_channels": 2, "max_output_channels": 2},
+    {"name": "HDMI", "hostapi": 1, "max_input_channels": 0, "max_output_channels": 8},
+]
+
+
+def listing(devices, default):
+    return types.SimpleNamespace(
+        PortAudioError=PortAudioError,
+        query_devices=lambda: [each | {"default_samplerate": 48000.0} for each in devices],
+        query_hostapis=lambda: ({"name": "ALSA"}, {"name": "JACK"}),
+        default=types.SimpleNamespace(device=default),
+    )
+
+
+def test_devices_are_listed_with_what_they_can(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", listing(DEVICES, [0, 1]))
+    assert list_sound_devices() == (
+        SoundDeviceInfo(0, "Built-in", "ALSA", 2, 2, 48000, default_input=True),
+        SoundDeviceInfo(1, "HDMI", "JACK", 0, 8, 48000, default_output=True),
+    )
+
+
+def test_a_system_that_cannot_list_them_is_a_media_error(monkeypatch):
+    module = listing([], [-1, -1])
+
+    def broken():
+        raise PortAudioError("not initialized")
+
+    module.query_devices = broken
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    with pytest.raises(MediaError, match="not initialized"):
+        list_sound_devices()
+
+
+@pytest.mark.parametrize(
+    ("name", "device"),
+    [
+        ("default", None),
+        ("Headset", "Headset"),
+        ("1", 1),
+        (1, 1),
+        (SoundDeviceInfo(3, "Headset", "ALSA", 1, 2, 48_000), 3),
+    ],
+)
+def test_a_card_is_chosen_by_name_number_or_entry_of_the_list(sounddevice, name, device):
+    assert SoundDevice(name)._stream.options["device"] == device
+
+
+class Loudspeaker(Card):
+    """The output of a card: it waits in `write` and `stop` until it has played."""
+
+    made: ClassVar[list[Loudspeaker]] = []
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.stopped = False
+        self.made.append(self)
+
+    def write(self, pcm):
+        if self.options["device"] == 7:
+            raise PortAudioError("pulled out")
+        super().write(pcm)
+
+    def stop(self):
+        self.stopped = True
+
+
+@pytest.fixture
+def loudspeaker(monkeypatch):
+    module = types.SimpleNamespace(OutputStream=Loudspeaker, PortAudioError=PortAudioError)
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    monkeypatch.setattr(Loudspeaker, "made", [])
+    return Loudspeaker.made
+
+
+async def test_a_source_is_played_to_its_end(loudspeaker, tmp_path):
+    path = tmp_path / "tone.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(np.arange(1000, dtype="<i2").tobytes())
+    await play_sound(WavSource(path), "3", 8000)
+    (card,) = loudspeaker
+    assert (card.options["device"], card.options["samplerate"]) == (3, 8000)
+    assert np.concatenate(card.played).tolist() == list(range(1000))
+    assert [each.size for each in card.played] == [800, 200]
+    assert card.stopped
+    assert card.closed
+
+
+async def test_a_loudspeaker_that_cannot_be_used_is_told_and_closed(loudspeaker):
+    with pytest.raises(MediaError, match="'nowhere' cannot be opened"):
+        await play_sound(ToneSource(440.0), "nowhere")
+    with pytest.raises(MediaError, match="'7' failed: pulled out"):
+        await play_sound(ToneSource(440.0), "7")
+    assert loudspeaker[-1].closed

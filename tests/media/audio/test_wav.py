@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import stat
@@ -12,9 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from softphone.errors import ConfigurationError
-from softphone.media import MediaError, PcmBlock, Sink, Source
+from softphone.errors import ConfigurationError, MediaError
+from softphone.media import (
+    PcmBlock,
+    Sink,
+    Source,
+)
 from softphone.media.audio import Cadence, ToneGenerator, WavSink, WavSource, tone_level
+from softphone_codecs.g711 import G711, PCMA, PCMU
 
 
 def write(
@@ -106,18 +112,106 @@ def test_a_file_shorter_than_its_header_says_ends_early(tmp_path: Path) -> None:
     assert np.array_equal(read_all(WavSource(path)), TONE[:1000])
 
 
+def riff(fmt: bytes, samples: bytes, *, before: bytes = b"", size: int | None = None) -> bytes:
+    """A WAV file of these chunks; `size` is what its data chunk claims."""
+    size = len(samples) if size is None else size
+    chunks = before + b"fmt " + struct.pack("<I", len(fmt)) + fmt
+    chunks += b"data" + struct.pack("<I", size) + samples
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+
+
+def fmt(tag: int, *, channels: int = 1, rate: int = 8000, bits: int = 16) -> bytes:
+    align = channels * bits // 8
+    return struct.pack("<HHIIHH", tag, channels, rate, rate * align, align, bits)
+
+
+def extensible(tag: int, *, valid: int | None = None, **of: int) -> bytes:
+    """WAVE_FORMAT_EXTENSIBLE, as ffmpeg, Windows and most editors write it."""
+    plain = fmt(0xFFFE, **of)
+    valid = of.get("bits", 16) if valid is None else valid
+    guid = struct.pack("<I", tag) + bytes.fromhex("000010008000 00aa00389b71")
+    return plain + struct.pack("<HHI", 22, valid, 4) + guid
+
+
+def test_an_extensible_file_is_played(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(riff(extensible(1), TONE.tobytes()))
+    assert np.array_equal(read_all(WavSource(path)), TONE)
+
+
+def test_24_bits_in_32_of_six_channels_at_48_khz_are_converted(tmp_path: Path) -> None:
+    tone = ToneGenerator(Cadence((1000.0,)), 48_000).generate(48_000)
+    frames = np.repeat(tone.astype("<i4") << 16, 6)
+    path = tmp_path / "a.wav"
+    path.write_bytes(
+        riff(extensible(1, valid=24, channels=6, rate=48_000, bits=32), frames.tobytes())
+    )
+    source = WavSource(path)
+    assert source.seconds == 1.0
+    pcm = read_all(source)
+    assert abs(pcm.size - 8000) <= 1
+    assert tone_level(pcm[400:-400], 1000.0, 8000) == pytest.approx(-13.0, abs=0.1)
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+def test_floating_point_is_clipped_and_what_is_no_number_is_silence(
+    tmp_path: Path, bits: int
+) -> None:
+    wave_form = np.array([0.0, 0.5, -1.0, 1.0, 7.0, -7.0, np.inf, np.nan], dtype=f"<f{bits // 8}")
+    path = tmp_path / "a.wav"
+    path.write_bytes(riff(extensible(3, bits=bits), wave_form.tobytes()))
+    expected = [0, 16384, -32768, 32767, 32767, -32768, 32767, 0]
+    assert read_all(WavSource(path)).tolist() == expected
+
+
+@pytest.mark.parametrize(("tag", "codec"), [(6, PCMA), (7, PCMU)])
+def test_the_laws_of_the_telephone_are_played(tmp_path: Path, tag: int, codec: G711) -> None:
+    data, _ = codec.encode(TONE[None, :])
+    path = tmp_path / "a.wav"
+    path.write_bytes(riff(fmt(tag, bits=8), data.tobytes()))
+    decoded = codec.decode(data, np.array([TONE.size]))[0]
+    assert np.array_equal(read_all(WavSource(path)), decoded)
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFFFFF])
+def test_a_file_written_to_a_pipe_is_played_to_its_end(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(riff(fmt(1), TONE.tobytes(), size=size, before=b"LIST\x03\0\0\0abc\0"))
+    source = WavSource(path)
+    assert source.seconds == 1.0
+    assert np.array_equal(read_all(source), TONE)
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
         (b"", "is empty"),
         (b"RIFF", "is empty, or ends"),
-        (b"OggS" + bytes(100), "not a WAV file"),
-        (b"#!/bin/sh\necho hello\n" * 10, "not a WAV file"),
-        (b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x07\0\x01\0\x40\x1f\0\0\x40\x1f\0\0\x01\0\x08\0"
-         b"data\0\0\0\0", "not a WAV file of linear PCM"),
+        (riff(fmt(1), b"")[:-4], "is empty, or ends"),
+        (b"OggS" + bytes(100), "is not a WAV file but an Ogg file; convert it: ffmpeg"),
+        (b"fLaC", "but a FLAC file"),
+        (b"\0\0\0\x20ftypM4A " + bytes(20), "but an MP4 or M4A file"),
+        (b"RIFF\x24\0\0\0AVI " + bytes(30), "but a RIFF file of the kind 'AVI '"),
+        (b"RF64" + bytes(30), "but an RF64 file"),
+        (b"#!/bin/sh\necho hello\n" * 10, "is not a WAV file; convert"),
+        (riff(fmt(0x31), b"12"), r"GSM 6.10 samples \(format 0x0031\)"),
+        (riff(extensible(0x11), b"12"), "IMA ADPCM"),
+        (riff(fmt(0x1234), b"12"), "unknown samples"),
+        (riff(fmt(0xFFFE), b"12"), "an unknown sub-format"),
+        (riff(fmt(1, channels=0), b"12"), "0 channels"),
+        (riff(fmt(1, channels=33), b"12"), "33 channels"),
+        (riff(fmt(1, bits=40), b"12345"), "samples of 40 bits in frames of 5"),
+        (riff(fmt(3, bits=16), b"12"), "floating point of 16 bits"),
+        (riff(fmt(1)[:12], b"12"), "fmt chunk is too short"),
+        (b"RIFF\0\0\0\0WAVEdata\x02\0\0\0ab", "no fmt chunk"),
+        (b"RIFF\0\0\0\0WAVE" + b"junk\0\0\0\0" * 1001, "no samples"),
+        (riff(fmt(1), b""), "without a single sample"),
+        (riff(fmt(1), b"1"), "without a single sample"),
     ],
-)  # fmt: skip
-def test_what_is_no_wav_file_is_refused(tmp_path: Path, data: bytes, reason: str) -> None:
+)
+def test_what_cannot_be_played_is_refused_and_says_what_it_is(
+    tmp_path: Path, data: bytes, reason: str
+) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(data)
     with pytest.raises(ConfigurationError, match=reason):
@@ -261,3 +355,17 @@ def test_a_full_disk_is_logged_once_and_counted(
     with pytest.raises(MediaError, match=r"a\.wav\.part is cut short: No space left"):
         sink.close()
     assert not (tmp_path / "a.wav").exists()
+
+
+def test_a_file_in_memory_is_read_as_one_on_disk_and_closed_at_its_end():
+    data = io.BytesIO()
+    with wave.open(data, "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(np.arange(100, dtype="<i2").tobytes())
+    data.seek(0)
+    source = WavSource(data)
+    assert source.read(100).tolist() == list(range(100))
+    assert source.read(1).size == 0
+    assert data.closed
+    with pytest.raises(ConfigurationError, match="the sound is not a WAV file"):
+        WavSource(io.BytesIO(b"OggS and more than twelve octets"))

@@ -7,8 +7,12 @@ import tracemalloc
 
 import pytest
 
-from softphone.errors import LocalProtocolError
-from softphone.media import NoPortFree, PlaybackEnded, StaleHandle, StreamHandle
+from softphone.errors import LocalProtocolError, NoPortFree
+from softphone.media import (
+    PlaybackEnded,
+    StaleHandle,
+    StreamHandle,
+)
 from softphone.media.bank import FEW_STREAMS, FRAME, StreamBank
 
 

@@ -12,14 +12,13 @@ import sys
 import numpy as np
 import pytest
 
-from softphone.errors import ConfigurationError, LocalProtocolError
+from softphone.errors import ConfigurationError, LocalProtocolError, NoPortFree
 from softphone.events import Direction
 from softphone.media import (
     DigitDetected,
     FirstPacketReceived,
     MediaConfig,
     MediaFailed,
-    NoPortFree,
     Placement,
     PlaybackEnded,
     PortRange,
@@ -107,6 +106,44 @@ async def test_a_call_through_sockets(suite, mux, placement):
         assert engine.statistics(two.handle).packets_received > 10
         assert engine.lateness.total > 20
         assert sum(engine.statistics(two.handle).lateness) > 10
+
+
+@pytest.mark.parametrize("opened", [True, False])
+async def test_a_stream_moves_to_ports_at_another_address_and_goes_on(opened, placement):
+    async with make_engine(small(placement)) as engine:
+        one, two = engine.allocate_stream(), engine.allocate_stream()
+        if opened:
+            connect(engine, one, two, dscp=46)
+        moved = engine.rebind_stream(one.handle, "127.0.0.2")
+        assert (moved.handle, moved.host, moved.ssrc) == (one.handle, "127.0.0.2", one.ssrc)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", one.rtp_port))  # the old port is free
+        connect(engine, moved, two, dscp=46)
+        rings = PcmRing(), PcmRing()
+        for stream, ring, tone in zip((moved, two), rings, (500.0, 1000.0), strict=True):
+            engine.play(stream.handle, ToneSource(tone))
+            engine.record(stream.handle, ring)
+        for ring, tone in zip(rings, (1000.0, 500.0), strict=True):
+            await patiently(ring.read_exactly(4000))
+            assert tone_level(await patiently(ring.read_exactly(2000)), tone, 8000) > AUDIBLE_DBM0
+        assert engine.statistics(two.handle).packets_received > 10
+
+
+async def test_a_stream_that_cannot_move_stays(placement):
+    config = MediaConfig(ports=free_ports(1), capacity=64, placement=placement)
+    async with make_engine(config) as engine:
+        one = engine.allocate_stream()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(("127.0.0.2", one.rtp_port))
+            with pytest.raises(NoPortFree):
+                engine.rebind_stream(one.handle, "127.0.0.2")
+        with pytest.raises(NoPortFree):
+            engine.rebind_stream(one.handle, "192.0.2.1")
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe,
+            pytest.raises(OSError, match="in use"),
+        ):
+            probe.bind(("127.0.0.1", one.rtp_port))
 
 
 async def test_shared_sockets_carry_many_streams_of_different_far_ends(placement):

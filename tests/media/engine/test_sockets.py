@@ -8,8 +8,12 @@ import socket
 
 import pytest
 
-from softphone.errors import ConfigurationError
-from softphone.media import MediaConfig, NoPortFree, PortRange, SocketSharing
+from softphone.errors import ConfigurationError, NoPortFree
+from softphone.media import (
+    MediaConfig,
+    PortRange,
+    SocketSharing,
+)
 from softphone.media.bank import StreamBank
 from softphone.media.engine.sockets import SHARING, VISITS, MediaSockets
 from softphone.media.tick import RemoteAddresses

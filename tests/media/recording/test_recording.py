@@ -9,7 +9,11 @@ import wave
 import numpy as np
 import pytest
 
-from softphone.media import MediaError, PcmBlock, Sink
+from softphone.errors import MediaError
+from softphone.media import (
+    PcmBlock,
+    Sink,
+)
 from softphone.media.recording import Recording
 from softphone.media.recording.recording import LONGEST_BACKLOG
 

@@ -9,8 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from softphone.errors import ConfigurationError
-from softphone.media import MediaError
+from softphone.errors import ConfigurationError, MediaError
 from softphone.media.audio import Cadence, ToneGenerator, tone_level
 from softphone.media.recording.recording_file import RecordingFile
 

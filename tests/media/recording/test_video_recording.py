@@ -10,8 +10,10 @@ import av
 import numpy as np
 import pytest
 
-from softphone.errors import ConfigurationError
-from softphone.media import MediaError, PcmBlock
+from softphone.errors import ConfigurationError, MediaError
+from softphone.media import (
+    PcmBlock,
+)
 from softphone.media.recording import VideoRecording
 from softphone.media.video import ReceivedVideoFrame
 from softphone.media.video.picture import draw_pattern, pattern_number, psnr

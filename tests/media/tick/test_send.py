@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from softphone.media import StreamSpec
 from softphone.media.bank import PacketBatch
 from softphone.media.bank.sender import SenderBank
 from softphone.media.tick.send import make_send_groups, packets_due, send_rtp
-from softphone.media.tick.stream_commands import set_muted, set_source
+from softphone.media.tick.stream_commands import set_muted, set_paused, set_source
 from softphone.rtp import RtpPacket
 from softphone.security import CryptoSuite
 from tests.support.wire import Station, Tone, srtp_key
@@ -82,6 +84,39 @@ def test_each_row_sends_its_own_source_and_a_muted_one_silence():
     assert by_row[handles[1].row].payload == b"\xff" * 160
     assert by_row[handles[0].row].payload != b"\xff" * 160
     assert [tone.reads for tone in tones] == [2, 2, 2]
+
+
+def test_a_muted_row_is_silent_beside_one_that_has_no_source():
+    made, handles = station(2)
+    tone = Tone(437.0)
+    set_source(made.bank, handles[1], tone)
+    set_muted(made.bank, handles[1], True)
+    out = PacketBatch.allocate(8)
+    send_rtp(made.bank, make_send_groups(made.bank, 0), 0, out)
+    payloads = [RtpPacket.parse(out.packet(at)).payload for at in range(2)]
+    assert payloads == [b"\xff" * 160] * 2
+    assert tone.reads == 1
+
+
+@pytest.mark.parametrize("codec", [("PCMU", 0), ("OPUS", 111)])
+def test_a_paused_row_is_silent_and_its_source_waits(codec):
+    name, number = codec
+    made, handles = station(3, partial(StreamSpec, codec=name, payload_type=number))
+    tones = [Tone(hertz) for hertz in (437.0, 911.0)]
+    for handle, tone in zip(handles, tones, strict=False):
+        tone.clock_rate_hz = 8000 if name == "PCMU" else 48000
+        set_source(made.bank, handle, tone)
+    out = PacketBatch.allocate(8)
+    for frame, paused in enumerate([False, True, True, False]):
+        set_paused(made.bank, handles[1], paused)
+        out.count = 0
+        send_rtp(made.bank, make_send_groups(made.bank, 0), frame, out)
+        assert out.count == 3
+        by_row = dict(zip(out.row[:3].tolist(), range(3), strict=True))
+        if name == "PCMU":
+            payload = RtpPacket.parse(out.packet(by_row[handles[1].row])).payload
+            assert (payload == b"\xff" * 160) is paused
+    assert [tone.reads for tone in tones] == [4, 2]
 
 
 def test_a_full_batch_sends_what_fits():

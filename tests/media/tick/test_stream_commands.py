@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.events import Direction
 from softphone.media import SrtpKey, SsrcChanged, StaleHandle, StreamSpec
+from softphone.media.audio import PcmOutput
 from softphone.media.quality import stream_statistics
 from softphone.media.tick.stream_commands import (
     send_digits,
     set_direction,
     set_keys,
     set_muted,
+    set_paused,
     set_sink,
     set_source,
 )
@@ -191,3 +196,26 @@ def test_every_command_needs_a_handle_that_is_not_stale():
     ):
         with pytest.raises(StaleHandle):
             command()
+
+
+async def test_a_pause_tells_the_mark_that_was_just_passed_and_lasts_over_a_new_description():
+    wire = Wire()
+    output = PcmOutput(8000)
+    await output.write(np.ones(288, dtype=np.int16))
+    passed = output.mark()
+    await output.write(np.ones(192, dtype=np.int16))
+    waiting = output.mark()
+    set_source(wire.a.bank, wire.a.handle, output)
+    wire.run(2)
+    assert output.waiting_samples == 160
+    assert not passed.done  # the next frame would tell
+    set_paused(wire.a.bank, wire.a.handle, True)
+    assert passed.done
+    spec = wire.a.bank.find_stream(wire.a.handle).spec
+    wire.a.open(replace(spec, description=1))
+    wire.run(5)
+    assert output.waiting_samples == 160
+    assert not waiting.done
+    set_paused(wire.a.bank, wire.a.handle, False)
+    wire.run(2)
+    assert await waiting.played()

@@ -66,7 +66,10 @@ def test_under_srtp_only_a_newer_packet_moves_the_stream_again():
     assert bank.addresses.remote[wire.b.row].tobytes() == raw_address(*ELSEWHERE)
     follow(NEAR, 101)
     assert bank.addresses.remote[wire.b.row].tobytes() == raw_address(*NEAR)
-    assert len(bank.take_events()) == 2
+    assert bank.take_events() == [
+        RemoteLatched(wire.b.handle, place, LatchCause.AUTHENTICATED) for place in (ELSEWHERE, NEAR)
+    ]
+    assert not bank.addresses.adopted[wire.b.row]
 
 
 def test_under_rtcp_mux_rtcp_follows_rtp():
@@ -79,6 +82,7 @@ def test_under_rtcp_mux_rtcp_follows_rtp():
 def test_rtcp_in_clear_is_heard_from_the_signaled_host_alone(symmetric):
     wire = Wire(symmetric=symmetric)
     bank, row = wire.b.bank, wire.b.row
+    before, other = bank.addresses.remote_rtcp.copy(), row + 1
     arrive(wire, ("10.0.0.1", 5001), ELSEWHERE, NEAR)
     heard = [accept_rtcp_source(bank, wire.b.incoming, at, row, newer=False) for at in range(3)]
     assert heard == [True, False, True]
@@ -87,3 +91,51 @@ def test_rtcp_in_clear_is_heard_from_the_signaled_host_alone(symmetric):
     assert bank.receiver.wrong_source[row] == 2
     expected = NEAR if symmetric else ("10.0.0.1", 5001)
     assert bank.addresses.remote_rtcp[row].tobytes() == raw_address(*expected)
+    assert bank.addresses.remote_rtcp[other].tobytes() == before[other].tobytes()
+    assert bank.receiver.wrong_source[other] == 0
+
+
+def test_another_port_of_the_signaled_host_is_heard_while_a_host_may_be_adopted():
+    wire = Wire(clear_latching=("0.0.0.0/0",))
+    headers = arrive(wire, NEAR, ELSEWHERE)
+    kept, _ = accept_source(wire.b.bank, wire.b.incoming, headers, now=0.0)
+    assert kept.index.tolist() == [0]
+    assert wire.b.bank.addresses.adopting[wire.b.row]
+
+
+def test_when_the_time_to_adopt_is_over_that_holds_for_this_row_alone():
+    wire = Wire(clear_latching=("0.0.0.0/0",))
+    bank, row = wire.b.bank, wire.b.row
+    bank.addresses.allow_adoption(row + 1, True)
+    kept, _ = accept_source(bank, wire.b.incoming, arrive(wire, ELSEWHERE), now=6.0)
+    assert len(kept) == 0
+    assert bank.addresses.adopting.tolist() == [each == row + 1 for each in range(4)]
+    assert bank.streams[row].clear_latching is None
+
+
+def test_who_is_adopted_ends_the_choice_for_this_row_alone():
+    wire = Wire(clear_latching=("0.0.0.0/0",))
+    bank, row = wire.b.bank, wire.b.row
+    bank.addresses.allow_adoption(row + 1, True)
+    kept, _ = accept_source(bank, wire.b.incoming, arrive(wire, *[ELSEWHERE] * 5), now=0.0)
+    assert kept.index.tolist() == [4]
+    assert bank.addresses.adopting.tolist() == [each == row + 1 for each in range(4)]
+
+
+def test_the_signaled_host_that_returns_is_no_adopted_one():
+    wire = Wire()
+    bank, row = wire.b.bank, wire.b.row
+    adopted = np.frombuffer(raw_address(*ELSEWHERE), dtype=np.uint8)
+    bank.addresses.move_remote(row, adopted, adopted=True)
+    follow_source(bank, wire.b.incoming, arrive(wire, SIGNALED), np.zeros(1, dtype=np.bool_))
+    assert bank.take_events() == [RemoteLatched(wire.b.handle, SIGNALED, LatchCause.RETURNED)]
+    assert not bank.addresses.adopted[row]
+
+
+def test_an_adopted_host_that_authenticates_later_stays_an_adopted_one():
+    wire = Wire(suite=CryptoSuite.AEAD_AES_128_GCM)
+    bank, row = wire.b.bank, wire.b.row
+    adopted = np.frombuffer(raw_address(*ELSEWHERE), dtype=np.uint8)
+    bank.addresses.move_remote(row, adopted, adopted=True)
+    follow_source(bank, wire.b.incoming, arrive(wire, NEAR), np.ones(1, dtype=np.bool_))
+    assert bank.addresses.adopted[row]

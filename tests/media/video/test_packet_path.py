@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from softphone.events import Direction
-from softphone.media import SrtpKey
+from softphone.media import LatchCause, SrtpKey
 from softphone.media.video import VideoPacketPath, VideoSpec
 from softphone.media.video.packet_path import h264_mode
 from softphone.rtp import (
@@ -17,6 +17,7 @@ from softphone.rtp import (
     EncodedFrame,
     ReceiverReport,
     RtpPacket,
+    SourceDescription,
     TemporaryBitrateRequest,
     print_compound,
 )
@@ -184,6 +185,45 @@ def test_what_is_forged_replayed_or_from_elsewhere_changes_nothing() -> None:
     clear.bob.receive_rtp(forged, ("10.0.0.1", ALICE[1]), now=clear.now, wall=0.0)
     assert clear.bob.take_frames() == []
     assert clear.bob.statistics.wrong_source == 1
+
+
+def test_rtcp_in_clear_is_the_far_ends_own_and_is_reported_as_such() -> None:
+    film = Film(secure=False)
+    seen: list[tuple[bytes, object, bool, bool]] = []
+    film.bob.on_clear_packet = lambda *packet: seen.append(packet)
+    report = print_compound((ReceiverReport(1), SourceDescription(1, "alice")))
+    rtcp = (ALICE[0], ALICE[1] + 1)
+    film.bob.receive_rtcp(report, rtcp, now=film.now, wall=0.0)
+    film.bob.receive_rtcp(report, ("10.0.0.1", 9), now=film.now, wall=0.0)
+    film.bob.receive_rtcp(report, ("10.0.0.1", 9), now=film.now, wall=0.0)
+    assert seen == [(report, rtcp, True, False)]
+    assert film.bob.statistics.wrong_source == 2
+
+
+def test_the_port_after_the_last_one_is_the_last_one() -> None:
+    film = Film()
+    film.bob.set_remote(("127.0.0.9", 65535))
+    assert film.bob.remote_rtcp == ("127.0.0.9", 65535)
+
+
+def test_an_authenticated_packet_from_elsewhere_moves_the_stream_and_says_why() -> None:
+    film = Film()
+    moves: list[tuple[object, LatchCause]] = []
+    film.bob.on_latched = lambda remote, cause: moves.append((remote, cause))
+    film.play(1.0, vp8)
+    assert moves == []
+    frame = EncodedFrame(vp8(0, True), True)
+    film.alice.send_frame(frame, captured=film.now, now=film.now)
+    for packet in film.alice.take_packets(now=film.now):
+        film.bob.receive_rtp(packet, ("10.0.0.1", 9), now=film.now, wall=0.0)
+    assert moves == [(("10.0.0.1", 9), LatchCause.AUTHENTICATED)]
+
+
+def test_while_a_host_may_be_adopted_a_malformed_packet_is_one_of_a_wrong_source() -> None:
+    path = VideoPacketPath(ssrc=9, entropy=entropy(1), now=0.0)
+    path.apply_spec(VideoSpec(ALICE, "VP8", 96, clear_latching=("0.0.0.0/0",)), now=0.0)
+    path.receive_rtp(bytes(RtpPacket(96, 1, 1, 1, b"x"))[:11], ("10.0.0.1", 9), now=0.0, wall=0.0)
+    assert (path.statistics.wrong_source, path.statistics.malformed) == (1, 0)
 
 
 def test_nothing_flows_against_the_direction_and_a_new_key_goes_on() -> None:

@@ -101,7 +101,7 @@ async def test_a_command_that_cannot_be_done_ends_its_stream_and_no_other(served
     assert event["handle"] == one[:2]
     assert "opened" in event["reason"]
     served.channel.send_message(MediaWorkerMessage("close", {"handle": one[:2], "gone": []}))
-    served.channel.send_message(MediaWorkerMessage("mute", {"handle": one[:2], "muted": True}))
+    served.channel.send_message(MediaWorkerMessage("mute", {"handle": one[:2], "on": True}))
     await served.reserve()
     await until(lambda: served.worker._engine.bank.sender.packets_sent[two[0]])
     assert not [message for message in served.said if message.kind == "event"]

@@ -14,7 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from softphone.media import MediaConfig, MediaError, PortRange
+from softphone.errors import MediaError
+from softphone.media import (
+    MediaConfig,
+    PortRange,
+)
 from softphone.media.worker import process_link as module
 from softphone.media.worker.process_link import MediaWorkerProcess
 from softphone.media.worker.wire_format import MediaWorkerMessage

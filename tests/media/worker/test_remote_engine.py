@@ -9,12 +9,11 @@ import sys
 import numpy as np
 import pytest
 
-from softphone.errors import ConfigurationError, LocalProtocolError
+from softphone.errors import ConfigurationError, LocalProtocolError, MediaError
 from softphone.events import Direction
 from softphone.media import (
     DigitDetected,
     MediaConfig,
-    MediaError,
     MediaFailed,
     PlaybackEnded,
     PortRange,
@@ -87,6 +86,10 @@ async def test_hold_rekey_mute_and_digits_work_and_playback_ends():
         assert ring._generation == 1
         engine.send_digits(one.handle, "5", duration_ms=60)
         await until(lambda: any(isinstance(event, DigitDetected) for event in events))
+        engine.pause(one.handle, True)
+        await until(lambda: not np.abs(ring.read(160)).max(initial=1) > 8)
+        engine.pause(one.handle, False)
+        await until(lambda: np.abs(ring.read(160)).max(initial=0) > 1000)
         engine.mute(one.handle, True)
         await until(lambda: not np.abs(ring.read(160)).max(initial=1) > 8)
         engine.play(one.handle, Tone(samples=480))

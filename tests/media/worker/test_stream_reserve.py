@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.media import MediaError, NoPortFree
+from softphone.errors import MediaError, NoPortFree
 from softphone.media.worker.stream_reserve import StreamReserve
 from softphone.media.worker.wire_format import MediaWorkerMessage
 

@@ -55,7 +55,7 @@ def test_a_specification_arrives_as_it_was_with_its_keys():
         remote_rtcp=("192.0.2.1", 4001),
         direction=Direction.SENDONLY,
         send_key=srtp_key(SUITE, 1),
-        receive_key=srtp_key(SUITE, 2),
+        receive_key=replace(srtp_key(SUITE, 2), mki=b"\0\1"),
         security_generation=4,
         clear_latching=("192.0.2.0/24", "::/0"),
         description=3,
@@ -66,7 +66,11 @@ def test_a_specification_arrives_as_it_was_with_its_keys():
     read = read_spec(decode_message(frame))
     assert read == replace(spec, send_key=read.send_key, receive_key=read.receive_key)
     for ours, theirs in ((spec.send_key, read.send_key), (spec.receive_key, read.receive_key)):
-        assert (theirs.suite, theirs.key.reveal()) == (ours.suite, ours.key.reveal())
+        assert (theirs.suite, theirs.key.reveal(), theirs.mki) == (
+            ours.suite,
+            ours.key.reveal(),
+            ours.mki,
+        )
 
 
 def test_keys_are_behind_the_fields_and_nowhere_else():

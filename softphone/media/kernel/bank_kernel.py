@@ -1,0 +1,309 @@
+"""The kernel bound to the arrays of one bank."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from softphone.media.bank import PacketBatch, StreamBank
+from softphone.media.kernel.layout import table_of
+from softphone.media.playout import PlayoutFrames
+from softphone.srtp import SendContext, status_of, transform_addresses
+
+Index: TypeAlias = npt.NDArray[np.intp]
+
+
+class SendPlaces(NamedTuple):
+    """k distinct rows of a bank, intp[k], the keys of their sockets int32[k], and their
+    destinations uint8[k, 32], all contiguous."""
+
+    rows: Index
+    port: npt.NDArray[np.int32]
+    address: npt.NDArray[np.uint8]
+
+
+MOST_PACKETS: Final = 8192
+"""Packets of one batch; a larger one goes the NumPy way."""
+
+
+class BankKernel:
+    """The compiled module `kernel` on the state of `bank`.
+
+    The methods do what the functions of the NumPy path named in their docstrings do, for the
+    ordinary packets or rows, and say which are left.  `packets_taken` counts the RTP packets that
+    the kernel has received, `packets_left` those that it left; `frames_decoded` and `frames_left`
+    are the same of frames to decode.
+    """
+
+    def __init__(self, bank: StreamBank, kernel: Any) -> None:
+        self._bank = bank
+        self.packets_taken = self.packets_left = self.frames_decoded = self.frames_left = 0
+        self._ffi, self._lib = kernel.ffi, kernel.lib
+        groups = {
+            "sender": bank.sender,
+            "receiver": bank.receiver,
+            "addresses": bank.addresses,
+            "newest": bank.newest,
+            "srtp": bank.sessions,
+            "reception": bank.reception,
+            **bank.playout.groups,
+        }
+        self._groups = groups
+        self._table = table_of(groups)
+        self._bound = self._pointer("void *", self._table)
+        self._sizes = self._make_sizes()
+        self._batches: dict[int, tuple[PacketBatch, Any]] = {}
+        self._lookup = kernel.ffi.new("struct lookup *")
+        self._tables: tuple[Any, ...] = ()
+        self._seen = np.zeros(bank.capacity, dtype=np.int32)
+        self._media, self._control, self._failed = (
+            np.zeros(MOST_PACKETS, dtype=np.intp) for _ in range(3)
+        )
+        self._status = np.zeros(MOST_PACKETS, dtype=np.int32)
+        self._received = self._make_received()
+        rows = bank.phase_rows
+        self._frames = PlayoutFrames(
+            status=np.zeros(rows, dtype=np.uint8),
+            slot=np.zeros(rows, dtype=np.int32),
+            length=np.zeros(rows, dtype=np.int32),
+            payload_type=np.zeros(rows, dtype=np.uint8),
+            spliced=np.zeros(rows, dtype=np.bool_),
+        )
+        self._rest = np.zeros(rows, dtype=np.intp)
+        self._playing, self._played = self._make_frames(), 0
+        self._energy = np.zeros(rows, dtype=np.float32)
+        self._sound = self._make_sound()
+        self._outgoing = self._make_outgoing()
+        self._drops = np.zeros(MOST_PACKETS, dtype=np.int64)
+        self._ports = kernel.ffi.new("struct ports *")
+        self._ports.drops = self._pointer("int64_t *", self._drops)
+
+    # The structures of interface.h --------------------------------------------------------------
+
+    def _pointer(self, kind: str, array: npt.NDArray[Any]) -> Any:
+        return self._ffi.cast(kind, array.ctypes.data)
+
+    def _view(self, kind: str, array: npt.NDArray[Any]) -> Any:
+        """Do `_pointer` for a contiguous array, in a sixth of the time."""
+        return self._ffi.from_buffer(kind, array)
+
+    def _make_sizes(self) -> Any:
+        playout = self._bank.playout
+        ring, delay = self._groups["ring"], self._groups["delay"]
+        addresses = transform_addresses()
+        if addresses is None:
+            raise RuntimeError("the kernel is used without libsrtp's binding")
+        return self._ffi.new("struct sizes *", {
+            "rows": self._bank.capacity,
+            "slots": playout.config.slots,
+            "near_octets": ring.block("_near").shape[-1],
+            "bins": delay.block("_histogram").shape[-1],
+            "maximum": playout.config.maximum_delay,
+            "percentile": playout.config.percentile,
+            "protect": addresses[0],
+            "unprotect": addresses[1],
+        })  # fmt: skip
+
+    def _make_received(self) -> Any:
+        return self._ffi.new("struct received *", {
+            "seen": self._pointer("int32_t *", self._seen),
+            "media": self._pointer("int64_t *", self._media),
+            "control": self._pointer("int64_t *", self._control),
+            "failed": self._pointer("int64_t *", self._failed),
+            "status": self._pointer("int32_t *", self._status),
+        })  # fmt: skip
+
+    def _make_frames(self) -> Any:
+        frames = self._frames
+        return self._ffi.new("struct frames *", {
+            "status": self._pointer("uint8_t *", frames.status),
+            "slot": self._pointer("int32_t *", frames.slot),
+            "length": self._pointer("int32_t *", frames.length),
+            "payload_type": self._pointer("uint8_t *", frames.payload_type),
+            "spliced": self._pointer("uint8_t *", frames.spliced),
+            "rest": self._pointer("int64_t *", self._rest),
+        })  # fmt: skip
+
+    def _make_sound(self) -> Any:
+        return self._ffi.new("struct sound *", {
+            "pause": self._pointer("uint8_t *", self._bank.delivery.block("pause_state")),
+            "energy": self._pointer("float *", self._energy),
+            "rest": self._pointer("int64_t *", self._rest),
+        })  # fmt: skip
+
+    def _make_outgoing(self) -> Any:
+        return self._ffi.new("struct outgoing *", {
+            "failed": self._pointer("int64_t *", self._failed),
+            "status": self._pointer("int32_t *", self._status),
+        })  # fmt: skip
+
+    def packets(self, batch: PacketBatch) -> Any:
+        """Return the `struct packets` of a batch, made once."""
+        known = self._batches.get(id(batch))
+        if known is not None:
+            return known[1]
+        made = self._ffi.new("struct packets *", {
+            "data": self._pointer("uint8_t *", batch.data),
+            "length": self._pointer("int32_t *", batch.length),
+            "port": self._pointer("int32_t *", batch.port),
+            "address": self._pointer("uint8_t *", batch.address),
+            "arrival": self._pointer("double *", batch.arrival),
+            "row": self._pointer("int64_t *", batch.row),
+            "capacity": batch.capacity,
+            "width": batch.data.shape[1],
+        })  # fmt: skip
+        self._batches[id(batch)] = batch, made
+        return made
+
+    def _update_lookup(self) -> None:
+        tables = self._bank.demultiplexer.tables
+        if self._tables and all(map(operator.is_, tables, self._tables)):
+            return
+        self._tables = tables
+        row, control, names, owners = tables
+        lookup = self._lookup
+        lookup.row_of_port = self._pointer("int64_t *", row)
+        lookup.control = self._pointer("uint8_t *", control)
+        lookup.name = self._pointer("uint64_t *", names)
+        lookup.owner = self._pointer("int64_t *", owners)
+        lookup.ports, lookup.names = len(row), len(names)
+
+    # The calls ----------------------------------------------------------------------------------
+
+    def receive(self, batch: PacketBatch, *, now: float) -> tuple[Index, Index]:
+        """Do `split_rtp_and_rtcp`, and `receive_rtp` for ordinary packets; return the indices of
+        the other RTP packets, and of RTCP."""
+        bank, result = self._bank, self._received
+        self._update_lookup()
+        self._lib.kernel_receive(
+            self._bound, self._sizes, self.packets(batch), batch.count, self._lookup, result, now
+        )
+        bank.unclaimed += result.unclaimed
+        for at in range(result.failed_count):
+            row = int(batch.row[self._failed[at]])
+            bank.receive_contexts[row].count_failure(status_of(int(self._status[at])))
+        media, control = result.media_count, result.control_count
+        self.packets_left += media
+        self.packets_taken += batch.count - media - control - result.unclaimed
+        return self._media[:media].copy(), self._control[:control].copy()
+
+    def next_frames(self, rows: Index, *, now: float) -> PlayoutFrames:
+        """Do `JitterBufferBank.next_frames` for `rows`, at most those of a phase.
+
+        The arrays of the result are overwritten by the next call.
+        """
+        frames, count = self._frames, len(rows)
+        self._played = count
+        left = self._lib.kernel_play(
+            self._bound, self._sizes, self._view("int64_t[]", rows), count, now, self._playing
+        )
+        if left:
+            at = self._rest[:left]
+            others = self._bank.playout.next_frames(rows[at], now=now)
+            frames.status[at] = others.status
+            frames.slot[at] = others.slot
+            frames.length[at] = others.length
+            frames.payload_type[at] = others.payload_type
+            frames.spliced[at] = others.spliced
+        return PlayoutFrames(
+            frames.status[:count],
+            frames.slot[:count],
+            frames.length[:count],
+            frames.payload_type[:count],
+            frames.spliced[:count],
+        )
+
+    def decode(
+        self, values: npt.NDArray[np.int16], rows: Index, at: Index, samples: int
+    ) -> tuple[npt.NDArray[np.int16], Index]:
+        """Do what delivery does with frames of `samples` octets, each of which stands for one of
+        `values` int16[256].
+
+        They are those at the positions `at` of what `next_frames` has returned last, and are played
+        by distinct `rows`.  Return int16[k, samples] in memory of its own, and the positions among
+        `rows` that are left, whose samples are not set.
+        """
+        what, bank, count = self._sound, self._bank, len(rows)
+        concealment = bank.concealment(samples)
+        pcm = np.empty((count, samples), dtype=np.int16)
+        if concealment.joints:
+            return pcm, np.arange(count)
+        what.last = self._view("int16_t[]", concealment.block("_last"))
+        what.gap = self._view("int64_t[]", concealment.block("_gap"))
+        what.noise_floor = self._view("float[]", concealment.block("_floor"))
+        what.rows, what.at = self._view("int64_t[]", rows), self._view("int64_t[]", at)
+        what.values, what.pcm = self._view("int16_t[]", values), self._view("int16_t[]", pcm)
+        what.count, what.positions, what.samples = count, self._played, samples
+        left = self._lib.kernel_decode(self._bound, self._sizes, self._playing, what)
+        rest = self._rest[:left].copy()
+        self.frames_decoded += count - left
+        self.frames_left += left
+        if bank.playout.bursts is not None:
+            done = np.delete(np.arange(count), rest)
+            bank.playout.bursts.observe_energy(rows[done], self._energy[done])
+        return pcm, rest
+
+    def send(
+        self,
+        batch: PacketBatch,
+        payloads: npt.NDArray[np.uint8] | npt.NDArray[np.int16],
+        places: SendPlaces,
+        contexts: Sequence[SendContext],
+        milliseconds: int,
+        codes: npt.NDArray[np.uint8] | None = None,
+    ) -> bool:
+        """Append a packet of each of `places` to `batch`, as the send half does for sound; return
+        False, and do nothing, if they have no room or no session of libsrtp.
+
+        With `codes` uint8[65536], the octet of each sample, `payloads` are samples to encode.
+        """
+        what, count, start = self._outgoing, len(places.rows), batch.count
+        if len(payloads) != count and len(payloads) != 1:
+            return False
+        what.rows = self._view("int64_t[]", places.rows)
+        what.port = self._view("int32_t[]", places.port)
+        what.address = self._view("uint8_t[]", places.address)
+        if codes is None:
+            what.payload, what.pcm = self._view("uint8_t[]", payloads), self._ffi.NULL
+        else:
+            what.pcm, what.codes = self._view("int16_t[]", payloads), self._view("uint8_t[]", codes)
+        what.stride = payloads.shape[1] if len(payloads) > 1 else 0
+        what.size, what.count, what.secure = payloads.shape[1], count, bool(contexts)
+        what.milliseconds = milliseconds
+        refused = self._lib.kernel_send(self._bound, self._sizes, self.packets(batch), start, what)
+        if refused < 0:
+            return False
+        batch.count = start + count
+        for at in range(refused):
+            contexts[int(self._failed[at])].count_failure(status_of(int(self._status[at])))
+        return True
+
+    def receive_datagrams(
+        self,
+        batch: PacketBatch,
+        descriptors: Sequence[int],
+        bursts: Sequence[int],
+        *,
+        now: float,
+        wall: float,
+    ) -> tuple[int, dict[int, int]]:
+        """Do `DatagramBatch.receive_datagrams`; return the number of packets, and the system's
+        running count of drops by socket, where reported."""
+        ports, make = self._ports, self._ffi.new
+        descriptor, burst = make("int32_t[]", descriptors), make("int32_t[]", bursts)
+        ports.descriptor, ports.burst, ports.count = descriptor, burst, len(descriptors)
+        used = self._lib.kernel_receive_datagrams(self.packets(batch), ports, now, wall)
+        if not ports.drops_seen:
+            return used, {}
+        at = (self._drops[:used] >= 0).nonzero()[0]
+        drops = zip(batch.port[at].tolist(), self._drops[at].tolist(), strict=True)
+        return used, dict(drops)
+
+    def send_datagrams(self, batch: PacketBatch, start: int, stop: int) -> int:
+        """Do `DatagramBatch.send_datagrams`."""
+        sent: int = self._lib.kernel_send_datagrams(self.packets(batch), start, stop)
+        return sent

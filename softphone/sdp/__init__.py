@@ -36,8 +36,15 @@ from softphone.sdp.description import (
     SessionDescription,
     TimeDescription,
 )
-from softphone.sdp.media_line import LocalMediaLine, NegotiatedMedia, OfferedMedia
+from softphone.sdp.media_line import (
+    LocalMediaLine,
+    NegotiatedMedia,
+    OfferedMedia,
+    is_secure_profile,
+    media_address_fault,
+)
 from softphone.sdp.offer_answer import AnswerMismatch, OfferAnswerSession
+from softphone.sdp.relay import SendingLine, relayed_answer, same_stream, sending_lines
 
 __all__ = [
     "AnswerMismatch",
@@ -62,8 +69,14 @@ __all__ = [
     "Origin",
     "RtcpPort",
     "Rtpmap",
+    "SendingLine",
     "SessionDescription",
     "TimeDescription",
     "UnreadableCrypto",
+    "is_secure_profile",
+    "media_address_fault",
     "read_crypto",
+    "relayed_answer",
+    "same_stream",
+    "sending_lines",
 ]

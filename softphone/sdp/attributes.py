@@ -120,6 +120,11 @@ class KeyParameter:
     mki_length: int = 0
     method: str = "inline"
 
+    @property
+    def mki_octets(self) -> bytes:
+        """The identifier as packets carry it, b"" for none.  Raises OverflowError if too long."""
+        return b"" if self.mki is None else self.mki.to_bytes(self.mki_length, "big")
+
 
 @fast_init
 @dataclass(frozen=True, slots=True)

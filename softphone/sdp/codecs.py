@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import TypeAlias
 
 from softphone.fast_dataclass import fast_init
@@ -83,6 +84,7 @@ class MediaCapability:
     `profiles` are the transport profiles that we accept.  `ptimes_ms` are the packet times that we
     can send, the preferred one first (which is also the one that we ask for).  `maxptime_ms` is the
     longest that we can receive; None omits it.  `comfort_noise` says that we send it (RFC 3389).
+    `media_security` asks for SDES by mediasec (a=3ge2ae, 3GPP TS 24.229).
     `extended_reports` are the reports that we ask for, in the form of `a=rtcp-xr` (RFC 3611 5.1).
     """
 
@@ -94,6 +96,7 @@ class MediaCapability:
     ptimes_ms: tuple[int, ...] = (20,)
     maxptime_ms: int | None = None
     extended_reports: str = ""
+    media_security: bool = False
 
 
 @fast_init
@@ -230,10 +233,11 @@ def common_codecs(
     left = list(capability.codecs)
     found: list[tuple[CodecCapability, MediaFormat]] = []
     for fmt in formats:
-        codec = next((codec for codec in left if _matches(codec, fmt)), None)
-        if codec is not None:
-            left.remove(codec)
-            found.append((codec, fmt))
+        for codec in left:
+            if _matches(codec, fmt):
+                left.remove(codec)
+                found.append((codec, fmt))
+                break
     return tuple(found)
 
 
@@ -258,14 +262,15 @@ def _milliseconds(media: MediaDescription, name: str) -> int | None:
     return int(value) or None if _MILLISECONDS.fullmatch(value) else None
 
 
-def codec_attributes(codec: CodecCapability, payload_type: int) -> list[Attribute]:
-    """The rtpmap, fmtp and rtcp-fb lines of one of our codecs."""
+@lru_cache(_REMEMBERED)
+def codec_attributes(codec: CodecCapability, payload_type: int) -> tuple[Attribute, ...]:
+    """The rtpmap, fmtp and rtcp-fb lines of one of our codecs; every call describes the same."""
     rtpmap = Rtpmap(payload_type, codec.name, codec.clock_rate, codec.channels)
     lines = [Attribute("rtpmap", str(rtpmap))]
     if codec.fmtp is not None:
         lines.append(Attribute("fmtp", f"{payload_type} {codec.fmtp}"))
     lines += [Attribute("rtcp-fb", f"{payload_type} {value}") for value in codec.feedback]
-    return lines
+    return tuple(lines)
 
 
 class PayloadTypes:
@@ -281,21 +286,12 @@ class PayloadTypes:
         Returns None when every number of the session is taken.
         """
         key = codec.key
-        for candidate in self._candidates(codec, offered):
-            if self._codecs.setdefault(candidate, key) == key:
+        preferred = (offered, self._current.get(key), codec.payload_type)
+        for candidate in chain(preferred, _DYNAMIC):
+            if candidate is not None and self._codecs.setdefault(candidate, key) == key:
                 self._current[key] = candidate
                 return candidate
         return None
-
-    def _candidates(self, codec: CodecCapability, offered: int | None) -> Iterator[int]:
-        if offered is not None:
-            yield offered
-        current = self._current.get(codec.key)
-        if current is not None:
-            yield current
-        if codec.payload_type is not None:
-            yield codec.payload_type
-        yield from _DYNAMIC
 
     def current_number(self, codec: CodecCapability) -> int | None:
         """The payload type that `codec` had last; None if it never had one."""

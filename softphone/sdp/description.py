@@ -23,6 +23,8 @@ class MalformedDescription(SoftphoneError):
     The text never contains the value of a line that carries a key.
     """
 
+    _hint = "look at the message in the log of softphone.sip: its sender breaks the grammar"
+
 
 @dataclass(frozen=True, slots=True)
 class DescriptionLimits:
@@ -182,7 +184,10 @@ class SessionDescription:
         reader = _DescriptionReader(limits)
         for number, line in enumerate(_lines(data, limits), start=1):
             try:
-                reader.read(line)
+                if line[:2] == "a=":  # most lines are
+                    reader.read_attribute(line[2:])
+                else:
+                    reader.read(line)
             except MalformedDescription as error:
                 raise MalformedDescription(f"line {number}: {error}") from None
         return reader.description()
@@ -337,7 +342,7 @@ def _time(value: str) -> TimeDescription:
     fields = value.split()
     if len(fields) != 2:
         raise MalformedDescription("the t= line has not its two fields")
-    start, stop = (bounded_number(text, largest=2**64 - 1, what="a time") for text in fields)
+    start, stop = [bounded_number(text, largest=2**64 - 1, what="a time") for text in fields]
     return TimeDescription(start, stop)
 
 
@@ -383,7 +388,7 @@ class _DescriptionReader:
         self._media: list[_MediaDescriptionBuilder] = []
 
     def read(self, line: str) -> None:
-        """Parse one line.  Raises MalformedDescription."""
+        """Parse one line that is no attribute.  Raises MalformedDescription."""
         letter, value = line[:1], line[2:]
         if not line and not self._session:
             return  # some peers send an extra blank line between header fields and body
@@ -391,9 +396,7 @@ class _DescriptionReader:
             raise MalformedDescription("it is not a letter of SDP followed by =")
         if not self._session and not (letter == "v" and value.strip() == "0"):
             raise MalformedDescription("a description begins with v=0")
-        if letter == "a":
-            self._read_attribute(value)
-        elif letter == "m":
+        if letter == "m":
             self._begin_media(value)
         elif self._media:
             self._read_media(letter, value)
@@ -432,7 +435,10 @@ class _DescriptionReader:
             raise MalformedDescription("an r= line belongs behind a t= line")
         self._times[-1][1].append(value)
 
-    def _read_attribute(self, value: str) -> None:
+    def read_attribute(self, value: str) -> None:
+        """Parse what follows `a=` in a line.  Raises MalformedDescription."""
+        if not self._session:
+            raise MalformedDescription("a description begins with v=0")
         attributes = self._media[-1].attributes if self._media else self._attributes
         if len(attributes) == self._limits.attributes:
             raise MalformedDescription(f"there are more than {self._limits.attributes} a= lines")
@@ -451,26 +457,28 @@ class _DescriptionReader:
             raise MalformedDescription("a description begins with v=0")
         if "o" not in self._session:
             raise MalformedDescription("there is no o= line")
-        connection = self._first("c")
+        first = {letter: values[0] for letter, values in self._session.items()}
+        connection = first.get("c")
         return SessionDescription(
-            origin=_origin(self._session["o"][0]),
-            media=tuple(media.build() for media in self._media),
-            session_name=self._first("s") or "-",
-            information=self._first("i"),
-            uri=self._first("u"),
+            origin=_origin(first["o"]),
+            media=tuple([media.build() for media in self._media]),
+            session_name=first.get("s") or "-",
+            information=first.get("i"),
+            uri=first.get("u"),
             emails=tuple(self._session.get("e", ())),
             phones=tuple(self._session.get("p", ())),
             connection=None if connection is None else _connection(connection),
-            bandwidth=tuple(_bandwidth(value) for value in self._session.get("b", ())),
-            times=tuple([replace(time, repeats=tuple(repeats)) for time, repeats in self._times])
+            bandwidth=tuple([_bandwidth(value) for value in self._session.get("b", ())]),
+            times=tuple(
+                [
+                    replace(time, repeats=tuple(repeats)) if repeats else time
+                    for time, repeats in self._times
+                ]
+            )
             or (TimeDescription(),),
-            zone=self._first("z"),
+            zone=first.get("z"),
             attributes=tuple(self._attributes),
         )
-
-    def _first(self, letter: str) -> str | None:
-        values = self._session.get(letter)
-        return values[0] if values else None
 
 
 @dataclass(slots=True)

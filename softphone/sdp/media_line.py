@@ -6,6 +6,7 @@ Reads remote m-lines (address, direction, RTCP port) and writes ours.  The negot
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -74,7 +75,7 @@ class OfferedMedia:
     @property
     def secure(self) -> bool:
         """Whether the profile is RTP/SAVP or RTP/SAVPF."""
-        return "SAVP" in self.profile
+        return is_secure_profile(self.profile)
 
 
 @fast_init
@@ -111,6 +112,11 @@ class NegotiatedMedia:
     extended_reports: tuple[str, ...] = ()
     remote_session: tuple[str, int] = ("", 0)
 
+    @property
+    def secure(self) -> bool:
+        """Whether the profile is RTP/SAVP or RTP/SAVPF."""
+        return is_secure_profile(self.profile)
+
 
 # Reading the remote's lines ---------------------------------------------------------------------
 
@@ -121,6 +127,50 @@ def remote_address(description: SessionDescription, media: MediaDescription) -> 
     if connection is None or connection.network_type != "IN":
         return None
     return (connection.address, media.port)
+
+
+_MEMORABLE = 128
+"""Longer than any address, even with a zone: longer names are not cached, to bound memory."""
+
+
+def media_address_fault(host: str, ours: str) -> str | None:
+    """Return why no media may be sent to `host`; None if it may.  `ours` is our address.
+
+    It must be numeric, without a zone, and of our own family.  No name is looked up.  Multicast and
+    broadcast addresses (RFC 1112, RFC 919) are refused too: they would have us flood a network.
+    """
+    version = _version_of(host)
+    if version is None:
+        return f"the media address {host[:64]} is a name, not an address"
+    if "%" in host:
+        return "the media address has a zone, which means nothing here"
+    if version != _version_of(ours):
+        return f"the media address {host} is not of our own address family"
+    if _is_of_many(host):
+        return f"the media address {host} is not that of one host"
+    return None
+
+
+@lru_cache(1024)
+def _is_of_many(host: str) -> bool:
+    """Whether it is a multicast address, or in 240.0.0.0/4, which holds the broadcast address."""
+    address = ipaddress.ip_address(host)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return address.is_multicast or (address.version == 4 and address.is_reserved)
+
+
+def _version_of(host: str) -> int | None:
+    """Return 4 or 6; None for a name.  Cached: few addresses recur, several times per call."""
+    return _remembered_version(host) if len(host) <= _MEMORABLE else None
+
+
+@lru_cache(1024)
+def _remembered_version(host: str) -> int | None:
+    try:
+        return ipaddress.ip_address(host).version
+    except ValueError:
+        return None
 
 
 def remote_direction(description: SessionDescription, media: MediaDescription) -> Direction:
@@ -160,7 +210,7 @@ def remote_extended_reports(
     lines = [one for one in media.attributes if one.name == "rtcp-xr"]
     lines = lines or [one for one in description.attributes if one.name == "rtcp-xr"]
     words = [word for line in lines[:1] for word in (line.value or "").lower().split()]
-    return tuple(dict.fromkeys(word.partition("=")[0] for word in words[:MOST_REPORTS]))
+    return tuple(dict.fromkeys([word.partition("=")[0] for word in words[:MOST_REPORTS]]))
 
 
 MOST_REPORTS = 16
@@ -182,10 +232,14 @@ def remote_rtcp(media: MediaDescription, remote: Address, *, mux: bool) -> Addre
     return (host, min(port + 1, 65535))
 
 
+def is_secure_profile(profile: str) -> bool:
+    """Whether a transport profile is one of SRTP, in capital or small letters (RFC 3711, 5124)."""
+    return "SAVP" in profile.upper()
+
+
 def _features(profile: str) -> tuple[bool, bool]:
     """Whether a profile is secure, and whether it has feedback (RFC 3711, 4585, 5124)."""
-    name = profile.upper()
-    return "SAVP" in name, name.endswith("F")
+    return is_secure_profile(profile), profile.upper().endswith("F")
 
 
 def may_answer(offered: str, answered: str) -> bool:
@@ -205,6 +259,7 @@ def may_answer(offered: str, answered: str) -> bool:
 
 
 @lru_cache(16)
+@lru_cache(64)
 def event_codec(clock_rate: int) -> CodecCapability:
     """Our telephone-event format at one clock rate (RFC 4733 section 2.4)."""
     # 101 at 8000 Hz is the common choice, and old gateways assume it.
@@ -230,9 +285,11 @@ def stream_attributes(
         lines.append(Attribute("rtcp-mux"))
     if capability.extended_reports:
         lines.append(Attribute("rtcp-xr", capability.extended_reports))
+    if capability.media_security and local.crypto:
+        lines.append(Attribute("3ge2ae", "requested"))
     if local.ssrc is not None and local.cname is not None:
         lines.append(Attribute("ssrc", f"{local.ssrc} cname:{local.cname}"))
-    lines.append(Attribute(direction.value))
+    lines.append(Attribute(str(direction)))
     return lines
 
 
@@ -248,7 +305,7 @@ def media_line(
         media=local.media,
         port=local.port,
         protocol=profile,
-        formats=tuple(str(number) for _, number in codecs),
+        formats=tuple([str(number) for _, number in codecs]),
         attributes=(*formats, *rest),
     )
 

@@ -61,6 +61,8 @@ from softphone.sdp.media_line import (
 class AnswerMismatch(SoftphoneError):
     """An answer does not fit the offer that it answers; the text says how."""
 
+    _hint = "look at offer and answer in the log of softphone.sip: the answer must fit the offer"
+
 
 Worth: TypeAlias = Callable[[OfferedMedia], int | None]
 
@@ -87,6 +89,14 @@ class _RemoteOffer:
 
     description: SessionDescription
     usable: Mapping[int, OfferedMedia]
+
+
+@dataclass(frozen=True, slots=True)
+class _RelayedOffer:
+    """A pending offer of another party's stream; `line` is the stream of ours that it replaces."""
+
+    description: SessionDescription
+    line: NegotiatedMedia
 
 
 _Agreed: TypeAlias = tuple[SessionDescription | None, tuple[NegotiatedMedia, ...]]
@@ -118,7 +128,7 @@ class OfferAnswerSession:
         self._local: SessionDescription | None = None
         self._negotiated: tuple[NegotiatedMedia, ...] = ()
         self._before: _Agreed | None = None
-        self._pending: _LocalOffer | _RemoteOffer | None = None
+        self._pending: _LocalOffer | _RelayedOffer | _RemoteOffer | None = None
 
     @property
     def negotiated(self) -> tuple[NegotiatedMedia, ...]:
@@ -176,7 +186,8 @@ class OfferAnswerSession:
         """Assign each stream an m-line: its own, its kind's active one, a free one or a new one."""
         slots = self._local.media if self._local else ()
         active = {line.index: line.media for line in self._negotiated}
-        free = [i for i, slot in enumerate(slots) if slot.port == 0 and i not in active]
+        # Removed or refused, by us or in the answer: its place may be used again (section 8.1).
+        free = [i for i in range(len(slots)) if i not in active]
         placed: dict[int, LocalMediaLine] = {}
         following = len(slots)
         for local in sorted(media, key=lambda local: local.index is None):
@@ -278,6 +289,51 @@ class OfferAnswerSession:
             index, theirs.media, theirs.protocol, remote, direction, codecs, crypto
         )
         return self._negotiate_line(offered, theirs, local, description)
+
+    # Relaying -----------------------------------------------------------------------------------
+
+    def relay_offer(self, media: MediaDescription) -> SessionDescription:
+        """Offer another party's stream in the place of ours of its kind (RFC 7088 section 2).
+
+        The `o=` line stays ours, with its next version; our other m-lines are removed.  Raises
+        LocalProtocolError while an offer is pending, or without such a stream of ours.
+        """
+        self._require_no_pending_offer()
+        ours = self._local
+        line = next((line for line in self._negotiated if line.media == media.media), None)
+        if ours is None or line is None:
+            raise LocalProtocolError(f"the session has no {media.media} stream to replace")
+        lines = [
+            media if index == line.index else refused_line(slot)
+            for index, slot in enumerate(ours.media)
+        ]
+        description = self._describe(lines)
+        self._pending = _RelayedOffer(description, line)
+        return description
+
+    def apply_relayed_answer(self, description: SessionDescription) -> MediaDescription:
+        """Return the m-line that answers the relayed stream.
+
+        The exchange is complete in any case, since the far end has accepted the offer.  Raises
+        AnswerMismatch, and LocalProtocolError when no relayed offer is pending.
+        """
+        offer = self._pending
+        if not isinstance(offer, _RelayedOffer):
+            raise LocalProtocolError("there is no relayed offer to be answered")
+        self._commit(offer.description, (offer.line,))
+        offered, answered = offer.description.media, description.media
+        if [line.media for line in offered] != [line.media for line in answered]:
+            raise AnswerMismatch("the answer has not the m-lines of the offer")
+        index = offer.line.index
+        if any(line.port for at, line in enumerate(answered) if at != index):
+            raise AnswerMismatch("the answer takes up an m-line that was removed")
+        theirs = answered[index]
+        if not theirs.port:
+            raise AnswerMismatch(f"the answer refuses the {theirs.media} stream")
+        if not may_answer(offered[index].protocol, theirs.protocol):
+            mine = offered[index].protocol
+            raise AnswerMismatch(f"m-line {index} answers {mine} with {theirs.protocol}")
+        return theirs
 
     # Answering ----------------------------------------------------------------------------------
 

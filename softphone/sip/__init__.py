@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from softphone.sip.auth import DigestAlgorithm, DigestCredentials, DigestSession
 from softphone.sip.auth.digest_client import AuthenticationRefused
-from softphone.sip.dialog import InviteRequest, ReferRequest, SubscribeRequest
-from softphone.sip.endpoint import Endpoint, SipEvent
+from softphone.sip.dialog import InviteRequest, MessageRequest, ReferRequest, SubscribeRequest
+from softphone.sip.endpoint import AnyUsage, Endpoint, EventHandler, EventHandlers, SipEvent
 from softphone.sip.endpoint_config import EndpointConfig, Timing
-from softphone.sip.event_handlers import AnyUsage, EventHandler, EventHandlers
 from softphone.sip.events import (
     AckReceived,
     Cause,
@@ -59,8 +58,10 @@ from softphone.sip.message import (
     NameAddr,
     Request,
     Response,
+    SessionId,
     SipUri,
     Uri,
+    UserToUser,
     call_security,
     parse_uri,
     security_call_info,
@@ -69,6 +70,7 @@ from softphone.sip.publication import Publication, Publisher, PublishRequest
 from softphone.sip.registration import Registration, RegistrationEvent
 from softphone.sip.registration.registration import RegistrationConfig
 from softphone.sip.subscription import NotifierUsage, SubscriberUsage
+from softphone.sip.target import parse_target
 from softphone.sip.transaction import Exchange, ServerExchange
 from softphone.sip.transport import Failover, LookupPolicy, is_numeric
 
@@ -105,6 +107,7 @@ __all__ = [
     "MalformedMessage",
     "MessageLimits",
     "MessageRejected",
+    "MessageRequest",
     "ModificationAnswered",
     "ModificationFailed",
     "ModificationReceived",
@@ -128,6 +131,7 @@ __all__ = [
     "Response",
     "ResponseReceived",
     "ServerExchange",
+    "SessionId",
     "SessionRefreshed",
     "SipEvent",
     "SipUri",
@@ -140,8 +144,10 @@ __all__ = [
     "SubscriptionTerminated",
     "Timing",
     "Uri",
+    "UserToUser",
     "call_security",
     "is_numeric",
+    "parse_target",
     "parse_uri",
     "security_call_info",
 ]

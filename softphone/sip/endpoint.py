@@ -3,6 +3,7 @@
 An Endpoint owns many flows, one heap of timers, the transactions, and the usages above them.
 `Transmit(data=b"", to=target)` asks the driver to open a flow and to write nothing; requests wait
 for `connected`, since their Via needs the local address of the flow (RFC 3261 section 18.1.1).
+`EventHandlers` gives the events of a usage to its owner, such as the leg of a call.
 Registration is in `softphone.sip.registration`, server location in `softphone.sip.transport`.
 """
 
@@ -10,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TypeAlias, cast
+from typing import Protocol, TypeAlias
+from weakref import WeakValueDictionary
 
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Address, Entropy, Flow, Side, Target, Transmit, Transport
@@ -20,6 +22,7 @@ from softphone.sip.dialog import (
     Dialog,
     DialogTable,
     InviteRequest,
+    MessageRequest,
     ReferRequest,
     SubscribeRequest,
     complete_request,
@@ -36,10 +39,11 @@ from softphone.sip.message import (
     ParseFailure,
     Request,
     Response,
+    SessionId,
     StreamFramer,
     parse_datagram,
 )
-from softphone.sip.request_router import RequestRouter
+from softphone.sip.request_router import Admit, RequestRouter
 from softphone.sip.subscription import NotifierUsage, SubscriberUsage, refer_fields
 from softphone.sip.transaction import (
     Exchange,
@@ -79,6 +83,8 @@ SipEvent: TypeAlias = (
     | events.ReferReceived[InviteUsage, NotifierUsage]
 )
 
+AnyUsage: TypeAlias = InviteUsage | SubscriberUsage | NotifierUsage
+
 
 class Endpoint:
     """A user agent; implements `softphone.sans_io.Machine[SipEvent]`.
@@ -93,10 +99,12 @@ class Endpoint:
         entropy: Entropy,
         config: EndpointConfig | None = None,
         own_server: Callable[[Flow], bool] = lambda _: False,
+        admit: Admit | None = None,
     ) -> None:
         """`own_server` says whether a flow leads to a server of ours.
 
         Such a server may send messages of every dialog whose flow has no verified certificate.
+        `admit` judges each request; by default all are admitted.
         """
         self.side = side
         self.config = config or EndpointConfig()
@@ -105,26 +113,29 @@ class Endpoint:
             self.config = replace(self.config, allow=tuple(methods))
         self._layer = TransactionLayer(config=self.config, entropy=entropy, own_server=own_server)
         self._table = DialogTable(own_server=own_server, report_stranger=self._report_stranger)
-        self._router = RequestRouter(layer=self._layer, table=self._table)
-        self._readers: dict[Flow, _StreamReader] = {}
+        self._router = RequestRouter(layer=self._layer, table=self._table, admit=admit)
+        self._readers: dict[int, _StreamReader] = {}
 
     # The machine ---------------------------------------------------------------------------------
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
         """Handle one datagram, or a piece of a stream of any length."""
-        if flow not in self._layer.flows:
-            self._layer.flow_opened(flow, None, now=now)
-        if flow.transport is Transport.UDP:
-            self._handle_parsed(parse_datagram(data, self.config.limits), flow=flow, now=now)
-            return
-        for item in self._reader(flow, now=now).feed(data, now=now):
+        reader = self._readers.get(flow.id)
+        if reader is None:
+            if flow not in self._layer.flows:
+                self._layer.flow_opened(flow, None, now=now)
+            if flow.transport is Transport.UDP:
+                self._handle_parsed(parse_datagram(data, self.config.limits), flow=flow, now=now)
+                return
+            reader = self._reader(flow, now=now)
+        for item in reader.feed(data, now=now):
             self._handle_parsed(item, flow=flow, now=now)
 
     def _reader(self, flow: Flow, *, now: float) -> _StreamReader:
-        reader = self._readers.get(flow)
+        reader = self._readers.get(flow.id)
         if reader is None:
             reader = _StreamReader(flow, self._layer, self._table, now=now)
-            self._readers[flow] = reader
+            self._readers[flow.id] = reader
         return reader
 
     def _handle_parsed(self, item: ParsedInput, *, flow: Flow, now: float) -> None:
@@ -172,7 +183,7 @@ class Endpoint:
 
         A Target as `flow` could not be connected.
         """
-        reader = self._readers.pop(flow, None) if isinstance(flow, Flow) else None
+        reader = self._readers.pop(flow.id, None) if isinstance(flow, Flow) else None
         if reader is not None:
             reader.stop()
         self._layer.flow_closed(flow, reason or "The connection was closed", now=now)
@@ -197,7 +208,8 @@ class Endpoint:
         if not self._layer.events:
             return None
         # The layers below emit their own event classes; SipEvent is their union.
-        return cast("SipEvent", self._layer.events.popleft())
+        event: SipEvent = self._layer.events.popleft()  # type: ignore[assignment]
+        return event
 
     # Flows ---------------------------------------------------------------------------------------
 
@@ -256,12 +268,29 @@ class Endpoint:
         return self._layer.flows.target_of(place)
 
     def public_address(self, flow: Flow) -> Address | None:
-        """Return our address as the far end of `flow` last saw it (received, rport: RFC 3581)."""
+        """Return our address as the far end of `flow` last saw it (received, rport: RFC 3581).
+
+        An advertised address takes the place of the host.
+        """
         return self._layer.flows.public_address(flow)
+
+    def advertise(self, address: str | None) -> None:
+        """Name this numeric address in each Contact made from now on; None: as far ends see us."""
+        self._layer.flows.advertised = address
+
+    def write_contact(self, place: Address | None) -> None:
+        """Write this host name and port into each Contact made from now on; None: an address."""
+        self._layer.flows.contact_at = place
+
+    def advertised_to(self, flow: Flow) -> str | None:
+        """Return the advertised address, if there is one of the family of `flow`."""
+        return self._layer.flows.advertised_to(flow)
 
     def contact_for_flow(self, flow: Flow, user: str | None, *, secure: bool = False) -> NameAddr:
         """Return a Contact that leads back to `flow`, with the public address if it is known."""
-        return contact_for(flow, user=user, public=self.public_address(flow), secure=secure)
+        return contact_for(
+            flow, user=user, public=self._layer.flows.contact_address(flow), secure=secure
+        )
 
     def usages(self) -> tuple[InviteUsage, ...]:
         """Return every INVITE usage that has not ended."""
@@ -331,6 +360,9 @@ class Endpoint:
             credentials=invite_request.credentials,
         )
         headers = self._invite_fields(invite_request, usage)
+        if invite_request.session_id is not None:
+            usage.identify_session(SessionId(invite_request.session_id))
+            headers.append(("Session-ID", str(usage.session_id)))
         request = initial_request(
             "INVITE", invite_request, layer=self._layer, headers=headers, body=invite_request.body
         )
@@ -382,6 +414,17 @@ class Endpoint:
         subscription.subscribe(request, refer, expires=0, now=now)
         return subscription
 
+    def message(self, message: MessageRequest, *, now: float) -> Exchange:
+        """Send MESSAGE outside any dialog (RFC 3428); its result comes as for `send_request`."""
+        request = initial_request("MESSAGE", message, layer=self._layer, body=message.body)
+        return self.send_request(
+            request,
+            to=message.to,
+            now=now,
+            credentials=message.credentials,
+            failover=message.failover,
+        )
+
     def _make_subscriber(self, event: str, credentials: Authenticator | None) -> SubscriberUsage:
         return SubscriberUsage(
             layer=self._layer, table=self._table, credentials=credentials, event=event
@@ -404,6 +447,8 @@ class _StreamReader:
         self._table = table
         self._framer = StreamFramer(layer.config.limits)
         self._last_message_at = now
+        self._incomplete = False
+        """Whether a message is incomplete, so that the timer "pending" runs."""
         self._arm_idle_timer(now)
 
     def _arm_idle_timer(self, since: float) -> None:
@@ -417,11 +462,13 @@ class _StreamReader:
         for item in items:
             if not isinstance(item, CrlfKeepAlive):
                 self._last_message_at = now
-        key = (self, "pending")
-        if not self._framer.pending:
-            self._layer.timers.cancel(key)
-        elif items or key not in self._layer.timers:
-            self._layer.timers.set(key, now + self._layer.timing.timeout)
+        if self._framer.pending:
+            if items or not self._incomplete:
+                self._incomplete = True
+                self._layer.timers.set((self, "pending"), now + self._layer.timing.timeout)
+        elif self._incomplete:
+            self._incomplete = False
+            self._layer.timers.cancel((self, "pending"))
         return items
 
     def expect_pong(self) -> None:
@@ -464,3 +511,82 @@ class _ExchangeReporter:
         self, exchange: Exchange, status_hint: int, reason: str, *, now: float
     ) -> None:
         self._layer.emit_event(events.RequestFailed(exchange, status_hint, reason))
+
+
+class EventHandler(Protocol):
+    """Handles the events of one usage or of several."""
+
+    def handle_event(self, event: SipEvent) -> None:
+        """Handle one event of a usage that this handler was set for."""
+
+
+class EventHandlers:
+    """The handlers of the usages and exchanges of one endpoint.
+
+    Holds handlers weakly: the transaction layer keeps usages for half a minute after their end, but
+    a call and its keys must be freed when the call ends.
+    """
+
+    def __init__(self) -> None:
+        self._handlers: WeakValueDictionary[AnyUsage | Exchange, EventHandler] = (
+            WeakValueDictionary()
+        )
+
+    def set_handler(self, usage: AnyUsage | Exchange, handler: EventHandler) -> None:
+        """Pass the events of a usage, or of an exchange until its final response, to `handler`.
+
+        The caller must keep a reference to it.
+        """
+        self._handlers[usage] = handler
+
+    def handler_of(self, usage: AnyUsage | None) -> EventHandler | None:
+        """Return the handler of a usage, None without one."""
+        return None if usage is None else self._handlers.get(usage)
+
+    def handle_event(self, event: SipEvent) -> bool:
+        """Pass an event to the handler of its usage; return False if there is none."""
+        usage = _usage_of(event)
+        handler = None if usage is None else self._handlers.get(usage)
+        if handler is not None:
+            handler.handle_event(event)
+        match event:
+            # A call outlives its subscriptions and requests, and may have any number of them.
+            case events.SubscriptionTerminated():
+                self._handlers.pop(event.subscription, None)
+            case events.RequestFailed() | events.ResponseReceived(final=True):
+                self._handlers.pop(event.exchange, None)
+        return handler is not None
+
+
+def _usage_of(event: SipEvent) -> AnyUsage | Exchange | None:
+    """Return the usage or exchange of an event; for a REFER or SUBSCRIBE within a call its call."""
+    match event:
+        case (
+            events.InviteReceived()
+            | events.ProvisionalReceived()
+            | events.InviteAnswered()
+            | events.InviteRejected()
+            | events.InviteEnded()
+            | events.InviteCanceled()
+            | events.AckReceived()
+            | events.PrackReceived()
+            | events.ModificationReceived()
+            | events.ModificationAnswered()
+            | events.ModificationFailed()
+            | events.InDialogRequestReceived()
+            | events.SessionRefreshed()
+        ):
+            return event.usage
+        case events.ReferReceived() | events.SubscribeReceived():
+            return event.usage or event.subscription
+        case (
+            events.SubscriptionAccepted()
+            | events.SubscriptionRefreshed()
+            | events.SubscriptionTerminated()
+            | events.NotifyReceived()
+        ):
+            return event.subscription
+        case events.ResponseReceived() | events.RequestFailed():
+            return event.exchange
+        case _:
+            return None

@@ -97,6 +97,8 @@ class EndpointConfig:
     """How long an accepted connection may have no message, transaction, dialog or registration.
 
     Then it is closed.  CRLF keep-alives do not count as messages.  0: no limit (RFC 3261 18)."""
+    reinvite: bool = True
+    """Whether we may send re-INVITE; False for far ends that do not take it."""
     retry_after: int = 5
     """The Retry-After of a 503, in seconds."""
     reliable_above: int | None = None

@@ -195,8 +195,8 @@ class InviteRejected(Generic[U]):
 class InviteEnded(Generic[U]):
     """A usage has ended after it was confirmed, or before we answered an incoming INVITE.
 
-    `status` and `reason` come from the Reason header field of a BYE (RFC 3326), if it had one, or
-    say what failed.  `request` is the far end's BYE.
+    `status` (of SIP) and `reason` come from the Reason header field of a BYE (RFC 3326), if it had
+    one, or say what failed.  `request` is the far end's BYE.
     """
 
     usage: U
@@ -226,12 +226,13 @@ class InviteReceived(Generic[U]):
 class InviteCanceled(Generic[U]):
     """The caller canceled the INVITE before our final response; 487 was sent.
 
-    `status` and `reason` come from the Reason header field (RFC 3326), else 0 and "".
+    `status`, `reason` and `q850_cause` come from the Reason header field (RFC 3326), else 0 and "".
     """
 
     usage: U
     status: int = 0
     reason: str = ""
+    q850_cause: int = 0
 
 
 @fast_init

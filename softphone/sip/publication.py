@@ -4,10 +4,10 @@
     publication = publisher.publish(PublishRequest(...), now=now)
     publisher.handle_event(event, now=now)  # for each event of the endpoint; True if it was ours
 
-Each publication is initial, as reports are; there is no refresh, modification or removal (sections
-4.4 to 4.6).  After a 423 it is sent once more with the longer Expires.  At most `MOST_UNDER_WAY`
-are under way; further ones are dropped, so that they cannot pile up behind a collector that never
-answers.
+Without an entity tag a publication is initial, as reports are; with one it refreshes, modifies or,
+with Expires 0, removes what the tag names (sections 4.3 to 4.5).  After a 423 it is sent once more
+with the longer Expires.  At most `MOST_UNDER_WAY` are under way; further ones are dropped, so that
+they cannot pile up behind a collector that never answers.
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ class PublishRequest:
     """The description of a PUBLISH.
 
     `uri` is the resource whose state is published; `expires` is in seconds, None leaves it to the
-    far end.
+    far end.  `entity_tag` names what was published before; then `body` None refreshes it.
     """
 
     uri: Uri
     local: NameAddr
     to: Flow | Target
     event: str
-    body: Body
+    body: Body | None
+    entity_tag: str = ""
     expires: int | None = None
     route_set: tuple[NameAddr, ...] = ()
     headers: tuple[Field, ...] = ()
@@ -55,6 +56,8 @@ class PublishRequest:
             *(("Route", str(route)) for route in routes),
             ("Event", self.event),
         ]
+        if self.entity_tag:
+            fields.append(("SIP-If-Match", self.entity_tag))
         if expires is not None:
             fields.append(("Expires", str(expires)))
         return Request.build("PUBLISH", uri, [*fields, *self.headers], self.body)
@@ -65,7 +68,7 @@ class Publication:
     """One publication.
 
     `status` is 0 until it is over, then the final status, or 408 or 503 if no response came
-    (`answered` is False).  `entity_tag` is the SIP-ETag of the response.
+    (`answered` is False).  `entity_tag` is the SIP-ETag of the response, `granted` its Expires.
     """
 
     publish_request: PublishRequest
@@ -75,6 +78,7 @@ class Publication:
     entity_tag: str = ""
     expires: int | None = None
     answered: bool = False
+    granted: int | None = None
 
     @property
     def accepted(self) -> bool:
@@ -156,6 +160,7 @@ class Publisher:
             self._send_publish(publication, now)
             return
         publication.entity_tag = response.headers.get("SIP-ETag") or ""
+        publication.granted = response.expires
         publication.answered = True
         self._finish(exchange, publication, response.status, response.reason)
 

@@ -1,34 +1,94 @@
-"""Routes received requests (RFC 3261 sections 8.2, 9.2, 12.2.2, 17.2.3).
+"""Routes received requests, and checks them (RFC 3261 sections 8.2, 9.2, 12.2.2, 17.2.3).
 
 Retransmissions go to their transaction, requests with a To tag to their dialog, CANCEL and ACK to
-their INVITE.  All other requests are new: they are admitted, checked and reported.
+their INVITE.  All other requests are new: they are admitted, checked and reported.  `check_request`
+makes the checks of section 8.2 that need no state: from a request and a configuration to None or
+the refusal to send.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
+from typing import TypeAlias
 from weakref import WeakValueDictionary
 
 from softphone.rate_limit import TokenBucket
 from softphone.sans_io import Flow, Side
 from softphone.sip.dialog import DialogTable
+from softphone.sip.endpoint_config import EndpointConfig
 from softphone.sip.events import InviteReceived, ReferReceived, RequestReceived, SubscribeReceived
 from softphone.sip.invite import InviteServer, InviteState, InviteUsage
-from softphone.sip.message import Field, Request
-from softphone.sip.request_validation import check_request
+from softphone.sip.message import (
+    Body,
+    BodyRole,
+    Field,
+    MalformedMessage,
+    Request,
+    SipUri,
+    Uri,
+    find_part,
+    parse_multipart,
+    unescape,
+)
 from softphone.sip.subscription import NotifierUsage, refer_values
 from softphone.sip.transaction import ServerExchange, ServerTransaction, TransactionLayer
+from softphone.sip.transaction.client import TARGET_REFRESH
+from softphone.sip.transaction.server import MAGIC_COOKIE
 
 RESERVE = 1.25
 """The factor on the bounds of the server transaction table for requests within dialogs."""
+
+KNOWN_METHODS = frozenset(
+    {
+        "INVITE",
+        "ACK",
+        "CANCEL",
+        "BYE",
+        "OPTIONS",
+        "REGISTER",
+        "PRACK",
+        "UPDATE",
+        "INFO",
+        "REFER",
+        "NOTIFY",
+        "SUBSCRIBE",
+        "MESSAGE",
+        "PUBLISH",
+    }
+)
+"""Methods that get 405 if they are not in `allow`; all others get 501 (8.2.1, 21.5.2)."""
+
+# Requests whose body must contain a session description.
+_SESSION_METHODS = frozenset({"INVITE", "UPDATE", "PRACK"})
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRefusal:
+    """The failure response to a request; `reason` "" means the standard phrase."""
+
+    status: int
+    reason: str = ""
+    headers: tuple[Field, ...] = ()
+
+
+Admit: TypeAlias = Callable[[Request, Flow, float], RequestRefusal | None]
+"""Judges a request on its flow, at a time; None lets it in.  ACK and CANCEL are not judged.
+
+The refusal is sent without a transaction, so that nothing is kept for a stranger (RFC 3261 8.2.7).
+"""
 
 
 class RequestRouter:
     """Routes each received request and creates the usages for new ones."""
 
-    def __init__(self, *, layer: TransactionLayer, table: DialogTable) -> None:
+    def __init__(
+        self, *, layer: TransactionLayer, table: DialogTable, admit: Admit | None = None
+    ) -> None:
         self._layer = layer
         self._table = table
+        self._admit = admit
         self._config = layer.config
         rate, burst = self._config.admission_rate, self._config.admission_burst
         self._unknown_bucket = TokenBucket(rate=rate, burst=burst)
@@ -61,11 +121,15 @@ class RequestRouter:
         if self._overloaded(belongs=belongs, flow=flow, now=now):
             # Stateless 503: a request that is not served gets no transaction (8.2.7).
             retry = (("Retry-After", str(self._config.retry_after)),)
-            self._refuse_statelessly(request, 503, flow=flow, headers=retry)
+            self._refuse_statelessly(request, RequestRefusal(503, headers=retry), flow=flow)
             return
         if request.method == "CANCEL" and not self._may_cancel(request, flow=flow):
             # A transaction for it would block the real CANCEL, which has the same branch.
-            self._refuse_statelessly(request, 481, flow=flow)
+            self._refuse_statelessly(request, RequestRefusal(481), flow=flow)
+            return
+        refusal = self._inadmissible(request, flow=flow, now=now)
+        if refusal is not None:
+            self._refuse_statelessly(request, refusal, flow=flow)
             return
         merged = self._layer.is_merged(request)
         transaction = self._layer.start_server_transaction(
@@ -103,9 +167,13 @@ class RequestRouter:
             return self._layer.find_server_transaction(request, method="INVITE") is not None
         return request.to.tag is not None and self._table.find_owner(request, flow=flow) is not None
 
-    def _refuse_statelessly(
-        self, request: Request, status: int, *, flow: Flow, headers: tuple[Field, ...] = ()
-    ) -> None:
+    def _inadmissible(self, request: Request, *, flow: Flow, now: float) -> RequestRefusal | None:
+        """Ask the owner; OPTIONS begins nothing, and CANCEL cannot be challenged (22.1)."""
+        if self._admit is None or request.method in ("CANCEL", "OPTIONS"):
+            return None
+        return self._admit(request, flow, now)
+
+    def _refuse_statelessly(self, request: Request, refusal: RequestRefusal, *, flow: Flow) -> None:
         transaction = ServerTransaction(
             request,
             key=(),
@@ -114,7 +182,13 @@ class RequestRouter:
             layer=self._layer,
             proven=False,
         )
-        response = transaction.request.response(status, to_tag=transaction.to_tag, headers=headers)
+        transaction.identify_refusal()
+        response = transaction.request.response(
+            refusal.status,
+            to_tag=transaction.to_tag,
+            reason=refusal.reason or None,
+            headers=(*refusal.headers, *transaction.fields),
+        )
         self._layer.send_bytes(response.encode(), transaction.to)
 
     def _may_cancel(self, request: Request, *, flow: Flow) -> bool:
@@ -201,7 +275,8 @@ class RequestRouter:
             table=self._table,
             session_timer=self._config.session_expires or None,
         )
-        if usage.session_timer.refuse_too_small(transaction, now=now):
+        timed = request.session_expires is not None
+        if timed and usage.session_timer.refuse_too_small(transaction, now=now):
             return
         status, replaced = self._replaces(request)
         if status:
@@ -209,14 +284,15 @@ class RequestRouter:
             return
         usage.server = InviteServer(transaction, usage=usage, now=now)
         usage.replaced = replaced
+        body = usage.server.body
         self.add_usage(usage)
         self._layer.emit_event(
             InviteReceived(
                 usage,
                 transaction.request,
                 transaction.flow,
-                usage.server.body if usage.server.role is not None else None,
-                usage.server.role,
+                body,
+                None if body is None else BodyRole.OFFER,
                 replaced,
             )
         )
@@ -267,3 +343,128 @@ class RequestRouter:
         return NotifierUsage(
             transaction, dialog=None, layer=self._layer, table=self._table, now=now
         )
+
+
+# Checks (RFC 3261 section 8.2) --------------------------------------------------------------------
+
+
+def check_request(request: Request, config: EndpointConfig) -> RequestRefusal | None:
+    """Return the first refusal, in the order of RFC 3261 section 8.2, or None."""
+    return (
+        _check_method(request, config)
+        or _check_uri(request, config)
+        or _check_extensions(request, config)
+        or _check_content(request, config)
+        or _check_accept(request, config)
+        or _check_contact(request)
+    )
+
+
+def _check_method(request: Request, config: EndpointConfig) -> RequestRefusal | None:
+    if request.method in config.allow:
+        return None
+    if request.method in KNOWN_METHODS:
+        return RequestRefusal(405)
+    return RequestRefusal(501, headers=(("Allow", ", ".join(config.allow)),))
+
+
+def _check_uri(request: Request, config: EndpointConfig) -> RequestRefusal | None:
+    if request.uri.scheme.lower() not in config.schemes:
+        return RequestRefusal(416)
+    if request.method == "REGISTER" and not isinstance(request.to.uri, SipUri):
+        # An address of record is a sip or sips URI (RFC 4475 section 3.3.4).
+        return RequestRefusal(400, "The address of record is no SIP URI")
+    if config.users and request.to.tag is None and not _is_for_us(request.uri, config.users):
+        return RequestRefusal(404)
+    return None
+
+
+def _is_for_us(uri: Uri, users: tuple[str, ...]) -> bool:
+    """Whether the user part of a Request-URI is in `users` (RFC 3261 section 19.1.4)."""
+    if not isinstance(uri, SipUri) or uri.user is None:
+        return False
+    return unescape(uri.user) in {unescape(user) for user in users}
+
+
+def _check_extensions(request: Request, config: EndpointConfig) -> RequestRefusal | None:
+    if request.method in ("ACK", "CANCEL") or not request.require:
+        return None
+    # A UAS ignores Proxy-Require, which is for proxies (RFC 4475 section 3.3.5).
+    known = {tag.lower() for tag in config.supported}
+    unknown = [tag for tag in request.require if tag.lower() not in known]
+    return RequestRefusal(420, headers=(("Unsupported", ", ".join(unknown)),)) if unknown else None
+
+
+def _check_content(request: Request, config: EndpointConfig) -> RequestRefusal | None:
+    content = request.content
+    if content is None or _optional(content):
+        return None
+    if request.headers.get("Content-Encoding") not in (None, "identity"):
+        return RequestRefusal(415, headers=(("Accept-Encoding", "identity"),))
+    if request.method in _SESSION_METHODS:
+        return _check_session(content, config)
+    if request.method == "MESSAGE" and config.message_types:
+        return _check_message(content, config.message_types)
+    return None
+
+
+def _check_session(content: Body, config: EndpointConfig) -> RequestRefusal | None:
+    """Require one part of an accepted media type (415); other parts are ignored."""
+    try:
+        found = any(find_part(content, known) for known in config.accept)
+    except MalformedMessage as error:
+        return RequestRefusal(400, error.reason)
+    return None if found else RequestRefusal(415, headers=(("Accept", ", ".join(config.accept)),))
+
+
+def _check_message(content: Body, types: tuple[str, ...]) -> RequestRefusal | None:
+    """Require an accepted media type for each part that is not optional (RFC 5621 3 and 8)."""
+    parts = [content]
+    if content.media_type.startswith("multipart/"):
+        try:
+            parts = [part.body for part in parse_multipart(content)]
+        except MalformedMessage as error:
+            return RequestRefusal(400, error.reason)
+    if all(part.media_type in types or _optional(part) for part in parts):
+        return None
+    return RequestRefusal(415, headers=(("Accept", ", ".join(types)),))
+
+
+def _optional(content: Body) -> bool:
+    parameters = content.disposition.lower().replace(" ", "").split(";")[1:]
+    return "handling=optional" in parameters
+
+
+def _check_accept(request: Request, config: EndpointConfig) -> RequestRefusal | None:
+    """Refuse an INVITE whose Accept excludes session descriptions (406, 21.4.7)."""
+    if request.method != "INVITE" or request.accept is None:
+        return None
+    wildcards = {f"{known.partition('/')[0]}/*" for known in config.session_types}
+    if {*request.accept} & {*config.session_types, *wildcards, "*/*"}:
+        return None
+    return RequestRefusal(406)
+
+
+def _check_contact(request: Request) -> RequestRefusal | None:
+    """Require one Contact with a SIP URI, the target of our requests (RFC 3261 8.1.1.8).
+
+    Only SUBSCRIBE and an initial INVITE must have it.  After a REFER without Contact, NOTIFY goes
+    to the URI in From.
+    """
+    if request.method not in TARGET_REFRESH:
+        return None
+    if "Contact" not in request.headers:
+        missing = request.method == "SUBSCRIBE" or _begins_call(request)
+        return RequestRefusal(400, "Missing Contact header field") if missing else None
+    contacts = request.contacts
+    if len(contacts) > 1:
+        return RequestRefusal(400, "More than one Contact")
+    if not contacts or not isinstance(contacts[0].uri, SipUri):
+        return RequestRefusal(400, "Contact is no SIP URI")
+    return None
+
+
+def _begins_call(request: Request) -> bool:
+    """Whether it is an initial INVITE of an RFC 3261 peer; RFC 2543 allows no Contact."""
+    branch = request.top_via.branch or ""
+    return request.method == "INVITE" and request.to.tag is None and branch.startswith(MAGIC_COOKIE)

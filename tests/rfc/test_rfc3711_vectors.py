@@ -14,7 +14,12 @@ from tests.support.srtp import vector
 
 
 @pytest.mark.parametrize(
-    "name", ["rfc3711_B2_aes_cm_128_keystream", "rfc6188_7_1_aes_cm_256_keystream"]
+    "name",
+    [
+        "rfc3711_B2_aes_cm_128_keystream",
+        "rfc6188_7_1_aes_cm_256_keystream",
+        "rfc6188_7_2_aes_cm_192_keystream",
+    ],
 )
 def test_aes_counter_mode_keystream(name):
     given = vector(name)
@@ -22,7 +27,9 @@ def test_aes_counter_mode_keystream(name):
     assert keystream(given["session_key"], block, len(given["keystream"])) == given["keystream"]
 
 
-@pytest.mark.parametrize("name", ["rfc3711_B3_kdf_128", "rfc6188_7_4_kdf_256"])
+@pytest.mark.parametrize(
+    "name", ["rfc3711_B3_kdf_128", "rfc6188_7_4_kdf_256", "rfc6188_7_4_kdf_192"]
+)
 def test_key_derivation(name):
     given = vector(name)
     master = given["master_key"], given["master_salt"]

@@ -37,7 +37,7 @@ def test_the_first_line_that_we_support_is_chosen_and_the_others_say_why_not():
     choice = choose_crypto(read_crypto(media), allowed=ALL)
     assert choice.crypto.tag == 3
     assert [(refusal.tag, refusal.code) for refusal in choice.refusals] == [
-        (1, CryptoRefusalCode.MKI),
+        (1, CryptoRefusalCode.SESSION_PARAMETER),
         (2, CryptoRefusalCode.UNKNOWN_SUITE),
     ]
 

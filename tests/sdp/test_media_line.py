@@ -10,6 +10,7 @@ from softphone.sdp.media_line import (
     event_codec,
     intersect_directions,
     may_answer,
+    media_address_fault,
     media_line,
     refused_line,
     remote_address,
@@ -144,3 +145,18 @@ def test_the_usual_rtcp_port_and_video_packet_times_are_not_said():
     local = LocalMediaLine("video", 4000, rtcp_port=4001)
     rest = stream_attributes(local, CAPABILITY, Direction.SENDRECV, mux=False)
     assert [str(attribute) for attribute in rest] == ["sendrecv"]
+
+
+@pytest.mark.parametrize(
+    ("host", "ours", "said"),
+    [
+        ("198.51.100.1", "192.0.2.1", None),
+        ("2001:db8::2", "2001:db8::1", None),
+        ("media.example.com", "192.0.2.1", "is a name"),
+        ("fe80::1%eth0", "fe80::2", "has a zone"),
+        ("2001:db8::2", "192.0.2.1", "is not of our own address family"),
+    ],
+)
+def test_media_goes_to_addresses_of_our_own_family(host, ours, said):
+    fault = media_address_fault(host, ours)
+    assert (fault is None) if said is None else (said in fault)

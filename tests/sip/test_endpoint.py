@@ -118,6 +118,31 @@ def test_a_dialog_is_rebound_to_the_new_flow():
     assert "ModificationAnswered" in kinds(pair.events["bob"])
 
 
+def test_a_dialog_whose_flow_is_gone_follows_the_far_ends_change_of_the_session():
+    pair = Pair(transport=Transport.TLS)
+    mine, theirs = pair.answered()
+    pair.cut()
+    pair.connect()
+    assert theirs.flow is None
+    mine.reinvite(OFFER_2, now=pair.now)
+    pair.run(0.05)
+    assert theirs.flow == pair.flows["bob"]
+    theirs.answer_modification(ANSWER_2, now=pair.now)
+    pair.run(0.1)
+    theirs.bye(now=pair.now)
+    pair.run(0.1)
+    assert mine.state is theirs.state is InviteState.TERMINATED
+
+
+def test_a_dialog_with_its_flow_stays_there_whatever_comes_over_another():
+    pair = Pair(transport=Transport.TLS)
+    mine, theirs = pair.answered()
+    first = pair.flows["bob"]
+    mine.reinvite(OFFER_2, now=pair.now)
+    pair.run(0.05)
+    assert theirs.flow == first
+
+
 def test_a_large_request_goes_over_tcp_where_that_is_wanted():
     config = EndpointConfig(reliable_above=1300)
     lone = Lone(config=config)

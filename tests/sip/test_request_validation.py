@@ -6,7 +6,7 @@ import pytest
 
 from softphone.sip import EndpointConfig
 from softphone.sip.message import parse_datagram
-from softphone.sip.request_validation import check_request
+from softphone.sip.request_router import check_request
 from softphone.sip.subscription import refer_values
 from tests.support.lone import SDP, Lone
 

@@ -67,8 +67,16 @@ class AuthenticationRefused:
     wait_list: CredentialWaitList | None = field(default=None, compare=False, repr=False)
 
 
+CHALLENGES = frozenset({401, 407})
+"""The responses that ask for credentials (RFC 3261 section 22)."""
+
+
 class Authenticator(Protocol):
     """The credentials of one user agent, for all of its requests."""
+
+    @property
+    def answers(self) -> frozenset[int]:
+        """The statuses of the responses that `authorize` may answer: `CHALLENGES`, or more."""
 
     @property
     def refusal(self) -> AuthenticationRefused | None:

@@ -14,7 +14,11 @@ from collections.abc import Callable
 
 from softphone.sans_io import Flow, Target
 from softphone.security import KeyMaterial
-from softphone.sip.auth.authenticator import AuthenticationRefused, CredentialWaitList
+from softphone.sip.auth.authenticator import (
+    CHALLENGES,
+    AuthenticationRefused,
+    CredentialWaitList,
+)
 from softphone.sip.auth.challenge_policy import ChallengePolicy
 from softphone.sip.auth.digest_client import DigestRole
 from softphone.sip.message import AuthValue, MalformedMessage, Request, Response
@@ -50,6 +54,8 @@ class BearerSession:
     set until `replace_token`, and `on_refused` is called to get a new token.  Meanwhile requests
     wait, until `retry_waiting_requests` or `fail_waiting_requests`.
     """
+
+    answers = CHALLENGES
 
     def __init__(
         self,

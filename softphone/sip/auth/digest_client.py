@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 from softphone.sans_io import Entropy, Flow, Target
 from softphone.security import KeyMaterial
-from softphone.sip.auth.authenticator import AuthenticationRefused
+from softphone.sip.auth.authenticator import CHALLENGES, AuthenticationRefused
 from softphone.sip.auth.challenge_policy import ChallengePolicy, is_verified, shown_realm
 from softphone.sip.auth.digest_algorithm import DigestAlgorithm, DigestInput, digest_response, ha1
 from softphone.sip.message import AuthValue, MalformedMessage, Request, Response
@@ -234,6 +234,8 @@ class DigestSession:
     `stale` with the new nonce.  Any other request that carried credentials in advance is sent
     again without them, so that the server, if the challenge was its own, challenges again.
     """
+
+    answers = CHALLENGES
 
     def __init__(
         self,

@@ -45,7 +45,8 @@ class VerifierConfig:
 
     `algorithms` are offered in this order, one header field each (RFC 8760 section 2.3).  A nonce
     is stale after `nonce_lifetime` seconds.  At most `capacity` nonces in use are stored.
-    `legacy` accepts credentials without qop (RFC 2069), each nonce once.
+    `legacy` accepts credentials without qop (RFC 2069), each nonce once.  `any_uri` accepts a uri
+    in them that is not the Request-URI: a proxy may have changed that (RFC 3261 section 22.4).
     """
 
     realm: str
@@ -54,6 +55,7 @@ class VerifierConfig:
     nonce_lifetime: float = 300.0
     capacity: int = 10_000
     legacy: bool = False
+    any_uri: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +204,7 @@ class DigestVerifier:
             return DigestRefused(400, "Digest credentials without qop")
         if qop not in (None, "auth") or (qop and not (cnonce and _NONCE_COUNT.fullmatch(count))):
             return DigestRefused(400, "Malformed digest credentials")
-        if not _same_place(uri, request):
+        if not self._config.any_uri and not _same_place(uri, request):
             return DigestRefused(400, "The digest uri is not the Request-URI")
         number = int(count, 16) if qop else 1
         nonce = value.parameter("nonce") or ""

@@ -13,6 +13,7 @@ from __future__ import annotations
 from softphone.sip.dialog.dialog import Dialog, leading_route
 from softphone.sip.dialog.initial_request import (
     InviteRequest,
+    MessageRequest,
     ReferRequest,
     SubscribeRequest,
     complete_request,
@@ -25,6 +26,7 @@ __all__ = [
     "DialogOwner",
     "DialogTable",
     "InviteRequest",
+    "MessageRequest",
     "ReferRequest",
     "SubscribeRequest",
     "complete_request",

@@ -12,12 +12,20 @@ from dataclasses import replace
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Flow, Target
 from softphone.sip.auth import Authenticator
-from softphone.sip.message import Body, Field, NameAddr, Request, Response, SipUri, Uri
+from softphone.sip.message import (
+    Body,
+    Field,
+    NameAddr,
+    Request,
+    Response,
+    SessionId,
+    SipUri,
+    Uri,
+)
 from softphone.sip.transaction import Exchange, ExchangeUser, TransactionLayer
 from softphone.sip.transport import (
     comes_from_host,
     flow_is_allowed,
-    hosts_of_path,
     hosts_of_uris,
     leads_to_same_peer,
     same_host,
@@ -50,9 +58,11 @@ def without_instructions(uri: Uri) -> Uri:
 
     They are not allowed in Request-URI, To or Route (RFC 3261 section 19.1.1, table 1).
     """
-    if not isinstance(uri, SipUri) or not (uri.headers or uri.parameters):
+    if not isinstance(uri, SipUri):
         return uri
-    return replace(uri.without_parameter("method"), headers=())
+    if uri.parameters and uri.parameter("method") is not None:
+        uri = uri.without_parameter("method")
+    return replace(uri, headers=()) if uri.headers else uri
 
 
 class Dialog:
@@ -75,6 +85,7 @@ class Dialog:
         "remote_target",
         "route_set",
         "secure",
+        "session_id",
         "stranger_reported",
         "to",
     )
@@ -102,6 +113,8 @@ class Dialog:
         self.local_sequence: int | None = None
         self.remote_sequence: int | None = None
         self.secure = False
+        self.session_id: SessionId | None = None
+        """The Session-ID of our requests (RFC 7989); None sends none."""
         self.remote_allow: tuple[str, ...] = ()
         self.remote_supported: tuple[str, ...] = ()
 
@@ -143,7 +156,7 @@ class Dialog:
             remote_target=_contact_uri(request) or request.from_.uri,
             route_set=request.record_routes,
             to=to,
-            hosts=hosts_of_path(request),
+            hosts=[via.source for via in request.vias],
         )
         dialog.remote_sequence = request.cseq.number
         dialog.secure = _secure(request.uri)
@@ -175,6 +188,11 @@ class Dialog:
         """Set the remote target from a target refresh request or its 2xx (RFC 3261 12.2)."""
         self.remote_target = _contact_uri(message) or self.remote_target
         self.note_capabilities(message)
+
+    def follow_remote(self, uri: Uri) -> None:
+        """Take another URI of the far end, for To in our requests (RFC 4916); the tag stays."""
+        if not uri.equivalent(self.remote.uri):
+            self.remote = NameAddr(None, uri).with_tag(self.remote.tag or "")
 
     def note_capabilities(self, message: Request | Response) -> None:
         """Note the far end's Allow and Supported, where the message has them."""
@@ -254,6 +272,8 @@ class Dialog:
         ]
         fields += [("Route", str(route)) for route in routes]
         fields += headers
+        if self.session_id is not None:
+            fields.append(("Session-ID", str(self.session_id)))
         return Request.build(method, uri, fields, body)
 
     def send_request(

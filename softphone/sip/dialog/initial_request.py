@@ -1,6 +1,6 @@
 """Initial requests: outside any dialog, and able to create one (RFC 3261 section 8.1.1).
 
-The application describes an INVITE, SUBSCRIBE or REFER; `initial_request` builds it.
+The application describes an INVITE, SUBSCRIBE, REFER or MESSAGE; `initial_request` builds it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from softphone.sip.transport import Failover
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _InitialRequest:
-    """The common fields of the three descriptions.
+    """The common fields of the descriptions.
 
     `uri` is the Request-URI, `to` the first hop.  `contact` None: made from the flow.  `failover`
     has further targets, for when `to` does not serve the request (503, no answer, no connection:
@@ -44,7 +44,8 @@ class InviteRequest(_InitialRequest):
     """The description of an INVITE.
 
     `body` None is a delayed offer.  `renew_body` makes a new body for each target of `failover`,
-    since an offer with keys is for one target only.  `reliable` puts 100rel into Supported,
+    since an offer with keys is for one target only.  `session_id` is our UUID for Session-ID (RFC
+    7989), None sends none.  `reliable` puts 100rel into Supported,
     `require_reliable` into Require.  `session_timer` is the session interval to ask for in seconds
     (RFC 4028), None for none.  `replaces` is a Replaces value (RFC 3891), `call_id` None a new
     Call-ID.  `max_forwards` is lower for a call that is passed on (RFC 7332).
@@ -56,6 +57,7 @@ class InviteRequest(_InitialRequest):
     replaces: str | None = None
     call_id: str | None = None
     max_forwards: int = 70
+    session_id: str | None = None
     renew_body: Callable[[], Body | None] | None = None
 
 
@@ -77,9 +79,14 @@ class ReferRequest(_InitialRequest):
     subscribe: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRequest(_InitialRequest):
+    """The description of a MESSAGE outside any dialog (RFC 3428), which has no Contact."""
+
+
 def initial_request(
     method: str,
-    description: InviteRequest | SubscribeRequest | ReferRequest,
+    description: InviteRequest | SubscribeRequest | ReferRequest | MessageRequest,
     *,
     layer: TransactionLayer,
     headers: Iterable[Field] = (),

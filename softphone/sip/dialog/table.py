@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -56,7 +55,7 @@ class DialogTable:
         self._own_server = own_server
         self._report_stranger = report_stranger
         self._owners: dict[DialogId, tuple[DialogOwner, Dialog]] = {}
-        self._uses: Counter[Flow | Target] = Counter()
+        self._uses: dict[Flow | Target, int] = {}
         # Requests whose far end has no tag yet: a NOTIFY may come before the 2xx.
         self._halves: dict[tuple[str, str], HalfDialogOwner] = {}
 
@@ -68,23 +67,25 @@ class DialogTable:
 
     def add_dialog(self, dialog: Dialog, owner: DialogOwner) -> None:
         """Pass requests within `dialog` to `owner` from now on."""
-        before = self._owners.get(dialog.id)
+        key = dialog.id
+        before = self._owners.get(key)
         if before is not None:
             self._release(before[1].to)
-        self._owners[dialog.id] = (owner, dialog)
-        self._uses[dialog.to] += 1
+        self._owners[key] = (owner, dialog)
+        self._uses[dialog.to] = self._uses.get(dialog.to, 0) + 1
 
     def remove_dialog(self, dialog: Dialog, owner: DialogOwner) -> None:
         """Remove a dialog, if it still belongs to `owner`."""
-        found = self._owners.get(dialog.id)
+        key = dialog.id
+        found = self._owners.get(key)
         if found is not None and found[0] is owner:
-            del self._owners[dialog.id]
+            del self._owners[key]
             self._release(found[1].to)
 
     def _release(self, to: Flow | Target) -> None:
-        self._uses[to] -= 1
-        if not self._uses[to]:
-            del self._uses[to]
+        left = self._uses.pop(to) - 1
+        if left:
+            self._uses[to] = left
 
     def add_half_dialog(self, call_id: str, local_tag: str, owner: HalfDialogOwner) -> None:
         """Pass NOTIFYs of that Call-ID and To tag that match no dialog to `owner`."""
@@ -114,9 +115,10 @@ class DialogTable:
         Always true for a request outside the dialogs in the table: there the Via branch is the
         only proof.
         """
-        if request.to.tag is None:
+        tag = request.to.tag
+        if tag is None:
             return True
-        found = self.find_by_id(request.call_id, request.from_.tag or "", request.to.tag)
+        found = self.find_by_id(request.call_id, request.from_.tag or "", tag)
         return found is None or self._speaks(found[1], flow)
 
     def _notifies(self, half: HalfDialogOwner, flow: Flow) -> bool:
@@ -165,6 +167,12 @@ class DialogTable:
         """Whether a dialog is bound to `flow`."""
         return flow in self._uses
 
+    def rebind_dialog(self, dialog: Dialog, new: Flow | Target) -> None:
+        """Bind one dialog to another flow."""
+        self._release(dialog.to)
+        dialog.to = new
+        self._uses[new] = self._uses.get(new, 0) + 1
+
     def rebind_dialogs(
         self, matches: Callable[[Flow | Target], bool], new: Flow | Target
     ) -> list[DialogOwner]:
@@ -172,8 +180,6 @@ class DialogTable:
         moved = []
         for owner, dialog in self._owners.values():
             if matches(dialog.to):
-                self._release(dialog.to)
-                dialog.to = new
-                self._uses[new] += 1
+                self.rebind_dialog(dialog, new)
                 moved.append(owner)
         return moved

@@ -18,7 +18,6 @@ from softphone.sip.invite.invite_dialog import (
     InviteDialog,
     OfferAnswerInput,
     OfferState,
-    session_body,
 )
 from softphone.sip.message import Body, Field, Request, Response, Via
 from softphone.sip.transaction import TransactionLayer
@@ -62,7 +61,7 @@ class SuccessAck:
         if not self.data:
             host, port = flow.local
             via = Via(
-                flow.transport.value.upper(), host, port, (("branch", self.branch), ("rport", None))
+                flow.transport.upper(), host, port, (("branch", self.branch), ("rport", None))
             )
             headers = self.request.headers.with_prepended("Via", str(via))
             self.data = self.request.with_headers(headers).encode()
@@ -133,7 +132,7 @@ def ack_received(usage: InviteUsage, request: Request, *, now: float) -> None:
     success.stop()
     server, leg = usage.server, success.leg
     initial = server is not None and server.request.cseq.number == success.sequence
-    body = session_body(request, usage.layer)
+    body = request.find_body(usage.layer.config.session_types)
     role = None
     # Without `offered`, an open local offer belongs to a modification sent after the 2xx.
     offered = success.offered and leg.offer_answer.state is OfferState.LOCAL_OFFER

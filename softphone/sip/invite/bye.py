@@ -14,7 +14,7 @@ from softphone.sans_io import Flow
 from softphone.sip.dialog import Dialog
 from softphone.sip.events import Cause
 from softphone.sip.invite.invite_dialog import HeaderFields, InviteDialog, InviteState
-from softphone.sip.message import Request, Response
+from softphone.sip.message import EndReason, Request, Response
 from softphone.sip.transaction import Exchange, ServerTransaction
 
 if TYPE_CHECKING:
@@ -71,12 +71,12 @@ def bye_received(
         return
     if usage.server is not None and not usage.server.answered:
         usage.server.terminate(now=now)
-    reason = next(iter(transaction.request.reasons), None)
+    reason = EndReason.of(transaction.request.reasons)
     usage.end_usage(
         Cause.REMOTE,
         now=now,
-        status=(reason.cause or 0) if reason is not None else 0,
-        reason=reason.text if reason is not None else "",
+        status=reason.status,
+        reason=reason.text,
         request=transaction.request,
     )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from softphone.errors import LocalProtocolError
 from softphone.sip.events import InviteCanceled
 from softphone.sip.invite.invite_dialog import HeaderFields
-from softphone.sip.message import Field, Request
+from softphone.sip.message import EndReason, Field, Request
 from softphone.sip.transaction import NULL_USER
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def send_cancel(client: InviteClient, *, now: float) -> None:
     ]
     fields += [("Route", value) for value in headers.get_all("Route")]
     fields += client.canceling or ()
+    if client.usage.session_id is not None:
+        fields.append(("Session-ID", str(client.usage.session_id)))
     layer.send_request(
         Request.build("CANCEL", request.uri, fields),
         to=transaction.flow or client.to,
@@ -65,6 +67,5 @@ def invite_canceled(server: InviteServer, request: Request, *, now: float) -> No
     server.terminate(now=now)
     usage = server.usage
     usage.end_without_event(now=now)
-    reason = next(iter(request.reasons), None)
-    status = reason.cause or 0 if reason is not None else 0
-    usage.emit_event(InviteCanceled(usage, status, reason.text if reason is not None else ""))
+    reason = EndReason.of(request.reasons)
+    usage.emit_event(InviteCanceled(usage, reason.status, reason.text, reason.q850_cause))

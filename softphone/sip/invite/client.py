@@ -24,7 +24,6 @@ from softphone.sip.invite.invite_dialog import (
     OfferAnswerExchange,
     OfferAnswerInput,
     OfferState,
-    session_body,
 )
 from softphone.sip.invite.prack import accept_rseq, send_prack
 from softphone.sip.message import Body, BodyRole, CSeq, Reason, Request, Response
@@ -212,7 +211,7 @@ class InviteClient:
         yield from self._failover.hosts
 
     def _new_offer_answer(self) -> OfferAnswerExchange:
-        has_offer = session_body(self.request, self._layer) is not None
+        has_offer = self.request.find_body(self._layer.config.session_types) is not None
         return OfferAnswerExchange(OfferState.LOCAL_OFFER if has_offer else OfferState.STABLE)
 
     def _enter_early_dialog(
@@ -222,7 +221,7 @@ class InviteClient:
         if rseq is not None and not accept_rseq(leg, rseq):
             return
         self.usage.enter_early_dialog(leg)
-        body = session_body(response, self._layer)
+        body = response.find_body(self._layer.config.session_types)
         role: BodyRole | None = None
         if rseq is not None:
             role = leg.note_received(body)
@@ -275,7 +274,7 @@ class InviteClient:
             request.headers.drop_index()
 
     def _confirm(self, leg: InviteDialog, tag: str, response: Response, *, now: float) -> None:
-        body = session_body(response, self._layer)
+        body = response.find_body(self._layer.config.session_types)
         # After a reliable offer/answer exchange a session description in the 2xx is ignored
         # (RFC 3261 section 13.2.1).
         settled = leg.offer_answer.stable and leg.local_body is not None

@@ -7,19 +7,10 @@ are not parsed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import Enum
+from enum import Enum, StrEnum
 
 from softphone.sip.dialog import Dialog
-from softphone.sip.message import (
-    Body,
-    BodyRole,
-    Field,
-    MalformedMessage,
-    Request,
-    Response,
-    find_part,
-)
-from softphone.sip.transaction import TransactionLayer
+from softphone.sip.message import Body, BodyRole, Field
 
 HeaderFields = Sequence[Field]
 
@@ -34,7 +25,7 @@ class InviteState(Enum):
     TERMINATED = "terminated"
 
 
-class OfferState(Enum):
+class OfferState(StrEnum):
     """The state of an offer/answer exchange."""
 
     STABLE = "stable"
@@ -42,7 +33,7 @@ class OfferState(Enum):
     REMOTE_OFFER = "the far end has offered"
 
 
-class OfferAnswerInput(Enum):
+class OfferAnswerInput(StrEnum):
     """The input of the exchange: a session description is sent or received, or it fails."""
 
     SENT = "sent"
@@ -50,7 +41,7 @@ class OfferAnswerInput(Enum):
     FAILED = "failed"
 
 
-_TABLE: Mapping[tuple[OfferState, OfferAnswerInput], tuple[BodyRole | None, OfferState]] = {
+OFFER_ANSWER: Mapping[tuple[OfferState, OfferAnswerInput], tuple[BodyRole | None, OfferState]] = {
     (OfferState.STABLE, OfferAnswerInput.SENT): (BodyRole.OFFER, OfferState.LOCAL_OFFER),
     (OfferState.STABLE, OfferAnswerInput.RECEIVED): (BodyRole.OFFER, OfferState.REMOTE_OFFER),
     (OfferState.STABLE, OfferAnswerInput.FAILED): (None, OfferState.STABLE),
@@ -78,7 +69,7 @@ class OfferAnswerExchange:
 
     def apply_input(self, step: OfferAnswerInput) -> BodyRole | None:
         """Advance the state; return the role of the session description, None if it has none."""
-        role, self.state = _TABLE[self.state, step]
+        role, self.state = OFFER_ANSWER[self.state, step]
         return role
 
 
@@ -107,18 +98,3 @@ class InviteDialog:
             return None
         self.local_body = body
         return self.offer_answer.apply_input(OfferAnswerInput.SENT)
-
-
-def session_body(message: Request | Response, layer: TransactionLayer) -> Body | None:
-    """Return the session description in a message, also from a multipart body; None without.
-
-    None, too, for a malformed multipart body.
-    """
-    content = message.content
-    if content is None:
-        return None
-    try:
-        found = (find_part(content, media_type) for media_type in layer.config.session_types)
-        return next((body for body in found if body is not None), None)
-    except MalformedMessage:
-        return None

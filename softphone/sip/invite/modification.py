@@ -25,7 +25,6 @@ from softphone.sip.invite.invite_dialog import (
     InviteDialog,
     OfferAnswerInput,
     OfferState,
-    session_body,
 )
 from softphone.sip.message import Body, BodyRole, Field, Request, Response
 from softphone.sip.transaction import (
@@ -139,7 +138,7 @@ class LocalModification:
         usage.session_timer.apply_response(response, now=now)
         if usage.credentials is not None and self.request is not None:
             usage.credentials.note_accepted(self.request, response, flow=flow)
-        body = session_body(response, self._layer)
+        body = response.find_body(self._layer.config.session_types)
         role = self.leg.note_received(body)
         self.end_accepted(role, now=now)
         if self._refresh and role is None:
@@ -264,6 +263,7 @@ class RemoteModification:
             transaction.respond(491, now=now)
         elif not usage.session_timer.refuse_too_small(transaction, now=now):
             leg.dialog.refresh_target(transaction.request)
+            usage.follow_flow(leg.dialog, transaction.flow)
             transaction.user = usage.remote_modification = self
             self.report(body, now=now)
 

@@ -19,7 +19,6 @@ from softphone.sip.invite.invite_dialog import (
     InviteDialog,
     OfferAnswerInput,
     OfferState,
-    session_body,
 )
 from softphone.sip.message import Body, BodyRole, RAck, Response
 from softphone.sip.transaction import ServerTransaction, TimerKey
@@ -94,17 +93,28 @@ class ReliableSender:
         self._t1 = t1
         self._rseq = first
         self._sequence = sequence
-        self._queue: deque[Callable[[int], Response]] = deque()
+        self._queue: deque[tuple[Callable[[int], Response], bool]] = deque()
         self.interval = t1
         self.waiting: Response | None = None
         """The response sent that waits for its PRACK."""
 
-    def queue_response(self, make: Callable[[int], Response], *, now: float) -> bool:
-        """Send the response that `make(rseq)` builds, now or in turn; False if too many wait."""
+    @property
+    def description_unacknowledged(self) -> bool:
+        """Whether a response with a session description waits for its PRACK, sent or queued."""
+        sent = self.waiting is not None and bool(self.waiting.body)
+        return sent or any(described for _, described in self._queue)
+
+    def queue_response(
+        self, make: Callable[[int], Response], *, described: bool, now: float
+    ) -> bool:
+        """Send the response that `make(rseq)` builds, now or in turn; False if too many wait.
+
+        `described` says that it has a session description.
+        """
         if self.waiting is not None:
             if len(self._queue) >= MAXIMUM_QUEUED:
                 return False
-            self._queue.append(make)
+            self._queue.append((make, described))
             return True
         self._send_numbered(make, now=now)
         return True
@@ -133,11 +143,13 @@ class ReliableSender:
     def send_next(self, *, now: float) -> None:
         """Send the next queued response, once the one before is acknowledged."""
         if self.waiting is None and self._queue:
-            self._send_numbered(self._queue.popleft(), now=now)
+            self._send_numbered(self._queue.popleft()[0], now=now)
 
     def stop(self) -> None:
-        """Stop retransmitting and drop the queue: the final response replaces them."""
-        self.waiting = None
+        """Stop retransmitting and drop the queue: the final response replaces them.
+
+        The PRACK of the last one may still come and is answered (section 3).
+        """
         self._queue.clear()
         self._timers.cancel((self, "resend"))
         self._timers.cancel((self, "give up"))
@@ -169,7 +181,7 @@ def prack_received(
     if server.reliable is None or not server.reliable.match_prack(rack):
         transaction.respond(481, now=now)
         return
-    body = session_body(transaction.request, usage.layer)
+    body = transaction.request.find_body(usage.layer.config.session_types)
     role = server.leg.note_received(body)
     usage.emit_event(PrackReceived(usage, body if role is not None else None, role))
     if role is BodyRole.OFFER:

@@ -13,7 +13,6 @@ from softphone.sip.invite.invite_dialog import (
     InviteState,
     OfferAnswerInput,
     OfferState,
-    session_body,
 )
 from softphone.sip.invite.modification import LocalModification, RemoteModification, refuse_busy
 from softphone.sip.message import Body, BodyRole, Response
@@ -92,5 +91,5 @@ def reinvite_received(
         or usage.state is not InviteState.CONFIRMED
         or leg.offer_answer.state is OfferState.LOCAL_OFFER
     )
-    body = session_body(transaction.request, usage.layer)
+    body = transaction.request.find_body(usage.layer.config.session_types)
     RemoteReinvite(usage, transaction, leg).receive(body, glare=glare, now=now)

@@ -6,6 +6,7 @@ retransmission of the 2xx is in `ack`.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from softphone.errors import LocalProtocolError
@@ -19,10 +20,9 @@ from softphone.sip.invite.invite_dialog import (
     InviteDialog,
     OfferAnswerExchange,
     OfferState,
-    session_body,
 )
 from softphone.sip.invite.prack import ReliableSender
-from softphone.sip.message import Body, BodyRole, Field, Request, Response
+from softphone.sip.message import Body, Field, Request, Response, SessionId
 from softphone.sip.transaction import ServerTransaction
 
 if TYPE_CHECKING:
@@ -40,16 +40,12 @@ class InviteServer:
         self.usage = usage
         self._layer = usage.layer
         self.request = transaction.request
-        dialog = Dialog.from_request(
-            transaction.request, to_tag=transaction.to_tag, to=transaction.to
-        )
-        self.leg = InviteDialog(dialog, OfferAnswerExchange())
-        self.body = session_body(self.request, self._layer)
-        self.role = self.leg.note_received(self.body)
+        self.body = self.request.find_body(self._layer.config.session_types)
+        """The session description in the INVITE, which is an offer."""
         self._preview: Body | None = None
         self._accepting: tuple[Body | None, HeaderFields] | None = None
         self.reliable: ReliableSender | None = None
-        """Our reliable provisional responses, from the first to the final response."""
+        """Our reliable provisional responses, from the first on."""
         self._first_rseq = int.from_bytes(self._layer.entropy(3), "big") + 1
         self.pracking: ServerTransaction | None = None
         """The PRACK whose offer the application has yet to answer."""
@@ -57,6 +53,19 @@ class InviteServer:
         config = self._layer.config
         self._layer.timers.set((self, "trying"), now + config.trying_delay)
         self._layer.timers.set((self, "unanswered"), now + config.answer_timeout)
+
+    @cached_property
+    def leg(self) -> InviteDialog:
+        """Our dialog, created by the first response that needs it (RFC 3261 section 12.1.1)."""
+        transaction = self._transaction
+        dialog = Dialog.from_request(self.request, to_tag=transaction.to_tag, to=transaction.to)
+        leg = InviteDialog(dialog, OfferAnswerExchange())
+        leg.note_received(self.body)
+        return leg
+
+    def identify_session(self, session_id: SessionId) -> None:
+        """Send `session_id` in every further response."""
+        self._transaction.session_id = session_id
 
     @property
     def flow(self) -> Flow:
@@ -67,6 +76,11 @@ class InviteServer:
     def answered(self) -> bool:
         """Whether a final response was sent, or can no longer be sent."""
         return self._transaction.answered
+
+    @property
+    def can_send_reliably(self) -> bool:
+        """Whether the caller and we support 100rel."""
+        return self.request.supports("100rel") and "100rel" in self._layer.config.supported
 
     # Commands ------------------------------------------------------------------------------------
 
@@ -91,7 +105,7 @@ class InviteServer:
         if status == 100:
             self._transaction.respond(100, now=now)
             return
-        able = self.request.supports("100rel") and "100rel" in self._layer.config.supported
+        able = self.can_send_reliably
         required = self.request.requires("100rel")
         if reliable is None:
             reliable = required or (able and body is not None)
@@ -116,6 +130,7 @@ class InviteServer:
 
         def make(rseq: int) -> Response:
             numbered = [*fields, ("Require", "100rel"), ("RSeq", str(rseq))]
+            numbered += self._transaction.fields
             return self.request.response(
                 status,
                 reason or None,
@@ -132,24 +147,28 @@ class InviteServer:
                 first=self._first_rseq,
                 sequence=self.request.cseq.number,
             )
-        if not self.reliable.queue_response(make, now=now):
+        if not self.reliable.queue_response(make, described=body is not None, now=now):
             raise LocalProtocolError("too many reliable provisional responses wait for PRACK")
 
     def accept(self, body: Body | None, *, now: float, headers: HeaderFields) -> None:
         """Answer 200, but not before the PRACK of a reliable response with a body (RFC 3262 3)."""
         self._require_unanswered()
-        waiting = None if self.reliable is None else self.reliable.waiting
-        if waiting is not None and waiting.body:
+        if self._description_unacknowledged:
             self._accepting = (body, headers)
             return
         self._accept(body, headers, now=now)
+
+    @property
+    def _description_unacknowledged(self) -> bool:
+        """Whether a session description in a reliable response waits for its PRACK."""
+        return self.reliable is not None and self.reliable.description_unacknowledged
 
     def _accept(self, body: Body | None, headers: HeaderFields, *, now: float) -> None:
         self._stop_provisionals()
         offer_answer = self.leg.offer_answer
         if body is None and offer_answer.state is OfferState.REMOTE_OFFER:
             body = self._preview
-        if offer_answer.stable and self.role is BodyRole.OFFER:
+        if offer_answer.stable and self.body is not None:
             # A reliable 1xx carried the answer: the 2xx has no session description (RFC 3262 5).
             body = None
         self.leg.note_sent(body)
@@ -171,9 +190,12 @@ class InviteServer:
 
     def reject(self, status: int, *, now: float, reason: str, headers: HeaderFields) -> None:
         """Answer with a status of 300 to 699; the usage ends without an event."""
-        self._require_unanswered()
+        if self.answered:
+            raise LocalProtocolError("the INVITE has been answered already")
         if not 300 <= status < 700:
             raise LocalProtocolError(f"{status} is no failure status")
+        # A 200 that waits for a PRACK was never sent.
+        self._accepting = None
         self._stop_provisionals()
         self._transaction.respond(status, now=now, reason=reason, headers=headers)
         self.usage.end_without_event(now=now)
@@ -190,7 +212,6 @@ class InviteServer:
     def _stop_provisionals(self) -> None:
         if self.reliable is not None:
             self.reliable.stop()
-            self.reliable = None
         for name in ("trying", "unanswered", "provisional"):
             self._layer.timers.cancel((self, name))
 
@@ -202,7 +223,7 @@ class InviteServer:
 
     def pracked(self, *, now: float) -> None:
         """After the response to a PRACK, send the pending 2xx or the next reliable response."""
-        if self._accepting is not None:
+        if self._accepting is not None and not self._description_unacknowledged:
             body, headers = self._accepting
             self._accepting = None
             self._accept(body, headers, now=now)
@@ -213,6 +234,7 @@ class InviteServer:
     def stop(self, *, now: float) -> None:
         """Stop all retransmission at the end of the usage; answer a pending PRACK 487."""
         self._stop_provisionals()
+        self.reliable = None
         if self.pracking is not None:
             self.pracking.respond(487, now=now)
             self.pracking = None

@@ -149,5 +149,5 @@ class SessionTimer:
             self._timers.set((self, "refresh"), now + 1.0)
         elif "UPDATE" in leg.dialog.remote_allow:
             LocalUpdate(usage, leg, None, refresh=True).send_modification(now=now)
-        else:
+        elif usage.layer.config.reinvite:
             LocalReinvite(usage, leg, leg.local_body, refresh=True).send_modification(now=now)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from softphone.sip.events import SessionRefreshed
-from softphone.sip.invite.invite_dialog import InviteDialog, OfferState, session_body
+from softphone.sip.invite.invite_dialog import InviteDialog, OfferState
 from softphone.sip.invite.modification import LocalModification, RemoteModification
 from softphone.sip.message import Body
 from softphone.sip.transaction import ServerTransaction
@@ -40,6 +40,6 @@ def update_received(
     usage: InviteUsage, transaction: ServerTransaction, leg: InviteDialog, *, now: float
 ) -> None:
     """Handle an UPDATE (section 5.2); an offer while ours is open is glare."""
-    body = session_body(transaction.request, usage.layer)
+    body = transaction.request.find_body(usage.layer.config.session_types)
     glare = body is not None and leg.offer_answer.state is OfferState.LOCAL_OFFER
     RemoteUpdate(usage, transaction, leg).receive(body, glare=glare, now=now)

@@ -9,6 +9,7 @@ method, sent or received, is in the module with its name.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Flow, Side, Target
@@ -38,7 +39,16 @@ from softphone.sip.invite.subscriptions import (
     subscribe_received,
 )
 from softphone.sip.invite.update import LocalUpdate, update_received
-from softphone.sip.message import Body, Field, NameAddr, Replaces, Request, Response, Uri
+from softphone.sip.message import (
+    Body,
+    Field,
+    NameAddr,
+    Replaces,
+    Request,
+    Response,
+    SessionId,
+    Uri,
+)
 from softphone.sip.subscription import DialogUsage, SubscriberUsage
 from softphone.sip.transaction import (
     Exchange,
@@ -83,16 +93,23 @@ class InviteUsage:
         """The far end's re-INVITE or UPDATE that the application has yet to answer."""
         self.successes: dict[int, SuccessRetransmission] = {}
         """Our 2xx responses to INVITEs that wait for their ACK, by CSeq number."""
-        self.session_timer = SessionTimer(self, wanted=session_timer)
+        self._session_interval = session_timer
         self.replaced: InviteUsage | None = None
         """The usage that ends when this one is accepted (RFC 3891)."""
         self.dialog_usages: list[DialogUsage] = []
         self.held_bye: HeaderFields | None = None
         """The header fields of a BYE that waits for the ACK of our 2xx."""
+        self.session_id: SessionId | None = None
+        """The Session-ID of our messages (RFC 7989): see `identify_session`; None sends none."""
         self._dialogs: list[InviteDialog] = []
         self._silent = False
         self._invite: Request | None = None
         self._invite_flow: Flow | None = None
+
+    @cached_property
+    def session_timer(self) -> SessionTimer:
+        """The session timer, made when a message first asks for it."""
+        return SessionTimer(self, wanted=self._session_interval)
 
     # Properties ----------------------------------------------------------------------------------
 
@@ -153,6 +170,14 @@ class InviteUsage:
         if self.server is not None:
             return self.server.answered
         return self.state in (InviteState.CONFIRMED, InviteState.TERMINATED)
+
+    def identify_session(self, session_id: SessionId) -> None:
+        """Send `session_id` in every further message of the call."""
+        self.session_id = session_id
+        for leg in self._dialogs:
+            leg.dialog.session_id = session_id
+        if self.server is not None:
+            self.server.identify_session(session_id)
 
     def replaces_value(self, *, early_only: bool = False) -> str:
         """The Replaces value that names this dialog, with the tags as the far end sees them.
@@ -217,6 +242,11 @@ class InviteUsage:
             status, now=now, reason=reason, body=body, reliable=reliable, headers=headers
         )
 
+    @property
+    def can_send_reliably(self) -> bool:
+        """Whether the caller and we support reliable provisional responses (RFC 3262)."""
+        return self._require_server().can_send_reliably
+
     def accept(self, body: Body | None, *, now: float, headers: HeaderFields = ()) -> None:
         """Answer 200 with `body`: our answer, or our offer if the INVITE had none."""
         self._require_server().accept(body, now=now, headers=headers)
@@ -227,9 +257,16 @@ class InviteUsage:
         """Answer with a status of 300 to 699; the usage ends without an event."""
         self._require_server().reject(status, now=now, reason=reason, headers=headers)
 
-    def redirect(self, contacts: Sequence[NameAddr], *, now: float, status: int = 302) -> None:
+    def redirect(
+        self,
+        contacts: Sequence[NameAddr],
+        *,
+        now: float,
+        status: int = 302,
+        headers: HeaderFields = (),
+    ) -> None:
         """Answer 3xx with `contacts` to try instead."""
-        fields = [("Contact", str(contact)) for contact in contacts]
+        fields = [*(("Contact", str(contact)) for contact in contacts), *headers]
         self._require_server().reject(status, now=now, reason="", headers=fields)
 
     def _require_server(self) -> InviteServer:
@@ -244,6 +281,8 @@ class InviteUsage:
 
         It is sent again after glare (491, RFC 3261 section 14.1).
         """
+        if not self.layer.config.reinvite:
+            raise LocalProtocolError("the far end takes no re-INVITE")
         if self.remote_modification is not None or self.owes_acknowledgment:
             raise LocalProtocolError("an INVITE within the dialog is under way")
         leg = self.require_confirmed_dialog()
@@ -380,6 +419,7 @@ class InviteUsage:
         Answers 481 where the dialog is unknown or its BYE is pending, 500 for a CSeq out of order.
         """
         request = transaction.request
+        transaction.session_id = self.session_id
         leg = self._find_dialog(request)
         if leg is None or (self.held_bye is not None and request.method != "BYE"):
             transaction.respond(481, now=now)
@@ -435,6 +475,15 @@ class InviteUsage:
         if not self._silent:
             self.layer.emit_event(event)
 
+    def follow_flow(self, dialog: Dialog, flow: Flow) -> None:
+        """Send over `flow` from now on, on which a target refresh came, if the dialog's is gone.
+
+        A far end that has moved opens a new connection, and none can be opened to a phone that
+        does not listen.  The request has been found to be of this dialog's peer.
+        """
+        if isinstance(dialog.to, Flow) and self.layer.flows.resolve(dialog.to) is None:
+            self.table.rebind_dialog(dialog, flow)
+
     def contact_fields(self, to: Flow | Target) -> list[Field]:
         """Return our Contact field for the dialog's flow; empty while the flow is not open."""
         if self.contact is not None:
@@ -471,6 +520,7 @@ class InviteUsage:
 
     def _adopt_dialog(self, leg: InviteDialog) -> None:
         self.leg = leg
+        leg.dialog.session_id = self.session_id
         if leg not in self._dialogs:
             self._dialogs.append(leg)
             self.table.add_dialog(leg.dialog, self)

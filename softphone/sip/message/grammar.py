@@ -3,13 +3,16 @@
 Every pattern takes linear time on any input: it has possessive quantifiers and is used with
 `match` or `fullmatch` at a known position.  A pattern used with `search` or `findall` begins with
 a literal: leading blanks would be scanned again from each start position.  Leniency beyond the RFC
-is noted at the pattern, with the reason.  Header fields are not known here.
+is noted at the pattern, with the reason.  Header fields are not known here, only the base of the
+values of those with parameters (sections 7.3.1 and 20).
 """
 
 from __future__ import annotations
 
 import re
-from typing import TypeAlias
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import Any, ClassVar, Self, TypeAlias, cast
 
 from softphone.errors import LocalProtocolError, SoftphoneError
 
@@ -25,6 +28,8 @@ class MalformedMessage(SoftphoneError):
     `reason` says what is wrong without quoting the text, so that it is safe in a Reason-Phrase
     (RFC 3261 section 21.4.1) and in a log; `status_hint` is the status that a UAS should answer.
     """
+
+    _hint = "look at the message in the log of softphone.sip: its sender breaks the grammar"
 
     def __init__(self, reason: str, *, status_hint: int = 400) -> None:
         super().__init__(reason)
@@ -126,6 +131,8 @@ def parse_parameters(text: str) -> Parameters:
 
     Raises MalformedMessage for a name with two different values.
     """
+    if not text:
+        return ()
     found = repeatable_parameters(text)
     return unique_parameters(found) if len(found) > 1 else found
 
@@ -158,7 +165,9 @@ def find_parameter(parameters: Parameters, name: str) -> str | None:
     """
     for key, value in parameters:
         if key == name or key.lower() == name:
-            return "" if value is None else unquote(value)
+            if value is None:
+                return ""
+            return unquote(value) if value[:1] == '"' else value
     return None
 
 
@@ -186,11 +195,69 @@ def set_parameter(parameters: Parameters, name: str, value: str | None) -> Param
 def drop_parameter(parameters: Parameters, name: str) -> Parameters:
     """Return `parameters` without `name`."""
     lowered = name.lower()
-    return tuple(item for item in parameters if item[0].lower() != lowered)
+    return tuple([item for item in parameters if item[0].lower() != lowered])
 
 
 def format_parameters(parameters: Parameters) -> str:
     """Return `parameters` as `;name=value;name`, "" for none."""
-    if not parameters:
-        return ""
-    return "".join([f";{k}" if v is None else f";{k}={v}" for k, v in parameters])
+    text = ""
+    for name, value in parameters:
+        text += f";{name}" if value is None else f";{name}={value}"
+    return text
+
+
+class Parameterized(ABC):
+    """The base of header field values with parameters: parsing of values and lists, and access.
+
+    A subclass is a frozen dataclass and parses the part before the parameters, whose values are
+    as written.
+    """
+
+    __slots__ = ()
+
+    KIND: ClassVar[str]
+    """The name of the value in error texts."""
+
+    parameters: Parameters
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse one value.  Raises MalformedMessage, also for more than one value."""
+        value, end = cls.parse_at(text, 0)
+        if end != len(text):
+            raise MalformedMessage(f"Malformed {cls.KIND}")
+        return value
+
+    @classmethod
+    def parse_list(cls, text: str) -> list[Self]:
+        """Parse a comma-separated list of at least one value.  Raises MalformedMessage."""
+        values: list[Self] = []
+        position = 0
+        while True:
+            value, position = cls.parse_at(text, position)
+            values.append(value)
+            if position == len(text):
+                return values
+            if text[position] != ",":
+                raise MalformedMessage(f"Malformed {cls.KIND}")
+            position += 1
+
+    @classmethod
+    @abstractmethod
+    def parse_at(cls, text: str, position: int) -> tuple[Self, int]:
+        """Parse the value at `position`; returns it and its end.  Raises MalformedMessage."""
+
+    def parameter(self, name: str) -> str | None:
+        """Return the unquoted value of a parameter, "" without a value, None when absent."""
+        return find_parameter(self.parameters, name.lower())
+
+    def with_parameter(self, name: str, value: str | None = None) -> Self:
+        """Return this value with a parameter set; the plain text `value` is quoted if necessary."""
+        return self._with(set_parameter(self.parameters, name, value))
+
+    def without_parameter(self, name: str) -> Self:
+        """Return this value without a parameter."""
+        return self._with(drop_parameter(self.parameters, name))
+
+    def _with(self, parameters: Parameters) -> Self:
+        return cast("Self", replace(cast("Any", self), parameters=parameters))

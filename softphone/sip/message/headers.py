@@ -1,20 +1,648 @@
-"""The header fields of a message as text, an ordered multimap (RFC 3261 section 20).
+"""The header fields of messages: the table of known ones, their types, and `Headers`, the text.
 
-Values of a received message are unfolded and stripped.  `softphone.sip.message.header_registry`
-declares the known fields and their types.
+One row of the table declares a field: name, compact form, multiplicity and type.  It determines
+the spelling of the name, whether a second field makes a message malformed, what the parser checks,
+and, for the attributes of `FieldAccess`, the typed value of a message.  An unknown field is kept
+and printed as received.
+
+A malformed strict field raises MalformedMessage, and so does a missing required one.  The parser
+reads them all, so they never raise for a received message.  Any other malformed field counts as
+absent and never raises (RFC 3261 section 16.3 asks for that where a field is not needed).
+
+RFC 3261 sections 7.3 and 20, and the IANA registry of header fields.  The types of the fields that
+every message has are here, those of all others in `softphone.sip.message.typed_headers`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, KeysView, Sequence
-from typing import TypeAlias
+import re
+from collections.abc import Callable, Iterable, Iterator, KeysView, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import ClassVar, Generic, Self, TypeAlias, TypeVar, overload
 
 from softphone.errors import LocalProtocolError
-from softphone.sip.message.grammar import is_token
-from softphone.sip.message.header_registry import HEADER_FIELDS, KEYS, describe_field, field_key
+from softphone.fast_dataclass import fast_init
+from softphone.sip.message.grammar import (
+    HOST,
+    PARAMETERS,
+    TOKEN,
+    MalformedMessage,
+    Parameterized,
+    Parameters,
+    digits,
+    find_parameter,
+    format_parameters,
+    is_token,
+    parse_parameters,
+    split_commas,
+    unquote,
+)
+from softphone.sip.message.typed_headers import (
+    SEQUENCE_LIMIT,
+    AuthValue,
+    EventValue,
+    RAck,
+    Reason,
+    Replaces,
+    RetryAfter,
+    SessionExpires,
+    SessionId,
+    SubscriptionStateValue,
+    UserToUser,
+    WarningValue,
+    parse_date,
+    parse_rseq,
+    parse_seconds,
+    parse_token,
+)
+from softphone.sip.message.uri import NameAddr, format_host, parse_host
+
+T = TypeVar("T")
 
 Field: TypeAlias = tuple[str, str]
 """A header field: its name and its value."""
+
+# Values that every message has --------------------------------------------------------------------
+
+# via-parm = sent-protocol LWS sent-by *( SEMI via-params ); sent-by = host [ COLON port ]
+_VIA = re.compile(
+    rf"[ \t]*+(?P<name>{TOKEN})[ \t]*+/[ \t]*+(?P<version>{TOKEN})[ \t]*+/[ \t]*+"
+    rf"(?P<transport>{TOKEN})[ \t]++(?P<host>{HOST})(?:[ \t]*+:[ \t]*+(?P<port>[0-9]{{1,5}}+))?"
+    rf"(?P<parameters>{PARAMETERS})"
+)
+_CSEQ = re.compile(rf"([0-9]{{1,64}}+)[ \t]++({TOKEN})")
+_MEDIA_TYPE = re.compile(rf"({TOKEN})[ \t]*+/[ \t]*+({TOKEN})({PARAMETERS})")
+
+
+@fast_init
+@dataclass(frozen=True, slots=True)
+class Via(Parameterized):
+    """One Via value (RFC 3261 section 20.42; RFC 3581).
+
+    `transport` is as written ("UDP", "TLS" or any other); `host` has no IPv6 brackets.
+    """
+
+    transport: str
+    host: str
+    port: int | None = None
+    parameters: Parameters = ()
+
+    KIND: ClassVar[str] = "Via"
+
+    @classmethod
+    def parse_at(cls, text: str, position: int) -> tuple[Self, int]:
+        """Parse the value at `position`; returns it and its end.  Raises MalformedMessage."""
+        match = _VIA.match(text, position)
+        if match is None:
+            raise MalformedMessage("Malformed Via")
+        name, version, transport, host, port, parameters = match.groups()
+        if version != "2.0" or name.upper() != "SIP":
+            raise MalformedMessage("Unknown protocol in Via")
+        number = None if port is None else digits(port, 65535)
+        if port is not None and not number:
+            raise MalformedMessage("Port out of range in Via")
+        return cls(transport, parse_host(host), number, parse_parameters(parameters)), match.end()
+
+    def __str__(self) -> str:
+        port = "" if self.port is None else f":{self.port}"
+        parameters = format_parameters(self.parameters)
+        return f"SIP/2.0/{self.transport} {format_host(self.host)}{port}{parameters}"
+
+    def _with(self, parameters: Parameters) -> Self:
+        return type(self)(self.transport, self.host, self.port, parameters)
+
+    @property
+    def branch(self) -> str | None:
+        """The branch parameter, or None."""
+        # Nearly always it comes first and is written like this.
+        parameters = self.parameters
+        if parameters and parameters[0][0] == "branch":
+            return unquote(parameters[0][1] or "")
+        return find_parameter(parameters, "branch")
+
+    @property
+    def received(self) -> str | None:
+        """The received address without brackets, or None (RFC 5118 section 4.5: both occur)."""
+        value = self.parameter("received")
+        return value.strip("[]") if value else None
+
+    @property
+    def source(self) -> str:
+        """The host that the message came from: received, else sent-by (RFC 3261 18.2.1).
+
+        For a sender behind a NAT, received is the address seen.
+        """
+        return self.received or self.host
+
+    @property
+    def rport(self) -> int | None:
+        """The port of a filled-in rport (RFC 3581), else None."""
+        value = self.parameter("rport")
+        return digits(value, 65535) if value else None
+
+
+@fast_init
+@dataclass(frozen=True, slots=True)
+class CSeq:
+    """A CSeq value (RFC 3261 section 20.16): number below 2^31, and method."""
+
+    number: int
+    method: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse one value; the number may have leading zeros."""
+        match = _CSEQ.fullmatch(text)
+        number = digits(match[1], SEQUENCE_LIMIT) if match else None
+        if match is None or number is None:
+            raise MalformedMessage("Malformed CSeq")
+        return cls(number, match[2])
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.method}"
+
+
+@fast_init
+@dataclass(frozen=True, slots=True)
+class ContentType:
+    """A Content-Type value (RFC 3261 section 20.15); type and subtype in lower case."""
+
+    type: str
+    subtype: str
+    parameters: Parameters = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse one value."""
+        match = _MEDIA_TYPE.fullmatch(text)
+        if match is None:
+            raise MalformedMessage("Malformed Content-Type")
+        return cls(match[1].lower(), match[2].lower(), parse_parameters(match[3]))
+
+    def __str__(self) -> str:
+        return f"{self.essence}{format_parameters(self.parameters)}"
+
+    @property
+    def essence(self) -> str:
+        """The type and subtype only, such as "application/sdp"."""
+        return f"{self.type}/{self.subtype}"
+
+    def parameter(self, name: str) -> str | None:
+        """Return the unquoted value of a parameter, "" without a value, None when absent."""
+        return find_parameter(self.parameters, name.lower())
+
+
+def parse_call_id(text: str) -> str:
+    """Check a Call-ID and return it (RFC 3261 section 20.8).  Raises MalformedMessage.
+
+    Lenient: any visible ASCII, since base64 identifiers occur and the value is only compared.
+    """
+    if not text or " " in text or "\t" in text or not text.isascii():
+        raise MalformedMessage("Malformed Call-ID header field")
+    return text
+
+
+def parse_max_forwards(text: str) -> int:
+    """Parse a Max-Forwards value, 0 to 255 (RFC 3261 section 20.22).  Raises MalformedMessage."""
+    number = digits(text, 255)
+    if number is None:
+        raise MalformedMessage("Malformed Max-Forwards header field")
+    return number
+
+
+def parse_media_range(text: str) -> str:
+    """Parse an Accept value; returns its media-range in lower case.  Raises MalformedMessage."""
+    return ContentType.parse(text).essence
+
+
+# How a field is declared --------------------------------------------------------------------------
+
+
+class Multiplicity(Enum):
+    """How often a field may occur in a message, and whether commas separate its values."""
+
+    SINGLE = "single"
+    """Once: the parser refuses a message with a second one as ambiguous."""
+    LIST = "list"
+    """A comma-separated list, which may span several fields (RFC 3261 section 7.3.1)."""
+    REPEATED = "repeated"
+    """Each field holds one value, commas included; where one value is needed, the first counts."""
+
+
+SINGLE, LIST, REPEATED = Multiplicity
+
+
+class HeaderField:
+    """A header field: the name as its RFC spells it, and the compact form ("" for none)."""
+
+    def __init__(
+        self, name: str, multiplicity: Multiplicity = REPEATED, *, compact: str = ""
+    ) -> None:
+        self.name = name
+        self.key = name.lower()
+        self.multiplicity = multiplicity
+        self.compact = compact
+
+
+class _FirstValue(Generic[T]):
+    """A reader of the first field's value, None without one."""
+
+    def __init__(self, parse: Callable[[str], T]) -> None:
+        self.parse = parse
+
+    def __call__(self, values: Sequence[str]) -> T | None:
+        return self.parse(values[0]) if values else None
+
+
+class _OnlyValue(_FirstValue[T]):
+    """A reader of the value of a required field."""
+
+    def __call__(self, values: Sequence[str]) -> T:
+        return self.parse(values[0])
+
+
+class TypedHeaderField(HeaderField, Generic[T]):
+    """A header field that a message returns as a T, parsed on first access.
+
+    A non-data descriptor: the value cached in the message's `__dict__` shadows it, so that a second
+    access costs no call (`bench/sip/bench_sip_parse.py`) and works on frozen messages.  `read`
+    makes a T from all field values as written, () for none.  Exceptions are not cached: each
+    access raises again.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        multiplicity: Multiplicity,
+        read: Callable[[Sequence[str]], T],
+        *,
+        compact: str = "",
+        strict: bool = False,
+        required: bool = False,
+    ) -> None:
+        super().__init__(name, multiplicity, compact=compact)
+        self.read = read
+        self.parse = read.parse if isinstance(read, _FirstValue) else None
+        """What `read` does with the first of the values, if it does just that."""
+        self.strict = strict or required
+        self.required = required
+
+    def __set_name__(self, owner: type, attribute: str) -> None:
+        self.attribute = attribute
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, instance: FieldAccess, owner: type) -> T: ...
+
+    def __get__(self, instance: FieldAccess | None, owner: type) -> Self | T:
+        if instance is None:
+            return self
+        headers = instance.headers
+        index = headers._index
+        values = (headers._by_key() if index is None else index).get(self.key, ())
+        if self.required and not values:
+            raise MalformedMessage(f"Missing {self.name} header field")
+        try:
+            value: T = self.parse(values[0]) if self.parse and values else self.read(values)
+        except MalformedMessage:
+            if self.strict:
+                raise
+            value = self.read(())
+        instance.__dict__[self.attribute] = value
+        return value
+
+
+# How the values of a field are read ---------------------------------------------------------------
+
+_ADDRESSES_KEPT = 1024
+"""The number of parsed addresses in the cache: the messages of a dialog repeat theirs."""
+_LONGEST_ADDRESS_KEPT = 128
+_TOKEN_LISTS_KEPT = 256
+"""The number of parsed token lists in the cache: a peer repeats its option tags and methods."""
+_LONGEST_TOKEN_LIST_KEPT = 256
+"""The longest text that is cached, so that a peer cannot fill the memory."""
+
+
+def _each(parse: Callable[[str], T]) -> Callable[[Sequence[str]], tuple[T, ...]]:
+    """Return a reader of all well-formed field values, one per field."""
+
+    def read(values: Sequence[str]) -> tuple[T, ...]:
+        found: list[T] = []
+        for value in values:
+            try:
+                found.append(parse(value))
+            except MalformedMessage:
+                continue
+        return tuple(found)
+
+    return read
+
+
+def _elements(parse: Callable[[str], T]) -> Callable[[Sequence[str]], tuple[T, ...]]:
+    """Return a reader of the well-formed elements of a list.
+
+    The reader raises MalformedMessage for a list that cannot be split.
+    """
+    read = _each(parse)
+    return lambda values: read(_split(values))
+
+
+def _split(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple([item for value in values for item in split_commas(value) if item])
+
+
+def _tokens(values: Sequence[str]) -> tuple[str, ...]:
+    """Return the well-formed tokens of a list (RFC 3261 section 25.1)."""
+    if len(values) == 1:
+        return _token_list(values[0])
+    return tuple(token for value in values for token in _token_list(value))
+
+
+def _token_list(text: str) -> tuple[str, ...]:
+    return _token_list_kept(text) if len(text) <= _LONGEST_TOKEN_LIST_KEPT else _split_tokens(text)
+
+
+def _split_tokens(text: str) -> tuple[str, ...]:
+    return tuple(item for item in split_commas(text) if is_token(item))
+
+
+def _strict_tokens(values: Sequence[str]) -> tuple[str, ...]:
+    return tuple([parse_token(tag) for tag in _split(values)])
+
+
+def _media_ranges(values: Sequence[str]) -> tuple[str, ...] | None:
+    """Read Accept: None when absent, () when empty or malformed (RFC 3261 section 20.1)."""
+    if not values:
+        return None
+    try:
+        return _elements(parse_media_range)(values)
+    except MalformedMessage:
+        return ()
+
+
+def _address(name: str) -> Callable[[Sequence[str]], NameAddr]:
+    """Return a reader of the address of a required field, which `name` names in the error."""
+
+    def read(values: Sequence[str]) -> NameAddr:
+        value = values[0]
+        try:
+            if len(value) <= _LONGEST_ADDRESS_KEPT:
+                return _address_kept(value)
+            return NameAddr.parse(value)
+        except MalformedMessage as error:
+            raise MalformedMessage(f"Malformed {name} header field") from error
+
+    return read
+
+
+def _addresses(values: Sequence[str]) -> tuple[NameAddr, ...]:
+    """Return the addresses of a list.  Raises MalformedMessage when any is malformed."""
+    if len(values) == 1:
+        value = values[0]
+        if len(value) <= _LONGEST_ADDRESS_KEPT:
+            return _address_list_kept(value)
+        return _address_list(value)
+    return tuple(address for value in values for address in NameAddr.parse_list(value))
+
+
+def _address_list(text: str) -> tuple[NameAddr, ...]:
+    return tuple(NameAddr.parse_list(text))
+
+
+def _contacts(values: Sequence[str]) -> tuple[NameAddr, ...]:
+    """Read Contact; () for the wildcard "*", which occurs alone."""
+    return () if len(values) == 1 and values[0] == "*" else _addresses(values)
+
+
+def _vias(values: Sequence[str]) -> tuple[Via, ...]:
+    if len(values) == 1:
+        return tuple(Via.parse_list(values[0]))
+    return tuple(via for value in values for via in Via.parse_list(value))
+
+
+_token_list_kept = lru_cache(_TOKEN_LISTS_KEPT)(_split_tokens)
+_address_kept = lru_cache(_ADDRESSES_KEPT)(NameAddr.parse)
+_address_list_kept = lru_cache(_ADDRESSES_KEPT)(_address_list)
+
+
+# The table ----------------------------------------------------------------------------------------
+
+
+class FieldAccess:
+    """The typed header fields of Request and Response; the parser checks them in this order."""
+
+    __slots__ = ("__dict__",)
+
+    headers: Headers
+
+    # Every message has these (RFC 3261 section 8.1.1).
+    vias = TypedHeaderField("Via", LIST, _vias, compact="v", required=True)
+    """All Via values, topmost first."""
+    from_ = TypedHeaderField("From", SINGLE, _address("From"), compact="f", required=True)
+    """The From value."""
+    to = TypedHeaderField("To", SINGLE, _address("To"), compact="t", required=True)
+    """The To value."""
+    call_id = TypedHeaderField(
+        "Call-ID", SINGLE, _OnlyValue(parse_call_id), compact="i", required=True
+    )
+    """The Call-ID, compared byte by byte (RFC 3261 section 20.8)."""
+    cseq = TypedHeaderField("CSeq", SINGLE, _OnlyValue(CSeq.parse), required=True)
+    """The CSeq value."""
+
+    # The parser refuses a message in which one of these is malformed.
+    max_forwards = TypedHeaderField(
+        "Max-Forwards", SINGLE, _FirstValue(parse_max_forwards), strict=True
+    )
+    """Max-Forwards, 0 to 255; None when it is absent (RFC 2543 peers)."""
+    contacts = TypedHeaderField("Contact", LIST, _contacts, compact="m", strict=True)
+    """All Contact values; empty for the wildcard "*" (RFC 3261 section 10.2.2)."""
+    routes = TypedHeaderField("Route", LIST, _addresses, strict=True)
+    """All Route values, topmost first."""
+    record_routes = TypedHeaderField("Record-Route", LIST, _addresses, strict=True)
+    """All Record-Route values, topmost first."""
+    require = TypedHeaderField("Require", LIST, _strict_tokens, strict=True)
+    """The option tags of Require, as written."""
+    content_type = TypedHeaderField(
+        "Content-Type", SINGLE, _FirstValue(ContentType.parse), compact="c", strict=True
+    )
+    """The Content-Type, or None."""
+    event = TypedHeaderField(
+        "Event", SINGLE, _FirstValue(EventValue.parse), compact="o", strict=True
+    )
+    """The Event value (RFC 6665), or None."""
+    subscription_state = TypedHeaderField(
+        "Subscription-State", SINGLE, _FirstValue(SubscriptionStateValue.parse), strict=True
+    )
+    """The Subscription-State value (RFC 6665), or None."""
+    refer_to = TypedHeaderField(
+        "Refer-To", SINGLE, _FirstValue(NameAddr.parse), compact="r", strict=True
+    )
+    """The Refer-To value (RFC 3515), or None."""
+    replaces = TypedHeaderField("Replaces", SINGLE, _FirstValue(Replaces.parse), strict=True)
+    """The Replaces value (RFC 3891), or None."""
+    rseq = TypedHeaderField("RSeq", SINGLE, _FirstValue(parse_rseq), strict=True)
+    """The RSeq number (RFC 3262 section 7.1), or None."""
+    rack = TypedHeaderField("RAck", SINGLE, _FirstValue(RAck.parse), strict=True)
+    """The RAck value (RFC 3262 section 7.2), or None."""
+    session_expires = TypedHeaderField(
+        "Session-Expires", SINGLE, _FirstValue(SessionExpires.parse), compact="x", strict=True
+    )
+    """The Session-Expires value (RFC 4028), or None."""
+    min_se = TypedHeaderField("Min-SE", SINGLE, _FirstValue(parse_seconds), strict=True)
+    """Min-SE in seconds (RFC 4028), or None."""
+
+    # A malformed one of these counts as absent.
+    referred_by = TypedHeaderField("Referred-By", SINGLE, _FirstValue(NameAddr.parse), compact="b")
+    """The Referred-By value (RFC 3892), or None."""
+    expires = TypedHeaderField("Expires", SINGLE, _FirstValue(parse_seconds))
+    """Expires in seconds, at most 2^32-1, or None."""
+    min_expires = TypedHeaderField("Min-Expires", SINGLE, _FirstValue(parse_seconds))
+    """Min-Expires in seconds, or None."""
+    flow_timer = TypedHeaderField("Flow-Timer", SINGLE, _FirstValue(parse_seconds))
+    """Flow-Timer in seconds (RFC 5626 section 10), or None."""
+    retry_after = TypedHeaderField("Retry-After", SINGLE, _FirstValue(RetryAfter.parse))
+    """The Retry-After value, or None."""
+    date = TypedHeaderField("Date", REPEATED, _FirstValue(parse_date))
+    """The Date, or None."""
+    supported = TypedHeaderField("Supported", LIST, _tokens, compact="k")
+    """The option tags of Supported, as written; see `supports`."""
+    unsupported = TypedHeaderField("Unsupported", LIST, _tokens)
+    """The option tags of Unsupported, as written."""
+    allow = TypedHeaderField("Allow", LIST, _tokens)
+    """The methods of Allow."""
+    accept = TypedHeaderField("Accept", LIST, _media_ranges)
+    """The media ranges of Accept in lower case, without parameters; None when absent."""
+    paths = TypedHeaderField("Path", LIST, _elements(NameAddr.parse))
+    """All Path values (RFC 3327)."""
+    service_routes = TypedHeaderField("Service-Route", LIST, _elements(NameAddr.parse))
+    """All Service-Route values (RFC 3608)."""
+    asserted_identities = TypedHeaderField("P-Asserted-Identity", LIST, _elements(NameAddr.parse))
+    """All P-Asserted-Identity values (RFC 3325); the caller decides whether to trust them."""
+    remote_party_ids = TypedHeaderField("Remote-Party-ID", LIST, _elements(NameAddr.parse))
+    """All Remote-Party-ID values (draft-ietf-sip-privacy-04); believed as those above."""
+    diversions = TypedHeaderField("Diversion", LIST, _elements(NameAddr.parse))
+    """All Diversion values (RFC 5806), the latest diversion first."""
+    history = TypedHeaderField("History-Info", LIST, _elements(NameAddr.parse))
+    """All History-Info values (RFC 7044), the first target first."""
+    user_to_user = TypedHeaderField("User-to-User", LIST, _elements(UserToUser.parse))
+    """All User-to-User values (RFC 7433)."""
+    session_id = TypedHeaderField("Session-ID", REPEATED, _FirstValue(SessionId.parse))
+    """The Session-ID value (RFC 7989), or None."""
+    warnings = TypedHeaderField("Warning", LIST, _elements(WarningValue.parse))
+    """All well-formed Warning values."""
+    reasons = TypedHeaderField("Reason", LIST, _elements(Reason.parse))
+    """All well-formed Reason values (RFC 3326)."""
+    www_challenges = TypedHeaderField("WWW-Authenticate", REPEATED, _each(AuthValue.parse))
+    """The challenges of WWW-Authenticate, in order."""
+    proxy_challenges = TypedHeaderField("Proxy-Authenticate", REPEATED, _each(AuthValue.parse))
+    """The challenges of Proxy-Authenticate, in order."""
+    authorizations = TypedHeaderField("Authorization", REPEATED, _each(AuthValue.parse))
+    """The credentials of Authorization, in order."""
+    proxy_authorizations = TypedHeaderField("Proxy-Authorization", REPEATED, _each(AuthValue.parse))
+    """The credentials of Proxy-Authorization, in order."""
+
+    @property
+    def top_via(self) -> Via:
+        """The topmost Via value."""
+        return self.vias[0]
+
+    def supports(self, option_tag: str) -> bool:
+        """Whether Supported or Require contains an option tag, in any case."""
+        wanted = option_tag.lower()
+        return any(tag.lower() == wanted for tag in (*self.supported, *self.require))
+
+    def requires(self, option_tag: str) -> bool:
+        """Whether Require contains an option tag, in any case."""
+        return any(tag.lower() == option_tag.lower() for tag in self.require)
+
+
+_TYPED = tuple(field for field in vars(FieldAccess).values() if isinstance(field, TypedHeaderField))
+
+HEADER_FIELDS: tuple[HeaderField, ...] = (
+    *_TYPED,
+    # These have no type: their users read them as text.
+    HeaderField("Accept-Contact", LIST, compact="a"),
+    HeaderField("Accept-Encoding", LIST),
+    HeaderField("Accept-Language", LIST),
+    HeaderField("Alert-Info", LIST),
+    HeaderField("Allow-Events", LIST, compact="u"),
+    HeaderField("Authentication-Info"),
+    HeaderField("Call-Info", LIST),
+    HeaderField("Cisco-Guid"),
+    HeaderField("Content-Disposition"),
+    HeaderField("Content-Encoding", LIST, compact="e"),
+    HeaderField("Content-Language", LIST),
+    HeaderField("Content-Length", SINGLE, compact="l"),
+    HeaderField("Content-Transfer-Encoding"),
+    HeaderField("Error-Info", LIST),
+    HeaderField("Geolocation", LIST),
+    HeaderField("Identity", compact="y"),
+    HeaderField("In-Reply-To", LIST),
+    HeaderField("Info-Package"),
+    HeaderField("MIME-Version"),
+    HeaderField("Organization"),
+    HeaderField("P-Associated-URI", LIST),
+    HeaderField("P-Preferred-Identity", LIST),
+    HeaderField("Priority"),
+    HeaderField("Privacy"),
+    HeaderField("Proxy-Authentication-Info"),
+    HeaderField("Proxy-Require", LIST),
+    HeaderField("Recv-Info", LIST),
+    HeaderField("Refer-Sub", SINGLE),
+    HeaderField("Reject-Contact", LIST, compact="j"),
+    HeaderField("Reply-To"),
+    HeaderField("Request-Disposition", compact="d"),
+    HeaderField("SIP-ETag", SINGLE),
+    HeaderField("SIP-If-Match", SINGLE),
+    HeaderField("Security-Client", LIST),
+    HeaderField("Security-Server", LIST),
+    HeaderField("Security-Verify", LIST),
+    HeaderField("Server"),
+    HeaderField("Subject", compact="s"),
+    HeaderField("Timestamp"),
+    HeaderField("User-Agent"),
+)
+
+REQUIRED_FIELDS = tuple([field.attribute for field in _TYPED if field.required])
+"""The attributes that the parser reads of every message."""
+
+STRICT_FIELDS = tuple(
+    [(field.key, field.attribute) for field in _TYPED if field.strict and not field.required]
+)
+"""The attributes that the parser reads when the field is present, with its name in lower case."""
+
+Description: TypeAlias = tuple[str, str, bool]
+
+SPELLINGS: dict[str, Description] = {
+    spelling: (field.key, field.name, field.multiplicity is SINGLE)
+    for field in HEADER_FIELDS
+    for spelling in (field.name, field.key, field.compact, field.compact.upper())
+    if spelling
+}
+"""Maps the usual spellings of a name to its key, its RFC name, and whether it may occur only once.
+
+Most names in messages cost one look-up."""
+
+KEYS = {spelling: description[0] for spelling, description in SPELLINGS.items()}
+"""Maps the usual spellings of a name to its key."""
+
+
+def describe_field(name: str) -> Description:
+    """Return the entry of `SPELLINGS` for a name in any case; an unknown one keeps its spelling."""
+    lowered = name.lower()
+    return SPELLINGS.get(name) or SPELLINGS.get(lowered) or (lowered, name, False)
+
+
+def field_key(name: str) -> str:
+    """Return the name in lower case with compact forms expanded, the same for all spellings."""
+    return describe_field(name)[0]
+
+
+# The text -----------------------------------------------------------------------------------------
 
 _KNOWN_NAMES = frozenset([field.name for field in HEADER_FIELDS])
 
@@ -78,7 +706,10 @@ class Headers:
 
     def keys(self) -> KeysView[str]:
         """Return the names present, in lower case, compact forms expanded."""
-        return self._by_key().keys()
+        index = self._index
+        if index is None:
+            index = self._by_key()
+        return index.keys()
 
     def get(self, name: str) -> str | None:
         """Return the first field value of that name, or None."""

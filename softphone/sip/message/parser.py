@@ -19,14 +19,15 @@ from enum import Enum
 from typing import TypeAlias
 
 from softphone.sip.message.grammar import TOKEN, MalformedMessage, digits, is_token
-from softphone.sip.message.header_registry import (
+from softphone.sip.message.headers import (
     REQUIRED_FIELDS,
     SPELLINGS,
     STRICT_FIELDS,
+    Field,
+    Headers,
     describe_field,
     field_key,
 )
-from softphone.sip.message.headers import Field, Headers
 from softphone.sip.message.message import Request, Response
 from softphone.sip.message.status import reason_phrase
 from softphone.sip.message.uri import NameAddr, SipUri, parse_uri
@@ -248,7 +249,10 @@ class StreamFramer:
             return []
         self._buffer += data
         items: list[ParsedInput] = []
-        while (item := self._next()) is not None:
+        while self._buffer or self._head is not None:
+            item = self._next()
+            if item is None:
+                break
             items.append(item)
             if isinstance(item, ParseFailure) and item.fatal:
                 self._failed = True
@@ -259,9 +263,11 @@ class StreamFramer:
 
     def _next(self) -> ParsedInput | None:
         if self._head is None:
-            if not self._buffer:
-                return None
-            item = self._line_ends() or self._read()
+            if self._buffer[0] not in b"\r\n":
+                self._lone_line_end = False
+                item: ParsedInput | None = self._read()
+            else:
+                item = self._line_ends() or self._read()
             if item is not None or self._head is None:
                 return item
         return self._finish()

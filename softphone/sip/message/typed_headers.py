@@ -1,6 +1,7 @@
-"""Typed header field values: frozen dataclasses with `parse` and `str`.
+"""Values of header fields that some messages have: frozen dataclasses with `parse` and `str`.
 
-RFC 3261 section 20 and, where named, its extensions.  `parse` raises MalformedMessage.  Challenges
+RFC 3261 section 20 and, where named, its extensions.  `parse` raises MalformedMessage.  The values
+that every message has are in `softphone.sip.message.headers`.  Challenges
 and credentials (sections 20.7 and 20.44; RFC 7616 Digest, RFC 8898 Bearer) are plain values;
 `softphone.sip.auth` computes them.
 """
@@ -8,13 +9,13 @@ and credentials (sections 20.7 and 20.44; RFC 7616 Digest, RFC 8898 Bearer) are 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import ClassVar, Self
+from typing import Self
 
 from softphone.fast_dataclass import fast_init
 from softphone.sip.message.grammar import (
-    HOST,
     PARAMETERS,
     QUOTED_STRING,
     TOKEN,
@@ -31,8 +32,6 @@ from softphone.sip.message.grammar import (
     split_commas,
     unquote,
 )
-from softphone.sip.message.parameters import Parameterized
-from softphone.sip.message.uri import format_host, parse_host
 
 SEQUENCE_LIMIT = 2**31 - 1
 """The largest CSeq number and RSeq that may be used (RFC 3261 section 8.1.1.5)."""
@@ -40,101 +39,20 @@ SEQUENCE_LIMIT = 2**31 - 1
 DELTA_LIMIT = 2**32 - 1
 """The largest delta-seconds (RFC 3261 section 20.19)."""
 
-# via-parm = sent-protocol LWS sent-by *( SEMI via-params ); sent-by = host [ COLON port ]
-_VIA = re.compile(
-    rf"[ \t]*+(?P<name>{TOKEN})[ \t]*+/[ \t]*+(?P<version>{TOKEN})[ \t]*+/[ \t]*+"
-    rf"(?P<transport>{TOKEN})[ \t]++(?P<host>{HOST})(?:[ \t]*+:[ \t]*+(?P<port>[0-9]{{1,5}}+))?"
-    rf"(?P<parameters>{PARAMETERS})"
-)
-_CSEQ = re.compile(rf"([0-9]{{1,64}}+)[ \t]++({TOKEN})")
 _RACK = re.compile(rf"([0-9]{{1,64}}+)[ \t]++([0-9]{{1,64}}+)[ \t]++({TOKEN})")
 _VALUE_AND_PARAMETERS = re.compile(rf"([^;\s]++)({PARAMETERS})")
-_MEDIA_TYPE = re.compile(rf"({TOKEN})[ \t]*+/[ \t]*+({TOKEN})({PARAMETERS})")
 _RETRY_AFTER = re.compile(rf"([0-9]++)[ \t]*+(\((?:[^()\\]++|\\.)*+\))?({PARAMETERS})")
 # warning-value = warn-code SP warn-agent SP warn-text
 _WARNING = re.compile(rf"([0-9]{{3}})[ \t]++([^\s\",]++)[ \t]++({QUOTED_STRING})")
+# uui-value = ( token / quoted-string ) *( SEMI uui-param )
+_UUI = re.compile(rf"({QUOTED_STRING}|[^;\s\",]++)({PARAMETERS})")
+_SESSION_UUID = re.compile(r"[0-9A-Fa-f]{32}")
 _DATE = re.compile(
     r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), ([0-9]{2}) "
     r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) ([0-9]{4}) "
     r"([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
 )
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-@fast_init
-@dataclass(frozen=True, slots=True)
-class Via(Parameterized):
-    """One Via value (RFC 3261 section 20.42; RFC 3581).
-
-    `transport` is as written ("UDP", "TLS" or any other); `host` has no IPv6 brackets.
-    """
-
-    transport: str
-    host: str
-    port: int | None = None
-    parameters: Parameters = ()
-
-    KIND: ClassVar[str] = "Via"
-
-    @classmethod
-    def parse_at(cls, text: str, position: int) -> tuple[Self, int]:
-        """Parse the value at `position`; returns it and its end.  Raises MalformedMessage."""
-        match = _VIA.match(text, position)
-        if match is None:
-            raise MalformedMessage("Malformed Via")
-        name, version, transport, host, port, parameters = match.groups()
-        if version != "2.0" or name.upper() != "SIP":
-            raise MalformedMessage("Unknown protocol in Via")
-        number = None if port is None else digits(port, 65535)
-        if port is not None and not number:
-            raise MalformedMessage("Port out of range in Via")
-        return cls(transport, parse_host(host), number, parse_parameters(parameters)), match.end()
-
-    def __str__(self) -> str:
-        port = "" if self.port is None else f":{self.port}"
-        parameters = format_parameters(self.parameters)
-        return f"SIP/2.0/{self.transport} {format_host(self.host)}{port}{parameters}"
-
-    def _with(self, parameters: Parameters) -> Self:
-        return type(self)(self.transport, self.host, self.port, parameters)
-
-    @property
-    def branch(self) -> str | None:
-        """The branch parameter, or None."""
-        return find_parameter(self.parameters, "branch")
-
-    @property
-    def received(self) -> str | None:
-        """The received address without brackets, or None (RFC 5118 section 4.5: both occur)."""
-        value = self.parameter("received")
-        return value.strip("[]") if value else None
-
-    @property
-    def rport(self) -> int | None:
-        """The port of a filled-in rport (RFC 3581), else None."""
-        value = self.parameter("rport")
-        return digits(value, 65535) if value else None
-
-
-@fast_init
-@dataclass(frozen=True, slots=True)
-class CSeq:
-    """A CSeq value (RFC 3261 section 20.16): number below 2^31, and method."""
-
-    number: int
-    method: str
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Parse one value; the number may have leading zeros."""
-        match = _CSEQ.fullmatch(text)
-        number = digits(match[1], SEQUENCE_LIMIT) if match else None
-        if match is None or number is None:
-            raise MalformedMessage("Malformed CSeq")
-        return cls(number, match[2])
-
-    def __str__(self) -> str:
-        return f"{self.number} {self.method}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +121,27 @@ class Reason:
         cause = "" if self.cause is None else f";cause={self.cause}"
         text = f";text={quote(self.text)}" if self.text else ""
         return f"{self.protocol}{cause}{text}"
+
+
+@dataclass(frozen=True, slots=True)
+class EndReason:
+    """What the Reason values of a message say of the end of a call; 0 and "" where nothing.
+
+    `status` is a SIP status, `q850_cause` a cause of ITU-T Q.850 (RFC 3326 section 2, RFC 6432).
+    """
+
+    status: int = 0
+    q850_cause: int = 0
+    text: str = ""
+
+    @classmethod
+    def of(cls, reasons: Sequence[Reason]) -> Self:
+        """Return what they say; of several, the first of each protocol, and the first text."""
+        causes: dict[str, int] = {}
+        for each in reasons:
+            causes.setdefault(each.protocol.upper(), each.cause or 0)
+        text = next((each.text for each in reasons if each.text), "")
+        return cls(causes.get("SIP", 0), causes.get("Q.850", 0), text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,34 +281,87 @@ class RetryAfter:
         )
 
 
-@fast_init
 @dataclass(frozen=True, slots=True)
-class ContentType:
-    """A Content-Type value (RFC 3261 section 20.15); type and subtype in lower case."""
+class UserToUser:
+    """A User-to-User value (RFC 7433 section 4.1): data of the application, opaque to SIP.
 
-    type: str
-    subtype: str
-    parameters: Parameters = ()
+    `data` is as sent, without quotes; `octets` decodes it.  `purpose` names the package ("isdn-uui"
+    where absent), `content` what the data is, `encoding` how it is written ("hex" where absent).
+    """
+
+    data: str
+    purpose: str | None = None
+    content: str | None = None
+    encoding: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse one value."""
-        match = _MEDIA_TYPE.fullmatch(text)
-        if match is None:
-            raise MalformedMessage("Malformed Content-Type")
-        return cls(match[1].lower(), match[2].lower(), parse_parameters(match[3]))
+        """Parse one value; unknown parameters are dropped.
 
-    def __str__(self) -> str:
-        return f"{self.essence}{format_parameters(self.parameters)}"
+        :meta private:
+        """
+        match = _UUI.fullmatch(text)
+        if match is None:
+            raise MalformedMessage("Malformed User-to-User")
+        found = parse_parameters(match[2])
+        named = [find_parameter(found, name) for name in ("purpose", "content", "encoding")]
+        return cls(unquote(match[1]), *named)
+
+    @classmethod
+    def from_octets(
+        cls, octets: bytes, *, purpose: str | None = None, content: str | None = None
+    ) -> Self:
+        """Make a value of `octets`, in hex."""
+        return cls(octets.hex(), purpose, content, "hex")
 
     @property
-    def essence(self) -> str:
-        """The type and subtype only, such as "application/sdp"."""
-        return f"{self.type}/{self.subtype}"
+    def octets(self) -> bytes:
+        """The data, decoded; what is not hex after all is its own octets."""
+        if (self.encoding or "hex").lower() == "hex":
+            try:
+                return bytes.fromhex(self.data)
+            except ValueError:
+                pass
+        return self.data.encode()
 
-    def parameter(self, name: str) -> str | None:
-        """Return the unquoted value of a parameter, "" without a value, None when absent."""
-        return find_parameter(self.parameters, name.lower())
+    def __str__(self) -> str:
+        written: Parameters = ()
+        for name in ("encoding", "purpose", "content"):
+            value = getattr(self, name)
+            if value is not None:
+                written = set_parameter(written, name, value)
+        data = self.data if is_token(self.data) else quote(self.data)
+        return f"{data}{format_parameters(written)}"
+
+
+NIL_UUID = "0" * 32
+"""The UUID of an end that is not known yet (RFC 7989 section 5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionId:
+    """A Session-ID value (RFC 7989 section 5): the sender's UUID, and the one that it knows.
+
+    Each is 32 hex digits in lower case; `remote` is `NIL_UUID` before the sender has heard one.
+    """
+
+    local: str
+    remote: str = NIL_UUID
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Parse one value; without `remote` it is that of an older sender (section 11).
+
+        :meta private:
+        """
+        local, parameters = _split_parameters(text, "Session-ID")
+        remote = find_parameter(parameters, "remote") or NIL_UUID
+        if not _SESSION_UUID.fullmatch(local) or not _SESSION_UUID.fullmatch(remote):
+            raise MalformedMessage("Malformed Session-ID")
+        return cls(local.lower(), remote.lower())
+
+    def __str__(self) -> str:
+        return f"{self.local};remote={self.remote}"
 
 
 def _split_parameters(text: str, header: str) -> tuple[str, Parameters]:
@@ -395,24 +387,6 @@ def parse_seconds(text: str) -> int:
     return parse_delta_seconds(text.partition(";")[0].rstrip(" \t"))
 
 
-def parse_call_id(text: str) -> str:
-    """Check a Call-ID and return it (RFC 3261 section 20.8).  Raises MalformedMessage.
-
-    Lenient: any visible ASCII, since base64 identifiers occur and the value is only compared.
-    """
-    if not text or " " in text or "\t" in text or not text.isascii():
-        raise MalformedMessage("Malformed Call-ID header field")
-    return text
-
-
-def parse_max_forwards(text: str) -> int:
-    """Parse a Max-Forwards value, 0 to 255 (RFC 3261 section 20.22).  Raises MalformedMessage."""
-    number = digits(text, 255)
-    if number is None:
-        raise MalformedMessage("Malformed Max-Forwards header field")
-    return number
-
-
 def parse_rseq(text: str) -> int:
     """Parse a response-num, 1 to 2^32-1 (RFC 3262 section 7.1).  Raises MalformedMessage."""
     number = digits(text, DELTA_LIMIT)
@@ -426,11 +400,6 @@ def parse_token(text: str) -> str:
     if not is_token(text):
         raise MalformedMessage("Malformed token")
     return text
-
-
-def parse_media_range(text: str) -> str:
-    """Parse an Accept value; returns its media-range in lower case.  Raises MalformedMessage."""
-    return ContentType.parse(text).essence
 
 
 def parse_date(text: str) -> datetime:

@@ -18,6 +18,7 @@ from softphone.sip.message.grammar import (
     PARAMETERS,
     QUOTED_STRING,
     MalformedMessage,
+    Parameterized,
     Parameters,
     drop_parameter,
     find_parameter,
@@ -27,7 +28,6 @@ from softphone.sip.message.grammar import (
     unique_parameters,
     unquote,
 )
-from softphone.sip.message.parameters import Parameterized
 
 _ESCAPED = r"%[0-9A-Fa-f]{2}"
 _UNRESERVED = r"A-Za-z0-9\-_.!~*'()"
@@ -155,10 +155,11 @@ class SipUri:
         if self.user is not None:
             password = "" if self.password is None else f":{self.password}"
             text = f"{text}{self.user}{password}@"
-        text += format_host(self.host)
+        text += f"[{self.host}]" if ":" in self.host else self.host
         if self.port is not None:
             text = f"{text}:{self.port}"
-        text += format_parameters(self.parameters)
+        if self.parameters:
+            text += format_parameters(self.parameters)
         if self.headers:
             text += "?" + "&".join(f"{name}={value}" for name, value in self.headers)
         return text
@@ -181,11 +182,16 @@ class SipUri:
     def with_parameter(self, name: str, value: str | None = None) -> Self:
         """Return this URI with a parameter set; `value` is in wire format, escaped."""
         kept = drop_parameter(self.parameters, name)
-        return replace(self, parameters=(*kept, (name, value)))
+        return self._with((*kept, (name, value)))
 
     def without_parameter(self, name: str) -> Self:
         """Return this URI without a parameter."""
-        return replace(self, parameters=drop_parameter(self.parameters, name))
+        return self._with(drop_parameter(self.parameters, name))
+
+    def _with(self, parameters: Parameters) -> Self:
+        return type(self)(
+            self.scheme, self.user, self.password, self.host, self.port, parameters, self.headers
+        )
 
     def bare(self) -> Self:
         """Return scheme, user, host and port only, the form of an AOR (RFC 3261 10.3, step 5)."""
@@ -271,7 +277,10 @@ class NameAddr(Parameterized):
 
     @classmethod
     def parse_at(cls, text: str, position: int) -> tuple[Self, int]:
-        """Parse the value at `position`; returns it and its end.  Raises MalformedMessage."""
+        """Parse the value at `position`; returns it and its end.  Raises MalformedMessage.
+
+        :meta private:
+        """
         match = _NAME_ADDR.match(text, position)
         if match is None:
             raise MalformedMessage("Malformed address")
@@ -285,7 +294,8 @@ class NameAddr(Parameterized):
 
     def __str__(self) -> str:
         name = "" if self.display_name is None else quote(self.display_name) + " "
-        return f"{name}<{self.uri}>{format_parameters(self.parameters)}"
+        rest = format_parameters(self.parameters) if self.parameters else ""
+        return f"{name}<{self.uri}>{rest}"
 
     @property
     def tag(self) -> str | None:

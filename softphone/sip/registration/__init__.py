@@ -3,7 +3,8 @@
 Sends REGISTER, refreshes before expiry, replaces a dead flow and backs off between attempts;
 `node_list` fails over between servers as Cisco phones do.  The registrar is in
 `softphone.lab.registrar`, DNS in `softphone.sip.transport` (queries) and `softphone.net` (I/O); how
-a device registers is chosen in `softphone.personas`.
+a device registers is chosen in `softphone.personas`.  `server_monitor` watches the servers of a
+trunk, which keep no binding, by OPTIONS.
 
 RFC 3261 section 10.2, RFC 5626 (outbound; section 4.5 for the back-off), RFC 6223 (keep), RFC 5627
 (GRUU), RFC 3327 (Path), RFC 3608 (Service-Route).  Keep-alive REGISTERs are a Cisco extension.
@@ -20,6 +21,7 @@ from softphone.sip.registration.node_list import (
 )
 from softphone.sip.registration.node_monitor import Node
 from softphone.sip.registration.registration import Registration, RegistrationEvent
+from softphone.sip.registration.server_monitor import ServerMonitor, serves
 
 __all__ = [
     "INITIALIZED",
@@ -30,4 +32,6 @@ __all__ = [
     "NodeSetup",
     "Registration",
     "RegistrationEvent",
+    "ServerMonitor",
+    "serves",
 ]

@@ -124,7 +124,7 @@ class NodeRegistration:
         self._state = RegistrationState.UNREGISTERED
         self._loss_reported = False
         self._timers: Timers[_NodeTimer] = Timers()
-        self._events: deque[NodeRegistrationEvent] = deque()
+        self.events: deque[NodeRegistrationEvent] = deque()
 
     def _make_registration(self, index: int, cause: str, credential: str = "") -> Registration:
         node = self._nodes[index]
@@ -280,10 +280,6 @@ class NodeRegistration:
         times += [monitor.next_timer() for monitor in self._monitors.values()]
         return min((time for time in times if time is not None), default=None)
 
-    def next_event(self) -> NodeRegistrationEvent | None:
-        """Remove and return the next event, or None."""
-        return self._events.popleft() if self._events else None
-
     # Failover
 
     def _try_node(self, index: int, cause: str, now: float) -> None:
@@ -304,12 +300,11 @@ class NodeRegistration:
 
     def _drain_events(self, now: float) -> None:
         """Handle the events of the inner registrations, which a change of node replaces."""
-        while (event := self._inner.next_event()) is not None:
-            self._handle_registration_event(event, now)
-        returning = self._returning
-        while returning is not None and (returning_event := returning[1].next_event()) is not None:
-            self._returned(returning[0], returning_event, now)
-            returning = self._returning
+        while self._inner.events:
+            self._handle_registration_event(self._inner.events.popleft(), now)
+        while self._returning is not None and self._returning[1].events:
+            index, returning = self._returning
+            self._returned(index, returning.events.popleft(), now)
 
     def _handle_registration_event(self, event: RegistrationEvent, now: float) -> None:
         if isinstance(event, FlowLost):
@@ -334,9 +329,9 @@ class NodeRegistration:
         self._rounds = 0
         if self._loss_reported:
             self._loss_reported = False
-            self._events.append(FlowRestored())
+            self.events.append(FlowRestored())
         if self._home is not None and self._home != self._active:
-            self._events.append(NodeChanged(self._name(self._active), self._name(self._home)))
+            self.events.append(NodeChanged(self._name(self._active), self._name(self._home)))
         self._home = self._active
         self._monitor_nodes(now)
         self._enter_state(event)
@@ -371,7 +366,7 @@ class NodeRegistration:
     def _report_loss(self, reason: str) -> None:
         if not self._loss_reported and self._home is not None:
             self._loss_reported = True
-            self._events.append(FlowLost(reason, 0.0))
+            self.events.append(FlowLost(reason, 0.0))
 
     def _enter_state(self, event: RegistrationChanged) -> None:
         if event.state is not self._state:
@@ -380,7 +375,7 @@ class NodeRegistration:
     def _report(self, event: RegistrationChanged) -> None:
         """Enter and report a state, even if it is the current one."""
         self._state = event.state
-        self._events.append(event)
+        self.events.append(event)
 
     # Monitoring and failback
 
@@ -465,7 +460,7 @@ class NodeRegistration:
         self._node_registered(event, now)
         self._report(event)
         self._moving = False
-        self._events.append(MoveEnded(True, event.status, event.reason))
+        self.events.append(MoveEnded(True, event.status, event.reason))
 
     def _stop_lingering(self, now: float) -> None:
         self._timers.cancel(_NodeTimer.LINGER)
@@ -481,4 +476,4 @@ class NodeRegistration:
             self._moving = False
             why = why or RegistrationChanged(self._state)
             reason = why.reason or "the registration was lost"
-            self._events.append(MoveEnded(False, why.status, reason, why.unanswered))
+            self.events.append(MoveEnded(False, why.status, reason, why.unanswered))

@@ -42,6 +42,11 @@ class RegisterBuilder:
         return before
 
     @property
+    def tag(self) -> str:
+        """The From tag of every request."""
+        return self._tag
+
+    @property
     def call_id(self) -> str:
         """The Call-ID of every REGISTER."""
         return self._call_id

@@ -6,7 +6,7 @@ Its owner passes it every event of the endpoint and drives its timer:
 
     while (event := endpoint.next_event()) is not None:
         if not registration.handle_event(event, now=now): ...
-    while (event := registration.next_event()) is not None: ...
+    while registration.events: handle(registration.events.popleft())
 
 It resolves no names: the targets come from `softphone.sip.transport.server_location`.
 """
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from enum import Enum
+from enum import StrEnum
 from typing import TypeAlias
 
 from softphone.events import FlowLost, FlowRestored, RegistrationChanged, RegistrationState
@@ -56,17 +56,18 @@ MAXIMUM_ADJUSTMENTS = 3
 """How many times in a row a REGISTER is adjusted (423, 439) and sent again."""
 
 
-class _RegistrationTimer(Enum):
+class _RegistrationTimer(StrEnum):
     REFRESH = "refresh"
     RETRY = "retry"
     EXPIRY = "expiry"
+    PROBE = "probe"
 
 
 class Registration:
     """The client side of one binding.
 
     Pass it every event of the endpoint (`handle_event`), call `handle_timer` at `next_timer`, and
-    take its events with `next_event`.
+    take its own events out of `events`, oldest first.
     """
 
     def __init__(
@@ -104,7 +105,8 @@ class Registration:
         self._backoff = RegistrationBackoff(config.backoff, entropy=entropy)
         self._builder = RegisterBuilder(config, entropy=entropy)
         self._timers: Timers[_RegistrationTimer] = Timers()
-        self._events: deque[RegistrationEvent] = deque()
+        self.next_timer = self._timers.next_deadline
+        self.events: deque[RegistrationEvent] = deque()
 
     @property
     def state(self) -> RegistrationState:
@@ -207,8 +209,8 @@ class Registration:
                 self._register_over(event.flow, now)
         elif isinstance(event, FlowClosed):
             self._flow_closed(event.flow, event.reason or "the server closed it", now)
-        elif isinstance(event, PongReceived) and event.flow == self._flow and self._keepalive:
-            self._keepalive.note_activity(now=now)
+        elif isinstance(event, PongReceived) and event.flow == self._flow:
+            self._note_activity(now)
         return False
 
     def handle_timer(self, *, now: float) -> None:
@@ -219,26 +221,10 @@ class Registration:
                 if self._state is RegistrationState.REGISTERED:
                     state, reason = RegistrationState.RECOVERING, "the binding has expired"
                     self._enter_state(RegistrationChanged(state, 0, reason))
+            elif timer is _RegistrationTimer.PROBE:
+                self._run_probe(now)
             else:
                 self._attempt(now)
-        while self._keepalive is not None:
-            due = self._keepalive.handle_timer(now=now)
-            if due is None:
-                break
-            if isinstance(due, FlowDead):
-                self._flow_dead(due.reason, now)
-            else:
-                self._send_probe(due.probe, now)
-
-    def next_timer(self) -> float | None:
-        """The earliest deadline, or None."""
-        mine = self._timers.next_deadline()
-        probe = None if self._keepalive is None else self._keepalive.next_timer()
-        return min((time for time in (mine, probe) if time is not None), default=None)
-
-    def next_event(self) -> RegistrationEvent | None:
-        """Remove and return the next event, or None."""
-        return self._events.popleft() if self._events else None
 
     # Attempts
 
@@ -263,7 +249,7 @@ class Registration:
         self._opening = None
         self._flow = flow
         self._backoff.flow_ended(now=now)
-        self._keepalive = None
+        self._stop_probes()
         bound = self._binding
         self._contact = self._make_contact(flow)
         # Without outbound a registrar cannot know that the new binding replaces the old one.
@@ -290,8 +276,8 @@ class Registration:
     def _handle_response(
         self, exchange: Exchange, response: Response, final: bool, now: float
     ) -> bool:
-        if self._keepalive is not None and exchange in (self._exchange, self._probe):
-            self._keepalive.note_activity(now=now)
+        if exchange in (self._exchange, self._probe):
+            self._note_activity(now)
         if exchange is self._probe:
             self._probe = None if final else exchange
             return True
@@ -334,13 +320,11 @@ class Registration:
         self._binding = binding
         self._adjustments = 0
         self._superseded = None
-        self._failover.mark_succeeded(self._target)
-        self._backoff.flow_registered(now=now)
         self._builder.mark_granted()
         wait = refresh_after(
             binding.expires, entropy=self._entropy, early=self._config.refresh_early
         )
-        self._timers.set(_RegistrationTimer.REFRESH, now + wait)
+        self._set_refresh(now + wait)
         self._timers.set(_RegistrationTimer.EXPIRY, binding.expires_at)
         if self._keepalive is None:
             self._keepalive = KeepAlive(
@@ -350,14 +334,26 @@ class Registration:
                 config=self._config.keepalive,
             )
         self._keepalive.apply_terms(read_keep_alive_terms(response), now=now)
+        self._arm_probe(self._keepalive)
+        self._enter_served(flow, response, now, binding.expires)
+
+    def _set_refresh(self, at: float) -> None:
+        self._timers.set(_RegistrationTimer.REFRESH, at)
+
+    def _enter_served(
+        self, flow: Flow, response: Response, now: float, expires: float | None = None
+    ) -> None:
+        """Take note that the server of `flow` serves us: move dialogs to it, report it."""
+        self._failover.mark_succeeded(self._target)
+        self._backoff.flow_registered(now=now)
         if self._lost_flow is not None:
             self._endpoint.rebind_flow(self._lost_flow, flow, now=now)
             self._lost_flow = None
         if self._loss_reported:
             self._loss_reported = False
-            self._events.append(FlowRestored())
+            self.events.append(FlowRestored())
         state = RegistrationState.REGISTERED
-        change = RegistrationChanged(state, response.status, response.reason, binding.expires)
+        change = RegistrationChanged(state, response.status, response.reason, expires)
         self._enter_state(change)
 
     def _adjust(self, outcome: RegisterOutcome, response: Response, now: float) -> None:
@@ -376,7 +372,7 @@ class Registration:
     def _refused(self, status: int, reason: str) -> None:
         self._stop_timers()
         self._binding = None
-        self._keepalive = None
+        self._stop_probes()
         self._adjustments = 0
         self._enter_state(RegistrationChanged(RegistrationState.FAILED, status, reason))
 
@@ -393,7 +389,6 @@ class Registration:
         self._stop_timers()
         self._leaving = False
         self._binding = None
-        self._keepalive = None
         self._lost_flow = None
         self._loss_reported = False
         state = RegistrationState.UNREGISTERED
@@ -449,11 +444,11 @@ class Registration:
         """Report FlowLost, once until the flow is restored."""
         if not self._loss_reported:
             self._loss_reported = True
-            self._events.append(FlowLost(reason, wait))
+            self.events.append(FlowLost(reason, wait))
 
     def _forget_flow(self) -> None:
         self._flow = None
-        self._keepalive = None
+        self._stop_probes()
 
     def _lose_flow(self, reason: str, now: float) -> None:
         """Drop the lost flow of a binding and schedule the attempt to replace it."""
@@ -488,10 +483,35 @@ class Registration:
         self._timers.cancel(_RegistrationTimer.REFRESH)
         self._timers.set(_RegistrationTimer.RETRY, now + wait)
         state = self._state = RegistrationState.RECOVERING
-        self._events.append(RegistrationChanged(state, status, reason, None, asked, unanswered))
+        self.events.append(RegistrationChanged(state, status, reason, None, asked, unanswered))
         return wait
 
     # Probes
+
+    def _note_activity(self, now: float) -> None:
+        if self._keepalive is not None:
+            self._keepalive.note_activity(now=now)
+            self._arm_probe(self._keepalive)
+
+    def _arm_probe(self, keepalive: KeepAlive) -> None:
+        if keepalive.deadline is None:
+            self._timers.cancel(_RegistrationTimer.PROBE)
+        else:
+            self._timers.set(_RegistrationTimer.PROBE, keepalive.deadline)
+
+    def _run_probe(self, now: float) -> None:
+        if self._keepalive is None:
+            return
+        due = self._keepalive.handle_timer(now=now)
+        self._arm_probe(self._keepalive)
+        if isinstance(due, FlowDead):
+            self._flow_dead(due.reason, now)
+        elif due is not None:
+            self._send_probe(due.probe, now)
+
+    def _stop_probes(self) -> None:
+        self._keepalive = None
+        self._timers.cancel(_RegistrationTimer.PROBE)
 
     def _send_probe(self, probe: Probe, now: float) -> None:
         if self._flow is None:
@@ -504,11 +524,16 @@ class Registration:
             self._probe = self._endpoint.send_request(request, to=self._flow, now=now)
 
     def _stop_timers(self) -> None:
-        for timer in _RegistrationTimer:
+        # Not the probes: they go on as long as the flow is open, since calls may go on over it.
+        for timer in (
+            _RegistrationTimer.REFRESH,
+            _RegistrationTimer.RETRY,
+            _RegistrationTimer.EXPIRY,
+        ):
             self._timers.cancel(timer)
 
     def _enter_state(self, change: RegistrationChanged) -> None:
         """Enter and report a new state; do nothing if it is the current one."""
         if change.state is not self._state:
             self._state = change.state
-            self._events.append(change)
+            self.events.append(change)

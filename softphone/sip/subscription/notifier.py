@@ -239,6 +239,7 @@ class NotifierUsage:
         ):
             transaction.respond(500, now=now, reason="CSeq out of order")
             return
+        self._follow_subscriber(transaction)
         asked = request.expires
         expires = float(asked) if asked is not None else DEFAULT_EXPIRES
         fields = [*self._contact(transaction), ("Expires", str(round(expires)))]
@@ -250,6 +251,20 @@ class NotifierUsage:
             return
         self._set_expiry(expires, now=now)
         self._layer.emit_event(SubscriptionRefreshed(self, request))
+
+    def _follow_subscriber(self, transaction: ServerTransaction) -> None:
+        """Note a new Contact, and a new flow where the one of the dialog is closed.
+
+        SUBSCRIBE is a target refresh request (RFC 6665 section 4.5.2).
+        """
+        dialog = self.dialog
+        if dialog is None or self._shared:
+            return
+        dialog.refresh_target(transaction.request)
+        if self._layer.flows.resolve(dialog.to) is None:
+            self._table.remove_dialog(dialog, self)
+            dialog.to = transaction.flow
+            self._table.add_dialog(dialog, self)
 
     def ack_received(self, request: Request, *, now: float) -> None:
         """Ignore an ACK: a subscription has no INVITE."""

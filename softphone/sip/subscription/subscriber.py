@@ -106,11 +106,13 @@ class SubscriberUsage:
         self._refer_id = str(request.cseq.number)
         self._send_request(request, to=dialog.to, now=now)
 
-    def refresh(self, *, now: float) -> None:
-        """Send a refreshing SUBSCRIBE now.
+    def refresh(self, *, now: float, contact: NameAddr | None = None) -> None:
+        """Send a refreshing SUBSCRIBE now, from now on with this Contact if one is given.
 
         Raises LocalProtocolError before there is a dialog and after the end.
         """
+        if contact is not None and self._request is not None:
+            self._request = self._request.with_header("Contact", str(contact))
         self._resubscribe(self._expires, now=now)
 
     def unsubscribe(self, *, now: float) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from softphone.sans_io import Flow, Target, Transport
-from softphone.sip.message import Parameters, Request, Response, SipUri, Via
+from softphone.sip.message import Parameters, Request, Response, SessionId, SipUri, Via
 from softphone.sip.transaction.tables import (
     INVITE_CLIENT,
     NON_INVITE_CLIENT,
@@ -70,7 +70,10 @@ An ended transaction does not keep its former user alive."""
 
 
 def ack_for_failure(request: Request, response: Response) -> Request:
-    """Build the ACK for a 300-699 response to INVITE `request` (RFC 3261 section 17.1.1.3)."""
+    """Build the ACK for a 300-699 response to INVITE `request` (RFC 3261 section 17.1.1.3).
+
+    Session-ID, if the INVITE has it, names the responder as it named itself (RFC 7989 section 6).
+    """
     headers = request.headers
     fields = [
         ("Via", headers.get_all("Via")[0]),
@@ -81,6 +84,10 @@ def ack_for_failure(request: Request, response: Response) -> Request:
         ("Max-Forwards", "70"),
     ]
     fields += [("Route", value) for value in headers.get_all("Route")]
+    ours, theirs = request.session_id, response.session_id
+    if ours is not None:
+        known = ours if theirs is None else SessionId(ours.local, theirs.local)
+        fields.append(("Session-ID", str(known)))
     return Request.build("ACK", request.uri, fields)
 
 
@@ -170,7 +177,7 @@ class ClientTransaction:
         if self.request.method == "REGISTER" and flow.transport.reliable:
             # Offers to send CRLF pings to the next hop, if it wants them (RFC 6223).
             parameters = (*parameters, ("keep", None))
-        via = Via(flow.transport.value.upper(), host, port, parameters)
+        via = Via(flow.transport.upper(), host, port, parameters)
         headers = self.original_request.headers.with_prepended("Via", str(via))
         if self.request.method in TARGET_REFRESH and "Contact" not in headers:
             headers = headers.with_added("Contact", self.layer.contact_value(flow, self.request))

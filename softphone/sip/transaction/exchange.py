@@ -175,12 +175,12 @@ def authorized(
     """Return the request with credentials and a new CSeq (RFC 3261 section 22.2).
 
     Returns AuthenticationRefused when the challenge must not or cannot be answered, None without
-    credentials or when `response` is no challenge.  `flow` carried the request; `alerted` says
-    that a provisional response other than 100 preceded the challenge.
+    credentials or when `response` is none that they answer.  `flow` carried the request; `alerted`
+    says that a provisional response other than 100 preceded the challenge.
     """
     if credentials is None:
         return None
-    if response.status not in (401, 407):
+    if response.status not in credentials.answers:
         credentials.note_accepted(request, response, flow=flow)
         return None
     answer = credentials.authorize(request, response, flow=flow, alerted=alerted)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from uuid import UUID
 
 from softphone.sans_io import Entropy, Flow, Target, Timers, Transmit, Transport, random_share
 from softphone.sip.endpoint_config import EndpointConfig
@@ -21,7 +22,6 @@ from softphone.sip.transport import (
     comes_from_host,
     contact_for,
     flow_is_allowed,
-    hosts_of_path,
 )
 
 
@@ -52,7 +52,7 @@ class TransactionLayer:
         self.server_bytes = 0
         """The size of the requests of all server transactions, in octets, roughly."""
         # RFC 3261 section 8.2.2.2: From tag, Call-ID and CSeq of the requests in progress.
-        self._merged: dict[tuple[str, str, str], ServerKey] = {}
+        self._merged: dict[tuple[str, str, int, str], ServerKey] = {}
 
     # Names ---------------------------------------------------------------------------------------
 
@@ -63,6 +63,10 @@ class TransactionLayer:
     def new_tag(self) -> str:
         """Return a random tag of 64 bits (RFC 3261 section 19.3 asks for at least 32)."""
         return self.entropy(8).hex()
+
+    def new_session_uuid(self) -> str:
+        """Return a UUID for Session-ID: version 4, without dashes (RFC 7989 section 4)."""
+        return UUID(bytes=self.entropy(16), version=4).hex
 
     def new_call_id(self) -> str:
         """Return a random Call-ID of 128 bits without a host name (RFC 3261 section 8.1.1.4)."""
@@ -173,7 +177,7 @@ class TransactionLayer:
         that does not belong to its request, and a challenge from another host.  `allowed` decides
         whether the response to a request may arrive on `flow`.
         """
-        via = response.top_via
+        via = response.vias[0]
         transaction = self._clients.get((via.branch or "", response.cseq.method))
         if transaction is None or transaction.flow is None or len(response.vias) > 1:
             return False
@@ -224,7 +228,7 @@ class TransactionLayer:
         TLS, on a flow to the account's own server.  A verified TLS peer must be the same.
         """
         bound = transaction.flow
-        hosts = tuple(hosts_of_path(transaction.request))
+        hosts = [via.source for via in transaction.request.vias]
         if flow_is_allowed(bound, flow, hosts=hosts):
             return bound.identity is not None or comes_from_host(bound, flow, hosts=hosts)
         return bound.transport is not Transport.TLS and self.own_server(flow)
@@ -284,7 +288,7 @@ class TransactionLayer:
     def contact_value_of(self, flow: Flow, address: NameAddr, *, secure: bool = False) -> str:
         """Return the Contact value for the user of `address` at our end of `flow`."""
         user = address.uri.user if isinstance(address.uri, SipUri) else None
-        public = self.flows.public_address(flow)
+        public = self.flows.contact_address(flow)
         return str(contact_for(flow, user=user, public=public, secure=secure))
 
     def transaction_accepted(self, transaction: object) -> None:
@@ -304,7 +308,7 @@ def _comes_back(transaction: ClientTransaction, sent_on: Flow, flow: Flow) -> bo
 
     Over UDP any flow is accepted: the branch is the only proof.
     """
-    if sent_on == flow:
+    if sent_on is flow or sent_on == flow:
         return True
     if sent_on.transport is Transport.UDP and flow.transport is Transport.UDP:
         return True
@@ -312,5 +316,6 @@ def _comes_back(transaction: ClientTransaction, sent_on: Flow, flow: Flow) -> bo
     return transaction.state is TransactionState.ACCEPTED and flow_is_allowed(sent_on, flow)
 
 
-def _merge_key(request: Request) -> tuple[str, str, str]:
-    return (request.from_.tag or "", request.call_id, str(request.cseq))
+def _merge_key(request: Request) -> tuple[str, str, int, str]:
+    cseq = request.cseq
+    return (request.from_.tag or "", request.call_id, cseq.number, cseq.method)

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from softphone.sans_io import Flow, Target, Transport
 from softphone.sip.message import (
+    NIL_UUID,
     Body,
     MalformedMessage,
     Request,
     Response,
+    SessionId,
     Via,
     find_parameter,
 )
@@ -71,7 +73,7 @@ def server_key(request: Request, *, method: str | None = None) -> ServerKey:
     branch, the key consists of the RFC 2543 fields, without the To tag: the INVITE lacks the tag
     that its ACK has.
     """
-    via = request.top_via
+    via = request.vias[0]
     branch = via.branch or ""
     method = method or request.method
     if method == "ACK":
@@ -94,7 +96,7 @@ def with_received(request: Request, flow: Flow) -> Request:
 
     RFC 3261 section 18.2.1, RFC 3581 section 4.
     """
-    via = request.top_via
+    via = request.vias[0]
     changed = _received_via(via, flow)
     return request if changed is via else request.with_top_via(changed)
 
@@ -153,6 +155,7 @@ class ServerTransaction:
         "last_status",
         "layer",
         "request",
+        "session_id",
         "size",
         "state",
         "table",
@@ -178,9 +181,11 @@ class ServerTransaction:
         self.allowance = float("inf") if proven else AMPLIFICATION * self.size
         self.key = key
         self.flow = flow
-        self.to = return_path(request.top_via, flow)
+        self.to = return_path(request.vias[0], flow)
         self.to_tag = to_tag
         self.user: ServerUser | None = None
+        # Goes into every response (RFC 7989 section 6); see `identify_refusal`.
+        self.session_id: SessionId | None = None
         self.layer = layer
         self.data = b""
         self.last_status = 0
@@ -188,6 +193,23 @@ class ServerTransaction:
         self.table = INVITE_SERVER if self.invite else NON_INVITE_SERVER
         self.state = TransactionState.PROCEEDING if self.invite else TransactionState.TRYING
         self.interval = layer.timing.t1
+
+    @property
+    def fields(self) -> tuple[tuple[str, str], ...]:
+        """The header fields of every response."""
+        return () if self.session_id is None else (("Session-ID", str(self.session_id)),)
+
+    def identify_refusal(self) -> None:
+        """Send Session-ID in the refusal of a request that has it (RFC 7989 section 6).
+
+        A request within a call names us; one outside gets a UUID of its own.  Does nothing where
+        the call has set its Session-ID.
+        """
+        theirs = self.request.session_id
+        if self.session_id is None and theirs is not None:
+            known = theirs.remote != NIL_UUID
+            ours = theirs.remote if known else self.layer.new_session_uuid()
+            self.session_id = SessionId(ours, theirs.local)
 
     @property
     def answered(self) -> bool:
@@ -208,7 +230,9 @@ class ServerTransaction:
         A 405 gets Allow and a 489 Allow-Events, unless `headers` contain it.  A response that the
         state does not allow is not sent.
         """
-        given = tuple(headers)
+        if status >= 300:
+            self.identify_refusal()
+        given = (*headers, *self.fields)
         names = {name.lower() for name, _ in given}
         said = self.layer.refusal_fields(status)
         response = self.request.response(

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address
 
 from softphone.sans_io import Address, Flow, PeerIdentity, Target, Transport
-from softphone.sip.message import NameAddr, Request, SipUri, Uri
+from softphone.sip.message import NameAddr, SipUri, Uri
 
 
 def contact_for(
@@ -32,7 +32,7 @@ def contact_for(
     scheme = "sips" if secure else "sip"
     uri = SipUri(scheme, user, None, host, port)
     if flow.transport is not Transport.UDP and not (secure and flow.transport is Transport.TLS):
-        uri = uri.with_parameter("transport", flow.transport.value)
+        uri = uri.with_parameter("transport", str(flow.transport))
     return NameAddr(None, uri)
 
 
@@ -42,15 +42,17 @@ def flow_is_allowed(bound: Flow | Target, flow: Flow, *, hosts: Iterable[str] = 
     `hosts` are further hosts that may do so where `bound` is not TLS.  Only IP addresses among
     them match an address: host names are not resolved.
     """
-    if bound == flow:
+    if bound is flow or bound == flow:
         return True
     if bound.transport is not Transport.TLS:
         return comes_from_host(bound, flow, hosts=hosts)
     if flow.transport is not Transport.TLS:
         return False
-    # A Target has no connection yet, so no peer has been verified.
-    known = bound.identity if isinstance(bound, Flow) else None
-    return known is None or (flow.identity is not None and _same_peer(known, flow.identity))
+    if isinstance(bound, Target):
+        return True  # It has no connection yet, so no peer has been verified.
+    if bound.identity is None:
+        return comes_from_host(bound, flow)  # A client that showed no certificate.
+    return flow.identity is not None and _same_peer(bound.identity, flow.identity)
 
 
 def comes_from_host(bound: Flow | Target, flow: Flow, *, hosts: Iterable[str] = ()) -> bool:
@@ -64,20 +66,12 @@ def leads_to_same_peer(bound: Flow | Target, flow: Flow) -> bool:
 
     Compares verified certificates where `bound` has one, otherwise the hosts.
     """
-    if bound == flow:
+    if bound is flow or bound == flow:
         return True
     known = bound.identity if isinstance(bound, Flow) else None
     if known is not None:
         return flow.identity is not None and _same_peer(known, flow.identity)
     return same_host(_host_of(bound), flow.remote[0])
-
-
-def hosts_of_path(request: Request) -> Iterable[str]:
-    """Yield the host of each Via of `request`: its received parameter, else its sent-by.
-
-    For a sender behind a NAT, received is the address seen (RFC 3261 section 18.2.1).
-    """
-    return (via.received or via.host for via in request.vias)
 
 
 def hosts_of_uris(uris: Iterable[Uri]) -> Iterable[str]:

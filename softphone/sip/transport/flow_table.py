@@ -50,20 +50,25 @@ class FlowTable:
 
     def __init__(self, *, max_waiting: int) -> None:
         self._max_waiting = max_waiting
-        self._open: dict[Flow, _OpenFlow] = {}
+        # By the number of the flow, which needs no call to hash.
+        self._open: dict[int, _OpenFlow] = {}
         self._by_target: dict[Target, Flow] = {}
         self._waiting: dict[Target, list[FlowWaiter]] = {}
         self._waiters = 0
         # The targets of recently closed flows: their dialogs continue on a new flow there.
         self._former: OrderedDict[Flow, Target] = OrderedDict()
         self.outgoing: list[Transmit] = []
+        self.advertised: str | None = None
+        self.contact_at: Address | None = None
+        """The host name and port that every Contact has; None: an address."""
+        """The address at which others reach us, whatever we or our peers see; None: as they see."""
 
     def __contains__(self, flow: Flow | None) -> bool:
-        return flow in self._open
+        return flow is not None and flow.id in self._open
 
     def forward(self, to: Flow | Target) -> Flow | Target:
         """Return the target of `to` where it is a closed flow with a known target, else `to`."""
-        if isinstance(to, Flow) and to not in self._open:
+        if isinstance(to, Flow) and to.id not in self._open:
             return self._former.get(to, to)
         return to
 
@@ -74,7 +79,7 @@ class FlowTable:
         """
         if isinstance(to, Flow):
             # Runs for every message of a dialog, and nearly always the flow itself is open.
-            if to in self._open:
+            if to.id in self._open:
                 return to
             to = self._former.get(to, to)
             if isinstance(to, Flow):
@@ -98,9 +103,9 @@ class FlowTable:
 
     def flow_opened(self, flow: Flow, target: Target | None) -> list[FlowWaiter]:
         """Record an open flow; returns the waiters for its target, for the caller to start."""
-        known = self._open.get(flow)
+        known = self._open.get(flow.id)
         if known is None:
-            self._open[flow] = _OpenFlow(target)
+            self._open[flow.id] = _OpenFlow(target)
         elif target is not None:
             known.target = target
         if target is None:
@@ -119,7 +124,7 @@ class FlowTable:
             waiting = self._waiting.pop(flow, [])
             self._waiters -= len(waiting)
             return waiting
-        known = self._open.pop(flow, None)
+        known = self._open.pop(flow.id, None)
         if known is None:
             return []
         if known.target is not None:
@@ -139,13 +144,13 @@ class FlowTable:
 
     def keep_open(self, flow: Flow) -> None:
         """Exempt a flow from the idle limit because its peer is known, e.g. by a registration."""
-        known = self._open.get(flow)
+        known = self._open.get(flow.id)
         if known is not None:
             known.kept = True
 
     def is_known(self, flow: Flow) -> bool:
         """Whether we opened the flow, or it is kept open (`keep_open`)."""
-        known = self._open.get(flow)
+        known = self._open.get(flow.id)
         return known is not None and (known.kept or known.target is not None)
 
     def is_proven(self, flow: Flow) -> bool:
@@ -155,7 +160,7 @@ class FlowTable:
         a reliable transport.  Sending over UDP proves nothing: a forged Via may have named the
         address.
         """
-        known = self._open.get(flow)
+        known = self._open.get(flow.id)
         if known is None:
             return False
         return (
@@ -164,50 +169,65 @@ class FlowTable:
 
     def is_kept(self, flow: Flow) -> bool:
         """Whether a flow is kept open (`keep_open`)."""
-        known = self._open.get(flow)
+        known = self._open.get(flow.id)
         return known is not None and known.kept
 
     def has_requests(self, flow: Flow) -> bool:
         """Whether a request of ours is a user of the flow."""
-        known = self._open.get(flow)
+        known = self._open.get(flow.id)
         return known is not None and any(known.users.values())
 
     def in_use(self, flow: Flow) -> bool:
         """Whether the flow has any user."""
-        known = self._open.get(flow)
+        known = self._open.get(flow.id)
         return known is not None and bool(known.users)
 
     def add_user(self, flow: Flow | None, user: FlowUser, *, ours: bool) -> None:
         """Add a user to fail when the flow closes; `ours` marks a request that we sent."""
-        known = self._open.get(flow) if flow is not None else None
+        known = self._open.get(flow.id) if flow is not None else None
         if known is not None:
             known.users[user] = ours
 
     def remove_user(self, flow: Flow | None, user: FlowUser) -> None:
         """Remove a user, so that it no longer fails with the flow."""
-        known = self._open.get(flow) if flow is not None else None
+        known = self._open.get(flow.id) if flow is not None else None
         if known is not None:
             known.users.pop(user, None)
 
     def learn_public_address(self, flow: Flow, response: Response) -> None:
         """Record our address as the peer sees it, from a response's Via (RFC 3581 section 4)."""
-        known = self._open.get(flow)
+        known = self._open.get(flow.id)
         if known is None:
             return
         known.answered = True
-        via = response.top_via
+        via = response.vias[0]
         host, port = via.received or via.host, via.rport or via.port
         if port:
             known.public = (host, port)
 
+    def contact_address(self, flow: Flow) -> Address | None:
+        """Return the host and port for a Contact: `contact_at`, else the public address."""
+        return self.contact_at or self.public_address(flow)
+
     def public_address(self, flow: Flow) -> Address | None:
-        """Return our address as the peer of `flow` saw it last; None when unknown."""
-        known = self._open.get(flow)
-        return known.public if known is not None else None
+        """Return our address for the peer of `flow`: as it saw us last; None when unknown.
+
+        An advertised address of the same family takes the place of the host.
+        """
+        known = self._open.get(flow.id)
+        seen = known.public if known is not None else None
+        advertised = self.advertised_to(flow)
+        return seen if advertised is None else (advertised, (seen or flow.local)[1])
+
+    def advertised_to(self, flow: Flow) -> str | None:
+        """Return the advertised address, if it is of the family of `flow`."""
+        if self.advertised is None or (":" in self.advertised) is not (":" in flow.local[0]):
+            return None
+        return self.advertised
 
     def target_of(self, flow: Flow | Target) -> Target | None:
         """Return the target that an open or closed flow was opened for; a Target as it is."""
         if isinstance(flow, Target):
             return flow
-        known = self._open.get(flow)
+        known = self._open.get(flow.id)
         return known.target if known is not None else self._former.get(flow)

@@ -90,8 +90,9 @@ class KeepAlive:
         self._config = config or KeepAliveConfig()
         self._probe = Probe.NONE
         self._interval = 0.0
-        self._due: float | None = None
-        self._awaited_until: float | None = None
+        self._awaiting = False
+        self.deadline: float | None = None
+        """The time of the next probe, or the end of the wait for an answer; None for neither."""
         self.apply_terms(terms or KeepAliveTerms(), now=now)
 
     @property
@@ -112,7 +113,6 @@ class KeepAlive:
         before = (self._probe, self._interval)
         self._probe, self._interval = self._choose_probe(terms)
         if (self._probe, self._interval) != before:
-            self._awaited_until = None
             self._schedule(now)
 
     def note_activity(self, *, now: float) -> None:
@@ -121,27 +121,19 @@ class KeepAlive:
         Ends the wait for an answer and delays the next OPTIONS request.  Pings keep their times,
         since they also serve the peer's flow timer and the NAT binding.
         """
-        if self._awaited_until is not None or self._probe is Probe.OPTIONS:
-            self._awaited_until = None
+        if self._awaiting or self._probe is Probe.OPTIONS:
             self._schedule(now)
-
-    def next_timer(self) -> float | None:
-        """Return the time of the earliest deadline, or None."""
-        return self._awaited_until if self._awaited_until is not None else self._due
 
     def handle_timer(self, *, now: float) -> KeepAliveEvent | None:
         """Return one event that is due at `now`; call until it returns None."""
-        if self._awaited_until is not None:
-            if self._awaited_until > now:
-                return None
-            self._awaited_until = self._due = None
-            return FlowDead(self._reason())
-        if self._due is None or self._due > now:
+        if self.deadline is None or self.deadline > now:
             return None
+        if self._awaiting:
+            self._awaiting, self.deadline = False, None
+            return FlowDead(self._reason())
         crlf = self._probe is Probe.CRLF
         timeout = self._config.pong_timeout if crlf else self._config.options_timeout
-        self._due = None
-        self._awaited_until = now + timeout
+        self._awaiting, self.deadline = True, now + timeout
         return ProbeDue(self._probe)
 
     def _choose_probe(self, terms: KeepAliveTerms) -> tuple[Probe, float]:
@@ -158,11 +150,12 @@ class KeepAlive:
 
     def _schedule(self, now: float) -> None:
         """Set the next probe to 80 to 100 % of the interval from now (RFC 5626 section 4.4)."""
+        self._awaiting = False
         if self._probe is Probe.NONE:
-            self._due = None
+            self.deadline = None
             return
         share = random_share(self._entropy)
-        self._due = now + self._interval * (0.8 + 0.2 * share)
+        self.deadline = now + self._interval * (0.8 + 0.2 * share)
 
     def _reason(self) -> str:
         if self._probe is Probe.CRLF:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from softphone.sip import EndpointConfig
 from softphone.sip.dialog import Dialog
-from softphone.sip.invite.invite_dialog import InviteDialog, OfferAnswerExchange, session_body
+from softphone.sip.invite.invite_dialog import InviteDialog, OfferAnswerExchange
 from softphone.sip.message import Body, BodyRole, format_multipart, parse_datagram
-from softphone.sip.transaction import TransactionLayer
-from tests.support.clock import seeded_entropy
 from tests.support.lone import Lone
 from tests.support.pair import OFFER
 
-LAYER = TransactionLayer(config=EndpointConfig(), entropy=seeded_entropy(1))
+TYPES = ("application/sdp",)
 
 
 def received(body=None):
@@ -19,12 +16,12 @@ def received(body=None):
 
 
 def test_the_description_is_found_alone_and_in_a_multipart_body():
-    assert session_body(received(OFFER), LAYER) == OFFER
+    assert received(OFFER).find_body(TYPES) == OFFER
     mixed = format_multipart([Body("text/plain", b"hello"), OFFER], boundary="cut")
-    assert session_body(received(mixed), LAYER).data == OFFER.data
-    assert session_body(received(), LAYER) is None
-    assert session_body(received(Body("text/plain", b"hello")), LAYER) is None
-    assert session_body(received(Body("multipart/mixed", b"broken")), LAYER) is None
+    assert received(mixed).find_body(TYPES).data == OFFER.data
+    assert received().find_body(TYPES) is None
+    assert received(Body("text/plain", b"hello")).find_body(TYPES) is None
+    assert received(Body("multipart/mixed", b"broken")).find_body(TYPES) is None
 
 
 def test_what_goes_out_is_kept_for_refreshes_and_what_comes_in_is_not():

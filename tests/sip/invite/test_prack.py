@@ -40,7 +40,7 @@ def run(timers, until):
 
 def test_it_is_sent_again_with_doubling_gaps_and_given_up_after_64_t1():
     reliable, usage, timers = sender()
-    reliable.queue_response(make(183), now=0)
+    reliable.queue_response(make(183), described=False, now=0)
     run(timers, 31.9)
     assert [at for at, _ in usage.sent] == [0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5]
     assert not usage.failed
@@ -51,8 +51,8 @@ def test_it_is_sent_again_with_doubling_gaps_and_given_up_after_64_t1():
 
 def test_the_next_waits_for_the_prack_of_the_one_before():
     reliable, usage, _ = sender()
-    reliable.queue_response(make(183), now=0)
-    reliable.queue_response(make(180), now=0)
+    reliable.queue_response(make(183), described=False, now=0)
+    reliable.queue_response(make(180), described=False, now=0)
     assert [status for _, status in usage.sent] == [183]
     for wrong in (RAck(11, 3, "INVITE"), RAck(10, 4, "INVITE"), RAck(10, 3, "UPDATE")):
         assert not reliable.match_prack(wrong)
@@ -64,7 +64,10 @@ def test_the_next_waits_for_the_prack_of_the_one_before():
 
 def test_what_waits_is_bounded():
     reliable, _, _ = sender()
-    verdicts = [reliable.queue_response(make(180), now=0) for _ in range(MAXIMUM_QUEUED + 3)]
+    verdicts = [
+        reliable.queue_response(make(180), described=False, now=0)
+        for _ in range(MAXIMUM_QUEUED + 3)
+    ]
     assert verdicts.count(True) == MAXIMUM_QUEUED + 1
 
 

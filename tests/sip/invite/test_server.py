@@ -220,6 +220,22 @@ def test_the_200_waits_for_the_prack_of_a_provisional_with_a_body():
     assert lone.out[-1].content is None
 
 
+def test_a_prack_that_meets_the_200_is_answered():
+    lone = Lone()
+    usage = ringing(lone, headers=SUPPORTED)
+    usage.send_provisional(180, now=lone.now, reliable=True)
+    reliable = done(lone)
+    usage.accept(ANSWER, now=lone.now)
+    lone.drain()
+    assert lone.heard() == [180, 200]
+    rack = (f"RAck: {reliable.rseq} 1 INVITE",)
+    lone.say(lone.request("PRACK", cseq=2, to_tag=reliable.to.tag, headers=rack))
+    assert [(m.status, m.cseq.method) for m in lone.out] == [(200, "PRACK")]
+    lone.heard()
+    lone.say(lone.request("PRACK", cseq=3, to_tag=reliable.to.tag, headers=rack))
+    assert lone.heard() == [481]
+
+
 def test_our_offer_in_a_reliable_provisional_is_answered_in_the_prack():
     lone = Lone()
     usage = ringing(lone, headers=SUPPORTED, body="")
@@ -283,3 +299,38 @@ def test_bye_before_the_answer_ends_the_call_and_the_invite_gets_487():
     lone.say(lone.request("BYE", cseq=2, to_tag=tag))
     assert lone.heard() == [200, 487]
     assert lone.take("InviteEnded").cause is Cause.REMOTE
+
+
+def test_a_description_that_waits_behind_another_reliable_response_is_sent_before_the_200():
+    lone = Lone()
+    usage = ringing(lone, headers=("Require: 100rel",))
+    usage.send_provisional(now=lone.now)
+    usage.send_provisional(183, now=lone.now, body=ANSWER)
+    usage.accept(ANSWER, now=lone.now)
+    lone.drain()
+    sent = []
+    for number in (1, 2):
+        reliable = lone.last()
+        sent.append(reliable.status)
+        rack = f"RAck: {reliable.rseq} 1 INVITE"
+        tag = reliable.to.tag
+        lone.say(lone.request("PRACK", to_tag=tag, cseq=1 + number, headers=(rack,)))
+    assert sent == [180, 183]
+    final = lone.last()
+    assert (final.status, final.cseq.method, final.content) == (200, "INVITE", None)
+
+
+def test_a_200_that_waits_for_its_prack_can_still_become_a_refusal():
+    lone = Lone()
+    usage = ringing(lone, headers=("Supported: 100rel",))
+    usage.send_provisional(183, now=lone.now, body=ANSWER)
+    usage.accept(ANSWER, now=lone.now)
+    with pytest.raises(LocalProtocolError):
+        usage.accept(ANSWER, now=lone.now)
+    usage.bye(now=lone.now)
+    lone.drain()
+    assert lone.heard() == [183, 480]
+    lone.wait(60)
+    assert 200 not in lone.heard()
+    with pytest.raises(LocalProtocolError):
+        usage.reject(486, now=lone.now)

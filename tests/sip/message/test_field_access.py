@@ -14,7 +14,7 @@ from softphone.sip.message import (
     SessionExpires,
     parse_uri,
 )
-from softphone.sip.message.header_registry import REQUIRED_FIELDS, STRICT_FIELDS
+from softphone.sip.message.headers import REQUIRED_FIELDS, STRICT_FIELDS
 from softphone.sip.message.typed_headers import RetryAfter
 
 

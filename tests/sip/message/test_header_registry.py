@@ -3,7 +3,7 @@
 import pytest
 
 from softphone.sip.message import Headers, MalformedMessage, Request, parse_datagram, parse_uri
-from softphone.sip.message.header_registry import (
+from softphone.sip.message.headers import (
     HEADER_FIELDS,
     FieldAccess,
     Multiplicity,
@@ -18,6 +18,7 @@ VALUES = {
     "Accept": ("application/sdp", "text/plain"),
     **dict.fromkeys(("Supported", "Unsupported", "Require"), ("timer", "100rel")),
     "Allow": ("INVITE", "ACK"),
+    "User-to-User": ("4869;encoding=hex", '"a, b";purpose=x'),
 }
 ADDRESSES = ('"a, b" <sip:a@b>', "<sip:c@d>")
 LISTS = [

@@ -4,7 +4,7 @@ import pytest
 
 from softphone.errors import LocalProtocolError
 from softphone.sip.message import Headers
-from softphone.sip.message.header_registry import (
+from softphone.sip.message.headers import (
     HEADER_FIELDS,
     Multiplicity,
     describe_field,

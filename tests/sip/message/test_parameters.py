@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.sip.message import MalformedMessage, NameAddr, Via
-from softphone.sip.message.parameters import Parameterized
+from softphone.sip.message.grammar import Parameterized
 
 VALUES = {
     Via: "SIP/2.0/TLS 192.0.2.1:5061;branch=z9hG4bKa;rport",

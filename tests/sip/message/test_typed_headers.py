@@ -15,8 +15,8 @@ from softphone.sip.message import (
     SubscriptionStateValue,
     Via,
 )
+from softphone.sip.message.headers import ContentType
 from softphone.sip.message.typed_headers import (
-    ContentType,
     RetryAfter,
     WarningValue,
     parse_date,

@@ -249,9 +249,9 @@ def test_unregistering_takes_the_binding_away_and_watches_nobody():
     world.run(1.0)
     assert world.registration.state is RegistrationState.UNREGISTERED
     assert world.sent(0)[-1][1].expires == 0
-    before = len(world.requests)
+    before = len(world.sent(1))
     world.run(1000.0)
-    assert len(world.requests) == before
+    assert len(world.sent(1)) == before
     world.registration.register(now=world.now)
     world.run(1.0)
     assert world.registration.state is RegistrationState.REGISTERED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from softphone.sip import FlowClosed
 from softphone.sip.message import SipUri
 from softphone.sip.registration import Node
 from softphone.sip.registration.node_monitor import NodeMonitor
@@ -23,7 +24,7 @@ class Watching(World):
             entropy=seeded_entropy(4),
             interval=interval,
         )
-        self.monitor.next_event = lambda: None
+        self.monitor.events = []
         self.refer = 202
 
     def answer(self, request):
@@ -47,6 +48,18 @@ def test_a_gap_begins_the_count_anew():
     assert world.monitor.answers_since is None
     world.run(130.0)
     assert world.monitor.answers_since == 1250.0
+
+
+def test_a_second_start_and_a_second_loss_change_nothing():
+    world = Watching()
+    world.monitor.start_monitoring(now=world.now)
+    world.monitor.start_monitoring(now=world.now)
+    world.run(1.0)
+    assert len(world.register_times()) == 1
+    world.cut()
+    due = world.monitor.next_timer()
+    world.monitor.handle_event(FlowClosed(world.targets[0], "once more"), now=world.now + 5)
+    assert world.monitor.next_timer() == due
 
 
 def test_an_answer_that_is_a_failure_is_none():

@@ -238,9 +238,20 @@ def test_unregistering_takes_the_binding_away():
     assert len(request.contacts) == 1
     assert states(world) == [State.UNREGISTERED]
     assert world.registration.binding is None
-    assert world.registration.next_timer() is None
     world.run(10_000.0)
     assert len(world.registers()) == 1
+
+
+def test_the_connection_is_kept_alive_after_unregistering_for_calls_that_go_on():
+    world = World().registered()
+    world.registration.unregister(now=world.now)
+    world.run(0.0)
+    flow = world.registration.flow
+    assert flow is not None
+    before = world.registration.next_timer()
+    world.run(1000.0)
+    assert world.registration.flow == flow
+    assert world.registration.next_timer() > before
 
 
 @pytest.mark.parametrize("speaks", [True, False])

@@ -9,6 +9,7 @@ from softphone.sans_io import Transport
 from softphone.sip.message import Body
 from softphone.sip.subscription.subscriber import SubscriptionState
 from tests.support.lone import Lone
+from tests.support.pair import new_flow
 
 STATE = Body("application/dialog-info+xml", b"<x/>")
 
@@ -120,3 +121,27 @@ def test_a_request_may_be_acknowledged_without_any_subscription():
     assert subscription.flow is None
     with pytest.raises(LocalProtocolError):
         subscription.notify(STATE, now=lone.now)
+
+
+def test_a_refresh_over_a_new_connection_takes_the_subscription_there():
+    lone = Lone(transport=Transport.TCP)
+    subscription = subscribe(lone)
+    subscription.accept(now=lone.now)
+    subscription.notify(STATE, now=lone.now)
+    lone.drain()
+    tag = subscription.dialog.local.tag
+    old, lone.flow = lone.flow, new_flow(Transport.TCP, ("192.0.2.1", 5060), ("192.0.2.9", 6000))
+    lone.endpoint.connected(flow=lone.flow, now=lone.now)
+    lone.endpoint.disconnected(flow=old, reason="gone", now=lone.now)
+    headers = ("Event: dialog", "Expires: 600")
+    lone.say(
+        lone.request(
+            "SUBSCRIBE", cseq=2, to_tag=tag, headers=headers, contact="<sip:far@192.0.2.9:6000>"
+        )
+    )
+    lone.transmits.clear()
+    subscription.notify(STATE, now=lone.now)
+    lone.drain()
+    assert str(lone.last().uri) == "sip:far@192.0.2.9:6000"
+    assert [transmit.to for transmit in lone.transmits] == [lone.flow]
+    assert lone.endpoint.holds_flow(lone.flow)

@@ -12,6 +12,7 @@ from softphone.config import (
     DIGEST_ALGORITHMS,
     AccountConfig,
     CredentialConfig,
+    DscpConfig,
     MediaPreferences,
     TlsConfig,
 )
@@ -95,6 +96,7 @@ def _account(
         ),
         tls=tls,
         media=_media(config),
+        dscp=_dscp(config),
     )
 
 
@@ -117,6 +119,12 @@ def _media(config: DeviceConfig) -> MediaPreferences:
     # An authenticated device (security mode 2) has protected signaling and media in clear.
     srtp = None if config.security_mode == _ENCRYPTED else SrtpPolicy.OFF
     return MediaPreferences(srtp=srtp, ports=ports)
+
+
+def _dscp(config: DeviceConfig) -> DscpConfig:
+    media = config.media
+    octets = media.audio_tos, media.video_tos, media.signaling_tos
+    return DscpConfig(*(str(octet >> 2) for octet in octets))
 
 
 def _bracketed(host: str) -> str:

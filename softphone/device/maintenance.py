@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from softphone.account import CHECK_VERSION, Account, OnService, TrustContext
-from softphone.account.tasks import BackgroundTasks
+from softphone.account.context import BackgroundTasks
 from softphone.config import AccountConfig
 from softphone.device.accounts import device_accounts
 from softphone.device.certificate_expiry import (
@@ -84,6 +84,14 @@ class DeviceMaintenance:
 
     async def boot(self) -> None:
         """Boot, and register every line.  Raises what both raise; then no line stays registered."""
+        async with self._lock:  # a server may ask for a service as soon as a line is registered
+            self._booted = booted = await self._boot()
+        if booted.identity is not None:
+            # The server has accepted it: the previous one is not needed any more.
+            self._identities.confirm(self._plan.device)
+        self._tasks.spawn(self._watch())
+
+    async def _boot(self) -> Booted:
         booted = await boot_device(self._plan, self._on_step)
         try:
             await self._open(booted)
@@ -95,11 +103,7 @@ class DeviceMaintenance:
             self._on_step(BootStep(StepKind.CERTIFICATE_REVERTED, sentence))
             booted = replace(booted, identity=self._identities.load(self._plan.device))
             await self._open(booted)
-        self._booted = booted
-        if booted.identity is not None:
-            # The server has accepted it: the previous one is not needed any more.
-            self._identities.confirm(self._plan.device)
-        self._tasks.spawn(self._watch())
+        return booted
 
     async def _open(self, booted: Booted) -> None:
         trust_context = self._trust_context(booted)
@@ -211,6 +215,8 @@ class DeviceMaintenance:
 
     async def _serve(self, request: ServiceRequested) -> None:
         async with self._lock:
+            if self._booted is None:  # the boot failed after a line had been registered
+                return
             if request.action == CHECK_VERSION and not self._is_stale(request):
                 return
             await self._wait_until_idle()
@@ -245,7 +251,7 @@ class DeviceMaintenance:
             return None
 
     async def _apply(self, booted: Booted, *, anew: bool = False) -> None:
-        """Apply the configuration to the lines; with `anew`, register them again in any case."""
+        """Apply the configuration to the lines; `anew` registers them even if nothing changed."""
         known, self._booted = self._known(), booted
         try:
             wanted = self._lines(booted)

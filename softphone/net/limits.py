@@ -34,6 +34,8 @@ class TransportLimits:
     """
 
     connect_timeout: float = 10.0
+    attempt_delay: float = 0.25
+    """Time until the next address of a host is tried, too (RFC 8305 section 5)."""
     handshake_timeout: float = 10.0
     fetch_timeout: float = 5.0
     tvs_timeout: float = 10.0

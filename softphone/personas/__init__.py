@@ -13,6 +13,7 @@ mode and AS-SIP devices.
 from __future__ import annotations
 
 import pkgutil
+from functools import cache
 from importlib import import_module
 
 from softphone.errors import ConfigurationError
@@ -38,8 +39,9 @@ __all__ = [
 _NOT_PERSONAS = frozenset({"persona"})
 
 
+@cache
 def persona_names() -> tuple[str, ...]:
-    """Return the names of all personas, sorted."""
+    """Return the names of all personas, sorted: the package's folder is listed once."""
     found = {module.name for module in pkgutil.iter_modules(__path__)}
     return tuple(sorted(found - _NOT_PERSONAS))
 

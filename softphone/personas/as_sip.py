@@ -19,6 +19,7 @@ class AsSipPersona(StandardPersona):
 
     name: ClassVar[str] = "as_sip"
     registered_connection_only: ClassVar[bool] = True
+    calls_end_with_binding: ClassVar[bool] = True
 
     def check(self, line: PersonaLine) -> None:
         """Raise ConfigurationError without TLS, SRTP or a digest user."""

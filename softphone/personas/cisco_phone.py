@@ -65,6 +65,8 @@ class CiscoPhonePersona(StandardPersona):
 
     name: ClassVar[str] = "cisco_phone"
     registered_connection_only: ClassVar[bool] = True
+    calls_end_with_binding: ClassVar[bool] = True
+    remote_party_id_first: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]] = (KPML,)
 
     def check(self, line: PersonaLine) -> None:

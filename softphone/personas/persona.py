@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from softphone.errors import ConfigurationError
 from softphone.events import AccountEvent
@@ -38,6 +40,10 @@ class DeviceIdentity:
     take_over: bool = False
     """Whether to end another client's registration of the device in favor of ours.  Ask its user
     first."""
+    store: str | os.PathLike[str] | None = None
+    """The folder that the device has booted into: over TLS its trust lists vouch for the call
+    servers and, without `tls.certificate`, the device's certificate in it is shown.  In a file
+    `mac` is by default that of the boot."""
 
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.name) is None:
@@ -50,6 +56,14 @@ class DeviceIdentity:
             raise ConfigurationError(f"device.contact: {self.contact!r} is no user part")
         if not all(c.isprintable() and c not in '"\\' for c in self.load):
             raise ConfigurationError("device.load: expected printable characters, no quotes")
+
+    @property
+    def certificate(self) -> Path | None:
+        """The file of the device's certificate and key in its store; None without a store.
+
+        :meta private:
+        """
+        return None if self.store is None else Path(self.store) / f"{self.name}.pem"
 
     def instance(self, entropy: Entropy) -> str:
         """Make this installation's URN: zeros and twelve hex digits (RFC 5626 section 4.1)."""

@@ -32,12 +32,19 @@ class FarEndReport:
     level: SecurityLevel | None = None
 
 
+_NOTHING = FarEndReport(False)
+
+
 class StandardPersona:
     """An RFC 3261 user agent."""
 
     name: ClassVar[str] = "standard"
     registered_connection_only: ClassVar[bool] = False
     """Whether new requests are accepted only on the registration's own connection."""
+    calls_end_with_binding: ClassVar[bool] = False
+    """Whether the server clears the calls of a device that unregisters, as CUCM does."""
+    remote_party_id_first: ClassVar[bool] = False
+    """Whether Remote-Party-ID says better who a far end is than P-Asserted-Identity."""
     packages: ClassVar[tuple[str, ...]] = ()
     """Event packages that a call supports as notifier, beside refer (RFC 6665)."""
 
@@ -57,8 +64,8 @@ class StandardPersona:
         return RegistrationStyle()
 
     def option_tags(self, line: PersonaLine) -> tuple[str, ...]:
-        """Return the option tags for Supported beside those of every account."""
-        return ()
+        """Return the option tags for Supported beside those of every account (RFC 4916)."""
+        return ("from-change",)
 
     def vouches(self, response: Response) -> bool:
         """Whether the server that accepted our REGISTER speaks for the far ends of calls.
@@ -75,12 +82,15 @@ class StandardPersona:
         `vouched` is whether it came over a verified connection from a server that `vouches`.  From
         any other sender only NOT_SECURE counts: nobody else may raise the level that is shown.
         """
-        spoken, level = call_security(message.headers.get_all("Call-Info"))
+        said = message.headers.get_all("Call-Info")
+        if not said:
+            return _NOTHING
+        spoken, level = call_security(said)
         if not spoken:
-            return FarEndReport(False)
+            return _NOTHING
         if vouched or level is SecurityLevel.NOT_SECURE:
             return FarEndReport(True, level)
-        return FarEndReport(False)
+        return _NOTHING
 
     def takes_clear_answers(self, srtp: SrtpPolicy, agreed: Collection[str]) -> bool:
         """Whether RTP/AVP may answer our RTP/SAVP.

@@ -33,6 +33,7 @@ from softphone.provisioning.device_config import (
     parse_device_config,
 )
 from softphone.provisioning.enrollment_decision import EnrollmentNeeded, certificate_hash
+from softphone.provisioning.fetch_error import FetchError, FileMissing
 from softphone.provisioning.file_client import (
     FileClient,
     FileServerAddress,
@@ -67,7 +68,9 @@ __all__ = [
     "Enrollment",
     "EnrollmentNeeded",
     "EnrollmentPlan",
+    "FetchError",
     "FileClient",
+    "FileMissing",
     "FileRecipient",
     "FileServerAddress",
     "HttpFiles",

@@ -143,6 +143,7 @@ class _Boot:
         self._configs = ConfigStore(plan.store)
         self._fetch = ConfigFetch(plan.device, self._servers, self._configs, tell)
         self._enrolled = False
+        self._not_pending = ""  # a sentence, after CAPF had no operation for the device
         self._patience = 0.0  # seconds left to wait; set after an enrollment
         self._tvs: tuple[TvsEndpoint, ...] = ()
 
@@ -243,7 +244,7 @@ class _Boot:
             return None
         if decision.action is EnrollmentAction.ASK:
             raise EnrollmentNeeded(
-                f"{self._plan.device}: {decision.why}: give it with --auth-string"
+                f"{self._plan.device}: {decision.why}: give it as BootPlan.string"
             )
         self._warn_of_string(decision, found.config)
         return found
@@ -259,6 +260,13 @@ class _Boot:
             try:
                 return await fetch()
             except (FileMissing, FileRefused) as exc:
+                refusal = getattr(exc, "refusal", None)
+                if self._not_pending and refusal is FileRefusalReason.CANNOT_DECRYPT:
+                    raise EnrollmentNeeded(
+                        f"{self._not_pending}, and the configuration is encrypted: ask the"
+                        " administrator to set the certificate operation again, with a new"
+                        " authentication string"
+                    ) from exc
                 if self._patience <= 0.0 or not (
                     isinstance(exc, FileMissing) or self._is_for_another_key(exc)
                 ):
@@ -343,6 +351,7 @@ class _Boot:
         place = f"{server[0]} port {server[1]}"
         if operation is CapfOperation.NONE or identity is None:
             sentence = f"CAPF at {place} has nothing pending for {self._plan.device}"
+            self._not_pending = sentence
             return BootStep(StepKind.ENROLLED, sentence, place=place, notes=warnings)
         until = f"{identity.certificate.not_valid_after_utc:%F}"
         sentence = (

@@ -80,10 +80,14 @@ def decrypted(verified: VerifiedFile, identities: Sequence[Identity]) -> bytes:
     if not verified.encrypted:
         return verified.body
     keys = [key for each in identities if (key := device_key(each.key)) is not None]
+    why = (
+        "files are encrypted to RSA keys only, and the device's key is another: have its"
+        " certificate issued anew (CAPF), for an RSA key"
+        if identities
+        else "the device has no certificate yet to open it with: let it enroll (CAPF)"
+    )
     refused = FileRefused(
-        FileRefusalReason.CANNOT_DECRYPT,
-        f"{verified.header.filename} is encrypted, and the device has no certificate with an RSA"
-        " key to open it: let the device enroll (CAPF), with an RSA key",
+        FileRefusalReason.CANNOT_DECRYPT, f"{verified.header.filename} is encrypted: {why}"
     )
     for key in keys:
         try:

@@ -155,9 +155,14 @@ class ConfigFetch:
                     return await self.servers.fetch_file(default)
             known = self.store.load_accepted(name) is not None
             note = f"; it had one before, which is kept in {self.store.folder}" if known else ""
-            raise FileMissing(
-                f"{missing}{note}: ask the administrator whether the device {self.device} exists"
-            ) from missing
+            check = (
+                "the server says that the device has an encrypted configuration: ask the"
+                " administrator to save and apply the device's configuration again"
+                if name == sealed_name(self.device)
+                else f"check the device's name, {self.device}, letter by letter, and ask the"
+                " administrator whether this cluster has that device, with SIP"
+            )
+            raise FileMissing(f"{missing}{note}: {check}") from missing
 
     def _verified(self, fetched: FetchedFile, opened: ConfigDocument) -> None:
         self.on_step(

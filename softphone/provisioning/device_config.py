@@ -188,7 +188,10 @@ class SipTimers:
 
 @dataclass(frozen=True, slots=True)
 class MediaSettings:
-    """The media settings; `audio_tos` and `video_tos` are whole ToS bytes, not DSCP values."""
+    """The media settings.
+
+    `audio_tos`, `video_tos` and `signaling_tos` are whole ToS bytes, not DSCP values.
+    """
 
     first_port: int = 16384
     last_port: int = 32766
@@ -199,6 +202,7 @@ class MediaSettings:
     kpml: str = ""
     audio_tos: int = 184
     video_tos: int = 136
+    signaling_tos: int = 96
     video: bool = False
 
 
@@ -394,6 +398,7 @@ def _media(root: _XmlElement) -> MediaSettings:
         kpml=root.text(f"{profile}kpml"),
         audio_tos=root.number(f"{profile}dscpForAudio", 184, 255),
         video_tos=root.number(f"{profile}dscpVideo", 136, 255),
+        signaling_tos=root.number("dscpForCm2Dvce", 96, 255),
         video=root.flag("videoCapability", False),
     )
 

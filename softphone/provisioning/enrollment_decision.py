@@ -16,6 +16,8 @@ from softphone.provisioning.device_config import DeviceConfig
 class EnrollmentNeeded(SoftphoneError):
     """The device must enroll, but something is missing; the message says what and who has it."""
 
+    _hint = "get what the message asks for from the administrator, and boot again"
+
 
 class EnrollmentAction(Enum):
     """The next step of the boot."""

@@ -217,18 +217,26 @@ class FailoverFileClient:
     async def fetch_file(self, name: str) -> FetchedFile:
         """Fetch the file from the first server that answers.
 
-        Raises the FetchError of the first server that answers, TransportError when none does, and
-        CertificateError at once, without failover to another server.
+        Raises the FetchError of the first server that answers, TransportError, which names every
+        server, when none does, and CertificateError at once, without failover to another server.
         """
-        failure: TransportError | None = None
+        failures: list[TransportError] = []
         for server in tuple(self._servers):
             try:
                 return FetchedFile(name, await server.fetch_file(name), server.address)
             except (FetchError, CertificateError):
                 raise
             except TransportError as exc:
-                logger.info("%s: %s", server.address, exc)
-                failure = failure or exc
+                logger.info("%s is left for the next server: %s", server.address, exc)
+                failures.append(exc)
                 self._servers.remove(server)
                 self._servers.append(server)
-        raise failure or TransportError("no server answers")
+        if len(failures) == 1:
+            raise failures[0]
+        kind = TransportTimeout if _all_timeouts(failures) else TransportError
+        said = "; ".join(dict.fromkeys(map(str, failures)))
+        raise kind(f"no file server answers: {said}") from failures[0]
+
+
+def _all_timeouts(failures: Sequence[TransportError]) -> bool:
+    return all(isinstance(each, TransportTimeout) for each in failures)

@@ -3,7 +3,8 @@
 The package opens no connection: `softphone.net` runs the handshakes and fetches, and
 `softphone.provisioning` runs enrollment.  It issues no certificate (the test CA is in
 `softphone.lab`), and does not decide how secure a call must be (`softphone.security`).  Import
-`fips` from its own package.
+`fips` from its own package.  Names of CAPF, certificate requests and key stores are loaded on first
+use, since a phone that boots no device needs none.
 
 RFC 5280 (certificates and CRLs), RFC 5922 (SIP), RFC 6125 and RFC 9525 (names), RFC 6120
 section 13.7 (XMPP), RFC 6960 (OCSP), RFC 2986 (PKCS#10); Cisco's CAPF, TVS, CTL and ITL, for which
@@ -12,36 +13,15 @@ there is no public standard.
 
 from __future__ import annotations
 
-from softphone.trust.capf import (
-    CapfBusy,
-    CapfCertificateRejected,
-    CapfClient,
-    CapfError,
-    CapfEvent,
-    CapfFailed,
-    CapfFinished,
-    CapfInterrupted,
-    CapfKeyRefused,
-    CapfMalformed,
-    CapfNotShown,
-    CapfNotStored,
-    CapfOperation,
-    CapfRefused,
-    CapfRequest,
-    CapfState,
-    CapfTimes,
-    CapfUnfinished,
-    CapfUnknownDevice,
-    CertificateIssued,
-    CertificateShown,
-    DeletionWanted,
-    KeyWanted,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from softphone.trust.certificate import (
     Pin,
     Service,
     check_identity,
     der_of,
+    fingerprint_in,
     fingerprint_of,
     identifies,
     issuer_of,
@@ -51,17 +31,7 @@ from softphone.trust.certificate import (
     peer_identity,
     subject_of,
 )
-from softphone.trust.csr import KeyKind, Subject, SubjectAltNames, new_key, new_request, write_key
 from softphone.trust.disk import readable_by_others, write_private
-from softphone.trust.keystore import (
-    AcceptedList,
-    Identity,
-    IdentityStore,
-    TrustListStore,
-    bootstrap_of,
-    is_encrypted,
-    public_key_of,
-)
 from softphone.trust.lists import (
     Acceptance,
     Bootstrap,
@@ -87,7 +57,6 @@ from softphone.trust.lists import (
 )
 from softphone.trust.store import TrustStore
 from softphone.trust.tls_settings import (
-    ClientCertificates,
     TlsCredential,
     TlsSettings,
     check_credential,
@@ -121,6 +90,50 @@ from softphone.trust.verification import (
     question_about,
 )
 
+if TYPE_CHECKING:
+    from softphone.trust.capf import (
+        CapfBusy,
+        CapfCertificateRejected,
+        CapfClient,
+        CapfError,
+        CapfEvent,
+        CapfFailed,
+        CapfFinished,
+        CapfInterrupted,
+        CapfKeyRefused,
+        CapfMalformed,
+        CapfNotShown,
+        CapfNotStored,
+        CapfOperation,
+        CapfRefused,
+        CapfRequest,
+        CapfState,
+        CapfTimes,
+        CapfUnfinished,
+        CapfUnknownDevice,
+        CertificateIssued,
+        CertificateShown,
+        DeletionWanted,
+        KeyWanted,
+    )
+    from softphone.trust.csr import (
+        KeyKind,
+        Subject,
+        SubjectAltNames,
+        new_key,
+        new_request,
+        write_key,
+    )
+    from softphone.trust.keystore import (
+        AcceptedList,
+        Identity,
+        IdentityStore,
+        TrustListStore,
+        bootstrap_of,
+        is_encrypted,
+        public_key_of,
+    )
+
 __all__ = [
     "Acceptance",
     "AcceptedList",
@@ -149,7 +162,6 @@ __all__ = [
     "CertificateIssued",
     "CertificateShown",
     "CertificateVerdict",
-    "ClientCertificates",
     "DeletionWanted",
     "Examination",
     "Fetch",
@@ -197,6 +209,7 @@ __all__ = [
     "client_context",
     "der_of",
     "examine",
+    "fingerprint_in",
     "fingerprint_of",
     "identifies",
     "is_encrypted",
@@ -223,3 +236,16 @@ __all__ = [
     "write_key",
     "write_private",
 ]
+
+_LATER = ("capf", "csr", "keystore")
+"""The subpackages that only devices and enrollment need, loaded with the first of their names."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        for each in _LATER:
+            module = import_module(f"{__name__}.{each}")
+            if name in module.__all__:
+                value = globals()[name] = getattr(module, name)
+                return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

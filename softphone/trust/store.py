@@ -96,7 +96,10 @@ class TrustStore:
 
     @property
     def revision(self) -> int:
-        """The number of changes of this store and of `keep`."""
+        """The number of changes of this store and of `keep`.
+
+        :meta private:
+        """
         return self._revision + (self._keep.revision if self._keep is not None else 0)
 
     @property
@@ -110,13 +113,18 @@ class TrustStore:
         return tuple(pin for group in self._pins.values() for pin in group)
 
     def holds(self, certificate: bytes) -> bool:
-        """Whether this certificate (DER) is one of our own anchors, byte for byte."""
+        """Whether this certificate (DER) is one of our own anchors, byte for byte.
+
+        :meta private:
+        """
         return certificate in self._anchors
 
     def pins(self, service: Service, host: str, port: int) -> tuple[bytes, ...]:
         """The certificates (DER) pinned for a service, host and port, here and in `keep`.
 
         Raises ConfigurationError when the store has changed on disk and cannot be read.
+
+        :meta private:
         """
         self._refresh()
         place = (service, host.rstrip(".").lower(), port)

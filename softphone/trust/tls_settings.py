@@ -10,13 +10,15 @@ so with anchors of our own in the store the gate applies the strict rules by anc
 
 from __future__ import annotations
 
+import _ssl
+import ctypes
 import logging
 import os
 import ssl
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
 from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import (
@@ -34,7 +36,13 @@ from softphone.errors import (
     ConfigurationError,
 )
 from softphone.openssl_provider import fips_in_force
-from softphone.security import KeyMaterial, Relaxation, RevocationMode, TlsVersion
+from softphone.security import (
+    ClientCertificates,
+    KeyMaterial,
+    Relaxation,
+    RevocationMode,
+    TlsVersion,
+)
 from softphone.trust.certificate import Service, der_of, load_certificate_file
 from softphone.trust.disk import readable_by_others
 from softphone.trust.lists import TrustLists
@@ -54,6 +62,13 @@ _AES_256_CIPHERS = f"ECDHE+AES256+AESGCM:DHE+AES256+AESGCM:{_NEVER}"
 # X509_V_ERR_* of OpenSSL's x509_vfy.h.
 _DATE_CODES = frozenset({9, 10})
 _REVOKED_CODE = 23
+_PURPOSE_CODE = 26
+_WRONG_PURPOSE = (
+    "its extended key usage is for the other end of TLS: a server shows one with serverAuth, a"
+    " client one with clientAuth, which public authorities no longer issue"
+)
+# X509_PURPOSE_ANY of OpenSSL's x509v3.h.
+_PURPOSE_ANY = 7
 # X509_V_FLAG_NO_CHECK_TIME, which the ssl module has no name for.
 _NO_CHECK_TIME = 0x200000
 # No trusted issuer was found: UNABLE_TO_GET_ISSUER_CERT and related codes, CERT_UNTRUSTED.
@@ -67,14 +82,6 @@ class TlsCredential:
     certificate: str | os.PathLike[str]
     key: str | os.PathLike[str]
     password: KeyMaterial | None = None
-
-
-class ClientCertificates(Enum):
-    """What a server demands of its clients."""
-
-    NONE = "none"
-    OPTIONAL = "optional"
-    REQUIRED = "required"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,9 @@ class TlsSettings:
     `aes_256` limits TLS 1.2 to suites with AES 256.  Python cannot choose the suites of TLS 1.3,
     so the user of the connection must check the negotiated one.  `maximum` is the newest version
     to negotiate, and `protocols` are offered by ALPN (RFC 7301).
+
+    `server_domains` are for listeners: the domains, in lower case, whose certificates a client may
+    show though they are for servers only.  The gate judges that; never in FIPS mode.
     """
 
     store: TrustStore = field(default_factory=TrustStore)
@@ -112,6 +122,12 @@ class TlsSettings:
     aes_256: bool = False
     maximum: TlsVersion | None = None
     protocols: tuple[str, ...] = ()
+    server_domains: frozenset[str] = frozenset()
+
+    @property
+    def client_server_domains(self) -> frozenset[str]:
+        """The `server_domains` in effect: none in FIPS mode."""
+        return frozenset() if self.fips else self.server_domains
 
     @property
     def allowed(self) -> frozenset[Relaxation]:
@@ -174,8 +190,34 @@ def server_context(settings: TlsSettings) -> ssl.SSLContext:
         required = demand is ClientCertificates.REQUIRED
         context.verify_mode = ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
         _load_anchors(context, settings, ())
+        if settings.client_server_domains:
+            _leave_purpose_to_gate(context)
     _load_credential(context, settings.credential)
     return context
+
+
+def _leave_purpose_to_gate(context: ssl.SSLContext) -> None:
+    """Let a client's certificate for servers through the handshake: the gate judges its purpose.
+
+    The ssl module has no name for SSL_CTX_set_purpose.  Everything else OpenSSL checks as before,
+    that authorities are authorities included.  Raises ConfigurationError where the function or the
+    context cannot be reached.
+    """
+    try:
+        library = ctypes.CDLL(getattr(_ssl, "__file__", None))
+        set_purpose = library.SSL_CTX_set_purpose
+    except (OSError, AttributeError):
+        set_purpose = None
+    if set_purpose is None or sys.implementation.name != "cpython":
+        raise ConfigurationError(
+            "accept_server_certificates_as_clients: this Python does not let OpenSSL take a"
+            " certificate for servers of a client; leave it out"
+        )
+    set_purpose.argtypes = [ctypes.c_void_p, ctypes.c_int]
+    # PySSLContext is PyObject_HEAD and then the SSL_CTX, from Python 3.6 to 3.14.
+    pointer = ctypes.c_void_p.from_address(id(context) + object.__basicsize__)
+    if set_purpose(pointer, _PURPOSE_ANY) != 1:
+        raise ConfigurationError("accept_server_certificates_as_clients: OpenSSL refuses it")
 
 
 def _harden(context: ssl.SSLContext, settings: TlsSettings) -> None:
@@ -301,6 +343,8 @@ def verification_error(exc: ssl.SSLCertVerificationError, peer: str) -> Certific
     sentence = f"the certificate of {peer} was not accepted: {exc.verify_message}"
     if exc.verify_code in _DATE_CODES:
         return CertificateExpired(sentence)
+    if exc.verify_code == _PURPOSE_CODE:
+        return CertificateUntrusted(f"{sentence}: {_WRONG_PURPOSE}")
     if exc.verify_code == _REVOKED_CODE:
         return CertificateRevoked(sentence)
     if exc.verify_code in _UNKNOWN_CODES:

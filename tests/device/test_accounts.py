@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from softphone.config import DscpConfig
 from softphone.device.accounts import device_accounts
 from softphone.errors import ConfigurationError
 from softphone.provisioning import (
@@ -99,6 +100,13 @@ def test_each_line_is_an_account(tmp_path):
     assert [account.aor.partition("@")[0] for account in accounts] == ["sip:alice", "sip:1002"]
     assert [account.device.model for account in accounts] == [562, 562]
     assert accounts[0].persona == "standard"
+
+
+def test_packets_are_marked_as_the_configuration_says(tmp_path):
+    assert only(tmp_path).dscp == DscpConfig("46", "34", "24")
+    media = replace(SECURE.media, audio_tos=104, video_tos=0, signaling_tos=255)
+    account = only(tmp_path, replace(SECURE, media=media))
+    assert account.dscp == DscpConfig("26", "0", "63")
 
 
 @pytest.mark.parametrize(("first", "last"), [(80, 90), (2000, 2001)])

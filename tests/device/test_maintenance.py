@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -61,6 +62,7 @@ class World:
         self.identities = IdentityStore(folder)
         self.config, self.boots, self.failure, self.enrolls = CONFIG, 0, None, None
         self.closed, self.refusals, self.steps = [], [], []
+        self.asks, self.asked = None, []
         self.identities.replace(DEVICE, identity())
         monkeypatch.setattr(maintenance, "boot_device", self.boot)
 
@@ -76,6 +78,9 @@ class World:
         return Booted(DEVICE, found, TrustLists(), known, plan.store)
 
     async def register(self, config, belief, on_service):
+        if self.asks is not None:
+            self.asked.append(asyncio.ensure_future(on_service(self.asks)))
+            await asyncio.sleep(0)
         if self.refusals:
             raise self.refusals.pop(0)
         return Registered(config)
@@ -178,6 +183,24 @@ async def test_what_the_server_asks_for_is_done(world, action, stamp, fetched, a
     assert alice.configured == anew
     assert len([e for e in alice.told if isinstance(e, ConfigurationFetched)]) == fetched
     await carer.close()
+
+
+@pytest.mark.parametrize(("stamp", "fetched"), [("0", 1), ("", 0)])
+async def test_what_the_server_asks_for_during_the_boot_waits_for_its_end(world, stamp, fetched):
+    stamps = (("configversionstamp", stamp),) if stamp else ()
+    world.asks = ServiceRequested("check-version", stamps)
+    carer = await world.booted()
+    assert await asyncio.gather(*world.asked) == [True]
+    assert world.boots == 1 + fetched
+    await carer.close()
+
+
+async def test_what_the_server_asks_for_during_a_boot_that_fails_is_dropped(world):
+    world.asks, world.refusals = ServiceRequested("restart", ()), [RegistrationRefused("no")]
+    with pytest.raises(RegistrationRefused):
+        await world.booted()
+    assert await asyncio.gather(*world.asked) == [True]
+    assert world.boots == 1
 
 
 async def test_lines_come_and_go_with_the_configuration(world):

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from softphone.lab import Authority, CertificateNames, Validity
 from softphone.net import Driver
 from softphone.sans_io import Target, Transport
-from softphone.security import Relaxation
-from softphone.trust import ClientCertificates, TlsCredential, TlsSettings, TrustStore
+from softphone.security import ClientCertificates, Relaxation
+from softphone.trust import TlsCredential, TlsSettings, TrustStore
 from tests.support.certificates import HOST, server, store
 from tests.support.cisco import DATA, certificate
 from tests.support.recorder import Got, Recorder, client_driver, until

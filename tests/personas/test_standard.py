@@ -80,11 +80,11 @@ def test_only_optional_takes_clear_answers():
     assert taken == [SrtpPolicy.OPTIONAL]
 
 
-def test_it_asks_for_nothing_of_its_own():
+def test_it_asks_for_nothing_of_its_own_but_connected_identity():
     line = PersonaLine()
     PERSONA.check(line)
     assert PERSONA.registration_style(line) == RegistrationStyle()
-    assert PERSONA.option_tags(line) == ()
+    assert PERSONA.option_tags(line) == ("from-change",)
     assert PERSONA.instance(line, lambda n: bytes(n)) is None
     assert PERSONA.user_agent(line).startswith("softphone/")
 

@@ -165,7 +165,7 @@ async def test_a_server_that_has_not_caught_up_does_not_have_us_enroll_again(wor
 
 async def test_a_string_that_is_missing_is_asked_for(world):
     world.encrypted_after_enrolling()
-    with pytest.raises(EnrollmentNeeded, match="give it with --auth-string"):
+    with pytest.raises(EnrollmentNeeded, match=r"give it as BootPlan\.string"):
         await world.boot()
     assert world.requests == []
 
@@ -239,6 +239,16 @@ async def test_nothing_pending_is_told(world):
     await world.boot()
     step = next(step for step in world.steps if step.kind is ENROLLED)
     assert "has nothing pending for CSFALICE" in step.sentence
+
+
+async def test_nothing_pending_is_why_an_encrypted_configuration_cannot_be_had(world):
+    # As when the string has been used by a boot with another store.
+    world.encrypted_after_enrolling(mode=1)
+    world.shelf.files |= world.after
+    world.operation = CapfOperation.NONE
+    why = r"nothing pending for CSFALICE, and .* encrypted: ask"
+    with pytest.raises(EnrollmentNeeded, match=why):
+        await world.boot(string=STRING)
 
 
 async def test_an_enrollment_that_is_refused_ends_the_boot(world):

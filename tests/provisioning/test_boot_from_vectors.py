@@ -105,7 +105,7 @@ async def test_a_configuration_signed_over_either_hash(tmp_path, device, digest)
     lsc = "lsc-rsa-new" if device.startswith("SEP") else None
     if lsc is None:
         # By string, which nobody has typed: a secure device does not go on without.
-        with pytest.raises(EnrollmentNeeded, match="--auth-string"):
+        with pytest.raises(EnrollmentNeeded, match=r"BootPlan\.string"):
             await booted(shelf, device, tmp_path)
         return
     assert (await booted(shelf, device, tmp_path, lsc)).config.full

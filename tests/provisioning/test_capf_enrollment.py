@@ -12,14 +12,13 @@ from softphone.lab import Authority, CertificateNames
 from softphone.net import Driver, DriverConfig
 from softphone.provisioning import EnrollmentPlan, capf_settings, enroll
 from softphone.sans_io import Transport
-from softphone.security import KeyMaterial
+from softphone.security import ClientCertificates, KeyMaterial
 from softphone.trust import (
     CapfBusy,
     CapfNotStored,
     CapfOperation,
     CapfRefused,
     CapfRequest,
-    ClientCertificates,
     IdentityStore,
     TlsCredential,
     TlsSettings,

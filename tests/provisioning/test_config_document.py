@@ -63,11 +63,16 @@ def test_an_encrypted_file_opens_with_any_of_our_keys(lists):
     assert found.words.endswith("decrypted with the device's key")
 
 
-@pytest.mark.parametrize("keys", [[], [KeyKind.EC_P256]])
-def test_without_an_rsa_key_the_sentence_says_so(lists, keys):
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [([], "no certificate yet .* let it enroll"), ([KeyKind.EC_P256], "RSA keys only, and .* is")],
+)
+def test_a_device_that_cannot_open_its_file_is_told_what_it_lacks(lists, keys, words):
     known = [identity("CSFALICE", kind) for kind in keys]
-    with pytest.raises(FileRefused, match="no certificate with an RSA key"):
+    with pytest.raises(FileRefused, match=words) as caught:
         open_signed(sealed(WHOLE), SEALED, lists, known)
+    assert ("RSA" in str(caught.value)) is bool(keys)
+    assert "enroll with CAPF" in caught.value.hint
 
 
 def test_a_file_of_the_other_kind_is_not_taken(lists):

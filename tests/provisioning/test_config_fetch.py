@@ -79,7 +79,7 @@ async def refused(awaitable) -> FileRefusalReason:
 
 async def test_with_lists_a_file_in_clear_is_not_even_asked_for(phone, lists):
     shelf = Shelf({PLAIN: insecure().text()})
-    with pytest.raises(FileMissing, match="whether the device CSFALICE exists"):
+    with pytest.raises(FileMissing, match="device's name, CSFALICE, letter by letter"):
         await phone.fetch(shelf).fetch_config(lists, ())
     assert shelf.asked == [NAME]
 

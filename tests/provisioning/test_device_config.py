@@ -181,6 +181,15 @@ def test_media_ports_and_features_are_read():
     assert config.disabled_tls_ciphers == (1, 2, 3)
 
 
+def test_marks_are_read_as_tos_octets():
+    config = read(
+        "<device><dscpForCm2Dvce>64</dscpForCm2Dvce><sipProfile><dscpForAudio>104</dscpForAudio>"
+        "<dscpVideo>256</dscpVideo></sipProfile></device>"
+    )
+    media = config.media
+    assert (media.audio_tos, media.video_tos, media.signaling_tos) == (104, 136, 64)
+
+
 @pytest.mark.parametrize(
     "data",
     [

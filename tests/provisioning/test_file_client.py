@@ -160,12 +160,27 @@ async def test_an_answer_is_an_answer(error):
     assert second.asked == 0
 
 
-async def test_the_first_failure_is_told_when_nobody_is_there():
-    servers = FailoverFileClient(
-        [Source("1", TransportError("first")), Source("2", TransportError("x"))]
-    )
-    with pytest.raises(TransportError, match="first"):
+@pytest.mark.parametrize(
+    ("errors", "kind", "said"),
+    [
+        ([TransportError("one is away")], TransportError, "one is away"),
+        (
+            [TransportError("one is away"), TransportTimeout("two is silent")],
+            TransportError,
+            "no file server answers: one is away; two is silent",
+        ),
+        (
+            [TransportTimeout("one is silent"), TransportTimeout("two is silent")],
+            TransportTimeout,
+            "no file server answers: one is silent; two is silent",
+        ),
+    ],
+)
+async def test_every_server_is_named_when_nobody_is_there(errors, kind, said):
+    servers = FailoverFileClient([Source(str(each), each) for each in errors])
+    with pytest.raises(TransportError) as caught:
         await servers.fetch_file("a")
+    assert (type(caught.value), str(caught.value)) == (kind, said)
 
 
 def test_no_server_is_an_error_of_ours():

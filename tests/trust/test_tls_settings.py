@@ -20,9 +20,8 @@ from softphone.errors import (
     ConfigurationError,
 )
 from softphone.lab import Validity
-from softphone.security import KeyMaterial, Relaxation, TlsVersion
+from softphone.security import ClientCertificates, KeyMaterial, Relaxation, TlsVersion
 from softphone.trust import (
-    ClientCertificates,
     TlsCredential,
     TlsSettings,
     TrustStore,
@@ -69,10 +68,7 @@ def test_openssl_is_strict_where_all_anchors_are_the_system_s(tmp_path):
 @pytest.mark.parametrize("maker", [client_context, server_context, probe_context])
 @pytest.mark.parametrize(
     ("minimum", "expected"),
-    [
-        (TlsVersion.TLS_1_2, ssl.TLSVersion.TLSv1_2),
-        (TlsVersion.TLS_1_3, ssl.TLSVersion.TLSv1_3),
-    ],
+    [(TlsVersion.TLS_1_2, ssl.TLSVersion.TLSv1_2), (TlsVersion.TLS_1_3, ssl.TLSVersion.TLSv1_3)],
 )
 def test_the_lowest_version_is_set(tmp_path, maker, minimum, expected):
     assert maker(settings(tmp_path, alice(), minimum=minimum)).minimum_version is expected
@@ -272,3 +268,25 @@ def test_an_error_that_was_left_behind_is_not_the_certificates(monkeypatch):
     assert context.loaded == [b"der", b"der"]
     with pytest.raises(ssl.SSLError):
         tls_settings._load_authorities(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), b"no certificate")
+
+
+def test_a_purpose_that_cannot_be_left_to_the_gate_starts_no_listener(monkeypatch, tmp_path):
+    held = server().write(tmp_path, "server")
+    store = TrustStore.from_sources(str(authority().write(tmp_path)))
+    settings = TlsSettings(
+        store=store, credential=held, server_domains=frozenset({"sbc.example.test"}), fips=False
+    )
+    assert server_context(settings).verify_mode is ssl.CERT_REQUIRED
+
+    def no_library(_name):
+        raise OSError("no such library")
+
+    monkeypatch.setattr(tls_settings.ctypes, "CDLL", no_library)
+    with pytest.raises(ConfigurationError, match="this Python does not let OpenSSL"):
+        server_context(settings)
+
+
+def test_fips_mode_takes_no_certificate_of_servers_from_clients():
+    domains = frozenset({"sbc.example.test"})
+    assert TlsSettings(server_domains=domains, fips=True).client_server_domains == frozenset()
+    assert TlsSettings(server_domains=domains, fips=False).client_server_domains == domains

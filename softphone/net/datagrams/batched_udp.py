@@ -15,7 +15,7 @@ import errno
 import select
 import socket
 import sys
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -240,7 +240,7 @@ class DatagramBatch:
             return found
         kinds = self._kinds[:used]
         for start in (0, 8):
-            rows = np.flatnonzero(kinds[:, start + 3] == SO_RXQ_OVFL)
+            rows = (kinds[:, start + 3] == SO_RXQ_OVFL).nonzero()[0]
             counts = kinds[rows, start + 4].astype(np.int64) & 0xFFFFFFFF
             found.update(zip(self.port[rows].tolist(), counts.tolist(), strict=True))
         return found
@@ -280,7 +280,7 @@ class DatagramBatch:
         changes = keys[1:] != keys[:-1]
         if LIBRARY is None or 2 * (1 + np.count_nonzero(changes)) > len(keys):
             return self._send_each(ports, start, stop)
-        begins = np.append(0, np.flatnonzero(changes) + 1)
+        begins = np.append(0, changes.nonzero()[0] + 1)
         self._named[start:stop] = np.where(self._family[start:stop] == AF_INET6, 28, 16)
         self._vector_lengths[start:stop] = self.length[start:stop]
         ends = np.append(begins[1:], len(keys))
@@ -386,9 +386,9 @@ class DatagramPorts:
             return [ports[fd] for fd, _ in self._poll.poll(0, len(ports))]
         return list(ports.values())
 
-    def note_overflows(self, batch: DatagramBatch, used: int) -> None:
-        """Update `overflows` of the ports that `batch` was received on."""
-        for key, count in batch.overflows(used).items():
+    def note_overflows(self, drops: Mapping[int, int]) -> None:
+        """Update `overflows` of the ports by key."""
+        for key, count in drops.items():
             self._ports[key].overflows = count
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """The two UDP sockets of one RTP session, read by the event loop one datagram at a time.
 
 Suits streams of few, large packets such as video; for many streams use the batches of
-`softphone.net.datagrams.batched_udp`.  Closing removes both sockets from the loop.
+`softphone.net.datagrams.batched_udp`.  Closing removes both sockets from the loop.  A loop without
+`add_reader`, as Windows has by default, reads them by `create_datagram_endpoint`.
 RFC 3550 section 11.
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from softphone.net.datagrams.batched_udp import DatagramPort
+from softphone.net.dscp import mark_socket
 from softphone.sans_io import Address
 
 VISIT = 64
@@ -32,18 +34,30 @@ class DatagramPair:
         on_visit_end: Callable[[], None],
     ) -> None:
         self._rtp, self._rtcp = ports
+        self._dscp = 0
         self._on_datagram = on_datagram
         self._taken = on_visit_end
         self._loop = asyncio.get_running_loop()
         self.unsent = 0
         """Datagrams that the system did not accept."""
+        self._endpoints: list[_Endpoint] = []
         for port, control in ((self._rtp, False), (self._rtcp, True)):
-            self._loop.add_reader(port.fd, self._visit, port, control)
+            try:
+                self._loop.add_reader(port.fd, self._visit, port, control)
+            except NotImplementedError:
+                self._endpoints.append(_Endpoint(port, self._receive_one, control))
 
     @property
     def addresses(self) -> tuple[Address, Address]:
         """The bound addresses of the RTP and the RTCP socket."""
         return self._rtp.address, self._rtcp.address
+
+    def mark(self, dscp: int) -> None:
+        """Send what leaves both sockets with this code point (RFC 2474)."""
+        if dscp != self._dscp:
+            self._dscp = dscp
+            mark_socket(self._rtp.socket, dscp)
+            mark_socket(self._rtcp.socket, dscp)
 
     def discard_received(self) -> None:
         """Drop the datagrams that came before the session started."""
@@ -62,6 +76,10 @@ class DatagramPair:
             self._on_datagram(data, address[:2], control)
         self._taken()
 
+    def _receive_one(self, data: bytes, source: Address, control: bool) -> None:
+        self._on_datagram(data, source, control)
+        self._taken()
+
     def send_datagram(self, data: bytes, to: Address, *, control: bool) -> None:
         """Send a datagram; one that the system does not accept is counted in `unsent`."""
         try:
@@ -71,6 +89,34 @@ class DatagramPair:
 
     def close(self) -> None:
         """Remove both sockets from the loop and close them."""
+        for endpoint in self._endpoints:
+            endpoint.close()
         for port in (self._rtp, self._rtcp):
-            self._loop.remove_reader(port.fd)
+            if not self._endpoints:
+                self._loop.remove_reader(port.fd)
             port.close()
+
+
+class _Endpoint(asyncio.DatagramProtocol):
+    """Reads one socket where the loop has no `add_reader`, from the next turn of the loop on."""
+
+    def __init__(self, port: DatagramPort, receive: OnDatagram, control: bool) -> None:
+        self._receive = receive
+        self._control = control
+        self._transport: asyncio.BaseTransport | None = None
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(loop.create_datagram_endpoint(lambda: self, sock=port.socket))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep what reads the socket."""
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Give a datagram to the pair."""
+        self._receive(data[:LARGEST], addr[:2], self._control)
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._task.cancel()
+        if self._transport is not None:
+            self._transport.close()

@@ -115,26 +115,23 @@ class Drain(Generic[E]):
         self._arm()
 
     def _guarded(self, change: Callable[[float], None], flow: Flow | None) -> None:
+        machine = self.machine
         try:
             change(self.clock())
-            self._empty()
+            while True:
+                transmits = machine.transmits()
+                for transmit in transmits:
+                    self._send(transmit)
+                event = machine.next_event()
+                if event is not None:
+                    self._on_event(event)
+                elif not transmits:
+                    break
         except Exception as exc:
             # A machine never raises for what a peer does, so this is our bug: report it through
             # `on_bug` and let the other flows go on.
             self._not_before = self.clock() + _PAUSE_AFTER_BUG
             self._on_bug(exc, flow)
-
-    def _empty(self) -> None:
-        machine = self.machine
-        while True:
-            transmits = machine.transmits()
-            for transmit in transmits:
-                self._send(transmit)
-            event = machine.next_event()
-            if event is not None:
-                self._on_event(event)
-            elif not transmits:
-                return
 
     def _arm(self) -> None:
         deadline = self.machine.next_timer()

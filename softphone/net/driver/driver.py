@@ -47,10 +47,6 @@ logger = logging.getLogger("softphone.net")
 E = TypeVar("E")
 
 
-def _loop_time() -> float:
-    return asyncio.get_running_loop().time()
-
-
 def _utc() -> datetime:
     return datetime.now(UTC)
 
@@ -88,7 +84,7 @@ class DriverConfig:
     `clock()` is the machine's `now`, by default the loop's own time.  `wall()` is the time of day.
     `resolve(host)` gives the addresses of a name; numeric hosts are not resolved.  `fetcher` gets
     CRLs and OCSP answers, by default over HTTP.  `source` is the local address of all flows that we
-    open; None leaves it to the system.
+    open; None leaves it to the system.  `dscp` is the code point that all packets of flows carry.
     """
 
     limits: TransportLimits = field(default_factory=TransportLimits)
@@ -97,6 +93,7 @@ class DriverConfig:
     resolve: HostResolver = system_addresses
     fetcher: Fetcher | None = None
     source: str | None = None
+    dscp: int = 0
 
 
 class Driver(Generic[E]):
@@ -120,7 +117,7 @@ class Driver(Generic[E]):
     ) -> None:
         config = config or DriverConfig()
         limits = self._limits = config.limits
-        self._clock = config.clock or _loop_time
+        self._clock = config.clock or asyncio.get_running_loop().time
         fetcher = config.fetcher or LazyFetcher(config.resolve, config.wall)
 
         def gate() -> CertificateGate:
@@ -138,7 +135,14 @@ class Driver(Generic[E]):
             on_bug=self._bug,
             clock=self._clock,
         )
-        dialer = Dialer(limits=limits, tls=self._tls, resolve=config.resolve, source=config.source)
+        self._dscp = config.dscp
+        dialer = Dialer(
+            limits=limits,
+            tls=self._tls,
+            resolve=config.resolve,
+            source=config.source,
+            dscp=config.dscp,
+        )
         self.tap = tap
         self._flows = DriverFlows(
             self._drain, dialer, limits=limits, tap=tap, holds_flow=holds_flow
@@ -222,7 +226,7 @@ class Driver(Generic[E]):
             server = TlsServer(self._gate, tls)
         listener = StreamListener(
             self._flows,
-            bind_stream((host, port)),
+            bind_stream((host, port), self._dscp),
             tls=server,
             limits=self._limits,
             clock=self._clock,
@@ -236,12 +240,38 @@ class Driver(Generic[E]):
             self._listeners.remove(listener)
             await listener.close()
 
+    async def move_listener(
+        self, transport: Transport, address: Address, host: str, *, tls: TlsSettings | None = None
+    ) -> Address:
+        """Listen at another local host, at the same port, and no longer at `address`.
+
+        Flows over UDP from there end; accepted streams stay until they break.  Raises as `listen`
+        does; then nothing changes.
+        """
+        bound = await self.listen(transport, host, address[1], tls=tls)
+        if transport is Transport.UDP:
+            self._flows.close_socket(address)
+        else:
+            await self.stop_listening(address)
+        return bound
+
+    def has_address(self, host: str) -> bool:
+        """Whether a numeric local address is still one of this host's; wildcards always are."""
+        return self._flows.has_address(host)
+
     async def open_flow(self, target: Target) -> Flow:
         """The open flow to `target`, made if there is none; the machine sees `connected` too.
 
         Raises TransportError, TransportTimeout, CertificateError, CipherRefused, by cause.
         """
         return await self._flows.open_flow(target)
+
+    def local_address_to(self, remote: Address) -> str:
+        """Return the local address that a new flow to `remote` would have; sends nothing.
+
+        Raises TransportError when there is no way to it.
+        """
+        return self._flows.local_address_to(remote)
 
     async def probe_target(self, target: Target) -> None:
         """Connect, judge the certificate and close, without data and without telling the machine.
@@ -275,6 +305,15 @@ class Driver(Generic[E]):
     def replace_settings(self, credential: str, settings: TlsSettings) -> None:
         """Use other TLS settings for new connections; open ones stay."""
         self._tls.replace_settings(credential, settings)
+
+    def replace_listener_settings(self, settings: TlsSettings) -> None:
+        """Use other TLS settings for clients to come of every TLS listener; open flows stay.
+
+        Raises ConfigurationError when the credential cannot be used; then nothing changes.
+        """
+        servers = [one.tls for one in self._listeners if one.tls is not None]
+        for server in servers:
+            server.replace_settings(settings)
 
     def _send_transmit(self, transmit: Transmit) -> None:
         self._flows.send_transmit(transmit)

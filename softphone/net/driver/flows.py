@@ -12,7 +12,12 @@ from typing import Generic, TypeAlias, TypeVar
 
 from softphone.errors import SoftphoneError, TransportError
 from softphone.net.driver.drain import Drain
-from softphone.net.driver.udp import DatagramSocket, bind_datagrams, local_address_for
+from softphone.net.driver.udp import (
+    DatagramSocket,
+    bind_datagrams,
+    has_address,
+    local_address_for,
+)
 from softphone.net.limits import TransportLimits
 from softphone.net.stream import Dialer, StreamConnection
 from softphone.rate_limit import TokenBucket
@@ -180,13 +185,27 @@ class DriverFlows(Generic[E]):
 
     async def _reach_datagram(self, target: Target) -> tuple[Flow, DatagramSocket]:
         remote = (await self._dialer.addresses(target))[0]
-        local = self._dialer.source or local_address_for(remote)
+        local = self.local_address_to(remote)
         wildcard = "::" if ":" in remote[0] else "0.0.0.0"
         for candidate in self._sockets:
             if candidate.local[0] in (local, wildcard):
                 return candidate.flow_to(remote), candidate
         link = await self.bind_udp((local, 0))
         return link.flow_to(remote), link
+
+    def local_address_to(self, remote: Address) -> str:
+        """Return the local address that a new flow to `remote` has.  Raises TransportError."""
+        return self._dialer.source or local_address_for(remote)
+
+    def has_address(self, host: str) -> bool:
+        """Whether an address is still one of this host's."""
+        return has_address(host)
+
+    def close_socket(self, address: Address) -> None:
+        """Close the UDP socket that is bound there, and with it its flows."""
+        for link in [one for one in self._sockets if one.local == address]:
+            self._sockets.remove(link)
+            link.close()
 
     def _unreached(self, attempt: _ConnectionAttempt, failure: SoftphoneError) -> None:
         target = attempt.target
@@ -206,6 +225,7 @@ class DriverFlows(Generic[E]):
             address,
             limit=self._limits.datagram_flows,
             write_buffer=self._limits.write_buffer,
+            dscp=self._dialer.dscp,
         )
         self._sockets.append(link)
         return link
@@ -228,7 +248,9 @@ class DriverFlows(Generic[E]):
         self, transport: Transport, connection: StreamConnection, identity: PeerIdentity | None
     ) -> Flow:
         try:
-            return Flow(next(_ids), transport, connection.local, connection.remote, identity)
+            local, remote = connection.local, connection.remote
+            session = connection.session if identity is None else None
+            return Flow(next(_ids), transport, local, remote, identity, session)
         except TransportError:
             connection.abort()
             raise

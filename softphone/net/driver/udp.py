@@ -10,11 +10,13 @@ dropped, as UDP allows.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections import OrderedDict
 from typing import Protocol, cast
 
 from softphone.errors import SoftphoneError, TransportError
+from softphone.net.dscp import mark_socket
 from softphone.net.stream import address_of
 from softphone.sans_io import Address, Flow
 
@@ -186,13 +188,24 @@ def local_address_for(remote: Address) -> str:
         return address_of(probe.getsockname())[0]
 
 
+def has_address(host: str) -> bool:
+    """Whether a numeric address is one of this host's, or a wildcard; sends nothing."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError as exc:
+            return exc.errno != errno.EADDRNOTAVAIL
+        return True
+
+
 async def bind_datagrams(
-    owner: DatagramOwner, address: Address, *, limit: int, write_buffer: int
+    owner: DatagramOwner, address: Address, *, limit: int, write_buffer: int, dscp: int = 0
 ) -> DatagramSocket:
-    """A bound socket.  Raises TransportError."""
+    """A bound socket, marked with `dscp`.  Raises TransportError."""
     loop = asyncio.get_running_loop()
     try:
-        _, protocol = await loop.create_datagram_endpoint(
+        transport, protocol = await loop.create_datagram_endpoint(
             lambda: DatagramSocket(owner, limit=limit, write_buffer=write_buffer),
             local_addr=address,
         )
@@ -200,4 +213,7 @@ async def bind_datagrams(
         raise TransportError(
             f"UDP {address[0]} port {address[1]} cannot be bound: {exc.strerror or exc}"
         ) from exc
+    sock = transport.get_extra_info("socket")
+    if dscp and sock is not None:  # a loop without sockets has none to mark
+        mark_socket(sock, dscp)
     return protocol

@@ -21,6 +21,11 @@ from softphone.net.http.client import (
     basic_authorization,
     https_target,
 )
+from softphone.net.http.repository_fetcher import (
+    RepositoryFetcher,
+    RepositoryLimits,
+    is_public_address,
+)
 from softphone.net.http.revocation_fetcher import RevocationFetcher
 
 __all__ = [
@@ -29,8 +34,11 @@ __all__ = [
     "HttpsEnvironment",
     "HttpsLimits",
     "HttpsRequest",
+    "RepositoryFetcher",
+    "RepositoryLimits",
     "ResponseTooLarge",
     "RevocationFetcher",
     "basic_authorization",
     "https_target",
+    "is_public_address",
 ]

@@ -130,7 +130,10 @@ class RevocationFetcher:
             found = await addresses_of(target.host, self._resolve)
             allowed = [each for each in found if _allowed(each, local=fetch.local)]
             if not allowed:
-                raise TransportError(f"{target.host} is at no address that may be asked")
+                raise TransportError(
+                    f"{target.host} is a loopback, link-local or multicast address, which is"
+                    " asked only where local-revocation is allowed (policy.allow)"
+                )
             sock = await connect_socket((allowed[0], target.port), within)
             connection = make(False)
             await asyncio.get_running_loop().create_connection(lambda: connection, sock=sock)

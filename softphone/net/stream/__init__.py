@@ -6,7 +6,7 @@ the bytes as they arrive.  SIP's choice of servers is in `softphone.sip.transpor
 other protocols are in `softphone.net.verified`.
 
 RFC 3261 section 18 (stream transports), RFC 8446 and RFC 5246 (TLS 1.3 and 1.2), RFC 6761
-section 6.3 (localhost).  Addresses are tried one after the other, without the race of RFC 8305.
+section 6.3 (localhost), RFC 8305 (addresses of a host are tried side by side).
 """
 
 from __future__ import annotations

@@ -18,6 +18,8 @@ _MOST_RECORDS = 16
 """Records that a ClientHello may be split into; each one costs another look at all of them."""
 _RECORD, _HANDSHAKE = 5, 4  # octets of their headers
 _HANDSHAKE_RECORD, _CLIENT_HELLO = 22, 1
+_POLL = 0.02
+"""Seconds between two looks at a socket that the loop or the system cannot watch."""
 _LOOK = LARGEST_HELLO + _HANDSHAKE + _MOST_RECORDS * _RECORD
 
 
@@ -69,15 +71,18 @@ async def whole_client_hello(sock: socket.socket, deadline: float) -> None:
         async with asyncio.timeout_at(deadline):
             while True:
                 await _readable(sock, loop)
-                data = sock.recv(_LOOK, socket.MSG_PEEK)
+                try:
+                    data = sock.recv(_LOOK, socket.MSG_PEEK)
+                except BlockingIOError:
+                    continue
                 if not data or (come and len(data) < come + wanted):
                     break  # woken for less than was asked for: the far end has closed
                 come, wanted = len(data), missing_octets(data)
                 if not wanted:
                     break
                 # Otherwise the bytes already there would wake us again and again.
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, come + wanted)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+                await _wake_for(sock, come + wanted)
+        await _wake_for(sock, 1)
     except TimeoutError as exc:
         sent = "half a ClientHello" if come else "nothing"
         raise TransportTimeout(f"connected and sent {sent}") from exc
@@ -85,9 +90,21 @@ async def whole_client_hello(sock: socket.socket, deadline: float) -> None:
         raise TransportError(f"was gone before its handshake: {exc}") from exc
 
 
+async def _wake_for(sock: socket.socket, octets: int) -> None:
+    """Have the socket count as readable from so many octets on; wait where the system cannot."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, octets)
+    except OSError:
+        await asyncio.sleep(_POLL)
+
+
 async def _readable(sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
     ready = loop.create_future()
-    loop.add_reader(sock, lambda: None if ready.done() else ready.set_result(None))
+    try:
+        loop.add_reader(sock, lambda: None if ready.done() else ready.set_result(None))
+    except NotImplementedError:
+        # Windows' own loop has none: look now and then.
+        return await asyncio.sleep(_POLL)
     try:
         await ready
     finally:

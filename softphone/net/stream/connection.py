@@ -22,6 +22,7 @@ from softphone.errors import (
     TransportError,
     TransportTimeout,
 )
+from softphone.net.dscp import mark_socket
 from softphone.net.limits import TransportLimits
 from softphone.sans_io import Address, Flow
 
@@ -137,6 +138,13 @@ class StreamConnection(asyncio.BufferedProtocol):
     def ssl_object(self) -> ssl.SSLObject | None:
         """The TLS session, or None in clear."""
         return cast("ssl.SSLObject | None", self.transport.get_extra_info("ssl_object"))
+
+    @property
+    def session(self) -> tuple[str, str] | None:
+        """The protocol and the cipher of a TLS connection; None in clear."""
+        session = self.ssl_object
+        cipher = None if session is None else session.cipher()
+        return None if cipher is None else (cipher[1], cipher[0])
 
     def attach(self, flow: Flow) -> None:
         """Let bytes through after the gate has agreed."""
@@ -288,9 +296,9 @@ def _words(exc: OSError) -> str:
 
 
 async def connect_socket(
-    address: Address, within: float, source: str | None = None
+    address: Address, within: float, source: str | None = None, dscp: int = 0
 ) -> socket.socket:
-    """A connected, non-blocking TCP socket, from `source` where one is given.
+    """A connected, non-blocking TCP socket, from `source` where one is given, marked with `dscp`.
 
     Raises TransportError, TransportTimeout.
     """
@@ -300,6 +308,8 @@ async def connect_socket(
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if dscp:
+            mark_socket(sock, dscp)
         if source is not None:
             sock.bind((source, 0))
         async with asyncio.timeout(within):

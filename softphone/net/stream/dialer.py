@@ -1,7 +1,8 @@
 """Opens stream connections: resolves a name, connects TCP, and does TLS with its gate.
 
 The choice of host and port by NAPTR and SRV is made above (RFC 3263).  A host has addresses only,
-which are tried one after the other (RFC 8305 without its race: SIP's failover is above).
+which are tried side by side (RFC 8305), before TLS: the certificate is that of the first to
+connect.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-from softphone.errors import SoftphoneError, TransportError, TransportTimeout
+from softphone.errors import TransportError, TransportTimeout
 from softphone.net.limits import TransportLimits
+from softphone.net.stream.address_race import connect_first, interleave_families
 from softphone.net.stream.connection import StreamConnection, connect_socket
 from softphone.net.stream.tls_handshake import ConnectionOpener, TlsClient
 from softphone.sans_io import Address, PeerIdentity, Target, Transport
@@ -58,7 +60,8 @@ async def addresses_of(host: str, resolve: HostResolver) -> Sequence[str]:
 class Dialer:
     """Resolves targets and makes stream connections; it keeps none of them.
 
-    `source` is the local address to connect from; None leaves it to the system.
+    `source` is the local address to connect from; None leaves it to the system.  `dscp` is the code
+    point of the packets (RFC 2474).
     """
 
     def __init__(
@@ -68,9 +71,11 @@ class Dialer:
         tls: TlsClient,
         resolve: HostResolver,
         source: str | None = None,
+        dscp: int = 0,
     ) -> None:
         self._limits = limits
         self.source = source
+        self.dscp = dscp
         self.tls = tls
         self._resolve = resolve
 
@@ -126,15 +131,16 @@ class Dialer:
         return sock
 
     async def _dial(self, target: Target, protocol: str) -> socket.socket:
-        addresses = await self.addresses(target)
-        timeout = max(1.0, self._limits.connect_timeout / len(addresses))
-        failure: SoftphoneError | None = None
-        for address in addresses:
-            try:
-                return await connect_socket(address, timeout, self.source)
-            except TransportError as exc:
-                failure = failure or _advised(exc, protocol)
-        raise failure or TransportError(f"the name {target.host} has no address")
+        addresses = interleave_families(await self.addresses(target))
+        within = self._limits.connect_timeout
+
+        def connect(address: Address) -> Awaitable[socket.socket]:
+            return connect_socket(address, within, self.source, self.dscp)
+
+        try:
+            return await connect_first(addresses, connect, delay=self._limits.attempt_delay)
+        except TransportError as exc:
+            raise _advised(exc, protocol) from exc.__cause__
 
 
 def _advised(error: TransportError, protocol: str) -> TransportError:

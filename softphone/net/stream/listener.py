@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from softphone.errors import CertificateError, SoftphoneError, TransportError
+from softphone.net.dscp import mark_socket
 from softphone.net.limits import TransportLimits, source_of
 from softphone.net.stream.client_hello import whole_client_hello
 from softphone.net.stream.connection import StreamConnection, address_of
@@ -47,13 +48,15 @@ class StreamListenerOwner(Protocol):
         """Take note of a connection that was refused."""
 
 
-def bind_stream(address: Address) -> socket.socket:
-    """Bind a listening socket.  Raises TransportError."""
+def bind_stream(address: Address, dscp: int = 0) -> socket.socket:
+    """Bind a listening socket; accepted ones inherit its mark `dscp`.  Raises TransportError."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if dscp:
+            mark_socket(sock, dscp)
         sock.bind(address)
         sock.listen(_BACKLOG)
     except OSError as exc:
@@ -78,7 +81,7 @@ class StreamListener:
     ) -> None:
         self._owner = owner
         self._socket = sock
-        self._tls = tls
+        self.tls = tls
         self._limits = limits
         self._clock = clock
         self._bucket = TokenBucket(rate=limits.accept_rate, burst=limits.accept_burst)
@@ -160,7 +163,7 @@ class StreamListener:
         connection.on_end = lambda: self._left(source)
         try:
             identity = await self._secured(sock, connection, remote, source, trusted)
-            transport = Transport.TCP if self._tls is None else Transport.TLS
+            transport = Transport.TCP if self.tls is None else Transport.TLS
             self._owner.stream_accepted(connection, transport, identity)
         except SoftphoneError as exc:
             level = logging.WARNING if isinstance(exc, CertificateError) else logging.INFO
@@ -182,7 +185,7 @@ class StreamListener:
         peer = f"{remote[0]} port {remote[1]}"
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._tls is None:
+            if self.tls is None:
                 await loop.connect_accepted_socket(lambda: connection, sock)
                 return None
         except OSError as exc:
@@ -195,4 +198,4 @@ class StreamListener:
             sock.close()
             raise
         client = AcceptedClient(peer, source, trusted, deadline)
-        return await self._tls.accept_verified(sock, connection, client)
+        return await self.tls.accept_verified(sock, connection, client)

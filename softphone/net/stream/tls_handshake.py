@@ -41,10 +41,10 @@ from softphone.net.stream.revocation_answers import (
     fetch_answers,
 )
 from softphone.sans_io import PeerIdentity, Target
+from softphone.security import ClientCertificates
 from softphone.trust import (
     AskTvs,
     CertificateVerdict,
-    ClientCertificates,
     GateRules,
     Pin,
     Service,
@@ -54,6 +54,7 @@ from softphone.trust import (
     client_context,
     der_of,
     examine,
+    fingerprint_in,
     fingerprint_of,
     probe_context,
     question_about,
@@ -341,6 +342,7 @@ def gate_rules(
         vouched=frozenset() if vouched is None else frozenset({vouched}),
         tvs=settings.tvs is not None,
         listed_may_expire=settings.listed_may_expire and not settings.fips,
+        server_domains=settings.client_server_domains,
     )
 
 
@@ -348,9 +350,9 @@ def _pin_of(settings: TlsSettings) -> str | None:
     """The pinned fingerprint in lower-case hex.  Raises ConfigurationError."""
     if settings.pin is None:
         return None
-    digest = settings.pin.lower().removeprefix("sha256:").replace(":", "")
-    if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
-        raise ConfigurationError(f'the pin "{settings.pin}" is not sha256: and 64 hex digits')
+    digest = fingerprint_in(settings.pin)
+    if digest is None:
+        raise ConfigurationError(f'the pin "{settings.pin}" is no SHA-256: 64 hex digits')
     return digest
 
 
@@ -519,15 +521,23 @@ class TlsServer:
 
     def __init__(self, gate: CertificateGate, settings: TlsSettings) -> None:
         self._gate = gate
-        self._settings = settings
-        self._context = server_context(settings)
+        self.replace_settings(settings)
+
+    def replace_settings(self, settings: TlsSettings) -> None:
+        """Use other settings for clients to come; open connections and handshakes go on.
+
+        Raises ConfigurationError, and then changes nothing.
+        """
+        context = server_context(settings)
+        self._settings, self._context = settings, context
         self._rules = gate_rules(settings, (), None)
 
     async def accept_verified(
         self, sock: socket.socket, connection: StreamConnection, client: AcceptedClient
     ) -> PeerIdentity | None:
         """Do the handshake and pass the gate.  Raises TransportError, CertificateError."""
+        settings, rules = self._settings, self._rules
         await self._gate.server_handshake(sock, connection, self._context, client)
-        if self._settings.client_certificates is ClientCertificates.NONE:
+        if settings.client_certificates is ClientCertificates.NONE:
             return None
-        return await self._gate.judge_connection(connection, self._settings, None, self._rules)
+        return await self._gate.judge_connection(connection, settings, None, rules)

@@ -12,12 +12,13 @@ import contextlib
 import os
 import socket
 import struct
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Self
 
-from softphone.errors import SoftphoneError, TransportError
+from softphone.errors import ConfigurationError, SoftphoneError, TransportError
 from softphone.net.stream import ConnectionOwner, StreamConnection
 from softphone.sans_io import Flow
 
@@ -27,6 +28,7 @@ OpenVerified = Callable[[ConnectionOwner], Awaitable[StreamConnection]]
 _READ = 1 << 16
 _MOST_WAITING = 1 << 20
 _ACCEPT_WITHIN = 10.0
+_SOL_LOCAL, _LOCAL_PEERPID = 0, 2
 
 
 class LocalRelay:
@@ -79,6 +81,11 @@ class LocalRelay:
             await self._remote.finished
 
     def _listen(self) -> None:
+        if not hasattr(socket, "AF_UNIX"):
+            raise ConfigurationError(
+                "LDAP and PostgreSQL on other machines need local sockets (AF_UNIX), which Python "
+                "does not have on this system: use Linux or macOS for them"
+            )
         self._folder = Path(tempfile.mkdtemp(prefix="softphone-"))  # 0700
         self.path = self._folder / self._name
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -166,6 +173,8 @@ class LocalRelay:
 
 def _process_of(local: socket.socket) -> int:
     """The id of the process at the other end of an AF_UNIX socket."""
+    if sys.platform == "darwin":
+        return local.getsockopt(_SOL_LOCAL, _LOCAL_PEERPID)
     size = struct.calcsize("3i")
     pid: int = struct.unpack("3i", local.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))[0]
     return pid

@@ -44,6 +44,8 @@ class CapfError(SoftphoneError):
     `reason` is the number that the server gave, or None.
     """
 
+    _hint = "ask the administrator to look at the device's certificate operation"
+
     def __init__(self, message: str, *, reason: int | None = None) -> None:
         super().__init__(message)
         self.reason = reason
@@ -56,9 +58,11 @@ class CapfRefused(CapfError):
 class CapfUnknownDevice(CapfError):
     """The server does not know the device name."""
 
+    _hint = "compare device.name with the server's, letter by letter"
+
 
 class CapfKeyRefused(CapfError):
-    """The server asked for a key that we do not make."""
+    """The server asked for a key that we do not make, or no key could be made."""
 
 
 class CapfUnfinished(CapfError):
@@ -68,6 +72,8 @@ class CapfUnfinished(CapfError):
 class CapfBusy(CapfError):
     """The server asks to come again in `delay` seconds."""
 
+    _hint = "try again after the time that the server asks for"
+
     def __init__(self, message: str, *, delay: float = 30.0) -> None:
         super().__init__(message)
         self.delay = delay
@@ -76,13 +82,19 @@ class CapfBusy(CapfError):
 class CapfMalformed(CapfError):
     """The server sent something that is no CAPF, or not allowed in this state."""
 
+    _hint = "check that address and port are those of CAPF, usually port 3804"
+
 
 class CapfInterrupted(CapfError):
     """The connection closed, or the server was silent for too long."""
 
+    _hint = "try again; if it happens again, ask the administrator for CAPF's log"
+
 
 class CapfNotStored(CapfError):
     """The certificate could not be stored."""
+
+    _hint = "let the store be written, and have the administrator set the operation again"
 
 
 class CapfNotShown(CapfError):

@@ -41,12 +41,16 @@ def wanted_key(message: CapfMessage) -> KeyKind | str:
     curve = message.number(CapfTag.CURVE)
     if kind in (None, _RSA):
         found = None if size is None else _SIZES.get(size)
+        asked = "RSA key without its size" if size is None else f"RSA key of {size} bits"
         return found or (
-            f"CAPF asks for an RSA key of {size} bits: 2048, 3072 and 4096 are made here; ask the"
-            " administrator to choose one of them"
+            f"CAPF asks for an {asked}: 2048, 3072 and 4096 are made here; ask the administrator"
+            " to choose one of them"
         )
-    found = None if kind != _EC or curve is None else _CURVES.get(curve)
-    return found or f"CAPF asks for a key of type {kind} on curve {curve}, which is not known here"
+    if kind != _EC:
+        return f"CAPF asks for a key of type {kind}, which is neither RSA nor EC"
+    found = None if curve is None else _CURVES.get(curve)
+    asked = "without its curve" if curve is None else f"on curve {curve}"
+    return found or f"CAPF asks for an EC key {asked}: P-256, P-384 and P-521 are made here"
 
 
 def key_elements(kind: KeyKind) -> dict[int, bytes]:

@@ -1,4 +1,4 @@
-"""Checks of parsed certificates: names, name constraints, key strength, dates; and pins.
+"""Checks of parsed certificates: names, name constraints, purposes, key strength, dates; and pins.
 
 OpenSSL builds the path; `softphone.trust.verification` checks revocation and reaches the verdict.
 Certificate requests are in `softphone.trust.csr`, private keys in `softphone.trust.keystore`.
@@ -32,12 +32,18 @@ from softphone.trust.certificate.certificate import (
 from softphone.trust.certificate.name_constraints import check_name_constraints
 from softphone.trust.certificate.path_checks import check_dates, check_strength, strict_violations
 from softphone.trust.certificate.pin import Pin
+from softphone.trust.certificate.purposes import (
+    check_client_purpose,
+    serves_clients,
+    serves_servers,
+)
 
 __all__ = [
     "SRV_NAME",
     "XMPP_ADDR",
     "Pin",
     "Service",
+    "check_client_purpose",
     "check_dates",
     "check_identity",
     "check_name_constraints",
@@ -52,6 +58,8 @@ __all__ = [
     "names_in",
     "names_of",
     "peer_identity",
+    "serves_clients",
+    "serves_servers",
     "strict_violations",
     "string_der",
     "subject_of",

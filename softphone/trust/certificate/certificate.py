@@ -354,4 +354,5 @@ def peer_identity(
         verdict=verdict,
         revocation=revocation,
         relaxations=relaxations,
+        expires=certificate.not_valid_after_utc.timestamp(),
     )

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
+from softphone.operating_system import has_permission_bits, restrict_mode
 
 _EVERYBODY = "everybody on this machine"
 _LARGEST = 16 << 20
@@ -27,7 +28,7 @@ def write_private(path: Path, data: bytes, *, mode: int = 0o600) -> None:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with open(handle, "wb") as file:
-                os.fchmod(handle, mode)
+                restrict_mode(handle, mode)
                 file.write(data)
                 file.flush()
                 os.fsync(handle)
@@ -41,6 +42,8 @@ def write_private(path: Path, data: bytes, *, mode: int = 0o600) -> None:
 
 def writers_of(status: os.stat_result) -> str | None:
     """Who beside the owner can write the file, as text for an error; None if no one can."""
+    if not has_permission_bits():
+        return None
     others = {stat.S_IWOTH: _EVERYBODY, stat.S_IWGRP: "its group"}
     return next((who for bit, who in others.items() if status.st_mode & bit), None)
 
@@ -64,7 +67,7 @@ def check_file(path: Path, *, group: bool = False) -> None:
 
 def readable_by_others(path: Path) -> str | None:
     """A warning when others can read a file with a secret, else None.  Raises OSError."""
-    if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+    if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH) and has_permission_bits():
         return f"{path} holds a secret and can be read by others: chmod 600 {path}"
     return None
 

@@ -2,12 +2,11 @@
 
 A folder in which anybody else can write, its group included, is refused, even for reading.
 
-The lock is an flock on a file that is never removed; the kernel releases it when a process dies.
+The lock is one on a file that is never removed; the system releases it when a process dies.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -15,6 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
+from softphone.operating_system import (
+    SAFE_OPEN,
+    is_foreign,
+    lock_file,
+    synchronize_folder,
+)
 from softphone.trust.disk.private_file import writers_of
 
 _PATIENCE = 10.0
@@ -50,7 +55,7 @@ def check_folder(folder: Path) -> None:
             f"{who} can write in {folder}: it is no place for keys and trust;"
             f" chmod 700 {folder}, or take another folder"
         )
-    if os.geteuid() not in (0, status.st_uid):
+    if is_foreign(status):
         raise ConfigurationError(
             f"{folder} belongs to another user, who could change whom we believe: take a folder of"
             " your own"
@@ -59,11 +64,7 @@ def check_folder(folder: Path) -> None:
 
 def synchronize(folder: Path) -> None:
     """Fsync the folder, so that renames and removals in it are on disk.  Raises OSError."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    synchronize_folder(folder)
 
 
 def remove_leftovers(folder: Path, name: str) -> None:
@@ -79,10 +80,9 @@ def locked(path: Path, *, patience: float = _PATIENCE) -> Iterator[None]:
     Blocks this thread for at most `patience` seconds; holders need milliseconds.  Raises
     ConfigurationError when another process does not release it, or as `check_folder` does.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     check_folder(path.parent)
     try:
-        handle = os.open(path, flags, 0o600)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | SAFE_OPEN, 0o600)
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be opened: {exc.strerror}") from exc
     try:
@@ -94,14 +94,9 @@ def locked(path: Path, *, patience: float = _PATIENCE) -> Iterator[None]:
 
 def _lock(handle: int, path: Path, patience: float) -> None:
     until = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            if time.monotonic() >= until:
-                raise ConfigurationError(
-                    f"another process has held {path} for {patience:g} s: end it, and try again"
-                ) from exc
-            time.sleep(_PAUSE)
-        else:
-            return
+    while not lock_file(handle):
+        if time.monotonic() >= until:
+            raise ConfigurationError(
+                f"another process has held {path} for {patience:g} s: end it, and try again"
+            )
+        time.sleep(_PAUSE)

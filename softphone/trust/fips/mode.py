@@ -22,6 +22,7 @@ from types import MappingProxyType
 
 from softphone import openssl_provider
 from softphone.errors import ConfigurationError, FipsForbidden, FipsUnavailable
+from softphone.sans_io import Entropy
 
 SETTING = "SOFTPHONE_FIPS"
 """The environment variable with the bootstrap setting."""
@@ -220,7 +221,9 @@ def check_allowed(capability: FipsRestriction) -> None:
         raise FipsForbidden(f"in FIPS mode {UNAVAILABLE[capability]}")
 
 
-def random_bytes(count: int) -> bytes:
-    """`count` bytes for keys, nonces and tags: from the FIPS provider's DRBG in FIPS mode."""
-    # The source of `secrets.token_bytes`, without its three calls in between.
-    return ssl.RAND_bytes(count) if openssl_provider.fips_in_force() else os.urandom(count)
+random_bytes: Entropy = ssl.RAND_bytes if openssl_provider.fips_in_force() else os.urandom
+"""`random_bytes(n)` returns n bytes for keys, nonces and tags.
+
+They come from the FIPS provider's DRBG in FIPS mode, else from the source of `secrets`.  Chosen
+once, as the mode of a process never changes.
+"""

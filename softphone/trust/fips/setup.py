@@ -34,7 +34,7 @@ _PATIENCE = 60.0
 _MISSING = (
     "there is no OpenSSL FIPS provider on this machine ({place}): install it (Debian 13 and newer:"
     " apt-get install openssl-provider-fips; Fedora and its kin: openssl-fips-provider), or name"
-    " one with --module FILE"
+    " one as `module`"
 )
 
 _CONFIGURATION = """\

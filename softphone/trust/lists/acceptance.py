@@ -256,8 +256,8 @@ def check_pins(held: TrustLists, bootstrap: Bootstrap, *, only: ListKind | None 
             FileRefusalReason.PIN_MISMATCH,
             f"the {kind} is signed by {each.header.signer.subject} (SHA-256 {signer}), and the pin"
             " is another one: compare this fingerprint with what the administrator of the cluster"
-            " says; if it is right, pin it as well (--pin), else reset the trust lists (softphone"
-            " trust reset) and begin again with the pin",
+            " says; if it is right, pin it as well (Bootstrap.pins), else reset the trust lists"
+            " (TrustListStore.reset) and begin again with the pin",
             fingerprint=signer,
         )
 
@@ -267,12 +267,12 @@ def _unknown(new: TrustList, signer: str, held: TrustLists, bootstrap: Bootstrap
         why, instead = "the pin is another one", ""
         if not bootstrap.pins:
             why = "nothing says yet whom to believe"
-            instead = ", or trust on first use (--trust-on-first-use)"
+            instead = ", or trust on first use (Bootstrap.first_use)"
         return FileRefused(
             FileRefusalReason.NO_ANCHOR,
             f"{why}: {new.header.filename} is signed by"
             f" {new.header.signer.subject} with the SHA-256 fingerprint {signer}; compare it with"
-            f" what the administrator of the cluster says, and pin it (--pin){instead}",
+            f" what the administrator of the cluster says, and pin it (Bootstrap.pins){instead}",
             fingerprint=signer,
         )
     return FileRefused(

@@ -8,7 +8,7 @@ refuses.  `softphone.trust.lists.file_crypto` verifies signatures.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
@@ -51,6 +51,25 @@ class FileRefused(TrustRefused):
         super().__init__(message)
         self.refusal = refusal
         self.fingerprint = fingerprint
+
+    @property
+    def hint(self) -> str:
+        """What a person may do about this cause."""
+        return _HINTS.get(self.refusal, self._hint)
+
+
+_HINTS: Mapping[FileRefusalReason, str] = {
+    FileRefusalReason.NO_ANCHOR: "compare the fingerprint with what the administrator says, "
+    "then pin the signer",
+    FileRefusalReason.PIN_MISMATCH: "compare the fingerprint with what the administrator says",
+    FileRefusalReason.NOT_FOR_US: "check the device's name, and have the administrator look at "
+    "its configuration",
+    FileRefusalReason.CANNOT_DECRYPT: "have the device enroll with CAPF, so that the server "
+    "encrypts to its certificate",
+    FileRefusalReason.NAME_MISMATCH: "give the file the name under which the server has it, or "
+    "check that the server is the right one",
+}
+"""What to do where fetching the trust lists again is no help."""
 
 
 class HeaderTag(IntEnum):

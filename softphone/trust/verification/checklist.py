@@ -6,8 +6,8 @@ gate alone decides whether a certificate is accepted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -109,15 +109,36 @@ def checks_of(
     chain = seen.path or seen.shown
     return (
         _path(seen),
-        _dates(chain, wall),
+        _borne(_dates(chain, wall), seen),
         _strength(chain, allow),
         _form(chain),
-        _name(chain, place),
+        _borne(_name(chain, place), seen),
         _revocation(seen),
     )
 
 
+_BY_ITSELF: Mapping[str, str] = {
+    "pin": "the certificate is pinned",
+    "trust-list": "a trust list names the certificate",
+    "tvs": "the cluster's TVS vouches for the certificate",
+}
+"""Why a certificate is believed byte for byte, by the verdict."""
+
+
+def _borne(check: CertificateCheck, seen: InspectionResult) -> CertificateCheck:
+    """A failed check of name or date that was borne, since the certificate itself is believed."""
+    identity = seen.identity
+    why = None if identity is None else _BY_ITSELF.get(identity.verdict)
+    if check.outcome is not CheckOutcome.FAILS or why is None:
+        return check
+    detail = f"{check.detail}; accepted, since {why}"
+    return replace(check, outcome=CheckOutcome.RESERVED, detail=detail)
+
+
 def _path(seen: InspectionResult) -> CertificateCheck:
+    if seen.identity is not None and seen.identity.verdict in _BY_ITSELF:
+        detail = f"none is needed: {_BY_ITSELF[seen.identity.verdict]}"
+        return CertificateCheck("path", CheckOutcome.PASSES, detail)
     if seen.path:
         anchor = seen.path[-1]
         return CertificateCheck(
@@ -125,8 +146,8 @@ def _path(seen: InspectionResult) -> CertificateCheck:
         )
     last = seen.shown[-1]
     remedy = (
-        f"believe the authority {issuer_of(last)} (--ca FILE, tls.ca in an account file), or accept"
-        f" this certificate where it is shown: --accept-fingerprint {fingerprint_of(seen.shown[0])}"
+        f"believe the authority {issuer_of(last)} (tls.ca), or accept its SHA-256 through"
+        f" TrustStore.add_pin: {fingerprint_of(seen.shown[0])}"
     )
     return CertificateCheck("path", CheckOutcome.FAILS, str(seen.unverified), remedy)
 
@@ -180,35 +201,61 @@ def _name(chain: Sequence[x509.Certificate], place: ServiceEndpoint) -> Certific
     return CertificateCheck("name", CheckOutcome.PASSES, f"it is one of {place.reference}")
 
 
-_REVOCATION = {
+_REVOCATION: Mapping[str, tuple[CheckOutcome, str, str]] = {
     "good": (CheckOutcome.PASSES, "not revoked, as its authority says", ""),
     "undeclared": (
         CheckOutcome.RESERVED,
-        "it says nowhere how to ask",
+        "the certificate says nowhere how to ask",
         "an HTTP URL in CDP or AIA is needed for revocation to be checked",
     ),
     "unreachable": (
         CheckOutcome.RESERVED,
         "nobody answered; the connection goes on",
-        "make the server of its CDP or AIA reachable by HTTP",
+        "make the server of its CDP or AIA reachable by HTTP; if it is at a loopback or link-local"
+        " address, allow local-revocation (policy.allow)",
     ),
     "invalid": (
         CheckOutcome.RESERVED,
         "the answer was stale, forged or unknown, and a setting lets it pass",
         "have the authority publish a current answer",
     ),
-    "unchecked": (CheckOutcome.UNKNOWN, "the mode is off", ""),
+    "unchecked": (CheckOutcome.UNKNOWN, "nobody was asked, since it is off", ""),
 }
+
+_UNASKED: Mapping[str, tuple[CheckOutcome, str, str]] = {
+    "pin": (
+        CheckOutcome.RESERVED,
+        "nobody is asked about a pinned certificate: it is believed as long as it is pinned",
+        "take the pin away when the certificate is revoked",
+    ),
+    "trust-list": (
+        CheckOutcome.PASSES,
+        "nobody is asked about a certificate that a trust list names: it is believed until a"
+        " newer list leaves it out",
+        "",
+    ),
+    "tvs": (CheckOutcome.PASSES, "the cluster's TVS was asked about it, and no CRL or OCSP", ""),
+}
+"""What no declared source means by how the certificate was verified, where that is its own word."""
+
+
+def revocation_outcome(identity: PeerIdentity) -> tuple[CheckOutcome, str, str]:
+    """What is known of the revocation of an accepted peer: the outcome, a sentence, a remedy."""
+    if identity.revocation == "undeclared" and identity.verdict in _UNASKED:
+        return _UNASKED[identity.verdict]
+    return _REVOCATION[identity.revocation]
 
 
 def _revocation(seen: InspectionResult) -> CertificateCheck:
     if seen.identity is not None:
-        return CertificateCheck("revocation", *_REVOCATION[seen.identity.revocation])
+        return CertificateCheck("revocation", *revocation_outcome(seen.identity))
     if isinstance(seen.refusal, CertificateRevoked):
         remedy = "ask the authority why, and have a new certificate issued"
         return CertificateCheck("revocation", CheckOutcome.FAILS, str(seen.refusal), remedy)
     if seen.refusal is not None and "revocation" in str(seen.refusal):
         remedy = "have the authority publish a current answer"
+        if "local-revocation" in str(seen.refusal):
+            remedy = "allow local-revocation (policy.allow), if that is where the answer should be"
         return CertificateCheck("revocation", CheckOutcome.FAILS, str(seen.refusal), remedy)
     declared = (
         ", ".join(fetch.url for fetch in revocation_fetches(seen.path or seen.shown)) or "nothing"

@@ -23,6 +23,7 @@ from softphone.sans_io import PeerIdentity
 from softphone.security import Relaxation, RevocationMode
 from softphone.trust.certificate import (
     Service,
+    check_client_purpose,
     check_dates,
     check_identity,
     check_name_constraints,
@@ -63,6 +64,8 @@ class GateRules:
     certificates that they do not name.  `vouched` are certificates (DER) that are anchors only
     because TVS confirmed them before: TVS is asked again, or its cached answer used.
     `listed_may_expire` accepts a listed certificate after it has expired, as phones do.
+    `server_domains` are the domains whose certificates a client may show though they are for
+    servers only; with any, the gate judges the purpose in the place of OpenSSL.
     """
 
     anchors: frozenset[bytes] = frozenset()
@@ -74,6 +77,7 @@ class GateRules:
     tvs: bool = False
     vouched: frozenset[bytes] = frozenset()
     listed_may_expire: bool = True
+    server_domains: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +194,7 @@ def examine(
             f"the certificate of {subject_of(path[0])} is not the pinned one: its SHA-256 is"
             f" {fingerprint_of(leaf)}"
         )
+    purpose = _purpose_of(path, reference, rules)
     pinned = rules.only is not None or leaf in rules.pins
     standing = None
     if rules.lists and not pinned:
@@ -199,7 +204,8 @@ def examine(
     if standing is TrustListMatch.UNKNOWN and _only_shown(chain, service, rules):
         return _unknown(path[0], leaf, service, wall=wall, rules=rules)
     check_dates(path, wall=wall)
-    relaxations = check_strength(path, rules.allow) + _strictness(path, chain[-1], rules)
+    relaxations = purpose + check_strength(path, rules.allow)
+    relaxations += _strictness(path, chain[-1], rules)
     if pinned:
         relaxations += _unnamed(path[0], service, reference)
     else:
@@ -214,6 +220,15 @@ def examine(
     )
     kind = "pin" if pinned else "chain"
     return Examination(path, service, kind, rules, relaxations, wanted)
+
+
+def _purpose_of(
+    path: tuple[x509.Certificate, ...], reference: str | None, rules: GateRules
+) -> tuple[str, ...]:
+    """Judge the purpose of a client's certificate, which OpenSSL has left to us, if it has."""
+    if reference is not None or not rules.server_domains:
+        return ()
+    return check_client_purpose(path, rules.server_domains)
 
 
 def _listed(

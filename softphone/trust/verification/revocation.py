@@ -201,8 +201,11 @@ def judge_revocation(
             words.append("invalid")
             passed.append(f"{exc}, allowed by {Relaxation.INVALID_REVOCATION.value}")
         if mode is RevocationMode.HARD and words[-1] in ("unreachable", "invalid"):
+            failed = {each.reason for each in given.values() if isinstance(each, FetchFailed)}
+            why = f" ({'; '.join(sorted(failed))})" if failed else ""
             raise CertificateUntrusted(
-                f"the revocation of {subject_of(certificate)} cannot be determined: nobody answers"
+                f"the revocation of {subject_of(certificate)} cannot be determined: nobody"
+                f" answers{why}"
             )
     return RevocationJudgment(_summary(words), tuple(passed))
 

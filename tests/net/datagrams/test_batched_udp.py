@@ -181,7 +181,7 @@ def test_what_the_system_drops_is_counted():
     taken = into.receive_datagrams([two], now=0.0, wall=0.0)
     one.socket.sendto(b"last", two.address)
     used = into.receive_datagrams([two], now=0.0, wall=0.0)
-    ports.note_overflows(into, used)
+    ports.note_overflows(into.overflows(used))
     assert 0 < taken < 100
     assert two.overflows == 100 - taken
     ports.close()

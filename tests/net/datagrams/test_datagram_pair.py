@@ -5,8 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 
+import pytest
+
 from softphone.net.datagrams import DatagramPair, PortPairs
 from softphone.sans_io import Address
+
+
+@pytest.fixture(params=["add_reader", "endpoint"], autouse=True)
+def _loop_of_either_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows' own loop has no `add_reader`."""
+    if request.param == "endpoint":
+
+        def refuse(*_: object) -> None:
+            raise NotImplementedError
+
+        monkeypatch.setattr(asyncio.SelectorEventLoop, "add_reader", refuse)
 
 
 async def test_datagrams_come_with_their_source_and_port() -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from softphone.errors import TransportError
-from softphone.net.driver.udp import DatagramSocket, bind_datagrams, local_address_for
+from softphone.net.driver.udp import DatagramSocket, bind_datagrams, has_address, local_address_for
 from softphone.sans_io import Flow, Transport
 
 ALICE, BOB, CAROL = (("192.0.2.1", 5060), ("192.0.2.2", 5060), ("192.0.2.3", 5060))
@@ -177,3 +177,11 @@ async def test_a_datagram_goes_through_real_sockets_and_back():
     first.close()
     second.abort()
     await asyncio.gather(first.finished, second.finished)
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [("127.0.0.1", True), ("0.0.0.0", True), ("192.0.2.1", False), ("2001:db8::1", False)],
+)
+def test_an_address_of_this_host_is_told_from_others(host, own):
+    assert has_address(host) is own

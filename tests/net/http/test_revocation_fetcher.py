@@ -74,7 +74,7 @@ LOCAL_ADDRESSES = ["0.1.2.3", "127.0.0.1", "[::1]", "169.254.1.1", "224.0.0.1", 
 async def test_local_addresses_are_not_asked(host):
     answer = await one(crl(f"http://{host}:9/crl", local=False))
     assert isinstance(answer, FetchFailed)
-    assert "no address that may be asked" in answer.reason
+    assert "only where local-revocation is allowed (policy.allow)" in answer.reason
 
 
 async def test_a_name_does_not_lead_to_a_local_address():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 import pytest
 
@@ -76,6 +77,27 @@ async def test_the_next_address_is_tried_when_one_refuses(unused_tcp_port):
         assert flow.remote == ("127.0.0.1", port)
         with pytest.raises(TransportError, match=r"127\.0\.0\.2 port"):
             await near.open_flow(Target(Transport.TCP, "pbx.example.test", unused_tcp_port))
+
+
+async def test_an_address_that_says_nothing_is_overtaken_by_the_next():
+    async def resolve(host):
+        return ["127.0.0.2", "127.0.0.1"]
+
+    theirs, ours = Recorder(), Recorder()
+    config = DriverConfig(resolve=resolve, limits=TransportLimits(attempt_delay=0.01))
+    with socket.socket() as silent, socket.socket() as first, socket.socket() as second:
+        async with (
+            Driver(theirs, on_event=theirs.on_event) as far,
+            Driver(ours, on_event=ours.on_event, config=config) as near,
+        ):
+            _, port = await far.listen(Transport.TCP, "127.0.0.1")
+            silent.bind(("127.0.0.2", port))
+            silent.listen(0)
+            for filling in (first, second):  # its queue is full: a SYN gets no answer
+                filling.setblocking(False)
+                filling.connect_ex(silent.getsockname())
+            flow = await near.open_flow(Target(Transport.TCP, "pbx.example.test", port))
+            assert flow.remote == ("127.0.0.1", port)
 
 
 async def test_the_system_s_resolver_is_asked_through_the_loop(monkeypatch):

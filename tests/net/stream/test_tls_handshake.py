@@ -290,9 +290,9 @@ def test_a_chain_of_another_certificate_is_refused(public, chain):
 async def test_a_pinned_certificate_is_learned_once(tmp_path, monkeypatch):
     dialed = []
 
-    async def connect(address, within, source):
+    async def connect(address, within, source, dscp):
         dialed.append(address)
-        return await connect_socket(address, within, source)
+        return await connect_socket(address, within, source, dscp)
 
     monkeypatch.setattr(dialer, "connect_socket", connect)
     issued = foreign().server("whatever.test")

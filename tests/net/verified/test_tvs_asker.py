@@ -13,8 +13,8 @@ from softphone.errors import CertificateExpired, CertificateUntrusted
 from softphone.net import Driver, DriverConfig
 from softphone.net.verified import TvsAsker
 from softphone.sans_io import Target, Transport
+from softphone.security import ClientCertificates
 from softphone.trust import (
-    ClientCertificates,
     FetchFailed,
     Pin,
     RecordFields,

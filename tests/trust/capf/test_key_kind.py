@@ -28,9 +28,9 @@ def test_without_a_type_it_is_rsa():
     [
         ({CapfTag.KEY_SIZE: b"\x02\x00"}, "512 bits"),
         ({CapfTag.KEY_SIZE: b"\x04\x00", CapfTag.KEY_TYPE: b"\0"}, "1024 bits"),
-        ({}, "None bits"),
+        ({}, "RSA key without its size"),
         ({CapfTag.KEY_TYPE: b"\1", CapfTag.CURVE: b"\3"}, "curve 3"),
-        ({CapfTag.KEY_TYPE: b"\1"}, "curve None"),
+        ({CapfTag.KEY_TYPE: b"\1"}, "EC key without its curve"),
         ({CapfTag.KEY_TYPE: b"\2", CapfTag.CURVE: b"\1"}, "type 2"),
     ],
 )

@@ -20,6 +20,7 @@ from softphone.trust.lists import (
     ListKind,
     RecordFields,
     Role,
+    TrustListRecord,
     encode_element,
     new_trust_list,
     parse_stored_list,
@@ -445,3 +446,18 @@ def test_a_key_of_another_kind_has_no_copy_in_its_record():
     written = RecordFields(Role.CAPF, one).encode()
     assert encode_element(7, b"") + encode_element(8, one.signature) in written
     assert parse_trust_list(signed(written)).records[0].certificate == der_of(one)
+
+
+def test_what_a_record_does_not_hold_is_empty():
+    body = record(encode_element(4, b"\0\4"))
+    found = parse_trust_list(signed(body))
+    assert found.records == (TrustListRecord(found.header.length, len(body), 4),)
+
+
+def test_a_copy_that_contradicts_is_named_with_its_record():
+    body = record(
+        encode_element(4, b"\0\4"), encode_element(9, der("keys/capf")), encode_element(7, b"lie")
+    )
+    at = len(signed(body)) - len(body)
+    with pytest.raises(FileRefused, match=f"PUBLIC_KEY of the record at byte {at} contradicts"):
+        parse_trust_list(signed(body))

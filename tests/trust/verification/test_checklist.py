@@ -30,18 +30,18 @@ def shape(**more):
     return Shape(HOST, (x509.DNSName(HOST),), **more)
 
 
-def identity(revocation):
-    return PeerIdentity("CN=x", (), "00", "TLSv1.3", "X", "chain", revocation)
+def identity(revocation, verdict="chain"):
+    return PeerIdentity("CN=x", (), "00", "TLSv1.3", "X", verdict, revocation)
 
 
-def look(held, *, verified=True, revocation="good", refusal=None, **more):
+def look(held, *, verified=True, revocation="good", refusal=None, verdict="chain", **more):
     shown = [der_of(held.certificate)]
     path = [*shown, *map(der_of, held.above)] if verified else []
     seen = inspection_result(
         shown,
         path,
         unverified=None if verified else CertificateUnknown("nobody vouches for it"),
-        identity=None if refusal is not None else identity(revocation),
+        identity=None if refusal is not None else identity(revocation, verdict),
         refusal=refusal,
     )
     return {check.name: check for check in checks_of(seen, PLACE, wall=WALL, **more)}
@@ -80,6 +80,9 @@ def test_each_thing_that_is_wrong_is_told_at_once():
         assert checks[name].outcome is FAILS
         assert checks[name].remedy
     assert "dns:other.test" in checks["name"].remedy
+    assert "expired" in checks["dates"].detail
+    assert "1024" in checks["keys and signatures"].detail
+    assert HOST in checks["name"].detail
     assert checks["path"].outcome is PASSES
     allowed = look(PKI.leaf(old), allow=frozenset({Relaxation.RSA_1024}))
     assert allowed["keys and signatures"].outcome is RESERVED
@@ -145,6 +148,11 @@ def test_a_name_that_its_authority_may_not_vouch_for_fails_the_check_of_names():
     check = look(PKI.make(shape(), middle))["name"]
     assert check.outcome is FAILS
     assert "authority" in check.remedy
+    assert "CN=bound" in check.detail
+
+
+def test_a_name_that_is_right_is_told():
+    assert look(PKI.leaf(shape()))["name"].detail == f"it is one of {HOST}"
 
 
 def test_a_certificate_without_names_says_so_in_what_helps():
@@ -179,3 +187,34 @@ def test_the_words_on_revocation_are_as_good_as_what_was_seen():
     # A refusal on other grounds says nothing of it.
     check = look(PKI.leaf(shape()), refusal=CertificateUntrusted("another name"))["revocation"]
     assert check.outcome is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("verdict", "outcome", "words"),
+    [
+        ("pin", RESERVED, "nobody is asked about a pinned certificate"),
+        ("trust-list", PASSES, "until a newer list leaves it out"),
+        ("tvs", PASSES, "TVS was asked"),
+        ("chain", RESERVED, "says nowhere how to ask"),
+    ],
+)
+def test_what_nobody_was_asked_for_means_by_who_vouches(verdict, outcome, words):
+    check = look(PKI.leaf(shape()), revocation="undeclared", verdict=verdict)["revocation"]
+    assert check.outcome is outcome
+    assert words in check.detail
+
+
+@pytest.mark.parametrize("verdict", ["pin", "trust-list", "tvs"])
+def test_a_certificate_that_is_believed_itself_may_have_another_name_and_no_path(verdict):
+    other = PKI.leaf(Shape("x", (x509.DNSName("other.test"),)))
+    checks = look(other, verdict=verdict)
+    assert checks["name"].outcome is RESERVED
+    assert "accepted, since" in checks["name"].detail
+    assert checks["path"].outcome is PASSES
+    assert checks["path"].detail.startswith("none is needed")
+
+
+def test_an_answer_that_a_setting_forbids_to_fetch_names_the_setting():
+    why = "cannot be determined: nobody answers (revocation only where local-revocation is allowed)"
+    check = look(PKI.leaf(shape()), refusal=CertificateUntrusted(why))["revocation"]
+    assert check.remedy.startswith("allow local-revocation (policy.allow)")

@@ -103,6 +103,18 @@ def test_what_is_no_entry_is_refused_before_any_signature_is_looked_at(after):
             crl_about(bytes(broken), number_of(LEAF))
 
 
+def test_a_lone_octet_after_the_last_entry_is_no_entry():
+    whole = bytearray(crl(entry(SERIAL), *others(1)))
+    at = whole.index(number_of(LEAF)) - 2
+    # The last octet of the entries becomes the first of an entry of its own: the second entry is
+    # the one octet shorter.
+    second = at + 2 + whole[at + 1]
+    whole[second + 1] -= 1
+    whole[second + 1 + whole[second + 1] + 1] = 0x30
+    with pytest.raises(ValueError, match="entry of the CRL"):
+        crl_about(bytes(whole), number_of(LEAF))
+
+
 def test_a_number_that_stands_there_twice_is_kept_twice():
     twice = crl(entry(SERIAL), *others(1), entry(SERIAL))
     found = crl_about(twice, number_of(LEAF))["tbs_cert_list"]["revoked_certificates"]

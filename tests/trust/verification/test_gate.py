@@ -389,7 +389,8 @@ def test_a_word_of_tvs_does_not_outlast_the_certificate_either():
     verdict = asked(TvsAnswer(True, (Role.CCM,), 30 * 86_400), wall=NOW + timedelta(days=1))
     ends = server().certificate.not_valid_after_utc
     assert verdict.until == min(ends, NOW + timedelta(days=31))
-    brief = foreign().server(HOST, validity=Validity(ends=timedelta(seconds=90))).certificate
+    stranger = Authority("another CA", wall=NOW)
+    brief = stranger.server(HOST, validity=Validity(ends=timedelta(seconds=90))).certificate
     gate = cluster_rules(tvs=True)
     examination = examine([der_of(brief)], Service.SIP, HOST, wall=NOW, rules=gate)
     yes = TvsAnswer(True, (Role.CCM,), 3600).message(1).encode()

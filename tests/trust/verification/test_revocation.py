@@ -119,8 +119,14 @@ def test_nobody_reachable_is_accepted_softly_and_refused_hard(kind):
     failed = dict.fromkeys(case.wanted, FAILED)
     assert case.judge(failed) == "unreachable"
     assert case.judge({}) == "unreachable"
-    with pytest.raises(CertificateUntrusted, match="cannot be determined: nobody answers"):
+    with pytest.raises(
+        CertificateUntrusted, match="cannot be determined: nobody answers"
+    ) as caught:
         case.judge(failed, HARD)
+    assert str(caught.value).endswith(f"({FAILED.reason})")
+    with pytest.raises(CertificateUntrusted) as caught:
+        case.judge({}, HARD)
+    assert str(caught.value).endswith("nobody answers")
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=IDS)

@@ -1,0 +1,47 @@
+"""STIR and SHAKEN: verifies who, by the word of a carrier, may call from a number.
+
+Reads the PASSporTs of Identity header fields, compares what they claim with the call, and checks
+their signature by a certificate whose path ends at an anchor of the account's own; the web's
+authorities vouch for no number.  The result is an `Attestation`: the carrier's word, never proof of
+who speaks, and of no weight for the security level of a call.  The package opens no connection:
+`softphone.net.http.RepositoryFetcher` fetches certificates.  It signs nothing, and follows neither
+the compact form nor `div` (RFC 8946).
+
+RFC 8224 (Identity), RFC 8225 (PASSporT), RFC 8226 (certificates), RFC 8588 (SHAKEN).
+"""
+
+from __future__ import annotations
+
+from softphone.trust.stir.attestation import Attestation, AttestationLevel
+from softphone.trust.stir.passport import (
+    InvalidPassport,
+    Passport,
+    canonical_number,
+    number_of,
+    parse_identity,
+)
+from softphone.trust.stir.telephone_authority import TelephoneAuthority, parse_authority_list
+from softphone.trust.stir.verification import (
+    CallClaims,
+    check_claims,
+    load_path,
+    select_passports,
+    verify_passport,
+)
+
+__all__ = [
+    "Attestation",
+    "AttestationLevel",
+    "CallClaims",
+    "InvalidPassport",
+    "Passport",
+    "TelephoneAuthority",
+    "canonical_number",
+    "check_claims",
+    "load_path",
+    "number_of",
+    "parse_authority_list",
+    "parse_identity",
+    "select_passports",
+    "verify_passport",
+]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softphone.call.leg import CallLeg, ReadWriteBuffers
-from softphone.errors import ConfigurationError, LocalProtocolError
+from softphone.errors import ConfigurationError, LocalProtocolError, MediaError
 from softphone.events import (
     AnswerClassified,
     CallEnded,
@@ -23,10 +23,9 @@ from softphone.events import (
     VoiceStarted,
     VoiceStopped,
 )
+from softphone.extras import install_command
 from softphone.media import (
-    NO_AIORTC,
     AllocatedStream,
-    MediaError,
     MediaEvent,
     PlaybackEnded,
     Sink,
@@ -41,6 +40,7 @@ from softphone.media.audio import (
     ReceivedAudio,
     check_rate,
 )
+from softphone.media.audio.pcm_output import LEAST_LEAD
 from softphone.media.bank import find_codec
 from softphone.media.detection import AnswerClassification, DetectedSound, DetectorKind
 from softphone.media.engine import start_detection
@@ -57,13 +57,18 @@ PcmLike: TypeAlias = npt.NDArray[np.int16] | bytes | bytearray | memoryview
 def _is_playing(owner: CallLeg) -> bool:
     """Whether we are playing a source or have written samples waiting to be sent."""
     said = None if owner.audio_buffers is None else owner.audio_buffers.pcm_output
-    return owner.playing or (said is not None and said.waiting_samples > 0)
+    waiting = said is not None and said.waiting_samples > 0
+    return not owner.paused and (owner.playing or waiting)
 
 
 class Detection:
     """Detectors on one stream, running until `stop` or the end of the call."""
 
     def __init__(self, owner: CallLeg, wanted: DetectorKind) -> None:
+        """`AudioStream.detect` starts a detection.
+
+        :meta private:
+        """
         self._owner = owner
         self._listener = start_detection(owner.media_backend, wanted, self._emit_detection)
         try:
@@ -159,12 +164,19 @@ class AudioStream:
     """
 
     def __init__(self, owner: CallLeg) -> None:
+        """A call has its stream as `Call.audio`.
+
+        :meta private:
+        """
         self._owner = owner
         self._track: MediaStreamTrack | None = None
 
     @classmethod
     def for_owner(cls, owner: CallLeg) -> AudioStream | None:
-        """Return the owner's stream; None while it has none."""
+        """Return the owner's stream; None while it has none.
+
+        :meta private:
+        """
         return None if owner.stream_spec is None else cls(owner)
 
     @property
@@ -176,12 +188,15 @@ class AudioStream:
 
     @property
     def sound(self) -> AudioRouter:
-        """The stream's listeners and source, for conferences."""
+        """The stream's listeners and source, for conferences.
+
+        :meta private:
+        """
         return self._owner.sound
 
     @property
     def codec(self) -> str:
-        """The RTP encoding name ("PCMU") of the codec that we send with; "" before negotiation."""
+        """The name ("PCMU", "L16/16000") of the codec that we send with; "" before negotiation."""
         spec = self._owner.stream_spec
         return "" if spec is None else spec.codec
 
@@ -232,7 +247,7 @@ class AudioStream:
         try:
             from softphone.media.tracks.receive_track import CallAudioTrack
         except ImportError as error:
-            raise ConfigurationError(NO_AIORTC) from error
+            raise ConfigurationError(f"tracks need aiortc: {install_command('webrtc')}") from error
         if self._track is None or self._track.readyState != "live":
             self._track = CallAudioTrack(self._owner.sound)
         return self._track
@@ -259,14 +274,28 @@ class AudioStream:
             owner.ended.add_done_callback(lambda _: talk.close())
         return owner.audio_buffers
 
-    def _open_input(self) -> PcmInput:
-        talk = self._buffers
+    def open_input(self, count_events: Callable[[], int] | None = None) -> PcmInput:
+        """Return what `read` reads from, after the first call with the sound that was kept.
+
+        `count_events` is for a reader that takes sound and events in order.
+
+        :meta private:
+        """
+        talk, owner = self._buffers, self._owner
         if talk.pcm_input is None:
-            talk.pcm_input = PcmInput(talk.read_hz)
-            if not self._owner.ended.done():
-                self.record(talk.pcm_input)
-            else:
+            kept = owner.kept_audio
+            waiting = 0.0 if kept is None else kept.seconds
+            talk.pcm_input = PcmInput(talk.read_hz, seconds=2.0 + waiting)
+            if count_events is not None:
+                talk.pcm_input.order_by(count_events)
+            if owner.ended.done():
                 talk.pcm_input.close()
+            elif kept is not None and kept.waits:
+                kept.deliver_to(talk.pcm_input)
+            else:
+                self.record(talk.pcm_input)
+        elif count_events is not None:
+            talk.pcm_input.order_by(count_events)
         return talk.pcm_input
 
     def _open_output(self) -> PcmOutput:
@@ -282,28 +311,37 @@ class AudioStream:
         """Return the next received audio, as it arrives (about 20 ms), or exactly `samples`.
 
         Audio is buffered from the first call on, up to two seconds; a slower reader loses the
-        oldest samples (`unread_samples_dropped`).  The result is empty at the end of the call.
-        Replaces the sink of `record`.
+        oldest samples (`unread_samples_dropped`).  The first call also gets what
+        `IncomingCall.answer` kept.  The result is empty at the end of the call.  Replaces the sink
+        of `record`.
         """
-        return await self._open_input().read(samples)
+        return await self.open_input().read(samples)
 
     async def __aiter__(self) -> AsyncIterator[ReceivedAudio]:
         """Iterate over what `read` returns until the end of the call."""
-        async for heard in self._open_input():
+        async for heard in self.open_input():
             yield heard
 
-    async def write(self, pcm: PcmLike) -> None:
+    async def write(self, pcm: PcmLike, *, lead: float | None = None) -> None:
         """Send int16[n] samples, or their bytes, of any length, after what was written before.
 
-        Waits while ten seconds of audio are queued.  Replaces the source of `play`.  Raises
-        LocalProtocolError once the call is over.
+        Waits while ten seconds of audio are queued.  With `lead`, waits while more than so many
+        seconds are (0.02 to 10, and no less than a packet): the write takes as long as its sound,
+        `flush` drops the rest of it, and a canceled one leaves at most the lead.  Replaces the
+        source of `play`.  Raises ConfigurationError for another lead, LocalProtocolError once the
+        call is over.
         """
-        await self._open_output().write(pcm)
+        output, spec = self._open_output(), self._owner.stream_spec
+        if lead is not None and lead >= LEAST_LEAD and spec is not None:
+            lead = max(lead, spec.ptime_ms / 1000)
+        await output.write(pcm, lead=lead)
 
-    async def write_all(self, pieces: AsyncIterable[PcmLike]) -> PlaybackMark:
+    async def write_all(
+        self, pieces: AsyncIterable[PcmLike], *, lead: float | None = None
+    ) -> PlaybackMark:
         """Write what an async iterator yields; return the mark behind it."""
         async for pcm in pieces:
-            await self.write(pcm)
+            await self.write(pcm, lead=lead)
         return self.mark()
 
     def mark(self) -> PlaybackMark:
@@ -317,8 +355,11 @@ class AudioStream:
 
     @property
     def unread_samples_dropped(self) -> int:
-        """The number of received samples that were dropped because `read` was too slow."""
-        heard = self._buffers.pcm_input
+        """The number of received samples that were dropped because `read` was too slow.
+
+        Kept ones that nobody has read in time count at the codec's rate.
+        """
+        heard = self._buffers.pcm_input or self._owner.kept_audio
         return 0 if heard is None else heard.dropped_samples
 
     async def played(self) -> None:
@@ -385,6 +426,26 @@ class AudioStream:
     def mute(self, muted: bool = True) -> None:
         """Send silence in place of the source."""
         self._owner.media_backend.mute(self._local_media.handle, muted)
+
+    def pause(self) -> None:
+        """Send silence from the next frame on; `resume` goes on where the sound was.
+
+        What is played or written waits, with its marks; writing waits once its queue is full, and
+        `flush` drops what is queued.  Digits are sent meanwhile, but not as tones.  A source that
+        other calls play, too, goes on.
+        """
+        self._owner.media_backend.pause(self._local_media.handle, True)
+        self._owner.paused = True
+
+    def resume(self) -> None:
+        """Go on with what is played or written, where `pause` stopped it."""
+        self._owner.media_backend.pause(self._local_media.handle, False)
+        self._owner.paused = False
+
+    @property
+    def paused(self) -> bool:
+        """Whether what is played or written is paused."""
+        return self._owner.paused
 
     def detect(
         self,

@@ -15,6 +15,9 @@ from typing import Self
 
 from softphone.call.audio_stream import AudioStream
 from softphone.call.call import Call, CallHandle
+from softphone.call.dial_permit import DialPermit
+from softphone.call.end_cause import check_cause
+from softphone.call.extra_headers import ExtraHeaders, checked_headers
 from softphone.call.leg import (
     FAR_END_PATIENCE,
     CallLeg,
@@ -24,6 +27,8 @@ from softphone.call.leg import (
     TimerHandle,
     check_digits,
 )
+from softphone.call.leg.public_fields import public_fields
+from softphone.call.leg.setup import HeaderFields
 from softphone.diagnostics import explain_response
 from softphone.diagnostics.refusal_text import explain_no_answer
 from softphone.errors import (
@@ -33,6 +38,7 @@ from softphone.errors import (
     Canceled,
     Declined,
     LocalProtocolError,
+    MediaError,
     NoAnswer,
     NoConnection,
     NotAcceptable,
@@ -48,7 +54,6 @@ from softphone.events import (
     EarlyMediaStarted,
     EndedBy,
 )
-from softphone.media import MediaError
 from softphone.security import (
     MediaSecurity,
     ShortfallCode,
@@ -63,8 +68,10 @@ from softphone.sip import (
     InviteUsage,
     NameAddr,
     ProvisionalReceived,
+    Response,
     SipEvent,
 )
+from softphone.sip.message import EndReason
 
 EARLY_PATIENCE = 180.0
 """Seconds that a server may take, before the answer, to report the far end's security level."""
@@ -110,20 +117,45 @@ class OutgoingLeg(CallLeg):
         self,
         setup: LegSetup,
         make_invite: Callable[[Body | None], InviteRequest],
+        permit: DialPermit,
         *,
         delayed: bool = False,
+        session_uuid: str | None = None,
     ) -> None:
+        """`permit` shows that the call may be placed.
+
+        `session_uuid` is our UUID in the call that this one follows; None makes a new one.
+        """
         super().__init__(setup)
+        self._session_uuid = session_uuid or self.new_session_uuid()
         self._make_invite = make_invite
+        self.permit = permit
         self._delayed = delayed
         self._early_answers: dict[str, Body] = {}
 
+    async def find_public_addresses(self) -> None:
+        """Find where our media is reached from outside, if the account asks a STUN server.
+
+        Raises NoPortFree, MediaError.
+        """
+        try:
+            await self.negotiation.find_public_addresses()
+        except BaseException:
+            self.negotiation.close()
+            raise
+
     def send_invite(self) -> None:
-        """Send the INVITE.  Raises NoPortFree."""
+        """Send the INVITE.  Raises NoPortFree; LocalProtocolError past the permit."""
         try:
             body = None if self._delayed else self.negotiation.create_offer()
+            made = self._make_invite(body)
+            self.permit.check(made.uri)
             with self.setup.change() as now:
-                invite = replace(self._make_invite(body), renew_body=self._renew_offer)
+                invite = replace(
+                    made,
+                    renew_body=self._renew_offer,
+                    session_id=self._session_uuid,
+                )
                 self.usage = self.setup.endpoint.invite(invite, now=now)
                 self.setup.handlers.set_handler(self.usage, self)
             self.look_up_peer()
@@ -135,10 +167,17 @@ class OutgoingLeg(CallLeg):
         """Make the offer for another target, with fresh keys; None with a delayed offer."""
         return None if self._delayed else self.negotiation.renew_offer()
 
-    def cancel(self, status: int = 0, text: str = "") -> None:
+    def cancel(
+        self,
+        status: int = 0,
+        text: str = "",
+        *,
+        q850_cause: int = 0,
+        headers: HeaderFields = (),
+    ) -> None:
         """Cancel the call; its cause is then local."""
         self._canceled = True
-        self.hang_up(status, text)
+        self.hang_up(status, text, q850_cause=q850_cause, headers=headers)
 
     def _handle(self, event: SipEvent) -> None:
         match event:
@@ -156,7 +195,8 @@ class OutgoingLeg(CallLeg):
     def _provisional(self, event: ProvisionalReceived[InviteUsage]) -> None:
         if self.state in (CallState.TRYING, CallState.PROCEEDING):
             self.state = CallState.EARLY if event.to_tag else CallState.PROCEEDING
-        self.event_queue.put_event(CallRinging(event.response.status, event.response.reason))
+        said = event.response
+        self.event_queue.put_event(CallRinging(said.status, said.reason, public_fields(said)))
         if event.role is BodyRole.OFFER:
             # Our INVITE had no offer: PRACK answers (RFC 3262 section 5).
             self.select_fork(event.to_tag)
@@ -200,7 +240,11 @@ class OutgoingLeg(CallLeg):
     def _answered(self, event: InviteAnswered[InviteUsage]) -> None:
         self.state, self.acknowledged = CallState.CONFIRMED, True
         self._make_invite = _placed
-        tag = event.response.to.tag or ""
+        response = event.response
+        self.answer = Response(response.status, response.reason, response.headers)
+        self.named_on = self.flow
+        response.headers.drop_index()
+        tag = response.to.tag or ""
         self.select_fork(tag)
         if event.role is BodyRole.OFFER:
             # Our INVITE had no offer: this 2xx has one, and the ACK must answer it.
@@ -251,7 +295,10 @@ class OutgoingLeg(CallLeg):
             by = EndedBy.TRANSPORT if status == NO_CONNECTION else EndedBy.TIMEOUT
         if event.canceled or self._canceled:
             by = EndedBy.LOCAL
-        self.finish(CallEnded(by, event.status, event.reason), self._cause(event, status))
+        cause = 0 if event.response is None else EndReason.of(event.response.reasons).q850_cause
+        fields = public_fields(event.response)
+        ended = CallEnded(by, event.status, event.reason, cause, fields)
+        self.finish(ended, self._cause(event, status))
 
     def _cause(self, event: InviteRejected[InviteUsage], status: int) -> SoftphoneError:
         reason = event.reason
@@ -272,9 +319,15 @@ class OutgoingLeg(CallLeg):
         return kind(explanation, status=status, reason=reason)
 
     def _retry_in_clear(self, event: InviteRejected[InviteUsage]) -> bool:
-        """Send one INVITE with RTP/AVP after a 488 to our RTP/SAVP offer, under `optional`."""
+        """Send one INVITE with RTP/AVP after a 488 to our RTP/SAVP offer, under `optional`.
+
+        An opportunistic offer was RTP/AVP already, and the ports of a second one would have to be
+        found by STUN first.
+        """
         persona = self.setup.persona
         if self._retried_in_clear or self._canceled or event.response is None:
+            return False
+        if self.setup.media.opportunistic or self.setup.media.ask_public is not None:
             return False
         if not persona.retries_in_clear(self.policy.srtp, event.status):
             return False
@@ -306,17 +359,25 @@ class OutgoingCall(CallHandle[OutgoingLeg]):
     """
 
     def __init__(self, peer: NameAddr, launch: Callable[[], Awaitable[OutgoingLeg]]) -> None:
+        """`Account.dial` makes outgoing calls.
+
+        :meta private:
+        """
         super().__init__(None)
         self._called = peer
         self._launch = launch
         self._starting = asyncio.Lock()
         self.transfers = 0
-        """The number of consecutive transfers that led to this call."""
+        """The number of consecutive transfers that led to this call.
+
+        :meta private:
+        """
 
     async def start(self) -> None:
         """Send the INVITE, once.
 
-        Raises TransportError, CertificateError or a subclass when the first hop cannot be reached,
+        Raises DialRefused when the account's dial policy forbids the call, TransportError,
+        CertificateError or a subclass when the first hop cannot be reached,
         SecurityShortfall when its connection cannot meet the policy, NoPortFree when no media port
         is free.
         """
@@ -327,8 +388,8 @@ class OutgoingCall(CallHandle[OutgoingLeg]):
 
     @property
     def peer(self) -> NameAddr:
-        """The address that is called."""
-        return self._called
+        """The address that is called, until the account's server says who rings or answers."""
+        return self._called if self._started is None else self._started.peer
 
     @property
     def early_audio(self) -> AudioStream | None:
@@ -345,8 +406,9 @@ class OutgoingCall(CallHandle[OutgoingLeg]):
         """Wait for the answer, for at most `timeout` seconds; then the call is canceled.
 
         Raises Busy, Declined, NotFound, NoAnswer, NotAcceptable, Redirected or CallFailed,
-        depending on the refusal, SecurityShortfall when we refused the answer, NoAnswer on
-        time-out, Canceled when we gave the call up.
+        depending on the refusal, DialRefused when the account's dial policy forbids the call,
+        SecurityShortfall when we refused the answer, NoAnswer on time-out, Canceled when we gave
+        the call up.
         """
         limit = asyncio.timeout(timeout)
         late = False
@@ -380,17 +442,30 @@ class OutgoingCall(CallHandle[OutgoingLeg]):
         """Report digits to a server that still collects them (overlap dialing, RFC 4730).
 
         Raises ConfigurationError for a character that is no digit, LocalProtocolError when the
-        server has no KPML subscription.
+        server has no KPML subscription, DialRefused where a dial policy has judged the number.
         """
         check_digits(digits)
+        self._leg.permit.check_overlap()
         if not len(self._leg.kpml_subscriptions):
             raise LocalProtocolError("the server does not collect digits for this call")
         for digit in digits:
             self._leg.kpml_subscriptions.report_digit(digit)
 
-    def cancel(self) -> None:
-        """Cancel the call; does nothing once it is over."""
-        self._leg.cancel()
+    def cancel(
+        self,
+        *,
+        status: int = 0,
+        q850_cause: int = 0,
+        reason: str = "",
+        headers: ExtraHeaders = (),
+    ) -> None:
+        """Cancel the call; does nothing once it is over.  The arguments are those of `Call.hangup`.
+
+        Raises ConfigurationError for a cause or `headers` that cannot be sent.
+        """
+        check_cause(status, q850_cause, reason)
+        fields = checked_headers(headers)
+        self._leg.cancel(status, reason, q850_cause=q850_cause, headers=fields)
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -51,11 +51,15 @@ async def test_its_commands_reach_its_row_and_no_other():
     stream.record(None)
     stream.mute()
     stream.send_digits("12#")
+    stream.pause()
+    stream.resume()
     assert stage.alice.port.commands == [
         ("play", handle, source),
         ("record", handle, None),
         ("mute", handle, True),
         ("digits", handle, "12#"),
+        ("pause", handle, True),
+        ("pause", handle, False),
     ]
 
 
@@ -70,6 +74,8 @@ async def test_after_the_call_it_shows_the_last_and_does_nothing_more():
         lambda: stream.play(None),
         lambda: stream.record(None),
         stream.mute,
+        stream.pause,
+        stream.resume,
         lambda: stream.send_digits("1"),
         lambda: stream.ssrc,
     ):

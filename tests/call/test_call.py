@@ -13,6 +13,7 @@ from softphone.call.leg import DigitMethod
 from softphone.errors import ConfigurationError, LocalProtocolError, NotAcceptable
 from softphone.events import (
     CallAnswered,
+    CallEnded,
     CallRinging,
     CallState,
     DigitReceived,
@@ -25,6 +26,7 @@ from softphone.media import PcmBlock
 from softphone.media.audio import ToneSource
 from softphone.media.audio.dtmf_overlay import OverlaySource
 from softphone.security import SecurityPolicy, SecurityShortfall
+from softphone.sip import parse_uri
 from tests.support.sounds import keys, samples, silence, speech, tone
 from tests.support.stage import Stage, edit_body, first_line
 
@@ -242,6 +244,41 @@ async def test_a_transfer_leads_to_a_uri_or_to_a_user_of_our_own_domain(target, 
     (refer,) = [data for _, data in stage.wire if first_line(data).startswith("REFER")]
     assert f"Refer-To: <{refer_to}>".encode() in refer
     asked.cancel()
+
+
+@pytest.mark.parametrize("caller", ["alice", "bob"])
+async def test_a_transfer_to_a_user_leads_where_dialing_the_user_would(caller):
+    stage = Stage()
+    stage.alice.aor = parse_uri("sips:alice@example.test:5071")
+    stage.dial(caller)
+    stage.run(0.1)
+    stage.parties["bob" if caller == "alice" else "alice"].leg.accept()
+    stage.run(0.3)
+    asked = asyncio.ensure_future(Call.for_leg(stage.alice.leg).transfer("601"))
+    await asyncio.sleep(0)
+    stage.run(0.1)
+    (refer,) = [data for _, data in stage.wire if first_line(data).startswith("REFER")]
+    assert b"Refer-To: <sips:601@example.test:5071>" in refer
+    asked.cancel()
+
+
+@pytest.mark.parametrize(
+    ("reasons", "status", "cause", "text"),
+    [
+        ((), 0, 0, ""),
+        (('Q.850;cause=16;text="Normal clearing"',), 0, 16, "Normal clearing"),
+        (('SIP;cause=486;text="Busy Here"',), 486, 0, "Busy Here"),
+        (("q.850;cause=17", 'SIP;cause=600;text="Busy"'), 600, 17, "Busy"),
+        (('Q.850;cause=16, Q.850;cause=31, SIP ;cause="x"',), 0, 16, ""),
+    ],
+)
+async def test_a_gateway_s_cause_is_apart_from_a_sip_status(reasons, status, cause, text):
+    stage = Stage()
+    call, _ = calls(stage)
+    with stage.bob.change() as now:
+        stage.bob.leg.usage.bye(now=now, headers=tuple(("Reason", each) for each in reasons))
+    stage.run(0.2)
+    assert await call.ended() == CallEnded(EndedBy.REMOTE, status, text, cause)
 
 
 async def test_what_comes_after_the_end_is_our_mistake():

@@ -76,7 +76,7 @@ def spoil(how):
         def change(match):
             tag, suite, key = match[1], match[2], match[3].partition(b"|")[0]
             if how == "mki":
-                key += b"|2^20|1:4"
+                key += b"|2^20|256:1"
             elif how == "short":
                 key = base64.b64encode(base64.b64decode(key + b"==")[:-4]).rstrip(b"=")
             elif how == "several":

@@ -8,8 +8,13 @@ import pytest
 
 from softphone.call import Call, IncomingCall
 from softphone.errors import CallFailed, Canceled, ConfigurationError, LocalProtocolError
-from softphone.events import CallState, EndedBy
-from softphone.security import SecurityLevel, SecurityPolicy, SecurityShortfall
+from softphone.events import CallEnded, CallState, EndedBy
+from softphone.security import (
+    DEFAULT_SUITES,
+    SecurityLevel,
+    SecurityPolicy,
+    SecurityShortfall,
+)
 from tests.support.stage import Stage, edit_body, first_line, in_clear
 
 
@@ -19,6 +24,21 @@ async def answering(stage):
     await asyncio.sleep(0)
     stage.run(0.3)
     return task
+
+
+KEY_LENGTHS = {suite.material_length for suite in DEFAULT_SUITES}
+
+
+def watch_draws(party):
+    """The lengths of what a side draws from its source of randomness, from now on."""
+    drawn, source = [], party.entropy
+
+    def entropy(count):
+        drawn.append(count)
+        return source(count)
+
+    party.entropy = entropy
+    return drawn
 
 
 @pytest.mark.parametrize("delayed", [False, True])
@@ -33,12 +53,59 @@ async def test_an_answer_gives_the_call_once_it_is_acknowledged(delayed):
     assert str(call.peer.uri) == "sip:alice@192.0.2.1"
 
 
-async def test_no_row_is_opened_before_the_answer():
+def refuse(stage, incoming):
+    incoming.reject(603)
+
+
+def redirect(stage, incoming):
+    incoming.redirect("carol")
+
+
+def give_up(stage, incoming):
+    stage.alice.leg.cancel()
+
+
+@pytest.mark.parametrize("end", [refuse, redirect, give_up])
+async def test_a_call_that_is_not_answered_has_no_port_and_draws_no_key(end):
     stage = Stage()
+    drawn = watch_draws(stage.bob)
     stage.dial()
     stage.run(0.1)
-    assert stage.bob.port.specs == []
-    assert stage.bob.leg.state is CallState.EARLY
+    incoming = IncomingCall(stage.bob.leg)
+    assert incoming.state is CallState.EARLY
+    end(stage, incoming)
+    stage.run(0.3)
+    assert (await incoming.ended).status >= 300
+    assert stage.bob.port.opened == {}
+    assert not KEY_LENGTHS & set(drawn)
+
+
+async def test_the_port_and_one_key_are_taken_for_the_answer_and_once():
+    stage = Stage()
+    drawn = watch_draws(stage.bob)
+    stage.dial()
+    stage.run(0.1)
+    leg = stage.bob.leg
+    early = leg.make_description()
+    with pytest.raises(LocalProtocolError, match="no offer"):
+        leg.negotiation.make_answer()
+    await (await answering(stage))
+    assert stage.alice.leg.confirmed.done()
+    assert [length for length in drawn if length in KEY_LENGTHS] == [44]
+    (specs,) = stage.bob.port.opened.values()
+    assert len(specs) == 1
+    assert next(d for _, d in stage.wire if d.startswith(b"SIP/2.0 200")).endswith(early.data)
+
+
+async def test_an_offer_that_is_refused_costs_no_port_either():
+    stage = Stage()
+    drawn = watch_draws(stage.bob)
+    stage.tamper = lambda name, data: edit_body(data, in_clear)
+    stage.dial()
+    stage.run(0.1)
+    assert stage.bob.leg.ended.result().status == 488
+    assert stage.bob.port.opened == {}
+    assert not KEY_LENGTHS & set(drawn)
 
 
 @pytest.mark.parametrize("delayed", [False, True])
@@ -47,9 +114,11 @@ async def test_without_a_free_port_the_caller_gets_503_and_the_reason(delayed):
     stage.bob.port._left = 0
     caller = stage.dial(delayed=delayed)
     stage.run(0.1)
-    if delayed:
-        with pytest.raises(CallFailed, match="media stream"):
-            await (await answering(stage))
+    with pytest.raises(CallFailed, match="media stream") as refused:
+        await (await answering(stage))
+    assert refused.value.status == 503
+    reason = "no media stream can be opened: every port is in use"
+    assert stage.bob.events == [CallEnded(EndedBy.LOCAL, 503, reason)]
     assert caller.ended.result().status == 503
     refusal = next(data for _, data in stage.wire if data.startswith(b"SIP/2.0 503"))
     assert b'Warning: 370 192.0.2.2 "no media stream can be opened' in refusal
@@ -81,6 +150,22 @@ async def test_a_wait_for_the_end_that_is_given_up_harms_nothing():
         await asyncio.wait_for(incoming.ended, 0.001)
     incoming.reject()
     assert (await incoming.ended).status == 486
+
+
+async def test_the_caller_s_reasons_for_giving_up_are_told_apart():
+    stage = Stage()
+    stage.dial()
+    stage.run(0.1)
+
+    def reasoned(name, data):
+        line = b'\r\nReason: SIP;cause=200;text="Call completed elsewhere", Q.850;cause=26\r\n'
+        return data.replace(b"\r\n", line, 1) if first_line(data).startswith("CANCEL") else data
+
+    stage.tamper = reasoned
+    stage.alice.leg.cancel()
+    stage.run(0.2)
+    ended = await IncomingCall(stage.bob.leg).ended
+    assert ended == CallEnded(EndedBy.REMOTE, 200, "Call completed elsewhere", 26)
 
 
 async def test_an_invite_and_its_cancel_in_one_piece_are_no_trouble():

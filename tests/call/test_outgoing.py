@@ -9,9 +9,19 @@ import pytest
 
 from softphone.call import Call, OutgoingCall
 from softphone.call.leg import FAR_END_PATIENCE
-from softphone.errors import Busy, Canceled, LocalProtocolError, NoAnswer, NotAcceptable, Redirected
+from softphone.errors import (
+    Busy,
+    Canceled,
+    LocalProtocolError,
+    NoAnswer,
+    NoPortFree,
+    NotAcceptable,
+    Redirected,
+)
 from softphone.events import AnswerClassified, CallState, EndedBy, ToneDetected
-from softphone.media import NoPortFree, PcmBlock
+from softphone.media import (
+    PcmBlock,
+)
 from softphone.security import (
     Scope,
     SecurityLevel,
@@ -49,11 +59,10 @@ async def started(stage, outgoing, **options):
 
 def early(stage, *, reliable, status=183):
     callee = stage.bob.leg
+    body = callee.make_description()
     callee.apply_proposal(callee._proposal)
     with stage.bob.change() as now:
-        callee.usage.send_provisional(
-            status, now=now, body=callee._proposal.body, reliable=reliable
-        )
+        callee.usage.send_provisional(status, now=now, body=body, reliable=reliable)
     stage.run(0.1)
 
 
@@ -68,6 +77,17 @@ async def test_an_answer_gives_the_call():
     assert call.id == outgoing.id
     assert call.state is CallState.CONFIRMED
     assert call is Call.for_leg(stage.alice.leg)
+
+
+async def test_a_refusal_by_a_gateway_has_its_status_and_its_cause():
+    stage = Stage()
+    caller = stage.dial()
+    stage.run(0.1)
+    with stage.bob.change() as now:
+        stage.bob.leg.usage.reject(503, now=now, headers=(("Reason", "Q.850;cause=34"),))
+    stage.run(0.2)
+    ended = caller.ended.result()
+    assert (ended.by, ended.status, ended.q850_cause) == (EndedBy.REMOTE, 503, 34)
 
 
 @pytest.mark.parametrize("reliable", [True, False])

@@ -15,11 +15,15 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from uuid import UUID
 from weakref import ReferenceType, ref
 
 from softphone.call.leg.dtmf import DigitDeduplicator, parse_dtmf_info
 from softphone.call.leg.event_queue import EventQueue
+from softphone.call.leg.exchange_result import LARGEST_BODY, ExchangeResult
+from softphone.call.leg.guards import GUARD_STATUS, OnMediaTimeout
+from softphone.call.leg.kept_audio import KeptAudio
 from softphone.call.leg.kpml_subscriptions import KpmlSubscriptions, TimerHandle
 from softphone.call.leg.modification import (
     SessionModification,
@@ -28,10 +32,12 @@ from softphone.call.leg.modification import (
     resolve_result,
 )
 from softphone.call.leg.negotiation import MediaProposal, MediaSetup, Negotiation
+from softphone.call.leg.peer_identity import came_on, identity_in, keep_name
+from softphone.call.leg.public_fields import public_fields
 from softphone.call.leg.refusal import (
     DescriptionRefusal,
     policy_refusal,
-    reason_header,
+    reason_headers,
     warning_header,
 )
 from softphone.call.leg.security import FarEndSecurity, signaling_security
@@ -44,6 +50,7 @@ from softphone.errors import (
     CallError,
     CallFailed,
     LocalProtocolError,
+    MediaError,
     NotAcceptable,
     SoftphoneError,
     copy_error,
@@ -52,6 +59,7 @@ from softphone.events import (
     CallAnswered,
     CallEnded,
     CallEvent,
+    CallMessageReceived,
     CallState,
     ClearMediaMoved,
     CryptoIgnored,
@@ -60,6 +68,8 @@ from softphone.events import (
     EndedBy,
     HoldChanged,
     InfoReceived,
+    MediaLost,
+    PeerChanged,
     PeerNamed,
     SecurityChanged,
     SecurityRefused,
@@ -71,16 +81,17 @@ from softphone.media import (
     DigitDetected,
     LatchCause,
     MediaBackend,
-    MediaError,
     MediaEvent,
     MediaFailed,
     PayloadTypeChanged,
     PlaybackEnded,
     RemoteLatched,
     StreamSpec,
+    StreamTimedOut,
 )
 from softphone.media.audio import AudioRouter, PcmInput, PcmOutput
-from softphone.sans_io import Flow
+from softphone.rate_limit import TokenBucket
+from softphone.sans_io import Flow, Side
 from softphone.security import (
     MediaSecurity,
     OnDrop,
@@ -119,7 +130,14 @@ from softphone.sip import (
     SubscriptionAccepted,
     SubscriptionRefreshed,
     SubscriptionTerminated,
+    Uri,
 )
+from softphone.sip.message import NIL_UUID, AssertedIdentity, EndReason, SessionId, same_party
+
+if TYPE_CHECKING:
+    from softphone.call.leg.music_on_hold import MusicOnHold
+    from softphone.sdp import MediaDescription
+    from softphone.trust.stir import Attestation
 
 logger = logging.getLogger("softphone.call")
 
@@ -128,6 +146,9 @@ P = ParamSpec("P")
 
 FAR_END_PATIENCE = 5.0
 """Seconds that a server may take, after the answer, to report the far end's security level."""
+
+REQUEST_RATE, REQUEST_BURST = 50.0, 100.0
+"""How many INFO and MESSAGE of one call are taken per second, and at once; others get 503."""
 
 MAXIMUM_TRANSFERS = 16
 """The maximum number of consecutive transfers that far ends may request: bounds a loop."""
@@ -154,7 +175,7 @@ def _only_unknown(shortfalls: Sequence[Shortfall]) -> bool:
     return all(s.code is ShortfallCode.FAR_END_UNKNOWN for s in shortfalls)
 
 
-def _message_of(event: SipEvent) -> Request | Response | None:
+def message_of(event: SipEvent) -> Request | Response | None:
     """Return the message behind an event; None if there is none."""
     match event:
         case (
@@ -181,6 +202,13 @@ def _message_of(event: SipEvent) -> Request | Response | None:
     return None
 
 
+def new_session_uuid(setup: LegSetup) -> str | None:
+    """Make our UUID for the Session-ID of a call (RFC 7989 section 6); None if we send none."""
+    if not setup.identifies_sessions:
+        return None
+    return UUID(bytes=setup.media.entropy(16), version=4).hex
+
+
 def contain(method: Callable[Concatenate[L, P], None]) -> Callable[Concatenate[L, P], None]:
     """Decorate a handler so that a SoftphoneError ends its own call and no other.
 
@@ -192,7 +220,7 @@ def contain(method: Callable[Concatenate[L, P], None]) -> Callable[Concatenate[L
         try:
             method(leg, *args, **options)
         except SoftphoneError as error:
-            logger.warning("a call had to be ended: %s", error)
+            logger.warning("a call had to be ended: %s", error, extra=leg.log_fields)
             leg.end_for_refusal(DescriptionRefusal(399, str(error)), status=500)
 
     return run
@@ -225,11 +253,21 @@ class CallLeg:
     """
 
     usage: InviteUsage | None = None
+    answer: Response | None = None
+    """The 2xx to our INVITE, without its body."""
+    named_on: Flow | None = None
+    """The flow on which `far_end_message` came; None without one."""
     failure: SoftphoneError | None = None
     refused: tuple[Shortfall, ...] = ()
     explanation = ""
     contact: Contact | None = None
     """The peer's directory entry; None until a lookup succeeds."""
+    identity: AssertedIdentity | None = None
+    """Who the account's server says the far end is; None while it has said nothing."""
+    attestation: Attestation | None = None
+    """What the caller's carrier attests; None until it is verified, and after a transfer."""
+    verification: asyncio.Task[None] | None = None
+    """The task that verifies it; None without one."""
     final_statistics: StreamStatistics | None = None
     final_security: SecurityState | None = None
     held_by_policy = False
@@ -238,9 +276,19 @@ class CallLeg:
     """Whether the dialog is confirmed: our INVITE has its 2xx, or our 2xx its ACK."""
     playing = False
     """Whether a source is playing that has not been reported as ended."""
+    paused = False
+    """Whether what is played is paused."""
     audio_buffers: ReadWriteBuffers | None = None
     """The buffers of `AudioStream.read` and `write`; None until the first use."""
+    kept_audio: KeptAudio | None = None
+    """The sound kept from the answer on for the first reader; None where none was asked for."""
+    detects_inband_digits = False
+    """Whether DTMF tones are detected because the account takes its digits as tones."""
+    on_state: Callable[[], None] | None = None
+    """Called after each assignment of `state`; None: no watcher."""
     modification: SessionModification | None = None
+    music: MusicOnHold | None = None
+    """The music on hold of the far end, from the call to its source on; None without music."""
     referral: PendingReferral | None = None
     transfers = 0
     """The number of transfers requested in this call and in the calls that led to it."""
@@ -249,10 +297,17 @@ class CallLeg:
     _kpml: KpmlSubscriptions | None = None
     _sound: AudioRouter | None = None
     _digits_seen: DigitDeduplicator | None = None
+    _identity_tag = ""
+    """The To tag of the response that `identity` is from; "" for another message."""
+    _arriving: tuple[AssertedIdentity, Request | Response] | None = None
+    """An identity and its message, until the change of the session that it comes with is made."""
+    _requests: TokenBucket | None = None
+    """Bounds the rate of INFO and MESSAGE that come in; made at the first."""
     _seen: Flow | None = None
     _generation = 0
     _shown: SecurityState | None = None
     _far_end_timer: TimerHandle | None = None
+    _duration_timer: TimerHandle | None = None
     _waiting_proposal: MediaProposal | None = None
     _hold_task: asyncio.Task[None] | None = None
     _call_handle: object = None
@@ -262,7 +317,7 @@ class CallLeg:
         self.setup = setup
         self.policy = setup.media.policy
         self.negotiation = self.make_negotiation(setup.negotiation, setup.media)
-        self.state = CallState.TRYING
+        self._state = CallState.TRYING
         self.event_queue: EventQueue[CallEvent] = EventQueue()
         loop = asyncio.get_running_loop()
         self.confirmed: asyncio.Future[None] = loop.create_future()
@@ -278,6 +333,17 @@ class CallLeg:
         return negotiation
 
     # What is known
+
+    @property
+    def state(self) -> CallState:
+        """The state of the call (RFC 4235)."""
+        return self._state
+
+    @state.setter
+    def state(self, state: CallState) -> None:
+        self._state = state
+        if self.on_state is not None:
+            self.on_state()
 
     @property
     def call_handle(self) -> object:
@@ -299,26 +365,80 @@ class CallLeg:
 
     @property
     def peer(self) -> NameAddr:
-        """The far end's address, as signaled.  Raises LocalProtocolError before the start."""
+        """The far end's address: as the account's server says, else as signaled.
+
+        Raises LocalProtocolError before the start.
+        """
         if self.usage is None:
             raise LocalProtocolError("the call has not been started")
-        return self.usage.remote
+        return self.usage.remote if self.identity is None else self.identity.address
+
+    @property
+    def log_fields(self) -> dict[str, str]:
+        """The fields of log records about this call, once it has a Call-ID: `call_id`.
+
+        `session_id` is its Session-ID, if it has one.
+        """
+        if self.usage is None:
+            return {}
+        fields = {"call_id": self.usage.call_id}
+        if self.usage.session_id is not None:
+            fields["session_id"] = str(self.usage.session_id)
+        return fields
+
+    def new_session_uuid(self) -> str | None:
+        """Make our UUID for Session-ID (RFC 7989 section 6); None if we send none."""
+        return new_session_uuid(self.setup)
+
+    def _note_session_id(self, message: Request | Response) -> None:
+        """Follow the far end's UUID, which changes when it is transferred."""
+        usage, theirs = self.usage, message.session_id
+        ours = None if usage is None else usage.session_id
+        if usage is None or ours is None or theirs is None:
+            return
+        if theirs.local not in (ours.remote, NIL_UUID):
+            usage.identify_session(SessionId(ours.local, theirs.local))
 
     @property
     def active_usage(self) -> InviteUsage:
         """The usage.  Raises LocalProtocolError before there is one and after the end."""
-        if self.usage is None or self.state is CallState.TERMINATED:
+        if self.usage is None or self._state is CallState.TERMINATED:
             raise LocalProtocolError("the call is over")
         return self.usage
+
+    @property
+    def own_uri(self) -> Uri:
+        """The address whose domain a target without one gets: the account's, or else the leg's."""
+        return self.setup.aor or self.active_usage.local.uri
+
+    @property
+    def invite(self) -> Request:
+        """The INVITE, as last sent or as received.
+
+        Raises LocalProtocolError before the start.
+        """
+        if self.usage is None:
+            raise LocalProtocolError("the call has not been started")
+        return self.usage.request
+
+    @property
+    def far_end_message(self) -> Request | Response | None:
+        """The message in which the far end first named itself: its INVITE or answer, or None."""
+        if self.answer is not None:
+            return self.answer
+        usage = self.usage
+        return usage.request if usage is not None and usage.side is Side.SERVER else None
 
     def look_up_peer(self) -> None:
         """Start a directory lookup of the peer; does not wait for the outcome."""
         if self.contact is None:
-            self.setup.names(self.peer, self._name_peer)
+            peer = self.peer
+            self.setup.names(peer, lambda contact: self._name_peer(peer, contact))
 
-    def _name_peer(self, contact: Contact) -> None:
-        self.contact = contact
-        self.event_queue.put_event(PeerNamed(contact.name, contact.sources))
+    def _name_peer(self, peer: NameAddr, contact: Contact) -> None:
+        if same_party(peer, self.peer):  # another one may have taken over during the lookup
+            self.contact = contact
+            self.event_queue.put_event(PeerNamed(contact.name, contact.sources))
 
     @property
     def kpml_subscriptions(self) -> KpmlSubscriptions:
@@ -347,16 +467,21 @@ class CallLeg:
         """The security state in force; after the end, the last one."""
         if self.final_security is not None:
             return self.final_security
-        return self._state_with(self.negotiation.media)
+        state = self._state_with(self.negotiation.media)
+        if self.music is not None and self.music.playing:
+            return self.music.join_state(state)
+        return state
 
     def _state_with(self, media: Sequence[MediaSecurity]) -> SecurityState:
-        flow = self.flow
+        flow = None if self.usage is None else self.usage.flow
         if flow is not None and flow is not self._seen:
             # While a lost connection is being replaced, its last security stays in force.
-            self._seen, self._signaling = flow, signaling_security(flow)
+            self._seen, self._signaling = flow, signaling_security(flow, self.setup.proof)
         far = self.far_ends
         fips = self.setup.fips
-        return SecurityState(self._signaling, tuple(media), far.level, fips, far.by_word)
+        return SecurityState(
+            self._signaling, tuple(media), far.level, fips, far.by_word, far.direct
+        )
 
     @property
     def inherited_policy(self) -> SecurityPolicy:
@@ -365,7 +490,7 @@ class CallLeg:
         It is this call's policy, with signaling at least as secure as this call's own.
         """
         policy = self.setup.media.policy
-        level = self.security.signaling.level
+        level = (self.final_security or self._state_with(())).signaling.level
         return replace(policy, signaling=max(policy.signaling, level))
 
     def policy_with(self, other: CallLeg) -> SecurityPolicy:
@@ -392,18 +517,28 @@ class CallLeg:
     @contain
     def handle_event(self, event: SipEvent) -> None:
         """Handle one SIP event of this leg's usage, or of a subscription in its dialog."""
-        if self.state is CallState.TERMINATED:
+        if self._state is CallState.TERMINATED:
             return
-        message = _message_of(event)
+        message = message_of(event)
         if message is None:
             self._handle(event)
+            self._follow_peer()
             return
-        # A higher level counts only after the media of the same message has been judged, so that
-        # no better level is shown in between.
-        later = self._shown is not None and message.content is not None
-        self._note_far_end(message, only_lower=later)
+        found = self._identity_in(event, message)
+        moved = found is not None and not same_party(self.peer, found[0].address)
+        if found is not None:
+            self._arriving = found
+        self._note_session_id(message)
+        # A higher level counts only after the media of the same message has been judged, and its
+        # name taken, so that no better level is shown in between.
+        later = self._shown is not None and (moved or bool(message.body))
+        self._note_far_end(message, only_lower=later, moved=moved)
         if not self.ended.done():
             self._handle(event)
+        if found is not None:
+            if isinstance(event, ModificationReceived) and event.role is None:
+                return  # The ACK brings the answer to our offer: only then the session changes.
+            self._follow_peer()
         if later and not self.ended.done():
             self._note_far_end(message)
 
@@ -443,6 +578,56 @@ class CallLeg:
             case SubscriptionTerminated() if self._transfer is not None:
                 self._transfer.note_end(event)
 
+    def _identity_in(
+        self, event: SipEvent, message: Request | Response
+    ) -> tuple[AssertedIdentity, Request | Response] | None:
+        """Return the identity that a message gives the far end, if its sender may say so."""
+        if self.usage is None:
+            return None
+        identity = identity_in(
+            event,
+            message,
+            self.usage,
+            remote_party_id_first=self.setup.persona.remote_party_id_first,
+            known_tag=self._identity_tag,
+        )
+        flow = self.flow
+        if identity is None or not self.setup.asserts(flow) or not came_on(flow, message):
+            return None
+        return identity, message
+
+    def _follow_peer(self) -> None:
+        """Take the identity that arrived with the last change of the session, and report it."""
+        if self._arriving is None or self.usage is None or self.ended.done():
+            return
+        identity, message = self._arriving
+        self._arriving = None
+        identity = keep_name(identity, self.identity)
+        before, self.identity = self.peer, identity
+        self._identity_tag = (message.to.tag or "") if isinstance(message, Response) else ""
+        if isinstance(message, Request) and self.usage.dialog is not None:
+            self.usage.dialog.follow_remote(message.from_.uri)
+        after = identity.address
+        if (before.display_name, before.uri) == (after.display_name, after.uri):
+            return
+        moved = not same_party(before, after)
+        logger.info("the far end's name has changed (%s)", identity.source, extra=self.log_fields)
+        self.event_queue.put_event(
+            PeerChanged(
+                name=after.display_name or "",
+                uri=str(after.uri),
+                source=identity.source.value,
+                name_before=before.display_name or "",
+                uri_before=str(before.uri),
+            )
+        )
+        if moved:
+            self.contact = self.attestation = None
+            if self.verification is not None:
+                self.verification.cancel()
+            self.look_up_peer()
+            self._note_far_end(message)
+
     def emit_event(self, event: CallEvent) -> None:
         """Put an event into the application's queue."""
         self.event_queue.put_event(event)
@@ -470,17 +655,23 @@ class CallLeg:
                     self.event_queue.put_event(ClearMediaMoved(kind, *event.remote, signaled))
                 case PlaybackEnded():
                     self.playing = False
+                case StreamTimedOut():
+                    self._media_lost(event)
                 case MediaFailed():
                     self.hang_up(500, event.reason)
         finally:
             for listener in tuple(self.media_listeners):
                 listener(event)
 
-    def _note_far_end(self, message: Request | Response, *, only_lower: bool = False) -> None:
+    def _note_far_end(
+        self, message: Request | Response, *, only_lower: bool = False, moved: bool = False
+    ) -> None:
         """Take the far end's level that a message may report, and judge again."""
-        if not self.negotiation.media and not self.awaiting_far_end:
+        if not self.negotiation.media and self._waiting_proposal is None:
             self.far_ends.remote_tag = self.far_ends.remote_tag_of(message)
-        self.far_ends.note_message(message, self.usage, self.flow, only_lower=only_lower)
+        self.far_ends.note_message(
+            message, self.usage, self.flow, only_lower=only_lower, moved=moved
+        )
         self.reevaluate_security()
 
     def select_fork(self, tag: str) -> None:
@@ -492,6 +683,11 @@ class CallLeg:
     def judge_proposal(self, proposal: MediaProposal) -> tuple[Shortfall, ...]:
         """Return what a proposal lacks to meet the policy."""
         return self.policy.judge(self._state_with(proposal.media))
+
+    def judge_music(self, music: MusicOnHold, media: MediaSecurity) -> tuple[Shortfall, ...]:
+        """Return what the far end's call lacks to meet the policy with this stream of a source."""
+        state = music.join_state(self._state_with((media,)))
+        return self.inherited_policy.judge(state)
 
     def apply_proposal(self, proposal: MediaProposal) -> tuple[Shortfall, ...]:
         """Put a proposal in force if the policy allows; otherwise return the shortfalls.
@@ -526,22 +722,29 @@ class CallLeg:
         if shortfalls:
             self.end_for_shortfalls(shortfalls)
             return None
-        if not self.awaiting_far_end:
+        if self._waiting_proposal is None:
             self.media_opened()
         return outcome
 
     def _commit(self, proposal: MediaProposal) -> None:
+        if self.music is not None:
+            self.music.media_returned()
         before = self.negotiation.direction
         first = self._shown is None
         after = self._state_with(proposal.media)
-        if self._shown is not None and after.level < self._shown.level:
+        lower = self._shown is not None and after.level < self._shown.level
+        if lower:
             self._generation += 1
         known = () if self._shown is None else self._shown.media
         for stream in proposal.media:
             if stream.unusable_crypto and stream not in known:
                 self.event_queue.put_event(CryptoIgnored(stream.media, stream.unusable_crypto))
         self.negotiation.commit(self._generation, silent=self.held_by_policy)
+        # No level is reported beside the name of another: a lower one comes first, else the name.
+        if not lower:
+            self._follow_peer()
         self._emit_security_change(self.security)
+        self._follow_peer()
         if not first:
             self._emit_hold_change(before)
 
@@ -554,22 +757,58 @@ class CallLeg:
 
     def _establish(self) -> None:
         """Report the call as answered: media is open and the dialog confirmed."""
-        if self.confirmed.done() or self.state is CallState.TERMINATED:
+        if self.confirmed.done() or self._state is CallState.TERMINATED:
             return
         self.state = CallState.CONFIRMED
         self.event_queue.put_event(CallAnswered(self.security))
         self.confirmed.set_result(None)
+        self._expect_media()
+        longest = self.setup.guards.maximum_duration
+        if longest:
+            self._duration_timer = self.setup.call_later(longest, self._duration_over)
 
     def _emit_hold_change(self, before: Direction) -> None:
         """Report a changed direction of the audio."""
         if before is not self.negotiation.direction:
             by = EndedBy.REMOTE if self.modification is None else EndedBy.LOCAL
             self.event_queue.put_event(HoldChanged(self.negotiation.direction, by))
+            if self.confirmed.done():
+                self._expect_media()
 
     def _emit_security_change(self, state: SecurityState) -> None:
         if self._shown is not None and state != self._shown:
             self.event_queue.put_event(SecurityChanged(self._shown, state))
         self._shown = state
+
+    # Guards
+
+    def _expect_media(self) -> None:
+        """Count the silence of the far end from now, where both ends send.
+
+        One that has put us on hold sends music or nothing.
+        """
+        stream = self.stream
+        if stream is not None and self.stream_spec is not None:
+            both = self.negotiation.direction is Direction.SENDRECV
+            patience = self.setup.guards.media_timeout if both else 0.0
+            self.media_backend.expect_packets(stream.handle, patience)
+
+    def _media_lost(self, event: StreamTimedOut) -> None:
+        """Report that media stays away, and hang up where the configuration says so."""
+        guards, stream = self.setup.guards, self.stream
+        mine = stream is not None and event.handle == stream.handle
+        # Before the answer the media loop counts by its own time: ringing is no fault.
+        if not mine or not guards.media_timeout or not self.confirmed.done():
+            return
+        self.event_queue.put_event(MediaLost(event.seconds))
+        if guards.on_media_timeout == OnMediaTimeout.HANGUP:
+            text = f"no media came for {event.seconds:.0f} s"
+            self._close(CallEnded(EndedBy.MEDIA, GUARD_STATUS, text), None)
+
+    def _duration_over(self) -> None:
+        if self._state is not CallState.TERMINATED:
+            text = f"the longest duration of {self.setup.guards.maximum_duration:g} s is over"
+            self._close(CallEnded(EndedBy.DURATION, GUARD_STATUS, text), None)
 
     # Waiting for the far end's level
 
@@ -614,7 +853,7 @@ class CallLeg:
         """Judge the policy again, and report the state, after the connection or far end changed."""
         if self._waiting_proposal is not None:
             self._look_again(self._waiting_proposal)
-        if self._shown is None or self.state is CallState.TERMINATED:
+        if self._shown is None or self._state is CallState.TERMINATED:
             return
         state = self.security
         if state.level < self._shown.level:
@@ -622,11 +861,15 @@ class CallLeg:
             self.negotiation.set_security_generation(self._generation)
         self._emit_security_change(state)
         shortfalls = self.policy.judge(state)
-        if shortfalls and self.negotiation.media and not self.awaiting_far_end:
+        if shortfalls and self.negotiation.media and self._waiting_proposal is None:
             self._handle_shortfalls(shortfalls)
 
     def _handle_shortfalls(self, shortfalls: tuple[Shortfall, ...]) -> None:
         """Hang up a call that fell below its policy, or hold it and stop its media."""
+        if self.music is not None and self.music.playing:
+            # Without the source the call may meet its policy; that is judged again at once.
+            self.music.give_up("; ".join(map(str, shortfalls)))
+            return
         if self.policy.on_drop is OnDrop.HANGUP or not self.confirmed.done():
             self.end_for_shortfalls(shortfalls)
             return
@@ -651,14 +894,23 @@ class CallLeg:
 
     # Changes of the session that we ask for
 
-    async def renegotiate(self, *, held: bool, headers: HeaderFields = ()) -> None:
+    async def renegotiate(
+        self,
+        *,
+        held: bool,
+        headers: HeaderFields = (),
+        relayed: MediaDescription | None = None,
+    ) -> None:
         """Send a re-INVITE, with us holding or not.  Canceling the wait does not cancel the change.
 
+        It offers our media, or `relayed`, the stream of a music source.
         Raises NotAcceptable or another CallError when the far end refuses (the session stays as
         it was), SecurityShortfall when a call held by the policy still does not meet it,
-        LocalProtocolError when another change of ours is under way.
+        LocalProtocolError when another change of ours is under way, or none is taken.
         """
         usage = self.active_usage
+        if not self.setup.endpoint.config.reinvite:
+            raise LocalProtocolError("the account's far ends take no re-INVITE (reinvite = false)")
         if self.modification is not None:
             raise LocalProtocolError("another change of the session is under way")
         if self.held_by_policy and not held:
@@ -667,7 +919,7 @@ class CallLeg:
             if shortfalls:
                 raise SecurityShortfall(shortfalls)
             self.held_by_policy = False
-        change = SessionModification(self.negotiation, held=held)
+        change = SessionModification(self.negotiation, held=held, relayed=relayed)
         body = change.make_offer()
         self.modification = change
         try:
@@ -682,6 +934,27 @@ class CallLeg:
             # frame the change, and both the call.
             del change
 
+    async def move_media(self, host: str, advertised: str | None, contact: NameAddr | None) -> None:
+        """Go on with media at another address of ours, and tell the far end by a re-INVITE.
+
+        `contact` takes the place of a Contact that was set for the call.  A STUN server that does
+        not answer leaves it at the address of this host.  Raises MediaError where the media cannot
+        be moved, and as `renegotiate` does.
+        """
+        if self.modification is not None:
+            await asyncio.wait([self.modification.done])
+        usage = self.active_usage
+        self.negotiation.move(host, advertised)
+        try:
+            await self.negotiation.find_public_addresses()
+        except MediaError as error:
+            if self.ended.done():
+                return
+            logger.warning("%s: %s", usage.call_id, error)
+        if usage.contact is not None:
+            usage.contact = contact
+        await self.renegotiate(held=self.negotiation.held)
+
     def _renew_change(self) -> None:
         """Replace the offer of our queued change: the session has changed since it was made."""
         usage, change = self.usage, self.modification
@@ -695,6 +968,13 @@ class CallLeg:
             message = "the far end accepted the change without a session description"
             self._fail_modification(NotAcceptable(message, status=500))
             return
+        if self.modification is not None and self.modification.relayed is not None:
+            self._music_answered(event.body)
+            return
+        if self.negotiation.relayed and not self.negotiation.offer_pending:
+            if self.music is not None:
+                self.music.refreshed(event.body)
+            return
         if not self.negotiation.offer_pending:
             # A session refresh repeats our last description, and the far end answers it as an
             # offer.
@@ -702,6 +982,23 @@ class CallLeg:
         if self.modification is not None:
             self.modification.answered = True
         self.apply_outcome(self.negotiation.receive_answer(event.body))
+
+    def _music_answered(self, body: Body | None) -> None:
+        """Have the far end hear the music source, or fail the change: the hold is then plain."""
+        music, before = self.music, self.negotiation.direction
+        outcome = self.negotiation.receive_relayed_answer(body)
+        agreed = None if music is None else music.judge_answer(outcome)
+        if music is None or agreed is None:
+            self._fail_modification(NotAcceptable("the music source has gone", status=488))
+            return
+        if isinstance(agreed, DescriptionRefusal):
+            self._fail_modification(NotAcceptable(agreed.explanation, status=488))
+            return
+        music.begin()
+        self.negotiation.commit_relayed(agreed)
+        self._emit_security_change(self.security)
+        self._emit_hold_change(before)
+        self._finish_modification()
 
     def _finish_modification(self, error: CallError | None = None) -> None:
         """Resolve our change: it is in force, or fails with `error`."""
@@ -759,6 +1056,7 @@ class CallLeg:
                 return
             outcome = policy_refusal(shortfalls)
         self.negotiation.rollback()
+        self._arriving = None  # The session stays as it was, and so does its far end.
         if outcome.shortfalls:
             self.event_queue.put_event(SecurityRefused(outcome.shortfalls))
         headers = (warning_header(outcome, self.setup.warning_agent),)
@@ -773,7 +1071,7 @@ class CallLeg:
         if shortfalls and not self.held_by_policy and not (waited and _only_unknown(shortfalls)):
             return shortfalls
         shortfalls = self.apply_proposal(proposal)
-        if waited and not shortfalls and not self.awaiting_far_end:
+        if waited and not shortfalls and self._waiting_proposal is None:
             self.media_opened()
         return shortfalls
 
@@ -784,10 +1082,11 @@ class CallLeg:
             self._renew_change()
         elif not self.negotiation.offer_pending:
             self.acknowledged = True
-            if self._shown is not None and not self.awaiting_far_end:
+            if self._shown is not None and self._waiting_proposal is None:
                 self._establish()
         elif self.confirmed.done():
             self.negotiation.rollback()
+            self._arriving = None
         else:
             self.end_for_refusal(
                 DescriptionRefusal(399, "our offer was never answered: the ACK has no SDP")
@@ -800,14 +1099,47 @@ class CallLeg:
     ) -> None:
         request, status = event.request, 200
         content_type = str(request.content_type or "")
-        if request.method == "INFO":
-            self._info(content_type, request.body)
-        elif request.method == "MESSAGE":
-            self.event_queue.put_event(InfoReceived(content_type, request.body))
+        headers: HeaderFields = ()
+        if request.method in ("INFO", "MESSAGE"):
+            status, headers = self._admit_request(request)
+            if status == 200 and request.method == "INFO":
+                self._info(content_type, request.body)
+            elif status == 200:
+                self.event_queue.put_event(CallMessageReceived(content_type, request.body))
         else:
             status = 481 if request.method == "NOTIFY" else 501
         with self.setup.command() as now:
-            self.setup.endpoint.respond(event.exchange, status, now=now)
+            self.setup.endpoint.respond(event.exchange, status, now=now, headers=headers)
+
+    def _admit_request(self, request: Request) -> tuple[int, HeaderFields]:
+        """Return 200 for an INFO or MESSAGE, or the status and fields that refuse it."""
+        if len(request.body) > LARGEST_BODY:
+            return 413, ()
+        if self._requests is None:
+            self._requests = TokenBucket(rate=REQUEST_RATE, burst=REQUEST_BURST)
+        if self._requests.admit(now=asyncio.get_running_loop().time()):
+            return 200, ()
+        return 503, (("Retry-After", "1"),)
+
+    async def send_request(self, method: str, body: Body, headers: HeaderFields = ()) -> None:
+        """Send INFO or MESSAGE within the dialog, and wait for its 2xx.
+
+        Raises CallError with the status of a refusal, CallFailed when the call ends before,
+        LocalProtocolError when there is no dialog.
+        """
+        usage, result = self.active_usage, ExchangeResult(method)
+        with self.setup.change() as now:
+            exchange = usage.request_in_dialog(method, body, now=now, headers=headers)
+            self.setup.handlers.set_handler(exchange, result)
+
+        def ended(_: object) -> None:
+            result.give_up(CallFailed(f"the call ended before the {method} was answered"))
+
+        self.ended.add_done_callback(ended)
+        try:
+            await result.wait()
+        finally:
+            self.ended.remove_done_callback(ended)
 
     def _info(self, content_type: str, body: bytes) -> None:
         media_type = content_type.partition(";")[0].strip().lower()
@@ -830,7 +1162,13 @@ class CallLeg:
 
     # Transfers
 
-    async def transfer(self, refer_to: NameAddr, *, referred_by: NameAddr | None = None) -> None:
+    async def transfer(
+        self,
+        refer_to: NameAddr,
+        *,
+        referred_by: NameAddr | None = None,
+        headers: HeaderFields = (),
+    ) -> None:
         """Ask the far end to call `refer_to` (REFER), and wait for the outcome that it reports.
 
         Raises CallError with the status of a refusal, LocalProtocolError when another transfer is
@@ -840,7 +1178,7 @@ class CallLeg:
         if self._transfer is not None and self._transfer.under_way:
             raise LocalProtocolError("another transfer is under way")
         with self.setup.change() as now:
-            subscription = usage.refer(refer_to, now=now, referred_by=referred_by)
+            subscription = usage.refer(refer_to, now=now, referred_by=referred_by, headers=headers)
             self._transfer = Transfer(subscription, self.event_queue)
             self.setup.handlers.set_handler(subscription, self)
         await self._transfer.wait()
@@ -859,13 +1197,14 @@ class CallLeg:
         target = str(event.refer_to.uri)
         self.referral = PendingReferral(event.subscription, target, event.replaces, self.transfers)
         by = None if event.referred_by is None else str(event.referred_by.uri)
-        self.event_queue.put_event(TransferRequested(target, by, event.replaces))
+        fields = public_fields(event.request)
+        self.event_queue.put_event(TransferRequested(target, by, event.replaces, fields))
 
     # Refusing and ending
 
     def end_for_shortfalls(self, shortfalls: tuple[Shortfall, ...], explanation: str = "") -> None:
         """End the call on security grounds, and report the shortfalls."""
-        if self.state is CallState.TERMINATED:
+        if self._state is CallState.TERMINATED:
             return
         error = SecurityShortfall(shortfalls)
         self.refused = shortfalls
@@ -875,7 +1214,7 @@ class CallLeg:
 
     def end_for_refusal(self, refusal: DescriptionRefusal, *, status: int = 488) -> None:
         """End the call because something in it could not be accepted."""
-        if self.state is CallState.TERMINATED:
+        if self._state is CallState.TERMINATED:
             return
         if refusal.shortfalls:
             self.end_for_shortfalls(refusal.shortfalls, refusal.explanation)
@@ -884,35 +1223,51 @@ class CallLeg:
         error = NotAcceptable(refusal.explanation, status=status, reason="Not Acceptable Here")
         self._close(CallEnded(EndedBy.LOCAL, status, refusal.explanation), error)
 
-    def hang_up(self, status: int = 0, text: str = "") -> None:
-        """End the call, whatever its state: CANCEL, a refusal, or BYE."""
-        if self.state is not CallState.TERMINATED:
-            self._close(CallEnded(EndedBy.LOCAL, status, text), None)
+    def hang_up(
+        self,
+        status: int = 0,
+        text: str = "",
+        *,
+        q850_cause: int = 0,
+        headers: HeaderFields = (),
+    ) -> None:
+        """End the call, whatever its state: CANCEL, a refusal, or BYE; `headers` go into it."""
+        if self._state is not CallState.TERMINATED:
+            self._close(CallEnded(EndedBy.LOCAL, status, text, q850_cause), None, headers)
 
-    def _close(self, ended: CallEnded, error: SoftphoneError | None) -> None:
+    def _close(
+        self, ended: CallEnded, error: SoftphoneError | None, headers: HeaderFields = ()
+    ) -> None:
         """Close the media first, then the signaling: nothing is heard or sent in between."""
         self.finish(ended, error)
         if self.usage is not None:
-            self._end_usage(self.usage, ended.status, ended.reason)
+            self._end_usage(self.usage, ended, headers)
 
-    def _end_usage(self, usage: InviteUsage, status: int, text: str) -> None:
-        headers = (reason_header(status, text),) if status else ()
+    def _end_usage(self, usage: InviteUsage, ended: CallEnded, headers: HeaderFields) -> None:
+        reasons = reason_headers(ended.status, ended.q850_cause, ended.reason)
         with self.setup.command() as now:
-            usage.bye(now=now, headers=headers)
+            usage.bye(now=now, headers=(*reasons, *headers))
 
     def _usage_ended(self, event: InviteEnded[InviteUsage]) -> None:
         if event.cause in (Cause.REMOTE, Cause.REPLACED) and self._transfer is not None:
             # A transferee may hang up on us before its last NOTIFY (RFC 5589 section 6.1).
             self._transfer.resolve(None)
-        self.finish(CallEnded(_BY[event.cause], event.status, event.reason))
+        cause = 0 if event.request is None else EndReason.of(event.request.reasons).q850_cause
+        fields = public_fields(event.request)
+        self.finish(CallEnded(_BY[event.cause], event.status, event.reason, cause, fields))
 
     def finish(self, ended: CallEnded, error: SoftphoneError | None = None) -> None:
         """Mark the leg as ended, once; fail what is pending, and report the end."""
-        if self.state is CallState.TERMINATED:
+        if self._state is CallState.TERMINATED:
             return
         if self._kpml is not None:
             self._kpml.close()
+        if self.music is not None:
+            self.music.close()
         self._stop_waiting()
+        if self._duration_timer is not None:
+            self._duration_timer.cancel()
+            self._duration_timer = None
         self.failure = error
         self.final_security = self.security
         self.final_statistics = self.statistics
@@ -945,7 +1300,7 @@ class CallLeg:
         if self.final_statistics is not None:
             return self.final_statistics
         audio = self.negotiation.audio
-        if audio is None or self.negotiation.spec is None or self.state is CallState.TERMINATED:
+        if audio is None or self.negotiation.spec is None or self._state is CallState.TERMINATED:
             return StreamStatistics()
         return self.setup.media.backend.statistics(audio.handle)
 
@@ -957,7 +1312,7 @@ class CallLeg:
     @property
     def stream(self) -> AllocatedStream | None:
         """The audio row; None before there is one and once the call is over."""
-        return None if self.state is CallState.TERMINATED else self.negotiation.audio
+        return None if self._state is CallState.TERMINATED else self.negotiation.audio
 
     @property
     def stream_spec(self) -> StreamSpec | None:

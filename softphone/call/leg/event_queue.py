@@ -13,6 +13,26 @@ from typing import Generic, TypeVar
 E = TypeVar("E")
 
 
+class EventCursor(Generic[E]):
+    """A reader's place in a queue: `position` counts the events before it."""
+
+    def __init__(self, queue: EventQueue[E]) -> None:
+        self._queue = queue
+        self.position = queue.oldest
+
+    def take(self) -> E | None:
+        """Return the next event, or None for none yet; lost ones are counted and passed over."""
+        queue = self._queue
+        oldest = queue.oldest
+        if self.position < oldest:
+            queue.missed += oldest - self.position
+            self.position = oldest
+        if self.position == queue.written:
+            return None
+        self.position += 1
+        return queue._events[self.position - 1 - oldest]
+
+
 class EventQueue(Generic[E]):
     """Delivers events to every iterator; `missed` counts those lost to slow readers."""
 
@@ -30,6 +50,16 @@ class EventQueue(Generic[E]):
     def closed(self) -> bool:
         """Whether nothing more will be written."""
         return self._closed
+
+    @property
+    def written(self) -> int:
+        """How many events were written."""
+        return self._written
+
+    @property
+    def oldest(self) -> int:
+        """The number of the oldest event that is kept, from 0."""
+        return self._written - len(self._events)
 
     def put_event(self, event: E) -> None:
         """Write one event; does nothing after `close`."""
@@ -54,15 +84,10 @@ class EventQueue(Generic[E]):
 
     async def events(self) -> AsyncIterator[E]:
         """Iterate over every event still kept, then every new one, until the queue is closed."""
-        position = self._written - len(self._events)
+        cursor = EventCursor(self)
         while True:
-            oldest = self._written - len(self._events)
-            if position < oldest:
-                self.missed += oldest - position
-                position = oldest
-            if position < self._written:
-                event = self._events[position - oldest]
-                position += 1
+            event = cursor.take()
+            if event is not None:
                 yield event
             elif self._closed:
                 return
@@ -71,8 +96,16 @@ class EventQueue(Generic[E]):
 
     async def _wait(self) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters[waiter] = None
+        self.add_waiter(waiter)
         try:
             await waiter
         finally:
-            self._waiters.pop(waiter, None)
+            self.remove_waiter(waiter)
+
+    def add_waiter(self, waiter: asyncio.Future[None]) -> None:
+        """Have the next event, or the end, resolve a future, which may wait elsewhere, too."""
+        self._waiters[waiter] = None
+
+    def remove_waiter(self, waiter: asyncio.Future[None]) -> None:
+        """Forget a future; an unknown one is ignored."""
+        self._waiters.pop(waiter, None)

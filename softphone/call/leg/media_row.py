@@ -1,4 +1,4 @@
-"""One media type of a call: our capabilities, and its row in the media engine.
+"""One media type of a call: its row in the media engine, and its keys.
 
 `softphone.sdp` works out what offer and answer agree on.
 """
@@ -8,11 +8,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 
-from softphone.call.leg.refusal import check_media_address, describe_crypto_refusals
 from softphone.call.leg.rtcp_xr_demand import DEFAULT_XR_DEMAND, RtcpXrDemand
-from softphone.call.leg.video_setup import VideoSetup, video_capability, video_spec
+from softphone.call.leg.video_setup import video_spec
 from softphone.events import Direction
 from softphone.media import (
     AllocatedStream,
@@ -21,32 +19,18 @@ from softphone.media import (
     StreamSpec,
     VideoBackend,
 )
-from softphone.media.bank import find_codec
 from softphone.sans_io import Address
-from softphone.sdp import CodecCapability, MediaCapability, NegotiatedCodec, NegotiatedMedia
-from softphone.security import KeyExchange, MediaSecurity
-from softphone.srtp import CryptoRefusal, SdesAgreement, SdesNegotiation
-
-MOST_REASONS = 4
-"""The maximum number of faulty crypto lines per m-line for which a reason is kept."""
-
-
-def security_of(
-    media: NegotiatedMedia,
-    agreement: SdesAgreement | None,
-    refused: Sequence[CryptoRefusal] = (),
-) -> MediaSecurity:
-    """Return a stream's security, in force or proposed; `refused` are unusable crypto lines."""
-    if agreement is None:
-        reasons = tuple(describe_crypto_refusals(refused[:MOST_REASONS]))
-        return MediaSecurity(media.media, media.profile, unusable_crypto=reasons)
-    return MediaSecurity(media.media, media.profile, agreement.suite, KeyExchange.SDES)
+from softphone.sdp import NegotiatedCodec, NegotiatedMedia, media_address_fault
+from softphone.security import MediaSecurity
+from softphone.srtp import SdesAgreement, SdesNegotiation
+from softphone_codecs import codec_name
 
 
 class MediaStreamRow:
     """A row and its keys.  `spec` is how it was opened last; None before that.
 
-    `host` is our own address; the far end's must be of the same family.  `clear_latching` lists
+    `host` is our own address; the far end's must be of the same family.  `dscp` is the code point
+    of what is sent.  `clear_latching` lists
     the networks from which media in clear may be adopted.
     """
 
@@ -59,6 +43,7 @@ class MediaStreamRow:
         cname: str,
         reports: RtcpXrDemand = DEFAULT_XR_DEMAND,
         host: str,
+        dscp: int = 0,
         clear_latching: tuple[str, ...] = (),
     ) -> None:
         self.local = local
@@ -69,6 +54,7 @@ class MediaStreamRow:
         self._cname = cname
         self._reports = reports
         self._host = host
+        self._dscp = dscp
         self._clear_latching = clear_latching
         self._description: tuple[object, ...] = ()
         self._descriptions = 0
@@ -80,16 +66,15 @@ class MediaStreamRow:
         self,
         media: NegotiatedMedia,
         agreement: SdesAgreement | None,
+        security: MediaSecurity,
         *,
         generation: int,
-        refused: Sequence[CryptoRefusal] = (),
         silent: bool = False,
         final: bool = True,
     ) -> None:
         """Open the row, or change it; with `silent` nothing flows, whatever was negotiated.
 
         `final` is False for an early answer; the final one then counts as a new description.
-        `refused` says why the far end's crypto lines are unusable, if media is in clear for that.
         Does nothing once the row is closed.
         """
         if self.closed:
@@ -102,8 +87,13 @@ class MediaStreamRow:
             spec = video_spec(spec, media)
         self._codecs = media.codecs
         self._silent = silent
-        self.security = security_of(media, agreement, refused)
+        self.security = security
         self._reopen_stream(spec)
+
+    def rebind(self, host: str) -> None:
+        """Move the row to new ports at another address of ours.  Raises NoPortFree, MediaError."""
+        self.local = self._backend.rebind_stream(self.local.handle, host)
+        self._host = host
 
     def _reopen_stream(self, spec: StreamSpec) -> None:
         if self._silent:
@@ -123,6 +113,12 @@ class MediaStreamRow:
             self.spec = replace(self.spec, direction=Direction.INACTIVE)
             self._backend.set_direction(self.local.handle, Direction.INACTIVE)
 
+    def pause(self, paused: bool) -> None:
+        """Let nothing flow while the far end is offered another party; False: as was agreed."""
+        if self.spec is not None and not self.closed:
+            direction = Direction.INACTIVE if paused else self.spec.direction
+            self._backend.set_direction(self.local.handle, direction)
+
     def drop(self) -> None:
         """Silence a stream that was removed from the session (RFC 3264 section 8.2)."""
         self.silence()
@@ -138,7 +134,7 @@ class MediaStreamRow:
             return
         changed = replace(
             self.spec,
-            codec=codec.name.upper(),
+            codec=codec_name(codec.name, codec.clock_rate),
             payload_type=codec.send_payload_type,
             receive_payload_type=codec.receive_payload_type,
             fmtp=codec.fmtp or "",
@@ -160,11 +156,11 @@ class MediaStreamRow:
         remote, remote_rtcp = self._remote(media)
         send = receive = None
         if agreement is not None:
-            send = SrtpKey(agreement.suite, agreement.send_key)
-            receive = SrtpKey(agreement.suite, agreement.receive_key)
+            send = SrtpKey(agreement.suite, agreement.send_key, agreement.send_mki)
+            receive = SrtpKey(agreement.suite, agreement.receive_key, agreement.receive_mki)
         return StreamSpec(
             remote=remote,
-            codec=media.codec.name.upper(),
+            codec=codec_name(media.codec.name, media.codec.clock_rate),
             payload_type=media.codec.send_payload_type,
             receive_payload_type=media.codec.receive_payload_type,
             fmtp=media.codec.fmtp or "",
@@ -186,6 +182,7 @@ class MediaStreamRow:
             extended_reports=self._reports.sent(media.extended_reports),
             clear_latching=() if agreement is not None else self._clear_latching,
             description=self._descriptions,
+            dscp=self._dscp,
         )
 
     def _remote(self, media: NegotiatedMedia) -> tuple[Address, Address]:
@@ -200,55 +197,16 @@ class MediaStreamRow:
             return spec.remote, spec.remote_rtcp or (spec.remote[0], min(spec.remote[1] + 1, 65535))
         rtcp_host, rtcp_port = media.remote_rtcp
         return (host, port), (
-            host if check_media_address(rtcp_host, self._host) else rtcp_host,
+            host if media_address_fault(rtcp_host, self._host) else rtcp_host,
             rtcp_port,
         )
 
 
 def _others(codecs: Sequence[NegotiatedCodec], chosen: NegotiatedCodec) -> tuple[int, ...]:
     """The payload types of the negotiated codecs beside the chosen one."""
-    return tuple(c.receive_payload_type for c in codecs if c is not chosen)
+    return tuple([c.receive_payload_type for c in codecs if c is not chosen])
 
 
 def _names(codecs: Sequence[NegotiatedCodec], chosen: NegotiatedCodec) -> tuple[str, ...]:
     """The names of the negotiated codecs beside the chosen one."""
-    return tuple(c.name.upper() for c in codecs if c is not chosen)
-
-
-def capabilities(
-    codecs: tuple[str, ...],
-    comfort_noise: bool,
-    video: VideoSetup | None,
-    reports: RtcpXrDemand = DEFAULT_XR_DEMAND,
-) -> list[MediaCapability]:
-    """Return our media capabilities (RFC 3264 section 5.1, RFC 3551).
-
-    They are audio, with the extended reports that we ask for, and video where a call may have it.
-    """
-    audio = _audio_capability(codecs, comfort_noise, reports)
-    return [audio] if video is None else [audio, video_capability(video.codecs)]
-
-
-@lru_cache(64)
-def _audio_capability(
-    codecs: tuple[str, ...], comfort_noise: bool, reports: RtcpXrDemand
-) -> MediaCapability:
-    return MediaCapability(
-        "audio",
-        tuple(_described(name) for name in codecs),
-        telephone_event=True,
-        comfort_noise=comfort_noise,
-        extended_reports=reports.attribute,
-    )
-
-
-def _described(name: str) -> CodecCapability:
-    """Describe a codec for an offer; static payload types are customary (RFC 3551 section 3)."""
-    found = find_codec(name)
-    return CodecCapability(
-        found.name,
-        found.clock_rate,
-        found.channels,
-        payload_type=found.payload_type,
-        fmtp=found.fmtp or None,
-    )
+    return tuple([codec_name(c.name, c.clock_rate) for c in codecs if c is not chosen])

@@ -1,4 +1,4 @@
-"""Session modifications that we start: hold, resume, a new offer.
+"""Session modifications that we start: hold, with or without music, resume, a new offer.
 
 RFC 3261 section 14 (re-INVITE), RFC 3264 section 8.
 """
@@ -10,6 +10,7 @@ import asyncio
 from softphone.call.leg.negotiation import Negotiation
 from softphone.diagnostics.refusal_text import explain_change
 from softphone.errors import CallError, LocalProtocolError, NotAcceptable
+from softphone.sdp import MediaDescription
 from softphone.sip import Body, InviteUsage, ModificationFailed
 
 
@@ -36,17 +37,23 @@ class SessionModification:
     `answered` says that the far end has accepted it; its media may still wait.
     """
 
-    def __init__(self, negotiation: Negotiation, *, held: bool) -> None:
+    def __init__(
+        self, negotiation: Negotiation, *, held: bool, relayed: MediaDescription | None = None
+    ) -> None:
+        """`relayed` is another party's stream, which is offered in the place of ours."""
         self.done = make_result()
         self.answered = False
+        self.relayed = relayed
         self._negotiation = negotiation
         self._held_before = negotiation.held
-        self._full = self._held_before and not held
+        self._full = negotiation.relayed or (self._held_before and not held)
         negotiation.held = held
 
     def make_offer(self) -> Body:
         """Make our offer.  Raises CallError, and changes nothing, while an exchange is open."""
         try:
+            if self.relayed is not None:
+                return self._negotiation.relay_offer(self.relayed)
             return self._negotiation.create_offer(full=self._full)
         except LocalProtocolError as error:
             self._negotiation.held = self._held_before
@@ -56,6 +63,8 @@ class SessionModification:
         """Restore the session as it was, and fail `done` with `error`."""
         if self._negotiation.offer_pending:
             self._negotiation.rollback()
+        if self.relayed is not None:
+            self._negotiation.withdraw_relay()
         self._negotiation.held = self._held_before
         resolve_result(self.done, error)
 

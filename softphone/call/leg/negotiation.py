@@ -1,64 +1,75 @@
 """Negotiation: the media negotiation of one call, which joins SDP, SDES keys and media rows.
 
-    body = negotiation.create_offer()                 outcome = negotiation.receive_offer(body)
-    outcome = negotiation.receive_answer(body)        (`outcome.body` is the answer)
+    body = negotiation.create_offer()                 outcome = negotiation.judge_offer(body)
+    outcome = negotiation.receive_answer(body)        body = negotiation.make_answer()
 
 An outcome is a `MediaProposal`, whose `media` the caller judges by the call's policy, or a
 `DescriptionRefusal` with the reasons.  Nothing changes on the wire before `commit`; `rollback`
-leaves the session as it was (RFC 3264 section 8, RFC 3261 section 14.1).  The policy's demand on
+leaves the session as it was (RFC 3264 section 8, RFC 3261 section 14.1).  No row is reserved and
+no key drawn before an offer or an answer of ours is made.  The policy's demand on
 the media (`srtp`) is enforced here, on offers and answers in both directions; the caller judges
 the level of the whole call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from operator import attrgetter
+from typing import TypeAlias
 
-from softphone.call.leg.media_row import MediaStreamRow, capabilities, security_of
+from softphone.call.leg.media_row import MediaStreamRow
 from softphone.call.leg.refusal import (
-    SDP_TYPE,
     DescriptionRefusal,
-    check_media_address,
     clear_refused,
     describe_crypto_refusals,
     fallback_not_agreed,
     no_usable_key,
-    read_description,
     transport_refused,
 )
 from softphone.call.leg.rtcp_xr_demand import DEFAULT_XR_DEMAND, RtcpXrDemand
-from softphone.call.leg.video_setup import VideoSetup
-from softphone.errors import LocalProtocolError
+from softphone.call.leg.video_setup import VideoSetup, video_capability
+from softphone.errors import LocalProtocolError, MediaError
 from softphone.events import Direction
 from softphone.fast_dataclass import fast_init
 from softphone.media import (
     AllocatedStream,
     EventCallback,
     MediaBackend,
+    PublicAddresses,
     StreamHandle,
     StreamSpec,
     VideoStream,
 )
+from softphone.media.bank import find_codec
 from softphone.sans_io import Entropy
 from softphone.sdp import (
     AnswerMismatch,
+    CodecCapability,
+    Crypto,
     CryptoLine,
+    MalformedDescription,
+    MediaCapability,
+    MediaDescription,
     NegotiatedMedia,
     OfferAnswerSession,
     OfferedMedia,
     SessionDescription,
+    media_address_fault,
 )
 from softphone.sdp import LocalMediaLine as LocalLine
 from softphone.security import (
     CryptoSuite,
+    KeyExchange,
     MediaSecurity,
     SecurityPolicy,
     SrtpPolicy,
 )
 from softphone.sip import Body
 from softphone.srtp import (
+    CryptoChoice,
     CryptoRefusal,
     KeyHistory,
     SdesAgreement,
@@ -68,9 +79,35 @@ from softphone.srtp import (
 
 __all__ = ["DescriptionRefusal", "MediaProposal", "MediaSetup", "Negotiation", "OfferedKeys"]
 
+logger = logging.getLogger("softphone.call")
+
+SDP_TYPE = "application/sdp"
+
+MOST_REASONS = 4
+"""The maximum number of faulty crypto lines per m-line for which a reason is kept."""
+
+
+def security_of(
+    media: OfferedMedia | NegotiatedMedia,
+    suite: CryptoSuite | None,
+    refused: Sequence[CryptoRefusal] = (),
+) -> MediaSecurity:
+    """Return a stream's security, in force or proposed; `refused` are unusable crypto lines."""
+    if suite is None:
+        reasons = tuple(describe_crypto_refusals(refused[:MOST_REASONS]))
+        return MediaSecurity(media.media, media.profile, unusable_crypto=reasons)
+    return MediaSecurity(media.media, media.profile, suite, KeyExchange.SDES)
+
+
+_SECURITY = attrgetter("security")
+
 
 def _nothing() -> None:
     """Request no key frame: there is no way to do so."""
+
+
+AskPublic: TypeAlias = Callable[[StreamHandle], Awaitable[PublicAddresses]]
+"""`await ask(handle)`: where an audio stream is reached from outside.  Raises MediaError."""
 
 
 @fast_init
@@ -78,7 +115,12 @@ def _nothing() -> None:
 class MediaSetup:
     """The settings of a negotiation.
 
+    `host` is the local address of the media, `advertised` the one that descriptions name where it
+    is another, as behind a 1:1 NAT.  `ask_public` finds both for each stream by STUN.
     `fallback` is whether RTP/AVP may answer our RTP/SAVP where the policy leaves that open.
+    `media_security` asks for mediasec in each offer (`softphone.sip.auth.media_security`).
+    `dscp` has the code points of audio and of video (RFC 2474).
+    `opportunistic` offers RTP/AVP with keys where SRTP is optional (OSRTP, RFC 8643).
     `video` None: video is neither offered nor accepted.  `clear_latching` lists the networks from
     which a host that was not signaled may be adopted (`softphone.media.clear_latching`), never
     where the policy requires SRTP.
@@ -91,6 +133,11 @@ class MediaSetup:
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
     cname: str = "softphone"
     fallback: bool = True
+    opportunistic: bool = False
+    dscp: tuple[int, int] = (0, 0)
+    advertised: str | None = None
+    media_security: bool = False
+    ask_public: AskPublic | None = None
     comfort_noise: bool = False
     video: VideoSetup | None = None
     reports: RtcpXrDemand = DEFAULT_XR_DEMAND
@@ -100,15 +147,10 @@ class MediaSetup:
 @fast_init
 @dataclass(frozen=True, slots=True)
 class MediaProposal:
-    """A description that can be agreed on; `body` is the answer to send, for a received offer.
-
-    `notes` say which crypto lines were passed over, and why.
-    """
+    """A description that can be agreed on; `body` is the answer to send, once it is made."""
 
     media: tuple[MediaSecurity, ...]
-    direction: Direction
     body: Body | None = None
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +167,29 @@ class _StreamCandidate:
 
     @property
     def security(self) -> MediaSecurity:
-        return security_of(self.media, self.agreement, self.refused)
+        return security_of(
+            self.media, None if self.agreement is None else self.agreement.suite, self.refused
+        )
+
+
+@fast_init
+@dataclass(frozen=True, slots=True)
+class _JudgedLine:
+    """An m-line of an offer that we may answer, and the key chosen for it.
+
+    `choice` is None for a line that is answered in clear; `refused` says why none of its crypto
+    lines can be used.
+    """
+
+    media: OfferedMedia
+    choice: CryptoChoice | None
+    refused: tuple[CryptoRefusal, ...]
+
+    @property
+    def security(self) -> MediaSecurity:
+        return security_of(
+            self.media, None if self.choice is None else self.choice.suite, self.refused
+        )
 
 
 @dataclass(slots=True)
@@ -163,6 +227,10 @@ class OfferedKeys:
             for line in looked_at
             if line.crypto
         }
+
+    def choice(self, line: OfferedMedia) -> CryptoChoice | None:
+        """Return the choice among an m-line's crypto lines; None where none was looked at."""
+        return self._choices.get(line.index)
 
     def usable(self, line: OfferedMedia) -> bool:
         """Whether an m-line has a usable key."""
@@ -206,24 +274,35 @@ class Negotiation:
         self.setup = setup
         self._on_event = on_event
         self._session = OfferAnswerSession(
-            capabilities(tuple(setup.codecs), setup.comfort_noise, setup.video, setup.reports),
-            address=setup.host,
+            capabilities(
+                tuple(setup.codecs),
+                setup.comfort_noise,
+                setup.video,
+                setup.reports,
+                setup.media_security,
+            ),
+            address=setup.advertised or setup.host,
             session_id=int.from_bytes(setup.entropy(7), "big") >> 3,
         )
         self._rows: dict[str, MediaStreamRow] = {}
+        self._public: PublicAddresses | None = None
         self._history = KeyHistory()
+        self._judged: tuple[_JudgedLine, ...] = ()
         self._pending = _PendingExchange()
         self._in_clear: bool | None = None
         self.ask_for_picture: Callable[[], None] = _nothing
         self.held = False
         """Whether we hold: our offers and answers then say sendonly (RFC 3264 section 8.4)."""
+        self.relayed = False
+        """Whether the far end's audio is with another party, such as a music source."""
+        self._had_video = False
 
     # What is in force
 
     @property
     def media(self) -> tuple[MediaSecurity, ...]:
         """The security of every stream in force."""
-        return tuple([r.security for r in self._rows.values() if r.security is not None])
+        return tuple(filter(None, map(_SECURITY, self._rows.values())))
 
     @property
     def audio(self) -> AllocatedStream | None:
@@ -248,8 +327,8 @@ class Negotiation:
     @property
     def direction(self) -> Direction:
         """The audio stream's direction in force, from our point of view."""
-        spec = self.spec
-        return Direction.INACTIVE if spec is None else spec.direction
+        row = self._rows.get("audio")
+        return Direction.INACTIVE if row is None or row.spec is None else row.spec.direction
 
     @property
     def offer_pending(self) -> bool:
@@ -258,9 +337,51 @@ class Negotiation:
 
     # Offering
 
+    async def find_public_addresses(self) -> None:
+        """Find where the audio is reached from outside, once, if the setup has it asked.
+
+        Descriptions made later name it.  Raises NoPortFree, MediaError.
+        """
+        ask = self.setup.ask_public
+        if ask is None or self._public is not None:
+            return
+        self._public = public = await ask(self._row("audio").local.handle)
+        self._session.address = public.rtp[0]
+        if public.symmetric:
+            logger.warning(
+                "the NAT before this host is symmetric: the media port %d that it shows to a STUN"
+                " server is another one for far ends; use a server that relays media",
+                public.rtp[1],
+            )
+
+    def move(self, host: str, advertised: str | None = None) -> None:
+        """Bind the media's ports at another address of ours, which descriptions name from now on.
+
+        Public addresses that were found are forgotten.  Raises NoPortFree and MediaError when the
+        audio cannot be moved: then nothing has changed.  Video that cannot be moved is not sent.
+        """
+        row, video = self._rows.get("audio"), self._rows.get("video")
+        if row is not None and not row.closed:
+            row.rebind(host)
+        if video is not None and not video.closed:
+            try:
+                video.rebind(host)
+            except MediaError as error:
+                logger.warning("the video does not follow to our new address: %s", error)
+        self.setup = replace(self.setup, host=host, advertised=advertised)
+        self._public = None
+        self._session.address = advertised or host
+
+    def _ports(self, row: MediaStreamRow) -> tuple[int, int]:
+        """Return the ports of RTP and RTCP that a description names."""
+        if self._public is not None and row is self._rows.get("audio"):
+            return self._public.rtp[1], self._public.rtcp[1]
+        return row.local.rtp_port, row.local.rtcp_port
+
     def create_offer(self, *, full: bool = False) -> Body:
         """Make our offer: RTP/SAVP with every allowed suite, or RTP/AVP where SRTP is off.
 
+        An opportunistic offer has the keys under RTP/AVP.
         Under `optional`, media agreed in clear is offered in clear again unless `full`.  Raises
         NoPortFree, and LocalProtocolError while an offer is pending.
         """
@@ -311,26 +432,37 @@ class Negotiation:
             secure = False
         if demand is SrtpPolicy.OPTIONAL and self._in_clear is not None:
             secure = not self._in_clear
-        # SRTP under RTP/AVP is accepted but never offered; a negotiated RTP/SAVPF is kept.
-        profile = next((m.profile for m in current if "SAVP" in m.profile), "RTP/SAVP")
+        # A negotiated RTP/SAVPF is kept.
+        profile = next(
+            (m.profile for m in current if m.secure),
+            "RTP/AVP" if self._opportunistic else "RTP/SAVP",
+        )
         media = ["audio"]
-        if self.setup.video is not None and (self.setup.video.offer or self.video is not None):
+        video = self.video is not None or self._had_video
+        if self.setup.video is not None and (self.setup.video.offer or video):
             media.append("video")
         lines = [
-            self._line(kind, profile if secure else "RTP/AVP", direction, full) for kind in media
+            self._line(kind, profile if secure else "RTP/AVP", direction, full=full, keys=secure)
+            for kind in media
         ]
         return Body(SDP_TYPE, self._session.make_offer(lines).encode())
 
-    def _line(self, media: str, profile: str, direction: Direction, full: bool) -> LocalLine:
+    @property
+    def _opportunistic(self) -> bool:
+        return self.setup.opportunistic and self.setup.policy.srtp is SrtpPolicy.OPTIONAL
+
+    def _line(
+        self, media: str, profile: str, direction: Direction, *, full: bool, keys: bool
+    ) -> LocalLine:
         row = self._row(media)
-        secure = "SAVP" in profile
+        rtp_port, rtcp_port = self._ports(row)
         return LocalLine(
             media,
-            row.local.rtp_port,
+            rtp_port,
             profile=profile,
             direction=direction,
-            crypto=row.plan.make_offer(full=full, direction=direction) if secure else (),
-            rtcp_port=row.local.rtcp_port,
+            crypto=row.plan.make_offer(full=full, direction=direction) if keys else (),
+            rtcp_port=rtcp_port,
         )
 
     def receive_answer(
@@ -349,21 +481,22 @@ class Negotiation:
         if not negotiated:
             return DescriptionRefusal(304, "the answer refuses every media stream")
         pending = _PendingExchange(final=final)
-        notes: list[str] = []
         for media in negotiated:
-            away = check_media_address(media.remote_address[0], self.setup.host)
+            away = media_address_fault(media.remote_address[0], self.setup.host)
+            if away is not None:
+                return DescriptionRefusal(301, away)
             others = [
                 line
                 for other in negotiated
                 if other.media != media.media
                 for line in other.remote_crypto
             ]
-            candidate = away or self._judge_answer(media, others, notes, final=final)
+            candidate = self._judge_answer(media, others, final=final)
             if isinstance(candidate, DescriptionRefusal):
                 return candidate
             pending.candidates.append(candidate)
         self._pending = pending
-        return self._propose(notes=notes)
+        return MediaProposal(tuple([candidate.security for candidate in pending.candidates]))
 
     def complete(self, body: Body) -> DescriptionRefusal | None:
         """Make an early answer final; it is in force already (RFC 3262 section 5)."""
@@ -380,17 +513,15 @@ class Negotiation:
         self,
         media: NegotiatedMedia,
         others: Sequence[CryptoLine],
-        notes: list[str],
         *,
         final: bool,
     ) -> _StreamCandidate | DescriptionRefusal:
         row = self._row(media.media)
-        secure = "SAVP" in media.profile
-        if secure and not media.local_crypto:
+        if media.secure and not media.local_crypto:
             return DescriptionRefusal(
                 302, f"the answer is {media.profile} and our offer was RTP/AVP"
             )
-        if not media.local_crypto or not (secure or media.remote_crypto):
+        if not media.local_crypto or not (media.secure or media.remote_crypto):
             return self._clear(row, media, "answer")
         outcome = row.plan.apply_answer(
             media.remote_crypto,
@@ -401,16 +532,76 @@ class Negotiation:
         )
         if isinstance(outcome, SdesAgreement):
             return _StreamCandidate(row, media, outcome)
-        notes.extend(describe_crypto_refusals(outcome))
-        if secure or any(refusal.code.hostile for refusal in outcome):
+        if media.secure or any(refusal.code.hostile for refusal in outcome):
             return no_usable_key("answer", media.profile, outcome)
         refused = outcome if media.remote_crypto else ()
         return self._clear(row, media, "answer", refused=refused)
 
+    # Relaying another party's stream (RFC 7088)
+
+    def relay_offer(self, media: MediaDescription) -> Body:
+        """Offer another party's audio in the place of ours, and no video; ours is paused.
+
+        In clear, a packet of ours that came after the offer would be taken for the other party's,
+        if both are on one host.  Raises LocalProtocolError while an offer is pending.
+        """
+        body = Body(SDP_TYPE, self._session.relay_offer(media).encode())
+        self._pause(True)
+        return body
+
+    def withdraw_relay(self) -> None:
+        """Go on with our own media: the far end has refused the other party's."""
+        if not self.relayed:
+            self._pause(False)
+
+    def _pause(self, paused: bool) -> None:
+        for row in self._rows.values():
+            row.pause(paused)
+
+    def receive_relayed_answer(
+        self, body: Body | None
+    ) -> tuple[SessionDescription, MediaDescription] | DescriptionRefusal:
+        """Return the answer to a relayed offer, and the m-line in it that answers the stream.
+
+        Our own streams stop, whatever it says: the far end has left them.  The next ones have
+        fresh keys.
+        """
+        self.relayed = True
+        self.silence()
+        for row in self._rows.values():
+            row.plan.clear()
+        description = read_description(body)
+        if isinstance(description, DescriptionRefusal):
+            self._session.rollback()
+            return description
+        try:
+            return description, self._session.apply_relayed_answer(description)
+        except AnswerMismatch as error:
+            return DescriptionRefusal(399, f"the answer does not fit the offer: {error}")
+
+    def commit_relayed(self, security: MediaSecurity) -> None:
+        """Put the relayed stream in force: `security` is what the two parties have agreed on."""
+        self._had_video = self.video is not None
+        for media, row in self._rows.items():
+            if media == "audio":
+                row.security = security
+            else:
+                row.drop()
+
     # Answering
 
     def receive_offer(self, body: Body | None) -> MediaProposal | DescriptionRefusal:
-        """Judge an offer and prepare the answer.  Raises NoPortFree."""
+        """Judge an offer and make the answer.  Raises NoPortFree."""
+        outcome = self.judge_offer(body)
+        if isinstance(outcome, DescriptionRefusal):
+            return outcome
+        return replace(outcome, body=self.make_answer())
+
+    def judge_offer(self, body: Body | None) -> MediaProposal | DescriptionRefusal:
+        """Judge an offer, which then waits for `make_answer` or `rollback`.
+
+        Reserves no row and draws no key: that is done for offers that are answered only.
+        """
         description = read_description(body)
         if isinstance(description, DescriptionRefusal):
             return description
@@ -425,71 +616,85 @@ class Negotiation:
         if refusal is not None:
             self._session.rollback()
             return refusal
-        notes: list[str] = []
+        judged = []
+        for line in chosen:
+            choice = self._choose_key(line, keys)
+            if isinstance(choice, DescriptionRefusal):
+                self._session.rollback()
+                return choice
+            refused = keys.refusals(line.media) if choice is None else ()
+            judged.append(_JudgedLine(line, choice, refused))
+        self._judged = tuple(judged)
+        return MediaProposal(tuple([line.security for line in judged]))
+
+    def make_answer(self) -> Body:
+        """Make the answer to the offer that was judged, and return it; `commit` puts it in force.
+
+        Raises NoPortFree, and LocalProtocolError when no offer waits for its answer.
+        """
         lines: dict[int, LocalLine] = {}
         agreements: dict[int, SdesAgreement] = {}
-        for line in chosen:
+        for judged in self._judged:
+            line = judged.media
             row = self._row(line.media)
-            agreement = self._agree(row, line, keys, notes)
-            if isinstance(agreement, DescriptionRefusal):
-                self._session.rollback()
-                return agreement
-            if agreement is not None:
-                agreements[line.index] = agreement
+            crypto: tuple[Crypto, ...] = ()
+            if judged.choice is not None:
+                agreement = agreements[line.index] = row.plan.make_answer(
+                    judged.choice, remote=line.remote_address, direction=line.direction
+                )
+                crypto = (agreement.local,)
+            rtp_port, rtcp_port = self._ports(row)
             lines[line.index] = LocalLine(
                 line.media,
-                row.local.rtp_port,
+                rtp_port,
                 direction=Direction.SENDONLY if self.held else line.direction,
-                crypto=() if agreement is None else (agreement.local,),
-                rtcp_port=row.local.rtcp_port,
+                crypto=crypto,
+                rtcp_port=rtcp_port,
                 index=line.index,
             )
         answer = self._session.make_answer(lines)
+        refused = {judged.media.index: judged.refused for judged in self._judged}
         waiting = self._pending if self._pending.agreed else None
         self._pending = _PendingExchange(final=True, before=waiting)
         for media in self._session.negotiated:
-            row = self._row(media.media)
-            agreed = agreements.get(media.index)
-            refused = keys.refusals(media.media) if agreed is None else ()
             self._pending.candidates.append(
-                _StreamCandidate(row, media, agreed, answered=True, refused=refused)
+                _StreamCandidate(
+                    self._row(media.media),
+                    media,
+                    agreements.get(media.index),
+                    answered=True,
+                    refused=refused[media.index],
+                )
             )
-        return self._propose(body=Body(SDP_TYPE, answer.encode()), notes=notes)
+        self._judged = ()
+        return Body(SDP_TYPE, answer.encode())
 
     def _refuse_lines(
         self, chosen: Sequence[OfferedMedia], keys: OfferedKeys
     ) -> DescriptionRefusal | None:
         """Return why an offer must not be answered, for its addresses or its keys; or None."""
         for line in chosen:
-            away = check_media_address(line.remote_address[0], self.setup.host)
+            away = media_address_fault(line.remote_address[0], self.setup.host)
             if away is not None:
-                return away
+                return DescriptionRefusal(301, away)
         hostile = keys.hostile_line
         if hostile is None:
             return None
         return no_usable_key("offer", hostile.profile, keys.refusals(hostile.media))
 
-    def _agree(
-        self,
-        row: MediaStreamRow,
-        line: OfferedMedia,
-        keys: OfferedKeys,
-        notes: list[str],
-    ) -> SdesAgreement | DescriptionRefusal | None:
-        """Agree on keys for a chosen line; None: it is answered in clear, as `_worth` allowed."""
-        if self.setup.policy.srtp is SrtpPolicy.OFF or not line.crypto:
-            return None
-        outcome = row.plan.make_answer(
-            line.crypto,
-            remote=line.remote_address,
-            direction=line.direction,
-            others=keys.others(line),
-        )
-        if isinstance(outcome, SdesAgreement):
-            return outcome
-        notes.extend(describe_crypto_refusals(outcome))
+    def _choose_key(
+        self, line: OfferedMedia, keys: OfferedKeys
+    ) -> CryptoChoice | DescriptionRefusal | None:
+        """Choose a key for a line; None: it is answered in clear, as `_worth` allowed."""
+        row = self._rows.get(line.media)
+        choice = keys.choice(line)
+        if choice is not None and row is not None:
+            # The stream's own suites, and its active one first.
+            choice = row.plan.choose_line(line.crypto, keys.others(line))
+        if choice is None or choice.crypto is not None:
+            return choice
         expected = line.secure or keys.usable(line)
-        return no_usable_key("offer", line.profile, outcome) if expected else None
+        return no_usable_key("offer", line.profile, choice.refusals) if expected else None
 
     def _worth(self, keys: OfferedKeys, line: OfferedMedia) -> int | None:
         """Rank an m-line: 3 for SRTP, 2 for SRTP under RTP/AVP, 1 for clear; None if forbidden."""
@@ -533,7 +738,7 @@ class Negotiation:
     ) -> _StreamCandidate | DescriptionRefusal:
         if self.setup.policy.srtp is SrtpPolicy.REQUIRED:
             return clear_refused(what, media.profile, media.media)
-        if media.local_crypto and not self.setup.fallback:
+        if media.local_crypto and not (self.setup.fallback or self._opportunistic):
             return fallback_not_agreed(what, media.profile, media.media)
         return _StreamCandidate(row, media, None, refused=refused)
 
@@ -563,12 +768,13 @@ class Negotiation:
         With `silent`, nothing flows, whatever was negotiated.
         """
         self.confirm_exchange()
+        self.relayed = self._had_video = False
         pending, self._pending = self._pending, _PendingExchange()
         for candidate in pending.candidates:
             candidate.row.open_stream(
                 candidate.media,
                 candidate.agreement,
-                refused=candidate.refused,
+                candidate.security,
                 generation=generation,
                 silent=silent,
                 final=pending.final,
@@ -600,6 +806,7 @@ class Negotiation:
 
     def rollback(self) -> None:
         """Undo an exchange that was refused or failed; what was agreed before stays in force."""
+        self._judged = ()
         if self._session.offer_pending:
             self._session.rollback()
         elif self._pending.candidates and not self._pending.agreed:
@@ -637,6 +844,7 @@ class Negotiation:
                 cname=setup.cname,
                 reports=setup.reports,
                 host=setup.host,
+                dscp=setup.dscp[media == "video"],
                 clear_latching=setup.clear_latching if self._may_be_clear else (),
             )
         return self._rows[media]
@@ -645,10 +853,55 @@ class Negotiation:
     def _may_be_clear(self) -> bool:
         return self.setup.policy.srtp is not SrtpPolicy.REQUIRED
 
-    def _propose(self, *, notes: list[str], body: Body | None = None) -> MediaProposal:
-        candidates = self._pending.candidates
-        direction = next(
-            (c.media.direction for c in candidates if c.media.media == "audio"), Direction.INACTIVE
-        )
-        media = tuple(candidate.security for candidate in candidates)
-        return MediaProposal(media, direction, body, tuple(notes))
+
+def read_description(body: Body | None) -> SessionDescription | DescriptionRefusal:
+    """Parse the session description of a message, or return why that is impossible."""
+    if body is None:
+        return DescriptionRefusal(399, "a session description is missing")
+    if body.media_type != SDP_TYPE:
+        return DescriptionRefusal(399, f"{body.media_type} is no session description")
+    try:
+        return SessionDescription.parse(body.data)
+    except MalformedDescription as error:
+        return DescriptionRefusal(399, f"the session description is malformed: {error}")
+
+
+def capabilities(
+    codecs: tuple[str, ...],
+    comfort_noise: bool,
+    video: VideoSetup | None,
+    reports: RtcpXrDemand = DEFAULT_XR_DEMAND,
+    media_security: bool = False,
+) -> list[MediaCapability]:
+    """Return our media capabilities (RFC 3264 section 5.1, RFC 3551).
+
+    They are audio, with the extended reports that we ask for, and video where a call may have it.
+    """
+    audio = _audio_capability(codecs, comfort_noise, reports, media_security)
+    return [audio] if video is None else [audio, video_capability(video.codecs)]
+
+
+@lru_cache(64)
+def _audio_capability(
+    codecs: tuple[str, ...], comfort_noise: bool, reports: RtcpXrDemand, media_security: bool
+) -> MediaCapability:
+    return MediaCapability(
+        "audio",
+        tuple(_described(name) for name in codecs),
+        telephone_event=True,
+        comfort_noise=comfort_noise,
+        extended_reports=reports.attribute,
+        media_security=media_security,
+    )
+
+
+def _described(name: str) -> CodecCapability:
+    """Describe a codec for an offer; static payload types are customary (RFC 3551 section 3)."""
+    found = find_codec(name)
+    return CodecCapability(
+        found.name,
+        found.clock_rate,
+        found.channels,
+        payload_type=found.payload_type,
+        fmtp=found.fmtp or None,
+    )

@@ -5,17 +5,12 @@ RFC 3261 section 20.43 (warn-codes), RFC 4568.  No explanation ever contains a k
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-from softphone.sdp import MalformedDescription, SessionDescription
+from softphone.diagnostics.refusal_text import describe_q850
 from softphone.security import Shortfall, ShortfallCode
-from softphone.sip import Body
 from softphone.srtp import CryptoRefusal
-
-SDP_TYPE = "application/sdp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +23,6 @@ class DescriptionRefusal:
     warning_code: int
     explanation: str
     shortfalls: tuple[Shortfall, ...] = ()
-
-
-def read_description(body: Body | None) -> SessionDescription | DescriptionRefusal:
-    """Parse the session description of a message, or return why that is impossible."""
-    if body is None:
-        return DescriptionRefusal(399, "a session description is missing")
-    if body.media_type != SDP_TYPE:
-        return DescriptionRefusal(399, f"{body.media_type} is no session description")
-    try:
-        return SessionDescription.parse(body.data)
-    except MalformedDescription as error:
-        return DescriptionRefusal(399, f"the session description is malformed: {error}")
 
 
 def describe_crypto_refusals(refusals: Sequence[CryptoRefusal]) -> list[str]:
@@ -94,50 +77,6 @@ def policy_refusal(shortfalls: tuple[Shortfall, ...]) -> DescriptionRefusal:
     return DescriptionRefusal(399, "; ".join(map(str, shortfalls)), shortfalls)
 
 
-_MEMORABLE = 128
-"""Longer than any address, even with a zone: longer names are not cached, to bound memory."""
-
-
-def check_media_address(host: str, ours: str) -> DescriptionRefusal | None:
-    """Refuse a media address that is not numeric, has a zone, or is of another family than `ours`.
-
-    No name is looked up.  Multicast and broadcast addresses (RFC 1112, RFC 919) are refused too:
-    they would have us flood a network.
-    """
-    version = _version_of(host)
-    if version is None:
-        return DescriptionRefusal(301, f"the media address {host[:64]} is a name, not an address")
-    if "%" in host:
-        return DescriptionRefusal(301, "the media address has a zone, which means nothing here")
-    if version != _version_of(ours):
-        return DescriptionRefusal(301, f"the media address {host} is not of our own address family")
-    if _is_of_many(host):
-        return DescriptionRefusal(301, f"the media address {host} is not that of one host")
-    return None
-
-
-@lru_cache(1024)
-def _is_of_many(host: str) -> bool:
-    """Whether it is a multicast address, or in 240.0.0.0/4, which holds the broadcast address."""
-    address = ipaddress.ip_address(host)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return address.is_multicast or (address.version == 4 and address.is_reserved)
-
-
-def _version_of(host: str) -> int | None:
-    """Return 4 or 6; None for a name.  Cached: few addresses recur, several times per call."""
-    return _remembered_version(host) if len(host) <= _MEMORABLE else None
-
-
-@lru_cache(1024)
-def _remembered_version(host: str) -> int | None:
-    try:
-        return ipaddress.ip_address(host).version
-    except ValueError:
-        return None
-
-
 def _printable(text: str, most: int) -> str:
     """Make text for a quoted-string: printable ASCII without double quotes and backslashes."""
     plain = text.replace("\\", "").replace('"', "'")
@@ -149,6 +88,15 @@ def warning_header(refusal: DescriptionRefusal, agent: str) -> tuple[str, str]:
     return "Warning", f'{refusal.warning_code} {agent} "{_printable(refusal.explanation, 400)}"'
 
 
-def reason_header(status: int, text: str) -> tuple[str, str]:
-    """Make the Reason header field of a BYE or CANCEL (RFC 3326)."""
-    return "Reason", f'SIP;cause={status};text="{_printable(text, 200)}"'
+def reason_headers(status: int, q850_cause: int, text: str) -> tuple[tuple[str, str], ...]:
+    """Make the Reason header fields of the end of a call, none without a cause (RFC 3326).
+
+    `status` is a SIP status, 0 for none, `q850_cause` one of ITU-T Q.850, 0 for none.
+    """
+    fields = []
+    if status:
+        fields.append(("Reason", f'SIP;cause={status};text="{_printable(text, 200)}"'))
+    if q850_cause:
+        words = _printable(text or describe_q850(q850_cause), 200)
+        fields.append(("Reason", f'Q.850;cause={q850_cause};text="{words}"'))
+    return tuple(fields)

@@ -37,6 +37,8 @@ class RtcpXrDemand:
         if self.mode is RtcpXrMode.OFF:
             return ()
         always = self.mode is RtcpXrMode.ALWAYS
+        if not asked and not always:
+            return ()
         return tuple(name for name in OURS if name in asked or (always and name == "voip-metrics"))
 
 

@@ -7,6 +7,7 @@ end of its own: a report counts for the fork that it came from.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from softphone.personas import StandardPersona
 from softphone.sans_io import Flow, PeerIdentity, Side
@@ -27,11 +28,27 @@ MAXIMUM_SPEAKERS = 32
 """The maximum number of forks whose reported level is kept."""
 
 
-def signaling_security(flow: Flow | None) -> SignalingSecurity:
-    """Return the security of the flow that carries a dialog; none for no flow or a clear one."""
+FlowProof: TypeAlias = Callable[[Flow], str | None]
+"""Says what a far end without certificate has proven: "digest", "address", or None for nothing."""
+
+
+def proves_nothing(_: Flow) -> str | None:
+    """Trust no far end that has shown no certificate."""
+    return None
+
+
+def signaling_security(flow: Flow | None, proof: FlowProof = proves_nothing) -> SignalingSecurity:
+    """Return the security of the flow that carries a dialog; none for no flow or a clear one.
+
+    `proof` is asked about a TLS connection whose far end has shown no certificate.
+    """
     identity = None if flow is None else flow.identity
-    if identity is None:
+    if flow is None or (identity is None and flow.session is None):
         return SignalingSecurity()
+    if identity is None:
+        protocol, cipher = flow.session or ("", "")
+        encrypted = _NULL_CIPHER not in cipher.upper()
+        return SignalingSecurity(protocol, cipher, verdict=proof(flow), encrypted=encrypted)
     return SignalingSecurity(
         protocol=identity.protocol,
         cipher=identity.cipher,
@@ -82,13 +99,15 @@ def direct_far_end(
     return signaling_security(flow).level
 
 
-def flow_shortfalls(policy: SecurityPolicy, flow: Flow, *, fips: bool) -> tuple[Shortfall, ...]:
+def flow_shortfalls(
+    policy: SecurityPolicy, flow: Flow, *, fips: bool, proof: FlowProof = proves_nothing
+) -> tuple[Shortfall, ...]:
     """Return why no call over `flow` can meet the policy, whatever its media and its far end.
 
     Call it before an INVITE leaves: an offer holds keys, and a connection in clear exposes them.
     """
     best = MediaSecurity("audio", "RTP/SAVP", policy.suites[0], KeyExchange.SDES)
-    state = SecurityState(signaling_security(flow), (best,), SecurityLevel.ENCRYPTED, fips)
+    state = SecurityState(signaling_security(flow, proof), (best,), SecurityLevel.ENCRYPTED, fips)
     return policy.judge(state)
 
 
@@ -105,7 +124,7 @@ class FarEndSecurity:
         self.remote_tag = ""
         self._persona = persona
         self._vouched = vouched
-        self._direct = direct
+        self.direct = direct
         self._words: dict[str, SecurityLevel | None] = {}
         self._reported: tuple[str, ...] = ()
 
@@ -131,15 +150,17 @@ class FarEndSecurity:
         flow: Flow | None,
         *,
         only_lower: bool = False,
+        moved: bool = False,
     ) -> None:
         """Take the level that a message may report; with `only_lower` only a lower one.
 
+        With `moved` the far end is now another party, for whom the level so far does not count.
         Ignores further forks beyond `MAXIMUM_SPEAKERS`.
         """
         speaker = self.remote_tag_of(message)
         if speaker not in self._words and len(self._words) >= MAXIMUM_SPEAKERS:
             return
-        direct = self._verified(message, usage, flow) if self._direct else None
+        direct = self._verified(message, usage, flow) if self.direct else None
         vouched = direct is not None or self._vouched(flow)
         word = self._persona.report_far_end(message, vouched=vouched)
         if word.reported:
@@ -147,6 +168,9 @@ class FarEndSecurity:
                 self._words[speaker] = word.level
                 if speaker not in self._reported:
                     self._reported = (*self._reported, speaker)
+        elif moved and speaker in self._reported:
+            self._words[speaker] = None
+            self._reported = tuple(each for each in self._reported if each != speaker)
         elif direct is not None:
             self._words.setdefault(speaker, direct)
 

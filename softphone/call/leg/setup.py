@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from softphone.call.dial_permit import JudgeReferral, judges_no_referral
 from softphone.call.leg.dtmf import DigitMethod
+from softphone.call.leg.guards import DEFAULT_GUARDS, CallGuards
 from softphone.call.leg.kpml_subscriptions import TimerHandle
 from softphone.call.leg.negotiation import MediaSetup, Negotiation
+from softphone.call.leg.security import FlowProof, proves_nothing
 from softphone.contacts import Contact
 from softphone.errors import LocalProtocolError
 from softphone.fast_dataclass import fast_init
 from softphone.personas import StandardPersona
 from softphone.sans_io import Flow, OpenDrain
-from softphone.security import SecurityState
-from softphone.sip import Endpoint, EventHandlers, NameAddr
+from softphone.security import SecurityPolicy, SecurityState
+from softphone.sip import Endpoint, EventHandlers, NameAddr, Uri
+
+if TYPE_CHECKING:
+    from softphone.call.leg.music_on_hold import MusicSource
 
 logger = logging.getLogger("softphone.call")
 
 HeaderFields: TypeAlias = tuple[tuple[str, str], ...]
+
+CallMusicSource: TypeAlias = "Callable[[SecurityPolicy], Awaitable[MusicSource]]"
+"""Calls the configured music source under the policy of the held call.
+
+Raises SecurityShortfall when its connection cannot meet that, TransportError or CertificateError.
+"""
 
 NameLookup: TypeAlias = Callable[[NameAddr, Callable[[Contact], None]], None]
 """Looks up a name without waiting; calls back once the contact is known, at once if it is now."""
@@ -30,6 +42,15 @@ NameLookup: TypeAlias = Callable[[NameAddr, Callable[[Contact], None]], None]
 
 def no_name_lookup(peer: NameAddr, on_found: Callable[[Contact], None]) -> None:
     """Look up nothing: there is no directory."""
+
+
+def trusts_nobody(_: Flow | None) -> bool:
+    """Trust nobody to say who far ends are."""
+    return False
+
+
+def _no_users() -> tuple[str | None, ...]:
+    return ()
 
 
 def _say_nothing(_: SecurityState) -> HeaderFields:
@@ -70,10 +91,17 @@ class LegSetup:
 
     `change` opens a drain of the endpoint (`with change() as now`); the leg registers itself in
     `handlers` for its usages.  `vouched` says whether the server at the other end of a flow speaks
-    for far ends; `direct` whether the account calls peers themselves, without a server.
+    for far ends, `asserts` whether it may say who they are (RFC 3325); `direct` whether the account
+    calls peers themselves, without a server.  `own_users` gives the user parts that lead to our
+    phone, whatever was dialed.
+    `identifies_sessions` sends Session-ID (RFC 7989).
     `warning_agent` goes into Warning; `answer_headers` gives header fields for our 200 to an
     INVITE (a server reports the call's security there).
-    `negotiation` is the class that negotiates the leg's media.
+    `negotiation` is the class that negotiates the leg's media; `guards` end or report a call that
+    lasts too long or has lost its media; `proof` tells what a far end without certificate has
+    proven.  A target without a domain gets that of `aor`, the account's; None: that of the leg's
+    own address.  `judge_referral` judges where a far end is sent, by the account's dial policy.
+    `call_music_source` calls the source of music on hold; None without one.
     """
 
     endpoint: Endpoint
@@ -83,13 +111,21 @@ class LegSetup:
     media: MediaSetup
     persona: StandardPersona
     vouched: Callable[[Flow | None], bool]
+    asserts: Callable[[Flow | None], bool] = trusts_nobody
     direct: bool = False
+    own_users: Callable[[], tuple[str | None, ...]] = _no_users
+    identifies_sessions: bool = False
     warning_agent: str = "softphone"
     fips: bool = False
     answer_headers: Callable[[SecurityState], HeaderFields] = _say_nothing
     digits_by: DigitMethod = DigitMethod.AUTO
     names: NameLookup = no_name_lookup
+    aor: Uri | None = None
     negotiation: type[Negotiation] = Negotiation
+    guards: CallGuards = DEFAULT_GUARDS
+    proof: FlowProof = proves_nothing
+    judge_referral: JudgeReferral = judges_no_referral
+    call_music_source: CallMusicSource | None = None
 
     def command(self) -> AbstractContextManager[float]:
         """Open a drain for one command, which is dropped when the far end was faster."""

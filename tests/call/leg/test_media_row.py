@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from softphone.call.leg.media_row import MediaStreamRow, security_of
+from softphone.call.leg.media_row import MediaStreamRow
+from softphone.call.leg.negotiation import security_of
 from softphone.events import Direction
 from softphone.sdp import NegotiatedCodec, NegotiatedMedia
 from softphone.security import CryptoSuite
@@ -43,7 +44,7 @@ def row_of(port):
 def opened(media=MEDIA, **options):
     port = RecordingPort()
     row = row_of(port)
-    row.open_stream(media, None, generation=3, **options)
+    row.open_stream(media, None, security_of(media, None), generation=3, **options)
     return port, row
 
 
@@ -65,7 +66,7 @@ def test_an_rtcp_place_out_of_reach_counts_for_its_port_only(host):
 def test_an_unspecified_address_is_no_place():
     port, row = opened()
     held = replace(MEDIA, remote_address=("0.0.0.0", 4000), direction=Direction.RECVONLY)
-    row.open_stream(held, None, generation=3)
+    row.open_stream(held, None, security_of(MEDIA, None), generation=3)
     assert port.specs[1].remote == ("192.0.2.9", 4000)
     assert port.specs[1].remote_rtcp == ("192.0.2.9", 4001)
     assert port.specs[1].direction is Direction.RECVONLY
@@ -78,9 +79,9 @@ def test_a_silent_row_stays_silent_whatever_happens_to_it():
     row.set_security_generation(4)
     row.follow_payload_type(108)
     assert [spec.direction for spec in port.specs[1:]] == [Direction.INACTIVE] * 2
-    row.open_stream(MEDIA, None, generation=5, silent=True)
+    row.open_stream(MEDIA, None, security_of(MEDIA, None), generation=5, silent=True)
     assert port.specs[-1].direction is Direction.INACTIVE
-    row.open_stream(MEDIA, None, generation=5)
+    row.open_stream(MEDIA, None, security_of(MEDIA, None), generation=5)
     assert port.specs[-1].direction is Direction.SENDRECV
 
 
@@ -104,7 +105,7 @@ def test_a_closed_row_is_not_touched_again():
     port, row = opened()
     row.close()
     row.close()
-    row.open_stream(MEDIA, None, generation=9)
+    row.open_stream(MEDIA, None, security_of(MEDIA, None), generation=9)
     row.silence()
     row.set_security_generation(9)
     row.follow_payload_type(108)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from softphone.call import OutgoingLeg
+from softphone.call.dial_permit import UNJUDGED
 from softphone.contacts import Contact
 from softphone.events import PeerNamed
 from tests.support.stage import Stage
@@ -16,7 +17,7 @@ async def test_it_is_there_once_the_directory_has_said_it():
     stage, asked = Stage(), []
     placed = stage.dial()
     setup = replace(stage.alice.setup(), names=lambda peer, told: asked.append((peer, told)))
-    leg = OutgoingLeg(setup, placed._make_invite)
+    leg = OutgoingLeg(setup, placed._make_invite, UNJUDGED)
     leg.send_invite()
     assert leg.contact is None
     ((peer, say),) = asked

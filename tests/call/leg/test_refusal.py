@@ -6,19 +6,14 @@ import pytest
 
 from softphone.call.leg import DescriptionRefusal, policy_refusal, warning_header
 from softphone.call.leg.refusal import (
-    check_media_address,
     clear_refused,
     fallback_not_agreed,
     no_usable_key,
-    read_description,
-    reason_header,
+    reason_headers,
 )
-from softphone.sdp import SessionDescription
 from softphone.security import Shortfall, ShortfallCode
-from softphone.sip import Body, Response
+from softphone.sip import Response
 from softphone.sip.message import parse_datagram
-
-SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
 
 
 def test_the_warning_names_the_code_and_the_reason():
@@ -32,7 +27,7 @@ def test_the_warning_names_the_code_and_the_reason():
 def test_a_text_that_the_far_end_chose_cannot_leave_its_quotation_marks(text):
     for name, value in (
         warning_header(DescriptionRefusal(399, text), "h"),
-        reason_header(488, text),
+        *reason_headers(488, 17, text),
     ):
         data = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\n"
         data += f"To: <sip:b@h>;tag=2\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n{name}: {value}\r\n\r\n"
@@ -61,28 +56,7 @@ def test_what_the_policy_forbids_is_told_with_every_shortfall():
     assert "no SRTP" in refusal.explanation
 
 
-def test_only_a_description_is_read():
-    assert isinstance(read_description(Body("application/sdp", SDP)), SessionDescription)
-    for body in (None, Body("text/plain", SDP), Body("application/sdp", b"v=1")):
-        assert isinstance(read_description(body), DescriptionRefusal)
-
-
 def test_a_fallback_that_nobody_agreed_to_is_a_security_matter():
     refusal = fallback_not_agreed("answer", "RTP/AVP", "audio")
     assert refusal.shortfalls[0].code is ShortfallCode.SRTP_REQUIRED
     assert "RTP/AVP" in refusal.explanation
-
-
-@pytest.mark.parametrize(
-    ("host", "ours", "said"),
-    [
-        ("198.51.100.1", "192.0.2.1", None),
-        ("2001:db8::2", "2001:db8::1", None),
-        ("media.example.com", "192.0.2.1", "is a name"),
-        ("fe80::1%eth0", "fe80::2", "has a zone"),
-        ("2001:db8::2", "192.0.2.1", "is not of our own address family"),
-    ],
-)
-def test_media_goes_to_addresses_of_our_own_family(host, ours, said):
-    refusal = check_media_address(host, ours)
-    assert (refusal is None) if said is None else (said in refusal.explanation)

@@ -12,10 +12,11 @@ import pytest
 from softphone.call.leg import MediaProposal, MediaSetup, Negotiation
 from softphone.call.leg.negotiation import DescriptionRefusal
 from softphone.call.leg.video_setup import VideoSetup
-from softphone.errors import LocalProtocolError
+from softphone.errors import LocalProtocolError, MediaError
 from softphone.events import Direction
 from softphone.media import StreamHandle
-from softphone.security import CryptoSuite, MediaSecurity, ShortfallCode
+from softphone.sdp import SessionDescription
+from softphone.security import DEFAULT_SUITES, CryptoSuite, MediaSecurity, ShortfallCode
 from softphone.sip import Body
 from tests.call.leg.test_negotiation import (
     AVP,
@@ -97,6 +98,14 @@ def test_a_refresh_says_once_more_what_was_said(held):
         caller.repeat()
 
 
+def test_a_refresh_says_once_more_what_was_refused():
+    caller, callee = with_video(OFF), party(OFF, seed=2)
+    agree(caller, callee)
+    said = caller._session.local.encode()
+    caller.repeat()
+    assert caller._session._pending.description.encode() == said
+
+
 @pytest.mark.parametrize("direction", [b"sendonly", b"inactive", b"recvonly"])
 def test_a_refresh_by_the_held_side_keeps_its_direction(direction):
     callee, caller = party(OFF), party(OFF, seed=2)
@@ -115,7 +124,7 @@ def test_a_renewed_offer_has_fresh_keys_and_everything_else_as_before():
     second = caller.renew_offer()
     assert not set(keys_of(first)) & set(keys_of(second))
     assert ports_of(first) == ports_of(second)
-    assert len(keys_of(first)) == len(keys_of(second)) == len(CryptoSuite)
+    assert len(keys_of(first)) == len(keys_of(second)) == len(DEFAULT_SUITES)
     callee = party(seed=2)
     answer = callee.receive_offer(second)
     assert isinstance(caller.receive_answer(answer.body), MediaProposal)
@@ -183,7 +192,7 @@ def test_a_full_offer_within_a_call_has_every_suite_and_another_only_the_key_in_
     (key,) = keys_of(caller.create_offer())
     caller.rollback()
     keys = keys_of(caller.create_offer(full=True))
-    assert len(keys) == len(CryptoSuite)
+    assert len(keys) == len(DEFAULT_SUITES)
     assert keys[0] == key
 
 
@@ -251,8 +260,7 @@ def test_whoever_holds_answers_that_he_hears_nothing(offered, held, answered):
     callee = party(OFF)
     callee.held = held
     offer = Body("application/sdp", offer_of().data + b"a=" + offered + b"\r\n")
-    result = callee.receive_offer(offer)
-    assert result.direction is answered
+    callee.receive_offer(offer)
     callee.commit(0)
     assert callee.direction is answered
 
@@ -429,7 +437,6 @@ def test_a_key_that_cannot_be_used_is_noted_where_the_call_goes_on_in_clear():
     caller = party(OPTIONAL)
     caller.create_offer()
     result = caller.receive_answer(offer_of("RTP/AVP", line))
-    assert "F8_128_HMAC_SHA1_80" in result.notes[0]
     assert "F8_128_HMAC_SHA1_80" in result.media[0].unusable_crypto[0]
     caller.commit(0)
     assert caller.media == result.media
@@ -592,6 +599,92 @@ def test_comfort_noise_is_offered_where_it_is_wanted():
 # Video
 
 
+def test_media_moves_to_another_address_with_its_key():
+    caller, callee = pair()
+    key = caller.spec.send_key.key
+    caller.move("127.0.0.9")
+    assert caller.audio.host == "127.0.0.9"
+    agree(caller, callee)
+    assert callee.spec.remote == ("127.0.0.9", caller.audio.rtp_port)
+    assert caller.spec.send_key.key is key
+    caller.move("127.0.0.8", "203.0.113.8")
+    assert "c=IN IP4 203.0.113.8" in text_of(caller.create_offer())
+
+
+def test_video_moves_with_the_audio():
+    caller, callee = with_video(), with_video(seed=2)
+    agree(caller, callee)
+    caller.move("127.0.0.9")
+    assert caller.setup.host == caller.audio.host == "127.0.0.9"
+    moved = [host for name, *rest, host in caller.setup.video.port.commands if name == "rebind"]
+    assert moved == ["127.0.0.9"]
+
+
+def test_video_that_cannot_move_keeps_no_audio_back(monkeypatch, caplog):
+    caller, callee = with_video(), with_video(seed=2)
+    agree(caller, callee)
+
+    def refuse(handle, host):
+        raise MediaError("it is elsewhere")
+
+    monkeypatch.setattr(caller.setup.video.port, "rebind_stream", refuse)
+    caller.move("127.0.0.9")
+    assert caller.setup.host == caller.audio.host == "127.0.0.9"
+    assert "the video does not follow to our new address: it is elsewhere" in caplog.text
+
+
+def relayed(negotiation, *answer):
+    """What becomes of a music source's stream in the place of ours, by the far end's answer."""
+    music = SessionDescription.parse(f"{AVP}m=audio 7000 RTP/AVP 0\r\n".encode())
+    negotiation.relay_offer(music.media[0])
+    text = AVP + "".join(f"{line}\r\n" for line in answer)
+    return negotiation.receive_relayed_answer(Body("application/sdp", text.encode()))
+
+
+@pytest.mark.parametrize(("kinds", "gone"), [(["audio", "video"], 1), (["audio"], 0)])
+def test_after_the_music_the_media_of_before_is_offered_again(kinds, gone):
+    far = with_video(OFF) if gone else party(OFF)
+    holder = with_video(OFF, seed=2, offer=False)  # takes video, and offers none of its own accord
+    assert not holder.relayed
+    agree(far, holder)
+    assert (holder.video is not None) is bool(gone)
+    description, line = relayed(holder, "m=audio 5000 RTP/AVP 0", *["m=video 0 RTP/AVP 97"] * gone)
+    assert (line.port, len(description.media)) == (5000, len(kinds))
+    holder.commit_relayed(MediaSecurity("audio", "RTP/AVP"))
+    assert holder.relayed
+    assert holder.video is None
+    offer = holder.create_offer(full=True)
+    assert [kind for kind, port, *_ in ports_of(offer) if port != "0"] == kinds
+    holder.rollback()
+    agree(holder, far)
+    assert not holder.relayed
+
+
+def test_an_answer_that_does_not_fit_the_music_is_refused_with_a_word():
+    caller, callee = pair(OFF, OFF)
+    refusal = relayed(caller, "m=audio 0 RTP/AVP 0")
+    assert isinstance(refusal, DescriptionRefusal)
+    assert refusal.warning_code == 399
+    assert refusal.explanation.startswith("the answer does not fit the offer: ")
+    assert caller.relayed
+    assert callee.audio
+
+
+def test_before_media_only_the_description_moves():
+    negotiation = party(OFF)
+    negotiation.move("127.0.0.9")
+    assert "c=IN IP4 127.0.0.9" in text_of(negotiation.create_offer())
+    assert negotiation.audio.host == "127.0.0.9"
+
+
+def test_voice_and_picture_have_marks_of_their_own():
+    caller, callee = with_video(dscp=(46, 34)), with_video(seed=2)
+    agree(caller, callee)
+    assert [spec.dscp for spec in caller.setup.backend.specs] == [46]
+    assert [spec.dscp for spec in caller.setup.video.port.specs] == [34]
+    assert [spec.dscp for spec in callee.setup.video.port.specs] == [0]
+
+
 def test_video_is_offered_where_the_setup_says_so_and_keyed_by_itself():
     caller, callee = with_video(), with_video(seed=2, offer=False)
     assert [kind for kind, *_ in ports_of(callee.create_offer())] == ["audio"]
@@ -651,7 +744,8 @@ def test_an_answer_that_takes_up_video_alone_has_no_direction_of_sound():
     silent = Body(answer.content_type, re.sub(rb"m=audio \d+", b"m=audio 0", answer.data))
     result = caller.receive_answer(silent)
     assert [media.media for media in result.media] == ["video"]
-    assert result.direction is Direction.INACTIVE
+    caller.commit(0)
+    assert caller.direction is Direction.INACTIVE
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2"])

@@ -7,21 +7,27 @@ dialogs and renews its tokens.  Its configuration is in `softphone.config`, its 
 
 RFC 3261 sections 8.1.2 and 10, RFC 3263, RFC 3608 (Service-Route), RFC 5626 (outbound), RFC 3428
 (MESSAGE), RFC 3842 (message waiting), RFC 3515 (REFER), RFC 3903 and RFC 6035 (quality reports),
+RFC 6665 and RFC 4235 (watches on calls), RFC 3856 (presence),
 RFC 6749 and RFC 6750 (bearer tokens).
 """
 
 from __future__ import annotations
 
 from softphone.account.account import Account
-from softphone.account.context import AccountDependencies
+from softphone.account.context import AccountDependencies, CallCounts, LegObserver
 from softphone.account.service_control import CHECK_VERSION, OnService
 from softphone.account.stack_settings import TrustContext, tls_settings
+from softphone.account.watch import PresenceWatch, Watch
 
 __all__ = [
     "CHECK_VERSION",
     "Account",
     "AccountDependencies",
+    "CallCounts",
+    "LegObserver",
     "OnService",
+    "PresenceWatch",
     "TrustContext",
+    "Watch",
     "tls_settings",
 ]

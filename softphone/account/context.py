@@ -2,26 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import Self, TypeAlias
 
+from softphone.account.dial_gate import DialGate
+from softphone.account.number_routing import FindAccount, no_other_account
 from softphone.account.service_control import OnService
 from softphone.account.signaling import AnyRegistration, SignalingEvent, SignalingMachine
 from softphone.account.stack_settings import NO_TRUST_CONTEXT, TrustContext
-from softphone.account.tasks import BackgroundTasks
-from softphone.call.leg import CallLeg, NameLookup, no_name_lookup
+from softphone.call.leg import CallGuards, CallLeg, NameLookup, RtcpXrDemand, no_name_lookup
 from softphone.config import AccountConfig
-from softphone.errors import LocalProtocolError
-from softphone.events import AccountEvent
+from softphone.errors import LocalProtocolError, SoftphoneError
+from softphone.events import AccountEvent, EndedBy, MessageWaiting
 from softphone.media import MediaBackend
 from softphone.net import DnsResolver, Driver
 from softphone.openssl_provider import fips_in_force
 from softphone.personas import StandardPersona
+from softphone.rate_limit import TokenBucket
 from softphone.sans_io import Entropy, OpenDrain, Tap
 from softphone.security import SecurityPolicy
-from softphone.sip import EventHandlers
+from softphone.sip import EventHandlers, SipUri
 from softphone.sip.auth import Authenticator
 from softphone.trust import TlsSettings
+
+logger = logging.getLogger("softphone.account")
+
+MESSAGE_RATE, MESSAGE_BURST = 50.0, 100.0
+"""How many MESSAGE outside calls are taken per second, and at once; others get 503."""
+
+LegObserver: TypeAlias = Callable[[CallLeg], None]
+"""Is told of each call's leg at its beginning; it may wait for `confirmed` and `ended`."""
+
+
+class BackgroundTasks:
+    """Tasks that end with their owner; `name` identifies the owner in the log."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        """Run a coroutine as a task; an exception in it is logged and affects nothing else."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, SoftphoneError):
+            logger.info("%s: %s", self._name, error)
+        elif error is not None:
+            logger.error("%s: a task has failed", self._name, exc_info=error)
+
+    async def close(self) -> None:
+        """Cancel all tasks, and wait until they have ended."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@dataclass(slots=True)
+class CallCounts:
+    """The calls of a phone since it was opened; the direction is "in" or "out".
+
+    `answered` are counted by direction, `ended` by direction, who ended them and status, `refused`
+    by status: those that were refused before anything was made for them.
+    """
+
+    answered: Counter[str] = field(default_factory=Counter)
+    ended: Counter[tuple[str, EndedBy, int]] = field(default_factory=Counter)
+    refused: Counter[int] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +91,8 @@ class AccountDependencies:
     server wants the device to restart or to compare versions; True means that it has handled the
     request.  `names` looks up the name of a call's peer.  `source` is the local address that the
     account's connections, and with them its media, are bound to; None leaves it to the system.
+    `counts` counts the calls, and `observers` are told of each.  `find_account` finds the account
+    that a route names.  `on_message_waiting` is called with the account's message waiting.
     """
 
     media: MediaBackend
@@ -45,6 +106,42 @@ class AccountDependencies:
     on_service: OnService | None = None
     names: NameLookup = no_name_lookup
     source: str | None = None
+    counts: CallCounts = field(default_factory=CallCounts)
+    observers: Sequence[LegObserver] = ()
+    find_account: FindAccount = no_other_account
+    on_message_waiting: Callable[[MessageWaiting], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
+class CallDefaults:
+    """What the configuration gives to every call, worked out once and not for each call.
+
+    `direct`: the account calls peers itself, without a server.  `policy` is the phone's, where it
+    has one for all of its accounts.
+    """
+
+    aor: SipUri
+    direct: bool
+    policy: SecurityPolicy
+    guards: CallGuards
+    dscp: tuple[int, int]
+    adoptable_networks: tuple[str, ...]
+    reports: RtcpXrDemand
+    stun_server: tuple[str, int] | None
+
+    @classmethod
+    def of(cls, config: AccountConfig, given: AccountDependencies) -> Self:
+        """Work them out."""
+        return cls(
+            aor=config.aor_uri,
+            direct=config.server_uri is None,
+            policy=given.policy or config.security_policy(fips=given.fips),
+            guards=config.call_guards,
+            dscp=config.dscp.media_code_points,
+            adoptable_networks=config.media.adoptable_networks,
+            reports=RtcpXrDemand(config.media.reports, measured=config.quality is not None),
+            stun_server=config.stun_server,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +150,8 @@ class AccountContext:
 
     A new configuration gets a new context with the same machine, driver, tasks, handlers and legs.
     `credentials` answer challenges, `tasks` end with the account, `emit_event` reports to the
-    application; `legs` are the calls that have not ended, oldest first.
+    application; `legs` are the calls that have not ended, oldest first.  `messages` bounds the rate
+    of MESSAGE outside calls, and `dial_gate` judges what is called.
     """
 
     config: AccountConfig
@@ -67,6 +165,15 @@ class AccountContext:
     emit_event: Callable[[AccountEvent], None]
     handlers: EventHandlers = field(default_factory=EventHandlers)
     legs: dict[CallLeg, None] = field(default_factory=dict)
+    messages: TokenBucket = field(
+        default_factory=lambda: TokenBucket(rate=MESSAGE_RATE, burst=MESSAGE_BURST)
+    )
+    dial_gate: DialGate = field(default_factory=DialGate)
+    call_defaults: CallDefaults = field(init=False)
+
+    def __post_init__(self) -> None:
+        defaults = CallDefaults.of(self.config, self.dependencies)
+        object.__setattr__(self, "call_defaults", defaults)
 
     @property
     def change(self) -> OpenDrain:

@@ -36,26 +36,38 @@ class FirstHopLocator:
     def __init__(self, context: AccountContext) -> None:
         self._context = context
         self._config = context.config
+        self._allowed = context.config.allow_list
         self.registered_hosts: set[str] = set()
         """The addresses of the servers that have registered us."""
         self._known: Failover | None = None
         self._server_over_tls = False
         """Whether the server has been reached over TLS: then it is never used in clear again."""
         self._own_targets: OrderedDict[Target, str] = OrderedDict()
+        self._proxies: dict[Target, SipUri] = {}
 
     def is_unknown_source(self, flow: Flow) -> bool:
-        """Whether a new request on `flow` does not come from our servers; only for UDP.
+        """Whether a new request on `flow` comes neither from our servers nor from `accept_from`.
 
-        Over UDP anybody can reach our socket.  Requests within dialogs may come from far ends.
-        Always False for an account that listens or has no registration.
+        An account that listens takes requests from everybody if `accept_from` is empty.  For one
+        that does not, it matters over UDP only, where anybody can reach our socket, and always
+        False without a registration.  Requests within dialogs may come from far ends.
         """
-        registration, config = self._context.registration, self._config
-        host = flow.remote[0]
-        if flow.transport is not Transport.UDP or config.listen is not None:
+        registration, host = self._context.registration, flow.remote[0]
+        if self._config.listen is not None:
+            return bool(self._config.accept_from) and not self.is_own_server(flow)
+        if flow.transport is not Transport.UDP or registration is None:
             return False
-        if registration is None or host in self.registered_hosts or config.accepts_from(host):
+        if host in self.registered_hosts or self._allowed.lists_address(host):
             return False
         return all(target.host != host for target in registration.targets)
+
+    def lists_address(self, flow: Flow) -> bool:
+        """Whether `accept_from` lists the address of the far end."""
+        return self._allowed.lists_address(flow.remote[0])
+
+    def needs_no_digest(self, flow: Flow) -> bool:
+        """Whether the far end is a server of ours, or has a certificate that is listed."""
+        return self._allowed.lists_certificate(flow.identity) or self._leads_to_server(flow)
 
     def is_own_server(self, flow: Flow) -> bool:
         """Whether the far end of `flow` is the account's server or listed in `accept_from`.
@@ -64,11 +76,16 @@ class FirstHopLocator:
         opened, or by the names on the connection of the registration.  One in clear is recognized
         by its address.
         """
+        return (
+            self.lists_address(flow)
+            or self._allowed.lists_certificate(flow.identity)
+            or self._leads_to_server(flow)
+        )
+
+    def _leads_to_server(self, flow: Flow) -> bool:
         registration, host = self._context.registration, flow.remote[0]
         bound = None if registration is None else registration.flow
-        if self._config.accepts_from(host) or (
-            bound is not None and leads_to_same_peer(bound, flow)
-        ):
+        if bound is not None and leads_to_same_peer(bound, flow):
             return True
         target = self._context.machine.endpoint.target_of(flow)
         if target is not None and self.own_server(target) is not None:
@@ -78,6 +95,23 @@ class FirstHopLocator:
             return False
         return host in self.registered_hosts or any(own.host == host for own in self._own_targets)
 
+    def is_verified_server(self, flow: Flow | None) -> bool:
+        """Whether the far end of `flow` is our server, or listed, by its verified certificate.
+
+        Only such a server may say who far ends are (RFC 3325 section 5): in clear, and from a
+        listed address alone, anybody on the path could.
+        """
+        if flow is None or flow.identity is None:
+            return False
+        if self._allowed.lists_certificate(flow.identity):
+            return True
+        registration = self._context.registration
+        bound = None if registration is None else registration.flow
+        if bound is not None and bound.identity is not None and leads_to_same_peer(bound, flow):
+            return True
+        target = self._context.machine.endpoint.target_of(flow)
+        return target is not None and self.own_server(target) is not None
+
     async def locate(self, uri: SipUri) -> tuple[Target, ...]:
         """Return the targets of `uri`, best first.  Raises TransportError when there is none."""
         policy = LookupPolicy(server_name=self._config.tls.server_name)
@@ -86,9 +120,32 @@ class FirstHopLocator:
             for target in targets:
                 self._own_targets[target] = uri.host.lower()
                 self._own_targets.move_to_end(target)
+                self._proxies.setdefault(target, uri)
             while len(self._own_targets) > MAXIMUM_TARGETS:
-                self._own_targets.popitem(last=False)
+                self._proxies.pop(self._own_targets.popitem(last=False)[0], None)
         return targets
+
+    async def locate_proxies(self, *, ask: bool) -> tuple[Target, ...]:
+        """Locate the outbound proxy and those that take its place, in their order.
+
+        `ask` is that of `locate_and_verify`.  Raises TransportError with the first cause when none
+        can be located, and CertificateError.
+        """
+        found: list[Target] = []
+        failure: TransportError | None = None
+        for uri in self._config.proxy_uris:
+            try:
+                found += await self.locate_and_verify(uri, ask=ask)
+            except TransportError as error:
+                logger.info("%s: %s is left out: %s", self._config.aor, uri, error)
+                failure = failure or error
+        if not found:
+            raise failure or TransportError("there is no server to ask")
+        return tuple(dict.fromkeys(found))
+
+    def proxy_of(self, target: Target) -> SipUri:
+        """Return the outbound proxy, of those that are configured, that `target` was found for."""
+        return self._proxies.get(target, self._config.proxy_uris[0])
 
     def own_server(self, target: Target) -> str | None:
         """Return the host of the registrar, node or outbound proxy that `target` was found for.
@@ -142,7 +199,13 @@ class FirstHopLocator:
     async def _registered(self, registration: AnyRegistration, flow: Flow) -> FirstHop:
         binding = registration.binding
         route = binding.service_route if binding is not None else ()
-        places = self._alike(registration.targets, flow)
+        targets = registration.targets
+        if self._config.watches_trunk:
+            proxy = self.proxy_of(registration.target)
+            route = proxy_route(self._config, proxy)
+            # An INVITE names one server in its Route: it goes to no other.
+            targets = tuple(each for each in targets if self.proxy_of(each) == proxy)
+        places = self._alike(targets, flow)
         now = self._context.driver.now
         if places is not None and places.is_closed(registration.target, now=now):
             other = places.choose_target(now=now)

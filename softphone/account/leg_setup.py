@@ -1,18 +1,30 @@
-"""Builds the setup of an account's calls: policy, persona, Contact, INVITE."""
+"""Builds the setup of an account's calls: policy, persona, Contact, INVITE; and SUBSCRIBE."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from softphone.account.context import AccountContext
 from softphone.account.first_hop import FirstHop
 from softphone.call import LegSetup, MediaSetup
-from softphone.call.leg import RtcpXrDemand, VideoSetup
-from softphone.media import MediaConfig, VideoBackend
+from softphone.call.leg import (
+    AskPublic,
+    CallMusicSource,
+    FlowProof,
+    HeaderFields,
+    VideoSetup,
+    proves_nothing,
+    trusts_nobody,
+)
+from softphone.errors import MediaError, TransportError
+from softphone.media import MediaConfig, PublicAddresses, StreamHandle, VideoBackend
+from softphone.net.stream import addresses_of
 from softphone.sans_io import Flow
 from softphone.security import SecurityPolicy, SrtpPolicy
-from softphone.sip import InviteRequest, NameAddr, SipUri
+from softphone.sip import Body, InviteRequest, MessageRequest, NameAddr, SipUri, SubscribeRequest
 from softphone.sip.registration import NodeRegistration
 
 
@@ -23,49 +35,94 @@ def make_leg_setup(
     *,
     video: bool = False,
     inherited: SecurityPolicy | None = None,
+    asserts: Callable[[Flow | None], bool] = trusts_nobody,
+    proof: FlowProof = proves_nothing,
+    longest: float = 0.0,
+    call_music_source: CallMusicSource | None = None,
 ) -> LegSetup:
     """Make the setup of a leg over `flow`; `srtp` overrides for this call, `video` offers video.
 
     `inherited` is the policy of the call that this one is derived from; it applies as well.
-    Raises SecurityShortfall when nothing can meet both policies.
+    `asserts`, `proof` and `call_music_source` are those of `LegSetup`; `longest` seconds bound the
+    call, 0 does not.  Raises SecurityShortfall when nothing can meet both policies.
     """
-    config, given, agreements = context.config, context.dependencies, context.machine.agreements
-    # The phone's policy where it has one, else the configuration's.
-    if given.policy is None:
-        policy = config.security_policy(srtp=srtp, fips=given.fips)
-    else:
-        policy = given.policy if srtp is None else given.policy.with_srtp(srtp)
-    if inherited is not None:
-        policy = policy.stricter(inherited)
+    given, defaults = context.dependencies, context.call_defaults
+    policy = defaults.policy
+    if srtp is not None and given.policy is None:
+        policy = context.config.security_policy(srtp=srtp, fips=given.fips)
+    elif srtp is not None:
+        policy = policy.with_srtp(srtp)
+    policy = policy if inherited is None else policy.stricter(inherited)
     host = flow.local[0]
     return LegSetup(
         endpoint=context.machine.endpoint,
         change=context.driver.change,
         call_later=asyncio.get_running_loop().call_later,
         handlers=context.handlers,
-        media=MediaSetup(
-            backend=given.media,
-            policy=policy,
-            entropy=given.entropy,
-            host=host,
-            codecs=config.media.codecs,
-            comfort_noise=config.media.comfort_noise,
-            cname=f"{given.entropy(6).hex()}@softphone",
-            fallback=context.persona.takes_clear_answers(
-                policy.srtp, agreements.supported_tags(flow)
-            ),
-            video=_video_setup(context, offer=video) if config.media.video else None,
-            clear_latching=config.media.adoptable_networks,
-            reports=RtcpXrDemand(config.media.reports, measured=config.quality is not None),
-        ),
+        media=_media_setup(context, policy, flow, video=video),
         persona=context.persona,
-        vouched=agreements.vouches,
-        direct=config.server_uri is None,
+        vouched=context.machine.agreements.vouches,
+        asserts=asserts,
+        proof=proof,
+        direct=defaults.direct,
+        own_users=partial(_own_users, context, flow),
+        identifies_sessions=True,
         warning_agent=f"{host}" if ":" not in host else f"[{host}]",
         fips=given.fips,
-        digits_by=config.media.dtmf,
+        digits_by=context.config.media.dtmf,
         names=given.names,
+        guards=defaults.guards.bounded(longest) if longest else defaults.guards,
+        judge_referral=context.dial_gate.admit_referral,
+        aor=_at_home(context, defaults.aor),
+        call_music_source=call_music_source,
     )
+
+
+def _media_setup(
+    context: AccountContext, policy: SecurityPolicy, flow: Flow, *, video: bool
+) -> MediaSetup:
+    """Make the setup of the media, at the local address of the call's signaling."""
+    given, defaults, agreements = (
+        context.dependencies,
+        context.call_defaults,
+        context.machine.agreements,
+    )
+    media = context.config.media
+    return MediaSetup(
+        backend=given.media,
+        policy=policy,
+        entropy=given.entropy,
+        host=flow.local[0],
+        codecs=media.codecs,
+        comfort_noise=media.comfort_noise,
+        cname=f"{given.entropy(6).hex()}@softphone",
+        fallback=context.persona.takes_clear_answers(policy.srtp, agreements.supported_tags(flow)),
+        opportunistic=media.opportunistic,
+        dscp=defaults.dscp,
+        media_security=context.config.mediasec,
+        advertised=context.machine.endpoint.advertised_to(flow),
+        ask_public=_stun_asker(context),
+        video=_video_setup(context, offer=video) if media.video else None,
+        clear_latching=defaults.adoptable_networks,
+        reports=defaults.reports,
+    )
+
+
+def _stun_asker(context: AccountContext) -> AskPublic | None:
+    """Return what finds a stream's public addresses by the account's STUN server, if it has one."""
+    server = context.call_defaults.stun_server
+    if server is None:
+        return None
+
+    async def ask(handle: StreamHandle) -> PublicAddresses:
+        given = context.dependencies
+        try:
+            (host, *_) = await addresses_of(server[0], given.resolver.resolve)
+        except TransportError as error:
+            raise MediaError(f"the public media ports are not known: {error}") from error
+        return await given.media.find_public_addresses(handle, (host, server[1]))
+
+    return ask
 
 
 def _video_setup(context: AccountContext, *, offer: bool) -> VideoSetup:
@@ -80,17 +137,55 @@ def _video_setup(context: AccountContext, *, offer: bool) -> VideoSetup:
 
 def make_invite_request(context: AccountContext, uri: SipUri, hop: FirstHop) -> InviteRequest:
     """Make an INVITE to `uri` by `hop`, without the parts that differ per call."""
-    config = context.config
     uri = _at_home(context, uri)
     return InviteRequest(
         uri=uri,
-        local=NameAddr(config.display_name, _at_home(context, config.aor_uri), ()),
+        local=NameAddr(
+            context.config.display_name, _at_home(context, context.call_defaults.aor), ()
+        ),
         remote=NameAddr(None, uri, ()),
         to=hop.flow,
-        contact=_contact(context, hop.flow),
+        contact=make_contact(context, hop.flow, secure=uri.secure),
         route_set=hop.route_set,
         failover=hop.failover,
         credentials=context.credentials,
+    )
+
+
+def make_message_request(
+    context: AccountContext, uri: SipUri, hop: FirstHop, body: Body, headers: HeaderFields
+) -> MessageRequest:
+    """Make a MESSAGE to `uri` by `hop`."""
+    invite = make_invite_request(context, uri, hop)
+    return MessageRequest(
+        uri=invite.uri,
+        local=invite.local,
+        remote=invite.remote,
+        to=invite.to,
+        body=body,
+        route_set=invite.route_set,
+        headers=headers,
+        credentials=invite.credentials,
+        failover=invite.failover,
+    )
+
+
+def make_subscribe_request(
+    context: AccountContext, uri: SipUri, hop: FirstHop, event: str, accept: tuple[str, ...]
+) -> SubscribeRequest:
+    """Make a SUBSCRIBE for an event package of `uri` by `hop`; `accept` are media types."""
+    invite = make_invite_request(context, uri, hop)
+    return SubscribeRequest(
+        uri=invite.uri,
+        local=invite.local,
+        remote=invite.remote,
+        to=invite.to,
+        contact=invite.contact,
+        route_set=invite.route_set,
+        credentials=invite.credentials,
+        failover=invite.failover,
+        event=event,
+        accept=accept,
     )
 
 
@@ -98,21 +193,40 @@ def _at_home(context: AccountContext, uri: SipUri) -> SipUri:
     """With a list of nodes, replace our own domain by the host of the node that has our binding."""
     registration = context.registration
     home = registration.home if isinstance(registration, NodeRegistration) else None
-    if home is None or uri.host.lower() != context.config.aor_uri.host.lower():
+    if home is None or uri.host.lower() != context.call_defaults.aor.host.lower():
         return uri
     return replace(uri, host=home.host)
 
 
-def _contact(context: AccountContext, flow: Flow) -> NameAddr | None:
-    """Return the registered Contact, without a binding that of the flow."""
+def _own_users(context: AccountContext, flow: Flow) -> tuple[str | None, ...]:
+    """Return the user parts that lead to a registered phone; () where any number may be ours."""
+    if context.registration is None or context.config.watches_trunk:
+        return ()
+    contact = make_contact(context, flow)
+    bound = None if contact is None else contact.uri
+    own = context.config.aor_uri.user
+    return (own, bound.user) if isinstance(bound, SipUri) else (own,)
+
+
+def make_contact(context: AccountContext, flow: Flow, *, secure: bool = False) -> NameAddr | None:
+    """Return the registered Contact, without a binding that of the flow.
+
+    `secure` says that the dialog is with a sips URI: its Contact is one, too (RFC 3261 section
+    8.1.1.8).
+    """
     registration = context.registration
-    if registration is not None and registration.binding is not None:
-        binding = registration.binding
-        bound = binding.contact.uri
-        if binding.outbound and isinstance(bound, SipUri):
-            # RFC 5626 section 4.3: the proxies keep the dialog on this flow.  A GRUU would need
-            # each of them to look it up within dialogs, and not all that assign GRUUs do.
-            return NameAddr(None, bound.with_parameter("ob"), ())
-        return NameAddr(None, binding.public_gruu or bound, ())
-    aor = context.config.aor_uri
-    return context.machine.endpoint.contact_for_flow(flow, aor.user, secure=aor.scheme == "sips")
+    if registration is None or registration.binding is None:
+        aor = context.call_defaults.aor
+        secure = secure or aor.secure
+        return context.machine.endpoint.contact_for_flow(flow, aor.user, secure=secure)
+    binding = registration.binding
+    bound = binding.contact.uri
+    if binding.outbound and isinstance(bound, SipUri):
+        # RFC 5626 section 4.3: the proxies keep the dialog on this flow.  A GRUU would need
+        # each of them to look it up within dialogs, and not all that assign GRUUs do.
+        bound = bound.with_parameter("ob")
+    else:
+        bound = binding.public_gruu or bound
+    if secure and isinstance(bound, SipUri):
+        bound = replace(bound.without_parameter("transport"), scheme="sips")
+    return NameAddr(None, bound, ())

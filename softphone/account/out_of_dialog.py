@@ -9,10 +9,11 @@ never a transfer.
 from __future__ import annotations
 
 from softphone.account.context import AccountContext
+from softphone.call.leg.exchange_result import LARGEST_BODY
 from softphone.events import AccountEvent, MessageReceived
 from softphone.personas import OutOfDialogReply
+from softphone.security import IdentityAssurance
 from softphone.sip import (
-    InviteReceived,
     InviteUsage,
     NotifierUsage,
     ReferReceived,
@@ -21,28 +22,55 @@ from softphone.sip import (
     ServerExchange,
 )
 from softphone.sip.event_packages import message_summary
+from softphone.sip.message import asserted_identity
 
 
-def handle_request(context: AccountContext, event: RequestReceived[ServerExchange]) -> None:
-    """Answer a request from a permitted source that is neither INVITE, SUBSCRIBE nor REFER."""
+def handle_request(
+    context: AccountContext, event: RequestReceived[ServerExchange], *, asserted: bool = False
+) -> None:
+    """Answer a request from a permitted source that is neither INVITE, SUBSCRIBE nor REFER.
+
+    `asserted` is whether its sender may say who others are (RFC 3325).
+    """
     registration = context.registration
     reply: OutOfDialogReply | None = None
     if event.request.method == "NOTIFY" and registration is not None:
         reply = context.persona.answer_notify(event.request, call_id=registration.call_id)
     if reply is None:
-        answer_request(context, event)
+        answer_request(context, event, asserted=asserted)
         return
     _respond(context, event.exchange, reply.status, reply.reason)
     for news in reply.events:
         context.emit_event(news)
 
 
-def answer_request(context: AccountContext, event: RequestReceived[ServerExchange]) -> None:
+def answer_request(
+    context: AccountContext, event: RequestReceived[ServerExchange], *, asserted: bool = False
+) -> None:
     """Answer one request as every persona does, and report its content as an event."""
-    status, news = _read(event.request)
+    request = event.request
+    if request.method == "MESSAGE":
+        status, news = _read_message(context, request, asserted=asserted)
+    else:
+        status, news = _read(request)
     if news is not None:
         context.emit_event(news)
     _respond(context, event.exchange, status)
+
+
+def _read_message(
+    context: AccountContext, request: Request, *, asserted: bool
+) -> tuple[int, AccountEvent | None]:
+    """Read a MESSAGE (RFC 3428); 413 refuses one that is too large, 503 one too many."""
+    if len(request.body) > LARGEST_BODY:
+        return 413, None
+    if not context.messages.admit(now=context.driver.now):
+        return 503, None
+    identity = asserted_identity(request) if asserted else None
+    sender = request.from_ if identity is None else identity.address
+    assurance = IdentityAssurance.CLAIMED if identity is None else IdentityAssurance.ASSERTED
+    content_type = str(request.content_type or "text/plain")
+    return 200, MessageReceived(str(sender.uri), content_type, request.body, assurance)
 
 
 def _respond(
@@ -79,27 +107,17 @@ def refuse_subscription(context: AccountContext, subscription: NotifierUsage, st
 
 
 def refuse_invite(
-    context: AccountContext, usage: InviteUsage, status: int, reason: str = ""
+    context: AccountContext,
+    usage: InviteUsage,
+    status: int,
+    reason: str = "",
+    headers: tuple[tuple[str, str], ...] = (),
 ) -> None:
     """Refuse an INVITE before a leg is made for it."""
-    context.run_command(lambda now: usage.reject(status, now=now, reason=reason))
-
-
-def refuse_stranger(
-    context: AccountContext, event: InviteReceived[InviteUsage] | RequestReceived[ServerExchange]
-) -> None:
-    """Refuse with 403 a request that bypasses our server: its sender is not authenticated."""
-    reason = "Only by way of our server"
-    if isinstance(event, InviteReceived):
-        refuse_invite(context, event.usage, 403, reason)
-    else:
-        _respond(context, event.exchange, 403, reason)
+    context.run_command(lambda now: usage.reject(status, now=now, reason=reason, headers=headers))
 
 
 def _read(request: Request) -> tuple[int, AccountEvent | None]:
-    if request.method == "MESSAGE":
-        sender = str(request.from_.uri)
-        return 200, MessageReceived(sender, str(request.content_type or "text/plain"), request.body)
     if request.method == "NOTIFY":
         package = (request.headers.get("Event") or "").partition(";")[0].strip().lower()
         if package != "message-summary":

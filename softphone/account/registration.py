@@ -14,7 +14,12 @@ from dataclasses import replace
 from softphone.account.context import AccountContext
 from softphone.account.first_hop import FirstHopLocator
 from softphone.account.signaling import AnyRegistration
-from softphone.account.stack_settings import instance_id, registration_config
+from softphone.account.stack_settings import (
+    asked_uri,
+    instance_id,
+    monitor_config,
+    registration_config,
+)
 from softphone.config import parse_sip_uri
 from softphone.diagnostics.refusal_text import explain_no_answer, explain_registrar
 from softphone.errors import (
@@ -25,8 +30,9 @@ from softphone.errors import (
     RegistrationTimeout,
     SoftphoneError,
     TransportError,
+    TransportTimeout,
 )
-from softphone.events import RegistrationChanged, RegistrationState
+from softphone.events import RegistrationChanged, RegistrationState, TrunkState
 from softphone.sans_io import Flow, Target
 from softphone.sip import Registration
 from softphone.sip.registration import (
@@ -35,6 +41,7 @@ from softphone.sip.registration import (
     Node,
     NodeRegistration,
     NodeSetup,
+    ServerMonitor,
 )
 from softphone.trust import TlsSettings
 
@@ -46,7 +53,7 @@ _BOUND = (RegistrationState.REGISTERED, RegistrationState.REGISTERING)
 async def make_registration(
     context: AccountContext, locator: FirstHopLocator, *, ask: bool
 ) -> AnyRegistration | None:
-    """Make the registration; None without a registrar.
+    """Make the registration, or what asks a trunk's servers by OPTIONS; None without either.
 
     With `ask`, a person is asked about unknown certificates first.  Raises TransportError when no
     server can be located, and CertificateError.
@@ -55,6 +62,14 @@ async def make_registration(
     if config.nodes:
         return await _along_nodes(context, locator, ask=ask)
     server = config.server_uri
+    if config.watches_trunk:
+        return ServerMonitor(
+            context.machine.endpoint,
+            monitor_config(config),
+            targets=await locator.locate_proxies(ask=ask),
+            server_of=lambda target: asked_uri(config, locator.proxy_of(target)),
+            entropy=context.dependencies.entropy,
+        )
     if config.registrar is None or server is None:
         return None
     style = context.persona.registration_style(config.persona_line)
@@ -121,6 +136,7 @@ class AccountRegistration:
         self._settled: asyncio.Event = asyncio.Event()
         self._last_change: RegistrationChanged | None = None
         self._moves = 0
+        self._hurries = False
         self._moved: asyncio.Future[MoveEnded] | None = None
 
     @property
@@ -221,7 +237,10 @@ class AccountRegistration:
         raise self._failure(change, replace(registration.target, credential=credential))
 
     def _failure(self, change: RegistrationChanged | None, target: Target) -> SoftphoneError:
-        return registration_failure(change, self._context.driver.failure_of(target), target)
+        connection = self._context.driver.failure_of(target)
+        if self._context.config.watches_trunk:
+            return trunk_failure(change, connection, target)
+        return registration_failure(change, connection, target)
 
     async def relocate(self) -> None:
         """Look the servers up again: a lost one may have moved."""
@@ -233,16 +252,51 @@ class AccountRegistration:
                 for index, targets in enumerate(found):
                     registration.set_node_targets(index, targets)
         elif registration is not None:
-            targets = await self._locator.locate_again(self._context.config.server_uri)
+            config = self._context.config
+            places = config.proxy_uris if config.watches_trunk else (config.server_uri,)
+            found = [await self._locator.locate_again(place) for place in places]
+            targets = tuple(dict.fromkeys(target for each in found for target in each))
             with self._context.change() as now:
                 if targets:
                     registration.set_targets(targets, now=now)
+
+    @property
+    def changed_address(self) -> str | None:
+        """This host's address towards the server, where it is not that of the binding's flow."""
+        registration = self._context.registration
+        flow = None if registration is None else registration.flow
+        if flow is None or self.closed:
+            return None
+        try:
+            address = self._context.driver.local_address_to(flow.remote)
+        except TransportError:
+            return None  # there is no network now: the probes of the flow will tell
+        return None if address == flow.local[0] else address
+
+    def follow_address(self) -> None:
+        """Register over a new flow, at once, if this host's address towards the server changed."""
+        address, registration = self.changed_address, self._context.registration
+        flow = None if registration is None else registration.flow
+        if address is None or flow is None:
+            return
+        self._hurries = True
+        change = f"this host's address towards the server is {address} now, not {flow.local[0]}"
+        self._context.driver.close_flow(flow, ConnectionLost(change))
+
+    def _refresh(self) -> None:
+        registration = self._context.registration
+        if registration is not None and not self.closed:
+            with self._context.change() as now:
+                registration.refresh(now=now)
 
     # Events
 
     def handle_change(self, event: RegistrationChanged) -> None:
         """Wake those who wait for an outcome, and look a lost server up again."""
         self._last_change = event
+        if self._hurries and event.state is RegistrationState.RECOVERING:
+            self._hurries = False
+            asyncio.get_running_loop().call_soon(self._refresh)
         if event.state is not RegistrationState.REGISTERING:
             self._settled.set()
         if event.state is RegistrationState.RECOVERING:
@@ -266,6 +320,33 @@ class AccountRegistration:
             return None
         before, self.dialog_flow = self.dialog_flow, flow
         return before, flow
+
+
+def trunk_failure(
+    change: RegistrationChanged | None, connection: SoftphoneError | None, target: Target
+) -> SoftphoneError:
+    """Make the error for a trunk of which no server takes calls; arguments as for a registration.
+
+    `target` is the server that was asked last.
+    """
+    place = f"{target.transport}:{target.host}:{target.port}"
+    if change is not None and not change.unanswered:
+        return TransportError(f"{place} takes no calls: {change.status} {change.reason}".rstrip())
+    if connection is not None:
+        return connection
+    return TransportTimeout(f"{place} did not answer our OPTIONS: {_silence(target)}")
+
+
+_TRUNK_STATES = {
+    RegistrationState.REGISTERING: TrunkState.CHECKING,
+    RegistrationState.REGISTERED: TrunkState.READY,
+    RegistrationState.RECOVERING: TrunkState.DOWN,
+}
+
+
+def trunk_state(state: RegistrationState) -> TrunkState | None:
+    """Return what the state of a `ServerMonitor` says of the trunk; None once nothing is asked."""
+    return _TRUNK_STATES.get(state)
 
 
 def registration_failure(

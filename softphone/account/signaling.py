@@ -1,8 +1,8 @@
 """An account's signaling as one machine: SIP endpoint, registration and publisher.
 
-Sans IO: `softphone.net.driver.driver` runs it.  The registration sees every event of the endpoint
-first; events that it does not take go to the publisher or the account.  The machine keeps what
-servers agree to when they register us.  RFC 3261, RFC 5626.
+Sans IO: `softphone.net.driver.driver` runs it.  Events of flows and of requests outside dialogs go
+to the registration first; what neither it nor the publisher takes goes to the account.  The
+machine keeps what servers agree to when they register us.  RFC 3261, RFC 5626.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from softphone.sans_io import Flow, Target, Transmit
 from softphone.sip import (
     Endpoint,
     Exchange,
+    FlowClosed,
+    FlowOpened,
+    PongReceived,
     Publisher,
     Registration,
     RequestFailed,
@@ -28,6 +31,9 @@ from softphone.sip.registration import NodeRegistration, NodeRegistrationEvent
 SignalingEvent: TypeAlias = SipEvent | NodeRegistrationEvent
 AnyRegistration: TypeAlias = Registration | NodeRegistration
 
+
+REGISTRATION_EVENTS = (ResponseReceived, RequestFailed, FlowOpened, FlowClosed, PongReceived)
+"""The events that may concern a registration or a publication; all others are the account's."""
 
 MAXIMUM_SERVERS = 16
 """The maximum number of servers whose agreements are kept."""
@@ -143,18 +149,20 @@ class SignalingMachine:
     def _pump(self, now: float) -> None:
         self._now = max(self._now, now)
         while (event := self.endpoint.next_event()) is not None:
-            if isinstance(event, ResponseReceived):
-                self._note_response(event)
-            registration = self.registration
-            if registration is not None and registration.handle_event(event, now=self._now):
-                continue
-            about_ours = isinstance(event, ResponseReceived | RequestFailed)
-            if about_ours and self.publisher.handle_event(event, now=self._now):
-                continue
-            self._events.append(event)
+            if not (isinstance(event, REGISTRATION_EVENTS) and self._take(event)):
+                self._events.append(event)
         if self.registration is not None:
-            while (change := self.registration.next_event()) is not None:
-                self._events.append(change)
+            self._events.extend(self.registration.events)
+            self.registration.events.clear()
+
+    def _take(self, event: SipEvent) -> bool:
+        """Give an event to the registration and the publisher; True if it was one's alone."""
+        if isinstance(event, ResponseReceived):
+            self._note_response(event)
+        registration = self.registration
+        if registration is not None and registration.handle_event(event, now=self._now):
+            return True
+        return self.publisher.handle_event(event, now=self._now)
 
     def _note_response(self, event: ResponseReceived[Exchange]) -> None:
         request = event.exchange.request

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from softphone.config import AccountConfig, CredentialConfig, LimitsConfig
-from softphone.config.tls import credential_of, trust_store_of
+from softphone.config.tls import credential_of, server_credential_of, trust_lists_of, trust_store_of
 from softphone.net import DriverConfig, TransportLimits
 from softphone.net.stream import Fetcher
 from softphone.net.stream import HostResolver as NameResolver
 from softphone.personas import RegistrationStyle, StandardPersona
-from softphone.sans_io import Entropy
+from softphone.sans_io import Entropy, Transport
 from softphone.security import SecurityPolicy
 from softphone.sip import (
     DigestAlgorithm,
@@ -24,10 +24,10 @@ from softphone.sip import (
     SipUri,
 )
 from softphone.sip.auth import ChallengePolicy
+from softphone.sip.event_packages import DIALOG
 from softphone.sip.transport import KeepAliveConfig
 from softphone.trust import (
     AskUser,
-    ClientCertificates,
     TlsSettings,
     TrustLists,
     TrustStore,
@@ -71,25 +71,36 @@ def tls_settings(
     fips: bool = False,
     policy: SecurityPolicy | None = None,
 ) -> TlsSettings:
-    """Make the account's TLS settings; a listener requires client certificates it can verify.
+    """Make the account's TLS settings; a listener asks for certificates as configured.
 
     `policy`, if given, replaces the configuration's demands on certificates.  Raises
     ConfigurationError when a file is missing or holds no certificate.
     """
     demanded = config.policy if policy is None else policy
+    clear = config.transport in (Transport.UDP, Transport.TCP)
+    lists = trust_context.lists
+    if not lists and not clear:
+        lists = trust_lists_of(config.device)
     return TlsSettings(
         store=trust_store_of(config.tls, trust_context.trust),
         credential=credential_of(config.tls),
         pin=config.tls.pin,
         minimum=config.tls.minimum,
         revocation=demanded.revocation,
-        client_certificates=ClientCertificates.REQUIRED,
+        client_certificates=config.client_certificates,
         fips=fips or (policy is not None and policy.fips),
         allow=demanded.allow,
         unknown=trust_context.unknown,
-        lists=trust_context.lists,
+        lists=lists,
         tvs=trust_context.tvs,
     )
+
+
+def listener_settings(config: AccountConfig, tls: TlsSettings) -> TlsSettings:
+    """Return the settings of the account's listener: `tls` with the server's certificate."""
+    servers = config.accept_server_certificates_as_clients
+    domains = config.allow_list.names if servers else frozenset[str]()
+    return replace(tls, credential=server_credential_of(config.tls), server_domains=domains)
 
 
 def driver_config(
@@ -98,6 +109,7 @@ def driver_config(
     resolve: NameResolver,
     source: str | None = None,
     limits: LimitsConfig = DEFAULT_LIMITS,
+    dscp: int = 0,
 ) -> DriverConfig:
     """Make the configuration of the account's driver."""
     return DriverConfig(
@@ -111,6 +123,7 @@ def driver_config(
         resolve=resolve,
         fetcher=trust_context.fetcher,
         source=source,
+        dscp=dscp,
     )
 
 
@@ -141,13 +154,17 @@ def _digest_credentials(given: CredentialConfig) -> DigestCredentials:
 def endpoint_config(config: AccountConfig, persona: StandardPersona) -> EndpointConfig:
     """Make the endpoint's configuration: the persona's capabilities and the account's limits."""
     base = EndpointConfig()
+    # A session timer is refreshed by re-INVITE wherever the far end lacks UPDATE.
+    supported = tuple(tag for tag in base.supported if config.reinvite or tag != "timer")
     # The admission rate is far above any user's, and low enough (rate * 32 s + burst) for the
     # transaction table.
     return replace(
         base,
         user_agent=persona.user_agent(config.persona_line),
-        supported=(*base.supported, *persona.option_tags(config.persona_line)),
-        events=("refer", *persona.packages),
+        supported=(*supported, *persona.option_tags(config.persona_line)),
+        session_expires=base.session_expires if config.reinvite else 0.0,
+        reinvite=config.reinvite,
+        events=("refer", *persona.packages, *([DIALOG] if config.watchers.calls else [])),
         users=_users(config, persona) if config.own_user_only else (),
         timer_c=float(config.timer_c),
         admission_rate=200.0,
@@ -163,12 +180,12 @@ def _users(config: AccountConfig, persona: StandardPersona) -> tuple[str, ...]:
     return tuple(user for user in users if user)
 
 
-def proxy_route(config: AccountConfig) -> tuple[NameAddr, ...]:
-    """Return the outbound proxy as a Route; () without one."""
+def proxy_route(config: AccountConfig, proxy: SipUri | None = None) -> tuple[NameAddr, ...]:
+    """Return the outbound proxy, or the `proxy` in its place, as a Route; () without one."""
     if config.outbound_proxy is None:
         return ()
-    proxy = SipUri.parse(config.outbound_proxy).with_parameter("lr", None)
-    return (NameAddr(None, proxy, ()),)
+    proxy = SipUri.parse(config.outbound_proxy) if proxy is None else proxy
+    return (NameAddr(None, proxy.with_parameter("lr", None), ()),)
 
 
 def instance_id(entropy: Entropy) -> str:
@@ -214,6 +231,27 @@ def registration_config(
         refresh_early=style.refresh_early,
         keepalive=keepalive,
     )
+
+
+def monitor_config(config: AccountConfig) -> RegistrationConfig:
+    """Make the configuration that a trunk's servers are asked by.
+
+    From and Contact have the host name that the carrier knows us by, `contact_host`, if there is
+    one.
+    """
+    aor, host = config.aor_uri, config.contact_host
+    return RegistrationConfig(
+        aor=NameAddr(None, aor if host is None else replace(aor, host=host), ()),
+        registrar=config.proxy_uris[0],
+        user=aor.user or "",
+        secure_contact=aor.scheme == "sips",
+        keepalive=KeepAliveConfig(options_interval=float(config.options_interval)),
+    )
+
+
+def asked_uri(config: AccountConfig, server: SipUri) -> SipUri:
+    """Return the Request-URI of an OPTIONS request to a trunk's server."""
+    return _request_uri(server, secure=config.aor_uri.scheme == "sips")
 
 
 def _request_uri(registrar: SipUri, *, secure: bool) -> SipUri:

@@ -7,12 +7,13 @@ and only as an event that the application answers.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from softphone.account.context import AccountContext
 from softphone.call import Call, OutgoingCall
 from softphone.call.leg import PendingReferral
-from softphone.errors import SoftphoneError
+from softphone.errors import ConfigurationError, DialRefused, SoftphoneError
 from softphone.events import CallAnswered, CallEnded, CallRinging
 from softphone.sans_io import Flow
 from softphone.security import SecurityShortfall, Shortfall, ShortfallCode
@@ -56,10 +57,12 @@ def follow_referral(
 ) -> OutgoingCall:
     """Accept the REFER of `call`, call its target by `dial`, and report progress by NOTIFY.
 
-    Raises LocalProtocolError when no transfer is pending, ConfigurationError when its target
-    cannot be called (the far end then gets a NOTIFY with 400).
+    Raises LocalProtocolError when no transfer is pending, DialRefused when the dial policy forbids
+    its target (the REFER then gets 403), ConfigurationError when that cannot be called (the far end
+    then gets a NOTIFY with 400).
     """
     referral = call.take_referral()
+    _judge_target(context, referral)
     with context.change() as now:
         referral.subscription.accept(now=now)
     try:
@@ -70,6 +73,20 @@ def follow_referral(
     outgoing.transfers = referral.transfers
     context.tasks.spawn(_report(context, outgoing, referral.subscription))
     return outgoing
+
+
+def _judge_target(context: AccountContext, referral: PendingReferral) -> None:
+    """Refuse a REFER whose target the dial policy forbids.  Raises DialRefused."""
+    try:
+        target = context.config.target_uri(referral.refer_to)
+    except ConfigurationError:
+        return  # It cannot be called at all.
+    try:
+        context.dial_gate.check(target, now=asyncio.get_running_loop().time())
+    except DialRefused as error:
+        status = error.status
+        context.run_command(lambda now: referral.subscription.reject(status, now=now))
+        raise
 
 
 def _notify_progress(context: AccountContext, to: NotifierUsage, status: int, reason: str) -> None:
@@ -87,6 +104,8 @@ async def _report(context: AccountContext, outgoing: OutgoingCall, to: NotifierU
             elif isinstance(event, CallEnded):
                 _notify_progress(context, to, max(event.status, 400), event.reason)
                 return
+    except DialRefused as error:
+        _notify_progress(context, to, error.status, error.reason)
     except SecurityShortfall:
         _notify_progress(context, to, 488, "Not Acceptable Here")
     except SoftphoneError as error:

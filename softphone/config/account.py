@@ -8,18 +8,34 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Self, TypeAlias
+from enum import StrEnum
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Self, TypeAlias, cast
 
 from softphone.call.leg.dtmf import DigitMethod
+from softphone.call.leg.guards import CallGuards, OnMediaTimeout
 from softphone.call.leg.rtcp_xr_demand import RtcpXrMode
+from softphone.config.dial_policy import DialPolicyConfig
+from softphone.config.dscp import DscpConfig
+from softphone.config.listener import (
+    DIGEST_ALGORITHMS,
+    AllowList,
+    ChallengeConfig,
+    parse_networks,
+)
+from softphone.config.presets import preset_named
+from softphone.config.routing import RouteConfig
 from softphone.errors import ConfigurationError
+from softphone.extras import install_command, require_module
 from softphone.media.video import VIDEO_CODECS
 from softphone.personas import DeviceIdentity, PersonaLine
 from softphone.sans_io import Transport
 from softphone.security import (
+    DEFAULT_SUITES,
+    ClientCertificates,
     CryptoSuite,
     KeyMaterial,
     OnDrop,
@@ -31,16 +47,28 @@ from softphone.security import (
     SrtpPolicy,
     TlsVersion,
 )
-from softphone.sip import AbsoluteUri, MalformedMessage, SipUri, is_numeric, parse_uri
-from softphone_codecs import codec_names
+from softphone.sip import (
+    AbsoluteUri,
+    MalformedMessage,
+    SipUri,
+    is_numeric,
+    parse_target,
+    parse_uri,
+)
+from softphone.value_types import check_names, settle_types
+from softphone_codecs import CodecUnavailable, codec_names, find_codec
 
-DIGEST_ALGORITHMS = ("SHA-512-256", "SHA-256", "MD5")
 MAXIMUM_REALMS = 16
 MAXIMUM_NODES = 5
 LEAST_INTERVAL = 10
 MOST_CONNECTIONS = 1_000_000
+LONGEST_GUARD = 7 * 86400
+MOST_FRESHNESS = 3600
+MOST_OPTIONS_INTERVAL = 3600
+_CALLED_NUMBER = re.compile(r"\+?[0-9]{1,32}")
 _URN = re.compile(r"urn:[A-Za-z0-9][A-Za-z0-9-]{1,31}:[A-Za-z0-9()+,.:=@;$_!*'%/?-]{1,255}")
-_PIN = re.compile(r"sha256:[0-9a-f]{64}")
+_HOST = re.compile(r"(?=.{1,253}$)(?![0-9.]+$)[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?\.?")
+_PIN = re.compile(r"(?:sha256:)?[0-9a-f]{2}(?::?[0-9a-f]{2}){31}", re.I)
 
 
 def parse_sip_uri(text: str, *, what: str) -> SipUri:
@@ -54,17 +82,49 @@ def parse_sip_uri(text: str, *, what: str) -> SipUri:
     return uri
 
 
-def _networks(texts: Iterable[str], key: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    networks = []
-    for text in texts:
-        try:
-            networks.append(ip_network(text))
-        except ValueError as error:
-            raise ConfigurationError(
-                f"{key}: {text!r} is neither an IP address nor a network such as "
-                f"192.0.2.0/24: {error}"
-            ) from error
-    return tuple(networks)
+_STUN = re.compile(r"auto:(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+))(?::([0-9]{1,5}))?")
+
+
+def _stun_server(advertised: str | None) -> tuple[str, int] | None:
+    """The STUN server of `auto:HOST[:PORT]`; None for anything else.
+
+    Raises ConfigurationError.
+    """
+    if advertised is None or advertised.partition(":")[0] != "auto":
+        return None
+    match = _STUN.fullmatch(advertised)
+    port = int(match[3] or 3478) if match else 0
+    if match is None or not 1 <= port <= 65535:
+        raise ConfigurationError(
+            f"advertised: {advertised[:64]!r} is not of the form auto:stun.example.test:3478;"
+            " a STUN server has to be named, there is no default"
+        )
+    return match[1] or match[2], port
+
+
+def _check_advertised(advertised: str | None) -> None:
+    """Refuse what is neither the address of one host nor a host name, nor a STUN server's."""
+    server = _stun_server(advertised)
+    host = advertised if server is None else server[0]
+    if host is None:
+        return
+    if is_numeric(host):
+        address = ip_address(host)
+        if not address.is_unspecified and not address.is_multicast:
+            return
+    elif _HOST.fullmatch(host) is not None:
+        return
+    raise ConfigurationError(
+        f"advertised: {host[:64]!r} is neither the address of one host nor a host name"
+    )
+
+
+def _check_seconds(key: str, seconds: float) -> None:
+    """Refuse what is not 0 (never) to a week of seconds; what is not a number compares false."""
+    if not 0 <= seconds <= LONGEST_GUARD:
+        raise ConfigurationError(
+            f"{key}: {seconds:g} is not between 0 (never) and {LONGEST_GUARD} seconds"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +142,10 @@ class CredentialConfig:
     """The realms that this user answers, and no others.  By default those that the server uses on
     REGISTER; an account that never registers has to list them."""
     place: str = field(default="[credentials]", compare=False)
-    """Where the credentials are written, for error messages."""
+    """Where the credentials are written, for error messages.
+
+    :meta private:
+    """
 
     def __post_init__(self) -> None:
         if not isinstance(self.password, KeyMaterial):
@@ -113,11 +176,13 @@ class TlsConfig:
     system: bool = False
     """Whether the system's store is trusted, too."""
     certificate: str | os.PathLike[str] | None = None
-    """A PEM file with the client certificate and its chain."""
+    """A PEM file with the certificate, and its chain, that is shown to servers; a listener shows it
+    to its clients, too, unless it has one of its own."""
     key: str | os.PathLike[str] | None = None
     """A PEM file with the certificate's private key."""
     pin: str | None = None
-    """The one server certificate to accept: "sha256:" and the 64 hex digits of its SHA-256."""
+    """The one server certificate to accept: the 64 hex digits of its SHA-256, which may have
+    colons and "sha256:" before them."""
     server_name: str | None = None
     """The name that the server's certificate must have, instead of the URI's domain (RFC 5922)."""
     minimum: TlsVersion = TlsVersion.TLS_1_2
@@ -126,18 +191,25 @@ class TlsConfig:
     """The passphrase of an encrypted key; in a file the only line of `passphrase_file`."""
     store: str | os.PathLike[str] | None = None
     """A folder that keeps the certificates a person has accepted."""
+    server_certificate: str | os.PathLike[str] | None = None
+    """A PEM file with the certificate, and its chain, that a listener shows to its clients."""
+    server_key: str | os.PathLike[str] | None = None
+    """A PEM file with the private key of `server_certificate`."""
+    server_passphrase: KeyMaterial | None = None
+    """The passphrase of `server_key`; in a file the only line of `server_passphrase_file`."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.ca, tuple):
             raise ConfigurationError("tls.ca: give a tuple of paths, as in ca=(path,)")
+        settle_types(self, "tls")
         if self.pin is not None and _PIN.fullmatch(self.pin) is None:
-            raise ConfigurationError(
-                "tls.pin: expected 'sha256:' and the 64 lower-case hex digits of the "
-                "certificate's fingerprint"
-            )
+            raise ConfigurationError("tls.pin: expected the certificate's SHA-256, 64 hex digits")
         if (self.certificate is None) != (self.key is None):
             missing = "tls.key" if self.key is None else "tls.certificate"
             raise ConfigurationError(f"{missing}: a client certificate and its key go together")
+        if (self.server_certificate is None) != (self.server_key is None):
+            missing = "server_key" if self.server_key is None else "server_certificate"
+            raise ConfigurationError(f"tls.{missing}: a certificate and its key go together")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +234,9 @@ class PolicyConfig:
     """With `srtp = "optional"`: refuse a far end whose crypto lines are unusable, instead of taking
     the call in clear."""
 
+    def __post_init__(self) -> None:
+        settle_types(self, "policy")
+
 
 @dataclass(frozen=True, slots=True)
 class MediaPreferences:
@@ -169,8 +244,9 @@ class MediaPreferences:
 
     srtp: SrtpPolicy | None = None
     """Whether media must be SRTP.  By default required over TLS, off over UDP and TCP."""
-    suites: tuple[CryptoSuite, ...] = tuple(CryptoSuite)
-    """The crypto suites to offer and accept, in order of preference (RFC 4568, RFC 7714)."""
+    suites: tuple[CryptoSuite, ...] = DEFAULT_SUITES
+    """The crypto suites to offer and accept, in order of preference (RFC 4568, RFC 7714); those of
+    RFC 6188, such as "AES_256_CM_HMAC_SHA1_80", only where they are listed."""
     codecs: tuple[str, ...] = ("PCMU", "PCMA")
     """The audio codecs, in order of preference; the first that both ends support is used."""
     ports: tuple[int, int] | None = None
@@ -185,17 +261,31 @@ class MediaPreferences:
     refused."""
     reports: RtcpXrMode = RtcpXrMode.NEGOTIATED
     """When VoIP metrics (RTCP XR, RFC 3611) are sent to far ends."""
+    timeout: float = 30.0
+    """Seconds without RTP and RTCP, while both ends should send, until `MediaLost` reports it;
+    0: never."""
+    on_timeout: OnMediaTimeout = OnMediaTimeout.REPORT
+    """What then happens to the call: "report" leaves it, "hangup" ends it."""
     clear_latching: str | tuple[str, ...] = "off"
     """Whether media in clear may come from one host other than the signaled one (NAT): "off",
     "once", or a list of that host's permitted networks, such as "192.0.2.0/24".  Never under
     SRTP."""
+    opportunistic: bool = False
+    """With `srtp = "optional"`: offer RTP/AVP with crypto lines (OSRTP, RFC 8643), instead of
+    RTP/SAVP and, after a 488, RTP/AVP in a second INVITE."""
 
     @property
     def adoptable_networks(self) -> tuple[str, ...]:
-        """The networks from which media in clear may be adopted; () for none."""
+        """The networks from which media in clear may be adopted; () for none.
+
+        :meta private:
+        """
         if isinstance(self.clear_latching, tuple):
             return self.clear_latching
         return ("0.0.0.0/0", "::/0") if self.clear_latching == "once" else ()
+
+    def _check_timeout(self) -> None:
+        _check_seconds("media.timeout", self.timeout)
 
     def _check_clear_latching(self) -> None:
         if self.clear_latching in ("off", "once"):
@@ -205,24 +295,37 @@ class MediaPreferences:
                 f'media.clear_latching: {self.clear_latching!r} is not "off", "once" or a list of '
                 'networks such as ["192.0.2.0/24"]'
             )
-        _networks(self.clear_latching, "media.clear_latching")
+        parse_networks(self.clear_latching, "media.clear_latching")
 
-    def __post_init__(self) -> None:
-        self._check_clear_latching()
-        if not self.suites:
-            raise ConfigurationError("media.suites: at least one crypto suite is needed")
-        if not self.codecs:
-            raise ConfigurationError("media.codecs: at least one codec is needed")
+    def _check_codecs(self) -> None:
         for codec in self.codecs:
             if codec.upper() not in codec_names():
                 raise ConfigurationError(
                     f"media.codecs: {codec!r} is unknown; known are {', '.join(codec_names())}"
                 )
+            try:
+                find_codec(codec).check_available()
+            except CodecUnavailable as exc:
+                raise ConfigurationError(
+                    f"media.codecs: {exc}: {install_command('video')}, or leave {codec!r} out"
+                ) from exc
         for codec in self.video:
             if codec not in VIDEO_CODECS:
                 raise ConfigurationError(
                     f"media.video: {codec!r} is unknown; known are {', '.join(VIDEO_CODECS)}"
                 )
+        if self.video:
+            require_module("av", "video", "media.video: video needs PyAV")
+
+    def __post_init__(self) -> None:
+        settle_types(self, "media", ports="(40000, 49999)", codecs='("PCMU", "PCMA")')
+        self._check_clear_latching()
+        self._check_timeout()
+        if not self.suites:
+            raise ConfigurationError("media.suites: at least one crypto suite is needed")
+        if not self.codecs:
+            raise ConfigurationError("media.codecs: at least one codec is needed")
+        self._check_codecs()
         if self.ports is None:
             return
         low, high = self.ports
@@ -239,7 +342,7 @@ class MediaPreferences:
 
 @dataclass(frozen=True, slots=True)
 class LimitsConfig:
-    """Limits on incoming TCP and TLS connections of an account that listens."""
+    """Limits on incoming connections of an account that listens, and on calls."""
 
     connections: int = 4096
     """The maximum number of simultaneous connections."""
@@ -248,9 +351,22 @@ class LimitsConfig:
     handshakes_per_source: int = 16
     """The maximum number of simultaneous TLS handshakes per source; further ones wait."""
     trusted_sources: tuple[str, ...] = ()
-    """Addresses or networks that only `connections` limits: a NAT or SBC with many clients."""
+    """Addresses or networks that no limit per source applies to: a NAT or SBC with many clients."""
+    calls: int = 0
+    """The maximum number of simultaneous calls, ringing ones and our own included; a further call
+    that comes in is refused.  0: without limit."""
+    calls_per_source: int = 0
+    """The maximum number of incoming calls per address (/64 in IPv6) that is neither a server of
+    ours nor trusted.  0: a quarter of `calls`."""
+    calls_status: int = 486
+    """The response to a call too many: 486 (Busy Here), or on a trunk 503, on which the far end
+    tries its next route.  A proxy takes 503 for a failed phone."""
+    call_duration: float = 0.0
+    """Seconds after which an answered call is hung up.  0: never."""
 
     def __post_init__(self) -> None:
+        settle_types(self, "limits")
+        self._check_calls()
         for key, number in (
             ("connections", self.connections),
             ("connections_per_source", self.connections_per_source),
@@ -262,9 +378,77 @@ class LimitsConfig:
                 )
         self.trusted_networks()
 
+    def _check_calls(self) -> None:
+        for key, number in (("calls", self.calls), ("calls_per_source", self.calls_per_source)):
+            if not 0 <= number <= MOST_CONNECTIONS:
+                raise ConfigurationError(
+                    f"limits.{key}: {number} is not between 0 (no limit) and {MOST_CONNECTIONS}"
+                )
+        if self.calls_status not in (486, 503):
+            raise ConfigurationError(f"limits.calls_status: {self.calls_status} is not 486 or 503")
+        _check_seconds("limits.call_duration", self.call_duration)
+
+    @property
+    def most_calls_per_source(self) -> int:
+        """The maximum number of calls of one unknown source; 0: without limit."""
+        return self.calls_per_source or -(-self.calls // 4)
+
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """Parse the networks of `trusted_sources`.  Raises ConfigurationError."""
-        return _networks(self.trusted_sources, "limits.trusted_sources")
+        return parse_networks(self.trusted_sources, "limits.trusted_sources")
+
+
+class UnregisterOrder(StrEnum):
+    """When a drained account removes its binding: before its calls have ended, or after."""
+
+    FIRST = "first"
+    LAST = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class DrainConfig:
+    """How an account leaves while calls are up: `Account.drain`, and SIGTERM to the commands."""
+
+    timeout: float = 25.0
+    """Seconds that calls have to end by themselves; those left are then hung up."""
+    unregister: UnregisterOrder | None = None
+    """When the binding is removed: "first", so that callers go elsewhere, or "last".  By default
+    first, but last with the personas of CUCM, which clears the calls of who unregisters."""
+
+    def __post_init__(self) -> None:
+        _check_seconds("drain.timeout", self.timeout)
+        if self.unregister not in (None, *UnregisterOrder):
+            raise ConfigurationError(
+                f'drain.unregister: {self.unregister!r} is neither "first" nor "last"'
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class WatchersConfig:
+    """Who may watch this account's calls: by way of its server, or from `accept_from`."""
+
+    calls: bool = False
+    """Whether watchers are told of the account's calls: state, direction and far end."""
+    pickup: tuple[str, ...] = ()
+    """The addresses of watchers who are also told how to take a ringing call over: its Call-ID,
+    tags and target."""
+
+    def __post_init__(self) -> None:
+        for address in self.pickup:
+            if parse_sip_uri(address, what="watchers.pickup").user is None:
+                raise ConfigurationError(f"watchers.pickup: {address!r} names no user")
+        if self.pickup and not self.calls:
+            raise ConfigurationError("watchers.pickup: only with calls = true is anything told")
+
+    def may_pick_up(self, watcher: SipUri) -> bool:
+        """Whether `pickup` lists a watcher, by user and host.
+
+        :meta private:
+        """
+        listed = (parse_sip_uri(address, what="watchers.pickup") for address in self.pickup)
+        return any(
+            one.user == watcher.user and one.host.lower() == watcher.host.lower() for one in listed
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +468,56 @@ class QualityConfig:
             raise ConfigurationError(
                 f"quality.interval: {self.interval} is neither 0 nor {LEAST_INTERVAL} to 86400 s"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class StirConfig:
+    """The verification of callers' signed numbers (STIR/SHAKEN, RFC 8224)."""
+
+    anchors: tuple[str | os.PathLike[str], ...]
+    """Files or folders of PEM certificates of the authorities that vouch for carriers: the list of
+    your country's STI policy administrator.  Not the web's."""
+    https_ca: tuple[str | os.PathLike[str], ...] = ("system",)
+    """The authorities of the web servers that hold the carriers' certificates; "system" is the
+    system's store."""
+    numbers: tuple[str, ...] = ()
+    """Our own numbers, "+15550102000"; by default those in To and in the Request-URI count, and
+    then a token for a call to another number may be used again for one to us."""
+    freshness: float = 60.0
+    """Seconds that a token may be older or newer than now."""
+    allow_networks: tuple[str, ...] = ()
+    """Networks that a certificate may be fetched from though they are not public, such as a
+    laboratory's "127.0.0.0/8".  A caller names the address: with none, only public ones are."""
+
+    def __post_init__(self) -> None:
+        if not self.anchors or not isinstance(self.anchors, tuple):
+            raise ConfigurationError("stir.anchors: give at least one file of certificates")
+        if not isinstance(self.https_ca, tuple):
+            raise ConfigurationError("stir.https_ca: give a tuple of paths, as in ca=(path,)")
+        if not 1 <= self.freshness <= MOST_FRESHNESS:
+            raise ConfigurationError(
+                f"stir.freshness: {self.freshness:g} is not between 1 and {MOST_FRESHNESS} seconds"
+            )
+        self.allowed_networks()
+        for number in self.numbers:
+            if _CALLED_NUMBER.fullmatch(number) is None:
+                raise ConfigurationError(
+                    f"stir.numbers: {number!r} is no number such as +15550102000"
+                )
+
+    def allowed_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Parse `allow_networks`.  Raises ConfigurationError.
+
+        :meta private:
+        """
+        return parse_networks(self.allow_networks, "stir.allow_networks")
+
+    def canonical_numbers(self) -> frozenset[str]:
+        """Return our own numbers without "+" (RFC 8224 section 8.3).
+
+        :meta private:
+        """
+        return frozenset(number.removeprefix("+") for number in self.numbers)
 
 
 FetchToken: TypeAlias = Callable[[], Awaitable[str]]
@@ -334,6 +568,13 @@ class AccountConfig:
     is used, and a preferred one again once it is back."""
     outbound_proxy: str | None = None
     """A server that every request goes to first."""
+    fallback_proxies: tuple[str, ...] = ()
+    """Servers that take the place of `outbound_proxy`, in this order, while it does not serve; only
+    with `options_interval`, at most 4."""
+    options_interval: int = 0
+    """Seconds between OPTIONS requests to an `outbound_proxy` that the account does not register
+    with, 10 to 3600: who does not answer, or says 503, is left for the next server.  0: none are
+    sent.  A registration has probes of its own."""
     display_name: str | None = None
     """The display name that far ends see."""
     persona: str = "standard"
@@ -350,17 +591,56 @@ class AccountConfig:
     fips: bool | None = None
     """FIPS mode on or off, whatever the platform says; see `softphone.trust.fips.mode`."""
     accept_from: tuple[str, ...] = ()
-    """Further addresses or networks that may send new requests over UDP, such as a farm of SBCs."""
+    """Peers that may send new requests beside our server: addresses and networks, and
+    "certificate:NAME" for a domain that a verified certificate names.  An account that listens
+    takes calls from these only; one that does not, over UDP, from its server and these."""
+    client_certificates: ClientCertificates = ClientCertificates.REQUIRED
+    """Whether a TLS listener demands a client's certificate: "required"; "optional", which still
+    refuses a bad one; or "none".  Less than required needs `challenge`, `accept_from` or `open`."""
+    accept_server_certificates_as_clients: bool = False
+    """Whether a TLS listener takes a client's certificate that is for servers only, as public
+    authorities issue them since 2026: of the names that `accept_from` lists as "certificate:NAME",
+    and of nobody else; never in FIPS mode."""
+    open: bool = False
+    """Whether a TLS listener takes calls of everybody, with no certificate and no digest."""
+    trust_identity_from: tuple[str, ...] = ()
+    """Addresses or networks of servers whose word on who calls is taken without TLS, such as a PBX
+    in the same room.  The account's own server is trusted over verified TLS (RFC 3325)."""
+    preset: str | None = None
+    """The carrier whose rules the account keeps: "whatsapp", "openai", "twilio", "teams", "telnyx"
+    or "telekom".  In a file it fills what is not given; in Python `with_preset` does."""
+    reinvite: bool = True
+    """Whether the far end takes re-INVITE.  With False none is sent: calls are not held, and no
+    session timer is asked for."""
+    mediasec: bool = False
+    """Whether media security is agreed with the server by RFC 3329 (mediasec, TS 24.229)."""
+    contact_host: str | None = None
+    """The full name of this host to write into Contact in the place of an address, with the port
+    of the listener."""
     timer_c: int = 180
     """Seconds that an outgoing call may ring without a further response (RFC 3261 section 16.6); 0:
     without limit."""
     own_user_only: bool = False
     """Whether requests for a user part other than the AOR's and the Contact's get 404 (RFC 3261
     section 8.2.2.1); a trunk with many numbers needs False."""
+    pickup: str | None = None
+    """What is dialed to pick up a call that rings at another user, whose name takes the place of
+    `{user}`: `*8{user}`.  Not needed where the server tells watchers how to take the call over."""
+    music_on_hold: str | None = None
+    """Whom held far ends hear (RFC 7088): a SIP URI, or a user of our own domain, that plays
+    music.  Media flows from there to the far end directly."""
+    publish_presence: bool = False
+    """Whether the server is told, by PUBLISH (RFC 3903), that the account is available and whether
+    it is on the phone."""
     credentials: CredentialConfig | None = None
     """The digest user; in a file `[[credentials]]` for each of several."""
     further_credentials: tuple[CredentialConfig, ...] = ()
     """Other users for other realms, which they list."""
+    challenge: ChallengeConfig | None = None
+    """The digest that callers have to give; by default none."""
+    routes: tuple[RouteConfig, ...] = ()
+    """Where calls go by the number that they call; a number without a route gets 404.  Without
+    routes all come here; in a file `[[routes]]`."""
     device: DeviceIdentity | None = None
     """The device that a CUCM persona registers."""
     oauth: OAuthConfig | None = None
@@ -371,10 +651,25 @@ class AccountConfig:
     """The security policy of a whole call."""
     media: MediaPreferences = field(default_factory=MediaPreferences)
     """The permitted media of a call."""
+    stir: StirConfig | None = None
+    """The verification of callers' signed numbers; by default none are verified."""
     quality: QualityConfig | None = None
     """The collector of quality reports; by default none."""
     limits: LimitsConfig = field(default_factory=LimitsConfig)
-    """Limits on incoming connections of an account that listens."""
+    """Limits on incoming connections of an account that listens, and on calls."""
+    drain: DrainConfig = field(default_factory=DrainConfig)
+    """How the account leaves while calls are up."""
+    dscp: DscpConfig = field(default_factory=DscpConfig)
+    """How packets are marked for the network."""
+    advertised: str | None = None
+    """The address at which others reach this host, or a name that is looked up at the start: it
+    stands in Contact and session descriptions in the place of our own.  For a host behind a 1:1
+    NAT, as in most clouds.  "auto:stun.example.test" asks that STUN server, from each media port;
+    ":3478" may follow."""
+    watchers: WatchersConfig = field(default_factory=WatchersConfig)
+    """Who may watch this account's calls."""
+    dial_policy: DialPolicyConfig | None = None
+    """What the account may dial; without it all that its server lets through."""
 
     def __post_init__(self) -> None:
         if self.nodes:
@@ -388,6 +683,8 @@ class AccountConfig:
         self._check_realms()
         if self.listen is not None:
             self.listen_at()
+        _check_advertised(self.advertised)
+        self._check_public_media()
         if self.instance is not None and _URN.fullmatch(self.instance) is None:
             raise ConfigurationError(f"instance: {self.instance!r} is no URN, as urn:uuid:… is")
         if not 1 <= self.reg_id < 2**31:
@@ -396,17 +693,190 @@ class AccountConfig:
             raise ConfigurationError(
                 f"timer_c: {self.timer_c} is not between 0 (never) and 86400 seconds"
             )
-        _networks(self.accept_from, "accept_from")
+        self._check_admission()
+        self._check_carrier()
+        self._check_trunk()
+        parse_networks(self.trust_identity_from, "trust_identity_from")
+        self._show_own_certificate()
+        self._check_pickup()
+        self._check_music_on_hold()
         if self.registrar is None and self.outbound_proxy is None and self.listen is None:
             raise ConfigurationError(
                 "registrar: give the server to register with, or 'listen' for direct calls"
             )
 
-    def accepts_from(self, host: str) -> bool:
-        """Whether `accept_from` names the numeric `host`."""
+    def _show_own_certificate(self) -> None:
+        """Over TLS, show the certificate of the device's store where no other is named."""
+        path = None if self.device is None else self.device.certificate
+        if path is not None and self.tls.certificate is None and not self._clear_transport:
+            object.__setattr__(self, "tls", replace(self.tls, certificate=path, key=path))
+
+    @property
+    def allow_list(self) -> AllowList:
+        """The peers of `accept_from`.  Raises ConfigurationError.
+
+        :meta private:
+        """
+        return AllowList.parse(self.accept_from)
+
+    def trusts_identity_from(self, host: str) -> bool:
+        """Whether `trust_identity_from` names the numeric `host`.
+
+        :meta private:
+        """
         address = ip_address(host.partition("%")[0])
-        networks = _networks(self.accept_from, "accept_from")
+        networks = parse_networks(self.trust_identity_from, "trust_identity_from")
         return any(address in network for network in networks)
+
+    def _check_admission(self) -> None:
+        """Refuse a listener that would let everybody in without having been told to."""
+        listed = self.allow_list
+        tls = self.listen is not None and self.listen_at()[0] is Transport.TLS
+        if listed.names and self.listen is not None and not tls:
+            raise ConfigurationError("accept_from: only a TLS listener sees certificates")
+        if self.challenge is not None and self.listen is None:
+            raise ConfigurationError("challenge: only an account that listens challenges callers")
+        if self.accept_server_certificates_as_clients and not (listed.names and tls):
+            raise ConfigurationError(
+                "accept_server_certificates_as_clients: only a TLS listener with certificate:NAME"
+                " in accept_from takes them: give the names that may be shown so"
+            )
+        if self.open and not tls:
+            raise ConfigurationError("open: only a TLS listener has it: leave it out")
+        if self.client_certificates is ClientCertificates.REQUIRED:
+            if self.open:
+                raise ConfigurationError(
+                    "open: this listener demands certificates: client_certificates says less"
+                )
+            return
+        if not tls:
+            raise ConfigurationError("client_certificates: only a TLS listener asks for them")
+        if listed.names and self.client_certificates is ClientCertificates.NONE:
+            raise ConfigurationError(
+                "accept_from: a certificate is listed, and client_certificates asks for none"
+            )
+        self._check_open(guarded=bool(self.accept_from) or self.challenge is not None)
+
+    def _check_carrier(self) -> None:
+        if self.preset is not None:
+            preset_named(self.preset)
+        if self.contact_host is not None and (
+            is_numeric(self.contact_host) or _HOST.fullmatch(self.contact_host) is None
+        ):
+            raise ConfigurationError(f"contact_host: {self.contact_host[:64]!r} is no host name")
+        if self.mediasec and (self.credentials is None or not self.secure_transport):
+            raise ConfigurationError(
+                "mediasec: it is agreed over TLS, with a digest: [credentials]"
+            )
+
+    def _check_trunk(self) -> None:
+        interval = self.options_interval
+        if interval and not LEAST_INTERVAL <= interval <= MOST_OPTIONS_INTERVAL:
+            raise ConfigurationError(
+                f"options_interval: {interval} is neither 0 (never) nor {LEAST_INTERVAL} to"
+                f" {MOST_OPTIONS_INTERVAL} seconds"
+            )
+        if not self.fallback_proxies:
+            return
+        if self.outbound_proxy is None or self.registrar is not None or not interval:
+            raise ConfigurationError(
+                "fallback_proxies: they follow an outbound_proxy that the account does not register"
+                " with, and options_interval, which shows who serves"
+            )
+        servers = [self.outbound_proxy, *self.fallback_proxies]
+        if len(set(servers)) != len(servers) or len(servers) > MAXIMUM_NODES:
+            raise ConfigurationError(
+                f"fallback_proxies: give at most {MAXIMUM_NODES - 1} servers, each once"
+            )
+        reached = {_settled_transport(uri, "fallback_proxies") for uri in self.proxy_uris}
+        if None in reached or len(reached) != 1:
+            raise ConfigurationError(
+                "fallback_proxies: name how each server is reached (sips: or ;transport=tls, tcp or"
+                " udp), by the same transport as outbound_proxy"
+            )
+
+    @property
+    def watches_trunk(self) -> bool:
+        """Whether OPTIONS show which of `proxy_uris` serves.
+
+        :meta private:
+        """
+        return bool(self.options_interval and self.proxy_uris) and self.registrar is None
+
+    @property
+    def proxy_uris(self) -> tuple[SipUri, ...]:
+        """The outbound proxy and those that take its place; () without.
+
+        :meta private:
+        """
+        given = (self.outbound_proxy, *self.fallback_proxies)
+        return tuple(
+            parse_sip_uri(text, what="outbound_proxy") for text in given if text is not None
+        )
+
+    def with_preset(self, name: str, *, given: Collection[str] | None = None) -> Self:
+        """Return the account with a carrier's values for what is not given.
+
+        `given` are the keys that stay, as "media.codecs"; by default those that differ from their
+        default.  Raises ConfigurationError for an unknown name.
+        """
+        return cast("Self", preset_named(name).apply(self, given))
+
+    @property
+    def contradictions(self) -> tuple[str, ...]:
+        """How the account contradicts the rules of its preset, as sentences."""
+        return () if self.preset is None else preset_named(self.preset).contradictions(self)
+
+    def _check_open(self, *, guarded: bool) -> None:
+        """Check a TLS listener that demands no certificates."""
+        if not guarded and not self.open:
+            raise ConfigurationError(
+                "client_certificates: without them anybody could call: give [challenge] with users"
+                " and passwords, accept_from with the peers, or open = true"
+            )
+        if guarded and self.open:
+            raise ConfigurationError("open: accept_from and challenge say who may call: leave one")
+        if self.open and self.security_policy().minimum is not SecurityLevel.NOT_SECURE:
+            raise ConfigurationError(
+                "open: a call of an unknown peer is never secure, so all would be refused: set"
+                ' policy.minimum = "not_secure" (srtp = "required" still encrypts the media)'
+            )
+
+    def _check_public_media(self) -> None:
+        if self.stun_server is not None and self.media.video:
+            raise ConfigurationError(
+                "advertised: a STUN server is asked for the ports of audio only: leave media.video"
+                " out, or advertise an address"
+            )
+
+    def _check_pickup(self) -> None:
+        """Refuse a feature code that cannot be dialed."""
+        code = self.pickup
+        if code is None:
+            return
+        rest = code.replace("{user}", "")
+        if "{" in rest or "}" in rest or "@" in code or not code:
+            raise ConfigurationError(f'pickup: {code!r} is no code such as "*8{{user}}"')
+        parse_target(code.replace("{user}", "600"), self.aor_uri)
+
+    def _check_music_on_hold(self) -> None:
+        """Refuse a music source that cannot be called, and one that no hold would use."""
+        source = self.music_on_hold
+        if source is None:
+            return
+        try:
+            self.target_uri(source)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"music_on_hold: {error}") from error
+        if not self.reinvite:
+            raise ConfigurationError("music_on_hold: with reinvite = false no call is held")
+
+    def pickup_code(self, user: str) -> str | None:
+        """The target to dial to pick up a call that rings at `user`; None without a feature code.
+
+        :meta private:
+        """
+        return None if self.pickup is None else self.pickup.replace("{user}", user)
 
     def _check_token(self) -> None:
         """Refuse a token without TLS, which would expose it, or beside digest credentials."""
@@ -450,7 +920,10 @@ class AccountConfig:
 
     @property
     def persona_line(self) -> PersonaLine:
-        """The facts about the account that its persona needs."""
+        """The facts about the account that its persona needs.
+
+        :meta private:
+        """
         return PersonaLine(
             srtp=self.srtp,
             secure=self.secure_transport,
@@ -475,9 +948,13 @@ class AccountConfig:
 
     @property
     def server_uris(self) -> tuple[SipUri, ...]:
-        """All of the account's own servers: nodes, registrar and outbound proxy."""
-        given = (*self.nodes, self.registrar, self.outbound_proxy)
-        return tuple(parse_sip_uri(text, what="registrar") for text in given if text is not None)
+        """All of the account's own servers: nodes, registrar and outbound proxy.
+
+        :meta private:
+        """
+        given = (*self.nodes, self.registrar)
+        registrars = (parse_sip_uri(text, what="registrar") for text in given if text is not None)
+        return (*registrars, *self.proxy_uris)
 
     @property
     def transport(self) -> Transport | None:
@@ -511,9 +988,9 @@ class AccountConfig:
         demand = self.srtp if srtp is None else srtp
         minimum = self.policy.minimum
         if minimum is None:
-            strict = demand is SrtpPolicy.REQUIRED and not self._clear_transport
+            strict = demand == SrtpPolicy.REQUIRED and not self._clear_transport
             minimum = SecurityLevel.ENCRYPTED if strict else SecurityLevel.NOT_SECURE
-        return SecurityPolicy(
+        return _policy(
             minimum=minimum,
             scope=self.policy.scope,
             srtp=demand,
@@ -527,8 +1004,31 @@ class AccountConfig:
             refuse_unusable_crypto=self.policy.refuse_unusable_crypto,
         )
 
+    @property
+    def call_guards(self) -> CallGuards:
+        """The guards of this account's calls.
+
+        :meta private:
+        """
+        return CallGuards(
+            media_timeout=self.media.timeout,
+            on_media_timeout=self.media.on_timeout,
+            maximum_duration=self.limits.call_duration,
+        )
+
+    @property
+    def stun_server(self) -> tuple[str, int] | None:
+        """The host and port of the STUN server in `advertised`.
+
+        :meta private:
+        """
+        return _stun_server(self.advertised)
+
     def listen_at(self) -> tuple[Transport, str, int]:
-        """Return transport, address and port of `listen`.  Raises ConfigurationError."""
+        """Return transport, address and port of `listen`.  Raises ConfigurationError.
+
+        :meta private:
+        """
         match = re.fullmatch(
             r"(udp|tcp|tls):(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):([0-9]{1,5})", self.listen or ""
         )
@@ -543,22 +1043,22 @@ class AccountConfig:
 
         Raises ConfigurationError.
         """
-        if target.lower().startswith(("sip:", "sips:")):
-            return parse_sip_uri(target, what="target")
-        if ":" in target.partition("@")[0]:
+        uri = parse_target(target, self.aor_uri).uri
+        if not isinstance(uri, SipUri):
             raise ConfigurationError(f"target: {target!r} is not a sip: or sips: URI")
-        aor = self.aor_uri
-        host = f"[{aor.host}]" if ":" in aor.host else aor.host
-        place = host if aor.port is None else f"{host}:{aor.port}"
-        whole = target if "@" in target else f"{target}@{place}"
-        uri = parse_sip_uri(f"{aor.scheme}:{whole}", what="target")
-        if not uri.user:
-            raise ConfigurationError(f"target: {target!r} names no user")
         return uri
 
     def with_media(self, **changes: object) -> Self:
-        """Return a copy with other media preferences."""
+        """Return a copy with other media preferences: the fields of `MediaPreferences`.
+
+        Raises ConfigurationError for a name that is none of them, and for a wrong value.
+        """
+        check_names(MediaPreferences, changes, "media")
         return replace(self, media=replace(self.media, **changes))  # type: ignore[arg-type]
+
+
+_policy = lru_cache(maxsize=256)(SecurityPolicy)
+"""Each call asks for its account's policy, which is made once for all of them."""
 
 
 def _settled_transport(uri: SipUri, key: str) -> Transport | None:

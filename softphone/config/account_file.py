@@ -9,23 +9,40 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from softphone.config.account import (
     AccountConfig,
     CredentialConfig,
+    DrainConfig,
     LimitsConfig,
     MediaPreferences,
     OAuthConfig,
     PolicyConfig,
     QualityConfig,
+    StirConfig,
+    WatchersConfig,
 )
-from softphone.config.toml_reader import PASSWORD_KEYS, TLS_KEYS, TomlTable, field_names, read_toml
+from softphone.config.dial_policy import DialPolicyConfig
+from softphone.config.dscp import DscpConfig
+from softphone.config.listener import CallerConfig, ChallengeConfig, read_users
+from softphone.config.presets import preset_named
+from softphone.config.routing import RouteConfig
+from softphone.config.toml_reader import (
+    PASSWORD_KEYS,
+    SERVER_KEYS,
+    TLS_KEYS,
+    TomlTable,
+    field_names,
+    read_text,
+    read_toml,
+)
 from softphone.errors import ConfigurationError
 from softphone.personas import DeviceIdentity
+from softphone.sans_io import Transport
 from softphone.security import SecurityLevel
 
 IM_KEYS = (
@@ -47,23 +64,40 @@ IM_KEYS = (
 )
 """Keys of the table `[im]`, which `softphone.config.messaging_file` reads."""
 
+VOICEMAIL_KEYS = (
+    *("server", "user", *PASSWORD_KEYS),
+    *("backups", "format", "timeout", "page", "poll", "tls"),
+)
+"""Keys of the table `[voicemail]`, which `softphone.config.voicemail_file` reads."""
+
 _KEYS: Mapping[str, tuple[str, ...]] = {
-    "": (*field_names(AccountConfig, "further_credentials"), "directory", "im"),
+    "": (*field_names(AccountConfig, "further_credentials"), "directory", "im", "voicemail"),
     "credentials": ("username", *PASSWORD_KEYS, "algorithms", "realms"),
+    "challenge": (*field_names(ChallengeConfig), "users_file"),
+    "routes": field_names(RouteConfig, "handler"),
     "device": field_names(DeviceIdentity),
     "oauth": field_names(OAuthConfig, "fetch"),
-    "tls": TLS_KEYS,
+    "tls": (*TLS_KEYS, *SERVER_KEYS),
     "policy": field_names(PolicyConfig),
     "im": IM_KEYS,
+    "voicemail": VOICEMAIL_KEYS,
     "media": field_names(MediaPreferences),
     "quality": field_names(QualityConfig),
+    "stir": field_names(StirConfig),
     "limits": field_names(LimitsConfig),
+    "drain": field_names(DrainConfig),
+    "dscp": field_names(DscpConfig),
+    "dial_policy": field_names(DialPolicyConfig),
+    "watchers": field_names(WatchersConfig),
 }
 
 
+_LISTS = ("credentials", "routes")
+"""Tables of which there may be several."""
+
 _MAKING = (
-    'two lines make one, aor = "sip:USER@DOMAIN" and registrar = "sips:SERVER" (the rest is in the'
-    " docs), or softphone lab --dir lab, which writes lab/alice.toml for itself"
+    'two lines make one, aor = "sip:USER@DOMAIN" and registrar = "sips:SERVER" (see the'
+    " account file's documentation)"
 )
 
 
@@ -83,11 +117,29 @@ def load_account(
     file = read_toml(Path(path), "account file", _MAKING)
     file.check_keys(*_KEYS[""])
     for key in sorted(_KEYS.keys() - {""}):
-        for table in file.tables(key) if key == "credentials" else (file.table(key),):
+        for table in file.tables(key) if key in _LISTS else (file.table(key),):
             if table is not None:
                 table.check_keys(*_KEYS[key])
     config = _account(file, os.environ if environment is None else environment)
-    return AccountFile(file.path, config, file.warnings)
+    return AccountFile(file.path, config, (*file.warnings, *_warnings(config)))
+
+
+def _warnings(config: AccountConfig) -> Iterator[str]:
+    """Warn of what works and is weaker than it looks."""
+    yield from config.contradictions
+    way = config.transport if config.listen is None else config.listen_at()[0]
+    if config.accept_server_certificates_as_clients:
+        yield (
+            "accept_server_certificates_as_clients: who holds the key of a server named in"
+            " accept_from, a web server's as well, can call as that peer; leave it out where the"
+            " peer can get a certificate for clients"
+        )
+    forgeable = way in (Transport.UDP, None)
+    if forgeable and config.allow_list.networks and config.challenge is None:
+        yield (
+            "accept_from: over UDP a sender's address can be forged, so that anybody who knows one"
+            " of these can start calls; use TLS or TCP, or demand a digest ([challenge])"
+        )
 
 
 def _account(file: TomlTable, environment: Mapping[str, str]) -> AccountConfig:
@@ -101,11 +153,41 @@ def _account(file: TomlTable, environment: Mapping[str, str]) -> AccountConfig:
     values["further_credentials"] = users[1:]
     if users:
         values["credentials"] = users[0]
+    values["routes"] = tuple(
+        route.checked(lambda: _route(route))  # noqa: B023 - run at once
+        for route in file.tables("routes")
+    )
+    challenge = file.table("challenge")
+    if challenge is not None:
+        values["challenge"] = challenge.checked(lambda: _challenge(challenge, environment))
     for key, read in _TABLES.items():
         table = file.table(key)
         if table is not None:
             values[key] = _made(table, read)
-    return file.checked(lambda: AccountConfig(**values))
+    config = _with_preset(file, values)
+    own = None if config.device is None else config.device.certificate
+    if own is not None and config.tls.certificate == own and not own.is_file():
+        (file.table("device") or file).fail(
+            "store", f"there is no {own}: boot the device into that folder first (Phone.boot)"
+        )
+    return config
+
+
+def _with_preset(file: TomlTable, values: dict[str, Any]) -> AccountConfig:
+    """Make the account; a preset fills what the file does not give."""
+    name = values.get("preset")
+    if name is None:
+        return file.checked(lambda: AccountConfig(**values))
+    preset = file.checked(lambda: preset_named(name))
+    served = any(key in values for key in ("registrar", "nodes", "outbound_proxy"))
+    given = {"outbound_proxy"} if served else set()
+    for key, value in file.values.items():
+        given |= {f"{key}.{each}" for each in value} if isinstance(value, dict) else {key}
+    if not served:
+        # Without a server the account would be refused before the preset can name it.
+        servers = (rule.value for rule in preset.rules if rule.key == "outbound_proxy")
+        values["outbound_proxy"] = next(servers, None)
+    return file.checked(lambda: AccountConfig(**values).with_preset(name, given=given))
 
 
 def _made(table: TomlTable, read: Callable[[TomlTable], Any]) -> Any:
@@ -121,9 +203,43 @@ def _user(table: TomlTable, environment: Mapping[str, str]) -> CredentialConfig:
     return table.checked(lambda: CredentialConfig(username, password, place=place, **values))
 
 
+def _challenge(table: TomlTable, environment: Mapping[str, str]) -> ChallengeConfig:
+    """The users of [[challenge.users]] and of the file that `users_file` names."""
+    users: list[CallerConfig] = []
+    for each in table.tables("users"):
+        each.check_keys("username", *PASSWORD_KEYS)
+        name = each.needed_text("username", "a username is missing")
+        password = each.password(environment)
+        users.append(each.checked(lambda: CallerConfig(name, password)))  # noqa: B023 - run at once
+    path = table.secret_path("users_file")
+    if path is not None:
+        users += read_users(read_text(path), str(path))
+    return ChallengeConfig(tuple(users), **table.fields(ChallengeConfig, "users"))
+
+
+def _route(table: TomlTable) -> RouteConfig:
+    table.needed_text("number", "a number or pattern is missing")
+    return RouteConfig(**table.fields(RouteConfig, "handler"))
+
+
 def _device(table: TomlTable) -> DeviceIdentity:
     table.needed_text("name", "a name is missing; it is the device's own, as configured")
-    return DeviceIdentity(**table.fields(DeviceIdentity))
+    values = table.fields(DeviceIdentity, "store")
+    identity = DeviceIdentity(store=table.existing_path("store"), **values)
+    return replace(identity, mac=identity.mac or _installation(identity))
+
+
+def _installation(identity: DeviceIdentity) -> str | None:
+    """The digits by which a boot into the store is known, so that the server sees one phone."""
+    if identity.store is None or identity.name.startswith("SEP"):
+        return None
+    if not (Path(identity.store) / f"{identity.name}.installation").is_file():
+        return None
+    # Imported here because most accounts have no store.
+    from softphone.provisioning import ConfigStore
+    from softphone.trust.fips import random_bytes
+
+    return ConfigStore(identity.store).installation(identity.name, random_bytes)
 
 
 def _oauth(table: TomlTable) -> OAuthConfig:
@@ -158,8 +274,41 @@ def _quality(table: TomlTable) -> QualityConfig:
     return QualityConfig(**table.fields(QualityConfig))
 
 
+def _stir(table: TomlTable) -> StirConfig:
+    values = table.fields(StirConfig, "anchors", "https_ca")
+    if "https_ca" in table.values:
+        values["https_ca"] = table.authorities("https_ca")
+    return StirConfig(anchors=table.authorities("anchors"), **values)
+
+
 def _limits(table: TomlTable) -> LimitsConfig:
     return LimitsConfig(**table.fields(LimitsConfig))
+
+
+def _drain(table: TomlTable) -> DrainConfig:
+    return DrainConfig(**table.fields(DrainConfig))
+
+
+def _dscp(table: TomlTable) -> DscpConfig:
+    return DscpConfig(**table.fields(DscpConfig))
+
+
+def _watchers(table: TomlTable) -> WatchersConfig:
+    return WatchersConfig(**table.fields(WatchersConfig))
+
+
+def _dial_policy(table: TomlTable) -> DialPolicyConfig:
+    budgets = ("budget_per_hour", "budget_per_day")
+    prefixes = ("international_prefix", "national_prefix", "outside_line")
+    blank = [key for key in prefixes if table.values.get(key) == ""]
+    values = table.fields(DialPolicyConfig, *budgets, *blank, "rates") | dict.fromkeys(blank, "")
+    for key in budgets:
+        if key in table.values:
+            values[key] = table.amount(key)
+    rates = table.table("rates")
+    if rates is not None:
+        values["rates"] = {prefix: rates.amount(prefix) for prefix in rates.values}
+    return DialPolicyConfig(**values)
 
 
 _TABLES: Mapping[str, Callable[[TomlTable], Any]] = {
@@ -169,6 +318,11 @@ _TABLES: Mapping[str, Callable[[TomlTable], Any]] = {
     "policy": _policy,
     "media": _media,
     "quality": _quality,
+    "stir": _stir,
     "limits": _limits,
+    "drain": _drain,
+    "dscp": _dscp,
+    "watchers": _watchers,
+    "dial_policy": _dial_policy,
 }
 """The readers of the tables whose names are fields of `AccountConfig`."""

@@ -28,6 +28,12 @@ Made = TypeVar("Made")
 
 PASSWORD_KEYS = ("password", "password_file", "password_env")
 TLS_KEYS = ("ca", "certificate", "key", "passphrase_file", "pin", "server_name", "minimum", "store")
+SERVER_KEYS = ("server_certificate", "server_key", "server_passphrase_file")
+"""Keys of the `[tls]` of an account that listens."""
+_READ_APART = (
+    *("ca", "system", "key", "pin", "passphrase", "store"),
+    *("server_key", "server_passphrase"),
+)
 _MAXIMUM_SIZE = 64 * 1024
 
 
@@ -139,8 +145,9 @@ class TomlTable:
             return () if one is None else (one,)
         if not all(isinstance(each, dict) for each in value):
             self.fail(key, f"expected a table: write [[{key}]] and its keys")
+        name = f"{self.name}.{key}" if self.name else key
         return tuple(
-            TomlTable(f"{key}[{index}]", each, self.file) for index, each in enumerate(value)
+            TomlTable(f"{name}[{index}]", each, self.file) for index, each in enumerate(value)
         )
 
     def fields(self, kind: type, *without: str) -> dict[str, Any]:
@@ -212,6 +219,13 @@ class TomlTable:
         if value is not None and type(value) is not int:
             self.fail(key, "expected a whole number")
         return value
+
+    def amount(self, key: str) -> float:
+        """A number of a key that is there, which need not be whole."""
+        value = self.values[key]
+        if type(value) not in (int, float):
+            self.fail(key, "expected a number")
+        return float(value)
 
     def seconds(self, key: str, most: float | None = None) -> float | None:
         """A number of seconds, or None; between 0 and `most`, where that is given."""
@@ -291,23 +305,32 @@ class TomlTable:
             text = environment[text]
         return KeyMaterial(text.encode())
 
+    def authorities(self, key: str) -> tuple[str | Path, ...]:
+        """Read existing files or folders of authorities, one or a list; "system" stays a word."""
+        given = self.values.get(key)
+        names = (given,) if isinstance(given, str) else self.texts(key) or ()
+        found = (
+            name
+            if name == "system"
+            else TomlTable(self.name, {key: name}, self.file).existing_path(key)
+            for name in names
+        )
+        return tuple(each for each in found if each is not None)
+
     def tls(self) -> TlsConfig:
         """Read a `[tls]` table.  Raises ConfigurationError."""
-        given = self.values.get("ca")
-        names = (given,) if isinstance(given, str) else self.texts("ca") or ()
-        places = (
-            TomlTable(self.name, {"ca": name}, self.file) for name in names if name != "system"
-        )
-        paths = (each.existing_path("ca") for each in places)
+        names = self.authorities("ca")
         pin = self.text("pin")
         return TlsConfig(
-            ca=tuple(path for path in paths if path is not None),
+            ca=tuple(name for name in names if name != "system"),
             system="system" in names,
             key=self.secret_path("key"),
             pin=None if pin is None else pin.lower().replace(" ", ""),
             passphrase=self.secret_in("passphrase_file"),
             store=self.place("store"),
-            **self.fields(TlsConfig, "ca", "system", "key", "pin", "passphrase", "store"),
+            server_key=self.secret_path("server_key"),
+            server_passphrase=self.secret_in("server_passphrase_file"),
+            **self.fields(TlsConfig, *_READ_APART),
         )
 
     def _warn_if_readable(self, path: Path) -> None:

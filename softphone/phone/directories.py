@@ -43,11 +43,14 @@ def look_up_name(contacts: Contacts, peer: NameAddr, on_found: Callable[[Contact
 
 
 def directory_key(peer: NameAddr) -> str | None:
-    """Return the key to look a peer up by: a number or an address; None without either."""
+    """Return the key to look a peer up by: a number or an address; None without either.
+
+    Nobody looks for who wants to stay unknown (RFC 3323 section 4.1.1.3).
+    """
     uri = peer.uri
     if not isinstance(uri, SipUri):
         return uri.rest.partition(";")[0] if uri.scheme == "tel" else None
-    if uri.user is None:
+    if uri.user is None or uri.host.lower() == "anonymous.invalid":
         return None
     # Beside a number, the host is only that of a call server.
     return normalize_number(uri.user) or f"{uri.user}@{uri.host}"

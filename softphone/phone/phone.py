@@ -13,26 +13,32 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from softphone.account import Account, AccountDependencies, OnService, TrustContext
-from softphone.config import AccountConfig
-from softphone.device import DeviceMaintenance, MaintenanceActions, RenewalTimes
-from softphone.errors import LocalProtocolError
-from softphone.media import AnyEngine, MediaConfig, PortRange, make_engine
+from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.net import DnsResolver
 from softphone.net.driver import LazyFetcher
 from softphone.net.stream import CertificatePrompts
-from softphone.provisioning import BootPlan, OnBootStep
 from softphone.sans_io import Entropy, Tap
 from softphone.security import SecurityPolicy
 from softphone.trust import AskUser, TrustStore
 from softphone.trust.fips import FipsMode, decide_mode, random_bytes, require_mode
 
 if TYPE_CHECKING:
+    from softphone.account import Account, LegObserver, OnService, TrustContext
+    from softphone.config import AccountConfig, UnregisterOrder
     from softphone.contacts import Contact, Contacts, DirectoryConfig
+    from softphone.device import DeviceMaintenance, RenewalTimes
+    from softphone.events import MessageWaiting
+    from softphone.media import AnyEngine, MediaConfig, PortRange
     from softphone.messaging import MessageHook, MessagingClient, MessagingConfig
-    from softphone.sip import NameAddr
+    from softphone.provisioning import BootPlan, OnBootStep
+    from softphone.sip import NameAddr, SipUri
+    from softphone.voicemail import VoicemailClient, VoicemailConfig
+
+
+ADDRESS_CHECK: Final = 10.0
+"""Seconds between two looks at this host's address; one look costs a system call an account."""
 
 
 class Phone:
@@ -46,6 +52,8 @@ class Phone:
     returns monotonic seconds and `entropy` random bytes; both have working defaults.  `tap`
     receives everything on the wire.  `fips` is a bootstrap setting: the phone opens only in a
     process that runs in the resulting mode (`softphone.trust.fips.mode`).
+
+    Raises ConfigurationError when `trust` is anything but a TrustStore.
     """
 
     def __init__(
@@ -61,6 +69,17 @@ class Phone:
         resolver: DnsResolver | None = None,
         fips: bool | None = None,
     ) -> None:
+        # Calls and media are imported by the first phone, not with its name: a program that only
+        # offers a phone among other things starts without them, and `preload` loads them in a
+        # thread.
+        from softphone.account import CallCounts, TrustContext
+        from softphone.media import MediaConfig
+
+        if trust is not None and not isinstance(trust, TrustStore):
+            raise ConfigurationError(
+                f"Phone(trust=...) takes a TrustStore, not a {type(trust).__name__}: "
+                "TrustStore.from_sources(path) reads certificates, TrustStore.open(folder) a store"
+            )
         self._fips = True if fips is None and policy is not None and policy.fips else fips
         self._policy = policy
         self._media = media or MediaConfig()
@@ -75,14 +94,27 @@ class Phone:
         self._accounts: list[Account] = []
         self._messages: MessagingClient | None = None
         self._contacts: Contacts | None = None
+        self._voicemail: VoicemailClient | None = None
         self._presence_task: asyncio.Task[None] | None = None
+        self._address_watch: asyncio.Task[None] | None = None
         self._maintenances: list[DeviceMaintenance] = []
         self._left = False
+        self._draining = False
+        self.call_counts = CallCounts()
+        self.call_observers: list[LegObserver] = []
 
     @property
     def accounts(self) -> tuple[Account, ...]:
         """The open accounts."""
         return tuple(self._accounts)
+
+    @property
+    def engines(self) -> tuple[AnyEngine, ...]:
+        """The media engines in use, one for each range of ports.
+
+        :meta private:
+        """
+        return tuple(self._engines.values())
 
     @property
     def fips(self) -> FipsMode:
@@ -113,6 +145,9 @@ class Phone:
         server asks for that: `accounts` then follows its lines.  Raises what
         `provisioning.boot_device` and `register` raise; then no line stays registered.
         """
+        # Imported here because most phones boot no device: TFTP, CAPF and trust lists are left out.
+        from softphone.device import DeviceMaintenance, MaintenanceActions
+
         self._check_open()
         require_mode(self.fips)
         actions = MaintenanceActions(self._register, self.close, self._trust_context.fetcher)
@@ -127,6 +162,8 @@ class Phone:
         trust_context: TrustContext,
         on_service: OnService | None = None,
     ) -> Account:
+        from softphone.account import Account, AccountDependencies
+
         self._check_open()
         mode = decide_mode(self._fips, config.fips)
         require_mode(mode)
@@ -141,6 +178,10 @@ class Phone:
             fips=mode.on,
             on_service=on_service,
             names=self._name_peer,
+            counts=self.call_counts,
+            observers=self.call_observers,
+            find_account=self._account_at,
+            on_message_waiting=self._note_message_waiting,
         )
         account = Account(config, setup)
         await account.start()
@@ -180,6 +221,38 @@ class Phone:
             from softphone.phone.directories import look_up_name
 
             look_up_name(self._contacts, peer, on_name)
+
+    @property
+    def voicemail(self) -> VoicemailClient:
+        """The voice mailbox.  Raises LocalProtocolError before `open_voicemail`."""
+        if self._voicemail is None:
+            raise LocalProtocolError("no voice mailbox is open: open_voicemail first")
+        return self._voicemail
+
+    def open_voicemail(self, config: VoicemailConfig) -> VoicemailClient:
+        """Open a voice mailbox; no connection is made yet.
+
+        A configuration that names no authority uses the phone's `trust`.  When an account is told
+        of waiting messages (RFC 3842), `VoicemailClient.changes` looks for them.  Raises
+        LocalProtocolError when a mailbox is open already.
+        """
+        from softphone.phone.voicemail import open_mailbox
+
+        require_mode(self.fips)
+        if self._voicemail is not None:
+            raise LocalProtocolError("the voice mailbox of this phone is open already")
+        self._voicemail = open_mailbox(
+            config, self._trust_context, self._resolver, fips=self.fips.on
+        )
+        return self._voicemail
+
+    def _note_message_waiting(self, hint: MessageWaiting) -> None:
+        if self._voicemail is not None:
+            self._voicemail.note_message_waiting(hint)
+
+    def _account_at(self, aor: SipUri) -> Account | None:
+        found = (each for each in self._accounts if each.config.aor_uri.equivalent(aor))
+        return next(found, None)
 
     @property
     def messages(self) -> MessagingClient:
@@ -229,6 +302,36 @@ class Phone:
         if messages is not None:
             await messages.close()
 
+    @property
+    def draining(self) -> bool:
+        """Whether `drain` has begun."""
+        return self._draining
+
+    async def drain(
+        self,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - the calls left are hung up after it
+        unregister: UnregisterOrder | None = None,
+    ) -> bool:
+        """Drain all accounts at once: see `Account.drain`.  No account can be added any more.
+
+        Returns whether all calls ended by themselves.
+        """
+        self._draining = True
+        drained = (each.drain(timeout=timeout, unregister=unregister) for each in self._accounts)
+        return all(await asyncio.gather(*drained))
+
+    async def reload_certificates(self) -> None:
+        """Read the files of certificates, keys and authorities again, for connections to come.
+
+        Calls and open connections stay; a registrar sees a renewed certificate with the next
+        connection.  Raises ConfigurationError if a file cannot be used, and then changes nothing.
+        """
+        accounts = self.accounts
+        read = [await asyncio.to_thread(account.read_certificates) for account in accounts]
+        for account, tls in zip(accounts, read, strict=True):
+            account.use_certificates(tls)
+
     async def close(self, account: Account) -> None:
         """Close one account: its calls, its binding, its connection."""
         for maintenance in self._maintenances:
@@ -239,6 +342,8 @@ class Phone:
 
     async def _engine_for_ports(self, ports: tuple[int, int] | None) -> AnyEngine:
         """Return the media engine of a port range, started at first use; each range has one."""
+        from softphone.media import PortRange, make_engine
+
         chosen = self._media.ports if ports is None else PortRange(*ports)
         if chosen not in self._engines:
             engine = make_engine(
@@ -253,6 +358,8 @@ class Phone:
 
     def _check_open(self) -> None:
         """Raise LocalProtocolError once the phone is closed: nothing would close a new account."""
+        if self._draining and not self._left:
+            raise LocalProtocolError("the phone is being drained, and takes no new account")
         if self._left:
             raise LocalProtocolError(
                 "the phone was left, and is closed: make and enter another one"
@@ -261,10 +368,20 @@ class Phone:
     async def __aenter__(self) -> Self:
         """Enter the phone.  Raises FipsUnavailable when the process runs in another mode."""
         require_mode(self.fips)
+        self._address_watch = asyncio.create_task(self._watch_addresses())
         return self
+
+    async def _watch_addresses(self) -> None:
+        """Look again and again whether this host has another address."""
+        while True:
+            await asyncio.sleep(ADDRESS_CHECK)
+            for account in tuple(self._accounts):
+                account.follow_address()
 
     async def __aexit__(self, *exc_info: object) -> None:
         """Close all accounts concurrently, then the media.  Raises the first failure."""
+        if self._address_watch is not None:
+            self._address_watch.cancel()
         await self.sign_out()
         maintenances, self._maintenances = self._maintenances, []
         for maintenance in maintenances:

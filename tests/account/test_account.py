@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
+from socket import AF_INET, SOCK_DGRAM, socket
 
 import pytest
 
 from softphone.account.account import MAXIMUM_WAITING
-from softphone.config import AccountConfig, LimitsConfig, TlsConfig, load_account
+from softphone.config import AccountConfig, LimitsConfig, MediaPreferences, TlsConfig, load_account
 from softphone.errors import (
     Busy,
+    CallFailed,
     Canceled,
     ConfigurationError,
     LocalProtocolError,
@@ -22,6 +25,7 @@ from softphone.security import SecurityLevel, SecurityShortfall
 from softphone.sip import Registration
 from tests.support.calling import answer_one, connect, eventually, next_call
 from tests.support.certificates import authority
+from tests.support.ports import free_ports
 
 
 @pytest.fixture
@@ -130,6 +134,30 @@ async def test_a_call_that_was_given_up_is_not_handed_out(phone):
     call = await alice.dial(address_of(bob)).answered(timeout=5)
     assert (await answering).state is CallState.CONFIRMED
     call.hangup()
+
+
+async def test_a_call_that_waits_binds_no_port_and_its_answer_needs_one(phone):
+    ports = free_ports(2)
+    few = MediaPreferences(ports=(ports.first, ports.last))
+    alice = await phone.register(clear("alice"))
+    bob = await phone.register(clear("bob", media=few))
+    waiting = alice.dial(address_of(bob))
+    await waiting.start()
+    incoming = await next_call(bob)
+    incoming.ring()
+    with ExitStack() as others:  # Another process takes the ports while the phone rings.
+        for port in range(ports.first, ports.last + 1):
+            others.enter_context(socket(AF_INET, SOCK_DGRAM)).bind(("127.0.0.1", port))
+        with pytest.raises(CallFailed, match="no media stream can be opened") as failed:
+            await incoming.answer()
+        assert failed.value.status == (await incoming.ended).status == 503
+        with pytest.raises(CallFailed) as refused:
+            await waiting.answered(timeout=5)
+        assert refused.value.status == 503
+    call, other = await connect(alice, bob, address_of(bob))
+    assert ports.first <= other._leg.stream.rtp_port < ports.last
+    call.hangup()
+    await other.ended()
 
 
 async def test_closing_ends_its_calls_at_the_far_end(phone):

@@ -270,8 +270,11 @@ async def test_a_server_over_tls_is_known_by_its_certificate():
     assert way.is_own_server(standby)
     other = identified("dns:pbx.example.test", fingerprint="cc")
     assert way.is_own_server(at("192.0.2.70", identity=other, number=8))
+    for own in (bound, standby, at("192.0.2.70", identity=other, number=8)):
+        assert way.is_verified_server(own)
     stranger = identified("dns:x", fingerprint="dd")
     assert not way.is_own_server(at("192.0.2.1", identity=stranger, number=10))
+    assert not way.is_verified_server(at("192.0.2.1", identity=stranger, number=10))
     for transport in Transport:
         assert not way.is_own_server(at("192.0.2.1", transport, number=9))
 
@@ -291,6 +294,8 @@ async def test_a_server_in_clear_is_known_by_its_address():
     way.registered_hosts.add("192.0.2.5")
     for host in ("192.0.2.1", "192.0.2.5", "192.0.2.70"):
         assert way.is_own_server(at(host, Transport.UDP))
+        assert not way.is_verified_server(at(host, Transport.UDP))
+    assert not way.is_verified_server(None)
     assert not way.is_own_server(at("192.0.2.80", Transport.UDP))
 
 
@@ -334,3 +339,14 @@ async def test_a_direct_call_is_over_what_its_own_uri_names():
     names.targets = (clear,)
     await way.first_hop(URI)
     assert network.tried == [SECOND, clear]
+
+
+async def test_a_listed_certificate_may_say_who_far_ends_are_and_a_listed_address_may_not():
+    way = route(Names(), Network(), accept_from=("192.0.2.0/24", "certificate:sbc.test"))
+    sbc = PeerIdentity("CN=sbc", ("dns:sbc.test",), "00", "TLSv1.3", "AES")
+    listed = Flow(9, Transport.TLS, ("192.0.2.9", 5061), ("198.51.100.9", 5061), sbc)
+    assert way.is_verified_server(listed)
+    assert way.is_own_server(listed)
+    assert not way.is_verified_server(replace(FLOW, id=10))
+    other = replace(sbc, names=("dns:other.test",))
+    assert not way.is_verified_server(replace(listed, id=11, identity=other))

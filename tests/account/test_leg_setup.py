@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +13,7 @@ from softphone.config import AccountConfig
 from softphone.personas import DeviceIdentity
 from softphone.sans_io import Flow, Transport
 from softphone.security import SecurityPolicy, SrtpPolicy
-from softphone.sip import Headers, Response, SipUri
+from softphone.sip import Headers, NameAddr, Response, SipUri
 from softphone.sip.registration import NodeRegistration
 from tests.support.account_context import account_context
 
@@ -71,6 +72,22 @@ def test_our_own_domain_is_the_node_that_holds_the_binding():
     assert str(invitation.local.uri) == "sip:1002@cucm-2.test"
     elsewhere = make_invite_request(context_of(home=home), SipUri.parse("sip:bob@other.test"), HOP)
     assert str(elsewhere.uri) == "sip:bob@other.test"
+
+
+@pytest.mark.parametrize("registered", [None, "tls", "ob", "gruu"])
+def test_the_contact_of_a_call_to_a_sips_uri_is_a_sips_uri(registered):
+    """RFC 3261 section 8.1.1.8: Asterisk answers one that is not with 480 (SIPS Required)."""
+    context = context_of()
+    if registered is not None:
+        bound = NameAddr(None, SipUri.parse("sip:1002@192.0.2.1:40000;transport=tls"), ())
+        gruu = SipUri.parse("sip:1002@cucm.test;gr=desk") if registered == "gruu" else None
+        binding = SimpleNamespace(contact=bound, outbound=registered == "ob", public_gruu=gruu)
+        context.machine.registration = SimpleNamespace(binding=binding)
+    invitation = make_invite_request(context, SipUri.parse("sips:600@other.test"), HOP)
+    assert str(invitation.contact.uri) == {
+        "ob": "sips:1002@192.0.2.1:40000;ob",
+        "gruu": "sips:1002@cucm.test;gr=desk",
+    }.get(registered, "sips:1002@192.0.2.1:40000")
 
 
 def test_without_a_list_nothing_is_changed():

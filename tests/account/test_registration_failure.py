@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.account.registration import registration_failure
+from softphone.account.registration import registration_failure, trunk_failure
 from softphone.errors import (
     AuthenticationFailed,
     CertificateUntrusted,
@@ -12,6 +12,7 @@ from softphone.errors import (
     RegistrationRefused,
     RegistrationTimeout,
     TransportError,
+    TransportTimeout,
 )
 from softphone.events import RegistrationChanged, RegistrationState
 from softphone.sans_io import Target, Transport
@@ -50,6 +51,26 @@ def test_the_status_decides(change, kind):
     assert "pbx.example.test" in str(error)
     if change is not None:
         assert error.status == change.status
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "words"),
+    [
+        (changed(503, "Overloaded"), TransportError, "takes no calls: 503 Overloaded"),
+        (changed(504), TransportError, "takes no calls: 504"),
+        (changed(408, unanswered=True), TransportTimeout, "did not answer our OPTIONS"),
+        (None, TransportTimeout, "did not answer our OPTIONS"),
+    ],
+)
+def test_a_trunk_that_serves_nobody_is_named(change, kind, words):
+    error = trunk_failure(change, None, TARGET)
+    assert type(error) is kind
+    assert f"tls:pbx.example.test:5061 {words}" in str(error)
+
+
+def test_a_trunk_that_was_not_reached_has_the_connections_cause():
+    cause = CertificateUntrusted("unknown")
+    assert trunk_failure(changed(503, unanswered=True), cause, TARGET) is cause
 
 
 def test_a_user_that_is_unknown_comes_with_advice():

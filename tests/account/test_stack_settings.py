@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -21,6 +22,7 @@ from softphone.net import TransportLimits
 from softphone.net.stream import system_addresses
 from softphone.personas import DeviceIdentity, RegistrationStyle, StandardPersona, persona_named
 from softphone.security import (
+    ClientCertificates,
     KeyMaterial,
     Relaxation,
     RevocationMode,
@@ -28,9 +30,19 @@ from softphone.security import (
     TlsVersion,
 )
 from softphone.sip import SipUri
-from softphone.trust import ClientCertificates, Pin, Service, TrustStore
+from softphone.trust import (
+    Bootstrap,
+    IdentityStore,
+    ListKind,
+    Pin,
+    Service,
+    TrustListStore,
+    TrustStore,
+)
 from tests.support.certificates import alice, authority, foreign
 from tests.support.challenges import own_server_everywhere
+from tests.support.cluster import trust_list
+from tests.support.listed import lists
 
 STANDARD = StandardPersona()
 ENTROPY = random.Random(1).randbytes
@@ -112,6 +124,27 @@ def test_tls_settings_carry_anchors_credential_and_floor(tmp_path):
     assert settings.credential == own
     assert settings.minimum is TlsVersion.TLS_1_3
     assert settings.client_certificates is ClientCertificates.REQUIRED
+
+
+def test_the_trust_lists_of_a_booted_device_s_store_are_those_of_its_account(tmp_path):
+    booted = DeviceIdentity("CSFALICE", store=tmp_path)
+    made = config(device=booted)
+    assert made.tls.certificate == IdentityStore(tmp_path).path("CSFALICE")
+    made = config(device=booted, tls=TlsConfig(certificate="a.crt", key="a.key"))
+    assert made.tls.certificate == "a.crt"
+    with pytest.raises(ConfigurationError, match="no trust list: boot CSFALICE into it first"):
+        tls_settings(made)
+    wall, first_use = datetime.now(UTC), Bootstrap(first_use=True)
+    TrustListStore(tmp_path).accept_list(
+        ListKind.CTL, trust_list(ListKind.CTL), wall=wall, bootstrap=first_use
+    )
+    held = tls_settings(made).lists
+    assert held == TrustListStore(tmp_path).held()
+    assert held.ctl is not None
+    # Those of a phone that has booted come first; in clear there is nobody to verify.
+    other = lists()
+    assert tls_settings(made, TrustContext(lists=other)).lists == other
+    assert not tls_settings(config("sip:pbx.test;transport=tcp", device=booted)).lists
 
 
 def test_a_missing_anchor_is_an_error_before_anything_is_sent(tmp_path):

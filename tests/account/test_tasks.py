@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from softphone.account.tasks import BackgroundTasks
+from softphone.account.context import BackgroundTasks
 from softphone.errors import TransportError
 
 

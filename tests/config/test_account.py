@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,14 @@ from softphone.account.stack_settings import registration_config
 from softphone.config import (
     AccountConfig,
     CredentialConfig,
+    LimitsConfig,
     MediaPreferences,
     OAuthConfig,
     PolicyConfig,
     TlsConfig,
 )
 from softphone.errors import ConfigurationError
+from softphone.media import PortRange
 from softphone.sans_io import Transport
 from softphone.security import KeyMaterial, Scope, SecurityLevel, SrtpPolicy
 
@@ -107,11 +110,38 @@ def test_what_is_wrong_is_said_before_anything_is_sent(changes, message):
         ({"ports": (40000, 40001)}, "too few"),
         ({"ports": (50000, 40000)}, "no range"),
         ({"ports": (80, 90)}, "no range"),
+        ({"timeout": -1.0}, r"media\.timeout: -1 is not between 0"),
+        ({"timeout": float("nan")}, r"media\.timeout"),
+        (
+            {"on_timeout": "hang up"},
+            r"media\.on_timeout: give OnMediaTimeout \(report, hangup\), and not 'hang up'",
+        ),
     ],
 )
 def test_media_preferences_are_checked(changes, message):
     with pytest.raises(ConfigurationError, match=message):
         MediaPreferences(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"calls": -1}, r"limits\.calls: -1"),
+        ({"calls_per_source": 10**7}, r"limits\.calls_per_source"),
+        ({"calls_status": 404}, r"limits\.calls_status: 404 is not 486 or 503"),
+        ({"call_duration": float("inf")}, r"limits\.call_duration: inf"),
+    ],
+)
+def test_limits_on_calls_are_checked(changes, message):
+    with pytest.raises(ConfigurationError, match=message):
+        LimitsConfig(**changes)
+
+
+def test_a_stranger_has_a_quarter_of_the_calls_unless_something_else_is_said():
+    assert LimitsConfig().most_calls_per_source == 0
+    assert LimitsConfig(calls=1).most_calls_per_source == 1
+    assert LimitsConfig(calls=40).most_calls_per_source == 10
+    assert LimitsConfig(calls=40, calls_per_source=30).most_calls_per_source == 30
 
 
 def test_a_pin_is_a_sha256_fingerprint():
@@ -200,3 +230,40 @@ def test_a_password_or_authority_of_another_type_is_told_at_once():
         CredentialConfig("alice", "secret")
     with pytest.raises(ConfigurationError, match=r"tls\.ca: give a tuple of paths"):
         TlsConfig(ca="ca.crt")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"ports": PortRange()}, "media.ports: give a tuple (a whole number, a whole number)"),
+        ({"codec": ("PCMU",)}, "media.codec: there is no such setting; did you mean 'codecs'?"),
+        *[
+            ({each.name: object()}, f"media.{each.name}: give ")
+            for each in dataclasses.fields(MediaPreferences)
+        ],
+    ],
+)
+def test_a_wrong_argument_of_with_media_says_what_is_wanted(changes, words):
+    with pytest.raises(ConfigurationError) as caught:
+        AccountConfig(aor="sip:a@b.test", registrar="sips:b.test").with_media(**changes)
+    assert str(caught.value).startswith(words)
+
+
+@pytest.mark.parametrize("kind", [LimitsConfig, MediaPreferences, PolicyConfig, TlsConfig])
+def test_no_value_of_another_type_is_a_type_error(kind):
+    for each in dataclasses.fields(kind):
+        with pytest.raises(ConfigurationError, match=rf"\.{each.name}: give a?"):
+            kind(**{each.name: object()})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"music_on_hold": "tel:123"}, "music_on_hold: .*tel:123"),
+        ({"music_on_hold": ""}, "music_on_hold: "),
+        ({"music_on_hold": "music", "reinvite": False}, "no call is held"),
+    ],
+)
+def test_a_music_source_is_one_that_can_be_called_and_is_of_use(changes, words):
+    with pytest.raises(ConfigurationError, match=words):
+        AccountConfig(aor="sip:a@h", registrar="sips:h", **changes)

@@ -8,11 +8,14 @@ from ipaddress import ip_network
 import pytest
 
 from softphone.call.leg import DigitMethod, RtcpXrMode
+from softphone.cli.console.option_names import name_options
 from softphone.config import LimitsConfig, QualityConfig, load_account
 from softphone.errors import ConfigurationError
 from softphone.personas import DeviceIdentity
+from softphone.provisioning import ConfigStore
 from softphone.sans_io import Transport
 from softphone.security import (
+    DEFAULT_SUITES,
     CryptoSuite,
     OnDrop,
     Relaxation,
@@ -22,6 +25,7 @@ from softphone.security import (
     SrtpPolicy,
     TlsVersion,
 )
+from softphone.trust import IdentityStore
 
 WHOLE = """\
 aor = "sip:alice@127.0.0.1"
@@ -103,7 +107,7 @@ def test_a_short_file_has_defaults(folder):
     config = load(folder, 'aor = "sip:a@h"\nregistrar = "sips:h"\n').config
     assert config.srtp is SrtpPolicy.REQUIRED
     assert config.media.codecs == ("PCMU", "PCMA")
-    assert config.media.suites == tuple(CryptoSuite)
+    assert config.media.suites == DEFAULT_SUITES
 
 
 @pytest.mark.parametrize(
@@ -145,8 +149,8 @@ def test_who_we_are_and_whom_we_listen_to_is_read(folder):
     config = load(folder, SHORT + text).config
     assert config.instance == "urn:uuid:00000000-0000-4000-8000-000000000001"
     assert (config.reg_id, config.timer_c) == (2, 0)
-    assert config.accepts_from("198.51.100.9")
-    assert not config.accepts_from("192.0.2.8")
+    assert config.allow_list.lists_address("198.51.100.9")
+    assert not config.allow_list.lists_address("192.0.2.8")
     plain = load(folder, SHORT).config
     assert (plain.instance, plain.reg_id, plain.accept_from, plain.timer_c) == (None, 1, (), 180)
 
@@ -189,6 +193,7 @@ def test_what_is_wrong_with_the_limits_is_named_with_its_line(folder, line, wher
         ('accept_from = "192.0.2.7"', r":3: accept_from: expected a list"),
         ('accept_from = ["sbc.test"]', r":3: accept_from: 'sbc\.test' is neither"),
         ('accept_from = ["192.0.2.7/24"]', r":3: accept_from: .*host bits"),
+        ('trust_identity_from = ["pbx"]', r":3: trust_identity_from: 'pbx' is neither"),
     ],
 )
 def test_what_is_wrong_with_who_we_are_is_named_with_its_line(folder, line, where):
@@ -295,11 +300,55 @@ def test_a_missing_file_is_a_sentence_that_says_what_is_missing_and_how_to_make_
         load_account(missing)
     said = str(caught.value)
     assert said.startswith(f"{missing}: there is no such account file: two lines make one, ")
-    assert "softphone lab --dir lab" in said
+    assert "softphone lab --dir lab" in name_options(said)
     lines = re.findall(r'\w+ = "\S+"', said)
     missing.write_text("\n".join(lines))
     config = load_account(missing).config
     assert (config.aor, config.registrar) == ("sip:USER@DOMAIN", "sips:SERVER")
+
+
+BOOTED = """
+aor = "sip:1002@cucm.example.test"
+nodes = ["{node}"]
+persona = "cisco_phone"
+
+[device]
+name = "CSFALICE"
+store = "phone"
+"""
+
+
+def test_the_store_of_a_booted_device_gives_its_certificate(folder):
+    (folder / "phone").mkdir()
+    own = IdentityStore(folder / "phone").path("CSFALICE")
+    own.write_text("certificate and key")
+    config = load(folder, BOOTED.format(node="sips:cucm.example.test:5061")).config
+    assert config.device.store == folder / "phone"
+    assert config.tls.certificate == config.tls.key == own
+    assert config.device.mac is None
+    digits = ConfigStore(folder / "phone").installation("CSFALICE", lambda size: b"\xab" * size)
+    text = BOOTED.format(node="sips:cucm.example.test:5061")
+    assert load(folder, text).config.device.mac == digits == "AB" * 6
+    given = text.replace('name = "CSFALICE"', 'name = "CSFALICE"\nmac = "001122334455"')
+    assert load(folder, given).config.device.mac == "001122334455"
+    other = '[tls]\ncertificate = "alice.crt"\nkey = "alice.key"\n'
+    text = BOOTED.format(node="sips:cucm.example.test:5061") + other
+    assert load(folder, text).config.tls.certificate == folder / "alice.crt"
+
+
+def test_a_device_without_tls_shows_no_certificate_of_its_store(folder):
+    (folder / "phone").mkdir()
+    node = "sip:cucm.example.test;transport=tcp"
+    assert load(folder, BOOTED.format(node=node)).config.tls.certificate is None
+
+
+def test_a_store_that_nothing_was_booted_into_is_refused_with_its_line(folder):
+    text = BOOTED.format(node="sips:cucm.example.test:5061")
+    with pytest.raises(ConfigurationError, match=r":8: device\.store: there is no .*/phone"):
+        load(folder, text)
+    (folder / "phone").mkdir()
+    with pytest.raises(ConfigurationError, match=r":8: device\.store: .*CSFALICE\.pem: boot the"):
+        load(folder, text)
 
 
 def test_a_folder_is_no_account_file(tmp_path):

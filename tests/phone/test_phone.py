@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from softphone.errors import ConfigurationError, FipsUnavailable, LocalProtocolE
 from softphone.media import MediaConfig, PortRange
 from softphone.phone import Phone
 from softphone.security import SecurityPolicy
+from softphone.trust import TrustStore
 
 
 def listening(user, **changes):
@@ -28,6 +30,18 @@ async def test_accounts_are_those_that_were_started_and_not_closed():
         await phone.close(alice)
         assert phone.accounts == (bob,)
     assert phone.accounts == ()
+
+
+@pytest.mark.parametrize("trust", ["ca.pem", Path("ca.pem"), b"-----BEGIN CERTIFICATE-----"])
+def test_trust_that_is_no_store_is_refused_with_the_call_that_makes_one(trust):
+    with pytest.raises(ConfigurationError, match=r"TrustStore\.from_sources\(path\)") as refused:
+        Phone(trust=trust)
+    assert "ca.pem" not in str(refused.value)
+    assert "BEGIN" not in str(refused.value)
+
+
+def test_a_trust_store_is_taken_also_when_it_is_empty():
+    assert Phone(trust=TrustStore()).accounts == ()
 
 
 async def test_a_phone_that_was_left_begins_nothing():

@@ -18,6 +18,7 @@ from softphone.contacts.config import LdapConfig
 from softphone.contacts.contact import Contact, ContactNumber
 from softphone.contacts.ldap_filter import address_filter, number_filter, word_filter
 from softphone.errors import ConfigurationError, DirectoryError, TransportTimeout
+from softphone.extras import install_command
 from softphone.net.stream import ConnectionOwner, StreamConnection
 from softphone.net.verified.connector import Connector, ConnectorConfig
 from softphone.net.verified.local_relay import LocalRelay
@@ -27,10 +28,7 @@ if TYPE_CHECKING:
     from softphone.contacts.ldap_session import Entry, LdapSession
 
 _KINDS = ("work", "mobile", "home", "other")
-_MISSING = (
-    "LDAP needs bonsai: apt-get install libldap-dev libsasl2-dev gcc python3-dev, then"
-    " pip install 'softphone[directory]'"
-)
+_MISSING = "LDAP needs bonsai: apt-get install libldap-dev libsasl2-dev gcc python3-dev, then "
 
 
 def _load_session_module() -> ModuleType:
@@ -39,7 +37,7 @@ def _load_session_module() -> ModuleType:
     except ModuleNotFoundError as exc:
         if exc.name is None or exc.name.partition(".")[0] != "bonsai":
             raise
-        raise ConfigurationError(_MISSING) from exc
+        raise ConfigurationError(_MISSING + install_command("directory")) from exc
     return ldap_session
 
 

@@ -17,11 +17,13 @@ from softphone.diagnostics.refusal_text import (
     explain_response,
     explain_shortfalls,
 )
+from softphone.diagnostics.sip_log import SipLog
 from softphone.diagnostics.tap_tee import combine_taps
 
 __all__ = [
     "Ladder",
     "MaskingFormatter",
+    "SipLog",
     "combine_taps",
     "explain_registrar",
     "explain_response",

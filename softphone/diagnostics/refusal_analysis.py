@@ -259,10 +259,10 @@ def _judge_offer(offer: SessionDescription) -> Iterator[RefusalFinding]:
     """Yield what an answerer may have found wrong with an offer."""
     for index, media in enumerate(offer.media):
         place, lines = _media_line_name(index, media), read_crypto(media, offer.attributes)
-        if media.protocol in _SECURE:
+        if media.protocol.upper() in _SECURE:
             yield from _lines(place, choose_crypto(lines, allowed=tuple(CryptoSuite)).refusals)
         elif lines and media.port:
-            rule = "crypto lines belong to RTP/SAVP: in this profile they are ignored (RFC 4568)"
+            rule = "crypto lines in this profile count only if both ends know OSRTP (RFC 8643)"
             yield RefusalFinding(place, f"{len(lines)} lines", rule)
 
 
@@ -285,9 +285,9 @@ def _judge_media(
                 place, choose_crypto(read_crypto(ours), allowed=tuple(CryptoSuite)).refusals
             )
         return
-    if ours.protocol != theirs.protocol:
+    if ours.protocol.upper() != theirs.protocol.upper():
         yield RefusalFinding(place, "", _profile_rule(ours.protocol, theirs.protocol))
-    elif ours.protocol in _SECURE:
+    elif ours.protocol.upper() in _SECURE:
         offered = [line for line in read_crypto(ours) if isinstance(line, Crypto)]
         yield from _lines(place, check_crypto_answer(offered, read_crypto(theirs)).refusals)
     if not set(ours.formats) & set(theirs.formats):
@@ -297,7 +297,7 @@ def _judge_media(
 
 
 def _profile_rule(offered: str, answered: str) -> str:
-    if _SECURE.get(offered) == answered:
+    if _SECURE.get(offered.upper()) == answered.upper():
         return (
             f"SRTP was offered and the answer is {answered}, in clear: it is taken only with"
             " srtp = optional and from a server that agreed to fall back (X-cisco-srtp-fallback)"

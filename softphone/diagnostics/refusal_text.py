@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from softphone.diagnostics.redact import mask
 from softphone.events import CallEnded, EndedBy
-from softphone.security import Shortfall, ShortfallCode
+from softphone.security import Shortfall
 from softphone.sip.message import Response
 
 _STATUS: Mapping[int, str] = {
@@ -99,9 +99,9 @@ _WARNING: Mapping[int, str] = {
 _REGISTRAR: Mapping[str, str] = {
     "registration is active for another client": "the device is signed in elsewhere: sign out "
     "there first, have the administrator reset it, or, where its user agrees, end that "
-    "registration: softphone boot --take-over, or take_over = true in an account's [device]",
+    "registration: set take_over = true in the account's [device]",
     "tls authentication failure": "the server does not know our certificate as this device's: "
-    "enroll it again (softphone enroll), and compare tls.certificate and device.name",
+    "enroll it again (CAPF), and compare tls.certificate and device.name",
     "device security mismatch": "the device's security profile and our transport differ: use "
     "sips: for a secure device, transport=tcp for one that is not",
     "sip oauth registration port mismatch": "a device with a token has a port of its own, most "
@@ -109,10 +109,18 @@ _REGISTRAR: Mapping[str, str] = {
     "unknown device": "the server has no such device: compare device.name, letter by letter",
 }
 
-# ITU-T Q.850 causes, as gateways write them into Reason (RFC 3326).
+# All causes of ITU-T Q.850, as gateways write them into Reason (RFC 3326).
 _Q850: Mapping[int, str] = {
     1: "unallocated number",
+    2: "no route to the transit network",
     3: "no route to the destination",
+    4: "send special information tone",
+    5: "misdialed trunk prefix",
+    6: "channel unacceptable",
+    7: "call awarded in an established channel",
+    8: "preemption",
+    9: "preemption, circuit reserved",
+    14: "ported number",
     16: "normal clearing",
     17: "user busy",
     18: "no user responding",
@@ -120,48 +128,60 @@ _Q850: Mapping[int, str] = {
     20: "subscriber absent",
     21: "call rejected",
     22: "number changed",
+    23: "redirection to a new destination",
+    24: "rejected because of a feature at the destination",
+    25: "exchange routing error",
+    26: "non-selected user clearing",
     27: "destination out of order",
     28: "invalid number format",
+    29: "facility rejected",
+    30: "response to a status enquiry",
     31: "normal, unspecified",
     34: "no circuit available",
     38: "network out of order",
+    39: "permanent connection out of service",
+    40: "permanent connection operational",
     41: "temporary failure",
     42: "switching equipment congestion",
+    43: "access information discarded",
     44: "requested circuit not available",
+    46: "precedence call blocked",
     47: "resource unavailable",
+    49: "quality of service not available",
     50: "facility not subscribed",
+    53: "outgoing calls barred in the closed user group",
+    55: "incoming calls barred in the closed user group",
     57: "bearer capability not authorized",
     58: "bearer capability not available",
+    62: "access information and subscriber class contradict each other",
+    63: "service not available, unspecified",
     65: "bearer capability not implemented",
+    66: "channel type not implemented",
+    69: "facility not implemented",
+    70: "only restricted digital information is available",
     79: "service not implemented",
+    81: "invalid call reference",
+    82: "channel does not exist",
+    83: "a suspended call exists, but not this one",
+    84: "call identity in use",
+    85: "no call suspended",
+    86: "the call was cleared already",
+    87: "not a member of the closed user group",
     88: "incompatible destination",
+    90: "no such closed user group",
+    91: "invalid transit network selection",
+    95: "invalid message, unspecified",
+    96: "mandatory information element missing",
+    97: "message type not implemented",
+    98: "message not compatible with the call state, or not implemented",
+    99: "information element not implemented",
+    100: "invalid information element contents",
+    101: "message not compatible with the call state",
     102: "recovery on timer expiry",
+    103: "parameter not implemented, passed on",
+    110: "message with an unrecognized parameter, discarded",
     111: "protocol error",
     127: "interworking, unspecified",
-}
-
-_SHORTFALL: Mapping[ShortfallCode, str] = {
-    ShortfallCode.SIGNALING_CLEAR: "use a sips: registrar or transport=tls",
-    ShortfallCode.SIGNALING_NOT_ENCRYPTED: "choose a TLS cipher that encrypts",
-    ShortfallCode.MEDIA_CLEAR: "turn SRTP on at both ends, or set srtp and minimum lower",
-    ShortfallCode.CRYPTO_UNUSABLE: "have the far end send crypto lines of RFC 4568 that the "
-    "account allows, or set refuse_unusable_crypto = false under [policy] to talk in clear",
-    ShortfallCode.NO_MEDIA: "check that both ends have a codec in common",
-    ShortfallCode.FAR_END_UNKNOWN: "only the way to the server is known to be secure: set "
-    'scope = "hop", or use a server that announces the security of the far end',
-    ShortfallCode.FAR_END_NOT_SECURE: "the far end's own leg is not secure: secure that device",
-    ShortfallCode.FAR_END_AUTHENTICATED: "the far end's leg is authenticated and not encrypted",
-    ShortfallCode.CLAIM_EXCEEDS_MEDIA: "the server's word contradicts what we see: trust neither, "
-    "and have the administrator look at the server",
-    ShortfallCode.SUITE_NOT_ALLOWED: "add the suite to the account, or a common one to the peer",
-    ShortfallCode.TLS_TOO_OLD: "let the server speak a newer TLS, or lower the minimum",
-    ShortfallCode.NOT_FIPS: "FIPS mode was demanded and is not in effect here",
-    ShortfallCode.RECORDING_NOT_ALLOWED: "set record_secure = true under [policy] of the "
-    "account file if encrypted calls may be recorded",
-    ShortfallCode.NOT_AUTHORIZED: "have it come by the account's server, or list the sender in "
-    "accept_from",
-    ShortfallCode.SRTP_REQUIRED: "turn SRTP on at the far end with a suite that the account "
-    "allows, or set srtp to optional",
 }
 
 
@@ -229,9 +249,7 @@ def explain_shortfalls(shortfalls: Sequence[Shortfall]) -> str:
     """Explain why we refused or ended a call ourselves, with advice."""
     if not shortfalls:
         return "nothing is missing"
-    return "; ".join(
-        f"{shortfall.explanation} ({_SHORTFALL[shortfall.code]})" for shortfall in shortfalls
-    )
+    return "; ".join(f"{shortfall.explanation} ({shortfall.hint})" for shortfall in shortfalls)
 
 
 def _warnings(response: Response) -> list[str]:
@@ -248,7 +266,9 @@ def _reasons(response: Response) -> list[str]:
     found = []
     for reason in response.reasons[:4]:
         protocol = _clean(reason.protocol)
-        meaning = _Q850.get(reason.cause or 0) if protocol.upper() == "Q.850" else None
+        meaning = None
+        if protocol.upper() == "Q.850" and reason.cause is not None:
+            meaning = describe_q850(reason.cause)
         said = " ".join(
             part
             for part in (
@@ -260,6 +280,11 @@ def _reasons(response: Response) -> list[str]:
         )
         found.append(f"the cause given is {protocol} {said}".rstrip())
     return found
+
+
+def describe_q850(cause: int) -> str:
+    """Return the meaning of a cause of ITU-T Q.850, in words."""
+    return _Q850.get(cause, "a cause that Q.850 does not name")
 
 
 def _listed(name: str, said: str) -> Callable[[Response], list[str]]:

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from softphone.errors import ConfigurationError
+from softphone.extras import install_command
 
 if TYPE_CHECKING:
     from softphone.messaging.client import MessagingClient, MessagingEnvironment
@@ -105,6 +106,4 @@ def _load(name: str) -> Any:
     except ModuleNotFoundError as exc:
         if exc.name is None or exc.name.partition(".")[0] != "slixmpp":
             raise
-        raise ConfigurationError(
-            "instant messages need slixmpp: install it with pip install 'softphone[im]'"
-        ) from exc
+        raise ConfigurationError(f"instant messages need slixmpp: {install_command('im')}") from exc

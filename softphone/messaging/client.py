@@ -41,8 +41,8 @@ from softphone.messaging.xmpp.stream import CLIENT_TLS, XmppStream
 from softphone.net.http import HttpsEnvironment
 from softphone.net.verified.connector import Connector, ConnectorConfig
 from softphone.sans_io import Entropy
-from softphone.security import TlsVersion
-from softphone.trust import ClientCertificates, Service, TlsSettings, client_context
+from softphone.security import ClientCertificates, TlsVersion
+from softphone.trust import Service, TlsSettings, client_context
 
 _GREET_WITHIN = 10.0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from softphone.cli.console.output import CommandOutput
-from softphone.cli.console.runner import _WarningHandler
+from softphone.cli.console.runner import _LogHandler
 from softphone.diagnostics import Ladder, MaskingFormatter, mask
 from softphone.diagnostics.capture import Capture
 from softphone.sans_io import Flow, Transport
@@ -89,7 +89,7 @@ def test_no_secret_is_in_a_log(name, capsys):
     handler.emit = lambda record: shown.append(MaskingFormatter("%(message)s").format(record))
     logger = logging.Logger("of.the.test")
     logger.addHandler(handler)
-    logger.addHandler(_WarningHandler(CommandOutput(json=False)))
+    logger.addHandler(_LogHandler(CommandOutput(json=False)))
     try:
         raise ValueError(clear(name))
     except ValueError as error:

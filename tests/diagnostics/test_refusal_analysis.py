@@ -41,7 +41,9 @@ OFFER = sdp(crypto=[f"1 {CM_80} inline:{KEY}"])
         (sdp(crypto=[f"1 {CM_80} inline:{KEY}"]), f"a=crypto:1 {CM_80}", "the key that we sent"),
         (sdp(crypto=[f"1 {CM_80} inline:AAAA"]), f"a=crypto:1 {CM_80}", "RFC 4568"),
         (sdp(), "none", "no crypto line"),
+        (sdp(protocol="rtp/savp"), "none", "no crypto line"),
         (sdp(protocol="RTP/AVP"), "", "X-cisco-srtp-fallback"),
+        (sdp(protocol="rtp/avp"), "", "X-cisco-srtp-fallback"),
         (sdp(protocol="RTP/SAVPF"), "", "the profile must stay"),
         (sdp(port=0), "", "port 0"),
         (sdp(crypto=[f"1 {CM_80} inline:{OTHER}"], formats="8"), "", "none of the codecs"),
@@ -88,8 +90,10 @@ def message(start, body="", call_id="a@lab", cseq="1 INVITE", *more):
 INVITE = message("INVITE sip:bob@lab SIP/2.0", OFFER)
 
 
-def test_a_refusal_is_explained_with_the_crypto_lines_of_the_offer():
-    bad = sdp(crypto=[f"1 {CM_80} inline:{KEY}|2^31|1:1", f"2 F8_128_HMAC_SHA1_80 inline:{KEY}"])
+@pytest.mark.parametrize("protocol", ["RTP/SAVP", "rtp/savp"])
+def test_a_refusal_is_explained_with_the_crypto_lines_of_the_offer(protocol):
+    lines = [f"1 {CM_80} inline:{KEY}|2^31|256:1", f"2 F8_128_HMAC_SHA1_80 inline:{KEY}"]
+    bad = sdp(crypto=lines, protocol=protocol)
     text = message("INVITE sip:bob@lab SIP/2.0", bad)
     text += message("SIP/2.0 488 Not Acceptable Here", "", "a@lab", "1 INVITE")
     found = analyze_refusals(text)

@@ -62,6 +62,8 @@ def test_an_unknown_warning_is_quoted_as_it_is():
         (494, ("Security-Server", "tls"), "it demands tls"),
         (503, ("Retry-After", "120 (busy)"), "try again after 120 s"),
         (480, ("Reason", 'Q.850;cause=18;text="x"'), 'Q.850 18 (no user responding) "x"'),
+        (480, ("Reason", "Q.850;cause=86"), "Q.850 86 (the call was cleared already)"),
+        (480, ("Reason", "Q.850;cause=126"), "Q.850 126 (a cause that Q.850 does not name)"),
         (603, ("Reason", "SIP;cause=603"), "SIP 603"),
         (500, ("Reason", "preemption"), "the cause given is preemption"),
     ],
@@ -105,7 +107,7 @@ def test_no_shortfall_is_said_so():
     ("words", "advice"),
     [
         ("Registration is active for another client", "sign out there first"),
-        ("TLS authentication failure", "softphone enroll"),
+        ("TLS authentication failure", "enroll it again"),
         ("Device security mismatch: expected TLS, received TCP/UDP", "sips:"),
         ("SIP OAuth Registration port Mismatch", "5090"),
         ("Unknown device", "device.name"),

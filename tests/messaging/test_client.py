@@ -17,8 +17,8 @@ from softphone.messaging.message import Availability
 from softphone.messaging.xmpp.connection import ConnectionTimers
 from softphone.net.http import RevocationFetcher
 from softphone.net.verified.connector import ConnectorConfig
-from softphone.security import TlsVersion
-from softphone.trust import ClientCertificates, Service
+from softphone.security import ClientCertificates, TlsVersion
+from softphone.trust import Service
 from tests.support.certificates import authority
 from tests.support.chat import ALICE, config, user
 

@@ -31,6 +31,7 @@ from softphone.messaging.files.file_type import HEAD, media_type_of
 from softphone.messaging.message import MessageDirection
 from softphone.messaging.storage import Audit, AuditRecord
 from softphone.net.http import HttpsClient, HttpsRequest, https_target
+from softphone.operating_system import synchronize_folder
 
 _PIECE = 1 << 16
 _ALLOWED_HEADERS = frozenset({"authorization", "cookie", "expires"})  # XEP-0363 section 5
@@ -263,10 +264,6 @@ def _keep(aside: Path, into: Path) -> None:
     """Link the file to its final name and sync the folder; never replaces an existing file."""
     try:
         os.link(aside, into)
-        folder = os.open(into.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        synchronize_folder(into.parent)
     except OSError as exc:
         raise TransferError(f"{into} cannot be made: {exc.strerror}") from exc

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from softphone.errors import ConfigurationError, SoftphoneError
+from softphone.extras import install_command
 from softphone.messaging.storage.postgres_connection import DatabaseConnector, is_local_host
 
 _VERIFIED = "verify-full"
@@ -26,9 +27,7 @@ def require_sqlalchemy(what: str) -> Any:
         import sqlalchemy
         import sqlalchemy.ext.asyncio
     except ModuleNotFoundError as exc:
-        raise ConfigurationError(
-            f"{what} needs SQLAlchemy: install it with pip install 'softphone[im]'"
-        ) from exc
+        raise ConfigurationError(f"{what} needs SQLAlchemy: {install_command('im')}") from exc
     return sqlalchemy
 
 

@@ -1,0 +1,103 @@
+"""What a tap sees as SIP messages, one by one, with secrets masked."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from softphone.diagnostics.redact import mask
+from softphone.sans_io import Address, Flow, Transport
+from softphone.sip.message import (
+    CrlfKeepAlive,
+    ParsedInput,
+    ParseFailure,
+    Request,
+    Response,
+    StreamFramer,
+    parse_datagram,
+)
+
+_FLOWS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class LadderEntry:
+    """One message: its time in seconds, its two ends, its label, and its masked text."""
+
+    at: float
+    sender: str
+    receiver: str
+    label: str
+    text: str
+
+
+class MessageTap(ABC):
+    """Finds the messages in datagrams and streams; implements `softphone.sans_io.Tap`.
+
+    `local` is the name of our own side, `names` maps addresses, local or remote, to names.
+    """
+
+    def __init__(self, *, local: str = "phone", names: Mapping[Address, str] | None = None) -> None:
+        self._local = local
+        self._names = dict(names or {})
+        self._framers: OrderedDict[tuple[int, bool], StreamFramer] = OrderedDict()
+
+    @abstractmethod
+    def add(self, entry: LadderEntry) -> None:
+        """Take one message; its `at` is the time at which its last byte was seen."""
+
+    def name(self, address: Address, name: str) -> None:
+        """Name the participant at an address, for messages recorded from now on."""
+        self._names[address] = name
+
+    def signaling(self, data: bytes, *, flow: Flow, outgoing: bool, now: float) -> None:
+        """Take one datagram, or any piece of a stream."""
+        local = self._names.get(flow.local, self._local)
+        remote = self._names.get(flow.remote) or _address(flow)
+        sender, receiver = (local, remote) if outgoing else (remote, local)
+        for item in self._messages(data, flow, outgoing):
+            if not isinstance(item, CrlfKeepAlive):
+                label, text = _describe(item)
+                self.add(LadderEntry(now, sender, receiver, label, text))
+
+    def datagram(  # noqa: B027 - not every tap looks at media
+        self, data: bytes, *, local: Address, remote: Address, outgoing: bool, now: float
+    ) -> None:
+        """Ignore media."""
+
+    def _messages(self, data: bytes, flow: Flow, outgoing: bool) -> list[ParsedInput]:
+        if flow.transport is Transport.UDP:
+            return [parse_datagram(data)]
+        key = (flow.id, outgoing)
+        framer = self._framers.pop(key, None) or StreamFramer()
+        self._framers[key] = framer
+        if len(self._framers) > _FLOWS:
+            self._framers.popitem(last=False)
+        return framer.feed(data)
+
+
+def _address(flow: Flow) -> str:
+    host, port = flow.remote
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{port} {flow.transport}"
+
+
+def _describe(item: Request | Response | ParseFailure) -> tuple[str, str]:
+    if isinstance(item, ParseFailure):
+        return f"(malformed: {item.reason})", f"malformed: {item.reason}\n"
+    sdp = (
+        " SDP" if item.content is not None and item.content.media_type == "application/sdp" else ""
+    )
+    if isinstance(item, Request):
+        label = f"{item.method} ({item.cseq.number}){sdp} {item.uri}"
+    else:
+        label = f"{item.status} {item.reason} ({item.cseq.number} {item.cseq.method}){sdp}"
+    text = item.encode().decode("utf-8", "replace").replace("\r\n", "\n")
+    return _printable(mask(label)), "\n".join(map(_printable, mask(text).split("\n")))
+
+
+def _printable(text: str) -> str:
+    """The text without control characters for the terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)

@@ -1,12 +1,13 @@
 """A CUCM-like call server in this process, for demonstrations and tests, never for production.
 
-Provides a registrar, call control, a certificate authority, a directory and, where Prosody is
-installed, a chat server.  Everything listens on one loopback address.  Messages and formats are
-those of `softphone.sip`, `softphone.trust` and `softphone.provisioning`, connections those of
-`softphone.net`.  `softphone.load` generates load, `softphone.cli` has the commands.
+Provides a registrar, call control, a certificate authority, a directory, voice mailboxes and, where
+Prosody is installed, a chat server.  Everything listens on one loopback address.  Messages and
+formats are those of `softphone.sip`, `softphone.trust` and `softphone.provisioning`, connections
+those of `softphone.net`.  `softphone.load` generates load, `softphone.cli` has the commands.
 
-RFC 5280, RFC 6960 and RFC 5922 (certificates, OCSP, SIP identities), Cisco's User Data Services
-with RFC 7617 (`uds_directory`); the subpackages name the rest.
+RFC 5280, RFC 6960 and RFC 5922 (certificates, OCSP, SIP identities), RFC 7617 with Cisco's User
+Data Services (`uds_directory`) and mailbox interface (`unity_connection`); the subpackages name the
+rest.
 """
 
 from __future__ import annotations

@@ -39,6 +39,8 @@ class LabFiles:
         self.decoy_key = _kept_key(folder / "strangers.key", entropy)
         """Keys the answers about unknown names; persistent, so that they stay the same."""
         self.passwords: dict[str, KeyMaterial] = {}
+        self.voicemail: Address | None = None
+        """Where the mailboxes are, for the account files that are written."""
         for user in config.users:
             self._write_user(user, entropy)
 
@@ -79,8 +81,32 @@ class LabFiles:
         """
         path = self.folder / f"{user.name}.toml"
         text = self._device_text(user, nodes) if user.persona in _DEVICES else ""
-        write_private(path, (text or self._account_text(user, addresses)).encode())
+        text = text or self._account_text(user, addresses)
+        write_private(path, (text + self._voicemail_text(user)).encode())
         return path
+
+    def mailbox_passwords(self, entropy: Entropy) -> dict[str, KeyMaterial]:
+        """Make the web passwords of the users who have a mailbox, and write them to files."""
+        made: dict[str, KeyMaterial] = {}
+        for user in self._config.users:
+            if not user.is_load_user:
+                password = entropy(12).hex()
+                made[user.name] = KeyMaterial(password.encode())
+                write_private(self.folder / _mailbox_secret(user), f"{password}\n".encode())
+        return made
+
+    def _voicemail_text(self, user: LabUser) -> str:
+        if self.voicemail is None or user.is_load_user:
+            return ""
+        lines = [
+            "[voicemail]",
+            f'server = "{self.voicemail[0]}:{self.voicemail[1]}"',
+            f'user = "{user.name}"',
+            f'password_file = "{_mailbox_secret(user)}"',
+            "[voicemail.tls]",
+            f'ca = "{self.ca.name}"',
+        ]
+        return "\n".join(lines) + "\n"
 
     def _device_text(self, user: LabUser, nodes: Sequence[Address]) -> str:
         servers = ", ".join(f'"sips:{host}:{port}"' for host, port in nodes)
@@ -133,6 +159,10 @@ def _kept_key(path: Path, entropy: Entropy) -> bytes:
     key = entropy(KEY_SIZE)
     write_private(path, key)
     return key
+
+
+def _mailbox_secret(user: LabUser) -> str:
+    return f"voicemail-{user.name}.secret"
 
 
 def _credentials(user: LabUser) -> list[str]:

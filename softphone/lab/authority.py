@@ -33,6 +33,10 @@ PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 
+BOTH_PURPOSES = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
+"""The extended key usage of a certificate for both sides of TLS."""
+
+
 @dataclass(frozen=True, slots=True)
 class CertificateNames:
     """The subject alternative names of a certificate; `uri` holds SIP URIs (RFC 5922).
@@ -207,9 +211,12 @@ class Authority:
         *,
         validity: Validity,
         key: PrivateKey | None = None,
+        purposes: Sequence[x509.ObjectIdentifier] = BOTH_PURPOSES,
     ) -> IssuedCertificate:
-        """Issue a certificate for both sides of TLS; no SAN extension when `names` is empty."""
-        return self.issue_general(name, names.general(), validity=validity, key=key)
+        """Issue a certificate, for both sides of TLS; no SAN extension when `names` is empty."""
+        return self.issue_general(
+            name, names.general(), validity=validity, key=key, purposes=purposes
+        )
 
     def issue_general(
         self,
@@ -218,10 +225,12 @@ class Authority:
         *,
         validity: Validity | None = None,
         key: PrivateKey | None = None,
+        purposes: Sequence[x509.ObjectIdentifier] = BOTH_PURPOSES,
     ) -> IssuedCertificate:
         """Issue a certificate with any GeneralNames; no common name when `name` is empty."""
         key = key or ec.generate_private_key(ec.SECP256R1())
-        certificate = self._end_entity(name, general, key.public_key(), validity or Validity())
+        lasting = validity or Validity()
+        certificate = self._end_entity(name, general, key.public_key(), lasting, purposes)
         return IssuedCertificate(certificate, key, self.chain)
 
     def enroll(
@@ -250,13 +259,13 @@ class Authority:
         general: Sequence[x509.GeneralName],
         key: PublicKey,
         validity: Validity,
+        purposes: Sequence[x509.ObjectIdentifier] = BOTH_PURPOSES,
     ) -> x509.Certificate:
         builder = self._builder(_name(name), key, self, validity)
         builder = builder.add_extension(
             x509.BasicConstraints(ca=False, path_length=None), critical=True
         )
         builder = builder.add_extension(_usage(authority=False), critical=True)
-        purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         if general:
             builder = builder.add_extension(x509.SubjectAlternativeName(general), critical=False)

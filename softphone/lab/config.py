@@ -6,7 +6,8 @@ import ipaddress
 from dataclasses import dataclass
 
 from softphone.errors import ConfigurationError
-from softphone.lab.pending_enrollment import PendingEnrollment
+from softphone.lab.carrier import CarrierRules
+from softphone.lab.pending_enrollment import CapfAuthMode, PendingEnrollment
 from softphone.sans_io import Transport
 from softphone.security import CryptoSuite
 
@@ -81,6 +82,8 @@ class LabConfig:
     * `files`: serve trust lists and configurations, and issue certificates to encrypt them to.
     * `tvs`: answer whether a certificate is known.
     * `directory`: serve a directory as CUCM's UDS does, and show callers by number.
+    * `voicemail`: serve a mailbox for each user as Unity Connection does, and tell phones of new
+      messages.
     * `chat`: start Prosody for the users.
     * `delayed_offer`: send INVITEs to users without a session description, as CUCM does.
     * `vouches`: have the registrar state that it speaks for the far ends of calls.
@@ -92,6 +95,7 @@ class LabConfig:
     * `shared_lines`: lines that ring at all of their users.
     * `registration_rate`, `registration_burst`: new connections that may register, a second and at
       once; any others get 503 with Retry-After.
+    * `carrier`: demand what a carrier does, each rule by a switch of its own.
     * `certificate_lifetime`: the seconds that the certificates of devices are valid.
     """
 
@@ -113,6 +117,8 @@ class LabConfig:
     tvs_port: int = 0
     directory: bool = False
     directory_port: int = 0
+    voicemail: bool = False
+    voicemail_port: int = 0
     chat: bool = False
     media_ports: tuple[int, int] = (30000, 39999)
     delayed_offer: bool = True
@@ -125,6 +131,7 @@ class LabConfig:
     music_suite: CryptoSuite | None = None
     shared_lines: tuple[SharedLine, ...] = ()
     certificate_lifetime: float = 30 * 86400.0
+    carrier: CarrierRules | None = None
     users: tuple[LabUser, ...] = (
         LabUser("alice", Login(Transport.TLS, certificate=True)),
         LabUser("bob", Login(Transport.TLS, certificate=True)),
@@ -148,6 +155,7 @@ class LabConfig:
                 raise ConfigurationError(
                     f"{order.device} does not enroll at the lab: {', '.join(enrolling)} do"
                 )
+        self._check_strings()
         for line in self.shared_lines:
             strangers = [name for name in line.users if self.user(name) is None]
             if strangers or not line.users or self.called(line.name) is not None:
@@ -155,6 +163,18 @@ class LabConfig:
                     f"shared line {line.name!r}: expected a name of its own and users of the lab,"
                     f" not {', '.join(strangers or line.users) or 'nobody'}"
                 )
+
+    def _check_strings(self) -> None:
+        """Raise ConfigurationError for an order whose generated string nobody would be told."""
+        with_string: set[str] = set()
+        for order in self.capf_orders:
+            by_string = order.mode is CapfAuthMode.STRING
+            if by_string and order.string is None and order.device in with_string:
+                raise ConfigurationError(
+                    f"{order.device} enrolls by a string twice, and only the first would be shown:"
+                    f" give the digits yourself, {order.device}=string:1234"
+                )
+            with_string |= {order.device} if by_string else set()
 
     def user(self, name: str | None) -> LabUser | None:
         """The user with that name; None when there is none."""

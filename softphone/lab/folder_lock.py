@@ -1,18 +1,18 @@
 """A lock on a lab's folder: a lock file with the process ID of the lab that runs in it.
 
-The kernel releases the lock when the process dies; the file stays.  A second lab in the folder
+The system releases the lock when the process dies; the file stays.  A second lab in the folder
 would write keys and ports that differ from those of the running one.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from softphone.errors import ConfigurationError, LocalProtocolError
+from softphone.operating_system import SAFE_OPEN, lock_file
 
 _NAME = ".lab.lock"
 _DIGITS = 20
@@ -26,10 +26,9 @@ def locked_folder(folder: Path) -> Iterator[None]:
     Raises LocalProtocolError while another lab holds it, ConfigurationError when it cannot be
     made or written to.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / _NAME, flags, 0o600)
+        handle = os.open(folder / _NAME, os.O_RDWR | os.O_CREAT | SAFE_OPEN, 0o600)
     except OSError as error:
         raise ConfigurationError(f"{folder} cannot be used: {error.strerror}") from error
     try:
@@ -45,14 +44,14 @@ def locked_folder(folder: Path) -> Iterator[None]:
 
 def _lock(handle: int, folder: Path) -> None:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, b"%d\n" % os.getpid(), 0)
-    except BlockingIOError as error:
-        number = os.pread(handle, _DIGITS, 0).strip().decode("ascii", "replace")
-        who = f" (process {number})" if number.isdecimal() else ""
-        raise LocalProtocolError(
-            f"another lab{who} runs in {folder}: end it first, or take another folder"
-        ) from error
+        if lock_file(handle):
+            os.ftruncate(handle, 0)
+            os.write(handle, b"%d\n" % os.getpid())
+            return
+        number = os.read(handle, _DIGITS).strip().decode("ascii", "replace")
     except OSError as error:
         raise ConfigurationError(f"{folder} cannot be locked: {error.strerror}") from error
+    who = f" (process {number})" if number.isdecimal() else ""
+    raise LocalProtocolError(
+        f"another lab{who} runs in {folder}: end it first, or take another folder"
+    )

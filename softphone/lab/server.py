@@ -11,20 +11,23 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from softphone._version import __version__
-from softphone.errors import SoftphoneError, TransportError
+from softphone.errors import LocalProtocolError, SoftphoneError, TransportError
 from softphone.lab.account_files import LabFiles
 from softphone.lab.calls import CallControl, LabContext
+from softphone.lab.carrier import CarrierRules
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.cucm import LabCapf, LabCluster, LabTvs
 from softphone.lab.folder_lock import locked_folder
+from softphone.lab.presence_agent import LabPresenceAgent
 from softphone.lab.prosody import LabChatServer
 from softphone.lab.registrar import (
     REALM,
@@ -40,11 +43,12 @@ from softphone.lab.registrar import (
     is_device,
 )
 from softphone.lab.uds_directory import LabDirectory, lab_people
+from softphone.lab.unity_connection import LabVoicemail, lab_messages
 from softphone.media import MediaConfig, PortRange, VideoBackend
 from softphone.media.engine import MediaEngine
 from softphone.net import LOOPBACK, Driver, DriverConfig, TransportLimits
 from softphone.sans_io import Address, Entropy, Flow, Side, Tap, Transport
-from softphone.security import KeyMaterial
+from softphone.security import ClientCertificates, KeyMaterial
 from softphone.sip import (
     DigestAlgorithm,
     Endpoint,
@@ -53,6 +57,7 @@ from softphone.sip import (
     FlowClosed,
     InviteReceived,
     InviteUsage,
+    NotifierUsage,
     ReferReceived,
     RequestReceived,
     ServerExchange,
@@ -61,13 +66,8 @@ from softphone.sip import (
     SubscribeReceived,
 )
 from softphone.sip.auth.digest_server import DigestVerifier, VerifierConfig
-from softphone.trust import (
-    ClientCertificates,
-    ListKind,
-    TlsSettings,
-    TrustStore,
-    write_private,
-)
+from softphone.sip.event_packages import DIALOG, PRESENCE
+from softphone.trust import ListKind, TlsSettings, TrustStore, write_private
 from softphone.trust.fips import random_bytes
 
 
@@ -113,7 +113,10 @@ class LabServer:
         *,
         entropy: Entropy = random_bytes,
         tap: Tap | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`clock` is that of the media."""
+        self._clock = clock
         self.config = config or LabConfig()
         self._entropy = entropy
         self._tap = tap
@@ -131,9 +134,15 @@ class LabServer:
         self.tvs_address: Address | None = None
         self.directory: LabDirectory | None = None
         self.directory_file: Path | None = None
+        self.voicemail: LabVoicemail | None = None
         self.chat: LabChatServer | None = None
         self.collector = QualityReportCollector(entropy)
         """The voice quality reports from phones."""
+        self.presence = LabPresenceAgent(entropy, self._run_command, self._handlers)
+        """The presence that users have published, and who watches it."""
+        self.options_statuses: dict[int, int | None] = {}
+        """What a carrier answers to OPTIONS, by the port of a node; None is silent.  By default
+        200."""
 
     async def __aenter__(self) -> Self:
         """Raises ConfigurationError, TransportError, and LocalProtocolError while another lab runs
@@ -164,19 +173,16 @@ class LabServer:
         )
         self.devices = DeviceRegistrar(self._registrar)
         self._authenticator = LabAuthenticator(
-            self.config,
-            self._registrar,
-            self.devices,
-            verifier,
-            self.tokens,
-            self.files.decoy_key,
+            self.config, self._registrar, self.devices, verifier, self.tokens, self.files.decoy_key
         )
 
     async def _start(self) -> None:
+        carrier = self.config.carrier
         endpoint = Endpoint(
             side=Side.SERVER,
             entropy=self._entropy,
-            config=_endpoint_config(),
+            config=_endpoint_config(carrier),
+            admit=None if carrier is None else carrier.judge,
         )
         self._driver: Driver[SipEvent] = Driver(
             endpoint,
@@ -187,7 +193,7 @@ class LabServer:
             config=DriverConfig(limits=TransportLimits(trusted_sources=LOOPBACK)),
         )
         ports = MediaConfig(host=self.config.host, ports=PortRange(*self.config.media_ports))
-        media = MediaEngine(ports, entropy=self._entropy)
+        media = MediaEngine(ports, entropy=self._entropy, clock=self._clock)
         await self._stack.enter_async_context(self._driver)
         await self._stack.enter_async_context(media)
         self._endpoint = endpoint
@@ -214,6 +220,9 @@ class LabServer:
             host=self.config.host,
         )
         self._stack.push_async_callback(self._calls.close)
+        self._stack.callback(self.presence.close)
+        if self.config.voicemail:
+            await self._open_voicemail()
         await self._listen()
         await self._start_optional_services()
 
@@ -238,6 +247,27 @@ class LabServer:
         except TransportError as error:
             # Everything else works without chat.
             logger.warning("the lab has no chat: %s", error)
+
+    async def _open_voicemail(self) -> None:
+        """Start the mailboxes, before the account files are written, which name them."""
+        config = self.config
+        passwords = self.files.mailbox_passwords(self._entropy)
+        self.voicemail = LabVoicemail(
+            {name: list(lab_messages(number)) for number, name in enumerate(passwords, 1)},
+            passwords,
+            self.files.server,
+            config.host,
+            config.voicemail_port,
+            on_change=self._tell_of_messages,
+        )
+        await self._stack.enter_async_context(self.voicemail)
+        self.files.voicemail = self.voicemail.address
+
+    def _tell_of_messages(self, name: str, new: int) -> None:
+        """Tell a user's phone how many messages are new (RFC 3842)."""
+        binding = self._binding_of(name)
+        if binding is not None:
+            self.service.send_message_summary(binding, waiting=new > 0, new=new)
 
     async def _open_directory(self) -> None:
         config = self.config
@@ -333,6 +363,10 @@ class LabServer:
 
     # Events
 
+    def _run_command(self, command: Callable[[float], object]) -> None:
+        with suppress(LocalProtocolError), self._driver.change() as now:
+            command(now)
+
     def _handle(self, event: SipEvent) -> None:
         """Handle one event; a phone that misbehaves does not affect the others."""
         try:
@@ -345,9 +379,7 @@ class LabServer:
             case ReferReceived():
                 self._calls.handle_refer(event)
             case SubscribeReceived():
-                with self._driver.change() as now:
-                    # RFC 3515 section 2.4.4: only a REFER creates such a subscription.
-                    event.subscription.reject(403, now=now)
+                self._subscribed(event)
             case FlowClosed(flow=Flow() as flow):
                 self._registrar.flow_died(flow)
             case _ if self._handlers.handle_event(event):
@@ -357,12 +389,35 @@ class LabServer:
             case RequestReceived():
                 self._requested(event)
 
+    def _subscribed(self, event: SubscribeReceived[InviteUsage, NotifierUsage]) -> None:
+        """Let a user, authenticated as for a call, watch another one (RFC 4235, RFC 3856)."""
+        subscription, named = event.subscription, event.request.event
+        answer = LabResponse(403)
+        # RFC 3515 section 2.4.4: only a REFER creates a subscription to its progress.
+        package = "" if named is None else named.package.lower()
+        if package in (DIALOG, PRESENCE):
+            watcher = self._authenticate(event)
+            target = event.request.uri
+            name = target.user or "" if isinstance(target, SipUri) else ""
+            user = self.config.called(name)
+            if isinstance(watcher, LabUser) and user is not None:
+                if package == DIALOG:
+                    self._calls.watch_user(subscription, user)
+                else:
+                    self.presence.subscribe(subscription, user.name)
+                return
+            answer = watcher if isinstance(watcher, LabResponse) else LabResponse(404)
+        with self._driver.change() as now:
+            subscription.reject(
+                answer.status, now=now, reason=answer.reason, headers=tuple(answer.headers)
+            )
+
     def _requested(self, event: RequestReceived[ServerExchange]) -> None:
         answer: LabResponse | NoResponse = LabResponse(405)
         if event.request.method == "REGISTER":
             answer = self._handle_register(event)
         elif event.request.method == "OPTIONS":
-            answer = LabResponse(200)
+            answer = self._answer_options(event)
         elif event.request.method == "PUBLISH":
             answer = self._publish(event)
         if isinstance(answer, NoResponse):
@@ -385,23 +440,42 @@ class LabServer:
         if answer.new:
             self._send_initial_state(event.flow)
 
+    def _answer_options(self, event: RequestReceived[ServerExchange]) -> LabResponse | NoResponse:
+        """Answer as a carrier's node; without a carrier the endpoint answers itself."""
+        status = self.options_statuses.get(event.flow.local[1], 200)
+        carrier = self.config.carrier
+        refusal = carrier and carrier.judge(event.request, event.flow, self._driver.now)
+        if status is None:
+            return NoResponse.NOTHING
+        return LabResponse(refusal.status, refusal.reason) if refusal else LabResponse(status)
+
     def _handle_register(self, event: RequestReceived[ServerExchange]) -> LabResponse | NoResponse:
         answer = self._authenticator.handle_register(
             event.request, flow=event.flow, now=self._driver.now, wall=datetime.now(UTC)
         )
-        if isinstance(answer, LabResponse) and answer.status == 200:
+        if isinstance(answer, NoResponse):
+            return answer
+        if answer.status == 200:
             self._endpoint.keep_flow_open(event.flow)
-        return answer
+        carrier = self.config.carrier
+        more = () if carrier is None else carrier.answer_fields(event.request, answer.status)
+        return replace(answer, headers=(*answer.headers, *more))
 
     def _publish(self, event: RequestReceived[ServerExchange]) -> LabResponse:
-        """Accept a report from a user, authenticated as for a call."""
+        """Accept a report or presence from a user, authenticated as for a call."""
         user = self._authenticate(event)
         if isinstance(user, LabResponse):
             return user
+        named = event.request.event
+        if named is not None and named.package.lower() == PRESENCE:
+            return self.presence.handle_publish(user.name, event.request)
         return self.collector.handle_publish(event.request)
 
     def _authenticate(
-        self, event: RequestReceived[ServerExchange] | InviteReceived[InviteUsage]
+        self,
+        event: RequestReceived[ServerExchange]
+        | InviteReceived[InviteUsage]
+        | SubscribeReceived[InviteUsage, NotifierUsage],
     ) -> LabUser | LabResponse:
         """The user that From names, or the response that refuses the request."""
         return self._authenticator.authenticate(
@@ -452,13 +526,16 @@ class LabServer:
         return self.files.passwords.get(username)
 
 
-def _endpoint_config() -> EndpointConfig:
+def _endpoint_config(carrier: CarrierRules | None) -> EndpointConfig:
+    option_tags = () if carrier is None else carrier.option_tags
     # At this rate, 32 s of requests and the burst just fill the transaction table.
     base = EndpointConfig()
     return EndpointConfig(
         user_agent=f"softphone-lab/{__version__}",
         allow=tuple(one for one in base.allow if one not in ("MESSAGE", "NOTIFY")),
-        events=("refer",),
+        events=("refer", DIALOG, PRESENCE),
+        supported=(*base.supported, *option_tags),
+        answer_options=carrier is None,
         admission_rate=500.0,
         admission_burst=4000.0,
         idle_timeout=300.0,

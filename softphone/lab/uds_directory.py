@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Self
 from xml.sax.saxutils import escape, quoteattr
 
 from softphone.errors import TransportError
+from softphone.extras import require_module
 from softphone.sans_io import Address
-from softphone.security import KeyMaterial
-from softphone.trust import ClientCertificates, TlsCredential, TlsSettings, server_context
+from softphone.security import ClientCertificates, KeyMaterial
+from softphone.trust import TlsCredential, TlsSettings, server_context
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -73,7 +74,8 @@ class LabDirectory:
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def __aenter__(self) -> Self:
-        """Raises TransportError when the port is taken."""
+        """Raises TransportError when the port is taken, ConfigurationError without aiohttp."""
+        require_module("aiohttp", "lab", "the lab's directory needs aiohttp")
         from aiohttp import web
 
         application = web.Application()

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.lab import EXTENSIONS, LabConfig, LabUser, Login, make_load_users
+from softphone.lab import (
+    EXTENSIONS,
+    LabConfig,
+    LabUser,
+    Login,
+    make_load_users,
+    parse_pending_enrollment,
+)
 from softphone.lab.pending_enrollment import PendingEnrollment
 from softphone.sans_io import Transport
 
@@ -26,6 +33,27 @@ def test_an_order_is_for_a_device_that_enrolls(device):
     with pytest.raises(ConfigurationError, match=f"{device} does not enroll.*CSFALICE, CSFBOB"):
         LabConfig(capf_orders=(PendingEnrollment(device),))
     assert LabConfig(capf_orders=(PendingEnrollment("CSFBOB"),)).capf_orders
+
+
+@pytest.mark.parametrize("texts", [("string", "string"), ("string:4711", "string")])
+def test_a_string_that_would_not_be_shown_is_refused(texts):
+    orders = tuple(parse_pending_enrollment(f"CSFALICE={text}") for text in texts)
+    with pytest.raises(ConfigurationError, match=r"only the first would be shown: .*string:1234"):
+        LabConfig(capf_orders=orders)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("CSFALICE=string", "CSFBOB=string"),
+        ("CSFALICE=string", "CSFALICE=lsc"),
+        ("CSFALICE=string", "CSFALICE=string:4711"),
+        ("CSFALICE=lsc", "CSFALICE=string"),
+    ],
+)
+def test_every_string_that_is_shown_is_taken(texts):
+    orders = tuple(map(parse_pending_enrollment, texts))
+    assert LabConfig(capf_orders=orders).capf_orders == orders
 
 
 def test_users_are_found_by_name_and_nobody_else_is():

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from softphone.call.leg import MediaProposal, MediaSetup, Negotiation
-from softphone.call.leg.negotiation import DescriptionRefusal, OfferedKeys
+from softphone.call.leg import MediaSetup, Negotiation
+from softphone.call.leg.negotiation import OfferedKeys
 from softphone.media import EventCallback
 from softphone.sdp import OfferedMedia, SessionDescription
 from softphone.security import SecurityPolicy
@@ -25,15 +25,12 @@ class ClearNegotiation(Negotiation):
     def _worth(self, keys: OfferedKeys, line: OfferedMedia) -> int | None:
         return 1 if line.media in ("audio", "video") else None
 
-    def receive_offer(self, body: Body | None) -> MediaProposal | DescriptionRefusal:
-        """Judge an offer; the answer's profile is RTP/AVP whatever the offer's was."""
-        outcome = super().receive_offer(body)
-        if isinstance(outcome, DescriptionRefusal) or outcome.body is None:
-            return outcome
-        description = SessionDescription.parse(outcome.body.data)
+    def make_answer(self) -> Body:
+        """Make the answer to an offer; its profile is RTP/AVP whatever the offer's was."""
+        answer = super().make_answer()
+        description = SessionDescription.parse(answer.data)
         media = tuple(
             replace(line, protocol=line.protocol.replace("SAVP", "AVP"))
             for line in description.media
         )
-        answer = Body(outcome.body.content_type, replace(description, media=media).encode())
-        return replace(outcome, body=answer)
+        return Body(answer.content_type, replace(description, media=media).encode())

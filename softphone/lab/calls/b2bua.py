@@ -10,22 +10,35 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
-from softphone.call import IncomingLeg, LegSetup, MediaSetup, OutgoingLeg
-from softphone.call.leg import CallLeg, Negotiation, VideoSetup
-from softphone.errors import SoftphoneError
-from softphone.events import CallRinging, CallState
+from softphone.call import DialogNotifier, IncomingLeg, LegSetup, MediaSetup, OutgoingLeg
+from softphone.call.dial_permit import UNJUDGED
+from softphone.call.dialog_notifier import own_dialog
+from softphone.call.leg import CallLeg, HeaderFields, Negotiation, VideoSetup
+from softphone.errors import LocalProtocolError, NoPortFree, SoftphoneError
+from softphone.events import CallRinging, CallState, WatchedDialog
 from softphone.lab.calls.avp_fallback import ClearNegotiation
-from softphone.lab.calls.bridged_call import BridgedCall, level_of, level_seen
-from softphone.lab.calls.call_routing import CallRouting, ReachedUser, RingRequest
+from softphone.lab.calls.bridged_call import (
+    BridgedCall,
+    level_of,
+    level_seen,
+    pass_session_uuid,
+)
+from softphone.lab.calls.call_routing import CallRouting, Pickups, ReachedUser, RingRequest
 from softphone.lab.calls.extensions import extension
+from softphone.lab.calls.silence_limit import limit_silence
 from softphone.lab.calls.soft_keys import SoftKeys
 from softphone.lab.calls.transfer import Transfers
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.registrar import StoredBinding
-from softphone.media import MediaBackend, NoPortFree, VideoBackend
+from softphone.media import (
+    MediaBackend,
+    VideoBackend,
+)
 from softphone.media.audio import ToneSource
 from softphone.media.video import VIDEO_CODECS
 from softphone.personas import StandardPersona
@@ -39,7 +52,10 @@ from softphone.sip import (
     InviteRequest,
     InviteUsage,
     NameAddr,
+    NotifierUsage,
     ReferReceived,
+    Request,
+    Response,
     SipUri,
     Uri,
     security_call_info,
@@ -65,13 +81,22 @@ class LabContext:
     is_device: Callable[[Flow | None], bool]
 
 
+@lru_cache
+def _policy(srtp: SrtpPolicy) -> SecurityPolicy:
+    """The policy of the lab's legs: each caller gets what it offers."""
+    return SecurityPolicy(minimum=SecurityLevel.NOT_SECURE, srtp=srtp)
+
+
 class CallControl:
     """Handles every call of the lab."""
 
     def __init__(self, context: LabContext) -> None:
         self._context = context
         self._bridged_calls: list[BridgedCall] = []
-        self._legs: set[CallLeg] = set()
+        self._legs: dict[CallLeg, LabUser] = {}
+        self._watched: dict[LabUser, DialogNotifier] = {}
+        self._ringing: dict[CallLeg, Pickups] = {}
+        """The requests to ring of the legs that ring."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._connecting: dict[CallLeg, asyncio.Task[None]] = {}
         """The task that connects a leg to its call, until it is done."""
@@ -98,19 +123,21 @@ class CallControl:
         if caller is None:
             return
         replaced = None if event.replaces is None else event.replaces.dialog
-        if replaced is not None and not replaced.is_peer(event.flow):
+        ringing = self._ringing_for(event, caller)
+        if replaced is not None and ringing is None and not replaced.is_peer(event.flow):
             # RFC 3891 section 3: a phone may replace only its own calls.
             with self._context.change() as now:
                 event.usage.reject(403, now=now)
             return
-        target = event.request.uri
-        name = target.user or "" if isinstance(target, SipUri) else ""
         shown = event.body is not None and b"m=video" in event.body.data
         leg = IncomingLeg(self._setup(caller.login.secure, video=False if shown else None), event)
-        self._track_leg(leg)
+        self._track_leg(leg, caller)
         if not leg.evaluate_offer():
             return
-        if name.startswith("*5"):
+        name = _dialed(leg)
+        if ringing is not None:
+            self._bring_in(self._pick_up(leg, caller, ringing), leg)
+        elif name.startswith("*5"):
             self._bring_in(self._join(leg, caller, name[2:]), leg)
         elif name.startswith("*72"):
             self._bring_in(self._set_forward(leg, caller, name[3:]), leg)
@@ -128,19 +155,86 @@ class CallControl:
         leg.media_backend.play(leg.stream.handle, source)
         leg.media_backend.record(leg.stream.handle, sink)
 
+    # Watchers
+
+    def watch_user(self, subscription: NotifierUsage, user: LabUser) -> None:
+        """Let an authenticated user watch the calls of `user`, and pick up those that ring."""
+        notifier = self._watched.get(user)
+        if notifier is None:
+            aor = SipUri("sip", user.name, None, self._context.config.host)
+            notifier = DialogNotifier(
+                str(aor), self._run_command, self._context.handlers, self._dialog_of_user
+            )
+            self._watched[user] = notifier
+            for leg, its in self._legs.items():
+                if its == user:
+                    notifier.track_leg(leg)
+        notifier.subscribe(subscription, trusted=True)
+
+    def _run_command(self, command: Callable[[float], object]) -> None:
+        with suppress(LocalProtocolError), self._context.change() as now:
+            command(now)
+
+    def _dialog_of_user(self, id_: str, leg: CallLeg) -> WatchedDialog | None:
+        """Describe the dialog of a leg as the user's phone sees it, whose far end the lab is."""
+        ours, usage, flow = own_dialog(id_, leg), leg.usage, leg.flow
+        if ours is None or usage is None:
+            return None
+        contact = None if flow is None else self._context.endpoint.contact_for_flow(flow, None)
+        return replace(
+            ours,
+            direction="recipient" if ours.direction == "initiator" else "initiator",
+            remote_uri=str(usage.local.uri),
+            remote_name=usage.local.display_name or "",
+            local_tag=ours.remote_tag,
+            remote_tag=ours.local_tag,
+            remote_target="" if contact is None else str(contact.uri),
+        )
+
+    def _ringing_for(self, event: InviteReceived[InviteUsage], caller: LabUser) -> Pickups | None:
+        """Where to put the pickup of an INVITE that may pick a call up: its sender watches the
+        callee."""
+        for leg, pickups in self._ringing.items():
+            if event.replaces is not None and leg.usage is event.replaces:
+                notifier = self._watched.get(self._legs[leg])
+                watches = notifier is not None and notifier.is_watched_by(caller.name)
+                return pickups if watches and leg.state is CallState.EARLY else None
+        return None
+
+    async def _pick_up(self, leg: IncomingLeg, picker: LabUser, pickups: Pickups) -> None:
+        """Answer an INVITE that replaces a ringing leg, in its place."""
+        picked: asyncio.Future[ReachedUser | int]
+        picked = asyncio.get_running_loop().create_future()
+        # Before the answer, which ends the leg that rings.
+        pickups.append(picked)
+        try:
+            up = await _answer_without_video(leg)
+            picked.set_result(ReachedUser(picker, leg) if up else 480)
+        finally:
+            if not picked.done():
+                picked.set_result(480)
+
     # Users
 
     async def _connect(self, leg: IncomingLeg, caller: LabUser, name: str) -> None:
+        # Not by way of the request, which refers to `dial`: a cycle would keep both legs.
+        pickups: Pickups = []
+
         def dial(callee: LabUser, binding: StoredBinding, hops: int) -> OutgoingLeg:
             secure = caller.login.secure and callee.login.secure
-            place = self._invite_builder(leg.request.from_, callee, binding, hops)
-            out = self._call_out(callee, place, secure=secure, video=_has_video(leg))
+            passed = _passed_on(leg.request)
+            place = self._invite_builder(leg.request.from_, callee, binding, hops, passed)
+            theirs = leg.request.session_id
+            uuid = None if theirs is None else theirs.local
+            out = self._call_out(callee, place, secure=secure, video=_has_video(leg), uuid=uuid)
             self._connecting[out] = self._connecting[leg]
+            self._ringing[out] = pickups
+            out.ended.add_done_callback(lambda _: self._ringing.pop(out, None))
             self._run(_relay_ringing(out, leg), leg)
             return out
 
         hops = leg.request.max_forwards
-        request = RingRequest(dial, 70 if hops is None else hops, leg.ended)
+        request = RingRequest(dial, 70 if hops is None else hops, leg.ended, pickups)
         reached = await self._routing.reach(name, request)
         if isinstance(reached, ReachedUser):
             await self._bridge(leg, caller, reached.leg, reached.user)
@@ -175,7 +269,7 @@ class CallControl:
         return self._routing.forwards.get(user.name, "")
 
     async def _bridge(
-        self, leg: IncomingLeg, caller: LabUser, out: OutgoingLeg, callee: LabUser
+        self, leg: IncomingLeg, caller: LabUser, out: CallLeg, callee: LabUser
     ) -> None:
         """Bridge both legs, unless one of them has ended before."""
         if leg.state is CallState.TERMINATED:
@@ -185,7 +279,8 @@ class CallControl:
         seen = out.negotiation.video is not None
         if clear or seen is not _has_video(leg):
             _reevaluate(leg, clear=clear, video=seen)
-        leg.accept()
+        pass_session_uuid(out, leg)
+        leg.accept(headers=_passed_on(out.answer))
         # A caller without an offer was told an unknown level, since its answer is still to come.
         announced = leg.security.hop_level is not SecurityLevel.UNKNOWN
         if not await leg.wait_until_up():
@@ -195,12 +290,21 @@ class CallControl:
             leg.hang_up(_status_of(out))
             return
         config = self._context.config
-        conversation = BridgedCall(clear_music=config.clear_music, music_suite=config.music_suite)
+        conversation = BridgedCall(
+            clear_music=config.clear_music,
+            music_suite=config.music_suite,
+            address_of=self._address_of,
+        )
         self._bridged_calls = [c for c in self._bridged_calls if c.members]
         self._bridged_calls.append(conversation)
-        conversation.add_member(callee.name, out)
+        conversation.add_member(callee.name, out, known_peer=caller.name)
         level = min(level_of(leg), level_of(out))
-        conversation.add_member(caller.name, leg, announced=level if announced else None)
+        conversation.add_member(
+            caller.name,
+            leg,
+            announced=level if announced else None,
+            known_peer=callee.name if config.called(_dialed(leg)) == callee else "",
+        )
         conversation.announce()
 
     # A third party
@@ -226,7 +330,6 @@ class CallControl:
         context = self._context
         shown = None if video is None else VideoSetup(context.video(), VIDEO_CODECS, offer=video)
         srtp = SrtpPolicy.OPTIONAL if secure else SrtpPolicy.OFF
-        policy = SecurityPolicy(minimum=SecurityLevel.NOT_SECURE, srtp=srtp)
         return LegSetup(
             endpoint=context.endpoint,
             change=context.change,
@@ -234,16 +337,26 @@ class CallControl:
             handlers=context.handlers,
             media=MediaSetup(
                 backend=context.media,
-                policy=policy,
+                policy=_policy(srtp),
                 entropy=context.entropy,
                 host=context.config.host,
                 cname="lab@softphone",
                 video=shown,
+                comfort_noise=self._takes_comfort_noise,
             ),
             persona=StandardPersona(),
             vouched=lambda _: False,
             warning_agent=context.config.host,
+            identifies_sessions=True,
             answer_headers=lambda state: _announce(state, over_tls=secure),
+        )
+
+    @property
+    def _takes_comfort_noise(self) -> bool:
+        """Whether comfort noise is taken: a carrier that limits silence has to see it."""
+        carrier = self._context.config.carrier
+        return (
+            carrier is not None and carrier.silence_limit > 0 and not carrier.refuses_comfort_noise
         )
 
     def _invite_builder(
@@ -252,9 +365,10 @@ class CallControl:
         callee: LabUser,
         binding: StoredBinding,
         hops: int,
+        passed: HeaderFields = (),
     ) -> Callable[[Body | None], InviteRequest]:
         host = self._context.config.host
-        headers = (("Call-Info", security_call_info(None)),)
+        headers = (("Call-Info", security_call_info(None)), *passed)
 
         def place(body: Body | None) -> InviteRequest:
             return InviteRequest(
@@ -276,6 +390,10 @@ class CallControl:
         if user is None or not config.directory or not isinstance(uri, SipUri):
             return uri
         return replace(uri, user=config.number(user))
+
+    def _address_of(self, name: str) -> NameAddr:
+        """The address of a party as others see it, by the name of a user or an extension."""
+        return NameAddr(name, self._presented(SipUri("sip", name, None, self._context.config.host)))
 
     def handle_refer(self, event: ReferReceived[InviteUsage, Any]) -> None:
         """Handle a REFER: a transfer within a call, a device's request outside; refuse others."""
@@ -313,20 +431,28 @@ class CallControl:
         *,
         secure: bool,
         video: bool,
+        uuid: str | None = None,
     ) -> OutgoingLeg:
+        """Call a user's phone; `uuid` is that of the caller's end of the session (RFC 7989)."""
         setup = self._setup(callee.login.secure and secure, video=True if video else None)
         if not secure:
             setup = replace(setup, negotiation=ClearNegotiation)
         # With a delayed offer the phone makes the offer itself, and that has audio only.
         delayed = self._context.config.delayed_offer and not video
-        out = OutgoingLeg(setup, place, delayed=delayed)
-        self._track_leg(out)
+        out = OutgoingLeg(setup, place, UNJUDGED, delayed=delayed, session_uuid=uuid)
+        self._track_leg(out, callee)
         out.send_invite()
         return out
 
-    def _track_leg(self, leg: CallLeg) -> None:
-        self._legs.add(leg)
-        leg.ended.add_done_callback(lambda _: self._legs.discard(leg))
+    def _track_leg(self, leg: CallLeg, user: LabUser) -> None:
+        carrier = self._context.config.carrier
+        if carrier is not None and carrier.silence_limit:
+            limit_silence(leg, carrier.silence_limit)
+        self._legs[leg] = user
+        leg.ended.add_done_callback(lambda _: self._legs.pop(leg, None))
+        notifier = self._watched.get(user)
+        if notifier is not None:
+            notifier.track_leg(leg)
 
     def _bring_in(self, work: Coroutine[Any, Any, None], leg: CallLeg) -> None:
         """Run the task that connects a leg to its call; transfers and soft keys wait for it."""
@@ -378,10 +504,22 @@ class CallControl:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
+def _passed_on(message: Request | Response | None) -> HeaderFields:
+    """Return the header fields of a message that are for the other end: X-… and User-to-User."""
+    fields = () if message is None else message.headers
+    return tuple([f for f in fields if f[0][:2].lower() == "x-" or f[0] == "User-to-User"])
+
+
 def _announce(state: SecurityState, *, over_tls: bool) -> tuple[tuple[str, str], ...]:
     """The Call-Info of our 200: the level of the leg that it answers, which `_bridge` has already
     lowered to the other side's."""
     return (("Call-Info", security_call_info(level_seen(state, over_tls=over_tls))),)
+
+
+def _dialed(leg: IncomingLeg) -> str:
+    """The user part that a caller has dialed."""
+    target = leg.request.uri
+    return target.user or "" if isinstance(target, SipUri) else ""
 
 
 def _has_video(leg: IncomingLeg) -> bool:

@@ -1,19 +1,21 @@
-"""One call through the lab: its members, its audio bridge, and the security level announced.
+"""One call through the lab: its members, its audio bridge, and what is announced to each of them.
 
 The level of a call is the lowest of its members' legs.  Call-Info announces it to each of them: to
 the caller in the 200, to the callee in a re-INVITE after the ACK, and to all in re-INVITEs whenever
-it changes (Cisco SIP Line Messaging Guide; RFC 3261 section 14).
+it changes (Cisco SIP Line Messaging Guide; RFC 3261 section 14).  Who the other end is now, after a
+transfer or in a conference, is announced likewise, by P-Asserted-Identity and Remote-Party-ID.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from softphone.call.leg import CallLeg
+from softphone.call.leg.setup import HeaderFields
 from softphone.errors import CallError, LocalProtocolError
 from softphone.events import CallState, DigitReceived, HoldChanged
 from softphone.lab.calls.audio_bridge import AudioBridge, MemberSink, MemberSource
@@ -23,20 +25,33 @@ from softphone.media import Sink, Source, VideoStream
 from softphone.media.audio import SilenceSource
 from softphone.sans_io import Transport
 from softphone.security import CryptoSuite, SecurityLevel, SecurityState
-from softphone.sip import security_call_info
+from softphone.sip import NameAddr, SessionId, security_call_info
+from softphone.sip.message import NIL_UUID
 
 logger = logging.getLogger("softphone.lab")
 
+CONFERENCE = "conference"
+"""The name of the other end where there are several."""
 ATTEMPTS = 40
 PAUSE = 0.25
 """Seconds between two attempts to re-INVITE a member whose session is being changed already."""
+
+
+def pass_session_uuid(far: CallLeg, near: CallLeg) -> None:
+    """Name the far end of one leg, if it named itself, to that of the other (RFC 7989 7)."""
+    there, here = far.usage, near.usage
+    if there is None or here is None or there.session_id is None or here.session_id is None:
+        return
+    if there.session_id.remote != NIL_UUID:
+        here.identify_session(SessionId(there.session_id.remote, here.session_id.remote))
 
 
 @dataclass(slots=True, eq=False)
 class _BridgedMember:
     """One leg of the call.
 
-    `announced_level` is the level last sent to the phone.  `source` is what the member hears while
+    `announced_level` is the level last sent to the phone, `known_peer` the name of the party that
+    its user takes for the other end.  `source` is what the member hears while
     nobody holds, `sink` receives its audio, `holding` says whether it holds the others.
     `has_music` says that its leg currently carries music on hold, `talks` and `talk_level` are the
     suite and level that the leg had before, and `takes_music` is False once its phone has refused
@@ -48,6 +63,7 @@ class _BridgedMember:
     sink: MemberSink
     source: MemberSource
     announced_level: SecurityLevel | None = None
+    known_peer: str = ""
     holding: bool = False
     has_music: bool = False
     talks: CryptoSuite | None = None
@@ -60,14 +76,21 @@ class _BridgedMember:
 class BridgedCall:
     """The members of one call.  A user who has called itself is a member twice.
 
-    A held member hears music.  With `clear_music` it comes from a server without SRTP, with
-    `music_suite` from one that supports only that crypto suite, unless the phone refuses the
+    `address_of` gives the address of a party by its name; without it nobody is told who the other
+    end is.  A held member hears music.  With `clear_music` it comes from a server without SRTP,
+    with `music_suite` from one that supports only that crypto suite, unless the phone refuses the
     change.
     """
 
     def __init__(
-        self, *, clear_music: bool = False, music_suite: CryptoSuite | None = None
+        self,
+        *,
+        clear_music: bool = False,
+        music_suite: CryptoSuite | None = None,
+        address_of: Callable[[str], NameAddr] | None = None,
     ) -> None:
+        self._address_of = address_of
+        self._service_name = ""
         self._members: list[_BridgedMember] = []
         self._bridge = AudioBridge()
         self._clear_music = clear_music
@@ -87,6 +110,10 @@ class BridgedCall:
     def legs(self) -> tuple[CallLeg, ...]:
         """The legs of the members."""
         return tuple(member.leg for member in self._members)
+
+    def name_of(self, leg: CallLeg) -> str:
+        """The name of the member with this leg; "" if it is none."""
+        return next((member.name for member in self._members if member.leg is leg), "")
 
     @property
     def on_hold(self) -> bool:
@@ -109,6 +136,20 @@ class BridgedCall:
         """
         clear = self._clear_music and self._is_held(member) and member.takes_music
         return SecurityLevel.NOT_SECURE if clear else self.level
+
+    def _peer_of(self, member: _BridgedMember) -> str:
+        """The name of the party that a member talks to now: the other one, or what joins them."""
+        others = [one.name for one in self._members if one is not member]
+        if self._address_of is None or (not others and self._service is None):
+            return member.known_peer
+        if len(others) > 1:
+            return CONFERENCE
+        return others[0] if others else self._service_name
+
+    def _is_informed(self, member: _BridgedMember) -> bool:
+        """Whether a member has been told the current level, and who the other end is."""
+        level = self._level_for(member)
+        return member.announced_level is level and member.known_peer == self._peer_of(member)
 
     def _is_held(self, member: _BridgedMember) -> bool:
         return self.on_hold and not member.holding
@@ -139,11 +180,19 @@ class BridgedCall:
             negotiation.use_suites((suite,))
 
     def add_member(
-        self, name: str, leg: CallLeg, *, announced: SecurityLevel | None = None
+        self,
+        name: str,
+        leg: CallLeg,
+        *,
+        announced: SecurityLevel | None = None,
+        known_peer: str = "",
     ) -> None:
-        """Add a member whose media is open; `announced` is the level already sent to it."""
+        """Add a member whose media is open; `announced` is the level already sent to it.
+
+        `known_peer` is the name of the party that it knows as the other end.
+        """
         sink, source = self._bridge.add_member(leg)
-        member = _BridgedMember(name, leg, sink, source, announced)
+        member = _BridgedMember(name, leg, sink, source, announced, known_peer)
         self._members.append(member)
         self._service = None
         leg.ended.add_done_callback(lambda _: self._member_left(member))
@@ -163,20 +212,21 @@ class BridgedCall:
                 self._let_hear()
                 self.announce()
 
-    def connect_service(self, source: Source, sink: Sink | None) -> None:
+    def connect_service(self, name: str, source: Source, sink: Sink | None) -> None:
         """Connect the only remaining member to an extension of the lab."""
-        self._service = source, sink
+        self._service, self._service_name = (source, sink), name
         self._let_hear()
         self.announce()
 
     def _let_hear(self) -> None:
         """Connect the audio: music to a held member, else the others or the extension."""
         for member in self._members:
-            if member.leg.stream is None:
+            stream = member.leg.stream
+            if stream is None:
                 continue
             source, sink = self._sound_of(member)
-            member.leg.media_backend.play(member.leg.stream.handle, source)
-            member.leg.media_backend.record(member.leg.stream.handle, sink)
+            member.leg.media_backend.play(stream.handle, source)
+            member.leg.media_backend.record(stream.handle, sink)
         self._let_see()
 
     def _let_see(self) -> None:
@@ -234,7 +284,9 @@ class BridgedCall:
         """Move a leg into another call, with the level announced to it and its music state."""
         member = next(one for one in self._members if one.leg is leg)
         self.release_leg(leg)
-        to.add_member(member.name, leg, announced=member.announced_level)
+        to.add_member(
+            member.name, leg, announced=member.announced_level, known_peer=member.known_peer
+        )
         moved = to._members[-1]
         moved.has_music, moved.talks = member.has_music, member.talks
         moved.talk_level, moved.takes_music = member.talk_level, member.takes_music
@@ -263,31 +315,34 @@ class BridgedCall:
             self._members[0].leg.hang_up()
 
     def announce(self) -> None:
-        """Announce the level to every member that was last told another one."""
+        """Announce level and other end to every member that was last told others."""
+        if len(self._members) == 2:
+            one, other = self.legs
+            pass_session_uuid(one, other)
+            pass_session_uuid(other, one)
         for member in self._members:
             idle = member.telling is None or member.telling.done()
-            level = self._level_for(member)
-            if idle and (member.announced_level is not level or self._has_to_change(member)):
+            if idle and (not self._is_informed(member) or self._has_to_change(member)):
                 work = self._announce_to(member)
                 member.telling = asyncio.get_running_loop().create_task(work)
 
     async def _announce_to(self, member: _BridgedMember) -> None:
-        """Re-INVITE a member until it has been told the current level.
+        """Re-INVITE a member until it has been told the current level and other end.
 
         Retries while another change of its session is in progress.  A phone that refuses the
         re-INVITE is not asked again until the level changes.
         """
         for _ in range(ATTEMPTS):
-            level = self._level_for(member)
+            level, peer = self._level_for(member), self._peer_of(member)
             changes = self._has_to_change(member)
-            up_to_date = member.announced_level is level and not changes
-            if up_to_date or member.leg.state is not CallState.CONFIRMED:
+            informed = member.announced_level is level and member.known_peer == peer
+            if (informed and not changes) or member.leg.state is not CallState.CONFIRMED:
                 return
             music = changes and self._is_held(member) and member.takes_music
             try:
                 if changes:
                     self._prepare_change(member, music=music)
-                await _send_level(member.leg, level)
+                await _send_level(member.leg, level, self._identity_for(member, peer))
             except LocalProtocolError:
                 await asyncio.sleep(PAUSE)
                 continue
@@ -300,9 +355,17 @@ class BridgedCall:
                     self._change_refused(member, music=music)
             else:
                 member.has_music = music or (member.has_music and not changes)
-            member.announced_level = level
+            member.announced_level, member.known_peer = level, peer
             if changes:
                 self._let_hear()
+
+    def _identity_for(self, member: _BridgedMember, peer: str) -> HeaderFields:
+        """The header fields that name another other end than the member knows."""
+        if self._address_of is None or peer == member.known_peer:
+            return ()
+        address = str(self._address_of(peer))
+        remote_party = f"{address};party=calling;screen=yes;privacy=off"
+        return ("P-Asserted-Identity", address), ("Remote-Party-ID", remote_party)
 
     def _change_refused(self, member: _BridgedMember, *, music: bool) -> None:
         """Note that a phone refused the change to or from music; its leg is not changed again."""
@@ -323,7 +386,7 @@ def level_seen(state: SecurityState, *, over_tls: bool) -> SecurityLevel:
     A user without a certificate has authenticated by digest within TLS: that leg counts as
     encrypted when its media is.
     """
-    if over_tls and state.media and all(stream.suite is not None for stream in state.media):
+    if over_tls and state.media and None not in [stream.suite for stream in state.media]:
         return SecurityLevel.ENCRYPTED
     return state.hop_level
 
@@ -340,6 +403,6 @@ def _send_digit(leg: CallLeg, digit: str) -> None:
         leg.media_backend.send_digits(stream.handle, digit)
 
 
-async def _send_level(leg: CallLeg, level: SecurityLevel) -> None:
+async def _send_level(leg: CallLeg, level: SecurityLevel, identity: HeaderFields) -> None:
     header = ("Call-Info", security_call_info(level))
-    await leg.renegotiate(held=leg.negotiation.held, headers=(header,))
+    await leg.renegotiate(held=leg.negotiation.held, headers=(header, *identity))

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from softphone.call import OutgoingLeg
+from softphone.call.leg import CallLeg
 from softphone.errors import Redirected
 from softphone.lab.calls.extensions import extension
 from softphone.lab.config import LabConfig, LabUser
@@ -26,10 +27,14 @@ _ELSEWHERE = "Call completed elsewhere"
 
 @dataclass(frozen=True, slots=True)
 class ReachedUser:
-    """The user who has answered, and the leg to the phone."""
+    """The user who has answered, or has picked the call up, and the leg of its phone."""
 
     user: LabUser
-    leg: OutgoingLeg
+    leg: CallLeg
+
+
+Pickups: TypeAlias = list["asyncio.Future[ReachedUser | int]"]
+"""A future for each attempt to pick a call up: who has it, or a status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +42,13 @@ class RingRequest:
     """A request to ring users; `dial(user, binding, hops)` sends an INVITE for the caller.
 
     `hops` is the caller's Max-Forwards; `given_up` is done once the caller no longer waits.
+    `pickups` gets the attempts to pick the call up.
     """
 
     dial: Callable[[LabUser, StoredBinding, int], OutgoingLeg]
     hops: int
     given_up: asyncio.Future[Any] | None = None
+    pickups: Pickups = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -124,6 +131,8 @@ class CallRouting:
         refused: list[OutgoingLeg] = []
         while True:
             ringing = [leg for leg in legs if leg not in refused]
+            if request.pickups:
+                return await request.pickups[0]
             if not ringing:
                 return _verdict(refused, self.knows)
             waiting: set[asyncio.Future[Any]] = {one.confirmed for one in ringing}

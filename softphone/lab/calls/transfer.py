@@ -84,7 +84,8 @@ class Transfers:
             if not stays:
                 reached.leg.hang_up()
                 return 480
-            conversation.add_member(reached.user.name, reached.leg)
+            known = conversation.name_of(stays[0])
+            conversation.add_member(reached.user.name, reached.leg, known_peer=known)
             conversation.release_leg(leg)
             return 200
         service = None if isinstance(reached, int) else extension(reached)
@@ -94,7 +95,7 @@ class Transfers:
             # An extension serves one party only.
             return 603 if stays else 480
         conversation.release_leg(leg)
-        conversation.connect_service(*service)
+        conversation.connect_service(name, *service)
         return 200
 
     def _join(self, conversation: BridgedCall, leg: CallLeg, replaces: str) -> int:

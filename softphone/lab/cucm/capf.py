@@ -21,10 +21,9 @@ from softphone.lab.config import LabConfig
 from softphone.lab.pending_enrollment import CapfAuthMode, PendingEnrollment
 from softphone.net import Driver
 from softphone.sans_io import Address, Entropy, Transport
-from softphone.security import KeyMaterial
+from softphone.security import ClientCertificates, KeyMaterial
 from softphone.trust import (
     CapfOperation,
-    ClientCertificates,
     Identity,
     KeyKind,
     TlsCredential,

@@ -10,10 +10,12 @@ from ssl import SSLContext
 from typing import TYPE_CHECKING, Self
 
 from softphone.errors import TransportError
+from softphone.extras import require_module
 from softphone.net import Driver
 from softphone.provisioning.tftp.server import TftpServed, TftpServer
 from softphone.sans_io import Address, Transport
-from softphone.trust import ClientCertificates, TlsCredential, TlsSettings, server_context
+from softphone.security import ClientCertificates
+from softphone.trust import TlsCredential, TlsSettings, server_context
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -51,7 +53,8 @@ class FileService:
         self.served: list[str] = []
 
     async def __aenter__(self) -> Self:
-        """Raises TransportError when a port is taken."""
+        """Raises TransportError when a port is taken, ConfigurationError without aiohttp."""
+        require_module("aiohttp", "lab", "the lab's file service needs aiohttp")
         try:
             await self._start()
         except BaseException:

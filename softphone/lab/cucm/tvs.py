@@ -14,8 +14,8 @@ from softphone.lab.authority import Authority
 from softphone.lab.config import LabConfig
 from softphone.net import Driver
 from softphone.sans_io import Address, Transport
+from softphone.security import ClientCertificates
 from softphone.trust import (
-    ClientCertificates,
     RecordFields,
     Role,
     TlsCredential,

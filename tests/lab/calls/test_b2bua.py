@@ -234,3 +234,21 @@ async def test_a_caller_without_an_offer_is_told_of_the_lock_too(lab, phone):
     call, other = await connect(alice, bob, "bob", delayed_offer=True)
     for each in (call, other):
         await until(each, lambda state: state.lock)
+
+
+async def test_both_ends_know_the_session_by_their_own_uuids(lab, phone):
+    """RFC 7989: what the caller sends as its own is what the callee hears, and the reverse."""
+    alice, bob = [await account_of(lab, phone, name) for name in ("alice", "bob")]
+    call, other = await connect(alice, bob, "bob")
+    assert call.session_id.local == other.session_id.remote
+    assert call.session_id.remote == other.session_id.local
+
+
+async def test_a_transferred_call_is_known_by_the_uuids_of_its_new_ends(lab, phone):
+    alice, bob, carol = [await account_of(lab, phone, name) for name in ("alice", "bob", "carol")]
+    call, other = await connect(alice, bob, "bob")
+    answering = asyncio.create_task(answer_one(carol))
+    await call.transfer("carol")
+    third = await asyncio.wait_for(answering, 10)
+    await eventually(lambda: other.session_id.remote == third.session_id.local)
+    await eventually(lambda: third.session_id.remote == other.session_id.local)

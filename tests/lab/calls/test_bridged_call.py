@@ -14,6 +14,7 @@ from softphone.lab.calls import bridged_call
 from softphone.lab.calls.bridged_call import BridgedCall
 from softphone.media.audio import ToneSource
 from softphone.security import SecurityLevel
+from softphone.sip import NameAddr, SipUri
 from tests.support.calling import account_of, connect, eventually, level_heard, until
 
 ENCRYPTED, CLEAR = SecurityLevel.ENCRYPTED, SecurityLevel.NOT_SECURE
@@ -38,11 +39,13 @@ class FakeLeg:
         self.state = CallState.CONFIRMED
         self.stream = None
         self.flow = None
+        self.usage = None
         self.event_queue = EventQueue()
         self.media_backend = None
         self.ended = asyncio.get_running_loop().create_future()
         self.troubles = list(troubles)
         self.heard = []
+        self.named = []
         self.hung_up = False
 
     async def renegotiate(self, *, held, headers):
@@ -50,6 +53,7 @@ class FakeLeg:
         if self.troubles:
             raise self.troubles.pop(0)
         self.heard.append(headers[0][1])
+        self.named += [value for name, value in headers if name == "P-Asserted-Identity"]
 
     def hang_up(self):
         self.hung_up = True
@@ -120,6 +124,38 @@ async def test_a_phone_that_refuses_the_word_is_not_pestered():
     talk.announce()
     await settle()
     assert leg.heard == []
+
+
+async def test_each_member_is_told_who_the_other_end_is_when_that_is_another():
+    def address_of(name):
+        return NameAddr(name, SipUri("sip", name, None, "pbx"))
+
+    talk = BridgedCall(address_of=address_of)
+    legs = [FakeLeg(ENCRYPTED) for _ in range(3)]
+    alice, bob, frank = legs
+    talk.add_member("alice", alice, announced=ENCRYPTED, known_peer="bob")
+    talk.add_member("bob", bob, announced=ENCRYPTED, known_peer="alice")
+    talk.announce()
+    await settle()
+    assert [leg.named for leg in legs] == [[], [], []]
+    talk.add_member("frank", frank, announced=ENCRYPTED, known_peer="alice")
+    talk.announce()
+    await settle()
+    several = '"conference" <sip:conference@pbx>'
+    assert [leg.named for leg in legs] == [[several]] * 3
+    assert talk.name_of(bob) == "bob"
+    talk.release_leg(bob)
+    await settle()
+    assert alice.named[1:] == ['"frank" <sip:frank@pbx>']
+    assert frank.named[1:] == ['"alice" <sip:alice@pbx>']
+    with talk.kept_open():
+        frank.ended.set_result(None)
+        await settle()
+        assert len(alice.named) == 2  # nobody is there to be named
+        talk.connect_service("600", ToneSource(440.0), None)
+    await settle()
+    assert alice.named[2:] == ['"600" <sip:600@pbx>']
+    assert (talk.name_of(frank), alice.hung_up) == ("", False)
 
 
 async def test_the_last_member_is_hung_up():

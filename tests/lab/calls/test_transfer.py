@@ -8,7 +8,7 @@ import pytest
 
 from softphone.call.leg import CallLeg
 from softphone.errors import CallError
-from softphone.events import CallState, EndedBy, TransferProgressed
+from softphone.events import CallState, EndedBy, PeerChanged, SecurityChanged, TransferProgressed
 from softphone.lab import LabConfig, LabServer, LabUser, Login
 from softphone.media.audio import ToneSource
 from softphone.phone import Phone
@@ -61,6 +61,22 @@ async def unlocked(*calls):
         await until(call, lambda state: state.level is SecurityLevel.NOT_SECURE)
 
 
+async def named(call, user):
+    """Wait until a call's far end has this name."""
+    await eventually(lambda: call.peer.uri.user == user)
+
+
+def shown(call):
+    """Names and locks in the order in which a call was told of them, each change once."""
+    told = []
+    for event in call._leg.event_queue._events:
+        if isinstance(event, PeerChanged):
+            told.append(event.name)
+        elif isinstance(event, SecurityChanged):
+            told.append("lock" if event.after.lock else "no lock")
+    return [word for word, before in zip(told, [None, *told], strict=False) if word != before]
+
+
 async def test_a_blind_transfer_to_a_secure_phone_keeps_the_lock(lab, phone):
     alice, bob, frank = await parties(lab, phone, "alice", "bob", "frank")
     call, other = await connect(alice, bob, "bob")
@@ -70,6 +86,8 @@ async def test_a_blind_transfer_to_a_secure_phone_keeps_the_lock(lab, phone):
     third = await answering
     assert call.state is CallState.TERMINATED
     await locked(other, third)
+    await named(other, "frank")
+    await named(third, "bob")
     third.audio.play(ToneSource(660.0))
     assert await level_heard(other, 660.0) > AUDIBLE
     other.hangup()
@@ -86,11 +104,14 @@ async def test_to_an_insecure_phone_the_lock_goes_and_comes_back_with_the_next(l
     third = await answering
     await unlocked(other)
     assert not other.security.lock
+    await named(other, "carol")
     assert other.audio.security.suite is not None
     answering = asyncio.create_task(answer_one(frank))
     await asyncio.wait_for(third.transfer("sip:frank@127.0.0.1"), 10)
     last = await answering
     await locked(other, last)
+    await named(other, "frank")
+    assert shown(other) == ["lock", "no lock", "carol", "frank", "lock"]
 
 
 async def test_an_attended_transfer_joins_the_two_others(lab, phone):
@@ -101,6 +122,8 @@ async def test_an_attended_transfer_joins_the_two_others(lab, phone):
     await asyncio.wait_for(first.transfer(second), 10)
     await asyncio.wait_for(second.ended(), 5)
     await locked(other, third)
+    await named(other, "frank")
+    await named(third, "bob")
     third.audio.play(ToneSource(880.0))
     assert await level_heard(other, 880.0) > AUDIBLE
     third.hangup()

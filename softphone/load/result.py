@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from softphone.load.measure.generator_check import GeneratorCheck
 from softphone.load.measure.histogram import Histogram
 from softphone.load.measure.tally import NO_MEDIA, TOLERATE_LATE, RunSecond, Tally
 from softphone.load.plan import Expectation, ExpectationVerdict, LoadPlan
+
+HISTOGRAMS = ("setup_ms", "registration_ms", "mos", "jitter_ms", "loss")
+"""The histograms in a summary, one value a call or registration, for comparisons."""
 
 
 @dataclass(slots=True)
@@ -17,13 +21,15 @@ class LoadResult:
     """The result of a run by one or more workers.
 
     `begun_apart` is the seconds between the starts of the first and the last worker; `lost`
-    describes workers that did not finish.
+    describes workers that did not finish.  `failed_checks` has the check that each reason of
+    `invalid_because` belongs to.
     """
 
     plan: LoadPlan
     seconds: list[RunSecond] = field(default_factory=list)
     total: Tally = field(default_factory=Tally)
     invalid_because: list[str] = field(default_factory=list)
+    failed_checks: dict[str, GeneratorCheck] = field(default_factory=dict)
     workers: int = 1
     lost: list[str] = field(default_factory=list)
     begun_apart: float = 0.0
@@ -33,6 +39,11 @@ class LoadResult:
         """Add one second of the run."""
         self.seconds.append(second)
         self.total.merge(second.tally)
+
+    def add_invalid_reason(self, reason: str, check: GeneratorCheck) -> None:
+        """Add a reason why the run is invalid, and the check that found it."""
+        self.invalid_because.append(reason)
+        self.failed_checks[reason] = check
 
     @property
     def valid(self) -> bool:
@@ -53,6 +64,7 @@ class LoadResult:
             "invalid_because": list(self.invalid_because),
             "interrupted": self.interrupted,
             "tolerate_late": self.plan.tolerate_late,
+            "plan": plan_fields(self.plan),
             **fields,
             "workers": {
                 "started": self.workers,
@@ -86,11 +98,14 @@ def _fields(total: Tally) -> dict[str, Any]:
             "lost": total.lost,
             "late": total.late,
         },
-        "cpu_ms_per_call_second": round(total.cpu_ms_per_call_second, 3),
+        "cpu_ms_per_call_second": (
+            round(total.cpu_ms_per_call_second, 3) if total.call_seconds else None
+        ),
         "jitter_ms": _quantiles(total.jitter_ms, (50, 95, 99), 2),
-        "loss_percent": round(total.loss_percent, 4),
+        "loss_percent": round(total.loss_percent, 4) if total.expected > 0 else None,
         "lateness_ms": _quantiles(total.lateness_ms, (50, 99), 1),
         "suites": dict(total.suites),
+        "media_paths": dict(total.media_paths),
         "registrations": {
             "attempted": total.registrations,
             "registered": total.registered,
@@ -100,6 +115,25 @@ def _fields(total: Tally) -> dict[str, Any]:
         },
         "audio": {"checked": total.checked, "heard": total.heard},
         "injected": dict(total.injected),
+        "histograms": {name: getattr(total, name).to_plain() for name in HISTOGRAMS},
+    }
+
+
+def plan_fields(plan: LoadPlan) -> dict[str, Any]:
+    """What was asked for, as JSON fields; holds no secrets."""
+    return {
+        "scenario": plan.scenario,
+        "target": plan.target,
+        "calls": plan.calls,
+        "arrival": plan.arrival,
+        "rate": plan.rate,
+        "duration_s": plan.duration,
+        "hold": plan.hold,
+        "seed": plan.seed,
+        "users": len(plan.users),
+        "sockets": plan.sockets,
+        "media": plan.placement,
+        "faults": plan.faults.words(),
     }
 
 
@@ -150,6 +184,7 @@ def result_figures(result: LoadResult) -> list[tuple[str, str]]:
     """The figures for a person to read, each with its name."""
     total = result.total
     suites = ", ".join(f"{name} {count:,}" for name, count in total.suites.items())
+    paths = ", ".join(f"{path}, {count:,} times" for path, count in total.media_paths.items())
     return [
         ("calls attempted", f"{total.attempted:,}"),
         ("answered", f"{total.answered:,}"),
@@ -162,11 +197,18 @@ def result_figures(result: LoadResult) -> list[tuple[str, str]]:
         ("MOS p5 / p50", quantiles_text(total.mos, 0.05, 0.5)),
         ("jitter p50 / p95 / p99, ms", quantiles_text(total.jitter_ms, 0.5, 0.95, 0.99)),
         ("packets sent / received", f"{total.sent:,} / {total.received:,}"),
-        ("packets lost", f"{total.lost:,} ({total.loss_percent:.3f} %)"),
+        (
+            "packets lost",
+            f"{total.lost:,} ({total.loss_percent:.3f} %)" if total.expected > 0 else "-",
+        ),
         ("packets that we sent more than 5 ms late", f"{total.late:,}"),
         ("suites", suites or "-"),
         ("calls that heard what they should", f"{total.heard} of {total.checked} listened to"),
-        ("our processor time, ms a call-second", f"{total.cpu_ms_per_call_second:.3f}"),
+        (
+            "our processor time, ms a call-second",
+            f"{total.cpu_ms_per_call_second:.3f}" if total.call_seconds else "-",
+        ),
+        ("media path", paths.removesuffix(", 1 times") or "-"),
         ("faults injected", _injected(result)),
         ("workers", f"{result.workers}, {len(result.lost)} lost"),
     ]
@@ -207,6 +249,7 @@ BLANK_LOAD_SUMMARY: Mapping[str, Any] = MappingProxyType(
         "invalid_because": [NO_RESULT],
         "interrupted": False,
         "tolerate_late": TOLERATE_LATE,
+        "plan": None,
         **_fields(Tally()),
         "workers": {"started": 0, "lost": [], "begun_apart_ms": 0.0},
         "verdicts": [],

@@ -122,3 +122,11 @@ def test_people_get_words():
         "loss 5 %, a connection cut every 2 s; packet lost 1,200, connection cut 3"
     )
     assert quantiles_text(made.total.jitter_ms, 0.5, 0.9) == "- / -"
+
+
+def test_what_no_call_measured_is_null_and_no_zero():
+    made = LoadResult(result().plan)
+    made.add_second(RunSecond(1.0, tally=Tally(attempted=3)))
+    summary = made.summary()
+    assert (summary["loss_percent"], summary["cpu_ms_per_call_second"]) == (None, None)
+    assert BLANK_LOAD_SUMMARY["loss_percent"] is None

@@ -95,6 +95,12 @@ class CapacitySearch:
         return high - low <= max(1, int(self.precision * high))
 
     @property
+    def confirmations(self) -> int:
+        """How often the number of the last trial has held so far; 0 when it does not hold."""
+        last = self.trials[-1] if self.trials else None
+        return self._times(last.calls) if last is not None and last.held else 0
+
+    @property
     def capacity(self) -> int:
         """The most calls that held in every trial; 0 when none did."""
         return self._held()

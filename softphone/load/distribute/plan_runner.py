@@ -27,10 +27,14 @@ memory stays bounded in runs of days."""
 
 @dataclass(frozen=True, slots=True)
 class RunObserver:
-    """Callbacks for the progress of a run: each second of it, and the registrations before."""
+    """Callbacks for the progress of a run: each second of it, and the registrations before.
+
+    Of a capacity search `begin` has the plan of each trial before it runs.
+    """
 
     second: Callable[[RunSecond], None] = lambda second: None
     progress: Callable[[int, int], None] = lambda done, whole: None
+    begin: Callable[[LoadPlan], None] = lambda plan: None
 
 
 async def run_plan(
@@ -94,7 +98,10 @@ async def _alone(plan: LoadPlan, watcher: RunObserver) -> LoadResult:
     async with Runner(share, on_second=watcher.second, on_progress=watcher.progress) as runner:
         with relaxed_garbage_collection():
             outcome, early = await _to_the_end(runner.run_share(), runner.stop_run)
-    return LoadResult(plan, invalid_because=list(outcome.invalid_because), interrupted=early)
+    result = LoadResult(plan, interrupted=early)
+    for reason in outcome.invalid_because:
+        result.add_invalid_reason(reason, outcome.failed_checks[reason])
+    return result
 
 
 async def _to_the_end(
@@ -139,7 +146,10 @@ async def find_capacity(
     last = LoadResult(replace(plan, calls=search.first))
     while (calls := search.next_calls) is not None:
         share = min(workers, calls, max(1, len(plan.users) // 2) if len(plan.users) > 1 else calls)
-        result = last = await run_plan(replace(plan, calls=calls), share, watcher, ray=ray)
+        tried = replace(plan, calls=calls)
+        if watcher is not None:
+            watcher.begin(tried)
+        result = last = await run_plan(tried, share, watcher, ray=ray)
         trial = trial_of(result, expectations)
         search.add_trial(trial)
         on_trial(trial)
@@ -154,7 +164,7 @@ def trial_of(result: LoadResult, expectations: Sequence[Expectation]) -> Capacit
     An invalid or interrupted run says nothing about the target.
     """
     unmet = [verdict for verdict in judge_result(result, expectations) if not verdict.met]
-    why = f"{unmet[0].expected}: {unmet[0].measured}" if unmet else ""
+    why = f"{unmet[0].expected} (measured: {unmet[0].measured})" if unmet else ""
     total = result.total
     if not result.valid:
         why = result.invalid_because[0]

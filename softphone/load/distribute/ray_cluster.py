@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from softphone.errors import ConfigurationError
+from softphone.extras import install_command
 from softphone.load.distribute.worker import run_worker
 from softphone.load.distribute.worker_channel import MAXIMUM_LINE, encode_line
 
@@ -164,7 +165,7 @@ async def ray_cluster(address: str) -> AsyncIterator[Any]:
     try:
         ray: Any = import_module("ray")
     except ImportError:
-        raise ConfigurationError("--ray needs Ray: pip install 'softphone[cluster]'") from None
+        raise ConfigurationError(f"--ray needs Ray: {install_command('cluster')}") from None
     await _probe(address)
     loop = asyncio.get_running_loop()
 

@@ -67,7 +67,7 @@ async def run_worker(reader: asyncio.StreamReader, say: SendLine = _write_line) 
                     outcome = await runner.run_share()
             finally:
                 stopping.cancel()
-            say("done", list(outcome.invalid_because))
+            say("done", {why: outcome.failed_checks[why] for why in outcome.invalid_because})
     except SoftphoneError as error:
         say("failed", {"message": str(error), "usage": isinstance(error, ConfigurationError)})
         return 2 if isinstance(error, ConfigurationError) else 1

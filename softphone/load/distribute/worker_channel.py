@@ -14,6 +14,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from softphone.errors import ConfigurationError
+
 logger = logging.getLogger("softphone.load")
 
 MAXIMUM_LINE = 64 * 1024 * 1024
@@ -75,16 +77,21 @@ class LocalWorkerChannel:
 
     @classmethod
     async def hire(cls, command: Sequence[str] = COMMAND) -> LocalWorkerChannel:
-        """Start a worker process."""
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=MAXIMUM_LINE,
-            # Ctrl-C goes to the pool alone, which tells its workers to hang up.
-            start_new_session=True,
-        )
+        """Start a worker process.  Raises ConfigurationError where the loop cannot."""
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                limit=MAXIMUM_LINE,
+                # Ctrl-C goes to the pool alone, which tells its workers to hang up.
+                start_new_session=True,
+            )
+        except NotImplementedError:
+            raise ConfigurationError(
+                "this event loop starts no processes (Windows): run in one process, without workers"
+            ) from None
         return cls(process)
 
     @property

@@ -19,7 +19,7 @@ from softphone.load.distribute.worker_channel import (
     decode_line,
     encode_line,
 )
-from softphone.load.measure.tally import RunSecond
+from softphone.load.measure import GeneratorCheck, RunSecond
 from softphone.load.plan import LoadPlan
 from softphone.load.result import LoadResult
 
@@ -31,6 +31,8 @@ LAST_WORDS = 30.0
 
 class WorkerFailed(SoftphoneError):
     """A worker failed before the run began."""
+
+    _hint = "look at the log of that worker, and start the run again"
 
 
 class _WorkerHandle:
@@ -44,7 +46,7 @@ class _WorkerHandle:
         self.begun: float | None = None
         self.seconds: deque[RunSecond] = deque()
         self.at = 0.0
-        self.reasons: list[str] | None = None
+        self.reasons: dict[str, GeneratorCheck] | None = None
         self.lost: str = ""
 
     @property
@@ -148,7 +150,7 @@ class WorkerPool:
             worker.at = worker.seconds[-1].at
             self._report_merged_seconds()
         elif kind == "done":
-            worker.reasons = list(value)
+            worker.reasons = {why: GeneratorCheck(check) for why, check in value.items()}
         elif kind == "failed":
             made = ConfigurationError if value["usage"] else WorkerFailed
             worker.lost = value["message"]
@@ -178,9 +180,9 @@ class WorkerPool:
                     f"{worker.plan.calls} of {whole.calls} calls, is missing from then on"
                 )
                 result.lost.append(share)
-                result.invalid_because.append(share)
-            for reason in worker.reasons or ():
-                result.invalid_because.append(f"{name}: {reason}")
+                result.add_invalid_reason(share, GeneratorCheck.WORKERS)
+            for reason, check in (worker.reasons or {}).items():
+                result.add_invalid_reason(f"{name}: {reason}", check)
         starts = [worker.begun for worker in self._workers if worker.begun is not None]
         result.begun_apart = max(starts) - min(starts) if starts else 0.0
         return result

@@ -11,12 +11,14 @@ phrase (`softphone.sip.message`) or a short word.
 from __future__ import annotations
 
 from softphone.load.measure.failure_cause import end_cause, failure_cause
+from softphone.load.measure.generator_check import GeneratorCheck
 from softphone.load.measure.histogram import Histogram
 from softphone.load.measure.tally import NO_MEDIA, TOLERATE_LATE, RunSecond, Tally
 
 __all__ = [
     "NO_MEDIA",
     "TOLERATE_LATE",
+    "GeneratorCheck",
     "Histogram",
     "RunSecond",
     "Tally",

@@ -9,12 +9,12 @@ from softphone.errors import (
     ConfigurationError,
     NoAnswer,
     NoConnection,
+    NoPortFree,
     RegistrationError,
     SoftphoneError,
     TransportError,
 )
 from softphone.events import CallEnded, EndedBy
-from softphone.media.interface import NoPortFree
 from softphone.security import SecurityShortfall
 from softphone.sip.message import REASON_PHRASES
 

@@ -8,7 +8,7 @@ averages of percentiles do not.  Empty buckets take no memory.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 _BITS = 10
@@ -65,14 +65,19 @@ class Histogram:
         if not self.total:
             return None
         wanted = max(1, math.ceil(share * self.total - 1e-9))
+        return next((value for value, seen in self._steps() if seen >= wanted), self.maximum)
+
+    def steps(self) -> list[tuple[float, int]]:
+        """Each bucket's middle, ascending, with the count of values up to the end of the bucket."""
+        return list(self._steps())
+
+    def _steps(self) -> Iterator[tuple[float, int]]:
         seen = 0
         for bucket in sorted(self._counts):
             seen += self._counts[bucket]
-            if seen >= wanted:
-                begin, width = _bounds(bucket)
-                middle = (begin + (width - 1) / 2) * self.unit
-                return min(self.maximum, max(self.minimum, middle))
-        return self.maximum
+            begin, width = _bounds(bucket)
+            middle = (begin + (width - 1) / 2) * self.unit
+            yield min(self.maximum, max(self.minimum, middle)), seen
 
     @property
     def mean(self) -> float | None:

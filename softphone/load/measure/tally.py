@@ -39,7 +39,8 @@ class Tally:
     `registrations` are attempts; `retried` of them were refused and repeated, so that the others
     belong to one user each.  `late` counts our packets that left more than 5 ms late.
     `lateness_ms` has one value for each packet sent.  `mos`, `jitter_ms` and `loss` (percent) have
-    one value for each whole call.  `held_back` is the time in seconds that calls began later than
+    one value for each whole call.  `media_paths` counts the processes that place calls by the path
+    that their media take.  `held_back` is the time in seconds that calls began later than
     scheduled, because the most allowed calls were up.
     """
 
@@ -50,6 +51,7 @@ class Tally:
     dropped: Counter[str] = field(default_factory=Counter)
     ended: Counter[str] = field(default_factory=Counter)
     suites: Counter[str] = field(default_factory=Counter)
+    media_paths: Counter[str] = field(default_factory=Counter)
     injected: Counter[str] = field(default_factory=Counter)
     setup_ms: Histogram = field(default_factory=_milliseconds)
     registrations: int = 0
@@ -115,10 +117,14 @@ class Tally:
         return self.answered - self.failed[NO_MEDIA]
 
     @property
+    def expected(self) -> int:
+        """The packets that the far ends have sent, by their sequence numbers."""
+        return self.received + self.lost
+
+    @property
     def loss_percent(self) -> float:
         """The share of expected packets that were lost, in percent."""
-        expected = self.received + self.lost
-        return 100.0 * self.lost / expected if expected > 0 else 0.0
+        return 100.0 * self.lost / self.expected if self.expected > 0 else 0.0
 
     @property
     def cpu_ms_per_call_second(self) -> float:

@@ -21,7 +21,9 @@ from softphone.load.plan.expectation import (
     CLEAR,
     Expectation,
     ExpectationVerdict,
+    Figure,
     parse_expectation,
+    parse_figure,
 )
 from softphone.load.plan.plan import BaseSpec, FaultSpec, LoadPlan, base_account
 from softphone.load.plan.users import FIELDS, UserSpec, config_of, read_users, users_of_template
@@ -34,6 +36,7 @@ __all__ = [
     "Expectation",
     "ExpectationVerdict",
     "FaultSpec",
+    "Figure",
     "HoldingTime",
     "LoadPlan",
     "UserSpec",
@@ -41,6 +44,7 @@ __all__ = [
     "config_of",
     "parse_arrival",
     "parse_expectation",
+    "parse_figure",
     "parse_holding_time",
     "read_users",
     "users_of_template",

@@ -29,21 +29,17 @@ _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
 _FORM = re.compile(r"\s*([a-z_0-9]+)\s*(>=|<=|>|<|==|=)\s*(\S+?)\s*")
 
 
-def _share(part: float, whole: float) -> float | None:
-    return 100.0 * part / whole if whole else None
-
-
-_SHARES: Mapping[str, Callable[[Tally], float | None]] = {
-    "answered": lambda t: _share(t.served, t.attempted),
-    "failed": lambda t: _share(t.failed.total(), t.attempted),
-    "dropped": lambda t: _share(t.dropped.total(), t.answered),
-    "registered": lambda t: _share(t.registered, t.registrations - t.retried),
-    "loss": lambda t: _share(t.lost, t.received + t.lost),
-    "late": lambda t: _share(t.late, t.sent),
-    "audio": lambda t: _share(t.heard, t.checked),
+_SHARES: Mapping[str, Callable[[Tally], tuple[int, int]]] = {
+    "answered": lambda t: (t.served, t.attempted),
+    "failed": lambda t: (t.failed.total(), t.attempted),
+    "dropped": lambda t: (t.dropped.total(), t.answered),
+    "registered": lambda t: (t.registered, t.registrations - t.retried),
+    "loss": lambda t: (t.lost, t.received + t.lost),
+    "late": lambda t: (t.late, t.sent),
+    "audio": lambda t: (t.heard, t.checked),
 }
-"""Shares in percent.  An answered call whose far end sent no media does not count as answered.  A
-registration that was refused and repeated counts by its last attempt."""
+"""Shares, each as a part of a whole.  An answered call whose far end sent no media does not count
+as answered.  A registration that was refused and repeated counts by its last attempt."""
 
 _QUANTILES: Mapping[str, tuple[str, Callable[[Tally], Histogram]]] = {
     "mos": ("", lambda t: t.mos),
@@ -54,6 +50,23 @@ _QUANTILES: Mapping[str, tuple[str, Callable[[Tally], Histogram]]] = {
     "loss": ("%", lambda t: t.loss),
 }
 
+_UNMEASURED: Mapping[str, str] = {
+    "answered": "no call was attempted",
+    "failed": "no call was attempted",
+    "dropped": "no call was answered",
+    "registered": "no user tried to register",
+    "loss": "no packet was to come",
+    "late": "no packet was sent",
+    "audio": "no call was listened to: it takes calls of 3 s, and --checks above 0",
+    "mos_p": "no call had media for long enough",
+    "setup_p": "no call was answered",
+    "registration_p": "no user registered",
+    "jitter_p": "no call had media for long enough",
+    "lateness_p": "no packet was sent",
+    "loss_p": "no call had media for long enough",
+}
+"""Why there is no value for an expectation of that name, or of a quantile of it."""
+
 ACCEPTED = (
     "answered, failed, dropped, registered, loss, late, audio in %; "
     "setup_pN, registration_pN, jitter_pN, lateness_pN in ms or s; mos_pN; loss_pN in %; "
@@ -61,6 +74,35 @@ ACCEPTED = (
     + ", ".join(suite.value for suite in CryptoSuite)
 )
 """The accepted expectations, as text for errors and help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure of a run: a share in percent, or a quantile of what each call measured.
+
+    `label` is its name as written, such as `setup_p99`; `unit` is "%", "ms" or "" (MOS).
+    """
+
+    label: str
+    name: str
+    quantile: float | None
+    unit: str
+
+    def measure(self, tally: Tally) -> float | None:
+        """Its value in `unit`; None when nothing was measured."""
+        histogram = self.histogram(tally)
+        if histogram is not None and self.quantile is not None:
+            return histogram.quantile(self.quantile)
+        part, whole = self.shares(tally)
+        return 100.0 * part / whole if whole else None
+
+    def histogram(self, tally: Tally) -> Histogram | None:
+        """The values that it is a quantile of; None for a share."""
+        return None if self.quantile is None else _QUANTILES[self.name][1](tally)
+
+    def shares(self, tally: Tally) -> tuple[int, int]:
+        """Of a share the part and the whole.  Raises KeyError for a quantile without one."""
+        return _SHARES[self.name](tally)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,35 +116,44 @@ class ExpectationVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """One parsed expectation; `bound` is in the unit of `name`."""
+    """One parsed expectation, of a figure or of a suite; `bound` is in the figure's unit."""
 
     text: str
-    name: str
-    quantile: float | None
-    comparison: str
-    bound: float
-    unit: str
+    figure: Figure | None = None
+    comparison: str = "="
+    bound: float = 0.0
     suite: str = ""
 
     def judge_tally(self, tally: Tally) -> ExpectationVerdict:
         """Judge the expectation against the counts."""
-        if self.suite:
+        figure = self.figure
+        if figure is None:
             others = {name: n for name, n in tally.suites.items() if name != self.suite}
             counts = ", ".join(f"{name} {n}" for name, n in sorted(tally.suites.items()))
             met = bool(tally.suites[self.suite]) and not others
-            return ExpectationVerdict(self.text, met, counts or "no call was answered")
-        value = self._measured(tally)
+            measured = counts or "nothing, since no call was answered"
+            return ExpectationVerdict(self.text, met, measured)
+        value = figure.measure(tally)
         if value is None:
-            return ExpectationVerdict(self.text, False, "nothing was measured")
+            why = _UNMEASURED[figure.name if figure.quantile is None else f"{figure.name}_p"]
+            return ExpectationVerdict(self.text, False, f"nothing, since {why}")
         met = _OPERATORS[self.comparison](value, self.bound)
         return ExpectationVerdict(
-            self.text, met, f"{value:.4g}{' ' if self.unit == 'ms' else ''}{self.unit}"
+            self.text, met, f"{value:.4g}{' ' if figure.unit == 'ms' else ''}{figure.unit}"
         )
 
-    def _measured(self, tally: Tally) -> float | None:
-        if self.quantile is None:
-            return _SHARES[self.name](tally)
-        return _QUANTILES[self.name][1](tally).quantile(self.quantile)
+
+def parse_figure(name: str) -> Figure:
+    """Parse the name of a figure, such as `answered` or `setup_p99`.  Raises ValueError."""
+    base, _, rank = name.rpartition("_p")
+    if base and re.fullmatch(r"[0-9]{1,3}", rank):
+        # p999 is the 99.9th percentile.
+        quantile = int(rank) / (100.0 if len(rank) < 3 else 1000.0)
+        if base in _QUANTILES and 0 < quantile < 1:
+            return Figure(name, base, quantile, _QUANTILES[base][0])
+    elif name in _SHARES:
+        return Figure(name, name, None, "%")
+    raise ValueError(f"{name} is unknown")
 
 
 def parse_expectation(text: str) -> Expectation:
@@ -113,25 +164,17 @@ def parse_expectation(text: str) -> Expectation:
     name, comparison, value = match[1], match[2].replace("==", "="), match[3]
     if name == "suite":
         return _suite(text, comparison, value)
-    base, _, rank = name.rpartition("_p")
-    quantile = None
-    if base and re.fullmatch(r"[0-9]{1,3}", rank):
-        # p999 is the 99.9th percentile.
-        quantile = int(rank) / (100.0 if len(rank) < 3 else 1000.0)
-        if base not in _QUANTILES or not 0 < quantile < 1:
-            raise _unknown(text, f"{name} is unknown")
-        unit = _QUANTILES[base][0]
-    else:
-        base, unit = name, "%"
-        if base not in _SHARES:
-            raise _unknown(text, f"{name} is unknown")
-    return Expectation(text.strip(), base, quantile, comparison, _number(text, value, unit), unit)
+    try:
+        figure = parse_figure(name)
+    except ValueError as error:
+        raise _unknown(text, str(error)) from error
+    return Expectation(text.strip(), figure, comparison, _number(text, value, figure.unit))
 
 
 def _suite(text: str, comparison: str, value: str) -> Expectation:
     if comparison != "=" or value not in (CLEAR, *(suite.value for suite in CryptoSuite)):
         raise _unknown(text, f"{value!r} is no suite, or not after =")
-    return Expectation(text.strip(), "suite", None, "=", 0.0, "", suite=value)
+    return Expectation(text.strip(), suite=value)
 
 
 def _number(text: str, value: str, unit: str) -> float:

@@ -1,16 +1,48 @@
-"""Reports of a load run: an HTML page with plots, and a metrics page for Prometheus.
+"""Reports of a load run: an HTML page with plots, files for CI, and a metrics page for Prometheus.
 
 Presents results and judges none: the figures come from `softphone.load.result` and
 `softphone.load.measure`, the outcome of a search from `softphone.load.capacity`.  The live screen
 is in `softphone.cli.load`.
 
-No standard but Prometheus' text format 0.0.4, served over HTTP by asyncio, on loopback by default.
-The HTML page is self-contained, with inline SVG: it has no script and loads nothing.
+No standard but the formats: JUnit XML, GitHub's workflow commands, GitLab's code quality, CSV, and
+Prometheus' text format 0.0.4, served over HTTP by asyncio, on loopback by default.  The HTML page
+is self-contained, with inline SVG: it has no script and loads nothing.
 """
 
 from __future__ import annotations
 
+from softphone.load.report.annotations import (
+    GITLAB_FILE,
+    github_commands,
+    gitlab_document,
+    markdown_summary,
+)
+from softphone.load.report.comparison_page import write_comparison
 from softphone.load.report.html import write_report
+from softphone.load.report.junit import junit_document, output_text, plan_properties
 from softphone.load.report.prometheus import PrometheusPage
+from softphone.load.report.series import SeriesFile
+from softphone.load.report.verdict_cases import (
+    CaseOutcome,
+    VerdictCase,
+    no_result_case,
+    verdict_cases,
+)
 
-__all__ = ["PrometheusPage", "write_report"]
+__all__ = [
+    "GITLAB_FILE",
+    "CaseOutcome",
+    "PrometheusPage",
+    "SeriesFile",
+    "VerdictCase",
+    "github_commands",
+    "gitlab_document",
+    "junit_document",
+    "markdown_summary",
+    "no_result_case",
+    "output_text",
+    "plan_properties",
+    "verdict_cases",
+    "write_comparison",
+    "write_report",
+]

@@ -13,13 +13,13 @@ from html import escape
 from pathlib import Path
 
 from softphone._version import __version__
-from softphone.errors import ConfigurationError
 from softphone.load.capacity import CapacitySearch, CapacityTrial
 from softphone.load.measure.histogram import Histogram
 from softphone.load.measure.tally import RunSecond
 from softphone.load.plan import ExpectationVerdict, LoadPlan
 from softphone.load.report.svg_plot import PlotSeries, bar_plot, line_plot
 from softphone.load.result import LoadResult, failure_causes, result_figures
+from softphone.trust.disk import write_private
 
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:860px;padding:0 1rem;
@@ -45,13 +45,7 @@ def write_report(
 ) -> None:
     """Write the page atomically, by a temporary file.  Raises ConfigurationError."""
     text = report_page(result, verdicts, search=search, wall=wall)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise ConfigurationError(f"{path} cannot be written: {error.strerror or error}") from error
+    write_private(path, text.encode(), mode=0o644)
 
 
 def report_page(
@@ -69,10 +63,15 @@ def report_page(
         f'<p class="note">{escape(_when(plan, wall))}</p>',
         _state(result, verdicts, search),
         _capacity(search),
-        _verdicts(verdicts),
+        verdict_table(verdicts),
         _figures(result),
         *_plots(result),
     ]
+    return html_page(title, parts)
+
+
+def html_page(title: str, parts: Sequence[str]) -> str:
+    """A self-contained page of the parts that are not empty."""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -162,7 +161,8 @@ def _held(held: bool, valid: bool) -> str:
     return '<span class="good">held</span>' if held else '<span class="bad">not held</span>'
 
 
-def _verdicts(verdicts: Sequence[ExpectationVerdict]) -> str:
+def verdict_table(verdicts: Sequence[ExpectationVerdict]) -> str:
+    """A table of the verdicts with a heading; "" without any."""
     if not verdicts:
         return ""
     rows = "".join(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from softphone.load.measure.generator_check import GeneratorCheck
 from softphone.load.measure.tally import TOLERATE_LATE, RunSecond, Tally
 
 LATE_MS = 5.0
@@ -126,19 +127,27 @@ class BottleneckDetector:
 
     def invalid_reasons(self) -> tuple[str, ...]:
         """Why the run is invalid, each reason with what to change; () when it is valid."""
+        return tuple(self.failed_checks())
+
+    def failed_checks(self) -> dict[str, GeneratorCheck]:
+        """The reasons of `invalid_reasons`, each with the check that it belongs to."""
         total = self._total
         slow = self._slow()
-        found = [slow] if slow else []
+        found = {slow: GeneratorCheck.SPEED} if slow else {}
         if total.call_seconds > SILENT_SECONDS and not total.sent:
-            found.append(
+            reason = (
                 "not one packet left though calls were up: the log says what the media engine met"
             )
+            found[reason] = GeneratorCheck.SENDING
         if total.overflows > MOST_OVERFLOWS * max(1, total.received):
-            found.append(
+            reason = (
                 f"{total.overflows} packets were dropped in our own receive buffers: "
                 f"raise net.core.rmem_max, or use {self._more_cores()}"
             )
+            found[reason] = GeneratorCheck.BUFFERS
         if self._broken:
-            found.append(f"{self._broken} ({self._breaks} times; the log has where)")
-        found += [f"the generator ran out of {what}" for what in sorted(self._starved)]
-        return tuple(found)
+            reason = f"{self._broken} ({self._breaks} times; the log has where)"
+            found[reason] = GeneratorCheck.SCENARIO
+        for what in sorted(self._starved):
+            found[f"the generator ran out of {what}"] = GeneratorCheck.RESOURCES
+        return found

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from softphone.call import Call, IncomingCall, OutgoingCall
-from softphone.errors import LocalProtocolError, SoftphoneError
+from softphone.errors import LocalProtocolError, NoPortFree, SoftphoneError
 from softphone.events import CallState, StreamStatistics
 from softphone.load.measure import NO_MEDIA, Histogram, Tally, end_cause, failure_cause
 from softphone.load.plan import CLEAR, HoldingTime
 from softphone.load.run.audio_check import AudioCheckSink, AudioSources
-from softphone.media import NoPortFree
+from softphone.media.kernel import describe_path
 
 SAMPLED = 4
 """Calls that one poll reads; further calls take their turn in later polls."""
@@ -98,7 +99,7 @@ class CallTracker:
         self.holding_time = holding_time
         self.clock = clock
         self.run_end = RunEnd()
-        self.tally = Tally()
+        self.tally = Tally(media_paths=Counter([describe_path()]))
         self._sounds = sounds
         self._starved = starved
         self._checks = checks

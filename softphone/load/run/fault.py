@@ -15,13 +15,12 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from softphone.errors import ConfigurationError
+from softphone.errors import ConfigurationError, NoPortFree
 from softphone.load.plan import FaultSpec, LoadPlan, UserSpec
 from softphone.media import (
     AllocatedStream,
     EventCallback,
     MediaBackend,
-    NoPortFree,
     StreamHandle,
     StreamSpec,
 )
@@ -121,7 +120,13 @@ class _ImpairmentRelay:
             self._socket.close()
             raise NoPortFree(f"no socket can be bound for a relay: {error}") from error
         self.address: Address = self._socket.getsockname()[:2]
-        self._loop.add_reader(self._socket, self._read)
+        try:
+            self._loop.add_reader(self._socket, self._read)
+        except NotImplementedError:
+            self._socket.close()
+            raise ConfigurationError(
+                "faults in media need an event loop with add_reader: asyncio.SelectorEventLoop"
+            ) from None
 
     def _read(self) -> None:
         while True:
@@ -175,9 +180,12 @@ class ImpairedMediaBackend:
         self._relays: dict[StreamHandle, _ImpairmentRelay] = {}
         # These do not involve addresses and need no relay.
         self.rekey, self.set_direction = backend.rekey, backend.set_direction
+        self.expect_packets = backend.expect_packets
         self.play, self.record, self.monitor = backend.play, backend.record, backend.monitor
-        self.send_digits, self.mute = backend.send_digits, backend.mute
+        self.send_digits, self.mute, self.pause = backend.send_digits, backend.mute, backend.pause
         self.statistics = backend.statistics
+        self.find_public_addresses = backend.find_public_addresses
+        self.rebind_stream = backend.rebind_stream
 
     def allocate_stream(
         self, *, host: str | None = None, on_event: EventCallback | None = None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import resource
 import socket
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
 from softphone.load.plan import LoadPlan
+from softphone.operating_system import descriptor_limits, raise_descriptor_limit
 
 SPARE = 64
 """Descriptors for the event loop, files and the screen."""
@@ -33,16 +33,18 @@ def check_resources(plan: LoadPlan) -> None:
 
 
 def _check_descriptors(needed: int) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    if soft == unlimited or needed <= soft:
+    limits = descriptor_limits()
+    if limits is None:
+        return  # not POSIX: the system's own error has to do
+    soft, hard = limits
+    if soft is None or needed <= soft:
         return
-    if hard != unlimited and needed > hard:
+    if hard is not None and needed > hard:
         raise ConfigurationError(
             f"the run needs {needed:,} file descriptors, and this process may have {hard:,}: "
             f"raise the limit (ulimit -Hn {needed}), or use --sockets shared or more --workers"
         )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    raise_descriptor_limit(needed)
 
 
 def _check_connections(users: int) -> None:

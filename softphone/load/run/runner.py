@@ -13,15 +13,15 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from softphone.account import AccountDependencies
 from softphone.call import IncomingCall
 from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneError
-from softphone.load.measure import RunSecond, failure_cause
+from softphone.load.measure import GeneratorCheck, RunSecond, failure_cause
 from softphone.load.plan import LoadPlan, UserSpec, base_account, config_of
 from softphone.load.run.audio_check import AudioSources
 from softphone.load.run.bottleneck import BottleneckDetector
@@ -47,9 +47,13 @@ NOTICEABLE = 0.005
 
 @dataclass(frozen=True, slots=True)
 class WorkerOutcome:
-    """The outcome of a worker's share: the reasons why the run is invalid, () when it is valid."""
+    """The outcome of a worker's share: the reasons why the run is invalid, () when it is valid.
+
+    `failed_checks` has the check that each reason belongs to.
+    """
 
     invalid_because: tuple[str, ...] = ()
+    failed_checks: Mapping[str, GeneratorCheck] = field(default_factory=dict)
 
 
 class Runner:
@@ -219,7 +223,8 @@ class Runner:
                 *helpers, *self._scenario_tasks, *self._callee_tasks, return_exceptions=True
             )
         self._report_second()
-        return WorkerOutcome(self._bottleneck.invalid_reasons())
+        bottleneck = self._bottleneck
+        return WorkerOutcome(bottleneck.invalid_reasons(), bottleneck.failed_checks())
 
     def stop_run(self) -> None:
         """End the run now: hang up all calls, and keep the counts so far."""
@@ -393,7 +398,7 @@ def _check_sides(plan: LoadPlan, scenario: Scenario) -> None:
     if scenario.callee is not None and (len(plan.users) < 2 or len(plan.users) % 2):
         raise ConfigurationError(
             f"scenario {scenario.name} needs pairs of users, a caller and a callee each: "
-            f"there are {len(plan.users)}"
+            f"there are {len(plan.users)}; give two for each pair (--user-count, or --users)"
         )
     if scenario.callee is not None and not plan.base.registers:
         raise ConfigurationError(f"scenario {scenario.name} needs users that register")

@@ -50,6 +50,10 @@ class ScenarioRun:
         says: int | None = None,
         hears: int | None = None,
     ) -> None:
+        """The runner makes the runs, and calls the scenario's functions with them.
+
+        :meta private:
+        """
         self.user = user
         self._says = number if says is None else says
         self._hears = hears

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from softphone.load import LoadResult
 from softphone.load.capacity import CapacitySearch
-from softphone.load.distribute import find_capacity
+from softphone.load.distribute import RunObserver, find_capacity
 from softphone.load.distribute.plan_runner import trial_of
 from softphone.load.measure import RunSecond, Tally
 from softphone.load.plan import BaseSpec, LoadPlan, UserSpec, parse_expectation
@@ -27,7 +27,7 @@ def test_a_run_within_its_verdicts_is_held():
 def test_a_run_beyond_them_is_not_and_says_why():
     trial = trial_of(result(answered=90), EXPECTED)
     assert (trial.held, trial.valid) == (False, True)
-    assert trial.why == "answered>=99%: 90%"
+    assert trial.why == "answered>=99% (measured: 90%)"
 
 
 def test_an_invalid_run_says_nothing_whatever_its_verdicts():
@@ -54,7 +54,12 @@ async def test_a_search_runs_once_for_each_number_and_gives_the_run_at_the_capac
     monkeypatch.setattr("softphone.load.distribute.plan_runner.run_plan", run_plan)
     plan = result().plan
     search = CapacitySearch(first=2, most=100, precision=0.01, confirm=2)
-    found = await find_capacity(plan, search, EXPECTED, workers=4, on_trial=told.append)
+    begun = []
+    watcher = RunObserver(begin=lambda trial: begun.append(trial.calls))
+    found = await find_capacity(
+        plan, search, EXPECTED, workers=4, watcher=watcher, on_trial=told.append
+    )
+    assert begun == [calls for calls, _ in tried]
     assert search.capacity == found.plan.calls == 30
     assert [trial.calls for trial in told] == [calls for calls, _ in tried]
     assert tried[0] == (2, 2), "no more workers than calls"

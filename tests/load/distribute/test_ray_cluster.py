@@ -80,7 +80,7 @@ def node(log, *arguments):
             list(map(str, command)), stdout=told, stderr=told, start_new_session=True
         )
     try:
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 120
         while "block forever" not in log.read_text():
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
@@ -125,7 +125,7 @@ def nodes(tmp_path):
         yield address, second
 
 
-@pytest.mark.timeout(150)  # two nodes come up in ten seconds, and on a busy machine in thirty
+@pytest.mark.timeout(400)  # two nodes come up in ten seconds, and on a busy machine in fifty
 async def test_a_run_is_spread_over_two_nodes_and_survives_the_loss_of_one(
     nodes, lab, plan_for, tmp_path
 ):
@@ -141,11 +141,13 @@ async def test_a_run_is_spread_over_two_nodes_and_survives_the_loss_of_one(
     with out.open("w") as told, err.open("w") as complained:
         process = start(command, told, complained)
         try:
-            await eventually(lambda: process.poll() is not None or '"up": 4' in out.read_text())
+            await eventually(
+                lambda: process.poll() is not None or '"up": 4' in out.read_text(), within=150
+            )
             assert process.poll() is None, err.read_text()
             assert media_addresses(plan.ports).keys() >= {FIRST, SECOND}
             kill(second)
-            await eventually(lambda: process.poll() is not None)
+            await eventually(lambda: process.poll() is not None, within=100)
         finally:
             process.kill()
             process.wait()
@@ -159,10 +161,11 @@ async def test_a_run_is_spread_over_two_nodes_and_survives_the_loss_of_one(
     assert summary["workers"]["begun_apart_ms"] < 2000
 
 
+@pytest.mark.timeout(200)
 def test_nobody_at_the_address_and_no_ray_are_said_to_be():
     command = [sys.executable, "-m", "softphone", "load", "run", "--target", "sip:a@127.0.0.1"]
     ended = subprocess.run(
-        [*command, "--ray", "127.0.0.1:1"], capture_output=True, text=True, check=False, timeout=55
+        [*command, "--ray", "127.0.0.1:1"], capture_output=True, text=True, check=False, timeout=170
     )
     assert ended.returncode == 2
     wanted = "pip install" if find_spec("ray") is None else "no cluster answers"

@@ -57,7 +57,7 @@ async def test_it_registers_waits_for_go_and_tells_every_second(lab, plan_for):
         assert await one.until("begun") > 0
         second = RunSecond.from_plain(await one.until("second"))
         assert second.tally.attempted == second.tally.answered > 0
-        assert isinstance(await one.until("done"), list)
+        assert isinstance(await one.until("done"), dict)
         assert await one.process.wait() == 0
 
 

@@ -11,13 +11,13 @@ from softphone.errors import (
     ConfigurationError,
     NoAnswer,
     NoConnection,
+    NoPortFree,
     RegistrationRefused,
     SoftphoneError,
     TransportTimeout,
 )
 from softphone.events import CallEnded, EndedBy
 from softphone.load.measure import end_cause, failure_cause
-from softphone.media import NoPortFree
 from softphone.security import SecurityShortfall, Shortfall, ShortfallCode
 
 

@@ -66,6 +66,24 @@ def test_what_was_never_measured_is_never_met(text):
 
 
 @pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        *[(name, "no call was attempted") for name in ("answered", "failed")],
+        *[(name, "no call was answered") for name in ("dropped", "setup_p99")],
+        ("registered", "no user tried"),
+        ("registration_p50", "no user registered"),
+        ("loss", "no packet was to come"),
+        *[(name, "no packet was sent") for name in ("late", "lateness_p99")],
+        ("audio", "no call was listened to"),
+        *[(f"{name}_p95", "no call had media") for name in ("mos", "jitter", "loss")],
+    ],
+)
+def test_a_verdict_without_a_value_says_why_there_is_none(name, why):
+    measured = parse_expectation(f"{name}>=0").judge_tally(Tally()).measured
+    assert measured.startswith(f"nothing, since {why}")
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "",

@@ -7,13 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from softphone.errors import Busy, CallError, NoAnswer
+from softphone.errors import Busy, CallError, NoAnswer, NoPortFree
 from softphone.events import CallEnded, CallState, EndedBy, StreamStatistics
 from softphone.load.measure import Histogram
 from softphone.load.plan import parse_holding_time
 from softphone.load.run.audio_check import AudioSources
 from softphone.load.run.call_tracker import CallTracker, RunEnd
-from softphone.media import NoPortFree
 from softphone.security import (
     CryptoSuite,
     MediaSecurity,

@@ -1,0 +1,99 @@
+"""The verdicts of a run as test cases, for whatever reads test results: CI servers, and people.
+
+Each check of the generator is a case, then each expectation.  An invalid run is an error, never a
+failure of the target: its expectations are skipped, since its figures say nothing of the target.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from softphone.load.capacity import CapacitySearch
+from softphone.load.measure import GeneratorCheck
+from softphone.load.plan import ExpectationVerdict
+from softphone.load.result import LoadResult
+
+GENERATOR, EXPECTED, CAPACITY = "generator", "expect", "capacity"
+"""The groups of cases."""
+
+
+class CaseOutcome(StrEnum):
+    """How a case ended; FAILED is the target's doing, ERROR is ours."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictCase:
+    """One case; `text` says what was measured or why it did not pass, "" for nothing to say."""
+
+    group: str
+    name: str
+    outcome: CaseOutcome
+    text: str = ""
+
+
+def verdict_cases(
+    result: LoadResult,
+    verdicts: Sequence[ExpectationVerdict],
+    search: CapacitySearch | None = None,
+) -> list[VerdictCase]:
+    """The cases of a run, or of a capacity search, whose names stay the same from run to run."""
+    cases = [_check_case(result, check) for check in GeneratorCheck]
+    if search is not None:
+        cases.append(_capacity_case(search))
+    believed = result.valid and not result.interrupted
+    cases += [_expectation_case(verdict, believed) for verdict in verdicts]
+    return _with_unique_names(cases)
+
+
+def no_result_case(error: str) -> VerdictCase:
+    """The one case of a run that came to no result; `error` says why."""
+    return VerdictCase(GENERATOR, GeneratorCheck.COMPLETE.value, CaseOutcome.ERROR, error)
+
+
+def _check_case(result: LoadResult, check: GeneratorCheck) -> VerdictCase:
+    reasons = [
+        reason
+        for reason in result.invalid_because
+        if result.failed_checks.get(reason, GeneratorCheck.COMPLETE) is check
+    ]
+    if check is GeneratorCheck.COMPLETE and result.interrupted:
+        reasons.append("interrupted: the figures are of what there was")
+    outcome = CaseOutcome.ERROR if reasons else CaseOutcome.PASSED
+    return VerdictCase(GENERATOR, check.value, outcome, "\n".join(reasons))
+
+
+def _capacity_case(search: CapacitySearch) -> VerdictCase:
+    outcome = CaseOutcome.PASSED if search.confirmed else CaseOutcome.FAILED
+    if search.unjudged_trial is not None or search.interrupted:
+        outcome = CaseOutcome.ERROR
+    return VerdictCase(CAPACITY, "a capacity is confirmed", outcome, search.outcome_text())
+
+
+def _expectation_case(verdict: ExpectationVerdict, believed: bool) -> VerdictCase:
+    text = f"{'met' if verdict.met else 'not met'}: {verdict.expected}"
+    text = f"{text} (measured: {verdict.measured})"
+    if not believed:
+        return VerdictCase(
+            EXPECTED, verdict.expected, CaseOutcome.SKIPPED, f"the run says nothing of it; {text}"
+        )
+    outcome = CaseOutcome.PASSED if verdict.met else CaseOutcome.FAILED
+    return VerdictCase(EXPECTED, verdict.expected, outcome, text)
+
+
+def _with_unique_names(cases: Sequence[VerdictCase]) -> list[VerdictCase]:
+    """Number the cases that are asked for twice: readers of test results merge equal names."""
+    seen: Counter[str] = Counter()
+    found = []
+    for case in cases:
+        name = " ".join(case.name.split())
+        seen[name] += 1
+        found.append(replace(case, name=name if seen[name] == 1 else f"{name} ({seen[name]})"))
+    return found

@@ -1,0 +1,38 @@
+"""Runs to compare: their values come from a seed."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from softphone.load import LoadResult
+from softphone.load.compare import RunRecord
+from softphone.load.measure import RunSecond, Tally
+from softphone.load.plan import BaseSpec, LoadPlan, UserSpec
+
+
+def result(seed=1, *, calls=1000, answered=1.0, setup_ms=20.0, mos=4.4, **plan):
+    """A run whose set-up times are spread about a median in milliseconds."""
+    users = (UserSpec("sip:a@h"),)
+    made = LoadResult(LoadPlan("echo", "600", BaseSpec(server="sip:h"), users, **plan))
+    generator = np.random.default_rng(seed)
+    tally = Tally(attempted=calls, answered=round(calls * answered), sent=100, received=100)
+    if tally.attempted > tally.answered:
+        tally.failed["486 Busy Here"] = tally.attempted - tally.answered
+    for value in setup_ms * generator.lognormal(0.0, 0.3, tally.answered):
+        tally.setup_ms.record_value(value)
+        tally.mos.record_value(mos - 0.001 * value)
+    made.add_second(RunSecond(10.0, up=10, tally=tally))
+    return made
+
+
+def record(seed=1, *, name="run", **settings):
+    return RunRecord.of_result(result(seed, **settings), name)
+
+
+def write_run(path, seed=1, **settings):
+    """Write what `--json` prints of such a run."""
+    lines = [{"event": "second"}, {"event": "summary", **result(seed, **settings).summary()}]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return path

@@ -41,8 +41,15 @@ def main() -> None:
 
 
 def _run_command_line() -> None:
-    from softphone.cli.commands import main as run_command_line
+    import gc
 
+    # What modules make at their import stays: looking for garbage in it costs a tenth of --help.
+    gc.disable()
+    from softphone.cli.commands import main as run_command_line
+    from softphone.cli.console.symbols import replace_unknown_characters
+
+    gc.enable()
+    replace_unknown_characters()
     run_command_line()
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from softphone._version import __version__
-from softphone.cli.call.options import AnswerOptions, CallOptions, RegisterOptions
+from softphone.cli.call.options import AnswerOptions, CallOptions, RegisterOptions, WatchOptions
 from softphone.cli.console.options import (
     CommandOptions,
     JsonOption,
@@ -25,7 +25,7 @@ from softphone.cli.device.options import (
     ShowConfigOptions,
     VerifyConfigOptions,
 )
-from softphone.cli.diagnose.options import DoctorOptions, ExplainOptions
+from softphone.cli.diagnose.options import DevicesOptions, DoctorOptions, ExplainOptions
 from softphone.cli.fips.options import (
     FipsRunOptions,
     FipsSetupOptions,
@@ -33,7 +33,7 @@ from softphone.cli.fips.options import (
     choose_mode,
 )
 from softphone.cli.load.options import EXIT_CODES as LOAD_EXIT_CODES
-from softphone.cli.load.options import CapacityOptions, LoadOptions
+from softphone.cli.load.options import CapacityOptions, CompareOptions, LoadOptions
 from softphone.cli.messaging.options import (
     ChatOptions,
     FetchOptions,
@@ -53,6 +53,13 @@ from softphone.cli.trust.options import (
     ShowStoreOptions,
     VerifyServerOptions,
 )
+from softphone.cli.voicemail.options import (
+    DeleteMessageOptions,
+    FetchMessageOptions,
+    ListMessagesOptions,
+    PlayMessageOptions,
+    ReadMessageOptions,
+)
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 failed (a far end's refusal too), 2 wrong usage and nothing sent, "
@@ -65,6 +72,7 @@ class LabOptions(CommandOptions):
     """Run a CUCM-like server on loopback until interrupted."""
 
     carried_out_by = "softphone.cli.lab:run_lab"
+    examples = ("softphone lab --dir lab",)
     folder: Annotated[
         Path | None, option("--dir", "Where certificates and account files go.", "DIR")
     ] = None
@@ -95,6 +103,7 @@ class DemoOptions(CommandOptions):
     """See phones boot from bare names and call; the lock goes and comes with each transfer."""
 
     carried_out_by = "softphone.cli.demo.demo:run_demo"
+    examples = ("softphone demo --ladder",)
     ladder: LadderOption = False
     json: JsonOption = False
 
@@ -103,9 +112,9 @@ application = typer.Typer(
     name="softphone",
     help="A secure SIP and SRTP softphone engine.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -118,8 +127,17 @@ def _version(wanted: bool) -> None:
 @application.callback(epilog=EXIT_CODES)
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version", "-V", callback=_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
+    verbose: Annotated[
+        int,
+        typer.Option(
+            "--verbose", "-v", count=True, show_default=False, help="The same as after a command."
+        ),
+    ] = 0,
     fips: Annotated[
         bool | None,
         typer.Option("--fips/--no-fips", help="FIPS mode or not, whatever else says so."),
@@ -140,10 +158,12 @@ def _add_group(name: str, text: str, commands: Mapping[str, type[CommandOptions]
 add_command(application, "call", CallOptions)
 add_command(application, "answer", AnswerOptions)
 add_command(application, "register", RegisterOptions)
+add_command(application, "watch", WatchOptions)
 add_command(application, "lab", LabOptions)
 add_command(application, "demo", DemoOptions)
 add_command(application, "doctor", DoctorOptions)
 add_command(application, "explain", ExplainOptions)
+add_command(application, "devices", DevicesOptions)
 add_command(application, "enroll", EnrollOptions)
 add_command(application, "boot", BootOptions)
 _add_group(
@@ -173,6 +193,7 @@ _add_group(
 _load = _add_group("load", "Many calls at once: measured, judged, reported.", {})
 add_command(_load, "run", LoadOptions, epilog=LOAD_EXIT_CODES)
 add_command(_load, "find-capacity", CapacityOptions, epilog=LOAD_EXIT_CODES)
+add_command(_load, "compare", CompareOptions, epilog=LOAD_EXIT_CODES)
 _add_group(
     "trust",
     "Show and change whom the phone believes.",
@@ -183,6 +204,17 @@ _add_group(
         "reset": ResetListsOptions,
         "verify": VerifyServerOptions,
         "requirements": RequirementsOptions,
+    },
+)
+_add_group(
+    "voicemail",
+    "Read a voice mailbox at Unity Connection.",
+    {
+        "list": ListMessagesOptions,
+        "play": PlayMessageOptions,
+        "fetch": FetchMessageOptions,
+        "read": ReadMessageOptions,
+        "delete": DeleteMessageOptions,
     },
 )
 _fips = _add_group(
@@ -197,4 +229,5 @@ add_command(_fips, "run", FipsRunOptions, context_settings=_THE_PROGRAMS_OWN)
 
 def main() -> None:
     """The entry point of the `softphone` command."""
-    application()
+    # As its completion knows it, however it was started.
+    application(prog_name="softphone")

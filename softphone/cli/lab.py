@@ -53,6 +53,7 @@ async def run_lab(output: CommandOutput, options: LabOptions) -> int:
         files=True,
         tvs=True,
         directory=True,
+        voicemail=True,
         chat=has_chat(),
         capf_orders=tuple(parse_pending_enrollment(text) for text in options.capf or ()),
         shared_lines=(SharedLine("620", ("bob", "carol")),),
@@ -81,6 +82,8 @@ def _ready(output: CommandOutput, lab: LabServer) -> None:
     places |= {name: f"{at[0]}:{at[1]}" for name, at in beside.items() if at is not None}
     if lab.directory is not None:
         places["uds"] = f"{lab.directory.address[0]}:{lab.directory.address[1]}"
+    if lab.voicemail is not None:
+        places["voicemail"] = f"{lab.voicemail.address[0]}:{lab.voicemail.address[1]}"
     accounts = {name: str(path) for name, path in lab.accounts.items()}
     strings = {} if lab.capf is None else dict(lab.capf.strings)
     orders = {} if lab.capf is None else lab.capf.auth_modes
@@ -100,7 +103,8 @@ def _ready(output: CommandOutput, lab: LabServer) -> None:
     }
     # For scripts that are started beside it.
     write_private(lab.files.folder / "lab.json", json.dumps(facts, indent=1).encode())
-    output.event("ready", _text(places, facts), **facts)
+    output.event("ready", **facts)
+    output.copyable(_text(places, facts))
 
 
 def _reported(output: CommandOutput, report: VoiceQualityReport) -> None:
@@ -119,7 +123,7 @@ def _reported(output: CommandOutput, report: VoiceQualityReport) -> None:
 
 
 def _text(places: dict[str, str], facts: dict[str, Any]) -> str:
-    """The same for a person, in lines that are never cut: paths are there to be copied."""
+    """The same for a person, in lines that are never broken: paths are to be copied."""
     accounts, strings, signer = facts["accounts"], facts["auth_strings"], facts["signer_sha256"]
     first = next(iter(accounts.values()))
     rows = [
@@ -141,6 +145,8 @@ def _text(places: dict[str, str], facts: dict[str, Any]) -> str:
         f" --pin {signer}{shown}",
         f" or: softphone contacts search alice --config {facts['directory']}",
     ]
+    if "voicemail" in places:
+        lines.append(f" or: softphone voicemail list --account {first}")
     chats = facts["chats"]
     if chats:
         user, account = next(iter(chats.items()))

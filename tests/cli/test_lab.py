@@ -18,6 +18,7 @@ def test_with_json_it_prints_one_object_and_ends_with_0(start, tmp_path, number)
     lab = start("lab", "--dir", folder, "--json")
     ready = json.loads(lab.until("ready"))
     places = {"sip_tls", "sip_tcp", "sip_udp", "capf", "tvs", "tftp", "http", "https", "uds"}
+    places |= {"voicemail"}
     more = {"extensions", "accounts", "auth_strings", "signer_sha256", "directory", "chats"}
     more |= {"shared_lines"}
     assert set(ready) == {"event", "capf_orders", "mics", *places, *more}
@@ -66,11 +67,15 @@ def test_how_devices_enroll_is_said_by_option(start, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("order", "why"),
-    [("CSFALICE=sudi", "expected DEVICE=string"), ("CSFDAVE=lsc", "CSFDAVE does not enroll")],
+    ("orders", "why"),
+    [
+        (["CSFALICE=sudi"], "expected DEVICE=string"),
+        (["CSFDAVE=lsc"], "CSFDAVE does not enroll"),
+        (["CSFALICE=string", "CSFALICE=string"], "give the digits yourself, CSFALICE=string:1234"),
+    ],
 )
-def test_an_order_that_cannot_be_carried_out_is_a_sentence(cli, tmp_path, order, why):
-    outcome = cli("lab", "--dir", tmp_path, "--capf", order)
+def test_an_order_that_cannot_be_carried_out_is_a_sentence(cli, tmp_path, orders, why):
+    outcome = cli("lab", "--dir", tmp_path, *(text for one in orders for text in ("--capf", one)))
     assert outcome.code == 2
     assert why in outcome.err
 

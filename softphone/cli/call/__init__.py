@@ -1,4 +1,4 @@
-"""The commands `softphone call`, `answer` and `register`: what they play, record, print and sum up.
+"""The commands `softphone call`, `answer`, `register` and `watch`: what they do and print.
 
 It opens what the user named before anything is sent, follows one call, or a registration, to its
 end, and prints the summary last.  Calls are made by `softphone.phone` and `softphone.call`, media

@@ -11,16 +11,33 @@ from softphone.cli.call.call_options import prepare_call
 from softphone.cli.call.call_session import CallSession
 from softphone.cli.call.options import AnswerOptions
 from softphone.cli.console.output import CommandOutput, security_line
-from softphone.errors import CallFailed, NoAnswer, RegistrationRefused, SoftphoneError
+from softphone.errors import (
+    CallFailed,
+    NoAnswer,
+    NotAcceptable,
+    RegistrationRefused,
+    SoftphoneError,
+)
 from softphone.events import CallEnded, CallRefused, RegistrationChanged, RegistrationState
+from softphone.media.audio import WavSource
 from softphone.security import SecurityShortfall
 
 
 async def answer_call(output: CommandOutput, options: AnswerOptions) -> int:
     """Register (or listen), answer the first call, and sum up."""
+    early = None if options.early_media is None else WavSource(options.early_media)
+    try:
+        return await _answer_first(output, options, early)
+    finally:
+        if early is not None:
+            early.close()
+
+
+async def _answer_first(
+    output: CommandOutput, options: AnswerOptions, early: WavSource | None
+) -> int:
     prepared = await prepare_call(output, options)
     conversation = CallSession(output, prepared)
-    direct = prepared.config.server_uri is None
 
     async def connect(line: Account) -> CallEnded:
         first: asyncio.Future[IncomingCall] = asyncio.get_running_loop().create_future()
@@ -30,17 +47,33 @@ async def answer_call(output: CommandOutput, options: AnswerOptions) -> int:
         try:
             with output.waiting("waiting for a call"):
                 incoming = await _first(output, line, first, prepared.timeout)
-            output.event("incoming", f"{incoming.peer.uri} calls", peer=str(incoming.peer.uri))
+            _print_incoming(output, incoming)
             conversation.print_events_of(incoming, line)
-            incoming.ring()
-            call = await incoming.answer()
-            line_text = security_line(call.security, direct=direct)
-            output.event("answered", line_text, security=call.security)
+            if early is None:
+                incoming.ring()
+            else:
+                await _play_early(output, incoming, early)
+            call = await incoming.answer(headers=prepared.headers)
+            output.event("answered", security_line(call.security), security=call.security)
             return await conversation.run_until_over(call)
         finally:
             attending.cancel()
 
     return await conversation.run(connect)
+
+
+async def _play_early(output: CommandOutput, incoming: IncomingCall, sound: WavSource) -> None:
+    """Let the caller hear a sound before the answer; where that cannot be, only ring."""
+    try:
+        audio = await incoming.early_media()
+    except NotAcceptable as error:
+        if not incoming.unanswered:
+            raise
+        output.warn(f"--early-media: {error}")
+        incoming.ring()
+        return
+    audio.play(sound)
+    await audio.played()
 
 
 def _take_first_call(first: asyncio.Future[IncomingCall], call: IncomingCall) -> bool:
@@ -84,3 +117,23 @@ async def _trouble(output: CommandOutput, line: Account) -> SoftphoneError:
             message = f"the registration was lost: {event.status} {event.reason}".rstrip()
             return RegistrationRefused(message, status=event.status, reason=event.reason)
     return NoAnswer("the account was closed")
+
+
+def _print_incoming(output: CommandOutput, call: IncomingCall) -> None:
+    """Tell of a call that has come in: who calls, by whose word, and what was dialed."""
+    identity, dialed = call.asserted_identity, call.dialed
+    who = str(call.peer.uri)
+    if identity.trusted and identity.name:
+        who = f"{identity.name} ({who})"
+    at = f", for {dialed}" if dialed.original is not None else ""
+    output.event(
+        "incoming",
+        f"{who} calls{at}",
+        peer=str(call.peer.uri),
+        name=identity.name,
+        assurance=identity.assurance,
+        caller=str(call.caller.uri),
+        called=str(call.called.uri),
+        dialed=dialed.number,
+        headers=list(call.headers),
+    )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from softphone.account import tls_settings
-from softphone.cli.call.options import AnswerOptions
+from softphone.call import checked_headers
+from softphone.call.leg import HeaderFields
+from softphone.cli.call.options import SessionOptions
 from softphone.cli.console.certificate_prompt import with_key_passphrase
 from softphone.cli.console.fips_mode import enter_mode
 from softphone.cli.console.options import TrustOptions
@@ -14,6 +17,7 @@ from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import checked_seconds
 from softphone.config import AccountConfig, load_account
 from softphone.config.directory_file import load_directories
+from softphone.config.toml_reader import read_text
 from softphone.contacts import DirectoryConfig
 from softphone.diagnostics.capture import Capture
 from softphone.errors import ConfigurationError, SoftphoneError
@@ -27,9 +31,10 @@ from softphone.media.video import (
     VideoFileSource,
     VideoSource,
 )
+from softphone.monitoring import PageAccess, parse_place
 from softphone.personas import persona_named
-from softphone.security import SrtpPolicy
-from softphone.trust import client_context
+from softphone.security import KeyMaterial, SrtpPolicy
+from softphone.trust import TlsCredential, check_credential, client_context
 
 DIGITS = frozenset("0123456789*#ABCD,")
 MOST_DIGITS = 200
@@ -55,6 +60,9 @@ class PreparedCall:
     video: VideoSource | None = None
     video_sound: FileAudioSource | None = None
     video_recording: VideoRecording | None = None
+    headers: HeaderFields = ()
+    health: PageAccess | None = None
+    metrics: PageAccess | None = None
 
     @property
     def sound(self) -> WavSource | FileAudioSource | None:
@@ -106,7 +114,7 @@ async def load_checked(output: CommandOutput, account: Path, trust: TrustOptions
     return config
 
 
-async def prepare_call(output: CommandOutput, options: AnswerOptions) -> PreparedCall:
+async def prepare_call(output: CommandOutput, options: SessionOptions) -> PreparedCall:
     """Check everything before anything is sent; the files to write to are made last.
 
     Raises ConfigurationError.
@@ -116,9 +124,10 @@ async def prepare_call(output: CommandOutput, options: AnswerOptions) -> Prepare
         config = config.with_media(srtp=_srtp(options.srtp))
     duration = checked_seconds("--duration", options.duration)
     timeout = checked_seconds("--timeout", options.timeout, above_zero=True)
-    digits = _digits(options.digits or "")
+    digits, headers = _digits(options.digits or ""), _headers(options.header or ())
     source = None if options.play is None else WavSource(options.play)
     directories = load_directories(options.account, needed=False).directories
+    health, metrics = _health(options), _metrics(options)
     capture = _capture(output, options)
     try:
         sink = None if options.record is None else WavSink(options.record)
@@ -131,11 +140,14 @@ async def prepare_call(output: CommandOutput, options: AnswerOptions) -> Prepare
         source=source,
         sink=sink,
         digits=digits,
+        headers=headers,
         duration=duration,
         timeout=timeout,
         trust=options.trust,
         capture=capture,
         directories=directories,
+        health=health,
+        metrics=metrics,
     )
     try:
         _prepare_more(prepared, options)
@@ -145,7 +157,7 @@ async def prepare_call(output: CommandOutput, options: AnswerOptions) -> Prepare
     return prepared
 
 
-def _prepare_more(prepared: PreparedCall, options: AnswerOptions) -> None:
+def _prepare_more(prepared: PreparedCall, options: SessionOptions) -> None:
     """Both sides' recording, the sound card, and video."""
     if options.record_both is not None:
         prepared.both = Recording(options.record_both)
@@ -164,7 +176,7 @@ def _prepare_more(prepared: PreparedCall, options: AnswerOptions) -> None:
         prepared.video_recording = VideoRecording(options.record_video)
 
 
-def _capture(output: CommandOutput, options: AnswerOptions) -> Capture | None:
+def _capture(output: CommandOutput, options: SessionOptions) -> Capture | None:
     if options.capture is None:
         if options.capture_keys:
             raise ConfigurationError("--capture-keys goes with --capture FILE")
@@ -175,11 +187,52 @@ def _capture(output: CommandOutput, options: AnswerOptions) -> Capture | None:
     return capture
 
 
+def _health(options: SessionOptions) -> PageAccess | None:
+    if options.health is None:
+        return None
+    return PageAccess(*parse_place(options.health, what="--health"), loopback_only=False)
+
+
+def _metrics(options: SessionOptions) -> PageAccess | None:
+    certificate, key = options.metrics_certificate, options.metrics_key
+    if options.metrics is None:
+        if certificate or key or options.metrics_token:
+            raise ConfigurationError("--metrics-… goes with --metrics ADDRESS:PORT")
+        return None
+    host, port = parse_place(options.metrics, what="--metrics")
+    if certificate is None and key is None:
+        credential = None
+    elif certificate is None or key is None:
+        raise ConfigurationError("--metrics-certificate and --metrics-key go together")
+    else:
+        credential = TlsCredential(certificate, key)
+        check_credential(credential)
+    token = None
+    if options.metrics_token is not None:
+        token = KeyMaterial(read_text(options.metrics_token, "token file").strip().encode())
+    try:
+        return PageAccess(host, port, credential, token)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--metrics {options.metrics}: {error}") from error
+
+
 def _srtp(text: str) -> SrtpPolicy:
     try:
         return SrtpPolicy(text)
     except ValueError:
         raise ConfigurationError(f"--srtp {text}: expected required, optional or off") from None
+
+
+def _headers(texts: Iterable[str]) -> HeaderFields:
+    """Read what `--header` says, in order, by the rules for headers of applications."""
+    pairs = [text.partition(":") for text in texts]
+    for name, colon, _ in pairs:
+        if not colon:
+            raise ConfigurationError(f"--header {name}: expected NAME:VALUE")
+    try:
+        return checked_headers([(name.strip(), value.strip()) for name, _, value in pairs])
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--header: {error}".replace("headers: ", "")) from error
 
 
 def _digits(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeAlias
 
 from softphone.account import Account
@@ -23,14 +24,18 @@ from softphone.cli.call.summary import (
 )
 from softphone.cli.console.certificate_prompt import certificate_prompt, open_trust_store
 from softphone.cli.console.output import CommandOutput, security_line
+from softphone.cli.console.runner import on_termination
 from softphone.cli.diagnose.explain import show_findings
 from softphone.diagnostics import Ladder, combine_taps
 from softphone.diagnostics.refusal_analysis import analyze_refusals
-from softphone.errors import LocalProtocolError, RegistrationTimeout, SoftphoneError
+from softphone.errors import LocalProtocolError, MediaError, RegistrationTimeout, SoftphoneError
 from softphone.events import CallEnded, CallEvent, StreamStatistics, TransferRequested
-from softphone.media import MediaError, VideoStream
+from softphone.media import (
+    VideoStream,
+)
 from softphone.media.audio import SilenceSource
 from softphone.media.video import VideoFileSource
+from softphone.monitoring import HealthServer, MetricsServer
 from softphone.phone import Phone
 from softphone.sans_io import Transport
 from softphone.security import SecurityState
@@ -53,9 +58,9 @@ class CallSession:
         self._party: CallParty | None = None
         self._tellers: set[asyncio.Task[None]] = set()
         self._successor: asyncio.Task[Call | None] | None = None
+        self._draining: asyncio.Task[bool] | None = None
         self._both_attached = self._video_recording_attached = False
         self._video: VideoStream | None = None
-        self._direct = prepared.config.server_uri is None
 
     async def run(self, connect: Callable[[Account], Awaitable[CallEnded]]) -> int:
         """Register, let `connect` have its call, and sum up; gives the exit code."""
@@ -74,7 +79,10 @@ class CallSession:
         asked = self._prepared.trust
         ask, trust = certificate_prompt(output, asked), open_trust_store(asked.store)
         tap = combine_taps(self._record, self._prepared.capture)
-        async with Phone(tap=tap, trust=trust, unknown_certificate=ask) as phone:
+        async with (
+            Phone(tap=tap, trust=trust, unknown_certificate=ask) as phone,
+            self._served(phone),
+        ):
             server = self._prepared.config.server_uri
             with output.waiting("opening the listener" if server is None else f"reaching {server}"):
                 line = await self._register(phone)
@@ -82,7 +90,8 @@ class CallSession:
                 phone.open_directories(self._prepared.directories)
             self._show_ready(line)
             try:
-                ended = await connect(line)
+                with on_termination(lambda: self._drain(phone)):
+                    ended = await connect(line)
                 await self._finish_printing()
             except SoftphoneError:
                 await self._finish_printing()
@@ -92,10 +101,38 @@ class CallSession:
                     task.cancel()
                 if self._successor is not None:
                     self._successor.cancel()
+                if self._draining is not None:
+                    self._draining.cancel()
             call = self._party
             if not isinstance(call, Call):
                 raise LocalProtocolError("there was no call")
             return CallOutcome.of_call(ended, call.refused, call.explanation)
+
+    @asynccontextmanager
+    async def _served(self, phone: Phone) -> AsyncIterator[None]:
+        """Serve health and figures, where asked for."""
+        prepared = self._prepared
+        async with AsyncExitStack() as stack:
+            if prepared.health is not None:
+                access = prepared.health
+                health = HealthServer(phone, access.host, access.port)
+                url = (await stack.enter_async_context(health)).url
+                self._output.event("health", f"health at {url}live and {url}ready", url=url)
+            if prepared.metrics is not None:
+                metrics = MetricsServer(phone, prepared.metrics)
+                url = (await stack.enter_async_context(metrics)).url
+                self._output.event("metrics", f"figures for Prometheus at {url}", url=url)
+            yield
+
+    def _drain(self, phone: Phone) -> bool:
+        """Let a call that is up end by itself, within the account's time; False without one."""
+        if not any(account.calls for account in phone.accounts):
+            return False
+        seconds = self._prepared.config.drain.timeout
+        sentence = f"told to leave: no more calls, and this one has {seconds:g} s to end"
+        self._output.event("draining", sentence, timeout=seconds)
+        self._draining = asyncio.ensure_future(phone.drain())
+        return True
 
     async def _register(self, phone: Phone) -> Account:
         """Register within `--timeout`; SIP itself would wait longer over UDP (timer F)."""
@@ -144,7 +181,7 @@ class CallSession:
 
     async def _watch(self, events: AsyncIterator[CallEvent], line: Account) -> None:
         async for event in events:
-            print_call_event(self._output, event, direct=self._direct)
+            print_call_event(self._output, event)
             if isinstance(event, TransferRequested):
                 self._follow_transfer(line)
 
@@ -338,7 +375,7 @@ class CallSession:
         video = None if self._video is None else video_fields(self._video, state)
         line = ""
         if state is not None and state.media:
-            line = security_line(state, direct=self._direct)
+            line = security_line(state)
         self._output.summary(
             summary_text(ending, line, audio, video),
             result=ending.result,

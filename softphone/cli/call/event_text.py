@@ -8,13 +8,19 @@ from typing import Any
 from softphone.cli.console.output import CommandOutput, security_line
 from softphone.events import (
     AnswerClassified,
+    CallerAttested,
     CallEvent,
+    CallMessageReceived,
     CallRinging,
     ClearMediaMoved,
     CryptoIgnored,
     DigitReceived,
     EarlyMediaStarted,
     HoldChanged,
+    InfoReceived,
+    MediaLost,
+    MusicOnHoldFailed,
+    PeerChanged,
     PeerNamed,
     RecordingFailed,
     SecurityChanged,
@@ -26,19 +32,34 @@ from softphone.events import (
 )
 
 
-def print_call_event(output: CommandOutput, event: CallEvent, *, direct: bool) -> None:
-    """Tell of one event; `direct`: there is no server between us and the far end."""
+def print_call_event(output: CommandOutput, event: CallEvent) -> None:
+    """Tell of one event."""
     if isinstance(event, SecurityChanged):
-        line = security_line(event.after, direct=direct)
-        output.event("security", line, security=event.after)
+        output.event("security", security_line(event.after), security=event.after)
         return
     if isinstance(event, EarlyMediaStarted):
-        line = security_line(event.security, direct=direct)
+        line = security_line(event.security)
         output.event("early_media", f"sound before the answer: {line}", security=event.security)
         return
     print_event = _SAY.get(type(event))
     if print_event is not None:
         print_event(output, event)
+
+
+def _info(output: CommandOutput, event: InfoReceived) -> None:
+    kind, text = event.content_type, event.body.decode("utf-8", "replace")
+    words = f"INFO with {kind or 'no type'}: {_in_one_line(text)}"
+    output.event("info", words, content_type=kind, body=text)
+
+
+def _message(output: CommandOutput, event: CallMessageReceived) -> None:
+    kind, text = event.content_type, event.body.decode("utf-8", "replace")
+    words = f"MESSAGE with {kind or 'no type'}: {_in_one_line(text)}"
+    output.event("message", words, content_type=kind, body=text)
+
+
+def _in_one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text[:200])
 
 
 def _ringing(output: CommandOutput, event: CallRinging) -> None:
@@ -53,9 +74,49 @@ def _named(output: CommandOutput, event: PeerNamed) -> None:
     output.event("name", sentence, name=event.name, sources=event.sources)
 
 
+def _peer_changed(output: CommandOutput, event: PeerChanged) -> None:
+    who = f"{event.name} ({event.uri})" if event.name else event.uri
+    output.event(
+        "peer",
+        f"the far end is now {who}",
+        name=event.name,
+        uri=event.uri,
+        source=event.source,
+        name_before=event.name_before,
+        uri_before=event.uri_before,
+    )
+
+
+def _attested(output: CommandOutput, event: CallerAttested) -> None:
+    if event.level:
+        sentence = f"attestation {event.level} for {event.number}, by {event.signer}"
+    else:
+        sentence = f"the caller's number is not attested: {event.reason}"
+    output.event(
+        "attestation",
+        sentence,
+        level=event.level,
+        reason=event.reason,
+        number=event.number,
+        origin_id=event.origin_id,
+        authorities=event.authorities,
+        signer=event.signer,
+    )
+
+
 def _hold(output: CommandOutput, event: HoldChanged) -> None:
     sentence = f"the audio is now {event.direction.value} (by {event.by.value})"
     output.event("hold", sentence, direction=event.direction, by=event.by)
+
+
+def _music_failed(output: CommandOutput, event: MusicOnHoldFailed) -> None:
+    sentence = f"the far end hears no music on hold: {event.reason}"
+    output.event("music_on_hold_failed", sentence, reason=event.reason)
+
+
+def _media_lost(output: CommandOutput, event: MediaLost) -> None:
+    sentence = f"no media has come for {event.seconds:.0f} s"
+    output.event("media_lost", sentence, seconds=event.seconds)
 
 
 def _clear_media_moved(output: CommandOutput, event: ClearMediaMoved) -> None:
@@ -121,9 +182,15 @@ def _in_clear(output: CommandOutput, event: CryptoIgnored) -> None:
 
 _SAY: dict[type, Callable[[CommandOutput, Any], None]] = {
     CallRinging: _ringing,
+    CallMessageReceived: _message,
+    InfoReceived: _info,
+    CallerAttested: _attested,
+    PeerChanged: _peer_changed,
     PeerNamed: _named,
     CryptoIgnored: _in_clear,
     HoldChanged: _hold,
+    MusicOnHoldFailed: _music_failed,
+    MediaLost: _media_lost,
     ClearMediaMoved: _clear_media_moved,
     DigitReceived: _digit,
     VoiceStarted: _voice,

@@ -1,11 +1,11 @@
-"""The commands `softphone call`, `answer` and `register`: their options."""
+"""The commands `softphone call`, `answer`, `register` and `watch`: their options."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
@@ -21,14 +21,9 @@ from softphone.cli.console.options import (
 
 
 @option_dataclass
-class AnswerOptions(CommandOptions):
-    """Wait for one call and answer it; the exit code is that of the call.
+class SessionOptions(CommandOptions):
+    """What `call` and `answer` share."""
 
-    Hangs up after --duration, else at the end of --play or of the --video file, else when the far
-    end does or on Ctrl-C.
-    """
-
-    carried_out_by = "softphone.cli.call.answer:answer_call"
     account: AccountOption
     play: Annotated[Path | None, option("--play", "Play this file to the far end.", "WAV")] = None
     record: Annotated[
@@ -44,7 +39,11 @@ class AnswerOptions(CommandOptions):
     ] = None
     device: Annotated[
         str | None,
-        option("--device", 'Talk through a sound card, "default" for the system\'s.', "NAME"),
+        option(
+            "--device",
+            'Talk through a sound card, "default" for the system\'s; see `softphone devices`.',
+            "NAME",
+        ),
     ] = None
     video: Annotated[
         str | None,
@@ -73,6 +72,14 @@ class AnswerOptions(CommandOptions):
         float | None,
         option("--duration", "Hang up this long after the answer; digits go first.", "SECONDS"),
     ] = None
+    header: Annotated[
+        list[str] | None,
+        option(
+            "--header",
+            "Add this header field to our INVITE, or to our answer; repeatable.",
+            "NAME:VALUE",
+        ),
+    ] = None
     srtp: Annotated[
         str | None, option("--srtp", "required, optional or off, for this call.", "MODE")
     ] = None
@@ -91,6 +98,26 @@ class AnswerOptions(CommandOptions):
         bool, option("--capture-keys", "Leave keys and passwords in the capture unmasked.")
     ] = False
 
+    health: Annotated[
+        str | None,
+        option("--health", "Serve /live and /ready there, and nothing else.", "ADDRESS:PORT"),
+    ] = None
+    metrics: Annotated[
+        str | None,
+        option("--metrics", "Serve figures for Prometheus at /metrics there.", "ADDRESS:PORT"),
+    ] = None
+    metrics_certificate: Annotated[
+        Path | None,
+        option("--metrics-certificate", "Serve them over TLS, with this certificate.", "PEM"),
+    ] = None
+    metrics_key: Annotated[
+        Path | None, option("--metrics-key", "The key of that certificate.", "PEM")
+    ] = None
+    metrics_token: Annotated[
+        Path | None,
+        option("--metrics-token", "Serve them only to who shows the token in this file.", "FILE"),
+    ] = None
+
     def blank_summary(self) -> Mapping[str, Any]:
         from softphone.cli.call.summary import BLANK
 
@@ -98,7 +125,27 @@ class AnswerOptions(CommandOptions):
 
 
 @option_dataclass
-class CallOptions(AnswerOptions):
+class AnswerOptions(SessionOptions):
+    """Wait for one call and answer it; the exit code is that of the call.
+
+    Hangs up after --duration, else at the end of --play or of the --video file, else when the far
+    end does or on Ctrl-C.
+    """
+
+    carried_out_by = "softphone.cli.call.answer:answer_call"
+    examples: ClassVar[tuple[str, ...]] = (
+        "softphone answer --account lab/bob.toml --record heard.wav",
+    )
+    early_media: Annotated[
+        Path | None,
+        option(
+            "--early-media", "Play this file to the caller in a 183, and answer after it.", "WAV"
+        ),
+    ] = None
+
+
+@option_dataclass
+class CallOptions(SessionOptions):
     """Call somebody: play, show, record, send digits.
 
     Hangs up after --duration, else at the end of --play or of the --video file, else when the far
@@ -106,7 +153,15 @@ class CallOptions(AnswerOptions):
     """
 
     carried_out_by = "softphone.cli.call.call:place_call"
+    examples = (
+        "softphone call 600 --account lab/alice.toml --duration 5",
+        "softphone call bob --account lab/alice.toml --play hello.wav --ladder",
+        "softphone call bob --account lab/dave.toml --pickup",
+    )
     target: Annotated[str, typer.Argument(help="A SIP URI, or a user of the account's domain.")]
+    pickup: Annotated[
+        bool, option("--pickup", "Take the call that rings at TARGET, instead of calling TARGET.")
+    ] = False
     timeout: Annotated[
         float | None,
         option("--timeout", "Wait this long for the server, and for an answer.", "SECONDS"),
@@ -118,11 +173,31 @@ class RegisterOptions(CommandOptions):
     """Register and stay registered until interrupted."""
 
     carried_out_by = "softphone.cli.call.register:stay_registered"
+    examples = ("softphone register --account lab/alice.toml --once",)
     account: AccountOption
     duration: Annotated[float | None, option("--duration", "Leave after this long.", "SECONDS")] = (
         None
     )
     once: Annotated[bool, option("--once", "Register, report, and leave.")] = False
+    trust: TrustOptions = field(default_factory=TrustOptions)
+    json: JsonOption = False
+    ladder: LadderOption = False
+
+
+@option_dataclass
+class WatchOptions(CommandOptions):
+    """Register and tell of the calls, or the presence, of other users, until interrupted."""
+
+    carried_out_by = "softphone.cli.call.watch:watch_users"
+    examples = ("softphone watch bob carol --account lab/dave.toml",)
+    account: AccountOption
+    users: Annotated[list[str], typer.Argument(help="SIP URIs, or users of the account's domain.")]
+    presence: Annotated[
+        bool, option("--presence", "Watch the users' presence instead of their calls.")
+    ] = False
+    duration: Annotated[float | None, option("--duration", "Leave after this long.", "SECONDS")] = (
+        None
+    )
     trust: TrustOptions = field(default_factory=TrustOptions)
     json: JsonOption = False
     ladder: LadderOption = False

@@ -16,6 +16,7 @@ from softphone.cli.console.runner import (
     INTERRUPTED,
     REFUSED,
     exit_code,
+    hint_of,
     result_of,
     status_of,
 )
@@ -23,6 +24,7 @@ from softphone.errors import SoftphoneError
 from softphone.events import CallEnded, EndedBy, StreamStatistics
 from softphone.media import VideoStream
 from softphone.security import SecurityLevel, SecurityShortfall, SecurityState, Shortfall
+from softphone.sip.message import REASON_PHRASES
 
 BLANK: Mapping[str, Any] = MappingProxyType(
     {
@@ -63,6 +65,8 @@ class CallOutcome:
     completed: bool = False
     unanswered: bool = False
     """Whether `status` is none that the far end has given."""
+    hint: str = ""
+    """What a person may do about it."""
 
     @property
     def result(self) -> str:
@@ -75,6 +79,11 @@ class CallOutcome:
         if refused:
             return cls(REFUSED, 488, explanation or _WORDS[EndedBy.POLICY], refused)
         reason = ended.reason or _WORDS[ended.by]
+        if ended.by is EndedBy.REMOTE and ended.status >= 300:
+            # Its BYE has a Reason: it refuses after the answer what others refuse before.
+            said = ended.reason or REASON_PHRASES.get(ended.status, "")
+            reason = f"{_WORDS[ended.by]}: {ended.status} {said}".rstrip()
+            return cls(FAILED, ended.status, reason)
         if ended.by in _STATUS:
             status = ended.status or _STATUS[ended.by]
             return cls(FAILED, status, reason, unanswered=True)
@@ -84,7 +93,8 @@ class CallOutcome:
     def of_error(cls, error: SoftphoneError) -> Self:
         """The end of a call that did not come about."""
         refused = error.shortfalls if isinstance(error, SecurityShortfall) else ()
-        return cls(exit_code(error), status_of(error), str(error), refused)
+        hint = hint_of(error)
+        return cls(exit_code(error), status_of(error), str(error), refused, hint=hint)
 
     @classmethod
     def of_interruption(cls, *, up: bool) -> Self:
@@ -150,6 +160,8 @@ def summary_text(
     said = ending.status in (0, 200) or ending.reason.startswith(str(ending.status))
     status = "" if said or ending.unanswered else f" ({ending.status})"
     lines = [f"{ending.result}{status}: {ending.reason}"]
+    if ending.hint:
+        lines.append(f"hint: {ending.hint}")
     if security:
         lines.append(security)
     if audio["packets_sent"] or audio["packets_received"]:

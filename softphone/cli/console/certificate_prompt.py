@@ -17,7 +17,13 @@ from softphone.cli.console.passphrase import read_passphrase
 from softphone.cli.console.terminal import ask_line, is_attended
 from softphone.config import AccountConfig
 from softphone.errors import CertificateUnknown, ConfigurationError
-from softphone.trust import AskUser, TrustStore, UnknownCertificate, is_encrypted
+from softphone.trust import (
+    AskUser,
+    TrustStore,
+    UnknownCertificate,
+    fingerprint_in,
+    is_encrypted,
+)
 from softphone.trust.disk import read_whole
 
 
@@ -25,8 +31,8 @@ def accepted_fingerprint(options: CertificateOptions) -> str | None:
     """The accepted fingerprint in lower-case hex.  Raises ConfigurationError for what is none."""
     if options.accept is None:
         return None
-    digest = options.accept.lower().removeprefix("sha256:").replace(":", "")
-    if len(digest) != 64 or not set(digest) <= set("0123456789abcdef"):
+    digest = fingerprint_in(options.accept)
+    if digest is None:
         raise ConfigurationError(
             f"--accept-fingerprint {options.accept}: expected a SHA-256, 64 hex digits"
         )
@@ -68,7 +74,8 @@ def certificate_prompt(output: CommandOutput, options: CertificateOptions) -> As
             )
         async with turn:
             with output.asking():
-                output.question("An unknown certificate", question_rows(question))
+                sha256 = f"SHA-256 {question.fingerprint}"
+                output.question("An unknown certificate", question_rows(question), sha256)
                 place = f"{question.service.value} at {question.host} port {question.port}"
                 said = await ask_line(f"Trust it for {place}, from now on? [y/N] ")
         if said.strip().lower() not in ("y", "yes"):
@@ -92,14 +99,12 @@ def _print_accepted(output: CommandOutput, question: UnknownCertificate) -> None
 
 def question_rows(question: UnknownCertificate) -> list[tuple[str, str]]:
     """The question as a table of two columns."""
-    digest = question.fingerprint.upper()
     rows = [
         ("server", f"{question.host} port {question.port} ({question.service.value})"),
         ("subject", question.subject),
         ("issuer", question.issuer),
         ("names", ", ".join(question.names) or "none"),
         ("valid", f"{question.not_before:%F} to {question.not_after:%F}"),
-        ("SHA-256", ":".join(digest[i : i + 2] for i in range(0, 64, 2))),
         ("why", question.reason),
     ]
     if question.mismatch:

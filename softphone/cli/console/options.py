@@ -1,7 +1,8 @@
 """Commands as dataclasses of their options, and the options that several of them have.
 
-A command is a class: its fields are the options, its docstring is the help.  What carries it out is
-named, and imported when it is run, so that `--help` loads nothing else.
+A command is a class: its fields are the options, its docstring is the help, `examples` stand below.
+What carries it out is named, and imported when it is run, so that `--help` loads nothing else; and
+its options are made into those of typer when it is used, not for a list of commands.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import (
 )
 
 import typer
+from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from softphone.cli.console.output import CommandOutput
@@ -30,10 +32,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+_EXAMPLE_WIDTH = 70
+
+
 def option(flag: str, text: str, metavar: str | None = None, *also: str, **bounds: Any) -> Any:
     """An option of a command, for its field's type: its flag and help, `also` another flag of it.
 
-    `bounds` are the `min` and `max` of a number.
+    `bounds` are the `min` and `max` of a number, and whatever else typer takes.
     """
     return typer.Option(flag, *also, help=text or None, metavar=metavar, **bounds)
 
@@ -74,15 +79,30 @@ class OptionGroup:
     """Options that commands take together: a field of this type stands for them, in its place."""
 
 
+@option_dataclass
 class CommandOptions:
     """One command: a field whose type has typer's Option or Argument is one; others are none."""
 
     carried_out_by: ClassVar[str] = ""
     """`module:function`, which takes the output and these options; imported when it is run."""
+    examples: ClassVar[tuple[str, ...]] = ()
+    """Command lines as they could be typed, for the help, the pages and the manual."""
     any_mode: ClassVar[bool] = False
     """Whether the command sees itself to whether it runs in FIPS mode."""
-    json: bool = False
-    ladder: bool = False
+    # No fields: the commands that have these options give them their place.
+    json = False
+    ladder = False
+    verbose: Annotated[
+        int,
+        option(
+            "--verbose",
+            "Log registration, connection and calls; -vv also the SIP messages, secrets masked.",
+            None,
+            "-v",
+            count=True,
+            show_default=False,
+        ),
+    ] = 0
 
     async def run(self, output: CommandOutput) -> int:
         """Carry the command out; gives the exit code."""
@@ -99,7 +119,9 @@ class CommandOptions:
         """Run, and leave with the exit code."""
         from softphone.cli.console.runner import RunOptions, run
 
-        options = RunOptions(self.json, self.ladder, self.blank_summary(), self.any_mode)
+        options = RunOptions(
+            self.json, self.ladder, self.blank_summary(), self.any_mode, self.verbose
+        )
         sys.exit(run(options, self.run))
 
 
@@ -159,17 +181,87 @@ class TrustOptions(CertificateOptions):
     passphrase: PassphraseOptions = field(default_factory=PassphraseOptions)
 
 
-def add_command(group: typer.Typer, name: str, kind: type[CommandOptions], **words: Any) -> None:
+class OptionCommand(TyperCommand):
+    """A command of a dataclass of options, which are made into typer's when they are asked for."""
+
+    kind: ClassVar[type[CommandOptions]]
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._made = False
+
+    def make_options(self) -> None:
+        """Make the parameters and the callback, once."""
+        if not self._made:
+            self._made = True
+            single = typer.Typer(add_completion=False, rich_markup_mode=None)
+            single.command()(_function_of(self.kind))
+            made = typer.main.get_command(single)
+            self.params, self.callback = made.params, made.callback
+
+    # The context's class has another name in each generation of typer.
+    def get_params(self, ctx: Any) -> Any:
+        """The parameters, and `--help`."""
+        self.make_options()
+        return super().get_params(ctx)
+
+
+def add_command(
+    group: typer.Typer, name: str, kind: type[CommandOptions], *, epilog: str = "", **words: Any
+) -> None:
     """Make a command of a dataclass of options; `words` are typer's own."""
-    parameters = list(_parameters(kind))
 
-    def command(**values: Any) -> None:
-        _filled(kind, values).carry_out()
+    class Command(OptionCommand):
+        """This one; typer makes the instance."""
 
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    Command.kind = kind
+
+    def command() -> None:
+        """Stand in for what `make_options` makes."""
+
     command.__doc__ = kind.__doc__
-    group.command(name, **words)(command)
+    below = "\n\n".join(filter(None, (examples_text(kind), epilog)))
+    sentence = " ".join(inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0].split())
+    words = {"short_help": sentence.removesuffix("."), **words}
+    group.command(name, cls=Command, epilog=below or None, **words)(command)
+
+
+def examples_text(kind: type[CommandOptions]) -> str:
+    """The examples of a command, for its help; "" without any."""
+    if not kind.examples:
+        return ""
+    # \b: typer leaves these lines as they are.
+    head = "Example:" if len(kind.examples) == 1 else "Examples:"
+    return "\n".join(["\b", head, *(f"  {break_example(line)}" for line in kind.examples)])
+
+
+def break_example(line: str) -> str:
+    """A command line as a shell takes it, broken before options where 80 columns are too few."""
+    whole, *more = line.split(" --")
+    lines = [whole]
+    for each in more:
+        if len(lines[-1]) + len(each) > _EXAMPLE_WIDTH:
+            lines[-1] += " \\"
+            lines.append(f"     --{each}")
+        else:
+            lines[-1] += f" --{each}"
+    return "\n".join(lines)
+
+
+def _function_of(kind: type[CommandOptions]) -> Callable[..., None]:
+    """The function whose signature typer makes the options of."""
+    parameters = list(_parameters(kind))
+    # What all commands have stands last in their help.
+    parameters.sort(key=lambda each: each.name == "verbose")
+
+    def command(context: typer.Context, **values: Any) -> None:
+        before = 0 if context.parent is None else context.parent.params.get("verbose", 0)
+        _filled(kind, {**values, "verbose": values["verbose"] + before}).carry_out()
+
+    context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    command.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in (context, *parameters)}
+    return command
 
 
 def _fields(kind: type) -> Iterator[tuple[str, Any, Any]]:

@@ -8,20 +8,25 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from enum import Enum
 from typing import IO, TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from softphone.security import Scope, SecurityLevel, SecurityState
+from softphone.cli.console.option_names import name_options
+from softphone.cli.console.symbols import replace_unknown_characters
+from softphone.security import SecurityLevel, SecurityState
 
 if TYPE_CHECKING:
     from softphone.diagnostics.ladder import Ladder
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 LOCK = {True: "\N{LOCK}", False: "\N{OPEN LOCK}"}
 NO_LOCK = "\N{HORIZONTAL ELLIPSIS}"
 """In the place of the lock, as long as nothing is known."""
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def to_json_value(value: Any) -> Any:
@@ -59,29 +66,15 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
-def security_line(state: SecurityState, *, direct: bool = False) -> str:
-    """One line that says how secure a call is, on whose word, and why it is not more.
+def _shown(text: str) -> str:
+    """A sentence of the library as a terminal shows it, with the options of the command line."""
+    return printable(name_options(text))
 
-    `direct`: there is no server between us and the far end.
-    """
-    media = ", ".join(str(stream.suite or "in clear") for stream in state.media) or "none"
-    signaling = state.signaling.protocol or "in clear"
-    reasons = "; ".join(shortfall.explanation for shortfall in state.shortfalls)
+
+def security_line(state: SecurityState) -> str:
+    """One line that says how secure a call is, on whose word, and why it is not more."""
     lock = NO_LOCK if state.level is SecurityLevel.UNKNOWN else LOCK[state.lock]
-    line = f"{lock} {_reach(state, direct)} (signaling {signaling}, media {media})"
-    return f"{line}: {reasons}" if reasons else line
-
-
-def _reach(state: SecurityState, direct: bool) -> str:
-    if state.lock and direct:
-        return "encrypted end to end, the far end's certificate verified by us"
-    if state.lock:
-        return "encrypted to the server, and by its word to the far end"
-    if state.level is SecurityLevel.ENCRYPTED and state.scope is Scope.HOP:
-        return "encrypted to the next hop" if direct else "encrypted to the server"
-    if state.level is SecurityLevel.UNKNOWN:
-        return "not known yet"
-    return str(state.level.value).replace("_", " ")
+    return f"{lock} {state}"
 
 
 class CommandOutput:
@@ -95,10 +88,7 @@ class CommandOutput:
         self, *, json: bool, ladder: bool = False, summary: Mapping[str, Any] | None = None
     ) -> None:
         self.json = json
-        for stream in (sys.stdout, sys.stderr):
-            reconfigure = getattr(stream, "reconfigure", None)
-            if reconfigure is not None:
-                reconfigure(errors="replace")
+        replace_unknown_characters()
         # Lines are left whole for pipes, and broken between words for people.
         # What is said is said as it is: in an address ":a:" is no emoji.
         as_it_is: Any = {"highlight": False, "emoji": False}
@@ -114,27 +104,43 @@ class CommandOutput:
     def event(self, name: str, sentence: str = "", /, **fields: Any) -> None:
         """Tell of something: the sentence to a person, name and fields to a script."""
         if self.json:
-            self._line(
-                json.dumps({"event": name, **{k: to_json_value(v) for k, v in fields.items()}})
-            )
+            said = {k: to_json_value(v) for k, v in fields.items()}
+            said = {k: name_options(v) if isinstance(v, str) else v for k, v in said.items()}
+            self._line(json.dumps({"event": name, **said}))
         elif sentence:
-            self._print(self.stdout_console, printable(sentence))
+            self._print(self.stdout_console, Text(_shown(sentence)))
+
+    def copyable(self, text: str) -> None:
+        """Show lines to a person that no width of a terminal breaks, so that they can be copied."""
+        if not self.json:
+            self._print(self.stdout_console, Text(printable(text)), whole=True)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Show a table to a person; what is too wide goes on in the next line, uncut."""
         if not self.json:
-            self._print(self.stdout_console, _table(title, columns, rows))
+            self._print(self.stdout_console, make_table(title, columns, rows))
 
     def facts(
         self, title: str, facts: Mapping[str, Any], columns: Sequence[str] = ("", "")
     ) -> None:
-        """Show names and what they have as a table of two columns; what is blank is left out."""
-        rows = [(name.replace("_", " "), _fact_text(value)) for name, value in facts.items()]
-        self.table(title, columns, [row for row in rows if row[1]])
+        """Show names and what they have as a table of two columns; what is blank is left out.
 
-    def question(self, title: str, rows: Sequence[Sequence[str]]) -> None:
-        """Show what somebody at the terminal is about to be asked."""
-        self._print(self.stderr_console, _table(title, ("what", "value"), rows))
+        Fingerprints stand below the table, each whole in its line.
+        """
+        rows = [(name.replace("_", " "), _fact_text(value)) for name, value in facts.items()]
+        digests = [row for row in rows if _DIGEST.fullmatch(row[1])]
+        self.table(title, columns, [row for row in rows if row[1] and row not in digests])
+        self.fingerprints(digests)
+
+    def fingerprints(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Show names and digests to a person, each pair in a line to be copied."""
+        for name, digest in rows:
+            self.copyable(f"{name} {digest}")
+
+    def question(self, title: str, rows: Sequence[Sequence[str]], below: str) -> None:
+        """Show what somebody at the terminal is about to be asked; `below` is to be copied."""
+        self._print(self.stderr_console, make_table(title, ("what", "value"), rows))
+        self._print(self.stderr_console, Text(printable(below)), whole=True)
 
     @contextmanager
     def waiting(self, sentence: str) -> Iterator[Callable[[str], None]]:
@@ -142,10 +148,12 @@ class CommandOutput:
         if not self.draws:
             yield lambda _: None
             return
-        with self.stdout_console.status(Text(printable(sentence)), refresh_per_second=5) as status:
+        with self.stdout_console.status(
+            Text(printable(sentence)), spinner=self._spinner(), refresh_per_second=5
+        ) as status:
             self._status = status
             try:
-                yield lambda text: status.update(Text(printable(text)))
+                yield lambda text: status.update(Text(_shown(text)))
             finally:
                 self._drop_lost_terminal()
                 self._status = None
@@ -191,7 +199,11 @@ class CommandOutput:
 
     def warn(self, sentence: str) -> None:
         """A warning, on standard error."""
-        self._print(self.stderr_console, Text(f"warning: {printable(sentence)}", style="yellow"))
+        self._print(self.stderr_console, Text(f"warning: {_shown(sentence)}", style="yellow"))
+
+    def log(self, sentence: str) -> None:
+        """A line of the log, or several, on standard error."""
+        self._print(self.stderr_console, Text(printable(sentence), style="dim"), whole=True)
 
     def warn_once(self, sentence: str) -> None:
         """A warning of what is so and stays so, however often it is noticed."""
@@ -199,11 +211,16 @@ class CommandOutput:
             self._warned.add(sentence)
             self.warn(sentence)
 
-    def error(self, sentence: str, code: int) -> None:
-        """The sentence that explains a failure, on standard error; for scripts an object, too."""
-        self._print(self.stderr_console, Text(f"error: {printable(sentence)}", style="red"))
+    def error(self, sentence: str, code: int, *, hint: str = "") -> None:
+        """The sentence that explains a failure, on standard error; for scripts an object, too.
+
+        `hint` says what may be done about it, in a line of its own.
+        """
+        self._print(self.stderr_console, Text(f"error: {_shown(sentence)}", style="red"))
+        if hint:
+            self._print(self.stderr_console, Text(f"hint: {_shown(hint)}"))
         if self.json:
-            self.event("error", message=sentence, exit_code=code)
+            self.event("error", message=sentence, exit_code=code, hint=hint)
 
     def summary(self, sentence: str, /, **fields: Any) -> None:
         """The last word, said once; fields that are not given are there and blank."""
@@ -228,9 +245,11 @@ class CommandOutput:
         self.summary(sentence, result="completed", status=status, reason=said, **fields)
         return 0
 
-    def failed(self, sentence: str, code: int, *, result: str, status: int = 0) -> int:
+    def failed(
+        self, sentence: str, code: int, *, result: str, status: int = 0, hint: str = ""
+    ) -> int:
         """Explain a failure and end; gives `code`."""
-        self.error(sentence, code)
+        self.error(sentence, code, hint=hint)
         if self._blank is not None:
             self.summary("", result=result, status=status, reason=sentence)
         return code
@@ -251,6 +270,9 @@ class CommandOutput:
                 whole=True,
             )
 
+    def _spinner(self) -> str:
+        return "dots" if self.stdout_console.encoding.startswith("utf") else "line"
+
     def _drop_lost_terminal(self) -> None:
         """Write nothing more to a terminal that was closed: each write would fail."""
         for stream in self._terminals:
@@ -264,24 +286,42 @@ class CommandOutput:
         except OSError as error:
             _drop_lost_reader(error, sys.stdout)
 
-    def _print(self, console: Console, what: Any, *, whole: bool = False) -> None:
+    def _print(self, console: Console, what: Text | RenderableType, *, whole: bool = False) -> None:
+        """Print; a text is broken between its words, unless it is to be left `whole`."""
         self._drop_lost_terminal()
         if self._status is not None and console.is_terminal:
             # Whoever draws on the terminal writes this above what is drawn.
             console = self.stdout_console
         try:
-            console.print(what, markup=False, soft_wrap=True if whole else None)
+            if isinstance(what, Text) and not whole and not console.soft_wrap:
+                what = Text(_break_lines(what.plain, console.width), style=what.style)
+            console.print(what, markup=False, soft_wrap=True if isinstance(what, Text) else None)
         except OSError as error:
             _drop_lost_reader(error, console.file)
 
 
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Make a table of text, printable; cells that are too wide go on in the next line."""
     table = Table(title=Text(printable(title)) if title else None, title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
+        table.add_row(*(Text(_shown(cell)) for cell in row))
     return table
+
+
+def _break_lines(text: str, width: int) -> str:
+    """Break lines between words only: a longer word, such as a path, can be copied whole."""
+    return "\n".join(
+        textwrap.fill(
+            line,
+            # A lock takes two columns.
+            max(width - cell_len(line) + len(line), 1),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in text.split("\n")
+    )
 
 
 def _fact_text(value: Any) -> str:

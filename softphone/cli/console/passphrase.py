@@ -11,6 +11,7 @@ from importlib import import_module
 from softphone.cli.console.options import PassphraseOptions
 from softphone.cli.console.terminal import ask_line
 from softphone.errors import ConfigurationError
+from softphone.extras import install_command
 from softphone.security import KeyMaterial
 
 _MOST = 1024
@@ -70,7 +71,7 @@ def _of_keyring(name: str) -> KeyMaterial:
         keyring = import_module("keyring")
     except ImportError as exc:
         raise ConfigurationError(
-            "--keyring needs the keyring package: pip install softphone[keyring]"
+            f"--keyring needs the keyring package: {install_command('keyring')}"
         ) from exc
     try:
         password = keyring.get_password(_KEYRING_SERVICE, name)

@@ -6,11 +6,14 @@ import asyncio
 import logging
 import math
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from softphone.cli import Interrupted
+from softphone.cli.console.event_loop import chosen_loop, set_handler
 from softphone.cli.console.output import CommandOutput
 from softphone.diagnostics import mask
 from softphone.errors import (
@@ -18,10 +21,12 @@ from softphone.errors import (
     CertificateError,
     CipherRefused,
     ConfigurationError,
+    DialRefused,
     FipsForbidden,
     FipsUnavailable,
     MessageRefused,
     RegistrationError,
+    SecureMessageRefused,
     SoftphoneError,
     TransferRefused,
     TrustRefused,
@@ -37,6 +42,8 @@ __all__ = [
     "RunOptions",
     "checked_seconds",
     "exit_code",
+    "hint_of",
+    "on_termination",
     "result_of",
     "run",
     "status_of",
@@ -48,7 +55,9 @@ _REFUSALS = (
     SecurityShortfall,
     CertificateError,
     CipherRefused,
+    DialRefused,
     MessageRefused,
+    SecureMessageRefused,
     TransferRefused,
     TrustRefused,
     FipsUnavailable,
@@ -60,13 +69,15 @@ _REFUSALS = (
 class RunOptions:
     """What every command has; `summary` are the blank fields of its last object (None: none).
 
-    `any_mode`: the command sees itself to whether it runs in FIPS mode.
+    `any_mode`: the command sees itself to whether it runs in FIPS mode.  `verbose`: 1 shows the
+    package's log from INFO on, 2 from DEBUG on.
     """
 
     json: bool
     ladder: bool = False
     summary: Mapping[str, Any] | None = None
     any_mode: bool = False
+    verbose: int = 0
 
 
 def exit_code(error: SoftphoneError) -> int:
@@ -90,6 +101,11 @@ def status_of(error: SoftphoneError) -> int:
     return 488 if isinstance(error, SecurityShortfall) else 0
 
 
+def hint_of(error: SoftphoneError) -> str:
+    """What is shown below an error; "" for wrong usage, whose text says what to correct."""
+    return "" if isinstance(error, ConfigurationError) else error.hint
+
+
 def checked_seconds(option: str, value: float | None, *, above_zero: bool = False) -> float | None:
     """Check a duration that was given.  Raises ConfigurationError."""
     if value is None:
@@ -103,21 +119,20 @@ def checked_seconds(option: str, value: float | None, *, above_zero: bool = Fals
 def run(options: RunOptions, command: Callable[[CommandOutput], Awaitable[int]]) -> int:
     """Run a command to its end; gives the exit code."""
     output = CommandOutput(json=options.json, ladder=options.ladder, summary=options.summary)
-    handler = _WarningHandler(output)
-    # The libraries' as well: what they say may be a far end's own words.
-    logger = logging.getLogger()
-    logger.addHandler(handler)
     try:
-        if not options.any_mode:
-            _enter_mode(output)
-        return asyncio.run(_interruptible(command, output))
+        with _shown_log(output, options.verbose):
+            if not options.any_mode:
+                _enter_mode(output)
+            with asyncio.Runner(loop_factory=chosen_loop()) as runner:
+                return runner.run(_interruptible(command, output))
     except (KeyboardInterrupt, Interrupted):
         return output.interrupted()
     except SoftphoneError as error:
         code = exit_code(error)
-        return output.failed(str(error), code, result=result_of(code), status=status_of(error))
+        return output.failed(
+            str(error), code, result=result_of(code), status=status_of(error), hint=hint_of(error)
+        )
     finally:
-        logger.removeHandler(handler)
         output.close()
 
 
@@ -147,32 +162,83 @@ async def _interruptible(
     handlers: dict[signal.Signals, Callable[[], object]] = {
         signal.SIGTERM: task.cancel,
         signal.SIGINT: task.cancel,
-        signal.SIGHUP: hang_up,
     }
+    # Windows has no SIGHUP.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        handlers[signal.SIGHUP] = hang_up
     before = {number: signal.getsignal(number) for number in handlers}
-    if before[signal.SIGHUP] is signal.SIG_IGN:
-        del handlers[signal.SIGHUP]
     for number, handler in handlers.items():
-        loop.add_signal_handler(number, handler)
+        set_handler(loop, number, handler)
     try:
         return await task
     except asyncio.CancelledError:
         return output.interrupted()
     finally:
         for number in handlers:
-            loop.remove_signal_handler(number)
+            with suppress(NotImplementedError):
+                loop.remove_signal_handler(number)
             signal.signal(number, before[number])
 
 
-class _WarningHandler(logging.Handler):
-    """What the engine, or a library, warns of, as the command line says it."""
+@contextmanager
+def _shown_log(output: CommandOutput, verbose: int) -> Iterator[None]:
+    """Show warnings of the engine and of libraries and, if wanted, the rest of the engine's log."""
+    level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
+    handler = _LogHandler(output, level)
+    # The libraries' warnings as well: what they say may be a far end's own words.
+    root, own = logging.getLogger(), logging.getLogger("softphone")
+    before = own.level
+    root.addHandler(handler)
+    if verbose:
+        own.setLevel(level)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        own.setLevel(before)
 
-    def __init__(self, output: CommandOutput) -> None:
-        super().__init__(logging.WARNING)
+
+@contextmanager
+def on_termination(begin: Callable[[], bool]) -> Iterator[None]:
+    """Within it the first SIGTERM calls `begin`; the next one ends the command, as Ctrl-C does.
+
+    So does the first one when `begin` returns False: there is nothing to wait for.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is None:
+        raise RuntimeError("a command runs in a task")
+
+    def terminate() -> None:
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        if not begin():
+            task.cancel()
+
+    loop.add_signal_handler(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+class _LogHandler(logging.Handler):
+    """What the engine, or a library, logs, as the command line says it."""
+
+    def __init__(self, output: CommandOutput, level: int = logging.WARNING) -> None:
+        super().__init__(level)
         self._output = output
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show one record."""
+        if record.levelno < logging.WARNING:
+            at = f"{datetime.fromtimestamp(record.created):%H:%M:%S}.{record.msecs:03.0f}"
+            head = f"{at} {record.levelname.lower():<5} {record.name.removeprefix('softphone.')}"
+            self._output.log(f"{head}: {mask(record.getMessage())}")
+        else:
+            self._warn(record)
+        if record.exc_info is not None:
+            self._output.warn(mask(logging.Formatter().formatException(record.exc_info)))
+
+    def _warn(self, record: logging.LogRecord) -> None:
         before, late, words = mask(record.getMessage()).partition("media was ")
         message = before
         if late:
@@ -183,5 +249,3 @@ class _WarningHandler(logging.Handler):
             self._output.warn_once(message)
         else:
             self._output.warn(message)
-        if record.exc_info is not None:
-            self._output.warn(mask(logging.Formatter().formatException(record.exc_info)))

@@ -10,11 +10,15 @@ import asyncio
 import errno
 import os
 import sys
-import termios
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 
 from softphone.errors import ConfigurationError
+
+try:
+    import termios
+except ImportError:  # Windows
+    termios = None  # type: ignore[assignment]
 
 _MOST = 4096
 _LONGEST_LINE = 1 << 16
@@ -33,6 +37,8 @@ async def ask_line(prompt: str, *, secret: bool = False, otherwise: str = "") ->
     """
     if not is_attended():
         raise ConfigurationError(f"there is nobody to ask: {prompt}{otherwise}".rstrip())
+    if termios is None:
+        return await asyncio.to_thread(_ask_in_thread, prompt, secret)
     handle = sys.stdin.fileno()
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
@@ -57,6 +63,17 @@ async def ask_line(prompt: str, *, secret: bool = False, otherwise: str = "") ->
         if secret:
             sys.stderr.write("\n")
     return line.decode(errors="replace").partition("\n")[0]
+
+
+def _ask_in_thread(prompt: str, secret: bool) -> str:
+    """Ask on a terminal that no loop can watch; Ctrl-C is heard at the end of the line."""
+    if secret:
+        import getpass
+
+        return getpass.getpass(prompt)
+    sys.stderr.write(prompt)
+    sys.stderr.flush()
+    return sys.stdin.readline(_MOST).partition("\n")[0]
 
 
 @contextmanager
@@ -116,6 +133,9 @@ async def _read_piece(handle: int) -> bytes:
         loop.add_reader(handle, readable)
     except PermissionError:
         return os.read(handle, _PIECE)  # a plain file: it is always ready
+    except (NotImplementedError, OSError):
+        # Windows' loops watch sockets only.
+        return await asyncio.to_thread(os.read, handle, _PIECE)
     try:
         return await read
     finally:

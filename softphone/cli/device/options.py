@@ -37,6 +37,9 @@ class EnrollOptions(CommandOptions):
     """Get or renew a device's certificate from CUCM's CAPF."""
 
     carried_out_by = "softphone.cli.device.enroll:enroll_device"
+    examples = (
+        "softphone enroll CSFALICE --capf cucm.example.com --store CSFALICE --auth-string 1234",
+    )
     device: DeviceArgument
     capf: Annotated[str, option("--capf", "The CAPF server.", "HOST[:PORT]")]
     store: Annotated[Path, option("--store", "Where key and certificate are kept.", "DIR")]
@@ -63,6 +66,9 @@ class BootOptions(CommandOptions):
     """
 
     carried_out_by = "softphone.cli.device.boot:run_boot"
+    examples = (
+        "softphone boot CSFALICE --server cucm.example.com --store CSFALICE --pin signer.pem",
+    )
     device: DeviceArgument
     server: Annotated[
         list[str],
@@ -127,6 +133,7 @@ class VerifyConfigOptions(ConfigFileOptions):
     """Check name, signature, signer and age of a file; nothing is stored."""
 
     carried_out_by = "softphone.cli.device.config:verify_one"
+    examples = ("softphone config verify CSFALICE --store CSFALICE",)
     json: JsonOption = False
 
 
@@ -135,6 +142,7 @@ class ShowConfigOptions(ConfigFileOptions):
     """Show what a configuration says, secrets masked, and whether it is to be believed."""
 
     carried_out_by = "softphone.cli.device.config:show_file"
+    examples = ("softphone config show CSFALICE --store CSFALICE",)
     device: Annotated[
         str | None, option("--device", "Whose key opens it; else the file's name says.", "NAME")
     ] = None
@@ -147,6 +155,7 @@ class DecryptConfigOptions(ShowConfigOptions):
     """Verify a file, decrypt it with the device's key, and print it, secrets masked."""
 
     carried_out_by = "softphone.cli.device.config:decrypt_one"
+    examples = ("softphone config decrypt CSFALICE --store CSFALICE --out CSFALICE.xml",)
     out: Annotated[
         Path | None, option("--out", "Write it there, secrets and all (0600).", "FILE")
     ] = None

@@ -7,11 +7,12 @@ since the later ones depend on it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from softphone.account import TrustContext, tls_settings
+from softphone.account.stack_settings import listener_settings
 from softphone.cli.console.certificate_prompt import (
     certificate_prompt,
     open_trust_store,
@@ -24,48 +25,17 @@ from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, FAILED, exit_code, result_of
 from softphone.cli.diagnose.options import DoctorOptions
 from softphone.config import AccountConfig, load_account
-from softphone.errors import (
-    AuthenticationFailed,
-    CertificateExpired,
-    CertificateRevoked,
-    CertificateUnknown,
-    CertificateUntrusted,
-    ConfigurationError,
-    IdentityMismatch,
-    RegistrationRefused,
-    RegistrationTimeout,
-    ServerClosed,
-    SoftphoneError,
-    TransportError,
-    TransportTimeout,
-)
+from softphone.config.presets import preset_named
+from softphone.config.tls import purpose_warnings
+from softphone.errors import ConfigurationError, SoftphoneError, TransportError
 from softphone.net import DnsResolver, Driver
 from softphone.personas import persona_named
 from softphone.phone import Phone
 from softphone.sans_io import Flow, Target, Transmit, Transport
 from softphone.sip import LookupPolicy
-from softphone.trust import TlsSettings, client_context
+from softphone.trust import TlsSettings, client_context, server_context
 from softphone.trust.fips import random_bytes
-
-ADVICE: tuple[tuple[type[SoftphoneError], str], ...] = (
-    (ConfigurationError, "mend the account file as the message says"),
-    (CertificateExpired, "the certificate must be renewed; check this machine's clock, too"),
-    (CertificateRevoked, "the certificate was revoked by its issuer: ask the administrator"),
-    (IdentityMismatch, "use the full name that the certificate has, or set tls.server_name"),
-    (
-        CertificateUnknown,
-        "put the issuing CA's certificate into tls.ca, or accept this one with"
-        " --accept-fingerprint",
-    ),
-    (CertificateUntrusted, "put the issuing CA's certificate into tls.ca, or pin the server's"),
-    (ServerClosed, "the server wants a client certificate that it trusts: check tls.certificate"),
-    (TransportTimeout, "nothing answers: check address, port and firewall"),
-    (AuthenticationFailed, "check user name, password and credentials.algorithms"),
-    (RegistrationTimeout, "the port is open but no SIP comes back: is it the right one?"),
-    (RegistrationRefused, "the server knows us and says no: ask its administrator why"),
-    (TransportError, "check address and port, and whether the server runs"),
-)
-
+from softphone.trust.verification.checklist import revocation_outcome
 
 STEP_PATIENCE = 20.0
 
@@ -101,16 +71,17 @@ class _AccountExamination:
             raise ConfigurationError("the account file has not been read")
         return self._config
 
-    def steps(self) -> list[tuple[str, Callable[[], Awaitable[str]]]]:
-        """What is examined, in order."""
-        return [
-            ("account file", self.read),
-            ("own certificate", self.credential),
-            ("DNS", self.locate),
-            ("port", self.connect),
-            ("TLS and certificate", self.handshake),
-            ("registration", self.register),
-        ]
+    def steps(self) -> Iterator[tuple[str, Callable[[], Awaitable[str]]]]:
+        """What is examined, in order; the carrier's rules where the account names a preset."""
+        yield "account file", self.read
+        yield "media path", self.media_path
+        if self.config.preset is not None:
+            yield "carrier's rules", self.carrier
+        yield "own certificate", self.credential
+        yield "DNS", self.locate
+        yield "port", self.connect
+        yield "TLS and certificate", self.handshake
+        yield "registration", self.register
 
     async def read(self) -> str:
         file = load_account(self._path)
@@ -121,16 +92,36 @@ class _AccountExamination:
         how = "by DNS" if transport is None else transport.value
         return f"{file.config.aor}, transport {how}, SRTP {file.config.srtp.value}"
 
+    async def media_path(self) -> str:
+        # After the account file, which may demand FIPS mode; loaded here, it costs the start.
+        from softphone.media.kernel import describe_path, load_kernel
+
+        load_kernel()
+        return describe_path()
+
+    async def carrier(self) -> str:
+        preset = preset_named(self.config.preset or "")
+        broken = len(preset.contradictions(self.config))
+        kept = f"{len(preset.rules) - broken} of {len(preset.rules)} are kept"
+        return f"{preset.title}, as of {preset.checked}: {kept}"
+
     async def credential(self) -> str:
         self._config = await with_key_passphrase(self._output, self.config, self._passphrase)
-        settings = tls_settings(self.config)
-        if self.config.transport in (Transport.UDP, Transport.TCP):
+        config, settings = self.config, tls_settings(self.config)
+        listens = config.listen is not None and config.listen_at()[0] is Transport.TLS
+        if config.transport in (Transport.UDP, Transport.TCP) and not listens:
             return "none needed without TLS"
         client_context(settings)
-        given = self.config.tls.certificate
-        if given is None:
+        if listens:
+            server_context(listener_settings(config, settings))
+        dials = config.server_uri is not None
+        warnings = purpose_warnings(config.tls, dials=dials, listens=listens)
+        self.warnings = (*self.warnings, *warnings)
+        given = (config.tls.certificate, config.tls.server_certificate if listens else None)
+        names = [Path(each).name for each in given if each is not None]
+        if not names:
             return "no client certificate is configured"
-        return f"{Path(given).name} is usable"
+        return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} usable"
 
     async def locate(self) -> str:
         server = self.config.server_uri
@@ -161,7 +152,7 @@ class _AccountExamination:
             raise TransportError("the connection has no verified peer")
         return (
             f"{identity.protocol} {identity.cipher}; {identity.subject}; verified by "
-            f"{identity.verdict}; revocation {identity.revocation}"
+            f"{identity.verdict}; revocation: {revocation_outcome(identity)[1]}"
         )
 
     async def register(self) -> str:
@@ -205,11 +196,6 @@ async def _open_flow(target: Target, settings: TlsSettings) -> Flow:
         return await driver.open_flow(target)
 
 
-def advice_for(error: SoftphoneError) -> str:
-    """What to do about an error."""
-    return next((text for kind, text in ADVICE if isinstance(error, kind)), "see the message")
-
-
 async def examine_account(output: CommandOutput, options: DoctorOptions) -> int:
     """Examine step by step, show each finding as it is made, and say what to do."""
     examination = _AccountExamination(output, options.account, options.trust)
@@ -240,7 +226,9 @@ async def _examined(step: str, examine: Callable[[], Awaitable[str]]) -> tuple[S
         detail = f"no answer within {STEP_PATIENCE:.0f} s"
         return StepResult(step, False, detail, "check the network and its firewalls"), FAILED
     except SoftphoneError as error:
-        return StepResult(step, False, str(error), advice_for(error)), exit_code(error)
+        return StepResult(step, False, str(error), error.hint or "see the message"), exit_code(
+            error
+        )
 
 
 def _show(output: CommandOutput, finding: StepResult) -> None:

@@ -34,7 +34,8 @@ async def set_up(output: CommandOutput, options: FipsSetupOptions) -> int:
         made = make_setup(base, module=options.module, pedantic=not options.lenient)
     return output.done(
         f"set up from {made.module}: {made.folder}\n"
-        "`softphone --fips …`, SOFTPHONE_FIPS=true or `fips = true` in an account file turns it on",
+        "`softphone --fips COMMAND`, SOFTPHONE_FIPS=true or `fips = true` in an account file turns"
+        " it on",
         reason="set up",
         **_setup_fields(made),
     )

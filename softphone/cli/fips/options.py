@@ -23,6 +23,7 @@ class FipsSetupOptions(CommandOptions):
     """Set FIPS mode up for this user, and try it."""
 
     carried_out_by = "softphone.cli.fips.fips:set_up"
+    examples = ("softphone fips setup",)
     any_mode = True
     module: Annotated[
         Path | None, option("--module", "The provider; else the system's own.", "FILE")
@@ -42,14 +43,16 @@ class FipsStatusOptions(CommandOptions):
     """Tell the mode, who decided it, the provider, and the self-check of each library."""
 
     carried_out_by = "softphone.cli.fips.fips:show_status"
+    examples = ("softphone fips status",)
     any_mode = True
     json: JsonOption = False
 
 
 @option_dataclass
 class FipsRunOptions(CommandOptions):
-    """Run another program in FIPS mode: `softphone fips run -- python app.py`."""
+    """Run another program in FIPS mode."""
 
     carried_out_by = "softphone.cli.fips.fips:run_program"
+    examples = ("softphone fips run -- python app.py",)
     any_mode = True
     command: Annotated[list[str], typer.Argument(help="A program that uses softphone.")]

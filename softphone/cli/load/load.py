@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from functools import wraps
 from typing import Any, TypeAlias
 
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, FAILED, INTERRUPTED
-from softphone.cli.load.options import CapacityOptions, LoadOptions
+from softphone.cli.load.artifacts import check_artifacts, write_artifacts, write_no_result
+from softphone.cli.load.compare import Baseline
+from softphone.cli.load.options import INVALID, CapacityOptions, LoadOptions
 from softphone.cli.load.plan import expectations_of, plan_of
 from softphone.cli.load.screen import LoadScreen, ProgressLines
 from softphone.errors import ConfigurationError, SoftphoneError
@@ -28,10 +29,7 @@ from softphone.load.capacity import CapacitySearch, CapacityTrial
 from softphone.load.distribute import RunObserver, find_capacity, run_plan
 from softphone.load.measure import NO_MEDIA, TOLERATE_LATE, RunSecond
 from softphone.load.plan import ExpectationVerdict, LoadPlan
-from softphone.load.report import PrometheusPage, write_report
-
-INVALID = 4
-"""The exit code of a run whose figures are the generator's own and say nothing of the target."""
+from softphone.load.report import PrometheusPage, SeriesFile
 
 Command: TypeAlias = Callable[[CommandOutput, Any], Awaitable[int]]
 
@@ -45,9 +43,11 @@ def tells_failure(command: Command) -> Command:
             return await command(output, options)
         except SoftphoneError as error:
             output.fill_blank(invalid_because=[f"{NO_RESULT}: {error}"])
+            write_no_result(output, options, f"{NO_RESULT}: {error}")
             raise
         except asyncio.CancelledError:
             output.fill_blank(interrupted=True)
+            write_no_result(output, options, f"{NO_RESULT}: interrupted")
             raise
 
     return reporting
@@ -58,11 +58,13 @@ async def run_load(output: CommandOutput, options: LoadOptions) -> int:
     """One run; 0 when it is valid and every verdict is met, 4 when it is invalid, else 1."""
     expectations = expectations_of(options)
     plan = plan_of(options)
+    baseline = Baseline(options)
     _check(options)
-    async with _watched(output, options, plan) as watcher:
+    series = SeriesFile(options.series)
+    async with _watched(output, options, plan, series) as watcher:
         result = await run_plan(plan, options.workers, watcher, ray=options.ray)
-    verdicts = judge_result(result, expectations)
-    written = _report(output, options, result, verdicts, None)
+    verdicts = (*judge_result(result, expectations), *baseline.judge(output, result))
+    written = write_artifacts(output, options, result, verdicts, series=series)
     _print_result(output, result, verdicts)
     return _code(result, verdicts) or (DONE if written else FAILED)
 
@@ -74,24 +76,26 @@ async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -
     expectations = expectations_of(options)
     if not expectations:
         raise ConfigurationError("--expect: say what a target must reach to hold its calls")
-    if options.most < options.calls or options.confirm < 1 or not 0 < options.precision < 1:
-        raise ConfigurationError("--most, --confirm and --precision: at least --calls, 1, 0 to 1")
+    _check_search(options)
     plan = plan_of(options)
     _check(options)
     search = CapacitySearch(options.calls, options.most, options.precision, options.confirm)
 
     def trial(finished: CapacityTrial) -> None:
         word = "held" if finished.held else "not held" if finished.valid else "invalid"
+        if search.confirmations > 1:
+            word = f"held again ({search.confirmations} times; confirmed by {search.confirm})"
         output.event(
             "trial",
-            f"{finished.calls} calls: {word}{': ' if finished.why else ''}{finished.why}",
+            f"{_calls(finished.calls)}: {word}{': ' if finished.why else ''}{finished.why}",
             calls=finished.calls,
             held=finished.held,
             valid=finished.valid,
             why=finished.why,
         )
 
-    async with _watched(output, options, plan) as watcher:
+    series = SeriesFile(options.series)
+    async with _watched(output, options, plan, series) as watcher:
         result = await find_capacity(
             plan,
             search,
@@ -102,7 +106,7 @@ async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -
             on_trial=trial,
         )
     verdicts = judge_result(result, expectations)
-    written = _report(output, options, result, verdicts, search)
+    written = write_artifacts(output, options, result, verdicts, series=series, search=search)
     output.summary(
         search.outcome_text(),
         **result.summary(verdicts),
@@ -115,15 +119,31 @@ async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -
     return DONE if written and search.confirmed else FAILED
 
 
+def _check_search(options: CapacityOptions) -> None:
+    """Raise ConfigurationError for a search that cannot begin, or not end."""
+    if options.most < options.calls:
+        raise ConfigurationError(
+            f"--most {options.most}: expected at least {options.calls}, with which the search"
+            " begins (--calls)"
+        )
+    if options.confirm < 1:
+        raise ConfigurationError(f"--confirm {options.confirm}: expected 1 or more")
+    if options.baseline is not None or options.fail_on:
+        raise ConfigurationError(
+            "--baseline and --fail-on: figures of a search are of another number of calls each"
+            " time; compare runs with the same"
+        )
+    if not 0 < options.precision < 1:
+        raise ConfigurationError(
+            f"--precision {options.precision:g}: expected a share between 0 and 1, such as 0.05"
+        )
+
+
 def _check(options: LoadOptions) -> None:
     """What would be found out only at the end is found out now.  Raises ConfigurationError."""
     if options.workers < 1:
         raise ConfigurationError(f"--workers {options.workers}: expected 1 or more")
-    report = options.report
-    if report is not None and not report.absolute().parent.is_dir():
-        raise ConfigurationError(f"--report {report}: there is no such folder")
-    if report is not None and report.is_dir():
-        raise ConfigurationError(f"--report {report}: that is a folder; name a file in it")
+    check_artifacts(options)
 
 
 @dataclass(slots=True)
@@ -134,11 +154,12 @@ class _RunListeners:
 
 @asynccontextmanager
 async def _watched(
-    output: CommandOutput, options: LoadOptions, plan: LoadPlan
+    output: CommandOutput, options: LoadOptions, plan: LoadPlan, series: SeriesFile
 ) -> AsyncIterator[RunObserver]:
-    """Whoever looks on: the screen or the script, and Prometheus."""
+    """Whoever looks on: the screen or the script, the series, and Prometheus."""
     listeners = _RunListeners([], [])
     async with AsyncExitStack() as stack:
+        listeners.second.append(stack.enter_context(series).add_second)
         if options.prometheus is not None:
             served = await stack.enter_async_context(PrometheusPage(options.prometheus))
             place = f"http://127.0.0.1:{served.port}/metrics"
@@ -146,7 +167,7 @@ async def _watched(
             listeners.second.append(served.add_second)
         if output.json:
             listeners.second.append(lambda s: output.event("second", **second_fields(s)))
-        screen = LoadScreen(plan, options.workers)
+        screen, lines = LoadScreen(plan, options.workers), ProgressLines(plan)
         update = stack.enter_context(output.screen(screen.view(output.stdout_console.width)))
 
         def second(latest: RunSecond) -> None:
@@ -157,42 +178,33 @@ async def _watched(
             screen.progress(done, whole)
             update(screen.view(output.stdout_console.width))
 
+        def begin(tried: LoadPlan) -> None:
+            # What the trial before counted is not of this one.
+            nonlocal screen, lines
+            series.begin_trial()
+            trial = f"trial with {_calls(tried.calls)}"
+            screen = LoadScreen(tried, options.workers, trial)
+            lines = ProgressLines(tried, trial)
+
         listeners.second.append(second)
         listeners.progress.append(progress)
         if not output.draws:
-            lines = ProgressLines(plan)
             listeners.second.append(lambda latest: output.progress(lines.running(latest)))
             listeners.progress.append(lambda *n: output.progress(lines.registered(*n)))
         yield RunObserver(
             second=lambda latest: _call_listeners(listeners.second, latest),
             progress=lambda *counts: _call_listeners(listeners.progress, *counts),
+            begin=begin,
         )
+
+
+def _calls(number: int) -> str:
+    return "1 call" if number == 1 else f"{number:,} calls"
 
 
 def _call_listeners(listeners: Sequence[Callable[..., None]], *values: object) -> None:
     for listener in listeners:
         listener(*values)
-
-
-def _report(
-    output: CommandOutput,
-    options: LoadOptions,
-    result: LoadResult,
-    verdicts: Sequence[ExpectationVerdict],
-    search: CapacitySearch | None,
-) -> bool:
-    """Write the report, if one is asked for; False: it could not be, and the figures are told all
-    the same."""
-    if options.report is None:
-        return True
-    wall = datetime.now().astimezone()
-    try:
-        write_report(options.report, result, verdicts, search=search, wall=wall)
-    except ConfigurationError as error:
-        output.error(str(error), FAILED)
-        return False
-    output.event("report", f"the report is {options.report}", path=str(options.report))
-    return True
 
 
 def _print_result(

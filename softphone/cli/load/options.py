@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from softphone.cli.console.options import CommandOptions, option, option_dataclass
+import typer
+
+from softphone.cli.console.options import CommandOptions, JsonOption, option, option_dataclass
 
 EXIT_CODES = (
     "Exit codes: 0 valid and as expected, 1 a verdict was not met, 2 wrong usage and nothing sent, "
@@ -15,11 +17,26 @@ EXIT_CODES = (
 )
 
 
+INVALID = 4
+"""The exit code of a run whose figures are the generator's own and say nothing of the target."""
+
+FAIL_ON = option(
+    "--fail-on",
+    "regression (any figure clearly worse), setup_p99>10%, setup_p95>20ms, answered>0.5pp, "
+    "mos_p5>0.1: worse by more; repeatable.",
+    "RULE",
+)
+
+
 @option_dataclass
 class LoadOptions(CommandOptions):
     """Run a load: so many calls, so many a second, for so long."""
 
     carried_out_by = "softphone.cli.load.load:run_load"
+    examples: ClassVar[tuple[str, ...]] = (
+        "softphone load run --account lab/alice.toml --target 600 --calls 5 --duration 5",
+        "softphone load run --account lab/alice.toml --target 600 --expect 'answered>=99.9%'",
+    )
 
     target: Annotated[
         str | None, option("--target", "Whom to call: a SIP URI, or a user.", "URI")
@@ -39,7 +56,7 @@ class LoadOptions(CommandOptions):
         str,
         option(
             "--arrival",
-            "constant, poisson, ramp:FROM-TO:S, step:RATE:S,RATE:S,… or trace:FILE.",
+            "constant, poisson, ramp:FROM-TO:S, step:RATE:S,RATE:S,... or trace:FILE.",
             "KIND",
         ),
     ] = "constant"
@@ -57,13 +74,15 @@ class LoadOptions(CommandOptions):
         Path | None, option("--account", "An account file that all users start from.", "FILE")
     ] = None
     registrar: Annotated[
-        str | None, option("--registrar", "The server: sips:HOST, sip:HOST;transport=….", "URI")
+        str | None, option("--registrar", "The server: sips:HOST, sip:HOST;transport=....", "URI")
     ] = None
     register: Annotated[
         bool, option("--register/--no-register", "Register users, or only call.")
     ] = True
     ca: Annotated[list[str] | None, option("--ca", "Whom to believe, or `system`.", "FILE")] = None
-    pin: Annotated[str | None, option("--pin", "The server's certificate: sha256:….")] = None
+    pin: Annotated[
+        str | None, option("--pin", "The SHA-256 of the server's certificate.", "SHA256")
+    ] = None
     server_name: Annotated[
         str | None, option("--server-name", "The name in the server's certificate.")
     ] = None
@@ -80,7 +99,12 @@ class LoadOptions(CommandOptions):
         str | None, option("--user-template", "Users by number: 'load{n:05}'.", "TEXT")
     ] = None
     user_count: Annotated[
-        int | None, option("--user-count", "How many of the template; as many as calls.")
+        int | None,
+        option(
+            "--user-count",
+            "Users of the template; else one for each of --calls, or two (pair: a caller and a "
+            "callee).  Fewer take turns; pair wants an even number.",
+        ),
     ] = None
     username: Annotated[
         str | None, option("--username", "For digest; may have {n} and {user}.")
@@ -166,11 +190,30 @@ class LoadOptions(CommandOptions):
         list[str] | None,
         option(
             "--expect",
-            "answered>=99.9%, mos_p5>=4.0, setup_p99<=500ms, suite=NAME, …; repeatable.",
+            "answered>=99.9%, mos_p5>=4.0, setup_p99<=500ms, suite=NAME, ...; repeatable.",
             "VERDICT",
         ),
     ] = None
     report: Annotated[Path | None, option("--report", "Write a report with plots.", "HTML")] = None
+    junit: Annotated[
+        Path | None, option("--junit", "Write the verdicts as JUnit XML, for CI.", "FILE")
+    ] = None
+    annotations: Annotated[
+        str | None,
+        option(
+            "--annotations",
+            "Verdicts not met in a review: github, gitlab, or auto, where we run.",
+            "WHERE",
+        ),
+    ] = None
+    baseline: Annotated[
+        Path | None,
+        option("--baseline", "An earlier run's --json: judge the changes since.", "FILE"),
+    ] = None
+    fail_on: Annotated[list[str] | None, FAIL_ON] = None
+    series: Annotated[
+        Path | None, option("--series", "Write a row a second as CSV, as it comes.", "FILE")
+    ] = None
     prometheus: Annotated[
         int | None, option("--prometheus", "Serve figures on loopback.", "PORT")
     ] = None
@@ -189,8 +232,18 @@ class CapacityOptions(LoadOptions):
     """Find the most calls that a target holds within the verdicts."""
 
     carried_out_by = "softphone.cli.load.load:run_capacity_search"
+    examples = (
+        "softphone load find-capacity --account lab/alice.toml --target 600 --most 50"
+        " --expect 'mos_p5>=4.0'",
+    )
 
-    most: Annotated[int, option("--most", "Never try more calls than this.")] = 10_000
+    calls: Annotated[
+        int, option("--calls", "Calls of the first trial; twice as many after each that holds.")
+    ] = 10
+    most: Annotated[
+        int,
+        option("--most", "Calls that no trial exceeds: what holds them all is told as `at least`."),
+    ] = 10_000
     precision: Annotated[
         float, option("--precision", "Stop bisecting within this share.", "SHARE")
     ] = 0.05
@@ -202,3 +255,24 @@ class CapacityOptions(LoadOptions):
         from softphone.load.capacity import CapacitySearch
 
         return {**super().blank_summary(), "capacity": CapacitySearch(1, 1).summary()}
+
+
+@option_dataclass
+class CompareOptions(CommandOptions):
+    """Compare runs with an earlier one: what changed, and whether noise explains it."""
+
+    carried_out_by = "softphone.cli.load.compare:compare_files"
+    examples = ("softphone load compare before.jsonl after.jsonl --fail-on regression",)
+
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="What `load run --json` printed; the first is the earlier run."),
+    ]
+    fail_on: Annotated[list[str] | None, FAIL_ON] = None
+    report: Annotated[Path | None, option("--report", "Write a comparison with plots.", "HTML")] = (
+        None
+    )
+    json: JsonOption = False
+
+    def blank_summary(self) -> Mapping[str, Any]:
+        return {"base": None, "comparisons": []}

@@ -19,10 +19,11 @@ LINE_EVERY = 10.0
 
 
 class LoadScreen:
-    """What is to be seen; `add_second` every second, and draw `view()`."""
+    """What is to be seen of a run, or of the `trial` of that name; `add_second`, draw `view()`."""
 
-    def __init__(self, plan: LoadPlan, workers: int) -> None:
+    def __init__(self, plan: LoadPlan, workers: int, trial: str = "") -> None:
         self._plan = plan
+        self._trial = trial
         self._workers = workers
         self._total = Tally()
         self._second = RunSecond(0.0)
@@ -45,6 +46,8 @@ class LoadScreen:
         plan, second = self._plan, self._second
         whom = printable(plan.target or "each other")
         text = Text(f"{plan.scenario} -> {whom}", style="bold")
+        if self._trial:
+            text.append(f"   {self._trial}", style="cyan")
         if not second.at:
             done, whole = self._registering
             text.append(f"   registering {done} of {whole} users", style="yellow")
@@ -94,10 +97,12 @@ class ProgressLines:
     """What stands in place of the screen where there is no terminal: a line now and then.
 
     `registered` gives one at each quarter of the users, `running` one each ten seconds; else None.
+    Each begins with the `trial`, where there are several.
     """
 
-    def __init__(self, plan: LoadPlan) -> None:
+    def __init__(self, plan: LoadPlan, trial: str = "") -> None:
         self._plan = plan
+        self._before = f"{trial}, " if trial else ""
         self._total = Tally()
         self._quarters = 0
         self._next = LINE_EVERY
@@ -108,7 +113,7 @@ class ProgressLines:
         if whole < 2 or quarters <= self._quarters:
             return None
         self._quarters = quarters
-        return f"registering: {done:,} of {whole:,} users"
+        return f"{self._before}registering: {done:,} of {whole:,} users"
 
     def running(self, second: RunSecond) -> str | None:
         """Take a second of the run."""
@@ -118,7 +123,7 @@ class ProgressLines:
         self._next = second.at + LINE_EVERY - second.at % LINE_EVERY
         total = self._total
         parts = [
-            f"{second.at:.0f} s: {second.up:,} of {self._plan.calls:,} calls up",
+            f"{self._before}{second.at:.0f} s: {second.up:,} of {self._plan.calls:,} calls up",
             f"{total.answered:,} of {total.attempted:,} answered",
             f"{total.failed.total():,} failed",
             f"{total.dropped.total():,} dropped",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softphone.cli.console.output import CommandOutput
-from softphone.cli.console.runner import DONE, FAILED, exit_code
+from softphone.cli.console.runner import DONE, FAILED, exit_code, hint_of
 from softphone.cli.messaging.options import SearchOptions
 from softphone.contacts import Contact, Contacts, open_directories
 
@@ -34,7 +34,7 @@ async def search_contacts(output: CommandOutput, options: SearchOptions) -> int:
     count = len(found.contacts)
     if found.failures and not count:
         error = found.failures[0][1]
-        return output.failed(str(error), exit_code(error), result="failed")
+        return output.failed(str(error), exit_code(error), result="failed", hint=hint_of(error))
     sentence = f"{count} found" if count else f"nobody is called {options.word!r}"
     result = "completed" if count else "failed"
     output.summary(sentence, result=result, status=0, reason="", found=count)

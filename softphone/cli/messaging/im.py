@@ -15,7 +15,7 @@ from softphone.cli.console.certificate_prompt import (
 )
 from softphone.cli.console.fips_mode import enter_mode
 from softphone.cli.console.output import CommandOutput
-from softphone.cli.console.runner import DONE, FAILED, checked_seconds, exit_code
+from softphone.cli.console.runner import DONE, FAILED, checked_seconds, exit_code, hint_of
 from softphone.cli.console.terminal import read_lines
 from softphone.cli.messaging.options import (
     ChatOptions,
@@ -202,7 +202,7 @@ async def _send_typed_lines(output: CommandOutput, messages: MessagingClient, to
         try:
             sent = await messages.send(to, line)
         except SoftphoneError as error:
-            output.error(str(error), exit_code(error))
+            output.error(str(error), exit_code(error), hint=hint_of(error))
         else:
             _show(output, sent.message)
 

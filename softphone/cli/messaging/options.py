@@ -25,6 +25,7 @@ class SendOptions(CommandOptions):
     """Send one message: done when the server has it, or, client to client, the other client."""
 
     carried_out_by = "softphone.cli.messaging.im:send_messages"
+    examples = ("softphone im send bob@example.com 'On my way.' --account alice.toml --wait 5",)
     to: Annotated[str, typer.Argument(help="Whom to: user@domain, or a room.")]
     account: AccountOption
     text: Annotated[str | None, typer.Argument(help="What to say.")] = None
@@ -50,6 +51,7 @@ class ChatOptions(CommandOptions):
     """
 
     carried_out_by = "softphone.cli.messaging.im:run_chat"
+    examples = ("softphone im chat bob@example.com --account alice.toml",)
     to: Annotated[str, typer.Argument(help="Whom with: user@domain, or a room.")]
     account: AccountOption
     room: RoomOption = None
@@ -62,6 +64,10 @@ class FetchOptions(CommandOptions):
     """Fetch a file that was sent, as compliance allows; done once that is written down."""
 
     carried_out_by = "softphone.cli.messaging.im:fetch_one"
+    examples = (
+        "softphone im fetch https://files.example.com/1/plan.pdf --from bob@example.com"
+        " --into plan.pdf --account alice.toml",
+    )
     url: Annotated[str, typer.Argument(help="The https: address that a message told.")]
     sender: Annotated[str, option("--from", "Who has sent it.", "JID")]
     into: Annotated[Path, option("--into", "The new file.", "FILE")]
@@ -74,6 +80,7 @@ class HistoryOptions(CommandOptions):
     """Show the local archive of messages; nothing is sent."""
 
     carried_out_by = "softphone.cli.messaging.im:show_history"
+    examples = ("softphone im history bob@example.com --account alice.toml --last 20",)
     account: AccountOption
     peer: Annotated[str | None, typer.Argument(help="Only what was said with this one.")] = None
     last: Annotated[int, option("--last", "So many at most.", "N", min=1, max=100_000)] = 50
@@ -85,6 +92,7 @@ class SearchOptions(CommandOptions):
     """Search all directories of a file; each person is shown once."""
 
     carried_out_by = "softphone.cli.messaging.contacts:search_contacts"
+    examples = ("softphone contacts search alice --config lab/directory.toml",)
     word: Annotated[str, typer.Argument(help="The beginning of names, or a number.")]
     config: Annotated[
         Path,
@@ -104,6 +112,7 @@ class VerifyAuditOptions(CommandOptions):
     """Go through the chain of hashes: 0 when every row is as it was written, else 3."""
 
     carried_out_by = "softphone.cli.messaging.compliance:verify_audit"
+    examples = ("softphone compliance verify audit.db",)
     address: Annotated[
         str, typer.Argument(help="A file of SQLite, or SQLAlchemy's address of a database.")
     ]
@@ -122,5 +131,6 @@ class SetupAuditOptions(CommandOptions):
     """Print SQL for the owner of a PostgreSQL database: a table that its writer only adds to."""
 
     carried_out_by = "softphone.cli.messaging.compliance:print_setup"
+    examples = ("softphone compliance setup --writer softphone",)
     writer: Annotated[str, option("--writer", "Who writes the table, and no more.", "ROLE")]
     json: JsonOption = False

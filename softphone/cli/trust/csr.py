@@ -67,6 +67,12 @@ async def make_requests(output: CommandOutput, options: NewCsrOptions) -> int:
             key = await asyncio.to_thread(new_key, kind)
             made.append(_make(options, service, profile, group, key))
     _write(output, made, secret)
+    if service.purposes & TlsPurpose.CLIENT and not profile.client:
+        output.warn(
+            "these are for servers only: public authorities sign no clientAuth any more. Where this"
+            " server connects to others that demand a certificate, it needs a second one, of a"
+            " private authority: --service client --profile private"
+        )
     return output.done("", reason="made", requests=len(made))
 
 
@@ -92,7 +98,11 @@ def _make(
     names = names_for(service, asked, profile, domain=options.domain)
     purposes = service.purposes if profile.client else service.purposes & TlsPurpose.SERVER
     if not purposes:
-        raise ConfigurationError(f"--profile {profile.name}: it issues no certificates of clients")
+        raise ConfigurationError(
+            f"--profile {profile.name}: it issues no certificates of clients; public"
+            " authorities end that in 2026 and 2027. Use --profile private, and have the server's"
+            " own or a private authority sign the request"
+        )
     subject = Subject(
         common_name,
         organization=options.organization,

@@ -26,6 +26,7 @@ class ShowStoreOptions(CommandOptions):
     """Show the trust lists, anchors and pins of a store; no key is ever shown."""
 
     carried_out_by = "softphone.cli.trust.lists:show_store"
+    examples = ("softphone trust show --store CSFALICE",)
     store: StoreOption
     json: JsonOption = False
 
@@ -35,6 +36,7 @@ class CheckListOptions(CommandOptions):
     """Check a trust list against those that are held; nothing is stored."""
 
     carried_out_by = "softphone.cli.trust.lists:check_list"
+    examples = ("softphone trust check CTLFile.tlv --store CSFALICE",)
     file: Annotated[Path, typer.Argument(help="A CTL or an ITL (.tlv).")]
     store: StoreOption
     pin: PinOption = None
@@ -47,6 +49,7 @@ class ImportListsOptions(CommandOptions):
     """Store trust lists that are believed; one that is refused replaces nothing."""
 
     carried_out_by = "softphone.cli.trust.lists:import_lists"
+    examples = ("softphone trust import CTLFile.tlv ITLFile.tlv --store CSFALICE --pin signer.pem",)
     files: Annotated[list[Path], typer.Argument(help="A CTL, an ITL, or both (.tlv).")]
     store: StoreOption
     pin: PinOption = None
@@ -62,6 +65,7 @@ class ResetListsOptions(CommandOptions):
     """
 
     carried_out_by = "softphone.cli.trust.lists:reset_lists"
+    examples = ("softphone trust reset --store CSFALICE",)
     store: StoreOption
     yes: Annotated[bool, option("--yes", "Do not ask.")] = False
     json: JsonOption = False
@@ -83,20 +87,27 @@ class VerifyServerOptions(CommandOptions):
     """Look at a server's certificates: the chain, each check, and what would make it pass."""
 
     carried_out_by = "softphone.cli.trust.verify:verify_server"
+    examples = ("softphone trust verify cucm.example.com:5061 --service sip --ca ca.pem",)
     place: Annotated[str, typer.Argument(metavar="HOST:PORT", help="A TLS server.")]
     service: Annotated[str, option("--service", "sip, https, xmpp or capf.", "NAME")]
     ca: Annotated[
         list[str] | None, option("--ca", 'Believe this authority, or "system".', "FILE")
     ] = None
     store: Annotated[
-        Path | None, option("--store", "Believe what is in this store, too.", "DIR")
+        Path | None,
+        option("--store", "Believe this store, too: its trust lists and what was accepted.", "DIR"),
     ] = None
     name: Annotated[
         str | None, option("--name", "Whom the certificate has to name: a domain.", "NAME")
     ] = None
     revocation: Annotated[str, option("--revocation", "off, soft or hard.", "MODE")] = "soft"
     allow: Annotated[
-        list[str] | None, option("--allow", "Let this pass, as in an account file.", "WORD")
+        list[str] | None,
+        option(
+            "--allow",
+            "Let this pass: sha1, rsa-1024, invalid-revocation or local-revocation; repeatable.",
+            "WORD",
+        ),
     ] = None
     tls: Annotated[
         str | None,
@@ -114,6 +125,7 @@ class RequirementsOptions(CommandOptions):
     """Show which certificate each server of a deployment presents, and what has to be in it."""
 
     carried_out_by = "softphone.cli.trust.verify:show_requirements"
+    examples = ("softphone trust requirements",)
     json: JsonOption = False
 
 
@@ -132,6 +144,7 @@ class NewCsrOptions(CommandOptions):
     """Make keys and certificate requests; what an authority would refuse is not written."""
 
     carried_out_by = "softphone.cli.trust.csr:make_requests"
+    examples = ("softphone csr new --service tomcat --name cucm.example.com --dir requests",)
     service: Annotated[
         str, option("--service", "tomcat, cup-xmpp, CallManager, or client.", "NAME")
     ]
@@ -167,6 +180,7 @@ class CheckCsrOptions(CommandOptions):
     """Judge requests by what an authority takes, and several by what has to be the same."""
 
     carried_out_by = "softphone.cli.trust.csr:check_requests"
+    examples = ("softphone csr check requests/tomcat-cucm.example.com.csr --profile private",)
     files: Annotated[list[Path], typer.Argument(help="Requests (PEM or DER), ours or others'.")]
     profile: ProfileOption = "public"
     json: JsonOption = False

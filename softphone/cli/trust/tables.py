@@ -11,7 +11,8 @@ from softphone.trust import TrustList, TrustListRecord, fingerprint_of, role_nam
 from softphone.trust.certificate import issuer_of, subject_of
 from softphone.trust.lists import FileHeader, read_certificate
 
-_COLUMNS = ("certificate", "serial and SHA-256", "valid")
+_COLUMNS = ("certificate", "serial", "valid")
+_DIGESTS = {"sha256": "SHA-256", "sha512": "SHA-512", "sha1": "SHA-1"}
 
 
 def certificate_facts(der: bytes) -> dict[str, Any]:
@@ -79,14 +80,33 @@ def show_list(output: CommandOutput, title: str, facts: dict[str, Any]) -> None:
     records = facts["records"]
     whole = {name: facts[name] for name in facts if name != "records"}
     output.facts(title, whole, ("field", "value"))
-    cells = [(", ".join(record["roles"]), *_cells(record)) for record in records]
-    output.table("", ("roles", *_COLUMNS), cells)
+    roles = [", ".join(record["roles"]) for record in records]
+    _show_numbered(output, "", "roles", roles, records)
 
 
 def show_certificates(output: CommandOutput, title: str, found: list[dict[str, Any]]) -> None:
     """A table of certificates; `place` says where each one is believed."""
-    cells = [(facts.get("place", "everywhere"), *_cells(facts)) for facts in found]
-    output.table(title, ("where", *_COLUMNS), cells)
+    places = [facts.get("place", "everywhere") for facts in found]
+    _show_numbered(output, title, "where", places, found)
+
+
+def _show_numbered(
+    output: CommandOutput, title: str, head: str, firsts: list[str], found: list[dict[str, Any]]
+) -> None:
+    """A table of certificates by number, and below it their fingerprints, to be copied."""
+    rows = [
+        (str(number), first, *_cells(facts))
+        for number, (first, facts) in enumerate(zip(firsts, found, strict=True), 1)
+    ]
+    output.table(title, ("", head, *_COLUMNS), rows)
+    output.fingerprints(
+        [
+            (f"{word} of {number}:", facts[name])
+            for number, facts in enumerate(found, 1)
+            for name, word in _DIGESTS.items()
+            if name in facts
+        ]
+    )
 
 
 def _cells(facts: dict[str, Any]) -> tuple[str, str, str]:
@@ -96,8 +116,7 @@ def _cells(facts: dict[str, Any]) -> tuple[str, str, str]:
         who.append("issued by itself" if itself else f"issued by {facts['issuer']}")
     if "host" in facts:
         who.append(f"at {facts['host']}")
-    digests = [facts[name] for name in ("serial", "sha256", "sha512", "sha1") if name in facts]
-    return "\n".join(who), "\n".join(digests), _validity(facts)
+    return "\n".join(who), facts.get("serial", ""), _validity(facts)
 
 
 def _validity(facts: dict[str, Any]) -> str:

@@ -21,6 +21,8 @@ from softphone.trust import (
     Service,
     ServiceEndpoint,
     TlsSettings,
+    TrustLists,
+    TrustListStore,
     TrustStore,
     der_of,
     fingerprint_of,
@@ -96,7 +98,10 @@ def _settings(options: VerifyServerOptions) -> TlsSettings:
     keep = open_trust_store(options.store)
     store = TrustStore.from_sources(*options.ca, keep=keep) if options.ca else keep
     service = Service(options.service)
-    return TlsSettings(store=store, service=service, revocation=revocation, allow=allow)
+    lists = TrustLists() if options.store is None else TrustListStore(options.store).held()
+    return TlsSettings(
+        store=store, service=service, revocation=revocation, allow=allow, lists=lists
+    )
 
 
 def _show_chain(output: CommandOutput, seen: InspectionResult) -> None:
@@ -105,8 +110,10 @@ def _show_chain(output: CommandOutput, seen: InspectionResult) -> None:
         for number, each in enumerate(seen.shown)
     ]
     output.table("What the server shows", ("", "subject", "issuer", "until"), rows)
+    output.fingerprints(
+        [(f"SHA-256 of {n}:", fingerprint_of(each)) for n, each in enumerate(seen.shown)]
+    )
     if not output.json:
-        output.event("fingerprint", f"SHA-256 of the first: {fingerprint_of(seen.shown[0])}")
         return
     for number, each in enumerate(seen.shown):
         facts = certificate_facts(der_of(each))

@@ -49,3 +49,32 @@ def test_a_signal_while_waiting_unregisters(lab, start):
     assert outcome.code == 130
     assert outcome.summary["result"] == "failed"
     assert outcome.err.count("REGISTER (") >= 2
+
+
+def test_header_fields_of_both_ends_are_told(lab, start):
+    answer = ("--header", "X-Agent: seven", "--header", "X-Agent: eight")
+    callee = start("answer", "--account", lab["bob"], "--json", *answer)
+    callee.until("registered")
+    fields = ("--header", "X-Order:7", "--header", "User-to-User: 4869;encoding=hex")
+    caller = start("call", "bob", "--account", lab["alice"], "--json", "--duration", "0.2", *fields)
+    called = caller.outcome()
+    outcome = callee.outcome()
+    assert called.code == outcome.code == 0
+    (incoming,) = [each for each in outcome.events if each["event"] == "incoming"]
+    assert incoming["dialed"] == "bob"
+    assert incoming["assurance"] in ("claimed", "asserted")
+    assert ["X-Order", "7"] in incoming["headers"]
+    assert ["User-to-User", "4869;encoding=hex"] in incoming["headers"]
+    (answered,) = [each for each in called.events if each["event"] == "answered"]
+    assert [value for name, value in answered["headers"] if name == "X-Agent"] == ["seven", "eight"]
+
+
+def test_a_header_that_is_not_the_user_s_is_a_usage_error(lab, cli):
+    for wrong, words in (
+        ("Via: x", "Via is written by softphone itself"),
+        ("X-A", "expected NAME:VALUE"),
+        ("X A: 1", "is no name of a header field"),
+    ):
+        outcome = cli("call", "bob", "--account", lab["alice"], "--header", wrong)
+        assert outcome.code == 2
+        assert words in outcome.err

@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import wave
 
 from softphone import AccountConfig, Phone
+from softphone.events import CallState, EarlyMediaStarted
+from softphone.sip import InviteAnswered, ProvisionalReceived, ResponseReceived
+from tests.peers.direct import Desk, description
+from tests.peers.phones import next_event
 from tests.support.calling import next_call
 from tests.support.waiting import PATIENCE
 
@@ -93,3 +98,60 @@ async def test_a_duration_ends_it_by_us(tmp_path):
         await asyncio.wait_for(call.ended(), PATIENCE)
         code, events = await outcome(process)
     assert (code, events[-1]["reason"]) == (0, "hung up by us")
+
+
+def write_wav(path, seconds=0.4):
+    """A loud square wave."""
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(b"\x00\x40\x00\xc0" * round(4000 * seconds))
+    return path
+
+
+async def test_early_media_is_played_before_the_answer(tmp_path):
+    process, robot = await begin(tmp_path, "--early-media", str(write_wav(tmp_path / "wait.wav")))
+    async with Phone() as phone:
+        alice = await phone.register(direct("alice"))
+        async with alice.dial(robot) as outgoing:
+            await next_event(outgoing, EarlyMediaStarted)
+            async with asyncio.timeout(PATIENCE):
+                block = await outgoing.early_audio.read()
+                while not any(bytes(block)):
+                    block = await outgoing.early_audio.read()
+            assert outgoing.state is CallState.EARLY
+            await outgoing.answered(timeout=PATIENCE)
+        code, events = await outcome(process)
+    names = [event["event"] for event in events]
+    assert code == 0
+    assert names.index("early_media") < names.index("answered")
+
+
+async def test_a_caller_that_gives_up_during_early_media_is_the_end(tmp_path):
+    file = write_wav(tmp_path / "wait.wav", seconds=20)
+    process, robot = await begin(tmp_path, "--early-media", str(file))
+    async with Phone() as phone:
+        alice = await phone.register(direct("alice"))
+        async with alice.dial(robot) as outgoing:
+            await next_event(outgoing, EarlyMediaStarted)
+        code, events = await outcome(process)
+    assert code == 1
+    assert (events[-1]["result"], events[-1]["status"]) == ("failed", 487)
+
+
+async def test_without_an_offer_and_100rel_it_only_rings(tmp_path, capfd):
+    process, robot = await begin(
+        tmp_path, "--early-media", str(write_wav(tmp_path / "wait.wav")), "--srtp", "off"
+    )
+    async with Desk(supported=("replaces",)) as desk:
+        usage = desk.invite(robot, None)
+        assert (await desk.expect(ProvisionalReceived)).response.status == 180
+        await desk.expect(InviteAnswered)
+        with desk.change() as now:
+            usage.acknowledge(description(), now=now)
+            usage.message(None, now=now)
+        await desk.expect(ResponseReceived)  # by now the call is up there
+        with desk.change() as now:
+            usage.bye(now=now)
+        code, events = await outcome(process)
+    assert (code, events[-1]["result"]) == (0, "completed")
+    assert "lacks 100rel" in capfd.readouterr().err

@@ -11,6 +11,8 @@ from softphone.cli.console.output import CommandOutput
 from softphone.events import (
     AnswerClassified,
     CallEnded,
+    CallerAttested,
+    CallMessageReceived,
     CallRinging,
     ClearMediaMoved,
     CryptoIgnored,
@@ -19,6 +21,9 @@ from softphone.events import (
     EarlyMediaStarted,
     EndedBy,
     HoldChanged,
+    InfoReceived,
+    MusicOnHoldFailed,
+    PeerChanged,
     RecordingFailed,
     SecurityChanged,
     ToneDetected,
@@ -46,7 +51,26 @@ STATE = SecurityState(SignalingSecurity(), (), None)
             "clear_media_moved",
             "the video in clear is now that of 192.0.2.1:4002, the host that was signaled",
         ),
+        (
+            CallerAttested("A", number="1555", signer="CN=SHAKEN 1234"),
+            "attestation",
+            "attestation A for 1555, by CN=SHAKEN 1234",
+        ),
+        (CallerAttested("", "it is stale"), "attestation", "is not attested: it is stale"),
+        (
+            InfoReceived("application/json", b'{"a":\n1}'),
+            "info",
+            'INFO with application/json: {"a": 1}',
+        ),
+        (CallMessageReceived("", b"\xff\x1bhi"), "message", "MESSAGE with no type: \ufffd hi"),
+        (
+            PeerChanged("Carol", "sip:1003@pbx", "p-asserted-identity"),
+            "peer",
+            "the far end is now Carol (sip:1003@pbx)",
+        ),
+        (PeerChanged("", "sip:1003@pbx", "from"), "peer", "the far end is now sip:1003@pbx"),
         (HoldChanged(Direction.RECVONLY, EndedBy.REMOTE), "hold", "recvonly (by remote)"),
+        (MusicOnHoldFailed("486 Busy Here"), "music_on_hold_failed", "no music on hold: 486"),
         (DigitReceived("5", 100.0), "digit", "digit 5"),
         (VoiceStarted(1.0, True), "voice", "over ours"),
         (VoiceStopped(2.0, 1.0), "quiet", "1.0 s of speech"),
@@ -61,12 +85,12 @@ STATE = SecurityState(SignalingSecurity(), (), None)
     ],
 )
 def test_an_event_is_a_sentence_for_people_and_an_object_for_scripts(capsys, event, name, words):
-    print_call_event(CommandOutput(json=False), event, direct=False)
+    print_call_event(CommandOutput(json=False), event)
     assert words in capsys.readouterr().out
-    print_call_event(CommandOutput(json=True), event, direct=False)
+    print_call_event(CommandOutput(json=True), event)
     assert json.loads(capsys.readouterr().out)["event"] == name
 
 
 def test_the_end_is_left_to_the_summary(capsys):
-    print_call_event(CommandOutput(json=True), CallEnded(EndedBy.LOCAL, 0, ""), direct=False)
+    print_call_event(CommandOutput(json=True), CallEnded(EndedBy.LOCAL, 0, ""))
     assert capsys.readouterr().out == ""

@@ -53,11 +53,22 @@ def test_a_call_that_was_up_ends_by_somebody(by, code, result, status):
     assert ending.reason
 
 
+def test_a_bye_that_refuses_is_a_failure_with_its_status():
+    for told, said in (("no SRTP", "488 no SRTP"), ("", "488 Not Acceptable Here")):
+        ending = CallOutcome.of_call(CallEnded(EndedBy.REMOTE, 488, told), (), "")
+        assert (ending.code, ending.result, ending.status) == (FAILED, "failed", 488)
+        assert ending.reason == f"hung up by the far end: {said}"
+    elsewhere = CallOutcome.of_call(CallEnded(EndedBy.REMOTE, 200, "elsewhere"), (), "")
+    assert (elsewhere.code, elsewhere.reason) == (DONE, "elsewhere")
+
+
 def test_a_status_of_our_own_is_not_shown_as_the_far_ends():
     ending = CallOutcome.of_call(CallEnded(EndedBy.TRANSPORT, 0, ""), (), "")
     assert summary_text(ending, "", BLANK["audio"]) == "failed: the connection was lost"
     refused = CallOutcome.of_error(CallFailed("the server is full", status=503))
-    assert summary_text(refused, "", BLANK["audio"]) == "failed (503): the server is full"
+    said, hint = summary_text(refused, "", BLANK["audio"]).splitlines()
+    assert said == "failed (503): the server is full"
+    assert hint == f"hint: {CallFailed('').hint}"
     lost = CallOutcome.of_error(NoConnection("no answer to our INVITE: the connection was closed"))
     assert lost.status == 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -50,7 +51,9 @@ CLEAR = MediaSecurity("audio", "RTP/AVP")
     ],
 )
 def test_the_line_says_how_secure_a_call_is_and_on_whose_word(state, direct, words):
-    assert words in security_line(state, direct=direct)
+    state = replace(state, direct=direct)
+    assert words in security_line(state)
+    assert security_line(state).endswith(f" {state}")
 
 
 def test_a_lock_is_shown_with_the_lock_only():
@@ -64,8 +67,8 @@ def test_only_an_encrypted_call_is_called_encrypted():
         for media in ((), (AUDIO,), (CLEAR,), (AUDIO, CLEAR)):
             for far_end in (None, *SecurityLevel):
                 for direct in (False, True):
-                    state = SecurityState(signaling, media, far_end)
-                    line = security_line(state, direct=direct)
+                    state = SecurityState(signaling, media, far_end, direct=direct)
+                    line = security_line(state)
                     said = "encrypted to" in line or "encrypted end" in line
                     assert said is (state.level is SecurityLevel.ENCRYPTED), line
 

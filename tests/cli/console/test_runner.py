@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import signal
 
 import pytest
@@ -22,6 +23,7 @@ from softphone.errors import (
     Busy,
     CertificateExpired,
     ConfigurationError,
+    DialRefused,
     RegistrationRefused,
     ServerClosed,
     TrustRefused,
@@ -38,6 +40,7 @@ from softphone.trust import FileRefusalReason, FileRefused
         (TrustRefused("x"), 3, 0),
         (FileRefused(FileRefusalReason.MALFORMED, "x"), 3, 0),
         (SecurityShortfall(()), 3, 488),
+        (DialRefused("x", rule="premium"), 3, 403),
         (Busy("x", status=486), 1, 486),
         (RegistrationRefused("x", status=403), 1, 403),
         (ServerClosed("x"), 1, 0),
@@ -101,7 +104,11 @@ def test_an_error_is_a_sentence_and_a_code(capsys):
         raise CertificateExpired("it has expired")
 
     assert run(RunOptions(json=False, summary={}), command) == 3
-    assert capsys.readouterr() == ("", "error: it has expired\n")
+    assert capsys.readouterr() == (
+        "",
+        "error: it has expired\n"
+        "hint: the certificate must be renewed; check this machine's clock, too\n",
+    )
 
 
 def test_a_bug_is_not_hidden():
@@ -122,9 +129,27 @@ def test_warnings_of_the_engine_are_told_as_such_and_only_while_it_runs(capsys):
 
     assert run(RunOptions(json=False), command) == 0
     assert capsys.readouterr().err == "warning: the disk is full\n"
-    assert not any(
-        type(each).__name__ == "_WarningHandler" for each in logging.getLogger().handlers
-    )
+    assert not any(type(each).__name__ == "_LogHandler" for each in logging.getLogger().handlers)
+
+
+@pytest.mark.parametrize(
+    ("verbose", "seen"),
+    [(0, []), (1, ["info  account: it registers"]), (2, [None, "debug sip: password=***"])],
+)
+def test_v_shows_the_log_of_the_engine_masked_and_of_nobody_else(capsys, verbose, seen):
+    seen = [each or "info  account: it registers" for each in seen]
+
+    async def command(face):
+        logging.getLogger("softphone.account").info("it registers")
+        logging.getLogger("softphone.sip").debug("password=hunter2")
+        logging.getLogger("httpcore").info("GET /")
+        return 0
+
+    assert run(RunOptions(json=False, verbose=verbose), command) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(" ")[2] for line in lines] == seen
+    assert all(re.match(r"\d\d:\d\d:\d\d\.\d{3} ", line) for line in lines)
+    assert logging.getLogger("softphone").level == logging.NOTSET
 
 
 def test_what_a_library_warns_of_does_not_steer_the_terminal(capsys):

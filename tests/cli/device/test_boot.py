@@ -38,7 +38,7 @@ def named(cluster):
     return ("--pin", cluster["signer_sha256"])
 
 
-def test_a_phone_of_the_first_morning_and_of_the_second(boot, cluster):
+def test_a_phone_of_the_first_morning_and_of_the_second(boot, cli, cluster, tmp_path):
     string = cluster["auth_strings"]["CSFALICE"]
     outcome = boot("CSFALICE", *named(cluster), "--auth-string", string, "--json")
     assert outcome.code == 0
@@ -61,6 +61,32 @@ def test_a_phone_of_the_first_morning_and_of_the_second(boot, cluster):
     assert lines[0].startswith("CTLCSFALICE.tlv: the list that is held, signed by ")
     assert any("decrypted with the device's key" in line for line in lines)
     assert any("verified by trust-list" in line for line in lines)
+    check_account_file_of_store(cli, cluster, tmp_path / "store")
+
+
+def check_account_file_of_store(cli, cluster, store):
+    """A file that names the store of a booted device needs nothing else, and no less."""
+    file = store.parent / "alice.toml"
+    file.write_text(
+        f"""
+aor = "sip:alice@127.0.0.1"
+nodes = ["sips:{cluster["sip_tls"]}"]
+persona = "cisco_phone"
+[device]
+name = "CSFALICE"
+store = "{store.name}"
+"""
+    )
+    called = cli("call", "600", "--account", file, "--duration", "0.5", "--json")
+    assert called.code == 0, called.err
+    (answered,) = [event for event in called.events if event["event"] == "answered"]
+    assert answered["security"]["lock"]
+    doctor = cli("doctor", "--account", file)
+    assert "verified by trust-list; revocation: nobody is asked" in doctor.out
+    TrustListStore(store).reset()
+    refused = cli("call", "600", "--account", file)
+    assert refused.code == 2
+    assert "holds no trust list: boot CSFALICE into it first (softphone boot)" in refused.err
 
 
 def test_an_empty_store_with_nobody_named_is_refused_with_the_fingerprint(boot, cluster):
@@ -146,11 +172,11 @@ def test_a_list_that_was_refused_is_a_warning_where_another_is_what_the_boot_end
     outcome = crooked(None, "--trust-on-first-use")
     assert outcome.code == 3
     lines = outcome.err.splitlines()
-    assert [line.partition(":")[0] for line in lines] == ["error"]
+    assert [line.partition(":")[0] for line in lines] == ["error", "hint"]
     outcome = crooked(trust_list(ListKind.ITL), "--pin", "00" * 32)
     assert outcome.code == 3
     lines = outcome.err.splitlines()
-    assert [line.partition(":")[0] for line in lines] == ["warning", "error"]
+    assert [line.partition(":")[0] for line in lines] == ["warning", "error", "hint"]
     assert "the pin is another one: ITLFile.tlv" in lines[0]
 
 
@@ -215,7 +241,7 @@ def test_a_wrong_string_is_refused(boot, cluster, tmp_path):
 def test_a_device_that_is_not_there(boot, cluster):
     outcome = boot("CSFNOBODY", *named(cluster))
     assert outcome.code == 1
-    assert "whether the device CSFNOBODY exists" in outcome.err
+    assert "check the device's name, CSFNOBODY, letter by letter" in outcome.err
 
 
 def test_https_needs_somebody_who_vouches_for_the_server(boot, cluster, tmp_path):

@@ -14,11 +14,10 @@ from softphone.cli.device.options import EnrollOptions
 from softphone.lab import Authority, CertificateNames
 from softphone.net import Driver
 from softphone.sans_io import Transport
-from softphone.security import KeyMaterial
+from softphone.security import ClientCertificates, KeyMaterial
 from softphone.trust import (
     Bootstrap,
     CapfOperation,
-    ClientCertificates,
     IdentityStore,
     KeyKind,
     ListKind,
@@ -29,12 +28,7 @@ from softphone.trust import (
     fingerprint_of,
     load_certificate_file,
 )
-from softphone.trust.capf.server import (
-    CapfAuthentication,
-    CapfDevice,
-    CapfServer,
-    CapfServerConfig,
-)
+from softphone.trust.capf.server import CapfAuthentication, CapfDevice, CapfServer, CapfServerConfig
 from tests.support.cluster import WALL, signer, trust_list
 from tests.support.cluster import capf as other_capf
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import socket
 import ssl
 import threading
 from contextlib import contextmanager, suppress
 
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from softphone.cli.diagnose.doctor import ADVICE, advice_for
-from softphone.errors import IdentityMismatch, SoftphoneError, TransportTimeout
-from softphone.lab import Authority, CertificateNames
+from softphone.lab import Authority, CertificateNames, Validity
+from tests.support.certificates import authority
 
-STEPS = ["account file", "own certificate", "DNS", "port", "TLS and certificate", "registration"]
+STEPS = [
+    "account file",
+    "media path",
+    "own certificate",
+    "DNS",
+    "port",
+    "TLS and certificate",
+    "registration",
+]
 
 
 def elsewhere(lab, user, folder):
@@ -42,6 +52,18 @@ def test_people_read_a_line_for_each_step(cli, lab):
     assert lines[-1] == "Everything is in order."
 
 
+def test_what_revocation_means_for_a_pinned_certificate_is_said(cli, lab, tmp_path):
+    text, path = elsewhere(lab, "alice", tmp_path)
+    host, port = re.search(r"sips:([^:]+):(\d+)", text).groups()
+    shown = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((host, int(port))))
+    digest = hashlib.sha256(shown).hexdigest()
+    path.write_text(re.sub(r"(?m)^ca = .*$", f'pin = "sha256:{digest}"', text))
+    outcome = cli("doctor", "--account", path)
+    assert outcome.code == 0, outcome.err
+    (line,) = [line for line in outcome.out.splitlines() if "TLS and certificate" in line]
+    assert "verified by pin; revocation: nobody is asked about a pinned certificate" in line
+
+
 def test_a_port_where_nobody_listens_is_said_with_advice(cli, lab, tmp_path):
     text, path = elsewhere(lab, "alice", tmp_path)
     with socket.socket() as unused:
@@ -63,7 +85,7 @@ def test_a_server_that_cannot_be_believed_is_exit_3(cli, lab, tmp_path, mistake)
         foreign = Authority("foreign CA").write(tmp_path, "foreign")
         text = text.replace(str(lab["alice"].parent / "ca.crt"), str(foreign))
     else:
-        text += 'server_name = "pbx.example.test"\n'
+        text = text.replace("[tls]\n", '[tls]\nserver_name = "pbx.example.test"\n', 1)
     path.write_text(text)
     outcome = cli("doctor", "--account", path, "--json")
     assert outcome.code == 3
@@ -152,10 +174,50 @@ def test_md5_is_named_and_warned_of(cli, md5_registrar):
     assert "takes MD5 and nothing better" in outcome.err
 
 
-def test_advice_goes_from_the_special_to_the_general():
-    assert "firewall" in advice_for(TransportTimeout("x"))
-    assert "server_name" in advice_for(IdentityMismatch("x"))
-    assert advice_for(SoftphoneError("x")) == "see the message"
-    kinds = [kind for kind, _ in ADVICE]
-    for place, kind in enumerate(kinds):
-        assert not any(issubclass(kind, earlier) for earlier in kinds[:place])
+def test_a_certificate_that_is_for_servers_only_is_told_and_stops_nothing(cli, tmp_path):
+    issued = authority().issue(
+        "pbx",
+        CertificateNames(dns=("pbx.test",)),
+        validity=Validity(),
+        purposes=(ExtendedKeyUsageOID.SERVER_AUTH,),
+    )
+    own = issued.write(tmp_path, "pbx")
+    path = tmp_path / "account.toml"
+    path.write_text(
+        'aor = "sip:us@127.0.0.1"\nlisten = "tls:127.0.0.1:0"\n'
+        'outbound_proxy = "sip:127.0.0.1:9;transport=tls"\n[tls]\n'
+        f'ca = "{authority().write(tmp_path)}"\n'
+        f'certificate = "{own.certificate}"\nkey = "{own.key}"\n'
+    )
+    outcome = cli("doctor", "--account", path)
+    assert "ok     own certificate      pbx.crt is usable" in outcome.out
+    assert "is for servers only (its extended key usage has no clientAuth)" in outcome.err
+
+
+def test_a_listener_that_shows_a_clients_certificate_is_told(cli, tmp_path):
+    issued = authority().issue(
+        "pbx",
+        CertificateNames(dns=("pbx.test",)),
+        validity=Validity(),
+        purposes=(ExtendedKeyUsageOID.CLIENT_AUTH,),
+    )
+    own = issued.write(tmp_path, "pbx")
+    path = tmp_path / "account.toml"
+    path.write_text(
+        'aor = "sip:us@127.0.0.1"\nlisten = "tls:127.0.0.1:0"\n[tls]\n'
+        f'ca = "{authority().write(tmp_path)}"\n'
+        f'server_certificate = "{own.certificate}"\nserver_key = "{own.key}"\n'
+    )
+    outcome = cli("doctor", "--account", path)
+    assert outcome.code == 0, outcome.err
+    assert "is for clients only (its extended key usage has no serverAuth)" in outcome.err
+
+
+def test_the_rules_of_a_carrier_are_examined_and_those_that_are_broken_told(cli, lab, tmp_path):
+    text, path = elsewhere(lab, "alice", tmp_path)
+    path.write_text(f'preset = "twilio"\n{text}\n[media]\ncodecs = ["G722"]\n')
+    outcome = cli("doctor", "--account", path)
+    (line,) = [line for line in outcome.out.splitlines() if "carrier's rules" in line]
+    assert "Twilio" in line
+    assert "as of 2026-11-27: 3 of 4 are kept" in line
+    assert "preset twilio: media.codecs: G722 is given; the carrier takes G.711" in outcome.err

@@ -12,6 +12,8 @@ import pytest
 
 from softphone.call import AudioStream
 from softphone.errors import ConfigurationError
+from softphone.load import LoadResult
+from softphone.load.measure import RunSecond, Tally
 
 RUN = ("load", "run", "--target", "600", "--calls", "3", "--rate", "20", "--duration", "1")
 
@@ -153,7 +155,7 @@ def test_a_report_that_cannot_be_written_in_the_end_does_not_take_the_figures_wi
     def full(*_, **__):
         raise ConfigurationError("r.html cannot be written: No space left on device")
 
-    monkeypatch.setattr("softphone.cli.load.load.write_report", full)
+    monkeypatch.setattr("softphone.cli.load.artifacts.write_report", full)
     monkeypatch.setattr(
         "softphone.load.run.runner.BottleneckDetector.invalid_reasons", lambda watch: ()
     )
@@ -198,7 +200,37 @@ def test_a_search_finds_what_the_lab_holds(run, tmp_path):
     assert refused.code == 2, "without a verdict there is no capacity"
     assert list(refused.summary["capacity"]) == list(capacity)
     assert (refused.summary["capacity"]["calls"], refused.summary["capacity"]["trials"]) == (0, [])
-    assert run("--expect", "answered>=9%", "--most", "1", scenario=scenario).code == 2
+    for option, value, words in (
+        ("--most", "1", "--most 1: expected at least 10, with which the search begins (--calls)"),
+        ("--confirm", "0", "--confirm 0: expected 1 or more"),
+        ("--precision", "1", "--precision 1: expected a share between 0 and 1"),
+    ):
+        wrong = run("--expect", "answered>=9%", option, value, scenario=scenario)
+        assert (wrong.code, words in wrong.err) == (2, True)
+
+
+def test_a_search_tells_of_each_trial_apart(run, monkeypatch):
+    async def run_plan(plan, workers, watcher, ray):
+        tally = Tally(attempted=plan.calls, answered=plan.calls, sent=1)
+        made = LoadResult(plan)
+        made.add_second(RunSecond(10.0, up=plan.calls, tally=tally))
+        watcher.second(made.seconds[0])
+        return made
+
+    monkeypatch.setattr("softphone.load.distribute.plan_runner.run_plan", run_plan)
+    scenario = ("load", "find-capacity", "--target", "600", "--calls", "1", "--most", "2")
+    ended = run("--confirm", "2", "--expect", "answered>=99%", scenario=scenario)
+    assert [line.partition(", MOS")[0] for line in ended.err.splitlines()] == [
+        f"trial with {calls}, 10 s: {n} of {n} calls up, {n} of {n} answered, 0 failed, 0 dropped"
+        for calls, n in (("1 call", 1), ("2 calls", 2), ("2 calls", 2))
+    ]
+    assert ended.out.splitlines()[:3] == [
+        "1 call: held",
+        "2 calls: held",
+        "2 calls: held again (2 times; confirmed by 2)",
+    ]
+    missed = run("--expect", "mos_p5>=4", scenario=scenario)
+    assert "1 call: not held: mos_p5>=4 (measured: nothing, since no call had media" in missed.out
 
 
 def test_prometheus_is_served_while_it_runs_and_ctrl_c_keeps_the_figures(start, lab, worker_id):

@@ -63,7 +63,7 @@ def test_users_may_come_from_a_file_and_be_afflicted(account, tmp_path):
 
 def test_expectations_are_read():
     found = expectations_of(LoadOptions(expect=["answered>=99%", "mos_p5>=4"]))
-    assert [each.name for each in found] == ["answered", "mos"]
+    assert [each.figure.name for each in found] == ["answered", "mos"]
     assert expectations_of(LoadOptions()) == ()
 
 

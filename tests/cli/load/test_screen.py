@@ -98,6 +98,17 @@ def test_without_a_terminal_there_is_a_line_each_ten_seconds_and_each_quarter_of
     times = [at for at in range(1, 36) if lines.running(busy(at + 0.01)) is not None]
     assert times == [10, 20, 30]
     (line,) = filter(None, map(lines.running, [busy(39.9), busy(47.0)]))
+    assert not line.startswith("trial")
     assert line == (
         "47 s: 480 of 1,000 calls up, 1,776 of 1,850 answered, 74 failed, 0 dropped, MOS p5 4.21"
     )
+
+
+def test_a_trial_of_a_search_is_named_on_the_screen_and_in_each_line():
+    plan = screen()._plan
+    of_trial = LoadScreen(plan, 1, "trial with 1,000 calls")
+    of_trial.add_second(busy())
+    assert "trial with 1,000 calls" in shown(of_trial).splitlines()[0]
+    lines = ProgressLines(plan, "trial with 1,000 calls")
+    assert lines.registered(8, 8) == "trial with 1,000 calls, registering: 8 of 8 users"
+    assert lines.running(busy(10.0)).startswith("trial with 1,000 calls, 10 s: 480 of 1,000 calls")

@@ -120,6 +120,7 @@ def test_a_public_authority_has_nothing_for_clients(cli, tmp_path):
     refused = new(cli, tmp_path, "--profile", "public", names=names, service="client")
     assert refused.code == 2
     assert "issues no certificates of clients" in refused.err
+    assert "Use --profile private" in refused.err
 
 
 def test_a_key_is_encrypted_with_what_a_descriptor_gives(cli, tmp_path):
@@ -160,3 +161,25 @@ def test_what_is_no_request_is_an_error(cli, tmp_path):
     path.write_text("hello")
     assert "is no certificate request" in cli("csr", "check", path).err
     assert "cannot be read" in cli("csr", "check", tmp_path / "gone.csr").err
+
+
+def test_a_request_to_a_public_authority_is_said_to_be_for_servers_only(cli, tmp_path):
+    name = ("--name", "pbx.example.com", "--dir", tmp_path)
+    public = cli("csr", "new", "--service", "CallManager", "--profile", "public", *name)
+    assert public.code == 0, public.err
+    assert "these are for servers only" in public.err
+    assert "--service client --profile private" in public.err
+    folder = tmp_path / "private"
+    private = cli(
+        "csr",
+        "new",
+        "--service",
+        "CallManager",
+        "--profile",
+        "private",
+        *name[:2],
+        "--dir",
+        folder,
+    )
+    assert private.code == 0, private.err
+    assert "for servers only" not in private.err

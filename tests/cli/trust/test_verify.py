@@ -51,6 +51,22 @@ def test_one_that_is_unknown_says_what_would_make_it_pass(cli, place):
     assert checks["name"]["passes"]
 
 
+def test_the_trust_lists_of_a_store_are_believed(cli, lab, place, tmp_path):
+    folder, store = lab["alice"].parent, tmp_path / "phone"
+    files = [folder / name for name in ("CTLFile.tlv", "ITLFile.tlv")]
+    stored = cli("trust", "import", *files, "--store", store, "--trust-on-first-use")
+    assert stored.code == 0, stored.err
+    done = cli("trust", "verify", place, "--service", "sip", "--store", store, "--json")
+    assert (done.code, done.summary["verdict"]) == (0, "trust-list"), done.err
+    checks = {e["name"]: e for e in done.events if e["event"] == "check"}
+    assert all(check["passes"] for check in checks.values())
+    assert "a trust list names the certificate" in checks["path"]["detail"]
+    assert "until a newer list leaves it out" in checks["revocation"]["detail"]
+    # A list gives roles: who is a call server is no CAPF.
+    other = cli("trust", "verify", place, "--service", "capf", "--store", store, "--json")
+    assert other.code == 3
+
+
 def test_a_wrong_name_is_told_with_the_right_ones(cli, lab, place):
     ca = lab["alice"].parent / "ca.crt"
     refused = cli(
@@ -151,6 +167,18 @@ def test_the_gate_judges_a_chat_server_behind_starttls_too(cli, tmp_path):
     assert not checks["name"]["passes"]
     assert unknown.code == 2
     assert {told.within for told in server.said} == {b""}
+
+
+def test_revocation_that_a_setting_forbids_to_ask_for_names_its_option(cli, tmp_path):
+    pki, ca = Pki(), tmp_path / "root.pem"
+    ca.write_bytes(pki.root.certificate.public_bytes(Encoding.PEM))
+    held = pki.leaf(Shape("chat", NAMES, crl="http://127.0.0.1:9/list.crl"))
+    with chat_server(context_of(held, tmp_path)) as server:
+        refused = look(cli, server, ca, "--tls", "starttls", "--revocation", "hard")
+    assert refused.code == 3
+    checks = {e["name"]: e for e in refused.events if e["event"] == "check"}
+    assert "--allow local-revocation" in checks["revocation"]["remedy"]
+    assert "--allow local-revocation" in refused.summary["reason"]
 
 
 def test_an_expired_one_is_refused_without_a_verified_byte(cli, tmp_path):

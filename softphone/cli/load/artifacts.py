@@ -1,0 +1,179 @@
+"""What a run leaves behind beside its output: the report, JUnit XML, annotations for CI."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from softphone.cli.console.option_names import name_options
+from softphone.cli.console.output import CommandOutput
+from softphone.cli.console.runner import FAILED
+from softphone.cli.load.options import LoadOptions
+from softphone.errors import ConfigurationError
+from softphone.load import LoadResult, result_figures
+from softphone.load.capacity import CapacitySearch
+from softphone.load.plan import ExpectationVerdict
+from softphone.load.report import (
+    GITLAB_FILE,
+    SeriesFile,
+    VerdictCase,
+    github_commands,
+    gitlab_document,
+    junit_document,
+    markdown_summary,
+    no_result_case,
+    output_text,
+    plan_properties,
+    verdict_cases,
+    write_report,
+)
+from softphone.trust.disk import write_private
+
+READABLE = 0o644
+"""The mode of files for others to read: they hold no secrets."""
+_SERVICES = ("github", "gitlab", "auto")
+
+
+def check_artifacts(options: LoadOptions) -> None:
+    """Find out now what would be found out only at the end.  Raises ConfigurationError."""
+    check_file("--report", options.report)
+    check_file("--junit", options.junit)
+    check_file("--series", options.series)
+    if options.annotations not in (None, *_SERVICES):
+        raise ConfigurationError(
+            f"--annotations {options.annotations}: expected {', '.join(_SERVICES[:-1])} or auto"
+        )
+
+
+def check_file(option: str, path: Path | None) -> None:
+    """Check that a file can be written where an option says.  Raises ConfigurationError."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise ConfigurationError(f"{option} {path}: there is no such folder")
+    if path is not None and path.is_dir():
+        raise ConfigurationError(f"{option} {path}: that is a folder; name a file in it")
+
+
+def write_artifacts(
+    output: CommandOutput,
+    options: LoadOptions,
+    result: LoadResult,
+    verdicts: Sequence[ExpectationVerdict],
+    *,
+    series: SeriesFile,
+    search: CapacitySearch | None = None,
+) -> bool:
+    """Write what was asked for; report what could not be written, and return False then."""
+    wall = datetime.now().astimezone()
+    report, junit = options.report, options.junit
+    written = _end_series(output, series)
+    if report is not None:
+
+        def write_page() -> None:
+            write_report(report, result, verdicts, search=search, wall=wall)
+            output.event("report", f"the report is {report}", path=str(report))
+
+        written &= _attempt(output, write_page)
+    cases = [_named(case) for case in verdict_cases(result, verdicts, search)]
+    if junit is not None:
+        document = junit_document(
+            cases,
+            scenario=result.plan.scenario,
+            wall=wall,
+            seconds=result.seconds[-1].at if result.seconds else 0.0,
+            properties=plan_properties(result.plan),
+            output=output_text(result),
+        )
+        written &= _attempt(output, lambda: _write_junit(output, junit, document))
+    figures = result_figures(result)
+    return _annotate(output, options, cases, figures) and written
+
+
+def _end_series(output: CommandOutput, series: SeriesFile) -> bool:
+    """Whether every second that was asked for was written; report it if not."""
+    if series.error:
+        output.error(series.error, FAILED)
+    elif series.path is not None:
+        output.event("series", f"the seconds are in {series.path}", path=str(series.path))
+    return not series.error
+
+
+def write_no_result(output: CommandOutput, options: LoadOptions, error: str) -> None:
+    """Write what CI reads of a run that came to no result, as far as that is possible."""
+    junit, cases = options.junit, [_named(no_result_case(error))]
+    if junit is not None:
+        wall = datetime.now().astimezone()
+        document = junit_document(cases, scenario=options.scenario, wall=wall)
+        _attempt(output, lambda: _write_junit(output, junit, document))
+    _annotate(output, options, cases, [])
+
+
+def _named(case: VerdictCase) -> VerdictCase:
+    """The case, its sentence with the options of the command line."""
+    return replace(case, text=name_options(case.text))
+
+
+def _attempt(output: CommandOutput, write: Callable[[], None]) -> bool:
+    """Whether a file was written; the figures are printed in either case."""
+    try:
+        write()
+    except ConfigurationError as error:
+        output.error(str(error), FAILED)
+        return False
+    return True
+
+
+def _write_junit(output: CommandOutput, path: Path, document: str) -> None:
+    write_private(path, document.encode(), mode=READABLE)
+    output.event("junit", f"the verdicts for CI are {path}", path=str(path))
+
+
+def _annotate(
+    output: CommandOutput,
+    options: LoadOptions,
+    cases: Sequence[VerdictCase],
+    figures: Sequence[tuple[str, str]],
+) -> bool:
+    """Annotate for the service that was named, or in which we run; False if that failed."""
+    match _service(options.annotations):
+        case "github":
+            # GitHub reads both streams of a step, and standard output may be a file of JSON.
+            sys.stderr.writelines(f"{line}\n" for line in github_commands(cases))
+            title = f"softphone load {options.scenario}"
+            return _attempt(
+                output, lambda: _add_step_summary(markdown_summary(cases, figures, title=title))
+            )
+        case "gitlab":
+            path = Path(GITLAB_FILE)
+            shown_at = os.environ.get("CI_CONFIG_PATH") or ".gitlab-ci.yml"
+            document = gitlab_document(cases, path=shown_at)
+
+            def write_quality() -> None:
+                write_private(path, document.encode(), mode=READABLE)
+                output.event("annotations", f"the code quality report is {path}", path=str(path))
+
+            return _attempt(output, write_quality)
+    return True
+
+
+def _service(asked: str | None) -> str | None:
+    if asked != "auto":
+        return asked
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        return "github"
+    return "gitlab" if os.environ.get("GITLAB_CI") == "true" else None
+
+
+def _add_step_summary(text: str) -> None:
+    """Add to the Markdown of this step, if GitHub has a file for it.  Raises ConfigurationError."""
+    name = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not name:
+        return
+    try:
+        with open(name, "a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise ConfigurationError(f"{name} cannot be written: {error.strerror or error}") from error

@@ -93,11 +93,18 @@ class EchoProcess:
 
     def used(self) -> float:
         """Its processor seconds so far."""
+        return float(self._ask()[0])
+
+    def echoed(self) -> int:
+        """The packets that it has sent back so far."""
+        return int(self._ask()[1])
+
+    def _ask(self) -> list[Any]:
         if self._process.stdin is None:
             raise SystemExit("the echo has no input")
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        return float(self._read()[0])
+        return self._read()
 
     def close(self) -> None:
         """End it."""

@@ -42,10 +42,16 @@ from softphone.net.datagrams import (
 )
 from softphone.sans_io import Address, Side, Transport
 from softphone.sdp import SessionDescription
-from softphone.security import SecurityLevel, SecurityPolicy, SrtpPolicy
+from softphone.security import (
+    ClientCertificates,
+    CryptoSuite,
+    SecurityLevel,
+    SecurityPolicy,
+    SrtpPolicy,
+)
 from softphone.sip import Endpoint, EndpointConfig, InviteReceived, SipEvent
 from softphone.srtp import ReceiveContext, SendContext, SrtpBatch
-from softphone.trust import ClientCertificates, TlsSettings, TrustStore
+from softphone.trust import TlsSettings, TrustStore
 from softphone.trust.fips import random_bytes
 
 HOST = "127.0.0.1"
@@ -196,7 +202,12 @@ class EchoServer:
         self._calls: dict[object, Negotiation] = {}
         self._setup = MediaSetup(
             backend=self.port,  # type: ignore[arg-type]
-            policy=SecurityPolicy(minimum=SecurityLevel.NOT_SECURE, srtp=SrtpPolicy.OPTIONAL),
+            policy=SecurityPolicy(
+                minimum=SecurityLevel.NOT_SECURE,
+                srtp=SrtpPolicy.OPTIONAL,
+                # One suite for all phones that are compared, whatever they offer first.
+                suites=(CryptoSuite.AES_CM_128_HMAC_SHA1_80, CryptoSuite.AEAD_AES_128_GCM),
+            ),
             entropy=random_bytes,
             host=HOST,
         )

@@ -35,7 +35,8 @@ from softphone._version import __version__
 from softphone.lab import Authority, CertificateNames
 from softphone.net import Driver, DriverConfig, TransportLimits
 from softphone.sans_io import Address, Flow, Target, Transmit, Transport
-from softphone.trust import ClientCertificates, TlsSettings, TrustStore
+from softphone.security import ClientCertificates
+from softphone.trust import TlsSettings, TrustStore
 
 RESULTS = Path(__file__).parents[1] / "results" / "one_source.json"
 HOST = "pbx.example.test"

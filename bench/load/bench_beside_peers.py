@@ -1,0 +1,240 @@
+"""Measures a call's processor time beside pjsua's and a C floor: equal work, one alternating run.
+
+    PJSUA=PATH python bench/load/bench_beside_peers.py [--calls 100,300,600] [--runs 5]
+
+Three workloads (`equal_workloads`): *load*, *play* and *full*, ours with shared sockets and with a
+socket a call, on each path of the media that is there.  pjsua has *play* and *full*, as
+`pjsua_rival` says.  The floor is the C program of bench_media_tick, SRTP and UDP alone, both ways.
+All of them do SRTP AES_CM_128_HMAC_SHA1_80 and G.711 at 20 ms, and the phones call the same light
+echo on another core.
+
+A round runs every row once, and the rounds are repeated; a figure is the processor time of all
+threads, user and system, in ms a call-second, as median and range.  Ratios are those of the same
+round.  A row whose calls were not all up, by the packets that the echo sent back, is void.
+
+Prints a table, and writes results/beside_peers.json.  Without PJSUA its rows are left out and named
+as missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from bench.load.bench_load_echo import EchoProcess, run
+from bench.load.pjsua_rival import Pjsua, find_pjsua, processor_seconds
+from bench.trees.compare_trees import build_flags
+from softphone._version import __version__
+from softphone.media.kernel import describe_path
+
+HERE = Path(__file__).parent
+RESULTS = HERE.parent / "results" / "beside_peers.json"
+FLOOR = HERE.parent / "media" / "bench_media_tick.py"
+SUITE = "AES_CM_128_HMAC_SHA1_80"
+UP = 0.97
+"""The share of the packets of all calls that the echo must have sent back."""
+
+Row = Callable[[], dict[str, Any] | None]
+"""Measures once: {"ms": ..., "late": ...}, or None where the run is void."""
+
+
+class Bench:
+    """The rows of one number of calls."""
+
+    def __init__(self, echo: EchoProcess, folder: Path, calls: int, seconds: float) -> None:
+        self._echo = echo
+        self._folder = folder
+        self._calls = calls
+        self._seconds = seconds
+
+    def rows(self, paths: list[str], pjsua: str | None) -> dict[str, Row]:
+        """What is measured, by name."""
+        found: dict[str, Row] = {}
+        scenarios = {"load": "echo"} | {
+            name: f"{HERE / 'equal_workloads.py'}:{name}" for name in ("play", "full")
+        }
+        for workload, scenario in scenarios.items():
+            for sockets in ("shared", "per-call"):
+                for path in paths:
+                    name = f"{workload}, {sockets}, {'kernel' if path == 'auto' else 'NumPy'}"
+                    found[name] = partial(self._ours, scenario, sockets, path)
+            if pjsua and workload != "load":
+                found[f"{workload}, pjsua"] = partial(self._pjsua, pjsua, workload == "full")
+        found["floor, shared"] = partial(self._floor, "shared")
+        found["floor, per-call"] = partial(self._floor, "c")
+        return found
+
+    def _ours(self, scenario: str, sockets: str, path: str) -> dict[str, Any] | None:
+        plan = replace(
+            self._echo.plan(self._calls),
+            scenario=scenario,
+            sockets=sockets,
+            duration=self._seconds,
+        )
+        os.environ["SOFTPHONE_KERNEL"] = path
+        row = run(plan, self._folder)
+        if not row["seconds"] or row["failed"] or row["dropped"]:
+            return None
+        packets = row["packets"]
+        if packets["received"] < UP * 50 * self._calls * row["seconds"]:
+            return None
+        return {"ms": row["ms_per_call_second"], "late": row["share_over_5_ms"]}
+
+    def _pjsua(self, program: str, full: bool) -> dict[str, Any] | None:
+        peer = Pjsua(program, self._folder, self._echo.ca, self._echo.port, self._calls, full=full)
+        try:
+            time.sleep(3.0)
+            before, begun = processor_seconds(peer.pid), time.monotonic()
+            echoed = self._echo.echoed()
+            time.sleep(self._seconds)
+            used = processor_seconds(peer.pid) - before
+            packets, elapsed = self._echo.echoed() - echoed, time.monotonic() - begun
+        finally:
+            peer.close()
+        if packets < UP * 50 * self._calls * elapsed:
+            return None
+        return {"ms": round(1e3 * used / elapsed / self._calls, 4), "late": None}
+
+    def _floor(self, part: str) -> dict[str, Any] | None:
+        command = [sys.executable, str(FLOOR), "--part", part, "--suite", SUITE]
+        # Its streams are pairs that send to each other: an end costs what a call of ours does.
+        command += ["--streams", str(self._calls), "--seconds", "4"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        figures = json.loads(done.stdout.splitlines()[-1])
+        if not figures:
+            return None
+        return {"ms": figures["ms_per_call_second"], "late": figures["share_over_5_ms"]}
+
+
+def summary(runs: list[dict[str, Any] | None]) -> dict[str, Any]:
+    """The median and range of the runs that count."""
+    costs = sorted(each["ms"] for each in runs if each is not None)
+    late = [each["late"] for each in runs if each is not None and each["late"] is not None]
+    return {
+        "ms_a_call_second": round(statistics.median(costs), 4) if costs else None,
+        "range": [costs[0], costs[-1]] if costs else None,
+        "late": round(statistics.median(late), 5) if late else None,
+        "void": sum(each is None for each in runs),
+        "runs": runs,
+    }
+
+
+def ratio(ours: list[Any], theirs: list[Any]) -> dict[str, Any] | None:
+    """The ratios of the rounds in which both count: median and range."""
+    found = sorted(
+        one["ms"] / other["ms"] for one, other in zip(ours, theirs, strict=True) if one and other
+    )
+    if not found:
+        return None
+    return {
+        "median": round(statistics.median(found), 3),
+        "range": [round(found[0], 3), round(found[-1], 3)],
+    }
+
+
+def ratios_of(runs: dict[str, list[Any]]) -> dict[str, Any]:
+    """Our rows against pjsua's of the same workload, and those of load against the floor's."""
+    found = {}
+    for name, ours in runs.items():
+        workload, _, rest = name.partition(", ")
+        rival = f"{workload}, pjsua"
+        if workload == "load":
+            rival = f"floor, {rest.partition(', ')[0]}"
+        if rest != "pjsua" and workload != "floor" and rival in runs:
+            found[f"{name} / {rival}"] = ratio(ours, runs[rival])
+    return found
+
+
+def show(calls: int, rows: dict[str, Any], ratios: dict[str, Any]) -> None:
+    """Print the tables of one number of calls."""
+    print(f"\n{calls:,} calls{'':21}ms a call-second   range            over 5 ms   void")
+    for name, row in rows.items():
+        if row["range"] is None:
+            print(f"{name:32}{'void':>14}")
+            continue
+        low, high = row["range"]
+        late = "-" if row["late"] is None else f"{row['late']:.2%}"
+        middle = row["ms_a_call_second"]
+        print(f"{name:32}{middle:14.3f}   {low:.3f} .. {high:.3f}{late:>14}{row['void']:7}")
+    for name, each in ratios.items():
+        if each is not None:
+            low, high = each["range"]
+            print(f"{name:52}{each['median']:7.2f}   {low:.2f} .. {high:.2f}")
+
+
+def record(document: dict[str, Any]) -> None:
+    """Write the results with what they were measured on."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    document |= {
+        "softphone": __version__,
+        "commit": commit,
+        "python": sys.version.split()[0],
+        "python_build": [platform.python_compiler(), *build_flags()],
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
+        f"{platform.release()}",
+    }
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--calls", default="100,300,600")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, print and write down."""
+    options = parse()
+    pjsua = find_pjsua()
+    paths = ["auto", "off"] if describe_path().startswith("compiled") else ["off"]
+    load = [os.getloadavg()]
+    results: dict[str, Any] = {}
+    for calls in map(int, options.calls.split(",")):
+        with tempfile.TemporaryDirectory() as name:
+            echo = EchoProcess(Path(name))
+            try:
+                rows = Bench(echo, Path(name), calls, options.seconds).rows(paths, pjsua)
+                runs: dict[str, list[Any]] = {row: [] for row in rows}
+                for number in range(options.runs):
+                    for row, measure in rows.items():
+                        print(f"\r{calls} calls, round {number + 1}: {row:32}", end="",
+                              file=sys.stderr, flush=True)  # fmt: skip
+                        runs[row].append(measure())
+            finally:
+                echo.close()
+        table = {row: summary(each) for row, each in runs.items()}
+        ratios = ratios_of(runs)
+        print("\r" + " " * 70, end="\r", file=sys.stderr)
+        show(calls, table, ratios)
+        results[str(calls)] = {"rows": table, "ratios": ratios}
+    load.append(os.getloadavg())
+    record({
+        "bench": "beside_peers",
+        "unit": "ms of processor time a call-second",
+        "suite": SUITE,
+        "pjsua": "measured" if pjsua else "missing: PJSUA=PATH names it",
+        "results": results,
+        "load_before_and_after": [[round(one, 2) for one in each] for each in load],
+    })  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

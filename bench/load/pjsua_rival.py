@@ -1,0 +1,88 @@
+"""Runs pjsua beside us for bench_beside_peers; PJSUA=PATH names it, since it is in no package.
+
+It calls the same echo, over one TLS connection whose certificate it verifies, with SRTP demanded.
+*play*: one file to all calls by its conference bridge, which encodes for each; *full*: the calls
+are mixed into a recorder besides, so that each is decoded.  It has no shared sockets, and no
+workload in which calls share encoded sound.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+import wave
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["Pjsua", "find_pjsua", "processor_seconds"]
+
+AT_ONCE = 20
+"""Calls that it begins together; its menu asks for a number."""
+PAUSE = 0.15
+OPTIONS = (
+    "--null-audio", "--no-vad", "--clock-rate=8000", "--snd-clock-rate=8000", "--ptime=20",
+    "--ec-tail=0", "--dis-codec=*", "--add-codec=PCMU/8000", "--use-srtp=2", "--srtp-secure=1",
+    "--use-tls", "--tls-verify-server", "--no-udp", "--no-tcp", "--local-port=5900",
+    "--rtp-port=20000", "--bound-addr=127.0.0.1", "--ip-addr=127.0.0.1",
+    "--log-level=0", "--app-log-level=0", "--no-stderr",
+)  # fmt: skip
+
+
+def find_pjsua() -> str | None:
+    """The program that PJSUA names; None where it names none."""
+    named = os.environ.get("PJSUA", "")
+    return named if named and os.access(named, os.X_OK) else None
+
+
+def processor_seconds(pid: int) -> float:
+    """The processor seconds of all threads of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Pjsua:
+    """One pjsua with `calls` calls to the echo at `port`, pinned to the last core."""
+
+    def __init__(self, program: str, folder: Path, ca: str, port: int, calls: int, *, full: bool):
+        spoken = folder / "pjsua.wav"
+        with wave.open(str(spoken), "wb") as file:
+            file.setparams((1, 2, 8000, 0, "NONE", ""))
+            seconds = np.arange(10 * 8000) / 8000
+            pcm = (9000 * np.sin(2 * np.pi * 440.0 * seconds)).astype(np.int16)
+            file.writeframes(pcm.tobytes())
+        argv = [program, *OPTIONS, f"--tls-ca-file={ca}", f"--max-calls={calls}"]
+        argv += [f"--play-file={spoken}", "--auto-play"]
+        if full:
+            argv += [f"--rec-file={folder / 'heard.wav'}", "--auto-rec"]
+        core = max(os.sched_getaffinity(0))
+        self._process = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+        )
+        self.pid = self._process.pid
+        time.sleep(1.0)
+        for begun in range(0, calls, AT_ONCE):
+            number = min(AT_ONCE, calls - begun)
+            self._type("M", str(number), f"sip:echo@localhost:{port};transport=tls")
+            time.sleep(PAUSE)
+
+    def _type(self, *lines: str) -> None:
+        if self._process.stdin is None:
+            raise SystemExit("pjsua has no input")
+        self._process.stdin.write("".join(f"{line}\n" for line in lines))
+        self._process.stdin.flush()
+
+    def close(self) -> None:
+        """End it."""
+        try:
+            self._type("q")
+            self._process.wait(20)
+        except (OSError, subprocess.TimeoutExpired):
+            self._process.kill()
+            self._process.wait()

@@ -1,7 +1,12 @@
-"""The wheel, in bare environments: `python -m tests.wheel`.
+"""The packages, in bare environments: `python -m tests.wheel`.
 
-It is built, installed with wheels only on the oldest and the newest supported interpreter that
-this machine has, and passes the demo there, away from the source tree.
+Wheel and source distribution are built twice and examined (`distributions.py`).  The wheel is
+installed with wheels only on the oldest and the newest supported interpreter that this machine
+has, may take MOST_MB there, and passes the demo without PyAV, away from the source tree; on the
+newest it does so without the media kernel, too.
+
+    python -m tests.wheel --resolve     whether wheels of all dependencies are there for other
+                                        platforms, and under Home Assistant's constraints
 """
 
 from __future__ import annotations
@@ -15,9 +20,24 @@ import sys
 import tempfile
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
+from tests.wheel.distributions import make_distributions, run
+from tests.wheel.resolve import resolve_everywhere
+
 OLDEST, NEWEST = (3, 11), (3, 14)
 STEPS = [0, 1, 2, 3, 4]
+MOST_MB = 150
+"""What an installation may take without pip and setuptools, in 10^6 octets."""
+NOT_OURS = ("pip", "setuptools", "pkg_resources", "_distutils_hack")
+HINT = (
+    "from softphone import MediaPreferences\n"
+    "from softphone.errors import ConfigurationError\n"
+    "try:\n"
+    "    MediaPreferences(codecs=('G722',))\n"
+    "except ConfigurationError as error:\n"
+    "    print(error)\n"
+)
+
+PATH = "from softphone.media.kernel import describe_path\nprint(describe_path())\n"
 
 
 def candidates() -> list[str]:
@@ -51,51 +71,59 @@ def interpreters() -> dict[tuple[int, int], str]:
     return {version: known[version] for version in {min(known), max(known)}}
 
 
-def run(*argv: str, cwd: Path) -> str:
-    """Standard output of a command that must succeed, with nothing of this tree on its path."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    ended = subprocess.run(
-        argv, cwd=cwd, env=clean, capture_output=True, text=True, timeout=300, check=False
+def installed_size(environment: Path) -> float:
+    """What softphone and its dependencies take, with their byte code, in 10^6 octets."""
+    (packages,) = environment.glob("lib/python3*/site-packages")
+    size = sum(
+        file.stat().st_size
+        for entry in packages.iterdir()
+        if entry.name.partition("-")[0] not in NOT_OURS
+        for file in (entry.rglob("*") if entry.is_dir() else [entry])
+        if file.is_file()
     )
-    if ended.returncode:
-        sys.exit(f"{' '.join(argv)} ended with {ended.returncode}\n{ended.stdout}{ended.stderr}")
-    return ended.stdout
-
-
-def build(folder: Path) -> Path:
-    """The wheel of this tree."""
-    run(
-        sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", ".", str(PROJECT), cwd=folder
-    )
-    (wheel,) = folder.glob("softphone-*.whl")
-    return wheel
+    return size / 1e6
 
 
 def check(python: str, wheel: Path, folder: Path) -> None:
-    """Install the wheel in an environment of its own, and see the demo through."""
+    """Install the wheel in an environment of its own: its size, a hint, the demo, and its path."""
     place = folder / "environment"
     run(python, "-m", "venv", str(place), cwd=folder)
-    pip = (str(place / "bin" / "python"), "-m", "pip", "install", "-q")
-    run(*pip, "--disable-pip-version-check", "--only-binary", ":all:", str(wheel), cwd=folder)
+    own = str(place / "bin" / "python")
+    pip = (own, "-m", "pip", "install", "-q", "--disable-pip-version-check")
+    run(*pip, "--only-binary", ":all:", str(wheel), cwd=folder)
+    size = installed_size(place)
+    if size > MOST_MB:
+        sys.exit(f"an installation takes {size:.0f} MB, and is to take {MOST_MB} at most")
+    hint = run(own, "-c", HINT, cwd=folder)
+    if f"{own} -m pip install 'softphone[video]'" not in hint:
+        sys.exit(f"G.722 without PyAV is not refused by a sentence that helps: {hint!r}")
     shown = run(str(place / "bin" / "softphone"), "demo", "--json", cwd=folder)
     events = [json.loads(line) for line in shown.splitlines()]
     steps = [event["step"] for event in events if event["event"] == "step"]
     if steps != STEPS or events[-1].get("result") != "completed":
         sys.exit(f"the demo is incomplete:\n{shown}")
-    size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file())
-    print(f"  the demo passes; the environment has {size / 1e6:.0f} MB", flush=True)
+    path = run(own, "-c", PATH, cwd=folder).strip()
+    wanted = "NumPy" if wheel.name.endswith("-py3-none-any.whl") else "compiled kernel"
+    if not path.startswith(wanted):
+        sys.exit(f"{wheel.name} has the media path: {path}")
+    print(f"  {size:.0f} MB without pip and setuptools; the demo passes; {path}", flush=True)
 
 
 def main() -> None:
-    """Build once, check on each interpreter."""
+    """Build once, check on each interpreter; or resolve."""
     with tempfile.TemporaryDirectory(prefix="softphone-wheel-") as name:
-        wheel = build(Path(name))
-        print(f"{wheel.name}, {wheel.stat().st_size / 1000:.0f} kB", flush=True)
-        for version, python in sorted(interpreters().items()):
-            print(f"Python {version[0]}.{version[1]} ({python})", flush=True)
-            folder = Path(name) / f"{version[0]}.{version[1]}"
+        built = make_distributions(Path(name))
+        if "--resolve" in sys.argv[1:]:
+            newest = max(interpreters().items())[1]
+            return resolve_everywhere(built.pure, Path(name), newest)
+        found = sorted(interpreters().items())
+        for (version, python), wheel in [*((each, built.wheel) for each in found),
+                                         (found[-1], built.pure)]:  # fmt: skip
+            print(f"Python {version[0]}.{version[1]} ({python}), {wheel.name}", flush=True)
+            folder = Path(name) / f"{version[0]}.{version[1]}-{wheel.parent.name}"
             folder.mkdir()
             check(python, wheel, folder)
+    return None
 
 
 if __name__ == "__main__":

@@ -1,0 +1,163 @@
+"""A window that pops up when somebody calls: who it is, how secure the call is, and buttons.
+
+    pip install softphone PySide6-Essentials qasync
+    softphone lab --dir lab
+    python examples/qt_popup.py lab/bob.toml
+    softphone call bob --account lab/alice.toml     # and press Answer, or Decline
+
+Without a screen, `QT_QPA_PLATFORM=offscreen` in the environment lets it run unseen.
+
+Qt and the phone share one thread: qasync makes Qt's event loop one of asyncio, so that a slot may
+start a coroutine, and events of a call change widgets without any lock.
+"""
+
+import asyncio
+import signal
+import sys
+from contextlib import suppress
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qasync import QEventLoop
+
+from softphone import (
+    Call,
+    EchoSource,
+    IncomingCall,
+    Phone,
+    SecurityLevel,
+    SoftphoneError,
+    load_account,
+)
+from softphone.events import (
+    CallAnswered,
+    CallEnded,
+    EndedBy,
+    PeerChanged,
+    PeerNamed,
+    SecurityChanged,
+)
+
+LAST_LINE_SECONDS = 3.0
+"""How long the window says how the call ended."""
+
+WORDS = {
+    EndedBy.LOCAL: "ended",
+    EndedBy.REMOTE: "hung up by the caller",
+    EndedBy.POLICY: "ended: not secure enough",
+    EndedBy.TIMEOUT: "the caller has gone",
+    EndedBy.TRANSPORT: "the connection was lost",
+}
+
+
+def explain(ended: CallEnded, *, answered: bool) -> str:
+    """Say how a call ended, in a line for the window."""
+    if ended.by is EndedBy.REMOTE and not answered:
+        return "missed"
+    words = WORDS.get(ended.by, ended.by.value)
+    return f"{words}: {ended.reason}" if ended.reason else words
+
+
+class Popup(QWidget):
+    """The window of one call, from its ringing to its end."""
+
+    def __init__(self, incoming: IncomingCall) -> None:
+        super().__init__(None, Qt.WindowType.WindowStaysOnTopHint)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle("Call")
+        self.incoming = incoming
+        self.call: Call | None = None
+        self.who, self.lock, self.state = QLabel(), QLabel(), QLabel("rings")
+        self.accept = QPushButton("Answer", objectName="answer")
+        self.refuse = QPushButton("Decline", objectName="decline")
+        self.accept.clicked.connect(lambda: asyncio.ensure_future(self.answer()))
+        self.refuse.clicked.connect(self.hang_up)
+        column, buttons = QVBoxLayout(self), QHBoxLayout()
+        for label in (self.who, self.lock, self.state):
+            column.addWidget(label)
+        column.addLayout(buttons)
+        buttons.addWidget(self.accept)
+        buttons.addWidget(self.refuse)
+        self.show_peer()
+
+    def show_peer(self) -> None:
+        """Show who calls and how secure the call is; both may change during it."""
+        peer = self.incoming.peer
+        self.who.setText(f"{peer.display_name or ''} {peer.uri.user}".strip())
+        security = self.incoming.security
+        level = security.level
+        lock = "🔒 " if security.lock else ""  # encrypted to the far end, not only to the server
+        known = level is not SecurityLevel.UNKNOWN  # it is not while the call only rings
+        self.lock.setText(f"{lock}{level.value}" if known else "")
+        # Why there is no lock, in sentences that may be shown.
+        self.lock.setToolTip("\n".join(each.explanation for each in security.shortfalls))
+
+    async def answer(self) -> None:
+        """Answer; here the caller hears themselves, where your program has its audio device."""
+        self.accept.setEnabled(False)
+        try:
+            self.call = await self.incoming.answer()
+            echo = EchoSource(16000)
+            self.call.audio.record(echo)
+            self.call.audio.play(echo)
+        except SoftphoneError as error:  # the caller gave up at that moment
+            self.state.setText(str(error))
+
+    def hang_up(self) -> None:
+        """Refuse the call, or end it."""
+        if self.call is not None:
+            self.call.hangup()
+        elif self.incoming.unanswered:
+            self.incoming.reject(603)
+
+    async def follow(self) -> None:
+        """Show what happens to the call, at last how it ended, and close after a moment."""
+        async for event in self.incoming.events():
+            match event:
+                case PeerChanged() | PeerNamed() | SecurityChanged():
+                    self.show_peer()
+                case CallAnswered():
+                    self.show_peer()
+                    self.state.setText("answered")
+                    self.accept.hide()
+                    self.refuse.setText("Hang up")
+                case CallEnded():
+                    self.state.setText(explain(event, answered=self.call is not None))
+                    self.accept.hide()
+                    self.refuse.hide()
+        await asyncio.sleep(LAST_LINE_SECONDS)
+        self.close()
+
+    def closeEvent(self, event: object) -> None:
+        """A closed window is a call that is over."""
+        self.hang_up()
+
+
+async def main(path: str) -> None:
+    """Show a window for each call, until the last one is told to quit (Ctrl-C)."""
+    async with Phone() as phone:
+        account = await phone.register(load_account(path).config)
+        print(f"{account.aor} waits for calls", flush=True)
+        async with asyncio.TaskGroup() as calls:
+            async for incoming in account.incoming():
+                incoming.ring()
+                popup = Popup(incoming)
+                popup.show()
+                popup.raise_()
+                calls.create_task(popup.follow())
+
+
+if __name__ == "__main__":
+    application = QApplication(sys.argv)
+    application.setQuitOnLastWindowClosed(False)
+    with QEventLoop(application) as loop:
+        program = loop.create_task(main(sys.argv[1] if len(sys.argv) > 1 else "lab/bob.toml"))
+        # Left to Python, Ctrl-C would end whatever callback of Qt runs at that moment.
+        with suppress(NotImplementedError):  # on Windows
+            loop.add_signal_handler(signal.SIGINT, program.cancel)
+        try:
+            loop.run_until_complete(program)
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            print("goodbye")
+        except SoftphoneError as error:  # not registered: the text says why, and what to do
+            sys.exit(str(error))

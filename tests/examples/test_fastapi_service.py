@@ -1,0 +1,97 @@
+"""The FastAPI service; `make examples` runs this with its packages."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+
+from softphone.events import DigitReceived
+from tests.peers.process import free_port
+from tests.support.calling import next_call
+
+pytestmark = pytest.mark.skipif(
+    not (importlib.util.find_spec("fastapi") and importlib.util.find_spec("uvicorn")),
+    reason="needs fastapi and uvicorn: make examples",
+)
+
+TOKEN = "a-token-of-the-test"
+
+
+class Service:
+    """Requests to the service."""
+
+    def __init__(self, port: int) -> None:
+        self.base = f"http://127.0.0.1:{port}"
+
+    def _send(self, method: str, path: str, token: str):
+        headers = {"Authorization": f"Bearer {token}"}
+        request = urllib.request.Request(self.base + path, method=method, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, json.loads(answer.read() or "null")
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+    async def ask(self, method: str, path: str, token: str = TOKEN):
+        """The status and the body of the answer."""
+        return await asyncio.to_thread(self._send, method, path, token)
+
+
+@pytest.fixture
+async def service(lab, run):
+    port = free_port()
+    application = ("-m", "uvicorn", "--app-dir", "{examples}", "--port", port)
+    variables = {"ACCOUNT": str(lab.accounts["bob"]), "TOKEN": TOKEN}
+    async with run(*application, "fastapi_service:app", **variables) as program:
+        await program.line("Application startup complete")
+        await program.line("Uvicorn running")
+        yield Service(port)
+        program.stop()
+        await program.ended()
+
+
+async def ringing(service) -> dict[str, object]:
+    async with asyncio.timeout(30):
+        while not (calls := (await service.ask("GET", "/calls"))[1]):  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.05)
+    return calls[0]
+
+
+async def test_it_calls_and_is_called(service, account_of):
+    alice = await account_of("alice")
+    dialing = asyncio.create_task(service.ask("POST", "/calls?target=alice"))
+    call = await (await next_call(alice)).answer()
+    status, told = await dialing
+    assert (status, told["number"], told["security"]) == (201, "alice", "encrypted")
+    sending = asyncio.create_task(service.ask("POST", f"/calls/{told['id']}/digits?digits=5"))
+    async with asyncio.timeout(30):
+        async for event in call.events():
+            if isinstance(event, DigitReceived):
+                assert event.digit == "5"
+                break
+    assert (await sending)[0] == 204
+    assert (await service.ask("DELETE", f"/calls/{told['id']}"))[0] == 204
+    await asyncio.wait_for(call.ended(), 10)
+
+    async with alice.dial("bob") as outgoing:
+        waiting = await ringing(service)
+        assert waiting["number"] == "alice"
+        status, told = await service.ask("POST", f"/calls/{waiting['id']}/answer")
+        assert (status, told["state"]) == (200, "confirmed")
+        call = await outgoing.answered(timeout=10)
+        await service.ask("DELETE", f"/calls/{waiting['id']}")
+        await asyncio.wait_for(call.ended(), 10)
+
+
+async def test_what_cannot_be_done_is_said_in_words(service):
+    status, told = await service.ask("POST", "/calls?target=nobody")
+    assert (status, told["error"], told["sip"]) == (502, "NotFound", 404)
+    assert "no such user" in told["detail"]
+    assert (await service.ask("POST", "/calls?target=a%20b"))[0] == 400
+    assert (await service.ask("DELETE", "/calls/none"))[0] == 404
+    assert (await service.ask("POST", "/calls?target=600", token="guessed"))[0] == 401

@@ -1,0 +1,111 @@
+"""The Qt window that pops up; `make examples` runs this with its packages, without a screen."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+
+import pytest
+
+from softphone import SoftphoneError
+from tests.support.waiting import PATIENCE
+
+pytestmark = pytest.mark.skipif(
+    not (importlib.util.find_spec("PySide6") and importlib.util.find_spec("qasync")),
+    reason="needs PySide6-Essentials and qasync: make examples",
+)
+
+USER = """
+import asyncio, runpy, sys
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication, QPushButton
+
+def press():
+    for window in QApplication.topLevelWidgets():
+        button = window.findChild(QPushButton, sys.argv[2])
+        if button is not None and button.isVisible() and button.isEnabled():
+            print("pressed", window.who.text(), window.state.text(), flush=True)
+            button.click()
+    QTimer.singleShot(100, press)
+
+def report():
+    shown = [w for w in QApplication.topLevelWidgets() if hasattr(w, "lock")]
+    for window in shown:
+        print("shown", window.lock.text(), window.state.text(), flush=True)
+    if not shown:
+        print("nothing shown", flush=True)
+    QTimer.singleShot(100, report)
+
+init = QApplication.__init__
+def start(self, *arguments):
+    init(self, *arguments)
+    QTimer.singleShot(100, press)
+    QTimer.singleShot(100, report)
+QApplication.__init__ = start
+runpy.run_path(sys.argv.pop(1), run_name="__main__")
+"""
+
+
+@pytest.fixture
+def popup(run, lab, tmp_path):
+    """Run the program with a user who presses the button of a name as soon as it is there."""
+    (tmp_path / "user.py").write_text(USER)
+
+    def start(button: str):
+        return run(
+            tmp_path / "user.py",
+            "{examples}/qt_popup.py",
+            lab.accounts["bob"],
+            button,
+            QT_QPA_PLATFORM="offscreen",
+            PYTHONUTF8="1",
+        )
+
+    return start
+
+
+async def test_a_window_pops_up_is_answered_and_closes_with_the_call(popup, account_of):
+    async with popup("answer") as program:
+        await program.line("waits for calls")
+        alice = await account_of("alice")
+        async with alice.dial("bob") as outgoing:
+            assert await program.line("pressed") == "pressed alice rings"
+            call = await outgoing.answered(timeout=PATIENCE)
+            # The far end's own leg may be known a moment later: until then no lock is shown.
+            await program.line("shown 🔒 encrypted answered")
+            call.hangup()
+        await program.line("hung up by the caller")
+        await program.line("nothing shown")
+
+
+async def test_ctrl_c_ends_it_while_a_call_rings(popup, account_of):
+    async with popup("nothing") as program:
+        await program.line("waits for calls")
+        alice = await account_of("alice")
+        async with alice.dial("bob") as outgoing:
+            await program.line("shown  rings")
+            program.stop()
+            await program.line("goodbye")
+            assert await program.ended() == 0
+            with pytest.raises(SoftphoneError):
+                await asyncio.wait_for(outgoing.answered(), PATIENCE)
+
+
+async def test_a_call_that_is_given_up_was_missed(popup, account_of):
+    async with popup("nothing") as program:
+        await program.line("waits for calls")
+        alice = await account_of("alice")
+        async with alice.dial("bob"):
+            await program.line("shown  rings")
+        await program.line("missed")
+        await program.line("nothing shown")
+
+
+async def test_a_declined_call_is_over_for_the_caller(popup, account_of):
+    async with popup("decline") as program:
+        await program.line("waits for calls")
+        alice = await account_of("alice")
+        async with alice.dial("bob") as outgoing:
+            with pytest.raises(Exception, match="603"):
+                await asyncio.wait_for(outgoing.answered(), PATIENCE)
+        await program.line("nothing shown")

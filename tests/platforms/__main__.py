@@ -1,0 +1,67 @@
+"""Runs suites as on another system: `python -m tests.platforms [--here] [PYTEST OPTIONS]`.
+
+Windows and macOS are simulated (`simulation.py`); `--here` runs the same suites on this system as
+it is, as .github/workflows/platforms.yml does on the real ones.  `--quick` takes those only whose
+code asks for anything that the systems do differently.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+DIFFERENT = (
+    "tests/test_extras.py",
+    "tests/config",
+    "tests/net/datagrams",
+    "tests/trust/disk",
+)
+"""Suites whose subjects use what the systems do differently, or lock and write files."""
+PURE = (
+    "tests/codecs",
+    "tests/events",
+    "tests/media/audio",
+    "tests/media/bank",
+    "tests/media/detection",
+    "tests/media/playout",
+    "tests/media/quality",
+    "tests/media/tick",
+    "tests/personas",
+    "tests/provisioning",
+    "tests/rtp",
+    "tests/sdp",
+    "tests/sip",
+    "tests/srtp",
+)
+POSIX = ("others_can_read", "token_comes_from")
+"""Words of tests whose subject is what Windows has not: permissions and links."""
+
+
+def run(system: str, options: list[str]) -> int:
+    """Run the suites on a simulated system, "" for this one as it is."""
+    quick = "--quick" in options
+    folders = [*DIFFERENT, *(() if quick else PURE)]
+    there = [each for each in folders if (PROJECT / each).exists()]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *there]
+    if system:
+        command += ["-p", "tests.platforms.simulation"]
+    if system == "windows" or (not system and os.name == "nt"):
+        command += ["-k", " and ".join(f"not {word}" for word in POSIX)]
+    command += [each for each in options if each not in ("--here", "--quick")]
+    print(f"== {system or 'this system'}", flush=True)
+    environment = os.environ | {"SOFTPHONE_SIMULATED": system}
+    return subprocess.run(command, cwd=PROJECT, env=environment, check=False).returncode
+
+
+def main() -> int:
+    """Run on each; 1 when anything fails."""
+    options = sys.argv[1:]
+    systems = [""] if "--here" in options else ["windows", "macos"]
+    return max(run(system, options) != 0 for system in systems)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -23,6 +23,7 @@ smartquotes = False  # it makes a dash of --option
 html_theme = "furo"
 html_title = "softphone"
 html_copy_source = False
+html_extra_path = ["json-lines.schema.json"]
 html_static_path = ["_static"]
 html_css_files = ["softphone.css"]
 html_show_sphinx = False
@@ -30,7 +31,16 @@ html_show_sphinx = False
 # Docstrings are plain prose: what stands in single backticks is code.
 default_role = "code"
 autodoc_member_order = "bysource"
-autodoc_typehints = "none"
+autodoc_preserve_defaults = True
+autodoc_typehints_format = "short"
+ALIASES = (
+    "AccountEvent AskUser CallEvent DirectoryConfig Entropy ExtraHeaders OnBootStep Pcm PcmLike"
+)
+autodoc_type_aliases = {name: name for name in ALIASES.split()}
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 80
+# A type in a signature is a link where a page has it; that each has is held by a test of its own.
+nitpick_ignore_regex = [("py:.*", ".*")]
 add_module_names = False
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3

@@ -3,7 +3,11 @@
 keys               every key of the account file, from the dataclasses that it is read into
 commands           every command and option, from the command line itself
 events             every event, from `softphone.events`
+loggers            what each logger says, from the calls in the code
 layers             the layers of the packages, from the import contracts in pyproject.toml
+transactions       the four state machines of RFC 3261, from their tables
+offer answer       that of RFC 3264, from its table
+states             the states without a table, with the functions that set them
 """
 
 from __future__ import annotations
@@ -19,11 +23,18 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from diagrams import Step, layer_stack, state_machine
+
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 PROJECT = Path(__file__).resolve().parents[2]
 MARK = re.compile(r"^<!-- generated: (?P<name>[a-z ]+) -->$", re.M)
+
+
+def records(head: tuple[str, ...], rows: list[tuple[str, ...]], kind: str = "") -> str:
+    """A table whose rows a narrow screen shows one below the other, cell by cell."""
+    return f'<div class="{f"records {kind}".strip()}">\n\n{table(head, rows)}\n\n</div>\n'
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -95,11 +106,15 @@ APART: Mapping[str, str] = {
     "passphrase": "a path",
     "ca": "a path, or a list of paths",
     "attributes": "a table of lists",
+    "rates": "a table of numbers",
+    "budget_per_hour": "a number",
+    "budget_per_day": "a number",
 }
 """Keys that a file writes otherwise than the dataclass holds them."""
 RENAMED: Mapping[str, str] = {
     "password": "password`, `password_file` or `password_env",
     "passphrase": "passphrase_file",
+    "server_passphrase": "server_passphrase_file",
     "within": "timeout",
     "most": "limit",
 }
@@ -117,7 +132,7 @@ def keys_table(kind: type, *without: str) -> str:
         name = f"`{RENAMED.get(each.name, each.name)}`"
         allowed = APART.get(each.name) or values_of(hints[each.name])
         rows.append((name, allowed, default_of(each), texts[each.name]))
-    return table(("key", "value", "default", "what it says"), rows)
+    return records(("key", "value", "default", "what it says"), rows, "keys")
 
 
 def keys() -> Iterator[str]:
@@ -127,22 +142,41 @@ def keys() -> Iterator[str]:
     from softphone.messaging.compliance import ComplianceConfig
     from softphone.messaging.config import HistoryConfig, MessagingConfig
     from softphone.personas import DeviceIdentity
+    from softphone.voicemail import VoicemailConfig
 
-    nested = ("credentials", "further_credentials", "device", "oauth", "quality")
+    nested = (
+        "credentials",
+        "further_credentials",
+        "challenge",
+        "routes",
+        "device",
+        "oauth",
+        "quality",
+        "dial_policy",
+    )
     yield "## The account itself\n\nIn Python `AccountConfig`.\n"
     yield keys_table(config.AccountConfig, *nested)
     for name, kind, without in (
         ("[credentials]", config.CredentialConfig, ("place",)),
+        ("[challenge]", config.ChallengeConfig, ("users",)),
+        ("[[challenge.users]]", config.CallerConfig, ()),
+        ("[[routes]]", config.RouteConfig, ("handler",)),
         ("[tls]", config.TlsConfig, ("system",)),
         ("[policy]", config.PolicyConfig, ()),
         ("[media]", config.MediaPreferences, ()),
         ("[quality]", config.QualityConfig, ()),
+        ("[stir]", config.StirConfig, ()),
         ("[limits]", config.LimitsConfig, ()),
+        ("[drain]", config.DrainConfig, ()),
+        ("[dial_policy]", config.DialPolicyConfig, ()),
+        ("[watchers]", config.WatchersConfig, ()),
+        ("[dscp]", config.DscpConfig, ()),
         ("[device]", DeviceIdentity, ()),
         ("[oauth]", config.OAuthConfig, ("fetch",)),
         ("[im]", MessagingConfig, ("encryption", "compliance")),
         ("[im], history", HistoryConfig, ("limit",)),
         ("[im.compliance]", ComplianceConfig, ("tls", "file_within")),
+        ("[voicemail]", VoicemailConfig, ()),
         ('[directory.NAME], kind = "ldap"', LdapConfig, ("name", "server_name")),
         ('[directory.NAME], kind = "uds"', UdsConfig, ("name",)),
         ("[directory.NAME], bounds", DirectoryLimits, ()),
@@ -161,15 +195,20 @@ def commands() -> Iterator[str]:
     from softphone.cli.commands import application
 
     root: Any = typer.main.get_command(application)
+    yield "## `softphone`\n\nBefore any command:\n"
+    yield options_table(root)
     yield from command_page(root, "softphone")
 
 
 def command_page(command: Any, name: str) -> Iterator[str]:
     """One command, or a group and all that is in it."""
+    from softphone.cli.console.options import break_example
+
     for key in sorted(getattr(command, "commands", {})):
         yield from command_page(command.commands[key], f"{name} {key}")
     if hasattr(command, "commands"):
         return
+    command.make_options()
     yield f"\n## `{name}`\n"
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     usage = " ".join(
@@ -177,45 +216,57 @@ def command_page(command: Any, name: str) -> Iterator[str]:
     )
     yield f"```text\n{usage}\n```\n"
     yield (command.help or "").strip() + "\n"
+    yield "\n".join(["```text", *map(break_example, command.kind.examples), "```", ""])
+    yield options_table(command)
+
+
+def options_table(command: Any) -> str:
+    """The options of a command."""
     rows = []
     for each in command.params:
         if each.param_type_name == "option" and not getattr(each, "hidden", False):
             flags = ", ".join(f"`{flag}`" for flag in (*each.opts, *each.secondary_opts))
-            metavar = "" if each.is_flag else f" `{each.metavar or each.name.upper()}`"
+            flag = each.is_flag or getattr(each, "count", False)
+            metavar = "" if flag else f" `{each.metavar or each.name.upper()}`"
             default = each.default
             told = (
                 ""
-                if default in (None, False, ()) or callable(default)
+                if flag or default in (None, False, ()) or callable(default)
                 else f" Default: `{default}`."
             )
             rows.append((flags + metavar, " ".join((each.help or "").split()) + told))
-    if rows:
-        yield table(("option", "what it does"), rows)
+    return records(("option", "what it does"), rows)
 
 
 # Events
 
 
 def events() -> Iterator[str]:
-    """Every event of accounts and calls, with its fields."""
+    """Every event of accounts, calls and watches, with its fields."""
     from softphone import events as module
 
-    for title, union in (("Of an account", module.AccountEvent), ("Of a call", module.CallEvent)):
+    unions = (
+        ("Of an account", module.AccountEvent),
+        ("Of a call", module.CallEvent),
+        ("Of a watch", module.WatchEvent),
+    )
+    for title, union in unions:
         yield f"\n## {title}\n"
         rows = []
         for kind in sorted(typing.get_args(union), key=lambda each: each.__name__):
             told = ", ".join(f"`{each.name}`" for each in dataclasses.fields(kind))
             rows.append((f"`{kind.__name__}`", " ".join((kind.__doc__ or "").split()), told))
-        yield table(("event", "when", "what it tells"), rows)
+        yield records(("event", "when", "what it tells"), rows)
 
 
 def errors() -> Iterator[str]:
     """Every exception, below the one that it is a kind of."""
     from softphone.errors import SoftphoneError
 
-    def below(kind: type[Exception], depth: int) -> Iterator[str]:
+    def below(kind: type[SoftphoneError], depth: int) -> Iterator[str]:
         said = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
-        yield f"{'  ' * depth}* `{kind.__name__}`: {said}"
+        hint = f" Hint: {kind._hint}." if kind._hint else ""
+        yield f"{'  ' * depth}* `{kind.__name__}`: {said}{hint}"
         for each in sorted(kind.__subclasses__(), key=lambda each: each.__name__):
             if each.__module__ == "softphone.errors":
                 yield from below(each, depth + 1)
@@ -239,15 +290,90 @@ def json() -> Iterator[str]:
         (area, f"`{name}`", ", ".join(f"`{each}`" for each in sorted(fields)))
         for (area, name), fields in sorted(found.items())
     ]
-    yield table(("commands", "event", "fields"), rows)
+    yield records(("commands", "event", "fields"), rows)
+
+
+def loggers() -> Iterator[str]:
+    """Every call of a logger, by its name and level."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for path in sorted((PROJECT / "softphone").rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        name = logger_name(tree)
+        if name is None:
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("logger."):
+                said = logged_sentence(node)
+                if said is not None:
+                    found.setdefault(name, set()).add(said)
+    levels = list(LOG_LEVELS)
+    for name, lines in sorted(found.items()):
+        rows = sorted(lines, key=lambda each: (levels.index(each[0]), each[1]))
+        yield f"\n### `{name}`\n"
+        yield table(("level", "message"), [(level, f"`{text}`") for level, text in rows])
+
+
+LOG_LEVELS: Mapping[str, tuple[str, ...]] = {
+    "ERROR": ("error", "exception"),
+    "WARNING": ("warning",),
+    "INFO": ("info",),
+    "DEBUG": ("debug",),
+    "by cause": ("log",),
+}
+"""The levels, and the methods that log at them."""
+
+
+def logger_name(tree: ast.Module) -> str | None:
+    """The name of a module's logger; None without one."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "logger":
+            call = node.value
+            assert isinstance(call, ast.Call)
+            return str(ast.literal_eval(call.args[0]))
+    return None
+
+
+def logged_sentence(call: ast.Call) -> tuple[str, str] | None:
+    """Level and message of a call; None for what logs nothing, or another's message."""
+    assert isinstance(call.func, ast.Attribute)
+    method = call.func.attr
+    level = next((name for name, methods in LOG_LEVELS.items() if method in methods), None)
+    texts = [each for each in ast.walk(call.args[0]) if isinstance(each, ast.Constant)]
+    texts = [each for each in texts if isinstance(each.value, str)]
+    text = " ".join(str(texts[0].value).split()) if texts else ""
+    if level is None or not re.search("[a-z]", re.sub(r"%[.0-9]*[a-z]", "", text)):
+        return None
+    return level, text
+
+
+def presets() -> Iterator[str]:
+    """The rules of each carrier, from the table that fills and judges accounts."""
+    from softphone.config.presets import PRESETS, RuleKind
+
+    shown = {RuleKind.GIVEN: "to be given", RuleKind.OVER_TLS: "over TLS"}
+    for preset in PRESETS.values():
+        sources = ", ".join(f"<{source}>" for source in preset.sources)
+        yield f"\n**`{preset.name}`**: {preset.title}; {sources}\n"
+        rows = []
+        for rule in preset.rules:
+            value = shown.get(rule.kind) or f"`{toml(rule.value)}`"
+            if rule.kind is RuleKind.AT_LEAST:
+                value = f"at least {value}"
+            elif rule.kind is RuleKind.AT_MOST:
+                value = f"at most {value}"
+            rows.append((f"`{rule.key}`", value, f"the carrier {rule.why}", rule.evidence.value))
+        yield records(("key", "value", "why", "known"), rows, "keys")
 
 
 def metrics() -> Iterator[str]:
-    """Every metric of the Prometheus page, with its type."""
+    """Every metric of a phone's and of a load run's page, with its type."""
     from softphone.load.measure import RunSecond, Tally
     from softphone.load.report.prometheus import exposition
+    from softphone.monitoring import phone_exposition
+    from softphone.phone import Phone
 
-    lines = exposition(RunSecond(0.0), Tally()).splitlines()
+    pages = (phone_exposition(Phone(), wall=0.0), exposition(RunSecond(0.0), Tally()))
+    lines = [line for page in pages for line in page.splitlines()]
     named = [line.split()[2:4] for line in lines if line.startswith("# TYPE ")]
     yield table(("metric", "type"), [(f"`{name}`", kind) for name, kind in named])
 
@@ -279,9 +405,99 @@ def layers() -> Iterator[str]:
     settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())
     contracts = settings["tool"]["importlinter"]["contracts"]
     (found,) = (each for each in contracts if each["id"] == "layers")
-    yield "```text"
-    yield from (layer.replace(" | ", "   ") for layer in found["layers"])
-    yield "```"
+    rows = [layer.split(" | ") for layer in found["layers"]]
+    yield from layer_stack("The layers of the packages, highest first", rows)
+
+
+def transactions() -> Iterator[str]:
+    """The transaction state machines, without what changes nothing."""
+    from softphone.sip.transaction import tables
+
+    for name, title in (
+        ("INVITE_CLIENT", "INVITE, client"),
+        ("NON_INVITE_CLIENT", "Other requests, client"),
+        ("INVITE_SERVER", "INVITE, server"),
+        ("NON_INVITE_SERVER", "Other requests, server"),
+    ):
+        transitions = getattr(tables, name)
+        steps = [
+            Step(given.value, ", ".join(each.value for each in done), before.value, after.value)
+            for (before, given), (done, after) in transitions.items()
+            if done or before is not after
+        ]
+        states = list(dict.fromkeys(before.value for before, _ in transitions))
+        yield f"\n### {title}\n"
+        yield from state_machine(f"States of a transaction: {title}", states, steps)
+
+
+def offer_answer() -> Iterator[str]:
+    """The offer/answer exchange of a dialog."""
+    from softphone.sip.invite.invite_dialog import OFFER_ANSWER
+
+    steps = [
+        Step(given.value, f"it is the {role.value}" if role else "", before.value, after.value)
+        for (before, given), (role, after) in OFFER_ANSWER.items()
+        if role or before is not after
+    ]
+    states = list(dict.fromkeys(before.value for before, _ in OFFER_ANSWER))
+    yield from state_machine("States of an offer/answer exchange", states, steps)
+
+
+def states() -> Iterator[str]:
+    """The states that have no table: where the code enters each."""
+    from softphone.events import CallState, RegistrationState
+    from softphone.sip.invite.invite_dialog import InviteState
+    from softphone.sip.subscription.subscriber import SubscriptionState
+
+    for kind, title, *folders in (
+        (InviteState, "An INVITE usage and its dialogs", "sip/invite"),
+        (CallState, "A call", "call"),
+        (RegistrationState, "A registration", "sip/registration", "account"),
+        (SubscriptionState, "A subscription", "sip/subscription"),
+    ):
+        entered = places_entered(kind.__name__, folders)
+        yield f"\n### {title}: `{kind.__name__}`\n"
+        rows = [
+            (f"`{state.value}`", ", ".join(f"`{each}`" for each in entered.get(state.name, ())))
+            for state in kind
+        ]
+        yield records(("state", "entered in"), rows)
+
+
+def places_entered(kind: str, folders: tuple[str, ...]) -> dict[str, list[str]]:
+    """The functions that set each state of an enumeration, or say it in an event."""
+    found: dict[str, list[str]] = {}
+    for path in (
+        p for each in folders for p in sorted((PROJECT / "softphone" / each).rglob("*.py"))
+    ):
+        for outer in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(outer, ast.ClassDef):
+                continue
+            for function in outer.body:
+                if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                    place = f"{outer.name}.{function.name}"
+                    for state in states_set(function, kind):
+                        if place not in found.setdefault(state, []):
+                            found[state].append(place)
+    return found
+
+
+def states_set(function: ast.AST, kind: str) -> Iterator[str]:
+    """The members of an enumeration that a function assigns, or passes on."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign | ast.AnnAssign | ast.keyword):
+            values: list[ast.AST | None] = [node.value]
+        elif isinstance(node, ast.Call):
+            values = list(node.args)
+        else:
+            continue
+        for value in filter(None, values):
+            # A comparison chooses between states: it sets none.
+            chosen = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
+            nested = [each for one in chosen for each in getattr(one, "elts", [one])]
+            for each in nested:
+                if isinstance(each, ast.Attribute) and ast.unparse(each.value) == kind:
+                    yield each.attr
 
 
 GENERATED: Mapping[str, Callable[[], Iterator[str]]] = {
@@ -291,8 +507,13 @@ GENERATED: Mapping[str, Callable[[], Iterator[str]]] = {
     "errors": errors,
     "json": json,
     "layers": layers,
+    "loggers": loggers,
     "lock": lock,
     "metrics": metrics,
+    "presets": presets,
+    "offer answer": offer_answer,
+    "states": states,
+    "transactions": transactions,
 }
 
 
@@ -301,7 +522,36 @@ def fill(app: Sphinx, name: str, source: list[str]) -> None:
     source[0] = MARK.sub(lambda mark: "\n".join(GENERATED[mark["name"]]()), source[0])
 
 
+def plain_signature(
+    app: Sphinx, what: str, name: str, kind: Any, options: object, shown: str | None, returns: Any
+) -> tuple[str, Any] | None:
+    """Show a signature as an application may use it, without what only Python's machinery says.
+
+    Enumerations and Protocols are not called, and objects of a class whose `__init__` says
+    `:meta private:` are made by the engine: they are shown without parentheses.
+    """
+    if shown is None:
+        return None
+    engines_own = what == "class" and ":meta private:" in (kind.__init__.__doc__ or "")
+    called = not (inspect.isclass(kind) and (issubclass(kind, Enum) or is_protocol(kind)))
+    if engines_own or not called:
+        return "", returns
+    text = re.sub(r"<(?:factory|object object)>", "...", shown)
+    return text_of_aliases(text), text_of_aliases(returns)
+
+
+def text_of_aliases(text: Any) -> Any:
+    """A type alias by its name; what is no text is given back."""
+    named = re.compile(r"TypeAliasForwardRef\('(\w+)'\)")
+    return named.sub(r"\1", text) if isinstance(text, str) else text
+
+
+def is_protocol(kind: type) -> bool:
+    return bool(getattr(kind, "_is_protocol", False))
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.connect("source-read", fill)
+    app.connect("autodoc-process-signature", plain_signature)
     return {"parallel_read_safe": True}

@@ -15,7 +15,7 @@ PAGE = PROJECT / "docs" / "guides" / "answering-bot.md"
 
 
 def test_a_caller_is_heard_recorded_and_transferred(beside_a_lab):
-    (program,) = (found["source"] for found in blocks_of(PAGE) if found["kind"] == "python")
+    program = next(found["source"] for found in blocks_of(PAGE) if found["kind"] == "python")
     (beside_a_lab / "agent.py").write_text(program)
     command = [sys.executable, "agent.py"]
     with subprocess.Popen(

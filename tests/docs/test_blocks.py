@@ -5,6 +5,7 @@
 `toml`    is loaded as an account file that lies in the lab's folder;
 `json`    is parsed, one object a line or in all;
 `shell`   is only shown; each `make TARGET` in it must be a target of the Makefile;
+`yaml`    is parsed; `test_ci_templates.py` looks at what those of CI run;
 `ini`     is a peer's configuration: a test in `tests/peers` runs it;
 `text`    is output or a drawing, and is not looked at;
 `diff`    is a change of this project's own code: `test_changes.py` makes it.
@@ -20,6 +21,7 @@ import ast
 import asyncio
 import inspect
 import json
+import logging
 import os
 import re
 import signal
@@ -28,12 +30,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from softphone.config import load_account
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
-KINDS = {"python", "sh", "toml", "json", "shell", "text", "ini", "diff"}
+KINDS = {"python", "sh", "toml", "json", "shell", "text", "ini", "diff", "yaml"}
 NOT_RUN_AT_MOST = 4
 BLOCK = re.compile(
     r"(?:^<!-- not run: (?P<reason>[^\n]+) -->\n)?^```(?P<kind>[^\n]*)\n(?P<source>.*?)^```$",
@@ -63,6 +66,21 @@ def blocks(kind: str) -> list[object]:
 def environment() -> dict[str, str]:
     tools = str(Path(sys.executable).parent)
     return os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was():
+    """Takes back what a block says of logging: later tests would keep every record."""
+    known = [logging.getLogger(), logging.getLogger("softphone")]
+    known += [logging.getLogger(name) for name in logging.root.manager.loggerDict]
+    before = [(each, each.level, list(each.handlers)) for each in known]
+    yield
+    for name in logging.root.manager.loggerDict:
+        if name.startswith("softphone"):
+            logging.getLogger(name).setLevel(logging.NOTSET)
+    for each, level, handlers in before:
+        each.setLevel(level)
+        each.handlers[:] = handlers
 
 
 @pytest.fixture
@@ -125,10 +143,11 @@ def test_a_sh_block_runs(source, beside_a_lab):
 
 @pytest.mark.parametrize("source", blocks("toml"))
 def test_a_toml_block_is_an_account_file(source, beside_a_lab):
-    secret = beside_a_lab / "lab" / "alice.secret"
-    if not secret.exists():
+    for name in re.findall(r'"(\w+\.secret)"', source):
+        secret = beside_a_lab / "lab" / name
         secret.touch(mode=0o600)
-        secret.write_text("a password\n")
+        if secret.stat().st_size == 0:  # the lab has written the passwords of its own users
+            secret.write_text("a password\n")
     path = beside_a_lab / "lab" / "of_a_page.toml"
     path.write_text(source)
     assert load_account(path).config.aor_uri.user
@@ -140,6 +159,11 @@ def test_a_json_block_is_json(source):
         assert json.loads(source)
     except json.JSONDecodeError:
         assert all(json.loads(line) for line in source.splitlines())
+
+
+@pytest.mark.parametrize("source", blocks("yaml"))
+def test_a_yaml_block_is_yaml(source):
+    assert isinstance(yaml.safe_load(source), dict)
 
 
 @pytest.mark.parametrize("source", blocks("shell"))

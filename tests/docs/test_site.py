@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from softphone.events import CallState, RegistrationState
 from softphone.security import ShortfallCode
+from softphone.sip.invite.invite_dialog import OFFER_ANSWER, InviteState
+from softphone.sip.transaction import tables
 
 PROJECT = Path(__file__).resolve().parents[2]
 README_AT_MOST = 8_000
@@ -91,6 +95,43 @@ def test_marks_of_what_is_generated_are_filled(site):
     assert "softphone_load_calls_attempted_total" in lines
     assert "digits_sent" in lines
     assert not [path for path in site.rglob("*.html") if "<!-- generated" in path.read_text()]
+
+
+def test_the_api_is_shown_without_what_the_engine_calls_and_without_addresses_in_memory(site):
+    page = (site / "reference" / "api.html").read_text()
+    text = "".join(re.findall(r">([^<]*)", page))
+    assert "accept_transfer" in text
+    assert "emit_event" not in text
+    assert "AccountDependencies" not in text
+    assert ":meta" not in text
+    assert not re.search(r"&lt;(function|factory|object)| at 0x|TypeAlias", text)
+
+
+def test_the_diagrams_have_every_layer_and_every_transition(site):
+    layers = (site / "explanation" / "architecture.html").read_text()
+    assert "<svg" in layers
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    (rows,) = (each["layers"] for each in contracts if each["id"] == "layers")
+    for package in (package for row in rows for package in row.split(" | ")):
+        assert f">{package}</text>" in layers
+    page = (site / "explanation" / "state-machines.html").read_text()
+    drawn = [
+        (state, given)
+        for name in ("INVITE_CLIENT", "NON_INVITE_CLIENT", "INVITE_SERVER", "NON_INVITE_SERVER")
+        for (state, given), (done, after) in getattr(tables, name).items()
+        if done or after is not state
+    ]
+    exchanges = [step for step, (role, after) in OFFER_ANSWER.items() if role or after != step[0]]
+    assert page.count('class="arrow"') == len(drawn) + len(exchanges)
+    assert "url(" not in page.partition("<article")[2].partition("</article>")[0]
+
+
+def test_every_state_without_a_table_is_entered_somewhere(site):
+    page = (site / "explanation" / "state-machines.html").read_text()
+    rows = re.findall(r"<tr[^>]*>\s*<td>(.*?)</td>\s*<td>(.*?)</td>", page, re.S)
+    assert len(rows) >= len(InviteState) + len(CallState) + len(RegistrationState)
+    assert [state for state, places in rows if "<code" not in places] == []
 
 
 def test_files_that_pages_of_the_repository_link_to_are_there():

@@ -4,7 +4,8 @@
 
 What changed is what differs from REVISION; by default what is not committed yet, or with nothing
 of that the last commit.  The tests of `softphone/a/b/c.py` are each `test_c.py` below `tests/a`,
-else all of `tests/a/b`, else of `tests/a`.  `make test` is the whole suite.
+else all of `tests/a/b`, else of `tests/a`; those of `examples` are `tests/examples`.  `make test`
+is the whole suite.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
-ALWAYS = ("tests/test_names.py", "tests/test_exports.py")
+ALWAYS = ("tests/test_names.py", "tests/test_exports.py", "tests/docs/test_api_pages.py")
 TOOLS = Path(sys.executable).parent
 
 
@@ -43,6 +44,8 @@ def tests_of(path: str) -> set[str]:
         return {path} if own and (PROJECT / path).exists() else set()
     if parts[0] == "docs" or path.endswith(".md"):
         return {"tests/docs"}
+    if parts[0] == "examples":
+        return {"tests/examples"}
     if parts[0] not in ("softphone", "codecs") or not path.endswith(".py"):
         return set()
     folder = "tests/codecs" if parts[0] == "codecs" else "/".join(("tests", *parts[1:2]))

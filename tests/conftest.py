@@ -20,11 +20,9 @@ pytest_plugins = ("tests.support.branch_coverage", "tests.support.log_search")
 
 # Who starts the suite in the background, or by nohup, has told it to ignore these two; the commands
 # under test would inherit that, and are to end by them.
-for number, usual in (
-    (signal.SIGINT, signal.default_int_handler),
-    (signal.SIGHUP, signal.SIG_DFL),
-):
-    if signal.getsignal(number) is signal.SIG_IGN:
+for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    number = getattr(signal, name, None)  # Windows has no SIGHUP
+    if number is not None and signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, usual)
 
 

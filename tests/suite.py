@@ -2,11 +2,16 @@
 
 Real peers come up in the background while types, style and unit tests run; these record which
 branches of each package they take, and none may fall under its floor; the tests of linear time run
-after them, without that.  Some run once more in FIPS mode, under the real provider.  Then the unit
+after them, without that.  Some run once more in FIPS mode, under the real provider, and some as on
+Windows and macOS.  Then the unit
 and lab tests run once more on a second interpreter, then everything that needs a real peer, and
 what those tests saw is compared with the table in the docs (with `CI`; else it is shown).  The
 output of each group is printed when it ends; the time of every group and the ten slowest tests of
 all groups come last.  The exit status is 0 only if every group passed.
+
+Media take two paths (softphone/media/kernel).  The first run of the unit and lab tests takes the
+NumPy path, all of which is to be covered; the second interpreter and the real peers get the
+compiled kernel.
 
 Sockets, clocks and other people's servers share two busy cores here.  Where only a few tests of a
 group fail, these run once more, alone: what passes then is named at the end as such, and is to be
@@ -34,10 +39,20 @@ PROJECT = Path(__file__).resolve().parent.parent
 WORK = PROJECT / ".cache" / "suite"
 INTEROP_OUTCOME = PROJECT / ".cache" / "interop.json"
 PEER_TESTS = "tests/peers"
+EXAMPLE_TESTS = "tests/examples"
 LINEAR_TIME_TESTS = "tests/security/linear_time"
+NOT_ON_THE_SECOND = (
+    *(PEER_TESTS, EXAMPLE_TESTS, LINEAR_TIME_TESTS, "tests/docs", "tests/renames", "tests/fuzz"),
+    *("tests/mutation", "tests/container", "tests/test_architecture.py", "tests/test_names.py"),
+)
+"""What examples and documentation call is tested on both; they themselves take real time.  The
+rest of it reads the source, or tests the tools."""
+KERNEL_TESTS = ("tests/media", "tests/srtp", "tests/load", "tests/lab")
 SECOND_INTERPRETERS = ("3.13", "3.14", "3.12", "3.11")
 FEW = 3
 """As many tests of a group may be tried a second time."""
+LAST_LINES = 12
+"""As many lines of each group that failed are repeated at the end."""
 
 
 @dataclass
@@ -50,6 +65,7 @@ class Group:
     alone: list[str] = field(default_factory=list)
     seconds: float = 0.0
     status: int = 0
+    said: str = ""
     second_try: list[str] = field(default_factory=list)
 
     def run(self) -> None:
@@ -79,7 +95,7 @@ class Group:
             check=False,
         )
         self.seconds = time.monotonic() - started
-        self.status = ended.returncode
+        self.status, self.said = ended.returncode, ended.stdout
         verdict = "ok" if self.status == 0 else f"FAILED ({self.status})"
         print(f"\n== {self.name}: {verdict} in {self.seconds:.1f} s\n{ended.stdout}", flush=True)
 
@@ -248,20 +264,23 @@ def run_all(peers: Peers) -> list[Group]:
         thread.start()
     ignored = [f"--ignore={folder}" for folder in (PEER_TESTS, LINEAR_TIME_TESTS)]
     unit = pytest_group("unit and lab", sys.executable, *ignored)
-    unit.env["SOFTPHONE_COVERAGE"] = str(RECORDED)
+    unit.env |= {"SOFTPHONE_COVERAGE": str(RECORDED), "SOFTPHONE_KERNEL": "off"}
     run(unit)
     run(coverage_group(unit))
     # They judge times of a hundred thousand inputs, each of which costs four times as much where
     # branches are recorded.
     run(pytest_group("linear time", sys.executable, LINEAR_TIME_TESTS))
     run(*fips_groups())
+    run(Group("simulated platforms", [sys.executable, "-m", "tests.platforms", "--quick"]))
     for thread in background:
         thread.join()
     if python is None:
         print(f"\n== second interpreter: missing, none of {', '.join(SECOND_INTERPRETERS)} found")
+        run(pytest_group("media with the kernel", sys.executable, *KERNEL_TESTS))
     else:
         second = str(PROJECT / ".venv-second" / "bin" / "python")
-        run(pytest_group("unit and lab on the second", second, f"--ignore={PEER_TESTS}"))
+        left_out = [f"--ignore={folder}" for folder in NOT_ON_THE_SECOND]
+        run(pytest_group("unit and lab on the second", second, *left_out))
     done.append(peers.wait())
     group = pytest_group("real peers", sys.executable, PEER_TESTS, workers=4)
     group.env = {"SOFTPHONE_PEERS_STATE": str(peers.state)}
@@ -325,6 +344,9 @@ def main() -> int:
         print(f"{seconds:8.2f} s  {name}")
     for name in (name for group in groups for name in group.second_try):
         print(f"\npassed at the second try only, alone: {name}")
+    for group in (group for group in groups if group.status):
+        print(f"\n== {group.name}: FAILED ({group.status}), its last lines")
+        print("\n".join(group.said.rstrip().splitlines()[-LAST_LINES:]))
     total = counts(groups)
     print(f"\n{', '.join(f'{number} {word}' for word, number in total.items())}")
     return 1 if any(group.status for group in groups) else 0

@@ -16,6 +16,7 @@ from tests import check
         ("codecs/softphone_codecs/registry.py", {"tests/codecs/test_registry.py"}),
         ("docs/guides/load.md", {"tests/docs"}),
         ("README.md", {"tests/docs"}),
+        ("examples/echo_bot.py", {"tests/examples"}),
         ("tests/test_check.py", {"tests/test_check.py"}),
         ("tests/support/stage.py", set()),
         ("bench/trees/code_lines.py", set()),

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
 import pickle
+import pkgutil
 import re
 
 import pytest
 
+import softphone
 from softphone import errors
-from softphone.errors import Busy, CallError, Redirected, RegistrationError, copy_error
+from softphone.errors import (
+    Busy,
+    CallError,
+    IdentityMismatch,
+    Redirected,
+    RegistrationError,
+    SoftphoneError,
+    TransportTimeout,
+    copy_error,
+)
 from softphone.security import SecurityShortfall, Shortfall, ShortfallCode
 
 NAMED = {name: getattr(errors, name) for name in errors.__all__}
+PACKAGES = [
+    each.name for each in pkgutil.walk_packages(softphone.__path__, "softphone.") if each.ispkg
+]
 CLASSES = [value for value in NAMED.values() if isinstance(value, type)]
 
 
@@ -53,6 +68,41 @@ def test_each_says_its_sentence_and_does_so_in_another_process(kind):
     assert str(error) == "the sentence"
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again), vars(again)) == (kind, "the sentence", vars(error))
+
+
+def subclasses(kind: type) -> set[type]:
+    """All classes below one, however deep."""
+    return {kind}.union(*map(subclasses, kind.__subclasses__()))
+
+
+def test_every_error_of_the_product_says_what_to_do():
+    for name in (path for path in PACKAGES if ".cli" not in path):
+        importlib.import_module(name)
+    kinds = {each for each in subclasses(SoftphoneError) if each.__module__.startswith("softphone")}
+    assert len(kinds) > 55
+    # A shortfall's hints are those of its codes.
+    without = {each.__name__ for each in kinds if not each._hint}
+    assert without == {"SoftphoneError", "SecurityShortfall"}
+    said = [each._hint for each in kinds if each._hint]
+    assert [hint for hint in said if hint[0].isupper() or hint[-1] == "."] == []
+
+
+def test_a_hint_is_that_of_the_kind_and_a_shortfall_has_one_for_each_code():
+    assert "firewall" in TransportTimeout("x").hint
+    assert "server_name" in IdentityMismatch("x").hint
+    assert SoftphoneError("x").hint == ""
+    for code in ShortfallCode:
+        assert (
+            SecurityShortfall((Shortfall(code, "why"),)).hint == Shortfall(code, "why").hint != ""
+        )
+    both = (ShortfallCode.SRTP_REQUIRED, ShortfallCode.NO_MEDIA, ShortfallCode.NO_MEDIA)
+    hints = SecurityShortfall(tuple(Shortfall(code, "why") for code in both)).hint.split("; ")
+    assert len(hints) == 2
+
+
+def test_a_hint_cannot_be_set_for_one_error():
+    with pytest.raises(AttributeError):
+        Busy("486").hint = "another"
 
 
 @pytest.mark.parametrize(

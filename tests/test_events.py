@@ -17,17 +17,31 @@ from softphone.events import (
     CallState,
     Direction,
     EndedBy,
+    Presence,
     RegistrationChanged,
     RegistrationState,
     StreamStatistics,
+    TrunkState,
     VoiceQuality,
+    WatchedDialog,
+    WatchEvent,
 )
-from softphone.security import SecurityState, Shortfall
+from softphone.security import IdentityAssurance, SecurityState, Shortfall
 
 ACCOUNT = typing.get_args(AccountEvent)
 CALL = typing.get_args(CallEvent)
+WATCH = typing.get_args(WatchEvent)
 PLAIN = {bool, int, float, str, bytes, type(None)}
-CARRIED = PLAIN | {CallState, Direction, EndedBy, RegistrationState, SecurityState, Shortfall}
+CARRIED = PLAIN | {
+    IdentityAssurance,
+    CallState,
+    Direction,
+    EndedBy,
+    RegistrationState,
+    SecurityState,
+    Shortfall,
+    TrunkState,
+}
 
 
 def members(annotation: object) -> set[object]:
@@ -36,33 +50,34 @@ def members(annotation: object) -> set[object]:
     return set().union(*map(members, parts)) if parts else {annotation}
 
 
-def test_each_event_belongs_to_an_account_or_to_a_call():
+def test_each_event_belongs_to_an_account_a_call_or_a_watch():
     defined = {
         value
         for name, value in vars(events).items()
         if dataclasses.is_dataclass(value) and value.__module__ == events.__name__
     }
-    assert defined == {*ACCOUNT, *CALL, StreamStatistics, VoiceQuality}
-    assert not {*ACCOUNT} & {*CALL}
+    values = {StreamStatistics, VoiceQuality, WatchedDialog, Presence}
+    assert defined == {*ACCOUNT, *CALL, *WATCH, *values}
+    assert len({*ACCOUNT, *CALL, *WATCH}) == len([*ACCOUNT, *CALL, *WATCH])
 
 
-@pytest.mark.parametrize("kind", [*ACCOUNT, *CALL, StreamStatistics, VoiceQuality])
+@pytest.mark.parametrize("kind", [*ACCOUNT, *CALL, *WATCH, StreamStatistics, VoiceQuality])
 def test_an_event_is_frozen_and_holds_plain_and_security_types_only(kind):
     hints = typing.get_type_hints(kind)
     assert kind.__dataclass_params__.frozen
     assert not hasattr(kind, "__dict__") or "__slots__" in vars(kind)
     for name, annotation in hints.items():
-        assert members(annotation) <= CARRIED | {VoiceQuality}, name
+        assert members(annotation) <= CARRIED | {VoiceQuality, WatchedDialog, Presence}, name
 
 
-@pytest.mark.parametrize("kind", [*ACCOUNT, *CALL])
+@pytest.mark.parametrize("kind", [*ACCOUNT, *CALL, *WATCH])
 def test_an_event_is_told_in_the_past_tense(kind):
     irregular = ("Lost", "Kept", "MessageWaiting", "CallRinging")
     assert kind.__name__.endswith(("ed", *irregular))
 
 
 def test_every_event_is_exported():
-    assert {kind.__name__ for kind in (*ACCOUNT, *CALL)} <= set(events.__all__)
+    assert {kind.__name__ for kind in (*ACCOUNT, *CALL, *WATCH)} <= set(events.__all__)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +95,7 @@ def test_a_direction_as_each_side_sees_it(direction, sends, receives, other):
     assert other.reversed is direction
 
 
-@pytest.mark.parametrize("kind", [CallState, RegistrationState, Direction, EndedBy])
+@pytest.mark.parametrize("kind", [CallState, RegistrationState, TrunkState, Direction, EndedBy])
 def test_the_values_are_the_names_in_lower_case(kind: type[Enum]):
     assert [member.value for member in kind] == [member.name.lower() for member in kind]
 

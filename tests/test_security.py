@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from softphone.security import (
+    DEFAULT_SUITES,
     CryptoSuite,
     KeyExchange,
     KeyMaterial,
@@ -313,7 +314,7 @@ def test_the_defaults_demand_srtp_and_encryption_to_the_server():
         SecurityLevel.ENCRYPTED,
         Scope.HOP,
         SrtpPolicy.REQUIRED,
-        tuple(CryptoSuite),
+        DEFAULT_SUITES,
         TlsVersion.TLS_1_2,
         RevocationMode.SOFT,
         frozenset(),

@@ -40,6 +40,7 @@ STRICT = (
     "tests/provisioning/test_signed_file.py",
     "tests/messaging",
     "tests/contacts",
+    "tests/voicemail",
     "tests/lab/test_uds_directory.py",
     "tests/end_to_end/test_directory_names.py",
     "tests/net/stream/test_inner_tls.py",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from softphone.config import load_account
@@ -25,8 +27,8 @@ async def phone():
 def account_of(lab, phone):
     """`await account_of("alice", srtp=...)`: a registered account of the lab."""
 
-    async def register(name, on=None, **media):
-        config = load_account(lab.accounts[name]).config
+    async def register(name, on=None, advertised=None, **media):
+        config = replace(load_account(lab.accounts[name]).config, advertised=advertised)
         if media:
             config = config.with_media(**media)
         return await (on or phone).register(config)

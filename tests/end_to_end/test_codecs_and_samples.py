@@ -65,7 +65,7 @@ async def level(call, hertz: float, seconds: float = 0.5) -> float:
 
 
 @placements
-@pytest.mark.parametrize("codec", ["PCMU", "G722", "opus", "L16"])
+@pytest.mark.parametrize("codec", ["PCMU", "G722", "opus", "L16", "L16/16000"])
 async def test_both_sides_hear_each_other_with_each_codec(placement, codec):
     async with Phone(media=MediaConfig(placement=placement)) as phone:
         call, other = await connect(phone, codecs=(codec,))
@@ -112,6 +112,30 @@ async def test_barge_in_marks_and_the_end(placement):
         assert await patiently(waiting) > 0
         with pytest.raises(LocalProtocolError):
             await call.audio.write(tone(500.0, 0.1, rate))
+
+
+@placements
+async def test_what_is_written_pauses_and_goes_on_where_it_was(placement):
+    async with Phone(media=MediaConfig(placement=placement)) as phone:
+        call, other = await connect(phone)
+        assert len(await other.audio.read()) > 0
+        began = time.monotonic()
+        await call.audio.write(tone(500.0, 0.3, 16000), lead=0.06)
+        assert time.monotonic() - began > 0.15  # it took as long as its sound, less the lead
+        writing = asyncio.ensure_future(call.audio.write(tone(500.0, 3.0, 16000), lead=0.06))
+        assert await level(other, 500.0, 0.2) > AUDIBLE_DBM0
+        call.audio.pause()
+        assert call.audio.paused
+        mark = call.audio.mark()
+        assert await level(other, 500.0, 0.2) < INAUDIBLE_DBM0
+        assert not mark.done
+        assert not writing.done()
+        call.audio.resume()
+        assert not call.audio.paused
+        assert await patiently(mark.played())
+        assert await level(other, 500.0, 0.2) > AUDIBLE_DBM0
+        call.audio.flush()
+        await patiently(writing)
 
 
 async def _listen(call) -> int:

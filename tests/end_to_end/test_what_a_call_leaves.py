@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from weakref import ref
 
 import numpy as np
 import pytest
 
 from softphone.call import AudioStream, Call, IncomingCall, OutgoingCall
-from softphone.call.leg import CallLeg, Negotiation
+from softphone.call.leg import CallLeg, MusicSource, Negotiation
 from softphone.errors import CallError
 from softphone.lab import LabConfig, LabServer, LabUser, Login
 from softphone.media.audio import PcmRing
@@ -39,6 +40,7 @@ OF_A_CALL = (
     Negotiation,
     OutgoingCall,
     OfferAnswerSession,
+    MusicSource,
 )
 
 
@@ -104,6 +106,26 @@ async def held_and_resumed(office):
         await call.resume()
     one.hangup()
     await other.ended()
+
+
+async def held_with_music(office):
+    """The lab's 602 plays to Bob's leg; then the music ends by a resume, a refusal, the call."""
+    one, other = await office.connect()
+    for source in ("602", "nobody", "602"):
+        use_music(office.alice, one, source)
+        await one.hold()
+        await one.resume()
+    await one.hold()
+    other.hangup()
+    await one.ended()
+
+
+def use_music(account, call, source):
+    """Have `source` be the account's music on hold from now on."""
+    account._context = replace(
+        account._context, config=replace(account.config, music_on_hold=source)
+    )
+    call._leg.setup = account._leg_setup(call._leg.flow)
 
 
 async def transferred_blind(office):
@@ -175,6 +197,7 @@ async def cut_off(office):
         answered_by_the_lab,
         with_talk_and_digits,
         held_and_resumed,
+        held_with_music,
         transferred_blind,
         transferred_in_vain,
         transferred_attended,

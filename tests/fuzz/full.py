@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from softphone.security import CryptoSuite
 from tests.fuzz import capf_target as capf
+from tests.fuzz import stir_target as stir
 from tests.fuzz import xml_target as xml
 from tests.fuzz.endpoint_target import EndpointTarget
 from tests.fuzz.mutation import mutated, prefixes, replaced, shifted
@@ -91,6 +92,8 @@ def targets() -> list[Target]:
         Target("TFTP downloads", TFTP, check_download),
         Target("TFTP servers", TFTP, check_server),
         Target("signed files", [HEADER[:960]], check_header),
+        Target("signed numbers", [stir.IDENTITY], stir.check_identity),
+        Target("lists of signed numbers", [stir.LIST], stir.check_list),
         Target("CAPF messages", capf.CORPUS, capf.check_message),
         Target("CAPF clients", capf.CORPUS, capf.check_client),
         Target("CAPF servers", capf.CORPUS, capf.check_server),
@@ -98,6 +101,7 @@ def targets() -> list[Target]:
         Target("XML of KPML", xml.REQUESTS, xml.check_kpml),
         Target("XML of remote control", xml.REMOTE, xml.check_remote_control),
         Target("XML of directories", xml.USERS, xml.check_directory),
+        Target("XML and JSON of mailboxes", xml.MAILBOX, xml.check_mailbox),
     ]
     for suite in CryptoSuite:
         srtp = SrtpTarget(suite)

@@ -14,7 +14,7 @@ from softphone.sip.message import (
     find_part,
     parse_datagram,
 )
-from softphone.sip.message.header_registry import FieldAccess, TypedHeaderField
+from softphone.sip.message.headers import FieldAccess, TypedHeaderField
 
 DATA = Path(__file__).resolve().parent.parent / "data" / "rfc4475"
 NAMED = {path.stem: path.read_bytes() for path in sorted(DATA.glob("*.dat"))}

@@ -12,6 +12,7 @@ TARGETS = {
     xml.check_kpml: xml.REQUESTS,
     xml.check_remote_control: xml.REMOTE,
     xml.check_directory: xml.USERS,
+    xml.check_mailbox: xml.MAILBOX,
 }
 
 

@@ -1,9 +1,9 @@
-"""Fuzz targets of the documents in XML: configuration, KPML, remote control, UDS."""
+"""Fuzz targets of the documents in XML: configuration, KPML, remote control, UDS, voicemail."""
 
 from __future__ import annotations
 
 from softphone.contacts.uds_document import parse_home_cluster, parse_users
-from softphone.errors import DirectoryError
+from softphone.errors import DirectoryError, VoicemailError
 from softphone.provisioning.device_config import parse_device_config
 from softphone.sip import Body
 from softphone.sip.event_packages.cisco_remotecc import (
@@ -15,6 +15,7 @@ from softphone.sip.event_packages.cisco_remotecc import (
 )
 from softphone.sip.event_packages.kpml import KpmlSubscription
 from softphone.trust.lists import FileRefused
+from softphone.voicemail.document import parse_mailbox, parse_message, parse_messages
 from tests.support.capf import DATA
 from tests.support.kpml import kpml_request
 
@@ -27,6 +28,13 @@ USERS = [
     b"<email>a@example.test</email></user></users>",
     b'<result><clusterUser found="true"><homeCluster>h.example.test</homeCluster></clusterUser>'
     b"</result>",
+]
+MAILBOX = [
+    b'<Messages total="1"><Message><MsgId>0:b4ff-1</MsgId><Read>false</Read><Secure>true</Secure>'
+    b"<From><DisplayName>Bob</DisplayName></From><ArrivalTime>1522069679000</ArrivalTime>"
+    b"</Message></Messages>",
+    b'{"@total":"1","Message":{"MsgId":"0:b4ff-1","Secure":"false","Duration":"3340"}}',
+    b"<Mailbox><IsMailboxMounted>true</IsMailboxMounted></Mailbox>",
 ]
 
 
@@ -62,4 +70,13 @@ def check_directory(data: bytes) -> None:
         try:
             read(data)
         except DirectoryError:
+            continue
+
+
+def check_mailbox(data: bytes) -> None:
+    """Messages or a mailbox, or VoicemailError."""
+    for read in (parse_messages, parse_message, parse_mailbox):
+        try:
+            read(data)
+        except VoicemailError:
             continue

@@ -11,6 +11,7 @@ from unittest.mock import patch
 from softphone.account.account import Account
 from softphone.account.context import AccountDependencies
 from softphone.call import Call, IncomingLeg, OutgoingCall, OutgoingLeg
+from softphone.call.dial_permit import UNJUDGED
 from softphone.config import AccountConfig
 from softphone.config.account import CredentialConfig, QualityConfig
 from softphone.errors import SoftphoneError
@@ -27,9 +28,8 @@ from softphone.sip.event_packages.cisco_service_control import (
     ServiceControl,
     service_control_body,
 )
-from softphone.sip.message.body import format_multipart
 from softphone.sip.message.headers import Field
-from softphone.sip.message.message import Request
+from softphone.sip.message.message import Request, format_multipart
 from tests.golden.legs import MediaProbe
 from tests.golden.transcript import Transcript, Watch, record
 from tests.golden.virtual import HERE, THERE, Network, granted, run_virtually
@@ -112,7 +112,7 @@ class Office:
                 session_timer=None,
             )
 
-        leg = OutgoingLeg(server.setup(), invitation, delayed=delayed)
+        leg = OutgoingLeg(server.setup(), invitation, UNJUDGED, delayed=delayed)
         server.legs.append(leg)
         leg.send_invite()
         return leg

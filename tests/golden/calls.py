@@ -160,11 +160,10 @@ async def early_media() -> str:
         callee = stage.bob.leg
         assert isinstance(callee, IncomingLeg)
         assert callee._proposal is not None
+        body = callee.make_description()
         callee.apply_proposal(callee._proposal)
         with stage.bob.change() as now:
-            callee.usage.send_provisional(
-                183, now=now, body=callee._proposal.body, reliable=reliable
-            )
+            callee.usage.send_provisional(183, now=now, body=body, reliable=reliable)
         stage.run(0.2)
         callee.accept()
         stage.run(0.3)

@@ -17,8 +17,7 @@ from softphone.sip.events import (
     SubscribeReceived,
 )
 from softphone.sip.invite.usage import InviteUsage
-from softphone.sip.message.body import Body
-from softphone.sip.message.message import Request, Response
+from softphone.sip.message.message import Body, Request, Response
 from softphone.sip.message.uri import NameAddr, SipUri
 from softphone.sip.subscription.notifier import NotifierUsage
 from softphone.sip.subscription.subscriber import SubscriberUsage

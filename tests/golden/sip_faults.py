@@ -10,8 +10,7 @@ from softphone.security import KeyMaterial
 from softphone.sip.auth import DigestAlgorithm, DigestCredentials, DigestSession
 from softphone.sip.events import InviteReceived, RequestReceived
 from softphone.sip.invite.usage import InviteUsage
-from softphone.sip.message.body import Body
-from softphone.sip.message.message import Request
+from softphone.sip.message.message import Body, Request
 from softphone.sip.message.uri import NameAddr, SipUri
 from tests.golden.sip_calls import (
     CAROL,

@@ -66,6 +66,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("softphone/call/leg/negotiation.py", "softphone/sdp/offer_answer.py"),
         (
             "tests/call/leg",
+            "tests/call/test_incoming.py",
             "tests/properties/test_offer_answer.py",
             "tests/sdp",
             "tests/security/keys/test_keys_that_are_refused.py",

@@ -33,6 +33,7 @@ PEERS = {
     "baresip": "baresip",
     "kamailio": "Kamailio",
     "kamailio_of_its_own": "Kamailio",
+    "kamailio_presence": "Kamailio",
     "prosody": "Prosody 13",
     "prosody_of_its_own": "Prosody 13",
     "rtpengine": "rtpengine",

@@ -20,10 +20,12 @@ from softphone.errors import (
 )
 from softphone.events import (
     CallState,
+    DialogChanged,
     DigitReceived,
     Direction,
     EarlyMediaStarted,
     EndedBy,
+    PresenceChanged,
     RegistrationState,
     TransferRequested,
 )
@@ -31,8 +33,10 @@ from softphone.media.audio import ToneSource
 from softphone.phone import Phone
 from softphone.security import CryptoSuite, Scope, SecurityLevel, ShortfallCode, SrtpPolicy
 from tests.peers.asterisk.pbx import write_tone
+from tests.peers.direct import tone_level_of
 from tests.peers.phones import (
     AUDIBLE_DBM0,
+    Wire,
     account,
     attempts_failed,
     hears_soon,
@@ -40,8 +44,9 @@ from tests.peers.phones import (
     next_event,
     registered_again,
 )
+from tests.peers.test_no_rtp_in_clear import PatternSource, shows_pattern
 from tests.peers.tone import heard, read_wav
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, until
 
 CM_80 = CryptoSuite.AES_CM_128_HMAC_SHA1_80
 CM_32 = CryptoSuite.AES_CM_128_HMAC_SHA1_32
@@ -70,7 +75,9 @@ def line_of(asterisk, authority, client_certificate, phone):
             options.setdefault("client", client_certificate(user))
         name = "tls" if transport == "mtls" else transport
         options.setdefault("password", f"{user}pw")
+        pickup = options.pop("pickup", None)
         config = account(user, getattr(pbx, transport), name, ca=ca, **options)
+        config = replace(config, pickup=pickup)
         return await phone.register(config)
 
     return register
@@ -303,6 +310,55 @@ async def test_two_phones_talk_through_the_bridge(line_of):
     assert (await other.ended()).by is EndedBy.REMOTE
 
 
+@pytest.mark.feature("early media")
+async def test_our_early_media_goes_through_the_bridge_under_srtp(
+    asterisk, authority, client_certificate, line_of, capture, ports
+):
+    """Asterisk supports 100rel: the answer is in the 183, and its PRACK comes before our 200."""
+    wire = Wire()
+    alice = await line_of("alice")
+    config = account(
+        "ivan",
+        asterisk.mtls,
+        "tls",
+        ca=authority.certificate,
+        client=client_certificate("ivan"),
+        password="ivanpw",
+        ports=ports,
+    )
+    async with Phone(tap=wire) as other, asyncio.timeout(40):
+        ivan = await other.register(config)
+        outgoing = alice.dial("ivan")
+        await outgoing.start()
+        incoming = await anext(ivan.incoming())
+        audio = await incoming.early_media()
+        assert audio.security.suite is CM_80
+        audio.play(PatternSource())
+        await until(lambda: audio.statistics.packets_sent >= 10)
+        audio.play(ToneSource(660.0))
+        early = await next_event(outgoing, EarlyMediaStarted)
+        assert early.security.hop_level is SecurityLevel.ENCRYPTED
+        while await tone_level_of(outgoing.early_audio, 660.0) <= AUDIBLE_DBM0:
+            pass
+        assert incoming.state is outgoing.state is CallState.EARLY
+        answering = asyncio.create_task(incoming.answer())
+        call = await outgoing.answered(timeout=15)
+        theirs = await answering
+        assert await hears_soon(call, 660.0)
+        assert theirs.audio.statistics.authentication_failures == 0
+    capture.stop()
+    sent = [one.payload for one in capture.sent_by(*range(ports[0], ports[1] + 1))]
+    assert len(sent) > 10
+    assert not any(shows_pattern(payload) for payload in sent)
+    (provisional,) = wire.sent("SIP/2.0 183")
+    assert "RSeq:" in provisional
+    assert "RTP/SAVP" in provisional
+    answer = next(text for text in wire.sent("SIP/2.0 200") if " INVITE\r\n" in text)
+    assert answer.endswith("\r\n\r\n")
+    heard_order = [text.partition(" ")[0] for ours, text in wire.messages if not ours]
+    assert heard_order.index("PRACK") < heard_order.index("ACK")
+
+
 @pytest.mark.feature("hold and resume")
 async def test_hold_and_resume(line_of):
     line = await line_of("alice")
@@ -448,3 +504,51 @@ async def test_an_asterisk_that_was_away_is_registered_with_within_seconds(
     async with line.dial("600") as outgoing:
         call = await outgoing.answered(timeout=PATIENCE)
         assert call.audio.security.suite is CM_80
+
+
+@pytest.mark.feature("dialog states, pickup by code")
+async def test_a_call_that_rings_at_a_watched_user_is_picked_up(line_of):
+    alice, tilda = await line_of("alice", transport="tls"), await line_of("tilda", transport="tls")
+    bob = await line_of("bob", transport="tls", pickup="*8{user}")
+    async with bob.watch("tilda") as watch, alice.dial("tilda") as outgoing:
+        answered = asyncio.create_task(outgoing.answered(timeout=PATIENCE))
+        ringing = await anext(tilda.incoming())
+        ringing.ring()
+        async with asyncio.timeout(PATIENCE):
+            async for event in watch.events():
+                if isinstance(event, DialogChanged) and event.dialog.state is CallState.EARLY:
+                    break
+        dialog = await watch.ringing()
+        assert dialog is not None
+        assert dialog.direction == "recipient"
+        async with bob.pick_up("tilda", dialog) as picking:
+            picked = await picking.answered(timeout=PATIENCE)
+            call = await answered
+            await asyncio.wait_for(ringing.ended, PATIENCE)
+            assert picked.security.level is SecurityLevel.ENCRYPTED
+            call.audio.play(ToneSource(700.0, 8000))
+            assert await hears_soon(picked, 700.0)
+        async with asyncio.timeout(PATIENCE):
+            async for event in watch.events():
+                if isinstance(event, DialogChanged) and event.dialog.state is CallState.TERMINATED:
+                    break
+
+
+@pytest.mark.feature("presence (PIDF)")
+async def test_the_presence_of_a_user_follows_its_calls(line_of):
+    ursula, bob = await line_of("ursula", transport="tls"), await line_of("bob", transport="tls")
+    async with bob.watch_presence("ursula") as watch:
+        seen = watch.events()
+
+        async def until(text):
+            async with asyncio.timeout(PATIENCE):
+                async for event in seen:
+                    if isinstance(event, PresenceChanged) and event.presence.note == text:
+                        return event.presence
+            raise AssertionError("the watch has ended")
+
+        assert (await until("Ready")).available
+        async with ursula.dial("602") as outgoing:
+            await outgoing.answered(timeout=PATIENCE)
+            await until("On the phone")
+        assert (await until("Ready")).available

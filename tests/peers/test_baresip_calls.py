@@ -13,7 +13,14 @@ from softphone.errors import NotAcceptable
 from softphone.events import CallRefused, DigitReceived, Direction, EndedBy, HoldChanged
 from softphone.media.audio import ToneSource
 from softphone.phone import Phone
-from softphone.security import CryptoSuite, Scope, SecurityLevel, ShortfallCode, SrtpPolicy
+from softphone.security import (
+    DEFAULT_SUITES,
+    CryptoSuite,
+    Scope,
+    SecurityLevel,
+    ShortfallCode,
+    SrtpPolicy,
+)
 from tests.peers.phones import AUDIBLE_DBM0, direct_over_tls, level_heard, next_event
 from tests.peers.tone import heard, read_wav
 from tests.support.waiting import PATIENCE
@@ -57,7 +64,7 @@ async def what_it_heard(robot, hz):
 
 @pytest.mark.feature("SRTP AES_CM_128")
 @pytest.mark.feature("SRTP AEAD_AES_GCM")
-@pytest.mark.parametrize("suite", list(CryptoSuite), ids=lambda suite: suite.value)
+@pytest.mark.parametrize("suite", DEFAULT_SUITES, ids=lambda suite: suite.value)
 async def test_it_hears_us_and_we_hear_it_with_each_suite(baresip, line_with, suite):
     robot = await asyncio.to_thread(baresip)
     line = await line_with(suites=(suite,))
@@ -217,6 +224,22 @@ async def test_required_against_it_without_srtp_ends_in_its_488(baresip, line_wi
         await outgoing.answered(timeout=PATIENCE)
     assert caught.value.status == 488
     assert outgoing.statistics.packets_sent == 0
+
+
+@pytest.mark.feature("opportunistic SRTP (RFC 8643)")
+@pytest.mark.parametrize("encryption", ["srtp", ""])
+async def test_our_keys_under_avp_are_answered_or_left_in_one_invite(
+    baresip, line_with, encryption
+):
+    robot = await asyncio.to_thread(baresip, encryption=encryption)
+    line = await line_with(srtp=SrtpPolicy.OPTIONAL, opportunistic=True)
+    async with line.dial(robot.uri()) as outgoing:
+        call = await outgoing.answered(timeout=PATIENCE)
+        assert (call.audio.security.suite is not None) is bool(encryption)
+        assert call.audio.security.profile == "RTP/AVP"
+        assert call.security.lock is bool(encryption)
+        assert await level_heard(call, THEIRS) > AUDIBLE_DBM0
+        assert call.audio.statistics.authentication_failures == 0
 
 
 @pytest.mark.feature("SRTP optional")

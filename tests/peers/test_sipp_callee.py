@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from softphone.config import CallerConfig, ChallengeConfig
 from softphone.errors import LocalProtocolError
-from softphone.events import Direction, EndedBy, HoldChanged
+from softphone.events import CallState, Direction, EndedBy, HoldChanged
+from softphone.media.audio import ToneSource
 from softphone.phone import Phone
+from softphone.security import KeyMaterial
 from softphone.sip import (
     AckReceived,
     Cause,
@@ -48,6 +53,35 @@ async def test_a_call_that_comes_in_is_answered_and_heard(sipp, transport):
             await finished(run)
 
 
+def challenging(transport, algorithm, password=b"secret"):
+    """An account that takes calls of the user "trunk" only."""
+    users = (CallerConfig("trunk", KeyMaterial(password)),)
+    return replace(direct(transport), challenge=ChallengeConfig(users, algorithms=(algorithm,)))
+
+
+@pytest.mark.feature("digest of a caller")
+@pytest.mark.parametrize("algorithm", ["SHA-256", "MD5"])
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_caller_that_is_challenged_comes_in_with_its_digest(sipp, transport, algorithm):
+    async with Phone() as phone:
+        line = await phone.register(challenging(transport, algorithm))
+        with calling(sipp, line, "uac_challenged", transport=transport) as run:
+            call = await answered_call(line)
+            await left_by_far_end(call)
+            await finished(run)
+        assert len(run.received("SIP/2.0 401")) == 1
+        assert f"algorithm={algorithm}" in run.received("SIP/2.0 401")[0]
+
+
+@pytest.mark.feature("digest of a caller")
+async def test_a_caller_with_another_password_does_not_come_in(sipp):
+    async with Phone() as phone:
+        line = await phone.register(challenging("udp", "SHA-256", b"another"))
+        with calling(sipp, line, "uac_challenged") as run:
+            await until(lambda: len(run.received("SIP/2.0 401")) >= 2)
+        assert not line.call_states
+
+
 @pytest.mark.feature("PRACK")
 async def test_ringing_is_reliable_where_the_caller_requires_it(sipp, line):
     with calling(sipp, line, "uac_prack") as run:
@@ -65,7 +99,8 @@ async def test_a_reliable_response_is_sent_again_until_its_prack(sipp, line):
     with calling(sipp, line, "uac_prack_lost", retransmits=False) as run:
         incoming = await next_call(line)
         incoming.ring()
-        await until(lambda: run.sent("PRACK"))
+        # SIPp takes the two answers in this order only.
+        await until(lambda: run.received("SIP/2.0 200"))
         await left_by_far_end(await incoming.answer())
         await finished(run)
     copies = run.received("SIP/2.0 180")
@@ -109,6 +144,61 @@ async def test_our_offer_in_a_reliable_183_is_answered_in_prack(sipp):
                 invited.usage.accept(None, now=now)
             await desk.expect(InviteEnded)
             await finished(run)
+
+
+@pytest.mark.feature("early media")
+async def test_early_media_goes_both_ways_and_the_200_repeats_its_description(sipp, line):
+    with calling(sipp, line, "uac_early_media") as run:
+        incoming = await next_call(line)
+        audio = await incoming.early_media()
+        audio.play(ToneSource(660.0))
+        assert await tone_level_of(audio, TONE_HZ) > AUDIBLE_DBM0
+        await until(lambda: audio.statistics.packets_sent >= 5)
+        assert incoming.state is CallState.EARLY
+        call = await incoming.answer()
+        assert await tone_level_of(call.audio, TONE_HZ) > AUDIBLE_DBM0
+        run.go_on()
+        await left_by_far_end(call)
+        await finished(run)
+    (early,) = run.received("SIP/2.0 183")
+    answer = next(text for text in run.received("SIP/2.0 200") if "INVITE" in text)
+    octets = early.partition("\n\n")[2]
+    assert "m=audio" in octets
+    assert answer.partition("\n\n")[2] == octets
+    assert "RSeq" not in early
+
+
+@pytest.mark.feature("early media")
+async def test_the_answer_in_a_reliable_183_is_not_repeated_and_the_200_waits_for_prack(sipp, line):
+    with calling(sipp, line, "uac_early_media_prack") as run:
+        incoming = await next_call(line)
+        await incoming.early_media()
+        await left_by_far_end(await incoming.answer())
+        await finished(run)
+    log = run.messages
+    assert log.index("PRACK sip:") < log.index("SIP/2.0 200")
+    assert [text.count("m=audio") for text in run.received("SIP/2.0 200")] == [0, 0, 0]
+
+
+@pytest.mark.feature("early media")
+async def test_early_media_to_a_caller_without_an_offer_is_agreed_by_its_prack(sipp, line):
+    with calling(sipp, line, "uac_delayed_offer_183") as run:
+        incoming = await next_call(line)
+        audio = await incoming.early_media()
+        assert audio.codec == "PCMU"
+        await left_by_far_end(await incoming.answer())
+        await finished(run)
+
+
+@pytest.mark.feature("early media")
+@pytest.mark.parametrize("scenario", ["uac_prack_offer", "uac_update_early"])
+async def test_early_media_follows_an_offer_in_prack_or_in_update(sipp, line, scenario):
+    with calling(sipp, line, scenario) as run:
+        incoming = await next_call(line)
+        audio = await incoming.early_media()
+        await until(lambda: audio.direction is Direction.RECVONLY)
+        await left_by_far_end(await incoming.answer())
+        await finished(run)
 
 
 @pytest.mark.feature("PRACK")

@@ -37,12 +37,8 @@ from softphone.sip.message import (
     unescape,
 )
 from softphone.sip.message.grammar import format_parameters, parse_parameters, quote, unquote
-from softphone.sip.message.typed_headers import (
-    ContentType,
-    RetryAfter,
-    WarningValue,
-    parse_date,
-)
+from softphone.sip.message.headers import ContentType
+from softphone.sip.message.typed_headers import RetryAfter, WarningValue, parse_date
 from softphone.sip.message.uri import escape_user
 
 TOKEN_CHARS = "abcXYZ0189-.!%*_+`'~"

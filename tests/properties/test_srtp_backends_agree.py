@@ -37,7 +37,7 @@ def material(suite: CryptoSuite, seed: bytes) -> KeyMaterial:
 
 
 @settings(max_examples=60, deadline=None)
-@given(SUITES, st.binary(min_size=44, max_size=44), st.lists(packets(), max_size=20))
+@given(SUITES, st.binary(min_size=46, max_size=46), st.lists(packets(), max_size=20))
 def test_what_is_sent(suite, seed, sent):
     """The same packets, refusals of repeated and old indices included."""
     one, other = (SendContext(suite, material(suite, seed), backend=b) for b in SrtpBackend)
@@ -84,7 +84,7 @@ def arrivals(send: SendContext, start: int, steps) -> list[bytes]:
 @given(SUITES, st.sampled_from([0, 32_000, 65_500]), STEPS)
 def test_what_is_received(suite, start, steps):
     """The same verdict on every packet of a bad network, roll-over included."""
-    secret = material(suite, bytes(range(44)))
+    secret = material(suite, bytes(range(46)))
     send = SendContext(suite, secret)
     one, other = (ReceiveContext(suite, secret, backend=b) for b in SrtpBackend)
     for packet in arrivals(send, start, steps):
@@ -96,7 +96,7 @@ def test_what_is_received(suite, start, steps):
 @settings(max_examples=80, deadline=None)
 @given(SUITES, st.lists(st.tuples(st.integers(0, 30), st.integers(-40, 200)), max_size=30))
 def test_what_is_received_of_rtcp(suite, picks):
-    secret = material(suite, bytes(range(44)))
+    secret = material(suite, bytes(range(46)))
     send = SendContext(suite, secret)
     sent = [send.protect_rtcp(b"\x80\xc8\0\6" + bytes(range(24))) or b"" for _ in range(31)]
     one, other = (ReceiveContext(suite, secret, backend=b) for b in SrtpBackend)
@@ -114,7 +114,7 @@ def test_what_is_received_of_rtcp(suite, picks):
 @given(SUITES, st.integers(0, 3), st.lists(st.tuples(st.integers(0, 3), st.integers(0, 0xFFFF))))
 def test_what_is_received_after_a_new_key(suite, kept, arriving):
     """Candidate rollover counters are tried alike."""
-    secret = material(suite, bytes(range(44)))
+    secret = material(suite, bytes(range(46)))
     one, other = (ReceiveContext(suite, secret, backend=b, rollover={1: kept}) for b in SrtpBackend)
     for roc, sequence in arriving:
         send = SendContext(suite, secret, backend=SrtpBackend.CRYPTOGRAPHY)

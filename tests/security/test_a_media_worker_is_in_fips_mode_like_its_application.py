@@ -10,7 +10,8 @@ START = """
     from pathlib import Path
     from softphone.media.worker import process_link as module
     from softphone.media.worker.process_link import MediaWorkerProcess
-    from softphone.media.interface import MediaConfig, MediaError
+    from softphone.errors import MediaError
+    from softphone.media.interface import MediaConfig
 
     class Owner:
         def message_received(self, link, message): ...

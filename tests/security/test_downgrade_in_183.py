@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.sip import Body
 from tests.support.attack import REASON, assert_refused, rewriting, unopened
 from tests.support.stage import Stage, in_clear, without_keys
 
@@ -18,8 +17,7 @@ async def test_an_early_answer_in_clear_cancels_the_call(reliable, edit):
     caller = stage.dial()
     stage.run(0.1)
     callee = stage.bob.leg
-    body = callee._proposal.body
-    assert isinstance(body, Body)
+    body = callee.make_description()
     with stage.bob.change() as now:
         callee.usage.send_provisional(183, now=now, body=body, reliable=reliable)
     stage.run(0.5)

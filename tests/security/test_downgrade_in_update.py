@@ -29,10 +29,11 @@ async def test_an_update_in_an_early_dialog_is_judged_like_any_offer():
     caller = stage.dial()
     stage.run(0.1)
     callee = stage.bob.leg
+    body = callee.make_description()
     shortfalls = callee.apply_proposal(callee._proposal)
     assert shortfalls == ()
     with stage.bob.change() as now:
-        callee.usage.send_provisional(183, now=now, body=callee._proposal.body, reliable=True)
+        callee.usage.send_provisional(183, now=now, body=body, reliable=True)
     stage.run(0.2)
     assert len(stage.alice.port.specs) == 1
     stage.tamper = rewriting("UPDATE", by="bob")

@@ -13,6 +13,7 @@ from dataclasses import replace
 import pytest
 
 from softphone.call import OutgoingLeg
+from softphone.call.dial_permit import UNJUDGED
 from softphone.events import CallState
 from softphone.sans_io import Flow, Target, Transport
 from softphone.security import SecurityPolicy, SrtpPolicy
@@ -55,7 +56,7 @@ class Servers:
                 credentials=credentials,
             )
 
-        stage.alice.legs.append(OutgoingLeg(stage.alice.setup(), place, delayed=delayed))
+        stage.alice.legs.append(OutgoingLeg(stage.alice.setup(), place, UNJUDGED, delayed=delayed))
         stage.alice.leg.send_invite()
 
     def open(self, target):
@@ -141,6 +142,8 @@ async def test_an_invite_without_an_offer_stays_without_one():
 
 class Answers:
     """Credentials that answer any challenge."""
+
+    answers = frozenset({401, 407})
 
     def preauthorize(self, request, *, to):
         return request

@@ -18,22 +18,29 @@ SPEAKS = {
     "softphone/net/http/backend.py": "start_tls, which refuses",
     "softphone/messaging/xmpp/stream.py": "start_tls, which refuses",
 }
-GIVES_CONTEXT = {"softphone/net/stream/tls_handshake.py": "the gate"}
+GIVES_CONTEXT = {
+    "softphone/net/stream/tls_handshake.py": "the gate",
+    "softphone/monitoring/page_server.py": "a server, which asks for a token and dials nothing",
+}
 """Who passes `ssl=` to asyncio."""
 CONTEXTS = {"client_context", "server_context", "probe_context"}
 TAKES_CONTEXTS = {
     "softphone/net/stream/tls_handshake.py": "the gate",
     "softphone/net/stream/inner_tls.py": "the gate judges before it is read",
     "softphone/net/verified/inspection.py": "looks, and says nothing",
+    "softphone/account/account.py": "only to see whether one can be made",
     "softphone/cli/diagnose/doctor.py": "only to see whether one can be made",
     "softphone/cli/call/call_options.py": "only to see whether one can be made",
     "softphone/messaging/client.py": "slixmpp wants one, and dials nothing",
+    "softphone/monitoring/page_server.py": "a server, which asks for a token and dials nothing",
     "softphone/lab/uds_directory.py": "a server that asks for no client certificate",
+    "softphone/lab/unity_connection.py": "a server that asks for no client certificate",
     "softphone/lab/cucm/file_service.py": "a server that asks for no client certificate",
 }
 BRINGS_TLS = {
     "aiohttp": {
         "softphone/lab/uds_directory.py": "a server that asks for no client certificate",
+        "softphone/lab/unity_connection.py": "a server that asks for no client certificate",
         "softphone/lab/cucm/file_service.py": "a server that asks for no client certificate",
     },
     "asyncpg": {

@@ -13,7 +13,8 @@ import pytest
 
 from softphone.net import Driver, DriverConfig, TransportLimits
 from softphone.sans_io import Transport
-from softphone.trust import ClientCertificates, TlsSettings
+from softphone.security import ClientCertificates
+from softphone.trust import TlsSettings
 from tests.support.certificates import alice, server, settings, tls_target
 from tests.support.recorder import Recorder, Up, until
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from softphone.net import Driver, DriverConfig, TransportLimits
 from softphone.sans_io import Transport
-from softphone.trust import ClientCertificates
+from softphone.security import ClientCertificates
 from tests.support.certificates import alice, server, settings, tls_target
 from tests.support.recorder import Down, Got, Recorder, Up, client_driver, until
 

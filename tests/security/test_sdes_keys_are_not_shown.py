@@ -65,7 +65,9 @@ def test_no_representation_shows_a_key(entropy):
     other.make_answer({0: LocalMediaLine("audio", 5000, crypto=(answer,))})
     secrets += spellings([answer])
     plan = SdesNegotiation(SUITES, entropy=entropy)
-    agreement = plan.make_answer(offered, remote=("192.0.2.1", 4000), direction=Direction.SENDRECV)
+    agreement = plan.make_answer(
+        plan.choose_line(offered), remote=("192.0.2.1", 4000), direction=Direction.SENDRECV
+    )
     secrets += spellings([agreement.local])
     contexts = [
         kind(agreement.suite, agreement.send_key, backend=backend)

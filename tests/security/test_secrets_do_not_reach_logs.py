@@ -73,6 +73,8 @@ async def test_secrets_stay_where_they_belong(tmp_path, caplog):
         alice = await phone.register(load_account(lab.accounts["alice"]).config)
         async with alice.dial("600") as outgoing:
             call = await outgoing.answered(timeout=5)
+            await call.send_digits("5927")
+            await call.send_digits("8", method="info")
             await call.hold()
             shown += [repr(event) for event in outgoing._leg.event_queue._events]
             shown += everything_of(call)
@@ -86,6 +88,9 @@ async def test_secrets_stay_where_they_belong(tmp_path, caplog):
         shown += everything_of(phone)
         shown += [repr(carol), repr(SrtpPolicy.REQUIRED)]
     await asyncio.sleep(0)
+    assert [r for r in caplog.records if r.name == "softphone.sip" and "INVITE sip:" in r.message]
+    assert re.search(r"application/dtmf-relay\n.+\n    \n    \*\*\*\n", caplog.text)
+    assert "Signal=" not in caplog.text
     keys = [secret for secret in tap.secrets if len(secret) >= 40]
     assert len(keys) >= 8
     assert any(re.fullmatch(r"[0-9a-f]{32,}", secret) for secret in tap.secrets)

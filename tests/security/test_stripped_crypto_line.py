@@ -17,7 +17,7 @@ from softphone.sdp import (
     SessionDescription,
 )
 from softphone.security import CryptoSuite
-from softphone.srtp import SdesAgreement, SdesNegotiation
+from softphone.srtp import SdesNegotiation
 
 AUDIO = MediaCapability("audio", (CodecCapability("PCMU", 8000, payload_type=0),))
 SUITES = tuple(CryptoSuite)
@@ -39,8 +39,8 @@ class Leg:
         (line,) = self.session.choose_lines(
             self.session.apply_offer(SessionDescription.parse(offer))
         )
-        result = self.keys.make_answer(line.crypto, remote=AT, direction=Direction.SENDRECV)
-        assert isinstance(result, SdesAgreement)
+        choice = self.keys.choose_line(line.crypto)
+        result = self.keys.make_answer(choice, remote=AT, direction=Direction.SENDRECV)
         self.keys.commit()
         return self.session.make_answer(
             {line.index: LocalMediaLine("audio", 5000, crypto=(result.local,))}
@@ -72,7 +72,7 @@ def test_an_offer_without_its_crypto_lines_has_no_keys(legs):
     offer = SessionDescription.parse(without_crypto(alice.offer()))
     (line,) = bob.session.apply_offer(offer)
     assert (line.secure, line.crypto) == (True, ())
-    refusals = bob.keys.make_answer(line.crypto, remote=AT, direction=Direction.SENDRECV)
+    refusals = bob.keys.choose_line(line.crypto).refusals
     assert [refusal.code for refusal in refusals] == ["no_line"]
 
 

@@ -13,7 +13,8 @@ from softphone.errors import CertificateError, ServerClosed, TransportError
 from softphone.lab import Validity
 from softphone.net import Driver
 from softphone.sans_io import Transport
-from softphone.trust import ClientCertificates, TlsSettings, TrustStore
+from softphone.security import ClientCertificates
+from softphone.trust import TlsSettings, TrustStore
 from tests.support.certificates import (
     HOST,
     alice,
@@ -30,10 +31,7 @@ from tests.support.recorder import Down, Got, Recorder, Up, client_driver, until
 async def attempt(folder, tls, *, demand=ClientCertificates.REQUIRED):
     """Connect and say something; gives the two recorders and what the client was told."""
     ours, theirs = Recorder(), Recorder()
-    async with (
-        Driver(theirs, on_event=theirs.on_event) as far,
-        client_driver(ours, tls) as near,
-    ):
+    async with Driver(theirs, on_event=theirs.on_event) as far, client_driver(ours, tls) as near:
         listening = settings(folder, server(), "server", client_certificates=demand)
         target = tls_target(await far.listen(Transport.TLS, tls=listening))
         with near.change():

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from softphone.lab import Authority, IssuedCertificate, Validity
 from softphone.net import Driver
 from softphone.sans_io import Address, Transport
+from softphone.security import ClientCertificates
 from softphone.trust import (
-    ClientCertificates,
     FileSigner,
     ListKind,
     RecordFields,

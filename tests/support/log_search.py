@@ -31,8 +31,9 @@ class LogSearch(logging.Handler):
         self.known: set[int] = set()
 
     def see(self, data: bytes | bytearray) -> None:
-        """Remember a key.  One of few different octets is a test's own, and says nothing."""
-        if len(data) >= LEAST and len(set(data)) > 4:
+        """Remember a key.  One that begins with few different octets is a test's own, and says
+        nothing: the nil UUID of a Session-ID would show it."""
+        if len(data) >= LEAST and len(set(data[:BEGINNING])) > 4:
             self.known.add(hash(bytes(data[:BEGINNING])))
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from softphone.errors import NoPortFree
 from softphone.events import StreamStatistics
-from softphone.media import AllocatedStream, NoPortFree, StreamHandle
+from softphone.media import (
+    AllocatedStream,
+    StreamHandle,
+)
 
 
 class RecordingPort:
-    """`opened` maps each handle to its StreamSpecs, in order; `commands` is every command."""
+    """`opened` maps each handle to its StreamSpecs, in order; `commands` is every command but
+    `expect_packets`, whose times `patience` has by handle."""
 
     def __init__(self, first_port=40000, capacity=64):
         self._next = first_port
@@ -16,6 +21,7 @@ class RecordingPort:
         self.closed = set()
         self.commands = []
         self.callbacks = {}
+        self.patience = {}
 
     def allocate_stream(self, *, host=None, on_event=None):
         if not self._left:
@@ -28,6 +34,12 @@ class RecordingPort:
         self._next += 2
         return AllocatedStream(handle, host or "127.0.0.1", port, port + 1, 0x1234)
 
+    def rebind_stream(self, handle, host):
+        self.commands.append(("rebind", handle, host))
+        port = self._next
+        self._next += 2
+        return AllocatedStream(handle, host, port, port + 1, 0x1234)
+
     def open_stream(self, handle, spec):
         self.opened[handle].append(spec)
         self.commands.append(("open", handle))
@@ -38,6 +50,9 @@ class RecordingPort:
 
     def set_direction(self, handle, direction):
         self.commands.append(("direction", handle, direction))
+
+    def expect_packets(self, handle, patience):
+        self.patience.setdefault(handle, []).append(patience)
 
     def play(self, handle, source):
         self.commands.append(("play", handle, source))
@@ -53,6 +68,9 @@ class RecordingPort:
 
     def mute(self, handle, muted):
         self.commands.append(("mute", handle, muted))
+
+    def pause(self, handle, paused):
+        self.commands.append(("pause", handle, paused))
 
     def statistics(self, handle):
         return StreamStatistics()

@@ -110,9 +110,9 @@ class World:
                 busy = True
                 if not self.registration.handle_event(event, now=self.now):
                     self.unclaimed.append(event)
-            while (event := self.registration.next_event()) is not None:
-                busy = True
-                self.events.append(event)
+            busy = busy or bool(self.registration.events)
+            self.events.extend(self.registration.events)
+            self.registration.events.clear()
 
     def _transmit(self, transmit) -> None:
         if isinstance(transmit.to, Target):

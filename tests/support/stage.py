@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from softphone.call import IncomingLeg, LegSetup, MediaSetup, OutgoingLeg
+from softphone.call.dial_permit import UNJUDGED
 from softphone.call.leg import DigitMethod
 from softphone.personas import StandardPersona
 from softphone.sans_io import Flow, PeerIdentity, Side, Target, Transport
@@ -113,11 +114,16 @@ class Party:
         self.policy = SecurityPolicy.strict()
         self.vouched = False
         self.direct = False
+        self.asserts = False
+        self.own_users: tuple[str, ...] = ()
+        self.identifies_sessions = False
         self.persona = StandardPersona()
         self.fallback = True
+        self.opportunistic = False
         self.answers_itself = False
         self.rings = True
         self.digits_by = DigitMethod.AUTO
+        self.aor: SipUri | None = None
         self.legs: list[IncomingLeg | OutgoingLeg] = []
         self.unclaimed: list[object] = []
         self._handlers = EventHandlers()
@@ -167,12 +173,17 @@ class Party:
                 host=_HOSTS[self.name],
                 cname="test",
                 fallback=self.fallback,
+                opportunistic=self.opportunistic,
             ),
             persona=self.persona,
             vouched=lambda flow: self.vouched and flow is not None and flow.identity is not None,
             direct=self.direct,
+            asserts=lambda flow: self.asserts and flow is not None,
+            own_users=lambda: self.own_users,
+            identifies_sessions=self.identifies_sessions,
             warning_agent=_HOSTS[self.name],
             digits_by=self.digits_by,
+            aor=self.aor,
         )
 
     def handle(self, event: object) -> None:
@@ -265,7 +276,7 @@ class Stage:
             )
             return replace(invitation, **changes)
 
-        leg = OutgoingLeg(party.setup(), place, delayed=delayed)
+        leg = OutgoingLeg(party.setup(), place, UNJUDGED, delayed=delayed)
         party.legs.append(leg)
         leg.send_invite()
         return leg

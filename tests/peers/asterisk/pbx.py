@@ -9,7 +9,11 @@ Extensions (any endpoint may dial them):
     610 answers and hangs up after 2 s
     record-NAME  records what it hears to `recording(NAME)`, until the caller hangs up
     play-NAME    plays that recording      send-DIGITS  sends these RFC 4733 digits
+    fields  answers and sends a MESSAGE with X-Order and User-to-User of the INVITE
+    carol-king  dials tina as Carol King, 1003, with X-Order and User-to-User
     transfer-EXT sends the caller a REFER to EXT
+    signed-NUMBER  dials 15550102000, whose INVITE is signed for a call from NUMBER
+    *8USER  picks up a call that rings at USER
     alice bob carol dave erin frank grace   dials that registered user (and is its hint)
 
 Endpoints without authentication, chosen by the From user: `sdes` (SRTP with the 80-bit tag),
@@ -59,12 +63,17 @@ class User:
     algorithms: tuple[str, ...] = ("MD5",)
     srtp: bool = True
     transport: str = ""
+    options: tuple[str, ...] = ()
+    """Further lines of its endpoint."""
 
     @property
     def password(self) -> str:
         """The digest password."""
         return f"{self.name}pw"
 
+
+NAMED = ("send_pai=yes", "send_rpid=yes", "trust_id_outbound=yes")
+"""Lines of an endpoint that is told who the other end is, and who it becomes."""
 
 USERS = (
     User("alice"),
@@ -81,8 +90,18 @@ USERS = (
     User("karl"),
     User("liam"),
     User("mona"),
+    User("tilda"),
+    User("ursula"),
     # Behind a relay Asterisk gives its address for ours, which is told apart only when it is alone.
     User("nina"),
+    # Those whom calls are transferred between, named to each other.
+    User("olaf", options=(*NAMED, 'callerid="Olaf" <2001>', "connected_line_method=update")),
+    User("paul", options=(*NAMED, 'callerid="Paul" <2002>', "connected_line_method=invite")),
+    User("ruth", options=(*NAMED, 'callerid="Ruth" <2003>')),
+    User("saul", srtp=False, options=NAMED),
+    # Called with a name and header fields.
+    User("tina", options=NAMED),
+    User("15550102000", options=("stir_shaken_profile=signing",)),
 )
 
 
@@ -226,6 +245,7 @@ def _user_sections(user: User) -> str:
     lines.append("allow=!all,ulaw,alaw,g722,opus")
     if user.transport:
         lines.append(f"transport={user.transport}")
+    lines += user.options
     lines += [f"[{name}]", "type=auth", "auth_type=digest"]
     lines += [f"username={name}", f"password={user.password}"]
     lines.append(f"supported_algorithms_uas={','.join(user.algorithms)}")

@@ -18,7 +18,7 @@ from softphone.sip.message import (
 )
 from softphone.sip.message.call_info import call_security
 from softphone.sip.message.grammar import split_commas
-from softphone.sip.message.header_registry import HEADER_FIELDS
+from softphone.sip.message.headers import HEADER_FIELDS
 from softphone.sip.message.parser import parse_sipfrag_status, rejection_response
 from softphone.sip.message.typed_headers import AuthValue
 from tests.fuzz.sip_target import ACCESSORS

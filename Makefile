@@ -1,9 +1,12 @@
 # make demo   a fresh clone to an encrypted call, in a virtual environment of its own
 # make test   the whole suite: tests, types, style, import contracts, real peers where they can run
 # make fuzz   every mutation of every message, an hour of fuzzing led by coverage (MINUTES), and
-#             faults planted in the modules that security rests on; make nightly is all that is long
+#             faults planted in the modules that security rests on; make nightly is all that is long:
+#             also wheels for other platforms, and the image, built and run
 # make check  style, types and the tests of what changed, in two minutes
+# make man    manual pages of every command, in .cache/man
 # make docs   the documentation as a site, in .cache/docs/index.html
+# make home-assistant, make examples   the examples that need large packages of others
 # make bench  every measured claim      make clean
 #
 # PYTHON     the interpreter (python3)
@@ -15,7 +18,7 @@ MINUTES ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check docs fuzz nightly bench clean
+.PHONY: demo test check docs man fuzz home-assistant examples nightly bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/softphone demo
@@ -30,12 +33,24 @@ docs: $(VENV)/installed-test
 	$(BIN)/python -m sphinx -q -W -n --keep-going docs .cache/docs
 	@echo "open .cache/docs/index.html"
 
+man: $(VENV)/installed
+	$(BIN)/python docs/_extensions/manual.py .cache/man
+
 fuzz: $(VENV)/installed-test
 	$(BIN)/python -m tests.fuzz.full
 	$(BIN)/python -m tests.fuzz.coverage_guided --minutes $(MINUTES)
 	$(BIN)/python -m tests.mutation --record
 
-nightly: fuzz
+home-assistant: $(VENV)/installed-test
+	$(BIN)/python -m tests.examples.environments home-assistant
+
+examples: $(VENV)/installed-test
+	$(BIN)/python -m tests.examples.environments programs
+
+nightly: fuzz home-assistant examples
+	$(BIN)/python -m tests.platforms
+	$(BIN)/python -m tests.container
+	$(BIN)/python -m tests.wheel --resolve
 
 bench: $(VENV)/installed-test
 	@set -e; for claim in $(wildcard bench/*/bench_*.py bench/*/soak_*.py); do echo "== $$claim"; $(BIN)/python "$$claim"; done

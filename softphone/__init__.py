@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from softphone.account import Account
-    from softphone.call import Call, Conference, ConferenceChanged, IncomingCall, OutgoingCall
+    from softphone.call import (
+        Call,
+        Conference,
+        ConferenceChanged,
+        DialedAddress,
+        FarEndIdentity,
+        IncomingCall,
+        OutgoingCall,
+    )
     from softphone.call.audio_stream import AudioStream
     from softphone.config import (
         AccountConfig,
@@ -42,17 +50,22 @@ if TYPE_CHECKING:
         TlsConfig,
         load_account,
     )
+    from softphone.deprecation import SoftphoneDeprecationWarning
     from softphone.errors import SoftphoneError
     from softphone.events import CallState, Direction, RegistrationState, StreamStatistics
     from softphone.media.audio.fan_out import TeeSink
+    from softphone.media.audio.pcm_input import ReceivedAudio
     from softphone.media.audio.pcm_ring import PcmRing
+    from softphone.media.audio.sound_device import SoundDevice, SoundDeviceInfo, list_sound_devices
     from softphone.media.audio.sources import EchoSource, SilenceSource, ToneSource
     from softphone.media.audio.wav import WavSink, WavSource
     from softphone.media.interface import MediaConfig, PcmBlock, PortRange, Sink, Source
     from softphone.personas import DeviceIdentity
     from softphone.phone.phone import Phone
+    from softphone.preloading import preload
     from softphone.security import (
         CryptoSuite,
+        IdentityAssurance,
         KeyMaterial,
         OnDrop,
         Relaxation,
@@ -81,8 +94,11 @@ __all__ = [
     "CredentialConfig",
     "CryptoSuite",
     "DeviceIdentity",
+    "DialedAddress",
     "Direction",
     "EchoSource",
+    "FarEndIdentity",
+    "IdentityAssurance",
     "IncomingCall",
     "KeyMaterial",
     "MediaConfig",
@@ -95,6 +111,7 @@ __all__ = [
     "Phone",
     "PolicyConfig",
     "PortRange",
+    "ReceivedAudio",
     "RegistrationState",
     "Relaxation",
     "RevocationMode",
@@ -107,7 +124,10 @@ __all__ = [
     "ShortfallCode",
     "SilenceSource",
     "Sink",
+    "SoftphoneDeprecationWarning",
     "SoftphoneError",
+    "SoundDevice",
+    "SoundDeviceInfo",
     "Source",
     "SrtpPolicy",
     "StreamStatistics",
@@ -120,25 +140,33 @@ __all__ = [
     "WavSink",
     "WavSource",
     "__version__",
+    "list_sound_devices",
     "load_account",
+    "preload",
 ]
 
 _MODULES = (
+    # In the order of what they load: a name is looked for in one after the other.  The first is
+    # there for programs that must not load the others in their event loop.
+    "softphone.preloading",
     "softphone.security",
     "softphone.events",
     "softphone.errors",
+    "softphone.deprecation",
+    "softphone.trust",
+    "softphone.phone.phone",
     "softphone.media.interface",
     "softphone.media.audio.pcm_ring",
+    "softphone.media.audio.pcm_input",
     "softphone.media.audio.fan_out",
     "softphone.media.audio.sources",
+    "softphone.media.audio.sound_device",
     "softphone.media.audio.wav",
     "softphone.call.audio_stream",
     "softphone.call",
     "softphone.account",
     "softphone.config",
     "softphone.personas",
-    "softphone.phone.phone",
-    "softphone.trust",
 )
 
 

@@ -6,11 +6,14 @@ handle that yields an event already knows its account, its call and its peer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
-from softphone.security import SecurityState, Shortfall
+from softphone.security import IdentityAssurance, SecurityState, Shortfall
+
+Fields: TypeAlias = tuple[tuple[str, str], ...]
+"""Header fields as received, in order; credentials are left out."""
 
 __all__ = [
     "AccountEvent",
@@ -18,15 +21,19 @@ __all__ = [
     "CallAnswered",
     "CallEnded",
     "CallEvent",
+    "CallMessageReceived",
+    "CallPrevented",
     "CallRefused",
     "CallRinging",
     "CallState",
+    "CallerAttested",
     "CertificateExpiryNeared",
     "CertificateKept",
     "CertificateRenewed",
     "ClearMediaMoved",
     "ConfigurationFetched",
     "CryptoIgnored",
+    "DialogChanged",
     "DigitReceived",
     "Direction",
     "EarlyMediaStarted",
@@ -35,10 +42,15 @@ __all__ = [
     "FlowRestored",
     "HoldChanged",
     "InfoReceived",
+    "MediaLost",
     "MessageReceived",
     "MessageWaiting",
+    "MusicOnHoldFailed",
     "NodeChanged",
+    "PeerChanged",
     "PeerNamed",
+    "Presence",
+    "PresenceChanged",
     "RecordingFailed",
     "RegistrationChanged",
     "RegistrationState",
@@ -50,9 +62,14 @@ __all__ = [
     "ToneDetected",
     "TransferProgressed",
     "TransferRequested",
+    "TrunkChanged",
+    "TrunkState",
     "VoiceQuality",
     "VoiceStarted",
     "VoiceStopped",
+    "WatchChanged",
+    "WatchEvent",
+    "WatchedDialog",
 ]
 
 
@@ -76,39 +93,55 @@ class RegistrationState(Enum):
     FAILED = "failed"
 
 
+class TrunkState(Enum):
+    """Whether a server that the account does not register with takes calls, as OPTIONS shows."""
+
+    CHECKING = "checking"
+    READY = "ready"
+    DOWN = "down"
+
+
 class Direction(StrEnum):
     """The direction of a stream, from our side (RFC 3264 section 5.1)."""
 
-    SENDRECV = "sendrecv"
-    SENDONLY = "sendonly"
-    RECVONLY = "recvonly"
-    INACTIVE = "inactive"
+    sends: bool
+    """Whether we send."""
+    receives: bool
+    """Whether we receive."""
+    reversed: Direction
+    """The same direction from the other side."""
 
-    @property
-    def sends(self) -> bool:
-        """Whether we send."""
-        return self in (Direction.SENDRECV, Direction.SENDONLY)
+    SENDRECV = "sendrecv", True, True
+    SENDONLY = "sendonly", True, False
+    RECVONLY = "recvonly", False, True
+    INACTIVE = "inactive", False, False
 
-    @property
-    def receives(self) -> bool:
-        """Whether we receive."""
-        return self in (Direction.SENDRECV, Direction.RECVONLY)
+    def __new__(cls, name: str, *sends_and_receives: bool) -> Self:
+        direction = str.__new__(cls, name)
+        direction._value_ = name
+        direction.sends, direction.receives = sends_and_receives
+        return direction
 
-    @property
-    def reversed(self) -> Direction:
-        """The same direction from the other side."""
-        turned = {Direction.SENDONLY: Direction.RECVONLY, Direction.RECVONLY: Direction.SENDONLY}
-        return turned.get(self, self)
+
+for _direction in Direction:
+    _direction.reversed = _direction
+Direction.SENDONLY.reversed, Direction.RECVONLY.reversed = Direction.RECVONLY, Direction.SENDONLY
 
 
 class EndedBy(StrEnum):
-    """Who ended a call."""
+    """Who or what ended a call.
+
+    `TIMEOUT`: the far end did not answer a request.  `MEDIA` and `DURATION`: our guards did, since
+    media stayed away or the call reached its longest duration.
+    """
 
     LOCAL = "local"
     REMOTE = "remote"
     POLICY = "policy"
     TIMEOUT = "timeout"
     TRANSPORT = "transport"
+    MEDIA = "media"
+    DURATION = "duration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +220,34 @@ class StreamStatistics:
     lateness: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedDialog:
+    """One call of another user, as far as the server tells of it; "" is what it does not tell.
+
+    `direction` is "initiator" where that user called, "recipient" where it was called.
+    `remote_uri` and `remote_name` are its far end.  The last four name the dialog on the wire.
+    """
+
+    id: str
+    state: CallState
+    direction: str = ""
+    remote_uri: str = ""
+    remote_name: str = ""
+    call_id: str = field(default="", repr=False)
+    local_tag: str = field(default="", repr=False)
+    remote_tag: str = field(default="", repr=False)
+    remote_target: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Whether a user can be reached (RFC 3863), is on the phone (RFC 4480), and its note."""
+
+    available: bool
+    on_the_phone: bool = False
+    note: str = ""
+
+
 # Events of an account ---------------------------------------------------------------------------
 
 
@@ -228,6 +289,21 @@ class NodeChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class TrunkChanged:
+    """A trunk's server answers OPTIONS, is asked for the first time, or does not serve.
+
+    `server` is its URI.  `status` and `reason` are the server's, or our own 408 or 503 if it was
+    `unanswered`.  While it is `DOWN` the account's other servers are asked, too.
+    """
+
+    state: TrunkState
+    server: str
+    status: int = 0
+    reason: str = ""
+    unanswered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceRequested:
     """The server asks the device to restart or to compare versions (Cisco service control).
 
@@ -264,11 +340,16 @@ class MessageWaiting:
 
 @dataclass(frozen=True, slots=True)
 class MessageReceived:
-    """A SIP MESSAGE was received (RFC 3428)."""
+    """A SIP MESSAGE was received outside calls (RFC 3428).
+
+    `sender` is the URI that a trusted server asserts, else the sender's own claim; `assurance` says
+    which.
+    """
 
     sender: str
     content_type: str
     body: bytes
+    assurance: IdentityAssurance = IdentityAssurance.CLAIMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +361,17 @@ class CallRefused:
     status: int
     explanation: str
     shortfalls: tuple[Shortfall, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CallPrevented:
+    """The dial policy kept a call, a transfer or a redirection of ours from being sent.
+
+    `rule` is the key of `[dial_policy]`, `target` the number without its middle."""
+
+    target: str
+    rule: str
+    explanation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,13 +411,15 @@ class ConfigurationFetched:
 
 
 AccountEvent: TypeAlias = (
-    CallRefused
+    CallPrevented
+    | CallRefused
     | CertificateExpiryNeared
     | CertificateKept
     | CertificateRenewed
     | ConfigurationFetched
     | RegistrationChanged
     | NodeChanged
+    | TrunkChanged
     | FlowLost
     | FlowRestored
     | MessageWaiting
@@ -340,10 +434,11 @@ AccountEvent: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class CallRinging:
-    """A provisional response other than 100 was received."""
+    """A provisional response other than 100 was received, with `headers`."""
 
     status: int
     reason: str
+    headers: Fields = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +454,40 @@ class PeerNamed:
 
     name: str
     sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CallerAttested:
+    """The caller's signed number was verified (STIR, RFC 8224), or was not: `reason` says why.
+
+    `level` is "A" (the carrier knows the caller, and that the number is theirs), "B" (it knows the
+    caller), "C" (it let the call in from elsewhere), or "" when nothing was verified.  The other
+    fields are those of `Call.attestation`.  It is the carrier's word, and raises no security level.
+    """
+
+    level: str
+    reason: str = ""
+    number: str = ""
+    origin_id: str = ""
+    authorities: tuple[str, ...] = ()
+    signer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerChanged:
+    """The account's server says who the far end is now: after a transfer, a pickup or a forward.
+
+    `name` ("" for none) and `uri` are those of `Call.peer`, and so are the ones before.  `source`
+    is where they come from: "p-asserted-identity", "remote-party-id", "from" (RFC 4916), or
+    "dialog" when another fork has answered, of whom only the address called is known.  Who asks for
+    privacy is "Anonymous".
+    """
+
+    name: str
+    uri: str
+    source: str
+    name_before: str = ""
+    uri_before: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,6 +529,23 @@ class HoldChanged:
 
     direction: Direction
     by: EndedBy
+
+
+@dataclass(frozen=True, slots=True)
+class MusicOnHoldFailed:
+    """The far end is held without the account's music, or no longer hears it; `reason` says why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLost:
+    """Neither RTP nor RTCP came from the far end for `seconds`, while both ends should send.
+
+    Comes once until media flows again.  With `media.on_timeout = "hangup"` the call ends.
+    """
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -486,12 +632,21 @@ class InfoReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class CallMessageReceived:
+    """A SIP MESSAGE of the far end was received within the call (RFC 3428)."""
+
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class TransferRequested:
-    """The far end asks us to call another party (RFC 3515)."""
+    """The far end asks us to call another party (RFC 3515); `headers` are those of its REFER."""
 
     refer_to: str
     referred_by: str | None = None
     replaces: str | None = None
+    headers: Fields = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -505,15 +660,25 @@ class TransferProgressed:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """The call is over."""
+    """The call is over.
+
+    `status` is the SIP status of a refusal, of a BYE's Reason header field or of what failed; 0 for
+    a call that was simply hung up.  `q850_cause` is the cause that a gateway to the telephone
+    network gave (ITU-T Q.850: 16 normal clearing, 17 busy); 0 without one.  `headers` are those of
+    the far end's BYE or refusal.
+    """
 
     by: EndedBy
     status: int = 0
     reason: str = ""
+    q850_cause: int = 0
+    headers: Fields = field(default=(), repr=False, compare=False)
 
 
 CallEvent: TypeAlias = (
     CallRinging
+    | CallerAttested
+    | PeerChanged
     | PeerNamed
     | EarlyMediaStarted
     | CallAnswered
@@ -521,6 +686,8 @@ CallEvent: TypeAlias = (
     | CryptoIgnored
     | SecurityRefused
     | HoldChanged
+    | MusicOnHoldFailed
+    | MediaLost
     | ClearMediaMoved
     | DigitReceived
     | VoiceStarted
@@ -529,7 +696,46 @@ CallEvent: TypeAlias = (
     | AnswerClassified
     | RecordingFailed
     | InfoReceived
+    | CallMessageReceived
     | TransferRequested
     | TransferProgressed
     | CallEnded
 )
+
+
+# Events of a watch ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WatchChanged:
+    """The subscription to a user's state is `active` or not; while it is not, nothing is known.
+
+    `status` and `reason` say why not: those of a response, or 0 and the notifier's word.
+    `retry_in` is in seconds until it is tried again; None where that is pointless, and the watch
+    ends.
+    """
+
+    user: str
+    active: bool
+    status: int = 0
+    reason: str = ""
+    retry_in: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DialogChanged:
+    """A call of a watched user has begun, changed or ended."""
+
+    user: str
+    dialog: WatchedDialog
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceChanged:
+    """The presence of a watched user is known, or another one than before."""
+
+    user: str
+    presence: Presence
+
+
+WatchEvent: TypeAlias = WatchChanged | DialogChanged | PresenceChanged

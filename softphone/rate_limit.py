@@ -1,6 +1,8 @@
-"""A token bucket: limits the rate and the burst of new requests."""
+"""A token bucket, which limits rate and burst, and the total of a time that slides along."""
 
 from __future__ import annotations
+
+from collections import deque
 
 
 class TokenBucket:
@@ -29,3 +31,33 @@ class TokenBucket:
             self.tokens = min(self.burst, self.tokens + (now - self.updated) * self.rate)
         self.updated = now
         return 0.0 if self.tokens >= 1 else (1.0 - self.tokens) / self.rate
+
+
+class SlidingTotal:
+    """The total of what was added in the last `seconds`, in constant memory.
+
+    Each amount counts for at least `seconds`, and for up to a part of `parts` longer: unlike a
+    bucket, no time of that length ever takes more than a limit on the total.
+    """
+
+    __slots__ = ("_added", "_parts", "_width")
+
+    def __init__(self, *, seconds: float, parts: int = 60) -> None:
+        self._width = seconds / parts
+        self._parts = parts
+        self._added: deque[tuple[int, float]] = deque()
+
+    def add(self, amount: float, *, now: float) -> None:
+        """Add an amount."""
+        place = int(now // self._width)
+        if self._added and self._added[-1][0] >= place:
+            place, before = self._added.pop()
+            amount += before
+        self._added.append((place, amount))
+
+    def total(self, *, now: float) -> float:
+        """Return the total at a time."""
+        oldest = int(now // self._width) - self._parts
+        while self._added and self._added[0][0] < oldest:
+            self._added.popleft()
+        return sum(amount for _, amount in self._added)

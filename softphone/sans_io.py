@@ -27,7 +27,7 @@ test.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
@@ -86,6 +86,7 @@ class PeerIdentity:
     `protocol` and `cipher` are the TLS session's.  `verdict` says how it was verified ("chain",
     "pin", "trust-list", "tvs"), `revocation` what is known of its revocation ("good", "undeclared",
     "unreachable", "invalid", "unchecked").  `relaxations` are sentences about what was tolerated.
+    `expires` is the end of the certificate's validity in seconds since 1970, 0.0 if unknown.
     """
 
     subject: str
@@ -96,13 +97,26 @@ class PeerIdentity:
     verdict: str = "chain"
     revocation: str = "unchecked"
     relaxations: tuple[str, ...] = ()
+    expires: float = field(default=0.0, compare=False)
+
+    def names_domain(self, domains: Collection[str]) -> bool:
+        """Whether a name is one of `domains`, in lower case: a dNSName or a SIP URI.
+
+        A common name does not count, nor does the host of a user's URI (RFC 5922 section 7.1).
+        """
+        return any(
+            name.partition(":")[2].lower().removeprefix("sip:") in domains
+            for name in self.names
+            if name.startswith(("dns:", "uri:sip:"))
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
     """The driver's identifier of one connection or one UDP association (RFC 5626).
 
-    Equality is by `id`, which is never reused within a process.
+    Equality is by `id`, which is never reused within a process.  `session` is the protocol and
+    the cipher of a TLS connection whose far end has shown no certificate.
     """
 
     id: int
@@ -110,6 +124,7 @@ class Flow:
     local: Address = field(compare=False)
     remote: Address = field(compare=False)
     identity: PeerIdentity | None = field(default=None, compare=False)
+    session: tuple[str, str] | None = field(default=None, compare=False)
 
     def __hash__(self) -> int:
         return self.id
@@ -221,7 +236,9 @@ class Timers(Generic[K]):
 
     def set(self, key: K, deadline: float) -> None:
         """Set or replace the deadline of `key`."""
-        self.cancel(key)
+        replaced = self._deadlines.get(key)
+        if replaced is not None:
+            del self._keys[replaced[1]]
         self._count += 1
         entry = (deadline, self._count)
         self._deadlines[key] = entry
@@ -248,10 +265,11 @@ class Timers(Generic[K]):
 
     def pop_due(self, now: float) -> K | None:
         """Take out one key whose deadline is at or before `now`, earliest first, or None."""
-        deadline = self.next_deadline()
-        if deadline is None or deadline > now:
-            return None
-        _, count = heapq.heappop(self._heap)
-        key = self._keys.pop(count)
-        del self._deadlines[key]
-        return key
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            _, count = heapq.heappop(heap)
+            if count in self._keys:
+                key = self._keys.pop(count)
+                del self._deadlines[key]
+                return key
+        return None

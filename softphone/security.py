@@ -4,20 +4,27 @@
 `level` and `scope` are computed, never set.  `SecurityPolicy.judge` is the only place where the two
 are compared, and it fails closed: no media row is opened before it returns `()`.
 
-Suite names: RFC 4568 section 6.2 and RFC 7714 section 14.2.  This module knows no wire format.
+Suite names: RFC 4568 section 6.2, RFC 6188 section 3, RFC 7714 section 14.2.  This module knows no
+wire format.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from typing import Self
 
 from softphone.errors import SoftphoneError
 from softphone.fast_dataclass import fast_init
+from softphone.value_types import settle_types
 
 __all__ = [
+    "DEFAULT_SUITES",
+    "ClientCertificates",
     "CryptoSuite",
+    "IdentityAssurance",
     "KeyExchange",
     "KeyMaterial",
     "MediaSecurity",
@@ -95,6 +102,14 @@ class OnDrop(StrEnum):
     HOLD = "hold"
 
 
+class ClientCertificates(StrEnum):
+    """Whether a TLS listener asks for its clients' certificates; a bad one is always refused."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
 class RevocationMode(StrEnum):
     """How strictly revocation is checked, the strictest last."""
 
@@ -118,6 +133,20 @@ class Relaxation(StrEnum):
     LOCAL_REVOCATION = "local-revocation"
 
 
+class IdentityAssurance(StrEnum):
+    """How far the identity of a far end is to be believed.
+
+    `VERIFIED`: a certificate that we have checked names it.  `ASSERTED`: a server that the account
+    trusts says so (RFC 3325).  `CLAIMED`: the far end says so itself.  `HIDDEN`: it wants to be
+    private (RFC 3323).  A name alone opens nothing: demand one of the first two.
+    """
+
+    VERIFIED = "verified"
+    ASSERTED = "asserted"
+    CLAIMED = "claimed"
+    HIDDEN = "hidden"
+
+
 class KeyExchange(StrEnum):
     """How the SRTP keys were agreed."""
 
@@ -133,7 +162,7 @@ class TlsVersion(_OrderedEnum):
 
 
 class CryptoSuite(StrEnum):
-    """SRTP crypto suites by their RFC names, strongest first (RFC 4568 6.2, RFC 7714 14.2).
+    """SRTP crypto suites by their RFC names (RFC 4568 6.2, RFC 6188 3, RFC 7714 14.2).
 
     Lengths are in bytes: of the master key, the master salt, and the tags of RTP and RTCP.
     """
@@ -144,33 +173,52 @@ class CryptoSuite(StrEnum):
     rtcp_tag_length: int
     aead: bool
     """Whether the suite is AEAD: encryption and tag in one (RFC 7714)."""
+    material_length: int
+    """Octets of master key and master salt together, as carried by `inline:`."""
 
     AEAD_AES_256_GCM = "AEAD_AES_256_GCM", 32, 12, 16, 16
     AEAD_AES_128_GCM = "AEAD_AES_128_GCM", 16, 12, 16, 16
     AES_CM_128_HMAC_SHA1_80 = "AES_CM_128_HMAC_SHA1_80", 16, 14, 10, 10
     # RFC 4568 section 6.2.2: only RTP has the short tag, SRTCP keeps 80 bits.
     AES_CM_128_HMAC_SHA1_32 = "AES_CM_128_HMAC_SHA1_32", 16, 14, 4, 10
+    AES_256_CM_HMAC_SHA1_80 = "AES_256_CM_HMAC_SHA1_80", 32, 14, 10, 10
+    AES_256_CM_HMAC_SHA1_32 = "AES_256_CM_HMAC_SHA1_32", 32, 14, 4, 10
+    AES_192_CM_HMAC_SHA1_80 = "AES_192_CM_HMAC_SHA1_80", 24, 14, 10, 10
+    AES_192_CM_HMAC_SHA1_32 = "AES_192_CM_HMAC_SHA1_32", 24, 14, 4, 10
 
     def __new__(cls, name: str, *lengths: int) -> Self:
         suite = str.__new__(cls, name)
         suite._value_ = name
         suite.aead = name.startswith("AEAD_")
         suite.key_length, suite.salt_length, suite.rtp_tag_length, suite.rtcp_tag_length = lengths
+        suite.material_length = suite.key_length + suite.salt_length
         return suite
 
-    @property
-    def material_length(self) -> int:
-        """Octets of master key and master salt together, as carried by `inline:`."""
-        return self.key_length + self.salt_length
-
     @classmethod
-    def named(cls, name: str) -> Self | None:
+    def named(cls, name: str) -> CryptoSuite | None:
         """The suite with this SDP name, case-insensitive; None if we do not have it.
 
-        Other spellings are no aliases: AES_CM_256_HMAC_SHA1_80, which some write for a suite of RFC
-        6188, would be a guess, and a wrong guess a wrong key length.
+        FreeSWITCH and others write AES_CM_256_HMAC_SHA1_80 for AES_256_CM_HMAC_SHA1_80, as the
+        drafts before RFC 6188 did; so for the other suites of that RFC.
         """
-        return cls.__members__.get(name.upper())
+        wanted = name.upper()
+        return _SUITES.get(wanted) or _SUITES.get(_DRAFT_SPELLING.sub(r"AES_\1_CM_", wanted))
+
+
+_SUITES = CryptoSuite.__members__
+_DRAFT_SPELLING = re.compile(r"^AES_CM_(256|192)_")
+
+DEFAULT_SUITES = (
+    CryptoSuite.AEAD_AES_256_GCM,
+    CryptoSuite.AEAD_AES_128_GCM,
+    CryptoSuite.AES_CM_128_HMAC_SHA1_80,
+    CryptoSuite.AES_CM_128_HMAC_SHA1_32,
+)
+"""The suites that are offered and accepted by default, strongest first.
+
+Those of RFC 6188 are used where they are named: far ends that have them have one of these, too, and
+each suite makes the offer longer, which over UDP has to fit a datagram.
+"""
 
 
 class KeyMaterial:
@@ -217,6 +265,7 @@ class ShortfallCode(StrEnum):
 
     SIGNALING_CLEAR = "signaling_clear"
     SIGNALING_NOT_ENCRYPTED = "signaling_not_encrypted"
+    SIGNALING_UNVERIFIED = "signaling_unverified"
     MEDIA_CLEAR = "media_clear"
     CRYPTO_UNUSABLE = "crypto_unusable"
     NO_MEDIA = "no_media"
@@ -232,6 +281,34 @@ class ShortfallCode(StrEnum):
     NOT_AUTHORIZED = "not_authorized"
 
 
+_HINTS: Mapping[ShortfallCode, str] = {
+    ShortfallCode.SIGNALING_CLEAR: "use a sips: registrar or transport=tls",
+    ShortfallCode.SIGNALING_NOT_ENCRYPTED: "choose a TLS cipher that encrypts",
+    ShortfallCode.SIGNALING_UNVERIFIED: "have the far end show a certificate or give a digest "
+    "([challenge] of the account file), or list its address in accept_from",
+    ShortfallCode.MEDIA_CLEAR: "turn SRTP on at both ends, or set srtp and minimum lower",
+    ShortfallCode.CRYPTO_UNUSABLE: "have the far end send crypto lines of RFC 4568 that the "
+    "account allows, or set refuse_unusable_crypto = false under [policy] to talk in clear",
+    ShortfallCode.NO_MEDIA: "check that both ends have a codec in common",
+    ShortfallCode.FAR_END_UNKNOWN: "only the way to the server is known to be secure: set "
+    'scope = "hop", or use a server that announces the security of the far end',
+    ShortfallCode.FAR_END_NOT_SECURE: "the far end's own leg is not secure: secure that device",
+    ShortfallCode.FAR_END_AUTHENTICATED: "the far end's leg is authenticated and not encrypted",
+    ShortfallCode.CLAIM_EXCEEDS_MEDIA: "the server's word contradicts what we see: trust neither, "
+    "and have the administrator look at the server",
+    ShortfallCode.SUITE_NOT_ALLOWED: "add the suite to the account, or a common one to the peer",
+    ShortfallCode.TLS_TOO_OLD: "let the server speak a newer TLS, or lower the minimum",
+    ShortfallCode.NOT_FIPS: "FIPS mode was demanded and is not in effect here",
+    ShortfallCode.RECORDING_NOT_ALLOWED: "set record_secure = true under [policy] of the "
+    "account file if encrypted calls may be recorded",
+    ShortfallCode.NOT_AUTHORIZED: "have it come by the account's server, or list the sender in "
+    "accept_from",
+    ShortfallCode.SRTP_REQUIRED: "turn SRTP on at the far end with a suite that the account "
+    "allows, or set srtp to optional",
+}
+"""What to do about each of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shortfall:
     """One reason why a call is not more secure: a code for scripts and a sentence for people."""
@@ -241,6 +318,11 @@ class Shortfall:
 
     def __str__(self) -> str:
         return f"{self.code}: {self.explanation}"
+
+    @property
+    def hint(self) -> str:
+        """What a person may do about it."""
+        return _HINTS[self.code]
 
 
 class SecurityShortfall(SoftphoneError):
@@ -253,6 +335,11 @@ class SecurityShortfall(SoftphoneError):
         super().__init__("; ".join(str(shortfall) for shortfall in shortfalls))
         self.shortfalls = shortfalls
 
+    @property
+    def hint(self) -> str:
+        """What a person may do about each shortfall."""
+        return "; ".join(dict.fromkeys(shortfall.hint for shortfall in self.shortfalls))
+
 
 @fast_init
 @dataclass(frozen=True, slots=True)
@@ -261,7 +348,8 @@ class SignalingSecurity:
 
     `protocol` is "TLSv1.3", "TLSv1.2", or None in clear; `cipher` the TLS cipher suite;
     `peer_identity` the verified subject; `verdict` how it was verified ("chain", "pin",
-    "trust-list"); `revocation` what is known of its revocation.  `encrypted` is False for NULL
+    "trust-list"; without a certificate "digest", or "address" where the account lists it; None: not
+    at all); `revocation` what is known of its revocation.  `encrypted` is False for NULL
     ciphers.
     """
 
@@ -327,7 +415,10 @@ class SecurityState:
     `media` holds every enabled stream.  `far_end` is the known level of the far end: verified by us
     in a direct call, or stated by the server that speaks for it (CUCM's Call-Info); None when
     unknown.  `fips` is whether the engine runs in FIPS mode, `by_word` whether `far_end` is a
-    server's statement.
+    server's statement, `direct` whether there is no server between us and the far end.
+
+    As a text it is one sentence for a person, as the command line shows it: how far the call is
+    encrypted, on whose word, and why not further.
     """
 
     signaling: SignalingSecurity
@@ -335,6 +426,26 @@ class SecurityState:
     far_end: SecurityLevel | None = None
     fips: bool = False
     by_word: bool = False
+    direct: bool = False
+
+    def __str__(self) -> str:
+        media = ", ".join(str(stream.suite or "in clear") for stream in self.media) or "none"
+        signaling = self.signaling.protocol or "in clear"
+        reasons = "; ".join(shortfall.explanation for shortfall in self.shortfalls)
+        line = f"{self._reach} (signaling {signaling}, media {media})"
+        return f"{line}: {reasons}" if reasons else line
+
+    @property
+    def _reach(self) -> str:
+        if self.lock and self.direct:
+            return "encrypted end to end, the far end's certificate verified by us"
+        if self.lock:
+            return "encrypted to the server, and by its word to the far end"
+        if self.level is SecurityLevel.ENCRYPTED:
+            return "encrypted to the next hop" if self.direct else "encrypted to the server"
+        if self.level is SecurityLevel.UNKNOWN:
+            return "not known yet"
+        return str(self.level.value).replace("_", " ")
 
     @property
     def hop_level(self) -> SecurityLevel:
@@ -343,7 +454,9 @@ class SecurityState:
             return SecurityLevel.UNKNOWN
         lowest = self.signaling.level
         for stream in self.media:
-            lowest = min(lowest, stream.level)
+            level = stream.level
+            if level is not lowest and level < lowest:
+                lowest = level
         return lowest
 
     @property
@@ -374,9 +487,7 @@ class SecurityState:
         """Why the state is not more secure; empty exactly when the lock may be shown."""
         found: list[Shortfall] = []
         if self.signaling.level is SecurityLevel.NOT_SECURE:
-            found.append(
-                Shortfall(ShortfallCode.SIGNALING_CLEAR, "the signaling is not protected by TLS")
-            )
+            found.append(_unprotected(self.signaling))
         elif self.signaling.level is SecurityLevel.AUTHENTICATED:
             found.append(
                 Shortfall(
@@ -410,6 +521,15 @@ class SecurityState:
         missing = _below(self, level, scope)
         if missing:
             raise SecurityShortfall(missing)
+
+
+def _unprotected(signaling: SignalingSecurity) -> Shortfall:
+    if signaling.protocol is None:
+        return Shortfall(ShortfallCode.SIGNALING_CLEAR, "the signaling is not protected by TLS")
+    return Shortfall(
+        ShortfallCode.SIGNALING_UNVERIFIED,
+        "the far end of the TLS connection has proven nothing: it showed no certificate",
+    )
 
 
 def _unusable_crypto(stream: MediaSecurity) -> Shortfall:
@@ -453,7 +573,13 @@ def _below(state: SecurityState, level: SecurityLevel, scope: Scope) -> tuple[Sh
     return tuple(dict.fromkeys(found))
 
 
-_SIGNALING = frozenset({ShortfallCode.SIGNALING_CLEAR, ShortfallCode.SIGNALING_NOT_ENCRYPTED})
+_SIGNALING = frozenset(
+    {
+        ShortfallCode.SIGNALING_CLEAR,
+        ShortfallCode.SIGNALING_NOT_ENCRYPTED,
+        ShortfallCode.SIGNALING_UNVERIFIED,
+    }
+)
 _TLS_PROTOCOLS = {"TLSv1.2": TlsVersion.TLS_1_2, "TLSv1.3": TlsVersion.TLS_1_3}
 
 
@@ -473,7 +599,7 @@ class SecurityPolicy:
     minimum: SecurityLevel = SecurityLevel.ENCRYPTED
     scope: Scope = Scope.HOP
     srtp: SrtpPolicy = SrtpPolicy.REQUIRED
-    suites: tuple[CryptoSuite, ...] = tuple(CryptoSuite)
+    suites: tuple[CryptoSuite, ...] = DEFAULT_SUITES
     tls_minimum: TlsVersion = TlsVersion.TLS_1_2
     revocation: RevocationMode = RevocationMode.SOFT
     allow: frozenset[Relaxation] = frozenset()
@@ -482,6 +608,9 @@ class SecurityPolicy:
     record_secure: bool = True
     signaling: SecurityLevel = SecurityLevel.NOT_SECURE
     refuse_unusable_crypto: bool = False
+
+    def __post_init__(self) -> None:
+        settle_types(self, "policy")
 
     @classmethod
     def strict(cls) -> Self:
@@ -504,8 +633,11 @@ class SecurityPolicy:
         return cls(fips=True)
 
     def with_srtp(self, srtp: SrtpPolicy) -> Self:
-        """The same policy with another demand on the media; a weaker one lowers `minimum` too."""
-        minimum = self.minimum if srtp is SrtpPolicy.REQUIRED else SecurityLevel.NOT_SECURE
+        """The same policy with another demand on the media; a weaker one lowers `minimum` too.
+
+        Raises ConfigurationError for what is no SrtpPolicy.
+        """
+        minimum = self.minimum if srtp == SrtpPolicy.REQUIRED else SecurityLevel.NOT_SECURE
         return replace(self, srtp=srtp, minimum=minimum)
 
     def stricter(self, other: SecurityPolicy) -> SecurityPolicy:

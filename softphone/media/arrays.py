@@ -23,10 +23,11 @@ except ImportError:  # the name is private: another NumPy may have it elsewhere
     from numpy import count_nonzero as _count_nonzero
 
 count_nonzero: Callable[[NDArray[Any]], int] = _count_nonzero
-"""Counts what is not zero in a whole array, as `np.count_nonzero` does, and ten times faster.
+"""Counts the nonzero elements of a whole array, like `np.count_nonzero` but ten times faster.
 
-NumPy puts two calls of Python around its function in C.  A frame asks fifty conditions of a few
-rows each, and those calls were a fifth of all that a call makes (`bench/trees/scripted_call.py`).
+NumPy wraps its C function in two Python calls.  A frame evaluates fifty conditions on a few rows
+each, and those Python calls were a fifth of all that a phone call causes
+(`bench/trees/scripted_call.py`).
 """
 
 LARGE: Final = 65_536
@@ -91,7 +92,7 @@ class ArrayGroup:
     def __init__(self, capacity: int, **sizes: int) -> None:
         self._blocks: dict[str, NDArray[Any]] = {}
         self._resets: list[tuple[NDArray[Any], float]] = []
-        """Of each block [capacity, n, ...] a view by rows, and the default."""
+        """For each block [capacity, n, ...], a view indexed by row, and the default value."""
         for kind, count in Counter(self.columns.values()).items():
             row = (sizes[side] if isinstance(side, str) else side for side in kind.shape)
             shape = (count, capacity, *row)

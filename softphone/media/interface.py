@@ -269,8 +269,8 @@ class AllocatedStream:
 class PublicAddresses:
     """Where a stream's ports are reached from outside, as a STUN server saw them.
 
-    `symmetric` is whether the NAT maps another destination otherwise, so that far ends reach
-    neither; None: the server could not tell.
+    `symmetric` is whether the NAT maps each destination to another public address (RFC 4787:
+    address-dependent mapping), so that far ends reach none of these; None: unknown.
     """
 
     rtp: Address
@@ -474,8 +474,8 @@ class MediaBackend(Protocol):
     async def find_public_addresses(self, handle: StreamHandle, server: Address) -> PublicAddresses:
         """Ask a STUN server from the ports of a stream (RFC 8489).
 
-        What comes to an open stream meanwhile is lost: ask before far ends know the ports.  Raises
-        MediaError when it does not answer, or where the ports cannot be asked from.
+        Packets to an open stream are lost meanwhile: ask before far ends know the ports.  Raises
+        MediaError when it does not answer, or where the ports are shared with other streams.
         """
 
     def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:

@@ -41,8 +41,9 @@ class BlockBatch:
         self.samples = int(self.pcm.shape[1])
 
     def converted(self, pcm: npt.NDArray[np.int16], to_hz: int, lag: float) -> BlockBatch:
-        """Return the batch converted to `pcm` int16[k, n] at `to_hz`; `lag` is the converters'
-        before that."""
+        """Return the batch converted to `pcm` int16[k, n] at `to_hz`; `lag` is the `Resampler.lag`
+        of the converters before it, in seconds.
+        """
         rate = self.clock_rate_hz
         return BlockBatch(
             pcm,
@@ -97,8 +98,9 @@ class BlockBatch:
 
 def converted_time(timestamp: int, from_hz: int, to_hz: int, lag: float) -> int:
     """Return the media time of the first sample that a converter gives for a block at `timestamp`,
-    in samples at `to_hz`; `lag` is the converter's before it."""
-    # Rounded away from the middle, where a converter may stay: so that blocks follow each other.
+    in samples at `to_hz`; `lag` is the `Resampler.lag` of the converter before it, in seconds."""
+    # The rounding threshold is not exactly one half: a converter may stay at half a sample, and a
+    # float error would then shift a block against its neighbors.
     return math.floor((timestamp / from_hz - lag) * to_hz + 0.499)
 
 

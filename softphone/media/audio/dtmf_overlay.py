@@ -31,7 +31,7 @@ def digit_tones(digits: str, *, duration_ms: int, clock_rate_hz: int) -> Pcm:
 class OverlaySource:
     """A source that replaces the audio of `source` (None: silence) by queued pieces of sound.
 
-    `source` is read on meanwhile.  The overlay ends with it; without one, it ends after the last
+    `source` is still read meanwhile.  The overlay ends with it; without one, it ends after the last
     piece.
     """
 

@@ -26,7 +26,7 @@ from softphone.media.interface import PcmBlock, Sink
 logger = logging.getLogger("softphone.media")
 
 FEW: Final = 2
-"""Sinks from which on their rate is converted in arrays that stay."""
+"""The least number of sinks whose converters are kept together in a `ResamplerGroup`."""
 
 
 class TeeSink:
@@ -217,7 +217,8 @@ class BatchWriter:
         generations, broken = batch.security_generation, False
         changed = generations != self._generations
         if changed or any(each.group.dissolved for each in self._conversions):
-            # A converter of a new generation must know nothing of the old one: `write` sees to it.
+            # A converter of a new generation must hold no sound of the old one: `write` ensures
+            # that.
             changed, self._alone, self._conversions = True, self._others, []
         for conversion in self._conversions:
             broken |= self._write_converted(conversion, batch)

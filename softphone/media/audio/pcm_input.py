@@ -124,7 +124,7 @@ class PcmInput(ConvertingSink, BatchSink):
         self._queue((batch, at), batch.samples)
 
     def converter_for(self, security_generation: int) -> Resampler | None:
-        """Return the converter of what is written, if it knows nothing of another generation.
+        """Return the converter of what is written, if it holds no sound of another generation.
 
         :meta private:
         """
@@ -143,7 +143,7 @@ class PcmInput(ConvertingSink, BatchSink):
             self._wake()
 
     def _see_blocks(self) -> None:
-        """Let the converter, which may have to continue them, see the blocks of `take_block`."""
+        """Feed the last block of `take_block` to the converter, which may have to continue it."""
         if self._unseen is not None:
             (batch, at), self._unseen = self._unseen, None
             if self._converter is None:
@@ -220,7 +220,7 @@ class PcmInput(ConvertingSink, BatchSink):
             raise ConfigurationError(f"{samples} samples do not fit into {self._most}")
         wanted = 1 if samples is None else samples
         while self.waiting_samples < wanted and not self._closed:
-            # Woken when there is enough for the most modest reader.
+            # Woken when there is enough for the reader that asked for the fewest samples.
             self._wanted = min(self._wanted or wanted, wanted)
             await self._waiters.wait()
         if not self._chunks:
@@ -250,7 +250,7 @@ class PcmInput(ConvertingSink, BatchSink):
         return self._pop_chunk()
 
     def add_waiter(self, waiter: asyncio.Future[None]) -> None:
-        """Have the next chunk, or the end, resolve a future, which may wait elsewhere, too."""
+        """Resolve a future at the next chunk or the end; it may be registered elsewhere, too."""
         self._wanted = 1
         self._waiters.add_waiter(waiter)
 
@@ -285,7 +285,8 @@ class PcmInput(ConvertingSink, BatchSink):
         while lacking > 0 and chunks:
             chunk = chunks[0]
             if isinstance(chunk, tuple) and chunk[0].samples < lacking:
-                # Most are inner ones, of which only the samples matter.
+                # Most chunks are inner ones: only their samples matter, so no `ReceivedAudio` is
+                # made.
                 batch, at = chunk
                 chunks.popleft()
                 pcm, hidden = batch.pcm[at], batch.concealed.item(at)

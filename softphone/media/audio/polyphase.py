@@ -20,7 +20,7 @@ KAISER_BETA: Final = 8.0
 CUTOFF: Final = 0.92
 """The cutoff as a share of half the lower rate: at 8,000 Hz, 3.4 kHz passes and aliases do not."""
 GRID: Final = float(1 << 30)
-"""Taps are whole multiples of one over this; a sum of samples takes 17 bits above the point."""
+"""Taps are whole multiples of one over this; a sum needs 17 bits above the binary point."""
 
 FEW_PHASES: Final = 16
 """Ratios with at most this many phases are filtered in blocks, by one matrix product."""

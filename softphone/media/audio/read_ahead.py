@@ -1,4 +1,4 @@
-"""Sources that may be read ahead of time, because when they are read changes nothing."""
+"""Sources that may be read ahead of time: their samples do not depend on when they are read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from softphone.media.interface import Pcm, Source
 
 
 class ReadAheadSource(Protocol):
-    """A source that gives the same samples whenever it is read, and takes back the last ones.
+    """A source that gives the same samples whenever it is read, and can take back the last ones.
 
     `read` gives fewer samples than asked for only at the end.  Classes inherit from it explicitly:
     an application's class may have an unrelated `unread`.

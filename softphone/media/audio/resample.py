@@ -58,7 +58,7 @@ class Resampler:
         self._group: ResamplerGroup | None = None
 
     def _settle(self) -> None:
-        """Take the state back from the group that holds it."""
+        """Move the state back from the `ResamplerGroup` that holds it."""
         if self._group is not None:
             self._group.dissolve()
 
@@ -92,7 +92,7 @@ class Resampler:
 
     @property
     def standing(self) -> tuple[int, ...]:
-        """The rates and the state, but for the samples held: those alike are converted together.
+        """The rates and the state, without the samples held; equal ones are converted together.
 
         :meta private:
         """
@@ -209,7 +209,7 @@ def _convert_alike(
     sound, past = _convert_lines(streams[0], whole, frames[0].size)
     first = streams[0]
     for stream, kept in zip(streams, past, strict=True):
-        # A copy: a stream that is not fed for long does not hold on to the others' sound.
+        # A copy, so that a stream that is not fed for long does not keep the whole batch in memory.
         stream._past = kept.copy()
         stream._held, stream._position = first._held, first._position
         stream._fed = stream._fed or frames[0].size > 0
@@ -219,7 +219,7 @@ def _convert_alike(
 def _convert_lines(
     stream: Resampler, whole: NDArray[np.int16], fed: int
 ) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """Convert lines in the state of `stream`, and bring its state forward but for its samples.
+    """Convert lines in the state of `stream`, and advance its state, except for the samples held.
 
     `whole` int16[k, n] is what each line has kept and then `fed` new samples.  Returns int16[k, m],
     and what each line keeps from now on.
@@ -234,7 +234,8 @@ def _convert_lines(
         whole[:, whole.shape[1] - held :].astype(np.float64), ratio, position, count
     )
     used, position = divmod(position + down * count, up)
-    # A long way down can pass the end of what is there: the rest is owed by the next block.
+    # With a large `down` the next output may lie beyond the input held: the position counts the
+    # inputs of the next block to skip.
     stream._position = position + max(used - held, 0) * up
     stream._held = max(held - used, 0)
     past = whole[:, whole.shape[1] - max(stream._held, stream._kept) :]

@@ -25,7 +25,7 @@ from softphone.media.interface import (
 
 @dataclass(frozen=True, slots=True)
 class SoundDeviceInfo:
-    """A sound card as the system lists it; `driver` is what leads to it, such as ALSA.
+    """A sound card as the system lists it; `driver` is the system's audio API for it, such as ALSA.
 
     `inputs` and `outputs` are numbers of channels; for a call both are needed.
     """
@@ -43,8 +43,8 @@ class SoundDeviceInfo:
 def list_sound_devices() -> tuple[SoundDeviceInfo, ...]:
     """The system's sound cards; SoundDevice takes the name or the number of one.
 
-    Raises ConfigurationError where sounddevice is not installed, MediaError where the system does
-    not tell.
+    Raises ConfigurationError where sounddevice is not installed, MediaError where the system cannot
+    list them.
     """
     module = _sounddevice()
     try:

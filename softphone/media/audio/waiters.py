@@ -24,7 +24,7 @@ class Waiters:
             self.remove_waiter(waiter)
 
     def add_waiter(self, waiter: asyncio.Future[None]) -> None:
-        """Have the next `wake` resolve a future, which may wait elsewhere, too."""
+        """Resolve a future at the next `wake`; it may be registered elsewhere, too."""
         self._futures[waiter] = None
 
     def remove_waiter(self, waiter: asyncio.Future[None]) -> None:

@@ -32,7 +32,7 @@ LONGEST_GAP = 10.0
 class WavSource(ReadAheadSource):
     """A WAV file as mono samples at `clock_rate_hz`, read as it is played, once or in a `loop`.
 
-    `path` may also be a file that is open at its begin, such as one in memory; it is closed at the
+    `path` may also be an open file at its beginning, such as one in memory; it is closed at the
     end.  Every rate, bit depth and number of channels is converted (see `WavReader`).  Raises
     ConfigurationError when the file is missing, empty, or holds what cannot be read.
     """

@@ -19,12 +19,14 @@ from softphone_codecs.g711 import a_law_values, mu_law_values
 
 PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE = 0x0001, 0x0003, 0x0006, 0x0007, 0xFFFE
 WIDTHS = {PCM: (1, 2, 3, 4), FLOAT: (4, 8), A_LAW: (1,), MU_LAW: (1,)}
-"""The octets of a sample that are read, by format."""
+"""The supported widths of a sample in octets, by format."""
 MOST_CHANNELS = 32
 MOST_CHUNKS = 1000
-"""Chunks before the samples: more is no file of a recorder."""
+"""The most chunks before the samples: no recorder writes more."""
 _GUID_TAIL = bytes.fromhex("000010008000 00aa00389b71")
-"""What follows the format in the sub-format of an extensible file: KSDATAFORMAT_SUBTYPE_*."""
+"""The octets after the format code in the sub-format GUID of an extensible file
+(KSDATAFORMAT_SUBTYPE_*).
+"""
 
 _FORMATS = {
     0x0002: "Microsoft ADPCM",
@@ -118,7 +120,7 @@ class WavFormat:
 class WavReader:
     """An open WAV file; `frames` counts the samples of one channel that it really holds.
 
-    `source` is a path, or a file that is open, at its begin, and is closed with the reader.
+    `source` is a path, or an open file at its beginning, which is closed with the reader.
     Raises ConfigurationError for a file that is missing, empty or no WAV file, or whose samples
     cannot be read; the message says what was found.
     """
@@ -146,7 +148,7 @@ class WavReader:
             raise ConfigurationError(f"{path} is a WAV file without a single sample")
 
     def _read_header(self) -> tuple[WavFormat, int, int]:
-        """Return the format, and where the samples begin and how many octets there are."""
+        """Return the format, the offset of the samples, and their number of octets."""
         head = self._read_octets(12)
         if head[:4] != b"RIFF" or head[8:12] != b"WAVE":
             raise self._foreign(head)
@@ -157,7 +159,8 @@ class WavReader:
                 if form is None:
                     raise ValueError("it has no fmt chunk before its samples")
                 begin = self._file.tell()
-                # A recorder that was cut off, or wrote to a pipe, has not put the size right.
+                # A recorder that was killed, or wrote to a pipe, could not correct the size in the
+                # header.
                 size = min(size, self._file.seek(0, 2) - begin)
                 self._file.seek(begin)
                 return form, begin, size

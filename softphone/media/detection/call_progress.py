@@ -1,4 +1,5 @@
-"""Detects call progress tones: ringback, busy, congestion, SIT, fax CNG and CED, and beeps.
+"""Detects call progress tones: ringback, busy, congestion, special information tones (SIT), the fax
+calling (CNG) and answer (CED) tones, and beeps.
 
 A `ToneDetector` follows the tones of one row and classifies them by frequency (ITU-T E.180, E.182,
 T.30) and rhythm.  National tones of 400 to 630 Hz are distinguished by rhythm alone.
@@ -55,7 +56,7 @@ class ToneBurst:
 
 
 def is_tone(level: float, purity: float) -> bool:
-    """Whether a frame has hardly anything but one or two spectral lines."""
+    """Whether nearly all power of a frame is in one or two spectral lines."""
     return level > LEAST_LEVEL and purity > PURE
 
 

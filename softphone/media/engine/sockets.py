@@ -167,7 +167,8 @@ class MediaSockets:
 
     @contextmanager
     def set_aside(self, row: int) -> Iterator[SocketPair]:
-        """Give the sockets of `row` to the caller: until it ends, nobody else reads or closes them.
+        """Give the sockets of `row` to the caller: until the context ends, nobody else reads or
+        closes them.
 
         Raises MediaError for shared sockets.
         """
@@ -210,7 +211,7 @@ class MediaSockets:
             demultiplexer.add_remote(control.key, rtcp, row)
 
     def mark(self, row: int, dscp: int) -> None:
-        """Send what leaves the sockets of `row` with this code point."""
+        """Mark the packets that the sockets of `row` send with this DSCP (RFC 2474)."""
         pair = self._rows[row]
         if pair.dscp != dscp:
             pair.dscp = dscp

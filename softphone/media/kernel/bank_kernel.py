@@ -27,14 +27,14 @@ class SendPlaces(NamedTuple):
 
 
 MOST_PACKETS: Final = 8192
-"""Packets of one batch; a larger one goes the NumPy way."""
+"""The most packets of one batch; a larger one takes the NumPy path."""
 
 
 class BankKernel:
     """The compiled module `kernel` on the state of `bank`.
 
-    The methods do what the functions of the NumPy path named in their docstrings do, for the
-    ordinary packets or rows, and say which are left.  `packets_taken` counts the RTP packets that
+    The methods do what the functions of the NumPy path named in their docstrings do, but only for
+    ordinary packets or rows, and return which are left. `packets_taken` counts the RTP packets that
     the kernel has received, `packets_left` those that it left; `frames_decoded` and `frames_left`
     are the same of frames to decode.
     """

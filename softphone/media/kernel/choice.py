@@ -47,7 +47,7 @@ def kernel_choice() -> KernelChoice:
 
 @cache
 def _find() -> tuple[Any, str]:
-    """The compiled module, and an empty text; or None, and why there is none."""
+    """The compiled module, and an empty text; or None and the reason."""
     if sys.maxsize < 2**32 or sys.byteorder != "little" or sys.platform != "linux":
         return None, "it is made for 64-bit Linux"
     try:
@@ -63,7 +63,9 @@ def _find() -> tuple[Any, str]:
 
 
 def _digests(module: Any) -> tuple[Any, ...]:
-    """The functions that tell what was compiled; one of long ago had the first only."""
+    """The functions that return the digests of what was compiled; an old build has only the
+    first.
+    """
     return module.lib.kernel_layout, getattr(module.lib, "kernel_sources", module.lib.kernel_layout)
 
 
@@ -81,7 +83,7 @@ def load_kernel() -> Any | None:
 
 @cache
 def _log_path() -> None:
-    """Say once, at the first use, which path it is."""
+    """Log the path once, at the first use."""
     logger.info("media path: %s", describe_path())
 
 

@@ -1,4 +1,4 @@
-"""The layout of the state groups, as C: one description for Python and the kernel.
+"""The layout of the state arrays as a C header: one description for Python and the kernel.
 
 The description is the groups themselves: their `columns`, in order.  `python -m
 softphone.media.kernel.layout` prints layout.h; a test holds the file equal to it, and the kernel is

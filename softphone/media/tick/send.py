@@ -129,7 +129,7 @@ def _make_send_group(bank: StreamBank, members: list[int]) -> SendGroup:
             silent = bank.feeds.silence(codec, spec.ptime_ms)
         feeds[id(silent)] = silent
         if not stream.paused:
-            # A muted row's source is read on.
+            # The source of a muted row is still read.
             feeds[id(feed)] = feed
         which.append(id(silent))
         suppressing.append(own.silence_suppression or own.comfort_noise is not None)
@@ -200,7 +200,7 @@ def _send_packets(
     places = SendPlaces(speaking.rows, speaking.port, speaking.address)
     contexts, milliseconds = speaking.contexts, group.ptime_ms * number
     codes = group.codec.octet_codes if speaking.lone else None
-    # What several rows share is encoded once instead.
+    # The kernel encodes for each row; a source that several rows share is encoded once below.
     if kernel is not None and codes is not None:
         if kernel.send(out, frames, places, contexts, milliseconds, codes):
             return

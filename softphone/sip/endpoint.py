@@ -275,7 +275,9 @@ class Endpoint:
         return self._layer.flows.public_address(flow)
 
     def advertise(self, address: str | None) -> None:
-        """Name this numeric address in each Contact made from now on; None: as far ends see us."""
+        """Use this numeric address in each Contact made from now on; None: the one that peers
+        see.
+        """
         self._layer.flows.advertised = address
 
     def write_contact(self, place: Address | None) -> None:

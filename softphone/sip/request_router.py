@@ -74,7 +74,7 @@ class RequestRefusal:
 
 
 Admit: TypeAlias = Callable[[Request, Flow, float], RequestRefusal | None]
-"""Judges a request on its flow, at a time; None lets it in.  ACK and CANCEL are not judged.
+"""Judges a request on its flow, at a time; None admits it.  ACK and CANCEL are not judged.
 
 The refusal is sent without a transaction, so that nothing is kept for a stranger (RFC 3261 8.2.7).
 """
@@ -168,7 +168,9 @@ class RequestRouter:
         return request.to.tag is not None and self._table.find_owner(request, flow=flow) is not None
 
     def _inadmissible(self, request: Request, *, flow: Flow, now: float) -> RequestRefusal | None:
-        """Ask the owner; OPTIONS begins nothing, and CANCEL cannot be challenged (22.1)."""
+        """Return the refusal of `admit`, if any; OPTIONS begins no dialog, CANCEL cannot be
+        challenged (22.1).
+        """
         if self._admit is None or request.method in ("CANCEL", "OPTIONS"):
             return None
         return self._admit(request, flow, now)

@@ -1,4 +1,4 @@
-"""What a person may write to name who is called: one grammar for calls, transfers and redirects."""
+"""Parses the target that a user enters: one grammar for calls, transfers and redirects."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """The agreement on media security with a registrar: mediasec (RFC 3329, 3GPP TS 24.229 7.2A.7).
 
-We offer sdes-srtp at each registration, the server answers with what it has, and later requests
-repeat its answer, so that nobody between can take it away.  A 494 (RFC 3329 section 2.3.1) brings
-the answer that the server wants to see: the request is sent again with it, once.
+Each REGISTER offers sdes-srtp (Security-Client), the server answers with its mechanisms
+(Security-Server), and later requests repeat them (Security-Verify), so that an attacker on the path
+cannot remove them unnoticed.  A 494 (RFC 3329 section 2.3.1) has the Security-Server that the
+request must repeat: it is sent again with that, once.
 """
 
 from __future__ import annotations
@@ -62,10 +63,10 @@ class MediaSecuritySession:
     def _repeat(
         self, request: Request, response: Response, flow: Flow | None
     ) -> Request | AuthenticationRefused:
-        """Return the request with the answer of a 494, or why it is not sent again.
+        """Return the request with the mechanisms of a 494, or why it is not sent again.
 
-        What the server has must include what we offer: nothing else is agreed to, and the request
-        keeps its offer of SRTP.
+        The server's mechanisms must include the one that we offer: no other is agreed to, and the
+        request keeps its offer of SRTP.
         """
         key = (request.call_id, request.method)
         if key in self._repeated:
@@ -82,9 +83,10 @@ class MediaSecuritySession:
         return self._with_agreement(request, flow)
 
     def _learn(self, response: Response, flow: Flow | None) -> list[str]:
-        """Keep what a verified server says it has; a malformed or long answer is none.
+        """Store the Security-Server of a verified server; a malformed or too long one counts as
+        none.
 
-        Return the mechanisms that it has.
+        Return its mechanisms, as written.
         """
         values = tuple(response.headers.get_all("Security-Server"))
         if flow is None or flow.identity is None or not values:
@@ -115,6 +117,6 @@ class MediaSecuritySession:
 
 
 def _bare(mechanism: str) -> str:
-    """A mechanism in lower case, without blanks and without parameters beside mediasec."""
+    """Return a mechanism in lower case, without blanks and without parameters but mediasec."""
     name, *parameters = mechanism.lower().replace(" ", "").split(";")
     return f"{name};mediasec" if "mediasec" in parameters else name

@@ -476,10 +476,10 @@ class InviteUsage:
             self.layer.emit_event(event)
 
     def follow_flow(self, dialog: Dialog, flow: Flow) -> None:
-        """Send over `flow` from now on, on which a target refresh came, if the dialog's is gone.
+        """Bind the dialog to `flow`, on which a target refresh came, if its own flow has closed.
 
         A far end that has moved opens a new connection, and none can be opened to a phone that
-        does not listen.  The request has been found to be of this dialog's peer.
+        does not listen.  `DialogTable` has checked that the request is of this dialog's peer.
         """
         if isinstance(dialog.to, Flow) and self.layer.flows.resolve(dialog.to) is None:
             self.table.rebind_dialog(dialog, flow)

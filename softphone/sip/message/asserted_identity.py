@@ -1,8 +1,8 @@
-"""The identity of the far end that a server asserts in a message, with the privacy asked for.
+"""The identity of the far end that a server asserts in a message, with the privacy requested.
 
 P-Asserted-Identity (RFC 3325) with Privacy (RFC 3323), and Remote-Party-ID, which CUCM and Cisco's
-gateways send (draft-ietf-sip-privacy-04).  Both are the word of who sent the message: the caller
-decides whether to believe it.
+gateways send (draft-ietf-sip-privacy-04).  Both are claims of the message's sender: the caller of
+this module decides whether to believe them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LONGEST_NAME = 128
 """The most characters of a display name that are kept."""
 
 ANONYMOUS = NameAddr("Anonymous", SipUri("sip", "anonymous", None, "anonymous.invalid"))
-"""The address of a party that wants to stay unknown (RFC 3323 section 4.1.1.3)."""
+"""The address of a party that wants to stay anonymous (RFC 3323 section 4.1.1.3)."""
 
 _HIDING = frozenset({"id", "user", "header"})
 _PARTIES = ("calling", "called")
@@ -47,7 +47,7 @@ class AssertedIdentity:
 def asserted_identity(
     message: Request | Response, *, remote_party_id_first: bool = False
 ) -> AssertedIdentity | None:
-    """Return what a message asserts of the far end that it stands for; None if it says nothing.
+    """Return the identity that a message asserts for the far end; None if it asserts none.
 
     Of several P-Asserted-Identity values the first SIP URI counts, else the first value (RFC 3325
     section 9.1 allows one of each kind).  A name or number that is to be kept private is replaced
@@ -75,7 +75,7 @@ def changed_from(request: Request, known: Uri) -> AssertedIdentity | None:
 def same_party(one: NameAddr, other: NameAddr) -> bool:
     """Whether two addresses are the same party: the same user, and no two different names.
 
-    The host plays no part where there is a user: beside a number it is only that of a server.
+    The host is ignored where there is a user part: next to a number it only names a server.
     """
     if _user_of(one.uri) != _user_of(other.uri):
         return False
@@ -92,7 +92,9 @@ def shown_address(address: NameAddr, *, name: bool = True, uri: bool = True) -> 
 
 
 def clean_name(name: str | None) -> str | None:
-    """Drop what is not printable or changes the direction of text; None when nothing is left."""
+    """Drop characters that are not printable or change the direction of text; None if none is
+    left.
+    """
     kinds = ((c, unicodedata.category(c)[0]) for c in (name or "")[: 4 * LONGEST_NAME])
     kept = "".join(" " if kind == "Z" else c for c, kind in kinds if kind != "C")
     return " ".join(kept.split())[:LONGEST_NAME] or None
@@ -118,8 +120,9 @@ def _from_remote_party_id(message: Request | Response) -> AssertedIdentity | Non
     values = [each for each in message.remote_party_ids if _party_of(each) in ("", *_PARTIES)]
     if not values:
         return None
-    # The sender of a request is the calling party of that request, and so on; servers write the
-    # party's part in the call instead, so that either word is the far end.
+    # By the draft, the sender of a request is its calling party and the sender of a response the
+    # called one.  Servers write the party's role in the call instead, so both values mean the far
+    # end.
     likely = _PARTIES[0] if isinstance(message, Request) else _PARTIES[1]
     chosen = next((each for each in values if _party_of(each) == likely), values[0])
     source = IdentitySource.REMOTE_PARTY_ID

@@ -523,7 +523,7 @@ class FieldAccess:
     asserted_identities = TypedHeaderField("P-Asserted-Identity", LIST, _elements(NameAddr.parse))
     """All P-Asserted-Identity values (RFC 3325); the caller decides whether to trust them."""
     remote_party_ids = TypedHeaderField("Remote-Party-ID", LIST, _elements(NameAddr.parse))
-    """All Remote-Party-ID values (draft-ietf-sip-privacy-04); believed as those above."""
+    """All Remote-Party-ID values (draft-ietf-sip-privacy-04); the caller decides about trust."""
     diversions = TypedHeaderField("Diversion", LIST, _elements(NameAddr.parse))
     """All Diversion values (RFC 5806), the latest diversion first."""
     history = TypedHeaderField("History-Info", LIST, _elements(NameAddr.parse))
@@ -564,7 +564,7 @@ _TYPED = tuple(field for field in vars(FieldAccess).values() if isinstance(field
 
 HEADER_FIELDS: tuple[HeaderField, ...] = (
     *_TYPED,
-    # These have no type: their users read them as text.
+    # These have no type: the code that needs them reads their text.
     HeaderField("Accept-Contact", LIST, compact="a"),
     HeaderField("Accept-Encoding", LIST),
     HeaderField("Accept-Language", LIST),

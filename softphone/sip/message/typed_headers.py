@@ -125,7 +125,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class EndReason:
-    """What the Reason values of a message say of the end of a call; 0 and "" where nothing.
+    """The end of a call as the Reason values of a message state it; 0 and "" if not stated.
 
     `status` is a SIP status, `q850_cause` a cause of ITU-T Q.850 (RFC 3326 section 2, RFC 6432).
     """
@@ -136,7 +136,7 @@ class EndReason:
 
     @classmethod
     def of(cls, reasons: Sequence[Reason]) -> Self:
-        """Return what they say; of several, the first of each protocol, and the first text."""
+        """Combine the values: the first cause of each protocol, and the first text."""
         causes: dict[str, int] = {}
         for each in reasons:
             causes.setdefault(each.protocol.upper(), each.cause or 0)

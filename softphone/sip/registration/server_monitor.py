@@ -1,8 +1,8 @@
-"""Watches the servers of a trunk: OPTIONS in the place of REGISTER (RFC 3261 section 11).
+"""Monitors the servers of a trunk by OPTIONS, in place of REGISTER (RFC 3261 section 11).
 
-A carrier that keeps no binding is asked whether it serves us, over and over.  `ServerMonitor` has
-the flow, the back-off and the failover of a `Registration`, and its interface: a server that
-answers stands for one that has granted a binding.
+A carrier without registrations is asked at intervals whether it serves us.  `ServerMonitor` has the
+flow, the back-off and the failover of a `Registration`, and its interface: a server that answers
+counts as one that has granted a binding.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from softphone.sip.registration.config import RegistrationConfig
 from softphone.sip.registration.registration import Registration
 
 # The server, or one behind it, does not serve now: RFC 3261 sections 21.4.9, 21.5.4 and 21.5.5.
-# Whatever else it says of OPTIONS (404, 405, even 401), it is there.
+# Any other status (404, 405, even 401) shows that the server is up.
 _NOT_SERVING = frozenset({408, 503, 504})
 
 
@@ -28,9 +28,9 @@ def serves(status: int) -> bool:
 
 
 class ServerMonitor(Registration):
-    """Asks the server of a trunk by OPTIONS, and turns to the next one if it does not serve.
+    """Probes the server of a trunk by OPTIONS, and fails over to the next one if it does not serve.
 
-    REGISTERED stands for a server that answers, RECOVERING for none that does.  A server is asked
+    REGISTERED means that a server answers, RECOVERING that none does.  A server is asked
     again after 80 to 100 % of `config.keepalive.options_interval`, at random.
     """
 
@@ -53,7 +53,7 @@ class ServerMonitor(Registration):
         """The target that the latest event is about."""
 
     def unregister(self, *, now: float) -> None:
-        """Stop to ask; the flow stays for the calls that are up."""
+        """Stop probing; the flow stays open for the calls that are up."""
         if self._state is RegistrationState.UNREGISTERED:
             return
         self._opening = self._exchange = None
@@ -98,7 +98,7 @@ class ServerMonitor(Registration):
     ) -> float:
         self.judged = self._target
         wait = super()._failed(status, reason, now, retry_after=retry_after)
-        # While the next server is asked none is known to serve.
+        # Until the next server has answered, none is known to serve.
         unanswered = retry_after is None
         if self._state is RegistrationState.REGISTERED:
             state = RegistrationState.RECOVERING

@@ -61,7 +61,9 @@ class FlowTable:
         self.advertised: str | None = None
         self.contact_at: Address | None = None
         """The host name and port that every Contact has; None: an address."""
-        """The address at which others reach us, whatever we or our peers see; None: as they see."""
+        """The address to advertise in place of the local or the learned one; None: no such
+        address.
+        """
 
     def __contains__(self, flow: Flow | None) -> bool:
         return flow is not None and flow.id in self._open

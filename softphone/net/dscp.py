@@ -1,6 +1,6 @@
-"""Marks on what a socket sends, so that a network may prefer it (RFC 2474).
+"""Marks the packets of a socket with a DSCP, so that a network may prioritize them (RFC 2474).
 
-Calls go on without a mark: a system that refuses it is told of in the log, once for each reason.
+If the system refuses, packets go out unmarked; each reason is logged once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _refusals: set[str] = set()
 
 
 class MarkableSocket(Protocol):
-    """A socket, or what an asyncio transport shows of its own."""
+    """A socket, or the socket that an asyncio transport exposes."""
 
     @property
     def family(self) -> int:
@@ -28,7 +28,7 @@ class MarkableSocket(Protocol):
 
 
 def mark_socket(sock: MarkableSocket, code_point: int) -> None:
-    """Send what leaves `sock` with this code point, 0 to 63, from now on.
+    """Mark the packets that `sock` sends from now on with this DSCP, 0 to 63.
 
     The two ECN bits beside it stay 0.  A refusal is logged once.
     """

@@ -2,7 +2,7 @@
 
 `binding_request` and `parse_binding_response` are pure.  `find_mapping` asks one server from a
 given socket.  An answer counts if it comes from the server and has the request's transaction id of
-96 random bits; what it says is put into descriptions, and nothing is decided by it.
+96 random bits; its address goes into session descriptions and decides nothing else.
 
 RFC 8489 sections 5, 6.2.1, 6.3.3 and 14.2 (XOR-MAPPED-ADDRESS); RFC 5780 section 7.4
 (OTHER-ADDRESS), to tell a NAT that maps each destination to another port.
@@ -36,7 +36,7 @@ _MAPPED, _ERROR_CODE, _XOR_MAPPED, _OTHER = 0x0001, 0x0009, 0x0020, 0x802C
 _UNDERSTOOD = frozenset({_MAPPED, _ERROR_CODE, _XOR_MAPPED})
 _LONGEST = 1500
 _MOST_STRANGERS = 64
-"""Datagrams of others that one question bears; after that the network is taken for hostile."""
+"""The most foreign datagrams accepted during one request; with more, the request fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,8 @@ async def find_mapping(
     if response.mapped is None:
         raise TransportError(f"the STUN server {server[0]} port {server[1]}: {response.error}")
     other = response.other
-    # Another host would be asked on the word of this one alone.
+    # Only another port is asked: an answer that is not authenticated must not make us send to
+    # another host.
     if other is None or other[0] != server[0] or other[1] == server[1]:
         return Mapping(response.mapped)
     try:

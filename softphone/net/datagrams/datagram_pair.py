@@ -53,7 +53,7 @@ class DatagramPair:
         return self._rtp.address, self._rtcp.address
 
     def mark(self, dscp: int) -> None:
-        """Send what leaves both sockets with this code point (RFC 2474)."""
+        """Mark the packets that both sockets send with this DSCP (RFC 2474)."""
         if dscp != self._dscp:
             self._dscp = dscp
             mark_socket(self._rtp.socket, dscp)
@@ -108,11 +108,11 @@ class _Endpoint(asyncio.DatagramProtocol):
         self._task = loop.create_task(loop.create_datagram_endpoint(lambda: self, sock=port.socket))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep what reads the socket."""
+        """Keep the transport, which reads the socket."""
         self._transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Give a datagram to the pair."""
+        """Pass a datagram to the pair."""
         self._receive(data[:LARGEST], addr[:2], self._control)
 
     def close(self) -> None:

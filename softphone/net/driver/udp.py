@@ -25,7 +25,7 @@ _LOOKED_AT = 64
 
 
 class DatagramOwner(Protocol):
-    """What a socket needs of its owner."""
+    """The callbacks that a socket needs from its owner."""
 
     def admit_address(self) -> bool:
         """Whether a new remote address may have a flow now."""
@@ -118,7 +118,9 @@ class DatagramSocket(asyncio.DatagramProtocol):
         return flow
 
     def _make_place(self) -> bool:
-        """Drop the oldest flow that is not held if there is no room; whether there is room."""
+        """Drop the oldest flow that is not held if the table is full; return whether a flow
+        fits.
+        """
         if len(self._flows) < self._limit:
             return True
         for _ in range(min(_LOOKED_AT, len(self._flows))):

@@ -96,7 +96,7 @@ def https_target(url: str) -> Target:
 
 @dataclass(frozen=True, slots=True)
 class HttpsEnvironment:
-    """What a client needs; `fetcher` gets CRLs and OCSP answers, None makes one."""
+    """The dependencies of a client; `fetcher` gets CRLs and OCSP answers, None makes one."""
 
     resolve: HostResolver = system_addresses
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)

@@ -2,7 +2,7 @@
 
 A caller writes the address (x5u of a PASSporT), so it must lead nowhere but to a public web server:
 https only, no redirect, every resolved address checked and connected to as checked, few octets,
-little time, few fetches.  What is fetched proves itself by its own authorities.
+little time, few fetches.  The caller verifies a fetched certificate against its own trust anchors.
 """
 
 from __future__ import annotations
@@ -79,9 +79,9 @@ def is_public_address(address: str, allowed: Sequence[Network] = ()) -> bool:
 
 
 class RepositoryFetcher:
-    """Fetches and caches what public repositories hold; `fetch` raises nothing but SoftphoneError.
+    """Fetches and caches files of public repositories; `fetch` raises nothing but SoftphoneError.
 
-    `tls` says which web servers are believed.  `allowed` are networks that may be connected to
+    `tls` says which web servers are trusted.  `allowed` are networks that may be connected to
     though they are not public; with them any port is.
     """
 
@@ -106,7 +106,9 @@ class RepositoryFetcher:
         )
 
     async def fetch(self, url: str) -> bytes:
-        """Return what an https: address holds.  Raises TransportError or another SoftphoneError."""
+        """Return the content at an https: address.  Raises TransportError or another
+        SoftphoneError.
+        """
         now = asyncio.get_running_loop().time()
         until, kept = self._kept.get(url, (0.0, ""))
         if now >= until:

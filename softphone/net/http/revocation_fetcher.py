@@ -89,8 +89,8 @@ class RevocationFetcher:
     """Fetches all that a gate asks for in parallel, and caches what may be cached.
 
     `await fetcher(wanted, within)` returns an answer or a FetchFailed for each, and never raises.
-    Concurrent requests for the same thing are fetched once.  An answer that the gate did not
-    believe is dropped, so that a forgery does not stay until the nextUpdate that it names.
+    Concurrent requests for the same thing are fetched once.  The gate drops an answer that it could
+    not verify, so that a forgery is not cached until the nextUpdate that it names.
     """
 
     def __init__(

@@ -1,9 +1,10 @@
 """Happy eyeballs: the addresses of one host, tried side by side (RFC 8305).
 
-A name often has addresses of both families, and one of them may lead nowhere in silence.  The next
-address is tried when the one before has failed, or has not answered for a moment; the first
-connection wins, and the others are given up.  asyncio's own race (`happy_eyeballs_delay` of
-`create_connection`) resolves the name itself and prepares no socket, so it does not serve.
+A name often has addresses of both families, and packets to one of them may be lost without any
+error.  The next address is tried when the one before has failed, or has not answered for a moment;
+the first connection wins, and the other attempts are canceled. asyncio's own race
+(`happy_eyeballs_delay` of `create_connection`) resolves the name itself and lets nobody prepare the
+socket, so it cannot be used.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ _nobody = asyncio.BufferedProtocol()
 
 
 class ConnectionOwner(Protocol):
-    """What a connection needs of its owner."""
+    """The callbacks that a connection needs from its owner."""
 
     def bytes_received(self, flow: Flow, data: bytes) -> None:
         """Called with received bytes."""

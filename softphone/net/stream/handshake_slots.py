@@ -77,7 +77,7 @@ class HandshakeSlots:
                 await ticket
         except BaseException:
             if ticket.done() and not ticket.cancelled():
-                self._release(source)  # it came as the waiting ended
+                self._release(source)  # granted as the wait ended
             else:
                 self._drop_ticket(source, ticket)
             raise

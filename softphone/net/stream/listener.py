@@ -34,7 +34,7 @@ _PAUSE_ON_ERROR = 0.2  # EMFILE and similar errors pass when connections end
 
 
 class StreamListenerOwner(Protocol):
-    """What a listener needs of its owner."""
+    """The callbacks that a listener needs from its owner."""
 
     def make_connection(self) -> StreamConnection:
         """Make a server-side connection."""
@@ -45,7 +45,7 @@ class StreamListenerOwner(Protocol):
         """Take a connection that has passed its handshake and the gate.  Raises TransportError."""
 
     def stream_refused(self, remote: Address, error: SoftphoneError) -> None:
-        """Take note of a connection that was refused."""
+        """Note a connection that was refused."""
 
 
 def bind_stream(address: Address, dscp: int = 0) -> socket.socket:

@@ -53,7 +53,7 @@ def _utc() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class ConnectorConfig:
-    """What a connector needs; `fetcher` gets CRLs and OCSP answers."""
+    """The dependencies of a connector; `fetcher` gets CRLs and OCSP answers."""
 
     fetcher: Fetcher
     resolve: HostResolver = system_addresses
@@ -100,7 +100,7 @@ class Connector:
 
 
 def starttls_prepare(starttls: Callable[[], StarttlsNegotiation] | None) -> PrepareSocket | None:
-    """What a dialer does with a bare socket: run a new STARTTLS exchange each time.
+    """Return the `prepare` function of a dialer, which runs a new STARTTLS exchange each time.
 
     It raises TransportError when TLS is refused.
     """

@@ -1,8 +1,8 @@
 """Asks a cluster's TVS over TLS: runs the machine of `softphone.trust.tvs.tvs` behind the gate.
 
-A TVS is asked only if the trust lists name its certificate as TVS: its answer is worth no more than
-the connection it came over.  The servers are tried in order, one question each, and answers are
-cached for as long as they say.
+A TVS is asked only if the trust lists name its certificate as TVS: its answer is only as
+trustworthy as the connection that it came over.  The servers are tried in order, one question each,
+and answers are cached for as long as they say.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class CallHandle(Generic[L]):
 
     @property
     def caller(self) -> NameAddr:
-        """The address of who called: From of the INVITE, without tag.
+        """The caller's address: From of the INVITE, without tag.
 
         What it says is the caller's own claim: see `asserted_identity`.  Raises LocalProtocolError
         before the start.
@@ -97,7 +97,7 @@ class CallHandle(Generic[L]):
 
     @property
     def dialed(self) -> DialedAddress:
-        """The number or address that was dialed, and what says so.
+        """The number or address that was dialed, and the header fields that name it.
 
         Raises LocalProtocolError before the start.
         """
@@ -116,7 +116,7 @@ class CallHandle(Generic[L]):
 
     @property
     def answer_headers(self) -> Headers:
-        """The same of the far end's answer; none before it, and none where we answer.
+        """The header fields of the far end's answer; none before it, and none where we answer.
 
         Raises LocalProtocolError before the start.
         """
@@ -124,7 +124,7 @@ class CallHandle(Generic[L]):
 
     @property
     def asserted_identity(self) -> FarEndIdentity:
-        """Who the far end is, and how far that is to be believed.
+        """The identity of the far end, and the assurance for it.
 
         It follows transfers as `peer` does.  Raises LocalProtocolError before the start.
         """
@@ -166,8 +166,8 @@ class CallHandle(Generic[L]):
         """What the caller's carrier attests of the number in `peer`, or why not (STIR).
 
         None until that is verified (`CallerAttested` reports it, `IncomingCall.attested` waits for
-        it), where the account verifies nobody, and once another party has taken over.  It is the
-        carrier's word, and raises no security level.
+        it), where the account verifies no callers, and once another party has taken over.  It is a
+        claim of the carrier, and raises no security level.
         """
         return None if self._started is None else self._started.attestation
 
@@ -210,7 +210,7 @@ class CallHandle(Generic[L]):
         return "" if self._started is None else self._started.explanation
 
     def events(self) -> AsyncIterator[CallEvent]:
-        """Everything that happens to the call, from its start."""
+        """Iterate over all events of the call, from its start."""
         return self._leg.event_queue.events()
 
 
@@ -317,10 +317,10 @@ class Call(CallHandle[CallLeg]):
     async def hold(self, *, music: bool = True, headers: ExtraHeaders = ()) -> None:
         """Put the far end on hold: nothing is received, and only what is played is sent.
 
-        With `music`, and `music_on_hold` in the account, it hears that source in the place of what
-        is played (RFC 7088); where that fails, `MusicOnHoldFailed` says why, and the hold is one
-        without.  `headers` go into the re-INVITE.  Raises CallError when the far end refuses; the
-        session then stays as it was.  Raises ConfigurationError for `headers` as `Account.dial`
+        With `music`, and `music_on_hold` in the account, it hears that source in place of what is
+        played (RFC 7088); where that fails, `MusicOnHoldFailed` says why, and the hold is one
+        without music.  `headers` go into the re-INVITE.  Raises CallError when the far end refuses;
+        the session then stays as it was.  Raises ConfigurationError for `headers` as `Account.dial`
         does.
         """
         fields, leg = checked_headers(headers), self._leg
@@ -488,7 +488,7 @@ class Call(CallHandle[CallLeg]):
             referral.subscription.reject(status, now=now)
 
     def take_referral(self) -> PendingReferral:
-        """Take out the pending transfer request; the caller must answer it.
+        """Remove and return the pending transfer request; the caller must answer it.
 
         Raises LocalProtocolError when none is pending.
 

@@ -1,4 +1,4 @@
-"""One ordered stream of a call: the far end's sound, and everything that happens, for one task."""
+"""One ordered stream of a call: the far end's sound and all events, for one task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from softphone.events import CallEvent
 from softphone.media.audio import PcmInput, ReceivedAudio
 
 CallItem: TypeAlias = ReceivedAudio | CallEvent
-"""What a stream gives."""
+"""The items of a stream."""
 
 
 async def merge_stream(heard: PcmInput, events: EventQueue[CallEvent]) -> AsyncIterator[CallItem]:
@@ -32,7 +32,9 @@ async def merge_stream(heard: PcmInput, events: EventQueue[CallEvent]) -> AsyncI
 
 
 async def _wait_for_either(heard: PcmInput, events: EventQueue[CallEvent]) -> None:
-    """Wait for the next chunk or event; one future waits at both, 50 times a second."""
+    """Wait for the next chunk or event; one future serves both, since this runs 50 times a
+    second.
+    """
     waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     heard.add_waiter(waiter)
     events.add_waiter(waiter)

@@ -1,4 +1,4 @@
-"""What an INVITE says of the number that was dialed.
+"""Reads from an INVITE which number was dialed.
 
 RFC 5806 (Diversion), RFC 7044 (History-Info).
 """
@@ -15,12 +15,12 @@ from softphone.sip.message import unescape
 
 @dataclass(frozen=True, slots=True)
 class DialedAddress:
-    """What the caller dialed, as far as it is known.
+    """The address that the caller dialed, as far as it is known.
 
     `original` is the target of the call before it was first diverted: the first History-Info, or
-    else the earliest Diversion; None for a call that nobody diverted.  `address` is the single
-    answer: `original` where a trusted server says so, else `to` where `request_uri` is only the
-    way to our phone, else `request_uri`.
+    else the earliest Diversion; None for a call that was not diverted.  `address` is the best of
+    the three: `original` if a trusted server names one, else `to` if `request_uri` only routes to
+    our phone, else `request_uri`.
     """
 
     address: SipUri | AbsoluteUri
@@ -30,7 +30,9 @@ class DialedAddress:
 
     @property
     def number(self) -> str:
-        """The number, without separators; of another address its user part or the whole URI."""
+        """The number of `address`, without separators; its user part or the whole URI if it is no
+        number.
+        """
         number = number_of(self.address)
         if number or not isinstance(self.address, SipUri):
             return number or str(self.address)
@@ -46,7 +48,7 @@ def dialed_address(
     """Read what was dialed from an INVITE.
 
     `own_users` are the user parts that lead to our phone whatever was dialed, `trusted` is whether
-    the account trusts the server that sent it: anybody can write that a call was diverted.
+    the account trusts the server that sent it: anybody can claim that a call was diverted.
     """
     to = invite.to.without_parameter("tag")
     original = next(iter((*invite.history, *reversed(invite.diversions))), None)

@@ -1,8 +1,8 @@
 """Notifies the subscribers of the dialog event package of a user's calls (RFC 4235).
 
-Each NOTIFY has the full state, and once those calls that have just ended.  All changes of one turn
-of the event loop make one NOTIFY.  Only watchers who may pick calls up are told what names a dialog
-on the wire: its Call-ID, tags and target.
+Each NOTIFY has the full state; a call that has just ended is in it once, as terminated.  All
+changes of one turn of the event loop make one NOTIFY.  Only watchers who may pick calls up get the
+identifiers of a dialog: its Call-ID, tags and target.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LONGEST_EXPIRES = 3600.0
 """The longest subscription in seconds that is granted."""
 
 DialogView = Callable[[str, CallLeg], WatchedDialog | None]
-"""Describes the dialog of a leg under an id; None where it is of no interest."""
+"""Describes the dialog of a leg under an id; None if watchers are not told of it."""
 RunCommand = Callable[[Callable[[float], object]], None]
 """Gives a command to the endpoint; drops it when the far end was faster."""
 
@@ -64,7 +64,7 @@ def own_dialog(id_: str, leg: CallLeg) -> WatchedDialog | None:
 
 
 class DialogNotifier:
-    """Tells the watchers of one user, `entity`, of the calls that are tracked."""
+    """Notifies the watchers of one user, `entity`, of the calls that are tracked."""
 
     def __init__(
         self,
@@ -113,7 +113,9 @@ class DialogNotifier:
     # Watchers
 
     def subscribe(self, subscription: NotifierUsage, *, trusted: bool) -> None:
-        """Accept a subscription, for `trusted` watchers with the names of dialogs; or refuse it."""
+        """Accept a subscription, or refuse it; `trusted` watchers get the identifiers of
+        dialogs.
+        """
         if len(self._watchers) >= MAXIMUM_WATCHERS:
             self._run_command(lambda now: subscription.reject(503, now=now))
             return
@@ -166,5 +168,5 @@ def _deactivate(subscription: NotifierUsage, now: float) -> None:
 
 
 def _anonymous(dialog: WatchedDialog) -> WatchedDialog:
-    """Leave out what names the dialog on the wire."""
+    """Return the dialog without its identifiers: Call-ID, tags and target."""
     return replace(dialog, call_id="", local_tag="", remote_tag="", remote_target="")

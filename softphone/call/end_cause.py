@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from softphone.errors import ConfigurationError
 
 LONGEST_REASON = 200
-"""The most characters of the words."""
+"""The most characters of a reason in words."""
 
 REFUSALS_OF_Q850: Mapping[int, int] = {
     **dict.fromkeys((1, 2, 3, 26), 404),
@@ -24,7 +24,7 @@ REFUSALS_OF_Q850: Mapping[int, int] = {
 }
 """The status that refuses a call for a cause; 500 for all others.
 
-21 (call rejected) is 603 instead of 403: it is a person who has rejected it.
+21 (call rejected) is 603 instead of 403: a person has rejected it.
 """
 
 

@@ -1,7 +1,8 @@
-"""The header fields that an application adds to a request: the one door for all of them.
+"""Checks the header fields that an application adds to a request; all of them pass here.
 
-What the stack owns cannot be given: a second Contact, Route or identity in a request would
-contradict what the stack says itself, or say what only a server may assert (RFC 3325).
+Header fields that the stack writes itself cannot be given: a second Contact, Route or identity in a
+request would contradict what the stack says itself, or say what only a server may assert (RFC
+3325).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ LONGEST_VALUE = 2048
 OWNED = frozenset(
     field_key(name)
     for name in (
-        # The way and the transaction (RFC 3261, RFC 3327, RFC 3608).
+        # Routing and the transaction (RFC 3261, RFC 3327, RFC 3608).
         *("Via", "Max-Forwards", "Route", "Record-Route", "Path", "Service-Route", "Timestamp"),
         # The dialog, the session and its extensions (RFC 3261, 3262, 3891, 3911, 4028).
         *("From", "To", "Call-ID", "CSeq", "Contact", "RSeq", "RAck", "Replaces", "Join"),
@@ -36,7 +37,7 @@ OWNED = frozenset(
         *("Authorization", "Proxy-Authorization", "WWW-Authenticate", "Proxy-Authenticate"),
         *("Authentication-Info", "Proxy-Authentication-Info"),
         *("Security-Client", "Security-Server", "Security-Verify"),
-        # Who we are, by the word of a server (RFC 3325, RFC 8224, and before them).
+        # Our identity, which a server asserts (RFC 3325, RFC 8224, and their forerunners).
         *("P-Asserted-Identity", "Remote-Party-ID", "Identity", "P-Associated-URI"),
         # Events and referrals (RFC 6665, RFC 3515, RFC 3892, RFC 3903).
         *("Event", "Allow-Events", "Subscription-State", "Refer-To", "Refer-Sub", "Referred-By"),
@@ -47,11 +48,12 @@ OWNED = frozenset(
 
 
 def checked_headers(given: ExtraHeaders) -> HeaderFields:
-    """Return the header fields of an application in order, checked; nothing of them is changed.
+    """Check the header fields of an application; return them in order, unchanged.
 
     Raises ConfigurationError for a name that is no token or is the stack's own, for a value with a
     line break or another control character or of more than `LONGEST_VALUE` octets, and for a second
-    value where a field may stand once.  The message names the field and never quotes its value.
+    value of a field that may occur only once.  The message names the field and never quotes its
+    value.
     """
     fields: list[tuple[str, str]] = []
     seen: set[str] = set()
@@ -89,7 +91,7 @@ def _check_value(name: str, value: object) -> None:
     """Raise ConfigurationError for what cannot be sent as a value."""
     if not isinstance(value, str):
         raise ConfigurationError(f"headers: the value of {name} is no text")
-    # A line break would begin another header field, of which nothing was checked.
+    # A line break would begin another header field, which nobody has checked.
     if any((c < " " and c != "\t") or c == "\x7f" for c in value):
         raise ConfigurationError(f"headers: the value of {name} has a control character")
     try:

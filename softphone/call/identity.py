@@ -1,7 +1,8 @@
-"""Who is at the far end, and how far that is to be believed (RFC 3325, RFC 3323).
+"""The identity of the far end, and the assurance for it (RFC 3325, RFC 3323).
 
-What a server that the account trusts asserts is in `CallLeg.identity` and follows transfers.  Else
-From and To are what the far end itself claims, unless a certificate verifies them in a direct call.
+The identity that a trusted server asserts is in `CallLeg.identity` and follows transfers.  Without
+one, From and To are claims of the far end itself, unless a certificate verifies them in a direct
+call.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from softphone.sip.message.asserted_identity import privacy_values, shown_addres
 _NUMBER = re.compile(r"\+?[0-9*#]+")
 _SEPARATORS = str.maketrans("", "", "-.() ")
 _HIDING = frozenset({"id", "user"})
-"""The priv-values that hide who somebody is (RFC 3323 section 4.2, RFC 3325 section 9.3)."""
+"""The priv-values that hide an identity (RFC 3323 section 4.2, RFC 3325 section 9.3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FarEndIdentity:
-    """Who the far end is, by whose word.
+    """The identity of the far end, and its source.
 
-    `source` is "p-asserted-identity", "remote-party-id", "from" or "to".  Of a private far end
-    nothing is known: `address` is None, and all else is "".
+    `source` is "p-asserted-identity", "remote-party-id", "from" or "to".  For an anonymous far end
+    `address` is None, and all else is "".
     """
 
     assurance: IdentityAssurance
@@ -46,7 +47,7 @@ class FarEndIdentity:
 
     @property
     def trusted(self) -> bool:
-        """Whether more than the far end's own word stands for it."""
+        """Whether it is more than a claim of the far end itself."""
         return self.assurance in (IdentityAssurance.VERIFIED, IdentityAssurance.ASSERTED)
 
 
@@ -63,7 +64,7 @@ def number_of(uri: Uri) -> str:
 
 
 def far_end_identity(leg: CallLeg) -> FarEndIdentity:
-    """Return who the far end of a leg is.  Raises LocalProtocolError before the start."""
+    """Return the identity of a leg's far end.  Raises LocalProtocolError before the start."""
     asserted = leg.identity
     if asserted is not None and asserted.source is not IdentitySource.DIALOG:
         if asserted.address == ANONYMOUS:
@@ -84,14 +85,14 @@ def far_end_identity(leg: CallLeg) -> FarEndIdentity:
 
 
 def _claimed(address: NameAddr, source: str, assurance: IdentityAssurance) -> FarEndIdentity:
-    """Return the identity of an address that no server stands for."""
+    """Return the identity of an address that no server asserts."""
     if _is_anonymous(address.uri):
         return FarEndIdentity(IdentityAssurance.HIDDEN)
     return FarEndIdentity(assurance, shown_address(address), source)
 
 
 def _is_anonymous(uri: Uri) -> bool:
-    """Whether a URI is the one of those who want to be private (RFC 3323 section 4.1.1.3)."""
+    """Whether a URI is the anonymous one of RFC 3323 section 4.1.1.3."""
     if not isinstance(uri, SipUri):
         return False
     return (uri.user or "").lower() == "anonymous" or uri.host.lower() == "anonymous.invalid"

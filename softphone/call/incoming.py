@@ -165,7 +165,9 @@ class IncomingLeg(CallLeg):
             usage.reject(status, now=now, headers=headers)
 
     def attest(self, attestation: Attestation) -> None:
-        """Take and report the outcome of verifying the caller's Identity header fields."""
+        """Store and report the result of verifying the caller's Identity header fields (RFC
+        8224).
+        """
         self.attestation = attestation
         self.event_queue.put_event(
             CallerAttested(
@@ -232,7 +234,7 @@ class IncomingLeg(CallLeg):
         self.sound.record(self.kept_audio)
 
     def drop_kept_audio_after(self, seconds: float) -> None:
-        """Drop the kept sound unless somebody has begun to read within `seconds`."""
+        """Drop the kept sound unless it has been read within `seconds`."""
         kept, sound = self.kept_audio, self.sound
         if kept is None or not kept.waits:
             return
@@ -377,9 +379,9 @@ class IncomingCall(CallHandle[IncomingLeg]):
         return self._leg.state is not CallState.TERMINATED and not self._leg.answering
 
     async def attested(self) -> Attestation | None:
-        """Wait, for 2 s at most, until what the caller's carrier attests is verified; return it.
+        """Wait, for 2 s at most, until the caller's attestation (STIR) is verified; return it.
 
-        None where the account verifies nobody (`[stir]`).
+        None where the account verifies no callers (`[stir]`).
         """
         if self._leg.verification is not None:
             await asyncio.wait([self._leg.verification])
@@ -401,7 +403,7 @@ class IncomingCall(CallHandle[IncomingLeg]):
     def stream(self) -> AsyncIterator[CallItem]:
         """Iterate over the caller's sound and the call's events in one order, from early media on.
 
-        As `Call.stream`, which it takes the place of: it goes on through the answer, and
+        It replaces `Call.stream`: it continues through the answer, and
         `CallEnded` is the last item, also of a call that is not answered.  Raises
         LocalProtocolError before `early_media`.
         """
@@ -442,8 +444,8 @@ class IncomingCall(CallHandle[IncomingLeg]):
 
         With `keep`, the caller's first words are kept in memory, from the answer on and never from
         before it: the first `audio.read` or `stream` within `keep` seconds (30 at most) gets them,
-        and then what follows.  Nobody else gets them.  After that time, and at the end of the
-        call, they are overwritten.  Where SRTP is required only authenticated sound is there.
+        and then what follows.  No other reader gets them.  After that time, and at the end of the
+        call, they are overwritten.  Where SRTP is required, only authenticated sound is kept.
         Nothing is kept where something records already.
 
         Raises ConfigurationError for another `keep` and for `headers` as `Account.dial` does,
@@ -478,9 +480,9 @@ class IncomingCall(CallHandle[IncomingLeg]):
     ) -> None:
         """Refuse the call: 486 Busy Here, 603 Decline, 480 Temporarily Unavailable, ...
 
-        `q850_cause` is told in Reason (RFC 6432), and gives the status where that is None (RFC
-        3398); without both it is 486.  `headers` go into the response.  Raises LocalProtocolError
-        for a status that refuses nothing, and when the call is over; ConfigurationError for a cause
+        `q850_cause` goes into Reason (RFC 6432), and determines a status that is None (RFC 3398);
+        without both the status is 486.  `headers` go into the response.  Raises LocalProtocolError
+        for a status that is no refusal, and when the call is over; ConfigurationError for a cause
         or reason that cannot be sent, and for `headers` as `Account.dial` does.
         """
         status = refusal_status(q850_cause) if status is None else status

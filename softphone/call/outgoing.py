@@ -175,7 +175,7 @@ class OutgoingLeg(CallLeg):
         q850_cause: int = 0,
         headers: HeaderFields = (),
     ) -> None:
-        """Cancel the call; its cause is then local."""
+        """Cancel the call; `CallEnded` then has a local cause."""
         self._canceled = True
         self.hang_up(status, text, q850_cause=q850_cause, headers=headers)
 
@@ -388,7 +388,7 @@ class OutgoingCall(CallHandle[OutgoingLeg]):
 
     @property
     def peer(self) -> NameAddr:
-        """The address that is called, until the account's server says who rings or answers."""
+        """The address that is called, until the account's server names who rings or answers."""
         return self._called if self._started is None else self._started.peer
 
     @property

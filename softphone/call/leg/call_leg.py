@@ -248,8 +248,8 @@ class ReadWriteBuffers:
 class CallLeg:
     """One call leg; `OutgoingLeg` and `IncomingLeg` add their side's setup.
 
-    Class-level defaults keep instances small: an instance dictionary of 30 entries takes a fifth
-    of the memory of one of 40.
+    Class-level defaults keep instances small: an instance dictionary of 30 entries takes a fifth of
+    the memory of one of 40 (`bench/load/bench_call_memory.py`).
     """
 
     usage: InviteUsage | None = None
@@ -263,7 +263,7 @@ class CallLeg:
     contact: Contact | None = None
     """The peer's directory entry; None until a lookup succeeds."""
     identity: AssertedIdentity | None = None
-    """Who the account's server says the far end is; None while it has said nothing."""
+    """The identity that the account's server asserts for the far end; None while it has not."""
     attestation: Attestation | None = None
     """What the caller's carrier attests; None until it is verified, and after a transfer."""
     verification: asyncio.Task[None] | None = None
@@ -300,9 +300,9 @@ class CallLeg:
     _identity_tag = ""
     """The To tag of the response that `identity` is from; "" for another message."""
     _arriving: tuple[AssertedIdentity, Request | Response] | None = None
-    """An identity and its message, until the change of the session that it comes with is made."""
+    """An identity and its message, until the session change of that message takes effect."""
     _requests: TokenBucket | None = None
-    """Bounds the rate of INFO and MESSAGE that come in; made at the first."""
+    """Bounds the rate of received INFO and MESSAGE; made at the first one."""
     _seen: Flow | None = None
     _generation = 0
     _shown: SecurityState | None = None
@@ -408,7 +408,9 @@ class CallLeg:
 
     @property
     def own_uri(self) -> Uri:
-        """The address whose domain a target without one gets: the account's, or else the leg's."""
+        """The address whose domain completes a target without one: the account's, else the
+        leg's.
+        """
         return self.setup.aor or self.active_usage.local.uri
 
     @property
@@ -423,7 +425,7 @@ class CallLeg:
 
     @property
     def far_end_message(self) -> Request | Response | None:
-        """The message in which the far end first named itself: its INVITE or answer, or None."""
+        """The first message of the far end with its identity: its INVITE or answer, or None."""
         if self.answer is not None:
             return self.answer
         usage = self.usage
@@ -529,8 +531,8 @@ class CallLeg:
         if found is not None:
             self._arriving = found
         self._note_session_id(message)
-        # A higher level counts only after the media of the same message has been judged, and its
-        # name taken, so that no better level is shown in between.
+        # A higher level counts only after the media of the same message was judged and its identity
+        # applied, so that no better level is shown in between.
         later = self._shown is not None and (moved or bool(message.body))
         self._note_far_end(message, only_lower=later, moved=moved)
         if not self.ended.done():
@@ -581,7 +583,9 @@ class CallLeg:
     def _identity_in(
         self, event: SipEvent, message: Request | Response
     ) -> tuple[AssertedIdentity, Request | Response] | None:
-        """Return the identity that a message gives the far end, if its sender may say so."""
+        """Return the identity that a message asserts for the far end, if its sender may assert
+        one.
+        """
         if self.usage is None:
             return None
         identity = identity_in(
@@ -597,7 +601,7 @@ class CallLeg:
         return identity, message
 
     def _follow_peer(self) -> None:
-        """Take the identity that arrived with the last change of the session, and report it."""
+        """Apply the identity that arrived with the last change of the session, and report it."""
         if self._arriving is None or self.usage is None or self.ended.done():
             return
         identity, message = self._arriving
@@ -666,7 +670,7 @@ class CallLeg:
     def _note_far_end(
         self, message: Request | Response, *, only_lower: bool = False, moved: bool = False
     ) -> None:
-        """Take the far end's level that a message may report, and judge again."""
+        """Note the far end's security level, if a message reports one, and judge again."""
         if not self.negotiation.media and self._waiting_proposal is None:
             self.far_ends.remote_tag = self.far_ends.remote_tag_of(message)
         self.far_ends.note_message(
@@ -740,7 +744,8 @@ class CallLeg:
             if stream.unusable_crypto and stream not in known:
                 self.event_queue.put_event(CryptoIgnored(stream.media, stream.unusable_crypto))
         self.negotiation.commit(self._generation, silent=self.held_by_policy)
-        # No level is reported beside the name of another: a lower one comes first, else the name.
+        # No level is shown with the identity of another far end: a lower level is reported before
+        # the identity, a higher one after it.
         if not lower:
             self._follow_peer()
         self._emit_security_change(self.security)
@@ -794,10 +799,11 @@ class CallLeg:
             self.media_backend.expect_packets(stream.handle, patience)
 
     def _media_lost(self, event: StreamTimedOut) -> None:
-        """Report that media stays away, and hang up where the configuration says so."""
+        """Report that no media arrives, and hang up if the configuration demands it."""
         guards, stream = self.setup.guards, self.stream
         mine = stream is not None and event.handle == stream.handle
-        # Before the answer the media loop counts by its own time: ringing is no fault.
+        # Before the answer the media engine's own time-out may fire: silence while ringing is no
+        # fault.
         if not mine or not guards.media_timeout or not self.confirmed.done():
             return
         self.event_queue.put_event(MediaLost(event.seconds))
@@ -867,7 +873,7 @@ class CallLeg:
     def _handle_shortfalls(self, shortfalls: tuple[Shortfall, ...]) -> None:
         """Hang up a call that fell below its policy, or hold it and stop its media."""
         if self.music is not None and self.music.playing:
-            # Without the source the call may meet its policy; that is judged again at once.
+            # Without the music source the call may meet its policy; that is judged again at once.
             self.music.give_up("; ".join(map(str, shortfalls)))
             return
         if self.policy.on_drop is OnDrop.HANGUP or not self.confirmed.done():
@@ -903,10 +909,10 @@ class CallLeg:
     ) -> None:
         """Send a re-INVITE, with us holding or not.  Canceling the wait does not cancel the change.
 
-        It offers our media, or `relayed`, the stream of a music source.
-        Raises NotAcceptable or another CallError when the far end refuses (the session stays as
-        it was), SecurityShortfall when a call held by the policy still does not meet it,
-        LocalProtocolError when another change of ours is under way, or none is taken.
+        It offers our media, or `relayed`, the stream of a music source.  Raises NotAcceptable or
+        another CallError when the far end refuses (the session stays as it was), SecurityShortfall
+        when a call held by the policy still does not meet it, LocalProtocolError when another
+        change of ours is under way, or when the far end allows none.
         """
         usage = self.active_usage
         if not self.setup.endpoint.config.reinvite:
@@ -984,7 +990,9 @@ class CallLeg:
         self.apply_outcome(self.negotiation.receive_answer(event.body))
 
     def _music_answered(self, body: Body | None) -> None:
-        """Have the far end hear the music source, or fail the change: the hold is then plain."""
+        """Connect the far end to the music source, or fail the change: the hold is then without
+        music.
+        """
         music, before = self.music, self.negotiation.direction
         outcome = self.negotiation.receive_relayed_answer(body)
         agreed = None if music is None else music.judge_answer(outcome)

@@ -103,7 +103,7 @@ class EventQueue(Generic[E]):
             self.remove_waiter(waiter)
 
     def add_waiter(self, waiter: asyncio.Future[None]) -> None:
-        """Have the next event, or the end, resolve a future, which may wait elsewhere, too."""
+        """Resolve a future at the next event or the end; it may be registered elsewhere, too."""
         self._waiters[waiter] = None
 
     def remove_waiter(self, waiter: asyncio.Future[None]) -> None:

@@ -53,8 +53,8 @@ def request_body(
 ) -> Body:
     """Make the body of a request; text is sent as UTF-8.
 
-    `reliable` is whether it goes over TCP or TLS.  Raises ConfigurationError for a content type
-    that is none, and for a body that is too large.
+    `reliable` is whether it goes over TCP or TLS.  Raises ConfigurationError for a malformed
+    content type, and for a body that is too large.
     """
     try:
         written = str(ContentType.parse(content_type))

@@ -1,4 +1,4 @@
-"""Guards of a call that is up: how long it may last, and how long its media may stay away."""
+"""Limits of a call that is up: its longest duration, and the longest absence of media."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GUARD_STATUS = 408
 
 
 class OnMediaTimeout(StrEnum):
-    """What to do when the far end's media stays away: `REPORT` it only, or hang up as well."""
+    """The reaction when no media arrives from the far end: `REPORT` it only, or hang up as well."""
 
     REPORT = "report"
     HANGUP = "hangup"

@@ -14,10 +14,10 @@ LONGEST = 30.0
 """The most seconds of sound that are kept."""
 
 MARGIN = 2.0
-"""Seconds of sound beyond the wanted ones: what came between our 200 and its ACK."""
+"""Seconds of sound beyond the requested ones: what arrives between our 200 and its ACK."""
 
 ROUNDING = 1e-6
-"""Seconds that sums of durations may be off."""
+"""The rounding error of sums of durations, in seconds."""
 
 
 def check_keep(seconds: float) -> float:
@@ -30,7 +30,7 @@ def check_keep(seconds: float) -> float:
 
 
 class KeptAudio(ConvertingSink, Detachable):
-    """A sink that keeps blocks as they come, and gives them to one reader, once.
+    """A sink that keeps blocks as they arrive, and delivers them to one reader, once.
 
     From then on it passes blocks on to that reader.  `seconds` is how much is kept, and `MARGIN`
     more; the oldest is dropped first.  `skip` seconds at the beginning are left out: sound that
@@ -104,7 +104,7 @@ class KeptAudio(ConvertingSink, Detachable):
     # For the call
 
     def deliver_to(self, reader: PcmInput) -> None:
-        """Give what is kept to its reader, and all that follows."""
+        """Deliver the kept sound, and all that follows, to the reader."""
         self._reader = reader
         while self._blocks:
             events_before, block = self._blocks.popleft()

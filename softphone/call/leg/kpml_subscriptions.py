@@ -28,7 +28,7 @@ def check_digits(digits: str, *, pauses: str = "") -> None:
 
 
 class TimerHandle(Protocol):
-    """What `call_later` returns: a timer of the event loop, or of virtual time."""
+    """The return value of `call_later`: a timer of the event loop, or of virtual time."""
 
     def cancel(self) -> None:
         """Cancel the timer: the callback does not run."""
@@ -104,7 +104,7 @@ class KpmlSubscriptions:
         self._each(lambda watch, now: watch.expire_timer(now=now))
 
     def _each(self, ask: Callable[[KpmlSubscription, float], list[Body]]) -> bool:
-        """Ask every watch for reports and send them; return whether there is any watch."""
+        """Ask every subscription for reports and send them; return whether there is any."""
         self._forget_ended()
         watches = tuple(self._watches.items())
         for subscription, watch in watches:
@@ -123,7 +123,7 @@ class KpmlSubscriptions:
                 subscription.notify(report, now=now)
 
     def _set_timer(self) -> None:
-        """Set the timer for the earliest deadline of all watches."""
+        """Set the timer for the earliest deadline of all subscriptions."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

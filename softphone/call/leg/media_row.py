@@ -114,7 +114,7 @@ class MediaStreamRow:
             self._backend.set_direction(self.local.handle, Direction.INACTIVE)
 
     def pause(self, paused: bool) -> None:
-        """Let nothing flow while the far end is offered another party; False: as was agreed."""
+        """Stop media while the far end is offered another party's stream; False: as was agreed."""
         if self.spec is not None and not self.closed:
             direction = Direction.INACTIVE if paused else self.spec.direction
             self._backend.set_direction(self.local.handle, direction)

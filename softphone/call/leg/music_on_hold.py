@@ -121,7 +121,7 @@ class MusicOffer:
         return MediaSecurity(_AUDIO, profile)
 
     def answer_with(self, description: SessionDescription, media: MediaDescription) -> Body:
-        """Return the answer to the source that the far end's answer makes."""
+        """Convert the far end's answer into the answer to the source."""
         answer = relayed_answer(self.description, self.line.index, description, media)
         return Body(SDP_TYPE, answer.encode())
 
@@ -209,7 +209,9 @@ class MusicSource:
         return self._far_ends.level
 
     async def wait_for_offer(self) -> Body | None:
-        """Return the source's offer.  Raises CallFailed when there is none in time."""
+        """Return the source's offer.  Raises CallFailed when none arrives within
+        `OFFER_PATIENCE`.
+        """
         await self._settled.wait()
         if self._failure is not None:
             why, status = self._failure
@@ -317,7 +319,7 @@ async def hold_with_music(leg: CallLeg, turn: asyncio.Lock, headers: HeaderField
 
 
 class MusicOnHold:
-    """The music that one held call hears: the call to its source, and what becomes of it."""
+    """The music of one held call: the call to its source, from the start to the end."""
 
     playing = False
     """Whether the far end's media is with the source."""
@@ -368,8 +370,8 @@ class MusicOnHold:
     def join_state(self, state: SecurityState) -> SecurityState:
         """Return the security of the far end's call with the source, `state` being its own.
 
-        Our connection to either may be the weaker.  No packet passes here: what is known of the
-        media is what the two have signaled, and nothing of it is ours to encrypt (FIPS).
+        Our connection to either may be the weaker.  No packet passes here: the security of the
+        media is what the two have signaled, and none of it is encrypted by us (FIPS).
         """
         source = self._source
         if source is None:

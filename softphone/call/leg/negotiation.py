@@ -103,7 +103,7 @@ _SECURITY = attrgetter("security")
 
 
 def _nothing() -> None:
-    """Request no key frame: there is no way to do so."""
+    """Do nothing: key frames cannot be requested."""
 
 
 AskPublic: TypeAlias = Callable[[StreamHandle], Awaitable[PublicAddresses]]

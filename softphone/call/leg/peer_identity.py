@@ -1,8 +1,8 @@
-"""Who the far end of a call is by its messages: the connected identity.
+"""The connected identity: the far end of a call as its messages name it.
 
-It changes during a call, after a transfer, a pickup or a forward, and is named in responses to an
-INVITE, in re-INVITE and UPDATE, and in the responses to ours.  Nothing else names it: no BYE, ACK,
-INFO, MESSAGE or NOTIFY.  The leg believes only a server that `LegSetup.asserts` accepts.
+It changes during a call, after a transfer, a pickup or a forward.  It is in responses to an INVITE,
+in re-INVITE and UPDATE, and in the responses to ours; those in BYE, ACK, INFO, MESSAGE and NOTIFY
+are ignored.  The leg believes only a server that `LegSetup.asserts` accepts.
 
 RFC 3325, RFC 3323, RFC 4916, draft-ietf-sip-privacy-04.
 """
@@ -52,7 +52,7 @@ def identity_in(
     """Return the identity that a message of the call gives its far end; None when it gives none.
 
     `known_tag` is the To tag of the response that named the far end last, "" if none did: when
-    another fork answers and names nobody, the name of the first does not stay.
+    another fork answers without an identity, that of the first is dropped.
     """
     if not isinstance(event, _NAMING):
         return None
@@ -79,7 +79,7 @@ def came_on(flow: Flow | None, message: Request | Response) -> bool:
 
 
 def keep_name(identity: AssertedIdentity, known: AssertedIdentity | None) -> AssertedIdentity:
-    """Return an identity with the name that was asserted of the same party, if it has none."""
+    """Add the display name asserted earlier for the same party to an identity without one."""
     if known is None or identity.address.display_name or not known.address.display_name:
         return identity
     if not same_party(known.address, identity.address):

@@ -21,5 +21,5 @@ def public_fields(message: Request | Response | None) -> tuple[tuple[str, str], 
 
 
 def public_headers(message: Request | Response | None) -> Headers:
-    """Return the same, for look-ups by name."""
+    """Return `public_fields` of a message as `Headers`, for look-ups by name."""
     return Headers(public_fields(message))

@@ -62,7 +62,7 @@ def signaling_security(flow: Flow | None, proof: FlowProof = proves_nothing) -> 
 def certificate_names(identity: PeerIdentity, uri: SipUri) -> bool:
     """Whether a verified certificate names the user, or the host, of `uri` (RFC 5922 7.1).
 
-    A certificate with user URIs speaks for those users only.
+    A certificate with user URIs identifies those users only.
     """
     user = uri.user or ""
     host = uri.host.lower().strip("[]")
@@ -114,8 +114,8 @@ def flow_shortfalls(
 class FarEndSecurity:
     """The security levels of one call's far ends, by remote tag.
 
-    `remote_tag` is that of the far end that the session is with.  `vouched` says whether the
-    server at the other end of a flow speaks for far ends; with `direct` there is no server.
+    `remote_tag` is that of the far end that the session is with.  `vouched` says whether the server
+    at the other end of a flow may report the level of far ends; with `direct` there is no server.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class FarEndSecurity:
         only_lower: bool = False,
         moved: bool = False,
     ) -> None:
-        """Take the level that a message may report; with `only_lower` only a lower one.
+        """Note the level, if a message reports one; with `only_lower` only a lower one.
 
         With `moved` the far end is now another party, for whom the level so far does not count.
         Ignores further forks beyond `MAXIMUM_SPEAKERS`.

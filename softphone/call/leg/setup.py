@@ -1,4 +1,4 @@
-"""LegSetup: what the account, or the server, hands to a call's leg."""
+"""LegSetup: the settings and callbacks that the account, or a server, gives to a call's leg."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def no_name_lookup(peer: NameAddr, on_found: Callable[[Contact], None]) -> None:
 
 
 def trusts_nobody(_: Flow | None) -> bool:
-    """Trust nobody to say who far ends are."""
+    """Trust no server to assert the identity of far ends."""
     return False
 
 
@@ -87,21 +87,20 @@ class _Command(AbstractContextManager[float]):
 @fast_init
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegSetup:
-    """What an account, or a server, hands to a leg.
+    """The settings and callbacks that an account, or a server, gives to a leg.
 
     `change` opens a drain of the endpoint (`with change() as now`); the leg registers itself in
-    `handlers` for its usages.  `vouched` says whether the server at the other end of a flow speaks
-    for far ends, `asserts` whether it may say who they are (RFC 3325); `direct` whether the account
-    calls peers themselves, without a server.  `own_users` gives the user parts that lead to our
-    phone, whatever was dialed.
-    `identifies_sessions` sends Session-ID (RFC 7989).
-    `warning_agent` goes into Warning; `answer_headers` gives header fields for our 200 to an
-    INVITE (a server reports the call's security there).
-    `negotiation` is the class that negotiates the leg's media; `guards` end or report a call that
-    lasts too long or has lost its media; `proof` tells what a far end without certificate has
-    proven.  A target without a domain gets that of `aor`, the account's; None: that of the leg's
-    own address.  `judge_referral` judges where a far end is sent, by the account's dial policy.
-    `call_music_source` calls the source of music on hold; None without one.
+    `handlers` for its usages.  `vouched` says whether the server at the other end of a flow may
+    report the security level of far ends, `asserts` whether it may assert their identity (RFC
+    3325); `direct` whether the account calls peers themselves, without a server.  `own_users` gives
+    the user parts that lead to our phone, whatever was dialed.  `identifies_sessions` sends
+    Session-ID (RFC 7989).  `warning_agent` goes into Warning; `answer_headers` gives header fields
+    for our 200 to an INVITE (a server reports the call's security there).  `negotiation` is the
+    class that negotiates the leg's media; `guards` end or report a call that lasts too long or has
+    lost its media; `proof` tells what a far end without certificate has proven.  A target without a
+    domain gets that of `aor`, the account's; None: that of the leg's own address.  `judge_referral`
+    judges where a far end is sent, by the account's dial policy.  `call_music_source` calls the
+    source of music on hold; None without one.
     """
 
     endpoint: Endpoint

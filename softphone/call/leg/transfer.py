@@ -55,7 +55,7 @@ class Transfer:
             del result
 
     def note_progress(self, event: NotifyReceived[SubscriberUsage]) -> None:
-        """Take a NOTIFY with the response to the far end's INVITE; a final one ends the wait."""
+        """Handle a NOTIFY with the response to the far end's INVITE; a final one ends the wait."""
         if event.subscription is not self._subscription or not event.status:
             return
         final = event.status >= 200
@@ -64,7 +64,7 @@ class Transfer:
             self._report(event.status, event.reason)
 
     def note_end(self, event: SubscriptionTerminated[SubscriberUsage | NotifierUsage]) -> None:
-        """Take the end of the subscription, or its refusal, as the outcome."""
+        """Treat the end of the subscription, or its refusal, as the outcome."""
         if event.subscription is self._subscription:
             self._report(event.status or 500, event.reason, answered=event.answered)
 

@@ -157,7 +157,7 @@ class Account:
     """
 
     def __init__(self, config: AccountConfig, setup: AccountDependencies) -> None:
-        """`Phone.register` and `Phone.boot` make accounts.
+        """Make the account; applications use `Phone.register` and `Phone.boot`.
 
         :meta private:
         """
@@ -257,7 +257,7 @@ class Account:
     def _credentials(
         self, config: AccountConfig, setup: AccountDependencies
     ) -> Authenticator | None:
-        """Return what answers the challenges of our servers: token, digest, or None."""
+        """Return the authenticator for the challenges of our servers: token, digest, or None."""
         if self._token is not None:
             return self._token.session
         session = digest_session(
@@ -266,7 +266,7 @@ class Account:
         return MediaSecuritySession(session) if config.mediasec and session is not None else session
 
     def _own_server(self, place: Flow | Target) -> str | None:
-        """Return the host of our server that a flow or target leads to; None for another."""
+        """Return the host of our server that a flow or target leads to; None for another host."""
         target = self._endpoint.target_of(place)
         return None if target is None else self._locator.own_server(target)
 
@@ -276,7 +276,7 @@ class Account:
     def _judge_request(self, request: Request, flow: Flow, now: float) -> RequestRefusal | None:
         return self._admission.judge(request, flow, now)
 
-    # What is known
+    # State
 
     @property
     def config(self) -> AccountConfig:
@@ -352,7 +352,7 @@ class Account:
                 (leaf, *_) = load_certificate_file(credential.certificate)
                 expires = leaf.not_valid_after_utc.timestamp()
             except ConfigurationError as error:
-                # As bad as one that has expired: the next connection has none.
+                # An unreadable certificate counts as expired: the next connection would have none.
                 logger.warning("%s: %s", self.aor, error)
                 expires = 0.0
             found["ours"] = min(expires, found.get("ours", expires))
@@ -373,7 +373,7 @@ class Account:
         async for reference in self._incoming.events():
             if (call := reference()) is not None and call.unanswered:
                 yield call
-            del call  # The next one may be long in coming.
+            del call  # Not kept alive here: the next call may come much later.
 
     @property
     def call_policy(self) -> SecurityPolicy:
@@ -439,7 +439,7 @@ class Account:
             self._presence.start()
 
     async def _advertise(self) -> None:
-        """Name the configured address from now on.  Raises TransportError."""
+        """Use the configured advertised address from now on.  Raises TransportError."""
         host, setup = self.config.advertised, self._context.dependencies
         server = self.config.stun_server
         if server is not None:
@@ -455,7 +455,7 @@ class Account:
         self._registration.unregister()
 
     async def wait_until_idle(self) -> None:
-        """Wait until no call is up, on its way or ringing."""
+        """Wait until no call is up, being set up or ringing."""
         await self._service.wait_until_idle()
 
     async def drain(
@@ -464,7 +464,7 @@ class Account:
         timeout: float | None = None,  # noqa: ASYNC109 - the calls left are hung up after it
         unregister: UnregisterOrder | None = None,
     ) -> bool:
-        """Take no more calls, wait until those that are here have ended, and unregister.
+        """Refuse new calls, wait until the present ones have ended, and unregister.
 
         New calls get 503 with Retry-After, but not one that replaces a call of ours.  Calls that
         ring may still be answered, and the connection and Contact of calls that are up stay.
@@ -551,7 +551,7 @@ class Account:
         return tls
 
     def use_certificates(self, tls: TlsSettings) -> None:
-        """Use what `read_certificates` gave for connections to come; those that are open stay.
+        """Use the result of `read_certificates` for new connections; open ones stay.
 
         :meta private:
         """
@@ -857,11 +857,11 @@ class Account:
             )
 
     def _subscribed(self, event: SubscribeReceived[InviteUsage, NotifierUsage]) -> None:
-        """Let a watcher of our calls in, or refuse a SUBSCRIBE outside a dialog.
+        """Accept a watcher of our calls, or refuse a SUBSCRIBE outside a dialog.
 
         Other subscriptions exist only within calls (RFC 4730: 481), or begin by REFER (RFC 3515
-        section 2.4.4: 403).  A watcher comes by way of our server or from `accept_from`, or has a
-        verified certificate or digest; only the first two vouch for an address in `pickup`.
+        section 2.4.4: 403).  A watcher must come through our server or from `accept_from`, or have
+        a verified certificate or digest; only the first two confirm an address in `pickup`.
         """
         named, subscription = event.request.event, event.subscription
         package = "" if named is None else named.package.lower()
@@ -915,7 +915,7 @@ class Account:
         self._events.put_event(event)
 
     def _destination_of(self, event: InviteReceived[InviteUsage]) -> Destination:
-        """Return where a call goes; one that replaces a call of ours (RFC 3891) comes here."""
+        """Return where a call is routed; one that replaces a call of ours (RFC 3891) stays here."""
         if not self.config.routes or self._handlers.handler_of(event.replaces) is not None:
             return HERE
         return self._routing.destination(event.request)
@@ -926,7 +926,7 @@ class Account:
         """Return the status, explanation and header fields that refuse a call; None admits it."""
         if self._closed:
             return 480, "the account is being closed", ()
-        # One that replaces a call of ours (RFC 3891) adds none.
+        # A call that replaces one of ours (RFC 3891) does not add to their number.
         adds = self._handlers.handler_of(event.replaces) is None
         if self._drain_deadline is not None and adds:
             left = self._drain_deadline - asyncio.get_running_loop().time()
@@ -1010,7 +1010,7 @@ class Account:
     async def _call_music_source(self, policy: SecurityPolicy) -> MusicSource:
         """Call the music source of the configuration, under the policy of the call to hold.
 
-        Raises DialRefused where the dial policy does not let it pass.
+        Raises DialRefused where the dial policy forbids that.
         """
         uri = self.config.target_uri(self.config.music_on_hold or "")
         clock = asyncio.get_running_loop().time
@@ -1021,7 +1021,7 @@ class Account:
         return MusicSource(setup, make_invite_request(self._context, uri, hop))
 
     def _asserts(self, flow: Flow | None) -> bool:
-        """Whether the account trusts who sends on `flow` to say who far ends are (RFC 3325 5)."""
+        """Whether the account trusts the sender on `flow` to assert identities (RFC 3325 5)."""
         named = flow is not None and self.config.trusts_identity_from(flow.remote[0])
         return named or self._locator.is_verified_server(flow)
 
@@ -1050,7 +1050,7 @@ class Account:
         self._incoming.put_event(ref(call))
 
     def emit_event(self, event: AccountEvent) -> None:
-        """Put an event into the application's queue; carry out service control, pass on waiting.
+        """Queue an event for the application; carry out service control, pass on message waiting.
 
         :meta private:
         """
@@ -1119,7 +1119,9 @@ class Account:
         return changed
 
     async def _follow(self, follower: AddressFollower) -> None:
-        """Ask for the public address, if a server tells it, and go on at our new address."""
+        """Ask the STUN server for the public address, if configured, and continue at our new
+        address.
+        """
         try:
             if self.config.stun_server is not None:
                 await self._advertise()
@@ -1165,7 +1167,7 @@ def _tls_settings(config: AccountConfig, setup: AccountDependencies) -> TlsSetti
 
 
 def _caller_verifier(config: AccountConfig, setup: AccountDependencies) -> CallerVerifier | None:
-    """Make what verifies callers' signed numbers; None without `[stir]`."""
+    """Make the verifier of callers' signed numbers; None without `[stir]`."""
     if config.stir is None:
         return None
     # Imported here because few accounts have it.

@@ -1,6 +1,6 @@
 """Follows this host's address without a registrar: listeners, and the flows of direct calls.
 
-What an account registers with follows by its registration (`softphone.account.registration`).
+The flow of a registration is moved by `softphone.account.registration`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ class AddressFollower:
     """Moves a listener, and the flows of calls, away from addresses that this host has lost."""
 
     def __init__(self, context: AccountContext, bound: Flow | None) -> None:
-        """`bound` is the flow of the binding, which the registration moves."""
+        """Follow all flows of calls but `bound`, that of the binding, which the registration
+        moves.
+        """
         self._context = context
         self._flows: dict[Flow, list[CallLeg]] = {}
         for leg in context.legs:
@@ -39,16 +41,17 @@ class AddressFollower:
                 self._flows.setdefault(flow, []).append(leg)
 
     def lost(self, listening: ListenerPlace | None) -> bool:
-        """Whether the listener, or a call, is at an address that this host has no longer."""
+        """Whether the listener, or a call, is at an address that this host no longer has."""
         hosts = {flow.local[0] for flow in self._flows}
         if listening is not None:
             hosts.add(listening[1])
         return not all(map(self._context.driver.has_address, hosts))
 
     async def move_listener(self, listening: ListenerPlace) -> ListenerPlace:
-        """Listen at the address that leads to the calls, or out of this host; return where.
+        """Listen at the local address of the route to the calls, or of the default route; return
+        where.
 
-        That is where it was, while this host has no other address, or the port is taken there.
+        The listener stays where it is while this host has no other address or the port is in use.
         """
         transport, host, port = listening
         context = self._context
@@ -67,7 +70,7 @@ class AddressFollower:
         return transport, bound[0], bound[1]
 
     async def move_flows(self) -> list[tuple[Flow, Flow, list[CallLeg]]]:
-        """Open flows from another address for those from lost ones.
+        """Replace the flows from lost addresses by flows from another address.
 
         Returns the old and the new flow, and the calls on them.
 
@@ -89,7 +92,7 @@ class AddressFollower:
         return moved
 
     def _another(self, host: str, remote: Address) -> str | None:
-        """Return the address that leads to `remote` in place of a lost one; None without."""
+        """Return the local address for `remote` in place of a lost one; None if there is none."""
         driver = self._context.driver
         if driver.has_address(host):
             return None

@@ -1,8 +1,8 @@
-"""Judges who may begin something with an account: by source, certificate and digest.
+"""Decides whose requests an account admits: by source, certificate and digest.
 
 A challenge keeps nothing for the caller: the nonce proves its own age (RFC 7616), and the response
-is sent without a transaction (RFC 3261 section 8.2.7).  What a caller is told is the same for an
-unknown user and a wrong password.
+is sent without a transaction (RFC 3261 section 8.2.7).  The response is the same for an unknown
+user and a wrong password.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NOT_LISTED = RequestRefusal(403, "Not from here")
 
 
 def digest_verifier(config: AccountConfig, *, entropy: Entropy) -> DigestVerifier | None:
-    """Make what verifies callers' digests; None without a challenge.
+    """Make the verifier of callers' digests; None if callers are not challenged.
 
     Raises ConfigurationError when none of the algorithms is available in FIPS mode.
     """
@@ -51,8 +51,8 @@ def digest_verifier(config: AccountConfig, *, entropy: Entropy) -> DigestVerifie
 class Admission:
     """Admits or refuses the requests that come to one account, before anything is kept for them.
 
-    Requests within a dialog are bound to its peer already.  One over TLS without a certificate
-    needs a digest on each connection: another connection has not proven anything.
+    Requests within a dialog are bound to its peer already.  A sender over TLS without a certificate
+    must prove a digest on each connection.
     """
 
     def __init__(self, context: AccountContext, locator: FirstHopLocator) -> None:
@@ -86,7 +86,9 @@ class Admission:
         return None
 
     def _judge_source(self, request: Request, flow: Flow) -> RequestRefusal | None:
-        """Refuse what bypasses our server, or comes to a listener that does not list its sender."""
+        """Refuse a request that bypasses our server, or whose sender `accept_from` does not
+        list.
+        """
         unknown = self._locator.is_unknown_source(flow)
         if unknown and self._context.config.listen is not None:
             self._warn(request, flow, "accept_from does not list it")
@@ -99,8 +101,8 @@ class Admission:
     def proof_of(self, flow: Flow) -> str | None:
         """Return what the far end of a TLS connection without certificate has proven.
 
-        "digest" after a request with one on this connection; "address" where `accept_from` lists
-        it; None for nothing.
+        "digest" after a request with a verified digest on this connection; "address" where
+        `accept_from` lists it; None for nothing.
         """
         if flow in self._proven:
             return "digest"

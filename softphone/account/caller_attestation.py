@@ -1,6 +1,7 @@
 """Verifies the signed numbers of an account's callers (STIR, RFC 8224), beside the ringing.
 
-Runs for calls that were admitted only.  The certificate is fetched where the claims fit the call.
+Runs only for calls that were admitted.  The certificate is fetched only if the claims match the
+call.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ class CallerVerifier:
         self._wall = wall
         self._anchors = TrustStore.from_sources(*config.anchors).anchors
         # The web server's certificate is not checked for revocation: that would be a second fetch
-        # from an address that a stranger names, and what comes is signed by itself.
+        # from an address that a stranger names, and the fetched certificate is verified by its own
+        # signature chain.
         tls = TlsSettings(
             store=TrustStore.from_sources(*config.https_ca),
             service=Service.HTTPS,
@@ -81,7 +83,9 @@ class CallerVerifier:
         return Attestation(reason="; ".join(dict.fromkeys(reasons))[:1000])
 
     def _claims_of(self, leg: IncomingLeg) -> CallClaims:
-        """Return what the call says: the caller is who is shown, so that no other is attested."""
+        """Return the claims to verify; the caller is the identity that is shown, so that no other
+        number is attested.
+        """
         request = leg.request
         numbers = self._config.canonical_numbers()
         if not numbers:

@@ -32,10 +32,10 @@ from softphone.trust import TlsSettings
 logger = logging.getLogger("softphone.account")
 
 MESSAGE_RATE, MESSAGE_BURST = 50.0, 100.0
-"""How many MESSAGE outside calls are taken per second, and at once; others get 503."""
+"""The rate per second and the burst of MESSAGE accepted outside calls; others get 503."""
 
 LegObserver: TypeAlias = Callable[[CallLeg], None]
-"""Is told of each call's leg at its beginning; it may wait for `confirmed` and `ended`."""
+"""Called with each call's leg at its beginning; may wait for `confirmed` and `ended`."""
 
 
 class BackgroundTasks:
@@ -85,14 +85,14 @@ class CallCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountDependencies:
-    """What a phone supplies to an account.
+    """The dependencies that a phone supplies to an account.
 
     `policy` overrides the configuration's.  `on_service` is called, once no call is up, when the
     server wants the device to restart or to compare versions; True means that it has handled the
     request.  `names` looks up the name of a call's peer.  `source` is the local address that the
     account's connections, and with them its media, are bound to; None leaves it to the system.
-    `counts` counts the calls, and `observers` are told of each.  `find_account` finds the account
-    that a route names.  `on_message_waiting` is called with the account's message waiting.
+    `counts` counts the calls, and `observers` are called for each.  `find_account` finds the
+    account that a route names.  `on_message_waiting` is called with the account's message waiting.
     """
 
     media: MediaBackend
@@ -114,7 +114,7 @@ class AccountDependencies:
 
 @dataclass(frozen=True, slots=True)
 class CallDefaults:
-    """What the configuration gives to every call, worked out once and not for each call.
+    """The settings that every call takes from the configuration, derived once.
 
     `direct`: the account calls peers itself, without a server.  `policy` is the phone's, where it
     has one for all of its accounts.
@@ -131,7 +131,7 @@ class CallDefaults:
 
     @classmethod
     def of(cls, config: AccountConfig, given: AccountDependencies) -> Self:
-        """Work them out."""
+        """Derive them from a configuration."""
         return cls(
             aor=config.aor_uri,
             direct=config.server_uri is None,
@@ -186,7 +186,7 @@ class AccountContext:
         return self.machine.registration
 
     def run_command(self, command: Callable[[float], object]) -> None:
-        """Give a command to the endpoint; swallow LocalProtocolError when the far end was faster.
+        """Run a command of the endpoint; ignore LocalProtocolError: the far end was faster.
 
         A request may have been canceled, a subscription ended, or a connection closed in the same
         drain: then no answer is expected.

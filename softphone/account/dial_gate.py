@@ -1,9 +1,9 @@
-"""The gate that every call of an account passes before its INVITE leaves: the dial policy.
+"""Enforces the dial policy: every call of an account is judged here before its INVITE is sent.
 
-It judges what `Account.dial` calls, and with that transfers and redirections that the far end asks
-for, pickups and replaced calls; and where we send a far end, by REFER and 3xx.  Time is a
-parameter, in monotonic seconds.  What was counted is kept for a day at most, in constant memory,
-and not over a restart.
+It judges the targets of `Account.dial`, and so of transfers and redirections that the far end
+requests, of pickups and of replaced calls; and the targets that we send a far end to, by REFER and
+3xx.  Time is a parameter, in monotonic seconds.  Counts are kept for a day at most, in constant
+memory, and are lost at a restart.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ logger = logging.getLogger("softphone.account")
 
 HOUR, DAY = 3600.0, 86400.0
 _LEAST_AMOUNT = 1e-9
-"""Less money than this is rounding."""
+"""Amounts of money below this are rounding errors."""
 
 
 class DialGate:
@@ -54,9 +54,9 @@ class DialGate:
         domain: str,
         report: Callable[[AccountEvent], None],
     ) -> None:
-        """Judge by a policy from now on; what was counted stays.
+        """Judge by a policy from now on; the counts stay.
 
-        `domain` is the account's own; `report` is told of each refusal.
+        `domain` is the account's own; `report` is called for each refusal.
         """
         self._policy, self._aor, self._domain, self._report = policy, aor, domain, report
 
@@ -93,7 +93,7 @@ class DialGate:
     def follow(self, permit: DialPermit, leg: OutgoingLeg, *, clock: Callable[[], float]) -> None:
         """Release a permit when its call ends.
 
-        One that was answered and has never been up counts from when it was placed.
+        A call that was answered but never established counts from when it was placed.
         """
         if permit not in self._held:
             return
@@ -110,10 +110,10 @@ class DialGate:
         leg.ended.add_done_callback(ended)
 
     def admit_referral(self, uri: Uri, connected: bool, now: float) -> None:
-        """Admit that a far end is sent to `uri`, and count that as a call of the longest duration.
+        """Admit sending a far end to `uri`, and count that as a call of the longest duration.
 
-        We do not see how long it lasts.  `connected`: it is the far end of a call of ours.  Raises
-        DialRefused.
+        Its real duration is not known here.  `connected`: it is the far end of a call of ours.
+        Raises DialRefused.
         """
         judged, cost = self._judge(uri, now=now, connected=connected)
         if judged is not None and not judged.emergency:
@@ -129,7 +129,7 @@ class DialGate:
     def _judge(
         self, uri: Uri, *, now: float, connected: bool = False
     ) -> tuple[JudgedTarget | None, float]:
-        """Return what may be called and what it may cost; None without a policy.
+        """Return the judged target and its highest cost; None without a policy.
 
         Raises DialRefused, and reports it.
         """

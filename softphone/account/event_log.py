@@ -1,7 +1,7 @@
-"""What happens to an account, for the log: logger `softphone.account`, level INFO.
+"""Logs what happens to an account: logger `softphone.account`, level INFO.
 
-Registration, connection lost and back, a change of server, and each call's begin, answer and end.
-The same is reported as events; who does not read them sees it here.
+It logs registration, loss and return of the connection, a change of server, and the beginning,
+answer and end of each call.  The same is reported as events, which an application need not read.
 """
 
 from __future__ import annotations
@@ -92,5 +92,7 @@ def log_call(aor: str, leg: CallLeg) -> None:
 
 
 def _shown(text: str) -> str:
-    """A peer's text: masked, without control characters, at most 200 characters."""
+    """Return a peer's text with secrets masked, without control characters, at most 200
+    characters.
+    """
     return "".join(c if c.isprintable() else "?" for c in mask(text[:1000]))[:200]

@@ -98,8 +98,8 @@ class FirstHopLocator:
     def is_verified_server(self, flow: Flow | None) -> bool:
         """Whether the far end of `flow` is our server, or listed, by its verified certificate.
 
-        Only such a server may say who far ends are (RFC 3325 section 5): in clear, and from a
-        listed address alone, anybody on the path could.
+        Only such a server may assert identities (RFC 3325 section 5): in clear, or by a listed
+        address alone, anybody on the path could.
         """
         if flow is None or flow.identity is None:
             return False
@@ -126,7 +126,7 @@ class FirstHopLocator:
         return targets
 
     async def locate_proxies(self, *, ask: bool) -> tuple[Target, ...]:
-        """Locate the outbound proxy and those that take its place, in their order.
+        """Locate the outbound proxy and its alternatives, in their order.
 
         `ask` is that of `locate_and_verify`.  Raises TransportError with the first cause when none
         can be located, and CertificateError.
@@ -221,7 +221,7 @@ class FirstHopLocator:
         return FirstHop(flow, route or proxy_route(self._config), places)
 
     def _places(self, targets: Sequence[Target]) -> Failover:
-        """Make a Failover of the targets that keeps what earlier requests found out."""
+        """Make a Failover of the targets that keeps the results of earlier requests."""
         self._known = Failover(targets, before=self._known)
         return self._known
 

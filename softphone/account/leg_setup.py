@@ -109,7 +109,7 @@ def _media_setup(
 
 
 def _stun_asker(context: AccountContext) -> AskPublic | None:
-    """Return what finds a stream's public addresses by the account's STUN server, if it has one."""
+    """Return a function that asks the account's STUN server for public addresses, if it has one."""
     server = context.call_defaults.stun_server
     if server is None:
         return None
@@ -209,7 +209,7 @@ def _own_users(context: AccountContext, flow: Flow) -> tuple[str | None, ...]:
 
 
 def make_contact(context: AccountContext, flow: Flow, *, secure: bool = False) -> NameAddr | None:
-    """Return the registered Contact, without a binding that of the flow.
+    """Return the registered Contact, or without a binding that of the flow.
 
     `secure` says that the dialog is with a sips URI: its Contact is one, too (RFC 3261 section
     8.1.1.8).

@@ -1,4 +1,4 @@
-"""Finds where an incoming call goes by the number that it calls (`routes` of the account)."""
+"""Routes incoming calls by the called number (`routes` of the account)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class RoutedAccount(Protocol):
         """The policy of its calls."""
 
     def take_call(self, call: IncomingCall) -> None:
-        """Offer a call to whoever iterates over its incoming calls."""
+        """Offer a call to the application, which iterates over its incoming calls."""
 
 
 FindAccount: TypeAlias = Callable[[SipUri], RoutedAccount | None]
@@ -36,15 +36,16 @@ FindAccount: TypeAlias = Callable[[SipUri], RoutedAccount | None]
 
 
 def no_other_account(_: SipUri) -> RoutedAccount | None:
-    """Know no other account."""
+    """Return None: there is no other account."""
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a call goes: another account, a handler, this account, or a refusal and why.
+    """The destination of a call: another account, a handler, this account, or a refusal and its
+    reason.
 
-    `policy` is what the call must meet beside the policy of the account that it came to.
+    The call must meet `policy` in addition to the policy of the account that received it.
     """
 
     account: RoutedAccount | None = None
@@ -77,13 +78,15 @@ class NumberRouting:
     """The routes of one account."""
 
     def __init__(self, config: AccountConfig, own_user: str | None, find: FindAccount) -> None:
-        """`own_user` is the user part of the registered Contact, if it is not that of the AOR."""
+        """Make the routes; `own_user` is the user part of the registered Contact, if not that of
+        the AOR.
+        """
         self._routes = config.routes
         self._own_users = frozenset(user for user in (config.aor_uri.user, own_user) if user)
         self._find = find
 
     def destination(self, request: Request) -> Destination:
-        """Return where a call goes; a number without a route goes nowhere."""
+        """Return the destination of a call; a number without a route is refused."""
         number = called_number(request, self._own_users)
         route = route_to(self._routes, number)
         if route is None:
@@ -99,7 +102,7 @@ class NumberRouting:
 
 
 async def run_handler(handler: CallHandler, call: IncomingCall) -> None:
-    """Give a call to its handler; refuse one that it has left unanswered, with 500 if it failed."""
+    """Run the handler of a call, then refuse a call left unanswered: 480, or 500 if it raised."""
     status = 500
     try:
         await handler(call)

@@ -30,7 +30,7 @@ def handle_request(
 ) -> None:
     """Answer a request from a permitted source that is neither INVITE, SUBSCRIBE nor REFER.
 
-    `asserted` is whether its sender may say who others are (RFC 3325).
+    `asserted` is whether its sender may assert identities (RFC 3325).
     """
     registration = context.registration
     reply: OutOfDialogReply | None = None
@@ -61,7 +61,9 @@ def answer_request(
 def _read_message(
     context: AccountContext, request: Request, *, asserted: bool
 ) -> tuple[int, AccountEvent | None]:
-    """Read a MESSAGE (RFC 3428); 413 refuses one that is too large, 503 one too many."""
+    """Read a MESSAGE (RFC 3428); the status is 413 for one that is too large, 503 beyond the rate
+    limit.
+    """
     if len(request.body) > LARGEST_BODY:
         return 413, None
     if not context.messages.admit(now=context.driver.now):
@@ -83,7 +85,8 @@ def _respond(
 def handle_refer(context: AccountContext, event: ReferReceived[InviteUsage, NotifierUsage]) -> None:
     """Answer a REFER outside a dialog by the persona's rules; it never starts a call.
 
-    Refuses with 403 past the registered connection, and with 603 what the persona does not know.
+    Refuses with 403 if it bypassed the registered connection, and with 603 if the persona does not
+    know it.
     """
     subscription = event.subscription
     if context.machine.bypasses_registered_flow(subscription.flow):

@@ -1,4 +1,6 @@
-"""The account's own presence: PUBLISH of PIDF to its server, kept up (RFC 3903, RFC 3856)."""
+"""Publishes the account's own presence by PUBLISH of PIDF, and refreshes it (RFC 3903, RFC
+3856).
+"""
 
 from __future__ import annotations
 
@@ -41,11 +43,11 @@ class PresencePublisher:
         self._task = context.tasks.spawn(self._keep_published())
 
     def update(self) -> None:
-        """Publish again if the state is another one by now."""
+        """Publish again if the state has changed."""
         self._changed.set()
 
     def close(self) -> None:
-        """Withdraw what is published, without waiting for the response (RFC 3903 section 4.5)."""
+        """Remove the publication, without waiting for the response (RFC 3903 section 4.5)."""
         if self._task is not None:
             self._task.cancel()
         if self._entity_tag:

@@ -53,7 +53,7 @@ _BOUND = (RegistrationState.REGISTERED, RegistrationState.REGISTERING)
 async def make_registration(
     context: AccountContext, locator: FirstHopLocator, *, ask: bool
 ) -> AnyRegistration | None:
-    """Make the registration, or what asks a trunk's servers by OPTIONS; None without either.
+    """Make the registration, or the `ServerMonitor` of a trunk; None without either.
 
     With `ask`, a person is asked about unknown certificates first.  Raises TransportError when no
     server can be located, and CertificateError.
@@ -181,7 +181,9 @@ class AccountRegistration:
             await self._wait_until_settled()
 
     async def _wait_until_settled(self) -> None:
-        """Wait for the outcome.  Raises what a bug in the machine raised: no outcome follows."""
+        """Wait for the outcome.  Raises the exception of a faulty machine, after which no outcome
+        would follow.
+        """
         waiting, closed = asyncio.ensure_future(self._settled.wait()), self._context.driver.closed
         try:
             await asyncio.wait((waiting, closed), return_when=asyncio.FIRST_COMPLETED)
@@ -270,7 +272,7 @@ class AccountRegistration:
         try:
             address = self._context.driver.local_address_to(flow.remote)
         except TransportError:
-            return None  # there is no network now: the probes of the flow will tell
+            return None  # no network now: the flow's probes will fail
         return None if address == flow.local[0] else address
 
     def follow_address(self) -> None:
@@ -345,7 +347,9 @@ _TRUNK_STATES = {
 
 
 def trunk_state(state: RegistrationState) -> TrunkState | None:
-    """Return what the state of a `ServerMonitor` says of the trunk; None once nothing is asked."""
+    """Return the trunk state that corresponds to a state of `ServerMonitor`; None once it has
+    stopped.
+    """
     return _TRUNK_STATES.get(state)
 
 
@@ -378,7 +382,9 @@ def registration_failure(
 
 
 def _silence(target: Target) -> str:
-    """Say what to check when nothing was received; over UDP not even a refused connection tells."""
+    """Say what to check when nothing was received; UDP does not even report a refused
+    connection.
+    """
     return (
         "is that the server's address and port, and do firewalls let "
         f"{target.transport.upper()} through?"

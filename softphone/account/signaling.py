@@ -53,7 +53,9 @@ def _name_of(flow: Flow) -> str:
 
 
 class ServerAgreements:
-    """What each server of an account has agreed to, and which may vouch; `persona` decides that."""
+    """What each server of an account has agreed to, and whether `persona` lets it vouch for far
+    ends.
+    """
 
     def __init__(self, persona: StandardPersona) -> None:
         self.persona = persona
@@ -71,7 +73,9 @@ class ServerAgreements:
             self._words.popitem(last=False)
 
     def vouches(self, flow: Flow | None) -> bool:
-        """Whether the server at the other end of a flow is verified and speaks for far ends."""
+        """Whether the server at the other end of a flow is verified and may report the level of far
+        ends.
+        """
         if flow is None or flow.identity is None:
             return False
         word = self._words.get(_name_of(flow))
@@ -98,17 +102,17 @@ class SignalingMachine:
         self._now = 0.0
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
-        """Take bytes received on a flow."""
+        """Process bytes received on a flow."""
         self.endpoint.receive(data, flow=flow, now=now)
         self._pump(now)
 
     def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None:
-        """Take note that a flow is open."""
+        """Note that a flow is open."""
         self.endpoint.connected(flow=flow, now=now, target=target)
         self._pump(now)
 
     def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None:
-        """Take note that a flow has ended, or could not be opened."""
+        """Note that a flow has ended, or could not be opened."""
         self.endpoint.disconnected(flow=flow, reason=reason, now=now)
         self._pump(now)
 
@@ -128,11 +132,13 @@ class SignalingMachine:
         return min(own, other)
 
     def transmits(self) -> list[Transmit]:
-        """Take out what the endpoint wants to send."""
+        """Remove and return what the endpoint wants to send."""
         return self.endpoint.transmits()
 
     def next_event(self) -> SignalingEvent | None:
-        """Take out the next event; None if there is none.  Events caused by commands count, too."""
+        """Remove and return the next event; None if there is none.  Events caused by commands
+        count, too.
+        """
         if not self._events:
             self._pump(self._now)
         return self._events.popleft() if self._events else None
@@ -156,7 +162,9 @@ class SignalingMachine:
             self.registration.events.clear()
 
     def _take(self, event: SipEvent) -> bool:
-        """Give an event to the registration and the publisher; True if it was one's alone."""
+        """Pass an event to the registration and the publisher; True if it concerned only one of
+        them.
+        """
         if isinstance(event, ResponseReceived):
             self._note_response(event)
         registration = self.registration

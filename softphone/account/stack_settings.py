@@ -234,7 +234,7 @@ def registration_config(
 
 
 def monitor_config(config: AccountConfig) -> RegistrationConfig:
-    """Make the configuration that a trunk's servers are asked by.
+    """Make the configuration of the `ServerMonitor` of a trunk.
 
     From and Contact have the host name that the carrier knows us by, `contact_host`, if there is
     one.

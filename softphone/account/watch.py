@@ -81,7 +81,7 @@ class _WatchEnd:
 
 
 class StateWatch(ABC):
-    """A subscription to one user's state that is kept up; an async context.
+    """A subscription to one user's state, which renews itself; an async context.
 
     Leaving the context ends the subscription.
     """
@@ -90,7 +90,7 @@ class StateWatch(ABC):
     _media_type: str
 
     def __init__(self, target: SipUri, parts: AccountParts) -> None:
-        """`Account.watch` and `Account.watch_presence` make watches.
+        """Make the watch; applications use `Account.watch` and `Account.watch_presence`.
 
         :meta private:
         """
@@ -173,7 +173,7 @@ class StateWatch(ABC):
     # The subscription
 
     async def _stay_subscribed(self) -> None:
-        """Subscribe, and again after each end, until that is pointless."""
+        """Subscribe, and again after each end, until another attempt is pointless."""
         failures = 0
         loop = asyncio.get_running_loop()
         while True:
@@ -211,7 +211,7 @@ class StateWatch(ABC):
         return await end
 
     def _delay(self, end: _WatchEnd, failures: int) -> float | None:
-        """Return the seconds until the next attempt; None where that is pointless."""
+        """Return the seconds until the next attempt; None where another attempt is pointless."""
         if end.final or end.reason.lower() in FINAL:
             return None
         if end.status >= 300 and end.status not in RETRIED:
@@ -338,7 +338,8 @@ def rings(dialog: WatchedDialog) -> bool:
 
 
 def replacement(dialog: WatchedDialog) -> str | None:
-    """Return the Replaces value that picks up a ringing call; None if too little was told.
+    """Return the Replaces value that picks up a ringing call; None if the document has no dialog
+    identifiers.
 
     The INVITE goes to the call's far end, whose own tag is the to-tag (RFC 3891 section 3); that
     end replaces the call only while it is early.
@@ -357,9 +358,10 @@ def replacement(dialog: WatchedDialog) -> str | None:
 def pickup_target(
     context: AccountContext, user: SipUri, dialog: WatchedDialog | None
 ) -> tuple[str, str | None]:
-    """Return what to call to pick up a call that rings at `user`, and the Replaces value or None.
+    """Return the target to call to pick up a call that rings at `user`, and the Replaces value or
+    None.
 
-    Raises ConfigurationError where the server tells too little of the call and the account has no
+    Raises ConfigurationError where the server does not identify the dialog and the account has no
     feature code.
     """
     value = None if dialog is None else replacement(dialog)

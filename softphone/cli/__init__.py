@@ -19,13 +19,13 @@ __all__ = ["Interrupted", "main"]
 
 
 class Interrupted(SystemExit):
-    """Ctrl-C while a command still loads: nothing has begun that would have to be tidied up."""
+    """Ctrl-C while a command still loads: nothing has begun that would need cleaning up."""
 
 
 def main() -> None:
     """The entry point of the `softphone` command."""
     try:
-        # What takes time to load is loaded here, where Ctrl-C is told in a word.
+        # Slow imports happen here, where Ctrl-C is reported in one word instead of a traceback.
         import signal
 
         if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -43,7 +43,8 @@ def main() -> None:
 def _run_command_line() -> None:
     import gc
 
-    # What modules make at their import stays: looking for garbage in it costs a tenth of --help.
+    # Objects made by imports stay alive: collecting garbage among them costs a tenth of the time of
+    # --help.
     gc.disable()
     from softphone.cli.commands import main as run_command_line
     from softphone.cli.console.symbols import replace_unknown_characters
@@ -54,5 +55,5 @@ def _run_command_line() -> None:
 
 
 def _interrupt(number: int, frame: object) -> None:
-    # The parser of the command line makes a failure of KeyboardInterrupt.
+    # The parser of the command line would turn KeyboardInterrupt into a failure.
     raise Interrupted(130)

@@ -1,4 +1,6 @@
-"""The commands; each is a dataclass of its options, carried out by a file imported when used."""
+"""The commands; each is a dataclass of its options, carried out by a module that is imported when
+the command is run.
+"""
 
 from __future__ import annotations
 
@@ -222,12 +224,12 @@ _fips = _add_group(
     "FIPS mode: cryptography by OpenSSL's FIPS provider, or not at all.",
     {"setup": FipsSetupOptions, "status": FipsStatusOptions},
 )
-# What follows the program's name is the program's.
+# Arguments after the program's name belong to the program.
 _THE_PROGRAMS_OWN = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 add_command(_fips, "run", FipsRunOptions, context_settings=_THE_PROGRAMS_OWN)
 
 
 def main() -> None:
     """The entry point of the `softphone` command."""
-    # As its completion knows it, however it was started.
+    # The name that shell completion knows, however the program was started.
     application(prog_name="softphone")

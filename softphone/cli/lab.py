@@ -32,16 +32,15 @@ from softphone.trust import write_private
 
 
 def has_chat() -> bool:
-    """Whether the lab can have a chat: Prosody is there, and so is the extra `im`."""
+    """Whether the lab can run a chat server: Prosody and the extra `im` are installed."""
     return find_prosody() is not None and find_spec("slixmpp") is not None
 
 
 async def run_lab(output: CommandOutput, options: LabOptions) -> int:
-    """Run the lab until it is interrupted, which is its good end.
+    """Run the lab until it is interrupted, which counts as success.
 
-    Without a folder it works in a temporary one.  Of the users `register_rate` register in a
-    second, and four times as many at once.
-    Raises ConfigurationError.
+    Without a folder it works in a temporary one.  The lab admits `register_rate` registrations per
+    second, in bursts of four times as many.  Raises ConfigurationError.
     """
     folder, register_rate = options.folder, options.register_rate
     if not 1 <= register_rate <= 100_000:
@@ -101,14 +100,14 @@ def _ready(output: CommandOutput, lab: LabServer) -> None:
         "directory": str(lab.directory_file or ""),
         "chats": {} if lab.chat is None else {n: str(p) for n, p in lab.chat.accounts.items()},
     }
-    # For scripts that are started beside it.
+    # For scripts that are started alongside.
     write_private(lab.files.folder / "lab.json", json.dumps(facts, indent=1).encode())
     output.event("ready", **facts)
     output.copyable(_text(places, facts))
 
 
 def _reported(output: CommandOutput, report: VoiceQualityReport) -> None:
-    """A phone has told how a call was."""
+    """Print the voice quality report of a phone (RFC 6035)."""
     quality = {
         "mos": report.local.get("QualityEst", "MOSCQ"),
         "mos_far": None if report.remote is None else report.remote.get("QualityEst", "MOSCQ"),
@@ -123,7 +122,9 @@ def _reported(output: CommandOutput, report: VoiceQualityReport) -> None:
 
 
 def _text(places: dict[str, str], facts: dict[str, Any]) -> str:
-    """The same for a person, in lines that are never broken: paths are to be copied."""
+    """Return the same facts for people, in lines that are never wrapped, so that paths can be
+    copied.
+    """
     accounts, strings, signer = facts["accounts"], facts["auth_strings"], facts["signer_sha256"]
     first = next(iter(accounts.values()))
     rows = [
@@ -156,7 +157,7 @@ def _text(places: dict[str, str], facts: dict[str, Any]) -> str:
 
 
 def _accounts(accounts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """A line for each of the lab's own users, and one for all load users."""
+    """Yield a line for each of the lab's own users, and one for all load users."""
     many = [name for name in accounts if name.startswith("load")]
     yield from (
         (f"account {name}", path) for name, path in accounts.items() if not name.startswith("load")
@@ -167,7 +168,7 @@ def _accounts(accounts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _devices(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """How each device may enroll, and what it needs for that."""
+    """Yield for each device how it may enroll, and what it needs for that."""
     for name, ways in facts["capf_orders"].items():
         string = facts["auth_strings"].get(name)
         if ways == [CapfAuthMode.STRING]:

@@ -24,7 +24,7 @@ from softphone.security import SecurityShortfall
 
 
 async def answer_call(output: CommandOutput, options: AnswerOptions) -> int:
-    """Register (or listen), answer the first call, and sum up."""
+    """Register (or listen), answer the first call, and print the summary."""
     early = None if options.early_media is None else WavSource(options.early_media)
     try:
         return await _answer_first(output, options, early)
@@ -63,7 +63,7 @@ async def _answer_first(
 
 
 async def _play_early(output: CommandOutput, incoming: IncomingCall, sound: WavSource) -> None:
-    """Let the caller hear a sound before the answer; where that cannot be, only ring."""
+    """Play a sound to the caller as early media; only ring where early media is not possible."""
     try:
         audio = await incoming.early_media()
     except NotAcceptable as error:
@@ -77,7 +77,7 @@ async def _play_early(output: CommandOutput, incoming: IncomingCall, sound: WavS
 
 
 def _take_first_call(first: asyncio.Future[IncomingCall], call: IncomingCall) -> bool:
-    """Whether a call is the first one, which is ours."""
+    """Return whether a call is the first one, which this command answers."""
     if first.done():
         return False
     first.set_result(call)
@@ -90,7 +90,7 @@ async def _first(
     first: asyncio.Future[IncomingCall],
     timeout: float | None,  # noqa: ASYNC109
 ) -> IncomingCall:
-    """The first call; raises why there will be none: refused before it came in, or too late."""
+    """Return the first call; raise the error if there will be none: refused, or timed out."""
     trouble = asyncio.ensure_future(_trouble(output, line))
     waiting: set[asyncio.Future[Any]] = {first, trouble}
     try:
@@ -105,7 +105,7 @@ async def _first(
 
 
 async def _trouble(output: CommandOutput, line: Account) -> SoftphoneError:
-    """Wait for what makes waiting vain, and give it as an error."""
+    """Return the error that makes further waiting pointless."""
     async for event in line.events():
         if isinstance(event, CallRefused):
             sentence = f"refused a call of {event.peer}: {event.explanation}"
@@ -120,7 +120,7 @@ async def _trouble(output: CommandOutput, line: Account) -> SoftphoneError:
 
 
 def _print_incoming(output: CommandOutput, call: IncomingCall) -> None:
-    """Tell of a call that has come in: who calls, by whose word, and what was dialed."""
+    """Print an incoming call: the caller, the source of that identity, and the dialed address."""
     identity, dialed = call.asserted_identity, call.dialed
     who = str(call.peer.uri)
     if identity.trusted and identity.name:

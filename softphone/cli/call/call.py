@@ -15,12 +15,12 @@ from softphone.events import CallEnded
 
 
 async def place_call(output: CommandOutput, options: CallOptions) -> int:
-    """Register, call, talk, hang up, and sum up."""
+    """Register, call, talk, hang up, and print the summary."""
     return await run_call(output, options, await prepare_call(output, options))
 
 
 async def run_call(output: CommandOutput, options: CallOptions, prepared: PreparedCall) -> int:
-    """Place a call that is prepared, as `place_call` does."""
+    """Place a prepared call, as `place_call` does."""
     try:
         prepared.config.target_uri(options.target)
     except ConfigurationError:
@@ -33,7 +33,7 @@ async def run_call(output: CommandOutput, options: CallOptions, prepared: Prepar
             video = prepared.video is not None
             outgoing = line.dial(options.target, video=video, headers=prepared.headers)
             return await talk(line, outgoing)
-        # A server may let only those take a call who watch it.
+        # A server may allow a pickup only by those who watch the call.
         async with line.watch(options.target) as watch:
             dialog = await watch.ringing()
             if dialog is None and prepared.config.pickup is None:

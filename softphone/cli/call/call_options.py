@@ -1,4 +1,4 @@
-"""What the user of `call` and `answer` wants, checked and opened before anything is sent."""
+"""Checks the options of `call` and `answer`, and opens their files, before anything is sent."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ from softphone.trust import TlsCredential, check_credential, client_context
 DIGITS = frozenset("0123456789*#ABCD,")
 MOST_DIGITS = 200
 PATTERN = "pattern"
-"""What `--video` says for a test pattern; a file of that name is ./pattern."""
+"""The value of `--video` for a test pattern; a file of that name is ./pattern."""
 
 
 @dataclass(slots=True)
 class PreparedCall:
-    """What was asked for, checked and opened."""
+    """The checked options and opened files of one command."""
 
     config: AccountConfig
     source: WavSource | None
@@ -66,13 +66,13 @@ class PreparedCall:
 
     @property
     def sound(self) -> WavSource | FileAudioSource | None:
-        """What is to be heard: the file that is played, else the sound of the video."""
+        """The sound to send: the file to play, else the sound of the video."""
         if self.source is None and self.device is None and self.video_sound is not None:
             return self.video_sound
         return self.source
 
     def discard(self) -> None:
-        """Take away the files that were made, since there will be no call."""
+        """Delete the files that were created, since there will be no call."""
         if self.sink is not None:
             self.sink.discard()
         if self.both is not None:
@@ -86,7 +86,7 @@ class PreparedCall:
             self.capture.discard()
 
     def close_video(self) -> None:
-        """Let go of the video file."""
+        """Close the video file."""
         if isinstance(self.video, VideoFileSource):
             self.video.close()
         if self.video_sound is not None:
@@ -94,11 +94,11 @@ class PreparedCall:
 
 
 async def load_checked(output: CommandOutput, account: Path, trust: TrustOptions) -> AccountConfig:
-    """Read an account file, warn of what others can read, and try its certificate and key.
+    """Read an account file, warn of files that others can read, and load its certificate and key.
 
-    A key that is locked is opened with the passphrase that the user gives.
+    An encrypted key is opened with the passphrase that the user gives.
 
-    An account that wants another mode than this process is in starts the command anew in it.
+    If the account demands another FIPS mode than this process has, the command is restarted in it.
 
     Raises ConfigurationError and FipsUnavailable.
     """
@@ -115,7 +115,7 @@ async def load_checked(output: CommandOutput, account: Path, trust: TrustOptions
 
 
 async def prepare_call(output: CommandOutput, options: SessionOptions) -> PreparedCall:
-    """Check everything before anything is sent; the files to write to are made last.
+    """Check everything before anything is sent; output files are created last.
 
     Raises ConfigurationError.
     """
@@ -158,7 +158,7 @@ async def prepare_call(output: CommandOutput, options: SessionOptions) -> Prepar
 
 
 def _prepare_more(prepared: PreparedCall, options: SessionOptions) -> None:
-    """Both sides' recording, the sound card, and video."""
+    """Prepare the recording of both sides, the sound card, and video."""
     if options.record_both is not None:
         prepared.both = Recording(options.record_both)
     if options.device is not None:
@@ -224,7 +224,7 @@ def _srtp(text: str) -> SrtpPolicy:
 
 
 def _headers(texts: Iterable[str]) -> HeaderFields:
-    """Read what `--header` says, in order, by the rules for headers of applications."""
+    """Parse the values of `--header`, in order, by the rules for header fields of applications."""
     pairs = [text.partition(":") for text in texts]
     for name, colon, _ in pairs:
         if not colon:

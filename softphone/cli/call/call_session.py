@@ -1,7 +1,6 @@
-"""What `call` and `answer` share: the call from its answer to its summary.
+"""The common part of `call` and `answer`: the call from its answer to its summary.
 
-However it ends, an interruption included, the files are finished and the summary is the last
-thing that is said.
+However it ends, an interruption included, the files are completed and the summary is printed last.
 """
 
 from __future__ import annotations
@@ -43,7 +42,9 @@ from softphone.security import SecurityState
 CallParty: TypeAlias = OutgoingCall | IncomingCall | Call
 
 DIGIT_SECONDS, PAUSE_SECONDS, LAST_DIGIT_SECONDS = 0.18, 0.52, 0.2
-"""A digit of 100 ms with its gap, rounded up to packets; a pause; what repeats the last end."""
+"""Seconds of a digit of 100 ms with its gap, rounded up to packets; of a pause; and of the
+repetitions of the last end packet (RFC 4733).
+"""
 TRANSFER_PATIENCE = 60.0
 
 
@@ -53,7 +54,7 @@ class CallSession:
     def __init__(self, output: CommandOutput, prepared: PreparedCall) -> None:
         self._output = output
         self._prepared = prepared
-        # Its messages are what a refusal is explained by.
+        # The ladder's messages explain a refusal.
         self._record = output.ladder or Ladder(limit=200)
         self._party: CallParty | None = None
         self._tellers: set[asyncio.Task[None]] = set()
@@ -63,7 +64,7 @@ class CallSession:
         self._video: VideoStream | None = None
 
     async def run(self, connect: Callable[[Account], Awaitable[CallEnded]]) -> int:
-        """Register, let `connect` have its call, and sum up; gives the exit code."""
+        """Register, run `connect` with its call, print the summary, and return the exit code."""
         try:
             try:
                 ending = await self._run(connect)
@@ -110,7 +111,7 @@ class CallSession:
 
     @asynccontextmanager
     async def _served(self, phone: Phone) -> AsyncIterator[None]:
-        """Serve health and figures, where asked for."""
+        """Serve the health check and the metrics, if the user asks for them."""
         prepared = self._prepared
         async with AsyncExitStack() as stack:
             if prepared.health is not None:
@@ -125,7 +126,9 @@ class CallSession:
             yield
 
     def _drain(self, phone: Phone) -> bool:
-        """Let a call that is up end by itself, within the account's time; False without one."""
+        """Begin to drain: let a call that is up end by itself, within the account's time limit;
+        False without a call.
+        """
         if not any(account.calls for account in phone.accounts):
             return False
         seconds = self._prepared.config.drain.timeout
@@ -141,7 +144,7 @@ class CallSession:
         try:
             if (await asyncio.wait({registering}, timeout=seconds))[0]:
                 return registering.result()
-            # To leave takes a while, too: what was asked may still be granted.
+            # Unregistering takes a while, too: the pending request may still be granted.
             self._output.warn(f"{config.server_uri} has not answered within {seconds:g} s: leaving")
         finally:
             registering.cancel()
@@ -157,7 +160,7 @@ class CallSession:
         )
 
     async def _finish_printing(self) -> None:
-        """The call is over: let what was still to be told of it be told."""
+        """Wait until the last events of the ended call are printed."""
         if self._tellers:
             await asyncio.wait(self._tellers, timeout=1.0)
 
@@ -174,7 +177,7 @@ class CallSession:
     # Watching
 
     def print_events_of(self, party: CallParty, line: Account) -> None:
-        """Tell of everything that happens to a call, and follow where it is sent."""
+        """Print all events of a call, and follow its transfers."""
         self._party = party
         task = asyncio.ensure_future(self._watch(party.events(), line))
         self._tellers.add(task)
@@ -206,7 +209,7 @@ class CallSession:
             return None
 
     def answer_replacing_call(self, incoming: IncomingCall, line: Account) -> None:
-        """Another call takes the place of ours (RFC 3891)."""
+        """Answer a call that replaces ours (RFC 3891)."""
 
         async def answer() -> Call | None:
             self.print_events_of(incoming, line)
@@ -217,7 +220,7 @@ class CallSession:
     async def handle_incoming_calls(
         self, line: Account, take: Callable[[IncomingCall], bool]
     ) -> None:
-        """Take in what comes in meanwhile; what nobody takes gets 486."""
+        """Handle incoming calls meanwhile; those that `take` does not accept get 486."""
         async for incoming in line.incoming():
             try:
                 if take(incoming):
@@ -232,7 +235,7 @@ class CallSession:
                         peer=str(incoming.peer.uri),
                     )
             except LocalProtocolError:
-                # The caller gave up before its turn came.
+                # The caller gave up before its turn.
                 continue
 
     # Talking
@@ -269,7 +272,7 @@ class CallSession:
                 call.audio.record_both(prepared.both)
             self._attach_video(call)
         except LocalProtocolError:
-            # It is over already, which is told by its end.
+            # The call is over already; its end is reported elsewhere.
             return
 
     def _attach_video(self, call: Call) -> None:
@@ -288,7 +291,7 @@ class CallSession:
     async def _wait_for_end(
         self, call: Call, over: asyncio.Future[None], show: Callable[[str], None]
     ) -> Call | None:
-        """Wait for the end of a call; gives the call that takes its place, if one does."""
+        """Wait for the end of a call; return the call that replaces it, if there is one."""
         ended = asyncio.ensure_future(call.ended())
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -316,7 +319,9 @@ class CallSession:
             ended.cancel()
 
     async def _time_is_up(self, call: Call, started: float) -> None:
-        """Return when it is time to hang up: digits sent, and the duration or the file over."""
+        """Return when it is time to hang up: the digits are sent, and the duration or the file has
+        ended.
+        """
         prepared = self._prepared
         played = asyncio.ensure_future(call.audio.played())
         try:
@@ -335,13 +340,13 @@ class CallSession:
             played.cancel()
 
     async def _send_digits(self, call: Call) -> None:
-        """Send them, and wait until the last one has left."""
+        """Send the digits, and wait until the last one has been sent."""
         digits = self._prepared.digits
         began = asyncio.get_running_loop().time()
         try:
             await call.send_digits(digits)
         except LocalProtocolError:
-            # The call ended first, which is told by its end.
+            # The call ended first; its end is reported elsewhere.
             return
         pauses = digits.count(",")
         takes = pauses * PAUSE_SECONDS + (len(digits) - pauses) * DIGIT_SECONDS + LAST_DIGIT_SECONDS
@@ -352,12 +357,12 @@ class CallSession:
     # The end
 
     def _explain(self) -> None:
-        """Which m-line and which crypto line stood against the call, if any did."""
+        """Print which m-line and which crypto line caused a refusal, if any did."""
         findings = analyze_refusals(self._record.transcript())
         show_findings(self._output, [one for one in findings if one.media])
 
     def _sum_up(self, ending: CallOutcome) -> int:
-        """Finish the files, say the last word, and give the exit code."""
+        """Complete the files, print the summary, and return the exit code."""
         state = self._state()
         party = self._party
         if not ending.completed:

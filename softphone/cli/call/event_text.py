@@ -1,4 +1,4 @@
-"""What happens to a call, as sentences and as objects."""
+"""The events of a call, as sentences and as JSON objects."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from softphone.events import (
 
 
 def print_call_event(output: CommandOutput, event: CallEvent) -> None:
-    """Tell of one event."""
+    """Print one event."""
     if isinstance(event, SecurityChanged):
         output.event("security", security_line(event.after), security=event.after)
         return

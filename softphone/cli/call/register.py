@@ -1,4 +1,4 @@
-"""`softphone register`: register and stay so."""
+"""`softphone register`: register and stay registered."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from softphone.phone import Phone
 
 
 async def stay_registered(output: CommandOutput, options: RegisterOptions) -> int:
-    """Register, tell of every change, and leave after `--duration`, else when interrupted."""
+    """Register, print every change, and unregister after `--duration` or when interrupted."""
     account = options.account
     duration = checked_seconds("--duration", 0.0 if options.once else options.duration)
     config = await load_checked(output, account, options.trust)
@@ -61,9 +61,9 @@ async def stay_registered(output: CommandOutput, options: RegisterOptions) -> in
 async def run_until_stopped(
     output: CommandOutput, phone: Phone, lines: Sequence[Account], duration: float | None
 ) -> None:
-    """Stay registered until it is time to leave, tell of every change, and close the lines.
+    """Stay registered for `duration` or until interrupted, print every change, and close the lines.
 
-    Raises RegistrationRefused when there is nothing to stay in.
+    Raises RegistrationRefused when a registration has failed for good.
     """
     talks = [asyncio.ensure_future(_print_events(output, line)) for line in lines]
     declining = [asyncio.ensure_future(_decline(output, line)) for line in lines]
@@ -89,7 +89,7 @@ async def _wait(
 
 
 async def _decline(output: CommandOutput, line: Account) -> None:
-    """Calls are told that nobody answers here."""
+    """Refuse incoming calls with 480: nobody answers here."""
     async for incoming in line.incoming():
         peer = str(incoming.peer.uri)
         try:

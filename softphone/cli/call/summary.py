@@ -1,6 +1,6 @@
-"""The last object of `call` and `answer`: how the call ended, how secure it was, how it sounded.
+"""The summary of `call` and `answer`: how the call ended, its security, and its audio quality.
 
-Scripts depend on its names; every one of them is there however the command ends.
+Scripts depend on its field names; all fields are present however the command ends.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ BLANK: Mapping[str, Any] = MappingProxyType(
         "video": None,
     }
 )
-"""The fields of a call that never was."""
+"""The fields for a call that was never established."""
 
 _WORDS = {
     EndedBy.LOCAL: "hung up by us",
@@ -56,7 +56,9 @@ _STATUS = {EndedBy.TIMEOUT: 408, EndedBy.TRANSPORT: 503}
 
 @dataclass(frozen=True, slots=True)
 class CallOutcome:
-    """How a call command ended; `refused` says on which security grounds we did, if we did."""
+    """How a call command ended; `refused` lists the shortfalls if we refused on security
+    grounds.
+    """
 
     code: int
     status: int
@@ -64,9 +66,9 @@ class CallOutcome:
     refused: tuple[Shortfall, ...] = ()
     completed: bool = False
     unanswered: bool = False
-    """Whether `status` is none that the far end has given."""
+    """Whether `status` was generated locally, not received from the far end."""
     hint: str = ""
-    """What a person may do about it."""
+    """Advice for the user."""
 
     @property
     def result(self) -> str:
@@ -75,12 +77,13 @@ class CallOutcome:
 
     @classmethod
     def of_call(cls, ended: CallEnded, refused: tuple[Shortfall, ...], explanation: str) -> Self:
-        """The end of a call that was up."""
+        """Return the outcome of a call that was up."""
         if refused:
             return cls(REFUSED, 488, explanation or _WORDS[EndedBy.POLICY], refused)
         reason = ended.reason or _WORDS[ended.by]
         if ended.by is EndedBy.REMOTE and ended.status >= 300:
-            # Its BYE has a Reason: it refuses after the answer what others refuse before.
+            # The far end's BYE has a Reason: it refuses the call after the answer, as others do
+            # before it.
             said = ended.reason or REASON_PHRASES.get(ended.status, "")
             reason = f"{_WORDS[ended.by]}: {ended.status} {said}".rstrip()
             return cls(FAILED, ended.status, reason)
@@ -91,19 +94,23 @@ class CallOutcome:
 
     @classmethod
     def of_error(cls, error: SoftphoneError) -> Self:
-        """The end of a call that did not come about."""
+        """Return the outcome of a call that was never established."""
         refused = error.shortfalls if isinstance(error, SecurityShortfall) else ()
         hint = hint_of(error)
         return cls(exit_code(error), status_of(error), str(error), refused, hint=hint)
 
     @classmethod
     def of_interruption(cls, *, up: bool) -> Self:
-        """Ended by a signal, which is how one hangs up; without a call it is a failure."""
+        """Return the outcome of a signal: it hangs up a call that is up, and is a failure without
+        one.
+        """
         return cls(INTERRUPTED, 200 if up else 487, "interrupted", completed=up)
 
 
 def security_fields(state: SecurityState | None, refused: tuple[Shortfall, ...]) -> dict[str, Any]:
-    """What a call had, and why that was not more; what we refused was not secure."""
+    """Return the security fields of a call, with the reasons for its level; a refused call counts
+    as not secure.
+    """
     shortfalls = (*refused, *(() if state is None else state.shortfalls))
     level = SecurityLevel.UNKNOWN if state is None else state.level
     if refused:
@@ -118,7 +125,7 @@ def security_fields(state: SecurityState | None, refused: tuple[Shortfall, ...])
 def audio_fields(
     codec: str | None, state: SecurityState | None, statistics: StreamStatistics
 ) -> dict[str, Any]:
-    """How the audio went; `suite` is null when it was in clear, or there was none."""
+    """Return the audio fields; `suite` is null for audio in clear, or without audio."""
     media = () if state is None else state.media
     suite = next((stream.suite for stream in media if stream.media == "audio"), None)
     return {
@@ -134,7 +141,7 @@ def audio_fields(
 
 
 def video_fields(video: VideoStream, state: SecurityState | None) -> dict[str, Any]:
-    """How the video went; `suite` as with the audio."""
+    """Return the video fields; `suite` as in `audio_fields`."""
     media = () if state is None else state.media
     suite = next((stream.suite for stream in media if stream.media == "video"), None)
     statistics = video.statistics
@@ -156,7 +163,7 @@ def summary_text(
     audio: Mapping[str, Any],
     video: Mapping[str, Any] | None = None,
 ) -> str:
-    """The same for a person; `security` is the call's line, or ""."""
+    """Return the summary as a sentence; `security` is the call's security line, or ""."""
     said = ending.status in (0, 200) or ending.reason.startswith(str(ending.status))
     status = "" if said or ending.unanswered else f" ({ending.status})"
     lines = [f"{ending.result}{status}: {ending.reason}"]

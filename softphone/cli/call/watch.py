@@ -1,4 +1,4 @@
-"""`softphone watch`: register, and tell of the calls of other users."""
+"""`softphone watch`: register, and print the calls or the presence of other users."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STATES = {
 
 
 async def watch_users(output: CommandOutput, options: WatchOptions) -> int:
-    """Tell of each change until `--duration` is over, or no watch is left."""
+    """Print each change until `--duration` is over, or no watch is left."""
     duration = checked_seconds("--duration", options.duration)
     config = await load_checked(output, options.account, options.trust)
     for user in options.users:
@@ -55,7 +55,7 @@ async def watch_users(output: CommandOutput, options: WatchOptions) -> int:
 
 
 def watches_of(line: Account, options: WatchOptions) -> list[StateWatch]:
-    """Make the watches on what was asked for."""
+    """Make the watches that the options name."""
     if options.presence:
         return [line.watch_presence(user) for user in options.users]
     return [line.watch(user) for user in options.users]
@@ -64,7 +64,7 @@ def watches_of(line: Account, options: WatchOptions) -> list[StateWatch]:
 async def _watch_until_stopped(
     output: CommandOutput, watches: Sequence[StateWatch], duration: float | None
 ) -> bool:
-    """Watch all users; return whether any watch was left when the time was over."""
+    """Watch all users; return whether any watch was left at the end of the time."""
     shown = WatchTable(watches)
     async with AsyncExitStack() as stack:
         for watch in watches:
@@ -83,7 +83,7 @@ async def _watch_until_stopped(
         finally:
             for task in telling:
                 task.cancel()
-            if output.draws:  # what was drawn is wiped, and the last state is to stay
+            if output.draws:  # the live table is erased: print the last state
                 output.table(*shown.content())
         for task in telling:
             if task not in left:
@@ -97,23 +97,25 @@ async def _follow(watch: StateWatch, tell: Callable[[WatchEvent], None]) -> None
 
 
 class WatchTable:
-    """What is known now of the users who are watched: `note` each event, draw `view()`."""
+    """The current state of the watched users: `note` each event, draw `view()`."""
 
     def __init__(self, watches: Sequence[StateWatch]) -> None:
         self._watches = watches
         self._unwatched: dict[str, str] = {}
 
     def note(self, event: WatchEvent) -> None:
-        """Take an event; what the watches themselves know is read from them."""
+        """Process an event; the state itself is read from the watches."""
         if isinstance(event, WatchChanged):
             self._unwatched[event.user] = "" if event.active else _why_unwatched(event)
 
     def view(self) -> RenderableType:
-        """The table as it is drawn."""
+        """Return the table to draw."""
         return make_table(*self.content())
 
     def content(self) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-        """Title, columns and rows: one row a call, and one for a user without."""
+        """Return title, columns and rows: one row for each call, and one for a user without
+        calls.
+        """
         rows = [row for watch in self._watches for row in self._rows(watch)]
         return "watching; Ctrl-C ends it", ("user", "state", "details"), rows
 
@@ -179,7 +181,7 @@ def _why_unwatched(event: WatchChanged) -> str:
 
 
 def _presence_cells(presence: Presence) -> tuple[str, str]:
-    """State and note of a user."""
+    """Return the cells with the state and the note of a user."""
     state = "available" if presence.available else "not available"
     return f"{state}, on the phone" if presence.on_the_phone else state, presence.note
 
@@ -195,7 +197,7 @@ def _dialog_sentence(dialog: WatchedDialog) -> str:
 
 
 def _far_end(dialog: WatchedDialog) -> str:
-    """Say who is at the other end, and who called; "" if the server does not tell."""
+    """Return the far end and the direction of a call; "" if the server does not report them."""
     remote = dialog.remote_name or dialog.remote_uri
     how = {"initiator": "having called", "recipient": "called by"}.get(dialog.direction, "with")
     return f"{how} {remote}" if remote else ""

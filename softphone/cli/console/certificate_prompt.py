@@ -1,7 +1,7 @@
-"""What a command does about certificates that nobody vouches for, and about keys that are locked.
+"""Asks about unknown certificates, and for the passphrases of encrypted keys.
 
-The question is put on a terminal only; a script accepts by the certificate's fingerprint.  What is
-accepted is kept in a store, and known from then on.
+The question is asked on a terminal only; a script accepts a certificate by its fingerprint.
+Accepted certificates are kept in a store and trusted from then on.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from softphone.trust.disk import read_whole
 
 
 def accepted_fingerprint(options: CertificateOptions) -> str | None:
-    """The accepted fingerprint in lower-case hex.  Raises ConfigurationError for what is none."""
+    """The accepted fingerprint in lower-case hex.  Raises ConfigurationError for text that is
+    none.
+    """
     if options.accept is None:
         return None
     digest = fingerprint_in(options.accept)
@@ -40,13 +42,13 @@ def accepted_fingerprint(options: CertificateOptions) -> str | None:
 
 
 def default_store() -> Path:
-    """Where accepted certificates are kept when nobody says otherwise."""
+    """Return the default folder of accepted certificates."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "softphone" / "trust"
 
 
 def open_trust_store(store: Path | None = None) -> TrustStore:
-    """The store of certificates that were accepted; made when there is one to keep.
+    """Open the store of accepted certificates; its folder is made with the first certificate.
 
     Raises ConfigurationError when it cannot be read.
     """
@@ -54,7 +56,9 @@ def open_trust_store(store: Path | None = None) -> TrustStore:
 
 
 def certificate_prompt(output: CommandOutput, options: CertificateOptions) -> AskUser:
-    """What answers for the user.  Raises ConfigurationError for a fingerprint that is none."""
+    """Return the function that answers for the user.  Raises ConfigurationError for a malformed
+    fingerprint.
+    """
     accepted = accepted_fingerprint(options)
     turn = asyncio.Lock()
 
@@ -98,7 +102,7 @@ def _print_accepted(output: CommandOutput, question: UnknownCertificate) -> None
 
 
 def question_rows(question: UnknownCertificate) -> list[tuple[str, str]]:
-    """The question as a table of two columns."""
+    """Return the question as rows of a table with two columns."""
     rows = [
         ("server", f"{question.host} port {question.port} ({question.service.value})"),
         ("subject", question.subject),
@@ -115,9 +119,10 @@ def question_rows(question: UnknownCertificate) -> list[tuple[str, str]]:
 async def with_key_passphrase(
     output: CommandOutput, config: AccountConfig, source: PassphraseOptions
 ) -> AccountConfig:
-    """The account with the passphrase of its key, if it is locked and the file has none.
+    """Return the account with the passphrase of its key, if the key is encrypted and the file has
+    none.
 
-    Raises ConfigurationError when there is none.
+    Raises ConfigurationError when the user gives none.
     """
     key = config.tls.key
     if key is None or config.tls.passphrase is not None or not _is_locked(Path(key)):

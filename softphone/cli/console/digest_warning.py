@@ -1,4 +1,4 @@
-"""What `register` and `doctor` say of the digest algorithms that a server has taken (RFC 8760)."""
+"""Texts of `register` and `doctor` about the digest algorithms that a server accepts (RFC 8760)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from softphone.account import Account
 
 
 def digest_text(line: Account) -> str:
-    """By which algorithms, in which realms, the account has shown its password; "" by none."""
+    """Return the algorithms and realms in which the account has authenticated; "" for none."""
     used = [f"{name} in realm {realm!r}" for realm, name in line.digest_algorithms.items()]
     return f"by digest {', '.join(used)}" if used else ""
 
 
 def digest_warnings(line: Account) -> list[str]:
-    """A sentence for each realm in which MD5 was the best that the server takes."""
+    """Return a sentence for each realm in which MD5 was the strongest algorithm that the server
+    accepts.
+    """
     return [
         f"realm {realm!r} takes MD5 and nothing better: whoever sees an answer to it can guess"
         " passwords at leisure; have the server offer SHA-256 (RFC 8760)"

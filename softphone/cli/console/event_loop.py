@@ -1,4 +1,4 @@
-"""The event loop of a command: only the command line chooses one, the library runs in any.
+"""Chooses the event loop of a command; the library itself runs in any loop.
 
 SOFTPHONE_EVENT_LOOP names it: "asyncio", the default, or "uvloop" (the extra `speed`).
 """
@@ -20,7 +20,7 @@ LOOPS = ("asyncio", "uvloop")
 
 
 def chosen_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return what makes the loop; None for asyncio's usual one.  Raises ConfigurationError."""
+    """Return the factory of the loop; None for asyncio's default.  Raises ConfigurationError."""
     name = os.environ.get(VARIABLE) or "asyncio"
     if name not in LOOPS:
         raise ConfigurationError(f"{VARIABLE}: {name!r} is unknown; known are {', '.join(LOOPS)}")
@@ -30,14 +30,14 @@ def chosen_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
         factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
         return factory
-    # Windows' usual one, of completion ports, has no add_reader.
+    # The default loop of Windows, with completion ports, has no add_reader.
     return asyncio.SelectorEventLoop if sys.platform == "win32" else None
 
 
 def set_handler(
     loop: asyncio.AbstractEventLoop, number: signal.Signals, handler: Callable[[], object]
 ) -> None:
-    """Have the loop call `handler` on a signal, also where the loop itself cannot (Windows)."""
+    """Make the loop call `handler` on a signal, also where the loop itself cannot (Windows)."""
     try:
         loop.add_signal_handler(number, handler)
     except NotImplementedError:

@@ -1,7 +1,7 @@
-"""A command in the mode that was decided on: it goes on, or starts itself anew in that mode.
+"""Enters the FIPS mode of a command: it continues, or restarts itself in the mode decided on.
 
-OpenSSL reads its configuration once, when a process starts.  Nothing has been sent and no file
-has been opened for writing when a command starts anew.
+OpenSSL reads its configuration once, when a process starts.  Nothing has been sent and no file has
+been opened for writing when a command restarts.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from softphone.trust.fips.setup import default_folder, find_setup
 
 
 def enter_mode(configured: bool | None = None, source: str = "") -> FipsMode:
-    """Go on in the right mode, after a self-check where it is FIPS; else start anew.
+    """Continue in the right mode, after a self-check in FIPS mode; else restart the command in it.
 
-    `configured` is what the account says and `source` where.  Raises FipsUnavailable, with the
+    `configured` is the account's setting and `source` its place.  Raises FipsUnavailable, with the
     reason, and ConfigurationError for a wrong setting.
     """
     mode = decide_mode(configured=configured)
@@ -42,7 +42,7 @@ def enter_mode(configured: bool | None = None, source: str = "") -> FipsMode:
 
 
 def _named(mode: FipsMode, source: str) -> FipsMode:
-    """The account's word counts from here on, unless a nearer one has decided."""
+    """Make the account's setting the bootstrap setting, unless one with precedence has decided."""
     if mode.source == "the account's configuration":
         set_bootstrap_setting(mode.on, source)
         return FipsMode(mode.on, mode.decider, source)
@@ -58,14 +58,14 @@ def _start_anew(mode: FipsMode) -> NoReturn:
 
 
 def mode_fields(mode: FipsMode) -> dict[str, Any]:
-    """The mode, and what does the work in it, as JSON has it."""
+    """Return the fields of the mode and its cryptographic modules, as in JSON."""
     libraries = run_self_check().libraries if openssl_provider.fips_in_force() else ()
     found = [asdict(each) | {"passed": each.passed} for each in libraries]
     return {**_decision(mode), "libraries": found}
 
 
 def show_mode(output: CommandOutput, mode: FipsMode) -> None:
-    """The first line of a command in FIPS mode; nothing outside of it."""
+    """Print the first line of a command in FIPS mode; print nothing outside of it."""
     if not mode.on:
         return
     first = run_self_check().libraries[0].provider

@@ -1,7 +1,7 @@
-"""What the texts of errors call by its Python name or account key, by the options of a command.
+"""Replaces Python names and account keys in error texts by the options of the command line.
 
-An error is read by users of the library and of graphical programs, too: its text and its hint
-speak of settings.  Here, and nowhere else, they become what is typed on a command line.
+An error is read by users of the library and of graphical programs, too: its text and its hint name
+settings.  Only this module turns those into command line options.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ OPTION_PHRASES: Mapping[str, str] = {
     "(see the account file's documentation)": "(the rest is in the docs), or softphone lab --dir"
     " lab, which writes lab/alice.toml for itself",
 }
-"""Each phrase of the library with what the command line says instead."""
+"""Each phrase of the library and its replacement on the command line."""
 
 _PHRASE = re.compile("|".join(map(re.escape, OPTION_PHRASES)))
 
 
 def name_options(text: str) -> str:
-    """A text of the library as the command line says it."""
+    """Return a text of the library with the options of the command line."""
     return _PHRASE.sub(lambda found: OPTION_PHRASES[found[0]], text)

@@ -1,8 +1,8 @@
 """Commands as dataclasses of their options, and the options that several of them have.
 
-A command is a class: its fields are the options, its docstring is the help, `examples` stand below.
-What carries it out is named, and imported when it is run, so that `--help` loads nothing else; and
-its options are made into those of typer when it is used, not for a list of commands.
+A command is a class: its fields are the options, its docstring is the help text, `examples` follow.
+The function that carries it out is named, and imported when the command is run, so that `--help`
+loads nothing else.  Typer's options are made when the command is used, not for a list of commands.
 """
 
 from __future__ import annotations
@@ -67,29 +67,32 @@ FirstUseOption = Annotated[
 
 @dataclass_transform(kw_only_default=True)
 def option_dataclass(kind: type[T]) -> type[T]:
-    """A dataclass by keyword; without a repr, since passwords may be among its values.
+    """Make a dataclass with keyword arguments; without a repr, since passwords may be among its
+    values.
 
-    Every start of the program makes the classes of all commands: what they do not need, such as
-    comparison, takes a third of that time.
+    Every start of the program makes the classes of all commands; methods that they do not need,
+    such as comparison, would take a third of that time.
     """
     return dataclass(kw_only=True, repr=False, eq=False)(kind)
 
 
 class OptionGroup:
-    """Options that commands take together: a field of this type stands for them, in its place."""
+    """Options that commands take together: a field of this type is replaced by the options of the
+    group.
+    """
 
 
 @option_dataclass
 class CommandOptions:
-    """One command: a field whose type has typer's Option or Argument is one; others are none."""
+    """One command: fields whose type has typer's Option or Argument are options; others are not."""
 
     carried_out_by: ClassVar[str] = ""
     """`module:function`, which takes the output and these options; imported when it is run."""
     examples: ClassVar[tuple[str, ...]] = ()
     """Command lines as they could be typed, for the help, the pages and the manual."""
     any_mode: ClassVar[bool] = False
-    """Whether the command sees itself to whether it runs in FIPS mode."""
-    # No fields: the commands that have these options give them their place.
+    """Whether the command itself handles FIPS mode."""
+    # No fields: each command that has these options decides where they are listed.
     json = False
     ladder = False
     verbose: Annotated[
@@ -105,18 +108,18 @@ class CommandOptions:
     ] = 0
 
     async def run(self, output: CommandOutput) -> int:
-        """Carry the command out; gives the exit code."""
+        """Carry the command out and return the exit code."""
         module, _, name = self.carried_out_by.partition(":")
         function: Callable[[CommandOutput, CommandOptions], Awaitable[int]]
         function = getattr(import_module(module), name)
         return await function(output, self)
 
     def blank_summary(self) -> Mapping[str, Any] | None:
-        """The fields that its summary has however it ends; None: it ends without a summary."""
+        """The fields of its summary however it ends; None: the command prints no summary."""
         return {}
 
     def carry_out(self) -> None:
-        """Run, and leave with the exit code."""
+        """Run the command, and exit with its exit code."""
         from softphone.cli.console.runner import RunOptions, run
 
         options = RunOptions(
@@ -176,13 +179,13 @@ class CertificateOptions(OptionGroup):
 
 @option_dataclass
 class TrustOptions(CertificateOptions):
-    """The same, and about keys that are locked."""
+    """The options of `CertificateOptions`, and those for encrypted keys."""
 
     passphrase: PassphraseOptions = field(default_factory=PassphraseOptions)
 
 
 class OptionCommand(TyperCommand):
-    """A command of a dataclass of options, which are made into typer's when they are asked for."""
+    """A typer command made of a dataclass of options, which are converted on first use."""
 
     kind: ClassVar[type[CommandOptions]]
 
@@ -199,9 +202,9 @@ class OptionCommand(TyperCommand):
             made = typer.main.get_command(single)
             self.params, self.callback = made.params, made.callback
 
-    # The context's class has another name in each generation of typer.
+    # The class of the context has different names in different versions of typer.
     def get_params(self, ctx: Any) -> Any:
-        """The parameters, and `--help`."""
+        """Return the parameters, and `--help`."""
         self.make_options()
         return super().get_params(ctx)
 
@@ -209,15 +212,15 @@ class OptionCommand(TyperCommand):
 def add_command(
     group: typer.Typer, name: str, kind: type[CommandOptions], *, epilog: str = "", **words: Any
 ) -> None:
-    """Make a command of a dataclass of options; `words` are typer's own."""
+    """Add a command made of a dataclass of options; `words` are passed to typer."""
 
     class Command(OptionCommand):
-        """This one; typer makes the instance."""
+        """The command's class, which typer instantiates."""
 
     Command.kind = kind
 
     def command() -> None:
-        """Stand in for what `make_options` makes."""
+        """A placeholder for the callback that `make_options` makes."""
 
     command.__doc__ = kind.__doc__
     below = "\n\n".join(filter(None, (examples_text(kind), epilog)))
@@ -227,7 +230,7 @@ def add_command(
 
 
 def examples_text(kind: type[CommandOptions]) -> str:
-    """The examples of a command, for its help; "" without any."""
+    """Return the examples of a command, for its help; "" without any."""
     if not kind.examples:
         return ""
     # \b: typer leaves these lines as they are.
@@ -236,7 +239,9 @@ def examples_text(kind: type[CommandOptions]) -> str:
 
 
 def break_example(line: str) -> str:
-    """A command line as a shell takes it, broken before options where 80 columns are too few."""
+    """Break a command line before options so that it fits 80 columns; a shell accepts the
+    result.
+    """
     whole, *more = line.split(" --")
     lines = [whole]
     for each in more:
@@ -249,9 +254,9 @@ def break_example(line: str) -> str:
 
 
 def _function_of(kind: type[CommandOptions]) -> Callable[..., None]:
-    """The function whose signature typer makes the options of."""
+    """Return a function from whose signature typer makes the options."""
     parameters = list(_parameters(kind))
-    # What all commands have stands last in their help.
+    # The options of all commands come last in the help.
     parameters.sort(key=lambda each: each.name == "verbose")
 
     def command(context: typer.Context, **values: Any) -> None:
@@ -265,7 +270,7 @@ def _function_of(kind: type[CommandOptions]) -> Callable[..., None]:
 
 
 def _fields(kind: type) -> Iterator[tuple[str, Any, Any]]:
-    """Name, type and default of each field that is an option or a group of them."""
+    """Yield name, type and default of each field that is an option or a group of options."""
     hints = get_type_hints(kind, include_extras=True)
     for each in fields(kind):
         hint = hints[each.name]
@@ -289,7 +294,7 @@ def _parameters(kind: type) -> Iterator[inspect.Parameter]:
 
 
 def _filled(kind: type[T], values: Mapping[str, Any]) -> T:
-    """An instance, each group in it made of the values that are its own."""
+    """Make an instance, with its option groups, from the values."""
     return kind(
         **{
             name: _filled(hint, values) if _is_group(hint) else values[name]

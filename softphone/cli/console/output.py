@@ -1,6 +1,6 @@
-"""What a person, or a script, sees: sentences and tables with rich, or one JSON object a line.
+"""The output of a command: sentences and tables with rich, or one JSON object per line.
 
-Nothing that came over the wire reaches a terminal unprintable; rich is loaded when it is needed.
+Text from the network is made printable before it reaches a terminal; rich is loaded when needed.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 LOCK = {True: "\N{LOCK}", False: "\N{OPEN LOCK}"}
 NO_LOCK = "\N{HORIZONTAL ELLIPSIS}"
-"""In the place of the lock, as long as nothing is known."""
+"""Shown in place of the lock while the security is not known."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def to_json_value(value: Any) -> Any:
-    """A value as JSON has it: enumerations by value, dataclasses as objects."""
+    """Convert a value to JSON types: enumerations by value, dataclasses as objects."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, SecurityState):
@@ -62,17 +62,17 @@ def to_json_value(value: Any) -> Any:
 
 
 def printable(text: str) -> str:
-    """Without what would steer a terminal; lines stay lines."""
+    """Remove control characters that a terminal would interpret; line breaks stay."""
     return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
 
 
 def _shown(text: str) -> str:
-    """A sentence of the library as a terminal shows it, with the options of the command line."""
+    """Return a sentence of the library in printable form, with the options of the command line."""
     return printable(name_options(text))
 
 
 def security_line(state: SecurityState) -> str:
-    """One line that says how secure a call is, on whose word, and why it is not more."""
+    """Return one line on a call's security level, its source, and why it is not higher."""
     lock = NO_LOCK if state.level is SecurityLevel.UNKNOWN else LOCK[state.lock]
     return f"{lock} {state}"
 
@@ -80,8 +80,8 @@ def security_line(state: SecurityState) -> str:
 class CommandOutput:
     """Output of one command.
 
-    `summary` are the fields that the last object has whatever happens, beside result, status and
-    reason; None: the command ends without a summary.
+    `summary` are the fields that the last object has in any case, besides result, status and
+    reason; None: the command prints no summary.
     """
 
     def __init__(
@@ -89,8 +89,8 @@ class CommandOutput:
     ) -> None:
         self.json = json
         replace_unknown_characters()
-        # Lines are left whole for pipes, and broken between words for people.
-        # What is said is said as it is: in an address ":a:" is no emoji.
+        # Lines stay whole in pipes, and are wrapped between words on terminals.
+        # Text is printed literally: ":a:" in an address is no emoji.
         as_it_is: Any = {"highlight": False, "emoji": False}
         self.stdout_console = Console(**as_it_is, soft_wrap=not sys.stdout.isatty())
         self.stderr_console = Console(**as_it_is, stderr=True, soft_wrap=not sys.stderr.isatty())
@@ -102,7 +102,7 @@ class CommandOutput:
         self._warned: set[str] = set()
 
     def event(self, name: str, sentence: str = "", /, **fields: Any) -> None:
-        """Tell of something: the sentence to a person, name and fields to a script."""
+        """Print an event: the sentence for people, name and fields for scripts."""
         if self.json:
             said = {k: to_json_value(v) for k, v in fields.items()}
             said = {k: name_options(v) if isinstance(v, str) else v for k, v in said.items()}
@@ -111,21 +111,21 @@ class CommandOutput:
             self._print(self.stdout_console, Text(_shown(sentence)))
 
     def copyable(self, text: str) -> None:
-        """Show lines to a person that no width of a terminal breaks, so that they can be copied."""
+        """Print lines for people that are never wrapped, so that they can be copied."""
         if not self.json:
             self._print(self.stdout_console, Text(printable(text)), whole=True)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Show a table to a person; what is too wide goes on in the next line, uncut."""
+        """Print a table for people; cells that are too wide are wrapped, not cut."""
         if not self.json:
             self._print(self.stdout_console, make_table(title, columns, rows))
 
     def facts(
         self, title: str, facts: Mapping[str, Any], columns: Sequence[str] = ("", "")
     ) -> None:
-        """Show names and what they have as a table of two columns; what is blank is left out.
+        """Print names and values as a table of two columns; blank values are left out.
 
-        Fingerprints stand below the table, each whole in its line.
+        Fingerprints are printed below the table, each whole on one line.
         """
         rows = [(name.replace("_", " "), _fact_text(value)) for name, value in facts.items()]
         digests = [row for row in rows if _DIGEST.fullmatch(row[1])]
@@ -133,18 +133,20 @@ class CommandOutput:
         self.fingerprints(digests)
 
     def fingerprints(self, rows: Sequence[tuple[str, str]]) -> None:
-        """Show names and digests to a person, each pair in a line to be copied."""
+        """Print names and digests for people, each pair on one line to be copied."""
         for name, digest in rows:
             self.copyable(f"{name} {digest}")
 
     def question(self, title: str, rows: Sequence[Sequence[str]], below: str) -> None:
-        """Show what somebody at the terminal is about to be asked; `below` is to be copied."""
+        """Print a question before it is asked on the terminal; `below` is to be copied."""
         self._print(self.stderr_console, make_table(title, ("what", "value"), rows))
         self._print(self.stderr_console, Text(printable(below)), whole=True)
 
     @contextmanager
     def waiting(self, sentence: str) -> Iterator[Callable[[str], None]]:
-        """Show on a terminal what is waited for; gives what changes the sentence."""
+        """Show on a terminal what the command waits for; yields a function that changes the
+        sentence.
+        """
         if not self.draws:
             yield lambda _: None
             return
@@ -160,7 +162,7 @@ class CommandOutput:
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """Keep the terminal still while somebody is asked something."""
+        """Pause the live display while the user is asked a question."""
         status = self._status
         if status is not None:
             status.stop()
@@ -174,17 +176,17 @@ class CommandOutput:
 
     @property
     def draws(self) -> bool:
-        """Whether what changes can be shown: on a terminal, and not to a script."""
+        """Whether a live display is possible: on a terminal, and not for a script."""
         return not self.json and self.stdout_console.is_terminal
 
     def progress(self, sentence: str | None) -> None:
-        """Tell on standard error, to a person who sees nothing drawn, how far we are."""
+        """Print progress on standard error, for people without a live display."""
         if sentence and not self.json:
             self._print(self.stderr_console, Text(printable(sentence)))
 
     @contextmanager
     def screen(self, first: RenderableType) -> Iterator[Callable[[RenderableType], None]]:
-        """Show something that changes, on a terminal; gives what changes it."""
+        """Show a live display on a terminal; yields a function that updates it."""
         if not self.draws:
             yield lambda _: None
             return
@@ -198,23 +200,24 @@ class CommandOutput:
                 self._status = None
 
     def warn(self, sentence: str) -> None:
-        """A warning, on standard error."""
+        """Print a warning on standard error."""
         self._print(self.stderr_console, Text(f"warning: {_shown(sentence)}", style="yellow"))
 
     def log(self, sentence: str) -> None:
-        """A line of the log, or several, on standard error."""
+        """Print one or more lines of the log on standard error."""
         self._print(self.stderr_console, Text(printable(sentence), style="dim"), whole=True)
 
     def warn_once(self, sentence: str) -> None:
-        """A warning of what is so and stays so, however often it is noticed."""
+        """Print a warning of a permanent condition, once however often it is noticed."""
         if sentence not in self._warned:
             self._warned.add(sentence)
             self.warn(sentence)
 
     def error(self, sentence: str, code: int, *, hint: str = "") -> None:
-        """The sentence that explains a failure, on standard error; for scripts an object, too.
+        """Print the sentence that explains a failure on standard error; for scripts also as an
+        object.
 
-        `hint` says what may be done about it, in a line of its own.
+        `hint` is advice, on a line of its own.
         """
         self._print(self.stderr_console, Text(f"error: {_shown(sentence)}", style="red"))
         if hint:
@@ -223,7 +226,7 @@ class CommandOutput:
             self.event("error", message=sentence, exit_code=code, hint=hint)
 
     def summary(self, sentence: str, /, **fields: Any) -> None:
-        """The last word, said once; fields that are not given are there and blank."""
+        """Print the summary, once; fields that are not given are blank."""
         if self._ended:
             return
         self._ended = True
@@ -231,15 +234,15 @@ class CommandOutput:
         self.event("summary", sentence, **fields, **blank)
 
     def fill_blank(self, **fields: Any) -> None:
-        """Fields that the last object has where the command itself does not give them."""
+        """Set fields of the last object that the command itself does not give."""
         self._blank = {**(self._blank or {}), **fields}
 
     def done(
         self, sentence: str, /, *, reason: str | None = None, status: int = 0, **fields: Any
     ) -> int:
-        """The last word of a command that did what it should; gives its exit code, 0.
+        """Print the summary of a command that has succeeded; return its exit code, 0.
 
-        `reason`, for scripts, is the sentence where it is not given.
+        `reason`, for scripts, defaults to the sentence.
         """
         said = sentence if reason is None else reason
         self.summary(sentence, result="completed", status=status, reason=said, **fields)
@@ -248,21 +251,21 @@ class CommandOutput:
     def failed(
         self, sentence: str, code: int, *, result: str, status: int = 0, hint: str = ""
     ) -> int:
-        """Explain a failure and end; gives `code`."""
+        """Print a failure and the summary; return `code`."""
         self.error(sentence, code, hint=hint)
         if self._blank is not None:
             self.summary("", result=result, status=status, reason=sentence)
         return code
 
     def interrupted(self) -> int:
-        """The command was interrupted, and has tidied up."""
+        """Print that the command was interrupted, after it has cleaned up; return the exit code."""
         self._print(self.stderr_console, Text("interrupted"))
         if self._blank is not None:
             self.summary("", result="failed", status=0, reason="interrupted")
         return 130
 
     def close(self) -> None:
-        """Print the ladder, if one was asked for."""
+        """Print the ladder, if the user asked for one."""
         if self.ladder is not None:
             self._print(
                 self.stderr_console if self.json else self.stdout_console,
@@ -287,10 +290,10 @@ class CommandOutput:
             _drop_lost_reader(error, sys.stdout)
 
     def _print(self, console: Console, what: Text | RenderableType, *, whole: bool = False) -> None:
-        """Print; a text is broken between its words, unless it is to be left `whole`."""
+        """Print; a text is wrapped between words unless `whole`."""
         self._drop_lost_terminal()
         if self._status is not None and console.is_terminal:
-            # Whoever draws on the terminal writes this above what is drawn.
+            # A live display prints this above itself.
             console = self.stdout_console
         try:
             if isinstance(what, Text) and not whole and not console.soft_wrap:
@@ -301,7 +304,7 @@ class CommandOutput:
 
 
 def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Make a table of text, printable; cells that are too wide go on in the next line."""
+    """Make a table of printable text; cells that are too wide are wrapped."""
     table = Table(title=Text(printable(title)) if title else None, title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -311,7 +314,7 @@ def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
 
 
 def _break_lines(text: str, width: int) -> str:
-    """Break lines between words only: a longer word, such as a path, can be copied whole."""
+    """Wrap lines between words only, so that a long word, such as a path, can be copied whole."""
     return "\n".join(
         textwrap.fill(
             line,
@@ -339,7 +342,7 @@ def _ladder() -> Ladder:
 
 
 def _drop_lost_reader(error: OSError, stream: IO[str]) -> None:
-    """A reader of our output has gone: the call goes on and is ended as it should be.
+    """Drop a stream whose reader has gone: the call continues and ends normally.
 
     Raises any other error.
     """

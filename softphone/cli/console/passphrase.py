@@ -22,9 +22,9 @@ _OTHERWISE = "give it with --passphrase-fd or --keyring"
 async def read_passphrase(
     source: PassphraseOptions, what: str, *, twice: bool = False
 ) -> KeyMaterial:
-    """The passphrase of `what`, from the terminal where no other source was named.
+    """Return the passphrase of `what`, from the terminal if no other source was named.
 
-    One that is new is asked for `twice` there.  Raises ConfigurationError when there is none.
+    A new one is asked for `twice` there.  Raises ConfigurationError when there is none.
     """
     descriptor, keyring = source.passphrase_fd, source.keyring
     if (descriptor is not None) + (keyring is not None) + source.ask_passphrase > 1:
@@ -44,12 +44,14 @@ async def read_passphrase(
 
 
 async def passphrase_if_given(source: PassphraseOptions | None, what: str) -> KeyMaterial | None:
-    """The passphrase of `what` where the user has named a source.  Raises ConfigurationError."""
+    """Return the passphrase of `what` if the user has named a source, else None.  Raises
+    ConfigurationError.
+    """
     return await read_passphrase(source, what) if source and source.is_given else None
 
 
 def _of_descriptor(descriptor: int) -> KeyMaterial:
-    """The first line of what an open file descriptor gives."""
+    """Read the first line of an open file descriptor."""
     data = b""
     try:
         while b"\n" not in data and len(data) <= _MOST:
@@ -66,7 +68,7 @@ def _of_descriptor(descriptor: int) -> KeyMaterial:
 
 
 def _of_keyring(name: str) -> KeyMaterial:
-    """The password of `name` under the service "softphone" in the user's keyring."""
+    """Read the password of `name` under the service "softphone" from the user's keyring."""
     try:
         keyring = import_module("keyring")
     except ImportError as exc:

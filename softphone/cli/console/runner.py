@@ -1,4 +1,4 @@
-"""Running a command: the event loop, interruption, and errors as sentences and exit codes."""
+"""Runs a command: the event loop, interruption, and errors as sentences and exit codes."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ _REFUSALS = (
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What every command has; `summary` are the blank fields of its last object (None: none).
+    """The options of every command; `summary` are the blank fields of its last object (None: none).
 
-    `any_mode`: the command sees itself to whether it runs in FIPS mode.  `verbose`: 1 shows the
+    `any_mode`: the command itself handles FIPS mode.  `verbose`: 1 shows the
     package's log from INFO on, 2 from DEBUG on.
     """
 
@@ -81,7 +81,7 @@ class RunOptions:
 
 
 def exit_code(error: SoftphoneError) -> int:
-    """2 for what the user gave us, 3 for what we refused on security grounds, else 1."""
+    """Return 2 for wrong input, 3 for a refusal of ours on security grounds, else 1."""
     if isinstance(error, ConfigurationError):
         return USAGE
     if isinstance(error, _REFUSALS):
@@ -90,24 +90,26 @@ def exit_code(error: SoftphoneError) -> int:
 
 
 def result_of(code: int) -> str:
-    """The word of the summary for an exit code."""
+    """Return the `result` of the summary for an exit code."""
     return {DONE: "completed", REFUSED: "refused"}.get(code, "failed")
 
 
 def status_of(error: SoftphoneError) -> int:
-    """The SIP status that an error stands for; 0 for none."""
+    """Return the SIP status of an error; 0 for none."""
     if isinstance(error, CallError | RegistrationError):
         return error.status
     return 488 if isinstance(error, SecurityShortfall) else 0
 
 
 def hint_of(error: SoftphoneError) -> str:
-    """What is shown below an error; "" for wrong usage, whose text says what to correct."""
+    """Return the hint to show below an error; "" for wrong usage, whose text says what to
+    correct.
+    """
     return "" if isinstance(error, ConfigurationError) else error.hint
 
 
 def checked_seconds(option: str, value: float | None, *, above_zero: bool = False) -> float | None:
-    """Check a duration that was given.  Raises ConfigurationError."""
+    """Check the duration of an option and return it.  Raises ConfigurationError."""
     if value is None:
         return None
     if not math.isfinite(value) or value < 0 or (above_zero and value == 0):
@@ -117,7 +119,7 @@ def checked_seconds(option: str, value: float | None, *, above_zero: bool = Fals
 
 
 def run(options: RunOptions, command: Callable[[CommandOutput], Awaitable[int]]) -> int:
-    """Run a command to its end; gives the exit code."""
+    """Run a command to its end; return the exit code."""
     output = CommandOutput(json=options.json, ladder=options.ladder, summary=options.summary)
     try:
         with _shown_log(output, options.verbose):
@@ -137,7 +139,7 @@ def run(options: RunOptions, command: Callable[[CommandOutput], Awaitable[int]])
 
 
 def _enter_mode(output: CommandOutput) -> None:
-    # Here, so that a command that only prints its help loads none of it.
+    # Imported here, so that a command that only prints its help does not load it.
     from softphone.cli.console.fips_mode import enter_mode, show_mode
 
     show_mode(output, enter_mode())
@@ -146,16 +148,17 @@ def _enter_mode(output: CommandOutput) -> None:
 async def _interruptible(
     command: Callable[[CommandOutput], Awaitable[int]], output: CommandOutput
 ) -> int:
-    """SIGTERM ends a command as Ctrl-C does: calls are hung up, bindings taken away.
+    """Run a command that SIGTERM ends as Ctrl-C does: calls are hung up, bindings removed.
 
-    So does SIGHUP, a terminal that is closed, but where it was ignored by whoever started us, as
-    nohup does.
+    SIGHUP, for a closed terminal, does the same unless the parent process ignores it, as nohup
+    does.
     """
     task = asyncio.ensure_future(command(output))
     loop = asyncio.get_running_loop()
 
     def hang_up() -> None:
-        # The kernel and the shell both tell of it: what tidies up is not disturbed.
+        # The kernel and the shell may both send the signal: the second one must not interrupt the
+        # cleanup.
         if not task.cancelling():
             task.cancel()
 
@@ -182,10 +185,12 @@ async def _interruptible(
 
 @contextmanager
 def _shown_log(output: CommandOutput, verbose: int) -> Iterator[None]:
-    """Show warnings of the engine and of libraries and, if wanted, the rest of the engine's log."""
+    """Show warnings of the engine and of libraries and, if `verbose`, the rest of the engine's
+    log.
+    """
     level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
     handler = _LogHandler(output, level)
-    # The libraries' warnings as well: what they say may be a far end's own words.
+    # The libraries' warnings as well, made printable: they may quote a far end.
     root, own = logging.getLogger(), logging.getLogger("softphone")
     before = own.level
     root.addHandler(handler)
@@ -200,7 +205,7 @@ def _shown_log(output: CommandOutput, verbose: int) -> Iterator[None]:
 
 @contextmanager
 def on_termination(begin: Callable[[], bool]) -> Iterator[None]:
-    """Within it the first SIGTERM calls `begin`; the next one ends the command, as Ctrl-C does.
+    """Make the first SIGTERM call `begin`; the next one ends the command, as Ctrl-C does.
 
     So does the first one when `begin` returns False: there is nothing to wait for.
     """
@@ -221,14 +226,14 @@ def on_termination(begin: Callable[[], bool]) -> Iterator[None]:
 
 
 class _LogHandler(logging.Handler):
-    """What the engine, or a library, logs, as the command line says it."""
+    """Prints log records of the engine and of libraries, with the options of the command line."""
 
     def __init__(self, output: CommandOutput, level: int = logging.WARNING) -> None:
         super().__init__(level)
         self._output = output
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show one record."""
+        """Print one record."""
         if record.levelno < logging.WARNING:
             at = f"{datetime.fromtimestamp(record.created):%H:%M:%S}.{record.msecs:03.0f}"
             head = f"{at} {record.levelname.lower():<5} {record.name.removeprefix('softphone.')}"
@@ -242,7 +247,7 @@ class _LogHandler(logging.Handler):
         before, late, words = mask(record.getMessage()).partition("media was ")
         message = before
         if late:
-            # What follows is for those who embed the engine.
+            # The rest of the text is for programs that embed the engine.
             words = words.partition(":")[0]
             message = f"{before}{late}{words}: this machine is too busy for it"
         if getattr(record, "once", False):

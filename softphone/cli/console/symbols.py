@@ -1,7 +1,7 @@
-"""What is written where an encoding lacks a character: a word for a symbol, else a question mark.
+"""Replaces characters that an encoding lacks: a symbol by a word, any other by a question mark.
 
 ASCII locales, `PYTHONIOENCODING` and the code pages of Windows lack the lock, and most of them the
-ellipsis.  No output ends a program because of that.
+ellipsis.  Without this, printing them would raise UnicodeEncodeError.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ codecs.register_error(_HANDLER, _replace)
 
 
 def replace_unknown_characters() -> None:
-    """Have standard output and error write words for what their encodings lack."""
+    """Make standard output and error replace the characters that their encodings lack."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -1,7 +1,7 @@
-"""Reading what a person types, or a pipe gives, without holding the event loop.
+"""Reads lines from a terminal or a pipe without blocking the event loop.
 
-Ctrl-C is heard.  A line is read by the terminal itself and fetched when it is there; what is secret
-is not shown.
+Ctrl-C works meanwhile.  The terminal edits the line, which is read once it is complete; secrets are
+not echoed.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _PIECE = 4096
 
 
 def is_attended() -> bool:
-    """Whether somebody can be asked: we read from and write to a terminal."""
+    """Whether a user can be asked: both input and output are a terminal."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 async def ask_line(prompt: str, *, secret: bool = False, otherwise: str = "") -> str:
-    """Ask on standard error for one line; without its end, and empty at the end of input.
+    """Ask on standard error for one line; return it without its line end, "" at the end of input.
 
-    Raises ConfigurationError where there is no terminal, and says what to do `otherwise`.
+    Raises ConfigurationError without a terminal; `otherwise` says what to do then.
     """
     if not is_attended():
         raise ConfigurationError(f"there is nobody to ask: {prompt}{otherwise}".rstrip())
@@ -66,7 +66,7 @@ async def ask_line(prompt: str, *, secret: bool = False, otherwise: str = "") ->
 
 
 def _ask_in_thread(prompt: str, secret: bool) -> str:
-    """Ask on a terminal that no loop can watch; Ctrl-C is heard at the end of the line."""
+    """Ask on a terminal that no loop can watch; Ctrl-C takes effect at the end of the line."""
     if secret:
         import getpass
 
@@ -83,7 +83,7 @@ def _seen() -> Iterator[None]:
 
 @contextmanager
 def _unseen(handle: int) -> Iterator[None]:
-    """The terminal does not show what is typed."""
+    """Turn the terminal's echo off for the time of the context."""
     before = termios.tcgetattr(handle)
     quiet = termios.tcgetattr(handle)
     quiet[3] &= ~termios.ECHO
@@ -96,7 +96,7 @@ def _unseen(handle: int) -> Iterator[None]:
 
 
 async def read_lines(handle: int) -> AsyncIterator[str]:
-    """Each line, without its end, until the end of input; a longer one is cut at 64 KiB."""
+    """Yield each line, without its line end, until the end of input; cut at 64 KiB."""
     data = b""
     while True:
         piece = await _read_piece(handle)
@@ -109,10 +109,10 @@ async def read_lines(handle: int) -> AsyncIterator[str]:
 
 
 async def _read_piece(handle: int) -> bytes:
-    """What is there, once something is; b"" at the end.
+    """Wait for input and return it; b"" at the end.
 
-    It is read where the loop says that it is readable and nowhere later: a second call for the
-    same input would find none, and hold the loop until somebody types again.
+    It is read in the loop's callback for readability and not later: a second read for the same
+    input would find none, and block the loop until the user types again.
     """
     loop = asyncio.get_running_loop()
     read: asyncio.Future[bytes] = loop.create_future()

@@ -1,4 +1,6 @@
-"""The first part of `softphone demo`: phones boot from bare names, and who vouched for what."""
+"""The first part of `softphone demo`: phones boot from bare names; a table shows who vouched for
+what.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,7 @@ _SHOWN = (
 
 @dataclass(frozen=True, slots=True)
 class BootedPhone:
-    """A phone, its line, and the steps that it took."""
+    """A phone, its account, and the boot steps that it took."""
 
     name: str
     device: str
@@ -64,7 +66,7 @@ async def boot_from_name(lab: LabServer, phone: Phone, name: str, scheme: str) -
 
 
 def show_boot(output: CommandOutput, phones: Sequence[BootedPhone]) -> None:
-    """A table of what was verified, and by whom; for scripts every step."""
+    """Print a table of what was verified, and by whom; for scripts print every step."""
     rows: dict[tuple[str, str], dict[str, None]] = {}
     for one in phones:
         for step in one.steps:

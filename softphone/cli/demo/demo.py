@@ -3,8 +3,8 @@
 Three phones that know their names boot from the lab: trust lists, enrollment, encrypted
 configuration, registration by the certificate that was issued.  Two of them call each other with
 SRTP, by a number that is in the directory, and hear each other; the call is transferred to the
-phone that is not secure, and the lock goes; it is transferred back, and the lock is back.  Where
-Prosody is installed, two of them write to each other at last.  What does not hold ends the demo
+phone that is not secure, and the lock disappears; it is transferred back, and the lock returns.
+Where Prosody is installed, two of them then exchange messages.  A check that fails ends the demo
 with exit code 1.
 """
 
@@ -50,7 +50,7 @@ STORY = (
 
 
 class DemoFailed(Exception):
-    """Something that the demo promises did not hold."""
+    """A check of the demo failed."""
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class DemoPhone:
 
     @property
     def current_call(self) -> Call:
-        """Its call."""
+        """The phone's current call."""
         if self.call is None:
             raise DemoFailed(f"{self.name} is in no call")
         return self.call
@@ -71,7 +71,7 @@ class DemoPhone:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The table says who was believed and why: no warning besides, for as long as it lasts."""
+    """Suppress the warnings about trust for the time of the context: the table shows them."""
     logger = logging.getLogger("softphone.trust")
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -140,7 +140,7 @@ async def _number(output: CommandOutput, lab: LabServer, phone: Phone, word: str
 
 
 async def _names(output: CommandOutput, party: DemoPhone, name: str) -> None:
-    """Wait until a party sees who is at the other end."""
+    """Wait until a party shows the name of its far end."""
 
     async def named() -> None:
         async for event in party.current_call.events():
@@ -198,7 +198,7 @@ async def _connect(caller: DemoPhone, callee: DemoPhone, number: str) -> None:
 
 
 async def _until_lock(party: DemoPhone, shown: bool) -> None:
-    """Wait until a party's lock is shown, or gone."""
+    """Wait until a party's lock is shown, or not shown any more."""
 
     async def change() -> None:
         async for event in party.current_call.events():
@@ -227,8 +227,8 @@ def _show(output: CommandOutput, party: DemoPhone) -> None:
 async def _check_audio(output: CommandOutput, listener: DemoPhone, speaker: DemoPhone) -> None:
     """Record what `listener` hears, and measure the speaker's tone in each half second of it.
 
-    The first that has the tone is taken: the start of a stream, or a machine that is busy with
-    other things, may leave gaps in one.
+    The first half second with the tone counts: the start of a stream, or a busy machine, may leave
+    gaps in others.
     """
     ring = PcmRing(8000, seconds=2.0)
     listener.current_call.audio.record(ring)

@@ -1,4 +1,4 @@
-"""Two parts of `softphone demo`: who is in the directory, and, where there is one, a chat."""
+"""Two parts of `softphone demo`: a directory search and, where Prosody is installed, a chat."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ PATIENCE = 10.0
 
 
 def open_directory(lab: LabServer, phone: Phone) -> Contacts:
-    """Have a phone search the lab's directory, and name its calls by it."""
+    """Give a phone the lab's directory, for searches and for the names of its calls."""
     if lab.directory_file is None:
         raise LookupError("the lab has no directory")
     return phone.open_directories(load_directories(lab.directory_file).directories)
 
 
 async def find_contact(output: CommandOutput, contacts: Contacts, word: str) -> Contact | None:
-    """Search, and say what was found; the first one who has a number."""
+    """Search, print the results, and return the first contact with a number."""
     found = await contacts.search(word, limit=5)
     for one in found:
         numbers = ", ".join(each.text for each in one.numbers)
@@ -33,7 +33,7 @@ async def find_contact(output: CommandOutput, contacts: Contacts, word: str) -> 
 
 
 async def exchange_messages(output: CommandOutput, lab: LabServer) -> str | None:
-    """alice and bob write to each other; None when all is well, else what was wrong."""
+    """Let alice and bob exchange messages; return None on success, else what was wrong."""
     if lab.chat is None:
         return "the lab has no chat"
     async with AsyncExitStack() as stack:

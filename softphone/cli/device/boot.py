@@ -1,4 +1,4 @@
-"""`softphone boot`: from a bare device name to registered lines, one line a step."""
+"""`softphone boot`: from a bare device name to registered lines, printing one line per step."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from softphone.trust import FileRefused, TrustStore, bootstrap_of
 
 
 async def run_boot(output: CommandOutput, options: BootOptions) -> int:
-    """Boot, register and stay.  Raises what `Phone.boot` raises."""
+    """Boot, register and stay registered.  Raises what `Phone.boot` raises."""
     plan = await _plan(options)
     try:
         async with Phone(tap=output.ladder) as phone:
@@ -56,7 +56,7 @@ async def _booted(
 
 
 async def _plan(options: BootOptions) -> BootPlan:
-    """What is to be done.  Raises ConfigurationError before anything is sent."""
+    """Make the plan of the boot.  Raises ConfigurationError before anything is sent."""
     places = [place for text in options.server for place in parse_file_servers(text)]
     web = HttpsTrust(TrustStore.from_sources(*map(str, options.ca or ())))
     bootstrap = bootstrap_of(options.pin or (), first_use=options.first_use)
@@ -76,10 +76,10 @@ async def _plan(options: BootOptions) -> BootPlan:
 
 
 class _BootStepPrinter:
-    """One line a step; what a person should look at is a warning.
+    """Prints one line per step; steps that need attention as warnings.
 
-    A list that was refused waits for the next step: it may be what the boot ends with, and that
-    is said as the error.
+    A refused list is printed with the next step: if the boot ends with it, it is reported as the
+    error instead.
     """
 
     def __init__(self, output: CommandOutput, update: Callable[[str], None]) -> None:
@@ -88,7 +88,7 @@ class _BootStepPrinter:
         self._refused: list[BootStep] = []
 
     def print_step(self, step: BootStep) -> None:
-        """A step was taken."""
+        """Print a step."""
         self._update(step.sentence)
         if step.kind is StepKind.LIST_REFUSED:
             self._refused.append(step)
@@ -97,8 +97,9 @@ class _BootStepPrinter:
         _show(self._output, step)
 
     def warn_of_refused(self, said: str = "", signer: str = "") -> None:
-        """Warn of the lists that were refused, but of none whose cause is `said`, or who it is
-        that signed it."""
+        """Warn of the refused lists, except those whose cause is `said` or whose signer is
+        `signer`.
+        """
         refused, self._refused = self._refused, []
         for step in refused:
             if step.sentence != said and (not signer or step.by != signer):

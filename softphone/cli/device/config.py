@@ -1,4 +1,4 @@
-"""`softphone config show`, `verify` and `decrypt`: a configuration file against a store."""
+"""`softphone config show`, `verify` and `decrypt`: configuration files, checked against a store."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _ENDINGS = (".cnf.xml.enc.sgn", ".cnf.xml.sgn", ".cnf.xml")
 
 
 def resolve_config_file(file: Path, store: Path) -> Path:
-    """The file that is meant: for a device's name the configuration that the store has of it.
+    """Return the file to read: for a device name, the device's configuration in the store.
 
-    The encrypted one comes first: it is the whole one.
+    The encrypted one is preferred, since it is complete.
     """
     if file.name != str(file) or file.exists():
         return file
@@ -48,7 +48,7 @@ def resolve_config_file(file: Path, store: Path) -> Path:
 
 
 class ConfigFileQuery:
-    """A file, the store that is asked about it, and as what."""
+    """A file, the store to check it against, and the name and device to check it for."""
 
     def __init__(self, options: ConfigFileOptions) -> None:
         self._options = options
@@ -57,16 +57,16 @@ class ConfigFileQuery:
 
     @property
     def asked(self) -> str:
-        """The name that has to be inside."""
+        """The name that the file must contain."""
         return self._options.name or self.file.name
 
     @property
     def owner(self) -> str:
-        """Whose key opens it.  Raises ConfigurationError."""
+        """The device whose key decrypts it.  Raises ConfigurationError."""
         return check_device(self._options.device or self.asked.partition(".")[0])
 
     def data(self) -> bytes:
-        """The file.  Raises ConfigurationError."""
+        """The octets of the file.  Raises ConfigurationError."""
         try:
             with self.file.open("rb") as opened:
                 data = opened.read(_LARGEST + 1)
@@ -77,7 +77,7 @@ class ConfigFileQuery:
         return data
 
     def lists(self) -> TrustLists:
-        """The lists that are held.  Raises ConfigurationError without a store."""
+        """The trust lists of the store.  Raises ConfigurationError without a store."""
         if not self.store.is_dir():
             raise ConfigurationError(f"there is no store at {self.store}")
         return TrustListStore(self.store).held()
@@ -91,7 +91,7 @@ class ConfigFileQuery:
 
 
 def _verified(question: ConfigFileQuery, data: bytes) -> VerifiedFile:
-    """Raises FileRefused."""
+    """Verify the file by the store.  Raises FileRefused."""
     lists = question.lists()
     kept = None
     if "/" not in question.asked:
@@ -127,7 +127,7 @@ async def verify_one(output: CommandOutput, options: ConfigFileOptions) -> int:
 
 
 async def show_file(output: CommandOutput, options: ConfigFileOptions) -> int:
-    """Show a file; one that is refused is shown as far as it can be read.  Raises FileRefused."""
+    """Show a file; a refused one is shown as far as it can be read.  Raises FileRefused."""
     question = ConfigFileQuery(options)
     data = question.data()
     if not is_signed(data):
@@ -143,7 +143,7 @@ async def show_file(output: CommandOutput, options: ConfigFileOptions) -> int:
         output.event("file", **facts)
         output.facts(f"{question.file}: not believed, this is what it says", facts)
         if header.content_key is None:
-            # Why the file is refused matters more than what its text lacks.
+            # The reason for the refusal matters more than a defect of the text.
             with contextlib.suppress(FileRefused):
                 _print_configuration(output, data[header.length :])
         raise

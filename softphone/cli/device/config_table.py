@@ -1,4 +1,4 @@
-"""A configuration and its file as tables, and as objects for scripts; secrets are never in them."""
+"""Shows a configuration and its file as tables, and as objects for scripts; without secrets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _OPERATIONS = {
 
 
 def file_facts(header: FileHeader, verified: VerifiedFile | None) -> dict[str, Any]:
-    """What is told of a signed file; `verified` None: it is not believed."""
+    """Return the shown fields of a signed file; `verified` None: it was not verified."""
     facts: dict[str, Any] = {
         "name": header.filename,
         **header_facts(header),
@@ -37,7 +37,7 @@ def file_facts(header: FileHeader, verified: VerifiedFile | None) -> dict[str, A
 
 
 def config_facts(config: DeviceConfig) -> dict[str, Any]:
-    """What is told of a configuration."""
+    """Return the shown fields of a configuration."""
     return {
         "full": config.full,
         "protocol": config.protocol,
@@ -82,7 +82,7 @@ def _line(line: DeviceLine) -> dict[str, Any]:
 
 
 def show_config(output: CommandOutput, facts: dict[str, Any]) -> None:
-    """Tables of the device, of its servers, and of its lines."""
+    """Print tables of the device, of its servers, and of its lines."""
     lists = ("call_managers", "capf", "tvs", "lines")
     output.facts("Configuration", {k: v for k, v in facts.items() if k not in lists})
     servers = [

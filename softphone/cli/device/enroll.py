@@ -45,7 +45,7 @@ _WORDS = {
 
 
 async def enroll_device(output: CommandOutput, options: EnrollOptions) -> int:
-    """Enroll, and tell what is going on.  Raises what `capf_enrollment.enroll` raises."""
+    """Enroll, and print each step.  Raises what `capf_enrollment.enroll` raises."""
     device = options.device
     secret = await passphrase_if_given(options.trust.passphrase, f"the key of {device}")
     store = IdentityStore(options.store, passphrase=secret)
@@ -123,8 +123,8 @@ def _parse_capf_address(text: str) -> Address:
 def _tls(
     output: CommandOutput, options: EnrollOptions, server: Address, pinned: bytes | None
 ) -> TlsSettings:
-    """Whom to believe: the certificate that was given, or those that the trust lists name, or one
-    that was, or is, accepted.
+    """Return the settings that decide which server is trusted: by the given certificate, by the
+    trust lists, or by a certificate that the user has accepted or accepts now.
     """
     lists = TrustListStore(options.store).held()
     if options.ca is None and lists.certificates(Role.CAPF):

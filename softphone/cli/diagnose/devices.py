@@ -11,7 +11,9 @@ from softphone.media.audio.sound_device import SoundDeviceInfo, list_sound_devic
 
 
 async def show_devices(output: CommandOutput, options: DevicesOptions) -> int:
-    """List the sound cards; 1 where there is none.  Raises ConfigurationError and MediaError."""
+    """List the sound cards; return 1 if there is none.  Raises ConfigurationError and
+    MediaError.
+    """
     found = list_sound_devices()
     for each in found:
         output.event("device", **asdict(each))

@@ -1,4 +1,4 @@
-"""`softphone doctor`: an account examined step by step, with what to fix.
+"""`softphone doctor`: examines an account step by step, and says what to fix.
 
 File, certificate, DNS, port, TLS, registration: the first step that fails ends the examination,
 since the later ones depend on it.
@@ -51,7 +51,7 @@ class StepResult:
 
 
 class _AccountExamination:
-    """The steps of one account; each gives a sentence, or raises."""
+    """The steps of one account; each returns a sentence, or raises."""
 
     def __init__(self, output: CommandOutput, path: Path, trust: TrustOptions) -> None:
         self._output = output
@@ -72,7 +72,7 @@ class _AccountExamination:
         return self._config
 
     def steps(self) -> Iterator[tuple[str, Callable[[], Awaitable[str]]]]:
-        """What is examined, in order; the carrier's rules where the account names a preset."""
+        """Yield the steps in order; the carrier's rules are one if the account names a preset."""
         yield "account file", self.read
         yield "media path", self.media_path
         if self.config.preset is not None:
@@ -169,7 +169,7 @@ class _AccountExamination:
 
 
 class _NullMachine:
-    """A machine that says and wants nothing: the driver alone is at work."""
+    """A machine that sends nothing and ignores everything, to use the driver alone."""
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None: ...
 
@@ -197,7 +197,7 @@ async def _open_flow(target: Target, settings: TlsSettings) -> Flow:
 
 
 async def examine_account(output: CommandOutput, options: DoctorOptions) -> int:
-    """Examine step by step, show each finding as it is made, and say what to do."""
+    """Examine step by step, print each finding at once, and print what to do."""
     examination = _AccountExamination(output, options.account, options.trust)
     code, advice = DONE, ""
     for step, examine in examination.steps():
@@ -218,7 +218,7 @@ async def examine_account(output: CommandOutput, options: DoctorOptions) -> int:
 
 
 async def _examined(step: str, examine: Callable[[], Awaitable[str]]) -> tuple[StepResult, int]:
-    """One finding, and the exit code that it would make."""
+    """Run one step; return its finding, and the exit code for it."""
     try:
         async with asyncio.timeout(STEP_PATIENCE):
             return StepResult(step, True, await examine()), DONE

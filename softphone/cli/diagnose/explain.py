@@ -1,4 +1,4 @@
-"""`softphone explain`: which m-line, which crypto line and which rule stood against a call."""
+"""`softphone explain`: prints which m-line, crypto line and rule caused the refusal of a call."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from softphone.errors import ConfigurationError
 
 
 async def explain_file(output: CommandOutput, options: ExplainOptions) -> int:
-    """Explain what a file holds, or standard input.  Raises ConfigurationError."""
+    """Explain the messages in a file, or on standard input.  Raises ConfigurationError."""
     path = options.file
     text = _read(path)
     findings = analyze_refusals(text)
@@ -41,7 +41,7 @@ async def explain_file(output: CommandOutput, options: ExplainOptions) -> int:
 
 
 def show_findings(output: CommandOutput, findings: Sequence[RefusalFinding]) -> None:
-    """A table, and an object each for scripts."""
+    """Print the findings as a table, and for scripts as one object each."""
     for one in findings:
         output.event("finding", place=one.place, line=one.line, rule=one.rule)
     if findings:

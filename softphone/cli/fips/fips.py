@@ -1,4 +1,4 @@
-"""`softphone fips`: set FIPS mode up, tell what it is, and run another program in it."""
+"""`softphone fips`: sets FIPS mode up, shows its status, and runs other programs in it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CLAIM = (
 
 
 async def set_up(output: CommandOutput, options: FipsSetupOptions) -> int:
-    """Make a set-up and try it.  Raises FipsUnavailable, with what to install."""
+    """Make a set-up and test it.  Raises FipsUnavailable, with what to install."""
     base = default_folder() if options.folder is None else options.folder
     with output.waiting("making a set-up, and a process that checks itself with it"):
         made = make_setup(base, module=options.module, pedantic=not options.lenient)
@@ -42,9 +42,9 @@ async def set_up(output: CommandOutput, options: FipsSetupOptions) -> int:
 
 
 async def show_status(output: CommandOutput, options: FipsStatusOptions) -> int:
-    """Tell the mode, who decided it, and what each library does.
+    """Print the mode, what decided it, and the provider of each library.
 
-    Raises FipsUnavailable where FIPS mode is on and cannot be.
+    Raises FipsUnavailable if FIPS mode is required and not in effect.
     """
     mode = enter_mode()
     setup = find_setup(default_folder())
@@ -93,7 +93,9 @@ def _library_line(found: LibraryCheck) -> str:
 
 
 async def run_program(output: CommandOutput, options: FipsRunOptions) -> NoReturn:
-    """Become another program, in FIPS mode.  Raises FipsUnavailable, ConfigurationError."""
+    """Replace this process by another program, in FIPS mode.  Raises FipsUnavailable,
+    ConfigurationError.
+    """
     source = "softphone fips run"
     set_bootstrap_setting(True, source)
     setup = find_setup(default_folder())

@@ -11,7 +11,7 @@ from softphone.cli.console.options import CommandOptions, JsonOption, option, op
 
 
 def choose_mode(wanted: bool | None) -> None:
-    """Take the option `--fips` or `--no-fips`, which counts before every other setting."""
+    """Apply the option `--fips` or `--no-fips`, which overrides every other setting."""
     if wanted is not None:
         from softphone.trust.fips import set_bootstrap_setting
 

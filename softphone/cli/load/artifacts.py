@@ -1,4 +1,4 @@
-"""What a run leaves behind beside its output: the report, JUnit XML, annotations for CI."""
+"""Writes the files of a run besides its output: the report, JUnit XML, annotations for CI."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from softphone.load.report import (
 from softphone.trust.disk import write_private
 
 READABLE = 0o644
-"""The mode of files for others to read: they hold no secrets."""
+"""The mode of the files: readable by others, since they hold no secrets."""
 _SERVICES = ("github", "gitlab", "auto")
 
 
 def check_artifacts(options: LoadOptions) -> None:
-    """Find out now what would be found out only at the end.  Raises ConfigurationError."""
+    """Check before the run that all files can be written.  Raises ConfigurationError."""
     check_file("--report", options.report)
     check_file("--junit", options.junit)
     check_file("--series", options.series)
@@ -50,7 +50,7 @@ def check_artifacts(options: LoadOptions) -> None:
 
 
 def check_file(option: str, path: Path | None) -> None:
-    """Check that a file can be written where an option says.  Raises ConfigurationError."""
+    """Check that the file of an option can be written.  Raises ConfigurationError."""
     if path is not None and not path.absolute().parent.is_dir():
         raise ConfigurationError(f"{option} {path}: there is no such folder")
     if path is not None and path.is_dir():
@@ -66,7 +66,7 @@ def write_artifacts(
     series: SeriesFile,
     search: CapacitySearch | None = None,
 ) -> bool:
-    """Write what was asked for; report what could not be written, and return False then."""
+    """Write the requested files; report those that cannot be written, and return False then."""
     wall = datetime.now().astimezone()
     report, junit = options.report, options.junit
     written = _end_series(output, series)
@@ -93,7 +93,7 @@ def write_artifacts(
 
 
 def _end_series(output: CommandOutput, series: SeriesFile) -> bool:
-    """Whether every second that was asked for was written; report it if not."""
+    """End the series; report an error and return False if not every second was written."""
     if series.error:
         output.error(series.error, FAILED)
     elif series.path is not None:
@@ -102,7 +102,7 @@ def _end_series(output: CommandOutput, series: SeriesFile) -> bool:
 
 
 def write_no_result(output: CommandOutput, options: LoadOptions, error: str) -> None:
-    """Write what CI reads of a run that came to no result, as far as that is possible."""
+    """Write the files for CI of a run without a result, as far as possible."""
     junit, cases = options.junit, [_named(no_result_case(error))]
     if junit is not None:
         wall = datetime.now().astimezone()
@@ -112,12 +112,12 @@ def write_no_result(output: CommandOutput, options: LoadOptions, error: str) -> 
 
 
 def _named(case: VerdictCase) -> VerdictCase:
-    """The case, its sentence with the options of the command line."""
+    """Return the case, its sentence with the options of the command line."""
     return replace(case, text=name_options(case.text))
 
 
 def _attempt(output: CommandOutput, write: Callable[[], None]) -> bool:
-    """Whether a file was written; the figures are printed in either case."""
+    """Write a file; return whether that succeeded.  The figures are printed in either case."""
     try:
         write()
     except ConfigurationError as error:
@@ -137,7 +137,7 @@ def _annotate(
     cases: Sequence[VerdictCase],
     figures: Sequence[tuple[str, str]],
 ) -> bool:
-    """Annotate for the service that was named, or in which we run; False if that failed."""
+    """Write annotations for the named CI service, or the one we run in; return False on failure."""
     match _service(options.annotations):
         case "github":
             # GitHub reads both streams of a step, and standard output may be a file of JSON.

@@ -35,7 +35,7 @@ from softphone.load.report import write_comparison
 class Baseline:
     """The earlier run of `--baseline` and the rules of `--fail-on`; judges a new run by them.
 
-    Raises ConfigurationError for a file that is no summary of a valid run that came to its end.
+    Raises ConfigurationError for a file that is no summary of a valid, completed run.
     """
 
     def __init__(self, options: LoadOptions) -> None:
@@ -51,7 +51,9 @@ class Baseline:
             raise ConfigurationError(f"--baseline {record.name} proves nothing: {why}")
 
     def judge(self, output: CommandOutput, result: LoadResult) -> list[ExpectationVerdict]:
-        """A verdict for each figure that the rules are about; warns of runs that differ."""
+        """Return a verdict for each figure that has a rule; warn if the two runs differ in their
+        plans.
+        """
         if self._record is None:
             return []
         comparison = compare_runs(self._record, RunRecord.of_result(result))
@@ -65,7 +67,9 @@ def _rules(texts: Sequence[str]) -> list[RegressionRule]:
 
 
 async def compare_files(output: CommandOutput, options: CompareOptions) -> int:
-    """0 when no rule of --fail-on is broken, 1 when one is, 4 when a run proves nothing."""
+    """Compare the runs; return 0 if no rule of --fail-on is broken, 1 if one is, 4 for an invalid
+    run.
+    """
     if len(options.files) < 2:
         raise ConfigurationError("compare: give two files or more, the first is the earlier run")
     check_file("--report", options.report)

@@ -35,7 +35,7 @@ Command: TypeAlias = Callable[[CommandOutput, Any], Awaitable[int]]
 
 
 def tells_failure(command: Command) -> Command:
-    """Has a command say in the fields of its summary why there is no result."""
+    """Decorate a command so that the fields of its summary say why there is no result."""
 
     @wraps(command)
     async def reporting(output: CommandOutput, options: LoadOptions) -> int:
@@ -55,7 +55,7 @@ def tells_failure(command: Command) -> Command:
 
 @tells_failure
 async def run_load(output: CommandOutput, options: LoadOptions) -> int:
-    """One run; 0 when it is valid and every verdict is met, 4 when it is invalid, else 1."""
+    """Run a load; return 0 if it is valid and every verdict is met, 4 if it is invalid, else 1."""
     expectations = expectations_of(options)
     plan = plan_of(options)
     baseline = Baseline(options)
@@ -71,8 +71,9 @@ async def run_load(output: CommandOutput, options: LoadOptions) -> int:
 
 @tells_failure
 async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -> int:
-    """A search; 0 when the capacity was found and confirmed, 4 when a number of calls could not be
-    judged, else 1."""
+    """Run a search; return 0 if the capacity was found and confirmed, 4 if a number of calls could
+    not be judged, else 1.
+    """
     expectations = expectations_of(options)
     if not expectations:
         raise ConfigurationError("--expect: say what a target must reach to hold its calls")
@@ -140,7 +141,7 @@ def _check_search(options: CapacityOptions) -> None:
 
 
 def _check(options: LoadOptions) -> None:
-    """What would be found out only at the end is found out now.  Raises ConfigurationError."""
+    """Check before the run what would fail only at its end.  Raises ConfigurationError."""
     if options.workers < 1:
         raise ConfigurationError(f"--workers {options.workers}: expected 1 or more")
     check_artifacts(options)
@@ -156,7 +157,7 @@ class _RunListeners:
 async def _watched(
     output: CommandOutput, options: LoadOptions, plan: LoadPlan, series: SeriesFile
 ) -> AsyncIterator[RunObserver]:
-    """Whoever looks on: the screen or the script, the series, and Prometheus."""
+    """Run the observers of a run: the screen or the script's output, the series, and Prometheus."""
     listeners = _RunListeners([], [])
     async with AsyncExitStack() as stack:
         listeners.second.append(stack.enter_context(series).add_second)
@@ -179,7 +180,7 @@ async def _watched(
             update(screen.view(output.stdout_console.width))
 
         def begin(tried: LoadPlan) -> None:
-            # What the trial before counted is not of this one.
+            # The counts of the trial before do not belong to this one.
             nonlocal screen, lines
             series.begin_trial()
             trial = f"trial with {_calls(tried.calls)}"
@@ -239,7 +240,8 @@ def _sentence(result: LoadResult, verdicts: Sequence[ExpectationVerdict]) -> str
 
 
 def _came_about(result: LoadResult) -> str:
-    """Whether anything did: a valid run may be one in which no call was answered."""
+    """Return how much of the run came about: a valid run may be one in which no call was answered.
+    """
     total = result.total
     if total.attempted:
         silent = total.failed[NO_MEDIA]

@@ -18,7 +18,7 @@ EXIT_CODES = (
 
 
 INVALID = 4
-"""The exit code of a run whose figures are the generator's own and say nothing of the target."""
+"""The exit code of an invalid run: its figures are limited by the generator, not by the target."""
 
 FAIL_ON = option(
     "--fail-on",

@@ -1,4 +1,4 @@
-"""From what was asked for to a plan of a load run, checked; nothing is sent here."""
+"""Makes the plan of a load run from the options, and checks it; sends nothing."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from softphone.sip import SipUri
 
 
 def expectations_of(options: LoadOptions) -> tuple[Expectation, ...]:
-    """The verdicts asked for.  Raises ConfigurationError."""
+    """Return the expectations of the options.  Raises ConfigurationError."""
     return tuple(parse_expectation(text) for text in options.expect or ())
 
 
 def plan_of(options: LoadOptions) -> LoadPlan:
-    """The plan that the options make.  Raises ConfigurationError."""
+    """Return the plan of the options.  Raises ConfigurationError."""
     scenario = load_scenario(options.scenario, BUILTIN_SCENARIOS)
     if options.sockets not in ("per-call", "shared"):
         raise ConfigurationError(f"--sockets {options.sockets}: expected per-call or shared")
@@ -104,14 +104,14 @@ def _base(options: LoadOptions) -> BaseSpec:
 
 
 def _refuse(options: LoadOptions, names: Sequence[str], why: str) -> None:
-    """What would not be looked at is not taken.  Raises ConfigurationError."""
+    """Refuse options that would have no effect.  Raises ConfigurationError."""
     for name in names:
         if getattr(options, name) is not None:
             raise ConfigurationError(f"--{name.replace('_', '-')}: {why}")
 
 
 def _server_of(target: str | None) -> str:
-    """Without a server, requests go to where the target is."""
+    """Return the server for a target: without `--server`, requests go to the target's host."""
     if not target or not target.lower().startswith(("sip:", "sips:")):
         raise ConfigurationError(
             "--registrar: give the server, or --account, or a whole URI as --target"
@@ -142,7 +142,7 @@ def _users(options: LoadOptions, scenario: Scenario) -> tuple[UserSpec, ...]:
             aor = f"sip:{aor}@{_domain(options)}"
         return users_of_template(_pattern(options, aor), count)
     if options.account is not None and options.aor is None:
-        # What is not given is the account's own.
+        # Options that are not given come from the account.
         return users_of_template(_pattern(options, load_account(options.account).config.aor), 1)
     return users_of_template(_pattern(options, options.aor or f"sip:load@{_domain(options)}"), 1)
 
@@ -160,7 +160,7 @@ def _pattern(options: LoadOptions, aor: str) -> UserSpec:
 
 
 def _domain(options: LoadOptions) -> str:
-    """The server's domain, which is that of its users where nobody says otherwise."""
+    """Return the server's domain, the default for that of its users."""
     uri = parse_sip_uri(options.registrar or _server_of(options.target), what="--registrar")
     return f"[{uri.host}]" if ":" in uri.host else uri.host
 

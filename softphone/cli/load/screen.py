@@ -1,4 +1,4 @@
-"""The live screen of a load run: how many calls are up, how they sound, and how we are."""
+"""The live screen of a load run: the calls that are up, their quality, and our own load."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from softphone.load.result import failure_causes, quantiles_text
 
 CAUSES = 6
 WIDE = 80
-"""Columns of a terminal from which on two figures stand side by side."""
+"""The least columns of a terminal for two figures side by side."""
 LINE_EVERY = 10.0
 """Seconds of a run between two lines of progress."""
 
 
 class LoadScreen:
-    """What is to be seen of a run, or of the `trial` of that name; `add_second`, draw `view()`."""
+    """The screen of a run, or of the `trial` of that name; call `add_second`, draw `view()`."""
 
     def __init__(self, plan: LoadPlan, workers: int, trial: str = "") -> None:
         self._plan = plan
@@ -30,16 +30,18 @@ class LoadScreen:
         self._registering = (0, len(plan.users))
 
     def add_second(self, second: RunSecond) -> None:
-        """Take a second of the run."""
+        """Add the figures of one second of the run."""
         self._second = second
         self._total.merge(second.tally)
 
     def progress(self, done: int, whole: int) -> None:
-        """So many users have registered, or have been refused."""
+        """Note that `done` of `whole` users have registered or have been refused."""
         self._registering = (done, whole)
 
     def view(self, width: int = WIDE) -> Group:
-        """The whole screen; on a narrow terminal one figure a line, since labels are not cut."""
+        """Return the whole screen; on a narrow terminal one figure per line, since labels are not
+        cut.
+        """
         return Group(self._head(), self._figures(2 if width >= WIDE else 1), *self._failures())
 
     def _head(self) -> Text:
@@ -94,7 +96,7 @@ class LoadScreen:
 
 
 class ProgressLines:
-    """What stands in place of the screen where there is no terminal: a line now and then.
+    """Replaces the screen where there is no terminal: a line of progress now and then.
 
     `registered` gives one at each quarter of the users, `running` one each ten seconds; else None.
     Each begins with the `trial`, where there are several.
@@ -108,7 +110,9 @@ class ProgressLines:
         self._next = LINE_EVERY
 
     def registered(self, done: int, whole: int) -> str | None:
-        """So many users have registered, or have been refused."""
+        """Note that `done` of `whole` users have registered or have been refused; return a line or
+        None.
+        """
         quarters = 4 * done // max(1, whole)
         if whole < 2 or quarters <= self._quarters:
             return None
@@ -116,7 +120,7 @@ class ProgressLines:
         return f"{self._before}registering: {done:,} of {whole:,} users"
 
     def running(self, second: RunSecond) -> str | None:
-        """Take a second of the run."""
+        """Add the figures of one second of the run; return a line or None."""
         self._total.merge(second.tally)
         if second.at < self._next:
             return None

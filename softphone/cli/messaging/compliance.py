@@ -1,4 +1,6 @@
-"""`softphone compliance`: whether an audit table is as it was written; how one is set up."""
+"""`softphone compliance`: verifies that an audit table is unchanged, and prints how to set one
+up.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ from softphone.trust import TlsSettings, TrustStore
 
 
 async def verify_audit(output: CommandOutput, options: VerifyAuditOptions) -> int:
-    """Say how many rows are good, and which is the first that is not."""
+    """Print how many rows are good, and which is the first that is not."""
     address, head = options.address, options.head
     if head is not None and re.fullmatch(r"[0-9a-f]{64}", head) is None:
         raise ConfigurationError("--head: expected the 64 lower-case hex digits of a hash")

@@ -1,4 +1,4 @@
-"""`softphone contacts search`: people of the configured directories, as a table."""
+"""`softphone contacts search`: finds people in the configured directories, and prints a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from softphone.contacts import Contact, Contacts, open_directories
 
 
 async def search_contacts(output: CommandOutput, options: SearchOptions) -> int:
-    """Search all directories of a file; 0 when somebody was found, 1 when nobody was."""
+    """Search all directories of a file; return 0 if somebody was found, else 1."""
     from softphone.config.directory_file import load_directories
     from softphone.net import DnsResolver
     from softphone.net.driver import LazyFetcher

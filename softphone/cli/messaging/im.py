@@ -43,13 +43,14 @@ from softphone.trust import TlsSettings
 from softphone.trust.fips import random_bytes
 
 SIGN = {"lock": "\N{LOCK}", "key": "\N{KEY}"}
-"""What stands before a message: encrypted to the server, or to the other client."""
+"""The sign before a message: encrypted to the server, or to the other client."""
 
 
 async def send_messages(output: CommandOutput, options: SendOptions) -> int:
-    """Send what is said, and files, and sum up; `--wait` is for the receipt of the last.
+    """Send the message and files, and print the summary; `--wait` waits for the receipt of the last
+    one.
 
-    Raises MessageRefused, MessageUndelivered, TransferRefused and their kin.
+    Raises MessageRefused, MessageUndelivered, TransferRefused and related errors.
     """
     files = [(path, ContentKind.FILE) for path in options.file or ()]
     files += [(path, ContentKind.CAPTURE) for path in options.capture or ()]
@@ -78,9 +79,9 @@ async def send_messages(output: CommandOutput, options: SendOptions) -> int:
 
 
 async def fetch_one(output: CommandOutput, options: FetchOptions) -> int:
-    """Fetch a file that somebody has sent, as compliance allows; no sign-in is needed.
+    """Fetch a file that was sent, as compliance allows; no sign-in is needed.
 
-    Raises TransferRefused, TransferError, AuditError, CertificateError and their kin.
+    Raises TransferRefused, TransferError, AuditError, CertificateError and related errors.
     """
     file, into = _load(output, options.account), options.into
     compliance = file.config.compliance
@@ -105,7 +106,7 @@ async def fetch_one(output: CommandOutput, options: FetchOptions) -> int:
 
 
 async def run_chat(output: CommandOutput, options: ChatOptions) -> int:
-    """Show what comes, and send each line that is typed, until the end of input."""
+    """Print received messages, and send each typed line, until the end of input."""
     async with _signed_in(output, options) as messages:
         if output.stdout_console.is_terminal:
             output.event("", f"Talking with {options.to}. Ctrl-D ends it.")
@@ -125,7 +126,7 @@ async def run_chat(output: CommandOutput, options: ChatOptions) -> int:
 
 
 async def show_history(output: CommandOutput, options: HistoryOptions) -> int:
-    """Show what the archive has.  Raises ConfigurationError when there is none."""
+    """Print the messages of the archive.  Raises ConfigurationError without an archive."""
     file = _load(output, options.account)
     if file.config.history.archive is None:
         raise ConfigurationError(
@@ -150,7 +151,7 @@ async def show_history(output: CommandOutput, options: HistoryOptions) -> int:
 
 
 def _believing(tls: TlsSettings) -> TlsSettings:
-    """An account that names nobody believes whom a phone's own store has."""
+    """Return the settings; an account without trust anchors of its own uses the phone's store."""
     if tls.store.anchors or tls.store.system or tls.store.all_pins:
         return tls
     return replace(tls, store=open_trust_store())
@@ -208,7 +209,7 @@ async def _send_typed_lines(output: CommandOutput, messages: MessagingClient, to
 
 
 def _show(output: CommandOutput, message: Message) -> None:
-    # The whole address: a name says nothing without its domain, and a nick is anybody's choice.
+    # The whole address: a name means nothing without its domain, and anybody can choose a nickname.
     who = f"{message.sender} in {message.peer}" if message.room else message.sender
     body = message.body.replace("\n", "\n    ")
     arrow = "" if message.direction is MessageDirection.RECEIVED else " (sent)"

@@ -1,4 +1,4 @@
-"""`softphone csr new` and `softphone csr check`: requests made, and requests judged."""
+"""`softphone csr new` and `softphone csr check`: make and check certificate requests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Choice = TypeVar("Choice", bound=Enum)
 
 @dataclass(frozen=True, slots=True)
 class _NewCsr:
-    """A request that nobody would refuse, its key, and where they go."""
+    """A request without violations, its key, and their files."""
 
     request: Path
     pem: bytes
@@ -44,7 +44,7 @@ class _NewCsr:
 
 
 async def make_requests(output: CommandOutput, options: NewCsrOptions) -> int:
-    """Make keys and requests; nothing is written unless all of them would be taken.
+    """Make keys and requests; nothing is written unless a CA would accept all of them.
 
     Raises ConfigurationError with every violation.
     """
@@ -130,7 +130,7 @@ def _write(output: CommandOutput, made: Sequence[_NewCsr], secret: KeyMaterial |
         except OSError as exc:
             raise ConfigurationError(f"{folder} cannot be made: {exc.strerror}") from exc
     for each in made:
-        # The key first: a request without its key is of no use to anybody.
+        # The key first: a request without its key is useless.
         write_key(each.key, each.key_path, password=secret)
         write_private(each.request, each.pem, mode=0o644)
         output.event(
@@ -143,7 +143,7 @@ def _write(output: CommandOutput, made: Sequence[_NewCsr], secret: KeyMaterial |
 
 
 async def check_requests(output: CommandOutput, options: CheckCsrOptions) -> int:
-    """Judge requests, each for itself and all of them together, and tell what is in them.
+    """Check requests, each by itself and all of them together, and print their contents.
 
     Raises ConfigurationError for a file that is no request.
     """

@@ -1,4 +1,6 @@
-"""`softphone trust show`, `check`, `import` and `reset`: the lists of a store, seen and changed."""
+"""`softphone trust show`, `check`, `import` and `reset`: show and change the trust lists of a
+store.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,7 @@ _BASIS = {
 
 
 async def show_store(output: CommandOutput, options: ShowStoreOptions) -> int:
-    """Show what a store holds.  Raises ConfigurationError."""
+    """Print the contents of a store.  Raises ConfigurationError."""
     folder = options.store
     if not folder.is_dir():
         raise ConfigurationError(f"there is no store at {folder}")
@@ -96,7 +98,7 @@ async def check_list(output: CommandOutput, options: CheckListOptions) -> int:
 
 
 async def import_lists(output: CommandOutput, options: ImportListsOptions) -> int:
-    """Store the lists that are believed, the CTL first.  Raises FileRefused."""
+    """Store the accepted lists, the CTL first.  Raises FileRefused."""
     bootstrap = bootstrap_of(options.pin or (), first_use=options.first_use)
     offered: dict[ListKind, tuple[Path, bytes]] = {}
     for file in options.files:
@@ -127,7 +129,7 @@ async def import_lists(output: CommandOutput, options: ImportListsOptions) -> in
 
 
 async def reset_lists(output: CommandOutput, options: ResetListsOptions) -> int:
-    """Forget the lists.  Raises ConfigurationError."""
+    """Delete the lists.  Raises ConfigurationError."""
     folder = options.store
     if not folder.is_dir():
         raise ConfigurationError(f"there is no store at {folder}")
@@ -150,7 +152,9 @@ def _read(file: Path) -> tuple[TrustList, bytes]:
 
 
 def _signer(found: TrustList) -> str | None:
-    """The fingerprint of the signer, when the file is at least by whom it names."""
+    """Return the signer's fingerprint if the signature verifies by the certificate that the file
+    names.
+    """
     try:
         return fingerprint_of(verify_trust_list(found))
     except FileRefused:

@@ -1,4 +1,6 @@
-"""Certificates and trust lists as rows of a table, and as objects for scripts; never a key."""
+"""Shows certificates and trust lists as rows of a table, and as objects for scripts; never a
+key.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ _DIGESTS = {"sha256": "SHA-256", "sha512": "SHA-512", "sha1": "SHA-1"}
 
 
 def certificate_facts(der: bytes) -> dict[str, Any]:
-    """What is told of a certificate (DER); dates are ISO 8601 in UTC."""
+    """Return the shown fields of a certificate (DER); dates are ISO 8601 in UTC."""
     certificate = read_certificate(der)
     if certificate is None:
         return {"subject": "(unreadable certificate)", "sha256": fingerprint_of(der)}
@@ -76,7 +78,7 @@ def _record(group: list[TrustListRecord]) -> dict[str, Any]:
 
 
 def show_list(output: CommandOutput, title: str, facts: dict[str, Any]) -> None:
-    """Two tables: the list, and its records."""
+    """Print two tables: the list, and its records."""
     records = facts["records"]
     whole = {name: facts[name] for name in facts if name != "records"}
     output.facts(title, whole, ("field", "value"))
@@ -85,7 +87,8 @@ def show_list(output: CommandOutput, title: str, facts: dict[str, Any]) -> None:
 
 
 def show_certificates(output: CommandOutput, title: str, found: list[dict[str, Any]]) -> None:
-    """A table of certificates; `place` says where each one is believed."""
+    """Print a table of certificates; `place` is where each one is trusted, by default everywhere.
+    """
     places = [facts.get("place", "everywhere") for facts in found]
     _show_numbered(output, title, "where", places, found)
 
@@ -93,7 +96,7 @@ def show_certificates(output: CommandOutput, title: str, found: list[dict[str, A
 def _show_numbered(
     output: CommandOutput, title: str, head: str, firsts: list[str], found: list[dict[str, Any]]
 ) -> None:
-    """A table of certificates by number, and below it their fingerprints, to be copied."""
+    """Print a table of numbered certificates, and below it their fingerprints, to be copied."""
     rows = [
         (str(number), first, *_cells(facts))
         for number, (first, facts) in enumerate(zip(firsts, found, strict=True), 1)

@@ -1,4 +1,6 @@
-"""`softphone trust verify` and `requirements`: a server's certificates, and what they should be."""
+"""`softphone trust verify` and `requirements`: show a server's certificates, and what is required
+of them.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,9 @@ def _parse_host_port(text: str) -> Address:
 
 
 def starttls_of(options: VerifyServerOptions, port: int) -> Callable[[], StartTls] | None:
-    """What is said before TLS: for a chat server's port of RFC 6120, or where it is asked for."""
+    """Return the factory of the STARTTLS exchange: for a chat server's port of RFC 6120, or if
+    requested.
+    """
     chat = options.service == Service.XMPP
     if options.tls is not None and not chat:
         raise ConfigurationError(f"--tls {options.tls}: only --service xmpp may begin in clear")
@@ -136,7 +140,7 @@ def _show_checks(output: CommandOutput, checks: tuple[CertificateCheck, ...]) ->
 
 
 async def show_requirements(output: CommandOutput, options: RequirementsOptions) -> int:
-    """The certificates of each server of a deployment."""
+    """Print the certificates that each server of a deployment presents."""
     rows = [(r.server, r.certificate, r.service, r.names, r.note) for r in CERTIFICATE_REQUIREMENTS]
     columns = ("server", "certificate", "for", "names that are looked at", "note")
     output.table("Which certificate each server presents", columns, rows)

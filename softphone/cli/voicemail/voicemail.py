@@ -43,7 +43,7 @@ MailboxOptions = (
 
 
 async def list_messages(output: CommandOutput, options: ListMessagesOptions) -> int:
-    """Show the messages of a folder, and how many of them are new."""
+    """Print the messages of a folder, and how many of them are new."""
     try:
         folder = Folder(options.folder)
     except ValueError:

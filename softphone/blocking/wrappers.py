@@ -241,13 +241,13 @@ class Account(Wrapper[AsyncAccount]):
         self._wait(lambda: self._inner.unregister())
 
     def wait_until_idle(self) -> None:
-        """Wait until no call is up, on its way or ringing."""
+        """Wait until no call is up, being set up or ringing."""
         self._wait(lambda: self._inner.wait_until_idle())
 
     def drain(
         self, *, timeout: float | None = None, unregister: UnregisterOrder | None = None
     ) -> bool:
-        """Take no more calls, wait until those that are here have ended, and unregister.
+        """Refuse new calls, wait until the present ones have ended, and unregister.
 
         New calls get 503 with Retry-After, but not one that replaces a call of ours.  Calls that
         ring may still be answered, and the connection and Contact of calls that are up stay.
@@ -522,12 +522,12 @@ class OutgoingCall(Wrapper[AsyncOutgoingCall]):
 
     @property
     def peer(self) -> NameAddr:
-        """The address that is called, until the account's server says who rings or answers."""
+        """The address that is called, until the account's server names who rings or answers."""
         return self._call(lambda: self._inner.peer)
 
     @property
     def caller(self) -> NameAddr:
-        """The address of who called: From of the INVITE, without tag.
+        """The caller's address: From of the INVITE, without tag.
 
         What it says is the caller's own claim: see `asserted_identity`.  Raises LocalProtocolError
         before the start.
@@ -544,7 +544,7 @@ class OutgoingCall(Wrapper[AsyncOutgoingCall]):
 
     @property
     def dialed(self) -> DialedAddress:
-        """The number or address that was dialed, and what says so.
+        """The number or address that was dialed, and the header fields that name it.
 
         Raises LocalProtocolError before the start.
         """
@@ -561,7 +561,7 @@ class OutgoingCall(Wrapper[AsyncOutgoingCall]):
 
     @property
     def answer_headers(self) -> Headers:
-        """The same of the far end's answer; none before it, and none where we answer.
+        """The header fields of the far end's answer; none before it, and none where we answer.
 
         Raises LocalProtocolError before the start.
         """
@@ -569,7 +569,7 @@ class OutgoingCall(Wrapper[AsyncOutgoingCall]):
 
     @property
     def asserted_identity(self) -> FarEndIdentity:
-        """Who the far end is, and how far that is to be believed.
+        """The identity of the far end, and the assurance for it.
 
         It follows transfers as `peer` does.  Raises LocalProtocolError before the start.
         """
@@ -601,8 +601,8 @@ class OutgoingCall(Wrapper[AsyncOutgoingCall]):
         """What the caller's carrier attests of the number in `peer`, or why not (STIR).
 
         None until that is verified (`CallerAttested` reports it, `IncomingCall.attested` waits for
-        it), where the account verifies nobody, and once another party has taken over.  It is the
-        carrier's word, and raises no security level.
+        it), where the account verifies no callers, and once another party has taken over.  It is a
+        claim of the carrier, and raises no security level.
         """
         return self._call(lambda: self._inner.attestation)
 
@@ -716,7 +716,7 @@ class IncomingCall(Wrapper[AsyncIncomingCall]):
 
     @property
     def caller(self) -> NameAddr:
-        """The address of who called: From of the INVITE, without tag.
+        """The caller's address: From of the INVITE, without tag.
 
         What it says is the caller's own claim: see `asserted_identity`.  Raises LocalProtocolError
         before the start.
@@ -733,7 +733,7 @@ class IncomingCall(Wrapper[AsyncIncomingCall]):
 
     @property
     def dialed(self) -> DialedAddress:
-        """The number or address that was dialed, and what says so.
+        """The number or address that was dialed, and the header fields that name it.
 
         Raises LocalProtocolError before the start.
         """
@@ -750,7 +750,7 @@ class IncomingCall(Wrapper[AsyncIncomingCall]):
 
     @property
     def answer_headers(self) -> Headers:
-        """The same of the far end's answer; none before it, and none where we answer.
+        """The header fields of the far end's answer; none before it, and none where we answer.
 
         Raises LocalProtocolError before the start.
         """
@@ -758,7 +758,7 @@ class IncomingCall(Wrapper[AsyncIncomingCall]):
 
     @property
     def asserted_identity(self) -> FarEndIdentity:
-        """Who the far end is, and how far that is to be believed.
+        """The identity of the far end, and the assurance for it.
 
         It follows transfers as `peer` does.  Raises LocalProtocolError before the start.
         """
@@ -790,8 +790,8 @@ class IncomingCall(Wrapper[AsyncIncomingCall]):
         """What the caller's carrier attests of the number in `peer`, or why not (STIR).
 
         None until that is verified (`CallerAttested` reports it, `IncomingCall.attested` waits for
-        it), where the account verifies nobody, and once another party has taken over.  It is the
-        carrier's word, and raises no security level.
+        it), where the account verifies no callers, and once another party has taken over.  It is a
+        claim of the carrier, and raises no security level.
         """
         return self._call(lambda: self._inner.attestation)
 
@@ -824,7 +824,7 @@ class IncomingCall(Wrapper[AsyncIncomingCall]):
         return self._call(lambda: self._inner.explanation)
 
     def events(self) -> EventStream[CallEvent]:
-        """Everything that happens to the call, from its start."""
+        """Iterate over all events of the call, from its start."""
         loop = self._loop
         return EventStream(loop, loop.call(lambda: self._inner.events()), lambda each: each)
 
@@ -834,9 +834,9 @@ class IncomingCall(Wrapper[AsyncIncomingCall]):
         return self._call(lambda: self._inner.unanswered)
 
     def attested(self) -> Attestation | None:
-        """Wait, for 2 s at most, until what the caller's carrier attests is verified; return it.
+        """Wait, for 2 s at most, until the caller's attestation (STIR) is verified; return it.
 
-        None where the account verifies nobody (`[stir]`).
+        None where the account verifies no callers (`[stir]`).
         """
         return self._wait(lambda: self._inner.attested())
 
@@ -857,7 +857,7 @@ class IncomingCall(Wrapper[AsyncIncomingCall]):
     def stream(self) -> EventStream[CallItem]:
         """Iterate over the caller's sound and the call's events in one order, from early media on.
 
-        As `Call.stream`, which it takes the place of: it goes on through the answer, and
+        It replaces `Call.stream`: it continues through the answer, and
         `CallEnded` is the last item, also of a call that is not answered.  Raises
         LocalProtocolError before `early_media`.
         """
@@ -886,8 +886,8 @@ class IncomingCall(Wrapper[AsyncIncomingCall]):
 
         With `keep`, the caller's first words are kept in memory, from the answer on and never from
         before it: the first `audio.read` or `stream` within `keep` seconds (30 at most) gets them,
-        and then what follows.  Nobody else gets them.  After that time, and at the end of the
-        call, they are overwritten.  Where SRTP is required only authenticated sound is there.
+        and then what follows.  No other reader gets them.  After that time, and at the end of the
+        call, they are overwritten.  Where SRTP is required, only authenticated sound is kept.
         Nothing is kept where something records already.
 
         Raises ConfigurationError for another `keep` and for `headers` as `Account.dial` does,
@@ -907,9 +907,9 @@ class IncomingCall(Wrapper[AsyncIncomingCall]):
     ) -> None:
         """Refuse the call: 486 Busy Here, 603 Decline, 480 Temporarily Unavailable, ...
 
-        `q850_cause` is told in Reason (RFC 6432), and gives the status where that is None (RFC
-        3398); without both it is 486.  `headers` go into the response.  Raises LocalProtocolError
-        for a status that refuses nothing, and when the call is over; ConfigurationError for a cause
+        `q850_cause` goes into Reason (RFC 6432), and determines a status that is None (RFC 3398);
+        without both the status is 486.  `headers` go into the response.  Raises LocalProtocolError
+        for a status that is no refusal, and when the call is over; ConfigurationError for a cause
         or reason that cannot be sent, and for `headers` as `Account.dial` does.
         """
         self._call(
@@ -963,7 +963,7 @@ class Call(Wrapper[AsyncCall]):
 
     @property
     def caller(self) -> NameAddr:
-        """The address of who called: From of the INVITE, without tag.
+        """The caller's address: From of the INVITE, without tag.
 
         What it says is the caller's own claim: see `asserted_identity`.  Raises LocalProtocolError
         before the start.
@@ -980,7 +980,7 @@ class Call(Wrapper[AsyncCall]):
 
     @property
     def dialed(self) -> DialedAddress:
-        """The number or address that was dialed, and what says so.
+        """The number or address that was dialed, and the header fields that name it.
 
         Raises LocalProtocolError before the start.
         """
@@ -997,7 +997,7 @@ class Call(Wrapper[AsyncCall]):
 
     @property
     def answer_headers(self) -> Headers:
-        """The same of the far end's answer; none before it, and none where we answer.
+        """The header fields of the far end's answer; none before it, and none where we answer.
 
         Raises LocalProtocolError before the start.
         """
@@ -1005,7 +1005,7 @@ class Call(Wrapper[AsyncCall]):
 
     @property
     def asserted_identity(self) -> FarEndIdentity:
-        """Who the far end is, and how far that is to be believed.
+        """The identity of the far end, and the assurance for it.
 
         It follows transfers as `peer` does.  Raises LocalProtocolError before the start.
         """
@@ -1037,8 +1037,8 @@ class Call(Wrapper[AsyncCall]):
         """What the caller's carrier attests of the number in `peer`, or why not (STIR).
 
         None until that is verified (`CallerAttested` reports it, `IncomingCall.attested` waits for
-        it), where the account verifies nobody, and once another party has taken over.  It is the
-        carrier's word, and raises no security level.
+        it), where the account verifies no callers, and once another party has taken over.  It is a
+        claim of the carrier, and raises no security level.
         """
         return self._call(lambda: self._inner.attestation)
 
@@ -1071,7 +1071,7 @@ class Call(Wrapper[AsyncCall]):
         return self._call(lambda: self._inner.explanation)
 
     def events(self) -> EventStream[CallEvent]:
-        """Everything that happens to the call, from its start."""
+        """Iterate over all events of the call, from its start."""
         loop = self._loop
         return EventStream(loop, loop.call(lambda: self._inner.events()), lambda each: each)
 
@@ -1106,10 +1106,10 @@ class Call(Wrapper[AsyncCall]):
     def hold(self, *, music: bool = True, headers: ExtraHeaders = ()) -> None:
         """Put the far end on hold: nothing is received, and only what is played is sent.
 
-        With `music`, and `music_on_hold` in the account, it hears that source in the place of what
-        is played (RFC 7088); where that fails, `MusicOnHoldFailed` says why, and the hold is one
-        without.  `headers` go into the re-INVITE.  Raises CallError when the far end refuses; the
-        session then stays as it was.  Raises ConfigurationError for `headers` as `Account.dial`
+        With `music`, and `music_on_hold` in the account, it hears that source in place of what is
+        played (RFC 7088); where that fails, `MusicOnHoldFailed` says why, and the hold is one
+        without music.  `headers` go into the re-INVITE.  Raises CallError when the far end refuses;
+        the session then stays as it was.  Raises ConfigurationError for `headers` as `Account.dial`
         does.
         """
         self._wait(lambda: self._inner.hold(music=music, headers=headers))

@@ -106,7 +106,7 @@ class TftpFiles:
 
     @property
     def address(self) -> str:
-        """Where it is."""
+        """The server's URL, for messages."""
         return str(FileServerAddress("tftp", self.host, self.port))
 
     async def fetch_file(self, name: str) -> bytes:
@@ -147,7 +147,7 @@ class HttpFiles:
 
     @property
     def address(self) -> str:
-        """Where it is."""
+        """The server's URL, for messages."""
         scheme = "http" if self.trust is None else "https"
         return str(FileServerAddress(scheme, self.host, self.port))
 

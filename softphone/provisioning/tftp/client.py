@@ -173,12 +173,12 @@ class TftpDownload:
         return self._timers.next_deadline()
 
     def transmits(self) -> list[Transmit]:
-        """Take out what is to be sent."""
+        """Remove and return what is to be sent."""
         out, self._out = self._out, []
         return out
 
     def next_event(self) -> TftpEvent | None:
-        """Take out the result, once there is one."""
+        """Remove and return the result; None before there is one."""
         return self._events.popleft() if self._events else None
 
     # The server's packets -----------------------------------------------------------------------

@@ -123,12 +123,12 @@ class TftpServer:
         return self._timers.next_deadline()
 
     def transmits(self) -> list[Transmit]:
-        """Take out what is to be sent."""
+        """Remove and return what is to be sent."""
         out, self._out = self._out, []
         return out
 
     def next_event(self) -> TftpServed | None:
-        """Take out the next transfer that has ended."""
+        """Remove and return the next ended transfer; None if there is none."""
         return self._events.popleft() if self._events else None
 
     # Requests -----------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ class TftpServer:
         running = self._transfers.get(flow)
         if running is not None:
             if running.request == request:
-                return  # sent again by the far end: our timer sends again, too
+                return  # retransmitted by the client: our timer retransmits, too
             self._end(flow, "another file was asked for")
         if request.write:
             self._refuse(flow, TftpErrorCode.ACCESS_VIOLATION, "files are only read here")

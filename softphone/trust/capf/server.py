@@ -226,12 +226,12 @@ class CapfServer:
         return self._timers.next_deadline()
 
     def transmits(self) -> list[Transmit]:
-        """Take out what is to be sent."""
+        """Remove and return what is to be sent."""
         transmits, self._transmits = self._transmits, []
         return transmits
 
     def next_event(self) -> CapfServerEvent | None:
-        """Take out the next event."""
+        """Remove and return the next event; None if there is none."""
         return self._events.popleft() if self._events else None
 
     # Messages ---------------------------------------------------------------------------------

@@ -267,7 +267,7 @@ class TrustListStore:
 
 
 def bootstrap_of(pins: Iterable[str], *, first_use: bool = False) -> Bootstrap:
-    """How a person wants the first list believed.
+    """Return how the user wants the first list to be accepted.
 
     Each of `pins` is the SHA-256 of a signer's certificate in hex, or names a file with
     certificates (PEM or DER).  Raises ConfigurationError, also when both ways are wanted.

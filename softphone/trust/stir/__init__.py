@@ -1,11 +1,11 @@
-"""STIR and SHAKEN: verifies who, by the word of a carrier, may call from a number.
+"""STIR and SHAKEN: verifies a carrier's signed statement that a caller may use a number.
 
 Reads the PASSporTs of Identity header fields, compares what they claim with the call, and checks
-their signature by a certificate whose path ends at an anchor of the account's own; the web's
-authorities vouch for no number.  The result is an `Attestation`: the carrier's word, never proof of
-who speaks, and of no weight for the security level of a call.  The package opens no connection:
-`softphone.net.http.RepositoryFetcher` fetches certificates.  It signs nothing, and follows neither
-the compact form nor `div` (RFC 8946).
+their signature by a certificate whose path ends at an anchor of the account's own; authorities of
+web servers vouch for no number.  The result is an `Attestation`: a claim of the carrier, never a
+proof of who speaks, and it does not raise the security level of a call.  The package opens no
+connection: `softphone.net.http.RepositoryFetcher` fetches certificates.  It signs nothing, and
+follows neither the compact form nor `div` (RFC 8946).
 
 RFC 8224 (Identity), RFC 8225 (PASSporT), RFC 8226 (certificates), RFC 8588 (SHAKEN).
 """

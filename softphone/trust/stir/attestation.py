@@ -1,4 +1,4 @@
-"""Attestation: what a carrier says of a caller, or why that does not count."""
+"""Attestation: a carrier's statement about a caller, or why none was verified."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class AttestationLevel(StrEnum):
     FULL = "A"
     """It knows the customer, and that the customer may use the number."""
     PARTIAL = "B"
-    """It knows the customer, and nothing of the number."""
+    """It knows the customer, but not whether the customer may use the number."""
     GATEWAY = "C"
-    """It has only let the call in, from elsewhere."""
+    """It received the call from another network, and knows neither (gateway attestation)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class Attestation:
     """The outcome of verifying a call's Identity header fields.
 
     `level` is None when nothing was verified, and `reason` then says why; else `reason` is "".
-    `number` is the caller's, digits without "+".  `authorities` are what the signer's certificate
-    is for: "SPC 1234" (a carrier's code), "15550101003" or "15550101000 +100" (so many numbers
-    from there on); `signer` is the subject of that certificate, `origin_id` the carrier's own
-    identifier of where the call came from.  None of it is proof of who speaks.
+    `number` is the caller's, digits without "+".  `authorities` are the carriers and numbers that
+    the signer's certificate covers: "SPC 1234" (a carrier's code), "15550101003" or "15550101000
+    +100" (so many numbers from there on); `signer` is the subject of that certificate, `origin_id`
+    the carrier's own identifier of where the call came from.  None of it is proof of who speaks.
     """
 
     level: AttestationLevel | None = None

@@ -30,7 +30,7 @@ _ES256_OCTETS = 64
 
 
 class InvalidPassport(Exception):
-    """An Identity header field that does not count; the text says why, for people."""
+    """An Identity header field that cannot be used; the text says why, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def parse_identity(value: str) -> Passport:
     token, _, parameters = value.partition(";")
     match = _TOKEN.fullmatch(token.strip())
     if match is None:
-        # So it is with RFC 4474, whose header field has the same name, as Expressways send it.
+        # RFC 4474's header field of the same name, which Expressways send, ends here.
         _refuse("it is no PASSporT")
     if not match[1] or not match[2]:
         _refuse("it is in the compact form, which has no attestation")
@@ -79,7 +79,7 @@ def parse_identity(value: str) -> Passport:
 
 
 def canonical_number(text: str) -> str | None:
-    """Return a telephone number as a PASSporT has it; None for what is none.
+    """Return a telephone number in the canonical form of a PASSporT; None for other text.
 
     RFC 8224 section 8.3: without "+" and visual separators.
     """

@@ -1,4 +1,4 @@
-"""The TNAuthList of a certificate: the carriers and numbers that it speaks for.
+"""The TNAuthList of a certificate: the carriers and numbers that it covers.
 
 RFC 8226 section 9.
 """
@@ -28,7 +28,7 @@ class TelephoneAuthority:
         return self.value if self.count == 1 else f"{self.value} +{self.count}"
 
     def covers(self, number: str) -> bool:
-        """Whether the entry speaks for a number; a carrier's code does for any."""
+        """Whether the entry covers a number; a carrier's code covers any."""
         if not self.count:
             return True
         if not (number.isdigit() and self.value.isdigit()) or len(number) != len(self.value):

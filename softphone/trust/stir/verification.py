@@ -1,9 +1,9 @@
-"""Verifies PASSporTs: their claims by the call, then their signature by its certificate.
+"""Verifies PASSporTs: their claims against the call, then their signature by its certificate.
 
-The claims come first: what does not fit this call, or is stale, costs no fetch.  The path is built
-and checked by `cryptography`'s verifier (RFC 5280): signatures, dates, basic constraints, name
-constraints, unknown critical extensions.  Revocation is not checked: the lists of STI's authorities
-are for their subscribers.  RFC 8224 section 6.2, RFC 8226, RFC 8588.
+The claims come first: a PASSporT that does not match this call, or is stale, causes no fetch.  The
+path is built and checked by `cryptography`'s verifier (RFC 5280): signatures, dates, basic
+constraints, name constraints, unknown critical extensions.  Revocation is not checked: the lists of
+STI's authorities are for their subscribers.  RFC 8224 section 6.2, RFC 8226, RFC 8588.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _BEST_FIRST = list(AttestationLevel)
 
 @dataclass(frozen=True, slots=True)
 class CallClaims:
-    """What a call says of itself; numbers are canonical.
+    """The facts of a call to compare the claims with; numbers are canonical.
 
     `caller` is the number that is shown as the caller's, None without one.  `called` are the
     numbers that count as ours.  `date` is that of the Date header field, in seconds since 1970.
@@ -56,7 +56,7 @@ class CallClaims:
 def select_passports(
     values: Sequence[str], call: CallClaims, *, wall: datetime, fresh: float = FRESH
 ) -> tuple[list[Passport], list[str]]:
-    """Return the PASSporTs of Identity header fields that fit a call, and why others do not.
+    """Return the PASSporTs of Identity header fields that match a call, and why others do not.
 
     The best attestation comes first.
     """
@@ -153,7 +153,7 @@ def _check_path(
 
 
 def _authorities_of(signer: x509.Certificate) -> tuple[TelephoneAuthority, ...]:
-    """Return what the signer speaks for; refuse a certificate that constrains claims."""
+    """Return what the signer's certificate covers; refuse one that constrains claims."""
     try:
         extensions = {each.oid: each.value for each in signer.extensions}
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:

@@ -211,12 +211,12 @@ class TvsClient:
         return self._timers.next_deadline()
 
     def transmits(self) -> list[Transmit]:
-        """Take out what is to be sent."""
+        """Remove and return what is to be sent."""
         taken, self._transmits = self._transmits, []
         return taken
 
     def next_event(self) -> TvsEvent | None:
-        """Take out the next event."""
+        """Remove and return the next event; None if there is none."""
         return self._events.popleft() if self._events else None
 
     def _go_on(self, now: float) -> None:
@@ -315,12 +315,12 @@ class TvsServer:
         return self._timers.next_deadline()
 
     def transmits(self) -> list[Transmit]:
-        """Take out what is to be sent."""
+        """Remove and return what is to be sent."""
         taken, self._transmits = self._transmits, []
         return taken
 
     def next_event(self) -> TvsAsked | None:
-        """Take out the next event."""
+        """Remove and return the next event; None if there is none."""
         return self._events.popleft() if self._events else None
 
     def _close(self, data: bytes, flow: Flow) -> None:

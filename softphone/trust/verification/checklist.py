@@ -122,11 +122,13 @@ _BY_ITSELF: Mapping[str, str] = {
     "trust-list": "a trust list names the certificate",
     "tvs": "the cluster's TVS vouches for the certificate",
 }
-"""Why a certificate is believed byte for byte, by the verdict."""
+"""Why a certificate itself is trusted, byte for byte, by the kind of verdict."""
 
 
 def _borne(check: CertificateCheck, seen: InspectionResult) -> CertificateCheck:
-    """A failed check of name or date that was borne, since the certificate itself is believed."""
+    """Return the check; a failed one of name or date as tolerated if the certificate itself is
+    trusted.
+    """
     identity = seen.identity
     why = None if identity is None else _BY_ITSELF.get(identity.verdict)
     if check.outcome is not CheckOutcome.FAILS or why is None:
@@ -236,11 +238,13 @@ _UNASKED: Mapping[str, tuple[CheckOutcome, str, str]] = {
     ),
     "tvs": (CheckOutcome.PASSES, "the cluster's TVS was asked about it, and no CRL or OCSP", ""),
 }
-"""What no declared source means by how the certificate was verified, where that is its own word."""
+"""The outcome for a certificate without a declared source, for kinds of verdict that replace
+revocation.
+"""
 
 
 def revocation_outcome(identity: PeerIdentity) -> tuple[CheckOutcome, str, str]:
-    """What is known of the revocation of an accepted peer: the outcome, a sentence, a remedy."""
+    """Return the revocation status of an accepted peer: the outcome, a sentence, a remedy."""
     if identity.revocation == "undeclared" and identity.verdict in _UNASKED:
         return _UNASKED[identity.verdict]
     return _REVOCATION[identity.revocation]

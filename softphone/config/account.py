@@ -103,7 +103,9 @@ def _stun_server(advertised: str | None) -> tuple[str, int] | None:
 
 
 def _check_advertised(advertised: str | None) -> None:
-    """Refuse what is neither the address of one host nor a host name, nor a STUN server's."""
+    """Refuse a value that is neither the address of one host, nor a host name, nor a STUN
+    server.
+    """
     server = _stun_server(advertised)
     host = advertised if server is None else server[0]
     if host is None:
@@ -120,7 +122,9 @@ def _check_advertised(advertised: str | None) -> None:
 
 
 def _check_seconds(key: str, seconds: float) -> None:
-    """Refuse what is not 0 (never) to a week of seconds; what is not a number compares false."""
+    """Refuse a value outside 0 (never) to a week of seconds; NaN compares false and is refused,
+    too.
+    """
     if not 0 <= seconds <= LONGEST_GUARD:
         raise ConfigurationError(
             f"{key}: {seconds:g} is not between 0 (never) and {LONGEST_GUARD} seconds"
@@ -604,8 +608,9 @@ class AccountConfig:
     open: bool = False
     """Whether a TLS listener takes calls of everybody, with no certificate and no digest."""
     trust_identity_from: tuple[str, ...] = ()
-    """Addresses or networks of servers whose word on who calls is taken without TLS, such as a PBX
-    in the same room.  The account's own server is trusted over verified TLS (RFC 3325)."""
+    """Addresses or networks of servers that may assert callers' identities without TLS, such as a
+    PBX in the same room.  The account's own server is trusted over verified TLS (RFC 3325).
+    """
     preset: str | None = None
     """The carrier whose rules the account keeps: "whatsapp", "openai", "twilio", "teams", "telnyx"
     or "telekom".  In a file it fills what is not given; in Python `with_preset` does."""
@@ -729,7 +734,7 @@ class AccountConfig:
         return any(address in network for network in networks)
 
     def _check_admission(self) -> None:
-        """Refuse a listener that would let everybody in without having been told to."""
+        """Refuse a listener that would admit everybody without an explicit setting."""
         listed = self.allow_list
         tls = self.listen is not None and self.listen_at()[0] is Transport.TLS
         if listed.names and self.listen is not None and not tls:

@@ -40,7 +40,7 @@ _HIDDEN_DIGITS = re.compile(r"(?<=[0-9]{3})[0-9]+(?=[0-9]{2})")
 
 @dataclass(frozen=True, slots=True)
 class JudgedTarget:
-    """A target that may be called, as far as its number says.
+    """A target that may be called by its number.
 
     `shown` is the number for logs, with its middle left out.  `price` is money a minute.  An
     `emergency` call is neither counted nor paid for.
@@ -61,13 +61,13 @@ class DialPolicyConfig:
     country: str = ""
     """The account's country code, "49": other countries are international.  Without it all are."""
     international_prefix: str = "00"
-    """What stands for "+" in a dialed number: "00", or "011" in North America."""
+    """The digits that replace "+" in a dialed number: "00", or "011" in North America."""
     national_prefix: str = "0"
-    """What stands before an area code: "0", or "1" in North America, where it may be left out.
+    """The trunk prefix before an area code: "0", or "1" in North America, where it may be left out.
     With "" a number without prefix is a national one, and with "" for both prefixes it begins with
     a country code."""
     outside_line: str = ""
-    """What the server wants before an outside number, "9"; a number with "+" goes without it."""
+    """The digits that the server expects before an outside number, "9"; not used with "+"."""
     emergency: bool = False
     """Whether emergency numbers may be called; no other rule then holds such a call up."""
     premium: bool = False
@@ -89,12 +89,14 @@ class DialPolicyConfig:
     calls_at_once: int = 0
     """The most outgoing calls at once, those that ring included.  0: without limit."""
     call_duration: float = 0.0
-    """Seconds after which an outgoing call that was answered is hung up; 0: `limits` alone say."""
+    """Seconds after which an outgoing call that was answered is hung up; 0: only `limits`
+    applies.
+    """
     budget_per_hour: float = 0.0
     """The most money in any hour.  A call is placed only if it could last `call_duration`, which
     must be given; a number without a rate is refused.  0: without limit."""
     budget_per_day: float = 0.0
-    """The same in any 24 hours."""
+    """The most money in any 24 hours, by the same rules."""
     rates: Mapping[str, float] = field(default_factory=dict, hash=False)
     """The money that a minute costs, by prefix of the international form; the longest counts.  Each
     minute that has begun is paid for, from the answer on."""
@@ -216,7 +218,9 @@ class DialPolicyConfig:
         return bare, ""
 
     def _with_country(self, digits: str) -> str:
-        """Return dialed digits with "+" and country code; without "+" where no prefix tells."""
+        """Return dialed digits with "+" and country code; without "+" where no prefix identifies
+        the country.
+        """
         if self.international_prefix and digits.startswith(self.international_prefix):
             return f"+{digits[len(self.international_prefix) :]}"
         if self.country == "1" and len(digits) == 10:

@@ -30,7 +30,7 @@ def code_point(mark: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class DscpConfig:
-    """The code points that packets leave with, so that a network may prefer them (RFC 2474).
+    """The code points of sent packets, by which a network may prioritize them (RFC 2474).
 
     A name such as "EF", "AF41" or "CS3", or a number from "0" (no mark) to "63".
     """

@@ -144,7 +144,7 @@ class ChallengeConfig:
 def read_users(text: str, place: str) -> tuple[CallerConfig, ...]:
     """Read lines of `user:password`; blank lines and those with # are skipped.
 
-    Raises ConfigurationError, which names `place` and the line, and never what is in it.
+    Raises ConfigurationError, which names `place` and the line, and never its content.
     """
     users = []
     for number, line in enumerate(text.splitlines(), 1):

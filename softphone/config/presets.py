@@ -1,7 +1,7 @@
 """What carriers demand of a SIP trunk, as data: each rule with its reason, source and date.
 
-Looked up in the carriers' own pages and in stored copies; no carrier was met.  A rule fills a key
-that is not given, and says where a given one contradicts it.
+Taken from the carriers' own pages and from stored copies; none was tested against a carrier.  A
+rule fills a key that is not given, and says where a given one contradicts it.
 
 No standard: the rules are the carriers', and name the RFCs that they concern.
 """
@@ -17,14 +17,14 @@ from softphone.errors import ConfigurationError
 from softphone.sans_io import Transport
 from softphone.security import CryptoSuite, SrtpPolicy
 
-# The account's class stands above its presets.
+# `Any`, because the module of `AccountConfig` imports this one.
 AnyAccount: TypeAlias = Any
 
 CHECKED = "2026-11-27"
 
 
 class RuleKind(StrEnum):
-    """How the value of a key is compared with that of a rule; DEFAULT only fills it."""
+    """How the value of a key is compared with that of a rule; DEFAULT only supplies the value."""
 
     DEFAULT = "default"
 

@@ -1,4 +1,4 @@
-"""Where a call that comes in goes, by the number that it calls.
+"""Routes incoming calls by the number that they call.
 
 Patterns are those of Asterisk's dial plan, since trunks are configured by them; no RFC has any.
 """
@@ -16,7 +16,7 @@ from softphone.sip import MalformedMessage, SipUri
 CallHandler: TypeAlias = Callable[[Any], Awaitable[None]]
 """An async function that is given an `IncomingCall`; a call that it leaves unanswered is refused.
 
-`Any`, since the values of a configuration know no calls.
+`Any`, because this package does not import `softphone.call`'s handles.
 """
 
 LONGEST_NUMBER = 128

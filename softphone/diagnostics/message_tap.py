@@ -1,4 +1,4 @@
-"""What a tap sees as SIP messages, one by one, with secrets masked."""
+"""Splits what a tap sees into single SIP messages, with secrets masked."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ class MessageTap(ABC):
 
     @abstractmethod
     def add(self, entry: LadderEntry) -> None:
-        """Take one message; its `at` is the time at which its last byte was seen."""
+        """Record one message; its `at` is the time at which its last byte was seen."""
 
     def name(self, address: Address, name: str) -> None:
         """Name the participant at an address, for messages recorded from now on."""
         self._names[address] = name
 
     def signaling(self, data: bytes, *, flow: Flow, outgoing: bool, now: float) -> None:
-        """Take one datagram, or any piece of a stream."""
+        """Process one datagram, or any piece of a stream."""
         local = self._names.get(flow.local, self._local)
         remote = self._names.get(flow.remote) or _address(flow)
         sender, receiver = (local, remote) if outgoing else (remote, local)

@@ -1,6 +1,6 @@
-"""What is known of running phones from outside: health, metrics, and spans of calls.
+"""Observes running phones from outside: health, metrics, and spans of calls.
 
-`HealthServer` answers whoever starts and stops the process, `MetricsServer` serves Prometheus' text
+`HealthServer` answers an orchestrator or service manager, `MetricsServer` serves Prometheus' text
 format 0.0.4, `CallTracer` makes an OpenTelemetry span of each call (`softphone[otel]`).  They only
 read what accounts and engines count; they decide nothing.  No metric has a number, a name or a
 Call-ID as its label.  A load run's figures are in `softphone.load.report`.

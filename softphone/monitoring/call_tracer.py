@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer, TracerProvider
 
 _FAULTS = frozenset({EndedBy.TIMEOUT, EndedBy.TRANSPORT, EndedBy.MEDIA, EndedBy.POLICY})
-"""Ends that are errors by themselves."""
+"""Ends of calls that count as errors."""
 
 
 class CallTracer:

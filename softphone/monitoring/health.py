@@ -1,7 +1,7 @@
-"""Health for whoever starts and stops the process: alive, ready for calls, draining.
+"""Health checks for an orchestrator or service manager: alive, ready for calls, draining.
 
-A server of its own, which says nothing of calls, numbers or versions, so that it may listen where
-an orchestrator can reach it.
+The server is separate and reveals nothing of calls, numbers or versions, so that it may listen
+where an orchestrator can reach it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class HealthServer:
         )
 
     async def __aenter__(self) -> Self:
-        """Raises ConfigurationError when the address or the port cannot be had."""
+        """Start to listen.  Raises ConfigurationError when the address or the port cannot be
+        bound.
+        """
         await self._server.__aenter__()
         return self
 
@@ -40,7 +42,7 @@ class HealthServer:
 
     @property
     def port(self) -> int:
-        """The port on which it is served."""
+        """The port of the server."""
         return self._server.port
 
     @property

@@ -108,7 +108,9 @@ class MetricsServer:
         self._server = PageServer(pages, access or PageAccess(), what="the metrics")
 
     async def __aenter__(self) -> Self:
-        """Raises ConfigurationError when the address or the port cannot be had."""
+        """Start to listen.  Raises ConfigurationError when the address or the port cannot be
+        bound.
+        """
         await self._server.__aenter__()
         return self
 
@@ -117,7 +119,7 @@ class MetricsServer:
 
     @property
     def port(self) -> int:
-        """The port on which they are served."""
+        """The port of the server."""
         return self._server.port
 
     @property

@@ -1,6 +1,7 @@
 """Serves small text pages over HTTP/1.1 by asyncio: GET only, one request a connection.
 
-The connection of a client that is slow or sends too much is closed, and so is one too many.
+The connection of a client that is slow or sends too much is closed, and so are those beyond
+`MOST_CLIENTS`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _BEARER = re.compile(rb"\r\nauthorization:[ \t]*bearer[ \t]+([^\r\n]*)", re.IGNO
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What is sent for one path."""
+    """The response for one path."""
 
     body: str
     status: int = 200
@@ -45,7 +46,7 @@ class Page:
 class PageAccess:
     """Where pages are served, and what a client needs to see them.
 
-    `token` has to come as a Bearer token (RFC 6750); `credential` turns TLS on.  With
+    `token` is required as a Bearer token (RFC 6750); `credential` turns TLS on.  With
     `loopback_only` another address than loopback is refused, unless both are given.
     """
 
@@ -106,7 +107,9 @@ class PageServer:
         self._open: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
-        """Raises ConfigurationError when the address or the port cannot be had."""
+        """Start to listen.  Raises ConfigurationError when the address or the port cannot be
+        bound.
+        """
         access = self._access
         try:
             self._server = await asyncio.start_server(

@@ -45,7 +45,7 @@ def look_up_name(contacts: Contacts, peer: NameAddr, on_found: Callable[[Contact
 def directory_key(peer: NameAddr) -> str | None:
     """Return the key to look a peer up by: a number or an address; None without either.
 
-    Nobody looks for who wants to stay unknown (RFC 3323 section 4.1.1.3).
+    A peer that wants to stay anonymous is not looked up (RFC 3323 section 4.1.1.3).
     """
     uri = peer.uri
     if not isinstance(uri, SipUri):

@@ -322,7 +322,7 @@ class Phone:
         return all(await asyncio.gather(*drained))
 
     async def reload_certificates(self) -> None:
-        """Read the files of certificates, keys and authorities again, for connections to come.
+        """Read the files of certificates, keys and authorities again, for new connections.
 
         Calls and open connections stay; a registrar sees a renewed certificate with the next
         connection.  Raises ConfigurationError if a file cannot be used, and then changes nothing.
@@ -372,7 +372,7 @@ class Phone:
         return self
 
     async def _watch_addresses(self) -> None:
-        """Look again and again whether this host has another address."""
+        """Check repeatedly whether this host's address has changed."""
         while True:
             await asyncio.sleep(ADDRESS_CHECK)
             for account in tuple(self._accounts):

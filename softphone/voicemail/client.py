@@ -334,7 +334,7 @@ class VoicemailClient:
     ) -> HttpsResponse:
         """Send a request to the server that answered last, else to the others, each once.
 
-        A server that is not believed ends it: the next one is for failures only.
+        A certificate that is not accepted ends it: other servers are only for connection failures.
         """
         servers = self._config.servers
         for attempt in range(len(servers)):

@@ -69,7 +69,7 @@ class VoiceMessage:
 
     @property
     def peer(self) -> str:
-        """Who has left the message, as text: a subscriber, or the caller's own words."""
+        """The sender as text: a subscriber, or what the caller claims to be."""
         if self.authenticated:
             return self.sender or self.extension or self.address
         number = f" ({self.caller_number})" if self.caller_number and self.caller_name else ""

@@ -1,7 +1,8 @@
-"""The demands of a carrier, played by the lab: each is a switch, and refuses what breaks it.
+"""The demands of a carrier, imitated by the lab: each is a switch, and refuses requests that break
+it.
 
-The rules are those of `softphone.config.presets`; no carrier was met.  `CarrierRules.judge` is
-asked before the lab's endpoint keeps anything of a request.
+The rules are those of `softphone.config.presets`, which were not tested against a carrier.
+`CarrierRules.judge` is asked before the lab's endpoint keeps anything of a request.
 """
 
 from __future__ import annotations
@@ -65,7 +66,9 @@ class CarrierRules:
         return None
 
     def _judge_agreement(self, request: Request) -> RequestRefusal | None:
-        """Demand Security-Client at first, and our answer to it in all that follows."""
+        """Demand Security-Client at first, and Security-Verify with our answer in all later
+        requests.
+        """
         first = request.method == "REGISTER" and not request.authorizations
         first &= not self.agrees_first
         name = "Security-Client" if first else "Security-Verify"

@@ -1,4 +1,4 @@
-"""The lab's presence server: what users publish is told to who watches them (RFC 3856, RFC 3903).
+"""The lab's presence server: notifies watchers of what users publish (RFC 3856, RFC 3903).
 
 A user who has published nothing, or whose publication has expired, is not available.
 """
@@ -90,7 +90,7 @@ class LabPresenceAgent:
         self._notify_all(name)
 
     def subscribe(self, subscription: NotifierUsage, name: str) -> None:
-        """Let an authenticated user watch another one."""
+        """Accept the subscription of an authenticated user to another user's presence."""
         self._watchers[subscription] = name
         self._handlers.set_handler(subscription, self)
         self._run_command(lambda now: subscription.accept(now=now, expires=float(LIFETIME)))

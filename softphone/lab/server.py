@@ -209,7 +209,7 @@ class LabServer:
                 binding_of=self._binding_of,
                 admit=self._admit,
                 on_forward=self._tell_of_forward,
-                # A device asks for leave to come back before it has registered again.
+                # A device asks for a registration token before it has registered again.
                 is_device=lambda flow: flow is not None and flow.transport is Transport.TLS,
             )
         )

@@ -120,7 +120,7 @@ def _fields(total: Tally) -> dict[str, Any]:
 
 
 def plan_fields(plan: LoadPlan) -> dict[str, Any]:
-    """What was asked for, as JSON fields; holds no secrets."""
+    """The settings of a plan as JSON fields; holds no secrets."""
     return {
         "scenario": plan.scenario,
         "target": plan.target,

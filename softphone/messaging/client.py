@@ -279,7 +279,7 @@ class MessagingClient:
         return self._processor.history.messages_with(peer)
 
     def close_conversation(self, peer: str) -> None:
-        """Take note of a closed conversation: with `disable_history` its history is deleted."""
+        """Note a closed conversation: with `disable_history` its history is deleted."""
         self._processor.conversation_closed(peer)
 
     # Presence

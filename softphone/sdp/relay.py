@@ -1,8 +1,9 @@
 """Relays one party's stream to another, so that media flows between these two and not through us.
 
-Music on hold works so (RFC 7088 section 2): the music source offers a stream, we offer it to the
-held party in the place of ours, and its answer is the answer to the source.  Addresses, formats
-and crypto lines pass as they are; `softphone.sdp.offer_answer` keeps our `o=` line and m-lines.
+Music on hold works in this way (RFC 7088 section 2): the music source offers a stream, we offer it
+to the held party in the place of ours, and its answer is the answer to the source.  Addresses,
+formats and crypto lines pass as they are; `softphone.sdp.offer_answer` keeps our `o=` line and
+m-lines.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Master key identifiers in packets (RFC 3711 section 3.1, RFC 4568 section 6.1).
 
-A crypto line has one key here, so that the identifier is the same in every packet of a direction.
+A crypto line has only one key here, so the identifier is the same in every packet of a direction.
 It stands before the authentication tag and is not authenticated, so that any backend's transform
 works on the packet without it.  An AEAD suite has its tag in the ciphertext, and the identifier
 last (RFC 7714 sections 8.2 and 9.2).

@@ -104,7 +104,7 @@ class FileService:
 
     def _file(self, name: str) -> bytes | None:
         if not name.isprintable():
-            return None  # no file is called so, and nobody writes lines of our log
+            return None  # no file has such a name, and it must not inject log lines
         data = self._source(name)
         logger.info("%s: %s", name, "none" if data is None else f"{len(data)} bytes")
         self.served.append(name)

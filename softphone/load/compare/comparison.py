@@ -28,15 +28,15 @@ FIGURES: Sequence[str] = (
 HIGHER_IS_BETTER = frozenset({"answered", "registered", "audio", "mos"})
 DRAWS = 4000
 LEAST_BEYOND = 5
-"""Values that must lie beyond a quantile for its interval to mean something: p99 takes 500."""
+"""Values that must lie beyond a quantile for a meaningful interval: p99 needs 500."""
 SEED = 1
-"""Of the draws, so that the same two files have the same comparison."""
+"""The seed of the draws, so that the same two files give the same comparison."""
 
 Draws = npt.NDArray[np.float64]
 
 
 class Change(StrEnum):
-    """What is said of a change."""
+    """The verdict on a change."""
 
     WORSE = "worse"
     BETTER = "better"
@@ -99,7 +99,7 @@ class FigureChange:
 
     @property
     def judged(self) -> Change:
-        """What is said of it."""
+        """The verdict on it."""
         worse = self.worse_by
         if worse is None:
             return Change.NOT_MEASURED
@@ -112,7 +112,7 @@ class FigureChange:
 
 @dataclass(frozen=True, slots=True)
 class RunComparison:
-    """A run against an earlier one; `differences` says what was asked for differently."""
+    """A run against an earlier one; `differences` lists the settings that differ."""
 
     before: RunRecord
     after: RunRecord
@@ -120,7 +120,7 @@ class RunComparison:
 
     @property
     def differences(self) -> list[str]:
-        """What was asked for differently, as text."""
+        """The settings that differ, as text."""
         return self.before.differences(self.after)
 
     def of(self, figure: Figure) -> FigureChange:
@@ -157,12 +157,13 @@ def _counted(run: RunRecord, figure: Figure) -> int:
 
 
 def _draws(run: RunRecord, figure: Figure, generator: np.random.Generator) -> Draws | None:
-    """Values that the figure may have had by chance; None when too little was measured."""
+    """Draw values of the figure from its distribution; None when too little was measured."""
     histogram = figure.histogram(run.tally)
     if histogram is not None and figure.quantile is not None:
         return _quantile_draws(histogram, figure.quantile, generator)
     if figure.name in ("loss", "late"):
-        # Packets are lost together: as many independent draws would be too sure.
+        # Packets are lost in bursts: treating each as an independent draw would give too narrow an
+        # interval.
         return None
     part, whole = figure.shares(run.tally)
     if not 0 <= part <= whole or not whole:

@@ -48,7 +48,7 @@ class RegressionRule:
         ]
 
     def _met(self, change: FigureChange) -> bool:
-        """Whether it is within the bound, or noise explains that it is not."""
+        """Whether the change is within the bound, or beyond it by no more than noise."""
         worse, before = change.worse_by, change.before
         if worse is None or before is None:
             return False
@@ -103,7 +103,7 @@ def value_text(change: FigureChange, value: float | None) -> str:
 
 
 def difference_text(change: FigureChange) -> str:
-    """The change as text: in percent for what is no share, in percentage points for a share."""
+    """The change as text: in percentage points for a share, else in percent."""
     if change.change is None:
         return "-"
     if change.figure.unit == "%":

@@ -15,7 +15,7 @@ from softphone.load.measure import Histogram, Tally
 from softphone.load.result import HISTOGRAMS, NO_RESULT, LoadResult, plan_fields
 
 _LARGEST = 16 << 20
-"""Octets at the end of a file that are looked at: a summary with all histograms is far smaller."""
+"""Octets at the end of a file that are read: a summary with all histograms is far smaller."""
 _MOST = 1 << 53
 """A count above this is no count."""
 _BUCKETS = 1 << 16
@@ -24,7 +24,7 @@ _BUCKETS = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What is compared of a run: its counts, and what was asked for (empty when unknown)."""
+    """The compared parts of a run: its counts, and its settings (empty when unknown)."""
 
     name: str
     tally: Tally
@@ -44,7 +44,7 @@ class RunRecord:
         )
 
     def differences(self, other: RunRecord) -> list[str]:
-        """What was asked for differently, as text; the target and the seed may differ."""
+        """The settings that differ, as text; the target and the seed may differ."""
         names = [name for name in self.plan if name in other.plan]
         return [
             f"{name} {_shown(self.plan[name])} and {_shown(other.plan[name])}"

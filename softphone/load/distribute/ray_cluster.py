@@ -51,7 +51,7 @@ class RayWorker:
         self._said.put_nowait(encode_line(kind, value))
 
     async def say(self, data: bytes) -> None:
-        """Accept a line from the pool; b"" is the end."""
+        """Receive a line from the pool; b"" is the end."""
         if data:
             self._reader.feed_data(data)
         else:

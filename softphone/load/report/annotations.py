@@ -1,4 +1,4 @@
-"""Verdicts where a code review shows them: GitHub's annotations, GitLab's code quality.
+"""Writes verdicts for code reviews: GitHub's annotations, GitLab's code quality.
 
 GitHub reads workflow commands from the lines that a step prints, and Markdown from the file that
 `GITHUB_STEP_SUMMARY` names.  GitLab reads a JSON file as the artefact `codequality`.
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from softphone.load.report.verdict_cases import CaseOutcome, VerdictCase
 
 MOST_ANNOTATIONS = 10
-"""Errors that GitHub shows of one step; it drops those beyond without a word."""
+"""Errors that GitHub shows of one step; it silently drops those beyond."""
 GITLAB_FILE = "gl-code-quality-report.json"
 _SIGNS = {
     CaseOutcome.PASSED: "\N{WHITE HEAVY CHECK MARK}",

@@ -83,7 +83,7 @@ def _add_case(suite: ET.Element, case: VerdictCase) -> None:
 
 
 def plan_properties(plan: LoadPlan) -> dict[str, str]:
-    """What was asked for, by names that stay the same."""
+    """The settings of a plan, by stable names."""
     return {name: "" if value is None else str(value) for name, value in plan_fields(plan).items()}
 
 

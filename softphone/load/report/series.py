@@ -1,7 +1,7 @@
 """The seconds of a run as CSV, each written as it comes, for a plot or a spreadsheet.
 
 A column's name ends with its unit, where it has one.  A value that was not measured in a second is
-blank.  Lines are whole: whoever reads along sees no half of one.
+blank.  Lines are written whole, so that a concurrent reader never sees a part of one.
 """
 
 from __future__ import annotations

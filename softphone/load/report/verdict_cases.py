@@ -54,7 +54,7 @@ def verdict_cases(
 
 
 def no_result_case(error: str) -> VerdictCase:
-    """The one case of a run that came to no result; `error` says why."""
+    """The one case of a run without a result; `error` says why."""
     return VerdictCase(GENERATOR, GeneratorCheck.COMPLETE.value, CaseOutcome.ERROR, error)
 
 
@@ -89,7 +89,7 @@ def _expectation_case(verdict: ExpectationVerdict, believed: bool) -> VerdictCas
 
 
 def _with_unique_names(cases: Sequence[VerdictCase]) -> list[VerdictCase]:
-    """Number the cases that are asked for twice: readers of test results merge equal names."""
+    """Number cases with equal names: readers of test results would merge them."""
     seen: Counter[str] = Counter()
     found = []
     for case in cases:

@@ -1,6 +1,6 @@
-"""The warning about what a later version will not have.
+"""Warns about names that a later version will remove.
 
-docs/reference/versioning.md says what is promised, and for how long a deprecated name stays.
+docs/reference/versioning.md says what is stable, and for how long a deprecated name stays.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _make_warning(what: str, since: str, instead: str) -> SoftphoneDeprecationWa
 def warn_deprecated(what: str, *, since: str, instead: str, stacklevel: int = 2) -> None:
     """Warn whoever called our caller; `stacklevel` counts as in `warnings.warn`.
 
-    Raises the warning where the filters make an error of it, as pytest's often do.
+    Raises the warning if the filters turn it into an error, as pytest's often do.
     """
     warning = SoftphoneDeprecationWarning(what, since=since, instead=instead)
     warnings.warn(warning, stacklevel=stacklevel + 1)

@@ -222,10 +222,11 @@ class StreamStatistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedDialog:
-    """One call of another user, as far as the server tells of it; "" is what it does not tell.
+    """One call of another user, as far as the server reports it; "" is what it does not report.
 
     `direction` is "initiator" where that user called, "recipient" where it was called.
-    `remote_uri` and `remote_name` are its far end.  The last four name the dialog on the wire.
+    `remote_uri` and `remote_name` are its far end.  The last four are the identifiers of the dialog
+    (Call-ID, tags, target).
     """
 
     id: str
@@ -462,7 +463,8 @@ class CallerAttested:
 
     `level` is "A" (the carrier knows the caller, and that the number is theirs), "B" (it knows the
     caller), "C" (it let the call in from elsewhere), or "" when nothing was verified.  The other
-    fields are those of `Call.attestation`.  It is the carrier's word, and raises no security level.
+    fields are those of `Call.attestation`.  It is a claim of the carrier, and raises no security
+    level.
     """
 
     level: str
@@ -475,12 +477,12 @@ class CallerAttested:
 
 @dataclass(frozen=True, slots=True)
 class PeerChanged:
-    """The account's server says who the far end is now: after a transfer, a pickup or a forward.
+    """The account's server has named another far end: after a transfer, a pickup or a forward.
 
     `name` ("" for none) and `uri` are those of `Call.peer`, and so are the ones before.  `source`
     is where they come from: "p-asserted-identity", "remote-party-id", "from" (RFC 4916), or
-    "dialog" when another fork has answered, of whom only the address called is known.  Who asks for
-    privacy is "Anonymous".
+    "dialog" when another fork has answered, of whom only the address called is known.  A far end
+    that asks for privacy is "Anonymous".
     """
 
     name: str
@@ -710,7 +712,7 @@ CallEvent: TypeAlias = (
 class WatchChanged:
     """The subscription to a user's state is `active` or not; while it is not, nothing is known.
 
-    `status` and `reason` say why not: those of a response, or 0 and the notifier's word.
+    `status` and `reason` say why not: those of a response, or 0 and the notifier's reason.
     `retry_in` is in seconds until it is tried again; None where that is pointless, and the watch
     ends.
     """

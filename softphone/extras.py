@@ -1,7 +1,7 @@
 """The command that installs an optional dependency in this environment.
 
-Packages that softphone can do without are extras (`softphone[video]`).  What misses one raises
-ConfigurationError with a sentence that ends in this command.
+Packages that softphone can do without are extras (`softphone[video]`).  Code that needs a missing
+one raises ConfigurationError with a sentence that ends in this command.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def has_module(name: str) -> bool:
 
 
 def _installed_extras() -> frozenset[str]:
-    # Here, since it takes 20 ms and is of use in an error only.
+    # Imported here, since that takes 20 ms and is needed for an error only.
     import importlib.metadata
 
     try:

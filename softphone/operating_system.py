@@ -1,8 +1,8 @@
 """What POSIX and Windows do differently: file locks, file modes, process limits, packet marks.
 
-All that is POSIX only, and not the whole of a Linux-only feature, is asked for here, and found by
-what the system has rather than by its name.  On Windows a file's owner and mode say nothing of who
-may write it: its access control list does, which is that of its folder.
+Everything that is POSIX only, unless a whole feature is Linux only, is here; it is detected by what
+the system offers, not by the system's name.  On Windows a file's owner and mode do not tell who may
+write it: its access control list does, which it inherits from its folder.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SAFE_OPEN: Final[int] = (
 """Flags to open a file of ours: not inherited, and no link where the system can refuse one."""
 
 _LOCKED_AT = 1 << 30
-"""Where Windows locks an octet: far behind all content, since what is locked cannot be read."""
+"""Where Windows locks an octet: far beyond all content, since locked octets cannot be read."""
 
 
 def lock_file(handle: int) -> bool:
@@ -66,7 +66,7 @@ def has_permission_bits() -> bool:
 
 
 def is_foreign(status: os.stat_result) -> bool:
-    """Return whether a file belongs to a user other than us and root's is not our own power."""
+    """Return whether a file belongs to another user and we are not root."""
     return has_permission_bits() and os.geteuid() not in (0, status.st_uid)
 
 
@@ -103,7 +103,7 @@ def raise_descriptor_limit(soft: int) -> None:
 
 
 def ignores_packet_marks() -> bool:
-    """Return whether the DSCP that a program asks for is ignored in silence, as Windows does."""
+    """Return whether the system silently ignores the DSCP that a program sets, as Windows does."""
     return msvcrt is not None
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
-# Without `typing`, as in `softphone` itself: this module is loaded with any of its names.
+# Without `typing`, as in `softphone` itself: this module is loaded by the first use of any of its
+# names.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator

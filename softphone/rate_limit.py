@@ -1,4 +1,4 @@
-"""A token bucket, which limits rate and burst, and the total of a time that slides along."""
+"""A token bucket, which limits rate and burst, and a total over a sliding window of time."""
 
 from __future__ import annotations
 

@@ -168,13 +168,13 @@ class Machine(Protocol[E_co]):
     """
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
-        """Take received bytes: one datagram, or any piece of a stream."""
+        """Process received bytes: one datagram, or any piece of a stream."""
 
     def connected(self, *, flow: Flow, now: float, target: Target | None = None) -> None:
-        """Take a new flow: accepted (target None), or opened for `target`."""
+        """Note a new flow: accepted (target None), or opened for `target`."""
 
     def disconnected(self, *, flow: Flow | Target, reason: str | None, now: float) -> None:
-        """Take the end of a flow, or (Target) its failure to open; `reason` None is a clean end."""
+        """Note the end of a flow, or (Target) its failure to open; `reason` None is a clean end."""
 
     def handle_timer(self, *, now: float) -> None:
         """Run whatever is due at `now`."""
@@ -183,10 +183,10 @@ class Machine(Protocol[E_co]):
         """The earliest deadline, in O(1), or None."""
 
     def transmits(self) -> list[Transmit]:
-        """Take out the bytes to send, in order."""
+        """Remove and return the bytes to send, in order."""
 
     def next_event(self) -> E_co | None:
-        """Take out the next event, or None."""
+        """Remove and return the next event; None if there is none."""
 
 
 class Tap(Protocol):
@@ -216,8 +216,8 @@ class Timers(Generic[K]):
 
     A key has at most one deadline.  `set` and `cancel` are O(log n) and O(1); `next_deadline` is
     O(1) amortized: entries that were replaced or canceled are dropped when they surface, and the
-    heap is rebuilt when they outnumber the live ones.  The heap holds numbers only: what a canceled
-    key belongs to is let go at once.
+    heap is rebuilt when they outnumber the live ones.  The heap holds numbers only: a canceled key,
+    and the object behind it, is released at once.
     """
 
     __slots__ = ("_count", "_deadlines", "_heap", "_keys")
@@ -264,7 +264,9 @@ class Timers(Generic[K]):
         return None
 
     def pop_due(self, now: float) -> K | None:
-        """Take out one key whose deadline is at or before `now`, earliest first, or None."""
+        """Remove and return one key whose deadline is at or before `now`, earliest first, or
+        None.
+        """
         heap = self._heap
         while heap and heap[0][0] <= now:
             _, count = heapq.heappop(heap)

@@ -1,7 +1,7 @@
 """Checks what a program gives in Python against the types of a setting's fields.
 
-A file's values are checked where it is read; here a wrong one is a ConfigurationError that says
-what is wanted, before it does harm or ends in a TypeError somewhere else.
+Values of a file are checked where it is read.  Here a wrong value is a ConfigurationError that says
+what is expected, before it causes a TypeError elsewhere.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: 
 
 
 def settle_types(config: Any, table: str, **examples: str) -> None:
-    """Check each field of a frozen dataclass, and settle those that are as good as right.
+    """Check each field of a frozen dataclass, and convert values of equivalent types.
 
     The word of an enumeration becomes its member, a list a tuple, a set a frozenset.  Raises
     ConfigurationError with `table.field`, what is wanted, an example of it if there is one, and

@@ -10,12 +10,12 @@
         call.hangup()
 
 All phones of a process share one event loop in one thread, which begins with the first and ends
-with the last.  Every method may be called from any thread; it waits until it is done.  Ctrl-C gives
-up what is waited for, and `timeout` limits it.  Events are iterators; nothing is called back, so
-that a server's unknown certificate is refused and not asked about.  `wrappers` is made from the
-asynchronous classes by `python -m tests.blocking.generate --write`.
+with the last.  Every method may be called from any thread; it waits until it is done.  Ctrl-C
+cancels what a method waits for, and `timeout` limits the wait.  Events are iterators; there are no
+callbacks, so an unknown certificate of a server is refused without a question.  `wrappers` is made
+from the asynchronous classes by `python -m tests.blocking.generate --write`.
 
-It has no messages, directories, voicemail and video; these are for asynchronous programs
+It has no messages, directories, voicemail or video; these are for asynchronous programs
 (`softphone`).
 
 No standard: the protocols are in the packages below.

@@ -1,7 +1,7 @@
-"""The event loop behind the blocking interface: one thread, and how others wait for it.
+"""The event loop behind the blocking interface: it runs in one thread, for which others wait.
 
 Every command and look-up of the blocking classes runs in this loop, so that objects of the engine
-are only ever touched by one thread; whoever calls waits.  An interrupted or late wait cancels what
+are only ever touched by one thread; the caller waits.  An interrupted or late wait cancels what
 it waited for.
 """
 
@@ -23,11 +23,11 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 CANCEL_PATIENCE = 5.0
-"""Seconds that an interrupted wait allows for tidying up what it waited for."""
+"""Seconds that an interrupted wait allows for the cleanup of what it waited for."""
 EXIT_PATIENCE = 5.0
 """Seconds that closing the phones may take when the interpreter ends without having left them."""
 POLL = 0.1 if sys.platform == "win32" else None
-"""Seconds after which a wait looks for Ctrl-C where a lock is not interrupted by it."""
+"""Seconds between checks for Ctrl-C where it does not interrupt a lock (Windows)."""
 
 
 class _Deadlines(threading.local):
@@ -48,8 +48,8 @@ _deadlines = _Deadlines()
 def timeout(seconds: float) -> Iterator[None]:
     """Limit the blocking calls in the block: one that is not done in time raises TimeoutError.
 
-    What was waited for is given up, as `asyncio.timeout` would: a call that rings is canceled.
-    An iterator of events loses none.  It holds for this thread only.
+    The operation is canceled, as `asyncio.timeout` would: a call that rings is canceled.
+    An iterator loses no events.  It holds for this thread only.
     """
     _deadlines.stack.append(time.monotonic() + seconds)
     try:
@@ -176,7 +176,9 @@ class BackgroundLoop:
 
     @staticmethod
     def _wait_done(pending: PendingResult[Any], seconds: float | None) -> bool:
-        """Whether it is done within the time; interrupted by Ctrl-C everywhere."""
+        """Wait; return whether it is done within the time.  Ctrl-C interrupts the wait on every
+        system.
+        """
         if POLL is None:
             return pending.done.wait(seconds)
         end = None if seconds is None else time.monotonic() + seconds
@@ -186,7 +188,7 @@ class BackgroundLoop:
         return True
 
     def _give_up(self, pending: PendingResult[Any]) -> None:
-        """Cancel it, and wait a little until it has tidied up."""
+        """Cancel it, and wait a little for its cleanup."""
         assert self._loop is not None
         with suppress(RuntimeError):  # the loop has ended, and with it the task
             self._loop.call_soon_threadsafe(pending.cancel)
@@ -241,7 +243,9 @@ def running_loop() -> BackgroundLoop:
 
 @atexit.register
 def _close_at_exit() -> None:
-    """Hang up and unregister, as far as that goes in time, for a program that left no phone."""
+    """Hang up and unregister, as far as time allows, for a program that did not close its
+    phones.
+    """
     with timeout(EXIT_PATIENCE):
         for close in reversed(_open.copy()):
             # The interpreter is exiting: no caller is left to receive the error.
@@ -260,7 +264,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_after_fork)
 
 
-# What the wrapped classes are made of -------------------------------------------------------------
+# The base of the wrapper classes -------------------------------------------------------------
 
 
 class Wrapper(Generic[A]):
@@ -292,13 +296,13 @@ class Wrapper(Generic[A]):
         return id(self._inner)
 
 
-def inner_of(given: Any) -> Any:  # of whatever class: its caller's signature names it
+def inner_of(given: Any) -> Any:  # any class: the caller's signature names it
     """Return what a wrapper wraps, and anything else as it is."""
     return given._inner if isinstance(given, Wrapper) else given
 
 
 class EventStream(Iterator[T]):
-    """Iterates over what comes in the loop; each step waits for the next one.
+    """Iterates over items that arrive in the loop; each step waits for the next one.
 
     A step that is interrupted, or ends by `timeout`, loses nothing: the next one gets it.  Several
     threads may share one stream; each item goes to one of them.

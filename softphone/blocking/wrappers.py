@@ -167,7 +167,7 @@ class Phone(Wrapper[AsyncPhone]):
         return self._wait(lambda: self._inner.drain(timeout=timeout, unregister=unregister))
 
     def reload_certificates(self) -> None:
-        """Read the files of certificates, keys and authorities again, for connections to come.
+        """Read the files of certificates, keys and authorities again, for new connections.
 
         Calls and open connections stay; a registrar sees a renewed certificate with the next
         connection.  Raises ConfigurationError if a file cannot be used, and then changes nothing.

@@ -463,8 +463,8 @@ class CallerAttested:
 
     `level` is "A" (the carrier knows the caller, and that the number is theirs), "B" (it knows the
     caller), "C" (it let the call in from elsewhere), or "" when nothing was verified.  The other
-    fields are those of `Call.attestation`.  It is a claim of the carrier, and raises no security
-    level.
+    fields are those of `Call.attestation`.  It is a claim of the carrier only: no security level
+    rises.
     """
 
     level: str

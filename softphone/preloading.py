@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-# Without `typing`, as in `softphone` itself: this module is loaded by the first use of any of its
-# names.
+# Without `typing`, as in `softphone` itself: this module is loaded by the use of any name there.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -264,9 +264,7 @@ class Timers(Generic[K]):
         return None
 
     def pop_due(self, now: float) -> K | None:
-        """Remove and return one key whose deadline is at or before `now`, earliest first, or
-        None.
-        """
+        """Remove and return the key with the earliest deadline up to `now`; None without one."""
         heap = self._heap
         while heap and heap[0][0] <= now:
             _, count = heapq.heappop(heap)

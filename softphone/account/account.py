@@ -1119,9 +1119,7 @@ class Account:
         return changed
 
     async def _follow(self, follower: AddressFollower) -> None:
-        """Ask the STUN server for the public address, if configured, and continue at our new
-        address.
-        """
+        """Ask the STUN server, if there is one, and go on at our new address."""
         try:
             if self.config.stun_server is not None:
                 await self._advertise()

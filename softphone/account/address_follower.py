@@ -30,8 +30,8 @@ class AddressFollower:
     """Moves a listener, and the flows of calls, away from addresses that this host has lost."""
 
     def __init__(self, context: AccountContext, bound: Flow | None) -> None:
-        """Follow all flows of calls but `bound`, that of the binding, which the registration
-        moves.
+        """Follow the flows of all calls but `bound`, that of the binding: the registration moves
+        it.
         """
         self._context = context
         self._flows: dict[Flow, list[CallLeg]] = {}
@@ -49,7 +49,7 @@ class AddressFollower:
 
     async def move_listener(self, listening: ListenerPlace) -> ListenerPlace:
         """Listen at the local address of the route to the calls, or of the default route; return
-        where.
+        it.
 
         The listener stays where it is while this host has no other address or the port is in use.
         """

@@ -86,9 +86,7 @@ class Admission:
         return None
 
     def _judge_source(self, request: Request, flow: Flow) -> RequestRefusal | None:
-        """Refuse a request that bypasses our server, or whose sender `accept_from` does not
-        list.
-        """
+        """Refuse a request past our server, or from a sender that `accept_from` does not list."""
         unknown = self._locator.is_unknown_source(flow)
         if unknown and self._context.config.listen is not None:
             self._warn(request, flow, "accept_from does not list it")

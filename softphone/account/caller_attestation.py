@@ -1,7 +1,6 @@
 """Verifies the signed numbers of an account's callers (STIR, RFC 8224), beside the ringing.
 
-Runs only for calls that were admitted.  The certificate is fetched only if the claims match the
-call.
+Runs only for admitted calls.  The certificate is fetched only if the claims match the call.
 """
 
 from __future__ import annotations
@@ -48,8 +47,8 @@ class CallerVerifier:
         self._wall = wall
         self._anchors = TrustStore.from_sources(*config.anchors).anchors
         # The web server's certificate is not checked for revocation: that would be a second fetch
-        # from an address that a stranger names, and the fetched certificate is verified by its own
-        # signature chain.
+        # from an address that a stranger names, and the fetched certificate has a signature chain
+        # of its own.
         tls = TlsSettings(
             store=TrustStore.from_sources(*config.https_ca),
             service=Service.HTTPS,

@@ -92,7 +92,5 @@ def log_call(aor: str, leg: CallLeg) -> None:
 
 
 def _shown(text: str) -> str:
-    """Return a peer's text with secrets masked, without control characters, at most 200
-    characters.
-    """
+    """Return a peer's text masked, without control characters, at most 200 characters."""
     return "".join(c if c.isprintable() else "?" for c in mask(text[:1000]))[:200]

@@ -42,8 +42,7 @@ def no_other_account(_: SipUri) -> RoutedAccount | None:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """The destination of a call: another account, a handler, this account, or a refusal and its
-    reason.
+    """The destination of a call: another account, a handler, this account, or a refusal.
 
     The call must meet `policy` in addition to the policy of the account that received it.
     """
@@ -78,8 +77,8 @@ class NumberRouting:
     """The routes of one account."""
 
     def __init__(self, config: AccountConfig, own_user: str | None, find: FindAccount) -> None:
-        """Make the routes; `own_user` is the user part of the registered Contact, if not that of
-        the AOR.
+        """Make the routes; `own_user` is the registered Contact's user part, if not that of the
+        AOR.
         """
         self._routes = config.routes
         self._own_users = frozenset(user for user in (config.aor_uri.user, own_user) if user)

@@ -61,9 +61,7 @@ def answer_request(
 def _read_message(
     context: AccountContext, request: Request, *, asserted: bool
 ) -> tuple[int, AccountEvent | None]:
-    """Read a MESSAGE (RFC 3428); the status is 413 for one that is too large, 503 beyond the rate
-    limit.
-    """
+    """Read a MESSAGE (RFC 3428); 413 refuses one that is too large, 503 those beyond the rate."""
     if len(request.body) > LARGEST_BODY:
         return 413, None
     if not context.messages.admit(now=context.driver.now):
@@ -85,8 +83,7 @@ def _respond(
 def handle_refer(context: AccountContext, event: ReferReceived[InviteUsage, NotifierUsage]) -> None:
     """Answer a REFER outside a dialog by the persona's rules; it never starts a call.
 
-    Refuses with 403 if it bypassed the registered connection, and with 603 if the persona does not
-    know it.
+    Refuses with 403 past the registered connection, with 603 what the persona does not know.
     """
     subscription = event.subscription
     if context.machine.bypasses_registered_flow(subscription.flow):

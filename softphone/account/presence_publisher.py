@@ -1,6 +1,4 @@
-"""Publishes the account's own presence by PUBLISH of PIDF, and refreshes it (RFC 3903, RFC
-3856).
-"""
+"""Publishes and refreshes the account's own presence, as PIDF (RFC 3903, RFC 3856)."""
 
 from __future__ import annotations
 

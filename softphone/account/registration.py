@@ -181,9 +181,7 @@ class AccountRegistration:
             await self._wait_until_settled()
 
     async def _wait_until_settled(self) -> None:
-        """Wait for the outcome.  Raises the exception of a faulty machine, after which no outcome
-        would follow.
-        """
+        """Wait for the outcome.  Raises the exception of a machine with a bug, which has none."""
         waiting, closed = asyncio.ensure_future(self._settled.wait()), self._context.driver.closed
         try:
             await asyncio.wait((waiting, closed), return_when=asyncio.FIRST_COMPLETED)
@@ -347,9 +345,7 @@ _TRUNK_STATES = {
 
 
 def trunk_state(state: RegistrationState) -> TrunkState | None:
-    """Return the trunk state that corresponds to a state of `ServerMonitor`; None once it has
-    stopped.
-    """
+    """Return the trunk state for a state of `ServerMonitor`; None once it has stopped."""
     return _TRUNK_STATES.get(state)
 
 
@@ -382,9 +378,7 @@ def registration_failure(
 
 
 def _silence(target: Target) -> str:
-    """Say what to check when nothing was received; UDP does not even report a refused
-    connection.
-    """
+    """Say what to check when nothing was received; over UDP not even a refusal shows."""
     return (
         "is that the server's address and port, and do firewalls let "
         f"{target.transport.upper()} through?"

@@ -53,9 +53,7 @@ def _name_of(flow: Flow) -> str:
 
 
 class ServerAgreements:
-    """What each server of an account has agreed to, and whether `persona` lets it vouch for far
-    ends.
-    """
+    """What each server of an account has agreed to, and whether `persona` lets it vouch."""
 
     def __init__(self, persona: StandardPersona) -> None:
         self.persona = persona
@@ -73,8 +71,8 @@ class ServerAgreements:
             self._words.popitem(last=False)
 
     def vouches(self, flow: Flow | None) -> bool:
-        """Whether the server at the other end of a flow is verified and may report the level of far
-        ends.
+        """Whether the server at the other end of a flow is verified and may report far ends'
+        levels.
         """
         if flow is None or flow.identity is None:
             return False
@@ -136,9 +134,7 @@ class SignalingMachine:
         return self.endpoint.transmits()
 
     def next_event(self) -> SignalingEvent | None:
-        """Remove and return the next event; None if there is none.  Events caused by commands
-        count, too.
-        """
+        """Remove and return the next event, also one caused by a command; None if there is none."""
         if not self._events:
             self._pump(self._now)
         return self._events.popleft() if self._events else None
@@ -162,8 +158,8 @@ class SignalingMachine:
             self.registration.events.clear()
 
     def _take(self, event: SipEvent) -> bool:
-        """Pass an event to the registration and the publisher; True if it concerned only one of
-        them.
+        """Pass an event to the registration and the publisher; True if only one of them is
+        concerned.
         """
         if isinstance(event, ResponseReceived):
             self._note_response(event)

@@ -338,8 +338,7 @@ def rings(dialog: WatchedDialog) -> bool:
 
 
 def replacement(dialog: WatchedDialog) -> str | None:
-    """Return the Replaces value that picks up a ringing call; None if the document has no dialog
-    identifiers.
+    """Return the Replaces value that picks up a ringing call; None without dialog identifiers.
 
     The INVITE goes to the call's far end, whose own tag is the to-tag (RFC 3891 section 3); that
     end replaces the call only while it is early.
@@ -358,8 +357,7 @@ def replacement(dialog: WatchedDialog) -> str | None:
 def pickup_target(
     context: AccountContext, user: SipUri, dialog: WatchedDialog | None
 ) -> tuple[str, str | None]:
-    """Return the target to call to pick up a call that rings at `user`, and the Replaces value or
-    None.
+    """Return the target that picks up a call ringing at `user`, and the Replaces value or None.
 
     Raises ConfigurationError where the server does not identify the dialog and the account has no
     feature code.

@@ -176,9 +176,7 @@ class BackgroundLoop:
 
     @staticmethod
     def _wait_done(pending: PendingResult[Any], seconds: float | None) -> bool:
-        """Wait; return whether it is done within the time.  Ctrl-C interrupts the wait on every
-        system.
-        """
+        """Wait; return whether it is done in time.  Ctrl-C interrupts the wait on every system."""
         if POLL is None:
             return pending.done.wait(seconds)
         end = None if seconds is None else time.monotonic() + seconds
@@ -243,9 +241,7 @@ def running_loop() -> BackgroundLoop:
 
 @atexit.register
 def _close_at_exit() -> None:
-    """Hang up and unregister, as far as time allows, for a program that did not close its
-    phones.
-    """
+    """Hang up and unregister, as far as time allows, for a program that closed no phone."""
     with timeout(EXIT_PATIENCE):
         for close in reversed(_open.copy()):
             # The interpreter is exiting: no caller is left to receive the error.

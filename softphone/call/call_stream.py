@@ -32,9 +32,7 @@ async def merge_stream(heard: PcmInput, events: EventQueue[CallEvent]) -> AsyncI
 
 
 async def _wait_for_either(heard: PcmInput, events: EventQueue[CallEvent]) -> None:
-    """Wait for the next chunk or event; one future serves both, since this runs 50 times a
-    second.
-    """
+    """Wait for the next chunk or event; one future serves both: this runs 50 times a second."""
     waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     heard.add_waiter(waiter)
     events.add_waiter(waiter)

@@ -30,9 +30,7 @@ class DialedAddress:
 
     @property
     def number(self) -> str:
-        """The number of `address`, without separators; its user part or the whole URI if it is no
-        number.
-        """
+        """The number of `address`, without separators; else its user part or the whole URI."""
         number = number_of(self.address)
         if number or not isinstance(self.address, SipUri):
             return number or str(self.address)

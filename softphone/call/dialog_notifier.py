@@ -113,9 +113,7 @@ class DialogNotifier:
     # Watchers
 
     def subscribe(self, subscription: NotifierUsage, *, trusted: bool) -> None:
-        """Accept a subscription, or refuse it; `trusted` watchers get the identifiers of
-        dialogs.
-        """
+        """Accept a subscription, or refuse it; `trusted` watchers get dialog identifiers."""
         if len(self._watchers) >= MAXIMUM_WATCHERS:
             self._run_command(lambda now: subscription.reject(503, now=now))
             return

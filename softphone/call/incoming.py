@@ -165,9 +165,7 @@ class IncomingLeg(CallLeg):
             usage.reject(status, now=now, headers=headers)
 
     def attest(self, attestation: Attestation) -> None:
-        """Store and report the result of verifying the caller's Identity header fields (RFC
-        8224).
-        """
+        """Store and report the result of verifying the caller's Identity (RFC 8224)."""
         self.attestation = attestation
         self.event_queue.put_event(
             CallerAttested(

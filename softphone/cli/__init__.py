@@ -43,8 +43,7 @@ def main() -> None:
 def _run_command_line() -> None:
     import gc
 
-    # Objects made by imports stay alive: collecting garbage among them costs a tenth of the time of
-    # --help.
+    # Objects made by imports stay alive: looking for garbage among them costs a tenth of --help.
     gc.disable()
     from softphone.cli.commands import main as run_command_line
     from softphone.cli.console.symbols import replace_unknown_characters

@@ -122,9 +122,7 @@ def _reported(output: CommandOutput, report: VoiceQualityReport) -> None:
 
 
 def _text(places: dict[str, str], facts: dict[str, Any]) -> str:
-    """Return the same facts for people, in lines that are never wrapped, so that paths can be
-    copied.
-    """
+    """Return the facts for people, in lines that are never wrapped: paths can be copied."""
     accounts, strings, signer = facts["accounts"], facts["auth_strings"], facts["signer_sha256"]
     first = next(iter(accounts.values()))
     rows = [

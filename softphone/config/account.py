@@ -103,9 +103,7 @@ def _stun_server(advertised: str | None) -> tuple[str, int] | None:
 
 
 def _check_advertised(advertised: str | None) -> None:
-    """Refuse a value that is neither the address of one host, nor a host name, nor a STUN
-    server.
-    """
+    """Refuse what is neither the address of one host, nor a host name, nor a STUN server."""
     server = _stun_server(advertised)
     host = advertised if server is None else server[0]
     if host is None:
@@ -122,9 +120,7 @@ def _check_advertised(advertised: str | None) -> None:
 
 
 def _check_seconds(key: str, seconds: float) -> None:
-    """Refuse a value outside 0 (never) to a week of seconds; NaN compares false and is refused,
-    too.
-    """
+    """Refuse what is not from 0 (never) to a week of seconds; NaN compares false, too."""
     if not 0 <= seconds <= LONGEST_GUARD:
         raise ConfigurationError(
             f"{key}: {seconds:g} is not between 0 (never) and {LONGEST_GUARD} seconds"

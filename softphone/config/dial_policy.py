@@ -218,8 +218,8 @@ class DialPolicyConfig:
         return bare, ""
 
     def _with_country(self, digits: str) -> str:
-        """Return dialed digits with "+" and country code; without "+" where no prefix identifies
-        the country.
+        """Return dialed digits with "+" and country code; without "+" if no prefix tells the
+        country.
         """
         if self.international_prefix and digits.startswith(self.international_prefix):
             return f"+{digits[len(self.international_prefix) :]}"

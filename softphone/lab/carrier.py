@@ -1,5 +1,4 @@
-"""The demands of a carrier, imitated by the lab: each is a switch, and refuses requests that break
-it.
+"""The demands of a carrier, imitated by the lab: each switch refuses requests that break it.
 
 The rules are those of `softphone.config.presets`, which were not tested against a carrier.
 `CarrierRules.judge` is asked before the lab's endpoint keeps anything of a request.
@@ -66,9 +65,7 @@ class CarrierRules:
         return None
 
     def _judge_agreement(self, request: Request) -> RequestRefusal | None:
-        """Demand Security-Client at first, and Security-Verify with our answer in all later
-        requests.
-        """
+        """Demand Security-Client at first, and Security-Verify with our answer afterwards."""
         first = request.method == "REGISTER" and not request.authorizations
         first &= not self.agrees_first
         name = "Security-Client" if first else "Security-Verify"

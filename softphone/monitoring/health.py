@@ -31,9 +31,7 @@ class HealthServer:
         )
 
     async def __aenter__(self) -> Self:
-        """Start to listen.  Raises ConfigurationError when the address or the port cannot be
-        bound.
-        """
+        """Start to listen.  Raises ConfigurationError when the address cannot be bound."""
         await self._server.__aenter__()
         return self
 

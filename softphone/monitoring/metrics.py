@@ -108,9 +108,7 @@ class MetricsServer:
         self._server = PageServer(pages, access or PageAccess(), what="the metrics")
 
     async def __aenter__(self) -> Self:
-        """Start to listen.  Raises ConfigurationError when the address or the port cannot be
-        bound.
-        """
+        """Start to listen.  Raises ConfigurationError when the address cannot be bound."""
         await self._server.__aenter__()
         return self
 

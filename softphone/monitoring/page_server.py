@@ -107,9 +107,7 @@ class PageServer:
         self._open: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
-        """Start to listen.  Raises ConfigurationError when the address or the port cannot be
-        bound.
-        """
+        """Start to listen.  Raises ConfigurationError when the address cannot be bound."""
         access = self._access
         try:
             self._server = await asyncio.start_server(

@@ -275,9 +275,7 @@ class Endpoint:
         return self._layer.flows.public_address(flow)
 
     def advertise(self, address: str | None) -> None:
-        """Use this numeric address in each Contact made from now on; None: the one that peers
-        see.
-        """
+        """Use this numeric address in each new Contact; None: the one that peers see."""
         self._layer.flows.advertised = address
 
     def write_contact(self, place: Address | None) -> None:

@@ -168,9 +168,7 @@ class RequestRouter:
         return request.to.tag is not None and self._table.find_owner(request, flow=flow) is not None
 
     def _inadmissible(self, request: Request, *, flow: Flow, now: float) -> RequestRefusal | None:
-        """Return the refusal of `admit`, if any; OPTIONS begins no dialog, CANCEL cannot be
-        challenged (22.1).
-        """
+        """Ask `admit`; OPTIONS begins no dialog, and CANCEL cannot be challenged (22.1)."""
         if self._admit is None or request.method in ("CANCEL", "OPTIONS"):
             return None
         return self._admit(request, flow, now)

@@ -408,9 +408,7 @@ class CallLeg:
 
     @property
     def own_uri(self) -> Uri:
-        """The address whose domain completes a target without one: the account's, else the
-        leg's.
-        """
+        """The address whose domain completes a target: the account's, else the leg's."""
         return self.setup.aor or self.active_usage.local.uri
 
     @property
@@ -583,9 +581,7 @@ class CallLeg:
     def _identity_in(
         self, event: SipEvent, message: Request | Response
     ) -> tuple[AssertedIdentity, Request | Response] | None:
-        """Return the identity that a message asserts for the far end, if its sender may assert
-        one.
-        """
+        """Return the far end's identity that a message asserts, if its sender may assert one."""
         if self.usage is None:
             return None
         identity = identity_in(
@@ -802,8 +798,7 @@ class CallLeg:
         """Report that no media arrives, and hang up if the configuration demands it."""
         guards, stream = self.setup.guards, self.stream
         mine = stream is not None and event.handle == stream.handle
-        # Before the answer the media engine's own time-out may fire: silence while ringing is no
-        # fault.
+        # Before the answer the engine's own time-out may fire: silence while ringing is normal.
         if not mine or not guards.media_timeout or not self.confirmed.done():
             return
         self.event_queue.put_event(MediaLost(event.seconds))
@@ -990,8 +985,8 @@ class CallLeg:
         self.apply_outcome(self.negotiation.receive_answer(event.body))
 
     def _music_answered(self, body: Body | None) -> None:
-        """Connect the far end to the music source, or fail the change: the hold is then without
-        music.
+        """Connect the far end to the music source, or fail the change: a hold without music
+        follows.
         """
         music, before = self.music, self.negotiation.direction
         outcome = self.negotiation.receive_relayed_answer(body)

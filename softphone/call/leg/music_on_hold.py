@@ -209,9 +209,7 @@ class MusicSource:
         return self._far_ends.level
 
     async def wait_for_offer(self) -> Body | None:
-        """Return the source's offer.  Raises CallFailed when none arrives within
-        `OFFER_PATIENCE`.
-        """
+        """Return the source's offer.  Raises CallFailed after `OFFER_PATIENCE` without one."""
         await self._settled.wait()
         if self._failure is not None:
             why, status = self._failure

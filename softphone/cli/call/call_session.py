@@ -319,9 +319,7 @@ class CallSession:
             ended.cancel()
 
     async def _time_is_up(self, call: Call, started: float) -> None:
-        """Return when it is time to hang up: the digits are sent, and the duration or the file has
-        ended.
-        """
+        """Return when it is time to hang up: digits sent, and the duration or the file over."""
         prepared = self._prepared
         played = asyncio.ensure_future(call.audio.played())
         try:

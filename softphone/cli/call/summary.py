@@ -56,9 +56,7 @@ _STATUS = {EndedBy.TIMEOUT: 408, EndedBy.TRANSPORT: 503}
 
 @dataclass(frozen=True, slots=True)
 class CallOutcome:
-    """How a call command ended; `refused` lists the shortfalls if we refused on security
-    grounds.
-    """
+    """How a call command ended; `refused` has the shortfalls if we refused for security."""
 
     code: int
     status: int
@@ -82,8 +80,8 @@ class CallOutcome:
             return cls(REFUSED, 488, explanation or _WORDS[EndedBy.POLICY], refused)
         reason = ended.reason or _WORDS[ended.by]
         if ended.by is EndedBy.REMOTE and ended.status >= 300:
-            # The far end's BYE has a Reason: it refuses the call after the answer, as others do
-            # before it.
+            # The far end's BYE has a Reason: it refuses the call after the answer instead of
+            # before.
             said = ended.reason or REASON_PHRASES.get(ended.status, "")
             reason = f"{_WORDS[ended.by]}: {ended.status} {said}".rstrip()
             return cls(FAILED, ended.status, reason)
@@ -101,9 +99,7 @@ class CallOutcome:
 
     @classmethod
     def of_interruption(cls, *, up: bool) -> Self:
-        """Return the outcome of a signal: it hangs up a call that is up, and is a failure without
-        one.
-        """
+        """Return the outcome of a signal: a normal end of a call that is up, else a failure."""
         return cls(INTERRUPTED, 200 if up else 487, "interrupted", completed=up)
 
 

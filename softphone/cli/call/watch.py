@@ -113,9 +113,7 @@ class WatchTable:
         return make_table(*self.content())
 
     def content(self) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-        """Return title, columns and rows: one row for each call, and one for a user without
-        calls.
-        """
+        """Return title, columns and rows: one row per call, and one for a user without."""
         rows = [row for watch in self._watches for row in self._rows(watch)]
         return "watching; Ctrl-C ends it", ("user", "state", "details"), rows
 

@@ -28,9 +28,7 @@ from softphone.trust.disk import read_whole
 
 
 def accepted_fingerprint(options: CertificateOptions) -> str | None:
-    """The accepted fingerprint in lower-case hex.  Raises ConfigurationError for text that is
-    none.
-    """
+    """Return the accepted fingerprint in lower-case hex.  Raises ConfigurationError."""
     if options.accept is None:
         return None
     digest = fingerprint_in(options.accept)
@@ -56,9 +54,7 @@ def open_trust_store(store: Path | None = None) -> TrustStore:
 
 
 def certificate_prompt(output: CommandOutput, options: CertificateOptions) -> AskUser:
-    """Return the function that answers for the user.  Raises ConfigurationError for a malformed
-    fingerprint.
-    """
+    """Return the function that answers for the user.  Raises ConfigurationError."""
     accepted = accepted_fingerprint(options)
     turn = asyncio.Lock()
 
@@ -119,8 +115,7 @@ def question_rows(question: UnknownCertificate) -> list[tuple[str, str]]:
 async def with_key_passphrase(
     output: CommandOutput, config: AccountConfig, source: PassphraseOptions
 ) -> AccountConfig:
-    """Return the account with the passphrase of its key, if the key is encrypted and the file has
-    none.
+    """Return the account with the passphrase of an encrypted key that the file has none for.
 
     Raises ConfigurationError when the user gives none.
     """

@@ -12,9 +12,7 @@ def digest_text(line: Account) -> str:
 
 
 def digest_warnings(line: Account) -> list[str]:
-    """Return a sentence for each realm in which MD5 was the strongest algorithm that the server
-    accepts.
-    """
+    """Return a sentence for each realm in which the server accepts nothing stronger than MD5."""
     return [
         f"realm {realm!r} takes MD5 and nothing better: whoever sees an answer to it can guess"
         " passwords at leisure; have the server offer SHA-256 (RFC 8760)"

@@ -67,8 +67,7 @@ FirstUseOption = Annotated[
 
 @dataclass_transform(kw_only_default=True)
 def option_dataclass(kind: type[T]) -> type[T]:
-    """Make a dataclass with keyword arguments; without a repr, since passwords may be among its
-    values.
+    """Make a keyword-only dataclass; without a repr, since passwords may be among its values.
 
     Every start of the program makes the classes of all commands; methods that they do not need,
     such as comparison, would take a third of that time.
@@ -77,9 +76,7 @@ def option_dataclass(kind: type[T]) -> type[T]:
 
 
 class OptionGroup:
-    """Options that commands take together: a field of this type is replaced by the options of the
-    group.
-    """
+    """Options that commands take together: a field of this type stands for all of the group."""
 
 
 @option_dataclass
@@ -239,9 +236,7 @@ def examples_text(kind: type[CommandOptions]) -> str:
 
 
 def break_example(line: str) -> str:
-    """Break a command line before options so that it fits 80 columns; a shell accepts the
-    result.
-    """
+    """Break a command line before options to fit 80 columns, as a shell accepts it."""
     whole, *more = line.split(" --")
     lines = [whole]
     for each in more:

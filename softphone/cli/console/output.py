@@ -144,9 +144,7 @@ class CommandOutput:
 
     @contextmanager
     def waiting(self, sentence: str) -> Iterator[Callable[[str], None]]:
-        """Show on a terminal what the command waits for; yields a function that changes the
-        sentence.
-        """
+        """Show on a terminal what the command waits for; yields a function that changes it."""
         if not self.draws:
             yield lambda _: None
             return
@@ -214,8 +212,7 @@ class CommandOutput:
             self.warn(sentence)
 
     def error(self, sentence: str, code: int, *, hint: str = "") -> None:
-        """Print the sentence that explains a failure on standard error; for scripts also as an
-        object.
+        """Print the sentence of a failure on standard error; for scripts also as an object.
 
         `hint` is advice, on a line of its own.
         """

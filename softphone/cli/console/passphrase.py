@@ -44,9 +44,7 @@ async def read_passphrase(
 
 
 async def passphrase_if_given(source: PassphraseOptions | None, what: str) -> KeyMaterial | None:
-    """Return the passphrase of `what` if the user has named a source, else None.  Raises
-    ConfigurationError.
-    """
+    """Return the passphrase of `what`, None without a source.  Raises ConfigurationError."""
     return await read_passphrase(source, what) if source and source.is_given else None
 
 

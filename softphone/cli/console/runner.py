@@ -102,9 +102,7 @@ def status_of(error: SoftphoneError) -> int:
 
 
 def hint_of(error: SoftphoneError) -> str:
-    """Return the hint to show below an error; "" for wrong usage, whose text says what to
-    correct.
-    """
+    """Return the hint below an error; "" for wrong usage, whose text says what to correct."""
     return "" if isinstance(error, ConfigurationError) else error.hint
 
 
@@ -157,8 +155,7 @@ async def _interruptible(
     loop = asyncio.get_running_loop()
 
     def hang_up() -> None:
-        # The kernel and the shell may both send the signal: the second one must not interrupt the
-        # cleanup.
+        # Kernel and shell may both send the signal: the second must not interrupt the cleanup.
         if not task.cancelling():
             task.cancel()
 
@@ -185,9 +182,7 @@ async def _interruptible(
 
 @contextmanager
 def _shown_log(output: CommandOutput, verbose: int) -> Iterator[None]:
-    """Show warnings of the engine and of libraries and, if `verbose`, the rest of the engine's
-    log.
-    """
+    """Show warnings of the engine and of libraries; with `verbose` also the engine's log."""
     level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
     handler = _LogHandler(output, level)
     # The libraries' warnings as well, made printable: they may quote a far end.

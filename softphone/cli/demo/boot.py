@@ -1,6 +1,4 @@
-"""The first part of `softphone demo`: phones boot from bare names; a table shows who vouched for
-what.
-"""
+"""The first part of `softphone demo`: phones boot from bare names; who vouched for what."""
 
 from __future__ import annotations
 

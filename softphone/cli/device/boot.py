@@ -97,9 +97,7 @@ class _BootStepPrinter:
         _show(self._output, step)
 
     def warn_of_refused(self, said: str = "", signer: str = "") -> None:
-        """Warn of the refused lists, except those whose cause is `said` or whose signer is
-        `signer`.
-        """
+        """Warn of the refused lists, but of none with the cause `said` or the signer `signer`."""
         refused, self._refused = self._refused, []
         for step in refused:
             if step.sentence != said and (not signer or step.by != signer):

@@ -11,9 +11,7 @@ from softphone.media.audio.sound_device import SoundDeviceInfo, list_sound_devic
 
 
 async def show_devices(output: CommandOutput, options: DevicesOptions) -> int:
-    """List the sound cards; return 1 if there is none.  Raises ConfigurationError and
-    MediaError.
-    """
+    """List the sound cards; return 1 without any.  Raises ConfigurationError and MediaError."""
     found = list_sound_devices()
     for each in found:
         output.event("device", **asdict(each))

@@ -93,9 +93,7 @@ def _library_line(found: LibraryCheck) -> str:
 
 
 async def run_program(output: CommandOutput, options: FipsRunOptions) -> NoReturn:
-    """Replace this process by another program, in FIPS mode.  Raises FipsUnavailable,
-    ConfigurationError.
-    """
+    """Become a program in FIPS mode.  Raises ConfigurationError, FipsUnavailable."""
     source = "softphone fips run"
     set_bootstrap_setting(True, source)
     setup = find_setup(default_folder())

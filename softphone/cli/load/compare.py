@@ -51,9 +51,7 @@ class Baseline:
             raise ConfigurationError(f"--baseline {record.name} proves nothing: {why}")
 
     def judge(self, output: CommandOutput, result: LoadResult) -> list[ExpectationVerdict]:
-        """Return a verdict for each figure that has a rule; warn if the two runs differ in their
-        plans.
-        """
+        """Return a verdict for each figure with a rule; warn if the plans of both runs differ."""
         if self._record is None:
             return []
         comparison = compare_runs(self._record, RunRecord.of_result(result))
@@ -67,9 +65,7 @@ def _rules(texts: Sequence[str]) -> list[RegressionRule]:
 
 
 async def compare_files(output: CommandOutput, options: CompareOptions) -> int:
-    """Compare the runs; return 0 if no rule of --fail-on is broken, 1 if one is, 4 for an invalid
-    run.
-    """
+    """Compare runs; return 0, 1 for a broken rule of --fail-on, 4 for an invalid run."""
     if len(options.files) < 2:
         raise ConfigurationError("compare: give two files or more, the first is the earlier run")
     check_file("--report", options.report)

@@ -240,7 +240,7 @@ def _sentence(result: LoadResult, verdicts: Sequence[ExpectationVerdict]) -> str
 
 
 def _came_about(result: LoadResult) -> str:
-    """Return how much of the run came about: a valid run may be one in which no call was answered."""
+    """Return how many calls came about: a valid run may be one without any answered call."""
     total = result.total
     if total.attempted:
         silent = total.failed[NO_MEDIA]

@@ -39,9 +39,7 @@ class LoadScreen:
         self._registering = (done, whole)
 
     def view(self, width: int = WIDE) -> Group:
-        """Return the whole screen; on a narrow terminal one figure per line, since labels are not
-        cut.
-        """
+        """Return the screen; on a narrow terminal one figure per line, with its whole label."""
         return Group(self._head(), self._figures(2 if width >= WIDE else 1), *self._failures())
 
     def _head(self) -> Text:
@@ -110,9 +108,7 @@ class ProgressLines:
         self._next = LINE_EVERY
 
     def registered(self, done: int, whole: int) -> str | None:
-        """Note that `done` of `whole` users have registered or have been refused; return a line or
-        None.
-        """
+        """Note that `done` of `whole` users registered or were refused; return a line or None."""
         quarters = 4 * done // max(1, whole)
         if whole < 2 or quarters <= self._quarters:
             return None

@@ -1,6 +1,4 @@
-"""`softphone compliance`: verifies that an audit table is unchanged, and prints how to set one
-up.
-"""
+"""`softphone compliance`: verifies that an audit table is unchanged, or sets one up."""
 
 from __future__ import annotations
 

@@ -47,8 +47,7 @@ SIGN = {"lock": "\N{LOCK}", "key": "\N{KEY}"}
 
 
 async def send_messages(output: CommandOutput, options: SendOptions) -> int:
-    """Send the message and files, and print the summary; `--wait` waits for the receipt of the last
-    one.
+    """Send message and files, and print the summary; `--wait` waits for the last one's receipt.
 
     Raises MessageRefused, MessageUndelivered, TransferRefused and related errors.
     """

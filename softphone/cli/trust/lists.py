@@ -1,6 +1,4 @@
-"""`softphone trust show`, `check`, `import` and `reset`: show and change the trust lists of a
-store.
-"""
+"""`softphone trust show`, `check`, `import` and `reset`: the trust lists of a store."""
 
 from __future__ import annotations
 
@@ -152,9 +150,7 @@ def _read(file: Path) -> tuple[TrustList, bytes]:
 
 
 def _signer(found: TrustList) -> str | None:
-    """Return the signer's fingerprint if the signature verifies by the certificate that the file
-    names.
-    """
+    """Return the signer's fingerprint; None if the list's own signature does not verify."""
     try:
         return fingerprint_of(verify_trust_list(found))
     except FileRefused:

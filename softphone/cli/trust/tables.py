@@ -1,6 +1,4 @@
-"""Shows certificates and trust lists as rows of a table, and as objects for scripts; never a
-key.
-"""
+"""Shows certificates and trust lists as tables, and as objects for scripts; never a key."""
 
 from __future__ import annotations
 
@@ -87,7 +85,7 @@ def show_list(output: CommandOutput, title: str, facts: dict[str, Any]) -> None:
 
 
 def show_certificates(output: CommandOutput, title: str, found: list[dict[str, Any]]) -> None:
-    """Print a table of certificates; `place` is where each one is trusted, by default everywhere."""
+    """Print a table of certificates; `place` is where each is trusted, by default everywhere."""
     places = [facts.get("place", "everywhere") for facts in found]
     _show_numbered(output, title, "where", places, found)
 

@@ -1,6 +1,4 @@
-"""`softphone trust verify` and `requirements`: show a server's certificates, and what is required
-of them.
-"""
+"""`softphone trust verify` and `requirements`: a server's certificates, and what they need."""
 
 from __future__ import annotations
 
@@ -74,9 +72,7 @@ def _parse_host_port(text: str) -> Address:
 
 
 def starttls_of(options: VerifyServerOptions, port: int) -> Callable[[], StartTls] | None:
-    """Return the factory of the STARTTLS exchange: for a chat server's port of RFC 6120, or if
-    requested.
-    """
+    """Return the factory of the STARTTLS exchange, for a chat server's port or if requested."""
     chat = options.service == Service.XMPP
     if options.tls is not None and not chat:
         raise ConfigurationError(f"--tls {options.tls}: only --service xmpp may begin in clear")

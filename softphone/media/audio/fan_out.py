@@ -217,8 +217,7 @@ class BatchWriter:
         generations, broken = batch.security_generation, False
         changed = generations != self._generations
         if changed or any(each.group.dissolved for each in self._conversions):
-            # A converter of a new generation must hold no sound of the old one: `write` ensures
-            # that.
+            # A converter of a new generation must hold no old sound: `write` ensures that.
             changed, self._alone, self._conversions = True, self._others, []
         for conversion in self._conversions:
             broken |= self._write_converted(conversion, batch)

@@ -285,7 +285,7 @@ class PcmInput(ConvertingSink, BatchSink):
         while lacking > 0 and chunks:
             chunk = chunks[0]
             if isinstance(chunk, tuple) and chunk[0].samples < lacking:
-                # Most chunks are inner ones: only their samples matter, so no `ReceivedAudio` is
+                # Of inner chunks, which are most, only the samples matter: no `ReceivedAudio` is
                 # made.
                 batch, at = chunk
                 chunks.popleft()

@@ -24,8 +24,7 @@ MOST_CHANNELS = 32
 MOST_CHUNKS = 1000
 """The most chunks before the samples: no recorder writes more."""
 _GUID_TAIL = bytes.fromhex("000010008000 00aa00389b71")
-"""The octets after the format code in the sub-format GUID of an extensible file
-(KSDATAFORMAT_SUBTYPE_*).
+"""The octets after the format code in a sub-format GUID (KSDATAFORMAT_SUBTYPE_*).
 """
 
 _FORMATS = {
@@ -159,8 +158,7 @@ class WavReader:
                 if form is None:
                     raise ValueError("it has no fmt chunk before its samples")
                 begin = self._file.tell()
-                # A recorder that was killed, or wrote to a pipe, could not correct the size in the
-                # header.
+                # A recorder that was killed or wrote to a pipe has left a wrong size in the header.
                 size = min(size, self._file.seek(0, 2) - begin)
                 self._file.seek(begin)
                 return form, begin, size

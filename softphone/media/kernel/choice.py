@@ -63,9 +63,7 @@ def _find() -> tuple[Any, str]:
 
 
 def _digests(module: Any) -> tuple[Any, ...]:
-    """The functions that return the digests of what was compiled; an old build has only the
-    first.
-    """
+    """The functions that return the digests of a build; an old one has only the first."""
     return module.lib.kernel_layout, getattr(module.lib, "kernel_sources", module.lib.kernel_layout)
 
 

@@ -118,9 +118,7 @@ class DatagramSocket(asyncio.DatagramProtocol):
         return flow
 
     def _make_place(self) -> bool:
-        """Drop the oldest flow that is not held if the table is full; return whether a flow
-        fits.
-        """
+        """Drop the oldest flow that is not held if the table is full; return whether one fits."""
         if len(self._flows) < self._limit:
             return True
         for _ in range(min(_LOOKED_AT, len(self._flows))):

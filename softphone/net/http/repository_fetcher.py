@@ -106,9 +106,7 @@ class RepositoryFetcher:
         )
 
     async def fetch(self, url: str) -> bytes:
-        """Return the content at an https: address.  Raises TransportError or another
-        SoftphoneError.
-        """
+        """Return the content at an https: URL.  Raises TransportError or another SoftphoneError."""
         now = asyncio.get_running_loop().time()
         until, kept = self._kept.get(url, (0.0, ""))
         if now >= until:

@@ -83,8 +83,7 @@ class MediaSecuritySession:
         return self._with_agreement(request, flow)
 
     def _learn(self, response: Response, flow: Flow | None) -> list[str]:
-        """Store the Security-Server of a verified server; a malformed or too long one counts as
-        none.
+        """Store the Security-Server of a verified server; ignore a malformed or too long one.
 
         Return its mechanisms, as written.
         """

@@ -92,9 +92,7 @@ def shown_address(address: NameAddr, *, name: bool = True, uri: bool = True) -> 
 
 
 def clean_name(name: str | None) -> str | None:
-    """Drop characters that are not printable or change the direction of text; None if none is
-    left.
-    """
+    """Drop unprintable and bidirectional characters; None when nothing is left."""
     kinds = ((c, unicodedata.category(c)[0]) for c in (name or "")[: 4 * LONGEST_NAME])
     kept = "".join(" " if kind == "Z" else c for c, kind in kinds if kind != "C")
     return " ".join(kept.split())[:LONGEST_NAME] or None

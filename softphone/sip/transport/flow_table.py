@@ -61,8 +61,7 @@ class FlowTable:
         self.advertised: str | None = None
         self.contact_at: Address | None = None
         """The host name and port that every Contact has; None: an address."""
-        """The address to advertise in place of the local or the learned one; None: no such
-        address.
+        """The address to advertise in place of the local or the learned one; None: none.
         """
 
     def __contains__(self, flow: Flow | None) -> bool:

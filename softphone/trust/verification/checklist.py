@@ -126,9 +126,7 @@ _BY_ITSELF: Mapping[str, str] = {
 
 
 def _borne(check: CertificateCheck, seen: InspectionResult) -> CertificateCheck:
-    """Return the check; a failed one of name or date as tolerated if the certificate itself is
-    trusted.
-    """
+    """Return a check, a failed one as tolerated if the certificate itself is trusted."""
     identity = seen.identity
     why = None if identity is None else _BY_ITSELF.get(identity.verdict)
     if check.outcome is not CheckOutcome.FAILS or why is None:
@@ -238,8 +236,7 @@ _UNASKED: Mapping[str, tuple[CheckOutcome, str, str]] = {
     ),
     "tvs": (CheckOutcome.PASSES, "the cluster's TVS was asked about it, and no CRL or OCSP", ""),
 }
-"""The outcome for a certificate without a declared source, for kinds of verdict that replace
-revocation.
+"""The outcome without a declared source, for kinds of verdict that replace revocation.
 """
 
 

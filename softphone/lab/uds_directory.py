@@ -6,9 +6,6 @@ a search requires Basic credentials (RFC 7617), as CUCM does when its administra
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -16,8 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 from xml.sax.saxutils import escape, quoteattr
 
-from softphone.errors import TransportError
-from softphone.extras import require_module
+from softphone.lab.http_server import basic_user, serve_http
 from softphone.sans_io import Address
 from softphone.security import ClientCertificates, KeyMaterial
 from softphone.trust import TlsCredential, TlsSettings, server_context
@@ -75,27 +71,17 @@ class LabDirectory:
 
     async def __aenter__(self) -> Self:
         """Raises TransportError when the port is taken, ConfigurationError without aiohttp."""
-        require_module("aiohttp", "lab", "the lab's directory needs aiohttp")
-        from aiohttp import web
-
-        application = web.Application()
-        application.router.add_get("/cucm-uds/{what:.*}", self._answer)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
         settings = TlsSettings(
             credential=self.credential, client_certificates=ClientCertificates.NONE
         )
-        site = web.TCPSite(runner, self.host, self.port, ssl_context=server_context(settings))
-        try:
-            await site.start()
-        except OSError as exc:
-            await runner.cleanup()
-            raise TransportError(
-                f"TCP {self.host} port {self.port} cannot be bound: {exc.strerror or exc}"
-            ) from exc
-        self._stack.push_async_callback(runner.cleanup)
-        host, port = runner.addresses[0][:2]
-        self.address = (str(host), int(port))
+        self.address = await serve_http(
+            self._stack,
+            "/cucm-uds/{what:.*}",
+            self._answer,
+            (self.host, self.port),
+            server_context(settings),
+            what="the lab's directory",
+        )
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -105,7 +91,7 @@ class LabDirectory:
         from aiohttp import web
 
         what, query = request.match_info["what"], dict(request.query)
-        user = self._user(request.headers.get("Authorization", ""))
+        user = basic_user(request.headers.get("Authorization", ""), self.passwords)
         self.asked.append((what, request.query_string, user))
         del self.asked[:-1000]
         if what == "users" and self.authenticated and user is None:
@@ -115,18 +101,6 @@ class LabDirectory:
         if make is None:
             return web.Response(status=404)
         return web.Response(text=_HEAD + make(query), content_type="application/xml")
-
-    def _user(self, header: str) -> str | None:
-        scheme, _, value = header.partition(" ")
-        if scheme.lower() != "basic":
-            return None
-        try:
-            name, _, password = base64.b64decode(value, validate=True).partition(b":")
-        except (binascii.Error, ValueError):
-            return None
-        kept = self.passwords.get(name.decode(errors="replace"))
-        good = kept is not None and hmac.compare_digest(kept.reveal(), password)
-        return name.decode(errors="replace") if good else None
 
     def _users(self, query: Mapping[str, str]) -> str:
         found = [each for each in self.people if _matches(each, query)]

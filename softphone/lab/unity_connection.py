@@ -7,9 +7,6 @@ deleted state, sounds; in XML, or in JSON where Accept asks for it.  Faults can 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hmac
 import json
 import struct
 from collections.abc import Callable, Mapping, Sequence
@@ -21,8 +18,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from softphone.errors import TransportError
-from softphone.extras import require_module
+from softphone.lab.http_server import basic_user, serve_http
 from softphone.media.audio import ToneSource
 from softphone.sans_io import Address
 from softphone.security import ClientCertificates, KeyMaterial
@@ -132,29 +128,20 @@ class LabVoicemail:
 
     async def __aenter__(self) -> Self:
         """Raises TransportError when the port is taken, ConfigurationError without aiohttp."""
-        require_module("aiohttp", "lab", "the lab's voicemail needs aiohttp")
-        from aiohttp import web
-
-        application = web.Application()
-        application.router.add_route("*", "/vmrest/{what:.*}", self._answer)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
         settings = replace(
             self.settings,
             credential=self.credential,
             client_certificates=ClientCertificates.NONE,
         )
-        site = web.TCPSite(runner, self.host, self.port, ssl_context=server_context(settings))
-        try:
-            await site.start()
-        except OSError as exc:
-            await runner.cleanup()
-            raise TransportError(
-                f"TCP {self.host} port {self.port} cannot be bound: {exc.strerror or exc}"
-            ) from exc
-        self._stack.push_async_callback(runner.cleanup)
-        host, port = runner.addresses[0][:2]
-        self.address = (str(host), int(port))
+        self.address = await serve_http(
+            self._stack,
+            "/vmrest/{what:.*}",
+            self._answer,
+            (self.host, self.port),
+            server_context(settings),
+            what="the lab's voicemail",
+            methods=("*",),
+        )
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -176,7 +163,8 @@ class LabVoicemail:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         from aiohttp import web
 
-        user = self._user(request.headers.get("Authorization", ""))
+        user = basic_user(request.headers.get("Authorization", ""), self.passwords)
+        user = user if user in self.mailboxes else None
         self.asked.append((request.method, request.path_qs, user))
         del self.asked[:-1000]
         fault = await self._fault(request)
@@ -221,19 +209,6 @@ class LabVoicemail:
         while not self._leaving.is_set():
             await response.write(_ENDLESS_PIECE)
         return response
-
-    def _user(self, header: str) -> str | None:
-        scheme, _, value = header.partition(" ")
-        if scheme.lower() != "basic":
-            return None
-        try:
-            name, _, password = base64.b64decode(value, validate=True).partition(b":")
-        except (binascii.Error, ValueError):
-            return None
-        user = name.decode(errors="replace")
-        kept = self.passwords.get(user)
-        good = kept is not None and hmac.compare_digest(kept.reveal(), password)
-        return user if good and user in self.mailboxes else None
 
     def _mailbox(self, user: str) -> Document:
         size = sum(len(each.sound) for each in self.mailboxes[user])

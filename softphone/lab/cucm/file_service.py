@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Self
 
-from softphone.errors import TransportError
-from softphone.extras import require_module
+from softphone.lab.http_server import serve_http
 from softphone.net import Driver
 from softphone.provisioning.tftp.server import TftpServed, TftpServer
 from softphone.sans_io import Address, Transport
@@ -54,7 +53,6 @@ class FileService:
 
     async def __aenter__(self) -> Self:
         """Raises TransportError when a port is taken, ConfigurationError without aiohttp."""
-        require_module("aiohttp", "lab", "the lab's file service needs aiohttp")
         try:
             await self._start()
         except BaseException:
@@ -77,22 +75,14 @@ class FileService:
         self.addresses["https"] = await self._web(ports.https, server_context(settings))
 
     async def _web(self, port: int, context: SSLContext | None) -> Address:
-        from aiohttp import web
-
-        application = web.Application()
-        application.router.add_get("/{name:.*}", self._answer)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        self._stack.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, self._ports.host, port, ssl_context=context)
-        try:
-            await site.start()
-        except OSError as exc:
-            raise TransportError(
-                f"TCP {self._ports.host} port {port} cannot be bound: {exc.strerror or exc}"
-            ) from exc
-        host, bound = runner.addresses[0][:2]
-        return str(host), int(bound)
+        return await serve_http(
+            self._stack,
+            "/{name:.*}",
+            self._answer,
+            (self._ports.host, port),
+            context,
+            what="the lab's file service",
+        )
 
     async def _answer(self, request: web.Request) -> web.Response:
         from aiohttp import web

@@ -1,0 +1,69 @@
+"""Serves the lab's HTTP interfaces by aiohttp, and judges Basic credentials (RFC 7617)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from ssl import SSLContext
+from typing import TYPE_CHECKING
+
+from softphone.errors import TransportError
+from softphone.extras import require_module
+from softphone.sans_io import Address
+from softphone.security import KeyMaterial
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+
+async def serve_http(
+    stack: AsyncExitStack,
+    path: str,
+    answer: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    address: Address,
+    context: SSLContext | None,
+    *,
+    what: str,
+    methods: Sequence[str] = ("GET", "HEAD"),
+) -> Address:
+    """Answer each request to `path`, a route of aiohttp, until `stack` is closed.
+
+    Other methods than `methods` get 405.  Returns the address with the port that was bound;
+    without `context` it is HTTP in clear.  Raises TransportError when the port is taken,
+    ConfigurationError without aiohttp, which names `what`.
+    """
+    require_module("aiohttp", "lab", f"{what} needs aiohttp")
+    from aiohttp import web
+
+    application = web.Application()
+    for method in methods:
+        application.router.add_route(method, path, answer)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    host, port = address
+    try:
+        await web.TCPSite(runner, host, port, ssl_context=context).start()
+    except OSError as exc:
+        raise TransportError(
+            f"TCP {host} port {port} cannot be bound: {exc.strerror or exc}"
+        ) from exc
+    bound_host, bound_port = runner.addresses[0][:2]
+    return str(bound_host), int(bound_port)
+
+
+def basic_user(header: str, passwords: Mapping[str, KeyMaterial]) -> str | None:
+    """Return the user of an Authorization header whose password is correct, else None."""
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, _, password = base64.b64decode(value, validate=True).partition(b":")
+    except (binascii.Error, ValueError):
+        return None
+    user = name.decode(errors="replace")
+    kept = passwords.get(user)
+    return user if kept is not None and hmac.compare_digest(kept.reveal(), password) else None

@@ -26,8 +26,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from softphone._version import __version__
 from softphone.media import (
     AnyEngine,
@@ -95,7 +93,6 @@ async def measure(placement: str, busy: bool, options: argparse.Namespace) -> di
             before = engine.lateness.counts.copy()
             await asyncio.sleep(options.seconds)
             late = LatenessHistogram(engine.lateness.counts - before)
-    late.maximum_ms = float(np.flatnonzero(late.counts).max(initial=0) + 1) / 10
     return {
         "packets": late.total,
         "p50_late_ms": late.quantile_ms(0.5),

@@ -54,6 +54,7 @@ from softphone.media.tick import (
     LatenessHistogram,
     LatenessNotice,
     TickTime,
+    count_due_packets,
     make_bye,
     run_receive_half,
     run_send_half,
@@ -83,9 +84,10 @@ _notices: WeakKeyDictionary[asyncio.AbstractEventLoop, LatenessNotice] = WeakKey
 class MediaEngine:
     """A `MediaBackend` that runs in the event loop in which it is entered.
 
-    `lateness` is the histogram of the RTP packets sent.  `jumps` counts skipped frames,
-    `frames_late` frames that ran after the deadline of the next one.  `bank` is for the media loop
-    only.  `on_tick`, if set, is called after each run of a phase with the phase and its next frame.
+    `lateness` is the histogram of the RTP packets sent or skipped.  `jumps` counts skipped frames,
+    `packets_skipped` the RTP packets that they would have sent, `frames_late` frames that ran after
+    the deadline of the next one.  `bank` is for the media loop only.
+    `on_tick`, if set, is called after each run of a phase with the phase and its next frame.
     `late_advice` is the advice in the log's warning about late media.
     """
 
@@ -101,6 +103,7 @@ class MediaEngine:
         self.config = config or MediaConfig()
         self.lateness = LatenessHistogram()
         self.jumps = 0
+        self.packets_skipped = 0
         self.frames_late = 0
         self._clock = clock
         self._entropy = entropy
@@ -329,9 +332,7 @@ class MediaEngine:
             self._warn(behind, now)
         if behind > CATCH_UP:
             jump = int(behind / FRAME)
-            skip_frames(self._bank, phase, jump, now=now)
-            self._frames[phase] += jump
-            self.jumps += jump
+            self._skip(phase, jump, behind, now)
         try:
             self._run_due(phase)
         finally:
@@ -339,6 +340,15 @@ class MediaEngine:
         if self.on_tick is not None:
             self.on_tick(phase, self._frames[phase])
         self._dispatch()
+
+    def _skip(self, phase: int, jump: int, behind: float, now: float) -> None:
+        """Skip `jump` frames, the first of them `behind` seconds late, and count what they miss."""
+        due = count_due_packets(self._bank, phase, self._frames[phase], jump)
+        self.lateness.count_skipped((behind - FRAME * np.arange(jump)) * 1e3, due)
+        self.packets_skipped += int(due.sum())
+        skip_frames(self._bank, phase, jump, now=now)
+        self._frames[phase] += jump
+        self.jumps += jump
 
     def _run_due(self, phase: int) -> None:
         """Run every frame that is due, but at most those of CATCH_UP seconds, so that a machine

@@ -12,18 +12,25 @@ section 4, RFC 3611 (XR), RFC 3264 section 6.1 and RFC 7160 (a change of codec).
 
 from __future__ import annotations
 
-from softphone.media.tick.lateness import BIN_MS, BINS, LatenessHistogram, LatenessNotice
+from softphone.media.tick.lateness import BIN_STARTS_MS, BINS, LatenessHistogram, LatenessNotice
 from softphone.media.tick.rtcp import make_bye
 from softphone.media.tick.stream_commands import RemoteAddresses
-from softphone.media.tick.tick import TickTime, run_receive_half, run_send_half, skip_frames
+from softphone.media.tick.tick import (
+    TickTime,
+    count_due_packets,
+    run_receive_half,
+    run_send_half,
+    skip_frames,
+)
 
 __all__ = [
     "BINS",
-    "BIN_MS",
+    "BIN_STARTS_MS",
     "LatenessHistogram",
     "LatenessNotice",
     "RemoteAddresses",
     "TickTime",
+    "count_due_packets",
     "make_bye",
     "run_receive_half",
     "run_send_half",

@@ -132,6 +132,19 @@ def skip_frames(bank: StreamBank, phase: int, frames: int, *, now: float) -> Non
     bank.sender.end_talkspurt(bank.span(phase))
 
 
+def count_due_packets(
+    bank: StreamBank, phase: int, first: int, frames: int
+) -> npt.NDArray[np.int64]:
+    """Return how many RTP packets `phase` has to send in each of `frames` frames from `first` on,
+    int64[frames]; pauses of the sources are not known in advance and count as sound."""
+    begins_ms = np.arange(first, first + frames + 1, dtype=np.int64) * FRAME_MS
+    due = np.zeros(frames, dtype=np.int64)
+    for group in _plan(bank, phase).send_groups:
+        # As `packets_due`, for all frames at once.
+        due += np.diff(-(-begins_ms // group.ptime_ms)) * group.rows.size
+    return due
+
+
 def _detect_timeouts(bank: StreamBank, phase: int, *, now: float) -> None:
     span, receiver = bank.span(phase), bank.receiver
     overdue = receiver.receives[span] & ~receiver.timed_out[span]

@@ -238,6 +238,7 @@ class MediaWorkerServer:
         engine, counters = self._engine, self._board.counters
         write_statistics(self._board, engine.bank, phase, frame)
         counters[EngineCounter.JUMPS] = engine.jumps
+        counters[EngineCounter.PACKETS_SKIPPED] = engine.packets_skipped
         counters[EngineCounter.FRAMES_LATE] = engine.frames_late
         counters[EngineCounter.UNCLAIMED] = engine.unclaimed
         counters[EngineCounter.LATEST_MICROSECONDS] = int(engine.lateness.maximum_ms * 1e3)

@@ -153,7 +153,7 @@ class RemoteEngine:
     @property
     def lateness(self) -> LatenessHistogram:
         """A copy of the lateness histogram, summed over the workers."""
-        copy = LatenessHistogram(np.zeros(BINS + 1, dtype=np.int64))
+        copy = LatenessHistogram(np.zeros(BINS, dtype=np.int64))
         for site in self._slots:
             if site.link.statistics is not None:
                 copy.counts += site.link.statistics.lateness
@@ -165,6 +165,11 @@ class RemoteEngine:
     def jumps(self) -> int:
         """Frames skipped by phases that were too far behind, summed over the workers."""
         return self._count(EngineCounter.JUMPS)
+
+    @property
+    def packets_skipped(self) -> int:
+        """RTP packets that skipped frames would have sent, summed over the workers."""
+        return self._count(EngineCounter.PACKETS_SKIPPED)
 
     @property
     def frames_late(self) -> int:

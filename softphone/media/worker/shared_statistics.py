@@ -35,28 +35,27 @@ class EngineCounter(IntEnum):
     UNCLAIMED = 3
     LATEST_MICROSECONDS = 4
     PROCESSOR_MICROSECONDS = 5
+    PACKETS_SKIPPED = 6
 
 
 class SharedStatistics:
     """The statistics of a worker's streams over one block of shared memory.
 
-    `counters` is int64[len(EngineCounter)], `lateness` int64[BINS + 1] and `rows`
+    `counters` is int64[len(EngineCounter)], `lateness` int64[BINS] and `rows`
     float64[capacity, COLUMNS].  Raises ValueError for a block that is too small.
     """
 
     def __init__(self, memory: mmap.mmap, capacity: int) -> None:
         words = np.frombuffer(memory, dtype=np.int64, count=self.octets(capacity) // 8)
         self.counters: npt.NDArray[np.int64] = words[: len(EngineCounter)]
-        self.lateness: npt.NDArray[np.int64] = words[
-            len(EngineCounter) : len(EngineCounter) + BINS + 1
-        ]
-        rest = words[len(EngineCounter) + BINS + 1 :]
+        self.lateness: npt.NDArray[np.int64] = words[len(EngineCounter) : len(EngineCounter) + BINS]
+        rest = words[len(EngineCounter) + BINS :]
         self.rows: npt.NDArray[np.float64] = rest.view(np.float64).reshape(capacity, COLUMNS)
 
     @staticmethod
     def octets(capacity: int) -> int:
         """Return the size of the block for `capacity` rows."""
-        return 8 * (len(EngineCounter) + BINS + 1 + capacity * COLUMNS)
+        return 8 * (len(EngineCounter) + BINS + capacity * COLUMNS)
 
 
 def write_statistics(shared: SharedStatistics, bank: StreamBank, phase: int, frame: int) -> None:

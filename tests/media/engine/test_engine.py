@@ -423,6 +423,10 @@ async def test_a_longer_stall_lets_media_time_jump_and_the_jump_is_counted(clock
     sent = engine.statistics(handle).packets_sent
     assert engine.jumps == 49
     assert sent + engine.jumps == 101
+    assert (engine.packets_skipped, engine.lateness.total) == (49, 101)
+    # The first of those that were due was 990 ms late, the last that was sent some 10 ms.
+    assert engine.lateness.maximum_ms == pytest.approx(990.0, abs=20.0)
+    assert 49 <= round(101 * engine.lateness.share_above(20.0)) <= 51
     assert "late" in caplog.text
     assert "process of its own" in caplog.text
 

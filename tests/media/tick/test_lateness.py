@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from softphone.media.tick import LatenessHistogram, LatenessNotice
@@ -24,8 +25,30 @@ def test_quantiles_and_shares_are_those_of_what_was_counted():
     assert seen.quantile_ms(0.95) == pytest.approx(6.1)
     assert seen.quantile_ms(1.0) == 400.0
     assert seen.share_above(5.0) == pytest.approx(0.10)
-    assert seen.share_above(25.0) == pytest.approx(0.01)
+    assert seen.share_above(25.0) == seen.share_above(400.0) == pytest.approx(0.01)
+    assert seen.share_above(410.0) == 0.0
     assert seen.maximum_ms == 400.0
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "end_ms"),
+    [(24.95, 25.0), (25.2, 26.0), (180.0, 181.0), (315.0, 320.0), (4e3, 4.1e3)],
+)
+def test_what_is_later_than_a_frame_is_told_apart(late_ms, end_ms):
+    seen = LatenessHistogram()
+    seen.count_packets(late_ms, 9)
+    seen.count_packets(1e6, 1)
+    assert seen.quantile_ms(0.5) == pytest.approx(end_ms)
+    assert seen.quantile_ms(1.0) == 1e6
+
+
+def test_skipped_packets_are_as_late_as_their_skip():
+    seen = LatenessHistogram()
+    seen.count_packets(1.0, 6)
+    seen.count_skipped(np.array([315.0, 215.0, 15.0]), np.array([0, 3, 1]))
+    assert (seen.total, seen.maximum_ms) == (10, 215.0)
+    assert seen.share_above(20.0) == pytest.approx(0.3)
+    assert seen.share_above(5.0) == pytest.approx(0.4)
 
 
 def test_a_packet_that_is_early_is_not_late_and_no_packets_move_nothing():

@@ -21,7 +21,7 @@ from softphone.media import (
 )
 from softphone.media.bank import FRAME
 from softphone.media.quality import stream_statistics
-from softphone.media.tick import RemoteAddresses, skip_frames
+from softphone.media.tick import RemoteAddresses, count_due_packets, skip_frames
 from softphone.media.tick.stream_commands import (
     send_digits,
     set_direction,
@@ -390,6 +390,19 @@ def test_after_a_jump_of_media_time_the_timestamp_has_jumped_and_the_sequence_ha
     assert (sent[5][1] - sent[4][1]) & 0xFFFF == 1
     assert (sent[5][2] - sent[4][2]) & 0xFFFFFFFF == 21 * 160
     assert sent[5][0] >> 7 == 1
+
+
+@pytest.mark.parametrize("ptime_ms", [10, 20, 30, 60])
+def test_the_packets_that_a_jump_misses_are_those_that_the_ticks_would_have_sent(ptime_ms):
+    wire = Wire(ptime_ms=ptime_ms)
+    sent = []
+    due = count_due_packets(wire.a.bank, 0, 0, 13).tolist()
+    for _ in range(13):
+        before = int(wire.a.bank.sender.packets_sent[wire.a.row])
+        wire.run(1)
+        sent.append(int(wire.a.bank.sender.packets_sent[wire.a.row]) - before)
+    assert due == sent
+    assert count_due_packets(wire.a.bank, 0, 7, 3).tolist() == sent[7:10]
 
 
 def test_a_packet_that_was_buffered_before_a_hold_is_not_heard_as_of_a_newer_generation():

@@ -38,6 +38,7 @@ from softphone.load.result import (
     quantiles_text,
     result_figures,
     second_fields,
+    verdict_fields,
 )
 from softphone.load.run import BUILTIN_SCENARIOS, Runner, Scenario, ScenarioRun, WorkerOutcome
 
@@ -71,4 +72,5 @@ __all__ = [
     "result_figures",
     "second_fields",
     "users_of_template",
+    "verdict_fields",
 ]

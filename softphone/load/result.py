@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -71,11 +71,13 @@ class LoadResult:
                 "lost": list(self.lost),
                 "begun_apart_ms": round(self.begun_apart * 1e3, 1),
             },
-            "verdicts": [
-                {"expected": each.expected, "met": each.met, "measured": each.measured}
-                for each in verdicts
-            ],
+            "verdicts": verdict_fields(verdicts),
         }
+
+
+def verdict_fields(verdicts: Sequence[ExpectationVerdict]) -> list[dict[str, Any]]:
+    """Verdicts as JSON objects."""
+    return [asdict(verdict) for verdict in verdicts]
 
 
 def _fields(total: Tally) -> dict[str, Any]:
@@ -92,18 +94,20 @@ def _fields(total: Tally) -> dict[str, Any]:
         },
         "setup_ms": _quantiles(total.setup_ms, (50, 95, 99), 1),
         "mos": _quantiles(total.mos, (5, 50), 2),
-        "packets": {
-            "sent": total.sent,
-            "received": total.received,
-            "lost": total.lost,
-            "late": total.late,
-        },
+        "packets": _packets(total),
         "cpu_ms_per_call_second": (
             round(total.cpu_ms_per_call_second, 3) if total.call_seconds else None
         ),
         "jitter_ms": _quantiles(total.jitter_ms, (50, 95, 99), 2),
         "loss_percent": round(total.loss_percent, 4) if total.expected > 0 else None,
-        "lateness_ms": _quantiles(total.lateness_ms, (50, 99), 1),
+        "lateness_ms": {
+            **_quantiles(total.lateness_ms, (50, 99), 1),
+            "max": round(total.lateness_ms.maximum, 1) if total.due else None,
+        },
+        "late_percent": {
+            "over_5_ms": round(total.late_percent, 4) if total.due else None,
+            "over_20_ms": round(total.too_late_percent, 4) if total.due else None,
+        },
         "suites": dict(total.suites),
         "media_paths": dict(total.media_paths),
         "registrations": {
@@ -116,6 +120,18 @@ def _fields(total: Tally) -> dict[str, Any]:
         "audio": {"checked": total.checked, "heard": total.heard},
         "injected": dict(total.injected),
         "histograms": {name: getattr(total, name).to_plain() for name in HISTOGRAMS},
+    }
+
+
+def _packets(tally: Tally) -> dict[str, int]:
+    return {
+        "sent": tally.sent,
+        "received": tally.received,
+        "lost": tally.lost,
+        "due": tally.due,
+        "late": tally.late,
+        "too_late": tally.too_late,
+        "skipped": tally.skipped,
     }
 
 
@@ -140,8 +156,18 @@ def plan_fields(plan: LoadPlan) -> dict[str, Any]:
 def judge_result(
     result: LoadResult, expectations: Sequence[Expectation]
 ) -> tuple[ExpectationVerdict, ...]:
-    """Judge each expectation against the counts of the run."""
-    return tuple(expectation.judge_tally(result.total) for expectation in expectations)
+    """Judge each expectation against the counts of the run.
+
+    A share of which nothing happened is an outright failure only if the generator could act: it
+    was slow at most.  A call that has another suite is one in any run.
+    """
+    verdicts = [expectation.judge_tally(result.total) for expectation in expectations]
+    checks = {result.failed_checks.get(reason) for reason in result.invalid_because}
+    acted = checks <= {GeneratorCheck.SPEED} and not result.interrupted
+    return tuple(
+        replace(verdict, outright=verdict.outright and (acted or bool(expectation.suite)))
+        for expectation, verdict in zip(expectations, verdicts, strict=True)
+    )
 
 
 def second_fields(second: RunSecond) -> dict[str, Any]:
@@ -158,12 +184,7 @@ def second_fields(second: RunSecond) -> dict[str, Any]:
         "setup_ms": _quantiles(tally.setup_ms, (50, 99), 1),
         "mos": _quantiles(second.mos_now, (5, 50), 2),
         "jitter_ms": _quantiles(second.jitter_now_ms, (50, 95), 2),
-        "packets": {
-            "sent": tally.sent,
-            "received": tally.received,
-            "lost": tally.lost,
-            "late": tally.late,
-        },
+        "packets": _packets(tally),
         "cpu": round(second.cpu, 3),
         "lateness_ms": _quantiles(tally.lateness_ms, (99,), 1),
         "workers": second.workers,
@@ -201,7 +222,9 @@ def result_figures(result: LoadResult) -> list[tuple[str, str]]:
             "packets lost",
             f"{total.lost:,} ({total.loss_percent:.3f} %)" if total.expected > 0 else "-",
         ),
-        ("packets that we sent more than 5 ms late", f"{total.late:,}"),
+        ("own packets over 5 / 20 ms late", _late(total)),
+        ("own packets skipped", f"{total.skipped:,} of {total.due:,}"),
+        ("own lateness p50 / p99 / max, ms", _lateness(total)),
         ("suites", suites or "-"),
         ("calls that heard what they should", f"{total.heard} of {total.checked} listened to"),
         (
@@ -217,6 +240,17 @@ def result_figures(result: LoadResult) -> list[tuple[str, str]]:
 def _registered(total: Tally) -> str:
     text = f"{total.registered:,} of {total.registrations - total.retried:,}"
     return f"{text}, asked again {total.retried:,} times" if total.retried else text
+
+
+def _late(total: Tally) -> str:
+    if not total.due:
+        return "-"
+    return f"{total.late_percent:.2f} % / {total.too_late_percent:.2f} %"
+
+
+def _lateness(total: Tally) -> str:
+    most = f"{total.lateness_ms.maximum:.4g}" if total.due else "-"
+    return f"{quantiles_text(total.lateness_ms, 0.5, 0.99)} / {most}"
 
 
 def _injected(result: LoadResult) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
+
 from softphone.load import (
     BLANK_LOAD_SUMMARY,
     LoadResult,
@@ -14,7 +16,7 @@ from softphone.load import (
     result_figures,
     second_fields,
 )
-from softphone.load.measure import RunSecond, Tally
+from softphone.load.measure import GeneratorCheck, RunSecond, Tally
 from softphone.load.plan import BaseSpec, FaultSpec, LoadPlan, UserSpec, parse_expectation
 
 CONTRACT = {
@@ -32,7 +34,9 @@ def result():
     plan = LoadPlan("echo", "600", BaseSpec(server="sip:h"), (UserSpec("sip:a@h"),))
     made = LoadResult(plan)
     for at in (1.0, 2.0):
-        tally = Tally(attempted=10, answered=9, sent=500, received=499, lost=1, late=3)
+        tally = Tally(attempted=10, answered=9, sent=500, received=499, lost=1, skipped=5)
+        for late_ms, packets in ((1.0, 490), (8.0, 10), (315.0, 5)):
+            tally.count_lateness(late_ms, packets)
         tally.failed["486 Busy Here"] = 1
         tally.setup_ms.record_value(20.0, 9)
         tally.mos.record_value(4.4, 9)
@@ -55,7 +59,17 @@ def test_the_summary_has_the_names_and_kinds_of_the_contract():
     assert summary["calls"]["attempted"] == 20
     assert summary["calls"]["failed"] == {"486 Busy Here": 2}
     assert summary["calls"]["most_up"] == 18
-    assert summary["packets"] == {"sent": 1000, "received": 998, "lost": 2, "late": 6}
+    assert summary["packets"] == {
+        "sent": 1000,
+        "received": 998,
+        "lost": 2,
+        "due": 1010,
+        "late": 30,
+        "too_late": 10,
+        "skipped": 10,
+    }
+    assert summary["late_percent"] == {"over_5_ms": 2.9703, "over_20_ms": 0.9901}
+    assert summary["lateness_ms"] == {"p50": 1.0, "p99": 8.0, "max": 315.0}
     assert summary["cpu_ms_per_call_second"] == 10.0
     assert summary["valid"] is True
 
@@ -73,7 +87,51 @@ def test_verdicts_are_in_the_summary():
     )
     told = made.summary(verdicts)["verdicts"]
     assert [each["met"] for each in told] == [False, True]
-    assert told[0] == {"expected": "answered>=95%", "met": False, "measured": "90%"}
+    assert told[0] == {
+        "expected": "answered>=95%",
+        "met": False,
+        "measured": "90%",
+        "outright": False,
+    }
+
+
+def test_people_see_how_late_the_generator_itself_was():
+    told = dict(result_figures(result()))
+    assert told["own packets over 5 / 20 ms late"] == "2.97 % / 0.99 %"
+    assert told["own packets skipped"] == "10 of 1,010"
+    assert told["own lateness p50 / p99 / max, ms"] == "1 / 8 / 315"
+    unsent = dict(result_figures(LoadResult(result().plan)))
+    assert unsent["own packets over 5 / 20 ms late"] == "-"
+    assert unsent["own lateness p50 / p99 / max, ms"] == "- / - / -"
+
+
+@pytest.mark.parametrize(
+    ("checks", "interrupted", "outright"),
+    [
+        ([], False, [True, True]),
+        ([GeneratorCheck.SPEED], False, [True, True]),
+        ([GeneratorCheck.SPEED, GeneratorCheck.RESOURCES], False, [True, False]),
+        ([GeneratorCheck.SENDING], False, [True, False]),
+        ([GeneratorCheck.BUFFERS], False, [True, False]),
+        ([GeneratorCheck.SCENARIO], False, [True, False]),
+        ([None], False, [True, False]),
+        ([GeneratorCheck.SPEED], True, [True, False]),
+    ],
+)
+def test_nothing_at_all_is_a_failure_only_where_the_generator_could_act(
+    checks, interrupted, outright
+):
+    made = LoadResult(result().plan, interrupted=interrupted)
+    tally = Tally(attempted=3, answered=3, checked=3)
+    tally.suites["clear"] = 3
+    made.add_second(RunSecond(1.0, tally=tally))
+    for number, check in enumerate(checks):
+        if check is None:
+            made.invalid_because.append("of another kind")
+        else:
+            made.add_invalid_reason(f"reason {number}", check)
+    wanted = [parse_expectation("suite=AEAD_AES_256_GCM"), parse_expectation("audio>=99%")]
+    assert [each.outright for each in judge_result(made, wanted)] == outright
 
 
 def test_users_are_told_apart_from_their_attempts():
@@ -82,7 +140,8 @@ def test_users_are_told_apart_from_their_attempts():
     assert dict(result_figures(made))["users registered"] == "24 of 40, asked again 18 times"
     told = made.summary(judge_result(made, [parse_expectation("registered>=60%")]))
     assert (told["registrations"]["attempted"], told["registrations"]["retried"]) == (58, 18)
-    assert told["verdicts"][0] == {"expected": "registered>=60%", "met": True, "measured": "60%"}
+    assert told["verdicts"][0]["measured"] == "60%"
+    assert told["verdicts"][0]["met"]
 
 
 def test_an_invalid_run_says_so():

@@ -81,7 +81,8 @@ class CommandOutput:
     """Output of one command.
 
     `summary` are the fields that the last object has in any case, besides result, status and
-    reason; None: the command prints no summary.
+    reason; None: the command prints no summary.  A command that says itself what late media
+    mean sets `judges_lateness`: then no single moment is warned of.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class CommandOutput:
         self._ended = False
         self._terminals = [each for each in (sys.stdout, sys.stderr) if each.isatty()]
         self._warned: set[str] = set()
+        self.judges_lateness = False
 
     def event(self, name: str, sentence: str = "", /, **fields: Any) -> None:
         """Print an event: the sentence for people, name and fields for scripts."""

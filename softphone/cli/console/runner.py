@@ -241,9 +241,13 @@ class _LogHandler(logging.Handler):
     def _warn(self, record: logging.LogRecord) -> None:
         before, late, words = mask(record.getMessage()).partition("media was ")
         message = before
+        # The rest of the text is for programs that embed the engine.
+        words = words.partition(":")[0]
+        if late and self._output.judges_lateness:
+            if self.level < logging.WARNING:
+                self._output.log(f"{before}{late}{words}")
+            return
         if late:
-            # The rest of the text is for programs that embed the engine.
-            words = words.partition(":")[0]
             message = f"{before}{late}{words}: this machine is too busy for it"
         if getattr(record, "once", False):
             self._output.warn_once(message)

@@ -25,10 +25,11 @@ from softphone.load.report import (
     gitlab_document,
     junit_document,
     markdown_summary,
-    no_result_case,
+    no_result_cases,
     output_text,
-    plan_properties,
+    run_properties,
     verdict_cases,
+    write_no_result,
     write_report,
 )
 from softphone.trust.disk import write_private
@@ -51,10 +52,16 @@ def check_artifacts(options: LoadOptions) -> None:
 
 def check_file(option: str, path: Path | None) -> None:
     """Check that the file of an option can be written.  Raises ConfigurationError."""
-    if path is not None and not path.absolute().parent.is_dir():
-        raise ConfigurationError(f"{option} {path}: there is no such folder")
-    if path is not None and path.is_dir():
-        raise ConfigurationError(f"{option} {path}: that is a folder; name a file in it")
+    problem = None if path is None else _file_problem(path)
+    if problem is not None:
+        raise ConfigurationError(f"{option} {path}: {problem}")
+
+
+def _file_problem(path: Path) -> str | None:
+    """Why no file can be written at `path`; None when nothing is known against it."""
+    if not path.absolute().parent.is_dir():
+        return "there is no such folder"
+    return "that is a folder; name a file in it" if path.is_dir() else None
 
 
 def write_artifacts(
@@ -64,16 +71,19 @@ def write_artifacts(
     verdicts: Sequence[ExpectationVerdict],
     *,
     series: SeriesFile,
+    begun: datetime,
     search: CapacitySearch | None = None,
 ) -> bool:
-    """Write the requested files; report those that cannot be written, and return False then."""
-    wall = datetime.now().astimezone()
+    """Write the requested files of a run that began at `begun`.
+
+    Report those that cannot be written, and return False then.
+    """
     report, junit = options.report, options.junit
     written = _end_series(output, series)
     if report is not None:
 
         def write_page() -> None:
-            write_report(report, result, verdicts, search=search, wall=wall)
+            write_report(report, result, verdicts, search=search, wall=begun)
             output.event("report", f"the report is {report}", path=str(report))
 
         written &= _attempt(output, write_page)
@@ -82,9 +92,9 @@ def write_artifacts(
         document = junit_document(
             cases,
             scenario=result.plan.scenario,
-            wall=wall,
-            seconds=result.seconds[-1].at if result.seconds else 0.0,
-            properties=plan_properties(result.plan),
+            wall=begun,
+            seconds=_seconds_since(begun),
+            properties=run_properties(result),
             output=output_text(result),
         )
         written &= _attempt(output, lambda: _write_junit(output, junit, document))
@@ -101,14 +111,48 @@ def _end_series(output: CommandOutput, series: SeriesFile) -> bool:
     return not series.error
 
 
-def write_no_result(output: CommandOutput, options: LoadOptions, error: str) -> None:
-    """Write the files for CI of a run without a result, as far as possible."""
-    junit, cases = options.junit, [_named(no_result_case(error))]
-    if junit is not None:
-        wall = datetime.now().astimezone()
-        document = junit_document(cases, scenario=options.scenario, wall=wall)
+def write_no_result_artifacts(
+    output: CommandOutput,
+    options: LoadOptions,
+    error: str,
+    verdicts: Sequence[ExpectationVerdict],
+    *,
+    begun: datetime,
+) -> None:
+    """Write the requested files of a run without a result, as far as possible."""
+    report, junit = options.report, options.junit
+    verdicts = [replace(each, measured=name_options(each.measured)) for each in verdicts]
+    if report is not None and _file_problem(report) is None:
+        title = f"{options.scenario}: {options.target or 'users call each other'}"
+
+        def write_page() -> None:
+            write_no_result(report, title, name_options(error), verdicts, wall=begun)
+            output.event("report", f"the report is {report}", path=str(report))
+
+        _attempt(output, write_page)
+    cases = [_named(case) for case in no_result_cases(error, verdicts)]
+    if junit is not None and _file_problem(junit) is None:
+        document = junit_document(
+            cases,
+            scenario=options.scenario,
+            wall=begun,
+            seconds=_seconds_since(begun),
+            properties={
+                "scenario": options.scenario,
+                "target": options.target or "",
+                "tolerate_late": str(options.tolerate_late),
+            },
+        )
         _attempt(output, lambda: _write_junit(output, junit, document))
     _annotate(output, options, cases, [])
+
+
+def _seconds_since(begun: datetime) -> float:
+    return max(0.0, (_now() - begun).total_seconds())
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone()
 
 
 def _named(case: VerdictCase) -> VerdictCase:

@@ -11,7 +11,7 @@ from softphone.cli.console.runner import DONE, FAILED
 from softphone.cli.load.artifacts import check_file
 from softphone.cli.load.options import INVALID, CompareOptions, LoadOptions
 from softphone.errors import ConfigurationError
-from softphone.load import LoadResult
+from softphone.load import LoadResult, verdict_fields
 from softphone.load.compare import (
     FigureChange,
     RegressionRule,
@@ -141,10 +141,7 @@ def _fields(comparison: RunComparison, verdicts: Sequence[ExpectationVerdict]) -
         "run": comparison.after.name,
         "differences": comparison.differences,
         "figures": [_figure_fields(each) for each in comparison.changes],
-        "verdicts": [
-            {"expected": each.expected, "met": each.met, "measured": each.measured}
-            for each in verdicts
-        ],
+        "verdicts": verdict_fields(verdicts),
     }
 
 

@@ -6,16 +6,21 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import wraps
 from typing import Any, TypeAlias
 
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, FAILED, INTERRUPTED
-from softphone.cli.load.artifacts import check_artifacts, write_artifacts, write_no_result
+from softphone.cli.load.artifacts import (
+    check_artifacts,
+    write_artifacts,
+    write_no_result_artifacts,
+)
 from softphone.cli.load.compare import Baseline
 from softphone.cli.load.options import INVALID, CapacityOptions, LoadOptions
 from softphone.cli.load.plan import expectations_of, plan_of
-from softphone.cli.load.screen import LoadScreen, ProgressLines
+from softphone.cli.load.screen import LatenessWarning, LoadScreen, ProgressLines
 from softphone.errors import ConfigurationError, SoftphoneError
 from softphone.load import (
     NO_RESULT,
@@ -24,6 +29,7 @@ from softphone.load import (
     judge_result,
     result_figures,
     second_fields,
+    verdict_fields,
 )
 from softphone.load.capacity import CapacitySearch, CapacityTrial
 from softphone.load.distribute import RunObserver, find_capacity, run_plan
@@ -35,36 +41,51 @@ Command: TypeAlias = Callable[[CommandOutput, Any], Awaitable[int]]
 
 
 def tells_failure(command: Command) -> Command:
-    """Decorate a command so that the fields of its summary say why there is no result."""
+    """Decorate a command so that its summary and its files say why there is no result."""
 
     @wraps(command)
     async def reporting(output: CommandOutput, options: LoadOptions) -> int:
+        begun = _now()
+
+        def tell(why: str, **fields: Any) -> None:
+            measured = f"nothing, since {NO_RESULT}: {why}"
+            texts = [text.strip() for text in options.expect or ()]
+            verdicts = [ExpectationVerdict(text, False, measured) for text in texts]
+            output.fill_blank(**fields, verdicts=verdict_fields(verdicts))
+            write_no_result_artifacts(output, options, f"{NO_RESULT}: {why}", verdicts, begun=begun)
+
         try:
             return await command(output, options)
         except SoftphoneError as error:
-            output.fill_blank(invalid_because=[f"{NO_RESULT}: {error}"])
-            write_no_result(output, options, f"{NO_RESULT}: {error}")
+            tell(str(error), invalid_because=[f"{NO_RESULT}: {error}"])
             raise
         except asyncio.CancelledError:
-            output.fill_blank(interrupted=True)
-            write_no_result(output, options, f"{NO_RESULT}: interrupted")
+            tell("interrupted", interrupted=True)
             raise
 
     return reporting
 
 
+def _now() -> datetime:
+    return datetime.now().astimezone()
+
+
 @tells_failure
 async def run_load(output: CommandOutput, options: LoadOptions) -> int:
-    """Run a load; return 0 if it is valid and every verdict is met, 4 if it is invalid, else 1."""
+    """Run a load; return 0 if it is valid and every verdict is met, 4 if it is invalid, else 1.
+
+    An invalid run of which a verdict fails outright returns 1, too.
+    """
+    begun = _now()
+    _check(options)
     expectations = expectations_of(options)
     plan = plan_of(options)
     baseline = Baseline(options)
-    _check(options)
     series = SeriesFile(options.series)
     async with _watched(output, options, plan, series) as watcher:
         result = await run_plan(plan, options.workers, watcher, ray=options.ray)
     verdicts = (*judge_result(result, expectations), *baseline.judge(output, result))
-    written = write_artifacts(output, options, result, verdicts, series=series)
+    written = write_artifacts(output, options, result, verdicts, series=series, begun=begun)
     _print_result(output, result, verdicts)
     return _code(result, verdicts) or (DONE if written else FAILED)
 
@@ -74,12 +95,13 @@ async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -
     """Run a search; return 0 if the capacity was found and confirmed, 4 if a number of calls could
     not be judged, else 1.
     """
+    begun = _now()
+    _check(options)
     expectations = expectations_of(options)
     if not expectations:
         raise ConfigurationError("--expect: say what a target must reach to hold its calls")
     _check_search(options)
     plan = plan_of(options)
-    _check(options)
     search = CapacitySearch(options.calls, options.most, options.precision, options.confirm)
 
     def trial(finished: CapacityTrial) -> None:
@@ -107,7 +129,9 @@ async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -
             on_trial=trial,
         )
     verdicts = judge_result(result, expectations)
-    written = write_artifacts(output, options, result, verdicts, series=series, search=search)
+    written = write_artifacts(
+        output, options, result, verdicts, series=series, begun=begun, search=search
+    )
     output.summary(
         search.outcome_text(),
         **result.summary(verdicts),
@@ -169,6 +193,8 @@ async def _watched(
         if output.json:
             listeners.second.append(lambda s: output.event("second", **second_fields(s)))
         screen, lines = LoadScreen(plan, options.workers), ProgressLines(plan)
+        lateness = LatenessWarning(plan, output.warn)
+        output.judges_lateness = True
         update = stack.enter_context(output.screen(screen.view(output.stdout_console.width)))
 
         def second(latest: RunSecond) -> None:
@@ -181,13 +207,15 @@ async def _watched(
 
         def begin(tried: LoadPlan) -> None:
             # The counts of the trial before do not belong to this one.
-            nonlocal screen, lines
+            nonlocal screen, lines, lateness
             series.begin_trial()
             trial = f"trial with {_calls(tried.calls)}"
             screen = LoadScreen(tried, options.workers, trial)
             lines = ProgressLines(tried, trial)
+            lateness = LatenessWarning(tried, output.warn)
 
         listeners.second.append(second)
+        listeners.second.append(lambda latest: lateness.add_second(latest))
         listeners.progress.append(progress)
         if not output.draws:
             listeners.second.append(lambda latest: output.progress(lines.running(latest)))
@@ -224,7 +252,7 @@ def _print_result(
 
 def _sentence(result: LoadResult, verdicts: Sequence[ExpectationVerdict]) -> str:
     lines = [f"INVALID: {reason}" for reason in result.invalid_because]
-    lines += [f"not met: {v.expected} (measured: {v.measured})" for v in verdicts if not v.met]
+    lines += [_unmet_text(result, verdict) for verdict in verdicts if not verdict.met]
     if result.interrupted:
         lines.append("interrupted: the figures are of what there was")
     tolerated = result.plan.tolerate_late
@@ -237,6 +265,13 @@ def _sentence(result: LoadResult, verdicts: Sequence[ExpectationVerdict]) -> str
             else f"valid, and no verdict was asked for (--expect): {_came_about(result)}"
         )
     return "\n".join(lines)
+
+
+def _unmet_text(result: LoadResult, verdict: ExpectationVerdict) -> str:
+    text = f"not met: {verdict.expected} (measured: {verdict.measured})"
+    if verdict.outright and not result.valid:
+        return f"FAILED, however busy the generator was: {text}"
+    return text
 
 
 def _came_about(result: LoadResult) -> str:
@@ -254,5 +289,5 @@ def _code(result: LoadResult, verdicts: Sequence[ExpectationVerdict]) -> int:
     if result.interrupted:
         return INTERRUPTED
     if not result.valid:
-        return INVALID
+        return FAILED if any(verdict.outright for verdict in verdicts) else INVALID
     return DONE if all(verdict.met for verdict in verdicts) else FAILED

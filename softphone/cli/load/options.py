@@ -12,7 +12,8 @@ from softphone.cli.console.options import CommandOptions, JsonOption, option, op
 
 EXIT_CODES = (
     "Exit codes: 0 valid and as expected, 1 a verdict was not met, 2 wrong usage and nothing sent, "
-    "3 the server is not who it should be, 4 the run was invalid and says nothing of the server, "
+    "3 the server is not who it should be, 4 the run was invalid and says nothing of the server "
+    "(but 1 where a call had another suite than expected, or no call at all was as expected), "
     "130 interrupted."
 )
 
@@ -190,7 +191,8 @@ class LoadOptions(CommandOptions):
         list[str] | None,
         option(
             "--expect",
-            "answered>=99.9%, mos_p5>=4.0, setup_p99<=500ms, suite=NAME, ...; repeatable.",
+            "'answered>=99.9%', 'mos_p5>=4.0', 'setup_p99<=500ms', suite=NAME, ...; repeatable; "
+            "in quotes, since a shell takes > and < for files.",
             "VERDICT",
         ),
     ] = None

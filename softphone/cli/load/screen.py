@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -10,6 +12,7 @@ from softphone.cli.console.output import printable
 from softphone.load.measure.tally import RunSecond, Tally
 from softphone.load.plan import LoadPlan
 from softphone.load.result import failure_causes, quantiles_text
+from softphone.load.run.bottleneck import BottleneckDetector
 
 CAUSES = 6
 WIDE = 80
@@ -91,6 +94,29 @@ class LoadScreen:
     def _failures(self) -> list[Text]:
         worst = sorted(failure_causes(self._total).items(), key=lambda item: -item[1])[:CAUSES]
         return [Text(f"{count:>8,}  {printable(cause)}", style="red") for cause, count in worst]
+
+
+class LatenessWarning:
+    """Warns once, LINE_EVERY seconds into a run, when it is invalid as it stands.
+
+    Single moments in which media was late are not told: they matter by their share alone.
+    """
+
+    def __init__(self, plan: LoadPlan, warn: Callable[[str], None]) -> None:
+        self._warn = warn
+        self._warned = False
+        self._detector = BottleneckDetector(
+            shared=plan.sockets == "shared", tolerate_late=plan.tolerate_late
+        )
+
+    def add_second(self, second: RunSecond) -> None:
+        """Take a second of the run."""
+        self._detector.add_second(second)
+        if second.at < LINE_EVERY or self._warned:
+            return
+        for reason in self._detector.invalid_reasons()[:1]:
+            self._warn(f"if it stays so, this run is invalid: {reason}")
+            self._warned = True
 
 
 class ProgressLines:

@@ -127,6 +127,7 @@ def _tally(found: Mapping[str, Any]) -> Tally:
         # Packets that come twice make the loss negative.
         lost=_count(packets["lost"], least=-_MOST),
         late=_count(packets["late"]),
+        due=_count(packets.get("due", packets["sent"])),
         checked=_count(audio["checked"]),
         heard=_count(audio["heard"]),
     )

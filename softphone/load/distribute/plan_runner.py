@@ -161,19 +161,22 @@ async def find_capacity(
 def trial_of(result: LoadResult, expectations: Sequence[Expectation]) -> CapacityTrial:
     """Turn the result of a run into a trial of its number of calls.
 
-    An invalid or interrupted run says nothing about the target.
+    An invalid or interrupted run says nothing about the target, but that an expectation is not met
+    outright.
     """
     unmet = [verdict for verdict in judge_result(result, expectations) if not verdict.met]
+    unmet.sort(key=lambda verdict: not verdict.outright)
+    outright = bool(unmet) and unmet[0].outright
     why = f"{unmet[0].expected} (measured: {unmet[0].measured})" if unmet else ""
     total = result.total
-    if not result.valid:
+    if not result.valid and not outright:
         why = result.invalid_because[0]
     if result.interrupted:
         why = "interrupted"
     return CapacityTrial(
         calls=result.plan.calls,
         held=result.valid and not unmet and not result.interrupted,
-        valid=result.valid and not result.interrupted,
+        valid=(result.valid or outright) and not result.interrupted,
         why=why,
         answered=total.served / total.attempted if total.attempted else 0.0,
         mos_p5=total.mos.quantile(0.05),

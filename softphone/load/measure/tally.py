@@ -16,6 +16,11 @@ from softphone.load.measure.histogram import Histogram
 TOLERATE_LATE = 1.0
 """The default share of our packets, in percent, that may leave more than a frame late."""
 
+LATE_MS = 5.0
+"""Milliseconds of lateness above which a packet counts as late."""
+TOO_LATE_MS = 20.0
+"""One frame in milliseconds; the far end sees anything later as jitter of ours."""
+
 NO_MEDIA = "no_media"
 """The cause of a call that was answered, but whose far end sent no packet."""
 
@@ -37,11 +42,12 @@ class Tally:
     counts all answered calls by who ended them.
 
     `registrations` are attempts; `retried` of them were refused and repeated, so that the others
-    belong to one user each.  `late` counts our packets that left more than 5 ms late.
-    `lateness_ms` has one value for each packet sent.  `mos`, `jitter_ms` and `loss` (percent) have
-    one value for each whole call.  `media_paths` counts the processes that place calls by the path
-    that their media take.  `held_back` is the time in seconds that calls began later than
-    scheduled, because the most allowed calls were up.
+    belong to one user each.  `due` counts our packets whose time came: they were sent, or `skipped`
+    where media time jumped.  `late` of them were more than 5 ms late, `too_late` more than 20 ms;
+    `lateness_ms` has one value for each.  Skipped packets count as late.  `mos`, `jitter_ms` and
+    `loss` (percent) have one value for each whole call.  `media_paths` counts the processes that
+    place calls by the path that their media take.  `held_back` is the time in seconds that calls
+    began later than scheduled, because the most allowed calls were up.
     """
 
     attempted: int = 0
@@ -62,7 +68,10 @@ class Tally:
     sent: int = 0
     received: int = 0
     lost: int = 0
+    due: int = 0
     late: int = 0
+    too_late: int = 0
+    skipped: int = 0
     overflows: int = 0
     jumps: int = 0
     mos: Histogram = field(default_factory=lambda: Histogram(THOUSANDTH))
@@ -73,6 +82,13 @@ class Tally:
     heard: int = 0
     call_seconds: float = 0.0
     cpu_seconds: float = 0.0
+
+    def count_lateness(self, late_ms: float, packets: int) -> None:
+        """Count `packets` of ours that left, or were skipped, `late_ms` after their time."""
+        self.lateness_ms.record_value(late_ms, packets)
+        self.due += packets
+        self.late += packets if late_ms > LATE_MS else 0
+        self.too_late += packets if late_ms > TOO_LATE_MS else 0
 
     def merge(self, other: Tally) -> None:
         """Add the counts of another tally."""
@@ -125,6 +141,16 @@ class Tally:
     def loss_percent(self) -> float:
         """The share of expected packets that were lost, in percent."""
         return 100.0 * self.lost / self.expected if self.expected > 0 else 0.0
+
+    @property
+    def late_percent(self) -> float:
+        """The share of our packets that were more than 5 ms late, in percent."""
+        return 100.0 * self.late / self.due if self.due else 0.0
+
+    @property
+    def too_late_percent(self) -> float:
+        """The share of our packets that were more than 20 ms late, in percent."""
+        return 100.0 * self.too_late / self.due if self.due else 0.0
 
     @property
     def cpu_ms_per_call_second(self) -> float:

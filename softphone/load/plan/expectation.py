@@ -35,7 +35,7 @@ _SHARES: Mapping[str, Callable[[Tally], tuple[int, int]]] = {
     "dropped": lambda t: (t.dropped.total(), t.answered),
     "registered": lambda t: (t.registered, t.registrations - t.retried),
     "loss": lambda t: (t.lost, t.received + t.lost),
-    "late": lambda t: (t.late, t.sent),
+    "late": lambda t: (t.late, t.due),
     "audio": lambda t: (t.heard, t.checked),
 }
 """Shares, each as a part of a whole.  An answered call whose far end sent no media does not count
@@ -49,6 +49,12 @@ _QUANTILES: Mapping[str, tuple[str, Callable[[Tally], Histogram]]] = {
     "lateness": ("ms", lambda t: t.lateness_ms),
     "loss": ("%", lambda t: t.loss),
 }
+
+_OF_ALL = ("answered", "registered", "audio")
+"""Shares of the calls or users that are to be near 100 %."""
+
+_NOTHING_HAPPENED: Mapping[str, float] = {**dict.fromkeys(_OF_ALL, 0.0), "failed": 100.0}
+"""The value of a share, in percent, when all calls or users failed: being slow does not do that."""
 
 _UNMEASURED: Mapping[str, str] = {
     "answered": "no call was attempted",
@@ -107,11 +113,16 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class ExpectationVerdict:
-    """Whether an expectation was met; `measured` is the measured value as text."""
+    """Whether an expectation was met; `measured` is the measured value as text.
+
+    `outright`: it is not met whatever the generator's speed, because nothing of what was asked for
+    happened, or a call had another suite.
+    """
 
     expected: str
     met: bool
     measured: str
+    outright: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +143,16 @@ class Expectation:
             counts = ", ".join(f"{name} {n}" for name, n in sorted(tally.suites.items()))
             met = bool(tally.suites[self.suite]) and not others
             measured = counts or "nothing, since no call was answered"
-            return ExpectationVerdict(self.text, met, measured)
+            # A suite is negotiated: no delay makes a call one in another.
+            return ExpectationVerdict(self.text, met, measured, outright=bool(others))
         value = figure.measure(tally)
         if value is None:
             why = _UNMEASURED[figure.name if figure.quantile is None else f"{figure.name}_p"]
             return ExpectationVerdict(self.text, False, f"nothing, since {why}")
         met = _OPERATORS[self.comparison](value, self.bound)
-        return ExpectationVerdict(
-            self.text, met, f"{value:.4g}{' ' if figure.unit == 'ms' else ''}{figure.unit}"
-        )
+        measured = f"{value:.4g}{' ' if figure.unit == 'ms' else ''}{figure.unit}"
+        outright = not met and value == _NOTHING_HAPPENED.get(figure.label)
+        return ExpectationVerdict(self.text, met, measured, outright)
 
 
 def parse_figure(name: str) -> Figure:
@@ -160,6 +172,12 @@ def parse_expectation(text: str) -> Expectation:
     """Parse an expectation.  Raises ConfigurationError that lists what is accepted."""
     match = _FORM.fullmatch(text)
     if match is None:
+        if re.fullmatch(r"\s*[a-z_0-9]+\s*", text):
+            raise ConfigurationError(
+                f"the expectation {text!r} has no value: put it in quotes, as in "
+                "--expect 'answered>=99%', since a shell takes > for a redirection, and writes a "
+                "file such as '=99%'"
+            )
         raise _unknown(text, "it is not of the form NAME>=VALUE")
     name, comparison, value = match[1], match[2].replace("==", "="), match[3]
     if name == "suite":
@@ -168,7 +186,13 @@ def parse_expectation(text: str) -> Expectation:
         figure = parse_figure(name)
     except ValueError as error:
         raise _unknown(text, str(error)) from error
-    return Expectation(text.strip(), figure, comparison, _number(text, value, figure.unit))
+    bound = _number(text, value, figure.unit)
+    if name in _OF_ALL and value[-1] != "%" and 0 < bound <= 1:
+        raise ConfigurationError(
+            f"the expectation {text!r} is in percent: write {100 * bound:g}%, or {value}% if that "
+            "is meant"
+        )
+    return Expectation(text.strip(), figure, comparison, bound)
 
 
 def _suite(text: str, comparison: str, value: str) -> Expectation:

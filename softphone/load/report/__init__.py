@@ -18,14 +18,14 @@ from softphone.load.report.annotations import (
     markdown_summary,
 )
 from softphone.load.report.comparison_page import write_comparison
-from softphone.load.report.html import write_report
-from softphone.load.report.junit import junit_document, output_text, plan_properties
+from softphone.load.report.html import write_no_result, write_report
+from softphone.load.report.junit import junit_document, output_text, run_properties
 from softphone.load.report.prometheus import PrometheusPage
 from softphone.load.report.series import SeriesFile
 from softphone.load.report.verdict_cases import (
     CaseOutcome,
     VerdictCase,
-    no_result_case,
+    no_result_cases,
     verdict_cases,
 )
 
@@ -39,10 +39,11 @@ __all__ = [
     "gitlab_document",
     "junit_document",
     "markdown_summary",
-    "no_result_case",
+    "no_result_cases",
     "output_text",
-    "plan_properties",
+    "run_properties",
     "verdict_cases",
     "write_comparison",
+    "write_no_result",
     "write_report",
 ]

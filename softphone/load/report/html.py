@@ -48,6 +48,19 @@ def write_report(
     write_private(path, text.encode(), mode=0o644)
 
 
+def write_no_result(
+    path: Path, title: str, error: str, verdicts: Sequence[ExpectationVerdict], *, wall: datetime
+) -> None:
+    """Write the page of a run that came to no result, for `error`.  Raises ConfigurationError."""
+    parts = [
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="note">{escape(_made(wall))}</p>',
+        f'<div class="box bad"><b>No result:</b> {escape(error)}</div>',
+        verdict_table(verdicts),
+    ]
+    write_private(path, html_page(title, parts).encode(), mode=0o644)
+
+
 def report_page(
     result: LoadResult,
     verdicts: Sequence[ExpectationVerdict],
@@ -55,7 +68,7 @@ def report_page(
     search: CapacitySearch | None = None,
     wall: datetime,
 ) -> str:
-    """The page as HTML text; `wall` is the time at which the run ended."""
+    """The page as HTML text; `wall` is the time at which the run began."""
     plan = result.plan
     title = f"{plan.scenario}: {plan.target or 'users call each other'}"
     parts = [
@@ -81,13 +94,17 @@ def html_page(title: str, parts: Sequence[str]) -> str:
     )
 
 
-def _when(plan: LoadPlan, wall: datetime) -> str:
+def _made(wall: datetime) -> str:
     machine = (
         f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
     )
+    return f"softphone {__version__} on {machine}, begun at {wall:%Y-%m-%d %H:%M:%S %Z}"
+
+
+def _when(plan: LoadPlan, wall: datetime) -> str:
     faults = plan.faults.words()
     return (
-        f"softphone {__version__} on {machine}, {wall:%Y-%m-%d %H:%M:%S %Z}; "
+        f"{_made(wall)}; "
         f"{plan.calls} calls, arrival {plan.arrival} at {plan.rate:g}/s, {plan.duration:g} s, "
         f"hold {plan.hold or 'of the scenario'}, seed {plan.seed}, {len(plan.users)} users, "
         f"{plan.sockets} sockets, media {plan.placement}"
@@ -108,12 +125,24 @@ def _state(
         return (
             '<div class="box bad"><b>Invalid: these figures say nothing about the target.</b>'
             f"<ul>{reasons}</ul></div>"
-        )
+        ) + _outright(verdicts)
     unmet = sum(not verdict.met for verdict in verdicts)
     if unmet:
         return f'<div class="box bad"><b>Failed:</b> {unmet} of {len(verdicts)} verdicts</div>'
     said = "every verdict is met" if verdicts else "no verdict was asked for"
     return f'<div class="box good"><b>Valid</b>, {said}</div>'
+
+
+def _outright(verdicts: Sequence[ExpectationVerdict]) -> str:
+    """A box with what failed although the run is invalid; "" for nothing."""
+    texts = [f"{each.expected} (measured: {each.measured})" for each in verdicts if each.outright]
+    if not texts:
+        return ""
+    rows = "".join(f"<li>{escape(text)}</li>" for text in texts)
+    return (
+        '<div class="box bad"><b>Failed all the same, however busy the generator was:</b>'
+        f"<ul>{rows}</ul></div>"
+    )
 
 
 def _capacity(search: CapacitySearch | None) -> str:

@@ -16,7 +16,6 @@ from datetime import datetime
 from xml.etree import ElementTree as ET
 
 from softphone._version import __version__
-from softphone.load.plan import LoadPlan
 from softphone.load.report.verdict_cases import CaseOutcome, VerdictCase
 from softphone.load.result import LoadResult, failure_causes, plan_fields, result_figures
 
@@ -38,7 +37,7 @@ def junit_document(
     properties: Mapping[str, str] | None = None,
     output: str = "",
 ) -> str:
-    """One suite of the cases, as text; `wall` is when the run ended, `seconds` how long it took."""
+    """One suite of the cases, as text; `wall` is when the run began, `seconds` how long it took."""
     counts = Counter(case.outcome for case in cases)
     root = ET.Element("testsuites")
     suite = ET.SubElement(
@@ -82,9 +81,17 @@ def _add_case(suite: ET.Element, case: VerdictCase) -> None:
             ET.SubElement(made, tag, {"message": text, "type": group}).text = text
 
 
-def plan_properties(plan: LoadPlan) -> dict[str, str]:
-    """The settings of a plan, by stable names."""
-    return {name: "" if value is None else str(value) for name, value in plan_fields(plan).items()}
+def run_properties(result: LoadResult) -> dict[str, str]:
+    """The settings of a run, and how late our packets were, by stable names."""
+    total = result.total
+    values = {
+        **plan_fields(result.plan),
+        "tolerate_late": result.plan.tolerate_late,
+        "late_percent_over_5_ms": round(total.late_percent, 4) if total.due else None,
+        "late_percent_over_20_ms": round(total.too_late_percent, 4) if total.due else None,
+        "packets_skipped": total.skipped,
+    }
+    return {name: "" if value is None else str(value) for name, value in values.items()}
 
 
 def output_text(result: LoadResult) -> str:

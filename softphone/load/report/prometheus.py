@@ -55,6 +55,8 @@ def exposition(second: RunSecond, total: Tally) -> str:
         "packets_sent": total.sent,
         "packets_received": total.received,
         "packets_late": total.late,
+        "packets_too_late": total.too_late,
+        "packets_skipped": total.skipped,
         "cpu_seconds": total.cpu_seconds,
         "call_seconds": total.call_seconds,
     }

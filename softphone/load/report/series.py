@@ -19,7 +19,7 @@ COLUMNS = (
     *("trial", "at_s", "calls_up", "attempted", "answered", "failed", "dropped", "registered"),
     *("setup_p50_ms", "setup_p99_ms", "mos_p5", "mos_p50", "jitter_p50_ms", "jitter_p95_ms"),
     *("packets_sent", "packets_received", "packets_lost", "packets_late"),
-    *("cpu_cores", "lateness_p99_ms", "workers"),
+    *("cpu_cores", "lateness_p99_ms", "workers", "packets_too_late", "packets_skipped"),
 )
 """Columns may be added at the end; none is renamed or removed within a minor version."""
 
@@ -78,7 +78,7 @@ class SeriesFile:
                 *(tally.sent, tally.received, tally.lost, tally.late),
                 f"{second.cpu:.3f}",
                 _rank(tally.lateness_ms, 0.99, 1),
-                second.workers,
+                *(second.workers, tally.too_late, tally.skipped),
             )
         )
 

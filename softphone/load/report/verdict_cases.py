@@ -1,7 +1,8 @@
 """The verdicts of a run as test cases, for whatever reads test results: CI servers, and people.
 
-Each check of the generator is a case, then each expectation.  An invalid run is an error, never a
-failure of the target: its expectations are skipped, since its figures say nothing of the target.
+Each check of the generator is a case, then each expectation.  An invalid run is an error, no
+failure of the target: its expectations are skipped, since its figures say nothing of the target,
+but one that is not met outright has failed.  Without a result each expectation is an error, too.
 """
 
 from __future__ import annotations
@@ -53,9 +54,14 @@ def verdict_cases(
     return _with_unique_names(cases)
 
 
-def no_result_case(error: str) -> VerdictCase:
-    """The one case of a run without a result; `error` says why."""
-    return VerdictCase(GENERATOR, GeneratorCheck.COMPLETE.value, CaseOutcome.ERROR, error)
+def no_result_cases(error: str, verdicts: Sequence[ExpectationVerdict]) -> list[VerdictCase]:
+    """The cases of a run without a result; `error` says why, as does each verdict."""
+    cases = [VerdictCase(GENERATOR, GeneratorCheck.COMPLETE.value, CaseOutcome.ERROR, error)]
+    cases += [
+        VerdictCase(EXPECTED, verdict.expected, CaseOutcome.ERROR, _verdict_text(verdict))
+        for verdict in verdicts
+    ]
+    return _with_unique_names(cases)
 
 
 def _check_case(result: LoadResult, check: GeneratorCheck) -> VerdictCase:
@@ -78,14 +84,18 @@ def _capacity_case(search: CapacitySearch) -> VerdictCase:
 
 
 def _expectation_case(verdict: ExpectationVerdict, believed: bool) -> VerdictCase:
-    text = f"{'met' if verdict.met else 'not met'}: {verdict.expected}"
-    text = f"{text} (measured: {verdict.measured})"
-    if not believed:
+    text = _verdict_text(verdict)
+    if not believed and not verdict.outright:
         return VerdictCase(
             EXPECTED, verdict.expected, CaseOutcome.SKIPPED, f"the run says nothing of it; {text}"
         )
     outcome = CaseOutcome.PASSED if verdict.met else CaseOutcome.FAILED
     return VerdictCase(EXPECTED, verdict.expected, outcome, text)
+
+
+def _verdict_text(verdict: ExpectationVerdict) -> str:
+    met = "met" if verdict.met else "not met"
+    return f"{met}: {verdict.expected} (measured: {verdict.measured})"
 
 
 def _with_unique_names(cases: Sequence[VerdictCase]) -> list[VerdictCase]:

@@ -10,12 +10,8 @@ from __future__ import annotations
 from collections import deque
 
 from softphone.load.measure.generator_check import GeneratorCheck
-from softphone.load.measure.tally import TOLERATE_LATE, RunSecond, Tally
+from softphone.load.measure.tally import TOLERATE_LATE, TOO_LATE_MS, RunSecond, Tally
 
-LATE_MS = 5.0
-"""Milliseconds of lateness above which a packet counts as late."""
-TOO_LATE_MS = 20.0
-"""One frame in milliseconds; the far end sees anything later as jitter of ours."""
 FRAME_MS = 20.0
 BUSY = 0.9
 """The share of a core above which lateness rises steeply."""

@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable
 
 from softphone.load.measure import RunSecond
-from softphone.load.run.bottleneck import LATE_MS
 from softphone.media import AnyEngine
-from softphone.media.tick import BIN_MS
+from softphone.media.tick import BIN_STARTS_MS
 
 
 class ResourceGauge:
@@ -34,6 +33,7 @@ class ResourceGauge:
         self._used, self._at = self._read_processor(), self._clock()
         self._late = self._engine.lateness.counts.copy()
         self._overflows, self._jumps = self._engine.overflows, self._engine.jumps
+        self._skipped = self._engine.packets_skipped
 
     def read_into(self, second: RunSecond) -> None:
         """Write the differences since the previous reading into a second."""
@@ -48,17 +48,17 @@ class ResourceGauge:
         tally.overflows += overflows - self._overflows
         tally.jumps += jumps - self._jumps
         self._overflows, self._jumps = overflows, jumps
+        skipped = self._engine.packets_skipped
+        tally.skipped += skipped - self._skipped
+        self._skipped = skipped
 
     def _read_processor(self) -> tuple[float, float]:
         """Processor seconds of this process, and of the media process (0.0 without one)."""
         return self._processor(), getattr(self._engine, "processor_seconds", 0.0)
 
     def _read_lateness(self, second: RunSecond) -> None:
-        counts = self._engine.lateness.counts
+        tally, counts = second.tally, self._engine.lateness.counts
         new = counts - self._late
         self._late = counts.copy()
         for bin_number in new.nonzero()[0].tolist():
-            late_ms, packets = bin_number * BIN_MS, int(new[bin_number])
-            second.tally.lateness_ms.record_value(late_ms, packets)
-            if late_ms > LATE_MS:
-                second.tally.late += packets
+            tally.count_lateness(BIN_STARTS_MS[bin_number], int(new[bin_number]))

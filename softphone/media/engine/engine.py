@@ -344,7 +344,8 @@ class MediaEngine:
     def _skip(self, phase: int, jump: int, behind: float, now: float) -> None:
         """Skip `jump` frames, the first of them `behind` seconds late, and count what they miss."""
         due = count_due_packets(self._bank, phase, self._frames[phase], jump)
-        self.lateness.count_skipped((behind - FRAME * np.arange(jump)) * 1e3, due)
+        late_ms = 1e3 * (behind - FRAME * np.arange(jump))
+        self.lateness.count_skipped(late_ms, due)
         self.packets_skipped += int(due.sum())
         skip_frames(self._bank, phase, jump, now=now)
         self._frames[phase] += jump

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -46,9 +46,9 @@ class LatenessHistogram:
             self.maximum_ms = late_ms
 
     def count_skipped(
-        self, late_ms: npt.NDArray[np.float64], packets: npt.NDArray[np.int64]
+        self, late_ms: npt.NDArray[np.floating[Any]], packets: npt.NDArray[np.int64]
     ) -> None:
-        """Count the `packets` int64[n] of n skipped frames, `late_ms` float64[n] above 0 when
+        """Count the `packets` int64[n] of n skipped frames, `late_ms` float[n] above 0 when
         they were skipped."""
         bins = np.searchsorted(BIN_STARTS_MS, late_ms, side="right") - 1
         np.add.at(self.counts, bins, packets)

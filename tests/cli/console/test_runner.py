@@ -161,6 +161,19 @@ def test_what_a_library_warns_of_does_not_steer_the_terminal(capsys):
     assert capsys.readouterr().err == "warning: from the far end: ?2J?]0;owned?\n"
 
 
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_a_command_that_judges_lateness_is_told_of_no_moment_of_it(capsys, verbose):
+    async def command(output):
+        output.judges_lateness = True
+        logging.getLogger("softphone.media").warning("media was 9 ms late: x")
+        logging.getLogger("softphone.load").warning("load worker 7: it is lost")
+        return 0
+
+    assert run(RunOptions(json=False, verbose=verbose), command) == 0
+    late = "media was 9 ms late\n" if verbose else ""
+    assert capsys.readouterr().err == f"{late}warning: load worker 7: it is lost\n"
+
+
 @pytest.mark.parametrize("who", ["", "media worker 0: ", "load worker 77: media worker 0: "])
 def test_late_media_is_told_without_advice_for_programmers(capsys, who):
     async def command(face):

@@ -4,11 +4,39 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
-from softphone.cli.load.screen import LoadScreen, ProgressLines
+from softphone.cli.load.screen import LatenessWarning, LoadScreen, ProgressLines
 from softphone.load.measure import RunSecond, Tally
 from softphone.load.plan import BaseSpec, LoadPlan, UserSpec
+
+
+def late(at, too_late):
+    """A second with `too_late` of 1,000 packets late by more than 20 ms."""
+    tally = Tally()
+    tally.count_lateness(1.0, 1000 - too_late)
+    tally.count_lateness(60.0, too_late)
+    return RunSecond(at, tally=tally, cpu=0.1)
+
+
+@pytest.mark.parametrize(
+    ("shares", "tolerated", "warned"),
+    [([50, *[0] * 12], 1.0, 0), ([50] * 13, 1.0, 1), ([50] * 13, 5.0, 0), ([50] * 8, 1.0, 0)],
+)
+def test_late_packets_are_warned_of_once_and_only_if_the_run_is_invalid_by_them(
+    shares, tolerated, warned
+):
+    """A hiccup in the first second is outweighed; a run of 8 s says it in its last sentence."""
+    users = (UserSpec("sip:a@h"),)
+    plan = LoadPlan("echo", "600", BaseSpec(server="sip:h"), users, tolerate_late=tolerated)
+    told: list[str] = []
+    warning = LatenessWarning(plan, told.append)
+    for number, too_late in enumerate(shares, 1):
+        warning.add_second(late(float(number), too_late))
+    assert len(told) == warned
+    for text in told:
+        assert text.startswith("if it stays so, this run is invalid: 5.0% of our packets")
 
 
 def screen(workers=1):

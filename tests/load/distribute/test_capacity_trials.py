@@ -6,7 +6,7 @@ from softphone.load import LoadResult
 from softphone.load.capacity import CapacitySearch
 from softphone.load.distribute import RunObserver, find_capacity
 from softphone.load.distribute.plan_runner import trial_of
-from softphone.load.measure import RunSecond, Tally
+from softphone.load.measure import GeneratorCheck, RunSecond, Tally
 from softphone.load.plan import BaseSpec, LoadPlan, UserSpec, parse_expectation
 
 EXPECTED = [parse_expectation("answered>=99%")]
@@ -34,6 +34,18 @@ def test_an_invalid_run_says_nothing_whatever_its_verdicts():
     for answered in (100, 10):
         trial = trial_of(result(answered, invalid_because=["busy"]), EXPECTED)
         assert (trial.held, trial.valid, trial.why) == (False, False, "busy")
+
+
+def test_but_what_fails_outright_is_not_held_and_comes_first():
+    both = [parse_expectation("mos_p5>=4"), *EXPECTED]
+    slow = result(0)
+    slow.add_invalid_reason("busy", GeneratorCheck.SPEED)
+    trial = trial_of(slow, both)
+    assert (trial.held, trial.valid) == (False, True)
+    assert trial.why == "answered>=99% (measured: 0%)"
+    starved = result(0)
+    starved.add_invalid_reason("no ports", GeneratorCheck.RESOURCES)
+    assert not trial_of(starved, both).valid
 
 
 def test_nor_does_an_interrupted_one():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from softphone.errors import ConfigurationError
@@ -10,7 +12,9 @@ from softphone.load.plan import parse_expectation
 
 
 def tally():
-    found = Tally(attempted=1000, answered=999, sent=5000, received=4990, lost=10, late=50)
+    found = Tally(
+        attempted=1000, answered=999, sent=5000, received=4990, lost=10, due=5000, late=50
+    )
     found.failed["486 Busy Here"] = 1
     found.suites["AEAD_AES_256_GCM"] = 999
     for milliseconds in range(1, 1001):
@@ -83,11 +87,60 @@ def test_a_verdict_without_a_value_says_why_there_is_none(name, why):
     assert measured.startswith(f"nothing, since {why}")
 
 
+@pytest.mark.parametrize("text", ["answered", " mos_p5 ", "quality"])
+def test_what_a_shell_has_cut_off_is_to_be_quoted(text):
+    with pytest.raises(ConfigurationError, match="in quotes, as in --expect 'answered>=99%'"):
+        parse_expectation(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("answered>=0.99", "write 99%, or 0.99% if"),
+        ("audio>1", "write 100%, or 1% if"),
+        ("registered=0.5", "write 50%, or 0.5% if"),
+    ],
+)
+def test_a_share_of_one_is_not_taken_for_a_percentage(text, words):
+    with pytest.raises(ConfigurationError, match=words):
+        parse_expectation(text)
+    assert parse_expectation(f"{text}%").bound == float(text.strip("abcdefghijklmnopqrstuvwxyz>="))
+
+
+@pytest.mark.parametrize(
+    "text", ["failed<=0.5", "loss<1", "late<=1", "answered>=0", "answered>=99"]
+)
+def test_where_a_small_percentage_is_meant_it_needs_no_sign(text):
+    assert parse_expectation(text).text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "counts", "outright"),
+    [
+        ("answered>=99%", {"attempted": 3}, True),
+        ("answered>=99%", {"attempted": 3, "answered": 1}, False),
+        ("answered>=0%", {"attempted": 3}, False),
+        ("answered>=99%", {}, False),
+        ("audio>=99%", {"checked": 3}, True),
+        ("audio>=99%", {"checked": 3, "heard": 1}, False),
+        ("registered>=99%", {"registrations": 3}, True),
+        ("failed<=1%", {"attempted": 3, "failed": Counter({"503": 3})}, True),
+        ("failed<=1%", {"attempted": 3, "failed": Counter({"503": 2})}, False),
+        ("late<=1%", {"due": 3, "late": 3}, False),
+        ("mos_p5>=4", {}, False),
+        ("suite=AEAD_AES_256_GCM", {"suites": Counter(clear=3)}, True),
+        ("suite=AEAD_AES_256_GCM", {"suites": Counter(clear=1, AEAD_AES_256_GCM=9)}, True),
+        ("suite=AEAD_AES_256_GCM", {}, False),
+    ],
+)
+def test_what_fails_outright_is_what_no_delay_brings_about(text, counts, outright):
+    assert parse_expectation(text).judge_tally(Tally(**counts)).outright is outright
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "",
-        "answered",
         "answered=>5%",
         "answered>=many",
         "answered>=5ms",

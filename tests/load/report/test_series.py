@@ -14,7 +14,7 @@ from softphone.load.report import SeriesFile
 HEADER = (
     "trial,at_s,calls_up,attempted,answered,failed,dropped,registered,setup_p50_ms,setup_p99_ms,"
     "mos_p5,mos_p50,jitter_p50_ms,jitter_p95_ms,packets_sent,packets_received,packets_lost,"
-    "packets_late,cpu_cores,lateness_p99_ms,workers"
+    "packets_late,cpu_cores,lateness_p99_ms,workers,packets_too_late,packets_skipped"
 )
 
 
@@ -34,7 +34,7 @@ def test_each_row_is_there_as_soon_as_its_second_was(tmp_path):
         series.add_second(second(1.0))
         first = file.read_text()
         assert first.endswith("\n")
-        series.add_second(second(2.004, lost=-1))
+        series.add_second(second(2.004, lost=-1, too_late=4, skipped=2))
     assert file.read_text().startswith(first)
     rows = list(csv.DictReader(file.read_text().splitlines()))
     assert [row["at_s"] for row in rows] == ["1.00", "2.00"]
@@ -48,6 +48,7 @@ def test_each_row_is_there_as_soon_as_its_second_was(tmp_path):
         "jitter_p50_ms": "",
     }
     assert rows[1]["packets_lost"] == "-1"
+    assert (rows[1]["packets_too_late"], rows[1]["packets_skipped"]) == ("4", "2")
 
 
 def test_trials_of_a_search_are_counted(tmp_path):

@@ -18,9 +18,9 @@ from softphone.load.report import (
     gitlab_document,
     junit_document,
     markdown_summary,
-    no_result_case,
+    no_result_cases,
     output_text,
-    plan_properties,
+    run_properties,
     verdict_cases,
 )
 from tests.load.report.junit_schema import checked_suite
@@ -35,7 +35,9 @@ def result(**settings):
     users = (UserSpec("sip:a@h"),)
     plan = LoadPlan("echo", "600", BaseSpec(server="sip:h"), users, calls=7)
     made = LoadResult(plan, **settings)
-    tally = Tally(attempted=5, answered=4)
+    tally = Tally(attempted=5, answered=4, skipped=1)
+    for late_ms, packets in ((1.0, 97), (8.0, 2), (400.0, 1)):
+        tally.count_lateness(late_ms, packets)
     tally.failed[CONTROLS] = 1
     made.add_second(RunSecond(12.5, up=4, tally=tally))
     return made
@@ -51,7 +53,7 @@ def document(cases, made):
         scenario=made.plan.scenario,
         wall=WALL,
         seconds=made.seconds[-1].at,
-        properties=plan_properties(made.plan),
+        properties=run_properties(made),
         output=output_text(made),
     )
 
@@ -79,6 +81,27 @@ def test_an_invalid_run_is_an_error_and_its_expectations_are_skipped():
     assert cases[0].text == "worker 1: it was busy\nworker 2: it was busy"
     suite = checked_suite(document(cases, made))
     assert (suite.attrib["errors"], suite.attrib["failures"]) == ("1", "0")
+
+
+def test_what_fails_outright_has_failed_in_an_invalid_run_too():
+    made = result()
+    made.add_invalid_reason("it was busy", GeneratorCheck.SPEED)
+    clear = ExpectationVerdict("suite=AEAD_AES_256_GCM", False, "clear 4", outright=True)
+    cases = verdict_cases(made, [clear, UNMET])
+    found = outcomes(cases)
+    assert found["suite=AEAD_AES_256_GCM"] is CaseOutcome.FAILED
+    assert found["mos_p5>=4.0"] is CaseOutcome.SKIPPED
+    suite = checked_suite(document(cases, made))
+    assert (suite.attrib["errors"], suite.attrib["failures"]) == ("1", "1")
+
+
+def test_without_a_result_every_expectation_is_an_error_with_the_cause():
+    verdict = ExpectationVerdict("answered>=99%", False, "nothing, since nobody was there")
+    run, *expected = no_result_cases("nobody was there", [verdict, verdict])
+    assert (run.name, run.text) == (GeneratorCheck.COMPLETE.value, "nobody was there")
+    assert [case.name for case in expected] == ["answered>=99%", "answered>=99% (2)"]
+    assert {case.outcome for case in (run, *expected)} == {CaseOutcome.ERROR}
+    assert "nothing, since nobody was there" in expected[0].text
 
 
 def test_a_reason_without_a_check_and_an_interruption_are_errors_too():
@@ -117,12 +140,16 @@ def test_the_document_is_as_the_schemas_want_it():
     assert failure.text == failure.attrib["message"] == "not met: mos_p5>=4.0 (measured: 3.9)"
     properties = {each.attrib["name"]: each.attrib["value"] for each in suite[0]}
     assert (properties["scenario"], properties["calls"]) == ("echo", "7")
+    assert properties["tolerate_late"] == "1.0"
+    assert properties["late_percent_over_5_ms"] == "3.0"
+    assert properties["late_percent_over_20_ms"] == "1.0"
+    assert properties["packets_skipped"] == "1"
     assert "calls attempted: 5" in suite.find("system-out").text
 
 
 def test_what_xml_cannot_hold_is_replaced():
     made = result()
-    suite = checked_suite(document([no_result_case(CONTROLS)], made))
+    suite = checked_suite(document(no_result_cases(CONTROLS, []), made))
     assert suite.find("testcase/error").text == "486 ??[31m]]> & <b>?"
     assert "486 ??[31m" in suite.find("system-out").text
 

@@ -401,9 +401,9 @@ class Redirected(CallError):
 class DialRefused(CallError):
     """The account's dial policy forbids the call; nothing of it was sent.
 
-    `rule` is the key of `[dial_policy]` that forbids it, or "number" for what is no number; the
-    text shows the number without its middle.  `status` is what a far end is told that asked for
-    the call.
+    `rule` is the key of `[dial_policy]` that forbids it, or "number" for a target that is no
+    number; the text shows the number without its middle.  `status` is the response to a far end
+    that asked for the call.
     """
 
     _hint = "the account may not call this: see [dial_policy] in the account file"

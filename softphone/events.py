@@ -132,7 +132,7 @@ class EndedBy(StrEnum):
     """Who or what ended a call.
 
     `TIMEOUT`: the far end did not answer a request.  `MEDIA` and `DURATION`: our guards did, since
-    media stayed away or the call reached its longest duration.
+    no media arrived or the call reached its longest duration.
     """
 
     LOCAL = "local"

@@ -79,8 +79,8 @@ class SecurityLevel(_OrderedEnum):
 class Scope(_OrderedEnum):
     """How far the known security reaches.
 
-    `HOP`: to the next server.  `END_TO_END`: the far end itself was verified, or a server that
-    speaks for it said so.
+    `HOP`: to the next server.  `END_TO_END`: the far end itself was verified, or its level was
+    stated by a server that may vouch for it.
     """
 
     HOP = "hop"
@@ -134,11 +134,11 @@ class Relaxation(StrEnum):
 
 
 class IdentityAssurance(StrEnum):
-    """How far the identity of a far end is to be believed.
+    """The assurance for the identity of a far end.
 
     `VERIFIED`: a certificate that we have checked names it.  `ASSERTED`: a server that the account
-    trusts says so (RFC 3325).  `CLAIMED`: the far end says so itself.  `HIDDEN`: it wants to be
-    private (RFC 3323).  A name alone opens nothing: demand one of the first two.
+    trusts says so (RFC 3325).  `CLAIMED`: the far end says so itself.  `HIDDEN`: it asks for
+    privacy (RFC 3323).  Do not grant access by a name alone: demand one of the first two.
     """
 
     VERIFIED = "verified"
@@ -413,12 +413,12 @@ class SecurityState:
     """The security that a call has.
 
     `media` holds every enabled stream.  `far_end` is the known level of the far end: verified by us
-    in a direct call, or stated by the server that speaks for it (CUCM's Call-Info); None when
+    in a direct call, or stated by the server that vouches for it (CUCM's Call-Info); None when
     unknown.  `fips` is whether the engine runs in FIPS mode, `by_word` whether `far_end` is a
     server's statement, `direct` whether there is no server between us and the far end.
 
     As a text it is one sentence for a person, as the command line shows it: how far the call is
-    encrypted, on whose word, and why not further.
+    encrypted, who stated that, and why not further.
     """
 
     signaling: SignalingSecurity

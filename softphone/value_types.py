@@ -22,9 +22,9 @@ _WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: 
 def settle_types(config: Any, table: str, **examples: str) -> None:
     """Check each field of a frozen dataclass, and convert values of equivalent types.
 
-    The word of an enumeration becomes its member, a list a tuple, a set a frozenset.  Raises
-    ConfigurationError with `table.field`, what is wanted, an example of it if there is one, and
-    what was given.
+    The value of an enumeration becomes its member, a list a tuple, a set a frozenset.  Raises
+    ConfigurationError with `table.field`, the expected type, an example if there is one, and the
+    given value.
     """
     kind: Any = type(config)
     for name, accepted, exact in _types(kind):
@@ -100,7 +100,7 @@ def _settled(value: object, accepted: Any) -> object:
         return next((each for each in accepted if each.value == value), _WRONG)
     if accepted is float and type(value) is int:
         return value
-    # True is an int to Python, and no number to a person.
+    # bool is a subclass of int in Python, but no number for users.
     wrong = isinstance(value, bool) is not (accepted is bool)
     return _WRONG if wrong or not isinstance(value, accepted) else value
 

@@ -1,4 +1,4 @@
-"""What a codec is: arrays in, arrays out, and what RTP and session descriptions say of it.
+"""The interface of codecs: arrays in, arrays out, and their parameters in RTP and SDP.
 
 A stateless codec keeps nothing of a stream: one object serves every row of a batch.  A stateful one
 (G.722, Opus) predicts each sample from earlier ones, so each stream has its own encoder and decoder

@@ -1101,9 +1101,9 @@ class Account:
                 watch.refresh()
 
     def follow_address(self) -> bool:
-        """Register again, at once, if this host's address towards the server is another one by now.
+        """Register again, at once, if this host's address towards the server has changed.
 
-        Return whether it is.  Live calls then go on over the new connection, with their media at
+        Return whether it has.  Live calls then go on over the new connection, with their media at
         the new address (RFC 3261 section 14).  A listener at an address that this host has no
         longer listens at the one that leads to its calls, or out of the host, and calls go on from
         there, but for those over a connection that the far end has opened.  With `advertised =

@@ -23,7 +23,7 @@ The route to them is this host's default route.  Nothing is sent there.
 """
 
 ListenerPlace = tuple[Transport, str, int]
-"""What a listener is bound to: transport, host and port."""
+"""The place that a listener is bound to: transport, host and port."""
 
 
 class AddressFollower:

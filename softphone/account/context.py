@@ -146,7 +146,7 @@ class CallDefaults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountContext:
-    """What the parts of an account share under one configuration.
+    """The state that the parts of an account share under one configuration.
 
     A new configuration gets a new context with the same machine, driver, tasks, handlers and legs.
     `credentials` answer challenges, `tasks` end with the account, `emit_event` reports to the

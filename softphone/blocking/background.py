@@ -59,7 +59,7 @@ def timeout(seconds: float) -> Iterator[None]:
 
 
 class PendingResult(Generic[T]):
-    """What a thread waits for: a task of the loop, and its outcome."""
+    """A task of the loop and its outcome, for which a thread waits."""
 
     def __init__(self, work: Coroutine[Any, Any, T]) -> None:
         self.work = work

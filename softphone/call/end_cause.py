@@ -24,7 +24,7 @@ REFUSALS_OF_Q850: Mapping[int, int] = {
 }
 """The status that refuses a call for a cause; 500 for all others.
 
-21 (call rejected) is 603 instead of 403: a person has rejected it.
+21 (call rejected) is 603 instead of 403: the called user has rejected the call.
 """
 
 

@@ -413,7 +413,9 @@ class DrainConfig:
     """Seconds that calls have to end by themselves; those left are then hung up."""
     unregister: UnregisterOrder | None = None
     """When the binding is removed: "first", so that callers go elsewhere, or "last".  By default
-    first, but last with the personas of CUCM, which clears the calls of who unregisters."""
+    first, but last with the personas of CUCM, which clears the calls of a phone that
+    unregisters.
+    """
 
     def __post_init__(self) -> None:
         _check_seconds("drain.timeout", self.timeout)

@@ -51,7 +51,9 @@ _CLOSED_FOR_GOOD = 3
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceActions:
-    """What the phone supplies: `register` and `close` an account; `fetcher` fetches CRLs."""
+    """The actions that the phone supplies: `register` and `close` an account; `fetcher` fetches
+    CRLs.
+    """
 
     register: Callable[[AccountConfig, TrustContext, OnService], Awaitable[Account]]
     close: Callable[[Account], Awaitable[None]]

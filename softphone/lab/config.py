@@ -86,7 +86,7 @@ class LabConfig:
       messages.
     * `chat`: start Prosody for the users.
     * `delayed_offer`: send INVITEs to users without a session description, as CUCM does.
-    * `vouches`: have the registrar state that it speaks for the far ends of calls.
+    * `vouches`: have the registrar state that it vouches for the far ends of calls.
     * `alerting_patience`: the seconds that a callee is alerted.
     * `nodes`: the number of servers, side by side and over TLS.
     * `oauth`: listen on one more port, for bearer tokens.
@@ -165,7 +165,9 @@ class LabConfig:
                 )
 
     def _check_strings(self) -> None:
-        """Raise ConfigurationError for an order whose generated string nobody would be told."""
+        """Raise ConfigurationError for an order whose generated string would not be shown to
+        anybody.
+        """
         with_string: set[str] = set()
         for order in self.capf_orders:
             by_string = order.mode is CapfAuthMode.STRING

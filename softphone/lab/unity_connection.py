@@ -109,7 +109,7 @@ class LabVoicemail:
 
     `mailboxes` are the messages by user, `passwords` those of the users.  `asked` records each
     request: method, path with query, and the user whose password was correct, else None.
-    `on_change` is told the user and the number of new messages when that may have changed.
+    `on_change` is called with the user and the number of new messages when that may have changed.
     """
 
     mailboxes: dict[str, list[StoredMessage]]

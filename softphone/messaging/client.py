@@ -53,7 +53,9 @@ def _utc() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class MessagingEnvironment:
-    """What a phone supplies to its client: network, entropy, compliance hook, clock."""
+    """The dependencies that a phone supplies to its client: network, entropy, compliance hook,
+    clock.
+    """
 
     connector: ConnectorConfig
     dns: SrvResolver

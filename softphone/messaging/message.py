@@ -68,7 +68,7 @@ class Message:
 
 
 class Availability(StrEnum):
-    """How available somebody is (RFC 6121 section 4.7.2.1)."""
+    """How available a user is (RFC 6121 section 4.7.2.1)."""
 
     AVAILABLE = "available"
     CHAT = "chat"

@@ -74,7 +74,7 @@ class DeviceIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonaLine:
-    """What a persona needs to know about an account.
+    """The facts about an account that a persona needs.
 
     `secure` is whether signaling certainly runs over TLS; `digest` and `bearer` say which
     challenges the account can answer.

@@ -68,7 +68,7 @@ class StandardPersona:
         return ("from-change",)
 
     def vouches(self, response: Response) -> bool:
-        """Whether the server that accepted our REGISTER speaks for the far ends of calls.
+        """Whether the server that accepted our REGISTER vouches for the far ends of calls.
 
         A server that implements Call-Info's security parameter says so by its interface version
         in Supported (Cisco SIP Line Messaging Guide); a proxy that merely forwards Call-Info

@@ -23,7 +23,7 @@ LOOK_EVERY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class MessagingSetup:
-    """What a phone supplies to its chat client."""
+    """The dependencies that a phone supplies to its chat client."""
 
     trust_context: TrustContext
     resolver: DnsResolver

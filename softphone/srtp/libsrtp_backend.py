@@ -298,7 +298,7 @@ class SessionTransform:
 
 
 class SrtpBatchContext(Protocol):
-    """What a batch needs of a context; SendContext and ReceiveContext implement it."""
+    """The interface of a context for a batch; SendContext and ReceiveContext implement it."""
 
     @property
     def handle(self) -> Any:

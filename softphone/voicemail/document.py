@@ -63,7 +63,8 @@ def parse_mailbox(data: bytes) -> MailboxState:
     return MailboxState(
         _line(root.text_at("DisplayName")),
         mounted=_flag(root, "IsMailboxMounted", True) and _flag(root, "IsStoreMounted", True),
-        # Whoever is not told that deleted messages are kept is asked before one is deleted.
+        # Without this element, deleted messages count as not kept, so that the user is asked before
+        # one is deleted.
         keeps_deleted=_flag(root, "IsDeletedFolderEnabled", False),
         size=_number(root.text_at("CurrentSizeInBytes")),
         receive_quota_exceeded=_flag(root, "IsReceiveQuotaExceeded", False),
@@ -88,7 +89,7 @@ def _message(element: XmlElement) -> VoiceMessage | None:
         identity,
         subject=_line(element.text_at("Subject")),
         read=_flag(element, "Read", False),
-        # What is not said to be harmless is treated as secure, or private.
+        # A message that is not marked as harmless is treated as secure, or private.
         secure=_flag(element, "Secure", True),
         private=element.text_at("Sensitivity").lower() not in ("", "normal"),
         urgent=element.text_at("Priority").lower() == "urgent",

@@ -148,7 +148,7 @@ FAR_END_PATIENCE = 5.0
 """Seconds that a server may take, after the answer, to report the far end's security level."""
 
 REQUEST_RATE, REQUEST_BURST = 50.0, 100.0
-"""How many INFO and MESSAGE of one call are taken per second, and at once; others get 503."""
+"""The rate per second and the burst of INFO and MESSAGE accepted in one call; others get 503."""
 
 MAXIMUM_TRANSFERS = 16
 """The maximum number of consecutive transfers that far ends may request: bounds a loop."""
@@ -1319,7 +1319,7 @@ class CallLeg:
 
     @property
     def stream_spec(self) -> StreamSpec | None:
-        """How the audio stream was opened last; None before that."""
+        """The spec that the audio stream was last opened with; None before that."""
         return self.negotiation.spec
 
     @property

@@ -27,7 +27,7 @@ from softphone_codecs import codec_name
 
 
 class MediaStreamRow:
-    """A row and its keys.  `spec` is how it was opened last; None before that.
+    """A row and its keys.  `spec` is what it was last opened with; None before that.
 
     `host` is our own address; the far end's must be of the same family.  `dscp` is the code point
     of what is sent.  `clear_latching` lists

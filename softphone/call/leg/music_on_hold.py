@@ -205,7 +205,7 @@ class MusicSource:
 
     @property
     def far_end(self) -> SecurityLevel | None:
-        """The source's own level, as verified by us or told by our server; None: unknown."""
+        """The source's own level, verified by us or reported by our server; None: unknown."""
         return self._far_ends.level
 
     async def wait_for_offer(self) -> Body | None:

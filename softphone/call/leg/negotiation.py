@@ -320,7 +320,7 @@ class Negotiation:
 
     @property
     def spec(self) -> StreamSpec | None:
-        """How the audio stream was opened last; None before that."""
+        """The spec that the audio stream was last opened with; None before that."""
         row = self._rows.get("audio")
         return None if row is None else row.spec
 

@@ -139,7 +139,7 @@ class VerifyConfigOptions(ConfigFileOptions):
 
 @option_dataclass
 class ShowConfigOptions(ConfigFileOptions):
-    """Show what a configuration says, secrets masked, and whether it is to be believed."""
+    """Show the contents of a configuration, secrets masked, and whether it can be trusted."""
 
     carried_out_by = "softphone.cli.device.config:show_file"
     examples = ("softphone config show CSFALICE --store CSFALICE",)

@@ -46,7 +46,7 @@ class CheckListOptions(CommandOptions):
 
 @option_dataclass
 class ImportListsOptions(CommandOptions):
-    """Store trust lists that are believed; one that is refused replaces nothing."""
+    """Store trust lists that are accepted; one that is refused replaces nothing."""
 
     carried_out_by = "softphone.cli.trust.lists:import_lists"
     examples = ("softphone trust import CTLFile.tlv ITLFile.tlv --store CSFALICE --pin signer.pem",)

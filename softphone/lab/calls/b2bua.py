@@ -66,7 +66,7 @@ logger = logging.getLogger("softphone.lab")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabContext:
-    """What call control needs from the server."""
+    """The dependencies of call control, supplied by the server."""
 
     config: LabConfig
     endpoint: Endpoint
@@ -192,8 +192,9 @@ class CallControl:
         )
 
     def _ringing_for(self, event: InviteReceived[InviteUsage], caller: LabUser) -> Pickups | None:
-        """Where to put the pickup of an INVITE that may pick a call up: its sender watches the
-        callee."""
+        """Return the pickups of the ringing call that an INVITE may pick up: its sender must watch
+        the callee.
+        """
         for leg, pickups in self._ringing.items():
             if event.replaces is not None and leg.usage is event.replaces:
                 notifier = self._watched.get(self._legs[leg])

@@ -38,7 +38,7 @@ PAUSE = 0.25
 
 
 def pass_session_uuid(far: CallLeg, near: CallLeg) -> None:
-    """Name the far end of one leg, if it named itself, to that of the other (RFC 7989 7)."""
+    """Pass the session UUID of one leg's far end to the far end of the other (RFC 7989 7)."""
     there, here = far.usage, near.usage
     if there is None or here is None or there.session_id is None or here.session_id is None:
         return
@@ -76,9 +76,9 @@ class _BridgedMember:
 class BridgedCall:
     """The members of one call.  A user who has called itself is a member twice.
 
-    `address_of` gives the address of a party by its name; without it nobody is told who the other
-    end is.  A held member hears music.  With `clear_music` it comes from a server without SRTP,
-    with `music_suite` from one that supports only that crypto suite, unless the phone refuses the
+    `address_of` gives the address of a party by its name; without it no member is told its far end.
+    A held member hears music.  With `clear_music` it comes from a server without SRTP, with
+    `music_suite` from one that supports only that crypto suite, unless the phone refuses the
     change.
     """
 
@@ -147,7 +147,7 @@ class BridgedCall:
         return others[0] if others else self._service_name
 
     def _is_informed(self, member: _BridgedMember) -> bool:
-        """Whether a member has been told the current level, and who the other end is."""
+        """Whether the current level and far end have been announced to a member."""
         level = self._level_for(member)
         return member.announced_level is level and member.known_peer == self._peer_of(member)
 
@@ -315,7 +315,7 @@ class BridgedCall:
             self._members[0].leg.hang_up()
 
     def announce(self) -> None:
-        """Announce level and other end to every member that was last told others."""
+        """Announce level and far end to every member to whom others were announced last."""
         if len(self._members) == 2:
             one, other = self.legs
             pass_session_uuid(one, other)
@@ -327,7 +327,7 @@ class BridgedCall:
                 member.telling = asyncio.get_running_loop().create_task(work)
 
     async def _announce_to(self, member: _BridgedMember) -> None:
-        """Re-INVITE a member until it has been told the current level and other end.
+        """Re-INVITE a member until the current level and far end are announced to it.
 
         Retries while another change of its session is in progress.  A phone that refuses the
         re-INVITE is not asked again until the level changes.
@@ -360,7 +360,7 @@ class BridgedCall:
                 self._let_hear()
 
     def _identity_for(self, member: _BridgedMember, peer: str) -> HeaderFields:
-        """The header fields that name another other end than the member knows."""
+        """The header fields that name the far end, if the member knows another one."""
         if self._address_of is None or peer == member.known_peer:
             return ()
         address = str(self._address_of(peer))

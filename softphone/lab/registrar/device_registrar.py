@@ -53,7 +53,7 @@ class LabResponse:
 
 
 class NoResponse(Enum):
-    """What a script has instead of an answer."""
+    """An entry of a script that leaves a REGISTER without an answer."""
 
     NOTHING = "no answer at all"
     RESET = "the connection is reset"

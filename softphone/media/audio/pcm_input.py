@@ -232,7 +232,7 @@ class PcmInput(ConvertingSink, BatchSink):
     def order_by(self, count_events: Callable[[], int]) -> None:
         """Note with each chunk from now on how many events of the call came before it.
 
-        Chunks that wait already stand behind all events so far.
+        Chunks that are queued already come after all events so far.
         """
         if self._count_events is None:
             events = count_events()

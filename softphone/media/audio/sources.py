@@ -29,7 +29,7 @@ __all__ = [
 
 
 class SilenceSource(ReadAheadSource):
-    """Silence, for ever or for `seconds`."""
+    """Silence, endless or for `seconds`."""
 
     def __init__(self, clock_rate_hz: int = 8000, *, seconds: float | None = None) -> None:
         self.clock_rate_hz = clock_rate_hz
@@ -58,7 +58,7 @@ class SilenceSource(ReadAheadSource):
 
 
 class ToneSource(ReadAheadSource):
-    """A tone (a frequency in Hz, or a cadence), for ever or for `seconds`.
+    """A tone (a frequency in Hz, or a cadence), endless or for `seconds`.
 
     `level_dbm0` is the level of a single frequency; a cadence has its own.
     Raises ConfigurationError for a frequency of half the rate or more.

@@ -58,7 +58,7 @@ CONVERT = "convert it: ffmpeg -i FILE -ac 1 -c:a pcm_s16le NEW.wav"
 
 @dataclass(frozen=True, slots=True)
 class WavFormat:
-    """What the `fmt ` chunk says; `width` is the octets of one sample of one channel."""
+    """The contents of the `fmt ` chunk; `width` is the octets of one sample of one channel."""
 
     format: int
     channels: int

@@ -102,7 +102,7 @@ def psnr(one: Picture, other: Picture) -> float:
 
 
 class PatternSource:
-    """The test pattern, `frames` times or for ever."""
+    """The test pattern, `frames` times or endlessly."""
 
     def __init__(
         self, *, width: int = 320, height: int = 240, rate: float = 15.0, frames: int | None = None

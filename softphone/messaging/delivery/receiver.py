@@ -96,7 +96,7 @@ class Receiver:
             security=MessageSecurity(EncryptionScope.CLIENT_TO_CLIENT, session.identity),
             resource=resource,
         )
-        # This acknowledges the arrival only: the peer is not told what the hook decides.
+        # This acknowledges the arrival only: the hook's decision is not revealed to the peer.
         session.acknowledge(frame.id)
         self.inbox.add_arrival(IncomingMessage(message, lambda: None))
 

@@ -32,7 +32,7 @@ HTTP_FAILURES = (
     httpcore.UnsupportedProtocol,
     OSError,
 )
-"""What httpcore raises when a peer or the network fails."""
+"""The exceptions of httpcore for failures of a peer or the network."""
 
 _READ_AHEAD = 1 << 16
 _PIECE = 1 << 15

@@ -173,7 +173,7 @@ class CertificateGate:
     """The gate that every TLS connection passes; `wall` gives the time of day.
 
     `counters` count the outcomes of revocation checks, "revocation_unreachable" and
-    "revocation_invalid" (and allowed), and the connections let in by a cached verdict,
+    "revocation_invalid" (and allowed), and the connections accepted by a cached verdict,
     "verdicts_kept".
     """
 

@@ -67,7 +67,7 @@ NO_FAILOVER = RequestFailover(None)
 
 
 CREDENTIAL_TIMEOUT = 45.0
-"""Seconds to wait for new credentials; whoever fetches them reports a failure sooner."""
+"""Seconds to wait for new credentials; the component that fetches them reports a failure sooner."""
 
 Continuation: TypeAlias = Callable[[Response, float], None]
 

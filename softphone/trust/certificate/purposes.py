@@ -1,4 +1,4 @@
-"""What a certificate may be shown for: extended key usage (RFC 5280 section 4.2.1.12).
+"""The purposes of a certificate: extended key usage (RFC 5280 section 4.2.1.12).
 
 Public authorities put clientAuth into no new certificate any more (the CA/Browser programs end it
 in 2026 and 2027), so that a public server certificate no longer serves a client.

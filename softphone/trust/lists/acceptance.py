@@ -226,7 +226,7 @@ def _vouchers(basis: TrustBasis, held: TrustLists) -> frozenset[str]:
 
 
 def _unpinned(held: TrustLists, pins: frozenset[str]) -> tuple[TrustList, ...]:
-    """The held lists that no pinned signer stands behind, directly or through another list."""
+    """The held lists for which no pinned signer vouches, directly or through another list."""
     lists = [each for each in (held.ctl, held.itl) if each is not None and each.protects]
     pinned = TrustLists()
     for each in lists:

@@ -102,7 +102,7 @@ class LabOptions(CommandOptions):
 
 @option_dataclass
 class DemoOptions(CommandOptions):
-    """See phones boot from bare names and call; the lock goes and comes with each transfer."""
+    """Show phones that boot from bare names and call; the lock follows each transfer."""
 
     carried_out_by = "softphone.cli.demo.demo:run_demo"
     examples = ("softphone demo --ladder",)

@@ -51,9 +51,7 @@ _CLOSED_FOR_GOOD = 3
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceActions:
-    """The actions that the phone supplies: `register` and `close` an account; `fetcher` fetches
-    CRLs.
-    """
+    """Actions that the phone supplies: `register` and `close` an account; `fetcher` gets CRLs."""
 
     register: Callable[[AccountConfig, TrustContext, OnService], Awaitable[Account]]
     close: Callable[[Account], Awaitable[None]]

@@ -53,9 +53,7 @@ def _utc() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class MessagingEnvironment:
-    """The dependencies that a phone supplies to its client: network, entropy, compliance hook,
-    clock.
-    """
+    """The dependencies of a client, which its phone supplies: network, entropy, hook, clock."""
 
     connector: ConnectorConfig
     dns: SrvResolver

@@ -22,7 +22,7 @@ from softphone.cli.console.options import (
 
 @option_dataclass
 class SessionOptions(CommandOptions):
-    """What `call` and `answer` share."""
+    """The options that `call` and `answer` share."""
 
     account: AccountOption
     play: Annotated[Path | None, option("--play", "Play this file to the far end.", "WAV")] = None
@@ -186,7 +186,7 @@ class RegisterOptions(CommandOptions):
 
 @option_dataclass
 class WatchOptions(CommandOptions):
-    """Register and tell of the calls, or the presence, of other users, until interrupted."""
+    """Register and print the calls, or the presence, of other users, until interrupted."""
 
     carried_out_by = "softphone.cli.call.watch:watch_users"
     examples = ("softphone watch bob carol --account lab/dave.toml",)

@@ -127,7 +127,7 @@ class CommandOptions:
 
 @option_dataclass
 class PassphraseOptions(OptionGroup):
-    """Where the passphrase of a private key comes from; see `softphone.cli.console.passphrase`."""
+    """The source of a private key's passphrase; see `softphone.cli.console.passphrase`."""
 
     passphrase_fd: Annotated[
         int | None,
@@ -156,7 +156,7 @@ class AskedPassphraseOptions(PassphraseOptions):
 
 @option_dataclass
 class CertificateOptions(OptionGroup):
-    """What to do with unknown certificates; `store` keeps the accepted ones."""
+    """The options for unknown certificates; `store` keeps the accepted ones."""
 
     accept: Annotated[
         str | None,

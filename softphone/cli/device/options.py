@@ -26,7 +26,7 @@ from softphone.cli.console.options import (
 
 @option_dataclass
 class _EnrollTrustOptions(TrustOptions):
-    """Accepted certificates go where the device's own is."""
+    """The certificate options; accepted certificates are stored with the device's own."""
 
     store: Path | None = None
     passphrase: AskedPassphraseOptions = field(default_factory=AskedPassphraseOptions)
@@ -111,7 +111,7 @@ class BootOptions(CommandOptions):
 
 @option_dataclass
 class ConfigFileOptions(CommandOptions):
-    """A file, the store that is asked about it, as what, and whose key opens it."""
+    """A file, the store and the name to check it by, and the device whose key decrypts it."""
 
     file: Annotated[
         Path,

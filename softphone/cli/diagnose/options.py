@@ -19,7 +19,7 @@ from softphone.cli.console.options import (
 
 @option_dataclass
 class _DoctorTrustOptions(TrustOptions):
-    """Nobody is asked: a step has a time limit, and the command only examines."""
+    """The certificate options without questions: steps have a time limit, nothing is accepted."""
 
     no_prompt: bool = True
 

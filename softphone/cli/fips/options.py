@@ -20,7 +20,7 @@ def choose_mode(wanted: bool | None) -> None:
 
 @option_dataclass
 class FipsSetupOptions(CommandOptions):
-    """Set FIPS mode up for this user, and try it."""
+    """Set FIPS mode up for this user, and test it."""
 
     carried_out_by = "softphone.cli.fips.fips:set_up"
     examples = ("softphone fips setup",)
@@ -40,7 +40,7 @@ class FipsSetupOptions(CommandOptions):
 
 @option_dataclass
 class FipsStatusOptions(CommandOptions):
-    """Tell the mode, who decided it, the provider, and the self-check of each library."""
+    """Show the mode, what decided it, the provider, and the self-check of each library."""
 
     carried_out_by = "softphone.cli.fips.fips:show_status"
     examples = ("softphone fips status",)

@@ -31,7 +31,7 @@ FAIL_ON = option(
 
 @option_dataclass
 class LoadOptions(CommandOptions):
-    """Run a load: so many calls, so many a second, for so long."""
+    """Run a load: a number of calls, at a rate, for a duration."""
 
     carried_out_by = "softphone.cli.load.load:run_load"
     examples: ClassVar[tuple[str, ...]] = (

@@ -22,7 +22,7 @@ RoomOption = Annotated[str | None, option("--room", "It is a group chat: enter a
 
 @option_dataclass
 class SendOptions(CommandOptions):
-    """Send one message: done when the server has it, or, client to client, the other client."""
+    """Send one message; done when the server, or client to client the other client, has it."""
 
     carried_out_by = "softphone.cli.messaging.im:send_messages"
     examples = ("softphone im send bob@example.com 'On my way.' --account alice.toml --wait 5",)
@@ -45,7 +45,7 @@ class SendOptions(CommandOptions):
 
 @option_dataclass
 class ChatOptions(CommandOptions):
-    """Talk with somebody, line by line, until the end of input.
+    """Chat with somebody, line by line, until the end of input.
 
     A key before a line: encrypted client to client. A lock: to the server.
     """
@@ -61,7 +61,7 @@ class ChatOptions(CommandOptions):
 
 @option_dataclass
 class FetchOptions(CommandOptions):
-    """Fetch a file that was sent, as compliance allows; done once that is written down."""
+    """Fetch a file that was sent, as compliance allows; done once the audit table has it."""
 
     carried_out_by = "softphone.cli.messaging.im:fetch_one"
     examples = (
@@ -109,7 +109,7 @@ class SearchOptions(CommandOptions):
 
 @option_dataclass
 class VerifyAuditOptions(CommandOptions):
-    """Go through the chain of hashes: 0 when every row is as it was written, else 3."""
+    """Verify the chain of hashes; the exit code is 0 when no row was changed, else 3."""
 
     carried_out_by = "softphone.cli.messaging.compliance:verify_audit"
     examples = ("softphone compliance verify audit.db",)
@@ -128,7 +128,7 @@ class VerifyAuditOptions(CommandOptions):
 
 @option_dataclass
 class SetupAuditOptions(CommandOptions):
-    """Print SQL for the owner of a PostgreSQL database: a table that its writer only adds to."""
+    """Print SQL for the owner of a PostgreSQL database: a table that its writer only appends to."""
 
     carried_out_by = "softphone.cli.messaging.compliance:print_setup"
     examples = ("softphone compliance setup --writer softphone",)

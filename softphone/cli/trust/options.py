@@ -59,7 +59,7 @@ class ImportListsOptions(CommandOptions):
 
 @option_dataclass
 class ResetListsOptions(CommandOptions):
-    """Forget the trust lists, as when the phone moves to another cluster.
+    """Delete the trust lists, as when the phone moves to another cluster.
 
     Anchors, pins and the device's own certificate stay.
     """
@@ -141,7 +141,7 @@ ProfileOption = Annotated[
 
 @option_dataclass
 class NewCsrOptions(CommandOptions):
-    """Make keys and certificate requests; what an authority would refuse is not written."""
+    """Make keys and certificate requests; nothing that an authority would refuse is written."""
 
     carried_out_by = "softphone.cli.trust.csr:make_requests"
     examples = ("softphone csr new --service tomcat --name cucm.example.com --dir requests",)
@@ -177,7 +177,7 @@ class NewCsrOptions(CommandOptions):
 
 @option_dataclass
 class CheckCsrOptions(CommandOptions):
-    """Judge requests by what an authority takes, and several by what has to be the same."""
+    """Check requests by an authority's rules, and several for the fields that must be equal."""
 
     carried_out_by = "softphone.cli.trust.csr:check_requests"
     examples = ("softphone csr check requests/tomcat-cucm.example.com.csr --profile private",)

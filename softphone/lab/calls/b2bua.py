@@ -192,8 +192,8 @@ class CallControl:
         )
 
     def _ringing_for(self, event: InviteReceived[InviteUsage], caller: LabUser) -> Pickups | None:
-        """Return the pickups of the ringing call that an INVITE may pick up: its sender must watch
-        the callee.
+        """Return the pickups of the ringing call that an INVITE may take: its sender watches the
+        callee.
         """
         for leg, pickups in self._ringing.items():
             if event.replaces is not None and leg.usage is event.replaces:

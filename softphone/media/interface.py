@@ -270,7 +270,7 @@ class PublicAddresses:
     """Where a stream's ports are reached from outside, as a STUN server saw them.
 
     `symmetric` is whether the NAT maps each destination to another public address (RFC 4787:
-    address-dependent mapping), so that far ends reach none of these; None: unknown.
+    address and port-dependent mapping), so that far ends reach none of these; None: unknown.
     """
 
     rtp: Address
@@ -475,7 +475,7 @@ class MediaBackend(Protocol):
         """Ask a STUN server from the ports of a stream (RFC 8489).
 
         Packets to an open stream are lost meanwhile: ask before far ends know the ports.  Raises
-        MediaError when it does not answer, or where the ports are shared with other streams.
+        MediaError when it does not answer, or where the ports are shared or belong to a worker.
         """
 
     def open_stream(self, handle: StreamHandle, spec: StreamSpec) -> None:

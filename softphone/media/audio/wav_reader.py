@@ -24,8 +24,7 @@ MOST_CHANNELS = 32
 MOST_CHUNKS = 1000
 """The most chunks before the samples: no recorder writes more."""
 _GUID_TAIL = bytes.fromhex("000010008000 00aa00389b71")
-"""The octets after the format code in a sub-format GUID (KSDATAFORMAT_SUBTYPE_*).
-"""
+"""The octets after the format code in a sub-format GUID (KSDATAFORMAT_SUBTYPE_*)."""
 
 _FORMATS = {
     0x0002: "Microsoft ADPCM",

@@ -59,10 +59,9 @@ class FlowTable:
         self._former: OrderedDict[Flow, Target] = OrderedDict()
         self.outgoing: list[Transmit] = []
         self.advertised: str | None = None
+        """The address to advertise in place of the local or the learned one; None: none."""
         self.contact_at: Address | None = None
         """The host name and port that every Contact has; None: an address."""
-        """The address to advertise in place of the local or the learned one; None: none.
-        """
 
     def __contains__(self, flow: Flow | None) -> bool:
         return flow is not None and flow.id in self._open

@@ -236,8 +236,7 @@ _UNASKED: Mapping[str, tuple[CheckOutcome, str, str]] = {
     ),
     "tvs": (CheckOutcome.PASSES, "the cluster's TVS was asked about it, and no CRL or OCSP", ""),
 }
-"""The outcome without a declared source, for kinds of verdict that replace revocation.
-"""
+"""The outcome without a declared source, for kinds of verdict that replace revocation."""
 
 
 def revocation_outcome(identity: PeerIdentity) -> tuple[CheckOutcome, str, str]:

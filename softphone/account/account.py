@@ -1018,6 +1018,7 @@ class Account:
         hop = await self._locator.first_hop(uri)
         setup = self._leg_setup(hop.flow, inherited=policy)
         _check_first_hop(uri, hop.flow, setup)
+        setup = replace(setup, guards=setup.guards.bounded(self._context.dial_gate.longest))
         return MusicSource(setup, make_invite_request(self._context, uri, hop))
 
     def _asserts(self, flow: Flow | None) -> bool:

@@ -60,6 +60,11 @@ class DialGate:
         """
         self._policy, self._aor, self._domain, self._report = policy, aor, domain, report
 
+    @property
+    def longest(self) -> float:
+        """The longest duration of a call in seconds, 0 without limit."""
+        return 0.0 if self._policy is None else self._policy.call_duration
+
     def check(self, uri: Uri, *, now: float) -> None:
         """Raise DialRefused if a call to `uri` would not be admitted now; count nothing."""
         self._judge(uri, now=now)

@@ -168,20 +168,27 @@ class DialPolicyConfig:
             raise DialRefused(
                 f"{shown}: dial the number alone: it has parameters, or is too long", rule="number"
             )
+        if "%" in text:
+            raise DialRefused(f"{shown}: its escapes are escaped once more", rule="number")
         number, why = self._international_form(bare)
+        readings = self._readings(number)
         if self._is_emergency(bare):
             if self.emergency:
                 return JudgedTarget(shown, emergency=True)
             raise DialRefused(f"{shown} is an emergency number", rule="emergency")
-        if any(_matches(pattern, bare, number) for pattern in self.deny):
+        if any(_matches(pattern, bare, *readings) for pattern in self.deny):
             raise DialRefused(f"{shown} is a number that must not be called", rule="deny")
         host = uri.host if isinstance(uri, SipUri) else domain
         if self._is_internal(bare, text, host, domain) or (connected and _may_be_internal(bare)):
             return JudgedTarget(shown)
         if not number:
             raise DialRefused(f"{shown} {why}", rule="internal")
-        self._judge_class(number, shown)
-        return JudgedTarget(shown, self._price(number, shown))
+        price = 0.0
+        for reading in readings:
+            named = shown if reading == number else f"{shown}, read as {shown_number(reading)},"
+            self._judge_class(reading, named)
+            price = max(price, self._price(reading, named))
+        return JudgedTarget(shown, price)
 
     def _judge_class(self, number: str, shown: str) -> None:
         """Judge a number in its international form.  Raises DialRefused."""
@@ -216,6 +223,24 @@ class DialPolicyConfig:
                 f" {LONGEST_E164} digits), or with the prefixes of dial_policy"
             )
         return bare, ""
+
+    def _readings(self, number: str) -> tuple[str, ...]:
+        """Return a number in its international form, and what else its digits may be dialed as.
+
+        A server that dials a number of its own country within that country puts the national prefix
+        in the place of "+" and country code.  With a zero behind the code, "+49 0 1 212…", it then
+        dials the USA.
+        """
+        found = [number]
+        prefix, home = self.international_prefix, f"+{self.country}"
+        while prefix and self.country and found[-1].startswith(home):
+            rest = found[-1].removeprefix(home)
+            dialed = (each + rest for each in ("", self.national_prefix))
+            abroad = next((each for each in dialed if each.startswith(prefix)), None)
+            if abroad is None:
+                break
+            found.append(f"+{abroad.removeprefix(prefix)}")
+        return tuple(found)
 
     def _with_country(self, digits: str) -> str:
         """Return dialed digits with "+" and country code; without "+" if no prefix tells the
@@ -263,7 +288,7 @@ def _dialed_text(uri: Uri) -> str:
     """Return the user part that a URI calls, or the number of a tel URI, without escapes."""
     if isinstance(uri, SipUri):
         return unescape(uri.user or "").decode("utf-8", "replace")
-    return uri.rest if uri.scheme == "tel" else ""
+    return unescape(uri.rest).decode("utf-8", "replace") if uri.scheme == "tel" else ""
 
 
 def _matches(pattern: str, *texts: str) -> bool:
@@ -273,7 +298,7 @@ def _matches(pattern: str, *texts: str) -> bool:
 
 def _may_be_internal(bare: str) -> bool:
     """Whether a user part without separators is no telephone number, nor a code before one."""
-    if bare.startswith("+"):
+    if bare.startswith("+") or any(each.isdigit() and not each.isascii() for each in bare):
         return False
     digits = sum(character.isdigit() for character in bare)
     return digits <= LONGEST_INTERNAL or _LETTER.search(bare) is not None

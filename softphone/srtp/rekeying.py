@@ -10,6 +10,8 @@ far ends in the field:
   allowed, the offer is made anew.  A full offer, which a re-INVITE without SDP asks for (RFC 3261
   section 14.2), lists the other suites after the active line, because the server may by then have
   connected another far end;
+* when answering, we keep the suite in force where it is offered, unless another party offers: one
+  with another media address, and without the remote key in force;
 * when answering, we keep our key unless the remote media address has changed to another one
   (hold's 0.0.0.0 does not count), the stream comes back from inactive, or the suite or the master
   key identifier differs;
@@ -190,20 +192,35 @@ class SdesNegotiation:
         return agreement
 
     def choose_line(
-        self, lines: Sequence[CryptoLine], others: Sequence[CryptoLine] = ()
+        self,
+        lines: Sequence[CryptoLine],
+        others: Sequence[CryptoLine] = (),
+        *,
+        remote: Address | None = None,
     ) -> CryptoChoice:
         """Judge an offer: choose the active suite if offered, else the first of our preference.
 
-        `others` are the crypto lines of the offer's other kinds of media.
+        The preference decides, too, when the offer is that of another party, with a media address
+        `remote` and keys that are not those in force: a music source that was heard on hold leaves
+        no weaker suite behind.  `others` are the crypto lines of the offer's other kinds of media.
         """
         check_key = partial(self._history.find_fault, self._media, others=others)
-        if self._state is not None:
+        if self._state is not None and not self._is_another(self._state, lines, remote):
             active = choose_crypto(
                 lines, allowed=(self._state.agreement.suite,), check_key=check_key
             )
             if active.crypto is not None:
                 return active
         return choose_crypto(lines, allowed=self._suites, check_key=check_key)
+
+    def _is_another(
+        self, state: _AgreedState, lines: Sequence[CryptoLine], remote: Address | None
+    ) -> bool:
+        """Whether an offer is that of another party than the one that the stream is with."""
+        if remote is None or not _moved(state.remote, remote):
+            return False
+        active = state.agreement.remote
+        return not any(isinstance(line, Crypto) and same_key(line, active) for line in lines)
 
     def make_answer(
         self, choice: CryptoChoice, *, remote: Address, direction: Direction

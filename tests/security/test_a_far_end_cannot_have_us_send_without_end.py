@@ -9,7 +9,7 @@ import pytest
 from softphone.account.service_control import ServiceControlHandler
 from softphone.events import ServiceRequested
 from softphone.sans_io import Side
-from softphone.sip import InviteRequest, NameAddr, SipUri
+from softphone.sip import InviteRequest, NameAddr, SipUri, SubscribeRequest
 from softphone.sip.invite import InviteState
 from softphone.sip.message import Request
 from tests.support.lone import SDP, Lone
@@ -78,6 +78,33 @@ def test_a_minimum_that_grows_with_each_invite_ends_the_call():
         lone.say(lone.response(invites[-1], 422, headers=(f"Min-SE: {least}",)))
     assert lone.take("InviteRejected").status == 422
     assert count == 5
+
+
+@pytest.mark.parametrize(
+    ("expires", "state"),
+    [(0, "active;expires=0"), (1, ""), (3600, "active;expires=0"), (3600, "pending;expires=1")],
+)
+def test_a_notifier_whose_subscriptions_end_at_once_is_not_asked_at_once(expires, state):
+    lone, us = Lone(), NameAddr.parse("<sip:us@192.0.2.1>")
+    far = SipUri.parse("sip:far@192.0.2.9")
+    watch = SubscribeRequest(
+        uri=far, local=us, remote=NameAddr(None, far), to=lone.flow, event="dialog"
+    )
+    lone.endpoint.subscribe(watch, now=lone.now)
+    count, end = 0, lone.now + 60
+    while lone.now < end:
+        lone.drain()
+        sent, lone.out = lone.out, []
+        for message in sent:
+            if isinstance(message, Request) and message.method == "SUBSCRIBE":
+                count += 1
+                lone.say(lone.response(message, 200, headers=(f"Expires: {expires}",)))
+                if state:
+                    fields = ("Event: dialog", f"Subscription-State: {state}")
+                    names = {"call_id": message.call_id, "to_tag": message.from_.tag}
+                    lone.say(lone.request("NOTIFY", cseq=count, headers=fields, **names))
+        lone.wait(0.25)
+    assert 2 <= count <= 7
 
 
 class Leg:

@@ -3,10 +3,11 @@
     await hold_with_music(leg, turn)         the account's source, or a plain hold
 
 The source is called without an offer and makes one.  That is passed on in the re-INVITE that holds
-the far end, and the far end's answer goes back in the ACK.  The keys of both are those that they
-offer and answer; we see them, and no packet.  The source must meet the policy of the held call,
-which `CallLeg.judge_music` judges: before its offer is passed on, and with the answer.  Whatever
-fails ends in a hold without music, which `MusicOnHoldFailed` reports.
+the far end, and the far end's answer goes back in the ACK, with a key of ours in the place of its
+own: the source sends only, and the far end may use its key for the call before and after the hold.
+The key of the source is the one that it offers; we see it, and no packet.  The source must meet the
+policy of the held call, which `CallLeg.judge_music` judges: before its offer is passed on, and with
+the answer.  Whatever fails ends in a hold without music, which `MusicOnHoldFailed` reports.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from softphone.call.leg.call_leg import CallLeg, message_of, new_session_uuid
@@ -31,7 +33,9 @@ from softphone.call.leg.setup import HeaderFields, LegSetup
 from softphone.diagnostics import explain_response
 from softphone.errors import CallError, CallFailed, NotAcceptable, SoftphoneError
 from softphone.events import CallState, MusicOnHoldFailed
+from softphone.sans_io import Entropy
 from softphone.sdp import (
+    Attribute,
     Crypto,
     MediaDescription,
     SendingLine,
@@ -67,7 +71,12 @@ from softphone.sip import (
     SipEvent,
     SubscribeReceived,
 )
-from softphone.srtp import MOST_CRYPTO_LINES, check_crypto_answer, choose_crypto
+from softphone.srtp import (
+    MOST_CRYPTO_LINES,
+    check_crypto_answer,
+    choose_crypto,
+    make_crypto_answer,
+)
 
 if TYPE_CHECKING:
     from softphone.sip import NotifierUsage, ServerExchange
@@ -78,6 +87,8 @@ OFFER_PATIENCE = 3.0
 """Seconds that a source may take to answer with its offer: so long the far end is not on hold."""
 
 _AUDIO = "audio"
+_KEYS = ("crypto", "key-mgmt")
+"""The attributes that hold keys (RFC 4568, RFC 4567)."""
 
 
 # The source's stream ------------------------------------------------------------------------------
@@ -120,10 +131,22 @@ class MusicOffer:
             return no_usable_key("answer", profile, choice.refusals)
         return MediaSecurity(_AUDIO, profile)
 
-    def answer_with(self, description: SessionDescription, media: MediaDescription) -> Body:
-        """Convert the far end's answer into the answer to the source."""
+    def answer_with(
+        self, description: SessionDescription, media: MediaDescription, *, entropy: Entropy
+    ) -> Body:
+        """Convert the far end's answer into the answer to the source.
+
+        The far end's key is left out: many use one for a whole call, and the source could decrypt
+        what the far end says before and after the music.  Another stands in its place, so that the
+        source authenticates no RTCP of the far end.
+        """
+        chosen = (line for line in read_crypto(media) if isinstance(line, Crypto) and self.usable)
+        shown = (make_crypto_answer(line, entropy=entropy).to_wire() for line in chosen)
+        kept = (one for one in media.attributes if one.name not in _KEYS)
+        media = replace(media, attributes=(*kept, *(Attribute("crypto", line) for line in shown)))
         answer = relayed_answer(self.description, self.line.index, description, media)
-        return Body(SDP_TYPE, answer.encode())
+        whole = tuple(one for one in answer.attributes if one.name not in _KEYS)
+        return Body(SDP_TYPE, replace(answer, attributes=whole).encode())
 
 
 def judge_music_offer(
@@ -264,6 +287,10 @@ class MusicSource:
         else:
             self._offer = event.body
             self._settled.set()
+            longest = self._setup.guards.maximum_duration
+            if longest:
+                why = f"the call to the music source has lasted {longest:g} s"
+                self._timer = self._setup.call_later(longest, partial(self._fail, why))
 
     def _refuse(
         self,
@@ -399,9 +426,16 @@ class MusicOnHold:
 
     def begin(self) -> None:
         """Tell the source where the far end is, as the answer that was judged says."""
-        if self._source is not None and self._offer is not None and self._answer is not None:
+        leg, offer, answer = self._leg, self._offer, self._answer
+        if (
+            leg is not None
+            and self._source is not None
+            and offer is not None
+            and answer is not None
+        ):
             self.playing = True
-            self._source.answer_offer(self._offer.answer_with(*self._answer))
+            entropy = leg.setup.media.entropy
+            self._source.answer_offer(offer.answer_with(*answer, entropy=entropy))
 
     def refreshed(self, body: Body | None) -> None:
         """Take the far end's answer to our session refresh: with other media the music ends."""

@@ -690,7 +690,9 @@ class Negotiation:
         choice = keys.choice(line)
         if choice is not None and row is not None:
             # The stream's own suites, and its active one first.
-            choice = row.plan.choose_line(line.crypto, keys.others(line))
+            choice = row.plan.choose_line(
+                line.crypto, keys.others(line), remote=line.remote_address
+            )
         if choice is None or choice.crypto is not None:
             return choice
         expected = line.secure or keys.usable(line)

@@ -4,6 +4,9 @@ Each REGISTER offers sdes-srtp (Security-Client), the server answers with its me
 (Security-Server), and later requests repeat them (Security-Verify), so that an attacker on the path
 cannot remove them unnoticed.  A 494 (RFC 3329 section 2.3.1) has the Security-Server that the
 request must repeat: it is sent again with that, once.
+
+The agreement is with the server itself.  A callee's responses change nothing: those that follow
+ringing, and any but a challenge to another request than REGISTER.
 """
 
 from __future__ import annotations
@@ -45,9 +48,12 @@ class MediaSecuritySession:
     ) -> Request | AuthenticationRefused:
         """Return the request with credentials and with the server's mechanisms, or the refusal."""
         if response.status == AGREEMENT_REQUIRED:
+            if alerted:
+                return AuthenticationRefused("a 494 that follows ringing is not the server's")
             return self._repeat(request, response, flow)
-        self._learn(response, flow)
         answer = self._inner.authorize(request, response, flow=flow, alerted=alerted)
+        if isinstance(answer, Request) or request.method == "REGISTER":
+            self._learn(response, flow)
         return self._with_agreement(answer, flow) if isinstance(answer, Request) else answer
 
     def preauthorize(self, request: Request, *, to: Flow | Target) -> Request:
@@ -56,7 +62,8 @@ class MediaSecuritySession:
 
     def note_accepted(self, request: Request, response: Response, *, flow: Flow | None) -> None:
         """Record that `request` got a response over `flow` that is no challenge."""
-        self._learn(response, flow)
+        if request.method == "REGISTER":
+            self._learn(response, flow)
         self._repeated.pop((request.call_id, request.method), None)
         self._inner.note_accepted(request, response, flow=flow)
 

@@ -52,6 +52,7 @@ class NotifierUsage:
         self._layer = layer
         self._table = table
         self._under_way = 0
+        self._longest = REFER_EXPIRES
         self._silent = (
             self.refers
             and (self.request.headers.get("Refer-Sub") or "").lower().startswith("false")
@@ -81,7 +82,9 @@ class NotifierUsage:
         transaction = self._require_transaction()
         asked = self.request.expires
         wanted = float(asked) if asked is not None else DEFAULT_EXPIRES
-        granted = REFER_EXPIRES if self.refers else min(wanted, expires or wanted)
+        if not self.refers:
+            self._longest = expires or max(wanted, DEFAULT_EXPIRES)
+        granted = REFER_EXPIRES if self.refers else min(wanted, self._longest)
         if self.dialog is None:
             self.dialog = Dialog.from_request(
                 self.request, to_tag=transaction.to_tag, to=transaction.to
@@ -241,7 +244,8 @@ class NotifierUsage:
             return
         self._follow_subscriber(transaction)
         asked = request.expires
-        expires = float(asked) if asked is not None else DEFAULT_EXPIRES
+        wanted = float(asked) if asked is not None else DEFAULT_EXPIRES
+        expires = min(wanted, self._longest)  # 4.2.1.1: the notifier may shorten it each time
         fields = [*self._contact(transaction), ("Expires", str(round(expires)))]
         transaction.respond(200, now=now, headers=fields)
         if expires == 0:

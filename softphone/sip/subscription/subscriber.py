@@ -28,6 +28,8 @@ from softphone.sip.transport import Failover
 
 MAXIMUM_ATTEMPTS = 4
 """How many times a SUBSCRIBE is sent again with a greater Expires after 423."""
+LEAST_REFRESH = 10.0
+"""The least seconds to the next refresh, however soon a notifier lets a subscription expire."""
 
 
 class SubscriptionState(Enum):
@@ -344,7 +346,7 @@ class SubscriberUsage:
         # The notifier's clock may differ from ours: accept its last NOTIFY up to 64*T1 late.
         timers.set((self, "expire"), now + expires + self._layer.timing.timeout)
         if self._refer_id is None and self._package != "refer":
-            timers.set((self, "refresh"), now + max(expires - 32.0, expires / 2))
+            timers.set((self, "refresh"), now + max(expires - 32.0, expires / 2, LEAST_REFRESH))
 
     def handle_timer(self, name: object, *, now: float) -> None:
         """Refresh, or end a subscription that has expired or never got a NOTIFY."""

@@ -24,6 +24,8 @@ MAXIMUM_SERVERS = 32
 """The number of SRV records used from one answer."""
 MAXIMUM_TARGETS = 64
 """The number of targets that one look-up returns at most."""
+LONGEST_CLOSED = 3600.0
+"""The most seconds for which a Retry-After keeps requests away from a target."""
 
 
 class RecordType(StrEnum):
@@ -425,10 +427,13 @@ class Failover:
         return self._closed.get(target, now) > now
 
     def mark_failed(self, target: Target, *, now: float, retry_after: float = 0.0) -> None:
-        """Skip a target from now on, for at least `retry_after` seconds (from a 503)."""
+        """Skip a target from now on, for at least `retry_after` seconds (from a 503).
+
+        At most `LONGEST_CLOSED` of them: a 503 may be a callee's, whom a proxy lets speak for it.
+        """
         self._failed.add(target)
         if retry_after > 0:
-            self._closed[target] = now + retry_after
+            self._closed[target] = now + min(retry_after, LONGEST_CLOSED)
         if self._last_good == target:
             self._last_good = None
 

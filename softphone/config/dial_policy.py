@@ -164,7 +164,8 @@ class DialPolicyConfig:
         text = _dialed_text(uri)
         bare = _VISUAL_SEPARATORS.sub("", text)
         shown = shown_number(text)
-        if len(text) > LONGEST_NUMBER or ";" in text:
+        behind = isinstance(uri, SipUri) and uri.password is not None
+        if len(text) > LONGEST_NUMBER or ";" in text or behind:
             raise DialRefused(
                 f"{shown}: dial the number alone: it has parameters, or is too long", rule="number"
             )
@@ -178,7 +179,8 @@ class DialPolicyConfig:
             raise DialRefused(f"{shown} is an emergency number", rule="emergency")
         if any(_matches(pattern, bare, *readings) for pattern in self.deny):
             raise DialRefused(f"{shown} is a number that must not be called", rule="deny")
-        host = uri.host if isinstance(uri, SipUri) else domain
+        # A server sends the call to `maddr`, whatever the host is (RFC 3261 section 16.5).
+        host = uri.parameter("maddr") or uri.host if isinstance(uri, SipUri) else domain
         if self._is_internal(bare, text, host, domain) or (connected and _may_be_internal(bare)):
             return JudgedTarget(shown)
         if not number:

@@ -87,7 +87,7 @@ def https_target(url: str) -> Target:
         port = parts.port or 443
     except ValueError as exc:
         raise ConfigurationError(f"{url!r} is no address: {exc}") from exc
-    if parts.scheme != "https" or not parts.hostname:
+    if parts.scheme != "https" or not parts.hostname or not url.isascii():
         raise ConfigurationError(f"{url!r} is not an https: address")
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError("an https: address with a password in it is not used")

@@ -116,7 +116,17 @@ async def test_a_server_that_is_not_there_is_told(tmp_path, unused_tcp_port):
 
 
 @pytest.mark.parametrize(
-    "text", ["http://a/", "https://", "https://u:p@a/", "ftp://a/", "https://a:0x/", "", "//a"]
+    "text",
+    [
+        "http://a/",
+        "https://",
+        "https://u:p@a/",
+        "ftp://a/",
+        "https://a:0x/",
+        "",
+        "//a",
+        "https://①.test/",
+    ],
 )
 def test_only_an_address_of_https_is_one(text):
     with pytest.raises(ConfigurationError) as caught:

@@ -85,6 +85,21 @@ def test_the_contact_of_a_far_end_is_no_name_because_of_its_escapes(written, why
     assert rule(written, internal=("_.",), **GERMAN) == why
 
 
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ("sip:alice:0900123456@example.test", "number"),  # digits in the place of a password
+        ("sip:600:%30900123456@example.test", "number"),
+        ("sip:600@example.test;maddr=192.0.2.66", "internal"),
+        ("sip:600@example.test;maddr=EXAMPLE.test", None),
+    ],
+)
+def test_an_internal_number_is_whole_and_of_the_own_domain(written, why):
+    rules = {**GERMAN, "internal": ("alice", "_6XX")}
+    assert rule("sip:600@example.test", **rules) is None
+    assert rule(written, **rules) == why
+
+
 async def test_a_far_end_that_asks_for_such_a_number_is_refused():
     async with Phone() as phone:
         alice = await phone.register(clear("alice"))

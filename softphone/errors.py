@@ -124,9 +124,9 @@ class SoftphoneError(Exception):
 
 
 class ConfigurationError(SoftphoneError):
-    """Something given by the user is wrong; nothing has been sent."""
+    """Something given by the user is wrong; nothing of what was asked for has been done."""
 
-    _hint = "correct what the message names; nothing was sent"
+    _hint = "correct what the message names, and try again: nothing has been done"
 
 
 class LocalProtocolError(SoftphoneError):

@@ -429,11 +429,18 @@ class SecurityState:
     direct: bool = False
 
     def __str__(self) -> str:
+        reasons = "; ".join(shortfall.explanation for shortfall in self.shortfalls)
+        return f"{self._summary}: {reasons}" if reasons else self._summary
+
+    def __repr__(self) -> str:
+        # All fields are 600 characters, and an event has two states.
+        return f"<{type(self).__name__}: {'lock' if self.lock else 'no lock'}, {self._summary}>"
+
+    @property
+    def _summary(self) -> str:
         media = ", ".join(str(stream.suite or "in clear") for stream in self.media) or "none"
         signaling = self.signaling.protocol or "in clear"
-        reasons = "; ".join(shortfall.explanation for shortfall in self.shortfalls)
-        line = f"{self._reach} (signaling {signaling}, media {media})"
-        return f"{line}: {reasons}" if reasons else line
+        return f"{self._reach} (signaling {signaling}, media {media})"
 
     @property
     def _reach(self) -> str:

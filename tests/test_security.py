@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from softphone.events import SecurityChanged
 from softphone.security import (
     DEFAULT_SUITES,
     CryptoSuite,
@@ -239,6 +240,15 @@ def test_video_in_clear_keeps_the_lock_from_encrypted_audio():
     state = SecurityState(TLS, (SRTP, clear), SecurityLevel.ENCRYPTED)
     assert not state.lock
     assert state.level is SecurityLevel.NOT_SECURE
+
+
+def test_the_repr_of_a_state_is_one_line_that_says_the_lock_first():
+    state = SecurityState(TLS, (SRTP, SRTP), SecurityLevel.ENCRYPTED, by_word=True)
+    changed = repr(SecurityChanged(SecurityState(CLEAR, (RTP,)), state))
+    assert "no lock, not secure (signaling in clear, media in clear)" in changed
+    assert "<SecurityState: lock, encrypted to the server, and by its word" in changed
+    assert str(SRTP.suite) in changed
+    assert len(changed) < 300
 
 
 def test_a_word_that_exceeds_our_own_leg_is_said_and_our_own_verification_is_none():

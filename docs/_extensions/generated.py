@@ -8,6 +8,9 @@ layers             the layers of the packages, from the import contracts in pypr
 transactions       the four state machines of RFC 3261, from their tables
 offer answer       that of RFC 3264, from its table
 states             the states without a table, with the functions that set them
+
+A part that ends with `<!-- end: NAME -->` also stands in the repository, for who reads the pages
+in a clone.  `python docs/_extensions/generated.py` writes it anew; a test holds it equal.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 PROJECT = Path(__file__).resolve().parents[2]
-MARK = re.compile(r"^<!-- generated: (?P<name>[a-z ]+) -->$", re.M)
+MARK = re.compile(
+    r"^<!-- generated: (?P<name>[a-z ]+) -->$(?P<kept>\n.*?^<!-- end: (?P=name) -->$)?", re.M | re.S
+)
 
 
 def records(head: tuple[str, ...], rows: list[tuple[str, ...]], kind: str = "") -> str:
@@ -265,7 +270,8 @@ def errors() -> Iterator[str]:
 
     def below(kind: type[SoftphoneError], depth: int) -> Iterator[str]:
         said = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
-        hint = f" Hint: {kind._hint}." if kind._hint else ""
+        stop = "" if kind._hint.endswith("?") else "."
+        hint = f" Hint: {kind._hint}{stop}" if kind._hint else ""
         yield f"{'  ' * depth}* `{kind.__name__}`: {said}{hint}"
         for each in sorted(kind.__subclasses__(), key=lambda each: each.__name__):
             if each.__module__ == "softphone.errors":
@@ -517,9 +523,26 @@ GENERATED: Mapping[str, Callable[[], Iterator[str]]] = {
 }
 
 
+def part(name: str) -> str:
+    """The text that stands at a mark."""
+    return "\n".join(GENERATED[name]())
+
+
 def fill(app: Sphinx, name: str, source: list[str]) -> None:
     """Replace the marks of one page."""
-    source[0] = MARK.sub(lambda mark: "\n".join(GENERATED[mark["name"]]()), source[0])
+    source[0] = MARK.sub(lambda mark: part(mark["name"]), source[0])
+
+
+def renew(page: str) -> str:
+    """A page of the repository with the parts that stand in it made anew."""
+
+    def renewed(mark: re.Match[str]) -> str:
+        if mark["kept"] is None:
+            return mark[0]
+        head, _, _ = mark[0].partition("\n")
+        return f"{head}\n\n{part(mark['name']).strip()}\n\n<!-- end: {mark['name']} -->"
+
+    return MARK.sub(renewed, page)
 
 
 def plain_signature(
@@ -555,3 +578,10 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", fill)
     app.connect("autodoc-process-signature", plain_signature)
     return {"parallel_read_safe": True}
+
+
+if __name__ == "__main__":
+    for path in (PROJECT / "docs").rglob("*.md"):
+        before = path.read_text()
+        if (after := renew(before)) != before:
+            path.write_text(after)

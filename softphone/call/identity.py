@@ -15,7 +15,7 @@ from softphone.call.leg.security import direct_far_end
 from softphone.security import IdentityAssurance
 from softphone.sip import NameAddr, Request, SipUri, Uri
 from softphone.sip.message import ANONYMOUS, IdentitySource, unescape
-from softphone.sip.message.asserted_identity import privacy_values, shown_address
+from softphone.sip.message.asserted_identity import is_anonymous, privacy_values, shown_address
 
 _NUMBER = re.compile(r"\+?[0-9*#]+")
 _SEPARATORS = str.maketrans("", "", "-.() ")
@@ -86,13 +86,6 @@ def far_end_identity(leg: CallLeg) -> FarEndIdentity:
 
 def _claimed(address: NameAddr, source: str, assurance: IdentityAssurance) -> FarEndIdentity:
     """Return the identity of an address that no server asserts."""
-    if _is_anonymous(address.uri):
+    if is_anonymous(address.uri):
         return FarEndIdentity(IdentityAssurance.HIDDEN)
     return FarEndIdentity(assurance, shown_address(address), source)
-
-
-def _is_anonymous(uri: Uri) -> bool:
-    """Whether a URI is the anonymous one of RFC 3323 section 4.1.1.3."""
-    if not isinstance(uri, SipUri):
-        return False
-    return (uri.user or "").lower() == "anonymous" or uri.host.lower() == "anonymous.invalid"

@@ -37,6 +37,14 @@ def test_each_command_has_a_page_that_names_its_options_and_an_example(made, tmp
     assert all(".SH OPTIONS" in text for name, text in pages.items() if name.count("-") == 2)
 
 
+def test_what_is_generated_into_the_repository_is_as_the_code_says(made):
+    kept = [page for page in (PROJECT / "docs").rglob("*.md") if "<!-- end: " in page.read_text()]
+    assert {page.name for page in kept} == {"events.md", "errors.md"}
+    renew = made("generated").renew
+    stale = [page.name for page in kept if renew(page.read_text()) != page.read_text()]
+    assert stale == [], "python docs/_extensions/generated.py writes them anew"
+
+
 @pytest.mark.skipif(shutil.which("man") is None, reason="man is not installed")
 def test_man_has_nothing_against_the_pages(made, tmp_path):
     for path in made("manual").write_pages(tmp_path):

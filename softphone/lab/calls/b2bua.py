@@ -20,13 +20,17 @@ from softphone.call.dial_permit import UNJUDGED
 from softphone.call.dialog_notifier import own_dialog
 from softphone.call.leg import CallLeg, HeaderFields, Negotiation, VideoSetup
 from softphone.errors import LocalProtocolError, NoPortFree, SoftphoneError
-from softphone.events import CallRinging, CallState, WatchedDialog
+from softphone.events import CallRinging, CallState, EndedBy, WatchedDialog
 from softphone.lab.calls.avp_fallback import ClearNegotiation
 from softphone.lab.calls.bridged_call import (
+    HIDDEN,
     BridgedCall,
+    hang_up_like,
+    identity_fields,
     level_of,
     level_seen,
     pass_session_uuid,
+    passed_on,
 )
 from softphone.lab.calls.call_routing import CallRouting, Pickups, ReachedUser, RingRequest
 from softphone.lab.calls.extensions import extension
@@ -54,12 +58,11 @@ from softphone.sip import (
     NameAddr,
     NotifierUsage,
     ReferReceived,
-    Request,
-    Response,
     SipUri,
     Uri,
     security_call_info,
 )
+from softphone.sip.message import ANONYMOUS, asks_for_privacy, is_anonymous
 
 logger = logging.getLogger("softphone.lab")
 
@@ -223,8 +226,8 @@ class CallControl:
 
         def dial(callee: LabUser, binding: StoredBinding, hops: int) -> OutgoingLeg:
             secure = caller.login.secure and callee.login.secure
-            passed = _passed_on(leg.request)
-            place = self._invite_builder(leg.request.from_, callee, binding, hops, passed)
+            passed = passed_on(leg.request.headers)
+            place = self._invite_builder(leg, callee, binding, hops, passed)
             theirs = leg.request.session_id
             uuid = None if theirs is None else theirs.local
             out = self._call_out(callee, place, secure=secure, video=_has_video(leg), uuid=uuid)
@@ -281,14 +284,14 @@ class CallControl:
         if clear or seen is not _has_video(leg):
             _reevaluate(leg, clear=clear, video=seen)
         pass_session_uuid(out, leg)
-        leg.accept(headers=_passed_on(out.answer))
+        leg.accept(headers=() if out.answer is None else passed_on(out.answer.headers))
         # A caller without an offer was told an unknown level, since its answer is still to come.
         announced = leg.security.hop_level is not SecurityLevel.UNKNOWN
         if not await leg.wait_until_up():
-            out.hang_up(_status_of(leg))
+            _hang_up_like(out, leg)
             return
         if out.state is CallState.TERMINATED:
-            leg.hang_up(_status_of(out))
+            _hang_up_like(leg, out)
             return
         config = self._context.config
         conversation = BridgedCall(
@@ -298,13 +301,15 @@ class CallControl:
         )
         self._bridged_calls = [c for c in self._bridged_calls if c.members]
         self._bridged_calls.append(conversation)
-        conversation.add_member(callee.name, out, known_peer=caller.name)
+        shown = self._shown_name(leg)
+        conversation.add_member(callee.name, out, known_peer=shown)
         level = min(level_of(leg), level_of(out))
         conversation.add_member(
             caller.name,
             leg,
             announced=level if announced else None,
             known_peer=callee.name if config.called(_dialed(leg)) == callee else "",
+            shown_as=shown,
         )
         conversation.announce()
 
@@ -321,7 +326,7 @@ class CallControl:
             # The call ended while the third party was joining.
             leg.hang_up(480)
             return
-        conversation.add_member(joiner.name, leg)
+        conversation.add_member(joiner.name, leg, shown_as=self._shown_name(leg))
         conversation.announce()
 
     # Parts
@@ -362,19 +367,26 @@ class CallControl:
 
     def _invite_builder(
         self,
-        caller: NameAddr,
+        leg: CallLeg,
         callee: LabUser,
         binding: StoredBinding,
         hops: int,
         passed: HeaderFields = (),
     ) -> Callable[[Body | None], InviteRequest]:
+        """Return what makes the INVITE to a user's phone on behalf of the far end of `leg`."""
         host = self._context.config.host
-        headers = (("Call-Info", security_call_info(None)), *passed)
+        caller, name = leg.peer, self._shown_name(leg)
+        if name == HIDDEN:
+            local, identity = ANONYMOUS, identity_fields(None)
+        else:
+            local = NameAddr(caller.display_name, self._presented(caller.uri), ())
+            identity = identity_fields(self._address_of(name))
+        headers = (("Call-Info", security_call_info(None)), *identity, *passed)
 
         def place(body: Body | None) -> InviteRequest:
             return InviteRequest(
                 uri=binding.contact.uri,
-                local=NameAddr(caller.display_name, self._presented(caller.uri), ()),
+                local=local,
                 remote=NameAddr(None, SipUri("sip", callee.name, None, host), ()),
                 to=binding.flow,
                 body=body,
@@ -383,6 +395,13 @@ class CallControl:
             )
 
         return place
+
+    def _shown_name(self, leg: CallLeg) -> str:
+        """The name of the user at the far end of a leg, unless the user asks to stay unknown."""
+        asked = leg.request if isinstance(leg, IncomingLeg) else None
+        if asked is not None and (asks_for_privacy(asked) or is_anonymous(asked.from_.uri)):
+            return HIDDEN
+        return self._legs[leg].name
 
     def _presented(self, uri: Uri) -> Uri:
         """The caller's URI as the callee sees it: with its number if the lab has a directory."""
@@ -417,7 +436,7 @@ class CallControl:
         """Ring the users whom `name` denotes, on behalf of the far end of `leg`."""
 
         def dial(callee: LabUser, binding: StoredBinding, hops: int) -> OutgoingLeg:
-            place = self._invite_builder(leg.peer, callee, binding, hops)
+            place = self._invite_builder(leg, callee, binding, hops)
             seen = leg.negotiation.video is not None
             out = self._call_out(callee, place, secure=callee.login.secure, video=seen)
             on_dialed()
@@ -505,12 +524,6 @@ class CallControl:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def _passed_on(message: Request | Response | None) -> HeaderFields:
-    """Return the header fields of a message that are for the other end: X-… and User-to-User."""
-    fields = () if message is None else message.headers
-    return tuple([f for f in fields if f[0][:2].lower() == "x-" or f[0] == "User-to-User"])
-
-
 def _announce(state: SecurityState, *, over_tls: bool) -> tuple[tuple[str, str], ...]:
     """The Call-Info of our 200: the level of the leg that it answers, which `_bridge` has already
     lowered to the other side's."""
@@ -553,7 +566,10 @@ async def _relay_ringing(out: OutgoingLeg, leg: IncomingLeg) -> None:
             return
 
 
-def _status_of(leg: CallLeg) -> int:
-    """The status that the end of one leg gives the other: its refusal, else 480."""
-    status = leg.ended.result().status
-    return status if 400 <= status <= 699 else 480
+def _hang_up_like(leg: CallLeg, other: CallLeg) -> None:
+    """Hang up as the far end of another leg did, or by its refusal; for no reason by 480."""
+    ended = other.ended.result()
+    if ended.by is EndedBy.REMOTE and (ended.status or ended.q850_cause):
+        hang_up_like(leg, ended)
+    else:
+        leg.hang_up(ended.status if 400 <= ended.status <= 699 else 480)

@@ -2,8 +2,9 @@
 
 The level of a call is the lowest of its members' legs.  Call-Info announces it to each of them: to
 the caller in the 200, to the callee in a re-INVITE after the ACK, and to all in re-INVITEs whenever
-it changes (Cisco SIP Line Messaging Guide; RFC 3261 section 14).  Who the other end is now, after a
-transfer or in a conference, is announced likewise, by P-Asserted-Identity and Remote-Party-ID.
+it changes (Cisco SIP Line Messaging Guide; RFC 3261 section 14).  P-Asserted-Identity and
+Remote-Party-ID announce who the other end is: the caller in the INVITE, another after a transfer or
+in a conference.  A caller who asks for privacy (RFC 3323) is named to nobody.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from softphone.call.leg import CallLeg
 from softphone.call.leg.setup import HeaderFields
 from softphone.errors import CallError, LocalProtocolError
-from softphone.events import CallState, DigitReceived, HoldChanged
+from softphone.events import CallEnded, CallState, DigitReceived, EndedBy, HoldChanged
 from softphone.lab.calls.audio_bridge import AudioBridge, MemberSink, MemberSource
 from softphone.lab.calls.extensions import MelodySource
 from softphone.lab.calls.video_relay import VideoRelay
@@ -25,13 +26,17 @@ from softphone.media import Sink, Source, VideoStream
 from softphone.media.audio import SilenceSource
 from softphone.sans_io import Transport
 from softphone.security import CryptoSuite, SecurityLevel, SecurityState
-from softphone.sip import NameAddr, SessionId, security_call_info
-from softphone.sip.message import NIL_UUID
+from softphone.sip import Headers, NameAddr, SessionId, security_call_info
+from softphone.sip.message import ANONYMOUS, NIL_UUID
 
 logger = logging.getLogger("softphone.lab")
 
 CONFERENCE = "conference"
 """The name of the other end where there are several."""
+GAVE_UP = 487
+"""The status of a caller that gave up and did not say why."""
+HIDDEN = "anonymous"
+"""The name of another end that wants to stay unknown."""
 ATTEMPTS = 40
 PAUSE = 0.25
 """Seconds between two attempts to re-INVITE a member whose session is being changed already."""
@@ -51,8 +56,9 @@ class _BridgedMember:
     """One leg of the call.
 
     `announced_level` is the level last sent to the phone, `known_peer` the name of the party that
-    its user takes for the other end.  `source` is what the member hears while
-    nobody holds, `sink` receives its audio, `holding` says whether it holds the others.
+    its user takes for the other end, `shown_as` the name by which others know it.  `source` is what
+    the member hears while nobody holds, `sink` receives its audio, `holding` says whether it holds
+    the others.
     `has_music` says that its leg currently carries music on hold, `talks` and `talk_level` are the
     suite and level that the leg had before, and `takes_music` is False once its phone has refused
     the change to music.
@@ -69,6 +75,7 @@ class _BridgedMember:
     talks: CryptoSuite | None = None
     talk_level: SecurityLevel = SecurityLevel.UNKNOWN
     takes_music: bool = True
+    shown_as: str = ""
     telling: asyncio.Task[None] | None = None
     following: asyncio.Task[None] | None = None
 
@@ -111,9 +118,9 @@ class BridgedCall:
         """The legs of the members."""
         return tuple(member.leg for member in self._members)
 
-    def name_of(self, leg: CallLeg) -> str:
-        """The name of the member with this leg; "" if it is none."""
-        return next((member.name for member in self._members if member.leg is leg), "")
+    def shown_name(self, leg: CallLeg) -> str:
+        """The name by which others know the member with this leg; "" if it is none."""
+        return next((member.shown_as for member in self._members if member.leg is leg), "")
 
     @property
     def on_hold(self) -> bool:
@@ -139,7 +146,7 @@ class BridgedCall:
 
     def _peer_of(self, member: _BridgedMember) -> str:
         """The name of the party that a member talks to now: the other one, or what joins them."""
-        others = [one.name for one in self._members if one is not member]
+        others = [one.shown_as for one in self._members if one is not member]
         if self._address_of is None or (not others and self._service is None):
             return member.known_peer
         if len(others) > 1:
@@ -186,13 +193,17 @@ class BridgedCall:
         *,
         announced: SecurityLevel | None = None,
         known_peer: str = "",
+        shown_as: str = "",
     ) -> None:
         """Add a member whose media is open; `announced` is the level already sent to it.
 
-        `known_peer` is the name of the party that it knows as the other end.
+        `known_peer` is the name of the party that it knows as the other end, `shown_as` the name
+        by which the others may know it, if that is not its own.
         """
         sink, source = self._bridge.add_member(leg)
-        member = _BridgedMember(name, leg, sink, source, announced, known_peer)
+        member = _BridgedMember(
+            name, leg, sink, source, announced, known_peer, shown_as=shown_as or name
+        )
         self._members.append(member)
         self._service = None
         leg.ended.add_done_callback(lambda _: self._member_left(member))
@@ -285,7 +296,11 @@ class BridgedCall:
         member = next(one for one in self._members if one.leg is leg)
         self.release_leg(leg)
         to.add_member(
-            member.name, leg, announced=member.announced_level, known_peer=member.known_peer
+            member.name,
+            leg,
+            announced=member.announced_level,
+            known_peer=member.known_peer,
+            shown_as=member.shown_as,
         )
         moved = to._members[-1]
         moved.has_music, moved.talks = member.has_music, member.talks
@@ -302,17 +317,17 @@ class BridgedCall:
         member.telling = member.following = None
 
     def _member_left(self, member: _BridgedMember) -> None:
-        """Remove a member that has left; hang up when only one remains."""
+        """Remove a member that has left; hang up when only one remains, and pass on why."""
         if member not in self._members:
             return
         self._remove_member(member)
         self._let_hear()
-        self._end_if_alone()
+        self._end_if_alone(member.leg.ended.result())
         self.announce()
 
-    def _end_if_alone(self) -> None:
+    def _end_if_alone(self, why: CallEnded | None = None) -> None:
         if len(self._members) == 1 and not self._kept_open and self._service is None:
-            self._members[0].leg.hang_up()
+            hang_up_like(self._members[0].leg, why)
 
     def announce(self) -> None:
         """Announce level and far end to every member to whom others were announced last."""
@@ -363,15 +378,37 @@ class BridgedCall:
         """The header fields that name the far end, if the member knows another one."""
         if self._address_of is None or peer == member.known_peer:
             return ()
-        address = str(self._address_of(peer))
-        remote_party = f"{address};party=calling;screen=yes;privacy=off"
-        return ("P-Asserted-Identity", address), ("Remote-Party-ID", remote_party)
+        return identity_fields(None if peer == HIDDEN else self._address_of(peer))
 
     def _change_refused(self, member: _BridgedMember, *, music: bool) -> None:
         """Note that a phone refused the change to or from music; its leg is not changed again."""
         member.takes_music = member.has_music = False
         if music:
             self._prepare_change(member, music=False)
+
+
+def identity_fields(address: NameAddr | None) -> HeaderFields:
+    """The header fields that name the other end; None is one that wants to stay unknown."""
+    if address is None:
+        hidden = f"{ANONYMOUS};party=calling;screen=yes;privacy=full"
+        return ("Privacy", "id"), ("Remote-Party-ID", hidden)
+    remote_party = f"{address};party=calling;screen=yes;privacy=off"
+    return ("P-Asserted-Identity", str(address)), ("Remote-Party-ID", remote_party)
+
+
+def passed_on(fields: HeaderFields | Headers) -> HeaderFields:
+    """The header fields of a message that are for the other end: X-... and User-to-User."""
+    return tuple([f for f in fields if f[0][:2].lower() == "x-" or f[0] == "User-to-User"])
+
+
+def hang_up_like(leg: CallLeg, other: CallEnded | None) -> None:
+    """Hang up, and pass on why the far end of another leg did, if it has (RFC 3326)."""
+    if other is None or other.by is not EndedBy.REMOTE:
+        leg.hang_up()
+        return
+    status = 0 if other.status == GAVE_UP else other.status
+    fields = passed_on(other.headers)
+    leg.hang_up(status, other.reason, q850_cause=other.q850_cause, headers=fields)
 
 
 def level_of(leg: CallLeg) -> SecurityLevel:

@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 from softphone.call import OutgoingLeg
 from softphone.call.leg import CallLeg
 from softphone.errors import Redirected
+from softphone.events import CallEnded
+from softphone.lab.calls.bridged_call import hang_up_like
 from softphone.lab.calls.extensions import extension
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.registrar import StoredBinding
@@ -41,14 +43,20 @@ Pickups: TypeAlias = list["asyncio.Future[ReachedUser | int]"]
 class RingRequest:
     """A request to ring users; `dial(user, binding, hops)` sends an INVITE for the caller.
 
-    `hops` is the caller's Max-Forwards; `given_up` is done once the caller no longer waits.
-    `pickups` gets the attempts to pick the call up.
+    `hops` is the caller's Max-Forwards; `given_up` is done once the caller no longer waits, and
+    says why.  `pickups` gets the attempts to pick the call up.
     """
 
     dial: Callable[[LabUser, StoredBinding, int], OutgoingLeg]
     hops: int
-    given_up: asyncio.Future[Any] | None = None
+    given_up: asyncio.Future[CallEnded] | None = None
     pickups: Pickups = field(default_factory=list)
+
+    @property
+    def why_given_up(self) -> CallEnded | None:
+        """How the caller ended its call; None while it waits."""
+        ended = self.given_up
+        return ended.result() if ended is not None and ended.done() else None
 
 
 @dataclass(slots=True)
@@ -122,7 +130,7 @@ class CallRouting:
         finally:
             for leg in legs:
                 if not leg.ended.done() and not leg.confirmed.done():
-                    leg.hang_up()
+                    hang_up_like(leg, request.why_given_up)
 
     async def _first_answer(
         self, legs: dict[OutgoingLeg, LabUser], request: RingRequest

@@ -84,7 +84,7 @@ class Transfers:
             if not stays:
                 reached.leg.hang_up()
                 return 480
-            known = conversation.name_of(stays[0])
+            known = conversation.shown_name(stays[0])
             conversation.add_member(reached.user.name, reached.leg, known_peer=known)
             conversation.release_leg(leg)
             return 200

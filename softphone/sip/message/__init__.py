@@ -18,8 +18,10 @@ from softphone.sip.message.asserted_identity import (
     ANONYMOUS,
     AssertedIdentity,
     IdentitySource,
+    asks_for_privacy,
     asserted_identity,
     changed_from,
+    is_anonymous,
     same_party,
 )
 from softphone.sip.message.call_info import call_security, security_call_info
@@ -96,6 +98,7 @@ __all__ = [
     "Uri",
     "UserToUser",
     "Via",
+    "asks_for_privacy",
     "asserted_identity",
     "call_security",
     "changed_from",
@@ -103,6 +106,7 @@ __all__ = [
     "find_parameter",
     "find_part",
     "format_multipart",
+    "is_anonymous",
     "parse_datagram",
     "parse_multipart",
     "parse_sipfrag_status",

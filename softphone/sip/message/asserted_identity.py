@@ -102,10 +102,22 @@ def _from_p_asserted_identity(message: Request | Response) -> AssertedIdentity |
     values = message.asserted_identities
     if not values:
         return None
-    if _HIDING.intersection(privacy_values(message)):
+    if asks_for_privacy(message):
         return AssertedIdentity(ANONYMOUS, IdentitySource.P_ASSERTED_IDENTITY)
     chosen = next((each for each in values if isinstance(each.uri, SipUri)), values[0])
     return AssertedIdentity(shown_address(chosen), IdentitySource.P_ASSERTED_IDENTITY)
+
+
+def asks_for_privacy(message: Request | Response) -> bool:
+    """Whether a message asks that its sender stay unknown to the far end (RFC 3323)."""
+    return not _HIDING.isdisjoint(privacy_values(message))
+
+
+def is_anonymous(uri: Uri) -> bool:
+    """Whether a URI is the anonymous one of RFC 3323 section 4.1.1.3."""
+    if not isinstance(uri, SipUri):
+        return False
+    return (uri.user or "").lower() == "anonymous" or uri.host.lower() == "anonymous.invalid"
 
 
 def privacy_values(message: Request | Response) -> Iterable[str]:
@@ -125,7 +137,7 @@ def _from_remote_party_id(message: Request | Response) -> AssertedIdentity | Non
     chosen = next((each for each in values if _party_of(each) == likely), values[0])
     source = IdentitySource.REMOTE_PARTY_ID
     privacy = (chosen.parameter("privacy") or "off").lower()
-    hidden = _HIDING.intersection(privacy_values(message))
+    hidden = asks_for_privacy(message)
     if "full" in privacy or ("name" in privacy and "uri" in privacy) or hidden:
         return AssertedIdentity(ANONYMOUS, source)
     address = shown_address(chosen, name="name" not in privacy, uri="uri" not in privacy)

@@ -11,7 +11,7 @@ from softphone.errors import Busy, CallError, Declined, NoAnswer, NotFound
 from softphone.events import CallState, EndedBy
 from softphone.lab import LabConfig, LabServer
 from softphone.phone import Phone
-from softphone.security import CryptoSuite, SecurityLevel, SrtpPolicy
+from softphone.security import CryptoSuite, IdentityAssurance, SecurityLevel, SrtpPolicy
 from tests.support.calling import (
     account_of,
     answer_one,
@@ -57,6 +57,59 @@ async def test_a_caller_that_gives_up_while_it_rings_takes_the_callee_with_it(la
         ringing.ring()
     await asyncio.wait_for(ringing.ended, 5)
     await eventually(lambda: not lab.calls)
+
+
+async def test_the_reason_of_one_end_is_told_to_the_other(lab, phone):
+    alice, bob = [await account_of(lab, phone, name) for name in ("alice", "bob")]
+    call, answered = await connect(alice, bob, "bob")
+    answered.hangup(q850_cause=16, reason="thank you", headers={"X-Rating": "5"})
+    ended = await asyncio.wait_for(call.ended(), 5)
+    assert (ended.by, ended.status) == (EndedBy.REMOTE, 0)
+    assert (ended.reason, ended.q850_cause) == ("thank you", 16)
+    assert ("X-Rating", "5") in ended.headers
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, (487, "", 0)),
+        ({"status": 200, "reason": "Completed elsewhere"}, (200, "Completed elsewhere", 0)),
+        ({"q850_cause": 31, "reason": "never mind"}, (487, "never mind", 31)),
+    ],
+)
+async def test_the_reason_of_a_caller_that_gives_up_is_told_to_the_callee(lab, phone, given, told):
+    alice, bob = [await account_of(lab, phone, name) for name in ("alice", "bob")]
+    outgoing = alice.dial("bob")
+    await outgoing.start()
+    ringing = await next_call(bob)
+    ringing.ring()
+    await eventually(lambda: outgoing.state is CallState.EARLY)
+    outgoing.cancel(**given)
+    ended = await asyncio.wait_for(ringing.ended, 5)
+    assert (ended.status, ended.reason, ended.q850_cause) == told
+
+
+async def test_the_callee_is_told_who_calls_by_the_lab_and_not_by_the_caller(lab, phone):
+    alice, bob = [await account_of(lab, phone, name) for name in ("alice", "bob")]
+    async with alice.dial("bob"):
+        ringing = await next_call(bob)
+        identity = ringing.asserted_identity
+        assert (identity.trusted, identity.name) == (True, "alice")
+        assert ringing.peer.display_name == "alice"
+        assert "party=calling;screen=yes;privacy=off" in ringing.headers.get("Remote-Party-ID")
+
+
+@pytest.mark.parametrize("privacy", ["id", "user;critical"])
+async def test_a_caller_who_asks_for_privacy_is_named_to_nobody(lab, phone, privacy):
+    alice, bob, dave = [await account_of(lab, phone, name) for name in ("alice", "bob", "dave")]
+    _, second = await connect(alice, bob, "bob", headers={"Privacy": privacy})
+    answering = asyncio.create_task(answer_one(dave))
+    await second.transfer("dave")
+    third = await asyncio.wait_for(answering, 5)
+    for call in (second, third):
+        assert call.asserted_identity.assurance is IdentityAssurance.HIDDEN
+        assert call.peer.display_name == "Anonymous"
+        assert not [value for _, value in call.headers if "alice" in value or "1001" in value]
 
 
 @pytest.mark.parametrize("turns", range(0, 12, 2))

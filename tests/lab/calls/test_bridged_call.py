@@ -9,15 +9,16 @@ import pytest
 
 from softphone.call import EventQueue
 from softphone.errors import CallError, LocalProtocolError
-from softphone.events import CallState, DigitReceived
+from softphone.events import CallEnded, CallState, DigitReceived, EndedBy
 from softphone.lab.calls import bridged_call
-from softphone.lab.calls.bridged_call import BridgedCall
+from softphone.lab.calls.bridged_call import HIDDEN, BridgedCall
 from softphone.media.audio import ToneSource
 from softphone.security import SecurityLevel
 from softphone.sip import NameAddr, SipUri
 from tests.support.calling import account_of, connect, eventually, level_heard, until
 
 ENCRYPTED, CLEAR = SecurityLevel.ENCRYPTED, SecurityLevel.NOT_SECURE
+HUNG_UP = CallEnded(EndedBy.REMOTE)
 
 
 class Negotiated:
@@ -55,8 +56,9 @@ class FakeLeg:
         self.heard.append(headers[0][1])
         self.named += [value for name, value in headers if name == "P-Asserted-Identity"]
 
-    def hang_up(self):
+    def hang_up(self, status=0, text="", *, q850_cause=0, headers=()):
         self.hung_up = True
+        self.told_why = (status, text, q850_cause, headers)
 
 
 async def settle():
@@ -110,7 +112,7 @@ async def test_a_level_that_changes_while_it_is_told_is_told_again():
     talk.add_member("carol", clear, announced=CLEAR)
     talk.announce()
     await asyncio.sleep(0)
-    clear.ended.set_result(None)
+    clear.ended.set_result(HUNG_UP)
     await settle()
     assert told(leg)[-1] is True
 
@@ -124,6 +126,45 @@ async def test_a_phone_that_refuses_the_word_is_not_pestered():
     talk.announce()
     await settle()
     assert leg.heard == []
+
+
+@pytest.mark.parametrize(
+    ("ended", "passed"),
+    [
+        (HUNG_UP, (0, "", 0, ())),
+        (CallEnded(EndedBy.REMOTE, 200, "done", 16), (200, "done", 16, ())),
+        (
+            CallEnded(EndedBy.REMOTE, headers=(("X-Rating", "5"), ("Via", "here"))),
+            (0, "", 0, (("X-Rating", "5"),)),
+        ),
+        (CallEnded(EndedBy.TIMEOUT, 408, "no session refresh"), (0, "", 0, ())),
+    ],
+)
+async def test_the_last_member_is_told_what_the_far_end_said_and_no_more(ended, passed):
+    talk, stays, leaves = BridgedCall(), FakeLeg(ENCRYPTED), FakeLeg(ENCRYPTED)
+    talk.add_member("alice", stays)
+    talk.add_member("bob", leaves)
+    leaves.ended.set_result(ended)
+    await settle()
+    assert stays.told_why == passed
+
+
+async def test_a_member_who_wants_to_stay_unknown_is_named_to_nobody():
+    talk = BridgedCall(address_of=lambda name: NameAddr(name, SipUri("sip", name, None, "pbx")))
+    alice, bob, frank = legs = [FakeLeg(ENCRYPTED) for _ in range(3)]
+    talk.add_member("alice", alice, known_peer="bob", shown_as=HIDDEN)
+    talk.add_member("bob", bob, known_peer=HIDDEN)
+    talk.add_member("frank", frank)
+    talk.announce()
+    await settle()
+    assert talk.shown_name(alice) == HIDDEN
+    talk.release_leg(bob)
+    await settle()
+    assert frank.named == ['"conference" <sip:conference@pbx>']  # and no name after it
+    assert not any("alice" in value for leg in legs for value in leg.named)
+    other = BridgedCall(address_of=talk._address_of)
+    talk.move_leg(alice, other)
+    assert other.shown_name(alice) == HIDDEN
 
 
 async def test_each_member_is_told_who_the_other_end_is_when_that_is_another():
@@ -143,26 +184,26 @@ async def test_each_member_is_told_who_the_other_end_is_when_that_is_another():
     await settle()
     several = '"conference" <sip:conference@pbx>'
     assert [leg.named for leg in legs] == [[several]] * 3
-    assert talk.name_of(bob) == "bob"
+    assert talk.shown_name(bob) == "bob"
     talk.release_leg(bob)
     await settle()
     assert alice.named[1:] == ['"frank" <sip:frank@pbx>']
     assert frank.named[1:] == ['"alice" <sip:alice@pbx>']
     with talk.kept_open():
-        frank.ended.set_result(None)
+        frank.ended.set_result(HUNG_UP)
         await settle()
         assert len(alice.named) == 2  # nobody is there to be named
         talk.connect_service("600", ToneSource(440.0), None)
     await settle()
     assert alice.named[2:] == ['"600" <sip:600@pbx>']
-    assert (talk.name_of(frank), alice.hung_up) == ("", False)
+    assert (talk.shown_name(frank), alice.hung_up) == ("", False)
 
 
 async def test_the_last_member_is_hung_up():
     talk, one, other = BridgedCall(), FakeLeg(ENCRYPTED), FakeLeg(ENCRYPTED)
     talk.add_member("alice", one)
     talk.add_member("bob", other)
-    one.ended.set_result(None)
+    one.ended.set_result(HUNG_UP)
     await settle()
     assert other.hung_up
     assert talk.members == ("bob",)
@@ -173,7 +214,7 @@ async def test_a_user_that_calls_itself_is_two_members():
     talk.add_member("alice", one)
     talk.add_member("alice", other)
     assert talk.members == ("alice", "alice")
-    other.ended.set_result(None)
+    other.ended.set_result(HUNG_UP)
     await settle()
     assert one.hung_up
 

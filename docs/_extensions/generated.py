@@ -207,7 +207,7 @@ def commands() -> Iterator[str]:
 
 def command_page(command: Any, name: str) -> Iterator[str]:
     """One command, or a group and all that is in it."""
-    from softphone.cli.console.options import break_example
+    from softphone.cli.console.command_tree import break_example
 
     for key in sorted(getattr(command, "commands", {})):
         yield from command_page(command.commands[key], f"{name} {key}")

@@ -1,116 +1,183 @@
-"""The commands; each is a dataclass of its options, carried out by a module that is imported when
-the command is run.
-"""
+"""The commands: names, places and sentences; what one needs is imported when it is used."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from softphone._version import __version__
-from softphone.cli.call.options import AnswerOptions, CallOptions, RegisterOptions, WatchOptions
-from softphone.cli.console.options import (
-    CommandOptions,
-    JsonOption,
-    LadderOption,
-    add_command,
-    option,
-    option_dataclass,
-)
-from softphone.cli.device.options import (
-    BootOptions,
-    DecryptConfigOptions,
-    EnrollOptions,
-    ShowConfigOptions,
-    VerifyConfigOptions,
-)
-from softphone.cli.diagnose.options import DevicesOptions, DoctorOptions, ExplainOptions
-from softphone.cli.fips.options import (
-    FipsRunOptions,
-    FipsSetupOptions,
-    FipsStatusOptions,
-    choose_mode,
-)
-from softphone.cli.load.options import EXIT_CODES as LOAD_EXIT_CODES
-from softphone.cli.load.options import CapacityOptions, CompareOptions, LoadOptions
-from softphone.cli.messaging.options import (
-    ChatOptions,
-    FetchOptions,
-    HistoryOptions,
-    SearchOptions,
-    SendOptions,
-    SetupAuditOptions,
-    VerifyAuditOptions,
-)
-from softphone.cli.trust.options import (
-    CheckCsrOptions,
-    CheckListOptions,
-    ImportListsOptions,
-    NewCsrOptions,
-    RequirementsOptions,
-    ResetListsOptions,
-    ShowStoreOptions,
-    VerifyServerOptions,
-)
-from softphone.cli.voicemail.options import (
-    DeleteMessageOptions,
-    FetchMessageOptions,
-    ListMessagesOptions,
-    PlayMessageOptions,
-    ReadMessageOptions,
-)
+from softphone.cli.console.command_tree import OptionCommand, command_group
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 failed (a far end's refusal too), 2 wrong usage and nothing sent, "
     "3 we refused on security grounds, 130 interrupted."
 )
 
+COMMANDS = (
+    ("call", "call.options:CallOptions", "Call somebody: play, show, record, send digits"),
+    (
+        "answer",
+        "call.options:AnswerOptions",
+        "Wait for one call and answer it; the exit code is that of the call",
+    ),
+    (
+        "register",
+        "call.options:RegisterOptions",
+        "Register and stay registered until interrupted",
+    ),
+    (
+        "watch",
+        "call.options:WatchOptions",
+        "Register and tell of the calls, or the presence, of other users, until interrupted",
+    ),
+    ("lab", "demo.options:LabOptions", "Run a CUCM-like server on loopback until interrupted"),
+    (
+        "demo",
+        "demo.options:DemoOptions",
+        "Show phones that boot from bare names and call; the lock follows each transfer",
+    ),
+    (
+        "doctor",
+        "diagnose.options:DoctorOptions",
+        "Check an account step by step, and say what to fix",
+    ),
+    (
+        "explain",
+        "diagnose.options:ExplainOptions",
+        "Say why a call was refused: which m-line, which crypto line, which rule",
+    ),
+    (
+        "devices",
+        "diagnose.options:DevicesOptions",
+        "List the sound cards, by the names that --device takes",
+    ),
+    (
+        "enroll",
+        "device.options:EnrollOptions",
+        "Get or renew a device's certificate from CUCM's CAPF",
+    ),
+    (
+        "boot",
+        "device.options:BootOptions",
+        "Boot a device from its bare name, as a Cisco phone does, and stay registered",
+    ),
+)
+"""Each command that is in no group, the place of its options, and the sentence of their docstring.
 
-@option_dataclass
-class LabOptions(CommandOptions):
-    """Run a CUCM-like server on loopback until interrupted."""
+`softphone --help` shows the sentences, and importing the places would take a fifth of its time.
+"""
 
-    carried_out_by = "softphone.cli.lab:run_lab"
-    examples = ("softphone lab --dir lab",)
-    folder: Annotated[
-        Path | None, option("--dir", "Where certificates and account files go.", "DIR")
-    ] = None
-    capf: Annotated[
-        list[str] | None,
-        option(
-            "--capf",
-            "Let a device enroll by string, string:N, null-string, lsc or mic; repeated for one "
-            "device: one after the other.",
-            "DEVICE=WAY",
+# Arguments after the program's name belong to the program.
+_THE_PROGRAMS_OWN = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+def _group(name: str, text: str, options: str, commands: Mapping[str, str]) -> TyperGroup:
+    places = {word: f"softphone.cli.{options}.options:{kind}" for word, kind in commands.items()}
+    return command_group(name, text, [OptionCommand(*each) for each in places.items()])
+
+
+def _groups() -> tuple[TyperGroup, ...]:
+    fips = _group(
+        "fips",
+        "FIPS mode: cryptography by OpenSSL's FIPS provider, or not at all.",
+        "fips",
+        {"setup": "FipsSetupOptions", "status": "FipsStatusOptions", "run": "FipsRunOptions"},
+    )
+    fips.commands["run"].context_settings.update(_THE_PROGRAMS_OWN)
+    return (
+        _group(
+            "config",
+            "Show, verify and decrypt configuration files.",
+            "device",
+            {
+                "show": "ShowConfigOptions",
+                "verify": "VerifyConfigOptions",
+                "decrypt": "DecryptConfigOptions",
+            },
         ),
-    ] = None
-    users: Annotated[
-        int, option("--users", "So many more users, load00001 and on, each with a password in DIR.")
-    ] = 0
-    register_rate: Annotated[
-        int,
-        option("--register-rate", "New connections a second that may register; the others wait."),
-    ] = 100
-    json: JsonOption = False
+        _group(
+            "compliance",
+            "Look after the audit table of messages and files.",
+            "messaging",
+            {"verify": "VerifyAuditOptions", "setup": "SetupAuditOptions"},
+        ),
+        _group(
+            "contacts",
+            "Search the directories: LDAPS, CUCM's UDS.",
+            "messaging",
+            {"search": "SearchOptions"},
+        ),
+        _group(
+            "csr",
+            "Make and check certificate requests.",
+            "trust",
+            {"new": "NewCsrOptions", "check": "CheckCsrOptions"},
+        ),
+        _group(
+            "im",
+            "Send and receive instant messages.",
+            "messaging",
+            {
+                "send": "SendOptions",
+                "chat": "ChatOptions",
+                "fetch": "FetchOptions",
+                "history": "HistoryOptions",
+            },
+        ),
+        _group(
+            "load",
+            "Many calls at once: measured, judged, reported.",
+            "load",
+            {
+                "run": "LoadOptions",
+                "find-capacity": "CapacityOptions",
+                "compare": "CompareOptions",
+            },
+        ),
+        _group(
+            "trust",
+            "Show and change whom the phone believes.",
+            "trust",
+            {
+                "show": "ShowStoreOptions",
+                "check": "CheckListOptions",
+                "import": "ImportListsOptions",
+                "reset": "ResetListsOptions",
+                "verify": "VerifyServerOptions",
+                "requirements": "RequirementsOptions",
+            },
+        ),
+        _group(
+            "voicemail",
+            "Read a voice mailbox at Unity Connection.",
+            "voicemail",
+            {
+                "list": "ListMessagesOptions",
+                "play": "PlayMessageOptions",
+                "fetch": "FetchMessageOptions",
+                "read": "ReadMessageOptions",
+                "delete": "DeleteMessageOptions",
+            },
+        ),
+        fips,
+    )
 
-    def blank_summary(self) -> None:
-        return None
 
+class Program(TyperGroup):
+    """`softphone`: every command below it."""
 
-@option_dataclass
-class DemoOptions(CommandOptions):
-    """Show phones that boot from bare names and call; the lock follows each transfer."""
-
-    carried_out_by = "softphone.cli.demo.demo:run_demo"
-    examples = ("softphone demo --ladder",)
-    ladder: LadderOption = False
-    json: JsonOption = False
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for name, place, sentence in COMMANDS:
+            self.commands[name] = OptionCommand(name, f"softphone.cli.{place}", sentence)
+        self.commands.update({group.name: group for group in _groups() if group.name is not None})
 
 
 application = typer.Typer(
+    cls=Program,
     name="softphone",
     help="A secure SIP and SRTP softphone engine.",
     no_args_is_help=True,
@@ -146,87 +213,10 @@ def _root(
     ] = None,
 ) -> None:
     """A secure SIP and SRTP softphone engine."""
-    choose_mode(fips)
+    if fips is not None:
+        from softphone.cli.fips.options import choose_mode
 
-
-def _add_group(name: str, text: str, commands: Mapping[str, type[CommandOptions]]) -> typer.Typer:
-    group = typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
-    for word, kind in commands.items():
-        add_command(group, word, kind)
-    application.add_typer(group, name=name)
-    return group
-
-
-add_command(application, "call", CallOptions)
-add_command(application, "answer", AnswerOptions)
-add_command(application, "register", RegisterOptions)
-add_command(application, "watch", WatchOptions)
-add_command(application, "lab", LabOptions)
-add_command(application, "demo", DemoOptions)
-add_command(application, "doctor", DoctorOptions)
-add_command(application, "explain", ExplainOptions)
-add_command(application, "devices", DevicesOptions)
-add_command(application, "enroll", EnrollOptions)
-add_command(application, "boot", BootOptions)
-_add_group(
-    "config",
-    "Show, verify and decrypt configuration files.",
-    {"show": ShowConfigOptions, "verify": VerifyConfigOptions, "decrypt": DecryptConfigOptions},
-)
-_add_group(
-    "compliance",
-    "Look after the audit table of messages and files.",
-    {"verify": VerifyAuditOptions, "setup": SetupAuditOptions},
-)
-_add_group("contacts", "Search the directories: LDAPS, CUCM's UDS.", {"search": SearchOptions})
-_add_group(
-    "csr", "Make and check certificate requests.", {"new": NewCsrOptions, "check": CheckCsrOptions}
-)
-_add_group(
-    "im",
-    "Send and receive instant messages.",
-    {
-        "send": SendOptions,
-        "chat": ChatOptions,
-        "fetch": FetchOptions,
-        "history": HistoryOptions,
-    },
-)
-_load = _add_group("load", "Many calls at once: measured, judged, reported.", {})
-add_command(_load, "run", LoadOptions, epilog=LOAD_EXIT_CODES)
-add_command(_load, "find-capacity", CapacityOptions, epilog=LOAD_EXIT_CODES)
-add_command(_load, "compare", CompareOptions, epilog=LOAD_EXIT_CODES)
-_add_group(
-    "trust",
-    "Show and change whom the phone believes.",
-    {
-        "show": ShowStoreOptions,
-        "check": CheckListOptions,
-        "import": ImportListsOptions,
-        "reset": ResetListsOptions,
-        "verify": VerifyServerOptions,
-        "requirements": RequirementsOptions,
-    },
-)
-_add_group(
-    "voicemail",
-    "Read a voice mailbox at Unity Connection.",
-    {
-        "list": ListMessagesOptions,
-        "play": PlayMessageOptions,
-        "fetch": FetchMessageOptions,
-        "read": ReadMessageOptions,
-        "delete": DeleteMessageOptions,
-    },
-)
-_fips = _add_group(
-    "fips",
-    "FIPS mode: cryptography by OpenSSL's FIPS provider, or not at all.",
-    {"setup": FipsSetupOptions, "status": FipsStatusOptions},
-)
-# Arguments after the program's name belong to the program.
-_THE_PROGRAMS_OWN = {"ignore_unknown_options": True, "allow_interspersed_args": False}
-add_command(_fips, "run", FipsRunOptions, context_settings=_THE_PROGRAMS_OWN)
+        choose_mode(fips)
 
 
 def main() -> None:

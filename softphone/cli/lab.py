@@ -11,9 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from softphone.cli.commands import LabOptions
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE
+from softphone.cli.demo.options import LabOptions
 from softphone.errors import ConfigurationError
 from softphone.lab import (
     DOMAIN,

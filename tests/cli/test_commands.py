@@ -10,8 +10,9 @@ import pytest
 import typer
 
 from softphone import __version__
+from softphone.cli.commands import COMMANDS as IN_NO_GROUP
 from softphone.cli.commands import application
-from softphone.cli.console.options import OptionCommand, break_example
+from softphone.cli.console.command_tree import OptionCommand, break_example, first_sentence
 
 COMMANDS = ("call", "answer", "register", "lab", "demo", "doctor")
 HEAVY = ("av", "aiortc", "aiohttp", "numpy", "cryptography", "asyncio", "rich.console")
@@ -74,6 +75,19 @@ def test_help_is_asked_for_in_three_letters_and_has_examples_that_can_be_typed(c
         assert context.params
 
 
+@pytest.mark.parametrize("name", [name for name, _, _ in IN_NO_GROUP])
+def test_the_sentence_in_the_list_is_the_first_of_the_command(name):
+    command = ROOT.commands[name]
+    assert command.short_help == first_sentence(command.kind)
+
+
+@pytest.mark.parametrize(("words", "command"), EVERY)
+def test_every_command_says_what_it_does(words, command):
+    assert command.get_short_help_str(200) == first_sentence(command.kind) != ""
+    command.make_options()
+    assert command.help.startswith(command.short_help)
+
+
 def test_v_counts_before_and_after_the_command(monkeypatch, cli):
     seen = []
 
@@ -107,15 +121,37 @@ def test_a_command_that_is_not_understood_is_exit_2_and_quiet_on_stdout(cli, arg
     assert "Error" in outcome.err
 
 
-def test_help_loads_nothing_heavy():
+def modules_of(*arguments):
+    """The modules that a command loads."""
     probe = (
-        "import sys; sys.argv = ['softphone', '--help']\n"
+        f"import sys; sys.argv = ['softphone', *{arguments!r}]\n"
         "from softphone.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+        "print(*sys.modules, file=sys.stderr)"
     )
     ended = subprocess.run(
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=30
     )
-    assert ended.stderr.strip() == "[]"
+    return set(ended.stderr.split())
+
+
+def test_help_loads_nothing_heavy():
+    assert modules_of("--help") & {*HEAVY} == set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "loaded"),
+    [
+        (("--help",), set()),
+        (("-V",), set()),
+        (("call", "--help"), {"call"}),
+        (("trust", "--help"), {"trust"}),
+        (("lab", "--help"), {"demo"}),
+    ],
+)
+def test_only_the_options_of_the_command_asked_for_are_loaded(arguments, loaded):
+    found = modules_of(*arguments)
+    options = {each for each in found if each.endswith(".options")}
+    expected = {f"softphone.cli.{each}.options" for each in (*loaded, "console") if loaded}
+    assert options == expected

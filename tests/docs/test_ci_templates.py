@@ -6,6 +6,7 @@ import re
 import shlex
 
 import pytest
+import typer
 import yaml
 
 from softphone.cli import commands
@@ -60,11 +61,9 @@ def test_the_command_is_one_that_the_command_line_takes(script, cli_options):
 @pytest.fixture
 def cli_options():
     """The options of `softphone load run`."""
-    (load,) = (each for each in commands.application.registered_groups if each.name == "load")
-    (run,) = (each for each in load.typer_instance.registered_commands if each.name == "run")
-    made = run.cls(name="run", callback=run.callback)
-    made.make_options()
-    return {flag for parameter in made.params for flag in parameter.opts}
+    run = typer.main.get_command(commands.application).commands["load"].commands["run"]
+    run.make_options()
+    return {flag for parameter in run.params for flag in parameter.opts}
 
 
 def test_what_is_kept_is_what_the_command_writes():

@@ -2,7 +2,7 @@
 
 A command is a class: its fields are the options, its docstring is the help text, `examples` follow.
 The function that carries it out is named, and imported when the command is run, so that `--help`
-loads nothing else.  Typer's options are made when the command is used, not for a list of commands.
+loads nothing else.
 """
 
 from __future__ import annotations
@@ -24,15 +24,11 @@ from typing import (
 )
 
 import typer
-from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from softphone.cli.console.output import CommandOutput
 
 T = TypeVar("T")
-
-
-_EXAMPLE_WIDTH = 70
 
 
 def option(flag: str, text: str, metavar: str | None = None, *also: str, **bounds: Any) -> Any:
@@ -69,8 +65,7 @@ FirstUseOption = Annotated[
 def option_dataclass(kind: type[T]) -> type[T]:
     """Make a keyword-only dataclass; without a repr, since passwords may be among its values.
 
-    Every start of the program makes the classes of all commands; methods that they do not need,
-    such as comparison, would take a third of that time.
+    What commands do not need, such as comparison, would take a third of the time to make them.
     """
     return dataclass(kw_only=True, repr=False, eq=False)(kind)
 
@@ -87,6 +82,8 @@ class CommandOptions:
     """`module:function`, which takes the output and these options; imported when it is run."""
     examples: ClassVar[tuple[str, ...]] = ()
     """Command lines as they could be typed, for the help, the pages and the manual."""
+    epilog: ClassVar[str] = ""
+    """What stands below the examples."""
     any_mode: ClassVar[bool] = False
     """Whether the command itself handles FIPS mode."""
     # No fields: each command that has these options decides where they are listed.
@@ -181,71 +178,13 @@ class TrustOptions(CertificateOptions):
     passphrase: PassphraseOptions = field(default_factory=PassphraseOptions)
 
 
-class OptionCommand(TyperCommand):
-    """A typer command made of a dataclass of options, which are converted on first use."""
-
-    kind: ClassVar[type[CommandOptions]]
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        self._made = False
-
-    def make_options(self) -> None:
-        """Make the parameters and the callback, once."""
-        if not self._made:
-            self._made = True
-            single = typer.Typer(add_completion=False, rich_markup_mode=None)
-            single.command()(_function_of(self.kind))
-            made = typer.main.get_command(single)
-            self.params, self.callback = made.params, made.callback
-
-    # The class of the context has different names in different versions of typer.
-    def get_params(self, ctx: Any) -> Any:
-        """Return the parameters, and `--help`."""
-        self.make_options()
-        return super().get_params(ctx)
-
-
-def add_command(
-    group: typer.Typer, name: str, kind: type[CommandOptions], *, epilog: str = "", **words: Any
-) -> None:
-    """Add a command made of a dataclass of options; `words` are passed to typer."""
-
-    class Command(OptionCommand):
-        """The command's class, which typer instantiates."""
-
-    Command.kind = kind
-
-    def command() -> None:
-        """A placeholder for the callback that `make_options` makes."""
-
-    command.__doc__ = kind.__doc__
-    below = "\n\n".join(filter(None, (examples_text(kind), epilog)))
-    sentence = " ".join(inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0].split())
-    words = {"short_help": sentence.removesuffix("."), **words}
-    group.command(name, cls=Command, epilog=below or None, **words)(command)
-
-
-def examples_text(kind: type[CommandOptions]) -> str:
-    """Return the examples of a command, for its help; "" without any."""
-    if not kind.examples:
-        return ""
-    # \b: typer leaves these lines as they are.
-    head = "Example:" if len(kind.examples) == 1 else "Examples:"
-    return "\n".join(["\b", head, *(f"  {break_example(line)}" for line in kind.examples)])
-
-
-def break_example(line: str) -> str:
-    """Break a command line before options to fit 80 columns, as a shell accepts it."""
-    whole, *more = line.split(" --")
-    lines = [whole]
-    for each in more:
-        if len(lines[-1]) + len(each) > _EXAMPLE_WIDTH:
-            lines[-1] += " \\"
-            lines.append(f"     --{each}")
-        else:
-            lines[-1] += f" --{each}"
-    return "\n".join(lines)
+def make_command(kind: type[CommandOptions]) -> Any:
+    """Make typer's command of a dataclass of options: parameters, callback and help."""
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    function = _function_of(kind)
+    function.__doc__ = kind.__doc__
+    single.command()(function)
+    return typer.main.get_command(single)
 
 
 def _function_of(kind: type[CommandOptions]) -> Callable[..., None]:

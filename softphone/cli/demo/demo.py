@@ -22,11 +22,11 @@ from pathlib import Path
 
 from softphone.account import Account
 from softphone.call import Call
-from softphone.cli.commands import DemoOptions
 from softphone.cli.console.output import CommandOutput, security_line
 from softphone.cli.console.runner import FAILED
 from softphone.cli.demo.boot import boot_from_name, show_boot
 from softphone.cli.demo.directory_and_chat import exchange_messages, find_contact, open_directory
+from softphone.cli.demo.options import DemoOptions
 from softphone.cli.lab import has_chat
 from softphone.events import PeerNamed, SecurityChanged
 from softphone.lab import LabConfig, LabServer

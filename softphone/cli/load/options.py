@@ -38,6 +38,7 @@ class LoadOptions(CommandOptions):
         "softphone load run --account lab/alice.toml --target 600 --calls 5 --duration 5",
         "softphone load run --account lab/alice.toml --target 600 --expect 'answered>=99.9%'",
     )
+    epilog = EXIT_CODES
 
     target: Annotated[
         str | None, option("--target", "Whom to call: a SIP URI, or a user.", "URI")
@@ -265,6 +266,7 @@ class CompareOptions(CommandOptions):
 
     carried_out_by = "softphone.cli.load.compare:compare_files"
     examples = ("softphone load compare before.jsonl after.jsonl --fail-on regression",)
+    epilog = EXIT_CODES
 
     files: Annotated[
         list[Path],

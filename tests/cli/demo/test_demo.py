@@ -6,9 +6,9 @@ import logging
 
 import pytest
 
-from softphone.cli.commands import DemoOptions
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.demo import demo
+from softphone.cli.demo.options import DemoOptions
 
 
 @pytest.mark.parametrize("flag", [(), ("--json",)])

@@ -31,7 +31,7 @@ COMMANDS = (
     (
         "watch",
         "call.options:WatchOptions",
-        "Register and tell of the calls, or the presence, of other users, until interrupted",
+        "Register and print the calls, or the presence, of other users, until interrupted",
     ),
     ("lab", "demo.options:LabOptions", "Run a CUCM-like server on loopback until interrupted"),
     (

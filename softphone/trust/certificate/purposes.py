@@ -7,7 +7,8 @@ in 2026 and 2027), so that a public server certificate no longer serves a client
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import TypeVar
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -18,6 +19,8 @@ from softphone.trust.certificate.certificate import (
     peer_identity,
     subject_of,
 )
+
+E = TypeVar("E", bound=x509.ExtensionType)
 
 
 def serves_clients(path: str | os.PathLike[str]) -> bool:
@@ -62,31 +65,26 @@ def check_client_purpose(
 
 def _signs(certificate: x509.Certificate) -> bool:
     """Whether the key usage, if there is one, allows signatures, which a handshake needs."""
-    try:
-        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return True
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        return False
-    return usage.digital_signature
+    return _permits(certificate, x509.KeyUsage, lambda usage: usage.digital_signature)
 
 
 def _lists(certificate: x509.Certificate, purpose: x509.ObjectIdentifier) -> bool:
     """Whether the purpose itself is listed, or there is no extended key usage."""
-    try:
-        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound:
-        return True
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        return False
-    return purpose in usage
+    return _permits(certificate, x509.ExtendedKeyUsage, lambda usage: purpose in usage)
 
 
 def _allows(certificate: x509.Certificate, purpose: x509.ObjectIdentifier) -> bool:
+    """Whether the purpose, or any, is listed, or there is no extended key usage."""
+    either = {purpose, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+    return _permits(certificate, x509.ExtendedKeyUsage, lambda usage: not either.isdisjoint(usage))
+
+
+def _permits(certificate: x509.Certificate, kind: type[E], judge: Callable[[E], bool]) -> bool:
+    """Judge an extension; one that is not there permits all, one that cannot be read nothing."""
     try:
-        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        value = certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
         return True
     except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         return False
-    return purpose in usage or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage
+    return judge(value)

@@ -8,17 +8,18 @@ from softphone.events import EndedBy
 from tests.examples.test_dialer import wav
 from tests.support.calling import level_heard
 from tests.support.sounds import tone
+from tests.support.waiting import PATIENCE
 
 PROMPT_HZ = 700.0
 
 
 def menu_of(tmp_path):
-    return "--prompt", wav(tmp_path / "menu.wav", tone(PROMPT_HZ, seconds=10.0))
+    return "--prompt", wav(tmp_path / "menu.wav", tone(PROMPT_HZ, seconds=60.0))
 
 
 async def hear(call, frequency):
     """Wait until a tone is heard."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while await level_heard(call, frequency) < -30.0:
             pass
 
@@ -26,7 +27,8 @@ async def hear(call, frequency):
 async def test_a_caller_hears_the_menu_again_and_is_transferred_by_the_digit(
     lab, account_of, run, tmp_path
 ):
-    async with run("ivr.py", lab.accounts["bob"], "1=601", "2=dave", *menu_of(tmp_path)) as ivr:
+    options = ("1=601", "2=dave", "--seconds", "60", *menu_of(tmp_path))
+    async with run("ivr.py", lab.accounts["bob"], *options) as ivr:
         await ivr.line("waits for calls")
         alice = await account_of("alice")
         async with await alice.dial("bob").answered(timeout=10) as call:
@@ -47,7 +49,7 @@ async def test_who_chooses_nothing_is_hung_up_and_told_why(lab, account_of, run,
         await ivr.line("waits for calls")
         alice = await account_of("alice")
         call = await alice.dial("bob").answered(timeout=10)
-        ended = await asyncio.wait_for(call.ended(), 20)
+        ended = await asyncio.wait_for(call.ended(), PATIENCE)
         assert (ended.by, ended.reason) == (EndedBy.REMOTE, "nothing was chosen")
         assert ended.q850_cause == 16
 

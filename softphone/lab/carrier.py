@@ -1,11 +1,13 @@
 """The demands of a carrier, imitated by the lab: each switch refuses requests that break it.
 
 The rules are those of `softphone.config.presets`, which were not tested against a carrier.
-`CarrierRules.judge` is asked before the lab's endpoint keeps anything of a request.
+`CarrierJudge.judge` is asked before the lab's endpoint keeps anything of a request.
 """
 
 from __future__ import annotations
 
+import math
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from softphone.errors import ConfigurationError
@@ -25,8 +27,11 @@ class CarrierRules:
     `suites` and `codecs` are those that an offer may have, () for any.  `refuses_reinvite` refuses
     an INVITE within a dialog, `refuses_mki` a key with a master key identifier, and
     `named_contact` a Contact with an address.  `mediasec` demands the agreement of RFC 3329,
-    and `agrees_first` demands it before the digest: the first REGISTER gets 494.  A phone that
-    sends nothing, or comfort noise only, for `silence_limit` seconds is hung up; 0: never.
+    and `agrees_first` demands it before the digest: the first REGISTER gets 494.  `digest` demands
+    a digest of every user, `client_certificate` a certificate in the handshake of every client.  A
+    call gets 403 unless OPTIONS came on its connection within `options_within` seconds; 0: at any
+    time.  An extension rings for `rings_for` seconds before it answers.  A phone that sends
+    nothing, or comfort noise only, for `silence_limit` seconds is hung up; 0: never.
     """
 
     tls_only: bool = False
@@ -39,11 +44,17 @@ class CarrierRules:
     named_contact: bool = False
     mediasec: bool = False
     agrees_first: bool = False
+    digest: bool = False
+    client_certificate: bool = False
+    options_within: float = 0.0
+    rings_for: float = 0.0
     silence_limit: float = 0.0
 
-    def judge(self, request: Request, flow: Flow, now: float) -> RequestRefusal | None:
-        """Return the refusal of a request that breaks a rule; None if it keeps all of them."""
-        del now
+    def judge(self, request: Request, flow: Flow) -> RequestRefusal | None:
+        """Return the refusal of a request that breaks a rule; None if it keeps all of them.
+
+        What depends on earlier requests is the part of `CarrierJudge`.
+        """
         if self.tls_only and flow.transport is not Transport.TLS:
             return RequestRefusal(403, "TLS only")
         if self.mediasec and request.method in ("REGISTER", "INVITE"):
@@ -112,6 +123,34 @@ class CarrierRules:
         return (SECURITY_SERVER,) if self.mediasec and challenged else ()
 
 
+MOST_REMEMBERED = 8192
+"""The most connections whose last OPTIONS is remembered; the oldest are forgotten."""
+
+
+class CarrierJudge:
+    """Judges requests by a carrier's rules, and remembers which connections ask by OPTIONS."""
+
+    def __init__(self, rules: CarrierRules) -> None:
+        self._rules = rules
+        self._asked: OrderedDict[Flow, float] = OrderedDict()
+
+    def judge(self, request: Request, flow: Flow, now: float) -> RequestRefusal | None:
+        """Return the refusal of a request that breaks a rule; None if it keeps all of them."""
+        refusal = self._rules.judge(request, flow)
+        within = self._rules.options_within
+        if refusal is not None or not within:
+            return refusal
+        if request.method == "OPTIONS":
+            self._asked[flow] = now
+            self._asked.move_to_end(flow)
+            if len(self._asked) > MOST_REMEMBERED:
+                self._asked.popitem(last=False)
+        elif request.method == "INVITE" and request.to.tag is None:
+            if now - self._asked.get(flow, -math.inf) > within:
+                return RequestRefusal(403, f"The trunk is down: no OPTIONS within {within:g} s")
+        return None
+
+
 def _names_host(request: Request) -> bool:
     uris = [contact.uri for contact in request.contacts]
     return bool(uris) and all(
@@ -122,6 +161,8 @@ def _names_host(request: Request) -> bool:
 
 _SHA1_80, _SHA1_32 = "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32"
 _SECURE = CarrierRules(tls_only=True, srtp_only=True)
+_MINUTE = 65.0
+"""A minute between two OPTIONS requests, and what may pass on their way."""
 
 CARRIERS = {
     "whatsapp": CarrierRules(
@@ -131,9 +172,13 @@ CARRIERS = {
         codecs=("opus", "PCMA", "PCMU"),
         refuses_reinvite=True,
         refuses_comfort_noise=True,
+        digest=True,
+        options_within=_MINUTE,
         silence_limit=20.0,
     ),
-    "openai": CarrierRules(tls_only=True, srtp_only=True, codecs=("PCMU", "PCMA")),
+    "openai": CarrierRules(
+        tls_only=True, srtp_only=True, codecs=("PCMU", "PCMA"), rings_for=55.0
+    ),
     "twilio": CarrierRules(
         tls_only=True,
         srtp_only=True,
@@ -147,6 +192,8 @@ CARRIERS = {
         suites=(_SHA1_80,),
         codecs=("G722", "PCMU", "PCMA"),
         named_contact=True,
+        client_certificate=True,
+        options_within=_MINUTE,
     ),
     "telnyx": _SECURE,
     "telekom": CarrierRules(
@@ -155,6 +202,7 @@ CARRIERS = {
         suites=(_SHA1_80,),
         codecs=("G722", "PCMA", "PCMU"),
         mediasec=True,
+        digest=True,
     ),
 }
 """The rules of each carrier that has a preset."""

@@ -23,7 +23,7 @@ from softphone._version import __version__
 from softphone.errors import LocalProtocolError, SoftphoneError, TransportError
 from softphone.lab.account_files import LabFiles
 from softphone.lab.calls import CallControl, LabContext
-from softphone.lab.carrier import CarrierRules
+from softphone.lab.carrier import CarrierJudge, CarrierRules
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.cucm import LabCapf, LabCluster, LabTvs
 from softphone.lab.folder_lock import locked_folder
@@ -158,6 +158,8 @@ class LabServer:
 
     def _prepare(self) -> None:
         self.files = LabFiles(self._folder, self.config, entropy=self._entropy)
+        carrier = self.config.carrier
+        self._carrier = None if carrier is None else CarrierJudge(carrier)
         self._registrar = Registrar(
             RegistrarConfig(
                 domains=(self.config.host,),
@@ -182,7 +184,7 @@ class LabServer:
             side=Side.SERVER,
             entropy=self._entropy,
             config=_endpoint_config(carrier),
-            admit=None if carrier is None else carrier.judge,
+            admit=None if self._carrier is None else self._carrier.judge,
         )
         self._driver: Driver[SipEvent] = Driver(
             endpoint,
@@ -310,12 +312,17 @@ class LabServer:
         await self._stack.enter_async_context(self.cluster)
 
     async def _listen(self) -> None:
+        carrier = self.config.carrier
         # The lab's authority issues the certificates of users, CAPF those of devices.
         authorities = [self.files.ca, *([self.capf.pin] if self.capf is not None else [])]
         tls = TlsSettings(
             store=TrustStore.from_sources(*map(str, authorities)),
             credential=self.files.server,
-            client_certificates=ClientCertificates.OPTIONAL,
+            client_certificates=(
+                ClientCertificates.REQUIRED
+                if carrier is not None and carrier.client_certificate
+                else ClientCertificates.OPTIONAL
+            ),
         )
         self.nodes = LabNodes(self._driver, tls, self.config.host)
         self.addresses[Transport.TLS] = await self.nodes.add_node(self.config.tls_port)
@@ -443,7 +450,7 @@ class LabServer:
     def _answer_options(self, event: RequestReceived[ServerExchange]) -> LabResponse | NoResponse:
         """Answer as a carrier's node; without a carrier the endpoint answers itself."""
         status = self.options_statuses.get(event.flow.local[1], 200)
-        carrier = self.config.carrier
+        carrier = self._carrier
         refusal = carrier and carrier.judge(event.request, event.flow, self._driver.now)
         if status is None:
             return NoResponse.NOTHING

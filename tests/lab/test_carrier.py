@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import fields, replace
 
 import pytest
 
 from softphone.config import load_account
-from softphone.config.presets import PRESETS
-from softphone.errors import CallError, ConfigurationError, LocalProtocolError, RegistrationError
-from softphone.events import CallState
+from softphone.config.presets import PRESETS, RuleKind
+from softphone.errors import (
+    CallError,
+    ConfigurationError,
+    LocalProtocolError,
+    RegistrationError,
+    TransportError,
+)
+from softphone.events import CallState, TrunkState
 from softphone.lab import LabConfig, LabServer
-from softphone.lab.carrier import CARRIERS, CarrierRules, carrier_named
+from softphone.lab.carrier import (
+    CARRIERS,
+    MOST_REMEMBERED,
+    CarrierJudge,
+    CarrierRules,
+    carrier_named,
+)
 from softphone.phone import Phone
 from softphone.sans_io import Flow, Transport
 from softphone.security import CryptoSuite, SrtpPolicy
 from softphone.sip import Request, SipUri
 from softphone.sip.message import Body
-from tests.support.waiting import PATIENCE
+from tests.support.virtual_loop import run_virtually
+from tests.support.waiting import PATIENCE, until
 
 SHA1_80, GCM = CryptoSuite.AES_CM_128_HMAC_SHA1_80, CryptoSuite.AEAD_AES_256_GCM
 SUITES, CODECS = (SHA1_80.value,), ("PCMU", "PCMA")
@@ -35,6 +49,16 @@ def config_of(lab, user="dave", **values):
     media = {key: values.pop(key) for key in ("srtp", "suites", "codecs", "comfort_noise")
              if key in values}  # fmt: skip
     return replace(config, **values).with_media(**media)
+
+
+def trunk_of(lab, user="dave", transport=Transport.TLS, **values):
+    """The account of a user that registers nowhere: the lab is its carrier."""
+    file = load_account(lab.accounts[user]).config
+    secret = file.credentials and replace(file.credentials, realms=("ccmsipline",))
+    host, port = lab.addresses[transport]
+    scheme, more = ("sips", "") if transport is Transport.TLS else ("sip", ";transport=udp")
+    return replace(file, registrar=None, nodes=(), credentials=secret,
+                   outbound_proxy=f"{scheme}:{host}:{port}{more}", **values)  # fmt: skip
 
 
 async def call(phone, config, number="600"):
@@ -116,15 +140,146 @@ async def test_the_agreement_is_met_where_the_server_demands_it_before_the_diges
 
 @pytest.mark.parametrize("name", PRESETS)
 async def test_the_preset_of_a_carrier_is_served_by_the_carrier(phone, tmp_path, name):
-    async with LabServer(tmp_path / "lab", LabConfig(carrier=carrier_named(name))) as lab:
-        config = config_of(lab, contact_host="sbc1.example.test" if name == "teams" else None)
-        made = await call(phone, config.with_preset(name))
+    rules = carrier_named(name)
+    rules = replace(rules, rings_for=min(rules.rings_for, 0.1))
+    async with LabServer(tmp_path / "lab", LabConfig(carrier=rules)) as lab:
+        if name == "teams":
+            config = trunk_of(lab, "alice", contact_host="sbc1.example.test")
+        else:
+            config = trunk_of(lab) if rules.options_within else config_of(lab)
+        account = await phone.register(config.with_preset(name))
+        assert account.config.contradictions == ()
+        assert account.trunk is (TrunkState.READY if rules.options_within else None)
+        made = await account.dial("600").answered(timeout=PATIENCE)
         assert made.state is CallState.CONFIRMED
         assert made.security.media[0].suite is not None
 
 
+async def test_who_shows_no_certificate_where_both_ends_are_verified_has_no_trunk(phone, tmp_path):
+    rules = CarrierRules(client_certificate=True)
+    async with LabServer(tmp_path / "lab", LabConfig(carrier=rules)) as lab:
+        with pytest.raises(TransportError, match="certificate"):
+            await phone.register(trunk_of(lab, options_interval=60))
+        account = await phone.register(trunk_of(lab, "alice", options_interval=60))
+        assert account.trunk is TrunkState.READY
+        assert (await account.dial("600").answered(timeout=PATIENCE)).state is CallState.CONFIRMED
+
+
+async def test_who_gives_no_digest_is_not_served_whatever_its_certificate(phone, tmp_path):
+    async with LabServer(tmp_path / "lab", LabConfig(carrier=CarrierRules(digest=True))) as lab:
+        with pytest.raises(RegistrationError, match="401|credentials"):
+            await phone.register(config_of(lab, "alice"))
+        assert (await call(phone, config_of(lab))).state is CallState.CONFIRMED
+
+
+def loop_time():
+    return asyncio.get_running_loop().time()
+
+
+def play(folder, rules, scene, **values):
+    """Play `scene(account)` on virtual time, with a trunk to a lab of these rules, over UDP."""
+
+    async def run():
+        config = LabConfig(carrier=rules)
+        async with (
+            LabServer(folder, config, clock=loop_time) as lab,
+            Phone(clock=loop_time) as phone,
+        ):
+            trunk = trunk_of(lab, "carol", Transport.UDP, **values)
+            return await scene(await phone.register(trunk))
+
+    return run_virtually(run())
+
+
+async def status_after(account, seconds):
+    """What a call after some time of silence gets: 200, or the status that refuses it."""
+    await asyncio.sleep(seconds)
+    try:
+        made = await account.dial("600").answered(timeout=PATIENCE)
+    except CallError as error:
+        return error.status
+    made.hangup()
+    return 200
+
+
+@pytest.mark.parametrize(("interval", "status"), [(60, 200), (300, 403)])
+def test_a_trunk_that_asks_too_seldom_is_down(tmp_path, interval, status):
+    """The lab's clock is that of the loop: five minutes take a moment."""
+    rules = CarrierRules(options_within=CARRIERS["teams"].options_within)
+
+    async def scene(account):
+        assert await status_after(account, 1) == 200
+        return await status_after(account, 200)
+
+    assert play(tmp_path, rules, scene, options_interval=interval) == status
+    rule = next(each for each in PRESETS["teams"].rules if each.key == "options_interval")
+    assert (interval <= rule.value) is (status == 200)
+
+
+@pytest.mark.parametrize(("timer_c", "up"), [(60, True), (0, True), (30, False)])
+def test_a_carrier_that_rings_for_a_minute_is_waited_for(tmp_path, timer_c, up):
+    rules = CarrierRules(rings_for=CARRIERS["openai"].rings_for)
+
+    async def scene(account):
+        began = loop_time()
+        try:
+            await account.dial("600").answered(timeout=600)
+        except CallError:
+            return False, loop_time() - began
+        return True, loop_time() - began
+
+    answered, took = play(tmp_path, rules, scene, timer_c=timer_c)
+    assert answered is up
+    assert took == pytest.approx(rules.rings_for if up else timer_c, abs=2)
+    rule = next(each for each in PRESETS["openai"].rules if each.key == "timer_c")
+    assert rule.value > rules.rings_for
+
+
+async def test_a_call_that_is_given_up_while_it_rings_leaves_nothing(phone, tmp_path):
+    async with LabServer(tmp_path / "lab", LabConfig(carrier=CarrierRules(rings_for=60))) as lab:
+        outgoing = (await phone.register(config_of(lab))).dial("600")
+        await outgoing.start()
+        await until(lambda: lab.calls == 1)
+        outgoing.cancel()
+        await until(lambda: lab.calls == 0)
+
+
+SWITCHES = {
+    "registrar": "tls_only",
+    "media.srtp": "srtp_only",
+    "media.suites": "suites",
+    "media.codecs": "codecs",
+    "media.comfort_noise": "silence_limit",
+    "reinvite": "refuses_reinvite",
+    "options_interval": "options_within",
+    "contact_host": "named_contact",
+    "tls.certificate": "client_certificate",
+    "mediasec": "mediasec",
+    "credentials": "digest",
+    "timer_c": "rings_for",
+}
+"""The switch of the lab for each rule.
+
+`challenge` is for calls of a carrier to us, which the lab does not make: who lacks its password is
+refused by tests/security/test_a_listener_lets_in_who_has_shown_something.py.
+"""
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_rule_of_a_preset_is_demanded_by_the_carrier_of_the_lab(name):
+    carrier = CARRIERS[name]
+    for rule in PRESETS[name].rules:
+        if rule.kind is RuleKind.DEFAULT or rule.key == "challenge":
+            continue
+        demanded = getattr(carrier, SWITCHES[rule.key])
+        assert demanded, rule.key
+        if rule.kind is RuleKind.WITHIN:
+            allowed = {str(getattr(each, "value", each)).upper() for each in rule.value}
+            assert {each.upper() for each in demanded} == allowed
+
+
 def test_every_rule_is_off_unless_it_is_switched_on():
-    judged = CarrierRules().judge(invite("m=audio 9 RTP/AVP 0\r\n"), flow(Transport.UDP), 0.0)
+    judged = CarrierRules().judge(invite("m=audio 9 RTP/AVP 0\r\n"), flow(Transport.UDP))
     assert judged is None
 
 
@@ -164,14 +319,25 @@ def flow(transport=Transport.TLS):
 )
 def test_a_master_key_identifier_is_refused(key, status):
     offer = f"m=audio 9 RTP/SAVP 0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 {key}\r\n"
-    refusal = CarrierRules(refuses_mki=True).judge(invite(offer), flow(), 0.0)
+    refusal = CarrierRules(refuses_mki=True).judge(invite(offer), flow())
     assert (None if refusal is None else refusal.status) == status
+
+
+def test_of_the_connections_that_ask_by_options_the_last_are_remembered():
+    judge = CarrierJudge(CarrierRules(options_within=60.0))
+    asked = Request.build("OPTIONS", SipUri.parse("sip:b.test"), list(invite().headers))
+    flows = [replace(flow(), id=number) for number in range(MOST_REMEMBERED + 1)]
+    for each in flows:
+        assert judge.judge(asked, each, 100.0) is None
+    assert judge.judge(invite(), flows[0], 100.0).status == 403
+    assert judge.judge(invite(), flows[1], 160.0) is None
+    assert judge.judge(invite(), flows[1], 160.1).status == 403
 
 
 @pytest.mark.parametrize("offer", ["a=crypto:1\r\n", "a=crypto:1 A\r\n", "a=rtpmap:0\r\n", "\xff"])
 def test_nonsense_is_judged_too(offer):
     rules = replace(CARRIERS["telekom"], mediasec=False)
-    assert rules.judge(invite(offer), flow(), 0.0).status in (400, 488)
+    assert rules.judge(invite(offer), flow()).status in (400, 488)
 
 
 def test_an_unknown_carrier_is_refused():

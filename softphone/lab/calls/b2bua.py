@@ -151,6 +151,12 @@ class CallControl:
 
     async def _serve(self, leg: IncomingLeg, name: str) -> None:
         found = extension(name)
+        carrier = self._context.config.carrier
+        if carrier is not None and carrier.rings_for:
+            leg.ring()
+            await asyncio.wait((leg.ended,), timeout=carrier.rings_for)
+            if leg.state is CallState.TERMINATED:
+                return
         await _answer_without_video(leg)
         if found is None or leg.stream is None:
             return

@@ -93,8 +93,14 @@ def test_it_is_a_schema_of_draft_2020_12():
 @pytest.mark.parametrize(
     ("command", "folders"),
     [
-        ("call", ("call/call.py", "call/answer.py", "call/call_session.py", "call/event_text.py")),
-        ("register", ("call/register.py",)),
+        (
+            "call",
+            (
+                *("call/call.py", "call/answer.py", "call/call_session.py"),
+                *("call/event_text.py", "call/trunk_text.py"),
+            ),
+        ),
+        ("register", ("call/register.py", "call/trunk_text.py")),
         ("watch", ("call/watch.py",)),
         ("load", ("load",)),
         ("lab", ("lab.py",)),

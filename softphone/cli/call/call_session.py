@@ -21,6 +21,7 @@ from softphone.cli.call.summary import (
     summary_text,
     video_fields,
 )
+from softphone.cli.call.trunk_text import print_trunk_changes
 from softphone.cli.console.certificate_prompt import certificate_prompt, open_trust_store
 from softphone.cli.console.output import CommandOutput, security_line
 from softphone.cli.console.runner import on_termination
@@ -90,6 +91,7 @@ class CallSession:
             if self._prepared.directories:
                 phone.open_directories(self._prepared.directories)
             self._show_ready(line)
+            watching = asyncio.ensure_future(print_trunk_changes(self._output, line))
             try:
                 with on_termination(lambda: self._drain(phone)):
                     ended = await connect(line)
@@ -98,6 +100,7 @@ class CallSession:
                 await self._finish_printing()
                 raise
             finally:
+                watching.cancel()
                 for task in self._tellers:
                     task.cancel()
                 if self._successor is not None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from softphone.account import Account
 from softphone.cli.call.call_options import load_checked
 from softphone.cli.call.options import RegisterOptions
+from softphone.cli.call.trunk_text import print_trunk_change, settled_trunk
 from softphone.cli.console.certificate_prompt import certificate_prompt, open_trust_store
 from softphone.cli.console.digest_warning import digest_text, digest_warnings
 from softphone.cli.console.output import CommandOutput
@@ -30,24 +31,32 @@ from softphone.events import (
     RegistrationState,
     RemoteControlRequested,
     ServiceRequested,
+    TrunkChanged,
 )
 from softphone.phone import Phone
 
 
 async def stay_registered(output: CommandOutput, options: RegisterOptions) -> int:
-    """Register, print every change, and unregister after `--duration` or when interrupted."""
+    """Register, print every change, and unregister after `--duration` or when interrupted.
+
+    The servers of a trunk are asked by OPTIONS instead.
+    """
     account = options.account
     duration = checked_seconds("--duration", 0.0 if options.once else options.duration)
     config = await load_checked(output, account, options.trust)
-    if config.registrar is None:
-        raise ConfigurationError(f"{account}: there is no registrar to register with")
+    if config.registrar is None and not config.watches_trunk:
+        message = f"{account}: there is no registrar to register with"
+        if config.outbound_proxy is not None:
+            message += "; with options_interval the trunk's server is asked by OPTIONS"
+        raise ConfigurationError(message)
     try:
         ask, trust = (
             certificate_prompt(output, options.trust),
             open_trust_store(options.trust.store),
         )
         async with Phone(tap=output.ladder, trust=trust, unknown_certificate=ask) as phone:
-            with output.waiting(f"registering with {config.server_uri}"):
+            doing = "asking" if config.watches_trunk else "registering with"
+            with output.waiting(f"{doing} {config.server_uri}"):
                 line = await phone.register(config)
             for warning in digest_warnings(line):
                 output.warn(warning)
@@ -68,7 +77,7 @@ async def run_until_stopped(
     talks = [asyncio.ensure_future(_print_events(output, line)) for line in lines]
     declining = [asyncio.ensure_future(_decline(output, line)) for line in lines]
     try:
-        await _wait(output, talks, duration)
+        await _wait(output, lines, talks, duration)
     finally:
         for line in lines:
             await phone.close(line)
@@ -78,11 +87,18 @@ async def run_until_stopped(
 
 
 async def _wait(
-    output: CommandOutput, talks: Sequence[asyncio.Task[None]], duration: float | None
+    output: CommandOutput,
+    lines: Sequence[Account],
+    talks: Sequence[asyncio.Task[None]],
+    duration: float | None,
 ) -> None:
+    trunks = [line for line in lines if line.trunk is not None]
     if duration == 0:
+        for line in trunks:
+            await settled_trunk(line)
         return
-    with output.waiting("registered; Ctrl-C ends it"):
+    doing = "asking the trunk's server" if trunks else "registered"
+    with output.waiting(f"{doing}; Ctrl-C ends it"):
         done, _ = await asyncio.wait(talks, timeout=duration, return_when=asyncio.FIRST_COMPLETED)
     for task in done:
         task.result()
@@ -102,7 +118,10 @@ async def _decline(output: CommandOutput, line: Account) -> None:
 
 async def _print_events(output: CommandOutput, line: Account) -> None:
     async for event in line.events():
-        _print_event(output, line, event)
+        if isinstance(event, TrunkChanged):
+            print_trunk_change(output, event)
+        else:
+            _print_event(output, line, event)
         if isinstance(event, RegistrationChanged) and event.state is RegistrationState.FAILED:
             message = f"the registration was lost: {event.status} {event.reason}".rstrip()
             raise RegistrationRefused(message, status=event.status, reason=event.reason)

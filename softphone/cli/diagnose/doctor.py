@@ -13,6 +13,7 @@ from pathlib import Path
 
 from softphone.account import TrustContext, tls_settings
 from softphone.account.stack_settings import listener_settings
+from softphone.cli.call.trunk_text import settled_trunk, trunk_sentence
 from softphone.cli.console.certificate_prompt import (
     certificate_prompt,
     open_trust_store,
@@ -161,6 +162,8 @@ class _AccountExamination:
             trust=trust_context.trust, unknown_certificate=trust_context.unknown
         ) as phone:
             line = await phone.register(self.config)
+            if line.trunk is not None:
+                return f"none; {trunk_sentence(await settled_trunk(line))}"
             if line.listening is not None:
                 return "listening, no registration"
             self.warnings = (*self.warnings, *digest_warnings(line))

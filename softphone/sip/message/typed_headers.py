@@ -123,11 +123,16 @@ class Reason:
         return f"{self.protocol}{cause}{text}"
 
 
+_CAUSES = {"SIP": range(100, 700), "Q.850": range(1, 128)}
+"""The causes that there are, by protocol."""
+
+
 @dataclass(frozen=True, slots=True)
 class EndReason:
     """The end of a call as the Reason values of a message state it; 0 and "" if not stated.
 
-    `status` is a SIP status, `q850_cause` a cause of ITU-T Q.850 (RFC 3326 section 2, RFC 6432).
+    `status` is a SIP status, `q850_cause` a cause of ITU-T Q.850 (RFC 3326 section 2, RFC 6432).  A
+    number that is neither is none: they are counted, and a far end must not make up new ones.
     """
 
     status: int = 0
@@ -139,7 +144,8 @@ class EndReason:
         """Combine the values: the first cause of each protocol, and the first text."""
         causes: dict[str, int] = {}
         for each in reasons:
-            causes.setdefault(each.protocol.upper(), each.cause or 0)
+            protocol, cause = each.protocol.upper(), each.cause or 0
+            causes.setdefault(protocol, cause if cause in _CAUSES.get(protocol, ()) else 0)
         text = next((each.text for each in reasons if each.text), "")
         return cls(causes.get("SIP", 0), causes.get("Q.850", 0), text)
 

@@ -145,10 +145,11 @@ class CarrierJudge:
             self._asked.move_to_end(flow)
             if len(self._asked) > MOST_REMEMBERED:
                 self._asked.popitem(last=False)
-        elif request.method == "INVITE" and request.to.tag is None:
-            if now - self._asked.get(flow, -math.inf) > within:
-                return RequestRefusal(403, f"The trunk is down: no OPTIONS within {within:g} s")
-        return None
+            return None
+        asked = now - self._asked.get(flow, -math.inf) <= within
+        if asked or request.method != "INVITE" or request.to.tag is not None:
+            return None
+        return RequestRefusal(403, f"The trunk is down: no OPTIONS within {within:g} s")
 
 
 def _names_host(request: Request) -> bool:
@@ -176,9 +177,7 @@ CARRIERS = {
         options_within=_MINUTE,
         silence_limit=20.0,
     ),
-    "openai": CarrierRules(
-        tls_only=True, srtp_only=True, codecs=("PCMU", "PCMA"), rings_for=55.0
-    ),
+    "openai": CarrierRules(tls_only=True, srtp_only=True, codecs=("PCMU", "PCMA"), rings_for=55.0),
     "twilio": CarrierRules(
         tls_only=True,
         srtp_only=True,

@@ -59,6 +59,7 @@ from softphone.sip import (
     InviteUsage,
     NotifierUsage,
     ReferReceived,
+    Request,
     RequestReceived,
     ServerExchange,
     SipEvent,
@@ -457,9 +458,12 @@ class LabServer:
         return LabResponse(refusal.status, refusal.reason) if refusal else LabResponse(status)
 
     def _handle_register(self, event: RequestReceived[ServerExchange]) -> LabResponse | NoResponse:
+        before = self._bound_device(event.request)
         answer = self._authenticator.handle_register(
             event.request, flow=event.flow, now=self._driver.now, wall=datetime.now(UTC)
         )
+        if before is not None and self._binding_of(before.name) is None:
+            self._calls.clear_calls(before)
         if isinstance(answer, NoResponse):
             return answer
         if answer.status == 200:
@@ -467,6 +471,13 @@ class LabServer:
         carrier = self.config.carrier
         more = () if carrier is None else carrier.answer_fields(event.request, answer.status)
         return replace(answer, headers=(*answer.headers, *more))
+
+    def _bound_device(self, request: Request) -> LabUser | None:
+        """The user of the registered device that a REGISTER names."""
+        uri = request.to.uri
+        user = self.config.user(uri.user) if isinstance(uri, SipUri) else None
+        binding = None if user is None else self._binding_of(user.name)
+        return user if binding is not None and is_device(binding.contact) else None
 
     def _publish(self, event: RequestReceived[ServerExchange]) -> LabResponse:
         """Accept a report or presence from a user, authenticated as for a call."""

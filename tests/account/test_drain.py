@@ -9,10 +9,11 @@ import pytest
 
 from softphone.config import DrainConfig
 from softphone.errors import CallError, ConfigurationError, LocalProtocolError
-from softphone.events import CallRefused, EndedBy, RegistrationState
-from softphone.lab import LabServer
+from softphone.events import CallRefused, CallState, EndedBy, RegistrationState
+from softphone.lab import LabConfig, LabServer, LabUser, Login
 from softphone.personas import persona_named
 from softphone.phone import Phone
+from softphone.sans_io import Transport
 from tests.support.calling import account_of, connect, eventually, next_call
 from tests.support.direct import address_of, clear
 from tests.support.virtual_loop import run_virtually
@@ -180,6 +181,29 @@ async def test_the_binding_goes_before_the_calls_or_after_them(tmp_path, order):
         await other.resume()
         call.hangup()
         assert (await patiently(other.ended())).by is EndedBy.REMOTE
+        assert await patiently(draining)
+        assert bob.registration is RegistrationState.UNREGISTERED
+
+
+@pytest.mark.parametrize("order", [None, "first"])
+async def test_a_server_that_clears_the_calls_of_a_device_is_left_last(tmp_path, order):
+    """The lab does as CUCM: with the default order of the persona the call goes on to its end."""
+    login = Login(Transport.TLS, certificate=True)
+    users = (LabUser("alice", login), LabUser("bob", login, "cisco_phone"))
+    async with LabServer(tmp_path / "lab", LabConfig(users=users)) as lab, Phone() as phone:
+        alice, bob = await account_of(lab, phone, "alice"), await account_of(lab, phone, "bob")
+        call, other = await connect(alice, bob, "bob")
+        draining = asyncio.ensure_future(bob.drain(timeout=PATIENCE, unregister=order))
+        if order is None:
+            await call.hold()
+            await other.hold()
+            await call.resume()
+            assert other.state is call.state is CallState.CONFIRMED
+            assert bob.registration is RegistrationState.REGISTERED
+            call.hangup()
+        ended = [await patiently(each.ended()) for each in (other, call)]
+        by_server = EndedBy.REMOTE if order else EndedBy.LOCAL
+        assert [each.by for each in ended] == [EndedBy.REMOTE, by_server]
         assert await patiently(draining)
         assert bob.registration is RegistrationState.UNREGISTERED
 

@@ -278,6 +278,12 @@ class CallControl:
         """The target that all calls of a user are forwarded to; "" for none."""
         return self._routing.forwards.get(user.name, "")
 
+    def clear_calls(self, user: LabUser) -> None:
+        """End all calls of a user, whose device has unregistered: CUCM does so."""
+        for leg, its in tuple(self._legs.items()):
+            if its == user:
+                leg.hang_up()
+
     async def _bridge(
         self, leg: IncomingLeg, caller: LabUser, out: CallLeg, callee: LabUser
     ) -> None:

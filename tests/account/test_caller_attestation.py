@@ -12,12 +12,20 @@ import pytest
 
 from softphone import Phone
 from softphone.account import caller_attestation
-from softphone.config import AccountConfig, StirConfig, load_account
+from softphone.config import (
+    AccountConfig,
+    LimitsConfig,
+    MediaPreferences,
+    StirConfig,
+    load_account,
+)
 from softphone.errors import ConfigurationError
 from softphone.events import CallEnded, CallerAttested
 from softphone.lab import Authority
-from softphone.security import SecurityLevel
+from softphone.security import SecurityLevel, SrtpPolicy
 from tests.support.stir import CALLED, CALLER, Repository, StirAuthority, identity
+from tests.support.virtual_loop import run_virtually
+from tests.support.waiting import patiently, until
 
 INVITE = """\
 INVITE sip:+15550102000@127.0.0.1 SIP/2.0
@@ -115,7 +123,7 @@ def carrier():
 
 
 @asynccontextmanager
-async def scene(folder, **stir):
+async def scene(folder, account=None, **stir):
     settings = {
         "anchors": (sti().write(folder),),
         "https_ca": (web().write(folder, "web"),),
@@ -123,7 +131,10 @@ async def scene(folder, **stir):
         **stir,
     }
     config = AccountConfig(
-        aor="sip:bob@127.0.0.1", listen="udp:127.0.0.1:0", stir=StirConfig(**settings)
+        aor="sip:bob@127.0.0.1",
+        listen="udp:127.0.0.1:0",
+        stir=StirConfig(**settings),
+        **(account or {}),
     )
     async with Repository(folder, web(), carrier().pem) as repository, Phone() as phone:
         account = await phone.register(config)
@@ -221,6 +232,50 @@ async def test_a_silent_repository_delays_nothing(tmp_path, monkeypatch):
         incoming.ring()  # before anything is fetched
         found = await incoming.attested()
         assert found.reason == "its certificate did not come within 0.2 s"
+
+
+def test_a_silent_repository_is_given_up_after_2_s_while_it_rings(tmp_path):
+    async def play():
+        async with scene(tmp_path) as at:
+            at.repository.silent = True
+            at.caller.call(at.token())
+            incoming = await anext(at.calls)
+            incoming.ring()
+            began = asyncio.get_running_loop().time()
+            await until(lambda: any("180" in line for line in at.caller.received))
+            rang = asyncio.get_running_loop().time() - began
+            found = await incoming.attested()
+            return rang, asyncio.get_running_loop().time() - began, found.reason
+
+    rang, took, reason = run_virtually(play())
+    assert rang < 0.5
+    assert took == pytest.approx(2.0, abs=0.3)
+    assert "within 2 s" in reason
+
+
+@pytest.mark.parametrize(
+    ("account", "status"),
+    [
+        ({"accept_from": ("192.0.2.0/24",)}, "403"),
+        ({"media": MediaPreferences(srtp=SrtpPolicy.REQUIRED)}, "488"),
+    ],
+    ids=["allow-list", "policy"],
+)
+async def test_a_call_that_is_refused_costs_no_fetch(tmp_path, account, status):
+    async with scene(tmp_path, account) as at:
+        at.caller.call(at.token())
+        await until(lambda: f"SIP/2.0 {status}" in "".join(at.caller.received))
+        assert at.repository.connections == 0
+
+
+async def test_a_call_too_many_costs_no_fetch(tmp_path):
+    async with scene(tmp_path, {"limits": LimitsConfig(calls=1)}) as at:
+        at.caller.call(at.token())
+        first = await anext(at.calls)
+        assert (await patiently(first.attested())).level == "A"
+        at.caller.call(at.token(url=f"{at.repository.url}x"))  # nobody has it yet
+        await until(lambda: "SIP/2.0 486" in "".join(at.caller.received))
+        assert at.repository.connections == 1
 
 
 async def test_a_call_that_has_ended_ends_its_fetch(tmp_path):

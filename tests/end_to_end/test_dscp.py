@@ -4,64 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
 from softphone import AccountConfig, Phone, ToneSource
-from softphone.config import DscpConfig
+from softphone.config import DscpConfig, MediaPreferences
+from softphone.media.video import PatternSource
+from tests.end_to_end.test_video_calls import Screen
+from tests.support.loopback_capture import Capture, loopback_capture
+from tests.support.waiting import PATIENCE
 
-CS3, CS5, EF, AF31 = 24, 40, 46, 26
-HEADERS = {socket.IPPROTO_UDP: 8, socket.IPPROTO_TCP: 0}
+CS3, CS5, EF, AF31, AF41, AF42 = 24, 40, 46, 26, 34, 36
 MEDIA = re.compile(rb"m=audio ([0-9]+)")
-
-
-@dataclass(frozen=True)
-class Packet:
-    """One packet of UDP or TCP, with the code point of its IP header."""
-
-    code_point: int
-    source: int
-    payload: bytes
-
-
-class Capture:
-    """All that passes on loopback."""
-
-    def __init__(self, opened: socket.socket) -> None:
-        self._socket = opened
-
-    def packets(self) -> Iterator[Packet]:
-        """What has passed so far."""
-        while True:
-            try:
-                frame, (_, _, kind, *_) = self._socket.recvfrom(65535)
-            except BlockingIOError:
-                return
-            packet = frame[14:]
-            head = (packet[0] & 0x0F) * 4
-            above = packet[head:]
-            if kind == socket.PACKET_OUTGOING or packet[9] not in HEADERS:
-                continue
-            length = HEADERS[packet[9]] or (above[12] >> 4) * 4
-            yield Packet(packet[1] >> 2, int.from_bytes(above[:2], "big"), above[length:])
+VIDEO = re.compile(rb"m=video ([0-9]+)")
 
 
 @pytest.fixture
 def capture() -> Iterator[Capture]:
-    if not hasattr(socket, "AF_PACKET"):
-        pytest.skip("this system has no AF_PACKET")
-    try:
-        opened = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
-    except PermissionError:
-        pytest.skip("a capture needs root or CAP_NET_RAW")
-    with opened:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 20)
-        opened.setblocking(False)
-        opened.bind(("lo", 0x0800))
-        yield Capture(opened)
+    with loopback_capture() as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
@@ -101,3 +63,41 @@ async def test_voice_and_signaling_leave_with_the_marks_of_their_account(capture
         voice = [each for each in seen if each.source in (rtp, rtp + 1)]
         assert len(voice) > 5
         assert {each.code_point for each in voice} == {mark}
+
+
+async def test_pictures_have_a_mark_of_their_own(capture):
+    marks = {"alice": DscpConfig(), "bob": DscpConfig(video="AF42")}
+    media = MediaPreferences(video=("VP8",))
+    async with Phone() as phone, asyncio.timeout(PATIENCE):
+        alice, bob = [
+            await phone.register(
+                AccountConfig(
+                    f"sip:{name}@127.0.0.1", listen="udp:127.0.0.1:0", dscp=dscp, media=media
+                )
+            )
+            for name, dscp in marks.items()
+        ]
+
+        async def answer():
+            return await (await anext(bob.incoming())).answer()
+
+        answering = asyncio.create_task(answer())
+        _, host, port = bob.listening
+        outgoing = alice.dial(f"sip:bob@{host}:{port}", video=True)
+        call, other = await outgoing.answered(timeout=PATIENCE), await answering
+        screens = [Screen(3), Screen(3)]
+        for each, screen in zip((call, other), screens, strict=True):
+            each.video.record(screen)
+            each.video.play(PatternSource(width=320, height=240, rate=15))
+        for screen in screens:
+            await screen.full.wait()
+        call.hangup()
+        await other.ended()
+    seen = list(capture.packets())
+    described = [each for each in seen if VIDEO.search(each.payload)]
+    for is_bobs, mark in ((True, AF42), (False, AF41)):
+        told = next(each for each in described if (each.source == port) is is_bobs)
+        rtp = int(VIDEO.search(told.payload)[1])
+        pictures = [each for each in seen if each.source in (rtp, rtp + 1)]
+        assert len(pictures) > 5
+        assert {each.code_point for each in pictures} == {mark}

@@ -5,11 +5,14 @@
     ACCOUNT=lab/bob.toml TOKEN=$(openssl rand -hex 16) uvicorn fastapi_service:app
 
     curl -H "Authorization: Bearer $TOKEN" -X POST 'localhost:8000/calls?target=601'
+    curl -H "Authorization: Bearer $TOKEN" -X POST 'localhost:8000/calls?target=601' \\
+        -H 'Content-Type: application/json' -d '{"X-Order": "7"}'
     curl -H "Authorization: Bearer $TOKEN" localhost:8000/calls
     curl -H "Authorization: Bearer $TOKEN" -X POST localhost:8000/calls/ID/digits?digits=12
     curl -H "Authorization: Bearer $TOKEN" -X DELETE localhost:8000/calls/ID
 
-A call that comes in rings until `POST /calls/ID/answer` or `DELETE /calls/ID`; `GET /events` tells
+The JSON of a call are header fields for its INVITE; what may not stand there is refused (400).  A
+call that comes in rings until `POST /calls/ID/answer` or `DELETE /calls/ID`; `GET /events` tells
 of all calls, a JSON object a line.  Who may call by this service spends your money: without the
 token nothing is answered, and TLS in front of it is yours to add.
 """
@@ -142,9 +145,10 @@ NamedCall = Annotated[Call | IncomingCall, Depends(named_call)]
 
 
 @app.post("/calls", status_code=201)
-async def dial(target: str, board: Board) -> dict[str, Any]:
+async def dial(target: str, board: Board, headers: dict[str, str] | None = None) -> dict[str, Any]:
     """Call, and wait for the answer; the callee hears a tone until somebody does better."""
-    call = await board.account.dial(target).answered(timeout=RING_SECONDS)
+    outgoing = board.account.dial(target, headers=headers or {})
+    call = await outgoing.answered(timeout=RING_SECONDS)
     call.audio.play(ToneSource(440.0))
     board.add(call)
     board.tell("answered", call)

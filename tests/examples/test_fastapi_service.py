@@ -28,18 +28,19 @@ class Service:
     def __init__(self, port: int) -> None:
         self.base = f"http://127.0.0.1:{port}"
 
-    def _send(self, method: str, path: str, token: str):
-        headers = {"Authorization": f"Bearer {token}"}
-        request = urllib.request.Request(self.base + path, method=method, headers=headers)
+    def _send(self, method: str, path: str, token: str, body=None):
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.base + path, data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, json.loads(answer.read() or "null")
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read())
 
-    async def ask(self, method: str, path: str, token: str = TOKEN):
+    async def ask(self, method: str, path: str, token: str = TOKEN, body=None):
         """The status and the body of the answer."""
-        return await asyncio.to_thread(self._send, method, path, token)
+        return await asyncio.to_thread(self._send, method, path, token, body)
 
 
 @pytest.fixture
@@ -86,6 +87,23 @@ async def test_it_calls_and_is_called(service, account_of):
         call = await outgoing.answered(timeout=10)
         await service.ask("DELETE", f"/calls/{waiting['id']}")
         await asyncio.wait_for(call.ended(), 10)
+
+
+async def test_header_fields_of_a_request_go_through_the_same_door(service, account_of):
+    alice = await account_of("alice")
+    fields = {"X-Order": "7", "User-to-User": "4869;encoding=hex"}
+    dialing = asyncio.create_task(service.ask("POST", "/calls?target=alice", body=fields))
+    incoming = await next_call(alice)
+    assert [incoming.headers.get(name) for name in fields] == list(fields.values())
+    incoming.reject(603)
+    assert (await dialing)[0] == 502
+    for wrong, words in (
+        ({"Via": "x"}, "Via is written by softphone itself"),
+        ({"X-A": "a\r\nVia: b"}, "X-A has a control character"),
+    ):
+        status, told = await service.ask("POST", "/calls?target=alice", body=wrong)
+        assert (status, told["error"]) == (400, "ConfigurationError")
+        assert words in told["detail"]
 
 
 async def test_what_cannot_be_done_is_said_in_words(service):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import signal
 import urllib.request
@@ -231,6 +232,28 @@ def test_a_search_tells_of_each_trial_apart(run, monkeypatch):
     ]
     missed = run("--expect", "mos_p5>=4", scenario=scenario)
     assert "1 call: not held: mos_p5>=4 (measured: nothing, since no call had media" in missed.out
+
+
+@pytest.mark.parametrize(("too_late", "warned"), [(5, 0), (500, 1)])
+def test_a_late_moment_is_no_warning_and_a_run_that_becomes_invalid_by_them_is(
+    run, monkeypatch, too_late, warned
+):
+    async def run_plan(plan, workers, watcher, ray):
+        logging.getLogger("softphone.media").warning("media was 90 ms late: of the loop")
+        made = LoadResult(plan)
+        for at in (10.0, 11.0, 12.0):
+            tally = Tally(attempted=1, answered=1)
+            tally.count_lateness(1.0, 1000 - too_late)
+            tally.count_lateness(90.0, too_late)
+            made.add_second(RunSecond(at, up=1, tally=tally))
+            watcher.second(made.seconds[-1])
+        return made
+
+    monkeypatch.setattr("softphone.cli.load.load.run_plan", run_plan)
+    ended = run()
+    assert "media was" not in ended.err
+    sentence = "warning: if it stays so, this run is invalid: 50.0% of our packets left more than"
+    assert ended.err.count(sentence) == ended.err.count("warning: ") == warned
 
 
 def test_prometheus_is_served_while_it_runs_and_ctrl_c_keeps_the_figures(start, lab, worker_id):

@@ -9,6 +9,7 @@ import pytest
 from softphone.errors import ConfigurationError
 from softphone.load import BLANK_LOAD_SUMMARY
 from softphone.load.compare import read_summary
+from softphone.load.plan import parse_figure
 from tests.load.compare.runs import result, write_run
 
 
@@ -26,6 +27,14 @@ def test_the_summary_alone_will_do_however_it_is_laid_out(tmp_path):
     file = tmp_path / "run.json"
     file.write_text(json.dumps(result().summary(), indent=2))
     assert read_summary(file).tally.attempted == 1000
+
+
+def test_a_run_of_before_packets_that_were_due_were_counted_has_those_that_were_sent(tmp_path):
+    summary = result().summary()
+    summary["packets"] = {"sent": 100, "received": 100, "lost": 0, "late": 3}
+    file = tmp_path / "run.json"
+    file.write_text(json.dumps(summary))
+    assert parse_figure("late").measure(read_summary(file).tally) == 3.0
 
 
 def test_an_invalid_run_says_so(tmp_path):

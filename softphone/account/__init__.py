@@ -16,7 +16,7 @@ from __future__ import annotations
 from softphone.account.account import Account
 from softphone.account.context import AccountDependencies, CallCounts, LegObserver
 from softphone.account.service_control import CHECK_VERSION, OnService
-from softphone.account.stack_settings import TrustContext, tls_settings
+from softphone.account.stack_settings import TrustContext, digest_credentials, tls_settings
 from softphone.account.watch import PresenceWatch, Watch
 
 __all__ = [
@@ -29,5 +29,6 @@ __all__ = [
     "PresenceWatch",
     "TrustContext",
     "Watch",
+    "digest_credentials",
     "tls_settings",
 ]

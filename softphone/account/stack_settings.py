@@ -137,10 +137,11 @@ def digest_session(
     if config.credentials is None:
         return None
     given = (config.credentials, *config.further_credentials)
-    return DigestSession(map(_digest_credentials, given), entropy=entropy, policy=policy, fips=fips)
+    return DigestSession(map(digest_credentials, given), entropy=entropy, policy=policy, fips=fips)
 
 
-def _digest_credentials(given: CredentialConfig) -> DigestCredentials:
+def digest_credentials(given: CredentialConfig) -> DigestCredentials:
+    """Make the credentials of an endpoint from those of a configuration."""
     allowed = None
     if given.algorithms is not None:
         allowed = tuple(

@@ -119,6 +119,7 @@ def _fields(total: Tally) -> dict[str, Any]:
         },
         "audio": {"checked": total.checked, "heard": total.heard},
         "injected": dict(total.injected),
+        "signaling": dict(total.signaling),
         "histograms": {name: getattr(total, name).to_plain() for name in HISTOGRAMS},
     }
 
@@ -234,6 +235,10 @@ def result_figures(result: LoadResult) -> list[tuple[str, str]]:
         ("media path", paths.removesuffix(", 1 times") or "-"),
         ("faults injected", _injected(result)),
         ("workers", f"{result.workers}, {len(result.lost)} lost"),
+        *(
+            (f"SIPp: messages, {name}", f"{count:,}")
+            for name, count in sorted(total.signaling.items())
+        ),
     ]
 
 

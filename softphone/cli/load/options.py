@@ -49,6 +49,34 @@ class LoadOptions(CommandOptions):
             "--scenario", "echo, pair, register-storm, reinvite, churn, or FILE.py:NAME.", "NAME"
         ),
     ] = "echo"
+    sipp: Annotated[
+        Path | None,
+        option("--sipp", "Run this SIPp scenario as it is, instead of --scenario.", "XML"),
+    ] = None
+    inf: Annotated[
+        list[Path] | None,
+        option("--inf", "SIPp: fields of each call, [field0] and on; repeatable.", "CSV"),
+    ] = None
+    inf_index: Annotated[
+        list[str] | None,
+        option("--inf-index", "SIPp: find lines of a file of --inf by a field.", "FILE:NUMBER"),
+    ] = None
+    sipp_key: Annotated[
+        list[str] | None,
+        option("--sipp-key", "SIPp: the value of a keyword [NAME]; repeatable.", "NAME=VALUE"),
+    ] = None
+    total_calls: Annotated[
+        int | None, option("--total-calls", "SIPp: end after so many calls, not by --duration.")
+    ] = None
+    listen: Annotated[
+        str | None,
+        option(
+            "--listen", "SIPp: where calls are waited for, or sent from.", "TRANSPORT:HOST:PORT"
+        ),
+    ] = None
+    allow_exec: Annotated[
+        bool, option("--allow-exec", "SIPp: let the scenario run commands on this machine.")
+    ] = False
     calls: Annotated[int, option("--calls", "Calls that are up at once, at most.")] = 10
     rate: Annotated[float, option("--rate", "Calls that begin in a second.")] = 10.0
     duration: Annotated[

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from softphone.cli.load.options import LoadOptions
 from softphone.config import load_account, parse_sip_uri
@@ -14,6 +16,7 @@ from softphone.load.plan import (
     Expectation,
     FaultSpec,
     LoadPlan,
+    SippSpec,
     UserSpec,
     base_account,
     parse_expectation,
@@ -27,6 +30,7 @@ from softphone.load.run import (
     parse_fault,
     users_with_faults,
 )
+from softphone.load.sipp import read_injection, read_scenario
 from softphone.sip import SipUri
 
 
@@ -37,6 +41,9 @@ def expectations_of(options: LoadOptions) -> tuple[Expectation, ...]:
 
 def plan_of(options: LoadOptions) -> LoadPlan:
     """Return the plan of the options.  Raises ConfigurationError."""
+    if options.sipp is not None:
+        return sipp_plan(options, options.sipp)
+    _refuse(options, _OF_SIPP, "that is for a SIPp scenario (--sipp)")
     scenario = load_scenario(options.scenario, BUILTIN_SCENARIOS)
     if options.sockets not in ("per-call", "shared"):
         raise ConfigurationError(f"--sockets {options.sockets}: expected per-call or shared")
@@ -80,6 +87,68 @@ def plan_of(options: LoadOptions) -> LoadPlan:
     if plan.target:
         account.target_uri(plan.target)
     return plan
+
+
+_OF_SIPP = ("inf", "inf_index", "sipp_key", "total_calls", "listen")
+_NOT_OF_SIPP = ("users", "user_template", "user_count", "srtp", "suite", "codec", "play", "fault")
+
+
+def sipp_plan(options: LoadOptions, path: Path) -> LoadPlan:
+    """The plan of a SIPp scenario, which is read here too.  Raises ConfigurationError."""
+    _refuse(options, _NOT_OF_SIPP, f"{path} says itself what it sends; leave that out")
+    keys = tuple(_key(text) for text in options.sipp_key or ())
+    scenario = read_scenario(path, keys=dict(keys), allow_exec=options.allow_exec)
+    if scenario.calls and not options.target:
+        raise ConfigurationError(f"--target: {path} needs somebody to call")
+    if not scenario.calls and options.listen is None:
+        raise ConfigurationError(f"--listen: {path} waits for calls; give TRANSPORT:HOST:PORT")
+    if options.total_calls is not None and options.total_calls < 1:
+        raise ConfigurationError(f"--total-calls {options.total_calls}: expected 1 or more")
+    for file in options.inf or ():
+        read_injection(file)
+    base = replace(_base(options), registers=False) if scenario.calls else _listener_base(options)
+    user = options.aor or "sip:sipp@127.0.0.1"
+    plan = LoadPlan(
+        scenario=path.name,
+        target=options.target,
+        base=base,
+        users=users_of_template(_pattern(options, user), 1),
+        calls=options.calls,
+        rate=options.rate,
+        arrival=options.arrival,
+        hold=options.hold,
+        duration=options.duration,
+        seed=options.seed,
+        ports=_ports(options.ports),
+        host=options.host,
+        answer_timeout=options.answer_timeout,
+        tolerate_late=options.tolerate_late,
+        sipp=SippSpec(
+            str(path),
+            tuple(map(str, options.inf or ())),
+            tuple(options.inf_index or ()),
+            keys,
+            options.allow_exec,
+            options.total_calls or 0,
+            options.listen,
+        ),
+    )
+    plan.schedule()
+    plan.holding_time("1")
+    return plan
+
+
+def _listener_base(options: LoadOptions) -> BaseSpec:
+    """Whom a scenario that waits believes, and what it shows to its callers."""
+    account = None if options.account is None else str(options.account)
+    return BaseSpec(account=account, ca=tuple(options.ca or ()), pin=options.pin)
+
+
+def _key(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ConfigurationError(f"--sipp-key {text}: expected NAME=VALUE")
+    return name, value
 
 
 def _base(options: LoadOptions) -> BaseSpec:

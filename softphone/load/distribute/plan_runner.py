@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from softphone.load.capacity import CapacitySearch, CapacityTrial
+from softphone.load.distribute.share_runner import make_runner
 from softphone.load.distribute.worker_channel import LocalWorkerChannel, WorkerChannel
 from softphone.load.distribute.worker_pool import WorkerPool
 from softphone.load.measure import RunSecond
 from softphone.load.plan import Expectation, LoadPlan
 from softphone.load.result import LoadResult, judge_result
-from softphone.load.run import Runner, relaxed_garbage_collection
+from softphone.load.run import relaxed_garbage_collection
 
 Made = TypeVar("Made")
 
@@ -95,7 +96,7 @@ async def _run_with_workers(
 
 async def _alone(plan: LoadPlan, watcher: RunObserver) -> LoadResult:
     (share,) = plan.shares(1)
-    async with Runner(share, on_second=watcher.second, on_progress=watcher.progress) as runner:
+    async with make_runner(share, on_second=watcher.second, on_progress=watcher.progress) as runner:
         with relaxed_garbage_collection():
             outcome, early = await _to_the_end(runner.run_share(), runner.stop_run)
     result = LoadResult(plan, interrupted=early)

@@ -19,10 +19,11 @@ from typing import TypeAlias
 
 from softphone.diagnostics import MaskingFormatter
 from softphone.errors import ConfigurationError, SoftphoneError
+from softphone.load.distribute.share_runner import ShareRunner, make_runner
 from softphone.load.distribute.worker_channel import MAXIMUM_LINE, decode_line, encode_line
 from softphone.load.measure import RunSecond
 from softphone.load.plan import LoadPlan
-from softphone.load.run import Runner, relaxed_garbage_collection
+from softphone.load.run import relaxed_garbage_collection
 
 SendLine: TypeAlias = Callable[..., None]
 """Sends a line to the pool: a kind and a value."""
@@ -53,7 +54,7 @@ async def run_worker(reader: asyncio.StreamReader, say: SendLine = _write_line) 
             say("progress", [done, whole])
 
     try:
-        runner = Runner(LoadPlan.from_plain(value), on_second=second, on_progress=progress)
+        runner = make_runner(LoadPlan.from_plain(value), on_second=second, on_progress=progress)
         async with runner:
             say("ready")
             word, begin = await _command(reader)
@@ -80,7 +81,7 @@ async def _command(reader: asyncio.StreamReader) -> tuple[str, float | None]:
     return decode_line(line) if line else ("stop", None)
 
 
-async def _stop(reader: asyncio.StreamReader, runner: Runner) -> None:
+async def _stop(reader: asyncio.StreamReader, runner: ShareRunner) -> None:
     await _command(reader)
     runner.stop_run()
 

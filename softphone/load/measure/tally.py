@@ -48,6 +48,8 @@ class Tally:
     `loss` (percent) have one value for each whole call.  `media_paths` counts the processes that
     place calls by the path that their media take.  `held_back` is the time in seconds that calls
     began later than scheduled, because the most allowed calls were up.
+    `signaling` counts what a SIPp scenario met: retransmissions, malformed messages, and messages of
+    no call.
     """
 
     attempted: int = 0
@@ -80,6 +82,7 @@ class Tally:
     lateness_ms: Histogram = field(default_factory=_milliseconds)
     checked: int = 0
     heard: int = 0
+    signaling: Counter[str] = field(default_factory=Counter)
     call_seconds: float = 0.0
     cpu_seconds: float = 0.0
 

@@ -25,7 +25,7 @@ from softphone.load.plan.expectation import (
     parse_expectation,
     parse_figure,
 )
-from softphone.load.plan.plan import BaseSpec, FaultSpec, LoadPlan, base_account
+from softphone.load.plan.plan import BaseSpec, FaultSpec, LoadPlan, SippSpec, base_account
 from softphone.load.plan.users import FIELDS, UserSpec, config_of, read_users, users_of_template
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "Figure",
     "HoldingTime",
     "LoadPlan",
+    "SippSpec",
     "UserSpec",
     "base_account",
     "config_of",

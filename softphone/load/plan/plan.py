@@ -76,6 +76,43 @@ class FaultSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class SippSpec:
+    """A SIPp scenario and what SIPp's own options say, by the paths of its files.
+
+    `indexes` are FILE:NUMBER, an injection file and its field; `keys` the values of keywords that
+    the user names; `total` ends the run after so many calls, 0 does not.  `listen` is
+    TRANSPORT:HOST:PORT, where calls are waited for or sent from.
+    """
+
+    scenario: str
+    injections: tuple[str, ...] = ()
+    indexes: tuple[str, ...] = ()
+    keys: tuple[tuple[str, str], ...] = ()
+    allow_exec: bool = False
+    total: int = 0
+    listen: str | None = None
+
+    def check_workers(self, workers: int) -> None:
+        """Raise ConfigurationError for more workers than can share it."""
+        if self.listen is not None:
+            raise ConfigurationError(
+                f"--workers {workers}: one address cannot be shared; leave --listen out, or"
+                " start one run for each address"
+            )
+        if 0 < self.total < workers:
+            raise ConfigurationError(
+                f"--workers {workers}: there are {self.total} calls to share (--total-calls)"
+            )
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Read what `asdict` gave, from JSON."""
+        values = dict(plain)
+        values["keys"] = tuple((name, value) for name, value in values["keys"])
+        return cls(**values | {name: tuple(values[name]) for name in ("injections", "indexes")})
+
+
+@dataclass(frozen=True, slots=True)
 class LoadPlan:
     """One run, or the share of worker `worker` among `workers`.
 
@@ -85,7 +122,8 @@ class LoadPlan:
     the server, NODE that of the worker's Ray node; {n} in it is the worker's number from 1 on.
     `scenario` is a name, or FILE.py:NAME.  `placement` says where the media loop runs: `inline`,
     beside the signaling, or in a `worker` process of its own.  `tolerate_late` is the share of our
-    packets, in percent, that may leave more than a frame late before a run is invalid.
+    packets, in percent, that may leave more than a frame late before a run is invalid.  `sipp` is
+    the SIPp scenario to run instead, which `scenario` then has the name of.
     """
 
     scenario: str
@@ -108,6 +146,7 @@ class LoadPlan:
     answer_timeout: float = 32.0
     tolerate_late: float = TOLERATE_LATE
     faults: FaultSpec = field(default_factory=FaultSpec)
+    sipp: SippSpec | None = None
     worker: int = 0
     workers: int = 1
 
@@ -149,6 +188,8 @@ class LoadPlan:
                 f"--workers {workers}: each needs {need} of its own, and there are "
                 f"{self.calls} calls and {len(self.users)} users: give 1 to {most}"
             )
+        if self.sipp is not None and workers > 1:
+            self.sipp.check_workers(workers)
         machines = [nodes[number] if nodes else "" for number in range(workers)]
         hosts = [_host_of(self.host, number + 1, each) for number, each in enumerate(machines)]
         places = list(zip(machines, hosts, strict=True))
@@ -160,6 +201,7 @@ class LoadPlan:
                 else tuple(user for pair in pairs[number::workers] for user in pair),
                 calls=len(range(number, self.calls, workers)),
                 register_rate=self.register_rate / workers,
+                sipp=_part_of_total(self.sipp, number, workers),
                 ports=_part(self.ports, places[:number].count(place), places.count(place)),
                 host=place[1],
                 worker=number,
@@ -174,6 +216,7 @@ class LoadPlan:
         return found | {
             "base": asdict(self.base),
             "faults": asdict(self.faults),
+            "sipp": None if self.sipp is None else asdict(self.sipp),
             "users": [user.to_plain() for user in self.users],
         }
 
@@ -185,6 +228,8 @@ class LoadPlan:
         values = dict(plain)
         values["base"] = BaseSpec(**base)
         values["faults"] = FaultSpec(**plain["faults"])
+        sipp = plain["sipp"]
+        values["sipp"] = None if sipp is None else SippSpec.from_plain(sipp)
         values["users"] = tuple(UserSpec.from_plain(user) for user in plain["users"])
         values["ports"] = tuple(plain["ports"])
         return cls(**values)
@@ -227,6 +272,13 @@ def _host_of(host: str | None, number: int, node: str) -> str | None:
         raise ConfigurationError(
             f"--host {host}: expected an address, in which {{n}} is a worker's number, or {NODE}"
         ) from None
+
+
+def _part_of_total(sipp: SippSpec | None, number: int, of: int) -> SippSpec | None:
+    """A SIPp scenario with the share of its calls that worker `number` of `of` runs."""
+    if sipp is None or not sipp.total:
+        return sipp
+    return replace(sipp, total=len(range(number, sipp.total, of)))
 
 
 def _part(ports: tuple[int, int], number: int, of: int) -> tuple[int, int]:

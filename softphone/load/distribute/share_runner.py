@@ -1,0 +1,24 @@
+"""Chooses what runs a share: phones that call, or a SIPp scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from softphone.load.measure import RunSecond
+from softphone.load.plan import LoadPlan
+from softphone.load.run import Runner
+from softphone.load.sipp import SippRunner
+
+ShareRunner: TypeAlias = Runner | SippRunner
+
+
+def make_runner(
+    plan: LoadPlan,
+    *,
+    on_second: Callable[[RunSecond], None],
+    on_progress: Callable[[int, int], None],
+) -> ShareRunner:
+    """Make the runner of a share.  Raises ConfigurationError."""
+    kind = Runner if plan.sipp is None else SippRunner
+    return kind(plan, on_second=on_second, on_progress=on_progress)

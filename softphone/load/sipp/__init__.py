@@ -1,0 +1,45 @@
+"""SIPp scenarios, run as they are: XML files of messages to send and to wait for.
+
+`reader` turns a file into typed steps, and names what it does not know before anything is sent.
+`call` runs the steps of one call on given time and randomness, `endpoint` all calls of a run, and
+`runner` runs that on sockets, with arrivals and counts as those of every load run.
+
+Messages go out as the scenario has them, below transactions and dialogs, which
+`softphone.load.run` has.  Media, 3PCC (`sendCmd`, `recvCmd`) and SCTP are not here.
+
+RFC 3261 section 17 (intervals of retransmission); the scenario format is SIPp's own, and has no
+standard.
+"""
+
+from __future__ import annotations
+
+from softphone.load.sipp.endpoint import SippEndpoint
+from softphone.load.sipp.injection import InjectionFile, read_injection
+from softphone.load.sipp.outcome import (
+    CallBegan,
+    CallOutcome,
+    CommandWanted,
+    ScenarioLog,
+    SippEvent,
+    StopWanted,
+)
+from softphone.load.sipp.reader import read_scenario
+from softphone.load.sipp.runner import SippRunner
+from softphone.load.sipp.scenario import SippScenario
+from softphone.load.sipp.settings import RunSettings
+
+__all__ = [
+    "CallBegan",
+    "CallOutcome",
+    "CommandWanted",
+    "InjectionFile",
+    "RunSettings",
+    "ScenarioLog",
+    "SippEndpoint",
+    "SippEvent",
+    "SippRunner",
+    "SippScenario",
+    "StopWanted",
+    "read_injection",
+    "read_scenario",
+]

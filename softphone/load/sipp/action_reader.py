@@ -1,0 +1,177 @@
+"""Reads the elements below `<action>` of a SIPp scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import TypeAlias
+
+from softphone.load.sipp.attributes import AttributeReader
+from softphone.load.sipp.pattern import compile_extended
+from softphone.load.sipp.scenario import (
+    Action,
+    AssignAction,
+    AssignTextAction,
+    CompareTextAction,
+    InternalCommand,
+    JumpAction,
+    LogAction,
+    LookupAction,
+    SearchAction,
+    ShellCommand,
+    TestAction,
+    TimeOfDayAction,
+    ToNumberAction,
+)
+from softphone.load.sipp.template import Template, parse_template
+from softphone.load.sipp.xml_elements import Element
+
+COMPARISONS = (
+    "equal",
+    "not_equal",
+    "greater_than",
+    "less_than",
+    "greater_than_equal",
+    "less_than_equal",
+)
+INTERNAL = ("stop_call", "stop_gracefully", "stop_now")
+_NOTHING = Template(())
+_Read: TypeAlias = Callable[[Element, AttributeReader], Action | None]
+
+
+class ActionReader:
+    """Reads actions; what is not supported is added to `problems` with its line."""
+
+    def __init__(self, keys: Collection[str], allow_exec: bool, problems: list[str]) -> None:
+        self._keys = keys
+        self._allow_exec = allow_exec
+        self._problems = problems
+        self._readers: dict[str, _Read] = {
+            "ereg": self._search,
+            "assignstr": self._assign_text,
+            "todouble": self._to_number,
+            "test": self._test,
+            "strcmp": self._compare_text,
+            "jump": self._jump,
+            "gettimeofday": self._time_of_day,
+            "lookup": self._lookup,
+            "exec": self._execute,
+        }
+        self._readers |= dict.fromkeys(("log", "warning", "error"), self._log)
+        self._readers |= dict.fromkeys(
+            ("assign", "add", "subtract", "multiply", "divide"), self._assign
+        )
+
+    def read_all(self, elements: Iterable[Element]) -> list[Action]:
+        """Read a list of elements; those with a problem are left out."""
+        found: list[Action] = []
+        for element in elements:
+            reader = self._readers.get(element.name)
+            if reader is None:
+                self._problems.append(f"{element.line}: action <{element.name}> is not supported")
+                continue
+            attributes = AttributeReader(element, self._problems)
+            action = reader(element, attributes)
+            attributes.done()
+            if action is not None:
+                found.append(action)
+        return found
+
+    def _template(self, element: Element, text: str) -> Template:
+        try:
+            return parse_template(text, self._keys)
+        except ValueError as error:
+            self._problems.append(f"{element.line}: {error}")
+            return _NOTHING
+
+    def _search(self, element: Element, attributes: AttributeReader) -> Action | None:
+        header = attributes.text("header").strip().rstrip(":").strip()
+        search_in = attributes.choice("search_in", ("msg", "hdr", "body", "var"), "msg")
+        if search_in == "hdr" and not header:
+            attributes.needed("header")
+        occurrence = int(attributes.number("occurrence", 1.0))
+        given = attributes.needed("regexp"), attributes.flag("case_indep")
+        flags = attributes.flag("check_it"), attributes.flag("check_it_inverse")
+        names, variable = attributes.names("assign_to"), attributes.text("variable")
+        try:
+            pattern, anchored = compile_extended(given[0], ignore_case=given[1])
+        except ValueError as error:
+            self._problems.append(f"{element.line}: <ereg>: {error}")
+            return None
+        return SearchAction(
+            pattern, anchored, search_in, header, max(1, occurrence), variable, *flags, names
+        )
+
+    def _assign(self, element: Element, attributes: AttributeReader) -> Action:
+        variable = attributes.text("variable")
+        value = _signed(attributes, "value", "0" if variable else "")
+        return AssignAction(element.name, attributes.needed("assign_to"), value, variable)
+
+    def _assign_text(self, element: Element, attributes: AttributeReader) -> Action:
+        value = self._template(element, attributes.text("value"))
+        return AssignTextAction(attributes.needed("assign_to"), value)
+
+    def _to_number(self, element: Element, attributes: AttributeReader) -> Action:
+        return ToNumberAction(attributes.needed("assign_to"), attributes.needed("variable"))
+
+    def _test(self, element: Element, attributes: AttributeReader) -> Action:
+        other = attributes.text("variable2")
+        return TestAction(
+            attributes.text("assign_to"),
+            attributes.needed("variable"),
+            attributes.choice("compare", COMPARISONS, "equal"),
+            _signed(attributes, "value", "0" if other else ""),
+            other,
+            attributes.flag("check_it"),
+            attributes.flag("check_it_inverse"),
+        )
+
+    def _compare_text(self, element: Element, attributes: AttributeReader) -> Action:
+        return CompareTextAction(
+            attributes.text("assign_to"),
+            attributes.needed("variable"),
+            attributes.text("value"),
+            attributes.text("variable2"),
+            attributes.flag("check_it"),
+            attributes.flag("check_it_inverse"),
+        )
+
+    def _jump(self, element: Element, attributes: AttributeReader) -> Action:
+        variable = attributes.text("variable")
+        return JumpAction(int(attributes.number("value", 0.0 if variable else None)), variable)
+
+    def _time_of_day(self, element: Element, attributes: AttributeReader) -> Action | None:
+        names = attributes.names("assign_to")
+        if len(names) != 2:
+            self._problems.append(f"{element.line}: <gettimeofday>: assign_to needs two variables")
+            return None
+        return TimeOfDayAction(*names)
+
+    def _log(self, element: Element, attributes: AttributeReader) -> Action:
+        return LogAction(element.name, self._template(element, attributes.text("message")))
+
+    def _lookup(self, element: Element, attributes: AttributeReader) -> Action:
+        key = self._template(element, attributes.needed("key"))
+        return LookupAction(attributes.needed("assign_to"), attributes.needed("file"), key)
+
+    def _execute(self, element: Element, attributes: AttributeReader) -> Action | None:
+        if attributes.has("int_cmd"):
+            return InternalCommand(attributes.choice("int_cmd", INTERNAL, INTERNAL[0]))
+        if not attributes.has("command"):
+            return None  # the attribute is named: it was not read
+        command = attributes.text("command")
+        if not self._allow_exec:
+            self._problems.append(
+                f"{element.line}: <exec command>: a scenario runs commands only with --allow-exec"
+            )
+            return None
+        return ShellCommand(self._template(element, command))
+
+
+def _signed(attributes: AttributeReader, name: str, default: str) -> float:
+    """A number of either sign: that of the attribute, whose sign is read apart."""
+    text = attributes.text(name).strip() or default
+    try:
+        return float(text)
+    except ValueError:
+        attributes.number(name, None)  # says what is wrong
+        return 0.0

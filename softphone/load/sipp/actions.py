@@ -1,0 +1,172 @@
+"""Runs the actions of a step on the state of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from softphone.load.sipp.keywords import CallState, KeywordValues
+from softphone.load.sipp.outcome import CommandWanted, ScenarioLog, SippEvent, StopWanted
+from softphone.load.sipp.scenario import (
+    Action,
+    AssignAction,
+    AssignTextAction,
+    CompareTextAction,
+    InternalCommand,
+    JumpAction,
+    LogAction,
+    LookupAction,
+    SearchAction,
+    ShellCommand,
+    TestAction,
+    TimeOfDayAction,
+    ToNumberAction,
+)
+from softphone.load.sipp.settings import RunSettings
+from softphone.load.sipp.values import COMPARE
+
+MOST_SEARCHED = 65_536
+"""Characters of a text that a pattern is searched in."""
+
+
+class ActionFailed(Exception):
+    """An action fails its call; the text is the cause, one of few."""
+
+
+@dataclass(slots=True)
+class ActionResult:
+    """What actions ask for beside the variables: events, a step to jump to, the end of the call."""
+
+    events: list[SippEvent]
+    jump: int | None = None
+    ends: bool = False
+
+
+def run_actions(
+    actions: tuple[Action, ...],
+    state: CallState,
+    settings: RunSettings,
+    *,
+    line: int,
+    now: float,
+) -> ActionResult:
+    """Run the actions of the step at `line` in order.  Raises ActionFailed."""
+    result = ActionResult([])
+    values = KeywordValues(state, settings, now=now)
+    for action in actions:
+        _run(action, state, settings, values, result, line)
+    return result
+
+
+def _run(
+    action: Action,
+    state: CallState,
+    settings: RunSettings,
+    values: KeywordValues,
+    result: ActionResult,
+    line: int,
+) -> None:
+    variables = state.variables
+    match action:
+        case SearchAction():
+            _search(action, state, line)
+        case AssignAction():
+            _assign(action, state)
+        case AssignTextAction():
+            variables.assign(action.assign_to, action.value.fill(values))
+        case ToNumberAction():
+            variables.assign(action.assign_to, variables.number(action.variable))
+        case TestAction() | CompareTextAction():
+            _compare(action, state, line)
+        case TimeOfDayAction():
+            wall = settings.wall()
+            variables.assign(action.seconds, float(int(wall)))
+            variables.assign(action.microseconds, float(int(wall % 1 * 1e6)))
+        case LookupAction():
+            found = settings.indexes.get(action.file, {}).get(action.key.fill(values), -1)
+            variables.assign(action.assign_to, float(found))
+        case _:
+            _ask(action, state, values, result, line)
+
+
+def _ask(
+    action: Action, state: CallState, values: KeywordValues, result: ActionResult, line: int
+) -> None:
+    """Run an action that asks for something outside of the variables."""
+    match action:
+        case JumpAction():
+            number = state.variables.number(action.variable) if action.variable else action.value
+            result.jump = int(number)
+        case LogAction():
+            text = action.message.fill(values)
+            result.events.append(ScenarioLog(state.number, action.kind, text))
+            if action.kind == "error":
+                raise ActionFailed(f"<error> in line {line}")
+        case ShellCommand():
+            result.events.append(CommandWanted(action.command.fill(values)))
+        case InternalCommand():
+            result.ends = action.name != "stop_gracefully"
+            if action.name != "stop_call":
+                result.events.append(StopWanted(now=action.name == "stop_now"))
+        case _:
+            raise TypeError(f"no action: {action!r}")
+
+
+def _search(action: SearchAction, state: CallState, line: int) -> None:
+    text = _searched(action, state)[:MOST_SEARCHED]
+    find = action.pattern.match if action.anchored else action.pattern.search
+    found = find(text)
+    if (found is None and action.check) or (found is not None and action.check_inverse):
+        raise ActionFailed(f"<ereg> in line {line}")
+    if found is None:
+        return
+    groups = (found[0], *(found[number] for number in range(1, action.pattern.groups + 1)))
+    for name, value in zip(action.assign_to, groups, strict=False):
+        state.variables.assign(name, value or "")
+
+
+def _searched(action: SearchAction, state: CallState) -> str:
+    last = state.last
+    if action.search_in == "var":
+        return state.variables.text(action.variable)
+    if last is None:
+        return ""
+    if action.search_in == "body":
+        return last.body
+    if action.search_in == "msg":
+        return last.text
+    values = last.values(action.header)
+    return values[action.occurrence - 1] if action.occurrence <= len(values) else ""
+
+
+def _assign(action: AssignAction, state: CallState) -> None:
+    variables = state.variables
+    value = variables.number(action.variable) if action.variable else action.value
+    before = variables.number(action.assign_to)
+    results: Mapping[str, float] = {
+        "assign": value,
+        "add": before + value,
+        "subtract": before - value,
+        "multiply": before * value,
+    }
+    if action.operation != "divide":
+        variables.assign(action.assign_to, results[action.operation])
+    elif value:
+        variables.assign(action.assign_to, before / value)
+
+
+def _compare(action: TestAction | CompareTextAction, state: CallState, line: int) -> None:
+    variables = state.variables
+    result: float | bool
+    if isinstance(action, TestAction):
+        right = variables.number(action.other) if action.other else action.value
+        result = passed = COMPARE[action.compare](variables.number(action.variable), right)
+        name = "test"
+    else:
+        one = variables.text(action.variable)
+        two = variables.text(action.other) if action.other else action.value
+        result, passed, name = float((one > two) - (one < two)), one == two, "strcmp"
+    if (action.check and not passed) or (action.check_inverse and passed):
+        raise ActionFailed(f"<{name}> in line {line}")
+    if action.assign_to:
+        variables.assign(action.assign_to, result)

@@ -1,0 +1,87 @@
+"""Answers to digest challenges where a scenario says `[authentication]`.
+
+The scenario names the place and the run's target is the only server, so a challenge from there is
+answered in any realm unless realms are listed.  Algorithms follow the account's policy: MD5 without
+verified TLS only where it is listed (RFC 8760, `softphone.sip.auth`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from softphone.sans_io import Entropy, Flow, Target
+from softphone.security import KeyMaterial
+from softphone.sip.auth import (
+    AuthenticationRefused,
+    ChallengePolicy,
+    DigestCredentials,
+    DigestSession,
+)
+from softphone.sip.message import AuthValue, MalformedMessage, Request, Response
+
+_ROLES = (("WWW-Authenticate", "Authorization"), ("Proxy-Authenticate", "Proxy-Authorization"))
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeAnswers:
+    """Answers challenges with `credentials`, or with those that a keyword names."""
+
+    credentials: DigestCredentials | None
+    entropy: Entropy
+    fips: bool = False
+
+    def answer(
+        self,
+        request: Request,
+        response: Response,
+        *,
+        flow: Flow,
+        username: str | None = None,
+        password: str | None = None,
+    ) -> str | AuthenticationRefused:
+        """Return the header fields that answer, as lines."""
+        credentials = self._chosen(username, password)
+        if credentials is None:
+            return AuthenticationRefused("there are no credentials for [authentication]")
+        if not credentials.realms:
+            credentials = replace(credentials, realms=_realms(response))
+        session = DigestSession(
+            [credentials],
+            entropy=self.entropy,
+            policy=ChallengePolicy(_server_at),
+            fips=self.fips,
+        )
+        answered = session.authorize(request, response, flow=flow)
+        if isinstance(answered, AuthenticationRefused):
+            return answered
+        return "\r\n".join(
+            f"{name}: {value}" for _, name in _ROLES for value in answered.headers.get_all(name)
+        )
+
+    def _chosen(self, username: str | None, password: str | None) -> DigestCredentials | None:
+        given = self.credentials
+        if password is not None:
+            secret = KeyMaterial(password.encode("utf-8", "surrogateescape"))
+            name = username or (given.username if given is not None else "")
+            algorithms = None if given is None else given.algorithms
+            return DigestCredentials(name, secret, (), algorithms, "the scenario")
+        if given is not None and username is not None:
+            return replace(given, username=username)
+        return given
+
+
+def _server_at(place: Flow | Target) -> str:
+    return place.remote[0] if isinstance(place, Flow) else place.host
+
+
+def _realms(response: Response) -> tuple[str, ...]:
+    found: list[str] = []
+    for name, _ in _ROLES:
+        for text in response.headers.get_all(name)[:8]:
+            try:
+                realm = AuthValue.parse(text).parameter("realm")
+            except MalformedMessage:
+                continue
+            if realm is not None:
+                found.append(realm)
+    return tuple(found)

@@ -1,0 +1,163 @@
+"""The values of keywords for one message of one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+from softphone.load.sipp.received import ReceivedMessage
+from softphone.load.sipp.settings import RunSettings
+from softphone.load.sipp.template import Keyword
+from softphone.load.sipp.values import Variables
+from softphone.sans_io import Flow
+from softphone.sip.message import Response
+
+AUTHENTICATION = "[authentication"
+"""What a field begins with that is a keyword itself."""
+
+
+@dataclass(slots=True)
+class CallState:
+    """What keywords tell of a call.
+
+    `number` counts from 1, `index` is the step's.  `lines` has the line of each injection file.
+    `route_set` is in the order of Route, `next_url` the URI of the Contact, both of the message
+    that a step with `rrs` took.
+    """
+
+    number: int
+    call_id: str
+    flow: Flow
+    variables: Variables
+    lines: Mapping[str, int]
+    cseq: int = 0
+    index: int = 0
+    last: ReceivedMessage | None = None
+    peer_tag: str = ""
+    route_set: list[str] = field(default_factory=list)
+    next_url: str = ""
+
+    def take_message(self, received: ReceivedMessage) -> None:
+        """Record the last received message."""
+        self.last = received
+        message = received.message
+        party = message.to if isinstance(message, Response) else message.from_
+        if party.tag is not None:
+            self.peer_tag = party.tag
+
+    def take_routes(self, received: ReceivedMessage) -> None:
+        """Record the route set and the remote target (RFC 3261 section 12.1)."""
+        message = received.message
+        routes = [str(route) for route in message.record_routes]
+        self.route_set = routes[::-1] if isinstance(message, Response) else routes
+        contact = received.values("Contact")
+        if contact:
+            text = contact[0]
+            self.next_url = text.partition("<")[2].partition(">")[0] or text.partition(";")[0]
+
+
+class KeywordValues:
+    """Fills in keywords from the state of a call, `authorization` where the scenario has it."""
+
+    def __init__(
+        self, state: CallState, settings: RunSettings, *, now: float, authorization: str = ""
+    ) -> None:
+        self._state = state
+        self._settings = settings
+        self._now = now
+        self._authorization = authorization
+
+    def __call__(self, keyword: Keyword) -> str:
+        """Return the value of one keyword."""
+        found = _VALUES.get(keyword.name)
+        return found(self, keyword) if found is not None else ""
+
+    def field_text(self, keyword: Keyword) -> str:
+        """Return the text of a field of an injection file."""
+        files = self._settings.injections
+        name = keyword.argument("file") or next(iter(files), "")
+        if name not in files:
+            return ""
+        line = self._state.lines.get(name, 0)
+        given = keyword.argument("line")
+        if given is not None:
+            number = self._state.variables.number(given[1:]) if given[0] == "$" else float(given)
+            line = int(number)
+        return files[name].field(line, int(keyword.subject))
+
+    def _field(self, keyword: Keyword) -> str:
+        text = self.field_text(keyword)
+        # SIPp's users keep each user's name and password so.
+        return self._authorization if text.startswith(AUTHENTICATION) else text
+
+    def _last(self, keyword: Keyword) -> str:
+        last = self._state.last
+        return "" if last is None else last.header_line(keyword.subject)
+
+    def _branch(self, keyword: Keyword) -> str:
+        state = self._state
+        return f"z9hG4bK-{self._settings.pid}-{state.number}-{state.index + keyword.offset}"
+
+    def _own_media_port(self, keyword: Keyword) -> str:
+        first, last = self._settings.media_ports
+        pairs = max(1, (last - first + 1) // 2)
+        return str(first + 2 * ((self._state.number - 1) % pairs) + keyword.offset)
+
+    def _media_port(self, keyword: Keyword) -> str:
+        return str(self._settings.media_ports[0] + keyword.offset)
+
+    def _routes(self, _: Keyword) -> str:
+        return f"Route: {', '.join(self._state.route_set)}" if self._state.route_set else ""
+
+    def _peer_tag(self, _: Keyword) -> str:
+        return f";tag={self._state.peer_tag}" if self._state.peer_tag else ""
+
+    def _date(self, _: Keyword) -> str:
+        return format_datetime(datetime.fromtimestamp(self._settings.wall(), UTC), usegmt=True)
+
+    def _timestamp(self, _: Keyword) -> str:
+        return datetime.fromtimestamp(self._settings.wall(), UTC).isoformat(" ", "milliseconds")
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _family(address: str) -> str:
+    return "6" if ":" in address else "4"
+
+
+_VALUES: Mapping[str, Callable[[KeywordValues, Keyword], str]] = {
+    "authentication": lambda v, k: v._authorization,
+    "auto_media_port": KeywordValues._own_media_port,
+    "branch": KeywordValues._branch,
+    "call_id": lambda v, k: v._state.call_id,
+    "call_number": lambda v, k: str(v._state.number),
+    "clock_tick": lambda v, k: str(int(v._now * 1000)),
+    "cseq": lambda v, k: str(v._state.cseq + k.offset),
+    "date": KeywordValues._date,
+    "field": KeywordValues._field,
+    "key": lambda v, k: v._settings.keys[k.subject],
+    "last": KeywordValues._last,
+    "local_ip": lambda v, k: _host(v._state.flow.local[0]),
+    "local_ip_type": lambda v, k: _family(v._state.flow.local[0]),
+    "local_port": lambda v, k: str(v._state.flow.local[1]),
+    "media_ip": lambda v, k: v._state.flow.local[0],
+    "media_ip_type": lambda v, k: _family(v._state.flow.local[0]),
+    "media_port": KeywordValues._media_port,
+    "msg_index": lambda v, k: str(v._state.index),
+    "next_url": lambda v, k: v._state.next_url,
+    "peer_tag_param": KeywordValues._peer_tag,
+    "pid": lambda v, k: str(v._settings.pid),
+    "remote_host": lambda v, k: v._settings.remote_host,
+    "remote_ip": lambda v, k: _host(v._state.flow.remote[0]),
+    "remote_port": lambda v, k: str(v._state.flow.remote[1]),
+    "routes": KeywordValues._routes,
+    "rtpstream_audio_port": KeywordValues._media_port,
+    "service": lambda v, k: v._settings.service,
+    "timestamp": KeywordValues._timestamp,
+    "transport": lambda v, k: v._state.flow.transport.value.upper(),
+    "variable": lambda v, k: v._state.variables.text(k.subject),
+}

@@ -1,0 +1,55 @@
+"""A received message as a scenario sees it: its text, and the header fields that it names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from softphone.errors import LocalProtocolError
+from softphone.load.sipp.template import decode_text
+from softphone.sip.message import Request, Response
+from softphone.sip.message.headers import field_key
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedMessage:
+    """A message that our parser has taken, with its octets.
+
+    `octets` are those of the datagram; of a message of a stream they are written anew from what
+    was parsed, with the names of fields in full.
+    """
+
+    message: Request | Response
+    octets: bytes
+
+    @classmethod
+    def of_stream(cls, message: Request | Response) -> ReceivedMessage | None:
+        """Make one of a message that came by a stream; None when it cannot be written again."""
+        try:
+            return cls(message, message.encode())
+        except LocalProtocolError:
+            return None
+
+    @property
+    def text(self) -> str:
+        """The whole message."""
+        return decode_text(self.octets)
+
+    @property
+    def body(self) -> str:
+        """The body."""
+        return decode_text(self.message.body)
+
+    def values(self, name: str) -> list[str]:
+        """The values of a header field, in order, as they came."""
+        return list(self.message.headers.get_all(name))
+
+    def header_line(self, name: str) -> str:
+        """The field as one line with its name, its values joined by commas; "" without one."""
+        values = self.values(name)
+        return f"{field_name(self, name)}: {', '.join(values)}" if values else ""
+
+
+def field_name(received: ReceivedMessage, name: str) -> str:
+    """The name of a field as the message spells it, after parsing."""
+    key = field_key(name)
+    return next((each for each, _ in received.message.headers if field_key(each) == key), name)

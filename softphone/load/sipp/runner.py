@@ -1,0 +1,402 @@
+"""The runner of a SIPp scenario: one worker's share of a run, on the sockets of one driver.
+
+    async with SippRunner(plan, on_second=show) as runner:   # the scenario read, the peer reached
+        outcome = await runner.run_share()
+
+It has the interface of `softphone.load.run.Runner`, and counts into the same `Tally`: a call whose
+scenario ran to its end is an answered one, any other has failed by a cause.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+from softphone.account import digest_credentials, tls_settings
+from softphone.config import AccountConfig, TlsConfig, parse_sip_uri
+from softphone.config.tls import server_credential_of
+from softphone.errors import ConfigurationError
+from softphone.load.measure import RunSecond, Tally
+from softphone.load.plan import LoadPlan, SippSpec, base_account, config_of
+from softphone.load.run import WorkerOutcome
+from softphone.load.run.bottleneck import BottleneckDetector
+from softphone.load.sipp.authentication import ChallengeAnswers
+from softphone.load.sipp.endpoint import SippEndpoint
+from softphone.load.sipp.injection import InjectionFile, read_injection
+from softphone.load.sipp.outcome import (
+    CallBegan,
+    CallOutcome,
+    CommandWanted,
+    ScenarioLog,
+    SippEvent,
+    StopWanted,
+)
+from softphone.load.sipp.reader import read_scenario
+from softphone.load.sipp.settings import RunSettings
+from softphone.net import Driver, DriverConfig
+from softphone.sans_io import Flow, Target, Transport
+from softphone.sip import SipUri
+from softphone.trust import TlsSettings
+from softphone.trust.fips import decide_mode, random_bytes, require_mode
+
+logger = logging.getLogger("softphone.load")
+
+GRACE = 10.0
+"""Seconds that calls have to finish once the run is over."""
+MOST_COMMANDS = 64
+"""Commands of `exec command` that run at once; a further one is not run, and that is logged."""
+COUNTED = ("retransmissions", "malformed", "unexpected")
+PORTS = {Transport.UDP: 5060, Transport.TCP: 5060, Transport.TLS: 5061}
+_LEVELS = {"log": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+
+class SippRunner:
+    """An async context: entering reads everything and reaches the peer; leaving closes all.
+
+    Raises ConfigurationError before anything is sent, and what the driver raises for a peer that
+    cannot be reached or is not who it should be.
+    """
+
+    def __init__(
+        self,
+        plan: LoadPlan,
+        *,
+        on_second: Callable[[RunSecond], None],
+        on_progress: Callable[[int, int], None] = lambda done, whole: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if plan.sipp is None:
+            raise ConfigurationError("the plan has no SIPp scenario")
+        self.plan = plan
+        self._spec = spec = plan.sipp
+        keys = dict(spec.keys)
+        self.scenario = read_scenario(
+            Path(spec.scenario), keys=keys.keys(), allow_exec=spec.allow_exec
+        )
+        self._settings = self._make_settings(keys)
+        self._on_second = on_second
+        self._clock = clock
+        self._stack = AsyncExitStack()
+        self._bottleneck = BottleneckDetector(
+            full=plan.workers >= (os.cpu_count() or 1), tolerate_late=plan.tolerate_late
+        )
+        self._tally = Tally()
+        self._peak = 0
+        self._slots = asyncio.Semaphore(plan.calls)
+        self._over = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._all_arrived = False
+        self._grace = GRACE
+        self._commands: set[asyncio.Task[None]] = set()
+        self._begun = self._read_at = clock()
+        self._processor = time.process_time()
+
+    def _make_settings(self, keys: Mapping[str, str]) -> RunSettings:
+        plan, spec = self.plan, self._spec
+        injections = {file.name: file for file in map(read_injection, map(Path, spec.injections))}
+        holding = plan.holding_time("0") if plan.hold is not None else None
+        if holding is not None and holding.kind == "run":
+            raise ConfigurationError("--hold run: a pause of a SIPp scenario ends by itself")
+        target = self._target_uri()
+        return RunSettings(
+            self.scenario,
+            os.getpid(),
+            service=(target.user if target is not None else None) or "service",
+            remote_host="" if target is None else target.host,
+            media_ports=plan.ports,
+            keys=keys,
+            injections=injections,
+            indexes=_indexes(spec, injections),
+            pause=lambda number: 0.0 if holding is None else holding.seconds_of_call(number) or 0.0,
+            answer_timeout=plan.answer_timeout,
+            seed=plan.seed,
+            wall=time.time,
+        )
+
+    def _target_uri(self) -> SipUri | None:
+        """Whom the scenario calls; None for one that waits for calls.
+
+        Raises ConfigurationError.
+        """
+        if not self.scenario.calls:
+            return None
+        if self.plan.target is None:
+            raise ConfigurationError(f"--target: {self._spec.scenario} needs somebody to call")
+        return parse_sip_uri(self.plan.target, what="--target")
+
+    async def __aenter__(self) -> Self:
+        account = self._account()
+        mode = decide_mode(None, account.fips)
+        require_mode(mode)
+        given = account.credentials
+        answers = ChallengeAnswers(
+            None if given is None else digest_credentials(given), random_bytes, mode.on
+        )
+        self._endpoint = SippEndpoint(
+            replace(self._settings, answers=answers),
+            limit=self.plan.calls,
+            total=self._spec.total,
+        )
+        tls = tls_settings(account, fips=mode.on)
+        self._driver: Driver[SippEvent] = Driver(
+            self._endpoint,
+            on_event=self._handle,
+            tls={"": tls},
+            config=DriverConfig(source=self.plan.host),
+        )
+        try:
+            await self._stack.enter_async_context(self._driver)
+            self._flow = await self._open(account, tls)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        for task in self._commands:
+            task.cancel()
+        await asyncio.gather(*self._commands, return_exceptions=True)
+        await self._stack.aclose()
+
+    # The peer ---------------------------------------------------------------------------------
+
+    def _account(self) -> AccountConfig:
+        """Whom to believe and what to show: that of the plan, or an account without a server."""
+        plan = self.plan
+        base = plan.base
+        if base.account is None and base.server is None:
+            user = plan.users[0]
+            tls = TlsConfig(
+                ca=tuple(Path(name) for name in base.ca if name != "system"),
+                system="system" in base.ca,
+                pin=base.pin,
+            )
+            listen = self._spec.listen or "udp:127.0.0.1:0"
+            return config_of(AccountConfig(aor=user.aor, listen=listen, tls=tls), user)
+        return config_of(base_account(plan), plan.users[0])
+
+    async def _open(self, account: AccountConfig, tls: TlsSettings) -> Flow | None:
+        """Listen, or reach the peer: over TLS its certificate is judged before anything is sent."""
+        listen = self._spec.listen
+        if listen is not None:
+            own = replace(account, registrar=None, outbound_proxy=None, listen=listen)
+            transport, address, port = own.listen_at()
+            shown = replace(tls, credential=server_credential_of(account.tls))
+            over_tls = transport is Transport.TLS
+            await self._driver.listen(transport, address, port, tls=shown if over_tls else None)
+        target = self._target_uri()
+        if target is None:
+            if listen is None:
+                raise ConfigurationError(
+                    f"--listen: {self._spec.scenario} waits for calls; give TRANSPORT:HOST:PORT"
+                )
+            return None
+        server = account.server_uri or target
+        transport = _transport_of(server)
+        if listen is None and transport is Transport.UDP and self.plan.host is not None:
+            await self._driver.listen(transport, self.plan.host, 0)
+        name = account.tls.server_name or server.host
+        return await self._driver.open_flow(
+            Target(transport, server.host, server.port or PORTS[transport], name)
+        )
+
+    # Running ----------------------------------------------------------------------------------
+
+    async def run_share(self) -> WorkerOutcome:
+        """Run the share to its end; the outcome says why it is invalid, if it is."""
+        self._begun = self._read_at = self._clock()
+        self._processor = time.process_time()
+        loop = asyncio.get_running_loop()
+        ticking = asyncio.ensure_future(self._tick())
+        arriving = asyncio.ensure_future(self._arrive())
+        if self._flow is None and not self._spec.total:
+            loop.call_later(self.plan.duration, self._over.set)
+        try:
+            await self._unless_closed(self._over)
+            self._endpoint.stop_answering()
+            self._note_idle()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._grace):
+                    await self._unless_closed(self._idle)
+            with self._driver.change() as now:
+                self._endpoint.hang_up_all(now=now)
+        finally:
+            for task in (ticking, arriving):
+                task.cancel()
+            await asyncio.gather(ticking, arriving, return_exceptions=True)
+        self._report_second()
+        bottleneck = self._bottleneck
+        return WorkerOutcome(bottleneck.invalid_reasons(), bottleneck.failed_checks())
+
+    async def _unless_closed(self, event: asyncio.Event) -> None:
+        """Wait for an event; a fault of the machine is raised."""
+        waiting = asyncio.ensure_future(event.wait())
+        closed = self._driver.closed
+        try:
+            await asyncio.wait((waiting, closed), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        if closed.done():
+            closed.result()
+
+    def stop_run(self) -> None:
+        """End the run now, hang up all calls, and keep the counts so far."""
+        self._grace = 0.0
+        self._over.set()
+
+    async def _arrive(self) -> None:
+        """Begin calls on schedule."""
+        flow, plan, over = self._flow, self.plan, self._over
+        if flow is None:
+            return
+        begun, started = self._begun, 0
+        for index, at in enumerate(plan.schedule().arrival_times()):
+            if index % plan.workers != plan.worker:
+                continue
+            if self._spec.total and started >= self._spec.total:
+                break
+            delay = begun + at - self._clock()
+            await asyncio.sleep(max(0.0, delay))
+            late = self._clock() - (begun + at)
+            waited = self._clock()
+            await self._slots.acquire()
+            held_back = self._clock() - waited
+            self._tally.held_back += held_back
+            begun += held_back
+            if over.is_set():
+                return
+            self._bottleneck.add_late_arrival(late)
+            with self._driver.change() as now:
+                self._endpoint.start_call(flow, index + 1, now=now)
+            started += 1
+            if started == plan.calls and not self._spec.total:
+                asyncio.get_running_loop().call_later(plan.duration, over.set)
+        self._all_arrived = True
+        self._note_idle()
+        if not self._spec.total and started < plan.calls:
+            asyncio.get_running_loop().call_later(plan.duration, over.set)
+
+    # Events -----------------------------------------------------------------------------------
+
+    def _handle(self, event: SippEvent) -> None:
+        match event:
+            case CallBegan():
+                self._tally.attempted += 1
+                self._peak = max(self._peak, self._endpoint.calls_up)
+            case CallOutcome():
+                self._count(event)
+            case ScenarioLog():
+                logger.log(_LEVELS[event.kind], "call %d: %r", event.number, event.text)
+            case CommandWanted():
+                self._run_command(event.command)
+            case StopWanted() if event.now:
+                self.stop_run()
+            case StopWanted():
+                self._over.set()
+
+    def _count(self, outcome: CallOutcome) -> None:
+        tally = self._tally
+        if outcome.cause:
+            tally.failed[outcome.cause] += 1
+        else:
+            tally.answered += 1
+            tally.ended["scenario"] += 1
+        if outcome.setup is not None:
+            tally.setup_ms.record_value(outcome.setup * 1e3)
+        for seconds, refused in outcome.registrations:
+            tally.registrations += 1
+            if refused:
+                tally.registrations_failed[refused] += 1
+            else:
+                tally.registered += 1
+                tally.registration_ms.record_value(seconds * 1e3)
+        if self._flow is not None:
+            self._slots.release()
+        self._note_idle()
+
+    def _note_idle(self) -> None:
+        """See whether the last call has ended."""
+        endpoint, total = self._endpoint, self._spec.total
+        if endpoint.calls_up:
+            return
+        if total and (endpoint.begun >= total or self._all_arrived):
+            self._over.set()
+        if self._over.is_set():
+            self._idle.set()
+
+    def _run_command(self, command: str) -> None:
+        if len(self._commands) >= MOST_COMMANDS:
+            logger.warning("a command of the scenario was not run: %d run already", MOST_COMMANDS)
+            return
+        task = asyncio.ensure_future(_shell(command))
+        self._commands.add(task)
+        task.add_done_callback(self._commands.discard)
+
+    # Seconds ----------------------------------------------------------------------------------
+
+    async def _tick(self) -> None:
+        number = 0
+        while True:
+            number += 1
+            await asyncio.sleep(max(0.0, self._begun + number - self._clock()))
+            self._report_second()
+
+    def _report_second(self) -> None:
+        """Collect what was counted since the previous second, and pass it on."""
+        now, used = self._clock(), time.process_time()
+        up = self._endpoint.calls_up
+        second = RunSecond(at=now - self._begun, up=up, peak=max(self._peak, up))
+        second.tally, self._tally = self._tally, Tally()
+        second.tally.cpu_seconds = used - self._processor
+        second.cpu = second.tally.cpu_seconds / max(now - self._read_at, 1e-3)
+        self._processor, self._read_at, self._peak = used, now, up
+        for name in COUNTED:
+            count = self._endpoint.counters.pop(name, 0)
+            if count:
+                second.tally.signaling[name] += count
+        self._bottleneck.add_second(second)
+        self._on_second(second)
+
+
+async def _shell(command: str) -> None:
+    """Run a command of a scenario, which `--allow-exec` allowed."""
+    process = await asyncio.create_subprocess_shell(command, stdin=asyncio.subprocess.DEVNULL)
+    try:
+        status = await process.wait()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
+    if status:
+        logger.warning("a command of the scenario ended with %d", status)
+
+
+def _indexes(spec: SippSpec, injections: Mapping[str, InjectionFile]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for text in spec.indexes:
+        name, _, number = text.rpartition(":")
+        if Path(name).name not in injections or not number.isdecimal():
+            raise ConfigurationError(
+                f"--inf-index {text}: expected FILE:NUMBER, a file of --inf and its field"
+            )
+        found[Path(name).name] = injections[Path(name).name].index(int(number))
+    return found
+
+
+def _transport_of(uri: SipUri) -> Transport:
+    """How a server is reached.  Raises ConfigurationError."""
+    if uri.scheme == "sips":
+        return Transport.TLS
+    try:
+        return Transport((uri.transport or "udp").lower())
+    except ValueError:
+        raise ConfigurationError(
+            f"--target: transport={uri.transport}: expected udp, tcp or tls"
+        ) from None

@@ -1,0 +1,250 @@
+"""The steps and actions of a SIPp scenario, as typed values; made by `reader`, run by `call`.
+
+Names are SIPp's own: a step is an element below `<scenario>`, an action one below `<action>`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from softphone.load.sipp.template import MessageTemplate, Template
+
+# Actions ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SearchAction:
+    """`ereg`: search a pattern in a part of the received message, or in a variable.
+
+    `search_in` is msg, hdr, body or var.  `assign_to` takes the whole match and then the groups.
+    `check` fails the call without a match, `check_inverse` with one.
+    """
+
+    pattern: re.Pattern[str]
+    anchored: bool
+    search_in: str
+    header: str
+    occurrence: int
+    variable: str
+    check: bool
+    check_inverse: bool
+    assign_to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AssignAction:
+    """`assign`, `add`, `subtract`, `multiply`, `divide`: a number, from a value or a variable."""
+
+    operation: str
+    assign_to: str
+    value: float
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssignTextAction:
+    """`assignstr`: a text with keywords."""
+
+    assign_to: str
+    value: Template
+
+
+@dataclass(frozen=True, slots=True)
+class ToNumberAction:
+    """`todouble`: the number that a variable's text is."""
+
+    assign_to: str
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
+class TestAction:
+    """`test`: compare two numbers into a Boolean; `check` and its inverse fail the call."""
+
+    assign_to: str
+    variable: str
+    compare: str
+    value: float
+    other: str
+    check: bool
+    check_inverse: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CompareTextAction:
+    """`strcmp`: the order of two texts as a number, 0 when they are equal."""
+
+    assign_to: str
+    variable: str
+    value: str
+    other: str
+    check: bool
+    check_inverse: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JumpAction:
+    """`jump`: go on at the step of this number, which counts from 0."""
+
+    value: int
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOfDayAction:
+    """`gettimeofday`: the seconds since 1970, and the microseconds."""
+
+    seconds: str
+    microseconds: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogAction:
+    """`log`, `warning`, `error`: a text; `error` fails the call."""
+
+    kind: str
+    message: Template
+
+
+@dataclass(frozen=True, slots=True)
+class LookupAction:
+    """`lookup`: the number of the line of an injection file whose indexed field is `key`."""
+
+    assign_to: str
+    file: str
+    key: Template
+
+
+@dataclass(frozen=True, slots=True)
+class InternalCommand:
+    """`exec int_cmd`: stop_call, stop_gracefully or stop_now."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShellCommand:
+    """`exec command`: a command line for the shell; read only where that is allowed."""
+
+    command: Template
+
+
+Action: TypeAlias = (
+    SearchAction
+    | AssignAction
+    | AssignTextAction
+    | ToNumberAction
+    | TestAction
+    | CompareTextAction
+    | JumpAction
+    | TimeOfDayAction
+    | LogAction
+    | LookupAction
+    | InternalCommand
+    | ShellCommand
+)
+
+# Steps --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Where a step leads: to label `to` if `test` is set (or empty), with probability `chance`."""
+
+    to: str = ""
+    test: str = ""
+    chance: float = 1.0
+
+
+ALWAYS_ON = Branch()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepBase:
+    """What every step has: its line in the file, its branch, and what its actions are."""
+
+    line: int
+    branch: Branch = ALWAYS_ON
+    actions: tuple[Action, ...] = ()
+    condition: str = ""
+    condition_inverse: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendStep(StepBase):
+    """`send`: a message; `retransmit_ms` is T1 over UDP, 0 sends once; `lost` is a share."""
+
+    message: MessageTemplate
+    retransmit_ms: int = 0
+    lost: float = 0.0
+    start_transaction: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiveStep(StepBase):
+    """`recv`: wait for a request by `method`, or for a response by `status`.
+
+    `method_pattern` is set instead of a name for `regexp_match`.  `optional` is tried beside the
+    next mandatory one; `anywhere` is tried at any time ("global").  `timeout_ms` 0 takes the
+    run's own; `on_timeout` is the label to go on at then.
+    """
+
+    method: str = ""
+    method_pattern: re.Pattern[str] | None = None
+    status: int = 0
+    optional: bool = False
+    anywhere: bool = False
+    record_route: bool = False
+    timeout_ms: int = 0
+    on_timeout: str = ""
+    lost: float = 0.0
+    transaction: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseStep(StepBase):
+    """`pause`: milliseconds by a distribution; `kind` "default" takes the run's own hold time."""
+
+    kind: str
+    first: float = 0.0
+    second: float = 0.0
+    variable: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NopStep(StepBase):
+    """`nop`: actions only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeWaitStep(StepBase):
+    """`timewait`: absorb what is repeated, and end."""
+
+    milliseconds: float
+
+
+Step: TypeAlias = SendStep | ReceiveStep | PauseStep | NopStep | TimeWaitStep
+
+
+@dataclass(frozen=True, slots=True)
+class SippScenario:
+    """A scenario that was read whole, and holds nothing that this engine does not do.
+
+    `labels` has the number of the step after each label, that of steps in all for one at the end.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    labels: Mapping[str, int]
+    global_variables: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def calls(self) -> bool:
+        """Whether calls begin here: the first message is sent, not waited for."""
+        for step in self.steps:
+            if isinstance(step, SendStep | ReceiveStep):
+                return isinstance(step, SendStep)
+        return True

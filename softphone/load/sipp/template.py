@@ -1,0 +1,235 @@
+"""Texts with SIPp's keywords: `[call_id]`, `[last_Via:]`, `[$name]`, `[field0]`, `[branch-2]`.
+
+A template is read once and filled in for every message.  Keywords that nobody knows are found when
+the scenario is read, not when a message is sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+_KEYWORD = re.compile(r"\[([^\[\]\n]{1,1000})\]")
+_OFFSET = re.compile(r"([A-Za-z_]+)([+-][0-9]{1,9})")
+_FIELD = re.compile(r"field([0-9]{1,4})")
+_ARGUMENT = re.compile(r"\s+([A-Za-z_]+)=(\"[^\"]*\"|\S+)")
+_ARGUMENTS = re.compile(rf"(?:{_ARGUMENT.pattern})*\s*")
+
+PLAIN = frozenset(
+    (
+        "auto_media_port",
+        "branch",
+        "call_id",
+        "call_number",
+        "clock_tick",
+        "cseq",
+        "date",
+        "len",
+        "local_ip",
+        "local_ip_type",
+        "local_port",
+        "media_ip",
+        "media_ip_type",
+        "media_port",
+        "msg_index",
+        "next_url",
+        "peer_tag_param",
+        "pid",
+        "remote_host",
+        "remote_ip",
+        "remote_port",
+        "routes",
+        "rtpstream_audio_port",
+        "service",
+        "timestamp",
+        "transport",
+    )
+)
+OFFSETS = frozenset(("auto_media_port", "branch", "cseq", "media_port", "rtpstream_audio_port"))
+_ARGUMENT_NAMES = {
+    "authentication": frozenset(("username", "password")),
+    "field": frozenset(("file", "line")),
+}
+_OWN_LINE = ("last", "routes", "authentication", "field")
+"""Keywords whose line goes when they have no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    """One keyword: `name`, what it is about (a header, variable or field), and its offset.
+
+    `last` has the header's name as `subject`, `variable` the variable's, `field` the number of the
+    field, `key` the name that the user has given a value for.
+    """
+
+    name: str
+    subject: str = ""
+    offset: int = 0
+    arguments: tuple[tuple[str, str], ...] = ()
+
+    def argument(self, name: str) -> str | None:
+        """The value of an argument, or None."""
+        return dict(self.arguments).get(name)
+
+
+Piece: TypeAlias = str | Keyword
+FillKeyword: TypeAlias = Callable[[Keyword], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A text of one line or several, cut at its keywords."""
+
+    pieces: tuple[Piece, ...]
+
+    def fill(self, value: FillKeyword) -> str:
+        """Return the text with the value of every keyword in its place."""
+        return "".join(each if isinstance(each, str) else value(each) for each in self.pieces)
+
+    def keywords(self) -> Iterable[Keyword]:
+        """The keywords in order."""
+        return (each for each in self.pieces if not isinstance(each, str))
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether it is one keyword alone, whose line goes when it has no value."""
+        marks = [each for each in self.pieces if not isinstance(each, str)]
+        texts = "".join(each for each in self.pieces if isinstance(each, str))
+        return len(marks) == 1 and not texts.strip() and marks[0].name in _OWN_LINE
+
+
+@dataclass(frozen=True, slots=True)
+class MessageTemplate:
+    """A message: lines of its head and of its body, each a template.
+
+    `method` is the method of a request, "" for a response.
+    """
+
+    head: tuple[Template, ...]
+    body: tuple[Template, ...]
+    method: str
+
+    def keywords(self) -> Iterable[Keyword]:
+        """The keywords of all lines, in order."""
+        for line in (*self.head, *self.body):
+            yield from line.keywords()
+
+    def fill(self, value: FillKeyword) -> tuple[list[str], bytes]:
+        """Return the lines of the head and the octets of the body.
+
+        `len` gets the length of the body, the other keywords what `value` gives.
+        """
+        body = "".join(line + "\r\n" for line in _lines(self.body, value))
+        octets = encode_text(body)
+
+        def with_length(keyword: Keyword) -> str:
+            return str(len(octets) + keyword.offset) if keyword.name == "len" else value(keyword)
+
+        return _lines(self.head, with_length), octets
+
+
+def _lines(templates: Iterable[Template], value: FillKeyword) -> list[str]:
+    lines: list[str] = []
+    for template in templates:
+        text = template.fill(value)
+        if text.strip() or not template.vanishes:
+            lines += text.split("\r\n")
+    return lines
+
+
+def encode_text(text: str) -> bytes:
+    """The octets of a message's text; what came in as other octets goes out as it came."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def decode_text(data: bytes) -> str:
+    """The text of received octets, which `encode_text` turns back."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def parse_template(text: str, keys: Collection[str]) -> Template:
+    """Cut a text at its keywords; `keys` are names that the user has given values for.
+
+    Raises ValueError for a keyword that is unknown.
+    """
+    pieces: list[Piece] = []
+    at = 0
+    for match in _KEYWORD.finditer(text):
+        if match.start() > at:
+            pieces.append(_literal(text[at : match.start()]))
+        pieces.append(_parse_keyword(match[1], keys))
+        at = match.end()
+    if at < len(text):
+        pieces.append(_literal(text[at:]))
+    return Template(tuple(pieces))
+
+
+def _literal(text: str) -> str:
+    return text.replace("\\x5b", "[").replace("\\x5d", "]") if "\\x5" in text else text
+
+
+def _parse_keyword(text: str, keys: Collection[str]) -> Keyword:
+    if text in PLAIN:
+        return Keyword(text)
+    if text in keys:
+        return Keyword("key", text)
+    if text.startswith("$") and len(text) > 1:
+        return Keyword("variable", text[1:])
+    if text.startswith("last_"):
+        name = text.removeprefix("last_").removesuffix(":")
+        if name and ":" not in name and " " not in name:
+            return Keyword("last", name)
+    moved = _OFFSET.fullmatch(text)
+    if moved is not None and moved[1] in OFFSETS:
+        return Keyword(moved[1], offset=int(moved[2]))
+    return _parse_arguments(text)
+
+
+def _parse_arguments(text: str) -> Keyword:
+    name = text.split(maxsplit=1)[0] if text.strip() else text
+    number = _FIELD.fullmatch(name)
+    kind = "field" if number is not None else name
+    rest = text[len(name) :]
+    if kind not in _ARGUMENT_NAMES or not _ARGUMENTS.fullmatch(rest):
+        raise ValueError(f"keyword [{text}] is not supported")
+    arguments = tuple((each[1], each[2].strip('"')) for each in _ARGUMENT.finditer(rest))
+    for given, _ in arguments:
+        if given not in _ARGUMENT_NAMES[kind]:
+            raise ValueError(f"keyword [{name}]: {given}= is not supported")
+        if given == "line" and not re.fullmatch(r"[0-9]{1,9}|\$.+", dict(arguments)["line"]):
+            raise ValueError(f"keyword [{name}]: line= is a number or a variable")
+    return Keyword(kind, number[1] if number is not None else "", arguments=arguments)
+
+
+def parse_authentication(text: str) -> Keyword | None:
+    """Read a field of an injection file that is the keyword itself; None for a faulty one."""
+    try:
+        pieces = parse_template(text, ()).pieces
+    except ValueError:
+        return None
+    return next((each for each in pieces if isinstance(each, Keyword)), None)
+
+
+def parse_message(text: str, keys: Collection[str], line: int) -> MessageTemplate:
+    """Read a message: blanks before each line, and line ends around it all, are dropped.
+
+    `line` is where the text begins in its file.  Raises ValueError with a line in its file.
+    """
+    lines = text.split("\n")
+    first = next((at for at, each in enumerate(lines) if each.strip()), len(lines))
+    last = next((at for at in range(len(lines), first, -1) if lines[at - 1].strip()), first)
+    templates: list[Template] = []
+    for number in range(first, last):
+        stripped = lines[number].rstrip("\r").lstrip(" \t")
+        try:
+            templates.append(parse_template(stripped, keys))
+        except ValueError as error:
+            raise ValueError(f"{line + number}: {error}") from error
+    if not templates:
+        raise ValueError(f"{line}: there is no message to send")
+    head_end = next((at for at, each in enumerate(templates) if not each.pieces), len(templates))
+    start = lines[first].strip()
+    method = "" if start.upper().startswith("SIP/2.0") else start.split(" ", 1)[0]
+    return MessageTemplate(tuple(templates[:head_end]), tuple(templates[head_end + 1 :]), method)

@@ -44,6 +44,8 @@ def plan_of(options: LoadOptions) -> LoadPlan:
     if options.sipp is not None:
         return sipp_plan(options, options.sipp)
     _refuse(options, _OF_SIPP, "that is for a SIPp scenario (--sipp)")
+    if options.allow_exec:
+        raise ConfigurationError("--allow-exec: that is for a SIPp scenario (--sipp)")
     scenario = load_scenario(options.scenario, BUILTIN_SCENARIOS)
     if options.sockets not in ("per-call", "shared"):
         raise ConfigurationError(f"--sockets {options.sockets}: expected per-call or shared")
@@ -95,6 +97,8 @@ _NOT_OF_SIPP = ("users", "user_template", "user_count", "srtp", "suite", "codec"
 
 def sipp_plan(options: LoadOptions, path: Path) -> LoadPlan:
     """The plan of a SIPp scenario, which is read here too.  Raises ConfigurationError."""
+    if options.scenario != LoadOptions.scenario:
+        raise ConfigurationError(f"--scenario {options.scenario}: {path} is the scenario")
     _refuse(options, _NOT_OF_SIPP, f"{path} says itself what it sends; leave that out")
     keys = tuple(_key(text) for text in options.sipp_key or ())
     scenario = read_scenario(path, keys=dict(keys), allow_exec=options.allow_exec)
@@ -135,6 +139,8 @@ def sipp_plan(options: LoadOptions, path: Path) -> LoadPlan:
     )
     plan.schedule()
     plan.holding_time("1")
+    if scenario.calls:
+        base_account(plan)
     return plan
 
 

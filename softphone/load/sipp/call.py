@@ -144,7 +144,11 @@ class SippCall:
 
     def hang_up(self, cause: str, now: float) -> None:
         """End the call, at the far end too."""
-        if self.outcome is None:
+        if self.outcome is not None:
+            return
+        if isinstance(self._steps[self.state.index], TimeWaitStep):
+            self._finish("", now)
+        else:
             self._abandon(cause, now)
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
@@ -26,7 +26,7 @@ class InjectionFile:
 
     name: str
     order: str
-    lines: tuple[tuple[str, ...], ...]
+    lines: tuple[tuple[str, ...], ...] = field(repr=False)  # they hold passwords
     printed: int = 0
     multiple: int = 1
     offset: int = 0
@@ -42,7 +42,7 @@ class InjectionFile:
         """
         return chance.randrange(len(self)) if self.order == "RANDOM" else number % len(self)
 
-    def field(self, line: int, number: int) -> str:
+    def field_text(self, line: int, number: int) -> str:
         """Return a field of a line, "" beyond the last one."""
         fields = self.lines[line % len(self.lines)]
         text = fields[number] if number < len(fields) else ""
@@ -59,7 +59,7 @@ class InjectionFile:
         """Return the line of each value that a field has; the first one counts."""
         found: dict[str, int] = {}
         for line in range(len(self)):
-            found.setdefault(self.field(line, number), line)
+            found.setdefault(self.field_text(line, number), line)
         return found
 
 

@@ -85,7 +85,7 @@ class KeywordValues:
         if given is not None:
             number = self._state.variables.number(given[1:]) if given[0] == "$" else float(given)
             line = int(number)
-        return files[name].field(line, int(keyword.subject))
+        return files[name].field_text(line, int(keyword.subject))
 
     def _field(self, keyword: Keyword) -> str:
         text = self.field_text(keyword)

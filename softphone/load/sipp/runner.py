@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Self
 
 from softphone.account import digest_credentials, tls_settings
-from softphone.config import AccountConfig, TlsConfig, parse_sip_uri
+from softphone.config import AccountConfig, TlsConfig
 from softphone.config.tls import server_credential_of
 from softphone.errors import ConfigurationError
 from softphone.load.measure import RunSecond, Tally
@@ -41,7 +41,7 @@ from softphone.load.sipp.outcome import (
 from softphone.load.sipp.reader import read_scenario
 from softphone.load.sipp.settings import RunSettings
 from softphone.net import Driver, DriverConfig
-from softphone.sans_io import Flow, Target, Transport
+from softphone.sans_io import Address, Flow, Target, Transport
 from softphone.sip import SipUri
 from softphone.trust import TlsSettings
 from softphone.trust.fips import decide_mode, random_bytes, require_mode
@@ -60,6 +60,7 @@ _LEVELS = {"log": logging.INFO, "warning": logging.WARNING, "error": logging.ERR
 class SippRunner:
     """An async context: entering reads everything and reaches the peer; leaving closes all.
 
+    `listening` is the address of `--listen` then, None without one.
     Raises ConfigurationError before anything is sent, and what the driver raises for a peer that
     cannot be reached or is not who it should be.
     """
@@ -87,6 +88,7 @@ class SippRunner:
         self._bottleneck = BottleneckDetector(
             full=plan.workers >= (os.cpu_count() or 1), tolerate_late=plan.tolerate_late
         )
+        self.listening: Address | None = None
         self._tally = Tally()
         self._peak = 0
         self._slots = asyncio.Semaphore(plan.calls)
@@ -129,7 +131,7 @@ class SippRunner:
             return None
         if self.plan.target is None:
             raise ConfigurationError(f"--target: {self._spec.scenario} needs somebody to call")
-        return parse_sip_uri(self.plan.target, what="--target")
+        return self._account().target_uri(self.plan.target)
 
     async def __aenter__(self) -> Self:
         account = self._account()
@@ -190,7 +192,9 @@ class SippRunner:
             transport, address, port = own.listen_at()
             shown = replace(tls, credential=server_credential_of(account.tls))
             over_tls = transport is Transport.TLS
-            await self._driver.listen(transport, address, port, tls=shown if over_tls else None)
+            self.listening = await self._driver.listen(
+                transport, address, port, tls=shown if over_tls else None
+            )
         target = self._target_uri()
         if target is None:
             if listen is None:

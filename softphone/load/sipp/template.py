@@ -6,6 +6,7 @@ the scenario is read, not when a message is sent.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ class Keyword:
     name: str
     subject: str = ""
     offset: int = 0
-    arguments: tuple[tuple[str, str], ...] = ()
+    arguments: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
 
     def argument(self, name: str) -> str | None:
         """The value of an argument, or None."""
@@ -193,7 +194,9 @@ def _parse_arguments(text: str) -> Keyword:
     kind = "field" if number is not None else name
     rest = text[len(name) :]
     if kind not in _ARGUMENT_NAMES or not _ARGUMENTS.fullmatch(rest):
-        raise ValueError(f"keyword [{text}] is not supported")
+        # What follows the name may be a password.
+        shown = name if name in _ARGUMENT_NAMES else text
+        raise ValueError(f"keyword [{shown}] is not supported")
     arguments = tuple((each[1], each[2].strip('"')) for each in _ARGUMENT.finditer(rest))
     for given, _ in arguments:
         if given not in _ARGUMENT_NAMES[kind]:

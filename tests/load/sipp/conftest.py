@@ -107,7 +107,7 @@ def play(scenario):
     return make
 
 
-def send(method, *, cseq="[cseq]", attributes="", more=""):
+def send(method, *, cseq="[cseq]", attributes="", more="X-A: 1"):
     """A `send` of a request."""
     return f"""<send {attributes}><![CDATA[
       {method} sip:b@[remote_ip]:[remote_port] SIP/2.0

@@ -24,9 +24,9 @@ def test_lines_are_taken_in_turn_and_begin_again(written):
     file = read_injection(written("SEQUENTIAL\n# a comment\na;1\n\nb;2\n"))
     chance = random.Random(1)
     lines = [file.line_of_call(number, chance) for number in range(5)]
-    assert [file.field(line, 0) for line in lines] == ["a", "b", "a", "b", "a"]
-    assert [file.field(line, 1) for line in lines][:2] == ["1", "2"]
-    assert file.field(0, 7) == ""
+    assert [file.field_text(line, 0) for line in lines] == ["a", "b", "a", "b", "a"]
+    assert [file.field_text(line, 1) for line in lines][:2] == ["1", "2"]
+    assert file.field_text(0, 7) == ""
 
 
 def test_random_lines_come_from_the_seed(written):
@@ -38,7 +38,7 @@ def test_random_lines_come_from_the_seed(written):
 
 def test_line_ends_of_windows_are_none_of_a_field(written):
     file = read_injection(written("USERS\r\nalice;secret\r\n"))
-    assert (file.order, file.field(0, 1)) == ("USER", "secret")
+    assert (file.order, file.field_text(0, 1)) == ("USER", "secret")
 
 
 def test_printf_makes_lines_of_a_few(written):
@@ -46,8 +46,8 @@ def test_printf_makes_lines_of_a_few(written):
         written("SEQUENTIAL,PRINTF=4,PRINTFMULTIPLE=2,PRINTFOFFSET=10\nu%03d;%d%%\nv%d;x\n")
     )
     assert len(file) == 4
-    assert [file.field(line, 0) for line in range(4)] == ["u010", "v12", "u014", "v16"]
-    assert file.field(0, 1) == "10%"
+    assert [file.field_text(line, 0) for line in range(4)] == ["u010", "v12", "u014", "v16"]
+    assert file.field_text(0, 1) == "10%"
     assert file.index(0)["v16"] == 3
 
 

@@ -138,6 +138,6 @@ def test_reading_takes_time_in_line_with_the_size(tmp_path):
         return time.process_time() - began
 
     for text in ("[call_id]", "[", "[field0 line=", "a\n", "x "):
-        small = min(seconds(text, 20_000) for _ in range(2))
-        large = min(seconds(text, 80_000) for _ in range(2))
+        small = min(seconds(text, 4_000) for _ in range(2))
+        large = min(seconds(text, 16_000) for _ in range(2))
         assert large < 12 * max(small, 0.01), text

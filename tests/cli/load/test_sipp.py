@@ -1,0 +1,149 @@
+"""`softphone load run --sipp`: options, refusals by line, and calls to a lab over TLS."""
+
+from __future__ import annotations
+
+import pytest
+
+from softphone.cli.load.options import LoadOptions
+from softphone.cli.load.plan import plan_of
+from softphone.errors import ConfigurationError
+
+REGISTER = """<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE scenario SYSTEM "sipp.dtd">
+<scenario name="register">
+  <send retrans="500"><![CDATA[
+      REGISTER sip:[remote_ip] SIP/2.0
+      Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+      From: <sip:[field0]@127.0.0.1>;tag=[pid]a[call_number]
+      To: <sip:[field0]@127.0.0.1>
+      Call-ID: [call_id]
+      CSeq: [cseq] REGISTER
+      Contact: <sip:[field0]@[local_ip]:[local_port];transport=[transport]>
+      Max-Forwards: 70
+      Expires: 60
+      Content-Length: 0
+  ]]></send>
+  <recv response="401" auth="true" />
+  <send retrans="500"><![CDATA[
+      REGISTER sip:[remote_ip] SIP/2.0
+      Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+      From: <sip:[field0]@127.0.0.1>;tag=[pid]a[call_number]
+      To: <sip:[field0]@127.0.0.1>
+      Call-ID: [call_id]
+      CSeq: [cseq] REGISTER
+      Contact: <sip:[field0]@[local_ip]:[local_port];transport=[transport]>
+      [authentication]
+      Max-Forwards: 70
+      Expires: 60
+      Content-Length: 0
+  ]]></send>
+  <recv response="200" />
+</scenario>
+"""
+WAITING = """<scenario>
+  <recv request="OPTIONS" />
+  <send><![CDATA[
+      SIP/2.0 200 OK
+      [last_Via:]
+  ]]></send>
+</scenario>
+"""
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A scenario that registers, one that waits, and an injection file."""
+    paths = tmp_path / "register.xml", tmp_path / "waiting.xml", tmp_path / "users.csv"
+    for path, text in zip(paths, (REGISTER, WAITING, "SEQUENTIAL\nalice;x\n"), strict=True):
+        path.write_text(text)
+    return paths
+
+
+def test_a_scenario_registers_over_tls_with_the_accounts_password(cli, lab, files):
+    """The account says whom to believe, and has the password; no MD5 is needed."""
+    scenario, _, users = files
+    ended = cli(
+        *("load", "run", "--sipp", scenario, "--inf", users, "--account", lab["alice"]),
+        *("--target", "600", "--total-calls", "3", "--rate", "20", "--json"),
+        *("--expect", "answered>=100%", "--expect", "registered>=100%"),
+    )
+    summary = ended.summary
+    assert summary["calls"]["answered"] == 3, summary["calls"]
+    assert summary["registrations"]["registered"] == 3
+    assert [verdict["met"] for verdict in summary["verdicts"]] == [True, True]
+    assert summary["plan"]["scenario"] == "register.xml"
+    assert ended.code == (0 if summary["valid"] else 4)
+
+
+def test_a_verdict_that_is_not_met_is_exit_code_1(cli, lab, files, monkeypatch):
+    monkeypatch.setattr(
+        "softphone.load.sipp.runner.BottleneckDetector.invalid_reasons", lambda watch: ()
+    )
+    scenario, _, _ = files
+    ended = cli(
+        *("load", "run", "--sipp", scenario, "--account", lab["alice"], "--target", "600"),
+        *("--total-calls", "1", "--expect", "answered>=100%"),
+    )
+    assert ended.code == 1  # without its file the user has no name
+    assert "not met: answered>=100% (measured: 0" in ended.out
+
+
+def test_an_authority_that_did_not_sign_is_exit_code_3(cli, files, lab):
+    scenario, _, users = files
+    ended = cli(
+        *("load", "run", "--sipp", scenario, "--inf", users, "--total-calls", "1"),
+        *("--target", f"sips:600@127.0.0.1:{_tls_port(lab['alice'])}", "--ca", "system"),
+    )
+    assert ended.code == 3, ended.err
+
+
+def _tls_port(account):
+    from softphone.config import load_account
+
+    return load_account(account).config.server_uri.port
+
+
+def test_what_is_not_supported_is_exit_code_2_with_its_line(cli, files, tmp_path):
+    scenario = tmp_path / "unknown.xml"
+    scenario.write_text("<scenario>\n<sendCmd />\n<recv request='A' />\n</scenario>")
+    ended = cli("load", "run", "--sipp", scenario, "--target", "sip:a@127.0.0.1")
+    assert ended.code == 2
+    assert f"{scenario}:2: <sendCmd> is not supported" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "--target: .* needs somebody to call"),
+        ({"target": "sip:a@127.0.0.1", "users": "u.csv"}, "--users: .* says itself"),
+        ({"target": "sip:a@127.0.0.1", "suite": ["x"]}, "--suite: .* says itself"),
+        ({"target": "sip:a@127.0.0.1", "scenario": "pair"}, "--scenario pair"),
+        ({"target": "sip:a@127.0.0.1", "total_calls": 0}, "--total-calls 0"),
+        ({"target": "sip:a@127.0.0.1", "sipp_key": ["x"]}, "--sipp-key x: expected NAME=VALUE"),
+        ({"target": "sip:a@127.0.0.1", "hold": "never"}, "hold 'never'"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(files, given, told):
+    with pytest.raises(ConfigurationError, match=told):
+        plan_of(LoadOptions(sipp=files[0], **given))
+
+
+def test_a_scenario_that_waits_needs_an_address(files):
+    with pytest.raises(ConfigurationError, match=r"--listen: .* waits for calls"):
+        plan_of(LoadOptions(sipp=files[1]))
+    made = plan_of(LoadOptions(sipp=files[1], listen="udp:127.0.0.1:0"))
+    assert made.sipp.listen == "udp:127.0.0.1:0"
+    assert made.target is None
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"inf": ["a"]}, "--inf: that is for a SIPp scenario"),
+        ({"listen": "udp:127.0.0.1:0"}, "--listen: that is for a SIPp scenario"),
+        ({"allow_exec": True}, "--allow-exec: that is for a SIPp scenario"),
+    ],
+)
+def test_options_of_scenarios_are_refused_without_one(given, told):
+    with pytest.raises(ConfigurationError, match=told):
+        plan_of(LoadOptions(target="sip:a@127.0.0.1;transport=tcp", **given))

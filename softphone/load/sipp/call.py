@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from softphone.load.sipp.actions import ActionFailed, ActionResult, run_actions
 from softphone.load.sipp.closing import closing_request
 from softphone.load.sipp.keywords import AUTHENTICATION, CallState, KeywordValues
-from softphone.load.sipp.outcome import CallOutcome, SippEvent
+from softphone.load.sipp.outcome import CallOutcome, ScenarioLog, SippEvent
 from softphone.load.sipp.received import ReceivedMessage
 from softphone.load.sipp.scenario import (
     NopStep,
@@ -45,6 +45,8 @@ from softphone.sip.message import (
 
 MOST_STEPS = 10_000
 """Steps in a row that neither send nor wait, before a scenario counts as endless."""
+MOST_MILLISECONDS = 1e9
+"""The longest pause."""
 MOST_REMEMBERED = 32
 """Received messages of a call whose repetition is known."""
 KNOWN_METHODS = (
@@ -238,8 +240,14 @@ class SippCall:
         if step.kind == "variable":
             drawn = self.state.variables.number(step.variable)
         else:
-            drawn = _DRAWS[step.kind](self._chance, step.first, step.second)
-        return min(max(0.0, drawn), 1e9) / 1e3
+            drawn = self._drawn(step)
+        return min(max(0.0, drawn), MOST_MILLISECONDS) / 1e3
+
+    def _drawn(self, step: PauseStep) -> float:
+        try:
+            return _DRAWS[step.kind](self._chance, step.first, step.second)
+        except OverflowError:
+            return MOST_MILLISECONDS
 
     def _receive_deadline(self, now: float) -> float | None:
         """When the wait at the current `recv` is over; None without a limit."""
@@ -312,6 +320,7 @@ class SippCall:
             password=self._argument(asks.argument("password")),
         )
         if isinstance(found, AuthenticationRefused):
+            self.events.append(ScenarioLog(self.state.number, "refused", found.reason))
             raise _Failed("a challenge that is not answered")
         return self._filled(step, now, found)
 

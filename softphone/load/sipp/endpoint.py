@@ -12,7 +12,7 @@ from collections import Counter, OrderedDict, deque
 from softphone.load.sipp.call import SippCall
 from softphone.load.sipp.outcome import CallBegan, CallOutcome, SippEvent
 from softphone.load.sipp.received import ReceivedMessage
-from softphone.load.sipp.scenario import ReceiveStep
+from softphone.load.sipp.scenario import NopStep, ReceiveStep
 from softphone.load.sipp.settings import RunSettings
 from softphone.sans_io import Flow, Target, Timers, Transmit
 from softphone.sip.message import (
@@ -163,6 +163,8 @@ class SippEndpoint:
         if len(self._calls) >= self._limit or (self._total and self._begun >= self._total):
             return False
         for step in self._settings.scenario.steps:
+            if isinstance(step, NopStep):
+                continue
             if isinstance(step, ReceiveStep):
                 if step.method == message.method:
                     return True

@@ -30,7 +30,10 @@ class CallBegan:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioLog:
-    """A text that an action logs, by `kind`: log, warning or error."""
+    """A text that an action logs, by `kind`: log, warning or error.
+
+    Of the kind "refused" it is why a challenge was not answered.
+    """
 
     number: int
     kind: str

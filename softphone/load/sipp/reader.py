@@ -44,6 +44,7 @@ _DISTRIBUTIONS: Mapping[str, tuple[str, str]] = {
     "gamma": ("k", "theta"),
 }
 """Distributions of a pause, each with the names of its two numbers."""
+_POSITIVE = ("weibull", "pareto", "gamma")
 
 
 @dataclass(slots=True)
@@ -197,6 +198,8 @@ class _ScenarioReader:
             first, second = _DISTRIBUTIONS[kind]
             one = attributes.number(first, None)
             two = attributes.number(second, None) if second else 0.0
+            if kind in _POSITIVE and not (one > 0 and two > 0):
+                self.problems.append(f"{element.line}: {first} and {second} have to be above 0")
             self._add(PauseStep(kind=kind, first=one, second=two, **shared))
         else:
             self._add(PauseStep(kind="default", **shared))

@@ -54,7 +54,14 @@ MOST_COMMANDS = 64
 """Commands of `exec command` that run at once; a further one is not run, and that is logged."""
 COUNTED = ("retransmissions", "malformed", "unexpected")
 PORTS = {Transport.UDP: 5060, Transport.TCP: 5060, Transport.TLS: 5061}
-_LEVELS = {"log": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+MOST_REFUSALS = 16
+"""Different reasons of challenges that were not answered, each of which is logged once."""
+_LEVELS = {
+    "log": logging.INFO,
+    "warning": logging.WARNING,
+    "refused": logging.WARNING,
+    "error": logging.ERROR,
+}
 
 
 class SippRunner:
@@ -97,6 +104,7 @@ class SippRunner:
         self._all_arrived = False
         self._grace = GRACE
         self._commands: set[asyncio.Task[None]] = set()
+        self._refusals: set[str] = set()
         self._begun = self._read_at = clock()
         self._processor = time.process_time()
 
@@ -296,6 +304,8 @@ class SippRunner:
                 self._peak = max(self._peak, self._endpoint.calls_up)
             case CallOutcome():
                 self._count(event)
+            case ScenarioLog(kind="refused") if not self._is_new(event.text):
+                pass
             case ScenarioLog():
                 logger.log(_LEVELS[event.kind], "call %d: %r", event.number, event.text)
             case CommandWanted():
@@ -304,6 +314,13 @@ class SippRunner:
                 self.stop_run()
             case StopWanted():
                 self._over.set()
+
+    def _is_new(self, refusal: str) -> bool:
+        """Whether a refusal is to be logged."""
+        new = refusal not in self._refusals and len(self._refusals) < MOST_REFUSALS
+        if new:
+            self._refusals.add(refusal)
+        return new
 
     def _count(self, outcome: CallOutcome) -> None:
         tally = self._tally

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import TypeAlias
@@ -51,11 +52,9 @@ class Variables:
         return f"{value:f}" if value else ""
 
     def number(self, name: str) -> float:
-        """Return it as a number; 0.0 for what is none."""
-        value = self.get(name)
-        if isinstance(value, str):
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
-        return float(value or 0.0)
+        """Return it as a finite number; 0.0 for what is none, as a far end may have written it."""
+        try:
+            value = float(self.get(name) or 0.0)
+        except ValueError:
+            return 0.0
+        return value if math.isfinite(value) else 0.0

@@ -54,7 +54,7 @@ WAITING = """<scenario>
 def files(tmp_path):
     """A scenario that registers, one that waits, and an injection file."""
     paths = tmp_path / "register.xml", tmp_path / "waiting.xml", tmp_path / "users.csv"
-    for path, text in zip(paths, (REGISTER, WAITING, "SEQUENTIAL\nalice;x\n"), strict=True):
+    for path, text in zip(paths, (REGISTER, WAITING, "SEQUENTIAL\ndave;x\n"), strict=True):
         path.write_text(text)
     return paths
 
@@ -63,7 +63,7 @@ def test_a_scenario_registers_over_tls_with_the_accounts_password(cli, lab, file
     """The account says whom to believe, and has the password; no MD5 is needed."""
     scenario, _, users = files
     ended = cli(
-        *("load", "run", "--sipp", scenario, "--inf", users, "--account", lab["alice"]),
+        *("load", "run", "--sipp", scenario, "--inf", users, "--account", lab["dave"]),
         *("--target", "600", "--total-calls", "3", "--rate", "20", "--json"),
         *("--expect", "answered>=100%", "--expect", "registered>=100%"),
     )
@@ -81,7 +81,7 @@ def test_a_verdict_that_is_not_met_is_exit_code_1(cli, lab, files, monkeypatch):
     )
     scenario, _, _ = files
     ended = cli(
-        *("load", "run", "--sipp", scenario, "--account", lab["alice"], "--target", "600"),
+        *("load", "run", "--sipp", scenario, "--account", lab["dave"], "--target", "600"),
         *("--total-calls", "1", "--expect", "answered>=100%"),
     )
     assert ended.code == 1  # without its file the user has no name

@@ -288,3 +288,28 @@ def test_jumps_outside_of_the_scenario_fail_the_call(play):
     played = play(send("INFO") + '<nop><action><jump value="99" /></action></nop>')
     played.call()
     assert played.outcomes[0].cause == "a jump to a step that is not there"
+
+
+@pytest.mark.parametrize("number", ["inf", "nan", "1e999", "-1", "zero"])
+def test_numbers_that_a_far_end_writes_do_no_harm(play, number):
+    search = '<ereg regexp="[^ ]*$" search_in="hdr" header="X-N" assign_to="n" />'
+    text = send("OPTIONS") + f'<recv response="200"><action>{search}</action></recv>'
+    text += '<pause variable="n" />' + send("INFO", more="X-N: [field0 line=$n]")
+    text += '<nop><action><jump variable="n" /></action></nop>'
+    played = play(text)
+    played.call()
+    played.get(head_of("200", "for OPTIONS", f"X-N: {number}"))
+    played.wait(1.0)
+    assert b"INFO" in b"".join(played.sent)
+
+
+def test_a_pause_that_no_number_holds_is_a_long_one(play):
+    played = play('<pause distribution="lognormal" mean="9000" stdev="1" />' + send("INFO"))
+    played.call()
+    assert played.endpoint.next_timer() == 1e6
+
+
+def test_a_server_may_begin_with_actions(play):
+    text = '<nop><action><assign assign_to="a" value="1" /></action></nop>'
+    played = play(text + '<recv request="OPTIONS" />' + answer("200"))
+    assert played.get(head_of("OPTIONS")) == ["SIP/2.0 200 Reason"]

@@ -98,7 +98,7 @@ def test_hostile_bytes_raise_nothing_and_leave_nothing(play, transport):
         played.endpoint.handle_timer(now=round_ / 50)
         played.drain()
     assert played.endpoint.calls_up <= 5
-    assert played.endpoint.counters["malformed"] > 100
+    assert played.endpoint.counters["malformed"] > 50
 
 
 def test_ended_calls_are_remembered_up_to_a_bound(play, monkeypatch):

@@ -92,6 +92,11 @@ def test_steps_are_typed(scenario):
         ("<scenario><recv /></scenario>", "either request or response"),
         ('<scenario><recv response="2x0" /></scenario>', "response='2x0' is not supported"),
         ('<scenario><recv request="A" timeout="-1" /></scenario>', 'timeout="-1": expected a'),
+        (
+            '<scenario><recv request="A" /><pause distribution="gamma" k="0" theta="1" />'
+            "</scenario>",
+            "k and theta have to be above 0",
+        ),
         ('<scenario><label id="a" /><label id="a" /></scenario>', "label 'a' is there twice"),
         ('<scenario><recv request="A">text</recv></scenario>', "has text"),
         (

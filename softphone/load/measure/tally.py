@@ -48,8 +48,8 @@ class Tally:
     `loss` (percent) have one value for each whole call.  `media_paths` counts the processes that
     place calls by the path that their media take.  `held_back` is the time in seconds that calls
     began later than scheduled, because the most allowed calls were up.
-    `signaling` counts what a SIPp scenario met: retransmissions, malformed messages, and messages of
-    no call.
+    `signaling` counts what a SIPp scenario met: retransmissions, malformed messages, and messages
+    of no call.
     """
 
     attempted: int = 0

@@ -33,7 +33,7 @@ COMMANDS = (
         "call.options:WatchOptions",
         "Register and print the calls, or the presence, of other users, until interrupted",
     ),
-    ("lab", "demo.options:LabOptions", "Run a CUCM-like server on loopback until interrupted"),
+    ("lab", "lab_options:LabOptions", "Run a CUCM-like server on loopback until interrupted"),
     (
         "demo",
         "demo.options:DemoOptions",

@@ -13,7 +13,7 @@ from typing import Any
 
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE
-from softphone.cli.demo.options import LabOptions
+from softphone.cli.lab_options import LabOptions
 from softphone.errors import ConfigurationError
 from softphone.lab import (
     DOMAIN,

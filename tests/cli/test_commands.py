@@ -147,7 +147,7 @@ def test_help_loads_nothing_heavy():
         (("-V",), set()),
         (("call", "--help"), {"call"}),
         (("trust", "--help"), {"trust"}),
-        (("lab", "--help"), {"demo"}),
+        (("demo", "--help"), {"demo"}),
     ],
 )
 def test_only_the_options_of_the_command_asked_for_are_loaded(arguments, loaded):

@@ -58,7 +58,7 @@ def check_file(option: str, path: Path | None) -> None:
 
 
 def _file_problem(path: Path) -> str | None:
-    """Why no file can be written at `path`; None when nothing is known against it."""
+    """Return why no file can be written at `path`; None if no reason is known."""
     if not path.absolute().parent.is_dir():
         return "there is no such folder"
     return "that is a folder; name a file in it" if path.is_dir() else None

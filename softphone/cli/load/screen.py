@@ -97,9 +97,9 @@ class LoadScreen:
 
 
 class LatenessWarning:
-    """Warns once, LINE_EVERY seconds into a run, when it is invalid as it stands.
+    """Warns once, from LINE_EVERY seconds into a run on, that the run is invalid so far.
 
-    Single moments in which media was late are not told: they matter by their share alone.
+    Single moments of late media cause no warning: only their share counts.
     """
 
     def __init__(self, plan: LoadPlan, warn: Callable[[str], None]) -> None:
@@ -110,7 +110,7 @@ class LatenessWarning:
         )
 
     def add_second(self, second: RunSecond) -> None:
-        """Take a second of the run."""
+        """Add a second of the run; warn if the run is invalid so far."""
         self._detector.add_second(second)
         if second.at < LINE_EVERY or self._warned:
             return

@@ -54,7 +54,7 @@ _OF_ALL = ("answered", "registered", "audio")
 """Shares of the calls or users that are to be near 100 %."""
 
 _NOTHING_HAPPENED: Mapping[str, float] = {**dict.fromkeys(_OF_ALL, 0.0), "failed": 100.0}
-"""The value of a share, in percent, when all calls or users failed: being slow does not do that."""
+"""The percentage of a share when all calls or users failed, which slowness does not cause."""
 
 _UNMEASURED: Mapping[str, str] = {
     "answered": "no call was attempted",
@@ -143,7 +143,7 @@ class Expectation:
             counts = ", ".join(f"{name} {n}" for name, n in sorted(tally.suites.items()))
             met = bool(tally.suites[self.suite]) and not others
             measured = counts or "nothing, since no call was answered"
-            # A suite is negotiated: no delay makes a call one in another.
+            # A suite is negotiated: no delay of the generator changes it.
             return ExpectationVerdict(self.text, met, measured, outright=bool(others))
         value = figure.measure(tally)
         if value is None:

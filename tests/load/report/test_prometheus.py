@@ -18,7 +18,9 @@ LINE = re.compile(
 
 
 def second():
-    tally = Tally(attempted=10, answered=9, sent=500, lost=-1)
+    tally = Tally(attempted=10, answered=9, sent=500, lost=-1, skipped=1)
+    tally.count_lateness(8.0, 3)
+    tally.count_lateness(90.0, 2)
     tally.failed['say "486"\\\n'] += 1
     tally.setup_ms.record_value(12.0)
     made = RunSecond(1.0, up=9, tally=tally, cpu=0.25)
@@ -56,6 +58,9 @@ async def test_it_serves_the_sum_of_what_it_was_given():
     assert f"Content-Length: {len(body.encode())}" in head
     assert "softphone_load_calls_attempted_total 20\n" in body
     assert "softphone_load_packets_lost -2\n" in body
+    assert "softphone_load_packets_late_total 10\n" in body
+    assert "softphone_load_packets_too_late_total 4\n" in body
+    assert "softphone_load_packets_skipped_total 2\n" in body
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ import pytest
 
 from softphone.media import MediaConfig, PortRange, StreamSpec
 from softphone.media.audio import shared_memory
+from softphone.media.tick import LatenessHistogram
 from softphone.media.worker.process import LogForwarder, MediaWorkerServer
-from softphone.media.worker.shared_statistics import SharedStatistics
+from softphone.media.worker.shared_statistics import EngineCounter, SharedStatistics
 from softphone.media.worker.socket_channel import MediaWorkerSocket
 from softphone.media.worker.wire_format import MediaWorkerMessage, config_fields, spec_fields
 from softphone.security import CryptoSuite
@@ -86,6 +87,20 @@ async def test_a_stream_is_opened_and_the_keys_that_came_are_wiped(served):
     await until(lambda: engine.bank.sender.packets_sent[stream[0]])
     with pytest.raises(ValueError, match="wiped"):
         engine.bank.streams[stream[0]].spec.send_key.key.reveal()
+
+
+async def test_what_it_skips_is_counted_where_the_application_reads_it(served):
+    await served.start()
+    (stream,) = (await served.reserve())["streams"]
+    fields = {"handle": stream[:2], "spec": spec_fields(StreamSpec(("127.0.0.1", 9)))}
+    served.channel.send_message(MediaWorkerMessage("open", fields))
+    engine, board = served.worker._engine, served.worker._board
+    await until(lambda: engine.bank.sender.packets_sent[stream[0]])
+    before = engine.packets_skipped
+    engine._epoch -= 2.0  # the process stood still for 100 frames
+    await until(lambda: board.counters[EngineCounter.PACKETS_SKIPPED] >= before + 100)
+    assert board.counters[EngineCounter.PACKETS_SKIPPED] == engine.packets_skipped
+    assert LatenessHistogram(board.lateness).share_above(1000.0) > 0.0
 
 
 async def test_a_command_that_cannot_be_done_ends_its_stream_and_no_other(served):

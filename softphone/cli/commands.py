@@ -89,6 +89,12 @@ def _groups() -> tuple[TyperGroup, ...]:
     fips.commands["run"].context_settings.update(_THE_PROGRAMS_OWN)
     return (
         _group(
+            "agent",
+            "Calls that a bot behind a WebSocket talks in (Twilio Media Streams).",
+            "agent",
+            {"serve": "AgentServeOptions", "call": "AgentCallOptions"},
+        ),
+        _group(
             "config",
             "Show, verify and decrypt configuration files.",
             "device",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from softphone.account import tls_settings
 from softphone.call import checked_headers
 from softphone.call.leg import HeaderFields
+from softphone.cli.call.monitoring import MonitoringAccess, check_monitoring
 from softphone.cli.call.options import SessionOptions
 from softphone.cli.console.certificate_prompt import with_key_passphrase
 from softphone.cli.console.fips_mode import enter_mode
@@ -17,7 +18,6 @@ from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import checked_seconds
 from softphone.config import AccountConfig, load_account
 from softphone.config.directory_file import load_directories
-from softphone.config.toml_reader import read_text
 from softphone.contacts import DirectoryConfig
 from softphone.diagnostics.capture import Capture
 from softphone.errors import ConfigurationError, SoftphoneError
@@ -31,10 +31,9 @@ from softphone.media.video import (
     VideoFileSource,
     VideoSource,
 )
-from softphone.monitoring import PageAccess, parse_place
 from softphone.personas import persona_named
-from softphone.security import KeyMaterial, SrtpPolicy
-from softphone.trust import TlsCredential, check_credential, client_context
+from softphone.security import SrtpPolicy
+from softphone.trust import client_context
 
 DIGITS = frozenset("0123456789*#ABCD,")
 MOST_DIGITS = 200
@@ -61,8 +60,7 @@ class PreparedCall:
     video_sound: FileAudioSource | None = None
     video_recording: VideoRecording | None = None
     headers: HeaderFields = ()
-    health: PageAccess | None = None
-    metrics: PageAccess | None = None
+    monitoring: MonitoringAccess = field(default_factory=MonitoringAccess)
 
     @property
     def sound(self) -> WavSource | FileAudioSource | None:
@@ -121,13 +119,13 @@ async def prepare_call(output: CommandOutput, options: SessionOptions) -> Prepar
     """
     config = await load_checked(output, options.account, options.trust)
     if options.srtp is not None:
-        config = config.with_media(srtp=_srtp(options.srtp))
+        config = config.with_media(srtp=srtp_policy(options.srtp))
     duration = checked_seconds("--duration", options.duration)
     timeout = checked_seconds("--timeout", options.timeout, above_zero=True)
     digits, headers = _digits(options.digits or ""), _headers(options.header or ())
     source = None if options.play is None else WavSource(options.play)
     directories = load_directories(options.account, needed=False).directories
-    health, metrics = _health(options), _metrics(options)
+    monitoring = check_monitoring(options.monitoring)
     capture = _capture(output, options)
     try:
         sink = None if options.record is None else WavSink(options.record)
@@ -146,8 +144,7 @@ async def prepare_call(output: CommandOutput, options: SessionOptions) -> Prepar
         trust=options.trust,
         capture=capture,
         directories=directories,
-        health=health,
-        metrics=metrics,
+        monitoring=monitoring,
     )
     try:
         _prepare_more(prepared, options)
@@ -187,36 +184,8 @@ def _capture(output: CommandOutput, options: SessionOptions) -> Capture | None:
     return capture
 
 
-def _health(options: SessionOptions) -> PageAccess | None:
-    if options.health is None:
-        return None
-    return PageAccess(*parse_place(options.health, what="--health"), loopback_only=False)
-
-
-def _metrics(options: SessionOptions) -> PageAccess | None:
-    certificate, key = options.metrics_certificate, options.metrics_key
-    if options.metrics is None:
-        if certificate or key or options.metrics_token:
-            raise ConfigurationError("--metrics-… goes with --metrics ADDRESS:PORT")
-        return None
-    host, port = parse_place(options.metrics, what="--metrics")
-    if certificate is None and key is None:
-        credential = None
-    elif certificate is None or key is None:
-        raise ConfigurationError("--metrics-certificate and --metrics-key go together")
-    else:
-        credential = TlsCredential(certificate, key)
-        check_credential(credential)
-    token = None
-    if options.metrics_token is not None:
-        token = KeyMaterial(read_text(options.metrics_token, "token file").strip().encode())
-    try:
-        return PageAccess(host, port, credential, token)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"--metrics {options.metrics}: {error}") from error
-
-
-def _srtp(text: str) -> SrtpPolicy:
+def srtp_policy(text: str) -> SrtpPolicy:
+    """Read what `--srtp` says.  Raises ConfigurationError."""
     try:
         return SrtpPolicy(text)
     except ValueError:

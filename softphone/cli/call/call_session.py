@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeAlias
 
 from softphone.account import Account
 from softphone.call import Call, IncomingCall, OutgoingCall
 from softphone.cli.call.call_options import PreparedCall
 from softphone.cli.call.event_text import print_call_event
+from softphone.cli.call.monitoring import serve_monitoring
 from softphone.cli.call.summary import (
     CallOutcome,
     audio_fields,
@@ -35,7 +35,6 @@ from softphone.media import (
 )
 from softphone.media.audio import SilenceSource
 from softphone.media.video import VideoFileSource
-from softphone.monitoring import HealthServer, MetricsServer
 from softphone.phone import Phone
 from softphone.sans_io import Transport
 from softphone.security import SecurityState
@@ -83,14 +82,14 @@ class CallSession:
         tap = combine_taps(self._record, self._prepared.capture)
         async with (
             Phone(tap=tap, trust=trust, unknown_certificate=ask) as phone,
-            self._served(phone),
+            serve_monitoring(output, phone, self._prepared.monitoring),
         ):
             server = self._prepared.config.server_uri
             with output.waiting("opening the listener" if server is None else f"reaching {server}"):
                 line = await self._register(phone)
             if self._prepared.directories:
                 phone.open_directories(self._prepared.directories)
-            self._show_ready(line)
+            show_ready(output, line)
             watching = asyncio.ensure_future(print_trunk_changes(self._output, line))
             try:
                 with on_termination(lambda: self._drain(phone)):
@@ -111,22 +110,6 @@ class CallSession:
             if not isinstance(call, Call):
                 raise LocalProtocolError("there was no call")
             return CallOutcome.of_call(ended, call.refused, call.explanation)
-
-    @asynccontextmanager
-    async def _served(self, phone: Phone) -> AsyncIterator[None]:
-        """Serve the health check and the metrics, if the user asks for them."""
-        prepared = self._prepared
-        async with AsyncExitStack() as stack:
-            if prepared.health is not None:
-                access = prepared.health
-                health = HealthServer(phone, access.host, access.port)
-                url = (await stack.enter_async_context(health)).url
-                self._output.event("health", f"health at {url}live and {url}ready", url=url)
-            if prepared.metrics is not None:
-                metrics = MetricsServer(phone, prepared.metrics)
-                url = (await stack.enter_async_context(metrics)).url
-                self._output.event("metrics", f"figures for Prometheus at {url}", url=url)
-            yield
 
     def _drain(self, phone: Phone) -> bool:
         """Begin to drain: let a call that is up end by itself, within the account's time limit;
@@ -166,16 +149,6 @@ class CallSession:
         """Wait until the last events of the ended call are printed."""
         if self._tellers:
             await asyncio.wait(self._tellers, timeout=1.0)
-
-    def _show_ready(self, line: Account) -> None:
-        if line.listening is not None:
-            transport, host, port = line.listening
-            place = f"{transport.value}:{host}:{port}"
-            self._output.event(
-                "listening", f"{line.aor} listens at {place}", aor=line.aor, address=place
-            )
-        elif self._prepared.config.registrar is not None:
-            self._output.event("registered", f"{line.aor} is registered", aor=line.aor)
 
     # Watching
 
@@ -421,6 +394,16 @@ class CallSession:
         film = self._prepared.video_recording
         if up and film is not None and not film.pictures:
             raise MediaError(f"no picture came: {film.path} was not written")
+
+
+def show_ready(output: CommandOutput, line: Account) -> None:
+    """Tell that calls can come: the account listens, or is registered."""
+    if line.listening is not None:
+        transport, host, port = line.listening
+        place = f"{transport.value}:{host}:{port}"
+        output.event("listening", f"{line.aor} listens at {place}", aor=line.aor, address=place)
+    elif line.config.registrar is not None:
+        output.event("registered", f"{line.aor} is registered", aor=line.aor)
 
 
 def _progress(elapsed: float, statistics: StreamStatistics) -> str:

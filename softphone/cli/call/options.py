@@ -14,10 +14,36 @@ from softphone.cli.console.options import (
     CommandOptions,
     JsonOption,
     LadderOption,
+    OptionGroup,
     TrustOptions,
     option,
     option_dataclass,
 )
+
+
+@option_dataclass
+class MonitoringOptions(OptionGroup):
+    """Where the health and the figures of the running command are served."""
+
+    health: Annotated[
+        str | None,
+        option("--health", "Serve /live and /ready there, and nothing else.", "ADDRESS:PORT"),
+    ] = None
+    metrics: Annotated[
+        str | None,
+        option("--metrics", "Serve figures for Prometheus at /metrics there.", "ADDRESS:PORT"),
+    ] = None
+    metrics_certificate: Annotated[
+        Path | None,
+        option("--metrics-certificate", "Serve them over TLS, with this certificate.", "PEM"),
+    ] = None
+    metrics_key: Annotated[
+        Path | None, option("--metrics-key", "The key of that certificate.", "PEM")
+    ] = None
+    metrics_token: Annotated[
+        Path | None,
+        option("--metrics-token", "Serve them only to who shows the token in this file.", "FILE"),
+    ] = None
 
 
 @option_dataclass
@@ -98,25 +124,7 @@ class SessionOptions(CommandOptions):
         bool, option("--capture-keys", "Leave keys and passwords in the capture unmasked.")
     ] = False
 
-    health: Annotated[
-        str | None,
-        option("--health", "Serve /live and /ready there, and nothing else.", "ADDRESS:PORT"),
-    ] = None
-    metrics: Annotated[
-        str | None,
-        option("--metrics", "Serve figures for Prometheus at /metrics there.", "ADDRESS:PORT"),
-    ] = None
-    metrics_certificate: Annotated[
-        Path | None,
-        option("--metrics-certificate", "Serve them over TLS, with this certificate.", "PEM"),
-    ] = None
-    metrics_key: Annotated[
-        Path | None, option("--metrics-key", "The key of that certificate.", "PEM")
-    ] = None
-    metrics_token: Annotated[
-        Path | None,
-        option("--metrics-token", "Serve them only to who shows the token in this file.", "FILE"),
-    ] = None
+    monitoring: MonitoringOptions = field(default_factory=MonitoringOptions)
 
     def blank_summary(self) -> Mapping[str, Any]:
         from softphone.cli.call.summary import BLANK

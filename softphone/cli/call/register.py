@@ -74,7 +74,7 @@ async def run_until_stopped(
 
     Raises RegistrationRefused when a registration has failed for good.
     """
-    talks = [asyncio.ensure_future(_print_events(output, line)) for line in lines]
+    talks = [asyncio.ensure_future(print_account_events(output, line)) for line in lines]
     declining = [asyncio.ensure_future(_decline(output, line)) for line in lines]
     try:
         await _wait(output, lines, talks, duration)
@@ -116,7 +116,11 @@ async def _decline(output: CommandOutput, line: Account) -> None:
         output.event("declined", f"declined a call of {peer}: this only registers", peer=peer)
 
 
-async def _print_events(output: CommandOutput, line: Account) -> None:
+async def print_account_events(output: CommandOutput, line: Account) -> None:
+    """Tell of every change, until the account is closed.
+
+    Raises RegistrationRefused when the registration is lost for good.
+    """
     async for event in line.events():
         if isinstance(event, TrunkChanged):
             print_trunk_change(output, event)

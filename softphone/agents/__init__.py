@@ -1,0 +1,21 @@
+"""Calls whose talking is done by a bot behind a WebSocket: a media-stream server.
+
+`AgentServer` joins each call of an account with a WebSocket that it opens to the bot of a
+`BotConfig`, and speaks Twilio Media Streams on it (`stream_messages`): the caller's sound and
+digits go to the bot, the bot's sound to the caller, and marks tell the bot what was played.  What
+the bot says is the bot's own affair: nothing here recognizes or synthesizes speech.  The address of
+the bot comes from the configuration, never from SIP.  Calls are those of `softphone.call`, and
+whether one may be placed is judged by the account's dial policy (`softphone.config`).
+
+RFC 6455 (WebSocket) on aiohttp, over connections that have passed the certificate gate
+(`softphone.net.verified`).  The messages are those that Twilio documents for its bidirectional
+streams; the signature of the handshake is its HMAC-SHA1 (RFC 2104) of the URL.
+"""
+
+from __future__ import annotations
+
+from softphone.agents.agent_server import AgentServer
+from softphone.agents.bot_config import BotConfig, TroubleRule
+from softphone.agents.reports import AgentReport, ReportKind
+
+__all__ = ["AgentReport", "AgentServer", "BotConfig", "ReportKind", "TroubleRule"]

@@ -1,0 +1,298 @@
+"""One call that is joined with one bot, over one WebSocket after the other.
+
+The call's sound and events are read by one task from its answer to its end; the connection to the
+bot may change meanwhile.  Whatever happens here ends this call at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import numpy as np
+
+from softphone.agents.bot_config import BotConfig
+from softphone.agents.bot_playback import BotPlayback, QueueFull, encode_mulaw
+from softphone.agents.stream_messages import (
+    CLOCK_RATE_HZ,
+    FRAME_SAMPLES,
+    ClearMessage,
+    MarkMessage,
+    MediaMessage,
+    StreamIds,
+    StreamWriter,
+    parse_bot_message,
+)
+from softphone.call import Call
+from softphone.errors import LocalProtocolError, SoftphoneError, TransportError
+from softphone.events import DigitReceived, TransferRequested
+from softphone.media.audio import ReceivedAudio, WavSource
+
+if TYPE_CHECKING:
+    from softphone.agents.bot_socket import BotSocket
+
+P = ParamSpec("P")
+
+logger = logging.getLogger(__name__)
+
+NORMAL_CODES = (1000, 1005)
+"""The close codes by which a bot says that it has finished; 1005 stands for none."""
+OVERFLOW_CODE = 1009
+"""The close code for more than we take (RFC 6455 section 7.4.1)."""
+LOST_PATIENCE = 1.0
+"""Seconds for what a bot has sent before nothing could be sent to it."""
+STOP_PATIENCE = 2.0
+"""Seconds in which the bot has to take `stop`."""
+
+
+class FrameCutter:
+    """Cuts a stream's sound into frames of 20 ms, with their time since its first sample."""
+
+    def __init__(self) -> None:
+        self._rest = np.empty(0, dtype=np.int16)
+        self._at = self._first = -1
+
+    def cut(self, heard: ReceivedAudio) -> Iterator[tuple[bytes, int]]:
+        """Yield mu-law octets and milliseconds; what fills no frame waits for the next sound."""
+        if self._first < 0:
+            self._first = heard.timestamp
+        if not self._rest.size or abs(self._at + self._rest.size - heard.timestamp) > FRAME_SAMPLES:
+            # After a gap the time goes on with the sound behind it.
+            self._rest, self._at = self._rest[:0], heard.timestamp
+        pcm = np.concatenate((self._rest, heard.pcm)) if self._rest.size else heard.pcm
+        whole = pcm.size - pcm.size % FRAME_SAMPLES
+        at, self._at = self._at, self._at + whole
+        self._rest = pcm[whole:]
+        for begin in range(0, whole, FRAME_SAMPLES):
+            ms = (at + begin - self._first) * 1000 // CLOCK_RATE_HZ
+            yield encode_mulaw(pcm[begin : begin + FRAME_SAMPLES]), ms
+
+
+class BotLine:
+    """A stream on a socket: messages leave in the order of their numbers."""
+
+    def __init__(self, socket: BotSocket, writer: StreamWriter) -> None:
+        self.socket = socket
+        self.writer = writer
+        self.cutter = FrameCutter()
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._order = asyncio.Lock()
+
+    async def send(self, make: Callable[P, str], *given: P.args, **named: P.kwargs) -> None:
+        """Send what `make` makes when it is its turn; nothing once the line is lost."""
+        async with self._order:
+            if self.lost.done():
+                return
+            try:
+                await self.socket.send(make(*given, **named))
+            except TransportError as error:
+                self.lose(str(error))
+
+    def lose(self, reason: str) -> None:
+        """Send nothing more."""
+        if not self.lost.done():
+            self.lost.set_result(reason)
+
+
+class BotCall:
+    """Joins `call` with a bot.  `open_socket` opens another connection, `ids` makes its stream's
+    names, and `joined` is called with them for each stream."""
+
+    def __init__(
+        self,
+        call: Call,
+        config: BotConfig,
+        parameters: Mapping[str, str],
+        *,
+        open_socket: Callable[[], Awaitable[BotSocket]],
+        ids: Callable[[], StreamIds],
+        joined: Callable[[StreamIds], None],
+    ) -> None:
+        self._call = call
+        self._config = config
+        self._parameters = parameters
+        self._open_socket = open_socket
+        self._ids = ids
+        self._joined = joined
+        self._line: BotLine | None = None
+        self._log = logging.LoggerAdapter(logger, call.log_fields)
+
+    async def run(self, socket: BotSocket) -> str:
+        """Join until the call is over, and close the socket; return what failed of the bot, or "".
+
+        A call whose bot is gone is hung up, after the announcement if the bot has failed.
+        """
+        call = self._call
+        call.audio.use_rates(read_hz=CLOCK_RATE_HZ, write_hz=CLOCK_RATE_HZ)
+        hearing = asyncio.ensure_future(self._hear())
+        try:
+            failure = await self._serve(socket, hearing)
+            if hearing.done():
+                hearing.result()
+            elif failure:
+                self._log.warning("the bot has failed: %s", failure)
+                await announce(call, self._config)
+            return failure
+        finally:
+            call.hangup()
+            hearing.cancel()
+            await asyncio.gather(hearing, return_exceptions=True)
+
+    async def _hear(self) -> None:
+        """Send the caller's sound and digits to the bot, if there is one, until the call ends."""
+        call = self._call
+        async for item in call.stream():
+            line = self._line
+            if isinstance(item, TransferRequested):
+                with suppress(LocalProtocolError):
+                    call.reject_transfer()
+            elif line is None:
+                continue
+            elif isinstance(item, ReceivedAudio):
+                for octets, ms in line.cutter.cut(item):
+                    await line.send(line.writer.media, octets, ms)
+            elif isinstance(item, DigitReceived):
+                await line.send(line.writer.dtmf, item.digit)
+
+    async def _serve(self, socket: BotSocket, hearing: asyncio.Future[None]) -> str:
+        """Use one socket after the other; return what failed."""
+        left = self._config.reconnects
+        while True:
+            failure, lost = await self._converse(socket, hearing)
+            if not lost or not left or hearing.done():
+                return failure
+            left -= 1
+            self._log.warning("the bot was lost, and is joined anew: %s", failure)
+            opening = asyncio.ensure_future(self._open_socket())
+            try:
+                ends: set[asyncio.Future[Any]] = {opening, hearing}
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                if not opening.done():
+                    return ""
+                socket = opening.result()
+            except SoftphoneError as error:
+                return str(error)
+            finally:
+                await discard(opening, but=socket)
+
+    async def _converse(self, socket: BotSocket, hearing: asyncio.Future[None]) -> tuple[str, bool]:
+        """Use a socket to its end; return what failed, and whether another one may help."""
+        line = BotLine(socket, StreamWriter(self._ids(), self._parameters))
+        writer = line.writer
+        playback = BotPlayback(self._call, lambda name: line.send(writer.mark, name))
+        await line.send(writer.start)
+        self._joined(writer.ids)
+        self._line = line
+        reading = asyncio.ensure_future(self._read(line, playback))
+        playing = asyncio.ensure_future(playback.play())
+        returning = asyncio.ensure_future(playback.return_marks())
+        work: set[asyncio.Future[Any]] = {reading, playing, returning}
+        ends: set[asyncio.Future[Any]] = {hearing, line.lost, *work}
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            return await self._conclude(line, reading, playback, hearing)
+        finally:
+            self._line = None
+            for task in work:
+                task.cancel()
+            outcomes = await asyncio.gather(*work, return_exceptions=True)
+            with suppress(LocalProtocolError):
+                playback.clear()
+            await socket.close()
+            for outcome in outcomes:
+                # Of ours: the call's end is told by `hearing`, the bot's by what is returned.
+                if isinstance(outcome, Exception) and not isinstance(outcome, SoftphoneError):
+                    raise outcome
+
+    async def _conclude(
+        self,
+        line: BotLine,
+        reading: asyncio.Task[None],
+        playback: BotPlayback,
+        hearing: asyncio.Future[None],
+    ) -> tuple[str, bool]:
+        socket = line.socket
+        if line.lost.done() and not hearing.done():
+            # What the bot has said before tells more: it may have finished.
+            await asyncio.wait({reading}, timeout=LOST_PATIENCE)
+            if not reading.done():
+                return line.lost.result(), True
+        if reading.done() and not hearing.done():
+            error = reading.exception()
+            if error is None:
+                line.lose("the bot has closed the connection")
+                return await self._after_close(socket, playback, hearing)
+            line.lose(str(error))
+            if isinstance(error, QueueFull):
+                await socket.close(OVERFLOW_CODE)
+            return str(error), False
+        # The call is over, or about to be: nothing else ends playing.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_PATIENCE):
+                await asyncio.wait({hearing})
+                await line.send(line.writer.stop)
+        return "", False
+
+    async def _after_close(
+        self, socket: BotSocket, playback: BotPlayback, hearing: asyncio.Future[None]
+    ) -> tuple[str, bool]:
+        code = socket.close_code
+        if code in NORMAL_CODES:
+            # What the bot has said is heard to its end.
+            last = asyncio.ensure_future(playback.drain())
+            ends: set[asyncio.Future[Any]] = {last, hearing}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            last.cancel()
+            return "", False
+        if code == OVERFLOW_CODE:
+            return "a message of the bot is too large, or it takes none of ours (1009)", False
+        reason = f": {socket.failure}" if socket.failure else ""
+        return f"the connection to the bot was lost ({code}){reason}", True
+
+    async def _read(self, line: BotLine, playback: BotPlayback) -> None:
+        """Carry out the bot's messages until its socket ends.  Raises QueueFull."""
+        warned = False
+        while (text := await line.socket.receive()) is not None:
+            try:
+                message = parse_bot_message(text, line.writer.ids.stream)
+            except ValueError as error:
+                if not warned:
+                    warned = True
+                    self._log.warning("a message of the bot is left aside: %s", error)
+                message = None
+            if isinstance(message, MediaMessage):
+                playback.add_sound(message.octets)
+            elif isinstance(message, MarkMessage):
+                playback.add_mark(message.name)
+            elif isinstance(message, ClearMessage):
+                playback.clear()
+            # A flood of messages waits for its turn like everything else in the loop.
+            await asyncio.sleep(0)
+
+
+async def announce(call: Call, config: BotConfig) -> None:
+    """Let the caller hear the announcement of a bot that has failed, if there is one."""
+    if config.announcement is None:
+        return
+    try:
+        sound = WavSource(config.announcement)
+    except SoftphoneError as error:
+        logger.error("the announcement cannot be played: %s", error)
+        return
+    try:
+        with suppress(LocalProtocolError):
+            call.audio.play(sound)
+            await call.audio.played()
+    finally:
+        sound.close()
+
+
+async def discard(opening: asyncio.Future[BotSocket], *, but: BotSocket | None = None) -> None:
+    """Stop opening a socket; close it if it is open, and is not the one that is used."""
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    if not opening.cancelled() and opening.exception() is None and opening.result() is not but:
+        await opening.result().close()

@@ -1,0 +1,150 @@
+"""Which bot an agent server joins with its calls, how it is reached, and what holds without it."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from softphone.errors import ConfigurationError
+from softphone.security import KeyMaterial
+from softphone.trust import Service, TlsSettings
+
+LONGEST_URL = 2048
+LONGEST_PARAMETER = 500
+"""The most characters of a parameter's name and value together, as Twilio has it."""
+MOST_PARAMETERS = 64
+PLACEHOLDERS: Final = ("from", "to", "sip_call_id", "assurance")
+"""What `{…}` in a parameter may name: facts of the call."""
+
+_ACCOUNT_ID = re.compile(r"AC[0-9a-f]{32}")
+_PRINTABLE = re.compile(r"[!-~]+")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+class TroubleRule(StrEnum):
+    """What becomes of a call that has lost its bot for good."""
+
+    HANG_UP = "hang-up"
+    ANNOUNCE = "announce"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BotConfig:
+    """One bot.
+
+    `url` is wss:, or ws: at a numeric loopback address.  `token` signs the handshake
+    (X-Twilio-Signature).  `parameters` become `customParameters`; `{from}`, `{to}`,
+    `{sip_call_id}` and `{assurance}` in a value stand for those of the call.  `account_id` is the
+    accountSid; "" makes one from the account's address.  A bot that is not there yet is tried again
+    for `patience` seconds; one that is lost in a call is joined anew `reconnects` times.  After
+    that, and where it breaks the rules, the call hears `announcement` (a WAV file), if there is
+    one, and is hung up.
+
+    Raises ConfigurationError.
+    """
+
+    url: str
+    token: KeyMaterial | None = None
+    tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.HTTPS))
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    account_id: str = ""
+    patience: float = 10.0
+    reconnects: int = 0
+    announcement: Path | None = None
+
+    def __post_init__(self) -> None:
+        _check_url(self.url)
+        _check_parameters(self.parameters)
+        if self.tls.service is not Service.HTTPS:
+            raise ConfigurationError("the bot's TLS settings are those of a web server: HTTPS")
+        if self.token is not None and not len(self.token):
+            raise ConfigurationError("the bot's token is empty")
+        if self.account_id and not _ACCOUNT_ID.fullmatch(self.account_id):
+            raise ConfigurationError("the account's id is AC and 32 hex digits in lower case")
+        if not 0.1 <= self.patience <= 60.0:
+            raise ConfigurationError(f"{self.patience:g} s for the bot is outside 0.1 to 60 s")
+        if not 0 <= self.reconnects <= 100:
+            raise ConfigurationError(f"{self.reconnects} reconnections are outside 0 to 100")
+
+    @property
+    def rule(self) -> TroubleRule:
+        """What becomes of a call that has lost its bot for good."""
+        return TroubleRule.HANG_UP if self.announcement is None else TroubleRule.ANNOUNCE
+
+    @property
+    def parts(self) -> SplitResult:
+        """The URL in parts."""
+        return urlsplit(self.url)
+
+    @property
+    def place(self) -> str:
+        """The bot for logs and sentences: its URL without path and query, which may be secret."""
+        return f"{self.parts.scheme}://{self.parts.netloc}"
+
+
+def _check_url(url: str) -> None:
+    """Raise ConfigurationError for a URL of no bot; the text holds nothing that may be secret."""
+    if not _PRINTABLE.fullmatch(url) or len(url) > LONGEST_URL:
+        raise ConfigurationError(
+            f"the bot's URL has at most {LONGEST_URL} characters, ASCII and no spaces"
+        )
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigurationError(
+            "the bot's URL cannot be read: expected wss://HOST/PATH"
+        ) from error
+    if parts.scheme not in ("wss", "ws") or not host:
+        raise ConfigurationError("the bot's URL begins with wss://HOST")
+    if parts.username is not None or parts.password is not None or "#" in url:
+        raise ConfigurationError(
+            "the bot's URL has neither a user nor a fragment: a token signs the handshake"
+        )
+    if parts.scheme == "ws" and not _is_loopback(host):
+        raise ConfigurationError(
+            f"ws://{host}: sound goes in clear to a loopback address only, such as"
+            " ws://127.0.0.1:8765/; use wss://"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_parameters(parameters: Mapping[str, str]) -> None:
+    if len(parameters) > MOST_PARAMETERS:
+        raise ConfigurationError(f"{len(parameters)} parameters are more than {MOST_PARAMETERS}")
+    for name, value in parameters.items():
+        if not name or len(name) + len(value) > LONGEST_PARAMETER:
+            raise ConfigurationError(
+                f"a parameter has a name, and {LONGEST_PARAMETER} characters at most with its value"
+            )
+        unknown = set(_PLACEHOLDER.findall(value)) - set(PLACEHOLDERS)
+        if unknown:
+            known = ", ".join(f"{{{each}}}" for each in PLACEHOLDERS)
+            raise ConfigurationError(
+                f"parameter {name}: {{{min(unknown)}}} stands for nothing; there are {known}"
+            )
+
+
+def fill_parameters(parameters: Mapping[str, str], facts: Mapping[str, str]) -> dict[str, str]:
+    """Put a call's facts, as the far end may have chosen them, in the place of placeholders.
+
+    A value is cut where it would be longer than parameters may be.
+    """
+    return {
+        name: _PLACEHOLDER.sub(lambda found: facts.get(found[1], ""), value)[
+            : LONGEST_PARAMETER - len(name)
+        ]
+        for name, value in parameters.items()
+    }

@@ -1,0 +1,220 @@
+"""The WebSocket to a bot: opened through the certificate gate, signed, and bounded in every way.
+
+aiohttp speaks RFC 6455 and makes no TLS: over TLS it gets a connection that the gate has passed
+already, lent by a private socket.  No proxy, redirect or cookie is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import logging
+from contextlib import AsyncExitStack, suppress
+from types import SimpleNamespace
+from typing import NoReturn
+
+import aiohttp
+
+from softphone.agents.bot_config import BotConfig
+from softphone.backoff import ExponentialBackoff
+from softphone.errors import SoftphoneError, TransportError, TransportTimeout
+from softphone.net.driver import LazyFetcher
+from softphone.net.stream import ConnectionOwner, StreamConnection, system_addresses
+from softphone.net.verified.connector import Connector, ConnectorConfig
+from softphone.net.verified.local_relay import LocalRelay
+from softphone.sans_io import Entropy, Target, Transport
+
+logger = logging.getLogger(__name__)
+
+LARGEST_MESSAGE = 1 << 20
+"""Octets of a message of the bot: 60 s of sound in base64 are 640 kB."""
+SEND_PATIENCE = 10.0
+"""Seconds that a message to the bot may wait: a bot that does not read is lost after it."""
+HEARTBEAT = 20.0
+"""Seconds between pings; a bot that does not answer one in half that time is lost."""
+CLOSE_PATIENCE = 2.0
+"""Seconds for the closing handshake."""
+_BACKOFF = ExponentialBackoff(first=0.2, longest=2.0)
+
+
+class _RefusedByBot(TransportError):
+    """The bot's server has answered, and does not want the connection: it is not tried again."""
+
+
+class BotSocket:
+    """One open WebSocket.  `close_code` is why it ended: the bot's or our own; 1006 for lost."""
+
+    def __init__(
+        self,
+        socket: aiohttp.ClientWebSocketResponse,
+        stack: AsyncExitStack,
+        relay: LocalRelay | None,
+    ) -> None:
+        self._socket = socket
+        self._stack = stack
+        self._relay = relay
+        self._own_code: int | None = None
+
+    @property
+    def close_code(self) -> int:
+        """The code of the end."""
+        return self._own_code or self._socket.close_code or 1006
+
+    @property
+    def failure(self) -> str:
+        """Why the connection below was lost, in words; "" where nothing is known."""
+        error = None if self._relay is None else self._relay.failure
+        return "" if error is None else str(error)
+
+    async def send(self, text: str) -> None:
+        """Send a text message.  Raises TransportError when the socket has ended, or is stuck."""
+        try:
+            async with asyncio.timeout(SEND_PATIENCE):
+                await self._socket.send_str(text)
+        except TimeoutError as error:
+            raise TransportTimeout(f"the bot has not read for {SEND_PATIENCE:g} s") from error
+        except (OSError, aiohttp.ClientError) as error:
+            raise TransportError("the connection to the bot has ended") from error
+
+    async def receive(self) -> str | None:
+        """Return the next message; "" for a binary one, None at the end."""
+        message = await self._socket.receive()
+        if message.type is aiohttp.WSMsgType.TEXT:
+            text: str = message.data
+            return text
+        if message.type is aiohttp.WSMsgType.BINARY:
+            return ""
+        return None
+
+    async def wait_for_end(self) -> None:
+        """Wait until the socket ends; what the bot says meanwhile is dropped."""
+        while await self.receive() is not None:
+            pass
+
+    async def close(self, code: int = 1000) -> None:
+        """Close the socket, and the connection below; a second call does nothing."""
+        if self._own_code is None and not self._socket.closed:
+            self._own_code = code
+            with suppress(TimeoutError, OSError, aiohttp.ClientError):
+                async with asyncio.timeout(CLOSE_PATIENCE):
+                    await self._socket.close(code=code)
+        await self._stack.aclose()
+
+
+class BotConnector:
+    """Opens WebSockets to one bot.  `entropy` spreads repeated attempts."""
+
+    def __init__(self, config: BotConfig, network: ConnectorConfig, entropy: Entropy) -> None:
+        self._config = config
+        self._connector = Connector(config.tls, network)
+        self._entropy = entropy
+
+    async def open_socket(self) -> BotSocket:
+        """Open a WebSocket, within `patience` seconds and some attempts.
+
+        A bot that cannot be reached, or whose server answers 5xx, is tried again.  Raises
+        TransportError and its subclasses, CertificateError, CipherRefused, ConfigurationError.
+        """
+        loop, config = asyncio.get_running_loop(), self._config
+        deadline = loop.time() + config.patience
+        failures, failure = 0, ""
+        while True:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    return await self._open()
+            except TimeoutError as error:
+                raise TransportTimeout(
+                    f"{config.place} was not joined within {config.patience:g} s{failure}"
+                ) from error
+            except _RefusedByBot:
+                raise
+            except TransportError as error:
+                delay = _BACKOFF.jittered_delay(failures, entropy=self._entropy)
+                failures, failure = failures + 1, f": {error}"
+                if loop.time() + delay >= deadline:
+                    raise
+            await asyncio.sleep(delay)
+
+    async def _open(self) -> BotSocket:
+        config = self._config
+        async with AsyncExitStack() as stack:
+            relay: LocalRelay | None = None
+            if config.parts.scheme == "wss":
+                relay = await stack.enter_async_context(LocalRelay(self._verified))
+                way: aiohttp.BaseConnector = aiohttp.UnixConnector(str(relay.path))
+            else:
+                way = aiohttp.TCPConnector()
+            session = await stack.enter_async_context(
+                aiohttp.ClientSession(
+                    connector=way,
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                    timeout=aiohttp.ClientTimeout(total=None),
+                    trace_configs=[_without_redirects()],
+                )
+            )
+            try:
+                socket = await session.ws_connect(
+                    # The connection below is one already: what is said on it is plain HTTP.
+                    "ws:" + config.url.partition(":")[2],
+                    headers=self._headers(),
+                    heartbeat=HEARTBEAT,
+                    max_msg_size=LARGEST_MESSAGE,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_PATIENCE),
+                )
+            except aiohttp.WSServerHandshakeError as error:
+                raise _refusal(config, error.status) from None
+            except (OSError, aiohttp.ClientError) as error:
+                failure: SoftphoneError | None = None if relay is None else relay.failure
+                raise failure or TransportError(
+                    f"{config.place} cannot be joined: {_words(error)}"
+                ) from None
+            return BotSocket(socket, stack.pop_all(), relay)
+
+    async def _verified(self, owner: ConnectionOwner) -> StreamConnection:
+        parts = self._config.parts
+        target = Target(Transport.TLS, parts.hostname or "", parts.port or 443)
+        return await self._connector.open_connection(target, owner)
+
+    def _headers(self) -> dict[str, str]:
+        config = self._config
+        headers = {"Host": config.parts.netloc}
+        if config.token is not None:
+            headers["X-Twilio-Signature"] = sign_url(config.url, config.token.reveal())
+        return headers
+
+
+def system_network() -> ConnectorConfig:
+    """Return the network of this host: its resolver, and revocation over HTTP."""
+    return ConnectorConfig(LazyFetcher(system_addresses))
+
+
+def sign_url(url: str, token: bytes) -> str:
+    """Return Twilio's signature of a URL without parameters: HMAC-SHA1 (RFC 2104) in base64."""
+    return base64.b64encode(hmac.digest(token, url.encode("ascii"), "sha1")).decode("ascii")
+
+
+def _refusal(config: BotConfig, status: int) -> TransportError:
+    sentence = f"{config.place} answers the handshake with {status}"
+    if status == 101:
+        sentence = f"{config.place} speaks no WebSocket"
+    return TransportError(sentence) if status >= 500 else _RefusedByBot(sentence)
+
+
+def _words(error: Exception) -> str:
+    """Return why a connection failed, without a URL."""
+    system = getattr(error, "os_error", error)
+    return (isinstance(system, OSError) and system.strerror) or "it has closed the connection"
+
+
+def _without_redirects() -> aiohttp.TraceConfig:
+    async def refuse(
+        session: aiohttp.ClientSession,
+        context: SimpleNamespace,
+        params: aiohttp.TraceRequestRedirectParams,
+    ) -> NoReturn:
+        raise _RefusedByBot(f"the bot redirects with {params.response.status}: not followed")
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_redirect.append(refuse)
+    return tracing

@@ -1,0 +1,13 @@
+"""The commands `softphone agent serve` and `softphone agent call`.
+
+They join the calls of an account with a bot behind a WebSocket, and tell what becomes of them.
+Calls, sockets and the messages to the bot are the work of `softphone.agents`; options are defined
+in `softphone.cli.agent.options`, output in `softphone.cli.console`.
+
+No standard: protocols are those of the packages named.  Nothing is exported: its modules are
+imported when a command is run.
+"""
+
+from __future__ import annotations
+
+__all__: list[str] = []

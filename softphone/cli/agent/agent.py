@@ -1,0 +1,232 @@
+"""`softphone agent serve` and `agent call`: calls that a bot behind a WebSocket talks in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from softphone.account import Account
+from softphone.agents import AgentReport, AgentServer, BotConfig, ReportKind
+from softphone.cli.agent.options import (
+    AgentCallOptions,
+    AgentOptions,
+    AgentServeOptions,
+    BotOptions,
+)
+from softphone.cli.call.call_options import load_checked, srtp_policy
+from softphone.cli.call.call_session import show_ready
+from softphone.cli.call.monitoring import MonitoringAccess, check_monitoring, serve_monitoring
+from softphone.cli.call.register import print_account_events
+from softphone.cli.call.summary import CallOutcome
+from softphone.cli.console.certificate_prompt import certificate_prompt, open_trust_store
+from softphone.cli.console.output import CommandOutput
+from softphone.cli.console.runner import checked_seconds, on_termination
+from softphone.config import AccountConfig
+from softphone.config.toml_reader import read_text
+from softphone.errors import ConfigurationError
+from softphone.media.audio import WavSource
+from softphone.phone import Phone
+from softphone.security import KeyMaterial
+from softphone.trust import Service, TlsCredential, TlsSettings, TrustStore, check_credential
+
+LAST_WORDS = 5.0
+"""Seconds for what is still said to bots when the last call is over."""
+
+_SENTENCES = {
+    ReportKind.JOINED: "{peer} talks with the bot",
+    ReportKind.RECONNECTED: "{peer} talks with the bot again",
+    ReportKind.BOT_FAILED: "the bot failed {peer}: {reason}",
+    ReportKind.REFUSED: "{peer} was refused: {reason}",
+    ReportKind.FAILED: "the call of {peer} came to nothing: {reason}",
+    ReportKind.ENDED: "the call of {peer} is over",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedAgent:
+    """What was asked for, checked."""
+
+    config: AccountConfig
+    bot: BotConfig
+    monitoring: MonitoringAccess
+
+
+async def _prepare(output: CommandOutput, options: AgentOptions) -> PreparedAgent:
+    """Check everything before anything is sent.  Raises ConfigurationError."""
+    config = await load_checked(output, options.account, options.trust)
+    if options.srtp is not None:
+        config = config.with_media(srtp=srtp_policy(options.srtp))
+    return PreparedAgent(config, bot_config(options.bot), check_monitoring(options.monitoring))
+
+
+def bot_config(options: BotOptions) -> BotConfig:
+    """Return the bot that the options name.  Raises ConfigurationError."""
+    if options.announcement is not None:
+        WavSource(options.announcement).close()
+    try:
+        return BotConfig(
+            url=options.bot,
+            token=_token(options.bot_token),
+            tls=_tls(options),
+            parameters=_parameters(options.parameter or ()),
+            account_id=options.account_sid or "",
+            patience=options.bot_timeout,
+            reconnects=options.reconnects,
+            announcement=options.announcement,
+        )
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--bot: {error}") from error
+
+
+def _token(path: Path | None) -> KeyMaterial | None:
+    if path is None:
+        return None
+    return KeyMaterial(read_text(path, "token file").strip().encode())
+
+
+def _tls(options: BotOptions) -> TlsSettings:
+    certificate, key = options.bot_certificate, options.bot_key
+    if (certificate is None) != (key is None):
+        raise ConfigurationError("--bot-certificate and --bot-key go together")
+    credential = None
+    if certificate is not None and key is not None:
+        credential = TlsCredential(certificate, key)
+        check_credential(credential)
+    store = TrustStore.from_sources(*(options.bot_ca or ["system"]))
+    return TlsSettings(store=store, credential=credential, service=Service.HTTPS)
+
+
+def _parameters(texts: Sequence[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
+    for name, equals, _ in pairs:
+        if not equals:
+            raise ConfigurationError(f"--parameter {name}: expected NAME=VALUE")
+    return {name: value for name, _, value in pairs}
+
+
+@asynccontextmanager
+async def _line(
+    output: CommandOutput, options: AgentOptions, prepared: PreparedAgent
+) -> AsyncIterator[tuple[Phone, Account]]:
+    """A phone, and its account that is registered or listens."""
+    ask, trust = certificate_prompt(output, options.trust), open_trust_store(options.trust.store)
+    async with (
+        Phone(tap=output.ladder, trust=trust, unknown_certificate=ask) as phone,
+        serve_monitoring(output, phone, prepared.monitoring),
+    ):
+        server = prepared.config.server_uri
+        with output.waiting("opening the listener" if server is None else f"reaching {server}"):
+            line = await phone.register(prepared.config)
+        show_ready(output, line)
+        yield phone, line
+
+
+async def serve_agent(output: CommandOutput, options: AgentServeOptions) -> int:
+    """Serve until `--duration` is over, the registration is lost, or a signal has drained us."""
+    duration = checked_seconds("--duration", options.duration)
+    prepared = await _prepare(output, options)
+    async with _line(output, options, prepared) as (phone, line):
+        with output.waiting(_status(None, prepared)) as show:
+
+            def report(told: AgentReport) -> None:
+                _print_report(output, told)
+                show(_status(server, prepared))
+
+            server = AgentServer(line, prepared.bot, report=report)
+            drained = await _serve(output, phone, line, server, duration)
+        said = "drained: every call is over" if drained else "done"
+        joined, failures = server.joined_total, server.failures_total
+    return output.done(
+        f"{said}; {joined} calls were joined with the bot, and it failed {failures}",
+        status=200,
+        reason=said,
+        calls=joined,
+        bot_failures=failures,
+    )
+
+
+async def _serve(
+    output: CommandOutput, phone: Phone, line: Account, server: AgentServer, duration: float | None
+) -> bool:
+    """Serve until it is time to leave; whether that is since we were drained."""
+    drained = asyncio.Event()
+    tasks: set[asyncio.Future[Any]] = set()
+
+    def drain() -> bool:
+        seconds = line.config.drain.timeout
+        sentence = f"told to leave: no more calls, and those that are up have {seconds:g} s to end"
+        output.event("draining", sentence, timeout=seconds, calls=len(line.calls))
+        draining = asyncio.ensure_future(phone.drain())
+        draining.add_done_callback(lambda _: drained.set())
+        tasks.add(draining)
+        return True
+
+    serving = asyncio.ensure_future(server.serve())
+    ends: set[asyncio.Future[Any]] = {
+        serving,
+        asyncio.ensure_future(print_account_events(output, line)),
+        asyncio.ensure_future(drained.wait()),
+    }
+    tasks |= ends
+    try:
+        with on_termination(drain):
+            done, _ = await asyncio.wait(
+                ends, timeout=duration, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                task.result()
+            if drained.is_set():
+                # The end of the account is that of serving, after the last words to the bots.
+                await phone.close(line)
+                await asyncio.wait({serving}, timeout=LAST_WORDS)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return drained.is_set()
+
+
+async def call_by_agent(output: CommandOutput, options: AgentCallOptions) -> int:
+    """Reach the bot, call, and tell how it ended."""
+    timeout = checked_seconds("--timeout", options.timeout, above_zero=True)
+    prepared = await _prepare(output, options)
+    prepared.config.target_uri(options.target)
+    async with _line(output, options, prepared) as (_, line):
+        server = AgentServer(line, prepared.bot, report=lambda told: _print_report(output, told))
+        output.event("calling", f"calling {options.target}", target=options.target)
+        with output.waiting("in the call"):
+            ended = await server.call(options.target, timeout=timeout)
+    ending = CallOutcome.of_call(ended, (), "")
+    output.summary(
+        f"{ending.result}: {ending.reason}",
+        result=ending.result,
+        status=ending.status,
+        reason=ending.reason,
+    )
+    return ending.code
+
+
+def _print_report(output: CommandOutput, told: AgentReport) -> None:
+    sentence = _SENTENCES[told.kind].format(peer=told.peer, reason=told.reason)
+    output.event(
+        "agent_call",
+        sentence,
+        kind=told.kind,
+        call_id=told.call_id,
+        peer=told.peer,
+        stream_id=told.stream_id,
+        reason=told.reason,
+    )
+
+
+def _status(server: AgentServer | None, prepared: PreparedAgent) -> str:
+    """Return the line that stands below while calls are served."""
+    now, so_far = (0, 0) if server is None else (server.streams, server.joined_total)
+    failed = (
+        "" if server is None or not server.failures_total else f", {server.failures_total} failed"
+    )
+    return f"{now} calls talk with {prepared.bot.place}, {so_far} so far{failed}; Ctrl-C ends it"

@@ -1,0 +1,133 @@
+"""The commands `softphone agent serve` and `agent call`: their options."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import typer
+
+from softphone.cli.call.options import MonitoringOptions
+from softphone.cli.console.options import (
+    AccountOption,
+    CommandOptions,
+    JsonOption,
+    LadderOption,
+    OptionGroup,
+    TrustOptions,
+    option,
+    option_dataclass,
+)
+
+
+@option_dataclass
+class BotOptions(OptionGroup):
+    """Which bot, how it is reached, and what holds without it."""
+
+    bot: Annotated[
+        str,
+        option(
+            "--bot",
+            "The bot's WebSocket: wss://HOST/PATH, or ws:// at a numeric loopback address.",
+            "URL",
+        ),
+    ]
+    bot_token: Annotated[
+        Path | None,
+        option(
+            "--bot-token",
+            "Sign the handshake with the token in this file (X-Twilio-Signature).",
+            "FILE",
+        ),
+    ] = None
+    bot_ca: Annotated[
+        list[str] | None,
+        option(
+            "--bot-ca",
+            "Believe this authority's certificates instead of the system's; repeatable.",
+            "PEM",
+        ),
+    ] = None
+    bot_certificate: Annotated[
+        Path | None,
+        option("--bot-certificate", "Show the bot this client certificate (mutual TLS).", "PEM"),
+    ] = None
+    bot_key: Annotated[Path | None, option("--bot-key", "The key of that certificate.", "PEM")] = (
+        None
+    )
+    parameter: Annotated[
+        list[str] | None,
+        option(
+            "--parameter",
+            "Tell the bot this in customParameters; {from}, {to}, {sip_call_id} and {assurance} "
+            "stand for the call's; repeatable.",
+            "NAME=VALUE",
+        ),
+    ] = None
+    account_sid: Annotated[
+        str | None,
+        option("--account-sid", "The accountSid that the bot is told.", "AC..."),
+    ] = None
+    announcement: Annotated[
+        Path | None,
+        option(
+            "--announcement",
+            "Play this file to a caller whose bot has failed, before we hang up.",
+            "WAV",
+        ),
+    ] = None
+    reconnects: Annotated[
+        int,
+        option("--reconnects", "Join a bot anew so many times when it is lost in a call.", "N"),
+    ] = 0
+    bot_timeout: Annotated[
+        float,
+        option("--bot-timeout", "Try this long to reach the bot.", "SECONDS"),
+    ] = 10.0
+
+
+@option_dataclass
+class AgentOptions(CommandOptions):
+    """What the two commands share."""
+
+    account: AccountOption
+    bot: BotOptions
+    srtp: Annotated[
+        str | None, option("--srtp", "required, optional or off, for these calls.", "MODE")
+    ] = None
+    trust: TrustOptions = field(default_factory=TrustOptions)
+    json: JsonOption = False
+    ladder: LadderOption = False
+    monitoring: MonitoringOptions = field(default_factory=MonitoringOptions)
+
+
+@option_dataclass
+class AgentServeOptions(AgentOptions):
+    """Join each call that comes in with a bot behind a WebSocket, until interrupted.
+
+    The bot is spoken to as Twilio Media Streams has it.  On SIGTERM no more calls are taken, and
+    those that are up have the account's time to end.
+    """
+
+    carried_out_by = "softphone.cli.agent.agent:serve_agent"
+    examples: ClassVar[tuple[str, ...]] = (
+        "softphone agent serve --account lab/bob.toml --bot ws://127.0.0.1:8765/media",
+    )
+    duration: Annotated[float | None, option("--duration", "Leave after this long.", "SECONDS")] = (
+        None
+    )
+
+
+@option_dataclass
+class AgentCallOptions(AgentOptions):
+    """Reach a bot, call somebody, and join both at the answer."""
+
+    carried_out_by = "softphone.cli.agent.agent:call_by_agent"
+    examples: ClassVar[tuple[str, ...]] = (
+        "softphone agent call 600 --account lab/alice.toml --bot ws://127.0.0.1:8765/media",
+    )
+    target: Annotated[str, typer.Argument(help="A SIP URI, or a user of the account's domain.")]
+    timeout: Annotated[
+        float | None, option("--timeout", "Wait this long for an answer.", "SECONDS")
+    ] = 60.0

@@ -25,6 +25,7 @@ LEAD = 0.5
 """Seconds of sound in the call's own queue: what the event loop may be late by."""
 _PIECE = 800
 """Octets that are written at once: 100 ms."""
+_LAST_SILENCE = bytes([_PCMU.silence]) * 1600
 
 
 class QueueFull(SoftphoneError):
@@ -80,10 +81,12 @@ class BotPlayback:
     async def drain(self) -> None:
         """Wait until all that is queued by now was played, or cleared, and its marks returned.
 
-        `play` and `return_marks` have to go on meanwhile.
+        Silence follows, so that the far end has played it before a BYE.  `play` and `return_marks`
+        have to go on meanwhile.
         """
         played: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending.append(played)
+        self._waiting_octets += len(_LAST_SILENCE)
+        self._pending += (_LAST_SILENCE, played)
         self._changed.set()
         await played
 

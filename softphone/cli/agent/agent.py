@@ -32,6 +32,7 @@ from softphone.media.audio import WavSource
 from softphone.phone import Phone
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsCredential, TlsSettings, TrustStore, check_credential
+from softphone.trust.disk import readable_by_others
 
 LAST_WORDS = 5.0
 """Seconds for what is still said to bots when the last call is over."""
@@ -60,7 +61,10 @@ async def _prepare(output: CommandOutput, options: AgentOptions) -> PreparedAgen
     config = await load_checked(output, options.account, options.trust)
     if options.srtp is not None:
         config = config.with_media(srtp=srtp_policy(options.srtp))
-    return PreparedAgent(config, bot_config(options.bot), check_monitoring(options.monitoring))
+    bot = bot_config(options.bot)
+    if options.bot.bot_token is not None and (said := readable_by_others(options.bot.bot_token)):
+        output.warn(said)
+    return PreparedAgent(config, bot, check_monitoring(options.monitoring))
 
 
 def bot_config(options: BotOptions) -> BotConfig:

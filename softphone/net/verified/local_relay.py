@@ -83,7 +83,7 @@ class LocalRelay:
     def _listen(self) -> None:
         if not hasattr(socket, "AF_UNIX"):
             raise ConfigurationError(
-                "LDAP and PostgreSQL on other machines need local sockets (AF_UNIX), which Python "
+                "LDAP, PostgreSQL and bots over TLS need local sockets (AF_UNIX), which Python "
                 "does not have on this system: use Linux or macOS for them"
             )
         self._folder = Path(tempfile.mkdtemp(prefix="softphone-"))  # 0700

@@ -1,0 +1,117 @@
+"""The messages of Twilio Media Streams: those of ours, those of bots, and frames of sound."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import numpy as np
+import pytest
+
+from softphone.agents.bot_call import FrameCutter
+from softphone.agents.bot_playback import decode_mulaw, encode_mulaw
+from softphone.agents.stream_messages import (
+    ClearMessage,
+    MarkMessage,
+    MediaMessage,
+    StreamIds,
+    StreamWriter,
+    parse_bot_message,
+)
+from softphone.media.audio import ReceivedAudio
+
+STREAM = "MZ" + "1" * 32
+
+
+def said(**message):
+    return json.dumps({"streamSid": STREAM, **message})
+
+
+def test_what_a_bot_may_say():
+    payload = base64.b64encode(bytes(range(256))).decode()
+    assert parse_bot_message(
+        said(event="media", media={"payload": payload, "track": "outbound"}), STREAM
+    ) == MediaMessage(bytes(range(256)))
+    assert parse_bot_message(said(event="mark", mark={"name": "a"}), STREAM) == MarkMessage("a")
+    assert parse_bot_message(said(event="clear"), STREAM) == ClearMessage()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "JSON"),
+        ("{", "JSON"),
+        ("[" * 200_000, "JSON"),
+        ("1" * 10_000, "JSON"),
+        ("null", "object"),
+        ('{"event": "clear"}', "streamSid"),
+        ('{"event": "clear", "streamSid": "MZ2"}', "streamSid"),
+        (said(), "event"),
+        (said(event=["media"]), "event"),
+        (said(event="stop"), "event"),
+        (said(event="media"), "media.payload"),
+        (said(event="media", media="x"), "media.payload"),
+        (said(event="media", media={"payload": None}), "media.payload"),
+        (said(event="media", media={"payload": "a"}), "base64"),
+        (said(event="media", media={"payload": "\u00e9"}), "base64"),
+        (said(event="mark", mark={}), "mark.name"),
+        (said(event="mark", mark={"name": "x" * 1025}), "1024"),
+    ],
+)
+def test_what_it_may_not(text, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        parse_bot_message(text, STREAM)
+    assert caught.value.__cause__ is None
+
+
+def test_numbers_go_up_by_one_over_all_kinds_and_chunks_over_media():
+    writer = StreamWriter(StreamIds(STREAM, "CA", "AC"), {"a": "b"})
+    texts = [
+        writer.start(),
+        writer.media(b"\xff", 0),
+        writer.dtmf("#"),
+        writer.media(b"\x00", 20),
+        writer.mark("m"),
+        writer.stop(),
+    ]
+    found = [json.loads(text) for text in texts]
+    assert [each["sequenceNumber"] for each in found] == ["1", "2", "3", "4", "5", "6"]
+    assert [each["media"]["chunk"] for each in found if "media" in each] == ["1", "2"]
+    assert all(each["streamSid"] == STREAM for each in found)
+
+
+def test_every_octet_survives_both_ways():
+    octets = bytes(range(256))
+    back = encode_mulaw(decode_mulaw(octets))
+    # 0x7F and 0xFF both are silence.
+    assert back.replace(b"\x7f", b"\xff") == octets.replace(b"\x7f", b"\xff")
+
+
+def heard(samples, timestamp, value=1000):
+    pcm = np.full(samples, value, dtype=np.int16)
+    return ReceivedAudio(pcm, 8000, timestamp, 0.0, "arrival")
+
+
+def test_frames_are_of_20_ms_whatever_comes():
+    cutter, found, at = FrameCutter(), [], 4000
+    for samples in (160, 240, 80, 7, 153, 800):
+        found += cutter.cut(heard(samples, at))
+        at += samples
+    assert [ms for _, ms in found] == [20 * n for n in range(9)]
+    assert {len(octets) for octets, _ in found} == {160}
+
+
+def test_after_a_gap_the_time_goes_on_with_the_sound():
+    cutter = FrameCutter()
+    first = list(cutter.cut(heard(200, 0)))
+    second = list(cutter.cut(heard(320, 8000, value=-1000)))
+    assert [ms for _, ms in first] == [0]
+    assert [ms for _, ms in second] == [1000, 1020]
+    assert second[0][0] == encode_mulaw(np.full(160, -1000, dtype=np.int16))
+
+
+def test_a_rounded_time_is_no_gap():
+    cutter = FrameCutter()
+    found = list(cutter.cut(heard(150, 0)))
+    found += cutter.cut(heard(170, 151))
+    assert [ms for _, ms in found] == [0, 20]

@@ -1,0 +1,125 @@
+"""`softphone agent serve` and `agent call`, with a bot that is another process."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from softphone.agents.bot_socket import sign_url
+
+TOKEN = "0123456789abcdef of the tests"
+
+
+@pytest.fixture
+def bot():
+    """A bot that echoes: its process, and its `url`."""
+    command = [sys.executable, "-m", "tests.support.echo_bot"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        process.url = process.stdout.readline().strip()
+        yield process
+        process.kill()
+
+
+def kinds(outcome):
+    return [each["kind"] for each in outcome.events if each["event"] == "agent_call"]
+
+
+def test_a_call_is_served_and_a_signal_drains(lab, start, bot, tmp_path):
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+    token.chmod(0o644)
+    agent = start(
+        *("agent", "serve", "--account", lab["bob"], "--bot", bot.url, "--json"),
+        *("--bot-token", token, "--parameter", "who={from}", "--metrics", "127.0.0.1:0"),
+    )
+    url = agent.until('"metrics"').partition('"url": "')[2].partition('"')[0]
+    agent.until("registered")
+    caller = start("call", "bob", "--account", lab["alice"], "--json", "--digits", "7")
+    agent.until('"joined"')
+    caller.until("digits_sent")
+    with urllib.request.urlopen(url, timeout=20) as page:
+        assert 'softphone_calls{state="confirmed"} 1\n' in page.read().decode()
+    agent.process.send_signal(signal.SIGTERM)
+    agent.until("draining")
+    assert caller.end(signal.SIGINT).summary["audio"]["suite"] == "AEAD_AES_256_GCM"
+    outcome = agent.outcome()
+    assert outcome.code == 0
+    assert kinds(outcome) == ["joined", "ended"]
+    assert (outcome.summary["calls"], outcome.summary["bot_failures"]) == (1, 0)
+    assert "can be read by others" in outcome.err
+    assert TOKEN not in outcome.out + outcome.err
+    said = [bot.stdout.readline() for _ in range(5)]
+    assert said[0] == f"signature {sign_url(bot.url, TOKEN.encode())}\n"
+    assert [line.partition('"event": "')[2].partition('"')[0] for line in said[1:]] == [
+        "connected",
+        "start",
+        "dtmf",
+        "stop",
+    ]
+
+
+def test_without_calls_a_signal_ends_it_at_once(lab, start, bot):
+    agent = start("agent", "serve", "--account", lab["bob"], "--bot", bot.url, "--json")
+    agent.until("registered")
+    outcome = agent.end()
+    assert (outcome.code, outcome.summary["result"]) == (0, "completed")
+    assert outcome.summary["calls"] == 0
+
+
+def test_its_time_ends_it(lab, cli, bot):
+    outcome = cli(
+        *("agent", "serve", "--account", lab["bob"], "--bot", bot.url, "--duration", "0.2")
+    )
+    assert outcome.code == 0
+    assert "0 calls were joined" in outcome.out
+
+
+def test_an_agent_calls_somebody(lab, start, cli, bot):
+    callee = start("answer", "--account", lab["bob"], "--json", "--duration", "0.3")
+    callee.until("registered")
+    outcome = cli("agent", "call", "bob", "--account", lab["alice"], "--bot", bot.url, "--json")
+    assert (outcome.code, outcome.summary["reason"]) == (0, "hung up by the far end")
+    assert kinds(outcome) == ["joined", "ended"]
+    assert callee.outcome().code == 0
+
+
+def test_who_is_not_there_is_a_failure(lab, cli, bot):
+    outcome = cli("agent", "call", "nobody", "--account", lab["alice"], "--bot", bot.url, "--json")
+    assert (outcome.code, outcome.summary["status"]) == (1, 404)
+
+
+def test_the_dial_policy_judges_the_number(lab, cli, bot):
+    account = lab["alice"].with_name("alice-careful.toml")
+    account.write_text(f'{lab["alice"].read_text()}\n[dial_policy]\nallow = ["+49*"]\n')
+    try:
+        outcome = cli(
+            *("agent", "call", "+44900123", "--account", account, "--bot", bot.url, "--json")
+        )
+    finally:
+        account.unlink()
+    assert (outcome.code, outcome.summary["result"]) == (3, "refused")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--bot", "http://h/"], "wss://HOST"),
+        (["--bot", "ws://192.0.2.1/"], "loopback"),
+        (["--bot", "wss://h/", "--bot-certificate", "x.pem"], "go together"),
+        (["--bot", "wss://h/", "--bot-token", "missing"], "there is no such token file"),
+        (["--bot", "wss://h/", "--parameter", "x"], "NAME=VALUE"),
+        (["--bot", "wss://h/", "--parameter", "x={y}"], "stands for nothing"),
+        (["--bot", "wss://h/", "--announcement", "missing.wav"], "missing.wav"),
+        (["--bot", "wss://h/", "--account-sid", "7"], "hex digits"),
+        (["--bot", "wss://h/", "--reconnects", "-1"], "outside 0 to 100"),
+        (["--bot", "wss://h/", "--metrics-key", "x"], "goes with --metrics"),
+    ],
+)
+def test_wrong_usage_sends_nothing(lab, cli, options, words):
+    outcome = cli("agent", "serve", "--account", lab["bob"], *options, "--json")
+    assert outcome.code == 2
+    assert words in outcome.summary["reason"]

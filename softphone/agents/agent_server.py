@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from softphone.agents.bot_socket import BotSocket
     from softphone.net.verified.connector import ConnectorConfig
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("softphone.agents")
 
 NO_BOT = 480
 """The status that refuses a call without a bot: 503 would have proxies avoid the whole phone."""

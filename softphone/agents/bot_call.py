@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("softphone.agents")
 
 NORMAL_CODES = (1000, 1005)
 """The close codes by which a bot says that it has finished; 1005 stands for none."""
@@ -118,7 +118,6 @@ class BotCall:
         self._ids = ids
         self._joined = joined
         self._line: BotLine | None = None
-        self._log = logging.LoggerAdapter(logger, call.log_fields)
 
     async def run(self, socket: BotSocket) -> str:
         """Join until the call is over, and close the socket; return what failed of the bot, or "".
@@ -133,7 +132,7 @@ class BotCall:
             if hearing.done():
                 hearing.result()
             elif failure:
-                self._log.warning("the bot has failed: %s", failure)
+                logger.warning("the bot has failed: %s", failure, extra=self._call.log_fields)
                 await announce(call, self._config)
             return failure
         finally:
@@ -165,7 +164,9 @@ class BotCall:
             if not lost or not left or hearing.done():
                 return failure
             left -= 1
-            self._log.warning("the bot was lost, and is joined anew: %s", failure)
+            logger.warning(
+                "the bot was lost, and is joined anew: %s", failure, extra=self._call.log_fields
+            )
             opening = asyncio.ensure_future(self._open_socket())
             try:
                 ends: set[asyncio.Future[Any]] = {opening, hearing}
@@ -261,7 +262,9 @@ class BotCall:
             except ValueError as error:
                 if not warned:
                     warned = True
-                    self._log.warning("a message of the bot is left aside: %s", error)
+                    logger.warning(
+                        "a message of the bot is left aside: %s", error, extra=self._call.log_fields
+                    )
                 message = None
             if isinstance(message, MediaMessage):
                 playback.add_sound(message.octets)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
-import logging
 from contextlib import AsyncExitStack, suppress
 from types import SimpleNamespace
 from typing import NoReturn
@@ -24,8 +23,6 @@ from softphone.net.stream import ConnectionOwner, StreamConnection, system_addre
 from softphone.net.verified.connector import Connector, ConnectorConfig
 from softphone.net.verified.local_relay import LocalRelay
 from softphone.sans_io import Entropy, Target, Transport
-
-logger = logging.getLogger(__name__)
 
 LARGEST_MESSAGE = 1 << 20
 """Octets of a message of the bot: 60 s of sound in base64 are 640 kB."""

@@ -96,7 +96,7 @@ def test_it_is_a_schema_of_draft_2020_12():
         (
             "call",
             (
-                *("call/call.py", "call/answer.py", "call/call_session.py"),
+                *("call/call.py", "call/answer.py", "call/call_session.py", "call/monitoring.py"),
                 *("call/event_text.py", "call/trunk_text.py"),
             ),
         ),

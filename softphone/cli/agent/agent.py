@@ -136,8 +136,8 @@ async def serve_agent(output: CommandOutput, options: AgentServeOptions) -> int:
     async with _line(output, options, prepared) as (phone, line):
         with output.waiting(_status(None, prepared)) as show:
 
-            def report(told: AgentReport) -> None:
-                _print_report(output, told)
+            def report(made: AgentReport) -> None:
+                _print_report(output, made)
                 show(_status(server, prepared))
 
             server = AgentServer(line, prepared.bot, report=report)
@@ -200,7 +200,7 @@ async def call_by_agent(output: CommandOutput, options: AgentCallOptions) -> int
     prepared = await _prepare(output, options)
     prepared.config.target_uri(options.target)
     async with _line(output, options, prepared) as (_, line):
-        server = AgentServer(line, prepared.bot, report=lambda told: _print_report(output, told))
+        server = AgentServer(line, prepared.bot, report=lambda made: _print_report(output, made))
         output.event("calling", f"calling {options.target}", target=options.target)
         with output.waiting("in the call"):
             ended = await server.call(options.target, timeout=timeout)
@@ -214,16 +214,16 @@ async def call_by_agent(output: CommandOutput, options: AgentCallOptions) -> int
     return ending.code
 
 
-def _print_report(output: CommandOutput, told: AgentReport) -> None:
-    sentence = _SENTENCES[told.kind].format(peer=told.peer, reason=told.reason)
+def _print_report(output: CommandOutput, made: AgentReport) -> None:
+    sentence = _SENTENCES[made.kind].format(peer=made.peer, reason=made.reason)
     output.event(
         "agent_call",
         sentence,
-        kind=told.kind,
-        call_id=told.call_id,
-        peer=told.peer,
-        stream_id=told.stream_id,
-        reason=told.reason,
+        kind=made.kind,
+        call_id=made.call_id,
+        peer=made.peer,
+        stream_id=made.stream_id,
+        reason=made.reason,
     )
 
 

@@ -7,7 +7,7 @@ RFC 3605 (rtcp), RFC 4585 (rtcp-fb).  Crypto lines are parsed, never judged:
 
 from __future__ import annotations
 
-import base64
+import binascii
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -158,7 +158,7 @@ class Crypto:
 
     def to_wire(self) -> str:
         """The attribute's value for the wire, with the key in clear."""
-        keys = ";".join([_print_key(parameter) for parameter in self.key_params])
+        keys = ";".join(map(_print_key, self.key_params))
         return " ".join(
             (self.tag_digits or str(self.tag), self.suite_name, keys, *self.session_params)
         )
@@ -223,7 +223,7 @@ def _key(encoded: str) -> bytes:
     if len(encoded) - len(bare) > 2 or not bare:
         raise MalformedDescription("the key of the crypto attribute is not base64")
     try:
-        return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
+        return binascii.a2b_base64(bare + "=" * (-len(bare) % 4), strict_mode=True)
     except ValueError:
         raise MalformedDescription("the key of the crypto attribute is not base64") from None
 
@@ -244,7 +244,8 @@ def _mki(text: str) -> tuple[int, int]:
 
 
 def _print_key(parameter: KeyParameter) -> str:
-    fields = [f"{parameter.method}:{base64.b64encode(parameter.key.reveal()).decode()}"]
+    key = binascii.b2a_base64(parameter.key.reveal(), newline=False).decode()
+    fields = [f"{parameter.method}:{key}"]
     if parameter.lifetime is not None:
         power = parameter.lifetime.bit_length() - 1
         exact = parameter.lifetime == 1 << power and power > 0

@@ -43,12 +43,15 @@ DEFAULT_LIMITS = DescriptionLimits()
 # RFC 8866 section 9: token, and the characters that no field may hold.
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z]+")
 _BREAK = re.compile(r"[\r\n\0]")
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 _HOST_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_\-.]{1,253}")
 _PROTOCOL = re.compile(r"[!#$%&'*+\-.^_`{|}~0-9A-Za-z]+(?:/[!#$%&'*+\-.^_`{|}~0-9A-Za-z]+)*")
 _PORT = re.compile(r"([0-9]{1,5})(?:/([0-9]{1,4}))?")
 _SUFFIX = re.compile(r"(?:/[0-9]{1,5}){1,2}")
 _VISIBLE = re.compile(r"[!-~]+")
 _SECRET_ATTRIBUTES = frozenset({"crypto", "ice-pwd", "key-mgmt"})
+_PAYLOAD_TYPES = frozenset(map(str, range(128)))
 _DIRECTIONS = {direction.value: direction for direction in Direction}
 
 
@@ -102,6 +105,10 @@ class TimeDescription:
     start: int = 0
     stop: int = 0
     repeats: tuple[str, ...] = ()
+
+
+_UNBOUNDED = TimeDescription()
+"""The time of a session that begins and ends by signaling (RFC 3264 section 5)."""
 
 
 @fast_init
@@ -172,7 +179,7 @@ class SessionDescription:
     phones: tuple[str, ...] = ()
     connection: Connection | None = None
     bandwidth: tuple[Bandwidth, ...] = ()
-    times: tuple[TimeDescription, ...] = (TimeDescription(),)
+    times: tuple[TimeDescription, ...] = (_UNBOUNDED,)
     zone: str | None = None
     attributes: tuple[Attribute, ...] = ()
 
@@ -182,14 +189,7 @@ class SessionDescription:
     ) -> SessionDescription:
         """Parse a description.  Raises MalformedDescription and nothing else."""
         reader = _DescriptionReader(limits)
-        for number, line in enumerate(_lines(data, limits), start=1):
-            try:
-                if line[:2] == "a=":  # most lines are
-                    reader.read_attribute(line[2:])
-                else:
-                    reader.read(line)
-            except MalformedDescription as error:
-                raise MalformedDescription(f"line {number}: {error}") from None
+        reader.read(_lines(data, limits))
         return reader.description()
 
     def encode(self) -> bytes:
@@ -231,14 +231,14 @@ def _session_lines(description: SessionDescription) -> list[str]:
         lines.append(f"i={description.information}")
     if description.uri is not None:
         lines.append(f"u={description.uri}")
-    lines += [f"e={email}" for email in description.emails]
-    lines += [f"p={phone}" for phone in description.phones]
+    lines += map("e={}".format, description.emails)
+    lines += map("p={}".format, description.phones)
     if description.connection is not None:
         lines.append(f"c={description.connection}")
-    lines += [f"b={bandwidth}" for bandwidth in description.bandwidth]
+    lines += map("b={}".format, description.bandwidth)
     for time in description.times:
         lines.append(f"t={time.start} {time.stop}")
-        lines += [f"r={repeat}" for repeat in time.repeats]
+        lines += map("r={}".format, time.repeats)
     if description.zone is not None:
         lines.append(f"z={description.zone}")
     return lines + _attribute_lines(description.attributes)
@@ -249,8 +249,8 @@ def _media_lines(media: MediaDescription) -> list[str]:
     lines = [f"m={media.media} {port} {media.protocol} {' '.join(media.formats)}"]
     if media.title is not None:
         lines.append(f"i={media.title}")
-    lines += [f"c={connection}" for connection in media.connections]
-    lines += [f"b={bandwidth}" for bandwidth in media.bandwidth]
+    lines += map("c={}".format, media.connections)
+    lines += map("b={}".format, media.bandwidth)
     return lines + _attribute_lines(media.attributes)
 
 
@@ -285,6 +285,8 @@ def bounded_number(text: str, *, largest: int, what: str) -> int:
 
 def _address(address_type: str, address: str, *, what: str) -> str:
     """Check an address of network type IN: numeric of its family, or a host name."""
+    if address_type == "IP4" and _IPV4.fullmatch(address):
+        return address
     try:
         if address_type == "IP4":
             ipaddress.IPv4Address(address)
@@ -339,6 +341,8 @@ def _bandwidth(value: str) -> Bandwidth:
 
 
 def _time(value: str) -> TimeDescription:
+    if value == "0 0":  # nearly always, in calls
+        return _UNBOUNDED
     fields = value.split()
     if len(fields) != 2:
         raise MalformedDescription("the t= line has not its two fields")
@@ -350,7 +354,14 @@ def _formats(protocol: str, formats: list[str], limits: DescriptionLimits) -> tu
     if not formats or len(formats) > limits.formats:
         raise MalformedDescription("the m= line has no format, or too many")
     if "RTP/" in protocol.upper():
-        return tuple([str(bounded_number(text, largest=127, what="a format")) for text in formats])
+        return tuple(
+            [
+                text
+                if text in _PAYLOAD_TYPES
+                else str(bounded_number(text, largest=127, what="a format"))
+                for text in formats
+            ]
+        )
     if not all(_TOKEN.fullmatch(text) for text in formats):
         raise MalformedDescription("the m= line has a format that is no token")
     return tuple(formats)
@@ -387,8 +398,30 @@ class _DescriptionReader:
         self._attributes: list[Attribute] = []
         self._media: list[_MediaDescriptionBuilder] = []
 
-    def read(self, line: str) -> None:
-        """Parse one line that is no attribute.  Raises MalformedDescription."""
+    def read(self, lines: list[str]) -> None:
+        """Parse all lines.  Raises MalformedDescription."""
+        attributes, most = self._attributes, self._limits.attributes
+        for number, line in enumerate(lines, start=1):
+            try:
+                if line[:2] != "a=":
+                    self._read_line(line)
+                    attributes = self._media[-1].attributes if self._media else self._attributes
+                    continue
+                # Most lines are attributes: they cost no call of a method.
+                if not self._session:
+                    raise MalformedDescription("a description begins with v=0")
+                if len(attributes) == most:
+                    raise MalformedDescription(f"there are more than {most} a= lines")
+                name, colon, value = line[2:].partition(":")
+                name = name.strip()
+                if not _TOKEN.fullmatch(name):
+                    raise MalformedDescription("the a= line has no name")
+                attributes.append(Attribute(name, value if colon else None))
+            except MalformedDescription as error:
+                raise MalformedDescription(f"line {number}: {error}") from None
+
+    def _read_line(self, line: str) -> None:
+        """Parse one line that is no attribute."""
         letter, value = line[:1], line[2:]
         if not line and not self._session:
             return  # some peers send an extra blank line between header fields and body
@@ -400,8 +433,15 @@ class _DescriptionReader:
             self._begin_media(value)
         elif self._media:
             self._read_media(letter, value)
-        else:
-            self._read_session(letter, value)
+        elif letter == "t":
+            self._times.append((_time(value), []))
+        elif letter == "r":
+            self._repeat(value)
+        elif letter != "k":
+            seen = self._session.setdefault(letter, [])
+            if seen and letter not in "epb":
+                raise MalformedDescription(f"there is a second {letter}= line")
+            seen.append(value)
 
     def _begin_media(self, value: str) -> None:
         if len(self._media) == self._limits.media:
@@ -419,34 +459,10 @@ class _DescriptionReader:
         elif letter != "k":  # k= is obsolete and is discarded (section 5.12)
             raise MalformedDescription(f"{letter}= cannot stand behind an m= line")
 
-    def _read_session(self, letter: str, value: str) -> None:
-        if letter == "t":
-            self._times.append((_time(value), []))
-        elif letter == "r":
-            self._repeat(value)
-        elif letter != "k":
-            seen = self._session.setdefault(letter, [])
-            if seen and letter not in "epb":
-                raise MalformedDescription(f"there is a second {letter}= line")
-            seen.append(value)
-
     def _repeat(self, value: str) -> None:
         if not self._times:
             raise MalformedDescription("an r= line belongs behind a t= line")
         self._times[-1][1].append(value)
-
-    def read_attribute(self, value: str) -> None:
-        """Parse what follows `a=` in a line.  Raises MalformedDescription."""
-        if not self._session:
-            raise MalformedDescription("a description begins with v=0")
-        attributes = self._media[-1].attributes if self._media else self._attributes
-        if len(attributes) == self._limits.attributes:
-            raise MalformedDescription(f"there are more than {self._limits.attributes} a= lines")
-        name, colon, rest = value.partition(":")
-        name = name.strip()
-        if not _TOKEN.fullmatch(name):
-            raise MalformedDescription("the a= line has no name")
-        attributes.append(Attribute(name, rest if colon else None))
 
     def description(self) -> SessionDescription:
         """The parsed description.  Raises MalformedDescription when the o= line is missing.
@@ -475,7 +491,7 @@ class _DescriptionReader:
                     for time, repeats in self._times
                 ]
             )
-            or (TimeDescription(),),
+            or (_UNBOUNDED,),
             zone=first.get("z"),
             attributes=tuple(self._attributes),
         )

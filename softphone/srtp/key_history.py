@@ -36,7 +36,7 @@ class KeyHistory:
     def note_ours(self, lines: Iterable[Crypto]) -> None:
         """Record crypto lines that we have made."""
         for line in lines:
-            name = _digest(_master_key(line, _material(line)))
+            name = _name_of_key(line, line.key_params[0].key.reveal())
             self._ours.pop(name, None)
             self._ours[name] = None
         while len(self._ours) > _REMEMBERED:
@@ -58,7 +58,7 @@ class KeyHistory:
         other kinds of media in the same description.
         """
         material = _material(line)
-        if self._ours and _digest(_master_key(line, material)) in self._ours:
+        if self._ours and _name_of_key(line, material) in self._ours:
             return CryptoRefusalCode.KEY_REFLECTED, "it carries a key of ours"
         name = _digest(material)
         owner = self._theirs.get(name, media)
@@ -89,10 +89,11 @@ def _material(line: Crypto) -> bytes:
     return line.key_params[0].key.reveal()
 
 
-def _master_key(line: Crypto, material: bytes) -> bytes:
-    """The master key without its salt: our key stays ours under another salt."""
+def _name_of_key(line: Crypto, material: bytes) -> bytes:
+    """The digest of the master key without its salt: our key stays ours under another salt."""
     suite = CryptoSuite.named(line.suite_name)
-    return material[: None if suite is None else suite.key_length]
+    key = material[: None if suite is None else suite.key_length]
+    return hashlib.sha256(key).digest()
 
 
 def _fingerprint(line: Crypto, material: bytes) -> bytes:

@@ -107,11 +107,6 @@ We never re-key in the middle of a call by ourselves, so a shorter lifetime woul
 # Lines made and judged --------------------------------------------------------------------------
 
 
-def _fresh(suite: CryptoSuite, tag: int, entropy: Entropy) -> Crypto:
-    key = KeyMaterial(entropy(suite.material_length))
-    return Crypto(tag, str(suite), (KeyParameter(key),))
-
-
 def make_crypto_offer(suites: Sequence[CryptoSuite], *, entropy: Entropy) -> tuple[Crypto, ...]:
     """Crypto lines for `suites` in order, tags from 1, a fresh key each.
 
@@ -119,7 +114,11 @@ def make_crypto_offer(suites: Sequence[CryptoSuite], *, entropy: Entropy) -> tup
     """
     if not suites or len(set(suites)) != len(suites):
         raise ConfigurationError("crypto suites to offer must be at least one, each named once")
-    return tuple([_fresh(suite, tag, entropy) for tag, suite in enumerate(suites, start=1)])
+    lines: list[Crypto] = []
+    for tag, suite in enumerate(suites, start=1):
+        key = KeyMaterial(entropy(suite.material_length))
+        lines.append(Crypto(tag, str(suite), (KeyParameter(key),)))
+    return tuple(lines)
 
 
 def choose_crypto(

@@ -306,6 +306,8 @@ class CallLeg:
     _seen: Flow | None = None
     _generation = 0
     _shown: SecurityState | None = None
+    _policy_met: SecurityPolicy | None = None
+    """The policy that `_shown` has met; None before it was judged."""
     _far_end_timer: TimerHandle | None = None
     _duration_timer: TimerHandle | None = None
     _waiting_proposal: MediaProposal | None = None
@@ -779,7 +781,7 @@ class CallLeg:
     def _emit_security_change(self, state: SecurityState) -> None:
         if self._shown is not None and state != self._shown:
             self.event_queue.put_event(SecurityChanged(self._shown, state))
-        self._shown = state
+        self._shown, self._policy_met = state, None
 
     # Guards
 
@@ -857,11 +859,14 @@ class CallLeg:
         if self._shown is None or self._state is CallState.TERMINATED:
             return
         state = self.security
+        if self._policy_met is self.policy and state == self._shown:
+            return
         if state.level < self._shown.level:
             self._generation += 1
             self.negotiation.set_security_generation(self._generation)
         self._emit_security_change(state)
         shortfalls = self.policy.judge(state)
+        self._policy_met = None if shortfalls else self.policy
         if shortfalls and self.negotiation.media and self._waiting_proposal is None:
             self._handle_shortfalls(shortfalls)
 

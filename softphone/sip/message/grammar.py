@@ -131,17 +131,19 @@ def parse_parameters(text: str) -> Parameters:
 
     Raises MalformedMessage for a name with two different values.
     """
-    if not text:
-        return ()
-    found = repeatable_parameters(text)
-    return unique_parameters(found) if len(found) > 1 else found
+    found: list[tuple[str, str | None]] = []
+    seen: dict[str, str | None] = {}
+    # findall returns "" for an absent value, and no value that matches is empty.
+    for name, written in _PARAMETER.findall(text):
+        value = written or None
+        if seen.setdefault(name.lower(), value) != value:
+            raise MalformedMessage("Parameter given twice")
+        found.append((name, value))
+    return tuple(found)
 
 
 def repeatable_parameters(text: str) -> Parameters:
     """Return the parameters of a text that matched `PARAMETERS`, with repeated names."""
-    if not text:
-        return ()
-    # findall returns "" for an absent value, and no value that matches is empty.
     return tuple([(name, value or None) for name, value in _PARAMETER.findall(text)])
 
 

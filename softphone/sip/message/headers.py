@@ -16,7 +16,7 @@ every message has are here, those of all others in `softphone.sip.message.typed_
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, KeysView, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -100,10 +100,13 @@ class Via(Parameterized):
         name, version, transport, host, port, parameters = match.groups()
         if version != "2.0" or name.upper() != "SIP":
             raise MalformedMessage("Unknown protocol in Via")
-        number = None if port is None else digits(port, 65535)
-        if port is not None and not number:
+        number = None if port is None else int(port)
+        if number is not None and not 0 < number < 65536:
             raise MalformedMessage("Port out of range in Via")
-        return cls(transport, parse_host(host), number, parse_parameters(parameters)), match.end()
+        if host[0] == "[":
+            host = parse_host(host)
+        found = parse_parameters(parameters) if parameters else ()
+        return cls(transport, host, number, found), match.end()
 
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"
@@ -155,8 +158,10 @@ class CSeq:
     def parse(cls, text: str) -> Self:
         """Parse one value; the number may have leading zeros."""
         match = _CSEQ.fullmatch(text)
-        number = digits(match[1], SEQUENCE_LIMIT) if match else None
-        if match is None or number is None:
+        if match is None:
+            raise MalformedMessage("Malformed CSeq")
+        number = int(match[1])
+        if number > SEQUENCE_LIMIT:
             raise MalformedMessage("Malformed CSeq")
         return cls(number, match[2])
 
@@ -303,7 +308,7 @@ class TypedHeaderField(HeaderField, Generic[T]):
             return self
         headers = instance.headers
         index = headers._index
-        values = (headers._by_key() if index is None else index).get(self.key, ())
+        values = (headers.by_key() if index is None else index).get(self.key, ())
         if self.required and not values:
             raise MalformedMessage(f"Missing {self.name} header field")
         try:
@@ -607,13 +612,8 @@ HEADER_FIELDS: tuple[HeaderField, ...] = (
     HeaderField("User-Agent"),
 )
 
-REQUIRED_FIELDS = tuple([field.attribute for field in _TYPED if field.required])
-"""The attributes that the parser reads of every message."""
-
-STRICT_FIELDS = tuple(
-    [(field.key, field.attribute) for field in _TYPED if field.strict and not field.required]
-)
-"""The attributes that the parser reads when the field is present, with its name in lower case."""
+STRICT_FIELDS = tuple([field for field in _TYPED if field.strict])
+"""The fields that the parser reads where they are present; those that are required come first."""
 
 Description: TypeAlias = tuple[str, str, bool]
 
@@ -684,7 +684,8 @@ class Headers:
         headers._index = index
         return headers
 
-    def _by_key(self) -> dict[str, list[str]]:
+    def by_key(self) -> dict[str, list[str]]:
+        """Return the values by name, in lower case and expanded; do not modify the result."""
         index = self._index
         if index is None:
             index = {}
@@ -704,18 +705,11 @@ class Headers:
         """
         self._index = None
 
-    def keys(self) -> KeysView[str]:
-        """Return the names present, in lower case, compact forms expanded."""
-        index = self._index
-        if index is None:
-            index = self._by_key()
-        return index.keys()
-
     def get(self, name: str) -> str | None:
         """Return the first field value of that name, or None."""
         index = self._index
         if index is None:
-            index = self._by_key()
+            index = self.by_key()
         values = index.get(KEYS.get(name) or field_key(name))
         return values[0] if values else None
 
@@ -723,7 +717,7 @@ class Headers:
         """Return every field value of that name in order; lists are not split."""
         index = self._index
         if index is None:
-            index = self._by_key()
+            index = self.by_key()
         values = index.get(KEYS.get(name) or field_key(name))
         return tuple(values) if values else ()
 
@@ -731,7 +725,7 @@ class Headers:
         """Return every field value of a full name in lower case; do not modify the result."""
         index = self._index
         if index is None:
-            index = self._by_key()
+            index = self.by_key()
         return index.get(key, ())
 
     def with_added(self, name: str, value: str) -> Headers:
@@ -770,7 +764,7 @@ class Headers:
             return False
         index = self._index
         if index is None:
-            index = self._by_key()
+            index = self.by_key()
         return (KEYS.get(name) or field_key(name)) in index
 
     def __iter__(self) -> Iterator[Field]:

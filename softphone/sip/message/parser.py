@@ -20,7 +20,6 @@ from typing import TypeAlias
 
 from softphone.sip.message.grammar import TOKEN, MalformedMessage, digits, is_token
 from softphone.sip.message.headers import (
-    REQUIRED_FIELDS,
     SPELLINGS,
     STRICT_FIELDS,
     Field,
@@ -445,10 +444,13 @@ def _build_response(start: str, headers: Headers, body: bytes) -> Response:
 
 
 def _check_fields(message: Request | Response) -> None:
-    """Parse the required and the strict fields, which raise MalformedMessage; values are cached."""
-    for name in REQUIRED_FIELDS:
-        getattr(message, name)
-    present = message.headers.keys()
-    for key, name in STRICT_FIELDS:
-        if key in present:
-            getattr(message, name)
+    """Parse the strict fields, which raise MalformedMessage, and cache their values."""
+    index, values = message.headers.by_key(), message.__dict__
+    # Not by attribute: that is one more call for each field.
+    for field in STRICT_FIELDS:
+        written = index.get(field.key)
+        if written is not None:
+            value = field.parse(written[0]) if field.parse else field.read(written)
+            values[field.attribute] = value
+        elif field.required:
+            raise MalformedMessage(f"Missing {field.name} header field")

@@ -76,7 +76,7 @@ def test_values_are_found_in_order_under_any_spelling():
     assert 1 not in headers
     assert list(headers) == [("Via", "1"), ("To", "x"), ("Via", "2,3"), ("X-a", "y")]
     assert len(headers) == 4
-    assert set(headers.keys()) == {"via", "to", "x-a"}
+    assert set(headers.by_key()) == {"via", "to", "x-a"}
 
 
 def test_headers_are_changed_by_making_new_ones():
@@ -118,7 +118,7 @@ def test_settled_fields_are_found_as_before():
     made = Headers([("Via", "a"), ("Route", "b"), ("Via", "c")])
     read = Headers.from_wire((("Via", "a"),), {"via": ["a"]})
     for headers in (made, read):
-        keys = set(headers.keys())
+        keys = set(headers.by_key())
         headers.drop_index()
-        assert (set(headers.keys()), headers.get("v")) == (keys, "a")
+        assert (set(headers.by_key()), headers.get("v")) == (keys, "a")
     assert made.get_all("VIA") == ("a", "c")

@@ -248,11 +248,12 @@ class Timers(Generic[K]):
             self._heap = list(self._deadlines.values())
             heapq.heapify(self._heap)
 
-    def cancel(self, key: K) -> None:
-        """Forget the deadline of `key`, if there is one."""
-        entry = self._deadlines.pop(key, None)
-        if entry is not None:
-            del self._keys[entry[1]]
+    def cancel(self, *keys: K) -> None:
+        """Forget the deadline of each key, if there is one."""
+        for key in keys:
+            entry = self._deadlines.pop(key, None)
+            if entry is not None:
+                del self._keys[entry[1]]
 
     def next_deadline(self) -> float | None:
         """The earliest deadline, or None."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from softphone.personas import StandardPersona
-from softphone.sans_io import Flow, Target, Transmit
+from softphone.sans_io import Flow, Target
 from softphone.sip import (
     Endpoint,
     Exchange,
@@ -98,6 +98,7 @@ class SignalingMachine:
         self.publisher = Publisher(endpoint)
         self._events: deque[SignalingEvent] = deque()
         self._now = 0.0
+        self.transmits = endpoint.transmits
 
     def receive(self, data: bytes, *, flow: Flow, now: float) -> None:
         """Process bytes received on a flow."""
@@ -129,13 +130,11 @@ class SignalingMachine:
             return other if own is None else own
         return min(own, other)
 
-    def transmits(self) -> list[Transmit]:
-        """Remove and return what the endpoint wants to send."""
-        return self.endpoint.transmits()
-
     def next_event(self) -> SignalingEvent | None:
         """Remove and return the next event, also one caused by a command; None if there is none."""
-        if not self._events:
+        registration = self.registration
+        caused = self.endpoint.events or (registration is not None and registration.events)
+        if caused and not self._events:
             self._pump(self._now)
         return self._events.popleft() if self._events else None
 
@@ -150,7 +149,8 @@ class SignalingMachine:
 
     def _pump(self, now: float) -> None:
         self._now = max(self._now, now)
-        while (event := self.endpoint.next_event()) is not None:
+        while self.endpoint.events:
+            event = self.endpoint.events.popleft()
             if not (isinstance(event, REGISTRATION_EVENTS) and self._take(event)):
                 self._events.append(event)
         if self.registration is not None:

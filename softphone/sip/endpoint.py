@@ -9,6 +9,7 @@ Registration is in `softphone.sip.registration`, server location in `softphone.s
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeAlias
@@ -115,6 +116,10 @@ class Endpoint:
         self._table = DialogTable(own_server=own_server, report_stranger=self._report_stranger)
         self._router = RequestRouter(layer=self._layer, table=self._table, admit=admit)
         self._readers: dict[int, _StreamReader] = {}
+        self.next_timer = self._layer.timers.next_deadline
+        # The layers below emit their own event classes; SipEvent is their union.
+        self.events: deque[SipEvent] = self._layer.events  # type: ignore[assignment]
+        """The events that nobody has taken, oldest first."""
 
     # The machine ---------------------------------------------------------------------------------
 
@@ -144,7 +149,7 @@ class Endpoint:
                 item,
                 flow=flow,
                 now=now,
-                allowed=lambda request: self._table.takes_response(request, flow=flow),
+                allowed=self._table.takes_response,
             ):
                 self._layer.emit_event(
                     events.MessageRejected(flow, 481, "A response that matches no request")
@@ -193,10 +198,6 @@ class Endpoint:
         """Run every timer that is due."""
         self._layer.handle_timer(now=now)
 
-    def next_timer(self) -> float | None:
-        """The earliest deadline, or None."""
-        return self._layer.timers.next_deadline()
-
     def transmits(self) -> list[Transmit]:
         """Remove and return what is to be sent, in order."""
         flows = self._layer.flows
@@ -205,11 +206,7 @@ class Endpoint:
 
     def next_event(self) -> SipEvent | None:
         """Remove and return the next event, or None."""
-        if not self._layer.events:
-            return None
-        # The layers below emit their own event classes; SipEvent is their union.
-        event: SipEvent = self._layer.events.popleft()  # type: ignore[assignment]
-        return event
+        return self.events.popleft() if self.events else None
 
     # Flows ---------------------------------------------------------------------------------------
 
@@ -477,8 +474,7 @@ class _StreamReader:
 
     def stop(self) -> None:
         """Cancel the timers: the flow has ended."""
-        self._layer.timers.cancel((self, "pending"))
-        self._layer.timers.cancel((self, "idle"))
+        self._layer.timers.cancel((self, "pending"), (self, "idle"))
 
     def handle_timer(self, name: object, *, now: float) -> None:
         """Close the flow: the rest of a message is overdue, or the flow is idle."""

@@ -22,10 +22,6 @@ E = TypeVar("E")
 _PAUSE_AFTER_BUG = 1.0  # a deadline that raises must not become a busy loop
 
 
-def _nothing(_: float) -> None:
-    """The change applied after commands, which have changed the machine already."""
-
-
 class _ChangeScope(AbstractContextManager[float]):
     """The context manager of `Drain.change`; a generator would cost three times as much."""
 
@@ -37,7 +33,7 @@ class _ChangeScope(AbstractContextManager[float]):
 
     def __enter__(self) -> float:
         self._began = self._drain.begin_changes()
-        return self._drain.clock()
+        return self._drain.now
 
     def __exit__(self, *exc_info: object) -> None:
         if self._began:
@@ -62,21 +58,32 @@ class Drain(Generic[E]):
     ) -> None:
         self.machine = machine
         self.clock = clock
+        self.now = clock()
+        """The time of the change that is applied, or was last."""
         self._send = send
         self._on_event = on_event
         self._on_bug = on_bug
-        self._changes: deque[tuple[Callable[[float], None], Flow | None]] = deque()
+        self._changes: deque[tuple[Callable[[float], None] | None, Flow | None]] = deque()
         self._busy = False
         self._closed = False
         self._not_before = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = float("inf")
 
-    def apply_change(self, change: Callable[[float], None], *, flow: Flow | None = None) -> None:
-        """Run `change(now)` and drain; inside a drain, run it once that drain has ended."""
+    def apply_change(
+        self, change: Callable[[float], None] | None, *, flow: Flow | None = None
+    ) -> None:
+        """Run `change(now)`, if it is one, and drain; inside a drain, do so once that has ended."""
         self._changes.append((change, flow))
-        if not self._busy:
-            self._work()
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._changes:
+                self._guarded(*self._changes.popleft())
+        finally:
+            self._busy = False
+        self._arm()
 
     def receive_bytes(self, data: bytes, *, flow: Flow) -> None:
         """Give received bytes to the machine and drain it."""
@@ -92,32 +99,25 @@ class Drain(Generic[E]):
     def begin_changes(self) -> bool:
         """Defer changes until `end_changes`; False inside a drain, which defers them already."""
         busy, self._busy = self._busy, True
+        self.now = self.clock()
         return not busy
 
     def end_changes(self) -> None:
-        """Run and drain the changes deferred since `begin_changes`."""
+        """Drain the commands, then run and drain the changes deferred since `begin_changes`."""
         self._busy = False
-        self.apply_change(_nothing)
+        self.apply_change(None)
 
     def close(self) -> None:
         """Cancel the timer for good."""
         self._closed = True
         self._disarm()
 
-    def _work(self) -> None:
-        self._busy = True
-        try:
-            while self._changes:
-                change, flow = self._changes.popleft()
-                self._guarded(change, flow)
-        finally:
-            self._busy = False
-        self._arm()
-
-    def _guarded(self, change: Callable[[float], None], flow: Flow | None) -> None:
+    def _guarded(self, change: Callable[[float], None] | None, flow: Flow | None) -> None:
         machine = self.machine
         try:
-            change(self.clock())
+            if change is not None:
+                self.now = self.clock()
+                change(self.now)
             while True:
                 transmits = machine.transmits()
                 for transmit in transmits:

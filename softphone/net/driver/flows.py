@@ -94,8 +94,7 @@ class DriverFlows(Generic[E]):
             logger.debug("flow %d has ended: %d bytes dropped", flow.id, len(transmit.data))
             return
         if transmit.data and self._tap is not None:
-            now = self._drain.clock()
-            self._tap.signaling(transmit.data, flow=flow, outgoing=True, now=now)
+            self._tap.signaling(transmit.data, flow=flow, outgoing=True, now=self._drain.now)
         if isinstance(link, StreamConnection):
             link.write(transmit.data)
             if transmit.close:

@@ -76,6 +76,7 @@ class Dialog:
     __slots__ = (
         "call_id",
         "hosts",
+        "id",
         "local",
         "local_sequence",
         "remote",
@@ -104,6 +105,8 @@ class Dialog:
         self.call_id = call_id
         self.local = local
         self.remote = remote
+        self.id: DialogId = (call_id, local.tag or "", remote.tag or "")
+        """Call-ID, local tag and remote tag: the key in the `DialogTable`."""
         self.remote_target = remote_target
         self.route_set = route_set
         self.to = to
@@ -162,11 +165,6 @@ class Dialog:
         dialog.secure = _secure(request.uri)
         dialog.note_capabilities(request)
         return dialog
-
-    @property
-    def id(self) -> DialogId:
-        """Call-ID, local tag and remote tag: the key in the `DialogTable`."""
-        return (self.call_id, self.local.tag or "", self.remote.tag or "")
 
     def take_sequence(self) -> int:
         """Take the next CSeq number for a request of ours."""

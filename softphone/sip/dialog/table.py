@@ -109,7 +109,7 @@ class DialogTable:
         half = self._halves.get((request.call_id, request.to.tag or ""))
         return half if half is not None and self._notifies(half, flow) else None
 
-    def takes_response(self, request: Request, *, flow: Flow) -> bool:
+    def takes_response(self, request: Request, flow: Flow) -> bool:
         """Whether the response to a request of ours may come on `flow`.
 
         Always true for a request outside the dialogs in the table: there the Via branch is the

@@ -19,8 +19,9 @@ from softphone.sip.invite.invite_dialog import (
     OfferAnswerInput,
     OfferState,
 )
-from softphone.sip.message import Body, Field, Request, Response, Via
+from softphone.sip.message import Body, Field, Request, Response
 from softphone.sip.transaction import TransactionLayer
+from softphone.sip.transport import via_value
 
 if TYPE_CHECKING:
     from softphone.sip.invite.usage import InviteUsage
@@ -59,11 +60,8 @@ class SuccessAck:
     def send_on_flow(self, flow: Flow, *, now: float) -> None:
         """Send the ACK on `flow`; the first call sets its Via."""
         if not self.data:
-            host, port = flow.local
-            via = Via(
-                flow.transport.upper(), host, port, (("branch", self.branch), ("rport", None))
-            )
-            headers = self.request.headers.with_prepended("Via", str(via))
+            via = via_value(flow, self.branch)
+            headers = self.request.headers.with_prepended("Via", via)
             self.data = self.request.with_headers(headers).encode()
         self.layer.send_bytes(self.data, flow)
 
@@ -104,8 +102,7 @@ class SuccessRetransmission:
     def stop(self) -> None:
         """Stop retransmitting: the ACK came or the session is over."""
         del self._usage.successes[self.sequence]
-        self._usage.layer.timers.cancel((self, "resend"))
-        self._usage.layer.timers.cancel((self, "give up"))
+        self._usage.layer.timers.cancel((self, "resend"), (self, "give up"))
 
     def handle_timer(self, name: object, *, now: float) -> None:
         """Retransmit the 2xx, or send BYE after 64*T1 without ACK (sections 13.3.1.4, 14.2)."""

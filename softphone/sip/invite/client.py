@@ -6,7 +6,7 @@ Also retries after a challenge (digest) or 422 and fails over to the next server
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from softphone.errors import LocalProtocolError
@@ -192,27 +192,28 @@ class InviteClient:
         if leg is None:
             if len(self.dialogs) >= self._layer.config.max_early_dialogs:
                 return None
-            dialog = Dialog.from_response(
-                self.request,
-                response,
-                to=self.flow or self.to,
-                hosts=self._hosts(self.transaction),
-            )
-            leg = self.dialogs[tag] = InviteDialog(dialog, self._new_offer_answer())
-            leg.local_body = self._body
+            leg = self._new_dialog(response, to=self.flow or self.to, sent_by=self.transaction)
+            self.dialogs[tag] = leg
         else:
             leg.dialog.refresh_target(response)
         return leg
 
-    def _hosts(self, transaction: ClientTransaction | None) -> Iterable[str]:
-        """Yield the host that the response came from and those of the server's other targets."""
-        if transaction is not None and transaction.source is not None:
-            yield transaction.source
-        yield from self._failover.hosts
+    def _new_dialog(
+        self, response: Response, *, to: Flow | Target, sent_by: ClientTransaction | None
+    ) -> InviteDialog:
+        """Create the dialog of a response.
 
-    def _new_offer_answer(self) -> OfferAnswerExchange:
+        Its hosts are the one that the response came from and those of the server's other targets.
+        """
+        hosts = self._failover.hosts
+        if sent_by is not None and sent_by.source is not None:
+            hosts = (sent_by.source, *hosts)
+        dialog = Dialog.from_response(self.request, response, to=to, hosts=hosts)
         has_offer = self.request.find_body(self._layer.config.session_types) is not None
-        return OfferAnswerExchange(OfferState.LOCAL_OFFER if has_offer else OfferState.STABLE)
+        state = OfferState.LOCAL_OFFER if has_offer else OfferState.STABLE
+        leg = InviteDialog(dialog, OfferAnswerExchange(state))
+        leg.local_body = self._body
+        return leg
 
     def _enter_early_dialog(
         self, leg: InviteDialog, tag: str, response: Response, *, now: float
@@ -253,13 +254,9 @@ class InviteClient:
             return
         leg = self.dialogs.get(tag)
         if leg is None:
-            to = transaction.flow or self.to
-            dialog = Dialog.from_response(
-                self.request, response, to=to, hosts=self._hosts(transaction)
-            )
-            leg = InviteDialog(dialog, self._new_offer_answer())
-            leg.local_body = self._body
-        leg.dialog.confirm_by_response(response)
+            leg = self._new_dialog(response, to=transaction.flow or self.to, sent_by=transaction)
+        else:
+            leg.dialog.confirm_by_response(response)
         if self.over or self.canceling is not None:
             self._refuse_success(leg, tag, now=now)
             return

@@ -136,8 +136,7 @@ class ReliableSender:
             return False
         self.waiting = None
         self._rseq += 1
-        self._timers.cancel((self, "resend"))
-        self._timers.cancel((self, "give up"))
+        self._timers.cancel((self, "resend"), (self, "give up"))
         return True
 
     def send_next(self, *, now: float) -> None:
@@ -151,8 +150,7 @@ class ReliableSender:
         The PRACK of the last one may still come and is answered (section 3).
         """
         self._queue.clear()
-        self._timers.cancel((self, "resend"))
-        self._timers.cancel((self, "give up"))
+        self._timers.cancel((self, "resend"), (self, "give up"))
 
     def handle_timer(self, name: object, *, now: float) -> None:
         """Retransmit, doubling the interval without bound, or fail after 64*T1."""

@@ -212,8 +212,7 @@ class InviteServer:
     def _stop_provisionals(self) -> None:
         if self.reliable is not None:
             self.reliable.stop()
-        for name in ("trying", "unanswered", "provisional"):
-            self._layer.timers.cancel((self, name))
+        self._layer.timers.cancel((self, "trying"), (self, "unanswered"), (self, "provisional"))
 
     # Requests received ---------------------------------------------------------------------------
 

@@ -124,8 +124,7 @@ class SessionTimer:
 
     def stop(self) -> None:
         """Cancel the refresh and the expiry."""
-        self._timers.cancel((self, "refresh"))
-        self._timers.cancel((self, "expire"))
+        self._timers.cancel((self, "refresh"), (self, "expire"))
 
     def handle_timer(self, name: object, *, now: float) -> None:
         """Refresh the session, or end it with BYE when it expires (section 10)."""

@@ -159,9 +159,9 @@ class InviteUsage:
     @property
     def flow(self) -> Flow | None:
         """The open flow of the dialog, or of the INVITE before there is one; None without."""
-        part = self.client or self.server
         if self.leg is not None:
             return self.layer.flows.resolve(self.leg.dialog.to)
+        part = self.client or self.server
         return part.flow if part is not None else self._invite_flow
 
     @property

@@ -37,7 +37,6 @@ from softphone.sip.message.grammar import (
     is_token,
     parse_parameters,
     split_commas,
-    unquote,
 )
 from softphone.sip.message.typed_headers import (
     SEQUENCE_LIMIT,
@@ -119,16 +118,12 @@ class Via(Parameterized):
     @property
     def branch(self) -> str | None:
         """The branch parameter, or None."""
-        # Nearly always it comes first and is written like this.
-        parameters = self.parameters
-        if parameters and parameters[0][0] == "branch":
-            return unquote(parameters[0][1] or "")
-        return find_parameter(parameters, "branch")
+        return find_parameter(self.parameters, "branch")
 
     @property
     def received(self) -> str | None:
         """The received address without brackets, or None (RFC 5118 section 4.5: both occur)."""
-        value = self.parameter("received")
+        value = find_parameter(self.parameters, "received")
         return value.strip("[]") if value else None
 
     @property
@@ -142,7 +137,7 @@ class Via(Parameterized):
     @property
     def rport(self) -> int | None:
         """The port of a filled-in rport (RFC 3581), else None."""
-        value = self.parameter("rport")
+        value = find_parameter(self.parameters, "rport")
         return digits(value, 65535) if value else None
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Self, TypeAlias
 
 from softphone.errors import LocalProtocolError
@@ -64,7 +65,7 @@ class _MessageParts(FieldAccess):
         """Whether it has P-Asserted-Identity or Remote-Party-ID, as most messages have not."""
         return "P-Asserted-Identity" in self.headers or "Remote-Party-ID" in self.headers
 
-    @property
+    @cached_property
     def content(self) -> Body | None:
         """The body with its type and disposition, or None when there is none.
 
@@ -84,6 +85,9 @@ class _MessageParts(FieldAccess):
         content = self.content
         if content is None:
             return None
+        kind = content.media_type
+        if not kind.startswith("multipart/"):
+            return content if kind in media_types else None
         try:
             for media_type in media_types:
                 found = find_part(content, media_type)
@@ -131,7 +135,9 @@ class Request(_MessageParts):
         """
         if not is_token(method):
             raise LocalProtocolError("a method has to be a token")
-        return cls(method, uri, Headers((*headers, *_body_fields(body))), _body_data(body))
+        if body is None:
+            return cls(method, uri, Headers(headers))
+        return cls(method, uri, Headers((*headers, *_body_fields(body))), body.data)
 
     def encode(self) -> bytes:
         """Return the request in wire format.

@@ -297,8 +297,7 @@ class NotifierUsage:
 
     def _end(self) -> None:
         self.state = SubscriptionState.TERMINATED
-        self._layer.timers.cancel((self, "expire"))
-        self._layer.timers.cancel((self, "unanswered"))
+        self._layer.timers.cancel((self, "expire"), (self, "unanswered"))
         if self.dialog is not None:
             self._table.remove_dialog(self.dialog, self)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from softphone.sans_io import Flow, Target, Transport
-from softphone.sip.message import Parameters, Request, Response, SessionId, SipUri, Via
+from softphone.sip.message import Request, Response, SessionId, SipUri
 from softphone.sip.transaction.tables import (
     INVITE_CLIENT,
     NON_INVITE_CLIENT,
@@ -18,6 +18,7 @@ from softphone.sip.transaction.tables import (
     TransactionState,
     timers_of,
 )
+from softphone.sip.transport import via_value
 
 if TYPE_CHECKING:
     from softphone.sip.transaction.layer import TransactionLayer
@@ -172,13 +173,11 @@ class ClientTransaction:
         RFC 3261 section 18.1.1, RFC 3581.
         """
         self.flow = flow
-        host, port = flow.local
-        parameters: Parameters = (("branch", self.branch), ("rport", None))
+        via = via_value(flow, self.branch)
         if self.request.method == "REGISTER" and flow.transport.reliable:
             # Offers to send CRLF pings to the next hop, if it wants them (RFC 6223).
-            parameters = (*parameters, ("keep", None))
-        via = Via(flow.transport.upper(), host, port, parameters)
-        headers = self.original_request.headers.with_prepended("Via", str(via))
+            via = f"{via};keep"
+        headers = self.original_request.headers.with_prepended("Via", via)
         if self.request.method in TARGET_REFRESH and "Contact" not in headers:
             headers = headers.with_added("Contact", self.layer.contact_value(flow, self.request))
         self.request = self.original_request.with_headers(headers)
@@ -278,8 +277,8 @@ class ClientTransaction:
         self.layer.timers.set((self, name), now + delay)
 
     def _stop_timers(self) -> None:
-        for name in _INVITE_TIMERS if self.invite else _NON_INVITE_TIMERS:
-            self.layer.timers.cancel((self, name))
+        names = _INVITE_TIMERS if self.invite else _NON_INVITE_TIMERS
+        self.layer.timers.cancel(*[(self, name) for name in names])
 
     def _state_entered(self) -> None:
         if self.state is TransactionState.TERMINATED:

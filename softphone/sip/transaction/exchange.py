@@ -58,8 +58,9 @@ class RequestFailover:
     @property
     def hosts(self) -> tuple[str, ...]:
         """The hosts of all targets of the server, without duplicates."""
-        targets = () if self._failover is None else self._failover.targets
-        return tuple(dict.fromkeys(target.host for target in targets))
+        if self._failover is None:
+            return ()
+        return tuple(dict.fromkeys([target.host for target in self._failover.targets]))
 
 
 NO_FAILOVER = RequestFailover(None)

@@ -169,7 +169,7 @@ class TransactionLayer:
         *,
         flow: Flow,
         now: float,
-        allowed: Callable[[Request], bool] = lambda _: True,
+        allowed: Callable[[Request, Flow], bool] = lambda *_: True,
     ) -> bool:
         """Pass a response to its transaction; returns False when it is dropped.
 
@@ -186,7 +186,7 @@ class TransactionLayer:
         if response.status in (401, 407) and flow.remote[0] != transaction.flow.remote[0]:
             # A callee knows our Via as well and could challenge us over UDP, past the server.
             return False
-        if not allowed(transaction.request):
+        if not allowed(transaction.request, flow):
             return False
         transaction.source = flow.remote[0]
         self.flows.learn_public_address(flow, response)

@@ -297,8 +297,7 @@ class ServerTransaction:
                 self.allowance -= len(self.data)
                 self.layer.send_bytes(self.data, self.to)
         elif action is TransactionAction.STOP:
-            for name in _TIMERS:
-                self.layer.timers.cancel((self, name))
+            self.layer.timers.cancel(*[(self, name) for name in _TIMERS])
         elif action in TIMERS:
             self._start_timer(action, now=now)
 

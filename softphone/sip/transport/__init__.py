@@ -18,6 +18,7 @@ from softphone.sip.transport.flow_rules import (
     hosts_of_uris,
     leads_to_same_peer,
     same_host,
+    via_value,
 )
 from softphone.sip.transport.flow_table import FlowTable, FlowUser
 from softphone.sip.transport.keepalive import (
@@ -66,4 +67,5 @@ __all__ = [
     "locate_server",
     "order_servers",
     "same_host",
+    "via_value",
 ]

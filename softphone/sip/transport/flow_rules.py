@@ -36,6 +36,13 @@ def contact_for(
     return NameAddr(None, uri)
 
 
+def via_value(flow: Flow, branch: str) -> str:
+    """Return the Via value of a request that leaves on `flow` (RFC 3261 18.1.1, RFC 3581)."""
+    host, port = flow.local
+    place = f"[{host}]" if ":" in host else host
+    return f"SIP/2.0/{flow.transport.upper()} {place}:{port};branch={branch};rport"
+
+
 def flow_is_allowed(bound: Flow | Target, flow: Flow, *, hosts: Iterable[str] = ()) -> bool:
     """Whether a message on `flow` may change a dialog or transaction bound to `bound`.
 

@@ -382,7 +382,7 @@ class Failover:
         self._targets = tuple(targets)
         self._failed: set[Target] = set()
         self._closed: dict[Target, float] = {}
-        if before is not None:
+        if before is not None and before._closed:
             closed = before._closed.items()
             self._closed.update((target, until) for target, until in closed if target in targets)
         self._last_good: Target | None = None

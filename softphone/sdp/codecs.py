@@ -140,11 +140,6 @@ class MediaFormat:
     fmtp: str | None
     feedback: tuple[str, ...]
 
-    @property
-    def telephone_event(self) -> bool:
-        """Whether the format is telephone-event."""
-        return self.name.lower() == TELEPHONE_EVENT
-
 
 _DESCRIBING = frozenset({"rtpmap", "fmtp", "rtcp-fb"})
 _REMEMBERED = 64

@@ -158,7 +158,9 @@ class MediaDescription:
 
     def attribute_values(self, name: str) -> Iterator[str]:
         """The values of all attributes called `name`, in order."""
-        return iter([a.value for a in self.attributes if a.name == name and a.value is not None])
+        for attribute in self.attributes:
+            if attribute.name == name and attribute.value is not None:
+                yield attribute.value
 
     def has_attribute(self, name: str) -> bool:
         """Whether there is an attribute called `name`."""
@@ -206,11 +208,13 @@ class SessionDescription:
 
     def connection_of(self, media: MediaDescription) -> Connection | None:
         """The `c=` line that applies to `media`: its own, else the session's."""
-        return media.connection or self.connection
+        return media.connections[0] if media.connections else self.connection
 
     def direction_of(self, media: MediaDescription) -> Direction:
         """The direction that applies to `media`, as its sender sees it (RFC 8866 section 6.7)."""
-        return media.direction or _direction_in(self.attributes) or Direction.SENDRECV
+        return (
+            _direction_in(media.attributes) or _direction_in(self.attributes) or Direction.SENDRECV
+        )
 
 
 def _direction_in(attributes: Iterable[Attribute]) -> Direction | None:

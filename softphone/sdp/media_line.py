@@ -75,7 +75,7 @@ class OfferedMedia:
     @property
     def secure(self) -> bool:
         """Whether the profile is RTP/SAVP or RTP/SAVPF."""
-        return is_secure_profile(self.profile)
+        return "SAVP" in self.profile.upper()
 
 
 @fast_init
@@ -115,7 +115,7 @@ class NegotiatedMedia:
     @property
     def secure(self) -> bool:
         """Whether the profile is RTP/SAVP or RTP/SAVPF."""
-        return is_secure_profile(self.profile)
+        return "SAVP" in self.profile.upper()
 
 
 # Reading the remote's lines ---------------------------------------------------------------------
@@ -139,38 +139,32 @@ def media_address_fault(host: str, ours: str) -> str | None:
     It must be numeric, without a zone, and of our own family.  No name is looked up.  Multicast and
     broadcast addresses (RFC 1112, RFC 919) are refused too: they would have us flood a network.
     """
-    version = _version_of(host)
-    if version is None:
-        return f"the media address {host[:64]} is a name, not an address"
+    if len(host) > _MEMORABLE:
+        return _no_address(host)
+    return _address_fault(host, ours)
+
+
+def _no_address(host: str) -> str:
+    return f"the media address {host[:64]} is a name, not an address"
+
+
+@lru_cache(1024)
+def _address_fault(host: str, ours: str) -> str | None:
+    """Judge one address; cached, since few addresses recur, several times per call."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return _no_address(host)
     if "%" in host:
         return "the media address has a zone, which means nothing here"
-    if version != _version_of(ours):
+    if address.version != (6 if ":" in ours else 4):
         return f"the media address {host} is not of our own address family"
-    if _is_of_many(host):
-        return f"the media address {host} is not that of one host"
-    return None
-
-
-@lru_cache(1024)
-def _is_of_many(host: str) -> bool:
-    """Whether it is a multicast address, or in 240.0.0.0/4, which holds the broadcast address."""
-    address = ipaddress.ip_address(host)
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    return address.is_multicast or (address.version == 4 and address.is_reserved)
-
-
-def _version_of(host: str) -> int | None:
-    """Return 4 or 6; None for a name.  Cached: few addresses recur, several times per call."""
-    return _remembered_version(host) if len(host) <= _MEMORABLE else None
-
-
-@lru_cache(1024)
-def _remembered_version(host: str) -> int | None:
-    try:
-        return ipaddress.ip_address(host).version
-    except ValueError:
-        return None
+    # 240.0.0.0/4 holds the broadcast address.
+    if address.is_multicast or (address.version == 4 and address.is_reserved):
+        return f"the media address {host} is not that of one host"
+    return None
 
 
 def remote_direction(description: SessionDescription, media: MediaDescription) -> Direction:
@@ -196,6 +190,8 @@ def intersect_directions(one: Direction, other: Direction) -> Direction:
 def remote_bandwidth(media: MediaDescription) -> int | None:
     """Bits a second that the `b=` lines of `media` allow (RFC 3890; RFC 8866 section 5.8)."""
     factors = {"TIAS": 1, "AS": 1000}
+    if not media.bandwidth:
+        return None
     given = [line for line in media.bandwidth if line.type in factors]
     return min((line.value * factors[line.type] for line in given), default=None)
 
@@ -209,6 +205,8 @@ def remote_extended_reports(
     """
     lines = [one for one in media.attributes if one.name == "rtcp-xr"]
     lines = lines or [one for one in description.attributes if one.name == "rtcp-xr"]
+    if not lines:
+        return ()
     words = [word for line in lines[:1] for word in (line.value or "").lower().split()]
     return tuple(dict.fromkeys([word.partition("=")[0] for word in words[:MOST_REPORTS]]))
 

@@ -23,6 +23,7 @@ from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.sdp.attributes import read_crypto
 from softphone.sdp.codecs import (
     DEFAULT_EVENTS,
+    TELEPHONE_EVENT,
     CodecCapability,
     MediaCapability,
     MediaFormat,
@@ -172,7 +173,7 @@ class OfferAnswerSession:
         slots = self._local.media if self._local else ()
         lines = [
             self._offer_line(placed[index]) if index in placed else refused_line(slots[index])
-            for index in range(max(len(slots), len(placed), *(i + 1 for i in placed)))
+            for index in range(max(len(slots), max(placed, default=-1) + 1))
         ]
         description = self._describe(lines)
         self._pending = _LocalOffer(description, placed)
@@ -209,13 +210,14 @@ class OfferAnswerSession:
         capability = self._capabilities[local.media]
         codecs = list(capability.codecs)
         if capability.telephone_event:
-            rates = dict.fromkeys(codec.clock_rate for codec in capability.codecs)
-            codecs += [event_codec(rate) for rate in rates]
+            rates = dict.fromkeys([codec.clock_rate for codec in codecs])
+            codecs += map(event_codec, rates)
         if capability.comfort_noise:
             codecs.append(COMFORT_NOISE)
         numbers = self._payload_types[local.media]
-        numbered = [(codec, numbers.assign(codec)) for codec in codecs]
-        taken = [(codec, number) for codec, number in numbered if number is not None]
+        taken = [
+            (codec, number) for codec in codecs if (number := numbers.assign(codec)) is not None
+        ]
         rest = stream_attributes(local, capability, local.direction, mux=local.rtcp_mux)
         return media_line(local, local.profile or capability.profiles[0], taken, rest)
 
@@ -277,7 +279,7 @@ class OfferAnswerSession:
         if not may_answer(profile, theirs.protocol):
             raise AnswerMismatch(f"m-line {index} answers {profile} with {theirs.protocol}")
         remote = remote_address(description, theirs)
-        codecs = self._negotiate_codecs(theirs, assign=False)
+        codecs = self._negotiate_codecs(theirs.media, read_formats(theirs), assign=False)
         if remote is None or not codecs:
             what = "a codec that we offered" if remote else "a c= line that holds for it"
             raise AnswerMismatch(f"m-line {index} of the answer has not {what}")
@@ -361,7 +363,7 @@ class OfferAnswerSession:
             return None
         if media.protocol.upper() not in capability.profiles:
             return None
-        codecs = self._negotiate_codecs(media, assign=True)
+        codecs = self._negotiate_codecs(media.media, read_formats(media), assign=True)
         if not codecs:
             return None
         return OfferedMedia(
@@ -455,12 +457,12 @@ class OfferAnswerSession:
     # Offering and answering ---------------------------------------------------------------------
 
     def _negotiate_codecs(
-        self, media: MediaDescription, *, assign: bool
+        self, media: str, formats: Sequence[MediaFormat], *, assign: bool
     ) -> tuple[NegotiatedCodec, ...]:
         """The common codecs in the remote's order; `assign` adopts its payload types for ours."""
-        capability, numbers = self._capabilities[media.media], self._payload_types[media.media]
+        capability, numbers = self._capabilities[media], self._payload_types[media]
         found = []
-        for codec, fmt in common_codecs(capability, read_formats(media)):
+        for codec, fmt in common_codecs(capability, formats):
             mine = (
                 numbers.assign(codec, fmt.payload_type) if assign else numbers.current_number(codec)
             )
@@ -475,21 +477,22 @@ class OfferAnswerSession:
                     receive_payload_type=mine,
                     fmtp=fmt.fmtp,
                     receive_fmtp=codec.fmtp,
-                    feedback=tuple(value for value in codec.feedback if value in fmt.feedback),
+                    feedback=tuple(filter(fmt.feedback.__contains__, codec.feedback)),
                 )
             )
         return tuple(found)
 
     def _negotiate_telephone_event(
-        self, media: MediaDescription, codec: NegotiatedCodec, *, assign: bool
+        self, media: str, formats: Sequence[MediaFormat], codec: NegotiatedCodec, *, assign: bool
     ) -> NegotiatedTelephoneEvent | None:
         """Telephone events, preferably at the codec's clock rate, else at another offered rate."""
-        if not self._capabilities[media.media].telephone_event:
+        if not self._capabilities[media].telephone_event:
             return None
-        formats = [fmt for fmt in read_formats(media) if fmt.telephone_event]
-        formats.sort(key=lambda fmt: fmt.clock_rate != codec.clock_rate)
-        for fmt in formats:
-            mine = self._event_number(media.media, fmt, assign=assign)
+        events = [fmt for fmt in formats if fmt.name.lower() == TELEPHONE_EVENT]
+        if len(events) > 1:
+            events.sort(key=lambda fmt: fmt.clock_rate != codec.clock_rate)
+        for fmt in events:
+            mine = self._event_number(media, fmt, assign=assign)
             if mine is not None:
                 return NegotiatedTelephoneEvent(
                     fmt.clock_rate, fmt.payload_type, mine, fmt.fmtp or DEFAULT_EVENTS
@@ -497,13 +500,13 @@ class OfferAnswerSession:
         return None
 
     def _negotiate_comfort_noise(
-        self, media: MediaDescription, codec: NegotiatedCodec, *, assign: bool
+        self, media: str, formats: Sequence[MediaFormat], codec: NegotiatedCodec, *, assign: bool
     ) -> int | None:
         """The comfort noise payload type, if both sides support it at the codec's clock rate."""
-        capability, numbers = self._capabilities[media.media], self._payload_types[media.media]
+        capability, numbers = self._capabilities[media], self._payload_types[media]
         if not capability.comfort_noise or codec.clock_rate != COMFORT_NOISE.clock_rate:
             return None
-        numbered = [(f.name.upper(), f.clock_rate, f.payload_type) for f in read_formats(media)]
+        numbered = [(f.name.upper(), f.clock_rate, f.payload_type) for f in formats]
         if (
             COMFORT_NOISE.name,
             COMFORT_NOISE.clock_rate,
@@ -525,19 +528,20 @@ class OfferAnswerSession:
     ) -> NegotiatedMedia:
         mux = local.rtcp_mux and theirs.has_attribute("rtcp-mux")
         assign = isinstance(self._pending, _RemoteOffer)
+        media, codec, formats = line.media, line.codecs[0], read_formats(theirs)
         return NegotiatedMedia(
             index=line.index,
-            media=line.media,
+            media=media,
             profile=line.profile,
             remote_address=line.remote_address,
             remote_rtcp=remote_rtcp(theirs, line.remote_address, mux=mux),
             local_port=local.port,
             direction=intersect_directions(local.direction, line.direction),
-            codec=line.codecs[0],
+            codec=codec,
             codecs=line.codecs[:1] if assign else line.codecs,
-            telephone_event=self._negotiate_telephone_event(theirs, line.codecs[0], assign=assign),
-            comfort_noise=self._negotiate_comfort_noise(theirs, line.codecs[0], assign=assign),
-            ptime_ms=packet_time(self._capabilities[line.media], theirs),
+            telephone_event=self._negotiate_telephone_event(media, formats, codec, assign=assign),
+            comfort_noise=self._negotiate_comfort_noise(media, formats, codec, assign=assign),
+            ptime_ms=packet_time(self._capabilities[media], theirs),
             rtcp_mux=mux,
             local_crypto=local.crypto,
             remote_crypto=line.crypto,

@@ -171,6 +171,8 @@ class Account:
         self._locator = FirstHopLocator(self._context)
         self._caller_verifier = _caller_verifier(config, setup)
         self._admission = Admission(self._context, self._locator)
+        self._policy_met: tuple[Flow, SecurityPolicy] | None = None
+        """The connection that was checked last, and the policy that it can meet."""
         self._routing = _number_routing(self._context)
         self._quality_reporter = VoiceQualityReporter(self._context, self._locator)
         self._registration = AccountRegistration(self._context, self._locator)
@@ -651,11 +653,10 @@ class Account:
         async def launch(permit: DialPermit) -> OutgoingLeg:
             hop = await self._locator.first_hop(uri)
             setup = self._leg_setup(hop.flow, srtp, video=video, inherited=inherited, permit=permit)
-            _check_first_hop(uri, hop.flow, setup)
+            self._check_first_hop(uri, hop.flow, setup)
 
             def place(body: Body | None) -> InviteRequest:
-                invitation = make_invite_request(self._context, uri, hop)
-                return replace(invitation, body=body, headers=fields, replaces=replaces)
+                return make_invite_request(self._context, uri, hop, body, fields, replaces)
 
             leg = OutgoingLeg(setup, place, permit, delayed=delayed_offer, session_uuid=session)
             await leg.find_public_addresses()
@@ -695,7 +696,7 @@ class Account:
         uri, fields = self.config.target_uri(target), checked_headers(headers)
         request_body(content_type, body, reliable=True)
         hop = await self._locator.first_hop(uri)
-        _check_first_hop(uri, hop.flow, self._leg_setup(hop.flow))
+        self._check_first_hop(uri, hop.flow, self._leg_setup(hop.flow))
         made = request_body(content_type, body, reliable=hop.flow.transport.reliable)
         result = ExchangeResult("MESSAGE")
         message = make_message_request(self._context, uri, hop, made, fields)
@@ -778,14 +779,13 @@ class Account:
             leg.ended.add_done_callback(self._call_changed)
         for observer in self._context.dependencies.observers:
             observer(leg)
-        leg.ended.add_done_callback(lambda _: self._legs.pop(leg, None))
 
     def _call_changed(self, _: object) -> None:
         if self._presence is not None:
             self._presence.update()
 
     def _count_leg(self, leg: CallLeg) -> None:
-        """Count a leg when it is answered, and when it has ended."""
+        """Count a leg when it is answered, and forget it when it has ended."""
         counts = self._context.dependencies.counts
         direction = "in" if isinstance(leg, IncomingLeg) else "out"
 
@@ -796,6 +796,7 @@ class Account:
         def ended(over: asyncio.Future[CallEnded]) -> None:
             how = over.result()
             counts.ended[direction, how.by, how.status] += 1
+            self._legs.pop(leg, None)
 
         leg.confirmed.add_done_callback(answered)
         leg.ended.add_done_callback(ended)
@@ -1007,6 +1008,19 @@ class Account:
             ),
         )
 
+    def _check_first_hop(self, uri: SipUri, flow: Flow, setup: LegSetup) -> None:
+        """Raise SecurityShortfall if no call to `uri` over `flow` can meet the policy."""
+        policy, shortfalls = setup.media.policy, tuple[Shortfall, ...]()
+        if self._policy_met != (flow, policy):
+            shortfalls = flow_shortfalls(policy, flow, fips=setup.fips)
+        if uri.secure and flow.transport is not Transport.TLS:
+            # RFC 3261 section 26.2.2.
+            why = f"a sips URI is called over TLS, and the way to {uri.host} is not"
+            shortfalls = (*shortfalls, Shortfall(ShortfallCode.SIGNALING_CLEAR, why))
+        if shortfalls:
+            raise SecurityShortfall(shortfalls)
+        self._policy_met = flow, policy
+
     async def _call_music_source(self, policy: SecurityPolicy) -> MusicSource:
         """Call the music source of the configuration, under the policy of the call to hold.
 
@@ -1017,7 +1031,7 @@ class Account:
         self._context.dial_gate.admit_referral(uri, connected=False, now=clock())
         hop = await self._locator.first_hop(uri)
         setup = self._leg_setup(hop.flow, inherited=policy)
-        _check_first_hop(uri, hop.flow, setup)
+        self._check_first_hop(uri, hop.flow, setup)
         setup = replace(setup, guards=setup.guards.bounded(self._context.dial_gate.longest))
         return MusicSource(setup, make_invite_request(self._context, uri, hop))
 
@@ -1173,14 +1187,3 @@ def _caller_verifier(config: AccountConfig, setup: AccountDependencies) -> Calle
     from softphone.account.caller_attestation import CallerVerifier
 
     return CallerVerifier(config.stir, resolve=setup.resolver.resolve, fips=setup.fips)
-
-
-def _check_first_hop(uri: SipUri, flow: Flow, setup: LegSetup) -> None:
-    """Raise SecurityShortfall if no call to `uri` over `flow` can meet the policy."""
-    shortfalls = flow_shortfalls(setup.media.policy, flow, fips=setup.fips)
-    if uri.secure and flow.transport is not Transport.TLS:
-        # RFC 3261 section 26.2.2.
-        why = f"a sips URI is called over TLS, and the way to {uri.host} is not"
-        shortfalls = (*shortfalls, Shortfall(ShortfallCode.SIGNALING_CLEAR, why))
-    if shortfalls:
-        raise SecurityShortfall(shortfalls)

@@ -135,8 +135,15 @@ def _video_setup(context: AccountContext, *, offer: bool) -> VideoSetup:
     return VideoSetup(backend, context.config.media.video, offer)
 
 
-def make_invite_request(context: AccountContext, uri: SipUri, hop: FirstHop) -> InviteRequest:
-    """Make an INVITE to `uri` by `hop`, without the parts that differ per call."""
+def make_invite_request(
+    context: AccountContext,
+    uri: SipUri,
+    hop: FirstHop,
+    body: Body | None = None,
+    headers: HeaderFields = (),
+    replaces: str | None = None,
+) -> InviteRequest:
+    """Make an INVITE to `uri` by `hop`."""
     uri = _at_home(context, uri)
     return InviteRequest(
         uri=uri,
@@ -149,6 +156,9 @@ def make_invite_request(context: AccountContext, uri: SipUri, hop: FirstHop) -> 
         route_set=hop.route_set,
         failover=hop.failover,
         credentials=context.credentials,
+        body=body,
+        headers=headers,
+        replaces=replaces,
     )
 
 
@@ -191,7 +201,7 @@ def make_subscribe_request(
 
 def _at_home(context: AccountContext, uri: SipUri) -> SipUri:
     """With a list of nodes, replace our own domain by the host of the node that has our binding."""
-    registration = context.registration
+    registration = context.machine.registration
     home = registration.home if isinstance(registration, NodeRegistration) else None
     if home is None or uri.host.lower() != context.call_defaults.aor.host.lower():
         return uri

@@ -381,6 +381,8 @@ class OutgoingCall(CallHandle[OutgoingLeg]):
         SecurityShortfall when its connection cannot meet the policy, NoPortFree when no media port
         is free.
         """
+        if self._started is not None:
+            return
         async with self._starting:
             if self._started is None:
                 self._started = await self._launch()

@@ -451,8 +451,7 @@ class CallLeg:
 
     async def wait_until_up(self) -> bool:
         """Wait until the call is up; return False when it has ended instead."""
-        either: set[asyncio.Future[None] | asyncio.Future[CallEnded]] = {self.confirmed, self.ended}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({self.confirmed})  # `finish` cancels it
         return not self.ended.done()
 
     def early_end(self) -> SoftphoneError:
@@ -1289,7 +1288,8 @@ class CallLeg:
         self.event_queue.put_event(ended)
         self.event_queue.close()
         self._call_handle = None
-        self._finish_modification(CallFailed("the call ended before the change was made"))
+        if self.modification is not None:
+            self._finish_modification(CallFailed("the call ended before the change was made"))
         if self._transfer is not None:
             self._transfer.resolve(CallFailed("the call ended before the transfer was made"))
 

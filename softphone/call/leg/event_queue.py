@@ -69,7 +69,8 @@ class EventQueue(Generic[E]):
             del self._events[0]
         self._events.append(event)
         self._written += 1
-        self._wake()
+        if self._waiters:
+            self._wake()
 
     def close(self) -> None:
         """End every iteration once it has read what is there."""

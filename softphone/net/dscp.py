@@ -27,17 +27,17 @@ class MarkableSocket(Protocol):
         """Set an option.  Raises OSError."""
 
 
-def mark_socket(sock: MarkableSocket, code_point: int) -> None:
+def mark_socket(sock: MarkableSocket, code_point: int, *, family: int | None = None) -> None:
     """Mark the packets that `sock` sends from now on with this DSCP, 0 to 63.
 
-    The two ECN bits beside it stay 0.  A refusal is logged once.
+    The two ECN bits beside it stay 0.  A refusal is logged once.  `family` None asks the socket.
     """
     if ignores_packet_marks():
         _tell_refusal("this system marks by policy only (New-NetQosPolicy -DSCPAction)")
         return
     octet = code_point << 2
     try:
-        if sock.family == socket.AF_INET6:
+        if (sock.family if family is None else family) == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, octet)
         else:
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, octet)

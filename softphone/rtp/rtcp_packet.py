@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from itertools import groupby
 from typing import TypeAlias
 
 from softphone.rtp.packet import VERSION, MalformedPacket
@@ -25,6 +24,7 @@ from softphone.rtp.rtcp_feedback import (
 from softphone.rtp.rtcp_xr import (
     XR,
     DelaySinceLastReceiverReport,
+    ExtendedBlock,
     ReceiverReferenceTime,
     VoipMetrics,
     parse_extended_report,
@@ -272,33 +272,21 @@ def print_compound(packets: tuple[RtcpPacket, ...], *, reduced_size: bool = Fals
     """
     if not packets or not (reduced_size or isinstance(packets[0], SenderReport | ReceiverReport)):
         raise ValueError("a compound packet begins with SR or RR")
+    printed: list[bytes] = []
+    blocks: list[ExtendedBlock] = []
     try:
-        return b"".join(print_run(tuple(run)) for _, run in groupby(packets, key=reporter_of))
+        for packet in (*packets, None):
+            block = packet if isinstance(packet, ExtendedBlock) else None
+            if blocks and (block is None or block.sender_ssrc != blocks[0].sender_ssrc):
+                printed.append(with_header(XR, 0, print_extended_report(blocks)))
+                blocks = []
+            if block is not None:
+                blocks.append(block)
+            elif packet is not None:
+                printed.append(print_packet(packet))
+        return b"".join(printed)
     except struct.error as error:
         raise ValueError(f"a field of an RTCP packet is out of range: {error}") from error
-
-
-def reporter_of(packet: RtcpPacket) -> int | None:
-    """The SSRC that sends an extended report block; None for every other packet."""
-    match packet:
-        case VoipMetrics() | ReceiverReferenceTime() | DelaySinceLastReceiverReport():
-            return packet.sender_ssrc
-    return None
-
-
-def print_run(packets: tuple[RtcpPacket, ...]) -> bytes:
-    """Print a run of XR blocks as one XR, or a run of other packets.
-
-    Raises ValueError and struct.error.
-    """
-    blocks = [
-        packet
-        for packet in packets
-        if isinstance(packet, VoipMetrics | ReceiverReferenceTime | DelaySinceLastReceiverReport)
-    ]
-    if blocks:
-        return with_header(XR, 0, print_extended_report(blocks))
-    return b"".join(print_packet(packet) for packet in packets)
 
 
 def print_packet(packet: RtcpPacket) -> bytes:
@@ -323,7 +311,7 @@ def print_packet(packet: RtcpPacket) -> bytes:
                 raise ValueError("an APP packet has a name of 4 octets and whole words of data")
             return with_header(APP, subtype, WORD.pack(ssrc) + name + data)
         case VoipMetrics() | ReceiverReferenceTime() | DelaySinceLastReceiverReport():
-            return print_run((packet,))
+            return with_header(XR, 0, print_extended_report([packet]))
         case _:
             return with_header(*print_feedback(packet))
 
@@ -361,7 +349,8 @@ def print_source_description(chunk: SourceDescription) -> bytes:
     """An SDES chunk: its items, and one to four zeros.  Raises ValueError."""
     items = ((CNAME_ITEM, chunk.cname), *chunk.items)
     body = WORD.pack(chunk.ssrc)
-    body += b"".join(bytes((kind,)) + print_text(text) for kind, text in items)
+    for kind, text in items:
+        body += bytes((kind,)) + print_text(text)
     return padded(body + b"\0")
 
 

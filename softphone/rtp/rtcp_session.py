@@ -225,7 +225,7 @@ class RtcpSession:
         sent: SenderInformation | None,
         received: tuple[ReportBlock, ...],
     ) -> tuple[RtcpPacket, ...]:
-        blocks = tuple(self._with_last_sr(block, now) for block in received)
+        blocks = tuple([self._with_last_sr(block, now) for block in received]) if received else ()
         first: SenderReport | ReceiverReport
         if sent is None:
             first = ReceiverReport(self.ssrc, blocks)

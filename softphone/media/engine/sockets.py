@@ -7,6 +7,7 @@ A stream has its own pair of sockets, or shares one pair with others, `SHARING` 
 from __future__ import annotations
 
 import math
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -215,8 +216,9 @@ class MediaSockets:
         pair = self._rows[row]
         if pair.dscp != dscp:
             pair.dscp = dscp
-            mark_socket(pair.rtp.socket, dscp)
-            mark_socket(pair.rtcp.socket, dscp)
+            family = socket.AF_INET6 if ":" in pair.host else socket.AF_INET
+            mark_socket(pair.rtp.socket, dscp, family=family)
+            mark_socket(pair.rtcp.socket, dscp, family=family)
 
     # Packets ------------------------------------------------------------------------------------
 

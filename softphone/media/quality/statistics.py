@@ -91,9 +91,12 @@ REMOTE_METRICS = VoipMetrics.__slots__[2:]
 """Fields of the far end's VoIP metrics, in columns after the named ones; all NaN: no report."""
 
 RECEIVED = Column.LOST - Column.PACKETS_RECEIVED
-LATENESS = len(Column) + len(REMOTE_METRICS)
+REPORTED = len(Column)
+"""The first of these columns."""
+LATENESS = REPORTED + len(REMOTE_METRICS)
 COLUMNS = LATENESS + len(LATENESS_BOUNDS_MS) + 1
 """The number of columns of a stream's row."""
+_MAXIMUM_DELAY = JitterBufferConfig().maximum_delay
 
 
 def fill_numbers(bank: StreamBank, rows: slice, table: Table) -> None:
@@ -177,9 +180,9 @@ def fill_reports(bank: StreamBank, stream: StreamObjects, values: Table | list[f
         math.nan if value is None else value for value in reported
     ]
     if not math.isnan(values[Column.FRAMES]):
-        values[Column.NOISE : len(Column)] = _heard(bank, stream)
+        values[Column.NOISE : REPORTED] = _heard(bank, stream)
     metrics = stream.remote_metrics
-    values[len(Column) : LATENESS] = [
+    values[REPORTED:LATENESS] = [
         math.nan if metrics is None else getattr(metrics, name) for name in REMOTE_METRICS
     ]
 
@@ -214,7 +217,7 @@ def _statistics(numbers: list[float]) -> StreamStatistics:
     lost, jitter, delay, concealed, late, duplicates = numbers[7:13]
     not_authentic, replayed, not_srtp, dropped = numbers[_OBJECTS : _OBJECTS + 4]
     round_trip, remote_lost, remote_jitter = map(_none_if_nan, numbers[_OBJECTS + 4 : _OBJECTS + 7])
-    remote_quality = _remote_quality(numbers[len(Column) : LATENESS])
+    remote_quality = _remote_quality(numbers[REPORTED:LATENESS])
     if not received:
         lost = delay = 0.0
     return StreamStatistics(
@@ -267,7 +270,7 @@ def _quality(numbers: Sequence[float], remote: VoiceQuality | None) -> VoiceQual
             far_delay=None if remote is None else remote.end_system_delay_ms / 1e3,
             playout_delay=numbers[Column.PLAYOUT_DELAY],
             target_delay=numbers[Column.TARGET_DELAY],
-            maximum_delay=JitterBufferConfig().maximum_delay,
+            maximum_delay=_MAXIMUM_DELAY,
             packet_time=numbers[Column.PACKET_TIME],
             energy=numbers[Column.SPEECH],
             noise=_none_if_nan(numbers[Column.NOISE]),

@@ -170,6 +170,9 @@ class SippRunner:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        if self._commands:
+            # They are the user's own and may still be at work: those of the last calls, for one.
+            await asyncio.wait(self._commands, timeout=self._grace)
         for task in self._commands:
             task.cancel()
         await asyncio.gather(*self._commands, return_exceptions=True)

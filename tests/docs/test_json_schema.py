@@ -97,10 +97,10 @@ def test_it_is_a_schema_of_draft_2020_12():
             "call",
             (
                 *("call/call.py", "call/answer.py", "call/call_session.py", "call/monitoring.py"),
-                *("call/event_text.py", "call/trunk_text.py"),
+                *("call/event_text.py", "console/trunk_text.py"),
             ),
         ),
-        ("register", ("call/register.py", "call/trunk_text.py")),
+        ("register", ("call/register.py", "console/trunk_text.py")),
         ("watch", ("call/watch.py",)),
         ("load", ("load",)),
         ("lab", ("lab.py",)),

@@ -21,10 +21,10 @@ from softphone.cli.call.summary import (
     summary_text,
     video_fields,
 )
-from softphone.cli.call.trunk_text import print_trunk_changes
 from softphone.cli.console.certificate_prompt import certificate_prompt, open_trust_store
 from softphone.cli.console.output import CommandOutput, security_line
 from softphone.cli.console.runner import on_termination
+from softphone.cli.console.trunk_text import print_trunk_changes
 from softphone.cli.diagnose.explain import show_findings
 from softphone.diagnostics import Ladder, combine_taps
 from softphone.diagnostics.refusal_analysis import analyze_refusals

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from softphone.account import Account
 from softphone.cli.call.call_options import load_checked
 from softphone.cli.call.options import RegisterOptions
-from softphone.cli.call.trunk_text import print_trunk_change, settled_trunk
 from softphone.cli.console.certificate_prompt import certificate_prompt, open_trust_store
 from softphone.cli.console.digest_warning import digest_text, digest_warnings
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import checked_seconds
+from softphone.cli.console.trunk_text import print_trunk_change, settled_trunk
 from softphone.diagnostics.refusal_text import explain_no_answer
 from softphone.errors import ConfigurationError, LocalProtocolError, RegistrationRefused
 from softphone.events import (

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from softphone.account import TrustContext, tls_settings
 from softphone.account.stack_settings import listener_settings
-from softphone.cli.call.trunk_text import settled_trunk, trunk_sentence
 from softphone.cli.console.certificate_prompt import (
     certificate_prompt,
     open_trust_store,
@@ -24,6 +23,7 @@ from softphone.cli.console.fips_mode import enter_mode
 from softphone.cli.console.options import TrustOptions
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, FAILED, exit_code, result_of
+from softphone.cli.console.trunk_text import settled_trunk, trunk_sentence
 from softphone.cli.diagnose.options import DoctorOptions
 from softphone.config import AccountConfig, load_account
 from softphone.config.presets import preset_named

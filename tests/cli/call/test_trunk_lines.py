@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from softphone.cli.call.trunk_text import trunk_sentence
+from softphone.cli.console.trunk_text import trunk_sentence
 from softphone.events import TrunkChanged, TrunkState
 
 

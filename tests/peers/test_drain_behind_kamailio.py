@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from contextlib import suppress
 
 import pytest
 
@@ -20,15 +21,17 @@ CALLERS = 6
 
 
 def serve(line):
-    """Answer each call of a line; gives the calls that were answered, and the task."""
+    """Answer the calls of a line, side by side; gives those that are up, and the task."""
     calls = []
 
+    async def take(incoming):
+        with suppress(SoftphoneError):  # another bot was faster
+            calls.append(await incoming.answer())
+
     async def answer():
-        async for incoming in line.account.incoming():
-            try:
-                calls.append(await incoming.answer())
-            except SoftphoneError:  # another bot was faster
-                continue
+        async with asyncio.TaskGroup() as answers:
+            async for incoming in line.account.incoming():
+                answers.create_task(take(incoming))
 
     return calls, asyncio.create_task(answer())
 

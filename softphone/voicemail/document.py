@@ -119,8 +119,9 @@ def _parts(element: XmlElement) -> Iterator[MessagePart]:
 
 
 def _flag(element: XmlElement, name: str, default: bool) -> bool:
-    """Return a flag; anything but true and false is the default."""
-    return {"true": True, "false": False}.get(element.text_at(name).lower(), default)
+    """Return a flag; anything but one true or false is the default."""
+    said = {each.text.lower() for each in element.named(name)}
+    return {"true": True, "false": False}.get(said.pop(), default) if len(said) == 1 else default
 
 
 def _number(text: str) -> int:
@@ -158,7 +159,13 @@ class _JsonReader:
     def read(self, data: bytes) -> XmlElement:
         try:
             # Numbers stay texts: those of thousands of digits would cost quadratic time.
-            whole = json.loads(data, parse_int=str, parse_float=str, parse_constant=str)
+            whole = json.loads(
+                data,
+                parse_int=str,
+                parse_float=str,
+                parse_constant=str,
+                object_pairs_hook=_members,
+            )
         except (ValueError, RecursionError) as error:
             raise VoicemailError("the voicemail server's answer is no JSON") from error
         return self._element(self._root, whole, 0)
@@ -178,6 +185,14 @@ class _JsonReader:
             for each in member if isinstance(member, list) else [member]:
                 element.children.append(self._element(key, each, depth + 1))
         return element
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of an object.  Raises ValueError if one is there twice."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is repeated")
+    return members
 
 
 def _scalar(value: Any) -> str:

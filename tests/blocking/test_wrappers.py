@@ -143,8 +143,9 @@ def program(lab, how: str) -> subprocess.Popen[str]:
 def test_a_program_that_forgets_to_leave_its_phone_ends_cleanly(lab):
     with program(lab, "end") as process:
         printed, errors = process.communicate(timeout=60)
-    # A busy machine makes the media late, which is logged.
-    assert [line for line in errors.splitlines() if not line.startswith("media was ")] == []
+    # A busy machine makes the media late and tasks slow, which are logged.
+    slow = ("media was ", "Executing <")
+    assert [line for line in errors.splitlines() if not line.startswith(slow)] == []
     assert (printed, process.returncode) == ("up\n", 0)
 
 

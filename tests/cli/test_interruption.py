@@ -67,7 +67,7 @@ class Session:
         )
         self.terminal.started.append(self.process)
 
-    def until(self, word, seconds=20.0):
+    def until(self, word, seconds=90.0):
         """Wait until the terminal shows a word."""
         end = time.monotonic() + seconds
         while word not in self.terminal.look():
@@ -102,7 +102,7 @@ def test_a_closed_terminal_hangs_up_and_unregisters(session, start, lab):
     call = session("call", "bob", "--account", lab["alice"])
     call.until("in the call")
     call.hang_up()
-    assert call.process.wait(20) == 130
+    assert call.process.wait(90) == 130
     summary = callee.outcome().summary
     assert (summary["result"], summary["reason"]) == ("completed", "hung up by the far end")
 
@@ -117,7 +117,7 @@ def test_what_is_drawn_on_a_closed_terminal_hinders_no_end(session, lab, command
         run = session("answer", *account)
         run.until("waiting for a call")
     run.hang_up()
-    assert run.process.wait(30) == 130
+    assert run.process.wait(90) == 130
 
 
 def test_a_script_whose_terminal_is_closed_gets_its_summary(session, lab, tmp_path):
@@ -128,7 +128,7 @@ def test_a_script_whose_terminal_is_closed_gets_its_summary(session, lab, tmp_pa
             assert time.monotonic() < end
             time.sleep(0.01)
         run.hang_up()
-        assert run.process.wait(20) == 130
+        assert run.process.wait(90) == 130
     last = (tmp_path / "out").read_text().splitlines()[-1]
     assert '"reason": "interrupted"' in last
 
@@ -142,7 +142,7 @@ def test_a_command_that_is_told_to_ignore_it_goes_on(session, lab):
     with pytest.raises(subprocess.TimeoutExpired):
         run.process.wait(1)
     run.process.send_signal(signal.SIGTERM)
-    assert run.process.wait(20) == 130
+    assert run.process.wait(90) == 130
 
 
 def test_a_hang_up_signal_without_a_closed_terminal_is_an_interruption(start, lab):
@@ -163,4 +163,4 @@ def test_a_media_worker_outlives_the_terminal_until_its_application_has_hung_up(
     )
     call.until("1 of 1")
     call.hang_up()
-    assert call.process.wait(30) == 130
+    assert call.process.wait(90) == 130

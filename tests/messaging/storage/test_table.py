@@ -69,8 +69,10 @@ async def test_what_is_to_pass_is_not_translated(tmp_path):
 
 
 async def test_a_change_that_takes_too_long_is_told(tmp_path):
+    _, made = opened(tmp_path / "some.db")
+    await made.open_table()
+    await made.close()
     _, place = opened(tmp_path / "some.db", within=0.05)
-    await place.open_table()
     with pytest.raises(AuditError, match="told: TimeoutError"):
         async with place.change():
             await asyncio.Event().wait()

@@ -12,6 +12,7 @@ import pytest
 from softphone import AccountConfig, Phone
 from softphone.call.leg import MediaSetup, Negotiation
 from softphone.errors import (
+    CallError,
     CallFailed,
     Canceled,
     ConfigurationError,
@@ -22,7 +23,7 @@ from softphone.events import EndedBy
 from softphone.media import MediaConfig, PublicAddresses, SocketSharing
 from softphone.net.stun import find_mapping
 from softphone.sans_io import Flow, Transport
-from softphone.security import SecurityPolicy
+from softphone.security import SecurityLevel, SecurityPolicy
 from softphone.sip.transport.flow_table import FlowTable
 from tests.support.media_port import RecordingPort
 from tests.support.stun import StunServer
@@ -85,6 +86,24 @@ async def test_requests_within_a_call_come_to_the_advertised_address():
         call.hangup()
         async with asyncio.timeout(20):
             assert (await other.ended()).by is EndedBy.REMOTE
+
+
+async def test_it_says_where_we_are_and_never_who():
+    """Bob lets in who comes from the outer address: not who only advertises it."""
+    async with Phone() as phone:
+        bob = await phone.register(account("bob", accept_from=(OUTSIDE,), advertised=OUTSIDE))
+        alice = await phone.register(account("alice", advertised=OUTSIDE))
+        with pytest.raises(CallError) as caught:
+            await alice.dial(f"sip:bob@127.0.0.1:{bob.listening[2]}").answered(timeout=20)
+        assert caught.value.status == 403
+        carol = await phone.register(account("carol", accept_from=("127.0.0.1",)))
+
+        async def answer():
+            return await (await anext(carol.incoming())).answer()
+
+        answering = asyncio.create_task(answer())
+        call = await alice.dial(f"sip:carol@127.0.0.1:{carol.listening[2]}").answered(timeout=20)
+        assert (await answering).security.level is call.security.level is SecurityLevel.NOT_SECURE
 
 
 def test_the_port_is_that_which_the_far_end_sees():

@@ -70,6 +70,97 @@ COMMANDS = (
 `softphone --help` shows the sentences, and importing the places would take a fifth of its time.
 """
 
+GROUPS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
+    (
+        "agent",
+        "Calls that a bot behind a WebSocket talks in (Twilio Media Streams).",
+        "agent",
+        {"serve": "AgentServeOptions", "call": "AgentCallOptions"},
+    ),
+    (
+        "config",
+        "Show, verify and decrypt configuration files.",
+        "device",
+        {
+            "show": "ShowConfigOptions",
+            "verify": "VerifyConfigOptions",
+            "decrypt": "DecryptConfigOptions",
+        },
+    ),
+    (
+        "compliance",
+        "Look after the audit table of messages and files.",
+        "messaging",
+        {"verify": "VerifyAuditOptions", "setup": "SetupAuditOptions"},
+    ),
+    (
+        "contacts",
+        "Search the directories: LDAPS, CUCM's UDS.",
+        "messaging",
+        {"search": "SearchOptions"},
+    ),
+    (
+        "csr",
+        "Make and check certificate requests.",
+        "trust",
+        {"new": "NewCsrOptions", "check": "CheckCsrOptions"},
+    ),
+    (
+        "im",
+        "Send and receive instant messages.",
+        "messaging",
+        {
+            "send": "SendOptions",
+            "chat": "ChatOptions",
+            "fetch": "FetchOptions",
+            "history": "HistoryOptions",
+        },
+    ),
+    (
+        "load",
+        "Many calls at once: measured, judged, reported.",
+        "load",
+        {
+            "run": "LoadOptions",
+            "find-capacity": "CapacityOptions",
+            "compare": "CompareOptions",
+        },
+    ),
+    (
+        "trust",
+        "Show and change whom the phone believes.",
+        "trust",
+        {
+            "show": "ShowStoreOptions",
+            "check": "CheckListOptions",
+            "import": "ImportListsOptions",
+            "reset": "ResetListsOptions",
+            "verify": "VerifyServerOptions",
+            "requirements": "RequirementsOptions",
+        },
+    ),
+    (
+        "voicemail",
+        "Read a voice mailbox at Unity Connection.",
+        "voicemail",
+        {
+            "list": "ListMessagesOptions",
+            "play": "PlayMessageOptions",
+            "fetch": "FetchMessageOptions",
+            "read": "ReadMessageOptions",
+            "delete": "DeleteMessageOptions",
+        },
+    ),
+    (
+        "fips",
+        "FIPS mode: cryptography by OpenSSL's FIPS provider, or not at all.",
+        "fips",
+        {"setup": "FipsSetupOptions", "status": "FipsStatusOptions", "run": "FipsRunOptions"},
+    ),
+)
+"""Each group of commands: its name, its sentence, the package of its options, and the class of
+options of each command."""
+
 # Arguments after the program's name belong to the program.
 _THE_PROGRAMS_OWN = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
@@ -80,96 +171,9 @@ def _group(name: str, text: str, options: str, commands: Mapping[str, str]) -> T
 
 
 def _groups() -> tuple[TyperGroup, ...]:
-    fips = _group(
-        "fips",
-        "FIPS mode: cryptography by OpenSSL's FIPS provider, or not at all.",
-        "fips",
-        {"setup": "FipsSetupOptions", "status": "FipsStatusOptions", "run": "FipsRunOptions"},
-    )
-    fips.commands["run"].context_settings.update(_THE_PROGRAMS_OWN)
-    return (
-        _group(
-            "agent",
-            "Calls that a bot behind a WebSocket talks in (Twilio Media Streams).",
-            "agent",
-            {"serve": "AgentServeOptions", "call": "AgentCallOptions"},
-        ),
-        _group(
-            "config",
-            "Show, verify and decrypt configuration files.",
-            "device",
-            {
-                "show": "ShowConfigOptions",
-                "verify": "VerifyConfigOptions",
-                "decrypt": "DecryptConfigOptions",
-            },
-        ),
-        _group(
-            "compliance",
-            "Look after the audit table of messages and files.",
-            "messaging",
-            {"verify": "VerifyAuditOptions", "setup": "SetupAuditOptions"},
-        ),
-        _group(
-            "contacts",
-            "Search the directories: LDAPS, CUCM's UDS.",
-            "messaging",
-            {"search": "SearchOptions"},
-        ),
-        _group(
-            "csr",
-            "Make and check certificate requests.",
-            "trust",
-            {"new": "NewCsrOptions", "check": "CheckCsrOptions"},
-        ),
-        _group(
-            "im",
-            "Send and receive instant messages.",
-            "messaging",
-            {
-                "send": "SendOptions",
-                "chat": "ChatOptions",
-                "fetch": "FetchOptions",
-                "history": "HistoryOptions",
-            },
-        ),
-        _group(
-            "load",
-            "Many calls at once: measured, judged, reported.",
-            "load",
-            {
-                "run": "LoadOptions",
-                "find-capacity": "CapacityOptions",
-                "compare": "CompareOptions",
-            },
-        ),
-        _group(
-            "trust",
-            "Show and change whom the phone believes.",
-            "trust",
-            {
-                "show": "ShowStoreOptions",
-                "check": "CheckListOptions",
-                "import": "ImportListsOptions",
-                "reset": "ResetListsOptions",
-                "verify": "VerifyServerOptions",
-                "requirements": "RequirementsOptions",
-            },
-        ),
-        _group(
-            "voicemail",
-            "Read a voice mailbox at Unity Connection.",
-            "voicemail",
-            {
-                "list": "ListMessagesOptions",
-                "play": "PlayMessageOptions",
-                "fetch": "FetchMessageOptions",
-                "read": "ReadMessageOptions",
-                "delete": "DeleteMessageOptions",
-            },
-        ),
-        fips,
-    )
+    groups = {group[0]: _group(*group) for group in GROUPS}
+    groups["fips"].commands["run"].context_settings.update(_THE_PROGRAMS_OWN)
+    return tuple(groups.values())
 
 
 class Program(TyperGroup):

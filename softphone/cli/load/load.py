@@ -132,11 +132,7 @@ async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -
     written = write_artifacts(
         output, options, result, verdicts, series=series, begun=begun, search=search
     )
-    output.summary(
-        search.outcome_text(),
-        **result.summary(verdicts),
-        capacity=search.summary(),
-    )
+    output.summary(search.outcome_text(), **result.summary(verdicts), capacity=search.summary())
     if search.interrupted:
         return INTERRUPTED
     if search.unjudged_trial is not None:

@@ -68,6 +68,18 @@ async def test_an_echo_bot_gives_back_what_the_caller_says(bots, serve, account_
     assert bot.failures == []
 
 
+def check_media(media):
+    """Blocks of 20 ms, 160 octets each, numbered from 1, from 0 ms on."""
+    assert [each["media"]["chunk"] for each in media] == [str(1 + n) for n in range(len(media))]
+    assert all(set(each) == {"event", "sequenceNumber", "streamSid", "media"} for each in media)
+    assert all(set(each["media"]) == {"track", "chunk", "timestamp", "payload"} for each in media)
+    assert {each["media"]["track"] for each in media} == {"inbound"}
+    times = [int(each["media"]["timestamp"]) for each in media]
+    assert times[0] == 0
+    assert {after - before for before, after in itertools.pairwise(times)} == {20}
+    assert {len(base64.b64decode(each["media"]["payload"])) for each in media} == {160}
+
+
 async def test_the_messages_are_those_of_the_dialect(bots, serve, account_of):
     """Field by field as Twilio documents them."""
     bot = await bots(silent)
@@ -105,15 +117,7 @@ async def test_the_messages_are_those_of_the_dialect(bots, serve, account_of):
         },
     }
     assert [each["sequenceNumber"] for each in rest] == [str(2 + n) for n in range(len(rest))]
-    media = session.of("media")
-    assert [each["media"]["chunk"] for each in media] == [str(1 + n) for n in range(len(media))]
-    assert all(set(each) == {"event", "sequenceNumber", "streamSid", "media"} for each in media)
-    assert all(set(each["media"]) == {"track", "chunk", "timestamp", "payload"} for each in media)
-    assert {each["media"]["track"] for each in media} == {"inbound"}
-    times = [int(each["media"]["timestamp"]) for each in media]
-    assert times[0] == 0
-    assert {after - before for before, after in itertools.pairwise(times)} == {20}
-    assert {len(base64.b64decode(each["media"]["payload"])) for each in media} == {160}
+    check_media(session.of("media"))
     assert [each["dtmf"] for each in session.of("dtmf")] == [
         {"track": "inbound_track", "digit": "5"},
         {"track": "inbound_track", "digit": "#"},

@@ -31,6 +31,8 @@ _LAST_SILENCE = bytes([_PCMU.silence]) * 1600
 class QueueFull(SoftphoneError):
     """The bot sends more than may wait for one call."""
 
+    _hint = "have the bot send sound no faster than it is heard: 60 s and 1,000 marks may wait"
+
 
 class BotPlayback:
     """Plays a bot's sound in one call, and returns its marks in order."""

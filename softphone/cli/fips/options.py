@@ -10,11 +10,12 @@ import typer
 from softphone.cli.console.options import CommandOptions, JsonOption, option, option_dataclass
 
 
-def choose_mode(wanted: bool) -> None:
+def choose_mode(wanted: bool | None) -> None:
     """Apply the option `--fips` or `--no-fips`, which overrides every other setting."""
-    from softphone.trust.fips import set_bootstrap_setting
+    if wanted is not None:
+        from softphone.trust.fips import set_bootstrap_setting
 
-    set_bootstrap_setting(wanted, "--fips" if wanted else "--no-fips")
+        set_bootstrap_setting(wanted, "--fips" if wanted else "--no-fips")
 
 
 @option_dataclass

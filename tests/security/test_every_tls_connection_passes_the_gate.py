@@ -40,6 +40,7 @@ TAKES_CONTEXTS = {
 BRINGS_TLS = {
     "aiohttp": {
         "softphone/agents/bot_socket.py": "in clear, over a private socket or loopback",
+        "softphone/lab/http_server.py": "a server that asks for no client certificate",
         "softphone/lab/uds_directory.py": "a server that asks for no client certificate",
         "softphone/lab/unity_connection.py": "a server that asks for no client certificate",
         "softphone/lab/cucm/file_service.py": "a server that asks for no client certificate",

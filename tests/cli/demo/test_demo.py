@@ -45,7 +45,7 @@ def test_a_party_without_a_call_is_named():
 def test_its_help_tells_the_story_that_it_tells(cli):
     shown = " ".join(cli("demo", "--help").out.split())
     assert "boot from bare names" in shown
-    assert "the lock goes and comes with each transfer" in shown
+    assert "the lock follows each transfer" in shown
 
 
 async def test_what_the_demo_silences_speaks_again_afterwards(monkeypatch):

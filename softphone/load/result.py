@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from softphone.errors import ConfigurationError
 from softphone.load.measure.generator_check import GeneratorCheck
 from softphone.load.measure.histogram import Histogram
 from softphone.load.measure.tally import NO_MEDIA, TOLERATE_LATE, RunSecond, Tally
-from softphone.load.plan import Expectation, ExpectationVerdict, LoadPlan
+from softphone.load.plan import Expectation, ExpectationVerdict, LoadPlan, base_account
 
 HISTOGRAMS = ("setup_ms", "registration_ms", "mos", "jitter_ms", "loss")
 """The histograms in a summary, one value a call or registration, for comparisons."""
@@ -151,6 +152,32 @@ def plan_fields(plan: LoadPlan) -> dict[str, Any]:
         "sockets": plan.sockets,
         "media": plan.placement,
         "faults": plan.faults.words(),
+        **server_fields(plan),
+    }
+
+
+def server_fields(plan: LoadPlan) -> dict[str, Any]:
+    """Who is asked, how it is reached, as whom (the first user), and what media must have.
+
+    Null where it is not known: a SIPp scenario that waits has no server, and one that sends says
+    itself which media; a name may leave the transport to DNS.
+    """
+    try:
+        account = base_account(plan)
+    except ConfigurationError:
+        # The plan was checked: it has no server, or its account file has gone since.
+        account = None
+    server = None if account is None else account.server_uri
+    transport = None
+    if account is not None and server is not None and account.transport is not None:
+        transport = account.transport.value
+    media = None if account is None or plan.sipp is not None else account.media
+    return {
+        "server": None if server is None else str(replace(server, user=None, password=None)),
+        "transport": transport,
+        "aor": plan.users[0].aor,
+        "srtp": None if account is None or media is None else account.srtp.value,
+        "suites": None if media is None else [suite.value for suite in media.suites],
     }
 
 
@@ -235,6 +262,7 @@ def result_figures(result: LoadResult) -> list[tuple[str, str]]:
         ("media path", paths.removesuffix(", 1 times") or "-"),
         ("faults injected", _injected(result)),
         ("workers", f"{result.workers}, {len(result.lost)} lost"),
+        *_tolerated(result),
         *(
             (f"SIPp: messages, {name}", f"{count:,}")
             for name, count in sorted(total.signaling.items())
@@ -256,6 +284,12 @@ def _late(total: Tally) -> str:
 def _lateness(total: Tally) -> str:
     most = f"{total.lateness_ms.maximum:.4g}" if total.due else "-"
     return f"{quantiles_text(total.lateness_ms, 0.5, 0.99)} / {most}"
+
+
+def _tolerated(result: LoadResult) -> list[tuple[str, str]]:
+    """The share of late packets that the run was to bear, where that is not the default."""
+    share = result.plan.tolerate_late
+    return [] if share == TOLERATE_LATE else [("own packets to be borne late", f"{share:g} %")]
 
 
 def _injected(result: LoadResult) -> str:

@@ -92,6 +92,7 @@ def test_verdicts_are_in_the_summary():
         "met": False,
         "measured": "90%",
         "outright": False,
+        "judged": True,
     }
 
 

@@ -224,6 +224,14 @@ class CommandOutput:
         if self.json:
             self.event("error", message=sentence, exit_code=code, hint=hint)
 
+    def explain_failure(self, sentence: str) -> None:
+        """Print on standard error why a command for a script fails, whose summary has it as fields.
+
+        People read it as the sentence of the summary.
+        """
+        if self.json:
+            self._print(self.stderr_console, Text(_shown(sentence), style="red"))
+
     def summary(self, sentence: str, /, **fields: Any) -> None:
         """Print the summary, once; fields that are not given are blank."""
         if self._ended:

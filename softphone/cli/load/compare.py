@@ -65,7 +65,10 @@ def _rules(texts: Sequence[str]) -> list[RegressionRule]:
 
 
 async def compare_files(output: CommandOutput, options: CompareOptions) -> int:
-    """Compare runs; return 0, 1 for a broken rule of --fail-on, 4 for an invalid run."""
+    """Compare runs; return 0, 1 for a broken rule of --fail-on, 4 for an invalid run.
+
+    4 also where no rule could be judged.
+    """
     if len(options.files) < 2:
         raise ConfigurationError("compare: give two files or more, the first is the earlier run")
     check_file("--report", options.report)
@@ -81,15 +84,21 @@ async def compare_files(output: CommandOutput, options: CompareOptions) -> int:
         why = run.invalid_because[0] if run.invalid_because else "it was interrupted"
         output.warn(f"{run.name} proves nothing: {why}")
     written = _write(output, options, compared)
-    broken = [verdict for _, verdicts in compared for verdict in verdicts if not verdict.met]
+    broken = [verdict for _, verdicts in compared for verdict in verdicts if verdict.broken]
+    judged = [verdict for _, verdicts in compared for verdict in verdicts if verdict.judged]
+    if unproven or (rules and not judged):
+        code = INVALID
+    else:
+        code = DONE if written and not broken else FAILED
+    sentence = _sentence(compared, unproven, asked=bool(rules))
+    if code != DONE:
+        output.explain_failure(sentence)
     output.summary(
-        _sentence(broken, unproven, judged=bool(rules)),
+        sentence,
         base=first.name,
         comparisons=[_fields(comparison, verdicts) for comparison, verdicts in compared],
     )
-    if unproven:
-        return INVALID
-    return DONE if written and not broken else FAILED
+    return code
 
 
 def _show(output: CommandOutput, comparison: RunComparison) -> None:
@@ -127,13 +136,35 @@ def _write(
 
 
 def _sentence(
-    broken: Sequence[ExpectationVerdict], unproven: Sequence[RunRecord], *, judged: bool
+    compared: Sequence[tuple[RunComparison, Sequence[ExpectationVerdict]]],
+    unproven: Sequence[RunRecord],
+    *,
+    asked: bool,
 ) -> str:
     lines = [f"INVALID: {run.name} proves nothing" for run in unproven]
-    lines += [f"not met: {each.expected} (measured: {each.measured})" for each in broken]
-    if not lines:
-        lines.append("every rule is kept" if judged else "no rule was asked for (--fail-on)")
+    verdicts = [verdict for _, several in compared for verdict in several]
+    lines += [
+        f"{each.word}: {each.expected} (measured: {each.measured})"
+        for each in verdicts
+        if each.broken
+    ]
+    kept = not lines and any(each.judged for each in verdicts)
+    if unjudged := unjudged_text(verdicts):
+        lines.append(unjudged)
+    if kept:
+        lines.append("every other rule is kept" if unjudged else "every rule is kept")
+    elif not lines:
+        lines.append("nothing was judged" if asked else "no rule was asked for (--fail-on)")
     return "\n".join(lines)
+
+
+def unjudged_text(verdicts: Sequence[ExpectationVerdict]) -> str:
+    """Name what was not judged, and say so if that is everything; "" for nothing."""
+    texts = dict.fromkeys(each.expected for each in verdicts if not each.judged)
+    if not texts:
+        return ""
+    line = f"not judged, too few calls: {', '.join(texts)}"
+    return line if any(each.judged for each in verdicts) else f"INVALID: {line}"
 
 
 def _fields(comparison: RunComparison, verdicts: Sequence[ExpectationVerdict]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from softphone.cli.load.artifacts import (
     write_artifacts,
     write_no_result_artifacts,
 )
-from softphone.cli.load.compare import Baseline
+from softphone.cli.load.compare import Baseline, unjudged_text
 from softphone.cli.load.options import INVALID, CapacityOptions, LoadOptions
 from softphone.cli.load.plan import expectations_of, plan_of
 from softphone.cli.load.screen import LatenessWarning, LoadScreen, ProgressLines
@@ -74,7 +74,8 @@ def _now() -> datetime:
 async def run_load(output: CommandOutput, options: LoadOptions) -> int:
     """Run a load; return 0 if it is valid and every verdict is met, 4 if it is invalid, else 1.
 
-    An invalid run of which a verdict fails outright returns 1, too.
+    An invalid run of which a verdict fails outright returns 1, too; a run of which no verdict could
+    be judged 4.
     """
     begun = _now()
     _check(options)
@@ -132,12 +133,19 @@ async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -
     written = write_artifacts(
         output, options, result, verdicts, series=series, begun=begun, search=search
     )
+    code = _search_code(search)
+    if code != DONE:
+        output.explain_failure(search.outcome_text())
     output.summary(search.outcome_text(), **result.summary(verdicts), capacity=search.summary())
+    return code or (DONE if written else FAILED)
+
+
+def _search_code(search: CapacitySearch) -> int:
     if search.interrupted:
         return INTERRUPTED
     if search.unjudged_trial is not None:
         return INVALID
-    return DONE if written and search.confirmed else FAILED
+    return DONE if search.confirmed else FAILED
 
 
 def _check_search(options: CapacityOptions) -> None:
@@ -240,26 +248,34 @@ def _print_result(
     if failed:
         output.table("", ("failed", "times"), [(cause, f"{count:,}") for cause, count in failed])
     if verdicts:
-        met = {True: "met", False: "NOT MET"}
-        rows = [(each.expected, met[each.met], each.measured) for each in verdicts]
+        rows = [
+            (each.expected, each.word.upper() if each.broken else each.word, each.measured)
+            for each in verdicts
+        ]
         output.table("", ("expected", "", "measured"), rows)
-    output.summary(_sentence(result, verdicts), **result.summary(verdicts))
+    sentence = _sentence(result, verdicts)
+    if _code(result, verdicts) != DONE:
+        output.explain_failure(sentence)
+    output.summary(sentence, **result.summary(verdicts))
 
 
 def _sentence(result: LoadResult, verdicts: Sequence[ExpectationVerdict]) -> str:
     lines = [f"INVALID: {reason}" for reason in result.invalid_because]
-    lines += [_unmet_text(result, verdict) for verdict in verdicts if not verdict.met]
+    lines += [_unmet_text(result, verdict) for verdict in verdicts if verdict.broken]
     if result.interrupted:
         lines.append("interrupted: the figures are of what there was")
     tolerated = result.plan.tolerate_late
     if not lines and tolerated != TOLERATE_LATE:
         lines.append(f"--tolerate-late: up to {tolerated:g} % of our packets were borne late")
+    unjudged = unjudged_text(verdicts)
     if all(line.startswith("--tolerate") for line in lines):
-        lines.append(
-            f"valid, every verdict met: {_came_about(result)}"
-            if verdicts
-            else f"valid, and no verdict was asked for (--expect): {_came_about(result)}"
-        )
+        said = "and no verdict was asked for (--expect)"
+        if verdicts:
+            said = "every other verdict met" if unjudged else "every verdict met"
+        if not verdicts or any(each.judged for each in verdicts):
+            lines.append(f"valid, {said}: {_came_about(result)}")
+    if unjudged:
+        lines.append(unjudged)
     return "\n".join(lines)
 
 
@@ -286,4 +302,6 @@ def _code(result: LoadResult, verdicts: Sequence[ExpectationVerdict]) -> int:
         return INTERRUPTED
     if not result.valid:
         return FAILED if any(verdict.outright for verdict in verdicts) else INVALID
-    return DONE if all(verdict.met for verdict in verdicts) else FAILED
+    if any(verdict.broken for verdict in verdicts):
+        return FAILED
+    return INVALID if verdicts and not any(verdict.judged for verdict in verdicts) else DONE

@@ -3,7 +3,8 @@
 A quantile's interval is from its bootstrap distribution: the k-th of n values drawn again from n
 measured ones is the measured quantile at a share that has the distribution Beta(k, n - k + 1), so
 that nothing is drawn value by value.  A share's is Jeffreys', Beta(k + 1/2, n - k + 1/2), which is
-no point at 0 and 100 %.
+no point at 0 and 100 %.  Packets are lost in bursts, so that of their loss each call is one
+value: its interval is by Student's t, from how much the calls' shares differ.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ HIGHER_IS_BETTER = frozenset({"answered", "registered", "audio", "mos"})
 DRAWS = 4000
 LEAST_BEYOND = 5
 """Values that must lie beyond a quantile for a meaningful interval: p99 needs 500."""
+LEAST_CALLS = 10
+"""Calls whose shares differ by so much that the loss of all has a meaningful interval."""
 SEED = 1
 """The seed of the draws, so that the same two files give the same comparison."""
 
@@ -161,14 +164,23 @@ def _draws(run: RunRecord, figure: Figure, generator: np.random.Generator) -> Dr
     histogram = figure.histogram(run.tally)
     if histogram is not None and figure.quantile is not None:
         return _quantile_draws(histogram, figure.quantile, generator)
-    if figure.name in ("loss", "late"):
-        # Packets are lost in bursts: treating each as an independent draw would give too narrow an
-        # interval.
+    if figure.name == "loss":
+        return _loss_draws(run, figure, generator)
+    if figure.name == "late":
+        # Packets are late together, and no call has a share of its own.
         return None
     part, whole = figure.shares(run.tally)
     if not 0 <= part <= whole or not whole:
         return None
     return 100.0 * generator.beta(part + 0.5, whole - part + 0.5, DRAWS)
+
+
+def _loss_draws(run: RunRecord, figure: Figure, generator: np.random.Generator) -> Draws | None:
+    calls, share = run.tally.loss, figure.measure(run.tally)
+    if calls.total < LEAST_CALLS or share is None:
+        return None
+    deviation = calls.deviation / math.sqrt(calls.total)
+    return share + deviation * generator.standard_t(calls.total - 1, DRAWS)
 
 
 def _quantile_draws(

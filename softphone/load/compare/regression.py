@@ -31,7 +31,11 @@ class RegressionRule:
     relative: bool = False
 
     def judge(self, comparison: RunComparison) -> list[ExpectationVerdict]:
-        """A verdict for each figure that the rule is about."""
+        """A verdict for each figure that the rule is about.
+
+        `regression` does not judge a figure without an interval; a rule with a bound goes by the
+        values then.
+        """
         if self.figure is not None:
             change = comparison.of(self.figure)
             allowed = self.text.partition(">")[2].strip()
@@ -40,8 +44,9 @@ class RegressionRule:
         return [
             ExpectationVerdict(
                 f"{change.figure.label} not worse than before",
-                change.judged is not Change.WORSE and change.after is not None,
+                change.judged in (Change.BETTER, Change.NONE),
                 change_text(change),
+                judged=change.judged is not Change.TOO_FEW,
             )
             for change in comparison.changes
             if change.before is not None

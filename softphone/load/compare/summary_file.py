@@ -44,16 +44,18 @@ class RunRecord:
         )
 
     def differences(self, other: RunRecord) -> list[str]:
-        """The settings that differ, as text; the target and the seed may differ."""
+        """The settings that differ, as text; the target, the user and the seed may differ."""
         names = [name for name in self.plan if name in other.plan]
         return [
             f"{name} {_shown(self.plan[name])} and {_shown(other.plan[name])}"
             for name in names
-            if self.plan[name] != other.plan[name] and name not in ("target", "seed")
+            if self.plan[name] != other.plan[name] and name not in ("target", "aor", "seed")
         ]
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
     return "-" if value in (None, "") else str(value)
 
 

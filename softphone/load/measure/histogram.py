@@ -84,6 +84,17 @@ class Histogram:
         """The mean of all values; None when there are none."""
         return self.sum / self.total if self.total else None
 
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of the values' population, estimated from two or more."""
+        if self.total < 2:
+            return 0.0
+        mean, square, before = self.sum / self.total, 0.0, 0
+        for value, seen in self._steps():
+            square += (seen - before) * (value - mean) ** 2
+            before = seen
+        return math.sqrt(square / (self.total - 1))
+
     def share_above(self, bound: float) -> float:
         """The share of values, 0.0 to 1.0, in buckets that begin above `bound`."""
         if not self.total:

@@ -116,13 +116,27 @@ class ExpectationVerdict:
     """Whether an expectation was met; `measured` is the measured value as text.
 
     `outright`: it is not met whatever the generator's speed, because nothing of what was asked for
-    happened, or a call had another suite.
+    happened, or a call had another suite.  Without `judged` too little was measured to say: it is
+    not `met`, and no failure.
     """
 
     expected: str
     met: bool
     measured: str
     outright: bool = False
+    judged: bool = True
+
+    @property
+    def broken(self) -> bool:
+        """Whether it was judged, and is not met."""
+        return self.judged and not self.met
+
+    @property
+    def word(self) -> str:
+        """The verdict in words."""
+        if not self.judged:
+            return "not judged (too few)"
+        return "met" if self.met else "not met"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from softphone.load.measure.histogram import Histogram
 from softphone.load.measure.tally import RunSecond
 from softphone.load.plan import ExpectationVerdict, LoadPlan
 from softphone.load.report.svg_plot import PlotSeries, bar_plot, line_plot
-from softphone.load.result import LoadResult, failure_causes, result_figures
+from softphone.load.result import LoadResult, failure_causes, result_figures, server_fields
+from softphone.security import SrtpPolicy
 from softphone.trust.disk import write_private
 
 STYLE = """
@@ -104,12 +105,24 @@ def _made(wall: datetime) -> str:
 def _when(plan: LoadPlan, wall: datetime) -> str:
     faults = plan.faults.words()
     return (
-        f"{_made(wall)}; "
+        f"{_made(wall)}; {_asked(plan)}"
         f"{plan.calls} calls, arrival {plan.arrival} at {plan.rate:g}/s, {plan.duration:g} s, "
         f"hold {plan.hold or 'of the scenario'}, seed {plan.seed}, {len(plan.users)} users, "
         f"{plan.sockets} sockets, media {plan.placement}"
         + (f"; faults on purpose: {faults}" if faults else "")
     )
+
+
+def _asked(plan: LoadPlan) -> str:
+    """Which server is asked, how, as whom and with which suites."""
+    fields = server_fields(plan)
+    if fields["server"] is None:
+        return ""
+    transport = "" if fields["transport"] is None else f" over {fields['transport'].upper()}"
+    suites = "" if fields["suites"] is None else f", SRTP {fields['srtp']}"
+    if fields["srtp"] not in (None, SrtpPolicy.OFF):
+        suites += f" ({', '.join(fields['suites'])})"
+    return f"server {fields['server']}{transport}, as {fields['aor']}{suites}; "
 
 
 def _state(
@@ -126,10 +139,12 @@ def _state(
             '<div class="box bad"><b>Invalid: these figures say nothing about the target.</b>'
             f"<ul>{reasons}</ul></div>"
         ) + _outright(verdicts)
-    unmet = sum(not verdict.met for verdict in verdicts)
+    unmet = sum(verdict.broken for verdict in verdicts)
     if unmet:
         return f'<div class="box bad"><b>Failed:</b> {unmet} of {len(verdicts)} verdicts</div>'
     said = "every verdict is met" if verdicts else "no verdict was asked for"
+    if unjudged := sum(not verdict.judged for verdict in verdicts):
+        said = f"{unjudged} of {len(verdicts)} verdicts not judged (too few), the others met"
     return f'<div class="box good"><b>Valid</b>, {said}</div>'
 
 
@@ -195,12 +210,18 @@ def verdict_table(verdicts: Sequence[ExpectationVerdict]) -> str:
     if not verdicts:
         return ""
     rows = "".join(
-        f'<tr><td>{escape(each.expected)}</td><td class="{"good" if each.met else "bad"}">'
-        f"{'met' if each.met else 'not met'}</td><td>{escape(each.measured)}</td></tr>"
+        f'<tr><td>{escape(each.expected)}</td><td class="{_verdict_class(each)}">'
+        f"{each.word}</td><td>{escape(each.measured)}</td></tr>"
         for each in verdicts
     )
     head = "<tr><th>expected</th><th></th><th>measured</th></tr>"
     return f"<h2>Verdicts</h2><table>{head}{rows}</table>"
+
+
+def _verdict_class(verdict: ExpectationVerdict) -> str:
+    if not verdict.judged:
+        return "note"
+    return "good" if verdict.met else "bad"
 
 
 def _figures(result: LoadResult) -> str:

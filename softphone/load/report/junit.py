@@ -91,7 +91,13 @@ def run_properties(result: LoadResult) -> dict[str, str]:
         "late_percent_over_20_ms": round(total.too_late_percent, 4) if total.due else None,
         "packets_skipped": total.skipped,
     }
-    return {name: "" if value is None else str(value) for name, value in values.items()}
+    return {name: _property_text(value) for name, value in values.items()}
+
+
+def _property_text(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 def output_text(result: LoadResult) -> str:

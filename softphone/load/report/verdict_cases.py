@@ -2,7 +2,8 @@
 
 Each check of the generator is a case, then each expectation.  An invalid run is an error, no
 failure of the target: its expectations are skipped, since its figures say nothing of the target,
-but one that is not met outright has failed.  Without a result each expectation is an error, too.
+but one that is not met outright has failed.  A verdict that was not judged is skipped, too.
+Without a result each expectation is an error.
 """
 
 from __future__ import annotations
@@ -90,12 +91,13 @@ def _expectation_case(verdict: ExpectationVerdict, believed: bool) -> VerdictCas
             EXPECTED, verdict.expected, CaseOutcome.SKIPPED, f"the run says nothing of it; {text}"
         )
     outcome = CaseOutcome.PASSED if verdict.met else CaseOutcome.FAILED
+    if not verdict.judged:
+        outcome = CaseOutcome.SKIPPED
     return VerdictCase(EXPECTED, verdict.expected, outcome, text)
 
 
 def _verdict_text(verdict: ExpectationVerdict) -> str:
-    met = "met" if verdict.met else "not met"
-    return f"{met}: {verdict.expected} (measured: {verdict.measured})"
+    return f"{verdict.word}: {verdict.expected} (measured: {verdict.measured})"
 
 
 def _with_unique_names(cases: Sequence[VerdictCase]) -> list[VerdictCase]:

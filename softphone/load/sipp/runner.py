@@ -22,6 +22,7 @@ from typing import Self
 from softphone.account import digest_credentials, tls_settings
 from softphone.config import AccountConfig, TlsConfig
 from softphone.config.tls import server_credential_of
+from softphone.diagnostics import SipLog
 from softphone.errors import ConfigurationError
 from softphone.load.measure import RunSecond, Tally
 from softphone.load.plan import LoadPlan, SippSpec, base_account, config_of
@@ -160,6 +161,7 @@ class SippRunner:
             on_event=self._handle,
             tls={"": tls},
             config=DriverConfig(source=self.plan.host),
+            tap=SipLog(local=account.aor),
         )
         try:
             await self._stack.enter_async_context(self._driver)

@@ -38,6 +38,37 @@ def test_two_runs_are_a_table_and_a_rule_is_an_exit_code(cli, runs):
     assert (ended.code, "every rule is kept" in ended.out) == (0, True)
 
 
+def test_too_few_calls_are_neither_met_nor_a_failure(cli, runs):
+    write_run(runs / "few.jsonl", 1, calls=20)
+    write_run(runs / "fewer.jsonl", 2, calls=20, mos=3.0)
+    ended = compare(cli, "few.jsonl", "fewer.jsonl", "--fail-on", "regression")
+    assert "not judged, too few calls: " in ended.out
+    assert "mos_p5 not worse than before" in ended.out.partition("not judged, too few")[2]
+    assert ended.code == 1, "mos_p50 says it"
+    write_run(runs / "same.jsonl", 2, calls=20)
+    ended = compare(cli, "few.jsonl", "same.jsonl", "--fail-on", "regression", "--report", "p.html")
+    assert (ended.code, "every other rule is kept" in ended.out) == (0, True)
+    page = (runs / "p.html").read_text()
+    assert '<td>mos_p5 not worse than before</td><td class="note">not judged (too few)' in page
+
+
+def test_a_script_that_fails_says_why_on_standard_error(cli, runs):
+    ended = compare(cli, "a.jsonl", "slow.jsonl", "--fail-on", "setup_p50>10%", "--json")
+    assert (ended.code, ended.names()) == (1, ["summary"])
+    assert "not met: setup_p50 worse than before by no more than 10% (measured: " in ended.err
+    assert compare(cli, "a.jsonl", "b.jsonl", "--fail-on", "regression", "--json").err == ""
+
+
+def test_where_nothing_could_be_judged_the_exit_code_is_4(cli, runs, monkeypatch):
+    from softphone.load.plan import ExpectationVerdict
+
+    unjudged = ExpectationVerdict("mos_p5 not worse than before", False, "3", judged=False)
+    monkeypatch.setattr("softphone.cli.load.compare.judge_changes", lambda *_: [unjudged])
+    ended = compare(cli, "a.jsonl", "b.jsonl", "--fail-on", "regression")
+    assert ended.code == 4
+    assert "INVALID: not judged, too few calls: mos_p5 not worse than before" in ended.out
+
+
 def test_a_script_gets_each_comparison_with_the_first(cli, runs):
     ended = compare(
         cli, "a.jsonl", "b.jsonl", "slow.jsonl", "--fail-on", "regression", "--json",

@@ -58,6 +58,17 @@ def test_a_verdict_that_is_not_met_is_exit_code_1_with_the_reason(run, monkeypat
     assert "valid" not in ended.out.replace("INVALID", "")
 
 
+def test_a_script_reads_on_standard_error_why_a_run_failed(run, monkeypatch):
+    monkeypatch.setattr(
+        "softphone.load.run.runner.BottleneckDetector.invalid_reasons", lambda watch: ()
+    )
+    ended = run("--expect", "setup_p99<=0.01ms", "--json")
+    assert ended.code == 1
+    assert "not met: setup_p99<=0.01ms (measured: " in ended.err
+    assert ended.summary["verdicts"][0]["judged"]
+    assert "not met" not in run("--expect", "answered>=99%", "--json").err
+
+
 def test_a_valid_run_says_what_came_about(run, monkeypatch):
     monkeypatch.setattr(
         "softphone.load.run.runner.BottleneckDetector.invalid_reasons", lambda watch: ()
@@ -94,6 +105,7 @@ def test_late_packets_may_be_borne_and_that_is_said(run, monkeypatch):
     monkeypatch.setattr("softphone.load.run.bottleneck.TOO_LATE_MS", 5000.0)
     ended = run("--tolerate-late", "50")
     assert ended.code == 0, ended.out
+    assert "own packets to be borne late" in ended.out
     assert "--tolerate-late: up to 50 % of our packets were borne late" in ended.out
     assert "valid, and no verdict was asked for" in ended.out
     for wrong in ("-1", "100", "nan"):

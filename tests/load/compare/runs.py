@@ -12,17 +12,25 @@ from softphone.load.measure import RunSecond, Tally
 from softphone.load.plan import BaseSpec, LoadPlan, UserSpec
 
 
-def result(seed=1, *, calls=1000, answered=1.0, setup_ms=20.0, mos=4.4, **plan):
-    """A run whose set-up times are spread about a median in milliseconds."""
-    users = (UserSpec("sip:a@h"),)
-    made = LoadResult(LoadPlan("echo", "600", BaseSpec(server="sip:h"), users, **plan))
+def result(seed=1, *, calls=1000, answered=1.0, setup_ms=20.0, mos=4.4, loss=0.0, **plan):
+    """A run whose set-up times are spread about a median in milliseconds.
+
+    Its calls lose packets about a share of `loss` percent, of 100 each.
+    """
+    asked = {"base": BaseSpec(server="sip:h"), "users": (UserSpec("sip:a@h"),)} | plan
+    made = LoadResult(LoadPlan("echo", "600", **asked))
     generator = np.random.default_rng(seed)
-    tally = Tally(attempted=calls, answered=round(calls * answered), sent=100, received=100)
+    tally = Tally(attempted=calls, answered=round(calls * answered))
     if tally.attempted > tally.answered:
         tally.failed["486 Busy Here"] = tally.attempted - tally.answered
     for value in setup_ms * generator.lognormal(0.0, 0.3, tally.answered):
         tally.setup_ms.record_value(value)
         tally.mos.record_value(mos - 0.001 * value)
+        lost = int(generator.binomial(100, loss / 100.0)) if loss else 0
+        tally.loss.record_value(float(lost))
+        tally.sent += 100
+        tally.received += 100 - lost
+        tally.lost += lost
     made.add_second(RunSecond(10.0, up=10, tally=tally))
     return made
 

@@ -9,7 +9,7 @@ from softphone.errors import ConfigurationError
 from softphone.load.compare import Change, compare_runs, judge_changes, parse_rule
 from softphone.load.compare.comparison import _quantile_draws
 from softphone.load.measure import Histogram
-from softphone.load.plan import parse_figure
+from softphone.load.plan import BaseSpec, UserSpec, parse_figure
 from tests.load.compare.runs import record
 
 
@@ -42,6 +42,16 @@ def test_calls_that_fail_are_a_regression_when_there_are_enough_of_them():
     assert few["setup_p99"].judged is few["setup_p95"].judged is Change.TOO_FEW
 
 
+def test_loss_is_judged_by_the_shares_of_the_calls():
+    found = changes(record(calls=20), record(calls=20, loss=10.0))
+    assert found["loss"].judged is Change.WORSE
+    assert found["loss"].low < found["loss"].change < found["loss"].high
+    assert found["loss_p95"].judged is Change.TOO_FEW
+    assert changes(record(calls=9), record(calls=9, loss=10.0))["loss"].judged is Change.TOO_FEW
+    one, two = record(2, calls=200, loss=1.0), record(3, calls=200, loss=1.0)
+    assert changes(one, two)["loss"].judged is Change.NONE
+
+
 def test_what_one_of_them_did_not_measure_is_said():
     found = changes(record(), record(answered=0.0))
     assert found["setup_p50"].judged is Change.NOT_MEASURED
@@ -71,6 +81,21 @@ def test_the_same_files_have_the_same_comparison():
 def test_runs_that_were_asked_for_differently_are_told_apart():
     one, two = record(calls=10), record(calls=10, seed=9, rate=5.0, hold="30")
     assert one.differences(two) == ["rate 10.0 and 5.0", "hold - and 30"]
+
+
+def test_another_server_transport_or_suite_is_told():
+    before = record(base=BaseSpec(server="sips:one.example"))
+    after = record(
+        base=BaseSpec(server="sip:two.example;transport=udp", suites=("AEAD_AES_128_GCM",))
+    )
+    told = before.differences(after)
+    assert told[:2] == [
+        "server sips:one.example and sip:two.example;transport=udp",
+        "transport tls and udp",
+    ]
+    assert told[-1].endswith(" and AEAD_AES_128_GCM")
+    other_user = record(base=BaseSpec(server="sips:one.example"), users=(UserSpec("sip:b@h"),))
+    assert before.differences(other_user) == []
 
 
 def judged(rule, before, after):
@@ -118,6 +143,18 @@ def test_regression_judges_every_figure_that_was_there_before():
     assert "answered" not in unmet
     lost = judged("regression", record(1), record(2, answered=0.0))
     assert "setup_p50" in {each.expected.split()[0] for each in lost if not each.met}
+
+
+def test_regression_does_not_call_met_what_too_few_calls_cannot_say():
+    verdicts = judged("regression", record(calls=20), record(calls=20, loss=10.0, mos=3.0))
+    found = {each.expected.split()[0]: each for each in verdicts}
+    assert found["loss"].broken
+    assert found["answered"].word == "met"
+    for name in ("loss_p95", "mos_p5", "setup_p95"):
+        assert not found[name].judged, name
+        assert not found[name].met
+        assert not found[name].broken
+        assert found[name].word == "not judged (too few)"
 
 
 def test_a_verdict_says_both_values_the_change_and_its_interval():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import statistics
 
 import pytest
 from hypothesis import given
@@ -85,3 +86,12 @@ def test_a_value_below_zero_counts_as_zero_and_counts_may_be_many():
 def test_units_do_not_mix():
     with pytest.raises(ValueError, match="merge"):
         Histogram(0.1).merge(Histogram(1.0))
+
+
+def test_the_deviation_is_that_of_the_values():
+    values = [0.0, 0.0, 2.5, 10.0, 12.5]
+    histogram = Histogram(0.001)
+    assert histogram.deviation == 0.0
+    for value in values:
+        histogram.record_value(value)
+    assert histogram.deviation == pytest.approx(statistics.stdev(values), rel=1e-3)

@@ -17,7 +17,7 @@ from softphone.load import LoadResult
 from softphone.load.capacity import CapacitySearch, CapacityTrial
 from softphone.load.measure import RunSecond, Tally
 from softphone.load.plan import BaseSpec, ExpectationVerdict, FaultSpec, LoadPlan, UserSpec
-from softphone.load.report import write_report
+from softphone.load.report import output_text, run_properties, write_report
 from softphone.load.report.html import report_page
 from tests.support.browser import look
 
@@ -71,6 +71,37 @@ def test_faults_on_purpose_are_told_at_its_head():
     made.plan = replace(made.plan, faults=FaultSpec(loss=0.1))
     text = report_page(made, [], wall=WALL)
     assert text.index("faults on purpose: loss 10 %") < text.index("Figures")
+
+
+def test_the_server_is_named_at_its_head():
+    made = result()
+    base = BaseSpec(server="sips:u:secret@pbx.example", suites=("AEAD_AES_256_GCM",))
+    made.plan = replace(made.plan, base=base)
+    text = report_page(made, [], wall=WALL)
+    words = "server sips:pbx.example over TLS, as sip:a@h, SRTP required (AEAD_AES_256_GCM); "
+    assert text.index(words) < text.index("Figures")
+    found = run_properties(made)
+    assert (found["server"], found["transport"]) == ("sips:pbx.example", "tls")
+    assert (found["aor"], found["suites"]) == ("sip:a@h", "AEAD_AES_256_GCM")
+    made.plan = replace(made.plan, base=BaseSpec(account="gone.toml"))
+    assert "server " not in report_page(made, [], wall=WALL)
+
+
+def test_what_was_not_judged_is_neither_met_nor_failed():
+    unjudged = ExpectationVerdict("mos_p5 not worse than before", False, "3", judged=False)
+    text = report_page(result(), [VERDICTS[0], unjudged], wall=WALL)
+    assert "<b>Valid</b>, 1 of 2 verdicts not judged (too few), the others met" in text
+    assert '<td class="note">not judged (too few)</td>' in text
+    assert "<b>Failed:</b> 1 of 3" in report_page(result(), [*VERDICTS, unjudged], wall=WALL)
+
+
+def test_late_packets_that_were_to_be_borne_are_told_where_that_is_not_the_default():
+    made = result()
+    row = '<td>own packets to be borne late</td><td class="n">50 %</td>'
+    assert "borne late" not in report_page(made, [], wall=WALL)
+    made.plan = replace(made.plan, tolerate_late=50.0)
+    assert row in report_page(made, [], wall=WALL)
+    assert "own packets to be borne late: 50 %" in output_text(made)
 
 
 def test_what_came_over_the_wire_is_escaped():

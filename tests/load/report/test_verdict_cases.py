@@ -28,6 +28,7 @@ from tests.load.report.junit_schema import checked_suite
 WALL = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 MET = ExpectationVerdict("answered>=99%", True, "99.9%")
 UNMET = ExpectationVerdict("mos_p5>=4.0", False, "3.9")
+UNJUDGED = ExpectationVerdict("loss_p95 not worse than before", False, "9 %", judged=False)
 CONTROLS = "486 \x00\x1b[31m]]> & <b>\ud800"
 
 
@@ -67,6 +68,14 @@ def test_each_check_of_the_generator_and_each_expectation_is_a_case():
     ]
     assert found.pop("mos_p5>=4.0") is CaseOutcome.FAILED
     assert set(found.values()) == {CaseOutcome.PASSED}
+
+
+def test_what_was_not_judged_is_skipped():
+    cases = verdict_cases(result(), [MET, UNJUDGED])
+    assert outcomes(cases)["loss_p95 not worse than before"] is CaseOutcome.SKIPPED
+    assert cases[-1].text.startswith("not judged (too few): loss_p95 not worse than before")
+    suite = checked_suite(document(cases, result()))
+    assert (suite.attrib["skipped"], suite.attrib["failures"]) == ("1", "0")
 
 
 def test_an_invalid_run_is_an_error_and_its_expectations_are_skipped():

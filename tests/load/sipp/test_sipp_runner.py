@@ -233,3 +233,24 @@ async def test_two_workers_share_the_calls_and_the_lines_of_users(plan_of, tmp_p
 async def test_what_cannot_begin_is_told_before_anything_is_sent(plan_of, text, given, told):
     with pytest.raises(ConfigurationError, match=told):
         await run_plan(plan_of(text, **given))
+
+
+async def test_messages_are_in_the_log_with_secrets_masked(plan_of, caplog):
+    """`-vv` shows the logger `softphone.sip` at DEBUG, as it does of any call."""
+    caplog.set_level(logging.DEBUG, "softphone.sip")
+    secret = "5ccc069c403ebaf9f0171e9517f40e41"
+    shown = 'Authorization: Digest username="a", realm="r", response="' + secret + '"'
+    text = send("OPTIONS", more=shown)
+    waiting = plan_of(
+        '<recv request="OPTIONS" />' + answer("200"), spec={"listen": "udp:127.0.0.1:0"}
+    )
+    async with Answering(waiting) as answering:
+        target = f"sip:b@127.0.0.1:{answering.port}"
+        text += '<recv response="200" />'
+        total, _ = await counted(plan_of(text, target=target, spec={"total": 1}))
+    assert total.answered == 1
+    log = [each.getMessage() for each in caplog.records if each.name == "softphone.sip"]
+    assert len(log) == 4, "either end sends one and receives one"
+    assert "OPTIONS sip:" in log[0]
+    assert "SIP/2.0 200" in log[-1]
+    assert secret not in caplog.text

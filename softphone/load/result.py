@@ -143,6 +143,7 @@ def plan_fields(plan: LoadPlan) -> dict[str, Any]:
         "scenario": plan.scenario,
         "target": plan.target,
         "calls": plan.calls,
+        "total_calls": None if plan.sipp is None else plan.sipp.total or None,
         "arrival": plan.arrival,
         "rate": plan.rate,
         "duration_s": plan.duration,

@@ -35,8 +35,19 @@ from softphone.sip import SipUri
 
 
 def expectations_of(options: LoadOptions) -> tuple[Expectation, ...]:
-    """Return the expectations of the options.  Raises ConfigurationError."""
-    return tuple(parse_expectation(text) for text in options.expect or ())
+    """Return the expectations of the options.
+
+    Raises ConfigurationError, also for what a SIPp scenario cannot measure.
+    """
+    expectations = tuple(parse_expectation(text) for text in options.expect or ())
+    for each in expectations if options.sipp is not None else ():
+        if each.figure is None or each.figure.name not in _MEASURED_OF_SIPP:
+            raise ConfigurationError(
+                f"--expect {each.text}: {options.sipp} runs without media, so that it is not"
+                f" measured; expected {', '.join(_MEASURED_OF_SIPP[:-2])}, setup_pN or"
+                " registration_pN"
+            )
+    return expectations
 
 
 def plan_of(options: LoadOptions) -> LoadPlan:
@@ -92,6 +103,7 @@ def plan_of(options: LoadOptions) -> LoadPlan:
 
 
 _OF_SIPP = ("inf", "inf_index", "sipp_key", "total_calls", "listen")
+_MEASURED_OF_SIPP = ("answered", "failed", "registered", "setup", "registration")
 _NOT_OF_SIPP = ("users", "user_template", "user_count", "srtp", "suite", "codec", "play", "fault")
 
 

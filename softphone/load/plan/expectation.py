@@ -65,7 +65,7 @@ _UNMEASURED: Mapping[str, str] = {
     "late": "no packet was sent",
     "audio": "no call was listened to: it takes calls of 3 s, and --checks above 0",
     "mos_p": "no call had media for long enough",
-    "setup_p": "no call was answered",
+    "setup_p": "no INVITE was answered",
     "registration_p": "no user registered",
     "jitter_p": "no call had media for long enough",
     "lateness_p": "no packet was sent",

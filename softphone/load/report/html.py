@@ -104,9 +104,12 @@ def _made(wall: datetime) -> str:
 
 def _when(plan: LoadPlan, wall: datetime) -> str:
     faults = plan.faults.words()
+    calls = f"{plan.calls} calls"
+    if plan.sipp is not None and plan.sipp.total:
+        calls = f"{plan.sipp.total} calls, {plan.calls} at once at most"
     return (
         f"{_made(wall)}; {_asked(plan)}"
-        f"{plan.calls} calls, arrival {plan.arrival} at {plan.rate:g}/s, {plan.duration:g} s, "
+        f"{calls}, arrival {plan.arrival} at {plan.rate:g}/s, {plan.duration:g} s, "
         f"hold {plan.hold or 'of the scenario'}, seed {plan.seed}, {len(plan.users)} users, "
         f"{plan.sockets} sockets, media {plan.placement}"
         + (f"; faults on purpose: {faults}" if faults else "")

@@ -98,7 +98,15 @@ class ActionReader:
             self._problems.append(f"{element.line}: <ereg>: {error}")
             return None
         return SearchAction(
-            pattern, anchored, search_in, header, max(1, occurrence), variable, *flags, names
+            pattern,
+            anchored,
+            search_in,
+            header,
+            max(1, occurrence),
+            variable,
+            *flags,
+            names,
+            element.line,
         )
 
     def _assign(self, element: Element, attributes: AttributeReader) -> Action:

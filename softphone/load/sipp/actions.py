@@ -69,7 +69,7 @@ def _run(
     variables = state.variables
     match action:
         case SearchAction():
-            _search(action, state, line)
+            _search(action, state)
         case AssignAction():
             _assign(action, state)
         case AssignTextAction():
@@ -112,12 +112,12 @@ def _ask(
             raise TypeError(f"no action: {action!r}")
 
 
-def _search(action: SearchAction, state: CallState, line: int) -> None:
+def _search(action: SearchAction, state: CallState) -> None:
     text = _searched(action, state)[:MOST_SEARCHED]
     find = action.pattern.match if action.anchored else action.pattern.search
     found = find(text)
     if (found is None and action.check) or (found is not None and action.check_inverse):
-        raise ActionFailed(f"<ereg> in line {line}")
+        raise ActionFailed(f"<ereg> in line {action.line}")
     if found is None:
         return
     groups = (found[0], *(found[number] for number in range(1, action.pattern.groups + 1)))

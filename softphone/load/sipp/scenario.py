@@ -17,7 +17,7 @@ from softphone.load.sipp.template import MessageTemplate, Template
 
 @dataclass(frozen=True, slots=True)
 class SearchAction:
-    """`ereg`: search a pattern in a part of the received message, or in a variable.
+    """`ereg`, at `line`: search a pattern in a part of the received message, or in a variable.
 
     `search_in` is msg, hdr, body or var.  `assign_to` takes the whole match and then the groups.
     `check` fails the call without a match, `check_inverse` with one.
@@ -32,6 +32,7 @@ class SearchAction:
     check: bool
     check_inverse: bool
     assign_to: tuple[str, ...]
+    line: int
 
 
 @dataclass(frozen=True, slots=True)

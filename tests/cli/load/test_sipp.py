@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from softphone.cli.load.options import LoadOptions
-from softphone.cli.load.plan import plan_of
+from softphone.cli.load.plan import expectations_of, plan_of
 from softphone.errors import ConfigurationError
 
 REGISTER = """<?xml version="1.0" encoding="UTF-8"?>
@@ -126,6 +126,30 @@ def test_what_is_not_supported_is_exit_code_2_with_its_line(cli, files, tmp_path
 def test_options_that_do_not_fit_are_refused(files, given, told):
     with pytest.raises(ConfigurationError, match=told):
         plan_of(LoadOptions(sipp=files[0], **given))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("mos_p5>=4", "audio>=99%", "loss<=1%", "loss_p95<=1%", "jitter_p95<=5", "late<=1%"),
+        *("lateness_p99<=5", "dropped<=1%", "suite=clear"),
+    ],
+)
+def test_an_expectation_that_no_scenario_measures_is_refused_before_anything_is_sent(
+    cli, files, text
+):
+    ended = cli(
+        *("load", "run", "--sipp", files[0], "--target", "sip:a@127.0.0.1:9", "--expect", text)
+    )
+    assert ended.code == 2
+    assert f"--expect {text}: {files[0]} runs without media" in ended.err
+    expectations_of(LoadOptions(expect=[text], target="600"))
+
+
+def test_an_expectation_of_what_a_scenario_measures_is_taken(files):
+    names = ("answered>=99%", "failed<=1%", "registered>=99%", "setup_p99<=1s")
+    texts = [*names, "registration_p95<=1s"]
+    assert len(expectations_of(LoadOptions(sipp=files[0], expect=texts))) == len(texts)
 
 
 def test_a_scenario_that_waits_needs_an_address(files):

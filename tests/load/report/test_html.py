@@ -16,7 +16,14 @@ from softphone.errors import ConfigurationError
 from softphone.load import LoadResult
 from softphone.load.capacity import CapacitySearch, CapacityTrial
 from softphone.load.measure import RunSecond, Tally
-from softphone.load.plan import BaseSpec, ExpectationVerdict, FaultSpec, LoadPlan, UserSpec
+from softphone.load.plan import (
+    BaseSpec,
+    ExpectationVerdict,
+    FaultSpec,
+    LoadPlan,
+    SippSpec,
+    UserSpec,
+)
 from softphone.load.report import output_text, run_properties, write_report
 from softphone.load.report.html import report_page
 from tests.support.browser import look
@@ -85,6 +92,15 @@ def test_the_server_is_named_at_its_head():
     assert (found["aor"], found["suites"]) == ("sip:a@h", "AEAD_AES_256_GCM")
     made.plan = replace(made.plan, base=BaseSpec(account="gone.toml"))
     assert "server " not in report_page(made, [], wall=WALL)
+
+
+def test_the_calls_of_a_scenario_are_told_at_its_head():
+    made = result()
+    made.plan = replace(made.plan, sipp=SippSpec("a.xml", total=50), calls=10)
+    assert "; server sip:h, as sip:a@h; 50 calls, 10 at once at most, " in report_page(
+        made, [], wall=WALL
+    )
+    assert run_properties(made)["total_calls"] == "50"
 
 
 def test_what_was_not_judged_is_neither_met_nor_failed():

@@ -195,7 +195,8 @@ def test_actions_fail_a_call_by_their_line(play):
     played = play(text)
     played.call()
     played.get(head_of("200", "for OPTIONS"))
-    assert played.outcomes[0].cause.startswith("<ereg> in line ")
+    step = played.endpoint._settings.scenario.steps[-1]
+    assert played.outcomes[0].cause == f"<ereg> in line {step.line + 1}"
 
 
 def test_logs_commands_and_the_end_of_a_run_are_events(play, scenario):

@@ -1256,8 +1256,9 @@ class CallLeg:
             usage.bye(now=now, headers=(*reasons, *headers))
 
     def _usage_ended(self, event: InviteEnded[InviteUsage]) -> None:
-        if event.cause in (Cause.REMOTE, Cause.REPLACED) and self._transfer is not None:
-            # A transferee may hang up on us before its last NOTIFY (RFC 5589 section 6.1).
+        if event.cause is Cause.REMOTE and self._transfer is not None:
+            self._transfer.note_hang_up()
+        elif event.cause is Cause.REPLACED and self._transfer is not None:
             self._transfer.resolve(None)
         cause = 0 if event.request is None else EndReason.of(event.request.reasons).q850_cause
         fields = public_fields(event.request)

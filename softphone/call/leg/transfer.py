@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from softphone.call.leg.event_queue import EventQueue
 from softphone.call.leg.modification import make_result, resolve_result
 from softphone.diagnostics.refusal_text import explain_transfer
-from softphone.errors import CallError
+from softphone.errors import CallError, CallFailed
 from softphone.events import CallEvent, TransferProgressed
 from softphone.sip import NotifierUsage, NotifyReceived, SubscriberUsage, SubscriptionTerminated
 
@@ -35,6 +35,7 @@ class Transfer:
     def __init__(self, subscription: SubscriberUsage, event_queue: EventQueue[CallEvent]) -> None:
         self._subscription = subscription
         self._event_queue = event_queue
+        self._progress: tuple[int, str] | None = None
         self._result: asyncio.Future[None] | None = make_result()
 
     @property
@@ -62,11 +63,28 @@ class Transfer:
         self._event_queue.put_event(TransferProgressed(event.status, event.reason, final))
         if final:
             self._report(event.status, event.reason)
+        elif event.status > 100:
+            self._progress = event.status, event.reason
 
     def note_end(self, event: SubscriptionTerminated[SubscriberUsage | NotifierUsage]) -> None:
         """Treat the end of the subscription, or its refusal, as the outcome."""
         if event.subscription is self._subscription:
             self._report(event.status or 500, event.reason, answered=event.answered)
+
+    def note_hang_up(self) -> None:
+        """Treat the far end's BYE before its last NOTIFY as the outcome.
+
+        A transferee, or a server that clears our call as soon as it has taken the REFER, may hang
+        up without a report (RFC 5589 section 6.1): that is success, with or without the 100 that
+        every REFER gets.  One that has reported ringing and then no answer has reached nobody.
+        """
+        if self._progress is None:
+            self.resolve(None)
+            return
+        status, reason = self._progress
+        last = f"it hung up after {status} {reason}".rstrip()
+        message = explain_transfer(status, last, answered=False)
+        self.resolve(CallFailed(message, status=status, reason=reason))
 
     def _report(self, status: int, reason: str, *, answered: bool = True) -> None:
         error = None

@@ -241,7 +241,8 @@ async def test_a_transfer_that_its_connection_takes_along_was_not_refused():
         await asked
 
 
-async def test_a_transferee_that_leaves_has_taken_the_transfer():
+async def transfer_that_bob_leaves(*progress):
+    """Alice transfers Bob, who accepts, reports `progress` and hangs up; gives Alice's outcome."""
     stage = Stage()
     caller, callee = stage.answered()
     asked = asyncio.ensure_future(caller.transfer(TO_CAROL))
@@ -250,10 +251,32 @@ async def test_a_transferee_that_leaves_has_taken_the_transfer():
     assert any(isinstance(event, TransferRequested) for event in stage.bob.events)
     with stage.bob.change() as now:
         callee.referral.subscription.accept(now=now)
-    stage.run(0.1)
+    for status in progress:
+        with stage.bob.change() as now:
+            callee.referral.subscription.notify_progress(status, now=now)
+        stage.run(0.1)
     callee.hang_up()
     stage.run(0.1)
-    await asked
+    assert caller.state is CallState.TERMINATED
+    return asked
+
+
+@pytest.mark.parametrize("progress", [(), (100,), (180, 200)])
+async def test_a_transferee_that_leaves_has_taken_the_transfer(progress):
+    await (await transfer_that_bob_leaves(*progress))
+
+
+async def test_a_transferee_that_leaves_while_the_target_rings_has_reached_nobody():
+    asked = await transfer_that_bob_leaves(100, 180)
+    with pytest.raises(CallError, match="became of the transfer: it hung up after 180") as caught:
+        await asked
+    assert (caught.value.status, caught.value.reason) == (180, "Ringing")
+
+
+async def test_a_transferee_that_leaves_after_a_failure_has_failed():
+    asked = await transfer_that_bob_leaves(180, 487)
+    with pytest.raises(CallError, match="refused: 487"):
+        await asked
 
 
 @pytest.mark.parametrize("status", [486, 603])

@@ -20,7 +20,7 @@ from softphone.call.dial_permit import UNJUDGED
 from softphone.call.dialog_notifier import own_dialog
 from softphone.call.leg import CallLeg, HeaderFields, Negotiation, VideoSetup
 from softphone.errors import LocalProtocolError, NoPortFree, SoftphoneError
-from softphone.events import CallRinging, CallState, EndedBy, WatchedDialog
+from softphone.events import CallEnded, CallRinging, CallState, EndedBy, WatchedDialog
 from softphone.lab.calls.avp_fallback import ClearNegotiation
 from softphone.lab.calls.bridged_call import (
     HIDDEN,
@@ -443,7 +443,11 @@ class CallControl:
                 event.subscription.reject(603, now=now)
 
     async def _reach_for(
-        self, name: str, leg: CallLeg, on_dialed: Callable[[], None]
+        self,
+        name: str,
+        leg: CallLeg,
+        on_dialed: Callable[[], None],
+        given_up: asyncio.Future[CallEnded],
     ) -> ReachedUser | str | int:
         """Ring the users whom `name` denotes, on behalf of the far end of `leg`."""
 
@@ -454,7 +458,7 @@ class CallControl:
             on_dialed()
             return out
 
-        return await self._routing.reach(name, RingRequest(dial, 71))
+        return await self._routing.reach(name, RingRequest(dial, 71, given_up))
 
     def _call_out(
         self,

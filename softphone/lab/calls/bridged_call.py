@@ -107,6 +107,7 @@ class BridgedCall:
         self._seen: tuple[VideoStream, ...] = ()
         self._service: tuple[Source, Sink | None] | None = None
         self._kept_open = 0
+        self._why_last_left: CallEnded | None = None
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -281,7 +282,7 @@ class BridgedCall:
             yield
         finally:
             self._kept_open -= 1
-            self._end_if_alone()
+            self._end_if_alone(self._why_last_left)
 
     def release_leg(self, leg: CallLeg) -> None:
         """Remove a leg, if present, without hanging it up; the others stay."""
@@ -322,7 +323,8 @@ class BridgedCall:
             return
         self._remove_member(member)
         self._let_hear()
-        self._end_if_alone(member.leg.ended.result())
+        self._why_last_left = member.leg.ended.result()
+        self._end_if_alone(self._why_last_left)
         self.announce()
 
     def _end_if_alone(self, why: CallEnded | None = None) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from softphone.call.leg import CallLeg
 from softphone.errors import LocalProtocolError
 from softphone.events import CallEnded, CallState
-from softphone.lab.calls.bridged_call import BridgedCall
+from softphone.lab.calls.bridged_call import GAVE_UP, BridgedCall
 from softphone.lab.calls.call_routing import ReachedUser
 from softphone.lab.calls.extensions import extension
 from softphone.sans_io import OpenDrain
@@ -29,13 +29,17 @@ GOODBYE = 5.0
 class Transfers:
     """Transfers calls: `reach` rings a user as `CallRouting.reach` does, for a leg's far end.
 
-    `reach` calls its `on_dialed` for each phone that rings.  `connecting(leg)` is the task that
+    `reach` calls its `on_dialed` for each phone that rings, and stops once its `given_up` is done.
+    `connecting(leg)` is the task that
     still connects an answered leg to its call, or None.
     """
 
     change: OpenDrain
     bridged_calls: Callable[[], Iterable[BridgedCall]]
-    reach: Callable[[str, CallLeg, Callable[[], None]], Awaitable[ReachedUser | str | int]]
+    reach: Callable[
+        [str, CallLeg, Callable[[], None], asyncio.Future[CallEnded]],
+        Awaitable[ReachedUser | str | int],
+    ]
     connecting: Callable[[CallLeg], asyncio.Task[None] | None]
     patience: float
 
@@ -62,12 +66,14 @@ class Transfers:
             event.subscription.accept(now=now)
         if event.replaces is not None:
             status = self._join(conversation, leg, event.replaces)
+            self._progress(event.subscription, status)
         else:
             target = event.refer_to.uri
             name = target.user or "" if isinstance(target, SipUri) else ""
             with conversation.kept_open():
                 status = await self._refer(conversation, leg, name, event.subscription)
-        self._progress(event.subscription, status)
+                # Before the block ends the leg's call, and the subscription with it.
+                self._progress(event.subscription, status)
         if status == 200:
             await self._part_with(leg)
 
@@ -78,12 +84,17 @@ class Transfers:
         stays = [one for one in conversation.legs if one is not leg]
         if not stays:
             return 480
-        reached = await self.reach(name, stays[0], lambda: self._progress(to, 180))
+        abandoned = asyncio.ensure_future(_abandoned(conversation, leg, stays[0]))
+        try:
+            reached = await self.reach(name, stays[0], lambda: self._progress(to, 180), abandoned)
+        finally:
+            abandoned.cancel()
         stays = [one for one in conversation.legs if one is not leg]
-        if isinstance(reached, ReachedUser):
-            if not stays:
+        if not stays:
+            if isinstance(reached, ReachedUser):
                 reached.leg.hang_up()
-                return 480
+            return GAVE_UP
+        if isinstance(reached, ReachedUser):
             known = conversation.shown_name(stays[0])
             conversation.add_member(reached.user.name, reached.leg, known_peer=known)
             conversation.release_leg(leg)
@@ -93,7 +104,7 @@ class Transfers:
             return reached if isinstance(reached, int) else 404
         if len(stays) != 1:
             # An extension serves one party only.
-            return 603 if stays else 480
+            return 603
         conversation.release_leg(leg)
         conversation.connect_service(name, *service)
         return 200
@@ -148,6 +159,17 @@ class Transfers:
         await asyncio.wait({leg.ended}, timeout=GOODBYE)
         if leg.state is not CallState.TERMINATED:
             leg.hang_up()
+
+
+async def _abandoned(conversation: BridgedCall, leg: CallLeg, other: CallLeg) -> CallEnded:
+    """Wait until `other`, and all but `leg`, have left a call; return how the last one ended."""
+    waiting, last = {other.ended}, other.ended
+    while waiting:
+        await asyncio.wait(waiting)
+        last = waiting.pop()
+        ended = {one.ended for one in conversation.legs if one is not leg}
+        waiting = {one for one in ended if not one.done()}
+    return last.result()
 
 
 def _merge(call: BridgedCall, into: BridgedCall, consult: CallLeg) -> None:

@@ -66,6 +66,12 @@ async def named(call, user):
     await eventually(lambda: call.peer.uri.user == user)
 
 
+def progress_of(call):
+    """The statuses of a transfer that a call was told of."""
+    events = call._leg.event_queue._events
+    return [event.status for event in events if isinstance(event, TransferProgressed)]
+
+
 def shown(call):
     """Names and locks in the order in which a call was told of them, each change once."""
     told = []
@@ -141,10 +147,7 @@ async def test_whoever_is_not_there_cannot_be_transferred_to(lab, phone, target,
     with pytest.raises(CallError) as caught:
         await call.transfer(f"sip:{target}@127.0.0.1")
     assert (caught.value.status, caught.value.reason) == (status, reason)
-    told = [
-        event for event in call._leg.event_queue._events if isinstance(event, TransferProgressed)
-    ]
-    assert [event.status for event in told] == [100, status]
+    assert progress_of(call) == [100, status]
     assert call.state is other.state is CallState.CONFIRMED
 
 
@@ -194,6 +197,45 @@ async def test_nobody_is_left_when_the_other_goes_meanwhile(lab, phone):
     answering = asyncio.create_task(incoming.answer())
     await asyncio.gather(transferring, answering, return_exceptions=True)
     await eventually(lambda: not lab.calls)
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["", "after whoever asked"])
+async def test_ringing_for_nobody_ends_at_once(tmp_path, phone, first):
+    config = LabConfig(users=USERS, alerting_patience=3600.0)
+    async with LabServer(tmp_path / "lab", config) as lab:
+        alice, bob, frank = await parties(lab, phone, "alice", "bob", "frank")
+        call, other = await connect(alice, bob, "bob")
+        transferring = asyncio.create_task(call.transfer("sip:frank@127.0.0.1"))
+        ringing = await next_call(frank)
+        if first:
+            call.hangup()
+            await call.ended()
+        else:
+            await eventually(lambda: 180 in progress_of(call))
+        other.hangup()
+        await asyncio.wait_for(ringing.ended, 10)
+        with pytest.raises(CallError) as caught:
+            await asyncio.wait_for(transferring, 10)
+        if not first:
+            assert caught.value.status == progress_of(call)[-1] == 487
+            assert (await asyncio.wait_for(call.ended(), 10)).by is EndedBy.REMOTE
+        await eventually(lambda: not lab.calls)
+
+
+async def test_a_third_party_still_has_the_target_ring(tmp_path, phone):
+    config = LabConfig(users=USERS, alerting_patience=3600.0)
+    async with LabServer(tmp_path / "lab", config) as lab:
+        alice, bob, frank, carol = await parties(lab, phone, "alice", "bob", "frank", "carol")
+        call, other = await connect(alice, bob, "bob")
+        third = await carol.dial("*5bob").answered(timeout=5)
+        transferring = asyncio.create_task(call.transfer("sip:frank@127.0.0.1"))
+        incoming = await next_call(frank)
+        other.hangup()
+        await eventually(lambda: len(lab._calls._bridged_calls[0].members) == 2)
+        last = await incoming.answer()
+        await asyncio.wait_for(transferring, 10)
+        third.hangup()
+        assert (await asyncio.wait_for(last.ended(), 10)).by is EndedBy.REMOTE
 
 
 async def test_a_made_up_replaces_joins_nobody(lab, phone):

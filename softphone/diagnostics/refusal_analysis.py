@@ -124,7 +124,7 @@ def _parsed(text: str) -> Request | Response | None:
 
 
 def _from_messages(chunks: Sequence[str]) -> Iterator[RefusalFinding]:
-    offers: dict[str, SessionDescription] = {}
+    offers: dict[str, tuple[Request | Response, SessionDescription]] = {}
     seen: set[tuple[str, bytes]] = set()
     messages = [_parsed(chunk) for chunk in chunks]
     answered = _answered_challenges(messages)
@@ -136,7 +136,7 @@ def _from_messages(chunks: Sequence[str]) -> Iterator[RefusalFinding]:
             continue
         call_id = message.call_id
         if isinstance(message, Response) and message.status >= 300:
-            offer = offers.pop(call_id, None)
+            _, offer = offers.pop(call_id, (None, None))
             suites = [] if offer is None else _suites(offer)
             yield RefusalFinding(
                 f"message {number}", "", explain_response(message, offered_suites=suites)
@@ -147,14 +147,24 @@ def _from_messages(chunks: Sequence[str]) -> Iterator[RefusalFinding]:
         description = _description(message)
         if isinstance(description, RefusalFinding):
             yield RefusalFinding(f"message {number}, {description.place}", "", description.rule)
-        elif description is not None and (call_id, message.body) not in seen:
-            # The same body in the same call, in a 183 and a 200 or retransmitted, is judged once.
+        elif description is None or (call_id, message.body) in seen:
+            continue
+        elif call_id in offers and _may_answer(message, offers[call_id][0]):
+            # The same answer in the same call, in a 183 and a 200 or retransmitted, is judged once.
             seen.add((call_id, message.body))
-            before = offers.pop(call_id, None)
-            if before is None:
-                offers[call_id] = description
-            else:
-                yield from _judge_pair(before, description)
+            yield from _judge_pair(offers.pop(call_id)[1], description)
+        else:
+            offers[call_id] = message, description
+
+
+def _may_answer(message: Request | Response, offer: Request | Response) -> bool:
+    """Whether a message may have the answer to an offer (RFC 3261 section 13.2.1, RFC 3262 5).
+
+    A request sent again, with credentials or retransmitted, offers again.
+    """
+    if isinstance(offer, Request):
+        return isinstance(message, Response) and message.cseq == offer.cseq
+    return isinstance(message, Request) and message.method in ("ACK", "PRACK")
 
 
 def _answered_challenges(messages: Sequence[Request | Response | None]) -> set[int]:

@@ -230,3 +230,39 @@ def test_a_challenge_after_the_answer_is_one_and_so_is_one_without(write):
 
 def test_a_request_without_credentials_answers_no_challenge():
     assert len(analyze_refusals(_registering((1, False, 401), (2, False, 200)))) == 1
+
+
+CHALLENGE = message("SIP/2.0 407 Proxy Authentication Required", "", "a@lab", "1 INVITE")
+AGAIN = ("a@lab", "2 INVITE", 'Proxy-Authorization: Digest username="a", response="***"')
+
+
+@pytest.mark.parametrize("key", [KEY, "***"])
+def test_an_offer_sent_again_with_credentials_is_no_answer(key):
+    """Its keys are masked in a transcript, so that it is not known to be the same."""
+    lines = [f"{tag} {CM_80} inline:{key}" for tag in (1, 2)]
+    offer = sdp(crypto=lines)
+    text = message("INVITE sip:bob@lab SIP/2.0", offer) + CHALLENGE
+    text += message("INVITE sip:bob@lab SIP/2.0", offer, *AGAIN)
+    refused = message("SIP/2.0 404 Not Found", "", "a@lab", "2 INVITE")
+    (found,) = analyze_refusals(text + refused)
+    assert (found.place, found.media) == ("message 4", False)
+    assert found.rule.startswith("404")
+    wrong = message(
+        "SIP/2.0 200 OK", sdp(crypto=[f"3 {CM_80} inline:{OTHER}"]), "a@lab", "2 INVITE"
+    )
+    (found,) = analyze_refusals(text + wrong)
+    assert "tag 3 was not offered" in found.rule
+
+
+def test_a_retransmitted_offer_with_masked_keys_is_no_answer():
+    masked = INVITE.replace(KEY, "***")
+    answer = message("SIP/2.0 200 OK", sdp(crypto=[f"1 {CM_80} inline:***"]))
+    assert analyze_refusals(masked + masked + answer) == []
+
+
+@pytest.mark.parametrize("method", ["ACK", "PRACK"])
+def test_an_offer_in_a_response_is_answered_by_the_next_request(method):
+    offered = message("SIP/2.0 200 OK", OFFER)
+    answer = message(f"{method} sip:bob@lab SIP/2.0", sdp(), "a@lab", f"1 {method}")
+    (found,) = analyze_refusals(message("INVITE sip:bob@lab SIP/2.0") + offered + answer)
+    assert "no crypto line" in found.rule

@@ -83,7 +83,8 @@ class Popup(QWidget):
     def show_peer(self) -> None:
         """Show who calls and how secure the call is; both may change during it."""
         peer = self.incoming.peer
-        self.who.setText(f"{peer.display_name or ''} {peer.uri.user}".strip())
+        name, number = peer.display_name or "", peer.uri.user or ""
+        self.who.setText(number if name == number else f"{name} {number}".strip())
         security = self.incoming.security
         level = security.level
         lock = "🔒 " if security.lock else ""  # encrypted to the far end, not only to the server

@@ -1,11 +1,12 @@
 """A window that pops up when somebody calls: who it is, how secure the call is, and buttons.
 
-    pip install softphone PySide6-Essentials qasync
+    pip install PySide6-Essentials qasync           # beside softphone
     softphone lab --dir lab
     python examples/qt_popup.py lab/bob.toml
     softphone call bob --account lab/alice.toml     # and press Answer, or Decline
 
-Without a screen, `QT_QPA_PLATFORM=offscreen` in the environment lets it run unseen.
+Without a screen, `QT_QPA_PLATFORM=offscreen` in the environment lets it run unseen: some
+code of yours then presses the button with the object name "answer", as its test does.
 
 Qt and the phone share one thread: qasync makes Qt's event loop one of asyncio, so that a slot may
 start a coroutine, and events of a call change widgets without any lock.
@@ -63,7 +64,6 @@ class Popup(QWidget):
 
     def __init__(self, incoming: IncomingCall) -> None:
         super().__init__(None, Qt.WindowType.WindowStaysOnTopHint)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Call")
         self.incoming = incoming
         self.call: Call | None = None
@@ -128,9 +128,10 @@ class Popup(QWidget):
                     self.refuse.hide()
         await asyncio.sleep(LAST_LINE_SECONDS)
         self.close()
+        self.deleteLater()  # not when it is closed: until here its labels are written
 
     def closeEvent(self, event: object) -> None:
-        """A closed window is a call that is over."""
+        """End the call whose window is closed."""
         self.hang_up()
 
 

@@ -26,13 +26,18 @@ def press():
         if button is not None and button.isVisible() and button.isEnabled():
             print("pressed", window.who.text(), window.state.text(), flush=True)
             button.click()
+        words = window.state.text() if hasattr(window, "state") else ""
+        if sys.argv[3:] and words.startswith(sys.argv[3]) and window.isVisible():
+            print("closed", flush=True)
+            window.close()
     QTimer.singleShot(100, press)
 
 def report():
-    shown = [w for w in QApplication.topLevelWidgets() if hasattr(w, "lock")]
+    windows = [w for w in QApplication.topLevelWidgets() if hasattr(w, "lock")]
+    shown = [window for window in windows if window.isVisible()]
     for window in shown:
         print("shown", window.lock.text(), window.state.text(), flush=True)
-    if not shown:
+    if not windows:
         print("nothing shown", flush=True)
     QTimer.singleShot(100, report)
 
@@ -51,12 +56,13 @@ def popup(run, lab, tmp_path):
     """Run the program with a user who presses the button of a name as soon as it is there."""
     (tmp_path / "user.py").write_text(USER)
 
-    def start(button: str):
+    def start(button: str, *closes_at: str):
         return run(
             tmp_path / "user.py",
             "{examples}/qt_popup.py",
             lab.accounts["bob"],
             button,
+            *closes_at,
             QT_QPA_PLATFORM="offscreen",
             PYTHONUTF8="1",
         )
@@ -109,3 +115,26 @@ async def test_a_declined_call_is_over_for_the_caller(popup, account_of):
             with pytest.raises(Exception, match="603"):
                 await asyncio.wait_for(outgoing.answered(), PATIENCE)
         await program.line("nothing shown")
+
+
+@pytest.mark.parametrize("moment", ["rings", "answered", "hung up by the caller"])
+async def test_a_closed_window_ends_its_call_and_no_other(popup, account_of, moment):
+    button = "nothing" if moment == "rings" else "answer"
+    async with popup(button, moment) as program:
+        await program.line("waits for calls")
+        alice = await account_of("alice")
+        for _ in range(2):
+            async with alice.dial("bob") as outgoing:
+                if moment == "rings":
+                    with pytest.raises(SoftphoneError, match="603"):
+                        await outgoing.answered(timeout=PATIENCE)
+                else:
+                    call = await outgoing.answered(timeout=PATIENCE)
+                    if moment != "answered":
+                        await program.line("shown 🔒 encrypted answered")
+                        call.hangup()
+                await program.line("closed")
+        await program.line("nothing shown")
+        program.stop()
+        await program.line("goodbye")
+        assert await program.ended() == 0

@@ -76,7 +76,10 @@ def check_media(media):
     assert {each["media"]["track"] for each in media} == {"inbound"}
     times = [int(each["media"]["timestamp"]) for each in media]
     assert times[0] == 0
-    assert {after - before for before, after in itertools.pairwise(times)} == {20}
+    # A busy machine skips frames, and the time goes on.
+    gaps = {after - before for before, after in itertools.pairwise(times)}
+    assert min(gaps) == 20
+    assert all(gap % 20 == 0 for gap in gaps)
     assert {len(base64.b64decode(each["media"]["payload"])) for each in media} == {160}
 
 

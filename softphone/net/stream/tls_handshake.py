@@ -136,7 +136,11 @@ def check_suite(session: ssl.SSLObject, settings: TlsSettings) -> str:
 @contextmanager
 def _warning_when_slow(sock: socket.socket, name: str) -> Iterator[None]:
     """Warn early of a handshake without progress: most often the port is for plain TCP."""
-    port = sock.getpeername()[1]
+    try:
+        port = sock.getpeername()[1]
+    except OSError:  # the far end has reset it, as the handshake will say, which closes it
+        yield
+        return
 
     def warn() -> None:
         logger.warning(

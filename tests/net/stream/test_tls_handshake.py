@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
@@ -17,7 +19,16 @@ from softphone.errors import (
     TransportTimeout,
 )
 from softphone.lab import Authority, CertificateNames, Validity
-from softphone.net.stream import connect_socket, dialer, verified_chain
+from softphone.net.http import RevocationFetcher
+from softphone.net.limits import TransportLimits
+from softphone.net.stream import (
+    CertificateGate,
+    HandshakeSlots,
+    StreamConnection,
+    connect_socket,
+    dialer,
+    verified_chain,
+)
 from softphone.net.stream.tls_handshake import handshake_error
 from softphone.sans_io import Target, Transport
 from softphone.security import Relaxation, TlsVersion
@@ -415,3 +426,29 @@ async def test_a_chain_that_does_not_verify_has_nothing_fetched(tmp_path):
         await refused(tmp_path, issued, kind, tls, fetcher=fetching)
     await refused(tmp_path, made.server(HOST), CertificateUnknown, fetcher=fetching)
     assert fetching.asked == 0
+
+
+async def test_a_socket_that_the_far_end_has_reset_is_closed():
+    """Else it would be left to the collector: the loop takes it only when it begins."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        sock = socket.create_connection(listening.getsockname())
+        accepted, _ = listening.accept()
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        accepted.close()
+    sock.setblocking(False)
+    while True:  # the reset is on its way
+        try:
+            sock.getpeername()
+        except OSError:
+            break
+        await asyncio.sleep(0)
+    gate = CertificateGate(
+        limits=TransportLimits(),
+        slots=HandshakeSlots(4, 4),
+        wall=lambda: datetime.now(UTC),
+        fetcher=RevocationFetcher(),
+    )
+    connection = StreamConnection(Recorder(), TransportLimits(), client=True)
+    with pytest.raises(TransportError):
+        await gate.client_handshake(sock, connection, ssl.create_default_context(), "127.0.0.1")
+    await until(lambda: sock.fileno() == -1)

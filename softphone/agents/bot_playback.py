@@ -74,9 +74,9 @@ class BotPlayback:
 
     def clear(self) -> None:
         """Drop all sound that was not sent; the marks that wait are returned now, in order."""
-        sound = [each for each in self._pending if isinstance(each, bytes)]
-        self._waiting_octets -= sum(map(len, sound))
         self._pending = deque(each for each in self._pending if not isinstance(each, bytes))
+        self._waiting_octets = 0
+        self._written = deque()
         self._audio.flush()
         self._changed.set()
 
@@ -100,8 +100,10 @@ class BotPlayback:
                 await self._changed.wait()
             each = self._pending.popleft()
             if isinstance(each, bytes):
+                # A `clear` meanwhile drops this piece too, and counts in another queue.
+                written = self._written
                 await self._audio.write(decode_mulaw(each), lead=LEAD)
-                self._written.append((self._audio.mark(), len(each)))
+                written.append((self._audio.mark(), len(each)))
             else:
                 self._due.append((each, self._audio.mark()))
                 self._due_changed.set()

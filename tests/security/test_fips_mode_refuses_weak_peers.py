@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.peers.process import free_port
 from tests.support import fips
 
 HOST = "127.0.0.1"
@@ -106,8 +107,7 @@ class Server:
     """`openssl s_server`; `heard` is what it was sent within TLS."""
 
     def __init__(self, folder: Path, certificate: str, options: tuple[str, ...]) -> None:
-        with socket.create_server((HOST, 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.process = subprocess.Popen(
             ["openssl", "s_server", "-quiet", "-accept", f"{HOST}:{self.port}",
              "-cert", f"{certificate}.crt", "-key", f"{certificate}.key", *options],

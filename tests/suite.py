@@ -280,6 +280,7 @@ def run_all(peers: Peers) -> list[Group]:
     else:
         second = str(PROJECT / ".venv-second" / "bin" / "python")
         left_out = [f"--ignore={folder}" for folder in NOT_ON_THE_SECOND]
+        left_out += ["-m", "not reads_source"]
         run(pytest_group("unit and lab on the second", second, *left_out))
     done.append(peers.wait())
     group = pytest_group("real peers", sys.executable, PEER_TESTS, workers=4)

@@ -7,8 +7,14 @@ or with what it makes.
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.reads_source
 PROJECT = Path(__file__).resolve().parents[2]
 MAKERS = {"SSLContext", "create_default_context", "_create_unverified_context"}
 MAKES_CONTEXTS = {"softphone/trust/tls_settings.py"}
@@ -57,76 +63,90 @@ BRINGS_TLS = {
 }
 
 
-def trees():
-    for path in sorted((PROJECT / "softphone").rglob("*.py")):
-        yield path.relative_to(PROJECT).as_posix(), ast.parse(path.read_text())
+@dataclass(frozen=True)
+class Names:
+    """The names in one file, by what they stand for there."""
+
+    used: set[str]
+    called: set[str]
+    imported: set[str]
+    keywords: set[str]
 
 
-def names_in(tree):
+@cache
+def all_names() -> dict[str, Names]:
+    """The names in each file of the product; the trees are not kept."""
+    return {
+        path.relative_to(PROJECT).as_posix(): names_in(ast.parse(path.read_text()))
+        for path in sorted((PROJECT / "softphone").rglob("*.py"))
+    }
+
+
+def names_in(tree: ast.Module) -> Names:
+    names = Names(set(), set(), set(), set())
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute):
-            yield node.attr
-        elif isinstance(node, ast.Name):
-            yield node.id
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node.name
+        match node:
+            case ast.Attribute():
+                names.used.add(node.attr)
+            case ast.Name():
+                names.used.add(node.id)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                names.used.add(node.name)
+            case ast.Call():
+                names.called.add(name_of(node))
+                names.keywords.update(word.arg for word in node.keywords if word.arg)
+            case ast.Import():
+                names.imported.update(each.name.partition(".")[0] for each in node.names)
+            case ast.ImportFrom():
+                names.imported.add((node.module or "").partition(".")[0])
+    return names
 
 
-def called_in(tree):
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            called = node.func
-            yield getattr(called, "attr", getattr(called, "id", "")), node
+def name_of(call: ast.Call) -> str:
+    """The last part of what is called."""
+    return getattr(call.func, "attr", getattr(call.func, "id", ""))
 
 
-def imported_in(tree):
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (each.name.partition(".")[0] for each in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield (node.module or "").partition(".")[0]
-
-
-def found(has):
-    return {path for path, tree in trees() if has(tree)}
+def found(has: Callable[[Names], object]) -> set[str]:
+    return {path for path, names in all_names().items() if has(names)}
 
 
 def test_one_room_makes_contexts():
-    makers = found(lambda tree: MAKERS & {name for name, _ in called_in(tree)})
+    makers = found(lambda names: MAKERS & names.called)
     assert makers == MAKES_CONTEXTS
 
 
 def test_few_rooms_speak_tls():
-    assert found(lambda tree: SPEAKERS & set(names_in(tree))) == set(SPEAKS)
+    assert found(lambda names: SPEAKERS & names.used) == set(SPEAKS)
 
 
 def test_only_the_gate_gives_asyncio_a_context():
-    def gives(tree):
-        return any(word.arg == "ssl" for _, call in called_in(tree) for word in call.keywords)
-
-    assert found(gives) == set(GIVES_CONTEXT)
+    assert found(lambda names: "ssl" in names.keywords) == set(GIVES_CONTEXT)
 
 
 def test_only_those_who_pass_the_gate_have_a_context_made():
-    takers = found(lambda tree: CONTEXTS & {name for name, _ in called_in(tree)})
+    takers = found(lambda names: CONTEXTS & names.called)
     assert takers - MAKES_CONTEXTS == set(TAKES_CONTEXTS)
 
 
 def test_libraries_with_tls_of_their_own_enter_by_named_doors():
     for library, doors in BRINGS_TLS.items():
-        assert found(lambda tree, name=library: name in set(imported_in(tree))) == set(doors)
+        assert found(lambda names, name=library: name in names.imported) == set(doors)
 
 
 def test_every_engine_has_our_connections():
     """SQLAlchemy would have asyncpg dial by itself: one room makes engines, and gives it ours."""
     engines = {"create_engine", "create_async_engine", "create_pool"}
-    made = found(lambda tree: engines & {name for name, _ in called_in(tree)})
+    made = found(lambda names: engines & names.called)
     assert made == {"softphone/messaging/storage/database.py"}
 
 
 def test_asyncpg_is_called_with_tls_switched_off():
-    room = dict(trees())["softphone/messaging/storage/postgres_connection.py"]
-    calls = [call for name, call in called_in(room) if name == "connect"]
+    path = PROJECT / "softphone/messaging/storage/postgres_connection.py"
+    room = ast.parse(path.read_text())
+    calls = [
+        node for node in ast.walk(room) if isinstance(node, ast.Call) and name_of(node) == "connect"
+    ]
     said = [
         {
             key.value: value.value
@@ -142,4 +162,4 @@ def test_asyncpg_is_called_with_tls_switched_off():
 
 def test_no_library_that_dials_by_itself_is_used():
     dialers = {"requests", "httpx", "urllib3", "smtplib", "ftplib", "imaplib", "websockets"}
-    assert found(lambda tree: dialers & set(imported_in(tree))) == set()
+    assert found(lambda names: dialers & names.imported) == set()

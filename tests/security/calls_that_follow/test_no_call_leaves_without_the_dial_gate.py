@@ -272,6 +272,7 @@ def uses_of(name):
     }
 
 
+@pytest.mark.reads_source
 def test_every_initial_invite_goes_through_one_door_that_asks_for_a_permit():
     # That to a music source is for its account alone, which has it judged.
     assert calls_of("invite") == {"call/outgoing.py": 1, "call/leg/music_on_hold.py": 1}
@@ -280,11 +281,13 @@ def test_every_initial_invite_goes_through_one_door_that_asks_for_a_permit():
     assert calls_of("OutgoingLeg") == {"account/account.py": 1, "lab/calls/b2bua.py": 1}
 
 
+@pytest.mark.reads_source
 def test_only_the_gate_makes_permits_and_only_the_lab_goes_without():
     assert set(calls_of("DialPermit")) == {"account/dial_gate.py", "call/dial_permit.py"}
     assert uses_of("UNJUDGED") == {"account/dial_gate.py", "lab/calls/b2bua.py"}
 
 
+@pytest.mark.reads_source
 def test_whatever_sends_a_far_end_elsewhere_is_judged():
     """REFER and 3xx: beside these a REFER asks a server for a conference, and names no number."""
     assert calls_of("refer") == {

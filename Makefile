@@ -2,7 +2,8 @@
 # make test   the whole suite: tests, types, style, import contracts, real peers where they can run
 # make fuzz   every mutation of every message, an hour of fuzzing led by coverage (MINUTES), and
 #             faults planted in the modules that security rests on; make nightly is all that is long:
-#             also wheels for other platforms, and the image, built and run
+#             also every unit test on a second interpreter, wheels for other platforms, and the
+#             image, built and run
 # make check  style, types and the tests of what changed, in two minutes
 # make man    manual pages of every command, in .cache/man
 # make docs   the documentation as a site, in .cache/docs/index.html
@@ -48,6 +49,7 @@ examples: $(VENV)/installed-test
 	$(BIN)/python -m tests.examples.environments programs
 
 nightly: fuzz home-assistant examples
+	$(BIN)/python -m tests.suite --second-interpreter
 	$(BIN)/python -m tests.platforms
 	$(BIN)/python -m tests.container
 	$(BIN)/python -m tests.wheel --resolve

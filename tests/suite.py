@@ -3,11 +3,11 @@
 Real peers come up in the background while types, style and unit tests run; these record which
 branches of each package they take, and none may fall under its floor; the tests of linear time run
 after them, without that.  Some run once more in FIPS mode, under the real provider, and some as on
-Windows and macOS.  Then the unit
-and lab tests run once more on a second interpreter, then everything that needs a real peer, and
-what those tests saw is compared with the table in the docs (with `CI`; else it is shown).  The
-output of each group is printed when it ends; the time of every group and the ten slowest tests of
-all groups come last.  The exit status is 0 only if every group passed.
+Windows and macOS.  Then most unit and lab tests run once more on a second interpreter (all of
+them by `make nightly`, as `python -m tests.suite --second-interpreter`), then everything that needs
+a real peer, and what those tests saw is compared with the table in the docs (with `CI`; else it is
+shown).  The output of each group is printed when it ends; the time of every group and the ten
+slowest tests of all groups come last.  The exit status is 0 only if every group passed.
 
 Media take two paths (softphone/media/kernel).  The first run of the unit and lab tests takes the
 NumPy path, all of which is to be covered; the second interpreter and the real peers get the
@@ -29,6 +29,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -47,6 +48,9 @@ NOT_ON_THE_SECOND = (
 )
 """What examples and documentation call is tested on both; they themselves take real time.  The
 rest of it reads the source, or tests the tools."""
+LONG_ON_THE_SECOND = ("tests/cli", "tests/security")
+"""Nearly half of the work, which hardly meets what differs between interpreters (asyncio, ssl,
+compiled modules): other tests do, and all of these run by `make nightly`."""
 KERNEL_TESTS = ("tests/media", "tests/srtp", "tests/load", "tests/lab")
 SECOND_INTERPRETERS = ("3.13", "3.14", "3.12", "3.11")
 FEW = 3
@@ -213,6 +217,15 @@ def second_environment(python: str) -> Group:
     return Group("second environment", ["sh", "-c", steps])
 
 
+def second_group(left_out: Sequence[str] = ()) -> Group:
+    """The unit and lab tests on the second interpreter, with the compiled kernel."""
+    options = [f"--ignore={folder}" for folder in (*NOT_ON_THE_SECOND, *left_out)]
+    python = str(PROJECT / ".venv-second" / "bin" / "python")
+    return pytest_group(
+        "unit and lab on the second", python, *options, "-m", "not reads_source", workers=3
+    )
+
+
 class Peers:
     """The background process that brings the real peers up and holds them until the end."""
 
@@ -263,7 +276,8 @@ def run_all(peers: Peers) -> list[Group]:
     for thread in background:
         thread.start()
     ignored = [f"--ignore={folder}" for folder in (PEER_TESTS, LINEAR_TIME_TESTS)]
-    unit = pytest_group("unit and lab", sys.executable, *ignored)
+    # Three on two cores, since many of them wait for sockets, media and processes.
+    unit = pytest_group("unit and lab", sys.executable, *ignored, workers=3)
     unit.env |= {"SOFTPHONE_COVERAGE": str(RECORDED), "SOFTPHONE_KERNEL": "off"}
     run(unit)
     run(coverage_group(unit))
@@ -278,10 +292,7 @@ def run_all(peers: Peers) -> list[Group]:
         print(f"\n== second interpreter: missing, none of {', '.join(SECOND_INTERPRETERS)} found")
         run(pytest_group("media with the kernel", sys.executable, *KERNEL_TESTS))
     else:
-        second = str(PROJECT / ".venv-second" / "bin" / "python")
-        left_out = [f"--ignore={folder}" for folder in NOT_ON_THE_SECOND]
-        left_out += ["-m", "not reads_source"]
-        run(pytest_group("unit and lab on the second", second, *left_out))
+        run(second_group(LONG_ON_THE_SECOND))
     done.append(peers.wait())
     group = pytest_group("real peers", sys.executable, PEER_TESTS, workers=4)
     group.env = {"SOFTPHONE_PEERS_STATE": str(peers.state)}
@@ -321,11 +332,27 @@ def counts(groups: list[Group]) -> dict[str, int]:
     return {"passed": passed, "failed": failed, "skipped": total["skipped"]}
 
 
-def main() -> int:
+def run_second() -> list[Group]:
+    """All of the second interpreter's tests, without the rest of the suite."""
+    python = second_python()
+    if python is None:
+        sys.exit(f"second interpreter: missing, none of {', '.join(SECOND_INTERPRETERS)} found")
+    groups = [second_environment(python), second_group()]
+    for group in groups:
+        group.run()
+    return groups
+
+
+def main(arguments: Sequence[str] = ()) -> int:
     shutil.rmtree(WORK, ignore_errors=True)
     RECORDED.mkdir(parents=True)
     started = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if arguments:
+        if list(arguments) != ["--second-interpreter"]:
+            print("usage: python -m tests.suite [--second-interpreter]", file=sys.stderr)
+            return 2
+        return tell(run_second(), started)
     if os.environ.get("CI"):
         # Before the peers: all ask apt.
         Group("FIPS provider", [sys.executable, "-m", "tests.support.fips"]).run()
@@ -337,6 +364,11 @@ def main() -> int:
         groups = run_all(peers)
     finally:
         peers.stop()
+    return tell(groups, started)
+
+
+def tell(groups: list[Group], started: float) -> int:
+    """Print times, what failed and the totals; give the exit status."""
     print("\n== time by group")
     for group in groups:
         print(f"{group.seconds:8.1f} s  {group.name}{'' if group.status == 0 else '  FAILED'}")
@@ -354,4 +386,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,6 @@
 """A web service that calls and is called: a FastAPI application with one SIP account.
 
-    pip install softphone fastapi uvicorn
+    pip install fastapi uvicorn                    # beside softphone
     softphone lab --dir lab
     ACCOUNT=lab/bob.toml TOKEN=$(openssl rand -hex 16) uvicorn fastapi_service:app
 

@@ -13,6 +13,7 @@ from softphone.call import IncomingLeg
 from softphone.call.leg import CallLeg
 from softphone.errors import ConfigurationError
 from softphone.events import CallEnded, EndedBy
+from softphone.extras import install_command
 from softphone.phone import Phone
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class CallTracer:
             from opentelemetry import trace
         except ImportError as error:
             raise ConfigurationError(
-                "spans need the OpenTelemetry API: pip install 'softphone[otel]'"
+                f"spans need the OpenTelemetry API: {install_command('otel')}"
             ) from error
         self._phone = phone
         self._tracer: Tracer = trace.get_tracer("softphone", tracer_provider=provider)

@@ -41,8 +41,8 @@ class AsteriskOfThePage(Asterisk):
 @pytest.fixture
 def asterisk_of_the_page(peer_root, tmp_path):
     """Up with the certificates of the page, which are in `tmp_path`, too."""
-    (commands,) = blocks("sh")
-    subprocess.run(["bash", "-euc", commands], cwd=tmp_path, check=True, capture_output=True)
+    for commands in blocks("sh"):
+        subprocess.run(["bash", "-euc", commands], cwd=tmp_path, check=True, capture_output=True)
     own = SimpleNamespace(
         certificate=tmp_path / "ca.crt",
         server=(tmp_path / "asterisk.crt", tmp_path / "asterisk.key"),
@@ -58,9 +58,7 @@ async def test_the_page_leads_to_an_encrypted_call(asterisk_of_the_page, tmp_pat
     host, port = asterisk_of_the_page.tls
     account = account.replace('"sips:127.0.0.1"', f'"sips:{host}:{port}"')
     (tmp_path / "alice.toml").write_text(account)
-    secret = tmp_path / "alice.secret"
-    secret.touch(mode=0o600)
-    secret.write_text("change-me\n")
+    assert (tmp_path / "alice.secret").stat().st_mode & 0o777 == 0o600
     async with Phone() as phone:
         alice = await phone.register(load_account(tmp_path / "alice.toml").config)
         async with alice.dial("600") as outgoing:

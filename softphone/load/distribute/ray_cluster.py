@@ -2,7 +2,7 @@
 
 They exchange the same lines with the pool as local workers.  The pool compares their wall clocks
 with its own, so that all begin together.  Files that a plan names must exist on every node.
-Ray is an extra (`pip install softphone[cluster]`), imported on use.
+Ray is an extra (`pip install 'softphone[cluster]'`), imported on use.
 """
 
 from __future__ import annotations

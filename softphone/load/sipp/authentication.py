@@ -42,7 +42,10 @@ class ChallengeAnswers:
         """Return the header fields that answer, as lines."""
         credentials = self._chosen(username, password)
         if credentials is None:
-            return AuthenticationRefused("there are no credentials for [authentication]")
+            return AuthenticationRefused(
+                "the account has no password for [authentication]: give it [credentials], or say"
+                " --username and --password-file"
+            )
         if not credentials.realms:
             credentials = replace(credentials, realms=_realms(response))
         session = DigestSession(

@@ -7,10 +7,12 @@ loggers            what each logger says, from the calls in the code
 layers             the layers of the packages, from the import contracts in pyproject.toml
 transactions       the four state machines of RFC 3261, from their tables
 offer answer       that of RFC 3264, from its table
+lock               when a lock is shown, from the table of the test that holds it
+presets            the rules of each carrier, from `softphone.config.presets`
 states             the states without a table, with the functions that set them
 
 A part that ends with `<!-- end: NAME -->` also stands in the repository, for who reads the pages
-in a clone.  `python docs/_extensions/generated.py` writes it anew; a test holds it equal.
+in a clone.  `python docs/_extensions/generated.py` writes it again; a test holds it equal.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import ast
 import dataclasses
 import inspect
 import re
+import sys
 import tomllib
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -534,7 +537,7 @@ def fill(app: Sphinx, name: str, source: list[str]) -> None:
 
 
 def renew(page: str) -> str:
-    """A page of the repository with the parts that stand in it made anew."""
+    """A page of the repository, with the parts that stand in it made again."""
 
     def renewed(mark: re.Match[str]) -> str:
         if mark["kept"] is None:
@@ -581,6 +584,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(PROJECT))  # for the table of the lock, which a test has
     for path in (PROJECT / "docs").rglob("*.md"):
         before = path.read_text()
         if (after := renew(before)) != before:

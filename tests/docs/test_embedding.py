@@ -36,7 +36,7 @@ async def test_the_program_is_stopped_in_a_call_and_ends_cleanly(beside_a_lab, n
             program.send_signal(number)
             ended = await asyncio.wait_for(call.ended(), 20)
     finally:
-        if sys.exc_info()[0] is not None:
+        if program.returncode is None and sys.exc_info()[0] is not None:
             program.kill()
         printed, errors = await program.communicate()
     assert (ended.by, ended.status) == (EndedBy.REMOTE, 0)

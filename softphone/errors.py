@@ -422,7 +422,7 @@ class CallFailed(CallError):
 
 
 class NoConnection(CallFailed):
-    """The connection was lost before any response, or could not be made: nobody refused."""
+    """The connection was lost before any response, or could not be made: no server refused."""
 
     _hint = "check address and port, and whether the server runs"
 

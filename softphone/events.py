@@ -481,7 +481,7 @@ class PeerChanged:
 
     `name` ("" for none) and `uri` are those of `Call.peer`, and so are the ones before.  `source`
     is where they come from: "p-asserted-identity", "remote-party-id", "from" (RFC 4916), or
-    "dialog" when another fork has answered, of whom only the address called is known.  A far end
+    "dialog" when another fork has answered, of which only the address called is known.  A far end
     that asks for privacy is "Anonymous".
     """
 

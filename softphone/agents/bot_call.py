@@ -204,7 +204,7 @@ class BotCall:
                 playback.clear()
             await socket.close()
             for outcome in outcomes:
-                # Of ours: the call's end is told by `hearing`, the bot's by what is returned.
+                # A SoftphoneError is the end of call or bot: `hearing` and the result report it.
                 if isinstance(outcome, Exception) and not isinstance(outcome, SoftphoneError):
                     raise outcome
 

@@ -31,7 +31,7 @@ LONGEST_EXPIRES = 3600.0
 """The longest subscription in seconds that is granted."""
 
 DialogView = Callable[[str, CallLeg], WatchedDialog | None]
-"""Describes the dialog of a leg under an id; None if watchers are not told of it."""
+"""Describes the dialog of a leg under an id; None if watchers are not notified of it."""
 RunCommand = Callable[[Callable[[float], object]], None]
 """Gives a command to the endpoint; drops it when the far end was faster."""
 

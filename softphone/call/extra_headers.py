@@ -91,7 +91,7 @@ def _check_value(name: str, value: object) -> None:
     """Raise ConfigurationError for what cannot be sent as a value."""
     if not isinstance(value, str):
         raise ConfigurationError(f"headers: the value of {name} is no text")
-    # A line break would begin another header field, which nobody has checked.
+    # A line break would begin another header field, which is not checked.
     if any((c < " " and c != "\t") or c == "\x7f" for c in value):
         raise ConfigurationError(f"headers: the value of {name} has a control character")
     try:

@@ -128,7 +128,7 @@ GROUPS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     ),
     (
         "trust",
-        "Show and change whom the phone believes.",
+        "Show and change what the phone trusts.",
         "trust",
         {
             "show": "ShowStoreOptions",

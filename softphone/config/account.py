@@ -430,10 +430,10 @@ class WatchersConfig:
     """Who may watch this account's calls: by way of its server, or from `accept_from`."""
 
     calls: bool = False
-    """Whether watchers are told of the account's calls: state, direction and far end."""
+    """Whether watchers are notified of the account's calls: state, direction and far end."""
     pickup: tuple[str, ...] = ()
-    """The addresses of watchers who are also told how to take a ringing call over: its Call-ID,
-    tags and target."""
+    """The addresses of watchers who are also sent what takes a ringing call over: its Call-ID, tags
+    and target."""
 
     def __post_init__(self) -> None:
         for address in self.pickup:
@@ -630,11 +630,11 @@ class AccountConfig:
     """What is dialed to pick up a call that rings at another user, whose name takes the place of
     `{user}`: `*8{user}`.  Not needed where the server tells watchers how to take the call over."""
     music_on_hold: str | None = None
-    """Whom held far ends hear (RFC 7088): a SIP URI, or a user of our own domain, that plays
+    """What held far ends hear (RFC 7088): a SIP URI, or a user of our own domain, that plays
     music.  Media flows from there to the far end directly."""
     publish_presence: bool = False
-    """Whether the server is told, by PUBLISH (RFC 3903), that the account is available and whether
-    it is on the phone."""
+    """Whether the account publishes (PUBLISH, RFC 3903) that it is available, and whether it is on
+    the phone."""
     credentials: CredentialConfig | None = None
     """The digest user; in a file `[[credentials]]` for each of several."""
     further_credentials: tuple[CredentialConfig, ...] = ()

@@ -111,7 +111,7 @@ class ChallengeConfig:
     """The algorithms to offer, best first: "SHA-512-256", "SHA-256", and "MD5" for callers that
     know no other."""
     nonce_lifetime: int = 300
-    """Seconds for which a nonce counts; then the caller is challenged anew, as stale."""
+    """Seconds for which a nonce counts; then the caller is challenged again, as stale."""
 
     def __post_init__(self) -> None:
         names = [user.username for user in self.users]

@@ -165,7 +165,7 @@ class LabConfig:
                 )
 
     def _check_strings(self) -> None:
-        """Raise ConfigurationError for an order whose generated string nobody would see."""
+        """Raise ConfigurationError for an order whose generated string would not be shown."""
         with_string: set[str] = set()
         for order in self.capf_orders:
             by_string = order.mode is CapfAuthMode.STRING

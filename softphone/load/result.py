@@ -158,7 +158,7 @@ def plan_fields(plan: LoadPlan) -> dict[str, Any]:
 
 
 def server_fields(plan: LoadPlan) -> dict[str, Any]:
-    """Who is asked, how it is reached, as whom (the first user), and what media must have.
+    """Which server is called, how, as which user (the first one), and what media must have.
 
     Null where it is not known: a SIPp scenario that waits has no server, and one that sends says
     itself which media; a name may leave the transport to DNS.

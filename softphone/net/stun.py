@@ -126,7 +126,7 @@ def _error_text(value: bytes) -> str:
 async def find_mapping(
     sock: socket.socket, server: Address, *, entropy: Entropy, waits: Sequence[float] = WAITS
 ) -> Mapping:
-    """Ask how `server` sees a non-blocking UDP socket; nobody else may read it meanwhile.
+    """Ask how `server` sees a non-blocking UDP socket; nothing else may read it meanwhile.
 
     Raises TransportTimeout when the server does not answer, TransportError when it refuses.
     """

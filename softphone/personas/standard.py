@@ -80,7 +80,7 @@ class StandardPersona:
         """Return the far end's level that `message` reports in Call-Info.
 
         `vouched` is whether it came over a verified connection from a server that `vouches`.  From
-        any other sender only NOT_SECURE counts: nobody else may raise the level that is shown.
+        any other sender only NOT_SECURE counts: none may raise the level that is shown.
         """
         said = message.headers.get_all("Call-Info")
         if not said:

@@ -185,7 +185,7 @@ class Phone:
         )
         account = Account(config, setup)
         await account.start()
-        if self._left:  # left during the start: nobody else would close the account
+        if self._left:  # left during the start: nothing else would close the account
             await account.close()
             self._check_open()
         self._accounts.append(account)
@@ -232,8 +232,8 @@ class Phone:
     def open_voicemail(self, config: VoicemailConfig) -> VoicemailClient:
         """Open a voice mailbox; no connection is made yet.
 
-        A configuration that names no authority uses the phone's `trust`.  When an account is told
-        of waiting messages (RFC 3842), `VoicemailClient.changes` looks for them.  Raises
+        A configuration that names no authority uses the phone's `trust`.  When an account is
+        notified of waiting messages (RFC 3842), `VoicemailClient.changes` looks for them.  Raises
         LocalProtocolError when a mailbox is open already.
         """
         from softphone.phone.voicemail import open_mailbox

@@ -119,7 +119,7 @@ class Endpoint:
         self.next_timer = self._layer.timers.next_deadline
         # The layers below emit their own event classes; SipEvent is their union.
         self.events: deque[SipEvent] = self._layer.events  # type: ignore[assignment]
-        """The events that nobody has taken, oldest first."""
+        """The events that have not been taken, oldest first."""
 
     # The machine ---------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ far ends in the field:
   in clear;
 * our re-offer repeats the active line, with its tag and key, and offers nothing else: some peers
   change suites when a re-offer has several, others refuse it.  If the active suite is no longer
-  allowed, the offer is made anew.  A full offer, which a re-INVITE without SDP asks for (RFC 3261
+  allowed, a new offer is made.  A full offer, which a re-INVITE without SDP asks for (RFC 3261
   section 14.2), lists the other suites after the active line, because the server may by then have
   connected another far end;
 * when answering, we keep the suite in force where it is offered, unless another party offers: one

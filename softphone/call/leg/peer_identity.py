@@ -2,7 +2,7 @@
 
 It changes during a call, after a transfer, a pickup or a forward.  It is in responses to an INVITE,
 in re-INVITE and UPDATE, and in the responses to ours; those in BYE, ACK, INFO, MESSAGE and NOTIFY
-are ignored.  The leg believes only a server that `LegSetup.asserts` accepts.
+are ignored.  The leg trusts only a server that `LegSetup.asserts` accepts.
 
 RFC 3325, RFC 3323, RFC 4916, draft-ietf-sip-privacy-04.
 """

@@ -105,7 +105,7 @@ async def _wait(
 
 
 async def _decline(output: CommandOutput, line: Account) -> None:
-    """Refuse incoming calls with 480: nobody answers here."""
+    """Refuse incoming calls with 480: this command answers none."""
     async for incoming in line.incoming():
         peer = str(incoming.peer.uri)
         try:

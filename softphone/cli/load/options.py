@@ -109,7 +109,9 @@ class LoadOptions(CommandOptions):
     register: Annotated[
         bool, option("--register/--no-register", "Register users, or only call.")
     ] = True
-    ca: Annotated[list[str] | None, option("--ca", "Whom to believe, or `system`.", "FILE")] = None
+    ca: Annotated[
+        list[str] | None, option("--ca", "The authorities to trust, or `system`.", "FILE")
+    ] = None
     pin: Annotated[
         str | None, option("--pin", "The SHA-256 of the server's certificate.", "SHA256")
     ] = None
@@ -279,7 +281,7 @@ class CapacityOptions(LoadOptions):
         float, option("--precision", "Stop bisecting within this share.", "SHARE")
     ] = 0.05
     confirm: Annotated[
-        int, option("--confirm", "Times that the capacity must hold to be believed.")
+        int, option("--confirm", "Times that the capacity must hold before it counts.")
     ] = 3
 
     def blank_summary(self) -> Mapping[str, Any]:

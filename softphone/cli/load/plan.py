@@ -157,7 +157,7 @@ def sipp_plan(options: LoadOptions, path: Path) -> LoadPlan:
 
 
 def _listener_base(options: LoadOptions) -> BaseSpec:
-    """Whom a scenario that waits believes, and what it shows to its callers."""
+    """What a scenario that waits trusts, and what it shows to its callers."""
     account = None if options.account is None else str(options.account)
     return BaseSpec(account=account, ca=tuple(options.ca or ()), pin=options.pin)
 

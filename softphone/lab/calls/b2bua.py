@@ -449,7 +449,7 @@ class CallControl:
         on_dialed: Callable[[], None],
         given_up: asyncio.Future[CallEnded],
     ) -> ReachedUser | str | int:
-        """Ring the users whom `name` denotes, on behalf of the far end of `leg`."""
+        """Ring the users that `name` denotes, on behalf of the far end of `leg`."""
 
         def dial(callee: LabUser, binding: StoredBinding, hops: int) -> OutgoingLeg:
             place = self._invite_builder(leg, callee, binding, hops)

@@ -4,7 +4,7 @@ The level of a call is the lowest of its members' legs.  Call-Info announces it 
 the caller in the 200, to the callee in a re-INVITE after the ACK, and to all in re-INVITEs whenever
 it changes (Cisco SIP Line Messaging Guide; RFC 3261 section 14).  P-Asserted-Identity and
 Remote-Party-ID announce who the other end is: the caller in the INVITE, another after a transfer or
-in a conference.  A caller who asks for privacy (RFC 3323) is named to nobody.
+in a conference.  A caller who asks for privacy (RFC 3323) is not named.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class _BridgedMember:
 class BridgedCall:
     """The members of one call.  A user who has called itself is a member twice.
 
-    `address_of` gives the address of a party by its name; without it no member is told its far end.
+    `address_of` gives the address of a party by its name; without it no far end is announced.
     A held member hears music.  With `clear_music` it comes from a server without SRTP, with
     `music_suite` from one that supports only that crypto suite, unless the phone refuses the
     change.
@@ -332,7 +332,7 @@ class BridgedCall:
             hang_up_like(self._members[0].leg, why)
 
     def announce(self) -> None:
-        """Announce level and far end to every member to whom others were announced last."""
+        """Announce level and far end to every member whose last announcement had others."""
         if len(self._members) == 2:
             one, other = self.legs
             pass_session_uuid(one, other)

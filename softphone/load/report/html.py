@@ -117,7 +117,7 @@ def _when(plan: LoadPlan, wall: datetime) -> str:
 
 
 def _asked(plan: LoadPlan) -> str:
-    """Which server is asked, how, as whom and with which suites."""
+    """Which server is called, how, as which user and with which suites."""
     fields = server_fields(plan)
     if fields["server"] is None:
         return ""

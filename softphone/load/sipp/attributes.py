@@ -1,4 +1,4 @@
-"""The attributes of one element of a scenario: read by name, and what nobody has read is named."""
+"""The attributes of one element of a scenario: read by name; those not read are reported."""
 
 from __future__ import annotations
 

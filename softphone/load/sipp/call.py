@@ -490,7 +490,7 @@ class SippCall:
 
 
 def _unexpected(received: ReceivedMessage) -> str:
-    """The cause of a call that failed by a message nobody waits for; one of few."""
+    """The cause of a call that failed by an unexpected message; one of few."""
     message = received.message
     if isinstance(message, Response):
         return _status(message.status)

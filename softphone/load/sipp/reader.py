@@ -1,7 +1,7 @@
 """Reads a SIPp scenario: its XML to typed steps, or every thing that is not supported, by line.
 
 Nothing is sent of a scenario that is only partly understood: all that is unknown is named at once.
-What the elements mean is told in `softphone.load.sipp.call`.
+`softphone.load.sipp.call` says what the elements mean.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from softphone.sip.message.headers import field_key
 class ReceivedMessage:
     """A message that our parser has taken, with its octets.
 
-    `octets` are those of the datagram; of a message of a stream they are written anew from what
+    `octets` are those of the datagram; of a message of a stream they are written again from what
     was parsed, with the names of fields in full.
     """
 

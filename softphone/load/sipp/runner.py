@@ -132,7 +132,7 @@ class SippRunner:
         )
 
     def _target_uri(self) -> SipUri | None:
-        """Whom the scenario calls; None for one that waits for calls.
+        """The URI that the scenario calls; None for one that waits for calls.
 
         Raises ConfigurationError.
         """
@@ -173,7 +173,7 @@ class SippRunner:
 
     async def __aexit__(self, *exc_info: object) -> None:
         if self._commands:
-            # They are the user's own and may still be at work: those of the last calls, for one.
+            # They are the user's own and may still run: those of the last calls, for one.
             await asyncio.wait(self._commands, timeout=self._grace)
         for task in self._commands:
             task.cancel()
@@ -183,7 +183,7 @@ class SippRunner:
     # The peer ---------------------------------------------------------------------------------
 
     def _account(self) -> AccountConfig:
-        """Whom to believe and what to show: that of the plan, or an account without a server."""
+        """The account with trust and certificates: that of the plan, or one without a server."""
         plan = self.plan
         base = plan.base
         if base.account is None and base.server is None:

@@ -1,6 +1,6 @@
 """Texts with SIPp's keywords: `[call_id]`, `[last_Via:]`, `[$name]`, `[field0]`, `[branch-2]`.
 
-A template is read once and filled in for every message.  Keywords that nobody knows are found when
+A template is read once and filled in for every message.  Unknown keywords are found when
 the scenario is read, not when a message is sent.
 """
 

@@ -168,7 +168,7 @@ class MediaSockets:
 
     @contextmanager
     def set_aside(self, row: int) -> Iterator[SocketPair]:
-        """Give the sockets of `row` to the caller: until the context ends, nobody else reads or
+        """Give the sockets of `row` to the caller: until the context ends, nothing else reads or
         closes them.
 
         Raises MediaError for shared sockets.

@@ -84,7 +84,7 @@ class Connector:
     ) -> StreamConnection:
         """Open a connection to `target` that has passed the gate, and attach it to `owner`.
 
-        `starttls` makes the exchange in clear, anew for each attempt.  Raises TransportError,
+        `starttls` makes the exchange in clear, again for each attempt.  Raises TransportError,
         CertificateError, CipherRefused, ConfigurationError and their subclasses.
         """
 

@@ -121,7 +121,7 @@ async def inspect_server(
 ) -> InspectionResult:
     """Inspect the server of `target` under `settings`.
 
-    `starttls` makes the exchange in clear before TLS, anew for each connection.
+    `starttls` makes the exchange in clear before TLS, again for each connection.
 
     Raises TransportError when there is no TLS server, CertificateUntrusted for a certificate that
     cannot be read, and ConfigurationError.

@@ -285,7 +285,7 @@ class Dialog:
         body: Body | None = None,
         now: float,
     ) -> Exchange:
-        """Send a request other than INVITE within the dialog; `user` is told the result."""
+        """Send a request other than INVITE within the dialog; `user` gets the result."""
         exchange = Exchange(
             self.build_request(method, headers=headers, body=body),
             to=self.to,

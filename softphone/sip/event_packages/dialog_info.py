@@ -144,7 +144,7 @@ class DialogInfoTable:
         return tuple(self._missing(()))
 
     def restart(self) -> None:
-        """Expect any version next, since a new subscription counts anew; keep the dialogs."""
+        """Expect any version next, since a new subscription counts afresh; keep the dialogs."""
         self._version = None
 
     def _missing(self, present: Sequence[WatchedDialog]) -> list[WatchedDialog]:

@@ -284,7 +284,7 @@ class KpmlSubscription:
                 reports += self._arm_timer(state, now=now)
                 continue
             if self._found:
-                # No pattern continues like this: report the match and feed the rest anew.
+                # No pattern continues like this: report the match and start over with the rest.
                 rest = taken[len(self._found) :]
                 reports.append(self._report_match())
             else:

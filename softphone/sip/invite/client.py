@@ -351,7 +351,7 @@ class InviteClient:
         """Send the INVITE to the next target (RFC 3263 section 4.3); False when there is none.
 
         Also False once a provisional response but 100 has come, or after a cancel.  The offer is
-        made anew: keys shown to one target are not shown to the next.
+        a new one: keys shown to one target are not shown to the next.
         """
         if self._alerted or self.canceling is not None:
             return False

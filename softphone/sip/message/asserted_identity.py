@@ -2,7 +2,7 @@
 
 P-Asserted-Identity (RFC 3325) with Privacy (RFC 3323), and Remote-Party-ID, which CUCM and Cisco's
 gateways send (draft-ietf-sip-privacy-04).  Both are claims of the message's sender: the caller of
-this module decides whether to believe them.
+this module decides whether to trust them.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 Names and values are case-insensitive, spaces may surround "=", several values may share one
 header field, and entries of other kinds are skipped (RFC 3261 sections 20.9 and 25.1 give the
 header field and its grammar, Cisco's SIP Line Messaging Guide its use).  The caller decides
-whether to believe the server.
+whether to trust the server.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Rules that bind dialogs and transactions to a flow: the Contact, and which peers may send.
 
 A Contact leads back to its flow (RFC 3261 section 8.1.1.8, RFC 3581, RFC 5630).  Every hop of a
-message knows its tags, branch and Call-ID, so these authenticate nobody.  A dialog or transaction
-set up over a verified TLS connection may be changed only over that connection, or over another
-one verified as the same peer (RFC 3261 section 26.3.2, RFC 5626, RFC 5923).  Without TLS, only the
-sender's host is checked, on any port and transport.
+message knows its tags, branch and Call-ID, so these authenticate no sender.  A dialog or
+transaction set up over a verified TLS connection may be changed only over that connection, or over
+another one verified as the same peer (RFC 3261 section 26.3.2, RFC 5626, RFC 5923).  Without TLS,
+only the sender's host is checked, on any port and transport.
 
 RFC 3581 is implemented in three places: the Contact here;
 `softphone.sip.transaction.server.with_received` adds received and rport to the Via of a request;

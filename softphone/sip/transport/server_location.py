@@ -429,7 +429,7 @@ class Failover:
     def mark_failed(self, target: Target, *, now: float, retry_after: float = 0.0) -> None:
         """Skip a target from now on, for at least `retry_after` seconds (from a 503).
 
-        At most `LONGEST_CLOSED` of them: a 503 may be a callee's, whom a proxy lets speak for it.
+        At most `LONGEST_CLOSED` of them: a 503 may be a callee's, which a proxy passes on.
         """
         self._failed.add(target)
         if retry_after > 0:

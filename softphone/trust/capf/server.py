@@ -55,7 +55,7 @@ class CapfAuthentication(Enum):
 class CapfDevice:
     """A device and its pending operation.
 
-    `certificate` (DER) is the last issued one.  If `postpone` is not 0, the device is told to
+    `certificate` (DER) is the last issued one.  If `postpone` is not 0, the device is asked to
     retry after that many seconds.
     """
 

@@ -3,7 +3,10 @@ when the caller begins to speak.
 
     softphone lab --dir lab
     python voice_agent.py lab/bob.toml
-    softphone call bob --account lab/alice.toml --play question.wav --record heard.wav
+    softphone call bob --account lab/alice.toml --play speech.wav --duration 9 --record heard.wav
+
+Any recording of speech will do as `speech.wav`; a tone will not.  "A file to interrupt with" in
+docs/guides/call-agents.md makes one.
 
 Three functions stand where your services go: `recognize` (speech to text), `reply` (a model) and
 `synthesize` (text to speech).  Here they need no service: the agent says a beep for each word.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -16,9 +17,34 @@ from softphone.events import CallState, RegistrationState
 from softphone.security import ShortfallCode
 from softphone.sip.invite.invite_dialog import OFFER_ANSWER, InviteState
 from softphone.sip.transaction import tables
+from tests.support.browser import look
 
 PROJECT = Path(__file__).resolve().parents[2]
+TESTS = PROJECT / "tests"
 README_AT_MOST = 8_000
+PHONE = 390
+"""The width of a telephone's screen in CSS pixels."""
+READABLE = 4.5
+"""The contrast that text needs (WCAG 2.2, 1.4.3)."""
+FRAME = """<!doctype html><iframe width="%d" height="800"></iframe><pre></pre><script>
+const pages = %s, seen = [], frame = document.querySelector("iframe");
+function next() {
+  if (seen.length < pages.length) frame.src = pages[seen.length];
+  else document.querySelector("pre").textContent = JSON.stringify(seen);
+}
+frame.onload = () => {
+  if (!frame.src) return;
+  const page = frame.contentDocument, style = each => frame.contentWindow.getComputedStyle(each);
+  const texts = page.querySelectorAll("article p, article td, article pre, article .diagram text");
+  const color = each => style(each)[each.closest("svg") ? "fill" : "color"];
+  const colors = new Set([...texts].map(color));
+  const behind = style(page.body).backgroundColor;
+  seen.push([pages[seen.length], page.documentElement.scrollWidth, behind, [...colors]]);
+  next();
+};
+next();
+</script>"""
+"""A page that shows every page of the site, and says how wide it is and in which colors."""
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +160,41 @@ def test_every_state_without_a_table_is_entered_somewhere(site):
     assert [state for state, places in rows if "<code" not in places] == []
 
 
+def brightness(color: str) -> float:
+    """The relative luminance of `rgb(R, G, B)` (WCAG 2.2)."""
+    parts = [int(each) / 255 for each in re.findall(r"\d+", color)[:3]]
+    red, green, blue = (c / 12.92 if c <= 0.04 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    """How well one color is read on another, 1 to 21 (WCAG 2.2)."""
+    low, high = sorted((brightness(one), brightness(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_every_page_fits_a_phone_and_is_read_in_light_and_dark(site, tmp_path, scheme):
+    pages = sorted(str(path.relative_to(site)) for path in site.rglob("*.html"))
+    frame = site / "frame.htm"
+    frame.write_text(FRAME % (PHONE, json.dumps(pages)))
+    wanted = f"--blink-settings=preferredColorScheme={['dark', 'light'].index(scheme)}"
+    options = ("--allow-file-access-from-files", "--virtual-time-budget=100000", "--dump-dom")
+    shown = look(frame, tmp_path, wanted, *options).decode()
+    seen = json.loads(re.search("<pre>(.*)</pre>", shown)[1])
+    assert [name for name, *_ in seen] == pages
+    assert [name for name, width, *_ in seen if width > PHONE] == []
+    assert {brightness(behind) < 0.5 for _, _, behind, _ in seen} == {scheme == "dark"}
+    faint = {
+        (name, color)
+        for name, _, behind, colors in seen
+        for color in colors
+        if contrast(color, behind) < READABLE
+    }
+    assert faint == set()
+    assert contrast("rgb(255, 255, 255)", "rgb(0, 0, 0)") == pytest.approx(21.0)
+
+
 def test_files_that_pages_of_the_repository_link_to_are_there():
     broken = [
         f"{page.relative_to(PROJECT)}: {link}"
@@ -146,6 +207,13 @@ def test_files_that_pages_of_the_repository_link_to_are_there():
 
 def test_the_readme_is_one_page():
     assert len((PROJECT / "README.md").read_bytes()) <= README_AT_MOST
+
+
+def test_contributing_lists_the_tests_of_every_package():
+    page = (PROJECT / "CONTRIBUTING.md").read_text()
+    folders = {path.relative_to(TESTS).parts[0] for path in TESTS.rglob("*/test_*.py")}
+    listed = set(re.findall(r"^\| `tests/(\w+)` \| \d+ \| [\d,]+ \|$", page, re.M))
+    assert listed == folders - {"peers"}  # which the sentence above the table names
 
 
 def test_troubleshooting_names_every_shortfall():

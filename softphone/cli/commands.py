@@ -124,6 +124,7 @@ GROUPS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
             "run": "LoadOptions",
             "find-capacity": "CapacityOptions",
             "compare": "CompareOptions",
+            "conformance": "ConformanceOptions",
         },
     ),
     (

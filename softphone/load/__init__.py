@@ -2,13 +2,14 @@
 
 `plan` describes a run, `run` executes it in one process and `distribute` in several.  `measure`
 counts, `result` judges the counts against the expectations, `capacity` searches for the most calls
-that a target holds, and `report` writes the results.
+that a target holds, and `report` writes the results.  `sipp` runs SIPp's scenarios, `conformance`
+sends torture messages and judges the answers.
 
 Calls are those of `softphone.account` and `softphone.call`, audio that of `softphone.media`.  A
 server to call is in `softphone.lab`, the command in `softphone.cli.load`.
 
-Implements no standard: the packages below speak the protocols.  Import `capacity`, `distribute`
-and `report` from their own packages; they are not exported here.
+Implements no standard: the packages below speak the protocols.  Import `capacity`, `conformance`,
+`distribute` and `report` from their own packages; they are not exported here.
 """
 
 from __future__ import annotations

@@ -176,6 +176,21 @@ def test_a_load_run_is_as_the_schema_says(beside_a_lab):  # noqa: F811
     hold("load", lines_of("load", "compare", "a.jsonl", "none.jsonl"))
 
 
+def test_a_conformance_run_is_as_the_schema_says(beside_a_lab):  # noqa: F811
+    conformance = ("load", "conformance", "--account", "lab/alice.toml", "--target", "600")
+    lines = lines_of(
+        *(*conformance, "--only", "corner-m*", "--rate", "10", "--report", "cases.html"),
+        *("--junit", "cases.xml", "--annotations", "gitlab"),
+    )
+    events = [line["event"] for line in lines]
+    assert set(events) == {"case", "report", "junit", "annotations", "summary"}
+    hold("load", lines)
+    hold("load", lines_of("load", "conformance", "--list"))
+    refused = lines_of(*conformance, "--rate", "0")
+    assert refused[-1]["result"] == "failed"
+    hold("load", refused)
+
+
 def test_a_lab_that_is_ready_is_as_the_schema_says(beside_a_lab):  # noqa: F811
     facts = json.loads((beside_a_lab / "lab" / "lab.json").read_text())
     hold("lab", [{"event": "ready", **facts}])

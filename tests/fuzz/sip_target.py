@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from softphone.sip.message import (
     CrlfKeepAlive,
     MalformedMessage,
@@ -15,10 +13,9 @@ from softphone.sip.message import (
     parse_datagram,
 )
 from softphone.sip.message.headers import FieldAccess, TypedHeaderField
+from tests.support.torture import TORTURE
 
-DATA = Path(__file__).resolve().parent.parent / "data" / "rfc4475"
-NAMED = {path.stem: path.read_bytes() for path in sorted(DATA.glob("*.dat"))}
-CORPUS = list(NAMED.values())
+CORPUS = list(TORTURE.values())
 ACCESSORS = [
     name
     for name, kind in vars(FieldAccess).items()

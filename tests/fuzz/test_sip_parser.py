@@ -5,15 +5,16 @@ import itertools
 import pytest
 
 from tests.fuzz.mutation import mutated, prefixes, replaced
-from tests.fuzz.sip_target import CORPUS, NAMED, check_datagram, check_stream
+from tests.fuzz.sip_target import CORPUS, check_datagram, check_stream
+from tests.support.torture import TORTURE
 
 SHORT = sorted(CORPUS, key=len)[:6]
 TORTUOUS = next(data for data in CORPUS if b"wsinv" in data)
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", TORTURE)
 def test_nasty_bytes_at_each_position_and_every_prefix(name):
-    data = NAMED[name]
+    data = TORTURE[name]
     for mutation in itertools.chain(replaced(data), prefixes(data)):
         check_datagram(mutation)
 

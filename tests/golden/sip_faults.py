@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from softphone.sans_io import Flow, Side, Transport
 from softphone.security import KeyMaterial
@@ -25,8 +24,7 @@ from tests.support.challenges import own_server_everywhere
 from tests.support.clock import seeded_entropy
 from tests.support.lone import SDP
 from tests.support.pair import ANSWER, OFFER, Pair, new_flow
-
-TORTURE = Path(__file__).resolve().parent.parent / "data" / "rfc4475"
+from tests.support.torture import TORTURE
 
 
 def failures() -> str:
@@ -177,11 +175,11 @@ def torture() -> str:
     texts = []
     for side, transport in ((Side.CLIENT, Transport.UDP), (Side.SERVER, Transport.TCP)):
         # On the server's side every third will do.
-        for path in sorted(TORTURE.glob("*.dat"))[:: 1 if side is Side.CLIENT else 3]:
+        for name in list(TORTURE)[:: 1 if side is Side.CLIENT else 3]:
             lone, transcript = recorded_lone(side=side, transport=transport)
-            transcript.title(f"{path.stem}, {side.value}, {transport.value}")
+            transcript.title(f"{name}, {side.value}, {transport.value}")
             flow: Flow = new_flow(transport, ("192.0.2.1", 5060), ("192.0.2.8", 5060))
-            lone.say(path.read_bytes(), flow=flow)
+            lone.say(TORTURE[name], flow=flow)
             texts.append(transcript.text)
     return "".join(texts)
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from softphone.sans_io import Side, Transport
 from tests.support.lone import Lone
-
-DATA = Path(__file__).resolve().parent.parent / "data" / "rfc4475"
+from tests.support.torture import TORTURE
 
 INVITED, REPORTED = "InviteReceived", "RequestReceived"
 # What goes out first over UDP; a name instead of a status is the event that asks the application.
@@ -70,7 +67,7 @@ ANSWERS = {
 
 def answer(lone, name):
     lone.transmits.clear()
-    lone.say((DATA / f"{name}.dat").read_bytes())
+    lone.say(TORTURE[name])
     sent = [transmit.data for transmit in lone.transmits if transmit.data]
     if sent:
         return int(sent[0].split(b" ")[1])
@@ -79,7 +76,7 @@ def answer(lone, name):
 
 
 def test_every_message_of_the_corpus_has_its_answer():
-    assert {path.stem for path in DATA.glob("*.dat")} == set(ANSWERS)
+    assert set(TORTURE) == set(ANSWERS)
 
 
 @pytest.mark.parametrize("name", ANSWERS)

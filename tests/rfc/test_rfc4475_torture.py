@@ -6,7 +6,6 @@ import hashlib
 import json
 import random
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -23,24 +22,24 @@ from softphone.sip.message import (
     parse_datagram,
 )
 from tests.support.account_context import account_context, idle_driver
+from tests.support.torture import DATA, TORTURE
 
-DATA = Path(__file__).resolve().parent.parent / "data" / "rfc4475"
 MANIFEST = json.loads((DATA / "manifest.json").read_text())
 CASES = [pytest.param(case, id=case["file"].removesuffix(".dat")) for case in MANIFEST]
 PARSED = {"request": Request, "response": Response}
 
 
 def read(case) -> bytes:
-    return (DATA / case["file"]).read_bytes()
+    return TORTURE[case["file"].removesuffix(".dat")]
 
 
 def load(name):
-    return parse_datagram((DATA / f"{name}.dat").read_bytes())
+    return parse_datagram(TORTURE[name])
 
 
 def test_the_corpus_is_complete_and_unchanged():
     assert len(MANIFEST) == 50
-    assert {path.name for path in DATA.glob("*.dat")} == {case["file"] for case in MANIFEST}
+    assert {f"{name}.dat" for name in TORTURE} == {case["file"] for case in MANIFEST}
     for case in MANIFEST:
         assert hashlib.sha256(read(case)).hexdigest() == case["sha256"], case["file"]
 
@@ -222,7 +221,7 @@ def test_a_refused_message_changes_nothing(case):
 
 def answered(name: str, **changes) -> Response:
     wire = Wire(**changes)
-    wire.give((DATA / f"{name}.dat").read_bytes())
+    wire.give(TORTURE[name])
     return wire.sent[0]
 
 
@@ -339,7 +338,7 @@ def test_unknown_schemes_are_parsed_as_opaque():
 
 
 def test_an_overlarge_expires_is_clamped_not_refused():
-    data = (DATA / "scalar02.dat").read_bytes()
+    data = TORTURE["scalar02"]
     mended = data.replace(b"36893488147419103232", b"1").replace(b"Forwards: 300", b"Forwards: 70")
     message = parse_datagram(mended)
     assert message.expires == 2**32 - 1

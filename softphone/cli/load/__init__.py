@@ -1,4 +1,4 @@
-"""The commands `softphone load run`, `find-capacity` and `compare`.
+"""The commands `softphone load run`, `find-capacity`, `compare` and `conformance`.
 
 It makes a plan of the options, shows the run live, judges it and writes its report and what CI
 reads; or compares what earlier runs printed.  Plans, runs, searches and comparisons are the work of

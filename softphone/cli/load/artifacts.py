@@ -12,15 +12,17 @@ from pathlib import Path
 from softphone.cli.console.option_names import name_options
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import FAILED
-from softphone.cli.load.options import LoadOptions
+from softphone.cli.load.options import ConformanceOptions, LoadOptions
 from softphone.errors import ConfigurationError
 from softphone.load import LoadResult, result_figures
 from softphone.load.capacity import CapacitySearch
+from softphone.load.conformance import ConformanceResult
 from softphone.load.plan import ExpectationVerdict
 from softphone.load.report import (
     GITLAB_FILE,
     SeriesFile,
     VerdictCase,
+    conformance_cases,
     github_commands,
     gitlab_document,
     junit_document,
@@ -29,6 +31,7 @@ from softphone.load.report import (
     output_text,
     run_properties,
     verdict_cases,
+    write_conformance,
     write_no_result,
     write_report,
 )
@@ -44,9 +47,14 @@ def check_artifacts(options: LoadOptions) -> None:
     check_file("--report", options.report)
     check_file("--junit", options.junit)
     check_file("--series", options.series)
-    if options.annotations not in (None, *_SERVICES):
+    check_annotations(options.annotations)
+
+
+def check_annotations(asked: str | None) -> None:
+    """Check the value of `--annotations`.  Raises ConfigurationError."""
+    if asked not in (None, *_SERVICES):
         raise ConfigurationError(
-            f"--annotations {options.annotations}: expected {', '.join(_SERVICES[:-1])} or auto"
+            f"--annotations {asked}: expected {', '.join(_SERVICES[:-1])} or auto"
         )
 
 
@@ -99,7 +107,7 @@ def write_artifacts(
         )
         written &= _attempt(output, lambda: _write_junit(output, junit, document))
     figures = result_figures(result)
-    return _annotate(output, options, cases, figures) and written
+    return _annotate(output, options.annotations, options.scenario, cases, figures) and written
 
 
 def _end_series(output: CommandOutput, series: SeriesFile) -> bool:
@@ -144,7 +152,44 @@ def write_no_result_artifacts(
             },
         )
         _attempt(output, lambda: _write_junit(output, junit, document))
-    _annotate(output, options, cases, [])
+    _annotate(output, options.annotations, options.scenario, cases, [])
+
+
+def write_conformance_artifacts(
+    output: CommandOutput,
+    options: ConformanceOptions,
+    result: ConformanceResult | None,
+    *,
+    begun: datetime,
+    error: str = "",
+) -> bool:
+    """Write the requested files of a conformance run, or of one without a result for `error`.
+
+    Report those that cannot be written, and return False then.
+    """
+    report, junit, written = options.report, options.junit, True
+    if report is not None:
+
+        def write_page() -> None:
+            if result is None:
+                write_no_result(report, "conformance", name_options(error), [], wall=begun)
+            else:
+                write_conformance(report, result, wall=begun)
+            output.event("report", f"the report is {report}", path=str(report))
+
+        written &= _attempt(output, write_page)
+    if result is None:
+        cases = [_named(case) for case in no_result_cases(error, [])]
+        figures: list[tuple[str, str]] = []
+    else:
+        cases = conformance_cases(result.cases, strict=options.fail_on == "deviates")
+        figures = [(verdict.value, str(count)) for verdict, count in result.counts.items()]
+    if junit is not None:
+        document = junit_document(
+            cases, scenario="conformance", wall=begun, seconds=_seconds_since(begun)
+        )
+        written &= _attempt(output, lambda: _write_junit(output, junit, document))
+    return _annotate(output, options.annotations, "conformance", cases, figures) and written
 
 
 def _seconds_since(begun: datetime) -> float:
@@ -177,16 +222,17 @@ def _write_junit(output: CommandOutput, path: Path, document: str) -> None:
 
 def _annotate(
     output: CommandOutput,
-    options: LoadOptions,
+    asked: str | None,
+    scenario: str,
     cases: Sequence[VerdictCase],
     figures: Sequence[tuple[str, str]],
 ) -> bool:
     """Write annotations for the named CI service, or the one we run in; return False on failure."""
-    match _service(options.annotations):
+    match _service(asked):
         case "github":
             # GitHub reads both streams of a step, and standard output may be a file of JSON.
             sys.stderr.writelines(f"{line}\n" for line in github_commands(cases))
-            title = f"softphone load {options.scenario}"
+            title = f"softphone load {scenario}"
             return _attempt(
                 output, lambda: _add_step_summary(markdown_summary(cases, figures, title=title))
             )

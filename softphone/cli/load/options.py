@@ -291,6 +291,75 @@ class CapacityOptions(LoadOptions):
 
 
 @option_dataclass
+class ConformanceOptions(CommandOptions):
+    """Send torture messages and corner cases to a server, and judge what comes by the RFCs.
+
+    One at a time, a few a second, to a server that you are allowed to test; an OPTIONS after each
+    shows that it still answers.
+    """
+
+    carried_out_by = "softphone.cli.load.conformance:run_conformance"
+    examples = (
+        "softphone load conformance --account lab/alice.toml --target 600 --fail-on fail",
+        "softphone load conformance --target 'sip:100@127.0.0.1;transport=tcp' --only 'corner-*'",
+        "softphone load conformance --list",
+    )
+    epilog = (
+        "Exit codes: 0 sent and judged, 1 --fail-on is broken or the server answers no more, "
+        "2 wrong usage and nothing sent, 3 the server is not who it should be, "
+        "4 --fail-on, and nothing could be judged, 130 interrupted."
+    )
+
+    target: Annotated[
+        str | None, option("--target", "Whom requests name: a SIP URI, or a user.", "URI")
+    ] = None
+    account: Annotated[
+        Path | None, option("--account", "An account file: server, trust, password.", "FILE")
+    ] = None
+    aor: Annotated[str | None, option("--aor", "As whom, without --account.", "URI")] = None
+    ca: Annotated[list[str] | None, option("--ca", "Whom to believe, or `system`.", "FILE")] = None
+    pin: Annotated[
+        str | None, option("--pin", "The SHA-256 of the server's certificate.", "SHA256")
+    ] = None
+    server_name: Annotated[
+        str | None, option("--server-name", "The name in the server's certificate.")
+    ] = None
+    host: Annotated[str | None, option("--host", "The local address to send from.", "ADDRESS")] = (
+        None
+    )
+    only: Annotated[
+        list[str] | None,
+        option("--only", "Only cases whose names match, as 'rfc4475-*'; repeatable.", "NAME"),
+    ] = None
+    list_cases: Annotated[bool, option("--list", "Print the cases, and send nothing.")] = False
+    rate: Annotated[float, option("--rate", "Messages a second, 10 at most.")] = 4.0
+    answer_timeout: Annotated[
+        float, option("--answer-timeout", "How long an answer is waited for.", "SECONDS")
+    ] = 4.0
+    call: Annotated[
+        str | None,
+        option("--call", "Keep a call up with this echo meanwhile; needs --account.", "URI"),
+    ] = None
+    fail_on: Annotated[
+        str | None, option("--fail-on", "Exit with 1 for: fail, or deviates (and fail).", "VERDICT")
+    ] = None
+    report: Annotated[Path | None, option("--report", "Write the cases as a page.", "HTML")] = None
+    junit: Annotated[
+        Path | None, option("--junit", "Write the cases as JUnit XML, for CI.", "FILE")
+    ] = None
+    annotations: Annotated[
+        str | None,
+        option("--annotations", "Cases that fail, in a review: github, gitlab, or auto.", "WHERE"),
+    ] = None
+    json: JsonOption = False
+
+    def blank_summary(self) -> Mapping[str, Any]:
+        from softphone.load.conformance import BLANK_CONFORMANCE_SUMMARY
+
+        return BLANK_CONFORMANCE_SUMMARY
+
+
+@option_dataclass
 class CompareOptions(CommandOptions):
     """Compare runs with an earlier one: what changed, and whether noise explains it."""
 

@@ -176,7 +176,7 @@ def _base(options: LoadOptions) -> BaseSpec:
         trusting = ("ca", "pin", "server_name")
         _refuse(options, trusting, "the account file says whom to believe; write it there")
     if options.account is None and server is None:
-        server, registers = _server_of(options.target), False
+        server, registers = server_of_target(options.target), False
     return BaseSpec(
         account=None if options.account is None else str(options.account),
         server=server,
@@ -197,7 +197,7 @@ def _refuse(options: LoadOptions, names: Sequence[str], why: str) -> None:
             raise ConfigurationError(f"--{name.replace('_', '-')}: {why}")
 
 
-def _server_of(target: str | None) -> str:
+def server_of_target(target: str | None) -> str:
     """Return the server for a target: without `--server`, requests go to the target's host."""
     if not target or not target.lower().startswith(("sip:", "sips:")):
         raise ConfigurationError(
@@ -248,7 +248,7 @@ def _pattern(options: LoadOptions, aor: str) -> UserSpec:
 
 def _domain(options: LoadOptions) -> str:
     """Return the server's domain, the default for that of its users."""
-    uri = parse_sip_uri(options.registrar or _server_of(options.target), what="--registrar")
+    uri = parse_sip_uri(options.registrar or server_of_target(options.target), what="--registrar")
     return f"[{uri.host}]" if ":" in uri.host else uri.host
 
 

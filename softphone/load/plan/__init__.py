@@ -26,6 +26,7 @@ from softphone.load.plan.expectation import (
     parse_figure,
 )
 from softphone.load.plan.plan import BaseSpec, FaultSpec, LoadPlan, SippSpec, base_account
+from softphone.load.plan.server_target import server_target
 from softphone.load.plan.users import FIELDS, UserSpec, config_of, read_users, users_of_template
 
 __all__ = [
@@ -48,5 +49,6 @@ __all__ = [
     "parse_figure",
     "parse_holding_time",
     "read_users",
+    "server_target",
     "users_of_template",
 ]

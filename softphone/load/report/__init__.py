@@ -1,8 +1,8 @@
 """Reports of a load run: an HTML page with plots, files for CI, and a metrics page for Prometheus.
 
 Presents results and judges none: the figures come from `softphone.load.result` and
-`softphone.load.measure`, the outcome of a search from `softphone.load.capacity`.  The live screen
-is in `softphone.cli.load`.
+`softphone.load.measure`, the outcome of a search from `softphone.load.capacity`, that of cases from
+`softphone.load.conformance`.  The live screen is in `softphone.cli.load`.
 
 No standard but the formats: JUnit XML, GitHub's workflow commands, GitLab's code quality, CSV, and
 Prometheus' text format 0.0.4, served over HTTP by asyncio, on loopback by default.  The HTML page
@@ -18,6 +18,7 @@ from softphone.load.report.annotations import (
     markdown_summary,
 )
 from softphone.load.report.comparison_page import write_comparison
+from softphone.load.report.conformance_page import write_conformance
 from softphone.load.report.html import write_no_result, write_report
 from softphone.load.report.junit import junit_document, output_text, run_properties
 from softphone.load.report.prometheus import PrometheusPage
@@ -25,6 +26,7 @@ from softphone.load.report.series import SeriesFile
 from softphone.load.report.verdict_cases import (
     CaseOutcome,
     VerdictCase,
+    conformance_cases,
     no_result_cases,
     verdict_cases,
 )
@@ -35,6 +37,7 @@ __all__ = [
     "PrometheusPage",
     "SeriesFile",
     "VerdictCase",
+    "conformance_cases",
     "github_commands",
     "gitlab_document",
     "junit_document",
@@ -44,6 +47,7 @@ __all__ = [
     "run_properties",
     "verdict_cases",
     "write_comparison",
+    "write_conformance",
     "write_no_result",
     "write_report",
 ]

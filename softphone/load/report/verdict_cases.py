@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from softphone.load.capacity import CapacitySearch
+from softphone.load.conformance import CaseResult, CaseVerdict
 from softphone.load.measure import GeneratorCheck
 from softphone.load.plan import ExpectationVerdict
 from softphone.load.result import LoadResult
 
-GENERATOR, EXPECTED, CAPACITY = "generator", "expect", "capacity"
+GENERATOR, EXPECTED, CAPACITY, CONFORMANCE = "generator", "expect", "capacity", "conformance"
 """The groups of cases."""
 
 
@@ -63,6 +64,26 @@ def no_result_cases(error: str, verdicts: Sequence[ExpectationVerdict]) -> list[
         for verdict in verdicts
     ]
     return _with_unique_names(cases)
+
+
+def conformance_cases(results: Sequence[CaseResult], *, strict: bool = False) -> list[VerdictCase]:
+    """The cases of a conformance run; `strict`: what deviates has failed, too."""
+    outcomes = {
+        CaseVerdict.PASSED: CaseOutcome.PASSED,
+        CaseVerdict.DEVIATES: CaseOutcome.FAILED if strict else CaseOutcome.PASSED,
+        CaseVerdict.FAILED: CaseOutcome.FAILED,
+        CaseVerdict.NOT_JUDGED: CaseOutcome.SKIPPED,
+    }
+    return [
+        VerdictCase(CONFORMANCE, each.case.name, outcomes[each.verdict], _conformance_text(each))
+        for each in results
+    ]
+
+
+def _conformance_text(result: CaseResult) -> str:
+    if result.verdict is CaseVerdict.PASSED:
+        return ""
+    return f"{result.verdict}: expected {result.expected}, came {result.came}: {result.why}"
 
 
 def _check_case(result: LoadResult, check: GeneratorCheck) -> VerdictCase:

@@ -13,6 +13,7 @@ standard.
 
 from __future__ import annotations
 
+from softphone.load.sipp.authentication import ChallengeAnswers
 from softphone.load.sipp.endpoint import SippEndpoint
 from softphone.load.sipp.injection import InjectionFile, read_injection
 from softphone.load.sipp.outcome import (
@@ -31,6 +32,7 @@ from softphone.load.sipp.settings import RunSettings
 __all__ = [
     "CallBegan",
     "CallOutcome",
+    "ChallengeAnswers",
     "CommandWanted",
     "InjectionFile",
     "RunSettings",

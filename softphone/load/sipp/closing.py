@@ -1,4 +1,4 @@
-"""The request that ends what a failed call has begun at the far end."""
+"""The requests that end what a failed call has begun at the far end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def closing_request(invite: Request, answer: Response | None) -> bytes | None:
         return None
     try:
         if answer.success:
-            return _bye(invite, answer)
+            return _in_dialog(invite, answer, "BYE", invite.cseq.number + 1)
         return _same_transaction(invite, answer, "ACK" if answer.final else "CANCEL")
     except LocalProtocolError:
         return None
@@ -37,17 +37,26 @@ def _same_transaction(invite: Request, answer: Response, method: str) -> bytes:
     return Request.build(method, invite.uri, fields).encode()
 
 
-def _bye(invite: Request, answer: Response) -> bytes:
+def acknowledgement(invite: Request, answer: Response) -> bytes | None:
+    """Return the ACK for a 2xx (RFC 3261 section 13.2.2.4); None when none can follow from both."""
+    try:
+        return _in_dialog(invite, answer, "ACK", invite.cseq.number)
+    except LocalProtocolError:
+        return None
+
+
+def _in_dialog(invite: Request, answer: Response, method: str, number: int) -> bytes:
     target = answer.contacts[0].uri if answer.contacts else invite.uri
     routes = [str(route) for route in answer.record_routes][::-1]
     via = invite.vias[0]
+    branch = f"{via.branch or 'z9hG4bK'}-{method.lower()}"
     fields: list[Field] = [
-        ("Via", f"{str(via).partition(';')[0]};branch={via.branch or 'z9hG4bK'}-bye"),
+        ("Via", f"{str(via).partition(';')[0]};branch={branch}"),
         *(("Route", value) for value in routes),
         ("From", invite.headers.get("From") or ""),
         ("To", answer.headers.get("To") or ""),
         ("Call-ID", invite.call_id),
-        ("CSeq", f"{invite.cseq.number + 1} BYE"),
+        ("CSeq", f"{number} {method}"),
         ("Max-Forwards", "70"),
     ]
-    return Request.build("BYE", target, fields).encode()
+    return Request.build(method, target, fields).encode()

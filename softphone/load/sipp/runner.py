@@ -25,7 +25,7 @@ from softphone.config.tls import server_credential_of
 from softphone.diagnostics import SipLog
 from softphone.errors import ConfigurationError
 from softphone.load.measure import RunSecond, Tally
-from softphone.load.plan import LoadPlan, SippSpec, base_account, config_of
+from softphone.load.plan import LoadPlan, SippSpec, base_account, config_of, server_target
 from softphone.load.run import WorkerOutcome
 from softphone.load.run.bottleneck import BottleneckDetector
 from softphone.load.sipp.authentication import ChallengeAnswers
@@ -42,7 +42,7 @@ from softphone.load.sipp.outcome import (
 from softphone.load.sipp.reader import read_scenario
 from softphone.load.sipp.settings import RunSettings
 from softphone.net import Driver, DriverConfig
-from softphone.sans_io import Address, Flow, Target, Transport
+from softphone.sans_io import Address, Flow, Transport
 from softphone.sip import SipUri
 from softphone.trust import TlsSettings
 from softphone.trust.fips import decide_mode, random_bytes, require_mode
@@ -54,7 +54,6 @@ GRACE = 10.0
 MOST_COMMANDS = 64
 """Commands of `exec command` that run at once; a further one is not run, and that is logged."""
 COUNTED = ("retransmissions", "malformed", "unexpected")
-PORTS = {Transport.UDP: 5060, Transport.TCP: 5060, Transport.TLS: 5061}
 MOST_REFUSALS = 16
 """Different reasons of challenges that were not answered, each of which is logged once."""
 _LEVELS = {
@@ -215,14 +214,10 @@ class SippRunner:
                     f"--listen: {self._spec.scenario} waits for calls; give TRANSPORT:HOST:PORT"
                 )
             return None
-        server = account.server_uri or target
-        transport = _transport_of(server)
-        if listen is None and transport is Transport.UDP and self.plan.host is not None:
-            await self._driver.listen(transport, self.plan.host, 0)
-        name = account.tls.server_name or server.host
-        return await self._driver.open_flow(
-            Target(transport, server.host, server.port or PORTS[transport], name)
-        )
+        server = server_target(account, target)
+        if listen is None and server.transport is Transport.UDP and self.plan.host is not None:
+            await self._driver.listen(server.transport, self.plan.host, 0)
+        return await self._driver.open_flow(server)
 
     # Running ----------------------------------------------------------------------------------
 
@@ -414,15 +409,3 @@ def _indexes(spec: SippSpec, injections: Mapping[str, InjectionFile]) -> dict[st
             )
         found[Path(name).name] = injections[Path(name).name].index(int(number))
     return found
-
-
-def _transport_of(uri: SipUri) -> Transport:
-    """How a server is reached.  Raises ConfigurationError."""
-    if uri.scheme == "sips":
-        return Transport.TLS
-    try:
-        return Transport((uri.transport or "udp").lower())
-    except ValueError:
-        raise ConfigurationError(
-            f"--target: transport={uri.transport}: expected udp, tcp or tls"
-        ) from None

@@ -1,0 +1,181 @@
+"""Runs on sockets of loopback: on virtual time with a target of the test, and with our own lab."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from softphone.config import CredentialConfig, load_account
+from softphone.errors import TransportError, TransportTimeout
+from softphone.lab import LabConfig, LabServer, LabUser, Login
+from softphone.load.conformance import (
+    CaseVerdict,
+    ConformancePlan,
+    ConformanceRunner,
+    HeldCall,
+    read_cases,
+    select_cases,
+)
+from softphone.sans_io import Transport
+from softphone.security import KeyMaterial
+from tests.load.conformance.conftest import answer_to, case_of, target_over_udp
+from tests.support.virtual_loop import run_virtually
+
+PASSED, DEVIATES, FAILED, NOT_JUDGED = CaseVerdict
+CHALLENGE = ("WWW-Authenticate", 'Digest realm="r", nonce="n", algorithm=SHA-256, qop="auth"')
+
+
+def run(answer, *cases, **more):
+    """The result of a run on virtual time, and the target."""
+
+    async def main():
+        async with (
+            target_over_udp(answer) as (target, plan),
+            ConformanceRunner(plan(*cases, **more)) as runner,
+        ):
+            return await runner.run(), target
+
+    return run_virtually(main())
+
+
+def test_cases_are_paced_and_an_options_follows_each():
+    cases = [case_of(name=f"c{number}") for number in range(20)]
+    result, target = run(lambda request, _: [answer_to(request)], *cases, rate=4.0)
+    assert result.counts == {PASSED: 20}
+    assert len(target.received) == 41
+    assert all(later - earlier >= 0.24 for (earlier, _), (later, _) in pairwise(target.received))
+    methods = [data.partition(b" ")[0] for _, data in target.received]
+    assert methods == [b"OPTIONS"] * 41
+    assert result.sentence.endswith("20 pass, 0 deviates, 0 fail, 0 not judged")
+
+
+def test_a_target_that_falls_silent_ends_the_run_and_the_rest_is_not_judged():
+    dead = []
+
+    def answer(request, number):
+        if number == 2:
+            dead.append(number)
+        return [] if dead else [answer_to(request)]
+
+    cases = [case_of(name=f"c{number}") for number in range(1, 5)]
+    result, target = run(answer, *cases)
+    assert [each.verdict for each in result.cases] == [PASSED, FAILED, NOT_JUDGED, NOT_JUDGED]
+    assert result.cases[1].why == "the target answers no OPTIONS afterwards"
+    assert result.stopped == result.cases[3].why == "the target answered nothing after c2"
+    assert len({request.call_id for request in target.requests}) == 2
+
+
+def test_silence_that_is_expected_is_waited_for_a_moment_only():
+    case = case_of(passes=("silence",))
+    result, target = run(lambda request, number: [] if number else [answer_to(request)], case)
+    assert result.cases[0].verdict is PASSED
+    assert result.cases[0].came == "no answer"
+    assert len(target.requests) == 1
+    assert target.received[-1][0] - target.received[1][0] == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_challenge_is_answered_once_with_the_accounts_password(given):
+    def answer(request, number):
+        known = number is None or request.headers.get("Authorization") is not None
+        return [answer_to(request) if known else answer_to(request, 401, CHALLENGE)]
+
+    credentials = CredentialConfig("tester", KeyMaterial(b"secret")) if given else None
+    result, target = run(answer, case_of(), credentials=credentials)
+    assert result.cases[0].verdict is (PASSED if given else NOT_JUDGED)
+    assert [request.cseq.number for request in target.requests] == ([1, 2] if given else [1])
+    assert not any(b"secret" in data for _, data in target.received)
+
+
+def test_cases_of_other_transports_are_left_out():
+    cases = [case_of(name="a", transports=(Transport.TCP,)), case_of(name="b")]
+    result, _ = run(lambda request, _: [answer_to(request)], *cases)
+    assert [each.case.name for each in result.cases] == ["b"]
+
+
+def test_a_target_that_answers_nothing_is_told_before_any_case():
+    with pytest.raises(TransportTimeout, match="does not answer OPTIONS"):
+        run(lambda request, _: [], case_of())
+
+
+class Suffering:
+    """A call that ends during the second case."""
+
+    state_text = "lost"
+
+    def __init__(self):
+        self.seen = []
+
+    def check(self, case):
+        """Tell once that it has ended."""
+        self.seen.append(case)
+        return "the call that was up has ended" if len(self.seen) == 2 else ""
+
+
+def test_a_case_that_ends_the_call_meanwhile_fails():
+    async def main():
+        async with target_over_udp(lambda request, _: [answer_to(request)]) as (_, plan):
+            cases = [case_of(name=f"c{number}") for number in range(3)]
+            async with ConformanceRunner(plan(*cases)) as runner:
+                runner._call = Suffering()
+                return await runner.run()
+
+    result = run_virtually(main())
+    assert [each.verdict for each in result.cases] == [PASSED, FAILED, PASSED]
+    assert result.cases[1].why == "the call that was up has ended"
+    assert result.call == "lost"
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+async def test_our_own_lab_passes_every_case_and_its_call_goes_on(tmp_path, transport):
+    config = LabConfig(users=(LabUser("alice", Login(Transport(transport))),))
+    async with LabServer(tmp_path / "lab", config) as server:
+        account = load_account(server.accounts["alice"]).config
+        plan = ConformancePlan(
+            account,
+            account.target_uri("600"),
+            read_cases() if transport != "tls" else read_cases()[::6],
+            rate=1000.0,
+            quiet=0.1,
+            call="600" if transport == "tls" else None,
+        )
+        async with ConformanceRunner(plan) as runner:
+            result = await runner.run()
+    assert [each for each in result.cases if each.verdict is not PASSED] == []
+    assert len(result.cases) > (90 if transport != "tls" else 14)
+    assert result.call.startswith("up to the end, " if transport == "tls" else "")
+    assert "up to the end, 0 packets" not in result.call
+
+
+async def test_a_call_that_is_hung_up_or_falls_silent_is_told_once(tmp_path):
+    now = 0.0
+    config = LabConfig(users=(LabUser("alice", Login(Transport.TLS)),))
+    async with LabServer(tmp_path / "lab", config) as server:
+        account = load_account(server.accounts["alice"]).config
+        async with HeldCall(account, "600", clock=lambda: now) as call:
+            assert call.check("first") == ""
+            call._packets = 10**9  # as if no further one came
+            now = 2.5
+            assert call.check("second") == "no packet of the call that was up came for 2 s"
+            assert call.check("third") == ""
+            assert call.state_text == "no packet of the call that was up came for 2 s, at second"
+        async with HeldCall(account, "600", clock=lambda: now) as call:
+            call._call.hangup()
+            await call._call.ended()
+            assert call.check("fourth") == "the call that was up has ended"
+
+
+async def test_a_refused_connection_is_raised(tmp_path, unused_tcp_port):
+    from softphone.config import AccountConfig
+
+    account = AccountConfig(
+        aor="sip:a@127.0.0.1",
+        outbound_proxy=f"sip:127.0.0.1:{unused_tcp_port};transport=tcp",
+    )
+    plan = ConformancePlan(
+        account, account.target_uri("b"), select_cases(["corner-*"], read_cases())
+    )
+    with pytest.raises(TransportError):
+        async with ConformanceRunner(plan):
+            pass

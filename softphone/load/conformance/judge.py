@@ -19,6 +19,8 @@ from softphone.load.conformance.reply import Reply
 from softphone.sans_io import Transport
 from softphone.sip.message import Request, Response
 
+SERVER_ERROR = 500
+"""The message may have been understood, but was not processed."""
 REQUIRED_FIELDS: Mapping[int, tuple[tuple[str, ...], str]] = {
     401: (("WWW-Authenticate",), "RFC 3261 section 22.2"),
     405: (("Allow",), "RFC 3261 section 21.4.6"),
@@ -54,6 +56,8 @@ def _verdict_of(allowed: AllowedOutcomes, reply: Reply) -> CaseVerdict:
     if any(_matches(each, reply) for each in allowed.passes):
         return CaseVerdict.PASSED
     if any(_matches(each, reply) for each in allowed.deviates):
+        return CaseVerdict.DEVIATES
+    if UNDERSTOOD in allowed.passes and reply.status == SERVER_ERROR:
         return CaseVerdict.DEVIATES
     return CaseVerdict.NOT_JUDGED if reply.status in CHALLENGES else CaseVerdict.FAILED
 

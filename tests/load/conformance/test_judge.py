@@ -33,7 +33,7 @@ def verdict_of(reply, **case):
         ("400", (400,), (404, 200, None)),
         ("4xx", (400, 404, 486), (200, 500, None)),
         ("final", (200, 404, 603), (180, None)),
-        ("understood", (180, 200, 404, 401, 407, 486, 501), (400, 416, 420, 500, 505, None)),
+        ("understood", (180, 200, 404, 401, 407, 486, 501), (400, 416, 420, 505, None)),
         ("silence", (None,), (200, 400)),
     ],
 )
@@ -54,6 +54,11 @@ def test_a_closed_connection_is_no_silence():
     assert verdict_of(closed, passes=("closed",))[0] is PASSED
     assert verdict_of(closed, passes=("silence",))[0] is FAILED
     assert verdict_of(closed, passes=("400",), deviates=("silence", "closed"))[0] is DEVIATES
+
+
+def test_an_error_of_the_servers_own_deviates_where_it_should_have_understood():
+    assert verdict_of(reply_of(500), passes=("understood",))[0] is DEVIATES
+    assert verdict_of(reply_of(500), passes=("2xx",))[0] is FAILED
 
 
 def test_what_is_forbidden_counts_first():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import pairwise
 
 import pytest
 
-from softphone.config import CredentialConfig, load_account
-from softphone.errors import TransportError, TransportTimeout
+from softphone.config import AccountConfig, CredentialConfig, load_account
+from softphone.errors import NotFound, TransportError, TransportTimeout
 from softphone.lab import LabConfig, LabServer, LabUser, Login
 from softphone.load.conformance import (
     CaseVerdict,
@@ -19,6 +20,7 @@ from softphone.load.conformance import (
 )
 from softphone.sans_io import Transport
 from softphone.security import KeyMaterial
+from softphone.sip.message import parse_datagram
 from tests.load.conformance.conftest import answer_to, case_of, target_over_udp
 from tests.support.virtual_loop import run_virtually
 
@@ -166,9 +168,56 @@ async def test_a_call_that_is_hung_up_or_falls_silent_is_told_once(tmp_path):
             assert call.check("fourth") == "the call that was up has ended"
 
 
-async def test_a_refused_connection_is_raised(tmp_path, unused_tcp_port):
-    from softphone.config import AccountConfig
+async def test_a_call_that_is_refused_ends_the_run_before_any_case(tmp_path):
+    config = LabConfig(users=(LabUser("alice", Login(Transport.TLS)),))
+    async with LabServer(tmp_path / "lab", config) as server:
+        account = load_account(server.accounts["alice"]).config
+        seen = []
+        plan = ConformancePlan(account, account.target_uri("600"), read_cases(), call="999")
+        with pytest.raises(NotFound):
+            async with ConformanceRunner(plan, on_case=seen.append):
+                pass
+        assert seen == []
 
+
+async def test_a_target_that_ends_and_takes_no_connection_any_more_fails_its_last_case():
+    """The first case ends it: its connections are closed, and its port is shut."""
+
+    async def serve(reader, writer):
+        while True:
+            try:
+                request = parse_datagram(await reader.readuntil(b"\r\n\r\n"))
+            except asyncio.IncompleteReadError:
+                break
+            if request.call_id.endswith("probe@softphone.invalid"):
+                writer.write(answer_to(request))
+                continue
+            server.close()
+            for each in writers:
+                each.close()
+        writer.close()
+
+    def accepted(reader, writer):
+        writers.append(writer)
+        serving.append(asyncio.ensure_future(serve(reader, writer)))
+
+    writers, serving = [], []
+    server = await asyncio.start_server(accepted, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    account = AccountConfig(
+        aor="sip:a@127.0.0.1", outbound_proxy=f"sip:127.0.0.1:{port};transport=tcp"
+    )
+    cases = (case_of(name="first"), case_of(name="second"))
+    plan = ConformancePlan(account, account.target_uri("b"), cases, rate=1000.0)
+    async with ConformanceRunner(plan) as runner:
+        result = await runner.run()
+    await asyncio.gather(*serving)
+    assert [each.verdict for each in result.cases] == [FAILED, NOT_JUDGED]
+    assert result.cases[0].came == "the connection was closed"
+    assert result.stopped == "the target answered nothing after first"
+
+
+async def test_a_refused_connection_is_raised(tmp_path, unused_tcp_port):
     account = AccountConfig(
         aor="sip:a@127.0.0.1",
         outbound_proxy=f"sip:127.0.0.1:{unused_tcp_port};transport=tcp",

@@ -648,6 +648,8 @@ class OutgoingCall(Wrapper[AsyncOutgoingCall]):
     def answered(self, timeout: float | None = None) -> Call:
         """Wait for the answer, for at most `timeout` seconds; then the call is canceled.
 
+        A far end that hangs up at once may have ended the call by the time it is returned.
+
         Raises Busy, Declined, NotFound, NoAnswer, NotAcceptable, Redirected or CallFailed,
         depending on the refusal, DialRefused when the account's dial policy forbids the call,
         SecurityShortfall when we refused the answer, NoAnswer on time-out, Canceled when we gave
@@ -883,6 +885,8 @@ class IncomingCall(Wrapper[AsyncIncomingCall]):
 
     def answer(self, *, keep: float | None = None, headers: ExtraHeaders = ()) -> Call:
         """Answer, and wait until the ACK has arrived and media is open; `headers` go into the 200.
+
+        A caller that hangs up at once may have ended the call by the time it is returned.
 
         With `keep`, the caller's first words are kept in memory, from the answer on and never from
         before it: the first `audio.read` or `stream` within `keep` seconds (30 at most) gets them,

@@ -440,6 +440,8 @@ class IncomingCall(CallHandle[IncomingLeg]):
     async def answer(self, *, keep: float | None = None, headers: ExtraHeaders = ()) -> Call:
         """Answer, and wait until the ACK has arrived and media is open; `headers` go into the 200.
 
+        A caller that hangs up at once may have ended the call by the time it is returned.
+
         With `keep`, the caller's first words are kept in memory, from the answer on and never from
         before it: the first `audio.read` or `stream` within `keep` seconds (30 at most) gets them,
         and then what follows.  No other reader gets them.  After that time, and at the end of the
@@ -458,11 +460,12 @@ class IncomingCall(CallHandle[IncomingLeg]):
         if not leg.ended.done():
             leg.accept(keep, fields)
         try:
-            up = await leg.wait_until_up()
+            await leg.wait_until_up()
         except asyncio.CancelledError:
             leg.hang_up()
             raise
-        if not up:
+        # A BYE right behind the ACK ends a call that was answered.
+        if not leg.came_up:
             raise leg.early_end()
         if keep is not None:
             leg.drop_kept_audio_after(keep)

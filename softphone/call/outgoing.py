@@ -407,6 +407,8 @@ class OutgoingCall(CallHandle[OutgoingLeg]):
     async def answered(self, timeout: float | None = None) -> Call:  # noqa: ASYNC109
         """Wait for the answer, for at most `timeout` seconds; then the call is canceled.
 
+        A far end that hangs up at once may have ended the call by the time it is returned.
+
         Raises Busy, Declined, NotFound, NoAnswer, NotAcceptable, Redirected or CallFailed,
         depending on the refusal, DialRefused when the account's dial policy forbids the call,
         SecurityShortfall when we refused the answer, NoAnswer on time-out, Canceled when we gave
@@ -434,7 +436,8 @@ class OutgoingCall(CallHandle[OutgoingLeg]):
             del limit
         if late:
             raise NoAnswer(f"nobody answered within {timeout:g} seconds", status=408)
-        if up:
+        hung_up = leg.came_up and leg.ended.done() and leg.ended.result().by is EndedBy.REMOTE
+        if up or hung_up:
             return Call.for_leg(leg)
         if leg.failure is None and leg.ended.result().by is EndedBy.LOCAL:
             raise Canceled("the call was given up", status=487)

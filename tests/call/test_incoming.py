@@ -222,6 +222,20 @@ async def test_a_canceled_answer_hangs_up():
     assert stage.bob.leg.state is CallState.TERMINATED
 
 
+async def test_a_caller_that_hangs_up_at_once_was_answered():
+    stage = Stage()
+    stage.dial()
+    stage.run(0.1)
+    task = asyncio.ensure_future(IncomingCall(stage.bob.leg).answer(keep=1.0))
+    await asyncio.sleep(0)
+    stage.run(0.3)
+    stage.alice.leg.hang_up()
+    stage.run(0.3)  # ACK and BYE, and only then the task
+    call = await task
+    assert call.state is CallState.TERMINATED
+    assert (await call.ended()).by is EndedBy.REMOTE
+
+
 async def test_an_acknowledgment_that_never_comes_ends_the_call():
     stage = Stage()
     stage.dial()

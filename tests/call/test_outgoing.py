@@ -79,6 +79,18 @@ async def test_an_answer_gives_the_call():
     assert call is Call.for_leg(stage.alice.leg)
 
 
+async def test_a_far_end_that_hangs_up_at_once_had_answered():
+    stage = Stage()
+    task = await started(stage, outgoing_of(stage))
+    stage.bob.leg.accept()
+    stage.run(0.2)
+    stage.bob.leg.hang_up()
+    stage.run(0.2)  # 200, ACK and BYE, and only then the task
+    call = await task
+    assert call.state is CallState.TERMINATED
+    assert (await call.ended()).by is EndedBy.REMOTE
+
+
 async def test_a_refusal_by_a_gateway_has_its_status_and_its_cause():
     stage = Stage()
     caller = stage.dial()

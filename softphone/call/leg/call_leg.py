@@ -454,6 +454,12 @@ class CallLeg:
         await asyncio.wait({self.confirmed})  # `finish` cancels it
         return not self.ended.done()
 
+    @property
+    def came_up(self) -> bool:
+        """Whether the call has come up, and has not failed since; it may be over."""
+        up = self.confirmed.done() and not self.confirmed.cancelled()
+        return up and self.failure is None
+
     def early_end(self) -> SoftphoneError:
         """Return the error, to be raised, for a call that ended before it was up."""
         if self.failure is not None:

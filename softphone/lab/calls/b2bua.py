@@ -229,11 +229,12 @@ class CallControl:
     async def _connect(self, leg: IncomingLeg, caller: LabUser, name: str) -> None:
         # Not by way of the request, which refers to `dial`: a cycle would keep both legs.
         pickups: Pickups = []
+        shown = self._shown_name(leg)
 
         def dial(callee: LabUser, binding: StoredBinding, hops: int) -> OutgoingLeg:
             secure = caller.login.secure and callee.login.secure
             passed = passed_on(leg.request.headers)
-            place = self._invite_builder(leg, callee, binding, hops, passed)
+            place = self._invite_builder(leg, shown, callee, binding, hops, passed)
             theirs = leg.request.session_id
             uuid = None if theirs is None else theirs.local
             out = self._call_out(callee, place, secure=secure, video=_has_video(leg), uuid=uuid)
@@ -380,19 +381,23 @@ class CallControl:
     def _invite_builder(
         self,
         leg: CallLeg,
+        shown: str,
         callee: LabUser,
         binding: StoredBinding,
         hops: int,
         passed: HeaderFields = (),
     ) -> Callable[[Body | None], InviteRequest]:
-        """Return what makes the INVITE to a user's phone on behalf of the far end of `leg`."""
+        """Return what makes the INVITE to a user's phone on behalf of the far end of `leg`.
+
+        `shown` is the name of that far end for the phone.
+        """
         host = self._context.config.host
-        caller, name = leg.peer, self._shown_name(leg)
-        if name == HIDDEN:
+        caller = leg.peer
+        if shown == HIDDEN:
             local, identity = ANONYMOUS, identity_fields(None)
         else:
             local = NameAddr(caller.display_name, self._presented(caller.uri), ())
-            identity = identity_fields(self._address_of(name))
+            identity = identity_fields(self._address_of(shown))
         headers = (("Call-Info", security_call_info(None)), *identity, *passed)
 
         def place(body: Body | None) -> InviteRequest:
@@ -450,9 +455,11 @@ class CallControl:
         given_up: asyncio.Future[CallEnded],
     ) -> ReachedUser | str | int:
         """Ring the users that `name` denotes, on behalf of the far end of `leg`."""
+        # The leg may end before the last phone is dialed, as in a conference.
+        shown = self._shown_name(leg)
 
         def dial(callee: LabUser, binding: StoredBinding, hops: int) -> OutgoingLeg:
-            place = self._invite_builder(leg, callee, binding, hops)
+            place = self._invite_builder(leg, shown, callee, binding, hops)
             seen = leg.negotiation.video is not None
             out = self._call_out(callee, place, secure=callee.login.secure, video=seen)
             on_dialed()

@@ -30,8 +30,7 @@ class Transfers:
     """Transfers calls: `reach` rings a user as `CallRouting.reach` does, for a leg's far end.
 
     `reach` calls its `on_dialed` for each phone that rings, and stops once its `given_up` is done.
-    `connecting(leg)` is the task that
-    still connects an answered leg to its call, or None.
+    `connecting(leg)` is the task that still connects an answered leg to its call, or None.
     """
 
     change: OpenDrain
@@ -84,6 +83,8 @@ class Transfers:
         stays = [one for one in conversation.legs if one is not leg]
         if not stays:
             return 480
+        # What the target's phone is told by the INVITE; the members may change while it rings.
+        known = conversation.shown_name(stays[0])
         abandoned = asyncio.ensure_future(_abandoned(conversation, leg, stays[0]))
         try:
             reached = await self.reach(name, stays[0], lambda: self._progress(to, 180), abandoned)
@@ -95,7 +96,6 @@ class Transfers:
                 reached.leg.hang_up()
             return GAVE_UP
         if isinstance(reached, ReachedUser):
-            known = conversation.shown_name(stays[0])
             conversation.add_member(reached.user.name, reached.leg, known_peer=known)
             conversation.release_leg(leg)
             return 200

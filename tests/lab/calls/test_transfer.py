@@ -232,8 +232,31 @@ async def test_a_third_party_still_has_the_target_ring(tmp_path, phone):
         incoming = await next_call(frank)
         other.hangup()
         await eventually(lambda: len(lab._calls._bridged_calls[0].members) == 2)
+        assert incoming.peer.uri.user == "bob"
         last = await incoming.answer()
         await asyncio.wait_for(transferring, 10)
+        await named(last, "carol")
+        third.hangup()
+        assert (await asyncio.wait_for(last.ended(), 10)).by is EndedBy.REMOTE
+
+
+async def test_a_forwarding_target_is_followed_though_whoever_it_was_told_of_has_left(
+    tmp_path, phone
+):
+    config = LabConfig(users=USERS, alerting_patience=3600.0)
+    async with LabServer(tmp_path / "lab", config) as lab:
+        alice, bob, frank, carol = await parties(lab, phone, "alice", "bob", "frank", "carol")
+        call, other = await connect(alice, bob, "bob")
+        third = await carol.dial("*5bob").answered(timeout=5)
+        transferring = asyncio.create_task(call.transfer("sip:frank@127.0.0.1"))
+        incoming = await next_call(frank)
+        other.hangup()
+        await eventually(lambda: len(lab._calls._bridged_calls[0].members) == 2)
+        await eventually(lambda: len(lab._calls._legs) == 3)
+        incoming.redirect("sip:bob@127.0.0.1")
+        last = await (await next_call(bob)).answer()
+        await asyncio.wait_for(transferring, 10)
+        await named(last, "carol")
         third.hangup()
         assert (await asyncio.wait_for(last.ended(), 10)).by is EndedBy.REMOTE
 

@@ -9,6 +9,7 @@ Calls begin on schedule, at most `plan.calls` are up at once, and the end of eac
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import time
@@ -23,6 +24,7 @@ from softphone.call import IncomingCall
 from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneError
 from softphone.load.measure import GeneratorCheck, RunSecond, failure_cause
 from softphone.load.plan import LoadPlan, UserSpec, base_account, config_of
+from softphone.load.run.arrival_pacer import ArrivalPacer
 from softphone.load.run.audio_check import AudioSources
 from softphone.load.run.bottleneck import BottleneckDetector
 from softphone.load.run.builtin_scenarios import BUILTIN_SCENARIOS
@@ -42,7 +44,6 @@ AT_ONCE = 64
 """Registrations and unregistrations that may be in progress at the same time."""
 GRACE = 10.0
 """Seconds that scenario runs have to finish once the load run is over."""
-NOTICEABLE = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,6 @@ class Runner:
         self._users: list[LoadUser] = []
         self._scenario_tasks: set[asyncio.Task[None]] = set()
         self._callee_tasks: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(plan.calls)
         self._injected: Counter[str] = Counter()
         self._begun = 0.0
         self._complained = False
@@ -94,7 +94,6 @@ class Runner:
 
     async def __aenter__(self) -> Self:
         plan = self.plan
-        self._schedule = plan.schedule()
         self._calls = CallTracker(
             target=plan.target or "",
             holding_time=plan.holding_time(self.scenario.hold),
@@ -102,6 +101,13 @@ class Runner:
             starved=self._bottleneck.add_exhausted_resource,
             checks=plan.checks,
             answer_timeout=plan.answer_timeout,
+            clock=self._clock,
+        )
+        self._pacer = ArrivalPacer(
+            plan,
+            self._calls.run_end,
+            on_late=self._bottleneck.add_late_arrival,
+            on_held_back=self._note_held_back,
             clock=self._clock,
         )
         self._base = base_account(plan)
@@ -232,55 +238,20 @@ class Runner:
 
     async def _arrive(self) -> None:
         """Start scenarios on schedule; the run ends `duration` after the last of `calls` began."""
-        plan, over = self.plan, self._calls.run_end
-        begun, started = self._begun, 0
+        plan, scenario = self.plan, self.scenario
         callers = self._callers()
-        held_to_end = plan.holding_time(self.scenario.hold).kind == "run" and not self.scenario.once
-        for index, at in enumerate(self._schedule.arrival_times()):
-            if index % plan.workers != plan.worker:
-                continue
-            if self.scenario.once and started == len(callers):
-                break
-            await self._until(begun + at)
-            if over.is_set():
-                return
-            late = self._clock() - (begun + at)
-            if self._slots.locked():
-                waited = self._clock()
-                await self._slot_or_end()
-                held_back = self._clock() - waited
-                self._calls.tally.held_back += held_back
-                begun += held_back
-            else:
-                await self._slots.acquire()
-            if over.is_set():
-                return
-            self._bottleneck.add_late_arrival(late)
-            self._start(callers[started % len(callers)], index)
-            started += 1
-            if started == plan.calls:
-                asyncio.get_running_loop().call_later(plan.duration, over.set)
-                if held_to_end:
-                    return
-        if started < plan.calls:
-            asyncio.get_running_loop().call_later(plan.duration, over.set)
+        turns = itertools.cycle(callers)
+        most = None
+        if scenario.once:
+            most = len(callers)
+        elif plan.holding_time(scenario.hold).kind == "run":
+            most = plan.calls
+        await self._pacer.begin_calls(
+            lambda number: self._start(next(turns), number), begun=self._begun, most=most
+        )
 
-    async def _until(self, at: float) -> None:
-        delay = at - self._clock()
-        if delay <= 0:
-            # Overdue scenarios start at once, but each yields to the event loop first.
-            await asyncio.sleep(0)
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(delay):
-                await self._calls.run_end.wait()
-
-    async def _slot_or_end(self) -> None:
-        slot = asyncio.ensure_future(self._slots.acquire())
-        over = asyncio.ensure_future(self._calls.run_end.wait())
-        await asyncio.wait({slot, over}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (slot, over):
-            task.cancel()
+    def _note_held_back(self, seconds: float) -> None:
+        self._calls.tally.held_back += seconds
 
     def _callers(self) -> list[tuple[LoadUser, str]]:
         """The callers, each with its callee's AOR or "".  Raises ConfigurationError for none."""
@@ -303,7 +274,7 @@ class Runner:
             try:
                 await self._contained(self.scenario.caller(turn))
             finally:
-                self._slots.release()
+                self._pacer.release_slot()
 
         self._spawn(play(), self._scenario_tasks)
 

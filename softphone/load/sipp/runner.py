@@ -27,6 +27,7 @@ from softphone.errors import ConfigurationError
 from softphone.load.measure import RunSecond, Tally
 from softphone.load.plan import LoadPlan, SippSpec, base_account, config_of, server_target
 from softphone.load.run import WorkerOutcome
+from softphone.load.run.arrival_pacer import ArrivalPacer
 from softphone.load.run.bottleneck import BottleneckDetector
 from softphone.load.sipp.authentication import ChallengeAnswers
 from softphone.load.sipp.endpoint import SippEndpoint
@@ -98,8 +99,14 @@ class SippRunner:
         self.listening: Address | None = None
         self._tally = Tally()
         self._peak = 0
-        self._slots = asyncio.Semaphore(plan.calls)
         self._over = asyncio.Event()
+        self._pacer = ArrivalPacer(
+            plan,
+            self._over,
+            on_late=self._bottleneck.add_late_arrival,
+            on_held_back=self._note_held_back,
+            clock=clock,
+        )
         self._idle = asyncio.Event()
         self._all_arrived = False
         self._grace = GRACE
@@ -265,35 +272,23 @@ class SippRunner:
 
     async def _arrive(self) -> None:
         """Begin calls on schedule."""
-        flow, plan, over = self._flow, self.plan, self._over
+        flow = self._flow
         if flow is None:
             return
-        begun, started = self._begun, 0
-        for index, at in enumerate(plan.schedule().arrival_times()):
-            if index % plan.workers != plan.worker:
-                continue
-            if self._spec.total and started >= self._spec.total:
-                break
-            delay = begun + at - self._clock()
-            await asyncio.sleep(max(0.0, delay))
-            late = self._clock() - (begun + at)
-            waited = self._clock()
-            await self._slots.acquire()
-            held_back = self._clock() - waited
-            self._tally.held_back += held_back
-            begun += held_back
-            if over.is_set():
-                return
-            self._bottleneck.add_late_arrival(late)
+
+        def begin(number: int) -> None:
             with self._driver.change() as now:
-                self._endpoint.start_call(flow, index + 1, now=now)
-            started += 1
-            if started == plan.calls and not self._spec.total:
-                asyncio.get_running_loop().call_later(plan.duration, over.set)
+                self._endpoint.start_call(flow, number + 1, now=now)
+
+        total = self._spec.total
+        await self._pacer.begin_calls(
+            begin, begun=self._begun, most=total or None, ends_run=not total
+        )
         self._all_arrived = True
         self._note_idle()
-        if not self._spec.total and started < plan.calls:
-            asyncio.get_running_loop().call_later(plan.duration, over.set)
+
+    def _note_held_back(self, seconds: float) -> None:
+        self._tally.held_back += seconds
 
     # Events -----------------------------------------------------------------------------------
 
@@ -339,7 +334,7 @@ class SippRunner:
                 tally.registered += 1
                 tally.registration_ms.record_value(seconds * 1e3)
         if self._flow is not None:
-            self._slots.release()
+            self._pacer.release_slot()
         self._note_idle()
 
     def _note_idle(self) -> None:

@@ -656,7 +656,7 @@ class Account:
             self._check_first_hop(uri, hop.flow, setup)
 
             def place(body: Body | None) -> InviteRequest:
-                return make_invite_request(self._context, uri, hop, body, fields, replaces)
+                return make_invite_request(self._context, uri, hop, body, fields, replaces=replaces)
 
             leg = OutgoingLeg(setup, place, permit, delayed=delayed_offer, session_uuid=session)
             await leg.find_public_addresses()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import TypedDict
 
 from softphone.account.context import AccountContext
 from softphone.account.first_hop import FirstHop
@@ -24,7 +25,16 @@ from softphone.media import MediaConfig, PublicAddresses, StreamHandle, VideoBac
 from softphone.net.stream import addresses_of
 from softphone.sans_io import Flow
 from softphone.security import SecurityPolicy, SrtpPolicy
-from softphone.sip import Body, InviteRequest, MessageRequest, NameAddr, SipUri, SubscribeRequest
+from softphone.sip import (
+    Body,
+    Failover,
+    InviteRequest,
+    MessageRequest,
+    NameAddr,
+    SipUri,
+    SubscribeRequest,
+)
+from softphone.sip.auth import Authenticator
 from softphone.sip.registration import NodeRegistration
 
 
@@ -135,27 +145,45 @@ def _video_setup(context: AccountContext, *, offer: bool) -> VideoSetup:
     return VideoSetup(backend, context.config.media.video, offer)
 
 
+class _Addressing(TypedDict):
+    """What an initial request to a URI has, whatever its method."""
+
+    uri: SipUri
+    local: NameAddr
+    remote: NameAddr
+    to: Flow
+    route_set: tuple[NameAddr, ...]
+    credentials: Authenticator | None
+    failover: Failover | None
+
+
+def _addressing(context: AccountContext, uri: SipUri, hop: FirstHop) -> _Addressing:
+    """Address a request to `uri` by `hop`."""
+    uri, own = _at_home(context, uri), _at_home(context, context.call_defaults.aor)
+    return _Addressing(
+        uri=uri,
+        local=NameAddr(context.config.display_name, own, ()),
+        remote=NameAddr(None, uri, ()),
+        to=hop.flow,
+        route_set=hop.route_set,
+        credentials=context.credentials,
+        failover=hop.failover,
+    )
+
+
 def make_invite_request(
     context: AccountContext,
     uri: SipUri,
     hop: FirstHop,
     body: Body | None = None,
     headers: HeaderFields = (),
+    *,
     replaces: str | None = None,
 ) -> InviteRequest:
     """Make an INVITE to `uri` by `hop`."""
-    uri = _at_home(context, uri)
     return InviteRequest(
-        uri=uri,
-        local=NameAddr(
-            context.config.display_name, _at_home(context, context.call_defaults.aor), ()
-        ),
-        remote=NameAddr(None, uri, ()),
-        to=hop.flow,
+        **_addressing(context, uri, hop),
         contact=make_contact(context, hop.flow, secure=uri.secure),
-        route_set=hop.route_set,
-        failover=hop.failover,
-        credentials=context.credentials,
         body=body,
         headers=headers,
         replaces=replaces,
@@ -166,34 +194,16 @@ def make_message_request(
     context: AccountContext, uri: SipUri, hop: FirstHop, body: Body, headers: HeaderFields
 ) -> MessageRequest:
     """Make a MESSAGE to `uri` by `hop`."""
-    invite = make_invite_request(context, uri, hop)
-    return MessageRequest(
-        uri=invite.uri,
-        local=invite.local,
-        remote=invite.remote,
-        to=invite.to,
-        body=body,
-        route_set=invite.route_set,
-        headers=headers,
-        credentials=invite.credentials,
-        failover=invite.failover,
-    )
+    return MessageRequest(**_addressing(context, uri, hop), body=body, headers=headers)
 
 
 def make_subscribe_request(
     context: AccountContext, uri: SipUri, hop: FirstHop, event: str, accept: tuple[str, ...]
 ) -> SubscribeRequest:
     """Make a SUBSCRIBE for an event package of `uri` by `hop`; `accept` are media types."""
-    invite = make_invite_request(context, uri, hop)
     return SubscribeRequest(
-        uri=invite.uri,
-        local=invite.local,
-        remote=invite.remote,
-        to=invite.to,
-        contact=invite.contact,
-        route_set=invite.route_set,
-        credentials=invite.credentials,
-        failover=invite.failover,
+        **_addressing(context, uri, hop),
+        contact=make_contact(context, hop.flow, secure=uri.secure),
         event=event,
         accept=accept,
     )

@@ -6,15 +6,13 @@ where an orchestrator can reach it.
 
 from __future__ import annotations
 
-from typing import Self
-
 from softphone.account import Account
 from softphone.events import RegistrationState, TrunkState
 from softphone.monitoring.page_server import Page, PageAccess, PageServer
 from softphone.phone import Phone
 
 
-class HealthServer:
+class HealthServer(PageServer):
     """An async context that serves the health of a phone.
 
     `/live` is 200 as long as the event loop runs.  `/ready` is 200 while calls can come in: there
@@ -24,29 +22,11 @@ class HealthServer:
 
     def __init__(self, phone: Phone, host: str = "127.0.0.1", port: int = 0) -> None:
         self._phone = phone
-        self._server = PageServer(
+        super().__init__(
             {"/live": lambda: Page("live\n"), "/ready": self._ready},
             PageAccess(host, port, loopback_only=False),
             what="health",
         )
-
-    async def __aenter__(self) -> Self:
-        """Start to listen.  Raises ConfigurationError when the address cannot be bound."""
-        await self._server.__aenter__()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self._server.__aexit__(*exc_info)
-
-    @property
-    def port(self) -> int:
-        """The port of the server."""
-        return self._server.port
-
-    @property
-    def url(self) -> str:
-        """The address of the server."""
-        return self._server.url
 
     def _ready(self) -> Page:
         accounts = self._phone.accounts

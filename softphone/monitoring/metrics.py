@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable
-from typing import Self
 
 from softphone.account import Account
 from softphone.events import CallState, RegistrationState, TrunkState
@@ -96,7 +95,7 @@ def _expiries(accounts: Iterable[Account]) -> dict[str, float]:
     return found
 
 
-class MetricsServer:
+class MetricsServer(PageServer):
     """An async context that serves the figures of a phone at `/metrics`.
 
     On loopback unless `access` has both a TLS credential and a token.
@@ -104,26 +103,12 @@ class MetricsServer:
 
     def __init__(self, phone: Phone, access: PageAccess | None = None) -> None:
         self._phone = phone
-        pages = {"/metrics": self._page}
-        self._server = PageServer(pages, access or PageAccess(), what="the metrics")
-
-    async def __aenter__(self) -> Self:
-        """Start to listen.  Raises ConfigurationError when the address cannot be bound."""
-        await self._server.__aenter__()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self._server.__aexit__(*exc_info)
-
-    @property
-    def port(self) -> int:
-        """The port of the server."""
-        return self._server.port
+        super().__init__({"/metrics": self._page}, access or PageAccess(), what="the metrics")
 
     @property
     def url(self) -> str:
         """The address of the page."""
-        return f"{self._server.url}metrics"
+        return f"{super().url}metrics"
 
     def _page(self) -> Page:
         text = phone_exposition(self._phone, wall=time.time())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
 
 from softphone.load.measure.histogram import Histogram
 from softphone.load.measure.tally import RunSecond, Tally
@@ -13,27 +12,13 @@ from softphone.monitoring.exposition import CONTENT_TYPE
 QUANTILES = (0.05, 0.5, 0.95, 0.99)
 
 
-class PrometheusPage:
+class PrometheusPage(PageServer):
     """An async context that serves the page; call `add_second` with each second of the run."""
 
     def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self._total = Tally()
         self._second = RunSecond(0.0)
-        access = PageAccess(host, port)
-        self._server = PageServer({"": self._page}, access, what="the Prometheus page")
-
-    async def __aenter__(self) -> Self:
-        """Raises ConfigurationError when the port is taken."""
-        await self._server.__aenter__()
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self._server.__aexit__(*exc_info)
-
-    @property
-    def port(self) -> int:
-        """The port on which the page is served."""
-        return self._server.port
+        super().__init__({"": self._page}, PageAccess(host, port), what="the Prometheus page")
 
     def add_second(self, second: RunSecond) -> None:
         """Add a second of the run to the page."""

@@ -16,6 +16,9 @@ PROJECT = Path(__file__).resolve().parent.parent
 PRODUCT = ("softphone", "codecs", "bench")
 FOLDERS = (*PRODUCT, "tests")
 LONGEST_FUNCTION = 50
+MOST_POSITIONS = 7
+VARIADIC = ("pack", "pack_into", "Table")
+"""What takes any number of arguments of one kind: the values of a format, a table's columns."""
 MOST_MODULES = 20
 FEWEST_WORDS = 25
 FORBIDDEN_NAME = re.compile(r"utils?|helpers?|common|misc|core|_[^_].*")
@@ -63,6 +66,16 @@ def test_no_function_is_longer_than_50_lines():
         if (node.end_lineno or node.lineno) - node.lineno + 1 > LONGEST_FUNCTION
     ]
     assert long == []
+
+
+def test_no_call_has_more_than_seven_arguments_by_position():
+    many = [
+        f"{relative(path)}:{node.lineno} {ast.unparse(node.func)}"
+        for path in sources("softphone", "codecs")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and len(node.args) > MOST_POSITIONS
+    ]
+    assert [call for call in many if not call.endswith(VARIADIC)] == []
 
 
 def test_no_file_has_a_forbidden_name():

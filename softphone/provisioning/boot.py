@@ -160,14 +160,14 @@ class _Boot:
         tvs = self._asker(lists) if self._tvs else None
         plan = self._plan
         return Booted(
-            plan.device,
-            found,
-            lists,
-            identity,
-            Path(plan.store),
-            tvs,
-            plan.passphrase,
-            self._configs.installation(plan.device, plan.entropy),
+            device=plan.device,
+            configuration=found,
+            lists=lists,
+            identity=identity,
+            store=Path(plan.store),
+            tvs=tvs,
+            passphrase=plan.passphrase,
+            installation=self._configs.installation(plan.device, plan.entropy),
         )
 
     async def _renewed(self) -> TrustLists:

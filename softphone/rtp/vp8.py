@@ -56,8 +56,17 @@ class Vp8Descriptor:
             key = both & 0x1F if flags & KEYIDX else None
         if at > len(payload):
             return None
-        start, skipped = bool(first & START), bool(first & NON_REFERENCE)
-        return cls(start, first & PARTITION, skipped, picture_id, tl0, layer, sync, key), at
+        descriptor = cls(
+            start=bool(first & START),
+            partition=first & PARTITION,
+            non_reference=bool(first & NON_REFERENCE),
+            picture_id=picture_id,
+            tl0_picture_index=tl0,
+            temporal_layer=layer,
+            layer_sync=sync,
+            key_index=key,
+        )
+        return descriptor, at
 
     def __bytes__(self) -> bytes:
         """The descriptor as on the wire.  Raises ValueError for a field that does not fit."""

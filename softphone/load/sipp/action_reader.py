@@ -90,7 +90,7 @@ class ActionReader:
             attributes.needed("header")
         occurrence = int(attributes.number("occurrence", 1.0))
         given = attributes.needed("regexp"), attributes.flag("case_indep")
-        flags = attributes.flag("check_it"), attributes.flag("check_it_inverse")
+        check, inverse = attributes.flag("check_it"), attributes.flag("check_it_inverse")
         names, variable = attributes.names("assign_to"), attributes.text("variable")
         try:
             pattern, anchored = compile_extended(given[0], ignore_case=given[1])
@@ -98,15 +98,16 @@ class ActionReader:
             self._problems.append(f"{element.line}: <ereg>: {error}")
             return None
         return SearchAction(
-            pattern,
-            anchored,
-            search_in,
-            header,
-            max(1, occurrence),
-            variable,
-            *flags,
-            names,
-            element.line,
+            pattern=pattern,
+            anchored=anchored,
+            search_in=search_in,
+            header=header,
+            occurrence=max(1, occurrence),
+            variable=variable,
+            check=check,
+            check_inverse=inverse,
+            assign_to=names,
+            line=element.line,
         )
 
     def _assign(self, element: Element, attributes: AttributeReader) -> Action:
@@ -124,13 +125,13 @@ class ActionReader:
     def _test(self, element: Element, attributes: AttributeReader) -> Action:
         other = attributes.text("variable2")
         return TestAction(
-            attributes.text("assign_to"),
-            attributes.needed("variable"),
-            attributes.choice("compare", COMPARISONS, "equal"),
-            _signed(attributes, "value", "0" if other else ""),
-            other,
-            attributes.flag("check_it"),
-            attributes.flag("check_it_inverse"),
+            assign_to=attributes.text("assign_to"),
+            variable=attributes.needed("variable"),
+            compare=attributes.choice("compare", COMPARISONS, "equal"),
+            value=_signed(attributes, "value", "0" if other else ""),
+            other=other,
+            check=attributes.flag("check_it"),
+            check_inverse=attributes.flag("check_it_inverse"),
         )
 
     def _compare_text(self, element: Element, attributes: AttributeReader) -> Action:

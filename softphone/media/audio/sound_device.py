@@ -55,14 +55,14 @@ def list_sound_devices() -> tuple[SoundDeviceInfo, ...]:
     first_input, first_output = module.default.device
     return tuple(
         SoundDeviceInfo(
-            number,
-            str(each["name"]),
-            str(drivers[each["hostapi"]]),
-            int(each["max_input_channels"]),
-            int(each["max_output_channels"]),
-            int(each["default_samplerate"]),
-            number == first_input,
-            number == first_output,
+            number=number,
+            name=str(each["name"]),
+            driver=str(drivers[each["hostapi"]]),
+            inputs=int(each["max_input_channels"]),
+            outputs=int(each["max_output_channels"]),
+            clock_rate_hz=int(each["default_samplerate"]),
+            default_input=number == first_input,
+            default_output=number == first_output,
         )
         for number, each in enumerate(found)
     )

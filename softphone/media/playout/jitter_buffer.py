@@ -301,9 +301,16 @@ class JitterBufferBank(ArrayGroup):
             np.maximum.at(self._newest, stored, last)
             # The newest packet would overwrite those more than a ring's length behind it.
             timely &= frame > self._newest[rows] - self.config.slots
-        kind, offset = arrivals.payload_type[source], arrivals.offset[source].astype(np.int64)
         pieces = RingWrites(
-            rows, frame, rest * unit, number, kind, arrivals.data, source, offset, length
+            rows=rows,
+            frame=frame,
+            skip=rest * unit,
+            sequence=number,
+            payload_type=arrivals.payload_type[source],
+            data=arrivals.data,
+            source=source,
+            offset=arrivals.offset[source].astype(np.int64),
+            length=length,
         )
         self._ring.store_payloads(pieces, timely, exact, unit == 0, octets)
 

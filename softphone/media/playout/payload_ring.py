@@ -47,15 +47,15 @@ class RingWrites:
     def select(self, chosen: NDArray[np.bool_]) -> RingWrites:
         """Some of them."""
         return RingWrites(
-            self.rows[chosen],
-            self.frame[chosen],
-            self.skip[chosen],
-            self.sequence[chosen],
-            self.payload_type[chosen],
-            self.data,
-            index_array(self.source)[chosen],
-            self.offset[chosen],
-            self.length[chosen],
+            rows=self.rows[chosen],
+            frame=self.frame[chosen],
+            skip=self.skip[chosen],
+            sequence=self.sequence[chosen],
+            payload_type=self.payload_type[chosen],
+            data=self.data,
+            source=index_array(self.source)[chosen],
+            offset=self.offset[chosen],
+            length=self.length[chosen],
         )
 
 

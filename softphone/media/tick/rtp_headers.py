@@ -47,15 +47,15 @@ class RtpHeaders:
             return self
         index = self.index[keep]
         return RtpHeaders(
-            index,
-            as_slice(index),
-            self.row[keep],
-            self.payload_type[keep],
-            self.sequence[keep],
-            self.timestamp[keep],
-            self.ssrc[keep],
-            self.offset[keep],
-            self.padded[keep],
+            index=index,
+            at=as_slice(index),
+            row=self.row[keep],
+            payload_type=self.payload_type[keep],
+            sequence=self.sequence[keep],
+            timestamp=self.timestamp[keep],
+            ssrc=self.ssrc[keep],
+            offset=self.offset[keep],
+            padded=self.padded[keep],
         )
 
 

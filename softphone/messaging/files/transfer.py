@@ -174,7 +174,14 @@ class FileTransfer:
     ) -> ComplianceEvent:
         size, head, digest = measured
         return ComplianceEvent(
-            kind, direction, self._own, peer, size, name, media_type_of(head), digest
+            kind=kind,
+            direction=direction,
+            own=self._own,
+            peer=peer,
+            size=size,
+            name=name,
+            type=media_type_of(head),
+            sha256=digest,
         )
 
     async def _judge(self, event: ComplianceEvent, url: str, file: BinaryIO) -> None:

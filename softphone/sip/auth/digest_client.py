@@ -206,14 +206,14 @@ class _Nonce:
 
     def _input(self, method: str, uri: str, body: bytes) -> DigestInput:
         return DigestInput(
-            self.algorithm,
-            method,
-            uri,
-            self.challenge.nonce,
-            self.cnonce,
-            self.count,
-            self.challenge.chosen_qop,
-            body,
+            algorithm=self.algorithm,
+            method=method,
+            uri=uri,
+            nonce=self.challenge.nonce,
+            cnonce=self.cnonce,
+            nonce_count=self.count,
+            qop=self.challenge.chosen_qop,
+            body=body,
         )
 
     def _stored(self) -> str:

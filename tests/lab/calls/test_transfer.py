@@ -36,7 +36,7 @@ AUDIBLE = -33.0
 
 @pytest.fixture(params=[True, False], ids=["delayed offer", "early offer"])
 async def lab(request, tmp_path):
-    config = LabConfig(users=USERS, delayed_offer=request.param, alerting_patience=1.0)
+    config = LabConfig(users=USERS, delayed_offer=request.param)
     async with LabServer(tmp_path / "lab", config) as server:
         yield server
 
@@ -163,15 +163,17 @@ async def test_a_target_that_refuses_leaves_the_call_as_it_was(lab, phone):
     await locked(call, other)
 
 
-async def test_a_target_that_never_answers_is_given_up(lab, phone):
-    alice, bob, frank = await parties(lab, phone, "alice", "bob", "frank")
-    call, _ = await connect(alice, bob, "bob")
-    transferring = asyncio.create_task(call.transfer("sip:frank@127.0.0.1"))
-    ringing = await next_call(frank)
-    with pytest.raises(CallError) as caught:
-        await transferring
-    assert caught.value.status == 408
-    await asyncio.wait_for(ringing.ended, 5)
+async def test_a_target_that_never_answers_is_given_up(tmp_path, phone):
+    config = LabConfig(users=USERS, alerting_patience=1.0)
+    async with LabServer(tmp_path / "lab", config) as lab:
+        alice, bob, frank = await parties(lab, phone, "alice", "bob", "frank")
+        call, _ = await connect(alice, bob, "bob")
+        transferring = asyncio.create_task(call.transfer("sip:frank@127.0.0.1"))
+        ringing = await next_call(frank)
+        with pytest.raises(CallError) as caught:
+            await transferring
+        assert caught.value.status == 408
+        await asyncio.wait_for(ringing.ended, 5)
 
 
 async def test_whoever_asks_may_leave_before_it_is_through(lab, phone):

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.load.conformance import CaseVerdict, read_cases
+from softphone.config import AccountConfig, TlsConfig
+from softphone.load.conformance import (
+    CaseVerdict,
+    ConformancePlan,
+    ConformanceRunner,
+    read_cases,
+)
 from softphone.sans_io import Transport
 from tests.peers.conformance_table import place_of, recorded, send_cases, shown_table, table
 from tests.peers.matrix import PEERS
@@ -40,6 +46,27 @@ async def check_what_passed(name, peer):
 @pytest.mark.peer("asterisk")
 async def test_asterisk(asterisk):
     await check_what_passed("asterisk", asterisk)
+
+
+@pytest.mark.peer("asterisk")
+async def test_asterisk_over_verified_tls_while_a_call_is_up(asterisk, authority):
+    host, port = asterisk.tls
+    account = AccountConfig(
+        aor=f"sip:sdes@{host}",
+        outbound_proxy=f"sips:{host}:{port}",
+        tls=TlsConfig(ca=(authority.certificate,)),
+    )
+    passed = {
+        case for case, (verdict, _) in recorded()[PEERS["asterisk"]].items() if verdict == "pass"
+    }
+    cases = [case for case in read_cases() if case.name in passed]
+    target = account.target_uri(f"sip:600@{host}:{port}")
+    plan = ConformancePlan(account, target, tuple(cases[:24]), rate=500.0, quiet=0.2, call="600")
+    async with ConformanceRunner(plan) as runner:
+        result = await runner.run()
+    assert [each for each in result.cases if each.verdict is not CaseVerdict.PASSED] == []
+    assert result.call.startswith("up to the end, ")
+    assert "up to the end, 0 packets" not in result.call
 
 
 @pytest.mark.peer("kamailio")

@@ -45,7 +45,7 @@ class AllowedOutcomes:
     """Outcomes of a case by verdict: statuses ("486", "4xx") and the names above.
 
     `fails` counts before the others; what is in none fails.  A class such as "4xx" leaves out the
-    challenges 401 and 407.
+    challenges 401 and 407; a connection that is closed deviates where silence is named.
     """
 
     passes: tuple[str, ...]

@@ -57,6 +57,9 @@ def _verdict_of(allowed: AllowedOutcomes, reply: Reply) -> CaseVerdict:
         return CaseVerdict.PASSED
     if any(_matches(each, reply) for each in allowed.deviates):
         return CaseVerdict.DEVIATES
+    # A stream that is closed instead of answered.
+    if reply.status is None and SILENCE in (*allowed.passes, *allowed.deviates):
+        return CaseVerdict.DEVIATES
     if UNDERSTOOD in allowed.passes and reply.status == SERVER_ERROR:
         return CaseVerdict.DEVIATES
     return CaseVerdict.NOT_JUDGED if reply.status in CHALLENGES else CaseVerdict.FAILED

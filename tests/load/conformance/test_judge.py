@@ -49,11 +49,13 @@ def test_what_an_outcome_covers(outcome, good, bad):
         assert why == "do it (RFC 3261 section 1)"
 
 
-def test_a_closed_connection_is_no_silence():
+def test_a_closed_connection_is_a_worse_silence():
     closed = Reply(closed=True)
     assert verdict_of(closed, passes=("closed",))[0] is PASSED
-    assert verdict_of(closed, passes=("silence",))[0] is FAILED
-    assert verdict_of(closed, passes=("400",), deviates=("silence", "closed"))[0] is DEVIATES
+    assert verdict_of(closed, passes=("silence",))[0] is DEVIATES
+    assert verdict_of(closed, passes=("400",), deviates=("silence",))[0] is DEVIATES
+    assert verdict_of(closed, passes=("400",), deviates=("final",))[0] is FAILED
+    assert verdict_of(closed, passes=("2xx",))[0] is FAILED
 
 
 def test_an_error_of_the_servers_own_deviates_where_it_should_have_understood():

@@ -21,6 +21,7 @@ from softphone.sip.message import (
     SessionId,
     SipUri,
     Uri,
+    find_parameter,
 )
 from softphone.sip.transaction import Exchange, ExchangeUser, TransactionLayer
 from softphone.sip.transport import (
@@ -60,7 +61,7 @@ def without_instructions(uri: Uri) -> Uri:
     """
     if not isinstance(uri, SipUri):
         return uri
-    if uri.parameters and uri.parameter("method") is not None:
+    if uri.parameters and find_parameter(uri.parameters, "method") is not None:
         uri = uri.without_parameter("method")
     return replace(uri, headers=()) if uri.headers else uri
 
@@ -74,6 +75,7 @@ class Dialog:
     """
 
     __slots__ = (
+        "_addresses",
         "call_id",
         "hosts",
         "id",
@@ -105,6 +107,8 @@ class Dialog:
         self.call_id = call_id
         self.local = local
         self.remote = remote
+        self._addresses: tuple[Field, ...] = ()
+        """From and To of our requests, printed at the first one."""
         self.id: DialogId = (call_id, local.tag or "", remote.tag or "")
         """Call-ID, local tag and remote tag: the key in the `DialogTable`."""
         self.remote_target = remote_target
@@ -191,12 +195,14 @@ class Dialog:
         """Take another URI of the far end, for To in our requests (RFC 4916); the tag stays."""
         if not uri.equivalent(self.remote.uri):
             self.remote = NameAddr(None, uri).with_tag(self.remote.tag or "")
+            self._addresses = ()
 
     def note_capabilities(self, message: Request | Response) -> None:
         """Note the far end's Allow and Supported, where the message has them."""
-        if "Allow" in message.headers:
+        fields = message.headers.by_key()
+        if "allow" in fields:
             self.remote_allow = message.allow
-        if "Supported" in message.headers:
+        if "supported" in fields:
             self.remote_supported = message.supported
 
     def confirm_by_response(self, response: Response) -> None:
@@ -261,10 +267,11 @@ class Dialog:
             raise LocalProtocolError(f"{method} has the CSeq number of its INVITE")
         uri, routes = leading_route(self.remote_target, self.route_set)
         number = sequence if sequence is not None else self.take_sequence()
+        if not self._addresses:
+            self._addresses = (("From", str(self.local)), ("To", str(self.remote)))
         fields: list[Field] = [
             ("Max-Forwards", "70"),
-            ("From", str(self.local)),
-            ("To", str(self.remote)),
+            *self._addresses,
             ("Call-ID", self.call_id),
             ("CSeq", f"{number} {method}"),
         ]
@@ -272,7 +279,8 @@ class Dialog:
         fields += headers
         if self.session_id is not None:
             fields.append(("Session-ID", str(self.session_id)))
-        return Request.build(method, uri, fields, body)
+        values = {"from_": self.local, "to": self.remote, "call_id": self.call_id}
+        return Request.build(method, uri, fields, body, values=values)
 
     def send_request(
         self,

@@ -96,14 +96,18 @@ def initial_request(
     uri, routes = leading_route(description.uri, description.route_set)
     remote = description.remote
     to = NameAddr(remote.display_name, without_instructions(remote.uri), remote.parameters)
+    if to.parameters:
+        to = to.without_parameter("tag")
+    local = description.local.with_tag(layer.new_tag())
     call_id, hops = None, 70
     if isinstance(description, InviteRequest):
         call_id, hops = description.call_id, description.max_forwards
+    call_id = call_id or layer.new_call_id()
     fields: list[Field] = [
         ("Max-Forwards", str(hops)),
-        ("From", str(description.local.with_tag(layer.new_tag()))),
-        ("To", str(to.without_parameter("tag"))),
-        ("Call-ID", call_id or layer.new_call_id()),
+        ("From", str(local)),
+        ("To", str(to)),
+        ("Call-ID", call_id),
         ("CSeq", f"{layer.new_sequence()} {method}"),
     ]
     fields += [("Route", str(route)) for route in routes]
@@ -113,7 +117,8 @@ def initial_request(
     if layer.config.user_agent:
         fields.append(("User-Agent", layer.config.user_agent))
     fields += description.headers
-    return Request.build(method, uri, fields, body)
+    values = {"from_": local, "to": to, "call_id": call_id}
+    return Request.build(method, uri, fields, body, values=values)
 
 
 def complete_request(request: Request, layer: TransactionLayer) -> Request:

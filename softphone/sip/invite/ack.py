@@ -19,12 +19,15 @@ from softphone.sip.invite.invite_dialog import (
     OfferAnswerInput,
     OfferState,
 )
-from softphone.sip.message import Body, Field, Request, Response
+from softphone.sip.message import Body, Request, Response
 from softphone.sip.transaction import TransactionLayer
 from softphone.sip.transport import via_value
 
 if TYPE_CHECKING:
     from softphone.sip.invite.usage import InviteUsage
+
+
+_CREDENTIALS = ("Authorization", "Proxy-Authorization")
 
 
 class SuccessAck:
@@ -35,11 +38,7 @@ class SuccessAck:
     def __init__(
         self, invite: Request, body: Body | None, *, dialog: Dialog, layer: TransactionLayer
     ) -> None:
-        fields: list[Field] = [
-            (name, value)
-            for name in ("Authorization", "Proxy-Authorization")
-            for value in invite.headers.get_all(name)
-        ]
+        fields = [field for field in invite.headers if field[0] in _CREDENTIALS]
         self.request = dialog.build_request(
             "ACK", headers=fields, body=body, sequence=invite.cseq.number
         )
@@ -50,19 +49,18 @@ class SuccessAck:
 
     def send_ack(self, *, now: float) -> None:
         """Send or resend the ACK on the dialog's current flow, or wait until that is open."""
-        to = self.layer.flows.forward(self.to)
-        flow = self.layer.flows.resolve(to)
+        flow = self.layer.flows.resolve(self.to)
         if flow is not None:
             self.send_on_flow(flow, now=now)
-        elif isinstance(to, Target):
+            return
+        to = self.layer.flows.forward(self.to)
+        if isinstance(to, Target):
             self.layer.flows.wait_for_flow(to, self)
 
     def send_on_flow(self, flow: Flow, *, now: float) -> None:
         """Send the ACK on `flow`; the first call sets its Via."""
         if not self.data:
-            via = via_value(flow, self.branch)
-            headers = self.request.headers.with_prepended("Via", via)
-            self.data = self.request.with_headers(headers).encode()
+            self.data = self.request.with_via(via_value(flow, self.branch)).encode()
         self.layer.send_bytes(self.data, flow)
 
     def flow_failed(self, reason: str, *, now: float) -> None:

@@ -25,7 +25,13 @@ from softphone.sip.message.asserted_identity import (
     same_party,
 )
 from softphone.sip.message.call_info import call_security, security_call_info
-from softphone.sip.message.grammar import MalformedMessage, Parameters, digits, find_parameter
+from softphone.sip.message.grammar import (
+    MalformedMessage,
+    Parameters,
+    digits,
+    find_parameter,
+    set_parameter,
+)
 from softphone.sip.message.headers import CSeq, Field, Headers, Via
 from softphone.sip.message.message import (
     Body,
@@ -113,5 +119,6 @@ __all__ = [
     "parse_uri",
     "same_party",
     "security_call_info",
+    "set_parameter",
     "unescape",
 ]

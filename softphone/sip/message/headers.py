@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import ClassVar, Generic, Self, TypeAlias, TypeVar, overload
+from typing import Any, ClassVar, Generic, Self, TypeAlias, TypeVar, overload
 
 from softphone.errors import LocalProtocolError
 from softphone.fast_dataclass import fast_init
@@ -56,7 +56,7 @@ from softphone.sip.message.typed_headers import (
     parse_seconds,
     parse_token,
 )
-from softphone.sip.message.uri import NameAddr, format_host, parse_host
+from softphone.sip.message.uri import NameAddr, parse_host
 
 T = TypeVar("T")
 
@@ -108,9 +108,9 @@ class Via(Parameterized):
         return cls(transport, host, number, found), match.end()
 
     def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port is None else f":{self.port}"
-        parameters = format_parameters(self.parameters)
-        return f"SIP/2.0/{self.transport} {format_host(self.host)}{port}{parameters}"
+        return f"SIP/2.0/{self.transport} {host}{port}{format_parameters(self.parameters)}"
 
     def _with(self, parameters: Parameters) -> Self:
         return type(self)(self.transport, self.host, self.port, parameters)
@@ -133,6 +133,17 @@ class Via(Parameterized):
         For a sender behind a NAT, received is the address seen.
         """
         return self.received or self.host
+
+    def seen(self) -> tuple[str, int | None]:
+        """Return the address that the receiver saw: received and rport, else sent-by (RFC 3581)."""
+        host, port = self.host, self.port
+        for name, value in self.parameters:
+            key = name.lower()
+            if key == "received" and value:
+                host = value.strip('"[]')
+            elif key == "rport" and value:
+                port = digits(value, 65535) or port
+        return host, port
 
     @property
     def rport(self) -> int | None:
@@ -247,10 +258,15 @@ class HeaderField:
 
 
 class _FirstValue(Generic[T]):
-    """A reader of the first field's value, None without one."""
+    """A reader of the first field's value, None without one.
 
-    def __init__(self, parse: Callable[[str], T]) -> None:
+    `kept` is the number of values in its cache, for fields whose values peers repeat.
+    """
+
+    def __init__(self, parse: Callable[[str], T], *, kept: int = 0) -> None:
         self.parse = parse
+        self.parse_kept = lru_cache(kept)(parse) if kept else parse
+        """Parses a text of at most `LONGEST_KEPT` characters."""
 
     def __call__(self, values: Sequence[str]) -> T | None:
         return self.parse(values[0]) if values else None
@@ -284,10 +300,12 @@ class TypedHeaderField(HeaderField, Generic[T]):
     ) -> None:
         super().__init__(name, multiplicity, compact=compact)
         self.read = read
-        self.parse = read.parse if isinstance(read, _FirstValue) else None
-        """What `read` does with the first of the values, if it does just that."""
+        self.first = read if isinstance(read, _FirstValue) else None
+        """`read`, if it makes a T from the first of the values."""
         self.strict = strict or required
         self.required = required
+        self.absent: Any = None if required else read(())
+        """The value of a message without the field."""
 
     def __set_name__(self, owner: type, attribute: str) -> None:
         self.attribute = attribute
@@ -306,12 +324,20 @@ class TypedHeaderField(HeaderField, Generic[T]):
         values = (headers.by_key() if index is None else index).get(self.key, ())
         if self.required and not values:
             raise MalformedMessage(f"Missing {self.name} header field")
+        first = self.first
+        value: T
         try:
-            value: T = self.parse(values[0]) if self.parse and values else self.read(values)
+            if not values:
+                value = self.absent
+            elif first is None:
+                value = self.read(values)
+            else:
+                text = values[0]
+                value = (first.parse_kept if len(text) <= LONGEST_KEPT else first.parse)(text)
         except MalformedMessage:
             if self.strict:
                 raise
-            value = self.read(())
+            value = self.absent
         instance.__dict__[self.attribute] = value
         return value
 
@@ -320,9 +346,9 @@ class TypedHeaderField(HeaderField, Generic[T]):
 
 _ADDRESSES_KEPT = 1024
 """The number of parsed addresses in the cache: the messages of a dialog repeat theirs."""
-_LONGEST_ADDRESS_KEPT = 128
-_TOKEN_LISTS_KEPT = 256
-"""The number of parsed token lists in the cache: a peer repeats its option tags and methods."""
+_VALUES_KEPT = 256
+"""The number of other parsed values in the cache: a peer repeats its option tags and methods."""
+LONGEST_KEPT = 128
 _LONGEST_TOKEN_LIST_KEPT = 256
 """The longest text that is cached, so that a peer cannot fill the memory."""
 
@@ -357,13 +383,9 @@ def _split(values: Sequence[str]) -> tuple[str, ...]:
 
 def _tokens(values: Sequence[str]) -> tuple[str, ...]:
     """Return the well-formed tokens of a list (RFC 3261 section 25.1)."""
-    if len(values) == 1:
-        return _token_list(values[0])
-    return tuple(token for value in values for token in _token_list(value))
-
-
-def _token_list(text: str) -> tuple[str, ...]:
-    return _token_list_kept(text) if len(text) <= _LONGEST_TOKEN_LIST_KEPT else _split_tokens(text)
+    if len(values) == 1 and len(values[0]) <= _LONGEST_TOKEN_LIST_KEPT:
+        return _token_list_kept(values[0])
+    return tuple(token for value in values for token in _split_tokens(value))
 
 
 def _split_tokens(text: str) -> tuple[str, ...]:
@@ -371,6 +393,8 @@ def _split_tokens(text: str) -> tuple[str, ...]:
 
 
 def _strict_tokens(values: Sequence[str]) -> tuple[str, ...]:
+    if len(values) == 1 and len(values[0]) <= _LONGEST_TOKEN_LIST_KEPT:
+        return _strict_token_list_kept(values[0])
     return tuple([parse_token(tag) for tag in _split(values)])
 
 
@@ -384,28 +408,23 @@ def _media_ranges(values: Sequence[str]) -> tuple[str, ...] | None:
         return ()
 
 
-def _address(name: str) -> Callable[[Sequence[str]], NameAddr]:
+def _address(name: str) -> _OnlyValue[NameAddr]:
     """Return a reader of the address of a required field, which `name` names in the error."""
 
-    def read(values: Sequence[str]) -> NameAddr:
-        value = values[0]
+    def parse(text: str) -> NameAddr:
         try:
-            if len(value) <= _LONGEST_ADDRESS_KEPT:
-                return _address_kept(value)
-            return NameAddr.parse(value)
+            return NameAddr.parse(text)
         except MalformedMessage as error:
             raise MalformedMessage(f"Malformed {name} header field") from error
 
-    return read
+    return _OnlyValue(parse, kept=_ADDRESSES_KEPT)
 
 
 def _addresses(values: Sequence[str]) -> tuple[NameAddr, ...]:
     """Return the addresses of a list.  Raises MalformedMessage when any is malformed."""
     if len(values) == 1:
         value = values[0]
-        if len(value) <= _LONGEST_ADDRESS_KEPT:
-            return _address_list_kept(value)
-        return _address_list(value)
+        return _address_list_kept(value) if len(value) <= LONGEST_KEPT else _address_list(value)
     return tuple(address for value in values for address in NameAddr.parse_list(value))
 
 
@@ -420,13 +439,21 @@ def _contacts(values: Sequence[str]) -> tuple[NameAddr, ...]:
 
 def _vias(values: Sequence[str]) -> tuple[Via, ...]:
     if len(values) == 1:
-        return tuple(Via.parse_list(values[0]))
+        value = values[0]
+        return _via_list_kept(value) if len(value) <= LONGEST_KEPT else _via_list(value)
     return tuple(via for value in values for via in Via.parse_list(value))
 
 
-_token_list_kept = lru_cache(_TOKEN_LISTS_KEPT)(_split_tokens)
-_address_kept = lru_cache(_ADDRESSES_KEPT)(NameAddr.parse)
+def _via_list(text: str) -> tuple[Via, ...]:
+    return tuple(Via.parse_list(text))
+
+
+_token_list_kept = lru_cache(_VALUES_KEPT)(_split_tokens)
+_strict_token_list_kept = lru_cache(_VALUES_KEPT)(
+    lambda text: tuple([parse_token(tag) for tag in split_commas(text) if tag])
+)
 _address_list_kept = lru_cache(_ADDRESSES_KEPT)(_address_list)
+_via_list_kept = lru_cache(_VALUES_KEPT)(_via_list)
 
 
 # The table ----------------------------------------------------------------------------------------
@@ -450,7 +477,9 @@ class FieldAccess:
         "Call-ID", SINGLE, _OnlyValue(parse_call_id), compact="i", required=True
     )
     """The Call-ID, compared byte by byte (RFC 3261 section 20.8)."""
-    cseq = TypedHeaderField("CSeq", SINGLE, _OnlyValue(CSeq.parse), required=True)
+    cseq = TypedHeaderField(
+        "CSeq", SINGLE, _OnlyValue(CSeq.parse, kept=_VALUES_KEPT), required=True
+    )
     """The CSeq value."""
 
     # The parser refuses a message in which one of these is malformed.
@@ -467,7 +496,11 @@ class FieldAccess:
     require = TypedHeaderField("Require", LIST, _strict_tokens, strict=True)
     """The option tags of Require, as written."""
     content_type = TypedHeaderField(
-        "Content-Type", SINGLE, _FirstValue(ContentType.parse), compact="c", strict=True
+        "Content-Type",
+        SINGLE,
+        _FirstValue(ContentType.parse, kept=_VALUES_KEPT),
+        compact="c",
+        strict=True,
     )
     """The Content-Type, or None."""
     event = TypedHeaderField(
@@ -489,7 +522,11 @@ class FieldAccess:
     rack = TypedHeaderField("RAck", SINGLE, _FirstValue(RAck.parse), strict=True)
     """The RAck value (RFC 3262 section 7.2), or None."""
     session_expires = TypedHeaderField(
-        "Session-Expires", SINGLE, _FirstValue(SessionExpires.parse), compact="x", strict=True
+        "Session-Expires",
+        SINGLE,
+        _FirstValue(SessionExpires.parse, kept=_VALUES_KEPT),
+        compact="x",
+        strict=True,
     )
     """The Session-Expires value (RFC 4028), or None."""
     min_se = TypedHeaderField("Min-SE", SINGLE, _FirstValue(parse_seconds), strict=True)
@@ -729,25 +766,25 @@ class Headers:
 
     def with_prepended(self, name: str, value: str) -> Headers:
         """Return these fields with one more before all others, as for a Via or a Route."""
-        return Headers(((name, value), *self._items))
+        headers = Headers(((name, value),))
+        headers._items += self._items  # These have been checked.
+        return headers
 
     def with_replaced(self, name: str, *values: str) -> Headers:
         """Return these fields with every `name` replaced by `values`, at the first one's position.
 
         Appends them at the end when there is none.
         """
-        key = field_key(name)
+        key = KEYS.get(name) or field_key(name)
         fields: list[Field] = []
-        placed = False
+        replacing = [(name, value) for value in values]
         for item in self._items:
             if (KEYS.get(item[0]) or field_key(item[0])) != key:
                 fields.append(item)
-            elif not placed:
-                placed = True
-                fields.extend((name, value) for value in values)
-        if not placed:
-            fields.extend((name, value) for value in values)
-        return Headers(fields)
+            else:
+                fields += replacing
+                replacing = []
+        return Headers(fields + replacing)
 
     def without(self, *names: str) -> Headers:
         """Return these fields without those names."""

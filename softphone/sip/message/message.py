@@ -9,7 +9,7 @@ returned byte for byte.  `find_part` searches nested bodies to a depth of `DEPTH
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -63,7 +63,8 @@ class _MessageParts(FieldAccess):
     @property
     def asserts_identity(self) -> bool:
         """Whether it has P-Asserted-Identity or Remote-Party-ID, as most messages have not."""
-        return "P-Asserted-Identity" in self.headers or "Remote-Party-ID" in self.headers
+        fields = self.headers.by_key()
+        return "p-asserted-identity" in fields or "remote-party-id" in fields
 
     @cached_property
     def content(self) -> Body | None:
@@ -128,16 +129,24 @@ class Request(_MessageParts):
         uri: SipUri | AbsoluteUri,
         headers: Iterable[Field] = (),
         body: Body | None = None,
+        *,
+        values: Mapping[str, object] | None = None,
     ) -> Self:
         """Build a request with the Content-Type and Content-Disposition of `body`.
 
+        `values` are typed values of `headers`, by attribute, which then need not be parsed.
         Raises LocalProtocolError for a method that is no token or a field that cannot be sent.
         """
         if not is_token(method):
             raise LocalProtocolError("a method has to be a token")
         if body is None:
-            return cls(method, uri, Headers(headers))
-        return cls(method, uri, Headers((*headers, *_body_fields(body))), body.data)
+            request = cls(method, uri, Headers(headers))
+        else:
+            request = cls(method, uri, Headers((*headers, *_body_fields(body))), body.data)
+            request.__dict__["content"] = body if body.data else None
+        if values is not None:
+            request.__dict__.update(values)
+        return request
 
     def encode(self) -> bytes:
         """Return the request in wire format.
@@ -162,13 +171,25 @@ class Request(_MessageParts):
         """This request without those header fields."""
         return self.with_headers(self.headers.without(*names))
 
+    def with_via(self, value: str) -> Self:
+        """Return this request with one more Via before all others, as it leaves on a flow.
+
+        Keeps the parsed values of the other fields.
+        """
+        headers = self.headers.with_prepended("Via", value)
+        changed = type(self)(self.method, self.uri, headers, self.body)
+        changed.__dict__.update(self.__dict__)
+        changed.__dict__.pop("vias", None)
+        return changed
+
     def with_top_via(self, via: Via) -> Self:
         """Return this request with another topmost Via, as with received (RFC 3261 18.2.1).
 
         Keeps the parsed values of the other fields.
         """
         vias = (via, *self.vias[1:])
-        changed = self.with_header("Via", *(str(value) for value in vias))
+        headers = self.headers.with_replaced("Via", *[str(value) for value in vias])
+        changed = type(self)(self.method, self.uri, headers, self.body)
         changed.__dict__.update(self.__dict__, vias=vias)
         return changed
 

@@ -20,6 +20,7 @@ from typing import TypeAlias
 
 from softphone.sip.message.grammar import TOKEN, MalformedMessage, digits, is_token
 from softphone.sip.message.headers import (
+    LONGEST_KEPT,
     SPELLINGS,
     STRICT_FIELDS,
     Field,
@@ -450,7 +451,12 @@ def _check_fields(message: Request | Response) -> None:
     for field in STRICT_FIELDS:
         written = index.get(field.key)
         if written is not None:
-            value = field.parse(written[0]) if field.parse else field.read(written)
-            values[field.attribute] = value
+            text, first = written[0], field.first
+            if first is None:
+                values[field.attribute] = field.read(written)
+            elif len(text) <= LONGEST_KEPT:
+                values[field.attribute] = first.parse_kept(text)
+            else:
+                values[field.attribute] = first.parse(text)
         elif field.required:
             raise MalformedMessage(f"Missing {field.name} header field")

@@ -25,6 +25,7 @@ from softphone.sip.message.grammar import (
     format_parameters,
     parse_parameters,
     quote,
+    set_parameter,
     unique_parameters,
     unquote,
 )
@@ -314,7 +315,7 @@ class NameAddr(Parameterized):
 
     def with_tag(self, tag: str) -> Self:
         """Return this value with the tag set."""
-        return self.with_parameter("tag", tag)
+        return self._with(set_parameter(self.parameters, "tag", tag))
 
 
 def _parse_uri_parameters(text: str) -> Parameters:

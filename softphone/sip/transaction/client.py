@@ -177,10 +177,10 @@ class ClientTransaction:
         if self.request.method == "REGISTER" and flow.transport.reliable:
             # Offers to send CRLF pings to the next hop, if it wants them (RFC 6223).
             via = f"{via};keep"
-        headers = self.original_request.headers.with_prepended("Via", via)
-        if self.request.method in TARGET_REFRESH and "Contact" not in headers:
-            headers = headers.with_added("Contact", self.layer.contact_value(flow, self.request))
-        self.request = self.original_request.with_headers(headers)
+        request = self.original_request
+        if request.method in TARGET_REFRESH and "Contact" not in request.headers:
+            request = request.with_header("Contact", self.layer.contact_value(flow, request))
+        self.request = request.with_via(via)
         self.data = self.request.encode()
         self.layer.send_bytes(self.data, flow)
         if flow.transport is Transport.UDP:

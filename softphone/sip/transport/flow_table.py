@@ -200,8 +200,7 @@ class FlowTable:
         if known is None:
             return
         known.answered = True
-        via = response.vias[0]
-        host, port = via.received or via.host, via.rport or via.port
+        host, port = response.vias[0].seen()
         if port:
             known.public = (host, port)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from softphone.sip.message import MessageLimits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Timing:
     """The base timers of RFC 3261 section 17 (table 4), in seconds."""
 
@@ -15,7 +16,7 @@ class Timing:
     t2: float = 4.0
     t4: float = 5.0
 
-    @property
+    @cached_property
     def timeout(self) -> float:
         """64*T1: timers B, F, H, J, L and M."""
         return 64 * self.t1

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 from softphone.rate_limit import TokenBucket
 from softphone.sans_io import Flow, Side
-from softphone.sip.dialog import DialogTable
+from softphone.sip.dialog import DialogOwner, DialogTable
 from softphone.sip.endpoint_config import EndpointConfig
 from softphone.sip.events import InviteReceived, ReferReceived, RequestReceived, SubscribeReceived
 from softphone.sip.invite import InviteServer, InviteState, InviteUsage
@@ -117,7 +117,9 @@ class RequestRouter:
             if self._layer.may_change(known, flow):
                 known.receive_request(request, now=now)
             return
-        belongs = self._belongs(request, flow=flow)
+        in_dialog = request.to.tag is not None and request.method != "CANCEL"
+        owner = self._table.find_owner(request, flow=flow) if in_dialog else None
+        belongs = owner is not None or self._cancels(request)
         if self._overloaded(belongs=belongs, flow=flow, now=now):
             # Stateless 503: a request that is not served gets no transaction (8.2.7).
             retry = (("Retry-After", str(self._config.retry_after)),)
@@ -138,7 +140,7 @@ class RequestRouter:
         if request.method == "CANCEL":
             self._route_cancel(transaction, now=now)
         elif request.to.tag is not None:
-            self._route_in_dialog(transaction, now=now)
+            self._route_in_dialog(transaction, owner, now=now)
         elif merged:
             transaction.respond(482, now=now)
         else:
@@ -158,14 +160,11 @@ class RequestRouter:
         bucket = self._known_bucket if layer.flows.is_proven(flow) else self._unknown_bucket
         return not bucket.admit(now=now)
 
-    def _belongs(self, request: Request, *, flow: Flow) -> bool:
-        """Whether a request belongs to an existing dialog or, for CANCEL, to an INVITE.
-
-        A To tag alone proves nothing: anyone can write one.
-        """
-        if request.method == "CANCEL":
-            return self._layer.find_server_transaction(request, method="INVITE") is not None
-        return request.to.tag is not None and self._table.find_owner(request, flow=flow) is not None
+    def _cancels(self, request: Request) -> bool:
+        """Whether a request is the CANCEL of an INVITE that we know."""
+        if request.method != "CANCEL":
+            return False
+        return self._layer.find_server_transaction(request, method="INVITE") is not None
 
     def _inadmissible(self, request: Request, *, flow: Flow, now: float) -> RequestRefusal | None:
         """Ask `admit`; OPTIONS begins no dialog, and CANCEL cannot be challenged (22.1)."""
@@ -216,9 +215,10 @@ class RequestRouter:
         if invite.user is not None:
             invite.user.cancel_received(transaction.request, now=now)
 
-    def _route_in_dialog(self, transaction: ServerTransaction, *, now: float) -> None:
+    def _route_in_dialog(
+        self, transaction: ServerTransaction, owner: DialogOwner | None, *, now: float
+    ) -> None:
         request = transaction.request
-        owner = self._table.find_owner(request, flow=transaction.flow)
         refused = check_request(request, self._config)
         if owner is None:
             transaction.respond(481, now=now)

@@ -69,9 +69,11 @@ class DialogTable:
         """Pass requests within `dialog` to `owner` from now on."""
         key = dialog.id
         before = self._owners.get(key)
-        if before is not None:
-            self._release(before[1].to)
         self._owners[key] = (owner, dialog)
+        if before is not None:
+            if before[1] is dialog:
+                return
+            self._release(before[1].to)
         self._uses[dialog.to] = self._uses.get(dialog.to, 0) + 1
 
     def remove_dialog(self, dialog: Dialog, owner: DialogOwner) -> None:

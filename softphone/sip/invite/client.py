@@ -83,7 +83,8 @@ class InviteClient:
 
         If a target does not serve it, the next of `failover` is tried (RFC 3263 section 4.3).
         """
-        self._failover = RequestFailover(failover)
+        if failover is not None:
+            self._failover = RequestFailover(failover)
         credentials = self.usage.credentials
         if credentials is not None:
             self.request = credentials.preauthorize(self.request, to=self.to)

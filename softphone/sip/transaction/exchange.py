@@ -250,7 +250,8 @@ class Exchange:
 
         When a target does not serve the request, the next one of `failover` is tried.
         """
-        self._failover = RequestFailover(failover)
+        if failover is not None:
+            self._failover = RequestFailover(failover)
         if self._credentials is not None:
             self.request = self._credentials.preauthorize(self.request, to=self.to)
         self._transaction = self._layer.send_request(self.request, to=self.to, user=self, now=now)
@@ -278,6 +279,8 @@ class Exchange:
 
     def _authorize(self, response: Response, *, now: float) -> bool:
         """Answer a challenge or wait for new credentials; False when neither is possible."""
+        if self._credentials is None:
+            return False
         again = authorized(
             self.request if self._transaction is None else self._transaction.request,
             response,
@@ -309,6 +312,8 @@ class Exchange:
 
     def _try_next_target(self, response: Response | None, *, now: float) -> bool:
         """Send the same request to the next target (RFC 3263 section 4.3); False without one."""
+        if self._failover is NO_FAILOVER:
+            return False
         following = self._failover.next_target(self._current_target, now=now, response=response)
         if following is None:
             return False

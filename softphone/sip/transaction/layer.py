@@ -12,7 +12,7 @@ from uuid import UUID
 
 from softphone.sans_io import Entropy, Flow, Target, Timers, Transmit, Transport, random_share
 from softphone.sip.endpoint_config import EndpointConfig
-from softphone.sip.message import Field, NameAddr, Request, Response, SipUri
+from softphone.sip.message import Field, NameAddr, Request, Response, SipUri, find_parameter
 from softphone.sip.transaction.client import ClientKey, ClientTransaction, ClientUser
 from softphone.sip.transaction.server import MAGIC_COOKIE, ServerKey, ServerTransaction, server_key
 from softphone.sip.transaction.tables import TimerKey, TransactionInput, TransactionState
@@ -108,29 +108,25 @@ class TransactionLayer:
         transaction = ClientTransaction(request, branch=branch, to=to, user=user, layer=self)
         self._clients[transaction.key] = transaction
         transaction.arm_timeout(now=now)
-        to = self.flows.forward(to)
         flow = self.flows.resolve(to)
-        if flow is not None and self._too_long(request, flow):
+        if flow is None:
+            to = self.flows.forward(to)
+        elif flow.transport is Transport.UDP and self._too_long(request):
             transaction.fallback = flow
             to = Target(Transport.TCP, flow.remote[0], flow.remote[1])
             flow = self.flows.resolve(to)
         if flow is not None:
-            self._start_on_flow(transaction, flow, now=now)
+            self.flows.add_user(flow, transaction, ours=True)
+            transaction.send_on_flow(flow, now=now)
         elif not isinstance(to, Target) or not self.flows.wait_for_flow(to, transaction):
             self.timers.set((transaction, TransactionInput.TRANSPORT_ERROR), now)
         return transaction
 
-    def _too_long(self, request: Request, flow: Flow) -> bool:
-        """Whether a request on a UDP flow must use TCP for its size (RFC 3261 section 18.1.1)."""
+    def _too_long(self, request: Request) -> bool:
+        """Whether a request must not use UDP for its size (RFC 3261 section 18.1.1)."""
         limit = self.config.reliable_above
-        if limit is None or flow.transport is not Transport.UDP:
-            return False
         # Allows 120 octets for the Via that is added later.
-        return len(request.encode()) + 120 > limit
-
-    def _start_on_flow(self, transaction: ClientTransaction, flow: Flow, *, now: float) -> None:
-        self.flows.add_user(flow, transaction, ours=True)
-        transaction.send_on_flow(flow, now=now)
+        return limit is not None and len(request.encode()) + 120 > limit
 
     # Flows ---------------------------------------------------------------------------------------
 
@@ -178,7 +174,8 @@ class TransactionLayer:
         whether the response to a request may arrive on `flow`.
         """
         via = response.vias[0]
-        transaction = self._clients.get((via.branch or "", response.cseq.method))
+        branch = find_parameter(via.parameters, "branch") or ""
+        transaction = self._clients.get((branch, response.cseq.method))
         if transaction is None or transaction.flow is None or len(response.vias) > 1:
             return False
         if not _comes_back(transaction, transaction.flow, flow):

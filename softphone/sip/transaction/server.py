@@ -27,6 +27,7 @@ from softphone.sip.message import (
     SessionId,
     Via,
     find_parameter,
+    set_parameter,
 )
 from softphone.sip.transaction.tables import (
     INVITE_SERVER,
@@ -74,7 +75,7 @@ def server_key(request: Request, *, method: str | None = None) -> ServerKey:
     that its ACK has.
     """
     via = request.vias[0]
-    branch = via.branch or ""
+    branch = find_parameter(via.parameters, "branch") or ""
     method = method or request.method
     if method == "ACK":
         method = "INVITE"
@@ -103,9 +104,12 @@ def with_received(request: Request, flow: Flow) -> Request:
 
 def _received_via(via: Via, flow: Flow) -> Via:
     host, port = flow.remote
-    if find_parameter(via.parameters, "rport") is not None:
-        return via.with_parameter("rport", str(port)).with_parameter("received", host)
-    return via if via.host == host else via.with_parameter("received", host)
+    parameters = via.parameters
+    if find_parameter(parameters, "rport") is not None:
+        parameters = set_parameter(parameters, "rport", str(port))
+    elif via.host == host:
+        return via
+    return Via(via.transport, via.host, via.port, set_parameter(parameters, "received", host))
 
 
 def mark_rejection(data: bytes, flow: Flow) -> tuple[bytes, Flow | Target]:
@@ -232,14 +236,16 @@ class ServerTransaction:
         """
         if status >= 300:
             self.identify_refusal()
-        given = (*headers, *self.fields)
-        names = {name.lower() for name, _ in given}
-        said = self.layer.refusal_fields(status)
+        fields = (*headers, *self.fields)
+        if status in (405, 489):
+            given = {name.lower() for name, _ in fields}
+            refused = self.layer.refusal_fields(status)
+            fields += tuple(field for field in refused if field[0].lower() not in given)
         response = self.request.response(
             status,
             reason or None,
             to_tag=None if status == 100 else self.to_tag,
-            headers=(*given, *(field for field in said if field[0].lower() not in names)),
+            headers=fields,
             body=body,
         )
         self.send_response(response, now=now)

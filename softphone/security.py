@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
+from functools import lru_cache
 from typing import Self
 
 from softphone.errors import SoftphoneError
@@ -195,6 +196,7 @@ class CryptoSuite(StrEnum):
         return suite
 
     @classmethod
+    @lru_cache(64)  # SDP has few names, and a call asks for those of each of its keys.
     def named(cls, name: str) -> CryptoSuite | None:
         """The suite with this SDP name, case-insensitive; None if we do not have it.
 

@@ -158,10 +158,19 @@ class Crypto:
 
     def to_wire(self) -> str:
         """The attribute's value for the wire, with the key in clear."""
-        keys = ";".join(map(_print_key, self.key_params))
-        return " ".join(
-            (self.tag_digits or str(self.tag), self.suite_name, keys, *self.session_params)
-        )
+        keys = []
+        for one in self.key_params:
+            key = binascii.b2a_base64(one.key.reveal(), newline=False).decode()
+            fields = [f"{one.method}:{key}"]
+            if one.lifetime is not None:
+                power = one.lifetime.bit_length() - 1
+                exact = one.lifetime == 1 << power and power > 0
+                fields.append(f"2^{power}" if exact else str(one.lifetime))
+            if one.mki is not None:
+                fields.append(f"{one.mki}:{one.mki_length}")
+            keys.append("|".join(fields))
+        head = self.tag_digits or str(self.tag), self.suite_name, ";".join(keys)
+        return " ".join((*head, *self.session_params))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +197,12 @@ def read_crypto(
     If `media` has none, the crypto attributes of the `session` are returned in its place; none of
     them may be used (RFC 4568 section 5.1.1 allows the attribute at the media level only).
     """
-    lines = tuple([_read_one(value) for value in media.attribute_values("crypto")])
-    return lines or tuple([_MISPLACED for each in session if each.name == "crypto"])
+    lines = [
+        _read_one(each.value)
+        for each in media.attributes
+        if each.name == "crypto" and each.value is not None
+    ]
+    return tuple(lines or [_MISPLACED for each in session if each.name == "crypto"])
 
 
 def _read_one(value: str) -> CryptoLine:
@@ -241,15 +254,3 @@ def _mki(text: str) -> tuple[int, int]:
     if match is None or not 1 <= int(match[2]) <= 128:
         raise MalformedDescription("the MKI in the crypto attribute is malformed")
     return int(match[1]), int(match[2])
-
-
-def _print_key(parameter: KeyParameter) -> str:
-    key = binascii.b2a_base64(parameter.key.reveal(), newline=False).decode()
-    fields = [f"{parameter.method}:{key}"]
-    if parameter.lifetime is not None:
-        power = parameter.lifetime.bit_length() - 1
-        exact = parameter.lifetime == 1 << power and power > 0
-        fields.append(f"2^{power}" if exact else str(parameter.lifetime))
-    if parameter.mki is not None:
-        fields.append(f"{parameter.mki}:{parameter.mki_length}")
-    return "|".join(fields)

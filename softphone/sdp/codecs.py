@@ -50,7 +50,7 @@ CodecKey: TypeAlias = tuple[str, int, int, str]
 
 @lru_cache(256)
 def _codec_key(name: str, clock_rate: int, channels: int, fmtp: str | None) -> CodecKey:
-    """The key of a codec, cached: sessions keep it, so they share one object."""
+    """What distinguishes a codec, cached: sessions keep it, so they share one object."""
     return (name.lower(), clock_rate, channels, fmtp or "")
 
 
@@ -70,11 +70,6 @@ class CodecCapability:
     payload_type: int | None = None
     fmtp: str | None = None
     feedback: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> CodecKey:
-        """The values that distinguish this codec from others."""
-        return _codec_key(self.name, self.clock_rate, self.channels, self.fmtp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,8 +248,11 @@ def packet_time(capability: MediaCapability, media: MediaDescription) -> int:
 
 
 def _milliseconds(media: MediaDescription, name: str) -> int | None:
-    value = next(media.attribute_values(name), "").strip()
-    return int(value) or None if _MILLISECONDS.fullmatch(value) else None
+    for attribute in media.attributes:
+        if attribute.name == name and attribute.value is not None:
+            value = attribute.value.strip()
+            return int(value) or None if _MILLISECONDS.fullmatch(value) else None
+    return None
 
 
 @lru_cache(_REMEMBERED)
@@ -280,7 +278,7 @@ class PayloadTypes:
 
         Returns None when every number of the session is taken.
         """
-        key = codec.key
+        key = _codec_key(codec.name, codec.clock_rate, codec.channels, codec.fmtp)
         preferred = (offered, self._current.get(key), codec.payload_type)
         for candidate in chain(preferred, _DYNAMIC):
             if candidate is not None and self._codecs.setdefault(candidate, key) == key:
@@ -290,4 +288,5 @@ class PayloadTypes:
 
     def current_number(self, codec: CodecCapability) -> int | None:
         """The payload type that `codec` had last; None if it never had one."""
-        return self._current.get(codec.key)
+        key = _codec_key(codec.name, codec.clock_rate, codec.channels, codec.fmtp)
+        return self._current.get(key)

@@ -11,6 +11,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import Direction
@@ -387,6 +388,12 @@ def _media(value: str, limits: DescriptionLimits) -> MediaDescription:
     )
 
 
+_REPEATED = frozenset({"rtpmap", "fmtp", "ptime", "maxptime", "rtcp-xr", *_DIRECTIONS})
+"""The names of attributes whose values are alike in most calls; none of them holds a key."""
+
+_attribute_kept = lru_cache(256)(Attribute)
+
+
 class _DescriptionReader:
     """Parses a description line by line.
 
@@ -420,7 +427,8 @@ class _DescriptionReader:
                 name = name.strip()
                 if not _TOKEN.fullmatch(name):
                     raise MalformedDescription("the a= line has no name")
-                attributes.append(Attribute(name, value if colon else None))
+                make = _attribute_kept if name in _REPEATED and len(value) <= 64 else Attribute
+                attributes.append(make(name, value if colon else None))
             except MalformedDescription as error:
                 raise MalformedDescription(f"line {number}: {error}") from None
 

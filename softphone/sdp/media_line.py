@@ -203,12 +203,11 @@ def remote_extended_reports(
 
     The m-line's attribute replaces the session's; an empty list asks for none.
     """
-    lines = [one for one in media.attributes if one.name == "rtcp-xr"]
-    lines = lines or [one for one in description.attributes if one.name == "rtcp-xr"]
-    if not lines:
-        return ()
-    words = [word for line in lines[:1] for word in (line.value or "").lower().split()]
-    return tuple(dict.fromkeys([word.partition("=")[0] for word in words[:MOST_REPORTS]]))
+    for line in (*media.attributes, *description.attributes):
+        if line.name == "rtcp-xr":
+            words = (line.value or "").lower().split()[:MOST_REPORTS]
+            return tuple(dict.fromkeys([word.partition("=")[0] for word in words]))
+    return ()
 
 
 MOST_REPORTS = 16
@@ -220,9 +219,11 @@ def remote_rtcp(media: MediaDescription, remote: Address, *, mux: bool) -> Addre
     host, port = remote
     if mux:
         return remote
-    for value in media.attribute_values("rtcp"):
+    for attribute in media.attributes:
+        if attribute.name != "rtcp" or attribute.value is None:
+            continue
         try:
-            rtcp = RtcpPort.parse(value)
+            rtcp = RtcpPort.parse(attribute.value)
         except MalformedDescription:
             break
         if rtcp.port:
@@ -273,22 +274,26 @@ def stream_attributes(
     local: LocalMediaLine, capability: MediaCapability, direction: Direction, *, mux: bool
 ) -> list[Attribute]:
     """The attributes of the stream that belong to none of its formats."""
-    lines = [Attribute("ptime", str(capability.ptimes_ms[0]))] if local.media == "audio" else []
+    lines = [_same_line("ptime", str(capability.ptimes_ms[0]))] if local.media == "audio" else []
     if capability.maxptime_ms is not None:
-        lines.append(Attribute("maxptime", str(capability.maxptime_ms)))
+        lines.append(_same_line("maxptime", str(capability.maxptime_ms)))
     lines += [Attribute("crypto", crypto.to_wire()) for crypto in local.crypto]
     if local.rtcp_port is not None and local.rtcp_port != local.port + 1:
         lines.append(Attribute("rtcp", str(local.rtcp_port)))
     if mux:
-        lines.append(Attribute("rtcp-mux"))
+        lines.append(_same_line("rtcp-mux"))
     if capability.extended_reports:
-        lines.append(Attribute("rtcp-xr", capability.extended_reports))
+        lines.append(_same_line("rtcp-xr", capability.extended_reports))
     if capability.media_security and local.crypto:
-        lines.append(Attribute("3ge2ae", "requested"))
+        lines.append(_same_line("3ge2ae", "requested"))
     if local.ssrc is not None and local.cname is not None:
         lines.append(Attribute("ssrc", f"{local.ssrc} cname:{local.cname}"))
-    lines.append(Attribute(str(direction)))
+    lines.append(_same_line(str(direction)))
     return lines
+
+
+_same_line = lru_cache(64)(Attribute)
+"""Makes an attribute that is the same in every call."""
 
 
 def media_line(

@@ -279,18 +279,17 @@ class OfferAnswerSession:
         if not may_answer(profile, theirs.protocol):
             raise AnswerMismatch(f"m-line {index} answers {profile} with {theirs.protocol}")
         remote = remote_address(description, theirs)
-        codecs = self._negotiate_codecs(theirs.media, read_formats(theirs), assign=False)
+        formats = read_formats(theirs)
+        codecs = self._negotiate_codecs(theirs.media, formats, assign=False)
         if remote is None or not codecs:
             what = "a codec that we offered" if remote else "a c= line that holds for it"
             raise AnswerMismatch(f"m-line {index} of the answer has not {what}")
-        direction = intersect_directions(
-            local.direction, remote_direction(description, theirs).reversed
-        )
+        direction = remote_direction(description, theirs).reversed
         crypto = read_crypto(theirs, description.attributes)
-        offered = OfferedMedia(
+        answered = OfferedMedia(
             index, theirs.media, theirs.protocol, remote, direction, codecs, crypto
         )
-        return self._negotiate_line(offered, theirs, local, description)
+        return self._negotiate_line(answered, formats, theirs, local, description)
 
     # Relaying -----------------------------------------------------------------------------------
 
@@ -420,7 +419,11 @@ class OfferAnswerSession:
                 raise LocalProtocolError(f"m-line {index} is not {local.media}")
         agreed = {
             index: self._negotiate_line(
-                offer.usable[index], offer.description.media[index], local, offer.description
+                offer.usable[index],
+                read_formats(offer.description.media[index]),
+                offer.description.media[index],
+                local,
+                offer.description,
             )
             for index, local in sorted(media.items())
         }
@@ -522,13 +525,14 @@ class OfferAnswerSession:
     def _negotiate_line(
         self,
         line: OfferedMedia,
+        formats: Sequence[MediaFormat],
         theirs: MediaDescription,
         local: LocalMediaLine,
         description: SessionDescription,
     ) -> NegotiatedMedia:
         mux = local.rtcp_mux and theirs.has_attribute("rtcp-mux")
         assign = isinstance(self._pending, _RemoteOffer)
-        media, codec, formats = line.media, line.codecs[0], read_formats(theirs)
+        media, codec = line.media, line.codecs[0]
         return NegotiatedMedia(
             index=line.index,
             media=media,
@@ -545,7 +549,7 @@ class OfferAnswerSession:
             rtcp_mux=mux,
             local_crypto=local.crypto,
             remote_crypto=line.crypto,
-            remote_hold=not remote_direction(description, theirs).receives,
+            remote_hold=not line.direction.sends,
             bandwidth=remote_bandwidth(theirs),
             extended_reports=remote_extended_reports(description, theirs),
             remote_session=(description.origin.session_id, description.origin.session_version),

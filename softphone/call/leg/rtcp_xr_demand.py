@@ -39,7 +39,8 @@ class RtcpXrDemand:
         always = self.mode is RtcpXrMode.ALWAYS
         if not asked and not always:
             return ()
-        return tuple(name for name in OURS if name in asked or (always and name == "voip-metrics"))
+        sent = [name for name in OURS if name in asked or (always and name == "voip-metrics")]
+        return tuple(sent)
 
 
 DEFAULT_XR_DEMAND = RtcpXrDemand()

@@ -545,3 +545,6 @@ class MediaBackend(Protocol):
 
     def statistics(self, handle: StreamHandle) -> StreamStatistics:
         """Return a snapshot of the stream's statistics."""
+
+    def freeze_statistics(self, handle: StreamHandle) -> Callable[[], StreamStatistics]:
+        """Return a function that makes that snapshot, as of now, when somebody wants it."""

@@ -330,6 +330,8 @@ def padded(body: bytes) -> bytes:
 
 def print_blocks(blocks: tuple[ReportBlock, ...]) -> bytes:
     """Report blocks.  Raises struct.error."""
+    if not blocks:
+        return b""
     return b"".join(
         BLOCK.pack(
             block.ssrc,

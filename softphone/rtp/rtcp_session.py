@@ -261,9 +261,11 @@ class RtcpSession:
 
     def _interval(self) -> float:
         """A randomized interval in seconds (6.3.1, A.7)."""
-        senders = sum(member.sender for member in self._members.values()) + self._sending
-        sharing, bandwidth = self.members, self._bandwidth
-        if senders <= self.members * SENDER_SHARE:
+        members = self._members
+        senders = sum([member.sender for member in members.values()]) if members else 0
+        senders += self._sending
+        sharing, bandwidth = 1 + len(members), self._bandwidth
+        if senders <= sharing * SENDER_SHARE:
             if self._sending:
                 sharing, bandwidth = senders, bandwidth * SENDER_SHARE
             else:

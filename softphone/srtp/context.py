@@ -154,7 +154,8 @@ class SendContext:
         return self._counted(self._transform.protect(packet))
 
     def _counted(self, outcome: tuple[SrtpStatus, bytes]) -> tuple[SrtpStatus, bytes]:
-        self.failures.count_status(outcome[0])
+        if outcome[0]:
+            self.failures.count_status(outcome[0])
         return outcome
 
     def protect(self, packet: bytes) -> bytes | None:

@@ -75,6 +75,9 @@ class RecordingPort:
     def statistics(self, handle):
         return StreamStatistics()
 
+    def freeze_statistics(self, handle):
+        return StreamStatistics
+
     @property
     def specs(self):
         """Every spec that was opened, in order."""

@@ -269,6 +269,9 @@ class CallLeg:
     verification: asyncio.Task[None] | None = None
     """The task that verifies it; None without one."""
     final_statistics: StreamStatistics | None = None
+    """The statistics at the end, once somebody has read them."""
+    _last_statistics: Callable[[], StreamStatistics] | None = None
+    """Makes the statistics at the end; None before it."""
     final_security: SecurityState | None = None
     held_by_policy = False
     """Whether media is stopped because the call fell below its policy."""
@@ -451,7 +454,9 @@ class CallLeg:
 
     async def wait_until_up(self) -> bool:
         """Wait until the call is up; return False when it has ended instead."""
-        await asyncio.wait({self.confirmed})  # `finish` cancels it
+        # Each comes with an event; `finish` cancels `confirmed`.
+        while not self.confirmed.done():
+            await self.event_queue.wait_for_event()
         return not self.ended.done()
 
     @property
@@ -598,10 +603,10 @@ class CallLeg:
             remote_party_id_first=self.setup.persona.remote_party_id_first,
             known_tag=self._identity_tag,
         )
-        flow = self.flow
-        if identity is None or not self.setup.asserts(flow) or not came_on(flow, message):
+        if identity is None:
             return None
-        return identity, message
+        flow = self.flow
+        return (identity, message) if self.setup.asserts(flow) and came_on(flow, message) else None
 
     def _follow_peer(self) -> None:
         """Apply the identity that arrived with the last change of the session, and report it."""
@@ -737,12 +742,11 @@ class CallLeg:
         if self.music is not None:
             self.music.media_returned()
         before = self.negotiation.direction
-        first = self._shown is None
-        after = self._state_with(proposal.media)
-        lower = self._shown is not None and after.level < self._shown.level
+        shown = self._shown
+        lower = shown is not None and self._state_with(proposal.media).level < shown.level
         if lower:
             self._generation += 1
-        known = () if self._shown is None else self._shown.media
+        known = () if shown is None else shown.media
         for stream in proposal.media:
             if stream.unusable_crypto and stream not in known:
                 self.event_queue.put_event(CryptoIgnored(stream.media, stream.unusable_crypto))
@@ -753,7 +757,7 @@ class CallLeg:
             self._follow_peer()
         self._emit_security_change(self.security)
         self._follow_peer()
-        if not first:
+        if shown is not None:
             self._emit_hold_change(before)
 
     def media_opened(self) -> None:
@@ -768,7 +772,7 @@ class CallLeg:
         if self.confirmed.done() or self._state is CallState.TERMINATED:
             return
         self.state = CallState.CONFIRMED
-        self.event_queue.put_event(CallAnswered(self.security))
+        self.event_queue.put_event(CallAnswered(self._shown or self.security))
         self.confirmed.set_result(None)
         self._expect_media()
         longest = self.setup.guards.maximum_duration
@@ -795,11 +799,12 @@ class CallLeg:
 
         One that has put us on hold sends music or nothing.
         """
-        stream = self.stream
-        if stream is not None and self.stream_spec is not None:
-            both = self.negotiation.direction is Direction.SENDRECV
+        negotiation = self.negotiation
+        stream = negotiation.audio
+        if stream is not None and negotiation.spec is not None:
+            both = negotiation.direction is Direction.SENDRECV
             patience = self.setup.guards.media_timeout if both else 0.0
-            self.media_backend.expect_packets(stream.handle, patience)
+            self.setup.media.backend.expect_packets(stream.handle, patience)
 
     def _media_lost(self, event: StreamTimedOut) -> None:
         """Report that no media arrives, and hang up if the configuration demands it."""
@@ -864,12 +869,13 @@ class CallLeg:
         if self._shown is None or self._state is CallState.TERMINATED:
             return
         state = self.security
-        if self._policy_met is self.policy and state == self._shown:
+        if state != self._shown:
+            if state.level < self._shown.level:
+                self._generation += 1
+                self.negotiation.set_security_generation(self._generation)
+            self._emit_security_change(state)
+        elif self._policy_met is self.policy:
             return
-        if state.level < self._shown.level:
-            self._generation += 1
-            self.negotiation.set_security_generation(self._generation)
-        self._emit_security_change(state)
         shortfalls = self.policy.judge(state)
         self._policy_met = None if shortfalls else self.policy
         if shortfalls and self.negotiation.media and self._waiting_proposal is None:
@@ -1284,7 +1290,7 @@ class CallLeg:
             self._duration_timer = None
         self.failure = error
         self.final_security = self.security
-        self.final_statistics = self.statistics
+        self._last_statistics = self._freeze_statistics()
         self.state = CallState.TERMINATED
         self.negotiation.close()
         if self._sound is not None:
@@ -1314,10 +1320,17 @@ class CallLeg:
         """The audio stream's statistics; after the end, the last ones."""
         if self.final_statistics is not None:
             return self.final_statistics
+        if self._last_statistics is None:
+            return self._freeze_statistics()()
+        self.final_statistics = self._last_statistics()
+        return self.final_statistics
+
+    def _freeze_statistics(self) -> Callable[[], StreamStatistics]:
+        """Return a function that makes the audio stream's statistics as they are now."""
         audio = self.negotiation.audio
-        if audio is None or self.negotiation.spec is None or self._state is CallState.TERMINATED:
-            return StreamStatistics()
-        return self.setup.media.backend.statistics(audio.handle)
+        if audio is None or self.negotiation.spec is None:
+            return StreamStatistics
+        return self.setup.media.backend.freeze_statistics(audio.handle)
 
     @property
     def media_backend(self) -> MediaBackend:

@@ -93,9 +93,10 @@ class EventQueue(Generic[E]):
             elif self._closed:
                 return
             else:
-                await self._wait()
+                await self.wait_for_event()
 
-    async def _wait(self) -> None:
+    async def wait_for_event(self) -> None:
+        """Wait for the next event, or the end."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.add_waiter(waiter)
         try:

@@ -184,6 +184,7 @@ class ImpairedMediaBackend:
         self.play, self.record, self.monitor = backend.play, backend.record, backend.monitor
         self.send_digits, self.mute, self.pause = backend.send_digits, backend.mute, backend.pause
         self.statistics = backend.statistics
+        self.freeze_statistics = backend.freeze_statistics
         self.find_public_addresses = backend.find_public_addresses
         self.rebind_stream = backend.rebind_stream
 

@@ -279,6 +279,7 @@ class FeedTable:
         self._feeds: dict[tuple[int, str, int, int], SourceFeed] = {}
         self._readers: dict[int, tuple[SourceReader, int]] = {}
         self._banks: dict[int, FrameBank] = {}
+        self._silent_octets: dict[str, int] = {}
 
     def __len__(self) -> int:
         return sum(feed.users > 0 for feed in self._feeds.values())
@@ -323,9 +324,12 @@ class FeedTable:
     def silent_octet(self, codec: AnyCodec) -> int:
         """Return the octet of silence that fills gaps between cut packets; 0 for a stateful
         codec."""
-        if not is_stateless(codec):
-            return 0
-        return int(codec.encode(np.zeros((1, 1), dtype=np.int16))[0][0, 0])
+        octet = self._silent_octets.get(codec.name)
+        if octet is None:
+            silence = np.zeros((1, 1), dtype=np.int16)
+            octet = int(codec.encode(silence)[0][0, 0]) if is_stateless(codec) else 0
+            self._silent_octets[codec.name] = octet
+        return octet
 
     def _reader(
         self, source: Source, clock_rate_hz: int, samples: int, *, lone: bool

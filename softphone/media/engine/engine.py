@@ -49,7 +49,7 @@ from softphone.media.interface import (
     StreamSpec,
 )
 from softphone.media.kernel import BankKernel, load_kernel
-from softphone.media.quality import stream_statistics
+from softphone.media.quality import freeze_statistics, stream_statistics
 from softphone.media.tick import (
     LatenessHistogram,
     LatenessNotice,
@@ -301,6 +301,10 @@ class MediaEngine:
     def statistics(self, handle: StreamHandle) -> StreamStatistics:
         """Return a snapshot of the stream's statistics; see `MediaBackend`."""
         return stream_statistics(self._bank, handle)
+
+    def freeze_statistics(self, handle: StreamHandle) -> Callable[[], StreamStatistics]:
+        """Return a function that makes the statistics of now; see `MediaBackend`."""
+        return freeze_statistics(self._bank, handle)
 
     # The clock ----------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from softphone.media.quality.statistics import (
     Column,
     fill_numbers,
     fill_reports,
+    freeze_statistics,
     read_statistics,
     stream_statistics,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Column",
     "fill_numbers",
     "fill_reports",
+    "freeze_statistics",
     "read_statistics",
     "stream_statistics",
     "voip_metrics",

@@ -8,8 +8,9 @@ that another process reads; `read_statistics` makes a `StreamStatistics` of such
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum, auto
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -200,10 +201,18 @@ def _heard(bank: StreamBank, stream: StreamObjects) -> tuple[float, float, float
 
 def stream_statistics(bank: StreamBank, handle: StreamHandle) -> StreamStatistics:
     """Return a stream's statistics now.  Raises StaleHandle."""
+    return freeze_statistics(bank, handle)()
+
+
+def freeze_statistics(bank: StreamBank, handle: StreamHandle) -> Callable[[], StreamStatistics]:
+    """Return a function that makes a stream's statistics of now.  Raises StaleHandle.
+
+    Most of the work is in that function, and of most calls nobody reads the last statistics.
+    """
     stream = bank.find_stream(handle)
     numbers = _row_numbers(bank, handle.row)
     fill_reports(bank, stream, numbers)
-    return _statistics(numbers)
+    return partial(_statistics, numbers)
 
 
 def read_statistics(values: Table) -> StreamStatistics:

@@ -85,7 +85,7 @@ def open_stream(
     _set_numbers(bank, row, spec)
     followed = spec.clear_latching or bank.addresses.adopted[row]
     anew = bool(followed) and description != spec.description
-    if set_remote(bank, handle, far_end, anew=anew):
+    if _set_remote(bank, row, far_end, anew=anew):
         count = int(bank.receiver.packets_received[row])
         stream.clear_latching = start_clear_latching(spec, now=now, packets_received=count)
         bank.addresses.allow_adoption(row, stream.clear_latching is not None)
@@ -215,7 +215,10 @@ def set_remote(
     set.
     """
     bank.find_open_stream(handle)
-    row = handle.row
+    return _set_remote(bank, handle.row, far_end, anew=anew)
+
+
+def _set_remote(bank: StreamBank, row: int, far_end: RemoteAddresses, *, anew: bool) -> bool:
     # Host and port are the first 24 octets; for one row, comparing bytes is much faster than
     # comparing arrays.
     anew = anew or bank.addresses.signaled[row, :24].tobytes() != far_end.rtp[:24]

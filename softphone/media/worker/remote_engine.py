@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Final, Literal, Self
@@ -418,6 +418,11 @@ class RemoteEngine:
             return seen
         dropped = seen.sink_dropped_samples + pumped.dropped + pumped.sink.dropped_samples
         return replace(seen, sink_dropped_samples=dropped)
+
+    def freeze_statistics(self, handle: StreamHandle) -> Callable[[], StreamStatistics]:
+        """Return a function that gives the snapshot of now; see `MediaBackend`."""
+        seen = self.statistics(handle)
+        return lambda: seen
 
     def _stream(self, handle: StreamHandle) -> WorkerStream:
         far = self._streams.get(handle)

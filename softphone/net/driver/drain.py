@@ -11,9 +11,10 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Generic, TypeVar
 
-from softphone.sans_io import Flow, Machine, Transmit
+from softphone.sans_io import Flow, Machine, OpenDrain, Transmit
 
 logger = logging.getLogger("softphone.net")
 
@@ -32,12 +33,17 @@ class _ChangeScope(AbstractContextManager[float]):
         self._began = False
 
     def __enter__(self) -> float:
-        self._began = self._drain.begin_changes()
-        return self._drain.now
+        """Defer changes, which a drain that runs does already."""
+        drain = self._drain
+        self._began, drain.busy = not drain.busy, True
+        drain.now = drain.clock()
+        return drain.now
 
     def __exit__(self, *exc_info: object) -> None:
+        """Drain the commands, then run and drain the changes that were deferred."""
         if self._began:
-            self._drain.end_changes()
+            self._drain.busy = False
+            self._drain.apply_change(None)
 
 
 class Drain(Generic[E]):
@@ -60,11 +66,17 @@ class Drain(Generic[E]):
         self.clock = clock
         self.now = clock()
         """The time of the change that is applied, or was last."""
+        self.change: OpenDrain = partial(_ChangeScope, self)
+        """Opens a block for commands; `with` gives their `now`, and the drain runs at the end.
+
+        An exception of a command reaches the caller after the drain.
+        """
         self._send = send
         self._on_event = on_event
         self._on_bug = on_bug
         self._changes: deque[tuple[Callable[[float], None] | None, Flow | None]] = deque()
-        self._busy = False
+        self.busy = False
+        """Whether a drain runs, or commands are given: changes wait until that has ended."""
         self._closed = False
         self._not_before = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
@@ -75,37 +87,19 @@ class Drain(Generic[E]):
     ) -> None:
         """Run `change(now)`, if it is one, and drain; inside a drain, do so once that has ended."""
         self._changes.append((change, flow))
-        if self._busy:
+        if self.busy:
             return
-        self._busy = True
+        self.busy = True
         try:
             while self._changes:
                 self._guarded(*self._changes.popleft())
         finally:
-            self._busy = False
+            self.busy = False
         self._arm()
 
     def receive_bytes(self, data: bytes, *, flow: Flow) -> None:
         """Give received bytes to the machine and drain it."""
         self.apply_change(lambda now: self.machine.receive(data, flow=flow, now=now), flow=flow)
-
-    def change(self) -> AbstractContextManager[float]:
-        """Open a block for commands; `with` gives their `now`, and the drain runs at the end.
-
-        An exception of a command reaches the caller after the drain.
-        """
-        return _ChangeScope(self)
-
-    def begin_changes(self) -> bool:
-        """Defer changes until `end_changes`; False inside a drain, which defers them already."""
-        busy, self._busy = self._busy, True
-        self.now = self.clock()
-        return not busy
-
-    def end_changes(self) -> None:
-        """Drain the commands, then run and drain the changes deferred since `begin_changes`."""
-        self._busy = False
-        self.apply_change(None)
 
     def close(self) -> None:
         """Cancel the timer for good."""

@@ -672,8 +672,12 @@ class Account:
     ) -> OutgoingLeg:
         """Place a call that the dial policy admits.  Raises DialRefused."""
         gate, clock = self._context.dial_gate, asyncio.get_running_loop().time
-        with gate.placing(uri, clock=clock) as permit:
+        permit = gate.admit(uri, now=clock())
+        try:
             leg = await launch(permit)
+        except BaseException:
+            gate.release(permit, now=clock())
+            raise
         gate.follow(permit, leg, clock=clock)
         return leg
 

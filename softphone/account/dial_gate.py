@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from softphone.call import OutgoingLeg
 from softphone.call.dial_permit import UNJUDGED, DialPermit
@@ -84,16 +83,6 @@ class DialGate:
         self._held[permit] = judged.price, cost
         self._calls.add(1, now=now)
         return permit
-
-    @contextmanager
-    def placing(self, uri: SipUri, *, clock: Callable[[], float]) -> Iterator[DialPermit]:
-        """Admit a call, and release its permit if it is not placed.  Raises DialRefused."""
-        permit = self.admit(uri, now=clock())
-        try:
-            yield permit
-        except BaseException:
-            self.release(permit, now=clock())
-            raise
 
     def follow(self, permit: DialPermit, leg: OutgoingLeg, *, clock: Callable[[], float]) -> None:
         """Release a permit when its call ends.

@@ -235,18 +235,13 @@ def make_contact(context: AccountContext, flow: Flow, *, secure: bool = False) -
     8.1.1.8).
     """
     registration = context.registration
-    if registration is None or registration.binding is None:
+    binding = None if registration is None else registration.binding
+    if binding is None:
         aor = context.call_defaults.aor
         secure = secure or aor.secure
         return context.machine.endpoint.contact_for_flow(flow, aor.user, secure=secure)
-    binding = registration.binding
-    bound = binding.contact.uri
-    if binding.outbound and isinstance(bound, SipUri):
-        # RFC 5626 section 4.3: the proxies keep the dialog on this flow.  A GRUU would need
-        # each of them to look it up within dialogs, and not all that assign GRUUs do.
-        bound = bound.with_parameter("ob")
-    else:
-        bound = binding.public_gruu or bound
-    if secure and isinstance(bound, SipUri):
-        bound = replace(bound.without_parameter("transport"), scheme="sips")
-    return NameAddr(None, bound, ())
+    contact = binding.dialog_contact
+    if secure and isinstance(contact.uri, SipUri):
+        bound = replace(contact.uri.without_parameter("transport"), scheme="sips")
+        return NameAddr(None, bound)
+    return contact

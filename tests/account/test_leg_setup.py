@@ -15,6 +15,7 @@ from softphone.sans_io import Flow, Transport
 from softphone.security import SecurityPolicy, SrtpPolicy
 from softphone.sip import Headers, NameAddr, Response, SipUri
 from softphone.sip.registration import NodeRegistration
+from softphone.sip.registration.binding import Binding
 from tests.support.account_context import account_context
 
 FLOW = Flow(1, Transport.TLS, ("192.0.2.1", 40000), ("192.0.2.2", 5061))
@@ -81,7 +82,7 @@ def test_the_contact_of_a_call_to_a_sips_uri_is_a_sips_uri(registered):
     if registered is not None:
         bound = NameAddr(None, SipUri.parse("sip:1002@192.0.2.1:40000;transport=tls"), ())
         gruu = SipUri.parse("sip:1002@cucm.test;gr=desk") if registered == "gruu" else None
-        binding = SimpleNamespace(contact=bound, outbound=registered == "ob", public_gruu=gruu)
+        binding = Binding(bound, 60.0, 60.0, public_gruu=gruu, outbound=registered == "ob")
         context.machine.registration = SimpleNamespace(binding=binding)
     invitation = make_invite_request(context, SipUri.parse("sips:600@other.test"), HOP)
     assert str(invitation.contact.uri) == {

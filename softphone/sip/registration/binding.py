@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 from softphone.sip.auth import Authenticator
 from softphone.sip.message import DELTA_LIMIT, MalformedMessage, NameAddr, Response, SipUri, digits
@@ -36,7 +37,7 @@ def judge_register_status(status: int) -> RegisterOutcome:
     return RegisterOutcome.LATER if status in _PASSING else RegisterOutcome.REFUSED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Binding:
     """The binding that the registrar granted.
 
@@ -54,6 +55,16 @@ class Binding:
     temporary_gruu: SipUri | None = None
     outbound: bool = False
     others: tuple[NameAddr, ...] = ()
+
+    @cached_property
+    def dialog_contact(self) -> NameAddr:
+        """Our Contact in dialogs: the flow of the binding, or the public GRUU."""
+        uri = self.contact.uri
+        if self.outbound and isinstance(uri, SipUri):
+            # RFC 5626 section 4.3: the proxies keep the dialog on this flow.  A GRUU would need
+            # each of them to look it up within dialogs, and not all that assign GRUUs do.
+            return NameAddr(None, uri.with_parameter("ob"))
+        return NameAddr(None, self.public_gruu or uri)
 
 
 def read_binding(response: Response, *, contact: NameAddr, asked: int, now: float) -> Binding:

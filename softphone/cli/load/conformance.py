@@ -52,17 +52,8 @@ async def run_conformance(output: CommandOutput, options: ConformanceOptions) ->
         return _list_cases(output, cases)
     plan = conformance_plan(options, cases)
     _check(options)
-    screen = _Screen(output, len(cases))
     try:
-        with output.screen(screen.view()) as update:
-
-            def show(result: CaseResult) -> None:
-                output.event("case", **case_fields(result))
-                screen.add_case(result)
-                update(screen.view())
-
-            async with ConformanceRunner(plan, on_case=show) as runner:
-                result = await runner.run()
+        result = await _run(output, plan)
     except SoftphoneError as error:
         write_conformance_artifacts(output, options, None, begun=begun, error=str(error))
         raise
@@ -70,6 +61,19 @@ async def run_conformance(output: CommandOutput, options: ConformanceOptions) ->
     code = _code(options, result)
     _print_result(output, result, code)
     return code or (DONE if written else FAILED)
+
+
+async def _run(output: CommandOutput, plan: ConformancePlan) -> ConformanceResult:
+    def show(result: CaseResult) -> None:
+        output.event("case", **case_fields(result))
+        screen.add_case(result)
+        update(screen.view())
+
+    runner = ConformanceRunner(plan, on_case=show)
+    screen = _Screen(output, len(runner.cases))
+    with output.screen(screen.view()) as update:
+        async with runner:
+            return await runner.run()
 
 
 def conformance_plan(

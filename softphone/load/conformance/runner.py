@@ -132,15 +132,19 @@ class ConformanceRunner:
             call = HeldCall(self.plan.account, self.plan.call, clock=lambda: self._driver.now)
             self._call = await self._stack.enter_async_context(call)
 
+    @property
+    def cases(self) -> tuple[ConformanceCase, ...]:
+        """The cases of the plan that are for the transport of the target."""
+        transport = self._place.transport
+        return tuple(case for case in self.plan.cases if transport in case.transports)
+
     # Running ----------------------------------------------------------------------------------
 
     async def run(self) -> ConformanceResult:
         """Send every case of the transport; those after one that ends the target are not judged."""
         transport = self._place.transport
         result = ConformanceResult(str(self.plan.target), transport.value)
-        for case in self.plan.cases:
-            if transport not in case.transports:
-                continue
+        for case in self.cases:
             if result.stopped:
                 expected = str(case.allowed_over(transport))
                 verdict = CaseVerdict.NOT_JUDGED

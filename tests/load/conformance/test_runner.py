@@ -97,6 +97,12 @@ def test_cases_of_other_transports_are_left_out():
     assert [each.case.name for each in result.cases] == ["b"]
 
 
+async def test_how_many_cases_there_are_is_known_before():
+    async with target_over_udp(lambda request, _: []) as (_, plan):
+        cases = [case_of(name="a", transports=(Transport.TCP,)), case_of(name="b")]
+        assert [case.name for case in ConformanceRunner(plan(*cases)).cases] == ["b"]
+
+
 def test_a_target_that_answers_nothing_is_told_before_any_case():
     with pytest.raises(TransportTimeout, match="does not answer OPTIONS"):
         run(lambda request, _: [], case_of())

@@ -209,7 +209,7 @@ class ConformanceRunner:
         response = reply.response
         if reply.status not in CHALLENGES or response is None or len(messages) > 1:
             return reply, request
-        fields = self._answers.answer(request, response, flow=flow)
+        fields = self._answers.answer(request, response, flow=flow, server=flow)
         if isinstance(fields, AuthenticationRefused):
             return reply, request
         again = self._unique()

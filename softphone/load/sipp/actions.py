@@ -23,10 +23,14 @@ from softphone.load.sipp.scenario import (
     ToNumberAction,
 )
 from softphone.load.sipp.settings import RunSettings
+from softphone.load.sipp.template import fill_command
 from softphone.load.sipp.values import COMPARE
 
-MOST_SEARCHED = 65_536
-"""Characters of a text that a pattern is searched in."""
+MOST_SEARCHED = 16_384
+"""Characters of a text that a pattern is searched in.
+
+Many a pattern takes time by the square of the text, such as `tag=(.*);` in one full of `tag=`.
+"""
 
 
 class ActionFailed(Exception):
@@ -103,7 +107,7 @@ def _ask(
             if action.kind == "error":
                 raise ActionFailed(f"<error> in line {line}")
         case ShellCommand():
-            result.events.append(CommandWanted(action.command.fill(values)))
+            result.events.append(CommandWanted(*fill_command(action.command, values)))
         case InternalCommand():
             result.ends = action.name != "stop_gracefully"
             if action.name != "stop_call":

@@ -1,14 +1,16 @@
 """Answers to digest challenges where a scenario says `[authentication]`.
 
-The scenario names the place and the run's target is the only server, so a challenge from there is
-answered in any realm unless realms are listed.  Algorithms follow the account's policy: MD5 without
-verified TLS only where it is listed (RFC 8760, `softphone.sip.auth`).
+The scenario names the place, and the peer that a call began with is its only server: a challenge
+from there is answered in any realm unless realms are listed, one from elsewhere never.  Algorithms
+follow the account's policy: MD5 without verified TLS only where it is listed (RFC 8760,
+`softphone.sip.auth`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from softphone.load.sipp.received import is_same_peer
 from softphone.sans_io import Entropy, Flow, Target
 from softphone.security import KeyMaterial
 from softphone.sip.auth import (
@@ -36,10 +38,14 @@ class ChallengeAnswers:
         response: Response,
         *,
         flow: Flow,
+        server: Flow,
         username: str | None = None,
         password: str | None = None,
     ) -> str | AuthenticationRefused:
-        """Return the header fields that answer, as lines."""
+        """Return the header fields that answer a challenge, as lines.
+
+        It came by `flow`, and is answered only if that leads to the peer at `server`.
+        """
         credentials = self._chosen(username, password)
         if credentials is None:
             return AuthenticationRefused(
@@ -51,7 +57,7 @@ class ChallengeAnswers:
         session = DigestSession(
             [credentials],
             entropy=self.entropy,
-            policy=ChallengePolicy(_server_at),
+            policy=ChallengePolicy(lambda place: _name_of(server, place)),
             fips=self.fips,
         )
         answered = session.authorize(request, response, flow=flow)
@@ -73,8 +79,10 @@ class ChallengeAnswers:
         return given
 
 
-def _server_at(place: Flow | Target) -> str:
-    return place.remote[0] if isinstance(place, Flow) else place.host
+def _name_of(server: Flow, place: Flow | Target) -> str | None:
+    """The name of the server, if it is what is at `place`."""
+    known = isinstance(place, Flow) and is_same_peer(place, server)
+    return server.remote[0] if known else None
 
 
 def _realms(response: Response) -> tuple[str, ...]:

@@ -5,6 +5,9 @@ until that has come.  A message that no step waits for fails the call, and what 
 end is ended: CANCEL before a final response, BYE after a 2xx, ACK for another one.  Over UDP a
 request with `retrans` is repeated until something comes that is waited for, and a message that
 comes again gets what was sent for it the first time.
+
+Requests go to the peer that the call began with, responses to where their request came from, and a
+challenge is answered only if it came from that peer: whoever knows a Call-ID may write one.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from softphone.load.sipp.actions import ActionFailed, ActionResult, run_actions
 from softphone.load.sipp.closing import closing_request
 from softphone.load.sipp.keywords import AUTHENTICATION, CallState, KeywordValues
 from softphone.load.sipp.outcome import CallOutcome, ScenarioLog, SippEvent
-from softphone.load.sipp.received import ReceivedMessage
+from softphone.load.sipp.received import ReceivedMessage, is_same_peer
 from softphone.load.sipp.scenario import (
     NopStep,
     PauseStep,
@@ -32,9 +35,14 @@ from softphone.load.sipp.settings import (
     T2,
     RunSettings,
 )
-from softphone.load.sipp.template import Keyword, encode_text, parse_authentication
+from softphone.load.sipp.template import (
+    Keyword,
+    MessageTemplate,
+    encode_text,
+    parse_authentication,
+)
 from softphone.load.sipp.values import Variables
-from softphone.sans_io import Flow
+from softphone.sans_io import Flow, Transmit
 from softphone.sip.auth import AuthenticationRefused
 from softphone.sip.message import (
     REASON_PHRASES,
@@ -86,7 +94,7 @@ class SippCall:
         }
         variables = Variables(settings.shared, settings.scenario.global_variables)
         self.state = CallState(number, call_id, flow, variables, lines)
-        self.sent: list[bytes] = []
+        self.sent: list[Transmit] = []
         self.events: list[SippEvent] = []
         self.outcome: CallOutcome | None = None
         self.retransmissions = 0
@@ -96,14 +104,14 @@ class SippCall:
         self._steps = settings.scenario.steps
         self._waits_until: float | None = None
         self._again: tuple[float, float, int] | None = None  # when, after which interval, how often
-        self._repeated = b""
+        self._repeated: Transmit | None = None
         self._repeats_invite = False
-        self._replies: OrderedDict[bytes, bytes | None] = OrderedDict()
+        self._replies: OrderedDict[bytes, Transmit | None] = OrderedDict()
         self._current: bytes | None = None
         self._open: set[tuple[int, str]] = set()
         self._traced = True  # whether all requests that were sent could be parsed
         self._branches: dict[str, str] = {}
-        self._challenge: Response | None = None
+        self._challenge: tuple[Response, Flow] | None = None
         self._invite: Request | None = None
         self._invite_at = now
         self._answer: Response | None = None
@@ -121,7 +129,10 @@ class SippCall:
         """Take a message of this call."""
         if self.outcome is not None:
             return
-        if not self.state.flow.transport.reliable and received.octets in self._replies:
+        if is_same_peer(received.flow, self.state.flow):
+            # It may have another connection or port by now.
+            self.state.flow = received.flow
+        if not received.flow.transport.reliable and received.octets in self._replies:
             self.retransmissions += 1
             reply = self._replies[received.octets]
             if reply is not None:
@@ -291,16 +302,24 @@ class SippCall:
             self.state.cseq += 1
         data = self._written(step, now)
         request = self._note_sent(step, data, now)
-        if self._current is not None and self._replies.get(self._current, data) is None:
-            self._replies[self._current] = data
+        out = Transmit(data, self._way_of(message))
+        if self._current is not None and self._replies.get(self._current, out) is None:
+            self._replies[self._current] = out
         if not step.lost or self._chance.random() >= step.lost:
-            self.sent.append(data)
+            self.sent.append(out)
         self._again = None
         if step.retransmit_ms and not self.state.flow.transport.reliable:
             interval = step.retransmit_ms / 1e3
             self._again = (now + interval, interval, 0)
-            self._repeated = data
+            self._repeated = out
             self._repeats_invite = request is not None and request.method == "INVITE"
+
+    def _way_of(self, message: MessageTemplate) -> Flow:
+        """Where a message goes: a response to a request from elsewhere goes there."""
+        last, flow = self.state.last, self.state.flow
+        if message.method or last is None or is_same_peer(last.flow, flow):
+            return flow
+        return last.flow
 
     def _written(self, step: SendStep, now: float) -> bytes:
         """The octets of a message, with credentials where it asks for them."""
@@ -312,10 +331,12 @@ class SippCall:
         request = parse_datagram(data)
         if not isinstance(request, Request):
             raise _Failed("[authentication] in a message that is no request")
+        response, flow = challenge
         found = answers.answer(
             request,
-            challenge,
-            flow=self.state.flow,
+            response,
+            flow=flow,
+            server=self.state.flow,
             username=self._argument(asks.argument("username")),
             password=self._argument(asks.argument("password")),
         )
@@ -374,6 +395,7 @@ class SippCall:
 
     def _repeat(self, now: float) -> None:
         assert self._again is not None
+        assert self._repeated is not None
         _, interval, count = self._again
         most = MOST_INVITES_AGAIN if self._repeats_invite else MOST_REQUESTS_AGAIN
         if count >= most:
@@ -455,7 +477,7 @@ class SippCall:
         if message.final:
             self._open.discard((message.cseq.number, message.cseq.method))
         if message.status in (401, 407):
-            self._challenge = message
+            self._challenge = message, received.flow
         if message.cseq.method == "INVITE" and self._invite is not None:
             if self._answer is None or not self._answer.final:
                 self._answer = message
@@ -478,7 +500,7 @@ class SippCall:
         if self._invite is not None and self._settings.scenario.calls:
             request = closing_request(self._invite, self._answer)
             if request is not None:
-                self.sent.append(request)
+                self.sent.append(Transmit(request, self.state.flow))
         self._finish(cause, now)
 
     def _finish(self, cause: str, now: float) -> None:

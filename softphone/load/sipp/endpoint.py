@@ -134,25 +134,25 @@ class SippEndpoint:
                 self._out.append(Transmit(b"\r\n", flow))
             return
         received = (
-            ReceivedMessage(item, data) if data is not None else ReceivedMessage.of_stream(item)
+            ReceivedMessage.of_stream(item, flow)
+            if data is None
+            else ReceivedMessage(item, data, flow)
         )
         if received is None:
             self.counters["malformed"] += 1
             return
-        self._deliver(item, received, flow, now)
+        self._deliver(received, now)
 
-    def _deliver(
-        self, message: Request | Response, received: ReceivedMessage, flow: Flow, now: float
-    ) -> None:
+    def _deliver(self, received: ReceivedMessage, now: float) -> None:
+        message = received.message
         call_id = message.call_id
         call = self._calls.get(call_id)
         if call is None:
             if call_id in self._ended or not self._admits(message):
                 self.counters["unexpected"] += call_id not in self._ended
                 return
-            call = self._begin(call_id, self._begun + 1, flow, now)
+            call = self._begin(call_id, self._begun + 1, received.flow, now)
             call.start(now)
-        call.state.flow = flow
         call.receive(received, now)
         self._collect(call_id)
 
@@ -185,7 +185,7 @@ class SippEndpoint:
     def _collect(self, call_id: str) -> None:
         """Take out what a call has for us, and arm its timer."""
         call = self._calls[call_id]
-        self._out += [Transmit(data, call.state.flow) for data in call.sent]
+        self._out += call.sent
         call.sent.clear()
         self._events += call.events
         call.events.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -42,9 +43,10 @@ class ScenarioLog:
 
 @dataclass(frozen=True, slots=True)
 class CommandWanted:
-    """A command line that a scenario runs, where that is allowed."""
+    """A command line that a scenario runs, where that is allowed, and variables for its shell."""
 
     command: str = field(repr=False)
+    environment: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from softphone.errors import LocalProtocolError
 from softphone.load.sipp.template import decode_text
+from softphone.sans_io import Flow
 from softphone.sip.message import Request, Response
 from softphone.sip.message.headers import field_key
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMessage:
-    """A message that our parser has taken, with its octets.
+    """A message that our parser has taken, with its octets and the flow that it came by.
 
     `octets` are those of the datagram; of a message of a stream they are written again from what
     was parsed, with the names of fields in full.
@@ -20,12 +21,13 @@ class ReceivedMessage:
 
     message: Request | Response
     octets: bytes
+    flow: Flow
 
     @classmethod
-    def of_stream(cls, message: Request | Response) -> ReceivedMessage | None:
+    def of_stream(cls, message: Request | Response, flow: Flow) -> ReceivedMessage | None:
         """Make one of a message that came by a stream; None when it cannot be written again."""
         try:
-            return cls(message, message.encode())
+            return cls(message, message.encode(), flow)
         except LocalProtocolError:
             return None
 
@@ -53,3 +55,12 @@ def field_name(received: ReceivedMessage, name: str) -> str:
     """The name of a field as the message spells it, after parsing."""
     key = field_key(name)
     return next((each for each, _ in received.message.headers if field_key(each) == key), name)
+
+
+def is_same_peer(flow: Flow, other: Flow) -> bool:
+    """Whether two flows are to one host, over one transport, and of one certificate."""
+    return (flow.transport, flow.remote[0], flow.identity) == (
+        other.transport,
+        other.remote[0],
+        other.identity,
+    )

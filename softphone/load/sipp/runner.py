@@ -304,7 +304,7 @@ class SippRunner:
             case ScenarioLog():
                 logger.log(_LEVELS[event.kind], "call %d: %r", event.number, event.text)
             case CommandWanted():
-                self._run_command(event.command)
+                self._run_command(event)
             case StopWanted() if event.now:
                 self.stop_run()
             case StopWanted():
@@ -347,11 +347,11 @@ class SippRunner:
         if self._over.is_set():
             self._idle.set()
 
-    def _run_command(self, command: str) -> None:
+    def _run_command(self, wanted: CommandWanted) -> None:
         if len(self._commands) >= MOST_COMMANDS:
             logger.warning("a command of the scenario was not run: %d run already", MOST_COMMANDS)
             return
-        task = asyncio.ensure_future(_shell(command))
+        task = asyncio.ensure_future(_shell(wanted))
         self._commands.add(task)
         task.add_done_callback(self._commands.discard)
 
@@ -381,9 +381,17 @@ class SippRunner:
         self._on_second(second)
 
 
-async def _shell(command: str) -> None:
+async def _shell(wanted: CommandWanted) -> None:
     """Run a command of a scenario, which `--allow-exec` allowed."""
-    process = await asyncio.create_subprocess_shell(command, stdin=asyncio.subprocess.DEVNULL)
+    try:
+        process = await asyncio.create_subprocess_shell(
+            wanted.command,
+            stdin=asyncio.subprocess.DEVNULL,
+            env={**os.environ, **wanted.environment},
+        )
+    except OSError as error:
+        logger.warning("a command of the scenario cannot be run: %s", error.strerror or error)
+        return
     try:
         status = await process.wait()
     except asyncio.CancelledError:

@@ -55,6 +55,12 @@ _ARGUMENT_NAMES = {
 }
 _OWN_LINE = ("last", "routes", "authentication", "field")
 """Keywords whose line goes when they have no value."""
+SHELL_PREFIX = "SIPP_VALUE_"
+"""The beginning of the names of a command's variables; a number follows."""
+_OF_THE_USER = ("field", "key")
+"""Keywords that the user has given the values of."""
+_REFERENCES = {"": '"${%s}"', '"': "${%s}", "'": "'\"${%s}\"'"}
+"""A reference outside of quotes, and within each kind of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +144,43 @@ def _lines(templates: Iterable[Template], value: FillKeyword) -> list[str]:
         if text.strip() or not template.vanishes:
             lines += text.split("\r\n")
     return lines
+
+
+def fill_command(template: Template, value: FillKeyword) -> tuple[str, dict[str, str]]:
+    """Return a command line for `sh -c`, and the variables that it refers to.
+
+    What a far end has written is never read by the shell: its value is a variable's, and only a
+    reference stands in the command line, quoted as its place demands.  Shells do not parse what a
+    variable expands to (IEEE Std 1003.1, section 2.6).  Values of the user are text as they are.
+    """
+    command, quote = "", ""
+    variables: dict[str, str] = {}
+    for piece in template.pieces:
+        if not isinstance(piece, str) and piece.name not in _OF_THE_USER:
+            name = f"{SHELL_PREFIX}{len(variables) + 1}"
+            # No variable of a process can hold a NUL.
+            variables[name] = value(piece).replace("\0", "")
+            command += _REFERENCES[quote] % name
+            continue
+        text = piece if isinstance(piece, str) else value(piece)
+        command += text
+        quote = _quote_behind(text, quote)
+    return command, variables
+
+
+def _quote_behind(text: str, quote: str) -> str:
+    """The quote that is open behind a text, "" for none; `quote` is open before it."""
+    escaped = False
+    for character in text:
+        if escaped:
+            escaped = False
+        elif character == "\\":
+            escaped = quote != "'"
+        elif character == quote:
+            quote = ""
+        elif not quote and character in "\"'":
+            quote = character
+    return quote
 
 
 def encode_text(text: str) -> bytes:

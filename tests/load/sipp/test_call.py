@@ -186,6 +186,22 @@ def test_a_global_step_takes_its_message_at_any_time(play):
     assert played.outcomes[0].cause == ""
 
 
+@pytest.mark.parametrize(("before", "cause"), [(16_000, ""), (17_000, "<ereg>")])
+def test_a_pattern_is_searched_in_so_much_text(play, before, cause):
+    """Many a pattern takes time by the square of the text."""
+    text = send("OPTIONS") + (
+        '<recv response="200"><action>'
+        '<ereg regexp="needed" search_in="msg" check_it="true" assign_to="a" />'
+        "</action></recv>"
+    )
+    played = play(text)
+    played.call()
+    message = head_of("200", "for OPTIONS").replace(b"Length: 0", b"Length: %d" % (before + 6))
+    played.get(message + b"x" * before + b"needed")
+    assert played.outcomes[0].cause.startswith(cause)
+    assert bool(played.outcomes[0].cause) == bool(cause)
+
+
 def test_actions_fail_a_call_by_their_line(play):
     text = send("OPTIONS") + (
         '<recv response="200"><action>\n'

@@ -272,8 +272,6 @@ class BotCall:
                 playback.add_mark(message.name)
             elif isinstance(message, ClearMessage):
                 playback.clear()
-            # A flood of messages waits for its turn like everything else in the loop.
-            await asyncio.sleep(0)
 
 
 async def announce(call: Call, config: BotConfig) -> None:

@@ -49,10 +49,10 @@ class BotConfig:
     Raises ConfigurationError.
     """
 
-    url: str
+    url: str = field(repr=False)  # its path and query may be secret
     token: KeyMaterial | None = None
     tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.HTTPS))
-    parameters: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
     account_id: str = ""
     patience: float = 10.0
     reconnects: int = 0

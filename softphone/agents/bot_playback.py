@@ -60,6 +60,10 @@ class BotPlayback:
         if self.waiting_octets + len(octets) > MOST_SECONDS * CLOCK_RATE_HZ:
             raise QueueFull(f"more than {MOST_SECONDS} s of sound wait to be played")
         self._waiting_octets += len(octets)
+        if self._pending and isinstance(last := self._pending[-1], bytes) and len(last) < _PIECE:
+            # Samples that come one by one cost no more than those that come together.
+            self._pending.pop()
+            octets = last + octets
         for begin in range(0, len(octets), _PIECE):
             self._pending.append(octets[begin : begin + _PIECE])
         self._changed.set()

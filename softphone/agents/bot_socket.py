@@ -32,6 +32,8 @@ HEARTBEAT = 20.0
 """Seconds between pings; a bot that does not answer one in half that time is lost."""
 CLOSE_PATIENCE = 2.0
 """Seconds for the closing handshake."""
+WITHOUT_CODE = 1005
+"""The code of an end whose frame has none (RFC 6455 section 7.1.5)."""
 _BACKOFF = ExponentialBackoff(first=0.2, longest=2.0)
 
 
@@ -56,7 +58,8 @@ class BotSocket:
     @property
     def close_code(self) -> int:
         """The code of the end."""
-        return self._own_code or self._socket.close_code or 1006
+        code = self._socket.close_code
+        return self._own_code or (WITHOUT_CODE if code == 0 else code) or 1006
 
     @property
     def failure(self) -> str:
@@ -75,14 +78,31 @@ class BotSocket:
             raise TransportError("the connection to the bot has ended") from error
 
     async def receive(self) -> str | None:
-        """Return the next message; "" for a binary one, None at the end."""
-        message = await self._socket.receive()
-        if message.type is aiohttp.WSMsgType.TEXT:
-            text: str = message.data
-            return text
-        if message.type is aiohttp.WSMsgType.BINARY:
-            return ""
-        return None
+        """Return the next message; "" for a binary one, None at the end.
+
+        Each frame costs a turn of the loop: aiohttp itself would answer and drop control frames
+        without one for as long as they come, and hold up every other call.
+        """
+        while True:
+            await asyncio.sleep(0)
+            message = await self._socket.receive()
+            if message.type is aiohttp.WSMsgType.TEXT:
+                text: str = message.data
+                return text
+            if message.type is aiohttp.WSMsgType.BINARY:
+                return ""
+            if message.type is aiohttp.WSMsgType.PONG:
+                continue
+            if message.type is not aiohttp.WSMsgType.PING or not await self._answer(message.data):
+                return None
+
+    async def _answer(self, ping: bytes) -> bool:
+        """Answer a ping; return whether the bot takes that."""
+        with suppress(TimeoutError, OSError, aiohttp.ClientError):
+            async with asyncio.timeout(SEND_PATIENCE):
+                await self._socket.pong(ping)
+                return True
+        return False
 
     async def wait_for_end(self) -> None:
         """Wait until the socket ends; what the bot says meanwhile is dropped."""
@@ -95,8 +115,12 @@ class BotSocket:
             self._own_code = code
             with suppress(TimeoutError, OSError, aiohttp.ClientError):
                 async with asyncio.timeout(CLOSE_PATIENCE):
-                    await self._socket.close(code=code)
+                    await self._socket.send_frame(code.to_bytes(2), aiohttp.WSMsgType.CLOSE)
+                    if self._socket.close_code is None:
+                        await self.wait_for_end()
         await self._stack.aclose()
+        # This sends nothing any more, and ends the timers of aiohttp.
+        await self._socket.close()
 
 
 class BotConnector:
@@ -157,6 +181,8 @@ class BotConnector:
                     headers=self._headers(),
                     heartbeat=HEARTBEAT,
                     max_msg_size=LARGEST_MESSAGE,
+                    autoping=False,
+                    autoclose=False,
                     timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_PATIENCE),
                 )
             except aiohttp.WSServerHandshakeError as error:

@@ -16,6 +16,8 @@ FRAME_SAMPLES = 160
 """Samples, and octets, of a message of ours: 20 ms."""
 LONGEST_MARK_NAME = 1024
 """The most characters of a mark's name: a thousand of them wait at most."""
+MOST_PARTS = 2048
+"""The most brackets and commas of a bot's message; a mark's name of any characters has fewer."""
 
 CONNECTED = json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"})
 """The first message on a connection; it has no number."""
@@ -119,6 +121,9 @@ def parse_bot_message(text: str, stream_id: str) -> BotMessage:
     Raises ValueError, in words that hold nothing of the message, for what is none of the three
     kinds, lacks a field or is for another stream.
     """
+    if sum(map(text.count, "[{,")) > MOST_PARTS:
+        # To build a megabyte of small values takes a third of a second.
+        raise ValueError("it has too many parts")
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

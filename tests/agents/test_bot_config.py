@@ -80,9 +80,14 @@ def test_the_place_for_logs_has_no_path():
     assert BotConfig(url="wss://h:8443/secret?key=secret").place == "wss://h:8443"
 
 
-def test_the_token_is_in_no_repr():
-    config = BotConfig(url="wss://h/", token=KeyMaterial(b"top secret"))
-    assert "top secret" not in repr(config)
+def test_no_secret_is_in_a_repr():
+    secret = "top-secret"
+    config = BotConfig(
+        url=f"wss://h/{secret}?key={secret}",
+        token=KeyMaterial(secret.encode()),
+        parameters={"key": secret},
+    )
+    assert secret not in repr(config)
 
 
 def test_facts_of_a_call_fill_the_parameters_once_and_are_cut():

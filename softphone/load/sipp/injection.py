@@ -18,6 +18,8 @@ MOST_OCTETS = 256 * 1024 * 1024
 MOST_LINES = 10_000_000
 _ORDERS = {"SEQUENTIAL": "SEQUENTIAL", "RANDOM": "RANDOM", "USER": "USER", "USERS": "USER"}
 _NUMBER = re.compile(r"%(0?[0-9]{0,2})d|%%")
+_SETTINGS = ("PRINTF", "PRINTFMULTIPLE", "PRINTFOFFSET")
+_NUMBERS = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def _read_head(path: Path, text: str) -> tuple[str, dict[str, int]]:
     settings: dict[str, int] = {}
     for word in words[1:]:
         name, _, value = word.partition("=")
-        if name not in ("PRINTF", "PRINTFMULTIPLE", "PRINTFOFFSET") or not value.isdecimal():
+        if name not in _SETTINGS or not _NUMBERS.fullmatch(value):
             raise ConfigurationError(f"{path}:1: {word[:40]!r} is not supported")
         settings[name] = int(value)
     if settings.get("PRINTF", 1) not in range(1, MOST_LINES + 1):

@@ -15,7 +15,7 @@ from typing import TypeAlias
 _KEYWORD = re.compile(r"\[([^\[\]\n]{1,1000})\]")
 _OFFSET = re.compile(r"([A-Za-z_]+)([+-][0-9]{1,9})")
 _FIELD = re.compile(r"field([0-9]{1,4})")
-_ARGUMENT = re.compile(r"\s+([A-Za-z_]+)=(\"[^\"]*\"|\S+)")
+_ARGUMENT = re.compile(r"\s+([A-Za-z_]+)=(\"[^\"]*\"|[^\"\s]\S*)")
 _ARGUMENTS = re.compile(rf"(?:{_ARGUMENT.pattern})*\s*")
 
 PLAIN = frozenset(

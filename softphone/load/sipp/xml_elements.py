@@ -1,7 +1,7 @@
 """Reads a SIPp scenario file into elements with their lines, within bounds on everything.
 
 Such files begin with a document type that names `sipp.dtd`.  It is tolerated and never fetched; a
-declaration of an entity ends the reading, so nothing is ever expanded.
+declaration of an entity or of attributes ends the reading, so nothing is ever expanded or added.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class _ElementReader:
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._characters
         parser.EntityDeclHandler = self._entity
+        parser.AttlistDeclHandler = self._attributes
         parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
 
     def read(self, data: bytes) -> Element:
@@ -86,6 +87,10 @@ class _ElementReader:
     def _entity(self, *_: object) -> None:
         raise _Refused("an entity is declared")
 
+    def _attributes(self, *_: object) -> None:
+        # Each element would have all that its kind has a default of.
+        raise _Refused("attributes are declared")
+
 
 def read_elements(path: Path) -> Element:
     """Read a file.  Raises ConfigurationError with file and line."""
@@ -102,5 +107,7 @@ def read_elements(path: Path) -> Element:
     except expat.ExpatError as error:
         reason = expat.errors.messages[error.code]
         raise ConfigurationError(f"{path}:{error.lineno}: this is no XML: {reason}") from error
+    except (LookupError, ValueError) as error:
+        raise ConfigurationError(f"{path}:1: its encoding is not read: {error}") from error
     except _Refused as error:
         raise ConfigurationError(f"{path}:{reader.line}: {error}") from error

@@ -58,6 +58,7 @@ def test_printf_makes_lines_of_a_few(written):
         ("SEQUENTIAL\n# none\n", "no line below"),
         ("SEQUENTIAL,PRINTF=x\na\n", "'PRINTF=x' is not supported"),
         ("SEQUENTIAL,PRINTF=0\na\n", "PRINTF: expected 1"),
+        (f"SEQUENTIAL,PRINTF={'9' * 5000}\na\n", "is not supported"),
         ("SEQUENTIAL,ELSE=1\na\n", "'ELSE=1' is not supported"),
     ],
 )

@@ -103,6 +103,12 @@ def test_steps_are_typed(scenario):
             '<!DOCTYPE scenario [<!ENTITY a "aaaa">]><scenario name="&a;" />',
             "an entity is declared",
         ),
+        (
+            '<!DOCTYPE scenario [<!ATTLIST nop a CDATA "aaaa">]><scenario><nop /></scenario>',
+            "attributes are declared",
+        ),
+        ('<?xml version="1.0" encoding="utf-7"?><scenario />', "encoding is not read"),
+        ('<?xml version="1.0" encoding="hex"?><scenario />', "encoding is not read"),
     ],
 )
 def test_a_faulty_file_is_told_with_its_line(tmp_path, text, told):

@@ -71,5 +71,11 @@ def test_an_unknown_keyword_is_refused(text):
         parse_template(text, ())
 
 
+def test_arguments_are_read_in_linear_time():
+    """A text in quotes is read in one way only: in two, this would take 2 to the power of 200."""
+    with pytest.raises(ValueError, match="is not supported"):
+        parse_template("[field0" + ' file=""' * 100 + " !]", ())
+
+
 def test_brackets_by_their_codes_are_no_keyword():
     assert parse_template("\\x5bcall_id\\x5d", ()).pieces == ("[call_id]",)

@@ -28,6 +28,8 @@ logger = logging.getLogger("softphone.voicemail")
 LARGEST = 1 << 20
 """The most octets of a document."""
 _LIMITS = XmlLimits(octets=LARGEST, depth=16, elements=20_000, attributes=20_000)
+_MOST_PARTS_OF_JSON = 2 * _LIMITS.elements
+"""Brackets and commas, those in texts included: they are counted before anything is built."""
 _LONGEST = 512
 _ID = re.compile(r"[0-9]{1,4}:[A-Za-z0-9._~=+-]{1,128}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
@@ -157,6 +159,8 @@ class _JsonReader:
         self._count = 0
 
     def read(self, data: bytes) -> XmlElement:
+        if sum(map(data.count, (b"[", b"{", b","))) > _MOST_PARTS_OF_JSON:
+            raise VoicemailError("the voicemail server's answer has too many elements")
         try:
             # Numbers stay texts: those of thousands of digits would cost quadratic time.
             whole = json.loads(

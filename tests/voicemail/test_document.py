@@ -171,3 +171,11 @@ def test_digits_without_end_stay_text():
     data = b'{"@total": %b, "Message": {"MsgId": "0:1", "Size": %b}}' % (b"9" * 500_000, b"9" * 9)
     page = parse_messages(data)
     assert (page.total, page.messages[0].size) == (0, 999_999_999)
+
+
+@pytest.mark.parametrize("part", [b"[],", b'{"b":1},', b"1,"])
+def test_json_of_many_parts_is_not_built(part, monkeypatch):
+    """A megabyte of small values takes a quarter of a second, in which no thread goes on."""
+    monkeypatch.delattr(json, "loads")
+    with pytest.raises(VoicemailError, match="too many elements"):
+        parse_messages(b'{"a":[' + part * 50_000 + b"1]}")

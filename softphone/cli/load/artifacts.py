@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from softphone.cli.console.option_names import name_options
-from softphone.cli.console.output import CommandOutput
+from softphone.cli.console.output import CommandOutput, printable
 from softphone.cli.console.runner import FAILED
 from softphone.cli.load.options import ConformanceOptions, LoadOptions
 from softphone.errors import ConfigurationError
@@ -231,7 +231,7 @@ def _annotate(
     match _service(asked):
         case "github":
             # GitHub reads both streams of a step, and standard output may be a file of JSON.
-            sys.stderr.writelines(f"{line}\n" for line in github_commands(cases))
+            sys.stderr.writelines(f"{printable(line)}\n" for line in github_commands(cases))
             title = f"softphone load {scenario}"
             return _attempt(
                 output, lambda: _add_step_summary(markdown_summary(cases, figures, title=title))

@@ -155,6 +155,13 @@ def test_github_gets_errors_on_standard_error_and_a_summary(run, tmp_path, monke
     assert "cannot be written" in ended.err
 
 
+def test_an_annotation_steers_no_terminal(run):
+    """A reason may have the words of a far end: C1 controls and marks of direction among them."""
+    ended = run("--annotations", "github", invalid=["busy \x9b2J\x1b[2J\u202e\udcff"])
+    assert "::error title=" in ended.err
+    assert "busy ?2J?[2J??" in ended.err
+
+
 def test_gitlab_gets_a_code_quality_report(run, tmp_path, monkeypatch):
     monkeypatch.setenv("GITLAB_CI", "true")
     ended = run("--annotations", "auto", "--expect", "answered>=99%", "--json")

@@ -34,6 +34,9 @@ async def system_addresses(host: str) -> Sequence[str]:
         found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as exc:
         raise TransportError(f"the name {host} has no address: {exc.strerror or exc}") from exc
+    except UnicodeError as exc:
+        # Of a label that is empty or longer than 63 octets, as a certificate or message may name.
+        raise TransportError(f"the name {host} has no address: it is no name of DNS") from exc
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 

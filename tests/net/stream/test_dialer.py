@@ -136,3 +136,9 @@ async def test_a_port_where_nobody_listens_is_told_with_what_to_look_at(
         f"127.0.0.1 port {unused_tcp_port} cannot be reached: Connection refused;"
         f" is the server running, and is that its port for {protocol}?"
     )
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64, "a" * 64 + ".example.test", "xn--" + "a" * 60])
+async def test_a_host_that_is_no_name_of_dns_has_no_address(host):
+    with pytest.raises(TransportError, match="no name of DNS"):
+        await system_addresses(host)

@@ -62,10 +62,7 @@ class KeyHistory:
             return CryptoRefusalCode.KEY_REFLECTED, "it carries a key of ours"
         name = _digest(material)
         owner = self._theirs.get(name, media)
-        if owner != media or any(
-            isinstance(other, Crypto) and any(_digest(k) == name for k in _materials(other))
-            for other in others
-        ):
+        if owner != media or (others and _has_key(others, name)):
             return CryptoRefusalCode.KEY_SHARED, "another m-line has the same key and salt"
         received = self._received.get(media, set())
         if self._complete and len(received) < MAXIMUM_KEYS:
@@ -81,8 +78,14 @@ class KeyHistory:
         return CryptoRefusalCode.TOO_MANY_KEYS, f"{had}: a new call can have a new one"
 
 
-def _materials(line: Crypto) -> list[bytes]:
-    return [parameter.key.reveal() for parameter in line.key_params]
+def _has_key(lines: Sequence[CryptoLine], name: bytes) -> bool:
+    """Whether a line has the key and salt of that digest."""
+    return any(
+        _digest(parameter.key.reveal()) == name
+        for line in lines
+        if isinstance(line, Crypto)
+        for parameter in line.key_params
+    )
 
 
 def _material(line: Crypto) -> bytes:

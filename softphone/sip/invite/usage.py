@@ -534,7 +534,10 @@ class InviteUsage:
     def _find_dialog(self, request: Request) -> InviteDialog | None:
         """Return the leg that a request belongs to, by the far end's tag."""
         tag = request.from_.tag or ""
-        return next((leg for leg in self._dialogs if (leg.dialog.remote.tag or "") == tag), None)
+        for leg in self._dialogs:
+            if leg.dialog.id[2] == tag:
+                return leg
+        return None
 
     def hold_bye(self, headers: HeaderFields, *, now: float) -> None:
         """Report the end of the call now; send BYE after the ACK of our 2xx (RFC 3261 15)."""

@@ -213,20 +213,21 @@ class Request(_MessageParts):
         when a field is missing (never for a received request), and LocalProtocolError for a field
         that cannot be sent.
         """
-        mine = self.headers
-        fields: list[Field] = [("Via", value) for value in mine.values_of("via")]
-        to = mine.get("To") or ""
+        mine = self.headers.by_key()
+        fields: list[Field] = [("Via", value) for value in mine.get("via", ())]
+        to = mine["to"][0] if "to" in mine else ""
         if to_tag is not None and self.to.tag is None:
             to = f"{to};tag={to_tag}"
         fields += [
-            ("From", mine.get("From") or ""),
+            ("From", mine["from"][0] if "from" in mine else ""),
             ("To", to),
             ("Call-ID", self.call_id),
-            ("CSeq", mine.get("CSeq") or str(self.cseq)),
+            ("CSeq", mine["cseq"][0] if "cseq" in mine else str(self.cseq)),
         ]
         if 100 < status < 300 and self.method in _DIALOG_CREATING:
-            fields += [("Record-Route", value) for value in mine.values_of("record-route")]
-        fields += [("Timestamp", value) for value in mine.values_of("timestamp")]
+            fields += [("Record-Route", value) for value in mine.get("record-route", ())]
+        if "timestamp" in mine:
+            fields += [("Timestamp", value) for value in mine["timestamp"]]
         fields += headers
         fields += _body_fields(body)
         phrase = reason_phrase(status) if reason is None else reason

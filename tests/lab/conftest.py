@@ -10,7 +10,7 @@ from softphone.phone import Phone
 
 @pytest.fixture(params=[True, False], ids=["delayed offer", "early offer"])
 async def lab(request, tmp_path):
-    config = LabConfig(delayed_offer=request.param, alerting_patience=0.6)
+    config = LabConfig(delayed_offer=request.param)
     async with LabServer(tmp_path / "lab", config) as server:
         yield server
 

@@ -36,7 +36,6 @@ async def lab(request, tmp_path):
     config = LabConfig(
         users=USERS,
         delayed_offer=request.param,
-        alerting_patience=1.5,
         shared_lines=(SharedLine("620", ("bob", "carol")), SharedLine("621", ("bob", "frank"))),
     )
     async with LabServer(tmp_path / "lab", config) as server:

@@ -524,7 +524,7 @@ class Account:
         self._driver.replace_settings("", context.tls)
         self._context, self._locator = context, locator
         self._configure_dial_gate()
-        self._caller_verifier = _caller_verifier(config, setup)
+        self._caller_verifier = _caller_verifier(config, setup, self._caller_verifier)
         self._admission = admission
         self._routing = _number_routing(context)
         self._quality_reporter = VoiceQualityReporter(context, locator)
@@ -1183,11 +1183,14 @@ def _tls_settings(config: AccountConfig, setup: AccountDependencies) -> TlsSetti
     return tls_settings(config, setup.trust_context, fips=setup.fips, policy=setup.policy)
 
 
-def _caller_verifier(config: AccountConfig, setup: AccountDependencies) -> CallerVerifier | None:
-    """Make the verifier of callers' signed numbers; None without `[stir]`."""
+def _caller_verifier(
+    config: AccountConfig, setup: AccountDependencies, before: CallerVerifier | None = None
+) -> CallerVerifier | None:
+    """Make the verifier of callers' signed numbers, after `before`; None without `[stir]`."""
     if config.stir is None:
         return None
     # Imported here because few accounts have it.
     from softphone.account.caller_attestation import CallerVerifier
 
-    return CallerVerifier(config.stir, resolve=setup.resolver.resolve, fips=setup.fips)
+    used = None if before is None else before.used
+    return CallerVerifier(config.stir, resolve=setup.resolver.resolve, fips=setup.fips, used=used)

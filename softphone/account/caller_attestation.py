@@ -20,6 +20,8 @@ from softphone.trust.stir import (
     Attestation,
     CallClaims,
     InvalidPassport,
+    Passport,
+    ReplayCache,
     load_path,
     number_of,
     select_passports,
@@ -32,8 +34,26 @@ MOST_FETCHES = 2
 """The most certificates that are fetched for one call."""
 
 
+class _Answer:
+    """Whether a call has been answered; does not keep a call that has ended."""
+
+    def __init__(self, leg: IncomingLeg) -> None:
+        self._leg: IncomingLeg | None = leg
+        self._answered = False
+        leg.ended.add_done_callback(self._end)
+
+    def __call__(self) -> bool:
+        return self._answered if self._leg is None else self._leg.accepted
+
+    def _end(self, _: object) -> None:
+        self._answered, self._leg = self(), None
+
+
 class CallerVerifier:
-    """Verifies callers by one account's settings.  Raises ConfigurationError for unusable files."""
+    """Verifies callers by one account's settings.  Raises ConfigurationError for unusable files.
+
+    `used` are the PASSporTs that the account has verified by its settings before.
+    """
 
     def __init__(
         self,
@@ -41,10 +61,12 @@ class CallerVerifier:
         *,
         resolve: HostResolver,
         fips: bool,
+        used: ReplayCache | None = None,
         wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._config = config
         self._wall = wall
+        self.used = ReplayCache() if used is None else used
         self._anchors = TrustStore.from_sources(*config.anchors).anchors
         # The web server's certificate is not checked for revocation: that would be a second fetch
         # from an address that a stranger names, and the fetched certificate has a signature chain
@@ -74,12 +96,25 @@ class CallerVerifier:
                 for passport in passports[:MOST_FETCHES]:
                     try:
                         path = load_path(await self._fetcher.fetch(passport.url))
-                        return verify_passport(passport, path, self._anchors, wall=wall)
+                        found = verify_passport(passport, path, self._anchors, wall=wall)
+                        self._register_use(passport, leg)
+                        return found
                     except (InvalidPassport, SoftphoneError) as error:
                         reasons.append(str(error))
         except TimeoutError:
             reasons.append(f"its certificate did not come within {PATIENCE:g} s")
         return Attestation(reason="; ".join(dict.fromkeys(reasons))[:1000])
+
+    def _register_use(self, passport: Passport, leg: IncomingLeg) -> None:
+        """Raise InvalidPassport if the PASSporT was used for another call."""
+        request = leg.request
+        self.used.register_use(
+            passport,
+            f"{request.call_id} {request.from_.tag}",
+            answered=_Answer(leg),
+            now=self._wall().timestamp(),
+            fresh=self._config.freshness,
+        )
 
     def _claims_of(self, leg: IncomingLeg) -> CallClaims:
         """Return the claims to verify; the caller is the identity that is shown, so that no other

@@ -307,6 +307,11 @@ class IncomingLeg(CallLeg):
         return self._description
 
     @property
+    def accepted(self) -> bool:
+        """Whether we have taken the call; the 200 may wait for a PRACK."""
+        return self._accepted
+
+    @property
     def answering(self) -> bool:
         """Whether we have answered; the 200 may wait for a PRACK."""
         return self._accepted or (self.usage is not None and self.usage.answered)

@@ -11,7 +11,7 @@ from functools import cache
 import pytest
 
 from softphone import Phone
-from softphone.account import caller_attestation
+from softphone.account import Account, TrustContext, caller_attestation
 from softphone.config import (
     AccountConfig,
     LimitsConfig,
@@ -29,12 +29,12 @@ from tests.support.waiting import patiently, until
 
 INVITE = """\
 INVITE sip:+15550102000@127.0.0.1 SIP/2.0
-Via: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK{number}
+Via: SIP/2.0/UDP 127.0.0.1:{port};branch=z9hG4bK{number}-{cseq}
 Max-Forwards: 70
 From: "Carol" <sip:{caller}@127.0.0.1>;tag=c{number}
 To: <sip:+{called}@127.0.0.1>
 Call-ID: call{number}@127.0.0.1
-CSeq: 1 INVITE
+CSeq: {cseq} INVITE
 Contact: <sip:carol@127.0.0.1:{port}>
 {identities}Content-Type: application/sdp
 Content-Length: {length}
@@ -65,7 +65,7 @@ class Caller(asyncio.DatagramProtocol):
 
     def __init__(self) -> None:
         self.received: list[str] = []
-        self._number = 0
+        self._number = self._cseq = 0
 
     def connection_made(self, transport) -> None:
         self._transport = transport
@@ -77,12 +77,22 @@ class Caller(asyncio.DatagramProtocol):
     def send(self, text: str) -> None:
         self._transport.sendto(text.replace("\n", "\r\n").encode())
 
-    def call(self, *identities: str, caller: str = f"+{CALLER}", called: str = CALLED) -> None:
-        self._number += 1
+    def call(
+        self,
+        *identities: str,
+        caller: str = f"+{CALLER}",
+        called: str = CALLED,
+        again: bool = False,
+    ) -> None:
+        """Send an INVITE; `again`: of the call before, as after a challenge or by another path."""
+        self._number, self._cseq = (
+            (self._number, self._cseq + 1) if again else (self._number + 1, 1)
+        )
         body = OFFER.replace("\n", "\r\n")
         text = INVITE.format(
             port=self.port,
             number=self._number,
+            cseq=self._cseq,
             caller=caller,
             called=called,
             identities="".join(f"Identity: {each}\n" for each in identities),
@@ -95,6 +105,7 @@ class Caller(asyncio.DatagramProtocol):
         text = INVITE.format(
             port=self.port,
             number=self._number,
+            cseq=self._cseq,
             caller=f"+{CALLER}",
             called=CALLED,
             identities="",
@@ -112,6 +123,7 @@ class Scene:
     repository: Repository
     caller: Caller
     calls: object
+    account: Account
 
     def token(self, **changes) -> str:
         return identity(carrier(), **{"issued": time.time(), "url": self.repository.url, **changes})
@@ -144,7 +156,7 @@ async def scene(folder, account=None, **stir):
             Caller, local_addr=("127.0.0.1", 0), remote_addr=(host, port)
         )
         with closing(transport):
-            yield Scene(repository, caller, account.incoming())
+            yield Scene(repository, caller, account.incoming(), account)
 
 
 @pytest.mark.parametrize("level", ["A", "B", "C"])
@@ -172,6 +184,43 @@ async def test_one_certificate_is_fetched_for_many_calls(tmp_path):
             at.caller.call(at.token())
             assert (await (await anext(at.calls)).attested()).level == "A"
         assert at.repository.connections == 1
+
+
+async def test_a_token_that_comes_again_for_another_call_is_a_replay(tmp_path):
+    async with scene(tmp_path) as at:
+        token = at.token()
+        at.caller.call(token)
+        assert (await (await anext(at.calls)).attested()).level == "A"
+        at.caller.call(token)
+        found = await (await anext(at.calls)).attested()
+        assert (found.level, found.number) == (None, "")
+        assert found.reason == "it was used before, for another call: a replay"
+
+
+async def test_an_invite_that_is_sent_again_brings_the_same_token(tmp_path):
+    async with scene(tmp_path) as at:
+        token = at.token()
+        at.caller.call(token)
+        first = await anext(at.calls)
+        assert (await first.attested()).level == "A"
+        first.reject(503)
+        at.caller.call(token, again=True)
+        second = await anext(at.calls)
+        assert (await second.attested()).level == "A"
+        second._leg.accept()
+        at.caller.call(token, again=True)
+        third = await anext(at.calls)
+        assert "that call was answered: a replay" in (await third.attested()).reason
+
+
+async def test_a_new_configuration_forgets_no_token(tmp_path):
+    async with scene(tmp_path) as at:
+        token = at.token()
+        at.caller.call(token)
+        assert (await (await anext(at.calls)).attested()).level == "A"
+        await at.account.reconfigure(at.account.config, TrustContext())
+        at.caller.call(token)
+        assert "a replay" in (await (await anext(at.calls)).attested()).reason
 
 
 @pytest.mark.parametrize(

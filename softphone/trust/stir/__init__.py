@@ -20,6 +20,7 @@ from softphone.trust.stir.passport import (
     number_of,
     parse_identity,
 )
+from softphone.trust.stir.replay import ReplayCache
 from softphone.trust.stir.telephone_authority import TelephoneAuthority, parse_authority_list
 from softphone.trust.stir.verification import (
     CallClaims,
@@ -35,6 +36,7 @@ __all__ = [
     "CallClaims",
     "InvalidPassport",
     "Passport",
+    "ReplayCache",
     "TelephoneAuthority",
     "canonical_number",
     "check_claims",

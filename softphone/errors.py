@@ -5,6 +5,7 @@
     |-- LocalProtocolError            a command that the state does not allow: caller misuse
     |-- TransportError                a connection could not be made or was lost
     |   |-- ConnectionLost            a connection that had been made was lost
+    |   |-- HostNotFound            DNS knows no address of a server's name
     |   |-- TransportTimeout
     |   `-- ServerClosed              closed right after the handshake: it probably refused us
     |-- CertificateError              the far end's certificate was not accepted
@@ -76,6 +77,7 @@ __all__ = [
     "DirectoryRefused",
     "FipsForbidden",
     "FipsUnavailable",
+    "HostNotFound",
     "IdentityMismatch",
     "LocalProtocolError",
     "MediaError",
@@ -147,6 +149,15 @@ class ConnectionLost(TransportError):
     _hint = (
         "try again: the connection broke after it had been made; look at the server's log "
         "if it does so often"
+    )
+
+
+class HostNotFound(TransportError):
+    """DNS knows no address of a server's name: nothing was connected to."""
+
+    _hint = (
+        "check how the server's name is written, and whether this machine can look it up: names "
+        "inside a company often need its network or VPN"
     )
 
 
@@ -336,7 +347,10 @@ class AuthenticationFailed(RegistrationError):
 class RegistrationTimeout(RegistrationError):
     """The registrar did not answer."""
 
-    _hint = "the port is open but no SIP comes back: is it the right one?"
+    _hint = (
+        "nothing there answers SIP: check address, port and transport (over UDP a closed port is "
+        "silent, too), and the firewalls on the way"
+    )
 
 
 class CallError(SoftphoneError):

@@ -169,7 +169,7 @@ def keys() -> Iterator[str]:
         ("[challenge]", config.ChallengeConfig, ("users",)),
         ("[[challenge.users]]", config.CallerConfig, ()),
         ("[[routes]]", config.RouteConfig, ("handler",)),
-        ("[tls]", config.TlsConfig, ("system",)),
+        ("[tls]", config.TlsConfig, ("system", "places")),
         ("[policy]", config.PolicyConfig, ()),
         ("[media]", config.MediaPreferences, ()),
         ("[quality]", config.QualityConfig, ()),

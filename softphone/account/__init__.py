@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from softphone.account.account import Account
 from softphone.account.context import AccountDependencies, CallCounts, LegObserver
+from softphone.account.registration import explain_silence
 from softphone.account.service_control import CHECK_VERSION, OnService
 from softphone.account.stack_settings import TrustContext, digest_credentials, tls_settings
 from softphone.account.watch import PresenceWatch, Watch
@@ -30,5 +31,6 @@ __all__ = [
     "TrustContext",
     "Watch",
     "digest_credentials",
+    "explain_silence",
     "tls_settings",
 ]

@@ -33,7 +33,7 @@ from softphone.errors import (
     TransportTimeout,
 )
 from softphone.events import RegistrationChanged, RegistrationState, TrunkState
-from softphone.sans_io import Flow, Target
+from softphone.sans_io import Flow, Target, Transport
 from softphone.sip import Registration
 from softphone.sip.registration import (
     INITIALIZED,
@@ -334,7 +334,7 @@ def trunk_failure(
         return TransportError(f"{place} takes no calls: {change.status} {change.reason}".rstrip())
     if connection is not None:
         return connection
-    return TransportTimeout(f"{place} did not answer our OPTIONS: {_silence(target)}")
+    return TransportTimeout(f"{place} did not answer our OPTIONS: {explain_silence(target)}")
 
 
 _TRUNK_STATES = {
@@ -366,7 +366,7 @@ def registration_failure(
         message = f"{place} did not accept our credentials: {reason or status}"
         return AuthenticationFailed(message, status=status, reason=reason)
     if status in (0, 408):
-        why = _silence(target) if unanswered else reason
+        why = explain_silence(target) if unanswered else reason
         message = f"{place} did not answer our REGISTER{': ' + why if why else ''}"
         return RegistrationTimeout(message, status=status, reason=reason)
     message = f"{place} refused our registration: {status} {reason}".rstrip()
@@ -377,9 +377,11 @@ def registration_failure(
     return RegistrationRefused(message, status=status, reason=reason, retry_after=wait)
 
 
-def _silence(target: Target) -> str:
-    """Say what to check when nothing was received; over UDP not even a refusal shows."""
+def explain_silence(target: Target) -> str:
+    """Say what to check when nothing was received; over UDP not even a closed port shows."""
+    way = target.transport.upper()
+    silent = " (a closed port is silent, too)" if target.transport is Transport.UDP else ""
     return (
-        "is that the server's address and port, and do firewalls let "
-        f"{target.transport.upper()} through?"
+        f"is that the server's address and port for {way}{silent}, and do firewalls let {way} "
+        "through?"
     )

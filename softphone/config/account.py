@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -51,6 +51,7 @@ from softphone.sip import (
     AbsoluteUri,
     MalformedMessage,
     SipUri,
+    explain_no_sip_uri,
     is_numeric,
     parse_target,
     parse_uri,
@@ -76,9 +77,11 @@ def parse_sip_uri(text: str, *, what: str) -> SipUri:
     try:
         uri = parse_uri(text)
     except MalformedMessage as error:
-        raise ConfigurationError(f"{what}: {text!r} is not a SIP URI: {error.reason}") from error
+        advice = explain_no_sip_uri(text, error.reason)
+        raise ConfigurationError(f"{what}: {text!r} is not a SIP URI: {advice}") from error
     if isinstance(uri, AbsoluteUri):
-        raise ConfigurationError(f"{what}: {text!r} is not a sip: or sips: URI")
+        advice = explain_no_sip_uri(text)
+        raise ConfigurationError(f"{what}: {text!r} is not a sip: or sips: URI: {advice}")
     return uri
 
 
@@ -197,6 +200,18 @@ class TlsConfig:
     """A PEM file with the private key of `server_certificate`."""
     server_passphrase: KeyMaterial | None = None
     """The passphrase of `server_key`; in a file the only line of `server_passphrase_file`."""
+    places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Where keys are written, with file and line, for error messages.
+
+    :meta private:
+    """
+
+    def place_of(self, key: str) -> str:
+        """Return a key with where it is written, as an error message begins.
+
+        :meta private:
+        """
+        return self.places.get(key, f"tls.{key}")
 
     def __post_init__(self) -> None:
         if not isinstance(self.ca, tuple):
@@ -712,7 +727,9 @@ class AccountConfig:
         """Over TLS, show the certificate of the device's store where no other is named."""
         path = None if self.device is None else self.device.certificate
         if path is not None and self.tls.certificate is None and not self._clear_transport:
-            object.__setattr__(self, "tls", replace(self.tls, certificate=path, key=path))
+            places = {**self.tls.places, "certificate": "device.store"}
+            shown = replace(self.tls, certificate=path, key=path, places=places)
+            object.__setattr__(self, "tls", shown)
 
     @property
     def allow_list(self) -> AllowList:

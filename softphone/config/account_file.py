@@ -96,8 +96,9 @@ _LISTS = ("credentials", "routes")
 """Tables of which there may be several."""
 
 _MAKING = (
-    'two lines make one, aor = "sip:USER@DOMAIN" and registrar = "sips:SERVER" (see the'
-    " account file's documentation)"
+    'two lines make one, aor = "sip:USER@DOMAIN" and registrar = "sips:SERVER", and over TLS a'
+    ' table [tls] with ca = "FILE", the certificate of the authority that issued the server\'s, or'
+    ' ca = "system" where that is a public one (see the account file\'s documentation)'
 )
 
 

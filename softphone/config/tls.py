@@ -15,14 +15,16 @@ def credential_of(tls: TlsConfig) -> TlsCredential | None:
     """Return the client certificate with its key; None without one."""
     if tls.certificate is None or tls.key is None:
         return None
-    return TlsCredential(tls.certificate, tls.key, tls.passphrase)
+    place = tls.place_of("certificate")
+    return TlsCredential(tls.certificate, tls.key, tls.passphrase, place)
 
 
 def server_credential_of(tls: TlsConfig) -> TlsCredential | None:
     """Return what a listener shows: the server certificate, else the client's; None without."""
     if tls.server_certificate is None or tls.server_key is None:
         return credential_of(tls)
-    return TlsCredential(tls.server_certificate, tls.server_key, tls.server_passphrase)
+    place = tls.place_of("server_certificate")
+    return TlsCredential(tls.server_certificate, tls.server_key, tls.server_passphrase, place)
 
 
 def purpose_warnings(tls: TlsConfig, *, dials: bool, listens: bool) -> Iterator[str]:
@@ -69,8 +71,12 @@ def trust_store_of(tls: TlsConfig, trust: TrustStore | None = None) -> TrustStor
     """Open the trust anchors, and the store for certificates that a person accepts.
 
     `trust` supplies the anchors if `tls` names no authority, and the store if it names none.
-    Raises ConfigurationError when a file is missing or holds no certificate.
+    Raises ConfigurationError, with the place of the key, when a file is missing or holds no
+    certificate.
     """
     keep = trust if tls.store is None else TrustStore.open(tls.store, make=False)
     sources = [str(path) for path in tls.ca] + (["system"] if tls.system else [])
-    return TrustStore.from_sources(*sources, keep=keep) if sources else keep or TrustStore()
+    try:
+        return TrustStore.from_sources(*sources, keep=keep) if sources else keep or TrustStore()
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{tls.place_of('ca')}: {error}") from error

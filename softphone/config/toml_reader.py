@@ -32,8 +32,9 @@ SERVER_KEYS = ("server_certificate", "server_key", "server_passphrase_file")
 """Keys of the `[tls]` of an account that listens."""
 _READ_APART = (
     *("ca", "system", "key", "pin", "passphrase", "store"),
-    *("server_key", "server_passphrase"),
+    *("server_key", "server_passphrase", "places"),
 )
+_CERTIFICATE_KEYS = ("ca", "certificate", "server_certificate")
 _MAXIMUM_SIZE = 64 * 1024
 
 
@@ -96,10 +97,14 @@ class TomlTable:
         """The line that sets `key`; else where the table begins, else 1."""
         return self.file.line_of(self.name, key)
 
+    def place_of(self, key: str) -> str:
+        """Return file, line and full name of a key, as an error message begins."""
+        name = f"{self.name}.{key}" if self.name else key
+        return f"{self.path}:{self.line_of(key)}: {name}"
+
     def fail(self, key: str, message: str) -> NoReturn:
         """Raise ConfigurationError for a key, with its line."""
-        name = f"{self.name}.{key}" if self.name else key
-        raise ConfigurationError(f"{self.path}:{self.line_of(key)}: {name}: {message}")
+        raise ConfigurationError(f"{self.place_of(key)}: {message}")
 
     def fail_whole(self, message: str) -> NoReturn:
         """Raise ConfigurationError for the table, with the line where it begins."""
@@ -330,6 +335,7 @@ class TomlTable:
             store=self.place("store"),
             server_key=self.secret_path("server_key"),
             server_passphrase=self.secret_in("server_passphrase_file"),
+            places={key: self.place_of(key) for key in _CERTIFICATE_KEYS if key in self.values},
             **self.fields(TlsConfig, *_READ_APART),
         )
 

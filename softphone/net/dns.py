@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from softphone.errors import TransportError, TransportTimeout
+from softphone.errors import HostNotFound, TransportError, TransportTimeout
 from softphone.sans_io import Address, Entropy, Target
 from softphone.sip.message import SipUri
 from softphone.sip.transport import (
@@ -93,20 +93,22 @@ class DnsResolver:
     ) -> tuple[Target, ...]:
         """Find where to send a request for `uri`, best first (RFC 3263).
 
-        Raises TransportError when there is none, TransportTimeout when DNS does not answer.
+        Raises HostNotFound when DNS knows none, TransportError when none can be used, and
+        TransportTimeout when DNS does not answer.
         """
         lookup = locate_server(uri, entropy=self._entropy, policy=policy)
         while questions := lookup.wanted:
             for question, records in zip(questions, await self._ask_all(questions), strict=True):
                 lookup.add_answer(question, records)
         if lookup.failure is not None:
-            raise TransportError(f"{uri.host} cannot be located: {lookup.failure}")
+            kind = HostNotFound if lookup.unknown else TransportError
+            raise kind(f"{uri.host} cannot be located: {lookup.failure}")
         return lookup.targets
 
     async def resolve(self, host: str) -> Sequence[str]:
         """The addresses of a host, IPv4 first; a numeric host is returned as it is.
 
-        Raises TransportError when it has none, TransportTimeout when DNS does not answer.
+        Raises HostNotFound when it has none, TransportTimeout when DNS does not answer.
         """
         if is_numeric(host):
             return (host,)
@@ -119,7 +121,7 @@ class DnsResolver:
             if isinstance(record, AddressRecord)
         ]
         if not addresses:
-            raise TransportError(f"DNS knows no address of {host}")
+            raise HostNotFound(f"DNS knows no address of {host}")
         return addresses
 
     async def query(self, question: DnsQuestion) -> tuple[Record, ...]:

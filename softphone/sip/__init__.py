@@ -70,7 +70,7 @@ from softphone.sip.publication import Publication, Publisher, PublishRequest
 from softphone.sip.registration import Registration, RegistrationEvent
 from softphone.sip.registration.registration import RegistrationConfig
 from softphone.sip.subscription import NotifierUsage, SubscriberUsage
-from softphone.sip.target import parse_target
+from softphone.sip.target import explain_no_sip_uri, parse_target
 from softphone.sip.transaction import Exchange, ServerExchange
 from softphone.sip.transport import Failover, LookupPolicy, is_numeric
 
@@ -146,6 +146,7 @@ __all__ = [
     "Uri",
     "UserToUser",
     "call_security",
+    "explain_no_sip_uri",
     "is_numeric",
     "parse_target",
     "parse_uri",

@@ -77,11 +77,15 @@ _UNKNOWN_CODES = frozenset({2, 18, 19, 20, 21, 27})
 
 @dataclass(frozen=True, slots=True)
 class TlsCredential:
-    """Paths of our own certificate (PEM, followed by its chain) and private key."""
+    """Paths of our own certificate (PEM, followed by its chain) and private key.
+
+    `place` is the setting that names them, for error messages.
+    """
 
     certificate: str | os.PathLike[str]
     key: str | os.PathLike[str]
     password: KeyMaterial | None = None
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +291,15 @@ def check_credential(credential: TlsCredential, *, wall: datetime | None = None)
 
     Logs a warning when others can read the key file.
     """
+    try:
+        _check_pair(credential, wall)
+    except ConfigurationError as error:
+        if not credential.place:
+            raise
+        raise ConfigurationError(f"{credential.place}: {error}") from error.__cause__
+
+
+def _check_pair(credential: TlsCredential, wall: datetime | None) -> None:
     leaf = load_certificate_file(credential.certificate)[0]
     password = credential.password.reveal() if credential.password is not None else None
     try:

@@ -301,7 +301,8 @@ def test_a_missing_file_is_a_sentence_that_says_what_is_missing_and_how_to_make_
     said = str(caught.value)
     assert said.startswith(f"{missing}: there is no such account file: two lines make one, ")
     assert "softphone lab --dir lab" in name_options(said)
-    lines = re.findall(r'\w+ = "\S+"', said)
+    assert 'over TLS a table [tls] with ca = "FILE", the certificate of the authority' in said
+    lines = re.findall(r'(?:aor|registrar) = "\S+"', said)
     missing.write_text("\n".join(lines))
     config = load_account(missing).config
     assert (config.aor, config.registrar) == ("sip:USER@DOMAIN", "sips:SERVER")

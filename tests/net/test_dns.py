@@ -12,7 +12,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from softphone.errors import TransportError, TransportTimeout
+from softphone.errors import HostNotFound, TransportError, TransportTimeout
 from softphone.net.dns import DnsResolver, ResolverConfig
 from softphone.sans_io import Target, Transport
 from softphone.sip.message import SipUri
@@ -195,9 +195,9 @@ async def test_the_memory_is_bounded(desk):
 
 
 async def test_a_host_without_addresses_is_a_clear_error(desk):
-    with pytest.raises(TransportError, match=r"nowhere\.test"):
+    with pytest.raises(HostNotFound, match=r"nowhere\.test"):
         await desk.resolver.resolve("nowhere.test")
-    with pytest.raises(TransportError, match=r"nowhere\.test cannot be located"):
+    with pytest.raises(HostNotFound, match=r"nowhere\.test cannot be located"):
         await desk.locate("sip:alice@nowhere.test")
 
 

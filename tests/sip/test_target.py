@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from softphone.config.account import parse_sip_uri
 from softphone.errors import ConfigurationError
-from softphone.sip import parse_target, parse_uri
+from softphone.sip import explain_no_sip_uri, parse_target, parse_uri
 
 OWN = parse_uri("sips:alice@example.test:5071")
 
@@ -35,6 +36,30 @@ def test_anything_else_is_refused_and_named(text):
     with pytest.raises(ConfigurationError, match="target: ") as refused:
         parse_target(text, OWN)
     assert repr(text) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "advice"),
+    [
+        (
+            "alice@b.test",
+            "Malformed URI",
+            "no scheme: write sip:alice@b.test, or sips:alice@b.test ",
+        ),
+        ("127.0.0.1:5060", "Malformed URI", "no scheme: write sip:127.0.0.1:5060, or sips:"),
+        ("pbx.example.test:5061", "", "no scheme: write sip:pbx.example.test:5061, or"),
+        ("tel:+4930", "", "write it as sip:USER@HOST or sip:HOST, with sips: for TLS"),
+        ("sip:a@b:99999", "Port out of range", "Port out of range; write it as sip:USER@HOST"),
+        ("sip:alice@", "Malformed SIP URI", "write it as sip:USER@HOST or sip:HOST"),
+        ("a b", "Malformed URI", "write it as sip:USER@HOST"),
+    ],
+)
+def test_how_to_write_a_sip_uri_is_said(text, reason, advice):
+    said = explain_no_sip_uri(text, reason)
+    assert said.removeprefix("it has ").startswith(advice)
+    with pytest.raises(ConfigurationError) as refused:
+        parse_sip_uri(text, what="aor")
+    assert str(refused.value).endswith(said)
 
 
 def test_the_domain_of_an_ipv6_address_is_in_brackets():

@@ -1,6 +1,6 @@
 """`softphone doctor`: examines an account step by step, and says what to fix.
 
-File, certificate, DNS, port, TLS, registration: the first step that fails ends the examination,
+File, certificates, DNS, port, TLS, registration: the first step that fails ends the examination,
 since the later ones depend on it.
 """
 
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from softphone.account import TrustContext, tls_settings
+from softphone.account import TrustContext, explain_silence, tls_settings
 from softphone.account.stack_settings import listener_settings
 from softphone.cli.console.certificate_prompt import (
     certificate_prompt,
@@ -28,31 +28,54 @@ from softphone.cli.diagnose.options import DoctorOptions
 from softphone.config import AccountConfig, load_account
 from softphone.config.presets import preset_named
 from softphone.config.tls import purpose_warnings
-from softphone.errors import ConfigurationError, SoftphoneError, TransportError
+from softphone.errors import (
+    ConfigurationError,
+    RegistrationTimeout,
+    SoftphoneError,
+    TransportError,
+)
 from softphone.net import DnsResolver, Driver
+from softphone.net.stream import connect_socket, with_port_advice
 from softphone.personas import persona_named
 from softphone.phone import Phone
 from softphone.sans_io import Flow, Target, Transmit, Transport
+from softphone.security import ClientCertificates
 from softphone.sip import LookupPolicy
-from softphone.trust import TlsSettings, client_context, server_context
+from softphone.trust import TlsSettings, TrustStore, client_context, server_context
 from softphone.trust.fips import random_bytes
 from softphone.trust.verification.checklist import revocation_outcome
 
 STEP_PATIENCE = 20.0
+CONNECT_PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """The outcome of one step."""
+    """The outcome of one step; `advice` of a good one is for what may come to fail later."""
 
     step: str
     good: bool
     detail: str
     advice: str = ""
 
+    @property
+    def line(self) -> str:
+        """The outcome for people."""
+        mark = "FAILS" if not self.good else "note" if self.advice else "ok"
+        advised = f": {self.advice}" if self.good and self.advice else ""
+        return f"{mark:<7}{self.step:<21}{self.detail}{advised}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """The sentence of a step that fails nothing, with advice."""
+
+    detail: str
+    advice: str
+
 
 class _AccountExamination:
-    """The steps of one account; each returns a sentence, or raises."""
+    """The steps of one account; each returns a sentence or a note, or raises."""
 
     def __init__(self, output: CommandOutput, path: Path, trust: TrustOptions) -> None:
         self._output = output
@@ -72,12 +95,13 @@ class _AccountExamination:
             raise ConfigurationError("the account file has not been read")
         return self._config
 
-    def steps(self) -> Iterator[tuple[str, Callable[[], Awaitable[str]]]]:
+    def steps(self) -> Iterator[tuple[str, Callable[[], Awaitable[str | _Note]]]]:
         """Yield the steps in order; the carrier's rules are one if the account names a preset."""
         yield "account file", self.read
         yield "media path", self.media_path
-        if self.config.preset is not None:
+        if self._config is not None and self._config.preset is not None:
             yield "carrier's rules", self.carrier
+        yield "trusted CAs", self.authorities
         yield "own certificate", self.credential
         yield "DNS", self.locate
         yield "port", self.connect
@@ -106,12 +130,60 @@ class _AccountExamination:
         kept = f"{len(preset.rules) - broken} of {len(preset.rules)} are kept"
         return f"{preset.title}, as of {preset.checked}: {kept}"
 
+    @property
+    def _listens_by_tls(self) -> bool:
+        return self.config.listen is not None and self.config.listen_at()[0] is Transport.TLS
+
+    @property
+    def _without_tls(self) -> bool:
+        clear = self.config.transport in (Transport.UDP, Transport.TCP)
+        return clear and not self._listens_by_tls
+
+    async def authorities(self) -> str | _Note:
+        config, tls = self.config, self.config.tls
+        if self._without_tls:
+            return "none needed without TLS"
+        if config.server_uri is None and config.client_certificates is ClientCertificates.NONE:
+            return "none needed: callers are not asked for a certificate"
+        settings = tls_settings(config, self._trust_context)
+        if settings.pin is not None:
+            return "none needed: tls.pin names the one certificate that is accepted"
+        store, found = settings.store, list[str]()
+        if store.anchors:
+            names = ", ".join(Path(ca).name for ca in tls.ca) or "the trust store"
+            found.append(f"{len(store.anchors)} from {names}")
+        if settings.lists:
+            found.append("the cluster's trust lists")
+        named = bool(found)
+        if store.system:
+            found.append("the system's store")
+        if pins := len(self._accepted.all_pins):
+            found.append(f"accepted certificates: {pins}")
+        return ", ".join(found) if named else self._authorities_note(found, store.system)
+
+    @property
+    def _accepted(self) -> TrustStore:
+        """The store of the certificates that a person has accepted."""
+        store, phones = self.config.tls.store, self._trust_context.trust
+        return (phones or TrustStore()) if store is None else TrustStore.open(store, make=False)
+
+    def _authorities_note(self, found: list[str], system: bool) -> _Note:
+        """Say whose certificates will be refused, and which line would have them accepted."""
+        where = f"below [tls] in {self._path}, ca.crt being the authority's that issued it"
+        if system:
+            detail = f"{', '.join(found)}: a private PBX's certificate will be refused"
+            return _Note(detail, f'if yours has one, write ca = ["system", "ca.crt"] {where}')
+        other = "other " if found else ""
+        detail = f"{', '.join(found) or 'none'}: every {other}server's certificate will be refused"
+        public = 'ca = "system" is for the public authorities'
+        return _Note(detail, f'write ca = "ca.crt" {where}; {public}')
+
     async def credential(self) -> str:
         self._config = await with_key_passphrase(self._output, self.config, self._passphrase)
-        config, settings = self.config, tls_settings(self.config)
-        listens = config.listen is not None and config.listen_at()[0] is Transport.TLS
-        if config.transport in (Transport.UDP, Transport.TCP) and not listens:
+        config, listens = self.config, self._listens_by_tls
+        if self._without_tls:
             return "none needed without TLS"
+        settings = tls_settings(config)
         client_context(settings)
         if listens:
             server_context(listener_settings(config, settings))
@@ -140,7 +212,11 @@ class _AccountExamination:
         if target.transport is Transport.UDP:
             return "UDP has no connection to try: registration will tell"
         started = asyncio.get_running_loop().time()
-        await _open_flow(replace(target, transport=Transport.TCP), TlsSettings())
+        try:
+            sock = await connect_socket((target.host, target.port), CONNECT_PATIENCE)
+        except TransportError as error:
+            raise with_port_advice(error, target.transport.upper()) from error.__cause__
+        sock.close()
         milliseconds = (asyncio.get_running_loop().time() - started) * 1000
         return f"{target.host}:{target.port} is open ({milliseconds:.0f} ms)"
 
@@ -155,6 +231,17 @@ class _AccountExamination:
             f"{identity.protocol} {identity.cipher}; {identity.subject}; verified by "
             f"{identity.verdict}; revocation: {revocation_outcome(identity)[1]}"
         )
+
+    def no_answer(self, step: str) -> StepResult:
+        """Return the outcome of a step that took longer than `STEP_PATIENCE`."""
+        within = f"within {STEP_PATIENCE:g} s"
+        if not self._targets:
+            advice = "check this machine's network, and its DNS server"
+            return StepResult(step, False, f"no answer {within}", advice)
+        target = self._targets[0]
+        place = f"{target.transport}:{target.host}:{target.port}"
+        detail = f"{place} did not answer {within}: {explain_silence(target)}"
+        return StepResult(step, False, detail, RegistrationTimeout(detail).hint)
 
     async def register(self) -> str:
         trust_context = self._trust_context
@@ -202,13 +289,14 @@ async def _open_flow(target: Target, settings: TlsSettings) -> Flow:
 async def examine_account(output: CommandOutput, options: DoctorOptions) -> int:
     """Examine step by step, print each finding at once, and print what to do."""
     examination = _AccountExamination(output, options.account, options.trust)
-    code, advice = DONE, ""
-    for step, examine in examination.steps():
+    code, advice, steps = DONE, "", examination.steps()
+    for step, examine in steps:
         with output.waiting(f"examining: {step}"):
-            finding, code = await _examined(step, examine)
+            finding, code = await _examined(examination, step, examine)
         _show(output, finding)
         advice = finding.advice
         if not finding.good:
+            _show_not_tried(output, step, [name for name, _ in steps])
             break
     for warning in examination.warnings:
         output.warn(warning)
@@ -220,26 +308,35 @@ async def examine_account(output: CommandOutput, options: DoctorOptions) -> int:
     return code
 
 
-async def _examined(step: str, examine: Callable[[], Awaitable[str]]) -> tuple[StepResult, int]:
+async def _examined(
+    examination: _AccountExamination, step: str, examine: Callable[[], Awaitable[str | _Note]]
+) -> tuple[StepResult, int]:
     """Run one step; return its finding, and the exit code for it."""
     try:
         async with asyncio.timeout(STEP_PATIENCE):
-            return StepResult(step, True, await examine()), DONE
+            found = await examine()
     except TimeoutError:
-        detail = f"no answer within {STEP_PATIENCE:.0f} s"
-        return StepResult(step, False, detail, "check the network and its firewalls"), FAILED
+        return examination.no_answer(step), FAILED
     except SoftphoneError as error:
-        return StepResult(step, False, str(error), error.hint or "see the message"), exit_code(
-            error
-        )
+        advice = error.hint or "see the message"
+        return StepResult(step, False, str(error), advice), exit_code(error)
+    note = _Note(found, "") if isinstance(found, str) else found
+    return StepResult(step, True, note.detail, note.advice), DONE
 
 
 def _show(output: CommandOutput, finding: StepResult) -> None:
     output.event(
         "finding",
-        f"{'ok   ' if finding.good else 'FAILS'}  {finding.step:<21}{finding.detail}",
+        finding.line,
         step=finding.step,
         good=finding.good,
         detail=finding.detail,
         advice=finding.advice,
     )
+
+
+def _show_not_tried(output: CommandOutput, failed: str, steps: list[str]) -> None:
+    """Print the steps that need the one that has failed."""
+    if steps:
+        sentence = f"{'':<7}not tried, because {failed} failed: {', '.join(steps)}"
+        output.event("not_tried", sentence, because=failed, steps=steps)

@@ -24,6 +24,7 @@ from softphone.net.stream.dialer import (
     PrepareSocket,
     addresses_of,
     system_addresses,
+    with_port_advice,
 )
 from softphone.net.stream.handshake_slots import HandshakeSlots
 from softphone.net.stream.listener import StreamListener, bind_stream
@@ -49,4 +50,5 @@ __all__ = [
     "connect_socket",
     "system_addresses",
     "verified_chain",
+    "with_port_advice",
 ]

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-from softphone.errors import TransportError, TransportTimeout
+from softphone.errors import HostNotFound, TransportError, TransportTimeout
 from softphone.net.limits import TransportLimits
 from softphone.net.stream.address_race import connect_first, interleave_families
 from softphone.net.stream.connection import StreamConnection, connect_socket
@@ -26,24 +26,29 @@ PrepareSocket: TypeAlias = Callable[[socket.socket], Awaitable[None]]
 HostResolver: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
 """`await resolve(host)`: the addresses of a name, best first.  Raises TransportError."""
 
+# Not every system has EAI_NODATA.
+_NO_SUCH_HOST = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
+
 
 async def system_addresses(host: str) -> Sequence[str]:
-    """Ask the system's resolver, in the loop's executor.  Raises TransportError."""
+    """Ask the system's resolver, in the loop's executor.  Raises TransportError, HostNotFound."""
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as exc:
-        raise TransportError(f"the name {host} has no address: {exc.strerror or exc}") from exc
+        # With EAI_AGAIN and the like no server has said that there is none.
+        kind = HostNotFound if exc.errno in _NO_SUCH_HOST else TransportError
+        raise kind(f"the name {host} has no address: {exc.strerror or exc}") from exc
     except UnicodeError as exc:
         # Of a label that is empty or longer than 63 octets, as a certificate or message may name.
-        raise TransportError(f"the name {host} has no address: it is no name of DNS") from exc
+        raise HostNotFound(f"the name {host} has no address: it is no name of DNS") from exc
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 async def addresses_of(host: str, resolve: HostResolver) -> Sequence[str]:
     """The addresses of a host; a numeric host and localhost are not looked up.
 
-    Raises TransportError when there is none.
+    Raises HostNotFound when there is none.
     """
     host = host.strip("[]")
     try:
@@ -56,7 +61,7 @@ async def addresses_of(host: str, resolve: HostResolver) -> Sequence[str]:
         return ["127.0.0.1", "::1"]
     found = await resolve(host)
     if not found:
-        raise TransportError(f"the name {host} has no address")
+        raise HostNotFound(f"the name {host} has no address")
     return found
 
 
@@ -143,11 +148,11 @@ class Dialer:
         try:
             return await connect_first(addresses, connect, delay=self._limits.attempt_delay)
         except TransportError as exc:
-            raise _advised(exc, protocol) from exc.__cause__
+            raise with_port_advice(exc, protocol) from exc.__cause__
 
 
-def _advised(error: TransportError, protocol: str) -> TransportError:
-    """The error, with advice for a port that nobody listens on."""
+def with_port_advice(error: TransportError, protocol: str) -> TransportError:
+    """The error of a connection, with advice for a port that nobody listens on."""
     if not isinstance(error.__cause__, ConnectionRefusedError):
         return error
     advice = f"is the server running, and is that its port for {protocol}?"

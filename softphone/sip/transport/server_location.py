@@ -130,10 +130,14 @@ class _ServerCandidate:
 
 @dataclass(frozen=True, slots=True)
 class _LookupResult:
-    """The result of a look-up; `failure` says why `targets` is empty."""
+    """The result of a look-up; `failure` says why `targets` is empty.
+
+    `unknown`: DNS has no address.
+    """
 
     targets: tuple[Target, ...] = ()
     failure: str | None = None
+    unknown: bool = False
 
 
 _Answers: TypeAlias = dict[DnsQuestion, tuple[Record, ...]]
@@ -175,6 +179,11 @@ class ServerLookup:
     def failure(self) -> str | None:
         """Why there is no target, once the look-up is done; None before that or on success."""
         return self._outcome.failure
+
+    @property
+    def unknown(self) -> bool:
+        """Whether the look-up has failed because DNS knows no address."""
+        return self._outcome.unknown
 
     def add_answer(self, question: DnsQuestion, records: Sequence[Record]) -> None:
         """Add the answer to a question; () means "no such name" or "no such data".
@@ -227,7 +236,7 @@ def _search(uri: SipUri, policy: LookupPolicy, entropy: Entropy) -> _Search:
     targets = yield from _find_addresses(places, name, policy)
     if not targets:
         hosts = ", ".join(dict.fromkeys(place.host for place in places))
-        return _LookupResult(failure=f"DNS knows no address of {hosts[:200]}")
+        return _LookupResult(failure=f"DNS knows no address of {hosts[:200]}", unknown=True)
     return _LookupResult(targets)
 
 

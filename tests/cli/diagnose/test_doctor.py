@@ -13,12 +13,15 @@ from contextlib import contextmanager, suppress
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from softphone.cli.diagnose import doctor
 from softphone.lab import Authority, CertificateNames, Validity
+from softphone.trust import Pin, Service, TrustStore
 from tests.support.certificates import authority
 
 STEPS = [
     "account file",
     "media path",
+    "trusted CAs",
     "own certificate",
     "DNS",
     "port",
@@ -75,7 +78,118 @@ def test_a_port_where_nobody_listens_is_said_with_advice(cli, lab, tmp_path):
     assert outcome.code == 1
     last = [e for e in outcome.events if e["event"] == "finding"][-1]
     assert (last["step"], last["good"]) == ("port", False)
+    assert "its port for TLS?" in last["detail"]
     assert "whether the server runs" in outcome.summary["reason"]
+    (left,) = [e for e in outcome.events if e["event"] == "not_tried"]
+    assert left["because"] == "port"
+    assert left["steps"] == ["TLS and certificate", "registration"]
+
+
+def minimal(folder, *lines, server="sips:127.0.0.1:9"):
+    """An account file without a table, but for `lines`."""
+    path = folder / "alice.toml"
+    head = ['aor = "sip:alice@127.0.0.1"', f'registrar = "{server}"']
+    path.write_text("\n".join([*head, *lines]) + "\n")
+    return path
+
+
+def row(outcome, step):
+    """What was found at a step."""
+    (found,) = [e for e in outcome.events if e["event"] == "finding" and e["step"] == step]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("lines", "detail", "advice"),
+    [
+        ((), "none: every server's certificate will be refused", 'write ca = "ca.crt" below [tls]'),
+        (
+            ("[tls]", 'ca = "system"'),
+            "the system's store: a private PBX's certificate will be refused",
+            'write ca = ["system", "ca.crt"] below [tls]',
+        ),
+    ],
+)
+def test_whose_certificates_will_be_refused_is_said_before_a_server_is_there(
+    cli, tmp_path, monkeypatch, lines, detail, advice
+):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    path = minimal(tmp_path, *lines)
+    found = row(cli("doctor", "--account", path, "--json"), "trusted CAs")
+    assert (found["good"], found["detail"]) == (True, detail)
+    assert advice in found["advice"]
+    assert str(path) in found["advice"]
+    shown = cli("doctor", "--account", path).out
+    assert f"note   trusted CAs          {detail}: " in shown
+
+
+def test_which_authorities_are_trusted_is_said(cli, tmp_path):
+    ca = authority().write(tmp_path)
+    path = minimal(tmp_path, "[tls]", f'ca = ["{ca}", "system"]')
+    found = row(cli("doctor", "--account", path, "--json"), "trusted CAs")
+    assert (found["detail"], found["advice"]) == (f"1 from {ca.name}, the system's store", "")
+
+
+@pytest.mark.parametrize(
+    ("lines", "server", "detail"),
+    [
+        (("[tls]", f'pin = "{"ab" * 32}"'), "sips:127.0.0.1:9", "tls.pin names the one"),
+        ((), "sip:127.0.0.1:9;transport=tcp", "none needed without TLS"),
+    ],
+)
+def test_where_no_authority_is_needed_none_is_asked_for(cli, tmp_path, lines, server, detail):
+    path = minimal(tmp_path, *lines, server=server)
+    found = row(cli("doctor", "--account", path, "--json"), "trusted CAs")
+    assert detail in found["detail"]
+    assert found["advice"] == ""
+
+
+def test_certificates_that_were_accepted_are_counted(cli, tmp_path):
+    der = ssl.PEM_cert_to_DER_cert(authority().write(tmp_path).read_text())
+    TrustStore.open(tmp_path / "kept").add_pin(Pin(Service.SIP, "127.0.0.1", 9, der))
+    path = minimal(tmp_path, "[tls]", 'store = "kept"')
+    found = row(cli("doctor", "--account", path, "--json"), "trusted CAs")
+    assert found["detail"] == (
+        "accepted certificates: 1: every other server's certificate will be refused"
+    )
+
+
+def test_an_authority_that_cannot_be_read_is_told_with_file_line_and_key(cli, tmp_path):
+    (tmp_path / "bad.crt").write_text("junk")
+    path = minimal(tmp_path, "", "[tls]", 'ca = "bad.crt"')
+    outcome = cli("doctor", "--account", path, "--json")
+    assert outcome.code == 2
+    found = row(outcome, "trusted CAs")
+    assert found["good"] is False
+    assert found["detail"].startswith(f"{path}:5: tls.ca: {tmp_path / 'bad.crt'} holds no cert")
+    (left,) = [e for e in outcome.events if e["event"] == "not_tried"]
+    assert left["steps"] == STEPS[3:]
+
+
+def test_a_certificate_of_ours_that_cannot_be_used_is_told_with_file_line_and_key(cli, tmp_path):
+    own = Authority("foreign CA").client("sip:alice@127.0.0.1").write(tmp_path, "own")
+    own.key.write_text("junk")
+    path = minimal(tmp_path, "[tls]", f'key = "{own.key}"', f'certificate = "{own.certificate}"')
+    found = row(cli("doctor", "--account", path, "--json"), "own certificate")
+    assert found["detail"].startswith(f"{path}:5: tls.certificate: the key {own.key} is no PEM")
+
+
+def test_people_read_which_steps_were_not_tried(cli, tmp_path):
+    path = minimal(tmp_path, server="127.0.0.1:5061")
+    lines = cli("doctor", "--account", path).out.splitlines()
+    assert lines[0].endswith("write sip:127.0.0.1:5061, or sips:127.0.0.1:5061 for TLS")
+    left = ", ".join(STEPS[1:])
+    assert lines[1] == f"       not tried, because account file failed: {left}"
+
+
+def test_a_server_that_says_nothing_over_udp_is_told_with_its_place(cli, silent, monkeypatch):
+    monkeypatch.setattr(doctor, "STEP_PATIENCE", 0.2)
+    outcome = cli("doctor", "--account", silent.account(tls=False), "--json")
+    assert outcome.code == 1
+    found = row(outcome, "registration")
+    assert found["detail"].startswith(f"udp:127.0.0.1:{silent.port} did not answer within 0.2 s: ")
+    assert "for UDP (a closed port is silent, too)" in found["detail"]
+    assert found["advice"].startswith("nothing there answers SIP: check address, port and transp")
 
 
 @pytest.mark.parametrize("mistake", ["authority", "name"])

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from softphone.errors import TransportError, TransportTimeout
+from softphone.errors import HostNotFound, TransportError, TransportTimeout
 from softphone.net import Driver, DriverConfig, TransportLimits
 from softphone.net.stream import Dialer, system_addresses
 from softphone.sans_io import Target, Transport
@@ -51,8 +51,21 @@ async def test_a_name_without_address_is_an_error():
     async def resolve(host):
         return []
 
-    with pytest.raises(TransportError, match=r"pbx\.example\.test has no address"):
+    with pytest.raises(HostNotFound, match=r"pbx\.example\.test has no address"):
         await dialer(resolve).addresses(target("pbx.example.test"))
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(socket.EAI_NONAME, HostNotFound), (socket.EAI_AGAIN, TransportError)]
+)
+async def test_the_systems_resolver_tells_an_unknown_name_from_silence(monkeypatch, code, kind):
+    async def getaddrinfo(*_, **__):
+        raise socket.gaierror(code, "as it says")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    with pytest.raises(TransportError, match=r"pbx\.example\.test has no address") as caught:
+        await system_addresses("pbx.example.test")
+    assert type(caught.value) is kind
 
 
 async def test_a_resolver_that_does_not_answer_is_given_up():

@@ -11,7 +11,7 @@ wire format.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from functools import lru_cache
@@ -42,6 +42,7 @@ __all__ = [
     "SignalingSecurity",
     "SrtpPolicy",
     "TlsVersion",
+    "shortfall_sentence",
 ]
 
 
@@ -327,14 +328,19 @@ class Shortfall:
         return _HINTS[self.code]
 
 
+def shortfall_sentence(shortfalls: Iterable[Shortfall]) -> str:
+    """Return why a call is not more secure, for people: without codes, each reason once."""
+    return "; ".join(dict.fromkeys(shortfall.explanation for shortfall in shortfalls))
+
+
 class SecurityShortfall(SoftphoneError):
     """The call has less security than was demanded; we refused or ended it.
 
-    `shortfalls` holds every reason and is never empty.
+    `shortfalls` holds every reason, with its code, and is never empty; the text is for people.
     """
 
     def __init__(self, shortfalls: tuple[Shortfall, ...]) -> None:
-        super().__init__("; ".join(str(shortfall) for shortfall in shortfalls))
+        super().__init__(shortfall_sentence(shortfalls))
         self.shortfalls = shortfalls
 
     @property
@@ -431,7 +437,7 @@ class SecurityState:
     direct: bool = False
 
     def __str__(self) -> str:
-        reasons = "; ".join(shortfall.explanation for shortfall in self.shortfalls)
+        reasons = shortfall_sentence(self.shortfalls)
         return f"{self._summary}: {reasons}" if reasons else self._summary
 
     def __repr__(self) -> str:

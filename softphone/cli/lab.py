@@ -6,7 +6,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ async def run_lab(output: CommandOutput, options: LabOptions) -> int:
     Without a folder it works in a temporary one.  The lab admits `register_rate` registrations per
     second, in bursts of four times as many.  Raises ConfigurationError.
     """
-    folder, register_rate = options.folder, options.register_rate
+    folder, register_rate, ready = options.folder, options.register_rate, False
     if not 1 <= register_rate <= 100_000:
         raise ConfigurationError(f"--register-rate {register_rate}: expected 1 to 100,000")
     config = LabConfig(
@@ -60,13 +60,15 @@ async def run_lab(output: CommandOutput, options: LabOptions) -> int:
     with ExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="softphone-lab-")))
-        try:
+        with suppress(asyncio.CancelledError):
             async with LabServer(folder, config) as lab:
                 _ready(output, lab)
+                ready = True
                 lab.collector.on_report = lambda report: _reported(output, report)
                 await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            return DONE
+    if ready:
+        removed = "" if options.folder is not None else ", and its folder is removed"
+        output.copyable(f"The lab has ended{removed}.")
     return DONE
 
 

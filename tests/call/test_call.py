@@ -299,7 +299,7 @@ async def test_an_attended_transfer_joins_no_call_in_clear_to_one_that_may_not_b
     stage.alice.policy = stage.bob.policy = SecurityPolicy.clear()
     plain, _ = calls(stage)
     for one, other in ((call, plain), (plain, call)):
-        with pytest.raises(SecurityShortfall, match="srtp_required"):
+        with pytest.raises(SecurityShortfall, match="SRTP is required"):
             await one.transfer(other)
     assert "REFER" not in stage.sent("alice")
     assert call.state is plain.state is CallState.CONFIRMED

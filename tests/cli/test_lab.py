@@ -50,6 +50,17 @@ def test_without_json_it_says_how_to_reach_it_and_cuts_no_path(start, tmp_path):
     assert "sip_tls" in outcome.out
     assert "softphone boot CSFALICE --server http://127.0.0.1:" in outcome.out
     assert f"softphone call 600 --account {folder}/alice.toml" in outcome.out
+    assert outcome.out.endswith("\nThe lab has ended.\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_that_it_has_ended_once_its_folder_is_gone(start, tmp_path, number):
+    lab = start("lab", TMPDIR=str(tmp_path))
+    lab.until("Ctrl-C")
+    outcome = lab.end(number)
+    assert outcome.code == 0
+    assert outcome.out.endswith("\nThe lab has ended, and its folder is removed.\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_how_devices_enroll_is_said_by_option(start, tmp_path):

@@ -101,6 +101,7 @@ from softphone.security import (
     Shortfall,
     ShortfallCode,
     SignalingSecurity,
+    shortfall_sentence,
 )
 from softphone.sip import (
     AckReceived,
@@ -885,7 +886,7 @@ class CallLeg:
         """Hang up a call that fell below its policy, or hold it and stop its media."""
         if self.music is not None and self.music.playing:
             # Without the music source the call may meet its policy; that is judged again at once.
-            self.music.give_up("; ".join(map(str, shortfalls)))
+            self.music.give_up(shortfall_sentence(shortfalls))
             return
         if self.policy.on_drop is OnDrop.HANGUP or not self.confirmed.done():
             self.end_for_shortfalls(shortfalls)

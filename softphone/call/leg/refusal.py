@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from softphone.diagnostics.refusal_text import describe_q850
-from softphone.security import Shortfall, ShortfallCode
+from softphone.security import Shortfall, ShortfallCode, shortfall_sentence
 from softphone.srtp import CryptoRefusal
 
 
@@ -74,7 +74,7 @@ def fallback_not_agreed(what: str, profile: str, media: str) -> DescriptionRefus
 
 def policy_refusal(shortfalls: tuple[Shortfall, ...]) -> DescriptionRefusal:
     """Refuse a description that does not meet the call's policy."""
-    return DescriptionRefusal(399, "; ".join(map(str, shortfalls)), shortfalls)
+    return DescriptionRefusal(399, shortfall_sentence(shortfalls), shortfalls)
 
 
 def _printable(text: str, most: int) -> str:

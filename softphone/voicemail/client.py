@@ -162,9 +162,14 @@ class VoicemailClient:
         It is kept nowhere else.  Raises VoicemailRefused where the administrator does not let
         secure messages be fetched, and VoicemailError for what is not a WAV file.
         """
-        message = await self.message(identity)
         octets = await self._fetch(identity, part)
-        return MessageSound(octets, secure=message.secure)
+        try:
+            # Asked after the sound: a message may become secure or private meanwhile.
+            message = await self.message(identity)
+        except BaseException:
+            octets.close()
+            raise
+        return MessageSound(octets, secure=message.secure, private=message.private)
 
     async def save(
         self,
@@ -177,18 +182,15 @@ class VoicemailClient:
         """Save the sound of a message as a new file of mode 0600; returns its size in octets.
 
         The file appears when it is complete.  Raises SecureMessageRefused for a secure message,
-        before its sound is fetched, ConfigurationError for a file that exists unless `overwrite`,
-        and MediaError when it cannot be written.
+        before its sound is fetched and once more after, ConfigurationError for a file that exists
+        unless `overwrite`, and MediaError when it cannot be written.
         """
         place = Path(path)
-        message = await self.message(identity)
-        if message.secure:
-            raise SecureMessageRefused(
-                f"{identity}: a secure message is not stored: {place} was not written"
-            )
+        _check_storable(await self.message(identity), identity, place)
         new = None if overwrite else await asyncio.to_thread(PartFile, place)
         try:
-            with MessageSound(await self._fetch(identity, part), secure=False) as sound:
+            with await self.sound(identity, part=part) as sound:
+                _check_storable(sound, identity, place)
                 octets = sound.octets
         except BaseException:
             if new is not None:
@@ -395,6 +397,14 @@ def _check_status(host: str, path: str, answer: HttpsResponse) -> None:
     if status == 503:
         raise VoicemailError(f"{host} answered 503: the mailbox is not available now")
     raise VoicemailError(f"{host} answered {status} to a request for the mailbox")
+
+
+def _check_storable(message: VoiceMessage | MessageSound, identity: str, place: Path) -> None:
+    """Raise SecureMessageRefused for a secure message, and for its sound."""
+    if message.secure:
+        raise SecureMessageRefused(
+            f"{identity}: a secure message is not stored: {place} was not written"
+        )
 
 
 def _finish(new: PartFile, octets: bytes) -> None:

@@ -25,12 +25,16 @@ class MessageSound:
     """The sound of one message, a context manager; leaving it wipes the sound.
 
     `secure` sound may be played and must not be stored: `VoicemailClient.save` refuses it.
+    Neither it nor `private` sound is for others.  Both are what the server said after the sound
+    had come.
     """
 
-    def __init__(self, octets: WipedBuffer, *, secure: bool) -> None:
+    def __init__(self, octets: WipedBuffer, *, secure: bool, private: bool) -> None:
         self._octets = octets
         self.secure = secure
         """Whether the sound must not be stored."""
+        self.private = private
+        """Whether the sound is for its recipient only."""
 
     def __repr__(self) -> str:
         return f"<MessageSound {'secure ' if self.secure else ''}of {len(self)} octets>"

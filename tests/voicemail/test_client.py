@@ -6,6 +6,7 @@ import asyncio
 import logging
 import stat
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from unittest.mock import AsyncMock
 
 import numpy as np
@@ -269,6 +270,55 @@ async def test_a_secure_message_is_never_stored(tmp_path, overwrite):
             await own.save(SECURE, folder / "saved.wav", overwrite=overwrite)
     assert list(folder.iterdir()) == []
     assert not any("attachments" in path for _, path, _ in lab.asked)
+
+
+def becoming(monkeypatch, own, **changes):
+    """Let messages change while a sound is fetched; the buffers of the sounds."""
+    fetch, read = own._fetch, own.message
+    fetched = []
+
+    async def fetch_slowly(*arguments):
+        fetched.append(await fetch(*arguments))
+        return fetched[-1]
+
+    async def message(identity):
+        found = await read(identity)
+        return replace(found, **changes) if fetched else found
+
+    monkeypatch.setattr(own, "_fetch", fetch_slowly)
+    monkeypatch.setattr(own, "message", message)
+    return fetched
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+async def test_a_message_that_becomes_secure_meanwhile_is_not_stored(
+    tmp_path, monkeypatch, overwrite
+):
+    folder = tmp_path / "into"
+    folder.mkdir()
+    async with opened(tmp_path) as (_, own):
+        fetched = becoming(monkeypatch, own, secure=True)
+        with pytest.raises(SecureMessageRefused, match="not stored"):
+            await own.save(FIRST, folder / "saved.wav", overwrite=overwrite)
+    assert list(folder.iterdir()) == []
+    assert [octets.closed for octets in fetched] == [True]
+
+
+@pytest.mark.parametrize("change", ["secure", "private"])
+async def test_a_sound_is_as_its_message_was_after_it_had_come(tmp_path, monkeypatch, change):
+    async with opened(tmp_path) as (_, own):
+        becoming(monkeypatch, own, **{change: True})
+        with await own.sound(FIRST) as sound:
+            assert (sound.secure, sound.private) == (change == "secure", change == "private")
+
+
+async def test_a_sound_whose_message_has_gone_is_wiped(tmp_path, monkeypatch):
+    async with opened(tmp_path) as (_, own):
+        fetched = becoming(monkeypatch, own)
+        monkeypatch.setattr(own, "message", AsyncMock(side_effect=VoicemailError("gone")))
+        with pytest.raises(VoicemailError, match="gone"):
+            await own.sound(FIRST)
+    assert [octets.closed for octets in fetched] == [True]
 
 
 async def test_what_is_no_sound_is_not_kept(tmp_path):

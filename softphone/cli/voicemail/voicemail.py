@@ -75,16 +75,12 @@ async def play_message(output: CommandOutput, options: PlayMessageOptions) -> in
     """Play a message from memory.  Raises SecureMessageRefused for a call with a secure one."""
     async with _mailbox(output, options, options.trust) as mailbox:
         message = await mailbox.message(options.message)
-        if options.call is not None and (message.secure or message.private):
-            kind = "secure" if message.secure else "private"
-            raise SecureMessageRefused(
-                f"{message.id}: a {kind} message is not played to somebody else: nobody was called"
-            )
-        if message.secure:
-            forbid_core_dumps()
+        _check_audience(message, options)
         with output.waiting(f"fetching the message of {message.peer}"):
             sound = await mailbox.sound(message.id, part=options.part)
     with sound:
+        # The message may have become secure or private while its sound was fetched.
+        _check_audience(sound, options)
         kind = "a secure message, not stored: " if sound.secure else ""
         output.event("playing", f"{kind}{_sentence(message)}", **_fields(message))
         if options.call is not None:
@@ -92,6 +88,20 @@ async def play_message(output: CommandOutput, options: PlayMessageOptions) -> in
         with output.waiting("playing"):
             await play_sound(sound.source(48_000), options.device)
     return output.done("", reason="played", id=message.id)
+
+
+def _check_audience(message: VoiceMessage | MessageSound, options: PlayMessageOptions) -> None:
+    """Forbid core dumps with a secure message in memory.
+
+    Raises SecureMessageRefused for a call with a secure or private one.
+    """
+    if options.call is not None and (message.secure or message.private):
+        kind = "secure" if message.secure else "private"
+        raise SecureMessageRefused(
+            f"{options.message}: a {kind} message is not played to somebody else: nobody was called"
+        )
+    if message.secure:
+        forbid_core_dumps()
 
 
 async def _play_to(output: CommandOutput, options: CallOptions, sound: MessageSound) -> int:

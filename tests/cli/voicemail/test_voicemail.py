@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import stat
 import wave
+from dataclasses import replace
 
 import pytest
 
 from softphone.config import load_account
 from softphone.lab.unity_connection import lab_messages
+from softphone.voicemail import VoicemailClient
 
 BOX = {
     name: lab_messages(number) for number, name in enumerate(("alice", "bob", "dave", "carol"), 1)
@@ -94,6 +96,25 @@ def test_a_secure_message_is_not_played_to_somebody_else(cli, lab):
     assert "nobody was called" in ended.err
 
 
+@pytest.mark.parametrize("change", ["secure", "private"])
+def test_a_message_that_is_not_for_others_any_more_is_played_to_nobody(
+    cli, lab, monkeypatch, change
+):
+    read, seen = VoicemailClient.message, []
+
+    async def message(self, identity):
+        seen.append(await read(self, identity))
+        return seen[-1] if len(seen) == 1 else replace(seen[-1], **{change: True})
+
+    monkeypatch.setattr(VoicemailClient, "message", message)
+    first = ids("dave")[0]
+    ended = cli("voicemail", "play", first, "--call", "600", "--account", lab["dave"])
+    assert ended.code == 3
+    assert f"{first}: a {change} message is not played to somebody else" in ended.err
+    assert "calling" not in ended.out
+    assert len(seen) == 2
+
+
 def test_a_message_is_played_to_who_is_called(start, cli, lab, tmp_path):
     heard = tmp_path / "heard.wav"
     answering = start("answer", "--account", lab["bob"], "--record", heard, "--json")
@@ -125,7 +146,8 @@ def test_a_secure_message_is_played_here_and_leaves_no_core_dump(cli, lab, monke
         assert ended.code == 0, ended.err
         assert (words in ended.out) is (words == "not stored")
     assert played == [("3", pytest.approx(24_000, abs=100))] * 2
-    assert forbidden == [True]
+    # For the secure one: before its sound is asked for, and once more when it has come.
+    assert forbidden == [True, True]
 
 
 def test_without_a_sound_card_it_says_so(cli, lab, monkeypatch):

@@ -240,15 +240,13 @@ class _LogHandler(logging.Handler):
 
     def _warn(self, record: logging.LogRecord) -> None:
         before, late, words = mask(record.getMessage()).partition("media was ")
-        message = before
         # The rest of the text is for programs that embed the engine.
-        words = words.partition(":")[0]
+        words = words.partition(";")[0]
         if late and self._output.judges_lateness:
             if self.level < logging.WARNING:
                 self._output.log(f"{before}{late}{words}")
             return
-        if late:
-            message = f"{before}{late}{words}: this machine is too busy for it"
+        message = f"{before}{late}{words}"
         if getattr(record, "once", False):
             self._output.warn_once(message)
         else:

@@ -35,6 +35,7 @@ from softphone.media.bank import (
     PacketBatch,
     StreamBank,
 )
+from softphone.media.engine.late_cause import ProcessorWatch, ReadTimes, read_processor_times
 from softphone.media.engine.sockets import MediaSockets, encode_remote
 from softphone.media.interface import (
     AllocatedStream,
@@ -88,7 +89,7 @@ class MediaEngine:
     `packets_skipped` the RTP packets that they would have sent, `frames_late` frames that ran after
     the deadline of the next one.  `bank` is for the media loop only.
     `on_tick`, if set, is called after each run of a phase with the phase and its next frame.
-    `late_advice` is the advice in the log's warning about late media.
+    `late_advice`, if set, takes the place of the advice in the log's warning about late media.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class MediaEngine:
         wall: Callable[[], float] = time.time,
         entropy: Entropy = random_bytes,
         tap: Tap | None = None,
+        processor: ReadTimes = read_processor_times,
     ) -> None:
         self.config = config or MediaConfig()
         self.lateness = LatenessHistogram()
@@ -110,10 +112,8 @@ class MediaEngine:
         self._wall = wall
         self._tap = tap
         self.on_tick: Callable[[int, int], None] | None = None
-        self.late_advice = (
-            "the event loop, or this process's other threads, kept the media loop from running; "
-            "move that work into a process of its own, or shorten sys.setswitchinterval()"
-        )
+        self.late_advice = ""
+        self._processor = ProcessorWatch(processor)
         self.bank = self._bank = StreamBank(
             self.config.capacity,
             entropy=entropy,
@@ -344,6 +344,7 @@ class MediaEngine:
         if self.on_tick is not None:
             self.on_tick(phase, self._frames[phase])
         self._dispatch()
+        self._processor.mark(now)
 
     def _skip(self, phase: int, jump: int, behind: float, now: float) -> None:
         """Skip `jump` frames, the first of them `behind` seconds late, and count what they miss."""
@@ -449,4 +450,7 @@ class MediaEngine:
             return
         words = _notices.setdefault(self._loop, LatenessNotice()).late(behind, now=now)
         if words:
-            logger.warning("media was %s: %s", words, self.late_advice)
+            cause = self._processor.find_cause(behind)
+            logger.warning(
+                "media was %s: %s; %s", words, cause.why, self.late_advice or cause.advice
+            )

@@ -84,9 +84,7 @@ class MediaWorkerServer:
             return
         self._engine = MediaEngine(read_config(fields))
         # The engine already has its own process; the default advice is to give it one.
-        self._engine.late_advice = (
-            "other processes had its core; give it one, or let it carry fewer streams"
-        )
+        self._engine.late_advice = "give it a core of its own, or let it carry fewer streams"
         capacity = self._engine.bank.capacity
         os.ftruncate(descriptor, SharedStatistics.octets(capacity))
         self._board = SharedStatistics(map_memory(descriptor), capacity)

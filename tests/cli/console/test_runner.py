@@ -170,7 +170,7 @@ def test_a_command_that_judges_lateness_is_told_of_no_moment_of_it(capsys, verbo
         return 0
 
     assert run(RunOptions(json=False, verbose=verbose), command) == 0
-    late = "media was 9 ms late\n" if verbose else ""
+    late = "media was 9 ms late: x\n" if verbose else ""
     assert capsys.readouterr().err == f"{late}warning: load worker 7: it is lost\n"
 
 
@@ -183,6 +183,4 @@ def test_late_media_is_told_without_advice_for_programmers(capsys, who):
         return 0
 
     assert run(RunOptions(json=False), command) == 0
-    assert capsys.readouterr().err == (
-        f"warning: {who}media was 9 ms late: this machine is too busy for it\n"
-    )
+    assert capsys.readouterr().err == (f"warning: {who}media was 9 ms late: x\n")

@@ -363,6 +363,7 @@ class FalseLoop:
 
     def __init__(self):
         self.now, self.calls = 50.0, []
+        self.processor = (0.0, 0.0)
 
     def call_later(self, delay, callback, *arguments):
         entry = [self.now + delay, callback, arguments]
@@ -390,6 +391,7 @@ async def clocked(monkeypatch):
         clock=lambda: loop.now,
         wall=lambda: 1e9 + loop.now,
         entropy=random.Random(5).randbytes,
+        processor=lambda: loop.processor,
     )
     async with engine:
         local = engine.allocate_stream()
@@ -428,7 +430,37 @@ async def test_a_longer_stall_lets_media_time_jump_and_the_jump_is_counted(clock
     assert engine.lateness.maximum_ms == pytest.approx(990.0, abs=20.0)
     assert 49 <= round(101 * engine.lateness.share_above(20.0)) <= 51
     assert "late" in caplog.text
-    assert "process of its own" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("used", "why"),
+    [
+        ((0.01, 0.01), "this process had the processor for 10 ms meanwhile: this machine was busy"),
+        ((0.09, 0.08), "the event loop itself computed for 80 ms meanwhile; move that work, or "),
+        ((0.09, 0.02), "other threads of this process computed for 70 ms meanwhile; move that "),
+    ],
+)
+async def test_why_media_is_late_is_said_by_what_the_processor_did_meanwhile(
+    clocked, caplog, used, why
+):
+    loop, _, _ = clocked
+    loop.processor = (7.0, 5.0)
+    loop.advance(50.5)
+    loop.now = 50.62
+    process, thread = used
+    loop.processor = (7.0 + process, 5.0 + thread)
+    loop.advance(50.7)
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"media was 100 ms late: {why}")
+
+
+async def test_in_a_worker_the_advice_is_for_its_process(clocked, caplog):
+    loop, engine, _ = clocked
+    engine.late_advice = "give it a core"
+    loop.advance(50.5)
+    loop.now = 50.62
+    loop.advance(50.7)
+    assert caplog.messages[0].endswith("or the event loop waited for something; give it a core")
 
 
 async def test_engines_of_one_loop_say_together_that_media_is_late(clocked, caplog):

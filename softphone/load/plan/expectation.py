@@ -50,6 +50,9 @@ _QUANTILES: Mapping[str, tuple[str, Callable[[Tally], Histogram]]] = {
     "loss": ("%", lambda t: t.loss),
 }
 
+_COUNTED: Mapping[str, str] = {"registration": "registration", "lateness": "packet"}
+"""What has a value of a quantile, where it is not a call."""
+
 _OF_ALL = ("answered", "registered", "audio")
 """Shares of the calls or users that are to be near 100 %."""
 
@@ -101,6 +104,22 @@ class Figure:
             return histogram.quantile(self.quantile)
         part, whole = self.shares(tally)
         return 100.0 * part / whole if whole else None
+
+    def shortage(self, tally: Tally) -> str:
+        """Say that a quantile is of too few values: then it is the worst one; "" otherwise."""
+        histogram = self.histogram(tally)
+        if histogram is None or self.quantile is None:
+            return ""
+        # Rounded: 1 - 0.9 is less than 0.1 in binary.
+        needed = math.ceil(1.0 / min(self.quantile, 1.0 - self.quantile) - 1e-6)
+        if histogram.total >= needed:
+            return ""
+        rank = self.label.rpartition("_")[2]
+        what = _COUNTED.get(self.name, "call")
+        return (
+            f", of {histogram.total} {what}{'s' if histogram.total != 1 else ''}: too few for"
+            f" {rank}, which takes {needed}"
+        )
 
     def histogram(self, tally: Tally) -> Histogram | None:
         """The values that it is a quantile of; None for a share."""
@@ -165,6 +184,7 @@ class Expectation:
             return ExpectationVerdict(self.text, False, f"nothing, since {why}")
         met = _OPERATORS[self.comparison](value, self.bound)
         measured = f"{value:.4g}{' ' if figure.unit == 'ms' else ''}{figure.unit}"
+        measured += figure.shortage(tally)
         outright = not met and value == _NOTHING_HAPPENED.get(figure.label)
         return ExpectationVerdict(self.text, met, measured, outright)
 

@@ -451,6 +451,5 @@ class MediaEngine:
         words = _notices.setdefault(self._loop, LatenessNotice()).late(behind, now=now)
         if words:
             cause = self._processor.find_cause(behind)
-            logger.warning(
-                "media was %s: %s; %s", words, cause.why, self.late_advice or cause.advice
-            )
+            advice = self.late_advice or cause.advice
+            logger.warning("media was %s: %s; %s", words, cause.why, advice)

@@ -31,8 +31,7 @@ class LateCause:
 class ProcessorWatch:
     """Reads the processor times of the event loop's thread and its process.
 
-    `mark` is called after each run of a timer that was in time, so that `find_cause` sees what was
-    used since.
+    `mark` is called after each run of a timer, so that `find_cause` sees what was used since.
     """
 
     def __init__(self, read: ReadTimes = read_processor_times) -> None:
@@ -52,18 +51,19 @@ class ProcessorWatch:
         processor, or it waited.  What it used is the loop's, or other threads'.
         """
         process, thread = (now - then for now, then in zip(self._read(), self._marked, strict=True))
+        others = process - thread
         if process < behind / 2:
             return LateCause(
                 f"this process had the processor for {process * 1e3:.0f} ms meanwhile: this"
                 " machine was busy with others, or the event loop waited for something",
-                "give it a processor of its own; asyncio's debug mode names what the loop waits for",
+                "give it a processor of its own; asyncio's debug mode names what waits in the loop",
             )
         if thread >= process / 2:
             return LateCause(
                 f"the event loop itself computed for {thread * 1e3:.0f} ms meanwhile",
-                "move that work, or media, into a process of its own; asyncio's debug mode names it",
+                "move that work, or media, to a process of its own; asyncio's debug mode names it",
             )
         return LateCause(
-            f"other threads of this process computed for {(process - thread) * 1e3:.0f} ms meanwhile",
-            "move that work into a process of its own, or shorten sys.setswitchinterval()",
+            f"other threads of this process computed for {others * 1e3:.0f} ms meanwhile",
+            "move that work to a process of its own, or shorten sys.setswitchinterval()",
         )

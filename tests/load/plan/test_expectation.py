@@ -54,6 +54,32 @@ def test_expectations_are_judged(text, met):
     assert verdict.measured
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("setup_p99", 10, ", of 10 calls: too few for p99, which takes 100"),
+        ("setup_p99", 99, ", of 99 calls: too few for p99, which takes 100"),
+        ("setup_p99", 100, ""),
+        ("setup_p999", 999, ", of 999 calls: too few for p999, which takes 1000"),
+        ("setup_p90", 10, ""),
+        ("setup_p50", 1, ", of 1 call: too few for p50, which takes 2"),
+        ("mos_p5", 19, ", of 19 calls: too few for p5, which takes 20"),
+        ("mos_p5", 20, ""),
+        ("registration_p95", 3, ", of 3 registrations: too few for p95, which takes 20"),
+        ("lateness_p99", 7, ", of 7 packets: too few for p99, which takes 100"),
+    ],
+)
+def test_a_percentile_of_too_few_values_is_said_with_the_verdict(name, values, said):
+    found = Tally()
+    figures = {"registration": found.registration_ms, "lateness": found.lateness_ms}
+    figures |= {"setup": found.setup_ms, "mos": found.mos}
+    figures[name.partition("_")[0]].record_value(4.0, values)
+    verdict = parse_expectation(f"{name}<=5").judge_tally(found)
+    assert verdict.met
+    assert verdict.measured.partition(",")[0].startswith("4")
+    assert verdict.measured.removeprefix(verdict.measured.partition(",")[0]) == said
+
+
 def test_one_call_with_another_suite_breaks_the_expectation():
     found = tally()
     found.suites["clear"] = 1

@@ -32,6 +32,10 @@ MOST_CALLS = 1_000_000
 _VISUAL_SEPARATORS = re.compile(r"[-.() ]")
 _DIGITS = re.compile(r"[0-9]+")
 _LETTER = re.compile(r"[A-Za-z]")
+_DIAL_STRING = re.compile(r"[pw,]*([0-9*#]+)(?:[pwtx,;!][0-9*#pwtx,;!]*)?", re.I)
+"""Digits with pause ("p") and waiting for a tone ("w", RFC 2806 section 2.2), and what modems and
+gateways read besides: "," and "!", tones ("t") and an extension ("x").  The group is the number
+before them."""
 _NUMBER = re.compile(r"\+?[0-9]+")
 _INTERNATIONAL = re.compile(r"\+(?:1[2-9][0-9]{9}|[2-9][0-9]{6,14})")
 """With "+" and country code.  A number of the North American plan has ten digits behind its 1."""
@@ -77,7 +81,7 @@ class DialPolicyConfig:
     internal: tuple[str, ...] = ()
     """Extensions, feature codes and names that may be called in the account's own domain, as
     numbers and patterns of `[[routes]]`, "_6XX"; "bob@example.test" of another domain.  A number of
-    more than 7 digits, or with "+", is never internal."""
+    more than 7 digits, or with "+", is never internal, with pauses ("p", "w") in it or without."""
     allow: tuple[str, ...] = ()
     """The telephone numbers that may be called, as patterns on their international form,
     "_+4930."; by default all that the other rules allow."""
@@ -173,11 +177,13 @@ class DialPolicyConfig:
             raise DialRefused(f"{shown}: its escapes are escaped once more", rule="number")
         number, why = self._international_form(bare)
         readings = self._readings(number)
-        if self._is_emergency(bare):
+        string = _DIAL_STRING.fullmatch(bare)
+        first = bare if string is None else string[1]
+        if self._is_emergency(first):
             if self.emergency:
                 return JudgedTarget(shown, emergency=True)
             raise DialRefused(f"{shown} is an emergency number", rule="emergency")
-        if any(_matches(pattern, bare, *readings) for pattern in self.deny):
+        if any(_matches(pattern, bare, first, *readings) for pattern in self.deny):
             raise DialRefused(f"{shown} is a number that must not be called", rule="deny")
         # A server sends the call to `maddr`, whatever the host is (RFC 3261 section 16.5).
         host = uri.parameter("maddr") or uri.host if isinstance(uri, SipUri) else domain
@@ -299,11 +305,15 @@ def _matches(pattern: str, *texts: str) -> bool:
 
 
 def _may_be_internal(bare: str) -> bool:
-    """Whether a user part without separators is no telephone number, nor a code before one."""
+    """Whether a user part without separators is no telephone number, nor a code before one.
+
+    A number with pauses in it, "0049900123456p", is no name: a server may dial its digits.
+    """
     if bare.startswith("+") or any(each.isdigit() and not each.isascii() for each in bare):
         return False
     digits = sum(character.isdigit() for character in bare)
-    return digits <= LONGEST_INTERNAL or _LETTER.search(bare) is not None
+    named = _LETTER.search(bare) is not None and _DIAL_STRING.fullmatch(bare) is None
+    return digits <= LONGEST_INTERNAL or named
 
 
 def _check_amount(key: str, value: float) -> None:

@@ -198,6 +198,29 @@ def test_the_contact_of_a_far_end_may_be_a_name_and_no_forbidden_number(written,
     assert caught.value.rule == why
 
 
+@pytest.mark.parametrize(
+    "written",
+    ["0049900123456p", "0900123456w1", "p0900123456", "0900123456x1", "0900P123456", "0900123456t"],
+)
+@pytest.mark.parametrize("rules", [{}, {"internal": ("_.",)}])
+def test_a_number_with_pauses_is_no_name_of_a_far_end(written, rules):
+    with pytest.raises(DialRefused) as caught:
+        judged(written, connected=not rules, **GERMAN, **rules)
+    assert caught.value.rule == "internal"
+    # Names of phones, with letters that no gateway dials, or in front.
+    for name in ("t12345678", "sep001122334455", "4b6c9e12-0011", "600p"):
+        assert judged(name, connected=True, **GERMAN).price == 0.0
+
+
+@pytest.mark.parametrize(
+    ("written", "why"), [("112p", "emergency"), ("w110", "emergency"), ("666p1", "deny")]
+)
+def test_a_short_number_before_a_pause_is_judged_by_itself(written, why):
+    with pytest.raises(DialRefused) as caught:
+        judged(written, connected=True, **GERMAN, deny=("666",))
+    assert caught.value.rule == why
+
+
 def test_the_longest_prefix_says_the_price_and_with_a_budget_one_must():
     rates = {"+49": 0.01, "+4915": 0.1}
     budget = {"budget_per_day": 5.0, "call_duration": 600.0}

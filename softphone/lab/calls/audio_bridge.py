@@ -16,7 +16,11 @@ from softphone.media.audio import PcmRing
 
 
 class MemberSink:
-    """A `Sink` that passes a member's audio on to all others."""
+    """A `Sink` that passes a member's audio on to all others.
+
+    Members come and go while it is written, which the sinks of a `TeeSink` do not: they are sorted
+    for batches once.
+    """
 
     def __init__(self) -> None:
         self.rings: dict[Hashable, PcmRing] = {}

@@ -21,6 +21,9 @@
     |   `-- MessageUndelivered        it came back, or was not acknowledged
     |-- DirectoryError                a directory could not be searched
     |   `-- DirectoryRefused          it does not accept us
+    |-- DiscoveryError                a user's services could not be found
+    |   |-- DiscoveryRefused          a server does not know the user, or the password
+    |   `-- CredentialsWithheld       nothing ties a server to the user's domain
     |-- VoicemailError                a voice mailbox could not be read or changed
     |   |-- VoicemailRefused          it does not accept us
     |   `-- SecureMessageRefused      policy forbids it with a secure message: nothing was stored
@@ -71,10 +74,13 @@ __all__ = [
     "CipherRefused",
     "ConfigurationError",
     "ConnectionLost",
+    "CredentialsWithheld",
     "Declined",
     "DialRefused",
     "DirectoryError",
     "DirectoryRefused",
+    "DiscoveryError",
+    "DiscoveryRefused",
     "FipsForbidden",
     "FipsUnavailable",
     "HostNotFound",
@@ -252,6 +258,27 @@ class DirectoryRefused(DirectoryError):
     """The directory does not accept our user, or does not let this user search."""
 
     _hint = "check user name, password and the search base of the directory"
+
+
+class DiscoveryError(SoftphoneError):
+    """A user's services could not be found, or a document that describes them not be read."""
+
+    _hint = "check the domain and its SRV records; each step says what it has found and why"
+
+
+class DiscoveryRefused(DiscoveryError):
+    """A server does not know the user, or does not accept the password."""
+
+    _hint = "check the user's name, which may differ from the mail address, and the password"
+
+
+class CredentialsWithheld(DiscoveryError):
+    """Nothing ties a server to the user's domain: it was sent no credentials."""
+
+    _hint = (
+        "check who runs that server: its name has to be in the user's domain, or its certificate to"
+        " name the domain; in a terminal you are asked once"
+    )
 
 
 class VoicemailError(SoftphoneError):

@@ -33,6 +33,11 @@ COMMANDS = (
         "call.options:WatchOptions",
         "Register and print the calls, or the presence, of other users, until interrupted",
     ),
+    (
+        "discover",
+        "discovery.options:DiscoverOptions",
+        "Find a user's servers, devices and settings from a mail address, and say why",
+    ),
     ("lab", "lab_options:LabOptions", "Run a CUCM-like server on loopback until interrupted"),
     (
         "demo",

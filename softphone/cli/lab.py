@@ -16,6 +16,7 @@ from softphone.cli.console.runner import DONE
 from softphone.cli.lab_options import LabOptions
 from softphone.errors import ConfigurationError
 from softphone.lab import (
+    DISCOVERY_DOMAIN,
     DOMAIN,
     EXTENSIONS,
     CapfAuthMode,
@@ -52,6 +53,7 @@ async def run_lab(output: CommandOutput, options: LabOptions) -> int:
         files=True,
         tvs=True,
         directory=True,
+        dns=True,
         voicemail=True,
         chat=has_chat(),
         capf_orders=tuple(parse_pending_enrollment(text) for text in options.capf or ()),
@@ -83,6 +85,8 @@ def _ready(output: CommandOutput, lab: LabServer) -> None:
     places |= {name: f"{at[0]}:{at[1]}" for name, at in beside.items() if at is not None}
     if lab.directory is not None:
         places["uds"] = f"{lab.directory.address[0]}:{lab.directory.address[1]}"
+    if lab.dns is not None:
+        places["dns"] = f"{lab.dns.address[0]}:{lab.dns.address[1]}"
     if lab.voicemail is not None:
         places["voicemail"] = f"{lab.voicemail.address[0]}:{lab.voicemail.address[1]}"
     accounts = {name: str(path) for name, path in lab.accounts.items()}
@@ -146,6 +150,12 @@ def _text(places: dict[str, str], facts: dict[str, Any]) -> str:
         f" --pin {signer}{shown}",
         f" or: softphone contacts search alice --config {facts['directory']}",
     ]
+    if "dns" in places:
+        folder = Path(first).parent
+        lines.append(
+            f" or: softphone discover carol@{DISCOVERY_DOMAIN} --nameserver {places['dns']}"
+            f" --ca {folder}/ca.crt --password-file {folder}/carol.secret --cache {folder}/found"
+        )
     if "voicemail" in places:
         lines.append(f" or: softphone voicemail list --account {first}")
     chats = facts["chats"]

@@ -21,11 +21,13 @@ from softphone.lab.config import (
     SharedLine,
     make_load_users,
 )
+from softphone.lab.dns_server import DISCOVERY_DOMAIN
 from softphone.lab.pending_enrollment import CapfAuthMode, parse_pending_enrollment
 from softphone.lab.prosody import DOMAIN, find_prosody
 from softphone.lab.server import LabServer
 
 __all__ = [
+    "DISCOVERY_DOMAIN",
     "DOMAIN",
     "EXTENSIONS",
     "Authority",

@@ -9,6 +9,7 @@ from pathlib import Path
 from softphone.errors import ConfigurationError
 from softphone.lab.authority import Authority, CertificateNames
 from softphone.lab.config import LabConfig, LabUser
+from softphone.lab.dns_server import DISCOVERY_NODE
 from softphone.sans_io import Address, Entropy, Transport
 from softphone.security import KeyMaterial
 from softphone.trust import TlsCredential, write_private
@@ -33,7 +34,7 @@ class LabFiles:
         self.authority = Authority()
         self.ca = self.authority.write(folder)
         server = self.authority.server(
-            "lab", names=CertificateNames(dns=("localhost",), ip=(config.host,))
+            "lab", names=CertificateNames(dns=("localhost", DISCOVERY_NODE), ip=(config.host,))
         )
         self.server: TlsCredential = server.write(folder, "server")
         self.decoy_key = _kept_key(folder / "strangers.key", entropy)

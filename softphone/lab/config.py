@@ -82,6 +82,7 @@ class LabConfig:
     * `files`: serve trust lists and configurations, and issue certificates to encrypt them to.
     * `tvs`: answer whether a certificate is known.
     * `directory`: serve a directory as CUCM's UDS does, and show callers by number.
+    * `dns`: with the directory, serve the DNS records by which a user's services are found.
     * `voicemail`: serve a mailbox for each user as Unity Connection does, and tell phones of new
       messages.
     * `chat`: start Prosody for the users.
@@ -117,6 +118,8 @@ class LabConfig:
     tvs_port: int = 0
     directory: bool = False
     directory_port: int = 0
+    dns: bool = False
+    dns_port: int = 0
     voicemail: bool = False
     voicemail_port: int = 0
     chat: bool = False

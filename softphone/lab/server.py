@@ -26,6 +26,8 @@ from softphone.lab.calls import CallControl, LabContext
 from softphone.lab.carrier import CarrierJudge, CarrierRules
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.cucm import LabCapf, LabCluster, LabTvs
+from softphone.lab.cucm.user_files import PROFILE_NAME
+from softphone.lab.dns_server import DISCOVERY_NODE, LabDns, discovery_zone
 from softphone.lab.folder_lock import locked_folder
 from softphone.lab.presence_agent import LabPresenceAgent
 from softphone.lab.prosody import LabChatServer
@@ -135,6 +137,7 @@ class LabServer:
         self.tvs_address: Address | None = None
         self.directory: LabDirectory | None = None
         self.directory_file: Path | None = None
+        self.dns: LabDns | None = None
         self.voicemail: LabVoicemail | None = None
         self.chat: LabChatServer | None = None
         self.collector = QualityReportCollector(entropy)
@@ -241,6 +244,17 @@ class LabServer:
             await self._open_chat()
         if self.capf is not None:
             await self._provide(self.capf)
+        if self.directory is not None and self.config.dns:
+            await self._open_dns(self.directory)
+
+    async def _open_dns(self, directory: LabDirectory) -> None:
+        """Serve the records by which a user's services are found, and name the file service."""
+        zone = discovery_zone(directory.address[1], self.config.host)
+        dns = LabDns(zone, self.config.host, self.config.dns_port)
+        self.dns = await self._stack.enter_async_context(dns)
+        if self.cluster is not None:
+            port = self.cluster.addresses["https"][1]
+            directory.profile_uri = f"https://{DISCOVERY_NODE}:{port}/{PROFILE_NAME}"
 
     async def _open_chat(self) -> None:
         names = [user.name for user in self.config.users if not user.is_load_user]
@@ -282,6 +296,12 @@ class LabServer:
             self.files.server,
             config.host,
             config.directory_port,
+            node=DISCOVERY_NODE,
+            devices={
+                user.name: (user.device,)
+                for user in config.users
+                if config.user_of_device(user.device) is not None
+            },
         )
         await self._stack.enter_async_context(self.directory)
         user = next((one for one in config.users if one.name in self.files.passwords), None)

@@ -1,7 +1,8 @@
-"""The lab's directory: the part of CUCM's User Data Services (HTTPS) that a search needs.
+"""The lab's directory: the part of CUCM's User Data Services (HTTPS) that phones ask.
 
-Serves `/users` by name, number, mail or user, `/clusterUser` and `/version`.  With `authenticated`
-a search requires Basic credentials (RFC 7617), as CUCM does when its administrator enables that.
+Serves `/users` by name, number, mail or user, and for service discovery `/clusterUser`, `/servers`,
+`/user/ID` and `/user/ID/devices`.  With `authenticated` a search requires Basic credentials
+(RFC 7617), as CUCM does when its administrator enables that; a user's own data always do.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ class LabDirectory:
     """An async context; `address` is where it listens once it is entered.
 
     `passwords` are those of the users who may search.  `asked` records each request: path, query,
-    and the user whose password was correct, else None.
+    and the user whose password was correct, else None.  `node` is the full name of this server,
+    `servers` are those of the cluster; `devices` are the names of each user's devices, and
+    `profile_uri` is the address of the service profile.
     """
 
     people: Sequence[DirectoryUser]
@@ -65,6 +68,10 @@ class LabDirectory:
     port: int = 0
     authenticated: bool = True
     cap: int = _CAP
+    node: str = ""
+    servers: Sequence[str] = ()
+    devices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    profile_uri: str = ""
     address: Address = ("", 0)
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -96,17 +103,67 @@ class LabDirectory:
         del self.asked[:-1000]
         if what == "users" and self.authenticated and user is None:
             return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="UDS"'})
-        makers = {"users": self._users, "clusterUser": self._cluster_user}
+        makers = {
+            "users": self._users,
+            "clusterUser": self._cluster_user,
+            "servers": self._server_list,
+        }
         make = makers.get(what)
-        if make is None:
+        if make is not None:
+            return web.Response(text=_HEAD + make(query), content_type="application/xml")
+        if what.startswith("user/"):
+            return self._own_data(what.removeprefix("user/"), user)
+        return web.Response(status=404)
+
+    def _own_data(self, path: str, user: str | None) -> web.Response:
+        """Answer `/user/ID` and `/user/ID/devices`: to that user only."""
+        from aiohttp import web
+
+        name, _, below = path.partition("/")
+        if user is None:
+            return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="UDS"'})
+        if user != name:
+            return web.Response(status=403)
+        person = next((each for each in self.people if each.username == name), None)
+        makers = {"": self._user, "devices": self._device_list}
+        make = makers.get(below)
+        if person is None or make is None:
             return web.Response(status=404)
-        return web.Response(text=_HEAD + make(query), content_type="application/xml")
+        return web.Response(text=_HEAD + make(person), content_type="application/xml")
+
+    @property
+    def _base(self) -> str:
+        return f"https://{self.node or self.address[0]}:{self.address[1]}/cucm-uds"
+
+    def _user(self, person: DirectoryUser) -> str:
+        profile = f"<serviceProfile><uri>{escape(self.profile_uri)}</uri></serviceProfile>"
+        home = escape(person.home or self.node or self.address[0])
+        rest = (
+            f'<homeCluster enableImAndPresence="false">{home}</homeCluster>'
+            f"<devices uri={quoteattr(f'{self._base}/user/{person.username}/devices')}/>"
+            f"{profile if self.profile_uri else ''}"
+        )
+        return _xml(person, self._base).replace("</user>", f"{rest}</user>")
+
+    def _device_list(self, person: DirectoryUser) -> str:
+        devices = "".join(
+            f"<device><id>{escape(name.lower())}</id><name>{escape(name)}</name>"
+            "<model>Cisco Unified Client Services Framework</model></device>"
+            for name in self.devices.get(person.username, ())
+        )
+        return f'<devices version="12.5.1">{devices}</devices>'
+
+    def _server_list(self, _: Mapping[str, str]) -> str:
+        named = self.servers or (self.node or self.address[0],)
+        servers = "".join(f"<server>{escape(each)}</server>" for each in named)
+        uri = quoteattr(f"{self._base}/servers")
+        return f'<servers version="12.5.1" uri={uri}>{servers}</servers>'
 
     def _users(self, query: Mapping[str, str]) -> str:
         found = [each for each in self.people if _matches(each, query)]
         start, most = _number(query, "start", 0), _number(query, "max", self.cap)
         shown = found[start : start + min(most, self.cap)]
-        base = f"https://{self.address[0]}:{self.address[1]}/cucm-uds"
+        base = self._base
         numbers = f'start="{start}" requestedCount="{most}" returnedCount="{len(shown)}"'
         users = "".join(_xml(each, base) for each in shown)
         return (
@@ -122,8 +179,14 @@ class LabDirectory:
         )
         if found is None:
             return '<clusterUser><result found="false"/></clusterUser>'
-        host = escape(found.home or self.address[0])
-        return f'<clusterUser><result found="true"/><homeCluster>{host}</homeCluster></clusterUser>'
+        home = found.home or self.node or self.address[0]
+        # The port of another cluster's server is not known here: it is the usual one.
+        base = self._base if found.home is None else f"https://{home}:8443/cucm-uds"
+        return (
+            f'<clusterUser><result found="true" uri={quoteattr(f"{base}/user/{found.username}")}/>'
+            f"<homeCluster serversUri={quoteattr(f'{base}/servers')}>{escape(home)}</homeCluster>"
+            "</clusterUser>"
+        )
 
 
 def _number(query: Mapping[str, str], key: str, default: int) -> int:

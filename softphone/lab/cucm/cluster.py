@@ -19,6 +19,8 @@ from softphone.lab.cucm.capf import LabCapf
 from softphone.lab.cucm.device_file import DeviceFile, LabNode
 from softphone.lab.cucm.file_service import FilePorts, FileService
 from softphone.lab.cucm.files import ClusterFiles
+from softphone.lab.cucm.user_files import user_files
+from softphone.lab.dns_server import DISCOVERY_NODE
 from softphone.provisioning import certificate_hash
 from softphone.sans_io import Address, Entropy, Transport
 from softphone.trust import (
@@ -61,7 +63,8 @@ class LabCluster:
         self.changes: dict[str, Mapping[str, Any]] = {}
         """Administrator's changes to the configurations of devices, by device name."""
         web = files.authority.server(
-            "lab files", names=CertificateNames(dns=("localhost",), ip=(config.host,))
+            "lab files",
+            names=CertificateNames(dns=("localhost", DISCOVERY_NODE), ip=(config.host,)),
         )
         credential = web.write(files.folder, "files")
         (server, *_) = load_certificate_file(files.server.certificate)
@@ -80,7 +83,9 @@ class LabCluster:
             wall=lambda: datetime.now(UTC),
         )
         ports = FilePorts(config.host, config.tftp_port, config.http_port, config.https_port)
-        self.service = FileService(self.files.file, credential, ports)
+        self.documents: dict[str, bytes] = user_files(DISCOVERY_NODE, files.voicemail)
+        """The files that are not signed: the service profile and jabber-config.xml, by name."""
+        self.service = FileService(self._file, credential, ports)
 
     async def __aenter__(self) -> Self:
         """Raises TransportError when a port is taken."""
@@ -89,6 +94,9 @@ class LabCluster:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.service.__aexit__(*exc_info)
+
+    def _file(self, name: str) -> bytes | None:
+        return self.documents.get(name) or self.files.file(name)
 
     @property
     def addresses(self) -> Mapping[str, Address]:

@@ -12,6 +12,7 @@ appendix A.1 (OCSP over HTTP).
 from __future__ import annotations
 
 from softphone.net.http.client import (
+    AdmitServer,
     Downloader,
     HttpsClient,
     HttpsEnvironment,
@@ -29,6 +30,7 @@ from softphone.net.http.repository_fetcher import (
 from softphone.net.http.revocation_fetcher import RevocationFetcher
 
 __all__ = [
+    "AdmitServer",
     "Downloader",
     "HttpsClient",
     "HttpsEnvironment",

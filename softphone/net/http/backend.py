@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import httpcore
 
-from softphone.errors import SoftphoneError
+from softphone.errors import SoftphoneError, TransportError
 from softphone.net.limits import TransportLimits
 from softphone.net.stream import StreamConnection
 from softphone.sans_io import Flow, PeerIdentity, Target, Transport
@@ -125,15 +125,21 @@ class GatedStream(httpcore.AsyncNetworkStream):
 class GatedNetwork(httpcore.AsyncNetworkBackend):
     """Connects to one target, whatever host httpcore names; `failure` is why it could not.
 
-    Without a target it connects, in clear, to the host that httpcore names.
+    Without a target it connects, in clear, to the host that httpcore names.  `admit`, if given,
+    judges the verified server before the connection is handed out; without TLS there is none.
     """
 
     def __init__(
-        self, open_connection: OpenConnection, limits: TransportLimits, target: Target | None = None
+        self,
+        open_connection: OpenConnection,
+        limits: TransportLimits,
+        target: Target | None = None,
+        admit: Callable[[PeerIdentity], None] | None = None,
     ) -> None:
         self._open_connection = open_connection
         self._limits = limits
         self._target = target
+        self._admit = admit
         self.identity: PeerIdentity | None = None
         self.failure: SoftphoneError | None = None
 
@@ -160,4 +166,18 @@ class GatedNetwork(httpcore.AsyncNetworkBackend):
         wire.connection = connection
         flow = Flow(0, target.transport, connection.local, connection.remote, self.identity)
         connection.attach(flow)
+        try:
+            self._judge_server(target)
+        except SoftphoneError as exc:
+            self.failure = exc
+            await wire.aclose()
+            raise httpcore.ConnectError(str(exc)) from exc
         return wire
+
+    def _judge_server(self, target: Target) -> None:
+        """Call `admit`, if there is one.  Raises what it raises, TransportError without TLS."""
+        if self._admit is None:
+            return
+        if self.identity is None:
+            raise TransportError(f"{target.host} showed no certificate: nothing was sent")
+        self._admit(self.identity)

@@ -37,6 +37,9 @@ from softphone.trust import Service, TlsSettings
 OnBodyChunk: TypeAlias = Callable[[bytes], None]
 """Takes a piece of a response body; an exception that it raises ends the request."""
 
+AdmitServer: TypeAlias = Callable[[PeerIdentity], None]
+"""Judges a server that has passed the gate; the SoftphoneError that it raises ends the request."""
+
 
 class ResponseTooLarge(TransportError):
     """The response is larger than the limit."""
@@ -52,13 +55,17 @@ class HttpsLimits:
 
 @dataclass(frozen=True, slots=True)
 class HttpsRequest:
-    """One request; `content` yields the body in pieces, `length` octets in all."""
+    """One request; `content` yields the body in pieces, `length` octets in all.
+
+    `admit`, if given, judges the server after the gate, before any byte of the request is sent.
+    """
 
     url: str
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     content: AsyncIterator[bytes] | bytes | None = field(default=None, repr=False)
     length: int | None = None
+    admit: AdmitServer | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +155,7 @@ class HttpClient:
         `read(status)` tells whether to read the body; `on_chunk` gets the pieces of a 200.
         Raises what `HttpsClient.send_request` and `Downloader.download` list.
         """
-        network = GatedNetwork(self._dialer.open_connection, self._net, target)
+        network = GatedNetwork(self._dialer.open_connection, self._net, target, request.admit)
         # httpcore sees every connection as one in clear; `GatedNetwork` decides about TLS.
         url = f"http://{_authority(target)}{request.url}"
         try:
@@ -216,7 +223,8 @@ class HttpsClient(HttpClient):
         """Send one request and return the response; `on_chunk` gets the body of a 200 in pieces.
 
         Raises ResponseTooLarge, TransportTimeout, TransportError; CertificateError or CipherRefused
-        for a server that did not pass the gate; ConfigurationError for a URL that is not https.
+        for a server that did not pass the gate; ConfigurationError for a URL that is not https; and
+        what `request.admit` raises.
         """
         target = https_target(request.url)
         place = f"{target.host} port {target.port}"
@@ -227,6 +235,25 @@ class HttpsClient(HttpClient):
         )
         within = replace(request, url=_path(request.url))
         return await self._exchange(target, within, words, on_chunk=on_chunk)
+
+    async def identify_server(self, url: str) -> PeerIdentity:
+        """Return the identity of the server of a URL; no byte of HTTP is sent.
+
+        Raises what `send_request` raises for a server that cannot be reached or is refused.
+        """
+        target = https_target(url)
+        network = GatedNetwork(self._dialer.open_connection, self._net, target)
+        try:
+            async with asyncio.timeout(self._limits.within):
+                stream = await network.connect_tcp(target.host, target.port)
+        except TimeoutError as exc:
+            raise TransportTimeout(f"{target.host} port {target.port} did not answer") from exc
+        except httpcore.ConnectError as exc:
+            raise network.failure or TransportError(str(exc)) from exc
+        await stream.aclose()
+        if network.identity is None:
+            raise TransportError(f"{target.host} port {target.port} showed no certificate")
+        return network.identity
 
 
 class Downloader(HttpClient):

@@ -1,0 +1,82 @@
+"""The command `softphone discover`: its options."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from softphone.cli.console.options import (
+    CertificateOptions,
+    CommandOptions,
+    JsonOption,
+    option,
+    option_dataclass,
+)
+
+
+@option_dataclass
+class DiscoverOptions(CommandOptions):
+    """Find a user's servers, devices and settings from a mail address, and say why.
+
+    The password goes to servers in the user's domain, to those whose certificate names that domain,
+    and to those that you confirm; without one, only what needs none is asked.
+    """
+
+    carried_out_by = "softphone.cli.discovery.discover:discover_services"
+    examples = (
+        "softphone discover alice@example.com --ca ca.pem",
+        "softphone discover alice@example.com --password-file alice.secret --json",
+    )
+    account: Annotated[str, typer.Argument(help="The user's mail address.")]
+    user: Annotated[
+        str | None, option("--user", "The user's name in CUCM, where it is another.", "NAME")
+    ] = None
+    password_file: Annotated[
+        Path | None, option("--password-file", "Else the terminal is asked.", "FILE")
+    ] = None
+    ca: Annotated[
+        list[str] | None, option("--ca", 'Believe this authority, or "system".', "FILE")
+    ] = None
+    services_domain: Annotated[
+        str | None, option("--services-domain", "Ask this domain's records.", "NAME")
+    ] = None
+    voice_domain: Annotated[
+        str | None,
+        option("--voice-domain", "The voice services domain: asked before any other.", "NAME"),
+    ] = None
+    exclude: Annotated[
+        list[str] | None,
+        option("--exclude", "Leave out WEBEX, CUCM or CUP; repeatable.", "SERVICE"),
+    ] = None
+    next_record: Annotated[
+        bool,
+        option(
+            "--next-record/--no-next-record",
+            "Whether the next record counts once no server of one can be reached.",
+        ),
+    ] = True
+    clear_files: Annotated[
+        bool, option("--clear-files", "Let the profile and the settings come in clear.")
+    ] = False
+    trust_remote_config: Annotated[
+        bool,
+        option("--trust-remote-config", "Let settings over verified TLS relax ours, too."),
+    ] = False
+    config_file: Annotated[
+        str, option("--config-file", "The file of settings; a group may have its own.", "NAME")
+    ] = "jabber-config.xml"
+    nameserver: Annotated[
+        list[str] | None,
+        option("--nameserver", "Ask this DNS server; repeatable.", "HOST[:PORT]"),
+    ] = None
+    timeout: Annotated[float, option("--timeout", "The time limit of one request.", "SECONDS")] = (
+        10.0
+    )
+    cache: Annotated[
+        Path | None, option("--cache", "Where the results are kept for 24 hours.", "DIR")
+    ] = None
+    trust: CertificateOptions = field(default_factory=CertificateOptions)
+    json: JsonOption = False

@@ -1,0 +1,62 @@
+"""Finds a user's services from a mail address: SRV records, home cluster, devices, configuration.
+
+`records`, `credential_rule`, `document` and `jabber_config` decide, without I/O: which record
+counts, which server may get credentials, what documents say, which settings count.  `discovery`
+asks DNS and servers through `softphone.net`, where each passes the certificate gate before a byte
+of HTTP.  Devices are booted by `softphone.provisioning`; nobody is signed in here.
+
+RFC 2782 (SRV), RFC 4985 (SRVName), RFC 7617 (Basic); Cisco's service discovery and User Data
+Services.
+"""
+
+from __future__ import annotations
+
+from softphone.discovery.cache import CachedDiscovery, DiscoveryCache
+from softphone.discovery.config import DiscoveryConfig
+from softphone.discovery.credential_rule import ConfirmationQuestion, CredentialRule
+from softphone.discovery.discovery import (
+    DiscoveryEnvironment,
+    OnDiscoveryStep,
+    ServiceDiscovery,
+)
+from softphone.discovery.document import (
+    ProfileServer,
+    ServiceProfile,
+    UdsUser,
+    UserDevice,
+)
+from softphone.discovery.jabber_config import ConfigSetting, JabberConfig, SettingDecision
+from softphone.discovery.records import (
+    ExcludedService,
+    ServicePath,
+    ServiceRecord,
+    ServiceTarget,
+)
+from softphone.discovery.result import DiscoveryResult, DiscoveryStep, StepOutcome
+from softphone.discovery.server_requests import AskConfirmation
+
+__all__ = [
+    "AskConfirmation",
+    "CachedDiscovery",
+    "ConfigSetting",
+    "ConfirmationQuestion",
+    "CredentialRule",
+    "DiscoveryCache",
+    "DiscoveryConfig",
+    "DiscoveryEnvironment",
+    "DiscoveryResult",
+    "DiscoveryStep",
+    "ExcludedService",
+    "JabberConfig",
+    "OnDiscoveryStep",
+    "ProfileServer",
+    "ServiceDiscovery",
+    "ServicePath",
+    "ServiceProfile",
+    "ServiceRecord",
+    "ServiceTarget",
+    "SettingDecision",
+    "StepOutcome",
+    "UdsUser",
+    "UserDevice",
+]

@@ -1,0 +1,135 @@
+"""What an earlier discovery has found, on disk, for one user: for display, and while DNS is silent.
+
+A file of mode 0600 in a folder of mode 0700.  It never takes the place of a verification: servers
+from it are verified like any other, and its settings make the client stricter at most.  It holds no
+credentials.  What it holds counts for 24 hours; the servers that the user has confirmed, for ever.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any  # what JSON is read as, before it is checked
+from urllib.parse import quote
+
+from softphone.discovery.jabber_config import ConfigSetting, JabberConfig
+from softphone.discovery.records import ServiceRecord, ServiceTarget, is_host_name
+from softphone.errors import ConfigurationError
+from softphone.trust import write_private
+from softphone.trust.disk import check_file, check_folder, make_folder, read_whole, synchronize
+
+VALID_FOR = 86_400.0
+"""The seconds for which what was found counts."""
+_LARGEST = 4 << 20
+_VERSION = 1
+_LONGEST_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class CachedDiscovery:
+    """What was found at `taken` (seconds since 1970), and the servers that the user confirmed.
+
+    `settings` are those of jabber-config.xml, fetched from `config_url` at `config_taken`.
+    """
+
+    taken: float = 0.0
+    records: Mapping[ServiceRecord, tuple[ServiceTarget, ...]] = field(default_factory=dict)
+    settings: tuple[ConfigSetting, ...] = ()
+    config_url: str = ""
+    config_taken: float = 0.0
+    confirmed: tuple[ServiceTarget, ...] = ()
+
+    def counts_at(self, wall: float) -> bool:
+        """Whether the records still count at a time."""
+        return _is_recent(self.taken, wall)
+
+    def configuration(self, wall: float) -> JabberConfig | None:
+        """Return the settings while they count; they make the client stricter at most."""
+        if not self.settings or not _is_recent(self.config_taken, wall):
+            return None
+        return JabberConfig(self.settings, self.config_url, kept=True)
+
+
+class DiscoveryCache:
+    """The files in a folder, one for each user; the first write makes the folder."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+
+    def load(self, account: str) -> CachedDiscovery:
+        """Return what is kept of an account ("user@domain"); nothing without a file.
+
+        Raises ConfigurationError for a file that others can write, or that cannot be read.
+        """
+        path = self._path(account)
+        check_folder(self.folder)
+        if not path.exists():
+            return CachedDiscovery()
+        check_file(path)
+        try:
+            return _parsed(json.loads(read_whole(path, most=_LARGEST)))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ConfigurationError(
+                f"{path} is not what was stored: delete it, and discover again"
+            ) from error
+
+    def store(self, account: str, found: CachedDiscovery) -> None:
+        """Replace what is kept of an account.  Raises ConfigurationError."""
+        text = {
+            "version": _VERSION,
+            "taken": found.taken,
+            "records": {record.value: _pairs(targets) for record, targets in found.records.items()},
+            "settings": [[each.group, each.key, each.value] for each in found.settings],
+            "config_url": found.config_url,
+            "config_taken": found.config_taken,
+            "confirmed": _pairs(found.confirmed),
+        }
+        path = self._path(account)
+        make_folder(self.folder)
+        write_private(path, json.dumps(text, indent=1).encode())
+        synchronize(self.folder)
+
+    def _path(self, account: str) -> Path:
+        name = quote(account, safe="@")
+        if len(name) > _LONGEST_NAME or name.startswith("."):
+            raise ConfigurationError(f"{account[:64]!r} is no user that can be kept")
+        return self.folder / f"{name}.json"
+
+
+def _is_recent(taken: float, wall: float) -> bool:
+    """Whether a time counts; one that lies ahead is another clock's."""
+    return 0 <= wall - taken < VALID_FOR
+
+
+def _pairs(targets: Sequence[ServiceTarget]) -> list[list[str | int]]:
+    return [[each.host, each.port] for each in targets]
+
+
+def _parsed(value: Any) -> CachedDiscovery:
+    if value["version"] != _VERSION:
+        raise ValueError("another version")
+    return CachedDiscovery(
+        float(value["taken"]),
+        {ServiceRecord(key): _targets(pairs) for key, pairs in value["records"].items()},
+        tuple(ConfigSetting(*map(_text, each)) for each in value["settings"]),
+        _text(value["config_url"]),
+        float(value["config_taken"]),
+        _targets(value["confirmed"]),
+    )
+
+
+def _targets(pairs: Any) -> tuple[ServiceTarget, ...]:
+    found = tuple(ServiceTarget(host, port) for host, port in pairs)
+    for each in found:
+        if not is_host_name(each.host) or not 0 < each.port < 65536:
+            raise ValueError("no server")
+    return found
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("no text")
+    return value

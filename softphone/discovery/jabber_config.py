@@ -1,0 +1,180 @@
+"""Reads `jabber-config.xml`, and decides which of its settings of security may count.
+
+Nothing signs the file; only the transport protects it.  A setting may make the client stricter in
+any case.  One that relaxes it, or names a server, counts only where the file came over verified TLS
+and the local configuration trusts it.  Settings that are not known are kept and shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from softphone.errors import DiscoveryError
+from softphone.sip.event_packages.xml_document import XmlLimits, read_elements
+from softphone.sip.message import MalformedMessage
+
+LARGEST = 1 << 20
+_LIMITS = XmlLimits(octets=LARGEST, depth=8, elements=5_000, attributes=5_000)
+_ON, _OFF = frozenset({"true", "on", "1"}), frozenset({"false", "off", "0"})
+_HIDDEN = "(not shown)"
+
+
+@dataclass(frozen=True, slots=True)
+class _KeyRule:
+    """What a key means, and which of its values, in lower case, make the client stricter.
+
+    `never` says why no value of the key counts in this file.
+    """
+
+    meaning: str
+    strict: frozenset[str] = frozenset()
+    never: str = ""
+
+
+_RULES: Mapping[str, _KeyRule] = {
+    "FIPS_MODE": _KeyRule(
+        "FIPS mode", never="FIPS mode is a bootstrap setting: the account file or --fips sets it"
+    ),
+    "Disable_IM_History": _KeyRule("drop the history when a chat's window closes", _ON),
+    "InvalidCertificateBehavior": _KeyRule(
+        "what happens with a certificate that cannot be verified",
+        frozenset({"rejectandnotify", "promptpersession"}),
+    ),
+    "VoiceServicesDomain": _KeyRule("the domain whose records are asked"),
+    "ServicesDomain": _KeyRule("the domain whose records are asked"),
+    "ServicesDomainSsoEmailPrompt": _KeyRule("ask for a mail address before single sign-on", _ON),
+    "SSO_Enabled": _KeyRule("single sign-on"),
+    "ForceLaunchBrowser": _KeyRule("single sign-on in the system's browser", _ON),
+    "CachePasswordMobile": _KeyRule("keep the password on the device", _OFF),
+    "Telephony_Enabled": _KeyRule("calls", _OFF),
+    "Voicemail_Enabled": _KeyRule("voicemail", _OFF),
+    "VoicemailPrimaryServer": _KeyRule("the voicemail server"),
+    "VoicemailBackup1Server": _KeyRule("a backup of the voicemail server"),
+    "VoicemailBackup2Server": _KeyRule("a backup of the voicemail server"),
+    "VoiceMailService_UseCredentialsFrom": _KeyRule("whose credentials voicemail gets"),
+    "LDAP_UseCredentialsFrom": _KeyRule("whose credentials the directory gets"),
+    "ConnectionUsername": _KeyRule("the user that the directory is searched as"),
+    "ConnectionPassword": _KeyRule(
+        "the password of the directory",
+        never="a password in a file that anybody can fetch is not used",
+    ),
+    "EnablePRTEncryption": _KeyRule("problem reports are encrypted", _ON),
+    "PRTCertificateName": _KeyRule("the certificate that problem reports are encrypted to"),
+    "PRTCertificateUrl": _KeyRule("where that certificate is"),
+    "DiagnosticsToolEnabled": _KeyRule("the diagnostics tool", _OFF),
+    "support_ssl_encoding": _KeyRule("messages encrypted to the server"),
+    "support_aes_encoding": _KeyRule("messages encrypted client to client", _ON),
+    "support_no_encoding": _KeyRule("messages that are not encrypted client to client", _OFF),
+    "screen_capture_enabled": _KeyRule("screen captures", _OFF),
+    "file_transfer_enabled": _KeyRule("file transfers", _OFF),
+    "local_archive_enabled": _KeyRule("a local archive of messages", _OFF),
+    "imcatcher_disable": _KeyRule("keeps other programs from opening chats", _ON),
+    "IP_MODE": _KeyRule("IPv4, IPv6 or both"),
+}
+_BY_NAME = {name.lower(): name for name in _RULES}
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigSetting:
+    """One setting of the file, as it stands there; a password's value is not kept."""
+
+    group: str
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettingDecision:
+    """Whether a setting of security counts, and why."""
+
+    setting: ConfigSetting
+    meaning: str
+    counts: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class JabberConfig:
+    """The settings of a file: `url` is its source, `verified` whether it came over verified TLS.
+
+    `kept` is True for settings of an earlier file; they make the client stricter at most.
+    """
+
+    settings: tuple[ConfigSetting, ...]
+    url: str = ""
+    verified: bool = False
+    kept: bool = False
+    fingerprint: str = field(default="", compare=False)
+
+    def decisions(self, *, trusted: bool = False) -> tuple[SettingDecision, ...]:
+        """Decide about each setting of security; `trusted`: the local configuration trusts it."""
+        return tuple(
+            _decide(each, _RULES[name], trusted=trusted and self.verified and not self.kept)
+            for each in self.settings
+            if (name := _BY_NAME.get(each.key.lower())) is not None
+        )
+
+    def in_force(self, key: str, *, trusted: bool = False) -> frozenset[str]:
+        """Return the values of a key that count, in lower case: several if the file has several."""
+        return frozenset(
+            each.setting.value.lower()
+            for each in self.decisions(trusted=trusted)
+            if each.counts and each.setting.key.lower() == key.lower()
+        )
+
+    @property
+    def refuses_unknown_certificates(self) -> bool:
+        """Whether a certificate that cannot be verified is refused without asking the user."""
+        return "rejectandnotify" in self.in_force("InvalidCertificateBehavior")
+
+    @property
+    def keeps_no_certificates(self) -> bool:
+        """Whether a certificate that the user accepts is trusted for this session only."""
+        return "promptpersession" in self.in_force("InvalidCertificateBehavior")
+
+
+def parse_jabber_config(
+    data: bytes, url: str = "", *, verified: bool = False, fingerprint: str = ""
+) -> JabberConfig:
+    """Parse the file.  Raises DiscoveryError for an invalid document."""
+    try:
+        root = read_elements(data, _LIMITS)
+    except MalformedMessage as error:
+        raise DiscoveryError(f"the configuration is not read: {error}") from error
+    if root.local_name.lower() != "config":
+        raise DiscoveryError(f"the configuration begins with {_line(root.local_name)[:40]!r}")
+    settings = tuple(
+        ConfigSetting(_line(group.local_name), key, _shown(key, _line(each.text)))
+        for group in root.children
+        for each in group.children
+        if (key := _line(each.local_name))
+    )
+    return JabberConfig(settings, url, verified, fingerprint=fingerprint)
+
+
+def _decide(setting: ConfigSetting, rule: _KeyRule, *, trusted: bool) -> SettingDecision:
+    if rule.never:
+        return SettingDecision(setting, rule.meaning, False, rule.never)
+    if setting.value.lower() in rule.strict:
+        return SettingDecision(setting, rule.meaning, True, "it makes the client stricter")
+    if trusted:
+        why = "the file came over verified TLS, and the local configuration trusts it"
+        return SettingDecision(setting, rule.meaning, True, why)
+    why = (
+        "a file that nobody signed may make the client stricter and nothing else"
+        if rule.strict
+        else "a file that nobody signed may not set this"
+    )
+    return SettingDecision(setting, rule.meaning, False, why)
+
+
+def _shown(key: str, value: str) -> str:
+    """Return the value, unless it may be a password."""
+    secret = any(word in key.lower() for word in ("password", "secret", "passphrase"))
+    plain = value.lower() in _ON | _OFF or not value
+    return _HIDDEN if secret and not plain else value
+
+
+def _line(text: str) -> str:
+    return "".join(each if each.isprintable() else " " for each in text).strip()

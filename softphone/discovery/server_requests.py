@@ -1,0 +1,225 @@
+"""Requests to the servers of a discovery: failover, and credentials by the rule.
+
+Each server passes the certificate gate before a byte of HTTP.  A request with credentials is judged
+once more on its own connection, before it is sent (`credential_rule`).  Redirects are not followed.
+A refused certificate or password ends it: no other server is tried with the same password, since a
+few wrong ones lock an account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+from urllib.parse import unquote, urlsplit
+
+from softphone.discovery.config import DiscoveryConfig
+from softphone.discovery.credential_rule import (
+    ConfirmationQuestion,
+    CredentialRule,
+    UnconfirmedServer,
+)
+from softphone.discovery.document import LARGEST
+from softphone.discovery.records import ServiceRecord, ServiceTarget, is_host_name
+from softphone.errors import DiscoveryError, DiscoveryRefused, TransportError
+from softphone.net.http import (
+    Downloader,
+    HttpsClient,
+    HttpsEnvironment,
+    HttpsLimits,
+    HttpsRequest,
+    basic_authorization,
+)
+from softphone.net.http.client import HttpsResponse
+from softphone.sans_io import PeerIdentity, Target, Transport
+
+AskConfirmation: TypeAlias = Callable[[ConfirmationQuestion], Awaitable[bool]]
+"""`await ask(question)`: True lets a server have the credentials, now and later."""
+
+
+class NoServerAnswered(TransportError):
+    """No server of a list could be reached."""
+
+    _hint = "check the network, and that the servers of the records run"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAnswer:
+    """A response, and the server that gave it."""
+
+    target: ServiceTarget
+    body: bytes = field(repr=False)
+    identity: PeerIdentity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedDocument:
+    """A file, the address that it came from, and whether that server was verified."""
+
+    url: str
+    body: bytes = field(repr=False)
+    verified: bool
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCallbacks:
+    """`confirm` asks the user about a server, None refuses it; `on_confirmed` hears of a yes.
+
+    `on_skipped` hears of each server that did not answer, and why, before the next one is asked.
+    """
+
+    confirm: AskConfirmation | None
+    on_confirmed: Callable[[ServiceTarget], None]
+    on_skipped: Callable[[ServiceTarget, str], None]
+
+
+class ServerRequests:
+    """Asks the servers of one discovery.
+
+    Its methods raise DiscoveryError or a subclass, TransportError, CertificateError and
+    CipherRefused.
+    """
+
+    def __init__(
+        self,
+        config: DiscoveryConfig,
+        rule: CredentialRule,
+        environment: HttpsEnvironment,
+        callbacks: RequestCallbacks,
+    ) -> None:
+        limits = HttpsLimits(LARGEST, config.timeout)
+        self._config = config
+        self._rule = rule
+        self._client = HttpsClient(config.tls, limits, environment)
+        self._downloader = Downloader(None, limits, environment)
+        self._callbacks = callbacks
+
+    async def ask(self, targets: Sequence[ServiceTarget], path: str) -> ServerAnswer:
+        """Send a request without credentials to the first server that answers.
+
+        Raises NoServerAnswered when none does.
+        """
+        return await self._first(targets, lambda each: self._get(HttpsRequest(each.url(path))))
+
+    async def ask_as(self, user: str, targets: Sequence[ServiceTarget], path: str) -> ServerAnswer:
+        """Send a request with the user's credentials to the first server that answers.
+
+        Raises CredentialsWithheld for a server that may not have them, and DiscoveryRefused.
+        """
+        return await self._first(targets, lambda each: self._get_as(user, each, path))
+
+    async def identify(self, target: ServiceTarget) -> PeerIdentity:
+        """Return the verified identity of a server; nothing is sent to it."""
+        return await self._client.identify_server(target.url("/"))
+
+    async def fetch_file(self, uri: str) -> FetchedDocument | None:
+        """Fetch a file of the cluster; None when its verified server has no such file.
+
+        An address over HTTP is asked over HTTPS instead, at the port that `file_ports` gives; in
+        clear only where the configuration allows that.  Raises TransportError when the server
+        cannot be reached, DiscoveryError for an address that is not asked.
+        """
+        target, path, secure = _place(uri)
+        place = target if secure else self._secure_place(target)
+        if place is not None:
+            try:
+                return await self._fetch(place, path)
+            except TransportError:
+                if secure or not self._config.clear_files:
+                    raise
+        elif not self._config.clear_files:
+            raise DiscoveryError(f"{uri} is in clear: it is not fetched")
+        return await self._fetch_in_clear(target, path)
+
+    def _secure_place(self, target: ServiceTarget) -> ServiceTarget | None:
+        port = self._config.file_ports.get(target.port)
+        return None if port is None else ServiceTarget(target.host, port)
+
+    async def _fetch(self, target: ServiceTarget, path: str) -> FetchedDocument | None:
+        url = target.url(path)
+        answer = await self._client.send_request(HttpsRequest(url))
+        if answer.status in (404, 410):
+            return None
+        if answer.status != 200:
+            raise TransportError(f"{target} answered {answer.status} for {path}")
+        digest = "" if answer.identity is None else answer.identity.fingerprint
+        return FetchedDocument(url, answer.body, True, digest)
+
+    async def _fetch_in_clear(self, target: ServiceTarget, path: str) -> FetchedDocument:
+        place = Target(Transport.TCP, target.host, target.port)
+        answer = await self._downloader.download(place, unquote(path.lstrip("/")))
+        if answer.status != 200:
+            raise TransportError(f"{target} answered {answer.status} for {path}")
+        return FetchedDocument(f"http://{target}{path}", answer.body, False)
+
+    async def _first(
+        self,
+        targets: Sequence[ServiceTarget],
+        send: Callable[[ServiceTarget], Awaitable[HttpsResponse]],
+    ) -> ServerAnswer:
+        """Send to one server after the other until one answers; 503 is no answer."""
+        failures: list[str] = []
+        for target in targets:
+            try:
+                response = await send(target)
+                if response.status != 503:
+                    _check_status(target, response)
+                    return ServerAnswer(target, response.body, response.identity)
+                failure = f"{target} is busy (503)"
+            except TransportError as error:
+                failure = str(error)
+            failures.append(failure)
+            self._callbacks.on_skipped(target, failure)
+        raise NoServerAnswered("; ".join(dict.fromkeys(failures)) or "there is no server to ask")
+
+    async def _get(self, request: HttpsRequest) -> HttpsResponse:
+        return await self._client.send_request(request)
+
+    async def _get_as(self, user: str, target: ServiceTarget, path: str) -> HttpsResponse:
+        password = self._config.password
+        if password is None:
+            raise DiscoveryRefused(f"{target} wants a password, and none was given")
+
+        def admit(identity: PeerIdentity) -> None:
+            self._rule.require(target, identity, ServiceRecord.CISCO_UDS)
+
+        request = HttpsRequest(
+            target.url(path), headers=(basic_authorization(user, password),), admit=admit
+        )
+        try:
+            return await self._get(request)
+        except UnconfirmedServer as refusal:
+            confirm = self._callbacks.confirm
+            if confirm is None or not await confirm(refusal.question):
+                raise
+        self._rule.confirm(target)
+        self._callbacks.on_confirmed(target)
+        return await self._get(request)
+
+
+def _check_status(target: ServiceTarget, response: HttpsResponse) -> None:
+    if response.status == 401:
+        raise DiscoveryRefused(f"{target} answered 401: it does not accept user and password")
+    if response.status == 403:
+        raise DiscoveryRefused(
+            f"{target} answered 403: it is not the user's home cluster, or this is another user"
+        )
+    if response.status == 404:
+        raise DiscoveryRefused(f"{target} answered 404: it knows no such user")
+    if response.status != 200:
+        raise DiscoveryError(f"{target} answered {response.status}")
+
+
+def _place(uri: str) -> tuple[ServiceTarget, str, bool]:
+    """Return server and path of a file's address, and whether it is https:."""
+    try:
+        parts = urlsplit(uri)
+        host, scheme = (parts.hostname or "").rstrip("."), parts.scheme
+        port = parts.port or {"https": 443}.get(scheme, 80)
+    except ValueError:
+        host, scheme, port, parts = "", "", 0, urlsplit("")
+    plain = uri.isascii() and uri.isprintable() and " " not in uri
+    if not plain or scheme not in ("http", "https") or not is_host_name(host) or parts.username:
+        raise DiscoveryError(f"{uri[:200]!r} is no address of a file: expected the server's name")
+    return ServiceTarget(host, port), parts.path or "/", scheme == "https"

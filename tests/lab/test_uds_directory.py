@@ -74,10 +74,22 @@ async def test_a_query_is_all_of_its_parts(lab, tmp_path, query, count):
 
 
 async def test_what_it_does_not_have_is_not_found(lab, tmp_path):
-    assert (await ask(lab, tmp_path, "user/anna")).status == 404
+    assert (await ask(lab, tmp_path, "version")).status == 404
 
 
 async def test_a_port_that_is_taken_is_told(lab, tmp_path):
     second = LabDirectory(PEOPLE, {}, lab.credential, port=lab.address[1])
     with pytest.raises(TransportError, match="cannot be bound"):
         await second.__aenter__()
+
+
+async def test_a_users_own_data_are_for_that_user_only(lab, tmp_path):
+    own = basic_authorization("anna", SECRET)
+    lab.devices = {"anna": ("CSFANNA",)}
+    assert (await ask(lab, tmp_path, "user/anna")).status == 401
+    assert (await ask(lab, tmp_path, "user/bert", own)).status == 403
+    assert (await ask(lab, tmp_path, "user/anna/other", own)).status == 404
+    assert b"Ad&lt;l&amp;er" in (await ask(lab, tmp_path, "user/anna", own)).body
+    assert b"<name>CSFANNA</name>" in (await ask(lab, tmp_path, "user/anna/devices", own)).body
+    servers = (await ask(lab, tmp_path, "servers")).body
+    assert b"<server>127.0.0.1</server>" in servers

@@ -149,3 +149,41 @@ def test_basic_is_that_of_rfc_7617_and_shows_nothing():
     header = basic_authorization("Aladdin", KeyMaterial(b"open sesame"))
     assert header == ("Authorization", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==")
     assert "QWxh" not in repr(HttpsRequest("https://a/", headers=(header,)))
+
+
+async def test_a_server_that_is_not_admitted_is_sent_nothing(tmp_path):
+    seen = []
+
+    def refuse(identity):
+        seen.append(identity)
+        raise ConfigurationError("not this one")
+
+    async with secure(tmp_path, file=b"body") as web:
+        request = HttpsRequest(url(web, "file"), headers=(("X-A", "1"),), admit=refuse)
+        with pytest.raises(ConfigurationError, match="not this one"):
+            await client(tmp_path).send_request(request)
+        assert web.requests == []
+        admitted = HttpsRequest(url(web, "file"), admit=seen.append)
+        assert (await client(tmp_path).send_request(admitted)).body == b"body"
+    assert ["dns:pbx.example.test" in each.names for each in seen] == [True, True]
+
+
+async def test_a_server_is_not_admitted_before_the_gate_has_agreed(tmp_path):
+    seen = []
+    async with secure(tmp_path, foreign().server("127.0.0.1")) as web:
+        with pytest.raises(CertificateUntrusted):
+            await client(tmp_path).send_request(HttpsRequest(url(web), admit=seen.append))
+    assert (seen, web.requests) == ([], [])
+
+
+async def test_a_server_is_identified_without_a_request(tmp_path):
+    async with secure(tmp_path) as web:
+        identity = await client(tmp_path).identify_server(url(web))
+        assert "dns:pbx.example.test" in identity.names
+        port = web.port
+        assert web.requests == []
+    with pytest.raises(TransportError):
+        await client(tmp_path).identify_server(f"https://127.0.0.1:{port}/")
+    async with secure(tmp_path, foreign().server("127.0.0.1")) as web:
+        with pytest.raises(CertificateUntrusted):
+            await client(tmp_path).identify_server(url(web))

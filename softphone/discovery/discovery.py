@@ -223,6 +223,7 @@ class ServiceDiscovery:
                 identity = await self._servers.identify(target)
             except TransportError as error:
                 failures.append(str(error))
+                self._skipped(target, str(error))
                 continue
             domain = self._config.asked_domain
             edge = record is ServiceRecord.COLLAB_EDGE
@@ -308,21 +309,21 @@ class ServiceDiscovery:
         While the home server does not answer, another one is asked, which counts if it is of the
         same cluster.
         """
-        failure: TransportError | None = None
+        failure = ""
         for target in dict.fromkeys((home, told_by)):
             try:
                 answer = await self._servers.ask([target], "/cucm-uds/servers")
-            except NoServerAnswered as error:
-                failure = failure or error
+                listed = await self._read(answer, parse_servers, home.port)
+            except (NoServerAnswered, DiscoveryError) as error:
+                failure = failure or str(error)
                 continue
-            listed = await self._read(answer, parse_servers, home.port)
             if target != home and home not in listed:
                 continue
             nodes = tuple(dict.fromkeys((home, *listed)))
             why = f"{target} lists the servers of its cluster; one is asked while it answers"
             self._tell("servers", StepOutcome.FOUND, ", ".join(map(str, nodes)), why)
             return nodes
-        self._tell("servers", StepOutcome.FAILED, str(failure), "only the home server is asked")
+        self._tell("servers", StepOutcome.FAILED, failure, "only the home server is asked")
         return (home,)
 
     def _reason_of_credentials(self, answer: ServerAnswer) -> str:

@@ -9,7 +9,7 @@ few wrong ones lock an account.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
@@ -92,6 +92,7 @@ class ServerRequests:
         self._config = config
         self._rule = rule
         self._client = HttpsClient(config.tls, limits, environment)
+        self._strict = HttpsClient(replace(config.tls, unknown=None), limits, environment)
         self._downloader = Downloader(None, limits, environment)
         self._callbacks = callbacks
 
@@ -100,18 +101,30 @@ class ServerRequests:
 
         Raises NoServerAnswered when none does.
         """
-        return await self._first(targets, lambda each: self._get(HttpsRequest(each.url(path))))
+
+        def send(target: ServiceTarget) -> Awaitable[HttpsResponse]:
+            return self._client.send_request(HttpsRequest(target.url(path)))
+
+        return await self._first(targets, send, "it wants user and password for that")
 
     async def ask_as(self, user: str, targets: Sequence[ServiceTarget], path: str) -> ServerAnswer:
         """Send a request with the user's credentials to the first server that answers.
 
         Raises CredentialsWithheld for a server that may not have them, and DiscoveryRefused.
         """
-        return await self._first(targets, lambda each: self._get_as(user, each, path))
+
+        def send(target: ServiceTarget) -> Awaitable[HttpsResponse]:
+            return self._send_as(user, target, path)
+
+        return await self._first(targets, send, "it does not accept user and password")
 
     async def identify(self, target: ServiceTarget) -> PeerIdentity:
-        """Return the verified identity of a server; nothing is sent to it."""
-        return await self._client.identify_server(target.url("/"))
+        """Return the verified identity of a server; nothing is sent to it.
+
+        Nobody is asked about a certificate that cannot be verified: outside there is nothing else
+        by which it could be known.
+        """
+        return await self._strict.identify_server(target.url("/"))
 
     async def fetch_file(self, uri: str) -> FetchedDocument | None:
         """Fetch a file of the cluster; None when its verified server has no such file.
@@ -157,14 +170,18 @@ class ServerRequests:
         self,
         targets: Sequence[ServiceTarget],
         send: Callable[[ServiceTarget], Awaitable[HttpsResponse]],
+        refused: str,
     ) -> ServerAnswer:
-        """Send to one server after the other until one answers; 503 is no answer."""
+        """Send to one server after the other until one answers; 503 is no answer.
+
+        `refused` says what 401 means.
+        """
         failures: list[str] = []
         for target in targets:
             try:
                 response = await send(target)
                 if response.status != 503:
-                    _check_status(target, response)
+                    _check_status(target, response, refused)
                     return ServerAnswer(target, response.body, response.identity)
                 failure = f"{target} is busy (503)"
             except TransportError as error:
@@ -173,10 +190,7 @@ class ServerRequests:
             self._callbacks.on_skipped(target, failure)
         raise NoServerAnswered("; ".join(dict.fromkeys(failures)) or "there is no server to ask")
 
-    async def _get(self, request: HttpsRequest) -> HttpsResponse:
-        return await self._client.send_request(request)
-
-    async def _get_as(self, user: str, target: ServiceTarget, path: str) -> HttpsResponse:
+    async def _send_as(self, user: str, target: ServiceTarget, path: str) -> HttpsResponse:
         password = self._config.password
         if password is None:
             raise DiscoveryRefused(f"{target} wants a password, and none was given")
@@ -188,19 +202,19 @@ class ServerRequests:
             target.url(path), headers=(basic_authorization(user, password),), admit=admit
         )
         try:
-            return await self._get(request)
+            return await self._client.send_request(request)
         except UnconfirmedServer as refusal:
             confirm = self._callbacks.confirm
             if confirm is None or not await confirm(refusal.question):
                 raise
         self._rule.confirm(target)
         self._callbacks.on_confirmed(target)
-        return await self._get(request)
+        return await self._client.send_request(request)
 
 
-def _check_status(target: ServiceTarget, response: HttpsResponse) -> None:
+def _check_status(target: ServiceTarget, response: HttpsResponse, refused: str) -> None:
     if response.status == 401:
-        raise DiscoveryRefused(f"{target} answered 401: it does not accept user and password")
+        raise DiscoveryRefused(f"{target} answered 401: {refused}")
     if response.status == 403:
         raise DiscoveryRefused(
             f"{target} answered 403: it is not the user's home cluster, or this is another user"

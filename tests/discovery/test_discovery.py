@@ -21,7 +21,9 @@ from softphone.lab import CertificateNames
 from softphone.lab.cucm.file_service import FilePorts, FileService
 from softphone.lab.uds_directory import DirectoryUser
 from softphone.security import KeyMaterial
-from tests.support.certificates import authority, foreign
+from softphone.sip.transport import SrvRecord
+from softphone.trust import Service, TlsSettings
+from tests.support.certificates import authority, foreign, store
 from tests.support.discovery import (
     ALICE,
     CUP,
@@ -180,6 +182,60 @@ async def test_the_next_server_of_the_cluster_is_asked_when_one_is_busy(site):
     ]
 
 
+@pytest.mark.parametrize("same_cluster", [True, False])
+async def test_while_the_home_server_is_down_its_cluster_is_told_by_another_of_it(
+    site, same_cluster
+):
+    """The server of the record names a home server that does not answer."""
+    web = await site.web(f"cucm2.{DOMAIN}")
+    site.nobody(NODE)
+    answers = self_serving(NODE, web.port)
+    other = NODE if same_cluster else f"cucm3.{DOMAIN}"
+    servers = f"<servers><server>{other}</server><server>cucm2.{DOMAIN}</server></servers>"
+    answers["/cucm-uds/servers"] = servers.encode()
+    web.answers = answers
+    site.name(UDS, (f"cucm2.{DOMAIN}", web.port))
+    if same_cluster:
+        assert (await site.discovery().discover()).user.user_id == "alice"
+        return
+    with pytest.raises(TransportError):
+        await site.discovery().discover()
+    assert [outcome for outcome, _ in site.told("servers")] == ["failed"]
+    assert b"Authorization" not in b"".join(web.requests)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        ("403 No", DiscoveryRefused),
+        ("404 No", DiscoveryRefused),
+        ("500 No", DiscoveryError),
+        ("302 Elsewhere\r\nLocation: https://evil.test/", DiscoveryError),
+    ],
+)
+async def test_a_server_that_refuses_or_sends_us_elsewhere_ends_it(site, status, error):
+    web = await site.web(NODE)
+    web.answers = self_serving(NODE, web.port)
+    web.answers["/cucm-uds/user/alice"] = lambda: setattr(web, "status", status) or b""
+    site.name(UDS, (NODE, web.port))
+    with pytest.raises(error, match=f"answered {status[:3]}"):
+        await site.discovery().discover()
+    assert web.requests[-1].startswith(b"GET /cucm-uds/user/alice HTTP")
+
+
+async def test_a_record_that_is_not_answered_counts_as_none(site):
+    class PartlySilent(SilentDns):
+        async def query(self, question):
+            if question.name.startswith("_collab-edge"):
+                raise TransportError("no answer")
+            return () if question.name.startswith("_cup") else site_records
+
+    lab = await inside(site)
+    site_records = (SrvRecord(0, 0, lab.address[1], NODE),)
+    assert (await site.discovery(resolver=PartlySilent()).discover()).path is ServicePath.UDS
+    assert site.told(f"{EDGE}.{DOMAIN}") == [("failed", "no answer")]
+
+
 async def test_a_refused_certificate_ends_it_whatever_other_servers_there_are(site):
     stranger = await site.web(f"first.{DOMAIN}", foreign().server(f"first.{DOMAIN}"))
     lab = await site.uds()
@@ -213,11 +269,11 @@ async def test_the_next_record_counts_once_no_server_of_one_is_reached(site, nex
     )
 
 
-async def edge_of(site, *names):
+async def edge_of(site, *names, before=()):
     host = f"edge.{DOMAIN}"
     issued = authority().server(host, CertificateNames(dns=(host, *(names or (DOMAIN,)))))
     web = await site.web(host, issued)
-    site.name(EDGE, (host, web.port))
+    site.name(EDGE, *((each, web.port) for each in before), (host, web.port))
     return web
 
 
@@ -226,6 +282,32 @@ async def test_outside_the_edge_is_verified_and_sent_nothing(site):
     found = await site.discovery().discover()
     assert (found.path, found.edge) == (ServicePath.EDGE, ServiceTarget(f"edge.{DOMAIN}", web.port))
     assert web.requests == []
+
+
+async def test_an_edge_that_does_not_answer_gives_way_to_the_next(site):
+    dead = site.nobody(f"edge0.{DOMAIN}")
+    web = await edge_of(site, before=(dead,))
+    assert (await site.discovery().discover()).edge == ServiceTarget(f"edge.{DOMAIN}", web.port)
+    assert site.told("server")[0] == ("failed", f"{dead}:{web.port}")
+    site.nobody(f"edge.{DOMAIN}")
+    with pytest.raises(TransportError):
+        await site.discovery().discover()
+
+
+async def test_nobody_is_asked_about_the_certificate_of_an_edge(site):
+    asked = []
+
+    async def accept(question):
+        asked.append(question)
+        return True
+
+    host = f"edge.{DOMAIN}"
+    web = await site.web(host, foreign().server(host, CertificateNames(dns=(host, DOMAIN))))
+    site.name(EDGE, (host, web.port))
+    tls = TlsSettings(store=store(), service=Service.HTTPS, unknown=accept)
+    with pytest.raises(CertificateUntrusted):
+        await site.discovery(tls=tls).discover()
+    assert asked == []
 
 
 async def test_an_edge_whose_certificate_does_not_name_the_domain_is_refused(site):
@@ -306,6 +388,41 @@ async def test_files_come_over_tls_or_in_clear_only_where_that_is_allowed(site, 
     assert found.config.verified is secure
     assert found.config.url.startswith("https:" if secure else "http:")
     assert found.config.in_force("Disable_IM_History") == {"true"}
+
+
+async def test_a_file_that_fails_over_tls_comes_in_clear_only_where_that_is_allowed(site, tmp_path):
+    lab = await inside(site)
+    service, held = await with_files(site, tmp_path, lab)
+    held["SPDefault.cnf.xml"] = PROFILE
+    # Nobody listens at the port for TLS.
+    ports = {service.addresses["http"][1]: 1}
+    assert (await site.discovery(file_ports=ports).discover()).profile is None
+    found = await site.discovery(file_ports=ports, clear_files=True).discover()
+    assert found.profile is not None
+    # A file that is missing in clear is no word of the cluster's: nothing ends by it.
+    assert found.config is None
+    assert ("failed", lab.profile_uri.replace("SPDefault.cnf", "jabber-config")) in site.told(
+        "jabber-config.xml"
+    )
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "ftp://cucm.example.test/x",
+        "https://user@cucm.example.test/x",
+        "http://192.0.2.7:6970/x",
+        "http://cucm.example.test:99999/x",
+        "//cucm.example.test/x",
+        "http://bücher.test/x",
+        "http://cucm.example.test/a b",
+    ],
+)
+async def test_what_is_no_address_of_a_file_is_not_asked(site, uri):
+    lab = await inside(site, profile_uri=uri)
+    assert (await site.discovery(clear_files=True).discover()).profile is None
+    assert [outcome for outcome, _ in site.told("service profile")] == ["failed"]
+    assert lab.asked[-1][0] == "user/alice/devices"
 
 
 async def test_settings_that_made_the_client_stricter_stay_while_the_file_is_missing(

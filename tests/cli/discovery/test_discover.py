@@ -10,18 +10,21 @@ import time
 import pytest
 
 from softphone.cli.console.output import CommandOutput
-from softphone.cli.discovery.discover import _confirmation
+from softphone.cli.discovery.discover import _confirmation, _password, _sentence
 from softphone.cli.discovery.options import DiscoverOptions
 from softphone.discovery import (
     CachedDiscovery,
     ConfirmationQuestion,
     DiscoveryCache,
+    DiscoveryResult,
+    ServicePath,
     ServiceTarget,
 )
 from softphone.discovery.jabber_config import ConfigSetting
 from tests.support.certificates import authority
 from tests.support.discovery import PASSWORD, UDS, running_site, self_serving
 from tests.support.terminal import Terminal
+from tests.support.waiting import until
 
 QUESTION = ConfirmationQuestion(
     ServiceTarget("login.other.test", 8443), ("example.test",), ("dns:login.other.test",), "ab" * 32
@@ -173,6 +176,31 @@ async def test_a_person_is_asked_about_a_server_outside_of_the_domain(typed, sai
         shown = terminal.look()
     for words in ("login.other.test:8443", "dns:login.other.test", "example.test", "ab" * 32):
         assert words in shown
+
+
+@pytest.mark.parametrize(("typed", "given"), [("open sesame\n", b"open sesame"), ("\n", None)])
+async def test_a_person_is_asked_for_the_password_and_may_give_none(typed, given):
+    options = DiscoverOptions(account="a@example.test")
+    with Terminal() as terminal, terminal.attended():
+        asked = asyncio.ensure_future(_password(CommandOutput(json=False), options, "a@x.test"))
+        await until(lambda: "Password of a@x.test" in terminal.look())
+        terminal.type(typed)
+        password = await asked
+        assert "sesame" not in terminal.look()
+    assert (None if password is None else password.reveal()) == given
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        (ServicePath.EDGE, "outside: the edge is edge.test:8443"),
+        (ServicePath.IM_AND_PRESENCE, "IM and Presence only"),
+        (ServicePath.UDS, "devices: none known"),
+    ],
+)
+def test_the_last_sentence_says_where_the_user_is(path, words):
+    found = DiscoveryResult("a@example.test", path, edge=ServiceTarget("edge.test", 8443))
+    assert words in _sentence(found)
 
 
 def test_nobody_is_asked_for_a_script():

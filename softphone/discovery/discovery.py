@@ -250,9 +250,9 @@ class ServiceDiscovery:
             self._tell("user", StepOutcome.LEFT_OUT, name, why)
             return result
         path = f"/cucm-uds/user/{quote(name, safe='')}"
-        told = await self._servers.ask_as(name, nodes, path)
-        user = await self._read(told, parse_user)
-        self._tell("user", StepOutcome.FOUND, _user_text(user), self._reason_of_credentials(told))
+        answer = await self._servers.ask_as(name, nodes, path)
+        user = await self._read(answer, parse_user)
+        self._tell("user", StepOutcome.FOUND, _user_text(user), self._reason_of_credentials(answer))
         devices = await self._read(
             await self._servers.ask_as(name, nodes, f"{path}/devices"), parse_devices
         )
@@ -293,16 +293,16 @@ class ServiceDiscovery:
 
         Another server could have us try our password as another user's.
         """
-        told, name = cluster.user_id, self._config.name
-        if not told or told == name or self._config.user is not None or answer.identity is None:
+        given, name = cluster.user_id, self._config.name
+        if not given or given == name or self._config.user is not None or answer.identity is None:
             return name
-        if self._rule.reason(answer.target, answer.identity, _FIRST) is None or ":" in told:
+        if self._rule.reason(answer.target, answer.identity, _FIRST) is None or ":" in given:
             return name
-        self._tell("user name", StepOutcome.FOUND, told, f"{answer.target} tells this user's ID")
-        return told
+        self._tell("user name", StepOutcome.FOUND, given, f"{answer.target} tells this user's ID")
+        return given
 
     async def _nodes(
-        self, home: ServiceTarget, told_by: ServiceTarget
+        self, home: ServiceTarget, answering: ServiceTarget
     ) -> tuple[ServiceTarget, ...]:
         """Return the servers of the home cluster, the home server first.
 
@@ -310,7 +310,7 @@ class ServiceDiscovery:
         same cluster.
         """
         failure = ""
-        for target in dict.fromkeys((home, told_by)):
+        for target in dict.fromkeys((home, answering)):
             try:
                 answer = await self._servers.ask([target], "/cucm-uds/servers")
                 listed = await self._read(answer, parse_servers, home.port)

@@ -34,7 +34,7 @@ class _KeyRule:
 
 _RULES: Mapping[str, _KeyRule] = {
     "FIPS_MODE": _KeyRule(
-        "FIPS mode", never="FIPS mode is a bootstrap setting: the account file or --fips sets it"
+        "FIPS mode", never="FIPS mode is a bootstrap setting, which stands in no file of a server"
     ),
     "Disable_IM_History": _KeyRule("drop the history when a chat's window closes", _ON),
     "InvalidCertificateBehavior": _KeyRule(

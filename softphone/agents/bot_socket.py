@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
+import socket
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
 from types import SimpleNamespace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import aiohttp
 
@@ -46,11 +48,11 @@ class BotSocket:
 
     def __init__(
         self,
-        socket: aiohttp.ClientWebSocketResponse,
+        websocket: aiohttp.ClientWebSocketResponse,
         stack: AsyncExitStack,
         relay: LocalRelay | None,
     ) -> None:
-        self._socket = socket
+        self._socket = websocket
         self._stack = stack
         self._relay = relay
         self._own_code: int | None = None
@@ -70,8 +72,7 @@ class BotSocket:
     async def send(self, text: str) -> None:
         """Send a text message.  Raises TransportError when the socket has ended, or is stuck."""
         try:
-            async with asyncio.timeout(SEND_PATIENCE):
-                await self._socket.send_str(text)
+            await _within(SEND_PATIENCE, self._socket.send_str(text))
         except TimeoutError as error:
             raise TransportTimeout(f"the bot has not read for {SEND_PATIENCE:g} s") from error
         except (OSError, aiohttp.ClientError) as error:
@@ -99,9 +100,8 @@ class BotSocket:
     async def _answer(self, ping: bytes) -> bool:
         """Answer a ping; return whether the bot takes that."""
         with suppress(TimeoutError, OSError, aiohttp.ClientError):
-            async with asyncio.timeout(SEND_PATIENCE):
-                await self._socket.pong(ping)
-                return True
+            await _within(SEND_PATIENCE, self._socket.pong(ping))
+            return True
         return False
 
     async def wait_for_end(self) -> None:
@@ -115,12 +115,28 @@ class BotSocket:
             self._own_code = code
             with suppress(TimeoutError, OSError, aiohttp.ClientError):
                 async with asyncio.timeout(CLOSE_PATIENCE):
-                    await self._socket.send_frame(code.to_bytes(2), aiohttp.WSMsgType.CLOSE)
+                    frame = self._socket.send_frame(code.to_bytes(2), aiohttp.WSMsgType.CLOSE)
+                    await _within(CLOSE_PATIENCE, frame)
                     if self._socket.close_code is None:
                         await self.wait_for_end()
+        with suppress(OSError):
+            # What a bot has not read would keep the connection open for as long as it likes.
+            if (below := self._socket.get_extra_info("socket")) is not None:
+                below.shutdown(socket.SHUT_RDWR)
         await self._stack.aclose()
         # This sends nothing any more, and ends the timers of aiohttp.
         await self._socket.close()
+
+
+async def _within(seconds: float, sending: Coroutine[Any, Any, None]) -> None:
+    """Send a frame.  Raises TimeoutError, and what sending it does.
+
+    All that send on a socket of aiohttp wait for one future: to cancel one would end the others.
+    """
+    task = asyncio.ensure_future(sending)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    async with asyncio.timeout(seconds):
+        await asyncio.shield(task)
 
 
 class BotConnector:
@@ -175,7 +191,7 @@ class BotConnector:
                 )
             )
             try:
-                socket = await session.ws_connect(
+                websocket = await session.ws_connect(
                     # The connection below is one already: what is said on it is plain HTTP.
                     "ws:" + config.url.partition(":")[2],
                     headers=self._headers(),
@@ -192,7 +208,7 @@ class BotConnector:
                 raise failure or TransportError(
                     f"{config.place} cannot be joined: {_words(error)}"
                 ) from None
-            return BotSocket(socket, stack.pop_all(), relay)
+            return BotSocket(websocket, stack.pop_all(), relay)
 
     async def _verified(self, owner: ConnectionOwner) -> StreamConnection:
         parts = self._config.parts

@@ -15,7 +15,8 @@ from softphone.agents import BotConfig
 from softphone.agents.bot_playback import _PIECE, BotPlayback
 from softphone.agents.bot_socket import BotConnector, system_network
 from softphone.agents.stream_messages import MOST_PARTS, MarkMessage, parse_bot_message
-from tests.support.waiting import patiently
+from softphone.errors import TransportTimeout
+from tests.support.waiting import patiently, until
 
 FRAMES = 5_000
 TEXT, PING, PONG, CLOSE = b"\x81\x00", b"\x89\x00", b"\x8a\x00", b"\x88\x02\x03\xe8"
@@ -91,6 +92,40 @@ async def test_messages_that_nobody_has_read_at_the_end_of_a_call():
     async with flooding(TEXT * FRAMES + CLOSE) as socket, OtherCalls() as others:
         await patiently(socket.close())
     assert others.turns >= FRAMES
+
+
+@pytest.mark.parametrize("pings", [0, FRAMES])
+async def test_a_bot_that_reads_nothing_cancels_nobody(monkeypatch, pings):
+    """In aiohttp all that send wait for one future: cancelled for one, it would end the others."""
+    monkeypatch.setattr("softphone.agents.bot_socket.SEND_PATIENCE", 0.2)
+    monkeypatch.setattr("softphone.agents.bot_socket.CLOSE_PATIENCE", 0.2)
+
+    over, own = asyncio.Event(), asyncio.all_tasks()
+
+    async def never_reads(reader, writer):
+        await accept(reader, writer)
+        writer.transport.pause_reading()
+        for _ in range(pings):
+            writer.write(b"\x89\x7d" + b"p" * 125)
+        await over.wait()
+        writer.transport.abort()
+
+    async with await asyncio.start_server(never_reads, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        connector = BotConnector(BotConfig(url=url), system_network(), secrets.token_bytes)
+        socket = await connector.open_socket()
+        reading = asyncio.ensure_future(socket.receive())
+        failures = 0
+        while failures < 3:
+            try:
+                await patiently(socket.send("x" * 600_000))
+            except TransportTimeout:
+                failures += 1
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        await patiently(socket.close())
+        over.set()
+        await until(lambda: asyncio.all_tasks() <= own)
 
 
 async def test_a_ping_is_answered():

@@ -134,7 +134,7 @@ _PROBE = b"\r\n".join(
         b"OPTIONS {target} SIP/2.0",
         b"To: <{target}>",
         b"From: <{aor}>;tag=probe",
-        b"Call-ID: probe@softphone.invalid",
+        b"Call-ID: probe@client.invalid",
         b"CSeq: 1 OPTIONS",
         b"Contact: {contact}",
         b"Max-Forwards: 70",

@@ -55,7 +55,7 @@ class Answering(asyncio.DatagramProtocol):
         self.received.append((asyncio.get_running_loop().time(), data))
         if not isinstance(request, Request):
             return
-        if request.call_id.endswith("probe@softphone.invalid"):
+        if request.call_id.endswith("probe@client.invalid"):
             found = self.answer(request, None)
         else:
             self.requests.append(request)

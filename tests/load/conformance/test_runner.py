@@ -199,7 +199,7 @@ async def target_over_tcp(handle):
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 request = parse_datagram(await reader.readuntil(b"\r\n\r\n"))
-                if request.call_id.endswith("probe@softphone.invalid"):
+                if request.call_id.endswith("probe@client.invalid"):
                     writer.write(answer_to(request))
                 else:
                     handle(request, writer, writers, server)

@@ -83,7 +83,7 @@ class Transfers:
         stays = [one for one in conversation.legs if one is not leg]
         if not stays:
             return 480
-        # What the target's phone is told by the INVITE; the members may change while it rings.
+        # What the INVITE tells the target's phone; the members may change while it rings.
         known = conversation.shown_name(stays[0])
         abandoned = asyncio.ensure_future(_abandoned(conversation, leg, stays[0]))
         try:

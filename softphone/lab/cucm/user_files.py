@@ -1,4 +1,4 @@
-"""The files of users, not of devices, as CUCM's file service has them: nobody signs them.
+"""The files of users, not of devices, as CUCM's file service has them: unsigned.
 
 The service profile names the servers of a user, `jabber-config.xml` has settings of the client.
 """

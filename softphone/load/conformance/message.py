@@ -29,7 +29,7 @@ _LAST_CSEQ = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class MessageContext:
-    """Whom messages go to, from where and as whom.
+    """The recipients of messages, the local address and the sender.
 
     `target` is the URI of whom is called, `aor` our own address.
     """

@@ -55,7 +55,7 @@ CASES, PROBES = "cases", "probes"
 
 @dataclass(frozen=True, slots=True)
 class ConformancePlan:
-    """What is sent to whom, and as whom.
+    """The messages, their recipients and the sender.
 
     `account` names the server, how it is verified, and the credentials; `rate` is in messages a
     second.  A response is waited for `answer_timeout` seconds, and `quiet` seconds where none is

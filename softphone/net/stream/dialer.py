@@ -152,7 +152,7 @@ class Dialer:
 
 
 def with_port_advice(error: TransportError, protocol: str) -> TransportError:
-    """The error of a connection, with advice for a port that nobody listens on."""
+    """The error of a connection, with advice for a port without a listener."""
     if not isinstance(error.__cause__, ConnectionRefusedError):
         return error
     advice = f"is the server running, and is that its port for {protocol}?"

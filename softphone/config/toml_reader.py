@@ -34,7 +34,7 @@ _READ_APART = (
     *("ca", "system", "key", "pin", "passphrase", "store"),
     *("server_key", "server_passphrase", "places"),
 )
-_CERTIFICATE_KEYS = ("ca", "certificate", "server_certificate")
+_PLACED_KEYS = ("ca", "certificate", "server_certificate", "server_name")
 _MAXIMUM_SIZE = 64 * 1024
 
 
@@ -335,7 +335,7 @@ class TomlTable:
             store=self.place("store"),
             server_key=self.secret_path("server_key"),
             server_passphrase=self.secret_in("server_passphrase_file"),
-            places={key: self.place_of(key) for key in _CERTIFICATE_KEYS if key in self.values},
+            places={key: self.place_of(key) for key in _PLACED_KEYS if key in self.values},
             **self.fields(TlsConfig, *_READ_APART),
         )
 

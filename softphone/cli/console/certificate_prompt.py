@@ -68,10 +68,7 @@ def certificate_prompt(output: CommandOutput, options: CertificateOptions) -> As
             _print_accepted(output, question)
             return True
         if options.no_prompt or output.json or not is_attended():
-            raise CertificateUnknown(
-                f"{question.reason}; if you know that it is the right one, accept it with"
-                f" --accept-fingerprint {question.fingerprint}"
-            )
+            raise CertificateUnknown(f"{question.reason}; its SHA-256 is {question.fingerprint}")
         async with turn:
             with output.asking():
                 sha256 = f"SHA-256 {question.fingerprint}"

@@ -24,12 +24,20 @@ from softphone.cli.console.options import TrustOptions
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import DONE, FAILED, exit_code, result_of
 from softphone.cli.console.trunk_text import settled_trunk, trunk_sentence
+from softphone.cli.diagnose.certificate_advice import (
+    advise_name,
+    advise_unknown,
+    explain_unknown,
+    unused_tls,
+)
 from softphone.cli.diagnose.options import DoctorOptions
 from softphone.config import AccountConfig, load_account
 from softphone.config.presets import preset_named
 from softphone.config.tls import purpose_warnings
 from softphone.errors import (
+    CertificateUnknown,
     ConfigurationError,
+    IdentityMismatch,
     RegistrationTimeout,
     SoftphoneError,
     TransportError,
@@ -41,7 +49,13 @@ from softphone.phone import Phone
 from softphone.sans_io import Flow, Target, Transmit, Transport
 from softphone.security import ClientCertificates
 from softphone.sip import LookupPolicy
-from softphone.trust import TlsSettings, TrustStore, client_context, server_context
+from softphone.trust import (
+    TlsSettings,
+    TrustStore,
+    UnknownCertificate,
+    client_context,
+    server_context,
+)
 from softphone.trust.fips import random_bytes
 from softphone.trust.verification.checklist import revocation_outcome
 
@@ -81,12 +95,18 @@ class _AccountExamination:
         self._output = output
         self._path = path
         self._passphrase = trust.passphrase
-        self._trust_context = TrustContext(
-            open_trust_store(trust.store), certificate_prompt(output, trust)
-        )
+        self._prompt = certificate_prompt(output, trust)
+        self._trust_context = TrustContext(open_trust_store(trust.store), self._ask)
+        self._accepts = trust.accept is not None
+        self._unknown: UnknownCertificate | None = None
         self._config: AccountConfig | None = None
         self._targets: tuple[Target, ...] = ()
         self.warnings: tuple[str, ...] = ()
+
+    async def _ask(self, question: UnknownCertificate) -> bool:
+        """Ask the user, and keep the question for what is said of the step."""
+        self._unknown = question
+        return await self._prompt(question)
 
     @property
     def config(self) -> AccountConfig:
@@ -142,7 +162,7 @@ class _AccountExamination:
     async def authorities(self) -> str | _Note:
         config, tls = self.config, self.config.tls
         if self._without_tls:
-            return "none needed without TLS"
+            return self._noted("none needed without TLS", self._unused_tls(config.transport))
         if config.server_uri is None and config.client_certificates is ClientCertificates.NONE:
             return "none needed: callers are not asked for a certificate"
         settings = tls_settings(config, self._trust_context)
@@ -160,6 +180,16 @@ class _AccountExamination:
         if pins := len(self._accepted.all_pins):
             found.append(f"accepted certificates: {pins}")
         return ", ".join(found) if named else self._authorities_note(found, store.system)
+
+    @staticmethod
+    def _noted(detail: str, advice: str | None) -> str | _Note:
+        return detail if advice is None else _Note(detail, advice)
+
+    def _unused_tls(self, transport: Transport | None) -> str | None:
+        """Return what is probably meant where `[tls]` is filled in, and nothing runs over TLS."""
+        if transport not in (Transport.UDP, Transport.TCP) or self._listens_by_tls:
+            return None
+        return unused_tls(self._path, self.config.tls, transport.upper())
 
     @property
     def _accepted(self) -> TrustStore:
@@ -196,14 +226,16 @@ class _AccountExamination:
             return "no client certificate is configured"
         return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} usable"
 
-    async def locate(self) -> str:
+    async def locate(self) -> str | _Note:
         server = self.config.server_uri
         if server is None:
             return "no server: the account is called directly"
         resolver = DnsResolver(entropy=random_bytes)
         policy = LookupPolicy(server_name=self.config.tls.server_name)
         self._targets = await resolver.locate(server, policy=policy)
-        return ", ".join(f"{t.transport.value} {t.host}:{t.port}" for t in self._targets[:4])
+        found = ", ".join(f"{t.transport.value} {t.host}:{t.port}" for t in self._targets[:4])
+        chosen = None if self.config.transport is not None else self._targets[0].transport
+        return self._noted(found, self._unused_tls(chosen))
 
     async def connect(self) -> str:
         if not self._targets:
@@ -241,7 +273,26 @@ class _AccountExamination:
         target = self._targets[0]
         place = f"{target.transport}:{target.host}:{target.port}"
         detail = f"{place} did not answer {within}: {explain_silence(target)}"
-        return StepResult(step, False, detail, RegistrationTimeout(detail).hint)
+        return StepResult(step, False, detail, self._with_tls(RegistrationTimeout(detail).hint))
+
+    def _with_tls(self, advice: str) -> str:
+        """Add to the advice where nobody answered that TLS is probably meant."""
+        unused = self._unused_tls(self._targets[0].transport) if self._targets else None
+        return advice if unused is None else f"{unused}; otherwise: {advice}"
+
+    def failure(self, step: str, error: SoftphoneError) -> StepResult:
+        """Return the outcome of a step that raised `error`."""
+        detail, advice = str(error), error.hint or "see the message"
+        tls, question = None if self._config is None else self._config.tls, self._unknown
+        if tls is not None and isinstance(error, CertificateUnknown) and question is not None:
+            if not self._accepts:  # else the message tells what was accepted, and what came
+                detail = explain_unknown(tls, question)
+                advice = advise_unknown(self._path, tls, question, self._targets[0])
+        elif tls is not None and isinstance(error, IdentityMismatch):
+            advice = advise_name(tls) or advice
+        elif isinstance(error, RegistrationTimeout):
+            advice = self._with_tls(advice)
+        return StepResult(step, False, detail, advice)
 
     async def register(self) -> str:
         trust_context = self._trust_context
@@ -318,8 +369,7 @@ async def _examined(
     except TimeoutError:
         return examination.no_answer(step), FAILED
     except SoftphoneError as error:
-        advice = error.hint or "see the message"
-        return StepResult(step, False, str(error), advice), exit_code(error)
+        return examination.failure(step, error), exit_code(error)
     note = _Note(found, "") if isinstance(found, str) else found
     return StepResult(step, True, note.detail, note.advice), DONE
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
@@ -93,7 +94,10 @@ def test_ctrl_c_is_heard_while_somebody_is_asked(stranger, tmp_path):
 def test_a_script_accepts_by_the_fingerprint_that_it_was_told(cli, stranger, lab, tmp_path):
     asked = cli("register", "--account", stranger, "--once", "--json")
     assert asked.code == 3
-    assert "--accept-fingerprint" in asked.summary["reason"]
+    assert "; its SHA-256 is " in asked.summary["reason"]
+    told = cli("register", "--account", stranger, "--once").err
+    assert re.search(r"hint: put .* into tls.ca, or accept .* with --accept-fingerprint\n$", told)
+    assert told.count("--accept-fingerprint") == 1
     digest = asked.summary["reason"].split()[-1]
     wrong = cli("register", "--account", stranger, "--once", "--accept-fingerprint", "00" * 32)
     assert wrong.code == 3
@@ -118,8 +122,9 @@ def test_doctor_says_how_an_unknown_certificate_is_accepted(cli, stranger):
     assert examined.code == 3
     finding = next(e for e in examined.events if e.get("step") == "TLS and certificate")
     assert not finding["good"]
-    assert "--accept-fingerprint" in finding["detail"]
-    assert "tls.ca" in finding["advice"]
+    assert re.search(
+        "into tls.ca .*; or, .*: --accept-fingerprint [0-9a-f]{64}$", finding["advice"]
+    )
 
 
 def test_without_a_prompt_nobody_is_asked(stranger, tmp_path):

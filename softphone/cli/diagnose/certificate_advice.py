@@ -5,14 +5,18 @@ The repair in the account file comes first; accepting the one certificate is off
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 
 from softphone.config import TlsConfig
 from softphone.sans_io import Target
-from softphone.trust import UnknownCertificate, load_certificate_file, subject_of
+from softphone.trust import (
+    UnknownCertificate,
+    load_certificate_file,
+    load_certificates,
+    subject_of,
+)
+from softphone.trust.capf.issued_certificate import issued_by
 
 _SHOWN_SUBJECTS = 3
 
@@ -25,33 +29,26 @@ def explain_unknown(tls: TlsConfig, question: UnknownCertificate) -> str:
     reason = f"{question.reason}{'; ' + question.mismatch if question.mismatch else ''}"
     if question.issuer == question.subject:
         return f"{reason}; it is self-signed: no authority issued it"
-    leaf = x509.load_der_x509_certificate(question.certificate)
-    authorities = {Path(ca): load_certificate_file(ca) for ca in tls.ca}
-    if any(_issued(each, leaf) for found in authorities.values() for each in found):
+    (leaf, *_) = load_certificates(question.certificate)
+    found = {Path(ca): load_certificate_file(ca) for ca in tls.ca}
+    if any(issued_by(leaf, authorities) for authorities in found.values()):
         return f"{reason}; {question.issuer}, which tls.ca names, issued it"
-    tried = [f"{path.name} ({_subjects(found)})" for path, found in authorities.items()]
+    names = {path: [subject_of(each) for each in read] for path, read in found.items()}
+    tried = [f"{path.name} ({_shown(subjects)})" for path, subjects in names.items()]
     tried += ["the system's authorities"] if tls.system else []
     if not tried:
         return f"{reason}; tls.ca names nobody; the issuer is {question.issuer}"
-    names = [subject_of(each) for found in authorities.values() for each in found]
-    other = ", of the same name and with another key" if question.issuer in names else ""
+    same = any(question.issuer in subjects for subjects in names.values())
+    other = ", of the same name and with another key" if same else ""
     return (
         f"{reason}; {' and '.join(tried)} did not issue it; the issuer is {question.issuer}{other}"
     )
 
 
-def _subjects(found: tuple[x509.Certificate, ...]) -> str:
-    shown = ", ".join(subject_of(each) for each in found[:_SHOWN_SUBJECTS])
-    rest = len(found) - _SHOWN_SUBJECTS
+def _shown(subjects: Sequence[str]) -> str:
+    rest = len(subjects) - _SHOWN_SUBJECTS
+    shown = ", ".join(subjects[:_SHOWN_SUBJECTS])
     return f"{shown} and {rest} more" if rest > 0 else shown
-
-
-def _issued(authority: x509.Certificate, leaf: x509.Certificate) -> bool:
-    try:
-        leaf.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
 
 
 def advise_unknown(

@@ -5,7 +5,7 @@
     |-- LocalProtocolError            a command that the state does not allow: caller misuse
     |-- TransportError                a connection could not be made or was lost
     |   |-- ConnectionLost            a connection that had been made was lost
-    |   |-- HostNotFound            DNS knows no address of a server's name
+    |   |-- HostNotFound              DNS knows no address of a server's name
     |   |-- TransportTimeout
     |   `-- ServerClosed              closed right after the handshake: it probably refused us
     |-- CertificateError              the far end's certificate was not accepted
@@ -261,7 +261,7 @@ class DirectoryRefused(DirectoryError):
 
 
 class DiscoveryError(SoftphoneError):
-    """A user's services could not be found, or a document that describes them not be read."""
+    """A user's services could not be found, or a document of theirs could not be read."""
 
     _hint = "check the domain and its SRV records; each step says what it has found and why"
 

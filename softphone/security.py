@@ -197,7 +197,7 @@ class CryptoSuite(StrEnum):
         return suite
 
     @classmethod
-    @lru_cache(64)  # SDP has few names, and a call asks for those of each of its keys.
+    @lru_cache(64)  # SDP has few names, and each key of each call looks one up.
     def named(cls, name: str) -> CryptoSuite | None:
         """The suite with this SDP name, case-insensitive; None if we do not have it.
 

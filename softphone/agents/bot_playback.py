@@ -104,7 +104,7 @@ class BotPlayback:
                 await self._changed.wait()
             each = self._pending.popleft()
             if isinstance(each, bytes):
-                # A `clear` meanwhile drops this piece too, and counts in another queue.
+                # A `clear` meanwhile drops this piece too, and begins another queue.
                 written = self._written
                 await self._audio.write(decode_mulaw(each), lead=LEAD)
                 written.append((self._audio.mark(), len(each)))

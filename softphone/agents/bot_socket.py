@@ -35,7 +35,7 @@ HEARTBEAT = 20.0
 CLOSE_PATIENCE = 2.0
 """Seconds for the closing handshake."""
 WITHOUT_CODE = 1005
-"""The code of an end whose frame has none (RFC 6455 section 7.1.5)."""
+"""The close code if the close frame has none (RFC 6455 section 7.1.5)."""
 _BACKOFF = ExponentialBackoff(first=0.2, longest=2.0)
 
 
@@ -81,8 +81,8 @@ class BotSocket:
     async def receive(self) -> str | None:
         """Return the next message; "" for a binary one, None at the end.
 
-        Each frame costs a turn of the loop: aiohttp itself would answer and drop control frames
-        without one for as long as they come, and hold up every other call.
+        Yields to the event loop before each frame: aiohttp itself would answer and drop control
+        frames without that for as long as they come, and hold up every other call.
         """
         while True:
             await asyncio.sleep(0)
@@ -98,7 +98,7 @@ class BotSocket:
                 return None
 
     async def _answer(self, ping: bytes) -> bool:
-        """Answer a ping; return whether the bot takes that."""
+        """Answer a ping; return whether the pong could be sent."""
         with suppress(TimeoutError, OSError, aiohttp.ClientError):
             await _within(SEND_PATIENCE, self._socket.pong(ping))
             return True
@@ -129,9 +129,10 @@ class BotSocket:
 
 
 async def _within(seconds: float, sending: Coroutine[Any, Any, None]) -> None:
-    """Send a frame.  Raises TimeoutError, and what sending it does.
+    """Wait for a frame to be sent.  Raises TimeoutError, and what `sending` raises.
 
-    All that send on a socket of aiohttp wait for one future: to cancel one would end the others.
+    All senders of an aiohttp socket wait for one future, and canceling one would cancel the others:
+    so `sending` is shielded, and may go on after the time-out.
     """
     task = asyncio.ensure_future(sending)
     task.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -1,9 +1,10 @@
 """Finds a user's services from a mail address: SRV records, home cluster, devices, configuration.
 
-`records`, `credential_rule`, `document` and `jabber_config` decide, without I/O: which record
-counts, which server may get credentials, what documents say, which settings count.  `discovery`
-asks DNS and servers through `softphone.net`, where each passes the certificate gate before a byte
-of HTTP.  Devices are booted by `softphone.provisioning`; nobody is signed in here.
+`records`, `credential_rule`, `document` and `jabber_config` work without I/O: they choose the
+record, decide which server may get credentials, parse documents and decide which settings count.
+`discovery` queries DNS and servers through `softphone.net`; a server passes the certificate gate
+before a byte of HTTP is sent.  `softphone.provisioning` boots the devices; discovery signs in
+nowhere.
 
 RFC 2782 (SRV), RFC 4985 (SRVName), RFC 7617 (Basic); Cisco's service discovery and User Data
 Services.

@@ -1,8 +1,8 @@
-"""What an earlier discovery has found, on disk, for one user: for display, and while DNS is silent.
+"""Stores what a discovery has found for a user, for display and for when DNS does not answer.
 
-A file of mode 0600 in a folder of mode 0700.  It never takes the place of a verification: servers
-from it are verified like any other, and its settings make the client stricter at most.  It holds no
-credentials.  What it holds counts for 24 hours; the servers that the user has confirmed, for ever.
+One file of mode 0600 for each user, in a folder of mode 0700, without credentials.  It replaces no
+verification: servers from it are verified like any other, and its settings can only make the client
+stricter.  Records and settings are valid for 24 hours; the user's confirmations do not expire.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from softphone.trust import write_private
 from softphone.trust.disk import check_file, check_folder, make_folder, read_whole, synchronize
 
 VALID_FOR = 86_400.0
-"""The seconds for which what was found counts."""
+"""Seconds for which stored records and settings are valid."""
 _LARGEST = 4 << 20
 _VERSION = 1
 _LONGEST_NAME = 200
@@ -30,7 +30,7 @@ _LONGEST_NAME = 200
 
 @dataclass(frozen=True, slots=True)
 class CachedDiscovery:
-    """What was found at `taken` (seconds since 1970), and the servers that the user confirmed.
+    """The records found at `taken` (seconds since 1970), and the servers that the user confirmed.
 
     `settings` are those of jabber-config.xml, fetched from `config_url` at `config_taken`.
     """
@@ -43,11 +43,11 @@ class CachedDiscovery:
     confirmed: tuple[ServiceTarget, ...] = ()
 
     def counts_at(self, wall: float) -> bool:
-        """Whether the records still count at a time."""
+        """Whether the records are valid at `wall`, in seconds since 1970."""
         return _is_recent(self.taken, wall)
 
     def configuration(self, wall: float) -> JabberConfig | None:
-        """Return the settings while they count; they make the client stricter at most."""
+        """Return the settings, None once expired; they can only make the client stricter."""
         if not self.settings or not _is_recent(self.config_taken, wall):
             return None
         return JabberConfig(self.settings, self.config_url, kept=True)
@@ -60,9 +60,10 @@ class DiscoveryCache:
         self.folder = Path(folder)
 
     def load(self, account: str) -> CachedDiscovery:
-        """Return what is kept of an account ("user@domain"); nothing without a file.
+        """Return what is stored for an account ("user@domain"); nothing without a file.
 
-        Raises ConfigurationError for a file that others can write, or that cannot be read.
+        Raises ConfigurationError for a file or folder that others can write, and for a file that
+        cannot be read.
         """
         path = self._path(account)
         check_folder(self.folder)
@@ -77,7 +78,7 @@ class DiscoveryCache:
             ) from error
 
     def store(self, account: str, found: CachedDiscovery) -> None:
-        """Replace what is kept of an account.  Raises ConfigurationError."""
+        """Replace what is stored for an account.  Raises ConfigurationError."""
         text = {
             "version": _VERSION,
             "taken": found.taken,
@@ -100,7 +101,7 @@ class DiscoveryCache:
 
 
 def _is_recent(taken: float, wall: float) -> bool:
-    """Whether a time counts; one that lies ahead is another clock's."""
+    """Whether `taken` is within the validity; a time in the future is another clock's."""
     return 0 <= wall - taken < VALID_FOR
 
 

@@ -16,22 +16,22 @@ FILE_PORTS: Mapping[int, int] = {6970: 6972}
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryConfig:
-    """Whose services are looked for, and how."""
+    """The user whose services are discovered, and how.  Raises ConfigurationError."""
 
     account: str
     """The user's mail address, user@domain."""
     password: KeyMaterial | None = None
-    """The user's password; without one, only what needs none is asked."""
+    """The user's password; without one, only requests that need none are sent."""
     user: str | None = None
     """The user's ID in CUCM, where it differs from the first half of the mail address."""
     services_domain: str | None = None
-    """The domain whose records are asked, in place of that of the mail address."""
+    """The domain whose records are queried, in place of that of the mail address."""
     voice_domain: str | None = None
-    """The voice services domain: its records are asked in place of any other domain's."""
+    """The voice services domain: its records are queried in place of any other domain's."""
     excluded: frozenset[ExcludedService] = frozenset()
-    """The services that are not looked for."""
+    """The services that are not discovered."""
     next_record: bool = True
-    """Whether the next record counts once no server of a record can be reached."""
+    """Whether the next record is tried when no server of a record can be reached."""
     clear_files: bool = False
     """Whether the service profile and jabber-config.xml may come over HTTP in clear."""
     trust_remote_config: bool = False
@@ -39,7 +39,7 @@ class DiscoveryConfig:
     config_file: str = "jabber-config.xml"
     """The name of the configuration file; a group of users may have another."""
     file_ports: Mapping[int, int] = field(default_factory=lambda: dict(FILE_PORTS))
-    """The ports of file services over HTTP, each with the one that is asked over HTTPS."""
+    """The ports of file services over HTTP, each with its port over HTTPS."""
     timeout: float = 10.0
     """The time limit of one request in seconds, 0.1 to 120."""
     tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.HTTPS))
@@ -79,11 +79,11 @@ class DiscoveryConfig:
 
     @property
     def asked_domain(self) -> str:
-        """The domain whose records are asked."""
+        """The domain whose records are queried."""
         return parse_domain(self.voice_domain or self.services_domain or self.domain)
 
     @property
     def domains(self) -> tuple[str, ...]:
-        """The domains that a server may belong to: those that the user or the site has named."""
+        """Domains whose servers may get credentials: mail, services and voice services domain."""
         named = (self.domain, self.services_domain, self.voice_domain)
         return tuple(dict.fromkeys(parse_domain(each) for each in named if each is not None))

@@ -1,9 +1,9 @@
-"""Which servers may be sent the user's credentials.
+"""Decides which servers may be sent the user's credentials.
 
-DNS is not authenticated: anybody on the path can name any server, and that server may have a valid
-certificate of its own.  So a verified certificate is not enough.  A server gets credentials when
-its name is in the user's domain or the voice domain, or its certificate also names that domain (as
-dNSName or SRVName), or the user has confirmed it once.
+DNS is not authenticated: an attacker on the path can name any server, and that server may have a
+valid certificate of its own.  So a verified certificate is not enough.  A server gets credentials
+when its name is in one of the configured domains (mail, services or voice services), or its
+certificate also names such a domain (as dNSName or SRVName), or the user has confirmed it once.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class ConfirmationQuestion:
 
 
 class UnconfirmedServer(CredentialsWithheld):
-    """A server that the user may still confirm; `question` has what there is to know."""
+    """A server that the user has not confirmed; `question` asks for that."""
 
     def __init__(self, question: ConfirmationQuestion) -> None:
         super().__init__(f"{question}; no credentials were sent")
@@ -47,7 +47,7 @@ class UnconfirmedServer(CredentialsWithheld):
 def names_domain(identity: PeerIdentity, domain: str, record: ServiceRecord) -> bool:
     """Whether a certificate names a domain: as dNSName, or as SRVName of this record's service.
 
-    Only a certificate that an authority vouches for counts: one that was accepted by hand, or by a
+    Only a certificate whose chain ends at an anchor counts: one that was accepted by hand, or by a
     pin, may claim any name.  A wildcard names hosts and no domain.  An SRVName has the service and
     the domain (RFC 4985), or the protocol between them, as Cisco's endpoints write it.
     """
@@ -60,7 +60,7 @@ def names_domain(identity: PeerIdentity, domain: str, record: ServiceRecord) -> 
 
 
 class CredentialRule:
-    """The rule for one user: `domains` are the user's and the voice domain, in lower case."""
+    """The rule for one user; `domains` are those of `DiscoveryConfig.domains`, in lower case."""
 
     def __init__(self, domains: Sequence[str], confirmed: Iterable[ServiceTarget] = ()) -> None:
         self._domains = tuple(dict.fromkeys(domains))
@@ -72,7 +72,7 @@ class CredentialRule:
         return tuple(sorted(self._confirmed, key=str))
 
     def confirm(self, target: ServiceTarget) -> None:
-        """Let this server have the credentials from now on."""
+        """Allow this server to get the credentials from now on."""
         self._confirmed.add(target)
 
     def reason(

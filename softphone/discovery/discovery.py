@@ -1,9 +1,9 @@
 """Runs a discovery: records, home cluster, user, devices, service profile, configuration.
 
-Each step is told as it ends, with the reason why it counts or does not.  The first record that has
-servers decides where the user is; a record none of whose servers can be reached gives way to the
-next one.  Outside, and where only IM and Presence is found, the servers are verified and nothing is
-sent to them: signing in there is not built.
+Reports each step as it ends, with the reason for what follows from it.  The first record that has
+servers decides whether the user is inside; if none of its servers can be reached, the next record
+is tried.  Edge servers, and IM and Presence servers, are verified and sent nothing: signing in
+there is not implemented.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ def _no_step(_: DiscoveryStep) -> None:
 class DiscoveryEnvironment:
     """The dependencies of a discovery.
 
-    `fetcher` gets CRLs and OCSP answers, None makes one.  `confirm` is asked about a server that
-    the rule for credentials does not allow; without it such a server gets none.  `wall` gives the
-    seconds since 1970.
+    `fetcher` fetches CRLs and OCSP responses, None makes one.  `confirm` is asked about a server
+    that `CredentialRule` does not allow; without it such a server gets no credentials.  `wall`
+    gives the seconds since 1970.
     """
 
     resolver: DnsResolver
@@ -93,14 +93,14 @@ class DiscoveryEnvironment:
 
 @dataclass(frozen=True, slots=True)
 class _ReadFile(Generic[T]):
-    """A file and what it says; `content` is None where there is no such file."""
+    """A file and its parsed content, None if its server has no such file."""
 
     file: FetchedDocument
     content: T | None
 
 
 class ServiceDiscovery:
-    """One discovery; `discover` may be called again, for another look."""
+    """The discovery of one user's services; `discover` may be called again."""
 
     def __init__(self, config: DiscoveryConfig, environment: DiscoveryEnvironment) -> None:
         """Raises ConfigurationError when the cache cannot be read."""
@@ -132,7 +132,7 @@ class ServiceDiscovery:
     # Records
 
     async def _ask_records(self) -> tuple[_Found, bool]:
-        """Return the servers of each record, and whether DNS told them now."""
+        """Return the servers of each record, and whether they are DNS answers, not stored ones."""
         config = self._config
         domain = config.asked_domain
         self._tell("domain", StepOutcome.CHOSEN, domain, _domain_reason(config))
@@ -190,7 +190,7 @@ class ServiceDiscovery:
     # Paths
 
     async def _follow(self, found: _Found) -> DiscoveryResult:
-        """Follow the first record with servers that can be reached."""
+        """Follow the first record with a server that answers.  Raises NoServerAnswered."""
         remaining = dict(found)
         while (path := choose_path(remaining)) is not ServicePath.NONE:
             record = next(each for each, means in RECORD_ORDER.items() if means is path)
@@ -216,7 +216,7 @@ class ServiceDiscovery:
     async def _verify_only(
         self, result: DiscoveryResult, record: ServiceRecord, targets: Sequence[ServiceTarget]
     ) -> DiscoveryResult:
-        """Verify the servers of the edge, or of IM and Presence; send them nothing."""
+        """Verify the first edge or IM and Presence server that answers; send it nothing."""
         failures: list[str] = []
         for target in targets:
             try:
@@ -268,7 +268,7 @@ class ServiceDiscovery:
     ) -> tuple[ServerAnswer, ClusterUser]:
         """Ask for the home cluster: by user name if that is configured, else by mail address.
 
-        A mail address that no user has is followed by its first half, as a user name.
+        If no user has the mail address, its local part is asked for as a user name.
         """
         config = self._config
         asked = [("username", config.name)]
@@ -291,7 +291,7 @@ class ServiceDiscovery:
     def _name_from(self, answer: ServerAnswer, cluster: ClusterUser) -> str:
         """Return the user's ID: that of the answer only if its server may have credentials.
 
-        Another server could have us try our password as another user's.
+        Any other server could make us send our password under another user's name.
         """
         given, name = cluster.user_id, self._config.name
         if not given or given == name or self._config.user is not None or answer.identity is None:
@@ -306,8 +306,8 @@ class ServiceDiscovery:
     ) -> tuple[ServiceTarget, ...]:
         """Return the servers of the home cluster, the home server first.
 
-        While the home server does not answer, another one is asked, which counts if it is of the
-        same cluster.
+        If the home server does not answer, the one that named it is asked; its list counts if the
+        home server is in it.
         """
         failure = ""
         for target in dict.fromkeys((home, answering)):
@@ -364,7 +364,7 @@ class ServiceDiscovery:
             return self._kept_configuration()
         file = found.file
         if found.content is None:
-            # A verified server has no such file any more: what is kept of it ends, too.
+            # A verified server no longer has the file: the stored settings are dropped, too.
             return JabberConfig((), file.url, verified=True)
         config = replace(
             found.content, url=file.url, verified=file.verified, fingerprint=file.fingerprint
@@ -374,9 +374,9 @@ class ServiceDiscovery:
         return config
 
     async def _file(self, name: str, uri: str, parse: Callable[[bytes], T]) -> _ReadFile[T] | None:
-        """Fetch and read a file; None, and told why, where it cannot be.
+        """Fetch and parse a file; None, after a step that says why, when that fails.
 
-        Its content is None where a verified server has no such file.
+        Its content is None if a verified server has no such file.
         """
         try:
             file = await self._servers.fetch_file(uri)

@@ -1,7 +1,7 @@
-"""Reads the documents of UDS and the service profile, with bounds on everything.
+"""Parses UDS documents and service profiles, with bounds on size, depth and counts.
 
-Elements may come in any order, and unknown ones are skipped.  Nothing raises but DiscoveryError.
-Passwords of a service profile are not kept: only that there is one.
+Elements may come in any order, and unknown ones are skipped.  The functions raise DiscoveryError
+only.  The password in a service profile is not kept: a warning says that there is one.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _RANKS = ("Primary", "Backup1", "Backup2")
 
 @dataclass(frozen=True, slots=True)
 class ClusterUser:
-    """The answer about a user's home cluster; `user_id` is "" where the answer does not tell it."""
+    """A user's home cluster; `user_id` is "" if the answer does not give it."""
 
     found: bool
     user_id: str = ""
@@ -86,7 +86,7 @@ class ProfileServer:
 
 @dataclass(frozen=True, slots=True)
 class ServiceProfile:
-    """A service profile: its servers, how the directory is used, and warnings for the user."""
+    """A service profile: its servers, how contacts are searched, and warnings for the user."""
 
     servers: tuple[ProfileServer, ...] = ()
     directory_by_uds: bool = False
@@ -109,7 +109,7 @@ def parse_cluster_user(data: bytes) -> ClusterUser:
             f"the home cluster is {_line(host)[:80]!r}, which is no full name: no certificate could"
             " be compared with it"
         )
-    # The port is that of the address of the servers, if it is the same host's.
+    # `serversUri` has the port, if it names the same host.
     named = _target(home.attribute("serversUri"))
     port = named.port if named is not None and named.host == host else UDS_PORT
     return ClusterUser(True, _user_id(result.attribute("uri")), ServiceTarget(host, port))

@@ -1,8 +1,8 @@
-"""Reads `jabber-config.xml`, and decides which of its settings of security may count.
+"""Parses `jabber-config.xml`, and decides which of its security settings count.
 
-Nothing signs the file; only the transport protects it.  A setting may make the client stricter in
-any case.  One that relaxes it, or names a server, counts only where the file came over verified TLS
-and the local configuration trusts it.  Settings that are not known are kept and shown.
+The file is not signed; only the transport protects it.  A setting that makes the client stricter
+always counts.  One that relaxes it, or names a server, counts only if the file came over verified
+TLS and the local configuration trusts it.  Unknown settings are kept, and not decided about.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ _BY_NAME = {name.lower(): name for name in _RULES}
 
 @dataclass(frozen=True, slots=True)
 class ConfigSetting:
-    """One setting of the file, as it stands there; a password's value is not kept."""
+    """One setting as written in the file; the value of a password is not kept."""
 
     group: str
     key: str
@@ -86,7 +86,7 @@ class ConfigSetting:
 
 @dataclass(frozen=True, slots=True)
 class SettingDecision:
-    """Whether a setting of security counts, and why."""
+    """Whether a security setting counts, and why."""
 
     setting: ConfigSetting
     meaning: str
@@ -98,7 +98,8 @@ class SettingDecision:
 class JabberConfig:
     """The settings of a file: `url` is its source, `verified` whether it came over verified TLS.
 
-    `kept` is True for settings of an earlier file; they make the client stricter at most.
+    `kept` is True for stored settings of an earlier file; they can only make the client stricter.
+    `fingerprint` is that of the server's certificate.
     """
 
     settings: tuple[ConfigSetting, ...]
@@ -108,7 +109,7 @@ class JabberConfig:
     fingerprint: str = field(default="", compare=False)
 
     def decisions(self, *, trusted: bool = False) -> tuple[SettingDecision, ...]:
-        """Decide about each setting of security; `trusted`: the local configuration trusts it."""
+        """Decide about each security setting; `trusted`: local configuration trusts the file."""
         return tuple(
             _decide(each, _RULES[name], trusted=trusted and self.verified and not self.kept)
             for each in self.settings

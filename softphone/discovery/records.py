@@ -1,7 +1,7 @@
-"""Which records of a domain are asked, and where their answers say that the user is.
+"""Chooses the SRV records to query in a domain, and decides by them whether the user is inside.
 
-The records are judged in a fixed order and not by who answers first: a record of the inside wins
-over the edge.  Within one record the servers come in the order of RFC 2782.
+The order of the records is fixed, whichever answer comes first: records for the inside take
+precedence over the edge's.  The servers of one record are in the order of RFC 2782.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ RECORD_ORDER: Mapping[ServiceRecord, ServicePath] = {
     ServiceRecord.CUP_LOGIN: ServicePath.IM_AND_PRESENCE,
     ServiceRecord.COLLAB_EDGE: ServicePath.EDGE,
 }
-"""The records in the order in which they are judged, and what each means."""
+"""The records by precedence, and where the user is if one has servers."""
 _EXCLUDED_BY = {
     ServiceRecord.CISCO_UDS: ExcludedService.CUCM,
     ServiceRecord.CUP_LOGIN: ExcludedService.CUP,
@@ -104,7 +104,7 @@ def is_within(host: str, domain: str) -> bool:
 
 
 def excluded_records(excluded: Collection[ExcludedService]) -> frozenset[ServiceRecord]:
-    """Return the records that are not asked; all of them where every service is excluded."""
+    """Return the records that are not queried: all of them if every service is excluded."""
     if set(ExcludedService) <= set(excluded):
         return frozenset(ServiceRecord)
     return frozenset(record for record, by in _EXCLUDED_BY.items() if by in excluded)
@@ -142,7 +142,7 @@ def read_answer(records: Sequence[object], entropy: Entropy) -> RecordAnswer:
 
 
 def choose_path(found: Mapping[ServiceRecord, Sequence[ServiceTarget]]) -> ServicePath:
-    """Return what the first record with servers means, in the order of `RECORD_ORDER`."""
+    """Return where the user is by the first record of `RECORD_ORDER` that has servers."""
     for record, path in RECORD_ORDER.items():
         if found.get(record):
             return path

@@ -1,4 +1,4 @@
-"""What a discovery tells: its steps as they come, and what it has found in the end."""
+"""The steps of a discovery, and its result."""
 
 from __future__ import annotations
 
@@ -35,8 +35,9 @@ class DiscoveryStep:
 class DiscoveryResult:
     """What was found; what was not asked for, or not found, is empty.
 
-    `home` is the server that answered about the user's home cluster, `nodes` the servers of the
-    home cluster in the order in which they are asked.  `edges` are verified edge servers.
+    `home` is the server of the user's home cluster that UDS names, else the one that answered;
+    `nodes` are the servers of that cluster in the order in which they are asked, or the verified IM
+    and Presence server.  `edge` is the verified edge server.
     """
 
     account: str

@@ -1,9 +1,9 @@
-"""Requests to the servers of a discovery: failover, and credentials by the rule.
+"""Sends the requests of a discovery, with failover, and with credentials as the rule allows.
 
-Each server passes the certificate gate before a byte of HTTP.  A request with credentials is judged
-once more on its own connection, before it is sent (`credential_rule`).  Redirects are not followed.
-A refused certificate or password ends it: no other server is tried with the same password, since a
-few wrong ones lock an account.
+Each server passes the certificate gate before a byte of HTTP is sent.  Before a request with
+credentials, `credential_rule` judges the server of that very connection.  Redirects are not
+followed.  A refused certificate or password ends the discovery: no other server is tried with the
+same password, since a few wrong ones lock an account.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from softphone.net.http.client import HttpsResponse
 from softphone.sans_io import PeerIdentity, Target, Transport
 
 AskConfirmation: TypeAlias = Callable[[ConfirmationQuestion], Awaitable[bool]]
-"""`await ask(question)`: True lets a server have the credentials, now and later."""
+"""`await ask(question)`: True allows a server to get the credentials, now and later."""
 
 
 class NoServerAnswered(TransportError):
@@ -54,7 +54,7 @@ class ServerAnswer:
 
 @dataclass(frozen=True, slots=True)
 class FetchedDocument:
-    """A file, the address that it came from, and whether that server was verified."""
+    """A file, its URL, whether its server was verified, and that certificate's fingerprint."""
 
     url: str
     body: bytes = field(repr=False)
@@ -64,9 +64,10 @@ class FetchedDocument:
 
 @dataclass(frozen=True, slots=True)
 class RequestCallbacks:
-    """`confirm` asks the user about a server, None refuses it; `on_confirmed` hears of a yes.
+    """`confirm` asks the user about a server; None refuses all.
 
-    `on_skipped` hears of each server that did not answer, and why, before the next one is asked.
+    `on_confirmed` is called with each server that the user confirms, `on_skipped` with each one
+    that did not answer, and why, before the next one is asked.
     """
 
     confirm: AskConfirmation | None
@@ -121,17 +122,19 @@ class ServerRequests:
     async def identify(self, target: ServiceTarget) -> PeerIdentity:
         """Return the verified identity of a server; nothing is sent to it.
 
-        Nobody is asked about a certificate that cannot be verified: outside there is nothing else
-        by which it could be known.
+        A certificate that cannot be verified is refused without asking the user: for an edge server
+        there is nothing to compare it with.
         """
         return await self._strict.identify_server(target.url("/"))
 
     async def fetch_file(self, uri: str) -> FetchedDocument | None:
         """Fetch a file of the cluster; None when its verified server has no such file.
 
-        An address over HTTP is asked over HTTPS instead, at the port that `file_ports` gives; in
-        clear only where the configuration allows that.  Raises TransportError when the server
-        cannot be reached, DiscoveryError for an address that is not asked.
+        A file at an http: URL is fetched over HTTPS from the port that `file_ports` gives.  If
+        there is none, or that raises TransportError, it is fetched in clear where `clear_files`
+        allows it.
+        Raises TransportError when the server cannot be reached or answers another status than 200,
+        DiscoveryError for a URL that is not fetched.
         """
         target, path, secure = _place(uri)
         place = target if secure else self._secure_place(target)
@@ -172,7 +175,7 @@ class ServerRequests:
         send: Callable[[ServiceTarget], Awaitable[HttpsResponse]],
         refused: str,
     ) -> ServerAnswer:
-        """Send to one server after the other until one answers; 503 is no answer.
+        """Send to the servers in turn until one answers; a 503 counts as no answer.
 
         `refused` says what 401 means.
         """
@@ -226,7 +229,7 @@ def _check_status(target: ServiceTarget, response: HttpsResponse, refused: str) 
 
 
 def _place(uri: str) -> tuple[ServiceTarget, str, bool]:
-    """Return server and path of a file's address, and whether it is https:."""
+    """Return server and path of a file's URL, and whether it is https.  Raises DiscoveryError."""
     try:
         parts = urlsplit(uri)
         host, scheme = (parts.hostname or "").rstrip("."), parts.scheme

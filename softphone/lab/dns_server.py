@@ -1,6 +1,7 @@
-"""The lab's DNS: a few records of a domain by UDP on loopback, for service discovery.
+"""The lab's DNS server: answers queries over UDP with given records, for service discovery.
 
-It answers what it was given and NXDOMAIN to the rest, by dnspython; nothing is forwarded.
+Other names get NXDOMAIN, other types of a known name an empty answer; nothing is forwarded.
+dnspython parses and builds the messages (RFC 1035, RFC 2782).
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ DISCOVERY_NODE = f"cucm.{DISCOVERY_DOMAIN}"
 """The name of the lab's call server in that domain."""
 
 Zone: TypeAlias = Mapping[tuple[str, str], Sequence[str]]
-"""Records by name, in lower case without a final dot, and type: texts as in a zone file."""
+"""Records as in a zone file, by name (lower case, without the final dot) and type."""
 _TTL = 60
 
 
 def discovery_zone(uds_port: int, host: str) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return the records of a domain whose users are inside: its server of UDS is at `host`."""
+    """Return SRV, and A or AAAA, of `DISCOVERY_DOMAIN`: UDS is at `host`, an IP address."""
     family = "AAAA" if ":" in host else "A"
     return {
         (f"_cisco-uds._tcp.{DISCOVERY_DOMAIN}", "SRV"): (f"0 0 {uds_port} {DISCOVERY_NODE}.",),
@@ -50,7 +51,7 @@ class _Answers(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are of no class of asyncio's.
+        # uvloop's transports are not subclasses of asyncio's.
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
@@ -68,7 +69,7 @@ class _Answers(asyncio.DatagramProtocol):
 class LabDns:
     """An async context; `address` is where it listens once it is entered.
 
-    `asked` records the name and type of each question.
+    `asked` records the name and type of the latest 1,000 questions.
     """
 
     zone: Zone
@@ -98,7 +99,7 @@ class LabDns:
             self._transport.close()
 
     def answer(self, query: dns.message.Message) -> bytes | None:
-        """Return the answer to a query, None to what is none.  Raises DNSException."""
+        """Return the response in octets, None to no query of one question.  Raises DNSException."""
         if query.flags & dns.flags.QR or len(query.question) != 1:
             return None
         question = query.question[0]

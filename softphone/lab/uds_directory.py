@@ -180,7 +180,7 @@ class LabDirectory:
         if found is None:
             return '<clusterUser><result found="false"/></clusterUser>'
         home = found.home or self.node or self.address[0]
-        # The port of another cluster's server is not known here: it is the usual one.
+        # The port of another cluster's server is unknown: the default one is assumed.
         base = self._base if found.home is None else f"https://{home}:8443/cucm-uds"
         return (
             f'<clusterUser><result found="true" uri={quoteattr(f"{base}/user/{found.username}")}/>'

@@ -547,4 +547,4 @@ class MediaBackend(Protocol):
         """Return a snapshot of the stream's statistics."""
 
     def freeze_statistics(self, handle: StreamHandle) -> Callable[[], StreamStatistics]:
-        """Return a function that makes that snapshot, as of now, when somebody wants it."""
+        """Return a function that makes the snapshot of now, whenever it is called."""

@@ -293,7 +293,7 @@ def stream_attributes(
 
 
 _same_line = lru_cache(64)(Attribute)
-"""Makes an attribute that is the same in every call."""
+"""Returns a cached Attribute, for lines that are alike in most calls."""
 
 
 def media_line(

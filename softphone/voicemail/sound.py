@@ -25,8 +25,8 @@ class MessageSound:
     """The sound of one message, a context manager; leaving it wipes the sound.
 
     `secure` sound may be played and must not be stored: `VoicemailClient.save` refuses it.
-    Neither it nor `private` sound is for others.  Both are what the server said after the sound
-    had come.
+    Neither `secure` nor `private` sound may be played to others.  Both flags are what the server
+    said after the sound had been fetched.
     """
 
     def __init__(self, octets: WipedBuffer, *, secure: bool, private: bool) -> None:

@@ -1,9 +1,8 @@
 """The command `softphone discover`: finds a user's services, and shows each step.
 
-Discovery is the work of `softphone.discovery`; certificates are asked about by
-`softphone.cli.console`.
+`softphone.discovery` does the work, `softphone.cli.console` asks about certificates.
 
-No standard: the protocols are those of the package named.  Nothing is exported: `options` is
+No standard: the protocols are those of `softphone.discovery`.  Nothing is exported: `options` is
 imported by `softphone.cli.commands`, `discover` when the command is run.
 """
 

@@ -41,7 +41,10 @@ _LONGEST_PASSWORD = 1024
 
 
 async def discover_services(output: CommandOutput, options: DiscoverOptions) -> int:
-    """Print each step as it ends, then what was found; the password is shown to no other server."""
+    """Discover; print each step as an event as it ends, or all as a table, then what was found.
+
+    Returns the exit code.  Raises what `ServiceDiscovery.discover` does, and ConfigurationError.
+    """
     cache = DiscoveryCache(options.cache or _default_cache())
     config = await _config(output, options, cache)
     resolver = _resolver(options)

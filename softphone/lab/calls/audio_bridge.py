@@ -18,8 +18,7 @@ from softphone.media.audio import PcmRing
 class MemberSink:
     """A `Sink` that passes a member's audio on to all others.
 
-    Members come and go while it is written, which the sinks of a `TeeSink` do not: they are sorted
-    for batches once.
+    It is no `TeeSink`, which sorts its sinks for batches once: members come and go during a call.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
-"""The files of users, not of devices, as CUCM's file service has them: unsigned.
+"""Makes the unsigned files for users, not devices, that CUCM's file service has.
 
-The service profile names the servers of a user, `jabber-config.xml` has settings of the client.
+The service profile names a user's servers; `jabber-config.xml` has settings of the client.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def service_profile(node: str, voicemail_port: int | None) -> bytes:
 
 
 def jabber_config(node: str) -> bytes:
-    """Return settings of each kind: stricter ones, one that relaxes, one that names a server."""
+    """Return settings of each kind: one stricter, one that relaxes, one that names a server."""
     return (
         f'{_HEAD}<config version="1.0">'
         "<Policies><Disable_IM_History>true</Disable_IM_History>"

@@ -1,12 +1,14 @@
-"""Conformance runs: torture messages and corner cases to a target, one at a time, and judged.
+"""Sends torture messages and corner cases to a target, one at a time, and judges the responses.
 
-`catalogue` reads the packaged cases: RFC 4475, RFC 5118, and well-formed corner cases of our own.
-`message` adapts one to the target, `endpoint` sends it and sees what comes, `judge` compares that
-with what the RFC asks for, and `runner` does so on sockets.  An OPTIONS after every case shows that
-the target still answers, and `held_call` keeps a call up meanwhile.
+`catalogue` reads the packaged cases: RFC 4475, RFC 5118, and corner cases of our own, most of them
+well-formed.  `message` adapts one to the target, `endpoint` sends it and waits for the response,
+`judge` compares that with what the RFC asks for, and `runner` runs all over sockets.  An OPTIONS
+after every case shows whether the target still answers, and `held_call` keeps a call up meanwhile.
 
-It sends a few messages a second, each once, and no media but that of the call: it is no flood and
-no fuzzer.  Reports are in `softphone.load.report`, the command in `softphone.cli.load`.
+It sends a few messages a second, beside retransmissions over UDP, and no media but that of the
+call: it is no flood and no fuzzer.
+
+Reports are in `softphone.load.report`, the command in `softphone.cli.load`.
 
 RFC 3261, RFC 4475, RFC 5118.
 """

@@ -1,4 +1,4 @@
-"""A conformance case: a message, what the RFC asks for, and the verdict on what came."""
+"""A conformance case: its messages, the outcomes that the RFC allows, and the verdict."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CaseVerdict(StrEnum):
     """The verdict of a case.
 
     DEVIATES is what the RFC does not forbid and does not recommend.  NOT_JUDGED: the target asked
-    for credentials first, which RFC 3261 section 8.2 allows, or the run ended before.
+    for credentials first, which RFC 3261 section 8.2 allows, or the run stopped before the case.
     """
 
     PASSED = "pass"
@@ -29,10 +29,11 @@ class CaseVerdict(StrEnum):
 
 
 class ViaHandling(StrEnum):
-    """How responses find their way to us.
+    """How the Via of a message is changed, so that responses reach us (RFC 3261 section 18.2.2).
 
     PREPEND puts a Via of ours above those of the message, as a proxy does.  REWRITE changes only
-    host and port of the first, where that field is what is tried.  NONE leaves a response alone.
+    transport, host and port of the first, in cases that test that field.  NONE sends the message
+    unchanged, since it is a response.
     """
 
     PREPEND = "prepend"
@@ -44,7 +45,7 @@ class ViaHandling(StrEnum):
 class AllowedOutcomes:
     """Outcomes of a case by verdict: statuses ("486", "4xx") and the names above.
 
-    `fails` counts before the others; what is in none fails.  A class such as "4xx" leaves out the
+    `fails` takes precedence; an outcome in none fails.  A class such as "4xx" leaves out the
     challenges 401 and 407; a connection that is closed deviates where silence is named.
     """
 
@@ -66,7 +67,7 @@ _OUTCOME_TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class ConformanceCase:
-    """One message to send, and what may come of it.
+    """A message to send, with those that go before it, and the outcomes that are allowed.
 
     `name` is unique and stable.  `section` is the RFC and its section, `asks` says what is asked
     for there.  `messages` are octets or templates; the last one is judged.  `stream` replaces
@@ -86,7 +87,7 @@ class ConformanceCase:
     transports: tuple[Transport, ...] = tuple(Transport)
 
     def allowed_over(self, transport: Transport) -> AllowedOutcomes:
-        """What may come over a transport."""
+        """The outcomes that are allowed over a transport."""
         return self.stream if self.stream is not None and transport.reliable else self.allowed
 
     def expects_silence(self, transport: Transport) -> bool:
@@ -96,10 +97,10 @@ class ConformanceCase:
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """What came of a case; `why` says what is wrong, "" for a passing one.
+    """The verdict on a case; `why` says what is wrong, "" for a passing one.
 
-    `came` is the outcome as text, such as "404" or "no answer"; `seconds` is how long the response
-    took, None without one.
+    `came` is the outcome as text, such as "404 Not Found" or "no answer"; `seconds` is how long the
+    response took, None without one.
     """
 
     case: ConformanceCase

@@ -1,9 +1,9 @@
-"""The machine that sends one exchange at a time and sees what comes: sans-IO, for the driver.
+"""Sends one exchange at a time and reports its outcome: a sans-IO machine for the driver.
 
-Responses are read even where they are malformed, since a target may repeat in them what was
-malformed in the request.  What an INVITE of a case begins is ended at once: a CANCEL once it rings,
-ACK and BYE after a 2xx.  Of an INVITE that our own parser refuses no ACK can be made; then the
-target gives up by itself (RFC 3261, timer H).  Requests of the target are answered with 481.
+The status of a malformed response is read, too, since a target may repeat in it what was malformed
+in the request.  What an INVITE of a case begins is ended at once: by CANCEL once it rings, by ACK
+and BYE after a 2xx.  For an INVITE that our own parser refuses no ACK can be made; the target gives
+up by itself (RFC 3261, timer H).  Requests of the target are answered with 481.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from softphone.sip.message import (
 logger = logging.getLogger("softphone.load")
 
 T1 = 0.5
-"""RFC 3261 section 17.1.1.1: the first interval between two copies of a request, in seconds."""
+"""Seconds until the first retransmission over UDP (RFC 3261 section 17.1.1.1)."""
 MOST_COPIES = 3
+"""Retransmissions of a request over UDP, fewer than timers B and F would allow."""
 MOST_INVITES = 32
 """INVITEs whose late responses are still answered with ACK, CANCEL or BYE."""
 MOST_ANSWERS = 8
-"""Responses to one INVITE that get such a request."""
+"""Responses to one INVITE that are answered with such requests."""
 _STATUS_LINE = re.compile(rb"^SIP/2\.0 ([1-6][0-9]{2})\b", re.IGNORECASE | re.MULTILINE)
 
 
@@ -47,7 +48,7 @@ class _SentInvite:
 
 
 class ConformanceEndpoint:
-    """A machine for the driver: give it an exchange, and it gives a `Reply` as its one event."""
+    """A machine for the driver: each exchange results in one event, a `Reply`."""
 
     def __init__(self) -> None:
         self._exchange: Exchange | None = None
@@ -62,7 +63,7 @@ class ConformanceEndpoint:
         self._events: list[Reply] = []
 
     def begin(self, exchange: Exchange, flow: Flow, *, now: float) -> None:
-        """Send the messages of an exchange.  Raises LocalProtocolError while another one is on."""
+        """Send the messages of an exchange.  Raises LocalProtocolError during another one."""
         if self._exchange is not None:
             raise LocalProtocolError("an exchange is going on")
         self._exchange, self._flow, self._began = exchange, flow, now
@@ -75,7 +76,7 @@ class ConformanceEndpoint:
             self._timers.set("repeat", now + T1)
 
     def close_flow(self, flow: Flow) -> None:
-        """End a connection; the next exchange has another one."""
+        """Close a connection; the next exchange uses another one."""
         self._framers.pop(flow, None)
         self._out.append(Transmit(b"", flow, close=True))
 
@@ -101,7 +102,7 @@ class ConformanceEndpoint:
                 self._end(self._provisional or Reply(closed=flow.transport.reliable))
 
     def handle_timer(self, *, now: float) -> None:
-        """Repeat what is due, or end the wait."""
+        """Retransmit what is due, or end the exchange."""
         while (due := self._timers.pop_due(now)) is not None:
             if self._exchange is None or self._flow is None:
                 continue
@@ -167,7 +168,7 @@ class ConformanceEndpoint:
         if exchange is None or flow != self._flow or status == 100:
             return
         if response is not None and not _belongs(response, exchange):
-            return  # a late one, of a case before, or of a message before the last
+            return  # a late response, to an earlier case or to a message before the last
         reply = Reply(status, response, seconds=now - self._began)
         self._timers.cancel("repeat")
         if status < 200:

@@ -1,4 +1,4 @@
-"""A call of ours that is up while the cases are sent: it shows whether the target suffers."""
+"""Keeps a call up while the cases are sent, to see whether they affect other calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SILENT_AFTER = 2.0
 class HeldCall:
     """A call to `target` as an async context, which registers, dials, and hangs up at the end.
 
-    Whoever answers is to send media: an echo, an announcement.  `clock` gives monotonic seconds.
+    The far end must send media: an echo, an announcement.  `clock` gives monotonic seconds.
     Entering raises what `Phone.register` and `OutgoingCall.answered` do.
     """
 
@@ -58,9 +58,9 @@ class HeldCall:
         await self._stack.aclose()
 
     def check(self, case: str) -> str:
-        """Return what the call suffered since the last look, during `case`; "" for nothing.
+        """Return what went wrong with the call during `case`, since the last check; "" for nothing.
 
-        What has gone wrong is returned once, and kept in `lost`.
+        The first problem is returned once, and kept in `lost`.
         """
         if self._call is None or self.lost:
             return ""
@@ -78,5 +78,5 @@ class HeldCall:
 
     @property
     def state_text(self) -> str:
-        """How the call fared, for the result."""
+        """The state of the call in words, for the result."""
         return self.lost or f"up to the end, {self._packets:,} packets received"

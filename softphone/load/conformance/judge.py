@@ -1,4 +1,4 @@
-"""Judges what came of a case: by the outcomes that it allows, and by rules for any response."""
+"""Judges the reply to a case: by the outcomes that it allows, and by rules for any response."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from softphone.sans_io import Transport
 from softphone.sip.message import Request, Response
 
 SERVER_ERROR = 500
-"""The message may have been understood, but was not processed."""
+"""A 500 deviates where a case wants to be understood: the message was not processed."""
 REQUIRED_FIELDS: Mapping[int, tuple[tuple[str, ...], str]] = {
     401: (("WWW-Authenticate",), "RFC 3261 section 22.2"),
     405: (("Allow",), "RFC 3261 section 21.4.6"),
@@ -30,13 +30,13 @@ REQUIRED_FIELDS: Mapping[int, tuple[tuple[str, ...], str]] = {
     423: (("Min-Expires",), "RFC 3261 section 21.4.17"),
     489: (("Allow-Events",), "RFC 6665 section 8.3.2"),
 }
-"""Header fields, of which a response of that status must have one, and where that is said."""
+"""By status: header fields of which a response must have one, and the section that says so."""
 
 
 def judge_reply(
     case: ConformanceCase, reply: Reply, transport: Transport, request: Request | None
 ) -> tuple[CaseVerdict, str]:
-    """Return the verdict and why it is not better.
+    """Return the verdict, and why the case did not pass, "" if it did.
 
     `request` is what was sent, None when it is malformed.
     """
@@ -57,7 +57,7 @@ def _verdict_of(allowed: AllowedOutcomes, reply: Reply) -> CaseVerdict:
         return CaseVerdict.PASSED
     if any(_matches(each, reply) for each in allowed.deviates):
         return CaseVerdict.DEVIATES
-    # A stream that is closed instead of answered.
+    # The target closed the connection instead of keeping silent.
     if reply.status is None and SILENCE in (*allowed.passes, *allowed.deviates):
         return CaseVerdict.DEVIATES
     if UNDERSTOOD in allowed.passes and reply.status == SERVER_ERROR:

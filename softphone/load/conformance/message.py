@@ -1,8 +1,9 @@
-"""Adapts a message to the target and to the flow that it is sent on; the rest stays as it is.
+"""Adapts a message to the target and to its flow; the other octets stay as they are.
 
-Only what must change is changed: the host of a Request-URI in a domain of the examples becomes the
-target's, so that no proxy looks for it elsewhere; the Call-ID gets a prefix of its own, so that a
-second run is not taken for a merged request; a Via of ours brings the response back.
+Placeholders such as `{target}` are filled in.  An example domain in the Request-URI becomes the
+target's host, so that no proxy forwards the request elsewhere.  The Call-ID gets a unique prefix,
+so that a second run is not taken for a merged request (RFC 3261 section 8.2.2.2).  A Via of ours
+brings the response back.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ _LAST_CSEQ = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class MessageContext:
-    """The recipients of messages, the local address and the sender.
+    """The values that messages are adapted to.
 
-    `target` is the URI of whom is called, `aor` our own address.
+    `local` is the flow's local address, `target` the URI of the recipient, `aor` our own address.
     """
 
     transport: Transport
@@ -40,7 +41,7 @@ class MessageContext:
     aor: str
 
     def adapt(self, case: ConformanceCase, unique: str) -> tuple[bytes, ...]:
-        """Return the messages of a case; `unique` are letters and digits of no other message.
+        """Return the messages of a case; `unique` are letters and digits that no other case gets.
 
         The last one has the branch that `branch_of(unique)` gives.
         """
@@ -51,7 +52,7 @@ class MessageContext:
         )
 
     def probe(self, unique: str) -> bytes:
-        """Return an OPTIONS, well-formed and plain, that every target must answer."""
+        """Return a well-formed OPTIONS, which every target must answer."""
         return self._adapted(_PROBE, ViaHandling.PREPEND, unique)
 
     def _adapted(
@@ -102,9 +103,9 @@ def branch_of(unique: str) -> str:
 
 
 def authorized(message: bytes, fields: str, before: str, after: str) -> bytes:
-    """Return a request once more, with the lines that answer a challenge (RFC 3261 22.2).
+    """Return a request with the lines that answer a challenge (RFC 3261 section 22.2).
 
-    The branch of `before` becomes that of `after`, and CSeq counts on.
+    The branch of `before` becomes that of `after`, and CSeq the next number.
     """
     start = _START_LINE.match(message)
     end = 0 if start is None else start.end()

@@ -1,4 +1,4 @@
-"""What is sent for a case at once, and what came of it."""
+"""An exchange: the messages that are sent together, and the reply to the last of them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from softphone.sip.message import Response
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """Messages for one flow, of which the last is judged.
+    """Messages for one flow; the response to the last one is judged.
 
-    A response belongs to it by `branch`, or by `call_id` where that is "".  `wait` is how long a
-    response is waited for, in seconds; `repeats` whether requests are sent again over UDP (RFC
-    3261 section 17.1).
+    It is recognized by `branch`, or by `call_id` if that is "".  `wait` is how long it is waited
+    for, in seconds; `repeats` is whether the messages are retransmitted over UDP (RFC 3261 section
+    17.1).
     """
 
     messages: tuple[bytes, ...] = field(repr=False)
@@ -27,9 +27,9 @@ class Exchange:
 class Reply:
     """The outcome of an exchange.
 
-    `status` is that of the final response, or of a provisional one after which we canceled; None
-    without any.  `response` is None for one that could not be parsed.  `closed`: the target ended
-    the connection.
+    `status` is that of the final response, or of a provisional one if we canceled or no other came;
+    None without any.  `response` is None if it could not be parsed.  `closed`: the target ended the
+    connection.  `seconds` is how long the response took, None without one.
     """
 
     status: int | None = None

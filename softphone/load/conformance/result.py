@@ -13,10 +13,10 @@ from softphone.load.conformance.case import CaseResult, CaseVerdict
 
 @dataclass(slots=True)
 class ConformanceResult:
-    """What came of the cases.
+    """The results of the cases, in the order in which they were sent.
 
-    `call` says how the call that was up meanwhile fared, "" without one; `stopped` why the run
-    ended before its last case, "" for a whole one.
+    `call` is the state of the call that was kept up meanwhile, "" without one; `stopped` says why
+    the run ended before its last case, "" for a complete one.
     """
 
     target: str

@@ -1,4 +1,4 @@
-"""Sends the cases to the target, one at a time and paced, and judges what comes.
+"""Sends the cases to the target, one at a time and paced, and judges the replies.
 
     async with ConformanceRunner(plan, on_case=show) as runner:   # the target reached and verified
         result = await runner.run()
@@ -49,17 +49,18 @@ from softphone.trust.fips import decide_mode, random_bytes, require_mode
 RATE = 4.0
 """Messages a second by default."""
 QUIET = 1.0
+"""Seconds without a response that count as silence, by default."""
 CASES, PROBES = "cases", "probes"
 """The credentials of the two kinds of connections, which have the same settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConformancePlan:
-    """The messages, their recipients and the sender.
+    """The cases, their target and the sender.
 
-    `account` names the server, how it is verified, and the credentials; `rate` is in messages a
-    second.  A response is waited for `answer_timeout` seconds, and `quiet` seconds where none is
-    the expected outcome.  `call` is whom a call is kept up with meanwhile.
+    `account` has the server, how it is verified, and the credentials; `rate` is in messages a
+    second.  A response is waited for `answer_timeout` seconds, or `quiet` seconds if none is
+    expected.  `call` is the target of a call that is kept up meanwhile, `host` the local address.
     """
 
     account: AccountConfig
@@ -141,7 +142,7 @@ class ConformanceRunner:
     # Running ----------------------------------------------------------------------------------
 
     async def run(self) -> ConformanceResult:
-        """Send every case of the transport; those after one that ends the target are not judged."""
+        """Send the cases of the transport; once the target stops answering, no more are judged."""
         transport = self._place.transport
         result = ConformanceResult(str(self.plan.target), transport.value)
         for case in self.cases:
@@ -184,7 +185,7 @@ class ConformanceRunner:
         return CaseResult(case, verdict, expected, reply.text, why, reply.seconds)
 
     async def _exchange(self, case: ConformanceCase) -> tuple[Reply, Request | None]:
-        """Send a case on a connection of its own; over UDP on the one flow that there is."""
+        """Send a case: on a connection of its own, over UDP on the flow that all share."""
         # An idle connection may be ended: it is opened at the moment of sending.
         await self._pace(len(case.messages))
         flow = await self._driver.open_flow(self._place)
@@ -196,7 +197,7 @@ class ConformanceRunner:
                     self._endpoint.close_flow(flow)
 
     async def _send_case(self, case: ConformanceCase, flow: Flow) -> tuple[Reply, Request | None]:
-        """Send a case, once more with credentials where that helps."""
+        """Send a case; if it is challenged and we have credentials, send it again with them."""
         plan, unique = self.plan, self._unique()
         context = self._context(flow)
         messages = context.adapt(case, unique)
@@ -220,7 +221,7 @@ class ConformanceRunner:
         return reply, parsed if isinstance(parsed, Request) else None
 
     async def _pace(self, messages: int) -> None:
-        """Wait until so many further messages may be sent."""
+        """Wait until the rate allows so many further messages."""
         await asyncio.sleep(max(0.0, self._next_at - self._driver.now))
         self._next_at = self._driver.now + messages / self.plan.rate
 
@@ -236,7 +237,7 @@ class ConformanceRunner:
         *,
         repeats: bool = True,
     ) -> Reply:
-        """Send messages, and wait for what comes."""
+        """Send messages, and wait for the reply."""
         waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._reply = waiting
         exchange = Exchange(messages, branch, call_id_of(messages[-1]), wait, repeats)
@@ -248,7 +249,7 @@ class ConformanceRunner:
         return waiting.result()
 
     async def _alive(self) -> bool:
-        """Whether the target answers; not, too, where it takes no connection any more."""
+        """Whether the target answers; False, too, if it accepts no connection."""
         try:
             return await self._probe()
         except CertificateError:
@@ -257,7 +258,7 @@ class ConformanceRunner:
             return False
 
     async def _probe(self) -> bool:
-        """Whether the target answers one of two OPTIONS, whatever its answer is.
+        """Whether the target answers one of two OPTIONS, with whatever status.
 
         An idle connection may be closed while we send: then the second goes over a new one.
         """

@@ -1,4 +1,4 @@
-"""Where the messages of a run go that are sent below transactions: a SIPp scenario, a case."""
+"""Finds the server for messages sent without transactions: SIPp scenarios, conformance cases."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ PORTS = {Transport.UDP: 5060, Transport.TCP: 5060, Transport.TLS: 5061}
 
 
 def server_target(account: AccountConfig, called: SipUri, credential: str = "") -> Target:
-    """The account's own server, else that of the URI that is called; names are not located by DNS.
+    """Return the account's own server, else that of the URI that is called, without RFC 3263.
 
-    `credential` as in `Target`.  Raises ConfigurationError for an unknown transport.
+    `credential` is as in `Target`.  Raises ConfigurationError for an unknown transport.
     """
     server = account.server_uri or called
     transport = _transport_of(server)
@@ -22,7 +22,7 @@ def server_target(account: AccountConfig, called: SipUri, credential: str = "") 
 
 
 def _transport_of(uri: SipUri) -> Transport:
-    """How a server is reached.  Raises ConfigurationError."""
+    """The transport of a server's URI.  Raises ConfigurationError."""
     if uri.scheme == "sips":
         return Transport.TLS
     try:

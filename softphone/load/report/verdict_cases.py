@@ -67,7 +67,7 @@ def no_result_cases(error: str, verdicts: Sequence[ExpectationVerdict]) -> list[
 
 
 def conformance_cases(results: Sequence[CaseResult], *, strict: bool = False) -> list[VerdictCase]:
-    """The cases of a conformance run; `strict`: what deviates has failed, too."""
+    """The cases of a conformance run; with `strict`, one that deviates has failed."""
     outcomes = {
         CaseVerdict.PASSED: CaseOutcome.PASSED,
         CaseVerdict.DEVIATES: CaseOutcome.FAILED if strict else CaseOutcome.PASSED,

@@ -1,4 +1,4 @@
-"""Paces the calls of one worker: on schedule, and at most so many at once."""
+"""Paces the calls of one worker: on schedule, and at most `plan.calls` at once."""
 
 from __future__ import annotations
 

@@ -27,9 +27,9 @@ from softphone.load.sipp.template import fill_command
 from softphone.load.sipp.values import COMPARE
 
 MOST_SEARCHED = 16_384
-"""Characters of a text that a pattern is searched in.
+"""The most characters of a text that a pattern is searched in.
 
-Many a pattern takes time by the square of the text, such as `tag=(.*);` in one full of `tag=`.
+Many patterns take time quadratic in the text, such as `tag=(.*);` in one full of `tag=`.
 """
 
 

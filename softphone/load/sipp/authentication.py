@@ -44,7 +44,7 @@ class ChallengeAnswers:
     ) -> str | AuthenticationRefused:
         """Return the header fields that answer a challenge, as lines.
 
-        It came by `flow`, and is answered only if that leads to the peer at `server`.
+        The challenge came by `flow`, and is answered only if that leads to the peer of `server`.
         """
         credentials = self._chosen(username, password)
         if credentials is None:
@@ -80,7 +80,7 @@ class ChallengeAnswers:
 
 
 def _name_of(server: Flow, place: Flow | Target) -> str | None:
-    """The name of the server, if it is what is at `place`."""
+    """The name of the server if `place` is a flow to it, else None."""
     known = isinstance(place, Flow) and is_same_peer(place, server)
     return server.remote[0] if known else None
 

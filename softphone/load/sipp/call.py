@@ -130,7 +130,7 @@ class SippCall:
         if self.outcome is not None:
             return
         if is_same_peer(received.flow, self.state.flow):
-            # It may have another connection or port by now.
+            # The peer may have another connection or port by now.
             self.state.flow = received.flow
         if not received.flow.transport.reliable and received.octets in self._replies:
             self.retransmissions += 1
@@ -315,7 +315,7 @@ class SippCall:
             self._repeats_invite = request is not None and request.method == "INVITE"
 
     def _way_of(self, message: MessageTemplate) -> Flow:
-        """Where a message goes: a response to a request from elsewhere goes there."""
+        """The flow for a message: that of the request for a response to another peer."""
         last, flow = self.state.last, self.state.flow
         if message.method or last is None or is_same_peer(last.flow, flow):
             return flow
@@ -512,7 +512,7 @@ class SippCall:
 
 
 def _unexpected(received: ReceivedMessage) -> str:
-    """The cause of a call that failed by an unexpected message; one of few."""
+    """The cause of a call that failed by an unexpected message: one of a bounded set."""
     message = received.message
     if isinstance(message, Response):
         return _status(message.status)

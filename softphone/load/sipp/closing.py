@@ -38,7 +38,7 @@ def _same_transaction(invite: Request, answer: Response, method: str) -> bytes:
 
 
 def acknowledgement(invite: Request, answer: Response) -> bytes | None:
-    """Return the ACK for a 2xx (RFC 3261 section 13.2.2.4); None when none can follow from both."""
+    """Return the ACK for a 2xx (RFC 3261 section 13.2.2.4); None if their fields cannot be sent."""
     try:
         return _in_dialog(invite, answer, "ACK", invite.cseq.number)
     except LocalProtocolError:

@@ -1,4 +1,4 @@
-"""Reads a SIPp scenario: its XML to typed steps, or every thing that is not supported, by line.
+"""Reads a SIPp scenario: its XML to typed steps, or all that is not supported, by line.
 
 Nothing is sent of a scenario that is only partly understood: all that is unknown is named at once.
 `softphone.load.sipp.call` says what the elements mean.

@@ -1,7 +1,7 @@
 """Texts with SIPp's keywords: `[call_id]`, `[last_Via:]`, `[$name]`, `[field0]`, `[branch-2]`.
 
-A template is read once and filled in for every message.  Unknown keywords are found when
-the scenario is read, not when a message is sent.
+A template is read once and filled in for every message.  Unknown keywords are found when the
+scenario is read, not when a message is sent.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _OWN_LINE = ("last", "routes", "authentication", "field")
 SHELL_PREFIX = "SIPP_VALUE_"
 """The beginning of the names of a command's variables; a number follows."""
 _OF_THE_USER = ("field", "key")
-"""Keywords that the user has given the values of."""
+"""Keywords whose values the user has given."""
 _REFERENCES = {"": '"${%s}"', '"': "${%s}", "'": "'\"${%s}\"'"}
 """A reference outside of quotes, and within each kind of them."""
 

@@ -88,7 +88,7 @@ class _ElementReader:
         raise _Refused("an entity is declared")
 
     def _attributes(self, *_: object) -> None:
-        # Each element would have all that its kind has a default of.
+        # Defaults would be added to every element: a small file would grow large.
         raise _Refused("attributes are declared")
 
 

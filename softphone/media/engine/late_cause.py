@@ -1,4 +1,4 @@
-"""Tells why a timer of the event loop ran late, by the processor time that was used meanwhile."""
+"""Finds why a timer of the event loop ran late, by the processor time that was used meanwhile."""
 
 from __future__ import annotations
 
@@ -47,8 +47,9 @@ class ProcessorWatch:
     def find_cause(self, behind: float) -> LateCause:
         """Return why a timer ran `behind` seconds late.
 
-        Where the process has used less than half of that, it did not run: others had the
-        processor, or it waited.  What it used is the loop's, or other threads'.
+        If the process used less than half of that, it did not run: other processes had the
+        processor, or the loop waited.  Else the loop computed, or other threads of the process did:
+        the cause is whichever used more.
         """
         process, thread = (now - then for now, then in zip(self._read(), self._marked, strict=True))
         others = process - thread

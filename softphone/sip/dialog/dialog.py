@@ -108,7 +108,7 @@ class Dialog:
         self.local = local
         self.remote = remote
         self._addresses: tuple[Field, ...] = ()
-        """From and To of our requests, printed at the first one."""
+        """From and To of our requests, formatted for the first one and kept."""
         self.id: DialogId = (call_id, local.tag or "", remote.tag or "")
         """Call-ID, local tag and remote tag: the key in the `DialogTable`."""
         self.remote_target = remote_target

@@ -301,7 +301,7 @@ class TypedHeaderField(HeaderField, Generic[T]):
         super().__init__(name, multiplicity, compact=compact)
         self.read = read
         self.first = read if isinstance(read, _FirstValue) else None
-        """`read`, if it makes a T from the first of the values."""
+        """`read` if it uses the first value only, else None."""
         self.strict = strict or required
         self.required = required
         self.absent: Any = None if required else read(())

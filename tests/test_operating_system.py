@@ -151,7 +151,7 @@ def test_a_process_that_forbids_core_dumps_has_none():
         "forbid_core_dumps(); print(resource.getrlimit(resource.RLIMIT_CORE)[0])"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=90
     )
     assert ended.stdout == "0\n"
 

@@ -37,8 +37,8 @@ async def use(folder):
         one, two = await phone.register(alice), await phone.register(bob)
         answering = asyncio.create_task(answered(two))
         async with one.dial("bob") as outgoing:
-            call = await outgoing.answered(timeout=30)
-        call = await one.dial("600").answered(timeout=30)
+            call = await outgoing.answered(timeout=60)
+        call = await one.dial("600").answered(timeout=60)
         call.audio.play(f"{folder}/hello.wav")
         call.audio.detect(digits=True, voice=True, tones=True, answer=True)
         recording = call.audio.record_both(f"{folder}/both.wav")

@@ -21,7 +21,7 @@ LATER = {
 
 def loaded_by(program: str) -> set[str]:
     command = [sys.executable, "-c", f"{program}; import sys; print(*sys.modules)"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
     return set(ended.stdout.split())
 
 

@@ -98,7 +98,7 @@ class Process:
 
     def outcome(self):
         """Wait for the end."""
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=90)
         return Outcome(self.process.returncode, "".join(self.read) + out, err)
 
 

@@ -131,7 +131,7 @@ def modules_of(*arguments):
         "print(*sys.modules, file=sys.stderr)"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=90
     )
     return set(ended.stderr.split())
 

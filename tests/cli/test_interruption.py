@@ -43,7 +43,7 @@ LOADED_BY_REGISTER = (
 def test_ctrl_c_while_a_module_is_loaded_ends_a_command_in_a_word(lab, module):
     command = [sys.executable, "-c", INTERRUPTED_AT, module, "register", "--once", "--account"]
     ended = subprocess.run(
-        [*command, lab["alice"]], capture_output=True, text=True, timeout=30, check=False
+        [*command, lab["alice"]], capture_output=True, text=True, timeout=90, check=False
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "interrupted\n")
 

@@ -34,7 +34,7 @@ def test_a_caller_is_heard_recorded_and_transferred(beside_a_lab):
             )
         finally:
             agent.send_signal(signal.SIGTERM)
-        _, log = agent.communicate(timeout=20)
+        _, log = agent.communicate(timeout=90)
     assert called.returncode == 0, called.stdout + called.stderr
     assert json.loads(called.stdout.splitlines()[-1])["result"] == "completed"
     assert agent.returncode == 0, log

@@ -42,7 +42,7 @@ BLOCK = re.compile(
     r"(?:^<!-- not run: (?P<reason>[^\n]+) -->\n)?^```(?P<kind>[^\n]*)\n(?P<source>.*?)^```$",
     re.M | re.S,
 )
-TIMEOUT = 50.0
+TIMEOUT = 90.0
 
 
 def blocks_of(page: Path) -> list[re.Match[str]]:
@@ -97,7 +97,7 @@ def beside_a_lab(tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         yield tmp_path
         lab.send_signal(signal.SIGINT)
-        lab.communicate(timeout=10)
+        lab.communicate(timeout=90)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))

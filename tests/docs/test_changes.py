@@ -125,7 +125,7 @@ def test_a_change_can_be_made_and_does_what_its_test_says(change, tree):
         env=environment | {"PYTHONPATH": os.pathsep.join([str(tree), str(tree / "codecs")])},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=90,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -19,7 +19,7 @@ def test_an_account_with_a_certificate_only_is_told_that_it_has_no_password(besi
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=90,
         check=False,
     )
     assert ended.returncode == 1, ended.stdout + ended.stderr

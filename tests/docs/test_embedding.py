@@ -31,7 +31,7 @@ async def test_the_program_is_stopped_in_a_call_and_ends_cleanly(beside_a_lab, n
         assert await program.stdout.readline() == b"ready\n"
         async with Phone() as phone:
             alice = await phone.register(load_account("lab/alice.toml").config)
-            call = await alice.dial("bob").answered(timeout=20)
+            call = await alice.dial("bob").answered(timeout=60)
             await call.audio.read(1600)
             program.send_signal(number)
             ended = await asyncio.wait_for(call.ended(), 20)
@@ -50,7 +50,7 @@ async def test_a_call_that_rings_when_the_phone_is_left_gets_480(tmp_path):
         alice = await phone.register(load_account(lab.accounts["alice"]).config)
         async with Phone() as left:
             bob = await left.register(load_account(lab.accounts["bob"]).config)
-            dialing = asyncio.create_task(alice.dial("bob").answered(timeout=20))
+            dialing = asyncio.create_task(alice.dial("bob").answered(timeout=60))
             incoming = await anext(bob.incoming())
             incoming.ring()
         with pytest.raises(NoAnswer) as refused:

@@ -45,7 +45,7 @@ async def test_the_call_goes_on_where_the_colleague_is_in_clear(beside_a_lab, ha
         colleague = asyncio.create_task(answered(carol))
         serving = asyncio.create_task(answered(bob))
         async with alice.dial("bob") as outgoing:
-            caller = await outgoing.answered(timeout=10)
+            caller = await outgoing.answered(timeout=60)
             call = await serving
             assert not await hand_over(bob, call, "carol")
             assert (call.state, call.held) == (CallState.CONFIRMED, False)
@@ -58,7 +58,7 @@ async def test_the_colleague_rings_no_longer_than_the_caller_waits(beside_a_lab,
         alice, bob, dave = await users(phone, "alice", "bob", "dave")
         serving = asyncio.create_task(answered(bob))
         async with alice.dial("bob") as outgoing:
-            caller = await outgoing.answered(timeout=10)
+            caller = await outgoing.answered(timeout=60)
             call = await serving
             handing = asyncio.create_task(hand_over(bob, call, "dave"))
             async for asked in dave.incoming():

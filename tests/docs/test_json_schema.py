@@ -72,7 +72,7 @@ def printed(*folders: str) -> dict[str, set[str]]:
 def lines_of(*command: str) -> list[dict]:
     """What a command prints."""
     whole = [sys.executable, "-m", "softphone", *command, "--json"]
-    ended = subprocess.run(whole, capture_output=True, text=True, timeout=50, check=False)
+    ended = subprocess.run(whole, capture_output=True, text=True, timeout=90, check=False)
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
 

@@ -22,7 +22,7 @@ from softphone.sip import Endpoint, EndpointConfig, RequestReceived
 from softphone.sip.event_packages import VoiceReportKind, parse_voice_report
 from tests.support.calling import answer_one
 
-PATIENCE = 10.0
+PATIENCE = 40.0
 
 
 @pytest.fixture

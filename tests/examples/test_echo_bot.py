@@ -13,7 +13,7 @@ async def test_a_caller_hears_what_they_say(lab, account_of, run):
     async with run("echo_bot.py", lab.accounts["bob"]) as bot:
         await bot.line("waits for calls")
         alice = await account_of("alice")
-        async with await alice.dial("bob").answered(timeout=10) as call:
+        async with await alice.dial("bob").answered(timeout=60) as call:
             assert await bot.line("answered, encrypted")
             call.audio.play(ToneSource(600.0))
             while not call.audio.statistics.packets_received:
@@ -31,7 +31,7 @@ async def test_callers_hear_a_bye_when_it_is_stopped(lab, account_of, run):
     async with run("echo_bot.py", lab.accounts["bob"]) as bot:
         await bot.line("waits for calls")
         alice = await account_of("alice")
-        call = await alice.dial("bob").answered(timeout=10)
+        call = await alice.dial("bob").answered(timeout=60)
         bot.stop(signal.SIGINT)
         assert await bot.ended() == 0
         assert (await asyncio.wait_for(call.ended(), 10)).by == "remote"

@@ -84,7 +84,7 @@ async def test_it_calls_and_is_called(service, account_of):
         assert waiting["number"] == "alice"
         status, told = await service.ask("POST", f"/calls/{waiting['id']}/answer")
         assert (status, told["state"]) == (200, "confirmed")
-        call = await outgoing.answered(timeout=10)
+        call = await outgoing.answered(timeout=60)
         await service.ask("DELETE", f"/calls/{waiting['id']}")
         await asyncio.wait_for(call.ended(), 10)
 

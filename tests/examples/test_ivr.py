@@ -32,7 +32,7 @@ async def test_a_caller_may_choose_again_and_is_transferred_by_the_digit(
     async with run("ivr.py", lab.accounts["bob"], *options) as ivr:
         await ivr.line("waits for calls")
         alice = await account_of("alice")
-        async with await alice.dial("bob").answered(timeout=10) as call:
+        async with await alice.dial("bob").answered(timeout=60) as call:
             await hear(call, PROMPT_HZ)
             await call.send_digits("92")  # not on the menu, and nobody there
             await ivr.line("dave: ")
@@ -46,7 +46,7 @@ async def test_who_chooses_nothing_is_hung_up_and_told_why(lab, account_of, run,
     async with run("ivr.py", lab.accounts["bob"], *options) as ivr:
         await ivr.line("waits for calls")
         alice = await account_of("alice")
-        call = await alice.dial("bob").answered(timeout=10)
+        call = await alice.dial("bob").answered(timeout=60)
         ended = await asyncio.wait_for(call.ended(), PATIENCE)
         assert (ended.by, ended.reason) == (EndedBy.REMOTE, "nothing was chosen")
         assert ended.q850_cause == 16
@@ -56,7 +56,7 @@ async def test_a_caller_who_hangs_up_is_no_mistake(lab, account_of, run, tmp_pat
     async with run("ivr.py", lab.accounts["bob"], "1=601", *menu_of(tmp_path)) as ivr:
         await ivr.line("waits for calls")
         alice = await account_of("alice")
-        call = await alice.dial("bob").answered(timeout=10)
+        call = await alice.dial("bob").answered(timeout=60)
         await hear(call, PROMPT_HZ)
         call.hangup()
         assert await ivr.line("alice: hung up")

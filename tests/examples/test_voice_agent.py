@@ -25,7 +25,7 @@ async def test_a_caller_interrupts_and_is_answered(lab, account_of, run):
     async with run("voice_agent.py", lab.accounts["bob"]) as agent:
         await agent.line("waits for calls")
         alice = await account_of("alice")
-        async with await alice.dial("bob").answered(timeout=10) as call:
+        async with await alice.dial("bob").answered(timeout=60) as call:
             call.audio.use_rates(read_hz=8000, write_hz=8000)
             await agent.line("agent: Hello")
             await hears(call, 440.0, above=BEEP)

@@ -116,7 +116,7 @@ def python(
         cwd=Path(__file__).resolve().parents[2],
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=90,
         check=False,
     )
 
@@ -143,7 +143,7 @@ def softphone(*arguments: object, **variables: str) -> subprocess.CompletedProce
         env=plain_environment() | {"SOFTPHONE_FIPS_DIR": base} | variables,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=90,
         check=False,
     )
 

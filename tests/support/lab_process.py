@@ -27,4 +27,4 @@ def lab_process(folder: Path) -> Iterator[Path]:
             yield folder
         finally:
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=10)
+            process.communicate(timeout=90)

@@ -14,7 +14,7 @@ TLS = "urn:ietf:params:xml:ns:xmpp-tls"
 HEADER = f"<stream:stream xmlns='jabber:client' xmlns:stream='{STREAMS}' version='1.0' id='s'>"
 OFFER = f"<stream:features><starttls xmlns='{TLS}'><required/></starttls></stream:features>"
 PROCEED = f"<proceed xmlns='{TLS}'/>"
-PATIENCE = 20.0
+PATIENCE = 40.0
 
 
 @dataclass

@@ -28,7 +28,7 @@ def read(capture: Path, *options: str) -> str:
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
     command = ["tshark", "-n", "-r", str(capture), *options]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=50, check=True)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
     return ended.stdout
 
 

@@ -227,7 +227,7 @@ def test_a_reader_that_leaves_does_not_spoil_the_call(lab, start):
     call = start("call", "601", "--account", lab["alice"], "--duration", 0.5, "--json")
     call.until("registered")
     call.process.stdout.close()
-    assert call.process.wait(timeout=20) == 0
+    assert call.process.wait(timeout=90) == 0
     assert "Traceback" not in call.process.stderr.read()
 
 

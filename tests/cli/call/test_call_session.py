@@ -81,7 +81,7 @@ async def test_a_transfer_that_leads_nowhere_leaves_the_call(tmp_path):
         call = await alice.dial(robot).answered(timeout=PATIENCE)
         transferring = asyncio.create_task(call.transfer(place(bob, "bob")))
         (await next_call(bob)).reject(486)
-        await asyncio.wait([transferring], timeout=10)
+        await asyncio.wait([transferring], timeout=PATIENCE)
         assert transferring.exception() is not None
         call.hangup()
         code, events = await outcome(process)

@@ -60,14 +60,14 @@ def test_a_person_is_shown_the_certificate_and_may_accept_it(stranger, lab, tmp_
             assert word in shown
         terminal.type("y\n")
         shown = seen(terminal, "done", process)
-        assert process.wait(timeout=20) == 0, shown
+        assert process.wait(timeout=90) == 0, shown
         assert "accepted the certificate" in shown
     (pins,) = (tmp_path / "state").rglob("pins.json")
     assert len(json.loads(pins.read_text())) == 1
     with Terminal() as terminal:
         again = terminal.run("register", "--account", stranger, "--once")
         shown = seen(terminal, "done", again)
-        assert again.wait(timeout=20) == 0
+        assert again.wait(timeout=90) == 0
         assert "[y/N]" not in shown, "known is trusted without asking"
 
 
@@ -78,7 +78,7 @@ def test_anything_but_yes_refuses_and_keeps_nothing(stranger, tmp_path, answer):
         seen(terminal, "[y/N]", process)
         terminal.type(f"{answer}\n")
         shown = seen(terminal, "was not accepted", process)
-        assert process.wait(timeout=20) == 3, shown
+        assert process.wait(timeout=90) == 3, shown
     assert not (tmp_path / "state").exists()
 
 
@@ -87,7 +87,7 @@ def test_ctrl_c_is_heard_while_somebody_is_asked(stranger, tmp_path):
         process = terminal.run("register", "--account", stranger, "--once")
         seen(terminal, "[y/N]", process)
         process.send_signal(2)
-        assert process.wait(timeout=20) == 130
+        assert process.wait(timeout=90) == 130
     assert not (tmp_path / "state").exists()
 
 
@@ -131,7 +131,7 @@ def test_without_a_prompt_nobody_is_asked(stranger, tmp_path):
     with Terminal() as terminal:
         process = terminal.run("register", "--account", stranger, "--once", "--no-prompt")
         shown = seen(terminal, "error", process)
-        assert process.wait(timeout=20) == 3
+        assert process.wait(timeout=90) == 3
         assert "[y/N]" not in shown + terminal.look()
 
 
@@ -190,6 +190,6 @@ def test_a_key_that_is_locked_is_asked_for_at_the_terminal(cli, lab, tmp_path, m
         seen(terminal, "Passphrase of", process)
         terminal.type("open sesame\n")
         shown = seen(terminal, "done", process)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=90) == 0
         assert "sesame" not in shown
     assert load_certificate_file(folder / "alice.crt")

@@ -18,7 +18,7 @@ ACCOUNT = f'[im]\njid = "{ALICE}"\npassword = "long enough"\nserver = "127.0.0.1
 def softphone(folder, *words):
     command = [sys.executable, "-m", "softphone", "im", *words]
     return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, timeout=50
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=90
     )
 
 

@@ -30,7 +30,14 @@ from softphone.call.leg.music_on_hold import hold_with_music
 from softphone.call.leg.public_fields import public_headers
 from softphone.contacts import Contact
 from softphone.errors import ConfigurationError, LocalProtocolError, NotAcceptable
-from softphone.events import CallEnded, CallEvent, CallState, StreamStatistics
+from softphone.events import (
+    CallEnded,
+    CallEvent,
+    CallState,
+    Direction,
+    EndedBy,
+    StreamStatistics,
+)
 from softphone.media import VideoStream
 from softphone.media.recording import VideoRecording
 from softphone.security import SecurityPolicy, SecurityState, Shortfall
@@ -310,9 +317,30 @@ class Call(CallHandle[CallLeg]):
         """Whether we hold the far end."""
         return self._leg.negotiation.held
 
+    @property
+    def expects_media(self) -> bool:
+        """Whether packets should come without a pause: neither end holds, none sends pauses.
+
+        :meta private:
+        """
+        negotiation = self._leg.negotiation
+        spec = negotiation.spec
+        both = negotiation.direction is Direction.SENDRECV
+        return both and spec is not None and spec.comfort_noise is None
+
     async def ended(self) -> CallEnded:
         """Wait for the end of the call and return how it ended."""
         return await asyncio.shield(self._leg.ended)
+
+    async def await_bye_answer(self, within: float) -> EndedBy:
+        """Wait for the end, and at most `within` seconds for the answer to a BYE of ours.
+
+        Returns TIMEOUT when none came, TRANSPORT when the connection was lost before it, else who
+        ended the call.
+
+        :meta private:
+        """
+        return await self._leg.await_bye_answer(within)
 
     async def hold(self, *, music: bool = True, headers: ExtraHeaders = ()) -> None:
         """Put the far end on hold: nothing is received, and only what is played is sent.

@@ -10,7 +10,13 @@ from typing import Any
 from softphone.errors import ConfigurationError
 from softphone.load.measure.generator_check import GeneratorCheck
 from softphone.load.measure.histogram import Histogram
-from softphone.load.measure.tally import NO_MEDIA, TOLERATE_LATE, RunSecond, Tally
+from softphone.load.measure.tally import (
+    MEDIA_STOPPED,
+    NO_MEDIA,
+    TOLERATE_LATE,
+    RunSecond,
+    Tally,
+)
 from softphone.load.plan import Expectation, ExpectationVerdict, LoadPlan, base_account
 
 HISTOGRAMS = ("setup_ms", "registration_ms", "mos", "jitter_ms", "loss")
@@ -305,13 +311,18 @@ def quantiles_text(histogram: Histogram, *shares: float) -> str:
     return " / ".join("-" if value is None else f"{value:.4g}" for value in values)
 
 
-_WORDS = {NO_MEDIA: "no_media: answered, and not one packet came"}
+_WORDS = {
+    NO_MEDIA: "no_media: answered, and not one packet came",
+    MEDIA_STOPPED: "media_stopped: no packet came any more towards its end",
+}
 
 
 def failure_causes(total: Tally) -> dict[str, int]:
     """Everything that failed, by cause."""
     found = {_WORDS.get(cause, cause): count for cause, count in total.failed.items()}
-    found |= {f"dropped: {cause}": count for cause, count in total.dropped.items()}
+    found |= {
+        f"dropped: {_WORDS.get(cause, cause)}": count for cause, count in total.dropped.items()
+    }
     found |= {f"register: {cause}": count for cause, count in total.registrations_failed.items()}
     return found
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
@@ -1254,6 +1255,24 @@ class CallLeg:
         """End the call, whatever its state: CANCEL, a refusal, or BYE; `headers` go into it."""
         if self._state is not CallState.TERMINATED:
             self._close(CallEnded(EndedBy.LOCAL, status, text, q850_cause), None, headers)
+
+    async def await_bye_answer(self, within: float) -> EndedBy:
+        """Wait for the end, and at most `within` seconds for the answer to a BYE of ours.
+
+        Returns TIMEOUT when none came, TRANSPORT when the connection was lost before it, else who
+        ended the call.
+        """
+        ended = await asyncio.shield(self.ended)
+        sender = None if self.usage is None else self.usage.bye_sender
+        if sender is not None and not sender.over:
+            over = asyncio.Event()
+            sender.on_over = over.set
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    await over.wait()
+        if sender is None or sender.answered:
+            return ended.by
+        return EndedBy.TRANSPORT if sender.connection_lost else EndedBy.TIMEOUT
 
     def _close(
         self, ended: CallEnded, error: SoftphoneError | None, headers: HeaderFields = ()

@@ -290,9 +290,11 @@ def _came_about(result: LoadResult) -> str:
     """Return how many calls came about: a valid run may be one without any answered call."""
     total = result.total
     if total.attempted:
-        silent = total.failed[NO_MEDIA]
-        return f"{total.answered:,} of {total.attempted:,} calls were answered" + (
-            f", {silent:,} of them without a packet of media" if silent else ""
+        silent, dropped = total.failed[NO_MEDIA], total.dropped.total()
+        return (
+            f"{total.answered:,} of {total.attempted:,} calls were answered"
+            + (f", {silent:,} of them without a packet of media" if silent else "")
+            + (f", {dropped:,} dropped" if dropped else "")
         )
     return f"{total.registered:,} of {len(result.plan.users):,} users registered"
 

@@ -13,9 +13,20 @@ from __future__ import annotations
 from softphone.load.measure.failure_cause import end_cause, failure_cause
 from softphone.load.measure.generator_check import GeneratorCheck
 from softphone.load.measure.histogram import Histogram
-from softphone.load.measure.tally import NO_MEDIA, TOLERATE_LATE, RunSecond, Tally
+from softphone.load.measure.tally import (
+    BYE_UNANSWERED,
+    CONNECTION_LOST,
+    MEDIA_STOPPED,
+    NO_MEDIA,
+    TOLERATE_LATE,
+    RunSecond,
+    Tally,
+)
 
 __all__ = [
+    "BYE_UNANSWERED",
+    "CONNECTION_LOST",
+    "MEDIA_STOPPED",
     "NO_MEDIA",
     "TOLERATE_LATE",
     "GeneratorCheck",

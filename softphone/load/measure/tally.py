@@ -24,6 +24,13 @@ TOO_LATE_MS = 20.0
 NO_MEDIA = "no_media"
 """The cause of a call that was answered, but whose far end sent no packet."""
 
+MEDIA_STOPPED = "media_stopped"
+"""The cause of a call whose far end sent, but no more towards the end of the call."""
+BYE_UNANSWERED = "BYE without an answer"
+"""The cause of a call that we ended, and whose far end did not answer the BYE."""
+CONNECTION_LOST = "connection lost"
+"""The cause of a call that we ended, and whose connection was gone by then."""
+
 TENTH = 0.1
 HUNDREDTH = 0.01
 THOUSANDTH = 0.001
@@ -38,8 +45,9 @@ class Tally:
     """Counts of calls, registrations and packets.
 
     `failed` counts, by cause, calls that were not answered and answered calls whose far end sent
-    nothing (NO_MEDIA).  `dropped` counts answered calls that ended before we ended them.  `ended`
-    counts all answered calls by who ended them.
+    nothing (NO_MEDIA).  `dropped` counts answered calls that were lost: they ended before we ended
+    them, or with MEDIA_STOPPED, BYE_UNANSWERED or CONNECTION_LOST.  `ended` counts all answered
+    calls by who ended them, or why they were lost.
 
     `registrations` are attempts; `retried` of them were refused and repeated, so that the others
     belong to one user each.  `due` counts our packets whose time came: they were sent, or `skipped`

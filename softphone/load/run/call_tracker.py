@@ -15,8 +15,17 @@ from dataclasses import dataclass, field
 
 from softphone.call import Call, IncomingCall, OutgoingCall
 from softphone.errors import LocalProtocolError, NoPortFree, SoftphoneError
-from softphone.events import CallState, StreamStatistics
-from softphone.load.measure import NO_MEDIA, Histogram, Tally, end_cause, failure_cause
+from softphone.events import CallState, EndedBy, StreamStatistics
+from softphone.load.measure import (
+    BYE_UNANSWERED,
+    CONNECTION_LOST,
+    MEDIA_STOPPED,
+    NO_MEDIA,
+    Histogram,
+    Tally,
+    end_cause,
+    failure_cause,
+)
 from softphone.load.plan import CLEAR, HoldingTime
 from softphone.load.run.audio_check import AudioCheckSink, AudioSources
 from softphone.media.kernel import describe_path
@@ -28,13 +37,21 @@ LOOK_EVERY = 0.02
 CHECK_AFTER = 0.5
 """Seconds into a call at which its audio is checked."""
 END_PATIENCE = 5.0
+BYE_PATIENCE = 5.0
+"""Seconds that the far end may take to answer our BYE; the call is over meanwhile."""
+STOPPED_AFTER = 2.0
+"""Seconds without a packet, up to the end of a call, after which its media counts as stopped."""
 SILENT_PACKETS = 50
 """Packets that we must have sent before a call that received none counts as failed."""
 
 
 @dataclass(slots=True)
 class TrackedCall:
-    """A call that is up, with its statistics at the last poll; `ending`: we are ending it."""
+    """A call that is up, with its statistics at the last poll; `ending`: we are ending it.
+
+    `heard` is when a poll last found new packets, or that none were to come; `stopped`: none had
+    come for STOPPED_AFTER at the last poll of the confirmed call.  `dropped`: it has been counted.
+    """
 
     call: Call
     says: int
@@ -43,6 +60,12 @@ class TrackedCall:
     caller: bool = True
     last: StreamStatistics = field(default_factory=StreamStatistics)
     ending: bool = False
+    heard: float = field(init=False)
+    stopped: bool = False
+    dropped: bool = False
+
+    def __post_init__(self) -> None:
+        self.heard = self.since
 
 
 class RunEnd(asyncio.Event):
@@ -188,7 +211,7 @@ class CallTracker:
         except SoftphoneError as error:
             if not live.ending and call.state is CallState.CONFIRMED:
                 self.tally.dropped[f"in the call: {failure_cause(error)}"] += 1
-                live.ending = True
+                live.ending = live.dropped = True
             raise
         finally:
             await self._finish(live)
@@ -196,6 +219,7 @@ class CallTracker:
     async def _finish(self, live: TrackedCall) -> None:
         call = live.call
         ours = live.ending or call.state is CallState.CONFIRMED
+        self._count(live)
         call.hangup()
         try:
             async with asyncio.timeout(END_PATIENCE):
@@ -208,15 +232,36 @@ class CallTracker:
         self.tally.call_seconds += max(0.0, self.clock() - max(live.since, self._seconds_from))
         self._count(live)
         self._count_quality(live.last, caller=live.caller)
+        asked = ours and not live.dropped and call.state is CallState.TERMINATED
+        lost = await self._loss_of(live) if asked else ""
         if live.caller:
-            self.tally.ended[ended] += 1
-            if not ours:
-                self.tally.dropped[ended] += 1
+            self.tally.ended[lost or ended] += 1
+            if lost or not ours:
+                self.tally.dropped[lost or ended] += 1
+        elif live.stopped and lost in ("", MEDIA_STOPPED):
+            # A lost connection, or a BYE without an answer, is counted by the caller's side.
+            self.tally.dropped[f"{MEDIA_STOPPED} at the callee"] += 1
+
+    async def _loss_of(self, live: TrackedCall) -> str:
+        """Return why a call was lost that seemed to end as it should; "" if it was not."""
+        by = await live.call.await_bye_answer(BYE_PATIENCE)
+        if by is EndedBy.TRANSPORT:
+            return CONNECTION_LOST
+        if live.stopped:
+            return MEDIA_STOPPED
+        return BYE_UNANSWERED if by is EndedBy.TIMEOUT else ""
 
     def ending(self, call: Call) -> None:
         """Note that the scenario itself ends this call, so that it does not count as dropped."""
+        live = self._live.get(call)
+        if live is not None:
+            self._count(live)
+            live.ending = True
+
+    def expect_media(self, call: Call) -> None:
+        """Note that packets come from now on: the scenario has resumed the call."""
         if call in self._live:
-            self._live[call].ending = True
+            self._live[call].heard = self.clock()
 
     # Packets ------------------------------------------------------------------------------------
 
@@ -228,6 +273,11 @@ class CallTracker:
         tally.received += now.packets_received - before.packets_received
         tally.lost += now.cumulative_lost - before.cumulative_lost
         live.last = now
+        if live.call.state is CallState.CONFIRMED and not live.ending:
+            at = self.clock()
+            if now.packets_received > before.packets_received or not live.call.expects_media:
+                live.heard = at
+            live.stopped = now.packets_received > 0 and at - live.heard > STOPPED_AFTER
         return now
 
     def _count_quality(self, last: StreamStatistics, *, caller: bool) -> None:

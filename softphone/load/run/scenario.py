@@ -129,6 +129,7 @@ class ScenarioRun:
     async def resume(self, call: Call) -> None:
         """Resume the call.  Raises CallError when the far end refuses."""
         await call.resume()
+        self._calls.expect_media(call)
 
     async def transfer(self, call: Call, target: str) -> None:
         """Transfer the far end, which ends our call.  Raises CallError when it is refused."""

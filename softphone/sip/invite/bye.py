@@ -7,6 +7,7 @@ keep the call until its session timer expires, if it has one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from softphone.errors import LocalProtocolError
@@ -42,7 +43,7 @@ def hang_up(usage: InviteUsage, *, now: float, headers: HeaderFields = ()) -> No
     if usage.server is not None and usage.server.request.cseq.number in usage.successes:
         usage.hold_bye(headers, now=now)
         return
-    send_bye(usage, leg, now=now, headers=headers)
+    usage.bye_sender = send_bye(usage, leg, now=now, headers=headers)
     usage.end_usage(Cause.LOCAL, now=now)
 
 
@@ -55,9 +56,11 @@ def send_held_bye(usage: InviteUsage, *, now: float) -> None:
 
 def send_bye(
     usage: InviteUsage, leg: InviteDialog, *, now: float, headers: HeaderFields = ()
-) -> None:
+) -> ByeSender:
     """Send BYE in a dialog; its transaction completes in the background."""
-    ByeSender(leg.dialog, usage=usage, headers=headers).transmit_bye(now=now)
+    sender = ByeSender(leg.dialog, usage=usage, headers=headers)
+    sender.transmit_bye(now=now)
+    return sender
 
 
 def bye_received(
@@ -82,7 +85,12 @@ def bye_received(
 
 
 class ByeSender:
-    """Owns a dialog while its BYE is under way, and answers a BYE that crosses it."""
+    """Owns a dialog while its BYE is under way, and answers a BYE that crosses it.
+
+    `answered`: a final response has come.  `connection_lost`: the BYE could not be sent, or its
+    connection was lost before the response.  Once `over` is true, neither changes any more, and
+    `on_over` has been called.
+    """
 
     def __init__(self, dialog: Dialog, *, usage: InviteUsage, headers: HeaderFields) -> None:
         self._dialog = dialog
@@ -92,6 +100,8 @@ class ByeSender:
         self._headers = headers
         self._waits = False
         self._once_more = True
+        self.over = self.answered = self.connection_lost = False
+        self.on_over: Callable[[], None] = lambda: None
         self._table.add_dialog(dialog, self)
 
     def transmit_bye(self, *, now: float) -> None:
@@ -108,18 +118,19 @@ class ByeSender:
     def exchange_answered(self, exchange: Exchange, response: Response, *, now: float) -> None:
         """Remove the dialog after any final response."""
         if response.final:
-            self._table.remove_dialog(self._dialog, self)
+            self.answered, self.connection_lost = True, False
+            self._end()
 
     def exchange_failed(
         self, exchange: Exchange, status_hint: int, reason: str, *, now: float
     ) -> None:
         """Remove the dialog; after a lost connection first wait once for another."""
-        lost = status_hint == CONNECTION_LOST and isinstance(self._dialog.to, Flow)
-        if lost and self._once_more:
+        self.connection_lost = status_hint == CONNECTION_LOST
+        if self.connection_lost and isinstance(self._dialog.to, Flow) and self._once_more:
             self._once_more, self._waits = False, True
             self._layer.timers.set((self, "patience"), now + RECONNECT_TIMEOUT)
         else:
-            self._table.remove_dialog(self._dialog, self)
+            self._end()
 
     def dialog_rebound(self, *, now: float) -> None:
         """Send the waiting BYE on the dialog's new connection."""
@@ -131,7 +142,12 @@ class ByeSender:
     def handle_timer(self, name: object, *, now: float) -> None:
         """Remove the dialog: no new connection came in time."""
         self._waits = False
+        self._end()
+
+    def _end(self) -> None:
         self._table.remove_dialog(self._dialog, self)
+        self.over = True
+        self.on_over()
 
     def request_received(self, transaction: ServerTransaction, *, now: float) -> None:
         """Answer a BYE that crosses ours 200, any other request 481."""

@@ -23,7 +23,7 @@ from softphone.sip.events import (
     ResponseReceived,
 )
 from softphone.sip.invite.ack import SuccessRetransmission, ack_received
-from softphone.sip.invite.bye import bye_received, hang_up, send_bye
+from softphone.sip.invite.bye import ByeSender, bye_received, hang_up, send_bye
 from softphone.sip.invite.cancel import cancel_invite
 from softphone.sip.invite.client import InviteClient
 from softphone.sip.invite.invite_dialog import HeaderFields, InviteDialog, InviteState
@@ -99,6 +99,8 @@ class InviteUsage:
         self.dialog_usages: list[DialogUsage] = []
         self.held_bye: HeaderFields | None = None
         """The header fields of a BYE that waits for the ACK of our 2xx."""
+        self.bye_sender: ByeSender | None = None
+        """The BYE that `bye` has sent; None before, and while it waits for that ACK."""
         self.session_id: SessionId | None = None
         """The Session-ID of our messages (RFC 7989): see `identify_session`; None sends none."""
         self._dialogs: list[InviteDialog] = []

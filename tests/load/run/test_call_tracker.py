@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from types import SimpleNamespace
 
 import pytest
@@ -43,9 +44,15 @@ class Call:
         self.state = CallState.CONFIRMED
         self.security = SecurityState(SignalingSecurity(), (MediaSecurity("audio", "RTP", suite),))
         self.over = asyncio.get_running_loop().create_future()
+        self.expects_media = True
+        self.bye = None
 
     async def ended(self):
         return await asyncio.shield(self.over)
+
+    async def await_bye_answer(self, within):
+        assert within > 0
+        return self.bye or (await self.ended()).by
 
     def end(self, by, status=0):
         if not self.over.done():
@@ -255,3 +262,107 @@ async def test_talking_ends_with_the_run(world):
         world.stage.run_end.set()
         async with asyncio.timeout(1):
             await talking
+
+
+@contextlib.asynccontextmanager
+async def heard(world, call, caller=True):
+    """A call whose far end sends for ten seconds, polled every second."""
+
+    class Incoming:
+        async def answer(self):
+            return call
+
+    stage, outgoing = world.stage, Outgoing(world.clock, call)
+    entered = stage.track_outgoing(outgoing, 0) if caller else stage.track_incoming(Incoming(), 0)
+    async with entered:
+        listen(world, call, *range(50, 501, 50))
+        yield
+
+
+def listen(world, call, *received):
+    for packets in received:
+        world.clock[0] += 1.0
+        call.audio.statistics = StreamStatistics(
+            packets_sent=500, packets_received=packets, mos=4.4
+        )
+        world.stage.poll_some_calls()
+
+
+async def test_a_call_whose_media_stops_before_its_end_is_dropped(world):
+    for silent, expected in ((2, {}), (3, {"media_stopped": 1})):
+        call = Call()
+        async with heard(world, call):
+            listen(world, call, *[500] * silent)
+        tally = world.stage.take_tally()
+        assert tally.dropped == expected
+        assert tally.ended == (expected or {"local": 1})
+        assert tally.failed == {}
+
+
+async def test_media_that_stops_after_the_last_poll_is_seen_at_the_end(world):
+    async with heard(world, Call()):
+        world.clock[0] += 2.5
+    assert world.stage.take_tally().dropped == {"media_stopped": 1}
+
+
+async def test_media_that_goes_on_or_is_not_expected_has_not_stopped(world):
+    call = Call()
+    async with heard(world, call):
+        listen(world, call, 500, 500, 500, 500, 501)
+    async with heard(world, call := Call()):
+        call.expects_media = False
+        listen(world, call, 500, 500, 500, 500)
+    async with heard(world, call := Call()):
+        # On hold, between two polls, and resumed by the scenario.
+        world.clock[0] += 4.0
+        world.stage.expect_media(call)
+        world.clock[0] += 1.0
+    async with heard(world, call := Call()):
+        world.stage.ending(call)
+        listen(world, call, 500, 500, 500, 500)
+    assert world.stage.take_tally().dropped == {}
+
+
+async def test_media_that_stopped_before_the_scenario_ends_the_call_is_dropped(world):
+    async with heard(world, call := Call()):
+        listen(world, call, 500, 500, 500)
+        world.stage.ending(call)
+        call.hangup()
+        world.clock[0] += 5.0
+    assert world.stage.take_tally().dropped == {"media_stopped": 1}
+
+
+async def test_the_callee_tells_of_its_own_media_only(world):
+    async with heard(world, call := Call(), caller=False):
+        listen(world, call, 500, 500, 500)
+        call.end(EndedBy.REMOTE)
+    assert world.stage.take_tally().dropped == {"media_stopped at the callee": 1}
+    for bye in (EndedBy.TIMEOUT, EndedBy.TRANSPORT):
+        async with heard(world, call := Call(), caller=False):
+            call.bye = bye
+    assert world.stage.take_tally().dropped == {}
+
+
+async def test_a_bye_without_an_answer_is_dropped(world):
+    for bye, cause in (
+        (EndedBy.TIMEOUT, "BYE without an answer"),
+        (EndedBy.TRANSPORT, "connection lost"),
+    ):
+        async with heard(world, call := Call()):
+            call.bye = bye
+        tally = world.stage.take_tally()
+        assert tally.dropped == tally.ended == {cause: 1}
+
+
+async def test_a_failure_in_the_call_is_counted_once(world):
+    call = Call()
+    call.bye = EndedBy.TIMEOUT
+
+    async def fail():
+        async with heard(world, call):
+            listen(world, call, 500, 500, 500)
+            raise Busy("x", status=486)
+
+    with pytest.raises(Busy):
+        await fail()
+    assert world.stage.take_tally().dropped == {"in the call: 486 Busy Here": 1}

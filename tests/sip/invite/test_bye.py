@@ -114,3 +114,35 @@ def test_a_connection_that_does_not_come_is_not_waited_for_without_end():
     lone.wait(40)
     assert lone.heard() == []
     assert len(lone.endpoint._table) == 0
+
+
+def test_the_sender_knows_whether_a_bye_was_answered_and_says_so_once():
+    lone = Lone()
+    answered, over = confirmed(lone)[0], []
+    answered.bye(now=lone.now)
+    answered.bye_sender.on_over = lambda: over.append("answered")
+    lone.drain()
+    assert not answered.bye_sender.over
+    lone.say(lone.response(lone.last(), 200))
+    silent = confirmed(lone)[0]
+    silent.bye(now=lone.now)
+    silent.bye_sender.on_over = lambda: over.append("silent")
+    lone.wait(40)
+    assert over == ["answered", "silent"]
+    senders = [answered.bye_sender, silent.bye_sender]
+    assert all(sender.over for sender in senders)
+    assert [sender.answered for sender in senders] == [True, False]
+    assert [sender.connection_lost for sender in senders] == [False, False]
+
+
+def test_the_sender_knows_that_its_connection_was_lost():
+    lone = Lone(transport=Transport.TLS)
+    usage, _ = confirmed(lone)
+    usage.bye(now=lone.now)
+    lone.drain()
+    sender = usage.bye_sender
+    lone.endpoint.disconnected(flow=lone.flow, reason="cut", now=lone.now)
+    lone.wait(1.0)
+    assert (sender.over, sender.answered, sender.connection_lost) == (False, False, True)
+    lone.wait(40)
+    assert (sender.over, sender.answered, sender.connection_lost) == (True, False, True)

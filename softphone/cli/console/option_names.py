@@ -33,9 +33,25 @@ OPTION_PHRASES: Mapping[str, str] = {
 }
 """Each phrase of the library and its replacement on the command line."""
 
-_PHRASE = re.compile("|".join(map(re.escape, OPTION_PHRASES)))
+PIN_PHRASES: Mapping[str, str] = {
+    "into tls.ca, or accept this one through unknown_certificate": "into --ca FILE, or give the"
+    " SHA-256 of this one with --pin (tls.ca and tls.pin in an account file)",
+}
+"""Likewise, for the commands that have --pin and never ask about a certificate."""
+
+
+def _phrases(phrases: Mapping[str, str]) -> re.Pattern[str]:
+    return re.compile("|".join(map(re.escape, phrases)))
+
+
+_OPTION, _PIN = _phrases(OPTION_PHRASES), _phrases(PIN_PHRASES)
 
 
 def name_options(text: str) -> str:
     """Return a text of the library with the options of the command line."""
-    return _PHRASE.sub(lambda found: OPTION_PHRASES[found[0]], text)
+    return _OPTION.sub(lambda found: OPTION_PHRASES[found[0]], text)
+
+
+def name_pin_options(text: str) -> str:
+    """Return a text of the library with the options of a command that has --pin."""
+    return name_options(_PIN.sub(lambda found: PIN_PHRASES[found[0]], text))

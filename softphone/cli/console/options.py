@@ -86,6 +86,8 @@ class CommandOptions:
     """What stands below the examples."""
     any_mode: ClassVar[bool] = False
     """Whether the command itself handles FIPS mode."""
+    pins: ClassVar[bool] = False
+    """Whether the command has --ca and --pin, and never asks about a certificate."""
     # No fields: each command that has these options decides where they are listed.
     json = False
     ladder = False
@@ -117,7 +119,12 @@ class CommandOptions:
         from softphone.cli.console.runner import RunOptions, run
 
         options = RunOptions(
-            self.json, self.ladder, self.blank_summary(), self.any_mode, self.verbose
+            self.json,
+            self.ladder,
+            self.blank_summary(),
+            self.any_mode,
+            self.verbose,
+            self.pins,
         )
         sys.exit(run(options, self.run))
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from softphone.cli import Interrupted
 from softphone.cli.console.event_loop import chosen_loop, set_handler
+from softphone.cli.console.option_names import name_pin_options
 from softphone.cli.console.output import CommandOutput
 from softphone.diagnostics import mask
 from softphone.errors import (
@@ -72,7 +73,8 @@ class RunOptions:
     """The options of every command; `summary` are the blank fields of its last object (None: none).
 
     `any_mode`: the command itself handles FIPS mode.  `verbose`: 1 shows the
-    package's log from INFO on, 2 from DEBUG on.
+    package's log from INFO on, 2 from DEBUG on.  `pins`: the command has --pin, and never asks
+    about a certificate.
     """
 
     json: bool
@@ -80,6 +82,7 @@ class RunOptions:
     summary: Mapping[str, Any] | None = None
     any_mode: bool = False
     verbose: int = 0
+    pins: bool = False
 
 
 def exit_code(error: SoftphoneError) -> int:
@@ -130,9 +133,11 @@ def run(options: RunOptions, command: Callable[[CommandOutput], Awaitable[int]])
     except (KeyboardInterrupt, Interrupted):
         return output.interrupted()
     except SoftphoneError as error:
-        code = exit_code(error)
+        code, hint = exit_code(error), hint_of(error)
+        if options.pins:
+            hint = name_pin_options(hint)
         return output.failed(
-            str(error), code, result=result_of(code), status=status_of(error), hint=hint_of(error)
+            str(error), code, result=result_of(code), status=status_of(error), hint=hint
         )
     finally:
         output.close()

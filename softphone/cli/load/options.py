@@ -34,6 +34,7 @@ class LoadOptions(CommandOptions):
     """Run a load: a number of calls, at a rate, for a duration."""
 
     carried_out_by = "softphone.cli.load.load:run_load"
+    pins = True
     examples: ClassVar[tuple[str, ...]] = (
         "softphone load run --account lab/alice.toml --target 600 --calls 5 --duration 5",
         "softphone load run --account lab/alice.toml --target 600 --expect 'answered>=99.9%'",
@@ -299,6 +300,7 @@ class ConformanceOptions(CommandOptions):
     """
 
     carried_out_by = "softphone.cli.load.conformance:run_conformance"
+    pins = True
     examples = (
         "softphone load conformance --account lab/alice.toml --target 600 --fail-on fail",
         "softphone load conformance --target 'sip:100@127.0.0.1;transport=tcp' --only 'corner-*'",

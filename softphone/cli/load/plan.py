@@ -124,6 +124,8 @@ def sipp_plan(options: LoadOptions, path: Path) -> LoadPlan:
         read_injection(file)
     base = replace(_base(options), registers=False) if scenario.calls else _listener_base(options)
     user = options.aor or "sip:sipp@127.0.0.1"
+    if options.account is not None and options.aor is None:
+        user = load_account(options.account).config.aor
     plan = LoadPlan(
         scenario=path.name,
         target=options.target,

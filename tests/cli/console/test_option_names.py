@@ -13,7 +13,12 @@ import typer
 
 import softphone
 from softphone.cli.commands import application
-from softphone.cli.console.option_names import OPTION_PHRASES, name_options
+from softphone.cli.console.option_names import (
+    OPTION_PHRASES,
+    PIN_PHRASES,
+    name_options,
+    name_pin_options,
+)
 from softphone.errors import CallFailed, CertificateUnknown, RegistrationError, SoftphoneError
 from softphone.security import Shortfall, ShortfallCode
 
@@ -94,11 +99,15 @@ def test_no_text_of_the_library_names_an_option_or_a_command():
 def test_what_the_command_line_says_instead_is_said_of_a_text_that_there_is():
     whole = "\n".join(text for _, text in LIBRARY)
     assert [phrase for phrase in OPTION_PHRASES if phrase not in whole] == []
+    hinted = [hint for _, hint in hints()]
+    for phrase in PIN_PHRASES:
+        assert any(phrase in hint for hint in hinted)
 
 
 def test_what_the_command_line_says_instead_are_its_own_options_and_commands():
     known = set(options_of(PROGRAM))
-    named = {each for text in OPTION_PHRASES.values() for each in OPTION.findall(text)}
+    texts = [*OPTION_PHRASES.values(), *PIN_PHRASES.values()]
+    named = {each for text in texts for each in OPTION.findall(text)}
     assert len(named) > 8
     assert named - known == set()
     texts = " ".join(OPTION_PHRASES.values())
@@ -114,3 +123,12 @@ def test_hints_on_the_command_line_name_its_options():
     assert name_options(CertificateUnknown("").hint).endswith("with --accept-fingerprint")
     assert name_options(CallFailed("").hint).endswith("with --ladder or --capture")
     assert name_options(RegistrationError("").hint) == "check the account with softphone doctor"
+
+
+def test_a_hint_names_no_option_that_a_command_with_pins_does_not_have():
+    shown = name_pin_options(CertificateUnknown("").hint)
+    assert OPTION.findall(shown) == ["--ca", "--pin"]
+    load = PROGRAM.commands["load"]
+    for name in ("run", "find-capacity", "conformance"):
+        assert {"--ca", "--pin"} <= set(options_of(load.commands[name]))
+        assert "--accept-fingerprint" not in set(options_of(load.commands[name]))

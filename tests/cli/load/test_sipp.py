@@ -72,6 +72,7 @@ def test_a_scenario_registers_over_tls_with_the_accounts_password(cli, lab, file
     assert summary["registrations"]["registered"] == 3
     assert [verdict["met"] for verdict in summary["verdicts"]] == [True, True]
     assert summary["plan"]["scenario"] == "register.xml"
+    assert summary["plan"]["aor"].startswith("sip:dave@")
     assert ended.code == (0 if summary["valid"] else 4)
 
 
@@ -95,6 +96,8 @@ def test_an_authority_that_did_not_sign_is_exit_code_3(cli, files, lab):
         *("--target", f"sips:600@127.0.0.1:{_tls_port(lab['alice'])}", "--ca", "system"),
     )
     assert ended.code == 3, ended.err
+    assert "hint: put the issuing CA's certificate into --ca FILE, or give the SHA-256" in ended.err
+    assert "--accept-fingerprint" not in ended.err
 
 
 def _tls_port(account):

@@ -112,6 +112,7 @@ class SippCall:
         self._traced = True  # whether all requests that were sent could be parsed
         self._branches: dict[str, str] = {}
         self._challenge: tuple[Response, Flow] | None = None
+        self._authenticated = False  # whether a challenge has been answered
         self._invite: Request | None = None
         self._invite_at = now
         self._answer: Response | None = None
@@ -343,6 +344,7 @@ class SippCall:
         if isinstance(found, AuthenticationRefused):
             self.events.append(ScenarioLog(self.state.number, "refused", found.reason))
             raise _Failed("a challenge that is not answered")
+        self._authenticated = True
         return self._filled(step, now, found)
 
     def _authentication(self, step: SendStep, now: float) -> Keyword | None:
@@ -415,7 +417,7 @@ class SippCall:
             self._note_response(received, now)
             if isinstance(self._steps[self.state.index], TimeWaitStep):
                 return
-            raise _Failed(_unexpected(received))
+            raise _Failed(self._unexpected(received))
         step = self._steps[index]
         assert isinstance(step, ReceiveStep)
         if step.lost and self._chance.random() < step.lost:
@@ -441,6 +443,20 @@ class SippCall:
         self.state.index = index
         self._follow(result, label, now)
         self._run(now)
+
+    def _unexpected(self, received: ReceivedMessage) -> str:
+        """The cause of a call that failed by an unexpected message: one of a bounded set."""
+        message = received.message
+        if isinstance(message, Response):
+            said = _status(message.status)
+            if message.status in (401, 407) and self._authenticated:
+                said = f"the credentials were refused ({said})"
+        else:
+            known = message.method if message.method in KNOWN_METHODS else "request"
+            said = f"unexpected {known}"
+        awaited = self._awaited()
+        step: StepBase = awaited[-1] if awaited else self._steps[self.state.index]
+        return f"{said} at {_element(step)} in line {step.line}"
 
     def _find_step(self, received: ReceivedMessage) -> int | None:
         """The step that takes a message: of those waited for, or an optional one before them."""
@@ -511,13 +527,14 @@ class SippCall:
         self.events.append(self.outcome)
 
 
-def _unexpected(received: ReceivedMessage) -> str:
-    """The cause of a call that failed by an unexpected message: one of a bounded set."""
-    message = received.message
-    if isinstance(message, Response):
-        return _status(message.status)
-    known = message.method if message.method in KNOWN_METHODS else "request"
-    return f"unexpected {known}"
+def _element(step: StepBase) -> str:
+    """A step as the scenario has it, in short."""
+    if not isinstance(step, ReceiveStep):
+        return "<pause>"
+    if step.status:
+        return f'<recv response="{step.status}">'
+    pattern = step.method_pattern
+    return f'<recv request="{step.method if pattern is None else pattern.pattern}">'
 
 
 def _status(status: int) -> str:

@@ -89,6 +89,22 @@ def test_a_verdict_that_is_not_met_is_exit_code_1(cli, lab, files, monkeypatch):
     assert "not met: answered>=100% (measured: 0" in ended.out
 
 
+def test_credentials_that_are_refused_are_called_so_with_the_step(cli, lab, files, tmp_path):
+    scenario, _, users = files
+    wrong = tmp_path / "wrong.secret"
+    wrong.write_text("wrong")
+    wrong.chmod(0o600)
+    ended = cli(
+        *("load", "run", "--sipp", scenario, "--inf", users, "--account", lab["dave"]),
+        *("--target", "600", "--total-calls", "2", "--password-file", wrong, "--json"),
+    )
+    line = REGISTER.splitlines().index('  <recv response="200" />') + 1
+    refused = "the credentials were refused (401 Unauthorized)"
+    assert ended.summary["calls"]["failed"] == {
+        f'{refused} at <recv response="200"> in line {line}': 2
+    }
+
+
 def test_an_authority_that_did_not_sign_is_exit_code_3(cli, files, lab):
     scenario, _, users = files
     ended = cli(

@@ -18,6 +18,11 @@ def invite_200(cseq=1, *lines):
     return head_of("200", "for INVITE", "Contact: <sip:b@127.0.0.1:5060>", *lines, cseq=cseq)
 
 
+def at(played, step, element='<recv response="200">'):
+    """Where a message was not expected: a step, with its element and line."""
+    return f" at {element} in line {played.endpoint._settings.scenario.steps[step].line}"
+
+
 def test_a_call_goes_through_its_steps(play):
     played = play(INVITE + RINGING + OK + send("ACK", cseq="1") + send("BYE") + OK)
     assert played.call() == ["INVITE sip:b@127.0.0.1:5060 SIP/2.0"]
@@ -82,7 +87,7 @@ def test_an_unexpected_response_fails_the_call_by_its_status_and_is_acknowledged
     assert played.get(head_of("486", "for INVITE")) == ["ACK sip:b@127.0.0.1:5060 SIP/2.0"]
     assert b"branch=z9hG4bK-7-1-0" in played.sent[-1]
     assert b"CSeq: 1 ACK" in played.sent[-1]
-    assert played.outcomes[0].cause == "486 Busy Here"
+    assert played.outcomes[0].cause == "486 Busy Here" + at(played, 2)
 
 
 def test_an_early_call_that_fails_is_canceled_and_an_answered_one_hung_up(play):
@@ -90,13 +95,13 @@ def test_an_early_call_that_fails_is_canceled_and_an_answered_one_hung_up(play):
     played.call()
     played.get(head_of("180", "for INVITE"))
     assert played.get(head_of("INFO")) == ["CANCEL sip:b@127.0.0.1:5060 SIP/2.0"]
-    assert played.outcomes[0].cause == "unexpected INFO"
+    assert played.outcomes[0].cause == "unexpected INFO" + at(played, 2)
     played = play(INVITE + OK + send("ACK", cseq="1") + '<pause milliseconds="5000" />')
     played.call()
     played.get(invite_200(1, "Record-Route: <sip:127.0.0.1:5061;lr>"))
     assert played.get(head_of("FOO")) == ["BYE sip:b@127.0.0.1:5060 SIP/2.0"]
     assert b"Route: <sip:127.0.0.1:5061;lr>" in played.sent[-1]
-    assert played.outcomes[0].cause == "unexpected request"
+    assert played.outcomes[0].cause == "unexpected request" + at(played, -1, "<pause>")
 
 
 def test_a_response_to_another_request_is_not_taken(play):
@@ -105,7 +110,7 @@ def test_a_response_to_another_request_is_not_taken(play):
     played.call()
     played.get(invite_200())
     played.get(invite_200(1, "X-Other: copy"))
-    assert played.outcomes[0].cause == "200 OK"
+    assert played.outcomes[0].cause == "200 OK" + at(played, -1)
 
 
 def test_a_branch_is_taken_when_its_variable_is_set(play):
@@ -294,7 +299,7 @@ def test_a_response_of_a_named_transaction_is_told_by_its_branch(play):
     played.call()
     other = head_of("200", "for INFO").replace(b"-7-1-0", b"-7-1-1")
     played.get(other)
-    assert played.outcomes[0].cause == "200 OK"
+    assert played.outcomes[0].cause == "200 OK" + at(played, -1)
     played = play(text)
     played.call()
     played.get(head_of("200", "for INFO"))
@@ -330,3 +335,14 @@ def test_a_server_may_begin_with_actions(play):
     text = '<nop><action><assign assign_to="a" value="1" /></action></nop>'
     played = play(text + '<recv request="OPTIONS" />' + answer("200"))
     assert played.get(head_of("OPTIONS")) == ["SIP/2.0 200 Reason"]
+
+
+def test_a_request_that_is_not_waited_for_names_what_is(play):
+    for text, element in (
+        ('<recv request="INVITE" />', '<recv request="INVITE">'),
+        ('<recv request="INV|OPT" regexp_match="true" />', '<recv request="INV|OPT">'),
+    ):
+        played = play('<recv request="MESSAGE" />' + answer("200") + text)
+        played.get(head_of("MESSAGE"))
+        played.get(head_of("INFO", cseq=2))
+        assert played.outcomes[0].cause == "unexpected INFO" + at(played, -1, element)

@@ -237,7 +237,17 @@ def _quantiles(
 
 
 def result_figures(result: LoadResult) -> list[tuple[str, str]]:
-    """The figures for a person to read, each with its name."""
+    """The figures for a person to read, each with its name.
+
+    Of a SIPp scenario, which has no media, those that it cannot have are left out.
+    """
+    figures = _all_figures(result)
+    if result.plan.sipp is None:
+        return figures
+    return [(name, value) for name, value in figures if value.strip("-/ ")]
+
+
+def _all_figures(result: LoadResult) -> list[tuple[str, str]]:
     total = result.total
     suites = ", ".join(f"{name} {count:,}" for name, count in total.suites.items())
     paths = ", ".join(f"{path}, {count:,} times" for path, count in total.media_paths.items())

@@ -17,7 +17,14 @@ from softphone.load import (
     second_fields,
 )
 from softphone.load.measure import GeneratorCheck, RunSecond, Tally
-from softphone.load.plan import BaseSpec, FaultSpec, LoadPlan, UserSpec, parse_expectation
+from softphone.load.plan import (
+    BaseSpec,
+    FaultSpec,
+    LoadPlan,
+    SippSpec,
+    UserSpec,
+    parse_expectation,
+)
 
 CONTRACT = {
     "valid": bool,
@@ -104,6 +111,14 @@ def test_people_see_how_late_the_generator_itself_was():
     unsent = dict(result_figures(LoadResult(result().plan)))
     assert unsent["own packets over 5 / 20 ms late"] == "-"
     assert unsent["own lateness p50 / p99 / max, ms"] == "- / - / -"
+
+
+def test_a_sipp_scenario_shows_no_figure_that_it_does_not_have():
+    plan = replace(result().plan, sipp=SippSpec("call.xml"))
+    told = dict(result_figures(LoadResult(plan, total=Tally(attempted=2))))
+    assert told["calls attempted"] == "2"
+    assert not {"MOS p5 / p50", "suites", "media path", "packets lost"} & set(told)
+    assert all(value.strip("-/ ") for value in told.values())
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from enum import Enum
@@ -117,10 +117,20 @@ class CommandOutput:
         if not self.json:
             self._print(self.stdout_console, Text(printable(text)), whole=True)
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Print a table for people; cells that are too wide are wrapped, not cut."""
+    def table(
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        whole: Collection[str] = (),
+    ) -> None:
+        """Print a table for people; cells that are too wide are wrapped, not cut.
+
+        Those of the columns `whole` are wrapped last, so that names can be copied.
+        """
         if not self.json:
-            self._print(self.stdout_console, make_table(title, columns, rows))
+            self._print(self.stdout_console, make_table(title, columns, rows, whole=whole))
 
     def facts(
         self, title: str, facts: Mapping[str, Any], columns: Sequence[str] = ("", "")
@@ -310,11 +320,17 @@ class CommandOutput:
             _drop_lost_reader(error, console.file)
 
 
-def make_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Make a table of printable text; cells that are too wide are wrapped."""
+def make_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    whole: Collection[str] = (),
+) -> Table:
+    """Make a table of printable text; cells that are too wide are wrapped, in `whole` last."""
     table = Table(title=Text(printable(title)) if title else None, title_justify="left")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in whole)
     for row in rows:
         table.add_row(*(Text(_shown(cell)) for cell in row))
     return table

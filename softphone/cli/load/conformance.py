@@ -141,7 +141,7 @@ def _list_cases(output: CommandOutput, cases: tuple[ConformanceCase, ...]) -> in
         unsent = CaseResult(case, CaseVerdict.NOT_JUDGED, str(case.allowed), "not sent")
         output.event("case", **case_fields(unsent))
     rows = [(case.name, case.section, case.asks) for case in cases]
-    output.table("", ("case", "where", "asked for"), rows)
+    output.table("", ("case", "where", "asked for"), rows, whole=("case",))
     output.summary("1 case" if len(cases) == 1 else f"{len(cases)} cases")
     return DONE
 
@@ -173,10 +173,10 @@ class _Screen:
 
 def _print_result(output: CommandOutput, result: ConformanceResult, code: int) -> None:
     rows = [(each.case.name, each.expected, each.came, each.verdict.value) for each in result.cases]
-    output.table("", ("case", "expected", "came", "verdict"), rows)
+    output.table("", ("case", "expected", "came", "verdict"), rows, whole=("case",))
     reasons = [(each.case.name, each.why) for each in result.cases if each.why]
     if reasons:
-        output.table("", ("case", "why"), reasons)
+        output.table("", ("case", "why"), reasons, whole=("case",))
     lines = [result.sentence]
     if result.call:
         lines.append(f"the call meanwhile: {result.call}")

@@ -119,6 +119,18 @@ def test_a_table_cuts_nothing_off(width):
     assert "".join(cells) == identity
 
 
+@pytest.mark.parametrize(("width", "whole"), [(80, True), (30, False)])
+def test_names_that_are_to_be_whole_are_wrapped_last(width, whole):
+    face = CommandOutput(json=False)
+    face.stdout_console = Console(file=io.StringIO(), width=width)
+    name, text = "corner-request-in-many-datagrams", "word " * 30
+    rows = [(name, text, text, "passed")]
+    face.table("", ("case", "expected", "came", "verdict"), rows, whole=("case",))
+    shown = face.stdout_console.file.getvalue()
+    assert (name in shown) is whole
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown
+
+
 def test_with_json_there_are_lines_of_objects_and_nothing_else(capsys):
     face = CommandOutput(json=True, summary={"video": None})
     face.event("one", "a sentence", direction=Direction.SENDONLY, text="\N{LOCK}")

@@ -44,7 +44,8 @@ async def preload(*configs: AccountConfig) -> None:
 
     `configs` are the accounts that will be registered: their codecs, personas and, where they have
     video, its library are loaded, too.  Without any, those of a plain account are.  Messages,
-    directories and tracks are loaded when they are first used.
+    directories and tracks are loaded when they are first used.  Raises ConfigurationError for
+    what is no AccountConfig.
     """
     import asyncio
 
@@ -55,6 +56,11 @@ async def preload(*configs: AccountConfig) -> None:
 
 
 def _load(configs: tuple[AccountConfig, ...]) -> None:
+    from softphone.config import AccountConfig
+    from softphone.value_types import check_config
+
+    for config in configs:
+        check_config(config, AccountConfig, taker="preload", reader="load_account(path).config")
     for name in (*_PHONE, *_modules_of(configs)):
         import_module(name)
     import softphone

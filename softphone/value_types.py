@@ -41,6 +41,17 @@ def settle_types(config: Any, table: str, **examples: str) -> None:
             object.__setattr__(config, name, settled)
 
 
+def check_config(given: object, kind: type | UnionType, *, taker: str, reader: str) -> None:
+    """Raise ConfigurationError unless `given` is a `kind`; what it is, is not shown.
+
+    `taker` is the call that it was given to, `reader` the expression that reads one from a file.
+    """
+    if not isinstance(given, kind):
+        raise ConfigurationError(
+            f"{taker} takes {_wanted(kind)}, not {type(given).__name__}: give {reader}"
+        )
+
+
 def check_names(kind: type, names: Any, table: str) -> None:
     """Raise ConfigurationError for a name that is no field of `kind`."""
     known = [each.name for each in fields(kind)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from softphone.account.context import AccountContext
 from softphone.account.signaling import AnyRegistration
 from softphone.account.stack_settings import proxy_route
-from softphone.errors import CertificateError, TransportError
+from softphone.errors import CertificateError, LocalProtocolError, TransportError
 from softphone.sans_io import Flow, Target, Transport
 from softphone.sip import Failover, LookupPolicy, NameAddr, SipUri
 from softphone.sip.transport import leads_to_same_peer
@@ -178,8 +178,12 @@ class FirstHopLocator:
         Retry-After and another can be reached (RFC 3261 section 21.5.4).  Without a registration
         the targets are tried in DNS order (RFC 3263 section 4.3).  A refused certificate ends the
         attempts, since another target would be the same unverified server.  Raises TransportError
-        or CertificateError with the first cause.
+        or CertificateError with the first cause, and LocalProtocolError once the account is closed.
         """
+        if self._context.driver.left:
+            raise LocalProtocolError(
+                "the account is closed: it was closed itself, or its phone was"
+            )
         registration = self._context.registration
         if registration is not None:
             if registration.flow is None:

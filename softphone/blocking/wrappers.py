@@ -132,7 +132,7 @@ class Phone(Wrapper[AsyncPhone]):
     def register(self, config: AccountConfig) -> Account:
         """Start an account: connect and register, or listen; return it once that is done.
 
-        Raises LocalProtocolError once the phone is closed, ConfigurationError before anything is
+        Raises LocalProtocolError unless the phone is open, ConfigurationError before anything is
         sent, and FipsUnavailable for an account that needs another mode than the process runs in;
         TransportError, CertificateError or a subclass of them, RegistrationRefused,
         AuthenticationFailed or RegistrationTimeout by cause.
@@ -914,7 +914,8 @@ class IncomingCall(Wrapper[AsyncIncomingCall]):
         `q850_cause` goes into Reason (RFC 6432), and determines a status that is None (RFC 3398);
         without both the status is 486.  `headers` go into the response.  Raises LocalProtocolError
         for a status that is no refusal, and when the call is over; ConfigurationError for a cause
-        or reason that cannot be sent, and for `headers` as `Account.dial` does.
+        or reason that cannot be sent, words in the place of the status, and for `headers` as
+        `Account.dial` does.
         """
         self._call(
             lambda: self._inner.reject(status, reason, q850_cause=q850_cause, headers=headers)

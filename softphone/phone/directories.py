@@ -15,6 +15,7 @@ from softphone.contacts import (
 )
 from softphone.errors import ConfigurationError
 from softphone.sip import NameAddr, SipUri
+from softphone.value_types import check_config
 
 
 def open_contacts(
@@ -27,9 +28,12 @@ def open_contacts(
     """
     if trust_context.fetcher is None:
         raise ConfigurationError("the phone has nobody who fetches CRLs")
-    mine = [
-        replace(config, tls=trust_context.complete_tls(config.tls, fips=fips)) for config in configs
-    ]
+    taker, reader = "Phone.open_directories", "load_directories(path).directories"
+    check_config(configs, Iterable, taker=taker, reader=reader)
+    mine = []
+    for config in configs:
+        check_config(config, DirectoryConfig, taker=taker, reader=reader)
+        mine.append(replace(config, tls=trust_context.complete_tls(config.tls, fips=fips)))
     if not mine:
         raise ConfigurationError("there is no directory to open")
     return Contacts(open_directories(mine, trust_context.fetcher))

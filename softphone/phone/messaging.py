@@ -16,6 +16,7 @@ from softphone.messaging.compliance import MessageHook
 from softphone.net import DnsResolver
 from softphone.net.verified.connector import ConnectorConfig
 from softphone.sans_io import Entropy
+from softphone.value_types import check_config
 
 ON_THE_PHONE = "On the phone"
 LOOK_EVERY = 0.5
@@ -36,8 +37,11 @@ def make_messaging_client(
 ) -> MessagingClient:
     """Make the client of a chat account; entering it signs in.
 
-    Raises ConfigurationError when the extra `im` is not installed.
+    Raises ConfigurationError for what is no MessagingConfig, and when the extra `im` is not
+    installed.
     """
+    reader = "load_messaging(path).config"
+    check_config(config, MessagingConfig, taker="Phone.sign_in", reader=reader)
     trust_context = setup.trust_context
     if trust_context.fetcher is None:
         raise ConfigurationError("the phone has nobody who fetches CRLs")

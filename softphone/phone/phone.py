@@ -23,6 +23,7 @@ from softphone.sans_io import Entropy, Tap
 from softphone.security import SecurityPolicy
 from softphone.trust import AskUser, TrustStore
 from softphone.trust.fips import FipsMode, decide_mode, random_bytes, require_mode
+from softphone.value_types import check_config
 
 if TYPE_CHECKING:
     from softphone.account import Account, LegObserver, OnService, TrustContext
@@ -124,7 +125,7 @@ class Phone:
     async def register(self, config: AccountConfig) -> Account:
         """Start an account: connect and register, or listen; return it once that is done.
 
-        Raises LocalProtocolError once the phone is closed, ConfigurationError before anything is
+        Raises LocalProtocolError unless the phone is open, ConfigurationError before anything is
         sent, and FipsUnavailable for an account that needs another mode than the process runs in;
         TransportError, CertificateError or a subclass of them, RegistrationRefused,
         AuthenticationFailed or RegistrationTimeout by cause.
@@ -163,8 +164,12 @@ class Phone:
         on_service: OnService | None = None,
     ) -> Account:
         from softphone.account import Account, AccountDependencies
+        from softphone.config import AccountConfig
 
         self._check_open()
+        check_config(
+            config, AccountConfig, taker="Phone.register", reader="load_account(path).config"
+        )
         mode = decide_mode(self._fips, config.fips)
         require_mode(mode)
         setup = AccountDependencies(
@@ -268,7 +273,7 @@ class Phone:
 
         `hook` is asked before a message is sent and before one is shown.  Presence shows when an
         account has a call.  Raises what `MessagingClient.__aenter__` raises, LocalProtocolError
-        once the phone is closed or when it is signed in already, and ConfigurationError when the
+        unless the phone is open, or when it is signed in already, and ConfigurationError when the
         extra `im` is not installed.
         """
         from softphone.phone.messaging import (
@@ -357,13 +362,15 @@ class Phone:
         return self._engines[chosen]
 
     def _check_open(self) -> None:
-        """Raise LocalProtocolError once the phone is closed: nothing would close a new account."""
+        """Raise LocalProtocolError unless the phone is open: nothing would close a new account."""
         if self._draining and not self._left:
             raise LocalProtocolError("the phone is being drained, and takes no new account")
         if self._left:
             raise LocalProtocolError(
                 "the phone was left, and is closed: make and enter another one"
             )
+        if self._address_watch is None:
+            raise LocalProtocolError("the phone is not open: enter it, async with Phone() as phone")
 
     async def __aenter__(self) -> Self:
         """Enter the phone.  Raises FipsUnavailable when the process runs in another mode."""

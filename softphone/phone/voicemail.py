@@ -8,6 +8,7 @@ from softphone.account.stack_settings import TrustContext
 from softphone.errors import ConfigurationError
 from softphone.net import DnsResolver
 from softphone.net.http import HttpsEnvironment
+from softphone.value_types import check_config
 from softphone.voicemail import VoicemailClient, VoicemailConfig
 
 
@@ -18,6 +19,8 @@ def open_mailbox(
 
     One that names no authority of its own uses the phone's trust.  Raises ConfigurationError.
     """
+    reader = "load_voicemail(path).config"
+    check_config(config, VoicemailConfig, taker="Phone.open_voicemail", reader=reader)
     if trust_context.fetcher is None:
         raise ConfigurationError("the phone has nobody who fetches CRLs")
     mine = replace(config, tls=trust_context.complete_tls(config.tls, fips=fips))

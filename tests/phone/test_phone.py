@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from softphone import blocking
 from softphone.account import Account
-from softphone.config import AccountConfig
+from softphone.config import AccountConfig, load_account
 from softphone.errors import ConfigurationError, FipsUnavailable, LocalProtocolError, TransportError
+from softphone.lab import LabServer
 from softphone.media import MediaConfig, PortRange
+from softphone.messaging import MessagingConfig
 from softphone.phone import Phone
+from softphone.preloading import preload
 from softphone.security import SecurityPolicy
 from softphone.trust import TrustStore
 
@@ -42,6 +47,74 @@ def test_trust_that_is_no_store_is_refused_with_the_call_that_makes_one(trust):
 
 def test_a_trust_store_is_taken_also_when_it_is_empty():
     assert Phone(trust=TrustStore()).accounts == ()
+
+
+@pytest.fixture
+def account_file(tmp_path):
+    path = tmp_path / "alice.toml"
+    path.write_text('aor = "sip:alice@127.0.0.1"\nlisten = "udp:127.0.0.1:0"\n')
+    return path
+
+
+async def test_what_is_no_configuration_is_refused_with_the_call_that_reads_one(account_file):
+    read = load_account(account_file)
+    ways = {
+        "Phone.register": (AccountConfig, lambda phone, given: phone.register(given)),
+        "preload": (AccountConfig, lambda _, given: preload(given)),
+        "Phone.sign_in": (MessagingConfig, lambda phone, given: phone.sign_in(given)),
+    }
+    async with Phone() as phone:
+        for given in (read, str(account_file), account_file, None):
+            for name, (kind, call) in ways.items():
+                with pytest.raises(ConfigurationError) as refused:
+                    await call(phone, given)
+                expected = f"{name} takes {kind.__name__}, not {type(given).__name__}: give load_"
+                assert str(refused.value).startswith(expected)
+                assert "alice" not in str(refused.value)
+        assert phone.accounts == ()
+        await phone.register(read.config)
+
+
+async def test_a_file_is_no_mailbox_and_no_list_of_directories(account_file):
+    read = load_account(account_file)
+    async with Phone() as phone:
+        with pytest.raises(ConfigurationError, match=r"load_voicemail\(path\)\.config"):
+            phone.open_voicemail(read)
+        for given in (read, str(account_file), [read]):
+            with pytest.raises(ConfigurationError, match=r"load_directories\(path\)\.directories"):
+                phone.open_directories(given)
+        for kept in ("voicemail", "contacts"):
+            with pytest.raises(LocalProtocolError):
+                getattr(phone, kept)
+
+
+def test_the_blocking_phone_refuses_a_file_as_the_other_does(account_file):
+    refused = pytest.raises(ConfigurationError, match=r"give load_account\(path\)\.config")
+    with blocking.Phone() as phone, refused:
+        phone.register(load_account(account_file))
+
+
+async def test_a_phone_that_was_not_entered_begins_nothing():
+    phone = Phone()
+    for work in (phone.register(listening("alice")), phone.sign_in(None)):
+        with pytest.raises(LocalProtocolError, match="async with Phone"):
+            await work
+    assert phone.accounts == ()
+
+
+@pytest.mark.parametrize("registers", [True, False])
+async def test_an_account_of_a_phone_that_was_left_says_that_it_is_closed(tmp_path, registers):
+    async with LabServer(tmp_path) as lab, Phone() as phone:
+        config = load_account(lab.accounts["alice"]).config
+        if not registers:
+            config = replace(config, registrar=None, outbound_proxy=config.registrar)
+        account = await phone.register(config)
+        await phone.close(account)
+        with pytest.raises(LocalProtocolError, match=r"the account is closed: .* its phone"):
+            await account.dial("600").answered(timeout=5)
+        with pytest.raises(LocalProtocolError, match=r"the account is closed: .* its phone"):
+            await account.send_message("bob", "hello")
+        assert account.calls == ()
 
 
 async def test_a_phone_that_was_left_begins_nothing():

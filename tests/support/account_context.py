@@ -26,7 +26,7 @@ def idle_driver(
     change: Callable[[], AbstractContextManager[float]] = lambda: nullcontext(0.0), **members
 ):
     """A driver that has no machine; `members` are what a test calls of it."""
-    return SimpleNamespace(**{"change": change, "now": 0.0, **members})
+    return SimpleNamespace(**{"change": change, "now": 0.0, "left": False, **members})
 
 
 def account_context(

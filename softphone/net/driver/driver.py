@@ -149,6 +149,8 @@ class Driver(Generic[E]):
         )
         self._listeners: list[StreamListener] = []
         self._closed: asyncio.Future[None] | None = None
+        self.left = False
+        """Whether the driver's block has been left: it makes no connection any more."""
 
     async def __aenter__(self) -> Self:
         self._closed = asyncio.get_running_loop().create_future()
@@ -159,6 +161,7 @@ class Driver(Generic[E]):
 
         Raises the exception of a bug in the machine, unless another exception is already raised.
         """
+        self.left = True
         for listener in self._listeners:
             await listener.close()
         self._drain.close()

@@ -32,7 +32,13 @@ from softphone.lab.calls.bridged_call import (
     pass_session_uuid,
     passed_on,
 )
-from softphone.lab.calls.call_routing import CallRouting, Pickups, ReachedUser, RingRequest
+from softphone.lab.calls.call_routing import (
+    CallRefusal,
+    CallRouting,
+    Pickups,
+    ReachedUser,
+    RingRequest,
+)
 from softphone.lab.calls.extensions import extension
 from softphone.lab.calls.silence_limit import limit_silence
 from softphone.lab.calls.soft_keys import SoftKeys
@@ -213,16 +219,16 @@ class CallControl:
 
     async def _pick_up(self, leg: IncomingLeg, picker: LabUser, pickups: Pickups) -> None:
         """Answer an INVITE that replaces a ringing leg, in its place."""
-        picked: asyncio.Future[ReachedUser | int]
+        picked: asyncio.Future[ReachedUser | CallRefusal]
         picked = asyncio.get_running_loop().create_future()
         # Before the answer, which ends the leg that rings.
         pickups.append(picked)
         try:
             up = await _answer_without_video(leg)
-            picked.set_result(ReachedUser(picker, leg) if up else 480)
+            picked.set_result(ReachedUser(picker, leg) if up else CallRefusal(480))
         finally:
             if not picked.done():
-                picked.set_result(480)
+                picked.set_result(CallRefusal(480))
 
     # Users
 
@@ -254,7 +260,12 @@ class CallControl:
         elif isinstance(reached, str):
             await self._serve(leg, reached)
         else:
-            leg.reject(reached)
+            leg.reject(
+                reached.status,
+                reached.reason,
+                q850_cause=reached.q850_cause,
+                headers=reached.headers,
+            )
 
     async def _set_forward(self, leg: IncomingLeg, caller: LabUser, target: str) -> None:
         if target and not self._routing.knows(target):
@@ -453,7 +464,7 @@ class CallControl:
         leg: CallLeg,
         on_dialed: Callable[[], None],
         given_up: asyncio.Future[CallEnded],
-    ) -> ReachedUser | str | int:
+    ) -> ReachedUser | str | CallRefusal:
         """Ring the users that `name` denotes, on behalf of the far end of `leg`."""
         # The leg may end before the last phone is dialed, as in a conference.
         shown = self._shown_name(leg)

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from softphone.call import OutgoingLeg
-from softphone.call.leg import CallLeg
+from softphone.call.end_cause import LONGEST_REASON
+from softphone.call.leg import CallLeg, HeaderFields
 from softphone.errors import Redirected
-from softphone.events import CallEnded
-from softphone.lab.calls.bridged_call import hang_up_like
+from softphone.events import CallEnded, EndedBy
+from softphone.lab.calls.bridged_call import hang_up_like, passed_on
 from softphone.lab.calls.extensions import extension
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.registrar import StoredBinding
@@ -35,8 +36,26 @@ class ReachedUser:
     leg: CallLeg
 
 
-Pickups: TypeAlias = list["asyncio.Future[ReachedUser | int]"]
-"""A future for each attempt to pick a call up: who has it, or a status."""
+@dataclass(frozen=True, slots=True)
+class CallRefusal:
+    """Why a call reaches nobody: a status, and what a phone that refused said besides."""
+
+    status: int
+    reason: str = ""
+    q850_cause: int = 0
+    headers: HeaderFields = ()
+
+    @classmethod
+    def of(cls, ended: CallEnded) -> Self:
+        """The refusal of a phone; by us, a timeout or a failed connection it has no words."""
+        if ended.by is not EndedBy.REMOTE:
+            return cls(ended.status)
+        words = "".join(c for c in ended.reason[:LONGEST_REASON] if c.isprintable())
+        return cls(ended.status, words, ended.q850_cause, passed_on(ended.headers))
+
+
+Pickups: TypeAlias = list["asyncio.Future[ReachedUser | CallRefusal]"]
+"""A future for each attempt to pick a call up: who has it, or why nobody has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,28 +91,28 @@ class CallRouting:
         """Whether the name is that of a user, a shared line or an extension."""
         return bool(self._users(name)) or extension(name) is not None
 
-    async def reach(self, name: str, request: RingRequest) -> ReachedUser | str | int:
+    async def reach(self, name: str, request: RingRequest) -> ReachedUser | str | CallRefusal:
         """Ring the users of `name`, and those they forward to, until one answers.
 
         Returns the user who answered, or the name of an extension, which answers by itself, or the
-        status of the refusal.
+        refusal.
         """
         for forwarded in range(MOST_FORWARDS):
             name = self._forwarded(name)
             if extension(name) is not None:
                 return name
             found = self._callees(name)
-            if isinstance(found, int):
+            if isinstance(found, CallRefusal):
                 return found
             hops = request.hops - forwarded
             if hops <= 0:
                 # RFC 7332 section 3: Max-Forwards must end loops that lead through us, too.
-                return 483
+                return CallRefusal(483)
             outcome = await self._ring(found, request, hops)
             if not isinstance(outcome, str):
                 return outcome
             name = outcome
-        return 482
+        return CallRefusal(482)
 
     def _forwarded(self, name: str) -> str:
         """The target of a chain of call forward all; in a loop, any member of it."""
@@ -111,19 +130,19 @@ class CallRouting:
         found = (self.config.called(one) for one in names)
         return tuple(user for user in found if user is not None)
 
-    def _callees(self, name: str) -> list[tuple[LabUser, StoredBinding]] | int:
+    def _callees(self, name: str) -> list[tuple[LabUser, StoredBinding]] | CallRefusal:
         """The users to ring and their bindings; 404 for an unknown name, 480 if all are away."""
         users = self._users(name)
         found = [(user, at) for user in users if (at := self.binding_of(user.name)) is not None]
-        return found or (480 if users else 404)
+        return found or CallRefusal(480 if users else 404)
 
     async def _ring(
         self,
         callees: Sequence[tuple[LabUser, StoredBinding]],
         request: RingRequest,
         hops: int,
-    ) -> ReachedUser | str | int:
-        """Ring all; returns who answered first, the name to forward to, or the status."""
+    ) -> ReachedUser | str | CallRefusal:
+        """Ring all; returns who answered first, the name to forward to, or the refusal."""
         legs = {request.dial(user, binding, hops): user for user, binding in callees}
         try:
             return await self._first_answer(legs, request)
@@ -134,7 +153,7 @@ class CallRouting:
 
     async def _first_answer(
         self, legs: dict[OutgoingLeg, LabUser], request: RingRequest
-    ) -> ReachedUser | str | int:
+    ) -> ReachedUser | str | CallRefusal:
         deadline = asyncio.get_running_loop().time() + self.patience
         refused: list[OutgoingLeg] = []
         while True:
@@ -157,18 +176,18 @@ class CallRouting:
                     leg.hang_up(200, _ELSEWHERE)
                 return ReachedUser(legs[first], first)
             if not done or (request.given_up is not None and request.given_up.done()):
-                return 408
+                return CallRefusal(408)
 
 
-def _verdict(refused: Sequence[OutgoingLeg], knows: Callable[[str], bool]) -> str | int:
-    """Combine all refusals: the first redirect to a known name, else the best status."""
+def _verdict(refused: Sequence[OutgoingLeg], knows: Callable[[str], bool]) -> str | CallRefusal:
+    """Combine all refusals: the first redirect to a known name, else the best refusal."""
     for leg in refused:
         contacts = leg.failure.contacts if isinstance(leg.failure, Redirected) else ()
         for contact in contacts:
             uri = parse_uri(contact)
             if isinstance(uri, SipUri) and knows(uri.user or ""):
                 return uri.user or ""
-    statuses = [leg.ended.result().status for leg in refused]
+    refusals = [CallRefusal.of(leg.ended.result()) for leg in refused]
+    final = [one for one in refusals if 400 <= one.status <= 699]
     # RFC 3261 section 16.7, step 6: 6xx first, then the lowest class.
-    ranked = sorted((one for one in statuses if 400 <= one <= 699), key=lambda one: one // 100 % 6)
-    return ranked[0] if ranked else 480
+    return min(final, key=lambda one: one.status // 100 % 6, default=CallRefusal(480))

@@ -14,7 +14,7 @@ from softphone.call.leg import CallLeg
 from softphone.errors import LocalProtocolError
 from softphone.events import CallEnded, CallState
 from softphone.lab.calls.bridged_call import GAVE_UP, BridgedCall
-from softphone.lab.calls.call_routing import ReachedUser
+from softphone.lab.calls.call_routing import CallRefusal, ReachedUser
 from softphone.lab.calls.extensions import extension
 from softphone.sans_io import OpenDrain
 from softphone.sip import InviteUsage, MalformedMessage, NotifierUsage, ReferReceived, SipUri
@@ -37,7 +37,7 @@ class Transfers:
     bridged_calls: Callable[[], Iterable[BridgedCall]]
     reach: Callable[
         [str, CallLeg, Callable[[], None], asyncio.Future[CallEnded]],
-        Awaitable[ReachedUser | str | int],
+        Awaitable[ReachedUser | str | CallRefusal],
     ]
     connecting: Callable[[CallLeg], asyncio.Task[None] | None]
     patience: float
@@ -99,9 +99,11 @@ class Transfers:
             conversation.add_member(reached.user.name, reached.leg, known_peer=known)
             conversation.release_leg(leg)
             return 200
-        service = None if isinstance(reached, int) else extension(reached)
+        if isinstance(reached, CallRefusal):
+            return reached.status
+        service = extension(reached)
         if service is None:
-            return reached if isinstance(reached, int) else 404
+            return 404
         if len(stays) != 1:
             # An extension serves one party only.
             return 603

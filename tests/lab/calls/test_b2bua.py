@@ -16,7 +16,7 @@ from softphone.errors import (
     NoAnswer,
     NotFound,
 )
-from softphone.events import CallState, EndedBy
+from softphone.events import CallEnded, CallState, EndedBy
 from softphone.lab import LabConfig, LabServer
 from softphone.phone import Phone
 from softphone.security import CryptoSuite, IdentityAssurance, SecurityLevel, SrtpPolicy
@@ -44,6 +44,32 @@ async def test_the_callees_refusal_is_the_callers(lab, phone, status, kind):
         await calling
     assert caught.value.status == status
     await eventually(lambda: not lab.calls)
+
+
+async def test_the_caller_hears_why_the_callee_refused(lab, phone):
+    alice, bob = [await account_of(lab, phone, name) for name in ("alice", "bob")]
+    outgoing = alice.dial("bob")
+    calling = asyncio.create_task(outgoing.answered(timeout=5))
+    sent = {"X-Until": "15:00", "User-to-User": "00", "Subject": "between two"}
+    (await next_call(bob)).reject(603, "in a meeting", q850_cause=21, headers=sent)
+    with pytest.raises(Declined) as caught:
+        await calling
+    assert (caught.value.status, caught.value.reason) == (603, "in a meeting")
+    assert "in a meeting" in str(caught.value)
+    (ended,) = [each async for each in outgoing.events() if isinstance(each, CallEnded)]
+    assert (ended.by, ended.status, ended.reason) == (EndedBy.REMOTE, 603, "in a meeting")
+    assert ended.q850_cause == 21
+    names = [name for name, _ in ended.headers if name in sent]
+    assert names == ["X-Until", "User-to-User"]  # a B2BUA's own choice, as for BYE
+
+
+async def test_a_refusals_words_are_passed_on_in_bounds(lab, phone):
+    alice, bob = [await account_of(lab, phone, name) for name in ("alice", "bob")]
+    calling = asyncio.create_task(alice.dial("bob").answered(timeout=5))
+    (await next_call(bob))._leg.reject(486, "x" * 5000)  # more than reject() lets an application
+    with pytest.raises(Busy) as caught:
+        await calling
+    assert caught.value.reason == "x" * 200
 
 
 @pytest.mark.parametrize("delayed", [True, False], ids=["delayed offer", "early offer"])

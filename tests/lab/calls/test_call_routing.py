@@ -213,10 +213,11 @@ async def test_one_phone_of_a_shared_line_that_refuses_leaves_the_other_ringing(
 async def test_a_shared_line_that_all_refuse_has_the_best_of_the_refusals(lab, phone):
     alice, bob, frank = await parties(lab, phone, "alice", "bob", "frank")
     calling = asyncio.create_task(alice.dial("621").answered(timeout=5))
-    (await next_call(bob)).reject(500)
-    (await next_call(frank)).reject(486)
-    with pytest.raises(Busy):
+    (await next_call(bob)).reject(500, "on fire")
+    (await next_call(frank)).reject(486, "in a meeting")
+    with pytest.raises(Busy) as caught:
         await calling
+    assert caught.value.reason == "in a meeting"
     await eventually(lambda: not lab.calls)
 
 

@@ -33,6 +33,13 @@ def check_cause(status: int, q850_cause: int, reason: str, *, lowest: int = 100)
 
     `lowest` is the least status; 0 stands for none, as it does for `q850_cause`.
     """
+    for name, given, kind, what in (
+        ("status", status, int, "number"),
+        ("q850_cause", q850_cause, int, "number"),
+        ("reason", reason, str, "text"),
+    ):
+        if not isinstance(given, kind):
+            raise ConfigurationError(f"{name}: give a {what}, not {type(given).__name__}")
     if status and not lowest <= status <= 699:
         raise ConfigurationError(f"status: {status} is not between {lowest} and 699")
     if not 0 <= q850_cause <= 127:

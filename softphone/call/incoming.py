@@ -34,6 +34,7 @@ from softphone.call.leg.setup import HeaderFields
 from softphone.errors import (
     CallFailed,
     Canceled,
+    ConfigurationError,
     LocalProtocolError,
     MediaError,
     NotAcceptable,
@@ -489,8 +490,13 @@ class IncomingCall(CallHandle[IncomingLeg]):
         `q850_cause` goes into Reason (RFC 6432), and determines a status that is None (RFC 3398);
         without both the status is 486.  `headers` go into the response.  Raises LocalProtocolError
         for a status that is no refusal, and when the call is over; ConfigurationError for a cause
-        or reason that cannot be sent, and for `headers` as `Account.dial` does.
+        or reason that cannot be sent, words in the place of the status, and for `headers` as
+        `Account.dial` does.
         """
+        if isinstance(status, bool | str) or not isinstance(reason, str):
+            raise ConfigurationError(
+                'reject: the status comes before the words: give reject(603, "in a meeting")'
+            )
         status = refusal_status(q850_cause) if status is None else status
         if not 300 <= status <= 699:
             raise LocalProtocolError(f"{status} is no refusal; use 300 to 699")

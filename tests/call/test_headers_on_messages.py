@@ -187,6 +187,17 @@ async def test_what_cannot_be_sent_is_refused_and_the_call_goes_on(arguments, wr
         incoming.reject(200)
 
 
+@pytest.mark.parametrize("given", [("in a meeting",), (True,), ("603", "in a meeting"), (603, 21)])
+async def test_words_in_the_place_of_a_status_are_refused_with_the_right_call(given):
+    _, outgoing, incoming = ringing()
+    with pytest.raises(ConfigurationError, match=r'give reject\(603, "in a meeting"\)'):
+        incoming.reject(*given)
+    for wrong in ({"status": "486"}, {"q850_cause": "17"}, {"reason": 5}):
+        with pytest.raises(ConfigurationError, match=f"{next(iter(wrong))}: give a "):
+            outgoing.cancel(**wrong)
+    incoming.reject(603, "in a meeting")
+
+
 async def test_each_door_is_the_same():
     stage = Stage()
     caller, _ = stage.answered()

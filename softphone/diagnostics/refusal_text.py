@@ -100,7 +100,8 @@ _REGISTRAR: Mapping[str, str] = {
     "registration is active for another client": "the device is signed in elsewhere: sign out "
     "there first, have the administrator reset it, or, where its user agrees, end that "
     "registration: set take_over = true in the account's [device]",
-    "tls authentication failure": "the server does not know our certificate as this device's: "
+    "tls authentication failure": "either the server got no client certificate from us (none is "
+    "in tls.certificate): name one there; or it does not know ours as this device's or user's: "
     "enroll it again (CAPF), and compare tls.certificate and device.name",
     "device security mismatch": "the device's security profile and our transport differ: use "
     "sips: for a secure device, transport=tcp for one that is not",

@@ -108,6 +108,7 @@ def test_no_shortfall_is_said_so():
     [
         ("Registration is active for another client", "sign out there first"),
         ("TLS authentication failure", "enroll it again"),
+        ("TLS authentication failure", "got no client certificate from us (none is in tls.certif"),
         ("Device security mismatch: expected TLS, received TCP/UDP", "sips:"),
         ("SIP OAuth Registration port Mismatch", "5090"),
         ("Unknown device", "device.name"),

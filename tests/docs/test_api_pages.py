@@ -132,9 +132,10 @@ def test_everything_that_softphone_exports_is_on_the_stable_page():
     assert shown | {"__version__"} == set(softphone.__all__)
 
 
-def test_what_the_documentation_imports_is_on_a_page():
+def test_what_the_documentation_and_the_examples_import_is_on_a_page():
     pages = [PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")]
-    blocks = [
+    blocks = [path.read_text() for path in (PROJECT / "examples").rglob("*.py")]
+    blocks += [
         block
         for page in pages
         for block in re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.M | re.S)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
 
 import pytest
 
-from softphone import Phone, load_account
-from softphone.errors import NoAnswer
+from softphone import Phone, RegistrationState, load_account
+from softphone.errors import (
+    AuthenticationFailed,
+    NoAnswer,
+    RegistrationRefused,
+    RegistrationTimeout,
+    TransportError,
+)
 from softphone.events import EndedBy
-from softphone.lab import LabServer
+from softphone.lab import LabConfig, LabServer
 from tests.docs.test_blocks import PROJECT, beside_a_lab, blocks_of, environment
 
 __all__ = ["beside_a_lab"]
@@ -59,3 +66,66 @@ async def test_a_call_that_rings_when_the_phone_is_left_gets_480(tmp_path):
     assert refused.value.status == 480
     assert (ended.by, ended.status) == (EndedBy.LOCAL, 0)
     assert "| `local` | 0; the far end gets a BYE, or 480 while" in PAGE.read_text()
+
+
+class Pauses:
+    """Stands for `asyncio` and `random` in the sample: a pause lets `meanwhile` happen."""
+
+    def __init__(self, meanwhile=None):
+        self.waited, self.meanwhile = [], meanwhile
+
+    def uniform(self, low, high):
+        return high
+
+    async def sleep(self, seconds):
+        self.waited.append(seconds)
+        if self.meanwhile is not None and len(self.waited) == 2:
+            await self.meanwhile()
+
+
+def registering(pauses):
+    """`register_when_possible` as the page has it."""
+    sources = [each["source"] for each in blocks_of(PAGE)]
+    source = next(each for each in sources if "def register_when_possible" in each)
+    names: dict[str, object] = {}
+    exec(source.partition("async def main")[0], names)
+    names |= {"asyncio": pauses, "random": pauses}
+    return names["register_when_possible"]
+
+
+async def test_a_service_that_starts_before_its_server_is_registered_once_it_is_there(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        config = LabConfig(tls_port=probe.getsockname()[1])
+    async with LabServer(tmp_path, config) as lab:
+        account_file = load_account(lab.accounts["alice"])
+    later = LabServer(tmp_path, config)
+    pauses = Pauses(later.__aenter__)
+    try:
+        async with Phone() as phone:
+            account = await registering(pauses)(phone, account_file.config)
+            assert account.registration is RegistrationState.REGISTERED
+    finally:
+        await later.__aexit__(None, None, None)
+    assert pauses.waited == [1.0, 2.0]
+
+
+class Refusing:
+    """A phone whose registrations fail with these errors, one after the other."""
+
+    def __init__(self, *errors):
+        self.errors = iter(errors)
+
+    async def register(self, config):
+        raise next(self.errors)
+
+
+async def test_the_service_waits_as_the_server_asks_and_gives_up_what_will_not_pass():
+    pauses = Pauses()
+    passing = [RegistrationTimeout("silence"), *([TransportError("away")] * 6)]
+    passing.append(RegistrationRefused("busy", status=503, retry_after=30.0))
+    with pytest.raises(AuthenticationFailed):
+        await registering(pauses)(Refusing(*passing, AuthenticationFailed("no")), None)
+    assert pauses.waited == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 90.0]
+    with pytest.raises(RegistrationRefused):
+        await registering(pauses)(Refusing(RegistrationRefused("no", status=403)), None)

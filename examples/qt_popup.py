@@ -1,8 +1,8 @@
 """A window that pops up when somebody calls: who it is, how secure the call is, and buttons.
 
     pip install PySide6-Essentials qasync           # beside softphone
-    softphone lab --dir lab
-    python examples/qt_popup.py lab/bob.toml
+    softphone lab --dir lab                         # outside the clone; copy this file beside lab/
+    python qt_popup.py lab/bob.toml
     softphone call bob --account lab/alice.toml     # and press Answer, or Decline
 
 Without a screen, `QT_QPA_PLATFORM=offscreen` in the environment lets it run unseen: some

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import re
 import signal
 import socket
 import sys
 
 import pytest
 
-from softphone import Phone, RegistrationState, load_account
+from softphone import (
+    Call,
+    IncomingCall,
+    OutgoingCall,
+    Phone,
+    RegistrationState,
+    load_account,
+)
 from softphone.errors import (
     AuthenticationFailed,
     NoAnswer,
@@ -129,3 +138,20 @@ async def test_the_service_waits_as_the_server_asks_and_gives_up_what_will_not_p
     assert pauses.waited == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 90.0]
     with pytest.raises(RegistrationRefused):
         await registering(pauses)(Refusing(RegistrationRefused("no", status=403)), None)
+
+
+@pytest.mark.parametrize("kind", [IncomingCall, OutgoingCall, Call])
+def test_the_table_of_methods_names_what_is_there(kind):
+    """Each name is a member of its class, and `await` stands before what has to be awaited."""
+    table = PAGE.read_text().partition("### What a window's buttons call\n")[2].partition("###")[0]
+    section, named = "", set()
+    for row in (line.split("|")[1:4] for line in table.splitlines() if line.startswith("|")):
+        section = row[0].strip() or section
+        if section in (f"`{kind.__name__}`", "all three"):
+            named |= set(re.findall(r"`(await )?(\w+)(\([^`]*\))?`", row[2]))
+    assert len(named) > 5
+    for awaited, name, called in named:
+        member = getattr(kind, name)
+        assert callable(member) == bool(called), name
+        if called:
+            assert inspect.iscoroutinefunction(member) == bool(awaited), name

@@ -21,8 +21,9 @@ from softphone.cli.console.options import (
 class DiscoverOptions(CommandOptions):
     """Find a user's servers, devices and settings from a mail address, and say why.
 
-    The password goes to servers in the user's domain, to those whose certificate names that domain,
-    and to those that you confirm; without one, only what needs none is asked.
+    The password goes to servers in the user's domain or in that of --services-domain or
+    --voice-domain, to those whose certificate names one of these, and to those that you confirm;
+    without one, only what needs none is asked.
     """
 
     carried_out_by = "softphone.cli.discovery.discover:discover_services"

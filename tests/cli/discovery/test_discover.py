@@ -210,3 +210,9 @@ def test_nobody_is_asked_for_a_script():
         assert _confirmation(CommandOutput(json=False), plain) is None
         output = CommandOutput(json=True)
         assert _confirmation(output, DiscoverOptions(account="a@example.test")) is None
+
+
+def test_help_names_every_domain_whose_servers_get_the_password():
+    said = " ".join((DiscoverOptions.__doc__ or "").split())
+    for words in ("the user's domain", "--services-domain", "--voice-domain", "certificate names"):
+        assert words in said

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from softphone.cli.console.certificate_prompt import open_trust_store
+from softphone.cli.console.option_names import name_options
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import REFUSED
 from softphone.cli.trust.options import RequirementsOptions, VerifyServerOptions
@@ -121,8 +122,12 @@ def _show_chain(output: CommandOutput, seen: InspectionResult) -> None:
 
 
 def _show_checks(output: CommandOutput, checks: tuple[CertificateCheck, ...]) -> None:
-    rows = [(each.name, each.outcome.value, each.detail, each.remedy) for each in checks]
-    output.table("", ("check", "verdict", "why", "what would make it pass"), rows)
+    rows = [(each.name, each.outcome.value, each.detail) for each in checks]
+    output.table("", ("check", "verdict", "why"), rows)
+    for each in checks:
+        if each.remedy:
+            # Below the table, where options and fingerprints stay whole on a narrow terminal.
+            output.copyable(f"what would make {each.name} pass: {name_options(each.remedy)}")
     if output.json:
         for each in checks:
             output.event(

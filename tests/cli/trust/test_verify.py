@@ -82,8 +82,16 @@ def test_a_wrong_name_is_told_with_the_right_ones(cli, lab, place):
 def test_a_person_sees_tables(cli, lab, place):
     ca = lab["alice"].parent / "ca.crt"
     shown = cli("trust", "verify", place, "--service", "sip", "--ca", ca).out
-    for words in ("What the server shows", "what would make it pass", "accepted, by chain"):
+    for words in ("What the server shows", "verdict", "accepted, by chain"):
         assert words in shown
+
+
+def test_what_would_make_it_pass_can_be_copied_from_a_narrow_terminal(cli, place, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    seen = cli("trust", "verify", place, "--service", "sip")
+    assert seen.code == 3
+    (line,) = [each for each in seen.out.splitlines() if "what would make path pass" in each]
+    assert re.search(r"--accept-fingerprint\b.*\b[0-9a-f]{64}$", line), line
 
 
 @pytest.mark.parametrize(

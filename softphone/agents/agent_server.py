@@ -82,10 +82,17 @@ class AgentServer:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def call(self, target: str, *, timeout: float | None = 60.0) -> CallEnded:  # noqa: ASYNC109 - SIP's own way to give up
+    async def call(
+        self,
+        target: str,
+        *,
+        timeout: float | None = 60.0,  # noqa: ASYNC109 - SIP's own way to give up
+        duration: float | None = None,
+    ) -> CallEnded:
         """Call `target`, join the callee with the bot, and return how the call ended.
 
-        The bot is reached first: without it nobody is called.  Raises what `Account.dial` and
+        The bot is reached first: without it nobody is called.  `duration` seconds after the answer
+        we hang up, if nobody has before.  Raises what `Account.dial` and
         `OutgoingCall.answered` do, TransportError and CertificateError where the bot cannot be
         reached or leaves before the answer, and TransportError where it fails in the call.
         """
@@ -94,6 +101,8 @@ class AgentServer:
         try:
             async with outgoing:
                 call = await self._answered(outgoing, socket, timeout)
+                if duration is not None:
+                    asyncio.get_running_loop().call_later(duration, call.hangup)
                 facts = {"from": str(call.caller.uri), "to": call.dialed.number}
                 failure = await self._join(call, socket, facts)
                 ended = await call.ended()

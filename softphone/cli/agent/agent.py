@@ -197,13 +197,14 @@ async def _serve(
 async def call_by_agent(output: CommandOutput, options: AgentCallOptions) -> int:
     """Reach the bot, call, and tell how it ended."""
     timeout = checked_seconds("--timeout", options.timeout, above_zero=True)
+    duration = checked_seconds("--duration", options.duration)
     prepared = await _prepare(output, options)
     prepared.config.target_uri(options.target)
     async with _line(output, options, prepared) as (_, line):
         server = AgentServer(line, prepared.bot, report=lambda made: _print_report(output, made))
         output.event("calling", f"calling {options.target}", target=options.target)
         with output.waiting("in the call"):
-            ended = await server.call(options.target, timeout=timeout)
+            ended = await server.call(options.target, timeout=timeout, duration=duration)
     ending = CallOutcome.of_call(ended, (), "")
     output.summary(
         f"{ending.result}: {ending.reason}",

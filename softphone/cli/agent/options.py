@@ -131,3 +131,6 @@ class AgentCallOptions(AgentOptions):
     timeout: Annotated[
         float | None, option("--timeout", "Wait this long for an answer.", "SECONDS")
     ] = 60.0
+    duration: Annotated[
+        float | None, option("--duration", "Hang up this long after the answer.", "SECONDS")
+    ] = None

@@ -87,6 +87,16 @@ def test_an_agent_calls_somebody(lab, start, cli, bot):
     assert callee.outcome().code == 0
 
 
+def test_a_call_of_the_agent_is_hung_up_when_its_time_is_over(lab, start, cli, bot):
+    callee = start("answer", "--account", lab["bob"], "--json")
+    callee.until("registered")
+    called = ("agent", "call", "bob", "--account", lab["alice"], "--bot", bot.url, "--json")
+    outcome = cli(*called, "--duration", "0.3")
+    assert (outcome.code, outcome.summary["reason"]) == (0, "hung up by us")
+    assert kinds(outcome) == ["joined", "ended"]
+    assert callee.outcome().summary["reason"] == "hung up by the far end"
+
+
 def test_who_is_not_there_is_a_failure(lab, cli, bot):
     outcome = cli("agent", "call", "nobody", "--account", lab["alice"], "--bot", bot.url, "--json")
     assert (outcome.code, outcome.summary["status"]) == (1, 404)

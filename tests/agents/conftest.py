@@ -66,9 +66,13 @@ class BotSession:
             pass
 
     async def wait_for(self, event: str, count: int = 1) -> list[dict[str, Any]]:
-        while len(self.of(event)) < count:
-            assert await self.next() is not None, self.of("stop")
-        return self.of(event)
+        found = self.of(event)
+        while len(found) < count:
+            message = await self.next()
+            assert message is not None, self.of("stop")
+            if message["event"] == event:
+                found.append(message)
+        return found
 
 
 class StandIn:

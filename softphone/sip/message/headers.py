@@ -753,13 +753,6 @@ class Headers:
         values = index.get(KEYS.get(name) or field_key(name))
         return tuple(values) if values else ()
 
-    def values_of(self, key: str) -> Sequence[str]:
-        """Return every field value of a full name in lower case; do not modify the result."""
-        index = self._index
-        if index is None:
-            index = self.by_key()
-        return index.get(key, ())
-
     def with_added(self, name: str, value: str) -> Headers:
         """Return these fields with one more at the end."""
         return Headers((*self._items, (name, value)))

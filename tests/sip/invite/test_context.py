@@ -19,6 +19,7 @@ def test_the_description_is_found_alone_and_in_a_multipart_body():
     assert received(OFFER).find_body(TYPES) == OFFER
     mixed = format_multipart([Body("text/plain", b"hello"), OFFER], boundary="cut")
     assert received(mixed).find_body(TYPES).data == OFFER.data
+    assert received(mixed).find_body(("application/other",)) is None
     assert received().find_body(TYPES) is None
     assert received(Body("text/plain", b"hello")).find_body(TYPES) is None
     assert received(Body("multipart/mixed", b"broken")).find_body(TYPES) is None

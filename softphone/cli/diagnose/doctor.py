@@ -276,7 +276,7 @@ class _AccountExamination:
         return StepResult(step, False, detail, self._with_tls(RegistrationTimeout(detail).hint))
 
     def _with_tls(self, advice: str) -> str:
-        """Add to the advice where nobody answered that TLS is probably meant."""
+        """Add to the advice, where no answer came, that TLS is probably meant."""
         unused = self._unused_tls(self._targets[0].transport) if self._targets else None
         return advice if unused is None else f"{unused}; otherwise: {advice}"
 

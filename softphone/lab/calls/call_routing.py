@@ -38,7 +38,7 @@ class ReachedUser:
 
 @dataclass(frozen=True, slots=True)
 class CallRefusal:
-    """Why a call reaches nobody: a status, and what a phone that refused said besides."""
+    """Why a call reaches no phone: a status, and what a phone that refused said besides."""
 
     status: int
     reason: str = ""
@@ -55,7 +55,7 @@ class CallRefusal:
 
 
 Pickups: TypeAlias = list["asyncio.Future[ReachedUser | CallRefusal]"]
-"""A future for each attempt to pick a call up: who has it, or why nobody has."""
+"""A future for each attempt to pick a call up: who has it, or why it failed."""
 
 
 @dataclass(frozen=True, slots=True)

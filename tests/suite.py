@@ -346,6 +346,8 @@ def run_second() -> list[Group]:
 def main(arguments: Sequence[str] = ()) -> int:
     shutil.rmtree(WORK, ignore_errors=True)
     RECORDED.mkdir(parents=True)
+    # Images of containers set it; hundreds of processes would compile everything that they import.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     started = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if arguments:

@@ -42,7 +42,7 @@ class CachedDiscovery:
     config_taken: float = 0.0
     confirmed: tuple[ServiceTarget, ...] = ()
 
-    def counts_at(self, wall: float) -> bool:
+    def valid_at(self, wall: float) -> bool:
         """Whether the records are valid at `wall`, in seconds since 1970."""
         return _is_recent(self.taken, wall)
 

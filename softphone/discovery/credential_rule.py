@@ -47,7 +47,7 @@ class UnconfirmedServer(CredentialsWithheld):
 def names_domain(identity: PeerIdentity, domain: str, record: ServiceRecord) -> bool:
     """Whether a certificate names a domain: as dNSName, or as SRVName of this record's service.
 
-    Only a certificate whose chain ends at an anchor counts: one that was accepted by hand, or by a
+    Only a certificate whose chain ends at an anchor will do: one that was accepted by hand, or by a
     pin, may claim any name.  A wildcard names hosts and no domain.  An SRVName has the service and
     the domain (RFC 4985), or the protocol between them, as Cisco's endpoints write it.
     """

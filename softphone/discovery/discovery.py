@@ -166,7 +166,7 @@ class ServiceDiscovery:
     ) -> tuple[ServiceTarget, ...]:
         name = question_of(record, domain).name
         if isinstance(answer, TransportError):
-            self._tell(name, StepOutcome.FAILED, str(answer), "it counts as no answer")
+            self._tell(name, StepOutcome.FAILED, str(answer), "this is taken as no answer")
             return ()
         for each in answer.unusable:
             why = "servers are configured by their full names, which certificates can name"
@@ -179,7 +179,7 @@ class ServiceDiscovery:
     def _kept_records(self, failure: TransportError, left_out: frozenset[ServiceRecord]) -> _Found:
         """Return the servers of an earlier discovery.  Raises `failure` when there are none."""
         kept = self._kept
-        if not kept.counts_at(self._environment.wall()) or not kept.records:
+        if not kept.valid_at(self._environment.wall()) or not kept.records:
             raise failure
         found = {each: kept.records[each] for each in kept.records if each not in left_out}
         shown = ", ".join(str(target) for targets in found.values() for target in targets)
@@ -206,7 +206,7 @@ class ServiceDiscovery:
                 last = choose_path(remaining) is ServicePath.NONE
                 if last or not self._config.next_record:
                     raise
-                why = "all servers of a record are tried before the next record counts"
+                why = "all servers of a record are tried before the next record is followed"
                 self._tell(record.value, StepOutcome.FAILED, str(error), why)
         self._tell("decision", StepOutcome.NOTHING, ServicePath.NONE, "no record has a server")
         raise DiscoveryError(
@@ -306,7 +306,7 @@ class ServiceDiscovery:
     ) -> tuple[ServiceTarget, ...]:
         """Return the servers of the home cluster, the home server first.
 
-        If the home server does not answer, the one that named it is asked; its list counts if the
+        If the home server does not answer, the one that named it is asked; its list is taken if the
         home server is in it.
         """
         failure = ""

@@ -1,7 +1,7 @@
-"""Parses `jabber-config.xml`, and decides which of its security settings count.
+"""Parses `jabber-config.xml`, and decides which of its security settings apply.
 
 The file is not signed; only the transport protects it.  A setting that makes the client stricter
-always counts.  One that relaxes it, or names a server, counts only if the file came over verified
+always applies.  One that relaxes it, or names a server, applies only if the file came over verified
 TLS and the local configuration trusts it.  Unknown settings are kept, and not decided about.
 """
 
@@ -24,7 +24,7 @@ _HIDDEN = "(not shown)"
 class _KeyRule:
     """What a key means, and which of its values, in lower case, make the client stricter.
 
-    `never` says why no value of the key counts in this file.
+    `never` says why no value of the key applies in this file.
     """
 
     meaning: str
@@ -86,11 +86,11 @@ class ConfigSetting:
 
 @dataclass(frozen=True, slots=True)
 class SettingDecision:
-    """Whether a security setting counts, and why."""
+    """Whether a security setting applies, and why."""
 
     setting: ConfigSetting
     meaning: str
-    counts: bool
+    applies: bool
     why: str
 
 
@@ -117,11 +117,11 @@ class JabberConfig:
         )
 
     def in_force(self, key: str, *, trusted: bool = False) -> frozenset[str]:
-        """Return the values of a key that count, in lower case: several if the file has several."""
+        """Return the values of a key that apply, in lower case: several if the file has several."""
         return frozenset(
             each.setting.value.lower()
             for each in self.decisions(trusted=trusted)
-            if each.counts and each.setting.key.lower() == key.lower()
+            if each.applies and each.setting.key.lower() == key.lower()
         )
 
     @property

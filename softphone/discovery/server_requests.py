@@ -175,7 +175,7 @@ class ServerRequests:
         send: Callable[[ServiceTarget], Awaitable[HttpsResponse]],
         refused: str,
     ) -> ServerAnswer:
-        """Send to the servers in turn until one answers; a 503 counts as no answer.
+        """Send to the servers in turn until one answers; a 503 is taken as no answer.
 
         `refused` says what 401 means.
         """

@@ -36,7 +36,7 @@ def test_what_is_stored_is_loaded_and_for_its_owner_only(tmp_path):
     [(100.0, True, True), (86_451.0, True, False), (86_500.0, False, False), (0.0, False, False)],
 )
 def test_it_counts_for_a_day_from_when_it_was_taken(wall, records, settings):
-    assert FOUND.counts_at(wall) is records
+    assert FOUND.valid_at(wall) is records
     assert (FOUND.configuration(wall) is not None) is settings
 
 

@@ -14,9 +14,9 @@ def config(key, value, **more):
     return JabberConfig((ConfigSetting("Policies", key, value),), **more)
 
 
-def counts(key, value, *, trusted=False, **more):
+def applies(key, value, *, trusted=False, **more):
     (decision,) = config(key, value, **more).decisions(trusted=trusted)
-    return decision.counts
+    return decision.applies
 
 
 STRICTER = [
@@ -55,23 +55,23 @@ NAMING = [
 
 @pytest.mark.parametrize(("key", "strict", "lax"), STRICTER)
 def test_a_stricter_value_counts_and_a_laxer_one_needs_tls_and_trust(key, strict, lax):
-    assert counts(key, strict)
-    assert not counts(key, lax)
-    assert not counts(key, lax, verified=True)
-    assert not counts(key, lax, trusted=True)
-    assert counts(key, lax, trusted=True, verified=True)
-    assert not counts(key, lax, trusted=True, verified=True, kept=True)
+    assert applies(key, strict)
+    assert not applies(key, lax)
+    assert not applies(key, lax, verified=True)
+    assert not applies(key, lax, trusted=True)
+    assert applies(key, lax, trusted=True, verified=True)
+    assert not applies(key, lax, trusted=True, verified=True, kept=True)
 
 
 @pytest.mark.parametrize("key", NAMING)
 def test_what_names_a_server_or_an_account_needs_tls_and_trust(key):
-    assert not counts(key, "x.evil.test", verified=True)
-    assert counts(key, "x.example.test", verified=True, trusted=True)
+    assert not applies(key, "x.evil.test", verified=True)
+    assert applies(key, "x.example.test", verified=True, trusted=True)
 
 
 @pytest.mark.parametrize(("key", "value"), [("FIPS_MODE", "true"), ("ConnectionPassword", "x")])
 def test_what_does_not_belong_there_never_counts(key, value):
-    assert not counts(key, value, verified=True, trusted=True)
+    assert not applies(key, value, verified=True, trusted=True)
 
 
 def test_a_key_is_known_in_any_case_and_unknown_ones_are_kept():

@@ -141,7 +141,7 @@ async def show_file(output: CommandOutput, options: ConfigFileOptions) -> int:
     except FileRefused:
         facts = file_facts(header, None)
         output.event("file", **facts)
-        output.facts(f"{question.file}: not believed, this is what it says", facts)
+        output.facts(f"{question.file}: not verified; this is what it says", facts)
         if header.content_key is None:
             # The reason for the refusal matters more than a defect of the text.
             with contextlib.suppress(FileRefused):
@@ -149,7 +149,7 @@ async def show_file(output: CommandOutput, options: ConfigFileOptions) -> int:
         raise
     facts = file_facts(header, verified)
     output.event("file", **facts)
-    output.facts(f"{question.file}: believed", facts)
+    output.facts(f"{question.file}: verified", facts)
     _print_configuration(output, decrypted(verified, await question.identities()))
     return output.done(_words(verified), verified=True)
 

@@ -27,7 +27,7 @@ def file_facts(header: FileHeader, verified: VerifiedFile | None) -> dict[str, A
         "name": header.filename,
         **header_facts(header),
         "encrypted": header.content_key is not None,
-        "believed": verified is not None,
+        "verified": verified is not None,
     }
     if verified is not None:
         facts["signer_sha256"] = fingerprint_of(verified.signer)

@@ -231,14 +231,14 @@ def _show_settings(output: CommandOutput, config: JabberConfig, *, trusted: bool
             key=each.setting.key,
             value=each.setting.value,
             meaning=each.meaning,
-            counts=each.counts,
+            applies=each.applies,
             why=each.why,
         )
     rows = [
         (
             each.setting.key,
             each.setting.value,
-            "counts" if each.counts else "does not count",
+            "applies" if each.applies else "does not apply",
             f"{each.meaning}: {each.why}",
         )
         for each in decisions

@@ -56,7 +56,7 @@ class DiscoverOptions(CommandOptions):
         bool,
         option(
             "--next-record/--no-next-record",
-            "Whether the next record counts once no server of one can be reached.",
+            "Whether the next record is followed when no server of the first one can be reached.",
         ),
     ] = True
     clear_files: Annotated[

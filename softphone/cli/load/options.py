@@ -293,7 +293,7 @@ class CapacityOptions(LoadOptions):
 
 @option_dataclass
 class ConformanceOptions(CommandOptions):
-    """Send torture messages and corner cases to a server, and judge what comes by the RFCs.
+    """Send torture messages and corner cases to a server, and judge its answers by the RFCs.
 
     One at a time, a few a second, to a server that you are allowed to test; an OPTIONS after each
     shows that it still answers.
@@ -313,13 +313,15 @@ class ConformanceOptions(CommandOptions):
     )
 
     target: Annotated[
-        str | None, option("--target", "Whom requests name: a SIP URI, or a user.", "URI")
+        str | None, option("--target", "The SIP URI, or user, to send to.", "URI")
     ] = None
     account: Annotated[
         Path | None, option("--account", "An account file: server, trust, password.", "FILE")
     ] = None
-    aor: Annotated[str | None, option("--aor", "As whom, without --account.", "URI")] = None
-    ca: Annotated[list[str] | None, option("--ca", "Whom to believe, or `system`.", "FILE")] = None
+    aor: Annotated[
+        str | None, option("--aor", "The address (AOR) to send from, without --account.", "URI")
+    ] = None
+    ca: Annotated[list[str] | None, option("--ca", "Whom to trust, or `system`.", "FILE")] = None
     pin: Annotated[
         str | None, option("--pin", "The SHA-256 of the server's certificate.", "SHA256")
     ] = None
@@ -336,11 +338,11 @@ class ConformanceOptions(CommandOptions):
     list_cases: Annotated[bool, option("--list", "Print the cases, and send nothing.")] = False
     rate: Annotated[float, option("--rate", "Messages a second, 10 at most.")] = 4.0
     answer_timeout: Annotated[
-        float, option("--answer-timeout", "How long an answer is waited for.", "SECONDS")
+        float, option("--answer-timeout", "How long to wait for an answer.", "SECONDS")
     ] = 4.0
     call: Annotated[
         str | None,
-        option("--call", "Keep a call up with this echo meanwhile; needs --account.", "URI"),
+        option("--call", "Keep a call to this echo up meanwhile; needs --account.", "URI"),
     ] = None
     fail_on: Annotated[
         str | None, option("--fail-on", "Exit with 1 for: fail, or deviates (and fail).", "VERDICT")

@@ -176,7 +176,7 @@ def _base(options: LoadOptions) -> BaseSpec:
     if options.account is not None:
         _refuse(options, ("registrar",), "the account file names the server; give one of them")
         trusting = ("ca", "pin", "server_name")
-        _refuse(options, trusting, "the account file says whom to believe; write it there")
+        _refuse(options, trusting, "the account file says whom to trust; write it there")
     if options.account is None and server is None:
         server, registers = server_of_target(options.target), False
     return BaseSpec(

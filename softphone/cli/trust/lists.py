@@ -80,18 +80,18 @@ async def check_list(output: CommandOutput, options: CheckListOptions) -> int:
         store.check_pins(bootstrap)
         accepted = store.check(found.kind, data, bootstrap=bootstrap, requested=file.name)
     except FileRefused as exc:
-        facts = list_facts(found, believed=False, refusal=exc.refusal, signer_sha256=_signer(found))
-        _show(output, f"{file}: not believed, this is what it says", facts)
+        facts = list_facts(found, accepted=False, refusal=exc.refusal, signer_sha256=_signer(found))
+        _show(output, f"{file}: not accepted; this is what it says", facts)
         raise
     facts = list_facts(
         found,
-        believed=True,
+        accepted=True,
         basis=accepted.basis,
         signer_sha256=accepted.signer,
         notes=accepted.notes,
     )
-    _show(output, f"{file}: believed", facts)
-    sentence = f"{file} is believed: {_BASIS[accepted.basis]}; nothing was stored"
+    _show(output, f"{file}: accepted", facts)
+    sentence = f"{file} is accepted: {_BASIS[accepted.basis]}; nothing was stored"
     return output.done(sentence, basis=accepted.basis)
 
 

@@ -318,8 +318,7 @@ class XmppStream(ClientXMPP):
     def _unproven(self) -> SoftphoneError | None:
         if isinstance(self._mechanism, Scram) and self._mechanism.unproven:
             return SignInRefused(
-                f"{self._config.domain} did not prove that it knows the password: it is not"
-                " believed"
+                f"{self._config.domain} did not prove that it knows the password: it is not trusted"
             )
         return None
 

@@ -470,7 +470,7 @@ class TlsClient:
         if settings.fips:
             raise CertificateUnknown(
                 f"{unknown}; in FIPS mode nobody is asked: have it signed by an authority that is"
-                " believed here"
+                " trusted here"
             ) from unknown
         place = ServiceEndpoint(settings.service, target.host, target.port, name)
         leaf = await self._look(target, opener)

@@ -63,7 +63,7 @@ def check_strength(
         passed.append(f"{subject}: {weakness}, allowed by {allowed.value}")
     own = _weak_signature(path[-1]) if path else None
     if own is not None:
-        passed.append(f"{subject_of(path[-1])}: {own[0]} on what is believed for itself")
+        passed.append(f"{subject_of(path[-1])}: {own[0]} on a certificate trusted for itself")
     return tuple(passed)
 
 

@@ -61,7 +61,7 @@ def check_file(path: Path, *, group: bool = False) -> None:
     kept = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
     if kept and who is not None and (who == _EVERYBODY or not group):
         raise ConfigurationError(
-            f"{who} can write {path}, and so decide whom we believe: chmod go-w {path}"
+            f"{who} can write {path}, and so decide whom we trust: chmod go-w {path}"
         )
 
 

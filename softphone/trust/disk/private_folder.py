@@ -57,7 +57,7 @@ def check_folder(folder: Path) -> None:
         )
     if is_foreign(status):
         raise ConfigurationError(
-            f"{folder} belongs to another user, who could change whom we believe: take a folder of"
+            f"{folder} belongs to another user, who could change whom we trust: take a folder of"
             " your own"
         )
 

@@ -154,7 +154,7 @@ def _check_digest(new: TrustList, old: TrustList | None, policy: ListPolicy) -> 
         raise FileRefused(
             FileRefusalReason.DIGEST_DOWNGRADE,
             f"{new.header.filename} is {SHA_1_NOTE}; the list that is held was signed over"
-            f" {old.header.digest.name.replace('_', '-')}, so this one is not believed",
+            f" {old.header.digest.name.replace('_', '-')}, so this one is not accepted",
         )
 
 
@@ -266,7 +266,7 @@ def _unknown(new: TrustList, signer: str, held: TrustLists, bootstrap: Bootstrap
     if held == TrustLists():
         why, instead = "the pin is another one", ""
         if not bootstrap.pins:
-            why = "nothing says yet whom to believe"
+            why = "nothing says yet whom to trust"
             instead = ", or trust on first use (Bootstrap.first_use)"
         return FileRefused(
             FileRefusalReason.NO_ANCHOR,
@@ -313,7 +313,7 @@ def accept_list(
     if first is not None:
         basis, why = first
         logger.warning(
-            "%s is believed: %s; signed by %s, SHA-256 %s, file %s",
+            "%s is accepted: %s; signed by %s, SHA-256 %s, file %s",
             new.header.filename,
             why,
             new.header.signer.subject,

@@ -142,11 +142,11 @@ def _path(seen: InspectionResult) -> CertificateCheck:
     if seen.path:
         anchor = seen.path[-1]
         return CertificateCheck(
-            "path", CheckOutcome.PASSES, f"it leads to {subject_of(anchor)}, which is believed"
+            "path", CheckOutcome.PASSES, f"it leads to {subject_of(anchor)}, which is trusted"
         )
     last = seen.shown[-1]
     remedy = (
-        f"believe the authority {issuer_of(last)} (tls.ca), or accept its SHA-256 through"
+        f"trust the authority {issuer_of(last)} (tls.ca), or accept its SHA-256 through"
         f" TrustStore.add_pin: {fingerprint_of(seen.shown[0])}"
     )
     return CertificateCheck("path", CheckOutcome.FAILS, str(seen.unverified), remedy)
@@ -225,12 +225,12 @@ _REVOCATION: Mapping[str, tuple[CheckOutcome, str, str]] = {
 _UNASKED: Mapping[str, tuple[CheckOutcome, str, str]] = {
     "pin": (
         CheckOutcome.RESERVED,
-        "nobody is asked about a pinned certificate: it is believed as long as it is pinned",
+        "nobody is asked about a pinned certificate: it is trusted as long as it is pinned",
         "take the pin away when the certificate is revoked",
     ),
     "trust-list": (
         CheckOutcome.PASSES,
-        "nobody is asked about a certificate that a trust list names: it is believed until a"
+        "nobody is asked about a certificate that a trust list names: it is trusted until a"
         " newer list leaves it out",
         "",
     ),

@@ -191,7 +191,7 @@ def test_first_use_is_said(boot, cluster):
     outcome = boot("CSFCAROL", "--trust-on-first-use")
     assert outcome.code == 0
     assert "the first that came, on nobody's word" in outcome.out
-    assert "is believed: it is the first, and nobody vouches for it" in outcome.err
+    assert "is accepted: it is the first, and nobody vouches for it" in outcome.err
     assert "is registered at 127.0.0.1" in outcome.out
     assert "in clear" in outcome.out
 

@@ -64,7 +64,7 @@ def test_a_good_file(config, command, kind):
 def test_what_is_shown(config):
     outcome = config("show", sealed(SECRET.text()), "--json", name=SEALED)
     file, told = outcome.events[:2]
-    assert (file["event"], file["believed"], file["basis"], file["encrypted"]) == (
+    assert (file["event"], file["verified"], file["basis"], file["encrypted"]) == (
         "file",
         True,
         "ctl",
@@ -76,7 +76,7 @@ def test_what_is_shown(config):
     assert told["lines"][0]["name"] == "alice"
     assert told["lines"][0]["auth_password"] == "***"
     text = config("show", sealed(SECRET.text()), name=SEALED).out
-    for word in ("believed", "call server", "192.0.2.10", "alice", "encrypted"):
+    for word in ("verified", "call server", "192.0.2.10", "alice", "encrypted"):
         assert word in text
 
 
@@ -100,7 +100,7 @@ def test_a_bad_file_is_refused(config, command, data, words):
 def test_a_refused_file_is_shown_as_what_it_is(config):
     outcome = config("show", signed(SECRET.text(), by="rogue"), "--json")
     assert outcome.names() == ["file", "configuration", "error", "summary"]
-    assert outcome.events[0]["believed"] is False
+    assert outcome.events[0]["verified"] is False
     assert outcome.summary["result"] == "refused"
 
 

@@ -26,7 +26,7 @@ def test_every_signed_file_can_be_told_and_shown(capsys):
     face = CommandOutput(json=False)
     for name in SIGNED:
         facts = file_facts(parse_header(vector(name)), None)
-        assert facts["believed"] is False
+        assert facts["verified"] is False
         face.facts(name, facts)
         assert facts["name"] in capsys.readouterr().out
 

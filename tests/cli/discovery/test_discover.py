@@ -55,7 +55,7 @@ def test_a_user_of_the_lab_is_found_step_by_step(cli, lab, options):
         "_collab-edge._tls.example.test",
     ]
     assert all(each["why"] for each in steps if each["outcome"] == "chosen")
-    settings = {e["key"]: e["counts"] for e in ended.events if e["event"] == "setting"}
+    settings = {e["key"]: e["applies"] for e in ended.events if e["event"] == "setting"}
     assert settings == {
         "Disable_IM_History": True,
         "file_transfer_enabled": False,
@@ -81,7 +81,7 @@ def test_settings_that_the_site_trusts_relax_ours(cli, lab, options):
         *("discover", "carol@example.test", *options, *secret(lab), "--json"),
         "--trust-remote-config",
     )
-    assert all(event["counts"] for event in ended.events if event["event"] == "setting")
+    assert all(event["applies"] for event in ended.events if event["event"] == "setting")
 
 
 def test_without_a_password_the_home_cluster_is_found(cli, options):

@@ -104,7 +104,7 @@ def test_a_registrar_beside_an_account_file_is_one_too_many(account):
 
 @pytest.mark.parametrize(("name", "value"), [("ca", ["a"]), ("pin", "a"), ("server_name", "a")])
 def test_what_the_account_file_says_is_not_asked_for_twice(account, name, value):
-    with pytest.raises(ConfigurationError, match="whom to believe"):
+    with pytest.raises(ConfigurationError, match="whom to trust"):
         plan(account=account, target="600", **{name: value})
 
 

@@ -134,7 +134,7 @@ def test_check_judges_and_stores_nothing(trust, store, filled):
     bad = trust("check", ROGUE, "--json")
     assert bad.code == 3
     (told,) = [event for event in bad.events if event["event"] == "trust_list"]
-    assert (told["believed"], told["refusal"]) == (False, "signer_unknown")
+    assert (told["accepted"], told["refusal"]) == (False, "signer_unknown")
     assert {path: path.read_bytes() for path in store.iterdir()} == before
 
 

@@ -141,7 +141,7 @@ def test_weak_keys_are_refused_wherever_they_are(key, words):
 def test_a_sha_1_signature_is_refused_except_on_the_anchor():
     weak = x509.load_pem_x509_certificate(SHA_1_CERTIFICATE)
     (noted,) = check_strength((server().certificate, weak))
-    assert "a SHA1 signature on what is believed for itself" in noted
+    assert "a SHA1 signature on a certificate trusted for itself" in noted
     assert check_strength((server().certificate, authority().certificate)) == ()
     with pytest.raises(CertificateUntrusted, match="SHA1 signature"):
         check_strength((weak, authority().certificate))
@@ -298,7 +298,7 @@ def test_every_weakness_that_passes_is_named_in_the_order_of_the_path():
     assert [each.partition(",")[0] for each in named] == [
         "CN=sha1.example.test: a SHA1 signature",
         "CN=self: an RSA key of 1024 bits",
-        "CN=sha1.example.test: a SHA1 signature on what is believed for itself",
+        "CN=sha1.example.test: a SHA1 signature on a certificate trusted for itself",
     ]
 
 

@@ -7,6 +7,9 @@ no time and no serial number, so that the same source makes the same wheel.
 With a C compiler on 64-bit Linux the wheel holds the kernel and is one of that platform, for every
 Python from 3.11 on (abi3).  Else it is a wheel of pure Python, whose media take the NumPy path.
 SOFTPHONE_KERNEL=off makes a pure one, and `require` fails where the kernel cannot be compiled.
+
+SOFTPHONE_REPOSITORY is the address of the repository that a release is built from; the links of the
+package (`urls`) lead there, and a build without it has none.
 """
 
 from __future__ import annotations
@@ -24,11 +27,36 @@ from types import ModuleType
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 PACKAGES = ("softphone", "codecs/softphone_codecs")
 NAME = "softphone.cdx.json"
 KERNEL = "softphone/media/kernel"
 CHOICE = "SOFTPHONE_KERNEL"
+REPOSITORY = "SOFTPHONE_REPOSITORY"
+PAGES = {
+    "Repository": "",
+    "Documentation": "/tree/v{version}/docs",
+    "Changelog": "/blob/v{version}/CHANGELOG.md",
+    "Security": "/blob/v{version}/SECURITY.md",
+}
+"""The links of a release, below the address of its repository."""
+
+
+class SoftphoneMetadataHook(MetadataHookInterface):
+    """Fills in what only the place of a release knows; hatchling finds the class by its base."""
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Set `urls`.  Raises ValueError for an address that is not https."""
+        address = os.environ.get(REPOSITORY, "").rstrip("/")
+        if address and not address.startswith("https://"):
+            raise ValueError(
+                f"{REPOSITORY}={address}: expected an address that begins with https://"
+            )
+        version = metadata["version"]
+        metadata["urls"] = {
+            name: address + page.format(version=version) for name, page in PAGES.items() if address
+        }
 
 
 class SoftphoneBuildHook(BuildHookInterface):  # type: ignore[type-arg]

@@ -1,7 +1,8 @@
 """The wheel and the source distribution: built twice from copies of this tree, and examined.
 
 Both are the same octets each time (SOURCE_DATE_EPOCH), pass `twine check --strict` and
-`check-wheel-contents`, and the wheel has its bill of materials (PEP 770).  A tree without `codecs/`
+`check-wheel-contents`, and the wheel has its bill of materials (PEP 770) and the links of its
+repository, also when it is made from the source distribution.  A tree without `codecs/`
 builds neither.  With a C compiler the wheel holds the media kernel; without one, or where it is not
 wanted, it is of pure Python, and where the kernel is required there is none.
 """
@@ -26,6 +27,7 @@ EPOCH = "1700000000"
 NOT_COMMITTED = ("__pycache__", ".venv*", ".cache", "*_cache", "dist", "build", ".hypothesis")
 MISSING = "codecs/softphone_codecs/ is missing"
 NO_COMPILER = {"CC": "no-such-compiler"}
+REPOSITORY = "https://code.example.org/softphone"
 KERNEL = "softphone/media/kernel/_kernel.abi3.so"
 
 
@@ -88,7 +90,8 @@ def make_tools(folder: Path) -> Path:
 def build(tools: Path, tree: Path, umask: int) -> Distributions:
     """Build both from a tree, files made with a umask."""
     # The wheel from the source distribution: what it lacks is missing from the wheel, too.
-    run(str(tools), "-m", "build", "--no-isolation", "-o", "dist", cwd=tree, umask=umask)
+    argv = (str(tools), "-m", "build", "--no-isolation", "-o", "dist")
+    run(*argv, cwd=tree, umask=umask, env={"SOFTPHONE_REPOSITORY": REPOSITORY})
     (wheel,), (source,) = tree.glob("dist/*.whl"), tree.glob("dist/*.tar.gz")
     argv = (str(tools), "-m", "build", "--no-isolation", "--wheel", "-o", "pure", str(tree))
     run(*argv, cwd=tree, umask=umask, env=NO_COMPILER)
@@ -126,6 +129,10 @@ def check_contents(tools: Path, built: Distributions) -> None:
     names = {each["name"] for each in bill["components"] if each["scope"] == "required"}
     if bill["bomFormat"] != "CycloneDX" or not {"numpy", "cryptography"} <= names:
         sys.exit(f"{name} is no bill of materials of this wheel: {sorted(names)}")
+    if f"Project-URL: Repository, {REPOSITORY}\n" not in metadata_of(built.wheel):
+        sys.exit(f"{built.wheel.name} does not say that its repository is {REPOSITORY}")
+    if "Project-URL" in metadata_of(built.pure):
+        sys.exit(f"{built.pure.name} was built without an address, and has one")
 
 
 def check_kernel(tools: Path, built: Distributions) -> None:
@@ -141,6 +148,13 @@ def check_kernel(tools: Path, built: Distributions) -> None:
     told = run(*argv, cwd=built.wheel.parent.parent, fails=True, env=demand)
     if "is there a C compiler" not in told:
         sys.exit(f"a build that lacks a compiler it requires says nothing of it:\n{told}")
+
+
+def metadata_of(wheel: Path) -> str:
+    """The core metadata of a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [each for each in archive.namelist() if each.endswith(".dist-info/METADATA")]
+        return archive.read(name).decode()
 
 
 def names_in(wheel: Path) -> list[str]:

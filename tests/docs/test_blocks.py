@@ -24,9 +24,12 @@ import json
 import logging
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -83,21 +86,37 @@ def logging_as_it_was():
         each.handlers[:] = handlers
 
 
-@pytest.fixture
-def beside_a_lab(tmp_path, monkeypatch):
-    """The working folder of a block: `lab/` is a running lab's."""
+@contextmanager
+def lab_in(folder: Path) -> Iterator[None]:
+    """A lab that runs in `folder / "lab"`."""
     command = [sys.executable, "-m", "softphone", "lab", "--dir", "lab", "--json"]
     with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as lab:
         assert lab.stdout is not None
         assert lab.stderr is not None
         if not lab.stdout.readline():
             pytest.fail(f"the lab did not start: {lab.stderr.read()}")
-        monkeypatch.chdir(tmp_path)
-        yield tmp_path
+        yield
         lab.send_signal(signal.SIGINT)
         lab.communicate(timeout=90)
+
+
+@pytest.fixture
+def beside_a_lab(tmp_path, monkeypatch):
+    """The working folder of a block: `lab/` is a running lab's."""
+    with lab_in(tmp_path):
+        monkeypatch.chdir(tmp_path)
+        yield tmp_path
+
+
+@pytest.fixture(scope="session")
+def files_of_a_lab(tmp_path_factory):
+    """What a lab has written, while it ran."""
+    folder = tmp_path_factory.mktemp("files")
+    with lab_in(folder):
+        shutil.copytree(folder / "lab", folder / "kept")
+    return folder / "kept"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
@@ -142,13 +161,14 @@ def test_a_sh_block_runs(source, beside_a_lab):
 
 
 @pytest.mark.parametrize("source", blocks("toml"))
-def test_a_toml_block_is_an_account_file(source, beside_a_lab):
+def test_a_toml_block_is_an_account_file(source, files_of_a_lab, tmp_path):
+    lab = shutil.copytree(files_of_a_lab, tmp_path / "lab")
     for name in re.findall(r'"(\w+\.secret)"', source):
-        secret = beside_a_lab / "lab" / name
+        secret = lab / name
         secret.touch(mode=0o600)
         if secret.stat().st_size == 0:  # the lab has written the passwords of its own users
             secret.write_text("a password\n")
-    path = beside_a_lab / "lab" / "of_a_page.toml"
+    path = lab / "of_a_page.toml"
     path.write_text(source)
     assert load_account(path).config.aor_uri.user
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import re
 import subprocess
 import sys
@@ -47,24 +49,27 @@ next();
 """A page that shows every page of the site, and says how wide it is and in which colors."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    """The folder of the built site."""
-    folder = tmp_path_factory.mktemp("site")
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-q",
-        "-W",
-        "-n",
-        "--keep-going",
-        "docs",
-        str(folder),
-    ]
+    """The folder of the built site: the first process that asks builds it for all of a run."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder, whole = shared / "site", shared / "site-is-whole"
+    with (shared / "site.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            build(folder)
+            whole.touch()
+    return folder
+
+
+def build(folder: Path) -> None:
+    """Build the site, without a warning."""
+    options = ("-q", "-W", "-n", "--keep-going", "docs", str(folder))
+    command = [sys.executable, "-m", "sphinx", *options]
     ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    return folder
 
 
 class Page(HTMLParser):
@@ -176,7 +181,7 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_every_page_fits_a_phone_and_is_read_in_light_and_dark(site, tmp_path, scheme):
     pages = sorted(str(path.relative_to(site)) for path in site.rglob("*.html"))
-    frame = site / "frame.htm"
+    frame = site / f"frame-{scheme}.htm"
     frame.write_text(FRAME % (PHONE, json.dumps(pages)))
     wanted = f"--blink-settings=preferredColorScheme={['dark', 'light'].index(scheme)}"
     options = ("--allow-file-access-from-files", "--virtual-time-budget=100000", "--dump-dom")

@@ -43,7 +43,7 @@ def look(page: Path, folder: Path, *options: str) -> bytes:
     """What a headless Chromium prints about a page, with `folder` for its profile."""
     command = [needed(), "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
     command += [f"--user-data-dir={folder / 'profile'}", *options, page.as_uri()]
-    return subprocess.run(command, capture_output=True, timeout=90, check=True).stdout
+    return subprocess.run(command, capture_output=True, timeout=150, check=True).stdout
 
 
 if __name__ == "__main__":

@@ -24,13 +24,13 @@ def test_the_wrappers_are_those_of_the_asynchronous_classes():
 
 
 def test_a_call_is_made_heard_and_ended(config, tmp_path):
-    with Phone() as phone, phone.register(config("alice")) as account, timeout(30):
+    with Phone() as phone, phone.register(config("alice")) as account, timeout(90):
         assert phone.accounts == (account,)
         registered = next(e for e in account.events() if isinstance(e, RegistrationChanged))
         assert registered.status in (0, 200)
         with account.dial("600", headers={"X-Test": "1"}) as outgoing:
-            call = outgoing.answered(timeout=10)
-        call = account.dial("600").answered(timeout=10)
+            call = outgoing.answered(timeout=60)
+        call = account.dial("600").answered(timeout=60)
         with call:
             assert account.calls == (call,)
             assert call.security.level is SecurityLevel.ENCRYPTED
@@ -69,11 +69,11 @@ def test_two_phones_of_one_process_call_each_other_from_two_threads(config):
             answered.append(call.ended())
             over.set()
 
-    with timeout(60), Phone() as one, Phone() as two:
+    with timeout(90), Phone() as one, Phone() as two:
         alice, bob = one.register(config("alice")), two.register(config("bob"))
         thread = threading.Thread(target=answer, args=(bob,))
         thread.start()
-        call = alice.dial("bob").answered(timeout=20)
+        call = alice.dial("bob").answered(timeout=60)
         call.send_digits("5")
         assert np.abs(call.audio.read(24_000).pcm[8000:]).max() > 1000
         with Conference() as conference:
@@ -91,7 +91,7 @@ def test_errors_are_those_of_the_asynchronous_phone(config):
     phone = Phone()
     with pytest.raises(LocalProtocolError, match="not open"):
         phone.register(config("alice"))
-    with phone, timeout(30):
+    with phone, timeout(90):
         with pytest.raises(LocalProtocolError, match="entered already"):
             phone.__enter__()
         account = phone.register(config("alice"))
@@ -124,7 +124,7 @@ from softphone.blocking import Phone
 
 phone = Phone().__enter__()
 account = phone.register(load_account(sys.argv[1]).config)
-call = account.dial("600").answered(timeout=10)
+call = account.dial("600").answered(timeout=60)
 print("up", flush=True)
 if sys.argv[2] == "wait":
     call.ended()

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
+from threading import get_ident
 from typing import Any, Generic, TypeVar
 
 from softphone.sans_io import Flow, Machine, OpenDrain, Transmit
@@ -33,8 +34,16 @@ class _ChangeScope(AbstractContextManager[float]):
         self._began = False
 
     def __enter__(self) -> float:
-        """Defer changes, which a drain that runs does already."""
+        """Defer changes, which a drain that runs does already.
+
+        Raises RuntimeError in another thread than that of the event loop.
+        """
         drain = self._drain
+        if drain.thread != get_ident():
+            raise RuntimeError(
+                "called from another thread than that of the phone's event loop: use"
+                " asyncio.run_coroutine_threadsafe(...) or loop.call_soon_threadsafe(...)"
+            )
         self._began, drain.busy = not drain.busy, True
         drain.now = drain.clock()
         return drain.now
@@ -64,6 +73,8 @@ class Drain(Generic[E]):
     ) -> None:
         self.machine = machine
         self.clock = clock
+        self.thread = get_ident()
+        """The thread that made the drain, in which its event loop runs."""
         self.now = clock()
         """The time of the change that is applied, or was last."""
         self.change: OpenDrain = partial(_ChangeScope, self)

@@ -151,3 +151,16 @@ async def test_a_closed_drain_rings_no_more(bench):
         pass
     await asyncio.sleep(0.01)
     assert bench.machine.seen(Rang) == []
+
+
+async def test_a_command_of_another_thread_is_refused_and_changes_nothing(bench):
+    def command():
+        with bench.drain.change():
+            bench.machine.send(b"of a foreign thread", FLOW)
+
+    with pytest.raises(RuntimeError, match="run_coroutine_threadsafe"):
+        await asyncio.to_thread(command)
+    assert (bench.sent, bench.drain.busy) == ([], False)
+    with bench.drain.change():
+        bench.machine.send(b"of the loop's own", FLOW)
+    assert bench.sent == [Transmit(b"of the loop's own", FLOW)]

@@ -9,7 +9,8 @@ whether one may be placed is judged by the account's dial policy (`softphone.con
 
 RFC 6455 (WebSocket) on aiohttp, over connections that have passed the certificate gate
 (`softphone.net.verified`).  The messages are those that Twilio documents for its bidirectional
-streams; the signature of the handshake is its HMAC-SHA1 (RFC 2104) of the URL.
+streams; the signature of the handshake is its HMAC-SHA1 (RFC 2104) of the URL.  With a voice URL an
+application is asked what becomes of a call, and answers in TwiML (`twiml`).
 """
 
 from __future__ import annotations
@@ -17,5 +18,15 @@ from __future__ import annotations
 from softphone.agents.agent_server import AgentServer
 from softphone.agents.bot_config import BotConfig, TroubleRule
 from softphone.agents.reports import AgentReport, ReportKind
+from softphone.agents.twiml import TwimlError
+from softphone.agents.voice_url import VoiceConfig
 
-__all__ = ["AgentReport", "AgentServer", "BotConfig", "ReportKind", "TroubleRule"]
+__all__ = [
+    "AgentReport",
+    "AgentServer",
+    "BotConfig",
+    "ReportKind",
+    "TroubleRule",
+    "TwimlError",
+    "VoiceConfig",
+]

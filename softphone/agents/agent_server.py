@@ -6,34 +6,50 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from softphone.account import Account
-from softphone.agents.bot_call import BotCall, announce, discard
+from softphone.agents.agent_call import AgentCall, Direction, Program
+from softphone.agents.bot_call import BotCall, announce, open_unless
 from softphone.agents.bot_config import BotConfig, fill_parameters
 from softphone.agents.reports import AgentReport, ReportKind
 from softphone.agents.stream_messages import CONNECTED, StreamIds
+from softphone.agents.twiml import Connect, Hangup, Pause, Reject, Unsupported, Verb
+from softphone.agents.voice_url import VoiceClient, VoiceConfig
+from softphone.agents.web_address import origin, place
 from softphone.call import Call, IncomingCall, OutgoingCall
-from softphone.errors import LocalProtocolError, SoftphoneError, TransportError
+from softphone.errors import (
+    ConfigurationError,
+    LocalProtocolError,
+    SoftphoneError,
+    TransportError,
+)
 from softphone.events import CallEnded
 from softphone.extras import require_module
 from softphone.sans_io import Entropy
 
 if TYPE_CHECKING:
-    from softphone.agents.bot_socket import BotSocket
+    from softphone.agents.bot_socket import BotConnector, BotSocket
     from softphone.net.verified.connector import ConnectorConfig
 
 logger = logging.getLogger("softphone.agents")
 
 NO_BOT = 480
 """The status that refuses a call without a bot: 503 would have proxies avoid the whole phone."""
+BUSY, NOT_WANTED = 486, 603
+"""The statuses of `<Reject>`, by its reason."""
+
+T = TypeVar("T")
 
 
 class AgentServer:
     """Joins calls of `account` with the bot of `config`, each over a WebSocket of its own.
 
-    `report` is called with what happens.  Raises ConfigurationError without aiohttp.
+    With `voice`, the application at its URL is asked what becomes of a call that comes in, and the
+    bot of `config` may be joined at any path of its server.  `report` is called with what happens.
+    Raises ConfigurationError without aiohttp.
     """
 
     def __init__(
@@ -41,25 +57,31 @@ class AgentServer:
         account: Account,
         config: BotConfig,
         *,
+        voice: VoiceConfig | None = None,
         report: Callable[[AgentReport], None] | None = None,
         network: ConnectorConfig | None = None,
         entropy: Entropy = secrets.token_bytes,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         require_module("aiohttp", "agents", "a bot behind a WebSocket needs aiohttp")
         from softphone.agents.bot_socket import BotConnector, system_network
 
         self._account = account
         self._config = config
+        self._voice_url = "" if voice is None else voice.url
+        self._voice = None if voice is None else VoiceClient(voice)
         self._report = report
         self._entropy = entropy
+        self._wall = wall
         self._connector = BotConnector(config, network or system_network(), entropy)
-        self._account_id = config.account_id or _account_id(account.aor)
+        self._account_sid = config.account_id or _account_sid(account.aor)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._calls: dict[str, AgentCall] = {}
         self._streams = 0
         self.joined_total = 0
-        """How many calls were joined with the bot."""
+        """How many streams have joined a call with the bot."""
         self.failures_total = 0
-        """How often the bot has failed a call."""
+        """How often the bot, or the voice URL, has failed a call."""
 
     @property
     def streams(self) -> int:
@@ -97,14 +119,14 @@ class AgentServer:
         reached or leaves before the answer, and TransportError where it fails in the call.
         """
         outgoing = self._account.dial(target)
-        socket = await self._open_socket()
+        socket = await self._open_socket(self._connector)
         try:
             async with outgoing:
+                record = self._record_placed(outgoing)
                 call = await self._answered(outgoing, socket, timeout)
                 if duration is not None:
                     asyncio.get_running_loop().call_later(duration, call.hangup)
-                facts = {"from": str(call.caller.uri), "to": call.dialed.number}
-                failure = await self._join(call, socket, facts)
+                failure = await self._direct(record, call, self._default_program, socket)
                 ended = await call.ended()
         finally:
             await socket.close()
@@ -131,6 +153,25 @@ class AgentServer:
                 each.cancel()
             await asyncio.gather(answering, leaving, return_exceptions=True)
 
+    # Records of calls
+
+    def _record_received(self, incoming: IncomingCall) -> AgentCall:
+        identity = incoming.asserted_identity
+        address = "" if identity.address is None else str(identity.address.uri)
+        caller, called = identity.number or address, incoming.dialed.number
+        return self._record(incoming, Direction.INBOUND, caller, called)
+
+    def _record_placed(self, outgoing: OutgoingCall) -> AgentCall:
+        caller, called = str(outgoing.caller.uri), outgoing.dialed.number
+        return self._record(outgoing, Direction.OUTBOUND, caller, called)
+
+    def _record(
+        self, party: IncomingCall | OutgoingCall, direction: Direction, caller: str, called: str
+    ) -> AgentCall:
+        sid = "CA" + self._entropy(16).hex()
+        now = self._wall()
+        return AgentCall(sid, self._account_sid, party, direction, caller, called, now)
+
     # One call that comes in
 
     def _start(self, attending: Coroutine[Any, Any, None]) -> None:
@@ -145,96 +186,218 @@ class AgentServer:
             logger.error("a call of the agent server failed", exc_info=error)
 
     async def _attend(self, incoming: IncomingCall) -> None:
+        record = self._record_received(incoming)
         try:
             incoming.ring()
-            socket = await self._reach_bot(incoming)
+            program = await self._program_before_answer(record, incoming)
+            if program is not None:
+                await self._answer(record, incoming, program)
         except LocalProtocolError:
             # The caller gave up before its turn came.
             return
+
+    async def _program_before_answer(
+        self, record: AgentCall, incoming: IncomingCall
+    ) -> tuple[Verb, ...] | None:
+        """Do what a document says before the answer: the verbs from `Connect` on; None for none."""
+        try:
+            verbs = await _unless_ended(incoming, self._resolve(record, self._default_program))
+        except SoftphoneError as error:
+            await self._do_without(record, incoming, str(error))
+            return None
+        verbs = verbs or ()
+        for at, verb in enumerate(verbs):
+            if isinstance(verb, Connect):
+                return verbs[at:]
+            if not isinstance(verb, Pause):
+                break
+            await _unless_ended(incoming, asyncio.sleep(verb.seconds))
+        else:
+            verb = Hangup()
+        if incoming.unanswered:
+            self._refuse(record, incoming, verb)
+        return None
+
+    def _refuse(self, record: AgentCall, incoming: IncomingCall, verb: Verb) -> None:
+        """Refuse a call as its document says, or because of what is in it."""
+        status = NO_BOT
+        if isinstance(verb, Reject):
+            status = BUSY if verb.busy else NOT_WANTED
+        elif isinstance(verb, Unsupported):
+            self._tell_unsupported(record, verb)
+        incoming.reject(status)
+        self._tell(ReportKind.REFUSED, record, reason="the document does not connect it")
+
+    async def _answer(
+        self, record: AgentCall, incoming: IncomingCall, verbs: tuple[Verb, ...]
+    ) -> None:
+        socket = await self._reach_bot(record, incoming, verbs)
         if socket is None:
             return
         try:
             call = await incoming.answer()
         except SoftphoneError as error:
-            self._tell(ReportKind.FAILED, incoming, reason=str(error))
+            self._tell(ReportKind.FAILED, record, reason=str(error))
             if incoming.unanswered:
                 incoming.reject(NO_BOT)
         else:
-            async with call:
-                await self._join(call, socket, self._facts(incoming))
+            await self._direct(record, call, verbs, socket)
         finally:
             await socket.close()
 
-    async def _reach_bot(self, incoming: IncomingCall) -> BotSocket | None:
+    async def _reach_bot(
+        self, record: AgentCall, incoming: IncomingCall, verbs: tuple[Verb, ...]
+    ) -> BotSocket | None:
         """Return a socket to the bot; None when the caller gave up, or has been dealt with."""
-        opening = asyncio.ensure_future(self._open_socket())
-        socket = None
-        ends: set[asyncio.Future[Any]] = {opening, incoming.ended}
         try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            if opening.done():
-                socket = opening.result()
+            connector = self._connector_for(verbs[0])
+            return await open_unless(self._open_socket(connector), [incoming.ended])
         except SoftphoneError as error:
-            await self._do_without(incoming, str(error))
-        finally:
-            await discard(opening, but=socket)
-        return socket
+            await self._do_without(record, incoming, str(error))
+            return None
 
-    async def _do_without(self, incoming: IncomingCall, reason: str) -> None:
+    async def _do_without(self, record: AgentCall, incoming: IncomingCall, reason: str) -> None:
         """Refuse a call that has no bot, or answer it with the announcement."""
-        self.failures_total += 1
         logger.warning("a call has no bot: %s", reason)
-        self._tell(ReportKind.BOT_FAILED, incoming, reason=reason)
+        self._tell_failed(record, reason)
         if self._config.announcement is None:
             incoming.reject(NO_BOT)
-            self._tell(ReportKind.REFUSED, incoming, reason="the bot cannot be reached")
+            self._tell(ReportKind.REFUSED, record, reason="the bot cannot be reached")
             return
         try:
             async with await incoming.answer() as call:
                 await announce(call, self._config)
         except SoftphoneError as error:
-            self._tell(ReportKind.FAILED, incoming, reason=str(error))
+            self._tell(ReportKind.FAILED, record, reason=str(error))
 
-    async def _join(self, call: Call, socket: BotSocket, facts: Mapping[str, str]) -> str:
-        """Join a call with the bot to its end; return what failed of the bot, or ""."""
-        facts = {
-            **facts,
-            "sip_call_id": call.id,
-            "assurance": call.asserted_identity.assurance.value,
-        }
-        call_id = "CA" + self._entropy(16).hex()
+    # One call that is up
+
+    async def _direct(
+        self, record: AgentCall, call: Call, program: Program, socket: BotSocket | None
+    ) -> str:
+        """Carry out a program, and what it is redirected to, in a call to its end; hang it up.
+
+        `socket` is one that is open to the bot of the first verb.  Returns what failed of the bot,
+        or "".
+        """
         streams: list[str] = []
 
         def joined(ids: StreamIds) -> None:
             kind = ReportKind.RECONNECTED if streams else ReportKind.JOINED
             streams.append(ids.stream)
-            self._tell(kind, call, stream_id=ids.stream)
+            self._tell(kind, record, stream_id=ids.stream)
 
-        joining = BotCall(
-            call,
-            self._config,
-            fill_parameters(self._config.parameters, facts),
-            open_socket=self._open_socket,
-            ids=lambda: StreamIds("MZ" + self._entropy(16).hex(), call_id, self._account_id),
-            joined=joined,
-        )
-        self._streams += 1
-        self.joined_total += 1
+        def ids() -> StreamIds:
+            return StreamIds("MZ" + self._entropy(16).hex(), record.sid, record.account_sid)
+
         failure = ""
         try:
-            failure = await joining.run(socket)
+            async with call, BotCall(call, ids=ids, joined=joined) as bot:
+                record.bot, record.answered = bot, self._wall()
+                self._calls[record.sid] = record
+                failure = await self._carry_out(record, bot, program, socket)
             return failure
         finally:
-            self._streams -= 1
+            self._calls.pop(record.sid, None)
             last = streams[-1] if streams else ""
             if failure:
-                self.failures_total += 1
-                self._tell(ReportKind.BOT_FAILED, call, stream_id=last, reason=failure)
-            self._tell(ReportKind.ENDED, call, stream_id=last)
+                self._tell_failed(record, failure, stream_id=last)
+            self._tell(ReportKind.ENDED, record, stream_id=last)
 
-    async def _open_socket(self) -> BotSocket:
+    async def _carry_out(
+        self, record: AgentCall, bot: BotCall, program: Program, socket: BotSocket | None
+    ) -> str:
+        while True:
+            failure = await self._carry_out_one(record, bot, program, socket)
+            if failure or bot.over or record.redirection is None:
+                return failure
+            program, record.redirection, socket = record.redirection, None, None
+            bot.follow_redirection()
+
+    async def _carry_out_one(
+        self, record: AgentCall, bot: BotCall, program: Program, socket: BotSocket | None
+    ) -> str:
+        """Carry out one program, until it ends, the call does, or is redirected."""
+        try:
+            verbs = await bot.until_halted(self._resolve(record, program))
+            for verb in verbs or ():
+                if bot.halted:
+                    break
+                if isinstance(verb, Connect):
+                    if failure := await self._connect(record, bot, verb, socket):
+                        return failure
+                    socket = None
+                elif isinstance(verb, Pause):
+                    await bot.until_halted(asyncio.sleep(verb.seconds))
+                else:
+                    if isinstance(verb, Unsupported):
+                        self._tell_unsupported(record, verb)
+                    break
+        except SoftphoneError as error:
+            logger.warning("a call has no bot: %s", error, extra=bot.call.log_fields)
+            await announce(bot.call, self._config)
+            return str(error)
+        return ""
+
+    async def _connect(
+        self, record: AgentCall, bot: BotCall, verb: Connect, socket: BotSocket | None
+    ) -> str:
+        """Join the call with a bot until it is done; return what failed of it."""
+        connector = self._connector_for(verb)
+
+        def open_socket() -> Awaitable[BotSocket]:
+            return self._open_socket(connector)
+
+        if socket is None and (socket := await open_unless(open_socket(), bot.halts)) is None:
+            return ""
+        call, config = bot.call, self._config
+        facts = {
+            **record.facts(),
+            "sip_call_id": call.id,
+            "assurance": call.asserted_identity.assurance.value,
+        }
+        parameters = {**fill_parameters(config.parameters, facts), **verb.parameters}
+        self._streams += 1
+        self.joined_total += 1
+        try:
+            return await bot.connect(socket, config, parameters, open_socket)
+        finally:
+            self._streams -= 1
+
+    # Bots and documents
+
+    @property
+    def _default_program(self) -> Program:
+        return self._voice_url or (Connect(self._config.url),)
+
+    async def _resolve(self, record: AgentCall, program: Program) -> tuple[Verb, ...]:
+        """Return the verbs of a program, whose URL is asked for them.
+
+        Raises what `VoiceClient.fetch` does.
+        """
+        if not isinstance(program, str):
+            return program
+        if self._voice is None:
+            raise ConfigurationError("no voice URL is configured")
+        return await self._voice.fetch(program, record.form_fields())
+
+    def _connector_for(self, verb: Verb) -> BotConnector:
+        """Return a connector to the bot that a document names.
+
+        Raises ConfigurationError for one that is not on the server that is configured.
+        """
+        if not isinstance(verb, Connect) or verb.url == self._config.url:
+            return self._connector
+        connector = self._connector.at(verb.url)
+        if origin(verb.url) != origin(self._config.url):
+            raise ConfigurationError(
+                f"{place(verb.url)} is not the bot's server: that is {self._config.place}"
+            )
+        return connector
+
+    async def _open_socket(self, connector: BotConnector) -> BotSocket:
         """Open a socket to the bot, and send the first message on it."""
-        socket = await self._connector.open_socket()
+        socket = await connector.open_socket()
         try:
             await socket.send(CONNECTED)
         except TransportError:
@@ -242,18 +405,37 @@ class AgentServer:
             raise
         return socket
 
-    def _facts(self, incoming: IncomingCall) -> dict[str, str]:
-        identity = incoming.asserted_identity
-        address = "" if identity.address is None else str(identity.address.uri)
-        return {"from": identity.number or address, "to": incoming.dialed.number}
+    # Reports
+
+    def _tell_failed(self, record: AgentCall, reason: str, *, stream_id: str = "") -> None:
+        self.failures_total += 1
+        self._tell(ReportKind.BOT_FAILED, record, stream_id=stream_id, reason=reason)
+
+    def _tell_unsupported(self, record: AgentCall, verb: Unsupported) -> None:
+        logger.warning("a call ends: its document has %s, which is not carried out", verb.name)
+        self._tell(ReportKind.UNSUPPORTED, record, reason=verb.name)
 
     def _tell(
-        self, kind: ReportKind, call: Call | IncomingCall, *, stream_id: str = "", reason: str = ""
+        self, kind: ReportKind, record: AgentCall, *, stream_id: str = "", reason: str = ""
     ) -> None:
         if self._report is not None:
-            self._report(AgentReport(kind, call.id, str(call.peer.uri), stream_id, reason))
+            party = record.party if record.bot is None else record.bot.call
+            peer = str(party.peer.uri)
+            self._report(AgentReport(kind, party.id, peer, stream_id, reason, record.sid))
 
 
-def _account_id(aor: str) -> str:
+async def _unless_ended(incoming: IncomingCall, work: Awaitable[T]) -> T | None:
+    """Return what `work` gives; None, and it is canceled, once the caller has given up."""
+    task = asyncio.ensure_future(work)
+    try:
+        ends: set[asyncio.Future[Any]] = {task, incoming.ended}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _account_sid(aor: str) -> str:
     """Make an accountSid of an account's address: the same in every run."""
     return "AC" + hashlib.sha256(aor.encode()).hexdigest()[:32]

@@ -1,16 +1,16 @@
-"""One call that is joined with one bot, over one WebSocket after the other.
+"""One call that is joined with bots, over one WebSocket after the other.
 
 The call's sound and events are read by one task from its answer to its end; the connection to the
-bot may change meanwhile.  Whatever happens here ends this call at most.
+bot may change meanwhile, or be none.  Whatever happens here ends this call at most.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 import numpy as np
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from softphone.agents.bot_socket import BotSocket
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 logger = logging.getLogger("softphone.agents")
 
@@ -98,51 +99,101 @@ class BotLine:
 
 
 class BotCall:
-    """Joins `call` with a bot.  `open_socket` opens another connection, `ids` makes its stream's
-    names, and `joined` is called with them for each stream."""
+    """An async context for an answered call: joins it with bots, and hangs it up at the end.
+
+    `ids` makes the names of a stream, and `joined` is called with them for each one.
+    """
 
     def __init__(
         self,
         call: Call,
-        config: BotConfig,
-        parameters: Mapping[str, str],
         *,
-        open_socket: Callable[[], Awaitable[BotSocket]],
         ids: Callable[[], StreamIds],
         joined: Callable[[StreamIds], None],
     ) -> None:
-        self._call = call
-        self._config = config
-        self._parameters = parameters
-        self._open_socket = open_socket
+        self.call = call
         self._ids = ids
         self._joined = joined
         self._line: BotLine | None = None
+        self._redirection: asyncio.Future[None] | None = None
 
-    async def run(self, socket: BotSocket) -> str:
-        """Join until the call is over, and close the socket; return what failed of the bot, or "".
+    async def __aenter__(self) -> Self:
+        self.call.audio.use_rates(read_hz=CLOCK_RATE_HZ, write_hz=CLOCK_RATE_HZ)
+        self._hearing = asyncio.ensure_future(self._hear())
+        self._redirection = asyncio.get_running_loop().create_future()
+        return self
 
-        A call whose bot is gone is hung up, after the announcement if the bot has failed.
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.call.hangup()
+        self._hearing.cancel()
+        await asyncio.gather(self._hearing, return_exceptions=True)
+
+    @property
+    def over(self) -> bool:
+        """Whether the call has ended."""
+        return self._hearing.done()
+
+    @property
+    def redirected(self) -> bool:
+        """Whether `redirect` was called, and `follow_redirection` not yet."""
+        return self._redirection is not None and self._redirection.done()
+
+    def redirect(self) -> None:
+        """Have the bot leave the call, which goes on with something else; it gets `stop`."""
+        if self._redirection is not None and not self._redirection.done():
+            self._redirection.set_result(None)
+
+    def follow_redirection(self) -> None:
+        """Go on after `redirect`."""
+        self._redirection = asyncio.get_running_loop().create_future()
+
+    async def until_halted(self, work: Awaitable[T]) -> T | None:
+        """Return what `work` gives; None, and it is canceled, once the call ends or is redirected.
+
+        Raises what `work` raises.
         """
-        call = self._call
-        call.audio.use_rates(read_hz=CLOCK_RATE_HZ, write_hz=CLOCK_RATE_HZ)
-        hearing = asyncio.ensure_future(self._hear())
+        task = asyncio.ensure_future(work)
         try:
-            failure = await self._serve(socket, hearing)
-            if hearing.done():
-                hearing.result()
-            elif failure:
-                logger.warning("the bot has failed: %s", failure, extra=self._call.log_fields)
-                await announce(call, self._config)
-            return failure
+            await asyncio.wait({task, *self.halts}, return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else None
         finally:
-            call.hangup()
-            hearing.cancel()
-            await asyncio.gather(hearing, return_exceptions=True)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def connect(
+        self,
+        socket: BotSocket,
+        config: BotConfig,
+        parameters: Mapping[str, str],
+        open_socket: Callable[[], Awaitable[BotSocket]],
+    ) -> str:
+        """Join with a bot until it is done, the call ends or is redirected; close the socket.
+
+        `open_socket` opens another connection to the bot.  Returns what failed of the bot, or "";
+        the caller has then heard the announcement.
+        """
+        failure = await self._serve(socket, config, parameters, open_socket)
+        if self.over:
+            self._hearing.result()
+        elif failure:
+            logger.warning("the bot has failed: %s", failure, extra=self.call.log_fields)
+            await announce(self.call, config)
+        return failure
+
+    @property
+    def halts(self) -> set[asyncio.Future[Any]]:
+        """What ends a stream though its bot goes on."""
+        found: set[asyncio.Future[Any]] = {self._hearing}
+        return found if self._redirection is None else found | {self._redirection}
+
+    @property
+    def halted(self) -> bool:
+        """Whether the call has ended or is redirected."""
+        return any(each.done() for each in self.halts)
 
     async def _hear(self) -> None:
         """Send the caller's sound and digits to the bot, if there is one, until the call ends."""
-        call = self._call
+        call = self.call
         async for item in call.stream():
             line = self._line
             if isinstance(item, TransferRequested):
@@ -156,34 +207,36 @@ class BotCall:
             elif isinstance(item, DigitReceived):
                 await line.send(line.writer.dtmf, item.digit)
 
-    async def _serve(self, socket: BotSocket, hearing: asyncio.Future[None]) -> str:
+    async def _serve(
+        self,
+        socket: BotSocket,
+        config: BotConfig,
+        parameters: Mapping[str, str],
+        open_socket: Callable[[], Awaitable[BotSocket]],
+    ) -> str:
         """Use one socket after the other; return what failed."""
-        left = self._config.reconnects
+        left = config.reconnects
         while True:
-            failure, lost = await self._converse(socket, hearing)
-            if not lost or not left or hearing.done():
+            failure, lost = await self._converse(socket, parameters)
+            if not lost or not left or self.halted:
                 return failure
             left -= 1
             logger.warning(
-                "the bot was lost, and is joined anew: %s", failure, extra=self._call.log_fields
+                "the bot was lost, and is joined anew: %s", failure, extra=self.call.log_fields
             )
-            opening = asyncio.ensure_future(self._open_socket())
             try:
-                ends: set[asyncio.Future[Any]] = {opening, hearing}
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-                if not opening.done():
-                    return ""
-                socket = opening.result()
+                opened = await open_unless(open_socket(), self.halts)
             except SoftphoneError as error:
                 return str(error)
-            finally:
-                await discard(opening, but=socket)
+            if opened is None:
+                return ""
+            socket = opened
 
-    async def _converse(self, socket: BotSocket, hearing: asyncio.Future[None]) -> tuple[str, bool]:
+    async def _converse(self, socket: BotSocket, parameters: Mapping[str, str]) -> tuple[str, bool]:
         """Use a socket to its end; return what failed, and whether another one may help."""
-        line = BotLine(socket, StreamWriter(self._ids(), self._parameters))
+        line = BotLine(socket, StreamWriter(self._ids(), parameters))
         writer = line.writer
-        playback = BotPlayback(self._call, lambda name: line.send(writer.mark, name))
+        playback = BotPlayback(self.call, lambda name: line.send(writer.mark, name))
         await line.send(writer.start)
         self._joined(writer.ids)
         self._line = line
@@ -191,10 +244,10 @@ class BotCall:
         playing = asyncio.ensure_future(playback.play())
         returning = asyncio.ensure_future(playback.return_marks())
         work: set[asyncio.Future[Any]] = {reading, playing, returning}
-        ends: set[asyncio.Future[Any]] = {hearing, line.lost, *work}
+        ends: set[asyncio.Future[Any]] = {line.lost, *self.halts, *work}
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            return await self._conclude(line, reading, playback, hearing)
+            return await self._conclude(line, reading, playback)
         finally:
             self._line = None
             for task in work:
@@ -209,44 +262,35 @@ class BotCall:
                     raise outcome
 
     async def _conclude(
-        self,
-        line: BotLine,
-        reading: asyncio.Task[None],
-        playback: BotPlayback,
-        hearing: asyncio.Future[None],
+        self, line: BotLine, reading: asyncio.Task[None], playback: BotPlayback
     ) -> tuple[str, bool]:
         socket = line.socket
-        if line.lost.done() and not hearing.done():
+        if line.lost.done() and not self.halted:
             # What the bot has said before tells more: it may have finished.
             await asyncio.wait({reading}, timeout=LOST_PATIENCE)
             if not reading.done():
                 return line.lost.result(), True
-        if reading.done() and not hearing.done():
+        if reading.done() and not self.halted:
             error = reading.exception()
             if error is None:
                 line.lose("the bot has closed the connection")
-                return await self._after_close(socket, playback, hearing)
+                return await self._after_close(socket, playback)
             line.lose(str(error))
             if isinstance(error, QueueFull):
                 await socket.close(OVERFLOW_CODE)
             return str(error), False
-        # The call is over, or about to be: nothing else ends playing.
+        # The call is over, about to be, or goes on without the bot.
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_PATIENCE):
-                await asyncio.wait({hearing})
+                await asyncio.wait(self.halts, return_when=asyncio.FIRST_COMPLETED)
                 await line.send(line.writer.stop)
         return "", False
 
-    async def _after_close(
-        self, socket: BotSocket, playback: BotPlayback, hearing: asyncio.Future[None]
-    ) -> tuple[str, bool]:
+    async def _after_close(self, socket: BotSocket, playback: BotPlayback) -> tuple[str, bool]:
         code = socket.close_code
         if code in NORMAL_CODES:
             # What the bot has said is heard to its end.
-            last = asyncio.ensure_future(playback.drain())
-            ends: set[asyncio.Future[Any]] = {last, hearing}
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            last.cancel()
+            await self.until_halted(playback.drain())
             return "", False
         if code == OVERFLOW_CODE:
             return "a message of the bot is too large, or it takes none of ours (1009)", False
@@ -263,7 +307,7 @@ class BotCall:
                 if not warned:
                     warned = True
                     logger.warning(
-                        "a message of the bot is left aside: %s", error, extra=self._call.log_fields
+                        "a message of the bot is left aside: %s", error, extra=self.call.log_fields
                     )
                 message = None
             if isinstance(message, MediaMessage):
@@ -291,9 +335,22 @@ async def announce(call: Call, config: BotConfig) -> None:
         sound.close()
 
 
-async def discard(opening: asyncio.Future[BotSocket], *, but: BotSocket | None = None) -> None:
-    """Stop opening a socket; close it if it is open, and is not the one that is used."""
-    opening.cancel()
-    await asyncio.gather(opening, return_exceptions=True)
-    if not opening.cancelled() and opening.exception() is None and opening.result() is not but:
-        await opening.result().close()
+async def open_unless(
+    opening: Awaitable[BotSocket], halts: Iterable[asyncio.Future[Any]]
+) -> BotSocket | None:
+    """Wait for a socket; None, and nothing is left open, once one of `halts` is done.
+
+    Raises what `opening` raises.
+    """
+    task = asyncio.ensure_future(opening)
+    socket: BotSocket | None = None
+    try:
+        await asyncio.wait({task, *halts}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            socket = task.result()
+        return socket
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        if not task.cancelled() and task.exception() is None and task.result() is not socket:
+            await task.result().close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,19 +10,16 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from softphone.agents.twiml import LONGEST_PARAMETER, MOST_PARAMETERS
+from softphone.agents.web_address import BOT, check_address, place
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings
 
-LONGEST_URL = 2048
-LONGEST_PARAMETER = 500
-"""The most characters of a parameter's name and value together, as Twilio has it."""
-MOST_PARAMETERS = 64
 PLACEHOLDERS: Final = ("from", "to", "sip_call_id", "assurance")
 """What `{…}` in a parameter may name: facts of the call."""
 
 _ACCOUNT_ID = re.compile(r"AC[0-9a-f]{32}")
-_PRINTABLE = re.compile(r"[!-~]+")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -59,7 +55,7 @@ class BotConfig:
     announcement: Path | None = None
 
     def __post_init__(self) -> None:
-        _check_url(self.url)
+        check_address(self.url, BOT)
         _check_parameters(self.parameters)
         if self.tls.service is not Service.HTTPS:
             raise ConfigurationError("the bot's TLS settings are those of a web server: HTTPS")
@@ -85,40 +81,7 @@ class BotConfig:
     @property
     def place(self) -> str:
         """The bot for logs and sentences: its URL without path and query, which may be secret."""
-        return f"{self.parts.scheme}://{self.parts.netloc}"
-
-
-def _check_url(url: str) -> None:
-    """Raise ConfigurationError for a URL of no bot; the text holds nothing that may be secret."""
-    if not _PRINTABLE.fullmatch(url) or len(url) > LONGEST_URL:
-        raise ConfigurationError(
-            f"the bot's URL has at most {LONGEST_URL} characters, ASCII and no spaces"
-        )
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigurationError(
-            "the bot's URL cannot be read: expected wss://HOST/PATH"
-        ) from error
-    if parts.scheme not in ("wss", "ws") or not host:
-        raise ConfigurationError("the bot's URL begins with wss://HOST")
-    if parts.username is not None or parts.password is not None or "#" in url:
-        raise ConfigurationError(
-            "the bot's URL has neither a user nor a fragment: a token signs the handshake"
-        )
-    if parts.scheme == "ws" and not _is_loopback(host):
-        raise ConfigurationError(
-            f"ws://{host}: sound goes in clear to a loopback address only, such as"
-            " ws://127.0.0.1:8765/; use wss://"
-        )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        return place(self.url)
 
 
 def _check_parameters(parameters: Mapping[str, str]) -> None:

@@ -7,17 +7,18 @@ already, lent by a private socket.  No proxy, redirect or cookie is used.
 from __future__ import annotations
 
 import asyncio
-import base64
-import hmac
+import copy
 import socket
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import aiohttp
 
 from softphone.agents.bot_config import BotConfig
+from softphone.agents.signature import sign_url
 from softphone.backoff import ExponentialBackoff
 from softphone.errors import SoftphoneError, TransportError, TransportTimeout
 from softphone.net.driver import LazyFetcher
@@ -148,6 +149,15 @@ class BotConnector:
         self._connector = Connector(config.tls, network)
         self._entropy = entropy
 
+    def at(self, url: str) -> BotConnector:
+        """Return a connector to another URL of this bot.
+
+        Raises ConfigurationError for a URL that `BotConfig` does not take.
+        """
+        other = copy.copy(self)
+        other._config = replace(self._config, url=url)
+        return other
+
     async def open_socket(self) -> BotSocket:
         """Open a WebSocket, within `patience` seconds and some attempts.
 
@@ -227,11 +237,6 @@ class BotConnector:
 def system_network() -> ConnectorConfig:
     """Return the network of this host: its resolver, and revocation over HTTP."""
     return ConnectorConfig(LazyFetcher(system_addresses))
-
-
-def sign_url(url: str, token: bytes) -> str:
-    """Return Twilio's signature of a URL without parameters: HMAC-SHA1 (RFC 2104) in base64."""
-    return base64.b64encode(hmac.digest(token, url.encode("ascii"), "sha1")).decode("ascii")
 
 
 def _refusal(config: BotConfig, status: int) -> TransportError:

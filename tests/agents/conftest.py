@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -106,6 +107,45 @@ class StandIn:
         return socket
 
 
+class StandInApplication:
+    """An application's server: answers each POST with the next of `answers`, a body or a status."""
+
+    def __init__(self) -> None:
+        self.answers: list[bytes | int] = []
+        self.requests: list[tuple[dict[str, str], dict[str, str], bytes]] = []
+        self.url = ""
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.requests.append((headers, dict(parse_qsl(body.decode(), True)), body))
+        answer = self.answers.pop(0) if self.answers else 200
+        if isinstance(answer, int):
+            return web.Response(status=answer, headers={"Location": self.url})
+        return web.Response(body=answer, content_type="text/xml")
+
+
+@pytest.fixture
+async def applications():
+    """`await applications()`: a stand-in at its `url`; over TLS with `credential`."""
+    async with AsyncExitStack() as stack:
+
+        async def make(*, credential=None):
+            made = StandInApplication()
+            app = web.Application()
+            app.router.add_post("/{tail:.*}", made.handle)
+            runner = web.AppRunner(app, shutdown_timeout=0.1)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            context = None if credential is None else raw_server_context(credential)
+            await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+            scheme = "http" if context is None else "https"
+            made.url = f"{scheme}://127.0.0.1:{runner.addresses[0][1]}/voice?tenant=7"
+            return made
+
+        yield make
+
+
 @pytest.fixture
 async def bots(tmp_path):
     """`await bots(script)`: a stand-in at its `url`; over TLS with `credential`."""
@@ -177,10 +217,11 @@ async def serve(account_of):
     """`await serve(bot.url, ...)`: bob's calls are joined with the bot."""
     async with AsyncExitStack() as stack:
 
-        async def begin(url, **config):
+        async def begin(url, *, voice=None, **config):
             account = await account_of("bob")
             reports: list = []
-            made = AgentServer(account, BotConfig(url=url, **config), report=reports.append)
+            bot = BotConfig(url=url, **config)
+            made = AgentServer(account, bot, voice=voice, report=reports.append)
             task = asyncio.ensure_future(made.serve())
 
             async def end() -> None:

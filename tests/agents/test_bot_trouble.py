@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from softphone.agents import ReportKind
-from softphone.agents.bot_socket import sign_url
+from softphone.agents.signature import sign_url
 from softphone.errors import CallError
 from softphone.lab import CertificateNames
 from softphone.media.audio import ToneSource, tone_level

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from softphone.account import Account
-from softphone.agents import AgentReport, AgentServer, BotConfig, ReportKind
+from softphone.agents import AgentReport, AgentServer, BotConfig, ReportKind, VoiceConfig
 from softphone.cli.agent.options import (
     AgentCallOptions,
     AgentOptions,
     AgentServeOptions,
     BotOptions,
+    VoiceOptions,
 )
 from softphone.cli.call.call_options import load_checked, srtp_policy
-from softphone.cli.call.call_session import show_ready
 from softphone.cli.call.monitoring import MonitoringAccess, check_monitoring, serve_monitoring
+from softphone.cli.call.ready import show_ready
 from softphone.cli.call.register import print_account_events
 from softphone.cli.call.summary import CallOutcome
 from softphone.cli.console.certificate_prompt import certificate_prompt, open_trust_store
@@ -41,6 +42,7 @@ _SENTENCES = {
     ReportKind.JOINED: "{peer} talks with the bot",
     ReportKind.RECONNECTED: "{peer} talks with the bot again",
     ReportKind.BOT_FAILED: "the bot failed {peer}: {reason}",
+    ReportKind.UNSUPPORTED: "the document for {peer} has {reason}, which is not carried out",
     ReportKind.REFUSED: "{peer} was refused: {reason}",
     ReportKind.FAILED: "the call of {peer} came to nothing: {reason}",
     ReportKind.ENDED: "the call of {peer} is over",
@@ -62,9 +64,14 @@ async def _prepare(output: CommandOutput, options: AgentOptions) -> PreparedAgen
     if options.srtp is not None:
         config = config.with_media(srtp=srtp_policy(options.srtp))
     bot = bot_config(options.bot)
-    if options.bot.bot_token is not None and (said := readable_by_others(options.bot.bot_token)):
-        output.warn(said)
+    _warn_of_readers(output, options.bot.bot_token)
     return PreparedAgent(config, bot, check_monitoring(options.monitoring))
+
+
+def _warn_of_readers(output: CommandOutput, path: Path | None) -> None:
+    """Warn of a file with a secret that others can read."""
+    if path is not None and (said := readable_by_others(path)):
+        output.warn(said)
 
 
 def bot_config(options: BotOptions) -> BotConfig:
@@ -90,6 +97,27 @@ def _token(path: Path | None) -> KeyMaterial | None:
     if path is None:
         return None
     return KeyMaterial(read_text(path, "token file").strip().encode())
+
+
+def voice_config(options: VoiceOptions) -> VoiceConfig | None:
+    """Return the application that the options name, None for none.  Raises ConfigurationError."""
+    if options.voice_url is None:
+        if options.voice_token or options.voice_ca:
+            raise ConfigurationError("--voice-… goes with --voice-url URL")
+        return None
+    token = _token(options.voice_token)
+    if token is None:
+        raise ConfigurationError("--voice-url needs --voice-token FILE, which signs its requests")
+    store = TrustStore.from_sources(*(options.voice_ca or ["system"]))
+    try:
+        return VoiceConfig(
+            url=options.voice_url,
+            token=token,
+            tls=TlsSettings(store=store, service=Service.HTTPS),
+            timeout=options.voice_timeout,
+        )
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--voice-url: {error}") from error
 
 
 def _tls(options: BotOptions) -> TlsSettings:
@@ -133,6 +161,8 @@ async def serve_agent(output: CommandOutput, options: AgentServeOptions) -> int:
     """Serve until `--duration` is over, the registration is lost, or a signal has drained us."""
     duration = checked_seconds("--duration", options.duration)
     prepared = await _prepare(output, options)
+    voice = voice_config(options.voice)
+    _warn_of_readers(output, options.voice.voice_token)
     async with _line(output, options, prepared) as (phone, line):
         with output.waiting(_status(None, prepared)) as show:
 
@@ -140,7 +170,7 @@ async def serve_agent(output: CommandOutput, options: AgentServeOptions) -> int:
                 _print_report(output, made)
                 show(_status(server, prepared))
 
-            server = AgentServer(line, prepared.bot, report=report)
+            server = AgentServer(line, prepared.bot, voice=voice, report=report)
             drained = await _serve(output, phone, line, server, duration)
         said = "drained: every call is over" if drained else "done"
         joined, failures = server.joined_total, server.failures_total
@@ -172,7 +202,7 @@ async def _serve(
     serving = asyncio.ensure_future(server.serve())
     ends: set[asyncio.Future[Any]] = {
         serving,
-        asyncio.ensure_future(print_account_events(output, line)),
+        asyncio.ensure_future(print_account_events(output, line, registered=True)),
         asyncio.ensure_future(drained.wait()),
     }
     tasks |= ends
@@ -222,6 +252,7 @@ def _print_report(output: CommandOutput, made: AgentReport) -> None:
         sentence,
         kind=made.kind,
         call_id=made.call_id,
+        call_sid=made.call_sid,
         peer=made.peer,
         stream_id=made.stream_id,
         reason=made.reason,

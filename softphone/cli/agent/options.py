@@ -88,6 +88,40 @@ class BotOptions(OptionGroup):
 
 
 @option_dataclass
+class VoiceOptions(OptionGroup):
+    """The application that is asked what becomes of a call."""
+
+    voice_url: Annotated[
+        str | None,
+        option(
+            "--voice-url",
+            "Ask here by POST what becomes of a call (TwiML): https://HOST/PATH, or http:// at a "
+            "numeric loopback address.  It may join the call with any path of the bot's server.",
+            "URL",
+        ),
+    ] = None
+    voice_token: Annotated[
+        Path | None,
+        option(
+            "--voice-token",
+            "Sign these requests with the token in this file (X-Twilio-Signature).",
+            "FILE",
+        ),
+    ] = None
+    voice_ca: Annotated[
+        list[str] | None,
+        option(
+            "--voice-ca",
+            "Believe this authority's certificates there instead of the system's; repeatable.",
+            "PEM",
+        ),
+    ] = None
+    voice_timeout: Annotated[
+        float, option("--voice-timeout", "Wait this long for the answer.", "SECONDS")
+    ] = 10.0
+
+
+@option_dataclass
 class AgentOptions(CommandOptions):
     """What the two commands share."""
 
@@ -114,6 +148,7 @@ class AgentServeOptions(AgentOptions):
     examples: ClassVar[tuple[str, ...]] = (
         "softphone agent serve --account lab/bob.toml --bot ws://127.0.0.1:8765/media",
     )
+    voice: VoiceOptions = field(default_factory=VoiceOptions)
     duration: Annotated[float | None, option("--duration", "Leave after this long.", "SECONDS")] = (
         None
     )

@@ -14,6 +14,7 @@ from softphone.call import Call, IncomingCall, OutgoingCall
 from softphone.cli.call.call_options import PreparedCall
 from softphone.cli.call.event_text import print_call_event
 from softphone.cli.call.monitoring import serve_monitoring
+from softphone.cli.call.ready import show_ready
 from softphone.cli.call.summary import (
     CallOutcome,
     audio_fields,
@@ -394,16 +395,6 @@ class CallSession:
         film = self._prepared.video_recording
         if up and film is not None and not film.pictures:
             raise MediaError(f"no picture came: {film.path} was not written")
-
-
-def show_ready(output: CommandOutput, line: Account) -> None:
-    """Tell that calls can come: the account listens, or is registered."""
-    if line.listening is not None:
-        transport, host, port = line.listening
-        place = f"{transport.value}:{host}:{port}"
-        output.event("listening", f"{line.aor} listens at {place}", aor=line.aor, address=place)
-    elif line.config.registrar is not None:
-        output.event("registered", f"{line.aor} is registered", aor=line.aor)
 
 
 def _progress(elapsed: float, statistics: StreamStatistics) -> str:

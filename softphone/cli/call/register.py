@@ -116,12 +116,19 @@ async def _decline(output: CommandOutput, line: Account) -> None:
         output.event("declined", f"declined a call of {peer}: this only registers", peer=peer)
 
 
-async def print_account_events(output: CommandOutput, line: Account) -> None:
+async def print_account_events(
+    output: CommandOutput, line: Account, *, registered: bool = False
+) -> None:
     """Tell of every change, until the account is closed.
 
-    Raises RegistrationRefused when the registration is lost for good.
+    With `registered` the first registration has been told of already, by `show_ready`.  Raises
+    RegistrationRefused when the registration is lost for good.
     """
     async for event in line.events():
+        if registered and isinstance(event, RegistrationChanged):
+            registered = event.state is RegistrationState.REGISTERING
+            if event.state in (RegistrationState.REGISTERING, RegistrationState.REGISTERED):
+                continue
         if isinstance(event, TrunkChanged):
             print_trunk_change(output, event)
         else:

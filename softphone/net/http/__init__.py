@@ -19,8 +19,10 @@ from softphone.net.http.client import (
     HttpsLimits,
     HttpsRequest,
     ResponseTooLarge,
+    WebClient,
     basic_authorization,
     https_target,
+    web_target,
 )
 from softphone.net.http.repository_fetcher import (
     RepositoryFetcher,
@@ -40,7 +42,9 @@ __all__ = [
     "RepositoryLimits",
     "ResponseTooLarge",
     "RevocationFetcher",
+    "WebClient",
     "basic_authorization",
     "https_target",
     "is_public_address",
+    "web_target",
 ]

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ipaddress
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeAlias
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpcore
 
@@ -99,6 +100,22 @@ def https_target(url: str) -> Target:
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError("an https: address with a password in it is not used")
     return Target(Transport.TLS, parts.hostname, port)
+
+
+def web_target(url: str) -> Target:
+    """The target of an https: URL, or of an http: one at a numeric loopback address.
+
+    Raises ConfigurationError for any other URL, in words that hold neither its path nor its query.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "http":
+        return https_target(urlunsplit(parts._replace(path="", query="", fragment="")))
+    try:
+        if ipaddress.ip_address(parts.hostname or "").is_loopback:
+            return Target(Transport.TCP, parts.hostname or "", parts.port or 80)
+    except ValueError as exc:
+        raise ConfigurationError("an http: address is one of loopback, with digits") from exc
+    raise ConfigurationError("an http: address is one of loopback, with digits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +243,7 @@ class HttpsClient(HttpClient):
         for a server that did not pass the gate; ConfigurationError for a URL that is not https; and
         what `request.admit` raises.
         """
-        target = https_target(request.url)
+        target = self._target_of(request.url)
         place = f"{target.host} port {target.port}"
         words = FailureWords(
             late=f"{place} did not answer {request.method}",
@@ -235,6 +252,10 @@ class HttpsClient(HttpClient):
         )
         within = replace(request, url=_path(request.url))
         return await self._exchange(target, within, words, on_chunk=on_chunk)
+
+    @staticmethod
+    def _target_of(url: str) -> Target:
+        return https_target(url)
 
     async def identify_server(self, url: str) -> PeerIdentity:
         """Return the identity of the server of a URL; no byte of HTTP is sent.
@@ -254,6 +275,14 @@ class HttpsClient(HttpClient):
         if network.identity is None:
             raise TransportError(f"{target.host} port {target.port} showed no certificate")
         return network.identity
+
+
+class WebClient(HttpsClient):
+    """An HTTPS client that also sends in clear, to a numeric loopback address."""
+
+    @staticmethod
+    def _target_of(url: str) -> Target:
+        return web_target(url)
 
 
 class Downloader(HttpClient):

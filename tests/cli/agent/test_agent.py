@@ -9,7 +9,8 @@ import urllib.request
 
 import pytest
 
-from softphone.agents.bot_socket import sign_url
+from softphone.agents.signature import sign_url
+from tests.docs.test_json_schema import hold
 
 TOKEN = "0123456789abcdef of the tests"
 
@@ -50,6 +51,12 @@ def test_a_call_is_served_and_a_signal_drains(lab, start, bot, tmp_path):
     assert outcome.code == 0
     assert kinds(outcome) == ["joined", "ended"]
     assert (outcome.summary["calls"], outcome.summary["bot_failures"]) == (1, 0)
+    hold("agent", outcome.events)
+    said = [(each["event"], each.get("state")) for each in outcome.events]
+    assert [each for each in said if "regist" in each[0]] == [
+        ("registered", None),
+        ("registration", "unregistered"),
+    ]
     assert "can be read by others" in outcome.err
     assert TOKEN not in outcome.out + outcome.err
     said = [bot.stdout.readline() for _ in range(5)]
@@ -127,6 +134,8 @@ def test_the_dial_policy_judges_the_number(lab, cli, bot):
         (["--bot", "wss://h/", "--account-sid", "7"], "hex digits"),
         (["--bot", "wss://h/", "--reconnects", "-1"], "outside 0 to 100"),
         (["--bot", "wss://h/", "--metrics-key", "x"], "goes with --metrics"),
+        (["--bot", "wss://h/", "--voice-url", "https://h/"], "needs --voice-token"),
+        (["--bot", "wss://h/", "--voice-ca", "x"], "goes with --voice-url"),
     ],
 )
 def test_wrong_usage_sends_nothing(lab, cli, options, words):

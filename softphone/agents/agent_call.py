@@ -1,0 +1,81 @@
+"""A call of an agent server, from its first ringing to its end, as an application knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+from softphone.agents.twiml import Verb
+from softphone.call import IncomingCall, OutgoingCall
+from softphone.events import CallState
+
+if TYPE_CHECKING:
+    from softphone.agents.bot_call import BotCall
+
+API_VERSION = "2010-04-01"
+"""The version of Twilio's interface whose fields these are."""
+
+Program: TypeAlias = tuple[Verb, ...] | str
+"""What becomes of a call: the verbs of a document, or the URL that is asked for them."""
+
+
+class Direction(StrEnum):
+    """Who called whom."""
+
+    INBOUND = "inbound"
+    OUTBOUND = "outbound-api"
+
+
+@dataclass(eq=False)
+class AgentCall:
+    """One call.  `caller` and `called` are numbers, or addresses, as the far end may have chosen.
+
+    `bot` is there from the answer on.
+    """
+
+    sid: str
+    account_sid: str
+    party: IncomingCall | OutgoingCall = field(repr=False)
+    direction: Direction
+    caller: str
+    called: str
+    created: datetime
+    answered: datetime | None = None
+    bot: BotCall | None = None
+    redirection: Program | None = field(default=None, repr=False)
+
+    @property
+    def status(self) -> str:
+        """The call's status in Twilio's words."""
+        if self.bot is not None:
+            return "in-progress"
+        if self.direction is Direction.INBOUND or self.party.state is CallState.EARLY:
+            return "ringing"
+        return "queued"
+
+    def form_fields(self) -> dict[str, str]:
+        """Return what the application is told of the call, as fields of a form."""
+        fields = {
+            "AccountSid": self.account_sid,
+            "ApiVersion": API_VERSION,
+            "CallSid": self.sid,
+            "CallStatus": self.status,
+            "Called": self.called,
+            "Caller": self.caller,
+            "Direction": self.direction.value,
+            "From": self.caller,
+            "To": self.called,
+        }
+        return {name: _text(value) for name, value in fields.items()}
+
+    def facts(self) -> Mapping[str, str]:
+        """Return the values of `{from}` and `{to}` in a bot's parameters."""
+        return {"from": self.caller, "to": self.called}
+
+
+def _text(value: str) -> str:
+    """Return a far end's text as one that has octets."""
+    return value.encode("utf-8", "replace").decode("utf-8")

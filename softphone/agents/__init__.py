@@ -11,9 +11,13 @@ RFC 6455 (WebSocket) on aiohttp, over connections that have passed the certifica
 (`softphone.net.verified`).  The messages are those that Twilio documents for its bidirectional
 streams; the signature of the handshake is its HMAC-SHA1 (RFC 2104) of the URL.  With a voice URL an
 application is asked what becomes of a call, and answers in TwiML (`twiml`).
+`RestServer` has the calls of an agent server placed, ended and redirected by HTTP.
 """
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from softphone.agents.agent_server import AgentServer
 from softphone.agents.bot_config import BotConfig, TroubleRule
@@ -21,12 +25,23 @@ from softphone.agents.reports import AgentReport, ReportKind
 from softphone.agents.twiml import TwimlError
 from softphone.agents.voice_url import VoiceConfig
 
+if TYPE_CHECKING:
+    from softphone.agents.rest_server import RestServer
+
 __all__ = [
     "AgentReport",
     "AgentServer",
     "BotConfig",
     "ReportKind",
+    "RestServer",
     "TroubleRule",
     "TwimlError",
     "VoiceConfig",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs aiohttp on its first use (PEP 562)."""
+    if name != "RestServer":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module("softphone.agents.rest_server").RestServer

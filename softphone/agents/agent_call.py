@@ -33,7 +33,7 @@ class Direction(StrEnum):
 class AgentCall:
     """One call.  `caller` and `called` are numbers, or addresses, as the far end may have chosen.
 
-    `bot` is there from the answer on.
+    `bot` is there from the answer on; `ending` says that an application has ended the call.
     """
 
     sid: str
@@ -45,6 +45,7 @@ class AgentCall:
     created: datetime
     answered: datetime | None = None
     bot: BotCall | None = None
+    ending: bool = False
     redirection: Program | None = field(default=None, repr=False)
 
     @property

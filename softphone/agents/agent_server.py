@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,6 +42,9 @@ NO_BOT = 480
 BUSY, NOT_WANTED = 486, 603
 """The statuses of `<Reject>`, by its reason."""
 
+MOST_CALLS = 1000
+"""The most calls with which an application may place another one."""
+
 T = TypeVar("T")
 
 
@@ -74,7 +78,8 @@ class AgentServer:
         self._entropy = entropy
         self._wall = wall
         self._connector = BotConnector(config, network or system_network(), entropy)
-        self._account_sid = config.account_id or _account_sid(account.aor)
+        self.account_sid = config.account_id or _account_sid(account.aor)
+        """The accountSid that bots and applications are told."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls: dict[str, AgentCall] = {}
         self._streams = 0
@@ -126,7 +131,8 @@ class AgentServer:
                 call = await self._answered(outgoing, socket, timeout)
                 if duration is not None:
                     asyncio.get_running_loop().call_later(duration, call.hangup)
-                failure = await self._direct(record, call, self._default_program, socket)
+                program = (Connect(self._config.url),)
+                failure = await self._direct(record, call, program, socket)
                 ended = await call.ended()
         finally:
             await socket.close()
@@ -153,7 +159,110 @@ class AgentServer:
                 each.cancel()
             await asyncio.gather(answering, leaving, return_exceptions=True)
 
+    # Calls of an application
+
+    async def place_call(
+        self,
+        target: str,
+        program: Program,
+        *,
+        timeout: float = 60.0,  # noqa: ASYNC109
+    ) -> AgentCall:
+        """Call `target`; once it answers, within `timeout` seconds, `program` is carried out.
+
+        Returns when the INVITE has gone.  Raises what `check_program`, `Account.dial` and
+        `OutgoingCall.start` do, LocalProtocolError with too many calls.
+
+        :meta private:
+        """
+        self.check_program(program)
+        if len(self._calls) >= MOST_CALLS:
+            raise LocalProtocolError(f"{MOST_CALLS} calls are up: no other one is placed")
+        outgoing = self._account.dial(target)
+        await outgoing.start()
+        record = self._record_placed(outgoing)
+        # Before its task runs, so that it is found from now on.
+        self._calls[record.sid] = record
+        self._start(self._attend_placed(record, outgoing, program, timeout))
+        return record
+
+    async def _attend_placed(
+        self,
+        record: AgentCall,
+        outgoing: OutgoingCall,
+        program: Program,
+        timeout: float,  # noqa: ASYNC109
+    ) -> None:
+        with self._listed(record):
+            async with outgoing:
+                try:
+                    call = await outgoing.answered(timeout=timeout)
+                except SoftphoneError as error:
+                    self._tell(ReportKind.FAILED, record, reason=str(error))
+                else:
+                    await self._direct(record, call, program, None)
+
+    def find_call(self, sid: str) -> AgentCall | None:
+        """Return a call that is not over.
+
+        :meta private:
+        """
+        found = self._calls.get(sid)
+        return None if found is None or found.ending else found
+
+    def end_call(self, record: AgentCall) -> None:
+        """End a call, answered or not.
+
+        :meta private:
+        """
+        record.ending = True
+        if record.bot is not None:
+            record.bot.call.hangup()
+        elif isinstance(record.party, OutgoingCall):
+            record.party.cancel()
+        elif record.party.unanswered:
+            record.party.reject(NO_BOT)
+
+    def redirect_call(self, record: AgentCall, program: Program) -> None:
+        """Have a call that was answered go on with a program that was checked.
+
+        :meta private:
+        """
+        record.redirection = program
+        if record.bot is not None:
+            record.bot.redirect()
+
+    def check_program(self, program: Program) -> None:
+        """Raise ConfigurationError for a URL that is not at a server that is configured.
+
+        :meta private:
+        """
+        if not isinstance(program, str):
+            for verb in program:
+                self._connector_for(verb)
+        elif self._voice is None:
+            raise ConfigurationError("no voice URL is configured")
+        else:
+            self._voice.check_url(program)
+
+    def is_own_address(self, text: str) -> bool:
+        """Whether a text is the account's address, or the user of it.
+
+        :meta private:
+        """
+        address = self._account.aor.partition(":")[2]
+        return text.removeprefix("sip:") in (address, address.partition("@")[0])
+
     # Records of calls
+
+    @contextmanager
+    def _listed(self, record: AgentCall) -> Iterator[None]:
+        """Have applications find a call meanwhile; it may be found already."""
+        self._calls[record.sid] = record
+        try:
+            yield
+        finally:
+            del self._calls[record.sid]
 
     def _record_received(self, incoming: IncomingCall) -> AgentCall:
         identity = incoming.asserted_identity
@@ -170,7 +279,7 @@ class AgentServer:
     ) -> AgentCall:
         sid = "CA" + self._entropy(16).hex()
         now = self._wall()
-        return AgentCall(sid, self._account_sid, party, direction, caller, called, now)
+        return AgentCall(sid, self.account_sid, party, direction, caller, called, now)
 
     # One call that comes in
 
@@ -188,10 +297,11 @@ class AgentServer:
     async def _attend(self, incoming: IncomingCall) -> None:
         record = self._record_received(incoming)
         try:
-            incoming.ring()
-            program = await self._program_before_answer(record, incoming)
-            if program is not None:
-                await self._answer(record, incoming, program)
+            with self._listed(record):
+                incoming.ring()
+                program = await self._program_before_answer(record, incoming)
+                if program is not None:
+                    await self._answer(record, incoming, program)
         except LocalProtocolError:
             # The caller gave up before its turn came.
             return
@@ -282,8 +392,8 @@ class AgentServer:
         """
         streams: list[str] = []
 
-        def joined(ids: StreamIds) -> None:
-            kind = ReportKind.RECONNECTED if streams else ReportKind.JOINED
+        def joined(ids: StreamIds, again: bool) -> None:
+            kind = ReportKind.RECONNECTED if again else ReportKind.JOINED
             streams.append(ids.stream)
             self._tell(kind, record, stream_id=ids.stream)
 
@@ -294,11 +404,9 @@ class AgentServer:
         try:
             async with call, BotCall(call, ids=ids, joined=joined) as bot:
                 record.bot, record.answered = bot, self._wall()
-                self._calls[record.sid] = record
                 failure = await self._carry_out(record, bot, program, socket)
             return failure
         finally:
-            self._calls.pop(record.sid, None)
             last = streams[-1] if streams else ""
             if failure:
                 self._tell_failed(record, failure, stream_id=last)
@@ -307,12 +415,14 @@ class AgentServer:
     async def _carry_out(
         self, record: AgentCall, bot: BotCall, program: Program, socket: BotSocket | None
     ) -> str:
-        while True:
+        failure = ""
+        while not record.ending:
             failure = await self._carry_out_one(record, bot, program, socket)
             if failure or bot.over or record.redirection is None:
-                return failure
+                break
             program, record.redirection, socket = record.redirection, None, None
             bot.follow_redirection()
+        return failure
 
     async def _carry_out_one(
         self, record: AgentCall, bot: BotCall, program: Program, socket: BotSocket | None

@@ -101,7 +101,8 @@ class BotLine:
 class BotCall:
     """An async context for an answered call: joins it with bots, and hangs it up at the end.
 
-    `ids` makes the names of a stream, and `joined` is called with them for each one.
+    `ids` makes the names of a stream, and `joined` is called with them for each one, and whether it
+    takes the place of one that was lost.
     """
 
     def __init__(
@@ -109,7 +110,7 @@ class BotCall:
         call: Call,
         *,
         ids: Callable[[], StreamIds],
-        joined: Callable[[StreamIds], None],
+        joined: Callable[[StreamIds, bool], None],
     ) -> None:
         self.call = call
         self._ids = ids
@@ -217,7 +218,8 @@ class BotCall:
         """Use one socket after the other; return what failed."""
         left = config.reconnects
         while True:
-            failure, lost = await self._converse(socket, parameters)
+            again = left < config.reconnects
+            failure, lost = await self._converse(socket, parameters, again)
             if not lost or not left or self.halted:
                 return failure
             left -= 1
@@ -232,13 +234,15 @@ class BotCall:
                 return ""
             socket = opened
 
-    async def _converse(self, socket: BotSocket, parameters: Mapping[str, str]) -> tuple[str, bool]:
+    async def _converse(
+        self, socket: BotSocket, parameters: Mapping[str, str], again: bool
+    ) -> tuple[str, bool]:
         """Use a socket to its end; return what failed, and whether another one may help."""
         line = BotLine(socket, StreamWriter(self._ids(), parameters))
         writer = line.writer
         playback = BotPlayback(self.call, lambda name: line.send(writer.mark, name))
         await line.send(writer.start)
-        self._joined(writer.ids)
+        self._joined(writer.ids, again)
         self._line = line
         reading = asyncio.ensure_future(self._read(line, playback))
         playing = asyncio.ensure_future(playback.play())

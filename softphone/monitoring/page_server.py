@@ -65,7 +65,7 @@ class PageAccess:
         guarded = self.credential is not None and self.token is not None
         if self.loopback_only and not guarded and not _is_loopback(self.host):
             raise ConfigurationError(
-                f"{self.host} is not loopback: figures leave this host only over TLS and with a"
+                f"{self.host} is not loopback: this leaves the host only over TLS and with a"
                 " token; give a certificate with its key and a token file"
             )
 

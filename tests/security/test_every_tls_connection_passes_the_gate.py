@@ -27,6 +27,7 @@ SPEAKS = {
 GIVES_CONTEXT = {
     "softphone/net/stream/tls_handshake.py": "the gate",
     "softphone/monitoring/page_server.py": "a server, which asks for a token and dials nothing",
+    "softphone/agents/rest_server.py": "a server, which asks for a token and dials nothing",
 }
 """Who passes `ssl=` to asyncio."""
 CONTEXTS = {"client_context", "server_context", "probe_context"}
@@ -39,6 +40,7 @@ TAKES_CONTEXTS = {
     "softphone/cli/call/call_options.py": "only to see whether one can be made",
     "softphone/messaging/client.py": "slixmpp wants one, and dials nothing",
     "softphone/monitoring/page_server.py": "a server, which asks for a token and dials nothing",
+    "softphone/agents/rest_server.py": "a server, which asks for a token and dials nothing",
     "softphone/lab/uds_directory.py": "a server that asks for no client certificate",
     "softphone/lab/unity_connection.py": "a server that asks for no client certificate",
     "softphone/lab/cucm/file_service.py": "a server that asks for no client certificate",
@@ -46,6 +48,7 @@ TAKES_CONTEXTS = {
 BRINGS_TLS = {
     "aiohttp": {
         "softphone/agents/bot_socket.py": "in clear, over a private socket or loopback",
+        "softphone/agents/rest_server.py": "a server, which asks for a token and dials nothing",
         "softphone/lab/http_server.py": "a server that asks for no client certificate",
         "softphone/lab/uds_directory.py": "a server that asks for no client certificate",
         "softphone/lab/unity_connection.py": "a server that asks for no client certificate",

@@ -9,17 +9,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from softphone._version import __version__
 from softphone.account import Account
-from softphone.agents import AgentReport, AgentServer, BotConfig, ReportKind, VoiceConfig
+from softphone.agents import (
+    AgentReport,
+    AgentServer,
+    BotConfig,
+    ReportKind,
+    VoiceConfig,
+)
 from softphone.cli.agent.options import (
     AgentCallOptions,
     AgentOptions,
     AgentServeOptions,
     BotOptions,
+    RestOptions,
     VoiceOptions,
 )
 from softphone.cli.call.call_options import load_checked, srtp_policy
-from softphone.cli.call.monitoring import MonitoringAccess, check_monitoring, serve_monitoring
+from softphone.cli.call.monitoring import (
+    GuardedAccess,
+    MonitoringAccess,
+    check_monitoring,
+    serve_monitoring,
+)
 from softphone.cli.call.ready import show_ready
 from softphone.cli.call.register import print_account_events
 from softphone.cli.call.summary import CallOutcome
@@ -30,6 +43,7 @@ from softphone.config import AccountConfig
 from softphone.config.toml_reader import read_text
 from softphone.errors import ConfigurationError
 from softphone.media.audio import WavSource
+from softphone.monitoring import PageAccess
 from softphone.phone import Phone
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsCredential, TlsSettings, TrustStore, check_credential
@@ -120,6 +134,18 @@ def voice_config(options: VoiceOptions) -> VoiceConfig | None:
         raise ConfigurationError(f"--voice-url: {error}") from error
 
 
+def rest_access(options: RestOptions) -> PageAccess | None:
+    """Return where calls of other programs are served, None for nowhere.
+
+    Raises ConfigurationError.
+    """
+    given = (options.rest, options.rest_certificate, options.rest_key, options.rest_token)
+    access = GuardedAccess(*given).checked("--rest")
+    if access is not None and access.token is None:
+        raise ConfigurationError("--rest needs --rest-token FILE, with its clients' password")
+    return access
+
+
 def _tls(options: BotOptions) -> TlsSettings:
     certificate, key = options.bot_certificate, options.bot_key
     if (certificate is None) != (key is None):
@@ -161,8 +187,9 @@ async def serve_agent(output: CommandOutput, options: AgentServeOptions) -> int:
     """Serve until `--duration` is over, the registration is lost, or a signal has drained us."""
     duration = checked_seconds("--duration", options.duration)
     prepared = await _prepare(output, options)
-    voice = voice_config(options.voice)
-    _warn_of_readers(output, options.voice.voice_token)
+    voice, rest = voice_config(options.voice), rest_access(options.rest)
+    for path in (options.voice.voice_token, options.rest.rest_token):
+        _warn_of_readers(output, path)
     async with _line(output, options, prepared) as (phone, line):
         with output.waiting(_status(None, prepared)) as show:
 
@@ -171,7 +198,8 @@ async def serve_agent(output: CommandOutput, options: AgentServeOptions) -> int:
                 show(_status(server, prepared))
 
             server = AgentServer(line, prepared.bot, voice=voice, report=report)
-            drained = await _serve(output, phone, line, server, duration)
+            async with _serve_rest(output, server, rest):
+                drained = await _serve(output, phone, line, server, duration)
         said = "drained: every call is over" if drained else "done"
         joined, failures = server.joined_total, server.failures_total
     return output.done(
@@ -181,6 +209,22 @@ async def serve_agent(output: CommandOutput, options: AgentServeOptions) -> int:
         calls=joined,
         bot_failures=failures,
     )
+
+
+@asynccontextmanager
+async def _serve_rest(
+    output: CommandOutput, server: AgentServer, access: PageAccess | None
+) -> AsyncIterator[None]:
+    """Serve the calls of other programs, if the user asks for that."""
+    if access is None:
+        yield
+        return
+    from softphone.agents import RestServer  # here, since it needs aiohttp
+
+    async with RestServer(server, access, version=__version__) as rest:
+        sentence = f"calls for {server.account_sid} at {rest.url}"
+        output.event("rest", sentence, url=rest.url, account_sid=server.account_sid)
+        yield
 
 
 async def _serve(

@@ -122,6 +122,33 @@ class VoiceOptions(OptionGroup):
 
 
 @option_dataclass
+class RestOptions(OptionGroup):
+    """Where other programs place, end and redirect calls."""
+
+    rest: Annotated[
+        str | None,
+        option(
+            "--rest",
+            "Serve Twilio's Calls resource here, for --rest-token; elsewhere than on loopback over "
+            "TLS.  /openapi.json describes it.",
+            "ADDRESS:PORT",
+        ),
+    ] = None
+    rest_token: Annotated[
+        Path | None,
+        option(
+            "--rest-token",
+            "The password of its clients is in this file; their user is the accountSid.",
+            "FILE",
+        ),
+    ] = None
+    rest_certificate: Annotated[
+        Path | None, option("--rest-certificate", "Serve it over TLS with this.", "PEM")
+    ] = None
+    rest_key: Annotated[Path | None, option("--rest-key", "The key of that.", "PEM")] = None
+
+
+@option_dataclass
 class AgentOptions(CommandOptions):
     """What the two commands share."""
 
@@ -149,6 +176,7 @@ class AgentServeOptions(AgentOptions):
         "softphone agent serve --account lab/bob.toml --bot ws://127.0.0.1:8765/media",
     )
     voice: VoiceOptions = field(default_factory=VoiceOptions)
+    rest: RestOptions = field(default_factory=RestOptions)
     duration: Annotated[float | None, option("--duration", "Leave after this long.", "SECONDS")] = (
         None
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from softphone.cli.call.options import MonitoringOptions
 from softphone.cli.console.output import CommandOutput
@@ -53,23 +54,40 @@ def _health(options: MonitoringOptions) -> PageAccess | None:
 
 
 def _metrics(options: MonitoringOptions) -> PageAccess | None:
-    certificate, key = options.metrics_certificate, options.metrics_key
-    if options.metrics is None:
-        if certificate or key or options.metrics_token:
-            raise ConfigurationError("--metrics-… goes with --metrics ADDRESS:PORT")
-        return None
-    host, port = parse_place(options.metrics, what="--metrics")
-    if certificate is None and key is None:
-        credential = None
-    elif certificate is None or key is None:
-        raise ConfigurationError("--metrics-certificate and --metrics-key go together")
-    else:
-        credential = TlsCredential(certificate, key)
-        check_credential(credential)
-    token = None
-    if options.metrics_token is not None:
-        token = KeyMaterial(read_text(options.metrics_token, "token file").strip().encode())
-    try:
-        return PageAccess(host, port, credential, token)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"--metrics {options.metrics}: {error}") from error
+    access = GuardedAccess(
+        options.metrics, options.metrics_certificate, options.metrics_key, options.metrics_token
+    )
+    return access.checked("--metrics")
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedAccess:
+    """The options of a server that is on loopback, or elsewhere over TLS and with a token."""
+
+    place: str | None
+    certificate: Path | None
+    key: Path | None
+    token: Path | None
+
+    def checked(self, name: str) -> PageAccess | None:
+        """Return the access; `name` is the option of the place.  Raises ConfigurationError."""
+        certificate, key = self.certificate, self.key
+        if self.place is None:
+            if certificate or key or self.token:
+                raise ConfigurationError(f"{name}-… goes with {name} ADDRESS:PORT")
+            return None
+        host, port = parse_place(self.place, what=name)
+        if certificate is None and key is None:
+            credential = None
+        elif certificate is None or key is None:
+            raise ConfigurationError(f"{name}-certificate and {name}-key go together")
+        else:
+            credential = TlsCredential(certificate, key)
+            check_credential(credential)
+        token = None
+        if self.token is not None:
+            token = KeyMaterial(read_text(self.token, "token file").strip().encode())
+        try:
+            return PageAccess(host, port, credential, token)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{name} {self.place}: {error}") from error

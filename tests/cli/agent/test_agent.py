@@ -136,6 +136,9 @@ def test_the_dial_policy_judges_the_number(lab, cli, bot):
         (["--bot", "wss://h/", "--metrics-key", "x"], "goes with --metrics"),
         (["--bot", "wss://h/", "--voice-url", "https://h/"], "needs --voice-token"),
         (["--bot", "wss://h/", "--voice-ca", "x"], "goes with --voice-url"),
+        (["--bot", "wss://h/", "--rest", "127.0.0.1:0"], "needs --rest-token"),
+        (["--bot", "wss://h/", "--rest", "0.0.0.0:0"], "TLS"),
+        (["--bot", "wss://h/", "--rest-key", "x"], "goes with --rest"),
     ],
 )
 def test_wrong_usage_sends_nothing(lab, cli, options, words):

@@ -41,6 +41,7 @@ STRICT = (
     "tests/messaging",
     "tests/contacts",
     "tests/voicemail",
+    "tests/discovery",
     "tests/lab/test_uds_directory.py",
     "tests/end_to_end/test_directory_names.py",
     "tests/net/stream/test_inner_tls.py",

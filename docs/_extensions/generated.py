@@ -149,6 +149,7 @@ def keys() -> Iterator[str]:
     from softphone.contacts import DirectoryLimits, LdapConfig, UdsConfig
     from softphone.messaging.compliance import ComplianceConfig
     from softphone.messaging.config import HistoryConfig, MessagingConfig
+    from softphone.messaging.im_presence import ImPresenceConfig
     from softphone.personas import DeviceIdentity
     from softphone.voicemail import VoicemailConfig
 
@@ -181,7 +182,8 @@ def keys() -> Iterator[str]:
         ("[dscp]", config.DscpConfig, ()),
         ("[device]", DeviceIdentity, ()),
         ("[oauth]", config.OAuthConfig, ("fetch",)),
-        ("[im]", MessagingConfig, ("encryption", "compliance")),
+        ("[im]", MessagingConfig, ("encryption", "compliance", "token", "im_presence")),
+        ("[im.im_presence]", ImPresenceConfig, ()),
         ("[im], history", HistoryConfig, ("limit",)),
         ("[im.compliance]", ComplianceConfig, ("tls", "file_within")),
         ("[voicemail]", VoicemailConfig, ()),

@@ -61,6 +61,8 @@ IM_KEYS = (
     "timeout",
     "tls",
     "compliance",
+    "im_presence",
+    "allow_plain",
 )
 """Keys of the table `[im]`, which `softphone.config.messaging_file` reads."""
 

@@ -19,6 +19,7 @@ from softphone.errors import ConfigurationError
 from softphone.messaging.compliance import ComplianceConfig
 from softphone.messaging.config import HistoryConfig, MessagingConfig
 from softphone.messaging.encryption_policy import EncryptionPolicy
+from softphone.messaging.im_presence import ImPresenceConfig
 from softphone.security import RevocationMode
 from softphone.trust import Service, TlsSettings
 
@@ -90,9 +91,11 @@ def _config(table: TomlTable, tls: TlsSettings, environment: Mapping[str, str]) 
         history=_history(table),
         timeout=table.seconds("timeout", most=600) or 30.0,
         compliance=_compliance(table, tls),
+        im_presence=_im_presence(table, tls),
         **table.fields(
             MessagingConfig,
             *("jid", "password", "tls", "encryption", "history", "timeout", "compliance"),
+            *("im_presence", "token"),
         ),
     )
 
@@ -131,6 +134,34 @@ def _compliance(im: TomlTable, tls: TlsSettings) -> ComplianceConfig | None:
             tls=replace(tls, service=Service.HTTPS, pin=None),
             **values,
         )
+    )
+
+
+def _im_presence(im: TomlTable, tls: TlsSettings) -> ImPresenceConfig | None:
+    """Read the table `[im.im_presence]`; None without one.
+
+    TLS is the account's, without its pin, which belongs to another server.
+    """
+    table = im.table("im_presence")
+    if table is None:
+        return None
+    table.check_keys(*field_names(ImPresenceConfig))
+    own = table.table("tls")
+    settings = replace(tls, service=Service.HTTPS, pin=None)
+    if own is not None:
+        own.check_keys(*_TLS_KEYS)
+        config = own.checked(own.tls)
+        settings = replace(
+            settings,
+            store=trust_store_of(config),
+            credential=credential_of(config),
+            pin=config.pin,
+            minimum=config.minimum,
+        )
+    if table.texts("servers") is None:
+        table.fail_whole("servers is missing: the nodes, the home node first")
+    return table.checked(
+        lambda: ImPresenceConfig(tls=settings, **table.fields(ImPresenceConfig, "tls"))
     )
 
 

@@ -31,9 +31,15 @@ if TYPE_CHECKING:
         PendingMessage,
         Redact,
     )
-    from softphone.messaging.config import HistoryConfig, MessagingConfig, SubscriptionApproval
+    from softphone.messaging.config import (
+        FetchToken,
+        HistoryConfig,
+        MessagingConfig,
+        SubscriptionApproval,
+    )
     from softphone.messaging.delivery.sender import SentMessage
     from softphone.messaging.encryption_policy import MATRIX, EncryptionPolicy, PolicyRow, SendMode
+    from softphone.messaging.im_presence import CertificateName, ImPresenceConfig, PresenceNode
     from softphone.messaging.message import (
         Availability,
         EncryptionScope,
@@ -50,6 +56,7 @@ __all__ = [
     "MATRIX",
     "Allow",
     "Availability",
+    "CertificateName",
     "ComplianceConfig",
     "CompliancePolicy",
     "ContentKind",
@@ -57,7 +64,9 @@ __all__ = [
     "Deny",
     "EncryptionPolicy",
     "EncryptionScope",
+    "FetchToken",
     "HistoryConfig",
+    "ImPresenceConfig",
     "Message",
     "MessageArchive",
     "MessageDirection",
@@ -69,6 +78,7 @@ __all__ = [
     "PendingMessage",
     "PolicyRow",
     "Presence",
+    "PresenceNode",
     "Redact",
     "SendMode",
     "SentMessage",
@@ -83,6 +93,7 @@ _MODULES = (
     "compliance.hook",
     "compliance.policies",
     "compliance.config",
+    "im_presence",
     "config",
     "storage.archive",
     "delivery.sender",

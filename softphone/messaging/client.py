@@ -32,6 +32,7 @@ from softphone.messaging.e2e.session import ClientSession
 from softphone.messaging.e2e.sessions import ClientSessions
 from softphone.messaging.files import FileTransfer, TransferredFile
 from softphone.messaging.files.upload import UploadService
+from softphone.messaging.im_presence import ClientConfigurationService
 from softphone.messaging.message import Availability, Message, Presence
 from softphone.messaging.server_location import SrvResolver
 from softphone.messaging.storage import DatabaseConnector, MessageArchive
@@ -116,6 +117,8 @@ class MessagingClient:
         self._attach_parts()
 
     def _attach_parts(self) -> None:
+        self._service = _configuration_service(self._config, self._environment)
+        self._stream.service = self._service
         parts = (
             self._connection,
             self._peers,
@@ -165,9 +168,7 @@ class MessagingClient:
         compliance, environment = self._config.compliance, self._environment
         if compliance is None:
             return
-        network = HttpsEnvironment(
-            environment.connector.resolve, environment.wall, environment.connector.fetcher
-        )
+        network = _https_environment(environment)
         self._compliance = await AccountCompliance(self.jid, compliance, network).__aenter__()
         hook = environment.hook
         self._processor.hook = (
@@ -191,6 +192,8 @@ class MessagingClient:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
         await self._connection.close()
+        if self._service is not None:
+            self._service.close()
         self._signed_out(TransportError("signed out"))
         self._processor.history.clear()
         archive, self._processor.archive = self._processor.archive, None
@@ -204,6 +207,11 @@ class MessagingClient:
     def jid(self) -> str:
         """Our bare JID."""
         return self._config.jid
+
+    @property
+    def mechanism(self) -> str:
+        """The SASL mechanism that signed us in, such as "SCRAM-SHA-256"; "" before the sign-in."""
+        return self._stream.mechanism
 
     @property
     def is_up(self) -> bool:
@@ -360,9 +368,25 @@ class MessagingClient:
         self._stream.set_reading_paused(held)
 
 
+def _https_environment(environment: MessagingEnvironment) -> HttpsEnvironment:
+    connector = environment.connector
+    return HttpsEnvironment(connector.resolve, environment.wall, connector.fetcher)
+
+
+def _configuration_service(
+    config: MessagingConfig, environment: MessagingEnvironment
+) -> ClientConfigurationService | None:
+    if config.im_presence is None or config.password is None:
+        return None
+    return ClientConfigurationService(
+        config.im_presence, config.jid, config.password, _https_environment(environment)
+    )
+
+
 def _server_settings(config: MessagingConfig) -> TlsSettings:
     """Use AES 256 only, and with a password TLS 1.2, whose channel binding Python supports."""
-    binds = config.password is not None and config.tls.minimum is TlsVersion.TLS_1_2
+    scram = config.password is not None and config.im_presence is None
+    binds = scram and config.tls.minimum is TlsVersion.TLS_1_2
     return replace(
         config.tls,
         service=Service.XMPP,

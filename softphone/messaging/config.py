@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
 
 from softphone.errors import ConfigurationError
 from softphone.messaging.compliance import ComplianceConfig
 from softphone.messaging.encryption_policy import EncryptionPolicy
+from softphone.messaging.im_presence.config import ImPresenceConfig
 from softphone.messaging.server_location import TlsMode, XmppServer, configured_server
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings
 
 _BARE = re.compile(r"[^\s@/\"&'<>:]+@[^\s@/]+")
 _PART = re.compile(r"[^\s/@]{1,255}")
+
+FetchToken: TypeAlias = Callable[[], Awaitable[str]]
+"""Returns a bearer token for the sign-in that begins now."""
 
 
 class SubscriptionApproval(StrEnum):
@@ -76,12 +82,22 @@ class MessagingConfig:
     """Policies, audit table and third-party archive; by default none."""
     timeout: float = 30.0
     """Seconds to sign in, and for a message to be acknowledged; at most 600 in a file."""
+    im_presence: ImPresenceConfig | None = None
+    """The nodes of Cisco's IM and Presence, where a one-time password signs us in
+    (CISCO-VTG-TOKEN); by default the server is any other."""
+    token: FetchToken | None = field(default=None, repr=False)
+    """Supplies the bearer token of OAUTHBEARER for each sign-in; in Python only."""
+    allow_plain: bool = False
+    """Whether the password itself is shown to the verified server (SASL PLAIN) where that offers
+    nothing better."""
 
     def __post_init__(self) -> None:
         if _BARE.fullmatch(self.jid) is None:
             raise ConfigurationError(f"im.jid: {self.jid!r} is not of the form user@domain")
-        if self.password is None and self.tls.credential is None:
+        if self.password is None and self.tls.credential is None and self.token is None:
             raise ConfigurationError("im.password: give a password or a client certificate")
+        if self.im_presence is not None:
+            self._check_im_presence()
         if self.resource is not None and _PART.fullmatch(self.resource) is None:
             raise ConfigurationError(f"im.resource: {self.resource!r} is no name of a client")
         if self.tls.service is not Service.XMPP:
@@ -93,6 +109,17 @@ class MessagingConfig:
             )
         if self.server is not None:
             configured_server(self.server, self.domain, self.mode)
+
+    def _check_im_presence(self) -> None:
+        if self.server is not None:
+            raise ConfigurationError("im.server: the servers are those of im_presence")
+        if self.password is None and self.token is None:
+            raise ConfigurationError("im.password: IM and Presence needs the user's password")
+        if self.allow_plain:
+            raise ConfigurationError(
+                "im.allow_plain: with im_presence a one-time password takes the password's place,"
+                " and a server that hides this gets nothing"
+            )
 
     @property
     def domain(self) -> str:

@@ -52,6 +52,9 @@ def make_messaging_client(
         # user's decision.
         own = replace(own, unknown=None)
         mine = replace(mine, compliance=replace(config.compliance, tls=own))
+    if config.im_presence is not None:
+        own = trust_context.complete_tls(config.im_presence.tls, fips=setup.fips)
+        mine = replace(mine, im_presence=replace(config.im_presence, tls=own))
     connector = ConnectorConfig(trust_context.fetcher, resolve=setup.resolver.resolve)
     return MessagingClient(
         mine, MessagingEnvironment(connector, setup.resolver, setup.entropy, hook)

@@ -9,6 +9,7 @@ from softphone.config.messaging_file import load_messaging
 from softphone.errors import ConfigurationError
 from softphone.messaging.config import SubscriptionApproval
 from softphone.messaging.encryption_policy import EncryptionPolicy
+from softphone.messaging.im_presence import CertificateName
 from softphone.messaging.server_location import TlsMode
 from softphone.security import RevocationMode
 from softphone.trust import Service
@@ -105,3 +106,48 @@ def test_what_is_wrong_is_named_with_its_line(read, text, words):
 def test_a_missing_file_says_where_its_tables_are_described(tmp_path):
     with pytest.raises(ConfigurationError, match=r"there is no such .* under Instant messages"):
         load_messaging(tmp_path / "none.toml")
+
+
+NODES = f'{TLS}{ALONE}[im.im_presence]\nservers = ["imp1.example.test", "imp2.example.test:443"]\n'
+
+
+def test_nodes_of_im_and_presence_are_read(read):
+    found = read(
+        f'{NODES}user = "ali"\nxmpp_port = 5223\nversion = "none"\ncertificate_name = "node"\n'
+        "check_domain = false\nfollow_home_node = false\ntimeout = 3\n"
+    ).config.im_presence
+    assert [each.soap_port for each in found.nodes] == [8443, 443]
+    assert (found.user, found.xmpp_port, found.version) == ("ali", 5223, "none")
+    assert found.timeout == 3.0
+    assert found.certificate_name is CertificateName.NODE
+    assert not found.check_domain
+    assert not found.follow_home_node
+    assert found.tls.service is Service.HTTPS
+    assert read(ALONE).config.im_presence is None
+
+
+def test_the_service_is_trusted_by_the_account_s_authorities_or_its_own(read, tmp_path):
+    pin = "sha256:" + "0" * 64
+    pinned = NODES.replace("[im]", f'pin = "{pin}"\n[im]')
+    config = read(pinned).config
+    assert (config.tls.pin, config.im_presence.tls.pin) == (pin, None)
+    assert config.im_presence.tls.store is config.tls.store
+    own = read(f'{NODES}[im.im_presence.tls]\nca = "ca.crt"\npin = "{pin}"\n').config
+    assert own.im_presence.tls.pin == pin
+    assert own.im_presence.tls.credential is None
+    assert own.im_presence.tls.store is not own.tls.store
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ("[im.im_presence]\n", "servers is missing"),
+        ('[im.im_presence]\nserver = "a"\n', "did you mean 'servers'"),
+        ("[im.im_presence]\nservers = []\n", "servers is missing|1 to 8 nodes"),
+        ('[im.im_presence]\nservers = ["a"]\nxmpp_port = 0\n', r"im.toml:6: .*xmpp_port"),
+        ('allow_plain = true\n[im.im_presence]\nservers = ["a"]\n', "allow_plain"),
+    ],
+)
+def test_a_wrong_table_is_named_with_its_line(read, table, words):
+    with pytest.raises(ConfigurationError, match=words):
+        read(f"{ALONE}{table}")

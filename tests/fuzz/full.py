@@ -102,6 +102,8 @@ def targets() -> list[Target]:
         Target("XML of remote control", xml.REMOTE, xml.check_remote_control),
         Target("XML of directories", xml.USERS, xml.check_directory),
         Target("XML and JSON of mailboxes", xml.MAILBOX, xml.check_mailbox),
+        Target("XML of service discovery", xml.FOUND, xml.check_discovery),
+        Target("XML of IM and Presence", xml.SOAP, xml.check_soap),
     ]
     for suite in CryptoSuite:
         srtp = SrtpTarget(suite)

@@ -13,6 +13,8 @@ TARGETS = {
     xml.check_remote_control: xml.REMOTE,
     xml.check_directory: xml.USERS,
     xml.check_mailbox: xml.MAILBOX,
+    xml.check_discovery: xml.FOUND,
+    xml.check_soap: xml.SOAP,
 }
 
 

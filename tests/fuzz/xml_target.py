@@ -1,9 +1,23 @@
-"""Fuzz targets of the documents in XML: configuration, KPML, remote control, UDS, voicemail."""
+"""Fuzz targets of XML: configuration, KPML, remote control, UDS, discovery, voicemail, SOAP."""
 
 from __future__ import annotations
 
 from softphone.contacts.uds_document import parse_home_cluster, parse_users
-from softphone.errors import DirectoryError, VoicemailError
+from softphone.discovery.document import (
+    parse_cluster_user,
+    parse_devices,
+    parse_servers,
+    parse_service_profile,
+    parse_user,
+)
+from softphone.discovery.jabber_config import parse_jabber_config
+from softphone.errors import DirectoryError, DiscoveryError, SoftphoneError, VoicemailError
+from softphone.messaging.im_presence.document import (
+    fault_code,
+    parse_login,
+    parse_one_time_password,
+    parse_presence_domain,
+)
 from softphone.provisioning.device_config import parse_device_config
 from softphone.sip import Body
 from softphone.sip.event_packages.cisco_remotecc import (
@@ -35,6 +49,34 @@ MAILBOX = [
     b"</Message></Messages>",
     b'{"@total":"1","Message":{"MsgId":"0:b4ff-1","Secure":"false","Duration":"3340"}}',
     b"<Mailbox><IsMailboxMounted>true</IsMailboxMounted></Mailbox>",
+]
+
+FOUND = [
+    b'<clusterUser><result found="true" uri="https://h.example.test:8443/cucm-uds/user/a"/>'
+    b'<homeCluster serversUri="https://h.example.test:8443/x">h.example.test</homeCluster>'
+    b"</clusterUser>",
+    b'<user><userName>a</userName><homeCluster enableImAndPresence="true">h</homeCluster>'
+    b"<serviceProfile><uri>http://h/SPDefault.cnf.xml</uri></serviceProfile></user>",
+    b"<servers><server>h.example.test</server></servers>",
+    b"<devices><device><name>CSFA</name><model>x</model></device></devices>",
+    b"<ServiceProfile><Voicemail><Primary><addressAndPort>h:1</addressAndPort></Primary>"
+    b"</Voicemail></ServiceProfile>",
+    b"<config><Policies><Disable_IM_History>true</Disable_IM_History></Policies></config>",
+]
+_ENVELOPE = (
+    b'<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope" xmlns:e="urn:cisco:epas:soap">'
+    b"<s:Body>%b</s:Body></s:Envelope>"
+)
+SOAP = [
+    _ENVELOPE % each
+    for each in (
+        b"<e:login-resp><e:success><e:session-key>3f1c</e:session-key></e:success></e:login-resp>",
+        b'<e:get-all-config-resp><e:get-system-config-resp><e:property name="Presence.Domain">'
+        b"example.test</e:property></e:get-system-config-resp></e:get-all-config-resp>",
+        b"<e:get-onetime-password-resp><e:success><e:password>1</e:password></e:success>"
+        b"</e:get-onetime-password-resp>",
+        b"<s:Fault><s:Code><s:Value>s:Sender</s:Value></s:Code></s:Fault>",
+    )
 ]
 
 
@@ -79,4 +121,30 @@ def check_mailbox(data: bytes) -> None:
         try:
             read(data)
         except VoicemailError:
+            continue
+
+
+def check_discovery(data: bytes) -> None:
+    """What a user's servers are, or DiscoveryError."""
+    for read in (
+        parse_cluster_user,
+        parse_user,
+        parse_devices,
+        parse_service_profile,
+        parse_jabber_config,
+        lambda each: parse_servers(each, 8443),
+    ):
+        try:
+            read(data)
+        except DiscoveryError:
+            continue
+
+
+def check_soap(data: bytes) -> None:
+    """What a node of IM and Presence answers, or an exception of ours."""
+    fault_code(data)
+    for read in (parse_login, parse_presence_domain, parse_one_time_password):
+        try:
+            read(data)
+        except SoftphoneError:
             continue

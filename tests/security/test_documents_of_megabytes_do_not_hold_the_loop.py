@@ -15,7 +15,9 @@ import pytest
 
 from softphone.contacts import uds
 from softphone.contacts.uds_document import parse_home_cluster, parse_users
-from softphone.errors import DirectoryError
+from softphone.discovery.document import parse_devices, parse_service_profile
+from softphone.errors import DirectoryError, SoftphoneError
+from softphone.messaging.im_presence.document import parse_login
 from softphone.net import run_by_size
 from softphone.net.off_loop import LARGE
 from softphone.provisioning import config_fetch, parse_device_config
@@ -62,6 +64,12 @@ WRAPPED = {
     "users": (parse_users, b"<users>%b</users>", "x"),
     "cluster": (parse_home_cluster, b"<result>%b</result>"),
     "users in one text": (parse_users, b"<users><user><userName>%b</userName></user></users>", "x"),
+    "devices of a user": (parse_devices, b"<devices>%b</devices>"),
+    "service profile": (parse_service_profile, b"<UserProfile>%b</UserProfile>"),
+    "login": (
+        parse_login,
+        b"<Envelope xmlns='http://www.w3.org/2003/05/soap-envelope'><Body>%b</Body></Envelope>",
+    ),
     "device": (parse_device_config, b"<device>%b</device>"),
     "device's lines": (
         parse_device_config,
@@ -81,7 +89,7 @@ def seconds(document, unit, count):
 
     def once():
         begun = time.process_time()
-        with contextlib.suppress(DirectoryError, FileRefused):  # it is the time that counts
+        with contextlib.suppress(SoftphoneError, FileRefused):  # it is the time that counts
             parse(data, *more)
         return time.process_time() - begun
 

@@ -173,7 +173,12 @@ async def _signed_in(
     async with Phone(trust=trust, unknown_certificate=ask) as phone:
         with output.waiting(f"signing in as {file.config.jid}"):
             messages = await phone.sign_in(file.config)
-        output.event("signed_in", f"{messages.jid} is signed in", jid=messages.jid)
+        output.event(
+            "signed_in",
+            f"{messages.jid} is signed in ({messages.mechanism})",
+            jid=messages.jid,
+            mechanism=messages.mechanism,
+        )
         if options.room is not None:
             await messages.join_room(options.to, options.room)
             output.event(

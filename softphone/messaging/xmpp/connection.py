@@ -23,11 +23,16 @@ from softphone.errors import (
     TransportTimeout,
 )
 from softphone.messaging.config import MessagingConfig
+from softphone.messaging.im_presence import CertificateName
 from softphone.messaging.server_location import SrvResolver, TlsMode, XmppServer, find_servers
 from softphone.messaging.xmpp.starttls import StartTls
-from softphone.messaging.xmpp.stream import XmppStream
+from softphone.messaging.xmpp.stream import (
+    FetchedCredentialRefused,
+    HomeNodeElsewhere,
+    XmppStream,
+)
 from softphone.net.verified.connector import Connector
-from softphone.sans_io import Entropy
+from softphone.sans_io import Entropy, Target, Transport
 
 logger = logging.getLogger("softphone.messaging")
 
@@ -140,10 +145,28 @@ class XmppConnection:
             )
 
     async def _attempt(self) -> None:
+        """Try the servers in order, and move to the home node that one names, once.
+
+        A one-time password or token that is refused is fetched again, once: it may have expired.
+        """
         failure: SoftphoneError | None = None
-        for server in await self._candidate_servers():
+        waiting = list(await self._candidate_servers())
+        tried: set[str] = set()
+        moved = again = False
+        while waiting:
+            server = waiting.pop(0)
+            tried.add(server.target.host)
             try:
-                return await self._enter(server)
+                return await self._enter(server, None if moved else frozenset(tried))
+            except HomeNodeElsewhere as exc:
+                moved = True
+                logger.info("%s names %s as our home node", server.target.host, exc.host)
+                waiting[:0] = [self._node(exc.host), server]
+            except FetchedCredentialRefused:
+                if again:
+                    raise
+                again = True
+                waiting.insert(0, server)
             except _FINAL:
                 raise
             except SoftphoneError as exc:
@@ -151,12 +174,25 @@ class XmppConnection:
         raise failure or TransportError(f"{self._config.domain} has no chat server")
 
     async def _candidate_servers(self) -> tuple[XmppServer, ...]:
+        nodes = self._config.im_presence
+        if nodes is not None:
+            return tuple(self._node(each.host) for each in nodes.nodes)
         named = self._config.named_server
         if named is not None:
             return (named,)
         return await find_servers(self._config.domain, self._dns, entropy=self._entropy)
 
-    async def _enter(self, server: XmppServer) -> None:
+    def _node(self, host: str) -> XmppServer:
+        """Return the XMPP service of a node of IM and Presence."""
+        nodes = self._config.im_presence
+        if nodes is None:
+            raise ConfigurationError("im_presence: there are no nodes")
+        by_node = nodes.certificate_name is CertificateName.NODE
+        name = host if by_node else self._config.domain
+        return XmppServer(Target(Transport.TLS, host, nodes.xmpp_port, name), TlsMode.STARTTLS)
+
+    async def _enter(self, server: XmppServer, tried: frozenset[str] | None) -> None:
+        """Sign in at one server; it may name another home node, but for the `tried`, if given."""
         stream = self._stream
         if stream is None:
             raise ConfigurationError("there is no stream to sign in with")
@@ -164,7 +200,7 @@ class XmppConnection:
         preamble = (lambda: StartTls(domain)) if server.mode is TlsMode.STARTTLS else None
         connection = await self._connector.open_connection(server.target, stream, preamble)
         self._session = asyncio.get_running_loop().create_future()
-        stream.start_on(connection)
+        stream.start_on(connection, server.target, tried)
         try:
             async with asyncio.timeout(self._config.timeout):
                 await self._session

@@ -17,15 +17,37 @@ from slixmpp import ClientXMPP
 
 from softphone.errors import SignInRefused, SoftphoneError, TransportError
 from softphone.messaging.config import MessagingConfig
-from softphone.messaging.xmpp.sasl import EXTERNAL, Scram, choose_mechanism, saslprep_bytes
+from softphone.messaging.im_presence import ClientConfigurationService
+from softphone.messaging.xmpp.sasl import (
+    CISCO_VTG_TOKEN,
+    EXTERNAL,
+    OAUTHBEARER,
+    PLAIN,
+    OAuthBearer,
+    OneMessage,
+    Scram,
+    SignInMeans,
+    choose_mechanism,
+    oauth_bearer_message,
+    plain_message,
+    saslprep_bytes,
+    vtg_token_message,
+)
 from softphone.net.stream import StreamConnection
-from softphone.sans_io import Entropy, Flow
+from softphone.sans_io import Entropy, Flow, Target
+from softphone.security import KeyMaterial
+from softphone.sip.auth import is_bearer_token
 
 logger = logging.getLogger("softphone.messaging")
 
 CLIENT_TLS = "urn:x-softphone:client-tls:0"
 """The feature (XEP-0030) of a client that supports TLS with other clients."""
 MOST_STANZA = 1 << 18
+_STREAMS = "http://etherx.jabber.org/streams"
+_SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
+_NODE_NAME = "{urn:xmpp:domain-based-name:0}hostname"
+_FETCHED = (OAUTHBEARER, CISCO_VTG_TOKEN)
+"""Mechanisms whose message is made of what is fetched for each sign-in."""
 _PLUGINS = ("xep_0030", "xep_0115", "xep_0198", "xep_0199", "xep_0184", "xep_0203", "xep_0045")
 _SETTINGS: dict[str, dict[str, object]] = {
     "xep_0047": {"block_size": 4096, "max_block_size": 8192},
@@ -33,6 +55,18 @@ _SETTINGS: dict[str, dict[str, object]] = {
     "xep_0184": {"auto_ack": False, "auto_request": False},
     "xep_0199": {"keepalive": False},
 }
+
+
+class FetchedCredentialRefused(SignInRefused):
+    """The server did not accept a token or one-time password, which may have expired."""
+
+
+class HomeNodeElsewhere(TransportError):
+    """The server names another node as the user's home: `host`."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"the user's home node is {host}")
+        self.host = host
 
 
 class _ConnectionTransport:
@@ -57,7 +91,8 @@ class _ConnectionTransport:
 class XmppStream(ClientXMPP):
     """One user's stream, which may continue over several connections (XEP-0198).
 
-    `on_end(error)` is called whenever a connection has ended.
+    `on_end(error)` is called whenever a connection has ended; `service`, if any, gives the one-time
+    passwords of CISCO-VTG-TOKEN.
     """
 
     def __init__(
@@ -74,7 +109,12 @@ class XmppStream(ClientXMPP):
         self._config = config
         self._entropy = entropy
         self._on_end = on_end
-        self._mechanism: Scram | EXTERNAL | None = None
+        self.service: ClientConfigurationService | None = None
+        self._mechanism: Scram | EXTERNAL | OneMessage | None = None
+        self._server: Target | None = None
+        self._tried: frozenset[str] | None = None
+        self._home = ""
+        self._fetching: asyncio.Task[None] | None = None
         self._unfinished = 0
         self._tail = b""
         self.refusal: SoftphoneError | None = None
@@ -89,9 +129,21 @@ class XmppStream(ClientXMPP):
 
     # The connection
 
-    def start_on(self, connection: StreamConnection) -> None:
-        """Begin the stream on a connection whose server has been verified."""
+    def start_on(
+        self,
+        connection: StreamConnection,
+        server: Target | None = None,
+        tried: frozenset[str] | None = None,
+    ) -> None:
+        """Begin the stream on a connection whose server has been verified.
+
+        `server` is what was dialed.  With `tried` the connection ends with HomeNodeElsewhere if the
+        server names another home node that is none of these hosts.
+        """
         self.refusal = None
+        self._server = server
+        self._tried = tried
+        self._home = ""
         self.reading_paused = False
         self._unfinished = 0
         self._tail = b""
@@ -187,6 +239,7 @@ class XmppStream(ClientXMPP):
         """Record that the connection has ended; the session may be resumed (XEP-0198)."""
         if self.transport is None:
             return
+        self._stop_fetching()
         self.connection_lost(error)
         self._on_end(self.refusal or self._unproven() or error)
 
@@ -242,39 +295,118 @@ class XmppStream(ClientXMPP):
 
     def _spawn_event(self, xml: ET.Element) -> None:
         self._unfinished = 0
+        if xml.tag == f"{{{_STREAMS}}}features":
+            # The first name is the home node's, the second its backup's.
+            name = xml.find(f"{{{_SASL}}}mechanisms/{_NODE_NAME}")
+            self._home = "" if name is None else (name.text or "").strip().lower().rstrip(".")
         super()._spawn_event(xml)
 
     # Signing in
 
+    @property
+    def mechanism(self) -> str:
+        """The SASL mechanism of the last sign-in; "" before the first."""
+        return "" if self._mechanism is None else str(self._mechanism.name)
+
     def _authenticate(self) -> bool:
         """Choose a mechanism and begin SASL; replaces slixmpp's own choice."""
         plugin = self.plugin["feature_mechanisms"]
+        if self._moves_home():
+            return True
         binding = self._binding()
-        name = choose_mechanism(
-            plugin.mech_list - plugin.attempted_mechs,
-            password=self._config.password is not None,
-            certificate=self._config.tls.credential is not None,
-            binding=binding is not None,
-            fips=self._config.tls.fips,
-        )
+        means = self._means(binding)
+        name = choose_mechanism(plugin.mech_list, means, plugin.attempted_mechs)
         if name is None:
             self.refuse(self._why(plugin.mech_list, plugin.attempted_mechs))
-            return True
-        self._mechanism = plugin.mech = self._make(name, plugin.mech_list, binding)
-        answer = plugin.stanza.Auth(self)
-        answer["mechanism"] = name
-        answer["value"] = plugin.mech.process()
-        answer.send()
+        elif name in _FETCHED:
+            self._fetching = asyncio.ensure_future(self._fetch_and_send(name, self.connection))
+        else:
+            self._send_auth(self._make(name, plugin.mech_list, binding))
         return True
 
-    def _make(self, name: str, offered: set[str], binding: bytes | None) -> Scram | EXTERNAL:
+    def _moves_home(self) -> bool:
+        """End this connection if the server names another home node that may be moved to."""
+        nodes, home, tried = self._config.im_presence, self._home, self._tried
+        if nodes is None or not home or tried is None or home in tried:
+            return False
+        if not nodes.may_move_to(home, self._config.domain):
+            logger.warning("the server names a home node that is not moved to: it is not listed")
+            return False
+        self.refuse(HomeNodeElsewhere(home))
+        return True
+
+    def _means(self, binding: bytes | None) -> SignInMeans:
+        """Return what we can and may sign in with on this connection."""
+        config, connection = self._config, self.connection
+        flow = None if connection is None else connection.flow
+        return SignInMeans(
+            verified=self.socket is not None and flow is not None and flow.identity is not None,
+            password=config.password is not None,
+            certificate=config.tls.credential is not None,
+            binding=binding is not None,
+            fips=config.tls.fips,
+            token=config.token is not None,
+            one_time_password=self.service is not None,
+            plain=config.allow_plain,
+        )
+
+    def _send_auth(self, mechanism: Scram | EXTERNAL | OneMessage) -> None:
+        plugin = self.plugin["feature_mechanisms"]
+        self._mechanism = plugin.mech = mechanism
+        answer = plugin.stanza.Auth(self)
+        answer["mechanism"] = mechanism.name
+        answer["value"] = mechanism.process()
+        answer.send()
+
+    async def _fetch_and_send(self, name: str, connection: StreamConnection | None) -> None:
+        """Fetch the token or one-time password, and begin SASL with it."""
+        try:
+            message = await self._fetched_message(name)
+        except SoftphoneError as exc:
+            self.refuse(exc)
+        except Exception as exc:
+            # Its text, or its cause, may have the token in it.
+            self.refuse(TransportError(f"no credential was fetched: {type(exc).__name__}"))
+        else:
+            if self.connection is connection:
+                kind = OAuthBearer if name == OAUTHBEARER else OneMessage
+                self._send_auth(kind(name, message))
+
+    async def _fetched_message(self, name: str) -> KeyMaterial:
+        server = self._server
+        host, port = ("", 0) if server is None else (server.host, server.port)
+        fetch, nodes, service = self._config.token, self._config.im_presence, self.service
+        if name == OAUTHBEARER and fetch is not None:
+            token = await fetch()
+            if not is_bearer_token(token):
+                raise SignInRefused("what was given as the token is none")
+            return oauth_bearer_message(self._config.jid, host, port, KeyMaterial(token.encode()))
+        if nodes is None or service is None:
+            raise SignInRefused(f"there is nothing to sign in with by {name}")
+        secret = await service.one_time_password(nodes.node_of(host))
+        try:
+            return vtg_token_message(self._config.jid, secret)
+        finally:
+            secret.close()
+
+    def _stop_fetching(self) -> None:
+        fetching, self._fetching = self._fetching, None
+        if fetching is not None and fetching is not asyncio.current_task():
+            fetching.cancel()
+
+    def _make(
+        self, name: str, offered: set[str], binding: bytes | None
+    ) -> Scram | EXTERNAL | OneMessage:
         if name == "EXTERNAL":
             # With an empty authzid the certificate names the user (RFC 6120 section 6.3.8).
             return EXTERNAL(name, {"authzid": b""}, {})  # type: ignore[no-untyped-call]
         password = self._config.password
+        user = self._config.jid.partition("@")[0]
+        if name == PLAIN and password is not None:
+            return OneMessage(name, plain_message(user, password))
         secret = b"" if password is None else password.reveal()
         credentials = {
-            "username": saslprep_bytes(self._config.jid.partition("@")[0]),
+            "username": saslprep_bytes(user),
             "password": saslprep_bytes(secret.decode()),
             "authzid": b"",
             "channel_binding": binding or b"",
@@ -304,15 +436,30 @@ class XmppStream(ClientXMPP):
         self._abort_connection(error)
 
     def _why(self, offered: set[str], attempted: set[str]) -> SoftphoneError:
+        domain, jid = self._config.domain, self._config.jid
+        if attempted & set(_FETCHED):
+            failed = next(iter(attempted & set(_FETCHED)))
+            status = getattr(self._mechanism, "status", "")
+            return FetchedCredentialRefused(
+                f"{domain} did not accept {jid}: {failed} failed"
+                f"{f' ({status})' if status else ''}: it has expired, or it is not for this user"
+                " or this domain"
+            )
         if attempted:
             return SignInRefused(
-                f"{self._config.domain} did not accept {self._config.jid}:"
-                f" {', '.join(sorted(attempted))} failed; is the password right?"
+                f"{domain} did not accept {jid}: {', '.join(sorted(attempted))} failed; is the"
+                " password right?"
             )
+        listed = ", ".join(sorted(offered)) or "no mechanism"
+        if self.service is not None:
+            return SignInRefused(
+                f"{domain} offers {listed}, and no {CISCO_VTG_TOKEN}: the password is not shown to"
+                " it in its place"
+            )
+        plain = " PLAIN would show it the password: im.allow_plain." if PLAIN in offered else ""
         return SignInRefused(
-            f"{self._config.domain} offers {', '.join(sorted(offered)) or 'no mechanism'}: none"
-            " that may be used with what is configured (SCRAM with a password, EXTERNAL with a"
-            " certificate)"
+            f"{domain} offers {listed}: none that may be used with what is configured (SCRAM with a"
+            f" password, EXTERNAL with a certificate, OAUTHBEARER with a token).{plain}"
         )
 
     def _unproven(self) -> SoftphoneError | None:

@@ -5,12 +5,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from dataclasses import replace
 
 import pytest
 from slixmpp.util.sasl import SASLMutualAuthFailed
 
 from softphone.errors import ConfigurationError
-from softphone.messaging.xmpp.sasl import Scram, choose_mechanism, saslprep_bytes
+from softphone.messaging.xmpp.sasl import (
+    OAuthBearer,
+    OneMessage,
+    Scram,
+    SignInMeans,
+    choose_mechanism,
+    oauth_bearer_message,
+    plain_message,
+    saslprep_bytes,
+    vtg_token_message,
+)
+from softphone.security import KeyMaterial
 
 ALL = {
     "PLAIN",
@@ -21,6 +33,7 @@ ALL = {
     "SCRAM-SHA-256",
     "SCRAM-SHA-256-PLUS",
 }
+NODE = {"PLAIN", "CISCO-VTG-TOKEN", "OAUTHBEARER"}
 
 
 @pytest.mark.parametrize(
@@ -34,11 +47,76 @@ ALL = {
         (ALL - {"SCRAM-SHA-256-PLUS"}, {"fips": True}, "SCRAM-SHA-256"),
         ({"PLAIN", "DIGEST-MD5", "LOGIN"}, {}, None),
         ({"PLAIN", "SCRAM-SHA-1"}, {"fips": True}, None),
+        (ALL, {"plain": True}, "SCRAM-SHA-256-PLUS"),
+        (NODE, {}, None),
+        (NODE, {"plain": True}, "PLAIN"),
+        (NODE, {"plain": True, "password": False}, None),
+        (NODE, {"one_time_password": True, "plain": True}, "CISCO-VTG-TOKEN"),
+        (NODE, {"one_time_password": True, "token": True}, "OAUTHBEARER"),
+        (NODE | ALL, {"one_time_password": True, "token": True}, "SCRAM-SHA-256-PLUS"),
     ],
 )
-def test_the_best_that_policy_allows_is_chosen(offered, has, name):
-    given = {"password": True, "certificate": False, "binding": True, "fips": False} | has
-    assert choose_mechanism(offered, **given) == name
+def test_the_strongest_that_policy_allows_is_chosen(offered, has, name):
+    means = SignInMeans(**{"verified": True, "password": True, "binding": True} | has)
+    assert choose_mechanism(offered, means) == name
+    assert choose_mechanism(offered, replace(means, verified=False)) is None
+
+
+def test_the_password_is_not_shown_after_another_refusal():
+    means = SignInMeans(True, password=True, plain=True)
+    assert choose_mechanism({"PLAIN"}, means) == "PLAIN"
+    assert choose_mechanism(ALL, means, {"SCRAM-SHA-256"}) == "SCRAM-SHA-1"
+    assert choose_mechanism({"PLAIN", "SCRAM-SHA-256"}, means, {"SCRAM-SHA-256"}) is None
+
+
+def test_the_token_message_is_that_of_published_clients():
+    # From a unit test of another XMPP library, and computed again.
+    message = vtg_token_message("user@server.com", KeyMaterial(b"foo"))
+    assert base64.b64encode(message.reveal()) == b"dXNlcmlkPXVzZXJAc2VydmVyLmNvbQB0b2tlbj1mb28="
+
+
+def test_plain_and_bearer_messages_are_those_of_their_rfcs():
+    secret = KeyMaterial("p\xe4 ss".encode())
+    assert plain_message("user", secret).reveal() == b"\0user\0p\xc3\xa4 ss"
+    with pytest.raises(ConfigurationError):
+        plain_message("user", KeyMaterial(b"\0"))
+    # RFC 7628 section 4.1, whose token and host these are.
+    token = KeyMaterial(b"vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==")
+    message = oauth_bearer_message("user@example.com", "server.example.com", 143, token)
+    assert base64.b64encode(message.reveal()) == (
+        b"bixhPXVzZXJAZXhhbXBsZS5jb20sAWhvc3Q9c2VydmVyLmV4YW1wbGUuY29tAXBvcnQ9MTQzAWF1dGg9QmVhcmVy"
+        b"IHZGOWRmdDRxbVRjMk52YjNSbGNrQmhiSFJoZG1semRHRXVZMjl0Q2c9PQEB"
+    )
+    assert oauth_bearer_message("a=,b@c", "h", 1, token).reveal().startswith(b"n,a=a=3D=2Cb@c,\1")
+
+
+@pytest.mark.parametrize("kind", [OneMessage, OAuthBearer])
+def test_a_message_is_given_once_and_wiped(kind):
+    secret = KeyMaterial(b"the secret")
+    mechanism = kind("PLAIN", secret)
+    assert "secret" not in repr(mechanism)
+    assert mechanism.process() == b"the secret"
+    assert len(secret) == 0
+    assert mechanism.process(b"once more") == (b"" if kind is OneMessage else b"\1")
+
+
+@pytest.mark.parametrize(
+    ("challenge", "status"),
+    [
+        (b'{"status":"invalid_token","scope":"x"}', "invalid_token"),
+        (b'{"status":"<b>"}', ""),
+        (b'{"status":1}', "1"),
+        (b"[]", ""),
+        (b"\xff", ""),
+        (b"[" * 4000, ""),
+        (b'{"status":"invalid_token"}' + b" " * 4096, ""),
+    ],
+)
+def test_an_error_challenge_is_answered_and_its_status_told(challenge, status):
+    mechanism = OAuthBearer("OAUTHBEARER", KeyMaterial(b"x"))
+    mechanism.process()
+    assert mechanism.process(challenge) == b"\1"
+    assert mechanism.status == status
 
 
 def scram(entropy, name="SCRAM-SHA-256-PLUS"):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -63,6 +65,43 @@ async def test_without_a_mechanism_that_policy_allows_nothing_is_sent(begun):
     (error,) = one.ends
     assert isinstance(error, SignInRefused)
     assert "PLAIN" in str(error)
+
+
+@pytest.mark.parametrize("verified", [True, False])
+async def test_the_password_is_shown_where_that_is_allowed_and_verified(
+    tmp_path, entropy, verified
+):
+    ends = []
+    one = stream(config(tmp_path, allow_plain=True), entropy, ends.append)
+    connection = Connection(one)
+    if not verified:
+        connection.flow = replace(connection.flow, identity=None)
+    one.start_on(connection)
+    await connection.until("<stream:stream[^>]*>")
+    connection.say(offer("PLAIN", "CISCO-VTG-TOKEN", "OAUTHBEARER"))
+    if verified:
+        said = await connection.until("<auth[^>]*mechanism=[\"']PLAIN[\"'][^>]*>(.*?)</auth>")
+        assert base64.b64decode(said[1]) == b"\0alice\0a long enough password"
+        assert one.mechanism == "PLAIN"
+        connection.abort()
+    else:
+        await connection.finished
+        assert connection.written == ""
+        assert isinstance(ends[0], SignInRefused)
+    await one.end_stream()
+
+
+async def test_a_refused_challenge_brings_out_no_password(tmp_path, entropy):
+    one = stream(config(tmp_path, allow_plain=True), entropy)
+    connection = Connection(one)
+    one.start_on(connection)
+    await connection.until("<stream:stream[^>]*>")
+    connection.say(offer("SCRAM-SHA-256", "PLAIN"))
+    await connection.until("<auth.*?</auth>")
+    connection.say(f"<failure xmlns='{SASL}'><not-authorized/></failure>")
+    await connection.finished
+    assert connection.written == ""
+    await one.end_stream()
 
 
 async def test_a_wrong_password_is_said_once(begun):

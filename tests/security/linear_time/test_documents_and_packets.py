@@ -15,8 +15,10 @@ import pytest
 from softphone.call.leg.dtmf import parse_dtmf_info
 from softphone.contacts.uds_document import parse_home_cluster, parse_users
 from softphone.diagnostics import mask
+from softphone.discovery.document import parse_user
 from softphone.errors import SoftphoneError
 from softphone.media.video.reassembly import FrameReassembly
+from softphone.messaging.im_presence.document import fault_code, parse_login
 from softphone.provisioning.device_config import parse_device_config
 from softphone.provisioning.tftp.packet import MalformedTftpPacket, parse_tftp_packet
 from softphone.rtp import (
@@ -134,6 +136,7 @@ def test_many_media_lines_that_refer_to_one_another():
 
 # XML --------------------------------------------------------------------------------------------
 
+SOAP_ROOT = b"<Envelope xmlns='http://www.w3.org/2003/05/soap-envelope'>"
 ATTRIBUTES = b"".join(b' a%d="b"' % number for number in range(2000))
 
 
@@ -157,11 +160,24 @@ def read_config(data: bytes) -> None:
         parse_device_config(data)
 
 
+def read_user(data: bytes) -> None:
+    with contextlib.suppress(SoftphoneError):
+        parse_user(data)
+
+
+def read_login(data: bytes) -> None:
+    fault_code(data)
+    with contextlib.suppress(SoftphoneError):
+        parse_login(data)
+
+
 XML = {
     "kpml": (read_kpml, b"<kpml-request>", b"<pattern>", b"regex", 8192),
     "remotecc": (read_remote, b"<x-cisco-remotecc-request>", b"<r>", b"v", 64 * 1024),
     "uds users": (read_uds, b"<users>", b"<user>", b"displayName", 512 * 1024),
     "uds cluster": (read_uds, b"<clusterUser>", b"<result>", b"homeCluster", 512 * 1024),
+    "discovery": (read_user, b"<user>", b"<devices>", b"name", 512 * 1024),
+    "soap": (read_login, SOAP_ROOT, b"<Body>", b"Fault", 256 * 1024),
     "configuration": (read_config, b"<device>", b"<sipProfile>", b"sipCallFeatures", 512 * 1024),
 }
 XML_UNITS = [

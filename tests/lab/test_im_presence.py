@@ -1,0 +1,65 @@
+"""The lab's IM and Presence node by itself: what it tells anybody, and what it does not take."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from softphone.errors import TransportError
+from softphone.net.http import HttpsClient, HttpsEnvironment, HttpsRequest
+from softphone.trust import Service
+from tests.support.certificates import settings
+from tests.support.im_presence import HOME, running_site
+
+HEADER = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+REQUIRED = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"
+
+
+@pytest.fixture
+async def site(tmp_path, entropy):
+    async with running_site(tmp_path, entropy) as running:
+        await running.start()
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("said", "condition"),
+    [
+        (f"{HEADER}<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>", "policy-violation"),
+        (f"{HEADER}</wrong>", "not-well-formed"),
+        ("<!DOCTYPE a>", "policy-violation"),
+        (HEADER + "x" * (1 << 18), "policy-violation"),
+        (f"{HEADER}</stream:stream>", None),
+    ],
+)
+async def test_before_tls_nothing_else_is_taken(site, said, condition):
+    reader, writer = await asyncio.open_connection(*site.nodes[HOME].xmpp_address)
+    writer.write(said.encode())
+    async with asyncio.timeout(20):
+        answer = (await reader.read()).decode()
+    writer.close()
+    assert (REQUIRED in answer) is (HEADER in said)
+    assert (f"<{condition} " in answer) is (condition is not None)
+    assert "mechanism" not in answer
+
+
+@pytest.mark.parametrize("body", [b"", b"<a/>", b"<e:get-all-config/>", b"\xff"])
+async def test_nobody_is_told_anything_without_a_session(site, tmp_path, body):
+    node = site.nodes[HOME]
+    tls = settings(tmp_path, None, service=Service.HTTPS)
+    client = HttpsClient(tls, environment=HttpsEnvironment(resolve=site.resolve))
+    url = f"https://{HOME}:{node.address[1]}/EPASSoap/service/v80"
+    answer = await client.send_request(HttpsRequest(url, "POST", content=body))
+    assert (answer.status, answer.body) == (500, b"Invalid request")
+    assert node.asked[-1][2] is None
+
+
+async def test_a_port_that_is_taken_is_named(site):
+    port = site.nodes[HOME].xmpp_address[1]
+    taken = site.node("imp9.test")
+    taken.host = "127.0.0.1"
+    taken.port = 0
+    with pytest.raises(TransportError, match=f"port {port}"):
+        async with taken:
+            raise AssertionError("started")

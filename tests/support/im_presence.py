@@ -1,0 +1,113 @@
+"""An IM and Presence cluster on loopback: nodes of the lab, and clients of its users."""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from softphone.errors import TransportError
+from softphone.lab import CertificateNames
+from softphone.lab.im_presence import LabImPresence
+from softphone.messaging.client import MessagingClient, MessagingEnvironment
+from softphone.messaging.config import MessagingConfig
+from softphone.messaging.im_presence import ImPresenceConfig
+from softphone.messaging.xmpp.connection import ConnectionTimers
+from softphone.net.http import RevocationFetcher
+from softphone.net.verified.connector import ConnectorConfig
+from softphone.security import KeyMaterial
+from softphone.trust import Service, TlsSettings
+from tests.support.certificates import authority, store
+from tests.support.chat import DOMAIN
+
+HOME, BACKUP = f"imp1.{DOMAIN}", f"imp2.{DOMAIN}"
+PASSWORD = "the secret <of> alice & co"
+PASSWORDS = {"alice": KeyMaterial(PASSWORD.encode()), "bob": KeyMaterial(b"bob's own secret")}
+TOKEN = "a-bearer-token-of-alice"
+
+
+class NoDns:
+    """A resolver of records that nobody may ask: the nodes are configured."""
+
+    async def query(self, question):
+        raise AssertionError(f"{question} was asked")
+
+
+class Site:
+    """The nodes of a test, by host; all have the ports of the first."""
+
+    def __init__(self, folder, entropy, stack: AsyncExitStack) -> None:
+        self._folder = folder
+        self.entropy = entropy
+        self._stack = stack
+        self.addresses: dict[str, str] = {}
+        self.nodes: dict[str, LabImPresence] = {}
+        self._numbers = itertools.count(1)
+
+    def node(self, host: str = HOME, *, web=None, chat=None, **more) -> LabImPresence:
+        """Make a node at an address of its own; `web` and `chat` replace its certificates."""
+        first = next(iter(self.nodes.values()), None)
+        address = f"127.0.0.{next(self._numbers)}"
+        self.addresses[host] = address
+        names = CertificateNames(dns=(host, DOMAIN), xmpp=(DOMAIN,))
+        web = web or authority().server(host, CertificateNames(dns=(host,)))
+        chat = chat or authority().server(DOMAIN, names)
+        lab = LabImPresence(
+            DOMAIN,
+            PASSWORDS,
+            web.write(self._folder, f"{host}-web"),
+            chat.write(self._folder, f"{host}-chat"),
+            self.entropy,
+            address,
+            0 if first is None else first.address[1],
+            0 if first is None else first.xmpp_address[1],
+            **more,
+        )
+        self.nodes[host] = lab
+        return lab
+
+    async def start(self, host: str = HOME, **more) -> LabImPresence:
+        """Start a node."""
+        return await self._stack.enter_async_context(self.node(host, **more))
+
+    async def resolve(self, host):
+        address = self.addresses.get(host)
+        if address is None:
+            raise TransportError(f"{host} has no address")
+        return [address]
+
+    @property
+    def environment(self) -> MessagingEnvironment:
+        connector = ConnectorConfig(RevocationFetcher(), resolve=self.resolve)
+        return MessagingEnvironment(
+            connector, NoDns(), self.entropy, timers=ConnectionTimers(first=0.01, longest=0.02)
+        )
+
+    def config(self, user: str = "alice", *, account=None, **more) -> MessagingConfig:
+        """An account of a user; `account` are fields of it, `more` those of `im_presence`."""
+        soap = next(iter(self.nodes.values())).address[1]
+        nodes = ImPresenceConfig(
+            **{
+                "servers": tuple(f"{host}:{soap}" for host in self.nodes),
+                "xmpp_port": next(iter(self.nodes.values())).xmpp_address[1],
+                "tls": TlsSettings(store=store(), service=Service.HTTPS),
+                **more,
+            }
+        )
+        values = {
+            "password": PASSWORDS[user],
+            "tls": TlsSettings(store=store(), service=Service.XMPP),
+            "im_presence": nodes,
+            "resource": "desk",
+            "timeout": 10.0,
+        }
+        return MessagingConfig(f"{user}@{DOMAIN}", **{**values, **(account or {})})
+
+    def client(self, user: str = "alice", **more) -> MessagingClient:
+        return MessagingClient(self.config(user, **more), self.environment)
+
+
+@asynccontextmanager
+async def running_site(folder, entropy):
+    """A site without nodes."""
+    async with AsyncExitStack() as stack:
+        yield Site(folder, entropy, stack)

@@ -52,6 +52,7 @@ STRICT = (
 PEERS = (
     "tests/peers/test_postgresql_audit.py",
     "tests/peers/test_postgresql_certificates.py",
+    "tests/peers/test_prosody_bearer.py",
     "tests/peers/test_prosody_certificates.py",
     "tests/peers/test_prosody_external.py",
     "tests/peers/test_prosody_files.py",

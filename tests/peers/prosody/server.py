@@ -18,7 +18,7 @@ from tests.peers.process import LOOPBACK, PeerFailed, PeerProcess, accepts, free
 from tests.peers.root import Root
 
 TEMPLATE = Path(__file__).with_name("prosody.cfg.lua")
-MODULE = Path(__file__).with_name("mod_auth_certificate.lua")
+MODULES = tuple(Path(__file__).parent.glob("mod_auth_*.lua"))
 DOMAIN, ROOMS = "chat.example.test", "rooms.chat.example.test"
 USERS = tuple(f"user{number:02}" for number in range(60))
 """Each test has some of its own: who is signed in elsewhere, too, is written to there."""
@@ -37,6 +37,16 @@ class Shape:
     hibernation: int = 60
     certificates: bool = False
     """Whether users sign in with their certificates (SASL EXTERNAL), and not with passwords."""
+    bearer: bool = False
+    """Whether they do with bearer tokens (SASL OAUTHBEARER), or else with PLAIN."""
+
+    @property
+    def authentication(self) -> str:
+        """What the configuration says about it."""
+        if self.certificates:
+            return 'authentication = "certificate"'
+        bearer = f'authentication = "bearer"\n    bearer_password = "{PASSWORD}"'
+        return bearer if self.bearer else ""
 
 
 def xmpp_names(domain: str) -> tuple[x509.GeneralName, ...]:
@@ -104,19 +114,20 @@ class Prosody:
             "REQUIRE": str(shape.require).lower(),
             "HIBERNATION": shape.hibernation,
             "HTTPS": self.ports["https"],
-            "AUTHENTICATION": 'authentication = "certificate"' if shape.certificates else "",
+            "AUTHENTICATION": shape.authentication,
             "VERIFY": "peer" if shape.certificates else "none",
         }
         for name, value in values.items():
             text = text.replace(f"@{name}@", str(value))
         (self.folder / "prosody.cfg.lua").write_text(text)
         (self.folder / "modules").mkdir(exist_ok=True)
-        shutil.copy(MODULE, self.folder / "modules")
+        for module in MODULES:
+            shutil.copy(module, self.folder / "modules")
         members = "".join(f"{user}@{DOMAIN}={user}\n" for user in USERS)
         (self.folder / "groups.txt").write_text(f"[everybody]\n{members}")
 
     def _make_users(self, shape: Shape) -> None:
-        if shape.certificates:
+        if shape.authentication:
             return
         register = " && ".join(
             f"prosodyctl --config /mnt/prosody.cfg.lua register {user} {DOMAIN} '{PASSWORD}'"

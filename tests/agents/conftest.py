@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 import pytest
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from softphone import Account
 from softphone.agents import AgentServer, BotConfig, ReportKind
 from softphone.config import load_account
 from softphone.lab import LabServer
@@ -204,7 +205,8 @@ async def account_of(lab):
 class Serving:
     """An agent server that runs, and what it has reported."""
 
-    def __init__(self, server: AgentServer, reports: list) -> None:
+    def __init__(self, account: Account, server: AgentServer, reports: list) -> None:
+        self.account = account
         self.server = server
         self.reports = reports
 
@@ -229,7 +231,7 @@ async def serve(account_of):
                 await asyncio.gather(task, return_exceptions=True)
 
             stack.push_async_callback(end)
-            return Serving(made, reports)
+            return Serving(account, made, reports)
 
         yield begin
 

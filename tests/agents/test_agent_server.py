@@ -134,29 +134,27 @@ async def test_marks_come_back_in_order_when_their_sound_was_played(bots, serve,
 
     async def script(session):
         await session.begin()
+        (call,) = served.account.calls
+        sent.append(call.statistics.packets_sent)
         for name in ("first", "second", "third"):
             await session.play(tone(0.4))
             await session.mark(name)
-        media_before = []
         for count in (1, 2, 3):
             await session.wait_for("mark", count)
-            media_before.append(len(session.of("media")))
-        sent.append(media_before)
+            sent.append(call.statistics.packets_sent)
         await session.listen()
 
     bot = await bots(script)
-    await serve(bot.url)
+    served = await serve(bot.url)
     alice = await account_of("alice")
     async with calling(alice):
-        await until(lambda: sent)
+        await until(lambda: len(sent) == 4)
     (session,) = bot.sessions
     names = [each["mark"]["name"] for each in session.of("mark")]
     assert names == ["first", "second", "third"]
-    # By the frames of the caller's sound meanwhile, 50 a second, each took its 0.4 s.
-    first, second, third = sent[0]
-    assert first >= 15
-    assert second - first >= 15
-    assert third - second >= 15
+    # Each sound is 20 packets of 20 ms, which had left when its mark came.
+    begun, *marked = sent
+    assert all(packets - begun >= 20 * count for count, packets in enumerate(marked, start=1))
     assert bot.failures == []
 
 

@@ -23,6 +23,8 @@ from softphone.load.distribute.worker_channel import decode_line, encode_line
 from tests.load.conftest import eventually, media_addresses
 
 RAY = Path(sys.executable).parent / "ray"
+RAY_WAS_SLOW = "The current node timed out during startup"
+"""Ray gives its own processes 30 s, which cannot be set."""
 FIRST, SECOND = "127.0.0.2", "127.0.0.3"
 """The nodes' addresses."""
 
@@ -75,19 +77,26 @@ async def test_clocks_are_compared_by_the_quickest_answer(monkeypatch):
 def node(log, *arguments):
     """One node of a Ray cluster, once it is up; killed with all its processes."""
     command = [RAY, "start", "--block", "--num-cpus", "2", "--disable-usage-stats", *arguments]
-    with log.open("w") as told:
-        process = subprocess.Popen(
-            list(map(str, command)), stdout=told, stderr=told, start_new_session=True
-        )
+    deadline = time.monotonic() + 240
+    process = begin(command, log)
     try:
-        deadline = time.monotonic() + 120
         while "block forever" not in log.read_text():
+            if process.poll() is not None and RAY_WAS_SLOW in log.read_text():
+                process = begin(command, log)
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
         yield process
     finally:
         kill(process)
+
+
+def begin(command, log):
+    """A process that leads a session of its own, and whose output goes to a new file."""
+    with log.open("w") as told:
+        return subprocess.Popen(
+            list(map(str, command)), stdout=told, stderr=told, start_new_session=True
+        )
 
 
 def start(command, out, err):
@@ -125,7 +134,7 @@ def nodes(tmp_path):
         yield address, second
 
 
-@pytest.mark.timeout(400)  # two nodes come up in ten seconds, and on a busy machine in fifty
+@pytest.mark.timeout(600)  # two nodes come up in ten seconds, and on a busy machine in minutes
 async def test_a_run_is_spread_over_two_nodes_and_survives_the_loss_of_one(
     nodes, lab, plan_for, tmp_path
 ):

@@ -11,7 +11,8 @@ RFC 6455 (WebSocket) on aiohttp, over connections that have passed the certifica
 (`softphone.net.verified`).  The messages are those that Twilio documents for its bidirectional
 streams; the signature of the handshake is its HMAC-SHA1 (RFC 2104) of the URL.  With a voice URL an
 application is asked what becomes of a call, and answers in TwiML (`twiml`).
-`RestServer` has the calls of an agent server placed, ended and redirected by HTTP.
+`RestServer` has the calls of an agent server placed, ended and redirected by HTTP, and
+`WebhookSender` posts what becomes of them to an application.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from softphone.agents.bot_config import BotConfig, TroubleRule
 from softphone.agents.reports import AgentReport, ReportKind
 from softphone.agents.twiml import TwimlError
 from softphone.agents.voice_url import VoiceConfig
+from softphone.agents.webhooks import WebhookConfig, WebhookSender, parse_webhook_secret
 
 if TYPE_CHECKING:
     from softphone.agents.rest_server import RestServer
@@ -37,6 +39,9 @@ __all__ = [
     "TroubleRule",
     "TwimlError",
     "VoiceConfig",
+    "WebhookConfig",
+    "WebhookSender",
+    "parse_webhook_secret",
 ]
 
 

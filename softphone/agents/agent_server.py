@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from softphone.account import Account
 from softphone.agents.agent_call import AgentCall, Direction, Program
 from softphone.agents.bot_call import BotCall, announce, open_unless
 from softphone.agents.bot_config import BotConfig, fill_parameters
+from softphone.agents.figures import append_agent_figures
 from softphone.agents.reports import AgentReport, ReportKind
 from softphone.agents.stream_messages import CONNECTED, StreamIds
 from softphone.agents.twiml import Connect, Hangup, Pause, Reject, Unsupported, Verb
@@ -87,11 +89,16 @@ class AgentServer:
         """How many streams have joined a call with the bot."""
         self.failures_total = 0
         """How often the bot, or the voice URL, has failed a call."""
+        self._reports: Counter[ReportKind] = Counter()
 
     @property
     def streams(self) -> int:
         """How many calls are joined with the bot now."""
         return self._streams
+
+    def append_figures(self, lines: list[str]) -> None:
+        """Append the figures of bots, in Prometheus' text format, to a page of `MetricsServer`."""
+        append_agent_figures(lines, self._streams, self._reports)
 
     async def serve(self) -> None:
         """Join each call that comes in, until canceled or the account is closed.
@@ -171,11 +178,14 @@ class AgentServer:
         """Call `target`; once it answers, within `timeout` seconds, `program` is carried out.
 
         Returns when the INVITE has gone.  Raises what `check_program`, `Account.dial` and
-        `OutgoingCall.start` do, LocalProtocolError with too many calls.
+        `OutgoingCall.start` do, LocalProtocolError with too many calls, TransportError while we
+        are leaving.
 
         :meta private:
         """
         self.check_program(program)
+        if self._account.draining:
+            raise TransportError("no more calls are placed: we are leaving")
         if len(self._calls) >= MOST_CALLS:
             raise LocalProtocolError(f"{MOST_CALLS} calls are up: no other one is placed")
         outgoing = self._account.dial(target)
@@ -222,6 +232,7 @@ class AgentServer:
             record.party.cancel()
         elif record.party.unanswered:
             record.party.reject(NO_BOT)
+            self._tell(ReportKind.REFUSED, record, reason="an application has ended it")
 
     def redirect_call(self, record: AgentCall, program: Program) -> None:
         """Have a call that was answered go on with a program that was checked.
@@ -528,6 +539,7 @@ class AgentServer:
     def _tell(
         self, kind: ReportKind, record: AgentCall, *, stream_id: str = "", reason: str = ""
     ) -> None:
+        self._reports[kind] += 1
         if self._report is not None:
             party = record.party if record.bot is None else record.bot.call
             peer = str(party.peer.uri)

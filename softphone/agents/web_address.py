@@ -27,6 +27,7 @@ class AddressKind:
 
 BOT = AddressKind("the bot's URL", "wss", "ws")
 VOICE = AddressKind("the voice URL", "https", "http")
+WEBHOOK = AddressKind("the webhook's URL", "https", "http")
 
 
 def check_address(url: str, kind: AddressKind) -> None:

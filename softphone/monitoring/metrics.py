@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from softphone.account import Account
 from softphone.events import CallState, RegistrationState, TrunkState
@@ -98,11 +98,19 @@ def _expiries(accounts: Iterable[Account]) -> dict[str, float]:
 class MetricsServer(PageServer):
     """An async context that serves the figures of a phone at `/metrics`.
 
-    On loopback unless `access` has both a TLS credential and a token.
+    On loopback unless `access` has both a TLS credential and a token.  `more` appends the lines of
+    other metrics.
     """
 
-    def __init__(self, phone: Phone, access: PageAccess | None = None) -> None:
+    def __init__(
+        self,
+        phone: Phone,
+        access: PageAccess | None = None,
+        *,
+        more: Callable[[list[str]], None] | None = None,
+    ) -> None:
         self._phone = phone
+        self._more = more
         super().__init__({"/metrics": self._page}, access or PageAccess(), what="the metrics")
 
     @property
@@ -112,4 +120,8 @@ class MetricsServer(PageServer):
 
     def _page(self) -> Page:
         text = phone_exposition(self._phone, wall=time.time())
+        if self._more is not None:
+            lines: list[str] = []
+            self._more(lines)
+            text += "".join(f"{line}\n" for line in lines)
         return Page(text, content_type=CONTENT_TYPE)

@@ -17,7 +17,7 @@ from jsonschema import Draft202012Validator
 from softphone.agents import AgentServer, BotConfig, ReportKind, RestServer, VoiceConfig
 from softphone.agents.rest_openapi import CALL_SCHEMA, ERROR_SCHEMA, STATUSES
 from softphone.config import DialPolicyConfig, load_account
-from softphone.errors import ConfigurationError, DialRefused
+from softphone.errors import ConfigurationError, DialRefused, TransportError
 from softphone.monitoring import PageAccess
 from softphone.phone import Phone
 from softphone.security import KeyMaterial
@@ -84,6 +84,7 @@ class Account:
     """An account that places no calls: `error` is why."""
 
     aor = "sip:alice@127.0.0.1"
+    draining = False
     error: Exception | None = None
 
     def dial(self, target):
@@ -222,6 +223,7 @@ async def test_forms_have_bounds(idle):
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
+        (TransportError("no server"), 503, 20503),
         (DialRefused("+49301****00", status=403), 400, 21215),
         (ConfigurationError("no URI"), 400, 21211),
     ],
@@ -232,6 +234,17 @@ async def test_what_the_account_refuses(error, status, code):
     async with serving(AgentServer(account, BOT)) as client:
         answer, found = await client.create(To="bob", Twiml=HANGUP, From="alice")
     assert (answer, found["code"]) == (status, code)
+
+
+async def test_nothing_is_placed_while_we_leave_or_with_too_many_calls(monkeypatch):
+    account = Account()
+    account.error = AssertionError("it was placed")
+    async with serving(AgentServer(account, BOT)) as client:
+        monkeypatch.setattr("softphone.agents.agent_server.MOST_CALLS", 0)
+        status, found = await client.create(To="bob", Twiml=HANGUP)
+        assert (status, found["code"]) == (429, 20429)
+        account.draining = True
+        assert (await client.create(To="bob", Twiml=HANGUP))[0] == 503
 
 
 async def test_clients_without_a_request_are_let_go(monkeypatch):
@@ -342,6 +355,7 @@ async def test_calls_that_are_not_answered(bots, serve, account_of):
             assert (await bobs.update(sid, Status="completed"))[0] == 200
             with pytest.raises(Exception, match="480"):
                 await outgoing.answered(timeout=20)
+        assert serving_bob.kinds() == [ReportKind.REFUSED]
     await until(lambda: not serving_bob.server._tasks)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,9 @@ from softphone.agents import (
     BotConfig,
     ReportKind,
     VoiceConfig,
+    WebhookConfig,
+    WebhookSender,
+    parse_webhook_secret,
 )
 from softphone.cli.agent.options import (
     AgentCallOptions,
@@ -25,6 +28,7 @@ from softphone.cli.agent.options import (
     BotOptions,
     RestOptions,
     VoiceOptions,
+    WebhookOptions,
 )
 from softphone.cli.call.call_options import load_checked, srtp_policy
 from softphone.cli.call.monitoring import (
@@ -134,6 +138,25 @@ def voice_config(options: VoiceOptions) -> VoiceConfig | None:
         raise ConfigurationError(f"--voice-url: {error}") from error
 
 
+def webhook_config(options: WebhookOptions) -> WebhookConfig | None:
+    """Return where events are posted, None for nowhere.  Raises ConfigurationError."""
+    if options.webhook is None:
+        if options.webhook_secret or options.webhook_ca:
+            raise ConfigurationError("--webhook-… goes with --webhook URL")
+        return None
+    if options.webhook_secret is None:
+        raise ConfigurationError("--webhook needs --webhook-secret FILE, which signs its events")
+    store = TrustStore.from_sources(*(options.webhook_ca or ["system"]))
+    try:
+        return WebhookConfig(
+            url=options.webhook,
+            secret=parse_webhook_secret(read_text(options.webhook_secret, "secret file")),
+            tls=TlsSettings(store=store, service=Service.HTTPS),
+        )
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--webhook: {error}") from error
+
+
 def rest_access(options: RestOptions) -> PageAccess | None:
     """Return where calls of other programs are served, None for nowhere.
 
@@ -168,13 +191,21 @@ def _parameters(texts: Sequence[str]) -> dict[str, str]:
 
 @asynccontextmanager
 async def _line(
-    output: CommandOutput, options: AgentOptions, prepared: PreparedAgent
+    output: CommandOutput,
+    options: AgentOptions,
+    prepared: PreparedAgent,
+    servers: Sequence[AgentServer],
 ) -> AsyncIterator[tuple[Phone, Account]]:
-    """A phone, and its account that is registered or listens."""
+    """A phone, and its account that is registered or listens; `servers` add to its metrics."""
+
+    def append_figures(lines: list[str]) -> None:
+        for each in servers:
+            each.append_figures(lines)
+
     ask, trust = certificate_prompt(output, options.trust), open_trust_store(options.trust.store)
     async with (
         Phone(tap=output.ladder, trust=trust, unknown_certificate=ask) as phone,
-        serve_monitoring(output, phone, prepared.monitoring),
+        serve_monitoring(output, phone, prepared.monitoring, append_figures),
     ):
         server = prepared.config.server_uri
         with output.waiting("opening the listener" if server is None else f"reaching {server}"):
@@ -188,16 +219,24 @@ async def serve_agent(output: CommandOutput, options: AgentServeOptions) -> int:
     duration = checked_seconds("--duration", options.duration)
     prepared = await _prepare(output, options)
     voice, rest = voice_config(options.voice), rest_access(options.rest)
-    for path in (options.voice.voice_token, options.rest.rest_token):
+    webhook = webhook_config(options.webhook)
+    secrets = options.voice.voice_token, options.rest.rest_token, options.webhook.webhook_secret
+    for path in secrets:
         _warn_of_readers(output, path)
-    async with _line(output, options, prepared) as (phone, line):
+    servers: list[AgentServer] = []
+    async with (
+        _webhooks(webhook) as post,
+        _line(output, options, prepared, servers) as (phone, line),
+    ):
         with output.waiting(_status(None, prepared)) as show:
 
             def report(made: AgentReport) -> None:
                 _print_report(output, made)
+                post(made)
                 show(_status(server, prepared))
 
             server = AgentServer(line, prepared.bot, voice=voice, report=report)
+            servers.append(server)
             async with _serve_rest(output, server, rest):
                 drained = await _serve(output, phone, line, server, duration)
         said = "drained: every call is over" if drained else "done"
@@ -209,6 +248,16 @@ async def serve_agent(output: CommandOutput, options: AgentServeOptions) -> int:
         calls=joined,
         bot_failures=failures,
     )
+
+
+@asynccontextmanager
+async def _webhooks(config: WebhookConfig | None) -> AsyncIterator[Callable[[AgentReport], None]]:
+    """Give what takes reports for the webhook; it outlives all calls."""
+    if config is None:
+        yield lambda _: None
+        return
+    async with WebhookSender(config) as sender:
+        yield sender.offer
 
 
 @asynccontextmanager
@@ -274,8 +323,10 @@ async def call_by_agent(output: CommandOutput, options: AgentCallOptions) -> int
     duration = checked_seconds("--duration", options.duration)
     prepared = await _prepare(output, options)
     prepared.config.target_uri(options.target)
-    async with _line(output, options, prepared) as (_, line):
+    servers: list[AgentServer] = []
+    async with _line(output, options, prepared, servers) as (_, line):
         server = AgentServer(line, prepared.bot, report=lambda made: _print_report(output, made))
+        servers.append(server)
         output.event("calling", f"calling {options.target}", target=options.target)
         with output.waiting("in the call"):
             ended = await server.call(options.target, timeout=timeout, duration=duration)

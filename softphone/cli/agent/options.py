@@ -149,6 +149,37 @@ class RestOptions(OptionGroup):
 
 
 @option_dataclass
+class WebhookOptions(OptionGroup):
+    """Where what becomes of calls is posted."""
+
+    webhook: Annotated[
+        str | None,
+        option(
+            "--webhook",
+            "Post what becomes of calls here: https://HOST/PATH, or http:// at a numeric loopback "
+            "address.",
+            "URL",
+        ),
+    ] = None
+    webhook_secret: Annotated[
+        Path | None,
+        option(
+            "--webhook-secret",
+            "Sign it with the secret in this file, in base64 (Standard Webhooks).",
+            "FILE",
+        ),
+    ] = None
+    webhook_ca: Annotated[
+        list[str] | None,
+        option(
+            "--webhook-ca",
+            "Believe this authority's certificates there instead of the system's; repeatable.",
+            "PEM",
+        ),
+    ] = None
+
+
+@option_dataclass
 class AgentOptions(CommandOptions):
     """What the two commands share."""
 
@@ -177,6 +208,7 @@ class AgentServeOptions(AgentOptions):
     )
     voice: VoiceOptions = field(default_factory=VoiceOptions)
     rest: RestOptions = field(default_factory=RestOptions)
+    webhook: WebhookOptions = field(default_factory=WebhookOptions)
     duration: Annotated[float | None, option("--duration", "Leave after this long.", "SECONDS")] = (
         None
     )

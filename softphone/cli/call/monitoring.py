@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,16 +32,19 @@ def check_monitoring(options: MonitoringOptions) -> MonitoringAccess:
 
 @asynccontextmanager
 async def serve_monitoring(
-    output: CommandOutput, phone: Phone, access: MonitoringAccess
+    output: CommandOutput,
+    phone: Phone,
+    access: MonitoringAccess,
+    more: Callable[[list[str]], None] | None = None,
 ) -> AsyncIterator[None]:
-    """Serve the health check and the metrics, if the user asks for them."""
+    """Serve the health check and the metrics, if the user asks for them; `more` appends metrics."""
     async with AsyncExitStack() as stack:
         if access.health is not None:
             health = HealthServer(phone, access.health.host, access.health.port)
             url = (await stack.enter_async_context(health)).url
             output.event("health", f"health at {url}live and {url}ready", url=url)
         if access.metrics is not None:
-            metrics = MetricsServer(phone, access.metrics)
+            metrics = MetricsServer(phone, access.metrics, more=more)
             url = (await stack.enter_async_context(metrics)).url
             output.event("metrics", f"figures for Prometheus at {url}", url=url)
         yield

@@ -43,7 +43,11 @@ def test_a_call_is_served_and_a_signal_drains(lab, start, bot, tmp_path):
     agent.until('"joined"')
     caller.until("digits_sent")
     with urllib.request.urlopen(url, timeout=20) as page:
-        assert 'softphone_calls{state="confirmed"} 1\n' in page.read().decode()
+        figures = page.read().decode()
+    assert 'softphone_calls{state="confirmed"} 1\n' in figures
+    assert "softphone_agent_streams 1\n" in figures
+    assert 'softphone_agent_reports_total{kind="joined"} 1\n' in figures
+    assert 'softphone_agent_reports_total{kind="bot_failed"} 0\n' in figures
     agent.process.send_signal(signal.SIGTERM)
     agent.until("draining")
     assert caller.end(signal.SIGINT).summary["audio"]["suite"] == "AEAD_AES_256_GCM"
@@ -139,6 +143,8 @@ def test_the_dial_policy_judges_the_number(lab, cli, bot):
         (["--bot", "wss://h/", "--rest", "127.0.0.1:0"], "needs --rest-token"),
         (["--bot", "wss://h/", "--rest", "0.0.0.0:0"], "TLS"),
         (["--bot", "wss://h/", "--rest-key", "x"], "goes with --rest"),
+        (["--bot", "wss://h/", "--webhook-ca", "x"], "goes with --webhook"),
+        (["--bot", "wss://h/", "--webhook", "https://h/"], "needs --webhook-secret"),
     ],
 )
 def test_wrong_usage_sends_nothing(lab, cli, options, words):

@@ -1,13 +1,14 @@
 """Runs the whole suite for `make test`: `python -m tests.suite`.
 
 Real peers come up in the background while types, style and unit tests run; these record which
-branches of each package they take, and none may fall under its floor; the tests of linear time run
-after them, without that.  Some run once more in FIPS mode, under the real provider, and some as on
-Windows and macOS.  Then most unit and lab tests run once more on a second interpreter (all of
-them by `make nightly`, as `python -m tests.suite --second-interpreter`), then everything that needs
-a real peer, and what those tests saw is compared with the table in the docs (with `CI`; else it is
-shown).  The output of each group is printed when it ends; the time of every group and the ten
-slowest tests of all groups come last.  The exit status is 0 only if every group passed.
+branches of each package they take, and none may fall under its floor.  The tests of linear time run
+after them, without that, on a share of their cases (on all of them by `make nightly`, as `python -m
+tests.suite --sweeps`).  Some run once more in FIPS mode, under the real provider, and some as on
+Windows and macOS.  Then most unit and lab tests run once more on a second interpreter (all of them
+by `make nightly`, as `--second-interpreter`), then everything that needs a real peer, and what
+those tests saw is compared with the table in the docs (with `CI`; else it is shown).  The output of
+each group is printed when it ends; the time of every group and the ten slowest tests of all groups
+come last.  The exit status is 0 only if every group passed.
 
 Media take two paths (softphone/media/kernel).  The first run of the unit and lab tests takes the
 NumPy path, all of which is to be covered; the second interpreter and the real peers get the
@@ -21,6 +22,7 @@ looked into; what fails again has failed.
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import shutil
 import signal
@@ -35,6 +37,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.coverage_report import RECORDED
+from tests.support.linear_time import WHOLE_SWEEPS
 
 PROJECT = Path(__file__).resolve().parent.parent
 WORK = PROJECT / ".cache" / "suite"
@@ -42,6 +45,7 @@ INTEROP_OUTCOME = PROJECT / ".cache" / "interop.json"
 PEER_TESTS = "tests/peers"
 EXAMPLE_TESTS = "tests/examples"
 LINEAR_TIME_TESTS = "tests/security/linear_time"
+SWEEPS_RESULT = "bench/results/linear_time.json"
 NOT_ON_THE_SECOND = (
     *(PEER_TESTS, EXAMPLE_TESTS, LINEAR_TIME_TESTS, "tests/docs", "tests/renames", "tests/fuzz"),
     *("tests/mutation", "tests/container", "tests/test_architecture.py", "tests/test_names.py"),
@@ -208,7 +212,9 @@ def second_environment(python: str) -> Group:
     """Makes the second interpreter's virtual environment unless it is there and current."""
     folder = PROJECT / ".venv-second"
     stamp, origin = folder / "installed-test", PROJECT / "pyproject.toml"
-    install = f"{folder}/bin/python -m pip install -q --disable-pip-version-check -e '.[test]'"
+    # Without byte code: most of it is never imported.
+    pip = f"{folder}/bin/python -m pip install -q --disable-pip-version-check --no-compile"
+    install = f"{pip} -e '.[test]'"
     if os.environ.get("CI"):
         install += f" && {sys.executable} -m tests.support.bonsai {folder}/bin/python"
     steps = f"PYTHON='{python}' sh tests/venv.sh {folder} && {install} && touch {stamp}"
@@ -343,6 +349,19 @@ def run_second() -> list[Group]:
     return groups
 
 
+def run_sweeps() -> list[Group]:
+    """Every generated case of the tests of linear time, of which `make test` tries a share."""
+    group = pytest_group("linear time, whole", sys.executable, LINEAR_TIME_TESTS)
+    group.env[WHOLE_SWEEPS] = "1"
+    group.run()
+    document = {"python": sys.version, **counts([group])}
+    (PROJECT / SWEEPS_RESULT).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    return [group]
+
+
+PARTS = {"--second-interpreter": run_second, "--sweeps": run_sweeps}
+
+
 def main(arguments: Sequence[str] = ()) -> int:
     shutil.rmtree(WORK, ignore_errors=True)
     RECORDED.mkdir(parents=True)
@@ -351,10 +370,11 @@ def main(arguments: Sequence[str] = ()) -> int:
     started = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if arguments:
-        if list(arguments) != ["--second-interpreter"]:
-            print("usage: python -m tests.suite [--second-interpreter]", file=sys.stderr)
+        part = PARTS.get(" ".join(arguments))
+        if part is None:
+            print(f"usage: python -m tests.suite [{' | '.join(PARTS)}]", file=sys.stderr)
             return 2
-        return tell(run_second(), started)
+        return tell(part(), started)
     if os.environ.get("CI"):
         # Before the peers: all ask apt.
         Group("FIPS provider", [sys.executable, "-m", "tests.support.fips"]).run()

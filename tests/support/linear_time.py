@@ -7,8 +7,10 @@ four times the input: linear work then takes 4 times as long, quadratic work 16 
 from __future__ import annotations
 
 import gc
+import os
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -21,6 +23,18 @@ MOST = 10
 ATTEMPTS = 5
 HOPELESS = 13
 """What no noise makes of 4: it is not tried again, since it may take minutes."""
+SHARE = 4
+"""One in so many generated cases is tried by `make test`, the same ones in every run."""
+WHOLE_SWEEPS = "SOFTPHONE_WHOLE_SWEEPS"
+"""Set where all of them are: by `make nightly`, as `python -m tests.suite --sweeps`."""
+
+
+def some_of(cases: Iterable[T], name: str) -> list[T]:
+    """A share of the cases, another one for each name; all of them with WHOLE_SWEEPS."""
+    every = list(cases)
+    if os.environ.get(WHOLE_SWEEPS):
+        return every
+    return random.Random(name).sample(every, -(-len(every) // SHARE))
 
 
 def processor_time(work: Callable[[T], object], given: T) -> float:
